@@ -1,0 +1,237 @@
+"""Records as values, and their two forms: DAG-CBOR and JSON. Pure; never looks into a lexicon.
+
+JSON says less than DAG-CBOR: it has no exact large integers, and a map that looks like a link is
+one. `from_json` therefore refuses what it could only guess, and `is_exact` tells whether a record
+survives the way through JSON. Source: https://atproto.com/specs/data-model
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Collection
+from contextlib import suppress
+from typing import TypeAlias
+
+from syncd.atproto.cid import Cid, cid_of_block, parse_cid
+from syncd.atproto.dagcbor import MAX_DEPTH, TOO_DEEP, Value, decode, encode, read_cbor, utf8
+from syncd.errors import BadData, BadSyntax
+
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_INTEGER",
+    "Json",
+    "Record",
+    "Value",
+    "check_keys",
+    "cid_of",
+    "decode",
+    "decode_lenient",
+    "encode",
+    "from_json",
+    "is_exact",
+    "read_json_object",
+    "read_json_value",
+    "to_json",
+]
+
+Record: TypeAlias = dict[str, Value]
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+MAX_INTEGER = 2**53 - 1
+"""The largest integer, and its negative the smallest, that every JSON reader keeps exact."""
+
+_LARGEST_FLOAT = 1.7976931348623157e308
+
+
+def cid_of(record: Record) -> Cid:
+    """The CID under which a PDS files `record`. Raises BadData as `encode` does."""
+    return cid_of_block(encode(record))
+
+
+def decode_lenient(block: bytes) -> Value:
+    """What a record that breaks the rules says, so that it can be shown; floats stay floats.
+
+    Keys may be in any order and bytes may follow. Raises BadData for what JSON cannot show either.
+    """
+    value = read_cbor(block)
+    to_json(value)
+    return value
+
+
+def is_exact(value: Value, block: bytes) -> bool:
+    """True if `value`, written as JSON and read again, encodes to exactly `block`."""
+    try:
+        return encode(from_json(to_json(value))) == block
+    except BadData:
+        return False
+
+
+def to_json(value: Value) -> Json:
+    """`value` with links as `{"$link": ...}` and bytes as `{"$bytes": ...}` (unpadded base64).
+
+    Finite floats and large integers pass, so that every record can be shown. Raises BadData for
+    anything else outside the data model, and for nesting beyond MAX_DEPTH.
+    """
+    return _to_json(value, MAX_DEPTH)
+
+
+def _to_json(value: object, room: int) -> Json:
+    match value:
+        case None | bool() | str():
+            return value
+        case int() | float() if abs(value) <= _LARGEST_FLOAT:
+            return value
+        case _ if not room:
+            raise BadData(TOO_DEEP)
+        case Cid():
+            return {"$link": str(value)}
+        case bytes():
+            return {"$bytes": b64encode(value).decode("ascii").rstrip("=")}
+        case list():
+            return [_to_json(item, room - 1) for item in value]
+        case dict() if all(type(key) is str for key in value):
+            return {key: _to_json(item, room - 1) for key, item in value.items()}
+    raise BadData(f"JSON cannot show this {type(value).__name__}")
+
+
+def from_json(obj: object) -> Record:
+    """The record that parsed JSON stands for; floats without a fraction become integers.
+
+    Raises BadData, naming the place as a JSON pointer, unless `obj` is one object and all in it is
+    in the data model: no fraction, no large integer, no malformed link, bytes, blob or `$type`.
+    """
+    record = _from_json(obj, None, MAX_DEPTH)
+    if not isinstance(record, dict):
+        raise BadData("a record must be a JSON object")
+    return record
+
+
+_Place: TypeAlias = "tuple[_Place, str | int] | None"
+
+
+def _from_json(obj: object, place: _Place, room: int) -> Value:
+    if type(obj) in (list, dict) and not room:
+        raise BadData(_at(place, TOO_DEEP))
+    if type(obj) is list:
+        return [_from_json(item, (place, at), room - 1) for at, item in enumerate(obj)]
+    if type(obj) is dict:
+        obj = {key: _from_json(item, (place, key), room - 1) for key, item in obj.items()}
+    try:
+        return read_json_value(obj)
+    except BadData as error:
+        raise BadData(_at(place, error.message), hint=error.hint) from None
+
+
+def _at(place: _Place, reason: str) -> str:
+    """`reason` with its place as a JSON pointer (RFC 6901), in which `~` and `/` are escaped."""
+    pointer = ""
+    while place is not None:
+        place, key = place
+        pointer = "/" + str(key).replace("~", "~0").replace("/", "~1") + pointer
+    return f"at {pointer}: {reason}" if pointer else reason
+
+
+def read_json_value(item: object) -> Value:
+    """What one JSON value stands for, the values inside it having been read already.
+
+    Lists pass as they are. Raises BadData, without a place, as `from_json` does.
+    """
+    match item:
+        case None | bool():
+            return item
+        case str():
+            utf8(item)
+            return item
+        case int() | float():
+            return _read_number(item)
+        case dict() if all(isinstance(key, str) for key in item):
+            return read_json_object(item)
+    raise BadData(f"this {type(item).__name__} is not JSON")
+
+
+def _read_number(number: float) -> int:
+    is_whole = isinstance(number, int) or number.is_integer()
+    if not is_whole or abs(number) > MAX_INTEGER:
+        raise BadData(
+            f"a number must be whole and within ±{MAX_INTEGER} (2**53 - 1)",
+            hint="Write it as a string, or scale it to a whole number.",
+        )
+    return int(number)
+
+
+def read_json_object(entries: dict[str, Value]) -> Value:
+    """The link, bytes or map that an object stands for. Raises BadData as `from_json` does."""
+    check_keys(entries)
+    if "$link" in entries:
+        return _read_link(entries)
+    if "$bytes" in entries:
+        return _read_bytes(entries)
+    if "$type" in entries:
+        _check_type(entries)
+    elif entries.keys() == {"cid", "mimeType"}:
+        _check_not_legacy_blob(entries)
+    return entries
+
+
+def check_keys(keys: Collection[str]) -> None:
+    """Raises BadData for a lone surrogate, and for the key that means more than itself in a PDS."""
+    utf8("".join(keys))
+    if "__proto__" in keys:
+        raise BadData('a PDS refuses the key "__proto__"')
+
+
+def _read_link(entries: dict[str, Value]) -> Cid:
+    text = entries["$link"]
+    if len(entries) == 1 and isinstance(text, str):
+        with suppress(BadSyntax):
+            return parse_cid(text)
+    raise BadData('malformed "$link": it must be the only key, and its value a CID')
+
+
+def _read_bytes(entries: dict[str, Value]) -> bytes:
+    text = entries["$bytes"]
+    if len(entries) == 1 and isinstance(text, str):
+        with suppress(ValueError):
+            raw = b64decode(text + "=" * (-len(text) % 4), validate=True)
+            padded = b64encode(raw).decode("ascii")
+            if text in (padded, padded.rstrip("=")):
+                return raw
+    raise BadData('malformed "$bytes": it must be the only key, and its value standard base64')
+
+
+def _check_type(entries: dict[str, Value]) -> None:
+    kind = entries["$type"]
+    if not isinstance(kind, str) or not kind:
+        raise BadData('"$type" must be a string that is not empty')
+    if kind == "blob":
+        _check_blob(entries)
+
+
+def _check_blob(entries: dict[str, Value]) -> None:
+    """The size -1 marks a blob whose size was never recorded: what old references are turned to."""
+    match entries:
+        case {"ref": Cid() as ref, "mimeType": str(mime_type), "size": int(size)} if (
+            len(entries) == 4
+            and not ref.is_block
+            and mime_type
+            and type(size) is int
+            and size >= -1
+        ):
+            return
+    raise BadData('malformed blob: beside "$type" it has "ref" (a link), "mimeType" and "size"')
+
+
+def _check_not_legacy_blob(entries: dict[str, Value]) -> None:
+    match entries:
+        case {"cid": str(cid), "mimeType": str(mime_type)} if mime_type and _is_cid(cid):
+            raise BadData(
+                "a blob is referred to in the old form, which a PDS does not accept any more",
+                hint='The new form has "$type": "blob", "ref" (a link), "mimeType" and "size".',
+            )
+
+
+def _is_cid(text: str) -> bool:
+    try:
+        return bool(parse_cid(text))
+    except BadSyntax:
+        return False

@@ -1,0 +1,232 @@
+"""Record files: JSON text <-> records. Every refusal has its line and column. Pure; opens nothing.
+
+Text is read at the speed of the standard library. Only one that was refused is read a second time,
+token by token, to find where. Refused is whatever a PDS would refuse, or store as something else
+than what the text says. Source: RFC 8259 and the behaviour of the reference PDS.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Context, Decimal
+from typing import TypeAlias
+
+from syncd.atproto.dagcbor import TOO_DEEP, utf8
+from syncd.atproto.data import (
+    MAX_DEPTH,
+    MAX_INTEGER,
+    Json,
+    Record,
+    Value,
+    check_keys,
+    encode,
+    read_json_object,
+    read_json_value,
+    to_json,
+)
+from syncd.errors import BadData, BadJson
+
+_BOM = b"\xef\xbb\xbf"
+_CONFLICT = re.compile(r"^(?:<{7}|>{7})(?= |\r?$)", re.MULTILINE)
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]|[^\s\[\]{}:,"]+', re.DOTALL)
+_INTEGER_LENGTH = len(str(-MAX_INTEGER))
+_NO_TRAPS = Context(traps=[])
+
+_Token: TypeAlias = re.Match[str]
+_Tokens: TypeAlias = Iterator[_Token]
+
+
+def parse_record(text: bytes, collection: str) -> Record:
+    """The record in a file of `collection`. A `$type` that is missing is added, as a PDS does.
+
+    A byte order mark, CRLF, any white space and any order of keys are accepted, and 1.0 and 1e2
+    are integers. Raises BadJson with line and column (in characters) for everything else that is
+    not UTF-8, JSON, and the one reading of it that a PDS would store.
+    """
+    source = _decode(text)
+    _check_depth(source)
+    try:
+        record = _load(source)
+        if _SURROGATE.search(source):
+            encode(record)
+        if isinstance(record, dict) and record.setdefault("$type", collection) == collection:
+            return record
+    except ValueError:
+        _check_syntax(source)
+    return _reread(source, collection)
+
+
+def _decode(text: bytes) -> str:
+    text = text.removeprefix(_BOM)
+    if not text.strip():
+        raise _refusal("", 0, "the file is empty", "To delete the record, delete the file.")
+    if not text.strip(b"\0"):
+        raise _refusal("", 0, "the file holds only NUL bytes", "A crash may have cut it off.")
+    try:
+        return text.decode()
+    except UnicodeDecodeError as error:
+        before = text[: error.start].decode()
+        raise _refusal(before, len(before), "the text is not UTF-8") from None
+
+
+def _check_depth(source: str) -> None:
+    """Before anything recurses. Brackets in strings are not brackets, but few texts need a look."""
+    if source.count("[") + source.count("{") <= MAX_DEPTH:
+        return
+    depth = 0
+    for token in _TOKEN.finditer(source):
+        depth += (token[0] in ("[", "{")) - (token[0] in ("]", "}"))
+        if depth > MAX_DEPTH:
+            raise _refusal(source, token.start(), TOO_DEEP)
+
+
+def _load(source: str) -> Value:
+    """All of the rules but lone surrogates and depth. Raises JSONDecodeError and BadData."""
+    value: Value = json.loads(
+        source,
+        object_pairs_hook=_read_pairs,
+        parse_int=_read_integer,
+        parse_float=_read_decimal,
+        parse_constant=_refuse_constant,
+    )
+    return value
+
+
+def _read_pairs(pairs: list[tuple[str, Value]]) -> Value:
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
+        raise BadData("a key is given twice")
+    return read_json_object(entries)
+
+
+def _read_integer(text: str) -> Value:
+    """A text too long to be within bounds is not worth exact digits: `int` refuses thousands."""
+    return read_json_value(int(text) if len(text) <= _INTEGER_LENGTH else float(text))
+
+
+def _read_decimal(text: str) -> Value:
+    """Raises BadData also where only the rounding to a float takes a fraction away."""
+    number = read_json_value(float(text))
+    if Decimal(text, _NO_TRAPS) != number:
+        raise BadData(f"{text[:40]} is not a whole number")
+    return number
+
+
+def _refuse_constant(text: str) -> Value:
+    raise BadData(f"{text} is not a number that JSON has")
+
+
+# --- Where was it? --------------------------------------------------------------------------------
+
+
+def _check_syntax(source: str) -> None:
+    """Raises BadJson if the text is not JSON at all, whatever it means."""
+    try:
+        json.loads(source, parse_int=str, parse_float=str)
+    except json.JSONDecodeError as error:
+        conflict = _CONFLICT.search(source)
+        if conflict:
+            hint = "Choose a side, or merge both, and remove the markers."
+            raise _refusal(source, conflict.start(), "unresolved git conflict", hint) from None
+        reason = error.msg.removesuffix(" at").removesuffix(" starting")
+        raise _refusal(source, error.pos, f"this is not JSON: {reason.lower()}") from None
+
+
+def _reread(source: str, collection: str) -> Record:
+    """The record in a text that is known to be JSON. Raises BadJson at the first thing refused."""
+    tokens = _TOKEN.finditer(source)
+    top = next(tokens)
+    with _placed(top):
+        record = read_json_object(_reread_entries(tokens, collection)) if top[0] == "{" else None
+        if not isinstance(record, dict):
+            raise BadData("a record must be a JSON object")
+        return {"$type": collection} | record
+
+
+def _reread_value(token: _Token, tokens: _Tokens) -> Value:
+    with _placed(token):
+        match token[0]:
+            case "{":
+                return read_json_object(_reread_entries(tokens))
+            case "[":
+                return _reread_items(tokens)
+            case text:
+                return read_json_value(_load(text))
+
+
+def _reread_items(tokens: _Tokens) -> list[Value]:
+    items: list[Value] = []
+    for token in tokens:
+        if token[0] == "]":
+            break
+        items.append(_reread_value(token, tokens))
+    return items
+
+
+def _reread_entries(tokens: _Tokens, collection: str | None = None) -> dict[str, Value]:
+    """The rest of an object: of the record itself if `collection` is given."""
+    entries: dict[str, Value] = {}
+    for token in tokens:
+        if token[0] == "}":
+            break
+        key = json.loads(token[0])
+        with _placed(token):
+            check_keys([key])
+            if key in entries:
+                raise BadData(f"the key {token[0]} is given twice")
+        value = next(tokens)
+        entries[key] = _reread_value(value, tokens)
+        if key == "$type" and collection not in (None, entries[key]):
+            reason = f'"$type" must be "{collection}", the collection of this file'
+            raise _refusal(value.string, value.start(), reason)
+    return entries
+
+
+@contextmanager
+def _placed(token: _Token) -> Iterator[None]:
+    try:
+        yield
+    except BadData as error:
+        raise _refusal(token.string, token.start(), error.message, error.hint) from None
+
+
+def _refusal(source: str, at: int, reason: str, hint: str = "") -> BadJson:
+    line = source.count("\n", 0, at) + 1
+    column = at - source.rfind("\n", 0, at)
+    return BadJson(reason, line=line, column=column, hint=hint)
+
+
+# --- Record -> text -------------------------------------------------------------------------------
+
+
+def format_record(record: Record) -> bytes:
+    """The file of `record`: UTF-8, LF, two spaces, a final newline, non-ASCII as it is.
+
+    `$type` comes first, then the other keys in DAG-CBOR order, at every level. A record with
+    floats is formatted too, to be shown. Raises BadData for what JSON cannot show.
+    """
+    return utf8(_format(to_json(record), "\n") + "\n")
+
+
+_quote = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def _format(value: Json, newline: str) -> str:
+    inner = newline + "  "
+    if isinstance(value, dict) and value:
+        keys = sorted(value, key=_file_order)
+        lines = [f"{_quote(key)}: {_format(value[key], inner)}" for key in keys]
+        return "{" + inner + ("," + inner).join(lines) + newline + "}"
+    if isinstance(value, list) and value:
+        lines = [_format(item, inner) for item in value]
+        return "[" + inner + ("," + inner).join(lines) + newline + "]"
+    return _quote(value)
+
+
+def _file_order(key: str) -> tuple[bool, int, bytes]:
+    raw = utf8(key)
+    return key != "$type", len(raw), raw

@@ -1,0 +1,164 @@
+"""The keys that sign repos: read from a DID or a DID document, checked against, made. Pure.
+
+A signature counts only in its one form: 64 bytes r and s over the SHA-256 of the message, with the
+lower of the two possible s. Never says whose key it is. Source:
+https://atproto.com/specs/cryptography
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from syncd.errors import BadSyntax
+
+Curve = Literal["k256", "p256"]
+
+SIGNATURE_BYTES = 64
+SECRET_BYTES = 32
+
+_DID_KEY = "did:key:"
+_COMPRESSED_BYTES = 33
+_MULTIBASE_LENGTH = 100
+_CURVES: dict[Curve, ec.EllipticCurve] = {"k256": ec.SECP256K1(), "p256": ec.SECP256R1()}
+_CODECS: dict[str, Curve] = {"secp256k1-pub": "k256", "p256-pub": "p256"}
+_LEGACY_TYPES: dict[str, Curve] = {
+    "EcdsaSecp256k1VerificationKey2019": "k256",
+    "EcdsaSecp256r1VerificationKey2019": "p256",
+}
+_ORDERS: dict[Curve, int] = {
+    "k256": 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141,
+    "p256": 0xFFFFFFFF_00000000_FFFFFFFF_FFFFFFFF_BCE6FAAD_A7179E84_F3B9CAC2_FC632551,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A key to check signatures with: `point` is its 33 bytes in compressed form."""
+
+    curve: Curve
+    point: bytes
+
+    @property
+    def multibase(self) -> str:
+        """The key as a Multikey of a DID document holds it: base58btc of multicodec and point."""
+        from multiformats import multibase, multicodec  # noqa: PLC0415 (its import is slow)
+
+        codec = next(name for name, curve in _CODECS.items() if curve == self.curve)
+        return multibase.encode(multicodec.wrap(codec, self.point), "base58btc")
+
+    @property
+    def did_key(self) -> str:
+        """The key as a DID, `did:key:z...`."""
+        return _DID_KEY + self.multibase
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateKey:
+    """A key to sign with. Its repr shows the public half only."""
+
+    public: PublicKey
+    secret: bytes = field(repr=False)
+
+
+def parse_did_key(text: str) -> PublicKey:
+    """The key of a `did:key` DID on one of the two curves of atproto. Raises BadSyntax."""
+    if not text.startswith(_DID_KEY):
+        raise BadSyntax(f"{text[:80]!r} is not a did:key")
+    return _parse_multikey(text.removeprefix(_DID_KEY))
+
+
+def parse_verification_method(method: Mapping[str, object]) -> PublicKey:
+    """The key of an entry of `verificationMethod` in a DID document.
+
+    Read are Multikey and the two legacy types, whose point is bare, often not compressed. Raises
+    BadSyntax. Source: https://atproto.com/specs/did#public-key-encoding
+    """
+    kind, text = method.get("type"), method.get("publicKeyMultibase")
+    if not isinstance(kind, str) or not isinstance(text, str):
+        raise BadSyntax("a verification method of a DID document lacks type or publicKeyMultibase")
+    if kind == "Multikey":
+        return _parse_multikey(text)
+    curve = _LEGACY_TYPES.get(kind)
+    if curve is None:
+        raise BadSyntax(f"{kind[:80]!r} is not a type of key that atproto uses")
+    return _make_public(curve, _parse_base58(text))
+
+
+def make_key(curve: Curve, secret: bytes) -> PrivateKey:
+    """The key of a secret: 32 bytes, a number below the order of the curve. Raises BadSyntax."""
+    number = int.from_bytes(secret, "big")
+    if len(secret) != SECRET_BYTES or not 0 < number < _ORDERS[curve]:
+        raise BadSyntax(f"a private key on {curve} needs {SECRET_BYTES} bytes within its order")
+    public = ec.derive_private_key(number, _CURVES[curve]).public_key()
+    return PrivateKey(PublicKey(curve, _compress(public)), secret)
+
+
+def sign(key: PrivateKey, message: bytes) -> bytes:
+    """The signature of a message, always the same for the same message (RFC 6979)."""
+    curve = key.public.curve
+    signer = ec.derive_private_key(int.from_bytes(key.secret, "big"), _CURVES[curve])
+    der = signer.sign(message, ec.ECDSA(SHA256(), deterministic_signing=True))
+    r, s = decode_dss_signature(der)
+    low_s = min(s, _ORDERS[curve] - s)
+    return r.to_bytes(32, "big") + low_s.to_bytes(32, "big")
+
+
+def has_signed(key: PublicKey, message: bytes, signature: bytes) -> bool:
+    """True if `signature` is the one form in which `key` can have signed `message`."""
+    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+    if len(signature) != SIGNATURE_BYTES or s > _ORDERS[key.curve] // 2:
+        return False
+    public = ec.EllipticCurvePublicKey.from_encoded_point(_CURVES[key.curve], key.point)
+    try:
+        public.verify(encode_dss_signature(r, s), message, ec.ECDSA(SHA256()))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _parse_multikey(text: str) -> PublicKey:
+    from multiformats import multicodec  # noqa: PLC0415 (its import is slow)
+
+    raw = _parse_base58(text)
+    try:
+        codec, point = multicodec.unwrap(raw)
+    except (KeyError, ValueError) as error:
+        raise BadSyntax(f"{text!r} is not a Multikey: {error}") from None
+    curve = _CODECS.get(codec.name)
+    if curve is None or len(point) != _COMPRESSED_BYTES:
+        raise BadSyntax(f"{text!r} is not a key on one of the two curves of atproto")
+    return _make_public(curve, point)
+
+
+def _parse_base58(text: str) -> bytes:
+    from multiformats import multibase  # noqa: PLC0415 (its import is slow)
+
+    if len(text) > _MULTIBASE_LENGTH or not text.startswith("z"):
+        raise BadSyntax(f"{text[:80]!r} is not a key in base58btc")
+    try:
+        return multibase.decode(text)
+    except ValueError as error:
+        raise BadSyntax(f"{text!r} is not a key in base58btc: {error}") from None
+
+
+def _make_public(curve: Curve, point: bytes) -> PublicKey:
+    try:
+        public = ec.EllipticCurvePublicKey.from_encoded_point(_CURVES[curve], point)
+    except ValueError:
+        raise BadSyntax(f"{point.hex()[:140]} is not a point on the curve {curve}") from None
+    return PublicKey(curve, _compress(public))
+
+
+def _compress(public: ec.EllipticCurvePublicKey) -> bytes:
+    return public.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)

@@ -1,0 +1,123 @@
+"""What differs between two trees, for work that grows with the difference and not with the trees.
+
+Both trees are opened from the top, layer by layer, except for the subtrees that they share: a node
+on the same layer with the same CID holds the same keys. Never takes a shared subtree on trust
+where its neighbours moved: there its first and last key are checked against its new place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from syncd.atproto.cid import Cid
+from syncd.atproto.mst.node import Entry, Get, Node
+from syncd.atproto.mst.place import Place, check, contents, load
+from syncd.errors import BadTree, MissingBlocks
+
+KeyChange = tuple[str, Cid | None, Cid | None]
+"""A key, its record before and after; None is absence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """From one tree to another: the keys that changed, sorted, and the nodes that come and go."""
+
+    changes: tuple[KeyChange, ...] = ()
+    added_nodes: frozenset[Cid] = frozenset()
+    dropped_nodes: frozenset[Cid] = frozenset()
+
+
+def diff(before: Cid | None, after: Cid, get: Get) -> Iterator[KeyChange]:
+    """The keys that changed, sorted. Raises as `difference` does."""
+    yield from difference(before, after, get).changes
+
+
+def difference(before: Cid | None, after: Cid, get: Get) -> Difference:
+    """Compare the tree `before`, whole and verified (None: there was none), with the tree `after`.
+
+    Then every node of `after` that is not of `before` was read and checked, and no other
+    node is needed to know all of it.
+
+    Raises:
+        MissingBlocks: Nodes are not there, new ones of `after` or replaced ones of `before`;
+            `count` is how many are missing on the first layer where any is.
+        BadTree: `after` is not a valid tree.
+    """
+    if before == after:
+        return Difference()
+    old, new = _Side.at(before, get), _Side.at(after, get)
+    for layer in range(max(old.layer, new.layer), -1, -1):
+        shared = old.waiting(layer).keys() & new.waiting(layer).keys()
+        for cid in shared:
+            _check_moved(old.places[cid], new.places[cid], get)
+        old.open(layer, shared, get)
+        new.open(layer, shared, get)
+    return Difference(_changes(old.keys, new.keys), frozenset(new.nodes), frozenset(old.nodes))
+
+
+@dataclass(slots=True)
+class _Side:
+    """One of the two trees: the places not opened yet, and what the opened nodes held."""
+
+    layer: int = 0
+    places: dict[Cid, Place] = field(default_factory=dict)
+    nodes: list[Cid] = field(default_factory=list)
+    keys: dict[str, Cid] = field(default_factory=dict)
+
+    @classmethod
+    def at(cls, root: Cid | None, get: Get) -> _Side:
+        if root is None:
+            return cls()
+        layer = load(Place(root), get).layer or 0
+        return cls(layer, {root: Place(root)})
+
+    def waiting(self, layer: int) -> dict[Cid, Place]:
+        """The places on a layer. Those not opened yet are all on one: the highest that is left."""
+        return self.places if self.layer == layer else {}
+
+    def open(self, layer: int, shared: set[Cid], get: Get) -> None:
+        """Read the nodes waiting on `layer`, but for the shared, and go one layer down."""
+        if self.layer != layer:
+            return
+        here = [place for cid, place in self.places.items() if cid not in shared]
+        self.places = {}
+        self.layer -= 1
+        for place, node in zip(here, _load_all(here, get), strict=True):
+            self.nodes.append(place.cid)
+            for item in contents(place, node):
+                self._take(item)
+
+    def _take(self, item: Place | Entry) -> None:
+        if isinstance(item, Entry):
+            self.keys[item.key] = item.value
+        elif item.cid in self.places:
+            raise BadTree(f"the tree node {item.cid} is linked twice")
+        else:
+            self.places[item.cid] = item
+
+
+def _load_all(places: list[Place], get: Get) -> Iterator[Node]:
+    blocks = [get(place.cid) for place in places]
+    if absent := blocks.count(None):
+        raise MissingBlocks(f"{absent} nodes of the tree did not arrive", count=absent)
+    return (check(p, block) for p, block in zip(places, blocks, strict=True) if block is not None)
+
+
+def _check_moved(old: Place, new: Place, get: Get) -> None:
+    """A shared subtree lies right if its place only widened, or if its first and last key fit."""
+    if new.low > old.low or new.high < old.high:
+        _check_edge(new, get, 0)
+        _check_edge(new, get, -1)
+
+
+def _check_edge(place: Place, get: Get, side: int) -> None:
+    """Read the nodes along one edge of a subtree: each must keep within the bounds of its place."""
+    edge: Place | Entry = place
+    while isinstance(edge, Place):
+        edge = contents(edge, load(edge, get))[side]
+
+
+def _changes(old: dict[str, Cid], new: dict[str, Cid]) -> tuple[KeyChange, ...]:
+    keys = sorted(old.keys() | new.keys())
+    return tuple((k, old.get(k), new.get(k)) for k in keys if old.get(k) != new.get(k))

@@ -1,0 +1,202 @@
+"""Make a tree: from all its keys at once, or from another tree with one key put in or taken out.
+
+The shape of a tree follows from its keys, so both roads end at the same root. A tree that is edited
+must be one that was built here or verified; nodes outside the edited paths are never asked for.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from operator import attrgetter
+
+from syncd.atproto.cid import Cid, cid_of_block
+from syncd.atproto.mst.node import Entry, Get, Node, check_key, encode_node, layer_of, parse_node
+from syncd.errors import MissingBlocks
+
+Put = Callable[[Cid, bytes], None]
+"""Where new nodes go. An edit may put nodes that its result does not need (see `difference`)."""
+
+_EMPTY = Node(None, ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """A key on its way into a tree."""
+
+    key: str
+    value: Cid
+    layer: int
+
+
+def build(entries: Mapping[str, Cid]) -> tuple[Cid, dict[Cid, bytes]]:
+    """The tree of a whole mapping: its root, and all its nodes. BadTree for an invalid key."""
+    blocks: dict[Cid, bytes] = {}
+    tree = _Nodes(blocks.get, blocks.__setitem__)
+    leaves = [_Leaf(key, entries[key], layer_of(key)) for key in sorted(entries)]
+    for leaf in leaves:
+        check_key(leaf.key.encode())
+    root = _build(tree, leaves, max((leaf.layer for leaf in leaves), default=0))
+    return root or tree.save(_EMPTY), blocks
+
+
+def _build(tree: _Nodes, leaves: Sequence[_Leaf], layer: int) -> Cid | None:
+    """The subtree of some neighbouring keys, none of which lies above `layer`."""
+    if not leaves:
+        return None
+    here = [at for at, leaf in enumerate(leaves) if leaf.layer == layer]
+    starts, ends = [at + 1 for at in here], [*here, len(leaves)]
+    left, *rights = (
+        _build(tree, leaves[start:end], layer - 1)
+        for start, end in zip([0, *starts], ends, strict=True)
+    )
+    tops = (leaves[at] for at in here)
+    entries = (Entry(top.key, top.value, right) for top, right in zip(tops, rights, strict=True))
+    return tree.save(Node(left, tuple(entries)))
+
+
+def insert(root: Cid, key: str, value: Cid, get: Get, put: Put) -> Cid:
+    """The root of the tree with `key` standing for `value`, whether the key was there or not.
+
+    Raises BadTree for an invalid key, MissingBlocks if a node on an edited path is not there.
+    """
+    check_key(key.encode())
+    tree, layer = _Nodes(get, put), layer_of(key)
+    top = tree.open(root)
+    height = layer if top == _EMPTY else top.layer or 0
+    if layer <= height:
+        return _insert(tree, top, height, _Leaf(key, value, layer))
+    left, right = _split(tree, root, key)
+    left, right = (_lift(tree, half, layer - 1 - height) for half in (left, right))
+    return tree.save(Node(left, (Entry(key, value, right),)))
+
+
+def remove(root: Cid, key: str, get: Get, put: Put) -> Cid:
+    """The root of the tree without `key`; `root` itself if the key is not there.
+
+    Raises MissingBlocks if a node on an edited path is not there.
+    """
+    tree = _Nodes(get, put)
+    after = _remove(tree, root, key)
+    while after is not None:
+        top = tree.open(after)
+        if top.entries or top.left is None:
+            return after
+        after = top.left
+    return tree.save(_EMPTY)
+
+
+class _Nodes:
+    """The nodes an edit reads and writes: what it wrote itself, it can read."""
+
+    def __init__(self, get: Get, put: Put) -> None:
+        self._get = get
+        self._put = put
+        self._made: dict[Cid, Node] = {}
+
+    def open(self, cid: Cid | None) -> Node:
+        """The node of a link; a node without anything for the link None. Raises MissingBlocks."""
+        if cid is None:
+            return _EMPTY
+        if cid in self._made:
+            return self._made[cid]
+        block = self._get(cid)
+        if block is None:
+            raise MissingBlocks(f"the tree node {cid} did not arrive", count=1)
+        return parse_node(block)
+
+    def save(self, node: Node) -> Cid:
+        block = encode_node(node)
+        cid = cid_of_block(block)
+        self._made[cid] = node
+        self._put(cid, block)
+        return cid
+
+    def save_unless_empty(self, node: Node) -> Cid | None:
+        return None if node == _EMPTY else self.save(node)
+
+
+def _insert(tree: _Nodes, node: Node, height: int, leaf: _Leaf) -> Cid:
+    at = _place_of(node, leaf.key)
+    link = _link(node, at)
+    if height > leaf.layer:
+        child = _insert(tree, tree.open(link), height - 1, leaf)
+        return tree.save(_linked(node, at, child))
+    if _holds(node, at, leaf.key):
+        entry = replace(node.entries[at], value=leaf.value)
+        return tree.save(replace(node, entries=_spliced(node.entries, at, 1, entry)))
+    left, right = _split(tree, link, leaf.key)
+    entry = Entry(leaf.key, leaf.value, right)
+    node = _linked(node, at, left)
+    return tree.save(replace(node, entries=_spliced(node.entries, at, 0, entry)))
+
+
+def _remove(tree: _Nodes, link: Cid | None, key: str) -> Cid | None:
+    if link is None:
+        return None
+    node = tree.open(link)
+    at = _place_of(node, key)
+    if _holds(node, at, key):
+        joined = _merge(tree, _link(node, at), node.entries[at].right)
+        node = replace(node, entries=_spliced(node.entries, at, 1))
+        return tree.save_unless_empty(_linked(node, at, joined))
+    child = _link(node, at)
+    after = _remove(tree, child, key)
+    return link if after == child else tree.save_unless_empty(_linked(node, at, after))
+
+
+def _split(tree: _Nodes, link: Cid | None, key: str) -> tuple[Cid | None, Cid | None]:
+    """A subtree as two of the same height: the keys before `key`, and those after it."""
+    if link is None:
+        return None, None
+    node = tree.open(link)
+    at = _place_of(node, key)
+    left, right = _split(tree, _link(node, at), key)
+    before = _linked(replace(node, entries=node.entries[:at]), at, left)
+    after = Node(right, node.entries[at:])
+    return tree.save_unless_empty(before), tree.save_unless_empty(after)
+
+
+def _merge(tree: _Nodes, left: Cid | None, right: Cid | None) -> Cid | None:
+    """Two subtrees of the same height, side by side, as one."""
+    if left is None or right is None:
+        return left or right
+    before, after = tree.open(left), tree.open(right)
+    at = len(before.entries)
+    joined = _merge(tree, _link(before, at), after.left)
+    before = _linked(before, at, joined)
+    return tree.save(Node(before.left, before.entries + after.entries))
+
+
+def _lift(tree: _Nodes, link: Cid | None, layers: int) -> Cid | None:
+    """A subtree under as many nodes without keys as it lacks in height."""
+    for _ in range(layers if link is not None else 0):
+        link = tree.save(Node(link, ()))
+    return link
+
+
+def _place_of(node: Node, key: str) -> int:
+    """The number of entries before `key`: where it is, or where it would go."""
+    return bisect_left(node.entries, key, key=attrgetter("key"))
+
+
+def _holds(node: Node, at: int, key: str) -> bool:
+    return at < len(node.entries) and node.entries[at].key == key
+
+
+def _link(node: Node, at: int) -> Cid | None:
+    """What lies before the entry number `at`, or after the last."""
+    return node.entries[at - 1].right if at else node.left
+
+
+def _linked(node: Node, at: int, link: Cid | None) -> Node:
+    """The node with `link` before its entry number `at`, or after its last."""
+    if at == 0:
+        return replace(node, left=link)
+    entry = replace(node.entries[at - 1], right=link)
+    return replace(node, entries=_spliced(node.entries, at - 1, 1, entry))
+
+
+def _spliced(entries: tuple[Entry, ...], at: int, out: int, *new: Entry) -> tuple[Entry, ...]:
+    return (*entries[:at], *new, *entries[at + out :])

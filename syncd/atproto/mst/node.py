@@ -1,0 +1,150 @@
+"""One node of a Merkle search tree: its bytes, its value, and the rules it must keep by itself.
+
+Never looks at a second node: what holds between nodes is in `place`. Source:
+https://atproto.com/specs/repository#mst-structure
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from syncd.atproto.cid import Cid
+from syncd.errors import BadTree
+
+Get = Callable[[Cid], bytes | None]
+"""Where blocks come from: bytes whose hash was checked to be the CID, or None if not there."""
+
+MAX_KEY_LENGTH = 1024
+MAX_LAYER = 128
+"""No key lies higher, as SHA-256 has 256 bits, two to a layer: so no tree is ever deeper."""
+
+_HASH_BITS = 256
+_KEY = re.compile(rb"[a-zA-Z0-9_~.:-]+/[a-zA-Z0-9_~.:-]+")
+
+# The canonical DAG-CBOR of a node, as a grammar. A key cannot run on into what follows it: `ap`
+# could be part of it, but the head of a number after that could not.
+_LINK = rb"\xd8\x2a\x58\x25\x00(\x01\x71\x12\x20.{32})"
+_OPENING = re.compile(rb"\xa2\x61e([\x80-\x97]|\x98.|\x99..|\x9a....)", re.DOTALL)
+_ENTRY = re.compile(
+    rb"\xa4\x61k([\x40-\x57]|\x58.|\x59..)([a-zA-Z0-9_~.:/-]*)"
+    rb"\x61p([\x00-\x17]|\x18.|\x19..)"
+    rb"\x61t(?:\xf6|" + _LINK + rb")\x61v" + _LINK,
+    re.DOTALL,
+)
+_CLOSING = re.compile(rb"\x61l(?:\xf6|" + _LINK + rb")", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A key of a node, the record it stands for, and the subtree of the keys right after it."""
+
+    key: str
+    value: Cid
+    right: Cid | None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Keys of one layer, between two neighbours of a higher one. `left`: what precedes them."""
+
+    left: Cid | None
+    entries: tuple[Entry, ...]
+
+    @property
+    def layer(self) -> int | None:
+        """The layer of its keys. None for a node without any: only its parent knows its layer."""
+        return layer_of(self.entries[0].key) if self.entries else None
+
+
+def layer_of(key: str) -> int:
+    """How far above the leaves a key lies: pairs of zero bits that its SHA-256 starts with."""
+    return _layer(key.encode())
+
+
+def _layer(key: bytes) -> int:
+    digest = int.from_bytes(hashlib.sha256(key).digest(), "big")
+    return (_HASH_BITS - digest.bit_length()) // 2
+
+
+def common_prefix(left: bytes, right: bytes) -> int:
+    """How many bytes two keys share from their start."""
+    length = min(len(left), len(right))
+    difference = int.from_bytes(left[:length], "big") ^ int.from_bytes(right[:length], "big")
+    return length - (difference.bit_length() + 7) // 8
+
+
+def check_key(key: bytes) -> None:
+    """Raise BadTree unless `key` has the form collection/rkey, in the characters of keys."""
+    if len(key) > MAX_KEY_LENGTH or not _KEY.fullmatch(key):
+        raise BadTree(f"{key[:80]!r} is not a key that a tree can hold")
+
+
+def encode_node(node: Node) -> bytes:
+    """The one canonical block of a node. Its keys must be valid, sorted, and of one layer."""
+    parts = [b"\xa2\x61e", _head(0x80, len(node.entries))]
+    last = b""
+    for entry in node.entries:
+        key = entry.key.encode("ascii")
+        shared = common_prefix(last, key)
+        rest = key[shared:]
+        parts += (b"\xa4\x61k", _KEY_HEADS[len(rest)], rest, b"\x61p", _head(0x00, shared))
+        parts += (b"\x61t", _link(entry.right), b"\x61v", _link(entry.value))
+        last = key
+    parts += (b"\x61l", _link(node.left))
+    return b"".join(parts)
+
+
+def _link(cid: Cid | None) -> bytes:
+    return b"\xf6" if cid is None else b"\xd8\x2a\x58\x25\x00" + cid
+
+
+def _head(major: int, number: int) -> bytes:
+    """A CBOR major type and its argument in the fewest bytes (RFC 8949, section 4.2.1)."""
+    if number < 24:
+        return bytes((major | number,))
+    power = (number >= 1 << 8) + (number >= 1 << 16)
+    return bytes((major | 24 + power,)) + number.to_bytes(1 << power, "big")
+
+
+_KEY_HEADS = [_head(0x40, length) for length in range(MAX_KEY_LENGTH + 1)]
+_NUMBERS = {_head(0x00, number): number for number in range(MAX_KEY_LENGTH + 1)}
+
+
+def parse_node(block: bytes) -> Node:
+    """Read a block as a node. Raises BadTree for every departure from the one canonical form.
+
+    What is checked: DAG-CBOR and fields, exact prefixes, the characters, length, strict order and
+    common layer of keys. A node without keys passes: only its place says whether it may be so.
+    """
+    opening = _OPENING.match(block)
+    at = opening.end() if opening else 0
+    entries: list[Entry] = []
+    last, layer = b"", None
+    while found := _ENTRY.match(block, at):
+        head, rest, shared, right, value = found.groups()
+        key = _next_key(last, head, rest, _NUMBERS.get(shared))
+        height = _layer(key)
+        if layer not in (None, height):
+            raise BadTree("a tree node holds keys of different layers")
+        entries.append(Entry(key.decode("ascii"), Cid(value), Cid(right) if right else None))
+        last, layer, at = key, height, found.end()
+    closing = _CLOSING.fullmatch(block, at)
+    if not opening or not closing or opening[1] != _head(0x80, len(entries)):
+        raise BadTree("a block is not a tree node in canonical DAG-CBOR")
+    return Node(Cid(closing[1]) if closing[1] else None, tuple(entries))
+
+
+def _next_key(last: bytes, head: bytes, rest: bytes, shared: int | None) -> bytes:
+    """The key after `last`: its first `shared` bytes, which must be all they share, and `rest`."""
+    if len(rest) > MAX_KEY_LENGTH or head != _KEY_HEADS[len(rest)] or shared is None:
+        raise BadTree("a tree node is not in canonical DAG-CBOR")
+    key = last[:shared] + rest
+    if key <= last:
+        raise BadTree("a tree node does not hold its keys in order")
+    if shared > len(last) or rest[:1] == last[shared : shared + 1]:
+        raise BadTree("a tree node does not compress its keys exactly")
+    check_key(key)
+    return key

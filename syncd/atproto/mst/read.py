@@ -1,0 +1,112 @@
+"""Read a tree: one key, all keys, its nodes, what is missing, and the nodes that prove an answer.
+
+Never concludes absence from a node that is not there: that raises MissingBlocks.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
+from operator import attrgetter
+
+from syncd.atproto.cid import Cid
+from syncd.atproto.mst.node import Entry, Get, Node
+from syncd.atproto.mst.place import Place, check, contents, gap, load
+
+_Bisect = Callable[[tuple[Entry, ...], str], int]
+
+
+def _not_before(entries: tuple[Entry, ...], key: str) -> int:
+    return bisect_left(entries, key, key=attrgetter("key"))
+
+
+def _after(entries: tuple[Entry, ...], key: str) -> int:
+    return bisect_right(entries, key, key=attrgetter("key"))
+
+
+def walk(root: Cid, get: Get) -> Iterator[tuple[str, Cid]]:
+    """Every key and its record's CID, in key order, each node read and checked once.
+
+    Raises:
+        MissingBlocks: A node of the tree is not there.
+        BadTree: A node is malformed, or out of order, or not on its layer, or empty.
+    """
+    stack: list[Place | Entry] = [Place(root)]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Entry):
+            yield item.key, item.value
+        else:
+            stack.extend(reversed(contents(item, load(item, get))))
+
+
+def nodes(root: Cid, get: Get) -> Iterator[Cid]:
+    """The CID of every node, each before those under it. Raises MissingBlocks and BadTree."""
+    stack = [Place(root)]
+    while stack:
+        place = stack.pop()
+        yield place.cid
+        stack.extend(_children(place, load(place, get)))
+
+
+def missing(root: Cid, get: Get, has: Callable[[Cid], bool]) -> list[Cid]:
+    """The nodes that are not there, as far as they can be known: what hides under them cannot.
+
+    `has` says of a node that its whole subtree is there; it is then not read. Raises BadTree.
+    """
+    absent: list[Cid] = []
+    stack = [Place(root)]
+    while stack:
+        place = stack.pop()
+        if has(place.cid):
+            continue
+        block = get(place.cid)
+        if block is None:
+            absent.append(place.cid)
+        else:
+            stack.extend(_children(place, check(place, block)))
+    return absent
+
+
+def _children(place: Place, node: Node) -> Iterator[Place]:
+    return (item for item in reversed(contents(place, node)) if isinstance(item, Place))
+
+
+def lookup(root: Cid, key: str, get: Get) -> Cid | None:
+    """The record at a key, or None: then the nodes on the way prove that the key is not there.
+
+    Raises MissingBlocks if a node on the way is not there, BadTree if one does not belong.
+    """
+    for _, node, at in _descend(root, key, get, _not_before):
+        if at < len(node.entries) and node.entries[at].key == key:
+            return node.entries[at].value
+    return None
+
+
+def proof(root: Cid, key: str, get: Get) -> list[Cid]:
+    """The nodes from the root to a key, or to where it would be. MissingBlocks and BadTree."""
+    path: list[Cid] = []
+    for cid, node, at in _descend(root, key, get, _not_before):
+        path.append(cid)
+        if at < len(node.entries) and node.entries[at].key == key:
+            break
+    return path
+
+
+def covering_proof(root: Cid, key: str, get: Get) -> set[Cid]:
+    """The nodes from the root to a key and to the keys right before and after it.
+
+    They are what somebody who has no other node needs to undo the last write of the key (sync
+    spec, commit validation). Raises MissingBlocks and BadTree.
+    """
+    return {cid for side in (_not_before, _after) for cid, _, _ in _descend(root, key, get, side)}
+
+
+def _descend(root: Cid, key: str, get: Get, bisect: _Bisect) -> Iterator[tuple[Cid, Node, int]]:
+    """From the root down to the lowest layer, along one side of `key`: nodes, and where it lies."""
+    place: Place | None = Place(root)
+    while place is not None:
+        node = load(place, get)
+        at = bisect(node.entries, key)
+        yield place.cid, node, at
+        place = gap(place, node, at)

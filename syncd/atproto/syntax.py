@@ -1,0 +1,129 @@
+"""The identifiers of atproto, parsed or refused. Pure; never resolves, never asks the network.
+
+Each identifier is a NewType over `str`, made only by its parser: afterwards the type is the proof.
+Sources: the DID, handle, NSID, record key, TID and AT URI pages of https://atproto.com/specs
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NewType
+
+from syncd.errors import BadSyntax
+
+Did = NewType("Did", str)
+Handle = NewType("Handle", str)
+Nsid = NewType("Nsid", str)
+Rkey = NewType("Rkey", str)
+Tid = NewType("Tid", str)
+
+_DID = re.compile(r"did:[a-z]+:[a-zA-Z0-9._:%-]*[a-zA-Z0-9._-]")
+_HANDLE = re.compile(
+    r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)+"
+    r"[a-zA-Z](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+)
+_NSID = re.compile(
+    r"[a-zA-Z](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+    r"(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)+"
+    r"\.[a-zA-Z][a-zA-Z0-9]{0,62}"
+)
+_RKEY = re.compile(r"(?!\.{1,2}\Z)[a-zA-Z0-9_~.:-]{1,512}")
+_TID = re.compile(r"[234567abcdefghij][234567abcdefghijklmnopqrstuvwxyz]{12}")
+
+_DID_LENGTH = 2048
+_HANDLE_LENGTH = 253
+_NSID_LENGTH = 317
+_RKEY_LENGTH = 512
+_TID_LENGTH = 13
+_AT_URI_LENGTH = 8192
+
+_TID_DIGITS = "234567abcdefghijklmnopqrstuvwxyz"
+_TID_VALUES = {digit: value for value, digit in enumerate(_TID_DIGITS)}
+_CLOCK_BITS = 10
+_MICROSECOND_BITS = 53
+
+
+def parse_did(text: str) -> Did:
+    """Any DID method that atproto's grammar admits. Raises BadSyntax."""
+    return Did(_match(_DID, text, _DID_LENGTH, "a DID", "did:method:identifier"))
+
+
+def parse_handle(text: str) -> Handle:
+    """A domain name of two or more labels, returned in lower case. Raises BadSyntax."""
+    return Handle(_match(_HANDLE, text, _HANDLE_LENGTH, "a handle", "name.example.com").lower())
+
+
+def parse_nsid(text: str) -> Nsid:
+    """Three or more labels, case kept: a PDS holds two spellings as two collections. BadSyntax."""
+    return Nsid(_match(_NSID, text, _NSID_LENGTH, "an NSID", "com.example.thing"))
+
+
+def parse_rkey(text: str) -> Rkey:
+    """1 to 512 of `A-Z a-z 0-9 _ ~ . : -`, but neither `.` nor `..`. Raises BadSyntax."""
+    form = "letters, digits and _ ~ . : - only"
+    return Rkey(_match(_RKEY, text, _RKEY_LENGTH, "a record key", form))
+
+
+def parse_tid(text: str) -> Tid:
+    """Thirteen digits of sortable base32 whose top bit is zero. Raises BadSyntax."""
+    return Tid(_match(_TID, text, _TID_LENGTH, "a TID", "3jzfcijpj2z2a"))
+
+
+def make_tid(microseconds: int, clock_id: int) -> Tid:
+    """The TID of a moment (microseconds since 1970, 53 bits) on a clock (10 bits). BadSyntax."""
+    if microseconds >> _MICROSECOND_BITS or clock_id >> _CLOCK_BITS:
+        raise BadSyntax(f"a TID cannot hold microseconds {microseconds} and clock {clock_id}")
+    number = microseconds << _CLOCK_BITS | clock_id
+    digits = (_TID_DIGITS[number >> 5 * place & 31] for place in reversed(range(_TID_LENGTH)))
+    return Tid("".join(digits))
+
+
+def tid_microseconds(tid: Tid) -> int:
+    """When a TID says it was made, in microseconds since 1970."""
+    number = 0
+    for digit in tid:
+        number = number << 5 | _TID_VALUES[digit]
+    return number >> _CLOCK_BITS
+
+
+def parse_at_identifier(text: str) -> Did | Handle:
+    """An account, named by DID or by handle. Raises BadSyntax."""
+    return parse_did(text) if text.startswith("did:") else parse_handle(text)
+
+
+@dataclass(frozen=True, slots=True)
+class AtUri:
+    """`at://authority[/collection[/rkey]]`, the form records use: no query, no fragment."""
+
+    authority: Did | Handle
+    collection: Nsid | None = None
+    rkey: Rkey | None = None
+
+    def __str__(self) -> str:
+        return "at://" + "/".join(filter(None, (self.authority, self.collection, self.rkey)))
+
+
+def parse_at_uri(text: str) -> AtUri:
+    """The strict form of an AT URI, as record fields hold it. Raises BadSyntax for its bad part."""
+    if not text.startswith("at://") or len(text) > _AT_URI_LENGTH:
+        raise _refusal(text, "an AT URI", "at://authority/collection/rkey")
+    authority, *path = text.removeprefix("at://").split("/")
+    if len(path) > 2:
+        raise _refusal(text, "an AT URI", "at://authority/collection/rkey")
+    return AtUri(
+        parse_at_identifier(authority),
+        parse_nsid(path[0]) if path else None,
+        parse_rkey(path[1]) if len(path) == 2 else None,
+    )
+
+
+def _match(grammar: re.Pattern[str], text: str, length: int, kind: str, form: str) -> str:
+    if len(text) > length or not grammar.fullmatch(text):
+        raise _refusal(text, kind, form)
+    return text
+
+
+def _refusal(text: str, kind: str, form: str) -> BadSyntax:
+    shown = repr(text) if len(text) <= 80 else f"{text[:80]!r}... ({len(text)} characters)"
+    return BadSyntax(f"{shown} is not {kind}: it needs the form {form}")

@@ -1,0 +1,93 @@
+"""An XRPC answer and the fields of its JSON body, checked one by one. Trusts none of them.
+
+A wrong or missing field raises BadAnswer. No message quotes a body: it may hold tokens.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
+
+from syncd.atproto.cid import Cid, parse_cid
+from syncd.atproto.syntax import Tid, parse_tid
+from syncd.errors import BadAnswer, BadSyntax
+
+Fields: TypeAlias = Mapping[str, object]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An HTTP answer, whole. Header names are in lower case. Never shown: it may hold tokens."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+    @property
+    def is_ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def media_type(self) -> str:
+        """The Content-Type without its parameters, in lower case; empty if there is none."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def read_object(response: Response) -> Fields:
+    """The body as a JSON object. Raises BadAnswer, without quoting any of it."""
+    try:
+        return as_object(json.loads(response.body))
+    except (ValueError, RecursionError):
+        kind = response.media_type or "no type"
+        shown = kind if kind.isprintable() and len(kind) < 80 else "a strange type"
+        raise BadAnswer(
+            f"The PDS answered {response.status} with {shown} that is not a JSON object",
+            hint="look for a proxy or a wrong address between syncd and the PDS",
+        ) from None
+
+
+def as_object(value: object) -> Fields:
+    """A part of an answer that must be an object."""
+    if not isinstance(value, dict):
+        raise BadAnswer("The PDS answered with something else where an object belongs")
+    return value
+
+
+def maybe(fields: Fields, name: str, kind: type[T]) -> T | None:
+    """An optional field: null counts as absent, any other wrong type raises BadAnswer."""
+    value = fields.get(name)
+    if value is None or isinstance(value, kind):
+        return value
+    raise BadAnswer(f"The PDS answered with a {name} that is not a {kind.__name__}")
+
+
+def text_of(fields: Fields, name: str) -> str:
+    """A required string."""
+    value = maybe(fields, name, str)
+    if value is None:
+        raise BadAnswer(f"The PDS answered without a {name}")
+    return value
+
+
+def items_of(fields: Fields, name: str) -> list[object]:
+    """A required array."""
+    value = maybe(fields, name, list)
+    if value is None:
+        raise BadAnswer(f"The PDS answered without {name}")
+    return value
+
+
+def parsed(parse: Callable[[str], T], text: str) -> T:
+    """What `parse` makes of `text`; its BadSyntax becomes a BadAnswer."""
+    try:
+        return parse(text)
+    except BadSyntax as error:
+        raise BadAnswer(f"The PDS answered with a bad identifier: {error.message}") from error
+
+
+def commit_pair(fields: Fields) -> tuple[Cid, Tid]:
+    """A commit as an answer names it: its CID and rev."""
+    return parsed(parse_cid, text_of(fields, "cid")), parsed(parse_tid, text_of(fields, "rev"))

@@ -1,0 +1,78 @@
+"""The origin of a server, parsed or refused. Looks at the text alone and never resolves a name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from urllib.parse import SplitResult, urlsplit
+
+from syncd.errors import BadSyntax
+
+_HOST = re.compile(r"[a-z0-9.:-]*[a-z0-9:]")
+_LOCAL_NAMES = (".localhost", ".local", ".internal", ".arpa", ".invalid", ".example", ".test")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Scheme, host and port of a server. `str` is its URL, without a path or a final slash."""
+
+    scheme: str
+    host: str
+    port: int | None = None
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}" + ("" if self.port is None else f":{self.port}")
+
+    @property
+    def is_loopback(self) -> bool:
+        """True if the host names this machine by its text: `localhost` or a loopback address."""
+        address = _address(self.host)
+        named = self.host == "localhost" or self.host.endswith(".localhost")
+        return named if address is None else address.is_loopback
+
+    @property
+    def is_public(self) -> bool:
+        """False for addresses and names that belong to a machine or a private network."""
+        address = _address(self.host)
+        if address is not None:
+            return address.is_global
+        _, dot, top = self.host.rpartition(".")
+        return bool(dot) and top[:1].isalpha() and not self.host.endswith(_LOCAL_NAMES)
+
+
+def parse_origin(text: str) -> Origin:
+    """Read `https://host[:port]`, or `http://` of the loopback; one final slash is let pass.
+
+    Raises BadSyntax on any other scheme, and on a path, query, fragment or user.
+    """
+    try:
+        parts = urlsplit(text)
+        origin = Origin(parts.scheme, _host(parts), parts.port)
+    except ValueError:
+        raise _refusal(text) from None
+    if text.rstrip("/").lower() != str(origin) or text.endswith("//"):
+        raise _refusal(text)
+    if origin.scheme != "https" and not (origin.scheme == "http" and origin.is_loopback):
+        raise BadSyntax(f"{text[:200]!r} is not secure: http:// is only for the loopback")
+    return origin
+
+
+def _host(parts: SplitResult) -> str:
+    host = parts.hostname or ""
+    if not _HOST.fullmatch(host):
+        raise ValueError
+    return host
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
+
+
+def _refusal(text: str) -> BadSyntax:
+    shown = "A URL with a user name" if "@" in text else repr(text[:200])
+    return BadSyntax(f"{shown} is not an origin: it needs the form https://pds.example.com")

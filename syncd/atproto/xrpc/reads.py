@@ -1,0 +1,201 @@
+"""Read the answers to sessions and reads. Each reader expects a 2xx (see `raise_for`).
+
+Raises BadAnswer if the body is not what the lexicon says. Nothing read here is verified: a CID is
+what the PDS claims. Sources: lexicons com.atproto.{server,repo,sync,identity}.*
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from syncd.atproto.cid import Cid, parse_cid
+from syncd.atproto.data import cid_of, from_json
+from syncd.atproto.syntax import Did, Handle, Tid, parse_did, parse_handle, parse_tid
+from syncd.atproto.xrpc.answer import (
+    Fields,
+    Response,
+    as_object,
+    commit_pair,
+    items_of,
+    maybe,
+    parsed,
+    read_object,
+    text_of,
+)
+from syncd.errors import BadAnswer, BadData, BadSyntax
+
+
+@dataclass(frozen=True, slots=True)
+class SessionAnswer:
+    """createSession and refreshSession: whose session it is, and its two tokens, never shown."""
+
+    did: Did
+    handle: Handle | None
+    access: str = field(repr=False)
+    refresh: str = field(repr=False)
+    status: str | None = None
+
+
+def read_session(response: Response) -> SessionAnswer:
+    """createSession, refreshSession. `status` is why the account is not active, else None."""
+    fields = read_object(response)
+    return SessionAnswer(
+        did=parsed(parse_did, text_of(fields, "did")),
+        handle=_handle(fields),
+        access=_token(fields, "accessJwt"),
+        refresh=_token(fields, "refreshJwt"),
+        status=_inactive(fields),
+    )
+
+
+def _token(fields: Fields, name: str) -> str:
+    """A token that can stand in a header: visible ASCII, so none can smuggle in a line."""
+    token = text_of(fields, name)
+    if not token or not all("!" <= character <= "~" for character in token):
+        raise BadAnswer(f"The PDS answered with a {name} that is not a token")
+    return token
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """getSession: who is logged in, and why the account is not active (None if it is)."""
+
+    did: Did
+    handle: Handle | None
+    status: str | None
+
+
+def read_session_info(response: Response) -> SessionInfo:
+    fields = read_object(response)
+    return SessionInfo(
+        parsed(parse_did, text_of(fields, "did")), _handle(fields), _inactive(fields)
+    )
+
+
+def _handle(fields: Fields) -> Handle | None:
+    """The handle, if the answer has one that can be used; `handle.invalid` says there is none."""
+    text = maybe(fields, "handle", str)
+    try:
+        return None if text in (None, "handle.invalid") else parse_handle(text or "")
+    except BadSyntax:
+        return None
+
+
+def _inactive(fields: Fields) -> str | None:
+    if maybe(fields, "active", bool) is not False:
+        return None
+    return maybe(fields, "status", str) or "inactive"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerDescription:
+    """describeServer, as far as syncd cares. `blob_limit` is in bytes, None if it is not said."""
+
+    did: str | None
+    blob_limit: int | None
+
+
+def read_server(response: Response) -> ServerDescription:
+    fields = read_object(response)
+    return ServerDescription(maybe(fields, "did", str), maybe(fields, "blobUploadLimit", int))
+
+
+# --- Reads ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RecordAnswer:
+    """One record as JSON tells it. `value` is unchecked JSON; `cid` is what the PDS claims."""
+
+    uri: str
+    cid: Cid
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPage:
+    """One page of listRecords. Only an empty page ends a list: others always carry a cursor."""
+
+    records: tuple[RecordAnswer, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RepoDescription:
+    """describeRepo. `collections` only names those that hold records."""
+
+    did: Did
+    handle: Handle | None
+    is_handle_correct: bool
+    collections: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RepoStatus:
+    """getRepoStatus. `status` says why a repo is not active; only an active one has a `rev`."""
+
+    active: bool
+    status: str | None
+    rev: Tid | None
+
+
+def read_record(response: Response) -> RecordAnswer:
+    """getRecord. The CID is computed if the PDS leaves it out, as its lexicon allows."""
+    return _record(read_object(response))
+
+
+def read_page(response: Response) -> RecordPage:
+    """listRecords"""
+    fields = read_object(response)
+    records = tuple(_record(as_object(item)) for item in items_of(fields, "records"))
+    return RecordPage(records, maybe(fields, "cursor", str))
+
+
+def _record(fields: Fields) -> RecordAnswer:
+    text, value = maybe(fields, "cid", str), fields.get("value")
+    try:
+        cid = parse_cid(text) if text is not None else cid_of(from_json(value))
+    except (BadSyntax, BadData) as error:
+        raise BadAnswer(f"The PDS answered with an unreadable record: {error}") from error
+    return RecordAnswer(text_of(fields, "uri"), cid, value)
+
+
+def read_repo_description(response: Response) -> RepoDescription:
+    """describeRepo"""
+    fields = read_object(response)
+    return RepoDescription(
+        did=parsed(parse_did, text_of(fields, "did")),
+        handle=_handle(fields),
+        is_handle_correct=maybe(fields, "handleIsCorrect", bool) is True,
+        collections=tuple(
+            item for item in items_of(fields, "collections") if isinstance(item, str)
+        ),
+    )
+
+
+def read_latest(response: Response) -> tuple[Cid, Tid]:
+    """getLatestCommit: the commit and its rev, neither of them verified"""
+    return commit_pair(read_object(response))
+
+
+def read_repo_status(response: Response, did: Did) -> RepoStatus:
+    """getRepoStatus of `did`"""
+    fields = read_object(response)
+    if maybe(fields, "did", str) not in (None, did):
+        raise BadAnswer(f"The PDS answered for another repo than {did}")
+    active, rev = maybe(fields, "active", bool), maybe(fields, "rev", str)
+    if active is None:
+        raise BadAnswer("The PDS does not say whether the repo is active")
+    status = None if active else maybe(fields, "status", str)
+    return RepoStatus(active, status, None if rev is None else parsed(parse_tid, rev))
+
+
+def read_did(response: Response) -> Did:
+    """resolveHandle"""
+    return parsed(parse_did, text_of(read_object(response), "did"))
+
+
+def check_car(response: Response) -> None:
+    """getRepo, getBlocks: BadAnswer if this is plainly a page or a message, not a CAR."""
+    if response.media_type.startswith("text/") or response.media_type.endswith("json"):
+        raise BadAnswer(f"The PDS answered with {response.media_type} in place of a CAR file")

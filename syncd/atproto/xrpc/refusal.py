@@ -1,0 +1,234 @@
+"""Turn a refused request into the error that says whose move is next. Pure: never waits or retries.
+
+Status and error name decide together, because names differ between servers, and some servers
+answer without any. Sources: the lexicons' `errors`, and the reference PDS as observed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from syncd.atproto.xrpc.answer import Response
+from syncd.atproto.xrpc.pace import retry_seconds
+from syncd.errors import (
+    BadAnswer,
+    CredentialsRefused,
+    ExpiredToken,
+    IdentityError,
+    NotFound,
+    PdsError,
+    RateLimited,
+    Rejected,
+    RepoUnavailable,
+    SwapFailed,
+    SyncdError,
+    TooLarge,
+    Unknown,
+    Unreachable,
+)
+
+ERRORS: Final[Mapping[str, type[SyncdError]]] = {
+    "AccountDeactivated": RepoUnavailable,
+    "AccountNotFound": RepoUnavailable,
+    "AccountSuspended": RepoUnavailable,
+    "AccountTakedown": RepoUnavailable,
+    "AuthFactorTokenRequired": CredentialsRefused,
+    "AuthMissing": CredentialsRefused,
+    "AuthenticationRequired": CredentialsRefused,
+    "BlobNotFound": NotFound,
+    "BlockNotFound": NotFound,
+    "DidDeactivated": IdentityError,
+    "DidNotFound": IdentityError,
+    "ExpiredToken": ExpiredToken,
+    "HandleNotFound": IdentityError,
+    "InvalidSwap": SwapFailed,
+    "InvalidToken": ExpiredToken,
+    "PayloadTooLarge": TooLarge,
+    "PayloadTooLargeError": TooLarge,
+    "RateLimitExceeded": RateLimited,
+    "RecordAlreadyExists": SwapFailed,
+    "RecordNotFound": NotFound,
+    "RepoDeactivated": RepoUnavailable,
+    "RepoNotFound": RepoUnavailable,
+    "RepoSuspended": RepoUnavailable,
+    "RepoTakendown": RepoUnavailable,
+    "ScopeMissingError": CredentialsRefused,
+}
+"""Error names that decide by themselves. InvalidToken counts as expired: a new one is the cure."""
+
+WRITE_ERRORS: Final[Mapping[str, type[SyncdError]]] = {
+    "BlobNotFound": Rejected,
+    "InvalidMimeType": Rejected,
+    "InvalidRequest": Rejected,
+    "InvalidSize": Rejected,
+    "RecordNotFound": SwapFailed,
+}
+"""Names that mean something else in the answer to a write, where the record is at fault."""
+
+UNAVAILABLE: Final[Mapping[str, str]] = {
+    "AccountDeactivated": "deactivated",
+    "AccountNotFound": "notfound",
+    "AccountSuspended": "suspended",
+    "AccountTakedown": "takendown",
+    "RepoDeactivated": "deactivated",
+    "RepoNotFound": "notfound",
+    "RepoSuspended": "suspended",
+    "RepoTakendown": "takendown",
+}
+"""The `status` of a RepoUnavailable."""
+
+_PHRASES: Final = (
+    ("bad token scope", CredentialsRefused),
+    ("too many writes", TooLarge),
+    ("could not find cids", NotFound),
+    ("could not find repo", RepoUnavailable),
+)
+"""What the reference PDS says under a name too general to decide by."""
+
+_HINTS: Final[Mapping[type[SyncdError], str]] = {
+    CredentialsRefused: "run `syncd login` with an app password of this account",
+    ExpiredToken: "run `syncd login` if this does not go away",
+    RateLimited: "wait; syncd goes on by itself",
+    Rejected: "change the record so that the PDS accepts it",
+    RepoUnavailable: "see the state of the account at its PDS; nothing local is touched meanwhile",
+    Unknown: "wait; syncd looks at the repo before it writes again",
+    Unreachable: "wait; syncd tries again by itself",
+}
+
+_NAME_HINTS: Final = {
+    "AuthFactorTokenRequired": "use an app password: it needs no second factor",
+    "AuthenticationRequired": "make an app password for syncd in the settings of the account",
+}
+_REDIRECT_HINT = "syncd follows no redirect; give it the address where the PDS really is"
+
+_WORDS_LENGTH = 200
+_SECRET = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+|\b[a-z0-9]{4}(?:-[a-z0-9]{4}){3}\b", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error answer, taken apart. `name` is empty unless the body is XRPC's error object."""
+
+    status: int
+    name: str
+    words: str
+    is_page: bool
+
+    @property
+    def sentence(self) -> str:
+        named = f"{self.status} {self.name}".rstrip()
+        return f"The PDS answered {named}" + (f": {self.words}" if self.words else "")
+
+
+def raise_for(response: Response, *, is_write: bool, now: float) -> None:
+    """Return if the answer is a 2xx, else raise what it means. `now` is in unix seconds.
+
+    Raises:
+        RateLimited: Nothing was done; `retry_seconds` says how long to wait.
+        SwapFailed, TooLarge, Rejected: The write was refused; nothing was written.
+        NotFound, RepoUnavailable, IdentityError: What was asked for is not to be had.
+        ExpiredToken, CredentialsRefused: The token does not do; nothing was done.
+        Unreachable, BadAnswer: A read got a 5xx, or an answer that XRPC does not know.
+        Unknown: The same, of a write: it may have been applied.
+        PdsError: A read was refused for another reason.
+    """
+    if not response.is_ok:
+        raise error_of(response, is_write=is_write, now=now)
+
+
+def error_of(response: Response, *, is_write: bool, now: float) -> SyncdError:
+    """The error that an answer outside 2xx stands for (see `raise_for`)."""
+    refusal = read_refusal(response)
+    kind = kind_of(refusal, is_write=is_write)
+    if kind is Unreachable and "retry-after" in response.headers:
+        kind = RateLimited
+    hint = _hint(refusal, kind)
+    if kind is RateLimited:
+        pause = retry_seconds(response.headers, now=now)
+        return RateLimited(refusal.sentence, retry_seconds=pause, hint=hint)
+    if kind is RepoUnavailable:
+        status = UNAVAILABLE.get(refusal.name, "notfound")
+        return RepoUnavailable(refusal.sentence, status=status, hint=hint)
+    if issubclass(kind, Rejected):
+        return kind(refusal.sentence, name=refusal.name, status=refusal.status, hint=hint)
+    return kind(refusal.sentence, hint=hint)
+
+
+def _hint(refusal: Refusal, kind: type[SyncdError]) -> str:
+    if refusal.status < 400:
+        return _REDIRECT_HINT
+    return _NAME_HINTS.get(refusal.name) or _HINTS.get(kind, "")
+
+
+def kind_of(refusal: Refusal, *, is_write: bool) -> type[SyncdError]:
+    """The class of the error: by status where that is certain, else by words, name, or a guess."""
+    return (
+        _kind_by_status(refusal.status, is_write=is_write)
+        or _kind_by_words(refusal, is_write=is_write)
+        or (WRITE_ERRORS.get(refusal.name) if is_write else None)
+        or ERRORS.get(refusal.name)
+        or _kind_by_default(refusal, is_write=is_write)
+    )
+
+
+def _kind_by_status(status: int, *, is_write: bool) -> type[SyncdError] | None:
+    if status == 429:
+        return RateLimited
+    if status == 413:
+        return TooLarge
+    if status == 501:
+        return Rejected if is_write else BadAnswer
+    if status >= 500 or status == 408:
+        return Unknown if is_write else Unreachable
+    return None
+
+
+def _kind_by_words(refusal: Refusal, *, is_write: bool) -> type[SyncdError] | None:
+    words = refusal.words.lower()
+    is_plain_text = refusal.status == 400 and not refusal.name and not refusal.is_page
+    if is_write and is_plain_text and "swap" in words:
+        return SwapFailed
+    return next((kind for phrase, kind in _PHRASES if words.startswith(phrase)), None)
+
+
+def _kind_by_default(refusal: Refusal, *, is_write: bool) -> type[SyncdError]:
+    lost = refusal.status in (404, 405) and not refusal.name
+    if refusal.is_page or refusal.status < 400 or lost:
+        return Unknown if is_write else BadAnswer
+    if refusal.status in (401, 403):
+        return CredentialsRefused
+    if is_write:
+        return SwapFailed if refusal.status == 409 else Rejected
+    return PdsError
+
+
+def read_refusal(response: Response) -> Refusal:
+    """Take an error answer apart. Never raises; the words are one bounded line without tokens."""
+    name, words = _name_and_words(response.body)
+    if name or words is not None:
+        return Refusal(response.status, _one_line(name), _one_line(words or ""), is_page=False)
+    text = response.body[:4096].decode("utf-8", "replace").strip()
+    is_page = text.startswith("<") or response.media_type == "text/html"
+    return Refusal(response.status, "", "" if is_page else _one_line(text), is_page)
+
+
+def _name_and_words(body: bytes) -> tuple[str, str | None]:
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        return "", None
+    if not isinstance(fields, dict):
+        return "", None
+    name, words = fields.get("error"), fields.get("message")
+    return name if isinstance(name, str) else "", words if isinstance(words, str) else None
+
+
+def _one_line(text: str) -> str:
+    """Safe to show: no control characters, nothing that looks like a token or an app password."""
+    visible = "".join(c if c.isprintable() else " " for c in text[: 4 * _WORDS_LENGTH])
+    hidden = " ".join(_SECRET.sub("(hidden)", visible).split())
+    return hidden if len(hidden) <= _WORDS_LENGTH else hidden[: _WORDS_LENGTH - 3] + "..."

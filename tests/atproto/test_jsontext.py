@@ -1,0 +1,304 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syncd.atproto.cid import cid_of_blob, cid_of_block
+from syncd.atproto.data import MAX_DEPTH, MAX_INTEGER, Record, Value, to_json
+from syncd.atproto.jsontext import _decode, _reread, format_record, parse_record
+from syncd.errors import BadData, BadJson
+
+from .values import ANY_VALUES, EXACT_RECORDS, EXACT_VALUES, is_same, nested
+
+HERE = "com.example.thing"
+LINK, BLOB = cid_of_block(b"a"), cid_of_blob(b"a")
+JSON = EXACT_VALUES.map(to_json)
+MARK = "longer than any text that Hypothesis draws here"
+
+
+def refusal(text: str | bytes) -> BadJson:
+    with pytest.raises(BadJson) as found:
+        parse_record(text if isinstance(text, bytes) else text.encode(), HERE)
+    return found.value
+
+
+def place(text: str, at: int) -> tuple[int, int]:
+    """Line and column of an offset, counted in another way than the module does."""
+    lines = text[:at].split("\n")
+    return len(lines), len(lines[-1]) + 1
+
+
+# --- What is accepted -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "record"),
+    [
+        (b"{}", {}),
+        (b'\xef\xbb\xbf{"a": 1}', {"a": 1}),
+        (b'\r\n{\r\n\t"a":\r\n1\r\n}\r\n', {"a": 1}),
+        (b'{"a": [1.0, 1e2, -0, -0.0, 1E+2, 100e-2, 12.50e1]}', {"a": [1, 100, 0, 0, 100, 1, 125]}),
+        (b'{"a": [9007199254740991, -9007199254740991]}', {"a": [MAX_INTEGER, -MAX_INTEGER]}),
+        (b'{"a": "\\ud83d\\ude00 \\u0000 \xc3\xa9", "": null}', {"a": "😀 \0 é", "": None}),
+        (b'{"\\u0061": true, "$foo": {"$bar": []}}', {"a": True, "$foo": {"$bar": []}}),
+        (b'{"a": {"$link": "%s"}}' % str(LINK).encode(), {"a": LINK}),
+        (b'{"a": {"$bytes": "QQ=="}}', {"a": b"A"}),
+        (b'{"a": "<<<<<<< HEAD [[[ {{{ \\" \\\\"}', {"a": '<<<<<<< HEAD [[[ {{{ " \\'}),
+    ],
+    ids=ascii,
+)
+def test_text_stands_for_a_record(text: bytes, record: Record) -> None:
+    assert is_same(parse_record(text, HERE), record | {"$type": HERE})
+
+
+def test_a_type_that_is_there_stays_the_only_one() -> None:
+    assert parse_record(b'{"$type": "com.example.thing"}', HERE) == {"$type": HERE}
+
+
+@given(EXACT_RECORDS)
+def test_a_formatted_record_is_read_back(record: Record) -> None:
+    whole = record | {"$type": HERE}
+    assert is_same(parse_record(format_record(whole), HERE), whole)
+    assert is_same(parse_record(format_record(record), HERE), whole)
+
+
+@given(EXACT_RECORDS, st.booleans(), st.sampled_from([None, 0, 1, "\t"]), st.booleans())
+def test_no_form_of_the_same_json_makes_a_difference(
+    record: Record, is_ascii: bool, indent: int | str | None, is_crlf: bool
+) -> None:
+    text = json.dumps(to_json(record), ensure_ascii=is_ascii, indent=indent)
+    raw = text.replace("\n", "\r\n" if is_crlf else "\n").encode()
+    assert is_same(parse_record(raw, HERE), record | {"$type": HERE})
+    assert is_same(_reread(_decode(raw), HERE), record | {"$type": HERE})
+
+
+# --- What is refused, and where -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "reason"),
+    [
+        (b"", 1, 1, "the file is empty"),
+        (b"\xef\xbb\xbf \r\n", 1, 1, "the file is empty"),
+        (bytes(4096), 1, 1, "the file holds only NUL bytes"),
+        (b"\xff\xfe{\x00}\x00", 1, 1, "not UTF-8"),
+        (b'{\r\n"\xc3\xa9":"\xc3("}', 2, 6, "not UTF-8"),
+        (b'\xef\xbb\xbf{"a":\xff}', 1, 6, "not UTF-8"),
+        (b'{"\xed\xa0\x80":1}', 1, 3, "not UTF-8"),
+        (b"{", 1, 2, "not JSON: expecting property name"),
+        (b'{"a": 1', 1, 8, "not JSON: expecting ',' delimiter"),
+        (b'{"a": 1}\n}', 2, 1, "not JSON: extra data"),
+        (b'{"a":\n "b\n"}', 2, 4, "not JSON: invalid control character"),
+        (b'{"a":\n "b}', 2, 2, "not JSON: unterminated string"),
+        (b"{'a': 1}", 1, 2, "not JSON"),
+        (b'{"a": 01}', 1, 8, "not JSON"),
+        (b'{"a": +1}', 1, 7, "not JSON"),
+        (b'{"a": undefined}', 1, 7, "not JSON"),
+        (b'{"a": 1 // one\n}', 1, 9, "not JSON"),
+        ('{"a":\u00a01}'.encode(), 1, 6, "not JSON"),
+        (b'{\n "a": 1,\n<<<<<<< HEAD\n "b": 1\n=======\n', 3, 1, "unresolved git conflict"),
+        (b"{\r\n<<<<<<<\r\n", 2, 1, "unresolved git conflict"),
+        (b'{"a": 1.5,\n "a": 1,\n>>>>>>> topic\n}', 3, 1, "unresolved git conflict"),
+        (b"[]", 1, 1, "must be a JSON object"),
+        (b' \n "a"', 2, 2, "must be a JSON object"),
+        (b" null", 1, 2, "must be a JSON object"),
+        (b' {"$bytes": ""}', 1, 2, "must be a JSON object"),
+        (
+            b'{"a": 1,\n  "$type": "com.example.other"}',
+            2,
+            12,
+            '"$type" must be "com.example.thing"',
+        ),
+        (b'{"$type": ""}', 1, 11, '"$type" must be "com.example.thing"'),
+        (b'{"$type": null}', 1, 11, '"$type" must be "com.example.thing"'),
+        (b'{"a": {"$type": "com.example.thing", "a": 1, "a": 1}}', 1, 46, "given twice"),
+        (b'{"a": 1, "\\u0061": 1}', 1, 10, "given twice"),
+        (b'{"a": {"__proto__": 1}}', 1, 8, "__proto__"),
+        (b'{"a": {"\\u005f_proto__": 1}}', 1, 8, "__proto__"),
+        (b'{"a": "\\ud800"}', 1, 7, "lone surrogate"),
+        (b'{"a": "\\ude00\\ud83d"}', 1, 7, "lone surrogate"),
+        (b'{"a": {"\\udc00": 1}}', 1, 8, "lone surrogate"),
+        (b'{"a": 9007199254740990.5}', 1, 7, "not a whole number"),
+        (b'{"a": 1e-9999999999999999999}', 1, 7, "not a whole number"),
+        (b'{"a": 0.1e1, "b": 1e400}', 1, 19, "must be whole"),
+        (b'{"a": -%s}' % (b"9" * 9999), 1, 7, "must be whole"),
+        (b'{"a": -Infinity}', 1, 7, "-Infinity"),
+    ],
+    ids=lambda value: ascii(value)[:40],
+)
+def test_a_text_is_refused_at_its_place(text: bytes, line: int, column: int, reason: str) -> None:
+    found = refusal(text)
+    assert (found.line, found.column) == (line, column)
+    assert reason in found.message
+
+
+@given(
+    JSON,
+    JSON,
+    st.lists(st.tuples(JSON, JSON), max_size=3),
+    st.sampled_from([None, 0, 3]),
+    st.sampled_from(
+        [
+            ("?", 0),
+            ("1.5", 0),
+            ("-0.5e0", 0),
+            ("1e16", 0),
+            ("9007199254740992", 0),
+            ("NaN", 0),
+            ('"\\udfff"', 0),
+            ('"\\ud800 \\\\udc00"', 0),
+            ('{"$link": "."}', 0),
+            ('{"$link": "' + str(LINK) + '", "a": 1}', 0),
+            ('{"$bytes": "QQ="}', 0),
+            ('{"a":1, "a":1}', 8),
+            ('{"a":{"b":1}, "__proto__":1}', 14),
+            ('{"$type": ""}', 0),
+            ('{"$type": "blob", "ref": 1}', 0),
+            ('{"cid": "' + str(BLOB) + '", "mimeType": "image/png"}', 0),
+            ("[" * MAX_DEPTH + "]" * MAX_DEPTH, None),
+        ]
+    ),
+)
+def test_an_error_is_found_where_it_was_planted(
+    before: object,
+    after: object,
+    around: list[tuple[object, object]],
+    indent: int | None,
+    planted: tuple[str, int | None],
+) -> None:
+    obj: Any = {"a": before, "b": MARK, "c": after}
+    for left, right in around:
+        obj = {"x": left, "y": [left, obj, right]}
+    text = json.dumps(obj, indent=indent, ensure_ascii=False)
+    at = text.index(f'"{MARK}"')
+    error, offset = planted
+    if offset is None:
+        offset = MAX_DEPTH - 1 - 2 * len(around)
+    spoilt = text.replace(f'"{MARK}"', error)
+    found = refusal(spoilt)
+    assert (found.line, found.column) == place(spoilt, at + offset)
+
+
+@given(EXACT_RECORDS, st.data())
+def test_a_damaged_text_is_read_or_refused_at_a_place_that_it_has(
+    record: Record, data: st.DataObject
+) -> None:
+    text = format_record(record).decode()
+    at = data.draw(st.integers(0, len(text)))
+    damage = data.draw(st.sampled_from([*'"\\{}[]:,1.-eut\n', "", "\\ud800", "null", "1.5", "NaN"]))
+    damaged = text[:at] + damage + text[at + data.draw(st.integers(0, 2)) :]
+    lines = damaged.split("\n")
+    try:
+        record = parse_record(damaged.encode(), HERE)
+    except BadJson as refused:
+        line, column = refused.line or 0, refused.column or 0
+    else:
+        assert is_same(parse_record(format_record(record), HERE), record)
+        return
+    assert 1 <= line <= len(lines)
+    assert 1 <= column <= len(lines[line - 1]) + 1
+
+
+@given(st.binary(max_size=30))
+def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
+    for text in (raw, b'{"a": "' + raw + b'"}', b'{"a": ' + raw + b"}"):
+        try:
+            assert is_same(parse_record(text, HERE), _reread(_decode(text), HERE))
+        except BadJson:
+            continue
+
+
+@pytest.mark.parametrize("depth", [MAX_DEPTH, 990, 1500, 100_000])
+def test_a_text_of_any_depth_is_refused_without_a_crash(depth: int) -> None:
+    for text in ('{"a":' * depth, '{"a":\n' + "[" * depth, '{"a":\n' + "[" * depth + "]" * depth):
+        assert refusal(text).message
+    found = refusal('{"a":\n' + "[" * depth)
+    assert (found.line, found.column) == (2, MAX_DEPTH)
+
+
+def test_an_unfinished_string_of_brackets_and_escapes_takes_no_time() -> None:
+    assert refusal('{"a": "' + '\\"[{' * 100_000).message == "this is not JSON: unterminated string"
+    assert refusal('{"a": "' + '\\"[{' * 100_000 + "\\").line == 1
+
+
+@pytest.mark.parametrize("leaf", [None, {}, b"", LINK], ids=repr)
+def test_the_deepest_record_is_read_back(leaf: Value) -> None:
+    record: Record = {"$type": HERE, "a": nested(MAX_DEPTH - 1 - (leaf is not None), leaf)}
+    text = format_record(record)
+    assert is_same(parse_record(text, HERE), record)
+    assert is_same(_reread(_decode(text), HERE), record)
+    with pytest.raises(BadData, match="deep"):
+        format_record({"a": record})
+
+
+def test_a_hint_says_what_to_do() -> None:
+    assert refusal('{"a": 1.5}').hint == "Write it as a string, or scale it to a whole number."
+    assert "markers" in refusal("<<<<<<< HEAD\n").hint
+
+
+# --- What is written ------------------------------------------------------------------------------
+
+
+def test_a_record_file_is_laid_out_for_people() -> None:
+    record: Record = {
+        "text": "é\u2028\0\n",
+        "langs": ["en"],
+        "é": {},
+        "aaa": [],
+        "b": {"zz": LINK, "$type": "a", "c": b"A"},
+        "$type": HERE,
+    }
+    assert format_record(record).decode() == (
+        "{\n"
+        f'  "$type": "{HERE}",\n'
+        '  "b": {\n'
+        '    "$type": "a",\n'
+        '    "c": {\n'
+        '      "$bytes": "QQ"\n'
+        "    },\n"
+        '    "zz": {\n'
+        f'      "$link": "{LINK}"\n'
+        "    }\n"
+        "  },\n"
+        '  "é": {},\n'
+        '  "aaa": [],\n'
+        '  "text": "é\u2028\\u0000\\n",\n'
+        '  "langs": [\n'
+        '    "en"\n'
+        "  ]\n"
+        "}\n"
+    )
+
+
+@given(EXACT_RECORDS)
+def test_a_record_file_has_the_layout_of_the_standard_library(record: Record) -> None:
+    text = format_record(record).decode()
+    assert text == json.dumps(json.loads(text), ensure_ascii=False, indent=2) + "\n"
+
+
+@given(EXACT_RECORDS)
+def test_keys_are_in_order_at_every_level(record: Record) -> None:
+    def check(pairs: list[tuple[str, object]]) -> None:
+        keys = [key for key, _ in pairs]
+        others = [key for key in keys if key != "$type"]
+        assert others == sorted(others, key=lambda key: (len(key.encode()), key.encode()))
+        assert "$type" not in keys[1:]
+
+    json.loads(format_record(record | {"$type": HERE}), object_pairs_hook=check)
+
+
+@given(st.dictionaries(st.text(max_size=3), ANY_VALUES, max_size=3))
+def test_a_record_that_json_cannot_say_is_written_to_be_shown(record: Record) -> None:
+    floats: Any = record | {"a": [1.5, 1e300, -0.0, 2**64 - 1]}
+    assert json.loads(format_record(floats)) == to_json(floats)
+
+
+@pytest.mark.parametrize("value", [float("nan"), "\ud800", {"\ud800": 1}, object()], ids=ascii)
+def test_what_json_has_no_form_for_is_not_written(value: object) -> None:
+    record: Any = {"a": [value]}
+    with pytest.raises(BadData):
+        format_record(record)
