@@ -1,0 +1,1 @@
+"""The public conformance vectors of atproto, run against syncd."""

@@ -1,0 +1,38 @@
+"""What all tests share: options, and the reference PDS, which runs once for those that need it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.reference.pds import ReferencePds
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--vectors",
+        type=Path,
+        metavar="DIR",
+        help="a clone of bluesky-social/atproto-interop-tests, in place of the copy that is here",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "reference: talks to the reference PDS")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests of the reference PDS go to one worker, so that it runs only once."""
+    for item in items:
+        if "reference_pds" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.reference)
+            item.add_marker(pytest.mark.xdist_group("reference"))
+
+
+@pytest.fixture(scope="session")
+def reference_pds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReferencePds]:
+    """The real thing. If it cannot be had, the tests fail: they are never skipped."""
+    with ReferencePds.start(tmp_path_factory.mktemp("reference")) as pds:
+        yield pds
