@@ -1,0 +1,276 @@
+"""The decision about each record, exhausted over its whole domain; the brake; the batches."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syncd.atproto.cid import Cid, cid_of_block
+from syncd.merge import settle
+from syncd.model import (
+    Change,
+    Choice,
+    Decision,
+    Limits,
+    Plan,
+    Problem,
+    RecordPath,
+    Side,
+    Snapshot,
+    Verdict,
+)
+from syncd.plan import Brake, Views, batches, make_plan, touched, verdict, without_pushes
+
+A, B, C = (cid_of_block(name) for name in (b"a", b"b", b"c"))
+CIDS = (None, A, B, C)
+PATH = RecordPath("com.example.note/one")
+
+TABLE: list[tuple[Cid | None, Cid | None, Cid | None, Verdict]] = [
+    (None, None, None, Verdict.SETTLED),
+    (A, A, A, Verdict.SETTLED),
+    (None, A, A, Verdict.ADOPT),
+    (A, B, B, Verdict.ADOPT),
+    (A, None, None, Verdict.ADOPT),
+    (None, A, None, Verdict.PUSH),
+    (A, B, A, Verdict.PUSH),
+    (A, None, A, Verdict.PUSH),
+    (None, None, A, Verdict.PULL),
+    (A, A, B, Verdict.PULL),
+    (A, A, None, Verdict.PULL),
+    (None, A, B, Verdict.CONFLICT),
+    (A, B, C, Verdict.CONFLICT),
+    (A, B, None, Verdict.CONFLICT),
+    (A, None, B, Verdict.CONFLICT),
+]
+"""Every pattern of (base, local, remote) up to renaming, and the verdict."""
+
+
+def canonical(views: tuple[Cid | None, ...]) -> tuple[Cid | None, ...]:
+    """The same pattern with its contents renamed in order of appearance."""
+    names: dict[Cid, Cid] = {}
+    fresh = iter((A, B, C))
+    return tuple(cid and names.setdefault(cid, cid and _next(names, cid, fresh)) for cid in views)
+
+
+def _next(names: dict[Cid, Cid], cid: Cid, fresh: object) -> Cid:
+    return names[cid] if cid in names else next(fresh)  # type: ignore[call-overload]
+
+
+LOOSE = Brake(records=1000, whole=1000)
+
+
+def plan_of(
+    base: Snapshot,
+    local: Snapshot,
+    remote: Snapshot,
+    *,
+    inert: dict[RecordPath, Problem] | None = None,
+    decisions: dict[RecordPath, Decision] | None = None,
+    refused: dict[RecordPath, tuple[Cid | None, Problem]] | None = None,
+    brake: Brake = LOOSE,
+) -> Plan:
+    views = Views(base, local, remote, inert or {}, refused or {}, decisions or {})
+    paths = {*base, *local, *remote, *(inert or {})}
+    sizes = Counter(path.split("/")[0] for path in base)
+    return make_plan(paths, views, settle=settle, sizes=lambda: sizes, brake=brake)
+
+
+def one(base: Cid | None, local: Cid | None, remote: Cid | None, **kwargs: Any) -> Plan:  # noqa: ANN401
+    base_map, local_map, remote_map = ({PATH: c} if c else {} for c in (base, local, remote))
+    return plan_of(base_map, local_map, remote_map, **kwargs)
+
+
+def test_the_table_holds_every_pattern_once() -> None:
+    patterns = {canonical(views) for views in product(CIDS, repeat=3)}
+    assert {row[:3] for row in TABLE} == patterns
+    assert len(TABLE) == len(patterns) == 15
+
+
+@pytest.mark.parametrize("views", list(product(CIDS, repeat=3)))
+def test_a_verdict_depends_only_on_which_views_are_equal(views: tuple[Cid | None, ...]) -> None:
+    expected = {row[:3]: row[3] for row in TABLE}
+    assert verdict(*views) is expected[canonical(views)]  # type: ignore[index]
+
+
+def test_both_sides_mirrored_give_the_mirrored_verdict() -> None:
+    mirror = {Verdict.PUSH: Verdict.PULL, Verdict.PULL: Verdict.PUSH}
+    for base, local, remote in product(CIDS, repeat=3):
+        found, other = verdict(base, local, remote), verdict(base, remote, local)
+        assert other is mirror.get(found, found)
+
+
+def test_an_edit_beats_a_deletion_both_ways() -> None:
+    assert [s.verdict for s in one(A, B, None).steps] == [Verdict.PUSH]
+    assert [s.verdict for s in one(A, None, B).steps] == [Verdict.PULL]
+    assert "edit is kept" in one(A, None, B).steps[0].reason
+
+
+def test_two_edits_are_held_and_told() -> None:
+    plan = one(A, B, C)
+    assert [step.verdict for step in plan.steps] == [Verdict.CONFLICT]
+    assert plan.conflicts[0].reason == "edited in the folder, edited in the repo"
+
+
+@pytest.mark.parametrize("remote", [None, A, B])
+@pytest.mark.parametrize("base", [None, A])
+def test_an_inert_file_is_never_pushed_pulled_or_deleted(
+    base: Cid | None, remote: Cid | None
+) -> None:
+    problem = Problem(PATH, "not JSON")
+    plan = one(base, None, remote, inert={PATH: problem})
+    assert {step.verdict for step in plan.steps} <= {Verdict.SETTLED, Verdict.CONFLICT}
+    assert plan.problems == (problem,)
+    assert bool(plan.conflicts) == (base != remote)
+
+
+def test_a_decision_holds_only_for_what_the_person_saw() -> None:
+    seen = Decision(PATH, Choice.LOCAL, B, C)
+    stale = Decision(PATH, Choice.LOCAL, A, C)
+    assert one(A, B, C, decisions={PATH: seen}).steps[0].verdict is Verdict.PUSH
+    assert one(A, B, C, decisions={PATH: stale}).steps[0].verdict is Verdict.CONFLICT
+    remote = Decision(PATH, Choice.REMOTE, B, C)
+    assert one(A, B, C, decisions={PATH: remote}).steps[0].verdict is Verdict.PULL
+
+
+def test_a_refused_content_waits_until_the_file_changes() -> None:
+    problem = Problem(PATH, "too long")
+    refused = one(A, B, A, refused={PATH: (B, problem)})
+    assert refused.steps[0].verdict is Verdict.SETTLED
+    assert refused.problems == (problem,)
+    assert one(A, C, A, refused={PATH: (B, problem)}).steps[0].verdict is Verdict.PUSH
+
+
+def many(count: int, collection: str = "com.example.note") -> dict[RecordPath, Cid]:
+    return {RecordPath(f"{collection}/r{n:04}"): A for n in range(count)}
+
+
+def first(records: dict[RecordPath, Cid], count: int) -> dict[RecordPath, Cid]:
+    return dict(list(records.items())[:count])
+
+
+@pytest.mark.parametrize(
+    ("total", "deleted", "is_held"),
+    [
+        (100, 20, False),
+        (100, 21, True),
+        (40, 10, False),
+        (40, 11, True),
+        (1000, 11, False),
+        (5, 4, False),
+        (5, 5, True),
+        (2, 2, False),
+        (1, 1, False),
+    ],
+)
+@pytest.mark.parametrize("side", list(Side))
+def test_the_brake_holds_deletions_of_either_side(
+    total: int, deleted: int, is_held: bool, side: Side
+) -> None:
+    base = many(total) | many(50, "com.example.other")
+    left = {path: cid for path, cid in base.items() if path not in first(many(total), deleted)}
+    local, remote = (left, base) if side is Side.LOCAL else (base, left)
+    plan = plan_of(base, local, remote, brake=Brake())
+    assert len(plan.held) == (deleted if is_held else 0)
+    assert all(item.side is side for item in plan.held)
+    assert len(plan.steps) == len(base) - len(plan.held)
+
+
+def test_a_whole_folder_that_is_gone_is_held() -> None:
+    base = many(1) | many(1, "com.example.b") | many(1, "com.example.c")
+    assert len(plan_of(base, {}, base, brake=Brake()).held) == 3
+
+
+def test_only_deletions_are_held() -> None:
+    base = many(30)
+    local = dict.fromkeys(first(base, 10), B)
+    plan = plan_of(base, local, base, brake=Brake())
+    assert len(plan.held) == 20
+    assert len(plan.with_verdict(Verdict.PUSH)) == 10
+
+
+def test_an_approved_deletion_passes_and_a_rejected_one_comes_back() -> None:
+    base = many(20)
+    approve = {path: Decision(path, Choice.APPROVE, None, A) for path in base}
+    reject = {path: Decision(path, Choice.REJECT, None, A) for path in base}
+    assert len(plan_of(base, {}, base, decisions=approve, brake=Brake()).held) == 0
+    back = plan_of(base, {}, base, decisions=reject, brake=Brake())
+    assert {step.verdict for step in back.steps} == {Verdict.PULL}
+
+
+def test_what_was_held_stays_held_when_too_few_are_left_for_the_brake() -> None:
+    base = many(4)
+    first, *rest = sorted(base)
+    views = Views(base, {first: A}, base, held=frozenset(rest))
+    plan = make_plan(
+        base, views, settle=settle, sizes=lambda: {"com.example.note": 4}, brake=Brake()
+    )
+    assert [item.path for item in plan.held] == rest
+
+
+def test_a_read_only_mirror_pushes_nothing_and_says_so() -> None:
+    plan = without_pushes(one(A, B, A))
+    assert plan.steps == ()
+    assert "read-only" in plan.problems[0].reason
+
+
+SNAPSHOTS = st.dictionaries(st.sampled_from(sorted(many(6))), st.sampled_from((A, B, C)))
+
+
+@given(SNAPSHOTS, SNAPSHOTS, SNAPSHOTS)
+def test_a_plan_is_sorted_and_repeats_itself(
+    base: Snapshot, local: Snapshot, remote: Snapshot
+) -> None:
+    plan = plan_of(base, local, remote)
+    assert plan == plan_of(dict(reversed(list(base.items()))), dict(local), dict(remote))
+    assert [step.path for step in plan.steps] == sorted(step.path for step in plan.steps)
+
+
+@given(SNAPSHOTS, SNAPSHOTS, SNAPSHOTS)
+def test_carrying_a_plan_out_leaves_nothing_but_conflicts(
+    base: Snapshot, local: Snapshot, remote: Snapshot
+) -> None:
+    plan = plan_of(base, local, remote)
+    for step in plan.steps:
+        if step.verdict is Verdict.CONFLICT:
+            continue
+        agreed = step.remote if step.verdict is Verdict.PULL else step.local
+        base, local, remote = (put(view, step.path, agreed) for view in (base, local, remote))
+    again = plan_of(base, local, remote)
+    assert {step.verdict for step in again.steps} <= {Verdict.SETTLED, Verdict.CONFLICT}
+
+
+def put(view: Snapshot, path: RecordPath, cid: Cid | None) -> Snapshot:
+    rest = {other: kept for other, kept in view.items() if other != path}
+    return rest if cid is None else {**rest, path: cid}
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(1, 60), st.integers(1, 60)), max_size=30),
+    st.integers(1, 5),
+)
+def test_batches_keep_order_and_every_limit(sizes: list[tuple[int, int, int]], writes: int) -> None:
+    limits = Limits(writes=writes, json_bytes=100, block_bytes=100)
+    changes = [Change(RecordPath(f"com.example.note/{n}"), None, A, {"n": i})
+               for i, (n, _, _) in enumerate(sizes)]  # fmt: skip
+    cut = list(batches(changes, limits, lambda c: sizes[c.record["n"]][1:]))  # type: ignore[index]
+    assert [change for batch in cut for change in batch] == changes
+    for batch in cut:
+        assert len(batch) <= writes
+        assert len({change.path for change in batch}) == len(batch)
+        for column in (1, 2):
+            total = sum(sizes[c.record["n"]][column] for c in batch)  # type: ignore[index,misc]
+            assert total <= 100
+
+
+def test_touched_paths_are_edited_gone_or_inert() -> None:
+    base = many(4)
+    edited, gone, unread, same = sorted(base)
+    local = {edited: B, same: A}
+    found = touched(base, local, {}, lambda path: path == gone)
+    assert found == {edited, gone}
+    assert unread not in found
