@@ -1,0 +1,166 @@
+"""The state file remembers all of a cycle or none of it, and says what is wrong with it."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from syncd.atproto.cid import cid_of_block
+from syncd.atproto.syntax import Did, Tid
+from syncd.errors import FileProblem, StateWrong
+from syncd.model import (
+    Choice,
+    Conflict,
+    Decision,
+    Head,
+    Held,
+    Memory,
+    Problem,
+    RecordPath,
+    Refusal,
+    Retry,
+    Seen,
+    Side,
+)
+from syncd.state import SCHEMA_VERSION, State, create_state, open_state
+
+A, B, C = (cid_of_block(name) for name in (b"a", b"b", b"c"))
+ONE, TWO = RecordPath("com.example.note/one"), RecordPath("com.example.note/two")
+DID = Did("did:plc:ewvi7nxzyoun6zhxrhs64oiz")
+HEAD = Head(A, Tid("3jzfcijpj2z2a"), B)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state.db"
+
+
+@pytest.fixture
+def state(path: Path) -> State:
+    return create_state(path, did=DID, marker="m1")
+
+
+def test_it_is_private_and_durable_from_the_first_byte(state: State, path: Path) -> None:
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert state._sql.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert state._sql.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    for other in path.parent.iterdir():
+        assert stat.S_IMODE(other.stat().st_mode) == 0o600
+
+
+def test_it_knows_whose_it_is_when_opened_again(state: State, path: Path) -> None:
+    state.close()
+    with open_state(path) as again:
+        assert (again.did, again.marker, again.head(), again.count()) == (DID, "m1", None, 0)
+
+
+def test_base_head_and_nodes_are_remembered_together(state: State) -> None:
+    state.record(Memory(base={ONE: A, TWO: B}, head=HEAD, added_nodes={B: b"b", C: b"c"}))
+    assert state.base() == {ONE: A, TWO: B}
+    assert state.base_of([TWO]) == {TWO: B}
+    assert (state.head(), state.node(B), state.node(A)) == (HEAD, b"b", None)
+    state.record(Memory(base={ONE: None}, dropped_nodes=[C]))
+    assert (state.base(), state.node(C), state.count()) == ({TWO: B}, None, 1)
+    assert state.collection_sizes() == {"com.example.note": 1}
+
+
+def test_a_record_interrupted_halfway_leaves_no_trace(state: State) -> None:
+    state._sql.execute(
+        "CREATE TRIGGER stop BEFORE INSERT ON node BEGIN SELECT RAISE(FAIL, 'x'); END"
+    )
+    with pytest.raises(StateWrong):
+        state.record(Memory(base={ONE: A}, added_nodes={B: b"b"}))
+    assert state.base() == {}
+
+
+def test_the_newest_rev_never_goes_back(state: State) -> None:
+    assert state.newest() is None
+    for rev in ("3jzfcijpj2z2b", "3jzfcijpj2z2a"):
+        state.record(Memory(newest=Tid(rev)))
+    assert state.newest() == "3jzfcijpj2z2b"
+
+
+def test_what_files_were_is_kept_and_forgotten(state: State) -> None:
+    seen = Seen(ONE, 1, 2, 3, 4, 5, b"d" * 32, A)
+    state.record(Memory(seen={ONE: seen}))
+    assert state.seen() == {ONE: seen} == state.seen_of([ONE, TWO])
+    state.record(Memory(seen={ONE: None}))
+    assert state.seen() == {}
+
+
+def test_everything_that_waits_comes_back_as_it_was(state: State) -> None:
+    items = (
+        Conflict(ONE, A, None, C, "both"),
+        Held(ONE, Side.REMOTE, "many"),
+        Problem(ONE, "bad", "mend it", 3, 7),
+        Refusal(ONE, B, "refused", "hint"),
+        Retry(ONE, "later"),
+    )
+    state.record(Memory(waiting={ONE: items}))
+    assert sorted(state.waiting(), key=repr) == sorted(items, key=repr)
+    state.record(Memory(waiting={ONE: ()}))
+    assert state.waiting() == ()
+
+
+def test_decisions_stay_until_they_are_carried_out(state: State) -> None:
+    decision = Decision(ONE, Choice.LOCAL, A, None)
+    state.decide([decision])
+    assert state.decisions() == {ONE: decision}
+    state.record(Memory(decided=[ONE]))
+    assert state.decisions() == {}
+
+
+def test_spending_is_kept_for_as_long_as_it_counts(state: State) -> None:
+    state.spend(100, 3, forget_before=0)
+    state.spend(200, 2, forget_before=100)
+    assert state.spent(0) == ((200, 2),)
+
+
+def test_an_empty_memory_writes_nothing(state: State, path: Path) -> None:
+    before = state._sql.total_changes
+    state.record(Memory())
+    assert state._sql.total_changes == before
+
+
+def test_a_state_file_is_not_made_over_another(state: State, path: Path) -> None:
+    with pytest.raises(StateWrong):
+        create_state(path, did=DID, marker="m2")
+
+
+def test_an_absent_state_file_is_named(path: Path) -> None:
+    with pytest.raises(StateWrong, match="there is no state file"):
+        open_state(path)
+
+
+@pytest.mark.parametrize("content", [b"not a database" * 400, b""])
+def test_a_foreign_file_is_refused(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(StateWrong, match=r"state\.db"):
+        open_state(path)
+
+
+def test_a_newer_schema_is_refused_by_name(state: State, path: Path) -> None:
+    state._sql.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    state.close()
+    with pytest.raises(StateWrong, match="newer syncd"):
+        open_state(path)
+
+
+def test_a_full_disk_is_not_called_a_damaged_file(state: State) -> None:
+    state._sql.execute("PRAGMA max_page_count = 30")
+    with pytest.raises(FileProblem, match="disk is full"):
+        state.record(Memory(added_nodes={cid_of_block(bytes([n])): bytes(4000) for n in range(99)}))
+    assert state.node(cid_of_block(b"\0")) is None
+
+
+def test_two_connections_see_each_others_decisions(state: State, path: Path) -> None:
+    with open_state(path) as other:
+        other.decide([Decision(ONE, Choice.REMOTE, None, A)])
+    assert ONE in state.decisions()
+
+
+def test_sqlite_is_new_enough_for_wal() -> None:
+    assert sqlite3.sqlite_version_info >= (3, 7, 0)
