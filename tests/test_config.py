@@ -1,0 +1,91 @@
+"""Settings: every key is read, every mistake is named with its line."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from syncd.atproto.syntax import Did, Handle
+from syncd.config import SETTINGS, Config, load_config, render_config
+from syncd.errors import ConfigWrong
+from syncd.model import RecordPath
+
+DID = "did:plc:ewvi7nxzyoun6zhxrhs64oiz"
+MINIMAL = f'[mirror]\ndid = "{DID}"\n'
+
+
+def read(tmp_path: Path, text: str, **environ: str) -> Config:
+    file = tmp_path / "syncd.toml"
+    file.write_text(text, encoding="utf-8")
+    return load_config(file, environ)
+
+
+def test_only_the_did_is_needed(tmp_path: Path) -> None:
+    assert read(tmp_path, MINIMAL) == Config(did=Did(DID))
+
+
+def test_every_field_has_one_setting() -> None:
+    assert sorted(setting.field for setting in SETTINGS) == sorted(f.name for f in fields(Config))
+
+
+def test_what_clone_writes_is_read_back_as_it_was(tmp_path: Path) -> None:
+    config = Config(
+        did=Did(DID),
+        handle=Handle("alice.example.com"),
+        pds="http://127.0.0.1:2583",
+        plc="http://127.0.0.1:2582",
+        read_only=True,
+        collections=("app.bsky.*", "com.example.note"),
+        exclude=("app.bsky.feed.like",),
+        validate=False,
+        poll_seconds=1.5,
+        brake_records=3,
+    )
+    assert read(tmp_path, render_config(config)) == config
+
+
+def test_the_environment_comes_after_the_file(tmp_path: Path) -> None:
+    config = read(tmp_path, MINIMAL, SYNCD_PLC_URL="http://127.0.0.1:1")
+    assert config.plc == "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "did is missing"),
+        ("[mirror\n", "line 1"),
+        (MINIMAL + "colour = 3\n", "line 3: there is no setting [mirror] colour"),
+        (MINIMAL + "[paint]\ncolour = 3\n", "line 4: there is no setting [paint] colour"),
+        ('[mirror]\ndid = "alice"\n', "line 2: [mirror] did"),
+        ("[mirror]\ndid = 7\n", "line 2: [mirror] did needs a string"),
+        (MINIMAL + 'read_only = "yes"\n', "line 3: [mirror] read_only needs true or false"),
+        (MINIMAL + 'pds = "ftp://x"\n', "line 3: [mirror] pds needs an origin"),
+        (MINIMAL + 'pds = "https://x/path"\n', "needs an origin"),
+        (MINIMAL + "collections = [3]\n", "line 3: [mirror] collections needs a list"),
+        (MINIMAL + 'collections = ["nonsense"]\n', "line 3: [mirror] collections"),
+        (MINIMAL + "[run]\npoll_seconds = 0\n", "line 4: [run] poll_seconds needs a number"),
+        (MINIMAL + "[run]\npoll_seconds = true\n", "needs a number"),
+        (MINIMAL + "[brake]\npercent = 101\n", "line 4: [brake] percent needs a whole number"),
+        (MINIMAL + "[brake]\nrecords = -1\n", "needs a whole number"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(ConfigWrong, match=words.replace("[", r"\[")) as caught:
+        read(tmp_path, text)
+    assert "syncd.toml" in caught.value.message
+
+
+def test_a_bad_environment_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigWrong, match="SYNCD_PLC_URL"):
+        read(tmp_path, MINIMAL, SYNCD_PLC_URL="nonsense")
+
+
+def test_scope_is_patterns_minus_patterns() -> None:
+    config = Config(Did(DID), collections=("app.bsky.*",), exclude=("app.bsky.feed.l*",))
+    assert config.covers("app.bsky.feed.post")
+    assert not config.covers("app.bsky.feed.like")
+    assert not config.covers("com.example.note")
+    assert config.covers_path(RecordPath("app.bsky.feed.post/abc"))
+    assert Config(Did(DID)).covers("com.example.note")
