@@ -1,0 +1,89 @@
+"""What a DID document says about an account. Pure: reads one document and believes it for now.
+
+Source: https://atproto.com/specs/did#did-documents
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from syncd.atproto.keys import parse_verification_method
+from syncd.atproto.syntax import Did, Handle, parse_handle
+from syncd.errors import BadSyntax, IdentityError
+
+_PDS_TYPE = "AtprotoPersonalDataServer"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The claims of a DID document. `handle` and `endpoint` are as it states them, unconfirmed.
+
+    `key` is the signing key as a did:key.
+    """
+
+    did: Did
+    handle: Handle | None
+    endpoint: str | None
+    key: str
+
+
+def read_document(body: bytes, did: Did) -> Document:
+    """Read the document of `did`. Raises IdentityError if it is another's, or has no usable key."""
+    fields = _object(body, did)
+    if fields.get("id") != did:
+        raise IdentityError(f"The DID document of {did} is for another DID")
+    return Document(did, _handle(fields), _endpoint(fields, did), _key(fields, did))
+
+
+def _object(body: bytes, did: Did) -> Mapping[str, object]:
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict):
+        raise IdentityError(f"The DID document of {did} cannot be read")
+    return fields
+
+
+def _handle(fields: Mapping[str, object]) -> Handle | None:
+    """The first handle among the names: later ones are not the account's own."""
+    names = fields.get("alsoKnownAs")
+    for name in names if isinstance(names, list) else ():
+        if isinstance(name, str) and name.startswith("at://"):
+            try:
+                return parse_handle(name.removeprefix("at://"))
+            except BadSyntax:
+                continue
+    return None
+
+
+def _endpoint(fields: Mapping[str, object], did: Did) -> str | None:
+    for service in _entries(fields, "service", f"{did}#atproto_pds"):
+        endpoint = service.get("serviceEndpoint")
+        if service.get("type") == _PDS_TYPE and isinstance(endpoint, str):
+            return endpoint
+    return None
+
+
+def _key(fields: Mapping[str, object], did: Did) -> str:
+    for method in _entries(fields, "verificationMethod", f"{did}#atproto"):
+        try:
+            return parse_verification_method(method).did_key
+        except BadSyntax as error:
+            raise IdentityError(
+                f"The signing key of {did} cannot be used: {error.message}"
+            ) from error
+    raise IdentityError(f"The DID document of {did} names no signing key for atproto")
+
+
+def _entries(
+    fields: Mapping[str, object], name: str, absolute: str
+) -> Iterator[Mapping[str, object]]:
+    """The objects in a list whose id is `absolute`, or its fragment alone."""
+    entries = fields.get(name)
+    relative = absolute[absolute.index("#") :]
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict) and entry.get("id") in (absolute, relative):
+            yield entry

@@ -1,0 +1,120 @@
+"""From a handle to the DID that it points to, over DNS or HTTPS, or as a PDS says. One way only.
+
+That the DID points back at the handle is for the resolver to confirm. Source:
+https://atproto.com/specs/handle#handle-resolution
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeAlias
+
+from syncd.atproto import xrpc
+from syncd.atproto.syntax import Did, Handle, parse_did
+from syncd.errors import BadAnswer, BadSyntax, IdentityError, NotFound, Unreachable
+from syncd.identity.web import Web
+
+TxtLookup: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
+"""The TXT records of a name, each joined to one text; none if there are none. Or Unreachable."""
+
+RESERVED: Final = frozenset(
+    ("alt", "arpa", "example", "internal", "invalid", "local", "localhost", "onion", "test")
+)
+"""Top-level domains under which no handle resolves; `test` does where the setting is local."""
+
+_DNS_SECONDS = 5.0
+_SPELLING = "see its spelling; an account can also be named by its DID"
+
+
+async def lookup_txt(name: str) -> tuple[str, ...]:
+    """The TXT records of `name`, from the resolver of this machine. Raises Unreachable."""
+    import dns.asyncresolver  # noqa: PLC0415 (its import is slow, and few commands need it)
+
+    try:
+        answer = await dns.asyncresolver.resolve(name, "TXT", lifetime=_DNS_SECONDS, search=False)
+    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer, dns.name.NameTooLong):
+        return ()
+    except dns.exception.DNSException as error:
+        raise Unreachable(
+            f"DNS does not answer for {name}: {type(error).__name__}",
+            hint="see whether the network is up",
+        ) from None
+    return tuple(b"".join(record.strings).decode("utf-8", "replace") for record in answer)
+
+
+async def find_did(handle: Handle, web: Web, txt: TxtLookup) -> Did:
+    """The DID of a handle. DNS is asked first and wins; where it has nothing, the handle's server.
+
+    Raises:
+        IdentityError: The handle points nowhere, or to more than one DID.
+        Unreachable: Nobody could be asked, so that it may well exist.
+    """
+    check_top(handle, is_local=web.is_local)
+    by_dns = await _over_dns(handle, txt)
+    if isinstance(by_dns, str):
+        return by_dns
+    by_https = await _over_https(handle, web)
+    if isinstance(by_https, str):
+        return by_https
+    if isinstance(by_dns, Unreachable) and isinstance(by_https, Unreachable):
+        raise by_dns
+    raise IdentityError(
+        f"The handle {handle} does not resolve",
+        hint=_SPELLING,
+    )
+
+
+async def ask_pds(handle: Handle, pds: str, web: Web) -> Did:
+    """The DID of a handle, as a PDS says (com.atproto.identity.resolveHandle)."""
+    check_top(handle, is_local=web.is_local)
+    response = await web.get(pds, xrpc.resolve_handle(handle).target)
+    try:
+        xrpc.raise_for(response, is_write=False, now=time.time())
+    except (IdentityError, NotFound, BadAnswer):
+        raise IdentityError(f"{pds} does not know the handle {handle}", hint=_SPELLING) from None
+    return xrpc.read_did(response)
+
+
+def check_top(handle: Handle, *, is_local: bool) -> None:
+    """Raise IdentityError for a handle under a name that belongs to nobody."""
+    top = handle.rpartition(".")[2]
+    if top in RESERVED and not (top == "test" and is_local):
+        raise IdentityError(
+            f"The handle {handle} cannot resolve: .{top} belongs to nobody",
+            hint="for a PDS on this machine, name it with --pds" if top == "test" else "",
+        )
+
+
+async def _over_dns(handle: Handle, txt: TxtLookup) -> Did | Unreachable | None:
+    """None if there is no record. More than one DID is an error: which is right is not for us."""
+    try:
+        records = await txt(f"_atproto.{handle}")
+    except Unreachable as error:
+        return error
+    claims = (_did(record.removeprefix("did=")) for record in records if record[:4] == "did=")
+    dids = {did for did in claims if did is not None}
+    if len(dids) > 1:
+        raise IdentityError(
+            f"DNS names {len(dids)} DIDs for the handle {handle}",
+            hint=f"leave one TXT record at _atproto.{handle}, or name the account by its DID",
+        )
+    return dids.pop() if dids else None
+
+
+async def _over_https(handle: Handle, web: Web) -> Did | Unreachable | None:
+    try:
+        response = await web.follow(f"https://{handle}", "/.well-known/atproto-did")
+    except Unreachable as error:
+        return error
+    except IdentityError:
+        return None
+    lines = response.body.decode("utf-8", "replace").strip().splitlines()
+    return _did(lines[0].strip()) if response.is_ok and lines else None
+
+
+def _did(text: str) -> Did | None:
+    try:
+        return parse_did(text)
+    except BadSyntax:
+        return None

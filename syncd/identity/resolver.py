@@ -1,0 +1,145 @@
+"""From what a person types to an Account: DID, handle, PDS and signing key.
+
+A handle counts only if it names the DID and the DID's document names it. Nothing is cached.
+Sources: https://atproto.com/specs/did and https://atproto.com/specs/handle
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import unquote
+
+import httpx
+
+from syncd.atproto.syntax import Did, Handle, parse_at_identifier
+from syncd.atproto.xrpc import Origin, Response, parse_origin
+from syncd.errors import BadSyntax, ConfigWrong, IdentityError, SyncdError, Unreachable
+from syncd.identity.document import Document, read_document
+from syncd.identity.names import TxtLookup, ask_pds, find_did, lookup_txt
+from syncd.identity.web import Web
+from syncd.model import Account
+
+PLC_DIRECTORY: Final = "https://plc.directory"
+
+_PLC_DID = re.compile(r"did:plc:[a-z2-7]{24}")
+
+
+async def resolve(
+    text: str,
+    *,
+    plc: str = PLC_DIRECTORY,
+    pds: str | None = None,
+    txt: TxtLookup = lookup_txt,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> Account:
+    """Find the account that `text` names, by handle or DID.
+
+    `plc` and `pds` are origins. A `pds` is used in place of the document's endpoint, and is asked
+    for handles. Addresses on this machine are refused unless `plc` or `pds` is one of them. The
+    handle of an account that was named by DID is None unless it is confirmed.
+
+    Raises:
+        BadSyntax: `text` is neither a handle nor a DID.
+        IdentityError: It does not resolve, or handle and document do not name each other.
+        Unreachable: Somebody who had to be asked did not answer.
+        ConfigWrong: `plc` or `pds` is not a secure origin.
+    """
+    directory = _setting("plc", plc)
+    server = None if pds is None else _setting("pds", pds)
+    is_local = directory.is_loopback or (server is not None and server.is_loopback)
+    settings = {str(origin) for origin in (directory, server) if origin is not None}
+    async with Web(transport=transport, is_local=is_local, settings=settings) as web:
+        return await _Resolver(directory, server, web, txt).account(text)
+
+
+class _Resolver:
+    def __init__(self, plc: Origin, pds: Origin | None, web: Web, txt: TxtLookup) -> None:
+        self._plc = plc
+        self._pds = pds
+        self._web = web
+        self._txt = txt
+
+    async def account(self, text: str) -> Account:
+        name = parse_at_identifier(text.strip().removeprefix("at://").removeprefix("@"))
+        if not name.startswith("did:"):
+            return await self._by_handle(Handle(name))
+        document = await self._document(Did(name))
+        handle = document.handle
+        if handle is not None and not await self._is_confirmed(handle, document.did):
+            handle = None
+        return self._account(document, handle)
+
+    async def _by_handle(self, handle: Handle) -> Account:
+        document = await self._document(await self._find_did(handle))
+        if document.handle != handle:
+            raise IdentityError(
+                f"The handle {handle} points to {document.did}, whose handle is {document.handle}",
+                hint=f"if this is the account you mean, name it by its DID: {document.did}",
+            )
+        return self._account(document, handle)
+
+    async def _find_did(self, handle: Handle) -> Did:
+        if self._pds is not None:
+            return await ask_pds(handle, str(self._pds), self._web)
+        return await find_did(handle, self._web, self._txt)
+
+    async def _is_confirmed(self, handle: Handle, did: Did) -> bool:
+        try:
+            return await self._find_did(handle) == did
+        except SyncdError:
+            return False
+
+    def _account(self, document: Document, handle: Handle | None) -> Account:
+        if self._pds is not None:
+            return Account(document.did, handle, str(self._pds), document.key)
+        if document.endpoint is None:
+            raise IdentityError(
+                f"The DID document of {document.did} names no PDS",
+                hint="if you know where the account is, name its PDS with --pds",
+            )
+        self._web.check(document.endpoint)
+        return Account(document.did, handle, str(parse_origin(document.endpoint)), document.key)
+
+    async def _document(self, did: Did) -> Document:
+        origin, target = self._place(did)
+        response = await self._web.get(origin, target)
+        _check_status(response, did, origin)
+        return read_document(response.body, did)
+
+    def _place(self, did: Did) -> tuple[str, str]:
+        """Where the document of a DID is: origin and path."""
+        if _PLC_DID.fullmatch(did):
+            return str(self._plc), f"/{did}"
+        method, _, host = did.removeprefix("did:").partition(":")
+        if method == "web" and host and ":" not in host:
+            return _web_origin(unquote(host)), "/.well-known/did.json"
+        raise IdentityError(
+            f"{did} is not a DID that atproto uses", hint="it uses did:plc and did:web of a host"
+        )
+
+
+def _web_origin(host: str) -> str:
+    """Only `localhost` has a port, and is asked without TLS; `Web` decides if it may be asked."""
+    is_localhost = host.partition(":")[0] == "localhost"
+    if ":" in host and not is_localhost:
+        raise IdentityError(f"did:web:{host} has a port, which only localhost may have")
+    return f"{'http' if is_localhost else 'https'}://{host}"
+
+
+def _check_status(response: Response, did: Did, origin: str) -> None:
+    if response.is_ok:
+        return
+    if response.status in (404, 410):
+        gone = "is closed" if response.status == 410 else "is not known"
+        raise IdentityError(f"{did} {gone} at {origin}", hint="see the spelling of the DID")
+    if response.status == 429 or response.status >= 500:
+        raise Unreachable(f"{origin} answered {response.status} for {did}", hint="try again later")
+    raise IdentityError(f"{origin} answered {response.status} for {did}")
+
+
+def _setting(name: str, url: str) -> Origin:
+    try:
+        return parse_origin(url)
+    except BadSyntax as error:
+        raise ConfigWrong(f"{name} cannot be used: {error.message}") from error

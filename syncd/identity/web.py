@@ -1,0 +1,117 @@
+"""Fetch one small document from a server that nobody vouches for. Never sends a credential."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from types import TracebackType
+from typing import Final, Self
+
+import httpx
+
+from syncd import __version__
+from syncd.atproto.xrpc import Response, parse_origin
+from syncd.errors import BadSyntax, IdentityError, Unreachable
+
+MAX_BYTES: Final = 256 * 1024
+"""No DID document and no answer about a handle is longer."""
+
+TOTAL_SECONDS: Final = 20.0
+_CONNECT_SECONDS = 10.0
+_MAX_REDIRECTS = 3
+
+
+class Web:
+    """GET requests, bounded in size and time, without compression, cookies or redirects."""
+
+    def __init__(
+        self,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        is_local: bool = False,
+        settings: Collection[str] = (),
+    ) -> None:
+        """`settings` are origins that a person named: they may be asked wherever they are.
+
+        `is_local` allows every server on this machine or in a private network, and skips proxies.
+        """
+        self.is_local = is_local
+        self._settings = settings
+        self._client = httpx.AsyncClient(
+            transport=transport,
+            trust_env=not is_local,
+            follow_redirects=False,
+            headers={"user-agent": f"syncd/{__version__}", "accept-encoding": "identity"},
+            timeout=httpx.Timeout(TOTAL_SECONDS, connect=_CONNECT_SECONDS),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._client.aclose()
+
+    async def get(self, origin: str, target: str) -> Response:
+        """The answer, whatever its status. Raises Unreachable, or IdentityError if it is too long.
+
+        An `origin` of this machine or a private network is an IdentityError unless that is allowed.
+        """
+        self.check(origin)
+        return await self._get(origin + target)
+
+    async def follow(self, origin: str, target: str) -> Response:
+        """As `get`, and through a few redirects, each to an https:// address that is allowed."""
+        url = httpx.URL(origin + target)
+        for _ in range(_MAX_REDIRECTS + 1):
+            self.check(f"{url.scheme}://{url.netloc.decode('ascii')}")
+            response = await self._get(str(url))
+            if not 300 <= response.status < 400 or "location" not in response.headers:
+                return response
+            url = _joined(url, response.headers["location"])
+        raise IdentityError(f"{origin} redirects too often")
+
+    def check(self, origin: str) -> None:
+        """Raise IdentityError unless `origin` may be asked at all."""
+        try:
+            server = parse_origin(origin)
+            allowed = server.is_public or self.is_local or str(server) in self._settings
+        except BadSyntax as error:
+            raise IdentityError(error.message) from error
+        if not allowed:
+            raise IdentityError(
+                f"{origin} is on this machine or in a private network",
+                hint="if that is meant to be, name the PDS with --pds",
+            )
+
+    async def _get(self, url: str) -> Response:
+        try:
+            async with asyncio.timeout(TOTAL_SECONDS), self._client.stream("GET", url) as answer:
+                body = await _read(answer)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            raise Unreachable(
+                f"{httpx.URL(url).host} cannot be reached: {type(error).__name__}",
+                hint="see whether the network is up",
+            ) from None
+        return Response(answer.status_code, dict(answer.headers), body)
+
+
+async def _read(answer: httpx.Response) -> bytes:
+    assert isinstance(answer.stream, httpx.AsyncByteStream)
+    body = b""
+    async for chunk in answer.stream:
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise IdentityError(f"{answer.url.host} answered with more than {MAX_BYTES} bytes")
+    return body
+
+
+def _joined(url: httpx.URL, location: str) -> httpx.URL:
+    try:
+        return url.join(location)
+    except httpx.InvalidURL:
+        raise IdentityError(f"{url.host} redirects to an address that is none") from None

@@ -1,0 +1,27 @@
+"""The PDS: what syncd asks of it (`Pds`), and how it asks over HTTP (`HttpPds`).
+
+The only HTTP client of syncd beside identity resolution. Knows no folder, no plan and no state.
+"""
+
+from syncd.pds.claims import is_app_password
+from syncd.pds.client import NO_COMMIT, HttpPds, encoded_size, op_of
+from syncd.pds.http import DEFAULT_BOUNDS, Bounds, OnRequest
+from syncd.pds.memory import MemoryTokens
+from syncd.pds.protocol import Pds, Tokens
+from syncd.pds.session import log_in, log_out
+
+__all__ = [
+    "DEFAULT_BOUNDS",
+    "NO_COMMIT",
+    "Bounds",
+    "HttpPds",
+    "MemoryTokens",
+    "OnRequest",
+    "Pds",
+    "Tokens",
+    "encoded_size",
+    "is_app_password",
+    "log_in",
+    "log_out",
+    "op_of",
+]

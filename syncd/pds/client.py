@@ -1,0 +1,180 @@
+"""`HttpPds`: the Pds protocol over HTTP. Never looks at a folder, and decides nothing about a plan.
+
+Reads go out without a token: the public endpoints answer everyone, but refuse an expired one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from types import TracebackType
+from typing import Final, Self
+
+import httpx
+
+from syncd.atproto import xrpc
+from syncd.atproto.car import CarReader
+from syncd.atproto.cid import Cid, cid_of_block
+from syncd.atproto.data import encode
+from syncd.atproto.syntax import Did, Tid
+from syncd.errors import BadAnswer, CredentialsRefused, NotFound, Rejected, SwapFailed
+from syncd.model import Account, Change, RecordPath, Written, split_record_path
+from syncd.pds.http import DEFAULT_BOUNDS, Bounds, Http, OnRequest
+from syncd.pds.protocol import Tokens
+from syncd.pds.session import LiveSession
+
+MAX_BLOCKS: Final = 100
+"""CIDs in one getBlocks: each takes 65 bytes of a URL, which servers bound at 8 KiB."""
+
+PROOF_BYTES: Final = 2_000
+"""What one write adds to a commit besides its record: tree nodes, on the generous side."""
+
+NO_COMMIT: Final = cid_of_block(b"a commit that no repo has")
+"""What a probe names as the commit to build on."""
+
+
+def encoded_size(change: Change) -> tuple[int, int]:
+    """Bytes of a change in the JSON of an applyWrites, and in the blocks of its commit."""
+    record_bytes = 0 if change.record is None else len(encode(change.record))
+    return xrpc.encoded_size(op_of(change)), record_bytes + PROOF_BYTES
+
+
+def op_of(change: Change) -> xrpc.WriteOp:
+    """The write that carries `change` out."""
+    collection, rkey = split_record_path(change.path)
+    action = xrpc.choose_action(change.before, change.after)
+    return xrpc.WriteOp(action, collection, rkey, None if action == "delete" else change.record)
+
+
+class HttpPds:
+    """One account's repo on its PDS. Without `tokens` it is read-only: a write never leaves."""
+
+    def __init__(
+        self,
+        account: Account,
+        tokens: Tokens | None,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        bounds: Bounds = DEFAULT_BOUNDS,
+        on_request: OnRequest | None = None,
+    ) -> None:
+        """Raises ConfigWrong unless the PDS is https:// or on the loopback."""
+        self._did = account.did
+        self._http = Http(account.pds, transport=transport, bounds=bounds, on_request=on_request)
+        self._session = None if tokens is None else LiveSession(self._http, account.did, tokens)
+
+    @property
+    def did(self) -> Did:
+        return self._did
+
+    @property
+    def requests(self) -> int:
+        """How many HTTP requests were sent so far, those for sessions included."""
+        return self._http.requests
+
+    @property
+    def rate_limit(self) -> xrpc.RateLimit | None:
+        """The rate limit that was told last, or None if none was."""
+        return self._http.rate_limit
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def fetch_latest(self) -> tuple[Cid, Tid]:
+        return xrpc.read_latest(await self._http.send(xrpc.get_latest_commit(self._did)))
+
+    async def fetch_status(self) -> xrpc.RepoStatus:
+        answer = await self._http.send(xrpc.get_repo_status(self._did))
+        return xrpc.read_repo_status(answer, self._did)
+
+    def fetch_repo(self, since: Tid | None = None) -> AsyncGenerator[bytes, None]:
+        """As `Pds.fetch_repo`; close the generator if you leave it early."""
+        return self._http.stream(xrpc.get_repo(self._did, since))
+
+    async def fetch_blocks(self, cids: Sequence[Cid]) -> dict[Cid, bytes]:
+        wanted = list(dict.fromkeys(cids))
+        found: dict[Cid, bytes] = {}
+        for start in range(0, len(wanted), MAX_BLOCKS):
+            found |= await self._fetch_chunk(wanted[start : start + MAX_BLOCKS])
+        return found
+
+    async def _fetch_chunk(self, wanted: Sequence[Cid]) -> dict[Cid, bytes]:
+        reader, found = CarReader(), dict[Cid, bytes]()
+        async for piece in self._http.stream(xrpc.get_blocks(self._did, wanted)):
+            found.update(reader.feed(piece))
+        reader.close()
+        absent = [cid for cid in wanted if cid not in found]
+        if absent:
+            raise NotFound(f"The PDS does not have {len(absent)} of {len(wanted)} blocks any more")
+        return {cid: found[cid] for cid in wanted}
+
+    async def fetch_record(self, path: RecordPath) -> Cid | None:
+        try:
+            request = xrpc.get_record(self._did, *split_record_path(path))
+            record = xrpc.read_record(await self._http.send(request))
+        except NotFound:
+            return None
+        if not record.uri.endswith(f"/{path}"):
+            raise BadAnswer(f"The PDS answered for another record than {path}")
+        return record.cid
+
+    async def honours_swaps(self) -> bool:
+        request = xrpc.apply_writes(self._did, [], swap=NO_COMMIT)
+        try:
+            await self._send(request)
+        except SwapFailed:
+            return True
+        except Rejected:
+            return False
+        return False
+
+    async def write(
+        self, changes: Sequence[Change], *, swap: Cid, validate: bool | None = None
+    ) -> Written:
+        """As `Pds.write`. No change is no request: an empty batch would make a commit."""
+        if not changes:
+            return Written((), None, None)
+        ops = [op_of(change) for change in changes]
+        request = xrpc.apply_writes(self._did, ops, swap=swap, validate=validate)
+        return _written(xrpc.read_applied(await self._send(request), ops))
+
+    async def put(self, change: Change, *, validate: bool | None = None) -> Written:
+        op = op_of(change)
+        request = xrpc.put_record(self._did, op, swap=change.before, validate=validate)
+        return _written(xrpc.read_put(await self._send(request), op))
+
+    async def create(self, change: Change, *, validate: bool | None = None) -> Written:
+        op = op_of(change)
+        request = xrpc.create_record(self._did, op, validate=validate)
+        return _written(xrpc.read_put(await self._send(request), op))
+
+    async def delete(self, change: Change) -> Written:
+        """As `Pds.delete`. Nothing before is no request: it could not be guarded."""
+        if change.before is None:
+            return Written((None,), None, None)
+        collection, rkey = split_record_path(change.path)
+        request = xrpc.delete_record(self._did, collection, rkey, swap=change.before)
+        return _written(xrpc.read_deleted(await self._send(request)))
+
+    async def _send(self, request: xrpc.Request) -> xrpc.Response:
+        if self._session is None:
+            raise CredentialsRefused(
+                "This mirror is read-only: nothing was sent to the PDS",
+                hint="run `syncd login` and set read_only = false in syncd.toml to write",
+            )
+        return await self._session.send(request)
+
+
+def _written(answer: xrpc.WriteAnswer) -> Written:
+    return Written(answer.cids, answer.commit, answer.rev)

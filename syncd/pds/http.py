@@ -1,0 +1,222 @@
+"""Send one XRPC request to one server and bring back its answer, within bounds of time and size.
+
+Never follows a redirect, never repeats a request, and never lets a foreign exception out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self, TypeAlias
+
+import httpx
+
+from syncd import __version__
+from syncd.atproto.xrpc import (
+    RateLimit,
+    Request,
+    Response,
+    check_car,
+    parse_origin,
+    raise_for,
+    read_rate_limit,
+)
+from syncd.errors import BadAnswer, BadSyntax, ConfigWrong, Unknown, Unreachable
+from syncd.pds.inflate import Inflater
+
+OnRequest: TypeAlias = Callable[[str, int | None, float], None]
+"""Called once per request: its NSID, the status (None without an answer), seconds it took."""
+
+USER_AGENT = f"syncd/{__version__}"
+
+# The reference PDS drops a connection that was idle for 5 s: leave it before it can break a write.
+_IDLE_SECONDS = 4.0
+
+_NOTHING_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long one request may take and how much an answer may hold, in seconds and plain bytes.
+
+    `total_seconds` and `answer_bytes` are for whole answers, the `stream_` ones for a CAR.
+    """
+
+    connect_seconds: float = 10.0
+    read_seconds: float = 60.0
+    write_seconds: float = 60.0
+    total_seconds: float = 120.0
+    stream_seconds: float = 3_600.0
+    answer_bytes: int = 16 * 1024 * 1024
+    stream_bytes: int = 4 * 1024 * 1024 * 1024
+
+
+DEFAULT_BOUNDS = Bounds()
+
+_HINT = "see whether the network and the PDS are up; syncd tries again by itself"
+
+
+class Http:
+    """One server. Counts its requests and remembers the last rate limit that was told."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        bounds: Bounds = DEFAULT_BOUNDS,
+        on_request: OnRequest | None = None,
+    ) -> None:
+        """`url` is an origin. Raises ConfigWrong unless it is https:// or on the loopback."""
+        try:
+            origin = parse_origin(url)
+        except BadSyntax as error:
+            raise ConfigWrong(f"The PDS cannot be used: {error.message}") from error
+        self.requests = 0
+        self.rate_limit: RateLimit | None = None
+        self._bounds = bounds
+        self._on_request = on_request
+        self._client = httpx.AsyncClient(
+            base_url=str(origin),
+            transport=transport,
+            trust_env=not origin.is_loopback,
+            follow_redirects=False,
+            headers={"user-agent": USER_AGENT, "accept-encoding": "gzip"},
+            limits=httpx.Limits(max_connections=8, keepalive_expiry=_IDLE_SECONDS),
+            timeout=httpx.Timeout(
+                connect=bounds.connect_seconds,
+                read=bounds.read_seconds,
+                write=bounds.write_seconds,
+                pool=bounds.total_seconds,
+            ),
+        )
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._client.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def send(
+        self, request: Request, *, bearer: str | None = None, secret: str | None = None
+    ) -> Response:
+        """The whole answer, if it is a 2xx. `secret` is cut from what an error would quote.
+
+        Raises what `raise_for` raises; Unreachable if nothing was sent, or a read brought nothing
+        back; Unknown if a write may have been sent and no usable answer came.
+        """
+        with self._watched(request) as told:
+            async with asyncio.timeout(self._bounds.total_seconds):
+                async with aclosing(await self._open(request, bearer)) as answer:
+                    told.append(answer.status_code)
+                    body = await _read_whole(answer, self._bounds.answer_bytes)
+        response = Response(answer.status_code, dict(answer.headers), body)
+        self._raise_for(response, request, bearer or secret)
+        return response
+
+    async def stream(self, request: Request) -> AsyncGenerator[bytes, None]:
+        """The CAR that answers `request`, in pieces. Raises as `send` does, also between pieces."""
+        deadline = time.monotonic() + self._bounds.stream_seconds
+        with self._watched(request) as told:
+            async with asyncio.timeout(self._bounds.total_seconds):
+                answer = await self._open(request, None)
+            async with aclosing(answer):
+                told.append(answer.status_code)
+                if not answer.is_success:
+                    body = await _read_whole(answer, self._bounds.answer_bytes)
+                    response = Response(answer.status_code, dict(answer.headers), body)
+                    self._raise_for(response, request, None)
+                check_car(Response(answer.status_code, dict(answer.headers)))
+                encoding = answer.headers.get("content-encoding", "")
+                inflater = Inflater(encoding, limit=self._bounds.stream_bytes)
+                async for chunk in _stream_of(answer):
+                    for piece in inflater.feed(chunk):
+                        yield piece
+                    if time.monotonic() > deadline:
+                        raise TimeoutError
+                yield inflater.close()
+
+    async def _open(self, request: Request, bearer: str | None) -> httpx.Response:
+        """Send; the status and headers are there, the body is not read."""
+        headers = {"authorization": f"Bearer {bearer}"} if bearer else {}
+        if request.body is not None:
+            headers["content-type"] = "application/json"
+        message = self._client.build_request(
+            request.method, request.target, content=request.body, headers=headers
+        )
+        return await self._client.send(message, stream=True)
+
+    def _raise_for(self, response: Response, request: Request, secret: str | None) -> None:
+        now = time.time()
+        self.rate_limit = read_rate_limit(response.headers, now=now) or self.rate_limit
+        if secret:
+            hidden = response.body.replace(secret.encode(), b"(hidden)")
+            response = Response(response.status, response.headers, hidden)
+        raise_for(response, is_write=request.is_write, now=now)
+
+    @contextmanager
+    def _watched(self, request: Request) -> Iterator[list[int]]:
+        """Count and report a request; `told` receives its status. Translates foreign exceptions."""
+        told: list[int] = []
+        started = time.monotonic()
+        self.requests += 1
+        try:
+            with _translated(request):
+                yield told
+        finally:
+            if self._on_request is not None:
+                status = told[0] if told else None
+                self._on_request(request.nsid, status, time.monotonic() - started)
+
+
+@contextmanager
+def _translated(request: Request) -> Iterator[None]:
+    lost = Unknown if request.is_write else Unreachable
+    try:
+        yield
+    except _NOTHING_SENT as error:
+        raise Unreachable(f"The PDS cannot be reached: {_words(error)}", hint=_HINT) from None
+    except (httpx.HTTPError, TimeoutError) as error:
+        raise lost(f"{request.nsid} got no usable answer: {_words(error)}") from None
+    except BadAnswer as error:
+        if request.is_write:
+            raise Unknown(error.message, hint=error.hint) from None
+        raise
+
+
+def _words(error: Exception) -> str:
+    """What went wrong. Only a connect error's own text is told: others may quote a header."""
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
+        return "it took too long"
+    told = str(error) if isinstance(error, httpx.ConnectError) else ""
+    return told or type(error).__name__
+
+
+async def _read_whole(answer: httpx.Response, limit: int) -> bytes:
+    inflater = Inflater(answer.headers.get("content-encoding", ""), limit=limit)
+    pieces = [piece async for chunk in _stream_of(answer) for piece in inflater.feed(chunk)]
+    return b"".join(pieces) + inflater.close()
+
+
+def _stream_of(answer: httpx.Response) -> httpx.AsyncByteStream:
+    """The body as it came: httpx's own decoding has no bound on what one chunk may become."""
+    assert isinstance(answer.stream, httpx.AsyncByteStream)
+    return answer.stream

@@ -1,0 +1,54 @@
+"""Undo the Content-Encoding of an answer, in bounded pieces. Bytes in, bytes out; no socket."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+
+from syncd.errors import BadAnswer
+
+PIECE_BYTES = 256 * 1024
+"""The longest piece that one compressed chunk is turned into at a time."""
+
+_GZIP = 31
+
+
+class Inflater:
+    """Feed it the body of one answer. It refuses to give more than `limit` bytes in all."""
+
+    def __init__(self, encoding: str, *, limit: int) -> None:
+        """`encoding` is the Content-Encoding. Raises BadAnswer unless it is gzip or none."""
+        if encoding.strip().lower() not in ("", "identity", "gzip", "x-gzip"):
+            raise BadAnswer("The PDS answered with a compression that was not asked for")
+        is_plain = encoding.strip().lower() in ("", "identity")
+        self._gzip = None if is_plain else zlib.decompressobj(wbits=_GZIP)
+        self._left = limit
+        self._limit = limit
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """The plain bytes of `chunk`. Raises BadAnswer over the limit, or if it is not gzip."""
+        if self._gzip is None:
+            yield self._counted(chunk)
+            return
+        while chunk:
+            try:
+                piece = self._gzip.decompress(chunk, PIECE_BYTES)
+            except zlib.error:
+                raise BadAnswer("The PDS answered with damaged compression") from None
+            yield self._counted(piece)
+            chunk = self._gzip.unconsumed_tail
+
+    def close(self) -> bytes:
+        """The last plain bytes. Raises BadAnswer if the compressed body was cut."""
+        if self._gzip is None:
+            return b""
+        rest = self._counted(self._gzip.flush())
+        if not self._gzip.eof:
+            raise BadAnswer("The PDS answered with a compressed body that was cut")
+        return rest
+
+    def _counted(self, piece: bytes) -> bytes:
+        self._left -= len(piece)
+        if self._left < 0:
+            raise BadAnswer(f"The PDS answered with more than {self._limit} bytes")
+        return piece

@@ -1,0 +1,110 @@
+"""What syncd asks of a PDS, and of whoever keeps its credentials. Promises only, no behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from syncd.atproto.cid import Cid
+from syncd.atproto.syntax import Did, Tid
+from syncd.atproto.xrpc import RateLimit, RepoStatus
+from syncd.model import Change, RecordPath, Session, Written
+
+
+class Pds(Protocol):
+    """One account's repo on the server that hosts it.
+
+    Every method may raise Unreachable, RateLimited, RepoUnavailable or BadAnswer; every write may
+    also raise CredentialsRefused. After any of these a write was not applied.
+    """
+
+    @property
+    def did(self) -> Did:
+        """Whose repo it is."""
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """The rate limit that the PDS told last, or None if it never told one."""
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent so far."""
+
+    async def fetch_latest(self) -> tuple[Cid, Tid]:
+        """The newest commit and its rev, unverified (com.atproto.sync.getLatestCommit)."""
+
+    async def fetch_status(self) -> RepoStatus:
+        """Whether the repo can be read, and why not (com.atproto.sync.getRepoStatus)."""
+
+    def fetch_repo(self, since: Tid | None = None) -> AsyncIterator[bytes]:
+        """The CAR of the repo, or of the blocks that came after `since`, in pieces of any size.
+
+        Nothing in it is verified, and that it ended is no proof that it is whole.
+        """
+
+    async def fetch_blocks(self, cids: Sequence[Cid]) -> dict[Cid, bytes]:
+        """All of `cids`, each with its hash checked (com.atproto.sync.getBlocks).
+
+        Raises:
+            NotFound: The PDS does not have one of them (any more).
+            BadCar: A block is not the content of its CID.
+        """
+
+    async def fetch_record(self, path: RecordPath) -> Cid | None:
+        """The CID of a record now, unverified; None only if the PDS says that there is none."""
+
+    async def honours_swaps(self) -> bool:
+        """Whether the PDS refuses a batch of nothing on a commit that no repo has.
+
+        Where it does not, every guard of the methods below is a wish. Writes no record. Raises as
+        `write` does.
+        """
+
+    async def write(
+        self, changes: Sequence[Change], *, swap: Cid, validate: bool | None = None
+    ) -> Written:
+        """Apply all of `changes` or none of them, if the repo is still at commit `swap`.
+
+        Raises:
+            SwapFailed: The repo has moved on; nothing was written.
+            Rejected: A record was refused; nothing was written. TooLarge: the batch was.
+            Unknown: No usable answer. The writes may or may not have been applied.
+        """
+
+    async def put(self, change: Change, *, validate: bool | None = None) -> Written:
+        """Write one record if it is still `change.before` there. Raises as `write` does.
+
+        Safe to repeat: where the record is `change.after` already, this succeeds.
+        """
+
+    async def create(self, change: Change, *, validate: bool | None = None) -> Written:
+        """Write one record if there is none at its path. Raises as `write` does.
+
+        The reference PDS answers an existing record with a 500, which is Unknown.
+        """
+
+    async def delete(self, change: Change) -> Written:
+        """Delete one record if it is still `change.before` there. Raises as `write` does.
+
+        Safe to repeat: where there is no record any more, this succeeds.
+        """
+
+
+class Tokens(Protocol):
+    """Keeps one account's credentials. Its methods may block on the disk, but not for long."""
+
+    def load(self) -> Session | None:
+        """The newest session that was kept, by whichever process."""
+
+    def keep(self, session: Session) -> None:
+        """Replace the kept session; what was kept is on disk when this returns."""
+
+    def password(self) -> str | None:
+        """The password, if there is one to be had."""
+
+    def forget(self) -> None:
+        """Drop the kept session, and the password where syncd itself keeps it."""
+
+    def alone(self) -> AbstractAsyncContextManager[None]:
+        """While inside, no other process renews this account's session."""

@@ -1,0 +1,203 @@
+"""Keep one account's session alive: log in, refresh, log out. Never stores or shows a credential.
+
+Where sessions and passwords are kept is the business of `Tokens`. Source: lexicons
+com.atproto.server.{createSession,refreshSession,deleteSession}
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from contextlib import suppress
+from typing import Final
+
+import httpx
+
+from syncd.atproto import xrpc
+from syncd.atproto.syntax import Did
+from syncd.errors import (
+    CredentialsRefused,
+    ExpiredToken,
+    FileProblem,
+    PdsError,
+    RateLimited,
+    Unreachable,
+)
+from syncd.model import Session
+from syncd.pds.claims import read_claims
+from syncd.pds.http import DEFAULT_BOUNDS, Bounds, Http, OnRequest
+from syncd.pds.protocol import Tokens
+
+RENEW_AHEAD_SECONDS: Final = 60.0
+"""How long before its end an access token is renewed, at most a tenth of its life."""
+
+_ATTEMPTS = 3
+"""Our own token, then one that another process renewed, then one renewed by us."""
+
+
+async def log_in(
+    pds_url: str,
+    identifier: str,
+    password: str,
+    *,
+    transport: httpx.AsyncBaseTransport | None = None,
+    bounds: Bounds = DEFAULT_BOUNDS,
+    on_request: OnRequest | None = None,
+) -> Session:
+    """Trade a password for a session. `identifier` should be the DID: it does not change.
+
+    Raises:
+        CredentialsRefused: Wrong password, or a second factor is asked for.
+        RepoUnavailable: The account is taken down, or is not on this PDS.
+        Unreachable, RateLimited, BadAnswer: See `Http.send`.
+        ConfigWrong: `pds_url` is not a secure origin.
+    """
+    async with Http(pds_url, transport=transport, bounds=bounds, on_request=on_request) as http:
+        return await _sign_in(http, identifier, password)
+
+
+async def log_out(
+    pds_url: str,
+    session: Session,
+    *,
+    transport: httpx.AsyncBaseTransport | None = None,
+    bounds: Bounds = DEFAULT_BOUNDS,
+    on_request: OnRequest | None = None,
+) -> None:
+    """End the session on the PDS. A session that it does not know any more counts as ended.
+
+    Its access token may go on working for up to two hours: only the refresh token is revoked.
+    """
+    async with Http(pds_url, transport=transport, bounds=bounds, on_request=on_request) as http:
+        try:
+            await http.send(xrpc.delete_session(), bearer=session.refresh)
+        except CredentialsRefused:
+            return
+
+
+class LiveSession:
+    """Sends requests under a token that works, renewing it when needed, one caller at a time."""
+
+    def __init__(self, http: Http, did: Did, tokens: Tokens) -> None:
+        self._http = http
+        self._did = did
+        self._tokens = tokens
+        self._lock = asyncio.Lock()
+        self._current: Session | None = None
+        self._renew_at = math.inf
+        self._expired: deque[str] = deque(maxlen=8)
+        self._refused: str | None = None
+
+    async def send(self, request: xrpc.Request) -> xrpc.Response:
+        """As `Http.send`, with an access token. A request refused as expired was not carried out.
+
+        Raises also CredentialsRefused: no session, and no password that the PDS accepts.
+        """
+        token = await self._access()
+        for _ in range(_ATTEMPTS):
+            try:
+                return await self._http.send(request, bearer=token)
+            except ExpiredToken:
+                token = await self._renew(token)
+        raise CredentialsRefused(
+            f"The PDS accepts no token of {self._did}, not even one it has just made",
+            hint="see whether the clock of the PDS is right, then run `syncd login`",
+        )
+
+    async def _access(self) -> str:
+        if self._current is None:
+            kept = await asyncio.to_thread(self._tokens.load)
+            if kept is None:
+                return await self._renew(None)
+            self._adopt(kept, _seconds_left(kept))
+            return kept.access
+        if time.monotonic() >= self._renew_at:
+            return await self._renew(self._current.access)
+        return self._current.access
+
+    async def _renew(self, stale: str | None) -> str:
+        """A token other than `stale`: one that somebody else renewed meanwhile, or a new one."""
+        async with self._lock, self._tokens.alone():
+            if stale is not None:
+                self._expired.append(stale)
+            if self._current is not None and self._current.access not in self._expired:
+                return self._current.access
+            kept = await asyncio.to_thread(self._tokens.load)
+            if kept is not None and kept.access not in self._expired:
+                self._adopt(kept, _seconds_left(kept))
+                return kept.access
+            fresh = await self._fresh(self._current or kept)
+            self._adopt(fresh, _life_seconds(fresh))
+            # It works from memory too: a full disk costs a log-in later, not this request.
+            with suppress(FileProblem):
+                await asyncio.to_thread(self._tokens.keep, fresh)
+            return fresh.access
+
+    async def _fresh(self, old: Session | None) -> Session:
+        if old is not None:
+            try:
+                return await self._refreshed(old)
+            except (Unreachable, RateLimited):
+                raise
+            except (CredentialsRefused, PdsError):
+                pass
+        return await self._signed_in()
+
+    async def _refreshed(self, old: Session) -> Session:
+        answer = await self._http.send(xrpc.refresh_session(), bearer=old.refresh)
+        return _checked(xrpc.read_session(answer), self._did)
+
+    async def _signed_in(self) -> Session:
+        """A session from the password. A password that was refused is not tried again."""
+        password = await asyncio.to_thread(self._tokens.password)
+        if password is None or password == self._refused:
+            missing = "no password" if password is None else "only a password that was refused"
+            raise CredentialsRefused(
+                f"The session of {self._did} has ended, and there is {missing} to begin another",
+                hint=f"run `syncd login {self._did}`",
+            )
+        try:
+            return await _sign_in(self._http, self._did, password)
+        except CredentialsRefused:
+            self._refused = password
+            raise
+
+    def _adopt(self, session: Session, seconds: float | None) -> None:
+        """Use `session` from now on, and renew it in time if it says how long it lives."""
+        self._current = session
+        if seconds is None:
+            self._renew_at = math.inf
+        else:
+            ahead = min(RENEW_AHEAD_SECONDS, max(seconds, 0.0) / 10)
+            self._renew_at = time.monotonic() + seconds - ahead
+
+
+async def _sign_in(http: Http, identifier: str, password: str) -> Session:
+    request = xrpc.create_session(identifier, password)
+    answer = xrpc.read_session(await http.send(request, secret=password))
+    return _checked(answer, identifier)
+
+
+def _checked(answer: xrpc.SessionAnswer, identifier: str) -> Session:
+    if identifier.startswith("did:") and answer.did != identifier:
+        raise CredentialsRefused(
+            f"The PDS answered with a session of {answer.did}, not of {identifier}",
+            hint="see whether the password belongs to this account",
+        )
+    return Session(answer.did, answer.access, answer.refresh)
+
+
+def _seconds_left(session: Session) -> float | None:
+    """By our clock: a wrong clock costs one early renewal at most."""
+    expires_at = read_claims(session.access).expires_at
+    return None if expires_at is None else expires_at - time.time()
+
+
+def _life_seconds(session: Session) -> float | None:
+    """By the clock of the PDS alone, so that a wrong clock here cannot make us renew for ever."""
+    claims = read_claims(session.access)
+    if claims.expires_at is None or claims.issued_at is None:
+        return None
+    return claims.expires_at - claims.issued_at if claims.expires_at > claims.issued_at else None
