@@ -1,0 +1,145 @@
+"""Bring many files to their places: all written first, one wait for the disk, then each renamed.
+
+Each file succeeds or fails by itself. Never holds more than two directories open.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from syncd.atproto.cid import Cid
+from syncd.errors import FileChanged, FileProblem
+from syncd.folder.names import relative_path
+from syncd.folder.problems import translated
+from syncd.folder.read import FileStat
+from syncd.folder.replace import place_new, replace, unfinished_name
+from syncd.folder.root import Folder, opened
+from syncd.model import RecordPath, Seen
+
+FEW = 8
+"""Up to this many files are made durable one by one; more wait once for the whole file system."""
+
+
+class Replacement(NamedTuple):
+    """One file to write: what it replaces (None: nothing may be there) and its record's CID."""
+
+    path: RecordPath
+    content: bytes
+    expect: Seen | None
+    cid: Cid
+
+
+@dataclass(slots=True)
+class Batch:
+    """Files on their way. `results` has an answer for each of them after `place`."""
+
+    folder: Folder
+    items: Sequence[Replacement]
+    results: dict[RecordPath, Seen | FileChanged | FileProblem] = field(default_factory=dict)
+    _temps: dict[RecordPath, str] = field(default_factory=dict)
+
+    def prepare(self, root: int) -> None:
+        """Write every file under another name, and wait until they all are on the disk."""
+        device = os.fstat(root).st_dev
+        for directories, group in self._groups():
+            with (
+                self._answering(group),
+                opened(root, directories, make=self.folder.disk) as directory,
+            ):
+                for item, name in group:
+                    with self._answering([(item, name)]):
+                        self._write(directory, item, name)
+                if os.fstat(directory).st_dev != device:
+                    self._sync(directory)
+        with self._answering([(item, "") for item in self.items]):
+            self._sync(root)
+
+    def place(self, root: int) -> None:
+        """Let every file that was prepared take its name, if what is there is what is expected."""
+        disk = self.folder.disk
+        for directories, group in self._groups():
+            with self._answering(group), opened(root, directories) as directory:
+                placed = {
+                    item.path: seen
+                    for item, name in group
+                    if (seen := self._place(directory, item, name)) is not None
+                }
+                disk.sync_directory(directory)
+                self.results.update(placed)
+
+    def _groups(self) -> list[tuple[tuple[str, ...], list[tuple[Replacement, str]]]]:
+        """The files by directory, each with its name there."""
+        groups: defaultdict[tuple[str, ...], list[tuple[Replacement, str]]] = defaultdict(list)
+        for item in self.items:
+            if item.path not in self.results:
+                relative = relative_path(item.path, portable=self.folder.portable)
+                *directories, name = relative.split("/")
+                groups[tuple(directories)].append((item, name))
+        return list(groups.items())
+
+    def _write(self, directory: int, item: Replacement, name: str) -> None:
+        mode = None if item.expect is None else _mode(directory, name)
+        temp = unfinished_name()
+        try:
+            self.folder.disk.write(directory, temp, item.content, mode)
+            if len(self.items) <= FEW:
+                self.folder.disk.sync_file(directory, temp)
+        except OSError:
+            self._discard(directory, temp)
+            raise
+        self._temps[item.path] = temp
+
+    def _sync(self, directory: int) -> None:
+        if len(self.items) > FEW:
+            self.folder.disk.sync_all(directory)
+
+    def _place(self, directory: int, item: Replacement, name: str) -> Seen | None:
+        """Place one file. None if it could not be, which is then its result."""
+        temp, new = self._temps[item.path], hashlib.sha256(item.content).digest()
+        with self._answering([(item, name)]):
+            try:
+                seen = _seen(os.stat(temp, dir_fd=directory, follow_symlinks=False), new, item)
+                if item.expect is None:
+                    place_new(self.folder.disk, directory, temp, name)
+                else:
+                    old = item.expect.digest
+                    replace(self.folder.disk, directory, temp, name, old=old, new=new)
+            except (OSError, FileChanged, FileProblem):
+                self._discard(directory, temp)
+                raise
+            return seen
+        return None
+
+    def _discard(self, directory: int, temp: str) -> None:
+        with suppress(OSError):
+            self.folder.disk.unlink(directory, temp)
+
+    @contextmanager
+    def _answering(self, group: Sequence[tuple[Replacement, str]]) -> Iterator[None]:
+        """Make an error inside the result of every file of the group that has none yet."""
+        try:
+            yield
+        except (OSError, FileChanged, FileProblem) as error:
+            for item, _ in group:
+                self.results.setdefault(item.path, translated(error, item.path, "written"))
+
+
+def _mode(directory: int, name: str) -> int | None:
+    """The permissions of the file that is there, for the one that takes its place."""
+    try:
+        return os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode & 0o777
+    except FileNotFoundError:
+        return None
+
+
+def _seen(now: os.stat_result, digest: bytes, item: Replacement) -> Seen:
+    """What a scan will see. Its own rename makes the stat out of date, so it is read once more."""
+    return FileStat(now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns, digest).seen(
+        item.path, item.cid, seen_ns=now.st_ctime_ns
+    )

@@ -1,0 +1,67 @@
+"""What the operating system refused, in a sentence for a person and a next step. Never retries."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from syncd.errors import FileChanged, FileProblem
+
+_CAUSES: Mapping[int, tuple[str, str]] = {
+    errno.ENOSPC: ("the disk is full", "Free some space; syncd tries again by itself."),
+    errno.EDQUOT: ("the disk quota is used up", "Free some space; syncd tries again by itself."),
+    errno.EROFS: ("the file system is read-only", "Mount it writable."),
+    errno.EACCES: ("permission denied", "Check the owner and mode of the file and its directory."),
+    errno.EPERM: ("not permitted", "Check the owner, mode and attributes (lsattr) of the file."),
+    errno.EIO: (
+        "the disk reports an input/output error",
+        "Check the disk.",
+    ),
+    errno.EMFILE: ("too many files are open", "Raise the limit on open files (ulimit -n)."),
+    errno.ENFILE: ("too many files are open", "Raise the system's limit (sysctl fs.file-max)."),
+    errno.ENAMETOOLONG: (
+        "the name is too long for this file system",
+        "Keep this collection out of the mirror, or use a file system with longer names.",
+    ),
+    errno.ELOOP: ("a symbolic link is in the way", "Replace the link by what it points to."),
+    errno.ENOTDIR: ("something that is not a directory is in the way", "Move it elsewhere."),
+    errno.EISDIR: ("a directory is in the way", "Move it elsewhere."),
+    errno.ENOENT: ("the directory is gone", "syncd looks again by itself."),
+    errno.EBUSY: ("it is in use", "syncd tries again by itself."),
+    errno.ESTALE: ("the file server has lost it", "Mount the file system again."),
+}
+
+
+def explain(error: OSError) -> tuple[str, str]:
+    """The cause as half a sentence, and what to do about it."""
+    code = error.errno or 0
+    words = error.strerror or os.strerror(code)
+    return _CAUSES.get(code, (words, "Mend the cause; syncd tries again by itself."))
+
+
+def translated(
+    error: OSError | FileChanged | FileProblem, path: str, done: str
+) -> FileChanged | FileProblem:
+    """`error` as what became of `path`, which could not be `done` ("read", "written", ...)."""
+    if isinstance(error, FileNotFoundError):
+        return FileChanged(f"{path}: the file or its directory is gone")
+    if isinstance(error, OSError):
+        cause, hint = explain(error)
+        return FileProblem(f"{path} cannot be {done}: {cause}", hint=hint)
+    return type(error)(f"{path}: {error.message}", hint=error.hint)
+
+
+@contextmanager
+def told(path: str, done: str) -> Iterator[None]:
+    """Raise what `translated` makes of an error inside."""
+    try:
+        yield
+    except (OSError, FileChanged, FileProblem) as error:
+        raise translated(error, path, done) from error
+
+
+def shown(name: str) -> str:
+    """A file name that is safe to print: bytes that are not UTF-8 appear as `\\xNN`."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

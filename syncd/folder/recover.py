@@ -1,0 +1,101 @@
+"""Finish or undo writes of syncd that a crash interrupted. Never unlinks what somebody else wrote.
+
+A scan reports the files that are left over from such writes. Their names say what was going on (see
+replace.py). Only the process that holds the folder's lock may recover it: to others, the leftovers
+may be a write that is going on right now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from syncd.errors import BadSyntax, FileChanged, FileProblem
+from syncd.folder.problems import shown
+from syncd.folder.read import FileStat, os_problem, read_file
+from syncd.folder.replace import (
+    Held,
+    is_unfinished,
+    place_new,
+    put_back,
+    shortened,
+)
+from syncd.folder.root import OWN, Folder, opened
+from syncd.model import Problem
+
+_RECOVERED = "recovered"
+
+
+def recover(folder: Folder, leftovers: Sequence[str]) -> tuple[Problem, ...]:
+    """Deal with the leftovers that a scan has found, and tell what a person should know.
+
+    A version that was saved at the very moment of the crash goes back to its name. If the name has
+    been taken since, it is set aside in `.syncd/recovered/`. Look at the folder again afterwards.
+
+    Raises:
+        FolderWrong: The folder is not there or not ours.
+    """
+    problems: list[Problem] = []
+    with folder.open() as root:
+        for relative in leftovers:
+            try:
+                problems += _recover(folder, root, relative)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                problems.append(os_problem(shown(relative), error))
+    return tuple(problems)
+
+
+def _recover(folder: Folder, root: int, relative: str) -> list[Problem]:
+    *directories, name = relative.split("/")
+    with opened(root, directories) as directory:
+        if _is_worthless(directory, name):
+            folder.disk.unlink(directory, name)
+        elif not _is_returned(folder, directory, name):
+            return [_set_aside(folder, root, directory, directories[0], name)]
+        folder.disk.sync_directory(directory)
+    return []
+
+
+def _is_worthless(directory: int, name: str) -> bool:
+    """True for a file that was not finished, and for what was knowingly replaced or was ours."""
+    if is_unfinished(name):
+        return True
+    with suppress(BadSyntax):
+        held, now = Held.parse(name), _read(directory, name)
+        return now is not None and shortened(now.digest) in (held.expected, held.placed)
+    return False
+
+
+def _is_returned(folder: Folder, directory: int, name: str) -> bool:
+    """Give somebody's file its name back, if nobody has used that name since."""
+    with suppress(BadSyntax, FileChanged):
+        held = Held.parse(name)
+        if held.name and held.is_removal:
+            place_new(folder.disk, directory, name, held.name)
+            return True
+        ours = _read(directory, held.name) if held.name else None
+        if ours is not None and shortened(ours.digest) == held.placed:
+            put_back(folder.disk, directory, name, held.name, ours=ours.inode, new=ours.digest)
+            return True
+    return False
+
+
+def _read(directory: int, name: str) -> FileStat | None:
+    try:
+        return read_file(directory, name)[1]
+    except (OSError, FileProblem):
+        return None
+
+
+def _set_aside(folder: Folder, root: int, directory: int, collection: str, name: str) -> Problem:
+    with opened(root, (OWN, _RECOVERED, collection), make=folder.disk, mode=0o700) as aside:
+        folder.disk.move(directory, name, aside, name)
+        folder.disk.sync_directory(aside)
+        folder.disk.sync_directory(directory)
+    return Problem(
+        shown(f"{OWN}/{_RECOVERED}/{collection}/{name}"),
+        f"a version of a file in {collection} that was saved during a crash was set aside here",
+        "Take from it what you need, then delete it.",
+    )

@@ -1,0 +1,227 @@
+"""The folder itself: find it, mark it, open it. Never opens a directory through a symbolic link.
+
+`.syncd/marker` holds a random id that the state file knows too. A folder without it, or with
+another, is not our folder: a disk that is not mounted looks exactly like everything deleted.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from syncd.errors import FolderWrong
+from syncd.folder.disk import Disk
+from syncd.folder.problems import explain
+
+OWN = ".syncd"
+MARKER = "marker"
+
+_MARKER_BYTES = 256
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
+_MOUNT_HINT = (
+    "If the folder is on a disk that is not mounted, mount it. If the folder was moved, move it "
+    "back. To fill a new folder from the repo, run `syncd clone` into an empty directory."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A mirror's folder.
+
+    Attributes:
+        marker: The id the folder must carry whenever it is opened; None accepts any id.
+        portable: File names also avoid `:`, upper case and reserved names (see names.py).
+        disk: Where lasting effects go.
+    """
+
+    root: Path
+    marker: str | None = None
+    portable: bool = False
+    disk: Disk = field(default_factory=Disk, repr=False, compare=False)
+
+    @contextmanager
+    def open(self) -> Iterator[int]:
+        """A descriptor of the folder, which stays this very directory whatever becomes of its path.
+
+        Raises:
+            FolderWrong: It is not there, not marked, marked with another id, or folds case
+                although its file names need upper case.
+        """
+        root = _open_root(self.root)
+        try:
+            self._check(root)
+            yield root
+        finally:
+            os.close(root)
+
+    def check_marker(self, marker: str) -> None:
+        """Raises FolderWrong unless the folder is there and carries this id."""
+        with self.open() as root:
+            _check_id(self.root, _marker_in(self.root, root), marker)
+
+    def check_still(self, root: int) -> None:
+        """Raises FolderWrong unless the folder's path still leads to `root`, marked as before."""
+        self._check(root)
+        with suppress(OSError):
+            if os.path.samestat(self.root.stat(), os.fstat(root)):
+                return
+        raise FolderWrong(f"{self.root} was replaced while it was read", hint=_MOUNT_HINT)
+
+    def _check(self, root: int) -> None:
+        found = _marker_in(self.root, root)
+        if self.marker is not None:
+            _check_id(self.root, found, self.marker)
+        if not self.portable and _folds_case(root):
+            raise FolderWrong(
+                f"the file system of {self.root} does not tell upper from lower case",
+                hint='Set filenames = "portable" in syncd.toml.',
+            )
+
+
+def find_root(start: Path) -> Path:
+    """The nearest directory, from `start` upwards, that is marked as a mirror. FolderWrong."""
+    start = start.absolute()
+    for candidate in (start, *start.parents):
+        if (candidate / OWN / MARKER).is_file():
+            return candidate
+    raise FolderWrong(
+        f"{start} is not in a mirror", hint="Name one with -C DIR, or make one with `syncd clone`."
+    )
+
+
+def read_marker(root: Path) -> str:
+    """The id of the folder at `root`. Raises FolderWrong if it is absent or unmarked."""
+    descriptor = _open_root(root)
+    try:
+        return _marker_in(root, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def initialise(root: Path, marker: str, *, disk: Disk | None = None) -> None:
+    """Mark the existing directory `root` as a mirror with the random id `marker`.
+
+    The marker is written last, so a folder that was only half initialised is not a mirror.
+
+    Raises:
+        FolderWrong: It is a mirror already, or cannot be written to.
+    """
+    disk = disk or Disk()
+    descriptor = _open_root(root)
+    try:
+        own = open_directory(descriptor, (OWN,), make=disk, mode=0o700)
+        try:
+            _mark(disk, root, own, marker)
+        finally:
+            os.close(own)
+        disk.sync_directory(descriptor)
+    except OSError as error:
+        cause, hint = explain(error)
+        raise FolderWrong(f"{root} cannot be made a mirror: {cause}", hint=hint) from error
+    finally:
+        os.close(descriptor)
+
+
+def open_directory(
+    root: int, parts: Sequence[str], *, make: Disk | None = None, mode: int = 0o777
+) -> int:
+    """Open `parts` below `root`, component by component; the caller closes the descriptor.
+
+    With `make`, directories that are missing are made. Raises OSError; ELOOP or ENOTDIR where a
+    component is a symbolic link or no directory.
+    """
+    current = os.dup(root)
+    for part in parts:
+        try:
+            if make is not None:
+                _make(make, current, part, mode)
+            inner = os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=current)
+        finally:
+            os.close(current)
+        current = inner
+    return current
+
+
+@contextmanager
+def opened(
+    root: int, parts: Sequence[str], *, make: Disk | None = None, mode: int = 0o777
+) -> Iterator[int]:
+    """`open_directory` for the length of a `with`."""
+    directory = open_directory(root, parts, make=make, mode=mode)
+    try:
+        yield directory
+    finally:
+        os.close(directory)
+
+
+def _make(disk: Disk, directory: int, name: str, mode: int) -> None:
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        with suppress(FileExistsError):
+            disk.make_directory(directory, name, mode)
+            disk.sync_directory(directory)
+
+
+def _open_root(root: Path) -> int:
+    try:
+        return os.open(root, _DIRECTORY)
+    except OSError as error:
+        cause, _ = explain(error)
+        raise FolderWrong(f"{root} cannot be opened: {cause}", hint=_MOUNT_HINT) from error
+
+
+def _marker_in(root: Path, descriptor: int) -> str:
+    try:
+        with opened(descriptor, (OWN,)) as own:
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            marker = os.open(MARKER, flags, dir_fd=own)
+            try:
+                text = os.read(marker, _MARKER_BYTES).decode("ascii", "replace").strip()
+            finally:
+                os.close(marker)
+    except OSError as error:
+        cause, _ = explain(error)
+        message = f"{root} is not a mirror: its marker {OWN}/{MARKER} cannot be read ({cause})"
+        raise FolderWrong(message, hint=_MOUNT_HINT) from error
+    if not text:
+        raise FolderWrong(f"{root} is not a mirror: its marker is empty", hint=_MOUNT_HINT)
+    return text
+
+
+def _check_id(root: Path, found: str, expected: str) -> None:
+    if found != expected:
+        raise FolderWrong(
+            f"{root} is another mirror than the one its state file belongs to", hint=_MOUNT_HINT
+        )
+
+
+def _mark(disk: Disk, root: Path, own: int, marker: str) -> None:
+    with suppress(FileNotFoundError):
+        os.stat(MARKER, dir_fd=own, follow_symlinks=False)
+        raise FolderWrong(
+            f"{root} is a mirror already", hint="Run `syncd status` there, or choose another DIR."
+        )
+    _put(disk, own, ".gitignore", b"*\n")
+    _put(disk, own, MARKER, f"{marker}\n".encode("ascii"))
+
+
+def _put(disk: Disk, directory: int, name: str, content: bytes) -> None:
+    with suppress(FileNotFoundError):
+        disk.unlink(directory, f"{name}.new")
+    disk.write(directory, f"{name}.new", content, 0o600)
+    disk.sync_file(directory, f"{name}.new")
+    disk.rename(directory, f"{name}.new", name)
+    disk.sync_directory(directory)
+
+
+def _folds_case(root: int) -> bool:
+    """True if the file system takes another spelling of `.syncd` for the same directory."""
+    try:
+        other = os.stat(OWN.upper(), dir_fd=root)
+    except OSError:
+        return False
+    return os.path.samestat(other, os.stat(OWN, dir_fd=root))

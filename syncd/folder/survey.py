@@ -1,0 +1,162 @@
+"""Walk the directories of a folder and note what each file is. Only reads; concludes nothing.
+
+What cannot be listed or read is noted as that; scan.py decides what it means.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from syncd.atproto.syntax import Nsid, parse_nsid
+from syncd.errors import BadSyntax
+from syncd.folder.names import (
+    CONTINUED,
+    is_draft,
+    is_record_like,
+    meant_path,
+    parse_file_name,
+)
+from syncd.folder.problems import shown
+from syncd.folder.read import is_current, kind_problem, os_problem, read_record
+from syncd.folder.replace import is_leftover
+from syncd.folder.root import opened
+from syncd.model import Problem, RecordPath, Seen, make_record_path, split_record_path
+
+EVERYWHERE = "*"
+"""Among the unread collections: not even the folder itself could be listed."""
+
+_DEPTH = 16
+_STRAY_HINT = (
+    "Rename it: record keys have letters, digits and . _ ~ : - only. A name that begins with + "
+    "becomes a record with a new key."
+)
+
+
+@dataclass(slots=True)
+class Notes:
+    """What a scan has gathered so far."""
+
+    known: Mapping[RecordPath, Seen]
+    now_ns: int
+    portable: bool
+    seen: dict[RecordPath, Seen] = field(default_factory=dict)
+    problems: dict[RecordPath, Problem] = field(default_factory=dict)
+    strays: list[Problem] = field(default_factory=list)
+    misspelt: list[tuple[RecordPath | None, Problem]] = field(default_factory=list)
+    drafts: list[str] = field(default_factory=list)
+    leftovers: list[str] = field(default_factory=list)
+    unread: set[str] = field(default_factory=set)
+    reads: int = 0
+
+    def is_unmet(self, path: RecordPath) -> bool:
+        """True if no file was met for `path` though its directory could be read."""
+        if path in self.seen or path in self.problems:
+            return False
+        return self.unread.isdisjoint((EVERYWHERE, split_record_path(path)[0]))
+
+    def cannot_read(self, collection: str, problem: Problem) -> None:
+        self.unread.add(collection)
+        self.strays.append(problem)
+
+
+def survey(notes: Notes, root: int, in_scope: Callable[[str], bool]) -> None:
+    """Note every file of every collection in scope. The folder's other entries are not ours."""
+    try:
+        names = os.listdir(root)
+    except OSError as error:
+        notes.cannot_read(EVERYWHERE, os_problem(".", error))
+        return
+    for name in sorted(names):
+        if _is_nsid(name) and in_scope(name):
+            _survey_collection(notes, root, Nsid(name))
+    _settle_misspelt(notes)
+
+
+def examine(notes: Notes, directory: int, name: str, path: RecordPath, now: os.stat_result) -> None:
+    """Note what the file at `path` is; `now` is its stat. Raises OSError if it cannot be opened."""
+    known = notes.known.get(path)
+    if not stat.S_ISREG(now.st_mode):
+        notes.problems[path] = kind_problem(path, now.st_mode)
+    elif known is not None and is_current(known, now):
+        notes.seen[path] = known
+    else:
+        notes.reads += 1
+        found = read_record(directory, name, path, known, seen_ns=notes.now_ns)
+        if isinstance(found, Seen):
+            notes.seen[path] = found
+        else:
+            notes.problems[path] = found
+
+
+def _is_nsid(name: str) -> bool:
+    try:
+        parse_nsid(name)
+    except BadSyntax:
+        return False
+    return True
+
+
+def _survey_collection(notes: Notes, root: int, collection: Nsid) -> None:
+    """List one collection. Whatever goes wrong, it is unread: nothing in it counts as absent."""
+    try:
+        mode = os.stat(collection, dir_fd=root, follow_symlinks=False).st_mode
+        if stat.S_ISREG(mode):
+            # Most likely a note whose name has the form of a collection's; not worth a complaint.
+            notes.unread.add(collection)
+        elif not stat.S_ISDIR(mode):
+            notes.cannot_read(collection, kind_problem(collection, mode, "a directory"))
+        else:
+            with opened(root, (collection,)) as directory:
+                _survey_directory(notes, directory, collection, ())
+    except OSError as error:
+        notes.cannot_read(collection, os_problem(collection, error))
+
+
+def _survey_directory(
+    notes: Notes, directory: int, collection: Nsid, inside: tuple[str, ...]
+) -> None:
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            name = "/".join((*inside, entry.name))
+            if entry.name.endswith(CONTINUED):
+                if entry.is_dir(follow_symlinks=False) and len(inside) < _DEPTH:
+                    with opened(directory, (entry.name,)) as inner:
+                        _survey_directory(notes, inner, collection, (*inside, entry.name))
+            elif is_record_like(entry.name):
+                _meet(notes, directory, collection, name, entry)
+            elif is_leftover(entry.name):
+                notes.leftovers.append(f"{collection}/{name}")
+            elif is_draft(entry.name) and entry.is_file(follow_symlinks=False):
+                notes.drafts.append(f"{collection}/{name}")
+
+
+def _meet(
+    notes: Notes, directory: int, collection: Nsid, name: str, entry: os.DirEntry[str]
+) -> None:
+    """Note the file `name` of a collection, which has the looks of a record's."""
+    try:
+        rkey = parse_file_name(name, portable=notes.portable)
+    except BadSyntax as error:
+        relative = shown(f"{collection}/{name}")
+        problem = Problem(relative, error.message, error.hint or _STRAY_HINT)
+        notes.misspelt.append((meant_path(collection, name), problem))
+        return
+    path = make_record_path(collection, rkey)
+    try:
+        examine(notes, directory, entry.name, path, entry.stat(follow_symlinks=False))
+    except FileNotFoundError:
+        return  # gone since it was listed: if it matters, it is asked for by name
+    except OSError as error:
+        notes.problems[path] = os_problem(path, error)
+
+
+def _settle_misspelt(notes: Notes) -> None:
+    """A record whose file was given a wrong spelling is inert, not deleted; the rest is stray."""
+    for path, problem in notes.misspelt:
+        if path is not None and notes.is_unmet(path):
+            notes.problems[path] = Problem(path, problem.reason, problem.hint)
+        else:
+            notes.strays.append(problem)

@@ -1,0 +1,138 @@
+"""Write and remove files, each only if it is still the one that was planned for.
+
+A file is whole or not there: it is written under another name, made durable, and only then takes
+its name. Nothing is written that the caller did not name together with what it replaces.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+
+from syncd.atproto.cid import Cid, parse_cid
+from syncd.errors import BadSyntax, FileChanged, FileProblem
+from syncd.folder.batch import Batch, Replacement
+from syncd.folder.names import SUFFIX, conflict_name, relative_path
+from syncd.folder.problems import told
+from syncd.folder.read import FileStat, read_file
+from syncd.folder.replace import unfinished_name, withdraw
+from syncd.folder.root import OWN, Folder, opened
+from syncd.model import RecordPath, Seen, parse_record_path, split_record_path
+
+__all__ = (
+    "Replacement",
+    "conflict_file",
+    "drop_conflicts",
+    "keep_conflict",
+    "read_bytes",
+    "remove",
+    "write",
+    "write_many",
+)
+
+_CONFLICTS = "conflicts"
+_ANY_CID = "*" * 59
+
+
+def read_bytes(folder: Folder, path: RecordPath) -> tuple[bytes, FileStat]:
+    """The bytes of the record's file. FileChanged if there is none, FileProblem if unreadable."""
+    directories, name = _place_of(folder, path)
+    with folder.open() as root, told(path, "read"), opened(root, directories) as directory:
+        return read_file(directory, name)
+
+
+def write(
+    folder: Folder, path: RecordPath, content: bytes, *, expect: Seen | None, cid: Cid
+) -> Seen:
+    """Write one file, durably, if the file there is what `expect` says (None: none may be there).
+
+    Raises:
+        FileChanged: The file is not, or no longer, what was expected. It was left as it is.
+        FileProblem: The disk refused. The file is as it was, or it is the new one as a whole.
+        FolderWrong: The folder is not there or not ours.
+    """
+    result = write_many(folder, [Replacement(path, content, expect, cid)])[0]
+    if isinstance(result, Seen):
+        return result
+    raise result
+
+
+def write_many(
+    folder: Folder, replacements: Sequence[Replacement]
+) -> list[Seen | FileChanged | FileProblem]:
+    """Write many files with one wait for the disk. The answers follow the order of the request.
+
+    Each file succeeds or fails by itself, as in `write`; no path may occur twice. The files are on
+    disk when this returns, but no Seen is trusted by a scan, which reads them once more.
+    """
+    batch = Batch(folder, replacements)
+    with folder.open() as root:
+        batch.prepare(root)
+        batch.place(root)
+    return [batch.results[item.path] for item in replacements]
+
+
+def remove(folder: Folder, path: RecordPath, *, expect: Seen) -> None:
+    """Remove one file, durably, if it is what `expect` says. Raises as `write` does."""
+    directories, name = _place_of(folder, path)
+    with folder.open() as root, told(path, "removed"), opened(root, directories) as directory:
+        withdraw(folder.disk, directory, name, old=expect.digest)
+        folder.disk.sync_directory(directory)
+
+
+def conflict_file(path: RecordPath, cid: Cid, *, portable: bool = False) -> str:
+    """Where the remote side of a conflict lies, relative to the folder."""
+    collection, rkey = split_record_path(parse_record_path(path))
+    return f"{OWN}/{_CONFLICTS}/{collection}/{conflict_name(rkey, str(cid), portable=portable)}"
+
+
+def keep_conflict(folder: Folder, path: RecordPath, cid: Cid, content: bytes) -> str:
+    """Lay down the remote side of a conflict, and return its `conflict_file`.
+
+    The name tells the content, so it may be there already. Raises FileProblem, FolderWrong.
+    """
+    relative = conflict_file(path, cid, portable=folder.portable)
+    *directories, name = relative.split("/")
+    disk = folder.disk
+    with (
+        folder.open() as root,
+        told(path, "kept beside the folder"),
+        opened(root, directories, make=disk, mode=0o700) as directory,
+    ):
+        temp = unfinished_name()
+        disk.write(directory, temp, content, 0o600)
+        disk.sync_file(directory, temp)
+        disk.rename(directory, temp, name)
+        disk.sync_directory(directory)
+    return relative
+
+
+def drop_conflicts(folder: Folder, path: RecordPath, keep: Collection[Cid] = ()) -> None:
+    """Remove what `keep_conflict` laid down for `path`, except `keep`. FileProblem, FolderWrong."""
+    collection, rkey = split_record_path(parse_record_path(path))
+    *inside, pattern = conflict_name(rkey, _ANY_CID, portable=folder.portable).split("/")
+    stem = pattern.removesuffix(_ANY_CID + SUFFIX)
+    with (
+        folder.open() as root,
+        suppress(FileChanged),
+        told(path, "tidied up"),
+        opened(root, (OWN, _CONFLICTS, collection, *inside)) as directory,
+        os.scandir(directory) as entries,
+    ):
+        for name in [entry.name for entry in entries if entry.name.startswith(stem)]:
+            cid = _cid_or_none(name.removeprefix(stem).removesuffix(SUFFIX))
+            if cid is not None and cid not in keep:
+                folder.disk.unlink(directory, name)
+
+
+def _place_of(folder: Folder, path: RecordPath) -> tuple[list[str], str]:
+    *directories, name = relative_path(path, portable=folder.portable).split("/")
+    return directories, name
+
+
+def _cid_or_none(text: str) -> Cid | None:
+    try:
+        return parse_cid(text)
+    except BadSyntax:
+        return None

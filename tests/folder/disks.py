@@ -1,0 +1,55 @@
+"""Disks that stop at a step, as a crash does, and disks on which somebody saves at a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from syncd.folder.disk import Disk
+
+STEPS = tuple(name for name in vars(Disk) if not name.startswith("_"))
+
+
+class Crash(BaseException):
+    """The program ended here. No handler of the program under test may catch it."""
+
+
+class StagedDisk(Disk):
+    """A real disk on which something happens around chosen steps, counted from 0.
+
+    Step `crash_at` is not done, nor anything after it. `moments` maps a moment to what somebody
+    else does then: 2 * step is the moment before that step, 2 * step + 1 the one after it. `steps`
+    and `passed` tell what was done.
+    """
+
+    def __init__(
+        self,
+        *,
+        crash_at: int | None = None,
+        moments: Mapping[int, Callable[[], object]] | None = None,
+    ) -> None:
+        self.steps: list[str] = []
+        self.crash_at = crash_at
+        self.moments = moments or {}
+        self.passed: set[int] = set()
+
+    def pass_moment(self, moment: int) -> None:
+        self.passed.add(moment)
+        if moment in self.moments:
+            self.moments[moment]()
+
+
+def _staged(name: str) -> Callable[..., None]:
+    def method(self: StagedDisk, *args: object) -> None:
+        step = len(self.steps)
+        self.pass_moment(2 * step)
+        if self.crash_at is not None and step >= self.crash_at:
+            raise Crash
+        self.steps.append(name)
+        getattr(Disk, name)(self, *args)
+        self.pass_moment(2 * step + 1)
+
+    return method
+
+
+for _name in STEPS:
+    setattr(StagedDisk, _name, _staged(_name))
