@@ -1,0 +1,44 @@
+"""A PDS small enough to embed: real CIDs, real trees, signed commits, the reference PDS's answers.
+
+For trying syncd, for its demo, and for its tests; never for data that matters. `Sandbox` is the
+server as an object. `Sandbox.start` and `server.serve` put it on a port of the loopback (they need
+the extra `sandbox`), and `MemoryPds` talks to it without any HTTP.
+"""
+
+from syncd.sandbox.accounts import Status
+from syncd.sandbox.faults import (
+    Call,
+    Cut,
+    Delay,
+    DropAnswer,
+    DropRequest,
+    Faults,
+    Html,
+    LoseBlock,
+    Refuse,
+    Stale,
+    Torn,
+)
+from syncd.sandbox.host import Login, Sandbox
+from syncd.sandbox.limits import Bucket, RateLimits
+from syncd.sandbox.memory import MemoryPds
+
+__all__ = [
+    "Bucket",
+    "Call",
+    "Cut",
+    "Delay",
+    "DropAnswer",
+    "DropRequest",
+    "Faults",
+    "Html",
+    "Login",
+    "LoseBlock",
+    "MemoryPds",
+    "RateLimits",
+    "Refuse",
+    "Sandbox",
+    "Stale",
+    "Status",
+    "Torn",
+]

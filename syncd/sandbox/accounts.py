@@ -1,0 +1,156 @@
+"""The accounts of the sandbox: handle, passwords, signing key, status, DID document.
+
+Never holds a password, only salted hashes (cheap ones: this is no place for real passwords), and
+never knows what is in a repo.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from syncd.atproto.keys import PrivateKey
+from syncd.atproto.syntax import Did, Handle
+from syncd.errors import Rejected
+from syncd.sandbox.answer import invalid, unauthorized
+
+_SALT_BYTES = 16
+
+
+class Status(StrEnum):
+    """Whether an account can be used, in the words of getRepoStatus."""
+
+    ACTIVE = "active"
+    DEACTIVATED = "deactivated"
+    TAKENDOWN = "takendown"
+
+
+@dataclass(frozen=True, slots=True)
+class Password:
+    """A password as it is kept. `name` is None unless it is an app password."""
+
+    name: str | None
+    salt: bytes = field(repr=False)
+    digest: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    did: Did
+    handle: Handle
+    email: str
+    key: PrivateKey = field(repr=False)
+    passwords: tuple[Password, ...] = ()
+    status: Status = Status.ACTIVE
+
+    @property
+    def is_active(self) -> bool:
+        return self.status is Status.ACTIVE
+
+
+def keep_password(text: str, salt: bytes, name: str | None = None) -> Password:
+    return Password(name, salt, _hash(text, salt))
+
+
+def find_password(account: Account, text: str) -> Password | None:
+    """Which of the account's passwords `text` is."""
+    tried = (p for p in account.passwords if hmac.compare_digest(p.digest, _hash(text, p.salt)))
+    return next(tried, None)
+
+
+def _hash(text: str, salt: bytes) -> bytes:
+    return hashlib.blake2b(text.encode(), salt=salt, digest_size=32).digest()
+
+
+class Accounts:
+    """All accounts by DID, and by what else names them."""
+
+    def __init__(self) -> None:
+        self._by_did: dict[Did, Account] = {}
+
+    def __iter__(self) -> Iterator[Account]:
+        return iter(self._by_did.values())
+
+    def keep(self, account: Account) -> None:
+        self._by_did[account.did] = account
+
+    def remove(self, did: Did) -> None:
+        del self._by_did[did]
+
+    def find(self, name: str) -> Account | None:
+        """By DID, or by handle or e-mail address in any case."""
+        if name in self._by_did:
+            return self._by_did[Did(name)]
+        wanted = name.lower()
+        return next((a for a in self if wanted in (a.handle, a.email.lower())), None)
+
+    def get(self, did: Did) -> Account:
+        return self._by_did[did]
+
+    def set_status(self, did: Did, status: Status) -> None:
+        self.keep(replace(self.get(did), status=status))
+
+
+def check_login(accounts: Accounts, identifier: str, text: str) -> tuple[Account, Password]:
+    """Raises Rejected: AuthenticationRequired, the same for a wrong name and a wrong password;
+    AccountTakedown. A deactivated account may log in."""
+    account = accounts.find(identifier)
+    found = None if account is None else find_password(account, text)
+    if account is None or found is None:
+        raise unauthorized("Invalid identifier or password")
+    if account.status is Status.TAKENDOWN:
+        raise unauthorized("Account has been taken down", "AccountTakedown")
+    return account, found
+
+
+def check_writable(accounts: Accounts, name: str) -> Account:
+    """The account whose repo is to be written. Raises Rejected unless it is hosted and active."""
+    account = accounts.find(name)
+    if account is None:
+        raise Rejected("Account not found", name="AccountNotFound", status=403)
+    if account.status is Status.TAKENDOWN:
+        raise unauthorized("Account has been taken down", "AccountTakedown")
+    if account.status is Status.DEACTIVATED:
+        raise unauthorized("Account is deactivated", "AccountDeactivated")
+    return account
+
+
+def check_readable(accounts: Accounts, did: str, *, is_owner: bool = False) -> Account:
+    """The account whose repo is to be synced. Its owner may read it whatever its status."""
+    account = accounts.find(did)
+    if account is None:
+        raise invalid(f"Could not find repo for DID: {did}", "RepoNotFound")
+    if account.status is Status.TAKENDOWN and not is_owner:
+        raise invalid(f"Repo has been takendown: {did}", "RepoTakendown")
+    if account.status is Status.DEACTIVATED and not is_owner:
+        raise invalid(f"Repo has been deactivated: {did}", "RepoDeactivated")
+    return account
+
+
+def did_document(account: Account, origin: str) -> dict[str, object]:
+    """What a PLC directory answers for a DID (https://atproto.com/specs/did)."""
+    method = {
+        "id": f"{account.did}#atproto",
+        "type": "Multikey",
+        "controller": account.did,
+        "publicKeyMultibase": account.key.public.multibase,
+    }
+    service = {
+        "id": "#atproto_pds",
+        "type": "AtprotoPersonalDataServer",
+        "serviceEndpoint": origin,
+    }
+    return {
+        "@context": [
+            "https://www.w3.org/ns/did/v1",
+            "https://w3id.org/security/multikey/v1",
+            "https://w3id.org/security/suites/secp256k1-2019/v1",
+        ],
+        "id": account.did,
+        "alsoKnownAs": [f"at://{account.handle}"],
+        "verificationMethod": [method],
+        "service": [service],
+    }

@@ -1,0 +1,71 @@
+"""What a PDS answers, as values: JSON or a CAR, and each refusal with its status and error name.
+
+Never sends anything. A refusal is `errors.Rejected`, raised where the reason is found.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from syncd.atproto.car import write_car
+from syncd.atproto.cid import Cid
+from syncd.errors import Rejected
+
+Json = Mapping[str, object]
+
+JSON = "application/json; charset=utf-8"
+CAR = "application/vnd.ipld.car"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer. The names of `headers` are as they are sent."""
+
+    status: int
+    content_type: str
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def json_answer(body: Json, status: int = 200) -> Answer:
+    """`body` as JSON, without the keys whose value is None: atproto leaves those out."""
+    present = {key: value for key, value in body.items() if value is not None}
+    text = json.dumps(present, ensure_ascii=False, separators=(",", ":"))
+    return Answer(status, JSON, text.encode())
+
+
+def car_answer(roots: Iterable[Cid], blocks: Iterable[tuple[Cid, bytes]]) -> Answer:
+    return Answer(200, CAR, b"".join(write_car(tuple(roots), blocks)))
+
+
+def empty_answer() -> Answer:
+    return Answer(200, "", b"")
+
+
+def refusal_answer(refusal: Rejected) -> Answer:
+    return json_answer({"error": refusal.name, "message": refusal.message}, refusal.status)
+
+
+def invalid(message: str, name: str = "InvalidRequest") -> Rejected:
+    return Rejected(message, name=name, status=400)
+
+
+def unauthorized(
+    message: str = "Authentication Required", name: str = "AuthenticationRequired"
+) -> Rejected:
+    return Rejected(message, name=name, status=401)
+
+
+def internal() -> Rejected:
+    """The answer to whatever the reference PDS did not expect; it never says what it was."""
+    return Rejected("Internal Server Error", name="InternalServerError", status=500)
+
+
+def too_large() -> Rejected:
+    return Rejected("request entity too large", name="PayloadTooLargeError", status=413)
+
+
+def too_many_requests() -> Rejected:
+    return Rejected("Rate Limit Exceeded", name="RateLimitExceeded", status=429)

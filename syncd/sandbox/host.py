@@ -1,0 +1,235 @@
+"""The sandbox itself: a PDS and a PLC directory small enough to embed, as one object.
+
+Everything a test or a demo wants to do to a server is a method here; what a client may do is in
+`methods`. Never serves anything by itself: `app` and `server` do, `memory` goes without. Every
+public method may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from base64 import b32encode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from syncd.atproto.keys import make_key
+from syncd.atproto.syntax import Did, Handle, parse_handle
+from syncd.sandbox.accounts import (
+    Account,
+    Accounts,
+    Password,
+    Status,
+    check_readable,
+    keep_password,
+)
+from syncd.sandbox.blobs import Blobs
+from syncd.sandbox.commits import Commit, State
+from syncd.sandbox.engine import Repo
+from syncd.sandbox.faults import Faults
+from syncd.sandbox.limits import Charge, Header, Ledger, RateLimits
+from syncd.sandbox.sessions import Sessions
+from syncd.sandbox.storage import Store
+from syncd.sandbox.stream import (
+    Stream,
+    announce_account,
+    announce_commit,
+    announce_identity,
+    announce_state,
+    time_text,
+)
+
+if TYPE_CHECKING:
+    from syncd.sandbox.server import Running
+
+_SALT_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What a user of the sandbox needs: an account and an app password for it."""
+
+    did: Did
+    handle: Handle
+    password: str = field(repr=False)
+
+
+class Sandbox:
+    """A PDS with its accounts.
+
+    Args:
+        clock: Seconds since 1970; with `rng` it makes everything here repeatable.
+        rng: Where DIDs, keys, passwords and token ids come from.
+        limits: Rate limits; None for none, as on the reference PDS by default.
+        data: A directory to keep accounts and repos in; None to forget them.
+        honours_swaps: False for a PDS that takes every guard of a write and looks at none.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.time,
+        rng: random.Random | None = None,
+        limits: RateLimits | None = None,
+        data: Path | None = None,
+        honours_swaps: bool = True,
+    ) -> None:
+        self.clock = clock
+        self.limits = limits
+        self._honours_swaps = honours_swaps
+        self.lock = threading.RLock()
+        self.accounts = Accounts()
+        self.faults = Faults()
+        self.stream = Stream(clock)
+        self._rng = rng or random.SystemRandom()
+        self._repos: dict[Did, Repo] = {}
+        self._blobs: dict[Did, Blobs] = {}
+        self._ledger = Ledger()
+        self._store = None if data is None else Store(data)
+        fresh = self._rng.randbytes(32)
+        secret = fresh if self._store is None else self._store.secret(fresh)
+        self.sessions = Sessions(secret, clock=clock, make_id=lambda: self._rng.randbytes(32).hex())
+        if self._store is not None:
+            for account, state in self._store.load():
+                self._host(account, state)
+
+    def start(self, port: int = 0) -> Running:
+        """Serve the sandbox on the loopback, in a thread of its own, until `Running.stop`.
+
+        Port 0 is any free one. Needs the extra `sandbox`.
+        """
+        from syncd.sandbox.server import start  # noqa: PLC0415 (only this needs the extra)
+
+        return start(self, port)
+
+    # --- What tests and demos do ----------------------------------------------------------------
+
+    def create_account(self, name: str = "user", password: str | None = None) -> Login:
+        """A new account with the handle `<name>.test` and an app password, made up if not given."""
+        with self.lock:
+            account = self.register(parse_handle(f"{name}.test"), f"{name}@example.com", None)
+            if password is None:
+                return Login(
+                    account.did, account.handle, self.add_app_password(account.did, "syncd")
+                )
+            self._keep_password(account.did, password, "syncd")
+            return Login(account.did, account.handle, password)
+
+    def repo(self, did: Did) -> Repo:
+        """The repo of an account, whatever its status. Its writes go past sessions and limits."""
+        return self._repos[did]
+
+    def blobs(self, did: Did) -> Blobs:
+        return self._blobs[did]
+
+    def set_status(self, did: Did, status: Status) -> None:
+        """Deactivate an account, take it down, or make it active again."""
+        with self.lock:
+            self.accounts.set_status(did, status)
+            account = self._keep_account(self.accounts.get(did))
+            if status is Status.TAKENDOWN:
+                self.sessions.close_all(did)
+            announce_account(self.stream, account)
+            if account.is_active:
+                announce_identity(self.stream, account)
+                announce_state(self.stream, account, self.repo(did).state)
+
+    def change_handle(self, did: Did, handle: Handle) -> None:
+        with self.lock:
+            account = self._keep_account(replace(self.accounts.get(did), handle=handle))
+            announce_identity(self.stream, account)
+
+    def delete_account(self, did: Did) -> None:
+        """Forget an account and its repo: afterwards nobody knows the DID here."""
+        with self.lock:
+            self.accounts.remove(did)
+            self.sessions.close_all(did)
+            del self._repos[did], self._blobs[did]
+            if self._store is not None:
+                self._store.forget(did)
+
+    # --- What the methods of the PDS do -----------------------------------------------------------
+
+    def register(self, handle: Handle, email: str, password: str | None) -> Account:
+        """A new account with an empty repo. The handle must be free."""
+        with self.lock:
+            did = Did("did:plc:" + b32encode(self._rng.randbytes(15)).decode().lower())
+            key = make_key("k256", b"\x01" + self._rng.randbytes(31))
+            account = self._keep_account(Account(did, handle, email, key))
+            if password is not None:
+                account = self._keep_password(did, password)
+            announce_identity(self.stream, account)
+            announce_account(self.stream, account)
+            repo = self._host(account)
+            announce_state(self.stream, account, repo.state)
+            return account
+
+    def add_app_password(self, did: Did, name: str) -> str:
+        """A new app password. It is returned this once and kept only as a hash."""
+        with self.lock:
+            letters = b32encode(self._rng.randbytes(10)).decode().lower()
+            text = "-".join(letters[at : at + 4] for at in range(0, 16, 4))
+            self._keep_password(did, text, name)
+            return text
+
+    def remove_app_password(self, did: Did, name: str) -> None:
+        """Revoke an app password. Its access tokens go on working until they expire."""
+        with self.lock:
+            account = self.accounts.get(did)
+            left = tuple(kept for kept in account.passwords if kept.name != name)
+            self._keep_account(replace(account, passwords=left))
+            self.sessions.close_all(did, name)
+
+    def microseconds(self) -> int:
+        """Now, as a TID holds it."""
+        return int(self.clock() * 1_000_000)
+
+    def time_text(self) -> str:
+        """Now, in RFC 3339."""
+        return time_text(self.clock())
+
+    def charge(self, charges: Sequence[Charge]) -> tuple[bool, tuple[Header, ...]]:
+        """Charge a call to its buckets: may it go on, and what headers does its answer carry?"""
+        with self.lock:
+            return self._ledger.charge(charges, self.clock())
+
+    def state(self, did: str, *, is_owner: bool = False, commits_ago: int = 0) -> State:
+        """The repo to be read. Raises Rejected unless the account is there and readable."""
+        account = check_readable(self.accounts, did, is_owner=is_owner)
+        return self.repo(account.did).state_before(commits_ago)
+
+    def _host(self, account: Account, state: State | None = None) -> Repo:
+        self.accounts.keep(account)
+        self._blobs[account.did] = Blobs()
+        repo = Repo(
+            account.did,
+            account.key,
+            now=self.microseconds,
+            clock_id=self._rng.randrange(32),
+            on_commit=self._on_commit,
+            lock=self.lock,
+            state=state,
+            honours_swaps=self._honours_swaps,
+        )
+        self._repos[account.did] = repo
+        return repo
+
+    def _on_commit(self, commit: Commit) -> None:
+        self._blobs[commit.did].follow(commit)
+        if self._store is not None:
+            self._store.keep_commit(commit)
+        announce_commit(self.stream, commit)
+
+    def _keep_account(self, account: Account) -> Account:
+        self.accounts.keep(account)
+        if self._store is not None:
+            self._store.keep_account(account)
+        return account
+
+    def _keep_password(self, did: Did, text: str, name: str | None = None) -> Account:
+        account = self.accounts.get(did)
+        password: Password = keep_password(text, self._rng.randbytes(_SALT_BYTES), name)
+        return self._keep_account(replace(account, passwords=(*account.passwords, password)))

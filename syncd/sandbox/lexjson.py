@@ -1,0 +1,111 @@
+"""JSON to data model as leniently as the reference PDS reads it. Pure; a refusal is `Rejected`.
+
+syncd itself is strict about what it sends; a PDS is not about what it takes. Malformed `$link` and
+`$bytes` stay plain maps, lone surrogates become U+FFFD, and an integer no JavaScript number can
+hold exactly is an unexplained error 500.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+import re
+from base64 import b64decode
+from typing import NoReturn
+
+from syncd.atproto.cid import Cid, parse_cid
+from syncd.atproto.data import MAX_INTEGER, Value
+from syncd.errors import BadSyntax
+from syncd.sandbox.answer import internal, invalid
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
+_KINDS = "null, boolean, integer, string, array or object"
+
+
+def parse_json(body: bytes) -> object:
+    """Parsed JSON, an object or an array. Raises Rejected where the reference's parser fails."""
+    try:
+        parsed = json.loads(body.decode("utf-8-sig", "replace"), parse_constant=_refuse_constant)
+    except ValueError as error:
+        raise invalid(str(error), "SyntaxError") from None
+    except RecursionError:
+        raise invalid("Maximum call stack size exceeded") from None
+    if not isinstance(parsed, dict | list):
+        raise invalid("Unexpected token, is not valid JSON", "SyntaxError")
+    return parsed
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"Unexpected token '{name[0]}', is not valid JSON")
+
+
+def to_value(item: object, at: str) -> Value:
+    """The value of parsed JSON; `at` says where it stands, as `$.record`. Raises Rejected."""
+    match item:
+        case None | bool():
+            return item
+        case int() | float():
+            return _to_integer(item, at)
+        case str():
+            return _to_text(item)
+        case list():
+            return [to_value(part, f"{at}[{number}]") for number, part in enumerate(item)]
+        case dict():
+            special = _to_special(item)
+            return _to_map(item, at) if special is None else special
+        case _:
+            raise TypeError(f"{type(item).__name__} does not come from JSON")
+
+
+def to_record(item: object, at: str) -> dict[str, Value]:
+    """The value of a JSON object that stands for a record. Raises Rejected."""
+    value = to_value(item, at)
+    if not isinstance(value, dict):
+        raise invalid(f"Expected object value type at {at}")
+    return value
+
+
+def _to_integer(number: float, at: str) -> int:
+    if isinstance(number, float) and not number.is_integer():
+        raise invalid(f"Expected one of {_KINDS} value type (got {number}) at {at}")
+    if abs(number) > MAX_INTEGER:
+        raise internal()
+    return int(number)
+
+
+def _to_text(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _to_map(item: dict[str, object], at: str) -> dict[str, Value]:
+    if "__proto__" in item:
+        raise invalid("Invalid key: __proto__")
+    return {_to_text(key): to_value(value, f"{at}.{key}") for key, value in item.items()}
+
+
+def _to_special(item: dict[str, object]) -> Cid | bytes | None:
+    """The link or the bytes that a map of one key stands for, if it does."""
+    match item:
+        case {"$link": str(text)} if len(item) == 1:
+            return _to_link(text)
+        case {"$bytes": str(text)} if len(item) == 1:
+            return _to_bytes(text)
+        case _:
+            return None
+
+
+def _to_link(text: str) -> Cid | None:
+    try:
+        return parse_cid(text)
+    except BadSyntax:
+        return None
+
+
+def _to_bytes(text: str) -> bytes | None:
+    standard = text.replace("-", "+").replace("_", "/")
+    if not _BASE64.fullmatch(standard):
+        return None
+    try:
+        return b64decode(standard.rstrip("=") + "=" * (-len(standard.rstrip("=")) % 4))
+    except binascii.Error:
+        return None

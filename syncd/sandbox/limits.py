@@ -1,0 +1,96 @@
+"""The write points and request counts of a PDS with rate limits on, as the reference PDS counts.
+
+Never sleeps and never reads a clock. Four buckets: requests and logins per address, the points
+of an account's writes per hour and per day (create 3, update 2, delete 1). A window starts with
+its first hit. A call that is over a bucket is charged in full all the same, so the bucket stays
+empty until its window ends.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Header = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """`points` per `seconds`, counted for each key apart."""
+
+    name: str
+    points: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimits:
+    """The limits of a PDS. The defaults are the reference implementation's."""
+
+    address: Bucket = Bucket("global-ip", 3000, 300)
+    login: Bucket = Bucket("create-session", 30, 300)
+    hour: Bucket = Bucket("repo-write-hour", 5000, 3600)
+    day: Bucket = Bucket("repo-write-day", 35000, 86400)
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """`points` to take from a bucket on behalf of `key` (an address or a DID)."""
+
+    bucket: Bucket
+    key: str
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A bucket after a charge: what is left, and how long until it is full again."""
+
+    bucket: Bucket
+    used: int
+    seconds_left: float
+
+    @property
+    def left(self) -> int:
+        return max(0, self.bucket.points - self.used)
+
+    @property
+    def is_over(self) -> bool:
+        return self.used > self.bucket.points
+
+
+class Ledger:
+    """What each key has used of each bucket in the current window."""
+
+    def __init__(self) -> None:
+        self._windows: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def charge(self, charges: Sequence[Charge], now: float) -> tuple[bool, tuple[Header, ...]]:
+        """Charge them all; say if the call may go on, and the headers that its answer carries."""
+        standings = [self._take(charge, now) for charge in charges if charge.points]
+        if not standings:
+            return True, ()
+        over = next((standing for standing in standings if standing.is_over), None)
+        shown = over or min(standings, key=lambda standing: standing.left)
+        return over is None, _headers(shown, now)
+
+    def _take(self, charge: Charge, now: float) -> Standing:
+        key = (charge.bucket.name, charge.key)
+        ends, used = self._windows.get(key, (0.0, 0))
+        if ends <= now:
+            ends, used = now + charge.bucket.seconds, 0
+        self._windows[key] = (ends, used + charge.points)
+        return Standing(charge.bucket, used + charge.points, ends - now)
+
+
+def _headers(standing: Standing, now: float) -> tuple[Header, ...]:
+    bucket = standing.bucket
+    shown = (
+        ("RateLimit-Limit", str(bucket.points)),
+        ("RateLimit-Reset", str(math.floor(now + standing.seconds_left))),
+        ("RateLimit-Remaining", str(standing.left)),
+        ("RateLimit-Policy", f"{bucket.points};w={bucket.seconds}"),
+    )
+    retry = ("Retry-After", str(math.ceil(standing.seconds_left)))
+    return (*shown, retry) if standing.is_over else shown
