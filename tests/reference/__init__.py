@@ -1,0 +1,1 @@
+"""The real reference PDS, installed and run for the tests. Nothing here is part of syncd."""
