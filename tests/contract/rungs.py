@@ -1,0 +1,197 @@
+"""The three rungs the PDS contract runs on, and the ground under each law: a fresh account.
+
+`memory` is the sandbox without HTTP, `sandbox` is the same over HTTP, and `reference` is the real
+PDS. A law that holds below and fails on top is a bug in the sandbox.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import itertools
+import json
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import httpx
+
+from syncd.atproto.keys import parse_verification_method
+from syncd.atproto.syntax import Did, parse_did, parse_handle
+from syncd.model import Account
+from syncd.pds import HttpPds, MemoryTokens, Pds, Tokens
+from syncd.sandbox import MemoryPds, Sandbox, Status
+from syncd.sandbox.sessions import ACCESS_SECONDS, APP
+from tests.reference.pds import Account as ReferenceAccount
+from tests.reference.pds import ReferencePds
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """An account where it lives, and an app password for it."""
+
+    account: Account
+    password: str = field(repr=False)
+
+    def tokens(self) -> MemoryTokens:
+        return MemoryTokens(secret=self.password)
+
+    def client(self) -> httpx.Client:
+        """A client that is logged in and knows nothing of syncd."""
+        http = httpx.Client(base_url=self.account.pds, timeout=30, trust_env=False)
+        body = {"identifier": self.account.did, "password": self.password}
+        session = http.post("/xrpc/com.atproto.server.createSession", json=body).json()
+        http.headers["authorization"] = f"Bearer {session['accessJwt']}"
+        return http
+
+
+class Rung(Protocol):
+    """A host of accounts."""
+
+    def login(self) -> Login:
+        """A fresh account."""
+
+    def pds(self, login: Login, tokens: Tokens) -> Pds:
+        """A client of that account. Clients may share a session."""
+
+    def set_status(self, did: Did, status: Status) -> None:
+        """Deactivate an account, take it down, or make it active again."""
+
+
+class HttpRung(Rung, Protocol):
+    """A host of accounts behind HTTP."""
+
+    def expired(self, did: Did) -> str:
+        """An access token whose time is over."""
+
+    def plc(self) -> str:
+        """The URL of the PLC directory."""
+
+
+class MemoryRung:
+    """The sandbox, called directly."""
+
+    def __init__(self) -> None:
+        self._late_seconds = 0.0
+        self.sandbox = Sandbox(clock=self._now)
+        self._names = itertools.count()
+
+    def _now(self) -> float:
+        return time.time() - self._late_seconds
+
+    def login(self) -> Login:
+        made = self.sandbox.create_account(f"user-{next(self._names)}")
+        key = self.sandbox.accounts.get(made.did).key.public.did_key
+        return Login(Account(made.did, made.handle, self.url, key), made.password)
+
+    @property
+    def url(self) -> str:
+        return "http://127.0.0.1:1"
+
+    def pds(self, login: Login, tokens: Tokens) -> Pds:
+        return MemoryPds(self.sandbox, login.account.did)
+
+    def set_status(self, did: Did, status: Status) -> None:
+        self.sandbox.set_status(did, status)
+
+
+class SandboxRung(MemoryRung):
+    """The sandbox over HTTP."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.running = self.sandbox.start()
+
+    @property
+    def url(self) -> str:
+        return self.running.url
+
+    def plc(self) -> str:
+        return self.running.url
+
+    def pds(self, login: Login, tokens: Tokens) -> Pds:
+        return HttpPds(login.account, tokens)
+
+    def expired(self, did: Did) -> str:
+        self._late_seconds = ACCESS_SECONDS + 1
+        try:
+            return self.sandbox.sessions.open(did, APP).access
+        finally:
+            self._late_seconds = 0
+
+
+class ReferenceRung:
+    """The real PDS."""
+
+    def __init__(self, reference: ReferencePds) -> None:
+        self._reference = reference
+        self._accounts: dict[Did, ReferenceAccount] = {}
+
+    def plc(self) -> str:
+        return self._reference.plc_url
+
+    def login(self) -> Login:
+        made = self._reference.create_account()
+        did = parse_did(made.did)
+        self._accounts[did] = made
+        document = httpx.get(f"{self.plc()}/{did}", trust_env=False).json()
+        key = parse_verification_method(document["verificationMethod"][0]).did_key
+        account = Account(did, parse_handle(made.handle), self._reference.url, key)
+        return Login(account, made.password)
+
+    def pds(self, login: Login, tokens: Tokens) -> Pds:
+        return HttpPds(login.account, tokens)
+
+    def set_status(self, did: Did, status: Status) -> None:
+        match status:
+            case Status.DEACTIVATED:
+                self._reference.deactivate(self._accounts[did])
+            case Status.TAKENDOWN:
+                self._reference.takedown(did)
+            case Status.ACTIVE:
+                self._reference.activate(self._accounts[did])
+
+    def expired(self, did: Did) -> str:
+        """Made with the secret that the harness starts the server with."""
+        past = int(time.time()) - ACCESS_SECONDS - 60
+        claims = {"scope": APP, "aud": "did:web:localhost", "sub": did, "iat": past}
+        signed = ".".join(
+            _base64(json.dumps(part).encode())
+            for part in ({"typ": "at+jwt", "alg": "HS256"}, {**claims, "exp": past + 60})
+        )
+        return f"{signed}.{_base64(hmac.digest(b'jwt-secret', signed.encode(), hashlib.sha256))}"
+
+
+def _base64(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """A fresh account, as syncd sees it (`pds`), and another client of its owner (`other`)."""
+
+    rung: Rung
+    login: Login
+    pds: Pds
+    other: Pds
+
+    @property
+    def account(self) -> Account:
+        return self.login.account
+
+    def set_status(self, status: Status) -> None:
+        self.rung.set_status(self.account.did, status)
+
+
+@asynccontextmanager
+async def fresh_ground(rung: Rung) -> AsyncIterator[Ground]:
+    login = rung.login()
+    tokens = login.tokens()
+    pds, other = rung.pds(login, tokens), rung.pds(login, tokens)
+    yield Ground(rung, login, pds, other)
+    for client in (pds, other):
+        if isinstance(client, HttpPds):
+            await client.aclose()

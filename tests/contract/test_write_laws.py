@@ -1,0 +1,337 @@
+"""What is true after each write, and after each write that was refused."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from syncd.atproto.cid import Cid
+from syncd.atproto.data import Record, cid_of
+from syncd.errors import Rejected, SwapFailed, TooLarge, Unknown
+from syncd.model import Change, Written
+from tests.contract.rungs import Ground
+from tests.contract.words import (
+    creation,
+    deletion,
+    fetch,
+    head,
+    path,
+    records,
+    rev,
+    thing,
+    update,
+    write,
+)
+
+ONE, TWO, THREE = thing(1), thing(2), thing(3)
+
+
+# --- A batch --------------------------------------------------------------------------------------
+
+
+async def test_creating_where_nothing_is_gives_the_cid_that_was_predicted(ground: Ground) -> None:
+    change = creation("a", ONE)
+    written = await ground.pds.write([change], swap=await head(ground.pds))
+    assert written.cids == (change.after,)
+    assert await records(ground.pds) == {change.path: change.after}
+
+
+async def test_a_batch_makes_exactly_one_commit_and_says_which(ground: Ground) -> None:
+    before = await rev(ground.pds)
+    changes = [creation("a", ONE), creation("b", TWO), creation("c", THREE)]
+    written = await ground.pds.write(changes, swap=await head(ground.pds))
+    assert (written.commit, written.rev) == await ground.pds.fetch_latest()
+    assert written.rev is not None
+    assert written.rev > before
+
+
+async def test_the_commit_of_one_batch_is_the_swap_of_the_next(ground: Ground) -> None:
+    first = await ground.pds.write([creation("a", ONE)], swap=await head(ground.pds))
+    assert first.commit is not None
+    await ground.pds.write([creation("b", TWO)], swap=first.commit)
+    assert (await records(ground.pds)).keys() == {path("a"), path("b")}
+
+
+async def test_the_cids_of_a_batch_follow_the_order_of_its_changes(ground: Ground) -> None:
+    await write(ground.pds, creation("a", ONE), creation("b", TWO))
+    changes = [creation("z", THREE), deletion("b", TWO), update("a", ONE, thing(4))]
+    written = await ground.pds.write(changes, swap=await head(ground.pds))
+    assert written.cids == (cid_of(THREE), None, cid_of(thing(4)))
+
+
+async def test_a_batch_on_a_head_that_is_past_is_refused_and_writes_nothing(ground: Ground) -> None:
+    past = await head(ground.pds)
+    await write(ground.other, creation("theirs", ONE))
+    before = await ground.pds.fetch_latest()
+    with pytest.raises(SwapFailed):
+        await ground.pds.write([creation("ours", TWO)], swap=past)
+    assert await ground.pds.fetch_latest() == before
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [creation("there", TWO), update("absent", ONE, TWO), deletion("absent", ONE)],
+    ids=["a creation of what is there", "an update of what is not", "a deletion of what is not"],
+)
+async def test_one_impossible_change_keeps_a_whole_batch_from_being_written(
+    ground: Ground, bad: Change
+) -> None:
+    await write(ground.pds, creation("there", ONE))
+    before = await ground.pds.fetch_latest()
+    with pytest.raises(Unknown):
+        await ground.pds.write([creation("good", THREE), bad], swap=before[0])
+    assert await ground.pds.fetch_latest() == before
+
+
+async def test_an_update_to_what_is_there_already_makes_a_commit_all_the_same(
+    ground: Ground,
+) -> None:
+    await write(ground.pds, creation("a", ONE))
+    before = await head(ground.pds)
+    written = await ground.pds.write([update("a", ONE, ONE)], swap=before)
+    assert written.commit not in (None, before)
+
+
+async def test_two_hundred_changes_fit_in_a_batch(ground: Ground) -> None:
+    changes = [creation(f"r{number}", thing(number)) for number in range(200)]
+    await write(ground.pds, *changes)
+    assert await records(ground.pds) == {change.path: change.after for change in changes}
+
+
+async def test_two_hundred_and_one_changes_are_too_many_and_none_is_written(
+    ground: Ground,
+) -> None:
+    before = await ground.pds.fetch_latest()
+    changes = [creation(f"r{number}", thing(number)) for number in range(201)]
+    with pytest.raises(TooLarge):
+        await ground.pds.write(changes, swap=before[0])
+    assert await ground.pds.fetch_latest() == before
+
+
+async def test_a_body_over_a_million_bytes_is_too_large_and_nothing_is_written(
+    ground: Ground,
+) -> None:
+    before = await ground.pds.fetch_latest()
+    with pytest.raises(TooLarge):
+        await ground.pds.put(creation("big", {**ONE, "text": "x" * 1_000_000}))
+    assert await ground.pds.fetch_latest() == before
+
+
+async def test_a_record_just_under_the_limit_is_taken(ground: Ground) -> None:
+    change = creation("big", {**ONE, "text": "x" * 999_000})
+    assert (await ground.pds.put(change)).cids == (change.after,)
+
+
+async def test_of_ten_batches_on_one_head_exactly_one_is_written(ground: Ground) -> None:
+    swap = await head(ground.pds)
+    tries = (
+        (ground.pds, ground.other)[number % 2].write([creation(f"r{number}", ONE)], swap=swap)
+        for number in range(10)
+    )
+    results = await asyncio.gather(*tries, return_exceptions=True)
+    lost = [result for result in results if isinstance(result, SwapFailed)]
+    assert len(lost) == 9
+    assert len(await records(ground.pds)) == 1
+
+
+async def test_guards_are_honoured(ground: Ground) -> None:
+    before = await ground.pds.fetch_latest()
+    assert await ground.pds.honours_swaps()
+    assert await ground.pds.fetch_latest() == before
+
+
+async def test_no_change_is_no_request_and_no_commit(ground: Ground) -> None:
+    before = await ground.pds.fetch_latest()
+    sent = ground.pds.requests
+    assert await ground.pds.write([], swap=before[0]) == Written((), None, None)
+    assert ground.pds.requests == sent
+    assert await ground.pds.fetch_latest() == before
+
+
+# --- Put ------------------------------------------------------------------------------------------
+
+
+async def test_a_put_where_nothing_is_creates(ground: Ground) -> None:
+    change = creation("a", ONE)
+    written = await ground.pds.put(change)
+    assert written.cids == (change.after,)
+    assert await ground.pds.fetch_record(change.path) == change.after
+
+
+async def test_a_put_that_expects_nothing_leaves_what_is_there(ground: Ground) -> None:
+    await ground.other.put(creation("a", ONE))
+    with pytest.raises(SwapFailed):
+        await ground.pds.put(creation("a", TWO))
+    assert await ground.pds.fetch_record(path("a")) == cid_of(ONE)
+
+
+async def test_a_put_replaces_the_record_that_it_names(ground: Ground) -> None:
+    await ground.pds.put(creation("a", ONE))
+    await ground.pds.put(update("a", ONE, TWO))
+    assert await ground.pds.fetch_record(path("a")) == cid_of(TWO)
+
+
+async def test_a_put_leaves_a_record_that_it_does_not_name(ground: Ground) -> None:
+    await ground.other.put(creation("a", ONE))
+    with pytest.raises(SwapFailed):
+        await ground.pds.put(update("a", THREE, TWO))
+    assert await ground.pds.fetch_record(path("a")) == cid_of(ONE)
+
+
+async def test_a_put_that_names_a_record_does_not_create_one(ground: Ground) -> None:
+    with pytest.raises(SwapFailed):
+        await ground.pds.put(update("a", ONE, TWO))
+    assert await ground.pds.fetch_record(path("a")) is None
+
+
+async def test_a_put_is_not_disturbed_by_commits_to_other_records(ground: Ground) -> None:
+    await ground.pds.put(creation("a", ONE))
+    await ground.other.put(creation("b", THREE))
+    await ground.pds.put(update("a", ONE, TWO))
+    assert await ground.pds.fetch_record(path("a")) == cid_of(TWO)
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [None, cid_of(ONE), cid_of(TWO)],
+    ids=["nothing", "the record", "another record"],
+)
+async def test_a_put_of_what_is_there_succeeds_without_a_commit_whatever_it_expects(
+    ground: Ground, expected: Cid | None
+) -> None:
+    await ground.pds.put(creation("a", ONE))
+    before = await ground.pds.fetch_latest()
+    change = replace(creation("a", ONE), before=expected)
+    assert await ground.pds.put(change) == Written((cid_of(ONE),), None, None)
+    assert await ground.pds.fetch_latest() == before
+
+
+async def test_twenty_puts_at_once_to_different_records_all_land(ground: Ground) -> None:
+    changes = [creation(f"r{number}", thing(number)) for number in range(20)]
+    await asyncio.gather(*(ground.pds.put(change) for change in changes))
+    assert await records(ground.pds) == {change.path: change.after for change in changes}
+
+
+# --- Create and delete ----------------------------------------------------------------------------
+
+
+async def test_create_writes_where_nothing_is(ground: Ground) -> None:
+    change = creation("a", ONE)
+    written = await ground.pds.create(change)
+    assert written.cids == (change.after,)
+    assert (written.commit, written.rev) == await ground.pds.fetch_latest()
+
+
+async def test_create_never_replaces_a_record(ground: Ground) -> None:
+    await ground.other.put(creation("a", ONE))
+    before = await ground.pds.fetch_latest()
+    with pytest.raises(Unknown):
+        await ground.pds.create(creation("a", TWO))
+    assert await ground.pds.fetch_latest() == before
+
+
+async def test_delete_removes_the_record_that_it_names(ground: Ground) -> None:
+    await ground.pds.put(creation("a", ONE))
+    written = await ground.pds.delete(deletion("a", ONE))
+    assert written.cids == (None,)
+    assert (written.commit, written.rev) == await ground.pds.fetch_latest()
+    assert await ground.pds.fetch_record(path("a")) is None
+
+
+async def test_delete_leaves_a_record_that_it_does_not_name(ground: Ground) -> None:
+    await ground.other.put(creation("a", ONE))
+    with pytest.raises(SwapFailed):
+        await ground.pds.delete(deletion("a", TWO))
+    assert await ground.pds.fetch_record(path("a")) == cid_of(ONE)
+
+
+async def test_deleting_what_is_not_there_succeeds_without_a_commit(ground: Ground) -> None:
+    before = await ground.pds.fetch_latest()
+    assert await ground.pds.delete(deletion("a", ONE)) == Written((None,), None, None)
+    assert await ground.pds.fetch_latest() == before
+
+
+async def test_a_repo_whose_last_record_is_deleted_can_still_be_read(ground: Ground) -> None:
+    await ground.pds.put(creation("a", ONE))
+    await ground.pds.delete(deletion("a", ONE))
+    found = await fetch(ground.pds)
+    assert found.records == {}
+    assert found.reached == found.blocks.keys()
+
+
+# --- Records --------------------------------------------------------------------------------------
+
+
+async def test_a_record_without_a_type_is_given_one(ground: Ground) -> None:
+    written = await ground.pds.put(creation("a", {"n": 1}))
+    assert written.cids == (cid_of(ONE),)
+
+
+@pytest.mark.parametrize("kind", ["com.example.other", ""])
+async def test_a_record_of_another_type_than_its_collection_is_refused(
+    ground: Ground, kind: str
+) -> None:
+    with pytest.raises(Rejected):
+        await ground.pds.put(creation("a", {"$type": kind}), validate=False)
+    assert await records(ground.pds) == {}
+
+
+@pytest.mark.parametrize("validate", [None, False])
+async def test_a_record_of_an_unknown_type_is_taken(ground: Ground, validate: bool | None) -> None:
+    change = creation("a", ONE)
+    await ground.pds.write([change], swap=await head(ground.pds), validate=validate)
+    assert await records(ground.pds) == {change.path: change.after}
+
+
+async def test_a_record_of_an_unknown_type_is_refused_if_validation_is_asked_for(
+    ground: Ground,
+) -> None:
+    with pytest.raises(Rejected):
+        await ground.pds.put(creation("a", ONE), validate=True)
+    assert await records(ground.pds) == {}
+
+
+async def test_an_integer_that_javascript_cannot_hold_is_never_written(ground: Ground) -> None:
+    with pytest.raises(Unknown):
+        await ground.pds.put(creation("a", thing(2**53)))
+    assert await records(ground.pds) == {}
+
+
+async def test_every_kind_of_value_keeps_its_cid(ground: Ground) -> None:
+    record: Record = {
+        **ONE,
+        "null": None,
+        "flags": [True, False],
+        "least": -(2**53) + 1,
+        "text": "é\u0000\U0001f600 e\u0301",
+        "bytes": b"\x00\xff\xfe",
+        "link": cid_of(TWO),
+        "empty": [{}, []],
+        "": "a key may be empty",
+    }
+    change = creation("a", record)
+    assert (await ground.pds.put(change)).cids == (change.after,)
+
+
+@pytest.mark.parametrize(
+    "rkey", ["A", "a", "~tilde_-", "did:web:x", ".hidden", "con", "x.json", "3" * 512]
+)
+async def test_every_legal_record_key_is_taken(ground: Ground, rkey: str) -> None:
+    change = creation(rkey, ONE)
+    await ground.pds.put(change)
+    assert await ground.pds.fetch_record(change.path) == change.after
+
+
+async def test_collections_that_differ_in_case_are_two(ground: Ground) -> None:
+    upper, lower = "Com.Example.thing", "com.example.thing"
+    await write(
+        ground.pds,
+        creation("a", thing(1, upper), upper),
+        creation("a", thing(1, lower), lower),
+    )
+    assert await records(ground.pds) == {
+        path("a", upper): cid_of(thing(1, upper)),
+        path("a", lower): cid_of(thing(1, lower)),
+    }
