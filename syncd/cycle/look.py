@@ -1,0 +1,128 @@
+"""Fetch what is new in the repo and prove it. Never concludes anything from what did not arrive.
+
+`getRepo` is not a snapshot: a repo that is written to while it is sent arrives with holes. Holes
+are filled by asking for what is newer than the moment before the fetch, until the tree is whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from syncd.atproto.car import CarReader
+from syncd.atproto.cid import Cid
+from syncd.atproto.commit import PublicKey, parse_did_key
+from syncd.atproto.mst import Get
+from syncd.atproto.syntax import Tid
+from syncd.errors import BadCar, BadTree, MissingBlocks, Unverified
+from syncd.model import Account, Head
+from syncd.pds import Pds
+from syncd.replica import View, advance, first_of, read_head
+
+REPAIRS = 8
+"""How many small fetches may follow a full one before the clone is given up for now."""
+
+
+@dataclass(slots=True)
+class Fetched:
+    """The blocks of one or more CARs of one repo, and the root the last one named."""
+
+    blocks: dict[Cid, bytes] = field(default_factory=dict)
+    root: Cid | None = None
+
+    async def add(self, pds: Pds, since: Tid | None) -> Cid:
+        """Fetch the repo (or what is newer than `since`) into `blocks`; returns the root."""
+        reader = CarReader()
+        async for chunk in pds.fetch_repo(since):
+            self.blocks.update(reader.feed(chunk))
+        reader.close()
+        if len(reader.roots) != 1:
+            raise BadCar(f"the PDS sent a repo with {len(reader.roots)} roots instead of one")
+        self.root = reader.roots[0]
+        return self.root
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A proven view of the repo and the blocks that came with it."""
+
+    view: View
+    get: Get
+    """Blocks by CID: what was fetched, and where that was a difference, the kept tree."""
+
+    async def records(self, pds: Pds, cids: Iterable[Cid]) -> dict[Cid, bytes]:
+        """The record blocks of `cids`; those that did not come with the view are asked for."""
+        wanted = sorted(set(cids))
+        found = {cid: block for cid in wanted if (block := self.get(cid)) is not None}
+        missing = [cid for cid in wanted if cid not in found]
+        return {**found, **(await pds.fetch_blocks(missing))} if missing else found
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """What we know before looking: the kept head and tree, and the newest rev we ever saw."""
+
+    head: Head | None
+    node: Get
+    newest: Tid | None
+
+
+async def look(pds: Pds, account: Account, known: Watermark) -> Sight:
+    """The repo as it is now, proven.
+
+    Raises:
+        Unverified: What the PDS sends does not add up, even after a full fetch and its repairs.
+        BadCommit: The commit is not signed with the account's key.
+    """
+    key = parse_did_key(account.key)
+    if known.head is not None:
+        try:
+            return await _look_since(pds, account, key, known, known.head)
+        except (BadCar, BadTree, MissingBlocks):
+            pass  # the small answer does not add up: the whole repo is the next thing to ask for
+    return await _look_whole(pds, account, key, known)
+
+
+async def _look_since(
+    pds: Pds, account: Account, key: PublicKey, known: Watermark, head: Head
+) -> Sight:
+    fetched = Fetched()
+    root = await fetched.add(pds, head.rev)
+    get = first_of(fetched.blocks.get, known.node)
+    if root == head.commit:
+        if known.newest is not None and known.newest > head.rev:
+            raise _stale(known.newest)
+        return Sight(View(head), get)
+    new = read_head(root, get, did=account.did, key=key, newest=known.newest)
+    return Sight(advance(head, new, get), get)
+
+
+async def _look_whole(pds: Pds, account: Account, key: PublicKey, known: Watermark) -> Sight:
+    """The whole repo from nothing: the kept tree is not used, so damage to it is mended too."""
+    _, before = await pds.fetch_latest()
+    fetched = Fetched()
+    get = fetched.blocks.get
+    root = await fetched.add(pds, None)
+    for _ in range(REPAIRS):
+        try:
+            head = read_head(root, get, did=account.did, key=key, newest=known.newest)
+            view = advance(None, head, get)
+            _check_records(view, get)
+            return Sight(view, get)
+        except MissingBlocks:
+            root = await fetched.add(pds, before)
+    hint = "nothing was changed; syncd tries again by itself"
+    raise Unverified("the repo is being written to faster than it can be read", hint=hint)
+
+
+def _check_records(view: View, get: Get) -> None:
+    missing = sum(1 for _, cid in view.after() if get(cid) is None)
+    if missing:
+        raise MissingBlocks(f"{missing} records of the repo did not arrive", count=missing)
+
+
+def _stale(newest: Tid) -> Unverified:
+    return Unverified(
+        f"the PDS does not show rev {newest} yet, which it gave us before",
+        hint="nothing was changed; syncd looks again by itself",
+    )

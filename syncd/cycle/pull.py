@@ -1,0 +1,102 @@
+"""Carry the repo's changes into the folder, replacing only the files that were planned for.
+
+Never touches a file whose content is not what the plan saw, and returns what became of every step,
+so that base moves for exactly those that were done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from syncd.atproto.cid import Cid
+from syncd.atproto.data import Record, decode_lenient
+from syncd.atproto.jsontext import format_record
+from syncd.errors import BadData, FileChanged, FileProblem, SyncdError
+from syncd.folder.root import Folder
+from syncd.folder.write import Replacement, drop_conflicts, keep_conflict, remove, write_many
+from syncd.model import Conflict, Memory, Problem, RecordPath, Retry, Seen, Step, Waiting
+
+
+def record_of(block: bytes) -> Record:
+    """The record in a block, also one that breaks the data model's rules. Raises BadData."""
+    value = decode_lenient(block)
+    if not isinstance(value, dict):
+        raise BadData("the record is not a map")
+    return value
+
+
+def pull(
+    folder: Folder,
+    steps: Sequence[Step],
+    *,
+    blocks: Mapping[Cid, bytes],
+    expect: Callable[[RecordPath], Seen | None],
+) -> Memory:
+    """Write and remove files as `steps` say; the answer is what to remember of it.
+
+    `expect` gives the file each step was planned for (None: there was none).
+    """
+    removals = [step for step in steps if step.remote is None]
+    results: dict[RecordPath, Seen | SyncdError | None] = {}
+    writes: list[Replacement] = []
+    for step in steps:
+        if step.remote is None:
+            continue
+        try:
+            content = format_record(record_of(blocks[step.remote]))
+        except BadData as error:
+            results[step.path] = error
+            continue
+        writes.append(Replacement(step.path, content, expect(step.path), step.remote))
+    done = write_many(folder, writes)
+    results.update(zip((write.path for write in writes), done, strict=True))
+    results.update({step.path: _remove(folder, step, expect(step.path)) for step in removals})
+    return _memory(steps, results)
+
+
+def _remove(folder: Folder, step: Step, seen: Seen | None) -> SyncdError | None:
+    if seen is None:
+        return None
+    try:
+        remove(folder, step.path, expect=seen)
+    except (FileChanged, FileProblem) as error:
+        return error
+    return None
+
+
+def _memory(
+    steps: Sequence[Step], results: Mapping[RecordPath, Seen | SyncdError | None]
+) -> Memory:
+    done = {s.path: s for s in steps if not isinstance(results[s.path], SyncdError)}
+    waiting: dict[str, tuple[Waiting, ...]] = dict.fromkeys(done, ())
+    for path, result in results.items():
+        if isinstance(result, SyncdError):
+            waiting[path] = (_not_done(path, result),)
+    return Memory(
+        base={path: step.remote for path, step in done.items()},
+        seen={path: _seen_or_none(results[path]) for path in done},
+        waiting=waiting,
+        decided=tuple(done),
+    )
+
+
+def _seen_or_none(result: Seen | SyncdError | None) -> Seen | None:
+    return result if isinstance(result, Seen) else None
+
+
+def _not_done(path: RecordPath, error: SyncdError) -> Waiting:
+    if isinstance(error, FileChanged):
+        return Retry(path, error.message)
+    return Problem(path, error.message, error.hint)
+
+
+def keep_conflicts(
+    folder: Folder, conflicts: Sequence[Conflict], blocks: Mapping[Cid, bytes]
+) -> None:
+    """Lay the remote side of each conflict beside the folder, named by its content."""
+    for conflict in conflicts:
+        if conflict.remote is None:
+            continue
+        content = format_record(record_of(blocks[conflict.remote]))
+        keep_conflict(folder, conflict.path, conflict.remote, content)
+        drop_conflicts(folder, conflict.path, keep=(conflict.remote,))

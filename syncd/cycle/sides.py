@@ -1,0 +1,178 @@
+"""Bring the three views of the paths that matter into one value that a plan can be made from.
+
+Reads the folder and the state; never writes, never asks the PDS. A path matters if its file is
+dirty, if it changed in the repo, or if something about it waits since an earlier cycle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from syncd.atproto.cid import Cid
+from syncd.config import Config
+from syncd.cycle.look import Sight
+from syncd.errors import BadSyntax
+from syncd.folder.root import Folder
+from syncd.folder.scan import Look, scan
+from syncd.model import (
+    Decision,
+    Held,
+    Memory,
+    Plan,
+    Problem,
+    RecordPath,
+    Refusal,
+    Seen,
+    Verdict,
+    Waiting,
+    parse_record_path,
+)
+from syncd.plan import Views, touched
+from syncd.replica import View, remote_of
+from syncd.state import State
+
+Dirty = Collection[RecordPath] | None
+"""Paths to look at, or None: look everywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The three views of `paths`, what the files were, and what waited before."""
+
+    paths: frozenset[RecordPath]
+    views: Views
+    look: Look
+    known: Mapping[RecordPath, Seen]
+    waiting: tuple[Waiting, ...]
+    is_whole: bool
+
+    def expect(self, path: RecordPath) -> Seen | None:
+        """The file that the plan saw at `path`, or None if there was none."""
+        return self.look.seen.get(path)
+
+
+def bring_sides(
+    folder: Folder, state: State, config: Config, sight: Sight, dirty: Dirty, now_ns: int
+) -> Sides:
+    """Look at the folder (all of it, or just the paths that matter) and compare with the rest."""
+    waiting = state.waiting()
+    decisions = state.decisions()
+    concerned = {*_changed(sight.view, state), *_record_paths(waiting), *decisions}
+    if dirty is None:
+        known, base = state.seen(), state.base()
+        look = scan(folder, known=known, expected=base, now_ns=now_ns, in_scope=config.covers)
+        local = {path: seen.cid for path, seen in look.seen.items()}
+        paths = concerned | touched(base, local, look.problems, look.absent)
+    else:
+        paths = {path for path in concerned.union(dirty) if config.covers_path(path)}
+        known, base = state.seen_of(paths), state.base_of(paths)
+        look = scan(folder, known=known, only=paths, now_ns=now_ns, in_scope=config.covers)
+        local = {path: seen.cid for path, seen in look.seen.items()}
+    paths = {path for path in paths if config.covers_path(path)}
+    views = Views(
+        base=base,
+        local=local,
+        remote=_remote(sight, paths),
+        inert=_inert(look, paths),
+        refused={
+            item.path: (item.local, Problem(item.path, item.reason, item.hint))
+            for item in waiting
+            if isinstance(item, Refusal)
+        },
+        decisions=decisions,
+        held=frozenset(item.path for item in waiting if isinstance(item, Held)),
+    )
+    return Sides(frozenset(paths), views, look, known, waiting, is_whole=dirty is None)
+
+
+def _changed(view: View, state: State) -> set[RecordPath]:
+    """Paths whose remote side may be other than base, as far as this view can tell."""
+    if not view.is_whole:
+        return set(view.changes)
+    base, remote = state.base(), dict(view.after())
+    return {path for path in base.keys() | remote.keys() if base.get(path) != remote.get(path)}
+
+
+def _record_paths(waiting: Collection[Waiting]) -> set[RecordPath]:
+    return {path for item in waiting if (path := _as_record_path(item.path))}
+
+
+def _as_record_path(text: str) -> RecordPath | None:
+    try:
+        return parse_record_path(text)
+    except BadSyntax:
+        return None
+
+
+def _remote(sight: Sight, paths: Collection[RecordPath]) -> dict[RecordPath, Cid]:
+    """The verified remote CID of each path that the repo has."""
+    found = ((path, _remote_cid(sight, path)) for path in paths)
+    return {path: cid for path, cid in found if cid is not None}
+
+
+def _remote_cid(sight: Sight, path: RecordPath) -> Cid | None:
+    view = sight.view
+    if view.is_whole or path in view.changes:
+        return view.changes.get(path, (None, None))[1]
+    return remote_of(view.head, path, sight.get)
+
+
+def _inert(look: Look, paths: Collection[RecordPath]) -> dict[RecordPath, Problem]:
+    """Files that cannot be read as records, and paths whose absence is not proven."""
+    unproven = {
+        path: Problem(
+            path,
+            "its directory cannot be read completely",
+            "check that it exists, is a directory and is readable; nothing is taken as deleted",
+        )
+        for path in paths
+        if path not in look.seen and path not in look.problems and not look.absent(path)
+    }
+    return {**unproven, **look.problems}
+
+
+def bookkeeping(plan: Plan, sides: Sides) -> Memory:
+    """What a cycle knows before it acts: what both sides agree on, what files are, what waits."""
+    adopted = {s.path: s.local for s in plan.steps if s.verdict is Verdict.ADOPT}
+    return Memory(
+        base=adopted,
+        seen=_seen_changes(sides),
+        waiting=dict.fromkeys(_settled(plan, sides), ()) | _waiting_of(plan, sides),
+        decided=[path for path, choice in sides.views.decisions.items() if _lapsed(choice, sides)],
+    )
+
+
+def _lapsed(decision: Decision, sides: Sides) -> bool:
+    """True if a side is no longer what the person saw, or if both sides agree by now."""
+    local, remote = (view.get(decision.path) for view in (sides.views.local, sides.views.remote))
+    return local == remote or (local, remote) != (decision.local, decision.remote)
+
+
+def _seen_changes(sides: Sides) -> dict[RecordPath, Seen | None]:
+    now, known = sides.look.seen, sides.known
+    gone: dict[RecordPath, Seen | None] = dict.fromkeys(known.keys() - now.keys())
+    return gone | {path: seen for path, seen in now.items() if known.get(path) != seen}
+
+
+def _settled(plan: Plan, sides: Sides) -> set[str]:
+    """Paths that something waited for and nothing waits for now."""
+    acting = {step.path for step in plan.steps if step.verdict in (Verdict.PUSH, Verdict.PULL)}
+    names = {item.path for item in sides.waiting if item.path not in acting}
+    strays = {name for name in names if _as_record_path(name) is None}
+    return names if sides.is_whole else names - strays
+
+
+def _waiting_of(plan: Plan, sides: Sides) -> dict[str, tuple[Waiting, ...]]:
+    """What waits after the plan was made, by path; a refusal stays for as long as its file."""
+    refused: dict[str, Refusal] = {
+        item.path: item
+        for item in sides.waiting
+        if isinstance(item, Refusal) and sides.views.local.get(item.path) == item.local
+    }
+    problems: tuple[Waiting, ...] = tuple(refused.get(p.path, p) for p in plan.problems)
+    strays = sides.look.strays if sides.is_whole else ()
+    found: dict[str, tuple[Waiting, ...]] = {}
+    for item in (*plan.conflicts, *plan.held, *problems, *strays):
+        found[item.path] = (*found.get(item.path, ()), item)
+    return found

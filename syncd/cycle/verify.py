@@ -1,0 +1,113 @@
+"""Recompute everything a mirror believes, and say what does not agree. Changes nothing.
+
+Files, base, tree, root and signature are each derived again from what they are made of; nothing
+that was remembered about them is taken on trust.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from syncd.atproto.cid import Cid, is_content_of
+from syncd.atproto.commit import parse_commit, verify
+from syncd.atproto.keys import parse_did_key
+from syncd.atproto.mst import build, walk
+from syncd.config import Config
+from syncd.errors import SyncdError
+from syncd.folder.root import Folder
+from syncd.folder.scan import Look, scan
+from syncd.model import Account, Head, Problem, RecordPath, parse_record_path
+from syncd.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was recomputed, and every disagreement that was found."""
+
+    records: int
+    findings: tuple[Problem, ...]
+
+
+def verify_mirror(
+    folder: Folder, state: State, config: Config, account: Account, now_ns: int
+) -> Verified:
+    """Check signature and tree of the kept head, base against it, and every file against base."""
+    head = state.head()
+    if head is None:
+        missing = Problem("head", "no commit was ever verified", "syncd sync")
+        return Verified(0, (missing,))
+    look = scan(folder, known={}, expected=state.base(), now_ns=now_ns, in_scope=config.covers)
+    tree, broken = _tree(state, head)
+    findings = (
+        *_check_commit(state, head, account),
+        *broken,
+        *_check_root(tree, head, is_whole=not broken),
+        *_check_base(state, config, tree),
+        *_check_files(state, look),
+    )
+    return Verified(len(tree), findings)
+
+
+def _check_commit(state: State, head: Head, account: Account) -> Iterator[Problem]:
+    block = state.node(head.commit)
+    if block is None or not is_content_of(block, head.commit):
+        yield Problem("commit", f"the kept commit {head.commit} is missing or damaged", _RESET)
+        return
+    try:
+        commit = parse_commit(block)
+        verify(commit, parse_did_key(account.key))
+    except SyncdError as error:
+        yield Problem("commit", error.message, error.hint or "syncd sync")
+        return
+    if (commit.did, commit.rev, commit.data) != (account.did, head.rev, head.data):
+        yield Problem("commit", "the kept commit is not the one the state file names", _RESET)
+
+
+def _tree(state: State, head: Head) -> tuple[dict[str, Cid], tuple[Problem, ...]]:
+    """The records of the kept tree, with every node's hash checked."""
+
+    def get(cid: Cid) -> bytes | None:
+        block = state.node(cid)
+        return block if block is not None and is_content_of(block, cid) else None
+
+    try:
+        return dict(walk(head.data, get)), ()
+    except SyncdError as error:
+        return {}, (Problem("tree", error.message, _RESET),)
+
+
+def _check_root(tree: Mapping[str, Cid], head: Head, *, is_whole: bool) -> Iterator[Problem]:
+    if is_whole and build(tree)[0] != head.data:
+        yield Problem("tree", "the tree rebuilt from its records has another root", _RESET)
+
+
+def _check_base(state: State, config: Config, tree: Mapping[str, Cid]) -> Iterator[Problem]:
+    base = state.base()
+    waiting = {item.path for item in state.waiting()}
+    for path in sorted(base.keys() | {RecordPath(key) for key in tree}):
+        if path in waiting or not _is_covered(config, path) or base.get(path) == tree.get(path):
+            continue
+        yield Problem(path, "base and the repo's tree do not agree", "syncd sync")
+
+
+def _is_covered(config: Config, path: str) -> bool:
+    try:
+        return config.covers_path(parse_record_path(path))
+    except SyncdError:
+        return False
+
+
+def _check_files(state: State, look: Look) -> Iterator[Problem]:
+    base, seen = state.base(), state.seen()
+    known = {item.path for item in state.waiting()}
+    yield from (problem for path, problem in sorted(look.problems.items()) if path not in known)
+    for path in sorted(base.keys() | look.seen.keys()):
+        now, kept = look.seen.get(path), seen.get(path)
+        is_same_bytes = now is not None and kept is not None and now.digest == kept.digest
+        found = kept.cid if is_same_bytes and kept else now.cid if now else None
+        if found != base.get(path) and path not in known and path not in look.problems:
+            yield Problem(path, "the file is not what was synchronized last", "syncd sync")
+
+
+_RESET = "move .syncd/state.db away and run syncd sync: equal records are adopted, none is deleted"
