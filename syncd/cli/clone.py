@@ -1,0 +1,129 @@
+"""`syncd clone`: make a folder a verified mirror of a repo."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from syncd.cli.login import PDS_HELP, PLC_HELP
+from syncd.cli.opened import open_mirror
+from syncd.cli.output import exit_code, fail, say, say_json, say_waiting
+from syncd.cli.sync import keep_last_cycle, report_json
+from syncd.config import DEFAULT_PLC, FILE_NAME, Config, check_pattern, render_config
+from syncd.credentials import Credentials
+from syncd.errors import CredentialsRefused, FolderWrong
+from syncd.folder.root import initialise
+from syncd.identity import resolve
+from syncd.model import Account, Report
+from syncd.pds import HttpPds
+from syncd.state import create_state
+
+
+@click.command()
+@click.argument("account")
+@click.argument("target", required=False, type=click.Path(path_type=Path), metavar="[DIR]")
+@click.option("--collection", "collections", multiple=True, metavar="PATTERN",
+              help="Only these collections, such as 'app.bsky.*'; may be repeated.")  # fmt: skip
+@click.option("--read-only", is_flag=True, help="Never write to the repo; needs no login.")
+@click.option("--adopt", is_flag=True, help="Take a DIR that already holds files; none is lost.")
+@click.option("--pds", metavar="URL", help=PDS_HELP)
+@click.option("--plc", metavar="URL", envvar="SYNCD_PLC_URL", help=PLC_HELP)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def clone(
+    directory: Path,
+    account: str,
+    target: Path | None,
+    collections: tuple[str, ...],
+    read_only: bool,
+    adopt: bool,
+    pds: str | None,
+    plc: str | None,
+    as_json: bool,
+) -> None:
+    """Make DIR (absent or empty) a verified mirror of ACCOUNT's repo.
+
+    \b
+    Examples:
+      syncd clone alice.example.com
+      syncd clone did:plc:abc… notes --collection 'com.example.*' --read-only
+    """
+    patterns = tuple(check_pattern(pattern) for pattern in collections)
+    found = asyncio.run(resolve(account, plc=plc or DEFAULT_PLC, pds=pds))
+    root = (directory / (target or Path(found.handle or found.did))).absolute()
+    config = Config(
+        did=found.did,
+        handle=found.handle,
+        pds=pds,
+        plc=plc or DEFAULT_PLC,
+        read_only=read_only,
+        collections=patterns,
+    )
+    _check_target(root, adopt)
+    asyncio.run(_check_access(found, read_only))
+    _lay_out(root, config, found)
+    report = asyncio.run(_first_sync(root))
+    _say(report, found, root, as_json)
+    raise click.exceptions.Exit(exit_code(report))
+
+
+def _check_target(root: Path, adopt: bool) -> None:
+    if (root / ".syncd").exists():
+        raise FolderWrong(f"{root} is a mirror already", hint=f"syncd -C {root} sync")
+    if root.exists() and not root.is_dir():
+        raise FolderWrong(f"{root} is not a directory", hint="name another DIR")
+    if root.exists() and any(root.iterdir()) and not adopt:
+        hint = "name another DIR, or take this one as it is with --adopt"
+        raise FolderWrong(f"{root} is not empty", hint=hint)
+
+
+async def _check_access(account: Account, read_only: bool) -> None:
+    """Everything that can be known to fail is asked for before anything is made."""
+    if not read_only and Credentials(account.did).source() is None:
+        name = account.handle or account.did
+        raise CredentialsRefused(
+            f"there is no password for {name}",
+            hint=f"syncd login {name}, or clone with --read-only",
+        )
+    async with HttpPds(account, None) as pds:
+        await pds.fetch_latest()
+
+
+def _lay_out(root: Path, config: Config, account: Account) -> None:
+    marker = secrets.token_hex(16)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        settings = root / FILE_NAME
+        if not settings.exists():
+            settings.write_text(render_config(config), encoding="utf-8")
+    except OSError as error:
+        raise FolderWrong(f"{root} cannot be made a mirror: {error.strerror}") from None
+    initialise(root, marker)
+    with create_state(root / ".syncd" / "state.db", did=config.did, marker=marker) as state:
+        state.keep_note("account", asdict(account))
+
+
+async def _first_sync(root: Path) -> Report:
+    async with open_mirror(root) as mirror:
+        started = time.time()
+        report = await mirror.sync()
+        keep_last_cycle(mirror.state, report, started)
+        return report
+
+
+def _say(report: Report, account: Account, root: Path, as_json: bool) -> None:
+    if as_json:
+        say_json(report_json(report))
+    else:
+        rev = report.head.rev if report.head else "unknown"
+        count = len(report.pulled) + len(report.adopted)
+        say(f"cloned {count} records of {account.handle or account.did} into {root}, rev {rev}")
+        say("every block was hashed, the tree walked whole, the commit's signature verified")
+        say_waiting(report.conflicts, report.problems, report.held)
+    if report.halted is not None:
+        fail(report.halted)

@@ -1,0 +1,96 @@
+"""`syncd conflicts` and `syncd resolve`: list what both sides changed, and decide it.
+
+A decision is noted in the state file with the contents the person saw; whichever syncd has the
+folder, this one or a running daemon, carries it out in its next cycle.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import click
+
+from syncd.cli.opened import Files, open_files
+from syncd.cli.output import NEEDS_A_PERSON, conflict_json, say, say_json, say_waiting
+from syncd.cli.sync import run_sync
+from syncd.errors import FolderWrong, Locked, SyncdError
+from syncd.folder.root import Folder
+from syncd.folder.scan import scan
+from syncd.folder.write import conflict_file
+from syncd.model import Choice, Conflict, Decision
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def conflicts(directory: Path, as_json: bool) -> None:
+    """List the records that both sides changed, and where the remote version lies."""
+    with open_files(directory) as files:
+        found = _open_conflicts(files)
+    if as_json:
+        say_json({"conflicts": [conflict_json(conflict) for conflict in found]})
+    else:
+        for conflict in found:
+            say_waiting([conflict], [], [])
+            if conflict.remote is not None:
+                say(f"  remote: {conflict_file(conflict.path, conflict.remote)}")
+    raise click.exceptions.Exit(NEEDS_A_PERSON if found else 0)
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--local", "choice", flag_value="local", help="The repo gets the folder's version.")
+@click.option("--remote", "choice", flag_value="remote", help="The folder gets the repo's version.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def resolve(directory: Path, paths: tuple[str, ...], choice: str | None, as_json: bool) -> None:
+    """Decide conflicts. PATH is collection/rkey or a pattern such as 'app.bsky.feed.*/*'.
+
+    \b
+    Examples:
+      syncd resolve app.bsky.actor.profile/self --local
+      syncd resolve 'com.example.*/*' --remote
+    """
+    if choice is None:
+        raise click.UsageError("say which side wins: --local or --remote")
+    with open_files(directory) as files:
+        chosen = _chosen(_open_conflicts(files), paths)
+        files.state.decide(_decisions(files, chosen, Choice(choice)))
+    carry_out(directory, as_json)
+
+
+def carry_out(directory: Path, as_json: bool) -> None:
+    """Run a cycle for what was just decided, or leave it to the daemon that has the folder."""
+    try:
+        run_sync(directory, as_json)
+    except Locked as error:
+        say(f"noted; the running syncd (pid {error.pid}) carries it out")
+
+
+def _open_conflicts(files: Files) -> list[Conflict]:
+    return [item for item in files.state.waiting() if isinstance(item, Conflict)]
+
+
+def _chosen(found: Sequence[Conflict], patterns: Sequence[str]) -> list[Conflict]:
+    for pattern in patterns:
+        if not any(fnmatchcase(conflict.path, pattern) for conflict in found):
+            raise SyncdError(
+                f"there is no conflict at {pattern}", hint="syncd conflicts lists them"
+            )
+    return [c for c in found if any(fnmatchcase(c.path, pattern) for pattern in patterns)]
+
+
+def _decisions(files: Files, chosen: Sequence[Conflict], choice: Choice) -> list[Decision]:
+    """The choice, bound to the files as they are now and to the remote versions that were shown."""
+    paths = {conflict.path for conflict in chosen}
+    known = files.state.seen_of(paths)
+    folder = Folder(files.root, files.state.marker)
+    look = scan(folder, known=known, only=paths, now_ns=time.time_ns())
+    for path in sorted(paths & look.problems.keys()):
+        reason = look.problems[path].reason
+        raise FolderWrong(f"{path} cannot be decided: {reason}", hint="mend or move the file first")
+    now = {path: seen.cid for path, seen in look.seen.items()}
+    return [Decision(c.path, choice, now.get(c.path), c.remote) for c in chosen]

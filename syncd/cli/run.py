@@ -1,0 +1,124 @@
+"""`syncd run`: the daemon, in the foreground, for one or more mirrors."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from syncd.cli.opened import open_mirror
+from syncd.cli.output import fail, say, say_waiting, tell
+from syncd.cli.sync import keep_last_cycle
+from syncd.cycle.mirror import Mirror
+from syncd.daemon import Daemon, Phase
+from syncd.errors import FileProblem, SyncdError
+from syncd.folder.names import record_path_of
+from syncd.model import Report
+from syncd.watch import Watcher
+
+
+@click.command()
+@click.argument("directories", nargs=-1, type=click.Path(path_type=Path), metavar="[DIR...]")
+@click.pass_obj
+def run(directory: Path, directories: tuple[Path, ...]) -> None:
+    """Keep one or more mirrors in sync until SIGTERM or Ctrl-C.
+
+    \b
+    Examples:
+      syncd run
+      syncd run ~/alice ~/bob
+    """
+    codes = asyncio.run(_run_all(directories or (directory,)))
+    raise click.exceptions.Exit(max(codes))
+
+
+async def _run_all(directories: tuple[Path, ...]) -> list[int]:
+    """Run every mirror; one that fails does not touch the others."""
+    return list(await asyncio.gather(*(_run_one(directory) for directory in directories)))
+
+
+async def _run_one(directory: Path) -> int:
+    try:
+        async with open_mirror(directory) as mirror:
+            await run_mirror(mirror)
+    except SyncdError as error:
+        return fail(error)
+    return 0
+
+
+async def run_mirror(mirror: Mirror) -> None:
+    """The daemon of one mirror, until a signal ends it."""
+    watcher = _start_watcher(mirror)
+    daemon = Daemon(mirror, watcher, Teller(mirror).told)
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, daemon.stop)
+    say(f"watching {mirror.folder.root} for {mirror.account.handle or mirror.account.did}")
+    try:
+        await daemon.run()
+    finally:
+        if watcher is not None:
+            watcher.stop()
+        with suppress(SyncdError):
+            mirror.state.keep_note("daemon", None)
+    say(f"stopped {mirror.folder.root}")
+
+
+def _start_watcher(mirror: Mirror) -> Watcher | None:
+    """The watcher, or None where the system has none to give: then the folder is polled."""
+    watcher = Watcher(mirror.folder.root, mirror.config.covers, record_path_of)
+    try:
+        watcher.start()
+    except FileProblem as error:
+        tell(f"syncd: {error.message}; looking at the whole folder every few seconds instead")
+        tell(f"  next: {error.hint}")
+        return None
+    return watcher
+
+
+@dataclass(slots=True)
+class Teller:
+    """Prints one line per effect and keeps what `status` shows, without repeating itself."""
+
+    mirror: Mirror
+    phase: Phase | None = None
+    waiting: object = None
+    error: str = ""
+    started: float = 0.0
+
+    def told(self, phase: Phase, report: Report | None, error: SyncdError | None) -> None:
+        """Called by the daemon after every change of phase and every cycle."""
+        if phase is Phase.SYNCING and report is None:
+            self.started = time.time()
+        if report is not None:
+            self._tell_report(report)
+        self._tell_error(error)
+        if phase is not self.phase and phase is not Phase.SYNCING:
+            self.phase = phase
+            note = {"pid": os.getpid(), "phase": phase.value}
+            with suppress(SyncdError):
+                self.mirror.state.keep_note("daemon", note)
+
+    def _tell_report(self, report: Report) -> None:
+        for verb, paths in (("pulled", report.pulled), ("pushed", report.pushed)):
+            for path in paths:
+                say(f"{verb:<9} {path}")
+        waiting = (report.conflicts, report.problems, report.held)
+        if waiting != self.waiting:
+            self.waiting = waiting
+            say_waiting(*waiting)
+        if report.pulled or report.pushed or report.adopted or self.phase is None:
+            with suppress(SyncdError):
+                keep_last_cycle(self.mirror.state, report, self.started)
+
+    def _tell_error(self, error: SyncdError | None) -> None:
+        message = error.message if error else ""
+        if error is not None and message != self.error:
+            fail(error)
+        self.error = message if error is not None else ""

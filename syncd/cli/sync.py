@@ -1,0 +1,115 @@
+"""`syncd sync`: one sync, both ways, and a report of what was done and what waits."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import click
+
+from syncd.cli.opened import open_mirror
+from syncd.cli.output import exit_code, fail, head_json, say, say_json, say_waiting, waiting_json
+from syncd.cli.status import rfc3339
+from syncd.model import Report, Verdict
+from syncd.state import State
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Print the plan, path by path, and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def sync(directory: Path, dry_run: bool, as_json: bool) -> None:
+    """Sync once, both ways.
+
+    \b
+    Examples:
+      syncd sync --dry-run
+      syncd -C ~/repo sync --json
+    """
+    if dry_run:
+        _say_plan(asyncio.run(_preview(directory)), as_json)
+        return
+    run_sync(directory, as_json)
+
+
+def run_sync(directory: Path, as_json: bool) -> None:
+    """Sync, report, and end with the exit code that fits."""
+    report = asyncio.run(_sync(directory))
+    if as_json:
+        say_json(report_json(report))
+    else:
+        say_report(report)
+    if report.halted is not None:
+        fail(report.halted)
+    raise click.exceptions.Exit(exit_code(report))
+
+
+async def _preview(directory: Path) -> Report:
+    async with open_mirror(directory) as mirror:
+        return await mirror.preview()
+
+
+async def _sync(directory: Path) -> Report:
+    async with open_mirror(directory) as mirror:
+        started = time.time()
+        report = await mirror.sync()
+        keep_last_cycle(mirror.state, report, started)
+        return report
+
+
+def keep_last_cycle(state: State, report: Report, started: float) -> None:
+    """Keep what `status` shows of the last cycle."""
+    state.keep_note(
+        "last_cycle",
+        {
+            "at": rfc3339(started),
+            "seconds": round(time.time() - started, 3),
+            **_counts(report),
+        },
+    )
+
+
+def _counts(report: Report) -> dict[str, int]:
+    return {
+        "pushed": len(report.pushed),
+        "pulled": len(report.pulled),
+        "adopted": len(report.adopted),
+        "merged": len(report.merged),
+    }
+
+
+def report_json(report: Report) -> dict[str, object]:
+    """The JSON of `sync` (and of `clone`)."""
+    return {
+        **_counts(report),
+        **waiting_json(report.conflicts, report.problems, report.held),
+        "requests": report.requests,
+        "head": head_json(report.head),
+    }
+
+
+def say_report(report: Report) -> None:
+    for path in report.pulled:
+        say(f"pulled    {path}")
+    for path in report.pushed:
+        say(f"pushed    {path}")
+    say_waiting(report.conflicts, report.problems, report.held)
+    counts = ", ".join(f"{count} {name}" for name, count in _counts(report).items() if count)
+    say(f"{counts or 'nothing to do'}; head {report.head.rev if report.head else 'unknown'}")
+
+
+def _say_plan(report: Report, as_json: bool) -> None:
+    steps = [step for step in report.plan.steps if step.verdict is not Verdict.SETTLED]
+    if as_json:
+        plan = [
+            {"path": step.path, "verdict": step.verdict.value, "reason": step.reason}
+            for step in steps
+        ]
+        say_json({**report_json(report), "plan": plan})
+    else:
+        for step in steps:
+            say(f"{step.verdict.value:<9} {step.path}: {step.reason}")
+        say_waiting((), report.problems, report.held)
+        say(f"{len(steps)} to do; nothing was done" if steps else "nothing to do")
+    raise click.exceptions.Exit(exit_code(report))
