@@ -91,6 +91,9 @@ class Mirror:
         """
         before = self.pds.requests
         sight, sides, plan = await self._decide(dirty)
+        if sides.look.leftovers:
+            recover(self.folder, sides.look.leftovers)
+            sight, sides, plan = await self._decide(dirty)
         pulled = await self._pull(sight, sides, plan)
         pushed = await self._push(sight, plan)
         self.losses = self.losses + 1 if pushed.is_overtaken else 0
@@ -111,13 +114,11 @@ class Mirror:
 
     async def _decide(self, dirty: Dirty) -> tuple[Sight, Sides, Plan]:
         self.folder.check_marker(self.state.marker)
-        known = Watermark(self.state.head(), self.state.node, self.state.newest())
+        head = self.state.head() if self._is_same_scope() else None
+        known = Watermark(head, self.state.node, self.state.newest())
         sight = await look(self.pds, self.account, known)
         now_ns = self.clock_ns()
         sides = bring_sides(self.folder, self.state, self.config, sight, dirty, now_ns)
-        if sides.look.leftovers:
-            recover(self.folder, sides.look.leftovers)
-            sides = bring_sides(self.folder, self.state, self.config, sight, dirty, now_ns)
         plan = make_plan(
             sides.paths,
             sides.views,
@@ -150,8 +151,20 @@ class Mirror:
                 decided=(*books.decided, *done.decided),
             )
         )
+        if not self._is_same_scope():
+            self.state.keep_note("scope", self._scope())
         self._drop_closed(sides, plan)
         return done
+
+    def _scope(self) -> list[list[str]]:
+        return [list(self.config.collections), list(self.config.exclude)]
+
+    def _is_same_scope(self) -> bool:
+        """False if other collections belong to the mirror than when base was last complete.
+
+        What changed in the repo outside the scope was not followed, so the whole repo is compared.
+        """
+        return bool(self.state.note("scope") == self._scope())
 
     def _is_kept(self, conflict: Conflict) -> bool:
         """True if the remote side of the conflict already lies in the conflicts directory."""

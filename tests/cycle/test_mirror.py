@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -442,4 +443,35 @@ async def test_a_partial_cycle_sees_what_is_dirty_and_nothing_else(world: World)
     report = await laptop.mirror.cycle(dirty=[NOTE])
     assert report.pushed == (NOTE,)
     assert [type(item) for item in laptop.mirror.state.waiting()] != [Conflict]
+    await agreed(world, laptop)
+
+
+async def test_a_damaged_tree_store_is_mended_from_the_repo(world: World) -> None:
+    for n in range(60):
+        await world.write(f"com.example.note/n{n}", n=n)
+    laptop = world.device()
+    await laptop.sync()
+    laptop.mirror.state._sql.execute("DELETE FROM node")
+    await world.delete("com.example.note/n7")
+    await world.write(NOTE, v=1)
+    await laptop.sync()
+    assert not laptop.has("com.example.note/n7")
+    await agreed(world, laptop)
+
+
+async def test_a_narrower_scope_leaves_alone_and_a_wider_one_catches_up(world: World) -> None:
+    await world.write(NOTE, v=1)
+    await world.write("com.other.thing/one", v=1)
+    laptop = world.device()
+    await laptop.sync()
+    whole = laptop.mirror.config
+    laptop.mirror.config = replace(whole, exclude=("com.other.*",))
+    laptop.save("com.other.thing/one", v="mine")
+    await world.write("com.other.thing/two", v=2)
+    report = await laptop.sync()
+    assert (report.pushed, report.pulled) == ((), ())
+    assert not laptop.has("com.other.thing/two")
+    laptop.mirror.config = whole
+    report = await laptop.sync()
+    assert (report.pushed, report.pulled) == (("com.other.thing/one",), ("com.other.thing/two",))
     await agreed(world, laptop)
