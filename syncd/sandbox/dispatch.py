@@ -37,8 +37,8 @@ METHODS: Mapping[str, Method] = {
 }
 """Every XRPC method of the sandbox, but for the event stream."""
 
-VERSION = "0.5.35"
-"""The reference PDS whose behaviour this is modelled on, told as our own by `_health`."""
+VERSION = "0.5.35-sandbox"
+"""What `_health` tells: the version of the reference PDS whose behaviour this is modelled on."""
 
 _GET_REPO = "com.atproto.sync.getRepo"
 _CREATE_SESSION = "com.atproto.server.createSession"
@@ -139,8 +139,8 @@ def _charges(call: Call, limits: RateLimits) -> Iterable[Charge]:
     if request.nsid == _CREATE_SESSION:
         identifier = call.body.members.get("identifier", "")
         yield Charge(limits.login, f"{identifier}-{request.address}", 1)
-    if request.nsid != _GET_REPO:
-        yield Charge(limits.address, request.address, 1)
+    bucket = limits.export if request.nsid == _GET_REPO else limits.address
+    yield Charge(bucket, request.address, 1)
 
 
 def _answered(call: Call) -> Answer:

@@ -1,9 +1,9 @@
 """The write points and request counts of a PDS with rate limits on, as the reference PDS counts.
 
-Never sleeps and never reads a clock. Four buckets: requests and logins per address, the points
-of an account's writes per hour and per day (create 3, update 2, delete 1). A window starts with
-its first hit. A call that is over a bucket is charged in full all the same, so the bucket stays
-empty until its window ends.
+Never sleeps and never reads a clock. There are buckets for the requests, whole repos and logins
+of an address, and for the points of an account's writes in an hour and in a day (create 3, update
+2, delete 1). A window starts with its first hit. A call that is over a bucket is charged in full
+all the same, so the bucket stays empty until its window ends.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class RateLimits:
     """The limits of a PDS. The defaults are the reference implementation's."""
 
     address: Bucket = Bucket("global-ip", 3000, 300)
+    export: Bucket = Bucket("get-repo", 6000, 300)
     login: Bucket = Bucket("create-session", 30, 300)
     hour: Bucket = Bucket("repo-write-hour", 5000, 3600)
     day: Bucket = Bucket("repo-write-day", 35000, 86400)

@@ -163,7 +163,8 @@ class MemoryPds:
         effect = self._meet(nsid, paths)
         found = await self._read_under(effect, nsid, read)
         if isinstance(effect, Cut):
-            raise BadAnswer(f"{nsid} was answered with something cut short")
+            told = f"{nsid} got no usable answer: it was cut short"
+            raise BadAnswer(told) if effect.clean else Unreachable(told)
         return found
 
     async def _read_under(

@@ -22,7 +22,7 @@ from syncd.sandbox.host import Sandbox
 
 HOST = "127.0.0.1"
 _LARGEST_MESSAGE = 1 << 20
-_STOP_SECONDS = 5.0
+STOP_SECONDS = 5.0
 
 
 class _Connection(H11Protocol):
@@ -80,7 +80,7 @@ async def _let_go(state: ServerState) -> None:
         connection.shutdown()
     tasks = tuple(state.tasks)
     if tasks:
-        _, late = await asyncio.wait(tasks, timeout=_STOP_SECONDS)
+        _, late = await asyncio.wait(tasks, timeout=STOP_SECONDS)
         for task in late:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

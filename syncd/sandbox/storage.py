@@ -43,7 +43,8 @@ class Store:
 
     def keep_account(self, account: Account) -> None:
         directory = self._directory(account.did)
-        (directory / _COMMITS).mkdir(mode=0o700, parents=True, exist_ok=True)
+        for made in (directory, directory / _COMMITS):
+            made.mkdir(mode=0o700, exist_ok=True)
         _write(directory / _ACCOUNT, json.dumps(_to_json(account), indent=2).encode())
 
     def keep_commit(self, commit: Commit) -> None:

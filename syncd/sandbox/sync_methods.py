@@ -41,9 +41,12 @@ def blocks_since(state: State, since: Tid | None) -> Iterator[tuple[Cid, bytes]]
     Nothing says what is gone, and a block that was live before is left out although it is new to
     some record. A `since` that is not before the head's rev gives nothing at all.
     """
-    found = ((block.rev, str(cid), cid, block.data) for cid, block in state.blocks.items())
-    after = (row for row in found if since is None or row[0] > since)
-    return ((cid, data) for _, _, cid, data in sorted(after, reverse=True))
+    rows = (
+        (block.rev, str(cid), cid, block.data)
+        for cid, block in state.blocks.items()
+        if since is None or block.rev > since
+    )
+    return ((cid, data) for _, _, cid, data in sorted(rows, reverse=True))
 
 
 def get_blocks(call: Call) -> Answer:
