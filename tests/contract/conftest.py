@@ -31,18 +31,22 @@ def sandbox_rung() -> Iterator[SandboxRung]:
 
 
 @pytest.fixture(scope="session")
-def reference_rung(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReferenceRung]:
-    with ReferencePds.start(tmp_path_factory.mktemp("reference")) as reference:
-        yield ReferenceRung(reference)
+def reference_rung(reference_pds: ReferencePds) -> ReferenceRung:
+    return ReferenceRung(reference_pds)
 
 
-@pytest.fixture(scope="session", params=["memory", "sandbox", "reference"])
+REFERENCE = pytest.param(
+    "reference", marks=[pytest.mark.reference, pytest.mark.xdist_group("reference")]
+)
+
+
+@pytest.fixture(scope="session", params=["memory", "sandbox", REFERENCE])
 def rung(request: pytest.FixtureRequest) -> Rung:
     found: Rung = request.getfixturevalue(f"{request.param}_rung")
     return found
 
 
-@pytest.fixture(scope="session", params=["sandbox", "reference"])
+@pytest.fixture(scope="session", params=["sandbox", REFERENCE])
 def http_rung(request: pytest.FixtureRequest) -> HttpRung:
     found: HttpRung = request.getfixturevalue(f"{request.param}_rung")
     return found
