@@ -267,6 +267,33 @@ def test_batches_keep_order_and_every_limit(sizes: list[tuple[int, int, int]], w
             assert total <= 100
 
 
+@given(st.lists(st.tuples(st.sampled_from(CIDS), st.sampled_from(CIDS)), max_size=8))
+def test_no_batch_moves_a_content_and_no_content_is_ever_homeless(
+    pairs: list[tuple[Cid | None, Cid | None]],
+) -> None:
+    changes = [
+        Change(RecordPath(f"com.example.note/{n}"), before, after)
+        for n, (before, after) in enumerate(pairs)
+        if before != after
+    ]
+    cut = list(batches(changes, Limits(), lambda _: (1, 1)))
+    sent = [change for batch in cut for change in batch]
+    assert sorted(sent, key=changes.index) == changes
+    for batch in cut:
+        arriving, leaving = ({getattr(c, side) for c in batch} - {None} for side in SIDES)
+        assert len(batch) == 1 or not arriving & leaving
+
+
+SIDES = ("after", "before")
+
+
+def test_a_rename_makes_the_new_record_before_it_deletes_the_old() -> None:
+    old = Change(RecordPath("com.example.note/old"), A, None)
+    new = Change(RecordPath("com.example.note/a-new"), None, A)
+    assert list(batches([new, old], Limits(), lambda _: (1, 1))) == [(new,), (old,)]
+    assert list(batches([old, new], Limits(), lambda _: (1, 1))) == [(new,), (old,)]
+
+
 def test_touched_paths_are_edited_gone_or_inert() -> None:
     base = many(4)
     edited, gone, unread, same = sorted(base)

@@ -475,3 +475,28 @@ async def test_a_narrower_scope_leaves_alone_and_a_wider_one_catches_up(world: W
     report = await laptop.sync()
     assert (report.pushed, report.pulled) == (("com.other.thing/one",), ("com.other.thing/two",))
     await agreed(world, laptop)
+
+
+@pytest.mark.parametrize("new", ["com.example.note/a", "com.example.note/z"])
+async def test_a_renamed_file_keeps_its_record(world: World, new: str) -> None:
+    await world.write(NOTE, text="moves")
+    laptop = world.device()
+    await laptop.sync()
+    laptop.file(NOTE).rename(laptop.file(new))
+    await laptop.sync()
+    await agreed(world, laptop, world.device("fresh"))
+    assert list(world.records()) == [new]
+
+
+async def test_two_files_that_swap_names_both_keep_their_records(world: World) -> None:
+    await world.write(NOTE, text="one")
+    await world.write(OTHER, text="two")
+    laptop = world.device()
+    await laptop.sync()
+    one, two = laptop.file(NOTE).read_bytes(), laptop.file(OTHER).read_bytes()
+    laptop.file(NOTE).write_bytes(two)
+    laptop.file(OTHER).write_bytes(one)
+    await laptop.sync()
+    fresh = world.device("fresh")
+    await agreed(world, laptop, fresh)
+    assert (fresh.read(NOTE)["text"], fresh.read(OTHER)["text"]) == ("two", "one")
