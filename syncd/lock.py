@@ -1,44 +1,61 @@
-"""One syncd per folder: a lock that dies with its process. Never waits and never breaks a lock.
+"""One syncd per folder. The lock is the kernel's: it ends with the process, whatever ends it.
 
-The lock is the kernel's (flock), so a crash leaves none behind; the PID in the file is only there
-to be named.
+The lock file holds the PID of its owner, for messages only, and is never removed: whoever removed
+it while another waits for it would let two in.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from syncd.errors import FolderWrong, Locked
 
-_PID_BYTES = 32
+_LOCK = Path(".syncd", "lock")
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+_TRIES = 5
+_PAUSE_SECONDS = 0.02
+_BUSY = (errno.EWOULDBLOCK, errno.EACCES)
 
 
 class FolderLock:
-    """Holds `.syncd/lock` of one folder while inside the `with`."""
+    """The right to change the mirror at `root`, for the length of a `with`.
+
+    Raises on entering:
+        Locked: Another syncd has the folder; `pid` says which, where it is known.
+        FolderWrong: The lock file cannot be made.
+    """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self._path = root / _LOCK
         self._descriptor: int | None = None
 
-    def __enter__(self) -> Self:
-        """Raises Locked if another process holds it, FolderWrong if it cannot be made."""
-        descriptor = _open(self._root)
-        if not _try(descriptor):
-            pid = _pid(descriptor)
+    def acquire(self) -> None:
+        descriptor = _open(self._path)
+        try:
+            _lock(self._path, descriptor)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+        except BaseException:
             os.close(descriptor)
-            who = "another syncd" if pid is None else f"another syncd (pid {pid})"
-            raise Locked(
-                f"{who} has {self._root}",
-                pid=pid,
-                hint="syncd status shows it; stop it, or let it do the work",
-            )
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+            raise
         self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Let the next one in. Does nothing where there is nothing to release."""
+        if self._descriptor is not None:
+            os.ftruncate(self._descriptor, 0)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> Self:
+        self.acquire()
         return self
 
     def __exit__(
@@ -47,44 +64,51 @@ class FolderLock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._descriptor is not None:
-            os.ftruncate(self._descriptor, 0)
-            os.close(self._descriptor)
-            self._descriptor = None
+        self.release()
 
 
 def holder(root: Path) -> int | None:
-    """The PID of the process that holds the folder's lock now, or None."""
+    """The PID of the syncd that has the mirror at `root`; None if none has or it cannot be told."""
     try:
-        descriptor = os.open(_path(root), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(root / _LOCK, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         return None
     try:
-        return None if _try(descriptor) else _pid(descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return _pid_in(descriptor)
     finally:
         os.close(descriptor)
+    return None
 
 
-def _path(root: Path) -> Path:
-    return root / ".syncd" / "lock"
-
-
-def _open(root: Path) -> int:
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+def _open(path: Path) -> int:
     try:
-        return os.open(_path(root), flags, 0o600)
+        return os.open(path, _FLAGS, 0o600)
     except OSError as error:
-        raise FolderWrong(f"{_path(root)} cannot be opened: {error.strerror}") from None
+        message = f"the lock {path} cannot be opened: {error.strerror}"
+        raise FolderWrong(message, hint="check the owner and mode of its directory") from error
 
 
-def _try(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _lock(path: Path, descriptor: int) -> None:
+    """Lock, trying a few times: someone who only asks for the owner holds the lock for a moment."""
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in _BUSY:
+                message = f"the file system of {path} has no locks: {error.strerror}"
+                raise FolderWrong(message, hint="keep the mirror on a local disk") from error
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return
+    pid = _pid_in(descriptor)
+    who = "another syncd" if pid is None else f"another syncd (process {pid})"
+    hint = "let it do the work, or stop it" + ("" if pid is None else f": kill {pid}")
+    raise Locked(f"{who} has this folder", pid=pid, hint=hint)
 
 
-def _pid(descriptor: int) -> int | None:
-    text = os.pread(descriptor, _PID_BYTES, 0).strip()
-    return int(text) if text.isdigit() else None
+def _pid_in(descriptor: int) -> int | None:
+    with suppress(OSError, ValueError):
+        return int(os.pread(descriptor, 32, 0))
+    return None

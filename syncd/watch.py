@@ -1,24 +1,43 @@
 """File events of one folder, gathered into "these records are dirty" or "look everywhere".
 
 Correctness never rests on an event: what is lost here is found by the next look at the whole
-folder. Anything that is not plainly about one record's file means "look everywhere".
+folder. But no loss goes unnoticed that the kernel tells of: a queue that overflowed, a directory
+that could not be watched, a file system that was unmounted all mean "look everywhere".
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from watchdog.events import (
-    EVENT_TYPE_CLOSED_NO_WRITE,
-    EVENT_TYPE_MODIFIED,
-    EVENT_TYPE_OPENED,
+    DirAttribEvent,
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileAttribEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
     FileSystemEvent,
     FileSystemEventHandler,
 )
-from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
+from watchdog.observers.inotify import InotifyEmitter
+from watchdog.observers.inotify_c import (
+    CallbackId,
+    InotifyEvent,
+    InotifyFD,
+    Mask,
+    WatchCallback,
+    WatchDescriptor,
+)
 
 from syncd.atproto.syntax import parse_nsid
 from syncd.errors import BadSyntax, FileProblem
@@ -27,7 +46,18 @@ from syncd.model import RecordPath
 Dirty = frozenset[RecordPath] | None
 """Records whose files changed; None means look everywhere."""
 
-_SILENT = frozenset({EVENT_TYPE_OPENED, EVENT_TYPE_CLOSED_NO_WRITE})
+MAX_PATHS = 1000
+"""With more dirty records than this, one look everywhere is the cheaper look."""
+BLIND_SECONDS = 5.0
+"""How often to look everywhere once some directory could not be watched."""
+
+# Opening and reading make events too: if they counted, each look would ring for the next.
+_EVENTS: list[type[FileSystemEvent]] = [
+    *(FileCreatedEvent, FileModifiedEvent, FileClosedEvent, FileAttribEvent),
+    *(FileMovedEvent, FileDeletedEvent),
+    *(DirCreatedEvent, DirMovedEvent, DirDeletedEvent, DirAttribEvent),
+]
+_LIMITS = frozenset({errno.ENOSPC, errno.EMFILE, errno.ENOMEM})
 _LIMIT_HINT = (
     "raise the limits: sudo sysctl fs.inotify.max_user_watches=524288 "
     "fs.inotify.max_user_instances=1024"
@@ -46,39 +76,72 @@ class Watcher(FileSystemEventHandler):
         self._root = root
         self._in_scope = in_scope
         self._record_of = record_of
-        self._observer = Observer()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._queue: _Queue | None = None
+        self._observer: BaseObserver | None = None
         self._woken = asyncio.Event()
         self._paths: set[RecordPath] = set()
         self._everywhere = False
+        self._blinded_by: OSError | None = None
 
     def start(self) -> None:
-        """Raises FileProblem, with the setting that mends it, where no more can be watched."""
+        """Watch every collection. Changes that happen after this returns are seen.
+
+        Raises:
+            FileProblem: The folder, or not all of it, can be watched; it is not watched at all.
+        """
         self._loop = asyncio.get_running_loop()
-        self._observer.schedule(self, str(self._root), recursive=True)
         try:
+            self._queue = _Queue(self._is_watched, self._lost, self._blinded)
+            self._queue.start()
+            self._observer = BaseObserver(InotifyEmitter, inotify_fd=self._queue)
+            self._observer.schedule(self, str(self._root), recursive=True, event_filter=_EVENTS)
             self._observer.start()
+            if self._blinded_by is not None:
+                raise self._blinded_by
         except OSError as error:
-            message = f"{self._root} cannot be watched: {os.strerror(error.errno or 0)}"
-            raise FileProblem(message, hint=_LIMIT_HINT) from error
+            self.stop()
+            hint = _LIMIT_HINT if error.errno in _LIMITS else "check that the folder is there"
+            message = f"{self._root} cannot be watched: {error.strerror or error}"
+            raise FileProblem(message, hint=hint) from error
 
     def stop(self) -> None:
         """End the watching. May be called more than once."""
-        if self._observer.is_alive():
-            self._observer.stop()
-            self._observer.join()
+        for thread in (self._observer, self._queue):
+            if thread is not None and thread.is_alive():
+                thread.stop()
+                thread.join()
+        self._observer = self._queue = None
 
     async def changes(self, *, quiet_seconds: float, max_seconds: float) -> Dirty:
-        """What changed, once nothing more did for `quiet_seconds`, or after `max_seconds`."""
-        await self._woken.wait()
+        """What changed, once nothing more did for `quiet_seconds`, or after `max_seconds`.
+
+        It is not quiet while git is changing the folder. If the wait is cancelled, nothing is
+        forgotten.
+        """
+        if not (self._paths or self._everywhere) and not await self._is_woken(self._patience):
+            return None
         deadline = asyncio.get_running_loop().time() + max_seconds
-        while asyncio.get_running_loop().time() < deadline:
+        while (left := deadline - asyncio.get_running_loop().time()) > 0:
             self._woken.clear()
-            try:
-                await asyncio.wait_for(self._woken.wait(), quiet_seconds)
-            except TimeoutError:
+            if not await self._is_woken(min(quiet_seconds, left)) and not self._is_git_busy():
                 break
         return self._take()
+
+    @property
+    def _patience(self) -> float | None:
+        return None if self._blinded_by is None else BLIND_SECONDS
+
+    def _is_git_busy(self) -> bool:
+        """True in the middle of a checkout or rebase, say, when half of the files are changed."""
+        return (self._root / ".git" / "index.lock").exists()
+
+    async def _is_woken(self, seconds: float | None) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._woken.wait()
+        except TimeoutError:
+            return False
 
     def _take(self) -> Dirty:
         dirty: Dirty = None if self._everywhere else frozenset(self._paths)
@@ -86,38 +149,100 @@ class Watcher(FileSystemEventHandler):
         self._woken.clear()
         return dirty
 
+    # Called by watchdog, in threads of its own.
+
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Called by watchdog, in a thread of its own."""
-        is_silent = event.event_type in _SILENT or (
-            event.is_directory and event.event_type == EVENT_TYPE_MODIFIED
+        for name in (event.src_path, event.dest_path):
+            if name:
+                relative = os.path.relpath(os.fsdecode(name), self._root)
+                self._tell(self._note, relative, event.is_directory)
+
+    def _lost(self) -> None:
+        self._tell(self._note_everywhere)
+
+    def _blinded(self, error: OSError) -> None:
+        self._blinded_by = error
+        self._tell(self._note_everywhere)
+
+    def _is_watched(self, directory: str) -> bool:
+        """True for the folder, its collections, and the directories that long names continue in."""
+        relative = os.path.relpath(directory, self._root)
+        collection, *inside = relative.split("/")
+        return relative == "." or (
+            self._is_ours(collection) and all(name.endswith("%") for name in inside)
         )
-        if is_silent or self._loop is None:
-            return
-        names = [os.fsdecode(name) for name in (event.src_path, event.dest_path) if name]
-        for name in names:
-            self._loop.call_soon_threadsafe(self._note, name, event.is_directory)
 
-    def _note(self, name: str, is_directory: bool) -> None:
-        relative = os.path.relpath(name, self._root)
-        collection, _, rest = relative.partition("/")
-        if not self._is_ours(collection):
-            return
-        if is_directory or not rest:
-            self._everywhere = True
-        elif not self._note_file(relative):
-            return
-        self._woken.set()
+    def _tell(self, note: Callable[..., None], *args: object) -> None:
+        with suppress(RuntimeError):  # the loop has ended, and with it the interest
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(note, *args)
 
-    def _note_file(self, relative: str) -> bool:
-        """False if no record can have a file of that name: an editor's temporary file, say."""
+    # Called in the event loop.
+
+    def _note(self, relative: str, is_directory: bool) -> None:
+        collection, *inside = relative.split("/")
+        if relative == "." or (is_directory and self._is_ours(collection)):
+            self._note_everywhere()
+        elif inside and self._is_ours(collection):
+            self._note_file(relative)
+
+    def _note_file(self, relative: str) -> None:
         try:
-            self._paths.add(self._record_of(relative))
+            path = self._record_of(relative)
         except BadSyntax:
-            return False
-        return True
+            if _is_noteworthy(relative.rpartition("/")[2]):
+                self._note_everywhere()
+            return
+        self._paths.add(path)
+        self._woken.set()
+        if len(self._paths) > MAX_PATHS:
+            self._note_everywhere()
+
+    def _note_everywhere(self) -> None:
+        self._paths, self._everywhere = set(), True
+        self._woken.set()
 
     def _is_ours(self, collection: str) -> bool:
         try:
             return self._in_scope(parse_nsid(collection))
         except BadSyntax:
             return False
+
+
+def _is_noteworthy(name: str) -> bool:
+    """True for drafts and strays; false for what syncd and editors use while they write."""
+    return name.endswith(".json") and not name.startswith(".")
+
+
+class _Queue(InotifyFD):
+    """watchdog's queue of kernel events, which tells of what watchdog itself passes over."""
+
+    def __init__(
+        self,
+        is_watched: Callable[[str], bool],
+        lost: Callable[[], None],
+        blinded: Callable[[OSError], None],
+    ) -> None:
+        super().__init__()
+        self._is_watched = is_watched
+        self._lost = lost
+        self._blinded = blinded
+
+    def handle_event(self, event: InotifyEvent) -> None:
+        """Events were dropped, or a watch is gone: with its directory, or with its file system."""
+        super().handle_event(event)
+        if event.is_queue_overflow or event.is_ignored:
+            self._lost()
+
+    def add_callback(
+        self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId
+    ) -> WatchDescriptor:
+        """Watch one directory. watchdog ignores an OSError for any directory but the topmost."""
+        if not self._is_watched(os.fsdecode(path)):
+            raise OSError(errno.ENOENT, "nothing in it is ours")
+        try:
+            return super().add_callback(path, mask, callback, id_)
+        except OSError as error:
+            if error.errno in _LIMITS:
+                self._blinded(error)
+            raise

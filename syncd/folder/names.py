@@ -48,7 +48,7 @@ def parse_file_name(relative: str, *, portable: bool = False) -> Rkey:
     right = file_name(rkey, portable=portable)
     if right != relative:
         message = f"{relative!r} is not how syncd spells the file of the record key {rkey!r}"
-        raise BadSyntax(message, hint=f"Rename it to {right}.")
+        raise BadSyntax(message, hint=f"rename it to {right}")
     return rkey
 
 

@@ -10,27 +10,27 @@ from contextlib import contextmanager
 from syncd.errors import FileChanged, FileProblem
 
 _CAUSES: Mapping[int, tuple[str, str]] = {
-    errno.ENOSPC: ("the disk is full", "Free some space; syncd tries again by itself."),
-    errno.EDQUOT: ("the disk quota is used up", "Free some space; syncd tries again by itself."),
-    errno.EROFS: ("the file system is read-only", "Mount it writable."),
-    errno.EACCES: ("permission denied", "Check the owner and mode of the file and its directory."),
-    errno.EPERM: ("not permitted", "Check the owner, mode and attributes (lsattr) of the file."),
+    errno.ENOSPC: ("the disk is full", "free some space; syncd tries again by itself"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space; syncd tries again by itself"),
+    errno.EROFS: ("the file system is read-only", "mount it writable"),
+    errno.EACCES: ("permission denied", "check the owner and mode of the file and its directory"),
+    errno.EPERM: ("not permitted", "check the owner, mode and attributes (lsattr) of the file"),
     errno.EIO: (
         "the disk reports an input/output error",
-        "Check the disk.",
+        "check the disk",
     ),
-    errno.EMFILE: ("too many files are open", "Raise the limit on open files (ulimit -n)."),
-    errno.ENFILE: ("too many files are open", "Raise the system's limit (sysctl fs.file-max)."),
+    errno.EMFILE: ("too many files are open", "raise the limit on open files (ulimit -n)"),
+    errno.ENFILE: ("too many files are open", "raise the system's limit (sysctl fs.file-max)"),
     errno.ENAMETOOLONG: (
         "the name is too long for this file system",
-        "Keep this collection out of the mirror, or use a file system with longer names.",
+        "keep this collection out of the mirror, or use a file system with longer names",
     ),
-    errno.ELOOP: ("a symbolic link is in the way", "Replace the link by what it points to."),
-    errno.ENOTDIR: ("something that is not a directory is in the way", "Move it elsewhere."),
-    errno.EISDIR: ("a directory is in the way", "Move it elsewhere."),
+    errno.ELOOP: ("a symbolic link is in the way", "replace the link by what it points to"),
+    errno.ENOTDIR: ("something that is not a directory is in the way", "move it elsewhere"),
+    errno.EISDIR: ("a directory is in the way", "move it elsewhere"),
     errno.ENOENT: ("the directory is gone", "syncd looks again by itself."),
     errno.EBUSY: ("it is in use", "syncd tries again by itself."),
-    errno.ESTALE: ("the file server has lost it", "Mount the file system again."),
+    errno.ESTALE: ("the file server has lost it", "mount the file system again"),
 }
 
 
@@ -38,7 +38,7 @@ def explain(error: OSError) -> tuple[str, str]:
     """The cause as half a sentence, and what to do about it."""
     code = error.errno or 0
     words = error.strerror or os.strerror(code)
-    return _CAUSES.get(code, (words, "Mend the cause; syncd tries again by itself."))
+    return _CAUSES.get(code, (words, "mend the cause; syncd tries again by itself"))
 
 
 def translated(

@@ -124,7 +124,7 @@ def is_at_rest(directory: int, name: str, digest: bytes) -> bool:
 def kind_problem(path: str, mode: int, wanted: str = "a file") -> Problem:
     """The problem of something that is not what its name promises."""
     kind = _KINDS.get(stat.S_IFMT(mode), "something else")
-    hint = f"Replace it by {wanted}, or move it elsewhere; syncd follows no links."
+    hint = f"replace it by {wanted}, or move it elsewhere; syncd follows no links"
     return Problem(path, f"it is {kind}, not {wanted}", hint)
 
 
@@ -141,7 +141,7 @@ def _read_open(descriptor: int) -> tuple[bytes, FileStat]:
         after = os.fstat(descriptor)
         if _stamp(before) == _stamp(after) and len(content) == after.st_size:
             return content, FileStat(*_stamp(after), hashlib.sha256(content).digest())
-    raise FileProblem("it is being written", hint="syncd reads it when the writing ends.")
+    raise FileProblem("it is being written", hint="syncd reads it when the writing ends")
 
 
 def _check_readable(now: os.stat_result) -> None:
@@ -149,7 +149,7 @@ def _check_readable(now: os.stat_result) -> None:
         problem = kind_problem("", now.st_mode)
         raise FileProblem(problem.reason, hint=problem.hint)
     if now.st_size > MAX_FILE_BYTES:
-        hint = f"Keep files below {MAX_FILE_BYTES} bytes; no PDS takes a record that large."
+        hint = f"keep files below {MAX_FILE_BYTES} bytes; no PDS takes a record that large"
         raise FileProblem(f"it has {now.st_size} bytes, more than any record", hint=hint)
 
 

@@ -97,5 +97,5 @@ def _set_aside(folder: Folder, root: int, directory: int, collection: str, name:
     return Problem(
         shown(f"{OWN}/{_RECOVERED}/{collection}/{name}"),
         f"a version of a file in {collection} that was saved during a crash was set aside here",
-        "Take from it what you need, then delete it.",
+        "take from it what you need, then delete it",
     )

@@ -46,7 +46,8 @@ class Held:
 
     Attributes:
         expected: Digest of the file that was to be replaced or removed, shortened and in hex.
-        placed: Digest of what was put in its place; `nothing` if it was to be removed.
+        placed: Digest of what was put in its place; all zeros if it was to be removed.
+        salt: Random, so that no two exchanges use one name.
         name: The file's own name in the directory; empty if it is too long to be told here.
     """
 
@@ -160,7 +161,7 @@ def put_back(disk: Disk, directory: int, held: str, name: str, *, ours: int, new
                 _rename_new(disk, directory, held, name)
             return
         out = _inode(directory, held)
-        if out == ours == placed and is_at_rest(directory, held, new):
+        if out == ours and is_at_rest(directory, held, new):
             disk.unlink(directory, held)
             return
         if out == placed != ours:

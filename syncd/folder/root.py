@@ -22,8 +22,8 @@ MARKER = "marker"
 _MARKER_BYTES = 256
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
 _MOUNT_HINT = (
-    "If the folder is on a disk that is not mounted, mount it. If the folder was moved, move it "
-    "back. To fill a new folder from the repo, run `syncd clone` into an empty directory."
+    "if the folder is on a disk that is not mounted, mount it; if it was moved, move it back; "
+    "to fill a new one from the repo, run `syncd clone` into an empty directory"
 )
 
 
@@ -77,7 +77,7 @@ class Folder:
         if not self.portable and _folds_case(root):
             raise FolderWrong(
                 f"the file system of {self.root} does not tell upper from lower case",
-                hint='Set filenames = "portable" in syncd.toml.',
+                hint='set filenames = "portable" in syncd.toml',
             )
 
 
@@ -88,7 +88,7 @@ def find_root(start: Path) -> Path:
         if (candidate / OWN / MARKER).is_file():
             return candidate
     raise FolderWrong(
-        f"{start} is not in a mirror", hint="Name one with -C DIR, or make one with `syncd clone`."
+        f"{start} is not in a mirror", hint="name one with -C DIR, or make one with `syncd clone`"
     )
 
 
@@ -203,7 +203,7 @@ def _mark(disk: Disk, root: Path, own: int, marker: str) -> None:
     with suppress(FileNotFoundError):
         os.stat(MARKER, dir_fd=own, follow_symlinks=False)
         raise FolderWrong(
-            f"{root} is a mirror already", hint="Run `syncd status` there, or choose another DIR."
+            f"{root} is a mirror already", hint="run `syncd status` there, or choose another DIR"
         )
     _put(disk, own, ".gitignore", b"*\n")
     _put(disk, own, MARKER, f"{marker}\n".encode("ascii"))

@@ -80,7 +80,10 @@ def scan(
         FolderWrong: The folder is not there, not ours, or was replaced while it was read.
     """
     notes = Notes(known, now_ns, folder.portable)
-    covers = _within(in_scope) if only is None else frozenset(only).__contains__
+    covers = _within(in_scope)
+    if only is not None:
+        only = frozenset(path for path in only if covers(path))
+        covers = only.__contains__
     with folder.open() as root:
         if only is None:
             survey(notes, root, in_scope)
@@ -133,4 +136,4 @@ def _look_for_misspelt(notes: Notes, root: int, path: RecordPath, right: str, ot
     with suppress(FileNotFoundError), opened(root, directories) as directory:
         os.stat(name, dir_fd=directory, follow_symlinks=False)
         reason = f"{other!r} is not how syncd spells this record's file"
-        notes.problems[path] = Problem(path, reason, f"Rename it to {right}.")
+        notes.problems[path] = Problem(path, reason, f"rename it to {right}")

@@ -30,8 +30,8 @@ EVERYWHERE = "*"
 
 _DEPTH = 16
 _STRAY_HINT = (
-    "Rename it: record keys have letters, digits and . _ ~ : - only. A name that begins with + "
-    "becomes a record with a new key."
+    "rename it: record keys have letters, digits and . _ ~ : - only; a name that begins with + "
+    "becomes a record with a new key"
 )
 
 

@@ -109,7 +109,7 @@ def test_an_escape_that_syncd_would_not_write_is_refused_and_the_right_name_told
         parse_file_name(name)
     meant = meant_path(Nsid("com.example.thing"), name)
     assert meant is not None
-    assert caught.value.hint == f"Rename it to {file_name(Rkey(meant.partition('/')[2]))}."
+    assert caught.value.hint == f"rename it to {file_name(Rkey(meant.partition('/')[2]))}"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from syncd.errors import BadSyntax, FileChanged, FileProblem
 from syncd.folder.disk import Disk
 from syncd.folder.names import COMPONENT_BYTES
 from syncd.folder.recover import recover
-from syncd.folder.replace import Held, is_leftover, make_held, unfinished_name
+from syncd.folder.replace import Held, is_leftover, make_held
 from syncd.folder.root import Folder
 from syncd.folder.scan import scan
 from syncd.folder.write import remove, write
@@ -187,6 +187,26 @@ def test_a_removal_by_somebody_else_at_any_moment_is_not_undone(folder: Folder, 
         assert not file_of(folder).exists(), (moment, disk.steps)
 
 
+def test_what_is_saved_and_then_removed_during_a_write_is_never_lost_to_the_write(
+    folder: Folder,
+) -> None:
+    """A removal that meets our file, not theirs, was not meant for theirs."""
+    for save_at in moments(folder, replacing):
+        for remove_at in range(save_at + 1, len(moments(folder, replacing)) + 2):
+            seen = cleared(folder)
+            file = file_of(folder)
+            disk = StagedDisk(
+                moments={
+                    save_at: partial(by_rename, file, THEIRS),
+                    remove_at: partial(file.unlink, missing_ok=True),
+                }
+            )
+            attempt(folder, replacing, disk, seen)
+            assert kept(folder) in ([], [THEIRS]), (save_at, remove_at, disk.steps)
+            assert kept(folder) or remove_at in disk.passed
+            assert not scan(folder, known={}, now_ns=0).leftovers
+
+
 @pytest.mark.parametrize("kind", ["directory", "link"])
 def test_something_else_in_place_of_the_file_at_any_moment_stays(folder: Folder, kind: str) -> None:
     for moment in moments(folder, replacing):
@@ -280,7 +300,7 @@ def test_the_name_of_a_held_file_tells_what_recovery_needs(
     assert is_leftover(text)
 
 
-@pytest.mark.parametrize("text", ["", ".syncd-x-", ".syncd-x-0-0-0-x", "x.json", unfinished_name()])
+@pytest.mark.parametrize("text", ["", ".syncd-x-", ".syncd-x-0-0-0-x", "x.json", ".syncd-w-0"])
 def test_another_name_is_not_taken_for_one(text: str) -> None:
     with pytest.raises(BadSyntax):
         Held.parse(text)

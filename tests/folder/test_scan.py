@@ -114,6 +114,8 @@ def test_collections_out_of_scope_are_not_read_and_nothing_in_them_is_absent(
     put(folder, f"{POST}/x.json")
     put(folder, "com.example.thing/x.json", b"not JSON")
     out = at("gone", "com.example.thing")
+    alone = look(folder, only=[out], in_scope=lambda collection: collection == POST)
+    assert not alone.absent(out)
     found = look(folder, expected=[out], in_scope=lambda collection: collection == POST)
     assert set(found.seen) == {X}
     assert not found.problems
@@ -168,7 +170,7 @@ def test_a_file_that_no_record_can_have_is_a_stray_with_a_sentence(
     (stray,) = look(folder).strays
     assert stray.path == f"{POST}/{name}"
     assert "record key" in stray.reason
-    assert stray.hint.startswith("Rename it")
+    assert stray.hint.startswith("rename it")
 
 
 def test_a_file_name_that_is_not_utf8_is_shown_readably(folder: Folder) -> None:
@@ -183,7 +185,7 @@ def test_a_misspelt_file_is_inert_and_its_record_is_not_deleted(folder: Folder) 
     known = look_and_forget(folder, at("A"))
     put(folder, f"{POST}/%41.json")
     found = look(folder, known)
-    assert found.problems[at("A")].hint == "Rename it to A.json."
+    assert found.problems[at("A")].hint == "rename it to A.json"
     assert not found.absent(at("A"))
     assert not found.seen
 

@@ -299,7 +299,7 @@ def test_a_collection_whose_name_is_too_long_for_the_disk_is_a_problem(folder: F
     path = RecordPath(".".join(["a" * 60] * 5) + "/x")
     with pytest.raises(FileProblem, match="too long") as caught:
         write(folder, path, NEW, expect=None, cid=CID)
-    assert "Keep this collection out" in caught.value.hint
+    assert "keep this collection out" in caught.value.hint
     found = scan(folder, known={}, only=[path], now_ns=0)
     assert not found.absent(path)
 

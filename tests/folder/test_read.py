@@ -1,0 +1,113 @@
+"""Reading one file: as it stood at one moment, or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from syncd.errors import FileProblem
+from syncd.folder import linux
+from syncd.folder.problems import explain, shown
+from syncd.folder.read import is_at_rest, read_file
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def changing(file: Path, times: int) -> Iterator[None]:
+    """Change `file` after each of the first `times` reads, with ever new modification times."""
+    real, numbers = os.read, count()
+
+    def read(descriptor: int, size: int) -> bytes:
+        content = real(descriptor, size)
+        if (number := next(numbers)) < times:
+            file.write_bytes(b"%010d" % number)
+            os.utime(file, ns=(0, number))
+        return content
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "read", read)
+        yield
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "x"
+    file.write_bytes(b"0123456789")
+    with opened(tmp_path) as directory, changing(file, 2):
+        content, now = read_file(directory, "x")
+    assert content == file.read_bytes()
+    assert now.mtime_ns == file.stat().st_mtime_ns
+
+
+def test_a_file_that_never_stops_changing_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "x"
+    file.write_bytes(b"0123456789")
+    with (
+        opened(tmp_path) as directory,
+        changing(file, 1000),
+        pytest.raises(FileProblem, match="being written"),
+    ):
+        read_file(directory, "x")
+
+
+def test_a_file_is_at_rest_only_with_the_right_content_and_no_writer(tmp_path: Path) -> None:
+    file = tmp_path / "x"
+    file.write_bytes(b"content")
+    with opened(tmp_path) as directory:
+        digest = read_file(directory, "x")[1].digest
+        assert is_at_rest(directory, "x", digest)
+        assert not is_at_rest(directory, "x", b"\0" * 32)
+        assert not is_at_rest(directory, "gone", digest)
+        with file.open("rb"):
+            assert is_at_rest(directory, "x", digest)
+        with file.open("ab"):
+            assert not is_at_rest(directory, "x", digest)
+        file.unlink()
+        file.symlink_to("x")
+        assert not is_at_rest(directory, "x", digest)
+
+
+def test_a_lease_ends_when_somebody_wants_to_write_and_the_process_lives_on(tmp_path: Path) -> None:
+    file = tmp_path / "x"
+    file.write_bytes(b"content")
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        lease = linux.take_lease(descriptor)
+        assert lease.holds()
+        with pytest.raises(BlockingIOError):
+            os.open(file, os.O_WRONLY | os.O_NONBLOCK)
+        assert not lease.holds()
+    finally:
+        os.close(descriptor)
+
+
+def test_where_there_are_no_leases_no_writer_is_assumed() -> None:
+    reader, writer = os.pipe()
+    try:
+        assert linux.take_lease(reader).holds()
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def test_every_refusal_of_the_system_has_words_and_a_next_step() -> None:
+    for code in (1, 2, 5, 12, 13, 20, 28, 30, 36, 40, 122):
+        cause, hint = explain(OSError(code, os.strerror(code)))
+        assert cause
+        assert hint[0].islower()
+
+
+def test_a_name_is_shown_without_bytes_that_are_no_text() -> None:
+    assert shown(os.fsdecode(b"a\xff\xc3\xa9")) == "a\\xffé"

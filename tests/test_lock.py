@@ -1,0 +1,143 @@
+"""One syncd per folder, for as long as its process lives and not a moment longer."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from syncd.errors import FolderWrong, Locked
+from syncd.lock import FolderLock, holder
+
+HOLD = """
+import sys
+import threading
+from pathlib import Path
+from syncd.lock import FolderLock
+with FolderLock(Path(sys.argv[1])):
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def another(root: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that has the lock."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(root)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "locked\n"
+        yield process
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / ".syncd").mkdir()
+    return tmp_path
+
+
+def lock_file(root: Path) -> Path:
+    return root / ".syncd" / "lock"
+
+
+def test_the_second_is_told_who_the_first_is(root: Path) -> None:
+    with another(root) as process:
+        with pytest.raises(Locked, match=f"process {process.pid}") as caught:
+            FolderLock(root).acquire()
+        assert caught.value.pid == process.pid == holder(root)
+        assert caught.value.exit_code == 75
+        assert str(process.pid) in caught.value.hint
+
+
+def test_two_locks_of_one_process_exclude_each_other(root: Path) -> None:
+    with FolderLock(root), pytest.raises(Locked) as caught:
+        FolderLock(root).acquire()
+    assert caught.value.pid == os.getpid()
+
+
+def test_a_killed_owner_leaves_no_lock(root: Path) -> None:
+    with another(root) as process:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert holder(root) is None
+    with FolderLock(root):
+        assert holder(root) == os.getpid()
+
+
+def test_a_released_lock_can_be_had_again_and_names_nobody(root: Path) -> None:
+    lock = FolderLock(root)
+    for _ in range(3):
+        with lock:
+            assert lock_file(root).read_text() == f"{os.getpid()}\n"
+        assert holder(root) is None
+        assert lock_file(root).read_text() == ""
+    lock.release()
+
+
+def test_whoever_asks_for_the_owner_does_not_keep_the_next_one_out(root: Path) -> None:
+    with FolderLock(root):
+        pass
+    for _ in range(50):
+        assert holder(root) is None
+        with FolderLock(root):
+            pass
+
+
+def test_a_short_look_at_the_lock_does_not_turn_away_who_wants_it(root: Path) -> None:
+    with FolderLock(root):
+        pass
+    descriptor = os.open(lock_file(root), os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    timer = threading.Timer(0.03, os.close, [descriptor])
+    timer.start()
+    with FolderLock(root):
+        assert holder(root) == os.getpid()
+    timer.join()
+
+
+def test_a_lock_that_nobody_made_has_no_owner(root: Path) -> None:
+    assert holder(root) is None
+    assert not lock_file(root).exists()
+
+
+@pytest.mark.parametrize("text", ["", "not a number", "12345678901234567890123456789012345"])
+def test_an_owner_without_a_readable_pid_still_has_the_lock(root: Path, text: str) -> None:
+    with FolderLock(root):
+        lock_file(root).write_text(text)
+        with pytest.raises(Locked, match="another syncd"):
+            FolderLock(root).acquire()
+
+
+def test_the_lock_is_not_followed_through_a_link(root: Path) -> None:
+    (root / "precious").write_text("precious")
+    lock_file(root).symlink_to(root / "precious")
+    with pytest.raises(FolderWrong):
+        FolderLock(root).acquire()
+    assert (root / "precious").read_text() == "precious"
+
+
+def test_a_directory_that_is_not_there_is_a_wrong_folder(tmp_path: Path) -> None:
+    with pytest.raises(FolderWrong, match="cannot be opened"):
+        FolderLock(tmp_path / "gone").acquire()
+
+
+def test_a_child_process_does_not_inherit_the_lock(root: Path) -> None:
+    with FolderLock(root):
+        child = subprocess.Popen(["sleep", "60"], close_fds=False)
+    try:
+        assert holder(root) is None
+    finally:
+        child.kill()
+        child.wait()
