@@ -5,9 +5,17 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LOWEST := $(VENV)-lowest
 # The tests run in this many processes; the reference PDS is shared by those that need it.
 JOBS ?= 2
+
+# Which environment, which pins, which extra. The build backend is pinned like everything else: it is
+# installed first and used as it is, where pip would fetch the newest for itself.
+install = $(1)/bin/python -m pip --disable-pip-version-check --quiet install --constraint $(2)
+define install_syncd
+	$(install) hatchling editables
+	$(install) --no-build-isolation --editable '.[$(3)]'
+endef
 
 .PHONY: demo test lint types reference lowest format clean
 
@@ -28,15 +36,15 @@ reference: $(VENV)/.test
 	$(BIN)/python -m tests.reference.install
 
 # The oldest versions that pyproject.toml admits, without the reference PDS.
-lowest: $(VENV)-lowest/.test
-	$(VENV)-lowest/bin/python -m pytest -n $(JOBS) --dist loadgroup -m "not reference" $(PYTEST)
+lowest: $(LOWEST)/.test
+	$(LOWEST)/bin/python -m pytest -n $(JOBS) --dist loadgroup -m "not reference" $(PYTEST)
 
 format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(VENV)-lowest .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/.made:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "syncd needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -44,15 +52,14 @@ $(VENV)/.made:
 	touch $@
 
 $(VENV)/.demo: $(VENV)/.made pyproject.toml constraints.txt
-	$(PIP) install --constraint constraints.txt --editable '.[sandbox]'
+	$(call install_syncd,$(VENV),constraints.txt,sandbox)
 	touch $@
 
 $(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
-	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	$(call install_syncd,$(VENV),constraints.txt,dev)
 	touch $@
 
-$(VENV)-lowest/.test: pyproject.toml constraints-lowest.txt
-	$(PYTHON) -m venv --clear $(VENV)-lowest
-	$(VENV)-lowest/bin/python -m pip --disable-pip-version-check --quiet install \
-	    --constraint constraints-lowest.txt --editable '.[test]'
+$(LOWEST)/.test: pyproject.toml constraints-lowest.txt
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(call install_syncd,$(LOWEST),constraints-lowest.txt,test)
 	touch $@

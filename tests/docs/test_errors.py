@@ -1,0 +1,43 @@
+"""docs/errors.md and the README name every exit code, and quote only sentences of ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from syncd.cli.output import NEEDS_A_PERSON
+from syncd.errors import SyncdError
+
+from .markdown import ROOT, read, table
+
+DOCUMENT = read("docs/errors.md")
+OF_THE_SHELL = {0, 2, 130}
+"""Done, a wrong command line, and Ctrl-C: not errors of the tree."""
+
+
+def branches(error: type[SyncdError] = SyncdError) -> Iterator[type[SyncdError]]:
+    yield error
+    for branch in error.__subclasses__():
+        yield from branches(branch)
+
+
+def codes() -> set[int]:
+    return {error.exit_code for error in branches()} | OF_THE_SHELL | {NEEDS_A_PERSON}
+
+
+def test_the_table_has_every_exit_code_once() -> None:
+    rows = [int(row[0]) for row in table(DOCUMENT, "code", "meaning", "what to do")]
+    assert rows == sorted(codes())
+
+
+def test_the_readme_has_the_same_codes_but_that_of_ctrl_c() -> None:
+    (sentence,) = re.findall(r"Exit codes: (.*?)\. ", read("README.md"), re.DOTALL)
+    assert {int(code) for code in re.findall(r"(?:^|· |·\n)(\d+) ", sentence)} == codes() - {130}
+
+
+def test_every_sentence_that_is_quoted_is_said_by_the_code() -> None:
+    sources = "".join(file.read_text() for file in (ROOT / "syncd").rglob("*.py"))
+    said = re.sub(r"\{[^{}]*\}", " ", re.sub(r'"\s*f?"', "", sources))
+    for quoted in re.findall(r'^\*\*"(.*?)"\.?\*\*', DOCUMENT, re.MULTILINE):
+        for part in (part.strip(" ,") for part in quoted.split("…")):
+            assert re.search(re.escape(part).replace(r"\ ", r"\s+"), said), quoted

@@ -1,0 +1,136 @@
+"""docs/operations.md as a reader follows it: what can be run here is run, as it stands."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from .markdown import ROOT, console_lines, read, section
+from .terminal import HANDLE, Terminal
+
+DOCUMENT = read("docs/operations.md")
+FIRST = "The first mirror"
+ELSEWHERE = ("sudo", "systemctl", "loginctl", "journalctl", "pipx", "rsync", "git pull")
+"""Commands that need another machine than a test has: root, systemd, or a network."""
+
+
+def lines_of(title: str) -> list[str]:
+    return console_lines(section(DOCUMENT, title))
+
+
+def here(title: str) -> list[str]:
+    return [line for line in lines_of(title) if not line.startswith(ELSEWHERE)]
+
+
+@pytest.fixture
+def notes(terminal: Terminal) -> Path:
+    """~/notes, cloned as the document says, with a record that was synced."""
+    login, clone, *_ = lines_of(FIRST)
+    terminal.ok(login, clone)
+    folder = terminal.home / "notes"
+    (folder / "com.example.note").mkdir()
+    (folder / "com.example.note" / "one.json").write_text('{"text": "hello"}')
+    terminal.ok("syncd sync", at=folder)
+    return folder
+
+
+def test_the_first_mirror_is_made_and_verified(terminal: Terminal) -> None:
+    lines = lines_of(FIRST)
+    assert lines[:2] == [f"syncd login {HANDLE}", f"syncd clone {HANDLE} ~/notes"]
+    out = terminal.ok(*lines[:5])
+    assert "logged in as alice.example.com" in out
+    assert "0 records agree" in out
+
+
+def test_the_other_ways_to_begin_work(terminal: Terminal) -> None:
+    read_only, some, adopt = lines_of(FIRST)[5:]
+    assert terminal.run(some).code == 77
+    terminal.ok(read_only)
+    (terminal.home / "site" / "com.example.note").mkdir(parents=True)
+    (terminal.home / "site" / "com.example.note" / "mine.json").write_text('{"text": "mine"}')
+    terminal.ok(lines_of(FIRST)[0], some, adopt)
+    terminal.ok("syncd -C ~/public sync")
+    assert (terminal.home / "public" / "com.example.note" / "mine.json").exists()
+    terminal.ok("syncd -C ~/posts sync")
+    assert not (terminal.home / "posts" / "com.example.note").exists()
+
+
+def test_health_is_told_by_exit_codes(terminal: Terminal, notes: Path) -> None:
+    lines = lines_of("Is it well?")
+    assert len(lines) == 3
+    terminal.ok(*lines, at=notes)
+    (notes / "com.example.note" / "one.json").write_text("{")
+    assert terminal.run("syncd sync", at=notes).code == 3
+    assert terminal.run(lines[0], at=notes).code == 3
+
+
+def test_git_takes_the_records_and_not_what_belongs_to_syncd(
+    terminal: Terminal, notes: Path
+) -> None:
+    terminal.ok(*lines_of("Back up, and go back"))
+    tracked = terminal.ok("git ls-files", at=notes).split()
+    assert tracked == ["com.example.note/one.json", "syncd.toml"]
+    (notes / "com.example.note" / "one.json").write_text('{"text": "worse"}')
+    terminal.ok("syncd sync", "git restore --source HEAD .", at=notes)
+    assert "pushed    com.example.note/one" in terminal.ok("syncd sync", at=notes)
+
+
+@pytest.mark.parametrize("lost", ["state.db", "."])
+def test_what_is_lost_of_the_state_comes_back_without_a_deletion(
+    terminal: Terminal, notes: Path, lost: str
+) -> None:
+    if lost == ".":
+        terminal.ok("rm -r .syncd", at=notes)
+        terminal.ok(f"syncd clone {HANDLE} ~/notes --adopt")
+    else:
+        terminal.ok("mv .syncd/state.db ~", "syncd sync", at=notes)
+    assert "1 records agree" in terminal.ok("syncd verify", at=notes)
+
+
+def test_a_folder_can_be_taken_to_another_machine(terminal: Terminal, notes: Path) -> None:
+    assert "nothing to do" in terminal.ok(*here("Move to another machine"), at=notes)
+    new = terminal.home / "new-machine"
+    shutil.copytree(notes, new / "notes")
+    shutil.rmtree(terminal.home / ".local")
+    moved = Terminal(new, terminal.host, terminal.login)
+    shutil.copytree(terminal.home / "bin", new / "bin")
+    (new / "notes" / "com.example.note" / "two.json").write_text('{"text": "from there"}')
+    out = moved.ok(f"syncd login {HANDLE}", "cd ~/notes", "syncd sync", "syncd verify")
+    assert "pushed    com.example.note/two" in out
+    assert "2 records agree" in out
+
+
+def test_after_removal_plain_files_are_left_and_the_repo_is_not_touched(
+    terminal: Terminal, notes: Path
+) -> None:
+    rev = terminal.host.repo(terminal.login.did).head.rev
+    assert "logged out" in terminal.ok(*here("Remove"))
+    assert [str(file.relative_to(notes)) for file in notes.rglob("*") if file.is_file()] == [
+        "com.example.note/one.json"
+    ]
+    assert terminal.host.repo(terminal.login.did).head.rev == rev
+    kept = terminal.home / ".local" / "state" / "syncd" / "credentials"
+    assert not [file for file in kept.iterdir() if file.suffix != ".lock"]
+
+
+def test_the_user_of_the_service_can_log_in_and_clone(terminal: Terminal) -> None:
+    prefix = "sudo -u syncd -H "
+    lines = [line for line in lines_of("As a service of the system") if line.startswith(prefix)]
+    place = str(terminal.home / "state-directory")
+    lines = [line.removeprefix(prefix).replace("/var/lib/syncd", place) for line in lines]
+    assert "account  alice.example.com" in terminal.ok(*lines)
+
+
+def test_every_file_that_is_copied_or_named_is_there() -> None:
+    for line in console_lines(DOCUMENT):
+        for word in line.split():
+            if word.startswith(("systemd/", "constraints")):
+                assert (ROOT / word).is_file(), line
+
+
+def test_every_command_is_run_here_or_needs_another_machine() -> None:
+    own = ("syncd ", "cd ", "mkdir ", "cp ", "rm ", "git ")
+    for line in console_lines(DOCUMENT):
+        assert line.startswith((*ELSEWHERE, *own)), line

@@ -1,0 +1,152 @@
+"""Every example, run as its first lines say, and what it shows."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from syncd.atproto.data import Record, cid_of
+from syncd.atproto.keys import make_key
+from syncd.model import Change, RecordPath
+from syncd.sandbox import MemoryPds, Sandbox
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+ROOT = EXAMPLES.parent
+PATHS = [RecordPath(f"com.example.note/n{number}") for number in range(20)]
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+def run(*command: str | Path, home: Path) -> Ran:
+    """Run an example in an empty home, with this syncd as the `syncd` of its PATH."""
+    syncd = home / "bin" / "syncd"
+    syncd.parent.mkdir(exist_ok=True)
+    syncd.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m syncd "$@"\n', encoding="utf-8")
+    syncd.chmod(0o755)
+    (home / "tmp").mkdir(exist_ok=True)
+    environ: Mapping[str, str] = {
+        "HOME": str(home),
+        "TMPDIR": str(home / "tmp"),
+        "PATH": f"{syncd.parent}:{os.environ['PATH']}",
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONWARNINGS": "error",
+    }
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=home,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def test_there_are_no_other_examples() -> None:
+    names = {path.name for path in EXAMPLES.iterdir() if not path.name.startswith((".", "_"))}
+    assert names == {"first-mirror.sh", "two-machines.sh", "library.py"}
+
+
+def test_the_first_mirror_is_made_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    ran = run("bash", EXAMPLES / "first-mirror.sh", home=tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    assert "push      com.example.note/hello: created in the folder" in ran.out
+    assert "2 to do; nothing was done" in ran.out
+    assert "2 pushed; head" in ran.out
+    assert ran.out.count("nothing to do; head") == 1
+    assert "records agree: files, base, tree, root and signature" in ran.out
+    assert not list((tmp_path / "tmp").iterdir())
+    assert {path.name for path in tmp_path.iterdir()} == {"bin", "tmp"}
+
+
+def test_two_machines_meet_in_a_conflict_and_both_versions_are_shown(tmp_path: Path) -> None:
+    ran = run("bash", EXAMPLES / "two-machines.sh", home=tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    conflict, _, end = ran.out.partition("laptop$ syncd resolve")
+    assert (
+        "conflict  com.example.note/shopping: edited in the folder, edited in the repo" in conflict
+    )
+    assert 'in the file:   {"text": "oat milk, bread"}' in conflict
+    assert re.search(r'kept beside it: \{[^}]*"text": "milk, bread, eggs"', conflict)
+    assert re.search(r'on the desktop now: \{[^}]*"text": "oat milk, bread, eggs"', end)
+    assert end.count("1 records agree") == 2
+    assert not list((tmp_path / "tmp").iterdir())
+
+
+@dataclass(frozen=True, slots=True)
+class Repo:
+    """A CAR file of a small repo, and the key that signed it."""
+
+    car: Path
+    key: str
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Repo:
+    sandbox = Sandbox()
+    login = sandbox.create_account("alice")
+    pds = MemoryPds(sandbox, login.did)
+
+    async def fill() -> bytes:
+        for number, path in enumerate(PATHS):
+            record: Record = {"$type": "com.example.note", "number": number}
+            await pds.put(Change(path, None, cid_of(record), record))
+        return b"".join([chunk async for chunk in pds.fetch_repo()])
+
+    car = tmp_path / "repo.car"
+    car.write_bytes(asyncio.run(fill()))
+    account = sandbox.accounts.get(login.did)
+    return Repo(car, account.key.public.did_key)
+
+
+def library(repo: Repo, tmp_path: Path, *options: str) -> Ran:
+    return run(sys.executable, EXAMPLES / "library.py", repo.car, *options, home=tmp_path)
+
+
+def test_the_library_verifies_a_repo_and_shows_a_record(repo: Repo, tmp_path: Path) -> None:
+    ran = library(repo, tmp_path, "--key", repo.key, "--show", PATHS[7])
+    assert ran.code == 0, ran.err
+    assert "20 records" in ran.out
+    assert "signature verified" in ran.out
+    for path in PATHS:
+        assert re.search(rf"^bafyrei[a-z2-7]{{52}}  {path}$", ran.out, re.MULTILINE)
+    assert '"number": 7' in ran.out
+
+
+def test_without_a_key_it_says_that_the_signature_was_not_checked(
+    repo: Repo, tmp_path: Path
+) -> None:
+    ran = library(repo, tmp_path)
+    assert ran.code == 0
+    assert "signature not checked" in ran.out
+
+
+def test_another_key_a_changed_byte_and_a_cut_file_prove_nothing(
+    repo: Repo, tmp_path: Path
+) -> None:
+    other = make_key("k256", b"\x07" * 32).public.did_key
+    assert library(repo, tmp_path, "--key", other).code == 1
+    content = repo.car.read_bytes()
+    for damaged in (content[:-40], content.replace(b"com.example.note", b"com.example.vote", 1)):
+        repo.car.write_bytes(damaged)
+        ran = library(repo, tmp_path, "--key", repo.key)
+        assert ran.code == 1
+        assert ran.err.startswith("not proven: ")
+        assert not ran.out
