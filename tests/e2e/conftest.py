@@ -8,10 +8,12 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
+from syncd.atproto.firehose import CommitEvent, parse_frame
 from tests.reference.pds import Account, ReferencePds
 
-from .machine import Machine
+from .machine import PATIENCE_SECONDS, Machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,32 @@ class Home:
     def rev(self) -> str:
         url = f"{self.pds.url}/xrpc/com.atproto.sync.getLatestCommit"
         return str(httpx.get(url, params={"did": self.account.did}, trust_env=False).json()["rev"])
+
+    def records(self) -> dict[str, str]:
+        """Every record of the repo now: its path and CID, as listRecords tells them."""
+        found: dict[str, str] = {}
+        with httpx.Client(base_url=f"{self.pds.url}/xrpc/", trust_env=False) as client:
+            repo = {"repo": self.account.did}
+            described = client.get("com.atproto.repo.describeRepo", params=repo)
+            for collection in described.raise_for_status().json()["collections"]:
+                asked = {**repo, "collection": collection, "limit": "100"}
+                while asked.get("cursor", "start"):
+                    page = client.get("com.atproto.repo.listRecords", params=asked)
+                    told = page.raise_for_status().json()
+                    found |= {r["uri"].split("/", 3)[3]: r["cid"] for r in told["records"]}
+                    asked["cursor"] = told.get("cursor", "")
+        return found
+
+    def history(self) -> list[CommitEvent]:
+        """Every commit of the repo up to now, oldest first, as the PDS's own stream tells them."""
+        newest, commits = self.rev(), list[CommitEvent]()
+        stream = self.pds.url.replace("http://", "ws://") + "/xrpc/com.atproto.sync"
+        with connect(f"{stream}.subscribeRepos?cursor=0", max_size=None, proxy=None) as socket:
+            while not commits or commits[-1].rev < newest:
+                event = parse_frame(bytes(socket.recv(timeout=PATIENCE_SECONDS, decode=False)))
+                if isinstance(event, CommitEvent) and event.repo == self.account.did:
+                    commits.append(event)
+        return commits
 
     def _post(self, method: str, path: str, **body: Any) -> Any:  # noqa: ANN401
         collection, rkey = path.split("/")

@@ -14,6 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from syncd.atproto.data import cid_of
+from syncd.atproto.jsontext import parse_record
+from syncd.errors import BadJson
+
 PATIENCE_SECONDS = 30.0
 
 
@@ -76,27 +80,86 @@ class Machine:
         return ran
 
     @contextmanager
-    def daemon(self, *folders: Path) -> Iterator[subprocess.Popen[str]]:
-        """`syncd run` for as long as the `with` lasts; it must end cleanly on SIGTERM."""
-        process = subprocess.Popen(
-            self.command("run", *folders),
-            env=self.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    def daemon(self, *folders: Path, code: int = 0) -> Iterator[Daemon]:
+        """`syncd run` for as long as the `with` lasts; it must end with `code` on SIGTERM."""
+        log = self.home / f"run-{len(list(self.home.glob('run-*.log')))}.log"
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                self.command("run", *folders),
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+        daemon = Daemon(process, log)
         try:
-            yield process
+            yield daemon
+            ended = daemon.end() if process.returncode is None else process.returncode
+            assert ended == code, f"it ended with {ended}, not {code}: {daemon.said()}"
+            assert "Traceback" not in daemon.said(), daemon.said()
         finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-            out, _ = process.communicate(timeout=PATIENCE_SECONDS)
-            assert "Traceback" not in out, out
+            process.kill()
+            process.wait()
+            print(f"{log}:\n{daemon.said()}")  # noqa: T201 (shown where a test fails)
 
 
-def wait_until(is_true: Callable[[], bool], what: str, seconds: float = PATIENCE_SECONDS) -> None:
-    """Wait for something that another process does."""
-    deadline = time.monotonic() + seconds
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """A running `syncd run`. What it prints goes to `log`, so that it never waits for a reader."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def said(self) -> str:
+        return self.log.read_text(encoding="utf-8")
+
+    def wait_for(self, words: str) -> None:
+        """Wait until it has said `words`. It must not end before."""
+        wait_until(lambda: words in self.said() or self.is_over(), f"saying {words!r}")
+        assert words in self.said(), f"it ended without saying {words!r}: {self.said()}"
+
+    def is_over(self) -> bool:
+        return self.process.poll() is not None
+
+    def end(self, signum: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and wait for the end; returns the exit code."""
+        self.process.send_signal(signum)
+        return self.process.wait(PATIENCE_SECONDS)
+
+
+def wait_until(is_true: Callable[[], bool], what: str, seconds: float = PATIENCE_SECONDS) -> float:
+    """Wait for something that another process does; returns how many seconds it took."""
+    began = time.monotonic()
     while not is_true():
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} seconds"
+        assert time.monotonic() - began < seconds, f"{what} did not happen within {seconds} seconds"
         time.sleep(0.05)
+    return time.monotonic() - began
+
+
+def configure(folder: Path, section: str, **settings: float) -> None:
+    """End the mirror's syncd.toml with these settings, in the place of others of the section."""
+    file = folder / "syncd.toml"
+    before = file.read_text(encoding="utf-8").partition(f"\n[{section}]\n")[0]
+    lines = [f"{key} = {value}" for key, value in settings.items()]
+    file.write_text("\n".join([before, f"[{section}]", *lines, ""]), encoding="utf-8")
+
+
+def save(folder: Path, path: str, **fields: object) -> Path:
+    """Write a record's file as a person would: in place, in a form of their own."""
+    file = folder / f"{path}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"$type": path.partition("/")[0], **fields}), encoding="utf-8")
+    return file
+
+
+def cid_in(folder: Path, path: str) -> str | None:
+    """The CID of the record that a file stands for; None if there is no file or no record in it."""
+    try:
+        text = (folder / f"{path}.json").read_bytes()
+        return str(cid_of(parse_record(text, path.partition("/")[0])))
+    except (FileNotFoundError, BadJson):
+        return None

@@ -9,16 +9,9 @@ from pathlib import Path
 from syncd.model import RecordPath
 
 from .conftest import Home
-from .machine import Machine
+from .machine import Machine, save
 
 NOTE = "com.example.note/one"
-
-
-def save(folder: Path, path: str, **fields: object) -> Path:
-    file = folder / f"{path}.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"$type": path.partition("/")[0], **fields}), encoding="utf-8")
-    return file
 
 
 def test_login_clone_edit_sync_status_verify(home: Home) -> None:
