@@ -1,4 +1,4 @@
-"""Three snapshots in, one plan out: what to do with each record, what to hold, how to batch.
+"""Three snapshots in, one plan out: what to do with each record, and what to hold.
 
 Pure: equality of CIDs is all it looks at. It never reads a file, never asks a server, and the same
 views always give the same plan in the same order.
@@ -7,17 +7,15 @@ views always give the same plan in the same order.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.model import (
-    Change,
     Choice,
     Conflict,
     Decision,
     Held,
-    Limits,
     Plan,
     Problem,
     RecordPath,
@@ -245,37 +243,6 @@ def _held_reason(
 
 def _collection(step: Step) -> str:
     return split_record_path(step.path)[0]
-
-
-def batches(
-    changes: Sequence[Change],
-    limits: Limits,
-    size: Callable[[Change], tuple[int, int]],
-) -> Iterator[tuple[Change, ...]]:
-    """Cut `changes` into requests within `limits`, in order, never one path twice in one.
-
-    `size` gives the bytes of a change in the request's JSON and of its record block. A change that
-    is over the limits alone gets a request of its own, so that the PDS can name what is wrong.
-    """
-    batch: list[Change] = []
-    paths: set[RecordPath] = set()
-    json_bytes = block_bytes = 0
-    for change in changes:
-        in_json, in_block = size(change)
-        is_full = (
-            len(batch) >= limits.writes
-            or json_bytes + in_json > limits.json_bytes
-            or block_bytes + in_block > limits.block_bytes
-            or change.path in paths
-        )
-        if batch and is_full:
-            yield tuple(batch)
-            batch, paths, json_bytes, block_bytes = [], set(), 0, 0
-        batch.append(change)
-        paths.add(change.path)
-        json_bytes, block_bytes = json_bytes + in_json, block_bytes + in_block
-    if batch:
-        yield tuple(batch)
 
 
 def touched(
