@@ -67,6 +67,7 @@ class Outbox:
     limits: Limits
     losses: int = 0
     doubts: int = 0
+    doubted: frozenset[tuple[RecordPath, Cid | None]] = frozenset()
     busy_until: int = 0
     allowance: Allowance = field(init=False)
 
@@ -92,6 +93,8 @@ class Outbox:
         if not steps:
             return Pushed()
         light = in_order([Change(step.path, step.remote, step.local) for step in steps])
+        if self.doubted.isdisjoint((change.path, change.after) for change in light):
+            self.doubts = 0  # it had been written, and only the answer was lost
         pusher = Pusher(
             self.pds,
             self._limits(),
@@ -108,7 +111,7 @@ class Outbox:
         else:
             pushed = await pusher.push(self._filled(light), swap=swap)
             self._count_loss(pushed)
-        self._learn(pushed, pusher.limits)
+        self._learn(pushed, light, pusher.limits)
         return _with_forecast(pushed, self.ledger(), light, self._now())
 
     def _is_wary(self) -> bool:
@@ -120,9 +123,10 @@ class Outbox:
         if self.losses >= SWAP_LOSSES:
             self.losses, self.busy_until = 0, self._now() + BUSY_SECONDS
 
-    def _learn(self, pushed: Pushed, limits: Limits) -> None:
+    def _learn(self, pushed: Pushed, changes: Sequence[Change], limits: Limits) -> None:
         is_unclear = isinstance(pushed.halted, Unknown) and not pushed.done
         self.doubts = self.doubts + 1 if is_unclear else 0
+        self.doubted = frozenset((c.path, c.after) for c in changes if is_unclear)
         if limits.json_bytes < self._limits().json_bytes:
             note = {"pds": self.account.pds, "json_bytes": limits.json_bytes, "at": self._now()}
             self.state.keep_note("body", note)
