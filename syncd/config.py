@@ -24,7 +24,11 @@ DEFAULT_PLC = "https://plc.directory"
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What a person can set. Durations are seconds; `validate` None leaves it to the PDS."""
+    """What a person can set. Durations are seconds.
+
+    `validate` is for every collection, or (pattern, value) pairs of which the first that matches
+    counts; None leaves it to the PDS.
+    """
 
     did: Did
     handle: Handle | None = None
@@ -33,7 +37,7 @@ class Config:
     read_only: bool = False
     collections: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    validate: bool | None = None
+    validate: bool | tuple[tuple[str, bool], ...] | None = None
     poll_seconds: float = 5.0
     quiet_seconds: float = 0.2
     full_look_seconds: float = 300.0
@@ -44,6 +48,14 @@ class Config:
         """True if records of this collection belong to the mirror."""
         wanted = not self.collections or _matches(collection, self.collections)
         return wanted and not _matches(collection, self.exclude)
+
+    def validate_of(self, path: RecordPath) -> bool | None:
+        """Whether the PDS is asked to check this record; None leaves it to the PDS."""
+        if not isinstance(self.validate, tuple):
+            return self.validate
+        collection = split_record_path(path)[0]
+        pairs = ((fnmatchcase(collection, pattern), value) for pattern, value in self.validate)
+        return next((value for is_meant, value in pairs if is_meant), None)
 
     def covers_path(self, path: RecordPath) -> bool:
         return self.covers(split_record_path(path)[0])
@@ -119,6 +131,14 @@ def _patterns(value: Any) -> tuple[str, ...]:  # noqa: ANN401
     return tuple(check_pattern(pattern) for pattern in value)
 
 
+def _validate(value: Any) -> bool | tuple[tuple[str, bool], ...]:  # noqa: ANN401
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, dict) or not all(isinstance(item, bool) for item in value.values()):
+        raise ValueError("true, false, or a table of patterns that are each true or false")
+    return tuple((check_pattern(pattern), item) for pattern, item in value.items())
+
+
 def _identifier(parse: Callable[[str], str]) -> Callable[[Any], str]:
     def parse_setting(value: Any) -> str:  # noqa: ANN401
         if not isinstance(value, str):
@@ -145,8 +165,10 @@ SETTINGS: tuple[Setting, ...] = (
             '["app.bsky.*"]', _patterns),
     Setting("mirror", "exclude", "exclude", "list", "all but these collections or patterns",
             '["app.bsky.feed.like"]', _patterns),
-    Setting("push", "validate", "validate", "boolean", "ask the PDS to check records against their "
-            "lexicons: true always, false never, unset where it knows them", "false", _YES_NO),
+    Setting("push", "validate", "validate", "boolean or table", "ask the PDS to check records "
+            "against their lexicons: true always, false never, unset where it knows them; or this "
+            "for each collection or pattern, of which the first that matches counts",
+            '{ "com.example.*" = false }', _validate),
     Setting("run", "poll_seconds", "poll_seconds", "seconds", "how often the PDS is asked for news",
             "5.0", _seconds),
     Setting("run", "quiet_seconds", "quiet_seconds", "seconds", "how long the folder must be quiet "
@@ -245,6 +267,9 @@ def render_config(config: Config) -> str:
 def _toml(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, tuple) and value and isinstance(value[0], tuple):
+        pairs = (f"{_toml(key)} = {_toml(item)}" for key, item in value)
+        return "{ " + ", ".join(pairs) + " }"
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     return f'"{value}"' if isinstance(value, str) else str(value)

@@ -83,6 +83,7 @@ class Daemon:
     _bell: Bell = field(default_factory=Bell)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _failures: int = 0
+    _put_off_by: SyncdError | None = None
 
     def stop(self) -> None:
         """End after the running cycle; safe to call from a signal handler."""
@@ -110,14 +111,23 @@ class Daemon:
         except (PdsError, Unverified, CredentialsRefused, FileProblem) as error:
             await self._recover(error)
             return
-        if report.halted is not None:
+        if report.needs_a_pause and report.halted is not None:
+            self._put_off(report.halted)
+        elif report.halted is not None:
             self.told(Phase.SYNCING, report, None)
             await self._recover(report.halted)
             return
-        self._failures = 0
-        if report.is_unfinished:
+        elif dirty is None or report.pushed:
+            self._put_off_by = None
+        self._failures = 0 if self._put_off_by is None else self._failures
+        if report.is_unfinished and report.halted is None:
             self._bell.ring(report.unsent)
-        self.told(Phase.IDLE, report, None)
+        self.told(_phase_of(self._put_off_by), report, self._put_off_by)
+
+    def _put_off(self, error: SyncdError) -> None:
+        """Pushes wait; pulls go on meanwhile. Later the whole folder is looked at again."""
+        self._put_off_by = error
+        asyncio.get_running_loop().call_later(self._pause_seconds(error), self._bell.ring, None)
 
     async def _recover(self, error: SyncdError) -> None:
         """Pause, then look everywhere: what a failed cycle did not do is found again."""
@@ -167,6 +177,11 @@ class Daemon:
                     quiet_seconds=config.quiet_seconds, max_seconds=10 * config.quiet_seconds
                 )
                 self._bell.ring(dirty)
+
+
+def _phase_of(put_off_by: SyncdError | None) -> Phase:
+    """Credentials halt pushes until a person acts; a pause for the rate ends by itself."""
+    return Phase.HALTED if isinstance(put_off_by, CredentialsRefused) else Phase.IDLE
 
 
 async def _first(tasks: list[asyncio.Task[None]]) -> None:

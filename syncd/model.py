@@ -15,7 +15,7 @@ from typing import NewType
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import Record
 from syncd.atproto.syntax import Did, Handle, Nsid, Rkey, Tid, parse_nsid, parse_rkey
-from syncd.errors import BadSyntax, SyncdError
+from syncd.errors import BadSyntax, CredentialsRefused, RateLimited, SyncdError
 
 RecordPath = NewType("RecordPath", str)
 """`collection/rkey`: the key of a record in the repo's tree (atproto repository spec)."""
@@ -289,6 +289,11 @@ class Report:
     def is_unfinished(self) -> bool:
         """True if another cycle has something to do or to see."""
         return bool(self.unsent or self.retries or self.halted)
+
+    @property
+    def needs_a_pause(self) -> bool:
+        """True if pushes cannot go on now: the PDS wants a pause, or other credentials."""
+        return isinstance(self.halted, RateLimited | CredentialsRefused)
 
     def followed_by(self, later: Report) -> Report:
         """Both cycles as one: what was done adds up, what waits is what the later one left."""

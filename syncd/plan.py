@@ -1,4 +1,4 @@
-"""Three snapshots in, one plan out: what to do with each record, what to hold, how to batch.
+"""Three snapshots in, one plan out: what to do with each record, and what to hold.
 
 Pure: equality of CIDs is all it looks at. It never reads a file, never asks a server, and the same
 views always give the same plan in the same order.
@@ -7,17 +7,15 @@ views always give the same plan in the same order.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.model import (
-    Change,
     Choice,
     Conflict,
     Decision,
     Held,
-    Limits,
     Plan,
     Problem,
     RecordPath,
@@ -245,71 +243,6 @@ def _held_reason(
 
 def _collection(step: Step) -> str:
     return split_record_path(step.path)[0]
-
-
-def batches(
-    changes: Sequence[Change],
-    limits: Limits,
-    size: Callable[[Change], tuple[int, int]],
-) -> Iterator[tuple[Change, ...]]:
-    """Cut `changes` into requests within `limits`, never one path twice in one.
-
-    `size` gives the bytes of a change in the request's JSON and of its record block. A change that
-    is over the limits alone gets a request of its own, so that the PDS can name what is wrong.
-
-    Architecture Invariant: no batch takes a content from one path and gives it to another. The
-    reference PDS (0.5.35) then keeps the new place in the tree and loses the record's block.
-    """
-    batch = _Batch()
-    for change in arrivals_first(changes):
-        weight = size(change)
-        if not batch.has_room(change, weight, limits):
-            yield tuple(batch.changes)
-            batch = _Batch()
-        batch.add(change, weight)
-    if batch.changes:
-        yield tuple(batch.changes)
-
-
-def arrivals_first(changes: Sequence[Change]) -> list[Change]:
-    """In order, but a content arrives at its new path before it leaves the old one.
-
-    So a rename or a swap never leaves a moment in which no record holds the content, and a blob
-    that only this record names stays alive.
-    """
-    leaving = {change.before for change in changes} - {None}
-    return sorted(changes, key=lambda change: change.after not in leaving)
-
-
-@dataclass(slots=True)
-class _Batch:
-    """One request in the making, and what it may not take in any more."""
-
-    changes: list[Change] = field(default_factory=list)
-    paths: set[RecordPath] = field(default_factory=set)
-    arriving: set[Cid | None] = field(default_factory=set)
-    leaving: set[Cid | None] = field(default_factory=set)
-    json_bytes: int = 0
-    block_bytes: int = 0
-
-    def has_room(self, change: Change, weight: tuple[int, int], limits: Limits) -> bool:
-        in_json, in_block = weight
-        moves_content = change.after in self.leaving or change.before in self.arriving
-        return not self.changes or (
-            len(self.changes) < limits.writes
-            and self.json_bytes + in_json <= limits.json_bytes
-            and self.block_bytes + in_block <= limits.block_bytes
-            and change.path not in self.paths
-            and not moves_content
-        )
-
-    def add(self, change: Change, weight: tuple[int, int]) -> None:
-        self.changes.append(change)
-        self.paths.add(change.path)
-        self.arriving |= {change.after} - {None}
-        self.leaving |= {change.before} - {None}
-        self.json_bytes += weight[0]
-        self.block_bytes += weight[1]
 
 
 def touched(

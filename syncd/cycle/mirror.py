@@ -6,25 +6,22 @@ cycle goes on, because both sides are looked at again and what already happened 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
-from syncd.atproto.data import cid_of
-from syncd.atproto.jsontext import parse_record
-from syncd.budget import DAY, HOUR, Ledger
 from syncd.config import Config
 from syncd.cycle.look import Sight, Watermark, look
+from syncd.cycle.outbox import Outbox
 from syncd.cycle.pull import keep_conflicts, pull
-from syncd.cycle.push import Pushed, Pusher
 from syncd.cycle.sides import Dirty, Sides, bookkeeping, bring_sides
-from syncd.errors import BadJson, FileChanged, FileProblem, RateLimited, Unknown
 from syncd.folder.recover import recover
 from syncd.folder.root import Folder
-from syncd.folder.write import conflict_file, drop_conflicts, read_bytes
+from syncd.folder.write import conflict_file, drop_conflicts
 from syncd.merge import settle
 from syncd.model import (
     Account,
-    Change,
     Conflict,
     Head,
     Limits,
@@ -33,19 +30,15 @@ from syncd.model import (
     RecordPath,
     Report,
     Retry,
-    Step,
     Verdict,
     for_a_person,
-    split_record_path,
 )
 from syncd.pds import Pds
 from syncd.plan import Brake, make_plan, without_pushes
 from syncd.state import State
 
-SWAP_LOSSES = 3
-"""After so many lost swaps in a row, changes go one by one, each guarded by its own record."""
 ATTEMPTS = 8
-"""How many cycles one `sync` may take before the rest is left to the next."""
+"""How many cycles in a row that push nothing one `sync` may take before it leaves the rest."""
 
 
 @dataclass(slots=True)
@@ -54,6 +47,8 @@ class Mirror:
 
     Attributes:
         clock_ns: The wall clock in nanoseconds, for file times and the budget's windows.
+        sleep: Waits so many seconds before a cycle that follows a lost swap or a lost answer.
+        jitter: A number in [0, 1) for each such wait.
     """
 
     folder: Folder
@@ -63,15 +58,29 @@ class Mirror:
     config: Config
     clock_ns: Callable[[], int]
     limits: Limits = field(default_factory=Limits)
-    losses: int = 0
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    jitter: Callable[[], float] = random.random
+    outbox: Outbox = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.outbox = Outbox(
+            self.folder,
+            self.state,
+            self.pds,
+            self.account,
+            self.config,
+            self.clock_ns,
+            self.limits,
+        )
 
     async def sync(self) -> Report:
-        """Cycle until nothing is left to do but what waits for a person."""
-        report = await self.cycle()
-        for _ in range(ATTEMPTS - 1):
-            if not report.is_unfinished or isinstance(report.halted, RateLimited):
-                break
-            report = report.followed_by(await self.cycle(dirty=report.unsent))
+        """Cycle until nothing is left to do but what waits for a person, or for a pause."""
+        report = last = await self.cycle()
+        attempts = 1
+        while last.is_unfinished and attempts < ATTEMPTS and not last.needs_a_pause:
+            last = await self.cycle(dirty=last.unsent)
+            attempts = 1 if last.pushed else attempts + 1
+            report = report.followed_by(last)
         return report
 
     async def preview(self) -> Report:
@@ -87,16 +96,15 @@ class Mirror:
             FolderWrong: The folder is not the one the state file knows; nothing was done.
             Unreachable, RepoUnavailable, Unverified, BadCommit: The repo cannot be seen; nothing
                 was concluded or done.
-            CredentialsRefused: Pulls were done; pushes need a person.
         """
         before = self.pds.requests
+        await self.sleep(self.outbox.pause_seconds(self.jitter()))
         sight, sides, plan = await self._decide(dirty)
         if sides.look.leftovers:
             recover(self.folder, sides.look.leftovers)
             sight, sides, plan = await self._decide(dirty)
         pulled = await self._pull(sight, sides, plan)
-        pushed = await self._push(sight, plan)
-        self.losses = self.losses + 1 if pushed.is_overtaken else 0
+        pushed = await self.outbox.send(plan.with_verdict(Verdict.PUSH), sight.view.head.commit)
         waiting = self.state.waiting()
         answered = {*pushed.done, *(item.path for item in waiting)}
         conflicts, problems, held = for_a_person(waiting)
@@ -176,65 +184,6 @@ class Mirror:
         for item in sides.waiting:
             if isinstance(item, Conflict) and item.path not in still:
                 drop_conflicts(self.folder, item.path)
-
-    async def _push(self, sight: Sight, plan: Plan) -> Pushed:
-        changes = self._changes(plan.with_verdict(Verdict.PUSH))
-        if not changes:
-            return Pushed()
-        pusher = Pusher(self.pds, self.limits, self.config.validate, self._spend, self.state.record)
-        try:
-            is_guarded = await self._is_guarded()
-        except Unknown as error:
-            return Pushed(halted=error)
-        if is_guarded and self.losses >= SWAP_LOSSES:
-            return await pusher.push_singly(changes)
-        return await pusher.push(changes, swap=sight.view.head.commit, is_guarded=is_guarded)
-
-    async def _is_guarded(self) -> bool:
-        """Whether this PDS honours swaps: asked once, then remembered with the PDS's name."""
-        known = self.state.note("guards")
-        if known is None or known["pds"] != self.account.pds:
-            known = {"pds": self.account.pds, "honoured": await self.pds.honours_swaps()}
-            self.state.keep_note("guards", known)
-        return bool(known["honoured"])
-
-    def _changes(self, steps: Sequence[Step]) -> list[Change]:
-        """The changes to send, with the records read again and proven to be the ones planned."""
-        changes = []
-        for step in steps:
-            try:
-                changes.append(self._change(step))
-            except (FileChanged, FileProblem, BadJson) as error:
-                self.state.record(Memory(waiting={step.path: (Retry(step.path, error.message),)}))
-        return changes
-
-    def _change(self, step: Step) -> Change:
-        if step.local is None:
-            return Change(step.path, step.remote, None)
-        text, _ = read_bytes(self.folder, step.path)
-        record = parse_record(text, split_record_path(step.path)[0])
-        if cid_of(record) != step.local:
-            raise FileChanged(f"{step.path} was edited after it was looked at")
-        return Change(step.path, step.remote, step.local, record)
-
-    def _spend(self, points: int) -> None:
-        """Charge the ledger, where the PDS shows that it counts points."""
-        if self.pds.rate_limit is None:
-            return
-        now = self.clock_ns() // 1_000_000_000
-        ledger = self.ledger()
-        if not ledger.fits(points, now):
-            wait = ledger.fits_at(points, now) - now
-            raise RateLimited(
-                f"the PDS's write budget is used up; the rest follows in {wait} seconds",
-                retry_seconds=wait,
-            )
-        self.state.spend(now, points, forget_before=now - DAY.seconds)
-
-    def ledger(self) -> Ledger:
-        """The write points spent in the last day."""
-        now = self.clock_ns() // 1_000_000_000
-        return Ledger(self.state.spent(now - max(DAY.seconds, HOUR.seconds)))
 
 
 def _paths(plan: Plan, verdict: Verdict) -> set[RecordPath]:

@@ -144,7 +144,7 @@ def error_of(response: Response, *, is_write: bool, now: float) -> SyncdError:
     """The error that an answer outside 2xx stands for (see `raise_for`)."""
     refusal = read_refusal(response)
     kind = kind_of(refusal, is_write=is_write)
-    if kind is Unreachable and "retry-after" in response.headers:
+    if "retry-after" in response.headers and (kind is Unreachable or response.status == 503):
         kind = RateLimited
     hint = _hint(refusal, kind)
     if kind is RateLimited:
