@@ -39,6 +39,9 @@ class Config:
     full_look_seconds: float = 300.0
     brake_records: int = 10
     brake_percent: int = 20
+    brake_window_seconds: float = 600.0
+    history_days: int = 90
+    history_megabytes: int = 1024
 
     def covers(self, collection: str) -> bool:
         """True if records of this collection belong to the mirror."""
@@ -157,6 +160,12 @@ SETTINGS: tuple[Setting, ...] = (
             "10", _count),
     Setting("brake", "percent", "brake_percent", "percent", "… if they are also more than this "
             "share of a collection", "20", _percent),
+    Setting("brake", "window_seconds", "brake_window_seconds", "seconds", "deletions this close "
+            "together count as one", "600.0", _seconds),
+    Setting("history", "days", "history_days", "count", "how long superseded versions are kept",
+            "90", _count),
+    Setting("history", "megabytes", "history_megabytes", "count", "how much of them is kept, the "
+            "oldest go first", "1024", _count),
 )  # fmt: skip
 
 

@@ -245,13 +245,15 @@ class Seen:
 class Memory:
     """What a cycle asks the state file to remember, in one transaction, after the effects.
 
-    In `base` and `seen`, None forgets the path. In `waiting`, the entries of a path replace the
-    ones it had. `head` None leaves head and tree as they are; with `is_whole_tree` the added nodes
-    take the place of all. `newest` is the newest rev that the PDS gave us, by a look or for a write
-    of ours: it never shows us an older repo again.
+    In `base` and `seen`, None forgets the path. `blocks` are the records that base moves to: later
+    edits are merged with them. In `waiting`, the entries of a path replace the ones it had. `head`
+    None leaves head and tree as they are; with `is_whole_tree` the added nodes take the place of
+    all. `newest` is the newest rev that the PDS gave us, by a look or for a write of ours: it never
+    shows us an older repo again.
     """
 
     base: Mapping[RecordPath, Cid | None] = field(default_factory=dict)
+    blocks: Mapping[RecordPath, bytes] = field(default_factory=dict)
     seen: Mapping[RecordPath, Seen | None] = field(default_factory=dict)
     waiting: Mapping[str, tuple[Waiting, ...]] = field(default_factory=dict)
     head: Head | None = None
@@ -278,6 +280,8 @@ class Report:
     plan: Plan = field(default_factory=Plan)
     unsent: tuple[RecordPath, ...] = ()
     retries: tuple[Retry, ...] = ()
+    kept: tuple[Step, ...] = ()
+    """Edits that stayed although the other side deleted the record."""
     halted: SyncdError | None = None
 
     @property
@@ -298,6 +302,7 @@ class Report:
             pulled=self.pulled + later.pulled,
             adopted=self.adopted + later.adopted,
             merged=self.merged + later.merged,
+            kept=self.kept + later.kept,
             requests=self.requests + later.requests,
             plan=self.plan,
         )

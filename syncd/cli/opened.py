@@ -19,7 +19,7 @@ from syncd.identity import resolve
 from syncd.lock import FolderLock
 from syncd.model import Account
 from syncd.pds import HttpPds
-from syncd.state import State, create_state, open_state
+from syncd.state import History, State, create_state, open_state
 
 USER_AGENT = f"syncd/{__version__}"
 
@@ -31,6 +31,11 @@ class Files:
     root: Path
     config: Config
     state: State
+
+    @property
+    def history(self) -> History:
+        """What syncd replaced or deleted here."""
+        return History(self.root / ".syncd" / "history.db")
 
 
 @contextmanager

@@ -6,20 +6,22 @@ cycle goes on, because both sides are looked at again and what already happened 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from syncd.atproto.cid import Cid
 from syncd.atproto.data import cid_of
 from syncd.atproto.jsontext import parse_record
 from syncd.budget import DAY, HOUR, Ledger
 from syncd.config import Config
+from syncd.cycle.keep import Keeper
 from syncd.cycle.look import Sight, Watermark, look
-from syncd.cycle.pull import keep_conflicts, pull
+from syncd.cycle.pull import keep_conflicts, not_done, pull
 from syncd.cycle.push import Pushed, Pusher
 from syncd.cycle.sides import Dirty, Sides, bookkeeping, bring_sides
-from syncd.errors import BadJson, FileChanged, FileProblem, RateLimited, Unknown
+from syncd.errors import BadJson, FileChanged, FileProblem, RateLimited, StateDamaged, Unknown
 from syncd.folder.recover import recover
-from syncd.folder.root import Folder
+from syncd.folder.root import OWN, Folder
 from syncd.folder.write import conflict_file, drop_conflicts, read_bytes
 from syncd.merge import settle
 from syncd.model import (
@@ -35,12 +37,13 @@ from syncd.model import (
     Retry,
     Step,
     Verdict,
+    Waiting,
     for_a_person,
     split_record_path,
 )
 from syncd.pds import Pds
 from syncd.plan import Brake, make_plan, without_pushes
-from syncd.state import State
+from syncd.state import History, State
 
 SWAP_LOSSES = 3
 """After so many lost swaps in a row, changes go one by one, each guarded by its own record."""
@@ -98,6 +101,8 @@ class Mirror:
         pushed = await self._push(sight, plan)
         self.losses = self.losses + 1 if pushed.is_overtaken else 0
         waiting = self.state.waiting()
+        if pulled.base or pushed.done:
+            self._prune(waiting)
         answered = {*pushed.done, *(item.path for item in waiting)}
         conflicts, problems, held = for_a_person(waiting)
         return replace(
@@ -135,12 +140,14 @@ class Mirror:
         wanted = [step.remote for step in steps] + [c.remote for c in fresh]
         blocks = await sight.records(self.pds, [cid for cid in wanted if cid is not None])
         keep_conflicts(self.folder, fresh, blocks)
-        done = pull(self.folder, steps, blocks=blocks, expect=sides.expect)
+        keeper = self._keeper(sight)
+        done = pull(self.folder, steps, blocks=blocks, expect=sides.expect, keeper=keeper)
         books = bookkeeping(plan, sides)
         view = sight.view
         self.state.record(
             Memory(
                 base={**books.base, **done.base},
+                blocks={**_blocks(books.base, sight), **done.blocks},
                 seen={**books.seen, **done.seen},
                 waiting={**books.waiting, **done.waiting},
                 head=view.head if view.head != self.state.head() else None,
@@ -155,6 +162,35 @@ class Mirror:
             self.state.keep_note("scope", self._scope())
         self._drop_closed(sides, plan)
         return done
+
+    @property
+    def history(self) -> History:
+        """Every version that this mirror replaced or deleted."""
+        return History(self.folder.root / OWN / "history.db")
+
+    def _keeper(self, sight: Sight) -> Keeper:
+        return Keeper(self.history, self.clock_ns() // 1_000_000_000, sight.view.head.rev)
+
+    async def _kept(self, sight: Sight, plan: Plan, changes: Sequence[Change]) -> list[Change]:
+        """Those of `changes` whose predecessor is in history now; the others wait."""
+        steps = {step.path: step for step in plan.steps}
+        keeper = self._keeper(sight)
+        failed = await keeper.keep_records(self.state, sight, self.pds, steps, changes)
+        self.state.record(Memory(waiting={p: (not_done(p, e),) for p, e in failed.items()}))
+        return [change for change in changes if change.path not in failed]
+
+    def _prune(self, waiting: Sequence[Waiting]) -> None:
+        """Keep history within its bounds; what an open conflict may need stays."""
+        conflicts = (item for item in waiting if isinstance(item, Conflict))
+        pinned = {cid for c in conflicts for cid in (c.base, c.local, c.remote) if cid is not None}
+        before = self.clock_ns() // 1_000_000_000 - self.config.history_days * DAY.seconds
+        try:
+            size = self.config.history_megabytes * 1_000_000
+            self.history.prune(before=before, size=size, pinned=pinned)
+        except StateDamaged:
+            self.history.mend()
+        except FileProblem:
+            pass  # it is only larger than it should be, and the next cycle tries again
 
     def _scope(self) -> list[list[str]]:
         return [list(self.config.collections), list(self.config.exclude)]
@@ -178,7 +214,7 @@ class Mirror:
                 drop_conflicts(self.folder, item.path)
 
     async def _push(self, sight: Sight, plan: Plan) -> Pushed:
-        changes = self._changes(plan.with_verdict(Verdict.PUSH))
+        changes = await self._kept(sight, plan, self._changes(plan.with_verdict(Verdict.PUSH)))
         if not changes:
             return Pushed()
         pusher = Pusher(self.pds, self.limits, self.config.validate, self._spend, self.state.record)
@@ -235,6 +271,12 @@ class Mirror:
         """The write points spent in the last day."""
         now = self.clock_ns() // 1_000_000_000
         return Ledger(self.state.spent(now - max(DAY.seconds, HOUR.seconds)))
+
+
+def _blocks(base: Mapping[RecordPath, Cid | None], sight: Sight) -> dict[RecordPath, bytes]:
+    """The records of what was adopted, as far as they came with the view."""
+    found = ((path, sight.get(cid)) for path, cid in base.items() if cid is not None)
+    return {path: block for path, block in found if block is not None}
 
 
 def _paths(plan: Plan, verdict: Verdict) -> set[RecordPath]:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
+from syncd.atproto.dagcbor import encode
 from syncd.atproto.xrpc import ENVELOPE_BYTES
 from syncd.budget import CREATE_POINTS, batch_points, single_points
 from syncd.errors import RateLimited, Rejected, SwapFailed, SyncdError, Unknown
@@ -142,6 +143,7 @@ class Pusher:
         self.remember(
             Memory(
                 base={change.path: change.after for change in as_sent},
+                blocks={c.path: encode(c.record) for c in as_sent if c.record is not None},
                 waiting=waiting,
                 newest=written.rev,
                 decided=[change.path for change in as_sent],
