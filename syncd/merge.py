@@ -18,3 +18,10 @@ def settle(step: Step) -> Step:
     if step.remote is None:
         return replace(step, verdict=Verdict.PUSH, reason=f"{step.reason}: the edit is kept")
     return step
+
+
+def is_edit_kept(step: Step) -> bool:
+    """True if `step` carries an edit to the side that had deleted the record."""
+    gone = step.local if step.verdict is Verdict.PULL else step.remote
+    is_effect = step.verdict in (Verdict.PULL, Verdict.PUSH)
+    return is_effect and gone is None and step.base is not None

@@ -280,8 +280,8 @@ class Report:
     plan: Plan = field(default_factory=Plan)
     unsent: tuple[RecordPath, ...] = ()
     retries: tuple[Retry, ...] = ()
-    kept: tuple[Step, ...] = ()
-    """Edits that stayed although the other side deleted the record."""
+    told: tuple[str, ...] = ()
+    """Sentences for a person that ask for nothing: an edit that outlived a deletion, say."""
     halted: SyncdError | None = None
 
     @property
@@ -302,7 +302,7 @@ class Report:
             pulled=self.pulled + later.pulled,
             adopted=self.adopted + later.adopted,
             merged=self.merged + later.merged,
-            kept=self.kept + later.kept,
+            told=self.told + later.told,
             requests=self.requests + later.requests,
             plan=self.plan,
         )

@@ -109,6 +109,8 @@ class Teller:
         for verb, paths in (("pulled", report.pulled), ("pushed", report.pushed)):
             for path in paths:
                 say(f"{verb:<9} {path}")
+        for sentence in report.told:
+            say(f"note      {sentence}")
         waiting = (report.conflicts, report.problems, report.held)
         if waiting != self.waiting:
             self.waiting = waiting

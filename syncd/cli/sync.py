@@ -84,6 +84,7 @@ def report_json(report: Report) -> dict[str, object]:
     return {
         **_counts(report),
         **waiting_json(report.conflicts, report.problems, report.held),
+        "told": list(report.told),
         "requests": report.requests,
         "head": head_json(report.head),
     }
@@ -94,6 +95,8 @@ def say_report(report: Report) -> None:
         say(f"pulled    {path}")
     for path in report.pushed:
         say(f"pushed    {path}")
+    for sentence in report.told:
+        say(f"note      {sentence}")
     say_waiting(report.conflicts, report.problems, report.held)
     counts = ", ".join(f"{count} {name}" for name, count in _counts(report).items() if count)
     say(f"{counts or 'nothing to do'}; head {report.head.rev if report.head else 'unknown'}")

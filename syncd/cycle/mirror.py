@@ -21,9 +21,9 @@ from syncd.cycle.push import Pushed, Pusher
 from syncd.cycle.sides import Dirty, Sides, bookkeeping, bring_sides
 from syncd.errors import BadJson, FileChanged, FileProblem, RateLimited, StateDamaged, Unknown
 from syncd.folder.recover import recover
-from syncd.folder.root import OWN, Folder
+from syncd.folder.root import OWN, Folder, read_marker
 from syncd.folder.write import conflict_file, drop_conflicts, read_bytes
-from syncd.merge import settle
+from syncd.merge import is_edit_kept, settle
 from syncd.model import (
     Account,
     Change,
@@ -43,7 +43,7 @@ from syncd.model import (
 )
 from syncd.pds import Pds
 from syncd.plan import Brake, make_plan, without_pushes
-from syncd.state import History, State
+from syncd.state import History, State, renew_state
 
 SWAP_LOSSES = 3
 """After so many lost swaps in a row, changes go one by one, each guarded by its own record."""
@@ -78,7 +78,7 @@ class Mirror:
         return report
 
     async def preview(self) -> Report:
-        """The plan of a cycle, and nothing done."""
+        """The plan of a cycle, and nothing done. Raises as `cycle`, and StateDamaged."""
         before = self.pds.requests
         _, _, plan = await self._decide(None)
         return _report(plan, requests=self.pds.requests - before, head=self.state.head())
@@ -92,6 +92,18 @@ class Mirror:
                 was concluded or done.
             CredentialsRefused: Pulls were done; pushes need a person.
         """
+        try:
+            report = await self._cycle(dirty)
+        except StateDamaged:
+            renew_state(self.state, did=self.account.did, marker=self.marker)
+            report = await self._cycle(None)
+        if self.state.aside is None:
+            return report
+        rebuilt = f"{self.state.path.name} was damaged: it is {self.state.aside} now, and rebuilt"
+        self.state.aside = None
+        return replace(report, told=(rebuilt, *report.told))
+
+    async def _cycle(self, dirty: Dirty) -> Report:
         before = self.pds.requests
         sight, sides, plan = await self._decide(dirty)
         if sides.look.leftovers:
@@ -113,6 +125,7 @@ class Mirror:
             pulled=tuple(sorted(pulled.base)),
             pushed=tuple(pushed.done),
             unsent=tuple(sorted(_paths(plan, Verdict.PUSH) - answered)),
+            told=tuple(f"{s.path}: {s.reason}" for s in plan.steps if is_edit_kept(s)),
             retries=tuple(item for item in waiting if isinstance(item, Retry)),
             halted=pushed.halted,
         )
@@ -162,6 +175,11 @@ class Mirror:
             self.state.keep_note("scope", self._scope())
         self._drop_closed(sides, plan)
         return done
+
+    @property
+    def marker(self) -> str:
+        """The id that the folder must carry."""
+        return self.folder.marker or read_marker(self.folder.root)
 
     @property
     def history(self) -> History:

@@ -5,7 +5,7 @@ learns is recorded in one transaction, after the effects. history.db holds versi
 to be superseded, before the effects. Neither knows folder or PDS.
 """
 
-from syncd.state.file import SCHEMA_VERSION, create_state, open_state, renew_state
+from syncd.state.file import SCHEMA_VERSION, create_state, open_or_renew, open_state, renew_state
 from syncd.state.history import History
 from syncd.state.store import State
 from syncd.state.superseded import Origin, Superseded
@@ -17,6 +17,7 @@ __all__ = [
     "State",
     "Superseded",
     "create_state",
+    "open_or_renew",
     "open_state",
     "renew_state",
 ]

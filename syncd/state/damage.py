@@ -19,6 +19,8 @@ REBUILT_HINT = (
     "run `syncd sync`: it sets the file aside and makes a new one; equal records are adopted, "
     "nothing is deleted"
 )
+SQLITE_ERRORS = (sqlite3.Error, UnicodeError)
+"""A damaged file makes SQLite quote its bytes in messages that are no text any more."""
 _PARTS = ("", "-wal", "-shm", "-journal")
 _FULL = {sqlite3.SQLITE_FULL}
 _REFUSALS = {
@@ -49,7 +51,7 @@ def told(path: Path) -> Iterator[None]:
     """Raise what `explained` makes of an SQLite error inside."""
     try:
         yield
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         raise explained(path, error) from error
 
 

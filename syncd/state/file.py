@@ -11,7 +11,7 @@ from pathlib import Path
 
 from syncd.atproto.syntax import Did
 from syncd.errors import StateDamaged, StateWrong
-from syncd.state.damage import REBUILT_HINT, checksum, explained, set_aside, told
+from syncd.state.damage import REBUILT_HINT, check_row, checksum, explained, set_aside, told
 from syncd.state.store import RESET_HINT, State
 
 SCHEMA_VERSION = 2
@@ -72,20 +72,26 @@ def open_state(path: Path) -> State:
     return State(connection, path)
 
 
-def renew_state(state: State | Path, *, did: Did, marker: str) -> tuple[State, Path]:
-    """Set a damaged state file aside and go on with a new one; also returns where the old one is.
+def open_or_renew(path: Path, *, did: Did, marker: str) -> State:
+    """As `open_state`, but a file that is absent or damaged gives way to a new, empty one.
 
-    An open State stays the same object. Whoever calls this holds the folder's lock.
+    Nothing is ever deleted for what an empty state file does not know. Whoever calls this holds the
+    folder's lock. `State.aside` tells the name of a file that was set aside.
     """
-    path = state if isinstance(state, Path) else state.path
-    if isinstance(state, State):
-        state.close()
-    aside = set_aside(path)
-    connection = _create(path, did, marker)
-    if isinstance(state, Path):
-        return State(connection, path), aside
-    state.reconnect(connection)
-    return state, aside
+    if not path.exists():
+        return create_state(path, did=did, marker=marker)
+    try:
+        return open_state(path)
+    except StateDamaged:
+        aside = set_aside(path)
+        return State(_create(path, did, marker), path, aside=aside.name)
+
+
+def renew_state(state: State, *, did: Did, marker: str) -> None:
+    """Set the damaged file of an open state aside and go on with a new one, as `open_or_renew`."""
+    state.close()
+    aside = set_aside(state.path)
+    state.reconnect(_create(state.path, did, marker), aside.name)
 
 
 def _create(path: Path, did: Did, marker: str) -> sqlite3.Connection:
@@ -120,6 +126,12 @@ def _check(path: Path, sql: sqlite3.Connection) -> None:
         raise StateWrong(f"{path} was written by a newer syncd (schema {version})", hint=hint)
     if version != SCHEMA_VERSION or row != (str(version),):
         raise StateDamaged(f"{path} is damaged: its version is {version}", hint=REBUILT_HINT)
+    known = set()
+    for row in sql.execute("SELECT key, value, crc FROM meta"):
+        check_row(path, *row)
+        known.add(row[0])
+    if not known >= {"did", "marker"}:
+        raise StateDamaged(f"{path} is damaged: it does not say whose it is", hint=REBUILT_HINT)
 
 
 def _migrate_from_1(sql: sqlite3.Connection) -> None:

@@ -10,16 +10,17 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from syncd.atproto.cid import Cid, is_content_of
 from syncd.atproto.syntax import Tid
 from syncd.errors import StateDamaged, StateWrong
 from syncd.model import RecordPath, Side
-from syncd.state.damage import check_row, checksum, explained, set_aside, told
+from syncd.state.damage import SQLITE_ERRORS, check_row, checksum, explained, set_aside, told
 from syncd.state.superseded import Origin, Superseded
 
 HISTORY_VERSION = 1
@@ -109,8 +110,11 @@ class History:
     def check(self) -> None:
         """Read everything once. Raises StateDamaged if a row or a version is not as written."""
         with self._opened() as sql:
-            if sql.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-                raise StateDamaged(f"{self.path} is damaged")
+            if sql.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
+                raise StateDamaged(f"{self.path} is damaged: its structure is broken")
+            lost = "SELECT 1 FROM event WHERE cid NOT IN (SELECT cid FROM version) LIMIT 1"
+            if sql.execute(lost).fetchone():
+                raise StateDamaged(f"{self.path} is damaged: a version is missing")
             for row in sql.execute(f"SELECT {_COLUMNS} FROM event"):  # noqa: S608
                 check_row(self.path, *row)
             for cid, content in sql.execute("SELECT cid, content FROM version"):
@@ -133,16 +137,22 @@ class History:
 
     def readable_versions(self) -> Iterator[tuple[Cid, bytes]]:
         """Every version of a damaged file whose content is still that of its CID."""
-        for cid, content in self._readable("SELECT cid, content FROM version"):
-            with suppress(TypeError):
-                if is_content_of(content, Cid(cid)):
-                    yield Cid(cid), content
+        for order in ("rowid", "rowid DESC", "cid", "cid DESC"):
+            query = f"SELECT cid, content FROM version ORDER BY {order}"  # noqa: S608
+            for cid, content in self._readable(query):
+                with suppress(TypeError):
+                    if is_content_of(content, Cid(cid)):
+                        yield Cid(cid), content
 
     def readable_events(self) -> Iterator[Superseded]:
         """Every event of a damaged file that is still as it was written, newest first."""
-        for row in self._readable(f"SELECT {_COLUMNS} FROM event ORDER BY id DESC"):  # noqa: S608
-            with suppress(StateDamaged):
-                yield self._event(row)
+        found: dict[int, Superseded] = {}
+        for order in ("id DESC", "id"):
+            query = f"SELECT id, {_COLUMNS} FROM event ORDER BY {order}"  # noqa: S608
+            for number, *row in self._readable(query):
+                with suppress(StateDamaged):
+                    found[number] = self._event(row)
+        yield from (found[number] for number in sorted(found, reverse=True))
 
     # --- plumbing ------------------------------------------------------------------------------
 
@@ -154,10 +164,16 @@ class History:
             )
             for version in versions:
                 _log(sql, version)
+                self._check_kept(sql, version)
 
-    def _readable(self, query: str) -> Iterator[tuple[bytes, bytes]]:
+    def _check_kept(self, sql: sqlite3.Connection, version: Superseded) -> None:
+        query = "SELECT content FROM version WHERE cid = ?"
+        if sql.execute(query, (bytes(version.cid),)).fetchone() != (version.content,):
+            raise StateDamaged(f"{self.path} is damaged: it does not give back what it was given")
+
+    def _readable(self, query: str) -> Iterator[tuple[Any, ...]]:
         """Rows up to the first that cannot be read."""
-        with suppress(sqlite3.Error):
+        with suppress(*SQLITE_ERRORS):
             sql = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True)
             try:
                 yield from sql.execute(query)
@@ -200,7 +216,7 @@ class History:
         if self.path.stat().st_size < pages * page_size:
             raise StateDamaged(f"{self.path} is damaged: it was cut")
 
-    def _event(self, row: tuple[object, ...]) -> Superseded:
+    def _event(self, row: Sequence[object]) -> Superseded:
         check_row(self.path, *row)
         path, side, cid, after, at, reason, rev, origin, _ = row
         return Superseded(

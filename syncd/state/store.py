@@ -25,11 +25,18 @@ _SELECT_SEEN = "SELECT path, inode, size, mtime_ns, ctime_ns, seen_ns, digest, c
 
 
 class State:
-    """One open state file. Made by `create_state` or `open_state`; closed by `close` or `with`."""
+    """One open state file. Made by `create_state` or `open_state`; closed by `close` or `with`.
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    Attributes:
+        aside: The name of the damaged file that this one took the place of, or None.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, path: Path, *, aside: str | None = None
+    ) -> None:
         self._sql = connection
         self._path = path
+        self.aside = aside
 
     def __enter__(self) -> Self:
         return self
@@ -45,9 +52,10 @@ class State:
         """Where the file is."""
         return self._path
 
-    def reconnect(self, connection: sqlite3.Connection) -> None:
-        """Go on with another file at the same path."""
+    def reconnect(self, connection: sqlite3.Connection, aside: str) -> None:
+        """Go on with a new file at the same path; the old one is called `aside` now."""
         self._sql = connection
+        self.aside = aside
 
     # --- identity and small facts --------------------------------------------------------------
 
