@@ -13,6 +13,8 @@ from syncd.atproto.cid import Cid, cid_of_blob, cid_of_block
 from syncd.atproto.dagcbor import encode
 from syncd.atproto.jsontext import parse_record
 from syncd.atproto.syntax import Tid
+from syncd.budget import DAY
+from syncd.config import Config
 from syncd.cycle.look import Sight
 from syncd.errors import (
     BadData,
@@ -20,6 +22,7 @@ from syncd.errors import (
     FileChanged,
     FileProblem,
     NotFound,
+    StateDamaged,
     StateWrong,
     SwapFailed,
     SyncdError,
@@ -28,10 +31,12 @@ from syncd.folder.root import Folder
 from syncd.folder.write import read_bytes
 from syncd.model import (
     Change,
+    Conflict,
     RecordPath,
     Seen,
     Side,
     Step,
+    Waiting,
     split_record_path,
 )
 from syncd.pds import Pds
@@ -171,3 +176,16 @@ def keep_file(
     origin = Origin.BOTH if cid == base else Origin.FOLDER
     history.keep([Superseded(path, Side.LOCAL, cid, block, after, at, reason, None, origin)])
     return now.seen(path, cid, seen_ns=0)
+
+
+def prune(history: History, config: Config, waiting: Iterable[Waiting], at: int) -> None:
+    """Keep history within its bounds; what an open conflict may need stays."""
+    conflicts = (item for item in waiting if isinstance(item, Conflict))
+    pinned = {cid for c in conflicts for cid in (c.base, c.local, c.remote) if cid is not None}
+    before = at - config.history_days * DAY.seconds
+    try:
+        history.prune(before=before, size=config.history_megabytes * 1_000_000, pinned=pinned)
+    except StateDamaged:
+        history.mend()
+    except FileProblem:
+        pass  # it is only larger than it should be, and the next cycle tries again

@@ -14,12 +14,20 @@ from syncd.atproto.data import cid_of
 from syncd.atproto.jsontext import parse_record
 from syncd.budget import DAY, HOUR, Ledger
 from syncd.config import Config
-from syncd.cycle.keep import Keeper
+from syncd.cycle.brakes import brake_of, recent_deletions
+from syncd.cycle.keep import Keeper, prune
 from syncd.cycle.look import Sight, Watermark, look
 from syncd.cycle.pull import keep_conflicts, not_done, pull
 from syncd.cycle.push import Pushed, Pusher
 from syncd.cycle.sides import Dirty, Sides, bookkeeping, bring_sides
-from syncd.errors import BadJson, FileChanged, FileProblem, RateLimited, StateDamaged, Unknown
+from syncd.errors import (
+    BadJson,
+    FileChanged,
+    FileProblem,
+    RateLimited,
+    StateDamaged,
+    Unknown,
+)
 from syncd.folder.recover import recover
 from syncd.folder.root import OWN, Folder, read_marker
 from syncd.folder.write import conflict_file, drop_conflicts, read_bytes
@@ -37,16 +45,16 @@ from syncd.model import (
     Retry,
     Step,
     Verdict,
-    Waiting,
     for_a_person,
     split_record_path,
 )
 from syncd.pds import Pds
-from syncd.plan import Brake, make_plan, without_pushes
+from syncd.plan import make_plan, without_pushes
 from syncd.state import History, State, renew_state
 
 SWAP_LOSSES = 3
 """After so many lost swaps in a row, changes go one by one, each guarded by its own record."""
+SECOND_NS = 1_000_000_000
 ATTEMPTS = 8
 """How many cycles one `sync` may take before the rest is left to the next."""
 
@@ -114,7 +122,7 @@ class Mirror:
         self.losses = self.losses + 1 if pushed.is_overtaken else 0
         waiting = self.state.waiting()
         if pulled.base or pushed.done:
-            self._prune(waiting)
+            prune(self.history, self.config, waiting, self.clock_ns() // SECOND_NS)
         answered = {*pushed.done, *(item.path for item in waiting)}
         conflicts, problems, held = for_a_person(waiting)
         return replace(
@@ -142,7 +150,8 @@ class Mirror:
             sides.views,
             settle=settle,
             sizes=self.state.collection_sizes,
-            brake=Brake(self.config.brake_records, self.config.brake_percent),
+            brake=brake_of(self.config),
+            recent=lambda: recent_deletions(self.history, self.config, now_ns // SECOND_NS),
         )
         return sight, sides, without_pushes(plan) if self.config.read_only else plan
 
@@ -187,7 +196,7 @@ class Mirror:
         return History(self.folder.root / OWN / "history.db")
 
     def _keeper(self, sight: Sight) -> Keeper:
-        return Keeper(self.history, self.clock_ns() // 1_000_000_000, sight.view.head.rev)
+        return Keeper(self.history, self.clock_ns() // SECOND_NS, sight.view.head.rev)
 
     async def _kept(self, sight: Sight, plan: Plan, changes: Sequence[Change]) -> list[Change]:
         """Those of `changes` whose predecessor is in history now; the others wait."""
@@ -196,19 +205,6 @@ class Mirror:
         failed = await keeper.keep_records(self.state, sight, self.pds, steps, changes)
         self.state.record(Memory(waiting={p: (not_done(p, e),) for p, e in failed.items()}))
         return [change for change in changes if change.path not in failed]
-
-    def _prune(self, waiting: Sequence[Waiting]) -> None:
-        """Keep history within its bounds; what an open conflict may need stays."""
-        conflicts = (item for item in waiting if isinstance(item, Conflict))
-        pinned = {cid for c in conflicts for cid in (c.base, c.local, c.remote) if cid is not None}
-        before = self.clock_ns() // 1_000_000_000 - self.config.history_days * DAY.seconds
-        try:
-            size = self.config.history_megabytes * 1_000_000
-            self.history.prune(before=before, size=size, pinned=pinned)
-        except StateDamaged:
-            self.history.mend()
-        except FileProblem:
-            pass  # it is only larger than it should be, and the next cycle tries again
 
     def _scope(self) -> list[list[str]]:
         return [list(self.config.collections), list(self.config.exclude)]
@@ -275,7 +271,7 @@ class Mirror:
         """Charge the ledger, where the PDS shows that it counts points."""
         if self.pds.rate_limit is None:
             return
-        now = self.clock_ns() // 1_000_000_000
+        now = self.clock_ns() // SECOND_NS
         ledger = self.ledger()
         if not ledger.fits(points, now):
             wait = ledger.fits_at(points, now) - now
@@ -287,7 +283,7 @@ class Mirror:
 
     def ledger(self) -> Ledger:
         """The write points spent in the last day."""
-        now = self.clock_ns() // 1_000_000_000
+        now = self.clock_ns() // SECOND_NS
         return Ledger(self.state.spent(now - max(DAY.seconds, HOUR.seconds)))
 
 

@@ -80,11 +80,17 @@ class History:
             rows = connection.execute(sql, values).fetchall()
         return [self._event(row) for row in rows]
 
-    def deletions(self, since: int) -> Counter[tuple[str, Side]]:
-        """How many records of each collection were deleted since, by the side they were on."""
-        query = "SELECT DISTINCT path, side FROM event WHERE at > ? AND after IS NULL"
+    def deletions(self, since: int, *, apart_from: str) -> Counter[tuple[str, Side]]:
+        """How many records of each collection were deleted since, by the side they were on.
+
+        Those whose reason begins with `apart_from` do not count.
+        """
+        query = (
+            "SELECT DISTINCT path, side FROM event "
+            "WHERE at > ? AND after IS NULL AND substr(reason, 1, ?) <> ?"
+        )
         with self._opened() as sql:
-            rows = sql.execute(query, (since,)).fetchall()
+            rows = sql.execute(query, (since, len(apart_from), apart_from)).fetchall()
         return Counter((path.partition("/")[0], Side(side)) for path, side in rows)
 
     def prune(self, *, before: int, size: int, pinned: Collection[Cid] = ()) -> None:
