@@ -168,6 +168,15 @@ def for_a_person(
     )
 
 
+class Policy(StrEnum):
+    """What becomes of conflicts that nobody decides, by collection."""
+
+    HOLD = "hold"
+    MERGE = "merge"
+    LOCAL = "local"
+    REMOTE = "remote"
+
+
 class Choice(StrEnum):
     """What a person decided about a path."""
 

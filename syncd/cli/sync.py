@@ -93,6 +93,8 @@ def report_json(report: Report) -> dict[str, object]:
 def say_report(report: Report) -> None:
     for path in report.pulled:
         say(f"pulled    {path}")
+    for path in report.merged:
+        say(f"merged    {path}")
     for path in report.pushed:
         say(f"pushed    {path}")
     for sentence in report.told:

@@ -1,4 +1,4 @@
-"""What the brake measures against, from settings and history. Holds nothing itself; plan.py does."""
+"""What the brake measures against, from settings and history. Holds nothing; plan.py decides."""
 
 from __future__ import annotations
 

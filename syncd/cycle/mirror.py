@@ -15,6 +15,7 @@ from syncd.atproto.jsontext import parse_record
 from syncd.budget import DAY, HOUR, Ledger
 from syncd.config import Config
 from syncd.cycle.brakes import brake_of, recent_deletions
+from syncd.cycle.join import Joined, join, wants_merge
 from syncd.cycle.keep import Keeper, prune
 from syncd.cycle.look import Sight, Watermark, look
 from syncd.cycle.pull import keep_conflicts, not_done, pull
@@ -117,11 +118,13 @@ class Mirror:
         if sides.look.leftovers:
             recover(self.folder, sides.look.leftovers)
             sight, sides, plan = await self._decide(dirty)
-        pulled = await self._pull(sight, sides, plan)
+        joined = await self._join(sight, sides, plan)
+        plan = joined.plan
+        pulled = await self._pull(sight, sides, joined)
         pushed = await self._push(sight, plan)
         self.losses = self.losses + 1 if pushed.is_overtaken else 0
         waiting = self.state.waiting()
-        if pulled.base or pushed.done:
+        if pulled.base or pushed.done or joined.paths:
             prune(self.history, self.config, waiting, self.clock_ns() // SECOND_NS)
         answered = {*pushed.done, *(item.path for item in waiting)}
         conflicts, problems, held = for_a_person(waiting)
@@ -132,6 +135,7 @@ class Mirror:
             held=held,
             pulled=tuple(sorted(pulled.base)),
             pushed=tuple(pushed.done),
+            merged=joined.paths,
             unsent=tuple(sorted(_paths(plan, Verdict.PUSH) - answered)),
             told=tuple(f"{s.path}: {s.reason}" for s in plan.steps if is_edit_kept(s)),
             retries=tuple(item for item in waiting if isinstance(item, Retry)),
@@ -148,15 +152,25 @@ class Mirror:
         plan = make_plan(
             sides.paths,
             sides.views,
-            settle=settle,
+            settle=lambda step: settle(step, self.config.policy(step.path)),
             sizes=self.state.collection_sizes,
             brake=brake_of(self.config),
             recent=lambda: recent_deletions(self.history, self.config, now_ns // SECOND_NS),
         )
         return sight, sides, without_pushes(plan) if self.config.read_only else plan
 
-    async def _pull(self, sight: Sight, sides: Sides, plan: Plan) -> Memory:
+    async def _join(self, sight: Sight, sides: Sides, plan: Plan) -> Joined:
+        """Merge the conflicts whose policy asks for it."""
+        remotes = [item.remote for item in wants_merge(plan, self.config)]
+        if not remotes:
+            return Joined(plan)
+        blocks = await sight.records(self.pds, [cid for cid in remotes if cid is not None])
+        keeper = self._keeper(sight)
+        return join(self.folder, self.state, self.config, keeper, sides, plan, blocks)
+
+    async def _pull(self, sight: Sight, sides: Sides, joined: Joined) -> Memory:
         """Bring the repo's changes into the folder, then remember head, tree and base at once."""
+        plan, merged = joined.plan, joined.memory
         steps = plan.with_verdict(Verdict.PULL)
         fresh = [c for c in plan.conflicts if not self._is_kept(c)]
         wanted = [step.remote for step in steps] + [c.remote for c in fresh]
@@ -168,10 +182,10 @@ class Mirror:
         view = sight.view
         self.state.record(
             Memory(
-                base={**books.base, **done.base},
-                blocks={**_blocks(books.base, sight), **done.blocks},
-                seen={**books.seen, **done.seen},
-                waiting={**books.waiting, **done.waiting},
+                base={**books.base, **merged.base, **done.base},
+                blocks={**_blocks(books.base, sight), **merged.blocks, **done.blocks},
+                seen={**books.seen, **merged.seen, **done.seen},
+                waiting={**books.waiting, **merged.waiting, **done.waiting},
                 head=view.head if view.head != self.state.head() else None,
                 newest=view.head.rev if view.head.rev != self.state.newest() else None,
                 is_whole_tree=view.is_whole,
