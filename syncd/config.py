@@ -16,7 +16,7 @@ import tomli
 
 from syncd.atproto.syntax import Did, Handle, parse_did, parse_handle, parse_nsid
 from syncd.errors import BadSyntax, ConfigWrong
-from syncd.model import RecordPath, split_record_path
+from syncd.model import Policy, RecordPath, split_record_path
 
 FILE_NAME = "syncd.toml"
 DEFAULT_PLC = "https://plc.directory"
@@ -43,6 +43,14 @@ class Config:
     full_look_seconds: float = 300.0
     brake_records: int = 10
     brake_percent: int = 20
+    brake_window_seconds: float = 600.0
+    conflicts_hold: tuple[str, ...] = ()
+    conflicts_merge: tuple[str, ...] = ()
+    conflicts_local: tuple[str, ...] = ()
+    conflicts_remote: tuple[str, ...] = ()
+    conflicts_text: tuple[str, ...] = ()
+    history_days: int = 90
+    history_megabytes: int = 1024
 
     def covers(self, collection: str) -> bool:
         """True if records of this collection belong to the mirror."""
@@ -56,6 +64,22 @@ class Config:
         collection = split_record_path(path)[0]
         pairs = ((fnmatchcase(collection, pattern), value) for pattern, value in self.validate)
         return next((value for is_meant, value in pairs if is_meant), None)
+
+    def policy(self, path: RecordPath) -> Policy:
+        """What becomes of a conflict at `path`; the first list that names its collection says."""
+        collection = split_record_path(path)[0]
+        lists = {
+            Policy.HOLD: self.conflicts_hold,
+            Policy.MERGE: self.conflicts_merge,
+            Policy.LOCAL: self.conflicts_local,
+            Policy.REMOTE: self.conflicts_remote,
+        }
+        found = (policy for policy, patterns in lists.items() if _matches(collection, patterns))
+        return next(found, Policy.HOLD)
+
+    def merges_lines(self, path: RecordPath) -> bool:
+        """True if strings of this record are merged line by line."""
+        return _matches(split_record_path(path)[0], self.conflicts_text)
 
     def covers_path(self, path: RecordPath) -> bool:
         return self.covers(split_record_path(path)[0])
@@ -179,6 +203,23 @@ SETTINGS: tuple[Setting, ...] = (
             "10", _count),
     Setting("brake", "percent", "brake_percent", "percent", "… if they are also more than this "
             "share of a collection", "20", _percent),
+    Setting("brake", "window_seconds", "brake_window_seconds", "seconds", "deletions this close "
+            "together count as one", "600.0", _seconds),
+    Setting("conflicts", "hold", "conflicts_hold", "list", "conflicts of these collections wait "
+            "for you whatever the next lists say; so do all that no list names",
+            '["app.bsky.actor.*"]', _patterns),
+    Setting("conflicts", "merge", "conflicts_merge", "list", "merge these field by field; where "
+            "fields collide they wait", '["com.example.*"]', _patterns),
+    Setting("conflicts", "local", "conflicts_local", "list", "the folder's version wins",
+            '["com.example.draft"]', _patterns),
+    Setting("conflicts", "remote", "conflicts_remote", "list", "the repo's version wins",
+            '["com.example.cache"]', _patterns),
+    Setting("conflicts", "text", "conflicts_text", "list", "strings of these are merged line by "
+            "line, not as a whole", '["com.example.page"]', _patterns),
+    Setting("history", "days", "history_days", "count", "how long superseded versions are kept",
+            "90", _count),
+    Setting("history", "megabytes", "history_megabytes", "count", "how much of them is kept, the "
+            "oldest go first", "1024", _count),
 )  # fmt: skip
 
 

@@ -183,6 +183,10 @@ class StateWrong(SyncdError):
     exit_code = 78
 
 
+class StateDamaged(StateWrong):
+    """A state file does not hold what was written to it; it can be set aside and made anew."""
+
+
 class Locked(SyncdError):
     """Another syncd has this folder; `pid` is its process, or None if it is unknown."""
 

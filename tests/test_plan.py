@@ -180,7 +180,40 @@ def test_the_brake_holds_deletions_of_either_side(
 
 def test_a_whole_folder_that_is_gone_is_held() -> None:
     base = many(1) | many(1, "com.example.b") | many(1, "com.example.c")
-    assert len(plan_of(base, {}, base, brake=Brake()).held) == 3
+    held = plan_of(base, {}, base, brake=Brake()).held
+    assert len(held) == 3
+    assert held[0].reason == (
+        "all 3 records of the mirror were deleted in the folder within 10 minutes; "
+        "the repo was about to lose it too"
+    )
+
+
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize(
+    ("before", "now", "left", "is_held"),
+    [(9, 1, 20, False), (10, 1, 19, True), (3, 1, 0, True), (1, 1, 0, False), (10, 1, 90, False)],
+)
+def test_deletions_that_dribble_in_count_together(
+    before: int, now: int, left: int, is_held: bool, side: Side
+) -> None:
+    """`before` were deleted within the window and are not in base any more."""
+    base, kept = many(now + left), first(many(now + left), left)
+    local, remote = (kept, base) if side is Side.LOCAL else (base, kept)
+    rest = many(50, "com.example.other")
+    views = Views(base | rest, dict(local) | rest, dict(remote) | rest)
+    recent = {("com.example.note", side): before}
+    sizes = {"com.example.note": len(base), "com.example.other": 50}
+    plan = make_plan(
+        base,
+        views,
+        settle=settle,
+        sizes=lambda: sizes,
+        brake=Brake(),
+        recent=lambda: recent,
+    )
+    assert len(plan.held) == (now if is_held else 0)
+    for item in plan.held:
+        assert f"{before + now} of {before + now + left} records" in item.reason
 
 
 def test_only_deletions_are_held() -> None:

@@ -19,8 +19,9 @@ from syncd.identity import resolve
 from syncd.lock import FolderLock
 from syncd.model import Account
 from syncd.pds import HttpPds
-from syncd.state import State, create_state, open_state
+from syncd.state import History, State, open_or_renew, open_state
 
+STATE_FILE = ".syncd/state.db"
 USER_AGENT = f"syncd/{__version__}"
 
 
@@ -32,27 +33,34 @@ class Files:
     config: Config
     state: State
 
+    @property
+    def history(self) -> History:
+        """What syncd replaced or deleted here."""
+        return History(self.root / ".syncd" / "history.db")
+
 
 @contextmanager
 def open_files(directory: Path) -> Iterator[Files]:
     """The mirror around `directory`, without a lock: to read, or to note a decision."""
     root = find_root(directory)
     config = load_config(root / FILE_NAME, os.environ)
-    with _open_state(root, config) as state:
+    path = root / STATE_FILE
+    state = open_state(path) if path.exists() else _renewed(root, config)
+    with _checked(state, config):
         yield Files(root, config, state)
 
 
-def _open_state(root: Path, config: Config) -> State:
-    """The state file; a new one where it was lost, from which nothing is ever deleted."""
-    path = root / ".syncd" / "state.db"
-    if not path.exists():
-        return create_state(path, did=config.did, marker=read_marker(root))
-    state = open_state(path)
+def _renewed(root: Path, config: Config) -> State:
+    """The state file; a new one where it was lost or damaged, from which nothing is deleted."""
+    return open_or_renew(root / STATE_FILE, did=config.did, marker=read_marker(root))
+
+
+def _checked(state: State, config: Config) -> State:
     did = state.did
     if did != config.did:
         state.close()
         raise StateWrong(
-            f"{path} belongs to {did}, and {FILE_NAME} names {config.did}",
+            f"{state.path} belongs to {did}, and {FILE_NAME} names {config.did}",
             hint="put the did back, or clone the other account into a folder of its own",
         )
     return state
@@ -61,12 +69,14 @@ def _open_state(root: Path, config: Config) -> State:
 @asynccontextmanager
 async def open_mirror(directory: Path) -> AsyncIterator[Mirror]:
     """The mirror around `directory`, with its PDS. Raises Locked if another syncd has it."""
-    with open_files(directory) as files, FolderLock(files.root):
-        account = await find_account(files)
-        tokens = None if files.config.read_only else Credentials(account.did, environ=os.environ)
-        folder = Folder(files.root, files.state.marker)
+    root = find_root(directory)
+    config = load_config(root / FILE_NAME, os.environ)
+    with FolderLock(root), _checked(_renewed(root, config), config) as state:
+        account = await find_account(Files(root, config, state))
+        tokens = None if config.read_only else Credentials(account.did, environ=os.environ)
+        folder = Folder(root, state.marker)
         async with HttpPds(account, tokens) as pds:
-            yield Mirror(folder, files.state, pds, account, files.config, time.time_ns)
+            yield Mirror(folder, state, pds, account, config, time.time_ns)
 
 
 async def find_account(files: Files) -> Account:

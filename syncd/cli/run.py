@@ -106,9 +106,12 @@ class Teller:
                 self.mirror.state.keep_note("daemon", note)
 
     def _tell_report(self, report: Report) -> None:
-        for verb, paths in (("pulled", report.pulled), ("pushed", report.pushed)):
+        effects = {"pulled": report.pulled, "merged": report.merged, "pushed": report.pushed}
+        for verb, paths in effects.items():
             for path in paths:
                 say(f"{verb:<9} {path}")
+        for sentence in report.told:
+            say(f"note      {sentence}")
         waiting = (report.conflicts, report.problems, report.held)
         if waiting != self.waiting:
             self.waiting = waiting

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from syncd.atproto.cid import Cid
 from syncd.config import Config
+from syncd.cycle.brakes import brake_of, recent_deletions
+from syncd.cycle.join import Joined, join, wants_merge
+from syncd.cycle.keep import Keeper, prune
 from syncd.cycle.look import Sight, Watermark, look
 from syncd.cycle.outbox import Outbox
-from syncd.cycle.pull import keep_conflicts, pull
+from syncd.cycle.pull import keep_conflicts, not_done, pull
 from syncd.cycle.sides import Dirty, Sides, bookkeeping, bring_sides
+from syncd.errors import StateDamaged
 from syncd.folder.recover import recover
-from syncd.folder.root import Folder
+from syncd.folder.root import OWN, Folder, read_marker
 from syncd.folder.write import conflict_file, drop_conflicts
-from syncd.merge import settle
+from syncd.merge import is_edit_kept, settle
 from syncd.model import (
     Account,
     Conflict,
@@ -30,13 +35,15 @@ from syncd.model import (
     RecordPath,
     Report,
     Retry,
+    Step,
     Verdict,
     for_a_person,
 )
 from syncd.pds import Pds
-from syncd.plan import Brake, make_plan, without_pushes
-from syncd.state import State
+from syncd.plan import make_plan, without_pushes
+from syncd.state import History, State, renew_state
 
+SECOND_NS = 1_000_000_000
 ATTEMPTS = 8
 """How many cycles in a row that push nothing one `sync` may take before it leaves the rest."""
 
@@ -84,7 +91,7 @@ class Mirror:
         return report
 
     async def preview(self) -> Report:
-        """The plan of a cycle, and nothing done."""
+        """The plan of a cycle, and nothing done. Raises as `cycle`, and StateDamaged."""
         before = self.pds.requests
         _, _, plan = await self._decide(None)
         return _report(plan, requests=self.pds.requests - before, head=self.state.head())
@@ -97,15 +104,32 @@ class Mirror:
             Unreachable, RepoUnavailable, Unverified, BadCommit: The repo cannot be seen; nothing
                 was concluded or done.
         """
+        try:
+            report = await self._cycle(dirty)
+        except StateDamaged:
+            renew_state(self.state, did=self.account.did, marker=self.marker)
+            report = await self._cycle(None)
+        if self.state.aside is None:
+            return report
+        rebuilt = f"{self.state.path.name} was damaged: it is {self.state.aside} now, and rebuilt"
+        self.state.aside = None
+        return replace(report, told=(rebuilt, *report.told))
+
+    async def _cycle(self, dirty: Dirty) -> Report:
         before = self.pds.requests
         await self.sleep(self.outbox.pause_seconds(self.jitter()))
         sight, sides, plan = await self._decide(dirty)
         if sides.look.leftovers:
             recover(self.folder, sides.look.leftovers)
             sight, sides, plan = await self._decide(dirty)
-        pulled = await self._pull(sight, sides, plan)
-        pushed = await self.outbox.send(plan.with_verdict(Verdict.PUSH), sight.view.head.commit)
+        joined = await self._join(sight, sides, plan)
+        plan = joined.plan
+        pulled = await self._pull(sight, sides, joined)
+        steps = await self._kept(sight, plan.with_verdict(Verdict.PUSH))
+        pushed = await self.outbox.send(steps, sight.view.head.commit)
         waiting = self.state.waiting()
+        if pulled.base or pushed.done or joined.paths:
+            prune(self.history, self.config, waiting, self.clock_ns() // SECOND_NS)
         answered = {*pushed.done, *(item.path for item in waiting)}
         conflicts, problems, held = for_a_person(waiting)
         return replace(
@@ -115,7 +139,9 @@ class Mirror:
             held=held,
             pulled=tuple(sorted(pulled.base)),
             pushed=tuple(pushed.done),
+            merged=joined.paths,
             unsent=tuple(sorted(_paths(plan, Verdict.PUSH) - answered)),
+            told=tuple(f"{s.path}: {s.reason}" for s in plan.steps if is_edit_kept(s)),
             retries=tuple(item for item in waiting if isinstance(item, Retry)),
             halted=pushed.halted,
         )
@@ -130,27 +156,40 @@ class Mirror:
         plan = make_plan(
             sides.paths,
             sides.views,
-            settle=settle,
+            settle=lambda step: settle(step, self.config.policy(step.path)),
             sizes=self.state.collection_sizes,
-            brake=Brake(self.config.brake_records, self.config.brake_percent),
+            brake=brake_of(self.config),
+            recent=lambda: recent_deletions(self.history, self.config, now_ns // SECOND_NS),
         )
         return sight, sides, without_pushes(plan) if self.config.read_only else plan
 
-    async def _pull(self, sight: Sight, sides: Sides, plan: Plan) -> Memory:
+    async def _join(self, sight: Sight, sides: Sides, plan: Plan) -> Joined:
+        """Merge the conflicts whose policy asks for it."""
+        remotes = [item.remote for item in wants_merge(plan, self.config)]
+        if not remotes:
+            return Joined(plan)
+        blocks = await sight.records(self.pds, [cid for cid in remotes if cid is not None])
+        keeper = self._keeper(sight)
+        return join(self.folder, self.state, self.config, keeper, sides, plan, blocks)
+
+    async def _pull(self, sight: Sight, sides: Sides, joined: Joined) -> Memory:
         """Bring the repo's changes into the folder, then remember head, tree and base at once."""
+        plan, merged = joined.plan, joined.memory
         steps = plan.with_verdict(Verdict.PULL)
         fresh = [c for c in plan.conflicts if not self._is_kept(c)]
         wanted = [step.remote for step in steps] + [c.remote for c in fresh]
         blocks = await sight.records(self.pds, [cid for cid in wanted if cid is not None])
         keep_conflicts(self.folder, fresh, blocks)
-        done = pull(self.folder, steps, blocks=blocks, expect=sides.expect)
+        keeper = self._keeper(sight)
+        done = pull(self.folder, steps, blocks=blocks, expect=sides.expect, keeper=keeper)
         books = bookkeeping(plan, sides)
         view = sight.view
         self.state.record(
             Memory(
-                base={**books.base, **done.base},
-                seen={**books.seen, **done.seen},
-                waiting={**books.waiting, **done.waiting},
+                base={**books.base, **merged.base, **done.base},
+                blocks={**_blocks(books.base, sight), **merged.blocks, **done.blocks},
+                seen={**books.seen, **merged.seen, **done.seen},
+                waiting={**books.waiting, **merged.waiting, **done.waiting},
                 head=view.head if view.head != self.state.head() else None,
                 newest=view.head.rev if view.head.rev != self.state.newest() else None,
                 is_whole_tree=view.is_whole,
@@ -163,6 +202,26 @@ class Mirror:
             self.state.keep_note("scope", self._scope())
         self._drop_closed(sides, plan)
         return done
+
+    @property
+    def marker(self) -> str:
+        """The id that the folder must carry."""
+        return self.folder.marker or read_marker(self.folder.root)
+
+    @property
+    def history(self) -> History:
+        """Every version that this mirror replaced or deleted."""
+        return History(self.folder.root / OWN / "history.db")
+
+    def _keeper(self, sight: Sight) -> Keeper:
+        return Keeper(self.history, self.clock_ns() // SECOND_NS, sight.view.head.rev)
+
+    async def _kept(self, sight: Sight, steps: Sequence[Step]) -> list[Step]:
+        """Those of `steps` whose predecessor in the repo is in history now; the others wait."""
+        keeper = self._keeper(sight)
+        failed = await keeper.keep_records(self.state, sight, self.pds, steps)
+        self.state.record(Memory(waiting={p: (not_done(p, e),) for p, e in failed.items()}))
+        return [step for step in steps if step.path not in failed]
 
     def _scope(self) -> list[list[str]]:
         return [list(self.config.collections), list(self.config.exclude)]
@@ -184,6 +243,12 @@ class Mirror:
         for item in sides.waiting:
             if isinstance(item, Conflict) and item.path not in still:
                 drop_conflicts(self.folder, item.path)
+
+
+def _blocks(base: Mapping[RecordPath, Cid | None], sight: Sight) -> dict[RecordPath, bytes]:
+    """The records of what was adopted, as far as they came with the view."""
+    found = ((path, sight.get(cid)) for path, cid in base.items() if cid is not None)
+    return {path: block for path, block in found if block is not None}
 
 
 def _paths(plan: Plan, verdict: Verdict) -> set[RecordPath]:

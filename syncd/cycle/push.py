@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
+from syncd.atproto.dagcbor import encode
 from syncd.atproto.xrpc import ENVELOPE_BYTES
 from syncd.batches import batches
 from syncd.budget import CREATE_POINTS, batch_points, fitting, single_points
@@ -236,6 +237,7 @@ class Pusher:
         self.remember(
             Memory(
                 base={change.path: change.after for change in as_sent},
+                blocks={c.path: encode(c.record) for c in as_sent if c.record is not None},
                 waiting=waiting,
                 newest=written.rev,
                 decided=[change.path for change in as_sent],
