@@ -71,8 +71,9 @@ async def look(pds: Pds, account: Account, known: Watermark) -> Sight:
     """The repo as it is now, proven.
 
     Raises:
-        Unverified: What the PDS sends does not add up, even after a full fetch and its repairs.
-        BadCommit: The commit is not signed with the account's key.
+        Unverified, BadCar, BadTree: What the PDS sends does not add up, even after a full fetch
+            and its repairs.
+        BadCommit: The commit is not one of this repo. WrongKey: It has another signature.
     """
     key = parse_did_key(account.key)
     if known.head is not None:
@@ -102,17 +103,20 @@ async def _look_whole(pds: Pds, account: Account, key: PublicKey, known: Waterma
     _, before = await pds.fetch_latest()
     fetched = Fetched()
     get = fetched.blocks.get
-    root = await fetched.add(pds, None)
-    for _ in range(REPAIRS):
+    since: Tid | None = None
+    for _ in range(1 + REPAIRS):
+        root = await fetched.add(pds, since)
         try:
             head = read_head(root, get, did=account.did, key=key, newest=known.newest)
             view = advance(None, head, get)
             _check_records(view, get)
             return Sight(view, get)
-        except MissingBlocks:
-            root = await fetched.add(pds, before)
-    hint = "nothing was changed; syncd tries again by itself"
-    raise Unverified("the repo is being written to faster than it can be read", hint=hint)
+        except MissingBlocks as error:
+            since, missing = before, error.message
+    raise Unverified(
+        f"the PDS does not send the whole repo: {missing}",
+        hint="nothing was changed; syncd tries again by itself",
+    )
 
 
 def _check_records(view: View, get: Get) -> None:

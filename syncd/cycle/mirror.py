@@ -13,11 +13,20 @@ from syncd.atproto.data import cid_of
 from syncd.atproto.jsontext import parse_record
 from syncd.budget import DAY, HOUR, Ledger
 from syncd.config import Config
+from syncd.cycle.account import LOST, Whereabouts, explain
+from syncd.cycle.known import is_same_home, keep_known, keep_unnamed, watermark
 from syncd.cycle.look import Sight, Watermark, look
 from syncd.cycle.pull import keep_conflicts, pull
 from syncd.cycle.push import Pushed, Pusher
 from syncd.cycle.sides import Dirty, Sides, bookkeeping, bring_sides
-from syncd.errors import BadJson, FileChanged, FileProblem, RateLimited, Unknown
+from syncd.errors import (
+    BadJson,
+    FileChanged,
+    FileProblem,
+    RateLimited,
+    Unknown,
+    Unreachable,
+)
 from syncd.folder.recover import recover
 from syncd.folder.root import Folder
 from syncd.folder.write import conflict_file, drop_conflicts, read_bytes
@@ -54,6 +63,8 @@ class Mirror:
 
     Attributes:
         clock_ns: The wall clock in nanoseconds, for file times and the budget's windows.
+        whereabouts: How to find the account again if its repo cannot be seen where it was; without
+            it, the account and its PDS stay what they are.
     """
 
     folder: Folder
@@ -64,6 +75,13 @@ class Mirror:
     clock_ns: Callable[[], int]
     limits: Limits = field(default_factory=Limits)
     losses: int = 0
+    whereabouts: Whereabouts | None = None
+    _requests_elsewhere: int = 0
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent so far, to every PDS the account lived on."""
+        return self._requests_elsewhere + self.pds.requests
 
     async def sync(self) -> Report:
         """Cycle until nothing is left to do but what waits for a person."""
@@ -76,20 +94,20 @@ class Mirror:
 
     async def preview(self) -> Report:
         """The plan of a cycle, and nothing done."""
-        before = self.pds.requests
+        before = self.requests
         _, _, plan = await self._decide(None)
-        return _report(plan, requests=self.pds.requests - before, head=self.state.head())
+        return _report(plan, requests=self.requests - before, head=self.state.head())
 
     async def cycle(self, dirty: Dirty = None) -> Report:
         """One cycle over `dirty` paths and whatever changed in the repo; None looks everywhere.
 
         Raises:
             FolderWrong: The folder is not the one the state file knows; nothing was done.
-            Unreachable, RepoUnavailable, Unverified, BadCommit: The repo cannot be seen; nothing
+            Unreachable, RepoUnavailable, Unverified, Malformed: The repo cannot be seen; nothing
                 was concluded or done.
             CredentialsRefused: Pulls were done; pushes need a person.
         """
-        before = self.pds.requests
+        before = self.requests
         sight, sides, plan = await self._decide(dirty)
         if sides.look.leftovers:
             recover(self.folder, sides.look.leftovers)
@@ -101,7 +119,7 @@ class Mirror:
         answered = {*pushed.done, *(item.path for item in waiting)}
         conflicts, problems, held = for_a_person(waiting)
         return replace(
-            _report(plan, requests=self.pds.requests - before, head=self.state.head()),
+            _report(plan, requests=self.requests - before, head=self.state.head()),
             conflicts=conflicts,
             problems=problems,
             held=held,
@@ -114,9 +132,7 @@ class Mirror:
 
     async def _decide(self, dirty: Dirty) -> tuple[Sight, Sides, Plan]:
         self.folder.check_marker(self.state.marker)
-        head = self.state.head() if self._is_same_scope() else None
-        known = Watermark(head, self.state.node, self.state.newest())
-        sight = await look(self.pds, self.account, known)
+        sight = await self._see()
         now_ns = self.clock_ns()
         sides = bring_sides(self.folder, self.state, self.config, sight, dirty, now_ns)
         plan = make_plan(
@@ -128,6 +144,32 @@ class Mirror:
         )
         return sight, sides, without_pushes(plan) if self.config.read_only else plan
 
+    async def _see(self) -> Sight:
+        """The repo, proven. Where it cannot be seen, the account is resolved again, once."""
+        before = self.account
+        try:
+            return await look(self.pds, self.account, self._known())
+        except LOST as error:
+            if not await self.find_again(if_due=isinstance(error, Unreachable)):
+                raise await explain(error, self.pds, before, self.account) from error
+        try:
+            return await look(self.pds, self.account, self._known())
+        except LOST as error:
+            raise await explain(error, self.pds, before, self.account) from error
+
+    def _known(self) -> Watermark:
+        return watermark(self.state, self.account, self.config)
+
+    async def find_again(self, *, if_due: bool = False) -> bool:
+        """Resolve the account anew. True if it lives elsewhere now, or signs with another key."""
+        if self.whereabouts is None:
+            return False
+        old, pds = self.account, self.pds
+        now_ns = self.clock_ns()
+        self.account, self.pds = await self.whereabouts.find(old, pds, now_ns, if_due=if_due)
+        self._requests_elsewhere += pds.requests if self.pds is not pds else 0
+        return (self.account.pds, self.account.key) != (old.pds, old.key)
+
     async def _pull(self, sight: Sight, sides: Sides, plan: Plan) -> Memory:
         """Bring the repo's changes into the folder, then remember head, tree and base at once."""
         steps = plan.with_verdict(Verdict.PULL)
@@ -138,11 +180,14 @@ class Mirror:
         done = pull(self.folder, steps, blocks=blocks, expect=sides.expect)
         books = bookkeeping(plan, sides)
         view = sight.view
+        unnamed = keep_unnamed(self.state, view)
+        if not is_same_home(self.state, self.account):
+            self.state.forget_newest()
         self.state.record(
             Memory(
                 base={**books.base, **done.base},
                 seen={**books.seen, **done.seen},
-                waiting={**books.waiting, **done.waiting},
+                waiting={**books.waiting, **unnamed, **done.waiting},
                 head=view.head if view.head != self.state.head() else None,
                 newest=view.head.rev if view.head.rev != self.state.newest() else None,
                 is_whole_tree=view.is_whole,
@@ -151,20 +196,9 @@ class Mirror:
                 decided=(*books.decided, *done.decided),
             )
         )
-        if not self._is_same_scope():
-            self.state.keep_note("scope", self._scope())
+        keep_known(self.state, self.account, self.config)
         self._drop_closed(sides, plan)
         return done
-
-    def _scope(self) -> list[list[str]]:
-        return [list(self.config.collections), list(self.config.exclude)]
-
-    def _is_same_scope(self) -> bool:
-        """False if other collections belong to the mirror than when base was last complete.
-
-        What changed in the repo outside the scope was not followed, so the whole repo is compared.
-        """
-        return bool(self.state.note("scope") == self._scope())
 
     def _is_kept(self, conflict: Conflict) -> bool:
         """True if the remote side of the conflict already lies in the conflicts directory."""

@@ -74,6 +74,11 @@ class State:
         row = self._row("SELECT value FROM meta WHERE key = 'newest'")
         return Tid(row[0]) if row else None
 
+    def forget_newest(self) -> None:
+        """For a repo that lives elsewhere now: revs of one PDS say nothing about another's."""
+        with self._transaction():
+            self._sql.execute("DELETE FROM meta WHERE key = 'newest'")
+
     def node(self, cid: Cid) -> bytes | None:
         """A node of the kept tree."""
         row = self._row("SELECT block FROM node WHERE cid = ?", bytes(cid))
