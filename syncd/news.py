@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from syncd.config import Config
-from syncd.errors import RepoUnavailable, SyncdError
+from syncd.errors import RepoUnavailable, SyncdError, Unreachable
 from syncd.model import Account, Head
 from syncd.pds import Doorbell, Ear, Pds, Reason, Ring, jetstream, pds_stream
 from syncd.state import State
@@ -23,6 +23,9 @@ NET_SECONDS = 60.0
 
 FUTILE_RINGS = 5
 """After so many looks in a row that saw nothing new, the rings that led to them are slowed down."""
+
+SILENT_POLLS = 3
+"""After so many polls in a row that reached nobody, a look is to find out where the repo is now."""
 
 Doorbells = Callable[[Config, Account], Sequence[Doorbell]]
 
@@ -67,6 +70,7 @@ class News:
     _is_account_new: bool = False
     _is_rung: bool = False
     _futile: int = 0
+    _silent: int = 0
     _late: asyncio.TimerHandle | None = None
     _heard_at: float = 0.0
     _asked_at: float = float("-inf")
@@ -95,11 +99,12 @@ class News:
         self._asked_at = _now()
         try:
             commit, _ = await self.source.pds.fetch_latest()
-        except RepoUnavailable:
-            self.look()
+        except SyncdError as error:
+            self._silent = self._silent + 1 if isinstance(error, Unreachable) else 0
+            if isinstance(error, RepoUnavailable) or self._silent >= SILENT_POLLS:
+                self.look()
             return
-        except SyncdError:
-            return
+        self._silent = 0
         head = self._head()
         if head is None or commit != head.commit:
             if _now() - self._heard_at > self.source.config.poll_seconds:

@@ -22,9 +22,9 @@ from syncd.cycle.sides import Dirty
 from syncd.daemon import Daemon, Phase
 from syncd.errors import SyncdError
 from syncd.model import Report
-from syncd.news import FUTILE_RINGS, choose_doorbells
+from syncd.news import FUTILE_RINGS, SILENT_POLLS, choose_doorbells
 from syncd.pds import HttpPds
-from syncd.sandbox import Sandbox, Status
+from syncd.sandbox import DropRequest, Sandbox, Status
 from syncd.sandbox.server import serve
 from tests.cycle.device import Device, World
 
@@ -208,6 +208,22 @@ async def test_only_polling_is_only_polling(world: World) -> None:
         await world.write(ONE, v=1)
         await until(lambda: desk.device.has(ONE), "the poll", 2.0)
         assert world.sandbox.stream.listeners == 0
+
+
+async def test_a_pds_that_is_gone_is_noticed_although_nothing_was_to_be_done(
+    world: World,
+) -> None:
+    async with (
+        serve(world.sandbox) as url,
+        working(world, url, poll_seconds=0.05, doorbell="poll") as desk,
+    ):
+        world.sandbox.faults.add(DropRequest(), times=SILENT_POLLS - 1)
+        await until(lambda: not world.sandbox.faults.waiting, "the polls")
+        await asyncio.sleep(0.1)
+        assert Phase.OFFLINE not in desk.phases
+        world.sandbox.faults.add(DropRequest(), times=SILENT_POLLS + 1)
+        await until(lambda: Phase.OFFLINE in desk.phases, "the look")
+        await until(desk.is_idle, "the return")
 
 
 def test_what_is_listened_to_follows_from_the_settings(world: World) -> None:

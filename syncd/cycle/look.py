@@ -23,23 +23,39 @@ REPAIRS = 8
 """How many small fetches may follow a full one before the clone is given up for now."""
 
 
+REPO_BYTES = 2 * 1024 * 1024 * 1024
+"""A repo whose blocks hold more is not taken: no PDS may fill this machine's memory."""
+
+
 @dataclass(slots=True)
 class Fetched:
     """The blocks of one or more CARs of one repo, and the root the last one named."""
 
     blocks: dict[Cid, bytes] = field(default_factory=dict)
     root: Cid | None = None
+    size: int = 0
 
     async def add(self, pds: Pds, since: Tid | None) -> Cid:
         """Fetch the repo (or what is newer than `since`) into `blocks`; returns the root."""
         reader = CarReader()
         async for chunk in pds.fetch_repo(since):
-            self.blocks.update(reader.feed(chunk))
+            self._keep(reader.feed(chunk))
         reader.close()
         if len(reader.roots) != 1:
             raise BadCar(f"the PDS sent a repo with {len(reader.roots)} roots instead of one")
         self.root = reader.roots[0]
         return self.root
+
+    def _keep(self, blocks: Iterable[tuple[Cid, bytes]]) -> None:
+        for cid, block in blocks:
+            if cid not in self.blocks:
+                self.size += len(cid) + len(block)
+                self.blocks[cid] = block
+        if self.size > REPO_BYTES:
+            raise Unverified(
+                f"the PDS sends a repo of more than {REPO_BYTES} bytes",
+                hint="nothing was changed; a repo of that size is beyond what syncd can mirror",
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -329,6 +329,20 @@ async def test_a_record_that_cannot_be_read_is_a_problem_of_its_own(
     assert not device.has(TWO)
 
 
+async def test_a_conflict_with_a_record_that_cannot_be_read_stops_nothing_else(
+    tmp_path: Path,
+) -> None:
+    world = one_pds(Repo({ONE: 1, TWO: 2}))
+    device = await synced(world, tmp_path)
+    device.save(TWO, v="mine")
+    later = Repo({ONE: 3, TWO: b"not cbor"}, rev_of(2))
+    world.pdses[OLD].repo, world.pdses[OLD].serve = later, lambda _: later.car()
+    report = await device.sync()
+    assert report.pulled == (ONE,)
+    assert [conflict.path for conflict in report.conflicts] == [TWO]
+    assert device.read(TWO)["v"] == "mine"
+
+
 @pytest.mark.parametrize("rkey", ["x" * 512, ".hidden", "con", "a:b", "~", "-", "A"])
 async def test_a_legal_name_however_odd_lies_within_the_folder(tmp_path: Path, rkey: str) -> None:
     world = one_pds(Repo({f"com.example.note/{rkey}": 1}))

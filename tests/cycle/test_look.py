@@ -204,6 +204,29 @@ async def test_a_repo_that_never_gets_whole_is_given_up_for_now() -> None:
     assert len(pds.asked) == 1 + REPAIRS
 
 
+async def test_a_repo_without_end_is_refused_before_it_fills_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("syncd.cycle.look.REPO_BYTES", 20_000)
+    repo = Repo({**RECORDS, **{f"com.example.blob/{n}": f"{n}" + "x" * 500 for n in range(100)}})
+    sent = []
+
+    def serve(_: Tid | None) -> bytes:
+        sent.append(repo.car())
+        return sent[-1]
+
+    with pytest.raises(Unverified, match="more than 20000 bytes"):
+        await look(ServedPds(repo, serve), ACCOUNT, nothing())
+    assert len(sent) == 1
+
+
+async def test_the_same_blocks_again_and_again_take_no_memory() -> None:
+    repo = Repo(RECORDS)
+    many = [*repo.blocks.items()] * 200
+    sight = await look(ServedPds(repo, lambda _: repo.car(many)), ACCOUNT, nothing())
+    assert dict(sight.view.after()) == repo.cids()
+
+
 async def test_the_tree_rebuilt_from_the_view_has_the_root_that_was_signed() -> None:
     repo = Repo({f"com.example.c{n % 7}/{n:05}": n for n in range(2_000)})
     sight = await look(serving(repo), ACCOUNT, nothing())
