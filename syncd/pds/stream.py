@@ -96,7 +96,8 @@ class Stream:
                     crowd.count(len(frame))
                 if ring is not None:
                     yield ring
-        except (OSError, TimeoutError, WebSocketException, BadSyntax) as error:
+        except (OSError, TimeoutError, WebSocketException, BadSyntax, ImportError) as error:
+            # A SOCKS proxy in the environment needs a package that syncd does not: an ImportError.
             raise Unreachable(f"{self._name} is not to be had: {type(error).__name__}") from None
         finally:
             if self._connection is not None:

@@ -151,7 +151,8 @@ def test_an_account_that_is_away_is_told_in_one_sentence_and_comes_back(home: Ho
     laptop.ok("sync", at=folder)
     home.pds.delete_account(home.account.did)
     gone = laptop.run("sync", at=folder)
-    assert gone.code != 0
+    assert gone.code == 1
+    assert "was deleted" in gone.err or "is not known to its PDS" in gone.err
     assert file.read_bytes() == content
 
 
