@@ -24,8 +24,10 @@ from syncd.errors import (
 )
 from syncd.model import Account
 from syncd.pds import Pds
+from syncd.sandbox import Sandbox
 
 from .device import Device
+from .device import World as Writable
 from .hostile import (
     KEY,
     OTHER_KEY,
@@ -52,6 +54,7 @@ class World:
     resolved: int = 0
     changes: list[tuple[str, ...]] = field(default_factory=list)
     failure: SyncdError | None = None
+    connected: Pds | None = None
 
     async def resolve(self) -> Account:
         self.resolved += 1
@@ -60,7 +63,7 @@ class World:
         return self.account
 
     def connect(self, account: Account) -> Pds:
-        return self.pdses[account.pds]
+        return self.connected or self.pdses[account.pds]
 
     def changed(self, before: Account, after: Account) -> None:
         self.changes.append(describe_change(before, after))
@@ -69,6 +72,13 @@ class World:
         device = Device.make(root, self.account, self.pdses[self.account.pds])
         device.mirror.whereabouts = Whereabouts(self.resolve, self.connect, self.changed)
         return device
+
+
+@pytest.fixture
+def writable(tmp_path: Path) -> Writable:
+    """An account that can be written to."""
+    sandbox = Sandbox()
+    return Writable(tmp_path, sandbox, sandbox.create_account("alice"))
 
 
 def one_pds(repo: Repo, *, pds: str = OLD) -> World:
@@ -227,6 +237,22 @@ async def test_a_move_to_a_pds_that_does_not_show_the_repo_yet_waits(tmp_path: P
     with pytest.raises(RepoUnavailable, match=NEW):
         await device.sync()
     assert device.has(ONE)
+
+
+async def test_after_a_move_nothing_is_sent_to_the_old_pds(writable: Writable) -> None:
+    device = writable.device("laptop")
+    old, new = device.mirror.pds, writable.pds()
+    await device.sync()
+    account = replace(device.mirror.account, pds=NEW)
+    world = World(account, {}, connected=new)
+    device.mirror.whereabouts = Whereabouts(world.resolve, world.connect, world.changed)
+    sent = old.requests
+    assert await device.mirror.find_again()
+    device.save(ONE, v=1)
+    device.save(TWO, v=1)
+    assert (await device.sync()).pushed == (ONE, TWO)
+    assert old.requests == sent
+    assert new.requests > 0
 
 
 async def test_while_nobody_knows_the_account_the_first_error_stands(tmp_path: Path) -> None:
