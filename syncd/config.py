@@ -38,6 +38,8 @@ class Config:
     collections: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     validate: bool | tuple[tuple[str, bool], ...] | None = None
+    doorbell: str = "auto"
+    jetstream: str | None = None
     poll_seconds: float = 5.0
     quiet_seconds: float = 0.2
     full_look_seconds: float = 300.0
@@ -133,6 +135,15 @@ def _percent(value: Any) -> int:  # noqa: ANN401
     return value
 
 
+DOORBELLS = ("auto", "stream", "jetstream", "poll")
+
+
+def _doorbell(value: Any) -> str:  # noqa: ANN401
+    if value not in DOORBELLS:
+        raise ValueError("one of " + ", ".join(f'"{name}"' for name in DOORBELLS))
+    return str(value)
+
+
 def _origin(value: Any) -> str:  # noqa: ANN401
     if not isinstance(value, str) or not re.fullmatch(r"https?://[^/\s?#@]+/?", value):
         raise ValueError("an origin such as https://pds.example.com")
@@ -193,8 +204,12 @@ SETTINGS: tuple[Setting, ...] = (
             "against their lexicons: true always, false never, unset where it knows them; or this "
             "for each collection or pattern, of which the first that matches counts",
             '{ "com.example.*" = false }', _validate),
-    Setting("run", "poll_seconds", "poll_seconds", "seconds", "how often the PDS is asked for news",
-            "5.0", _seconds),
+    Setting("run", "doorbell", "doorbell", "word", "what tells of news: the PDS's own stream, a "
+            "Jetstream, polling, or auto: the best of them that works", '"auto"', _doorbell),
+    Setting("run", "jetstream", "jetstream", "origin", "the Jetstream to listen to",
+            '"https://jetstream2.us-east.bsky.network"', _origin),
+    Setting("run", "poll_seconds", "poll_seconds", "seconds", "how often the PDS is asked for news "
+            "while nothing else tells of them", "5.0", _seconds),
     Setting("run", "quiet_seconds", "quiet_seconds", "seconds", "how long the folder must be quiet "
             "before a saved file is pushed", "0.2", _seconds),
     Setting("run", "full_look_seconds", "full_look_seconds", "seconds", "how often the whole "
@@ -237,6 +252,9 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
         values["plc"] = _from_environment(environ["SYNCD_PLC_URL"])
     if "did" not in values:
         raise ConfigWrong(f"{path} does not say whose repo it is: [mirror] did is missing")
+    if values.get("doorbell") == "jetstream" and "jetstream" not in values:
+        hint = 'name one, or leave the choice to syncd with doorbell = "auto"'
+        raise ConfigWrong(f"{path}: [run] doorbell asks for a Jetstream, none is named", hint=hint)
     return Config(**values)
 
 

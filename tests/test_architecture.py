@@ -28,6 +28,7 @@ FLOORS: dict[str, int] = {
     "config": 3,
     "lock": 3,
     "cycle": 4,
+    "news": 4,
     "daemon": 5,
     "sandbox": 5,
     "cli": 6,

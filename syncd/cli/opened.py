@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from syncd import __version__
+from syncd.cli.output import tell
 from syncd.config import FILE_NAME, Config, load_config
 from syncd.credentials import Credentials
+from syncd.cycle.account import Whereabouts, describe_change
 from syncd.cycle.mirror import Mirror
 from syncd.errors import PdsError, StateWrong
 from syncd.folder.root import Folder, find_root, read_marker
 from syncd.identity import resolve
 from syncd.lock import FolderLock
 from syncd.model import Account
-from syncd.pds import HttpPds
+from syncd.pds import HttpPds, Pds
 from syncd.state import History, State, open_or_renew, open_state
 
 STATE_FILE = ".syncd/state.db"
@@ -72,26 +74,64 @@ async def open_mirror(directory: Path) -> AsyncIterator[Mirror]:
     root = find_root(directory)
     config = load_config(root / FILE_NAME, os.environ)
     with FolderLock(root), _checked(_renewed(root, config), config) as state:
-        account = await find_account(Files(root, config, state))
-        tokens = None if config.read_only else Credentials(account.did, environ=os.environ)
-        folder = Folder(root, state.marker)
-        async with HttpPds(account, tokens) as pds:
-            yield Mirror(folder, state, pds, account, config, time.time_ns)
+        files = Files(root, config, state)
+        account = await find_account(files)
+        async with AsyncExitStack() as clients:
+            connect = _connector(files, clients)
+            yield Mirror(
+                Folder(root, state.marker),
+                state,
+                connect(account),
+                account,
+                config,
+                time.time_ns,
+                whereabouts=_whereabouts(files, connect),
+            )
+
+
+def _connector(files: Files, clients: AsyncExitStack) -> Callable[[Account], Pds]:
+    """Make clients of whatever PDS the account lives on; `clients` closes them all in the end."""
+    did, read_only = files.config.did, files.config.read_only
+    tokens = None if read_only else Credentials(did, environ=os.environ)
+
+    def connect(account: Account) -> Pds:
+        pds = HttpPds(account, tokens)
+        clients.push_async_callback(pds.aclose)
+        return pds
+
+    return connect
+
+
+def _whereabouts(files: Files, connect: Callable[[Account], Pds]) -> Whereabouts:
+    def changed(before: Account, after: Account) -> None:
+        _keep_account(files, after, before)
+
+    return Whereabouts(lambda: _resolve(files.config), connect, changed)
+
+
+def _resolve(config: Config) -> Awaitable[Account]:
+    return resolve(config.did, plc=config.plc, pds=config.pds)
 
 
 async def find_account(files: Files) -> Account:
     """The account as its DID document says now, or as it said last if nobody can be asked."""
-    config = files.config
+    known = known_account(files.state)
     try:
-        account = await resolve(config.did, plc=config.plc, pds=config.pds)
+        account = await _resolve(files.config)
     except PdsError:
-        known = known_account(files.state)
         if known is None:
             raise
         return known
-    if known_account(files.state) != account:
-        files.state.keep_note("account", asdict(account))
+    if known != account:
+        _keep_account(files, account, known)
     return account
+
+
+def _keep_account(files: Files, account: Account, before: Account | None) -> None:
+    """Remember what the DID document says now, and tell its owner what is new."""
+    files.state.keep_note("account", asdict(account))
+    for sentence in describe_change(before, account) if before else ():
+        tell(f"syncd: {sentence}")
 
 
 def known_account(state: State) -> Account | None:

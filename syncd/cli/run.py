@@ -20,6 +20,7 @@ from syncd.daemon import Daemon, Phase
 from syncd.errors import FileProblem, SyncdError
 from syncd.folder.names import record_path_of
 from syncd.model import Report
+from syncd.news import choose_doorbells
 from syncd.watch import Watcher
 
 
@@ -55,7 +56,7 @@ async def _run_one(directory: Path) -> int:
 async def run_mirror(mirror: Mirror) -> None:
     """The daemon of one mirror, until a signal ends it."""
     watcher = _start_watcher(mirror)
-    daemon = Daemon(mirror, watcher, Teller(mirror).told)
+    daemon = Daemon(mirror, watcher, Teller(mirror).told, doorbells=choose_doorbells)
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, daemon.stop)

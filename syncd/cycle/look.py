@@ -23,23 +23,39 @@ REPAIRS = 8
 """How many small fetches may follow a full one before the clone is given up for now."""
 
 
+REPO_BYTES = 2 * 1024 * 1024 * 1024
+"""A repo whose blocks hold more is not taken: no PDS may fill this machine's memory."""
+
+
 @dataclass(slots=True)
 class Fetched:
     """The blocks of one or more CARs of one repo, and the root the last one named."""
 
     blocks: dict[Cid, bytes] = field(default_factory=dict)
     root: Cid | None = None
+    size: int = 0
 
     async def add(self, pds: Pds, since: Tid | None) -> Cid:
         """Fetch the repo (or what is newer than `since`) into `blocks`; returns the root."""
         reader = CarReader()
         async for chunk in pds.fetch_repo(since):
-            self.blocks.update(reader.feed(chunk))
+            self._keep(reader.feed(chunk))
         reader.close()
         if len(reader.roots) != 1:
             raise BadCar(f"the PDS sent a repo with {len(reader.roots)} roots instead of one")
         self.root = reader.roots[0]
         return self.root
+
+    def _keep(self, blocks: Iterable[tuple[Cid, bytes]]) -> None:
+        for cid, block in blocks:
+            if cid not in self.blocks:
+                self.size += len(cid) + len(block)
+                self.blocks[cid] = block
+        if self.size > REPO_BYTES:
+            raise Unverified(
+                f"the PDS sends a repo of more than {REPO_BYTES} bytes",
+                hint="nothing was changed; a repo of that size is beyond what syncd can mirror",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +87,9 @@ async def look(pds: Pds, account: Account, known: Watermark) -> Sight:
     """The repo as it is now, proven.
 
     Raises:
-        Unverified: What the PDS sends does not add up, even after a full fetch and its repairs.
-        BadCommit: The commit is not signed with the account's key.
+        Unverified, BadCar, BadTree: What the PDS sends does not add up, even after a full fetch
+            and its repairs.
+        BadCommit: The commit is not one of this repo. WrongKey: It has another signature.
     """
     key = parse_did_key(account.key)
     if known.head is not None:
@@ -102,17 +119,20 @@ async def _look_whole(pds: Pds, account: Account, key: PublicKey, known: Waterma
     _, before = await pds.fetch_latest()
     fetched = Fetched()
     get = fetched.blocks.get
-    root = await fetched.add(pds, None)
-    for _ in range(REPAIRS):
+    since: Tid | None = None
+    for _ in range(1 + REPAIRS):
+        root = await fetched.add(pds, since)
         try:
             head = read_head(root, get, did=account.did, key=key, newest=known.newest)
             view = advance(None, head, get)
             _check_records(view, get)
             return Sight(view, get)
-        except MissingBlocks:
-            root = await fetched.add(pds, before)
-    hint = "nothing was changed; syncd tries again by itself"
-    raise Unverified("the repo is being written to faster than it can be read", hint=hint)
+        except MissingBlocks as error:
+            since, missing = before, error.message
+    raise Unverified(
+        f"the PDS does not send the whole repo: {missing}",
+        hint="nothing was changed; syncd tries again by itself",
+    )
 
 
 def _check_records(view: View, get: Get) -> None:

@@ -13,14 +13,16 @@ from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.config import Config
+from syncd.cycle.account import LOST, Whereabouts, explain
 from syncd.cycle.brakes import brake_of, recent_deletions
 from syncd.cycle.join import Joined, join, wants_merge
 from syncd.cycle.keep import Keeper, prune
+from syncd.cycle.known import is_same_home, keep_known, keep_unnamed, watermark
 from syncd.cycle.look import Sight, Watermark, look
 from syncd.cycle.outbox import Outbox
 from syncd.cycle.pull import keep_conflicts, not_done, pull
 from syncd.cycle.sides import Dirty, Sides, bookkeeping, bring_sides
-from syncd.errors import StateDamaged
+from syncd.errors import StateDamaged, Unreachable
 from syncd.folder.recover import recover
 from syncd.folder.root import OWN, Folder, read_marker
 from syncd.folder.write import conflict_file, drop_conflicts
@@ -56,6 +58,8 @@ class Mirror:
         clock_ns: The wall clock in nanoseconds, for file times and the budget's windows.
         sleep: Waits so many seconds before a cycle that follows a lost swap or a lost answer.
         jitter: A number in [0, 1) for each such wait.
+        whereabouts: How to find the account again if its repo cannot be seen where it was; without
+            it, the account and its PDS stay what they are.
     """
 
     folder: Folder
@@ -67,7 +71,9 @@ class Mirror:
     limits: Limits = field(default_factory=Limits)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     jitter: Callable[[], float] = random.random
+    whereabouts: Whereabouts | None = None
     outbox: Outbox = field(init=False)
+    _requests_elsewhere: int = 0
 
     def __post_init__(self) -> None:
         self.outbox = Outbox(
@@ -79,6 +85,11 @@ class Mirror:
             self.clock_ns,
             self.limits,
         )
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent so far, to every PDS the account lived on."""
+        return self._requests_elsewhere + self.pds.requests
 
     async def sync(self) -> Report:
         """Cycle until nothing is left to do but what waits for a person, or for a pause."""
@@ -92,16 +103,16 @@ class Mirror:
 
     async def preview(self) -> Report:
         """The plan of a cycle, and nothing done. Raises as `cycle`, and StateDamaged."""
-        before = self.pds.requests
+        before = self.requests
         _, _, plan = await self._decide(None)
-        return _report(plan, requests=self.pds.requests - before, head=self.state.head())
+        return _report(plan, requests=self.requests - before, head=self.state.head())
 
     async def cycle(self, dirty: Dirty = None) -> Report:
         """One cycle over `dirty` paths and whatever changed in the repo; None looks everywhere.
 
         Raises:
             FolderWrong: The folder is not the one the state file knows; nothing was done.
-            Unreachable, RepoUnavailable, Unverified, BadCommit: The repo cannot be seen; nothing
+            Unreachable, RepoUnavailable, Unverified, Malformed: The repo cannot be seen; nothing
                 was concluded or done.
         """
         try:
@@ -116,7 +127,7 @@ class Mirror:
         return replace(report, told=(rebuilt, *report.told))
 
     async def _cycle(self, dirty: Dirty) -> Report:
-        before = self.pds.requests
+        before = self.requests
         await self.sleep(self.outbox.pause_seconds(self.jitter()))
         sight, sides, plan = await self._decide(dirty)
         if sides.look.leftovers:
@@ -133,7 +144,7 @@ class Mirror:
         answered = {*pushed.done, *(item.path for item in waiting)}
         conflicts, problems, held = for_a_person(waiting)
         return replace(
-            _report(plan, requests=self.pds.requests - before, head=self.state.head()),
+            _report(plan, requests=self.requests - before, head=self.state.head()),
             conflicts=conflicts,
             problems=problems,
             held=held,
@@ -148,9 +159,7 @@ class Mirror:
 
     async def _decide(self, dirty: Dirty) -> tuple[Sight, Sides, Plan]:
         self.folder.check_marker(self.state.marker)
-        head = self.state.head() if self._is_same_scope() else None
-        known = Watermark(head, self.state.node, self.state.newest())
-        sight = await look(self.pds, self.account, known)
+        sight = await self._see()
         now_ns = self.clock_ns()
         sides = bring_sides(self.folder, self.state, self.config, sight, dirty, now_ns)
         plan = make_plan(
@@ -162,6 +171,34 @@ class Mirror:
             recent=lambda: recent_deletions(self.history, self.config, now_ns // SECOND_NS),
         )
         return sight, sides, without_pushes(plan) if self.config.read_only else plan
+
+    async def _see(self) -> Sight:
+        """The repo, proven. Where it cannot be seen, the account is resolved again, once."""
+        before = self.account
+        try:
+            return await look(self.pds, self.account, self._known())
+        except LOST as error:
+            if not await self.find_again(if_due=isinstance(error, Unreachable)):
+                raise await explain(error, self.pds, before, self.account) from error
+        try:
+            return await look(self.pds, self.account, self._known())
+        except LOST as error:
+            raise await explain(error, self.pds, before, self.account) from error
+
+    def _known(self) -> Watermark:
+        return watermark(self.state, self.account, self.config)
+
+    async def find_again(self, *, if_due: bool = False) -> bool:
+        """Resolve the account anew. True if it lives elsewhere now, or signs with another key."""
+        if self.whereabouts is None:
+            return False
+        old, pds = self.account, self.pds
+        now_ns = self.clock_ns()
+        self.account, self.pds = await self.whereabouts.find(old, pds, now_ns, if_due=if_due)
+        if self.pds is not pds:
+            self._requests_elsewhere += pds.requests
+            self.outbox.move(self.pds, self.account)
+        return (self.account.pds, self.account.key) != (old.pds, old.key)
 
     async def _join(self, sight: Sight, sides: Sides, plan: Plan) -> Joined:
         """Merge the conflicts whose policy asks for it."""
@@ -184,12 +221,15 @@ class Mirror:
         done = pull(self.folder, steps, blocks=blocks, expect=sides.expect, keeper=keeper)
         books = bookkeeping(plan, sides)
         view = sight.view
+        unnamed = keep_unnamed(self.state, view)
+        if not is_same_home(self.state, self.account):
+            self.state.forget_newest()
         self.state.record(
             Memory(
                 base={**books.base, **merged.base, **done.base},
                 blocks={**_blocks(books.base, sight), **merged.blocks, **done.blocks},
                 seen={**books.seen, **merged.seen, **done.seen},
-                waiting={**books.waiting, **merged.waiting, **done.waiting},
+                waiting={**books.waiting, **unnamed, **merged.waiting, **done.waiting},
                 head=view.head if view.head != self.state.head() else None,
                 newest=view.head.rev if view.head.rev != self.state.newest() else None,
                 is_whole_tree=view.is_whole,
@@ -198,8 +238,7 @@ class Mirror:
                 decided=(*books.decided, *done.decided),
             )
         )
-        if not self._is_same_scope():
-            self.state.keep_note("scope", self._scope())
+        keep_known(self.state, self.account, self.config)
         self._drop_closed(sides, plan)
         return done
 
@@ -222,16 +261,6 @@ class Mirror:
         failed = await keeper.keep_records(self.state, sight, self.pds, steps)
         self.state.record(Memory(waiting={p: (not_done(p, e),) for p, e in failed.items()}))
         return [step for step in steps if step.path not in failed]
-
-    def _scope(self) -> list[list[str]]:
-        return [list(self.config.collections), list(self.config.exclude)]
-
-    def _is_same_scope(self) -> bool:
-        """False if other collections belong to the mirror than when base was last complete.
-
-        What changed in the repo outside the scope was not followed, so the whole repo is compared.
-        """
-        return bool(self.state.note("scope") == self._scope())
 
     def _is_kept(self, conflict: Conflict) -> bool:
         """True if the remote side of the conflict already lies in the conflicts directory."""

@@ -74,6 +74,11 @@ class Outbox:
     def __post_init__(self) -> None:
         self.allowance = Allowance(self.state, self.pds, self.account.pds, self._now)
 
+    def move(self, pds: Pds, account: Account) -> None:
+        """Send to another PDS from now on: the account lives there."""
+        self.pds, self.account = pds, account
+        self.allowance = Allowance(self.state, pds, account.pds, self._now)
+
     def ledger(self) -> Ledger:
         """The write points that were spent, and what the PDS told of them."""
         return self.allowance.ledger()

@@ -105,6 +105,9 @@ def keep_conflicts(
     for conflict in conflicts:
         if conflict.remote is None:
             continue
-        content = format_record(record_of(blocks[conflict.remote]))
+        try:
+            content = format_record(record_of(blocks[conflict.remote]))
+        except BadData:
+            continue  # there is no text to lay beside the folder; the repo still has the record
         keep_conflict(folder, conflict.path, conflict.remote, content)
         drop_conflicts(folder, conflict.path, keep=(conflict.remote,))

@@ -92,6 +92,11 @@ class State:
         text = self._found("newest")
         return None if text is None else Tid(text)
 
+    def forget_newest(self) -> None:
+        """For a repo that lives elsewhere now: revs of one PDS say nothing about another's."""
+        with self._transaction():
+            self._sql.execute("DELETE FROM meta WHERE key = 'newest'")
+
     def node(self, cid: Cid) -> bytes | None:
         """A node of the kept tree; a damaged one counts as missing, and is fetched again."""
         row = self._row("SELECT block FROM node WHERE cid = ?", bytes(cid))
