@@ -15,7 +15,7 @@ from syncd.budget import DAY, HOUR, Ledger
 from syncd.config import Config
 from syncd.cycle.account import LOST, Whereabouts, explain
 from syncd.cycle.known import is_same_home, keep_known, keep_unnamed, watermark
-from syncd.cycle.look import Sight, Watermark, look
+from syncd.cycle.look import OnFetch, Sight, Watermark, look
 from syncd.cycle.pull import keep_conflicts, pull
 from syncd.cycle.push import Pushed, Pusher
 from syncd.cycle.sides import Dirty, Sides, bookkeeping, bring_sides
@@ -65,6 +65,7 @@ class Mirror:
         clock_ns: The wall clock in nanoseconds, for file times and the budget's windows.
         whereabouts: How to find the account again if its repo cannot be seen where it was; without
             it, the account and its PDS stay what they are.
+        on_fetch: Hears how far the fetching of the repo is.
     """
 
     folder: Folder
@@ -76,6 +77,7 @@ class Mirror:
     limits: Limits = field(default_factory=Limits)
     losses: int = 0
     whereabouts: Whereabouts | None = None
+    on_fetch: OnFetch | None = None
     _requests_elsewhere: int = 0
 
     @property
@@ -148,12 +150,12 @@ class Mirror:
         """The repo, proven. Where it cannot be seen, the account is resolved again, once."""
         before = self.account
         try:
-            return await look(self.pds, self.account, self._known())
+            return await look(self.pds, self.account, self._known(), self.on_fetch)
         except LOST as error:
             if not await self.find_again(if_due=isinstance(error, Unreachable)):
                 raise await explain(error, self.pds, before, self.account) from error
         try:
-            return await look(self.pds, self.account, self._known())
+            return await look(self.pds, self.account, self._known(), self.on_fetch)
         except LOST as error:
             raise await explain(error, self.pds, before, self.account) from error
 
