@@ -6,7 +6,7 @@ are filled by asking for what is newer than the moment before the fetch, until t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from syncd.atproto.car import CarReader
@@ -27,19 +27,39 @@ REPO_BYTES = 2 * 1024 * 1024 * 1024
 """A repo whose blocks hold more is not taken: no PDS may fill this machine's memory."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """How far the fetching of a repo is: blocks and bytes so far, and how often holes were filled.
+
+    How much is still to come cannot be known: no PDS says how large a repo is.
+    """
+
+    blocks: int
+    size: int
+    repairs: int
+
+
+OnFetch = Callable[[Fetching], None]
+
+
 @dataclass(slots=True)
 class Fetched:
     """The blocks of one or more CARs of one repo, and the root the last one named."""
 
+    told: OnFetch | None = None
     blocks: dict[Cid, bytes] = field(default_factory=dict)
     root: Cid | None = None
     size: int = 0
+    fetches: int = 0
 
     async def add(self, pds: Pds, since: Tid | None) -> Cid:
         """Fetch the repo (or what is newer than `since`) into `blocks`; returns the root."""
         reader = CarReader()
+        self.fetches += 1
         async for chunk in pds.fetch_repo(since):
             self._keep(reader.feed(chunk))
+            if self.told is not None:
+                self.told(Fetching(len(self.blocks), self.size, self.fetches - 1))
         reader.close()
         if len(reader.roots) != 1:
             raise BadCar(f"the PDS sent a repo with {len(reader.roots)} roots instead of one")
@@ -83,8 +103,8 @@ class Watermark:
     newest: Tid | None
 
 
-async def look(pds: Pds, account: Account, known: Watermark) -> Sight:
-    """The repo as it is now, proven.
+async def look(pds: Pds, account: Account, known: Watermark, told: OnFetch | None = None) -> Sight:
+    """The repo as it is now, proven. `told` hears how far the fetching is, chunk by chunk.
 
     Raises:
         Unverified, BadCar, BadTree: What the PDS sends does not add up, even after a full fetch
@@ -94,16 +114,21 @@ async def look(pds: Pds, account: Account, known: Watermark) -> Sight:
     key = parse_did_key(account.key)
     if known.head is not None:
         try:
-            return await _look_since(pds, account, key, known, known.head)
+            return await _look_since(pds, account, key, known, known.head, told)
         except (BadCar, BadTree, MissingBlocks):
             pass  # the small answer does not add up: the whole repo is the next thing to ask for
-    return await _look_whole(pds, account, key, known)
+    return await _look_whole(pds, account, key, known, told)
 
 
 async def _look_since(
-    pds: Pds, account: Account, key: PublicKey, known: Watermark, head: Head
+    pds: Pds,
+    account: Account,
+    key: PublicKey,
+    known: Watermark,
+    head: Head,
+    told: OnFetch | None,
 ) -> Sight:
-    fetched = Fetched()
+    fetched = Fetched(told)
     root = await fetched.add(pds, head.rev)
     get = first_of(fetched.blocks.get, known.node)
     if root == head.commit:
@@ -114,10 +139,12 @@ async def _look_since(
     return Sight(advance(head, new, get), get)
 
 
-async def _look_whole(pds: Pds, account: Account, key: PublicKey, known: Watermark) -> Sight:
+async def _look_whole(
+    pds: Pds, account: Account, key: PublicKey, known: Watermark, told: OnFetch | None
+) -> Sight:
     """The whole repo from nothing: the kept tree is not used, so damage to it is mended too."""
     _, before = await pds.fetch_latest()
-    fetched = Fetched()
+    fetched = Fetched(told)
     get = fetched.blocks.get
     since: Tid | None = None
     for _ in range(1 + REPAIRS):

@@ -18,7 +18,7 @@ from syncd.cycle.brakes import brake_of, recent_deletions
 from syncd.cycle.join import Joined, join, wants_merge
 from syncd.cycle.keep import Keeper, prune
 from syncd.cycle.known import is_same_home, keep_known, keep_unnamed, watermark
-from syncd.cycle.look import Sight, Watermark, look
+from syncd.cycle.look import OnFetch, Sight, Watermark, look
 from syncd.cycle.outbox import Outbox
 from syncd.cycle.pull import keep_conflicts, not_done, pull
 from syncd.cycle.sides import Dirty, Sides, bookkeeping, bring_sides
@@ -60,6 +60,7 @@ class Mirror:
         jitter: A number in [0, 1) for each such wait.
         whereabouts: How to find the account again if its repo cannot be seen where it was; without
             it, the account and its PDS stay what they are.
+        on_fetch: Hears how far the fetching of the repo is.
     """
 
     folder: Folder
@@ -72,6 +73,7 @@ class Mirror:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     jitter: Callable[[], float] = random.random
     whereabouts: Whereabouts | None = None
+    on_fetch: OnFetch | None = None
     outbox: Outbox = field(init=False)
     _requests_elsewhere: int = 0
 
@@ -176,12 +178,12 @@ class Mirror:
         """The repo, proven. Where it cannot be seen, the account is resolved again, once."""
         before = self.account
         try:
-            return await look(self.pds, self.account, self._known())
+            return await look(self.pds, self.account, self._known(), self.on_fetch)
         except LOST as error:
             if not await self.find_again(if_due=isinstance(error, Unreachable)):
                 raise await explain(error, self.pds, before, self.account) from error
         try:
-            return await look(self.pds, self.account, self._known())
+            return await look(self.pds, self.account, self._known(), self.on_fetch)
         except LOST as error:
             raise await explain(error, self.pds, before, self.account) from error
 

@@ -11,7 +11,7 @@ from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.data import encode
 from syncd.atproto.mst import build
 from syncd.atproto.syntax import Did, Tid
-from syncd.cycle.look import REPAIRS, Watermark, look
+from syncd.cycle.look import REPAIRS, Fetching, Watermark, look
 from syncd.errors import BadCar, BadCommit, BadTree, RolledBack, SyncdError, Unverified, WrongKey
 from syncd.model import Head, RecordPath
 
@@ -193,6 +193,14 @@ async def test_holes_of_a_busy_repo_are_filled_by_what_came_since() -> None:
     pds = ServedPds(repos[0], serve)
     assert await records_of(pds, nothing(), None) == repos[-1].cids()
     assert pds.asked == [None, repos[0].rev, repos[0].rev]
+
+
+async def test_the_fetching_is_told_chunk_by_chunk() -> None:
+    repo, told = Repo(RECORDS), list[Fetching]()
+    await look(serving(repo), ACCOUNT, nothing(), told.append)
+    assert told == sorted(told, key=lambda at: (at.repairs, at.size))
+    assert len(told) > 2
+    assert told[-1].blocks == len(repo.blocks)
 
 
 async def test_a_repo_that_never_gets_whole_is_given_up_for_now() -> None:
