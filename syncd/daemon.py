@@ -84,6 +84,7 @@ class Daemon:
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _failures: int = 0
     _put_off_by: SyncdError | None = None
+    _later: asyncio.TimerHandle | None = None
 
     def stop(self) -> None:
         """End after the running cycle; safe to call from a signal handler."""
@@ -127,7 +128,10 @@ class Daemon:
     def _put_off(self, error: SyncdError) -> None:
         """Pushes wait; pulls go on meanwhile. Later the whole folder is looked at again."""
         self._put_off_by = error
-        asyncio.get_running_loop().call_later(self._pause_seconds(error), self._bell.ring, None)
+        if self._later is not None:
+            self._later.cancel()
+        loop = asyncio.get_running_loop()
+        self._later = loop.call_later(self._pause_seconds(error), self._bell.ring, None)
 
     async def _recover(self, error: SyncdError) -> None:
         """Pause, then look everywhere: what a failed cycle did not do is found again."""
