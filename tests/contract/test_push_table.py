@@ -245,6 +245,18 @@ async def test_a_pause_that_is_asked_for_is_made(
     assert scene.laptop.base() == await scene.records()
 
 
+@pytest.mark.parametrize(("what", "edit", "method"), ALL, ids=[row[0] for row in ALL])
+async def test_a_write_that_was_done_although_a_pause_was_asked_for_is_not_sent_again(
+    scene: Scene, what: str, edit: Edit, method: str
+) -> None:
+    edit(scene.laptop)
+    scene.line.meddle = once(replace(error(503, "NotNow", retry_after="60"), is_sent=True))
+    assert isinstance((await scene.laptop.sync()).halted, RateLimited)
+    report = await scene.laptop.sync()
+    assert (report.halted, scene.line.writes) == (None, [method])
+    assert scene.laptop.base() == await scene.records()
+
+
 def time_passes(laptop: Device) -> None:
     """More than any pause lasts."""
     now_ns = laptop.mirror.clock_ns() + 2 * 86_400 * 10**9
