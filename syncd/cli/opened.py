@@ -46,7 +46,7 @@ def open_files(directory: Path) -> Iterator[Files]:
     config = load_config(root / FILE_NAME, os.environ)
     path = root / STATE_FILE
     state = open_state(path) if path.exists() else _renewed(root, config)
-    with _checked(state, config):
+    with _checked(state, root, config):
         yield Files(root, config, state)
 
 
@@ -55,8 +55,15 @@ def _renewed(root: Path, config: Config) -> State:
     return open_or_renew(root / STATE_FILE, did=config.did, marker=read_marker(root))
 
 
-def _checked(state: State, config: Config) -> State:
+def _checked(state: State, root: Path, config: Config) -> State:
     did = state.did
+    if state.marker != read_marker(root):
+        state.close()
+        raise StateWrong(
+            f"{state.path} belongs to another folder than {root}",
+            hint=f"move {state.path} away and run `syncd sync`: equal records are adopted, what "
+            "differs becomes a conflict, nothing is deleted",
+        )
     if did != config.did:
         state.close()
         raise StateWrong(
@@ -71,7 +78,7 @@ async def open_mirror(directory: Path) -> AsyncIterator[Mirror]:
     """The mirror around `directory`, with its PDS. Raises Locked if another syncd has it."""
     root = find_root(directory)
     config = load_config(root / FILE_NAME, os.environ)
-    with FolderLock(root), _checked(_renewed(root, config), config) as state:
+    with FolderLock(root), _checked(_renewed(root, config), root, config) as state:
         account = await find_account(Files(root, config, state))
         tokens = None if config.read_only else Credentials(account.did, environ=os.environ)
         folder = Folder(root, state.marker)
