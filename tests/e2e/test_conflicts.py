@@ -9,6 +9,7 @@ import select
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -167,13 +168,15 @@ def test_the_brake_says_what_was_about_to_happen_and_both_commands(home: Home) -
     assert "syncd reject" in status.out
 
 
-def test_a_damaged_state_file_is_rebuilt_without_a_person(home: Home) -> None:
+@pytest.mark.parametrize("harm", [lambda whole: whole[: len(whole) // 2], lambda _: b"x" * 9999])
+def test_a_damaged_state_file_is_rebuilt_without_a_person(
+    home: Home, harm: Callable[[bytes], bytes]
+) -> None:
     home.write(NOTE, text="one")
     laptop = home.machine()
     folder = home.clone(laptop)
     state = folder / ".syncd" / "state.db"
-    whole = state.read_bytes()
-    state.write_bytes(whole[: len(whole) // 2])
+    state.write_bytes(harm(state.read_bytes()))
     ran = laptop.run("status", at=folder)
     assert ran.code == 78
     assert "syncd sync" in ran.err
