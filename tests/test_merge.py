@@ -14,7 +14,7 @@ from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.dagcbor import Value, encode
 from syncd.atproto.jsontext import format_record, parse_record
 from syncd.errors import BadJson
-from syncd.merge import Merged, is_edit_kept, marked, merge, settle
+from syncd.merge import Merged, changed, is_edit_kept, marked, merge, settle
 from syncd.merge.sequences import merge_text
 from syncd.model import Policy, RecordPath, Step, Verdict
 
@@ -146,6 +146,13 @@ def test_the_rules_of_the_merge(rule: tuple[str, Any, Any, Any, Any]) -> None:
         assert list(merged.collisions) == expected
     else:
         assert same(merged.record, expected)
+
+
+def test_changed_fields_are_named_by_pointer() -> None:
+    before: Plain = {"a": 1, "m": {"x": 1, "y/": [1]}, "gone": 0}
+    after: Plain = {"a": True, "m": {"x": 1, "y/": [2]}, "new": None}
+    assert changed(before, after) == ("/a", "/gone", "/m/y~1", "/new")
+    assert changed(before, before) == ()
 
 
 def test_fields_of_a_blob_are_never_mixed() -> None:

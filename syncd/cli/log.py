@@ -83,6 +83,7 @@ def _events(files: Files, pattern: str | None, count: int) -> list[Superseded]:
 def _read(files: Files, path: RecordPath | None, count: int) -> list[Superseded]:
     """Events, newest first, after mending the file if that is needed."""
     try:
+        files.history.check()
         return files.history.events(path, count)
     except StateDamaged as error:
         aside = files.history.mend()

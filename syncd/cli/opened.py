@@ -73,7 +73,7 @@ async def open_mirror(directory: Path) -> AsyncIterator[Mirror]:
     """The mirror around `directory`, with its PDS. Raises Locked if another syncd has it."""
     root = find_root(directory)
     config = load_config(root / FILE_NAME, os.environ)
-    with FolderLock(root), _checked(_renewed(root, config), config) as state:
+    with FolderLock(root), _checked(_renewed(root, config), root, config) as state:
         files = Files(root, config, state)
         account = await find_account(files)
         async with AsyncExitStack() as clients:

@@ -4,8 +4,8 @@
 texts, `marked` writes a merge for an editor. No side is ever dropped.
 """
 
-from syncd.merge.fields import Collision, Merged, merge
+from syncd.merge.fields import Collision, Merged, changed, merge
 from syncd.merge.marked import marked
 from syncd.merge.settle import is_edit_kept, settle
 
-__all__ = ["Collision", "Merged", "is_edit_kept", "marked", "merge", "settle"]
+__all__ = ["Collision", "Merged", "changed", "is_edit_kept", "marked", "merge", "settle"]

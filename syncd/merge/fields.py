@@ -155,4 +155,24 @@ def _pointers(tree: object, at: str = "") -> Iterator[str]:
         yield at
     elif isinstance(tree, dict):
         for key, value in sorted(tree.items()):
-            yield from _pointers(value, f"{at}/{key.replace('~', '~0').replace('/', '~1')}")
+            yield from _pointers(value, _below(at, key))
+
+
+def changed(before: Mapping[str, Value], after: Mapping[str, Value]) -> tuple[str, ...]:
+    """The JSON pointers of every field that differs, maps entered, lists as a whole."""
+    return tuple(_changed(dict(before), dict(after), ""))
+
+
+def _changed(before: Field, after: Field, at: str) -> Iterator[str]:
+    if is_same(before, after):
+        return
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in sorted(before.keys() | after.keys()):
+            yield from _changed(before.get(key, ABSENT), after.get(key, ABSENT), _below(at, key))
+        return
+    yield at
+
+
+def _below(pointer: str, key: str) -> str:
+    """The JSON pointer of a key (RFC 6901)."""
+    return f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"

@@ -9,6 +9,7 @@ import select
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,12 @@ def test_a_merge_takes_both_edits_and_refuses_a_collision(home: Home) -> None:
     folder = home.clone(laptop)
     in_conflict(home, laptop, folder, "mine", "theirs")
     before = (folder / f"{NOTE}.json").read_bytes()
+    shown = laptop.ok("diff", at=folder).out
+    assert "folder changed /a, /text (saved 20" in shown
+    assert "repo changed /b, /text" in shown
+    assert "\x1b" not in shown
+    (told,) = laptop.ok("diff", "--json", at=folder).json["differences"]
+    assert told["changed"] == {"local": ["/a", "/text"], "remote": ["/b", "/text"]}
     ran = laptop.run("resolve", NOTE, "--merge", at=folder)
     assert ran.code == 1
     assert "both sides changed /text" in ran.err
@@ -161,19 +168,59 @@ def test_the_brake_says_what_was_about_to_happen_and_both_commands(home: Home) -
     assert "syncd reject" in status.out
 
 
-def test_a_damaged_state_file_is_rebuilt_without_a_person(home: Home) -> None:
+@pytest.mark.parametrize("harm", [lambda whole: whole[: len(whole) // 2], lambda _: b"x" * 9999])
+def test_a_damaged_state_file_is_rebuilt_without_a_person(
+    home: Home, harm: Callable[[bytes], bytes]
+) -> None:
     home.write(NOTE, text="one")
     laptop = home.machine()
     folder = home.clone(laptop)
     state = folder / ".syncd" / "state.db"
-    whole = state.read_bytes()
-    state.write_bytes(whole[: len(whole) // 2])
+    state.write_bytes(harm(state.read_bytes()))
     ran = laptop.run("status", at=folder)
     assert ran.code == 78
     assert "syncd sync" in ran.err
     found = laptop.ok("sync", "--json", at=folder).json
     assert (found["adopted"], found["pulled"], found["pushed"]) == (1, 0, 0)
     assert "state.db.damaged-1" in found["told"][0]
+    laptop.ok("verify", at=folder)
+
+
+def test_a_state_file_of_another_folder_is_refused_with_a_way_out(home: Home) -> None:
+    home.write(NOTE, text="one")
+    laptop = home.machine()
+    folder = home.clone(laptop)
+    other = laptop.home / "other"
+    laptop.ok("clone", home.account.handle, other, *home.place)
+    state = folder / ".syncd" / "state.db"
+    shutil.copy(other / ".syncd" / "state.db", state)
+    (folder / f"{NOTE}.json").unlink()
+    ran = laptop.run("sync", at=folder)
+    assert ran.code == 78
+    assert "belongs to another folder" in ran.err
+    assert "move" in ran.err
+    state.unlink()
+    laptop.ok("sync", at=folder)
+    assert value(folder, NOTE)["text"] == "one"
+    assert home.cid(NOTE) is not None
+
+
+def test_a_damaged_history_is_found_set_aside_and_still_answers(home: Home) -> None:
+    laptop = home.machine()
+    folder = home.clone(laptop)
+    for text in ("one", "two", "three"):
+        save(folder, NOTE, text=text)
+        laptop.ok("sync", at=folder)
+    history = folder / ".syncd" / "history.db"
+    whole = history.read_bytes()
+    assert whole.count(b"ctwo") == 1
+    history.write_bytes(whole.replace(b"ctwo", b"ctvo"))
+    ran = laptop.run("verify", at=folder)
+    assert ran.code == 3
+    assert "syncd log" in ran.out
+    ran = laptop.run("log", "--json", at=folder)
+    assert "history.db.damaged-1" in ran.err
+    assert len(ran.json["events"]) == 1
     laptop.ok("verify", at=folder)
 
 

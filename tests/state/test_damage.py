@@ -123,6 +123,33 @@ async def test_damage_found_in_the_middle_of_a_run_is_mended_and_told(world: Wor
     assert laptop.mirror.state.did == world.login.did
 
 
+async def test_an_older_state_file_deletes_and_undoes_nothing(world: World) -> None:
+    for n in range(6):
+        await world.write(f"com.example.note/n{n}", n=n)
+    laptop = world.device()
+    await laptop.sync()
+    laptop.mirror.state.close()
+    path = laptop.root / ".syncd" / "state.db"
+    older = path.read_bytes()
+    laptop = Device.open(laptop.root, world.account(), world.pds(), laptop.mirror.config)
+    laptop.save("com.example.note/new", n=7)
+    laptop.save("com.example.note/n1", n="edited")
+    laptop.delete("com.example.note/n2")
+    await world.write("com.example.note/n3", n="theirs")
+    await world.delete("com.example.note/n4")
+    await laptop.sync()
+    records, files = world.records(), laptop.files()
+    laptop.mirror.state.close()
+    for file in path.parent.glob("state.db*"):
+        file.unlink()
+    path.write_bytes(older)
+    again = Device.open(laptop.root, world.account(), world.pds(), laptop.mirror.config)
+    report = await again.sync()
+    assert (world.records(), again.files()) == (records, files)
+    assert (report.pushed, report.pulled, report.conflicts) == ((), (), ())
+    assert again.base() == records
+
+
 async def test_without_the_lock_a_damaged_file_is_named_and_left_alone(world: World) -> None:
     laptop = world.device()
     laptop.mirror.state.close()
