@@ -62,9 +62,13 @@ class Bell:
 
     def ring(self, dirty: Dirty) -> None:
         """Look at `dirty`; None means everywhere, () means only at the PDS."""
+        self.add(dirty)
+        self._rung.set()
+
+    def add(self, dirty: Dirty) -> None:
+        """Look at `dirty` too when something rings; this alone is no reason to."""
         self._everywhere = self._everywhere or dirty is None
         self._paths.update(dirty or ())
-        self._rung.set()
 
     async def wait(self) -> None:
         await self._rung.wait()
@@ -200,8 +204,10 @@ class Daemon:
     def _follow_up(self, report: Report) -> None:
         """Ring for what a cycle left undone: at once if it got on, later and later if it did not.
 
-        A file that some program keeps open, say, must not make a busy loop of requests.
+        A file that some program keeps open, say, must not make a busy loop of requests. If anything
+        else rings before, that cycle takes what was left undone along.
         """
+        self._bell.add(report.unsent)
         got_on = report.pushed or report.pulled or report.adopted
         is_idle = report.is_unfinished and not got_on
         self._idle_cycles = min(self._idle_cycles + 1, 20) if is_idle else 0
@@ -211,7 +217,7 @@ class Daemon:
             later = AGAIN_SECONDS * (2.0**self._idle_cycles - 1) * (0.5 + self.jitter() / 2)
             delay = min(self.mirror.config.poll_seconds, later)
             loop = asyncio.get_running_loop()
-            self._again = loop.call_later(delay, self._bell.ring, report.unsent)
+            self._again = loop.call_later(delay, self._bell.ring, ())
 
     async def _recover(self, error: SyncdError) -> None:
         """Pause, then look everywhere: what a failed cycle did not do is found again."""

@@ -48,7 +48,7 @@ def open_files(directory: Path) -> Iterator[Files]:
     config = load_config(root / FILE_NAME, os.environ)
     path = root / STATE_FILE
     state = open_state(path) if path.exists() else _renewed(root, config)
-    with _checked(state, config):
+    with _checked(state, root, config):
         yield Files(root, config, state)
 
 
@@ -57,8 +57,15 @@ def _renewed(root: Path, config: Config) -> State:
     return open_or_renew(root / STATE_FILE, did=config.did, marker=read_marker(root))
 
 
-def _checked(state: State, config: Config) -> State:
+def _checked(state: State, root: Path, config: Config) -> State:
     did = state.did
+    if state.marker != read_marker(root):
+        state.close()
+        raise StateWrong(
+            f"{state.path} belongs to another folder than {root}",
+            hint=f"move {state.path} away and run `syncd sync`: equal records are adopted, what "
+            "differs becomes a conflict, nothing is deleted",
+        )
     if did != config.did:
         state.close()
         raise StateWrong(
