@@ -1,6 +1,6 @@
 # Two commands do all the set-up: `make demo` and `make test`. They need Python >= 3.11, make, git
-# and, for the tests, a C++ compiler. Everything is installed below this directory, and the reference
-# PDS below ~/.cache/syncd-tests.
+# and, for the tests, a C++ compiler and vim. Everything is installed below this directory, and the
+# reference PDS below ~/.cache/syncd-tests.
 
 PYTHON ?= python3
 VENV := .venv

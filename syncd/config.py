@@ -16,7 +16,7 @@ import tomli
 
 from syncd.atproto.syntax import Did, Handle, parse_did, parse_handle, parse_nsid
 from syncd.errors import BadSyntax, ConfigWrong
-from syncd.model import RecordPath, split_record_path
+from syncd.model import Policy, RecordPath, split_record_path
 
 FILE_NAME = "syncd.toml"
 DEFAULT_PLC = "https://plc.directory"
@@ -24,7 +24,11 @@ DEFAULT_PLC = "https://plc.directory"
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What a person can set. Durations are seconds; `validate` None leaves it to the PDS."""
+    """What a person can set. Durations are seconds.
+
+    `validate` is for every collection, or (pattern, value) pairs of which the first that matches
+    counts; None leaves it to the PDS.
+    """
 
     did: Did
     handle: Handle | None = None
@@ -33,17 +37,51 @@ class Config:
     read_only: bool = False
     collections: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    validate: bool | None = None
+    validate: bool | tuple[tuple[str, bool], ...] | None = None
+    doorbell: str = "auto"
+    jetstream: str | None = None
     poll_seconds: float = 5.0
     quiet_seconds: float = 0.2
     full_look_seconds: float = 300.0
     brake_records: int = 10
     brake_percent: int = 20
+    brake_window_seconds: float = 600.0
+    conflicts_hold: tuple[str, ...] = ()
+    conflicts_merge: tuple[str, ...] = ()
+    conflicts_local: tuple[str, ...] = ()
+    conflicts_remote: tuple[str, ...] = ()
+    conflicts_text: tuple[str, ...] = ()
+    history_days: int = 90
+    history_megabytes: int = 1024
 
     def covers(self, collection: str) -> bool:
         """True if records of this collection belong to the mirror."""
         wanted = not self.collections or _matches(collection, self.collections)
         return wanted and not _matches(collection, self.exclude)
+
+    def validate_of(self, path: RecordPath) -> bool | None:
+        """Whether the PDS is asked to check this record; None leaves it to the PDS."""
+        if not isinstance(self.validate, tuple):
+            return self.validate
+        collection = split_record_path(path)[0]
+        pairs = ((fnmatchcase(collection, pattern), value) for pattern, value in self.validate)
+        return next((value for is_meant, value in pairs if is_meant), None)
+
+    def policy(self, path: RecordPath) -> Policy:
+        """What becomes of a conflict at `path`; the first list that names its collection says."""
+        collection = split_record_path(path)[0]
+        lists = {
+            Policy.HOLD: self.conflicts_hold,
+            Policy.MERGE: self.conflicts_merge,
+            Policy.LOCAL: self.conflicts_local,
+            Policy.REMOTE: self.conflicts_remote,
+        }
+        found = (policy for policy, patterns in lists.items() if _matches(collection, patterns))
+        return next(found, Policy.HOLD)
+
+    def merges_lines(self, path: RecordPath) -> bool:
+        """True if strings of this record are merged line by line."""
+        return _matches(split_record_path(path)[0], self.conflicts_text)
 
     def covers_path(self, path: RecordPath) -> bool:
         return self.covers(split_record_path(path)[0])
@@ -97,6 +135,15 @@ def _percent(value: Any) -> int:  # noqa: ANN401
     return value
 
 
+DOORBELLS = ("auto", "stream", "jetstream", "poll")
+
+
+def _doorbell(value: Any) -> str:  # noqa: ANN401
+    if value not in DOORBELLS:
+        raise ValueError("one of " + ", ".join(f'"{name}"' for name in DOORBELLS))
+    return str(value)
+
+
 def _origin(value: Any) -> str:  # noqa: ANN401
     if not isinstance(value, str) or not re.fullmatch(r"https?://[^/\s?#@]+/?", value):
         raise ValueError("an origin such as https://pds.example.com")
@@ -117,6 +164,14 @@ def _patterns(value: Any) -> tuple[str, ...]:  # noqa: ANN401
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ValueError("a list of collections or patterns")
     return tuple(check_pattern(pattern) for pattern in value)
+
+
+def _validate(value: Any) -> bool | tuple[tuple[str, bool], ...]:  # noqa: ANN401
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, dict) or not all(isinstance(item, bool) for item in value.values()):
+        raise ValueError("true, false, or a table of patterns that are each true or false")
+    return tuple((check_pattern(pattern), item) for pattern, item in value.items())
 
 
 def _identifier(parse: Callable[[str], str]) -> Callable[[Any], str]:
@@ -145,10 +200,16 @@ SETTINGS: tuple[Setting, ...] = (
             '["app.bsky.*"]', _patterns),
     Setting("mirror", "exclude", "exclude", "list", "all but these collections or patterns",
             '["app.bsky.feed.like"]', _patterns),
-    Setting("push", "validate", "validate", "boolean", "ask the PDS to check records against their "
-            "lexicons: true always, false never, unset where it knows them", "false", _YES_NO),
-    Setting("run", "poll_seconds", "poll_seconds", "seconds", "how often the PDS is asked for news",
-            "5.0", _seconds),
+    Setting("push", "validate", "validate", "boolean or table", "ask the PDS to check records "
+            "against their lexicons: true always, false never, unset where it knows them; or this "
+            "for each collection or pattern, of which the first that matches counts",
+            '{ "com.example.*" = false }', _validate),
+    Setting("run", "doorbell", "doorbell", "word", "what tells of news: the PDS's own stream, a "
+            "Jetstream, polling, or auto: the best of them that works", '"auto"', _doorbell),
+    Setting("run", "jetstream", "jetstream", "origin", "the Jetstream to listen to",
+            '"https://jetstream2.us-east.bsky.network"', _origin),
+    Setting("run", "poll_seconds", "poll_seconds", "seconds", "how often the PDS is asked for news "
+            "while nothing else tells of them", "5.0", _seconds),
     Setting("run", "quiet_seconds", "quiet_seconds", "seconds", "how long the folder must be quiet "
             "before a saved file is pushed", "0.2", _seconds),
     Setting("run", "full_look_seconds", "full_look_seconds", "seconds", "how often the whole "
@@ -157,6 +218,23 @@ SETTINGS: tuple[Setting, ...] = (
             "10", _count),
     Setting("brake", "percent", "brake_percent", "percent", "… if they are also more than this "
             "share of a collection", "20", _percent),
+    Setting("brake", "window_seconds", "brake_window_seconds", "seconds", "deletions this close "
+            "together count as one", "600.0", _seconds),
+    Setting("conflicts", "hold", "conflicts_hold", "list", "conflicts of these collections wait "
+            "for you whatever the next lists say; so do all that no list names",
+            '["app.bsky.actor.*"]', _patterns),
+    Setting("conflicts", "merge", "conflicts_merge", "list", "merge these field by field; where "
+            "fields collide they wait", '["com.example.*"]', _patterns),
+    Setting("conflicts", "local", "conflicts_local", "list", "the folder's version wins",
+            '["com.example.draft"]', _patterns),
+    Setting("conflicts", "remote", "conflicts_remote", "list", "the repo's version wins",
+            '["com.example.cache"]', _patterns),
+    Setting("conflicts", "text", "conflicts_text", "list", "strings of these are merged line by "
+            "line, not as a whole", '["com.example.page"]', _patterns),
+    Setting("history", "days", "history_days", "count", "how long superseded versions are kept",
+            "90", _count),
+    Setting("history", "megabytes", "history_megabytes", "count", "how much of them is kept, the "
+            "oldest go first", "1024", _count),
 )  # fmt: skip
 
 
@@ -174,6 +252,9 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
         values["plc"] = _from_environment(environ["SYNCD_PLC_URL"])
     if "did" not in values:
         raise ConfigWrong(f"{path} does not say whose repo it is: [mirror] did is missing")
+    if values.get("doorbell") == "jetstream" and "jetstream" not in values:
+        hint = 'name one, or leave the choice to syncd with doorbell = "auto"'
+        raise ConfigWrong(f"{path}: [run] doorbell asks for a Jetstream, none is named", hint=hint)
     return Config(**values)
 
 
@@ -245,6 +326,9 @@ def render_config(config: Config) -> str:
 def _toml(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, tuple) and value and isinstance(value[0], tuple):
+        pairs = (f"{_toml(key)} = {_toml(item)}" for key, item in value)
+        return "{ " + ", ".join(pairs) + " }"
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     return f'"{value}"' if isinstance(value, str) else str(value)

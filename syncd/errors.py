@@ -58,6 +58,10 @@ class BadCommit(Malformed):
     """A commit block is malformed, is for another repo, or its signature does not verify."""
 
 
+class WrongKey(BadCommit):
+    """A commit is not signed with the key of the account."""
+
+
 class BadFrame(Malformed):
     """A firehose frame cannot be read."""
 
@@ -106,6 +110,10 @@ class RateLimited(PdsError):
     def __init__(self, message: str, *, retry_seconds: float, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.retry_seconds = retry_seconds
+
+
+class Crowded(PdsError):
+    """A stream carries so much of other accounts that polling is cheaper than listening."""
 
 
 class NotFound(PdsError):
@@ -181,6 +189,10 @@ class StateWrong(SyncdError):
     """The state file is damaged, foreign, or from a newer syncd."""
 
     exit_code = 78
+
+
+class StateDamaged(StateWrong):
+    """A state file does not hold what was written to it; it can be set aside and made anew."""
 
 
 class Locked(SyncdError):

@@ -15,7 +15,7 @@ from typing import NewType
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import Record
 from syncd.atproto.syntax import Did, Handle, Nsid, Rkey, Tid, parse_nsid, parse_rkey
-from syncd.errors import BadSyntax, SyncdError
+from syncd.errors import BadSyntax, CredentialsRefused, RateLimited, SyncdError
 
 RecordPath = NewType("RecordPath", str)
 """`collection/rkey`: the key of a record in the repo's tree (atproto repository spec)."""
@@ -168,6 +168,15 @@ def for_a_person(
     )
 
 
+class Policy(StrEnum):
+    """What becomes of conflicts that nobody decides, by collection."""
+
+    HOLD = "hold"
+    MERGE = "merge"
+    LOCAL = "local"
+    REMOTE = "remote"
+
+
 class Choice(StrEnum):
     """What a person decided about a path."""
 
@@ -245,13 +254,15 @@ class Seen:
 class Memory:
     """What a cycle asks the state file to remember, in one transaction, after the effects.
 
-    In `base` and `seen`, None forgets the path. In `waiting`, the entries of a path replace the
-    ones it had. `head` None leaves head and tree as they are; with `is_whole_tree` the added nodes
-    take the place of all. `newest` is the newest rev that the PDS gave us, by a look or for a write
-    of ours: it never shows us an older repo again.
+    In `base` and `seen`, None forgets the path. `blocks` are the records that base moves to: later
+    edits are merged with them. In `waiting`, the entries of a path replace the ones it had. `head`
+    None leaves head and tree as they are; with `is_whole_tree` the added nodes take the place of
+    all. `newest` is the newest rev that the PDS gave us, by a look or for a write of ours: it never
+    shows us an older repo again.
     """
 
     base: Mapping[RecordPath, Cid | None] = field(default_factory=dict)
+    blocks: Mapping[RecordPath, bytes] = field(default_factory=dict)
     seen: Mapping[RecordPath, Seen | None] = field(default_factory=dict)
     waiting: Mapping[str, tuple[Waiting, ...]] = field(default_factory=dict)
     head: Head | None = None
@@ -264,7 +275,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one cycle did, and what it leaves for a person."""
+    """What one cycle did, and what it leaves for a person; `told` asks for nothing."""
 
     pushed: tuple[RecordPath, ...] = ()
     pulled: tuple[RecordPath, ...] = ()
@@ -278,6 +289,7 @@ class Report:
     plan: Plan = field(default_factory=Plan)
     unsent: tuple[RecordPath, ...] = ()
     retries: tuple[Retry, ...] = ()
+    told: tuple[str, ...] = ()
     halted: SyncdError | None = None
 
     @property
@@ -290,6 +302,11 @@ class Report:
         """True if another cycle has something to do or to see."""
         return bool(self.unsent or self.retries or self.halted)
 
+    @property
+    def needs_a_pause(self) -> bool:
+        """True if pushes cannot go on now: the PDS wants a pause, or other credentials."""
+        return isinstance(self.halted, RateLimited | CredentialsRefused)
+
     def followed_by(self, later: Report) -> Report:
         """Both cycles as one: what was done adds up, what waits is what the later one left."""
         return replace(
@@ -298,6 +315,7 @@ class Report:
             pulled=self.pulled + later.pulled,
             adopted=self.adopted + later.adopted,
             merged=self.merged + later.merged,
+            told=self.told + later.told,
             requests=self.requests + later.requests,
             plan=self.plan,
         )

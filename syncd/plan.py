@@ -1,4 +1,4 @@
-"""Three snapshots in, one plan out: what to do with each record, what to hold, how to batch.
+"""Three snapshots in, one plan out: what to do with each record, and what to hold.
 
 Pure: equality of CIDs is all it looks at. It never reads a file, never asks a server, and the same
 views always give the same plan in the same order.
@@ -7,17 +7,15 @@ views always give the same plan in the same order.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.model import (
-    Change,
     Choice,
     Conflict,
     Decision,
     Held,
-    Limits,
     Plan,
     Problem,
     RecordPath,
@@ -61,14 +59,24 @@ class Views:
     held: Collection[RecordPath] = frozenset()
 
 
+Recent = Mapping[tuple[str, Side], int]
+"""How many deletions were carried out lately, by collection and the side where they were made."""
+APPROVED = "approved: "
+"""How the reason of a deletion begins that a person let happen; it does not count as recent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Brake:
     """When deletions wait for a person: more than `records` and more than `percent` of a
-    collection, or a whole collection (or folder) of at least `whole` records."""
+    collection, or a whole collection (or folder) of at least `whole` records.
+
+    Deletions within `window_seconds` count together, so that a slow `rm -r` is held as a fast one.
+    """
 
     records: int = 10
     percent: int = 20
     whole: int = 3
+    window_seconds: float = 600.0
 
     def holds(self, deleted: int, total: int) -> bool:
         many = deleted > self.records and deleted * 100 > self.percent * total
@@ -82,14 +90,16 @@ def make_plan(
     settle: Callable[[Step], Step],
     sizes: Callable[[], Mapping[str, int]],
     brake: Brake,
+    recent: Callable[[], Recent] = dict,
 ) -> Plan:
     """Decide every path of `paths`.
 
-    `settle` says what becomes of a conflict. `sizes` is asked, only when something is deleted, for
-    the number of records of each collection in base; the brake measures against it.
+    `settle` says what becomes of a conflict. `sizes` and `recent` are asked only when something is
+    deleted: for the number of records of each collection in base, and of those that were deleted
+    from it within the brake's window; the brake measures against both.
     """
     steps = tuple(_decide(path, views, settle) for path in sorted(set(paths)))
-    held = _held(steps, views, sizes, brake)
+    held = _held(steps, views, sizes, recent, brake)
     kept = {hold.path for hold in held}
     steps = tuple(step for step in steps if step.path not in kept)
     return Plan(
@@ -174,7 +184,7 @@ def _chosen(step: Step, decision: Decision | None) -> Step | None:
         case Choice.REMOTE:
             return replace(step, verdict=Verdict.PULL, reason="resolved: the remote side")
         case Choice.APPROVE:
-            return step
+            return replace(step, reason=f"{APPROVED}{step.reason}")
         case Choice.REJECT:
             back = Verdict.PULL if step.verdict is Verdict.PUSH else Verdict.PUSH
             return replace(step, verdict=back, reason="rejected deletion: brought back")
@@ -206,6 +216,7 @@ def _held(
     steps: Sequence[Step],
     views: Views,
     sizes: Callable[[], Mapping[str, int]],
+    recent: Callable[[], Recent],
     brake: Brake,
 ) -> tuple[Held, ...]:
     """Deletions beyond the brake that no person has decided. Everything else goes on."""
@@ -216,16 +227,53 @@ def _held(
     ]
     if not deletions:
         return ()
-    totals = sizes()
-    in_collection = Counter((_collection(step), side) for step, side in deletions)
-    in_repo = Counter(side for _, side in deletions)
+    tally = _tally(deletions, sizes(), recent())
     return tuple(
-        Held(step.path, side, _held_reason(side, _collection(step), in_collection, totals))
+        Held(step.path, side, tally.reason(_collection(step), side, brake))
         for step, side in deletions
-        if brake.holds(in_collection[_collection(step), side], totals.get(_collection(step), 0))
-        or in_repo[side] >= sum(totals.values()) >= brake.whole
-        or step.path in views.held
+        if tally.is_over(_collection(step), side, brake) or step.path in views.held
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """Deletions by (collection, side) and by side, lately and now, and what they are part of."""
+
+    deleted: Mapping[tuple[str, Side], int]
+    totals: Mapping[str, int]
+
+    def in_repo(self, side: Side) -> int:
+        return sum(count for (_, where), count in self.deleted.items() if where is side)
+
+    def is_everything(self, side: Side, brake: Brake) -> bool:
+        return self.in_repo(side) >= sum(self.totals.values()) >= brake.whole
+
+    def is_over(self, collection: str, side: Side, brake: Brake) -> bool:
+        deleted = self.deleted[collection, side]
+        is_many = brake.holds(deleted, self.totals.get(collection, 0))
+        return is_many or self.is_everything(side, brake)
+
+    def reason(self, collection: str, side: Side, brake: Brake) -> str:
+        """What happened where, and what was about to happen."""
+        here, there = "the folder", "the repo"
+        if side is Side.REMOTE:
+            here, there = there, here
+        deleted, total = self.deleted[collection, side], self.totals.get(collection, 0)
+        what = f"{deleted} of {total} records of {collection}"
+        if self.is_everything(side, brake):
+            what = f"all {sum(self.totals.values())} records of the mirror"
+        minutes = f"{brake.window_seconds / 60:g} minutes"
+        return f"{what} were deleted in {here} within {minutes}; {there} was about to lose it too"
+
+
+def _tally(
+    deletions: Sequence[tuple[Step, Side]], sizes: Mapping[str, int], recent: Recent
+) -> _Tally:
+    totals = Counter(dict(sizes))
+    for (collection, _), count in recent.items():
+        totals[collection] += count
+    now = Counter((_collection(step), side) for step, side in deletions)
+    return _Tally(now + Counter(dict(recent)), totals)
 
 
 def _is_decided(step: Step, decisions: Mapping[RecordPath, Decision]) -> bool:
@@ -233,83 +281,8 @@ def _is_decided(step: Step, decisions: Mapping[RecordPath, Decision]) -> bool:
     return decision is not None and (decision.local, decision.remote) == (step.local, step.remote)
 
 
-def _held_reason(
-    side: Side, collection: str, counts: Mapping[tuple[str, Side], int], sizes: Mapping[str, int]
-) -> str:
-    where = "the folder" if side is Side.LOCAL else "the repo"
-    return (
-        f"{counts[collection, side]} of {sizes.get(collection, 0)} records of {collection} "
-        f"were deleted in {where}"
-    )
-
-
 def _collection(step: Step) -> str:
     return split_record_path(step.path)[0]
-
-
-def batches(
-    changes: Sequence[Change],
-    limits: Limits,
-    size: Callable[[Change], tuple[int, int]],
-) -> Iterator[tuple[Change, ...]]:
-    """Cut `changes` into requests within `limits`, never one path twice in one.
-
-    `size` gives the bytes of a change in the request's JSON and of its record block. A change that
-    is over the limits alone gets a request of its own, so that the PDS can name what is wrong.
-
-    Architecture Invariant: no batch takes a content from one path and gives it to another. The
-    reference PDS (0.5.35) then keeps the new place in the tree and loses the record's block.
-    """
-    batch = _Batch()
-    for change in arrivals_first(changes):
-        weight = size(change)
-        if not batch.has_room(change, weight, limits):
-            yield tuple(batch.changes)
-            batch = _Batch()
-        batch.add(change, weight)
-    if batch.changes:
-        yield tuple(batch.changes)
-
-
-def arrivals_first(changes: Sequence[Change]) -> list[Change]:
-    """In order, but a content arrives at its new path before it leaves the old one.
-
-    So a rename or a swap never leaves a moment in which no record holds the content, and a blob
-    that only this record names stays alive.
-    """
-    leaving = {change.before for change in changes} - {None}
-    return sorted(changes, key=lambda change: change.after not in leaving)
-
-
-@dataclass(slots=True)
-class _Batch:
-    """One request in the making, and what it may not take in any more."""
-
-    changes: list[Change] = field(default_factory=list)
-    paths: set[RecordPath] = field(default_factory=set)
-    arriving: set[Cid | None] = field(default_factory=set)
-    leaving: set[Cid | None] = field(default_factory=set)
-    json_bytes: int = 0
-    block_bytes: int = 0
-
-    def has_room(self, change: Change, weight: tuple[int, int], limits: Limits) -> bool:
-        in_json, in_block = weight
-        moves_content = change.after in self.leaving or change.before in self.arriving
-        return not self.changes or (
-            len(self.changes) < limits.writes
-            and self.json_bytes + in_json <= limits.json_bytes
-            and self.block_bytes + in_block <= limits.block_bytes
-            and change.path not in self.paths
-            and not moves_content
-        )
-
-    def add(self, change: Change, weight: tuple[int, int]) -> None:
-        self.changes.append(change)
-        self.paths.add(change.path)
-        self.arriving |= {change.after} - {None}
-        self.leaving |= {change.before} - {None}
-        self.json_bytes += weight[0]
-        self.block_bytes += weight[1]
 
 
 def touched(

@@ -14,7 +14,7 @@ from syncd.atproto.cid import Cid
 from syncd.atproto.commit import PublicKey, parse_commit, verify
 from syncd.atproto.mst import Get, difference, lookup
 from syncd.atproto.syntax import Did, Tid
-from syncd.errors import BadCommit, BadSyntax, MissingBlocks, RolledBack
+from syncd.errors import BadCommit, BadSyntax, MissingBlocks, RolledBack, WrongKey
 from syncd.model import Head, RecordPath, parse_record_path
 
 
@@ -25,13 +25,14 @@ class View:
     Attributes:
         changes: (before, after) of every record that differs; None is absence.
         is_whole: The changes are from nothing: every record of the repo, and no other, is in them.
-        unnamed: Tree keys that are no record path; they cannot be mirrored.
+        unnamed: Tree keys that differ and are no record path, each with its record after; they
+            cannot be mirrored.
         added: Tree nodes and the commit, to keep from now on; dropped: what they replace.
     """
 
     head: Head
     changes: Mapping[RecordPath, tuple[Cid | None, Cid | None]] = field(default_factory=dict)
-    unnamed: tuple[str, ...] = ()
+    unnamed: Mapping[str, Cid | None] = field(default_factory=dict)
     added: Mapping[Cid, bytes] = field(default_factory=dict)
     dropped: frozenset[Cid] = frozenset()
     is_whole: bool = False
@@ -46,7 +47,7 @@ def read_head(commit: Cid, get: Get, *, did: Did, key: PublicKey, newest: Tid | 
 
     Raises:
         MissingBlocks: The commit block is not there.
-        BadCommit: It is for another repo, of another version, or not signed with `key`.
+        BadCommit: It is for another repo or of another version. WrongKey: `key` did not sign it.
         RolledBack: Its rev is older than one that was verified or written before.
     """
     block = get(commit)
@@ -55,7 +56,10 @@ def read_head(commit: Cid, get: Get, *, did: Did, key: PublicKey, newest: Tid | 
     found = parse_commit(block)
     if found.did != did:
         raise BadCommit(f"the PDS sent a commit of {found.did} for the repo of {did}")
-    verify(found, key)
+    try:
+        verify(found, key)
+    except BadCommit as error:
+        raise WrongKey(error.message) from None
     if newest is not None and found.rev < newest:
         raise RolledBack(
             f"the PDS shows the repo at rev {found.rev}, older than rev {newest} known before",
@@ -71,15 +75,15 @@ def advance(known: Head | None, head: Head, get: Get) -> View:
     """
     found = difference(known.data if known else None, head.data, get)
     changes: dict[RecordPath, tuple[Cid | None, Cid | None]] = {}
-    unnamed: list[str] = []
+    unnamed: dict[str, Cid | None] = {}
     for key, before, after in found.changes:
         try:
             changes[parse_record_path(key)] = (before, after)
         except BadSyntax:
-            unnamed.append(key)
+            unnamed[key] = after
     added = {cid: _present(cid, get) for cid in (*found.added_nodes, head.commit)}
     dropped = found.dropped_nodes | ({known.commit} if known else set())
-    return View(head, changes, tuple(unnamed), added, dropped - added.keys(), known is None)
+    return View(head, changes, unnamed, added, dropped - added.keys(), known is None)
 
 
 def _present(cid: Cid, get: Get) -> bytes:

@@ -18,6 +18,7 @@ FLOORS: dict[str, int] = {
     "merge": 3,
     "replica": 3,
     "budget": 3,
+    "batches": 3,
     "folder": 3,
     "pds": 3,
     "identity": 3,
@@ -27,12 +28,13 @@ FLOORS: dict[str, int] = {
     "config": 3,
     "lock": 3,
     "cycle": 4,
+    "news": 4,
     "daemon": 5,
     "sandbox": 5,
     "cli": 6,
     "__main__": 7,
 }
-PURE = ("errors", "atproto", "model", "plan", "merge", "replica", "budget")
+PURE = ("errors", "atproto", "model", "plan", "merge", "replica", "budget", "batches")
 IMPURE_MODULES = frozenset(
     {"os", "pathlib", "io", "socket", "ssl", "asyncio", "sqlite3", "time", "datetime", "random"}
     | {"secrets", "logging", "httpx", "httpcore", "websockets", "watchdog", "subprocess"}

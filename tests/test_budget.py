@@ -1,28 +1,58 @@
-"""The ledger never lets a fixed window overrun, whenever that window began."""
+"""The ledger never lets a fixed window overrun, and believes the PDS where that knows of more."""
 
 from __future__ import annotations
 
+import math
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from syncd.atproto.cid import cid_of_block
-from syncd.budget import DAY, HOUR, Ledger, batch_points, single_points
+from syncd.atproto.xrpc import RateLimit
+from syncd.budget import (
+    DAY,
+    HOUR,
+    UNCOUNTED,
+    Ledger,
+    batch_points,
+    fitting,
+    in_words,
+    points_of,
+    single_points,
+)
 from syncd.model import Change, RecordPath
 
 A, B = cid_of_block(b"a"), cid_of_block(b"b")
 PATH = RecordPath("com.example.note/one")
+CREATE, UPDATE, DELETE = Change(PATH, None, A), Change(PATH, A, B), Change(PATH, A, None)
+
+
+def limit(
+    remaining: int, *, of: int = 5000, reset_at: float = 4000, window: int = 3600
+) -> RateLimit:
+    return RateLimit(of, remaining, reset_at, window)
 
 
 def test_points_are_what_the_pds_charges() -> None:
-    create, update, delete = Change(PATH, None, A), Change(PATH, A, B), Change(PATH, A, None)
-    assert batch_points([create, update, delete]) == 6
-    assert [single_points(change) for change in (create, update, delete)] == [2, 2, 1]
+    assert batch_points([CREATE, UPDATE, DELETE]) == 6
+    assert [points_of(c.before, c.after) for c in (CREATE, UPDATE, DELETE)] == [3, 2, 1]
+    assert [single_points(change) for change in (CREATE, UPDATE, DELETE)] == [2, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("room", "count"), [(0, 0), (2, 0), (3, 1), (4, 1), (5, 2), (6, 3), (99, 3)]
+)
+def test_as_much_of_a_batch_fits_as_its_points_do(room: int, count: int) -> None:
+    assert fitting([CREATE, UPDATE, DELETE], room) == count
 
 
 def test_an_empty_ledger_has_everything_left() -> None:
     assert Ledger().left(HOUR, 1000) == 5000
     assert Ledger().left(DAY, 1000) == 35000
+    assert Ledger().room(1000) == 5000
     assert Ledger().resets_at(HOUR, 1000) == 1000
+    assert Ledger().done_at(5000, 1000) == 1000
 
 
 def test_what_was_spent_comes_back_after_the_window() -> None:
@@ -34,16 +64,100 @@ def test_what_was_spent_comes_back_after_the_window() -> None:
     assert ledger.fits(600, 4600)
 
 
-@given(st.lists(st.tuples(st.integers(0, 20_000), st.integers(1, 600)), max_size=200))
-def test_no_window_of_an_hour_ever_holds_more_than_its_points(
-    wishes: list[tuple[int, int]],
+def test_a_pds_that_counts_nothing_holds_nothing_up() -> None:
+    ledger = Ledger(((1000, 5000),), is_counted=False)
+    assert ledger.room(1000) == UNCOUNTED
+    assert ledger.done_at(1_000_000, 1000) == 1000
+
+
+def test_what_others_spent_is_known_from_what_the_pds_tells() -> None:
+    ledger = Ledger(((400, 300),)).after_hearing(limit(100))
+    assert ledger.left(HOUR, 1000) == 100
+    assert ledger.left(DAY, 1000) == 34700
+    assert ledger.after(60, 1000).left(HOUR, 1000) == 40
+    assert ledger.fits_at(600, 1000) == 4000
+    assert ledger.resets_at(HOUR, 1000) == 4000
+
+
+def test_the_pds_is_not_believed_when_it_tells_of_more_than_we_count() -> None:
+    assert Ledger(((900, 4000),)).after_hearing(limit(4999)).left(HOUR, 1000) == 1000
+
+
+def test_a_window_of_the_pds_ends_when_it_said() -> None:
+    ledger = Ledger().after_hearing(limit(0))
+    assert ledger.room(3999) == 0
+    assert ledger.room(4000) == 5000
+
+
+def test_a_smaller_limit_of_the_pds_counts() -> None:
+    assert Ledger(((900, 50),)).after_hearing(limit(60, of=100)).left(HOUR, 1000) == 50
+
+
+def test_the_newest_word_about_a_window_takes_the_place_of_the_last() -> None:
+    ledger = Ledger().after_hearing(limit(100)).after_hearing(limit(30))
+    ledger = ledger.after_hearing(limit(7, of=35000, window=86_400))
+    assert (ledger.left(HOUR, 1000), ledger.left(DAY, 1000)) == (30, 7)
+
+
+@pytest.mark.parametrize("window", [300, None])
+def test_a_limit_on_something_else_only_shows_that_the_pds_counts(window: int | None) -> None:
+    ledger = Ledger(is_counted=False).after_hearing(RateLimit(3000, 0, 4000, window))
+    assert ledger == Ledger()
+
+
+def test_nothing_fits_while_the_pds_wants_no_write() -> None:
+    ledger = Ledger(closed_until=1500, is_counted=False)
+    assert (ledger.room(1499), ledger.room(1500)) == (0, UNCOUNTED)
+    assert ledger.fits_at(1, 1000) == 1500
+
+
+def test_a_long_push_is_forecast_hour_by_hour_and_day_by_day() -> None:
+    assert Ledger().done_at(5001, 0) == HOUR.seconds
+    assert Ledger().done_at(35_000, 0) == 6 * HOUR.seconds
+    assert Ledger().done_at(35_001, 0) == DAY.seconds
+    assert Ledger().done_at(60_000, 0) == DAY.seconds + 4 * HOUR.seconds
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5000), st.integers(1, 600)), max_size=40),
+    st.integers(1, 80_000),
+)
+def test_a_forecast_is_what_sending_as_soon_as_possible_takes(
+    spent: list[tuple[int, int]], points: int
 ) -> None:
-    now = 0
-    spent: list[tuple[int, int]] = []
-    for pause, points in wishes:
+    ledger = Ledger(tuple(sorted(spent)))
+    now = at = 5000
+    left = points
+    while left:
+        at = at if ledger.room(at) else ledger.fits_at(1, at)
+        sent = min(left, ledger.room(at))
+        ledger, left = ledger.after(sent, at), left - sent
+    assert Ledger(tuple(sorted(spent))).done_at(points, now) == at
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 20_000), st.integers(1, 600)), max_size=200),
+    st.lists(st.integers(0, 5000), max_size=200),
+)
+def test_no_window_of_an_hour_ever_holds_more_than_its_points(
+    wishes: list[tuple[int, int]], told: list[int]
+) -> None:
+    now, ledger = 0, Ledger()
+    for at, (pause, points) in enumerate(wishes):
         now += pause // 20
-        ledger = Ledger(tuple(spent))
+        if at < len(told):
+            ledger = ledger.after_hearing(limit(told[at], reset_at=now + 1000))
         if ledger.fits(points, now):
-            spent.append((now, points))
-    for start, _ in spent:
-        assert sum(p for at, p in spent if start <= at < start + HOUR.seconds) <= HOUR.points
+            ledger = ledger.after(points, now)
+    for start, _ in ledger.spent:
+        sent = sum(p for at, p in ledger.spent if start <= at < start + HOUR.seconds)
+        assert sent <= HOUR.points
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 seconds"), (0.2, "1 seconds"), (119, "119 seconds"), (121, "3 minutes"),
+     (3600, "60 minutes"), (7201, "3 hours"), (86400, "24 hours"), (math.pi, "4 seconds")],
+)  # fmt: skip
+def test_a_pause_is_told_in_words(seconds: float, words: str) -> None:
+    assert in_words(seconds) == words

@@ -56,6 +56,8 @@ def test_the_environment_comes_after_the_file(tmp_path: Path) -> None:
     [
         ("", "did is missing"),
         ("[mirror\n", "line 1"),
+        (MINIMAL + '[run]\ndoorbell = "loud"\n', "line 4: [run] doorbell needs one of"),
+        (MINIMAL + '[run]\ndoorbell = "jetstream"\n', "asks for a Jetstream, none is named"),
         (MINIMAL + "colour = 3\n", "line 3: there is no setting [mirror] colour"),
         (MINIMAL + "[paint]\ncolour = 3\n", "line 4: there is no setting [paint] colour"),
         ('[mirror]\ndid = "alice"\n', "line 2: [mirror] did"),
@@ -89,3 +91,33 @@ def test_scope_is_patterns_minus_patterns() -> None:
     assert not config.covers("com.example.note")
     assert config.covers_path(RecordPath("app.bsky.feed.post/abc"))
     assert Config(Did(DID)).covers("com.example.note")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", (None, None, None)),
+        ("[push]\nvalidate = true\n", (True, True, True)),
+        (
+            '[push]\nvalidate = { "com.example.note" = false, "com.*" = true }\n',
+            (False, True, None),
+        ),
+        ('[push.validate]\n"com.*" = true\n"com.example.note" = false\n', (True, True, None)),
+    ],
+)
+def test_validation_is_set_for_all_or_for_each_pattern(
+    tmp_path: Path, text: str, expected: tuple[bool | None, ...]
+) -> None:
+    config = read(tmp_path, MINIMAL + text)
+    paths = ("com.example.note/a", "com.example.other/a", "org.example.note/a")
+    assert tuple(config.validate_of(RecordPath(path)) for path in paths) == expected
+    assert read(tmp_path, render_config(config)) == config
+
+
+@pytest.mark.parametrize(
+    "value", ['"yes"', "1", '{ "com.*" = 1 }', '{ "not a pattern" = true }', "[]"]
+)
+def test_a_wrong_validate_is_named_with_its_line(tmp_path: Path, value: str) -> None:
+    with pytest.raises(ConfigWrong) as caught:
+        read(tmp_path, MINIMAL + f"[push]\nvalidate = {value}\n")
+    assert "line 4: [push] validate" in caught.value.message

@@ -1,4 +1,4 @@
-"""The decision about each record, exhausted over its whole domain; the brake; the batches."""
+"""The decision about each record, exhausted over its whole domain; the brake."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from hypothesis import strategies as st
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.merge import settle
 from syncd.model import (
-    Change,
     Choice,
     Decision,
-    Limits,
     Plan,
     Problem,
     RecordPath,
@@ -24,7 +22,7 @@ from syncd.model import (
     Snapshot,
     Verdict,
 )
-from syncd.plan import Brake, Views, batches, make_plan, touched, verdict, without_pushes
+from syncd.plan import Brake, Views, make_plan, touched, verdict, without_pushes
 
 A, B, C = (cid_of_block(name) for name in (b"a", b"b", b"c"))
 CIDS = (None, A, B, C)
@@ -182,7 +180,40 @@ def test_the_brake_holds_deletions_of_either_side(
 
 def test_a_whole_folder_that_is_gone_is_held() -> None:
     base = many(1) | many(1, "com.example.b") | many(1, "com.example.c")
-    assert len(plan_of(base, {}, base, brake=Brake()).held) == 3
+    held = plan_of(base, {}, base, brake=Brake()).held
+    assert len(held) == 3
+    assert held[0].reason == (
+        "all 3 records of the mirror were deleted in the folder within 10 minutes; "
+        "the repo was about to lose it too"
+    )
+
+
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize(
+    ("before", "now", "left", "is_held"),
+    [(9, 1, 20, False), (10, 1, 19, True), (3, 1, 0, True), (1, 1, 0, False), (10, 1, 90, False)],
+)
+def test_deletions_that_dribble_in_count_together(
+    before: int, now: int, left: int, is_held: bool, side: Side
+) -> None:
+    """`before` were deleted within the window and are not in base any more."""
+    base, kept = many(now + left), first(many(now + left), left)
+    local, remote = (kept, base) if side is Side.LOCAL else (base, kept)
+    rest = many(50, "com.example.other")
+    views = Views(base | rest, dict(local) | rest, dict(remote) | rest)
+    recent = {("com.example.note", side): before}
+    sizes = {"com.example.note": len(base), "com.example.other": 50}
+    plan = make_plan(
+        base,
+        views,
+        settle=settle,
+        sizes=lambda: sizes,
+        brake=Brake(),
+        recent=lambda: recent,
+    )
+    assert len(plan.held) == (now if is_held else 0)
+    for item in plan.held:
+        assert f"{before + now} of {before + now + left} records" in item.reason
 
 
 def test_only_deletions_are_held() -> None:
@@ -247,51 +278,6 @@ def test_carrying_a_plan_out_leaves_nothing_but_conflicts(
 def put(view: Snapshot, path: RecordPath, cid: Cid | None) -> Snapshot:
     rest = {other: kept for other, kept in view.items() if other != path}
     return rest if cid is None else {**rest, path: cid}
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 9), st.integers(1, 60), st.integers(1, 60)), max_size=30),
-    st.integers(1, 5),
-)
-def test_batches_keep_order_and_every_limit(sizes: list[tuple[int, int, int]], writes: int) -> None:
-    limits = Limits(writes=writes, json_bytes=100, block_bytes=100)
-    changes = [Change(RecordPath(f"com.example.note/{n}"), None, A, {"n": i})
-               for i, (n, _, _) in enumerate(sizes)]  # fmt: skip
-    cut = list(batches(changes, limits, lambda c: sizes[c.record["n"]][1:]))  # type: ignore[index]
-    assert [change for batch in cut for change in batch] == changes
-    for batch in cut:
-        assert len(batch) <= writes
-        assert len({change.path for change in batch}) == len(batch)
-        for column in (1, 2):
-            total = sum(sizes[c.record["n"]][column] for c in batch)  # type: ignore[index,misc]
-            assert total <= 100
-
-
-@given(st.lists(st.tuples(st.sampled_from(CIDS), st.sampled_from(CIDS)), max_size=8))
-def test_no_batch_moves_a_content_and_no_content_is_ever_homeless(
-    pairs: list[tuple[Cid | None, Cid | None]],
-) -> None:
-    changes = [
-        Change(RecordPath(f"com.example.note/{n}"), before, after)
-        for n, (before, after) in enumerate(pairs)
-        if before != after
-    ]
-    cut = list(batches(changes, Limits(), lambda _: (1, 1)))
-    sent = [change for batch in cut for change in batch]
-    assert sorted(sent, key=changes.index) == changes
-    for batch in cut:
-        arriving, leaving = ({getattr(c, side) for c in batch} - {None} for side in SIDES)
-        assert len(batch) == 1 or not arriving & leaving
-
-
-SIDES = ("after", "before")
-
-
-def test_a_rename_makes_the_new_record_before_it_deletes_the_old() -> None:
-    old = Change(RecordPath("com.example.note/old"), A, None)
-    new = Change(RecordPath("com.example.note/a-new"), None, A)
-    assert list(batches([new, old], Limits(), lambda _: (1, 1))) == [(new,), (old,)]
-    assert list(batches([old, new], Limits(), lambda _: (1, 1))) == [(new,), (old,)]
 
 
 def test_touched_paths_are_edited_gone_or_inert() -> None:

@@ -144,6 +144,8 @@ def test_a_foreign_file_is_refused(path: Path, content: bytes) -> None:
 
 def test_a_newer_schema_is_refused_by_name(state: State, path: Path) -> None:
     state._sql.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    newer = str(SCHEMA_VERSION + 1)
+    state._sql.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (newer,))
     state.close()
     with pytest.raises(StateWrong, match="newer syncd"):
         open_state(path)

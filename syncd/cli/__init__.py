@@ -29,6 +29,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "held": ("held", "List the deletions held by the brake."),
     "approve": ("held", "Let held deletions happen."),
     "reject": ("held", "Bring back the records of held deletions."),
+    "log": ("log", "What was replaced or deleted, when and why."),
+    "restore": ("log", "Bring a superseded version back into the folder."),
     "new": ("new", "Make a new record file with a fresh TID."),
     "verify": ("verify", "Recompute everything and say what does not agree."),
     "sandbox": ("sandbox", "Run an embedded PDS on the loopback."),

@@ -13,6 +13,7 @@ import click
 from syncd.cli.login import PDS_HELP, PLC_HELP
 from syncd.cli.opened import open_mirror
 from syncd.cli.output import exit_code, fail, say, say_json, say_waiting
+from syncd.cli.progress import Meter
 from syncd.cli.sync import keep_last_cycle, report_json
 from syncd.config import DEFAULT_PLC, FILE_NAME, Config, check_pattern, render_config
 from syncd.credentials import Credentials
@@ -67,7 +68,7 @@ def clone(
     _check_target(root, adopt)
     asyncio.run(_check_access(found, read_only))
     _lay_out(root, config, found)
-    report = asyncio.run(_first_sync(root))
+    report = asyncio.run(_first_sync(root, None if as_json else Meter()))
     _say(report, found, root, as_json)
     raise click.exceptions.Exit(exit_code(report))
 
@@ -108,10 +109,15 @@ def _lay_out(root: Path, config: Config, account: Account) -> None:
         state.keep_note("account", asdict(account))
 
 
-async def _first_sync(root: Path) -> Report:
+async def _first_sync(root: Path, meter: Meter | None) -> Report:
     async with open_mirror(root) as mirror:
         started = time.time()
-        report = await mirror.sync()
+        mirror.on_fetch = meter.tell if meter else None
+        try:
+            report = await mirror.sync()
+        finally:
+            if meter:
+                meter.clear()
         keep_last_cycle(mirror.state, report, started)
         return report
 

@@ -13,13 +13,15 @@ from pathlib import Path
 
 import click
 
+from syncd.cli.merging import settle_by_merge
 from syncd.cli.opened import Files, open_files
 from syncd.cli.output import NEEDS_A_PERSON, conflict_json, say, say_json, say_waiting
 from syncd.cli.sync import run_sync
+from syncd.cycle.keep import keep_file
 from syncd.errors import FolderWrong, Locked, SyncdError
 from syncd.folder.root import Folder
 from syncd.folder.scan import scan
-from syncd.folder.write import conflict_file
+from syncd.folder.write import conflict_file, remove
 from syncd.model import Choice, Conflict, Decision
 
 
@@ -44,21 +46,28 @@ def conflicts(directory: Path, as_json: bool) -> None:
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--local", "choice", flag_value="local", help="The repo gets the folder's version.")
 @click.option("--remote", "choice", flag_value="remote", help="The folder gets the repo's version.")
+@click.option("--merge", "choice", flag_value="merge", help="Both edits, if none collide.")
+@click.option("--edit", "choice", flag_value="edit", help="Open $EDITOR on the merge.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def resolve(directory: Path, paths: tuple[str, ...], choice: str | None, as_json: bool) -> None:
     """Decide conflicts. PATH is collection/rkey or a pattern such as 'app.bsky.feed.*/*'.
 
+    The version that is not taken stays in history: syncd log, syncd restore.
+
     \b
     Examples:
-      syncd resolve app.bsky.actor.profile/self --local
+      syncd resolve app.bsky.actor.profile/self --edit
       syncd resolve 'com.example.*/*' --remote
     """
     if choice is None:
-        raise click.UsageError("say which side wins: --local or --remote")
+        raise click.UsageError("say what to take: --local, --remote, --merge or --edit")
     with open_files(directory) as files:
         chosen = _chosen(_open_conflicts(files), paths)
-        files.state.decide(_decisions(files, chosen, Choice(choice)))
+        if choice in ("merge", "edit"):
+            settle_by_merge(files, chosen, use_editor=choice == "edit")
+        else:
+            files.state.decide(_decisions(files, chosen, Choice(choice)))
     carry_out(directory, as_json)
 
 
@@ -89,8 +98,28 @@ def _decisions(files: Files, chosen: Sequence[Conflict], choice: Choice) -> list
     known = files.state.seen_of(paths)
     folder = Folder(files.root, files.state.marker)
     look = scan(folder, known=known, only=paths, now_ns=time.time_ns())
-    for path in sorted(paths & look.problems.keys()):
-        reason = look.problems[path].reason
-        raise FolderWrong(f"{path} cannot be decided: {reason}", hint="mend or move the file first")
+    if choice is Choice.LOCAL:
+        for path in sorted(paths & look.problems.keys()):
+            reason = look.problems[path].reason
+            hint = "mend the file, or take the repo's version with --remote"
+            raise FolderWrong(f"{path} cannot be decided: {reason}", hint=hint)
     now = {path: seen.cid for path, seen in look.seen.items()}
+    for conflict in chosen:
+        if conflict.path in look.problems:
+            _set_aside(files, folder, conflict)
     return [Decision(c.path, choice, now.get(c.path), c.remote) for c in chosen]
+
+
+def _set_aside(files: Files, folder: Folder, conflict: Conflict) -> None:
+    """Move a file that stands for no record into history, so that the repo's version can come."""
+    seen = keep_file(
+        files.history,
+        folder,
+        conflict.path,
+        conflict.base,
+        after=conflict.remote,
+        at=int(time.time()),
+        reason="invalid; resolved: the remote side",
+    )
+    if seen is not None:
+        remove(folder, conflict.path, expect=seen)

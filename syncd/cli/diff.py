@@ -3,35 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import unified_diff
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TextIO
 
 import click
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.jsontext import format_record, parse_record
+from syncd.atproto.syntax import tid_microseconds
 from syncd.cli.opened import open_mirror
 from syncd.cli.output import cid_json, say, say_json
+from syncd.cli.status import rfc3339
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.pull import record_of
-from syncd.errors import BadJson, NotFound
+from syncd.errors import BadData, BadJson, NotFound
 from syncd.folder.write import read_bytes
-from syncd.model import RecordPath, Step, Verdict, split_record_path
+from syncd.merge import changed
+from syncd.model import RecordPath, Side, Step, Verdict, split_record_path
 
 _SHOWN = (Verdict.PUSH, Verdict.PULL, Verdict.CONFLICT)
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One path, and the text of each side as far as it can be had."""
+    """One path, and the text of each side as far as it can be had.
+
+    `changed` names the fields that each side changed since they last agreed, where that is known;
+    `local_at` is when the file was saved, `remote_at` when the repo was last written to.
+    """
 
     step: Step
     local: str | None
     remote: str | None
+    changed: Mapping[Side, tuple[str, ...]]
+    local_at: str = ""
+    remote_at: str = ""
 
 
 @click.command()
@@ -46,8 +59,8 @@ def diff(directory: Path, paths: tuple[str, ...], as_json: bool) -> None:
         return
     for difference in found:
         say(f"{difference.step.verdict.value}: {difference.step.reason}")
-        for line in _lines(difference):
-            say(line)
+        for line in (*_told(difference), *_lines(difference)):
+            say(coloured(line) if uses_colour(sys.stdout, os.environ) else line)
 
 
 async def _differences(directory: Path, patterns: tuple[str, ...]) -> list[Difference]:
@@ -75,13 +88,55 @@ async def _blocks(mirror: Mirror, cids: set[Cid]) -> Mapping[Cid, bytes]:
 
 
 def _difference(mirror: Mirror, step: Step, blocks: Mapping[Cid, bytes]) -> Difference:
-    local = None
+    local, mine, local_at = None, None, ""
     if step.local is not None:
-        local = _readable(read_bytes(mirror.folder, step.path)[0], step.path)
-    remote = None
+        content, now = read_bytes(mirror.folder, step.path)
+        local, local_at = _readable(content, step.path), rfc3339(now.mtime_ns // 1_000_000_000)
+        with suppress(BadJson):
+            mine = parse_record(content, split_record_path(step.path)[0])
+    remote, theirs = None, None
     if step.remote is not None and step.remote in blocks:
-        remote = format_record(record_of(blocks[step.remote])).decode("utf-8")
-    return Difference(step, local, remote)
+        theirs = record_of(blocks[step.remote])
+        remote = format_record(theirs).decode("utf-8")
+    block = None if step.base is None else mirror.state.block(step.path, step.base)
+    found: dict[Side, tuple[str, ...]] = {}
+    for side, record in ((Side.LOCAL, mine), (Side.REMOTE, theirs)):
+        if block is not None and record is not None:
+            with suppress(BadData):
+                found[side] = changed(record_of(block), record)
+    return Difference(step, local, remote, found, local_at, _head_time(mirror))
+
+
+def _head_time(mirror: Mirror) -> str:
+    head = mirror.state.head()
+    return "" if head is None else rfc3339(tid_microseconds(head.rev) // 1_000_000)
+
+
+def _told(difference: Difference) -> list[str]:
+    """Which fields changed where, for a conflict whose common version is known."""
+    if difference.step.verdict is not Verdict.CONFLICT:
+        return []
+    names = {Side.LOCAL: ("folder", difference.local_at), Side.REMOTE: ("repo", "")}
+    return [
+        f"  {where} changed {', '.join(difference.changed[side])}"
+        + (f" (saved {at})" if at else "")
+        for side, (where, at) in names.items()
+        if difference.changed.get(side)
+    ]
+
+
+def uses_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Colour is for terminals whose user did not switch it off (https://no-color.org)."""
+    return stream.isatty() and not environ.get("NO_COLOR")
+
+
+def coloured(line: str) -> str:
+    """A line of a diff as terminals show it."""
+    if line.startswith(("---", "+++")):
+        return click.style(line, bold=True)
+    colours = {"-": "red", "+": "green", "@": "cyan"}
+    colour = colours.get(line[:1])
+    return line if colour is None else click.style(line, fg=colour)
 
 
 def _readable(content: bytes, path: RecordPath) -> str:
@@ -95,7 +150,9 @@ def _lines(difference: Difference) -> list[str]:
     before = (difference.remote or "").splitlines()
     after = (difference.local or "").splitlines()
     path = difference.step.path
-    return list(unified_diff(before, after, f"repo/{path}", f"folder/{path}", lineterm=""))
+    names = (f"repo/{path}", f"folder/{path}")
+    times = (difference.remote_at if before else "", difference.local_at)
+    return list(unified_diff(before, after, *names, *times, lineterm=""))
 
 
 def _json(difference: Difference) -> dict[str, object]:
@@ -107,5 +164,6 @@ def _json(difference: Difference) -> dict[str, object]:
         "base": cid_json(step.base),
         "local": cid_json(step.local),
         "remote": cid_json(step.remote),
+        "changed": {side.value: list(found) for side, found in difference.changed.items()},
         "diff": "\n".join(_lines(difference)),
     }

@@ -96,7 +96,7 @@ def say_waiting(
     for conflict in conflicts:
         say(f"conflict  {conflict.path}: {conflict.reason}")
     if conflicts:
-        say("  next: syncd diff PATH, then syncd resolve PATH --local or --remote")
+        say("  next: syncd diff PATH, then syncd resolve PATH --local, --remote, --merge or --edit")
     for problem in problems:
         place = "" if problem.line is None else f" (line {problem.line}, column {problem.column})"
         say(f"problem   {problem.path}{place}: {problem.reason}")

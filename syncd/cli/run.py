@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
@@ -20,7 +20,10 @@ from syncd.daemon import Daemon, Phase
 from syncd.errors import FileProblem, SyncdError
 from syncd.folder.names import record_path_of
 from syncd.model import Report
+from syncd.news import choose_doorbells
 from syncd.watch import Watcher
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @click.command()
@@ -39,26 +42,48 @@ def run(directory: Path, directories: tuple[Path, ...]) -> None:
 
 
 async def _run_all(directories: tuple[Path, ...]) -> list[int]:
-    """Run every mirror; one that fails does not touch the others."""
-    return list(await asyncio.gather(*(_run_one(directory) for directory in directories)))
+    """Run every mirror; one that fails does not touch the others. A signal ends them all."""
+    daemons = Daemons()
+    for signum in _SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(signum, daemons.stop)
+    return list(await asyncio.gather(*(_run_one(directory, daemons) for directory in directories)))
 
 
-async def _run_one(directory: Path) -> int:
+async def _run_one(directory: Path, daemons: Daemons) -> int:
     try:
         async with open_mirror(directory) as mirror:
-            await run_mirror(mirror)
+            await run_mirror(mirror, daemons)
     except SyncdError as error:
         return fail(error)
     return 0
 
 
-async def run_mirror(mirror: Mirror) -> None:
+@dataclass(slots=True)
+class Daemons:
+    """All daemons of this process. The first signal stops them; a second one is not caught."""
+
+    running: list[Daemon] = field(default_factory=list)
+    is_stopping: bool = False
+
+    def add(self, daemon: Daemon) -> None:
+        """Take one in. If it comes up after the signal, it ends before its first cycle."""
+        self.running.append(daemon)
+        if self.is_stopping:
+            daemon.stop()
+
+    def stop(self) -> None:
+        self.is_stopping = True
+        for signum in _SIGNALS:
+            asyncio.get_running_loop().remove_signal_handler(signum)
+        for daemon in self.running:
+            daemon.stop()
+
+
+async def run_mirror(mirror: Mirror, daemons: Daemons) -> None:
     """The daemon of one mirror, until a signal ends it."""
     watcher = _start_watcher(mirror)
-    daemon = Daemon(mirror, watcher, Teller(mirror).told)
-    loop = asyncio.get_running_loop()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, daemon.stop)
+    daemon = Daemon(mirror, watcher, Teller(mirror).told, doorbells=choose_doorbells)
+    daemons.add(daemon)
     say(f"watching {mirror.folder.root} for {mirror.account.handle or mirror.account.did}")
     try:
         await daemon.run()
@@ -98,27 +123,32 @@ class Teller:
             self.started = time.time()
         if report is not None:
             self._tell_report(report)
-        self._tell_error(error)
-        if phase is not self.phase and phase is not Phase.SYNCING:
+        if error is not None:
+            self._tell_error(error)
+        elif phase is Phase.IDLE:
+            self.error = ""
+        if phase is not self.phase and (phase is not Phase.SYNCING or self.phase is None):
             self.phase = phase
             note = {"pid": os.getpid(), "phase": phase.value}
             with suppress(SyncdError):
                 self.mirror.state.keep_note("daemon", note)
 
     def _tell_report(self, report: Report) -> None:
-        for verb, paths in (("pulled", report.pulled), ("pushed", report.pushed)):
+        effects = {"pulled": report.pulled, "merged": report.merged, "pushed": report.pushed}
+        for verb, paths in effects.items():
             for path in paths:
                 say(f"{verb:<9} {path}")
+        for sentence in report.told:
+            say(f"note      {sentence}")
         waiting = (report.conflicts, report.problems, report.held)
         if waiting != self.waiting:
             self.waiting = waiting
             say_waiting(*waiting)
-        if report.pulled or report.pushed or report.adopted or self.phase is None:
+        if report.pulled or report.pushed or report.adopted or self.phase is Phase.SYNCING:
             with suppress(SyncdError):
                 keep_last_cycle(self.mirror.state, report, self.started)
 
-    def _tell_error(self, error: SyncdError | None) -> None:
-        message = error.message if error else ""
-        if error is not None and message != self.error:
+    def _tell_error(self, error: SyncdError) -> None:
+        if error.message != self.error:
             fail(error)
-        self.error = message if error is not None else ""
+        self.error = error.message

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from syncd.budget import DAY, HOUR, Ledger
+from syncd.budget import DAY, HOUR, Ledger, batch_points
 from syncd.cli.opened import Files, known_account, open_files
 from syncd.cli.output import NEEDS_A_PERSON, head_json, say, say_json, say_waiting, waiting_json
+from syncd.cycle.allowance import read_ledger
 from syncd.folder.root import Folder
 from syncd.folder.scan import scan
 from syncd.lock import holder
-from syncd.model import Conflict, Waiting, for_a_person
+from syncd.model import Change, Conflict, Waiting, for_a_person
 from syncd.plan import touched
 
 
@@ -45,20 +46,23 @@ def status(directory: Path, as_json: bool) -> None:
 def _status(files: Files) -> dict[str, Any]:
     state = files.state
     account = known_account(state)
+    pds = (account.pds if account else files.config.pds) or ""
+    unpushed, now = _unpushed(files), int(time.time())
     conflicts, problems, held = for_a_person(state.waiting())
     return {
         "account": {
             "did": files.config.did,
             "handle": account.handle if account else files.config.handle,
-            "pds": account.pds if account else files.config.pds,
+            "pds": pds or None,
         },
         "folder": str(files.root),
         "daemon": _daemon(files),
         "head": head_json(state.head()),
         "records": state.count(),
-        "pending": {"push": _pending_pushes(files), "pull": _pending_pulls(state.waiting())},
+        "guards": _guards(state.note("guards"), pds),
+        "pending": {"push": len(unpushed), "pull": _pending_pulls(state.waiting())},
         **waiting_json(conflicts, problems, held),
-        "budget": _budget(Ledger(state.spent(int(time.time()) - DAY.seconds)), int(time.time())),
+        "budget": _budget(read_ledger(state, pds, now), unpushed, now),
         "last_cycle": state.note("last_cycle"),
     }
 
@@ -70,8 +74,13 @@ def _daemon(files: Files) -> dict[str, Any]:
     return {"pid": pid if is_running else None, "phase": note.get("phase") if is_running else None}
 
 
-def _pending_pushes(files: Files) -> int:
-    """How many files differ from what was synchronized last, and stand for a record."""
+def _guards(note: Mapping[str, Any] | None, pds: str) -> bool | None:
+    """Whether the PDS refuses a write over what it does not expect; None before the first push."""
+    return None if note is None or note["pds"] != pds else bool(note["honoured"])
+
+
+def _unpushed(files: Files) -> list[Change]:
+    """Where files differ from what was synchronized last, and stand for a record."""
     base = files.state.base()
     look = scan(
         Folder(files.root, files.state.marker),
@@ -80,21 +89,25 @@ def _pending_pushes(files: Files) -> int:
         in_scope=files.config.covers,
     )
     local = {path: seen.cid for path, seen in look.seen.items()}
-    return len(touched(base, local, (), look.absent))
+    paths = touched(base, local, (), look.absent)
+    return [Change(path, base.get(path), local.get(path)) for path in sorted(paths)]
 
 
 def _pending_pulls(waiting: tuple[Waiting, ...]) -> int:
     return sum(1 for item in waiting if isinstance(item, Conflict))
 
 
-def _budget(ledger: Ledger, now: int) -> dict[str, dict[str, Any]]:
-    return {
+def _budget(ledger: Ledger, unpushed: Sequence[Change], now: int) -> dict[str, Any]:
+    """What may still be written, and when all that waits will have been."""
+    windows = {
         name: {
             "left": ledger.left(window, now),
             "resets_at": rfc3339(ledger.resets_at(window, now)),
         }
         for name, window in (("hour", HOUR), ("day", DAY))
     }
+    done_at = rfc3339(ledger.done_at(batch_points(unpushed), now)) if unpushed else None
+    return {**windows, "counted": ledger.is_counted, "push_done_at": done_at}
 
 
 def rfc3339(seconds: float) -> str:
@@ -117,5 +130,16 @@ def _say(found: Mapping[str, Any]) -> None:
         else "head     none yet: run syncd sync"
     )
     say(f"records  {found['records']}, {found['pending']['push']} to push")
+    if found["budget"]["counted"]:
+        _say_budget(found["budget"])
+    if found["guards"] is False:
+        say("guards   this PDS ignores them: syncd looks before and after each write instead")
     if found["last_cycle"]:
         say(f"last     {found['last_cycle']['at']}")
+
+
+def _say_budget(budget: Mapping[str, Any]) -> None:
+    hour, day = budget["hour"]["left"], budget["day"]["left"]
+    say(f"budget   {hour} write points left this hour, {day} today")
+    if budget["push_done_at"]:
+        say(f"         what is to push is done by {budget['push_done_at']}")

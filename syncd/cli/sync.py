@@ -84,6 +84,7 @@ def report_json(report: Report) -> dict[str, object]:
     return {
         **_counts(report),
         **waiting_json(report.conflicts, report.problems, report.held),
+        "told": list(report.told),
         "requests": report.requests,
         "head": head_json(report.head),
     }
@@ -92,8 +93,12 @@ def report_json(report: Report) -> dict[str, object]:
 def say_report(report: Report) -> None:
     for path in report.pulled:
         say(f"pulled    {path}")
+    for path in report.merged:
+        say(f"merged    {path}")
     for path in report.pushed:
         say(f"pushed    {path}")
+    for sentence in report.told:
+        say(f"note      {sentence}")
     say_waiting(report.conflicts, report.problems, report.held)
     counts = ", ".join(f"{count} {name}" for name, count in _counts(report).items() if count)
     say(f"{counts or 'nothing to do'}; head {report.head.rev if report.head else 'unknown'}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -10,9 +11,10 @@ import click
 from syncd.cli.opened import known_account, open_files
 from syncd.cli.output import NEEDS_A_PERSON, head_json, problem_json, say, say_json, say_waiting
 from syncd.cycle.verify import Verified, verify_mirror
-from syncd.errors import StateWrong
+from syncd.errors import StateDamaged, StateWrong
 from syncd.folder.root import Folder
-from syncd.model import Head
+from syncd.model import Head, Problem
+from syncd.state import History
 
 
 @click.command()
@@ -26,9 +28,19 @@ def verify(directory: Path, as_json: bool) -> None:
             raise StateWrong("the account's signing key is not known yet", hint="syncd sync")
         folder = Folder(files.root, files.state.marker)
         found = verify_mirror(folder, files.state, files.config, account, time.time_ns())
+        found = replace(found, findings=(*found.findings, *_history_findings(files.history)))
         head = files.state.head()
     _say(found, head, as_json)
     raise click.exceptions.Exit(NEEDS_A_PERSON if found.findings else 0)
+
+
+def _history_findings(history: History) -> tuple[Problem, ...]:
+    try:
+        history.check()
+    except StateDamaged as error:
+        hint = "syncd log sets the file aside and keeps what can be read"
+        return (Problem("history", error.message, hint),)
+    return ()
 
 
 def _say(found: Verified, head: Head | None, as_json: bool) -> None:

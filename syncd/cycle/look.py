@@ -6,7 +6,7 @@ are filled by asking for what is newer than the moment before the fetch, until t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from syncd.atproto.car import CarReader
@@ -23,23 +23,59 @@ REPAIRS = 8
 """How many small fetches may follow a full one before the clone is given up for now."""
 
 
+REPO_BYTES = 2 * 1024 * 1024 * 1024
+"""A repo whose blocks hold more is not taken: no PDS may fill this machine's memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """How far the fetching of a repo is: blocks and bytes so far, and how often holes were filled.
+
+    How much is still to come cannot be known: no PDS says how large a repo is.
+    """
+
+    blocks: int
+    size: int
+    repairs: int
+
+
+OnFetch = Callable[[Fetching], None]
+
+
 @dataclass(slots=True)
 class Fetched:
     """The blocks of one or more CARs of one repo, and the root the last one named."""
 
+    told: OnFetch | None = None
     blocks: dict[Cid, bytes] = field(default_factory=dict)
     root: Cid | None = None
+    size: int = 0
+    fetches: int = 0
 
     async def add(self, pds: Pds, since: Tid | None) -> Cid:
         """Fetch the repo (or what is newer than `since`) into `blocks`; returns the root."""
         reader = CarReader()
+        self.fetches += 1
         async for chunk in pds.fetch_repo(since):
-            self.blocks.update(reader.feed(chunk))
+            self._keep(reader.feed(chunk))
+            if self.told is not None:
+                self.told(Fetching(len(self.blocks), self.size, self.fetches - 1))
         reader.close()
         if len(reader.roots) != 1:
             raise BadCar(f"the PDS sent a repo with {len(reader.roots)} roots instead of one")
         self.root = reader.roots[0]
         return self.root
+
+    def _keep(self, blocks: Iterable[tuple[Cid, bytes]]) -> None:
+        for cid, block in blocks:
+            if cid not in self.blocks:
+                self.size += len(cid) + len(block)
+                self.blocks[cid] = block
+        if self.size > REPO_BYTES:
+            raise Unverified(
+                f"the PDS sends a repo of more than {REPO_BYTES} bytes",
+                hint="nothing was changed; a repo of that size is beyond what syncd can mirror",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,26 +103,32 @@ class Watermark:
     newest: Tid | None
 
 
-async def look(pds: Pds, account: Account, known: Watermark) -> Sight:
-    """The repo as it is now, proven.
+async def look(pds: Pds, account: Account, known: Watermark, told: OnFetch | None = None) -> Sight:
+    """The repo as it is now, proven. `told` hears how far the fetching is, chunk by chunk.
 
     Raises:
-        Unverified: What the PDS sends does not add up, even after a full fetch and its repairs.
-        BadCommit: The commit is not signed with the account's key.
+        Unverified, BadCar, BadTree: What the PDS sends does not add up, even after a full fetch
+            and its repairs.
+        BadCommit: The commit is not one of this repo. WrongKey: It has another signature.
     """
     key = parse_did_key(account.key)
     if known.head is not None:
         try:
-            return await _look_since(pds, account, key, known, known.head)
+            return await _look_since(pds, account, key, known, known.head, told)
         except (BadCar, BadTree, MissingBlocks):
             pass  # the small answer does not add up: the whole repo is the next thing to ask for
-    return await _look_whole(pds, account, key, known)
+    return await _look_whole(pds, account, key, known, told)
 
 
 async def _look_since(
-    pds: Pds, account: Account, key: PublicKey, known: Watermark, head: Head
+    pds: Pds,
+    account: Account,
+    key: PublicKey,
+    known: Watermark,
+    head: Head,
+    told: OnFetch | None,
 ) -> Sight:
-    fetched = Fetched()
+    fetched = Fetched(told)
     root = await fetched.add(pds, head.rev)
     get = first_of(fetched.blocks.get, known.node)
     if root == head.commit:
@@ -97,22 +139,27 @@ async def _look_since(
     return Sight(advance(head, new, get), get)
 
 
-async def _look_whole(pds: Pds, account: Account, key: PublicKey, known: Watermark) -> Sight:
+async def _look_whole(
+    pds: Pds, account: Account, key: PublicKey, known: Watermark, told: OnFetch | None
+) -> Sight:
     """The whole repo from nothing: the kept tree is not used, so damage to it is mended too."""
     _, before = await pds.fetch_latest()
-    fetched = Fetched()
+    fetched = Fetched(told)
     get = fetched.blocks.get
-    root = await fetched.add(pds, None)
-    for _ in range(REPAIRS):
+    since: Tid | None = None
+    for _ in range(1 + REPAIRS):
+        root = await fetched.add(pds, since)
         try:
             head = read_head(root, get, did=account.did, key=key, newest=known.newest)
             view = advance(None, head, get)
             _check_records(view, get)
             return Sight(view, get)
-        except MissingBlocks:
-            root = await fetched.add(pds, before)
-    hint = "nothing was changed; syncd tries again by itself"
-    raise Unverified("the repo is being written to faster than it can be read", hint=hint)
+        except MissingBlocks as error:
+            since, missing = before, error.message
+    raise Unverified(
+        f"the PDS does not send the whole repo: {missing}",
+        hint="nothing was changed; syncd tries again by itself",
+    )
 
 
 def _check_records(view: View, get: Get) -> None:

@@ -6,25 +6,29 @@ cycle goes on, because both sides are looked at again and what already happened 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from syncd.atproto.data import cid_of
-from syncd.atproto.jsontext import parse_record
-from syncd.budget import DAY, HOUR, Ledger
+from syncd.atproto.cid import Cid
 from syncd.config import Config
-from syncd.cycle.look import Sight, Watermark, look
-from syncd.cycle.pull import keep_conflicts, pull
-from syncd.cycle.push import Pushed, Pusher
+from syncd.cycle.account import LOST, Whereabouts, explain
+from syncd.cycle.brakes import brake_of, recent_deletions
+from syncd.cycle.join import Joined, join, wants_merge
+from syncd.cycle.keep import Keeper, prune
+from syncd.cycle.known import is_same_home, keep_known, keep_unnamed, watermark
+from syncd.cycle.look import OnFetch, Sight, Watermark, look
+from syncd.cycle.outbox import Outbox
+from syncd.cycle.pull import keep_conflicts, not_done, pull
 from syncd.cycle.sides import Dirty, Sides, bookkeeping, bring_sides
-from syncd.errors import BadJson, FileChanged, FileProblem, RateLimited, Unknown
+from syncd.errors import StateDamaged, Unreachable
 from syncd.folder.recover import recover
-from syncd.folder.root import Folder
-from syncd.folder.write import conflict_file, drop_conflicts, read_bytes
-from syncd.merge import settle
+from syncd.folder.root import OWN, Folder, read_marker
+from syncd.folder.write import conflict_file, drop_conflicts
+from syncd.merge import is_edit_kept, settle
 from syncd.model import (
     Account,
-    Change,
     Conflict,
     Head,
     Limits,
@@ -36,16 +40,14 @@ from syncd.model import (
     Step,
     Verdict,
     for_a_person,
-    split_record_path,
 )
 from syncd.pds import Pds
-from syncd.plan import Brake, make_plan, without_pushes
-from syncd.state import State
+from syncd.plan import make_plan, without_pushes
+from syncd.state import History, State, renew_state
 
-SWAP_LOSSES = 3
-"""After so many lost swaps in a row, changes go one by one, each guarded by its own record."""
+SECOND_NS = 1_000_000_000
 ATTEMPTS = 8
-"""How many cycles one `sync` may take before the rest is left to the next."""
+"""How many cycles in a row that push nothing one `sync` may take before it leaves the rest."""
 
 
 @dataclass(slots=True)
@@ -54,6 +56,11 @@ class Mirror:
 
     Attributes:
         clock_ns: The wall clock in nanoseconds, for file times and the budget's windows.
+        sleep: Waits so many seconds before a cycle that follows a lost swap or a lost answer.
+        jitter: A number in [0, 1) for each such wait.
+        whereabouts: How to find the account again if its repo cannot be seen where it was; without
+            it, the account and its PDS stay what they are.
+        on_fetch: Hears how far the fetching of the repo is.
     """
 
     folder: Folder
@@ -63,86 +70,168 @@ class Mirror:
     config: Config
     clock_ns: Callable[[], int]
     limits: Limits = field(default_factory=Limits)
-    losses: int = 0
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    jitter: Callable[[], float] = random.random
+    whereabouts: Whereabouts | None = None
+    on_fetch: OnFetch | None = None
+    outbox: Outbox = field(init=False)
+    _requests_elsewhere: int = 0
+
+    def __post_init__(self) -> None:
+        self.outbox = Outbox(
+            self.folder,
+            self.state,
+            self.pds,
+            self.account,
+            self.config,
+            self.clock_ns,
+            self.limits,
+        )
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent so far, to every PDS the account lived on."""
+        return self._requests_elsewhere + self.pds.requests
 
     async def sync(self) -> Report:
-        """Cycle until nothing is left to do but what waits for a person."""
-        report = await self.cycle()
-        for _ in range(ATTEMPTS - 1):
-            if not report.is_unfinished or isinstance(report.halted, RateLimited):
-                break
-            report = report.followed_by(await self.cycle(dirty=report.unsent))
+        """Cycle until nothing is left to do but what waits for a person, or for a pause."""
+        report = last = await self.cycle()
+        attempts = 1
+        while last.is_unfinished and attempts < ATTEMPTS and not last.needs_a_pause:
+            last = await self.cycle(dirty=last.unsent)
+            attempts = 1 if last.pushed else attempts + 1
+            report = report.followed_by(last)
         return report
 
     async def preview(self) -> Report:
-        """The plan of a cycle, and nothing done."""
-        before = self.pds.requests
+        """The plan of a cycle, and nothing done. Raises as `cycle`, and StateDamaged."""
+        before = self.requests
         _, _, plan = await self._decide(None)
-        return _report(plan, requests=self.pds.requests - before, head=self.state.head())
+        return _report(plan, requests=self.requests - before, head=self.state.head())
 
     async def cycle(self, dirty: Dirty = None) -> Report:
         """One cycle over `dirty` paths and whatever changed in the repo; None looks everywhere.
 
         Raises:
             FolderWrong: The folder is not the one the state file knows; nothing was done.
-            Unreachable, RepoUnavailable, Unverified, BadCommit: The repo cannot be seen; nothing
+            Unreachable, RepoUnavailable, Unverified, Malformed: The repo cannot be seen; nothing
                 was concluded or done.
-            CredentialsRefused: Pulls were done; pushes need a person.
         """
-        before = self.pds.requests
+        try:
+            report = await self._cycle(dirty)
+        except StateDamaged:
+            renew_state(self.state, did=self.account.did, marker=self.marker)
+            report = await self._cycle(None)
+        if self.state.aside is None:
+            return report
+        rebuilt = f"{self.state.path.name} was damaged: it is {self.state.aside} now, and rebuilt"
+        self.state.aside = None
+        return replace(report, told=(rebuilt, *report.told))
+
+    async def _cycle(self, dirty: Dirty) -> Report:
+        before = self.requests
+        await self.sleep(self.outbox.pause_seconds(self.jitter()))
         sight, sides, plan = await self._decide(dirty)
         if sides.look.leftovers:
             recover(self.folder, sides.look.leftovers)
             sight, sides, plan = await self._decide(dirty)
-        pulled = await self._pull(sight, sides, plan)
-        pushed = await self._push(sight, plan)
-        self.losses = self.losses + 1 if pushed.is_overtaken else 0
+        joined = await self._join(sight, sides, plan)
+        plan = joined.plan
+        pulled = await self._pull(sight, sides, joined)
+        steps = await self._kept(sight, plan.with_verdict(Verdict.PUSH))
+        pushed = await self.outbox.send(steps, sight.view.head.commit)
         waiting = self.state.waiting()
+        if pulled.base or pushed.done or joined.paths:
+            prune(self.history, self.config, waiting, self.clock_ns() // SECOND_NS)
         answered = {*pushed.done, *(item.path for item in waiting)}
         conflicts, problems, held = for_a_person(waiting)
         return replace(
-            _report(plan, requests=self.pds.requests - before, head=self.state.head()),
+            _report(plan, requests=self.requests - before, head=self.state.head()),
             conflicts=conflicts,
             problems=problems,
             held=held,
             pulled=tuple(sorted(pulled.base)),
             pushed=tuple(pushed.done),
+            merged=joined.paths,
             unsent=tuple(sorted(_paths(plan, Verdict.PUSH) - answered)),
+            told=tuple(f"{s.path}: {s.reason}" for s in plan.steps if is_edit_kept(s)),
             retries=tuple(item for item in waiting if isinstance(item, Retry)),
             halted=pushed.halted,
         )
 
     async def _decide(self, dirty: Dirty) -> tuple[Sight, Sides, Plan]:
         self.folder.check_marker(self.state.marker)
-        head = self.state.head() if self._is_same_scope() else None
-        known = Watermark(head, self.state.node, self.state.newest())
-        sight = await look(self.pds, self.account, known)
+        sight = await self._see()
         now_ns = self.clock_ns()
         sides = bring_sides(self.folder, self.state, self.config, sight, dirty, now_ns)
         plan = make_plan(
             sides.paths,
             sides.views,
-            settle=settle,
+            settle=lambda step: settle(step, self.config.policy(step.path)),
             sizes=self.state.collection_sizes,
-            brake=Brake(self.config.brake_records, self.config.brake_percent),
+            brake=brake_of(self.config),
+            recent=lambda: recent_deletions(self.history, self.config, now_ns // SECOND_NS),
         )
         return sight, sides, without_pushes(plan) if self.config.read_only else plan
 
-    async def _pull(self, sight: Sight, sides: Sides, plan: Plan) -> Memory:
+    async def _see(self) -> Sight:
+        """The repo, proven. Where it cannot be seen, the account is resolved again, once."""
+        before = self.account
+        try:
+            return await look(self.pds, self.account, self._known(), self.on_fetch)
+        except LOST as error:
+            if not await self.find_again(if_due=isinstance(error, Unreachable)):
+                raise await explain(error, self.pds, before, self.account) from error
+        try:
+            return await look(self.pds, self.account, self._known(), self.on_fetch)
+        except LOST as error:
+            raise await explain(error, self.pds, before, self.account) from error
+
+    def _known(self) -> Watermark:
+        return watermark(self.state, self.account, self.config)
+
+    async def find_again(self, *, if_due: bool = False) -> bool:
+        """Resolve the account anew. True if it lives elsewhere now, or signs with another key."""
+        if self.whereabouts is None:
+            return False
+        old, pds = self.account, self.pds
+        now_ns = self.clock_ns()
+        self.account, self.pds = await self.whereabouts.find(old, pds, now_ns, if_due=if_due)
+        if self.pds is not pds:
+            self._requests_elsewhere += pds.requests
+            self.outbox.move(self.pds, self.account)
+        return (self.account.pds, self.account.key) != (old.pds, old.key)
+
+    async def _join(self, sight: Sight, sides: Sides, plan: Plan) -> Joined:
+        """Merge the conflicts whose policy asks for it."""
+        remotes = [item.remote for item in wants_merge(plan, self.config)]
+        if not remotes:
+            return Joined(plan)
+        blocks = await sight.records(self.pds, [cid for cid in remotes if cid is not None])
+        keeper = self._keeper(sight)
+        return join(self.folder, self.state, self.config, keeper, sides, plan, blocks)
+
+    async def _pull(self, sight: Sight, sides: Sides, joined: Joined) -> Memory:
         """Bring the repo's changes into the folder, then remember head, tree and base at once."""
+        plan, merged = joined.plan, joined.memory
         steps = plan.with_verdict(Verdict.PULL)
         fresh = [c for c in plan.conflicts if not self._is_kept(c)]
         wanted = [step.remote for step in steps] + [c.remote for c in fresh]
         blocks = await sight.records(self.pds, [cid for cid in wanted if cid is not None])
         keep_conflicts(self.folder, fresh, blocks)
-        done = pull(self.folder, steps, blocks=blocks, expect=sides.expect)
+        keeper = self._keeper(sight)
+        done = pull(self.folder, steps, blocks=blocks, expect=sides.expect, keeper=keeper)
         books = bookkeeping(plan, sides)
         view = sight.view
+        unnamed = keep_unnamed(self.state, view)
+        if not is_same_home(self.state, self.account):
+            self.state.forget_newest()
         self.state.record(
             Memory(
-                base={**books.base, **done.base},
-                seen={**books.seen, **done.seen},
-                waiting={**books.waiting, **done.waiting},
+                base={**books.base, **merged.base, **done.base},
+                blocks={**_blocks(books.base, sight), **merged.blocks, **done.blocks},
+                seen={**books.seen, **merged.seen, **done.seen},
+                waiting={**books.waiting, **unnamed, **merged.waiting, **done.waiting},
                 head=view.head if view.head != self.state.head() else None,
                 newest=view.head.rev if view.head.rev != self.state.newest() else None,
                 is_whole_tree=view.is_whole,
@@ -151,20 +240,29 @@ class Mirror:
                 decided=(*books.decided, *done.decided),
             )
         )
-        if not self._is_same_scope():
-            self.state.keep_note("scope", self._scope())
+        keep_known(self.state, self.account, self.config)
         self._drop_closed(sides, plan)
         return done
 
-    def _scope(self) -> list[list[str]]:
-        return [list(self.config.collections), list(self.config.exclude)]
+    @property
+    def marker(self) -> str:
+        """The id that the folder must carry."""
+        return self.folder.marker or read_marker(self.folder.root)
 
-    def _is_same_scope(self) -> bool:
-        """False if other collections belong to the mirror than when base was last complete.
+    @property
+    def history(self) -> History:
+        """Every version that this mirror replaced or deleted."""
+        return History(self.folder.root / OWN / "history.db")
 
-        What changed in the repo outside the scope was not followed, so the whole repo is compared.
-        """
-        return bool(self.state.note("scope") == self._scope())
+    def _keeper(self, sight: Sight) -> Keeper:
+        return Keeper(self.history, self.clock_ns() // SECOND_NS, sight.view.head.rev)
+
+    async def _kept(self, sight: Sight, steps: Sequence[Step]) -> list[Step]:
+        """Those of `steps` whose predecessor in the repo is in history now; the others wait."""
+        keeper = self._keeper(sight)
+        failed = await keeper.keep_records(self.state, sight, self.pds, steps)
+        self.state.record(Memory(waiting={p: (not_done(p, e),) for p, e in failed.items()}))
+        return [step for step in steps if step.path not in failed]
 
     def _is_kept(self, conflict: Conflict) -> bool:
         """True if the remote side of the conflict already lies in the conflicts directory."""
@@ -177,64 +275,11 @@ class Mirror:
             if isinstance(item, Conflict) and item.path not in still:
                 drop_conflicts(self.folder, item.path)
 
-    async def _push(self, sight: Sight, plan: Plan) -> Pushed:
-        changes = self._changes(plan.with_verdict(Verdict.PUSH))
-        if not changes:
-            return Pushed()
-        pusher = Pusher(self.pds, self.limits, self.config.validate, self._spend, self.state.record)
-        try:
-            is_guarded = await self._is_guarded()
-        except Unknown as error:
-            return Pushed(halted=error)
-        if is_guarded and self.losses >= SWAP_LOSSES:
-            return await pusher.push_singly(changes)
-        return await pusher.push(changes, swap=sight.view.head.commit, is_guarded=is_guarded)
 
-    async def _is_guarded(self) -> bool:
-        """Whether this PDS honours swaps: asked once, then remembered with the PDS's name."""
-        known = self.state.note("guards")
-        if known is None or known["pds"] != self.account.pds:
-            known = {"pds": self.account.pds, "honoured": await self.pds.honours_swaps()}
-            self.state.keep_note("guards", known)
-        return bool(known["honoured"])
-
-    def _changes(self, steps: Sequence[Step]) -> list[Change]:
-        """The changes to send, with the records read again and proven to be the ones planned."""
-        changes = []
-        for step in steps:
-            try:
-                changes.append(self._change(step))
-            except (FileChanged, FileProblem, BadJson) as error:
-                self.state.record(Memory(waiting={step.path: (Retry(step.path, error.message),)}))
-        return changes
-
-    def _change(self, step: Step) -> Change:
-        if step.local is None:
-            return Change(step.path, step.remote, None)
-        text, _ = read_bytes(self.folder, step.path)
-        record = parse_record(text, split_record_path(step.path)[0])
-        if cid_of(record) != step.local:
-            raise FileChanged(f"{step.path} was edited after it was looked at")
-        return Change(step.path, step.remote, step.local, record)
-
-    def _spend(self, points: int) -> None:
-        """Charge the ledger, where the PDS shows that it counts points."""
-        if self.pds.rate_limit is None:
-            return
-        now = self.clock_ns() // 1_000_000_000
-        ledger = self.ledger()
-        if not ledger.fits(points, now):
-            wait = ledger.fits_at(points, now) - now
-            raise RateLimited(
-                f"the PDS's write budget is used up; the rest follows in {wait} seconds",
-                retry_seconds=wait,
-            )
-        self.state.spend(now, points, forget_before=now - DAY.seconds)
-
-    def ledger(self) -> Ledger:
-        """The write points spent in the last day."""
-        now = self.clock_ns() // 1_000_000_000
-        return Ledger(self.state.spent(now - max(DAY.seconds, HOUR.seconds)))
+def _blocks(base: Mapping[RecordPath, Cid | None], sight: Sight) -> dict[RecordPath, bytes]:
+    """The records of what was adopted, as far as they came with the view."""
+    found = ((path, sight.get(cid)) for path, cid in base.items() if cid is not None)
+    return {path: block for path, block in found if block is not None}
 
 
 def _paths(plan: Plan, verdict: Verdict) -> set[RecordPath]:

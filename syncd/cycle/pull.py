@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import Record, decode_lenient
 from syncd.atproto.jsontext import format_record
-from syncd.errors import BadData, FileChanged, FileProblem, SyncdError
+from syncd.cycle.keep import Keeper
+from syncd.errors import BadData, FileChanged, FileProblem, SwapFailed, SyncdError
 from syncd.folder.root import Folder
 from syncd.folder.write import Replacement, drop_conflicts, keep_conflict, remove, write_many
 from syncd.model import Conflict, Memory, Problem, RecordPath, Retry, Seen, Step, Waiting
@@ -31,16 +32,19 @@ def pull(
     *,
     blocks: Mapping[Cid, bytes],
     expect: Callable[[RecordPath], Seen | None],
+    keeper: Keeper,
 ) -> Memory:
     """Write and remove files as `steps` say; the answer is what to remember of it.
 
-    `expect` gives the file each step was planned for (None: there was none).
+    `expect` gives the file each step was planned for (None: there was none). What it holds goes to
+    history first, or stays where it is.
     """
-    removals = [step for step in steps if step.remote is None]
     results: dict[RecordPath, Seen | SyncdError | None] = {}
+    results.update(keeper.keep_files(folder, steps, expect))
+    removals = [s for s in steps if s.remote is None and s.path not in results]
     writes: list[Replacement] = []
     for step in steps:
-        if step.remote is None:
+        if step.remote is None or step.path in results:
             continue
         try:
             content = format_record(record_of(blocks[step.remote]))
@@ -51,7 +55,7 @@ def pull(
     done = write_many(folder, writes)
     results.update(zip((write.path for write in writes), done, strict=True))
     results.update({step.path: _remove(folder, step, expect(step.path)) for step in removals})
-    return _memory(steps, results)
+    return _memory(steps, results, blocks)
 
 
 def _remove(folder: Folder, step: Step, seen: Seen | None) -> SyncdError | None:
@@ -65,15 +69,18 @@ def _remove(folder: Folder, step: Step, seen: Seen | None) -> SyncdError | None:
 
 
 def _memory(
-    steps: Sequence[Step], results: Mapping[RecordPath, Seen | SyncdError | None]
+    steps: Sequence[Step],
+    results: Mapping[RecordPath, Seen | SyncdError | None],
+    blocks: Mapping[Cid, bytes],
 ) -> Memory:
     done = {s.path: s for s in steps if not isinstance(results[s.path], SyncdError)}
     waiting: dict[str, tuple[Waiting, ...]] = dict.fromkeys(done, ())
     for path, result in results.items():
         if isinstance(result, SyncdError):
-            waiting[path] = (_not_done(path, result),)
+            waiting[path] = (not_done(path, result),)
     return Memory(
         base={path: step.remote for path, step in done.items()},
+        blocks={path: blocks[step.remote] for path, step in done.items() if step.remote},
         seen={path: _seen_or_none(results[path]) for path in done},
         waiting=waiting,
         decided=tuple(done),
@@ -84,8 +91,9 @@ def _seen_or_none(result: Seen | SyncdError | None) -> Seen | None:
     return result if isinstance(result, Seen) else None
 
 
-def _not_done(path: RecordPath, error: SyncdError) -> Waiting:
-    if isinstance(error, FileChanged):
+def not_done(path: RecordPath, error: SyncdError) -> Waiting:
+    """What waits after a step was not carried out: another look, or a person."""
+    if isinstance(error, FileChanged | SwapFailed):
         return Retry(path, error.message)
     return Problem(path, error.message, error.hint)
 
@@ -97,6 +105,9 @@ def keep_conflicts(
     for conflict in conflicts:
         if conflict.remote is None:
             continue
-        content = format_record(record_of(blocks[conflict.remote]))
+        try:
+            content = format_record(record_of(blocks[conflict.remote]))
+        except BadData:
+            continue  # there is no text to lay beside the folder; the repo still has the record
         keep_conflict(folder, conflict.path, conflict.remote, content)
         drop_conflicts(folder, conflict.path, keep=(conflict.remote,))

@@ -8,13 +8,25 @@ is remembered before the next request is sent.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
+from syncd.atproto.dagcbor import encode
 from syncd.atproto.xrpc import ENVELOPE_BYTES
-from syncd.budget import CREATE_POINTS, batch_points, single_points
-from syncd.errors import RateLimited, Rejected, SwapFailed, SyncdError, Unknown
+from syncd.batches import batches
+from syncd.budget import CREATE_POINTS, batch_points, fitting, single_points
+from syncd.cycle.allowance import Allowance
+from syncd.errors import (
+    CredentialsRefused,
+    PdsError,
+    RateLimited,
+    Rejected,
+    SwapFailed,
+    SyncdError,
+    TooLarge,
+    Unknown,
+)
 from syncd.model import (
     Change,
     Conflict,
@@ -27,9 +39,10 @@ from syncd.model import (
     Written,
 )
 from syncd.pds import Pds, encoded_size
-from syncd.plan import batches
 
 TO_BE_SEEN = "written; to be seen in the repo's tree"
+OLD_JSON_BYTES = 150 * 1024
+"""The largest JSON body that older PDSes take; none says how much it takes (observed on 0.4)."""
 
 
 @dataclass(slots=True)
@@ -46,89 +59,171 @@ class Pusher:
     """Sends the changes of one plan.
 
     Attributes:
-        spend: Charges points before a request is sent; raises RateLimited if they do not fit.
+        limits: What one request may hold; lowered when the PDS shows that it takes less.
+        validate: Whether the PDS is to check a record against its lexicon (None: as it likes).
         remember: Records what one answer says.
     """
 
     pds: Pds
     limits: Limits
-    validate: bool | None
-    spend: Callable[[int], None]
+    validate: Callable[[RecordPath], bool | None]
+    allowance: Allowance
     remember: Callable[[Memory], None]
     pushed: Pushed = field(default_factory=Pushed)
 
-    async def push(self, changes: Sequence[Change], *, swap: Cid, is_guarded: bool) -> Pushed:
-        """Send `changes`, which were planned against the commit `swap`."""
+    async def push(self, changes: Iterable[Change], *, swap: Cid) -> Pushed:
+        """Send `changes` in batches; they were planned against the commit `swap`."""
         try:
-            if not is_guarded:
-                await self._singly(changes, self._unguarded)
-            elif len(changes) == 1:
-                await self._singly(changes, self._guarded)
-            else:
-                for batch in batches(changes, _room(self.limits), encoded_size):
-                    swap = await self._batch(batch, swap)
+            for whole in batches(changes, _room(self.limits), encoded_size):
+                for batch in self._requests(whole):
+                    swap = await self._within_budget(batch, swap)
         except SwapFailed:
             self.pushed.is_overtaken = True
-        except (Unknown, RateLimited) as error:
+        except (Unknown, RateLimited, CredentialsRefused) as error:
             self.pushed.halted = error
         return self.pushed
 
-    async def push_singly(self, changes: Sequence[Change]) -> Pushed:
-        """Send `changes` one by one, so that unrelated commits of others cannot get in the way."""
+    async def push_singly(self, changes: Iterable[Change], *, is_guarded: bool) -> Pushed:
+        """Send `changes` one by one, so that unrelated commits of others cannot get in the way.
+
+        One that gets no usable answer does not hold the others back. If the PDS takes others and
+        still fails on that one, it is refused.
+        """
+        send = self._guarded if is_guarded else self._unguarded
+        unclear: list[tuple[Change, Unknown]] = []
         try:
-            await self._singly(changes, self._guarded)
-        except (Unknown, RateLimited) as error:
+            for change in changes:
+                try:
+                    await self._one(change, send)
+                except Unknown as error:
+                    unclear.append((change, error))
+                    await self._look_whether_it_is_up(error, len(unclear))
+            await self._judge(unclear)
+        except (Unknown, RateLimited, CredentialsRefused) as error:
             self.pushed.halted = error
         return self.pushed
+
+    # --- Batches ----------------------------------------------------------------------------------
+
+    def _requests(self, batch: Sequence[Change]) -> Iterator[Sequence[Change]]:
+        """`batch` cut again: the limits may be lower by now, and a request has one `validate`."""
+        for part in batches(batch, _room(self.limits), encoded_size):
+            kinds = sorted({self.validate(c.path) for c in part if c.after is not None}, key=str)
+            for kind in kinds[:-1]:
+                yield [c for c in part if c.after is not None and self.validate(c.path) is kind]
+            rest = set(kinds[:-1])
+            yield [c for c in part if c.after is None or self.validate(c.path) not in rest]
+
+    async def _within_budget(self, batch: Sequence[Change], swap: Cid) -> Cid:
+        """Send as much of a batch as fits: one that does not would empty what is left."""
+        count = fitting(batch, self.allowance.room())
+        if count:
+            swap = await self._batch(batch[:count], swap)
+        if count < len(batch):
+            self.allowance.check(batch_points(batch[count:]))
+            swap = await self._within_budget(batch[count:], swap)
+        return swap
 
     async def _batch(self, batch: Sequence[Change], swap: Cid) -> Cid:
         """Send one batch; halve it until what is refused stands alone. Returns the next swap."""
-        self.spend(batch_points(batch))
+        kinds = [self.validate(change.path) for change in batch if change.after is not None]
+        self.allowance.charge(batch_points(batch))
         try:
-            written = await self.pds.write(batch, swap=swap, validate=self.validate)
+            written = await self._heeding(
+                self.pds.write(batch, swap=swap, validate=kinds[0] if kinds else None)
+            )
         except Rejected as error:
-            if len(batch) == 1:
-                self._refuse(batch[0], error)
-                return swap
-            half = len(batch) // 2
-            return await self._batch(batch[half:], await self._batch(batch[:half], swap))
+            return await self._refused(batch, swap, error)
         self._confirm(batch, written)
         if written.commit is None:
             raise SwapFailed("the PDS did not say which commit it made; looking again")
         return written.commit
 
-    async def _singly(
-        self, changes: Sequence[Change], send: Callable[[Change], Awaitable[Written]]
-    ) -> None:
-        for change in changes:
-            self.spend(single_points(change))
-            try:
-                written = await send(change)
-            except SwapFailed as error:
-                self.pushed.is_overtaken = True
-                self._wait(change, Retry(change.path, error.message))
-            except Rejected as error:
-                self._refuse(change, error)
-            else:
-                self._confirm([change], written)
+    async def _refused(self, batch: Sequence[Change], swap: Cid, error: Rejected) -> Cid:
+        if self._is_older_limit(batch, error):
+            self.limits = replace(self.limits, json_bytes=OLD_JSON_BYTES)
+            parts = list(batches(batch, _room(self.limits), encoded_size))
+        elif len(batch) == 1:
+            self._refuse(batch[0], error)
+            return swap
+        else:
+            half = len(batch) // 2
+            parts = [tuple(batch[:half]), tuple(batch[half:])]
+        for part in parts:
+            swap = await self._within_budget(part, swap)
+        return swap
+
+    def _is_older_limit(self, batch: Sequence[Change], error: Rejected) -> bool:
+        """True if the PDS refuses as too large what is not, unless it is one of the older ones."""
+        size = ENVELOPE_BYTES + sum(encoded_size(change)[0] for change in batch)
+        is_too_large = isinstance(error, TooLarge) and error.status == 413
+        return is_too_large and OLD_JSON_BYTES < size <= self.limits.json_bytes
+
+    # --- One by one -------------------------------------------------------------------------------
+
+    async def _one(self, change: Change, send: Callable[[Change], Awaitable[Written]]) -> None:
+        self.allowance.charge(single_points(change))
+        try:
+            written = await send(change)
+        except SwapFailed as error:
+            self.pushed.is_overtaken = True
+            self._wait(change, Retry(change.path, error.message))
+        except Rejected as error:
+            self._refuse(change, error)
+        else:
+            self._confirm([change], written)
 
     async def _guarded(self, change: Change) -> Written:
         if change.after is None:
-            return await self.pds.delete(change)
-        return await self.pds.put(change, validate=self.validate)
+            return await self._heeding(self.pds.delete(change))
+        return await self._heeding(self.pds.put(change, validate=self.validate(change.path)))
 
     async def _unguarded(self, change: Change) -> Written:
         """Look, write, look again: the nearest thing to a swap where the PDS offers none."""
         if await self.pds.fetch_record(change.path) != change.before:
             raise SwapFailed(f"{change.path} was changed in the repo meanwhile")
         if change.before is None:
-            self.spend(CREATE_POINTS - single_points(change))
-            written = await self.pds.create(change, validate=self.validate)
+            self.allowance.charge(CREATE_POINTS - single_points(change))
+            written = await self._heeding(
+                self.pds.create(change, validate=self.validate(change.path))
+            )
         else:
             written = await self._guarded(change)
-        if await self.pds.fetch_record(change.path) != change.after:
+        found, stored = await self.pds.fetch_record(change.path), written.cids[0]
+        if found not in (change.after, stored):
             raise SwapFailed(f"{change.path} was changed in the repo while it was written")
         return written
+
+    async def _look_whether_it_is_up(self, error: Unknown, unclear: int) -> None:
+        """Raise `error` unless it makes sense to send something else to this PDS."""
+        if unclear > 1 and not self.pushed.done:
+            raise error
+        try:
+            await self.pds.fetch_latest()
+        except PdsError:
+            raise error from None
+
+    async def _judge(self, unclear: Sequence[tuple[Change, Unknown]]) -> None:
+        """What got no usable answer is looked at again, or refused if only that fails."""
+        for change, error in unclear:
+            is_unchanged = await self.pds.fetch_record(change.path) == change.before
+            if is_unchanged and self.pushed.done:
+                reason = f"the PDS fails on this change, and takes others: {error.message}"
+                hint = "change the record; it is not sent again as it is"
+                self._wait(change, Refusal(change.path, change.after, reason, hint))
+            else:
+                self._wait(change, Retry(change.path, error.message))
+                self.pushed.halted = error
+
+    # --- What an answer says ----------------------------------------------------------------------
+
+    async def _heeding(self, request: Awaitable[Written]) -> Written:
+        """Send, and write down at once if the PDS asks for a pause."""
+        try:
+            return await request
+        except RateLimited as error:
+            self.allowance.close(error.retry_seconds)
+            raise
 
     def _confirm(self, batch: Sequence[Change], written: Written) -> None:
         """Base moves to what was written, for every record that the PDS stored as it was sent."""
@@ -142,6 +237,7 @@ class Pusher:
         self.remember(
             Memory(
                 base={change.path: change.after for change in as_sent},
+                blocks={c.path: encode(c.record) for c in as_sent if c.record is not None},
                 waiting=waiting,
                 newest=written.rev,
                 decided=[change.path for change in as_sent],

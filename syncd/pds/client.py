@@ -18,7 +18,7 @@ from syncd.atproto.data import encode
 from syncd.atproto.syntax import Did, Tid
 from syncd.errors import BadAnswer, CredentialsRefused, NotFound, Rejected, SwapFailed
 from syncd.model import Account, Change, RecordPath, Written, split_record_path
-from syncd.pds.http import DEFAULT_BOUNDS, Bounds, Http, OnRequest
+from syncd.pds.http import DEFAULT_BOUNDS, NOT_MODIFIED, Bounds, Http, OnRequest
 from syncd.pds.protocol import Tokens
 from syncd.pds.session import LiveSession
 
@@ -27,6 +27,9 @@ MAX_BLOCKS: Final = 100
 
 PROOF_BYTES: Final = 2_000
 """What one write adds to a commit besides its record: tree nodes, on the generous side."""
+
+MAX_ETAG: Final = 200
+"""A longer ETag is not sent back."""
 
 NO_COMMIT: Final = cid_of_block(b"a commit that no repo has")
 """What a probe names as the commit to build on."""
@@ -59,6 +62,7 @@ class HttpPds:
     ) -> None:
         """Raises ConfigWrong unless the PDS is https:// or on the loopback."""
         self._did = account.did
+        self._latest: tuple[str, tuple[Cid, Tid]] | None = None
         self._http = Http(account.pds, transport=transport, bounds=bounds, on_request=on_request)
         self._session = None if tokens is None else LiveSession(self._http, account.did, tokens)
 
@@ -92,7 +96,14 @@ class HttpPds:
         await self.aclose()
 
     async def fetch_latest(self) -> tuple[Cid, Tid]:
-        return xrpc.read_latest(await self._http.send(xrpc.get_latest_commit(self._did)))
+        etag, known = self._latest or (None, None)
+        answer = await self._http.send(xrpc.get_latest_commit(self._did), etag=etag)
+        if known is not None and answer.status == NOT_MODIFIED:
+            return known
+        latest = xrpc.read_latest(answer)
+        tag = answer.headers.get("etag", "")
+        self._latest = (tag, latest) if 0 < len(tag) <= MAX_ETAG else None
+        return latest
 
     async def fetch_status(self) -> xrpc.RepoStatus:
         answer = await self._http.send(xrpc.get_repo_status(self._did))

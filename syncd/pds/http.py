@@ -62,6 +62,8 @@ class Bounds:
 
 DEFAULT_BOUNDS = Bounds()
 
+NOT_MODIFIED = 304
+
 _HINT = "see whether the network and the PDS are up; syncd tries again by itself"
 
 
@@ -116,20 +118,28 @@ class Http:
         await self.aclose()
 
     async def send(
-        self, request: Request, *, bearer: str | None = None, secret: str | None = None
+        self,
+        request: Request,
+        *,
+        bearer: str | None = None,
+        secret: str | None = None,
+        etag: str | None = None,
     ) -> Response:
         """The whole answer, if it is a 2xx. `secret` is cut from what an error would quote.
+
+        With the `etag` of an earlier answer, a 304 says that the answer is still that one.
 
         Raises what `raise_for` raises; Unreachable if nothing was sent, or a read brought nothing
         back; Unknown if a write may have been sent and no usable answer came.
         """
         with self._watched(request) as told:
             async with asyncio.timeout(self._bounds.total_seconds):
-                async with aclosing(await self._open(request, bearer)) as answer:
+                async with aclosing(await self._open(request, bearer, etag)) as answer:
                     told.append(answer.status_code)
                     body = await _read_whole(answer, self._bounds.answer_bytes)
         response = Response(answer.status_code, dict(answer.headers), body)
-        self._raise_for(response, request, bearer or secret)
+        if etag is None or response.status != NOT_MODIFIED:
+            self._raise_for(response, request, bearer or secret)
         return response
 
     async def stream(self, request: Request) -> AsyncGenerator[bytes, None]:
@@ -154,9 +164,13 @@ class Http:
                         raise TimeoutError
                 yield inflater.close()
 
-    async def _open(self, request: Request, bearer: str | None) -> httpx.Response:
+    async def _open(
+        self, request: Request, bearer: str | None, etag: str | None = None
+    ) -> httpx.Response:
         """Send; the status and headers are there, the body is not read."""
         headers = {"authorization": f"Bearer {bearer}"} if bearer else {}
+        if etag is not None:
+            headers["if-none-match"] = etag
         if request.body is not None:
             headers["content-type"] = "application/json"
         message = self._client.build_request(

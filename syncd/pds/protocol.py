@@ -16,7 +16,8 @@ class Pds(Protocol):
     """One account's repo on the server that hosts it.
 
     Every method may raise Unreachable, RateLimited, RepoUnavailable or BadAnswer; every write may
-    also raise CredentialsRefused. After any of these a write was not applied.
+    also raise CredentialsRefused. After any of these a write was not applied, except that a
+    RateLimited which stands for a 503 leaves it open, as Unknown does.
     """
 
     @property

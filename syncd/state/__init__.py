@@ -1,10 +1,23 @@
-"""The state file of one mirror: base, head, tree nodes, what files were, what waits. The only SQL.
+"""The files that remember a mirror: what was synchronized, and what was superseded. The only SQL.
 
-It remembers what was *synchronized*, never what was merely seen, and everything one cycle learns is
-recorded in one transaction, after the effects. It knows neither folder nor PDS.
+state.db remembers what was *synchronized*, never what was merely seen, and everything one cycle
+learns is recorded in one transaction, after the effects. history.db holds versions that are about
+to be superseded, before the effects. Neither knows folder or PDS.
 """
 
-from syncd.state.file import SCHEMA_VERSION, create_state, open_state
+from syncd.state.file import SCHEMA_VERSION, create_state, open_or_renew, open_state, renew_state
+from syncd.state.history import History
 from syncd.state.store import State
+from syncd.state.superseded import Origin, Superseded
 
-__all__ = ["SCHEMA_VERSION", "State", "create_state", "open_state"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "History",
+    "Origin",
+    "State",
+    "Superseded",
+    "create_state",
+    "open_or_renew",
+    "open_state",
+    "renew_state",
+]

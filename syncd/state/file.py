@@ -1,4 +1,4 @@
-"""Make and open the state file: schema, version, durability, and what its errors mean.
+"""Make, open, migrate and renew the state file: schema, version, durability. Reads no rows of it.
 
 Source of the settings: https://www.sqlite.org/wal.html and pragma.html#pragma_synchronous
 """
@@ -10,28 +10,39 @@ import sqlite3
 from pathlib import Path
 
 from syncd.atproto.syntax import Did
-from syncd.errors import StateWrong
-from syncd.state.store import RESET_HINT, State, state_error
+from syncd.errors import StateDamaged, StateWrong
+from syncd.state.damage import REBUILT_HINT, check_row, checksum, explained, set_aside, told
+from syncd.state.store import RESET_HINT, State
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _APPLICATION_ID = 0x73796E63
 _BUSY_SECONDS = 10.0
+_SUMMED = ("meta", "base", "seen", "waiting", "decision")
+"""Tables whose last column is the checksum of the others, since schema 2."""
 
+_KEPT = """
+CREATE TABLE kept (
+    path TEXT NOT NULL, cid BLOB NOT NULL, block BLOB NOT NULL, PRIMARY KEY (path, cid)
+);
+"""
 _SCHEMA = f"""
 PRAGMA application_id = {_APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE base (path TEXT PRIMARY KEY, cid BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE base (path TEXT PRIMARY KEY, cid BLOB NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE node (cid BLOB PRIMARY KEY, block BLOB NOT NULL) WITHOUT ROWID;
+{_KEPT}
 CREATE TABLE seen (
     path TEXT PRIMARY KEY, inode INTEGER NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-    ctime_ns INTEGER NOT NULL, seen_ns INTEGER NOT NULL, digest BLOB NOT NULL, cid BLOB NOT NULL
+    ctime_ns INTEGER NOT NULL, seen_ns INTEGER NOT NULL, digest BLOB NOT NULL, cid BLOB NOT NULL,
+    crc INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE waiting (
-    path TEXT NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL, PRIMARY KEY (path, kind)
+    path TEXT NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL, crc INTEGER NOT NULL,
+    PRIMARY KEY (path, kind)
 ) WITHOUT ROWID;
 CREATE TABLE decision (
-    path TEXT PRIMARY KEY, choice TEXT NOT NULL, local BLOB, remote BLOB
+    path TEXT PRIMARY KEY, choice TEXT NOT NULL, local BLOB, remote BLOB, crc INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE spent (at INTEGER NOT NULL, points INTEGER NOT NULL);
 """
@@ -39,33 +50,106 @@ CREATE TABLE spent (at INTEGER NOT NULL, points INTEGER NOT NULL);
 
 def create_state(path: Path, *, did: Did, marker: str) -> State:
     """Make a new state file, 0600 from the first byte. Raises StateWrong if it exists."""
+    return State(_create(path, did, marker), path)
+
+
+def open_state(path: Path) -> State:
+    """Open a state file.
+
+    Raises:
+        StateDamaged: It is not what was written; `renew_state` makes a new one.
+        StateWrong: It is absent, or from a newer syncd.
+    """
+    if not path.is_file():
+        raise StateWrong(f"there is no state file at {path}", hint=RESET_HINT)
+    with told(path):
+        connection = _connect(path)
+        try:
+            _check(path, connection)
+        except BaseException:
+            connection.close()
+            raise
+    return State(connection, path)
+
+
+def open_or_renew(path: Path, *, did: Did, marker: str) -> State:
+    """As `open_state`, but a file that is absent or damaged gives way to a new, empty one.
+
+    Nothing is ever deleted for what an empty state file does not know. Whoever calls this holds the
+    folder's lock. `State.aside` tells the name of a file that was set aside.
+    """
+    if not path.exists():
+        return create_state(path, did=did, marker=marker)
+    try:
+        return open_state(path)
+    except StateDamaged:
+        aside = set_aside(path)
+        return State(_create(path, did, marker), path, aside=aside.name)
+
+
+def renew_state(state: State, *, did: Did, marker: str) -> None:
+    """Set the damaged file of an open state aside and go on with a new one, as `open_or_renew`."""
+    state.close()
+    aside = set_aside(state.path)
+    state.reconnect(_create(state.path, did, marker), aside.name)
+
+
+def _create(path: Path, did: Did, marker: str) -> sqlite3.Connection:
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         connection = _connect(path)
         connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
-        identity = [("did", did), ("marker", marker)]
-        connection.executemany("INSERT INTO meta VALUES (?, ?)", identity)
+        about = {"did": did, "marker": marker, "schema": str(SCHEMA_VERSION)}
+        rows = [(key, value, checksum(key, value)) for key, value in about.items()]
+        connection.executemany("INSERT INTO meta VALUES (?, ?, ?)", rows)
+    except FileExistsError:
+        raise StateWrong(f"there is a state file at {path} already", hint=RESET_HINT) from None
     except (OSError, sqlite3.Error) as error:
-        raise state_error(path, error) from error
-    return State(connection, path)
+        raise explained(path, error) from error
+    return connection
 
 
-def open_state(path: Path) -> State:
-    """Open a state file. Raises StateWrong if it is absent, damaged, foreign or too new."""
-    if not path.is_file():
-        raise StateWrong(f"there is no state file at {path}", hint=RESET_HINT)
-    try:
-        connection = _connect(path)
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-    except sqlite3.Error as error:
-        raise state_error(path, error) from error
+def _check(path: Path, sql: sqlite3.Connection) -> None:
+    """Structure, identity and version; what a row holds is checked when it is read."""
+    (application,) = sql.execute("PRAGMA application_id").fetchone()
+    (version,) = sql.execute("PRAGMA user_version").fetchone()
+    if sql.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+        raise StateDamaged(f"{path} is damaged: its structure is broken", hint=REBUILT_HINT)
     if application != _APPLICATION_ID:
-        raise StateWrong(f"{path} is not a syncd state file", hint=RESET_HINT)
-    if version > SCHEMA_VERSION:
+        raise StateDamaged(f"{path} is not a syncd state file", hint=REBUILT_HINT)
+    if version == 1:
+        _migrate_from_1(sql)
+        return
+    row = sql.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+    if version > SCHEMA_VERSION and row == (str(version),):
         hint = "upgrade syncd, or use the syncd that wrote it"
         raise StateWrong(f"{path} was written by a newer syncd (schema {version})", hint=hint)
-    return State(connection, path)
+    if version != SCHEMA_VERSION or row != (str(version),):
+        raise StateDamaged(f"{path} is damaged: its version is {version}", hint=REBUILT_HINT)
+    known = set()
+    for row in sql.execute("SELECT key, value, crc FROM meta"):
+        check_row(path, *row)
+        known.add(row[0])
+    if not known >= {"did", "marker"}:
+        raise StateDamaged(f"{path} is damaged: it does not say whose it is", hint=REBUILT_HINT)
+
+
+def _migrate_from_1(sql: sqlite3.Connection) -> None:
+    """Schema 1 had no checksums, and no blocks of base."""
+    sql.create_function("checksum", -1, checksum, deterministic=True)
+    columns = {
+        table: ", ".join(row[1] for row in sql.execute(f"PRAGMA table_info({table})"))
+        for table in _SUMMED
+    }
+    sql.execute("BEGIN IMMEDIATE")
+    with sql:
+        for table in columns:
+            sql.execute(f"ALTER TABLE {table} ADD COLUMN crc INTEGER NOT NULL DEFAULT 0")
+        sql.execute("INSERT INTO meta VALUES ('schema', ?, 0)", (str(SCHEMA_VERSION),))
+        for table, names in columns.items():
+            sql.execute(f"UPDATE {table} SET crc = checksum({names})")  # noqa: S608
+        sql.execute(_KEPT)
+        sql.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def _connect(path: Path) -> sqlite3.Connection:

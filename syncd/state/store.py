@@ -5,30 +5,38 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, cast
 
-from syncd.atproto.cid import Cid, parse_cid
+from syncd.atproto.cid import Cid, is_content_of, parse_cid
 from syncd.atproto.syntax import Did, Tid
-from syncd.errors import FileProblem, StateWrong, SyncdError
+from syncd.errors import StateWrong
 from syncd.model import Choice, Decision, Head, Memory, RecordPath, Seen, Waiting
+from syncd.state.damage import check_row, checksum, told
 from syncd.state.rows import blob_or_none, cid_or_none, parse_waiting, seen_row, waiting_row
 
 RESET_HINT = (
     "move the state file away and run `syncd sync`: equal records are adopted, nothing is deleted"
 )
 _CHUNK = 500
-_SELECT_SEEN = "SELECT path, inode, size, mtime_ns, ctime_ns, seen_ns, digest, cid FROM seen"
+_SELECT_SEEN = "SELECT path, inode, size, mtime_ns, ctime_ns, seen_ns, digest, cid, crc FROM seen"
 
 
 class State:
-    """One open state file. Made by `create_state` or `open_state`; closed by `close` or `with`."""
+    """One open state file. Made by `create_state` or `open_state`; closed by `close` or `with`.
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    Attributes:
+        aside: The name of the damaged file that this one took the place of, or None.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, path: Path, *, aside: str | None = None
+    ) -> None:
         self._sql = connection
         self._path = path
+        self.aside = aside
 
     def __enter__(self) -> Self:
         return self
@@ -38,6 +46,16 @@ class State:
 
     def close(self) -> None:
         self._sql.close()
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._path
+
+    def reconnect(self, connection: sqlite3.Connection, aside: str) -> None:
+        """Go on with a new file at the same path; the old one is called `aside` now."""
+        self._sql = connection
+        self.aside = aside
 
     # --- identity and small facts --------------------------------------------------------------
 
@@ -52,8 +70,8 @@ class State:
 
     def note(self, key: str) -> Any:  # noqa: ANN401
         """A JSON value kept under `key` for status displays; None if there is none."""
-        row = self._row("SELECT value FROM meta WHERE key = ?", f"note:{key}")
-        return json.loads(row[0]) if row else None
+        text = self._found(f"note:{key}")
+        return None if text is None else json.loads(text)
 
     def keep_note(self, key: str, value: object) -> None:
         with self._transaction():
@@ -63,46 +81,57 @@ class State:
 
     def head(self) -> Head | None:
         """The newest commit that was verified and whose tree is kept, or None before the first."""
-        row = self._row("SELECT value FROM meta WHERE key = 'head'")
-        if row is None:
+        text = self._found("head")
+        if text is None:
             return None
-        commit, rev, data = row[0].split(" ")
+        commit, rev, data = text.split(" ")
         return Head(parse_cid(commit), Tid(rev), parse_cid(data))
 
     def newest(self) -> Tid | None:
         """The newest rev the PDS ever gave us; it never shows us an older repo again."""
-        row = self._row("SELECT value FROM meta WHERE key = 'newest'")
-        return Tid(row[0]) if row else None
+        text = self._found("newest")
+        return None if text is None else Tid(text)
+
+    def forget_newest(self) -> None:
+        """For a repo that lives elsewhere now: revs of one PDS say nothing about another's."""
+        with self._transaction():
+            self._sql.execute("DELETE FROM meta WHERE key = 'newest'")
 
     def node(self, cid: Cid) -> bytes | None:
-        """A node of the kept tree."""
+        """A node of the kept tree; a damaged one counts as missing, and is fetched again."""
         row = self._row("SELECT block FROM node WHERE cid = ?", bytes(cid))
-        return cast("bytes", row[0]) if row else None
+        return row[0] if row and is_content_of(row[0], cid) else None
 
     def base(self) -> dict[RecordPath, Cid]:
         """All of base."""
-        rows = self._sql.execute("SELECT path, cid FROM base")
+        rows = self._all("SELECT path, cid, crc FROM base")
         return {RecordPath(path): Cid(cid) for path, cid in rows}
 
     def base_of(self, paths: Collection[RecordPath]) -> dict[RecordPath, Cid]:
         """Base of just these paths."""
-        rows = self._of("SELECT path, cid FROM base WHERE path IN ({})", paths)
+        rows = self._of("SELECT path, cid, crc FROM base WHERE path IN ({})", paths)
         return {RecordPath(path): Cid(cid) for path, cid in rows}
+
+    def block(self, path: RecordPath, cid: Cid) -> bytes | None:
+        """The record that base has at `path`, if it is `cid` and was kept."""
+        query = "SELECT block FROM kept WHERE path = ? AND cid = ?"
+        row = self._row(query, path, bytes(cid))
+        return row[0] if row and is_content_of(row[0], cid) else None
 
     def count(self) -> int:
         """How many records base holds."""
-        return int(self._sql.execute("SELECT count(*) FROM base").fetchone()[0])
+        row = self._row("SELECT count(*) FROM base")
+        return int(row[0]) if row else 0
 
     def collection_sizes(self) -> Counter[str]:
         """How many records of each collection base holds."""
-        rows = self._sql.execute(
-            "SELECT substr(path, 1, instr(path, '/') - 1), count(*) FROM base GROUP BY 1"
-        )
-        return Counter(dict(rows))
+        query = "SELECT substr(path, 1, instr(path, '/') - 1), count(*) FROM base GROUP BY 1"
+        with told(self._path):
+            return Counter(dict(self._sql.execute(query)))
 
     def seen(self) -> dict[RecordPath, Seen]:
         """What every file was when last read."""
-        return {seen.path: seen for seen in self._seen_rows(self._sql.execute(_SELECT_SEEN))}
+        return {seen.path: seen for seen in self._seen_rows(self._all(_SELECT_SEEN))}
 
     def seen_of(self, paths: Collection[RecordPath]) -> dict[RecordPath, Seen]:
         rows = self._of(_SELECT_SEEN + " WHERE path IN ({})", paths)
@@ -112,11 +141,11 @@ class State:
 
     def waiting(self) -> tuple[Waiting, ...]:
         """Everything that keeps a path from being settled, by path."""
-        rows = self._sql.execute("SELECT kind, detail FROM waiting ORDER BY path, kind")
-        return tuple(parse_waiting(kind, detail) for kind, detail in rows)
+        rows = self._all("SELECT path, kind, detail, crc FROM waiting ORDER BY path, kind")
+        return tuple(parse_waiting(kind, detail) for _, kind, detail in rows)
 
     def decisions(self) -> dict[RecordPath, Decision]:
-        rows = self._sql.execute("SELECT path, choice, local, remote FROM decision")
+        rows = self._all("SELECT path, choice, local, remote, crc FROM decision")
         return {
             RecordPath(path): Decision(
                 RecordPath(path), Choice(choice), cid_or_none(local), cid_or_none(remote)
@@ -131,14 +160,17 @@ class State:
             for d in decisions
         ]
         with self._transaction():
-            self._sql.executemany("INSERT OR REPLACE INTO decision VALUES (?, ?, ?, ?)", rows)
+            self._put("decision", rows)
 
     # --- the ledger of write points ------------------------------------------------------------
 
     def spent(self, since: int) -> tuple[tuple[int, int], ...]:
         """(unix seconds, points) of every write charged after `since`."""
-        rows = self._sql.execute("SELECT at, points FROM spent WHERE at > ? ORDER BY at", (since,))
-        return tuple((int(at), int(points)) for at, points in rows)
+        query = "SELECT at, points FROM spent WHERE at > ? ORDER BY at"
+        with told(self._path):
+            return tuple(
+                (int(at), int(points)) for at, points in self._sql.execute(query, (since,))
+            )
 
     def spend(self, at: int, points: int, *, forget_before: int) -> None:
         with self._transaction():
@@ -152,29 +184,33 @@ class State:
         if memory == Memory():
             return
         with self._transaction():
-            self._record_base(memory.base)
+            self._record_base(memory.base, memory.blocks)
             self._record_seen(memory.seen)
             self._record_waiting(memory.waiting)
             self._record_head(memory)
             decided = [(path,) for path in memory.decided]
             self._sql.executemany("DELETE FROM decision WHERE path = ?", decided)
 
-    def _record_base(self, base: Mapping[RecordPath, Cid | None]) -> None:
+    def _record_base(
+        self, base: Mapping[RecordPath, Cid | None], blocks: Mapping[RecordPath, bytes]
+    ) -> None:
         gone = [(path,) for path, cid in base.items() if cid is None]
-        kept = [(path, bytes(cid)) for path, cid in base.items() if cid is not None]
+        moved = [(path, bytes(cid)) for path, cid in base.items() if cid is not None]
+        kept = [(path, cid, blocks[path]) for path, cid in moved if path in blocks]
         self._sql.executemany("DELETE FROM base WHERE path = ?", gone)
-        self._sql.executemany("INSERT OR REPLACE INTO base VALUES (?, ?)", kept)
+        self._sql.executemany("DELETE FROM kept WHERE path = ?", gone)
+        self._sql.executemany("DELETE FROM kept WHERE path = ? AND cid <> ?", moved)
+        self._sql.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", kept)
+        self._put("base", moved)
 
     def _record_seen(self, seen: Mapping[RecordPath, Seen | None]) -> None:
         gone = [(path,) for path, row in seen.items() if row is None]
-        kept = [seen_row(row) for row in seen.values() if row is not None]
         self._sql.executemany("DELETE FROM seen WHERE path = ?", gone)
-        self._sql.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?, ?, ?, ?)", kept)
+        self._put("seen", (seen_row(row) for row in seen.values() if row is not None))
 
     def _record_waiting(self, waiting: Mapping[str, tuple[Waiting, ...]]) -> None:
         self._sql.executemany("DELETE FROM waiting WHERE path = ?", [(path,) for path in waiting])
-        rows = [waiting_row(item) for items in waiting.values() for item in items]
-        self._sql.executemany("INSERT OR REPLACE INTO waiting VALUES (?, ?, ?)", rows)
+        self._put("waiting", (waiting_row(item) for items in waiting.values() for item in items))
 
     def _record_head(self, memory: Memory) -> None:
         if memory.is_whole_tree:
@@ -193,42 +229,50 @@ class State:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        try:
+        with told(self._path):
             self._sql.execute("BEGIN IMMEDIATE")
             with self._sql:
                 yield
-        except sqlite3.Error as error:
-            raise state_error(self._path, error) from error
 
     def _row(self, sql: str, *values: object) -> tuple[Any, ...] | None:
-        try:
+        with told(self._path):
             return cast("tuple[Any, ...] | None", self._sql.execute(sql, values).fetchone())
-        except sqlite3.Error as error:
-            raise state_error(self._path, error) from error
+
+    def _all(self, sql: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+        """Rows without their checksum, which was their last value and is right."""
+        with told(self._path):
+            for row in self._sql.execute(sql, values):
+                check_row(self._path, *row)
+                yield row[:-1]
 
     def _of(self, sql: str, paths: Collection[RecordPath]) -> Iterator[tuple[Any, ...]]:
         ordered = list(paths)
         for start in range(0, len(ordered), _CHUNK):
             chunk = ordered[start : start + _CHUNK]
-            yield from self._sql.execute(sql.format(", ".join("?" * len(chunk))), chunk)
+            yield from self._all(sql.format(", ".join("?" * len(chunk))), chunk)
+
+    def _put(self, table: str, rows: Iterable[tuple[object, ...]]) -> None:
+        """Insert or replace rows, each with its checksum as one more value."""
+        summed = [(*row, checksum(*row)) for row in rows]
+        places = ", ".join("?" * len(summed[0])) if summed else ""
+        query = f"INSERT OR REPLACE INTO {table} VALUES ({places})"  # noqa: S608
+        if summed:
+            self._sql.executemany(query, summed)
+
+    def _found(self, key: str) -> str | None:
+        rows = list(self._all("SELECT key, value, crc FROM meta WHERE key = ?", (key,)))
+        return cast("str", rows[0][1]) if rows else None
 
     def _meta(self, key: str) -> str:
-        row = self._row("SELECT value FROM meta WHERE key = ?", key)
-        if row is None:
+        text = self._found(key)
+        if text is None:
             raise StateWrong(f"{self._path} has no {key}", hint=RESET_HINT)
-        return cast("str", row[0])
+        return text
 
     def _put_meta(self, key: str, value: str) -> None:
-        self._sql.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        self._put("meta", [(key, value)])
 
     @staticmethod
     def _seen_rows(rows: Iterable[tuple[Any, ...]]) -> Iterator[Seen]:
         for path, inode, size, mtime, ctime, taken, digest, cid in rows:
             yield Seen(RecordPath(path), inode, size, mtime, ctime, taken, digest, Cid(cid))
-
-
-def state_error(path: Path, error: Exception) -> SyncdError:
-    if "full" in str(error) or "No space" in str(error):
-        hint = "free some space; nothing is lost and syncd goes on by itself"
-        return FileProblem(f"the disk is full: {path} cannot be written", hint=hint)
-    return StateWrong(f"the state file {path} cannot be used: {error}", hint=RESET_HINT)

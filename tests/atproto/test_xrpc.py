@@ -557,7 +557,9 @@ def test_a_busy_server_that_says_how_long_is_waited_for() -> None:
     error = error_of(refused(503, retry_after="7"))
     assert isinstance(error, RateLimited)
     assert error.retry_seconds == 7
-    assert type(error_of(refused(503, retry_after="7"), is_write=True)) is Unknown
+    assert type(error_of(refused(503, retry_after="7"), is_write=True)) is RateLimited
+    assert type(error_of(refused(502, retry_after="7"), is_write=True)) is Unknown
+    assert type(error_of(refused(503), is_write=True)) is Unknown
 
 
 def test_what_a_server_says_is_shown_on_one_short_line_without_secrets() -> None:

@@ -198,7 +198,11 @@ async def test_an_edit_beats_a_deletion_on_either_side(world: World) -> None:
     await world.write(NOTE, v=2)
     laptop.save(OTHER, v=2)
     await world.delete(OTHER)
-    await laptop.sync()
+    report = await laptop.sync()
+    assert report.told == (
+        f"{NOTE}: deleted in the folder, edited in the repo: the edit is kept",
+        f"{OTHER}: edited in the folder, deleted in the repo: the edit is kept",
+    )
     assert (laptop.read(NOTE)["v"], laptop.read(OTHER)["v"]) == (2, 2)
     await agreed(world, laptop)
 

@@ -134,11 +134,7 @@ def unset(folder: Path) -> None:
     (folder / "syncd.toml").write_text("[mirror]\ncolour = 3\n")
 
 
-def garble(folder: Path) -> None:
-    (folder / ".syncd" / "state.db").write_bytes(b"garbage" * 1000)
-
-
-@pytest.mark.parametrize("harm", [unmark, remark, unset, garble])
+@pytest.mark.parametrize("harm", [unmark, remark, unset])
 def test_a_mirror_that_is_not_what_it_was(home: Home, harm: Callable[[Path], None]) -> None:
     home.write(NOTE, text="hello")
     machine = home.machine()

@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from syncd.atproto.cid import Cid
 from syncd.errors import BadTree
@@ -113,11 +114,13 @@ _KEY_HEADS = [_head(0x40, length) for length in range(MAX_KEY_LENGTH + 1)]
 _NUMBERS = {_head(0x00, number): number for number in range(MAX_KEY_LENGTH + 1)}
 
 
+@lru_cache(maxsize=2048)
 def parse_node(block: bytes) -> Node:
     """Read a block as a node. Raises BadTree for every departure from the one canonical form.
 
     What is checked: DAG-CBOR and fields, exact prefixes, the characters, length, strict order and
-    common layer of keys. A node without keys passes: only its place says whether it may be so.
+    common layer of keys. A node without keys passes: only its place says whether it may be so. The
+    last nodes are kept: every path of a cycle leads down through the same few.
     """
     opening = _OPENING.match(block)
     at = opening.end() if opening else 0

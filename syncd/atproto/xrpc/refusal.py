@@ -128,7 +128,8 @@ def raise_for(response: Response, *, is_write: bool, now: float) -> None:
     """Return if the answer is a 2xx, else raise what it means. `now` is in unix seconds.
 
     Raises:
-        RateLimited: Nothing was done; `retry_seconds` says how long to wait.
+        RateLimited: A 429, and nothing was done; or a 503 that says how long to wait, after which
+            a write has to be looked for like one that is unknown. `retry_seconds` is the wait.
         SwapFailed, TooLarge, Rejected: The write was refused; nothing was written.
         NotFound, RepoUnavailable, IdentityError: What was asked for is not to be had.
         ExpiredToken, CredentialsRefused: The token does not do; nothing was done.
@@ -144,7 +145,7 @@ def error_of(response: Response, *, is_write: bool, now: float) -> SyncdError:
     """The error that an answer outside 2xx stands for (see `raise_for`)."""
     refusal = read_refusal(response)
     kind = kind_of(refusal, is_write=is_write)
-    if kind is Unreachable and "retry-after" in response.headers:
+    if "retry-after" in response.headers and (kind is Unreachable or response.status == 503):
         kind = RateLimited
     hint = _hint(refusal, kind)
     if kind is RateLimited:

@@ -1,0 +1,194 @@
+"""The push half of a mirror: which way the changes of a plan go to the PDS, and in what pieces.
+
+Remembers between cycles what makes the next push go better: whether the PDS guards, how large a
+body it takes, whether others write all the time, and whether answers get lost. Never looks at the
+repo: what was sent is seen, or not, by the next cycle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from syncd.atproto.cid import Cid
+from syncd.atproto.data import cid_of
+from syncd.atproto.jsontext import parse_record
+from syncd.batches import in_order
+from syncd.budget import Ledger, batch_points, in_words
+from syncd.config import Config
+from syncd.cycle.allowance import Allowance
+from syncd.cycle.push import Pushed, Pusher
+from syncd.errors import (
+    BadJson,
+    CredentialsRefused,
+    FileChanged,
+    FileProblem,
+    RateLimited,
+    Unknown,
+)
+from syncd.folder.root import Folder
+from syncd.folder.write import read_bytes
+from syncd.model import (
+    Account,
+    Change,
+    Limits,
+    Memory,
+    RecordPath,
+    Retry,
+    Step,
+    split_record_path,
+)
+from syncd.pds import Pds
+from syncd.state import State
+
+SWAP_LOSSES = 3
+"""After so many lost swaps in a row, changes go one by one, each guarded by its own record …"""
+BUSY_SECONDS = 60
+"""… for so long: then a batch is tried again."""
+DOUBTS = 4
+"""After so many pushes in a row without a usable answer, changes go one by one as well."""
+BODY_SECONDS = 86_400
+"""How long a body limit is believed that a PDS has shown: it may have been upgraded since."""
+LOSS_PAUSE_SECONDS = 0.05
+DOUBT_PAUSE_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Outbox:
+    """Sends what plans say is to be pushed. `clock_ns` is the wall clock."""
+
+    folder: Folder
+    state: State
+    pds: Pds
+    account: Account
+    config: Config
+    clock_ns: Callable[[], int]
+    limits: Limits
+    losses: int = 0
+    doubts: int = 0
+    doubted: frozenset[tuple[RecordPath, Cid | None]] = frozenset()
+    busy_until: int = 0
+    allowance: Allowance = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.allowance = Allowance(self.state, self.pds, self.account.pds, self._now)
+
+    def move(self, pds: Pds, account: Account) -> None:
+        """Send to another PDS from now on: the account lives there."""
+        self.pds, self.account = pds, account
+        self.allowance = Allowance(self.state, pds, account.pds, self._now)
+
+    def ledger(self) -> Ledger:
+        """The write points that were spent, and what the PDS told of them."""
+        return self.allowance.ledger()
+
+    def pause_seconds(self, jitter: float) -> float:
+        """How long the next cycle should wait; `jitter` is in [0, 1).
+
+        Whoever lost a swap comes back at another moment than the one it lost to, and a PDS that
+        does not answer is given time.
+        """
+        loss = LOSS_PAUSE_SECONDS * 2**self.losses * jitter if self.losses else 0.0
+        doubt = DOUBT_PAUSE_SECONDS * 2**self.doubts * (0.5 + jitter / 2) if self.doubts else 0.0
+        return min(LONGEST_PAUSE_SECONDS, loss + doubt)
+
+    async def send(self, steps: Sequence[Step], swap: Cid) -> Pushed:
+        """Push `steps`, which were planned against the commit `swap`."""
+        if not steps:
+            return Pushed()
+        light = in_order([Change(step.path, step.remote, step.local) for step in steps])
+        if self.doubted.isdisjoint((change.path, change.after) for change in light):
+            self.doubts = 0  # it had been written, and only the answer was lost
+        pusher = Pusher(
+            self.pds,
+            self._limits(),
+            self.config.validate_of,
+            self.allowance,
+            self.state.record,
+        )
+        try:
+            is_guarded = await self._is_guarded()
+        except (Unknown, RateLimited, CredentialsRefused) as error:
+            return Pushed(halted=error)
+        if not is_guarded or len(light) == 1 or self._is_wary():
+            pushed = await pusher.push_singly(self._filled(light), is_guarded=is_guarded)
+        else:
+            pushed = await pusher.push(self._filled(light), swap=swap)
+            self._count_loss(pushed)
+        self._learn(pushed, light, pusher.limits)
+        return _with_forecast(pushed, self.ledger(), light, self._now())
+
+    def _is_wary(self) -> bool:
+        return self.doubts >= DOUBTS or self._now() < self.busy_until
+
+    def _count_loss(self, pushed: Pushed) -> None:
+        """Only a push that got nothing done has lost; one that got somewhere goes on."""
+        self.losses = self.losses + 1 if pushed.is_overtaken and not pushed.done else 0
+        if self.losses >= SWAP_LOSSES:
+            self.losses, self.busy_until = 0, self._now() + BUSY_SECONDS
+
+    def _learn(self, pushed: Pushed, changes: Sequence[Change], limits: Limits) -> None:
+        is_unclear = isinstance(pushed.halted, Unknown) and not pushed.done
+        self.doubts = self.doubts + 1 if is_unclear else 0
+        self.doubted = frozenset((c.path, c.after) for c in changes if is_unclear)
+        if limits.json_bytes < self._limits().json_bytes:
+            note = {"pds": self.account.pds, "json_bytes": limits.json_bytes, "at": self._now()}
+            self.state.keep_note("body", note)
+
+    def _limits(self) -> Limits:
+        """What a request may hold: less where the PDS has shown that it takes less, and fewer
+        writes while answers get lost, so that a change the PDS fails on comes to stand alone."""
+        known = self.state.note("body")
+        json_bytes = self.limits.json_bytes
+        if known and known["pds"] == self.account.pds and self._now() < known["at"] + BODY_SECONDS:
+            json_bytes = min(json_bytes, known["json_bytes"])
+        writes = max(1, self.limits.writes >> 3 * max(0, self.doubts - 1))
+        return replace(self.limits, json_bytes=json_bytes, writes=writes)
+
+    async def _is_guarded(self) -> bool:
+        """Whether this PDS honours swaps: asked once, then remembered with the PDS's name."""
+        known = self.state.note("guards")
+        if known is None or known["pds"] != self.account.pds:
+            known = {"pds": self.account.pds, "honoured": await self.pds.honours_swaps()}
+            self.state.keep_note("guards", known)
+        return bool(known["honoured"])
+
+    def _filled(self, light: Sequence[Change]) -> Iterator[Change]:
+        """The changes with their records, each read when its turn comes."""
+        for change in light:
+            try:
+                yield self._fill(change)
+            except (FileChanged, FileProblem, BadJson) as error:
+                item = Retry(change.path, error.message)
+                self.state.record(Memory(waiting={change.path: (item,)}))
+
+    def _fill(self, change: Change) -> Change:
+        """The change with its record, read again and proven to be the one planned."""
+        if change.after is None:
+            return change
+        text, _ = read_bytes(self.folder, change.path)
+        record = parse_record(text, split_record_path(change.path)[0])
+        if cid_of(record) != change.after:
+            raise FileChanged(f"{change.path} was edited after it was looked at")
+        return replace(change, record=record)
+
+    def _now(self) -> int:
+        return self.clock_ns() // 1_000_000_000
+
+
+def _with_forecast(pushed: Pushed, ledger: Ledger, changes: Sequence[Change], now: int) -> Pushed:
+    """A push that the budget stopped says when the rest follows."""
+    if not isinstance(pushed.halted, RateLimited):
+        return pushed
+    done: set[RecordPath] = set(pushed.done)
+    left = [change for change in changes if change.path not in done]
+    seconds = ledger.done_at(batch_points(left), now) - now
+    error = pushed.halted
+    pushed.halted = RateLimited(
+        f"{error.message}; {len(left)} of {len(changes)} changes are left to push, "
+        f"the last in about {in_words(seconds)}",
+        retry_seconds=error.retry_seconds,
+        hint=error.hint,
+    )
+    return pushed

@@ -1,0 +1,143 @@
+"""What may ring for news of a repo, and what one message of a stream is worth. Opens no socket.
+
+A doorbell carries no trust and no data: it only says "look". What it claims is used for nothing
+but to leave out looks that are plainly not needed, and a look that was left out is made up for by
+a slow poll. Sources: https://atproto.com/specs/sync and the lexicon com.atproto.sync.subscribeRepos
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Protocol
+
+from syncd.atproto.cid import Cid
+from syncd.atproto.firehose import (
+    AccountEvent,
+    CommitEvent,
+    IdentityEvent,
+    Info,
+    OtherEvent,
+    StreamError,
+    SyncEvent,
+    parse_frame,
+)
+from syncd.atproto.syntax import Did
+from syncd.errors import BadFrame, Crowded, Unreachable
+
+FOREIGN_SECONDS: Final = 60.0
+FOREIGN_FRAMES: Final = 600
+FOREIGN_BYTES: Final = 4_000_000
+"""A stream that carries more than this for others, in so many seconds, is not worth hearing."""
+
+
+class Reason(Enum):
+    """Why a doorbell rings.
+
+    It is listening from now on; the repo has news; the account itself has; or something came that
+    cannot be read and may be about anybody.
+    """
+
+    OPEN = "open"
+    REPO = "repo"
+    ACCOUNT = "account"
+    UNCLEAR = "unclear"
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """`commit` is the repo's newest by the claim of whoever rings, or None if they do not say."""
+
+    reason: Reason
+    commit: Cid | None = None
+
+
+class Doorbell(Protocol):
+    """Something that rings when an account has news."""
+
+    @property
+    def name(self) -> str:
+        """What it is, for a person."""
+
+    def rings(self) -> AsyncGenerator[Ring, None]:
+        """OPEN once it is listening, then a ring for whatever may be news. It never just ends.
+
+        Raises:
+            Unreachable: It could not be reached, was closed, or has gone silent.
+            Crowded: It carries too much of other accounts.
+        """
+
+    def hang_up(self) -> None:
+        """End the listening, if there is any: `rings` then raises Unreachable."""
+
+
+@dataclass(slots=True)
+class Crowd:
+    """Counts what a stream carries for others. `clock` gives seconds, from any start."""
+
+    clock: Callable[[], float]
+    _since: float = 0.0
+    _frames: int = 0
+    _bytes: int = 0
+
+    def count(self, size: int) -> None:
+        """One message of `size` bytes that was not for us. Raises Crowded over the bound."""
+        now = self.clock()
+        if not self._frames or now - self._since >= FOREIGN_SECONDS:
+            self._since, self._frames, self._bytes = now, 0, 0
+        self._frames += 1
+        self._bytes += size
+        if self._frames > FOREIGN_FRAMES or self._bytes > FOREIGN_BYTES:
+            raise Crowded(
+                f"the stream carries more than {FOREIGN_FRAMES} messages or {FOREIGN_BYTES} bytes"
+                f" a minute for other accounts",
+                hint="syncd polls instead; a Jetstream can be named in syncd.toml",
+            )
+
+
+def read_frame(frame: bytes | str, did: Did) -> Ring | None:
+    """What a message of subscribeRepos is worth; None if it is not about `did`.
+
+    What cannot be read may be about anybody: it rings. Raises Unreachable for the server's goodbye.
+    """
+    try:
+        event = parse_frame(frame if isinstance(frame, bytes) else frame.encode())
+    except BadFrame:
+        return Ring(Reason.UNCLEAR)
+    match event:
+        case CommitEvent(repo=repo, commit=commit):
+            return Ring(Reason.REPO, commit) if repo == did else None
+        case SyncEvent(did=about):
+            return Ring(Reason.REPO) if about == did else None
+        case IdentityEvent(did=about) | AccountEvent(did=about):
+            return Ring(Reason.ACCOUNT) if about == did else None
+        case Info():
+            return Ring(Reason.UNCLEAR)
+        case StreamError(error):
+            raise Unreachable(f"the stream of the PDS ended: {error[:80]!r}")
+        case OtherEvent():
+            return None
+
+
+def read_jetstream(frame: bytes | str, did: Did) -> Ring | None:
+    """What a message of a Jetstream is worth: version 1, or version 2 with its envelope.
+
+    As `read_frame`. Sources: the README of Jetstream, and network.bsky.jetstream.subscribeEvents
+    """
+    try:
+        event = json.loads(frame)
+    except (ValueError, RecursionError):
+        return Ring(Reason.UNCLEAR)
+    match event:
+        case {"$type": "message", "payload": {"did": str(about), "$type": str(kind)}}:
+            pass
+        case {"did": str(about), "kind": str(kind)}:
+            pass
+        case _:
+            return Ring(Reason.UNCLEAR)
+    if about != did:
+        return None
+    is_account = kind.rpartition("#")[2] in ("identity", "account")
+    return Ring(Reason.ACCOUNT if is_account else Reason.REPO)

@@ -1,0 +1,141 @@
+"""Doorbells over a websocket: the stream of the account's own PDS, and a Jetstream.
+
+No cursor is kept or sent: what was missed while nobody listened is found by the look that follows
+every connection. No redirect is followed, and nothing but the account's DID is ever sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlencode
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.typing import Subprotocol
+
+from syncd import __version__
+from syncd.atproto.firehose import MAX_FRAME_BYTES
+from syncd.atproto.syntax import Did
+from syncd.atproto.xrpc import parse_origin
+from syncd.errors import BadSyntax, Unreachable
+from syncd.model import Account
+from syncd.pds.doorbell import Crowd, Doorbell, Reason, Ring, read_frame, read_jetstream
+
+OPEN_SECONDS: Final = 10.0
+PING_SECONDS: Final = 20.0
+"""How often a silent stream is pinged, and how long the answer may take: it is dead after both."""
+
+_QUEUED_FRAMES = 4
+_CLOSE_SECONDS = 1.0
+
+_LOG = logging.getLogger("syncd.stream")
+_LOG.disabled = True  # what goes wrong is told as an error, once, by whoever listens
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One way to listen: where, in which subprotocol, and how a message is read."""
+
+    origin: str
+    target: str
+    read: Callable[[bytes | str, Did], Ring | None]
+    subprotocol: str | None = None
+
+
+def pds_stream(account: Account) -> Doorbell:
+    """com.atproto.sync.subscribeRepos of the account's PDS. It tells of every account there."""
+    target = "/xrpc/com.atproto.sync.subscribeRepos"
+    return Stream("the stream of the PDS", account.did, Endpoint(account.pds, target, read_frame))
+
+
+def jetstream(origin: str, did: Did) -> Doorbell:
+    """A Jetstream filtered by DID, in its version 2 or, where the server has no such, version 1."""
+    second = f"/xrpc/network.bsky.jetstream.subscribeEvents?{urlencode({'dids': did})}"
+    first = f"/subscribe?{urlencode({'wantedDids': did})}"
+    return Stream(
+        f"the Jetstream {origin}",
+        did,
+        Endpoint(origin, second, read_jetstream, "xrpc.v1.json"),
+        Endpoint(origin, first, read_jetstream),
+    )
+
+
+class Stream:
+    """A doorbell on a websocket. One listener at a time."""
+
+    def __init__(self, name: str, did: Did, *endpoints: Endpoint) -> None:
+        """The endpoints are tried in their order, until a server does not refuse one."""
+        self._name = name
+        self._did = did
+        self._endpoints = endpoints
+        self._connection: ClientConnection | None = None
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def hang_up(self) -> None:
+        """As `Doorbell.hang_up`. The server is not waited for."""
+        if self._connection is not None:
+            self._connection.transport.abort()
+
+    async def rings(self) -> AsyncGenerator[Ring, None]:
+        """As `Doorbell.rings`."""
+        crowd = Crowd(time.monotonic)
+        try:
+            self._connection, read = await self._connect()
+            yield Ring(Reason.OPEN)
+            while True:
+                frame = await self._connection.recv()
+                ring = read(frame, self._did)
+                if ring is None or ring.reason is Reason.UNCLEAR:
+                    crowd.count(len(frame))
+                if ring is not None:
+                    yield ring
+        except (OSError, TimeoutError, WebSocketException, BadSyntax, ImportError) as error:
+            # A SOCKS proxy in the environment needs a package that syncd does not: an ImportError.
+            raise Unreachable(f"{self._name} is not to be had: {type(error).__name__}") from None
+        finally:
+            if self._connection is not None:
+                await self._connection.close()
+                self._connection = None
+
+    async def _connect(self) -> tuple[ClientConnection, Callable[[bytes | str, Did], Ring | None]]:
+        *others, last = self._endpoints
+        for endpoint in others:
+            try:
+                return await _open(endpoint), endpoint.read
+            except InvalidStatus:
+                continue
+        return await _open(last), last.read
+
+
+class _Connect(connect):
+    """A redirect may lead anywhere, so it is an answer like any other that is no websocket."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+async def _open(endpoint: Endpoint) -> ClientConnection:
+    """Raises BadSyntax unless the origin is https:// or on the loopback."""
+    origin = parse_origin(endpoint.origin)
+    url = "ws" + str(origin).removeprefix("http") + endpoint.target
+    return await _Connect(
+        url,
+        compression=None,
+        subprotocols=[Subprotocol(endpoint.subprotocol)] if endpoint.subprotocol else None,
+        user_agent_header=f"syncd/{__version__}",
+        proxy=None if origin.is_loopback else True,
+        open_timeout=OPEN_SECONDS,
+        ping_interval=PING_SECONDS,
+        ping_timeout=PING_SECONDS,
+        close_timeout=_CLOSE_SECONDS,
+        max_size=MAX_FRAME_BYTES,
+        max_queue=_QUEUED_FRAMES,
+        logger=_LOG,
+    )

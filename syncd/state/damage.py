@@ -1,0 +1,80 @@
+"""Tell a damaged database from a disk that refuses, and set a damaged one aside. Reads no rows.
+
+Every row that syncd writes carries a checksum of its values, because SQLite's own checks see the
+structure of a file but not a flipped bit inside a value.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from syncd.errors import FileProblem, StateDamaged, SyncdError
+
+REBUILT_HINT = (
+    "run `syncd sync`: it sets the file aside and makes a new one; equal records are adopted, "
+    "nothing is deleted"
+)
+SQLITE_ERRORS = (sqlite3.Error, UnicodeError)
+"""A damaged file makes SQLite quote its bytes in messages that are no text any more."""
+_PARTS = ("", "-wal", "-shm", "-journal")
+_FULL = {sqlite3.SQLITE_FULL}
+_REFUSALS = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+}
+
+
+def checksum(*values: object) -> int:
+    """The CRC-32 of a row's values: finds every flipped bit, and proves nothing against malice."""
+    return zlib.crc32(repr(values).encode("utf-8", "surrogatepass"))
+
+
+def check_row(path: Path, *row: object) -> None:
+    """Raises StateDamaged unless the last value of `row` is the checksum of the others."""
+    *values, kept = row
+    if checksum(*values) != kept:
+        raise StateDamaged(f"{path} is damaged: a row is not as written", hint=REBUILT_HINT)
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Raise what `explained` makes of an SQLite error inside."""
+    try:
+        yield
+    except SQLITE_ERRORS as error:
+        raise explained(path, error) from error
+
+
+def explained(path: Path, error: Exception) -> SyncdError:
+    """FileProblem where the disk refuses, StateDamaged where the file is not what it was."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    primary = code & 0xFF
+    if primary in _FULL or isinstance(error, OSError) or "No space" in str(error):
+        hint = "free some space; nothing is lost and syncd goes on by itself"
+        return FileProblem(f"the disk is full: {path} cannot be written", hint=hint)
+    is_writable = os.access(path, os.W_OK)
+    if primary in _REFUSALS and not (primary == sqlite3.SQLITE_READONLY and is_writable):
+        hint = "check the disk, the owner and the mode of .syncd; syncd tries again by itself"
+        return FileProblem(f"{path} cannot be used: {error}", hint=hint)
+    return StateDamaged(f"{path} is damaged: {error}", hint=REBUILT_HINT)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a database, with its journals, to `<name>.damaged-N`; returns the new path."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    for part in _PARTS:
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + part).rename(aside.with_name(aside.name + part))
+    return aside

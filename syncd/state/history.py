@@ -1,0 +1,285 @@
+"""The history file: versions that syncd replaced or deleted, with when and why. Knows no sides.
+
+A version is written here *before* it is overwritten, under its CID: if the overwrite then does not
+happen, nothing was lost by it. The file is opened for each operation and closed after it, so the
+command line and a daemon share it, and a damaged one can be replaced at any moment.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from syncd.atproto.cid import Cid, is_content_of
+from syncd.atproto.syntax import Tid
+from syncd.errors import StateDamaged, StateWrong
+from syncd.model import RecordPath, Side
+from syncd.state.damage import SQLITE_ERRORS, check_row, checksum, explained, set_aside, told
+from syncd.state.superseded import Origin, Superseded
+
+HISTORY_VERSION = 1
+_APPLICATION_ID = 0x73796E48
+_BUSY_SECONDS = 10.0
+_PRUNED_AT_ONCE = 100
+
+_SCHEMA = f"""
+PRAGMA application_id = {_APPLICATION_ID};
+PRAGMA user_version = {HISTORY_VERSION};
+CREATE TABLE about (schema INTEGER NOT NULL, crc INTEGER NOT NULL);
+INSERT INTO about VALUES ({HISTORY_VERSION}, {checksum(HISTORY_VERSION)});
+CREATE TABLE version (cid BLOB PRIMARY KEY, content BLOB NOT NULL);
+CREATE TABLE event (
+    id INTEGER PRIMARY KEY, path TEXT NOT NULL, side TEXT NOT NULL, cid BLOB NOT NULL, after BLOB,
+    at INTEGER NOT NULL, reason TEXT NOT NULL, rev TEXT, origin TEXT NOT NULL, crc INTEGER NOT NULL
+);
+CREATE INDEX event_path ON event (path, side);
+CREATE INDEX event_at ON event (at);
+CREATE INDEX event_cid ON event (cid);
+"""  # noqa: S608
+_COLUMNS = "path, side, cid, after, at, reason, rev, origin, crc"
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The history file at `path`; it is made when the first version is kept."""
+
+    path: Path
+
+    def keep(self, versions: Iterable[Superseded]) -> None:
+        """Have every one of `versions` on disk. A damaged file is set aside first.
+
+        Raises FileProblem if the disk refuses: then nothing may be overwritten.
+        """
+        kept = list(versions)
+        if not kept:
+            return
+        try:
+            self._keep(kept)
+        except StateDamaged:
+            self.mend()
+            self._keep(kept)
+
+    def content(self, cid: Cid) -> bytes | None:
+        """The content of a version, or None if it is not kept (any more)."""
+        with self._opened() as sql:
+            row = sql.execute("SELECT content FROM version WHERE cid = ?", (bytes(cid),)).fetchone()
+        return row[0] if row and is_content_of(row[0], cid) else None
+
+    def events(self, path: RecordPath | None = None, limit: int = -1) -> list[Superseded]:
+        """What was superseded, newest first, without the contents; of one record or of all."""
+        condition = "" if path is None else "WHERE path = ?"
+        sql = f"SELECT {_COLUMNS} FROM event {condition} ORDER BY id DESC LIMIT ?"  # noqa: S608
+        values = (limit,) if path is None else (path, limit)
+        with self._opened() as connection:
+            rows = connection.execute(sql, values).fetchall()
+        return [self._event(row) for row in rows]
+
+    def deletions(self, since: int, *, apart_from: str) -> Counter[tuple[str, Side]]:
+        """How many records of each collection were deleted since, by the side they were on.
+
+        Those whose reason begins with `apart_from` do not count.
+        """
+        query = (
+            "SELECT DISTINCT path, side FROM event "
+            "WHERE at > ? AND after IS NULL AND substr(reason, 1, ?) <> ?"
+        )
+        with self._opened() as sql:
+            rows = sql.execute(query, (since, len(apart_from), apart_from)).fetchall()
+        return Counter((path.partition("/")[0], Side(side)) for path, side in rows)
+
+    def prune(self, *, before: int, size: int, pinned: Collection[Cid] = ()) -> None:
+        """Forget what was superseded before `before`, and the oldest until `size` bytes are left.
+
+        Versions in `pinned` stay, whatever their age.
+        """
+        with self._opened() as sql, _transaction(sql):
+            sql.execute("CREATE TEMP TABLE pinned (cid BLOB PRIMARY KEY)")
+            sql.executemany(
+                "INSERT OR IGNORE INTO pinned VALUES (?)", [(bytes(c),) for c in pinned]
+            )
+            free = "cid NOT IN (SELECT cid FROM pinned)"
+            sql.execute(f"DELETE FROM event WHERE at < ? AND {free}", (before,))  # noqa: S608
+            _drop_unnamed(sql)
+            oldest = f"SELECT id FROM event WHERE {free} ORDER BY at, id LIMIT ?"  # noqa: S608
+            while _size(sql) > size:
+                query = f"DELETE FROM event WHERE id IN ({oldest})"  # noqa: S608
+                if not sql.execute(query, (_PRUNED_AT_ONCE,)).rowcount:
+                    break
+                _drop_unnamed(sql)
+
+    def check(self) -> None:
+        """Read everything once. Raises StateDamaged if a row or a version is not as written."""
+        with self._opened() as sql:
+            if sql.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
+                raise StateDamaged(f"{self.path} is damaged: its structure is broken")
+            lost = "SELECT 1 FROM event WHERE cid NOT IN (SELECT cid FROM version) LIMIT 1"
+            if sql.execute(lost).fetchone():
+                raise StateDamaged(f"{self.path} is damaged: a version is missing")
+            for row in sql.execute(f"SELECT {_COLUMNS} FROM event"):  # noqa: S608
+                check_row(self.path, *row)
+            for cid, content in sql.execute("SELECT cid, content FROM version"):
+                if not is_content_of(content, Cid(cid)):
+                    raise StateDamaged(f"{self.path} is damaged: the version {Cid(cid)} is another")
+
+    def mend(self) -> Path:
+        """Set a damaged file aside and keep all that can still be read of it in a new one."""
+        aside = set_aside(self.path)
+        damaged = replace(self, path=aside)
+        contents = dict(damaged.readable_versions())
+        events = [
+            replace(event, content=contents[event.cid])
+            for event in damaged.readable_events()
+            if event.cid in contents
+        ]
+        if events:
+            self._keep(list(reversed(events)))
+        return aside
+
+    def readable_versions(self) -> Iterator[tuple[Cid, bytes]]:
+        """Every version of a damaged file whose content is still that of its CID."""
+        for order in ("rowid", "rowid DESC", "cid", "cid DESC"):
+            query = f"SELECT cid, content FROM version ORDER BY {order}"  # noqa: S608
+            for cid, content in self._readable(query):
+                with suppress(TypeError):
+                    if is_content_of(content, Cid(cid)):
+                        yield Cid(cid), content
+
+    def readable_events(self) -> Iterator[Superseded]:
+        """Every event of a damaged file that is still as it was written, newest first."""
+        found: dict[int, Superseded] = {}
+        for order in ("id DESC", "id"):
+            query = f"SELECT id, {_COLUMNS} FROM event ORDER BY {order}"  # noqa: S608
+            for number, *row in self._readable(query):
+                with suppress(StateDamaged):
+                    found[number] = self._event(row)
+        yield from (found[number] for number in sorted(found, reverse=True))
+
+    # --- plumbing ------------------------------------------------------------------------------
+
+    def _keep(self, versions: Collection[Superseded]) -> None:
+        with self._opened(make=True) as sql, _transaction(sql):
+            sql.executemany(
+                "INSERT OR REPLACE INTO version VALUES (?, ?)",
+                [(bytes(version.cid), version.content) for version in versions],
+            )
+            for version in versions:
+                _log(sql, version)
+                self._check_kept(sql, version)
+
+    def _check_kept(self, sql: sqlite3.Connection, version: Superseded) -> None:
+        query = "SELECT content FROM version WHERE cid = ?"
+        if sql.execute(query, (bytes(version.cid),)).fetchone() != (version.content,):
+            raise StateDamaged(f"{self.path} is damaged: it does not give back what it was given")
+
+    def _readable(self, query: str) -> Iterator[tuple[Any, ...]]:
+        """Rows up to the first that cannot be read."""
+        with suppress(*SQLITE_ERRORS):
+            sql = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True)
+            try:
+                yield from sql.execute(query)
+            finally:
+                sql.close()
+
+    @contextmanager
+    def _opened(self, *, make: bool = False) -> Iterator[sqlite3.Connection]:
+        """The open file; an empty one in memory where there is none and none is to be made."""
+        is_there = self.path.exists()
+        place = self.path if is_there or make else ":memory:"
+        with told(self.path):
+            if make and not is_there:
+                _touch(self.path)
+            sql = sqlite3.connect(place, timeout=_BUSY_SECONDS, isolation_level=None)
+            try:
+                if is_there:
+                    self._check_file(sql)
+                else:
+                    sql.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+                sql.execute("PRAGMA synchronous = FULL")
+                yield sql
+            finally:
+                sql.close()
+
+    def _check_file(self, sql: sqlite3.Connection) -> None:
+        """The cheap half of `check`: is it ours, and is all of it there?"""
+        facts = [
+            sql.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "page_size", "application_id", "user_version")
+        ]
+        pages, page_size, application, version = facts
+        row = sql.execute("SELECT schema, crc FROM about").fetchone() or (0, 0)
+        check_row(self.path, *row)
+        if row[0] > HISTORY_VERSION:
+            hint = "upgrade syncd, or use the syncd that wrote it"
+            raise StateWrong(f"{self.path} was written by a newer syncd ({row[0]})", hint=hint)
+        if (application, version) != (_APPLICATION_ID, HISTORY_VERSION):
+            raise StateDamaged(f"{self.path} is damaged: its header is another")
+        if self.path.stat().st_size < pages * page_size:
+            raise StateDamaged(f"{self.path} is damaged: it was cut")
+
+    def _event(self, row: Sequence[object]) -> Superseded:
+        check_row(self.path, *row)
+        path, side, cid, after, at, reason, rev, origin, _ = row
+        return Superseded(
+            path=RecordPath(str(path)),
+            side=Side(str(side)),
+            cid=_cid(cid),
+            content=b"",
+            after=None if after is None else _cid(after),
+            at=int(str(at)),
+            reason=str(reason),
+            rev=None if rev is None else Tid(str(rev)),
+            origin=Origin(str(origin)),
+        )
+
+
+def _cid(value: object) -> Cid:
+    assert isinstance(value, bytes)
+    return Cid(value)
+
+
+def _touch(path: Path) -> None:
+    """Make the file 0600 from the first byte."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise explained(path, error) from error
+
+
+def _log(sql: sqlite3.Connection, version: Superseded) -> None:
+    """One event; the same one again, for a step that is tried once more, is only redated."""
+    after = None if version.after is None else bytes(version.after)
+    values = (version.path, version.side.value, bytes(version.cid), after, version.at)
+    row = (*values, version.reason, version.rev, version.origin.value)
+    last = sql.execute(
+        "SELECT id, cid, after FROM event WHERE path = ? AND side = ? ORDER BY id DESC LIMIT 1",
+        (version.path, version.side.value),
+    ).fetchone()
+    repeated = last[0] if last and last[1:] == (bytes(version.cid), after) else None
+    sql.execute(
+        "INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (repeated, *row, checksum(*row)),
+    )
+
+
+def _size(sql: sqlite3.Connection) -> int:
+    return int(sql.execute("SELECT coalesce(sum(length(content)), 0) FROM version").fetchone()[0])
+
+
+def _drop_unnamed(sql: sqlite3.Connection) -> None:
+    sql.execute(
+        "DELETE FROM version WHERE NOT EXISTS (SELECT 1 FROM event WHERE event.cid = version.cid) "
+        "AND cid NOT IN (SELECT cid FROM pinned)"
+    )
+
+
+@contextmanager
+def _transaction(sql: sqlite3.Connection) -> Iterator[None]:
+    sql.execute("BEGIN IMMEDIATE")
+    with sql:
+        yield

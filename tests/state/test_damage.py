@@ -1,0 +1,217 @@
+"""A state file that is not what was written is set aside and rebuilt: a superset, no deletion."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from syncd.atproto.cid import cid_of_block
+from syncd.errors import StateDamaged, StateWrong
+from syncd.model import RecordPath, Side
+from syncd.state import History, Origin, Superseded, open_or_renew, open_state
+from tests.cycle.device import Device, World
+
+FLIPS = 1000
+RECORDS = 10
+OLD, BOTH = RecordPath("com.example.note/n0"), RecordPath("com.example.note/n1")
+
+
+def damaged(whole: bytes, seed: int) -> bytes:
+    """`whole` with one bit flipped (three times in four where there is content), or cut."""
+    chance = random.Random(seed)
+    if seed % 5 == 0:
+        return whole[: chance.randrange(len(whole))]
+    at = chance.randrange(len(whole))
+    while seed % 4 and not whole[at]:
+        at = chance.randrange(len(whole))
+    return whole[:at] + bytes([whole[at] ^ (1 << chance.randrange(8))]) + whole[at + 1 :]
+
+
+async def template(world: World) -> Device:
+    """Records that agree, one that is newer in the repo, and one that both sides edited."""
+    for n in range(RECORDS):
+        await world.write(f"com.example.note/n{n}", n=n, v="old")
+    laptop = world.device()
+    await laptop.sync()
+    laptop.save(BOTH, n=1, v="mine")
+    await world.write(OLD, n=0, v="new")
+    await world.write(BOTH, n=1, v="theirs")
+    laptop.mirror.state.close()
+    return laptop
+
+
+async def test_no_damage_to_the_state_file_deletes_or_loses_a_record(world: World) -> None:
+    laptop = await template(world)
+    records, files = world.records(), laptop.files()
+    whole = (laptop.root / ".syncd" / "state.db").read_bytes()
+    rebuilt = 0
+    for seed in range(FLIPS):
+        root = shutil.copytree(laptop.root, world.tmp_path / "copy")
+        (root / ".syncd" / "state.db").write_bytes(damaged(whole, seed))
+        state = open_or_renew(
+            root / ".syncd" / "state.db", did=world.login.did, marker="marker-of-laptop"
+        )
+        state.close()
+        again = Device.open(root, world.account(), world.pds(), laptop.mirror.config)
+        report = await again.sync()
+        assert world.records() == records, seed
+        assert again.files().keys() == files.keys(), seed
+        assert again.read(BOTH)["v"] == "mine", seed
+        kept = {(item["n"], item["v"]) for item in again.kept_conflicts()}
+        assert (1, "theirs") in kept, seed
+        assert (0, "new") in kept | {(0, again.read(OLD)["v"])}, seed
+        assert BOTH in {conflict.path for conflict in report.conflicts}, seed
+        assert all(again.read(f"com.example.note/n{n}")["n"] == n for n in range(RECORDS)), seed
+        again.mirror.state.close()
+        rebuilt += bool(list((root / ".syncd").glob("state.db.damaged-*")))
+        shutil.rmtree(root)
+    assert rebuilt > FLIPS / 5
+
+
+def versions() -> Iterator[Superseded]:
+    for n in range(20):
+        block = f"version {n} ".encode() * 30
+        cid, path = cid_of_block(block), RecordPath(f"com.example.note/n{n % 7}")
+        yield Superseded(path, Side.LOCAL, cid, block, None, n, f"why {n}", None, Origin.BOTH)
+
+
+def test_no_damage_to_the_history_file_stops_it_or_is_believed(tmp_path: Path) -> None:
+    history = History(tmp_path / "history.db")
+    history.keep(versions())
+    whole = history.path.read_bytes()
+    known = {version.cid: version.content for version in versions()}
+    block = b"new version"
+    new = Superseded(
+        RecordPath("a.b.c/d"), Side.REMOTE, cid_of_block(block), block, None, 99, "r", None,
+        Origin.REPO,
+    )  # fmt: skip
+    for seed in range(FLIPS):
+        history.path.write_bytes(damaged(whole, seed))
+        history.keep([new])
+        try:
+            history.check()
+            events = history.events()
+        except StateDamaged:
+            history.mend()
+            events = history.events()
+        history.check()
+        assert history.content(new.cid) == block, seed
+        assert "r" in {event.reason for event in events}, seed
+        found = {e.cid: history.content(e.cid) for e in events if e.cid != new.cid}
+        assert found.items() <= known.items(), seed
+        if len(found) < len(known):
+            assert list(tmp_path.glob("history.db.damaged-*")), seed
+        for file in tmp_path.iterdir():
+            file.unlink()
+
+
+async def test_damage_found_in_the_middle_of_a_run_is_mended_and_told(world: World) -> None:
+    await world.write(OLD, v=1)
+    laptop = world.device()
+    await laptop.sync()
+    laptop.mirror.state._sql.execute("UPDATE base SET cid = zeroblob(36)")
+    await world.write(OLD, v=2)
+    report = await laptop.sync()
+    assert report.told == ("state.db was damaged: it is state.db.damaged-1 now, and rebuilt",)
+    assert [conflict.path for conflict in report.conflicts] == [OLD]
+    assert (await laptop.sync()).told == ()
+    assert laptop.mirror.state.did == world.login.did
+
+
+async def test_an_older_state_file_deletes_and_undoes_nothing(world: World) -> None:
+    for n in range(6):
+        await world.write(f"com.example.note/n{n}", n=n)
+    laptop = world.device()
+    await laptop.sync()
+    laptop.mirror.state.close()
+    path = laptop.root / ".syncd" / "state.db"
+    older = path.read_bytes()
+    laptop = Device.open(laptop.root, world.account(), world.pds(), laptop.mirror.config)
+    laptop.save("com.example.note/new", n=7)
+    laptop.save("com.example.note/n1", n="edited")
+    laptop.delete("com.example.note/n2")
+    await world.write("com.example.note/n3", n="theirs")
+    await world.delete("com.example.note/n4")
+    await laptop.sync()
+    records, files = world.records(), laptop.files()
+    laptop.mirror.state.close()
+    for file in path.parent.glob("state.db*"):
+        file.unlink()
+    path.write_bytes(older)
+    again = Device.open(laptop.root, world.account(), world.pds(), laptop.mirror.config)
+    report = await again.sync()
+    assert (world.records(), again.files()) == (records, files)
+    assert (report.pushed, report.pulled, report.conflicts) == ((), (), ())
+    assert again.base() == records
+
+
+async def test_without_the_lock_a_damaged_file_is_named_and_left_alone(world: World) -> None:
+    laptop = world.device()
+    laptop.mirror.state.close()
+    path = laptop.root / ".syncd" / "state.db"
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(StateDamaged, match="damaged") as caught:
+        open_state(path)
+    assert "syncd sync" in caught.value.hint
+    assert path.stat().st_size == 5000
+
+
+def test_an_older_state_file_is_migrated_with_all_it_knows(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    path.write_bytes(bytes.fromhex("") or _schema_1(tmp_path))
+    with open_state(path) as state:
+        assert (state.did, state.marker) == ("did:plc:abc", "m1")
+        assert state.base() == {OLD: cid_of_block(b"a")}
+        assert state.note("last_cycle") == {"at": 1}
+    with open_state(path) as again:
+        assert again.base() == {OLD: cid_of_block(b"a")}
+
+
+def _schema_1(tmp_path: Path) -> bytes:
+    import sqlite3  # noqa: PLC0415
+
+    file = tmp_path / "old.db"
+    sql = sqlite3.connect(file)
+    sql.executescript("""
+        PRAGMA application_id = 0x73796E63;
+        PRAGMA user_version = 1;
+        CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+        CREATE TABLE base (path TEXT PRIMARY KEY, cid BLOB NOT NULL) WITHOUT ROWID;
+        CREATE TABLE node (cid BLOB PRIMARY KEY, block BLOB NOT NULL) WITHOUT ROWID;
+        CREATE TABLE seen (
+            path TEXT PRIMARY KEY, inode INTEGER NOT NULL, size INTEGER NOT NULL,
+            mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL, seen_ns INTEGER NOT NULL,
+            digest BLOB NOT NULL, cid BLOB NOT NULL
+        ) WITHOUT ROWID;
+        CREATE TABLE waiting (
+            path TEXT NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL, PRIMARY KEY (path, kind)
+        ) WITHOUT ROWID;
+        CREATE TABLE decision (
+            path TEXT PRIMARY KEY, choice TEXT NOT NULL, local BLOB, remote BLOB
+        ) WITHOUT ROWID;
+        CREATE TABLE spent (at INTEGER NOT NULL, points INTEGER NOT NULL);
+    """)
+    facts = {"did": "did:plc:abc", "marker": "m1", "note:last_cycle": json.dumps({"at": 1})}
+    sql.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
+    sql.execute("INSERT INTO base VALUES (?, ?)", (OLD, bytes(cid_of_block(b"a"))))
+    sql.commit()
+    sql.close()
+    return file.read_bytes()
+
+
+def test_a_version_from_the_future_is_not_taken_for_damage(tmp_path: Path) -> None:
+    from syncd.state import create_state  # noqa: PLC0415
+    from tests.test_state import DID  # noqa: PLC0415
+
+    path = tmp_path / "state.db"
+    with create_state(path, did=DID, marker="m") as state:
+        state._sql.execute("PRAGMA user_version = 99")
+        state._sql.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
+    with pytest.raises(StateWrong, match="newer syncd") as caught:
+        open_or_renew(path, did=DID, marker="m")
+    assert not isinstance(caught.value, StateDamaged)

@@ -1,0 +1,63 @@
+"""Progress: told often enough to be believed, and never where a program reads."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from syncd.cli.progress import LINE_SECONDS, REDRAW_SECONDS, Meter, describe
+from syncd.cycle.look import Fetching
+
+
+class Screen(io.StringIO):
+    def __init__(self, *, is_terminal: bool) -> None:
+        super().__init__()
+        self._is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self._is_terminal
+
+
+def told(*, is_terminal: bool, seconds: float, every: float) -> str:
+    """What is shown of a fetch that takes so long and brings a chunk every so often."""
+    now = [0.0]
+    screen = Screen(is_terminal=is_terminal)
+    meter = Meter(screen, lambda: now[0])
+    for n in range(int(seconds / every)):
+        now[0] += every
+        meter.tell(Fetching(n, n * 1000, 0))
+    meter.clear()
+    return screen.getvalue()
+
+
+def test_a_terminal_has_one_line_that_changes_and_is_gone_in_the_end() -> None:
+    shown = told(is_terminal=True, seconds=10, every=0.01)
+    assert "\n" not in shown
+    assert shown.endswith("\r\x1b[K")
+    assert 40 <= shown.count("fetched") <= 10 / REDRAW_SECONDS
+
+
+def test_elsewhere_there_is_a_line_every_ten_seconds() -> None:
+    lines = told(is_terminal=False, seconds=60, every=0.1).splitlines()
+    assert 5 <= len(lines) <= 60 / LINE_SECONDS
+    assert all(line.startswith("fetched ") for line in lines)
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_what_is_over_in_a_moment_is_not_told(is_terminal: bool) -> None:
+    assert told(is_terminal=is_terminal, seconds=0.15, every=0.05) == ""
+
+
+@pytest.mark.parametrize(
+    ("fetching", "seconds", "line"),
+    [
+        (Fetching(0, 0, 0), 0.0, "fetched 0 blocks, 0.0 MB, 0.0 MB/s"),
+        (Fetching(12_345, 6_000_000, 0), 3.0, "fetched 12345 blocks, 6.0 MB, 2.0 MB/s"),
+        (Fetching(9, 100_000, 2), 1.0, "fetched 9 blocks, 0.1 MB, 0.1 MB/s, filling hole 2"),
+    ],
+)
+def test_a_line_names_blocks_bytes_rate_and_repairs(
+    fetching: Fetching, seconds: float, line: str
+) -> None:
+    assert describe(fetching, seconds) == line
