@@ -1,0 +1,66 @@
+"""A reference PDS with its rate limits on is never sent a write that it would refuse for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from syncd.config import Config
+from syncd.errors import RateLimited
+from syncd.pds import HttpPds, MemoryTokens
+from tests.cycle.device import Device
+from tests.reference.pds import ReferencePds
+
+from .conftest import Home
+from .test_push_contention import account_of
+
+FOREIGN_POINTS = 200 * 3 + 9 * 200 * 2
+
+
+@pytest.mark.reference
+@pytest.mark.xdist_group("reference")
+async def test_a_push_stops_at_the_budget_without_a_429(tmp_path: Path) -> None:
+    statuses: list[int | None] = []
+
+    def told(nsid: str, status: int | None, seconds: float) -> None:
+        statuses.append(status)
+
+    env = {"PDS_RATE_LIMITS_ENABLED": "true"}
+    with ReferencePds.start(tmp_path / "pds", env=env) as reference:
+        home = Home(reference, reference.create_account(), tmp_path)
+        spend(home)
+        account = account_of(home)
+        tokens = MemoryTokens(secret=home.account.password)
+        async with HttpPds(account, tokens, on_request=told) as pds:
+            laptop = Device.make(tmp_path / "mirror", account, pds, Config(account.did))
+            for n in range(400):
+                laptop.save(f"com.example.note/n{n:03}", n=n)
+            report = await laptop.sync()
+            again = await laptop.sync()
+            left = laptop.mirror.outbox.ledger().room(2**33) - 5000
+            laptop.mirror.state.close()
+    assert 429 not in statuses
+    assert len(report.pushed) == (5000 - FOREIGN_POINTS) // 3
+    assert isinstance(report.halted, RateLimited)
+    assert 3000 < report.halted.retry_seconds <= 3600
+    assert again.pushed == ()
+    assert left == 0, "an hour later all is there again"
+
+
+def spend(home: Home) -> None:
+    """Another client uses up most of the hour; only the PDS knows of it."""
+    with home.pds.client(home.account) as client:
+        for action in ("create", *["update"] * 9):
+            writes = [
+                {
+                    "$type": f"com.atproto.repo.applyWrites#{action}",
+                    "collection": "com.example.foreign",
+                    "rkey": f"n{n}",
+                    "value": {"n": n},
+                }
+                for n in range(200)
+            ]
+            body = {"repo": home.account.did, "writes": writes}
+            answer = client.post("/xrpc/com.atproto.repo.applyWrites", json=body)
+            answer.raise_for_status()
