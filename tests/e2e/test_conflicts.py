@@ -17,8 +17,7 @@ from typing import Any
 import pytest
 
 from .conftest import Home
-from .machine import Machine, wait_until
-from .test_commands import save
+from .machine import Machine, save, wait_until
 
 NOTE = "com.example.note/one"
 OTHER = "com.example.note/two"

@@ -78,19 +78,16 @@ def test_a_daemon_follows_its_account_to_another_pds(tmp_path: Path) -> None:
         machine.ok("clone", did, folder, "--plc", directory.url, "--read-only")
         with (folder / "syncd.toml").open("a", encoding="utf-8") as settings:
             settings.write("\n[run]\npoll_seconds = 0.2\n")
-        with machine.daemon(folder) as process:
+        with machine.daemon(folder) as daemon:
             write(sandbox, did, TWO, 2)
             wait_until((folder / f"{TWO}.json").exists, "the pull from the old PDS")
             directory.pds = new.url
             old.stop()
             write(sandbox, did, THREE, 3)
             wait_until((folder / f"{THREE}.json").exists, "the pull from the new PDS")
-            assert process.poll() is None
-            process.terminate()
-            assert process.stdout is not None
-            told = process.stdout.read()
-        assert f"moved from {old.url} to {new.url}" in told
-        account = machine.run("status", "--json", at=folder).json["account"]
+            assert not daemon.is_over()
+        assert f"moved from {old.url} to {new.url}" in daemon.said()
+        account = machine.ok("status", "--json", at=folder).json["account"]
         assert account["pds"] == new.url
         assert (folder / f"{ONE}.json").exists()
         machine.ok("verify", at=folder)

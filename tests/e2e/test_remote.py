@@ -169,4 +169,4 @@ def test_the_daemon_waits_for_an_account_that_is_away_and_goes_on_when_it_is_bac
         home.pds.activate(home.account)
         home.write(f"{NOTE}/two", n=2)
         wait_until((folder / NOTE / "two.json").exists, "the return")
-        assert process.poll() is None
+        assert not process.is_over()

@@ -1,0 +1,16 @@
+"""The settings of one mirror: syncd.toml read once into a frozen Config. Never asks the network."""
+
+from syncd.config.file import FILE_NAME, load_config, render_config
+from syncd.config.settings import SETTINGS, Setting
+from syncd.config.values import DEFAULT_PLC, Config, check_pattern
+
+__all__ = [
+    "DEFAULT_PLC",
+    "FILE_NAME",
+    "SETTINGS",
+    "Config",
+    "Setting",
+    "check_pattern",
+    "load_config",
+    "render_config",
+]

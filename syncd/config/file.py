@@ -1,0 +1,113 @@
+"""syncd.toml on disk: read into a Config, each mistake named with its line; written by `clone`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import tomli
+
+from syncd.config.settings import SETTINGS, Setting, parse_url
+from syncd.config.values import Config
+from syncd.errors import BadSyntax, ConfigWrong
+
+FILE_NAME = "syncd.toml"
+
+
+def load_config(path: Path, environ: Mapping[str, str]) -> Config:
+    """Read syncd.toml, then the environment. Raises ConfigWrong naming file, line and key."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        tables = tomli.loads(text)
+    except OSError as error:
+        raise ConfigWrong(f"{path} cannot be read: {error.strerror}", hint=_NO_FILE_HINT) from None
+    except (UnicodeDecodeError, tomli.TOMLDecodeError) as error:
+        raise ConfigWrong(f"{path}: {error}", hint="mend the line, then run again") from None
+    values = _values(tables, text, path)
+    if environ.get("SYNCD_PLC_URL"):
+        values["plc"] = _from_environment(environ["SYNCD_PLC_URL"])
+    if "did" not in values:
+        raise ConfigWrong(f"{path} does not say whose repo it is: [mirror] did is missing")
+    if values.get("doorbell") == "jetstream" and "jetstream" not in values:
+        hint = 'name one, or leave the choice to syncd with doorbell = "auto"'
+        raise ConfigWrong(f"{path}: [run] doorbell asks for a Jetstream, none is named", hint=hint)
+    return Config(**values)
+
+
+_NO_FILE_HINT = "a mirror's settings are written by `syncd clone`"
+
+
+def _values(tables: Mapping[str, Any], text: str, path: Path) -> dict[str, Any]:
+    known = {(setting.section, setting.key): setting for setting in SETTINGS}
+    values: dict[str, Any] = {}
+    for section, table in tables.items():
+        for key, value in table.items() if isinstance(table, dict) else [("", table)]:
+            where = f"{path}, line {_line_of(text, section, key)}"
+            if (section, key) not in known:
+                hint = "docs/configuration.md lists every key"
+                raise ConfigWrong(f"{where}: there is no setting [{section}] {key}", hint=hint)
+            setting = known[section, key]
+            values[setting.field] = _parse_value(setting, value, where)
+    return values
+
+
+def _parse_value(setting: Setting, value: object, where: str) -> object:
+    try:
+        return setting.parse(value)
+    except (BadSyntax, ConfigWrong) as error:
+        raise ConfigWrong(f"{where}: {setting.name}: {error.message}") from None
+    except ValueError as error:
+        hint = f"for example {setting.key} = {setting.example}"
+        raise ConfigWrong(f"{where}: {setting.name} needs {error}", hint=hint) from None
+
+
+def _from_environment(value: str) -> str:
+    try:
+        return parse_url(value)
+    except ValueError as error:
+        raise ConfigWrong(f"SYNCD_PLC_URL needs {error}") from None
+
+
+def _line_of(text: str, section: str, key: str) -> int:
+    """The line of a key; of its section, or 1, if the key is written in some other way."""
+    found, inside = 1, False
+    for number, line in enumerate(text.splitlines(), start=1):
+        if re.match(rf"\s*\[\s*{re.escape(section)}\s*\]", line) or (
+            not key and re.match(rf"\s*{re.escape(section)}\s*=", line)
+        ):
+            found, inside = number, True
+        elif line.lstrip().startswith("["):
+            inside = False
+        elif inside and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line):
+            return number
+    return found
+
+
+def render_config(config: Config) -> str:
+    """The short, commented syncd.toml that `clone` writes: only what differs from the defaults."""
+    defaults = {field.name: field.default for field in fields(Config)}
+    lines = ["# Settings of this syncd mirror. Every key: docs/configuration.md"]
+    section = ""
+    for setting in SETTINGS:
+        value = getattr(config, setting.field)
+        if value == defaults[setting.field]:
+            continue
+        if setting.section != section:
+            section = setting.section
+            lines += ["", f"[{section}]"]
+        lines.append(f"{setting.key} = {_toml(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple) and value and isinstance(value[0], tuple):
+        pairs = (f"{_toml(key)} = {_toml(item)}" for key, item in value)
+        return "{ " + ", ".join(pairs) + " }"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value)

@@ -1,0 +1,151 @@
+"""Every key of syncd.toml, in one list: what it sets, what it means, how its value is checked.
+
+docs/configuration.md shows the same table, and a test compares the two. Never opens a file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from syncd.atproto.syntax import parse_did, parse_handle
+from syncd.config.values import check_pattern
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One key of syncd.toml: where it stands, which Config field it sets, what it means."""
+
+    section: str
+    key: str
+    field: str
+    kind: str
+    meaning: str
+    example: str
+    parse: Callable[[Any], Any]
+
+    @property
+    def name(self) -> str:
+        return f"[{self.section}] {self.key}"
+
+
+def _expect(kind: type, words: str) -> Callable[[Any], Any]:
+    def parse(value: Any) -> Any:  # noqa: ANN401
+        if type(value) is not kind:
+            raise ValueError(words)
+        return value
+
+    return parse
+
+
+def _seconds(value: Any) -> float:  # noqa: ANN401
+    if type(value) not in (int, float) or not 0 < value <= 86_400:
+        raise ValueError("a number of seconds above 0 and at most 86400")
+    return float(value)
+
+
+def _count(value: Any) -> int:  # noqa: ANN401
+    if type(value) is not int or value < 0:
+        raise ValueError("a whole number, 0 or more")
+    return value
+
+
+def _percent(value: Any) -> int:  # noqa: ANN401
+    if type(value) is not int or not 0 <= value <= 100:
+        raise ValueError("a whole number from 0 to 100")
+    return value
+
+
+DOORBELLS = ("auto", "stream", "jetstream", "poll")
+
+
+def _doorbell(value: Any) -> str:  # noqa: ANN401
+    if value not in DOORBELLS:
+        raise ValueError("one of " + ", ".join(f'"{name}"' for name in DOORBELLS))
+    return str(value)
+
+
+def parse_url(value: Any) -> str:  # noqa: ANN401
+    if not isinstance(value, str) or not re.fullmatch(r"https?://[^/\s?#@]+/?", value):
+        raise ValueError("an origin such as https://pds.example.com")
+    return value.rstrip("/")
+
+
+def _patterns(value: Any) -> tuple[str, ...]:  # noqa: ANN401
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError("a list of collections or patterns")
+    return tuple(check_pattern(pattern) for pattern in value)
+
+
+def _validate(value: Any) -> bool | tuple[tuple[str, bool], ...]:  # noqa: ANN401
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, dict) or not all(isinstance(item, bool) for item in value.values()):
+        raise ValueError("true, false, or a table of patterns that are each true or false")
+    return tuple((check_pattern(pattern), item) for pattern, item in value.items())
+
+
+def _identifier(parse: Callable[[str], str]) -> Callable[[Any], str]:
+    def parse_setting(value: Any) -> str:  # noqa: ANN401
+        if not isinstance(value, str):
+            raise ValueError("a string")
+        return parse(value)
+
+    return parse_setting
+
+
+_YES_NO = _expect(bool, "true or false")
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("mirror", "did", "did", "string", "whose repo this folder mirrors (required)",
+            '"did:plc:abc…"', _identifier(parse_did)),
+    Setting("mirror", "handle", "handle", "string", "the handle, for display only",
+            '"alice.example.com"', _identifier(parse_handle)),
+    Setting("mirror", "pds", "pds", "origin", "the PDS, instead of the one the DID document names",
+            '"https://pds.example.com"', parse_url),
+    Setting("mirror", "plc", "plc", "origin", "the directory that resolves did:plc",
+            '"https://plc.directory"', parse_url),
+    Setting("mirror", "read_only", "read_only", "boolean", "never write to the repo; no login",
+            "true", _YES_NO),
+    Setting("mirror", "collections", "collections", "list", "only these collections or patterns",
+            '["app.bsky.*"]', _patterns),
+    Setting("mirror", "exclude", "exclude", "list", "all but these collections or patterns",
+            '["app.bsky.feed.like"]', _patterns),
+    Setting("push", "validate", "validate", "boolean or table", "ask the PDS to check records "
+            "against their lexicons: true always, false never, unset where it knows them; or this "
+            "for each collection or pattern, of which the first that matches counts",
+            '{ "com.example.*" = false }', _validate),
+    Setting("run", "doorbell", "doorbell", "word", "what tells of news: the PDS's own stream, a "
+            "Jetstream, polling, or auto: the best of them that works", '"auto"', _doorbell),
+    Setting("run", "jetstream", "jetstream", "origin", "the Jetstream to listen to",
+            '"https://jetstream2.us-east.bsky.network"', parse_url),
+    Setting("run", "poll_seconds", "poll_seconds", "seconds", "how often the PDS is asked for news "
+            "while nothing else tells of them", "5.0", _seconds),
+    Setting("run", "quiet_seconds", "quiet_seconds", "seconds", "how long the folder must be quiet "
+            "before a saved file is pushed", "0.2", _seconds),
+    Setting("run", "full_look_seconds", "full_look_seconds", "seconds", "how often the whole "
+            "folder is looked at, whatever the file events say", "300.0", _seconds),
+    Setting("brake", "records", "brake_records", "count", "deletions are held above this number …",
+            "10", _count),
+    Setting("brake", "percent", "brake_percent", "percent", "… if they are also more than this "
+            "share of a collection", "20", _percent),
+    Setting("brake", "window_seconds", "brake_window_seconds", "seconds", "deletions this close "
+            "together count as one", "600.0", _seconds),
+    Setting("conflicts", "hold", "conflicts_hold", "list", "conflicts of these collections wait "
+            "for you whatever the next lists say; so do all that no list names",
+            '["app.bsky.actor.*"]', _patterns),
+    Setting("conflicts", "merge", "conflicts_merge", "list", "merge these field by field; where "
+            "fields collide they wait", '["com.example.*"]', _patterns),
+    Setting("conflicts", "local", "conflicts_local", "list", "the folder's version wins",
+            '["com.example.draft"]', _patterns),
+    Setting("conflicts", "remote", "conflicts_remote", "list", "the repo's version wins",
+            '["com.example.cache"]', _patterns),
+    Setting("conflicts", "text", "conflicts_text", "list", "strings of these are merged line by "
+            "line, not as a whole", '["com.example.page"]', _patterns),
+    Setting("history", "days", "history_days", "count", "how long superseded versions are kept",
+            "90", _count),
+    Setting("history", "megabytes", "history_megabytes", "count", "how much of them is kept, the "
+            "oldest go first", "1024", _count),
+)  # fmt: skip

@@ -1,0 +1,92 @@
+"""What a person can set, as one frozen value, and the questions that it answers. Never reads."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from syncd.atproto.syntax import Did, Handle, parse_nsid
+from syncd.errors import BadSyntax, ConfigWrong
+from syncd.model import Policy, RecordPath, split_record_path
+
+DEFAULT_PLC = "https://plc.directory"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a person can set. Durations are seconds.
+
+    `validate` is for every collection, or (pattern, value) pairs of which the first that matches
+    counts; None leaves it to the PDS.
+    """
+
+    did: Did
+    handle: Handle | None = None
+    pds: str | None = None
+    plc: str = DEFAULT_PLC
+    read_only: bool = False
+    collections: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    validate: bool | tuple[tuple[str, bool], ...] | None = None
+    doorbell: str = "auto"
+    jetstream: str | None = None
+    poll_seconds: float = 5.0
+    quiet_seconds: float = 0.2
+    full_look_seconds: float = 300.0
+    brake_records: int = 10
+    brake_percent: int = 20
+    brake_window_seconds: float = 600.0
+    conflicts_hold: tuple[str, ...] = ()
+    conflicts_merge: tuple[str, ...] = ()
+    conflicts_local: tuple[str, ...] = ()
+    conflicts_remote: tuple[str, ...] = ()
+    conflicts_text: tuple[str, ...] = ()
+    history_days: int = 90
+    history_megabytes: int = 1024
+
+    def covers(self, collection: str) -> bool:
+        """True if records of this collection belong to the mirror."""
+        wanted = not self.collections or _matches(collection, self.collections)
+        return wanted and not _matches(collection, self.exclude)
+
+    def validate_of(self, path: RecordPath) -> bool | None:
+        """Whether the PDS is asked to check this record; None leaves it to the PDS."""
+        if not isinstance(self.validate, tuple):
+            return self.validate
+        collection = split_record_path(path)[0]
+        pairs = ((fnmatchcase(collection, pattern), value) for pattern, value in self.validate)
+        return next((value for is_meant, value in pairs if is_meant), None)
+
+    def policy(self, path: RecordPath) -> Policy:
+        """What becomes of a conflict at `path`; the first list that names its collection says."""
+        collection = split_record_path(path)[0]
+        lists = {
+            Policy.HOLD: self.conflicts_hold,
+            Policy.MERGE: self.conflicts_merge,
+            Policy.LOCAL: self.conflicts_local,
+            Policy.REMOTE: self.conflicts_remote,
+        }
+        found = (policy for policy, patterns in lists.items() if _matches(collection, patterns))
+        return next(found, Policy.HOLD)
+
+    def merges_lines(self, path: RecordPath) -> bool:
+        """True if strings of this record are merged line by line."""
+        return _matches(split_record_path(path)[0], self.conflicts_text)
+
+    def covers_path(self, path: RecordPath) -> bool:
+        return self.covers(split_record_path(path)[0])
+
+
+def _matches(collection: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(collection, pattern) for pattern in patterns)
+
+
+def check_pattern(pattern: str) -> str:
+    """A collection (NSID), or a pattern of one with * and ?. Raises ConfigWrong."""
+    if re.fullmatch(r"[A-Za-z0-9.-]*[*?][A-Za-z0-9.*?-]*", pattern):
+        return pattern
+    try:
+        return parse_nsid(pattern)
+    except BadSyntax as error:
+        raise ConfigWrong(f"{error.message}, nor a pattern such as app.bsky.*") from None
