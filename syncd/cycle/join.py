@@ -102,6 +102,8 @@ def merged_file(
         raise BadData(error.message) from error
     if cid_of(local) != conflict.local or remote is None:
         raise FileChanged(f"{path} was edited after it was looked at")
+    if remote not in blocks:
+        raise BadData("the PDS does not have the content of its version")
     base = None if conflict.base is None else state.block(path, conflict.base)
     if conflict.base is not None and base is None:
         raise BadData("the version that both sides started from is not known any more")

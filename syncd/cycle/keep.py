@@ -21,7 +21,6 @@ from syncd.errors import (
     BadJson,
     FileChanged,
     FileProblem,
-    NotFound,
     StateDamaged,
     StateWrong,
     SwapFailed,
@@ -80,7 +79,7 @@ class Keeper:
         before = {step.path: step.remote for step in steps if step.remote is not None}
         blocks = {path: self._known(state, path, cid) for path, cid in before.items()}
         wanted = {cid for path, cid in before.items() if blocks[path] is None}
-        fetched = await _fetch(sight, pds, wanted)
+        fetched = await sight.records(pds, wanted)
         versions: list[Superseded] = []
         failed: Failed = {}
         for path, cid in before.items():
@@ -137,19 +136,6 @@ def _version(content: bytes, path: RecordPath) -> tuple[Cid, bytes]:
     except (BadJson, BadData):
         return cid_of_blob(content), content
     return cid_of_block(block), block
-
-
-async def _fetch(sight: Sight, pds: Pds, cids: set[Cid]) -> dict[Cid, bytes]:
-    """The blocks that can still be had."""
-    try:
-        return await sight.records(pds, cids)
-    except NotFound:
-        if len(cids) <= 1:
-            return {}
-    found: dict[Cid, bytes] = {}
-    for cid in sorted(cids):
-        found.update(await _fetch(sight, pds, {cid}))
-    return found
 
 
 def keep_file(

@@ -6,7 +6,7 @@ are filled by asking for what is newer than the moment before the fetch, until t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from syncd.atproto.car import CarReader
@@ -14,7 +14,7 @@ from syncd.atproto.cid import Cid
 from syncd.atproto.commit import PublicKey, parse_did_key
 from syncd.atproto.mst import Get
 from syncd.atproto.syntax import Tid
-from syncd.errors import BadCar, BadTree, MissingBlocks, Unverified
+from syncd.errors import BadCar, BadTree, MissingBlocks, NotFound, Unverified
 from syncd.model import Account, Head
 from syncd.pds import Pds
 from syncd.replica import View, advance, first_of, read_head
@@ -87,11 +87,25 @@ class Sight:
     """Blocks by CID: what was fetched, and where that was a difference, the kept tree."""
 
     async def records(self, pds: Pds, cids: Iterable[Cid]) -> dict[Cid, bytes]:
-        """The record blocks of `cids`; those that did not come with the view are asked for."""
+        """The record blocks of `cids`; those that did not come with the view are asked for.
+
+        One that the PDS does not have (any more) is left out, and does not hide the others.
+        """
         wanted = sorted(set(cids))
         found = {cid: block for cid in wanted if (block := self.get(cid)) is not None}
-        missing = [cid for cid in wanted if cid not in found]
-        return {**found, **(await pds.fetch_blocks(missing))} if missing else found
+        return found | await _obtainable(pds, [cid for cid in wanted if cid not in found])
+
+
+async def _obtainable(pds: Pds, cids: Sequence[Cid]) -> dict[Cid, bytes]:
+    """Those of `cids` that the PDS has. It answers for all of them or for none."""
+    if not cids:
+        return {}
+    try:
+        return await pds.fetch_blocks(cids)
+    except NotFound:
+        half = len(cids) // 2
+    first, second = cids[:half], cids[half:]
+    return await _obtainable(pds, first) | await _obtainable(pds, second) if half else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +156,17 @@ async def _look_since(
 async def _look_whole(
     pds: Pds, account: Account, key: PublicKey, known: Watermark, told: OnFetch | None
 ) -> Sight:
-    """The whole repo from nothing: the kept tree is not used, so damage to it is mended too."""
+    """The whole repo from nothing: the kept tree is not used, so damage to it is mended too.
+
+    A record that its own PDS has lost stays missing for ever. So where only records are missing
+    after all repairs, the tree is believed, and each such record is a problem of its own.
+    """
     _, before = await pds.fetch_latest()
     fetched = Fetched(told)
     get = fetched.blocks.get
     since: Tid | None = None
     for _ in range(1 + REPAIRS):
+        view = None
         root = await fetched.add(pds, since)
         try:
             head = read_head(root, get, did=account.did, key=key, newest=known.newest)
@@ -156,6 +175,8 @@ async def _look_whole(
             return Sight(view, get)
         except MissingBlocks as error:
             since, missing = before, error.message
+    if view is not None:
+        return Sight(view, get)
     raise Unverified(
         f"the PDS does not send the whole repo: {missing}",
         hint="nothing was changed; syncd tries again by itself",

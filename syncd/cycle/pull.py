@@ -12,7 +12,7 @@ from syncd.atproto.cid import Cid
 from syncd.atproto.data import Record, decode_lenient
 from syncd.atproto.jsontext import format_record
 from syncd.cycle.keep import Keeper
-from syncd.errors import BadData, FileChanged, FileProblem, SwapFailed, SyncdError
+from syncd.errors import BadData, FileChanged, FileProblem, NotFound, SwapFailed, SyncdError
 from syncd.folder.root import Folder
 from syncd.folder.write import Replacement, drop_conflicts, keep_conflict, remove, write_many
 from syncd.model import Conflict, Memory, Problem, RecordPath, Retry, Seen, Step, Waiting
@@ -47,8 +47,8 @@ def pull(
         if step.remote is None or step.path in results:
             continue
         try:
-            content = format_record(record_of(blocks[step.remote]))
-        except BadData as error:
+            content = format_record(record_of(_block(blocks, step)))
+        except (BadData, NotFound) as error:
             results[step.path] = error
             continue
         writes.append(Replacement(step.path, content, expect(step.path), step.remote))
@@ -56,6 +56,16 @@ def pull(
     results.update(zip((write.path for write in writes), done, strict=True))
     results.update({step.path: _remove(folder, step, expect(step.path)) for step in removals})
     return _memory(steps, results, blocks)
+
+
+def _block(blocks: Mapping[Cid, bytes], step: Step) -> bytes:
+    if step.remote is None or step.remote not in blocks:
+        raise NotFound(
+            "the repo's tree has this record, but the PDS does not have its content",
+            hint="tell the operator of the PDS; writing the record anew, with another content, "
+            "mends it",
+        )
+    return blocks[step.remote]
 
 
 def _remove(folder: Folder, step: Step, seen: Seen | None) -> SyncdError | None:
@@ -103,7 +113,7 @@ def keep_conflicts(
 ) -> None:
     """Lay the remote side of each conflict beside the folder, named by its content."""
     for conflict in conflicts:
-        if conflict.remote is None:
+        if conflict.remote is None or conflict.remote not in blocks:
             continue
         try:
             content = format_record(record_of(blocks[conflict.remote]))

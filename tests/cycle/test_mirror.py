@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from syncd.atproto.data import Record, cid_of
 from syncd.atproto.jsontext import format_record
 from syncd.config import Config
 from syncd.errors import FolderWrong, RepoUnavailable, SyncdError, Unverified
-from syncd.model import Choice, Conflict, Decision, RecordPath, Refusal
+from syncd.model import Change, Choice, Conflict, Decision, RecordPath, Refusal
 from syncd.sandbox import Cut, DropAnswer, DropRequest, LoseBlock, Refuse, Stale, Status, Torn
 from syncd.state import create_state
 
@@ -504,3 +505,27 @@ async def test_two_files_that_swap_names_both_keep_their_records(world: World) -
     fresh = world.device("fresh")
     await agreed(world, laptop, fresh)
     assert (fresh.read(NOTE)["text"], fresh.read(OTHER)["text"]) == ("two", "one")
+
+
+async def test_a_record_that_the_pds_has_lost_is_told_and_holds_nobody_back(world: World) -> None:
+    """Another client swaps two contents in one batch, which makes the PDS lose both blocks."""
+    one, two = await world.write(NOTE, text="one"), await world.write(OTHER, text="two")
+    laptop = world.device()
+    await laptop.sync()
+    swap = [Change(NOTE, one, two, note("two")), Change(OTHER, two, one, note("one"))]
+    await world.pds().write(swap, swap=world.sandbox.repo(world.login.did).head.commit)
+    await world.write(LAST, text="goes on")
+    fresh = world.device("fresh")
+    for device in (laptop, fresh):
+        report = await device.sync()
+        assert device.has(LAST)
+        assert sorted(problem.path for problem in report.problems) == [NOTE, OTHER]
+        assert all("does not have its content" in problem.reason for problem in report.problems)
+    assert (laptop.read(NOTE)["text"], laptop.read(OTHER)["text"]) == ("one", "two")
+    mended = [Change(NOTE, two, cid_of(note("a")), note("a")), Change(OTHER, one, None)]
+    await world.pds().write(mended, swap=world.sandbox.repo(world.login.did).head.commit)
+    await agreed(world, laptop, fresh)
+
+
+def note(text: str) -> Record:
+    return {"$type": "com.example.note", "text": text}
