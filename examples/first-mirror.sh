@@ -19,7 +19,8 @@ show() {
 }
 
 # A PDS of our own. It makes an account and says so on its first lines.
-syncd sandbox --data "$work/pds" >"$work/sandbox.log" &
+: >"$work/sandbox.log"
+syncd sandbox --data "$work/pds" >>"$work/sandbox.log" &
 sandbox=$!
 until grep -q 'app password' "$work/sandbox.log"; do
     kill -0 "$sandbox" || exit 1

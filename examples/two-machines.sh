@@ -22,7 +22,8 @@ on() { # on MACHINE COMMAND...: run a syncd command there; 3 means that somethin
     [ "$code" = 0 ] || [ "$code" = 3 ]
 }
 
-syncd sandbox --data "$work/pds" >"$work/sandbox.log" &
+: >"$work/sandbox.log"
+syncd sandbox --data "$work/pds" >>"$work/sandbox.log" &
 sandbox=$!
 until grep -q 'app password' "$work/sandbox.log"; do
     kill -0 "$sandbox" || exit 1

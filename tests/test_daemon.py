@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import selectors
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from syncd.errors import (
     CredentialsRefused,
     FileProblem,
     FolderWrong,
+    RateLimited,
     RepoUnavailable,
     StateWrong,
     SyncdError,
@@ -155,9 +157,17 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path, sandbox, sandbox.create_account("alice"))
 
 
-def make_desk(world: World, *, watched: bool = True, **settings: Any) -> Desk:  # noqa: ANN401
+def make_desk(
+    world: World,
+    *,
+    watched: bool = True,
+    clock_ns: Callable[[], int] = time.time_ns,
+    **settings: Any,  # noqa: ANN401
+) -> Desk:
     config = Config(world.login.did, brake_records=1000, poll_seconds=POLL_SECONDS, **settings)
-    return Desk(world, world.device(config=config), FakeWatcher() if watched else None)
+    device = world.device(config=config)
+    device.mirror = replace(device.mirror, clock_ns=clock_ns)
+    return Desk(world, device, FakeWatcher() if watched else None)
 
 
 @asynccontextmanager
@@ -326,17 +336,24 @@ def test_pauses_grow_up_to_a_limit_and_begin_anew_after_a_success(
     play(story())
 
 
-def test_a_pds_that_asks_for_a_pause_gets_it(world: World) -> None:
+def test_a_pds_that_asks_for_a_pause_gets_it_and_pulls_go_on(world: World) -> None:
     async def story() -> None:
-        desk = make_desk(world)
+        desk = make_desk(world, clock_ns=lambda: time.time_ns() + int(now() * 1e9))
         async with running(desk):
             assert desk.watcher is not None
             refusal = Refuse(429, "RateLimitExceeded", "later", (("retry-after", "120"),))
             desk.fail(refusal, PUT)
             desk.device.save(NOTE, v=1)
             desk.watcher.tell(NOTE)
-            await until(lambda: desk.phases()[-1] is Phase.OFFLINE, "the refusal")
-            assert 120 <= await until(lambda: desk.is_pushed(NOTE), "the push", 200) < 122
+            await until(lambda: isinstance(desk.log[-1].error, RateLimited), "the refusal")
+            refused = now()
+            await world.write(OTHER, v=1)
+            await until(lambda: desk.device.has(OTHER), "a pull", POLL_SECONDS + 1)
+            desk.device.save(OTHER, v=2)
+            desk.watcher.tell(OTHER)
+            await until(lambda: desk.is_pushed(NOTE), "the push", 200)
+            assert 120 <= now() - refused < 123
+            await until(lambda: desk.log[-1].error is None, "the end of the pause", 1)
 
     play(story())
 

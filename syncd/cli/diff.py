@@ -18,7 +18,7 @@ import click
 from syncd.atproto.cid import Cid
 from syncd.atproto.jsontext import format_record, parse_record
 from syncd.atproto.syntax import tid_microseconds
-from syncd.cli.opened import open_mirror
+from syncd.cli.opened import open_to_look
 from syncd.cli.output import cid_json, say, say_json
 from syncd.cli.status import rfc3339
 from syncd.cycle.mirror import Mirror
@@ -64,7 +64,7 @@ def diff(directory: Path, paths: tuple[str, ...], as_json: bool) -> None:
 
 
 async def _differences(directory: Path, patterns: tuple[str, ...]) -> list[Difference]:
-    async with open_mirror(directory) as mirror:
+    async with open_to_look(directory) as mirror:
         report = await mirror.preview()
         steps = [
             step

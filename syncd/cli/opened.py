@@ -81,19 +81,32 @@ async def open_mirror(directory: Path) -> AsyncIterator[Mirror]:
     root = find_root(directory)
     config = load_config(root / FILE_NAME, os.environ)
     with FolderLock(root), _checked(_renewed(root, config), root, config) as state:
-        files = Files(root, config, state)
-        account = await find_account(files)
-        async with AsyncExitStack() as clients:
-            connect = _connector(files, clients)
-            yield Mirror(
-                Folder(root, state.marker),
-                state,
-                connect(account),
-                account,
-                config,
-                time.time_ns,
-                whereabouts=_whereabouts(files, connect),
-            )
+        async with _connected(Files(root, config, state)) as mirror:
+            yield mirror
+
+
+@asynccontextmanager
+async def open_to_look(directory: Path) -> AsyncIterator[Mirror]:
+    """The mirror around `directory`, for `preview` alone: also while another syncd has it."""
+    with open_files(directory) as files:
+        async with _connected(files) as mirror:
+            yield mirror
+
+
+@asynccontextmanager
+async def _connected(files: Files) -> AsyncIterator[Mirror]:
+    account = await find_account(files)
+    async with AsyncExitStack() as clients:
+        connect = _connector(files, clients)
+        yield Mirror(
+            Folder(files.root, files.state.marker),
+            files.state,
+            connect(account),
+            account,
+            files.config,
+            time.time_ns,
+            whereabouts=_whereabouts(files, connect),
+        )
 
 
 def _connector(files: Files, clients: AsyncExitStack) -> Callable[[Account], Pds]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from syncd.cli.opened import open_mirror
+from syncd.cli.opened import open_mirror, open_to_look
 from syncd.cli.output import exit_code, fail, head_json, say, say_json, say_waiting, waiting_json
 from syncd.cli.status import rfc3339
 from syncd.model import Report, Verdict
@@ -46,7 +46,7 @@ def run_sync(directory: Path, as_json: bool) -> None:
 
 
 async def _preview(directory: Path) -> Report:
-    async with open_mirror(directory) as mirror:
+    async with open_to_look(directory) as mirror:
         return await mirror.preview()
 
 

@@ -57,11 +57,11 @@ def test_a_conflict_becomes_what_its_row_says(row: tuple[str, ...]) -> None:
 
 
 def test_the_numbers_of_the_brake_are_those_of_the_code() -> None:
-    (records, percent), whole = (
-        re.findall(r"more than (\d+) records and more than (\d+) %", DOCUMENT)[0],
-        re.findall(r"that had (\d+) records or more", DOCUMENT)[0],
-    )
+    ((records, percent),) = re.findall(r"more than (\d+) records and more than (\d+) %", DOCUMENT)
+    (whole,) = re.findall(r"that had (\d+) records or more", DOCUMENT)
+    (minutes,) = re.findall(r"within (\d+) minutes count together", DOCUMENT)
     config = Config.__dataclass_fields__
     assert int(records) == config["brake_records"].default == Brake().records
     assert int(percent) == config["brake_percent"].default == Brake().percent
     assert int(whole) == Brake().whole
+    assert int(minutes) * 60 == config["brake_window_seconds"].default == Brake().window_seconds

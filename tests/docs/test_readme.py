@@ -7,7 +7,6 @@ import re
 import subprocess
 from pathlib import Path
 
-from syncd.config import Config
 from syncd.plan import Brake
 
 from .markdown import ROOT, console_lines, read
@@ -73,8 +72,6 @@ def test_a_folder_can_be_looked_at_without_an_account(terminal: Terminal) -> Non
 def test_the_numbers_are_those_of_the_code() -> None:
     (records, percent) = re.findall(r"More than (\d+) records and (\d+) %", DOCUMENT)[0]
     assert (int(records), int(percent)) == (Brake().records, Brake().percent)
-    (poll,) = re.findall(r"every (\d+) seconds unless", DOCUMENT)
-    assert float(poll) == Config.__dataclass_fields__["poll_seconds"].default
 
 
 def test_what_the_readme_needs_is_in_a_clone() -> None:

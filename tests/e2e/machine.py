@@ -140,11 +140,11 @@ def wait_until(is_true: Callable[[], bool], what: str, seconds: float = PATIENCE
     return time.monotonic() - began
 
 
-def configure(folder: Path, section: str, **settings: float) -> None:
+def configure(folder: Path, section: str, **settings: float | str) -> None:
     """End the mirror's syncd.toml with these settings, in the place of others of the section."""
     file = folder / "syncd.toml"
     before = file.read_text(encoding="utf-8").partition(f"\n[{section}]\n")[0]
-    lines = [f"{key} = {value}" for key, value in settings.items()]
+    lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
     file.write_text("\n".join([before, f"[{section}]", *lines, ""]), encoding="utf-8")
 
 

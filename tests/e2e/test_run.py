@@ -85,8 +85,10 @@ def written(home: Home, collection: str) -> Counter[str]:
     return Counter(op.path for op in ops if op.path.startswith(f"{collection}/"))
 
 
-def test_edits_and_deletions_travel_both_ways_within_seconds(desk: Desk) -> None:
+@pytest.mark.parametrize("doorbell", ["stream", "poll"])
+def test_edits_and_deletions_travel_both_ways_within_seconds(desk: Desk, doorbell: str) -> None:
     home = desk.home
+    configure(desk.folder, "run", poll_seconds=POLL_SECONDS, doorbell=doorbell)
     with desk.machine.daemon(desk.folder) as daemon:
         daemon.wait_for("watching")
         save(desk.folder, NOTE, text="saved here")
@@ -191,9 +193,17 @@ def test_others_are_told_who_has_the_folder(desk: Desk) -> None:
             ran = desk.machine.run(command, at=desk.folder)
             assert ran.code == 75
             assert str(daemon.pid) in ran.err
-        for command in ("status", "diff", "conflicts", "held", "verify"):
+        for command in ("status", "conflicts", "held", "verify"):
             desk.machine.ok(command, at=desk.folder)
     assert desk.running() == {"pid": None, "phase": None}
+
+
+def test_what_only_looks_works_beside_the_daemon(desk: Desk) -> None:
+    """The daemon itself says so when it tells of a conflict: next: syncd diff PATH."""
+    with desk.machine.daemon(desk.folder):
+        soon(lambda: desk.running()["phase"] == "idle", "the first cycle")
+        desk.machine.ok("diff", at=desk.folder)
+        desk.machine.ok("sync", "--dry-run", at=desk.folder)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
