@@ -132,8 +132,8 @@ class Mirror:
         before = self.requests
         await self.sleep(self.outbox.pause_seconds(self.jitter()))
         sight, sides, plan = await self._decide(dirty)
+        recovered = recover(self.folder, sides.look.leftovers) if sides.look.leftovers else ()
         if sides.look.leftovers:
-            recover(self.folder, sides.look.leftovers)
             sight, sides, plan = await self._decide(dirty)
         joined = await self._join(sight, sides, plan)
         plan = joined.plan
@@ -154,7 +154,10 @@ class Mirror:
             pushed=tuple(pushed.done),
             merged=joined.paths,
             unsent=tuple(sorted(_paths(plan, Verdict.PUSH) - answered)),
-            told=tuple(f"{s.path}: {s.reason}" for s in plan.steps if is_edit_kept(s)),
+            told=(
+                *(f"{problem.path}: {problem.reason}" for problem in recovered),
+                *(f"{step.path}: {step.reason}" for step in plan.steps if is_edit_kept(step)),
+            ),
             retries=tuple(item for item in waiting if isinstance(item, Retry)),
             halted=pushed.halted,
         )

@@ -164,14 +164,24 @@ class Outbox:
                 self.state.record(Memory(waiting={change.path: (item,)}))
 
     def _fill(self, change: Change) -> Change:
-        """The change with its record, read again and proven to be the one planned."""
+        """The change with its record, read again and proven to be the one planned.
+
+        A deletion is proven again too: some editors leave no file for a moment while they save.
+        """
         if change.after is None:
-            return change
+            return self._still_gone(change)
         text, _ = read_bytes(self.folder, change.path)
         record = parse_record(text, split_record_path(change.path)[0])
         if cid_of(record) != change.after:
             raise FileChanged(f"{change.path} was edited after it was looked at")
         return replace(change, record=record)
+
+    def _still_gone(self, change: Change) -> Change:
+        try:
+            read_bytes(self.folder, change.path)
+        except FileChanged:
+            return change
+        raise FileChanged(f"{change.path} is there again")
 
     def _now(self) -> int:
         return self.clock_ns() // 1_000_000_000

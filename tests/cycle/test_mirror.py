@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -12,7 +13,17 @@ from syncd.atproto.jsontext import format_record
 from syncd.config import Config
 from syncd.errors import FolderWrong, RepoUnavailable, SyncdError, Unverified
 from syncd.model import Change, Choice, Conflict, Decision, RecordPath, Refusal
-from syncd.sandbox import Cut, DropAnswer, DropRequest, LoseBlock, Refuse, Stale, Status, Torn
+from syncd.sandbox import (
+    Cut,
+    DropAnswer,
+    DropRequest,
+    LoseBlock,
+    MemoryPds,
+    Refuse,
+    Stale,
+    Status,
+    Torn,
+)
 from syncd.state import create_state
 
 from .device import Device, World
@@ -529,3 +540,27 @@ async def test_a_record_that_the_pds_has_lost_is_told_and_holds_nobody_back(worl
 
 def note(text: str) -> Record:
     return {"$type": "com.example.note", "text": text}
+
+
+class BusyEditor(MemoryPds):
+    """A PDS that is asked about its guards just when an editor finishes a save."""
+
+    meanwhile: Callable[[], None]
+
+    async def honours_swaps(self) -> bool:
+        self.meanwhile()
+        return await super().honours_swaps()
+
+
+async def test_a_file_that_is_back_before_its_deletion_is_sent_stays(world: World) -> None:
+    """As when a timer looks in the moment in which an editor has moved the old file away."""
+    await world.write(NOTE, text="old")
+    pds = BusyEditor(world.sandbox, world.login.did)
+    laptop = Device.make(world.tmp_path / "laptop", world.account(), pds)
+    await laptop.sync()
+    laptop.delete(NOTE)
+    pds.meanwhile = lambda: laptop.save(NOTE, text="new")
+    await laptop.mirror.cycle()
+    assert NOTE in world.records()
+    await agreed(world, laptop)
+    assert laptop.read(NOTE)["text"] == "new"
