@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import selectors
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -82,7 +82,7 @@ async def until(is_true: Callable[[], bool], what: str, seconds: float = 60.0) -
     began = now()
     while not is_true():
         assert now() - began < seconds, f"{what} did not happen within {seconds} seconds"
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(max(0.01, (now() - began) / 1000))
     return now() - began
 
 
@@ -153,10 +153,16 @@ class Desk:
         self.world.sandbox.faults.add(effect, nsid, times=times)
 
 
+OPEN: list[Device] = []
+"""Devices whose state file is closed after the test."""
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path) -> Iterator[World]:
     sandbox = Sandbox()
-    return World(tmp_path, sandbox, sandbox.create_account("alice"))
+    yield World(tmp_path, sandbox, sandbox.create_account("alice"))
+    while OPEN:
+        OPEN.pop().mirror.state.close()
 
 
 def make_desk(
@@ -168,6 +174,7 @@ def make_desk(
 ) -> Desk:
     config = Config(world.login.did, brake_records=1000, poll_seconds=POLL_SECONDS, **settings)
     device = world.device(config=config)
+    OPEN.append(device)
     device.mirror = replace(device.mirror, clock_ns=clock_ns, jitter=lambda: 0.0)
     return Desk(world, device, FakeWatcher() if watched else None)
 
@@ -590,6 +597,7 @@ def test_a_stop_does_not_wait_for_a_pds_that_hangs(world: World) -> None:
             await asyncio.wait_for(task, 2 * STOP_SECONDS)
             assert now() - began == pytest.approx(STOP_SECONDS, abs=0.1)
         again = world.restart(desk.device)
+        OPEN.append(again)
         assert (await again.sync()).pushed == (NOTE,)
 
     play(story())
