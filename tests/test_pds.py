@@ -679,6 +679,7 @@ async def test_an_answer_that_echoes_the_token_is_not_quoted() -> None:
         ("a.\x00é.c", None),
         ("", None),
     ],
+    ids=lambda value: None if isinstance(value, bool | None) else f"{len(value)} letters",
 )
 def test_an_app_password_is_told_from_the_main_password(access: str, expected: bool | None) -> None:
     assert is_app_password(Session(DID, access, "r")) is expected
