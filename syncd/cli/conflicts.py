@@ -44,13 +44,31 @@ def conflicts(directory: Path, as_json: bool) -> None:
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--local", "choice", flag_value="local", help="The repo gets the folder's version.")
-@click.option("--remote", "choice", flag_value="remote", help="The folder gets the repo's version.")
-@click.option("--merge", "choice", flag_value="merge", help="Both edits, if none collide.")
-@click.option("--edit", "choice", flag_value="edit", help="Open $EDITOR on the merge.")
+@click.option(
+    "--local",
+    "choices",
+    flag_value="local",
+    multiple=True,
+    help="The repo gets the folder's version.",
+)
+@click.option(
+    "--remote",
+    "choices",
+    flag_value="remote",
+    multiple=True,
+    help="The folder gets the repo's version.",
+)
+@click.option(
+    "--merge", "choices", flag_value="merge", multiple=True, help="Both edits, if none collide."
+)
+@click.option(
+    "--edit", "choices", flag_value="edit", multiple=True, help="Open $EDITOR on the merge."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def resolve(directory: Path, paths: tuple[str, ...], choice: str | None, as_json: bool) -> None:
+def resolve(
+    directory: Path, paths: tuple[str, ...], choices: tuple[str, ...], as_json: bool
+) -> None:
     """Decide conflicts. PATH is collection/rkey or a pattern such as 'app.bsky.feed.*/*'.
 
     The version that is not taken stays in history: syncd log, syncd restore.
@@ -60,8 +78,9 @@ def resolve(directory: Path, paths: tuple[str, ...], choice: str | None, as_json
       syncd resolve app.bsky.actor.profile/self --edit
       syncd resolve 'com.example.*/*' --remote
     """
-    if choice is None:
-        raise click.UsageError("say what to take: --local, --remote, --merge or --edit")
+    if len(choices) != 1:
+        raise click.UsageError("say what to take: one of --local, --remote, --merge and --edit")
+    (choice,) = choices
     with open_files(directory) as files:
         chosen = _chosen(_open_conflicts(files), paths)
         if choice in ("merge", "edit"):

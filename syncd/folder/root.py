@@ -77,7 +77,7 @@ class Folder:
         if not self.portable and _folds_case(root):
             raise FolderWrong(
                 f"the file system of {self.root} does not tell upper from lower case",
-                hint='set filenames = "portable" in syncd.toml',
+                hint="move the folder to a file system that does",
             )
 
 

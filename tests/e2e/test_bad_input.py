@@ -179,7 +179,12 @@ def test_a_collection_that_is_none(home: Home) -> None:
     assert other.code == 78
 
 
-@pytest.mark.parametrize("arguments", [["stauts"], ["sync", "--fast"], ["resolve"], ["clone"]])
+TWO_SIDES = ["resolve", "com.example.note/one", "--local", "--remote"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["stauts"], ["sync", "--fast"], ["resolve"], ["clone"], TWO_SIDES]
+)
 def test_a_command_line_that_is_wrong(tmp_path: Path, arguments: list[str]) -> None:
     ran = Machine(tmp_path).run(*arguments)
     assert ran.code == 2
