@@ -116,15 +116,17 @@ class Watcher(FileSystemEventHandler):
     async def changes(self, *, quiet_seconds: float, max_seconds: float) -> Dirty:
         """What changed, once nothing more did for `quiet_seconds`, or after `max_seconds`.
 
-        It is not quiet while git is changing the folder. If the wait is cancelled, nothing is
-        forgotten.
+        It is not quiet while git is changing the folder, nor before the events that it left behind
+        have had `quiet_seconds` to arrive. If the wait is cancelled, nothing is forgotten.
         """
         if not (self._paths or self._everywhere) and not await self._is_woken(self._patience):
             return None
         deadline = asyncio.get_running_loop().time() + max_seconds
         while (left := deadline - asyncio.get_running_loop().time()) > 0:
             self._woken.clear()
-            if not await self._is_woken(min(quiet_seconds, left)) and not self._is_git_busy():
+            was_busy = self._is_git_busy()
+            is_woken = await self._is_woken(min(quiet_seconds, left))
+            if not (is_woken or was_busy or self._is_git_busy()):
                 break
         return self._take()
 
