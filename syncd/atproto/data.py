@@ -154,7 +154,7 @@ def _read_number(number: float) -> int:
     if not is_whole or abs(number) > MAX_INTEGER:
         raise BadData(
             f"a number must be whole and within ±{MAX_INTEGER} (2**53 - 1)",
-            hint="Write it as a string, or scale it to a whole number.",
+            hint="write it as a string, or scale it to a whole number",
         )
     return int(number)
 
@@ -226,7 +226,7 @@ def _check_not_legacy_blob(entries: dict[str, Value]) -> None:
         case {"cid": str(cid), "mimeType": str(mime_type)} if mime_type and _is_cid(cid):
             raise BadData(
                 "a blob is referred to in the old form, which a PDS does not accept any more",
-                hint='The new form has "$type": "blob", "ref" (a link), "mimeType" and "size".',
+                hint='the new form has "$type": "blob", "ref" (a link), "mimeType" and "size"',
             )
 
 

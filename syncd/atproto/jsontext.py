@@ -65,7 +65,7 @@ def _decode(text: bytes) -> str:
     if not text.strip():
         raise _refusal("", 0, "the file is empty", "To delete the record, delete the file.")
     if not text.strip(b"\0"):
-        raise _refusal("", 0, "the file holds only NUL bytes", "A crash may have cut it off.")
+        raise _refusal("", 0, "the file holds only NUL bytes", "a crash may have cut it off")
     try:
         return text.decode()
     except UnicodeDecodeError as error:
@@ -130,7 +130,7 @@ def _check_syntax(source: str) -> None:
     except json.JSONDecodeError as error:
         conflict = _CONFLICT.search(source)
         if conflict:
-            hint = "Choose a side, or merge both, and remove the markers."
+            hint = "choose a side, or merge both, and remove the markers"
             raise _refusal(source, conflict.start(), "unresolved git conflict", hint) from None
         reason = error.msg.removesuffix(" at").removesuffix(" starting")
         raise _refusal(source, error.pos, f"this is not JSON: {reason.lower()}") from None

@@ -167,7 +167,7 @@ class Credentials:
         password = _read_password(path, is_ours=is_ours)
         if password is None:
             raise CredentialsRefused(
-                f"There is no password file {path}", hint="see --password-file and its variable"
+                f"there is no password file {path}", hint="see --password-file and its variable"
             )
         return password
 

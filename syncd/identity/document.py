@@ -33,7 +33,7 @@ def read_document(body: bytes, did: Did) -> Document:
     """Read the document of `did`. Raises IdentityError if it is another's, or has no usable key."""
     fields = _object(body, did)
     if fields.get("id") != did:
-        raise IdentityError(f"The DID document of {did} is for another DID")
+        raise IdentityError(f"the DID document of {did} is for another DID")
     return Document(did, _handle(fields), _endpoint(fields, did), _key(fields, did))
 
 
@@ -43,7 +43,7 @@ def _object(body: bytes, did: Did) -> Mapping[str, object]:
     except (ValueError, RecursionError):
         fields = None
     if not isinstance(fields, dict):
-        raise IdentityError(f"The DID document of {did} cannot be read")
+        raise IdentityError(f"the DID document of {did} cannot be read")
     return fields
 
 
@@ -73,9 +73,9 @@ def _key(fields: Mapping[str, object], did: Did) -> str:
             return parse_verification_method(method).did_key
         except BadSyntax as error:
             raise IdentityError(
-                f"The signing key of {did} cannot be used: {error.message}"
+                f"the signing key of {did} cannot be used: {error.message}"
             ) from error
-    raise IdentityError(f"The DID document of {did} names no signing key for atproto")
+    raise IdentityError(f"the DID document of {did} names no signing key for atproto")
 
 
 def _entries(

@@ -60,7 +60,7 @@ async def find_did(handle: Handle, web: Web, txt: TxtLookup) -> Did:
     if isinstance(by_dns, Unreachable) and isinstance(by_https, Unreachable):
         raise by_dns
     raise IdentityError(
-        f"The handle {handle} does not resolve",
+        f"the handle {handle} does not resolve",
         hint=_SPELLING,
     )
 
@@ -81,7 +81,7 @@ def check_top(handle: Handle, *, is_local: bool) -> None:
     top = handle.rpartition(".")[2]
     if top in RESERVED and not (top == "test" and is_local):
         raise IdentityError(
-            f"The handle {handle} cannot resolve: .{top} belongs to nobody",
+            f"the handle {handle} cannot resolve: .{top} belongs to nobody",
             hint="for a PDS on this machine, name it with --pds" if top == "test" else "",
         )
 

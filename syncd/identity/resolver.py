@@ -74,7 +74,7 @@ class _Resolver:
         document = await self._document(await self._find_did(handle))
         if document.handle != handle:
             raise IdentityError(
-                f"The handle {handle} points to {document.did}, whose handle is {document.handle}",
+                f"the handle {handle} points to {document.did}, whose handle is {document.handle}",
                 hint=f"if this is the account you mean, name it by its DID: {document.did}",
             )
         return self._account(document, handle)
@@ -95,7 +95,7 @@ class _Resolver:
             return Account(document.did, handle, str(self._pds), document.key)
         if document.endpoint is None:
             raise IdentityError(
-                f"The DID document of {document.did} names no PDS",
+                f"the DID document of {document.did} names no PDS",
                 hint="if you know where the account is, name its PDS with --pds",
             )
         self._web.check(document.endpoint)

@@ -127,7 +127,7 @@ class HttpPds:
         reader.close()
         absent = [cid for cid in wanted if cid not in found]
         if absent:
-            raise NotFound(f"The PDS does not have {len(absent)} of {len(wanted)} blocks any more")
+            raise NotFound(f"the PDS does not have {len(absent)} of {len(wanted)} blocks any more")
         return {cid: found[cid] for cid in wanted}
 
     async def fetch_record(self, path: RecordPath) -> Cid | None:
@@ -137,7 +137,7 @@ class HttpPds:
         except NotFound:
             return None
         if not record.uri.endswith(f"/{path}"):
-            raise BadAnswer(f"The PDS answered for another record than {path}")
+            raise BadAnswer(f"the PDS answered for another record than {path}")
         return record.cid
 
     async def honours_swaps(self) -> bool:
@@ -181,7 +181,7 @@ class HttpPds:
     async def _send(self, request: xrpc.Request) -> xrpc.Response:
         if self._session is None:
             raise CredentialsRefused(
-                "This mirror is read-only: nothing was sent to the PDS",
+                "this mirror is read-only: nothing was sent to the PDS",
                 hint="run `syncd login` and set read_only = false in syncd.toml to write",
             )
         return await self._session.send(request)

@@ -82,7 +82,7 @@ class Http:
         try:
             origin = parse_origin(url)
         except BadSyntax as error:
-            raise ConfigWrong(f"The PDS cannot be used: {error.message}") from error
+            raise ConfigWrong(f"the PDS cannot be used: {error.message}") from error
         self.requests = 0
         self.rate_limit: RateLimit | None = None
         self._bounds = bounds
@@ -207,7 +207,7 @@ def _translated(request: Request) -> Iterator[None]:
     try:
         yield
     except _NOTHING_SENT as error:
-        raise Unreachable(f"The PDS cannot be reached: {_words(error)}", hint=_HINT) from None
+        raise Unreachable(f"the PDS cannot be reached: {_words(error)}", hint=_HINT) from None
     except (httpx.HTTPError, TimeoutError) as error:
         raise lost(f"{request.nsid} got no usable answer: {_words(error)}") from None
     except BadAnswer as error:

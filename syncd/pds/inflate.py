@@ -19,7 +19,7 @@ class Inflater:
     def __init__(self, encoding: str, *, limit: int) -> None:
         """`encoding` is the Content-Encoding. Raises BadAnswer unless it is gzip or none."""
         if encoding.strip().lower() not in ("", "identity", "gzip", "x-gzip"):
-            raise BadAnswer("The PDS answered with a compression that was not asked for")
+            raise BadAnswer("the PDS answered with a compression that was not asked for")
         is_plain = encoding.strip().lower() in ("", "identity")
         self._gzip = None if is_plain else zlib.decompressobj(wbits=_GZIP)
         self._left = limit
@@ -34,7 +34,7 @@ class Inflater:
             try:
                 piece = self._gzip.decompress(chunk, PIECE_BYTES)
             except zlib.error:
-                raise BadAnswer("The PDS answered with damaged compression") from None
+                raise BadAnswer("the PDS answered with damaged compression") from None
             yield self._counted(piece)
             chunk = self._gzip.unconsumed_tail
 
@@ -44,11 +44,11 @@ class Inflater:
             return b""
         rest = self._counted(self._gzip.flush())
         if not self._gzip.eof:
-            raise BadAnswer("The PDS answered with a compressed body that was cut")
+            raise BadAnswer("the PDS answered with a compressed body that was cut")
         return rest
 
     def _counted(self, piece: bytes) -> bytes:
         self._left -= len(piece)
         if self._left < 0:
-            raise BadAnswer(f"The PDS answered with more than {self._limit} bytes")
+            raise BadAnswer(f"the PDS answered with more than {self._limit} bytes")
         return piece

@@ -102,7 +102,7 @@ class LiveSession:
             except ExpiredToken:
                 token = await self._renew(token)
         raise CredentialsRefused(
-            f"The PDS accepts no token of {self._did}, not even one it has just made",
+            f"the PDS accepts no token of {self._did}, not even one it has just made",
             hint="see whether the clock of the PDS is right, then run `syncd login`",
         )
 
@@ -155,7 +155,7 @@ class LiveSession:
         if password is None or password == self._refused:
             missing = "no password" if password is None else "only a password that was refused"
             raise CredentialsRefused(
-                f"The session of {self._did} has ended, and there is {missing} to begin another",
+                f"the session of {self._did} has ended, and there is {missing} to begin another",
                 hint=f"run `syncd login {self._did}`",
             )
         try:
@@ -183,7 +183,7 @@ async def _sign_in(http: Http, identifier: str, password: str) -> Session:
 def _checked(answer: xrpc.SessionAnswer, identifier: str) -> Session:
     if identifier.startswith("did:") and answer.did != identifier:
         raise CredentialsRefused(
-            f"The PDS answered with a session of {answer.did}, not of {identifier}",
+            f"the PDS answered with a session of {answer.did}, not of {identifier}",
             hint="see whether the password belongs to this account",
         )
     return Session(answer.did, answer.access, answer.refresh)

@@ -236,7 +236,7 @@ def test_the_deepest_record_is_read_back(leaf: Value) -> None:
 
 
 def test_a_hint_says_what_to_do() -> None:
-    assert refusal('{"a": 1.5}').hint == "Write it as a string, or scale it to a whole number."
+    assert refusal('{"a": 1.5}').hint == "write it as a string, or scale it to a whole number"
     assert "markers" in refusal("<<<<<<< HEAD\n").hint
 
 

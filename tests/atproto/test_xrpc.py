@@ -550,7 +550,7 @@ def test_a_rejected_write_carries_name_and_status() -> None:
     error = error_of(refused(400, "InvalidMimeType", "no"), is_write=True)
     assert isinstance(error, Rejected)
     assert (error.name, error.status) == ("InvalidMimeType", 400)
-    assert error.message == "The PDS answered 400 InvalidMimeType: no"
+    assert error.message == "the PDS answered 400 InvalidMimeType: no"
 
 
 def test_a_busy_server_that_says_how_long_is_waited_for() -> None:

@@ -130,6 +130,6 @@ def serving(repo: Repo) -> ServedPds:
 
 def unavailable(status: str) -> Callable[[Tid | None], bytes]:
     def serve(_: Tid | None) -> bytes:
-        raise RepoUnavailable("The PDS answered 400", status=status)
+        raise RepoUnavailable("the PDS answered 400", status=status)
 
     return serve

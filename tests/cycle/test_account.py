@@ -125,7 +125,7 @@ async def test_each_state_of_an_account_has_its_own_sentence_and_touches_no_file
 async def test_an_account_that_its_pds_does_not_know_is_told_so(tmp_path: Path) -> None:
     world = one_pds(Repo({ONE: 1}))
     device = await synced(world, tmp_path)
-    gone = RepoUnavailable("The PDS answered 400", status="notfound")
+    gone = RepoUnavailable("the PDS answered 400", status="notfound")
     world.pdses[OLD].serve, world.pdses[OLD].status = unavailable("notfound"), gone
     with pytest.raises(RepoUnavailable, match="is not known to its PDS"):
         await device.sync()

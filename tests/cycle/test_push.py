@@ -178,7 +178,7 @@ class OlderPds(MemoryPds):
         ops = [op_of(change) for change in changes]
         self.sent.append(len(xrpc.apply_writes(self.did, ops, swap=swap).body or b""))
         if self.sent[-1] > OLD_JSON_BYTES:
-            message = "The PDS answered 413 PayloadTooLargeError: request entity too large"
+            message = "the PDS answered 413 PayloadTooLargeError: request entity too large"
             raise TooLarge(message, name="PayloadTooLargeError", status=413)
         return await super().write(changes, swap=swap, validate=validate)
 

@@ -44,7 +44,7 @@ def read_object(response: Response) -> Fields:
         kind = response.media_type or "no type"
         shown = kind if kind.isprintable() and len(kind) < 80 else "a strange type"
         raise BadAnswer(
-            f"The PDS answered {response.status} with {shown} that is not a JSON object",
+            f"the PDS answered {response.status} with {shown} that is not a JSON object",
             hint="look for a proxy or a wrong address between syncd and the PDS",
         ) from None
 
@@ -52,7 +52,7 @@ def read_object(response: Response) -> Fields:
 def as_object(value: object) -> Fields:
     """A part of an answer that must be an object."""
     if not isinstance(value, dict):
-        raise BadAnswer("The PDS answered with something else where an object belongs")
+        raise BadAnswer("the PDS answered with something else where an object belongs")
     return value
 
 
@@ -61,14 +61,14 @@ def maybe(fields: Fields, name: str, kind: type[T]) -> T | None:
     value = fields.get(name)
     if value is None or isinstance(value, kind):
         return value
-    raise BadAnswer(f"The PDS answered with a {name} that is not a {kind.__name__}")
+    raise BadAnswer(f"the PDS answered with a {name} that is not a {kind.__name__}")
 
 
 def text_of(fields: Fields, name: str) -> str:
     """A required string."""
     value = maybe(fields, name, str)
     if value is None:
-        raise BadAnswer(f"The PDS answered without a {name}")
+        raise BadAnswer(f"the PDS answered without a {name}")
     return value
 
 
@@ -76,7 +76,7 @@ def items_of(fields: Fields, name: str) -> list[object]:
     """A required array."""
     value = maybe(fields, name, list)
     if value is None:
-        raise BadAnswer(f"The PDS answered without {name}")
+        raise BadAnswer(f"the PDS answered without {name}")
     return value
 
 
@@ -85,7 +85,7 @@ def parsed(parse: Callable[[str], T], text: str) -> T:
     try:
         return parse(text)
     except BadSyntax as error:
-        raise BadAnswer(f"The PDS answered with a bad identifier: {error.message}") from error
+        raise BadAnswer(f"the PDS answered with a bad identifier: {error.message}") from error
 
 
 def commit_pair(fields: Fields) -> tuple[Cid, Tid]:

@@ -52,7 +52,7 @@ def _token(fields: Fields, name: str) -> str:
     """A token that can stand in a header: visible ASCII, so none can smuggle in a line."""
     token = text_of(fields, name)
     if not token or not all("!" <= character <= "~" for character in token):
-        raise BadAnswer(f"The PDS answered with a {name} that is not a token")
+        raise BadAnswer(f"the PDS answered with a {name} that is not a token")
     return token
 
 
@@ -156,7 +156,7 @@ def _record(fields: Fields) -> RecordAnswer:
     try:
         cid = parse_cid(text) if text is not None else cid_of(from_json(value))
     except (BadSyntax, BadData) as error:
-        raise BadAnswer(f"The PDS answered with an unreadable record: {error}") from error
+        raise BadAnswer(f"the PDS answered with an unreadable record: {error}") from error
     return RecordAnswer(text_of(fields, "uri"), cid, value)
 
 
@@ -182,10 +182,10 @@ def read_repo_status(response: Response, did: Did) -> RepoStatus:
     """getRepoStatus of `did`"""
     fields = read_object(response)
     if maybe(fields, "did", str) not in (None, did):
-        raise BadAnswer(f"The PDS answered for another repo than {did}")
+        raise BadAnswer(f"the PDS answered for another repo than {did}")
     active, rev = maybe(fields, "active", bool), maybe(fields, "rev", str)
     if active is None:
-        raise BadAnswer("The PDS does not say whether the repo is active")
+        raise BadAnswer("the PDS does not say whether the repo is active")
     status = None if active else maybe(fields, "status", str)
     return RepoStatus(active, status, None if rev is None else parsed(parse_tid, rev))
 
@@ -198,4 +198,4 @@ def read_did(response: Response) -> Did:
 def check_car(response: Response) -> None:
     """getRepo, getBlocks: BadAnswer if this is plainly a page or a message, not a CAR."""
     if response.media_type.startswith("text/") or response.media_type.endswith("json"):
-        raise BadAnswer(f"The PDS answered with {response.media_type} in place of a CAR file")
+        raise BadAnswer(f"the PDS answered with {response.media_type} in place of a CAR file")

@@ -121,7 +121,7 @@ class Refusal:
     @property
     def sentence(self) -> str:
         named = f"{self.status} {self.name}".rstrip()
-        return f"The PDS answered {named}" + (f": {self.words}" if self.words else "")
+        return f"the PDS answered {named}" + (f": {self.words}" if self.words else "")
 
 
 def raise_for(response: Response, *, is_write: bool, now: float) -> None:

@@ -91,7 +91,7 @@ def _encode(body: object) -> bytes:
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         return text.encode("utf-8")
     except (ValueError, TypeError, RecursionError) as error:
-        raise BadData(f"A request body cannot be written as JSON: {error}") from None
+        raise BadData(f"a request body cannot be written as JSON: {error}") from None
 
 
 def _query(nsid: str, params: Sequence[tuple[str, str | None]] = ()) -> Request:

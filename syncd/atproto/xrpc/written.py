@@ -44,7 +44,7 @@ def read_applied(response: Response, ops: Sequence[WriteOp]) -> WriteAnswer:
         if results is None:
             return WriteAnswer((None,) * len(ops), *_commit(fields))
         if len(results) != len(ops):
-            raise BadAnswer(f"The PDS answered {len(ops)} writes with {len(results)} results")
+            raise BadAnswer(f"the PDS answered {len(ops)} writes with {len(results)} results")
         cids = tuple(
             _result(op, as_object(result)) for op, result in zip(ops, results, strict=True)
         )
@@ -69,13 +69,13 @@ def _unknown_if_unreadable() -> Iterator[None]:
     try:
         yield
     except BadAnswer as error:
-        raise Unknown(f"A write was answered unreadably: {error.message}") from error
+        raise Unknown(f"a write was answered unreadably: {error.message}") from error
 
 
 def _result(op: WriteOp, fields: Fields) -> Cid | None:
     uri = maybe(fields, "uri", str)
     if uri is not None and not uri.endswith(f"/{op.collection}/{op.rkey}"):
-        raise BadAnswer(f"The PDS answered for another record than {op.collection}/{op.rkey}")
+        raise BadAnswer(f"the PDS answered for another record than {op.collection}/{op.rkey}")
     text = None if op.action == "delete" else maybe(fields, "cid", str)
     return None if text is None else parsed(parse_cid, text)
 
