@@ -98,15 +98,23 @@ def _create(path: Path, did: Did, marker: str) -> sqlite3.Connection:
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         connection = _connect(path)
-        connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
-        about = {"did": did, "marker": marker, "schema": str(SCHEMA_VERSION)}
-        rows = [(key, value, checksum(key, value)) for key, value in about.items()]
-        connection.executemany("INSERT INTO meta VALUES (?, ?, ?)", rows)
+        try:
+            _fill(connection, did, marker)
+        except BaseException:
+            connection.close()
+            raise
     except FileExistsError:
         raise StateWrong(f"there is a state file at {path} already", hint=RESET_HINT) from None
     except (OSError, sqlite3.Error) as error:
         raise explained(path, error) from error
     return connection
+
+
+def _fill(connection: sqlite3.Connection, did: Did, marker: str) -> None:
+    connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+    about = {"did": did, "marker": marker, "schema": str(SCHEMA_VERSION)}
+    rows = [(key, value, checksum(key, value)) for key, value in about.items()]
+    connection.executemany("INSERT INTO meta VALUES (?, ?, ?)", rows)
 
 
 def _check(path: Path, sql: sqlite3.Connection) -> None:
@@ -154,6 +162,10 @@ def _migrate_from_1(sql: sqlite3.Connection) -> None:
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        connection.close()
+        raise
     return connection
