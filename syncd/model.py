@@ -1,8 +1,7 @@
 """The values that flow between syncd's parts. Frozen data and spellings; no I/O, no decisions.
 
 The three views of a repo are always named in this order: base (what both sides last agreed on),
-local (the folder), remote (the verified tree on the PDS). Each maps a record path to a CID, and
-absence from the map is absence of the record.
+local (the folder), remote (the verified tree on the PDS). Each maps record paths to CIDs.
 """
 
 from __future__ import annotations
@@ -257,8 +256,7 @@ class Memory:
     In `base` and `seen`, None forgets the path. `blocks` are the records that base moves to: later
     edits are merged with them. In `waiting`, the entries of a path replace the ones it had. `head`
     None leaves head and tree as they are; with `is_whole_tree` the added nodes take the place of
-    all. `newest` is the newest rev that the PDS gave us, by a look or for a write of ours: it never
-    shows us an older repo again.
+    all. `newest` is the newest rev that the PDS gave us, by a look or for a write of ours.
     """
 
     base: Mapping[RecordPath, Cid | None] = field(default_factory=dict)
@@ -275,12 +273,13 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one cycle did, and what it leaves for a person; `told` asks for nothing."""
+    """What one cycle did and what it leaves. `deleted` are among `pushed` and `pulled` too."""
 
     pushed: tuple[RecordPath, ...] = ()
     pulled: tuple[RecordPath, ...] = ()
     adopted: tuple[RecordPath, ...] = ()
     merged: tuple[RecordPath, ...] = ()
+    deleted: tuple[RecordPath, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     problems: tuple[Problem, ...] = ()
     held: tuple[Held, ...] = ()
@@ -315,6 +314,7 @@ class Report:
             pulled=self.pulled + later.pulled,
             adopted=self.adopted + later.adopted,
             merged=self.merged + later.merged,
+            deleted=self.deleted + later.deleted,
             told=self.told + later.told,
             requests=self.requests + later.requests,
             plan=self.plan,

@@ -262,8 +262,9 @@ class _Tally:
         what = f"{deleted} of {total} records of {collection}"
         if self.is_everything(side, brake):
             what = f"all {sum(self.totals.values())} records of the mirror"
-        minutes = f"{brake.window_seconds / 60:g} minutes"
-        return f"{what} were deleted in {here} within {minutes}; {there} was about to lose it too"
+        minutes = f"{brake.window_seconds / 60:g} minute" + "s" * (brake.window_seconds != 60)
+        were = "was" if what.startswith("1 ") else "were"
+        return f"{what} {were} deleted in {here} within {minutes}; {there} was about to lose it too"
 
 
 def _tally(

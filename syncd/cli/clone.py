@@ -12,7 +12,7 @@ import click
 
 from syncd.cli.login import PDS_HELP, PLC_HELP
 from syncd.cli.opened import open_mirror
-from syncd.cli.output import exit_code, fail, say, say_json, say_waiting
+from syncd.cli.output import exit_code, fail, many, say, say_json, say_waiting
 from syncd.cli.progress import Meter
 from syncd.cli.sync import keep_last_cycle, report_json
 from syncd.config import DEFAULT_PLC, FILE_NAME, Config, check_pattern, render_config
@@ -128,7 +128,8 @@ def _say(report: Report, account: Account, root: Path, as_json: bool) -> None:
     else:
         rev = report.head.rev if report.head else "unknown"
         count = len(report.pulled) + len(report.adopted)
-        say(f"cloned {count} records of {account.handle or account.did} into {root}, rev {rev}")
+        name = account.handle or account.did
+        say(f"cloned {many(count, 'record')} of {name} into {root}, rev {rev}")
         say("every block was hashed, the tree walked whole, the commit's signature verified")
         say_waiting(report.conflicts, report.problems, report.held)
     if report.halted is not None:

@@ -60,7 +60,7 @@ def diff(directory: Path, paths: tuple[str, ...], as_json: bool) -> None:
     for difference in found:
         say(f"{difference.step.verdict.value}: {difference.step.reason}")
         for line in (*_told(difference), *_lines(difference)):
-            say(coloured(line) if uses_colour(sys.stdout, os.environ) else line)
+            say(line, paint=coloured if uses_colour(sys.stdout, os.environ) else str)
 
 
 async def _differences(directory: Path, patterns: tuple[str, ...]) -> list[Difference]:

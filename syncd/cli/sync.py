@@ -9,7 +9,17 @@ from pathlib import Path
 import click
 
 from syncd.cli.opened import open_mirror, open_to_look
-from syncd.cli.output import exit_code, fail, head_json, say, say_json, say_waiting, waiting_json
+from syncd.cli.output import (
+    exit_code,
+    fail,
+    head_json,
+    say,
+    say_effects,
+    say_json,
+    say_waiting,
+    waiting_json,
+    waiting_words,
+)
 from syncd.cli.status import rfc3339
 from syncd.model import Report, Verdict
 from syncd.state import State
@@ -74,6 +84,7 @@ def _counts(report: Report) -> dict[str, int]:
     return {
         "pushed": len(report.pushed),
         "pulled": len(report.pulled),
+        "deleted": len(set(report.deleted)),
         "adopted": len(report.adopted),
         "merged": len(report.merged),
     }
@@ -91,17 +102,25 @@ def report_json(report: Report) -> dict[str, object]:
 
 
 def say_report(report: Report) -> None:
-    for path in report.pulled:
-        say(f"pulled    {path}")
-    for path in report.merged:
-        say(f"merged    {path}")
-    for path in report.pushed:
-        say(f"pushed    {path}")
-    for sentence in report.told:
-        say(f"note      {sentence}")
+    say_effects(report)
     say_waiting(report.conflicts, report.problems, report.held)
-    counts = ", ".join(f"{count} {name}" for name, count in _counts(report).items() if count)
-    say(f"{counts or 'nothing to do'}; head {report.head.rev if report.head else 'unknown'}")
+    say(f"{_summary(report)}; head {report.head.rev if report.head else 'unknown'}")
+
+
+def _summary(report: Report) -> str:
+    """What was done, in numbers, and what waits."""
+    deleted = set(report.deleted)
+    numbers = {
+        "pulled": len(set(report.pulled) - deleted),
+        "pushed": len(set(report.pushed) - deleted),
+        "deleted": len(deleted),
+        "adopted": len(report.adopted),
+        "merged": len(report.merged),
+    }
+    done = ", ".join(f"{count} {name}" for name, count in numbers.items() if count)
+    waiting = waiting_words(report)
+    nothing = "nothing done" if waiting else "nothing to do"
+    return "; ".join(filter(None, (done or nothing, waiting)))
 
 
 def _say_plan(report: Report, as_json: bool) -> None:
@@ -116,5 +135,7 @@ def _say_plan(report: Report, as_json: bool) -> None:
         for step in steps:
             say(f"{step.verdict.value:<9} {step.path}: {step.reason}")
         say_waiting((), report.problems, report.held)
-        say(f"{len(steps)} to do; nothing was done" if steps else "nothing to do")
+        to_do = sum(step.verdict is not Verdict.CONFLICT for step in steps)
+        words = (f"{to_do} to do; nothing was done" if to_do else "", waiting_words(report))
+        say("; ".join(filter(None, words)) or "nothing to do")
     raise click.exceptions.Exit(exit_code(report))

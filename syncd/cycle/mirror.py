@@ -21,6 +21,7 @@ from syncd.cycle.known import is_same_home, keep_known, keep_unnamed, watermark
 from syncd.cycle.look import OnFetch, Sight, Watermark, look
 from syncd.cycle.outbox import Outbox
 from syncd.cycle.pull import keep_conflicts, not_done, pull
+from syncd.cycle.push import Pushed
 from syncd.cycle.sides import Dirty, Sides, bookkeeping, bring_sides
 from syncd.errors import StateDamaged, Unreachable
 from syncd.folder.recover import recover
@@ -153,6 +154,7 @@ class Mirror:
             pulled=tuple(sorted(pulled.base)),
             pushed=tuple(pushed.done),
             merged=joined.paths,
+            deleted=_deleted(pulled, steps, pushed),
             unsent=tuple(sorted(_paths(plan, Verdict.PUSH) - answered)),
             told=(
                 *(f"{problem.path}: {problem.reason}" for problem in recovered),
@@ -283,6 +285,13 @@ def _blocks(base: Mapping[RecordPath, Cid | None], sight: Sight) -> dict[RecordP
     """The records of what was adopted, as far as they came with the view."""
     found = ((path, sight.get(cid)) for path, cid in base.items() if cid is not None)
     return {path: block for path, block in found if block is not None}
+
+
+def _deleted(pulled: Memory, steps: Sequence[Step], pushed: Pushed) -> tuple[RecordPath, ...]:
+    """What was deleted in the folder or, by one of `steps`, in the repo."""
+    in_folder = {path for path, cid in pulled.base.items() if cid is None}
+    in_repo = {step.path for step in steps if step.local is None}.intersection(pushed.done)
+    return tuple(sorted(in_folder | in_repo))
 
 
 def _paths(plan: Plan, verdict: Verdict) -> set[RecordPath]:
