@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from syncd.credentials import Credentials
 from syncd.errors import CredentialsRefused, FolderWrong
 from syncd.folder.root import initialise, read_marker
 from syncd.identity import resolve
+from syncd.lock import FolderLock
 from syncd.model import Account, Report
 from syncd.pds import HttpPds
 from syncd.state import create_state, set_aside
@@ -113,6 +115,13 @@ def _lay_out(root: Path, config: Config, account: Account) -> None:
             settings.write_text(render_config(config), encoding="utf-8")
     except OSError as error:
         raise FolderWrong(f"{root} cannot be made a mirror: {error.strerror}") from None
+    is_marked_anew = (root / ".syncd").is_dir()
+    with FolderLock(root) if is_marked_anew else nullcontext():
+        _mark(root, config, account, marker)
+
+
+def _mark(root: Path, config: Config, account: Account, marker: str) -> None:
+    """Make the folder a mirror. A state file from before it lost its marker is set aside."""
     state_file = root / STATE_FILE
     if state_file.exists():
         set_aside(state_file)
