@@ -263,10 +263,13 @@ def _(stage: Stage, who: str) -> None:
     stage.follow(who)
 
 
-@sentence("the PDS loses an answer")
-def _(stage: Stage) -> None:
+@sentence("WHO syncs while answers get lost")
+async def _(stage: Stage, who: str) -> None:
+    faults = stage.world.sandbox.faults
     for write in ("putRecord", "deleteRecord", "applyWrites"):
-        stage.world.sandbox.faults.add(DropAnswer(), f"com.atproto.repo.{write}")
+        faults.add(DropAnswer(), f"com.atproto.repo.{write}")
+    await stage.sync(who)
+    faults.clear()
 
 
 @sentence("the PDS is away")
