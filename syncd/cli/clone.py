@@ -5,24 +5,26 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from syncd.cli.login import PDS_HELP, PLC_HELP
-from syncd.cli.opened import open_mirror
+from syncd.cli.opened import STATE_FILE, open_mirror
 from syncd.cli.output import exit_code, fail, many, say, say_json, say_waiting
 from syncd.cli.progress import Meter
 from syncd.cli.sync import keep_last_cycle, report_json
 from syncd.config import DEFAULT_PLC, FILE_NAME, Config, check_pattern, render_config
 from syncd.credentials import Credentials
 from syncd.errors import CredentialsRefused, FolderWrong
-from syncd.folder.root import initialise
+from syncd.folder.root import initialise, read_marker
 from syncd.identity import resolve
+from syncd.lock import FolderLock
 from syncd.model import Account, Report
 from syncd.pds import HttpPds
-from syncd.state import create_state
+from syncd.state import create_state, set_aside
 
 
 @click.command()
@@ -74,13 +76,22 @@ def clone(
 
 
 def _check_target(root: Path, adopt: bool) -> None:
-    if (root / ".syncd").exists():
+    if (root / ".syncd").exists() and not (adopt and _has_lost_its_marker(root)):
+        read_marker(root)
         raise FolderWrong(f"{root} is a mirror already", hint=f"syncd -C {root} sync")
     if root.exists() and not root.is_dir():
         raise FolderWrong(f"{root} is not a directory", hint="name another DIR")
     if root.exists() and any(root.iterdir()) and not adopt:
         hint = "name another DIR, or take this one as it is with --adopt"
         raise FolderWrong(f"{root} is not empty", hint=hint)
+
+
+def _has_lost_its_marker(root: Path) -> bool:
+    try:
+        read_marker(root)
+    except FolderWrong:
+        return True
+    return False
 
 
 async def _check_access(account: Account, read_only: bool) -> None:
@@ -104,8 +115,18 @@ def _lay_out(root: Path, config: Config, account: Account) -> None:
             settings.write_text(render_config(config), encoding="utf-8")
     except OSError as error:
         raise FolderWrong(f"{root} cannot be made a mirror: {error.strerror}") from None
+    is_marked_anew = (root / ".syncd").is_dir()
+    with FolderLock(root) if is_marked_anew else nullcontext():
+        _mark(root, config, account, marker)
+
+
+def _mark(root: Path, config: Config, account: Account, marker: str) -> None:
+    """Make the folder a mirror. A state file from before it lost its marker is set aside."""
+    state_file = root / STATE_FILE
+    if state_file.exists():
+        set_aside(state_file)
     initialise(root, marker)
-    with create_state(root / ".syncd" / "state.db", did=config.did, marker=marker) as state:
+    with create_state(state_file, did=config.did, marker=marker) as state:
         state.keep_note("account", asdict(account))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from syncd import __version__
 from syncd.cli.output import tell
+from syncd.cli.place import notice_place
 from syncd.config import FILE_NAME, Config, load_config
 from syncd.credentials import Credentials
 from syncd.cycle.account import Whereabouts, describe_change
@@ -63,14 +64,15 @@ def _checked(state: State, root: Path, config: Config) -> State:
         state.close()
         raise StateWrong(
             f"{state.path} belongs to another folder than {root}",
-            hint=f"move {state.path} away and run `syncd sync`: equal records are adopted, what "
-            "differs becomes a conflict, nothing is deleted",
+            hint=f"mv {state.path} {state.path}.other && syncd -C {root} sync: equal records are "
+            "adopted, what differs becomes a conflict, nothing is deleted",
         )
     if did != config.did:
         state.close()
         raise StateWrong(
             f"{state.path} belongs to {did}, and {FILE_NAME} names {config.did}",
-            hint="put the did back, or clone the other account into a folder of its own",
+            hint=f'put `did = "{did}"` back into {FILE_NAME}, or mirror the other account in a '
+            f"folder of its own: syncd clone {config.did} DIR",
         )
     return state
 
@@ -81,7 +83,11 @@ async def open_mirror(directory: Path) -> AsyncIterator[Mirror]:
     root = find_root(directory)
     config = load_config(root / FILE_NAME, os.environ)
     with FolderLock(root), _checked(_renewed(root, config), root, config) as state:
-        async with _connected(Files(root, config, state)) as mirror:
+        files = Files(root, config, state)
+        for sentence, hint in notice_place(root, state, files.history):
+            tell(f"syncd: {sentence}")
+            tell(f"  next: {hint}")
+        async with _connected(files) as mirror:
             yield mirror
 
 

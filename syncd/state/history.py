@@ -80,6 +80,12 @@ class History:
             rows = connection.execute(sql, values).fetchall()
         return [self._event(row) for row in rows]
 
+    def newest_rev(self) -> Tid | None:
+        """The newest rev of the repo at which something was superseded."""
+        with self._opened() as sql:
+            (rev,) = sql.execute("SELECT max(rev) FROM event").fetchone()
+        return None if rev is None else Tid(rev)
+
     def deletions(self, since: int, *, apart_from: str) -> Counter[tuple[str, Side]]:
         """How many records of each collection were deleted since, by the side they were on.
 
