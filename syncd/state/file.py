@@ -16,8 +16,8 @@ from syncd.state.damage import (
     REBUILT_HINT,
     check_row,
     checksum,
-    explained,
     discard,
+    explained,
     set_aside,
     told,
 )
