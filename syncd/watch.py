@@ -165,7 +165,9 @@ class Watcher(FileSystemEventHandler):
 
     def _is_git_busy(self) -> bool:
         """True in the middle of a checkout or rebase, say, when half of the files are changed."""
-        return (self._root / ".git" / "index.lock").exists()
+        with suppress(OSError):
+            return (self._root / ".git" / "index.lock").exists()
+        return False
 
     async def _is_woken(self, seconds: float | None) -> bool:
         try:

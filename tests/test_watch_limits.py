@@ -108,7 +108,6 @@ async def test_three_thousand_files_that_overflow_the_queue_are_all_pushed(
     config = Config(world.login.did, full_look_seconds=NEVER, poll_seconds=NEVER)
     with small_queues(monkeypatch) as queued:
         async with at_work(world, config=config) as desk:
-            assert desk.watcher is not None
             for number in range(6):  # the seventh directory is made while events get lost
                 (desk.root / path_of(number)).parent.mkdir()
             await desk.rest()
@@ -163,6 +162,20 @@ async def test_a_collection_that_may_not_be_read_is_watched_once_it_may(
                 dirty = await watcher.changes(quiet_seconds=0.05, max_seconds=1.0)
                 assert dirty == frozenset({RecordPath("com.example.note/one")})
         finally:
+            watcher.stop()
+
+
+async def test_a_folder_that_may_not_be_entered_any_more_asks_for_a_look(tmp_path: Path) -> None:
+    (tmp_path / "com.example.note").mkdir()
+    with as_nobody(tmp_path):
+        watcher = Watcher(tmp_path, bool, record_path_of)
+        watcher.start()
+        try:
+            os.chmod(tmp_path, 0)  # noqa: PTH101
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                assert await watcher.changes(quiet_seconds=0.05, max_seconds=1.0) is None
+        finally:
+            os.chmod(tmp_path, 0o755)  # noqa: PTH101
             watcher.stop()
 
 

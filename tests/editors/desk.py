@@ -54,7 +54,7 @@ class Desk:
 
     world: World
     device: Device
-    watcher: Watcher | None
+    watcher: Watcher
     ops: list[Op] = field(default_factory=list)
     errors: list[SyncdError] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
@@ -128,14 +128,12 @@ class Desk:
 
 @asynccontextmanager
 async def at_work(
-    world: World, *, config: Config | None = None, is_watching: bool = True
+    world: World, *, config: Config | None = None, device: Device | None = None
 ) -> AsyncIterator[Desk]:
     """A desk whose daemon runs until the end of the `with`."""
-    device = world.device(config=config)
-    watcher = None
-    if is_watching:
-        watcher = Watcher(device.root, device.mirror.config.covers, record_path_of)
-        watcher.start()
+    device = device or world.device(config=config)
+    watcher = Watcher(device.root, device.mirror.config.covers, record_path_of)
+    watcher.start()
     desk = Desk(world, device, watcher)
     observer = Observer()
     (device.root / NOTE).parent.mkdir(exist_ok=True)
@@ -149,8 +147,7 @@ async def at_work(
         desk.daemon.stop()
         observer.stop()
         await asyncio.to_thread(observer.join)
-        if watcher is not None:
-            watcher.stop()
+        watcher.stop()
         await running
         device.mirror.state.close()
 
