@@ -121,14 +121,35 @@ async def run_mirror(mirror: Mirror, daemons: Daemons) -> None:
 
 def _start_watcher(mirror: Mirror) -> Watcher | None:
     """The watcher, or None where the system has none to give: then the folder is polled."""
-    watcher = Watcher(mirror.folder.root, mirror.config.covers, record_path_of)
+    told = Blindness(mirror).told
+    told(None)
+    watcher = Watcher(mirror.folder.root, mirror.config.covers, record_path_of, told)
     try:
         watcher.start()
     except FileProblem as error:
-        tell(f"syncd: {error.message}; looking at the whole folder every few seconds instead")
-        tell(f"  next: {error.hint}")
+        told(error)
         return None
     return watcher
+
+
+@dataclass(slots=True)
+class Blindness:
+    """Tells that file events are not to be had, and keeps it for `status`."""
+
+    mirror: Mirror
+    error: str = ""
+
+    def told(self, error: FileProblem | None) -> None:
+        """Called with None when the whole folder is watched."""
+        message = "" if error is None else error.message
+        if error is not None and message != self.error:
+            tell(f"syncd: {message}; looking at the whole folder every few seconds instead")
+            tell(f"  next: {error.hint}")
+        self.error = message
+        note = None if error is None else {"problem": message, "hint": error.hint}
+        with suppress(SyncdError):
+            if self.mirror.state.note("watch") != note:
+                self.mirror.state.keep_note("watch", note)
 
 
 @dataclass(slots=True)

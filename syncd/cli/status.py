@@ -56,7 +56,8 @@ def _status(files: Files) -> dict[str, Any]:
             "pds": pds or None,
         },
         "folder": str(files.root),
-        "daemon": _daemon(files),
+        "daemon": (daemon := _daemon(files)),
+        "watch": state.note("watch") if daemon["pid"] else None,
         "head": head_json(state.head()),
         "records": state.count(),
         "guards": _guards(state.note("guards"), pds),
@@ -124,6 +125,9 @@ def _say(found: Mapping[str, Any]) -> None:
         if daemon["pid"]
         else "daemon   not running"
     )
+    if found["watch"]:
+        say(f"watch    every few seconds: {found['watch']['problem']}")
+        say(f"         next: {found['watch']['hint']}")
     say(
         f"head     {head['cid']} at rev {head['rev']}"
         if head
