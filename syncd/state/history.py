@@ -189,7 +189,7 @@ class History:
     @contextmanager
     def _opened(self, *, make: bool = False) -> Iterator[sqlite3.Connection]:
         """The open file; an empty one in memory where there is none and none is to be made."""
-        is_there = self.path.exists()
+        is_there = _is_made(self.path)
         place = self.path if is_there or make else ":memory:"
         with told(self.path):
             if make and not is_there:
@@ -246,6 +246,11 @@ def _cid(value: object) -> Cid:
 def _touch(path: Path) -> None:
     """Make the file 0600 from the first byte."""
     try:
+def _is_made(path: Path) -> bool:
+    """False also for the empty file that is left where making it was interrupted."""
+    return path.exists() and path.stat().st_size > 0
+
+
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise explained(path, error) from error
