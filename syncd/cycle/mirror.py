@@ -173,7 +173,9 @@ class Mirror:
             settle=lambda step: settle(step, self.config.policy(step.path)),
             sizes=self.state.collection_sizes,
             brake=brake_of(self.config),
-            recent=lambda: recent_deletions(self.history, self.config, now_ns // SECOND_NS),
+            recent=lambda now: recent_deletions(
+                self.history, self.config, now_ns // SECOND_NS, now
+            ),
         )
         return sight, sides, without_pushes(plan) if self.config.read_only else plan
 

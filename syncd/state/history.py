@@ -80,10 +80,12 @@ class History:
             rows = connection.execute(sql, values).fetchall()
         return [self._event(row) for row in rows]
 
-    def deletions(self, since: int, *, apart_from: str) -> Counter[tuple[str, Side]]:
+    def deletions(
+        self, since: int, *, apart_from: str, but: Collection[RecordPath] = ()
+    ) -> Counter[tuple[str, Side]]:
         """How many records of each collection were deleted since, by the side they were on.
 
-        Those whose reason begins with `apart_from` do not count.
+        Those whose reason begins with `apart_from` do not count, nor do those of the paths `but`.
         """
         query = (
             "SELECT DISTINCT path, side FROM event "
@@ -91,7 +93,8 @@ class History:
         )
         with self._opened() as sql:
             rows = sql.execute(query, (since, len(apart_from), apart_from)).fetchall()
-        return Counter((path.partition("/")[0], Side(side)) for path, side in rows)
+        counted = ((path, side) for path, side in rows if path not in but)
+        return Counter((path.partition("/")[0], Side(side)) for path, side in counted)
 
     def prune(self, *, before: int, size: int, pinned: Collection[Cid] = ()) -> None:
         """Forget what was superseded before `before`, and the oldest until `size` bytes are left.
