@@ -23,7 +23,7 @@ from syncd.cycle.outbox import Outbox
 from syncd.cycle.pull import keep_conflicts, not_done, pull
 from syncd.cycle.sides import Dirty, Sides, bookkeeping, bring_sides
 from syncd.errors import StateDamaged, Unreachable
-from syncd.folder.recover import recover
+from syncd.folder.recover import recover, sweep_conflicts
 from syncd.folder.root import OWN, Folder, read_marker
 from syncd.folder.write import conflict_file, drop_conflicts
 from syncd.merge import is_edit_kept, settle
@@ -280,6 +280,9 @@ class Mirror:
             if isinstance(item, Conflict) and item.path not in still:
                 drop_conflicts(self.folder, item.path)
 
+        if sides.is_whole:
+            files = (conflict_file(c.path, c.remote) for c in plan.conflicts if c.remote)
+            sweep_conflicts(self.folder, set(files))
 
 def _blocks(base: Mapping[RecordPath, Cid | None], sight: Sight) -> dict[RecordPath, bytes]:
     """The records of what was adopted, as far as they came with the view."""
