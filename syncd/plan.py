@@ -19,10 +19,12 @@ from syncd.model import (
     Plan,
     Problem,
     RecordPath,
+    Refusal,
     Side,
     Snapshot,
     Step,
     Verdict,
+    Waiting,
     split_record_path,
 )
 
@@ -295,3 +297,18 @@ def touched(
     edited = {path for path, cid in local.items() if base.get(path) != cid}
     gone = {path for path in base if path not in local and absent(path)}
     return edited | gone | set(inert)
+
+
+def for_a_person(
+    waiting: Collection[Waiting],
+) -> tuple[tuple[Conflict, ...], tuple[Problem, ...], tuple[Held, ...]]:
+    """What of `waiting` a person has to look at. A refusal by the PDS is a problem of its file."""
+    problems = (
+        Problem(item.path, item.reason, item.hint) if isinstance(item, Refusal) else item
+        for item in waiting
+    )
+    return (
+        tuple(item for item in waiting if isinstance(item, Conflict)),
+        tuple(item for item in problems if isinstance(item, Problem)),
+        tuple(item for item in waiting if isinstance(item, Held)),
+    )

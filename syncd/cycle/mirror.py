@@ -29,6 +29,7 @@ from syncd.folder.write import conflict_file, drop_conflicts
 from syncd.merge import is_edit_kept, settle
 from syncd.model import (
     Account,
+    Arrival,
     Conflict,
     Head,
     Limits,
@@ -39,10 +40,9 @@ from syncd.model import (
     Retry,
     Step,
     Verdict,
-    for_a_person,
 )
 from syncd.pds import Pds
-from syncd.plan import make_plan, without_pushes
+from syncd.plan import for_a_person, make_plan, without_pushes
 from syncd.state import History, State, renew_state
 
 SECOND_NS = 1_000_000_000
@@ -225,6 +225,7 @@ class Mirror:
         blocks = await sight.records(self.pds, [cid for cid in wanted if cid is not None])
         keep_conflicts(self.folder, fresh, blocks)
         keeper = self._keeper(sight)
+        self.state.record(Memory(waiting={s.path: (Arrival(s.path, s.remote),) for s in steps}))
         done = pull(self.folder, steps, blocks=blocks, expect=sides.expect, keeper=keeper)
         books = bookkeeping(plan, sides)
         view = sight.view
@@ -279,10 +280,10 @@ class Mirror:
         for item in sides.waiting:
             if isinstance(item, Conflict) and item.path not in still:
                 drop_conflicts(self.folder, item.path)
-
         if sides.is_whole:
             files = (conflict_file(c.path, c.remote) for c in plan.conflicts if c.remote)
             sweep_conflicts(self.folder, set(files))
+
 
 def _blocks(base: Mapping[RecordPath, Cid | None], sight: Sight) -> dict[RecordPath, bytes]:
     """The records of what was adopted, as far as they came with the view."""

@@ -246,14 +246,14 @@ def _cid(value: object) -> Cid:
     return Cid(value)
 
 
-def _touch(path: Path) -> None:
-    """Make the file 0600 from the first byte."""
-    try:
 def _is_made(path: Path) -> bool:
     """False also for the empty file that is left where making it was interrupted."""
     return path.exists() and path.stat().st_size > 0
 
 
+def _touch(path: Path) -> None:
+    """Make the file 0600 from the first byte."""
+    try:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise explained(path, error) from error
