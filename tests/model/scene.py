@@ -42,6 +42,11 @@ from .points import Gate, StagedPds
 
 ROUNDS = 12
 """How often everybody may sync until all agree."""
+MINE, THEIRS = RecordPath("com.example.mine/a"), RecordPath("com.example.theirs/a")
+SAME = RecordPath("com.example.same/a")
+IN_HISTORY = (MINE, THEIRS, SAME)
+"""Where one side wins by a setting, or where people write what was there before: a version of that
+path may be in history only."""
 AGED_NS = 10_000_000_000
 
 
@@ -133,11 +138,14 @@ class Scene:
             await desk.check_idleness()
         self.check_nothing_lost()
 
-    def check_nothing_lost(self, *, with_history: bool = True) -> None:
-        """At any time: what nobody superseded is somewhere. Recovered files count by content."""
+    def check_nothing_lost(self) -> None:
+        """At any time: what nobody superseded is in a file, in the repo or among the conflicts.
+
+        Where a setting says which side of a conflict wins, the other side is in history.
+        """
         found = set(self.world.records().items())
         for desk in self.desks.values():
-            found |= desk.versions(with_history=with_history)
+            found |= desk.versions()
         lost = self.journal.lost(found)
         assert not lost, lost
 
@@ -252,8 +260,9 @@ class Desk:
         self.save_text(path, text)
 
     def reformat(self, path: str) -> None:
-        text = self.file(path).read_bytes()
-        self.save_text(path, json.dumps(json.loads(text), indent=7).encode() + b"\r\n")
+        """Lay a file out anew: nothing that anybody has to keep."""
+        file = self.file(path)
+        file.write_bytes(json.dumps(json.loads(file.read_bytes()), indent=7).encode() + b"\r\n")
 
     def delete(self, path: str) -> None:
         self._replaced(path)
@@ -265,7 +274,9 @@ class Desk:
             self._replaced(new)
             self._replaced(path)
             self.file(path).rename(self.file(new))
-            self._wrote(new)
+            version = RecordPath(new), self.content(new)
+            if version not in self.scene.journal.written:
+                self._wrote(new)
 
     def decide(self, path: str, choice: Choice) -> None:
         """Answer an open conflict, as `syncd resolve` does: the other one is replaced knowingly."""
@@ -318,7 +329,8 @@ class Desk:
         found = {path: self.content(path) for path in self.record_files()}
         return {path: cid for path, cid in found.items() if cid is not None}
 
-    def versions(self, *, with_history: bool) -> set[Version]:
+    def versions(self) -> set[Version]:
+        """All that can be had back here, with or without a command of syncd."""
         found = set(self.local().items())
         kept = self.root / ".syncd"
         for file in kept.glob("recovered/**/*"):
@@ -327,10 +339,14 @@ class Desk:
         for held in (file for file in self.root.rglob(".syncd-x-*") if file.is_file()):
             found |= self._at_any_path(_cid_of_text(held.read_bytes(), f"{held.parent.name}/x"))
         found |= set(self.kept_conflicts())
-        if with_history:
-            for file in kept.glob("history.db*"):
-                if not file.name.endswith(("-journal", "-wal", "-shm")):
-                    found |= _superseded(History(file))
+        return found | {version for version in self.superseded() if version[0] in IN_HISTORY}
+
+    def superseded(self) -> set[Version]:
+        """What history has."""
+        found: set[Version] = set()
+        for file in (self.root / ".syncd").glob("history.db*"):
+            if not file.name.endswith(("-journal", "-wal", "-shm")):
+                found |= _superseded(History(file))
         return found
 
     def _at_any_path(self, cid: Cid | None) -> set[Version]:

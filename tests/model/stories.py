@@ -11,14 +11,13 @@ from collections.abc import Awaitable, Callable
 from syncd.model import Choice, RecordPath
 from syncd.sandbox import DropAnswer, DropRequest, Refuse, Stale, Torn
 
-from .scene import Scene
+from .scene import MINE, THEIRS, Scene
 
 Story = Callable[[Scene], Awaitable[None]]
 
 A, B, C = (f"com.example.note/{name}" for name in "abc")
 FAR = "com.example.page/" + "x" * 300
 MERGED, PAGE = "com.example.merged/a", "com.example.page/a"
-MINE, THEIRS = "com.example.mine/a", "com.example.theirs/a"
 APPLY, PUT = "com.atproto.repo.applyWrites", "com.atproto.repo.putRecord"
 REPO = "com.atproto.sync.getRepo"
 
