@@ -18,10 +18,14 @@ Version = tuple[RecordPath, Cid]
 
 @dataclass(slots=True)
 class Journal:
-    """What everybody wrote and what was knowingly replaced, by record path and content."""
+    """What everybody wrote and what was knowingly replaced, by record path and content.
+
+    What was `spoilt` gave way to a text that stands for nothing: syncd need not have it, and may.
+    """
 
     written: dict[Version, str] = field(default_factory=dict)
     superseded: set[Version] = field(default_factory=set)
+    spoilt: set[Version] = field(default_factory=set)
 
     def wrote(self, path: RecordPath, cid: Cid, by: str) -> None:
         self.written[path, cid] = by
@@ -30,6 +34,10 @@ class Journal:
     def replaced(self, path: RecordPath, cid: Cid | None) -> None:
         if cid is not None:
             self.superseded.add((path, cid))
+
+    def risen(self, found: Collection[Version]) -> set[Version]:
+        """Versions that somebody gave up, and that are there all the same."""
+        return set(found) & self.superseded - self.spoilt
 
     def lost(self, found: Collection[Version]) -> list[str]:
         """Versions that nobody superseded, and that are not among what was found."""

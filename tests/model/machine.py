@@ -77,7 +77,7 @@ class Machine(RuleBasedStateMachine):
         self.run(self.scene.converge())
         self.run(self.scene.check())
         if not self.may_rise:
-            risen = set(self.scene.world.records().items()) & self.scene.journal.superseded
+            risen = self.scene.journal.risen(self.scene.world.records().items())
             assert not {version for version in risen if version[0] not in (SAME, MINE)}, risen
 
     def run(self, work: Awaitable[T]) -> T:

@@ -257,6 +257,9 @@ class Desk:
         self.save_text(path, json.dumps(self.scene.fresh(path)).encode(), in_place=True)
 
     def spoil(self, path: str, text: bytes = b'{"half": ') -> None:
+        cid = self.content(path)
+        if cid is not None:
+            self.scene.journal.spoilt.add((RecordPath(path), cid))
         self.save_text(path, text)
 
     def reformat(self, path: str) -> None:
