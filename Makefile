@@ -18,7 +18,7 @@ define install_syncd
 	$(install) --no-build-isolation --editable '.[$(3)]'
 endef
 
-.PHONY: demo test lint types programs reference lowest format clean
+.PHONY: demo test lint types programs reference lowest model torture mutants format clean
 
 demo: $(VENV)/.demo
 	$(BIN)/syncd demo $(if $(ONCE),--once)
@@ -43,6 +43,18 @@ reference: $(VENV)/.test
 lowest: $(LOWEST)/.test
 	$(LOWEST)/bin/python -m tests.programs
 	$(LOWEST)/bin/python -m pytest -n $(JOBS) --dist loadgroup -m "not reference" $(PYTEST)
+
+# Random schedules of the whole system: N of them, from the seed SEED.
+model: $(VENV)/.test
+	$(BIN)/python -m tests.model $(or $(N),2000) $(or $(SEED),1)
+
+# The daemon, killed N times while others write.
+torture: $(VENV)/.test reference
+	SYNCD_KILLS=$(or $(N),500) $(BIN)/python -m pytest -q -s -rN tests/e2e/test_kills.py
+
+# Bugs planted one by one: a test must fail for each.
+mutants: $(VENV)/.test
+	$(BIN)/python -m tests.mutants $(M)
 
 format: $(VENV)/.test
 	$(BIN)/ruff check --fix .

@@ -148,23 +148,19 @@ class Retry:
     reason: str
 
 
-Waiting = Conflict | Problem | Held | Refusal | Retry
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """The repo's version `remote` is on its way into the folder; remembered before it is there.
+
+    If the program stops and the file is that version afterwards, nobody but syncd put it there.
+    """
+
+    path: RecordPath
+    remote: Cid | None
+
+
+Waiting = Conflict | Problem | Held | Refusal | Retry | Arrival
 """What keeps a path from being settled; such a path is looked at again in every cycle."""
-
-
-def for_a_person(
-    waiting: Collection[Waiting],
-) -> tuple[tuple[Conflict, ...], tuple[Problem, ...], tuple[Held, ...]]:
-    """What of `waiting` a person has to look at. A refusal by the PDS is a problem of its file."""
-    problems = (
-        Problem(item.path, item.reason, item.hint) if isinstance(item, Refusal) else item
-        for item in waiting
-    )
-    return (
-        tuple(item for item in waiting if isinstance(item, Conflict)),
-        tuple(item for item in problems if isinstance(item, Problem)),
-        tuple(item for item in waiting if isinstance(item, Held)),
-    )
 
 
 class Policy(StrEnum):

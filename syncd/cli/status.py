@@ -17,8 +17,8 @@ from syncd.cycle.allowance import read_ledger
 from syncd.folder.root import Folder
 from syncd.folder.scan import scan
 from syncd.lock import holder
-from syncd.model import Change, Conflict, Waiting, for_a_person
-from syncd.plan import touched
+from syncd.model import Change, Conflict, Waiting
+from syncd.plan import for_a_person, touched
 
 
 @click.command()

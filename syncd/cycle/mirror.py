@@ -24,12 +24,13 @@ from syncd.cycle.pull import keep_conflicts, not_done, pull
 from syncd.cycle.push import Pushed
 from syncd.cycle.sides import Dirty, Sides, bookkeeping, bring_sides
 from syncd.errors import StateDamaged, Unreachable
-from syncd.folder.recover import recover
+from syncd.folder.recover import recover, sweep_conflicts
 from syncd.folder.root import OWN, Folder, read_marker
 from syncd.folder.write import conflict_file, drop_conflicts
 from syncd.merge import is_edit_kept, settle
 from syncd.model import (
     Account,
+    Arrival,
     Conflict,
     Head,
     Limits,
@@ -40,10 +41,9 @@ from syncd.model import (
     Retry,
     Step,
     Verdict,
-    for_a_person,
 )
 from syncd.pds import Pds
-from syncd.plan import make_plan, without_pushes
+from syncd.plan import for_a_person, make_plan, without_pushes
 from syncd.state import History, State, renew_state
 
 SECOND_NS = 1_000_000_000
@@ -175,7 +175,9 @@ class Mirror:
             settle=lambda step: settle(step, self.config.policy(step.path)),
             sizes=self.state.collection_sizes,
             brake=brake_of(self.config),
-            recent=lambda: recent_deletions(self.history, self.config, now_ns // SECOND_NS),
+            recent=lambda now: recent_deletions(
+                self.history, self.config, now_ns // SECOND_NS, now
+            ),
         )
         return sight, sides, without_pushes(plan) if self.config.read_only else plan
 
@@ -225,6 +227,7 @@ class Mirror:
         blocks = await sight.records(self.pds, [cid for cid in wanted if cid is not None])
         keep_conflicts(self.folder, fresh, blocks)
         keeper = self._keeper(sight)
+        self.state.record(Memory(waiting={s.path: (Arrival(s.path, s.remote),) for s in steps}))
         done = pull(self.folder, steps, blocks=blocks, expect=sides.expect, keeper=keeper)
         books = bookkeeping(plan, sides)
         view = sight.view
@@ -279,6 +282,9 @@ class Mirror:
         for item in sides.waiting:
             if isinstance(item, Conflict) and item.path not in still:
                 drop_conflicts(self.folder, item.path)
+        if sides.is_whole:
+            files = (conflict_file(c.path, c.remote) for c in plan.conflicts if c.remote)
+            sweep_conflicts(self.folder, set(files))
 
 
 def _blocks(base: Mapping[RecordPath, Cid | None], sight: Sight) -> dict[RecordPath, bytes]:

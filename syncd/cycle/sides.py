@@ -16,6 +16,7 @@ from syncd.errors import BadSyntax
 from syncd.folder.root import Folder
 from syncd.folder.scan import Look, scan
 from syncd.model import (
+    Arrival,
     Decision,
     Held,
     Memory,
@@ -38,7 +39,11 @@ Dirty = Collection[RecordPath] | None
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """The three views of `paths`, what the files were, and what waited before."""
+    """The three views of `paths`, what the files were, and what waited before.
+
+    `arrived` is what of base is not remembered yet: versions of the repo that a cycle which was
+    interrupted had brought into the folder already.
+    """
 
     paths: frozenset[RecordPath]
     views: Views
@@ -46,6 +51,7 @@ class Sides:
     known: Mapping[RecordPath, Seen]
     waiting: tuple[Waiting, ...]
     is_whole: bool
+    arrived: Mapping[RecordPath, Cid | None]
 
     def expect(self, path: RecordPath) -> Seen | None:
         """The file that the plan saw at `path`, or None if there was none."""
@@ -70,8 +76,13 @@ def bring_sides(
         look = scan(folder, known=known, only=paths, now_ns=now_ns, in_scope=config.covers)
         local = {path: seen.cid for path, seen in look.seen.items()}
     paths = {path for path in paths if config.covers_path(path)}
+    arrived = {
+        item.path: item.remote
+        for item in waiting
+        if isinstance(item, Arrival) and _has_arrived(item, look) and item.path in paths
+    }
     views = Views(
-        base=base,
+        base=_moved(base, arrived),
         local=local,
         remote=_remote(sight, paths),
         inert=_inert(look, paths),
@@ -83,7 +94,26 @@ def bring_sides(
         decisions=decisions,
         held=frozenset(item.path for item in waiting if isinstance(item, Held)),
     )
-    return Sides(frozenset(paths), views, look, known, waiting, is_whole=dirty is None)
+    whole = dirty is None
+    return Sides(frozenset(paths), views, look, known, waiting, is_whole=whole, arrived=arrived)
+
+
+def _has_arrived(item: Arrival, look: Look) -> bool:
+    if item.remote is None:
+        return look.absent(item.path)
+    return item.path in look.seen and look.seen[item.path].cid == item.remote
+
+
+def _moved(
+    base: Mapping[RecordPath, Cid], arrived: Mapping[RecordPath, Cid | None]
+) -> Mapping[RecordPath, Cid]:
+    """Base as it would be had the interrupted cycle remembered what it did.
+
+    Without this, a record that another client changed back meanwhile would look edited here.
+    """
+    if not arrived:
+        return base
+    return {path: cid for path, cid in {**base, **arrived}.items() if cid is not None}
 
 
 def _changed(view: View, state: State) -> set[RecordPath]:
@@ -136,7 +166,7 @@ def bookkeeping(plan: Plan, sides: Sides) -> Memory:
     """What a cycle knows before it acts: what both sides agree on, what files are, what waits."""
     adopted = {s.path: s.local for s in plan.steps if s.verdict is Verdict.ADOPT}
     return Memory(
-        base=adopted,
+        base={**sides.arrived, **adopted},
         seen=_seen_changes(sides),
         waiting=dict.fromkeys(_settled(plan, sides), ()) | _waiting_of(plan, sides),
         decided=[path for path, choice in sides.views.decisions.items() if _lapsed(choice, sides)],
@@ -158,7 +188,9 @@ def _seen_changes(sides: Sides) -> dict[RecordPath, Seen | None]:
 def _settled(plan: Plan, sides: Sides) -> set[str]:
     """Paths that something waited for and nothing waits for now."""
     acting = {step.path for step in plan.steps if step.verdict in (Verdict.PUSH, Verdict.PULL)}
-    names = {item.path for item in sides.waiting if item.path not in acting}
+    names = {
+        item.path for item in sides.waiting if item.path not in acting or isinstance(item, Arrival)
+    }
     strays = {name for name in names if _as_record_path(name) is None}
     return names if sides.is_whole else names - strays
 

@@ -21,6 +21,7 @@ from syncd.folder.root import OWN, Folder, opened
 from syncd.model import RecordPath, Seen, parse_record_path, split_record_path
 
 __all__ = (
+    "CONFLICTS",
     "Replacement",
     "conflict_file",
     "drop_conflicts",
@@ -31,7 +32,7 @@ __all__ = (
     "write_many",
 )
 
-_CONFLICTS = "conflicts"
+CONFLICTS = "conflicts"
 _ANY_CID = "*" * 59
 
 
@@ -84,7 +85,7 @@ def remove(folder: Folder, path: RecordPath, *, expect: Seen) -> None:
 def conflict_file(path: RecordPath, cid: Cid, *, portable: bool = False) -> str:
     """Where the remote side of a conflict lies, relative to the folder."""
     collection, rkey = split_record_path(parse_record_path(path))
-    return f"{OWN}/{_CONFLICTS}/{collection}/{conflict_name(rkey, str(cid), portable=portable)}"
+    return f"{OWN}/{CONFLICTS}/{collection}/{conflict_name(rkey, str(cid), portable=portable)}"
 
 
 def keep_conflict(folder: Folder, path: RecordPath, cid: Cid, content: bytes) -> str:
@@ -117,7 +118,7 @@ def drop_conflicts(folder: Folder, path: RecordPath, keep: Collection[Cid] = ())
         folder.open() as root,
         suppress(FileChanged),
         told(path, "tidied up"),
-        opened(root, (OWN, _CONFLICTS, collection, *inside)) as directory,
+        opened(root, (OWN, CONFLICTS, collection, *inside)) as directory,
         os.scandir(directory) as entries,
     ):
         for name in [entry.name for entry in entries if entry.name.startswith(stem)]:
