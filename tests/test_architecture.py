@@ -24,6 +24,7 @@ FLOORS: dict[str, int] = {
     "identity": 3,
     "credentials": 3,
     "state": 3,
+    "spool": 3,
     "watch": 3,
     "config": 3,
     "lock": 3,

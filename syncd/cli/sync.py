@@ -35,11 +35,11 @@ def sync(directory: Path, dry_run: bool, as_json: bool) -> None:
 
 def run_sync(directory: Path, as_json: bool) -> None:
     """Sync, report, and end with the exit code that fits."""
-    report = asyncio.run(_sync(directory))
+    report, cloned = asyncio.run(_sync(directory))
     if as_json:
-        say_json(report_json(report))
+        say_json(report_json(report, cloned))
     else:
-        say_report(report)
+        say_report(report, cloned)
     if report.halted is not None:
         fail(report.halted)
     raise click.exceptions.Exit(exit_code(report))
@@ -50,39 +50,39 @@ async def _preview(directory: Path) -> Report:
         return await mirror.preview()
 
 
-async def _sync(directory: Path) -> Report:
+async def _sync(directory: Path) -> tuple[Report, int]:
     async with open_mirror(directory) as mirror:
         started = time.time()
         report = await mirror.sync()
-        keep_last_cycle(mirror.state, report, started)
-        return report
+        keep_last_cycle(mirror.state, report, started, mirror.cloned)
+        return report, mirror.cloned
 
 
-def keep_last_cycle(state: State, report: Report, started: float) -> None:
-    """Keep what `status` shows of the last cycle."""
+def keep_last_cycle(state: State, report: Report, started: float, cloned: int = 0) -> None:
+    """Keep what `status` shows of the last cycle, and of the clone that it finished."""
     state.keep_note(
         "last_cycle",
         {
             "at": rfc3339(started),
             "seconds": round(time.time() - started, 3),
-            **_counts(report),
+            **_counts(report, cloned),
         },
     )
 
 
-def _counts(report: Report) -> dict[str, int]:
+def _counts(report: Report, cloned: int) -> dict[str, int]:
     return {
         "pushed": len(report.pushed),
-        "pulled": len(report.pulled),
+        "pulled": cloned + len(report.pulled),
         "adopted": len(report.adopted),
         "merged": len(report.merged),
     }
 
 
-def report_json(report: Report) -> dict[str, object]:
+def report_json(report: Report, cloned: int = 0) -> dict[str, object]:
     """The JSON of `sync` (and of `clone`)."""
     return {
-        **_counts(report),
+        **_counts(report, cloned),
         **waiting_json(report.conflicts, report.problems, report.held),
         "told": list(report.told),
         "requests": report.requests,
@@ -90,7 +90,7 @@ def report_json(report: Report) -> dict[str, object]:
     }
 
 
-def say_report(report: Report) -> None:
+def say_report(report: Report, cloned: int = 0) -> None:
     for path in report.pulled:
         say(f"pulled    {path}")
     for path in report.merged:
@@ -100,7 +100,9 @@ def say_report(report: Report) -> None:
     for sentence in report.told:
         say(f"note      {sentence}")
     say_waiting(report.conflicts, report.problems, report.held)
-    counts = ", ".join(f"{count} {name}" for name, count in _counts(report).items() if count)
+    counts = ", ".join(
+        f"{count} {name}" for name, count in _counts(report, cloned).items() if count
+    )
     say(f"{counts or 'nothing to do'}; head {report.head.rev if report.head else 'unknown'}")
 
 
