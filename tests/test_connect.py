@@ -1,4 +1,4 @@
-"""Connections: to public addresses only, the very ones that were checked, or where a person said."""
+"""Connections: to public addresses only, the very ones that were checked, or where one was told."""
 
 from __future__ import annotations
 

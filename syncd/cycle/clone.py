@@ -119,8 +119,8 @@ class Clone:
                 proven = await self._prove(spool)
                 await self._write(spool, proven)
                 self._remember(spool, proven)
-            self.state.keep_note(_NOTE, None)
             spool.remove()
+        self.state.keep_note(_NOTE, None)
         return self.written
 
     # --- the repo, into the spool ---------------------------------------------------------------
