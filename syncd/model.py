@@ -42,12 +42,15 @@ def split_record_path(path: RecordPath) -> tuple[Nsid, Rkey]:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whose repo it is and where it lives. `key` is the signing key as a did:key."""
+    """Whose repo it is, and where. `key`: a did:key. `is_named`: a person named the PDS, so it may
+    be in a private network.
+    """
 
     did: Did
     handle: Handle | None
     pds: str
     key: str
+    is_named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +112,7 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A deletion the brake holds until a person approves or rejects it.
-
-    `side` is where the record was deleted.
-    """
+    """A deletion, made on `side`, that the brake holds until a person approves or rejects it."""
 
     path: RecordPath
     side: Side

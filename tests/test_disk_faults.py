@@ -53,7 +53,7 @@ def world() -> Iterator[World]:
 
 def is_told(desk: Desk, words: str) -> bool:
     waiting = desk.device.mirror.state.waiting()
-    return any(words in item.reason for item in waiting) or any(
+    return any(words in getattr(item, "reason", "") for item in waiting) or any(
         words in error.message for error in desk.errors
     )
 

@@ -12,13 +12,15 @@ from pathlib import Path
 import click
 
 from syncd.cli.login import PDS_HELP, PLC_HELP
-from syncd.cli.opened import STATE_FILE, open_mirror
-from syncd.cli.output import exit_code, fail, many, say, say_json, say_waiting
+from syncd.cli.opened import STATE_FILE, open_files, open_mirror
+from syncd.cli.output import exit_code, fail, many, say, say_json, say_waiting, tell
 from syncd.cli.progress import Meter
 from syncd.cli.sync import keep_last_cycle, report_json
 from syncd.config import DEFAULT_PLC, FILE_NAME, Config, check_pattern, render_config
 from syncd.credentials import Credentials
-from syncd.errors import CredentialsRefused, FolderWrong
+from syncd.cycle.clone import begin_clone, is_unfinished
+from syncd.cycle.sides import Dirty
+from syncd.errors import CredentialsRefused, FolderWrong, SyncdError
 from syncd.folder.root import initialise, read_marker
 from syncd.identity import resolve
 from syncd.lock import FolderLock
@@ -51,6 +53,8 @@ def clone(
 ) -> None:
     """Make DIR (absent or empty) a verified mirror of ACCOUNT's repo.
 
+    A clone that was interrupted goes on where it stopped when the same command is run again.
+
     \b
     Examples:
       syncd clone alice.example.com
@@ -67,12 +71,22 @@ def clone(
         read_only=read_only,
         collections=patterns,
     )
-    _check_target(root, adopt)
-    asyncio.run(_check_access(found, read_only))
-    _lay_out(root, config, found)
-    report = asyncio.run(_first_sync(root, None if as_json else Meter()))
-    _say(report, found, root, as_json)
+    if not _is_begun(root, found):
+        _check_target(root, adopt)
+        asyncio.run(_check_access(found, read_only))
+        _lay_out(root, config, found)
+    meter = None if as_json else Meter()
+    report, cloned = asyncio.run(_first_sync(root, meter, None if adopt else ()))
+    _say(report, cloned, found, root, as_json)
     raise click.exceptions.Exit(exit_code(report))
+
+
+def _is_begun(root: Path, account: Account) -> bool:
+    """True if a clone of this account was begun in `root`, and stopped before its end."""
+    if not (root / STATE_FILE).exists() or _has_lost_its_marker(root):
+        return False
+    with open_files(root) as files:
+        return files.state.did == account.did and is_unfinished(files.state)
 
 
 def _check_target(root: Path, adopt: bool) -> None:
@@ -128,27 +142,33 @@ def _mark(root: Path, config: Config, account: Account, marker: str) -> None:
     initialise(root, marker)
     with create_state(state_file, did=config.did, marker=marker) as state:
         state.keep_note("account", asdict(account))
+        begin_clone(state)
 
 
-async def _first_sync(root: Path, meter: Meter | None) -> Report:
+async def _first_sync(root: Path, meter: Meter | None, dirty: Dirty) -> tuple[Report, int]:
+    """Finish the clone, and then sync what changed meanwhile, and `dirty`."""
     async with open_mirror(root) as mirror:
         started = time.time()
         mirror.on_fetch = meter.tell if meter else None
         try:
-            report = await mirror.sync()
+            report = await mirror.sync(dirty)
+        except SyncdError:
+            if is_unfinished(mirror.state):
+                tell("syncd: run the same command again, and it goes on from here")
+            raise
         finally:
             if meter:
                 meter.clear()
-        keep_last_cycle(mirror.state, report, started)
-        return report
+        keep_last_cycle(mirror.state, report, started, mirror.cloned)
+        return report, mirror.cloned
 
 
-def _say(report: Report, account: Account, root: Path, as_json: bool) -> None:
+def _say(report: Report, cloned: int, account: Account, root: Path, as_json: bool) -> None:
     if as_json:
-        say_json(report_json(report))
+        say_json(report_json(report, cloned))
     else:
         rev = report.head.rev if report.head else "unknown"
-        count = len(report.pulled) + len(report.adopted)
+        count = cloned + len(report.pulled) + len(report.adopted)
         name = account.handle or account.did
         say(f"cloned {many(count, 'record')} of {name} into {root}, rev {rev}")
         say("every block was hashed, the tree walked whole, the commit's signature verified")

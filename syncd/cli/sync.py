@@ -45,11 +45,11 @@ def sync(directory: Path, dry_run: bool, as_json: bool) -> None:
 
 def run_sync(directory: Path, as_json: bool) -> None:
     """Sync, report, and end with the exit code that fits."""
-    report = asyncio.run(_sync(directory))
+    report, cloned = asyncio.run(_sync(directory))
     if as_json:
-        say_json(report_json(report))
+        say_json(report_json(report, cloned))
     else:
-        say_report(report)
+        say_report(report, cloned)
     if report.halted is not None:
         fail(report.halted)
     raise click.exceptions.Exit(exit_code(report))
@@ -60,40 +60,40 @@ async def _preview(directory: Path) -> Report:
         return await mirror.preview()
 
 
-async def _sync(directory: Path) -> Report:
+async def _sync(directory: Path) -> tuple[Report, int]:
     async with open_mirror(directory) as mirror:
         started = time.time()
         report = await mirror.sync()
-        keep_last_cycle(mirror.state, report, started)
-        return report
+        keep_last_cycle(mirror.state, report, started, mirror.cloned)
+        return report, mirror.cloned
 
 
-def keep_last_cycle(state: State, report: Report, started: float) -> None:
-    """Keep what `status` shows of the last cycle."""
+def keep_last_cycle(state: State, report: Report, started: float, cloned: int = 0) -> None:
+    """Keep what `status` shows of the last cycle, and of the clone that it finished."""
     state.keep_note(
         "last_cycle",
         {
             "at": rfc3339(started),
             "seconds": round(time.time() - started, 3),
-            **_counts(report),
+            **_counts(report, cloned),
         },
     )
 
 
-def _counts(report: Report) -> dict[str, int]:
+def _counts(report: Report, cloned: int) -> dict[str, int]:
     return {
         "pushed": len(report.pushed),
-        "pulled": len(report.pulled),
+        "pulled": cloned + len(report.pulled),
         "deleted": len(set(report.deleted)),
         "adopted": len(report.adopted),
         "merged": len(report.merged),
     }
 
 
-def report_json(report: Report) -> dict[str, object]:
+def report_json(report: Report, cloned: int = 0) -> dict[str, object]:
     """The JSON of `sync` (and of `clone`)."""
     return {
-        **_counts(report),
+        **_counts(report, cloned),
         **waiting_json(report.conflicts, report.problems, report.held),
         "told": list(report.told),
         "requests": report.requests,
@@ -101,17 +101,17 @@ def report_json(report: Report) -> dict[str, object]:
     }
 
 
-def say_report(report: Report) -> None:
+def say_report(report: Report, cloned: int = 0) -> None:
     say_effects(report)
     say_waiting(report.conflicts, report.problems, report.held)
-    say(f"{_summary(report)}; head {report.head.rev if report.head else 'unknown'}")
+    say(f"{_summary(report, cloned)}; head {report.head.rev if report.head else 'unknown'}")
 
 
-def _summary(report: Report) -> str:
+def _summary(report: Report, cloned: int) -> str:
     """What was done, in numbers, and what waits."""
     deleted = set(report.deleted)
     numbers = {
-        "pulled": len(set(report.pulled) - deleted),
+        "pulled": cloned + len(set(report.pulled) - deleted),
         "pushed": len(set(report.pushed) - deleted),
         "deleted": len(deleted),
         "adopted": len(report.adopted),

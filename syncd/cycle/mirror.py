@@ -10,15 +10,18 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from syncd.atproto.cid import Cid
 from syncd.config import Config
 from syncd.cycle.account import LOST, Whereabouts, explain
 from syncd.cycle.brakes import brake_of, recent_deletions
+from syncd.cycle.clone import Clone, is_unfinished
+from syncd.cycle.fetch import OnFetch
 from syncd.cycle.join import Joined, join, wants_merge
 from syncd.cycle.keep import Keeper, prune
 from syncd.cycle.known import is_same_home, keep_known, keep_unnamed, watermark
-from syncd.cycle.look import OnFetch, Sight, Watermark, look
+from syncd.cycle.look import Sight, Watermark, look
 from syncd.cycle.outbox import Outbox
 from syncd.cycle.pull import keep_conflicts, not_done, pull
 from syncd.cycle.push import Pushed
@@ -46,6 +49,7 @@ from syncd.pds import Pds
 from syncd.plan import for_a_person, make_plan, without_pushes
 from syncd.state import History, State, renew_state
 
+Seeing = TypeVar("Seeing")
 SECOND_NS = 1_000_000_000
 ATTEMPTS = 8
 """How many cycles in a row that push nothing one `sync` may take before it leaves the rest."""
@@ -62,6 +66,7 @@ class Mirror:
         whereabouts: How to find the account again if its repo cannot be seen where it was; without
             it, the account and its PDS stay what they are.
         on_fetch: Hears how far the fetching of the repo is.
+        cloned: How many files were written to finish a clone that was begun here.
     """
 
     folder: Folder
@@ -75,6 +80,7 @@ class Mirror:
     jitter: Callable[[], float] = random.random
     whereabouts: Whereabouts | None = None
     on_fetch: OnFetch | None = None
+    cloned: int = 0
     outbox: Outbox = field(init=False)
     _requests_elsewhere: int = 0
 
@@ -94,9 +100,9 @@ class Mirror:
         """How many requests were sent so far, to every PDS the account lived on."""
         return self._requests_elsewhere + self.pds.requests
 
-    async def sync(self) -> Report:
+    async def sync(self, dirty: Dirty = None) -> Report:
         """Cycle until nothing is left to do but what waits for a person, or for a pause."""
-        report = last = await self.cycle()
+        report = last = await self.cycle(dirty)
         attempts = 1
         while last.is_unfinished and attempts < ATTEMPTS and not last.needs_a_pause:
             last = await self.cycle(dirty=last.unsent)
@@ -132,6 +138,8 @@ class Mirror:
     async def _cycle(self, dirty: Dirty) -> Report:
         before = self.requests
         await self.sleep(self.outbox.pause_seconds(self.jitter()))
+        if is_unfinished(self.state):
+            await self._finish_clone()
         sight, sides, plan = await self._decide(dirty)
         recovered = recover(self.folder, sides.look.leftovers) if sides.look.leftovers else ()
         if sides.look.leftovers:
@@ -181,16 +189,37 @@ class Mirror:
         )
         return sight, sides, without_pushes(plan) if self.config.read_only else plan
 
+    async def _finish_clone(self) -> None:
+        self.folder.check_marker(self.state.marker)
+        self.cloned += await self._seeing(lambda: self._clone().finish())
+
+    def _clone(self) -> Clone:
+        return Clone(
+            self.folder,
+            self.state,
+            self.pds,
+            self.account,
+            self.config,
+            lambda head: Keeper(self.history, self.clock_ns() // SECOND_NS, head.rev),
+            self.on_fetch,
+        )
+
     async def _see(self) -> Sight:
-        """The repo, proven. Where it cannot be seen, the account is resolved again, once."""
+        """The repo, proven."""
+        return await self._seeing(
+            lambda: look(self.pds, self.account, self._known(), self.on_fetch)
+        )
+
+    async def _seeing(self, see: Callable[[], Awaitable[Seeing]]) -> Seeing:
+        """See the repo. Where it cannot be seen, the account is resolved again, once."""
         before = self.account
         try:
-            return await look(self.pds, self.account, self._known(), self.on_fetch)
+            return await see()
         except LOST as error:
             if not await self.find_again(if_due=isinstance(error, Unreachable)):
                 raise await explain(error, self.pds, before, self.account) from error
         try:
-            return await look(self.pds, self.account, self._known(), self.on_fetch)
+            return await see()
         except LOST as error:
             raise await explain(error, self.pds, before, self.account) from error
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from syncd.config import Config
+from syncd.model import Problem
 from tests.cycle.device import World
 
 from .desk import NOTE, Desk, at_work, in_a_thread, text_of
@@ -218,6 +219,7 @@ async def test_an_empty_file_is_neither_pushed_nor_a_deletion(world: World) -> N
         desk.file().write_bytes(b"")
         await desk.rest()
         (problem,) = desk.device.mirror.state.waiting()
+        assert isinstance(problem, Problem)
         assert (problem.path, problem.reason) == (NOTE, "the file is empty")
         assert desk.ops == []
         desk.file().write_bytes(CONTENT)
