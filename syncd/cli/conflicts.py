@@ -115,7 +115,7 @@ def _decisions(files: Files, chosen: Sequence[Conflict], choice: Choice) -> list
     """The choice, bound to the files as they are now and to the remote versions that were shown."""
     paths = {conflict.path for conflict in chosen}
     known = files.state.seen_of(paths)
-    folder = Folder(files.root, files.state.marker)
+    folder = files.folder
     look = scan(folder, known=known, only=paths, now_ns=time.time_ns())
     if choice is Choice.LOCAL:
         for path in sorted(paths & look.problems.keys()):

@@ -16,7 +16,6 @@ from syncd.cli.opened import open_files
 from syncd.cli.output import say, say_json
 from syncd.errors import FileProblem
 from syncd.folder.names import relative_path
-from syncd.folder.root import Folder
 from syncd.folder.write import write
 from syncd.model import make_record_path
 
@@ -39,7 +38,7 @@ def new(directory: Path, collection: str, source: Path | None, as_json: bool) ->
     path = make_record_path(nsid, rkey)
     record = _record(nsid, source)
     with open_files(directory) as files:
-        folder = Folder(files.root, files.state.marker)
+        folder = files.folder
         write(folder, path, format_record(record), expect=None, cid=cid_of(record))
         file = files.root / relative_path(path)
     if as_json:

@@ -36,6 +36,11 @@ class Files:
     state: State
 
     @property
+    def folder(self) -> Folder:
+        """The folder, with its files named as the settings say."""
+        return Folder(self.root, self.state.marker, portable=self.config.is_portable)
+
+    @property
     def history(self) -> History:
         """What syncd replaced or deleted here."""
         return History(self.root / ".syncd" / "history.db")
@@ -99,7 +104,7 @@ async def _connected(files: Files) -> AsyncIterator[Mirror]:
     async with AsyncExitStack() as clients:
         connect = _connector(files, clients)
         yield Mirror(
-            Folder(files.root, files.state.marker),
+            files.folder,
             files.state,
             connect(account),
             account,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from syncd.atproto.cid import Cid
 from syncd.config import Config
+from syncd.cycle.exact import Versions, with_inexact
 from syncd.cycle.look import Sight
 from syncd.errors import BadSyntax
 from syncd.folder.root import Folder
@@ -62,18 +63,19 @@ def bring_sides(
     if dirty is None:
         known, base = state.seen(), state.base()
         look = scan(folder, known=known, expected=base, now_ns=now_ns, in_scope=config.covers)
-        local = {path: seen.cid for path, seen in look.seen.items()}
-        paths = concerned | touched(base, local, look.problems, look.absent)
+        paths = concerned | touched(base, _local(look), look.problems, look.absent)
     else:
         paths = {path for path in concerned.union(dirty) if config.covers_path(path)}
         known, base = state.seen_of(paths), state.base_of(paths)
         look = scan(folder, known=known, only=paths, now_ns=now_ns, in_scope=config.covers)
-        local = {path: seen.cid for path, seen in look.seen.items()}
     paths = {path for path in paths if config.covers_path(path)}
+    remote = _remote(sight, paths)
+    versions = Versions(base, remote, lambda path, cid: sight.get(cid) or state.block(path, cid))
+    look = with_inexact(folder, look, paths, versions, now_ns)
     views = Views(
         base=base,
-        local=local,
-        remote=_remote(sight, paths),
+        local=_local(look),
+        remote=remote,
         inert=_inert(look, paths),
         refused={
             item.path: (item.local, Problem(item.path, item.reason, item.hint))
@@ -84,6 +86,10 @@ def bring_sides(
         held=frozenset(item.path for item in waiting if isinstance(item, Held)),
     )
     return Sides(frozenset(paths), views, look, known, waiting, is_whole=dirty is None)
+
+
+def _local(look: Look) -> dict[RecordPath, Cid]:
+    return {path: seen.cid for path, seen in look.seen.items()}
 
 
 def _changed(view: View, state: State) -> set[RecordPath]:
