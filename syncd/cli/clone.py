@@ -5,19 +5,29 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
 
 from syncd.cli.login import PDS_HELP, PLC_HELP
-from syncd.cli.opened import open_mirror
-from syncd.cli.output import exit_code, fail, say, say_json, say_waiting
+from syncd.cli.opened import keep_filenames, open_mirror
+from syncd.cli.output import exit_code, fail, say, say_json, say_waiting, tell
 from syncd.cli.progress import Meter
 from syncd.cli.sync import keep_last_cycle, report_json
-from syncd.config import DEFAULT_PLC, FILE_NAME, Config, check_pattern, render_config
+from syncd.config import (
+    DEFAULT_PLC,
+    FILE_NAME,
+    PORTABLE,
+    Config,
+    check_pattern,
+    load_config,
+    render_config,
+)
 from syncd.credentials import Credentials
 from syncd.errors import CredentialsRefused, FolderWrong
+from syncd.folder.names import COMPONENT_BYTES
+from syncd.folder.probe import probe
 from syncd.folder.root import initialise
 from syncd.identity import resolve
 from syncd.model import Account, Report
@@ -99,6 +109,7 @@ def _lay_out(root: Path, config: Config, account: Account) -> None:
     marker = secrets.token_hex(16)
     try:
         root.mkdir(parents=True, exist_ok=True)
+        config = _fitted(root, config)
         settings = root / FILE_NAME
         if not settings.exists():
             settings.write_text(render_config(config), encoding="utf-8")
@@ -107,6 +118,31 @@ def _lay_out(root: Path, config: Config, account: Account) -> None:
     initialise(root, marker)
     with create_state(root / ".syncd" / "state.db", did=config.did, marker=marker) as state:
         state.keep_note("account", asdict(account))
+        keep_filenames(state, config)
+
+
+def _fitted(root: Path, config: Config) -> Config:
+    """`config` with file names that the file system of `root` can hold.
+
+    Raises FolderWrong if settings that are there already ask for others.
+    """
+    settings = root / FILE_NAME
+    if settings.exists():
+        config = replace(config, filenames=load_config(settings, {}).filenames)
+    traits = probe(root)
+    if traits.name_bytes < COMPONENT_BYTES:
+        tell(
+            f"syncd: the file system of {root} takes names of up to {traits.name_bytes} bytes; "
+            "a record that needs a longer one is a problem of its own"
+        )
+    if not traits.lack or config.is_portable:
+        return config
+    reason = f"the file system of {root} {traits.lack}"
+    if settings.exists():
+        hint = f'set filenames = "portable" in [mirror] of {settings}'
+        raise FolderWrong(reason, hint=hint)
+    tell(f'syncd: {reason}: filenames = "portable" is set in {FILE_NAME}')
+    return replace(config, filenames=PORTABLE)
 
 
 async def _first_sync(root: Path, meter: Meter | None) -> Report:

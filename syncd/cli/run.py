@@ -8,6 +8,7 @@ import signal
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import click
@@ -97,7 +98,8 @@ async def run_mirror(mirror: Mirror, daemons: Daemons) -> None:
 
 def _start_watcher(mirror: Mirror) -> Watcher | None:
     """The watcher, or None where the system has none to give: then the folder is polled."""
-    watcher = Watcher(mirror.folder.root, mirror.config.covers, record_path_of)
+    record_of = partial(record_path_of, portable=mirror.folder.portable)
+    watcher = Watcher(mirror.folder.root, mirror.config.covers, record_of)
     try:
         watcher.start()
     except FileProblem as error:

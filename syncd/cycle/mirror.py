@@ -270,7 +270,10 @@ class Mirror:
     def _is_kept(self, conflict: Conflict) -> bool:
         """True if the remote side of the conflict already lies in the conflicts directory."""
         cid = conflict.remote
-        return cid is None or (self.folder.root / conflict_file(conflict.path, cid)).exists()
+        if cid is None:
+            return True
+        name = conflict_file(conflict.path, cid, portable=self.folder.portable)
+        return (self.folder.root / name).exists()
 
     def _drop_closed(self, sides: Sides, plan: Plan) -> None:
         still = {conflict.path for conflict in plan.conflicts}
