@@ -15,6 +15,7 @@ from syncd.atproto.cid import Cid
 from syncd.config import Config
 from syncd.cycle.account import LOST, Whereabouts, explain
 from syncd.cycle.brakes import brake_of, recent_deletions
+from syncd.cycle.drafts import name_drafts
 from syncd.cycle.join import Joined, join, wants_merge
 from syncd.cycle.keep import Keeper, prune
 from syncd.cycle.known import is_same_home, keep_known, keep_unnamed, watermark
@@ -135,6 +136,10 @@ class Mirror:
         recovered = recover(self.folder, sides.look.leftovers) if sides.look.leftovers else ()
         if sides.look.leftovers:
             sight, sides, plan = await self._decide(dirty)
+        drafted = name_drafts(self.folder, self.state, self.config, sight, sides, self.clock_ns())
+        if drafted.named:
+            sight, sides, plan = await self._decide(dirty)
+        sides = sides.with_strays(drafted.problems)
         joined = await self._join(sight, sides, plan)
         plan = joined.plan
         pulled = await self._pull(sight, sides, joined)
@@ -156,6 +161,7 @@ class Mirror:
             unsent=tuple(sorted(_paths(plan, Verdict.PUSH) - answered)),
             told=(
                 *(f"{problem.path}: {problem.reason}" for problem in recovered),
+                *drafted.told,
                 *(f"{step.path}: {step.reason}" for step in plan.steps if is_edit_kept(step)),
             ),
             retries=tuple(item for item in waiting if isinstance(item, Retry)),

@@ -7,7 +7,7 @@ dirty, if it changed in the repo, or if something about it waits since an earlie
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from syncd.atproto.cid import Cid
 from syncd.config import Config
@@ -51,6 +51,10 @@ class Sides:
     def expect(self, path: RecordPath) -> Seen | None:
         """The file that the plan saw at `path`, or None if there was none."""
         return self.look.seen.get(path)
+
+    def with_strays(self, more: tuple[Problem, ...]) -> Sides:
+        """The same, with problems that were found after the look."""
+        return replace(self, look=replace(self.look, strays=(*self.look.strays, *more)))
 
 
 def bring_sides(
@@ -113,11 +117,12 @@ def _as_record_path(text: str) -> RecordPath | None:
 
 def _remote(sight: Sight, paths: Collection[RecordPath]) -> dict[RecordPath, Cid]:
     """The verified remote CID of each path that the repo has."""
-    found = ((path, _remote_cid(sight, path)) for path in paths)
+    found = ((path, remote_cid(sight, path)) for path in paths)
     return {path: cid for path, cid in found if cid is not None}
 
 
-def _remote_cid(sight: Sight, path: RecordPath) -> Cid | None:
+def remote_cid(sight: Sight, path: RecordPath) -> Cid | None:
+    """What the repo has at a path, as far as the view tells or the kept tree."""
     view = sight.view
     if view.is_whole or path in view.changes:
         return view.changes.get(path, (None, None))[1]

@@ -33,7 +33,7 @@ def _listed(directory: int) -> list[str]:
     """All names in it. Whoever else lists this very descriptor keeps their place."""
     again = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
     try:
-        return os.listdir(again)
+        return os.listdir(again)  # noqa: PTH208 (a descriptor, not a path)
     finally:
         os.close(again)
 
