@@ -6,21 +6,31 @@ import asyncio
 import secrets
 import time
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
 
 from syncd.cli.login import PDS_HELP, PLC_HELP
-from syncd.cli.opened import STATE_FILE, open_files, open_mirror
+from syncd.cli.opened import STATE_FILE, keep_filenames, open_files, open_mirror
 from syncd.cli.output import exit_code, fail, many, say, say_json, say_waiting, tell
 from syncd.cli.progress import Meter
 from syncd.cli.sync import keep_last_cycle, report_json
-from syncd.config import DEFAULT_PLC, FILE_NAME, Config, check_pattern, render_config
+from syncd.config import (
+    DEFAULT_PLC,
+    FILE_NAME,
+    PORTABLE,
+    Config,
+    check_pattern,
+    load_config,
+    render_config,
+)
 from syncd.credentials import Credentials
 from syncd.cycle.clone import begin_clone, is_unfinished
 from syncd.cycle.sides import Dirty
 from syncd.errors import CredentialsRefused, FolderWrong, SyncdError
+from syncd.folder.names import COMPONENT_BYTES
+from syncd.folder.probe import probe
 from syncd.folder.root import initialise, read_marker
 from syncd.identity import resolve
 from syncd.lock import FolderLock
@@ -124,6 +134,7 @@ def _lay_out(root: Path, config: Config, account: Account) -> None:
     marker = secrets.token_hex(16)
     try:
         root.mkdir(parents=True, exist_ok=True)
+        config = _fitted(root, config)
         settings = root / FILE_NAME
         if not settings.exists():
             settings.write_text(render_config(config), encoding="utf-8")
@@ -143,6 +154,31 @@ def _mark(root: Path, config: Config, account: Account, marker: str) -> None:
     with create_state(state_file, did=config.did, marker=marker) as state:
         state.keep_note("account", asdict(account))
         begin_clone(state)
+        keep_filenames(state, config)
+
+
+def _fitted(root: Path, config: Config) -> Config:
+    """`config` with file names that the file system of `root` can hold.
+
+    Raises FolderWrong if settings that are there already ask for others.
+    """
+    settings = root / FILE_NAME
+    if settings.exists():
+        config = replace(config, filenames=load_config(settings, {}).filenames)
+    traits = probe(root)
+    if traits.name_bytes < COMPONENT_BYTES:
+        tell(
+            f"syncd: the file system of {root} takes names of up to {traits.name_bytes} bytes; "
+            "a record that needs a longer one is a problem of its own"
+        )
+    if not traits.lack or config.is_portable:
+        return config
+    reason = f"the file system of {root} {traits.lack}"
+    if settings.exists():
+        hint = f'set filenames = "portable" in [mirror] of {settings}'
+        raise FolderWrong(reason, hint=hint)
+    tell(f'syncd: {reason}: filenames = "portable" is set in {FILE_NAME}')
+    return replace(config, filenames=PORTABLE)
 
 
 async def _first_sync(root: Path, meter: Meter | None, dirty: Dirty) -> tuple[Report, int]:

@@ -36,7 +36,7 @@ def settle_by_merge(files: Files, chosen: Sequence[Conflict], *, use_editor: boo
 
     Raises SyncdError for the first that cannot be merged; those before it are settled.
     """
-    folder = Folder(files.root, files.state.marker)
+    folder = files.folder
     for conflict in chosen:
         try:
             merged = _merged(files, folder, conflict)

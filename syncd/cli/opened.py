@@ -16,11 +16,15 @@ from syncd.config import FILE_NAME, Config, load_config
 from syncd.credentials import Credentials
 from syncd.cycle.account import Whereabouts, describe_change
 from syncd.cycle.mirror import Mirror
-from syncd.errors import PdsError, StateWrong
+from syncd.errors import FolderWrong, PdsError, StateWrong
+from syncd.folder.probe import probe
+from syncd.folder.problems import explain
+from syncd.folder.respell import respell
 from syncd.folder.root import Folder, find_root, read_marker
+from syncd.folder.write import conflict_file
 from syncd.identity import resolve
 from syncd.lock import FolderLock
-from syncd.model import Account
+from syncd.model import Account, Conflict
 from syncd.pds import HttpPds, Pds
 from syncd.state import History, State, open_or_renew, open_state
 
@@ -35,6 +39,11 @@ class Files:
     root: Path
     config: Config
     state: State
+
+    @property
+    def folder(self) -> Folder:
+        """The folder, with its files named as the settings say."""
+        return Folder(self.root, self.state.marker, portable=self.config.is_portable)
 
     @property
     def history(self) -> History:
@@ -84,11 +93,48 @@ async def open_mirror(directory: Path) -> AsyncIterator[Mirror]:
     config = load_config(root / FILE_NAME, os.environ)
     with FolderLock(root), _checked(_renewed(root, config), root, config) as state:
         files = Files(root, config, state)
+        _follow_filenames(files)
         for sentence, hint in notice_place(root, state, files.history):
             tell(f"syncd: {sentence}")
             tell(f"  next: {hint}")
         async with _connected(files) as mirror:
             yield mirror
+
+
+def keep_filenames(state: State, config: Config) -> None:
+    """Remember how the files are named."""
+    state.keep_note("filenames", config.filenames)
+
+
+def _follow_filenames(files: Files) -> None:
+    """Rename all files if the setting `filenames` is another than when they were named."""
+    before, now = files.state.note("filenames") or "plain", files.config.filenames
+    if before == now:
+        return
+    lack = "" if files.config.is_portable else probe(files.root).lack
+    if lack:
+        raise FolderWrong(
+            f"the file system of {files.root} {lack}", hint=f'put filenames = "{before}" back'
+        )
+    try:
+        count = respell(files.folder, files.config.covers, _kept_conflicts(files))
+    except OSError as error:
+        cause, hint = explain(error)
+        message = f"the files cannot be renamed for filenames = {now!r}: {cause}"
+        raise FolderWrong(message, hint=hint) from error
+    keep_filenames(files.state, files.config)
+    tell(f'syncd: filenames = "{now}": {count} files were renamed')
+
+
+def _kept_conflicts(files: Files) -> list[tuple[str, str]]:
+    """What lies aside for open conflicts: how it was called, and how it is to be called."""
+    now = files.config.is_portable
+    found = (item for item in files.state.waiting() if isinstance(item, Conflict))
+    kept = [(item.path, item.remote) for item in found if item.remote is not None]
+    return [
+        (conflict_file(path, cid, portable=not now), conflict_file(path, cid, portable=now))
+        for path, cid in kept
+    ]
 
 
 @asynccontextmanager
@@ -105,7 +151,7 @@ async def _connected(files: Files) -> AsyncIterator[Mirror]:
     async with AsyncExitStack() as clients:
         connect = _connector(files, clients)
         yield Mirror(
-            Folder(files.root, files.state.marker),
+            files.folder,
             files.state,
             connect(account),
             account,

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import click
@@ -123,7 +124,8 @@ def _start_watcher(mirror: Mirror) -> Watcher | None:
     """The watcher, or None where the system has none to give: then the folder is polled."""
     told = Blindness(mirror).told
     told(None)
-    watcher = Watcher(mirror.folder.root, mirror.config.covers, record_path_of, told)
+    record_of = partial(record_path_of, portable=mirror.folder.portable)
+    watcher = Watcher(mirror.folder.root, mirror.config.covers, record_of, told)
     try:
         watcher.start()
     except FileProblem as error:

@@ -14,7 +14,6 @@ from syncd.budget import DAY, HOUR, Ledger, batch_points
 from syncd.cli.opened import Files, known_account, open_files
 from syncd.cli.output import NEEDS_A_PERSON, head_json, say, say_json, say_waiting, waiting_json
 from syncd.cycle.allowance import read_ledger
-from syncd.folder.root import Folder
 from syncd.folder.scan import scan
 from syncd.lock import holder
 from syncd.model import Change, Conflict, Waiting
@@ -84,7 +83,7 @@ def _unpushed(files: Files) -> list[Change]:
     """Where files differ from what was synchronized last, and stand for a record."""
     base = files.state.base()
     look = scan(
-        Folder(files.root, files.state.marker),
+        files.folder,
         known=files.state.seen(),
         now_ns=time.time_ns(),
         in_scope=files.config.covers,

@@ -20,7 +20,6 @@ from syncd.cli.output import (
 )
 from syncd.cycle.verify import Verified, verify_mirror
 from syncd.errors import StateDamaged, StateWrong
-from syncd.folder.root import Folder
 from syncd.model import Head, Problem
 from syncd.state import History
 
@@ -34,7 +33,7 @@ def verify(directory: Path, as_json: bool) -> None:
         account = known_account(files.state)
         if account is None:
             raise StateWrong("the account's signing key is not known yet", hint="syncd sync")
-        folder = Folder(files.root, files.state.marker)
+        folder = files.folder
         found = verify_mirror(folder, files.state, files.config, account, time.time_ns())
         found = replace(found, findings=(*found.findings, *_history_findings(files.history)))
         head = files.state.head()

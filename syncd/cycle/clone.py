@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.commit import parse_did_key
-from syncd.atproto.jsontext import format_record
+from syncd.atproto.inexact import file_of
 from syncd.atproto.mst import walk
 from syncd.atproto.syntax import Tid
 from syncd.config import Config
@@ -23,7 +23,7 @@ from syncd.cycle.fill import fill
 from syncd.cycle.keep import Keeper
 from syncd.cycle.known import keep_known, keep_unnamed
 from syncd.cycle.look import REPAIRS, never_whole
-from syncd.cycle.pull import pull, record_of
+from syncd.cycle.pull import pull
 from syncd.errors import (
     BadCommit,
     BadData,
@@ -295,7 +295,7 @@ def _same(folder: Folder, step: Step, blocks: Mapping[Cid, bytes], done: Memory)
         return None
     try:
         content, now = read_bytes(folder, step.path)
-        expected = format_record(record_of(blocks[step.remote]))
+        expected = file_of(blocks[step.remote])
     except (BadData, FileChanged, FileProblem):
         return None
     return now.seen(step.path, step.remote, seen_ns=0) if content == expected else None
@@ -315,6 +315,6 @@ def _stop_if_the_disk_refuses(steps: list[Step], blocks: Mapping[Cid, bytes], do
 
 def _has_text(block: bytes | None) -> bool:
     try:
-        return block is not None and bool(format_record(record_of(block)))
+        return block is not None and bool(file_of(block))
     except BadData:
         return False

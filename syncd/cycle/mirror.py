@@ -17,6 +17,7 @@ from syncd.config import Config
 from syncd.cycle.account import LOST, Whereabouts, explain
 from syncd.cycle.brakes import brake_of, recent_deletions
 from syncd.cycle.clone import Clone, is_unfinished
+from syncd.cycle.drafts import name_drafts
 from syncd.cycle.fetch import OnFetch
 from syncd.cycle.join import Joined, join, wants_merge
 from syncd.cycle.keep import Keeper, prune
@@ -144,6 +145,10 @@ class Mirror:
         recovered = recover(self.folder, sides.look.leftovers) if sides.look.leftovers else ()
         if sides.look.leftovers:
             sight, sides, plan = await self._decide(dirty)
+        drafted = name_drafts(self.folder, self.state, self.config, sight, sides, self.clock_ns())
+        if drafted.named:
+            sight, sides, plan = await self._decide(dirty)
+        sides = sides.with_strays(drafted.problems)
         joined = await self._join(sight, sides, plan)
         plan = joined.plan
         pulled = await self._pull(sight, sides, joined)
@@ -166,6 +171,7 @@ class Mirror:
             unsent=tuple(sorted(_paths(plan, Verdict.PUSH) - answered)),
             told=(
                 *(f"{problem.path}: {problem.reason}" for problem in recovered),
+                *drafted.told,
                 *(f"{step.path}: {step.reason}" for step in plan.steps if is_edit_kept(step)),
             ),
             retries=tuple(item for item in waiting if isinstance(item, Retry)),
@@ -304,7 +310,10 @@ class Mirror:
     def _is_kept(self, conflict: Conflict) -> bool:
         """True if the remote side of the conflict already lies in the conflicts directory."""
         cid = conflict.remote
-        return cid is None or (self.folder.root / conflict_file(conflict.path, cid)).exists()
+        if cid is None:
+            return True
+        name = conflict_file(conflict.path, cid, portable=self.folder.portable)
+        return (self.folder.root / name).exists()
 
     def _drop_closed(self, sides: Sides, plan: Plan) -> None:
         still = {conflict.path for conflict in plan.conflicts}

@@ -7,10 +7,11 @@ dirty, if it changed in the repo, or if something about it waits since an earlie
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from syncd.atproto.cid import Cid
 from syncd.config import Config
+from syncd.cycle.exact import Versions, with_inexact
 from syncd.cycle.look import Sight
 from syncd.errors import BadSyntax
 from syncd.folder.root import Folder
@@ -57,6 +58,10 @@ class Sides:
         """The file that the plan saw at `path`, or None if there was none."""
         return self.look.seen.get(path)
 
+    def with_strays(self, more: tuple[Problem, ...]) -> Sides:
+        """The same, with problems that were found after the look."""
+        return replace(self, look=replace(self.look, strays=(*self.look.strays, *more)))
+
 
 def bring_sides(
     folder: Folder, state: State, config: Config, sight: Sight, dirty: Dirty, now_ns: int
@@ -68,14 +73,15 @@ def bring_sides(
     if dirty is None:
         known, base = state.seen(), state.base()
         look = scan(folder, known=known, expected=base, now_ns=now_ns, in_scope=config.covers)
-        local = {path: seen.cid for path, seen in look.seen.items()}
-        paths = concerned | touched(base, local, look.problems, look.absent)
+        paths = concerned | touched(base, _local(look), look.problems, look.absent)
     else:
         paths = {path for path in concerned.union(dirty) if config.covers_path(path)}
         known, base = state.seen_of(paths), state.base_of(paths)
         look = scan(folder, known=known, only=paths, now_ns=now_ns, in_scope=config.covers)
-        local = {path: seen.cid for path, seen in look.seen.items()}
     paths = {path for path in paths if config.covers_path(path)}
+    remote = _remote(sight, paths)
+    versions = Versions(base, remote, lambda path, cid: sight.get(cid) or state.block(path, cid))
+    look = with_inexact(folder, look, paths, versions, now_ns)
     arrived = {
         item.path: item.remote
         for item in waiting
@@ -83,8 +89,8 @@ def bring_sides(
     }
     views = Views(
         base=_moved(base, arrived),
-        local=local,
-        remote=_remote(sight, paths),
+        local=_local(look),
+        remote=remote,
         inert=_inert(look, paths),
         refused={
             item.path: (item.local, Problem(item.path, item.reason, item.hint))
@@ -116,6 +122,10 @@ def _moved(
     return {path: cid for path, cid in {**base, **arrived}.items() if cid is not None}
 
 
+def _local(look: Look) -> dict[RecordPath, Cid]:
+    return {path: seen.cid for path, seen in look.seen.items()}
+
+
 def _changed(view: View, state: State) -> set[RecordPath]:
     """Paths whose remote side may be other than base, as far as this view can tell."""
     if not view.is_whole:
@@ -137,11 +147,12 @@ def _as_record_path(text: str) -> RecordPath | None:
 
 def _remote(sight: Sight, paths: Collection[RecordPath]) -> dict[RecordPath, Cid]:
     """The verified remote CID of each path that the repo has."""
-    found = ((path, _remote_cid(sight, path)) for path in paths)
+    found = ((path, remote_cid(sight, path)) for path in paths)
     return {path: cid for path, cid in found if cid is not None}
 
 
-def _remote_cid(sight: Sight, path: RecordPath) -> Cid | None:
+def remote_cid(sight: Sight, path: RecordPath) -> Cid | None:
+    """What the repo has at a path, as far as the view tells or the kept tree."""
     view = sight.view
     if view.is_whole or path in view.changes:
         return view.changes.get(path, (None, None))[1]

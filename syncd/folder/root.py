@@ -7,6 +7,7 @@ may have happened to it is told apart, and each case has a sentence and a safe c
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -16,6 +17,7 @@ from pathlib import Path
 from syncd.errors import FolderWrong
 from syncd.folder.disk import Disk
 from syncd.folder.problems import explain
+from syncd.folder.spelling import check_spelt, is_spelt
 
 OWN = ".syncd"
 MARKER = "marker"
@@ -85,7 +87,8 @@ class Folder:
         if not self.portable and _folds_case(root):
             raise FolderWrong(
                 f"the file system of {self.root} does not tell upper from lower case",
-                hint="move the folder to a file system that does",
+                hint='set filenames = "portable" in [mirror] of syncd.toml, or move the folder to '
+                "a file system that does",
             )
 
 
@@ -146,13 +149,17 @@ def open_directory(
     """Open `parts` below `root`, component by component; the caller closes the descriptor.
 
     With `make`, directories that are missing are made. Raises OSError; ELOOP or ENOTDIR where a
-    component is a symbolic link or no directory.
+    component is a symbolic link or no directory. A directory of another name is not opened where
+    the file system folds case: it counts as missing, or with `make` as in the way (ENOTUNIQ).
     """
     current = os.dup(root)
     for part in parts:
         try:
             if make is not None:
                 _make(make, current, part, mode)
+                check_spelt(current, part)
+            elif not is_spelt(current, part):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), part)
             inner = os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=current)
         finally:
             os.close(current)

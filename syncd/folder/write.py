@@ -18,6 +18,7 @@ from syncd.folder.problems import told
 from syncd.folder.read import FileStat, read_file
 from syncd.folder.replace import unfinished_name, withdraw
 from syncd.folder.root import OWN, Folder, opened
+from syncd.folder.spelling import check_spelt, is_spelt
 from syncd.model import RecordPath, Seen, parse_record_path, split_record_path
 
 __all__ = (
@@ -40,6 +41,8 @@ def read_bytes(folder: Folder, path: RecordPath) -> tuple[bytes, FileStat]:
     """The bytes of the record's file. FileChanged if there is none, FileProblem if unreadable."""
     directories, name = _place_of(folder, path)
     with folder.open() as root, told(path, "read"), opened(root, directories) as directory:
+        if not is_spelt(directory, name):
+            raise FileChanged("there is no such file")
         return read_file(directory, name)
 
 
@@ -78,6 +81,7 @@ def remove(folder: Folder, path: RecordPath, *, expect: Seen) -> None:
     """Remove one file, durably, if it is what `expect` says. Raises as `write` does."""
     directories, name = _place_of(folder, path)
     with folder.open() as root, told(path, "removed"), opened(root, directories) as directory:
+        check_spelt(directory, name)
         withdraw(folder.disk, directory, name, old=expect.digest)
         folder.disk.sync_directory(directory)
 

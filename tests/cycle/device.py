@@ -55,14 +55,15 @@ class Device:
     def open(cls, root: Path, account: Account, pds: Pds, config: Config | None = None) -> Device:
         """The device as it comes up after a restart."""
         state = open_state(root / ".syncd" / "state.db")
-        folder = Folder(root, state.marker)
         config = config or Config(account.did, brake_records=1000)
+        folder = Folder(root, state.marker, portable=config.is_portable)
         device = cls(root, Mirror(folder, state, pds, account, config, time.time_ns))
         OPEN.append(device)
         return device
 
     def file(self, path: str) -> Path:
-        return self.root / relative_path(RecordPath(path))
+        portable = self.mirror.folder.portable
+        return self.root / relative_path(RecordPath(path), portable=portable)
 
     def save(self, path: str, **fields: Any) -> None:  # noqa: ANN401
         """Write a record's file as an editor would."""
