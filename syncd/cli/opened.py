@@ -14,6 +14,7 @@ from syncd.cli.output import tell
 from syncd.config import FILE_NAME, Config, load_config
 from syncd.credentials import Credentials
 from syncd.cycle.account import Whereabouts, describe_change
+from syncd.cycle.beside import Beside
 from syncd.cycle.mirror import Mirror
 from syncd.errors import PdsError, StateWrong
 from syncd.folder.root import Folder, find_root, read_marker
@@ -98,14 +99,16 @@ async def _connected(files: Files) -> AsyncIterator[Mirror]:
     account = await find_account(files)
     async with AsyncExitStack() as clients:
         connect = _connector(files, clients)
+        folder = Folder(files.root, files.state.marker)
         yield Mirror(
-            Folder(files.root, files.state.marker),
+            folder,
             files.state,
             connect(account),
             account,
             files.config,
             time.time_ns,
             whereabouts=_whereabouts(files, connect),
+            beside=Beside(folder, files.state, files.config),
         )
 
 

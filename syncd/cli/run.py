@@ -19,6 +19,7 @@ from syncd.cycle.mirror import Mirror
 from syncd.daemon import Daemon, Phase
 from syncd.errors import FileProblem, SyncdError
 from syncd.folder.names import record_path_of
+from syncd.git.place import is_changing
 from syncd.model import Report
 from syncd.news import choose_doorbells
 from syncd.watch import Watcher
@@ -97,7 +98,8 @@ async def run_mirror(mirror: Mirror, daemons: Daemons) -> None:
 
 def _start_watcher(mirror: Mirror) -> Watcher | None:
     """The watcher, or None where the system has none to give: then the folder is polled."""
-    watcher = Watcher(mirror.folder.root, mirror.config.covers, record_path_of)
+    root = mirror.folder.root
+    watcher = Watcher(root, mirror.config.covers, record_path_of, lambda: is_changing(root))
     try:
         watcher.start()
     except FileProblem as error:

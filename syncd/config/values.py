@@ -44,6 +44,8 @@ class Config:
     conflicts_text: tuple[str, ...] = ()
     history_days: int = 90
     history_megabytes: int = 1024
+    git_commit: bool = False
+    git_push: str | None = None
 
     def covers(self, collection: str) -> bool:
         """True if records of this collection belong to the mirror."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from syncd.atproto.cid import Cid
 from syncd.config import Config
 from syncd.cycle.account import LOST, Whereabouts, explain
+from syncd.cycle.beside import Beside
 from syncd.cycle.brakes import brake_of, recent_deletions
 from syncd.cycle.join import Joined, join, wants_merge
 from syncd.cycle.keep import Keeper, prune
@@ -61,6 +62,7 @@ class Mirror:
         whereabouts: How to find the account again if its repo cannot be seen where it was; without
             it, the account and its PDS stay what they are.
         on_fetch: Hears how far the fetching of the repo is.
+        beside: The git repository that the folder may be in.
     """
 
     folder: Folder
@@ -74,6 +76,7 @@ class Mirror:
     jitter: Callable[[], float] = random.random
     whereabouts: Whereabouts | None = None
     on_fetch: OnFetch | None = None
+    beside: Beside | None = None
     outbox: Outbox = field(init=False)
     _requests_elsewhere: int = 0
 
@@ -122,6 +125,8 @@ class Mirror:
         except StateDamaged:
             renew_state(self.state, did=self.account.did, marker=self.marker)
             report = await self._cycle(None)
+        if self.beside is not None:
+            report = await self.beside.after(report)
         if self.state.aside is None:
             return report
         rebuilt = f"{self.state.path.name} was damaged: it is {self.state.aside} now, and rebuilt"
@@ -163,6 +168,8 @@ class Mirror:
         )
 
     async def _decide(self, dirty: Dirty) -> tuple[Sight, Sides, Plan]:
+        if self.beside is not None:
+            await self.beside.ready()
         self.folder.check_marker(self.state.marker)
         sight = await self._see()
         now_ns = self.clock_ns()
@@ -175,6 +182,8 @@ class Mirror:
             brake=brake_of(self.config),
             recent=lambda: recent_deletions(self.history, self.config, now_ns // SECOND_NS),
         )
+        if self.beside is not None:
+            plan = self.beside.judged(plan, now_ns // SECOND_NS)
         return sight, sides, without_pushes(plan) if self.config.read_only else plan
 
     async def _see(self) -> Sight:
