@@ -1,4 +1,4 @@
-"""Publishing by git against the reference PDS, as a CI job does it: from a fresh clone each time."""
+"""Publishing by git on the reference PDS, as a CI job does it: from a fresh clone each time."""
 
 from __future__ import annotations
 
