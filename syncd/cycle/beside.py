@@ -7,11 +7,12 @@ on. Whatever fails here is a problem for `status` and never stops a sync.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.config import Config
+from syncd.cycle.gitplan import Facts, blaming, put_off
 from syncd.cycle.gitrecords import Cids, cid_in, records_in
 from syncd.errors import BadSyntax, FileChanged, FileProblem, GitFailed
 from syncd.folder.names import relative_path
@@ -20,19 +21,15 @@ from syncd.folder.write import read_bytes
 from syncd.git.commits import Tip, Tree, Worktree, commit, push
 from syncd.git.message import Published, message
 from syncd.git.place import find_place, last_switch
-from syncd.git.versions import Anchor, last_published
+from syncd.git.versions import last_published
 from syncd.model import (
-    Head,
-    Held,
     Memory,
     Plan,
     Problem,
     RecordPath,
     Report,
     Retry,
-    Side,
     Snapshot,
-    Verdict,
     parse_record_path,
 )
 from syncd.replica import remote_of
@@ -44,51 +41,6 @@ _PAUSE_SECONDS = 0.05
 NAME = ".git"
 """The path under which `status` shows what git refuses."""
 _NOTE = "git"
-_FINISH_HINT = "finish it, or abort it; what waits for it follows then"
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the state knows after a cycle, by record path.
-
-    Attributes:
-        truth: The repo's records at `head`, proven.
-        base: What both sides last agreed on.
-        moved: Records that came to agree since they were committed last, and how.
-        everything: True if `moved` may lack some.
-    """
-
-    head: Head
-    truth: Snapshot
-    base: Snapshot
-    moved: Mapping[RecordPath, str]
-    everything: bool
-
-    def candidates(self, in_git: Snapshot) -> set[RecordPath]:
-        """Records that both sides agree on and git has in another version, or not."""
-        paths = self.moved.keys() | (self.truth.keys() | in_git.keys() if self.everything else ())
-        return {
-            path
-            for path in paths
-            if in_git.get(path) != self.truth.get(path) == self.base.get(path)
-        }
-
-    def unpublished(self, in_git: Snapshot) -> frozenset[RecordPath]:
-        """Records of a git tree that the repo has in another version, or not at all."""
-        return frozenset(path for path, cid in in_git.items() if self.truth.get(path) != cid)
-
-    def is_news(
-        self, anchor: Anchor | None, in_git: Snapshot, left: Collection[RecordPath]
-    ) -> bool:
-        """True if a commit that changes no file has something to say: a rev new to git."""
-        if anchor is None:
-            return not left
-        agreed = {
-            how
-            for path, how in self.moved.items()
-            if in_git.get(path) == self.truth.get(path) == self.base.get(path)
-        }
-        return anchor.published.rev < self.head.rev and bool(agreed & {"pushed", "adopted"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +92,8 @@ class Beside:
         operation = place.unfinished()
         switch = last_switch(place) if plan.held else None
         if switch is not None and now - switch.at <= self.config.brake_window_seconds:
-            plan = replace(plan, held=tuple(_told(held, str(switch)) for held in plan.held))
-        return plan if operation is None else _put_off(plan, operation)
+            plan = blaming(plan, switch)
+        return plan if operation is None else put_off(plan, operation, self.config)
 
     async def after(self, report: Report) -> Report:
         """Commit what a cycle has brought or confirmed, if that is asked for."""
@@ -218,7 +170,8 @@ class Beside:
         in_git = self._records(work, work.files(tip.commit))
         chosen, left = self._chosen(work, facts, in_git)
         is_news = facts.is_news(last_published(work, self.config.did), in_git, left)
-        made = self._commit_chosen(work, tip, facts, chosen, is_news=is_news)
+        made, late = self._commit_chosen(work, tip, facts, chosen, is_news=is_news)
+        left |= {path: facts.moved.get(path, "adopted") for path in late}
         wants_push = self.config.git_push is not None and (must_push or made is not None)
         try:
             if wants_push and self.config.git_push is not None:
@@ -251,23 +204,27 @@ class Beside:
         chosen: Mapping[str, RecordPath],
         *,
         is_news: bool,
-    ) -> str | None:
+    ) -> tuple[str | None, set[RecordPath]]:
+        """The commit, and those of `chosen` that were edited while it was made."""
         if not chosen and not is_news:
-            return None
+            return None, set()
+        late = set(chosen.values())
         before = work.tree_id(tip.commit) if tip.commit else None
 
         def say(tree: str, files: Tree) -> str | None:
             if tree == before and not is_news:
                 return None
-            head, unpublished = facts.head, facts.unpublished(self._records(work, files))
+            head, now = facts.head, self._records(work, files)
+            unpublished = facts.unpublished(now)
             published = Published(self.config.did, head.rev, head.commit, tree, unpublished)
-            moved = {path: facts.moved.get(path, "adopted") for path in chosen.values()}
-            return message(moved if tree != before else {}, published)
+            late.intersection_update(p for p in late if now.get(p) != facts.truth.get(p))
+            moved = {p: facts.moved.get(p, "adopted") for p in chosen.values() if p not in late}
+            return message(moved, published)
 
         def is_meant(name: str) -> bool:
             return self._holds(chosen[name], facts.truth.get(chosen[name]))
 
-        return commit(work, tip, set(chosen), is_meant, say)
+        return commit(work, tip, set(chosen), is_meant, say), late
 
     def _name(self, path: RecordPath) -> str:
         return relative_path(path, portable=self.folder.portable)
@@ -296,18 +253,3 @@ def _as_path(text: str) -> RecordPath | None:
 
 def _read_moved(note: object) -> dict[RecordPath, str]:
     return {RecordPath(k): str(v) for k, v in note.items()} if isinstance(note, dict) else {}
-
-
-def _put_off(plan: Plan, operation: str) -> Plan:
-    waits = {*plan.with_verdict(Verdict.PUSH), *plan.with_verdict(Verdict.PULL)}
-    told = tuple(
-        Problem(step.path, f"{step.reason}; git is in the middle of {operation}", _FINISH_HINT)
-        for step in plan.steps
-        if step in waits
-    )
-    kept = tuple(step for step in plan.steps if step not in waits)
-    return replace(plan, steps=kept, problems=(*plan.problems, *told))
-
-
-def _told(held: Held, words: str) -> Held:
-    return replace(held, reason=f"{held.reason}; {words}") if held.side is Side.LOCAL else held

@@ -54,7 +54,10 @@ def find_checkout(start: Path) -> Path | None:
 def _has_settings(folder: Path) -> bool:
     """True if syncd.toml is versioned: somebody meant this folder to be a mirror wherever it is."""
     place = find_place(folder)
-    return place is not None and FILE_NAME in Worktree.at(place).files("HEAD")
+    if place is None:
+        return False
+    work = Worktree.at(place)
+    return FILE_NAME in work.files(work.tip().commit)
 
 
 def adopt_checkout(root: Path, make_marker: Callable[[], str]) -> Adopted:

@@ -133,23 +133,42 @@ def commit(
         GitFailed: A hook, the signing or anything else refused. There is no commit; index and
             files are as they were.
     """
-    with _locked(work.place), tempfile.TemporaryDirectory(
-        prefix="syncd-", dir=work.place.own
-    ) as directory:  # fmt: skip
-        if work.tip() != tip:
-            return None
-        staged = replace(work, git=replace(work.git, index=Path(directory) / "index"))
-        before = work.files(tip.commit)
-        _stage(staged, tip, before, names, is_meant)
-        tree = staged.git.text("write-tree")
-        folder_tree = staged.tree_id(tree)
-        text = None if folder_tree is None else say(folder_tree, staged.files(tree))
-        if text is None:
-            return None
-        options = ("--quiet", "--allow-empty", "--cleanup=verbatim", "--file=-")
-        staged.git.run("commit", *options, send=text.encode("utf-8"))
-        _take_over(work, Path(directory) / "taken", before, names)
-    return work.tip().commit
+    try:
+        with _locked(work.place), _room(work.place) as room:
+            is_made = work.tip() == tip and _commit(work, room, tip, names, is_meant, say)
+    except OSError as error:
+        where = f"{work.place.own} cannot be written to"
+        raise GitFailed(f"{where}: {error.strerror or error}") from error
+    return work.tip().commit if is_made else None
+
+
+@contextmanager
+def _room(place: Place) -> Iterator[Path]:
+    """A directory for our indexes, on the file system where the person's is."""
+    with tempfile.TemporaryDirectory(prefix="syncd-", dir=place.own) as directory:
+        yield Path(directory)
+
+
+def _commit(
+    work: Worktree,
+    room: Path,
+    tip: Tip,
+    names: Collection[str],
+    is_meant: Callable[[str], bool],
+    say: Say,
+) -> bool:
+    staged = replace(work, git=replace(work.git, index=room / "index"))
+    before = work.files(tip.commit)
+    _stage(staged, tip, before, names, is_meant)
+    tree = staged.git.text("write-tree")
+    folder_tree = staged.tree_id(tree)
+    text = None if folder_tree is None else say(folder_tree, staged.files(tree))
+    if text is None:
+        return False
+    options = ("--quiet", "--allow-empty", "--cleanup=verbatim", "--file=-")
+    staged.git.run("commit", *options, send=text.encode("utf-8"))
+    _take_over(work, room / "taken", before, names)
+    return True
 
 
 def _stage(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from syncd.cycle.beside import NAME, Beside
+from syncd.git import commits
 from syncd.model import Problem, RecordPath, Report
 from tests.cycle.device import Device, World
 
@@ -378,6 +382,85 @@ async def test_a_remote_is_pushed_to_only_if_it_is_named(
     assert (await again.sync()).is_settled
     assert repo.git("rev-parse", "HEAD") in repo.git("ls-remote", "origin", "refs/heads/main")
     again.mirror.state.close()
+
+
+async def test_a_file_edited_while_the_commit_is_made_is_left_out_and_follows(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await study.world.write(ONE, n=1)
+    await study.world.write(TWO, n=1)
+    device, stage = study.device, commits.Worktree.listed
+
+    def edited_before(work: commits.Worktree, names: Iterable[str]) -> bytes:
+        if work.git.index is not None:
+            device.save(TWO, n=2)
+        return stage(work, names)
+
+    monkeypatch.setattr(commits.Worktree, "listed", edited_before)
+    await device.mirror.cycle()
+    monkeypatch.undo()
+    assert study.repo.subjects() == [f"Pulled {ONE}", "Begin"]
+    assert study.repo.files_of() == [f"{study.prefix}{ONE}.json"]
+    assert study.repo.status() == (
+        [f'?? "{study.prefix}{TWO}.json"'] if study.prefix else [f"?? {TWO}.json"]
+    )
+    await device.sync()
+    assert study.repo.files_of() == [f"{study.prefix}{TWO}.json"]
+    assert json.loads(study.repo.git("show", f"HEAD:{study.prefix}{TWO}.json"))["n"] == 2
+
+
+async def test_a_full_disk_is_a_problem_and_leaves_no_lock(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    await study.world.write(ONE, n=1)
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.copy", full)
+        report = await study.device.sync()
+    assert report.pulled == (RecordPath(ONE),)
+    assert report.problems[0].reason.endswith("cannot be written to: No space left on device")
+    assert sorted(p.name for p in (study.repo.top / ".git").glob("*syncd*")) == []
+    assert not (study.repo.top / ".git" / "index.lock").exists()
+    assert (await study.device.sync()).is_settled
+    assert study.repo.subjects() == [f"Pulled {ONE}", "Begin"]
+
+
+async def test_a_cycle_waits_while_git_is_at_the_files(study: Study) -> None:
+    lock = study.repo.top / ".git" / "index.lock"
+    lock.touch()
+    await study.world.write(ONE, n=1)
+    syncing = asyncio.create_task(study.device.sync())
+    await asyncio.sleep(0.3)
+    assert not syncing.done()
+    assert not study.device.has(ONE)
+    lock.unlink()
+    assert (await syncing).pulled == (RecordPath(ONE),)
+
+
+async def test_conflicts_are_not_merged_into_files_that_git_is_at(study: Study) -> None:
+    device, git = study.device, study.repo.git
+    device.mirror.config = replace(device.mirror.config, conflicts_merge=("com.example.*",))
+    meet_git(device)
+    device.save(TWO, a=1, b=1)
+    await device.sync()
+    git("switch", "--quiet", "--create", "side")
+    (study.repo.top / "README").write_text("side\n", encoding="utf-8")
+    study.repo.commit_all("Side")
+    git("switch", "--quiet", "main")
+    (study.repo.top / "README").write_text("main\n", encoding="utf-8")
+    study.repo.commit_all("Main")
+    git("merge", "side", code=1)
+    device.save(TWO, a=2, b=1)
+    await study.world.write(TWO, a=1, b=2)
+    report = await device.sync()
+    assert report.merged == ()
+    assert (device.read(TWO)["a"], device.read(TWO)["b"]) == (2, 1)
+    git("merge", "--abort")
+    report = await device.sync()
+    assert report.merged == (RecordPath(TWO),)
+    assert (device.read(TWO)["a"], device.read(TWO)["b"]) == (2, 2)
 
 
 async def test_a_git_that_hangs_is_stopped(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
