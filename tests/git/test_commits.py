@@ -230,6 +230,24 @@ async def test_nothing_is_committed_during_a_merge_or_a_rebase(study: Study) -> 
         study.repo.commit_all("Main again")
 
 
+async def test_a_bisect_pulls_and_pushes_and_commits_nothing(study: Study) -> None:
+    for n in range(3):
+        (study.repo.top / "README").write_text(f"{n}\n", encoding="utf-8")
+        study.repo.commit_all(f"Number {n}")
+    await study.device.sync()
+    tip = study.repo.git("rev-parse", "main")
+    study.repo.git("bisect", "start", "HEAD", "HEAD~2")
+    await study.world.write(ONE, n=1)
+    study.device.save(TWO, n=1)
+    report = await study.device.sync()
+    assert (report.pulled, report.pushed) == ((RecordPath(ONE),), (RecordPath(TWO),))
+    assert report.is_settled
+    assert study.repo.git("rev-parse", "main") == tip
+    study.repo.git("bisect", "reset")
+    await study.device.sync()
+    assert study.repo.files_of() == [f"{study.prefix}{path}.json" for path in (ONE, TWO)]
+
+
 async def test_on_no_branch_commits_wait_for_one(study: Study) -> None:
     study.repo.git("checkout", "--quiet", "--detach")
     await study.world.write(ONE, n=1)

@@ -170,6 +170,15 @@ def test_a_directory_called_syncd_in_the_worktree_is_not_run(clone: Clone) -> No
     assert clone.read(NOTE)["b"] == 2
 
 
+def test_it_can_be_installed_where_no_mirror_is_known(tmp_path: Path, own_git: Path) -> None:
+    repo = make_repo(tmp_path / "plain")
+    (repo.top / "below").mkdir()
+    machine = Machine(tmp_path / "home", {"GIT_CONFIG_GLOBAL": str(own_git)})
+    out = machine.ok("git", "install", at=repo.top / "below").out
+    assert "merges and shows /*.*.*/**/*.json with syncd" in out
+    assert repo.git("check-attr", "merge", "--", NOTE).endswith(": merge: syncd")
+
+
 def test_where_there_is_no_git_the_sentence_says_what_to_do(tmp_path: Path) -> None:
     ran = Machine(tmp_path / "home").run("git", "install")
     assert (ran.code, ran.out) == (1, "")
