@@ -205,6 +205,10 @@ class Locked(SyncdError):
         self.pid = pid
 
 
+class GitFailed(SyncdError):
+    """git did not do what it was asked for; the sync itself goes on without it."""
+
+
 # --- This file, this moment: the cycle goes on without it. ---------------------------------------
 
 

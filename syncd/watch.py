@@ -68,8 +68,9 @@ class Watcher(FileSystemEventHandler):
     """Watches one folder from `start` to `stop`. Made and used in one event loop.
 
     `record_of` names the record of a file, given its path below the folder; BadSyntax if none.
-    `overflows` counts how often the kernel dropped events because too many were waiting. `told`
+    `is_git_busy` says whether git is in the middle of changing files; it must not wait. `told`
     hears when some directory cannot be watched any more, and gets None when all of them are again.
+    `overflows` counts how often the kernel dropped events because too many were waiting.
     """
 
     def __init__(
@@ -77,9 +78,11 @@ class Watcher(FileSystemEventHandler):
         root: Path,
         in_scope: Callable[[str], bool],
         record_of: Callable[[str], RecordPath],
+        is_git_busy: Callable[[], bool] = bool,
         told: Callable[[FileProblem | None], None] = lambda _: None,
     ) -> None:
         self._root = root
+        self._is_git_busy = is_git_busy
         self._in_scope = in_scope
         self._record_of = record_of
         self._told = told
@@ -130,16 +133,19 @@ class Watcher(FileSystemEventHandler):
     async def changes(self, *, quiet_seconds: float, max_seconds: float) -> Dirty:
         """What changed, once nothing more did for `quiet_seconds`, or after `max_seconds`.
 
-        It is not quiet while git is changing the folder, nor before the events that it left behind
-        have had `quiet_seconds` to arrive. If the wait is cancelled, nothing is forgotten.
+        It is not quiet while git is changing the folder, however long that takes, nor before the
+        events that it left behind have had `quiet_seconds` to arrive. If the wait is cancelled,
+        nothing is forgotten.
         """
         if not (self._paths or self._everywhere) and not await self._is_woken(self._patience):
             self._look_again()
             return None
-        deadline = asyncio.get_running_loop().time() + max_seconds
-        while (left := deadline - asyncio.get_running_loop().time()) > 0:
+        deadline = self._now() + max_seconds
+        while (left := deadline - self._now()) > 0:
             self._woken.clear()
             was_busy = self._is_git_busy()
+            if was_busy:
+                deadline = self._now() + max_seconds
             is_woken = await self._is_woken(min(quiet_seconds, left))
             if not (is_woken or was_busy or self._is_git_busy()):
                 break
@@ -163,11 +169,8 @@ class Watcher(FileSystemEventHandler):
     def _patience(self) -> float | None:
         return None if self._blinded_by is None else BLIND_SECONDS
 
-    def _is_git_busy(self) -> bool:
-        """True in the middle of a checkout or rebase, say, when half of the files are changed."""
-        with suppress(OSError):
-            return (self._root / ".git" / "index.lock").exists()
-        return False
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
 
     async def _is_woken(self, seconds: float | None) -> bool:
         try:

@@ -29,6 +29,7 @@ FLOORS: dict[str, int] = {
     "watch": 3,
     "config": 3,
     "lock": 3,
+    "git": 3,
     "cycle": 4,
     "news": 4,
     "daemon": 5,

@@ -61,7 +61,7 @@ def run(*command: str | Path, home: Path) -> Ran:
 
 def test_there_are_no_other_examples() -> None:
     names = {path.name for path in EXAMPLES.iterdir() if not path.name.startswith((".", "_"))}
-    assert names == {"first-mirror.sh", "two-machines.sh", "library.py"}
+    assert names == {"first-mirror.sh", "two-machines.sh", "library.py", "git"}
 
 
 def test_the_first_mirror_is_made_and_leaves_nothing_behind(tmp_path: Path) -> None:

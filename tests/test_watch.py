@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from syncd.folder.names import record_path_of, relative_path
 from syncd.folder.root import Folder, initialise
 from syncd.folder.scan import scan
 from syncd.folder.write import read_bytes, remove, write
+from syncd.git.place import STALE_SECONDS, is_changing
 from syncd.model import RecordPath
 from syncd.watch import Dirty, Watcher
 from tests.folder.test_write import CID, NEW, OLD
@@ -40,12 +42,13 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / POST).mkdir()
     (tmp_path / POST / "x.json").write_bytes(OLD)
     (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "HEAD").write_text("ref: refs/heads/main\n", encoding="utf-8")
     return tmp_path
 
 
 @asynccontextmanager
 async def watching(root: Path, in_scope: Callable[[str], bool] = bool) -> AsyncIterator[Watcher]:
-    watcher = Watcher(root, in_scope, record_path_of)
+    watcher = Watcher(root, in_scope, record_path_of, lambda: is_changing(root))
     watcher.start()
     try:
         yield watcher
@@ -290,7 +293,9 @@ async def test_it_waits_for_git_to_finish(root: Path) -> None:
 
 
 async def test_a_lock_that_git_left_behind_does_not_stop_it(root: Path) -> None:
-    (root / ".git" / "index.lock").touch()
+    lock = root / ".git" / "index.lock"
+    lock.touch()
+    os.utime(lock, (time.time() - 2 * STALE_SECONDS,) * 2)
     async with watching(root) as watcher:
         (root / POST / "x.json").write_bytes(NEW)
         assert await watcher.changes(quiet_seconds=0.05, max_seconds=0.3) == only(X)

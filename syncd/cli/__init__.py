@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "log": ("log", "What was replaced or deleted, when and why."),
     "restore": ("log", "Bring a superseded version back into the folder."),
     "new": ("new", "Make a new record file with a fresh TID."),
+    "git": ("git", "Let git merge records and show their diffs."),
     "verify": ("verify", "Recompute everything and say what does not agree."),
     "sandbox": ("sandbox", "Run an embedded PDS on the loopback."),
     "demo": ("demo", "See the whole thing work, without an account."),

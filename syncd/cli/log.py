@@ -18,6 +18,7 @@ from syncd.atproto.inexact import file_of, what_json_cannot_say
 from syncd.cli.opened import Files, open_files
 from syncd.cli.output import cid_json, say, say_json, short, tell
 from syncd.cli.status import rfc3339
+from syncd.cli.versions import committed, superseded_in_git
 from syncd.cycle.keep import keep_file
 from syncd.errors import BadSyntax, StateDamaged, SyncdError
 from syncd.folder.write import write
@@ -33,6 +34,8 @@ from syncd.state import Superseded
 def log(directory: Path, path: str | None, count: int, as_json: bool) -> None:
     """List what syncd replaced or deleted, newest first. PATH may be a pattern.
 
+    For one record, the git commits that changed its file follow.
+
     \b
     Examples:
       syncd log app.bsky.actor.profile/self
@@ -40,12 +43,16 @@ def log(directory: Path, path: str | None, count: int, as_json: bool) -> None:
     """
     with open_files(directory) as files:
         found = _events(files, path, count)
+        in_git = committed(files, path)[:count]
     if as_json:
-        say_json({"events": [_json(event) for event in found]})
+        git = [version.json() for version in in_git]
+        say_json({"events": [_json(event) for event in found], "git": git})
         return
     for event in found:
         say(_line(event))
-    if not found:
+    for version in in_git:
+        say(version.line())
+    if not (found or in_git):
         say("nothing was replaced or deleted" + (f" at {path}" if path else " yet"))
 
 
@@ -56,6 +63,8 @@ def log(directory: Path, path: str | None, count: int, as_json: bool) -> None:
 @click.pass_obj
 def restore(directory: Path, path: str, wanted: str | None, as_json: bool) -> None:
     """Write a superseded version of PATH (the newest, or --cid) into the folder.
+
+    With --cid, versions that are in git on any branch count too.
 
     \b
     Examples:
@@ -68,7 +77,8 @@ def restore(directory: Path, path: str, wanted: str | None, as_json: bool) -> No
     if as_json:
         say_json({"path": event.path, "cid": str(event.cid)})
     else:
-        say(f"restored {event.path} as it was until {rfc3339(event.at)} ({short(event.cid)})")
+        when = event.reason if event.content else f"until {rfc3339(event.at)}"
+        say(f"restored {event.path} as it was {when} ({short(event.cid)})")
 
 
 def _events(files: Files, pattern: str | None, count: int) -> list[Superseded]:
@@ -93,6 +103,8 @@ def _read(files: Files, path: RecordPath | None, count: int) -> list[Superseded]
 def _wanted(files: Files, path: RecordPath, wanted: str | None) -> Superseded:
     ending = (wanted or "").removeprefix("…")
     found = [e for e in _read(files, path, -1) if str(e.cid).endswith(ending)]
+    if not found and ending:
+        found = list(superseded_in_git(files, path, ending))
     if not found:
         which = f" that ends in {wanted}" if wanted else ""
         hint = "syncd log lists what can be restored"
@@ -103,7 +115,7 @@ def _wanted(files: Files, path: RecordPath, wanted: str | None) -> Superseded:
 
 
 def _write_back(files: Files, event: Superseded) -> None:
-    content = files.history.content(event.cid)
+    content = event.content or files.history.content(event.cid)
     if content is None:
         hint = "syncd log lists the others"
         raise SyncdError(f"the version {event.cid} is not readable any more", hint=hint)

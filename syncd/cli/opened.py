@@ -15,6 +15,7 @@ from syncd.cli.place import notice_place
 from syncd.config import FILE_NAME, Config, load_config
 from syncd.credentials import Credentials
 from syncd.cycle.account import Whereabouts, describe_change
+from syncd.cycle.beside import Beside
 from syncd.cycle.mirror import Mirror
 from syncd.errors import FolderWrong, PdsError, StateWrong
 from syncd.folder.probe import probe
@@ -158,6 +159,7 @@ async def _connected(files: Files) -> AsyncIterator[Mirror]:
             files.config,
             time.time_ns,
             whereabouts=_whereabouts(files, connect),
+            beside=Beside(files.folder, files.state, files.config),
         )
 
 

@@ -21,6 +21,7 @@ from syncd.cycle.mirror import Mirror
 from syncd.daemon import Daemon, Phase
 from syncd.errors import FileProblem, SyncdError
 from syncd.folder.names import record_path_of
+from syncd.git.place import is_changing
 from syncd.model import Report
 from syncd.news import choose_doorbells
 from syncd.watch import Watcher
@@ -125,7 +126,8 @@ def _start_watcher(mirror: Mirror) -> Watcher | None:
     told = Blindness(mirror).told
     told(None)
     record_of = partial(record_path_of, portable=mirror.folder.portable)
-    watcher = Watcher(mirror.folder.root, mirror.config.covers, record_of, told)
+    root = mirror.folder.root
+    watcher = Watcher(root, mirror.config.covers, record_of, lambda: is_changing(root), told)
     try:
         watcher.start()
     except FileProblem as error:

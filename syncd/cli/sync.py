@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from syncd.cli.git import take_checkout
 from syncd.cli.opened import open_mirror, open_to_look
 from syncd.cli.output import (
     exit_code,
@@ -37,6 +38,7 @@ def sync(directory: Path, dry_run: bool, as_json: bool) -> None:
       syncd sync --dry-run
       syncd -C ~/repo sync --json
     """
+    take_checkout(directory)
     if dry_run:
         _say_plan(asyncio.run(_preview(directory)), as_json)
         return

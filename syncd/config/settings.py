@@ -102,6 +102,12 @@ def _identifier(parse: Callable[[str], str]) -> Callable[[Any], str]:
     return parse_setting
 
 
+def _remote(value: Any) -> str:  # noqa: ANN401
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._/-]*", value):
+        raise ValueError("the name of a git remote")
+    return value
+
+
 _YES_NO = _expect(bool, "true or false")
 
 SETTINGS: tuple[Setting, ...] = (
@@ -157,4 +163,8 @@ SETTINGS: tuple[Setting, ...] = (
             "90", _count),
     Setting("history", "megabytes", "history_megabytes", "count", "how much of them is kept, the "
             "oldest go first", "1024", _count),
+    Setting("git", "commit", "git_commit", "boolean", "commit what was synced to the git "
+            "repository that the folder is in", "true", _YES_NO),
+    Setting("git", "push", "git_push", "name", "the git remote that these commits are pushed to; "
+            "none if unset", '"origin"', _remote),
 )  # fmt: skip

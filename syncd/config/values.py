@@ -47,6 +47,8 @@ class Config:
     conflicts_text: tuple[str, ...] = ()
     history_days: int = 90
     history_megabytes: int = 1024
+    git_commit: bool = False
+    git_push: str | None = None
 
     @property
     def is_portable(self) -> bool:

@@ -15,6 +15,7 @@ from typing import TypeVar
 from syncd.atproto.cid import Cid
 from syncd.config import Config
 from syncd.cycle.account import LOST, Whereabouts, explain
+from syncd.cycle.beside import Beside
 from syncd.cycle.brakes import brake_of, recent_deletions
 from syncd.cycle.clone import Clone, is_unfinished
 from syncd.cycle.drafts import name_drafts
@@ -68,6 +69,7 @@ class Mirror:
             it, the account and its PDS stay what they are.
         on_fetch: Hears how far the fetching of the repo is.
         cloned: How many files were written to finish a clone that was begun here.
+        beside: The git repository that the folder may be in.
     """
 
     folder: Folder
@@ -82,6 +84,7 @@ class Mirror:
     whereabouts: Whereabouts | None = None
     on_fetch: OnFetch | None = None
     cloned: int = 0
+    beside: Beside | None = None
     outbox: Outbox = field(init=False)
     _requests_elsewhere: int = 0
 
@@ -130,6 +133,8 @@ class Mirror:
         except StateDamaged:
             renew_state(self.state, did=self.account.did, marker=self.marker)
             report = await self._cycle(None)
+        if self.beside is not None:
+            report = await self.beside.after(report)
         if self.state.aside is None:
             return report
         rebuilt = f"{self.state.path.name} was damaged: it is {self.state.aside} now, and rebuilt"
@@ -179,6 +184,8 @@ class Mirror:
         )
 
     async def _decide(self, dirty: Dirty) -> tuple[Sight, Sides, Plan]:
+        if self.beside is not None:
+            await self.beside.ready()
         self.folder.check_marker(self.state.marker)
         sight = await self._see()
         now_ns = self.clock_ns()
@@ -193,6 +200,8 @@ class Mirror:
                 self.history, self.config, now_ns // SECOND_NS, now
             ),
         )
+        if self.beside is not None:
+            plan = self.beside.judged(plan, now_ns // SECOND_NS)
         return sight, sides, without_pushes(plan) if self.config.read_only else plan
 
     async def _finish_clone(self) -> None:

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Publishing by git: a pull request is merged, a job with nothing but a fresh clone publishes it.
+#
+#   pip install 'syncd[sandbox]'      (or, in a checkout: make demo ONCE=1, then PATH=.venv/bin:$PATH)
+#   bash examples/git/publish.sh
+#
+# It needs git and no account, and leaves nothing behind. github.yml, forgejo.yml and gitlab.yml
+# beside it do the same as the function `job`, where you host your repository.
+set -euo pipefail
+
+work=$(mktemp -d)
+export XDG_STATE_HOME=$work/state
+export PYTHON_KEYRING_BACKEND=keyring.backends.null.Keyring
+export GIT_CONFIG_GLOBAL=$work/gitconfig
+trap 'kill "${sandbox:-}" 2>/dev/null || true; rm -rf "$work"' EXIT
+
+show() {
+    printf '\n$ %s\n' "$*"
+    "$@"
+}
+
+git config --global user.name Alice
+git config --global user.email alice@example.com
+git config --global init.defaultBranch main
+
+: >"$work/sandbox.log"
+syncd sandbox --data "$work/pds" >>"$work/sandbox.log" &
+sandbox=$!
+until grep -q 'app password' "$work/sandbox.log"; do
+    kill -0 "$sandbox" || exit 1
+    sleep 0.1
+done
+url=$(sed -n 's/^PDS and PLC directory at //p' "$work/sandbox.log")
+(umask 077 && sed -n 's/.*app password //p' "$work/sandbox.log" >"$work/password")
+export SYNCD_PASSWORD_FILE=$work/password
+
+# Once: a mirror, its settings and its records in git.
+syncd clone alice.test "$work/site" --pds "$url" --plc "$url" >"$work/clone.log"
+git init --quiet --bare "$work/site.git"
+cd "$work/site"
+printf '\n[git]\ncommit = true\npush = "origin"\n' >>syncd.toml
+mkdir com.example.page
+echo '{"title": "Home"}' >com.example.page/home.json
+echo '{"title": "News"}' >com.example.page/news.json
+git init --quiet
+git remote add origin "$work/site.git"
+git add syncd.toml com.example.page
+git commit --quiet --message 'A site of two pages'
+show syncd sync
+
+# Somebody without syncd, and without the password: one page edited, one made, one deleted.
+git clone --quiet "$work/site.git" "$work/colleague"
+cd "$work/colleague"
+echo '{"title": "Welcome"}' >com.example.page/home.json
+echo '{"title": "About"}' >com.example.page/about.json
+git rm --quiet com.example.page/news.json
+git add com.example.page
+git commit --quiet --message 'Welcome, and no news'
+git push --quiet
+
+# What a CI job does: a fresh clone, and one command.
+job() {
+    git clone --quiet "$work/site.git" "$work/$1"
+    cd "$work/$1"
+    show syncd sync
+}
+job first
+job second
+
+show git log --format='%h %s'
+show git show --no-patch --format=%b

@@ -1,0 +1,61 @@
+"""Which records a git tree holds, and in which versions. Reads git's objects; knows no PDS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from syncd.atproto.cid import Cid
+from syncd.atproto.data import cid_of
+from syncd.atproto.jsontext import parse_record
+from syncd.config import Config
+from syncd.errors import BadData, BadJson, BadSyntax
+from syncd.folder.names import record_path_of
+from syncd.git.commits import Tree, Worktree
+from syncd.model import RecordPath, split_record_path
+
+Cids: TypeAlias = dict[tuple[str, str], Cid | None]
+"""What is known of blobs: the CID by collection and blob id; None for what is no record."""
+
+
+def records_in(
+    work: Worktree,
+    files: Tree,
+    config: Config,
+    portable: bool,
+    cids: Cids,
+) -> dict[RecordPath, Cid]:
+    """The CIDs of the records in a git tree, as far as they belong to the mirror and can be read.
+
+    `cids` keeps what was found. Raises GitFailed.
+    """
+    paths = dict(record_paths(files, config, portable))
+    keys = {name: (split_record_path(path)[0], files[name].id) for name, path in paths.items()}
+    unknown = sorted({key[1] for key in keys.values() if key not in cids})
+    contents = dict(zip(unknown, work.contents(unknown), strict=True))
+    for name, key in keys.items():
+        if key not in cids:
+            cids[key] = cid_in(contents[key[1]] or b"", paths[name])
+    found = ((path, cids[keys[name]]) for name, path in paths.items())
+    return {path: cid for path, cid in found if cid is not None}
+
+
+def record_paths(
+    files: Iterable[str], config: Config, portable: bool
+) -> Iterable[tuple[str, RecordPath]]:
+    """The files that may stand for records of the mirror, and for which."""
+    for name in files:
+        try:
+            path = record_path_of(name, portable=portable)
+        except BadSyntax:
+            continue
+        if config.covers_path(path):
+            yield name, path
+
+
+def cid_in(text: bytes, path: RecordPath) -> Cid | None:
+    """The CID of the record in a file; None if the text is none."""
+    try:
+        return cid_of(parse_record(text, split_record_path(path)[0]))
+    except (BadJson, BadData):
+        return None

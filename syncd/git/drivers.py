@@ -1,0 +1,75 @@
+"""Register syncd with git for merges and diffs of record files, in this clone alone.
+
+Git is told in its own configuration and in `info/attributes`, which are never versioned and never
+leave this clone. No file of the worktree is touched.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from syncd.errors import GitFailed
+from syncd.git.commits import Worktree
+
+_NAME = "syncd"
+_ATTRIBUTES = f"merge={_NAME} diff={_NAME}"
+_COMMENT = "# record files, by `syncd git install`"
+
+
+def install(work: Worktree, command: str) -> str:
+    """Have git run `command` for record files of the folder; returns the pattern for these."""
+    git, line = work.git, attribute_line(work.place.prefix)
+    git.run("config", f"merge.{_NAME}.name", "records, field by field")
+    git.run("config", f"merge.{_NAME}.driver", f"{command} git merge %O %A %B %L %P")
+    git.run("config", f"diff.{_NAME}.textconv", f"{command} git show")
+    lines = _read(work)
+    if line not in lines:
+        _write(work, [*lines, _COMMENT, line])
+    return line.removesuffix(f" {_ATTRIBUTES}")
+
+
+def uninstall(work: Worktree) -> bool:
+    """Take back what `install` did for the folder; False if there is nothing to take back."""
+    lines, line = _read(work), attribute_line(work.place.prefix)
+    if line not in lines:
+        return False
+    at = lines.index(line)
+    first = at - 1 if at and lines[at - 1] == _COMMENT else at
+    left = lines[:first] + lines[at + 1 :]
+    _write(work, left)
+    if not any(other.endswith(_ATTRIBUTES) for other in left):
+        for section in (f"merge.{_NAME}", f"diff.{_NAME}"):
+            work.git.run("config", "--remove-section", section, may_fail=(128,))
+    return True
+
+
+def attribute_line(prefix: str) -> str:
+    """What `info/attributes` says of the record files below `prefix` (gitattributes(5))."""
+    escaped = re.sub(r"([\\*?\[\]])", r"\\\1", f"/{prefix}") + "*.*.*/**/*.json"
+    if re.search(r'[\s"\\]', escaped):
+        inner = escaped.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t")
+        escaped = f'"{inner}"'
+    return f"{escaped} {_ATTRIBUTES}"
+
+
+def _file(work: Worktree) -> Path:
+    return work.place.top / work.git.text("rev-parse", "--git-path", "info/attributes")
+
+
+def _read(work: Worktree) -> list[str]:
+    try:
+        return _file(work).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise GitFailed(f"{_file(work)} cannot be read: {error}") from None
+
+
+def _write(work: Worktree, lines: list[str]) -> None:
+    file = _file(work)
+    try:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    except OSError as error:
+        raise GitFailed(f"{file} cannot be written: {error.strerror}") from None

@@ -1,0 +1,97 @@
+"""What a commit of syncd says: a subject for people, trailers for programs. Pure.
+
+The trailers tie the folder's tree to one commit of the repo. They hold for the very tree they name:
+a commit that was amended, squashed or rebased onto something else carries the words of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from syncd.atproto.cid import Cid, parse_cid
+from syncd.atproto.syntax import Did, Tid, parse_did, parse_tid
+from syncd.errors import Malformed
+from syncd.model import RecordPath, parse_record_path
+
+REPO, REV, COMMIT = "Atproto-Repo", "Atproto-Rev", "Atproto-Commit"
+TREE, UNPUBLISHED = "Atproto-Tree", "Atproto-Unpublished"
+MANY = 1000
+"""With more unpublished records than this, none is named, and the commit vouches for nothing."""
+_LISTED = 20
+_EVERYTHING = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What the trailers say: the records in the folder's git tree are those of the repo at `rev`.
+
+    Attributes:
+        tree: The id of the git tree that this was said of.
+        unpublished: Records of that tree that the repo has in another version, or not at all.
+    """
+
+    did: Did
+    rev: Tid
+    commit: Cid
+    tree: str
+    unpublished: frozenset[RecordPath] = frozenset()
+
+
+def message(moved: Mapping[RecordPath, str], published: Published) -> str:
+    """The message of a commit; `moved` says of each record in it how it came: pulled, pushed …"""
+    listed = [f"{how:<9} {path}" for path, how in sorted(moved.items())]
+    rest = len(listed) - _LISTED
+    more = [f"and {rest} more"] if rest > 0 else []
+    body = "\n".join([*listed[:_LISTED], *more])
+    trailers = "\n".join(f"{key}: {value}" for key, value in _trailers(published))
+    parts = (_subject(moved, published.rev), body, trailers)
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _subject(moved: Mapping[RecordPath, str], rev: Tid) -> str:
+    by_way: dict[str, list[RecordPath]] = {}
+    for path, how in moved.items():
+        by_way.setdefault(how, []).append(path)
+    if not by_way:
+        return f"Published at rev {rev}"
+    said = ", ".join(_counted(how, by_way[how]) for how in sorted(by_way))
+    return said[:1].upper() + said[1:]
+
+
+def _counted(how: str, paths: Sequence[RecordPath]) -> str:
+    if len(paths) == 1:
+        return f"{how} {paths[0]}"
+    collections = {path.partition("/")[0] for path in paths}
+    of = f" of {collections.pop()}" if len(collections) == 1 else ""
+    return f"{how} {len(paths)} records{of}"
+
+
+def _trailers(published: Published) -> Iterable[tuple[str, str]]:
+    yield REPO, published.did
+    yield REV, published.rev
+    yield COMMIT, str(published.commit)
+    yield TREE, published.tree
+    names: Collection[str] = published.unpublished
+    for name in sorted(names) if len(names) <= MANY else (_EVERYTHING,):
+        yield UNPUBLISHED, name
+
+
+def parse_message(text: str) -> Published | None:
+    """What the last paragraph of a commit message says, if it is trailers of ours; None if not."""
+    found: dict[str, list[str]] = {}
+    for line in text.strip().rpartition("\n\n")[2].splitlines():
+        key, _, value = line.partition(": ")
+        found.setdefault(key, []).append(value.strip())
+    if any(len(found.get(key, ())) != 1 for key in (REPO, REV, COMMIT, TREE)):
+        return None
+    try:
+        return Published(
+            parse_did(found[REPO][0]),
+            parse_tid(found[REV][0]),
+            parse_cid(found[COMMIT][0]),
+            found[TREE][0],
+            frozenset(parse_record_path(name) for name in found.get(UNPUBLISHED, ())),
+        )
+    except Malformed:
+        return None

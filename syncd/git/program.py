@@ -1,0 +1,110 @@
+"""Run git: without prompts, within a time, in a clean environment; its failures become sentences.
+
+Nothing else in syncd starts git. The person's own configuration counts (name, signing, hooks); what
+a surrounding git command has put into the environment does not.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from syncd.errors import GitFailed
+
+SECONDS = 120.0
+"""How long one git command may take, with the hooks and the signing that it runs."""
+
+_LOCAL = (
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR"),
+    *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE"),
+    *("GIT_GRAFT_FILE", "GIT_SHALLOW_FILE", "GIT_REPLACE_REF_BASE", "GIT_NO_REPLACE_OBJECTS"),
+    *("GIT_IMPLICIT_WORK_TREE", "GIT_INTERNAL_SUPER_PREFIX", "GIT_EXTERNAL_DIFF", "GIT_CONFIG"),
+    *("GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS"),
+    *("GIT_EDITOR", "GIT_SEQUENCE_EDITOR", "GIT_REFLOG_ACTION", "GIT_QUARANTINE_PATH"),
+)
+_QUIET = {
+    "LC_ALL": "C.UTF-8",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_EDITOR": "true",
+    "SSH_ASKPASS_REQUIRE": "never",
+    "GCM_INTERACTIVE": "never",
+}
+_NO_IDENTITY = ("tell me who you are", "auto-detect email", "empty ident", "no email was given")
+_SHOWN = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Git:
+    """git at the top of one worktree.
+
+    Attributes:
+        index: An index to use in place of the worktree's own.
+    """
+
+    top: Path
+    index: Path | None = None
+    _environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+
+    def run(
+        self,
+        *words: str,
+        send: bytes = b"",
+        may_fail: Sequence[int] = (),
+        options: Sequence[str] = (),
+    ) -> bytes:
+        """What `git WORDS` prints. Raises GitFailed unless it ends with 0 or `may_fail`."""
+        try:
+            process = subprocess.Popen(  # noqa: S603
+                ["git", *options, *words],  # noqa: S607
+                cwd=self.top,
+                env=self._clean(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except FileNotFoundError:
+            raise GitFailed("git is not installed", hint="install git 2.34 or newer") from None
+        except OSError as error:
+            raise GitFailed(f"git cannot be started: {error.strerror}") from None
+        with process:
+            out, errors = self._communicate(process, words[0], send)
+        if process.returncode not in (0, *may_fail):
+            raise _failure(words[0], errors or out)
+        return out
+
+    def text(self, *words: str, may_fail: Sequence[int] = ()) -> str:
+        """The same as one stripped text."""
+        return self.run(*words, may_fail=may_fail).decode("utf-8", "replace").strip()
+
+    def _communicate(
+        self, process: subprocess.Popen[bytes], command: str, send: bytes
+    ) -> tuple[bytes, bytes]:
+        try:
+            return process.communicate(send, timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            message = f"git {command} did not end within {SECONDS:g} seconds and was stopped"
+            hint = f"try it by hand: git -C {self.top} {command}"
+            raise GitFailed(message, hint=hint) from None
+
+    def _clean(self) -> dict[str, str]:
+        kept = {name: value for name, value in self._environ.items() if name not in _LOCAL}
+        return {**kept, **_QUIET, **({"GIT_INDEX_FILE": str(self.index)} if self.index else {})}
+
+
+def _failure(command: str, output: bytes) -> GitFailed:
+    text = output.decode("utf-8", "replace")
+    if any(words in text.lower() for words in _NO_IDENTITY):
+        hint = 'git config user.name "…" and git config user.email "…", in the folder'
+        return GitFailed("git does not know in whose name to commit", hint=hint)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    told = next((line for line in lines if line.startswith(("fatal: ", "error: "))), "")
+    reason = told.partition(": ")[2] or (lines[-1] if lines else "it does not say why")
+    return GitFailed(f"git {command} failed: {reason[:_SHOWN].rstrip('.')}")

@@ -1,0 +1,144 @@
+"""A person with git: a configuration of their own, and mirrors that are git repositories."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from syncd.config import Config
+from syncd.cycle.beside import Beside
+from syncd.git.commits import Worktree
+from syncd.git.message import Published, parse_message
+from syncd.git.place import find_place
+from syncd.sandbox import Sandbox
+from tests.cycle.device import Device, World
+
+IDENTITY = "[user]\n\tname = Alice\n\temail = alice@example.com\n"
+SETTINGS = "[init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n[gc]\n\tauto = 0\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Repo:
+    """A git worktree, with the words a test needs."""
+
+    top: Path
+
+    def git(self, *words: str | Path, code: int = 0) -> str:
+        """Run git as a person would; it must end with `code`."""
+        done = subprocess.run(
+            ["git", *map(str, words)],
+            cwd=self.top,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == code, (words, done.stdout)
+        return done.stdout.strip()
+
+    def commit_all(self, subject: str) -> str:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", subject)
+        return self.git("rev-parse", "HEAD")
+
+    def status(self) -> list[str]:
+        return self.git("status", "--porcelain", "--untracked-files=all").splitlines()
+
+    def subjects(self) -> list[str]:
+        """All commits, newest first."""
+        return self.git("log", "--format=%s").splitlines()
+
+    def files_of(self, commit: str = "HEAD") -> list[str]:
+        """What a commit changed."""
+        shown = self.git("show", "--format=", "--name-only", "--no-renames", commit)
+        return sorted(line for line in shown.splitlines() if line)
+
+    def trailers(self, commit: str = "HEAD") -> Published | None:
+        return parse_message(self.git("show", "--no-patch", "--format=%B", commit))
+
+    def worktree(self, folder: Path | None = None) -> Worktree:
+        place = find_place(folder or self.top)
+        assert place is not None
+        return Worktree.at(place)
+
+    def hook(self, name: str, script: str) -> None:
+        hooks = Path(self.git("rev-parse", "--git-path", "hooks"))
+        file = self.top / hooks / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        file.chmod(0o755)
+
+
+def make_repo(top: Path) -> Repo:
+    top.mkdir(parents=True, exist_ok=True)
+    repo = Repo(top)
+    repo.git("init", "--quiet")
+    return repo
+
+
+@pytest.fixture(autouse=True)
+def own_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The git configuration of the person; the machine's own does not count."""
+    assert shutil.which("git"), "these tests need git 2.34 or newer: apt install git"
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    config = tmp_path / "gitconfig"
+    config.write_text(IDENTITY + SETTINGS, encoding="utf-8")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    return config
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A mirror whose folder is in a git repository, and the world around it."""
+
+    world: World
+    device: Device
+    repo: Repo
+
+    @property
+    def prefix(self) -> str:
+        relative = self.device.root.relative_to(self.repo.top).as_posix()
+        return "" if relative == "." else f"{relative}/"
+
+
+def with_git(world: World, root: Path, **settings: object) -> Device:
+    """A mirror that meets the git around it; commits unless `settings` says otherwise."""
+    config = Config(world.login.did, brake_records=100_000, git_commit=True)
+    config = replace(config, **settings)  # type: ignore[arg-type]
+    device = Device.make(root, world.account(), world.pds(), config)
+    meet_git(device)
+    return device
+
+
+def meet_git(device: Device) -> None:
+    mirror = device.mirror
+    mirror.beside = Beside(mirror.folder, mirror.state, mirror.config)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    sandbox = Sandbox()
+    return World(tmp_path, sandbox, sandbox.create_account("alice"))
+
+
+@pytest.fixture(params=["", "sites/my notes/"], ids=["at-the-top", "inside"])
+def study(request: pytest.FixtureRequest, world: World, tmp_path: Path) -> Iterator[Study]:
+    """A folder that is the top of a git repository, and one that is a directory inside one."""
+    top = tmp_path / "git"
+    root = top / request.param if request.param else top
+    device = with_git(world, root)
+    repo = make_repo(top)
+    (top / "README").write_text("about\n", encoding="utf-8")
+    repo.commit_all("Begin")
+    yield Study(world, device, repo)
+    device.mirror.state.close()

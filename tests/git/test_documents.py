@@ -1,0 +1,131 @@
+"""docs/git.md and examples/git, run as they stand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from syncd.config import SETTINGS
+from syncd.git.commits import LOCK_SECONDS
+from syncd.git.place import STALE_SECONDS
+from tests.docs.markdown import ROOT, console_lines, read
+from tests.docs.terminal import HANDLE, Terminal, open_terminal
+from tests.test_examples import run
+
+DOCUMENT = read("docs/git.md")
+EXAMPLES = ROOT / "examples" / "git"
+NOTE = "com.example.note/hello"
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    with open_terminal(tmp_path) as found:
+        yield found
+
+
+def test_every_command_of_the_page_works_in_order(terminal: Terminal) -> None:
+    terminal.ok(f"syncd login {HANDLE}", f"syncd clone {HANDLE}")
+    folder = terminal.home / HANDLE
+    (folder / "com.example.note").mkdir()
+    for text in ("older", "newer"):
+        (folder / f"{NOTE}.json").write_text(f'{{"text": "{text}"}}', encoding="utf-8")
+        terminal.ok("syncd sync", at=folder)
+    lines = console_lines(DOCUMENT)
+    assert [line for line in lines if "…" in line] == [f"syncd restore {NOTE} --cid …kzzvfu"]
+    found = terminal.ok(f"syncd log {NOTE}", at=folder)
+    ending = re.findall(r"…(\w{10})", found)[0]
+    out = terminal.ok(*(line.replace("…kzzvfu", ending) for line in lines))
+    assert "committed " in out
+    for trailer in ("Atproto-Repo", "Atproto-Rev", "Atproto-Commit", "Atproto-Tree"):
+        assert f"{trailer}: " in out
+        assert f"{trailer}: " in DOCUMENT
+    assert re.search(r"-P -m syncd git show$", out, re.MULTILINE)
+    assert "committed to git" in out
+    assert f"restored {NOTE}" in out
+    assert "is a mirror of did:plc:" in out
+    assert out.rstrip().splitlines()[-1].startswith("nothing to do; head")
+
+
+def test_the_numbers_and_settings_of_the_page_are_those_of_the_code() -> None:
+    assert STALE_SECONDS == 120
+    assert "older than two minutes" in DOCUMENT
+    names = {setting.name for setting in SETTINGS}
+    assert set(re.findall(r"`(\[\w+\] \w+)`", DOCUMENT)) <= names
+    assert LOCK_SECONDS > 0
+
+
+def test_the_example_publishes_a_pull_request_from_fresh_clones(tmp_path: Path) -> None:
+    ran = run("bash", EXAMPLES / "publish.sh", home=tmp_path)
+    assert ran.code == 0, ran.err
+    _, first, second, log, trailers = ran.out.split("\n$ ")[1:]
+    assert "3 pushed; head" in first
+    assert "nothing to do; head" in second
+    assert [row.split(" ", 1)[1].partition(" at rev")[0] for row in log.splitlines()[1:5]] == [
+        "Published",
+        "Welcome, and no news",
+        "Published",
+        "A site of two pages",
+    ]
+    assert "Atproto-Commit: bafyrei" in trailers
+    assert not list((tmp_path / "tmp").iterdir())
+
+
+def script_of(workflow: str) -> list[str]:
+    """The shell lines of a workflow, but those that fetch an image's packages."""
+    text = (EXAMPLES / workflow).read_text(encoding="utf-8")
+    if workflow == "gitlab.yml":
+        lines = re.findall(r"^    - (.*)$", text.partition("  script:\n")[2], re.MULTILINE)
+    else:
+        lines = text.partition("run: |\n")[2].splitlines()
+    skipped = ("pip ", "apt-get ", "python3 -m venv", "git remote set-url")
+    return [line.strip() for line in lines if not line.strip().startswith(skipped)]
+
+
+@pytest.mark.parametrize("workflow", ["github.yml", "forgejo.yml", "gitlab.yml"])
+def test_a_workflow_s_script_publishes_and_does_nothing_the_second_time(
+    workflow: str, terminal: Terminal
+) -> None:
+    home = terminal.home
+    terminal.ok(
+        f"syncd login {HANDLE}",
+        f"syncd clone {HANDLE} site",
+        "cd site",
+        "git init --quiet --initial-branch main",
+        "printf '\\n[git]\\ncommit = true\\npush = \"origin\"\\n' >>syncd.toml",
+        "mkdir com.example.note",
+        f'echo \'{{"text": "hi"}}\' >{NOTE}.json',
+        "git add --all",
+        "git commit --quiet --message 'A note'",
+        "git clone --quiet --bare . ../site.git",
+        f"syncd logout {HANDLE}",
+    )
+    lines = script_of(workflow)
+    assert lines[-1] == "syncd sync"
+    assert any("fetch-depth: 0" in row or "GIT_DEPTH" in row for row in _rows(workflow))
+    preview = "git clone --quiet site.git preview", "cd preview", "syncd sync --dry-run"
+    assert "1 to do; nothing was done" in terminal.ok(*preview)
+    detached = ["git checkout --quiet --detach"] if workflow == "gitlab.yml" else []
+    outs = []
+    for name in ("first", "second"):
+        outs.append(
+            terminal.ok(
+                f"git clone --quiet site.git {name}",
+                f"cd {name}",
+                *detached,
+                f'export SYNCD_PASSWORD="$(cat {home}/app-password)" CI_COMMIT_BRANCH=main',
+                f"export SYNCD_PASSWORD_FILE={home}/{name}-password",
+                *lines,
+            )
+        )
+    assert "1 pushed" in outs[0]
+    assert outs[1].rstrip().splitlines()[-1].startswith("nothing to do; head")
+    assert set(terminal.host.repo(terminal.login.did).state.records) == {NOTE}
+    subjects = terminal.ok("git -C site.git log --format=%s main").splitlines()
+    assert [subject.partition(" at rev")[0] for subject in subjects] == ["Published", "A note"]
+
+
+def _rows(workflow: str) -> list[str]:
+    return (EXAMPLES / workflow).read_text(encoding="utf-8").splitlines()

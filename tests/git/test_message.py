@@ -1,0 +1,81 @@
+"""What a commit says, and what is believed of what one says."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syncd.atproto.cid import cid_of_block
+from syncd.atproto.syntax import Did, Tid
+from syncd.git.message import MANY, Published, message, parse_message
+from syncd.model import RecordPath
+
+DID = Did("did:plc:ewvi7nxzyoun6zhxrhs64oiz")
+ONE, TWO = RecordPath("com.example.note/one"), RecordPath("com.example.note/Two")
+LIKE = RecordPath("com.example.like/x")
+SAID = Published(DID, Tid("3n2umyb3l7e2i"), cid_of_block(b"x"), "a" * 40)
+
+
+@pytest.mark.parametrize(
+    ("moved", "subject"),
+    [
+        ({}, "Published at rev 3n2umyb3l7e2i"),
+        ({TWO: "pulled"}, "Pulled com.example.note/Two"),
+        ({ONE: "pushed", TWO: "pushed"}, "Pushed 2 records of com.example.note"),
+        ({ONE: "pushed", LIKE: "pushed"}, "Pushed 2 records"),
+        (
+            {ONE: "pushed", TWO: "pulled", LIKE: "pulled"},
+            "Pulled 2 records, pushed com.example.note/one",
+        ),
+    ],
+)
+def test_the_subject_is_for_people(moved: dict[RecordPath, str], subject: str) -> None:
+    assert message(moved, SAID).splitlines()[0] == subject
+
+
+def test_the_trailers_are_as_git_reads_them() -> None:
+    trailers = (
+        f"Atproto-Repo: {DID}\nAtproto-Rev: {SAID.rev}\nAtproto-Commit: {SAID.commit}\n"
+        f"Atproto-Tree: {'a' * 40}\n"
+    )
+    body = "pulled    com.example.note/one"
+    assert message({ONE: "pulled"}, SAID).split("\n\n")[1:] == [body, trailers]
+
+
+@given(
+    st.dictionaries(st.sampled_from([ONE, TWO, LIKE]), st.sampled_from(["pulled", "pushed"])),
+    st.frozensets(st.sampled_from([ONE, TWO, LIKE])),
+)
+def test_what_is_said_is_what_is_read(
+    moved: dict[RecordPath, str], unpublished: frozenset[RecordPath]
+) -> None:
+    said = Published(DID, SAID.rev, SAID.commit, SAID.tree, unpublished)
+    assert parse_message(message(moved, said)) == said
+
+
+def test_a_commit_with_very_many_unpublished_records_vouches_for_nothing() -> None:
+    paths = frozenset(RecordPath(f"com.example.note/{n}") for n in range(MANY + 1))
+    text = message({}, Published(DID, SAID.rev, SAID.commit, SAID.tree, paths))
+    assert len(text) < 1000
+    assert parse_message(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Subject\n\nAtproto-Rev: 3n2umyb3l7e2i\n",
+        message({}, SAID) + "\nSomething after\n",
+        message({}, SAID).replace(DID, "did:alice"),
+        message({}, SAID).replace("3n2um", "3N2UM"),
+        message({}, SAID) + "Atproto-Rev: 3n2umyb3l7e2i\n",
+        message({}, SAID) + "Atproto-Unpublished: ../../etc\n",
+    ],
+)
+def test_anything_else_is_not_believed(text: str) -> None:
+    assert parse_message(text) is None
+
+
+def test_other_trailers_do_not_disturb() -> None:
+    assert parse_message(message({}, SAID) + "Signed-off-by: Alice <a@example.com>\n") == SAID

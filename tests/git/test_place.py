@@ -1,0 +1,115 @@
+"""Where the repository is, what it is in the middle of, and what HEAD's log says."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from syncd.git.place import STALE_SECONDS, Switch, find_place, is_changing, last_switch
+
+from .conftest import Repo, make_repo
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Repo:
+    repo = make_repo(tmp_path / "top")
+    (repo.top / "file").write_text("1\n", encoding="utf-8")
+    repo.commit_all("Begin")
+    return repo
+
+
+def test_it_is_found_from_a_directory_inside(repo: Repo) -> None:
+    folder = repo.top / "a" / "b"
+    folder.mkdir(parents=True)
+    for directory, prefix in ((repo.top, ""), (folder, "a/b/")):
+        place = find_place(directory)
+        assert place is not None
+        assert (place.top, place.own, place.prefix) == (repo.top, repo.top / ".git", prefix)
+
+
+def test_no_repository_and_no_readable_one_is_none(tmp_path: Path) -> None:
+    assert find_place(tmp_path) is None
+    (tmp_path / ".git").mkdir()
+    assert find_place(tmp_path) is None
+    (tmp_path / ".git").rmdir()
+    for text in ("", "gitdir: nowhere\n", "something else\n", "\0"):
+        (tmp_path / ".git").write_text(text, encoding="utf-8")
+        assert find_place(tmp_path) is None
+    assert not is_changing(tmp_path)
+
+
+def test_a_linked_worktree_has_its_own_directory(repo: Repo, tmp_path: Path) -> None:
+    repo.git("worktree", "add", "--quiet", tmp_path / "linked")
+    linked = find_place(tmp_path / "linked")
+    assert linked is not None
+    assert linked.own == repo.top / ".git" / "worktrees" / "linked"
+    (linked.own / "index.lock").touch()
+    assert linked.is_changing()
+    assert not is_changing(repo.top)
+
+
+def test_a_submodule_has_its_own_directory(repo: Repo, tmp_path: Path) -> None:
+    outer = make_repo(tmp_path / "outer")
+    add = ("submodule", "--quiet", "add", repo.top.as_uri(), "inner")
+    outer.git("-c", "protocol.file.allow=always", *add)
+    inner = find_place(outer.top / "inner")
+    assert inner is not None
+    assert (inner.top, inner.prefix) == (outer.top / "inner", "")
+    assert inner.own == outer.top / ".git" / "modules" / "inner"
+
+
+def test_every_operation_that_waits_for_a_person_is_seen(repo: Repo) -> None:
+    place = find_place(repo.top)
+    assert place is not None
+    for branch, text in (("side", "2\n"), ("main", "3\n")):
+        repo.git("switch", "--quiet", *(("--create",) if branch == "side" else ()), branch)
+        (repo.top / "file").write_text(text, encoding="utf-8")
+        repo.commit_all(branch)
+    for words in (("merge", "side"), ("rebase", "side"), ("cherry-pick", "side")):
+        assert place.operation() is None
+        repo.git(*words, code=1)
+        assert place.operation() == f"a {words[0]}"
+        assert place.is_changing()
+        repo.git(words[0], "--abort")
+    repo.git("bisect", "start", "HEAD", "HEAD~1")
+    assert place.operation() == "a bisect"
+    assert not place.is_changing()
+
+
+def test_a_lock_counts_until_it_is_very_old(repo: Repo) -> None:
+    lock = repo.top / ".git" / "index.lock"
+    lock.touch()
+    assert is_changing(repo.top)
+    os.utime(lock, (time.time() - STALE_SECONDS - 1,) * 2)
+    assert not is_changing(repo.top)
+
+
+def test_the_last_switch_is_known_until_something_else_moves_head(repo: Repo) -> None:
+    place = find_place(repo.top)
+    assert place is not None
+    assert last_switch(place) is None
+    repo.git("switch", "--quiet", "--create", "feature/one")
+    found = last_switch(place)
+    assert found is not None
+    assert str(found) == "git switched from branch main to branch feature/one"
+    assert abs(found.at - time.time()) < 60
+    repo.git("checkout", "--quiet", "--detach", "main~0")
+    repo.git("switch", "--quiet", "main")
+    assert str(last_switch(place)).startswith("git switched from commit ")
+    repo.git("commit", "--quiet", "--allow-empty", "--message", "Move on")
+    assert last_switch(place) is None
+
+
+def test_a_log_that_is_absent_or_strange_names_no_switch(repo: Repo) -> None:
+    place = find_place(repo.top)
+    assert place is not None
+    log = repo.top / ".git" / "logs" / "HEAD"
+    for text in (b"", b"\xff\xfe", b"a b <c> 5 +0000\tcheckout: moving from x", b"\n\n"):
+        log.write_bytes(text)
+        assert last_switch(place) is None
+    log.unlink()
+    assert last_switch(place) is None
+    assert str(Switch("a", "b" * 40, 1)) == "git switched from branch a to commit bbbbbbbbbb"

@@ -1,0 +1,97 @@
+"""`syncd log` and `syncd restore` where git keeps what a PDS forgets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from syncd.config import render_config
+from tests.cycle.device import World
+from tests.e2e.machine import Machine
+
+from .conftest import Study, make_repo, with_git
+
+ONE = "com.example.note/one"
+
+
+@pytest.fixture
+async def study(world: World, tmp_path: Path) -> Study:
+    """Three versions of a record, each with its commit; no history of syncd's own."""
+    device = with_git(world, tmp_path / "git" / "notes")
+    repo = make_repo(tmp_path / "git")
+    settings = render_config(device.mirror.config)
+    (device.root / "syncd.toml").write_text(settings, encoding="utf-8")
+    for n in range(3):
+        await world.write(ONE, n=n)
+        await device.sync()
+    (device.root / ".syncd" / "history.db").unlink()
+    device.mirror.state.close()
+    return Study(world, device, repo)
+
+
+@pytest.fixture
+def machine(tmp_path: Path, own_git: Path) -> Machine:
+    return Machine(tmp_path / "home", {"GIT_CONFIG_GLOBAL": str(own_git)})
+
+
+def versions(study: Study, machine: Machine) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = machine.ok("log", ONE, "--json", at=study.device.root).json["git"]
+    return found
+
+
+def test_log_knows_the_git_commits_of_a_record(study: Study, machine: Machine) -> None:
+    study.device.file(ONE).unlink()
+    study.repo.commit_all("Take it away")
+    found = versions(study, machine)
+    assert [version["subject"] for version in found] == ["Take it away", *[f"Pulled {ONE}"] * 3]
+    commits = study.repo.git("log", "--format=%H").splitlines()
+    assert [version["commit"] for version in found] == commits
+    assert found[0]["cid"] is None
+    assert found[1]["cid"] == str(study.world.records()[next(iter(study.world.records()))])
+    assert len({version["cid"] for version in found}) == 4
+    text = machine.ok("log", ONE, "-n", "2", at=study.device.root).out.splitlines()
+    assert len(text) == 2
+    assert "deleted in git" in text[0]
+    assert f"({commits[0][:10]} Alice: Take it away)" in text[0]
+    assert "committed to git" in text[1]
+
+
+def test_log_of_many_records_or_outside_git_is_syncd_s_own(study: Study, machine: Machine) -> None:
+    assert machine.ok("log", "--json", at=study.device.root).json == {"events": [], "git": []}
+    pattern = machine.ok("log", "com.example.*/*", at=study.device.root).out
+    assert pattern.startswith("nothing was replaced or deleted")
+    (study.repo.top / ".git").rename(study.repo.top / "no-git")
+    assert versions(study, machine) == []
+
+
+def test_restore_finds_a_version_in_git(study: Study, machine: Machine) -> None:
+    oldest = versions(study, machine)[-1]
+    ran = machine.ok("restore", ONE, "--cid", oldest["cid"], at=study.device.root)
+    assert f"as it was in git commit {oldest['commit'][:10]}" in ran.out
+    assert study.device.read(ONE)["n"] == 0
+    back = machine.ok("log", ONE, "--json", at=study.device.root).json["events"]
+    assert [event["reason"] for event in back] == ["restored"]
+
+
+def test_restore_finds_a_version_that_only_another_branch_has(
+    study: Study, machine: Machine
+) -> None:
+    study.repo.git("switch", "--quiet", "--create", "idea")
+    study.device.save(ONE, n=99)
+    study.repo.git("commit", "--quiet", "--all", "--message", "An idea")
+    cid = versions(study, machine)[0]["cid"]
+    study.repo.git("switch", "--quiet", "main")
+    study.repo.git("rm", "--quiet", study.device.file(ONE))
+    machine.ok("restore", ONE, "--cid", cid[-10:], at=study.device.root)
+    assert study.device.read(ONE)["n"] == 99
+
+
+def test_a_version_that_is_nowhere_is_not_found(study: Study, machine: Machine) -> None:
+    ran = machine.run("restore", ONE, "--cid", "aaaaaaaaaa", at=study.device.root)
+    assert ran.code == 1
+    assert "there is no superseded version" in ran.err
+    ran = machine.run("restore", ONE, "--cid", "", at=study.device.root)
+    assert ran.code == 1
+    assert json.loads(study.device.file(ONE).read_text(encoding="utf-8"))["n"] == 2
