@@ -7,18 +7,18 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from syncd.atproto.data import Record, encode, to_json
 from syncd.atproto.inexact import file_of
 from syncd.atproto.jsontext import format_record, parse_record
 from syncd.atproto.restyle import restyled
+from tests.thorough import THOROUGH
 
 from .inexact import COLLECTION, INEXACT
 from .values import ANY_VALUES, EXACT_RECORDS, KEYS
 
-CI = settings(max_examples=1000)
 STYLES = st.fixed_dictionaries(
     {
         "indent": st.sampled_from([None, 1, 2, 4, "\t"]),
@@ -51,7 +51,7 @@ def dumped(value: Any, style: dict[str, Any], form: tuple[str, str, str]) -> byt
     return (form[0] + text.replace("\n", form[1])).encode()
 
 
-@CI
+@THOROUGH
 @given(EXACT_RECORDS, STYLES, FORMS, st.randoms(use_true_random=False))
 def test_the_same_record_keeps_every_byte(
     record: Record, style: dict[str, Any], form: tuple[str, str, str], chance: random.Random
@@ -65,7 +65,7 @@ def test_the_same_record_keeps_every_byte(
         assert found == text
 
 
-@CI
+@THOROUGH
 @given(EXACT_RECORDS, EXACT_RECORDS, STYLES, FORMS, st.randoms(use_true_random=False))
 def test_another_record_is_exactly_itself_in_the_old_form(
     old: Record,
@@ -88,21 +88,21 @@ def test_another_record_is_exactly_itself_in_the_old_form(
     assert (b"\r\n" in found) == (b"\r\n" in text) or b"\n" not in text
 
 
-@CI
+@THOROUGH
 @given(EXACT_RECORDS, EXACT_RECORDS)
 def test_a_file_in_syncds_own_form_stays_in_it(old: Record, new: Record) -> None:
     old, new = typed(old), typed(new)
     assert restyled(format_record(old), encode(new), COLLECTION) == format_record(new)
 
 
-@settings(max_examples=300)
+@THOROUGH
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode), EXACT_RECORDS)
 def test_whatever_the_old_file_was_the_new_record_is_exact(old: bytes, new: Record) -> None:
     found = restyled(old, encode(typed(new)), COLLECTION)
     assert encode(parse_record(found, COLLECTION)) == encode(typed(new))
 
 
-@settings(max_examples=300)
+@THOROUGH
 @given(st.dictionaries(KEYS, ANY_VALUES, max_size=5))
 def test_a_record_that_no_file_can_say_gets_its_ordinary_file_or_an_exact_one(
     record: Record,
