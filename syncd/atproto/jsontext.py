@@ -32,7 +32,7 @@ from syncd.errors import BadData, BadJson
 _BOM = b"\xef\xbb\xbf"
 _CONFLICT = re.compile(r"^(?:<{7}|>{7})(?= |\r?$)", re.MULTILINE)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]|[^\s\[\]{}:,"]+', re.DOTALL)
+TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]|[^\s\[\]{}:,"]+', re.DOTALL)
 _INTEGER_LENGTH = len(str(-MAX_INTEGER))
 _NO_TRAPS = Context(traps=[])
 
@@ -78,7 +78,7 @@ def _check_depth(source: str) -> None:
     if source.count("[") + source.count("{") <= MAX_DEPTH:
         return
     depth = 0
-    for token in _TOKEN.finditer(source):
+    for token in TOKEN.finditer(source):
         depth += (token[0] in ("[", "{")) - (token[0] in ("]", "}"))
         if depth > MAX_DEPTH:
             raise _refusal(source, token.start(), TOO_DEEP)
@@ -138,7 +138,7 @@ def _check_syntax(source: str) -> None:
 
 def _reread(source: str, collection: str) -> Record:
     """The record in a text that is known to be JSON. Raises BadJson at the first thing refused."""
-    tokens = _TOKEN.finditer(source)
+    tokens = TOKEN.finditer(source)
     top = next(tokens)
     with _placed(top):
         record = read_json_object(_reread_entries(tokens, collection)) if top[0] == "{" else None
@@ -218,7 +218,7 @@ _quote = json.JSONEncoder(ensure_ascii=False).encode
 def _format(value: Json, newline: str) -> str:
     inner = newline + "  "
     if isinstance(value, dict) and value:
-        keys = sorted(value, key=_file_order)
+        keys = sorted(value, key=file_order)
         lines = [f"{_quote(key)}: {_format(value[key], inner)}" for key in keys]
         return "{" + inner + ("," + inner).join(lines) + newline + "}"
     if isinstance(value, list) and value:
@@ -227,6 +227,7 @@ def _format(value: Json, newline: str) -> str:
     return _quote(value)
 
 
-def _file_order(key: str) -> tuple[bool, int, bytes]:
+def file_order(key: str) -> tuple[bool, int, bytes]:
+    """What to sort the keys of a file by: `$type`, then the order of DAG-CBOR."""
     raw = utf8(key)
     return key != "$type", len(raw), raw

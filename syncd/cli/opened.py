@@ -121,7 +121,7 @@ def _follow_filenames(files: Files) -> None:
         count = respell(files.folder, files.config.covers, _kept_conflicts(files))
     except OSError as error:
         cause, hint = explain(error)
-        message = f"the files cannot be renamed for filenames = {now!r}: {cause}"
+        message = f'the files cannot be renamed for filenames = "{now}": {cause}'
         raise FolderWrong(message, hint=hint) from error
     keep_filenames(files.state, files.config)
     tell(f'syncd: filenames = "{now}": {count} files were renamed')

@@ -16,6 +16,7 @@ from syncd.cycle.look import Sight
 from syncd.cycle.sides import Sides, remote_cid
 from syncd.errors import BadSyntax, FileChanged, FileProblem
 from syncd.folder.drafts import drop_draft, place_draft, read_draft
+from syncd.folder.problems import shown
 from syncd.folder.root import Folder
 from syncd.folder.scan import Look
 from syncd.model import Problem, RecordPath, make_record_path, split_record_path
@@ -45,7 +46,7 @@ def name_drafts(
 ) -> Drafted:
     """Name every draft that the look of `sides` found. Raises FolderWrong."""
     if config.read_only:
-        told = (Problem(draft, _READ_ONLY, _READ_ONLY_HINT) for draft in sides.look.drafts)
+        told = (Problem(shown(d), _READ_ONLY, _READ_ONLY_HINT) for d in sides.look.drafts)
         return Drafted({}, tuple(told))
 
     def is_taken(path: RecordPath) -> bool:
@@ -62,7 +63,7 @@ def _name_all(folder: Folder, look: Look, is_taken: IsTaken, microseconds: int) 
         if isinstance(found, Problem):
             problems.append(found)
         else:
-            named[draft] = found
+            named[shown(draft)] = found
     return Drafted(named, tuple(problems))
 
 
@@ -80,9 +81,9 @@ def _name(
         path = next(paths)
         place_draft(folder, draft, path, expect=found)
     except FileChanged as error:
-        return Problem(draft, error.message)
+        return Problem(shown(draft), error.message)
     except FileProblem as error:
-        return Problem(draft, error.message, error.hint)
+        return Problem(shown(draft), error.message, error.hint)
     return path
 
 

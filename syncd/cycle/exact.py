@@ -78,7 +78,9 @@ def _judge(
     folder: Folder, path: RecordPath, versions: Versions, now_ns: int
 ) -> Seen | Problem | None:
     """Which version the file is, why it cannot be pushed, or None: it is what it looks like."""
-    base, remote = (versions.inexact(path, side) for side in (versions.base, versions.remote))
+    base = remote = versions.inexact(path, versions.remote)
+    if versions.base.get(path) != versions.remote.get(path):
+        base = versions.inexact(path, versions.base)
     if base is None and remote is None:
         return None
     collection = split_record_path(path)[0]

@@ -7,14 +7,33 @@ so that base moves for exactly those that were done.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.inexact import file_of
+from syncd.atproto.restyle import restyled
 from syncd.cycle.keep import Keeper
 from syncd.errors import BadData, FileChanged, FileProblem, NotFound, SwapFailed, SyncdError
 from syncd.folder.root import Folder
-from syncd.folder.write import Replacement, drop_conflicts, keep_conflict, remove, write_many
-from syncd.model import Conflict, Memory, Problem, RecordPath, Retry, Seen, Step, Waiting
+from syncd.folder.write import (
+    Replacement,
+    drop_conflicts,
+    keep_conflict,
+    read_bytes,
+    remove,
+    write_many,
+)
+from syncd.model import (
+    Conflict,
+    Memory,
+    Problem,
+    RecordPath,
+    Retry,
+    Seen,
+    Step,
+    Waiting,
+    split_record_path,
+)
 
 
 def pull(
@@ -38,7 +57,7 @@ def pull(
         if step.remote is None or step.path in results:
             continue
         try:
-            content = file_of(_block(blocks, step))
+            content = _content(folder, _block(blocks, step), expect(step.path), step.path)
         except (BadData, NotFound) as error:
             results[step.path] = error
             continue
@@ -47,6 +66,15 @@ def pull(
     results.update(zip((write.path for write in writes), done, strict=True))
     results.update({step.path: _remove(folder, step, expect(step.path)) for step in removals})
     return _memory(steps, results, blocks)
+
+
+def _content(folder: Folder, block: bytes, seen: Seen | None, path: RecordPath) -> bytes:
+    """The file of a record, in the form of the one that it is to replace."""
+    if seen is not None:
+        with suppress(FileChanged, FileProblem):
+            old, _ = read_bytes(folder, path)
+            return restyled(old, block, split_record_path(path)[0])
+    return file_of(block)
 
 
 def _block(blocks: Mapping[Cid, bytes], step: Step) -> bytes:

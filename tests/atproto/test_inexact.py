@@ -10,7 +10,7 @@ from typing import Any
 
 import cbor2
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from syncd.atproto.data import MAX_INTEGER, Value, cid_of, encode
@@ -18,11 +18,11 @@ from syncd.atproto.deep import deep_text
 from syncd.atproto.inexact import file_of, is_exact_in_file, means, what_json_cannot_say
 from syncd.atproto.jsontext import format_record, parse_record
 from syncd.errors import BadData
+from tests.thorough import THOROUGH
 
 from .inexact import COLLECTION, DEEP, ENCODED, UNTELLABLE, block, nested
 from .values import EXACT_RECORDS, KEYS, TEXTS
 
-CI = settings(max_examples=300)
 TOLD = st.none() | st.booleans() | st.integers(-MAX_INTEGER, MAX_INTEGER) | TEXTS
 UNTOLD: st.SearchStrategy[object] = (
     st.floats(allow_nan=False, allow_infinity=False)
@@ -62,7 +62,7 @@ def test_an_odd_encoding_hides_nothing(name: str) -> None:
     assert what_json_cannot_say(ENCODED[name], COLLECTION) is None
 
 
-@CI
+@THOROUGH
 @given(EXACT_RECORDS)
 def test_an_exact_record_has_its_ordinary_file(record: dict[str, Value]) -> None:
     record = {"$type": COLLECTION, **record}
@@ -72,7 +72,7 @@ def test_an_exact_record_has_its_ordinary_file(record: dict[str, Value]) -> None
     assert what_json_cannot_say(found, COLLECTION) is None
 
 
-@CI
+@THOROUGH
 @given(RECORDS)
 def test_what_json_cannot_say_is_found_wherever_it_is(found: bytes) -> None:
     assert not is_exact_in_file(found, COLLECTION)
@@ -88,7 +88,7 @@ def shuffled(value: object, chance: random.Random) -> object:
     return value
 
 
-@CI
+@THOROUGH
 @given(RECORDS, st.randoms(use_true_random=False), st.sampled_from([None, 0, 3, "\t"]))
 def test_a_change_of_form_changes_no_meaning(
     found: bytes, chance: random.Random, indent: int | str | None
@@ -98,7 +98,7 @@ def test_a_change_of_form_changes_no_meaning(
     assert means(b"\xef\xbb\xbf" + text.encode(), found, COLLECTION)
 
 
-@CI
+@THOROUGH
 @given(RECORDS, st.data())
 def test_a_change_of_any_value_changes_the_meaning(found: bytes, data: st.DataObject) -> None:
     tree = json.loads(file_of(found))
@@ -130,7 +130,7 @@ def test_a_record_of_any_depth_is_shown(name: str) -> None:
     assert not means(text.replace(b"true", b"null"), DEEP[name], COLLECTION)
 
 
-@settings(max_examples=100)
+@THOROUGH
 @given(st.lists(UNTOLD | TOLD | st.binary(max_size=9), max_size=4), EXACT_RECORDS)
 def test_a_deep_record_is_shown_as_a_shallow_one_would_be(
     values: list[object], record: dict[str, Value]
@@ -146,7 +146,7 @@ def test_a_deep_record_is_shown_as_a_shallow_one_would_be(
     )
 
 
-@settings(max_examples=400)
+@THOROUGH
 @given(st.data())
 def test_a_damaged_deep_block_is_shown_or_refused(data: st.DataObject) -> None:
     raw = bytearray(b"\xa1\x61d" + b"\x81" * 300 + b"\xa2\x61a\x82\x42xy\xfb\x3f\xf8" + b"\x00" * 6)

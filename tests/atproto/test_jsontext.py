@@ -11,6 +11,7 @@ from syncd.atproto.cid import cid_of_blob, cid_of_block
 from syncd.atproto.data import MAX_DEPTH, MAX_INTEGER, Record, Value, to_json
 from syncd.atproto.jsontext import _decode, _reread, format_record, parse_record
 from syncd.errors import BadData, BadJson
+from tests.thorough import THOROUGH
 
 from .values import ANY_VALUES, EXACT_RECORDS, EXACT_VALUES, is_same, nested
 
@@ -59,6 +60,7 @@ def test_a_type_that_is_there_stays_the_only_one() -> None:
     assert parse_record(b'{"$type": "com.example.thing"}', HERE) == {"$type": HERE}
 
 
+@THOROUGH
 @given(EXACT_RECORDS)
 def test_a_formatted_record_is_read_back(record: Record) -> None:
     whole = record | {"$type": HERE}
@@ -66,6 +68,7 @@ def test_a_formatted_record_is_read_back(record: Record) -> None:
     assert is_same(parse_record(format_record(record), HERE), whole)
 
 
+@THOROUGH
 @given(EXACT_RECORDS, st.booleans(), st.sampled_from([None, 0, 1, "\t"]), st.booleans())
 def test_no_form_of_the_same_json_makes_a_difference(
     record: Record, is_ascii: bool, indent: int | str | None, is_crlf: bool
@@ -136,6 +139,7 @@ def test_a_text_is_refused_at_its_place(text: bytes, line: int, column: int, rea
     assert reason in found.message
 
 
+@THOROUGH
 @given(
     JSON,
     JSON,
@@ -183,6 +187,7 @@ def test_an_error_is_found_where_it_was_planted(
     assert (found.line, found.column) == place(spoilt, at + offset)
 
 
+@THOROUGH
 @given(EXACT_RECORDS, st.data())
 def test_a_damaged_text_is_read_or_refused_at_a_place_that_it_has(
     record: Record, data: st.DataObject
@@ -203,6 +208,7 @@ def test_a_damaged_text_is_read_or_refused_at_a_place_that_it_has(
     assert 1 <= column <= len(lines[line - 1]) + 1
 
 
+@THOROUGH
 @given(st.binary(max_size=30))
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     for text in (raw, b'{"a": "' + raw + b'"}', b'{"a": ' + raw + b"}"):
@@ -274,12 +280,14 @@ def test_a_record_file_is_laid_out_for_people() -> None:
     )
 
 
+@THOROUGH
 @given(EXACT_RECORDS)
 def test_a_record_file_has_the_layout_of_the_standard_library(record: Record) -> None:
     text = format_record(record).decode()
     assert text == json.dumps(json.loads(text), ensure_ascii=False, indent=2) + "\n"
 
 
+@THOROUGH
 @given(EXACT_RECORDS)
 def test_keys_are_in_order_at_every_level(record: Record) -> None:
     def check(pairs: list[tuple[str, object]]) -> None:
@@ -291,6 +299,7 @@ def test_keys_are_in_order_at_every_level(record: Record) -> None:
     json.loads(format_record(record | {"$type": HERE}), object_pairs_hook=check)
 
 
+@THOROUGH
 @given(st.dictionaries(st.text(max_size=3), ANY_VALUES, max_size=3))
 def test_a_record_that_json_cannot_say_is_written_to_be_shown(record: Record) -> None:
     floats: Any = record | {"a": [1.5, 1e300, -0.0, 2**64 - 1]}

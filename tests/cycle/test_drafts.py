@@ -149,6 +149,22 @@ async def test_a_draft_where_long_names_continue_is_told(world: World) -> None:
     assert problem.hint == "move it to its collection"
 
 
+async def test_a_draft_may_have_any_name_that_a_disk_can_hold(world: World) -> None:
+    laptop = world.device()
+    (laptop.root / COLLECTION).mkdir()
+    for number, name in enumerate((b"+\xff\n.json", b"+.json", b"+" + b"x" * 249 + b".json")):
+        text = f'{{"text": "{number}"}}' if number else "oops"
+        (laptop.root / COLLECTION / os.fsdecode(name)).write_text(text)
+    report = await laptop.sync()
+    (problem,) = report.problems
+    assert problem.path == f"{COLLECTION}/+\\xff\n.json"
+    assert texts(laptop) == ["1", "2"]
+    (laptop.root / COLLECTION / os.fsdecode(b"+\xff\n.json")).write_text('{"text": "0"}')
+    assert str((await laptop.sync()).told).encode()
+    assert texts(laptop) == ["0", "1", "2"]
+    await agreed(world, laptop)
+
+
 async def test_a_read_only_mirror_leaves_drafts_alone(world: World) -> None:
     laptop = world.device(config=Config(world.login.did, read_only=True))
     drop(laptop, "+x.json")

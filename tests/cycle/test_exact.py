@@ -159,3 +159,16 @@ async def test_a_text_that_is_no_json_is_still_named_by_its_line(tmp_path: Path)
     laptop.file(NOTE).write_bytes(b"{\n  oops")
     (problem,) = (await laptop.sync()).problems
     assert (problem.line, problem.column) == (2, 3)
+
+
+async def test_a_pull_keeps_the_form_that_a_person_gave_the_file(tmp_path: Path) -> None:
+    laptop, pds = mirror_of(block(n=1), tmp_path)
+    await laptop.sync()
+    mine = f'{{\r\n\t"text": "hello",\r\n\t"n": 1,\r\n\t"$type": "{COLLECTION}"\r\n}}'
+    laptop.file(NOTE).write_bytes(mine.encode())
+    await silent(laptop, block(n=1))
+    serve(pds, block(text="new", n=[1, 2]))
+    assert (await laptop.sync()).pulled == (NOTE,)
+    theirs = mine.replace("hello", "new").replace("1", "[\r\n\t\t1,\r\n\t\t2\r\n\t]")
+    assert laptop.file(NOTE).read_bytes() == theirs.encode()
+    await silent(laptop, block(text="new", n=[1, 2]))

@@ -23,6 +23,7 @@ from syncd.folder.names import (
     relative_path,
 )
 from syncd.model import RecordPath
+from tests.thorough import THOROUGH
 
 ALPHABET = string.ascii_letters + string.digits + "_~.:-"
 RKEYS = st.text(ALPHABET, min_size=1, max_size=512).filter(lambda text: text not in (".", ".."))
@@ -61,6 +62,7 @@ def test_the_spelling_of_a_record_key(rkey: str, plain: str, portable: str | Non
 
 
 @BOTH
+@THOROUGH
 @given(rkey=RKEYS | LONG_RKEYS)
 def test_every_record_key_comes_back_from_its_file_name(rkey: str, portable: bool) -> None:
     name = file_name(Rkey(rkey), portable=portable)
@@ -68,6 +70,7 @@ def test_every_record_key_comes_back_from_its_file_name(rkey: str, portable: boo
 
 
 @BOTH
+@THOROUGH
 @given(rkey=RKEYS | LONG_RKEYS)
 def test_every_component_fits_a_file_system_and_is_not_hidden(rkey: str, portable: bool) -> None:
     for component in file_name(Rkey(rkey), portable=portable).split("/"):
@@ -75,12 +78,14 @@ def test_every_component_fits_a_file_system_and_is_not_hidden(rkey: str, portabl
         assert not component.startswith(".")
 
 
+@THOROUGH
 @given(one=RKEYS | LONG_RKEYS, other=RKEYS | LONG_RKEYS)
 def test_portable_names_differ_also_where_case_does_not_count(one: str, other: str) -> None:
     names = [file_name(Rkey(rkey), portable=True).lower() for rkey in (one, other)]
     assert (names[0] == names[1]) == (one == other)
 
 
+@THOROUGH
 @given(name=st.text(ALPHABET + "%/", max_size=20).map(lambda text: text + ".json"))
 def test_a_file_name_is_accepted_only_in_the_one_right_spelling(name: str) -> None:
     for portable in (False, True):
@@ -134,6 +139,7 @@ def test_a_forged_record_path_never_becomes_a_path() -> None:
             relative_path(RecordPath(path))
 
 
+@THOROUGH
 @given(st.text(max_size=30))
 def test_no_text_leads_outside_its_collection(text: str) -> None:
     try:
@@ -179,6 +185,7 @@ def test_a_draft_begins_with_a_plus() -> None:
 
 
 @BOTH
+@THOROUGH
 @given(one=RKEYS | LONG_RKEYS, other=RKEYS)
 def test_conflict_names_fit_and_tell_records_apart(one: str, other: str, portable: bool) -> None:
     cid = str(cid_of_block(b"\xa0"))
