@@ -98,6 +98,7 @@ class Watcher(FileSystemEventHandler):
 
         Raises:
             FileProblem: The folder, or not all of it, can be watched; it is not watched at all.
+                `changes` then asks for a look from time to time, and tries again to watch it.
         """
         self._loop = asyncio.get_running_loop()
         self._blinded_by, self._is_refused = None, False
@@ -111,6 +112,7 @@ class Watcher(FileSystemEventHandler):
                 raise self._blinded_by
         except OSError as error:
             self.stop()
+            self._blinded_by = error
             raise self._problem(error) from error
 
     def _problem(self, error: OSError) -> FileProblem:
@@ -149,14 +151,11 @@ class Watcher(FileSystemEventHandler):
 
     def _look_again(self) -> None:
         """Some directory could not be watched: perhaps it can be by now."""
-        blinded_by = self._blinded_by
+        was_blind = self._blinded_by is not None
         self.stop()
-        try:
+        with suppress(FileProblem):
             self.start()
-        except FileProblem:
-            self._blinded_by = self._blinded_by or blinded_by
-        else:
-            if blinded_by is not None:
+            if was_blind:
                 self._told(None)
 
     @property

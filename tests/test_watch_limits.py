@@ -287,6 +287,7 @@ def test_with_too_few_watches_the_folder_is_polled_and_the_setting_named(
         f"is it allowed to make a user namespace here? (sysctl user.max_user_namespaces) {ran}"
     )
     assert "all pushed" in ran.stdout
+    assert "and watched again" in ran.stdout
     assert "cannot be watched: inotify watch limit reached" in ran.stderr
     for shown in (ran.stderr, ran.stdout):  # at once, and for `syncd status`
         assert "sudo sysctl fs.inotify.max_user_watches=524288" in shown
