@@ -58,10 +58,8 @@ _EVENTS: list[type[FileSystemEvent]] = [
     *(DirCreatedEvent, DirMovedEvent, DirDeletedEvent, DirAttribEvent),
 ]
 _LIMITS = frozenset({errno.ENOSPC, errno.EMFILE, errno.ENOMEM})
-_LIMIT_HINT = (
-    "raise the limits: sudo sysctl fs.inotify.max_user_watches=524288 "
-    "fs.inotify.max_user_instances=1024"
-)
+_SYSCTLS = {"max_user_watches": 524_288, "max_user_instances": 1_024}
+"""Settings of fs.inotify, and the least that is advised where they are too low."""
 
 
 class Watcher(FileSystemEventHandler):
@@ -116,7 +114,7 @@ class Watcher(FileSystemEventHandler):
             raise self._problem(error) from error
 
     def _problem(self, error: OSError) -> FileProblem:
-        hint = _LIMIT_HINT if error.errno in _LIMITS else "check that the folder is there"
+        hint = _limit_hint() if error.errno in _LIMITS else "check that the folder is there"
         return FileProblem(f"{self._root} cannot be watched: {error.strerror or error}", hint=hint)
 
     def stop(self) -> None:
@@ -244,6 +242,20 @@ class Watcher(FileSystemEventHandler):
             return self._in_scope(parse_nsid(collection))
         except BadSyntax:
             return False
+
+
+def _limit_hint() -> str:
+    """The very line to type: at least twice what there is."""
+    advice = " ".join(
+        f"fs.inotify.{name}={max(least, 2 * _setting(name))}" for name, least in _SYSCTLS.items()
+    )
+    return f"raise the limits: sudo sysctl {advice}"
+
+
+def _setting(name: str) -> int:
+    with suppress(OSError, ValueError):
+        return int((Path("/proc/sys/fs/inotify") / name).read_text())
+    return 0
 
 
 def _is_noteworthy(name: str) -> bool:
