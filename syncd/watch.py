@@ -58,10 +58,8 @@ _EVENTS: list[type[FileSystemEvent]] = [
     *(DirCreatedEvent, DirMovedEvent, DirDeletedEvent, DirAttribEvent),
 ]
 _LIMITS = frozenset({errno.ENOSPC, errno.EMFILE, errno.ENOMEM})
-_LIMIT_HINT = (
-    "raise the limits: sudo sysctl fs.inotify.max_user_watches=524288 "
-    "fs.inotify.max_user_instances=1024"
-)
+_SYSCTLS = {"max_user_watches": 524_288, "max_user_instances": 1_024}
+"""Settings of fs.inotify, and the least that is advised where they are too low."""
 
 
 class Watcher(FileSystemEventHandler):
@@ -101,6 +99,7 @@ class Watcher(FileSystemEventHandler):
 
         Raises:
             FileProblem: The folder, or not all of it, can be watched; it is not watched at all.
+                `changes` then asks for a look from time to time, and tries again to watch it.
         """
         self._loop = asyncio.get_running_loop()
         self._blinded_by, self._is_refused = None, False
@@ -114,10 +113,11 @@ class Watcher(FileSystemEventHandler):
                 raise self._blinded_by
         except OSError as error:
             self.stop()
+            self._blinded_by = error
             raise self._problem(error) from error
 
     def _problem(self, error: OSError) -> FileProblem:
-        hint = _LIMIT_HINT if error.errno in _LIMITS else "check that the folder is there"
+        hint = _limit_hint() if error.errno in _LIMITS else "check that the folder is there"
         return FileProblem(f"{self._root} cannot be watched: {error.strerror or error}", hint=hint)
 
     def stop(self) -> None:
@@ -155,14 +155,11 @@ class Watcher(FileSystemEventHandler):
 
     def _look_again(self) -> None:
         """Some directory could not be watched: perhaps it can be by now."""
-        blinded_by = self._blinded_by
+        was_blind = self._blinded_by is not None
         self.stop()
-        try:
+        with suppress(FileProblem):
             self.start()
-        except FileProblem:
-            self._blinded_by = self._blinded_by or blinded_by
-        else:
-            if blinded_by is not None:
+            if was_blind:
                 self._told(None)
 
     @property
@@ -248,6 +245,20 @@ class Watcher(FileSystemEventHandler):
             return self._in_scope(parse_nsid(collection))
         except BadSyntax:
             return False
+
+
+def _limit_hint() -> str:
+    """The very line to type: at least twice what there is."""
+    advice = " ".join(
+        f"fs.inotify.{name}={max(least, 2 * _setting(name))}" for name, least in _SYSCTLS.items()
+    )
+    return f"raise the limits: sudo sysctl {advice}"
+
+
+def _setting(name: str) -> int:
+    with suppress(OSError, ValueError):
+        return int((Path("/proc/sys/fs/inotify") / name).read_text())
+    return 0
 
 
 def _is_noteworthy(name: str) -> bool:

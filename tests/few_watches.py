@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from syncd import watch
@@ -22,8 +23,19 @@ def allow(watches: int) -> None:
     Path("/proc/sys/user/max_inotify_watches").write_text(str(watches))
 
 
+async def until(is_true: Callable[[], bool], running: asyncio.Task[None]) -> None:
+    while True:
+        assert not running.done(), running
+        if is_true():
+            return
+        await asyncio.sleep(0.05)
+
+
 async def main(directory: Path, watches: int) -> None:
-    """Save files in collections that are there, and in ones that come later, until all are sent."""
+    """Save files in collections that are there, and in ones that come later, until all are sent.
+
+    Then allow more watches, until the folder is watched again.
+    """
     watch.BLIND_SECONDS = 0.2
     sandbox = Sandbox()
     world = World(directory, sandbox, sandbox.create_account("alice"))
@@ -38,10 +50,13 @@ async def main(directory: Path, watches: int) -> None:
         path = f"com.example.c{number}/late"
         device.save(path, n=number)
         paths.add(path)
-        while set(world.records()) != paths:
-            assert not running.done(), running
-            await asyncio.sleep(0.05)
+        await until(lambda: set(world.records()) == paths, running)
     print("all pushed", device.mirror.state.note("watch"))  # noqa: T201
+    allow(1000)
+    await until(lambda: device.mirror.state.note("watch") is None, running)
+    device.save("com.example.c0/seen", n=0)
+    await until(lambda: len(world.records()) > len(paths), running)
+    print("and watched again")  # noqa: T201
     daemons.stop()
     await running
 

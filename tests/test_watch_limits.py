@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from watchdog.observers.inotify_c import InotifyEvent
 from syncd import watch
 from syncd.atproto.data import cid_of
 from syncd.config import Config
+from syncd.errors import FileProblem
 from syncd.folder.names import record_path_of
 from syncd.model import RecordPath
 from syncd.watch import Watcher
@@ -219,6 +221,56 @@ async def test_once_blind_it_sees_again_when_it_can(
         watcher.stop()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_reader_of_events_that_dies_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(self: watch._Queue, event: InotifyEvent) -> None:
+        monkeypatch.undo()
+        raise ZeroDivisionError
+
+    told: list[FileProblem | None] = []
+    (tmp_path / "com.example.note").mkdir()
+    watcher = Watcher(tmp_path, bool, record_path_of, told.append)
+    watcher.start()
+    monkeypatch.setattr(watch._Queue, "handle_event", die)
+    watch_again = pytest.MonkeyPatch()
+    watch_again.setattr(watch, "BLIND_SECONDS", 0.1)
+    try:
+        (tmp_path / "com.example.note" / "one.json").write_text("{}")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while told[-1:] != [None]:
+                assert await watcher.changes(quiet_seconds=0.05, max_seconds=1.0) is None
+            (tmp_path / "com.example.note" / "two.json").write_text("{}")
+            dirty = await watcher.changes(quiet_seconds=0.05, max_seconds=1.0)
+        assert dirty == frozenset({RecordPath("com.example.note/two")})
+        assert told[0] is not None
+        assert "file events are no longer heard" in told[0].message
+    finally:
+        watch_again.undo()
+        watcher.stop()
+
+
+async def test_a_directory_that_is_met_twice_is_watched_once_and_without_a_warning(
+    tmp_path: Path,
+) -> None:
+    """As it happens while a tree is made: by its own event, and inside its parent's."""
+    (tmp_path / "com.example.note").mkdir()
+    watcher = Watcher(tmp_path, bool, record_path_of)
+    watcher.start()
+    try:
+        queue = watcher._queue
+        assert queue is not None
+        before = dict(queue._watch_for_wd)
+        for watched in before.values():
+            for id_, callback in list(watched.callbacks.items()):
+                path = watched._initial_creation_path
+                assert queue.add_callback(path, watched.mask, callback, id_) == watched.wd
+        assert dict(queue._watch_for_wd) == before
+    finally:
+        watcher.stop()
+
+
 @pytest.mark.parametrize("watches", [0, 1, 3])
 def test_with_too_few_watches_the_folder_is_polled_and_the_setting_named(
     tmp_path: Path, watches: int
@@ -236,6 +288,8 @@ def test_with_too_few_watches_the_folder_is_polled_and_the_setting_named(
         f"is it allowed to make a user namespace here? (sysctl user.max_user_namespaces) {ran}"
     )
     assert "all pushed" in ran.stdout
+    assert "and watched again" in ran.stdout
     assert "cannot be watched: inotify watch limit reached" in ran.stderr
     for shown in (ran.stderr, ran.stdout):  # at once, and for `syncd status`
-        assert "sudo sysctl fs.inotify.max_user_watches=524288" in shown
+        (watches,) = re.findall(r"sudo sysctl fs\.inotify\.max_user_watches=(\d+)", shown)
+        assert int(watches) >= 2 * int(Path("/proc/sys/fs/inotify/max_user_watches").read_text())

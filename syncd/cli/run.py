@@ -114,15 +114,14 @@ async def run_mirror(mirror: Mirror, daemons: Daemons) -> None:
     try:
         await daemon.run()
     finally:
-        if watcher is not None:
-            watcher.stop()
+        watcher.stop()
         with suppress(SyncdError):
             mirror.state.keep_note("daemon", None)
     say(f"stopped {mirror.folder.root}")
 
 
-def _start_watcher(mirror: Mirror) -> Watcher | None:
-    """The watcher, or None where the system has none to give: then the folder is polled."""
+def _start_watcher(mirror: Mirror) -> Watcher:
+    """The watcher. Where the system has none to give, it asks for a look every few seconds."""
     told = Blindness(mirror).told
     told(None)
     record_of = partial(record_path_of, portable=mirror.folder.portable)
@@ -132,7 +131,6 @@ def _start_watcher(mirror: Mirror) -> Watcher | None:
         watcher.start()
     except FileProblem as error:
         told(error)
-        return None
     return watcher
 
 

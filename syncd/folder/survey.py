@@ -58,6 +58,10 @@ class Notes:
             return False
         return self.unread.isdisjoint((EVERYWHERE, split_record_path(path)[0]))
 
+    def knows(self, collection: str) -> bool:
+        """True if files of the collection were seen before."""
+        return any(split_record_path(path)[0] == collection for path in self.known)
+
     def cannot_read(self, collection: str, problem: Problem) -> None:
         self.unread.add(collection)
         self.strays.append(problem)
@@ -104,7 +108,7 @@ def _survey_collection(notes: Notes, root: int, collection: Nsid) -> None:
     """List one collection. Whatever goes wrong, it is unread: nothing in it counts as absent."""
     try:
         mode = os.stat(collection, dir_fd=root, follow_symlinks=False).st_mode
-        if stat.S_ISREG(mode):
+        if stat.S_ISREG(mode) and not notes.knows(collection):
             # Most likely a note whose name has the form of a collection's; not worth a complaint.
             notes.unread.add(collection)
         elif not stat.S_ISDIR(mode):

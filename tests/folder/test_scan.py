@@ -331,10 +331,19 @@ def test_nothing_in_a_collection_that_is_no_directory_is_absent(
         make_special(folder.root / POST, kind, tmp_path)
     whole, alone = both(folder, X, known)
     assert whole.unread == {POST}
-    assert [stray.path for stray in whole.strays] == ([POST] if kind != "file" else [])
+    assert [stray.path for stray in whole.strays] == [POST]
     for found in (whole, alone):
         assert not found.absent(X)
         assert not found.seen
+
+
+def test_a_note_with_the_name_of_a_collection_that_never_was_is_not_worth_a_word(
+    folder: Folder,
+) -> None:
+    (folder.root / "my.shopping.list").touch()
+    found = look(folder)
+    assert not found.strays
+    assert found.unread == {"my.shopping.list"}
 
 
 def test_nothing_in_an_unreadable_collection_is_absent(folder: Folder) -> None:
