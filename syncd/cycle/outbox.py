@@ -7,8 +7,9 @@ repo: what was sent is seen, or not, by the next cycle.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import cid_of
@@ -17,16 +18,18 @@ from syncd.batches import in_order
 from syncd.budget import Ledger, batch_points, in_words
 from syncd.config import Config
 from syncd.cycle.allowance import Allowance
+from syncd.cycle.answers import Answers
 from syncd.cycle.push import Pushed, Pusher
 from syncd.errors import (
     BadJson,
     CredentialsRefused,
     FileChanged,
     FileProblem,
+    PdsError,
     RateLimited,
     Unknown,
 )
-from syncd.folder.root import Folder
+from syncd.folder.root import OWN, Folder
 from syncd.folder.write import read_bytes
 from syncd.model import (
     Account,
@@ -53,10 +56,18 @@ LOSS_PAUSE_SECONDS = 0.05
 DOUBT_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 5.0
 
+Key: TypeAlias = tuple[RecordPath, Cid | None, Cid | None]
+"""One change, wherever it is planned again: path, before, after."""
+
 
 @dataclass(slots=True)
 class Outbox:
-    """Sends what plans say is to be pushed. `clock_ns` is the wall clock."""
+    """Sends what plans say is to be pushed. `clock_ns` is the wall clock.
+
+    `denied` are changes that were sent alone and refused, because the PDS names another record
+    there than its tree. If they are planned again, on a tree that still has what they replace, the
+    PDS has lost that record's content: it goes by applyWrites, which looks at the tree alone.
+    """
 
     folder: Folder
     state: State
@@ -68,11 +79,14 @@ class Outbox:
     losses: int = 0
     doubts: int = 0
     doubted: frozenset[tuple[RecordPath, Cid | None]] = frozenset()
+    denied: frozenset[Key] = frozenset()
     busy_until: int = 0
     allowance: Allowance = field(init=False)
+    answers: Answers = field(init=False)
 
     def __post_init__(self) -> None:
         self.allowance = Allowance(self.state, self.pds, self.account.pds, self._now)
+        self.answers = Answers(self.folder.root / OWN, self.config.history_days, self._now)
 
     def move(self, pds: Pds, account: Account) -> None:
         """Send to another PDS from now on: the account lives there."""
@@ -93,8 +107,13 @@ class Outbox:
         doubt = DOUBT_PAUSE_SECONDS * 2**self.doubts * (0.5 + jitter / 2) if self.doubts else 0.0
         return min(LONGEST_PAUSE_SECONDS, loss + doubt)
 
-    async def send(self, steps: Sequence[Step], swap: Cid) -> Pushed:
-        """Push `steps`, which were planned against the commit `swap`."""
+    async def send(
+        self, steps: Sequence[Step], swap: Cid, lost: Collection[RecordPath] = ()
+    ) -> Pushed:
+        """Push `steps`, which were planned against the commit `swap`.
+
+        The PDS does not have what the tree names at `lost`: only a batch can be written over that.
+        """
         if not steps:
             return Pushed()
         light = in_order([Change(step.path, step.remote, step.local) for step in steps])
@@ -106,18 +125,36 @@ class Outbox:
             self.config.validate_of,
             self.allowance,
             self.state.record,
+            self.answers,
         )
         try:
             is_guarded = await self._is_guarded()
         except (Unknown, RateLimited, CredentialsRefused) as error:
             return Pushed(halted=error)
-        if not is_guarded or len(light) == 1 or self._is_wary():
-            pushed = await pusher.push_singly(self._filled(light), is_guarded=is_guarded)
-        else:
-            pushed = await pusher.push(self._filled(light), swap=swap)
+        singly = light if not is_guarded or len(light) == 1 or self._is_wary() else ()
+        if is_guarded:
+            singly = tuple(c for c in singly if c.path not in lost and _key(c) not in self.denied)
+        together = [change for change in light if change not in singly]
+        pushed = pusher.pushed
+        if together:
+            await pusher.push(self._filled(together), swap=swap)
             self._count_loss(pushed)
+        if singly and pushed.halted is None:
+            await pusher.push_singly(self._filled(singly), is_guarded=is_guarded)
         self._learn(pushed, light, pusher.limits)
         return _with_forecast(pushed, self.ledger(), light, self._now())
+
+    async def lost(self, paths: Sequence[RecordPath]) -> list[RecordPath]:
+        """Those of `paths` whose record the PDS says it does not have, although its tree names it.
+
+        None where guards are ignored: elsewhere a write over what came back meanwhile is refused.
+        """
+        try:
+            if not paths or not await self._is_guarded():
+                return []
+            return [path for path in paths if await self.pds.fetch_record(path) is None]
+        except (PdsError, CredentialsRefused):
+            return []
 
     def _is_wary(self) -> bool:
         return self.doubts >= DOUBTS or self._now() < self.busy_until
@@ -132,6 +169,7 @@ class Outbox:
         is_unclear = isinstance(pushed.halted, Unknown) and not pushed.done
         self.doubts = self.doubts + 1 if is_unclear else 0
         self.doubted = frozenset((c.path, c.after) for c in changes if is_unclear)
+        self.denied = frozenset(map(_key, pushed.denied))
         if limits.json_bytes < self._limits().json_bytes:
             note = {"pds": self.account.pds, "json_bytes": limits.json_bytes, "at": self._now()}
             self.state.keep_note("body", note)
@@ -185,6 +223,10 @@ class Outbox:
 
     def _now(self) -> int:
         return self.clock_ns() // 1_000_000_000
+
+
+def _key(change: Change) -> Key:
+    return change.path, change.before, change.after
 
 
 def _with_forecast(pushed: Pushed, ledger: Ledger, changes: Sequence[Change], now: int) -> Pushed:

@@ -17,6 +17,7 @@ from syncd.atproto.xrpc import ENVELOPE_BYTES
 from syncd.batches import batches
 from syncd.budget import CREATE_POINTS, batch_points, fitting, single_points
 from syncd.cycle.allowance import Allowance
+from syncd.cycle.answers import Answers
 from syncd.errors import (
     CredentialsRefused,
     PdsError,
@@ -29,7 +30,6 @@ from syncd.errors import (
 )
 from syncd.model import (
     Change,
-    Conflict,
     Limits,
     Memory,
     RecordPath,
@@ -47,11 +47,15 @@ OLD_JSON_BYTES = 150 * 1024
 
 @dataclass(slots=True)
 class Pushed:
-    """What became of one push. `halted` is why the rest was not sent, if it was not."""
+    """What became of one push. `halted` is why the rest was not sent, if it was not.
+
+    `denied` are the changes for which the PDS named another record than the one they replace.
+    """
 
     done: list[RecordPath] = field(default_factory=list)
     is_overtaken: bool = False
     halted: SyncdError | None = None
+    denied: list[Change] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -62,6 +66,7 @@ class Pusher:
         limits: What one request may hold; lowered when the PDS shows that it takes less.
         validate: Whether the PDS is to check a record against its lexicon (None: as it likes).
         remember: Records what one answer says.
+        answers: Keeps for people what the answers said.
     """
 
     pds: Pds
@@ -69,6 +74,7 @@ class Pusher:
     validate: Callable[[RecordPath], bool | None]
     allowance: Allowance
     remember: Callable[[Memory], None]
+    answers: Answers
     pushed: Pushed = field(default_factory=Pushed)
 
     async def push(self, changes: Iterable[Change], *, swap: Cid) -> Pushed:
@@ -166,16 +172,23 @@ class Pusher:
         try:
             written = await send(change)
         except SwapFailed as error:
-            self.pushed.is_overtaken = True
-            self._wait(change, Retry(change.path, error.message))
+            self._deny(change, error)
         except Rejected as error:
             self._refuse(change, error)
         else:
             self._confirm([change], written)
 
+    def _deny(self, change: Change, error: SwapFailed) -> None:
+        self.pushed.is_overtaken = True
+        self.pushed.denied.append(change)
+        self._wait(change, Retry(change.path, error.message))
+
     async def _guarded(self, change: Change) -> Written:
         if change.after is None:
-            return await self._heeding(self.pds.delete(change))
+            written = await self._heeding(self.pds.delete(change))
+            if written.commit is None:
+                raise SwapFailed(f"the PDS says that there is no record {change.path}")
+            return written
         return await self._heeding(self.pds.put(change, validate=self.validate(change.path)))
 
     async def _unguarded(self, change: Change) -> Written:
@@ -191,6 +204,8 @@ class Pusher:
             written = await self._guarded(change)
         found, stored = await self.pds.fetch_record(change.path), written.cids[0]
         if found not in (change.after, stored):
+            reason = "overtaken in the repo while it was written; this PDS ignores guards"
+            self.answers.lose(change, found, reason, written.rev)
             raise SwapFailed(f"{change.path} was changed in the repo while it was written")
         return written
 
@@ -226,24 +241,26 @@ class Pusher:
             raise
 
     def _confirm(self, batch: Sequence[Change], written: Written) -> None:
-        """Base moves to what was written, for every record that the PDS stored as it was sent."""
-        pairs = list(zip(batch, written.cids, strict=True))
-        as_sent = [c for c, cid in pairs if cid in (c.after, None)]
-        other = [(c, cid) for c, cid in pairs if cid not in (c.after, None)]
-        waiting: dict[str, tuple[Waiting, ...]] = {
-            change.path: (Retry(change.path, TO_BE_SEEN),) for change in as_sent
-        }
-        waiting.update({c.path: (_stored_otherwise(c, cid),) for c, cid in other})
+        """Base moves to what was sent, for every record.
+
+        Also where the PDS stored something else: then that is what the repo made of this base, and
+        the next cycle pulls it.
+        """
+        for change, stored in zip(batch, written.cids, strict=True):
+            if stored not in (change.after, None):
+                reason = f"the PDS stored {stored} where {change.after} was sent"
+                self.answers.lose(change, stored, reason, written.rev)
         self.remember(
             Memory(
-                base={change.path: change.after for change in as_sent},
-                blocks={c.path: encode(c.record) for c in as_sent if c.record is not None},
-                waiting=waiting,
+                base={change.path: change.after for change in batch},
+                blocks={c.path: encode(c.record) for c in batch if c.record is not None},
+                waiting={change.path: (Retry(change.path, TO_BE_SEEN),) for change in batch},
                 newest=written.rev,
-                decided=[change.path for change in as_sent],
+                decided=[change.path for change in batch],
             )
         )
-        self.pushed.done += [change.path for change in as_sent]
+        self.answers.keep(batch, written)
+        self.pushed.done += [change.path for change in batch]
 
     def _refuse(self, change: Change, error: Rejected) -> None:
         reason = f"the PDS refuses this record: {error.message}"
@@ -256,8 +273,3 @@ class Pusher:
 def _room(limits: Limits) -> Limits:
     """What is left of a request for its writes."""
     return replace(limits, json_bytes=limits.json_bytes - ENVELOPE_BYTES)
-
-
-def _stored_otherwise(change: Change, stored: Cid | None) -> Conflict:
-    reason = f"the PDS stored {stored} where {change.after} was sent"
-    return Conflict(change.path, change.before, change.after, stored, reason)
