@@ -26,6 +26,7 @@ from syncd.credentials.secretfile import (
     make_private_directory,
     read_secret,
     remove_secret,
+    sweep,
     write_secret,
 )
 from syncd.errors import CredentialsRefused
@@ -135,6 +136,7 @@ class Credentials:
         """Drop the session, and the password wherever syncd keeps it. Raises FileProblem."""
         remove_secret(self._session_file)
         remove_secret(self._password_file)
+        sweep(self._session_file.parent)
         keyring = self._keyring()
         if keyring is not None:
             with suppress(Exception):
