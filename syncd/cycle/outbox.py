@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import cid_of
@@ -19,7 +19,7 @@ from syncd.budget import Ledger, batch_points, in_words
 from syncd.config import Config
 from syncd.cycle.allowance import Allowance
 from syncd.cycle.answers import Answers
-from syncd.cycle.push import Pushed, Pusher
+from syncd.cycle.push import Guards, Pushed, Pusher
 from syncd.errors import (
     BadJson,
     CredentialsRefused,
@@ -52,6 +52,8 @@ DOUBTS = 4
 """After so many pushes in a row without a usable answer, changes go one by one as well."""
 BODY_SECONDS = 86_400
 """How long a body limit is believed that a PDS has shown: it may have been upgraded since."""
+GUARDS_SECONDS = 86_400
+"""How long it is believed that a PDS does not honour a guard, for the same reason."""
 LOSS_PAUSE_SECONDS = 0.05
 DOUBT_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 5.0
@@ -128,21 +130,31 @@ class Outbox:
             self.answers,
         )
         try:
-            is_guarded = await self._is_guarded()
+            guards = await self._guards()
         except (Unknown, RateLimited, CredentialsRefused) as error:
             return Pushed(halted=error)
-        singly = light if not is_guarded or len(light) == 1 or self._is_wary() else ()
-        if is_guarded:
-            singly = tuple(c for c in singly if c.path not in lost and _key(c) not in self.denied)
+        singly = tuple(c for c in light if self._goes_alone(c, len(light), guards, lost))
         together = [change for change in light if change not in singly]
         pushed = pusher.pushed
         if together:
             await pusher.push(self._filled(together), swap=swap)
             self._count_loss(pushed)
         if singly and pushed.halted is None:
-            await pusher.push_singly(self._filled(singly), is_guarded=is_guarded)
+            await pusher.push_singly(self._filled(singly), guards)
         self._learn(pushed, light, pusher.limits)
         return _with_forecast(pushed, self.ledger(), light, self._now())
+
+    def _goes_alone(
+        self, change: Change, count: int, guards: Guards, lost: Collection[RecordPath]
+    ) -> bool:
+        """Whether a change of a push of `count` goes by itself, not in a batch."""
+        if guards is Guards.NONE:
+            return True
+        if change.path in lost or _key(change) in self.denied:
+            return False
+        if self._is_wary() or guards is Guards.ALL:
+            return count == 1 or self._is_wary()
+        return count == 1 and guards is Guards.UNTRIED and change.after is not None
 
     async def lost(self, paths: Sequence[RecordPath]) -> list[RecordPath]:
         """Those of `paths` whose record the PDS says it does not have, although its tree names it.
@@ -150,7 +162,7 @@ class Outbox:
         None where guards are ignored: elsewhere a write over what came back meanwhile is refused.
         """
         try:
-            if not paths or not await self._is_guarded():
+            if not paths or await self._guards() is Guards.NONE:
                 return []
             return [path for path in paths if await self.pds.fetch_record(path) is None]
         except (PdsError, CredentialsRefused):
@@ -170,6 +182,8 @@ class Outbox:
         self.doubts = self.doubts + 1 if is_unclear else 0
         self.doubted = frozenset((c.path, c.after) for c in changes if is_unclear)
         self.denied = frozenset(map(_key, pushed.denied))
+        if pushed.guards is not None:
+            self._keep_guards(honoured=True, records=pushed.guards is Guards.ALL)
         if limits.json_bytes < self._limits().json_bytes:
             note = {"pds": self.account.pds, "json_bytes": limits.json_bytes, "at": self._now()}
             self.state.keep_note("body", note)
@@ -184,13 +198,31 @@ class Outbox:
         writes = max(1, self.limits.writes >> 3 * max(0, self.doubts - 1))
         return replace(self.limits, json_bytes=json_bytes, writes=writes)
 
-    async def _is_guarded(self) -> bool:
-        """Whether this PDS honours swaps: asked once, then remembered with the PDS's name."""
+    async def _guards(self) -> Guards:
+        """What this PDS honours: found once, then remembered with the PDS's name.
+
+        That it does not honour a guard is believed for a while: it may have been upgraded since.
+        """
         known = self.state.note("guards")
-        if known is None or known["pds"] != self.account.pds:
-            known = {"pds": self.account.pds, "honoured": await self.pds.honours_swaps()}
-            self.state.keep_note("guards", known)
-        return bool(known["honoured"])
+        is_known = known is not None and known["pds"] == self.account.pds
+        is_old = is_known and self._now() >= known.get("at", 0) + GUARDS_SECONDS
+        if not is_known or (is_old and not known["honoured"]):
+            known = self._keep_guards(honoured=await self.pds.honours_swaps(), records=None)
+        if not known["honoured"]:
+            return Guards.NONE
+        if known.get("records"):
+            return Guards.ALL
+        return Guards.UNTRIED if known.get("records") is None or is_old else Guards.BATCH
+
+    def _keep_guards(self, *, honoured: bool, records: bool | None) -> dict[str, Any]:
+        note = {
+            "pds": self.account.pds,
+            "honoured": honoured,
+            "records": records,
+            "at": self._now(),
+        }
+        self.state.keep_note("guards", note)
+        return note
 
     def _filled(self, light: Sequence[Change]) -> Iterator[Change]:
         """The changes with their records, each read when its turn comes."""

@@ -2,14 +2,17 @@
 
 One change goes as putRecord or deleteRecord with swapRecord; two or more go as applyWrites with
 swapCommit, each batch on the commit that the last one returned. A PDS that ignores swaps gets
-createRecord for what is new, and a fresh read before and after for the rest. What an answer says
-is remembered before the next request is sent.
+createRecord for what is new, and a fresh read before and after for the rest. Whether it honours
+swapRecord, null included, is found with the first update: it is sent on "there must be no record",
+which is refused, or else is the very write that was wanted. What an answer says is remembered
+before the next request is sent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.dagcbor import encode
@@ -45,17 +48,32 @@ OLD_JSON_BYTES = 150 * 1024
 """The largest JSON body that older PDSes take; none says how much it takes (observed on 0.4)."""
 
 
+class Guards(StrEnum):
+    """Which guards of a write a PDS is known to honour.
+
+    A batch's (`swapCommit`) and a record's (`swapRecord`); a batch's, the record's not tried yet; a
+    batch's alone, which is so where null is taken for no guard; or none.
+    """
+
+    ALL = "all"
+    UNTRIED = "untried"
+    BATCH = "batch"
+    NONE = "none"
+
+
 @dataclass(slots=True)
 class Pushed:
     """What became of one push. `halted` is why the rest was not sent, if it was not.
 
     `denied` are the changes for which the PDS named another record than the one they replace.
+    `guards` is what was found of the PDS on the way, None if nothing was.
     """
 
     done: list[RecordPath] = field(default_factory=list)
     is_overtaken: bool = False
     halted: SyncdError | None = None
     denied: list[Change] = field(default_factory=list)
+    guards: Guards | None = None
 
 
 @dataclass(slots=True)
@@ -89,13 +107,14 @@ class Pusher:
             self.pushed.halted = error
         return self.pushed
 
-    async def push_singly(self, changes: Iterable[Change], *, is_guarded: bool) -> Pushed:
+    async def push_singly(self, changes: Iterable[Change], guards: Guards) -> Pushed:
         """Send `changes` one by one, so that unrelated commits of others cannot get in the way.
 
         One that gets no usable answer does not hold the others back. If the PDS takes others and
         still fails on that one, it is refused.
         """
-        send = self._guarded if is_guarded else self._unguarded
+        ways = {Guards.ALL: self._guarded, Guards.UNTRIED: self._trying}
+        send = ways.get(guards, self._unguarded)
         unclear: list[tuple[Change, Unknown]] = []
         try:
             for change in changes:
@@ -191,17 +210,41 @@ class Pusher:
             return written
         return await self._heeding(self.pds.put(change, validate=self.validate(change.path)))
 
+    async def _trying(self, change: Change) -> Written:
+        """The first update tells whether the PDS honours swapRecord; none is a risk."""
+        if change.before is None:
+            return await self._created(change)
+        if change.after is None:
+            return await self._unguarded(change)
+        await self._check(change)
+        on_nothing = replace(change, before=None)
+        try:
+            written = await self._guarded(on_nothing)
+        except SwapFailed:
+            self.pushed.guards = Guards.ALL
+            self.allowance.charge(single_points(change))
+            return await self._guarded(change)
+        if written.commit is not None:
+            self.pushed.guards = Guards.BATCH
+        return await self._proven(change, written)
+
+    async def _created(self, change: Change) -> Written:
+        """createRecord refuses an existing record on every PDS."""
+        self.allowance.charge(CREATE_POINTS - single_points(change))
+        return await self._heeding(self.pds.create(change, validate=self.validate(change.path)))
+
     async def _unguarded(self, change: Change) -> Written:
         """Look, write, look again: the nearest thing to a swap where the PDS offers none."""
+        await self._check(change)
+        send = self._created if change.before is None else self._guarded
+        return await self._proven(change, await send(change))
+
+    async def _check(self, change: Change) -> None:
         if await self.pds.fetch_record(change.path) != change.before:
             raise SwapFailed(f"{change.path} was changed in the repo meanwhile")
-        if change.before is None:
-            self.allowance.charge(CREATE_POINTS - single_points(change))
-            written = await self._heeding(
-                self.pds.create(change, validate=self.validate(change.path))
-            )
-        else:
-            written = await self._guarded(change)
+
+    async def _proven(self, change: Change, written: Written) -> Written:
+        """`written`, if the repo has it. Raises SwapFailed."""
         found, stored = await self.pds.fetch_record(change.path), written.cids[0]
         if found not in (change.after, stored):
             reason = "overtaken in the repo while it was written; this PDS ignores guards"

@@ -76,12 +76,14 @@ def _judge_clock(ahead: float | None) -> Finding:
     return found(name, seconds=f"{abs(ahead):.0f}")
 
 
-def judge_guards(honoured: bool | None, *, read_only: bool) -> Finding:
-    """`honoured` is None as long as the PDS was not asked."""
+def judge_guards(honoured: bool | None, *, read_only: bool, records: bool | None = None) -> Finding:
+    """Whether the PDS honours swapCommit and, for `records`, swapRecord; None is not asked yet."""
     if read_only:
         return found("guards.unneeded")
     if honoured is None:
         return found("guards.unknown")
+    if honoured and records is False:
+        return found("guards.batch")
     return found("guards.ok" if honoured else "guards.ignored")
 
 

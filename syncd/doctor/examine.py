@@ -154,8 +154,9 @@ def _known(state: State) -> Account | None:
 
 def _judge_pushes(config: Config, state: State | None, pds: str, now: int) -> Iterator[Finding]:
     note = None if state is None else state.note("guards")
-    honoured = bool(note["honoured"]) if note and note["pds"] == pds else None
-    yield judge_guards(honoured, read_only=config.read_only)
+    note = note if note and note["pds"] == pds else {}
+    honoured, records = note.get("honoured"), note.get("records")
+    yield judge_guards(honoured, records=records, read_only=config.read_only)
     if state is not None and not config.read_only:
         ledger = read_ledger(state, pds, now)
         fits_at = datetime.fromtimestamp(ledger.fits_at(1, now), UTC)

@@ -136,6 +136,9 @@ KINDS: Final[Mapping[str, Kind]] = {
         "sudo timedatectl set-ntp true",
     ),
     "guards.ok": Kind(_OK, "the PDS refuses a write over what syncd has not seen"),
+    "guards.batch": Kind(
+        _OK, "the PDS guards batches, and no single records: changes go in batches"
+    ),
     "guards.unneeded": Kind(_OK, "this mirror is read-only"),
     "guards.unknown": Kind(_OK, "the PDS will be asked before the first push"),
     "guards.ignored": Kind(

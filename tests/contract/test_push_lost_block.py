@@ -61,6 +61,7 @@ async def scene(http_rung: HttpRung, tmp_path: Path) -> AsyncIterator[Scene]:
             laptop.mirror = replace(laptop.mirror, sleep=no_sleep)
             for a, b in ((12, 11), (1, 2)):  # so that history has the contents that will be lost
                 laptop.save(A, n=a)
+                await laptop.sync()
                 laptop.save(B, n=b)
                 await laptop.sync()
             lose_both(ground)

@@ -74,8 +74,9 @@ def laptop(world: World, time: Time) -> Device:
 
 async def used(world: World, laptop: Device) -> Device:
     """A device that has pushed before, so that it knows that the PDS honours swaps."""
-    laptop.save("com.example.other/first", v=0)
-    await laptop.sync()
+    for v in (0, 1):
+        laptop.save("com.example.other/first", v=v)
+        await laptop.sync()
     return laptop
 
 

@@ -46,6 +46,10 @@ class Normalising(MemoryPds):
         self.writes += 1
         return await super().put(self._changed(change), validate=validate)
 
+    async def create(self, change: Change, *, validate: bool | None = None) -> Written:
+        self.writes += 1
+        return await super().create(self._changed(change), validate=validate)
+
     async def write(
         self, changes: Sequence[Change], *, swap: Cid, validate: bool | None = None
     ) -> Written:

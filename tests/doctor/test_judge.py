@@ -201,6 +201,8 @@ def test_guards_are_judged_by_what_the_probe_found() -> None:
     assert names(judge_guards(True, read_only=False)) == ["guards.ok"]
     assert names(judge_guards(False, read_only=False)) == ["guards.ignored"]
     assert names(judge_guards(None, read_only=False)) == ["guards.unknown"]
+    assert names(judge_guards(True, records=True, read_only=False)) == ["guards.ok"]
+    assert names(judge_guards(True, records=False, read_only=False)) == ["guards.batch"]
     for honoured in (True, False, None):
         assert names(judge_guards(honoured, read_only=True)) == ["guards.unneeded"]
 
@@ -270,7 +272,7 @@ def test_every_finding_is_reached_by_a_judgement() -> None:
         *("watches.ok", "watches.few", "watches.none"),
         *("unit.ok", "unit.none", "unit.program", "unit.restarts"),
         *("identity.ok", "identity.moved", "identity.unconfirmed", "identity.wrong"),
-        *("guards.ok", "guards.ignored", "guards.unknown", "guards.unneeded"),
+        *("guards.ok", "guards.batch", "guards.ignored", "guards.unknown", "guards.unneeded"),
         *("budget.ok", "budget.spent", "budget.uncounted"),
     }
     assert reached | ELSEWHERE == KINDS.keys()
