@@ -206,15 +206,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The answer to a guarded write.
+    """The answer to a guarded write; `cids` and `validation` follow the order of the writes.
 
-    `cids` follows the order of the writes (None for a deletion, or where the PDS does not say).
-    `commit` and `rev` are None when the PDS found nothing to do, or does not say.
+    None is what the PDS does not say, a deletion's CID, and the commit where nothing was to do.
     """
 
     cids: tuple[Cid | None, ...]
     commit: Cid | None
     rev: Tid | None
+    validation: tuple[str | None, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ FLOORS: dict[str, int] = {
     "news": 4,
     "daemon": 5,
     "sandbox": 5,
+    "doctor": 5,
     "cli": 6,
     "__main__": 7,
 }

@@ -39,7 +39,7 @@ PROBE = 1
 """The first applyWrites of a mirror finds out whether the PDS honours swaps at all."""
 BUSY_TURNS = 2000
 """So many turns of the loop without a pause are no work any more."""
-APPLY, PUT = "com.atproto.repo.applyWrites", "com.atproto.repo.putRecord"
+APPLY, CREATE = "com.atproto.repo.applyWrites", "com.atproto.repo.createRecord"
 REPO, LATEST = "com.atproto.sync.getRepo", "com.atproto.sync.getLatestCommit"
 
 
@@ -345,7 +345,7 @@ def test_a_pds_that_asks_for_a_pause_gets_it_and_pulls_go_on(world: World) -> No
         async with running(desk):
             assert desk.watcher is not None
             refusal = Refuse(429, "RateLimitExceeded", "later", (("retry-after", "120"),))
-            desk.fail(refusal, PUT)
+            desk.fail(refusal, CREATE)
             desk.device.save(NOTE, v=1)
             desk.watcher.tell(NOTE)
             await until(lambda: isinstance(desk.log[-1].error, RateLimited), "the refusal")
@@ -422,7 +422,7 @@ def test_refused_credentials_halt_and_a_new_login_goes_on(world: World) -> None:
         desk = make_desk(world)
         async with running(desk):
             assert desk.watcher is not None
-            desk.fail(Refuse(401, "AuthMissing", "Authentication Required"), PUT, times=3)
+            desk.fail(Refuse(401, "AuthMissing", "Authentication Required"), CREATE, times=3)
             desk.device.save(NOTE, v=1)
             desk.watcher.tell(NOTE)
             await until(lambda: desk.phases()[-1] is Phase.HALTED, "the halt")
@@ -565,7 +565,7 @@ def test_a_stop_lets_the_running_cycle_finish(world: World) -> None:
         desk = make_desk(world)
         async with running(desk) as task:
             assert desk.watcher is not None
-            desk.fail(Delay(STOP_SECONDS / 2), PUT)
+            desk.fail(Delay(STOP_SECONDS / 2), CREATE)
             desk.device.save(NOTE, v=1)
             desk.watcher.tell(NOTE)
             await until(lambda: not world.sandbox.faults.waiting, "the slow request")
@@ -581,7 +581,7 @@ def test_a_stop_does_not_wait_for_a_pds_that_hangs(world: World) -> None:
         desk = make_desk(world)
         async with running(desk) as task:
             assert desk.watcher is not None
-            desk.fail(Delay(1000), PUT)
+            desk.fail(Delay(1000), CREATE)
             desk.device.save(NOTE, v=1)
             desk.watcher.tell(NOTE)
             await until(lambda: not world.sandbox.faults.waiting, "the hanging request")

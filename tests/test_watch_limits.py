@@ -231,7 +231,7 @@ async def test_a_reader_of_events_that_dies_is_replaced(
 
     told: list[FileProblem | None] = []
     (tmp_path / "com.example.note").mkdir()
-    watcher = Watcher(tmp_path, bool, record_path_of, told.append)
+    watcher = Watcher(tmp_path, bool, record_path_of, told=told.append)
     watcher.start()
     monkeypatch.setattr(watch._Queue, "handle_event", die)
     watch_again = pytest.MonkeyPatch()

@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "new": ("new", "Make a new record file with a fresh TID."),
     "git": ("git", "Let git merge records and show their diffs."),
     "verify": ("verify", "Recompute everything and say what does not agree."),
+    "doctor": ("doctor", "What is wrong around the mirror, and what mends it."),
     "sandbox": ("sandbox", "Run an embedded PDS on the loopback."),
     "demo": ("demo", "See the whole thing work, without an account."),
 }

@@ -7,9 +7,11 @@ syncd's next cycle.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 
 import click
@@ -19,11 +21,13 @@ from syncd.cli.opened import Files, open_files
 from syncd.cli.output import cid_json, say, say_json, short, tell
 from syncd.cli.status import rfc3339
 from syncd.cli.versions import committed, superseded_in_git
+from syncd.cycle.answers import PUSHES
 from syncd.cycle.keep import keep_file
 from syncd.errors import BadSyntax, StateDamaged, SyncdError
+from syncd.folder.root import OWN
 from syncd.folder.write import write
 from syncd.model import RecordPath, Side, parse_record_path, split_record_path
-from syncd.state import Superseded
+from syncd.state import Push, Pushes, Superseded
 
 
 @click.command()
@@ -32,7 +36,7 @@ from syncd.state import Superseded
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def log(directory: Path, path: str | None, count: int, as_json: bool) -> None:
-    """List what syncd replaced or deleted, newest first. PATH may be a pattern.
+    """List what syncd did to records, newest first. PATH may be a pattern.
 
     For one record, the git commits that changed its file follow.
 
@@ -43,16 +47,21 @@ def log(directory: Path, path: str | None, count: int, as_json: bool) -> None:
     """
     with open_files(directory) as files:
         found = _events(files, path, count)
+        pushes = _pushes(files, path)
         in_git = committed(files, path)[:count]
     if as_json:
+        events = [_json(event, _push_of(event, pushes)) for event in found]
+        newest = [_push_json(push) for push in islice(pushes.values(), count)]
         git = [version.json() for version in in_git]
-        say_json({"events": [_json(event) for event in found], "git": git})
+        say_json({"events": events, "pushed": newest, "git": git})
         return
-    for event in found:
-        say(_line(event))
+    lines = [(event.at, _line(event, _push_of(event, pushes))) for event in found]
+    lines += [(push.at, _created(push)) for push in pushes.values() if push.is_new]
+    for _, line in sorted(lines, key=itemgetter(0), reverse=True)[:count]:
+        say(line)
     for version in in_git:
         say(version.line())
-    if not (found or in_git):
+    if not (lines or in_git):
         say("nothing was replaced or deleted" + (f" at {path}" if path else " yet"))
 
 
@@ -86,6 +95,24 @@ def _events(files: Files, pattern: str | None, count: int) -> list[Superseded]:
         return _read(files, parse_record_path(pattern) if pattern else None, count)
     found = (e for e in _read(files, None, -1) if fnmatchcase(e.path, pattern or "*"))
     return list(islice(found, count))
+
+
+def _pushes(files: Files, pattern: str | None) -> dict[RecordPath, Push]:
+    """How each record was pushed last, newest first."""
+    found = Pushes(files.root / OWN / PUSHES).read().values()
+    wanted = (p for p in found if pattern is None or fnmatchcase(p.path, pattern))
+    return {push.path: push for push in sorted(wanted, key=_newest_first)}
+
+
+def _newest_first(push: Push) -> tuple[int, str]:
+    return -push.at, push.path
+
+
+def _push_of(event: Superseded, pushes: Mapping[RecordPath, Push]) -> Push | None:
+    """The push that replaced this version, if it is still the last one of its record."""
+    push = pushes.get(event.path)
+    is_it = push is not None and event.side is Side.REMOTE and push.cid == event.after
+    return push if is_it else None
 
 
 def _read(files: Files, path: RecordPath | None, count: int) -> list[Superseded]:
@@ -147,12 +174,35 @@ def _deed(event: Superseded) -> str:
     return f"{verb} in the {'folder' if event.side is Side.LOCAL else 'repo'}"
 
 
-def _line(event: Superseded) -> str:
+def _line(event: Superseded, push: Push | None) -> str:
     change = f"{short(event.cid)} -> {short(event.after)}"
-    return f"{rfc3339(event.at)}  {_deed(event):<22} {event.path}  {change}  ({event.reason})"
+    why = f"({event.reason}{_found(push)})"
+    return f"{rfc3339(event.at)}  {_deed(event):<22} {event.path}  {change}  {why}"
 
 
-def _json(event: Superseded) -> dict[str, object]:
+def _created(push: Push) -> str:
+    why = f"(created in the folder{_found(push)})"
+    deed = "created in the repo"
+    return f"{rfc3339(push.at)}  {deed:<22} {push.path}  - -> {short(push.cid)}  {why}"
+
+
+def _found(push: Push | None) -> str:
+    """What the PDS said of the record's lexicon, as the end of a remark."""
+    return f"; lexicon {push.validation}" if push and push.validation else ""
+
+
+def _push_json(push: Push) -> dict[str, object]:
+    return {
+        "at": rfc3339(push.at),
+        "path": push.path,
+        "cid": str(push.cid),
+        "deed": "created" if push.is_new else "replaced",
+        "rev": push.rev,
+        "validation": push.validation,
+    }
+
+
+def _json(event: Superseded, push: Push | None) -> dict[str, object]:
     return {
         "at": rfc3339(event.at),
         "path": event.path,
@@ -163,4 +213,5 @@ def _json(event: Superseded) -> dict[str, object]:
         "reason": event.reason,
         "rev": event.rev,
         "origin": event.origin.value,
+        "validation": push.validation if push else None,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import stat
+import time
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
@@ -14,6 +15,9 @@ from syncd.errors import CredentialsRefused, FileProblem
 
 MAX_BYTES: Final = 64 * 1024
 """No password and no pair of tokens is longer."""
+
+STALE_SECONDS: Final = 60.0
+"""A half-written file that is older is nobody's any more."""
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -48,6 +52,7 @@ def write_secret(path: Path, text: str) -> None:
     temporary = path.with_name(f".{token_hex(8)}.tmp")
     try:
         make_private_directory(path.parent)
+        sweep(path.parent)
         try:
             _write_new(temporary, text.encode())
             temporary.replace(path)
@@ -66,6 +71,14 @@ def remove_secret(path: Path) -> None:
         return
     except OSError as error:
         raise _problem(path, "removed", error) from None
+
+
+def sweep(directory: Path) -> None:
+    """Remove what processes that were killed have left of secrets they were writing."""
+    for left in directory.glob(".*.tmp"):
+        with suppress(OSError):
+            if left.lstat().st_mtime < time.time() - STALE_SECONDS:
+                left.unlink()
 
 
 def make_private_directory(path: Path) -> None:

@@ -26,6 +26,7 @@ from syncd.credentials.secretfile import (
     make_private_directory,
     read_secret,
     remove_secret,
+    sweep,
     write_secret,
 )
 from syncd.errors import CredentialsRefused
@@ -110,6 +111,16 @@ class Credentials:
             return found[0]
         return f"the session in {self._session_file}" if self.load() is not None else None
 
+    def password_source(self) -> str | None:
+        """Where the password is, never what it is. Raises CredentialsRefused."""
+        found = self._find()
+        return None if found is None else found[0]
+
+    def files(self) -> tuple[Path, ...]:
+        """Every file of this account that may hold a secret and that syncd has to guard."""
+        named = () if self._named_file is None else (self._named_file,)
+        return (*named, self._password_file, self._session_file)
+
     def keep_password(self, password: str) -> str:
         """Keep a password in the keyring, else in a file. Says where. Raises FileProblem."""
         keyring = self._keyring()
@@ -125,6 +136,7 @@ class Credentials:
         """Drop the session, and the password wherever syncd keeps it. Raises FileProblem."""
         remove_secret(self._session_file)
         remove_secret(self._password_file)
+        sweep(self._session_file.parent)
         keyring = self._keyring()
         if keyring is not None:
             with suppress(Exception):

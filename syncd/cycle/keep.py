@@ -21,9 +21,9 @@ from syncd.errors import (
     BadJson,
     FileChanged,
     FileProblem,
+    NotFound,
     StateDamaged,
     StateWrong,
-    SwapFailed,
     SyncdError,
 )
 from syncd.folder.root import Folder
@@ -86,7 +86,7 @@ class Keeper:
             content, step = blocks[path] or fetched.get(cid), by_path[path]
             if content is None:
                 message = f"{path}: the PDS does not give the version that this would replace"
-                failed[path] = SwapFailed(message, hint=_HINT)
+                failed[path] = NotFound(message, hint=_HINT)
                 continue
             origin = Origin.BOTH if cid == step.base else Origin.REPO
             versions.append(self._version(step, Side.REMOTE, cid, content, step.local, origin))

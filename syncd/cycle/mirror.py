@@ -28,7 +28,7 @@ from syncd.cycle.outbox import Outbox
 from syncd.cycle.pull import keep_conflicts, not_done, pull
 from syncd.cycle.push import Pushed
 from syncd.cycle.sides import Dirty, Sides, bookkeeping, bring_sides
-from syncd.errors import StateDamaged, Unreachable
+from syncd.errors import NotFound, StateDamaged, SyncdError, Unreachable
 from syncd.folder.recover import recover, sweep_conflicts
 from syncd.folder.root import OWN, Folder, read_marker
 from syncd.folder.write import conflict_file, drop_conflicts
@@ -46,6 +46,7 @@ from syncd.model import (
     Retry,
     Step,
     Verdict,
+    Waiting,
 )
 from syncd.pds import Pds
 from syncd.plan import for_a_person, make_plan, without_pushes
@@ -157,8 +158,8 @@ class Mirror:
         joined = await self._join(sight, sides, plan)
         plan = joined.plan
         pulled = await self._pull(sight, sides, joined)
-        steps = await self._kept(sight, plan.with_verdict(Verdict.PUSH))
-        pushed = await self.outbox.send(steps, sight.view.head.commit)
+        steps, lost = await self._kept(sight, plan.with_verdict(Verdict.PUSH))
+        pushed = await self.outbox.send(steps, sight.view.head.commit, lost)
         waiting = self.state.waiting()
         if pulled.base or pushed.done or joined.paths:
             prune(self.history, self.config, waiting, self.clock_ns() // SECOND_NS)
@@ -178,6 +179,7 @@ class Mirror:
                 *(f"{problem.path}: {problem.reason}" for problem in recovered),
                 *drafted.told,
                 *(f"{step.path}: {step.reason}" for step in plan.steps if is_edit_kept(step)),
+                *self.outbox.answers.take(),
             ),
             retries=tuple(item for item in waiting if isinstance(item, Retry)),
             halted=pushed.halted,
@@ -309,12 +311,19 @@ class Mirror:
     def _keeper(self, sight: Sight) -> Keeper:
         return Keeper(self.history, self.clock_ns() // SECOND_NS, sight.view.head.rev)
 
-    async def _kept(self, sight: Sight, steps: Sequence[Step]) -> list[Step]:
-        """Those of `steps` whose predecessor in the repo is in history now; the others wait."""
+    async def _kept(
+        self, sight: Sight, steps: Sequence[Step]
+    ) -> tuple[list[Step], list[RecordPath]]:
+        """Those of `steps` whose predecessor in the repo is in history now; the others wait.
+
+        Also those whose predecessor the PDS has lost; their paths come second.
+        """
         keeper = self._keeper(sight)
         failed = await keeper.keep_records(self.state, sight, self.pds, steps)
-        self.state.record(Memory(waiting={p: (not_done(p, e),) for p, e in failed.items()}))
-        return [step for step in steps if step.path not in failed]
+        lost = await self.outbox.lost([p for p, e in failed.items() if isinstance(e, NotFound)])
+        waiting = {p: _not_kept(p, e) for p, e in failed.items() if p not in lost}
+        self.state.record(Memory(waiting={path: (item,) for path, item in waiting.items()}))
+        return [step for step in steps if step.path not in waiting], lost
 
     def _is_kept(self, conflict: Conflict) -> bool:
         """True if the remote side of the conflict already lies in the conflicts directory."""
@@ -345,6 +354,11 @@ def _deleted(pulled: Memory, steps: Sequence[Step], pushed: Pushed) -> tuple[Rec
     in_folder = {path for path, cid in pulled.base.items() if cid is None}
     in_repo = {step.path for step in steps if step.local is None}.intersection(pushed.done)
     return tuple(sorted(in_folder | in_repo))
+
+
+def _not_kept(path: RecordPath, error: SyncdError) -> Waiting:
+    """What waits where a version could not be kept; one that is gone by now may be seen again."""
+    return Retry(path, error.message) if isinstance(error, NotFound) else not_done(path, error)
 
 
 def _paths(plan: Plan, verdict: Verdict) -> set[RecordPath]:

@@ -7,8 +7,9 @@ repo: what was sent is seen, or not, by the next cycle.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import cid_of
@@ -17,16 +18,18 @@ from syncd.batches import in_order
 from syncd.budget import Ledger, batch_points, in_words
 from syncd.config import Config
 from syncd.cycle.allowance import Allowance
-from syncd.cycle.push import Pushed, Pusher
+from syncd.cycle.answers import Answers
+from syncd.cycle.push import Guards, Pushed, Pusher
 from syncd.errors import (
     BadJson,
     CredentialsRefused,
     FileChanged,
     FileProblem,
+    PdsError,
     RateLimited,
     Unknown,
 )
-from syncd.folder.root import Folder
+from syncd.folder.root import OWN, Folder
 from syncd.folder.write import read_bytes
 from syncd.model import (
     Account,
@@ -49,14 +52,24 @@ DOUBTS = 4
 """After so many pushes in a row without a usable answer, changes go one by one as well."""
 BODY_SECONDS = 86_400
 """How long a body limit is believed that a PDS has shown: it may have been upgraded since."""
+GUARDS_SECONDS = 86_400
+"""How long it is believed that a PDS does not honour a guard, for the same reason."""
 LOSS_PAUSE_SECONDS = 0.05
 DOUBT_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 5.0
 
+Key: TypeAlias = tuple[RecordPath, Cid | None, Cid | None]
+"""One change, wherever it is planned again: path, before, after."""
+
 
 @dataclass(slots=True)
 class Outbox:
-    """Sends what plans say is to be pushed. `clock_ns` is the wall clock."""
+    """Sends what plans say is to be pushed. `clock_ns` is the wall clock.
+
+    `denied` are changes that were sent alone and refused, because the PDS names another record
+    there than its tree. If they are planned again, on a tree that still has what they replace, the
+    PDS has lost that record's content: it goes by applyWrites, which looks at the tree alone.
+    """
 
     folder: Folder
     state: State
@@ -68,11 +81,14 @@ class Outbox:
     losses: int = 0
     doubts: int = 0
     doubted: frozenset[tuple[RecordPath, Cid | None]] = frozenset()
+    denied: frozenset[Key] = frozenset()
     busy_until: int = 0
     allowance: Allowance = field(init=False)
+    answers: Answers = field(init=False)
 
     def __post_init__(self) -> None:
         self.allowance = Allowance(self.state, self.pds, self.account.pds, self._now)
+        self.answers = Answers(self.folder.root / OWN, self.config.history_days, self._now)
 
     def move(self, pds: Pds, account: Account) -> None:
         """Send to another PDS from now on: the account lives there."""
@@ -93,8 +109,13 @@ class Outbox:
         doubt = DOUBT_PAUSE_SECONDS * 2**self.doubts * (0.5 + jitter / 2) if self.doubts else 0.0
         return min(LONGEST_PAUSE_SECONDS, loss + doubt)
 
-    async def send(self, steps: Sequence[Step], swap: Cid) -> Pushed:
-        """Push `steps`, which were planned against the commit `swap`."""
+    async def send(
+        self, steps: Sequence[Step], swap: Cid, lost: Collection[RecordPath] = ()
+    ) -> Pushed:
+        """Push `steps`, which were planned against the commit `swap`.
+
+        The PDS does not have what the tree names at `lost`: only a batch can be written over that.
+        """
         if not steps:
             return Pushed()
         light = in_order([Change(step.path, step.remote, step.local) for step in steps])
@@ -106,18 +127,46 @@ class Outbox:
             self.config.validate_of,
             self.allowance,
             self.state.record,
+            self.answers,
         )
         try:
-            is_guarded = await self._is_guarded()
+            guards = await self._guards()
         except (Unknown, RateLimited, CredentialsRefused) as error:
             return Pushed(halted=error)
-        if not is_guarded or len(light) == 1 or self._is_wary():
-            pushed = await pusher.push_singly(self._filled(light), is_guarded=is_guarded)
-        else:
-            pushed = await pusher.push(self._filled(light), swap=swap)
+        singly = tuple(c for c in light if self._goes_alone(c, len(light), guards, lost))
+        together = [change for change in light if change not in singly]
+        pushed = pusher.pushed
+        if together:
+            await pusher.push(self._filled(together), swap=swap)
             self._count_loss(pushed)
+        if singly and pushed.halted is None:
+            await pusher.push_singly(self._filled(singly), guards)
         self._learn(pushed, light, pusher.limits)
         return _with_forecast(pushed, self.ledger(), light, self._now())
+
+    def _goes_alone(
+        self, change: Change, count: int, guards: Guards, lost: Collection[RecordPath]
+    ) -> bool:
+        """Whether a change of a push of `count` goes by itself, not in a batch."""
+        if guards is Guards.NONE:
+            return True
+        if change.path in lost or _key(change) in self.denied:
+            return False
+        if self._is_wary() or guards is Guards.ALL:
+            return count == 1 or self._is_wary()
+        return count == 1 and guards is Guards.UNTRIED and change.after is not None
+
+    async def lost(self, paths: Sequence[RecordPath]) -> list[RecordPath]:
+        """Those of `paths` whose record the PDS says it does not have, although its tree names it.
+
+        None where guards are ignored: elsewhere a write over what came back meanwhile is refused.
+        """
+        try:
+            if not paths or await self._guards() is Guards.NONE:
+                return []
+            return [path for path in paths if await self.pds.fetch_record(path) is None]
+        except (PdsError, CredentialsRefused):
+            return []
 
     def _is_wary(self) -> bool:
         return self.doubts >= DOUBTS or self._now() < self.busy_until
@@ -132,6 +181,9 @@ class Outbox:
         is_unclear = isinstance(pushed.halted, Unknown) and not pushed.done
         self.doubts = self.doubts + 1 if is_unclear else 0
         self.doubted = frozenset((c.path, c.after) for c in changes if is_unclear)
+        self.denied = frozenset(map(_key, pushed.denied))
+        if pushed.guards is not None:
+            self._keep_guards(honoured=True, records=pushed.guards is Guards.ALL)
         if limits.json_bytes < self._limits().json_bytes:
             note = {"pds": self.account.pds, "json_bytes": limits.json_bytes, "at": self._now()}
             self.state.keep_note("body", note)
@@ -146,13 +198,31 @@ class Outbox:
         writes = max(1, self.limits.writes >> 3 * max(0, self.doubts - 1))
         return replace(self.limits, json_bytes=json_bytes, writes=writes)
 
-    async def _is_guarded(self) -> bool:
-        """Whether this PDS honours swaps: asked once, then remembered with the PDS's name."""
+    async def _guards(self) -> Guards:
+        """What this PDS honours: found once, then remembered with the PDS's name.
+
+        That it does not honour a guard is believed for a while: it may have been upgraded since.
+        """
         known = self.state.note("guards")
-        if known is None or known["pds"] != self.account.pds:
-            known = {"pds": self.account.pds, "honoured": await self.pds.honours_swaps()}
-            self.state.keep_note("guards", known)
-        return bool(known["honoured"])
+        is_known = known is not None and known["pds"] == self.account.pds
+        is_old = is_known and self._now() >= known.get("at", 0) + GUARDS_SECONDS
+        if not is_known or (is_old and not known["honoured"]):
+            known = self._keep_guards(honoured=await self.pds.honours_swaps(), records=None)
+        if not known["honoured"]:
+            return Guards.NONE
+        if known.get("records"):
+            return Guards.ALL
+        return Guards.UNTRIED if known.get("records") is None or is_old else Guards.BATCH
+
+    def _keep_guards(self, *, honoured: bool, records: bool | None) -> dict[str, Any]:
+        note = {
+            "pds": self.account.pds,
+            "honoured": honoured,
+            "records": records,
+            "at": self._now(),
+        }
+        self.state.keep_note("guards", note)
+        return note
 
     def _filled(self, light: Sequence[Change]) -> Iterator[Change]:
         """The changes with their records, each read when its turn comes."""
@@ -185,6 +255,10 @@ class Outbox:
 
     def _now(self) -> int:
         return self.clock_ns() // 1_000_000_000
+
+
+def _key(change: Change) -> Key:
+    return change.path, change.before, change.after
 
 
 def _with_forecast(pushed: Pushed, ledger: Ledger, changes: Sequence[Change], now: int) -> Pushed:

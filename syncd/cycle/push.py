@@ -2,14 +2,17 @@
 
 One change goes as putRecord or deleteRecord with swapRecord; two or more go as applyWrites with
 swapCommit, each batch on the commit that the last one returned. A PDS that ignores swaps gets
-createRecord for what is new, and a fresh read before and after for the rest. What an answer says
-is remembered before the next request is sent.
+createRecord for what is new, and a fresh read before and after for the rest. Whether it honours
+swapRecord, null included, is found with the first update: it is sent on "there must be no record",
+which is refused, or else is the very write that was wanted. What an answer says is remembered
+before the next request is sent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.dagcbor import encode
@@ -17,6 +20,7 @@ from syncd.atproto.xrpc import ENVELOPE_BYTES
 from syncd.batches import batches
 from syncd.budget import CREATE_POINTS, batch_points, fitting, single_points
 from syncd.cycle.allowance import Allowance
+from syncd.cycle.answers import Answers
 from syncd.errors import (
     CredentialsRefused,
     PdsError,
@@ -29,7 +33,6 @@ from syncd.errors import (
 )
 from syncd.model import (
     Change,
-    Conflict,
     Limits,
     Memory,
     RecordPath,
@@ -45,13 +48,32 @@ OLD_JSON_BYTES = 150 * 1024
 """The largest JSON body that older PDSes take; none says how much it takes (observed on 0.4)."""
 
 
+class Guards(StrEnum):
+    """Which guards of a write a PDS is known to honour.
+
+    A batch's (`swapCommit`) and a record's (`swapRecord`); a batch's, the record's not tried yet; a
+    batch's alone, which is so where null is taken for no guard; or none.
+    """
+
+    ALL = "all"
+    UNTRIED = "untried"
+    BATCH = "batch"
+    NONE = "none"
+
+
 @dataclass(slots=True)
 class Pushed:
-    """What became of one push. `halted` is why the rest was not sent, if it was not."""
+    """What became of one push. `halted` is why the rest was not sent, if it was not.
+
+    `denied` are the changes for which the PDS named another record than the one they replace.
+    `guards` is what was found of the PDS on the way, None if nothing was.
+    """
 
     done: list[RecordPath] = field(default_factory=list)
     is_overtaken: bool = False
     halted: SyncdError | None = None
+    denied: list[Change] = field(default_factory=list)
+    guards: Guards | None = None
 
 
 @dataclass(slots=True)
@@ -62,6 +84,7 @@ class Pusher:
         limits: What one request may hold; lowered when the PDS shows that it takes less.
         validate: Whether the PDS is to check a record against its lexicon (None: as it likes).
         remember: Records what one answer says.
+        answers: Keeps for people what the answers said.
     """
 
     pds: Pds
@@ -69,6 +92,7 @@ class Pusher:
     validate: Callable[[RecordPath], bool | None]
     allowance: Allowance
     remember: Callable[[Memory], None]
+    answers: Answers
     pushed: Pushed = field(default_factory=Pushed)
 
     async def push(self, changes: Iterable[Change], *, swap: Cid) -> Pushed:
@@ -83,13 +107,14 @@ class Pusher:
             self.pushed.halted = error
         return self.pushed
 
-    async def push_singly(self, changes: Iterable[Change], *, is_guarded: bool) -> Pushed:
+    async def push_singly(self, changes: Iterable[Change], guards: Guards) -> Pushed:
         """Send `changes` one by one, so that unrelated commits of others cannot get in the way.
 
         One that gets no usable answer does not hold the others back. If the PDS takes others and
         still fails on that one, it is refused.
         """
-        send = self._guarded if is_guarded else self._unguarded
+        ways = {Guards.ALL: self._guarded, Guards.UNTRIED: self._trying}
+        send = ways.get(guards, self._unguarded)
         unclear: list[tuple[Change, Unknown]] = []
         try:
             for change in changes:
@@ -166,31 +191,64 @@ class Pusher:
         try:
             written = await send(change)
         except SwapFailed as error:
-            self.pushed.is_overtaken = True
-            self._wait(change, Retry(change.path, error.message))
+            self._deny(change, error)
         except Rejected as error:
             self._refuse(change, error)
         else:
             self._confirm([change], written)
 
+    def _deny(self, change: Change, error: SwapFailed) -> None:
+        self.pushed.is_overtaken = True
+        self.pushed.denied.append(change)
+        self._wait(change, Retry(change.path, error.message))
+
     async def _guarded(self, change: Change) -> Written:
         if change.after is None:
-            return await self._heeding(self.pds.delete(change))
+            written = await self._heeding(self.pds.delete(change))
+            if written.commit is None:
+                raise SwapFailed(f"the PDS says that there is no record {change.path}")
+            return written
         return await self._heeding(self.pds.put(change, validate=self.validate(change.path)))
+
+    async def _trying(self, change: Change) -> Written:
+        """The first update tells whether the PDS honours swapRecord; none is a risk."""
+        if change.before is None:
+            return await self._created(change)
+        if change.after is None:
+            return await self._unguarded(change)
+        await self._check(change)
+        on_nothing = replace(change, before=None)
+        try:
+            written = await self._guarded(on_nothing)
+        except SwapFailed:
+            self.pushed.guards = Guards.ALL
+            self.allowance.charge(single_points(change))
+            return await self._guarded(change)
+        if written.commit is not None:
+            self.pushed.guards = Guards.BATCH
+        return await self._proven(change, written)
+
+    async def _created(self, change: Change) -> Written:
+        """createRecord refuses an existing record on every PDS."""
+        self.allowance.charge(CREATE_POINTS - single_points(change))
+        return await self._heeding(self.pds.create(change, validate=self.validate(change.path)))
 
     async def _unguarded(self, change: Change) -> Written:
         """Look, write, look again: the nearest thing to a swap where the PDS offers none."""
+        await self._check(change)
+        send = self._created if change.before is None else self._guarded
+        return await self._proven(change, await send(change))
+
+    async def _check(self, change: Change) -> None:
         if await self.pds.fetch_record(change.path) != change.before:
             raise SwapFailed(f"{change.path} was changed in the repo meanwhile")
-        if change.before is None:
-            self.allowance.charge(CREATE_POINTS - single_points(change))
-            written = await self._heeding(
-                self.pds.create(change, validate=self.validate(change.path))
-            )
-        else:
-            written = await self._guarded(change)
+
+    async def _proven(self, change: Change, written: Written) -> Written:
+        """`written`, if the repo has it. Raises SwapFailed."""
         found, stored = await self.pds.fetch_record(change.path), written.cids[0]
         if found not in (change.after, stored):
+            reason = "overtaken in the repo while it was written; this PDS ignores guards"
+            self.answers.lose(change, found, reason, written.rev)
             raise SwapFailed(f"{change.path} was changed in the repo while it was written")
         return written
 
@@ -226,24 +284,26 @@ class Pusher:
             raise
 
     def _confirm(self, batch: Sequence[Change], written: Written) -> None:
-        """Base moves to what was written, for every record that the PDS stored as it was sent."""
-        pairs = list(zip(batch, written.cids, strict=True))
-        as_sent = [c for c, cid in pairs if cid in (c.after, None)]
-        other = [(c, cid) for c, cid in pairs if cid not in (c.after, None)]
-        waiting: dict[str, tuple[Waiting, ...]] = {
-            change.path: (Retry(change.path, TO_BE_SEEN),) for change in as_sent
-        }
-        waiting.update({c.path: (_stored_otherwise(c, cid),) for c, cid in other})
+        """Base moves to what was sent, for every record.
+
+        Also where the PDS stored something else: then that is what the repo made of this base, and
+        the next cycle pulls it.
+        """
+        for change, stored in zip(batch, written.cids, strict=True):
+            if stored not in (change.after, None):
+                reason = f"the PDS stored {stored} where {change.after} was sent"
+                self.answers.lose(change, stored, reason, written.rev)
         self.remember(
             Memory(
-                base={change.path: change.after for change in as_sent},
-                blocks={c.path: encode(c.record) for c in as_sent if c.record is not None},
-                waiting=waiting,
+                base={change.path: change.after for change in batch},
+                blocks={c.path: encode(c.record) for c in batch if c.record is not None},
+                waiting={change.path: (Retry(change.path, TO_BE_SEEN),) for change in batch},
                 newest=written.rev,
-                decided=[change.path for change in as_sent],
+                decided=[change.path for change in batch],
             )
         )
-        self.pushed.done += [change.path for change in as_sent]
+        self.answers.keep(batch, written)
+        self.pushed.done += [change.path for change in batch]
 
     def _refuse(self, change: Change, error: Rejected) -> None:
         reason = f"the PDS refuses this record: {error.message}"
@@ -256,8 +316,3 @@ class Pusher:
 def _room(limits: Limits) -> Limits:
     """What is left of a request for its writes."""
     return replace(limits, json_bytes=limits.json_bytes - ENVELOPE_BYTES)
-
-
-def _stored_otherwise(change: Change, stored: Cid | None) -> Conflict:
-    reason = f"the PDS stored {stored} where {change.after} was sent"
-    return Conflict(change.path, change.before, change.after, stored, reason)

@@ -194,4 +194,4 @@ class HttpPds:
 
 
 def _written(answer: xrpc.WriteAnswer) -> Written:
-    return Written(answer.cids, answer.commit, answer.rev)
+    return Written(answer.cids, answer.commit, answer.rev, answer.validation)

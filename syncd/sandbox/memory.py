@@ -240,6 +240,7 @@ class MemoryPds:
 
 def _written(writes: Sequence[Prepared], commit: Commit | None) -> Written:
     cids = tuple(write.cid for write in writes)
+    validation = tuple(write.status for write in writes)
     if commit is None:
-        return Written(cids, None, None)
-    return Written(cids, commit.after.head.commit, commit.after.head.rev)
+        return Written(cids, None, None, validation)
+    return Written(cids, commit.after.head.commit, commit.after.head.rev, validation)

@@ -73,10 +73,13 @@ async def scene(http_rung: HttpRung, tmp_path: Path) -> AsyncIterator[Scene]:
             config = Config(ground.account.did, brake_records=1000)
             laptop = Device.make(tmp_path / "laptop", ground.account, pds, config)
             laptop.mirror = replace(laptop.mirror, sleep=no_sleep)
-            laptop.save(ONE, v=1)
+            laptop.save(ONE, v=0)
             for turn in range(TURNS):
                 laptop.save(f"{COLLECTION}/old{turn}", text="old", turn=turn)
             await laptop.sync()
+            laptop.save(ONE, v=1)
+            await laptop.sync()
+            assert line.writes[-2:] == [PUT, PUT], "the first update tells which guards there are"
             line.writes.clear()
             yield Scene(ground, line, laptop)
             laptop.mirror.state.close()

@@ -277,8 +277,9 @@ async def test_a_lost_answer_makes_no_second_commit(
 async def used_device(world: World) -> Device:
     """A device that has pushed before, so that it knows that the PDS honours swaps."""
     laptop = world.device()
-    laptop.save(OTHER, v=0)
-    await laptop.sync()
+    for v in (1, 0):
+        laptop.save(OTHER, v=v)
+        await laptop.sync()
     return laptop
 
 

@@ -11,11 +11,10 @@ import pytest
 
 from syncd.atproto import xrpc
 from syncd.atproto.cid import Cid
-from syncd.atproto.data import Record, cid_of
 from syncd.config import Config
 from syncd.cycle.push import OLD_JSON_BYTES
 from syncd.errors import RateLimited, TooLarge, Unknown
-from syncd.model import Change, Conflict, RecordPath, Refusal, Written
+from syncd.model import Change, RecordPath, Refusal, Written
 from syncd.pds import op_of
 from syncd.sandbox import (
     DropAnswer,
@@ -75,8 +74,9 @@ def laptop(world: World, time: Time) -> Device:
 
 async def used(world: World, laptop: Device) -> Device:
     """A device that has pushed before, so that it knows that the PDS honours swaps."""
-    laptop.save("com.example.other/first", v=0)
-    await laptop.sync()
+    for v in (0, 1):
+        laptop.save("com.example.other/first", v=v)
+        await laptop.sync()
     return laptop
 
 
@@ -136,30 +136,6 @@ async def test_each_collection_is_validated_as_its_pattern_says(world: World, ti
     }
     assert {problem.path.partition("/")[0] for problem in report.problems} == {"com.example.note"}
     assert "Unknown lexicon type" in report.problems[0].reason
-
-
-async def test_a_record_that_the_pds_changes_is_told_with_both_cids_and_kept(
-    world: World, time: Time
-) -> None:
-    class Normalising(MemoryPds):
-        """Makes something else of a record, as a PDS may that upgrades old shapes."""
-
-        async def put(self, change: Change, *, validate: bool | None = None) -> Written:
-            record: Record = {"$type": "com.example.note", "v": 3}
-            normal = replace(change, after=cid_of(record), record=record)
-            return await super().put(normal, validate=validate)
-
-    pds = Normalising(world.sandbox, world.login.did)
-    laptop = timed(Device.make(world.tmp_path / "laptop", world.account(), pds), time)
-    laptop.save(NOTE, v=2)
-    report = await laptop.mirror.cycle()
-    (conflict,) = report.conflicts
-    assert isinstance(conflict, Conflict)
-    assert str(conflict.local) in conflict.reason
-    assert str(conflict.remote) in conflict.reason
-    await laptop.sync()
-    assert laptop.read(NOTE)["v"] == 2
-    assert [kept["v"] for kept in laptop.kept_conflicts()] == [3]
 
 
 # --- What is refused ------------------------------------------------------------------------------

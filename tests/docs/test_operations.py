@@ -66,6 +66,11 @@ def test_health_is_told_by_exit_codes(terminal: Terminal, notes: Path) -> None:
     assert terminal.run(lines[0], at=notes).code == 3
 
 
+def test_the_doctor_finds_nothing_broken(terminal: Terminal, notes: Path) -> None:
+    out = terminal.ok(*lines_of("Is the machine well?"), at=notes)
+    assert "ok       state        1 records" in out
+
+
 def test_git_takes_the_records_and_not_what_belongs_to_syncd(
     terminal: Terminal, notes: Path
 ) -> None:

@@ -105,7 +105,7 @@ async def test_every_change_lands_in_time_beside_a_busy_writer(home: Home, tmp_p
         daemon.stop()
         await running
         watcher.stop()
-        assert len(written) > 0.5 * WRITES_PER_SECOND * SECONDS
+        assert len(written) > changes, "this machine is too busy for a busy writer"
         assert max(late.values()) < LANDS_WITHIN_SECONDS
         assert sent < 3 * changes, (sent, changes)
         await laptop.sync()

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from syncd.config import Config
+from syncd.model import Problem
 from tests.cycle.device import World
 
 from .desk import NOTE, at_work
@@ -60,6 +61,7 @@ async def test_in_the_place_of_a_file_it_is_told_and_nothing_else_stops(
         make(desk.file())
         await desk.until(lambda: bool(desk.device.mirror.state.waiting()), "a word")
         (problem,) = desk.device.mirror.state.waiting()
+        assert isinstance(problem, Problem)
         assert (problem.path, problem.reason) == (NOTE, f"it is {kind}, not a file")
         desk.device.save(OTHER, v="goes on")
         await desk.until_pushed({"v": "goes on"}, OTHER)

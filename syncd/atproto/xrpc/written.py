@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from syncd.atproto.cid import Cid, parse_cid
 from syncd.atproto.syntax import Tid
@@ -23,17 +23,21 @@ from syncd.atproto.xrpc.answer import (
 from syncd.atproto.xrpc.request import WriteOp
 from syncd.errors import BadAnswer, Unknown
 
+_WORD_LENGTH = 40
+
 
 @dataclass(frozen=True, slots=True)
 class WriteAnswer:
     """`cids` in the order of the ops, None for a deletion or where the PDS does not say.
 
-    `commit` and `rev` are None if the PDS found nothing to do, or does not say.
+    `commit` and `rev` are None if the PDS found nothing to do, or does not say. `validation` is
+    what it found of each record's type, where it says: `valid` or `unknown`.
     """
 
     cids: tuple[Cid | None, ...]
     commit: Cid | None
     rev: Tid | None
+    validation: tuple[str | None, ...] = field(default=(), compare=False)
 
 
 def read_applied(response: Response, ops: Sequence[WriteOp]) -> WriteAnswer:
@@ -45,17 +49,16 @@ def read_applied(response: Response, ops: Sequence[WriteOp]) -> WriteAnswer:
             return WriteAnswer((None,) * len(ops), *_commit(fields))
         if len(results) != len(ops):
             raise BadAnswer(f"the PDS answered {len(ops)} writes with {len(results)} results")
-        cids = tuple(
-            _result(op, as_object(result)) for op, result in zip(ops, results, strict=True)
-        )
-        return WriteAnswer(cids, *_commit(fields))
+        told = [as_object(result) for result in results]
+        cids = tuple(_result(op, each) for op, each in zip(ops, told, strict=True))
+        return WriteAnswer(cids, *_commit(fields), tuple(map(_validation, told)))
 
 
 def read_put(response: Response, op: WriteOp) -> WriteAnswer:
     """putRecord, createRecord. Raises Unknown as `read_applied` does."""
     with _unknown_if_unreadable():
         fields = read_object(response)
-        return WriteAnswer((_result(op, fields),), *_commit(fields))
+        return WriteAnswer((_result(op, fields),), *_commit(fields), (_validation(fields),))
 
 
 def read_deleted(response: Response) -> WriteAnswer:
@@ -78,6 +81,12 @@ def _result(op: WriteOp, fields: Fields) -> Cid | None:
         raise BadAnswer(f"the PDS answered for another record than {op.collection}/{op.rkey}")
     text = None if op.action == "delete" else maybe(fields, "cid", str)
     return None if text is None else parsed(parse_cid, text)
+
+
+def _validation(fields: Fields) -> str | None:
+    """A word of the server's, cut to what a log line holds; anything else is not told."""
+    word = fields.get("validationStatus")
+    return word[:_WORD_LENGTH] if isinstance(word, str) and word.isalnum() else None
 
 
 def _commit(fields: Fields) -> tuple[Cid | None, Tid | None]:

@@ -1,0 +1,121 @@
+"""Judge what was learnt of the account: identity, PDS, clock, guards, credentials, budget. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from syncd.budget import DAY, HOUR, Ledger, in_words
+from syncd.doctor.kinds import Finding, found
+from syncd.doctor.machine import Complaint
+from syncd.model import Account
+
+CLOCK_SECONDS = 30.0
+"""So far apart two clocks may be: a token is renewed a minute before its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A PDS that answered.
+
+    `ahead_seconds` is how much later its clock is than ours; `version` is None where it tells none.
+    `repo` is why the repo cannot be read, None if it can.
+    """
+
+    url: str
+    version: str | None = None
+    ahead_seconds: float | None = None
+    repo: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Which credentials there are, never what they are; moments are unix seconds.
+
+    Attributes:
+        source: Where the password is; None if there is none.
+        issued_at: When the kept session was made, as far as it says.
+        ends_at: When that session can no longer be renewed, as far as it says.
+        is_app_password: False if it came from the main password; None if it does not say.
+    """
+
+    source: str | None
+    has_session: bool = False
+    issued_at: float | None = None
+    ends_at: float | None = None
+    is_app_password: bool | None = None
+
+
+def judge_identity(found_now: Account | Complaint, known: Account | None) -> Iterator[Finding]:
+    match found_now:
+        case Complaint(reason, hint):
+            yield found("identity.wrong", reason=reason, hint=hint)
+        case Account(did, handle, pds, _):
+            if known is not None and known.pds != pds:
+                yield found("identity.moved", pds=pds, before=known.pds)
+            if handle is None:
+                yield found("identity.unconfirmed", did=did)
+            else:
+                yield found("identity.ok", did=did, handle=handle, pds=pds)
+
+
+def judge_server(server: Server | Complaint) -> Iterator[Finding]:
+    if isinstance(server, Complaint):
+        yield found("pds.away", reason=server.reason, hint=server.hint)
+        return
+    yield found("pds.ok", pds=server.url, version=server.version or "unknown")
+    if server.repo is not None:
+        yield found("pds.unavailable", status=server.repo)
+    yield _judge_clock(server.ahead_seconds)
+
+
+def _judge_clock(ahead: float | None) -> Finding:
+    if ahead is None:
+        return found("clock.unknown")
+    name = "clock.ok" if abs(ahead) <= CLOCK_SECONDS else "clock.off"
+    return found(name, seconds=f"{abs(ahead):.0f}")
+
+
+def judge_guards(honoured: bool | None, *, read_only: bool, records: bool | None = None) -> Finding:
+    """Whether the PDS honours swapCommit and, for `records`, swapRecord; None is not asked yet."""
+    if read_only:
+        return found("guards.unneeded")
+    if honoured is None:
+        return found("guards.unknown")
+    if honoured and records is False:
+        return found("guards.batch")
+    return found("guards.ok" if honoured else "guards.ignored")
+
+
+def judge_credentials(keys: Keys | Complaint | None, did: str, now: float) -> Finding:
+    """None is a mirror that needs no credentials."""
+    match keys:
+        case None:
+            return found("credentials.unneeded")
+        case Complaint(reason, hint):
+            return found("credentials.refused", reason=reason, hint=hint or f"syncd login {did}")
+    age = _age(keys, now)
+    if keys.source is not None and keys.is_app_password is False:
+        return found("credentials.main", source=keys.source, did=did)
+    if keys.source is not None:
+        return found("credentials.ok", source=keys.source, age=age)
+    if keys.has_session and (keys.ends_at is None or keys.ends_at > now):
+        return found("credentials.session", age=age, did=did)
+    return found("credentials.missing", did=did)
+
+
+def _age(keys: Keys, now: float) -> str:
+    if not keys.has_session:
+        return "there is no session yet"
+    if keys.issued_at is None:
+        return "there is a session"
+    return f"the session was renewed {in_words(max(0.0, now - keys.issued_at))} ago"
+
+
+def judge_budget(ledger: Ledger, now: int, at: str) -> Finding:
+    """`at` is when the next write fits, in RFC 3339."""
+    if not ledger.is_counted and ledger.closed_until <= now:
+        return found("budget.uncounted")
+    if not ledger.fits(1, now):
+        return found("budget.spent", at=at)
+    return found("budget.ok", hour=ledger.left(HOUR, now), day=ledger.left(DAY, now))

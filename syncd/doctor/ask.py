@@ -1,0 +1,67 @@
+"""Ask around about the account: DID document, PDS, and what credentials say of themselves.
+
+Sends no write and no credential, renews no session, and shows no secret.
+"""
+
+from __future__ import annotations
+
+from syncd.config import Config
+from syncd.credentials import Credentials
+from syncd.doctor.account import Keys, Server
+from syncd.doctor.machine import Complaint
+from syncd.errors import CredentialsRefused, RepoUnavailable, SyncdError
+from syncd.identity import resolve
+from syncd.model import Account
+from syncd.pds import HttpPds, is_app_password
+from syncd.pds.claims import read_claims
+from syncd.pds.health import fetch_health
+
+
+async def ask_identity(config: Config) -> Account | Complaint:
+    """The account as its DID document says now."""
+    try:
+        return await resolve(config.did, plc=config.plc, pds=config.pds)
+    except SyncdError as error:
+        return complaint(error)
+
+
+async def ask_pds(account: Account) -> Server | Complaint:
+    """How the PDS is, and whether the repo can be read there."""
+    try:
+        health = await fetch_health(account.pds)
+    except SyncdError as error:
+        return complaint(error)
+    return Server(account.pds, health.version, health.ahead_seconds, await _why_unreadable(account))
+
+
+async def _why_unreadable(account: Account) -> str | None:
+    async with HttpPds(account, None) as pds:
+        try:
+            status = await pds.fetch_status()
+        except RepoUnavailable as error:
+            return error.status
+        except SyncdError as error:
+            return error.message
+    return None if status.active else status.status or "inactive"
+
+
+def ask_credentials(credentials: Credentials) -> Keys | Complaint:
+    """Where they are and how old, never what they are."""
+    try:
+        source, session = credentials.password_source(), credentials.load()
+    except CredentialsRefused as error:
+        return complaint(error)
+    if session is None:
+        return Keys(source)
+    return Keys(
+        source,
+        has_session=True,
+        issued_at=read_claims(session.access).issued_at,
+        ends_at=read_claims(session.refresh).expires_at,
+        is_app_password=is_app_password(session),
+    )
+
+
+def complaint(error: SyncdError) -> Complaint:
+    """An error as a value."""
+    return Complaint(error.message, error.hint)

@@ -1,0 +1,163 @@
+"""Examine one mirror from end to end. Every check is made, whatever the others found."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+from syncd.config import FILE_NAME, Config, load_config
+from syncd.credentials import Credentials
+from syncd.cycle.allowance import read_ledger
+from syncd.doctor.account import (
+    judge_budget,
+    judge_credentials,
+    judge_guards,
+    judge_identity,
+    judge_server,
+)
+from syncd.doctor.ask import ask_credentials, ask_identity, ask_pds
+from syncd.doctor.kinds import CHECKS, Finding, found
+from syncd.doctor.machine import (
+    Complaint,
+    judge_access,
+    judge_disk,
+    judge_units,
+    judge_watching,
+)
+from syncd.doctor.measure import (
+    measure_access,
+    measure_disk,
+    measure_units,
+    measure_watching,
+    unit_directories,
+)
+from syncd.errors import ConfigWrong, FolderWrong, SyncdError
+from syncd.folder.root import OWN, Folder, read_marker
+from syncd.model import Account
+from syncd.state import History, State, open_state
+
+
+async def examine(
+    root: Path,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    units: Iterable[Path] | None = None,
+) -> tuple[Finding, ...]:
+    """What is to be said of the mirror at `root`, in the order of CHECKS.
+
+    `units` are the directories where systemd looks (default: those of this machine).
+    """
+    findings = list(judge_disk(measure_disk(root)))
+    findings += judge_units(measure_units(unit_directories() if units is None else units))
+    findings.append(_judge_history(root))
+    with ExitStack() as open_files:
+        state = _open(root, findings, open_files)
+        config = _config(root, environ, state, findings)
+        if config is None:
+            findings += judge_access(measure_access(root, ()))
+        else:
+            findings += await _examine_mirror(root, config, state, environ)
+    order = {check: n for n, check in enumerate(CHECKS)}
+    return tuple(sorted(findings, key=lambda finding: order[finding.check]))
+
+
+def _open(root: Path, findings: list[Finding], open_files: ExitStack) -> State | None:
+    """The state file, if it is there and can be read to its last row; never a new one."""
+    path = root / OWN / "state.db"
+    try:
+        marker = read_marker(root)
+        if not path.exists():
+            findings += [found("state.missing"), found("folder.ok", path=root)]
+            return None
+        state = open_files.enter_context(open_state(path))
+        _read_all(state)
+        marker = state.marker
+    except FolderWrong as error:
+        findings.append(found("folder.wrong", reason=error.message, hint=error.hint))
+        return None
+    except SyncdError as error:
+        findings.append(found("state.damaged", reason=error.message, hint=error.hint))
+        return None
+    findings.append(found("state.ok", records=state.count()))
+    try:
+        Folder(root, marker).check_marker(marker)
+    except FolderWrong as error:
+        findings.append(found("folder.wrong", reason=error.message, hint=error.hint))
+    else:
+        findings.append(found("folder.ok", path=root))
+    return state
+
+
+def _read_all(state: State) -> None:
+    """Raises StateDamaged if a row is not as it was written."""
+    state.base()
+    state.seen()
+    state.waiting()
+    state.decisions()
+
+
+def _judge_history(root: Path) -> Finding:
+    try:
+        History(root / OWN / "history.db").check()
+    except SyncdError as error:
+        return found("history.damaged", reason=error.message)
+    return found("history.ok")
+
+
+def _config(
+    root: Path, environ: Mapping[str, str], state: State | None, findings: list[Finding]
+) -> Config | None:
+    try:
+        config = load_config(root / FILE_NAME, environ)
+        if state is not None and state.did != config.did:
+            raise ConfigWrong(
+                f"{FILE_NAME} names {config.did}, and the state file belongs to {state.did}",
+                hint="put the did back, or clone the other account into a folder of its own",
+            )
+    except ConfigWrong as error:
+        findings.append(found("config.wrong", reason=error.message, hint=error.hint))
+        return None
+    findings.append(found("config.ok"))
+    return config
+
+
+async def _examine_mirror(
+    root: Path, config: Config, state: State | None, environ: Mapping[str, str]
+) -> list[Finding]:
+    credentials = Credentials(config.did, environ=environ)
+    secrets = () if config.read_only else credentials.files()
+    now = time.time()
+    keys = None if config.read_only else ask_credentials(credentials)
+    findings = [
+        *judge_access(measure_access(root, secrets)),
+        judge_watching(await measure_watching(root, config.covers)),
+        judge_credentials(keys, config.did, now),
+    ]
+    known = None if state is None else _known(state)
+    account = await ask_identity(config)
+    findings += judge_identity(account, known)
+    place = known if isinstance(account, Complaint) else account
+    if place is not None:
+        findings += judge_server(await ask_pds(place))
+        findings += _judge_pushes(config, state, place.pds, int(now))
+    return findings
+
+
+def _known(state: State) -> Account | None:
+    note = state.note("account")
+    return None if note is None else Account(**note)
+
+
+def _judge_pushes(config: Config, state: State | None, pds: str, now: int) -> Iterator[Finding]:
+    note = None if state is None else state.note("guards")
+    note = note if note and note["pds"] == pds else {}
+    honoured, records = note.get("honoured"), note.get("records")
+    yield judge_guards(honoured, records=records, read_only=config.read_only)
+    if state is not None and not config.read_only:
+        ledger = read_ledger(state, pds, now)
+        fits_at = datetime.fromtimestamp(ledger.fits_at(1, now), UTC)
+        yield judge_budget(ledger, now, fits_at.isoformat().replace("+00:00", "Z"))

@@ -1,0 +1,183 @@
+"""Measure the machine: the folder's disk, who may read what, file events, units. Judges nothing.
+
+Changes nothing either, but for one empty file in `.syncd` that is gone again at once.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from syncd.doctor.machine import Access, Complaint, Disk, Unit, Watching
+from syncd.errors import BadSyntax, FileProblem
+from syncd.folder.names import record_path_of
+from syncd.folder.root import OWN
+from syncd.watch import Watcher
+
+_PROBE = "doctor.tmp"
+_MOUNTS = Path("/proc/self/mountinfo")
+_WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
+_OWN_FILES = ("state.db", "history.db", "pushed.db")
+_ENV = "/usr/bin/env"
+_EXEC_PREFIXES = "@-:+!|"
+
+
+def measure_disk(root: Path) -> Disk:
+    """The file system that `root` is on."""
+    space = os.statvfs(root)
+    return Disk(
+        path=str(root),
+        kind=kind_of(root, _read(_MOUNTS)),
+        name_length=space.f_namemax,
+        folds_case=_folds_case(root),
+        free_bytes=space.f_bavail * space.f_frsize,
+        free_files=space.f_favail if space.f_files else None,
+        unsynced=_why_unsynced(root / OWN),
+    )
+
+
+def kind_of(path: Path, mounts: str) -> str:
+    """The type of the file system that holds `path`, by the table /proc/PID/mountinfo (proc(5))."""
+    kind, longest = "unknown", -1
+    for line in mounts.splitlines():
+        mount, dash, source = line.partition(" - ")
+        fields = mount.split(" ")
+        if dash and len(fields) > 4:
+            point = fields[4].encode().decode("unicode_escape")
+            if len(point) >= longest and path.is_relative_to(point):
+                kind, longest = source.partition(" ")[0], len(point)
+    return kind
+
+
+def _folds_case(root: Path) -> bool:
+    with suppress(OSError):
+        return os.path.samestat((root / OWN).stat(), (root / OWN.upper()).stat())
+    return False
+
+
+def _why_unsynced(directory: Path) -> str | None:
+    """What a file and its directory say to fsync; None if both are on the disk now."""
+    probe = directory / _PROBE
+    try:
+        try:
+            for path, flags in ((probe, os.O_RDWR | os.O_CREAT), (directory, os.O_DIRECTORY)):
+                descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+        finally:
+            probe.unlink(missing_ok=True)
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def measure_access(root: Path, secrets: Iterable[Path]) -> list[Access]:
+    """Who may use the folder, what syncd remembers, and the secrets, as far as they are there."""
+    own = root / OWN
+    places = [
+        (root, 0o777, False),
+        (own, 0o700, False),
+        *((own / name, 0o600, False) for name in _OWN_FILES),
+        *((path, 0o600, True) for path in secrets),
+    ]
+    return [access for place in places for access in _access(*place)]
+
+
+def _access(path: Path, wanted: int, is_secret: bool) -> Iterator[Access]:
+    with suppress(OSError):
+        status = path.stat()
+        yield Access(
+            path=str(path),
+            mode=status.st_mode & 0o777,
+            wanted=wanted,
+            owner=status.st_uid,
+            user=os.geteuid(),
+            is_secret=is_secret,
+            is_writable=is_secret or os.access(path, os.W_OK),
+        )
+
+
+async def measure_watching(root: Path, in_scope: Callable[[str], bool]) -> Watching:
+    """Watch the folder for a moment, as the daemon would."""
+    watcher, refused = Watcher(root, in_scope, record_path_of), None
+    try:
+        watcher.start()
+    except FileProblem as error:
+        refused = Complaint(error.message, error.hint)
+    finally:
+        watcher.stop()
+    limit = _read(_WATCHES).strip()
+    return Watching(_directories(root, in_scope), int(limit) if limit.isdigit() else None, refused)
+
+
+def _directories(root: Path, in_scope: Callable[[str], bool]) -> int:
+    """The folder, its collections, and the directories that long names continue in."""
+    names = [entry.name for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False)]
+    ours = [root / name for name in names if _is_ours(name, in_scope)]
+    return 1 + sum(1 + _continued(directory) for directory in ours)
+
+
+def _is_ours(name: str, in_scope: Callable[[str], bool]) -> bool:
+    try:
+        record_path_of(f"{name}/self.json")
+    except BadSyntax:
+        return False
+    return in_scope(name)
+
+
+def _continued(directory: Path) -> int:
+    with suppress(OSError):
+        inner = [e.path for e in os.scandir(directory) if e.name.endswith("%") and e.is_dir()]
+        return len(inner) + sum(_continued(Path(path)) for path in inner)
+    return 0
+
+
+def measure_units(directories: Iterable[Path]) -> list[Unit]:
+    """Every unit of syncd in `directories`, with what drop-ins beside it add."""
+    return [
+        unit
+        for directory in directories
+        for path in sorted(directory.glob("syncd*.service"))
+        for unit in _unit(path)
+    ]
+
+
+def _unit(path: Path) -> Iterator[Unit]:
+    drop_ins = sorted(path.with_name(f"{path.name}.d").glob("*.conf"))
+    lines = "\n".join(map(_read, (path, *drop_ins))).splitlines()
+    pairs = [(key.strip(), value.strip()) for key, _, value in (x.partition("=") for x in lines)]
+    commands = [value for key, value in pairs if key == "ExecStart" and value]
+    if not commands:
+        return
+    codes = " ".join(value for key, value in pairs if key == "RestartPreventExitStatus").split()
+    program = program_of(commands[-1])
+    is_there = shutil.which(program) is not None
+    yield Unit(str(path), program, is_there, frozenset(int(c) for c in codes if c.isdigit()))
+
+
+def program_of(command: str) -> str:
+    """What an ExecStart= line starts (systemd.service(5)), looking through env(1)."""
+    words = shlex.split(command.lstrip(_EXEC_PREFIXES))
+    if words[:1] == [_ENV]:
+        words = [word for word in words[1:] if "=" not in word]
+    return words[0] if words else ""
+
+
+def unit_directories() -> list[Path]:
+    """Where unit files of the system and of this user are (systemd.unit(5))."""
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    system = [Path(top, "systemd", "system") for top in ("/etc", "/usr/local/lib", "/usr/lib")]
+    return [config / "systemd" / "user", Path("/etc/systemd/user"), *system]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,103 @@
+"""Every kind of record that a PDS really refuses, all of them among good ones in one push."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from syncd.config import Config
+from syncd.pds import HttpPds
+from tests.contract.lines import Line
+from tests.contract.rungs import Ground, HttpRung, ReferenceRung, fresh_ground
+from tests.contract.test_push_table import no_sleep
+from tests.contract.words import fetch
+from tests.cycle.device import Device
+
+GOOD = [f"com.example.note/good{n}" for n in range(5)]
+MISSING = {
+    "$type": "blob",
+    "ref": {"$link": "bafkreibme22gw2h7y2h7tg2fhqotaqjucnbc24deqo72b6mkl2egezxhvy"},
+    "mimeType": "image/png",
+    "size": 9,
+}
+POISON: dict[str, tuple[object, object, str]] = {
+    "com.example.note/blob": ({"image": MISSING}, {"image": None}, "BlobNotFound"),
+    "com.example.note/large": ({"text": "x" * 1_000_000}, {"text": "x"}, "the PDS refuses"),
+    "com.example.strict/unknown": ({"n": 1}, None, "Unknown lexicon type"),
+}
+"""Path -> a record that is refused, one that is not (None: there is none), words of the PDS."""
+
+OF_THE_REFERENCE: dict[str, tuple[object, object, str]] = {
+    "app.bsky.feed.post/3jzfcijpj2z2a": (
+        {"text": "no date"},
+        {"text": "dated", "createdAt": "2026-01-01T00:00:00Z"},
+        "createdAt",
+    ),
+    "app.bsky.feed.post/not-a-tid": (
+        {"text": "dated", "createdAt": "2026-01-01T00:00:00Z"},
+        None,
+        "Invalid record key",
+    ),
+}
+"""The sandbox takes these: it does not check records against the lexicons it knows."""
+
+NEVER_SENT = {"com.example.note/integer": '{"n": 9007199254740993}'}
+"""What no PDS would take is told with its line, before anything is sent."""
+
+
+@dataclass(slots=True)
+class Scene:
+    ground: Ground
+    line: Line
+    laptop: Device
+    poison: dict[str, tuple[object, object, str]]
+
+    def save(self, path: str, fields: object) -> None:
+        assert isinstance(fields, dict)
+        self.laptop.save_text(path, json.dumps(fields))
+
+
+@pytest.fixture
+async def scene(http_rung: HttpRung, tmp_path: Path) -> AsyncIterator[Scene]:
+    poison = POISON | (OF_THE_REFERENCE if isinstance(http_rung, ReferenceRung) else {})
+    async with fresh_ground(http_rung) as ground:
+        line = Line()
+        async with HttpPds(ground.account, ground.login.tokens(), transport=line) as pds:
+            config = Config(ground.account.did, validate=(("com.example.strict", True),))
+            laptop = Device.make(tmp_path / "laptop", ground.account, pds, config)
+            laptop.mirror = replace(laptop.mirror, sleep=no_sleep)
+            yield Scene(ground, line, laptop, poison)
+            laptop.mirror.state.close()
+
+
+async def test_poison_is_isolated_told_and_not_sent_again_until_it_changes(scene: Scene) -> None:
+    laptop = scene.laptop
+    for path in GOOD:
+        laptop.save(path, good=path)
+    for path, (bad, _, _) in scene.poison.items():
+        scene.save(path, bad)
+    for path, text in NEVER_SENT.items():
+        laptop.save_text(path, text)
+    report = await laptop.sync()
+    assert set(report.pushed) == set(GOOD)
+    reasons = {problem.path: problem.reason for problem in report.problems}
+    assert reasons.keys() == scene.poison.keys() | NEVER_SENT.keys()
+    for path, (_, _, words) in scene.poison.items():
+        assert words in reasons[path], reasons[path]
+    assert set((await fetch(scene.ground.other)).records) == set(GOOD)
+    scene.line.writes.clear()
+    for _ in range(2):
+        await laptop.sync()
+    assert scene.line.writes == []
+    good = {path: fields for path, (_, fields, _) in scene.poison.items() if fields is not None}
+    for path, fields in good.items():
+        scene.save(path, fields)
+    report = await laptop.sync()
+    assert set(report.pushed) == good.keys()
+    left = scene.poison.keys() - good.keys() | NEVER_SENT.keys()
+    assert {problem.path for problem in report.problems} == left
+    assert set((await fetch(scene.ground.other)).records) == set(GOOD) | good.keys()

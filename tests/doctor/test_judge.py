@@ -1,0 +1,321 @@
+"""From measured facts to findings: every finding there is, and the edges between them."""
+
+from __future__ import annotations
+
+import ast
+import re
+import string
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from syncd.atproto.syntax import Did, Handle
+from syncd.budget import Ledger, Told
+from syncd.doctor import KINDS, Finding, Level, account, kinds, machine
+from syncd.doctor.account import (
+    CLOCK_SECONDS,
+    Keys,
+    Server,
+    judge_budget,
+    judge_credentials,
+    judge_guards,
+    judge_identity,
+    judge_server,
+)
+from syncd.doctor.kinds import found
+from syncd.doctor.machine import (
+    LOW_BYTES,
+    MEMORY_KINDS,
+    NETWORK_KINDS,
+    OUT_BYTES,
+    OUT_FILES,
+    Access,
+    Complaint,
+    Disk,
+    Unit,
+    Watching,
+    in_size,
+    judge_access,
+    judge_disk,
+    judge_units,
+    judge_watching,
+)
+from syncd.model import Account
+from tests.test_architecture import IMPURE_MODULES, imports
+
+DID = Did("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa")
+PDS = "https://pds.example.com"
+NOW = 1_800_000_000
+ALICE = Account(DID, Handle("alice.example.com"), PDS, "did:key:z")
+NO = Complaint("it was refused", "ask somebody")
+
+DISK = Disk("/mirror", "ext4", 255, folds_case=False, free_bytes=10**12, free_files=10**6)
+FINE = Access("/mirror/.syncd", 0o700, 0o700, owner=1000, user=1000)
+SECRET = Access("/keys/a b.password", 0o600, 0o600, owner=1000, user=1000, is_secret=True)
+UNIT = Unit("/etc/systemd/system/syncd@.service", "syncd", True, frozenset({75, 77, 78}))
+KEYS = Keys("the keyring", True, NOW - 7200.0, NOW + 7200.0, is_app_password=True)
+SPENT = Ledger(((NOW - 10, 5000),))
+
+
+def names(findings: Iterable[Finding] | Finding) -> list[str]:
+    listed = [findings] if isinstance(findings, Finding) else list(findings)
+    return [finding.name for finding in listed]
+
+
+DISKS: list[tuple[Disk, list[str]]] = [
+    (DISK, ["names.ok", "disk.ok", "space.ok"]),
+    (replace(DISK, free_files=None), ["names.ok", "disk.ok", "space.ok"]),
+    (replace(DISK, name_length=254), ["names.short", "disk.ok", "space.ok"]),
+    (replace(DISK, folds_case=True), ["names.folded", "disk.ok", "space.ok"]),
+    (replace(DISK, kind="nfs4"), ["names.ok", "disk.network", "space.ok"]),
+    (replace(DISK, kind="tmpfs"), ["names.ok", "disk.memory", "space.ok"]),
+    (replace(DISK, unsynced="I/O error"), ["names.ok", "disk.unsynced", "space.ok"]),
+    (replace(DISK, kind="nfs", unsynced="no"), ["names.ok", "disk.unsynced", "space.ok"]),
+    (replace(DISK, free_bytes=LOW_BYTES), ["names.ok", "disk.ok", "space.ok"]),
+    (replace(DISK, free_bytes=LOW_BYTES - 1), ["names.ok", "disk.ok", "space.low"]),
+    (replace(DISK, free_bytes=OUT_BYTES - 1), ["names.ok", "disk.ok", "space.out"]),
+    (replace(DISK, free_files=OUT_FILES), ["names.ok", "disk.ok", "space.ok"]),
+    (replace(DISK, free_files=OUT_FILES - 1), ["names.ok", "disk.ok", "space.out"]),
+    (replace(DISK, free_bytes=0, free_files=None), ["names.ok", "disk.ok", "space.out"]),
+]
+
+
+@pytest.mark.parametrize(("disk", "expected"), DISKS)
+def test_a_disk_is_judged_by_names_by_fsync_and_by_room(disk: Disk, expected: list[str]) -> None:
+    assert names(judge_disk(disk)) == expected
+
+
+def test_no_kind_of_file_system_is_both_far_away_and_in_memory() -> None:
+    assert not NETWORK_KINDS & MEMORY_KINDS
+
+
+ACCESSES: list[tuple[Access, str]] = [
+    (FINE, "permissions.ok"),
+    (SECRET, "permissions.ok"),
+    (replace(FINE, mode=0o755), "permissions.open"),
+    (replace(FINE, mode=0o500, is_writable=False), "permissions.readonly"),
+    (replace(SECRET, mode=0o640), "permissions.secret"),
+    (replace(SECRET, mode=0o602), "permissions.secret"),
+    (replace(SECRET, mode=0o400), "permissions.ok"),
+    (replace(FINE, owner=1001), "permissions.owner"),
+    (replace(FINE, owner=0), "permissions.ok"),
+    (replace(FINE, owner=1001, user=0), "permissions.ok"),
+    (replace(FINE, wanted=0o777, mode=0o777), "permissions.ok"),
+]
+
+
+@pytest.mark.parametrize(("access", "expected"), ACCESSES)
+def test_a_place_is_judged_by_owner_and_mode(access: Access, expected: str) -> None:
+    assert names(judge_access([access])) == [expected]
+
+
+def test_all_that_is_wrong_with_permissions_is_told_and_ok_only_once() -> None:
+    assert names(judge_access([FINE, SECRET, FINE])) == ["permissions.ok"]
+    wrong = [replace(FINE, mode=0o777), FINE, replace(SECRET, mode=0o644)]
+    assert names(judge_access(wrong)) == ["permissions.open", "permissions.secret"]
+
+
+def test_the_command_that_closes_a_secret_can_be_pasted() -> None:
+    (finding,) = judge_access([replace(SECRET, mode=0o644)])
+    assert finding.mend == "chmod 600 '/keys/a b.password'"
+    assert "/keys/a b.password is open to other users (644)" in finding.what
+
+
+@pytest.mark.parametrize(
+    ("watching", "expected"),
+    [
+        (Watching(5, 10), "watches.ok"),
+        (Watching(6, 10), "watches.few"),
+        (Watching(10**6, None), "watches.ok"),
+        (Watching(5, 10**6, NO), "watches.none"),
+    ],
+)
+def test_file_events_are_judged_by_trial_and_by_limit(watching: Watching, expected: str) -> None:
+    assert names(judge_watching(watching)) == [expected]
+
+
+def test_the_limit_that_is_advised_is_enough() -> None:
+    finding = judge_watching(Watching(10**6, 8192))
+    wanted = int(finding.mend.rpartition("=")[2])
+    assert names(judge_watching(Watching(10**6, wanted))) == ["watches.ok"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [
+        (UNIT, "unit.ok"),
+        (replace(UNIT, is_there=False), "unit.program"),
+        (replace(UNIT, no_restart=frozenset()), "unit.restarts"),
+        (replace(UNIT, no_restart=frozenset({75, 78})), "unit.restarts"),
+        (replace(UNIT, no_restart=frozenset({1, 75, 77, 78})), "unit.ok"),
+    ],
+)
+def test_a_unit_is_judged_by_what_it_starts_and_when_again(unit: Unit, expected: str) -> None:
+    assert names(judge_units([unit])) == [expected]
+
+
+def test_the_codes_that_a_unit_should_not_start_after_are_named() -> None:
+    (finding,) = judge_units([replace(UNIT, no_restart=frozenset({77}))])
+    assert "after exit code 75 and 78," in finding.what
+    assert names(judge_units([])) == ["unit.none"]
+
+
+@pytest.mark.parametrize(
+    ("now", "known", "expected"),
+    [
+        (ALICE, None, ["identity.ok"]),
+        (ALICE, ALICE, ["identity.ok"]),
+        (ALICE, replace(ALICE, pds="https://old.example"), ["identity.moved", "identity.ok"]),
+        (replace(ALICE, handle=None), ALICE, ["identity.unconfirmed"]),
+        (NO, ALICE, ["identity.wrong"]),
+    ],
+)
+def test_an_identity_is_judged_by_what_the_document_says_now(
+    now: Account | Complaint, known: Account | None, expected: list[str]
+) -> None:
+    assert names(judge_identity(now, known)) == expected
+
+
+SERVER = Server(PDS, "0.4.1", ahead_seconds=0.4)
+SERVERS: list[tuple[Server | Complaint, list[str]]] = [
+    (SERVER, ["pds.ok", "clock.ok"]),
+    (replace(SERVER, version=None), ["pds.ok", "clock.ok"]),
+    (replace(SERVER, ahead_seconds=None), ["pds.ok", "clock.unknown"]),
+    (replace(SERVER, ahead_seconds=CLOCK_SECONDS), ["pds.ok", "clock.ok"]),
+    (replace(SERVER, ahead_seconds=-CLOCK_SECONDS), ["pds.ok", "clock.ok"]),
+    (replace(SERVER, ahead_seconds=CLOCK_SECONDS + 1), ["pds.ok", "clock.off"]),
+    (replace(SERVER, ahead_seconds=-90_000.0), ["pds.ok", "clock.off"]),
+    (replace(SERVER, repo="takendown"), ["pds.ok", "pds.unavailable", "clock.ok"]),
+    (NO, ["pds.away"]),
+]
+
+
+@pytest.mark.parametrize(("server", "expected"), SERVERS)
+def test_a_server_is_judged_by_its_answers(server: Server | Complaint, expected: list[str]) -> None:
+    assert names(judge_server(server)) == expected
+
+
+def test_guards_are_judged_by_what_the_probe_found() -> None:
+    assert names(judge_guards(True, read_only=False)) == ["guards.ok"]
+    assert names(judge_guards(False, read_only=False)) == ["guards.ignored"]
+    assert names(judge_guards(None, read_only=False)) == ["guards.unknown"]
+    assert names(judge_guards(True, records=True, read_only=False)) == ["guards.ok"]
+    assert names(judge_guards(True, records=False, read_only=False)) == ["guards.batch"]
+    for honoured in (True, False, None):
+        assert names(judge_guards(honoured, read_only=True)) == ["guards.unneeded"]
+
+
+CREDENTIALS: list[tuple[Keys | Complaint | None, str]] = [
+    (None, "credentials.unneeded"),
+    (NO, "credentials.refused"),
+    (KEYS, "credentials.ok"),
+    (replace(KEYS, is_app_password=None), "credentials.ok"),
+    (replace(KEYS, ends_at=NOW - 1.0), "credentials.ok"),
+    (Keys("the keyring"), "credentials.ok"),
+    (replace(KEYS, is_app_password=False), "credentials.main"),
+    (replace(KEYS, source=None), "credentials.session"),
+    (replace(KEYS, source=None, ends_at=None), "credentials.session"),
+    (replace(KEYS, source=None, ends_at=NOW - 1.0), "credentials.missing"),
+    (Keys(None), "credentials.missing"),
+]
+
+
+@pytest.mark.parametrize(("keys", "expected"), CREDENTIALS)
+def test_credentials_are_judged_by_where_they_are_and_how_old(
+    keys: Keys | Complaint | None, expected: str
+) -> None:
+    assert names(judge_credentials(keys, DID, NOW)) == [expected]
+
+
+def test_the_age_of_a_session_is_told() -> None:
+    def told(keys: Keys) -> str:
+        return judge_credentials(keys, DID, NOW).what
+
+    assert "renewed 3 hours ago" in told(replace(KEYS, issued_at=NOW - 10_800.0))
+    assert "renewed 0 seconds ago" in told(replace(KEYS, issued_at=NOW + 99.0))
+    assert "there is a session" in told(replace(KEYS, issued_at=None))
+    assert "no session yet" in told(Keys("x"))
+
+
+@pytest.mark.parametrize(
+    ("ledger", "expected"),
+    [
+        (Ledger(), "budget.ok"),
+        (SPENT, "budget.spent"),
+        (replace(SPENT, is_counted=False), "budget.uncounted"),
+        (Ledger(is_counted=False, closed_until=NOW + 9), "budget.spent"),
+        (Ledger(closed_until=NOW), "budget.ok"),
+        (Ledger(told=(Told(3600, 5000, 0, NOW + 60),)), "budget.spent"),
+    ],
+)
+def test_a_budget_is_judged_by_whether_a_write_fits(ledger: Ledger, expected: str) -> None:
+    assert names(judge_budget(ledger, NOW, "later")) == [expected]
+
+
+# --- The whole list -------------------------------------------------------------------------------
+
+ELSEWHERE = {
+    *("folder.ok", "folder.wrong", "config.ok", "config.wrong"),
+    *("state.ok", "state.missing", "state.damaged", "history.ok", "history.damaged"),
+}
+"""What needs no judgement: an edge refused, or it did not (see test_examine.py)."""
+
+
+def test_every_finding_is_reached_by_a_judgement() -> None:
+    reached = {
+        *(name for _, expected in DISKS for name in expected),
+        *(name for _, name in ACCESSES),
+        *(name for _, expected in SERVERS for name in expected),
+        *(name for _, name in CREDENTIALS),
+        *("watches.ok", "watches.few", "watches.none"),
+        *("unit.ok", "unit.none", "unit.program", "unit.restarts"),
+        *("identity.ok", "identity.moved", "identity.unconfirmed", "identity.wrong"),
+        *("guards.ok", "guards.batch", "guards.ignored", "guards.unknown", "guards.unneeded"),
+        *("budget.ok", "budget.spent", "budget.uncounted"),
+    }
+    assert reached | ELSEWHERE == KINDS.keys()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_what_is_wrong_says_what_to_do_and_what_is_fine_does_not(name: str) -> None:
+    kind = KINDS[name]
+    assert bool(kind.mend) == (kind.level is not Level.OK)
+    assert kind.what[0] == "{" or kind.what[0].islower() or kind.what[0].isdigit()
+    assert not kind.what.endswith(".")
+    assert not kind.mend.endswith(".")
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_finding_can_be_made_of_its_values(name: str) -> None:
+    kind = KINDS[name]
+    texts = (kind.what, kind.mend)
+    fields = {f for text in texts for _, f, _, _ in string.Formatter().parse(text) if f}
+    finding = found(name, **dict.fromkeys(fields, "x"))
+    assert (finding.name, finding.level) == (name, kind.level)
+    assert re.search(r"[{}]", finding.what + finding.mend) is None
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1_500, "1.5 kB"),
+        (31 * 10**6, "31 MB"),
+        (3_140_000_000, "3.1 GB"),
+        (10**13, "10000 GB"),
+    ],
+)
+def test_sizes_are_told_as_people_say_them(count: int, expected: str) -> None:
+    assert in_size(count) == expected
+
+
+@pytest.mark.parametrize("module", [account, kinds, machine], ids=lambda m: m.__name__)
+def test_what_judges_is_pure(module: object) -> None:
+    path = Path(str(getattr(module, "__file__", "")))
+    assert {name.split(".")[0] for name in imports(path)} & IMPURE_MODULES == set()
+    awaits = (ast.Await, ast.AsyncFunctionDef)
+    tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    assert not any(isinstance(node, awaits) for node in tree)
