@@ -150,7 +150,10 @@ def test_drafts_are_shown_as_drafts(folder: Folder) -> None:
     (folder.root / POST / "+dir.json").mkdir()
     found = look(folder)
     assert found.drafts == (f"{POST}/+my post.json",)
-    assert kinds(found) == {"drafts"}
+    assert [(stray.path, stray.reason) for stray in found.strays] == [
+        (f"{POST}/+dir.json", "it is a directory, not a file")
+    ]
+    assert kinds(found) == {"drafts", "strays"}
 
 
 def test_editor_files_are_silently_ignored(folder: Folder) -> None:
