@@ -91,17 +91,22 @@ def _edited(files: Files, conflict: Conflict, merged: Merged) -> tuple[bytes, Ci
 
 
 def _draft(root: Path, conflict: Conflict) -> Path:
-    """Where a conflict is edited: a name for its two sides, so that no other edit is in the way."""
-    collection, _ = split_record_path(conflict.path)
+    """Where a conflict is edited: a short name for its two sides, in the way of no other edit."""
     sides = f"{str(conflict.local)[-10:]}.{str(conflict.remote)[-10:]}"
-    return root / ".syncd" / "edit" / f"{collection}.{sides}.json"
+    return root / ".syncd" / "edit" / f"{sides}.json"
+
+
+def _as_named(draft: Path) -> str:
+    """As short as may be: vim asks for a key where a name does not fit its last line."""
+    here = Path.cwd()
+    return str(draft.relative_to(here) if draft.is_relative_to(here) else draft)
 
 
 def _run_editor(draft: Path) -> None:
     names = (os.environ.get(name, "").strip() for name in EDITORS)
     editor = next((name for name in names if name), DEFAULT_EDITOR)
     try:
-        done = subprocess.run([*shlex.split(editor), str(draft)], check=False)  # noqa: S603
+        done = subprocess.run([*shlex.split(editor), _as_named(draft)], check=False)  # noqa: S603
     except (OSError, ValueError) as error:
         hint = "set $VISUAL or $EDITOR to an editor that is installed"
         raise ConfigWrong(f"the editor {editor!r} cannot be started: {error}", hint=hint) from None

@@ -98,3 +98,13 @@ async def test_what_was_typed_while_the_file_changed_is_kept(
     (draft,) = drafts(stage)
     assert "mine" in draft
     assert "<<<<" not in draft
+
+
+async def test_the_name_that_an_editor_gets_fits_the_last_line_of_a_terminal(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Otherwise vim asks for a key before it shows the text."""
+    monkeypatch.chdir(stage["laptop"].device.root)
+    monkeypatch.setenv("SEEN", str(tmp_path / "seen"))
+    await edit(stage, monkeypatch, """sh -c 'printf %s "$0" > "$SEEN"'""")
+    assert len(f'"{(tmp_path / "seen").read_text()}" 999 lines, 99999 bytes') < 80
