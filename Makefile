@@ -1,6 +1,7 @@
 # Two commands do all the set-up: `make demo` and `make test`. They need Python >= 3.11, make, git
-# and, for the tests, a C++ compiler and vim. Everything is installed below this directory, and the
-# reference PDS below ~/.cache/syncd-tests.
+# and, for the tests, a C++ compiler and the programs of tests/programs.py (editors, rsync, strace):
+# those that are missing are asked for or, for root where there is apt-get, installed. Everything
+# else is installed below this directory, and the reference PDS below ~/.cache/syncd-tests.
 
 PYTHON ?= python3
 VENV := .venv
@@ -17,12 +18,12 @@ define install_syncd
 	$(install) --no-build-isolation --editable '.[$(3)]'
 endef
 
-.PHONY: demo test lint types reference lowest format clean
+.PHONY: demo test lint types programs reference lowest model torture mutants format clean
 
 demo: $(VENV)/.demo
 	$(BIN)/syncd demo $(if $(ONCE),--once)
 
-test: lint types reference
+test: lint types programs reference
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST)
 
 lint: $(VENV)/.test
@@ -32,12 +33,28 @@ lint: $(VENV)/.test
 types: $(VENV)/.test
 	$(BIN)/mypy
 
+programs: $(VENV)/.test
+	$(BIN)/python -m tests.programs
+
 reference: $(VENV)/.test
 	$(BIN)/python -m tests.reference.install
 
 # The oldest versions that pyproject.toml admits, without the reference PDS.
 lowest: $(LOWEST)/.test
+	$(LOWEST)/bin/python -m tests.programs
 	$(LOWEST)/bin/python -m pytest -n $(JOBS) --dist loadgroup -m "not reference" $(PYTEST)
+
+# Random schedules of the whole system: N of them, from the seed SEED.
+model: $(VENV)/.test
+	$(BIN)/python -m tests.model $(or $(N),2000) $(or $(SEED),1)
+
+# The daemon, killed N times while others write.
+torture: $(VENV)/.test reference
+	SYNCD_KILLS=$(or $(N),500) $(BIN)/python -m pytest -q -s -rN tests/e2e/test_kills.py
+
+# Bugs planted one by one: a test must fail for each.
+mutants: $(VENV)/.test
+	$(BIN)/python -m tests.mutants $(M)
 
 format: $(VENV)/.test
 	$(BIN)/ruff check --fix .

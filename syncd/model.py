@@ -1,8 +1,7 @@
 """The values that flow between syncd's parts. Frozen data and spellings; no I/O, no decisions.
 
 The three views of a repo are always named in this order: base (what both sides last agreed on),
-local (the folder), remote (the verified tree on the PDS). Each maps a record path to a CID, and
-absence from the map is absence of the record.
+local (the folder), remote (the verified tree on the PDS). Each maps record paths to CIDs.
 """
 
 from __future__ import annotations
@@ -43,12 +42,15 @@ def split_record_path(path: RecordPath) -> tuple[Nsid, Rkey]:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whose repo it is and where it lives. `key` is the signing key as a did:key."""
+    """Whose repo it is, and where. `key`: a did:key. `is_named`: a person named the PDS, so it may
+    be in a private network.
+    """
 
     did: Did
     handle: Handle | None
     pds: str
     key: str
+    is_named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +112,7 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A deletion the brake holds until a person approves or rejects it.
-
-    `side` is where the record was deleted.
-    """
+    """A deletion, made on `side`, that the brake holds until a person approves or rejects it."""
 
     path: RecordPath
     side: Side
@@ -149,23 +148,19 @@ class Retry:
     reason: str
 
 
-Waiting = Conflict | Problem | Held | Refusal | Retry
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """The repo's version `remote` is on its way into the folder; remembered before it is there.
+
+    If the program stops and the file is that version afterwards, nobody but syncd put it there.
+    """
+
+    path: RecordPath
+    remote: Cid | None
+
+
+Waiting = Conflict | Problem | Held | Refusal | Retry | Arrival
 """What keeps a path from being settled; such a path is looked at again in every cycle."""
-
-
-def for_a_person(
-    waiting: Collection[Waiting],
-) -> tuple[tuple[Conflict, ...], tuple[Problem, ...], tuple[Held, ...]]:
-    """What of `waiting` a person has to look at. A refusal by the PDS is a problem of its file."""
-    problems = (
-        Problem(item.path, item.reason, item.hint) if isinstance(item, Refusal) else item
-        for item in waiting
-    )
-    return (
-        tuple(item for item in waiting if isinstance(item, Conflict)),
-        tuple(item for item in problems if isinstance(item, Problem)),
-        tuple(item for item in waiting if isinstance(item, Held)),
-    )
 
 
 class Policy(StrEnum):
@@ -257,8 +252,7 @@ class Memory:
     In `base` and `seen`, None forgets the path. `blocks` are the records that base moves to: later
     edits are merged with them. In `waiting`, the entries of a path replace the ones it had. `head`
     None leaves head and tree as they are; with `is_whole_tree` the added nodes take the place of
-    all. `newest` is the newest rev that the PDS gave us, by a look or for a write of ours: it never
-    shows us an older repo again.
+    all. `newest` is the newest rev that the PDS gave us, by a look or for a write of ours.
     """
 
     base: Mapping[RecordPath, Cid | None] = field(default_factory=dict)
@@ -275,12 +269,13 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one cycle did, and what it leaves for a person; `told` asks for nothing."""
+    """What one cycle did and what it leaves. `deleted` are among `pushed` and `pulled` too."""
 
     pushed: tuple[RecordPath, ...] = ()
     pulled: tuple[RecordPath, ...] = ()
     adopted: tuple[RecordPath, ...] = ()
     merged: tuple[RecordPath, ...] = ()
+    deleted: tuple[RecordPath, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     problems: tuple[Problem, ...] = ()
     held: tuple[Held, ...] = ()
@@ -315,6 +310,7 @@ class Report:
             pulled=self.pulled + later.pulled,
             adopted=self.adopted + later.adopted,
             merged=self.merged + later.merged,
+            deleted=self.deleted + later.deleted,
             told=self.told + later.told,
             requests=self.requests + later.requests,
             plan=self.plan,

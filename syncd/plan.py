@@ -19,10 +19,12 @@ from syncd.model import (
     Plan,
     Problem,
     RecordPath,
+    Refusal,
     Side,
     Snapshot,
     Step,
     Verdict,
+    Waiting,
     split_record_path,
 )
 
@@ -90,13 +92,13 @@ def make_plan(
     settle: Callable[[Step], Step],
     sizes: Callable[[], Mapping[str, int]],
     brake: Brake,
-    recent: Callable[[], Recent] = dict,
+    recent: Callable[[Collection[RecordPath]], Recent] = lambda _: {},
 ) -> Plan:
     """Decide every path of `paths`.
 
     `settle` says what becomes of a conflict. `sizes` and `recent` are asked only when something is
     deleted: for the number of records of each collection in base, and of those that were deleted
-    from it within the brake's window; the brake measures against both.
+    from it within the brake's window, apart from the paths named; the brake measures against both.
     """
     steps = tuple(_decide(path, views, settle) for path in sorted(set(paths)))
     held = _held(steps, views, sizes, recent, brake)
@@ -216,7 +218,7 @@ def _held(
     steps: Sequence[Step],
     views: Views,
     sizes: Callable[[], Mapping[str, int]],
-    recent: Callable[[], Recent],
+    recent: Callable[[Collection[RecordPath]], Recent],
     brake: Brake,
 ) -> tuple[Held, ...]:
     """Deletions beyond the brake that no person has decided. Everything else goes on."""
@@ -227,7 +229,7 @@ def _held(
     ]
     if not deletions:
         return ()
-    tally = _tally(deletions, sizes(), recent())
+    tally = _tally(deletions, sizes(), recent([step.path for step, _ in deletions]))
     return tuple(
         Held(step.path, side, tally.reason(_collection(step), side, brake))
         for step, side in deletions
@@ -262,8 +264,9 @@ class _Tally:
         what = f"{deleted} of {total} records of {collection}"
         if self.is_everything(side, brake):
             what = f"all {sum(self.totals.values())} records of the mirror"
-        minutes = f"{brake.window_seconds / 60:g} minutes"
-        return f"{what} were deleted in {here} within {minutes}; {there} was about to lose it too"
+        minutes = f"{brake.window_seconds / 60:g} minute" + "s" * (brake.window_seconds != 60)
+        were = "was" if what.startswith("1 ") else "were"
+        return f"{what} {were} deleted in {here} within {minutes}; {there} was about to lose it too"
 
 
 def _tally(
@@ -295,3 +298,18 @@ def touched(
     edited = {path for path, cid in local.items() if base.get(path) != cid}
     gone = {path for path in base if path not in local and absent(path)}
     return edited | gone | set(inert)
+
+
+def for_a_person(
+    waiting: Collection[Waiting],
+) -> tuple[tuple[Conflict, ...], tuple[Problem, ...], tuple[Held, ...]]:
+    """What of `waiting` a person has to look at. A refusal by the PDS is a problem of its file."""
+    problems = (
+        Problem(item.path, item.reason, item.hint) if isinstance(item, Refusal) else item
+        for item in waiting
+    )
+    return (
+        tuple(item for item in waiting if isinstance(item, Conflict)),
+        tuple(item for item in problems if isinstance(item, Problem)),
+        tuple(item for item in waiting if isinstance(item, Held)),
+    )

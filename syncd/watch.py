@@ -68,7 +68,9 @@ class Watcher(FileSystemEventHandler):
     """Watches one folder from `start` to `stop`. Made and used in one event loop.
 
     `record_of` names the record of a file, given its path below the folder; BadSyntax if none.
-    `is_git_busy` says whether git is in the middle of changing files; it must not wait.
+    `is_git_busy` says whether git is in the middle of changing files; it must not wait. `told`
+    hears when some directory cannot be watched any more, and gets None when all of them are again.
+    `overflows` counts how often the kernel dropped events because too many were waiting.
     """
 
     def __init__(
@@ -77,11 +79,13 @@ class Watcher(FileSystemEventHandler):
         in_scope: Callable[[str], bool],
         record_of: Callable[[str], RecordPath],
         is_git_busy: Callable[[], bool] = bool,
+        told: Callable[[FileProblem | None], None] = lambda _: None,
     ) -> None:
         self._root = root
         self._is_git_busy = is_git_busy
         self._in_scope = in_scope
         self._record_of = record_of
+        self._told = told
         self._loop: asyncio.AbstractEventLoop | None = None
         self._queue: _Queue | None = None
         self._observer: BaseObserver | None = None
@@ -89,6 +93,8 @@ class Watcher(FileSystemEventHandler):
         self._paths: set[RecordPath] = set()
         self._everywhere = False
         self._blinded_by: OSError | None = None
+        self._is_refused = False
+        self.overflows = 0
 
     def start(self) -> None:
         """Watch every collection. Changes that happen after this returns are seen.
@@ -97,8 +103,9 @@ class Watcher(FileSystemEventHandler):
             FileProblem: The folder, or not all of it, can be watched; it is not watched at all.
         """
         self._loop = asyncio.get_running_loop()
+        self._blinded_by, self._is_refused = None, False
         try:
-            self._queue = _Queue(self._is_watched, self._lost, self._blinded)
+            self._queue = _Queue(self._is_watched, self._lost, self._blinded, self._refused)
             self._queue.start()
             self._observer = BaseObserver(InotifyEmitter, inotify_fd=self._queue)
             self._observer.schedule(self, str(self._root), recursive=True, event_filter=_EVENTS)
@@ -107,12 +114,16 @@ class Watcher(FileSystemEventHandler):
                 raise self._blinded_by
         except OSError as error:
             self.stop()
-            hint = _LIMIT_HINT if error.errno in _LIMITS else "check that the folder is there"
-            message = f"{self._root} cannot be watched: {error.strerror or error}"
-            raise FileProblem(message, hint=hint) from error
+            raise self._problem(error) from error
+
+    def _problem(self, error: OSError) -> FileProblem:
+        hint = _LIMIT_HINT if error.errno in _LIMITS else "check that the folder is there"
+        return FileProblem(f"{self._root} cannot be watched: {error.strerror or error}", hint=hint)
 
     def stop(self) -> None:
         """End the watching. May be called more than once."""
+        if self._queue is not None:
+            self._queue.is_ending = True
         for thread in (self._observer, self._queue):
             if thread is not None and thread.is_alive():
                 thread.stop()
@@ -127,6 +138,7 @@ class Watcher(FileSystemEventHandler):
         nothing is forgotten.
         """
         if not (self._paths or self._everywhere) and not await self._is_woken(self._patience):
+            self._look_again()
             return None
         deadline = self._now() + max_seconds
         while (left := deadline - self._now()) > 0:
@@ -137,7 +149,21 @@ class Watcher(FileSystemEventHandler):
             is_woken = await self._is_woken(min(quiet_seconds, left))
             if not (is_woken or was_busy or self._is_git_busy()):
                 break
+        if self._everywhere and self._is_refused:
+            self._look_again()
         return self._take()
+
+    def _look_again(self) -> None:
+        """Some directory could not be watched: perhaps it can be by now."""
+        blinded_by = self._blinded_by
+        self.stop()
+        try:
+            self.start()
+        except FileProblem:
+            self._blinded_by = self._blinded_by or blinded_by
+        else:
+            if blinded_by is not None:
+                self._told(None)
 
     @property
     def _patience(self) -> float | None:
@@ -167,12 +193,17 @@ class Watcher(FileSystemEventHandler):
                 relative = os.path.relpath(os.fsdecode(name), self._root)
                 self._tell(self._note, relative, event.is_directory)
 
-    def _lost(self) -> None:
+    def _lost(self, *, is_overflow: bool) -> None:
+        self.overflows += is_overflow
         self._tell(self._note_everywhere)
 
     def _blinded(self, error: OSError) -> None:
         self._blinded_by = error
+        self._tell(self._told, self._problem(error))
         self._tell(self._note_everywhere)
+
+    def _refused(self) -> None:
+        self._is_refused = True
 
     def _is_watched(self, directory: str) -> bool:
         """True for the folder, its collections, and the directories that long names continue in."""
@@ -230,19 +261,30 @@ class _Queue(InotifyFD):
     def __init__(
         self,
         is_watched: Callable[[str], bool],
-        lost: Callable[[], None],
+        lost: Callable[..., None],
         blinded: Callable[[OSError], None],
+        refused: Callable[[], None],
     ) -> None:
         super().__init__()
         self._is_watched = is_watched
         self._lost = lost
         self._blinded = blinded
+        self._refused = refused
+        self.is_ending = False
+
+    def run(self) -> None:
+        """Read events until stopped. If that ends otherwise, nothing more is heard."""
+        try:
+            super().run()
+        finally:
+            if not self.is_ending:
+                self._blinded(OSError(errno.EIO, "file events are no longer heard"))
 
     def handle_event(self, event: InotifyEvent) -> None:
         """Events were dropped, or a watch is gone: with its directory, or with its file system."""
         super().handle_event(event)
-        if event.is_queue_overflow or event.is_ignored:
-            self._lost()
+        if (event.is_queue_overflow or event.is_ignored) and not self.is_ending:
+            self._lost(is_overflow=event.is_queue_overflow)
 
     def add_callback(
         self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId
@@ -255,4 +297,20 @@ class _Queue(InotifyFD):
         except OSError as error:
             if error.errno in _LIMITS:
                 self._blinded(error)
+            elif error.errno == errno.EACCES:
+                self._refused()
             raise
+
+    def _add_callback(
+        self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId
+    ) -> WatchDescriptor:
+        """As watchdog does, which warns where it meets a directory twice while a tree is made.
+
+        And it takes a directory that it may not read for one that is watched.
+        """
+        watch = self._get_or_create_watch(path, mask)
+        if watch.wd == -1:
+            self._remove_watch(watch.wd)
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES), path)
+        watch.callbacks[id_] = callback
+        return watch.wd

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cycle.device import close_all
 from tests.reference.pds import ReferencePds
 
 
@@ -29,6 +30,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "reference_pds" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.reference)
             item.add_marker(pytest.mark.xdist_group("reference"))
+
+
+@pytest.fixture(autouse=True)
+def _no_state_file_stays_open() -> Iterator[None]:
+    yield
+    close_all()
 
 
 @pytest.fixture(scope="session")

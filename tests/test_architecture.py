@@ -14,6 +14,7 @@ FLOORS: dict[str, int] = {
     "errors": 0,
     "atproto": 1,
     "model": 2,
+    "connect": 2,
     "plan": 3,
     "merge": 3,
     "replica": 3,
@@ -24,6 +25,7 @@ FLOORS: dict[str, int] = {
     "identity": 3,
     "credentials": 3,
     "state": 3,
+    "spool": 3,
     "watch": 3,
     "config": 3,
     "lock": 3,
@@ -116,7 +118,7 @@ def test_only_state_contains_sql() -> None:
 def test_only_pds_and_identity_open_connections() -> None:
     clients = {"httpx", "websockets", "httpcore", "dns", "aiohttp", "requests", "urllib3"}
     users = [p for p in modules() if clients & {name.split(".")[0] for name in imports(p)}]
-    assert {part_of(path) for path in users} <= {"pds", "identity"}
+    assert {part_of(path) for path in users} <= {"pds", "identity", "connect"}
 
 
 def test_only_the_command_line_prints() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import selectors
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -153,16 +153,10 @@ class Desk:
         self.world.sandbox.faults.add(effect, nsid, times=times)
 
 
-OPEN: list[Device] = []
-"""Devices whose state file is closed after the test."""
-
-
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path) -> World:
     sandbox = Sandbox()
-    yield World(tmp_path, sandbox, sandbox.create_account("alice"))
-    while OPEN:
-        OPEN.pop().mirror.state.close()
+    return World(tmp_path, sandbox, sandbox.create_account("alice"))
 
 
 def make_desk(
@@ -174,7 +168,6 @@ def make_desk(
 ) -> Desk:
     config = Config(world.login.did, brake_records=1000, poll_seconds=POLL_SECONDS, **settings)
     device = world.device(config=config)
-    OPEN.append(device)
     device.mirror = replace(device.mirror, clock_ns=clock_ns, jitter=lambda: 0.0)
     return Desk(world, device, FakeWatcher() if watched else None)
 
@@ -597,7 +590,6 @@ def test_a_stop_does_not_wait_for_a_pds_that_hangs(world: World) -> None:
             await asyncio.wait_for(task, 2 * STOP_SECONDS)
             assert now() - began == pytest.approx(STOP_SECONDS, abs=0.1)
         again = world.restart(desk.device)
-        OPEN.append(again)
         assert (await again.sync()).pushed == (NOTE,)
 
     play(story())

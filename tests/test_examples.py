@@ -71,7 +71,7 @@ def test_the_first_mirror_is_made_and_leaves_nothing_behind(tmp_path: Path) -> N
     assert "2 to do; nothing was done" in ran.out
     assert "2 pushed; head" in ran.out
     assert ran.out.count("nothing to do; head") == 1
-    assert "records agree: files, base, tree, root and signature" in ran.out
+    assert "1 record agrees: files, base, tree, root and signature" in ran.out
     assert not list((tmp_path / "tmp").iterdir())
     assert {path.name for path in tmp_path.iterdir()} == {"bin", "tmp"}
 
@@ -86,7 +86,7 @@ def test_two_machines_meet_in_a_conflict_and_both_versions_are_shown(tmp_path: P
     assert 'in the file:   {"text": "oat milk, bread"}' in conflict
     assert re.search(r'kept beside it: \{[^}]*"text": "milk, bread, eggs"', conflict)
     assert re.search(r'on the desktop now: \{[^}]*"text": "oat milk, bread, eggs"', end)
-    assert end.count("1 records agree") == 2
+    assert end.count("1 record agrees") == 2
     assert not list((tmp_path / "tmp").iterdir())
 
 

@@ -410,13 +410,19 @@ async def test_a_pds_that_was_named_is_asked_for_the_handle_and_used_for_the_rep
     test = document(alsoKnownAs=["at://alice.test"])
     routes = at(LOCAL_PLC, test) | as_pds(LOCAL_PDS, "alice.test")
     account, asked = await ask("alice.test", routes, plc=LOCAL_PLC, pds=LOCAL_PDS)
-    assert account == Account(DID, Handle("alice.test"), LOCAL_PDS, KEY)
+    assert account == Account(DID, Handle("alice.test"), LOCAL_PDS, KEY, is_named=True)
     assert len(asked) == 2
 
 
 async def test_a_local_directory_may_name_a_local_pds() -> None:
     account, _ = await ask(DID, at(LOCAL_PLC, at_endpoint(LOCAL_PDS)), plc=LOCAL_PLC)
     assert account.pds == LOCAL_PDS
+    assert account.is_named
+
+
+async def test_a_pds_that_only_a_document_names_was_named_by_nobody() -> None:
+    account, _ = await ask(DID, plc())
+    assert not account.is_named
 
 
 async def test_a_pds_in_a_private_network_can_be_named_but_not_found() -> None:
@@ -426,12 +432,12 @@ async def test_a_pds_in_a_private_network_can_be_named_but_not_found() -> None:
         await ask(DID, routes)
     assert "--pds" in caught.value.hint
     account, _ = await ask(HANDLE, routes, pds=private)
-    assert account == Account(DID, HANDLE, private, KEY)
+    assert account == Account(DID, HANDLE, private, KEY, is_named=True)
 
 
 async def test_a_named_pds_does_not_need_a_document_with_one() -> None:
     account, _ = await ask(DID, plc(document(service=[])), pds="https://other.example.com/")
-    assert account == Account(DID, None, "https://other.example.com", KEY)
+    assert account == Account(DID, None, "https://other.example.com", KEY, is_named=True)
 
 
 async def test_a_handle_that_the_named_pds_does_not_know_does_not_resolve() -> None:

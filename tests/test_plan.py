@@ -209,7 +209,7 @@ def test_deletions_that_dribble_in_count_together(
         settle=settle,
         sizes=lambda: sizes,
         brake=Brake(),
-        recent=lambda: recent,
+        recent=lambda _: recent,
     )
     assert len(plan.held) == (now if is_held else 0)
     for item in plan.held:

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from syncd.cli.progress import LINE_SECONDS, REDRAW_SECONDS, Meter, describe
-from syncd.cycle.look import Fetching
+from syncd.cycle.fetch import Fetching
 
 
 class Screen(io.StringIO):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,9 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def state(path: Path) -> State:
-    return create_state(path, did=DID, marker="m1")
+def state(path: Path) -> Iterator[State]:
+    with create_state(path, did=DID, marker="m1") as made:
+        yield made
 
 
 def test_it_is_private_and_durable_from_the_first_byte(state: State, path: Path) -> None:

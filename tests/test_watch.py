@@ -393,8 +393,12 @@ def test_with_too_few_watches_for_every_collection_the_limit_is_named(
 async def test_once_blind_to_a_directory_it_asks_for_a_whole_look_from_time_to_time(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def refused() -> int:
+        raise OSError(errno.EMFILE, "inotify instance limit reached")
+
     monkeypatch.setattr(watch, "BLIND_SECONDS", 0.2)
     async with watching(root) as watcher:
+        monkeypatch.setattr(watch._Queue, "_create_inotify_fd", staticmethod(refused))
         watcher._blinded(OSError(errno.ENOSPC, "inotify watch limit reached"))
         for _ in range(3):
             assert await rung(watcher) is None

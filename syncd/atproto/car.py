@@ -71,7 +71,12 @@ def write_car(roots: Sequence[Cid], blocks: Iterable[tuple[Cid, bytes]]) -> Iter
     header = encode({"roots": list(roots), "version": 1})
     yield _varint(len(header)) + header
     for cid, block in blocks:
-        yield _varint(_CID_BYTES + len(block)) + cid + block
+        yield section_of(cid, block)
+
+
+def section_of(cid: Cid, block: bytes) -> bytes:
+    """What a block is in a CAR: the length, the CID, and the block itself at the end."""
+    return _varint(_CID_BYTES + len(block)) + cid + block
 
 
 def _section(data: bytes, at: int, *, is_header: bool) -> tuple[int, int]:

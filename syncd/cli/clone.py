@@ -5,24 +5,38 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from dataclasses import asdict
+from contextlib import nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
 
 from syncd.cli.login import PDS_HELP, PLC_HELP
-from syncd.cli.opened import open_mirror
-from syncd.cli.output import exit_code, fail, say, say_json, say_waiting
+from syncd.cli.opened import STATE_FILE, keep_filenames, open_files, open_mirror
+from syncd.cli.output import exit_code, fail, many, say, say_json, say_waiting, tell
 from syncd.cli.progress import Meter
 from syncd.cli.sync import keep_last_cycle, report_json
-from syncd.config import DEFAULT_PLC, FILE_NAME, Config, check_pattern, render_config
+from syncd.config import (
+    DEFAULT_PLC,
+    FILE_NAME,
+    PORTABLE,
+    Config,
+    check_pattern,
+    load_config,
+    render_config,
+)
 from syncd.credentials import Credentials
-from syncd.errors import CredentialsRefused, FolderWrong
-from syncd.folder.root import initialise
+from syncd.cycle.clone import begin_clone, is_unfinished
+from syncd.cycle.sides import Dirty
+from syncd.errors import CredentialsRefused, FolderWrong, SyncdError
+from syncd.folder.names import COMPONENT_BYTES
+from syncd.folder.probe import probe
+from syncd.folder.root import initialise, read_marker
 from syncd.identity import resolve
+from syncd.lock import FolderLock
 from syncd.model import Account, Report
 from syncd.pds import HttpPds
-from syncd.state import create_state
+from syncd.state import create_state, set_aside
 
 
 @click.command()
@@ -49,6 +63,8 @@ def clone(
 ) -> None:
     """Make DIR (absent or empty) a verified mirror of ACCOUNT's repo.
 
+    A clone that was interrupted goes on where it stopped when the same command is run again.
+
     \b
     Examples:
       syncd clone alice.example.com
@@ -65,22 +81,41 @@ def clone(
         read_only=read_only,
         collections=patterns,
     )
-    _check_target(root, adopt)
-    asyncio.run(_check_access(found, read_only))
-    _lay_out(root, config, found)
-    report = asyncio.run(_first_sync(root, None if as_json else Meter()))
-    _say(report, found, root, as_json)
+    if not _is_begun(root, found):
+        _check_target(root, adopt)
+        asyncio.run(_check_access(found, read_only))
+        _lay_out(root, config, found)
+    meter = None if as_json else Meter()
+    report, cloned = asyncio.run(_first_sync(root, meter, None if adopt else ()))
+    _say(report, cloned, found, root, as_json)
     raise click.exceptions.Exit(exit_code(report))
 
 
+def _is_begun(root: Path, account: Account) -> bool:
+    """True if a clone of this account was begun in `root`, and stopped before its end."""
+    if not (root / STATE_FILE).exists() or _has_lost_its_marker(root):
+        return False
+    with open_files(root) as files:
+        return files.state.did == account.did and is_unfinished(files.state)
+
+
 def _check_target(root: Path, adopt: bool) -> None:
-    if (root / ".syncd").exists():
+    if (root / ".syncd").exists() and not (adopt and _has_lost_its_marker(root)):
+        read_marker(root)
         raise FolderWrong(f"{root} is a mirror already", hint=f"syncd -C {root} sync")
     if root.exists() and not root.is_dir():
         raise FolderWrong(f"{root} is not a directory", hint="name another DIR")
     if root.exists() and any(root.iterdir()) and not adopt:
         hint = "name another DIR, or take this one as it is with --adopt"
         raise FolderWrong(f"{root} is not empty", hint=hint)
+
+
+def _has_lost_its_marker(root: Path) -> bool:
+    try:
+        read_marker(root)
+    except FolderWrong:
+        return True
+    return False
 
 
 async def _check_access(account: Account, read_only: bool) -> None:
@@ -99,36 +134,79 @@ def _lay_out(root: Path, config: Config, account: Account) -> None:
     marker = secrets.token_hex(16)
     try:
         root.mkdir(parents=True, exist_ok=True)
+        config = _fitted(root, config)
         settings = root / FILE_NAME
         if not settings.exists():
             settings.write_text(render_config(config), encoding="utf-8")
     except OSError as error:
         raise FolderWrong(f"{root} cannot be made a mirror: {error.strerror}") from None
+    is_marked_anew = (root / ".syncd").is_dir()
+    with FolderLock(root) if is_marked_anew else nullcontext():
+        _mark(root, config, account, marker)
+
+
+def _mark(root: Path, config: Config, account: Account, marker: str) -> None:
+    """Make the folder a mirror. A state file from before it lost its marker is set aside."""
+    state_file = root / STATE_FILE
+    if state_file.exists():
+        set_aside(state_file)
     initialise(root, marker)
-    with create_state(root / ".syncd" / "state.db", did=config.did, marker=marker) as state:
+    with create_state(state_file, did=config.did, marker=marker) as state:
         state.keep_note("account", asdict(account))
+        begin_clone(state)
+        keep_filenames(state, config)
 
 
-async def _first_sync(root: Path, meter: Meter | None) -> Report:
+def _fitted(root: Path, config: Config) -> Config:
+    """`config` with file names that the file system of `root` can hold.
+
+    Raises FolderWrong if settings that are there already ask for others.
+    """
+    settings = root / FILE_NAME
+    if settings.exists():
+        config = replace(config, filenames=load_config(settings, {}).filenames)
+    traits = probe(root)
+    if traits.name_bytes < COMPONENT_BYTES:
+        tell(
+            f"syncd: the file system of {root} takes names of up to {traits.name_bytes} bytes; "
+            "a record that needs a longer one is a problem of its own"
+        )
+    if not traits.lack or config.is_portable:
+        return config
+    reason = f"the file system of {root} {traits.lack}"
+    if settings.exists():
+        hint = f'set filenames = "portable" in [mirror] of {settings}'
+        raise FolderWrong(reason, hint=hint)
+    tell(f'syncd: {reason}: filenames = "portable" is set in {FILE_NAME}')
+    return replace(config, filenames=PORTABLE)
+
+
+async def _first_sync(root: Path, meter: Meter | None, dirty: Dirty) -> tuple[Report, int]:
+    """Finish the clone, and then sync what changed meanwhile, and `dirty`."""
     async with open_mirror(root) as mirror:
         started = time.time()
         mirror.on_fetch = meter.tell if meter else None
         try:
-            report = await mirror.sync()
+            report = await mirror.sync(dirty)
+        except SyncdError:
+            if is_unfinished(mirror.state):
+                tell("syncd: run the same command again, and it goes on from here")
+            raise
         finally:
             if meter:
                 meter.clear()
-        keep_last_cycle(mirror.state, report, started)
-        return report
+        keep_last_cycle(mirror.state, report, started, mirror.cloned)
+        return report, mirror.cloned
 
 
-def _say(report: Report, account: Account, root: Path, as_json: bool) -> None:
+def _say(report: Report, cloned: int, account: Account, root: Path, as_json: bool) -> None:
     if as_json:
-        say_json(report_json(report))
+        say_json(report_json(report, cloned))
     else:
         rev = report.head.rev if report.head else "unknown"
-        count = len(report.pulled) + len(report.adopted)
-        say(f"cloned {count} records of {account.handle or account.did} into {root}, rev {rev}")
+        count = cloned + len(report.pulled) + len(report.adopted)
+        name = account.handle or account.did
+        say(f"cloned {many(count, 'record')} of {name} into {root}, rev {rev}")
         say("every block was hashed, the tree walked whole, the commit's signature verified")
         say_waiting(report.conflicts, report.problems, report.held)
     if report.halted is not None:

@@ -31,14 +31,15 @@ from syncd.model import Choice, Conflict, Decision
 def conflicts(directory: Path, as_json: bool) -> None:
     """List the records that both sides changed, and where the remote version lies."""
     with open_files(directory) as files:
-        found = _open_conflicts(files)
+        found, portable = _open_conflicts(files), files.config.is_portable
     if as_json:
         say_json({"conflicts": [conflict_json(conflict) for conflict in found]})
     else:
         for conflict in found:
             say_waiting([conflict], [], [])
             if conflict.remote is not None:
-                say(f"  remote: {conflict_file(conflict.path, conflict.remote)}")
+                name = conflict_file(conflict.path, conflict.remote, portable=portable)
+                say(f"  remote: {name}")
     raise click.exceptions.Exit(NEEDS_A_PERSON if found else 0)
 
 
@@ -115,7 +116,7 @@ def _decisions(files: Files, chosen: Sequence[Conflict], choice: Choice) -> list
     """The choice, bound to the files as they are now and to the remote versions that were shown."""
     paths = {conflict.path for conflict in chosen}
     known = files.state.seen_of(paths)
-    folder = Folder(files.root, files.state.marker)
+    folder = files.folder
     look = scan(folder, known=known, only=paths, now_ns=time.time_ns())
     if choice is Choice.LOCAL:
         for path in sorted(paths & look.problems.keys()):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -38,18 +39,31 @@ _PATIENCE_SECONDS = 20.0
 @click.option("--once", is_flag=True, help="End after the tour; otherwise it stays up for you.")
 def demo(target: Path | None, once: bool) -> None:
     """See the whole thing work, without an account. DIR (default: a new one) holds everything."""
-    home = (target or Path(tempfile.mkdtemp(prefix="syncd-demo-"))).absolute()
-    home.mkdir(parents=True, exist_ok=True)
     host = Sandbox()
     try:
         running = host.start()
     except ImportError:
         raise needs_extra() from None
-    with running:
+    with running, _home(target, is_kept=not once) as home:
         tour = Tour(home, host, host.create_account("alice"), running.url)
         tour.give()
         if not once:
             tour.stay()
+
+
+@contextmanager
+def _home(target: Path | None, *, is_kept: bool) -> Iterator[Path]:
+    """The directory of the tour. One that nobody named is removed after it, unless it is kept."""
+    if target is not None:
+        target.mkdir(parents=True, exist_ok=True)
+        yield target.absolute()
+        return
+    made = Path(tempfile.mkdtemp(prefix="syncd-demo-"))
+    try:
+        yield made
+    finally:
+        if not is_kept:
+            shutil.rmtree(made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +90,8 @@ class Tour:
             self._edit_there()
         self._edit_both()
         self._decide()
-        say("\nEvery step above is an ordinary command; `syncd --help` lists them all.")
+        say()
+        say("Every step above is an ordinary command; `syncd --help` lists them all.")
 
     def stay(self) -> None:
         """Keep sandbox and daemon up until Ctrl-C."""
@@ -140,7 +155,7 @@ class Tour:
         done = subprocess.run(  # noqa: S603 - our own interpreter, our own arguments
             command, env=self._environment(), check=False, capture_output=True, text=True
         )
-        say((done.stdout + done.stderr).rstrip())
+        _say_lines(done.stdout + done.stderr)
         if done.returncode != code:
             raise SyncdError(f"the demo's step ended with {done.returncode} instead of {code}")
 
@@ -192,7 +207,7 @@ class Tour:
     def _show_file(self) -> None:
         say(f"{NOTE} = {self._local()}")
         say(f"{self.file}:")
-        say(self.file.read_text(encoding="utf-8").rstrip())
+        _say_lines(self.file.read_text(encoding="utf-8"))
 
 
 def _note(text: str) -> Record:
@@ -203,6 +218,12 @@ def _text(file: Path) -> str:
     return str(json.loads(file.read_text(encoding="utf-8"))["text"])
 
 
+def _say_lines(text: str) -> None:
+    for line in text.rstrip().split("\n"):
+        say(line)
+
+
 def step(title: str) -> None:
     """The heading of one step."""
-    say(f"\n== {title}")
+    say()
+    say(f"== {title}")

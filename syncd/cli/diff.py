@@ -16,13 +16,13 @@ from typing import TextIO
 import click
 
 from syncd.atproto.cid import Cid
+from syncd.atproto.inexact import file_of, record_of
 from syncd.atproto.jsontext import format_record, parse_record
 from syncd.atproto.syntax import tid_microseconds
 from syncd.cli.opened import open_to_look
 from syncd.cli.output import cid_json, say, say_json
 from syncd.cli.status import rfc3339
 from syncd.cycle.mirror import Mirror
-from syncd.cycle.pull import record_of
 from syncd.errors import BadData, BadJson, NotFound
 from syncd.folder.write import read_bytes
 from syncd.merge import changed
@@ -60,7 +60,7 @@ def diff(directory: Path, paths: tuple[str, ...], as_json: bool) -> None:
     for difference in found:
         say(f"{difference.step.verdict.value}: {difference.step.reason}")
         for line in (*_told(difference), *_lines(difference)):
-            say(coloured(line) if uses_colour(sys.stdout, os.environ) else line)
+            say(line, paint=coloured if uses_colour(sys.stdout, os.environ) else str)
 
 
 async def _differences(directory: Path, patterns: tuple[str, ...]) -> list[Difference]:
@@ -96,8 +96,9 @@ def _difference(mirror: Mirror, step: Step, blocks: Mapping[Cid, bytes]) -> Diff
             mine = parse_record(content, split_record_path(step.path)[0])
     remote, theirs = None, None
     if step.remote is not None and step.remote in blocks:
-        theirs = record_of(blocks[step.remote])
-        remote = format_record(theirs).decode("utf-8")
+        with suppress(BadData):
+            remote = file_of(blocks[step.remote]).decode("utf-8")
+            theirs = record_of(blocks[step.remote])
     block = None if step.base is None else mirror.state.block(step.path, step.base)
     found: dict[Side, tuple[str, ...]] = {}
     for side, record in ((Side.LOCAL, mine), (Side.REMOTE, theirs)):

@@ -120,7 +120,8 @@ def _merges_lines(path: str) -> bool:
         return False
     with suppress(ConfigWrong, BadSyntax):
         config = load_config(folder / FILE_NAME, {})
-        return config.merges_lines(record_path_of(file.relative_to(folder).as_posix()))
+        name = file.relative_to(folder).as_posix()
+        return config.merges_lines(record_path_of(name, portable=config.is_portable))
     return False
 
 

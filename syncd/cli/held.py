@@ -25,7 +25,7 @@ def held(directory: Path, as_json: bool) -> None:
     if as_json:
         say_json({"held": [held_json(item) for item in found]})
     else:
-        say_waiting([], [], found)
+        say_waiting([], [], found, lines=None)
     raise click.exceptions.Exit(NEEDS_A_PERSON if found else 0)
 
 

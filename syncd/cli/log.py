@@ -14,17 +14,15 @@ from pathlib import Path
 
 import click
 
-from syncd.atproto.jsontext import format_record
+from syncd.atproto.inexact import file_of, what_json_cannot_say
 from syncd.cli.opened import Files, open_files
 from syncd.cli.output import cid_json, say, say_json, short, tell
 from syncd.cli.status import rfc3339
 from syncd.cli.versions import committed, superseded_in_git
 from syncd.cycle.keep import keep_file
-from syncd.cycle.pull import record_of
 from syncd.errors import BadSyntax, StateDamaged, SyncdError
-from syncd.folder.root import Folder
 from syncd.folder.write import write
-from syncd.model import RecordPath, Side, parse_record_path
+from syncd.model import RecordPath, Side, parse_record_path, split_record_path
 from syncd.state import Superseded
 
 
@@ -121,15 +119,27 @@ def _write_back(files: Files, event: Superseded) -> None:
     if content is None:
         hint = "syncd log lists the others"
         raise SyncdError(f"the version {event.cid} is not readable any more", hint=hint)
-    folder = Folder(files.root, files.state.marker)
+    _check_tellable(event, content)
+    folder = files.folder
     base = files.state.base_of([event.path]).get(event.path)
     now = int(time.time())
     seen = keep_file(
         files.history, folder, event.path, base, after=event.cid, at=now, reason="restored"
     )
-    text = format_record(record_of(content)) if event.cid.is_block else content
+    text = file_of(content) if event.cid.is_block else content
     if seen is None or seen.cid != event.cid:
         write(folder, event.path, text, expect=seen, cid=event.cid)
+
+
+def _check_tellable(event: Superseded, content: bytes) -> None:
+    """No PDS takes back what JSON cannot say: from a file, it would become another record."""
+    collection = split_record_path(event.path)[0]
+    place = what_json_cannot_say(content, collection) if event.cid.is_block else None
+    if place is not None:
+        raise SyncdError(
+            f"the version {event.cid} of {event.path} cannot be restored: it holds {place}",
+            hint="no file can say it, and no PDS takes it from syncd; it stays in history",
+        )
 
 
 def _deed(event: Superseded) -> str:

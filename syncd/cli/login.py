@@ -40,7 +40,7 @@ def login(account: str, password_file: str | None, pds: str | None, plc: str) ->
     """
     found = asyncio.run(resolve(account, plc=plc, pds=pds))
     password = _read_password(password_file, found)
-    session = asyncio.run(log_in(found.pds, found.did, password))
+    session = asyncio.run(log_in(found.pds, found.did, password, is_named=found.is_named))
     credentials = Credentials(found.did)
     place = credentials.keep_password(password)
     credentials.keep(session)
@@ -83,6 +83,6 @@ def logout(account: str, pds: str | None, plc: str) -> None:
     session = credentials.load()
     if session is not None:
         with suppress(PdsError):
-            asyncio.run(log_out(found.pds, session))
+            asyncio.run(log_out(found.pds, session, is_named=found.is_named))
     credentials.forget()
     say(f"logged out {found.handle or found.did}")

@@ -18,6 +18,7 @@ from syncd.atproto.dagcbor import encode
 from syncd.atproto.data import cid_of
 from syncd.atproto.jsontext import parse_record
 from syncd.cli.opened import Files
+from syncd.cli.output import tell
 from syncd.cycle.join import clean_record, merged_file
 from syncd.cycle.keep import keep_file
 from syncd.errors import BadJson, ConfigWrong, FileChanged, SyncdError
@@ -35,7 +36,7 @@ def settle_by_merge(files: Files, chosen: Sequence[Conflict], *, use_editor: boo
 
     Raises SyncdError for the first that cannot be merged; those before it are settled.
     """
-    folder = Folder(files.root, files.state.marker)
+    folder = files.folder
     for conflict in chosen:
         try:
             merged = _merged(files, folder, conflict)
@@ -46,6 +47,7 @@ def settle_by_merge(files: Files, chosen: Sequence[Conflict], *, use_editor: boo
             raise SyncdError(message, hint=hint) from error
         _put(files, folder, conflict, text, cid)
         files.state.decide([Decision(conflict.path, Choice.LOCAL, cid, conflict.remote)])
+        _draft(files.root, conflict).unlink(missing_ok=True)
 
 
 def _merged(files: Files, folder: Folder, conflict: Conflict) -> Merged:
@@ -68,21 +70,31 @@ def _clean(conflict: Conflict, merged: Merged) -> tuple[bytes, Cid]:
 
 
 def _edited(files: Files, conflict: Conflict, merged: Merged) -> tuple[bytes, Cid]:
-    """What a person made of the merge. An edit that is not finished stays where it was made."""
+    """What a person made of the merge. An edit that is not finished waits to be gone on with."""
     collection, rkey = split_record_path(conflict.path)
-    draft = files.root / ".syncd" / "edit" / f"{collection}.{str(conflict.local)[-10:]}.json"
-    draft.parent.mkdir(mode=0o700, exist_ok=True)
-    draft.write_bytes(marked(merged))
+    draft = _draft(files.root, conflict)
+    if draft.exists():
+        tell(f"syncd: going on with the edit that was not finished, in {draft}")
+    else:
+        draft.parent.mkdir(mode=0o700, exist_ok=True)
+        draft.write_bytes(marked(merged))
     _run_editor(draft)
     text = draft.read_bytes()
     try:
         cid = cid_of(parse_record(text, collection))
     except BadJson as error:
         place = "" if error.line is None else f"line {error.line}, column {error.column}: "
-        hint = f"nothing was changed; your text for {rkey} is in {draft}"
+        again = f"syncd resolve {conflict.path} --edit"
+        hint = f"nothing was changed; your text for {rkey} is in {draft}; go on with it: {again}"
         raise SyncdError(f"{place}{error.message}", hint=hint) from error
-    draft.unlink()
     return text, cid
+
+
+def _draft(root: Path, conflict: Conflict) -> Path:
+    """Where a conflict is edited: a name for its two sides, so that no other edit is in the way."""
+    collection, _ = split_record_path(conflict.path)
+    sides = f"{str(conflict.local)[-10:]}.{str(conflict.remote)[-10:]}"
+    return root / ".syncd" / "edit" / f"{collection}.{sides}.json"
 
 
 def _run_editor(draft: Path) -> None:
@@ -110,6 +122,9 @@ def _put(files: Files, folder: Folder, conflict: Conflict, text: bytes, cid: Cid
         reason="resolved: merged",
     )
     if seen is None or seen.cid != conflict.local:
-        raise FileChanged(f"{conflict.path} was edited meanwhile", hint="nothing was changed")
+        draft = _draft(files.root, conflict)
+        kept = f"; your text is in {draft}" if draft.exists() else ""
+        message = f"{conflict.path} was edited meanwhile"
+        raise FileChanged(message, hint=f"nothing was changed{kept}")
     if cid != conflict.local:
         write(folder, conflict.path, text, expect=seen, cid=cid)

@@ -14,11 +14,11 @@ from syncd.atproto.jsontext import format_record, parse_record
 from syncd.atproto.syntax import Nsid, Rkey, make_tid, parse_nsid
 from syncd.cli.opened import open_files
 from syncd.cli.output import say, say_json
-from syncd.errors import FileProblem
+from syncd.errors import FileChanged, FileProblem
 from syncd.folder.names import relative_path
 from syncd.folder.root import Folder
 from syncd.folder.write import write
-from syncd.model import make_record_path
+from syncd.model import RecordPath, make_record_path
 
 
 @click.command()
@@ -35,17 +35,31 @@ def new(directory: Path, collection: str, source: Path | None, as_json: bool) ->
       syncd new app.bsky.feed.post draft.json
     """
     nsid = parse_nsid(collection)
-    rkey = Rkey(make_tid(time.time_ns() // 1000, secrets.randbelow(1024)))
-    path = make_record_path(nsid, rkey)
     record = _record(nsid, source)
     with open_files(directory) as files:
-        folder = Folder(files.root, files.state.marker)
-        write(folder, path, format_record(record), expect=None, cid=cid_of(record))
-        file = files.root / relative_path(path)
+        path = _write(files.folder, nsid, record)
+        file = files.root / relative_path(path, portable=files.config.is_portable)
     if as_json:
         say_json({"path": path, "file": str(file)})
     else:
         say(str(file))
+
+
+def _write(folder: Folder, collection: Nsid, record: Record) -> RecordPath:
+    """Write the record under a fresh key; under another one if that key is taken after all."""
+    content, cid = format_record(record), cid_of(record)
+    path = _fresh(collection)
+    try:
+        write(folder, path, content, expect=None, cid=cid)
+    except FileChanged:
+        path = _fresh(collection)
+        write(folder, path, content, expect=None, cid=cid)
+    return path
+
+
+def _fresh(collection: Nsid) -> RecordPath:
+    tid = make_tid(time.time_ns() // 1000, secrets.randbelow(1024))
+    return make_record_path(collection, Rkey(tid))
 
 
 def _record(collection: Nsid, source: Path | None) -> Record:

@@ -11,16 +11,21 @@ from pathlib import Path
 
 from syncd import __version__
 from syncd.cli.output import tell
+from syncd.cli.place import notice_place
 from syncd.config import FILE_NAME, Config, load_config
 from syncd.credentials import Credentials
 from syncd.cycle.account import Whereabouts, describe_change
 from syncd.cycle.beside import Beside
 from syncd.cycle.mirror import Mirror
-from syncd.errors import PdsError, StateWrong
+from syncd.errors import FolderWrong, PdsError, StateWrong
+from syncd.folder.probe import probe
+from syncd.folder.problems import explain
+from syncd.folder.respell import respell
 from syncd.folder.root import Folder, find_root, read_marker
+from syncd.folder.write import conflict_file
 from syncd.identity import resolve
 from syncd.lock import FolderLock
-from syncd.model import Account
+from syncd.model import Account, Conflict
 from syncd.pds import HttpPds, Pds
 from syncd.state import History, State, open_or_renew, open_state
 
@@ -35,6 +40,11 @@ class Files:
     root: Path
     config: Config
     state: State
+
+    @property
+    def folder(self) -> Folder:
+        """The folder, with its files named as the settings say."""
+        return Folder(self.root, self.state.marker, portable=self.config.is_portable)
 
     @property
     def history(self) -> History:
@@ -64,14 +74,15 @@ def _checked(state: State, root: Path, config: Config) -> State:
         state.close()
         raise StateWrong(
             f"{state.path} belongs to another folder than {root}",
-            hint=f"move {state.path} away and run `syncd sync`: equal records are adopted, what "
-            "differs becomes a conflict, nothing is deleted",
+            hint=f"mv {state.path} {state.path}.other && syncd -C {root} sync: equal records are "
+            "adopted, what differs becomes a conflict, nothing is deleted",
         )
     if did != config.did:
         state.close()
         raise StateWrong(
             f"{state.path} belongs to {did}, and {FILE_NAME} names {config.did}",
-            hint="put the did back, or clone the other account into a folder of its own",
+            hint=f'put `did = "{did}"` back into {FILE_NAME}, or mirror the other account in a '
+            f"folder of its own: syncd clone {config.did} DIR",
         )
     return state
 
@@ -82,8 +93,49 @@ async def open_mirror(directory: Path) -> AsyncIterator[Mirror]:
     root = find_root(directory)
     config = load_config(root / FILE_NAME, os.environ)
     with FolderLock(root), _checked(_renewed(root, config), root, config) as state:
-        async with _connected(Files(root, config, state)) as mirror:
+        files = Files(root, config, state)
+        _follow_filenames(files)
+        for sentence, hint in notice_place(root, state, files.history):
+            tell(f"syncd: {sentence}")
+            tell(f"  next: {hint}")
+        async with _connected(files) as mirror:
             yield mirror
+
+
+def keep_filenames(state: State, config: Config) -> None:
+    """Remember how the files are named."""
+    state.keep_note("filenames", config.filenames)
+
+
+def _follow_filenames(files: Files) -> None:
+    """Rename all files if the setting `filenames` is another than when they were named."""
+    before, now = files.state.note("filenames") or "plain", files.config.filenames
+    if before == now:
+        return
+    lack = "" if files.config.is_portable else probe(files.root).lack
+    if lack:
+        raise FolderWrong(
+            f"the file system of {files.root} {lack}", hint=f'put filenames = "{before}" back'
+        )
+    try:
+        count = respell(files.folder, files.config.covers, _kept_conflicts(files))
+    except OSError as error:
+        cause, hint = explain(error)
+        message = f"the files cannot be renamed for filenames = {now!r}: {cause}"
+        raise FolderWrong(message, hint=hint) from error
+    keep_filenames(files.state, files.config)
+    tell(f'syncd: filenames = "{now}": {count} files were renamed')
+
+
+def _kept_conflicts(files: Files) -> list[tuple[str, str]]:
+    """What lies aside for open conflicts: how it was called, and how it is to be called."""
+    now = files.config.is_portable
+    found = (item for item in files.state.waiting() if isinstance(item, Conflict))
+    kept = [(item.path, item.remote) for item in found if item.remote is not None]
+    return [
+        (conflict_file(path, cid, portable=not now), conflict_file(path, cid, portable=now))
+        for path, cid in kept
+    ]
 
 
 @asynccontextmanager
@@ -99,16 +151,15 @@ async def _connected(files: Files) -> AsyncIterator[Mirror]:
     account = await find_account(files)
     async with AsyncExitStack() as clients:
         connect = _connector(files, clients)
-        folder = Folder(files.root, files.state.marker)
         yield Mirror(
-            folder,
+            files.folder,
             files.state,
             connect(account),
             account,
             files.config,
             time.time_ns,
             whereabouts=_whereabouts(files, connect),
-            beside=Beside(folder, files.state, files.config),
+            beside=Beside(files.folder, files.state, files.config),
         )
 
 

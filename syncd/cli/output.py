@@ -1,28 +1,35 @@
-"""How syncd speaks: plain text for people, one JSON object for programs, sentences for errors."""
+"""How syncd speaks: plain text for people, one JSON object for programs, sentences for errors.
+
+Everything that is printed goes through here, and nothing reaches a terminal that could steer it.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from syncd.atproto.cid import Cid
+from syncd.cli.visible import visible, visible_json
 from syncd.errors import BadJson, SyncdError
 from syncd.model import Conflict, Head, Held, Problem, Report
 
 NEEDS_A_PERSON = 3
 """Exit code: done, but something waits for a person."""
+LINES = 20
+"""So many lines of one kind are printed one by one; the rest is a number."""
+_ALL = "; syncd status --json names them all"
 
 
-def say(text: str = "") -> None:
-    """One line on stdout."""
-    print(text, flush=True)
+def say(text: str = "", *, paint: Callable[[str], str] = str) -> None:
+    """One line on stdout. Only `paint` may add what steers a terminal."""
+    print(paint(visible(text)), flush=True)
 
 
 def tell(text: str) -> None:
     """One line on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    print(visible(text), file=sys.stderr, flush=True)
 
 
 def fail(error: SyncdError) -> int:
@@ -38,7 +45,12 @@ def fail(error: SyncdError) -> int:
 
 def say_json(value: Mapping[str, Any]) -> None:
     """One JSON object on stdout."""
-    say(json.dumps(value, ensure_ascii=False, indent=2))
+    print(visible_json(json.dumps(value, ensure_ascii=False, indent=2)), flush=True)
+
+
+def many(count: int, what: str) -> str:
+    """`1 record`, `2 records`."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def short(cid: Cid | None) -> str:
@@ -90,22 +102,69 @@ def waiting_json(
 
 
 def say_waiting(
-    conflicts: Sequence[Conflict], problems: Sequence[Problem], held: Sequence[Held]
+    conflicts: Sequence[Conflict],
+    problems: Sequence[Problem],
+    held: Sequence[Held],
+    *,
+    lines: int | None = LINES,
 ) -> None:
-    """What waits for a person, each with the command that goes on."""
-    for conflict in conflicts:
-        say(f"conflict  {conflict.path}: {conflict.reason}")
+    """What waits for a person, each with the command that goes on; `lines` of a kind at most."""
+    _say_some([f"conflict  {item.path}: {item.reason}" for item in conflicts], lines, _ALL)
     if conflicts:
         say("  next: syncd diff PATH, then syncd resolve PATH --local, --remote, --merge or --edit")
-    for problem in problems:
-        place = "" if problem.line is None else f" (line {problem.line}, column {problem.column})"
-        say(f"problem   {problem.path}{place}: {problem.reason}")
-        if problem.hint:
-            say(f"  next: {problem.hint}")
-    for item in held:
-        say(f"held      {item.path}: {item.reason}")
+    for problem in problems[:lines]:
+        _say_problem(problem)
+    _say_rest("problem", len(problems) - len(problems[:lines]), _ALL)
+    _say_some([f"held      {item.path}: {item.reason}" for item in held], lines, _ALL)
     if held:
         say("  next: syncd approve PATH (or --all) lets them happen, syncd reject brings them back")
+
+
+def _say_problem(problem: Problem) -> None:
+    place = "" if problem.line is None else f" (line {problem.line}, column {problem.column})"
+    say(f"problem   {problem.path}{place}: {problem.reason}")
+    if problem.hint:
+        say(f"  next: {problem.hint}")
+
+
+def say_effects(report: Report) -> None:
+    """What a sync did, a line per record, and what else it has to tell."""
+    deleted = set(report.deleted)
+    for verb, where, paths in (
+        ("pulled", "the folder", report.pulled),
+        ("merged", "", report.merged),
+        ("pushed", "the repo", report.pushed),
+    ):
+        _say_some([f"{verb:<9} {path}" for path in paths if path not in deleted])
+        gone = [f"deleted   {path} in {where}" for path in paths if where and path in deleted]
+        _say_some(gone)
+    for sentence in report.told:
+        say(f"note      {sentence}")
+
+
+def waiting_words(report: Report) -> str:
+    """How much waits for a person, or nothing."""
+    kinds = (
+        (len(report.conflicts), "conflict"),
+        (len(report.problems), "problem"),
+        (len(report.held), "held deletion"),
+    )
+    parts = [many(count, kind) for count, kind in kinds if count]
+    verb = "waits" if sum(count for count, _ in kinds) == 1 else "wait"
+    return f"{', '.join(parts)} {verb} for you" if parts else ""
+
+
+def _say_some(lines: Sequence[str], bound: int | None = LINES, rest: str = "") -> None:
+    """The first `bound` lines, and how many more there are of what they all begin with."""
+    for line in lines[:bound]:
+        say(line)
+    if lines:
+        _say_rest(lines[0].split()[0], len(lines) - len(lines[:bound]), rest)
+
+
+def _say_rest(kind: str, count: int, rest: str) -> None:
+    if count:
+        say(f"{kind:<9} {count} more{rest}")
 
 
 def exit_code(report: Report) -> int:

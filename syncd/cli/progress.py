@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from syncd.cycle.look import Fetching
+from syncd.cycle.fetch import Fetching, Writing
 
 REDRAW_SECONDS = 0.2
 LINE_SECONDS = 10.0
@@ -31,18 +31,21 @@ class Meter:
     clock: Callable[[], float] = time.monotonic
     _began: float = field(init=False)
     _shown: float = field(init=False)
+    _wrote: tuple[float, int] | None = None
     _is_drawn: bool = False
 
     def __post_init__(self) -> None:
         self._began = self._shown = self.clock()
 
-    def tell(self, fetching: Fetching) -> None:
-        """Called for every chunk that came; shows what is due to be shown."""
+    def tell(self, progress: Fetching | Writing) -> None:
+        """Called for every chunk that came or was written; shows what is due to be shown."""
         now, is_live = self.clock(), self.out.isatty()
+        if self._wrote is None and isinstance(progress, Writing):
+            self._wrote = now, progress.done
         if now - self._shown < (REDRAW_SECONDS if is_live else LINE_SECONDS):
             return
         self._shown = now
-        line = describe(fetching, now - self._began)
+        line = self._describe(progress, now)
         self.out.write(f"{_CLEAR}{line}" if is_live else f"{line}\n")
         self.out.flush()
         self._is_drawn = is_live
@@ -54,6 +57,12 @@ class Meter:
             self.out.flush()
             self._is_drawn = False
 
+    def _describe(self, progress: Fetching | Writing, now: float) -> str:
+        if isinstance(progress, Fetching):
+            return describe(progress, now - self._began)
+        began, before = self._wrote or (now, progress.done)
+        return describe_writing(progress, progress.done - before, now - began)
+
 
 def describe(fetching: Fetching, seconds: float) -> str:
     """Blocks, bytes and rate in one line; how much is to come, no PDS says."""
@@ -61,3 +70,15 @@ def describe(fetching: Fetching, seconds: float) -> str:
     rate = size / seconds if seconds > 0 else 0.0
     repaired = f", filling hole {fetching.repairs}" if fetching.repairs else ""
     return f"fetched {fetching.blocks} blocks, {size:.1f} MB, {rate:.1f} MB/s{repaired}"
+
+
+def describe_writing(writing: Writing, done: int, seconds: float) -> str:
+    """Records, rate and time left in one line, given that `done` of them took so many seconds."""
+    rate = done / seconds if seconds > 0 else 0.0
+    left = f", {_span((writing.total - writing.done) / rate)} left" if rate > 0 else ""
+    return f"wrote {writing.done} of {writing.total} records, {rate:.0f} a second{left}"
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

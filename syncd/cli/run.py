@@ -6,14 +6,16 @@ import asyncio
 import os
 import signal
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import click
 
 from syncd.cli.opened import open_mirror
-from syncd.cli.output import fail, say, say_waiting, tell
+from syncd.cli.output import fail, say, say_effects, say_waiting, tell
 from syncd.cli.sync import keep_last_cycle
 from syncd.cycle.mirror import Mirror
 from syncd.daemon import Daemon, Phase
@@ -52,8 +54,10 @@ async def _run_all(directories: tuple[Path, ...]) -> list[int]:
 
 async def _run_one(directory: Path, daemons: Daemons) -> int:
     try:
-        async with open_mirror(directory) as mirror:
-            await run_mirror(mirror, daemons)
+        with daemons.coming_up() as is_up:
+            async with open_mirror(directory) as mirror:
+                is_up()
+                await run_mirror(mirror, daemons)
     except SyncdError as error:
         return fail(error)
     return 0
@@ -64,7 +68,26 @@ class Daemons:
     """All daemons of this process. The first signal stops them; a second one is not caught."""
 
     running: list[Daemon] = field(default_factory=list)
+    opening: set[asyncio.Task[object]] = field(default_factory=set)
     is_stopping: bool = False
+
+    @contextmanager
+    def coming_up(self) -> Iterator[Callable[[], None]]:
+        """A signal ends what is inside at once, until the function that this gives was called.
+
+        A PDS or a directory that hangs while the account is looked up holds nobody back.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        self.opening.add(task)
+        try:
+            yield lambda: self.opening.discard(task)
+        except asyncio.CancelledError:
+            if not self.is_stopping or task not in self.opening:
+                raise
+            task.uncancel()
+        finally:
+            self.opening.discard(task)
 
     def add(self, daemon: Daemon) -> None:
         """Take one in. If it comes up after the signal, it ends before its first cycle."""
@@ -78,6 +101,8 @@ class Daemons:
             asyncio.get_running_loop().remove_signal_handler(signum)
         for daemon in self.running:
             daemon.stop()
+        for task in self.opening:
+            task.cancel()
 
 
 async def run_mirror(mirror: Mirror, daemons: Daemons) -> None:
@@ -98,15 +123,37 @@ async def run_mirror(mirror: Mirror, daemons: Daemons) -> None:
 
 def _start_watcher(mirror: Mirror) -> Watcher | None:
     """The watcher, or None where the system has none to give: then the folder is polled."""
+    told = Blindness(mirror).told
+    told(None)
+    record_of = partial(record_path_of, portable=mirror.folder.portable)
     root = mirror.folder.root
-    watcher = Watcher(root, mirror.config.covers, record_path_of, lambda: is_changing(root))
+    watcher = Watcher(root, mirror.config.covers, record_of, lambda: is_changing(root), told)
     try:
         watcher.start()
     except FileProblem as error:
-        tell(f"syncd: {error.message}; looking at the whole folder every few seconds instead")
-        tell(f"  next: {error.hint}")
+        told(error)
         return None
     return watcher
+
+
+@dataclass(slots=True)
+class Blindness:
+    """Tells that file events are not to be had, and keeps it for `status`."""
+
+    mirror: Mirror
+    error: str = ""
+
+    def told(self, error: FileProblem | None) -> None:
+        """Called with None when the whole folder is watched."""
+        message = "" if error is None else error.message
+        if error is not None and message != self.error:
+            tell(f"syncd: {message}; looking at the whole folder every few seconds instead")
+            tell(f"  next: {error.hint}")
+        self.error = message
+        note = None if error is None else {"problem": message, "hint": error.hint}
+        with suppress(SyncdError):
+            if self.mirror.state.note("watch") != note:
+                self.mirror.state.keep_note("watch", note)
 
 
 @dataclass(slots=True)
@@ -136,12 +183,7 @@ class Teller:
                 self.mirror.state.keep_note("daemon", note)
 
     def _tell_report(self, report: Report) -> None:
-        effects = {"pulled": report.pulled, "merged": report.merged, "pushed": report.pushed}
-        for verb, paths in effects.items():
-            for path in paths:
-                say(f"{verb:<9} {path}")
-        for sentence in report.told:
-            say(f"note      {sentence}")
+        say_effects(report)
         waiting = (report.conflicts, report.problems, report.held)
         if waiting != self.waiting:
             self.waiting = waiting

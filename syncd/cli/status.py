@@ -14,11 +14,10 @@ from syncd.budget import DAY, HOUR, Ledger, batch_points
 from syncd.cli.opened import Files, known_account, open_files
 from syncd.cli.output import NEEDS_A_PERSON, head_json, say, say_json, say_waiting, waiting_json
 from syncd.cycle.allowance import read_ledger
-from syncd.folder.root import Folder
 from syncd.folder.scan import scan
 from syncd.lock import holder
-from syncd.model import Change, Conflict, Waiting, for_a_person
-from syncd.plan import touched
+from syncd.model import Change, Conflict, Waiting
+from syncd.plan import for_a_person, touched
 
 
 @click.command()
@@ -56,7 +55,8 @@ def _status(files: Files) -> dict[str, Any]:
             "pds": pds or None,
         },
         "folder": str(files.root),
-        "daemon": _daemon(files),
+        "daemon": (daemon := _daemon(files)),
+        "watch": state.note("watch") if daemon["pid"] else None,
         "head": head_json(state.head()),
         "records": state.count(),
         "guards": _guards(state.note("guards"), pds),
@@ -83,7 +83,7 @@ def _unpushed(files: Files) -> list[Change]:
     """Where files differ from what was synchronized last, and stand for a record."""
     base = files.state.base()
     look = scan(
-        Folder(files.root, files.state.marker),
+        files.folder,
         known=files.state.seen(),
         now_ns=time.time_ns(),
         in_scope=files.config.covers,
@@ -124,6 +124,9 @@ def _say(found: Mapping[str, Any]) -> None:
         if daemon["pid"]
         else "daemon   not running"
     )
+    if found["watch"]:
+        say(f"watch    every few seconds: {found['watch']['problem']}")
+        say(f"         next: {found['watch']['hint']}")
     say(
         f"head     {head['cid']} at rev {head['rev']}"
         if head

@@ -10,7 +10,17 @@ import click
 
 from syncd.cli.git import take_checkout
 from syncd.cli.opened import open_mirror, open_to_look
-from syncd.cli.output import exit_code, fail, head_json, say, say_json, say_waiting, waiting_json
+from syncd.cli.output import (
+    exit_code,
+    fail,
+    head_json,
+    say,
+    say_effects,
+    say_json,
+    say_waiting,
+    waiting_json,
+    waiting_words,
+)
 from syncd.cli.status import rfc3339
 from syncd.model import Report, Verdict
 from syncd.state import State
@@ -37,11 +47,11 @@ def sync(directory: Path, dry_run: bool, as_json: bool) -> None:
 
 def run_sync(directory: Path, as_json: bool) -> None:
     """Sync, report, and end with the exit code that fits."""
-    report = asyncio.run(_sync(directory))
+    report, cloned = asyncio.run(_sync(directory))
     if as_json:
-        say_json(report_json(report))
+        say_json(report_json(report, cloned))
     else:
-        say_report(report)
+        say_report(report, cloned)
     if report.halted is not None:
         fail(report.halted)
     raise click.exceptions.Exit(exit_code(report))
@@ -52,39 +62,40 @@ async def _preview(directory: Path) -> Report:
         return await mirror.preview()
 
 
-async def _sync(directory: Path) -> Report:
+async def _sync(directory: Path) -> tuple[Report, int]:
     async with open_mirror(directory) as mirror:
         started = time.time()
         report = await mirror.sync()
-        keep_last_cycle(mirror.state, report, started)
-        return report
+        keep_last_cycle(mirror.state, report, started, mirror.cloned)
+        return report, mirror.cloned
 
 
-def keep_last_cycle(state: State, report: Report, started: float) -> None:
-    """Keep what `status` shows of the last cycle."""
+def keep_last_cycle(state: State, report: Report, started: float, cloned: int = 0) -> None:
+    """Keep what `status` shows of the last cycle, and of the clone that it finished."""
     state.keep_note(
         "last_cycle",
         {
             "at": rfc3339(started),
             "seconds": round(time.time() - started, 3),
-            **_counts(report),
+            **_counts(report, cloned),
         },
     )
 
 
-def _counts(report: Report) -> dict[str, int]:
+def _counts(report: Report, cloned: int) -> dict[str, int]:
     return {
         "pushed": len(report.pushed),
-        "pulled": len(report.pulled),
+        "pulled": cloned + len(report.pulled),
+        "deleted": len(set(report.deleted)),
         "adopted": len(report.adopted),
         "merged": len(report.merged),
     }
 
 
-def report_json(report: Report) -> dict[str, object]:
+def report_json(report: Report, cloned: int = 0) -> dict[str, object]:
     """The JSON of `sync` (and of `clone`)."""
     return {
-        **_counts(report),
+        **_counts(report, cloned),
         **waiting_json(report.conflicts, report.problems, report.held),
         "told": list(report.told),
         "requests": report.requests,
@@ -92,18 +103,26 @@ def report_json(report: Report) -> dict[str, object]:
     }
 
 
-def say_report(report: Report) -> None:
-    for path in report.pulled:
-        say(f"pulled    {path}")
-    for path in report.merged:
-        say(f"merged    {path}")
-    for path in report.pushed:
-        say(f"pushed    {path}")
-    for sentence in report.told:
-        say(f"note      {sentence}")
+def say_report(report: Report, cloned: int = 0) -> None:
+    say_effects(report)
     say_waiting(report.conflicts, report.problems, report.held)
-    counts = ", ".join(f"{count} {name}" for name, count in _counts(report).items() if count)
-    say(f"{counts or 'nothing to do'}; head {report.head.rev if report.head else 'unknown'}")
+    say(f"{_summary(report, cloned)}; head {report.head.rev if report.head else 'unknown'}")
+
+
+def _summary(report: Report, cloned: int) -> str:
+    """What was done, in numbers, and what waits."""
+    deleted = set(report.deleted)
+    numbers = {
+        "pulled": cloned + len(set(report.pulled) - deleted),
+        "pushed": len(set(report.pushed) - deleted),
+        "deleted": len(deleted),
+        "adopted": len(report.adopted),
+        "merged": len(report.merged),
+    }
+    done = ", ".join(f"{count} {name}" for name, count in numbers.items() if count)
+    waiting = waiting_words(report)
+    nothing = "nothing done" if waiting else "nothing to do"
+    return "; ".join(filter(None, (done or nothing, waiting)))
 
 
 def _say_plan(report: Report, as_json: bool) -> None:
@@ -118,5 +137,7 @@ def _say_plan(report: Report, as_json: bool) -> None:
         for step in steps:
             say(f"{step.verdict.value:<9} {step.path}: {step.reason}")
         say_waiting((), report.problems, report.held)
-        say(f"{len(steps)} to do; nothing was done" if steps else "nothing to do")
+        to_do = sum(step.verdict is not Verdict.CONFLICT for step in steps)
+        words = (f"{to_do} to do; nothing was done" if to_do else "", waiting_words(report))
+        say("; ".join(filter(None, words)) or "nothing to do")
     raise click.exceptions.Exit(exit_code(report))

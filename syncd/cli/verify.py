@@ -9,10 +9,17 @@ from pathlib import Path
 import click
 
 from syncd.cli.opened import known_account, open_files
-from syncd.cli.output import NEEDS_A_PERSON, head_json, problem_json, say, say_json, say_waiting
+from syncd.cli.output import (
+    NEEDS_A_PERSON,
+    head_json,
+    many,
+    problem_json,
+    say,
+    say_json,
+    say_waiting,
+)
 from syncd.cycle.verify import Verified, verify_mirror
 from syncd.errors import StateDamaged, StateWrong
-from syncd.folder.root import Folder
 from syncd.model import Head, Problem
 from syncd.state import History
 
@@ -26,7 +33,7 @@ def verify(directory: Path, as_json: bool) -> None:
         account = known_account(files.state)
         if account is None:
             raise StateWrong("the account's signing key is not known yet", hint="syncd sync")
-        folder = Folder(files.root, files.state.marker)
+        folder = files.folder
         found = verify_mirror(folder, files.state, files.config, account, time.time_ns())
         found = replace(found, findings=(*found.findings, *_history_findings(files.history)))
         head = files.state.head()
@@ -51,4 +58,5 @@ def _say(found: Verified, head: Head | None, as_json: bool) -> None:
     say_waiting([], found.findings, [])
     if not found.findings:
         rev = head.rev if head else "none"
-        say(f"{found.records} records agree: files, base, tree, root and signature, at rev {rev}")
+        agree = many(found.records, "record") + (" agrees" if found.records == 1 else " agree")
+        say(f"{agree}: files, base, tree, root and signature, at rev {rev}")

@@ -61,7 +61,8 @@ def committed(files: Files, pattern: str | None, *, everywhere: bool = False) ->
         if place is None:
             return []
         try:
-            found = file_versions(Worktree.at(place), relative_path(path), everywhere=everywhere)
+            name = relative_path(path, portable=files.config.is_portable)
+            found = file_versions(Worktree.at(place), name, everywhere=everywhere)
         except GitFailed as error:
             tell(f"syncd: the versions in git are left out: {error.message}")
             return []

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from syncd.atproto.syntax import parse_did, parse_handle
-from syncd.config.values import check_pattern
+from syncd.config.values import FILENAMES, check_pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,12 @@ def _doorbell(value: Any) -> str:  # noqa: ANN401
     return str(value)
 
 
+def _filenames(value: Any) -> str:  # noqa: ANN401
+    if value not in FILENAMES:
+        raise ValueError("one of " + ", ".join(f'"{name}"' for name in FILENAMES))
+    return str(value)
+
+
 def parse_url(value: Any) -> str:  # noqa: ANN401
     if not isinstance(value, str) or not re.fullmatch(r"https?://[^/\s?#@]+/?", value):
         raise ValueError("an origin such as https://pds.example.com")
@@ -119,6 +125,9 @@ SETTINGS: tuple[Setting, ...] = (
             '["app.bsky.*"]', _patterns),
     Setting("mirror", "exclude", "exclude", "list", "all but these collections or patterns",
             '["app.bsky.feed.like"]', _patterns),
+    Setting("mirror", "filenames", "filenames", "word", "plain, or portable: names that also fit "
+            "file systems that do not tell upper from lower case, or refuse some characters",
+            '"portable"', _filenames),
     Setting("push", "validate", "validate", "boolean or table", "ask the PDS to check records "
             "against their lexicons: true always, false never, unset where it knows them; or this "
             "for each collection or pattern, of which the first that matches counts",

@@ -11,6 +11,8 @@ from syncd.errors import BadSyntax, ConfigWrong
 from syncd.model import Policy, RecordPath, split_record_path
 
 DEFAULT_PLC = "https://plc.directory"
+PORTABLE = "portable"
+FILENAMES = ("plain", PORTABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Config:
     read_only: bool = False
     collections: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    filenames: str = "plain"
     validate: bool | tuple[tuple[str, bool], ...] | None = None
     doorbell: str = "auto"
     jetstream: str | None = None
@@ -46,6 +49,11 @@ class Config:
     history_megabytes: int = 1024
     git_commit: bool = False
     git_push: str | None = None
+
+    @property
+    def is_portable(self) -> bool:
+        """True if file names avoid what some file systems cannot hold or tell apart."""
+        return self.filenames == PORTABLE
 
     def covers(self, collection: str) -> bool:
         """True if records of this collection belong to the mirror."""

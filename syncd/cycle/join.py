@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import cid_of
+from syncd.atproto.inexact import record_of
 from syncd.atproto.jsontext import format_record, parse_record
 from syncd.config import Config
 from syncd.cycle.keep import Keeper
-from syncd.cycle.pull import record_of
 from syncd.cycle.sides import Sides
 from syncd.errors import BadData, BadJson, FileChanged, FileProblem, SyncdError
 from syncd.folder.root import Folder

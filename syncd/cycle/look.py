@@ -6,14 +6,14 @@ are filled by asking for what is newer than the moment before the fetch, until t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from syncd.atproto.car import CarReader
 from syncd.atproto.cid import Cid
 from syncd.atproto.commit import PublicKey, parse_did_key
 from syncd.atproto.mst import Get
 from syncd.atproto.syntax import Tid
+from syncd.cycle.fetch import Fetched, OnFetch
 from syncd.errors import BadCar, BadTree, MissingBlocks, NotFound, Unverified
 from syncd.model import Account, Head
 from syncd.pds import Pds
@@ -21,61 +21,6 @@ from syncd.replica import View, advance, first_of, read_head
 
 REPAIRS = 8
 """How many small fetches may follow a full one before the clone is given up for now."""
-
-
-REPO_BYTES = 2 * 1024 * 1024 * 1024
-"""A repo whose blocks hold more is not taken: no PDS may fill this machine's memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fetching:
-    """How far the fetching of a repo is: blocks and bytes so far, and how often holes were filled.
-
-    How much is still to come cannot be known: no PDS says how large a repo is.
-    """
-
-    blocks: int
-    size: int
-    repairs: int
-
-
-OnFetch = Callable[[Fetching], None]
-
-
-@dataclass(slots=True)
-class Fetched:
-    """The blocks of one or more CARs of one repo, and the root the last one named."""
-
-    told: OnFetch | None = None
-    blocks: dict[Cid, bytes] = field(default_factory=dict)
-    root: Cid | None = None
-    size: int = 0
-    fetches: int = 0
-
-    async def add(self, pds: Pds, since: Tid | None) -> Cid:
-        """Fetch the repo (or what is newer than `since`) into `blocks`; returns the root."""
-        reader = CarReader()
-        self.fetches += 1
-        async for chunk in pds.fetch_repo(since):
-            self._keep(reader.feed(chunk))
-            if self.told is not None:
-                self.told(Fetching(len(self.blocks), self.size, self.fetches - 1))
-        reader.close()
-        if len(reader.roots) != 1:
-            raise BadCar(f"the PDS sent a repo with {len(reader.roots)} roots instead of one")
-        self.root = reader.roots[0]
-        return self.root
-
-    def _keep(self, blocks: Iterable[tuple[Cid, bytes]]) -> None:
-        for cid, block in blocks:
-            if cid not in self.blocks:
-                self.size += len(cid) + len(block)
-                self.blocks[cid] = block
-        if self.size > REPO_BYTES:
-            raise Unverified(
-                f"the PDS sends a repo of more than {REPO_BYTES} bytes",
-                hint="nothing was changed; a repo of that size is beyond what syncd can mirror",
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +122,12 @@ async def _look_whole(
             since, missing = before, error.message
     if view is not None:
         return Sight(view, get)
-    raise Unverified(
+    raise never_whole(missing)
+
+
+def never_whole(missing: str) -> Unverified:
+    """What to raise about a repo of which something is missing after all repairs."""
+    return Unverified(
         f"the PDS does not send the whole repo: {missing}",
         hint="nothing was changed; syncd tries again by itself",
     )

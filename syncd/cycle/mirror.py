@@ -10,26 +10,32 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from syncd.atproto.cid import Cid
 from syncd.config import Config
 from syncd.cycle.account import LOST, Whereabouts, explain
 from syncd.cycle.beside import Beside
 from syncd.cycle.brakes import brake_of, recent_deletions
+from syncd.cycle.clone import Clone, is_unfinished
+from syncd.cycle.drafts import name_drafts
+from syncd.cycle.fetch import OnFetch
 from syncd.cycle.join import Joined, join, wants_merge
 from syncd.cycle.keep import Keeper, prune
 from syncd.cycle.known import is_same_home, keep_known, keep_unnamed, watermark
-from syncd.cycle.look import OnFetch, Sight, Watermark, look
+from syncd.cycle.look import Sight, Watermark, look
 from syncd.cycle.outbox import Outbox
 from syncd.cycle.pull import keep_conflicts, not_done, pull
+from syncd.cycle.push import Pushed
 from syncd.cycle.sides import Dirty, Sides, bookkeeping, bring_sides
 from syncd.errors import StateDamaged, Unreachable
-from syncd.folder.recover import recover
+from syncd.folder.recover import recover, sweep_conflicts
 from syncd.folder.root import OWN, Folder, read_marker
 from syncd.folder.write import conflict_file, drop_conflicts
 from syncd.merge import is_edit_kept, settle
 from syncd.model import (
     Account,
+    Arrival,
     Conflict,
     Head,
     Limits,
@@ -40,12 +46,12 @@ from syncd.model import (
     Retry,
     Step,
     Verdict,
-    for_a_person,
 )
 from syncd.pds import Pds
-from syncd.plan import make_plan, without_pushes
+from syncd.plan import for_a_person, make_plan, without_pushes
 from syncd.state import History, State, renew_state
 
+Seeing = TypeVar("Seeing")
 SECOND_NS = 1_000_000_000
 ATTEMPTS = 8
 """How many cycles in a row that push nothing one `sync` may take before it leaves the rest."""
@@ -62,6 +68,7 @@ class Mirror:
         whereabouts: How to find the account again if its repo cannot be seen where it was; without
             it, the account and its PDS stay what they are.
         on_fetch: Hears how far the fetching of the repo is.
+        cloned: How many files were written to finish a clone that was begun here.
         beside: The git repository that the folder may be in.
     """
 
@@ -76,6 +83,7 @@ class Mirror:
     jitter: Callable[[], float] = random.random
     whereabouts: Whereabouts | None = None
     on_fetch: OnFetch | None = None
+    cloned: int = 0
     beside: Beside | None = None
     outbox: Outbox = field(init=False)
     _requests_elsewhere: int = 0
@@ -96,9 +104,9 @@ class Mirror:
         """How many requests were sent so far, to every PDS the account lived on."""
         return self._requests_elsewhere + self.pds.requests
 
-    async def sync(self) -> Report:
+    async def sync(self, dirty: Dirty = None) -> Report:
         """Cycle until nothing is left to do but what waits for a person, or for a pause."""
-        report = last = await self.cycle()
+        report = last = await self.cycle(dirty)
         attempts = 1
         while last.is_unfinished and attempts < ATTEMPTS and not last.needs_a_pause:
             last = await self.cycle(dirty=last.unsent)
@@ -136,10 +144,16 @@ class Mirror:
     async def _cycle(self, dirty: Dirty) -> Report:
         before = self.requests
         await self.sleep(self.outbox.pause_seconds(self.jitter()))
+        if is_unfinished(self.state):
+            await self._finish_clone()
         sight, sides, plan = await self._decide(dirty)
         recovered = recover(self.folder, sides.look.leftovers) if sides.look.leftovers else ()
         if sides.look.leftovers:
             sight, sides, plan = await self._decide(dirty)
+        drafted = name_drafts(self.folder, self.state, self.config, sight, sides, self.clock_ns())
+        if drafted.named:
+            sight, sides, plan = await self._decide(dirty)
+        sides = sides.with_strays(drafted.problems)
         joined = await self._join(sight, sides, plan)
         plan = joined.plan
         pulled = await self._pull(sight, sides, joined)
@@ -158,9 +172,11 @@ class Mirror:
             pulled=tuple(sorted(pulled.base)),
             pushed=tuple(pushed.done),
             merged=joined.paths,
+            deleted=_deleted(pulled, steps, pushed),
             unsent=tuple(sorted(_paths(plan, Verdict.PUSH) - answered)),
             told=(
                 *(f"{problem.path}: {problem.reason}" for problem in recovered),
+                *drafted.told,
                 *(f"{step.path}: {step.reason}" for step in plan.steps if is_edit_kept(step)),
             ),
             retries=tuple(item for item in waiting if isinstance(item, Retry)),
@@ -180,22 +196,45 @@ class Mirror:
             settle=lambda step: settle(step, self.config.policy(step.path)),
             sizes=self.state.collection_sizes,
             brake=brake_of(self.config),
-            recent=lambda: recent_deletions(self.history, self.config, now_ns // SECOND_NS),
+            recent=lambda now: recent_deletions(
+                self.history, self.config, now_ns // SECOND_NS, now
+            ),
         )
         if self.beside is not None:
             plan = self.beside.judged(plan, now_ns // SECOND_NS)
         return sight, sides, without_pushes(plan) if self.config.read_only else plan
 
+    async def _finish_clone(self) -> None:
+        self.folder.check_marker(self.state.marker)
+        self.cloned += await self._seeing(lambda: self._clone().finish())
+
+    def _clone(self) -> Clone:
+        return Clone(
+            self.folder,
+            self.state,
+            self.pds,
+            self.account,
+            self.config,
+            lambda head: Keeper(self.history, self.clock_ns() // SECOND_NS, head.rev),
+            self.on_fetch,
+        )
+
     async def _see(self) -> Sight:
-        """The repo, proven. Where it cannot be seen, the account is resolved again, once."""
+        """The repo, proven."""
+        return await self._seeing(
+            lambda: look(self.pds, self.account, self._known(), self.on_fetch)
+        )
+
+    async def _seeing(self, see: Callable[[], Awaitable[Seeing]]) -> Seeing:
+        """See the repo. Where it cannot be seen, the account is resolved again, once."""
         before = self.account
         try:
-            return await look(self.pds, self.account, self._known(), self.on_fetch)
+            return await see()
         except LOST as error:
             if not await self.find_again(if_due=isinstance(error, Unreachable)):
                 raise await explain(error, self.pds, before, self.account) from error
         try:
-            return await look(self.pds, self.account, self._known(), self.on_fetch)
+            return await see()
         except LOST as error:
             raise await explain(error, self.pds, before, self.account) from error
 
@@ -232,6 +271,7 @@ class Mirror:
         blocks = await sight.records(self.pds, [cid for cid in wanted if cid is not None])
         keep_conflicts(self.folder, fresh, blocks)
         keeper = self._keeper(sight)
+        self.state.record(Memory(waiting={s.path: (Arrival(s.path, s.remote),) for s in steps}))
         done = pull(self.folder, steps, blocks=blocks, expect=sides.expect, keeper=keeper)
         books = bookkeeping(plan, sides)
         view = sight.view
@@ -279,19 +319,32 @@ class Mirror:
     def _is_kept(self, conflict: Conflict) -> bool:
         """True if the remote side of the conflict already lies in the conflicts directory."""
         cid = conflict.remote
-        return cid is None or (self.folder.root / conflict_file(conflict.path, cid)).exists()
+        if cid is None:
+            return True
+        name = conflict_file(conflict.path, cid, portable=self.folder.portable)
+        return (self.folder.root / name).exists()
 
     def _drop_closed(self, sides: Sides, plan: Plan) -> None:
         still = {conflict.path for conflict in plan.conflicts}
         for item in sides.waiting:
             if isinstance(item, Conflict) and item.path not in still:
                 drop_conflicts(self.folder, item.path)
+        if sides.is_whole:
+            files = (conflict_file(c.path, c.remote) for c in plan.conflicts if c.remote)
+            sweep_conflicts(self.folder, set(files))
 
 
 def _blocks(base: Mapping[RecordPath, Cid | None], sight: Sight) -> dict[RecordPath, bytes]:
     """The records of what was adopted, as far as they came with the view."""
     found = ((path, sight.get(cid)) for path, cid in base.items() if cid is not None)
     return {path: block for path, block in found if block is not None}
+
+
+def _deleted(pulled: Memory, steps: Sequence[Step], pushed: Pushed) -> tuple[RecordPath, ...]:
+    """What was deleted in the folder or, by one of `steps`, in the repo."""
+    in_folder = {path for path, cid in pulled.base.items() if cid is None}
+    in_repo = {step.path for step in steps if step.local is None}.intersection(pushed.done)
+    return tuple(sorted(in_folder | in_repo))
 
 
 def _paths(plan: Plan, verdict: Verdict) -> set[RecordPath]:

@@ -9,21 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from syncd.atproto.cid import Cid
-from syncd.atproto.data import Record, decode_lenient
-from syncd.atproto.jsontext import format_record
+from syncd.atproto.inexact import file_of
 from syncd.cycle.keep import Keeper
 from syncd.errors import BadData, FileChanged, FileProblem, NotFound, SwapFailed, SyncdError
 from syncd.folder.root import Folder
 from syncd.folder.write import Replacement, drop_conflicts, keep_conflict, remove, write_many
 from syncd.model import Conflict, Memory, Problem, RecordPath, Retry, Seen, Step, Waiting
-
-
-def record_of(block: bytes) -> Record:
-    """The record in a block, also one that breaks the data model's rules. Raises BadData."""
-    value = decode_lenient(block)
-    if not isinstance(value, dict):
-        raise BadData("the record is not a map")
-    return value
 
 
 def pull(
@@ -47,7 +38,7 @@ def pull(
         if step.remote is None or step.path in results:
             continue
         try:
-            content = format_record(record_of(_block(blocks, step)))
+            content = file_of(_block(blocks, step))
         except (BadData, NotFound) as error:
             results[step.path] = error
             continue
@@ -116,7 +107,7 @@ def keep_conflicts(
         if conflict.remote is None or conflict.remote not in blocks:
             continue
         try:
-            content = format_record(record_of(blocks[conflict.remote]))
+            content = file_of(blocks[conflict.remote])
         except BadData:
             continue  # there is no text to lay beside the folder; the repo still has the record
         keep_conflict(folder, conflict.path, conflict.remote, content)

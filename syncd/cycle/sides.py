@@ -7,15 +7,17 @@ dirty, if it changed in the repo, or if something about it waits since an earlie
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from syncd.atproto.cid import Cid
 from syncd.config import Config
+from syncd.cycle.exact import Versions, with_inexact
 from syncd.cycle.look import Sight
 from syncd.errors import BadSyntax
 from syncd.folder.root import Folder
 from syncd.folder.scan import Look, scan
 from syncd.model import (
+    Arrival,
     Decision,
     Held,
     Memory,
@@ -38,7 +40,11 @@ Dirty = Collection[RecordPath] | None
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """The three views of `paths`, what the files were, and what waited before."""
+    """The three views of `paths`, what the files were, and what waited before.
+
+    `arrived` is what of base is not remembered yet: versions of the repo that a cycle which was
+    interrupted had brought into the folder already.
+    """
 
     paths: frozenset[RecordPath]
     views: Views
@@ -46,10 +52,15 @@ class Sides:
     known: Mapping[RecordPath, Seen]
     waiting: tuple[Waiting, ...]
     is_whole: bool
+    arrived: Mapping[RecordPath, Cid | None]
 
     def expect(self, path: RecordPath) -> Seen | None:
         """The file that the plan saw at `path`, or None if there was none."""
         return self.look.seen.get(path)
+
+    def with_strays(self, more: tuple[Problem, ...]) -> Sides:
+        """The same, with problems that were found after the look."""
+        return replace(self, look=replace(self.look, strays=(*self.look.strays, *more)))
 
 
 def bring_sides(
@@ -62,18 +73,24 @@ def bring_sides(
     if dirty is None:
         known, base = state.seen(), state.base()
         look = scan(folder, known=known, expected=base, now_ns=now_ns, in_scope=config.covers)
-        local = {path: seen.cid for path, seen in look.seen.items()}
-        paths = concerned | touched(base, local, look.problems, look.absent)
+        paths = concerned | touched(base, _local(look), look.problems, look.absent)
     else:
         paths = {path for path in concerned.union(dirty) if config.covers_path(path)}
         known, base = state.seen_of(paths), state.base_of(paths)
         look = scan(folder, known=known, only=paths, now_ns=now_ns, in_scope=config.covers)
-        local = {path: seen.cid for path, seen in look.seen.items()}
     paths = {path for path in paths if config.covers_path(path)}
+    remote = _remote(sight, paths)
+    versions = Versions(base, remote, lambda path, cid: sight.get(cid) or state.block(path, cid))
+    look = with_inexact(folder, look, paths, versions, now_ns)
+    arrived = {
+        item.path: item.remote
+        for item in waiting
+        if isinstance(item, Arrival) and _has_arrived(item, look) and item.path in paths
+    }
     views = Views(
-        base=base,
-        local=local,
-        remote=_remote(sight, paths),
+        base=_moved(base, arrived),
+        local=_local(look),
+        remote=remote,
         inert=_inert(look, paths),
         refused={
             item.path: (item.local, Problem(item.path, item.reason, item.hint))
@@ -83,7 +100,30 @@ def bring_sides(
         decisions=decisions,
         held=frozenset(item.path for item in waiting if isinstance(item, Held)),
     )
-    return Sides(frozenset(paths), views, look, known, waiting, is_whole=dirty is None)
+    whole = dirty is None
+    return Sides(frozenset(paths), views, look, known, waiting, is_whole=whole, arrived=arrived)
+
+
+def _has_arrived(item: Arrival, look: Look) -> bool:
+    if item.remote is None:
+        return look.absent(item.path)
+    return item.path in look.seen and look.seen[item.path].cid == item.remote
+
+
+def _moved(
+    base: Mapping[RecordPath, Cid], arrived: Mapping[RecordPath, Cid | None]
+) -> Mapping[RecordPath, Cid]:
+    """Base as it would be had the interrupted cycle remembered what it did.
+
+    Without this, a record that another client changed back meanwhile would look edited here.
+    """
+    if not arrived:
+        return base
+    return {path: cid for path, cid in {**base, **arrived}.items() if cid is not None}
+
+
+def _local(look: Look) -> dict[RecordPath, Cid]:
+    return {path: seen.cid for path, seen in look.seen.items()}
 
 
 def _changed(view: View, state: State) -> set[RecordPath]:
@@ -107,11 +147,12 @@ def _as_record_path(text: str) -> RecordPath | None:
 
 def _remote(sight: Sight, paths: Collection[RecordPath]) -> dict[RecordPath, Cid]:
     """The verified remote CID of each path that the repo has."""
-    found = ((path, _remote_cid(sight, path)) for path in paths)
+    found = ((path, remote_cid(sight, path)) for path in paths)
     return {path: cid for path, cid in found if cid is not None}
 
 
-def _remote_cid(sight: Sight, path: RecordPath) -> Cid | None:
+def remote_cid(sight: Sight, path: RecordPath) -> Cid | None:
+    """What the repo has at a path, as far as the view tells or the kept tree."""
     view = sight.view
     if view.is_whole or path in view.changes:
         return view.changes.get(path, (None, None))[1]
@@ -136,7 +177,7 @@ def bookkeeping(plan: Plan, sides: Sides) -> Memory:
     """What a cycle knows before it acts: what both sides agree on, what files are, what waits."""
     adopted = {s.path: s.local for s in plan.steps if s.verdict is Verdict.ADOPT}
     return Memory(
-        base=adopted,
+        base={**sides.arrived, **adopted},
         seen=_seen_changes(sides),
         waiting=dict.fromkeys(_settled(plan, sides), ()) | _waiting_of(plan, sides),
         decided=[path for path, choice in sides.views.decisions.items() if _lapsed(choice, sides)],
@@ -158,7 +199,9 @@ def _seen_changes(sides: Sides) -> dict[RecordPath, Seen | None]:
 def _settled(plan: Plan, sides: Sides) -> set[str]:
     """Paths that something waited for and nothing waits for now."""
     acting = {step.path for step in plan.steps if step.verdict in (Verdict.PUSH, Verdict.PULL)}
-    names = {item.path for item in sides.waiting if item.path not in acting}
+    names = {
+        item.path for item in sides.waiting if item.path not in acting or isinstance(item, Arrival)
+    }
     strays = {name for name in names if _as_record_path(name) is None}
     return names if sides.is_whole else names - strays
 

@@ -32,7 +32,7 @@ def describe_unnamed(
     names = [_shown(key) for key in sorted(now)[:TOLD]]
     told = {name: (Problem(name, "no file can stand for this record", _HINT),) for name in names}
     rest = len(now) - len(told)
-    more = Problem(_MORE, f"{rest} more records of the repo have keys that are no record path", "")
+    more = Problem(_MORE, f"no file can stand for {rest} more of the repo's records", _HINT)
     return gone | told | ({_MORE: (more,)} if rest > 0 else {})
 
 

@@ -14,6 +14,7 @@ from syncd.atproto.commit import parse_commit, verify
 from syncd.atproto.keys import parse_did_key
 from syncd.atproto.mst import build, walk
 from syncd.config import Config
+from syncd.cycle.exact import Versions, with_inexact
 from syncd.errors import SyncdError
 from syncd.folder.root import Folder
 from syncd.folder.scan import Look, scan
@@ -38,6 +39,7 @@ def verify_mirror(
         missing = Problem("head", "no commit was ever verified", "syncd sync")
         return Verified(0, (missing,))
     look = scan(folder, known={}, expected=state.base(), now_ns=now_ns, in_scope=config.covers)
+    look = _with_inexact(folder, state, look, now_ns)
     tree, broken = _tree(state, head)
     findings = (
         *_check_commit(state, head, account),
@@ -47,6 +49,11 @@ def verify_mirror(
         *_check_files(state, look),
     )
     return Verified(len(tree), findings)
+
+
+def _with_inexact(folder: Folder, state: State, look: Look, now_ns: int) -> Look:
+    base = state.base()
+    return with_inexact(folder, look, base, Versions(base, base, state.block), now_ns)
 
 
 def _check_commit(state: State, head: Head, account: Account) -> Iterator[Problem]:

@@ -20,6 +20,7 @@ from syncd.folder.problems import translated
 from syncd.folder.read import FileStat
 from syncd.folder.replace import place_new, replace, unfinished_name
 from syncd.folder.root import Folder, opened
+from syncd.folder.spelling import check_spelt
 from syncd.model import RecordPath, Seen
 
 FEW = 8
@@ -104,6 +105,7 @@ class Batch:
         temp, new = self._temps[item.path], hashlib.sha256(item.content).digest()
         with self._answering([(item, name)]):
             try:
+                check_spelt(directory, name)
                 seen = _seen(os.stat(temp, dir_fd=directory, follow_symlinks=False), new, item)
                 if item.expect is None:
                     place_new(self.folder.disk, directory, temp, name)

@@ -14,7 +14,7 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Disk:
-    """The real disk. Names are single components in the directory that `directory` is open on."""
+    """The real disk. Names are relative to the directory that `directory` is open on."""
 
     def write(self, directory: int, name: str, content: bytes, mode: int | None) -> None:
         """Create `name` with `content`; `mode` None takes what the umask leaves of 0666.

@@ -29,6 +29,10 @@ _CAUSES: Mapping[int, tuple[str, str]] = {
     errno.ENOTDIR: ("something that is not a directory is in the way", "move it elsewhere"),
     errno.EISDIR: ("a directory is in the way", "move it elsewhere"),
     errno.ENOENT: ("the directory is gone", "syncd looks again by itself."),
+    errno.ENOTUNIQ: (
+        "this file system takes its name and another's for one",
+        'for record keys, filenames = "portable" in [mirror] of syncd.toml tells them apart',
+    ),
     errno.EBUSY: ("it is in use", "syncd tries again by itself."),
     errno.ESTALE: ("the file server has lost it", "mount the file system again"),
 }

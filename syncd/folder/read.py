@@ -23,7 +23,10 @@ MAX_FILE_BYTES = 16_000_000
 """A record has at most 1 MB of CBOR; JSON text with escapes and white space may be longer."""
 RACY_NS = 2_000_000_000
 """A change this soon before the file was looked at may hide behind the same time stamps."""
+IDLE_NS = 60_000_000_000
+"""A program that has a file open, but has not written for so long, is not in the middle of it."""
 
+_WRITING_HINT = "syncd reads it when the writing ends"
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _TRIES = 3
 _KINDS = {
@@ -87,18 +90,32 @@ def read_record(
 ) -> Seen | Problem:
     """What the record file `name` holds now. Raises OSError, also where it is gone.
 
-    The content is not parsed again if it has the digest of `known`.
+    The content is not parsed again if it has the digest of `known`. A new content does not count
+    while a program has the file open for writing: it may be half of a save, and still be a record.
     """
     try:
-        content, now = read_file(directory, name)
+        content, now, is_open = _read_watched(directory, name)
         if known is not None and known.digest == now.digest:
             return now.seen(path, known.cid, seen_ns=seen_ns)
+        if is_open and seen_ns < max(now.mtime_ns, now.ctime_ns) + IDLE_NS:
+            return Problem(path, "another program has it open for writing", _WRITING_HINT)
         record = parse_record(content, split_record_path(path)[0])
         return now.seen(path, cid_of(record), seen_ns=seen_ns)
     except BadJson as error:
         return Problem(path, error.message, error.hint, error.line, error.column)
     except (BadData, FileProblem) as error:
         return Problem(path, error.message, error.hint)
+
+
+def _read_watched(directory: int, name: str) -> tuple[bytes, FileStat, bool]:
+    """As `read_file`, and whether some program had the file open for writing meanwhile."""
+    descriptor = os.open(name, _READ, dir_fd=directory)
+    try:
+        lease = linux.take_lease(descriptor)
+        content, now = _read_open(descriptor)
+        return content, now, not lease.holds()
+    finally:
+        os.close(descriptor)
 
 
 def is_at_rest(directory: int, name: str, digest: bytes) -> bool:
@@ -141,7 +158,7 @@ def _read_open(descriptor: int) -> tuple[bytes, FileStat]:
         after = os.fstat(descriptor)
         if _stamp(before) == _stamp(after) and len(content) == after.st_size:
             return content, FileStat(*_stamp(after), hashlib.sha256(content).digest())
-    raise FileProblem("it is being written", hint="syncd reads it when the writing ends")
+    raise FileProblem("it is being written", hint=_WRITING_HINT)
 
 
 def _check_readable(now: os.stat_result) -> None:

@@ -7,10 +7,13 @@ may be a write that is going on right now.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
+from syncd.atproto.cid import parse_cid
 from syncd.errors import BadSyntax, FileChanged, FileProblem
+from syncd.folder.names import SUFFIX
 from syncd.folder.problems import shown
 from syncd.folder.read import FileStat, os_problem, read_file
 from syncd.folder.replace import (
@@ -21,6 +24,7 @@ from syncd.folder.replace import (
     shortened,
 )
 from syncd.folder.root import OWN, Folder, opened
+from syncd.folder.write import CONFLICTS
 from syncd.model import Problem
 
 _RECOVERED = "recovered"
@@ -45,6 +49,27 @@ def recover(folder: Folder, leftovers: Sequence[str]) -> tuple[Problem, ...]:
             except OSError as error:
                 problems.append(os_problem(shown(relative), error))
     return tuple(problems)
+
+
+def sweep_conflicts(folder: Folder, keep: Collection[str]) -> None:
+    """Remove the files of conflicts that are not open, of which `keep` names those that are.
+
+    They are left where the program stopped between a conflict and the memory of it. A name that is
+    not one of syncd's stays. So does everything if the disk refuses: it is only in the way.
+    """
+    with folder.open() as root, suppress(OSError), opened(root, (OWN, CONFLICTS)) as directory:
+        for inside, _, names, descriptor in os.fwalk(dir_fd=directory):
+            for name in names:
+                relative = os.path.normpath(f"{OWN}/{CONFLICTS}/{inside}/{name}")
+                if _is_of_a_conflict(name) and relative not in keep:
+                    folder.disk.unlink(descriptor, name)
+
+
+def _is_of_a_conflict(name: str) -> bool:
+    stem = name.removesuffix(SUFFIX)
+    with suppress(BadSyntax):
+        return is_unfinished(name) or (stem != name and bool(parse_cid(stem.rpartition(".")[2])))
+    return False
 
 
 def _recover(folder: Folder, root: int, relative: str) -> list[Problem]:

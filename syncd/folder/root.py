@@ -1,11 +1,13 @@
 """The folder itself: find it, mark it, open it. Never opens a directory through a symbolic link.
 
 `.syncd/marker` holds a random id that the state file knows too. A folder without it, or with
-another, is not our folder: a disk that is not mounted looks exactly like everything deleted.
+another, is not our folder: a disk that is not mounted looks exactly like everything deleted. What
+may have happened to it is told apart, and each case has a sentence and a safe command of its own.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,16 +17,24 @@ from pathlib import Path
 from syncd.errors import FolderWrong
 from syncd.folder.disk import Disk
 from syncd.folder.problems import explain
+from syncd.folder.spelling import check_spelt, is_spelt
 
 OWN = ".syncd"
 MARKER = "marker"
 
 _MARKER_BYTES = 256
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
-_MOUNT_HINT = (
-    "if the folder is on a disk that is not mounted, mount it; if it was moved, move it back; "
-    "to fill a new one from the repo, run `syncd clone` into an empty directory"
+_SETTINGS = "syncd.toml"
+"""A folder that has this was a mirror, even if nothing else is left."""
+_GONE_HINT = (
+    "if its disk is not mounted, mount it; if it was moved, go on where it is: syncd -C DIR sync"
 )
+_EMPTY_HINT = "mount its disk; to fill an empty folder from the repo: syncd clone ACCOUNT DIR"
+_ADOPT_HINT = (
+    "take the files as they are, nothing is deleted: syncd clone ACCOUNT DIR --adopt; "
+    "or, if its disk is not mounted, mount it"
+)
+_OTHER_HINT = "bring the folder that was here back, or see what this one is: syncd -C DIR status"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,7 @@ class Folder:
         with suppress(OSError):
             if os.path.samestat(self.root.stat(), os.fstat(root)):
                 return
-        raise FolderWrong(f"{self.root} was replaced while it was read", hint=_MOUNT_HINT)
+        raise FolderWrong(f"{self.root} was replaced while it was read", hint=_OTHER_HINT)
 
     def _check(self, root: int) -> None:
         found = _marker_in(self.root, root)
@@ -77,16 +87,24 @@ class Folder:
         if not self.portable and _folds_case(root):
             raise FolderWrong(
                 f"the file system of {self.root} does not tell upper from lower case",
-                hint="move the folder to a file system that does",
+                hint='set filenames = "portable" in [mirror] of syncd.toml, or move the folder to '
+                "a file system that does",
             )
 
 
 def find_root(start: Path) -> Path:
-    """The nearest directory, from `start` upwards, that is marked as a mirror. FolderWrong."""
+    """The nearest directory, from `start` upwards, that is marked as a mirror.
+
+    Raises FolderWrong: there is none, or one that lost its marker is nearer.
+    """
     start = start.absolute()
     for candidate in (start, *start.parents):
         if (candidate / OWN / MARKER).is_file():
             return candidate
+        if (candidate / OWN).is_dir():
+            read_marker(candidate)
+    if not start.is_dir() or not any(start.iterdir()) or (start / _SETTINGS).is_file():
+        read_marker(start)
     raise FolderWrong(
         f"{start} is not in a mirror", hint="name one with -C DIR, or make one with `syncd clone`"
     )
@@ -131,13 +149,17 @@ def open_directory(
     """Open `parts` below `root`, component by component; the caller closes the descriptor.
 
     With `make`, directories that are missing are made. Raises OSError; ELOOP or ENOTDIR where a
-    component is a symbolic link or no directory.
+    component is a symbolic link or no directory. A directory of another name is not opened where
+    the file system folds case: it counts as missing, or with `make` as in the way (ENOTUNIQ).
     """
     current = os.dup(root)
     for part in parts:
         try:
             if make is not None:
                 _make(make, current, part, mode)
+                check_spelt(current, part)
+            elif not is_spelt(current, part):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), part)
             inner = os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=current)
         finally:
             os.close(current)
@@ -169,42 +191,60 @@ def _make(disk: Disk, directory: int, name: str, mode: int) -> None:
 def _open_root(root: Path) -> int:
     try:
         return os.open(root, _DIRECTORY)
+    except FileNotFoundError:
+        raise FolderWrong(f"{root} is gone", hint=_GONE_HINT) from None
     except OSError as error:
         cause, _ = explain(error)
-        raise FolderWrong(f"{root} cannot be opened: {cause}", hint=_MOUNT_HINT) from error
+        raise FolderWrong(f"{root} cannot be opened: {cause}", hint=_GONE_HINT) from error
 
 
 def _marker_in(root: Path, descriptor: int) -> str:
     try:
         with opened(descriptor, (OWN,)) as own:
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            marker = os.open(MARKER, flags, dir_fd=own)
-            try:
-                text = os.read(marker, _MARKER_BYTES).decode("ascii", "replace").strip()
-            finally:
-                os.close(marker)
+            text = _read_marker(own)
+    except FileNotFoundError:
+        raise _unmarked(root, descriptor) from None
     except OSError as error:
         cause, _ = explain(error)
         message = f"{root} is not a mirror: its marker {OWN}/{MARKER} cannot be read ({cause})"
-        raise FolderWrong(message, hint=_MOUNT_HINT) from error
+        raise FolderWrong(message, hint=_GONE_HINT) from error
     if not text:
-        raise FolderWrong(f"{root} is not a mirror: its marker is empty", hint=_MOUNT_HINT)
+        raise FolderWrong(f"{root} has lost its marker: it is empty", hint=_ADOPT_HINT)
     return text
+
+
+def _read_marker(own: int) -> str:
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    marker = os.open(MARKER, flags, dir_fd=own)
+    try:
+        return os.read(marker, _MARKER_BYTES).decode("ascii", "replace").strip()
+    finally:
+        os.close(marker)
+
+
+def _unmarked(root: Path, descriptor: int) -> FolderWrong:
+    """What may have become of a folder that has no marker."""
+    names = os.listdir(descriptor)
+    if OWN in names:
+        return FolderWrong(f"{root} has lost its marker: {OWN}/{MARKER} is gone", hint=_ADOPT_HINT)
+    if names:
+        return FolderWrong(f"{root} is not a mirror: it has no {OWN} directory", hint=_ADOPT_HINT)
+    message = f"{root} is empty: its disk is not mounted, or somebody emptied it"
+    return FolderWrong(message, hint=_EMPTY_HINT)
 
 
 def _check_id(root: Path, found: str, expected: str) -> None:
     if found != expected:
         raise FolderWrong(
-            f"{root} is another mirror than the one its state file belongs to", hint=_MOUNT_HINT
+            f"{root} is another mirror than the one its state file belongs to", hint=_OTHER_HINT
         )
 
 
 def _mark(disk: Disk, root: Path, own: int, marker: str) -> None:
     with suppress(FileNotFoundError):
-        os.stat(MARKER, dir_fd=own, follow_symlinks=False)
-        raise FolderWrong(
-            f"{root} is a mirror already", hint="run `syncd status` there, or choose another DIR"
-        )
+        if _read_marker(own):
+            hint = "run `syncd status` there, or choose another DIR"
+            raise FolderWrong(f"{root} is a mirror already", hint=hint)
     _put(disk, own, ".gitignore", b"*\n")
     _put(disk, own, MARKER, f"{marker}\n".encode("ascii"))
 

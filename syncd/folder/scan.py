@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from syncd.folder.names import relative_path
 from syncd.folder.read import os_problem
 from syncd.folder.root import Folder, opened
+from syncd.folder.spelling import is_spelt
 from syncd.folder.survey import EVERYWHERE, Notes, examine, survey
 from syncd.model import Problem, RecordPath, Seen, split_record_path
 
@@ -123,6 +124,8 @@ def _look_at(notes: Notes, root: int, path: RecordPath, relative: str) -> bool:
     *directories, name = relative.split("/")
     try:
         with opened(root, directories) as directory:
+            if not is_spelt(directory, name):
+                return False
             now = os.stat(name, dir_fd=directory, follow_symlinks=False)
             examine(notes, directory, name, path, now)
     except FileNotFoundError:
@@ -134,6 +137,7 @@ def _look_for_misspelt(notes: Notes, root: int, path: RecordPath, right: str, ot
     """A file with the spelling of the other `filenames` setting is inert, not absent."""
     *directories, name = other.split("/")
     with suppress(FileNotFoundError), opened(root, directories) as directory:
-        os.stat(name, dir_fd=directory, follow_symlinks=False)
+        if not is_spelt(directory, name):
+            return
         reason = f"{other!r} is not how syncd spells this record's file"
         notes.problems[path] = Problem(path, reason, f"rename it to {right}")

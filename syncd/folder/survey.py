@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from syncd.atproto.syntax import Nsid, parse_nsid
@@ -129,8 +130,8 @@ def _survey_directory(
                 _meet(notes, directory, collection, name, entry)
             elif is_leftover(entry.name):
                 notes.leftovers.append(f"{collection}/{name}")
-            elif is_draft(entry.name) and entry.is_file(follow_symlinks=False):
-                notes.drafts.append(f"{collection}/{name}")
+            elif is_draft(entry.name):
+                _meet_draft(notes, f"{collection}/{name}", entry)
 
 
 def _meet(
@@ -151,6 +152,19 @@ def _meet(
         return  # gone since it was listed: if it matters, it is asked for by name
     except OSError as error:
         notes.problems[path] = os_problem(path, error)
+
+
+def _meet_draft(notes: Notes, relative: str, entry: os.DirEntry[str]) -> None:
+    """Note a draft; one that no record can be made of is told."""
+    if not entry.is_file(follow_symlinks=False):
+        with suppress(FileNotFoundError):
+            mode = entry.stat(follow_symlinks=False).st_mode
+            notes.strays.append(kind_problem(shown(relative), mode))
+    elif relative.count("/") > 1:
+        reason = "a draft in a directory that long names continue in"
+        notes.strays.append(Problem(shown(relative), reason, "move it to its collection"))
+    else:
+        notes.drafts.append(relative)
 
 
 def _settle_misspelt(notes: Notes) -> None:

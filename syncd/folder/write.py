@@ -18,9 +18,11 @@ from syncd.folder.problems import told
 from syncd.folder.read import FileStat, read_file
 from syncd.folder.replace import unfinished_name, withdraw
 from syncd.folder.root import OWN, Folder, opened
+from syncd.folder.spelling import check_spelt, is_spelt
 from syncd.model import RecordPath, Seen, parse_record_path, split_record_path
 
 __all__ = (
+    "CONFLICTS",
     "Replacement",
     "conflict_file",
     "drop_conflicts",
@@ -31,7 +33,7 @@ __all__ = (
     "write_many",
 )
 
-_CONFLICTS = "conflicts"
+CONFLICTS = "conflicts"
 _ANY_CID = "*" * 59
 
 
@@ -39,6 +41,8 @@ def read_bytes(folder: Folder, path: RecordPath) -> tuple[bytes, FileStat]:
     """The bytes of the record's file. FileChanged if there is none, FileProblem if unreadable."""
     directories, name = _place_of(folder, path)
     with folder.open() as root, told(path, "read"), opened(root, directories) as directory:
+        if not is_spelt(directory, name):
+            raise FileChanged("there is no such file")
         return read_file(directory, name)
 
 
@@ -77,6 +81,7 @@ def remove(folder: Folder, path: RecordPath, *, expect: Seen) -> None:
     """Remove one file, durably, if it is what `expect` says. Raises as `write` does."""
     directories, name = _place_of(folder, path)
     with folder.open() as root, told(path, "removed"), opened(root, directories) as directory:
+        check_spelt(directory, name)
         withdraw(folder.disk, directory, name, old=expect.digest)
         folder.disk.sync_directory(directory)
 
@@ -84,7 +89,7 @@ def remove(folder: Folder, path: RecordPath, *, expect: Seen) -> None:
 def conflict_file(path: RecordPath, cid: Cid, *, portable: bool = False) -> str:
     """Where the remote side of a conflict lies, relative to the folder."""
     collection, rkey = split_record_path(parse_record_path(path))
-    return f"{OWN}/{_CONFLICTS}/{collection}/{conflict_name(rkey, str(cid), portable=portable)}"
+    return f"{OWN}/{CONFLICTS}/{collection}/{conflict_name(rkey, str(cid), portable=portable)}"
 
 
 def keep_conflict(folder: Folder, path: RecordPath, cid: Cid, content: bytes) -> str:
@@ -117,7 +122,7 @@ def drop_conflicts(folder: Folder, path: RecordPath, keep: Collection[Cid] = ())
         folder.open() as root,
         suppress(FileChanged),
         told(path, "tidied up"),
-        opened(root, (OWN, _CONFLICTS, collection, *inside)) as directory,
+        opened(root, (OWN, CONFLICTS, collection, *inside)) as directory,
         os.scandir(directory) as entries,
     ):
         for name in [entry.name for entry in entries if entry.name.startswith(stem)]:

@@ -92,14 +92,15 @@ class _Resolver:
 
     def _account(self, document: Document, handle: Handle | None) -> Account:
         if self._pds is not None:
-            return Account(document.did, handle, str(self._pds), document.key)
+            return Account(document.did, handle, str(self._pds), document.key, is_named=True)
         if document.endpoint is None:
             raise IdentityError(
                 f"the DID document of {document.did} names no PDS",
                 hint="if you know where the account is, name its PDS with --pds",
             )
         self._web.check(document.endpoint)
-        return Account(document.did, handle, str(parse_origin(document.endpoint)), document.key)
+        endpoint = str(parse_origin(document.endpoint))
+        return Account(document.did, handle, endpoint, document.key, is_named=self._web.is_local)
 
     async def _document(self, did: Did) -> Document:
         origin, target = self._place(did)

@@ -11,6 +11,7 @@ import httpx
 
 from syncd import __version__
 from syncd.atproto.xrpc import Response, parse_origin
+from syncd.connect import LookUp, Transport, look_up
 from syncd.errors import BadSyntax, IdentityError, Unreachable
 
 MAX_BYTES: Final = 256 * 1024
@@ -30,6 +31,7 @@ class Web:
         transport: httpx.AsyncBaseTransport | None = None,
         is_local: bool = False,
         settings: Collection[str] = (),
+        ask: LookUp = look_up,
     ) -> None:
         """`settings` are origins that a person named: they may be asked wherever they are.
 
@@ -37,13 +39,22 @@ class Web:
         """
         self.is_local = is_local
         self._settings = settings
+        self._ask = ask
         self._client = httpx.AsyncClient(
-            transport=transport,
-            trust_env=not is_local,
+            transport=transport or self._transport(),
             follow_redirects=False,
             headers={"user-agent": f"syncd/{__version__}", "accept-encoding": "identity"},
             timeout=httpx.Timeout(TOTAL_SECONDS, connect=_CONNECT_SECONDS),
         )
+
+    def _transport(self) -> httpx.AsyncBaseTransport | None:
+        limits = httpx.Limits(max_keepalive_connections=0)
+        if self.is_local:
+            return httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
+        return Transport(self._is_named, limits=limits, ask=self._ask)
+
+    def _is_named(self, url: httpx.URL) -> bool:
+        return f"{url.scheme}://{url.netloc.decode('ascii')}" in self._settings
 
     async def __aenter__(self) -> Self:
         return self

@@ -63,7 +63,13 @@ class HttpPds:
         """Raises ConfigWrong unless the PDS is https:// or on the loopback."""
         self._did = account.did
         self._latest: tuple[str, tuple[Cid, Tid]] | None = None
-        self._http = Http(account.pds, transport=transport, bounds=bounds, on_request=on_request)
+        self._http = Http(
+            account.pds,
+            transport=transport,
+            bounds=bounds,
+            on_request=on_request,
+            is_named=account.is_named,
+        )
         self._session = None if tokens is None else LiveSession(self._http, account.did, tokens)
 
     @property

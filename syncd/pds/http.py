@@ -17,6 +17,7 @@ import httpx
 
 from syncd import __version__
 from syncd.atproto.xrpc import (
+    Origin,
     RateLimit,
     Request,
     Response,
@@ -25,6 +26,7 @@ from syncd.atproto.xrpc import (
     raise_for,
     read_rate_limit,
 )
+from syncd.connect import Transport
 from syncd.errors import BadAnswer, BadSyntax, ConfigWrong, Unknown, Unreachable
 from syncd.pds.inflate import Inflater
 
@@ -35,6 +37,7 @@ USER_AGENT = f"syncd/{__version__}"
 
 # The reference PDS drops a connection that was idle for 5 s: leave it before it can break a write.
 _IDLE_SECONDS = 4.0
+_LIMITS = httpx.Limits(max_connections=8, keepalive_expiry=_IDLE_SECONDS)
 
 _NOTHING_SENT = (
     httpx.ConnectError,
@@ -77,8 +80,12 @@ class Http:
         transport: httpx.AsyncBaseTransport | None = None,
         bounds: Bounds = DEFAULT_BOUNDS,
         on_request: OnRequest | None = None,
+        is_named: bool = False,
     ) -> None:
-        """`url` is an origin. Raises ConfigWrong unless it is https:// or on the loopback."""
+        """`url` is an origin. Raises ConfigWrong unless it is https:// or on the loopback.
+
+        `is_named`: a person named it, so its name may lead into a private network.
+        """
         try:
             origin = parse_origin(url)
         except BadSyntax as error:
@@ -89,11 +96,9 @@ class Http:
         self._on_request = on_request
         self._client = httpx.AsyncClient(
             base_url=str(origin),
-            transport=transport,
-            trust_env=not origin.is_loopback,
+            transport=transport or _transport(origin, is_named=is_named),
             follow_redirects=False,
             headers={"user-agent": USER_AGENT, "accept-encoding": "gzip"},
-            limits=httpx.Limits(max_connections=8, keepalive_expiry=_IDLE_SECONDS),
             timeout=httpx.Timeout(
                 connect=bounds.connect_seconds,
                 read=bounds.read_seconds,
@@ -199,6 +204,14 @@ class Http:
             if self._on_request is not None:
                 status = told[0] if told else None
                 self._on_request(request.nsid, status, time.monotonic() - started)
+
+
+def _transport(origin: Origin, *, is_named: bool) -> httpx.AsyncBaseTransport:
+    """An address that is not public was named by a person, or the resolver had refused it."""
+    if origin.is_loopback:
+        return httpx.AsyncHTTPTransport(limits=_LIMITS, trust_env=False)
+    is_anywhere = is_named or not origin.is_public
+    return Transport(lambda _: is_anywhere, limits=_LIMITS)
 
 
 @contextmanager

@@ -45,8 +45,11 @@ async def log_in(
     transport: httpx.AsyncBaseTransport | None = None,
     bounds: Bounds = DEFAULT_BOUNDS,
     on_request: OnRequest | None = None,
+    is_named: bool = False,
 ) -> Session:
     """Trade a password for a session. `identifier` should be the DID: it does not change.
+
+    `is_named`: a person named the PDS, so it may be in a private network.
 
     Raises:
         CredentialsRefused: Wrong password, or a second factor is asked for.
@@ -54,7 +57,9 @@ async def log_in(
         Unreachable, RateLimited, BadAnswer: See `Http.send`.
         ConfigWrong: `pds_url` is not a secure origin.
     """
-    async with Http(pds_url, transport=transport, bounds=bounds, on_request=on_request) as http:
+    async with Http(
+        pds_url, transport=transport, bounds=bounds, on_request=on_request, is_named=is_named
+    ) as http:
         return await _sign_in(http, identifier, password)
 
 
@@ -65,12 +70,15 @@ async def log_out(
     transport: httpx.AsyncBaseTransport | None = None,
     bounds: Bounds = DEFAULT_BOUNDS,
     on_request: OnRequest | None = None,
+    is_named: bool = False,
 ) -> None:
     """End the session on the PDS. A session that it does not know any more counts as ended.
 
     Its access token may go on working for up to two hours: only the refresh token is revoked.
     """
-    async with Http(pds_url, transport=transport, bounds=bounds, on_request=on_request) as http:
+    async with Http(
+        pds_url, transport=transport, bounds=bounds, on_request=on_request, is_named=is_named
+    ) as http:
         try:
             await http.send(xrpc.delete_session(), bearer=session.refresh)
         except CredentialsRefused:

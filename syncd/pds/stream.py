@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -20,8 +20,9 @@ from websockets.typing import Subprotocol
 from syncd import __version__
 from syncd.atproto.firehose import MAX_FRAME_BYTES
 from syncd.atproto.syntax import Did
-from syncd.atproto.xrpc import parse_origin
-from syncd.errors import BadSyntax, Unreachable
+from syncd.atproto.xrpc import Origin, parse_origin
+from syncd.connect import proxy_of, public_addresses
+from syncd.errors import BadSyntax, IdentityError, Unreachable
 from syncd.model import Account
 from syncd.pds.doorbell import Crowd, Doorbell, Reason, Ring, read_frame, read_jetstream
 
@@ -29,6 +30,7 @@ OPEN_SECONDS: Final = 10.0
 PING_SECONDS: Final = 20.0
 """How often a silent stream is pinged, and how long the answer may take: it is dead after both."""
 
+_LOST = (OSError, TimeoutError, WebSocketException, BadSyntax, IdentityError, ImportError)
 _QUEUED_FRAMES = 4
 _CLOSE_SECONDS = 1.0
 
@@ -38,18 +40,23 @@ _LOG.disabled = True  # what goes wrong is told as an error, once, by whoever li
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One way to listen: where, in which subprotocol, and how a message is read."""
+    """One way to listen: where, in which subprotocol, and how a message is read.
+
+    `is_named`: a person named it, so its name may lead into a private network.
+    """
 
     origin: str
     target: str
     read: Callable[[bytes | str, Did], Ring | None]
     subprotocol: str | None = None
+    is_named: bool = True
 
 
 def pds_stream(account: Account) -> Doorbell:
     """com.atproto.sync.subscribeRepos of the account's PDS. It tells of every account there."""
     target = "/xrpc/com.atproto.sync.subscribeRepos"
-    return Stream("the stream of the PDS", account.did, Endpoint(account.pds, target, read_frame))
+    endpoint = Endpoint(account.pds, target, read_frame, is_named=account.is_named)
+    return Stream("the stream of the PDS", account.did, endpoint)
 
 
 def jetstream(origin: str, did: Did) -> Doorbell:
@@ -96,7 +103,7 @@ class Stream:
                     crowd.count(len(frame))
                 if ring is not None:
                     yield ring
-        except (OSError, TimeoutError, WebSocketException, BadSyntax, ImportError) as error:
+        except _LOST as error:
             # A SOCKS proxy in the environment needs a package that syncd does not: an ImportError.
             raise Unreachable(f"{self._name} is not to be had: {type(error).__name__}") from None
         finally:
@@ -127,10 +134,10 @@ async def _open(endpoint: Endpoint) -> ClientConnection:
     url = "ws" + str(origin).removeprefix("http") + endpoint.target
     return await _Connect(
         url,
+        **await _place(origin, is_named=endpoint.is_named),
         compression=None,
         subprotocols=[Subprotocol(endpoint.subprotocol)] if endpoint.subprotocol else None,
         user_agent_header=f"syncd/{__version__}",
-        proxy=None if origin.is_loopback else True,
         open_timeout=OPEN_SECONDS,
         ping_interval=PING_SECONDS,
         ping_timeout=PING_SECONDS,
@@ -139,3 +146,13 @@ async def _open(endpoint: Endpoint) -> ClientConnection:
         max_queue=_QUEUED_FRAMES,
         logger=_LOG,
     )
+
+
+async def _place(origin: Origin, *, is_named: bool) -> dict[str, Any]:
+    """Where to connect: to a public address, unless a person named the server."""
+    if origin.is_loopback:
+        return {"proxy": None}
+    if is_named or not origin.is_public or proxy_of("https", origin.host):
+        return {"proxy": True}
+    address, *_ = await public_addresses(origin.host, origin.port or 443)
+    return {"proxy": None, "host": address}

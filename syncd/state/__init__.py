@@ -5,6 +5,7 @@ learns is recorded in one transaction, after the effects. history.db holds versi
 to be superseded, before the effects. Neither knows folder or PDS.
 """
 
+from syncd.state.damage import set_aside
 from syncd.state.file import SCHEMA_VERSION, create_state, open_or_renew, open_state, renew_state
 from syncd.state.history import History
 from syncd.state.store import State
@@ -20,4 +21,5 @@ __all__ = [
     "open_or_renew",
     "open_state",
     "renew_state",
+    "set_aside",
 ]

@@ -78,3 +78,9 @@ def set_aside(path: Path) -> Path:
         with suppress(FileNotFoundError):
             path.with_name(path.name + part).rename(aside.with_name(aside.name + part))
     return aside
+
+
+def discard(path: Path) -> None:
+    """Delete a database of which nothing is worth keeping, with its journals."""
+    for part in _PARTS:
+        path.with_name(path.name + part).unlink(missing_ok=True)

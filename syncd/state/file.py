@@ -7,11 +7,20 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from syncd.atproto.syntax import Did
 from syncd.errors import StateDamaged, StateWrong
-from syncd.state.damage import REBUILT_HINT, check_row, checksum, explained, set_aside, told
+from syncd.state.damage import (
+    REBUILT_HINT,
+    check_row,
+    checksum,
+    discard,
+    explained,
+    set_aside,
+    told,
+)
 from syncd.state.store import RESET_HINT, State
 
 SCHEMA_VERSION = 2
@@ -63,13 +72,7 @@ def open_state(path: Path) -> State:
     if not path.is_file():
         raise StateWrong(f"there is no state file at {path}", hint=RESET_HINT)
     with told(path):
-        connection = _connect(path)
-        try:
-            _check(path, connection)
-        except BaseException:
-            connection.close()
-            raise
-    return State(connection, path)
+        return State(_connect(path, lambda connection: _check(path, connection)), path)
 
 
 def open_or_renew(path: Path, *, did: Did, marker: str) -> State:
@@ -95,18 +98,25 @@ def renew_state(state: State, *, did: Did, marker: str) -> None:
 
 
 def _create(path: Path, did: Did, marker: str) -> sqlite3.Connection:
+    """A new file with its schema, or, if that fails, no file."""
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        connection = _connect(path)
-        connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
-        about = {"did": did, "marker": marker, "schema": str(SCHEMA_VERSION)}
-        rows = [(key, value, checksum(key, value)) for key, value in about.items()]
-        connection.executemany("INSERT INTO meta VALUES (?, ?, ?)", rows)
     except FileExistsError:
         raise StateWrong(f"there is a state file at {path} already", hint=RESET_HINT) from None
-    except (OSError, sqlite3.Error) as error:
+    except OSError as error:
         raise explained(path, error) from error
-    return connection
+    try:
+        return _connect(path, lambda connection: _fill(connection, did, marker))
+    except sqlite3.Error as error:
+        discard(path)
+        raise explained(path, error) from error
+
+
+def _fill(connection: sqlite3.Connection, did: Did, marker: str) -> None:
+    connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+    about = {"did": did, "marker": marker, "schema": str(SCHEMA_VERSION)}
+    rows = [(key, value, checksum(key, value)) for key, value in about.items()]
+    connection.executemany("INSERT INTO meta VALUES (?, ?, ?)", rows)
 
 
 def _check(path: Path, sql: sqlite3.Connection) -> None:
@@ -152,8 +162,14 @@ def _migrate_from_1(sql: sqlite3.Connection) -> None:
         sql.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
+    """An open connection on which `prepare` was done; none is left open if anything fails."""
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        prepare(connection)
+    except BaseException:
+        connection.close()
+        raise
     return connection

@@ -80,10 +80,18 @@ class History:
             rows = connection.execute(sql, values).fetchall()
         return [self._event(row) for row in rows]
 
-    def deletions(self, since: int, *, apart_from: str) -> Counter[tuple[str, Side]]:
+    def newest_rev(self) -> Tid | None:
+        """The newest rev of the repo at which something was superseded."""
+        with self._opened() as sql:
+            (rev,) = sql.execute("SELECT max(rev) FROM event").fetchone()
+        return None if rev is None else Tid(rev)
+
+    def deletions(
+        self, since: int, *, apart_from: str, but: Collection[RecordPath] = ()
+    ) -> Counter[tuple[str, Side]]:
         """How many records of each collection were deleted since, by the side they were on.
 
-        Those whose reason begins with `apart_from` do not count.
+        Those whose reason begins with `apart_from` do not count, nor do those of the paths `but`.
         """
         query = (
             "SELECT DISTINCT path, side FROM event "
@@ -91,7 +99,8 @@ class History:
         )
         with self._opened() as sql:
             rows = sql.execute(query, (since, len(apart_from), apart_from)).fetchall()
-        return Counter((path.partition("/")[0], Side(side)) for path, side in rows)
+        counted = ((path, side) for path, side in rows if path not in but)
+        return Counter((path.partition("/")[0], Side(side)) for path, side in counted)
 
     def prune(self, *, before: int, size: int, pinned: Collection[Cid] = ()) -> None:
         """Forget what was superseded before `before`, and the oldest until `size` bytes are left.
@@ -189,7 +198,7 @@ class History:
     @contextmanager
     def _opened(self, *, make: bool = False) -> Iterator[sqlite3.Connection]:
         """The open file; an empty one in memory where there is none and none is to be made."""
-        is_there = self.path.exists()
+        is_there = _is_made(self.path)
         place = self.path if is_there or make else ":memory:"
         with told(self.path):
             if make and not is_there:
@@ -241,6 +250,11 @@ class History:
 def _cid(value: object) -> Cid:
     assert isinstance(value, bytes)
     return Cid(value)
+
+
+def _is_made(path: Path) -> bool:
+    """False also for the empty file that is left where making it was interrupted."""
+    return path.exists() and path.stat().st_size > 0
 
 
 def _touch(path: Path) -> None:

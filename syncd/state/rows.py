@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 
 from syncd.atproto.cid import Cid, parse_cid
-from syncd.model import Conflict, Held, Problem, Refusal, Retry, Seen, Side, Waiting
+from syncd.model import Arrival, Conflict, Held, Problem, Refusal, Retry, Seen, Side, Waiting
 
 KINDS: Mapping[str, type[Waiting]] = {
     "conflict": Conflict,
@@ -15,6 +15,7 @@ KINDS: Mapping[str, type[Waiting]] = {
     "held": Held,
     "refusal": Refusal,
     "retry": Retry,
+    "arrival": Arrival,
 }
 
 

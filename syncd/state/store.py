@@ -7,6 +7,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -21,6 +22,7 @@ RESET_HINT = (
     "move the state file away and run `syncd sync`: equal records are adopted, nothing is deleted"
 )
 _CHUNK = 500
+_NODES = 20_000
 _SELECT_SEEN = "SELECT path, inode, size, mtime_ns, ctime_ns, seen_ns, digest, cid, crc FROM seen"
 
 
@@ -110,6 +112,12 @@ class State:
     def base_of(self, paths: Collection[RecordPath]) -> dict[RecordPath, Cid]:
         """Base of just these paths."""
         rows = self._of("SELECT path, cid, crc FROM base WHERE path IN ({})", paths)
+        return {RecordPath(path): Cid(cid) for path, cid in rows}
+
+    def base_between(self, last: RecordPath, until: RecordPath) -> dict[RecordPath, Cid]:
+        """Base of the paths after `last`, up to `until` and with it."""
+        query = "SELECT path, cid, crc FROM base WHERE path > ? AND path <= ?"
+        rows = self._all(query, (last, until))
         return {RecordPath(path): Cid(cid) for path, cid in rows}
 
     def block(self, path: RecordPath, cid: Cid) -> bytes | None:
@@ -224,6 +232,18 @@ class State:
             self._put_meta("head", f"{head.commit} {head.rev} {head.data}")
         if memory.newest is not None:
             self._put_meta("newest", max(memory.newest, self.newest() or ""))
+
+    def replace_nodes(self, nodes: Iterable[tuple[Cid, bytes]]) -> None:
+        """Keep these nodes and no others, some at a time: `record` the head they belong to next.
+
+        Until then they belong to no head, and none is missed if the machine stops in between.
+        """
+        rows = iter(nodes)
+        with self._transaction():
+            self._sql.execute("DELETE FROM node")
+        while chunk := [(bytes(cid), block) for cid, block in islice(rows, _NODES)]:
+            with self._transaction():
+                self._sql.executemany("INSERT OR REPLACE INTO node VALUES (?, ?)", chunk)
 
     # --- plumbing ------------------------------------------------------------------------------
 

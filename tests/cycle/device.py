@@ -26,6 +26,15 @@ def account_of(sandbox: Sandbox, login: Login) -> Account:
     return Account(login.did, login.handle, "http://127.0.0.1:1", account.key.public.did_key)
 
 
+OPEN: list[Device] = []
+"""Devices whose state file is closed when the test is over (see tests/conftest.py)."""
+
+
+def close_all() -> None:
+    while OPEN:
+        OPEN.pop().mirror.state.close()
+
+
 @dataclass(slots=True)
 class Device:
     """A folder that mirrors `login`'s repo, with the words a test needs."""
@@ -46,12 +55,15 @@ class Device:
     def open(cls, root: Path, account: Account, pds: Pds, config: Config | None = None) -> Device:
         """The device as it comes up after a restart."""
         state = open_state(root / ".syncd" / "state.db")
-        folder = Folder(root, state.marker)
         config = config or Config(account.did, brake_records=1000)
-        return cls(root, Mirror(folder, state, pds, account, config, time.time_ns))
+        folder = Folder(root, state.marker, portable=config.is_portable)
+        device = cls(root, Mirror(folder, state, pds, account, config, time.time_ns))
+        OPEN.append(device)
+        return device
 
     def file(self, path: str) -> Path:
-        return self.root / relative_path(RecordPath(path))
+        portable = self.mirror.folder.portable
+        return self.root / relative_path(RecordPath(path), portable=portable)
 
     def save(self, path: str, **fields: Any) -> None:  # noqa: ANN401
         """Write a record's file as an editor would."""

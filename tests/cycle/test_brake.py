@@ -10,6 +10,7 @@ import pytest
 from syncd.config import Config
 from syncd.errors import FolderWrong
 from syncd.model import Choice, Decision
+from syncd.sandbox import DropRequest, Refuse
 
 from .device import Device, World
 
@@ -43,6 +44,18 @@ async def test_a_slow_rm_is_held_as_a_fast_one(world: World, side: str) -> None:
         f"20 of 30 records of com.example.note were deleted in the {side} within 10 minutes; "
         f"the {'repo' if side == 'folder' else 'folder'} was about to lose it too"
     )
+
+
+@pytest.mark.parametrize("effect", [DropRequest(), Refuse(400, "InvalidSwap", "Commit was at x")])
+async def test_a_deletion_that_is_tried_again_counts_once(
+    world: World, effect: DropRequest | Refuse
+) -> None:
+    laptop = await filled(world)
+    for n in range(8):
+        laptop.delete(f"com.example.note/n{n:02}")
+    world.sandbox.faults.add(effect, "com.atproto.repo.applyWrites", skip=1, times=2)
+    assert (await laptop.sync()).held == ()
+    assert len(world.records()) == 23
 
 
 async def test_deletions_far_apart_do_not_add_up(world: World) -> None:
@@ -97,11 +110,11 @@ async def test_a_folder_that_is_gone_moved_or_replaced_is_never_a_deletion(world
     laptop = await filled(world)
     away = laptop.root.with_name("away")
     laptop.root.rename(away)
-    with pytest.raises(FolderWrong, match="cannot be opened") as caught:
+    with pytest.raises(FolderWrong, match="is gone") as caught:
         await laptop.sync()
     assert "mount" in caught.value.hint
     laptop.root.mkdir()
-    with pytest.raises(FolderWrong, match="marker") as caught:
+    with pytest.raises(FolderWrong, match="is empty") as caught:
         await laptop.sync()
     assert "syncd clone" in caught.value.hint
     shutil.copytree(away / ".syncd", laptop.root / ".syncd")

@@ -41,3 +41,15 @@ def test_every_sentence_that_is_quoted_is_said_by_the_code() -> None:
     for quoted in re.findall(r'^\*\*"(.*?)"\.?\*\*', DOCUMENT, re.MULTILINE):
         for part in (part.strip(" ,") for part in quoted.split("…")):
             assert re.search(re.escape(part).replace(r"\ ", r"\s+"), said), quoted
+
+
+def test_every_sentence_about_the_folder_is_said_by_the_code() -> None:
+    sources = "".join(file.read_text() for file in (ROOT / "syncd").rglob("*.py"))
+    named = sources.replace("{OWN}", ".syncd").replace("{state.path.name}", "state.db")
+    said = re.sub(r"\{[^{}]*\}", " ", re.sub(r'"\s*f?"', "", named))
+    refused = table(DOCUMENT, "syncd says", "what happened", "the way on")
+    told = table(DOCUMENT, "syncd says", "what happened", "what follows")
+    assert (len(refused), len(told)) == (8, 4)
+    for row in [*refused, *told]:
+        for part in row[0].strip('"').split("…"):
+            assert part.strip().removesuffix(" did:") in said, row[0]

@@ -86,7 +86,7 @@ def test_what_is_lost_of_the_state_comes_back_without_a_deletion(
         terminal.ok(f"syncd clone {HANDLE} ~/notes --adopt")
     else:
         terminal.ok("rm .syncd/state.db", "syncd sync", at=notes)
-    assert "1 records agree" in terminal.ok("syncd verify", at=notes)
+    assert "1 record agrees" in terminal.ok("syncd verify", at=notes)
 
 
 def test_a_folder_can_be_taken_to_another_machine(terminal: Terminal, notes: Path) -> None:

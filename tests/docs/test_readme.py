@@ -53,7 +53,7 @@ def test_the_demo_names_each_step_with_record_path_and_cid(terminal: Terminal) -
         assert CID.search(step), title
     assert "my version, made offline" in steps[4]
     assert "their version, made meanwhile" in steps[4]
-    assert "records agree: files, base, tree, root and signature" in steps[5]
+    assert "1 record agrees: files, base, tree, root and signature" in steps[5]
 
 
 def test_the_lines_under_use_it_work_as_they_stand(terminal: Terminal) -> None:

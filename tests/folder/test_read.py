@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -13,7 +14,8 @@ import pytest
 from syncd.errors import FileProblem
 from syncd.folder import linux
 from syncd.folder.problems import explain, shown
-from syncd.folder.read import is_at_rest, read_file
+from syncd.folder.read import IDLE_NS, is_at_rest, read_file, read_record
+from syncd.model import Problem, RecordPath, Seen
 
 
 @contextmanager
@@ -60,6 +62,31 @@ def test_a_file_that_never_stops_changing_is_not_read(tmp_path: Path) -> None:
         pytest.raises(FileProblem, match="being written"),
     ):
         read_file(directory, "x")
+
+
+def test_a_new_content_does_not_count_while_a_program_has_the_file_open_for_writing(
+    tmp_path: Path,
+) -> None:
+    """Written byte over byte, half of a save may be a whole record."""
+    path = RecordPath("com.example.note/x")
+    (tmp_path / "x.json").write_bytes(b'{"$type": "com.example.note", "a": 1, "b": 1}')
+    with opened(tmp_path) as directory:
+        known = read_record(directory, "x.json", path, None, seen_ns=time.time_ns())
+        assert isinstance(known, Seen)
+        with (tmp_path / "x.json").open("r+b", buffering=0) as writer:
+            now = time.time_ns()
+            same = read_record(directory, "x.json", path, known, seen_ns=now)
+            assert isinstance(same, Seen)
+            writer.write(b'{"$type": "com.example.note", "a": 2')
+            now = time.time_ns()
+            half = read_record(directory, "x.json", path, known, seen_ns=now)
+            assert isinstance(half, Problem)
+            assert half.reason == "another program has it open for writing"
+            idle = read_record(directory, "x.json", path, known, seen_ns=now + 2 * IDLE_NS)
+            assert isinstance(idle, Seen)
+        whole = read_record(directory, "x.json", path, known, seen_ns=time.time_ns())
+        assert isinstance(whole, Seen)
+        assert whole.cid != known.cid
 
 
 def test_a_file_is_at_rest_only_with_the_right_content_and_no_writer(tmp_path: Path) -> None:

@@ -52,19 +52,23 @@ def test_the_mirror_is_found_from_any_directory_inside_it(folder: Folder) -> Non
 
 
 def test_outside_of_a_mirror_nothing_is_found(tmp_path: Path) -> None:
+    (tmp_path / "something.else").touch()
     with pytest.raises(FolderWrong, match="is not in a mirror") as caught:
         find_root(tmp_path)
     assert "syncd clone" in caught.value.hint
 
 
 def test_a_folder_that_is_not_there_is_wrong_and_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(FolderWrong, match="cannot be opened") as caught:
+    with pytest.raises(FolderWrong, match="is gone") as caught:
         Folder(tmp_path / "gone").check_marker(MARKER)
     assert "mount" in caught.value.hint
 
 
 def test_an_empty_mount_point_is_not_our_folder(tmp_path: Path) -> None:
-    with pytest.raises(FolderWrong, match="is not a mirror"), Folder(tmp_path).open():
+    with (
+        pytest.raises(FolderWrong, match="is empty: its disk is not mounted"),
+        Folder(tmp_path).open(),
+    ):
         pass
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,9 @@ import pytest
 from syncd.atproto.cid import cid_of_block
 from syncd.errors import StateDamaged, StateWrong
 from syncd.model import RecordPath, Side
-from syncd.state import History, Origin, Superseded, open_or_renew, open_state
+from syncd.state import History, Origin, Superseded, create_state, open_or_renew, open_state
 from tests.cycle.device import Device, World
+from tests.test_state import DID
 
 FLIPS = 1000
 RECORDS = 10
@@ -163,7 +165,7 @@ async def test_without_the_lock_a_damaged_file_is_named_and_left_alone(world: Wo
 
 def test_an_older_state_file_is_migrated_with_all_it_knows(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
-    path.write_bytes(bytes.fromhex("") or _schema_1(tmp_path))
+    path.write_bytes(_schema_1(tmp_path))
     with open_state(path) as state:
         assert (state.did, state.marker) == ("did:plc:abc", "m1")
         assert state.base() == {OLD: cid_of_block(b"a")}
@@ -173,8 +175,6 @@ def test_an_older_state_file_is_migrated_with_all_it_knows(tmp_path: Path) -> No
 
 
 def _schema_1(tmp_path: Path) -> bytes:
-    import sqlite3  # noqa: PLC0415
-
     file = tmp_path / "old.db"
     sql = sqlite3.connect(file)
     sql.executescript("""
@@ -205,9 +205,6 @@ def _schema_1(tmp_path: Path) -> bytes:
 
 
 def test_a_version_from_the_future_is_not_taken_for_damage(tmp_path: Path) -> None:
-    from syncd.state import create_state  # noqa: PLC0415
-    from tests.test_state import DID  # noqa: PLC0415
-
     path = tmp_path / "state.db"
     with create_state(path, did=DID, marker="m") as state:
         state._sql.execute("PRAGMA user_version = 99")

@@ -122,8 +122,17 @@ def test_a_directory_that_refuses_is_a_problem_not_a_crash(tmp_path: Path) -> No
         History(tmp_path / "absent" / "history.db").keep([version(b"x")])
 
 
-@pytest.mark.parametrize("content", [b"", b"not a database" * 400])
-def test_another_file_in_its_place_is_set_aside(history: History, content: bytes) -> None:
+def test_an_empty_file_is_one_whose_making_was_interrupted(history: History) -> None:
+    history.path.touch()
+    assert history.events() == []
+    assert history.content(cid_of_block(b"x")) is None
+    history.keep([version(b"x")])
+    assert len(history.events()) == 1
+    assert [file.name for file in history.path.parent.iterdir()] == ["history.db"]
+
+
+def test_another_file_in_its_place_is_set_aside(history: History) -> None:
+    content = b"not a database" * 400
     history.path.write_bytes(content)
     history.keep([version(b"x")])
     assert history.content(cid_of_block(b"x")) == b"x"

@@ -1,0 +1,98 @@
+"""What the file system under a directory cannot hold, found out by trying. Leaves nothing there."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from syncd.errors import FolderWrong
+from syncd.folder.names import COMPONENT_BYTES, OURS
+from syncd.folder.problems import explain
+
+_NEEDED = (f"{OURS}x", "%2ex.json", "+x.json", "x~_-.json")
+"""Names that syncd cannot do without, whatever the settings."""
+_WISHED = ("a:b.json", "con.json")
+"""Names that records have unless their files are to be portable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a file system is like.
+
+    Attributes:
+        folds_case: It does not tell upper from lower case.
+        refused: Names of ordinary record files that it does not take.
+        name_bytes: The longest name it takes, up to what syncd needs.
+    """
+
+    folds_case: bool = False
+    refused: tuple[str, ...] = ()
+    name_bytes: int = COMPONENT_BYTES
+
+    @property
+    def lack(self) -> str:
+        """Why plain file names do not do, as the rest of a sentence; empty if they do."""
+        if self.folds_case:
+            return "does not tell upper from lower case"
+        return f"does not take names such as {self.refused[0]}" if self.refused else ""
+
+
+def probe(directory: Path) -> Traits:
+    """Try names in a fresh directory inside `directory`, which must exist.
+
+    Raises:
+        FolderWrong: Nothing can be made there, or no names that syncd could use.
+    """
+    place = directory / f"{OURS}{secrets.token_hex(8)}"
+    try:
+        place.mkdir(mode=0o700)
+        try:
+            return _probe(place)
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+    except OSError as error:
+        cause, hint = explain(error)
+        raise FolderWrong(f"{directory} cannot be written to: {cause}", hint=hint) from error
+
+
+def _probe(place: Path) -> Traits:
+    needed = [name for name in _NEEDED if not _is_taken(place, name)]
+    if needed:
+        raise FolderWrong(
+            f"the file system of {place.parent} does not take names such as {needed[0]}",
+            hint="choose a directory on another file system",
+        )
+    return Traits(
+        folds_case=_folds_case(place),
+        refused=tuple(name for name in _WISHED if not _is_taken(place, name)),
+        name_bytes=_name_bytes(place),
+    )
+
+
+def _is_taken(place: Path, name: str) -> bool:
+    """True if a file can have exactly this name."""
+    try:
+        (place / name).touch()
+    except OSError:
+        return False
+    is_there = name in {entry.name for entry in place.iterdir()}
+    with suppress(OSError):
+        (place / name).unlink()
+    return is_there
+
+
+def _folds_case(place: Path) -> bool:
+    (place / "case").touch()
+    return (place / "CASE").exists()
+
+
+def _name_bytes(place: Path) -> int:
+    """The longest name, by halving: what is taken at some length is taken below it."""
+    least, most = 1, COMPONENT_BYTES
+    while least < most:
+        middle = (least + most + 1) // 2
+        least, most = (middle, most) if _is_taken(place, "n" * middle) else (least, middle - 1)
+    return least

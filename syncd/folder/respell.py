@@ -1,0 +1,92 @@
+"""Rename record files to the spelling of the setting `filenames`, after it was changed.
+
+Each rename is one step and takes a free name or none, so a stop in between leaves some files in
+either spelling, and the next run goes on. Never reads a file, never replaces one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+
+from syncd.atproto.syntax import parse_nsid
+from syncd.errors import BadSyntax, FileChanged
+from syncd.folder.names import CONTINUED, file_name, parse_file_name
+from syncd.folder.replace import place_new
+from syncd.folder.root import OWN, Folder, opened
+
+
+def respell(
+    folder: Folder, in_scope: Callable[[str], bool], aside: Collection[tuple[str, str]] = ()
+) -> int:
+    """Give every file that is spelt by the other setting the spelling of `folder`'s.
+
+    `aside` are files below `.syncd` to rename too, old and new, relative to the folder. Returns how
+    many files of records were renamed. One whose new name is taken stays as it is: a scan names it.
+
+    Raises:
+        FolderWrong: The folder is not there or not ours.
+        OSError: The disk refuses; what was renamed so far stays so.
+    """
+    renamed = 0
+    with folder.open() as root:
+        for collection in filter(in_scope, list(_collections(root))):
+            with opened(root, (collection,)) as directory:
+                for old, new in list(_moves(folder, directory)):
+                    renamed += _rename(folder, directory, old, new)
+                folder.disk.sync_directory(directory)
+        with opened(root, (OWN,)) as own:
+            for old, new in aside:
+                _rename(folder, own, old.removeprefix(f"{OWN}/"), new.removeprefix(f"{OWN}/"))
+    return renamed
+
+
+def _moves(folder: Folder, directory: int) -> Iterator[tuple[str, str]]:
+    """Each file of a collection that has the other spelling, and what it should be called."""
+    for name in _files(directory):
+        try:
+            rkey = parse_file_name(name, portable=not folder.portable)
+        except BadSyntax:
+            continue
+        right = file_name(rkey, portable=folder.portable)
+        if right != name:
+            yield name, right
+
+
+def _collections(root: int) -> Iterator[str]:
+    with os.scandir(root) as entries:
+        for entry in entries:
+            if _is_nsid(entry.name) and entry.is_dir(follow_symlinks=False):
+                yield entry.name
+
+
+def _is_nsid(name: str) -> bool:
+    try:
+        parse_nsid(name)
+    except BadSyntax:
+        return False
+    return True
+
+
+def _files(directory: int, inside: tuple[str, ...] = ()) -> Iterator[str]:
+    """The files of a collection, and those where long names continue, relative to it."""
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_file(follow_symlinks=False):
+                yield "/".join((*inside, entry.name))
+            elif entry.name.endswith(CONTINUED) and entry.is_dir(follow_symlinks=False):
+                with opened(directory, (entry.name,)) as inner:
+                    yield from _files(inner, (*inside, entry.name))
+
+
+def _rename(folder: Folder, directory: int, old: str, new: str) -> bool:
+    """False if there is no such file, or the new name is taken."""
+    *inside, _ = new.split("/")
+    with suppress(FileChanged, FileNotFoundError):
+        os.stat(old, dir_fd=directory, follow_symlinks=False)
+        with opened(directory, inside, make=folder.disk) as target:
+            place_new(folder.disk, directory, old, new)
+            folder.disk.sync_directory(target)
+        return True
+    return False

@@ -1,0 +1,181 @@
+"""What a file says of a record that JSON cannot say: enough to show it, not to write it."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import cbor2
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from syncd.atproto.data import MAX_INTEGER, Value, cid_of, encode
+from syncd.atproto.deep import deep_text
+from syncd.atproto.inexact import file_of, is_exact_in_file, means, what_json_cannot_say
+from syncd.atproto.jsontext import format_record, parse_record
+from syncd.errors import BadData
+
+from .inexact import COLLECTION, DEEP, ENCODED, UNTELLABLE, block, nested
+from .values import EXACT_RECORDS, KEYS, TEXTS
+
+CI = settings(max_examples=300)
+TOLD = st.none() | st.booleans() | st.integers(-MAX_INTEGER, MAX_INTEGER) | TEXTS
+UNTOLD: st.SearchStrategy[object] = (
+    st.floats(allow_nan=False, allow_infinity=False)
+    | st.integers(2**53, 2**63 - 1)
+    | st.integers(-(2**63), -(2**53))
+    | st.sampled_from([{"$link": "x"}, {"$bytes": "AA"}, {"$type": 1}, {"$type": "blob"}])
+)
+
+
+def holding(thing: object) -> st.SearchStrategy[object]:
+    """Values with `thing` somewhere in them."""
+    return st.recursive(
+        st.just(thing),
+        lambda inner: (
+            st.tuples(st.lists(TOLD, max_size=2), inner).map(lambda pair: [*pair[0], pair[1]])
+            | st.tuples(KEYS, inner).map(lambda pair: {pair[0]: pair[1]})
+        ),
+        max_leaves=4,
+    )
+
+
+RECORDS = st.tuples(st.dictionaries(KEYS, TOLD, max_size=3), KEYS, UNTOLD.flatmap(holding)).map(
+    lambda parts: block(**{**parts[0], parts[1]: parts[2]})
+)
+
+
+@pytest.mark.parametrize("name", UNTELLABLE)
+def test_the_place_of_what_json_cannot_say_is_named(name: str) -> None:
+    record, place = UNTELLABLE[name]
+    assert not is_exact_in_file(record, COLLECTION)
+    assert place in (what_json_cannot_say(record, COLLECTION) or "")
+
+
+@pytest.mark.parametrize("name", ENCODED)
+def test_an_odd_encoding_hides_nothing(name: str) -> None:
+    assert not is_exact_in_file(ENCODED[name], COLLECTION)
+    assert what_json_cannot_say(ENCODED[name], COLLECTION) is None
+
+
+@CI
+@given(EXACT_RECORDS)
+def test_an_exact_record_has_its_ordinary_file(record: dict[str, Value]) -> None:
+    record = {"$type": COLLECTION, **record}
+    found = encode(record)
+    assert file_of(found) == format_record(record)
+    assert is_exact_in_file(found, COLLECTION)
+    assert what_json_cannot_say(found, COLLECTION) is None
+
+
+@CI
+@given(RECORDS)
+def test_what_json_cannot_say_is_found_wherever_it_is(found: bytes) -> None:
+    assert not is_exact_in_file(found, COLLECTION)
+    assert what_json_cannot_say(found, COLLECTION) is not None
+
+
+def shuffled(value: object, chance: random.Random) -> object:
+    if isinstance(value, list):
+        return [shuffled(item, chance) for item in value]
+    if isinstance(value, dict):
+        pairs = [(key, shuffled(item, chance)) for key, item in value.items()]
+        return dict(chance.sample(pairs, len(pairs)))
+    return value
+
+
+@CI
+@given(RECORDS, st.randoms(use_true_random=False), st.sampled_from([None, 0, 3, "\t"]))
+def test_a_change_of_form_changes_no_meaning(
+    found: bytes, chance: random.Random, indent: int | str | None
+) -> None:
+    other = shuffled(json.loads(file_of(found)), chance)
+    text = json.dumps(other, indent=indent, ensure_ascii=chance.random() < 0.5)
+    assert means(b"\xef\xbb\xbf" + text.encode(), found, COLLECTION)
+
+
+@CI
+@given(RECORDS, st.data())
+def test_a_change_of_any_value_changes_the_meaning(found: bytes, data: st.DataObject) -> None:
+    tree = json.loads(file_of(found))
+    holder, key = data.draw(st.sampled_from(list(places(tree))))
+    old = holder[key]
+    new = data.draw(st.sampled_from([old, [old], "another", 0.25, None, True]))
+    holder[key] = new
+    is_same = type(old) is type(new) and old == new
+    assert means(json.dumps(tree).encode(), found, COLLECTION) == is_same
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:  # noqa: ANN401
+    """Each place in a JSON value, as what holds it and its key there."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in pairs:
+        yield value, key
+        if isinstance(item, dict | list):
+            yield from places(item)
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_a_record_of_any_depth_is_shown(name: str) -> None:
+    text = file_of(DEEP[name])
+    depth = int(name.partition(" ")[0])
+    assert text == b'{"d":' + b"[" * depth + b"true" + b"]" * depth + b',"text":"hello",' + (
+        f'"$type":"{COLLECTION}"}}\n'.encode()
+    )
+    assert means(text, DEEP[name], COLLECTION)
+    assert not means(text.replace(b"true", b"null"), DEEP[name], COLLECTION)
+
+
+@settings(max_examples=100)
+@given(st.lists(UNTOLD | TOLD | st.binary(max_size=9), max_size=4), EXACT_RECORDS)
+def test_a_deep_record_is_shown_as_a_shallow_one_would_be(
+    values: list[object], record: dict[str, Value]
+) -> None:
+    """The two writers agree on every value, as far as the shallow one goes."""
+    inner = {**record, "untold": values}
+    shown = json.loads(file_of(cbor2.dumps(inner)))
+    around = b"\x81" * 260
+    deep = b"\xa1\x61d" + around + cbor2.dumps(inner)
+    found = deep_text(deep).decode()
+    assert json.loads(found.removeprefix('{"d":' + "[" * 260).removesuffix("]" * 260 + "}\n")) == (
+        shown
+    )
+
+
+@settings(max_examples=400)
+@given(st.data())
+def test_a_damaged_deep_block_is_shown_or_refused(data: st.DataObject) -> None:
+    raw = bytearray(b"\xa1\x61d" + b"\x81" * 300 + b"\xa2\x61a\x82\x42xy\xfb\x3f\xf8" + b"\x00" * 6)
+    raw += b"\x61b\xf6"
+    for _ in range(data.draw(st.integers(1, 4))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    with suppress(BadData):
+        json.loads(deep_text(bytes(raw)))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *(b"", b"\x80", b"\xa0", b"\xf6", nested(3), block(n=1.5), nested(300)[:-9]),
+        b"\xa1\x61d" + b"\x81" * 300 + b"\xfb\x7f\xf8" + b"\x00" * 6,
+        b"\xa1\x61d" + b"\x81" * 300 + b"\xa2\x61a\x00\x61a\x01",
+        b"\xa1\x61d" + b"\x81" * 300 + b"\xa1\x00\x00",
+        b"\xa1\x61d" + b"\x81" * 300 + b"\xc1\x00",
+        b"\xa1\x61d" + b"\x81" * 300 + b"\x9f\xff",
+        b"\xa1\x61d" + b"\x81" * 300 + b"\x61\xff",
+        b"\xa1\x61d" + b"\x81" * 300 + b"\xd8\x2a\x42\x00\x01",
+    ],
+)
+def test_what_is_not_deep_or_has_no_json_is_not_shown_as_deep(raw: bytes) -> None:
+    with pytest.raises(BadData):
+        deep_text(raw)
+
+
+def test_an_ordinary_edit_is_another_record() -> None:
+    assert not means(b'{"text": "hello"}', block(n=1), COLLECTION)
+    assert means(b'{"n": 1e0, "text": "hello"}', block(n=1), COLLECTION)
+    assert cid_of(parse_record(file_of(block(n=1)), COLLECTION)) is not None

@@ -1,0 +1,150 @@
+"""What a person sees in the middle of each brake, and the two commands that end it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from syncd.sandbox import Sandbox
+from tests.cycle.device import World
+from tests.stories import Stage, assert_nothing_lost
+from tests.stories.script import Step
+
+BOTH_COMMANDS = (
+    "  next: syncd approve PATH (or --all) lets them happen, syncd reject brings them back"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """Which of 30 notes and 3 pages are lost, and how the reason begins."""
+
+    lost: tuple[str, ...]
+    count: int
+    what: str
+
+
+PAGES = tuple(f"com.example.page/{name}" for name in "abc")
+BRAKES = {
+    "records": Brake(("notes 1-11",), 11, "11 of 30 records of com.example.note"),
+    "collection": Brake(PAGES, 3, "3 of 3 records of com.example.page"),
+    "folder": Brake(("notes 1-30", *PAGES), 33, "all 33 records of the mirror"),
+}
+
+
+@dataclass(slots=True)
+class Person:
+    stage: Stage
+    side: str = "folder"
+
+    async def do(self, sentence: str) -> None:
+        await Step(sentence, "here").take(self.stage)
+
+    async def lose(self, brake: Brake) -> None:
+        who = "laptop" if self.side == "folder" else "repo"
+        for paths in brake.lost:
+            await self.do(f"{who} loses {paths}")
+        await self.do("laptop syncs")
+
+    async def read(self, *arguments: str, codes: tuple[int, ...] = (3,)) -> str:
+        root = self.stage["laptop"].device.root
+        return await self.stage.command(root, *arguments, codes=codes)
+
+    async def read_json(self, *arguments: str) -> Any:  # noqa: ANN401
+        return json.loads(await self.read(*arguments, "--json"))
+
+    def files(self) -> set[str]:
+        """The records that the folder has."""
+        return {name.removesuffix(".json") for name in self.stage["laptop"].device.files()}
+
+    def records(self) -> set[str]:
+        """The records that the repo has."""
+        return set(self.stage.world.records())
+
+
+@pytest.fixture(params=["folder", "repo"])
+async def person(tmp_path: Path, request: pytest.FixtureRequest) -> Person:
+    sandbox = Sandbox()
+    stage = Stage(World(tmp_path, sandbox, sandbox.create_account("alice")))
+    person = Person(stage, request.param)
+    for paths in ("notes 1-30", *PAGES):
+        await person.do(f"repo writes {paths} = old")
+    await person.do("laptop syncs")
+    return person
+
+
+@pytest.mark.parametrize("name", BRAKES)
+async def test_status_says_what_was_about_to_happen_and_both_commands(
+    person: Person, name: str
+) -> None:
+    brake = BRAKES[name]
+    await person.lose(brake)
+    other = "repo" if person.side == "folder" else "folder"
+    reason = (
+        f"{brake.what} were deleted in the {person.side} within 10 minutes; "
+        f"the {other} was about to lose it too"
+    )
+    for _ in range(2):
+        found = await person.read_json("status")
+        assert {item["reason"] for item in found["held"]} == {reason}
+        side = "local" if person.side == "folder" else "remote"
+        assert {item["side"] for item in found["held"]} == {side}
+        assert len({item["path"] for item in found["held"]}) == brake.count
+        lines = (await person.read("status")).splitlines()
+        held = [line for line in lines if line.startswith("held ")]
+        assert held[0] == f"held      {found['held'][0]['path']}: {reason}"
+        assert len(held) == min(brake.count, 21)
+        assert lines[-1] == BOTH_COMMANDS
+        listed = (await person.read("held")).splitlines()
+        assert len(listed) == brake.count + 1, "this command lists them all"
+        person.stage.restart("laptop")
+        await person.do("laptop syncs")
+
+
+@pytest.mark.parametrize("command", ["approve", "reject"])
+async def test_a_pattern_decides_what_it_fits_and_the_rest_waits(
+    person: Person, command: str
+) -> None:
+    await person.lose(BRAKES["folder"])
+    await person.stage.ask("laptop", command, "com.example.note/n0*", PAGES[0])
+    person.stage.restart("laptop")
+    await person.do("laptop syncs")
+    assert len((await person.read_json("held"))["held"]) == 23
+    here, there = person.files(), person.records()
+    decided = {f"com.example.note/n{n:02}" for n in range(1, 10)} | {PAGES[0]}
+    assert len(here ^ there) == 23, "on one side only"
+    if command == "reject":
+        assert here & there == decided
+    else:
+        assert (here | there) & decided == set()
+    await person.stage.ask("laptop", command, "--all")
+    await person.do("laptop syncs")
+    await person.read("status", codes=(0,))
+    assert person.files() == person.records()
+    assert len(person.files()) == (33 if command == "reject" else 0)
+    await assert_nothing_lost(person.stage)
+
+
+async def test_a_decision_lapses_if_the_other_side_is_edited_before_it_is_carried_out(
+    person: Person,
+) -> None:
+    await person.lose(BRAKES["records"])
+    await person.stage.ask("laptop", "approve", "--all")
+    who = "repo writes" if person.side == "folder" else "laptop saves"
+    await person.do(f"{who} notes 5-5 = new")
+    await person.do("laptop syncs")
+    await person.do("laptop has notes 5-5 = new")
+    await person.do("repo has notes 5-5 = new")
+    assert person.files() == person.records()
+    assert len(person.files()) == 23
+
+
+async def test_what_is_not_held_cannot_be_decided(person: Person) -> None:
+    await person.lose(BRAKES["records"])
+    for arguments in (["approve", PAGES[0]], ["reject", "org.*/*"], ["approve"], ["reject"]):
+        with pytest.raises(AssertionError, match=r"no held deletion matches|SystemExit\(2\)"):
+            await person.stage.ask("laptop", *arguments)

@@ -1,0 +1,169 @@
+"""Clones of large repos by the real command: in bounded memory, and through a SIGKILL."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bench.repos import About, make_repo
+from syncd.cycle.clone import CHUNK_RECORDS
+
+from .machine import Machine, wait_until
+
+SMALL, LARGE = 6_000, 60_000
+
+MEASURED = """
+import re, sys
+from pathlib import Path
+from syncd.cli import main
+try:
+    main()
+finally:
+    peak = re.search(r"VmHWM:\\s+([0-9]+) kB", Path("/proc/self/status").read_text())
+    print("peak", peak[1], file=sys.stderr)
+"""
+"""The command, and what it used at most, in kilobytes. (`ru_maxrss` counts the parent's too.)"""
+
+KILLED = """
+import os, signal, sys
+from syncd.cli import main
+from syncd.state import State
+
+record, chunks = State.record, []
+
+def stop(state, memory):
+    chunks.append(len(memory.base))
+    if len(chunks) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    record(state, memory)
+
+State.record = stop
+main()
+"""
+"""The command; the kernel ends it when the files of its second chunk are written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A repo of `bench.repos`, served by `bench.served` in a process of its own."""
+
+    source: Path
+    url: str
+    about: About
+
+    def clone(self, target: Path) -> tuple[str | Path, ...]:
+        place = ("--pds", self.url, "--plc", self.url)
+        return ("clone", self.about["did"], target, *place, "--read-only")
+
+    def stall_after(self, size: int) -> None:
+        (self.source / "cut").write_text(str(size), encoding="utf-8")
+
+    def served(self) -> list[tuple[str, int]]:
+        """Every answer with blocks: the method, and how many bytes were sent."""
+        lines = (self.source / "served.log").read_text(encoding="utf-8").splitlines()
+        return [(method, int(size)) for method, size in map(str.split, lines)]
+
+    @property
+    def size(self) -> int:
+        return (self.source / "repo.car").stat().st_size
+
+
+@contextmanager
+def serving(source: Path, records: int) -> Iterator[Server]:
+    about = make_repo(records, source)
+    command = [sys.executable, "-m", "bench.served", str(source)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield Server(source, process.stdout.readline().strip(), about)
+        finally:
+            process.kill()
+
+
+def started(machine: Machine, program: str, *arguments: str | Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        env=machine.environment(),
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def peak_of_a_clone(tmp_path: Path, records: int) -> int:
+    """The most memory that the clone of a repo of so many records took, in kilobytes."""
+    machine = Machine(tmp_path / f"home-{records}")
+    with serving(tmp_path / f"repo-{records}", records) as server:
+        process = started(machine, MEASURED, *server.clone(machine.home / "mirror"))
+        said, told = process.communicate(timeout=600)
+    assert process.returncode == 0, told
+    assert f"cloned {records} records" in said
+    peak = re.search(r"^peak (\d+)$", told, re.MULTILINE)
+    assert peak is not None
+    return int(peak[1])
+
+
+def test_ten_times_the_records_take_hardly_more_memory(tmp_path: Path) -> None:
+    """It would take about three times as much if blocks, views and plan were held in memory."""
+    small, large = (peak_of_a_clone(tmp_path, records) for records in (SMALL, LARGE))
+    assert large <= 1.5 * small, (small, large)
+
+
+def verified(machine: Machine, folder: Path, server: Server) -> None:
+    """The mirror is whole, agrees with what was signed, and has no trace of how it was made."""
+    ran = machine.ok("-C", folder, "verify")
+    assert f"{server.about['records']} records agree" in ran.out
+    assert sorted(path.name for path in (folder / ".syncd").glob("clone*")) == []
+    status = json.loads(machine.ok("-C", folder, "sync", "--json").out)
+    assert (status["pulled"], status["adopted"], status["problems"]) == (0, 0, [])
+
+
+@pytest.mark.parametrize("part", [0.4, 0.9])
+def test_a_clone_that_is_killed_while_it_fetches_goes_on(tmp_path: Path, part: float) -> None:
+    machine = Machine(tmp_path / "home")
+    folder = machine.home / "mirror"
+    with serving(tmp_path / "repo", 3_000) as server:
+        half = int(part * server.size)
+        server.stall_after(half)
+        process = started(machine, "from syncd.cli import main; main()", *server.clone(folder))
+        spool = folder / ".syncd" / "clone.car"
+        wait_until(
+            lambda: spool.exists() and spool.stat().st_size > half - 300_000, "the fetching", 60
+        )
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=60)
+        assert [*folder.glob("*.*/*.json")] == []
+        machine.ok(*server.clone(folder))
+        verified(machine, folder, server)
+        wait_until(lambda: ("getRepo", half) in server.served(), "the end of the stall", 60)
+        assert [size for method, size in server.served() if method == "getRepo"] == [half]
+        assert sum(size for _, size in server.served()) <= 1.1 * server.size + 400_000
+
+
+def test_a_clone_that_is_killed_while_it_writes_goes_on(tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "home")
+    folder = machine.home / "mirror"
+    records = 3 * CHUNK_RECORDS
+    with serving(tmp_path / "repo", records) as server:
+        process = started(machine, KILLED, *server.clone(folder))
+        process.communicate(timeout=120)
+        assert process.returncode == -signal.SIGKILL
+        files = {path: path.stat() for path in folder.glob("*.*/*.json")}
+        assert CHUNK_RECORDS < len(files) <= 2 * CHUNK_RECORDS
+        ran = machine.ok(*server.clone(folder))
+        assert f"cloned {records - CHUNK_RECORDS} records" in ran.out
+        for path, before in files.items():
+            assert path.stat().st_ino == before.st_ino
+        verified(machine, folder, server)
+        assert [method for method, _ in server.served()].count("getRepo") == 1

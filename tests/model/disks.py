@@ -1,0 +1,162 @@
+"""A disk whose effects are points, and which forgets in a power cut whatever was not made durable.
+
+What a power cut may leave (the worst a Linux file system does): a file that was never synced is
+there without its content, and what was done to a directory since it was last synced is not done.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+
+from syncd.folder.disk import Disk
+
+from .points import Gate
+
+Undo = Callable[[], object]
+
+
+class Power(StrEnum):
+    """What happens to the disk when the program ends: nothing, or a power cut."""
+
+    STAYS = "stays"
+    LOSES_CONTENTS = "loses contents"
+    LOSES_NAMES = "loses names"
+    LOSES_BOTH = "loses both"
+
+
+class StagedDisk(Disk):
+    """A real disk with points. `cut` does to it what a power cut may do."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        self._unsynced: set[tuple[int, int]] = set()
+        self._undo: defaultdict[Path, list[Undo]] = defaultdict(list)
+
+    @property
+    def is_volatile(self) -> bool:
+        """True if a power cut now would lose anything."""
+        return bool(self._unsynced or any(self._undo.values()))
+
+    def cut(self, root: Path, power: Power) -> None:
+        if power in (Power.LOSES_CONTENTS, Power.LOSES_BOTH):
+            for file in root.rglob("*"):
+                if file.is_file() and _identity(file) in self._unsynced:
+                    file.write_bytes(b"")
+        if power in (Power.LOSES_NAMES, Power.LOSES_BOTH):
+            for steps in self._undo.values():
+                for undo in reversed(steps):
+                    undo()
+        self.forget()
+
+    def forget(self) -> None:
+        """Everything is durable now."""
+        self._unsynced.clear()
+        self._undo.clear()
+
+    # --- Effects --------------------------------------------------------------------------------
+
+    def write(self, directory: int, name: str, content: bytes, mode: int | None) -> None:
+        self.gate.meet("write")
+        super().write(directory, name, content, mode)
+        file = _path(directory, name)
+        self._unsynced.add(_identity(file))
+        self._then(directory, lambda: file.unlink(missing_ok=True))
+
+    def sync_file(self, directory: int, name: str) -> None:
+        self.gate.meet("sync file")
+        super().sync_file(directory, name)
+        self._unsynced.discard(_identity(_path(directory, name)))
+
+    def sync_directory(self, directory: int) -> None:
+        self.gate.meet("sync directory")
+        super().sync_directory(directory)
+        self._undo.pop(_path(directory), None)
+
+    def sync_all(self, directory: int) -> None:
+        self.gate.meet("sync all")
+        super().sync_all(directory)
+        self.forget()
+
+    def make_directory(self, directory: int, name: str, mode: int) -> None:
+        self.gate.meet("make directory")
+        super().make_directory(directory, name, mode)
+        path = _path(directory, name)
+        self._then(directory, lambda: shutil.rmtree(path, ignore_errors=True))
+
+    def rename(self, directory: int, old: str, new: str) -> None:
+        self.gate.meet("rename")
+        self._renaming(directory, old, new)
+        super().rename(directory, old, new)
+
+    def rename_new(self, directory: int, old: str, new: str) -> None:
+        self.gate.meet("rename new")
+        super().rename_new(directory, old, new)
+        source, target = _path(directory, old), _path(directory, new)
+        self._then(directory, lambda: _rename(target, source))
+
+    def exchange(self, directory: int, one: str, other: str) -> None:
+        self.gate.meet("exchange")
+        super().exchange(directory, one, other)
+        first, second = _path(directory, one), _path(directory, other)
+        self._then(directory, lambda: _exchange(first, second))
+
+    def link(self, directory: int, old: str, new: str) -> None:
+        self.gate.meet("link")
+        super().link(directory, old, new)
+        target = _path(directory, new)
+        self._then(directory, lambda: target.unlink(missing_ok=True))
+
+    def move(self, source: int, old: str, target: int, new: str) -> None:
+        self.gate.meet("move")
+        super().move(source, old, target, new)
+        before, after = _path(source, old), _path(target, new)
+        self._then(target, lambda: _rename(after, before))
+
+    def unlink(self, directory: int, name: str) -> None:
+        self.gate.meet("unlink")
+        file = _path(directory, name)
+        with suppress(FileNotFoundError):
+            content = file.read_bytes()
+            self._then(directory, lambda: file.write_bytes(content))
+        super().unlink(directory, name)
+
+    def _renaming(self, directory: int, old: str, new: str) -> None:
+        source, target = _path(directory, old), _path(directory, new)
+        content = target.read_bytes() if target.exists() else None
+        identity = _identity(target) if target.exists() else None
+
+        def undo() -> None:
+            _rename(target, source)
+            if content is not None:
+                target.write_bytes(b"" if identity in self._unsynced else content)
+
+        self._then(directory, undo)
+
+    def _then(self, directory: int, undo: Undo) -> None:
+        self._undo[_path(directory)].append(undo)
+
+
+def _path(directory: int, name: str = "") -> Path:
+    return Path(f"/proc/self/fd/{directory}").readlink() / name
+
+
+def _identity(file: Path) -> tuple[int, int]:
+    now = file.lstat()
+    return now.st_dev, now.st_ino
+
+
+def _rename(source: Path, target: Path) -> None:
+    with suppress(FileNotFoundError):
+        source.rename(target)
+
+
+def _exchange(first: Path, second: Path) -> None:
+    with suppress(FileNotFoundError):
+        one, other = first.read_bytes(), second.read_bytes()
+        first.write_bytes(other)
+        second.write_bytes(one)

@@ -1,0 +1,62 @@
+"""The programs that tests run: found, or asked for in a sentence. No test is skipped for one.
+
+`python -m tests.programs` looks for all of them. As root, where there is apt-get, it installs what
+is missing; elsewhere it says what to install.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+PACKAGES = {
+    "emacs": "emacs-nox",
+    "git": "git",
+    "nano": "nano",
+    "rsync": "rsync",
+    "sed": "sed",
+    "setsid": "util-linux",
+    "strace": "strace",
+    "tar": "tar",
+    "unshare": "util-linux",
+    "vim": "vim",
+}
+"""Each program, and the Debian package that has it."""
+
+_APT = ("apt-get", "-qq", "-o", "Dpkg::Use-Pty=0")
+
+
+def program(name: str) -> str:
+    """The path of a program. Fails the test if it is missing."""
+    found = shutil.which(name)
+    if found is None:
+        pytest.fail(f"this test runs {name}: install it (apt-get install {PACKAGES[name]})")
+    return found
+
+
+def missing() -> list[str]:
+    """The Debian packages of the programs that are not here."""
+    return sorted({package for name, package in PACKAGES.items() if shutil.which(name) is None})
+
+
+def install(packages: list[str]) -> None:
+    environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for arguments in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
+        subprocess.run([*_APT, *arguments], env=environ, stdin=subprocess.DEVNULL, check=True)
+
+
+def main() -> None:
+    packages = missing()
+    if packages and os.geteuid() == 0 and shutil.which("apt-get"):
+        install(packages)
+        packages = missing()
+    if packages:
+        sys.exit(f"the tests run programs that are not here: apt-get install {' '.join(packages)}")
+
+
+if __name__ == "__main__":
+    main()
