@@ -83,7 +83,7 @@ def adopt_checkout(root: Path, make_marker: Callable[[], str]) -> Adopted:
 def _blocks(work: Worktree, anchor: Anchor, config: Config) -> dict[RecordPath, bytes]:
     """The records that were published with a commit."""
     files = work.files(anchor.commit)
-    paths = dict(record_paths(files, config, portable=False))
+    paths = dict(record_paths(files, config, config.is_portable))
     contents = work.contents(files[name].id for name in paths)
     found: dict[RecordPath, bytes] = {}
     for path, text in zip(paths.values(), contents, strict=True):
@@ -112,4 +112,5 @@ def _lay_out(
     newest = anchor.published.rev if anchor else None
     with create_state(own / STATE, did=config.did, marker=marker) as state:
         state.record(Memory(base=base, blocks=blocks, newest=newest))
+        state.keep_note("filenames", config.filenames)
     initialise(root, marker)

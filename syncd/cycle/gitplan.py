@@ -32,13 +32,9 @@ class Facts:
     everything: bool
 
     def candidates(self, in_git: Snapshot) -> set[RecordPath]:
-        """Records that both sides agree on and git has in another version, or not."""
+        """Records of the repo that git has in another version, or not; of those to be looked at."""
         paths = self.moved.keys() | (self.truth.keys() | in_git.keys() if self.everything else ())
-        return {
-            path
-            for path in paths
-            if in_git.get(path) != self.truth.get(path) == self.base.get(path)
-        }
+        return {path for path in paths if in_git.get(path) != self.truth.get(path)}
 
     def unpublished(self, in_git: Snapshot) -> frozenset[RecordPath]:
         """Records of a git tree that the repo has in another version, or not at all."""

@@ -167,6 +167,30 @@ async def test_a_record_that_was_not_published_with_a_commit_is_no_base(origin: 
     assert device.has(MINE)
 
 
+async def test_portable_file_names_are_known_from_the_first_sync_on(
+    origin: Origin, world: World
+) -> None:
+    settings = origin.clone("settings")
+    file = settings.top / origin.prefix / "syncd.toml"
+    text = file.read_text(encoding="utf-8").replace("[mirror]", '[mirror]\nfilenames = "portable"')
+    file.write_text(text, encoding="utf-8")
+    settings.commit_all("Portable names")
+    settings.git("push", "--quiet", "origin", "main")
+    name = "%4fne%3ax"
+    origin.merge_pull_request("pr-1", **{name: '{"n": 1}'})
+    first, _ = await origin.run_job("job-1")
+    assert first.mirror.folder.portable
+    assert set(world.records()) == {"com.example.note/One:x"}
+    origin.merge_pull_request("pr-2", **{name: None})
+    repo = origin.clone("job-2")
+    second = origin.adopt(repo)
+    assert set(second.base()) == {"com.example.note/One:x"}
+    assert second.mirror.state.note("filenames") == "portable"
+    await second.sync()
+    second.mirror.state.close()
+    assert world.records() == {}
+
+
 async def test_a_shallow_clone_without_the_published_commit_is_refused(origin: Origin) -> None:
     origin.merge_pull_request("pr-1", one='{"n": 1}')
     await origin.run_job("job-1")

@@ -61,7 +61,7 @@ def test_the_example_publishes_a_pull_request_from_fresh_clones(tmp_path: Path) 
     ran = run("bash", EXAMPLES / "publish.sh", home=tmp_path)
     assert ran.code == 0, ran.err
     _, first, second, log, trailers = ran.out.split("\n$ ")[1:]
-    assert "3 pushed; head" in first
+    assert "2 pushed, 1 deleted; head" in first
     assert "nothing to do; head" in second
     assert [row.split(" ", 1)[1].partition(" at rev")[0] for row in log.splitlines()[1:5]] == [
         "Published",
