@@ -134,6 +134,25 @@ async def test_a_clone_is_what_the_ordinary_road_makes(
     assert (again.pushed, again.pulled, again.adopted) == ((), (), ())
 
 
+async def test_holes_of_a_busy_repo_are_filled_by_what_came_since(make: Maker) -> None:
+    """The first answer lacks a node, the second a record, and neither is taken for lost."""
+    repo = Repo(RECORDS)
+    node = next(cid for cid, block in repo.blocks.items() if block.startswith(b"\xa2\x61e"))
+    answers = [{node, LOST}, {LOST}, set[Cid]()]
+
+    def serve(_: Tid | None) -> bytes:
+        left_out = answers.pop(0) if answers else set()
+        return repo.car((cid, block) for cid, block in repo.blocks.items() if cid not in left_out)
+
+    pds = ServedPds(repo, serve)
+    device = make.cloning("laptop", pds)
+    report = await device.mirror.sync(())
+    assert pds.asked[:3] == [None, repo.rev, repo.rev]
+    assert device.mirror.cloned == len(RECORDS)
+    assert device.base() == repo.cids()
+    assert report.is_settled
+
+
 async def test_records_that_the_pds_has_lost_are_told_and_hold_nobody_back(make: Maker) -> None:
     repo = Repo(RECORDS)
     held = {cid: block for cid, block in repo.blocks.items() if cid != LOST}
