@@ -74,13 +74,16 @@ def _inner(address: IPv6Address) -> str | None:
     return None if inner is None else str(inner)
 
 
-def proxy_of(scheme: str, host: str) -> str | None:
-    """The proxy that the environment names for a host, or None if it is to be asked directly."""
+def proxy_of(host: str, *schemes: str) -> str | None:
+    """The proxy that the environment names for a host, or None if it is to be asked directly.
+
+    The first of `schemes` that has a proxy counts, then one that is for all.
+    """
     proxies = getproxies()
-    proxy = proxies.get(scheme) or proxies.get("all")
-    if not proxy or proxy_bypass(host):
+    found = next((proxies[name] for name in (*schemes, "all") if proxies.get(name)), None)
+    if found is None or proxy_bypass(host):
         return None
-    return proxy if "://" in proxy else f"http://{proxy}"
+    return found if "://" in found else f"http://{found}"
 
 
 class Transport(httpx.AsyncBaseTransport):
@@ -114,7 +117,7 @@ class Transport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url
-        proxy = proxy_of(url.scheme, url.host)
+        proxy = proxy_of(url.host, url.scheme)
         if proxy is not None:
             return await self._through(proxy).handle_async_request(request)
         if self._is_named(url):

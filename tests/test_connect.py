@@ -58,7 +58,7 @@ NOT_PUBLIC = [
 
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "wss_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
 
@@ -184,26 +184,45 @@ async def test_a_host_that_a_person_named_may_be_anywhere() -> None:
     assert wire.sent == [(HOST, HOST, None)]
 
 
-async def test_a_proxy_of_the_environment_looks_names_up_by_itself(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    asked = []
+@asynccontextmanager
+async def proxy() -> AsyncIterator[tuple[str, list[str]]]:
+    """A proxy that hears where to connect to, and hangs up."""
+    asked: list[str] = []
 
-    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.append((await reader.readline()).decode())
+    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readline()).decode().strip())
         writer.close()
 
-    async with await asyncio.start_server(proxy, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        monkeypatch.setenv("https_proxy", f"127.0.0.1:{port}")
+    async with await asyncio.start_server(hear, "127.0.0.1", 0) as server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+
+
+@pytest.mark.parametrize("name", ["https_proxy", "all_proxy"])
+async def test_a_proxy_of_the_environment_looks_names_up_by_itself(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    async with proxy() as (address, asked):
+        monkeypatch.setenv(name, address)
         wire = Wire()
         with pytest.raises(httpx.HTTPError):
             await get(transport(wire, answering(["10.0.0.1"])))
         monkeypatch.setenv("no_proxy", "example.com")
         with pytest.raises(IdentityError):
             await get(transport(wire, answering(["10.0.0.1"])))
-    assert asked == [f"CONNECT {HOST}:443 HTTP/1.1\r\n"]
+    assert asked == [f"CONNECT {HOST}:443 HTTP/1.1"]
     assert wire.sent == []
+
+
+@pytest.mark.parametrize("name", ["wss_proxy", "https_proxy", "all_proxy"])
+async def test_a_stream_goes_through_the_proxy_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    async with home(monkeypatch) as (origin, came), proxy() as (address, asked):
+        monkeypatch.setenv(name, f"http://{address}")
+        with pytest.raises(Unreachable):
+            await _listen(Account(DID, None, origin, "did:key:z"))
+    assert came == []
+    assert asked == [f"CONNECT {origin.removeprefix('https://')} HTTP/1.1"]
 
 
 # --- Over TLS -------------------------------------------------------------------------------------
@@ -288,8 +307,8 @@ async def home(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[str, list
         came.append(1)
         writer.close()
 
-    def lead_home(host: str, port: int, *_: object, **__: object) -> list[object]:
-        address = ("127.0.0.1", int(port or 0))
+    def lead_home(_host: str, to: int, *_: object, **__: object) -> list[object]:
+        address = ("127.0.0.1", int(to or 0))
         return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", address)]
 
     async with await asyncio.start_server(meet, "127.0.0.1", 0) as server:

@@ -6,8 +6,8 @@ import io
 
 import pytest
 
-from syncd.cli.progress import LINE_SECONDS, REDRAW_SECONDS, Meter, describe
-from syncd.cycle.fetch import Fetching
+from syncd.cli.progress import LINE_SECONDS, REDRAW_SECONDS, Meter, describe, describe_writing
+from syncd.cycle.fetch import Fetching, Writing
 
 
 class Screen(io.StringIO):
@@ -61,3 +61,28 @@ def test_a_line_names_blocks_bytes_rate_and_repairs(
     fetching: Fetching, seconds: float, line: str
 ) -> None:
     assert describe(fetching, seconds) == line
+
+
+@pytest.mark.parametrize(
+    ("writing", "done", "seconds", "line"),
+    [
+        (Writing(500, 1_000), 0, 0.0, "wrote 500 of 1000 records, 0 a second"),
+        (Writing(600, 1_000), 100, 2.0, "wrote 600 of 1000 records, 50 a second, 8 s left"),
+        (Writing(10, 7_210), 10, 1.0, "wrote 10 of 7210 records, 10 a second, 12 min 0 s left"),
+    ],
+)
+def test_a_line_of_writing_names_records_rate_and_time_left(
+    writing: Writing, done: int, seconds: float, line: str
+) -> None:
+    assert describe_writing(writing, done, seconds) == line
+
+
+def test_the_rate_of_writing_is_not_that_of_fetching() -> None:
+    now, screen = [0.0], Screen(is_terminal=False)
+    meter = Meter(screen, lambda: now[0])
+    for at in (Fetching(10, 1_000, 0), Writing(100, 1_000), Writing(600, 1_000)):
+        now[0] += LINE_SECONDS
+        meter.tell(at)
+    assert screen.getvalue().splitlines()[-1] == (
+        "wrote 600 of 1000 records, 50 a second, 8 s left"
+    )

@@ -152,7 +152,8 @@ async def _place(origin: Origin, *, is_named: bool) -> dict[str, Any]:
     """Where to connect: to a public address, unless a person named the server."""
     if origin.is_loopback:
         return {"proxy": None}
-    if is_named or not origin.is_public or proxy_of("https", origin.host):
-        return {"proxy": True}
+    proxy = proxy_of(origin.host, "wss", "socks", "https")
+    if proxy is not None or is_named or not origin.is_public:
+        return {"proxy": proxy}
     address, *_ = await public_addresses(origin.host, origin.port or 443)
     return {"proxy": None, "host": address}

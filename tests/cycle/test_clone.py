@@ -148,6 +148,7 @@ async def test_holes_of_a_busy_repo_are_filled_by_what_came_since(make: Maker) -
     device = make.cloning("laptop", pds)
     report = await device.mirror.sync(())
     assert pds.asked[:3] == [None, repo.rev, repo.rev]
+    assert device.mirror.cloned == len(RECORDS)
     assert device.base() == repo.cids()
     assert report.is_settled
 

@@ -17,6 +17,7 @@ import pytest
 from bench.repos import About, make_repo
 from syncd.cycle.clone import CHUNK_RECORDS
 
+from .conftest import Home
 from .machine import Machine, wait_until
 
 SMALL, LARGE = 6_000, 60_000
@@ -32,6 +33,25 @@ finally:
     print("peak", peak[1], file=sys.stderr)
 """
 """The command, and what it used at most, in kilobytes. (`ru_maxrss` counts the parent's too.)"""
+
+CUT = """
+import os, signal, sys
+from syncd.cli import main
+from syncd.spool import Spool
+
+add = Spool.add
+
+def stop(spool, blocks):
+    blocks = list(blocks)
+    add(spool, blocks[: len(blocks) // 2])
+    if spool.count > 20:
+        os.kill(os.getpid(), signal.SIGKILL)
+    add(spool, blocks)
+
+Spool.add = stop
+main()
+"""
+"""The command; the kernel ends it in the middle of the download."""
 
 KILLED = """
 import os, signal, sys
@@ -167,3 +187,24 @@ def test_a_clone_that_is_killed_while_it_writes_goes_on(tmp_path: Path) -> None:
             assert path.stat().st_ino == before.st_ino
         verified(machine, folder, server)
         assert [method for method, _ in server.served()].count("getRepo") == 1
+
+
+def test_a_clone_from_the_reference_pds_goes_on_while_the_repo_moves_on(home: Home) -> None:
+    """What came before the kill is kept, what is missing is asked for, what changed is fetched."""
+    for n in range(60):
+        home.write(f"com.example.note/n{n}", text=f"{n} " * 500)
+    machine = home.machine("reader", logged_in=False)
+    folder = machine.home / "mirror"
+    clone: list[str | Path] = ["clone", home.account.handle, folder, *home.place, "--read-only"]
+    process = started(machine, CUT, *clone)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == -signal.SIGKILL, told
+    assert (folder / ".syncd" / "clone.car").stat().st_size > 1_000
+    home.write("com.example.note/n1", text="new")
+    home.delete("com.example.note/n2")
+    machine.ok(*clone)
+    assert {path.stem for path in folder.glob("com.example.note/*.json")} == {
+        f"n{n}" for n in range(60) if n != 2
+    }
+    assert json.loads((folder / "com.example.note/n1.json").read_text())["text"] == "new"
+    assert "59 records agree" in machine.ok("-C", folder, "verify").out
