@@ -27,6 +27,8 @@ FLOORS: dict[str, int] = {
     "watch": 3,
     "config": 3,
     "lock": 3,
+    "notify": 3,
+    "control": 3,
     "cycle": 4,
     "news": 4,
     "daemon": 5,

@@ -22,6 +22,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "clone": ("clone", "Make a folder a verified mirror of a repo."),
     "sync": ("sync", "Sync once, both ways."),
     "run": ("run", "Keep folders in sync, in the foreground."),
+    "now": ("control", "Have the running daemon sync at once."),
+    "pause": ("control", "Have the running daemon do nothing for a while."),
+    "resume": ("control", "Have a paused daemon go on."),
+    "stop": ("control", "Have the running daemon end."),
     "status": ("status", "Where the mirror stands."),
     "diff": ("diff", "What differs between base, local and remote."),
     "conflicts": ("conflicts", "List the conflicts that wait for a decision."),
@@ -33,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "restore": ("log", "Bring a superseded version back into the folder."),
     "new": ("new", "Make a new record file with a fresh TID."),
     "verify": ("verify", "Recompute everything and say what does not agree."),
+    "service": ("service", "Run the mirror as a systemd service."),
     "sandbox": ("sandbox", "Run an embedded PDS on the loopback."),
     "demo": ("demo", "See the whole thing work, without an account."),
 }

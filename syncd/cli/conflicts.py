@@ -91,11 +91,11 @@ def resolve(
 
 
 def carry_out(directory: Path, as_json: bool) -> None:
-    """Run a cycle for what was just decided, or leave it to the daemon that has the folder."""
+    """Sync for what was just decided, here or in the daemon, or leave it to the next sync."""
     try:
         run_sync(directory, as_json)
     except Locked as error:
-        say(f"noted; the running syncd (pid {error.pid}) carries it out")
+        say(f"noted; another syncd (pid {error.pid}) has the folder: the next sync carries it out")
 
 
 def _open_conflicts(files: Files) -> list[Conflict]:

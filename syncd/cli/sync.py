@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from syncd.cli.beside import sync_here_or_there
 from syncd.cli.opened import open_mirror, open_to_look
 from syncd.cli.output import exit_code, fail, head_json, say, say_json, say_waiting, waiting_json
 from syncd.cli.status import rfc3339
@@ -34,8 +35,12 @@ def sync(directory: Path, dry_run: bool, as_json: bool) -> None:
 
 
 def run_sync(directory: Path, as_json: bool) -> None:
-    """Sync, report, and end with the exit code that fits."""
-    report = asyncio.run(_sync(directory))
+    """Sync, or have the running daemon do it; report, and end with the exit code that fits."""
+    say_outcome(sync_here_or_there(directory, lambda: asyncio.run(_sync(directory))), as_json)
+
+
+def say_outcome(report: Report, as_json: bool) -> None:
+    """Report, and end with the exit code that fits."""
     if as_json:
         say_json(report_json(report))
     else:

@@ -12,7 +12,8 @@ from .terminal import HANDLE, Terminal
 
 DOCUMENT = read("docs/operations.md")
 FIRST = "The first mirror"
-ELSEWHERE = ("sudo", "systemctl", "loginctl", "journalctl", "pipx", "rsync", "git pull")
+ELSEWHERE = ("sudo", "systemctl", "loginctl", "journalctl", "pipx", "rsync", "git pull",
+             "syncd -C ~/notes service")  # fmt: skip
 """Commands that need another machine than a test has: root, systemd, or a network."""
 
 
