@@ -22,6 +22,8 @@ PATIENCE_SECONDS = 60.0
 CGROUPS = (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup"))
 NEEDED = ("systemctl", "systemd-analyze", "journalctl", "nsenter", "unshare", "setpriv", "runuser")
 MIRRORS = Path("/var/lib/syncd")
+RUNTIME = Path("/run/user/syncd")
+"""The runtime directory of the user, where their own systemd listens."""
 
 COMMAND = """#!/bin/sh
 export PYTHONHOME=/opt/syncd-test/python LD_LIBRARY_PATH=/opt/syncd-test/python/lib
@@ -113,7 +115,7 @@ class SystemdMachine:
     def _environment(user: str | None) -> Sequence[str]:
         home = "/root" if user is None else str(MIRRORS)
         path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-        return (f"PATH={path}", f"HOME={home}", "LANG=C.UTF-8")
+        return (f"PATH={path}", f"HOME={home}", f"XDG_RUNTIME_DIR={RUNTIME}", "LANG=C.UTF-8")
 
 
 def wait_until(is_true: Callable[[], bool], what: str) -> None:
