@@ -29,7 +29,13 @@ from syncd.model import Choice, Conflict, Decision
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def conflicts(directory: Path, as_json: bool) -> None:
-    """List the records that both sides changed, and where the remote version lies."""
+    """List the records that both sides changed, and where the remote version lies.
+
+    \b
+    Examples:
+      syncd conflicts
+      syncd conflicts --json
+    """
     with open_files(directory) as files:
         found = _open_conflicts(files)
     if as_json:

@@ -37,7 +37,13 @@ _PATIENCE_SECONDS = 20.0
 @click.argument("target", required=False, type=click.Path(path_type=Path), metavar="[DIR]")
 @click.option("--once", is_flag=True, help="End after the tour; otherwise it stays up for you.")
 def demo(target: Path | None, once: bool) -> None:
-    """See the whole thing work, without an account. DIR (default: a new one) holds everything."""
+    """See the whole thing work, without an account. DIR (default: a new one) holds everything.
+
+    \b
+    Examples:
+      syncd demo
+      syncd demo --once /tmp/demo
+    """
     home = (target or Path(tempfile.mkdtemp(prefix="syncd-demo-"))).absolute()
     home.mkdir(parents=True, exist_ok=True)
     host = Sandbox()

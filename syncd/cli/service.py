@@ -16,6 +16,7 @@ from typing import Final
 import click
 
 from syncd.cli.output import say, say_json
+from syncd.cli.suggest import Suggesting
 from syncd.errors import ConfigWrong, FolderWrong, SyncdError
 from syncd.folder.root import find_root
 
@@ -55,7 +56,7 @@ class Unit:
         return self.directory / f"{self.name}.d" / "folder.conf"
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def service() -> None:
     """Run the mirror as a systemd service: yours, or with --system one of the machine.
 
