@@ -1,5 +1,5 @@
 # Two commands do all the set-up: `make demo` and `make test`. They need Python >= 3.11, make, git
-# and, for the tests, a C++ compiler and vim. Everything is installed below this directory, and the
+# and, for the tests, a C++ compiler, vim and groff. Everything is installed below this directory, and the
 # reference PDS below ~/.cache/syncd-tests.
 
 PYTHON ?= python3

@@ -123,13 +123,36 @@ async def test_a_conflict_is_resolved_at_once_by_the_daemon(
         assert terminal.run("syncd conflicts", at=notes).code == 0
 
 
+def test_settings_are_read_again_and_kept_where_the_new_ones_are_wrong(
+    terminal: Terminal, notes: Path
+) -> None:
+    log, toml = terminal.home / "run.log", notes / "syncd.toml"
+    good = toml.read_text() + "\n[run]\npoll_seconds = 1\n"
+    did = terminal.login.did
+    with daemon(terminal, notes):
+        toml.write_text(good)
+        terminal.ok("syncd reload", at=notes)
+        wait_until(lambda: "in use now: [run] poll_seconds" in log.read_text(), "the new settings")
+        wait_until(lambda: log.read_text().count("watching") == 2, "the mirror, opened anew")
+        for wrong, words in (
+            (good + "colour = 3\n", "line 11: there is no setting [run] colour"),
+            (good.replace(did, "did:plc:" + "a" * 24), "a folder mirrors one repo"),
+        ):
+            toml.write_text(wrong)
+            terminal.ok("syncd reload", at=notes)
+            told = f"{words}; the settings from before stay in use"
+            wait_until(lambda told=told: told in log.read_text(), told)  # type: ignore[misc]
+        save(notes, text="hello")
+        wait_until(lambda: f"pushed    {NOTE}" in log.read_text(), "the push")
+
+
 def test_stop_ends_the_daemon(terminal: Terminal, notes: Path) -> None:
     with daemon(terminal, notes) as process:
         terminal.ok("syncd stop", at=notes)
         assert process.wait(PATIENCE_SECONDS) == 0
 
 
-@pytest.mark.parametrize("command", ["now", "pause", "resume", "stop"])
+@pytest.mark.parametrize("command", ["now", "pause", "resume", "reload", "stop"])
 def test_where_no_daemon_runs_that_is_said(terminal: Terminal, notes: Path, command: str) -> None:
     ran = terminal.run(f"syncd {command}", at=notes)
     assert ran.code == 1

@@ -63,7 +63,10 @@ def test_a_path_becomes_a_part_of_a_units_name(path: str, name: str) -> None:
     assert escape(path) == name
 
 
-@pytest.mark.skipif(shutil.which("systemd-escape") is None, reason="there is no systemd here")
+@pytest.mark.skipif(
+    shutil.which("systemd-escape") is None,
+    reason="NOT TESTED against systemd-escape: there is none",
+)
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1)
                 .filter(lambda part: part not in {".", ".."}), min_size=1, max_size=3))  # fmt: skip
 def test_systemd_escapes_a_path_the_same_way(parts: list[str]) -> None:

@@ -79,7 +79,7 @@ def test_a_shell_is_told_commands_and_options() -> None:
         more = {"_SYNCD_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(at)}
         return {line.partition(",")[2] for line in run(**more).splitlines()}
 
-    assert complete("syncd re", 1) == {"resolve", "reject", "restore", "resume"}
+    assert complete("syncd re", 1) == {"resolve", "reject", "restore", "resume", "reload"}
     assert "--watch" in complete("syncd status --", 2)
     assert complete("syncd service ", 2) == {"install", "uninstall", "status"}
 

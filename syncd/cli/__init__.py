@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "now": ("control", "Have the running daemon sync at once."),
     "pause": ("control", "Have the running daemon do nothing for a while."),
     "resume": ("control", "Have a paused daemon go on."),
+    "reload": ("control", "Have the running process read its settings again."),
     "stop": ("control", "Have the running daemon end."),
     "status": ("status", "Where the mirror stands."),
     "diff": ("diff", "What differs between base, local and remote."),

@@ -1,4 +1,4 @@
-"""`syncd pause`, `resume`, `now` and `stop`: tell a running daemon what to do."""
+"""`syncd pause`, `resume`, `now`, `reload` and `stop`: tell a running daemon what to do."""
 
 from __future__ import annotations
 
@@ -51,6 +51,19 @@ def stop(directory: Path, as_json: bool) -> None:
       syncd -C ~/notes stop
     """
     _tell(directory, as_json, "stop", "stopping")
+
+
+@click.command()
+@_AS_JSON
+@click.pass_obj
+def reload(directory: Path, as_json: bool) -> None:
+    """Have the running process read the settings of all its mirrors again, as SIGHUP does.
+
+    \b
+    Example:
+      syncd -C ~/notes reload
+    """
+    _tell(directory, as_json, "reload", "reloading")
 
 
 @click.command()

@@ -58,7 +58,10 @@ async def _run(listed: Callable[[], Sequence[Path]], form: str) -> int:
 
 
 def _catch_signals(fleet: Fleet) -> None:
-    """The first signal stops; a second one is not caught. A terminal that is closed stops too."""
+    """The first signal stops; a second one is not caught. A terminal that is closed stops too.
+
+    Where SIGHUP is ignored (nohup), it stays so.
+    """
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -68,7 +71,8 @@ def _catch_signals(fleet: Fleet) -> None:
 
     for signum in _STOPS:
         loop.add_signal_handler(signum, stop)
-    loop.add_signal_handler(signal.SIGHUP, stop if sys.stdin.isatty() else fleet.reload)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        loop.add_signal_handler(signal.SIGHUP, stop if sys.stdin.isatty() else fleet.reload)
 
 
 def _voice(form: str, *, is_one: bool) -> Voice:
