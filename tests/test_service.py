@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncd.cli import service
@@ -67,6 +67,7 @@ def test_a_path_becomes_a_part_of_a_units_name(path: str, name: str) -> None:
     shutil.which("systemd-escape") is None,
     reason="NOT TESTED against systemd-escape: there is none",
 )
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1)
                 .filter(lambda part: part not in {".", ".."}), min_size=1, max_size=3))  # fmt: skip
 def test_systemd_escapes_a_path_the_same_way(parts: list[str]) -> None:
