@@ -1,5 +1,5 @@
 # Two commands do all the set-up: `make demo` and `make test`. They need Python >= 3.11, make, git
-# and, for the tests, a C++ compiler and the programs of tests/programs.py (editors, rsync, strace):
+# and, for the tests, a C++ compiler and the programs of tests/programs.py (editors, rsync, strace, groff):
 # those that are missing are asked for or, for root where there is apt-get, installed. Everything
 # else is installed below this directory, and the reference PDS below ~/.cache/syncd-tests.
 

@@ -43,3 +43,14 @@ def reference_pds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Referenc
     """The real thing. If it cannot be had, the tests fail: they are never skipped."""
     with ReferencePds.start(tmp_path_factory.mktemp("reference")) as pds:
         yield pds
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What could not be tested on this machine is not passed over in silence."""
+    reasons = {
+        str(report.longrepr[2])
+        for report in terminalreporter.stats.get("skipped", ())
+        if isinstance(report.longrepr, tuple) and "NOT TESTED" in report.longrepr[2]
+    }
+    for reason in sorted(reasons):
+        terminalreporter.write_line(reason.removeprefix("Skipped: "), red=True, bold=True)

@@ -11,10 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from syncd import watch
-from syncd.cli.run import Daemons, run_mirror
+from syncd.cli.journal import say_text
+from syncd.cli.running import watched
 from syncd.config import Config
+from syncd.daemon import Daemon
 from syncd.sandbox import Sandbox
-from tests.cycle.device import World
+from tests.cycle.device import Device, World
 
 COLLECTIONS = 4
 
@@ -43,8 +45,15 @@ async def main(directory: Path, watches: int) -> None:
     device = world.device(config=config)
     device.save("com.example.c0/early", n=0)
     allow(watches)
-    daemons = Daemons()
-    running = asyncio.create_task(run_mirror(device.mirror, daemons))
+    with watched(device.mirror, say_text) as watcher:
+        daemon = Daemon(device.mirror, watcher, lambda *_: None)
+        running = asyncio.create_task(daemon.run())
+        await push_all(world, device, running)
+        daemon.stop()
+        await running
+
+
+async def push_all(world: World, device: Device, running: asyncio.Task[None]) -> None:
     paths = {"com.example.c0/early"}
     for number in range(COLLECTIONS):
         path = f"com.example.c{number}/late"
@@ -57,8 +66,6 @@ async def main(directory: Path, watches: int) -> None:
     device.save("com.example.c0/seen", n=0)
     await until(lambda: len(world.records()) > len(paths), running)
     print("and watched again")  # noqa: T201
-    daemons.stop()
-    await running
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ FLOORS: dict[str, int] = {
     "config": 3,
     "lock": 3,
     "git": 3,
+    "notify": 3,
+    "control": 3,
     "cycle": 4,
     "news": 4,
     "daemon": 5,

@@ -304,7 +304,7 @@ def test_a_decision_made_in_another_process_is_carried_out(world: World) -> None
             with open_state(desk.device.root / ".syncd" / "state.db") as beside:
                 beside.decide([Decision(NOTE, Choice.REMOTE, conflict.local, theirs)])  # type: ignore[union-attr]
             took = await until(lambda: not waiting(), "the decision")
-            assert took <= POLL_SECONDS + 0.1
+            assert took <= 2 * POLL_SECONDS + 0.1
             assert desk.device.read(NOTE)["v"] == "theirs"
             assert desk.device.mirror.state.decisions() == {}
 
@@ -485,6 +485,111 @@ def test_what_a_lost_swap_left_unsent_is_sent_with_the_next_thing_that_rings(wor
     play(story())
 
 
+# --- What a person asks for ---------------------------------------------------------------------
+
+
+def test_a_paused_daemon_asks_nobody_and_does_nothing_until_it_goes_on(world: World) -> None:
+    async def story() -> None:
+        desk = make_desk(world)
+        async with running(desk):
+            assert desk.watcher is not None
+            desk.daemon.pause()
+            assert desk.phases()[-1] is Phase.PAUSED
+            requests, cycles = desk.device.mirror.requests, len(desk.cycles())
+            desk.device.save(NOTE, v=1)
+            desk.watcher.tell(NOTE)
+            await world.write(OTHER, v=1)
+            await asyncio.sleep(3600)
+            assert (desk.device.mirror.requests, len(desk.cycles())) == (requests, cycles)
+            desk.daemon.resume()
+            await until(lambda: desk.is_pushed(NOTE) and desk.device.has(OTHER), "both ways", 1)
+            await until(desk.is_idle, "the rest")
+
+    play(story())
+
+
+def test_a_sync_is_done_in_a_pause_for_who_asks_and_the_pause_goes_on(world: World) -> None:
+    async def story() -> None:
+        desk = make_desk(world)
+        async with running(desk):
+            desk.daemon.pause()
+            desk.device.save(NOTE, v=1)
+            report = await asyncio.wait_for(desk.daemon.now(), 60)
+            assert report.pushed == (NOTE,)
+            await until(lambda: desk.phases()[-1] is Phase.PAUSED, "the pause")
+            desk.device.save(OTHER, v=1)
+            await asyncio.sleep(3600)
+            assert not desk.is_pushed(OTHER)
+
+    play(story())
+
+
+def test_a_daemon_that_comes_up_paused_does_nothing(world: World) -> None:
+    async def story() -> None:
+        desk = make_desk(world)
+        desk.daemon.is_paused = True
+        desk.device.save(NOTE, v=1)
+        task = asyncio.create_task(desk.daemon.run())
+        await asyncio.sleep(3600)
+        assert desk.phases() == [Phase.PAUSED]
+        assert not desk.is_pushed(NOTE)
+        desk.daemon.stop()
+        await asyncio.wait_for(task, 1)
+
+    play(story())
+
+
+def test_who_asks_in_the_middle_of_a_cycle_hears_of_the_next_one(world: World) -> None:
+    async def story() -> None:
+        desk = make_desk(world)
+        async with running(desk):
+            assert desk.watcher is not None
+            desk.fail(Delay(30), CREATE)
+            desk.device.save(NOTE, v=1)
+            desk.watcher.tell(NOTE)
+            await until(lambda: not world.sandbox.faults.waiting, "the slow request")
+            desk.device.save(OTHER, v=1)
+            report = await asyncio.wait_for(desk.daemon.now(), 60)
+            assert OTHER in report.pushed
+            assert NOTE not in report.pushed
+
+    play(story())
+
+
+def test_who_asks_hears_what_fails_and_does_not_wait_for_the_pause_before(world: World) -> None:
+    async def story() -> None:
+        desk = make_desk(world)
+        async with running(desk):
+            assert desk.watcher is not None
+            desk.fail(DropRequest(), REPO, times=8)
+            desk.watcher.tell(NOTE)
+            await until(lambda: len(desk.pauses()) == 5, "long pauses", 600)
+            began = now()
+            with pytest.raises(SyncdError):
+                await desk.daemon.now()
+            assert now() - began < BACKOFF_SECONDS[0] + 0.1
+            await until(desk.is_idle, "the recovery", 1000)
+
+    play(story())
+
+
+def test_who_asks_a_daemon_that_ends_is_told(world: World) -> None:
+    async def story() -> None:
+        desk = make_desk(world)
+        async with running(desk):
+            desk.daemon.pause()
+            desk.fail(Delay(1000), REPO)
+            await world.write(NOTE, v=1)
+            asked = [asyncio.create_task(desk.daemon.now()) for _ in range(2)]
+            await until(lambda: not world.sandbox.faults.waiting, "the hanging request")
+            asked.append(asyncio.create_task(desk.daemon.now()))
+            desk.daemon.stop()
+            outcomes = await asyncio.gather(*asked, return_exceptions=True)
+            assert {type(outcome) for outcome in outcomes} == {SyncdError}
+
+    play(story())
+
+
 # --- How it ends --------------------------------------------------------------------------------
 
 
@@ -521,6 +626,19 @@ def test_a_folder_or_state_that_is_gone_ends_the_daemon(
         desk.watcher.tell(NOTE)
         with pytest.raises(error):
             await asyncio.wait_for(task, 1)
+
+    play(story())
+
+
+def test_credentials_that_nobody_can_renew_end_the_daemon(world: World) -> None:
+    async def story() -> None:
+        desk = make_desk(world)
+        desk.daemon.ends_on = (CredentialsRefused,)
+        desk.fail(Refuse(401, "AuthMissing", "Authentication Required"), CREATE)
+        desk.device.save(NOTE, v=1)
+        with pytest.raises(CredentialsRefused):
+            await asyncio.wait_for(desk.daemon.run(), 60)
+        assert desk.phases()[-1] is Phase.HALTED
 
     play(story())
 

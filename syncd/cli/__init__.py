@@ -5,15 +5,19 @@ Commands are imported when they are called, so that `syncd --help` stays fast.
 
 from __future__ import annotations
 
+import platform
+import re
 import sys
-from difflib import get_close_matches
 from importlib import import_module
+from importlib.metadata import requires, version
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from syncd import __version__
-from syncd.cli.output import fail
+from syncd.cli.output import fail, say
+from syncd.cli.suggest import Suggesting
 from syncd.errors import SyncdError
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -22,6 +26,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "clone": ("clone", "Make a folder a verified mirror of a repo."),
     "sync": ("sync", "Sync once, both ways."),
     "run": ("run", "Keep folders in sync, in the foreground."),
+    "now": ("control", "Have the running daemon sync at once."),
+    "pause": ("control", "Have the running daemon do nothing for a while."),
+    "resume": ("control", "Have a paused daemon go on."),
+    "reload": ("control", "Have the running process read its settings again."),
+    "stop": ("control", "Have the running daemon end."),
     "status": ("status", "Where the mirror stands."),
     "diff": ("diff", "What differs between base, local and remote."),
     "conflicts": ("conflicts", "List the conflicts that wait for a decision."),
@@ -35,13 +44,17 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "git": ("git", "Let git merge records and show their diffs."),
     "verify": ("verify", "Recompute everything and say what does not agree."),
     "doctor": ("doctor", "What is wrong around the mirror, and what mends it."),
+    "metrics": ("metrics", "How the mirror is, for Prometheus."),
+    "service": ("service", "Run the mirror as a systemd service."),
     "sandbox": ("sandbox", "Run an embedded PDS on the loopback."),
+    "completion": ("shell", "Print the completion script of a shell."),
+    "man": ("shell", "Print the manual page."),
     "demo": ("demo", "See the whole thing work, without an account."),
 }
 """Command name -> (module in syncd.cli, one line of help)."""
 
 
-class Commands(click.Group):
+class Commands(Suggesting):
     """A group that imports a command's module when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -58,26 +71,43 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS:
-            ctx.fail(_unknown(args[0]))
-        return super().resolve_command(ctx, args)
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names and options; no command is imported for it, so that a Tab is fast."""
+        found = (
+            (name, line) for name, (_, line) in COMMANDS.items() if name.startswith(incomplete)
+        )
+        items = [CompletionItem(name, help=line) for name, line in found]
+        return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
-def _unknown(name: str) -> str:
-    near = get_close_matches(name, COMMANDS, n=1)
-    return f"there is no command {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+def _say_versions(ctx: click.Context, _param: click.Parameter, is_asked: bool) -> None:
+    """For a bug report: syncd, Python, and what syncd is made of."""
+    if not is_asked or ctx.resilient_parsing:
+        return
+    say(f"syncd {__version__}")
+    say(f"Python {platform.python_version()} on {platform.system()} {platform.release()}")
+    for requirement in requires("syncd") or ():
+        if "extra ==" not in requirement:
+            name = re.split(r"[^A-Za-z0-9_.-]", requirement, maxsplit=1)[0]
+            say(f"{name} {version(name)}")
+    ctx.exit()
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="syncd")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_say_versions,
+    help="Show the versions of syncd and of what it uses.",
+)
 @click.option(
     "-C", "directory", type=click.Path(path_type=Path), metavar="DIR", help="The mirror's folder."
 )
+@click.option("-v", "--verbose", is_flag=True, help="Tell of each request on stderr.")
 @click.pass_context
-def cli(ctx: click.Context, directory: Path | None) -> None:
+def cli(ctx: click.Context, directory: Path | None, verbose: bool) -> None:  # noqa: ARG001
     """Keep a folder of JSON files and an AT Protocol repo identical, both ways.
 
     Try it without an account: syncd demo
@@ -88,7 +118,7 @@ def cli(ctx: click.Context, directory: Path | None) -> None:
 def main() -> None:
     """Run the command line. Every failure is a sentence on stderr and an exit code."""
     try:
-        sys.exit(cli(standalone_mode=False) or 0)
+        sys.exit(cli(prog_name="syncd", standalone_mode=False) or 0)
     except click.Abort:
         sys.exit(130)
     except click.ClickException as error:

@@ -29,7 +29,13 @@ from syncd.model import Choice, Conflict, Decision
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def conflicts(directory: Path, as_json: bool) -> None:
-    """List the records that both sides changed, and where the remote version lies."""
+    """List the records that both sides changed, and where the remote version lies.
+
+    \b
+    Examples:
+      syncd conflicts
+      syncd conflicts --json
+    """
     with open_files(directory) as files:
         found, portable = _open_conflicts(files), files.config.is_portable
     if as_json:
@@ -92,11 +98,11 @@ def resolve(
 
 
 def carry_out(directory: Path, as_json: bool) -> None:
-    """Run a cycle for what was just decided, or leave it to the daemon that has the folder."""
+    """Sync for what was just decided, here or in the daemon, or leave it to the next sync."""
     try:
         run_sync(directory, as_json)
     except Locked as error:
-        say(f"noted; the running syncd (pid {error.pid}) carries it out")
+        say(f"noted; another syncd (pid {error.pid}) has the folder: the next sync carries it out")
 
 
 def _open_conflicts(files: Files) -> list[Conflict]:

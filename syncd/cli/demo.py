@@ -38,7 +38,13 @@ _PATIENCE_SECONDS = 20.0
 @click.argument("target", required=False, type=click.Path(path_type=Path), metavar="[DIR]")
 @click.option("--once", is_flag=True, help="End after the tour; otherwise it stays up for you.")
 def demo(target: Path | None, once: bool) -> None:
-    """See the whole thing work, without an account. DIR (default: a new one) holds everything."""
+    """See the whole thing work, without an account. DIR (default: a new one) holds everything.
+
+    \b
+    Examples:
+      syncd demo
+      syncd demo --once /tmp/demo
+    """
     host = Sandbox()
     try:
         running = host.start()

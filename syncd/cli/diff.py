@@ -52,7 +52,13 @@ class Difference:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def diff(directory: Path, paths: tuple[str, ...], as_json: bool) -> None:
-    """Show what differs between the repo (-) and the folder (+). PATH may be a pattern."""
+    """Show what differs between the repo (-) and the folder (+). PATH may be a pattern.
+
+    \b
+    Examples:
+      syncd diff
+      syncd diff app.bsky.actor.profile/self
+    """
     found = asyncio.run(_differences(directory, paths))
     if as_json:
         say_json({"differences": [_json(difference) for difference in found]})

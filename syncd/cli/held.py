@@ -19,7 +19,12 @@ from syncd.replica import remote_of
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def held(directory: Path, as_json: bool) -> None:
-    """List the deletions that are held, and why."""
+    """List the deletions that are held, and why.
+
+    \b
+    Example:
+      syncd held
+    """
     with open_files(directory) as files:
         found = _held(files)
     if as_json:
@@ -35,7 +40,14 @@ def held(directory: Path, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def approve(directory: Path, paths: tuple[str, ...], everything: bool, as_json: bool) -> None:
-    """Let held deletions happen on the other side too."""
+    """Let held deletions happen on the other side too.
+
+    \b
+    Examples:
+      syncd approve com.example.note/one
+      syncd approve 'com.example.*/*'
+      syncd approve --all
+    """
     _decide(directory, paths, everything, as_json, Choice.APPROVE)
 
 
@@ -45,7 +57,13 @@ def approve(directory: Path, paths: tuple[str, ...], everything: bool, as_json: 
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def reject(directory: Path, paths: tuple[str, ...], everything: bool, as_json: bool) -> None:
-    """Bring the records of held deletions back."""
+    """Bring the records of held deletions back.
+
+    \b
+    Examples:
+      syncd reject com.example.note/one
+      syncd reject --all
+    """
     _decide(directory, paths, everything, as_json, Choice.REJECT)
 
 

@@ -77,7 +77,12 @@ def _warn_of_main_password(session: Session) -> None:
 @click.option("--pds", metavar="URL", help=PDS_HELP)
 @click.option("--plc", metavar="URL", default=DEFAULT_PLC, envvar="SYNCD_PLC_URL", help=PLC_HELP)
 def logout(account: str, pds: str | None, plc: str) -> None:
-    """End ACCOUNT's session on the PDS, and forget password and tokens."""
+    """End ACCOUNT's session on the PDS, and forget password and tokens.
+
+    \b
+    Example:
+      syncd logout alice.example.com
+    """
     found = asyncio.run(resolve(account, plc=plc, pds=pds))
     credentials = Credentials(found.did)
     session = credentials.load()

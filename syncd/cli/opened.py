@@ -12,6 +12,7 @@ from pathlib import Path
 from syncd import __version__
 from syncd.cli.output import tell
 from syncd.cli.place import notice_place
+from syncd.cli.verbose import find_listener
 from syncd.config import FILE_NAME, Config, load_config
 from syncd.credentials import Credentials
 from syncd.cycle.account import Whereabouts, describe_change
@@ -169,7 +170,7 @@ def _connector(files: Files, clients: AsyncExitStack) -> Callable[[Account], Pds
     tokens = None if read_only else Credentials(did, environ=os.environ)
 
     def connect(account: Account) -> Pds:
-        pds = HttpPds(account, tokens)
+        pds = HttpPds(account, tokens, on_request=find_listener())
         clients.push_async_callback(pds.aclose)
         return pds
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from syncd.atproto.cid import Cid
 from syncd.cli.visible import visible, visible_json
 from syncd.errors import BadJson, SyncdError
-from syncd.model import Conflict, Head, Held, Problem, Report
+from syncd.model import Conflict, Head, Held, Problem, RecordPath, Report
 
 NEEDS_A_PERSON = 3
 """Exit code: done, but something waits for a person."""
@@ -129,17 +131,22 @@ def _say_problem(problem: Problem) -> None:
 
 def say_effects(report: Report) -> None:
     """What a sync did, a line per record, and what else it has to tell."""
-    deleted = set(report.deleted)
-    for verb, where, paths in (
-        ("pulled", "the folder", report.pulled),
-        ("merged", "", report.merged),
-        ("pushed", "the repo", report.pushed),
-    ):
-        _say_some([f"{verb:<9} {path}" for path in paths if path not in deleted])
-        gone = [f"deleted   {path} in {where}" for path in paths if where and path in deleted]
-        _say_some(gone)
+    for _, group in groupby(effects(report), key=itemgetter(0, 2)):
+        _say_some([f"{verb:<9} {path}{where and ' '}{where}" for verb, path, where in group])
     for sentence in report.told:
         say(f"note      {sentence}")
+
+
+def effects(report: Report) -> Iterator[tuple[str, RecordPath, str]]:
+    """What a sync did: a verb, the record and, for a deletion, where it was."""
+    deleted = set(report.deleted)
+    for verb, where, paths in (
+        ("pulled", "in the folder", report.pulled),
+        ("merged", "", report.merged),
+        ("pushed", "in the repo", report.pushed),
+    ):
+        yield from ((verb, path, "") for path in paths if not (where and path in deleted))
+        yield from (("deleted", path, where) for path in paths if where and path in deleted)
 
 
 def waiting_words(report: Report) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from syncd.budget import DAY, HOUR, Ledger, batch_points
+from syncd.cli import shown
 from syncd.cli.opened import Files, known_account, open_files
 from syncd.cli.output import NEEDS_A_PERSON, head_json, say, say_json, say_waiting, waiting_json
 from syncd.cycle.allowance import read_ledger
@@ -22,24 +24,39 @@ from syncd.plan import for_a_person, touched
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--watch", is_flag=True, help="Show it until Ctrl-C, as it changes.")
 @click.pass_obj
-def status(directory: Path, as_json: bool) -> None:
+def status(directory: Path, as_json: bool, watch: bool) -> None:
     """Where the mirror stands: head, what is pending, and what waits for you.
 
     \b
     Examples:
       syncd status
+      syncd status --watch
       syncd -C ~/repo status --json
     """
+    plain = _say_json if as_json else _say_plain
+    if watch:
+        shown.watch(lambda: look(directory), plain, is_json=as_json)
+    seen = look(directory)
+    if not watch:
+        (plain if as_json else partial(shown.show, plain=plain))(seen)
+    raise click.exceptions.Exit(NEEDS_A_PERSON if any(seen[1]) else 0)
+
+
+def look(directory: Path) -> shown.Seen:
+    """What `status` shows, and what waits for a person."""
     with open_files(directory) as files:
-        found = _status(files)
-        waiting = for_a_person(files.state.waiting())
-    if as_json:
-        say_json(found)
-    else:
-        _say(found)
-        say_waiting(*waiting)
-    raise click.exceptions.Exit(NEEDS_A_PERSON if any(waiting) else 0)
+        return _status(files), for_a_person(files.state.waiting())
+
+
+def _say_json(seen: shown.Seen) -> None:
+    say_json(seen[0])
+
+
+def _say_plain(seen: shown.Seen) -> None:
+    _say(seen[0])
+    say_waiting(*seen[1])
 
 
 def _status(files: Files) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from syncd.cli.beside import sync_here_or_there
 from syncd.cli.git import take_checkout
 from syncd.cli.opened import open_mirror, open_to_look
 from syncd.cli.output import (
@@ -46,8 +47,13 @@ def sync(directory: Path, dry_run: bool, as_json: bool) -> None:
 
 
 def run_sync(directory: Path, as_json: bool) -> None:
-    """Sync, report, and end with the exit code that fits."""
-    report, cloned = asyncio.run(_sync(directory))
+    """Sync, or have the running daemon do it; report, and end with the exit code that fits."""
+    report, cloned = sync_here_or_there(directory, lambda: asyncio.run(_sync(directory)))
+    say_outcome(report, as_json, cloned)
+
+
+def say_outcome(report: Report, as_json: bool, cloned: int = 0) -> None:
+    """Report, and end with the exit code that fits."""
     if as_json:
         say_json(report_json(report, cloned))
     else:

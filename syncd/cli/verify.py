@@ -28,7 +28,13 @@ from syncd.state import History
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def verify(directory: Path, as_json: bool) -> None:
-    """Recompute files, base, tree, root and signature, and say what does not agree."""
+    """Recompute files, base, tree, root and signature, and say what does not agree.
+
+    \b
+    Examples:
+      syncd verify
+      syncd -C ~/notes verify --json
+    """
     with open_files(directory) as files:
         account = known_account(files.state)
         if account is None:

@@ -39,6 +39,9 @@ def check(line: str) -> None:
     assert name in COMMANDS, f"{line}: there is no command {name}"
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
+    if isinstance(command, click.Group) and arguments:
+        command = command.get_command(click.Context(command), arguments[0])
+        assert command is not None, f"{line}: {name} has no {arguments[0]}"
     known = {option for param in command.params for option in param.opts} | {"--help", "-h"}
     for word in arguments:
         if word.startswith("-"):
@@ -54,7 +57,9 @@ def test_every_command_and_option_exists(path: Path) -> None:
 def test_every_command_is_in_the_readme_or_the_operations() -> None:
     text = "\n".join((ROOT / name).read_text() for name in ("README.md", "docs/operations.md"))
     assert [
-        name for name in COMMANDS if f"`{name}`" not in text and f"syncd {name}" not in text
+        name
+        for name in COMMANDS
+        if f"`{name}`" not in text and not re.search(rf"syncd (?:-C \S+ )?{name}", text)
     ] == []
 
 

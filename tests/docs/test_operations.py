@@ -12,7 +12,8 @@ from .terminal import HANDLE, Terminal
 
 DOCUMENT = read("docs/operations.md")
 FIRST = "The first mirror"
-ELSEWHERE = ("sudo", "systemctl", "loginctl", "journalctl", "pipx", "rsync", "git pull")
+ELSEWHERE = ("sudo", "systemctl", "loginctl", "journalctl", "pipx", "rsync", "git pull",
+             "syncd -C ~/notes service")  # fmt: skip
 """Commands that need another machine than a test has: root, systemd, or a network."""
 
 
@@ -34,6 +35,13 @@ def notes(terminal: Terminal) -> Path:
     (folder / "com.example.note" / "one.json").write_text('{"text": "hello"}')
     terminal.ok("syncd sync", at=folder)
     return folder
+
+
+def test_completion_and_manual_are_where_they_are_looked_for(terminal: Terminal) -> None:
+    terminal.ok(*[line for line in lines_of("Install") if line.startswith(("mkdir", "syncd"))])
+    share = terminal.home / ".local" / "share"
+    assert "complete" in (share / "bash-completion/completions/syncd").read_text()
+    assert ".SH COMMANDS" in (share / "man/man1/syncd.1").read_text()
 
 
 def test_the_first_mirror_is_made_and_verified(terminal: Terminal) -> None:
@@ -59,8 +67,9 @@ def test_the_other_ways_to_begin_work(terminal: Terminal) -> None:
 
 def test_health_is_told_by_exit_codes(terminal: Terminal, notes: Path) -> None:
     lines = lines_of("Is it well?")
-    assert len(lines) == 3
+    assert len(lines) == 5
     terminal.ok(*lines, at=notes)
+    assert "syncd_records{" in (notes / "notes.prom").read_text()
     (notes / "com.example.note" / "one.json").write_text("{")
     assert terminal.run("syncd sync", at=notes).code == 3
     assert terminal.run(lines[0], at=notes).code == 3

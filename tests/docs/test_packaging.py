@@ -62,7 +62,9 @@ def test_the_wheel_holds_syncd_and_nothing_else(tmp_path: Path) -> None:
         (entry,) = [name for name in names if name.endswith("entry_points.txt")]
         assert "syncd = syncd.cli:main" in archive.read(entry).decode()
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "syncd").rglob("*.py")}
-    assert {name for name in names if ".dist-info/" not in name} == {*modules, "syncd/py.typed"}
+    units = {f"syncd/units/{path.name}" for path in (ROOT / "systemd").iterdir()}
+    inside = {name for name in names if ".dist-info/" not in name}
+    assert inside == {*modules, *units, "syncd/py.typed"}
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

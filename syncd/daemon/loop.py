@@ -1,4 +1,4 @@
-"""When to run a cycle: file events, news from the PDS, a timer, and back-off when something fails.
+"""When to run a cycle: file events, news from the PDS, timers, people; back-off when one fails.
 
 It decides nothing about records. Everything that rings is only a reason to look: a lost event or a
 forged one costs at most one look, because the whole folder is looked at again from time to time.
@@ -11,23 +11,16 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Protocol
 
+from syncd.cycle.fetch import Fetching, Writing
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.sides import Dirty
-from syncd.errors import (
-    BadCommit,
-    ConfigWrong,
-    CredentialsRefused,
-    FolderWrong,
-    RateLimited,
-    RepoUnavailable,
-    RolledBack,
-    StateWrong,
-    SyncdError,
-)
-from syncd.model import RecordPath, Report
+from syncd.daemon.bell import Asked, Bell
+from syncd.daemon.phase import FATAL, HALTING, Phase, Told
+from syncd.daemon.pulse import Pulse
+from syncd.errors import CredentialsRefused, RateLimited, SyncdError
+from syncd.model import Report
 from syncd.news import Doorbells, News, no_doorbells
 
 BACKOFF_SECONDS = (1.0, 300.0)
@@ -37,58 +30,12 @@ AGAIN_SECONDS = 0.1
 STOP_SECONDS = 5.0
 """How long a running cycle may go on after a stop. Cut short, it is as after a crash: safe."""
 
-FATAL = (FolderWrong, StateWrong, ConfigWrong)
-"""What this machine must be given back before there is anything to look at."""
-HALTING = (CredentialsRefused, RepoUnavailable, BadCommit, RolledBack)
-"""What a person mends elsewhere; until then syncd looks again from time to time."""
-
-
-class Phase(StrEnum):
-    """What the daemon is at, as `status` shows it."""
-
-    IDLE = "idle"
-    SYNCING = "syncing"
-    OFFLINE = "offline"
-    HALTED = "halted"
-
-
-@dataclass(slots=True)
-class Bell:
-    """Collects reasons to look until a cycle takes them."""
-
-    _rung: asyncio.Event = field(default_factory=asyncio.Event)
-    _paths: set[RecordPath] = field(default_factory=set)
-    _everywhere: bool = False
-
-    def ring(self, dirty: Dirty) -> None:
-        """Look at `dirty`; None means everywhere, () means only at the PDS."""
-        self.add(dirty)
-        self._rung.set()
-
-    def add(self, dirty: Dirty) -> None:
-        """Look at `dirty` too when something rings; this alone is no reason to."""
-        self._everywhere = self._everywhere or dirty is None
-        self._paths.update(dirty or ())
-
-    async def wait(self) -> None:
-        await self._rung.wait()
-
-    def take(self) -> Dirty:
-        """All that was rung for since the last take."""
-        dirty: Dirty = None if self._everywhere else frozenset(self._paths)
-        self._paths, self._everywhere = set(), False
-        self._rung.clear()
-        return dirty
-
 
 class Watches(Protocol):
     """Tells which records' files changed (see watch.py)."""
 
     async def changes(self, *, quiet_seconds: float, max_seconds: float) -> Dirty:
         """What changed, once nothing more did for `quiet_seconds`, or after `max_seconds`."""
-
-
-Told = Callable[[Phase, Report | None, SyncdError | None], None]
 
 
 @dataclass(slots=True)
@@ -99,6 +46,10 @@ class Daemon:
         told: Called after every change of phase and every cycle; it shows and keeps status.
         jitter: A number in [0, 1) for each pause, so that many daemons do not wake as one.
         doorbells: What may be listened to for news; where nothing is, the PDS is polled.
+        ends_on: Errors that end the daemon, because no further look can mend them.
+        is_paused: No cycle begins until `resume`, but those that `now` asks for.
+        pulse: Beats in the loop that runs the cycles, and within a cycle where that sent a request
+            or received something.
     """
 
     mirror: Mirror
@@ -106,8 +57,15 @@ class Daemon:
     told: Told
     jitter: Callable[[], float] = random.random
     doorbells: Doorbells = no_doorbells
+    ends_on: tuple[type[SyncdError], ...] = FATAL
+    is_paused: bool = False
+    pulse: Pulse = field(default_factory=Pulse)
     _bell: Bell = field(default_factory=Bell)
+    _asked: Asked = field(default_factory=Asked)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _is_cycling: bool = False
+    _chunks: int = 0
     _limit: asyncio.Timeout | None = None
     _again: asyncio.TimerHandle | None = None
     _later: asyncio.TimerHandle | None = None
@@ -123,14 +81,38 @@ class Daemon:
             self._bell.ring(())
 
         self._news = News(self.mirror, look, self._hurry.set, self.jitter, self.doorbells)
+        if self.mirror.on_fetch is None:
+            self.mirror.on_fetch = self._heard
+
+    def pause(self) -> None:
+        """Begin no cycle any more; a running one ends first."""
+        self.is_paused = True
+        self.told(Phase.PAUSED, None, None)
+
+    def resume(self) -> None:
+        """Go on, with a look everywhere."""
+        self.is_paused = False
+        self._call()
+
+    async def now(self) -> Report:
+        """What a sync does that begins after this call, also in a pause. Raises what it raises."""
+        asked = self._asked.add()
+        self._call()
+        return await asked
 
     def stop(self) -> None:
         """End after the running cycle, or soon in the middle of it. For a signal handler."""
         if not self._stop.is_set() and self._limit is not None:
             self._limit.reschedule(asyncio.get_running_loop().time() + STOP_SECONDS)
         self._stop.set()
-        self._hurry.set()
-        self._bell.ring(())
+        self._call()
+
+    def _call(self) -> None:
+        """Cut every wait short."""
+        self._wake.set()
+        if self._failures or self._stop.is_set():
+            self._hurry.set()
+        self._bell.ring(None)
 
     async def run(self) -> None:
         """Cycle until stopped. Raises only what no further look can mend."""
@@ -138,6 +120,7 @@ class Daemon:
             asyncio.create_task(feed())
             for feed in (self._poll, self._look_round, self._listen, self._news.hear)
         ]
+        feeders.append(asyncio.create_task(self.pulse.feel(self._progress)))
         self._bell.ring(None)
         limit = asyncio.timeout(None)
         try:
@@ -152,22 +135,47 @@ class Daemon:
                 if timer is not None:
                     timer.cancel()
             await _end(feeders)
+            self._asked.answer(SyncdError("the running syncd ended before this was done"))
 
     async def _cycle_until_stopped(self, feeders: list[asyncio.Task[None]]) -> None:
+        if self.is_paused and not self._stop.is_set():
+            self.told(Phase.PAUSED, None, None)
         while not self._stop.is_set():
-            await _first([asyncio.create_task(self._bell.wait()), *feeders])
+            await self._wait(feeders)
             if not self._stop.is_set():
                 await self._cycle(self._bell.take())
+
+    async def _wait(self, feeders: list[asyncio.Task[None]]) -> None:
+        """Wait for a reason."""
+        reason = asyncio.create_task(self._reason())
+        try:
+            await self.pulse.first([reason, *feeders])
+        finally:
+            reason.cancel()
+
+    async def _reason(self) -> None:
+        """Wait for something that rings, and then as long as there is a pause."""
+        await self._bell.wait()
+        while self.is_paused and not self._asked and not self._stop.is_set():
+            self._wake.clear()
+            await self._wake.wait()
 
     async def _cycle(self, dirty: Dirty) -> None:
         self.told(Phase.SYNCING, None, None)
         try:
             report = await self._look(dirty)
-        except FATAL:
+        except self.ends_on:
             raise
         except SyncdError as error:
             await self._recover(error)
-            return
+        else:
+            await self._conclude(dirty, report)
+
+    async def _conclude(self, dirty: Dirty, report: Report) -> None:
+        """Tell what a cycle did, and see to it that what it left is done."""
+        if isinstance(report.halted, self.ends_on):
+            self.told(Phase.HALTED, report, None)
+            raise report.halted
         if report.needs_a_pause and report.halted is not None:
             self._put_off(report.halted)
         elif report.halted is not None:
@@ -179,7 +187,13 @@ class Daemon:
         self._failures = 0
         if report.halted is None:
             self._follow_up(report)
-        self.told(_phase_of(self._put_off_by), report, self._put_off_by)
+        self.told(self._phase(), report, self._put_off_by)
+
+    def _phase(self) -> Phase:
+        """Credentials halt pushes until a person acts; a pause for the rate ends by itself."""
+        if self.is_paused:
+            return Phase.PAUSED
+        return Phase.HALTED if isinstance(self._put_off_by, CredentialsRefused) else Phase.IDLE
 
     def _put_off(self, error: SyncdError) -> None:
         """Pushes wait; pulls go on meanwhile. Later the whole folder is looked at again."""
@@ -190,12 +204,26 @@ class Daemon:
         self._later = asyncio.get_running_loop().call_later(pause, self._bell.ring, None)
 
     async def _look(self, dirty: Dirty) -> Report:
-        """One cycle; where the account itself may have news, its DID document is asked first."""
+        """One cycle, or for those who asked a whole sync; they hear what becomes of it."""
+        asked, self._is_cycling = self._asked.take(), True
+        try:
+            report = await self._look_at_both(dirty, is_sync=bool(asked))
+            asked.answer(report)
+        except SyncdError as error:
+            asked.answer(error)
+            raise
+        finally:
+            self._is_cycling = False
+            asked.answer(SyncdError("the running syncd ended before this was done"))
+        return report
+
+    async def _look_at_both(self, dirty: Dirty, *, is_sync: bool) -> Report:
+        """Where the account itself may have news, its DID document is asked first."""
         before, head = self.mirror.account, self.mirror.state.head()
         try:
             if self._news.take_account_news():
                 await self.mirror.find_again(if_due=True)
-            report = await self.mirror.cycle(dirty)
+            report = await (self.mirror.sync() if is_sync else self.mirror.cycle(dirty))
         finally:
             self._news.follow(before)
         self._news.judge(head, report.head)
@@ -237,26 +265,37 @@ class Daemon:
     async def _pause(self, seconds: float, least: float) -> None:
         """Wait. News of the account itself cut it short, though not below `least`."""
         least = min(seconds, least)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), least)
-        if seconds > least:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), seconds - least)
+        await self.pulse.rest(self._stop, least)
+        await self.pulse.rest(self._hurry, seconds - least)
         if not self._stop.is_set():
             self._hurry.clear()
+
+    def _progress(self) -> object:
+        return (self.mirror.requests, self._chunks) if self._is_cycling else None
+
+    def _heard(self, fetching: Fetching | Writing) -> None:  # noqa: ARG002
+        self._chunks += 1
 
     async def _poll(self) -> None:
         """Ring when the PDS names another commit, or when a person has decided something.
 
+        Who decides asks for a sync too, and hears what comes of it. Only a decision that was there
+        at the poll before is one that nobody asked for.
         While a cycle has failed the PDS is not asked: that is for the next cycle, after its pause.
+        Nor is it during a cycle, whose own requests are the proof that it gets on.
         """
+        before: object = {}
         while True:
             await asyncio.sleep(self.mirror.config.poll_seconds)
+            if self._is_cycling or self.is_paused:
+                continue
             with suppress(SyncdError):
-                if self.mirror.state.decisions():
+                decided = self.mirror.state.decisions()
+                if decided and decided == before:
                     self._bell.ring(())
                 elif not self._failures:
                     await self._news.poll()
+                before = decided
 
     async def _look_round(self) -> None:
         """The net under the file events: look at the whole folder from time to time."""
@@ -276,18 +315,6 @@ class Daemon:
                     quiet_seconds=config.quiet_seconds, max_seconds=10 * config.quiet_seconds
                 )
                 self._bell.ring(dirty)
-
-
-def _phase_of(put_off_by: SyncdError | None) -> Phase:
-    """Credentials halt pushes until a person acts; a pause for the rate ends by itself."""
-    return Phase.HALTED if isinstance(put_off_by, CredentialsRefused) else Phase.IDLE
-
-
-async def _first(tasks: list[asyncio.Task[None]]) -> None:
-    """Wait for the first of `tasks` to end, and raise what it raised."""
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in done:
-        task.result()
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:

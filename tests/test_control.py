@@ -1,0 +1,147 @@
+"""The control socket: who may speak, how long its path may be, and what becomes of odd visitors."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from syncd import control
+from syncd.control import NAME, Answer, ask, listen
+from syncd.errors import FolderWrong, SyncdError
+
+
+@pytest.fixture(params=["short", "long"])
+def own(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A directory; also one whose path is too long for a socket's."""
+    directory = tmp_path if request.param == "short" else tmp_path.joinpath(*["deeper" * 10] * 4)
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+async def echo(question: Mapping[str, Any]) -> Answer:
+    if "raise" in question:
+        raise FolderWrong("the folder is gone", hint="bring it back")
+    return {"heard": dict(question)}
+
+
+@asynccontextmanager
+async def listening(own: Path) -> AsyncIterator[None]:
+    async with listen(own, echo):
+        yield
+
+
+async def asked(own: Path, question: Mapping[str, Any]) -> Answer | None:
+    return await asyncio.to_thread(ask, own, question, seconds=30)
+
+
+async def test_a_question_is_answered(own: Path) -> None:
+    async with listening(own):
+        assert await asked(own, {"do": "it"}) == {"heard": {"do": "it"}}
+        assert stat.S_IMODE((own / NAME).stat().st_mode) == 0o600
+    assert not (own / NAME).exists()
+
+
+async def test_many_are_answered_at_once(own: Path) -> None:
+    async with listening(own):
+        answers = await asyncio.gather(*(asked(own, {"n": n}) for n in range(20)))
+    assert answers == [{"heard": {"n": n}} for n in range(20)]
+
+
+async def test_an_error_is_an_answer(own: Path) -> None:
+    async with listening(own):
+        answer = await asked(own, {"raise": True})
+    told = {"message": "the folder is gone", "hint": "bring it back", "exit_code": 78}
+    assert answer == {"error": told}
+
+
+async def test_where_nobody_listens_there_is_no_answer(own: Path) -> None:
+    assert await asked(own, {}) is None
+    assert await asked(own / "absent", {}) is None
+
+
+async def test_what_a_crash_left_behind_is_nobody_and_is_replaced(own: Path) -> None:
+    directory = os.open(own, os.O_RDONLY)
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(f"/proc/self/fd/{directory}/{NAME}")
+    os.close(directory)
+    assert await asked(own, {}) is None
+    async with listening(own):
+        assert await asked(own, {}) == {"heard": {}}
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"\n", b"not json\n", b"[1]\n", b'{"cut', b"\xff\xfe\n", b"x" * 200_000 + b"\n"]
+)
+async def test_an_odd_visitor_disturbs_nobody(tmp_path: Path, sent: bytes) -> None:
+    async with listening(tmp_path):
+        reader, writer = await asyncio.open_unix_connection(tmp_path / NAME)
+        writer.write(sent)
+        writer.write_eof()
+        with suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        writer.close()
+        assert await asked(tmp_path, {}) == {"heard": {}}
+
+
+async def test_whoever_asks_nothing_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "ASK_SECONDS", 0.1)
+    async with listening(tmp_path):
+        reader, writer = await asyncio.open_unix_connection(tmp_path / NAME)
+        assert await asyncio.wait_for(reader.read(), 60) == b""
+        writer.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+async def test_another_user_is_not_listened_to(tmp_path: Path) -> None:
+    """Even where the modes of the file would let them."""
+    program = (
+        "import os, socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); "
+        "os.write(1, b'in'); s.sendall(b'{}\\n'); os.write(1, s.recv(100))"
+    )
+    async with listening(tmp_path):
+        (tmp_path / NAME).chmod(0o777)
+        for directory in (tmp_path, *tmp_path.parents[:-2]):
+            directory.chmod(directory.stat().st_mode | 0o055)
+        done = await asyncio.to_thread(
+            subprocess.run,
+            ["setpriv", "--reuid=65534", "--clear-groups", "/usr/bin/env", "python3", "-c", program,
+             str(tmp_path / NAME)],
+            capture_output=True, check=False, timeout=60,
+        )  # fmt: skip
+    assert done.stdout == b"in", (done, sys.executable)
+
+
+def test_a_silent_syncd_is_an_error_in_a_sentence(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / NAME))
+        silent.listen()
+        with pytest.raises(SyncdError, match="the running syncd cannot be asked: timed out"):
+            ask(tmp_path, {}, seconds=0.1)
+
+
+def test_a_syncd_that_ends_before_it_answers_is_an_error(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / NAME))
+        listening.listen()
+        pid = os.fork()
+        if pid == 0:
+            connected, _ = listening.accept()
+            connected.recv(100)
+            connected.send(json.dumps({"cut": 1}).encode())
+            os._exit(0)
+        with pytest.raises(SyncdError, match="ended before it answered"):
+            ask(tmp_path, {}, seconds=60)
+        os.waitpid(pid, 0)
