@@ -132,6 +132,10 @@ class Machine(RuleBasedStateMachine):
     def decide(self, name: str, path: str, choice: Choice) -> None:
         self.desk(name).decide(path, choice)
 
+    @rule(name=names, choice=st.sampled_from((Choice.APPROVE, Choice.REJECT)))
+    def answer_for_the_brake(self, name: str, choice: Choice) -> None:
+        self.desk(name).answer_for_the_brake(choice)
+
     # --- The other client -------------------------------------------------------------------------
 
     @rule(path=paths)

@@ -26,9 +26,11 @@ from syncd.model import (
     Choice,
     Conflict,
     Decision,
+    Held,
     Policy,
     RecordPath,
     Report,
+    Side,
     split_record_path,
 )
 from syncd.sandbox import Sandbox
@@ -289,6 +291,21 @@ class Desk:
                 self.scene.journal.replaced(item.path, loser)
                 decision = Decision(item.path, choice, item.local, item.remote)
                 self.device.mirror.state.decide([decision])
+
+    def answer_for_the_brake(self, choice: Choice) -> None:
+        """Answer for every held deletion, as `syncd approve` and `syncd reject` do."""
+        state = self.device.mirror.state
+        base = state.base()
+        for item in state.waiting():
+            if isinstance(item, Held):
+                path = RecordPath(item.path)
+                local, remote = None, self.scene.world.records().get(path)
+                if item.side is Side.REMOTE:
+                    local, remote = base.get(path), None
+                state.decide([Decision(path, choice, local, remote)])
+                cid = local or remote
+                if cid is not None and choice is Choice.REJECT:
+                    self.scene.journal.spoilt.add((path, cid))
 
     def _replaced(self, path: str) -> None:
         self.scene.journal.replaced(RecordPath(path), self.content(path))
