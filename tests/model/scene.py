@@ -259,9 +259,7 @@ class Desk:
         self.save_text(path, json.dumps(self.scene.fresh(path)).encode(), in_place=True)
 
     def spoil(self, path: str, text: bytes = b'{"half": ') -> None:
-        cid = self.content(path)
-        if cid is not None:
-            self.scene.journal.spoilt.add((RecordPath(path), cid))
+        self.scene.journal.spoil(RecordPath(path))
         self.save_text(path, text)
 
     def reformat(self, path: str) -> None:
@@ -280,6 +278,8 @@ class Desk:
             self._replaced(path)
             self.file(path).rename(self.file(new))
             version = RecordPath(new), self.content(new)
+            if version[1] is None:
+                self.scene.journal.spoil(version[0])
             if version not in self.scene.journal.written:
                 self._wrote(new)
 
