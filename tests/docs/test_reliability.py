@@ -14,7 +14,7 @@ ROWS = table(read("docs/reliability.md"), "no.", "fault", "what happens", "shown
 
 
 @cache
-def tests_in(file: str) -> dict[str, tuple[str, ...]]:
+def collected_from(file: str) -> dict[str, tuple[str, ...]]:
     """What pytest collects from a file by name, and the marks on each as they are written."""
     body = ast.parse((ROOT / file).read_text(encoding="utf-8")).body
     found = {
@@ -36,8 +36,10 @@ def test_a_fault_is_shown_by_tests_that_run(row: tuple[str, ...]) -> None:
     assert named
     assert len(named) == row[3].count("`") // 2
     for file, name in named:
-        assert name in tests_in(file), f"{file} has no {name}"
-        assert not [mark for mark in tests_in(file)[name] if "skip" in mark or "xfail" in mark]
+        assert name in collected_from(file), f"{file} has no {name}"
+        assert not [
+            mark for mark in collected_from(file)[name] if "skip" in mark or "xfail" in mark
+        ]
 
 
 def test_the_rows_are_numbered() -> None:
