@@ -328,10 +328,10 @@ class Mirror:
     def _is_kept(self, conflict: Conflict) -> bool:
         """True if the remote side of the conflict already lies in the conflicts directory."""
         cid = conflict.remote
-        if cid is None:
-            return True
-        name = conflict_file(conflict.path, cid, portable=self.folder.portable)
-        return (self.folder.root / name).exists()
+        return cid is None or (self.folder.root / self._conflict_file(conflict.path, cid)).exists()
+
+    def _conflict_file(self, path: RecordPath, remote: Cid) -> str:
+        return conflict_file(path, remote, portable=self.folder.portable)
 
     def _drop_closed(self, sides: Sides, plan: Plan) -> None:
         still = {conflict.path for conflict in plan.conflicts}
@@ -339,7 +339,7 @@ class Mirror:
             if isinstance(item, Conflict) and item.path not in still:
                 drop_conflicts(self.folder, item.path)
         if sides.is_whole:
-            files = (conflict_file(c.path, c.remote) for c in plan.conflicts if c.remote)
+            files = (self._conflict_file(c.path, c.remote) for c in plan.conflicts if c.remote)
             sweep_conflicts(self.folder, set(files))
 
 

@@ -26,7 +26,7 @@ from tests.contract.rungs import Login, ReferenceRung, SandboxRung
 
 Json = Any
 
-CALLS = 80
+FEW, MANY = 80, 500
 COLLECTIONS = ("com.example.a", "com.example.b")
 RKEYS = ("a", "b", "c", "B", "~")
 ODD_VALUES: tuple[Json, ...] = (
@@ -167,20 +167,22 @@ class Side:
         return (parse_commit(commit).data if commit else None), set(blocks)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    ("seed", "calls"), [*((seed, FEW) for seed in range(4)), *((seed, MANY) for seed in (4, 5, 6))]
+)
 def test_the_sandbox_answers_as_the_reference_does_and_ends_with_the_same_repo(
-    seed: int, sandbox_rung: SandboxRung, reference_rung: ReferenceRung
+    seed: int, calls: int, sandbox_rung: SandboxRung, reference_rung: ReferenceRung
 ) -> None:
     logins = (sandbox_rung.login(), reference_rung.login())
     with closing(logins[0].client()) as first, closing(logins[1].client()) as second:
         sides = Side(logins[0], first), Side(logins[1], second)
         script = Script(random.Random(seed))
         middle: list[Tid] = []
-        for number in range(CALLS):
+        for number in range(calls):
             method, body = script.call()
             ours, theirs = (side.call(method, body) for side in sides)
             assert ours == theirs, (number, method, body)
-            if number == CALLS // 2:
+            if number == calls // 2:
                 middle = [side.rev() for side in sides]
         assert sides[0].records() == sides[1].records()
         assert sides[0].blocks() == sides[1].blocks()

@@ -35,6 +35,10 @@ class Journal:
         if cid is not None:
             self.superseded.add((path, cid))
 
+    def spoil(self, path: RecordPath) -> None:
+        """A file says nothing now: neither that the record is there nor that it is deleted."""
+        self.spoilt |= {version for version in self.written if version[0] == path}
+
     def risen(self, found: Collection[Version]) -> set[Version]:
         """Versions that somebody gave up, and that are there all the same."""
         return set(found) & self.superseded - self.spoilt

@@ -78,7 +78,8 @@ class Machine(RuleBasedStateMachine):
         self.run(self.scene.check())
         if not self.may_rise:
             risen = self.scene.journal.risen(self.scene.world.records().items())
-            assert not {version for version in risen if version[0] not in (SAME, MINE)}, risen
+            waiting = {path for desk in self.scene.desks.values() for path, _ in desk.waiting()}
+            assert not {each for each in risen if each[0] not in {SAME, MINE, *waiting}}, risen
 
     def run(self, work: Awaitable[T]) -> T:
         async def whole() -> T:
@@ -131,6 +132,10 @@ class Machine(RuleBasedStateMachine):
     @rule(name=names, path=paths, choice=st.sampled_from((Choice.LOCAL, Choice.REMOTE)))
     def decide(self, name: str, path: str, choice: Choice) -> None:
         self.desk(name).decide(path, choice)
+
+    @rule(name=names, choice=st.sampled_from((Choice.APPROVE, Choice.REJECT)))
+    def answer_for_the_brake(self, name: str, choice: Choice) -> None:
+        self.desk(name).answer_for_the_brake(choice)
 
     # --- The other client -------------------------------------------------------------------------
 

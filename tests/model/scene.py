@@ -26,9 +26,11 @@ from syncd.model import (
     Choice,
     Conflict,
     Decision,
+    Held,
     Policy,
     RecordPath,
     Report,
+    Side,
     split_record_path,
 )
 from syncd.sandbox import Sandbox
@@ -257,9 +259,7 @@ class Desk:
         self.save_text(path, json.dumps(self.scene.fresh(path)).encode(), in_place=True)
 
     def spoil(self, path: str, text: bytes = b'{"half": ') -> None:
-        cid = self.content(path)
-        if cid is not None:
-            self.scene.journal.spoilt.add((RecordPath(path), cid))
+        self.scene.journal.spoil(RecordPath(path))
         self.save_text(path, text)
 
     def reformat(self, path: str) -> None:
@@ -278,6 +278,8 @@ class Desk:
             self._replaced(path)
             self.file(path).rename(self.file(new))
             version = RecordPath(new), self.content(new)
+            if version[1] is None:
+                self.scene.journal.spoil(version[0])
             if version not in self.scene.journal.written:
                 self._wrote(new)
 
@@ -289,6 +291,21 @@ class Desk:
                 self.scene.journal.replaced(item.path, loser)
                 decision = Decision(item.path, choice, item.local, item.remote)
                 self.device.mirror.state.decide([decision])
+
+    def answer_for_the_brake(self, choice: Choice) -> None:
+        """Answer for every held deletion, as `syncd approve` and `syncd reject` do."""
+        state = self.device.mirror.state
+        base = state.base()
+        for item in state.waiting():
+            if isinstance(item, Held):
+                path = RecordPath(item.path)
+                local, remote = None, self.scene.world.records().get(path)
+                if item.side is Side.REMOTE:
+                    local, remote = base.get(path), None
+                state.decide([Decision(path, choice, local, remote)])
+                cid = local or remote
+                if cid is not None and choice is Choice.REJECT:
+                    self.scene.journal.spoilt.add((path, cid))
 
     def _replaced(self, path: str) -> None:
         self.scene.journal.replaced(RecordPath(path), self.content(path))

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from .machine import Machine
 
-EXAMPLES = 250
+EXAMPLES = 100
 
 TestTheWholeSystem = Machine.TestCase
 TestTheWholeSystem.settings = settings(

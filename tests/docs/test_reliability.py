@@ -1,0 +1,47 @@
+"""docs/reliability.md: every fault has a row, and every row names tests that exist and run."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+
+import pytest
+
+from .markdown import ROOT, read, table
+
+ROWS = table(read("docs/reliability.md"), "no.", "fault", "what happens", "shown by")
+
+
+@cache
+def collected_from(file: str) -> dict[str, tuple[str, ...]]:
+    """What pytest collects from a file by name, and the marks on each as they are written."""
+    body = ast.parse((ROOT / file).read_text(encoding="utf-8")).body
+    found = {
+        node.name: tuple(map(ast.unparse, node.decorator_list))
+        for node in body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    machines = {
+        node.targets[0].id: ()
+        for node in body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    return machines | found
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])
+def test_a_fault_is_shown_by_tests_that_run(row: tuple[str, ...]) -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row[3])
+    assert named
+    assert len(named) == row[3].count("`") // 2
+    for file, name in named:
+        assert name in collected_from(file), f"{file} has no {name}"
+        assert not [
+            mark for mark in collected_from(file)[name] if "skip" in mark or "xfail" in mark
+        ]
+
+
+def test_the_rows_are_numbered() -> None:
+    assert [row[0] for row in ROWS] == [str(n) for n in range(1, len(ROWS) + 1)]
+    assert len(ROWS) >= 40

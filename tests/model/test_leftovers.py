@@ -1,0 +1,40 @@
+"""In `.syncd/conflicts` lie the open conflicts, nothing that a crash left, and what is not ours."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from .scene import Scene
+
+PATH = "com.example.note/Upper"
+
+
+@pytest.mark.parametrize("portable", [False, True])
+async def test_what_a_crash_left_goes_and_an_open_conflict_and_other_files_stay(
+    tmp_path: Path, portable: bool
+) -> None:
+    scene = Scene(tmp_path)
+    laptop = scene.sit_down()
+    mirror = laptop.device.mirror
+    mirror.folder = mirror.outbox.folder = replace(mirror.folder, portable=portable)
+    scene.put(PATH, v=1)
+    await laptop.sync()
+    name = next((laptop.root / "com.example.note").iterdir())
+    name.write_text('{"$type": "com.example.note", "v": 2}')
+    scene.put(PATH, v=3)
+    await laptop.sync()
+    kept = laptop.root / ".syncd" / "conflicts" / "com.example.note"
+    (open_conflict,) = kept.iterdir()
+    before = open_conflict.stat()
+    (kept / "mine.txt").write_text("a note")
+    (kept / "other.json").write_text("{}")
+    (kept / ".syncd-w-0123").write_text("half")
+    (kept / f"gone{open_conflict.name[open_conflict.name.index('.') :]}").write_text("{}")
+    await laptop.sync()
+    names = {file.name for file in kept.iterdir()}
+    assert names == {open_conflict.name, "mine.txt", "other.json"}
+    assert open_conflict.stat() == before
+    scene.close()
