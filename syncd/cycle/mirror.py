@@ -15,6 +15,7 @@ from typing import TypeVar
 from syncd.atproto.cid import Cid
 from syncd.config import Config
 from syncd.cycle.account import LOST, Whereabouts, explain
+from syncd.cycle.aside import drop_closed, is_kept
 from syncd.cycle.beside import Beside
 from syncd.cycle.brakes import brake_of, recent_deletions
 from syncd.cycle.clone import Clone, is_unfinished
@@ -26,18 +27,15 @@ from syncd.cycle.known import is_same_home, keep_known, keep_unnamed, watermark
 from syncd.cycle.look import Sight, Watermark, look
 from syncd.cycle.outbox import Outbox
 from syncd.cycle.pull import keep_conflicts, not_done, pull
-from syncd.cycle.push import Pushed
+from syncd.cycle.report import report_cycle, report_plan
 from syncd.cycle.sides import Dirty, Sides, bookkeeping, bring_sides
 from syncd.errors import NotFound, StateDamaged, SyncdError, Unreachable
-from syncd.folder.recover import recover, sweep_conflicts
+from syncd.folder.recover import recover
 from syncd.folder.root import OWN, Folder, read_marker
-from syncd.folder.write import conflict_file, drop_conflicts
-from syncd.merge import is_edit_kept, settle
+from syncd.merge import settle
 from syncd.model import (
     Account,
     Arrival,
-    Conflict,
-    Head,
     Limits,
     Memory,
     Plan,
@@ -49,7 +47,7 @@ from syncd.model import (
     Waiting,
 )
 from syncd.pds import Pds
-from syncd.plan import for_a_person, make_plan, without_pushes
+from syncd.plan import make_plan, without_pushes
 from syncd.state import History, State, renew_state
 
 Seeing = TypeVar("Seeing")
@@ -119,7 +117,7 @@ class Mirror:
         """The plan of a cycle, and nothing done. Raises as `cycle`, and StateDamaged."""
         before = self.requests
         _, _, plan = await self._decide(None)
-        return _report(plan, requests=self.requests - before, head=self.state.head())
+        return report_plan(plan, requests=self.requests - before, head=self.state.head())
 
     async def cycle(self, dirty: Dirty = None) -> Report:
         """One cycle over `dirty` paths and whatever changed in the repo; None looks everywhere.
@@ -163,27 +161,11 @@ class Mirror:
         waiting = self.state.waiting()
         if pulled.base or pushed.done or joined.paths:
             prune(self.history, self.config, waiting, self.clock_ns() // SECOND_NS)
-        answered = {*pushed.done, *(item.path for item in waiting)}
-        conflicts, problems, held = for_a_person(waiting)
-        return replace(
-            _report(plan, requests=self.requests - before, head=self.state.head()),
-            conflicts=conflicts,
-            problems=problems,
-            held=held,
-            pulled=tuple(sorted(pulled.base)),
-            pushed=tuple(pushed.done),
-            merged=joined.paths,
-            deleted=_deleted(pulled, steps, pushed),
-            unsent=tuple(sorted(_paths(plan, Verdict.PUSH) - answered)),
-            told=(
-                *(f"{problem.path}: {problem.reason}" for problem in recovered),
-                *drafted.told,
-                *(f"{step.path}: {step.reason}" for step in plan.steps if is_edit_kept(step)),
-                *self.outbox.answers.take(),
-            ),
-            retries=tuple(item for item in waiting if isinstance(item, Retry)),
-            halted=pushed.halted,
-        )
+        planned = report_plan(plan, requests=self.requests - before, head=self.state.head())
+        report = report_cycle(planned, joined, pulled, steps, pushed, waiting)
+        met = (f"{problem.path}: {problem.reason}" for problem in recovered)
+        told = (*met, *drafted.told, *report.told, *self.outbox.answers.take())
+        return replace(report, told=told)
 
     async def _decide(self, dirty: Dirty) -> tuple[Sight, Sides, Plan]:
         if self.beside is not None:
@@ -268,7 +250,7 @@ class Mirror:
         """Bring the repo's changes into the folder, then remember head, tree and base at once."""
         plan, merged = joined.plan, joined.memory
         steps = plan.with_verdict(Verdict.PULL)
-        fresh = [c for c in plan.conflicts if not self._is_kept(c)]
+        fresh = [c for c in plan.conflicts if not is_kept(self.folder, c)]
         wanted = [step.remote for step in steps] + [c.remote for c in fresh]
         blocks = await sight.records(self.pds, [cid for cid in wanted if cid is not None])
         keep_conflicts(self.folder, fresh, blocks)
@@ -295,7 +277,7 @@ class Mirror:
             )
         )
         keep_known(self.state, self.account, self.config)
-        self._drop_closed(sides, plan)
+        drop_closed(self.folder, sides, plan)
         return done
 
     @property
@@ -325,23 +307,6 @@ class Mirror:
         self.state.record(Memory(waiting={path: (item,) for path, item in waiting.items()}))
         return [step for step in steps if step.path not in waiting], lost
 
-    def _is_kept(self, conflict: Conflict) -> bool:
-        """True if the remote side of the conflict already lies in the conflicts directory."""
-        cid = conflict.remote
-        return cid is None or (self.folder.root / self._conflict_file(conflict.path, cid)).exists()
-
-    def _conflict_file(self, path: RecordPath, remote: Cid) -> str:
-        return conflict_file(path, remote, portable=self.folder.portable)
-
-    def _drop_closed(self, sides: Sides, plan: Plan) -> None:
-        still = {conflict.path for conflict in plan.conflicts}
-        for item in sides.waiting:
-            if isinstance(item, Conflict) and item.path not in still:
-                drop_conflicts(self.folder, item.path)
-        if sides.is_whole:
-            files = (self._conflict_file(c.path, c.remote) for c in plan.conflicts if c.remote)
-            sweep_conflicts(self.folder, set(files))
-
 
 def _blocks(base: Mapping[RecordPath, Cid | None], sight: Sight) -> dict[RecordPath, bytes]:
     """The records of what was adopted, as far as they came with the view."""
@@ -349,29 +314,6 @@ def _blocks(base: Mapping[RecordPath, Cid | None], sight: Sight) -> dict[RecordP
     return {path: block for path, block in found if block is not None}
 
 
-def _deleted(pulled: Memory, steps: Sequence[Step], pushed: Pushed) -> tuple[RecordPath, ...]:
-    """What was deleted in the folder or, by one of `steps`, in the repo."""
-    in_folder = {path for path, cid in pulled.base.items() if cid is None}
-    in_repo = {step.path for step in steps if step.local is None}.intersection(pushed.done)
-    return tuple(sorted(in_folder | in_repo))
-
-
 def _not_kept(path: RecordPath, error: SyncdError) -> Waiting:
     """What waits where a version could not be kept; one that is gone by now may be seen again."""
     return Retry(path, error.message) if isinstance(error, NotFound) else not_done(path, error)
-
-
-def _paths(plan: Plan, verdict: Verdict) -> set[RecordPath]:
-    return {step.path for step in plan.with_verdict(verdict)}
-
-
-def _report(plan: Plan, *, requests: int, head: Head | None) -> Report:
-    return Report(
-        adopted=tuple(sorted(_paths(plan, Verdict.ADOPT))),
-        conflicts=plan.conflicts,
-        problems=plan.problems,
-        held=plan.held,
-        requests=requests,
-        head=head,
-        plan=plan,
-    )

@@ -1,0 +1,64 @@
+"""What a cycle did and leaves, as one value. Looks at nothing and does nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from syncd.cycle.join import Joined
+from syncd.cycle.push import Pushed
+from syncd.merge import is_edit_kept
+from syncd.model import Head, Memory, Plan, RecordPath, Report, Retry, Step, Verdict, Waiting
+from syncd.plan import for_a_person
+
+
+def report_plan(plan: Plan, *, requests: int, head: Head | None) -> Report:
+    """The report of a plan that nobody carried out."""
+    return Report(
+        adopted=tuple(sorted(_paths(plan, Verdict.ADOPT))),
+        conflicts=plan.conflicts,
+        problems=plan.problems,
+        held=plan.held,
+        requests=requests,
+        head=head,
+        plan=plan,
+    )
+
+
+def report_cycle(
+    planned: Report,
+    joined: Joined,
+    pulled: Memory,
+    steps: Sequence[Step],
+    pushed: Pushed,
+    waiting: Sequence[Waiting],
+) -> Report:
+    """The same once `joined.plan` was carried out; `steps` are the pushes that were tried."""
+    plan = joined.plan
+    conflicts, problems, held = for_a_person(waiting)
+    answered = {*pushed.done, *(item.path for item in waiting)}
+    return replace(
+        planned,
+        conflicts=conflicts,
+        problems=problems,
+        held=held,
+        pulled=tuple(sorted(pulled.base)),
+        pushed=tuple(pushed.done),
+        merged=joined.paths,
+        deleted=_deleted(pulled, steps, pushed),
+        unsent=tuple(sorted(_paths(plan, Verdict.PUSH) - answered)),
+        told=tuple(f"{step.path}: {step.reason}" for step in plan.steps if is_edit_kept(step)),
+        retries=tuple(item for item in waiting if isinstance(item, Retry)),
+        halted=pushed.halted,
+    )
+
+
+def _deleted(pulled: Memory, steps: Sequence[Step], pushed: Pushed) -> tuple[RecordPath, ...]:
+    """What was deleted in the folder or, by one of `steps`, in the repo."""
+    in_folder = {path for path, cid in pulled.base.items() if cid is None}
+    in_repo = {step.path for step in steps if step.local is None}.intersection(pushed.done)
+    return tuple(sorted(in_folder | in_repo))
+
+
+def _paths(plan: Plan, verdict: Verdict) -> set[RecordPath]:
+    return {step.path for step in plan.with_verdict(verdict)}
