@@ -18,7 +18,7 @@ define install_syncd
 	$(install) --no-build-isolation --editable '.[$(3)]'
 endef
 
-.PHONY: demo test lint types programs reference lowest model torture mutants format clean
+.PHONY: demo test lint types programs reference lowest model torture mutants bench format clean
 
 demo: $(VENV)/.demo
 	$(BIN)/syncd demo $(if $(ONCE),--once)
@@ -51,6 +51,10 @@ model: $(VENV)/.test
 # The daemon, killed N times while others write.
 torture: $(VENV)/.test reference
 	SYNCD_KILLS=$(or $(N),500) $(BIN)/python -m pytest -q -s -rN tests/e2e/test_kills.py
+
+# How long a change takes, either way, on the reference PDS.
+bench: $(VENV)/.test reference
+	$(BIN)/python -m bench.latency $(N)
 
 # Bugs planted one by one: a test must fail for each.
 mutants: $(VENV)/.test
