@@ -26,7 +26,11 @@ def all_commands() -> Iterator[tuple[str, click.Command]]:
         assert command is not None
         yield name, command
         if isinstance(command, click.Group):
-            yield from ((f"{name} {sub}", found) for sub, found in command.commands.items())
+            yield from (
+                (f"{name} {sub}", found)
+                for sub, found in command.commands.items()
+                if not found.hidden
+            )
 
 
 COMMAND_NAMES = [name for name, _ in all_commands()]

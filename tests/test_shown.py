@@ -32,6 +32,7 @@ FOUND: dict[str, Any] = {
     "head": {"cid": "bafyx", "rev": "3jzf"},
     "records": 12,
     "guards": False,
+    "watch": None,
     "pending": {"push": 3, "pull": 0},
     "budget": {
         "hour": {"left": 10, "resets_at": ""},

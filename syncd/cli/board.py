@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from syncd.cli.shown import REFRESH_SECONDS, Seen
+from syncd.cli.visible import visible
 from syncd.model import Conflict, Held, Problem
 
 _PHASES = {
@@ -56,25 +57,27 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
     account, head, last = found["account"], found["head"], found["last_cycle"]
     who = account["handle"] or account["did"]
     rows: list[tuple[str, RenderableType]] = [
-        ("account", Text(f"{who} on {account['pds']}", style="bold")),
-        ("folder", Text(found["folder"])),
+        ("account", _text(f"{who} on {account['pds']}", style="bold")),
+        ("folder", _text(found["folder"])),
         ("daemon", _daemon(found["daemon"])),
-        ("head", Text(f"{head['cid']} at rev {head['rev']}" if head else "none yet: syncd sync")),
+        ("head", _text(f"{head['cid']} at rev {head['rev']}" if head else "none yet: syncd sync")),
         ("records", _records(found)),
     ]
     if found["budget"]["counted"]:
         rows.append(("budget", _budget(found["budget"])))
     if found["guards"] is False:
         words = "this PDS ignores them: syncd looks before and after each write instead"
-        rows.append(("guards", Text(words, style="yellow")))
+        rows.append(("guards", _text(words, style="yellow")))
+    if found["watch"]:
+        rows.append(("events", _text(found["watch"]["problem"], style="yellow")))
     if last:
-        rows.append(("last", Text(f"{last['at']}, {_done(last)} in {last['seconds']:.1f} s")))
+        rows.append(("last", _text(f"{last['at']}, {_done(last)} in {last['seconds']:.1f} s")))
     return rows
 
 
 def _daemon(daemon: Mapping[str, Any]) -> Text:
     if not daemon["pid"]:
-        return Text("○ not running", style="yellow")
+        return _text("○ not running", style="yellow")
     sign, style = _PHASES.get(str(daemon["phase"]), ("●", "bold"))
     return Text.assemble((f"{sign} {daemon['phase']}", style), f" (pid {daemon['pid']})")
 
@@ -90,7 +93,7 @@ def _budget(budget: Mapping[str, Any]) -> Text:
     hour, day = budget["hour"]["left"], budget["day"]["left"]
     done = f"; what is to push is done by {budget['push_done_at']}"
     end = done if budget["push_done_at"] else ""
-    return Text(f"{hour} write points left this hour, {day} today{end}")
+    return _text(f"{hour} write points left this hour, {day} today{end}")
 
 
 def _done(last: Mapping[str, Any]) -> str:
@@ -105,10 +108,15 @@ def _waiting(
     for column in ("what", "record", "why"):
         table.add_column(column, header_style="dim", overflow="fold")
     for conflict in conflicts:
-        table.add_row("≠ conflict", Text(conflict.path), Text(conflict.reason))
+        table.add_row("≠ conflict", _text(conflict.path), _text(conflict.reason))
     for problem in problems:
         place = "" if problem.line is None else f" (line {problem.line}, column {problem.column})"
-        table.add_row("! problem", Text(problem.path + place), Text(problem.reason))
+        table.add_row("! problem", _text(problem.path + place), _text(problem.reason))
     for item in held:
-        table.add_row("‖ held", Text(item.path), Text(item.reason))
+        table.add_row("‖ held", _text(item.path), _text(item.reason))
     return table
+
+
+def _text(words: str, style: str = "") -> Text:
+    """Words that may come from a server or a file, made safe to show."""
+    return Text(visible(words), style=style)

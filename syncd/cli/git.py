@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from syncd.atproto.syntax import Nsid, parse_nsid
-from syncd.cli.output import say, tell
+from syncd.cli.output import say, say_lines, tell
 from syncd.config import FILE_NAME, load_config
 from syncd.cycle.checkout import adopt_checkout, find_checkout
 from syncd.errors import BadData, BadJson, BadSyntax, ConfigWrong, GitFailed
@@ -41,7 +41,12 @@ def git() -> None:
 @git.command()
 @click.pass_obj
 def install(directory: Path) -> None:
-    """Register the merge driver and the diff driver in this clone of a git repository."""
+    """Register the merge driver and the diff driver in this clone of a git repository.
+
+    \b
+    Example:
+      syncd -C ~/notes git install
+    """
     pattern = install_drivers(_worktree(directory), _command())
     say(f"git merges and shows {pattern} with syncd now, in this clone alone")
 
@@ -49,7 +54,12 @@ def install(directory: Path) -> None:
 @git.command()
 @click.pass_obj
 def uninstall(directory: Path) -> None:
-    """Take both drivers out again."""
+    """Take both drivers out again.
+
+    \b
+    Example:
+      syncd -C ~/notes git uninstall
+    """
     was_there = uninstall_drivers(_worktree(directory))
     say("git merges and shows record files by itself again" if was_there else "nothing to take out")
 
@@ -82,7 +92,7 @@ def merge(base: Path, ours: Path, theirs: Path, mark_length: int, path: str) -> 
 @click.argument("file", type=click.Path(path_type=Path))
 def show(file: Path) -> None:
     """Called by git: the record in FILE with its keys in syncd's order."""
-    click.echo(ordered_text(file.read_bytes()), nl=False)
+    say_lines(ordered_text(file.read_bytes()).decode("utf-8", "backslashreplace"))
 
 
 def _command() -> str:

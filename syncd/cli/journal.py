@@ -5,7 +5,6 @@ Never says anything by itself, and never fails for want of a listener.
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import sys
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from syncd.cli.output import say, tell
+from syncd.cli.output import say, say_json, tell
 from syncd.cli.status import rfc3339
 
 JOURNAL = Path("/run/systemd/journal/socket")
@@ -95,7 +94,7 @@ def say_named_text(entry: Entry) -> None:
 def say_json_line(entry: Entry) -> None:
     """For a program: one JSON object a line, on stdout."""
     stamp = {"at": rfc3339(time.time()), "level": entry.level.name.lower()}
-    say(json.dumps({**stamp, **entry.fields()}, ensure_ascii=False))
+    say_json({**stamp, **entry.fields()}, indent=None)
 
 
 def journal(address: Path = JOURNAL) -> Voice:

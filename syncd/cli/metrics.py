@@ -13,7 +13,7 @@ import click
 from syncd.budget import DAY, HOUR
 from syncd.cli.beside import ask_daemon
 from syncd.cli.opened import Files, known_account, open_files
-from syncd.cli.output import say
+from syncd.cli.output import say_lines
 from syncd.cycle.allowance import read_ledger
 from syncd.errors import FileProblem
 from syncd.plan import for_a_person
@@ -55,7 +55,7 @@ def metrics(directory: Path, output: Path | None) -> None:
     answer = ask_daemon(directory, "status")
     text = render([*samples, *_of_daemon(answer)], labels)
     if output is None:
-        say(text.removesuffix("\n"))
+        say_lines(text)
     else:
         _replace(output, text)
 

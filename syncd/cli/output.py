@@ -29,6 +29,12 @@ def say(text: str = "", *, paint: Callable[[str], str] = str) -> None:
     print(paint(visible(text)), flush=True)
 
 
+def say_lines(text: str) -> None:
+    """All lines of a text on stdout."""
+    for line in text.removesuffix("\n").split("\n"):
+        say(line)
+
+
 def tell(text: str) -> None:
     """One line on stderr."""
     print(visible(text), file=sys.stderr, flush=True)
@@ -45,9 +51,9 @@ def fail(error: SyncdError) -> int:
     return error.exit_code
 
 
-def say_json(value: Mapping[str, Any]) -> None:
-    """One JSON object on stdout."""
-    print(visible_json(json.dumps(value, ensure_ascii=False, indent=2)), flush=True)
+def say_json(value: Mapping[str, Any], *, indent: int | None = 2) -> None:
+    """One JSON object on stdout; without `indent` on one line."""
+    print(visible_json(json.dumps(value, ensure_ascii=False, indent=indent)), flush=True)
 
 
 def many(count: int, what: str) -> str:

@@ -42,12 +42,15 @@ def report_to_wire(report: Report) -> dict[str, Any]:
 def report_from_wire(wire: Mapping[str, Any]) -> Report:
     """The report again, of which the halt is a ToldError."""
     head, halted = wire["head"], wire["halted"]
-    pushed, pulled, adopted, merged = (tuple(map(RecordPath, wire[name])) for name in _DONE)
+    pushed, pulled, adopted, merged, deleted = (
+        tuple(map(RecordPath, wire[name])) for name in _DONE
+    )
     return Report(
         pushed,
         pulled,
         adopted,
         merged,
+        deleted,
         conflicts=tuple(map(_conflict, wire["conflicts"])),
         problems=tuple(Problem(**item) for item in wire["problems"]),
         held=tuple(

@@ -9,7 +9,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from syncd import __version__
-from syncd.cli.output import say
+from syncd.cli.output import say_lines
 
 _NAME = "syncd"
 WHERE = {
@@ -34,7 +34,7 @@ def completion(ctx: click.Context, shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind is not None
     root = ctx.find_root().command
-    say(kind(root, {}, _NAME, f"_{_NAME.upper()}_COMPLETE").source().strip())
+    say_lines(kind(root, {}, _NAME, f"_{_NAME.upper()}_COMPLETE").source().strip())
 
 
 @click.command()
@@ -48,7 +48,7 @@ def man(ctx: click.Context) -> None:
       syncd man > ~/.local/share/man/man1/syncd.1
     """
     root = ctx.find_root()
-    say("\n".join(_page(root)))
+    say_lines("\n".join(_page(root)))
 
 
 def _page(root: click.Context) -> Iterator[str]:
@@ -85,6 +85,8 @@ def _commands(group: click.Group, above: click.Context, path: str) -> Iterator[s
     for name in group.list_commands(above):
         command = group.get_command(above, name)
         assert command is not None
+        if command.hidden:
+            continue
         context = click.Context(command, info_name=name, parent=above)
         words = " ".join(command.collect_usage_pieces(context))
         yield f".SS {_roff(f'{path} {name} {words}')}"

@@ -83,7 +83,8 @@ def test_a_decision_beside_a_running_syncd_is_noted_for_it(
     with another(root) as process:
         ran = run(root, *arguments)
         assert (ran.code, ran.err) == (0, "")
-        assert ran.out == f"noted; the running syncd (pid {process.pid}) carries it out\n"
+        who = f"another syncd (pid {process.pid}) has the folder"
+        assert ran.out == f"noted; {who}: the next sync carries it out\n"
         with open_state(root / ".syncd" / "state.db") as state:
             assert list(state.decisions()) == [path]
 

@@ -144,8 +144,7 @@ def test_a_running_daemon_carries_out_what_is_resolved_and_restored(home: Home) 
         wait_until(
             lambda: bool(laptop.run("status", "--json", at=folder).json["daemon"]["pid"]), "start"
         )
-        ran = laptop.ok("resolve", NOTE, "--merge", at=folder)
-        assert "noted" in ran.out
+        laptop.ok("resolve", NOTE, "--merge", at=folder)
         wait_until(lambda: laptop.run("conflicts", at=folder).code == 0, "the merge")
         laptop.ok("restore", NOTE, at=folder)
         wait_until(lambda: home.cid(NOTE) is not None, "the push")

@@ -59,7 +59,11 @@ def test_log_knows_the_git_commits_of_a_record(study: Study, machine: Machine) -
 
 
 def test_log_of_many_records_or_outside_git_is_syncd_s_own(study: Study, machine: Machine) -> None:
-    assert machine.ok("log", "--json", at=study.device.root).json == {"events": [], "git": []}
+    assert machine.ok("log", "--json", at=study.device.root).json == {
+        "events": [],
+        "pushed": [],
+        "git": [],
+    }
     pattern = machine.ok("log", "com.example.*/*", at=study.device.root).out
     assert pattern.startswith("nothing was replaced or deleted")
     (study.repo.top / ".git").rename(study.repo.top / "no-git")
