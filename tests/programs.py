@@ -16,6 +16,7 @@ import pytest
 PACKAGES = {
     "emacs": "emacs-nox",
     "git": "git",
+    "groff": "groff-base",
     "nano": "nano",
     "rsync": "rsync",
     "sed": "sed",
