@@ -277,7 +277,9 @@ def make_special(file: Path, kind: str, target: Path) -> None:
         os.mkfifo(file)
     elif kind == "socket":
         with socket.socket(socket.AF_UNIX) as server:
-            server.bind(str(file))
+            directory = os.open(file.parent, os.O_RDONLY)
+            server.bind(f"/proc/self/fd/{directory}/{file.name}")
+            os.close(directory)
     elif os.geteuid() == 0:
         os.mknod(file, 0o600 | 0o020000, os.makedev(1, 3))
     else:
