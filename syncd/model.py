@@ -253,6 +253,7 @@ class Memory:
     edits are merged with them. In `waiting`, the entries of a path replace the ones it had. `head`
     None leaves head and tree as they are; with `is_whole_tree` the added nodes take the place of
     all. `newest` is the newest rev that the PDS gave us, by a look or for a write of ours.
+    `settled` are fingerprints of collections whose files are what base says, with this memory.
     """
 
     base: Mapping[RecordPath, Cid | None] = field(default_factory=dict)
@@ -265,6 +266,7 @@ class Memory:
     added_nodes: Mapping[Cid, bytes] = field(default_factory=dict)
     dropped_nodes: Collection[Cid] = ()
     decided: Collection[RecordPath] = ()
+    settled: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

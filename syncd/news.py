@@ -15,7 +15,9 @@ from typing import Protocol
 from syncd.config import Config
 from syncd.errors import RepoUnavailable, SyncdError, Unreachable
 from syncd.model import Account, Head
-from syncd.pds import Doorbell, Ear, Pds, Reason, Ring, jetstream, pds_stream
+from syncd.pds import Doorbell, Pds, Reason, Ring
+from syncd.pds.hearing import Ear
+from syncd.pds.stream import jetstream, pds_stream
 from syncd.state import State
 
 NET_SECONDS = 60.0

@@ -23,7 +23,8 @@ from syncd.errors import IdentityError, Unreachable
 from syncd.identity import resolve
 from syncd.identity.web import Web
 from syncd.model import Account
-from syncd.pds import HttpPds, pds_stream
+from syncd.pds import HttpPds
+from syncd.pds.stream import pds_stream
 
 HOST = "pds.example.com"
 PUBLIC, OTHER, SIX = "93.184.216.34", "93.184.216.35", "2606:2800:220:1:248:1893:25c8:1946"

@@ -274,6 +274,7 @@ class Mirror:
                 added_nodes=view.added,
                 dropped_nodes=view.dropped,
                 decided=(*books.decided, *done.decided),
+                settled=books.settled,
             )
         )
         keep_known(self.state, self.account, self.config)

@@ -13,6 +13,7 @@ from syncd.atproto.cid import Cid
 from syncd.config import Config
 from syncd.cycle.exact import Versions, with_inexact
 from syncd.cycle.look import Sight
+from syncd.cycle.settled import look_everywhere
 from syncd.errors import BadSyntax
 from syncd.folder.root import Folder
 from syncd.folder.scan import Look, scan
@@ -43,7 +44,7 @@ class Sides:
     """The three views of `paths`, what the files were, and what waited before.
 
     `arrived` is what of base is not remembered yet: versions of the repo that a cycle which was
-    interrupted had brought into the folder already.
+    interrupted had brought into the folder already. `fingerprints`: see settled.py.
     """
 
     paths: frozenset[RecordPath]
@@ -53,6 +54,7 @@ class Sides:
     waiting: tuple[Waiting, ...]
     is_whole: bool
     arrived: Mapping[RecordPath, Cid | None]
+    fingerprints: Mapping[str, bytes]
 
     def expect(self, path: RecordPath) -> Seen | None:
         """The file that the plan saw at `path`, or None if there was none."""
@@ -71,12 +73,12 @@ def bring_sides(
     decisions = state.decisions()
     concerned = {*_changed(sight.view, state), *_record_paths(waiting), *decisions}
     if dirty is None:
-        known, base = state.seen(), state.base()
-        look = scan(folder, known=known, expected=base, now_ns=now_ns, in_scope=config.covers)
+        found = look_everywhere(folder, state, config, concerned, now_ns)
+        known, base, look, fingerprints = found.known, found.base, found.look, found.fingerprints
         paths = concerned | touched(base, _local(look), look.problems, look.absent)
     else:
         paths = {path for path in concerned.union(dirty) if config.covers_path(path)}
-        known, base = state.seen_of(paths), state.base_of(paths)
+        known, base, fingerprints = state.seen_of(paths), state.base_of(paths), {}
         look = scan(folder, known=known, only=paths, now_ns=now_ns, in_scope=config.covers)
     paths = {path for path in paths if config.covers_path(path)}
     remote = _remote(sight, paths)
@@ -100,8 +102,8 @@ def bring_sides(
         decisions=decisions,
         held=frozenset(item.path for item in waiting if isinstance(item, Held)),
     )
-    whole = dirty is None
-    return Sides(frozenset(paths), views, look, known, waiting, is_whole=whole, arrived=arrived)
+    is_whole = dirty is None
+    return Sides(frozenset(paths), views, look, known, waiting, is_whole, arrived, fingerprints)
 
 
 def _has_arrived(item: Arrival, look: Look) -> bool:
@@ -181,6 +183,7 @@ def bookkeeping(plan: Plan, sides: Sides) -> Memory:
         seen=_seen_changes(sides),
         waiting=dict.fromkeys(_settled(plan, sides), ()) | _waiting_of(plan, sides),
         decided=[path for path, choice in sides.views.decisions.items() if _lapsed(choice, sides)],
+        settled=sides.fingerprints,
     )
 
 
