@@ -27,14 +27,17 @@ def record(sql: sqlite3.Connection, memory: Memory, newest: Tid | None) -> None:
     sql.executemany("DELETE FROM decision WHERE path = ?", decided)
 
 
-def fill(sql: sqlite3.Connection, memory: Memory) -> None:
-    """Record base, blocks and seen of paths of which nothing is recorded yet."""
+def fill(sql: sqlite3.Connection, memory: Memory, prefix: str) -> None:
+    """Record base, blocks and seen of paths of which nothing is recorded yet.
+
+    `prefix` begins the names of the tables that they go into.
+    """
     base = [(path, bytes(cid)) for path, cid in memory.base.items() if cid is not None]
     kept = ((path, cid, memory.blocks[path]) for path, cid in base if path in memory.blocks)
-    sql.executemany("INSERT INTO kept VALUES (?, ?, ?)", kept)
-    put(sql, "base", base)
-    put(sql, "seen", (seen_row(row) for row in memory.seen.values() if row is not None))
-    _record_settled(sql, memory)
+    sql.executemany(f"INSERT INTO {prefix}kept VALUES (?, ?, ?)", kept)  # noqa: S608
+    put(sql, f"{prefix}base", base)
+    seen = (seen_row(row) for row in memory.seen.values() if row is not None)
+    put(sql, f"{prefix}seen", seen)
 
 
 def put(sql: sqlite3.Connection, table: str, rows: Iterable[tuple[object, ...]]) -> None:

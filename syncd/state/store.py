@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,8 @@ from syncd.atproto.syntax import Did, Tid
 from syncd.errors import StateWrong
 from syncd.model import Choice, Decision, Head, Memory, RecordPath, Seen, Waiting
 from syncd.state.damage import check_row, told
-from syncd.state.recording import SETTLED, fill, put, record
+from syncd.state.filling import Filling
+from syncd.state.recording import SETTLED, put, record
 from syncd.state.rows import blob_or_none, cid_or_none, parse_waiting
 
 RESET_HINT = (
@@ -136,6 +137,11 @@ class State:
         row = self._row("SELECT count(*) FROM base")
         return int(row[0]) if row else 0
 
+    def is_blank(self) -> bool:
+        """True if nothing is known of any record or file."""
+        query = "SELECT 1 FROM {} LIMIT 1"
+        return not any(self._row(query.format(table)) for table in ("base", "kept", "seen"))
+
     def collection_sizes(self) -> Counter[str]:
         """How many records of each collection base holds."""
         query = "SELECT substr(path, 1, instr(path, '/') - 1), count(*) FROM base GROUP BY 1"
@@ -211,14 +217,10 @@ class State:
             record(self._sql, memory, self.newest())
 
     @contextmanager
-    def filling(self) -> Iterator[Callable[[Memory], None]]:
-        """Remember base and seen of many paths in one transaction, some at a time.
-
-        Of none of these paths anything may be known yet. All of it is remembered if the `with` ends
-        without an error, and otherwise none.
-        """
-        with self._transaction():
-            yield lambda memory: fill(self._sql, memory)
+    def filling(self) -> Iterator[Filling]:
+        """Fill base from nothing: see `Filling`."""
+        with told(self._path), Filling(self._sql) as filling:
+            yield filling
 
     def replace_nodes(self, nodes: Iterable[tuple[Cid, bytes]]) -> None:
         """Keep these nodes and no others, some at a time: `record` the head they belong to next.
