@@ -7,6 +7,7 @@ measured one by one. Exits with 1 if a row could not be measured, never because 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ RESULTS = ROOT / "build" / "bench"
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     asked = arguments()
     failed = [row for row in asked.rows or ROWS if not measured(row, asked)]
     if failed:
@@ -33,6 +35,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("rows", nargs="*", choices=[*ROWS, []], metavar="ROW", default=[])
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=5, help="how often each contender runs")
+    parser.add_argument("--idle-seconds", type=float, default=60, help="for S8")
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="DIR")
     return parser.parse_args()
 
@@ -42,7 +45,7 @@ def measured(row: str, asked: argparse.Namespace) -> bool:
     print(f"{row}  {ROWS[row].work} ...", flush=True)
     began, date = time.monotonic(), datetime.now(UTC).date().isoformat()
     try:
-        with staged(asked.records, asked.rounds) as stage:
+        with staged(asked.records, asked.rounds, asked.idle_seconds) as stage:
             outcome = ROWS[row].measure(stage)
     except Failed as failed:
         print(f"    {failed}", file=sys.stderr)

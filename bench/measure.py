@@ -54,9 +54,14 @@ class Command:
     codes: frozenset[int] = frozenset({0})
 
 
+def settle() -> None:
+    """Have everything written that is waiting for it."""
+    os.sync()
+
+
 def run(command: Command) -> Spent:
     """Run a process to its end. Raises Failed."""
-    os.sync()
+    settle()
     with tempfile.TemporaryFile() as said:
         began = time.perf_counter()
         process = subprocess.Popen(
@@ -130,6 +135,28 @@ def family(pid: int) -> list[int]:
             for task in Path(f"/proc/{one}/task").iterdir():
                 found += map(int, (task / "children").read_text(encoding="ascii").split())
     return found
+
+
+def resident_now(pid: int) -> int:
+    """Bytes of a process and all below it at this moment."""
+    return sum(process_status(one)["VmRSS"] for one in family(pid))
+
+
+def processor_seconds(pid: int) -> float:
+    """What a process and all below it used so far, in ticks of 10 ms."""
+    return sum(_ticks(one) for one in family(pid)) / os.sysconf("SC_CLK_TCK")
+
+
+def _ticks(pid: int) -> int:
+    """User and system, its own and that of children it waited for. Source: proc(5), stat."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return sum(map(int, fields[11:15]))
+
+
+def bytes_written(pid: int) -> int:
+    """What a process and all below it caused to be written to a disk so far."""
+    lines = (Path(f"/proc/{one}/io").read_text(encoding="ascii") for one in family(pid))
+    return sum(int(line.partition("write_bytes: ")[2].split()[0]) for line in lines)
 
 
 def process_status(pid: int) -> dict[str, int]:

@@ -29,10 +29,16 @@ SYNCD = Path(sys.executable).with_name("syncd")
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """How large, how often, and where. `work` is empty at first and removed in the end."""
+    """How large, how often, how long, and where.
+
+    Attributes:
+        idle_seconds: For how long a daemon is watched that has nothing to do.
+        work: Empty at first, and removed in the end.
+    """
 
     records: int
     rounds: int
+    idle_seconds: float
     work: Path
 
     def directory(self, name: str) -> Path:
@@ -62,10 +68,14 @@ class User:
 
     home: Path
 
+    @property
+    def machine(self) -> Machine:
+        """As the tests know them, without the warnings that those make errors."""
+        return Machine(self.home, {"PYTHONWARNINGS": ""})
+
     def syncd(self, *words: str | Path) -> Command:
-        """One command of theirs; without the warnings that the tests make errors."""
-        environment = Machine(self.home, {"PYTHONWARNINGS": ""}).environment()
-        return Command([SYNCD, *words], environment, self.home)
+        """One command of theirs."""
+        return Command([SYNCD, *words], self.machine.environment(), self.home)
 
     def clone(self, served: Served, folder: Path) -> Command:
         place = ("--pds", served.url, "--plc", served.url)
@@ -73,12 +83,12 @@ class User:
 
 
 @contextmanager
-def staged(records: int, rounds: int) -> Iterator[Stage]:
+def staged(records: int, rounds: int, idle_seconds: float) -> Iterator[Stage]:
     place = cache_directory()
     place.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="work-", dir=place))
     try:
-        yield Stage(records, rounds, work)
+        yield Stage(records, rounds, idle_seconds, work)
     finally:
         remove(work)
 

@@ -47,13 +47,13 @@ class Unchanged:
 
     def unison(self) -> Spent:
         """Exit code 0 says that nothing was to be done."""
-        roots = (str(self.mirror), str(self.copy))
-        words = ("unison", *roots, "-batch", "-ui", "text", "-ignore", "Path .syncd")
+        options = ("-batch", "-ui", "text", "-ignore", "Path .syncd")
+        words: tuple[str | Path, ...] = ("unison", self.mirror, self.copy, *options)
         return run(Command(words, self.environment()))
 
     def rclone(self, *more: str) -> Spent:
-        roots = (self.mirror, self.copy, "--workdir", self.work / "rclone")
-        words = ("rclone", "bisync", *roots, "--exclude", "/.syncd/**", *more)
+        options = ("--workdir", str(self.work / "rclone"), "--exclude", "/.syncd/**", *more)
+        words: tuple[str | Path, ...] = ("rclone", "bisync", self.mirror, self.copy, *options)
         return run(Command(words, self.environment()))
 
     @property
