@@ -82,5 +82,5 @@ $(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
 
 $(LOWEST)/.test: pyproject.toml constraints-lowest.txt
 	$(PYTHON) -m venv --clear $(LOWEST)
-	$(call install_syncd,$(LOWEST),constraints-lowest.txt,test)
+	$(call install_syncd,$(LOWEST),constraints-lowest.txt,bench)
 	touch $@

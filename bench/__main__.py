@@ -13,12 +13,15 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.measure import Failed
-from bench.results import Result, keep, this_machine
-from bench.rows import ROWS
-from bench.stage import ROOT, staged
+import httpx
 
-RESULTS = ROOT / "build" / "bench"
+from bench.measure import Failed
+from bench.results import RESULTS, Result, keep, this_machine
+from bench.rows import ROWS
+from bench.stage import Stage, work_directory
+
+FAILURES = (Failed, AssertionError, OSError, httpx.HTTPError)
+"""What keeps a row from being measured, and no other row."""
 
 
 def main() -> int:
@@ -32,12 +35,16 @@ def main() -> int:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench")
-    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], metavar="ROW", default=[])
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(ROWS))
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=5, help="how often each contender runs")
+    parser.add_argument("--changes", type=int, default=10, help="in a round of S3, S5 and S6")
     parser.add_argument("--idle-seconds", type=float, default=60, help="for S8")
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="DIR")
-    return parser.parse_args()
+    asked = parser.parse_args()
+    if unknown := [row for row in asked.rows if row not in ROWS]:
+        parser.error(f"there is no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
+    return asked
 
 
 def measured(row: str, asked: argparse.Namespace) -> bool:
@@ -45,9 +52,10 @@ def measured(row: str, asked: argparse.Namespace) -> bool:
     print(f"{row}  {ROWS[row].work} ...", flush=True)
     began, date = time.monotonic(), datetime.now(UTC).date().isoformat()
     try:
-        with staged(asked.records, asked.rounds, asked.idle_seconds) as stage:
+        with work_directory() as work:
+            stage = Stage(asked.records, asked.rounds, asked.changes, asked.idle_seconds, work)
             outcome = ROWS[row].measure(stage)
-    except Failed as failed:
+    except FAILURES as failed:
         print(f"    {failed}", file=sys.stderr)
         return False
     took = time.monotonic() - began

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from bench.measure import Failed, run
 from bench.repos import owned_by
@@ -71,7 +71,10 @@ class Hosted:
 
 @contextmanager
 def reference(stage: Stage) -> Iterator[ReferencePds]:
-    with ReferencePds.start(stage.directory("pds")) as pds:
+    if stage.pds is not None:
+        yield stage.pds
+        return
+    with redirect_stdout(sys.stderr), ReferencePds.start(stage.directory("pds")) as pds:
         yield pds
 
 
@@ -122,15 +125,10 @@ class Stream:
     seen: dict[tuple[str, str], float] = field(default_factory=dict)
     more: threading.Condition = field(default_factory=threading.Condition)
 
-    def listen(self, url: str, ready: threading.Event) -> None:
-        stream = f"{url.replace('http', 'ws', 1)}/xrpc/com.atproto.sync.subscribeRepos"
-        with connect(stream, max_size=None) as socket:
-            ready.set()
-            try:
-                for frame in socket:
-                    self._note(frame if isinstance(frame, bytes) else frame.encode())
-            except ConnectionClosed:
-                return
+    def listen(self, socket: ClientConnection) -> None:
+        """Until it is closed."""
+        for frame in socket:
+            self._note(frame if isinstance(frame, bytes) else frame.encode())
 
     def _note(self, frame: bytes) -> None:
         now, event = time.perf_counter(), parse_frame(frame)
@@ -158,11 +156,13 @@ class Stream:
 
 @contextmanager
 def witness(pds: ReferencePds) -> Iterator[Stream]:
-    stream, ready = Stream(), threading.Event()
-    threading.Thread(target=stream.listen, args=(pds.url, ready), daemon=True).start()
-    if not ready.wait(LONG_SECONDS):
-        raise Failed("the stream of the reference PDS did not open")
-    yield stream
+    stream = Stream()
+    url = f"{pds.url.replace('http', 'ws', 1)}/xrpc/com.atproto.sync.subscribeRepos"
+    with connect(url, max_size=None, proxy=None) as socket:
+        thread = threading.Thread(target=stream.listen, args=(socket,), daemon=True)
+        thread.start()
+        yield stream
+    thread.join()
 
 
 def wait_for_text(path: Path, text: str) -> float:

@@ -19,7 +19,7 @@ def idle_daemon(stage: Stage) -> Outcome:
         mirror.import_repo(repo_of(stage.records))
         mirror.clone()
         with watching(mirror) as daemon:
-            time.sleep(REST_SECONDS)
+            time.sleep(min(REST_SECONDS, stage.idle_seconds))
             cpu, written = processor_seconds(daemon.pid), bytes_written(daemon.pid)
             time.sleep(stage.idle_seconds)
             cpu = processor_seconds(daemon.pid) - cpu

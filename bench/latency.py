@@ -14,17 +14,15 @@ from contextlib import contextmanager
 from bench.hosted import NOTE, Hosted, Stream, hosted, reference, wait_for_text, watching, witness
 from bench.outcome import Check, Outcome
 from bench.stage import Stage
-from tests.e2e.machine import save
+from tests.e2e.machine import Daemon, save
 
 QUIET_SECONDS = 0.4
-CHANGES = 8
-"""In one round: a percentile needs many."""
 
 Round = Callable[[int], Mapping[str, float]]
 
 
 @contextmanager
-def at_rest(stage: Stage) -> Iterator[tuple[Hosted, Stream]]:
+def at_rest(stage: Stage) -> Iterator[tuple[Hosted, Stream, Daemon]]:
     """A running daemon of a small repo, and a witness."""
     with (
         reference(stage) as pds,
@@ -32,14 +30,14 @@ def at_rest(stage: Stage) -> Iterator[tuple[Hosted, Stream]]:
         witness(pds) as stream,
     ):
         mirror.clone()
-        with watching(mirror):
-            yield mirror, stream
+        with watching(mirror) as daemon:
+            yield mirror, stream, daemon
 
 
 def save_to_commit(stage: Stage) -> Outcome:
     """S3."""
     bare, saved = "bare putRecord", "file saved -> commit on the stream"
-    with at_rest(stage) as (mirror, stream):
+    with at_rest(stage) as (mirror, stream, _):
 
         def change(n: int) -> Mapping[str, float]:
             sent, answered = mirror.put(f"f{n}", f"foreign {n}")
@@ -61,7 +59,7 @@ def save_to_commit(stage: Stage) -> Outcome:
 def foreign_write_to_file(stage: Stage) -> Outcome:
     """S5."""
     heard, on_disk = "foreign write -> the stream", "foreign write -> file on disk"
-    with at_rest(stage) as (mirror, stream):
+    with at_rest(stage) as (mirror, stream, _):
 
         def change(n: int) -> Mapping[str, float]:
             sent, _ = mirror.put(f"f{n}", f"foreign {n}")
@@ -79,7 +77,7 @@ def foreign_write_to_file(stage: Stage) -> Outcome:
 def sampled(change: Round, stage: Stage) -> dict[str, list[float]]:
     """All series of many changes, in milliseconds, each change on a machine at rest."""
     rounds = []
-    for n in range(stage.rounds * CHANGES):
+    for n in range(stage.rounds * stage.changes):
         time.sleep(QUIET_SECONDS)
         rounds.append(change(n))
     return {name: [each[name] * 1000 for each in rounds] for name in rounds[0]}

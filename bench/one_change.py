@@ -27,8 +27,6 @@ from tests.e2e.machine import Daemon
 from tests.reference.pds import ReferencePds
 
 SMALL_RECORDS = 1_000
-CHANGES = 10
-"""In one run, one after the other: the processor time of one alone is too short to be counted."""
 QUIET_SECONDS = 0.5
 
 
@@ -47,6 +45,7 @@ class Watched:
     mirror: Hosted
     daemon: Daemon
     stream: Stream
+    changes: int
     numbers: Iterator[int] = field(default_factory=count)
 
     def pull(self) -> Cost:
@@ -56,14 +55,14 @@ class Watched:
         return self._cost(self._edit)
 
     def _cost(self, change: Callable[[str], object]) -> Cost:
-        """Of one change, on average; with the work that the daemon does after it."""
+        """Of one change, on average, as one alone is too short to be counted in processor time."""
         time.sleep(QUIET_SECONDS)
         cpu, requests = processor_seconds(self.daemon.pid), self._requests()
-        for _ in range(CHANGES):
+        for _ in range(self.changes):
             change(f"change {next(self.numbers)}.")
             time.sleep(QUIET_SECONDS)
         cpu, requests = processor_seconds(self.daemon.pid) - cpu, self._requests() - requests
-        return Cost(cpu / CHANGES, requests / CHANGES)
+        return Cost(cpu / self.changes, requests / self.changes)
 
     def _foreign_write(self, text: str) -> None:
         self.mirror.put("first", text)
@@ -128,4 +127,4 @@ def running(stage: Stage, pds: ReferencePds, records: int, stream: Stream) -> It
         mirror.import_repo(repo_of(records))
         mirror.clone()
         with watching(mirror) as daemon:
-            yield Watched(mirror, daemon, stream)
+            yield Watched(mirror, daemon, stream, stage.changes)

@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.outcome import Outcome, read_outcome
+from bench.stage import ROOT
+
+RESULTS = ROOT / "build" / "bench"
+"""Where they are put, unless told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.clone import clone_beside_tar, clone_tenfold
+from bench.growth import at_sizes
 from bench.idle import idle_daemon
 from bench.latency import foreign_write_to_file, save_to_commit
 from bench.one_change import one_change
@@ -23,6 +24,7 @@ class Row:
     work: str
     goal: str
     measure: Callable[[Stage], Outcome]
+    is_judged: bool = True
 
 
 ROWS = {
@@ -80,5 +82,11 @@ ROWS = {
         "clone beside others that write JSON files from the same CAR, unverified, not durable",
         "ahead of every one",
         clone_beside_readers,
+    ),
+    "sizes": Row(
+        "clone, sync and status at a hundredth, a tenth and all of the records",
+        "none: for the plot",
+        at_sizes,
+        is_judged=False,
     ),
 }

@@ -15,13 +15,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench import repos
 from bench.measure import Command
 from bench.repos import About
 from tests.e2e.machine import Machine
+from tests.reference.pds import ReferencePds
 
 ROOT = Path(__file__).parent.parent
 SYNCD = Path(sys.executable).with_name("syncd")
@@ -32,14 +33,22 @@ class Stage:
     """How large, how often, how long, and where.
 
     Attributes:
+        changes: How many small changes are made one after the other, where one is not enough.
         idle_seconds: For how long a daemon is watched that has nothing to do.
         work: Empty at first, and removed in the end.
+        pds: A reference PDS that runs already; without it each row that needs one starts its own.
     """
 
     records: int
     rounds: int
+    changes: int
     idle_seconds: float
     work: Path
+    pds: ReferencePds | None = None
+
+    def of(self, records: int) -> Stage:
+        """The same for another size."""
+        return replace(self, records=records)
 
     def directory(self, name: str) -> Path:
         """A fresh directory."""
@@ -83,12 +92,12 @@ class User:
 
 
 @contextmanager
-def staged(records: int, rounds: int, idle_seconds: float) -> Iterator[Stage]:
+def work_directory() -> Iterator[Path]:
     place = cache_directory()
     place.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="work-", dir=place))
     try:
-        yield Stage(records, rounds, idle_seconds, work)
+        yield work
     finally:
         remove(work)
 

@@ -1,4 +1,4 @@
-"""Install the npm packages that the scripts here use, once per lock file, below the bench's cache.
+"""Install the npm packages that the scripts here use, once per lock file, beside the reference PDS.
 
 Runs the Node that comes from PyPI, and no package's own scripts.
 """
@@ -10,8 +10,7 @@ import shutil
 from pathlib import Path
 
 from bench.measure import Failed
-from bench.stage import cache_directory
-from tests.reference.install import InstallError, npm, run
+from tests.reference.install import InstallError, cache_directory, exclusive, npm, run
 
 HERE = Path(__file__).parent
 FILES = ("package.json", "package-lock.json", "atcute.mjs", "atproto.mjs")
@@ -20,15 +19,17 @@ FILES = ("package.json", "package-lock.json", "atcute.mjs", "atproto.mjs")
 def ensure_installed() -> Path:
     """The directory where the scripts find their packages. Raises Failed."""
     digest = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in FILES))
-    target = cache_directory() / f"peers-{digest.hexdigest()[:12]}"
-    if not target.exists():
-        partial = target.with_name(f"{target.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        for name in FILES:
-            shutil.copy(HERE / name, partial)
-        install(partial)
-        partial.rename(target)
+    target = cache_directory() / f"peers-{digest.hexdigest()[:16]}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with exclusive(target.with_name("peers.lock")):
+        if not target.exists():
+            partial = target.with_name(f"{target.name}.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            for name in FILES:
+                shutil.copy(HERE / name, partial)
+            install(partial)
+            partial.rename(target)
     return target
 
 
