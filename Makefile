@@ -52,9 +52,9 @@ model: $(VENV)/.test
 torture: $(VENV)/.test reference
 	SYNCD_KILLS=$(or $(N),500) $(BIN)/python -m pytest -q -s -rN tests/e2e/test_kills.py
 
-# How long a change takes, either way, on the reference PDS.
+# What syncd costs, beside others: the rows ROWS of docs/performance.md, or all.
 bench: $(VENV)/.test reference
-	$(BIN)/python -m bench.latency $(N)
+	$(BIN)/python -m bench $(ROWS) $(if $(RECORDS),--records $(RECORDS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 # Bugs planted one by one: a test must fail for each.
 mutants: $(VENV)/.test
@@ -82,5 +82,5 @@ $(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
 
 $(LOWEST)/.test: pyproject.toml constraints-lowest.txt
 	$(PYTHON) -m venv --clear $(LOWEST)
-	$(call install_syncd,$(LOWEST),constraints-lowest.txt,test)
+	$(call install_syncd,$(LOWEST),constraints-lowest.txt,bench)
 	touch $@
