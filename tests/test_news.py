@@ -200,6 +200,30 @@ async def test_the_news_that_an_account_is_back_end_the_pause(world: World) -> N
         await until(lambda: desk.device.has(ONE), "the pull", 5.0)
 
 
+async def test_a_shower_about_an_account_that_is_away_cuts_no_more_pauses_than_polls_would(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("syncd.daemon.loop.BACKOFF_SECONDS", (0.01, SLOW))
+    told = encode_frame(AccountEvent(1, world.login.did, "", False, "deactivated"))
+
+    async def shower(connection: ServerConnection) -> None:
+        await go_on.wait()
+        for _ in range(200):
+            await connection.send(told)
+            await asyncio.sleep(0.002)
+        await stay(connection)
+
+    go_on, wire = asyncio.Event(), Wire(shower)
+    async with listening(wire), working(world, wire.origin, poll_seconds=0.3) as desk:
+        desk.daemon._failures = 20
+        world.sandbox.set_status(world.login.did, Status.DEACTIVATED)
+        began = time.monotonic()
+        go_on.set()
+        await until(lambda: len(desk.errors) > 1, "a second look")
+        await asyncio.sleep(0.7)
+        assert len(desk.errors) <= 2 + (time.monotonic() - began) / 0.3
+
+
 async def test_a_forged_end_of_the_account_changes_nothing(world: World) -> None:
     wire = Wire()
     wire.says(encode_frame(AccountEvent(1, world.login.did, "", False, "deleted")))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from syncd.atproto.cid import Cid
 from syncd.config import Config
 from syncd.cycle.exact import Versions, with_inexact
+from syncd.cycle.known import newly_covered
 from syncd.cycle.look import Sight
 from syncd.cycle.settled import look_everywhere
 from syncd.errors import BadSyntax
@@ -44,7 +45,9 @@ class Sides:
     """The three views of `paths`, what the files were, and what waited before.
 
     `arrived` is what of base is not remembered yet: versions of the repo that a cycle which was
-    interrupted had brought into the folder already. `fingerprints`: see settled.py.
+    interrupted had brought into the folder already. `regained` is what of base no longer counts:
+    records of collections that were out of scope, whose files went away meanwhile. `fingerprints`
+    are those that settled.py has found.
     """
 
     paths: frozenset[RecordPath]
@@ -54,6 +57,7 @@ class Sides:
     waiting: tuple[Waiting, ...]
     is_whole: bool
     arrived: Mapping[RecordPath, Cid | None]
+    regained: frozenset[RecordPath]
     fingerprints: Mapping[str, bytes]
 
     def expect(self, path: RecordPath) -> Seen | None:
@@ -68,7 +72,12 @@ class Sides:
 def bring_sides(
     folder: Folder, state: State, config: Config, sight: Sight, dirty: Dirty, now_ns: int
 ) -> Sides:
-    """Look at the folder (all of it, or just the paths that matter) and compare with the rest."""
+    """Look at the folder (all of it, or just the paths that matter) and compare with the rest.
+
+    Where the scope is another than before, all of it matters.
+    """
+    is_new = newly_covered(state, config)
+    dirty = dirty if is_new is None else None
     waiting = state.waiting()
     decisions = state.decisions()
     concerned = {*_changed(sight.view, state), *_record_paths(waiting), *decisions}
@@ -82,6 +91,11 @@ def bring_sides(
         look = scan(folder, known=known, only=paths, now_ns=now_ns, in_scope=config.covers)
     paths = {path for path in paths if config.covers_path(path)}
     remote = _remote(sight, paths)
+    regained = frozenset[RecordPath]()
+    if is_new is not None:
+        both = base.keys() & remote.keys()
+        regained = frozenset(path for path in both if is_new(path) and look.absent(path))
+        base = {path: cid for path, cid in base.items() if path not in regained}
     versions = Versions(base, remote, lambda path, cid: sight.get(cid) or state.block(path, cid))
     look = with_inexact(folder, look, paths, versions, now_ns)
     arrived = {
@@ -102,8 +116,17 @@ def bring_sides(
         decisions=decisions,
         held=frozenset(item.path for item in waiting if isinstance(item, Held)),
     )
-    is_whole = dirty is None
-    return Sides(frozenset(paths), views, look, known, waiting, is_whole, arrived, fingerprints)
+    return Sides(
+        frozenset(paths),
+        views,
+        look,
+        known,
+        waiting,
+        is_whole=dirty is None,
+        arrived=arrived,
+        regained=regained,
+        fingerprints=fingerprints,
+    )
 
 
 def _has_arrived(item: Arrival, look: Look) -> bool:

@@ -181,6 +181,16 @@ async def test_a_repo_that_is_older_than_what_was_seen_is_refused() -> None:
         await look(serving(repo), ACCOUNT, nothing(newest=rev_of(2)))
 
 
+@pytest.mark.parametrize("is_whole", [False, True])
+async def test_another_commit_of_the_same_rev_is_refused(is_whole: bool) -> None:
+    """Both are signed; a rev that does not grow is no clock."""
+    known, fork = Repo(RECORDS, rev_of(2)), Repo({}, rev_of(2))
+    pds = ServedPds(fork, lambda since: b"" if since and is_whole else fork.car())
+    with pytest.raises(RolledBack, match=str(known.root)):
+        await look(pds, ACCOUNT, knowing(known))
+    assert pds.asked == ([known.rev, None] if is_whole else [known.rev])
+
+
 async def test_a_since_that_is_ahead_of_the_repo_is_no_news() -> None:
     ahead, behind = Repo(RECORDS, rev_of(5)), Repo({}, rev_of(4))
     pds = ServedPds(behind, lambda since: behind.car(() if since else None))
