@@ -46,6 +46,11 @@ from syncd.pds import Pds, encoded_size
 TO_BE_SEEN = "written; to be seen in the repo's tree"
 OLD_JSON_BYTES = 150 * 1024
 """The largest JSON body that older PDSes take; none says how much it takes (observed on 0.4)."""
+FAILURES = 4
+"""A change that got no usable answer so often, each time alone, is refused if the PDS takes others.
+
+Less often it may be a restart, a proxy or a line: then it is simply sent again.
+"""
 
 
 class Guards(StrEnum):
@@ -65,7 +70,8 @@ class Guards(StrEnum):
 class Pushed:
     """What became of one push. `halted` is why the rest was not sent, if it was not.
 
-    `denied` are the changes for which the PDS named another record than the one they replace.
+    `denied` are the changes for which the PDS named another record than the one they replace, and
+    `failed` those that were sent alone, got no usable answer and were not carried out.
     `guards` is what was found of the PDS on the way, None if nothing was.
     """
 
@@ -73,6 +79,7 @@ class Pushed:
     is_overtaken: bool = False
     halted: SyncdError | None = None
     denied: list[Change] = field(default_factory=list)
+    failed: list[Change] = field(default_factory=list)
     guards: Guards | None = None
 
 
@@ -85,6 +92,7 @@ class Pusher:
         validate: Whether the PDS is to check a record against its lexicon (None: as it likes).
         remember: Records what one answer says.
         answers: Keeps for people what the answers said.
+        failures: How often a change failed before, sent alone each time.
     """
 
     pds: Pds
@@ -93,6 +101,7 @@ class Pusher:
     allowance: Allowance
     remember: Callable[[Memory], None]
     answers: Answers
+    failures: Callable[[Change], int] = lambda _: 0
     pushed: Pushed = field(default_factory=Pushed)
 
     async def push(self, changes: Iterable[Change], *, swap: Cid) -> Pushed:
@@ -111,7 +120,7 @@ class Pusher:
         """Send `changes` one by one, so that unrelated commits of others cannot get in the way.
 
         One that gets no usable answer does not hold the others back. If the PDS takes others and
-        still fails on that one, it is refused.
+        fails on that one again and again, it is refused.
         """
         ways = {Guards.ALL: self._guarded, Guards.UNTRIED: self._trying}
         send = ways.get(guards, self._unguarded)
@@ -123,7 +132,7 @@ class Pusher:
                 except Unknown as error:
                     unclear.append((change, error))
                     await self._look_whether_it_is_up(error, len(unclear))
-            await self._judge(unclear)
+            await self._judge(unclear, guards)
         except (Unknown, RateLimited, CredentialsRefused) as error:
             self.pushed.halted = error
         return self.pushed
@@ -261,17 +270,29 @@ class Pusher:
         except PdsError:
             raise error from None
 
-    async def _judge(self, unclear: Sequence[tuple[Change, Unknown]]) -> None:
-        """What got no usable answer is looked at again, or refused if only that fails."""
+    async def _judge(self, unclear: Sequence[tuple[Change, Unknown]], guards: Guards) -> None:
+        """What got no usable answer is looked at again, or refused if again and again it fails."""
         for change, error in unclear:
-            is_unchanged = await self.pds.fetch_record(change.path) == change.before
-            if is_unchanged and self.pushed.done:
+            has_failed = await self.pds.fetch_record(change.path) == change.before
+            if has_failed:
+                self.pushed.failed.append(change)
+            is_often = has_failed and self.failures(change) + 1 >= FAILURES
+            if is_often and await self._takes_others(guards):
                 reason = f"the PDS fails on this change, and takes others: {error.message}"
                 hint = "change the record; it is not sent again as it is"
                 self._wait(change, Refusal(change.path, change.after, reason, hint))
             else:
                 self._wait(change, Retry(change.path, error.message))
                 self.pushed.halted = error
+
+    async def _takes_others(self, guards: Guards) -> bool:
+        """Whether the PDS carries out writes at this time: it did, or it looks at their guards."""
+        if self.pushed.done or guards is Guards.NONE:
+            return bool(self.pushed.done)
+        try:
+            return await self.pds.honours_swaps()
+        except (PdsError, CredentialsRefused):
+            return False
 
     # --- What an answer says ----------------------------------------------------------------------
 
