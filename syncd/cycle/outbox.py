@@ -19,7 +19,8 @@ from syncd.budget import Ledger, batch_points, in_words
 from syncd.config import Config
 from syncd.cycle.allowance import Allowance
 from syncd.cycle.answers import Answers
-from syncd.cycle.push import Guards, Pushed, Pusher
+from syncd.cycle.push import Pusher
+from syncd.cycle.pushed import Guards, Pushed
 from syncd.errors import (
     BadJson,
     CredentialsRefused,

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.dagcbor import encode
@@ -21,13 +20,13 @@ from syncd.batches import batches
 from syncd.budget import CREATE_POINTS, batch_points, fitting, single_points
 from syncd.cycle.allowance import Allowance
 from syncd.cycle.answers import Answers
+from syncd.cycle.pushed import Guards, Pushed
 from syncd.errors import (
     CredentialsRefused,
     PdsError,
     RateLimited,
     Rejected,
     SwapFailed,
-    SyncdError,
     TooLarge,
     Unknown,
 )
@@ -51,36 +50,6 @@ FAILURES = 4
 
 Less often it may be a restart, a proxy or a line: then it is simply sent again.
 """
-
-
-class Guards(StrEnum):
-    """Which guards of a write a PDS is known to honour.
-
-    A batch's (`swapCommit`) and a record's (`swapRecord`); a batch's, the record's not tried yet; a
-    batch's alone, which is so where null is taken for no guard; or none.
-    """
-
-    ALL = "all"
-    UNTRIED = "untried"
-    BATCH = "batch"
-    NONE = "none"
-
-
-@dataclass(slots=True)
-class Pushed:
-    """What became of one push. `halted` is why the rest was not sent, if it was not.
-
-    `denied` are the changes for which the PDS named another record than the one they replace, and
-    `failed` those that were sent alone, got no usable answer and were not carried out.
-    `guards` is what was found of the PDS on the way, None if nothing was.
-    """
-
-    done: list[RecordPath] = field(default_factory=list)
-    is_overtaken: bool = False
-    halted: SyncdError | None = None
-    denied: list[Change] = field(default_factory=list)
-    failed: list[Change] = field(default_factory=list)
-    guards: Guards | None = None
 
 
 @dataclass(slots=True)
