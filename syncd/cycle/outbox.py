@@ -141,10 +141,10 @@ class Outbox:
         together = [change for change in light if change not in singly]
         pushed = pusher.pushed
         if together:
-            await pusher.push(self._filled(together), swap=swap)
+            await pusher.push(self._filled(together, pusher.missing), swap=swap)
             self._count_loss(pushed)
         if singly and pushed.halted is None:
-            await pusher.push_singly(self._filled(singly), guards)
+            await pusher.push_singly(self._filled(singly, pusher.missing), guards)
         self._learn(pushed, light, pusher.limits)
         return _with_forecast(pushed, self.ledger(), light, self._now())
 
@@ -237,14 +237,18 @@ class Outbox:
         self.state.keep_note("guards", note)
         return note
 
-    def _filled(self, light: Sequence[Change]) -> Iterator[Change]:
-        """The changes with their records, each read when its turn comes."""
+    def _filled(self, light: Sequence[Change], missing: set[Cid | None]) -> Iterator[Change]:
+        """The changes with their records, each read when its turn comes.
+
+        The content of one that is left out is added to `missing`.
+        """
         for change in light:
             try:
                 yield self._fill(change)
             except (FileChanged, FileProblem, BadJson) as error:
                 item = Retry(change.path, error.message)
                 self.state.record(Memory(waiting={change.path: (item,)}))
+                missing.add(change.after)
 
     def _fill(self, change: Change) -> Change:
         """The change with its record, read again and proven to be the one planned.

@@ -43,6 +43,7 @@ from syncd.model import (
 from syncd.pds import Pds, encoded_size
 
 TO_BE_SEEN = "written; to be seen in the repo's tree"
+NOT_MOVED_YET = "its content is not at its new path in the repo yet"
 OLD_JSON_BYTES = 150 * 1024
 """The largest JSON body that older PDSes take; none says how much it takes (observed on 0.4)."""
 FAILURES = 4
@@ -62,6 +63,8 @@ class Pusher:
         remember: Records what one answer says.
         answers: Keeps for people what the answers said.
         failures: How often a change failed before, sent alone each time.
+        missing: Contents that this push did not bring to where they were to be: no deletion takes
+            them from where they are, because a PDS drops a blob with the last record that names it.
     """
 
     pds: Pds
@@ -72,6 +75,7 @@ class Pusher:
     answers: Answers
     failures: Callable[[Change], int] = lambda _: 0
     pushed: Pushed = field(default_factory=Pushed)
+    missing: set[Cid | None] = field(default_factory=set)
 
     async def push(self, changes: Iterable[Change], *, swap: Cid) -> Pushed:
         """Send `changes` in batches; they were planned against the commit `swap`."""
@@ -97,9 +101,11 @@ class Pusher:
         try:
             for change in changes:
                 try:
-                    await self._one(change, send)
+                    if self._due([change]):
+                        await self._one(change, send)
                 except Unknown as error:
                     unclear.append((change, error))
+                    self.missing.add(change.after)
                     await self._look_whether_it_is_up(error, len(unclear))
             await self._judge(unclear, guards)
         except (Unknown, RateLimited, CredentialsRefused) as error:
@@ -129,6 +135,9 @@ class Pusher:
 
     async def _batch(self, batch: Sequence[Change], swap: Cid) -> Cid:
         """Send one batch; halve it until what is refused stands alone. Returns the next swap."""
+        batch = self._due(batch)
+        if not batch:
+            return swap
         kinds = [self.validate(change.path) for change in batch if change.after is not None]
         self.allowance.charge(batch_points(batch))
         try:
@@ -161,6 +170,15 @@ class Pusher:
         size = ENVELOPE_BYTES + sum(encoded_size(change)[0] for change in batch)
         is_too_large = isinstance(error, TooLarge) and error.status == 413
         return is_too_large and OLD_JSON_BYTES < size <= self.limits.json_bytes
+
+    def _due(self, batch: Sequence[Change]) -> Sequence[Change]:
+        """`batch` without the deletions of what is missing; those wait."""
+        late = [
+            change for change in batch if change.after is None and change.before in self.missing
+        ]
+        for change in late:
+            self._wait(change, Retry(change.path, NOT_MOVED_YET))
+        return [change for change in batch if change not in late] if late else batch
 
     # --- One by one -------------------------------------------------------------------------------
 
@@ -300,6 +318,7 @@ class Pusher:
         self._wait(change, Refusal(change.path, change.after, reason, error.hint))
 
     def _wait(self, change: Change, item: Waiting) -> None:
+        self.missing.add(change.after)
         self.remember(Memory(waiting={change.path: (item,)}))
 
 
