@@ -25,6 +25,7 @@ from syncd.cycle.join import Joined, join, wants_merge
 from syncd.cycle.keep import Keeper, prune
 from syncd.cycle.known import is_same_home, keep_known, keep_unnamed, watermark
 from syncd.cycle.look import Sight, Watermark, look
+from syncd.cycle.moved import keep_moved
 from syncd.cycle.outbox import Outbox
 from syncd.cycle.pull import keep_conflicts, not_done, pull
 from syncd.cycle.report import report_cycle, report_plan
@@ -184,6 +185,7 @@ class Mirror:
                 self.history, self.config, now_ns // SECOND_NS, now
             ),
         )
+        plan = keep_moved(plan, sides.views)
         if self.beside is not None:
             plan = self.beside.judged(plan, now_ns // SECOND_NS)
         return sight, sides, without_pushes(plan) if self.config.read_only else plan

@@ -19,7 +19,8 @@ from syncd.budget import Ledger, batch_points, in_words
 from syncd.config import Config
 from syncd.cycle.allowance import Allowance
 from syncd.cycle.answers import Answers
-from syncd.cycle.push import Guards, Pushed, Pusher
+from syncd.cycle.push import Pusher
+from syncd.cycle.pushed import Guards, Pushed
 from syncd.errors import (
     BadJson,
     CredentialsRefused,
@@ -69,6 +70,7 @@ class Outbox:
     `denied` are changes that were sent alone and refused, because the PDS names another record
     there than its tree. If they are planned again, on a tree that still has what they replace, the
     PDS has lost that record's content: it goes by applyWrites, which looks at the tree alone.
+    `failed` counts how often a change was sent alone and got no usable answer.
     """
 
     folder: Folder
@@ -82,6 +84,7 @@ class Outbox:
     doubts: int = 0
     doubted: frozenset[tuple[RecordPath, Cid | None]] = frozenset()
     denied: frozenset[Key] = frozenset()
+    failed: dict[Key, int] = field(default_factory=dict)
     busy_until: int = 0
     allowance: Allowance = field(init=False)
     answers: Answers = field(init=False)
@@ -128,6 +131,7 @@ class Outbox:
             self.allowance,
             self.state.record,
             self.answers,
+            lambda change: self.failed.get(_key(change), 0),
         )
         try:
             guards = await self._guards()
@@ -137,10 +141,10 @@ class Outbox:
         together = [change for change in light if change not in singly]
         pushed = pusher.pushed
         if together:
-            await pusher.push(self._filled(together), swap=swap)
+            await pusher.push(self._filled(together, pusher.missing), swap=swap)
             self._count_loss(pushed)
         if singly and pushed.halted is None:
-            await pusher.push_singly(self._filled(singly), guards)
+            await pusher.push_singly(self._filled(singly, pusher.missing), guards)
         self._learn(pushed, light, pusher.limits)
         return _with_forecast(pushed, self.ledger(), light, self._now())
 
@@ -182,11 +186,20 @@ class Outbox:
         self.doubts = self.doubts + 1 if is_unclear else 0
         self.doubted = frozenset((c.path, c.after) for c in changes if is_unclear)
         self.denied = frozenset(map(_key, pushed.denied))
+        self.failed = self._failures_after(pushed, changes)
         if pushed.guards is not None:
             self._keep_guards(honoured=True, records=pushed.guards is Guards.ALL)
         if limits.json_bytes < self._limits().json_bytes:
             note = {"pds": self.account.pds, "json_bytes": limits.json_bytes, "at": self._now()}
             self.state.keep_note("body", note)
+
+    def _failures_after(self, pushed: Pushed, changes: Sequence[Change]) -> dict[Key, int]:
+        """Those of changes that are done by now, or are other ones, are forgotten."""
+        wanted = {change.path: _key(change) for change in changes if change.path not in pushed.done}
+        gone = {change.path for change in changes}
+        again = {key: self.failed.get(key, 0) + 1 for key in map(_key, pushed.failed)}
+        kept = {k: n for k, n in self.failed.items() if k[0] not in gone or wanted.get(k[0]) == k}
+        return kept | again
 
     def _limits(self) -> Limits:
         """What a request may hold: less where the PDS has shown that it takes less, and fewer
@@ -224,14 +237,18 @@ class Outbox:
         self.state.keep_note("guards", note)
         return note
 
-    def _filled(self, light: Sequence[Change]) -> Iterator[Change]:
-        """The changes with their records, each read when its turn comes."""
+    def _filled(self, light: Sequence[Change], missing: set[Cid | None]) -> Iterator[Change]:
+        """The changes with their records, each read when its turn comes.
+
+        The content of one that is left out is added to `missing`.
+        """
         for change in light:
             try:
                 yield self._fill(change)
             except (FileChanged, FileProblem, BadJson) as error:
                 item = Retry(change.path, error.message)
                 self.state.record(Memory(waiting={change.path: (item,)}))
+                missing.add(change.after)
 
     def _fill(self, change: Change) -> Change:
         """The change with its record, read again and proven to be the one planned.

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.dagcbor import encode
@@ -21,13 +20,13 @@ from syncd.batches import batches
 from syncd.budget import CREATE_POINTS, batch_points, fitting, single_points
 from syncd.cycle.allowance import Allowance
 from syncd.cycle.answers import Answers
+from syncd.cycle.pushed import Guards, Pushed
 from syncd.errors import (
     CredentialsRefused,
     PdsError,
     RateLimited,
     Rejected,
     SwapFailed,
-    SyncdError,
     TooLarge,
     Unknown,
 )
@@ -44,36 +43,14 @@ from syncd.model import (
 from syncd.pds import Pds, encoded_size
 
 TO_BE_SEEN = "written; to be seen in the repo's tree"
+NOT_MOVED_YET = "its content is not at its new path in the repo yet"
 OLD_JSON_BYTES = 150 * 1024
 """The largest JSON body that older PDSes take; none says how much it takes (observed on 0.4)."""
+FAILURES = 4
+"""A change that got no usable answer so often, each time alone, is refused if the PDS takes others.
 
-
-class Guards(StrEnum):
-    """Which guards of a write a PDS is known to honour.
-
-    A batch's (`swapCommit`) and a record's (`swapRecord`); a batch's, the record's not tried yet; a
-    batch's alone, which is so where null is taken for no guard; or none.
-    """
-
-    ALL = "all"
-    UNTRIED = "untried"
-    BATCH = "batch"
-    NONE = "none"
-
-
-@dataclass(slots=True)
-class Pushed:
-    """What became of one push. `halted` is why the rest was not sent, if it was not.
-
-    `denied` are the changes for which the PDS named another record than the one they replace.
-    `guards` is what was found of the PDS on the way, None if nothing was.
-    """
-
-    done: list[RecordPath] = field(default_factory=list)
-    is_overtaken: bool = False
-    halted: SyncdError | None = None
-    denied: list[Change] = field(default_factory=list)
-    guards: Guards | None = None
+Less often it may be a restart, a proxy or a line: then it is simply sent again.
+"""
 
 
 @dataclass(slots=True)
@@ -85,6 +62,9 @@ class Pusher:
         validate: Whether the PDS is to check a record against its lexicon (None: as it likes).
         remember: Records what one answer says.
         answers: Keeps for people what the answers said.
+        failures: How often a change failed before, sent alone each time.
+        missing: Contents that this push did not bring to where they were to be: no deletion takes
+            them from where they are, because a PDS drops a blob with the last record that names it.
     """
 
     pds: Pds
@@ -93,7 +73,9 @@ class Pusher:
     allowance: Allowance
     remember: Callable[[Memory], None]
     answers: Answers
+    failures: Callable[[Change], int] = lambda _: 0
     pushed: Pushed = field(default_factory=Pushed)
+    missing: set[Cid | None] = field(default_factory=set)
 
     async def push(self, changes: Iterable[Change], *, swap: Cid) -> Pushed:
         """Send `changes` in batches; they were planned against the commit `swap`."""
@@ -111,7 +93,7 @@ class Pusher:
         """Send `changes` one by one, so that unrelated commits of others cannot get in the way.
 
         One that gets no usable answer does not hold the others back. If the PDS takes others and
-        still fails on that one, it is refused.
+        fails on that one again and again, it is refused.
         """
         ways = {Guards.ALL: self._guarded, Guards.UNTRIED: self._trying}
         send = ways.get(guards, self._unguarded)
@@ -119,11 +101,13 @@ class Pusher:
         try:
             for change in changes:
                 try:
-                    await self._one(change, send)
+                    if self._due([change]):
+                        await self._one(change, send)
                 except Unknown as error:
                     unclear.append((change, error))
+                    self.missing.add(change.after)
                     await self._look_whether_it_is_up(error, len(unclear))
-            await self._judge(unclear)
+            await self._judge(unclear, guards)
         except (Unknown, RateLimited, CredentialsRefused) as error:
             self.pushed.halted = error
         return self.pushed
@@ -151,6 +135,9 @@ class Pusher:
 
     async def _batch(self, batch: Sequence[Change], swap: Cid) -> Cid:
         """Send one batch; halve it until what is refused stands alone. Returns the next swap."""
+        batch = self._due(batch)
+        if not batch:
+            return swap
         kinds = [self.validate(change.path) for change in batch if change.after is not None]
         self.allowance.charge(batch_points(batch))
         try:
@@ -183,6 +170,15 @@ class Pusher:
         size = ENVELOPE_BYTES + sum(encoded_size(change)[0] for change in batch)
         is_too_large = isinstance(error, TooLarge) and error.status == 413
         return is_too_large and OLD_JSON_BYTES < size <= self.limits.json_bytes
+
+    def _due(self, batch: Sequence[Change]) -> Sequence[Change]:
+        """`batch` without the deletions of what is missing; those wait."""
+        late = [
+            change for change in batch if change.after is None and change.before in self.missing
+        ]
+        for change in late:
+            self._wait(change, Retry(change.path, NOT_MOVED_YET))
+        return [change for change in batch if change not in late] if late else batch
 
     # --- One by one -------------------------------------------------------------------------------
 
@@ -261,17 +257,29 @@ class Pusher:
         except PdsError:
             raise error from None
 
-    async def _judge(self, unclear: Sequence[tuple[Change, Unknown]]) -> None:
-        """What got no usable answer is looked at again, or refused if only that fails."""
+    async def _judge(self, unclear: Sequence[tuple[Change, Unknown]], guards: Guards) -> None:
+        """What got no usable answer is looked at again, or refused if again and again it fails."""
         for change, error in unclear:
-            is_unchanged = await self.pds.fetch_record(change.path) == change.before
-            if is_unchanged and self.pushed.done:
+            has_failed = await self.pds.fetch_record(change.path) == change.before
+            if has_failed:
+                self.pushed.failed.append(change)
+            is_often = has_failed and self.failures(change) + 1 >= FAILURES
+            if is_often and await self._takes_others(guards):
                 reason = f"the PDS fails on this change, and takes others: {error.message}"
                 hint = "change the record; it is not sent again as it is"
                 self._wait(change, Refusal(change.path, change.after, reason, hint))
             else:
                 self._wait(change, Retry(change.path, error.message))
                 self.pushed.halted = error
+
+    async def _takes_others(self, guards: Guards) -> bool:
+        """Whether the PDS carries out writes at this time: it did, or it looks at their guards."""
+        if self.pushed.done or guards is Guards.NONE:
+            return bool(self.pushed.done)
+        try:
+            return await self.pds.honours_swaps()
+        except (PdsError, CredentialsRefused):
+            return False
 
     # --- What an answer says ----------------------------------------------------------------------
 
@@ -310,6 +318,7 @@ class Pusher:
         self._wait(change, Refusal(change.path, change.after, reason, error.hint))
 
     def _wait(self, change: Change, item: Waiting) -> None:
+        self.missing.add(change.after)
         self.remember(Memory(waiting={change.path: (item,)}))
 
 

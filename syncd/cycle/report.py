@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from syncd.cycle.join import Joined
-from syncd.cycle.push import Pushed
+from syncd.cycle.pushed import Pushed
 from syncd.merge import is_edit_kept
 from syncd.model import Head, Memory, Plan, RecordPath, Report, Retry, Step, Verdict, Waiting
 from syncd.plan import for_a_person

@@ -12,7 +12,7 @@ import pytest
 from syncd.atproto import xrpc
 from syncd.atproto.cid import Cid
 from syncd.config import Config
-from syncd.cycle.push import OLD_JSON_BYTES
+from syncd.cycle.push import FAILURES, OLD_JSON_BYTES
 from syncd.errors import RateLimited, TooLarge, Unknown
 from syncd.model import Change, RecordPath, Refusal, Written
 from syncd.pds import op_of
@@ -216,6 +216,42 @@ async def test_a_change_that_the_pds_fails_on_is_refused_when_others_are_not(
     world.sandbox.faults.clear()
     laptop.save(poison, fixed=True)
     await agreed(world, laptop)
+
+
+@pytest.mark.parametrize("times", [1, FAILURES - 1])
+@pytest.mark.parametrize("effect", [Refuse(502), Refuse(500), DropRequest(), Html()], ids=repr)
+async def test_what_passes_by_itself_refuses_nobody(
+    world: World, laptop: Device, effect: Refuse | DropRequest | Html, times: int
+) -> None:
+    """Changes go one by one beside a busy writer, and the line fails for one of them meanwhile."""
+    await used(world, laptop)
+    laptop.mirror.outbox.busy_until = 2_000_000_000
+    unlucky = RecordPath("com.example.note/n1")
+    for n in range(3):
+        laptop.save(f"com.example.note/n{n}", n=n)
+    world.sandbox.faults.add(effect, times=times, when=lambda call: unlucky in call.paths
+                             and call.nsid in WRITES)  # fmt: skip
+    report = await laptop.sync()
+    assert report.problems == ()
+    assert len(report.pushed) == 3
+    await agreed(world, laptop)
+
+
+@pytest.mark.parametrize("path", ["com.example.note/new", "com.example.other/first"])
+async def test_a_change_that_the_pds_fails_on_is_refused_also_if_there_is_no_other(
+    world: World, laptop: Device, path: str
+) -> None:
+    """That it takes writes is seen without one: it looks at the guard of an empty batch."""
+    await used(world, laptop)
+    laptop.save(path, v=7)
+    world.sandbox.faults.add(Refuse(500), PUT, times=1000)
+    commits = commits_of(world)
+    report = await laptop.sync()
+    assert [problem.path for problem in report.problems] == [path]
+    assert commits_of(world) == commits
+    requests = laptop.mirror.pds.requests
+    await laptop.sync()
+    assert laptop.mirror.pds.requests - requests == 1
 
 
 async def test_a_pds_that_cannot_write_refuses_nobody(world: World, laptop: Device) -> None:
