@@ -1,7 +1,8 @@
 """Make a fresh clone of a git repository a mirror; its base is what git knows of the last sync.
 
-Equal content costs nothing then, and a file that HEAD has no more since the commit that was published
-last is a deletion. Without such a commit nothing is. Never asks the PDS and never changes a file.
+Equal content costs nothing then, and a file that is in HEAD no more since the commit that was
+published last is a deletion. Without such a commit nothing is. Never asks the PDS and never changes
+a file.
 """
 
 from __future__ import annotations
