@@ -93,7 +93,7 @@ def resolve(
         if choice in ("merge", "edit"):
             settle_by_merge(files, chosen, use_editor=choice == "edit")
         else:
-            files.state.decide(_decisions(files, chosen, Choice(choice)))
+            _take_side(files, chosen, Choice(choice))
     carry_out(directory, as_json)
 
 
@@ -118,8 +118,11 @@ def _chosen(found: Sequence[Conflict], patterns: Sequence[str]) -> list[Conflict
     return [c for c in found if any(fnmatchcase(c.path, pattern) for pattern in patterns)]
 
 
-def _decisions(files: Files, chosen: Sequence[Conflict], choice: Choice) -> list[Decision]:
-    """The choice, bound to the files as they are now and to the remote versions that were shown."""
+def _take_side(files: Files, chosen: Sequence[Conflict], choice: Choice) -> None:
+    """Note the choice, bound to the files as they are now and to the remote versions shown.
+
+    It is noted before a file is moved away, so that no file is ever gone without a reason.
+    """
     paths = {conflict.path for conflict in chosen}
     known = files.state.seen_of(paths)
     folder = files.folder
@@ -130,10 +133,10 @@ def _decisions(files: Files, chosen: Sequence[Conflict], choice: Choice) -> list
             hint = "mend the file, or take the repo's version with --remote"
             raise FolderWrong(f"{path} cannot be decided: {reason}", hint=hint)
     now = {path: seen.cid for path, seen in look.seen.items()}
+    files.state.decide([Decision(c.path, choice, now.get(c.path), c.remote) for c in chosen])
     for conflict in chosen:
         if conflict.path in look.problems:
             _set_aside(files, folder, conflict)
-    return [Decision(c.path, choice, now.get(c.path), c.remote) for c in chosen]
 
 
 def _set_aside(files: Files, folder: Folder, conflict: Conflict) -> None:
