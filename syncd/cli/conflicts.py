@@ -15,7 +15,7 @@ import click
 
 from syncd.cli.merging import settle_by_merge
 from syncd.cli.opened import Files, open_files
-from syncd.cli.output import NEEDS_A_PERSON, conflict_json, say, say_json, say_waiting
+from syncd.cli.output import NEEDS_A_PERSON, conflict_json, fail, say, say_json, say_waiting
 from syncd.cli.sync import run_sync
 from syncd.cycle.keep import keep_file
 from syncd.errors import FolderWrong, Locked, SyncdError
@@ -90,11 +90,26 @@ def resolve(
     (choice,) = choices
     with open_files(directory) as files:
         chosen = _chosen(_open_conflicts(files), paths)
+        failed: list[SyncdError] = []
         if choice in ("merge", "edit"):
-            settle_by_merge(files, chosen, use_editor=choice == "edit")
+            failed = _merge_all(files, chosen, use_editor=choice == "edit")
         else:
             _take_side(files, chosen, Choice(choice))
     carry_out(directory, as_json)
+    if failed:
+        raise click.exceptions.Exit(NEEDS_A_PERSON)
+
+
+def _merge_all(files: Files, chosen: Sequence[Conflict], *, use_editor: bool) -> list[SyncdError]:
+    """Merge what can be merged, and tell why the rest was not. Raises if nothing was."""
+    done, failed = settle_by_merge(files, chosen, use_editor=use_editor)
+    if not done:
+        for error in failed[:-1]:
+            fail(error)
+        raise failed[-1]
+    for error in failed:
+        fail(error)
+    return failed
 
 
 def carry_out(directory: Path, as_json: bool) -> None:
