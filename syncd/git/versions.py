@@ -29,11 +29,12 @@ class FileVersion:
 def file_versions(work: Worktree, name: str, *, everywhere: bool = False) -> list[FileVersion]:
     """The commits that changed the file at `name` below the folder, newest first.
 
-    Those that HEAD comes from; with `everywhere`, of all branches, tags and stashes.
+    Those that HEAD comes from; with `everywhere`, of all branches, tags and stashes, and those
+    that were amended, reset or dropped, for as long as git's reflog knows them.
 
     Raises GitFailed.
     """
-    where = ("--all", "--full-history") if everywhere else ()
+    where = ("--all", "--reflog", "--full-history") if everywhere else ()
     if work.tip().commit is None:
         return []
     file = f"{work.place.prefix}{name}"
@@ -67,7 +68,8 @@ def last_published(work: Worktree, did: Did) -> Anchor | None:
 
 
 def _claims(work: Worktree, did: Did) -> Iterator[Anchor]:
-    words = ("log", "-z", "--no-show-signature", f"--grep=^{COMMIT}: ", "--format=%H%n%B", "HEAD")
+    grep = "--basic-regexp", f"--grep=^{COMMIT}: "
+    words = ("log", "-z", "--no-show-signature", *grep, "--format=%H%n%B", "HEAD")
     for entry in work.git.run(*words).split(b"\0"):
         commit, _, text = entry.decode("utf-8", "replace").partition("\n")
         published = parse_message(text)

@@ -90,7 +90,8 @@ async def test_equal_content_costs_nothing_and_a_second_run_writes_nothing(
     assert (origin.world.rev(), origin.bare.git("rev-parse", "main")) == (rev, tip)
 
 
-async def test_a_file_deleted_in_git_is_deleted_in_the_repo(origin: Origin) -> None:
+async def test_a_file_deleted_in_git_is_deleted_in_the_repo(origin: Origin, own_git: Path) -> None:
+    origin.bare.git("config", "--global", "grep.patternType", "fixed")
     origin.merge_pull_request("pr-1", one='{"n": 1}', two='{"n": 2}')
     await origin.run_job("job-1")
     origin.merge_pull_request("pr-2", one=None)
