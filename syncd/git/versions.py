@@ -11,6 +11,8 @@ from syncd.errors import GitFailed
 from syncd.git.commits import Worktree
 from syncd.git.message import COMMIT, Published, parse_message
 
+_LOG = ("log", "-z", "--no-show-signature", "--encoding=UTF-8")
+
 
 @dataclass(frozen=True, slots=True)
 class FileVersion:
@@ -38,7 +40,7 @@ def file_versions(work: Worktree, name: str, *, everywhere: bool = False) -> lis
     if work.tip().commit is None:
         return []
     file = f"{work.place.prefix}{name}"
-    words = ("log", "-z", "--no-show-signature", "--format=%H%x1f%ct%x1f%an%x1f%s", *where, "HEAD")
+    words = (*_LOG, "--format=%H%x1f%ct%x1f%an%x1f%s", *where, "HEAD")
     out = work.git.run(*words, "--", file, options=("--literal-pathspecs",))
     entries = [os.fsdecode(entry).split("\x1f", 3) for entry in out.split(b"\0") if entry]
     contents = work.contents(f"{entry[0]}:{file}" for entry in entries)
@@ -69,7 +71,7 @@ def last_published(work: Worktree, did: Did) -> Anchor | None:
 
 def _claims(work: Worktree, did: Did) -> Iterator[Anchor]:
     grep = "--basic-regexp", f"--grep=^{COMMIT}: "
-    words = ("log", "-z", "--no-show-signature", *grep, "--format=%H%n%B", "HEAD")
+    words = (*_LOG, *grep, "--format=%H%n%B", "HEAD")
     for entry in work.git.run(*words).split(b"\0"):
         commit, _, text = entry.decode("utf-8", "replace").partition("\n")
         published = parse_message(text)

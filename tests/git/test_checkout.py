@@ -91,7 +91,8 @@ async def test_equal_content_costs_nothing_and_a_second_run_writes_nothing(
 
 
 async def test_a_file_deleted_in_git_is_deleted_in_the_repo(origin: Origin, own_git: Path) -> None:
-    origin.bare.git("config", "--global", "grep.patternType", "fixed")
+    for key, value in (("grep.patternType", "fixed"), ("i18n.logOutputEncoding", "utf-16")):
+        origin.bare.git("config", "--global", key, value)
     origin.merge_pull_request("pr-1", one='{"n": 1}', two='{"n": 2}')
     await origin.run_job("job-1")
     origin.merge_pull_request("pr-2", one=None)
