@@ -169,12 +169,14 @@ class Mirror:
         return replace(report, told=told)
 
     async def _decide(self, dirty: Dirty) -> tuple[Sight, Sides, Plan]:
-        if self.beside is not None:
-            await self.beside.ready()
         self.folder.check_marker(self.state.marker)
         sight = await self._see()
         now_ns = self.clock_ns()
-        sides = bring_sides(self.folder, self.state, self.config, sight, dirty, now_ns)
+
+        def look_at_sides() -> Sides:
+            return bring_sides(self.folder, self.state, self.config, sight, dirty, now_ns)
+
+        sides = await self.beside.undisturbed(look_at_sides) if self.beside else look_at_sides()
         plan = make_plan(
             sides.paths,
             sides.views,

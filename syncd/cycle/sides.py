@@ -32,7 +32,7 @@ from syncd.model import (
     Waiting,
     parse_record_path,
 )
-from syncd.plan import Views, touched
+from syncd.plan import Views, still_holds, touched
 from syncd.replica import View, remote_of
 from syncd.state import State
 
@@ -213,7 +213,7 @@ def bookkeeping(plan: Plan, sides: Sides) -> Memory:
 def _lapsed(decision: Decision, sides: Sides) -> bool:
     """True if a side is no longer what the person saw, or if both sides agree by now."""
     local, remote = (view.get(decision.path) for view in (sides.views.local, sides.views.remote))
-    return local == remote or (local, remote) != (decision.local, decision.remote)
+    return not still_holds(decision, local, remote)
 
 
 def _seen_changes(sides: Sides) -> dict[RecordPath, Seen | None]:

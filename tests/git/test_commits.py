@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from syncd.cycle.beside import NAME, Beside
+from syncd.cycle.mirror import Mirror
+from syncd.cycle.sides import bring_sides
 from syncd.git import commits
 from syncd.model import Problem, RecordPath, Report
 from tests.cycle.device import Device, World
@@ -455,6 +457,46 @@ async def test_a_cycle_waits_while_git_is_at_the_files(study: Study) -> None:
     assert not study.device.has(ONE)
     lock.unlink()
     assert (await syncing).pulled == (RecordPath(ONE),)
+
+
+@pytest.mark.parametrize("when", ["while the repo is fetched", "while the folder is read"])
+async def test_a_file_that_git_is_about_to_write_is_not_taken_as_deleted(
+    study: Study, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """A checkout takes a file away before it writes the other version."""
+    device, lock = study.device, study.repo.top / ".git" / "index.lock"
+    device.save(ONE, n=1)
+    await device.sync()
+    rev = study.world.rev()
+
+    def checkout_begins() -> None:
+        monkeypatch.undo()
+        lock.touch()
+        device.delete(ONE)
+        asyncio.get_running_loop().call_later(0.3, checkout_ends)
+
+    def checkout_ends() -> None:
+        device.save(ONE, n=1)
+        lock.unlink()
+
+    see = Mirror._see
+
+    async def seen_meanwhile(self: Mirror) -> object:
+        sight = await see(self)
+        checkout_begins()
+        return sight
+
+    def read_meanwhile(*words: object) -> object:
+        checkout_begins()
+        return bring_sides(*words)  # type: ignore[arg-type]
+
+    if when == "while the repo is fetched":
+        monkeypatch.setattr(Mirror, "_see", seen_meanwhile)
+    else:
+        monkeypatch.setattr("syncd.cycle.mirror.bring_sides", read_meanwhile)
+    report = await device.sync()
+    assert (report.pushed, report.problems, study.world.rev()) == ((), (), rev)
+    assert device.has(ONE)
 
 
 async def test_conflicts_are_not_merged_into_files_that_git_is_at(study: Study) -> None:
