@@ -18,7 +18,7 @@ define install_syncd
 	$(install) --no-build-isolation --editable '.[$(3)]'
 endef
 
-.PHONY: demo test lint types programs reference lowest model torture mutants bench format clean
+.PHONY: demo test lint types programs reference lowest model torture mutants bench flames publish format clean
 
 demo: $(VENV)/.demo
 	$(BIN)/syncd demo $(if $(ONCE),--once)
@@ -52,9 +52,16 @@ model: $(VENV)/.test
 torture: $(VENV)/.test reference
 	SYNCD_KILLS=$(or $(N),500) $(BIN)/python -m pytest -q -s -rN tests/e2e/test_kills.py
 
-# What syncd costs, beside others: the rows ROWS of docs/performance.md, or all.
+# What syncd costs, beside others: the rows ROWS of docs/performance.md, or all. `publish` writes the page.
 bench: $(VENV)/.test reference
-	$(BIN)/python -m bench $(ROWS) $(if $(RECORDS),--records $(RECORDS)) $(if $(ROUNDS),--rounds $(ROUNDS))
+	$(BIN)/python -m bench $(ROWS) --records $(or $(RECORDS),100000) --rounds $(or $(ROUNDS),5) \
+		--changes $(or $(CHANGES),10) --seconds $(or $(SECONDS),60)
+
+flames: $(VENV)/.test reference
+	$(BIN)/python -m bench.flames $(RECORDS)
+
+publish: $(VENV)/.test
+	$(BIN)/python -m bench.publish
 
 # Bugs planted one by one: a test must fail for each.
 mutants: $(VENV)/.test

@@ -39,7 +39,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=5, help="how often each contender runs")
     parser.add_argument("--changes", type=int, default=10, help="in a round of S3, S5 and S6")
-    parser.add_argument("--idle-seconds", type=float, default=60, help="for S8")
+    parser.add_argument(
+        "--seconds", type=float, default=60, help="how long S8 looks at an idle daemon"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="DIR")
     asked = parser.parse_args()
     if unknown := [row for row in asked.rows if row not in ROWS]:
@@ -53,20 +55,24 @@ def measured(row: str, asked: argparse.Namespace) -> bool:
     began, date = time.monotonic(), datetime.now(UTC).date().isoformat()
     try:
         with work_directory() as work:
-            stage = Stage(asked.records, asked.rounds, asked.changes, asked.idle_seconds, work)
+            stage = Stage(asked.records, asked.rounds, asked.changes, asked.seconds, work)
             outcome = ROWS[row].measure(stage)
     except FAILURES as failed:
         print(f"    {failed}", file=sys.stderr)
         return False
     took = time.monotonic() - began
-    keep(
-        Result(row, asked.records, asked.rounds, date, this_machine(), took, outcome),
-        asked.out,
-    )
+    command = command_of(row, asked)
+    keep(Result(row, asked.records, command, date, this_machine(), took, outcome), asked.out)
     for line in (*(check.text() for check in outcome.checks), *outcome.notes):
         print(f"    {line}")
     print(f"    {outcome.mark}, in {took:.0f} s", flush=True)
     return True
+
+
+def command_of(row: str, asked: argparse.Namespace) -> str:
+    """What to type for this row alone."""
+    sizes = f"RECORDS={asked.records} ROUNDS={asked.rounds}"
+    return f"make bench ROWS={row} {sizes} CHANGES={asked.changes} SECONDS={asked.seconds:g}"
 
 
 if __name__ == "__main__":

@@ -87,10 +87,10 @@ def hosted(stage: Stage, pds: ReferencePds, name: str) -> Iterator[Hosted]:
 
 
 @contextmanager
-def watching(mirror: Hosted) -> Iterator[Daemon]:
+def watching(mirror: Hosted, *flags: str) -> Iterator[Daemon]:
     """The daemon of a mirror, once it has looked at everything. What it says is kept in a file."""
     log = mirror.user.home / "run.log"
-    command = mirror.user.syncd("--verbose", "run", mirror.folder)
+    command = mirror.user.syncd(*flags, "run", mirror.folder)
     with log.open("wb") as out:
         process = subprocess.Popen(
             list(map(str, command.words)),

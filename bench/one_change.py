@@ -126,5 +126,5 @@ def running(stage: Stage, pds: ReferencePds, records: int, stream: Stream) -> It
     with hosted(stage, pds, f"user-{records}") as mirror:
         mirror.import_repo(repo_of(records))
         mirror.clone()
-        with watching(mirror) as daemon:
+        with watching(mirror, "--verbose") as daemon:
             yield Watched(mirror, daemon, stream, stage.changes)

@@ -23,15 +23,11 @@ class Result:
 
     row: str
     records: int
-    rounds: int
+    command: str
     date: str
     machine: str
     took: float
     outcome: Outcome
-
-    @property
-    def command(self) -> str:
-        return f'make bench ROWS="{self.row}" RECORDS={self.records} ROUNDS={self.rounds}'
 
 
 def keep(result: Result, directory: Path) -> None:

@@ -48,7 +48,7 @@ def test_a_row_is_as_good_as_its_worst_figure(values: tuple[float | None, ...], 
 
 
 def result(row: str, outcome: Outcome) -> Result:
-    return Result(row, 1_000, 5, "2026-11-27", "a machine", 90.0, outcome)
+    return Result(row, 1_000, "make bench", "2026-11-27", "a machine", 90.0, outcome)
 
 
 def spent(*walls: float) -> list[Spent]:

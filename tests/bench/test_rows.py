@@ -73,7 +73,7 @@ def test_what_is_measured_is_kept_and_can_be_published(tmp_path: Path) -> None:
     publish(out, page, tmp_path / "published")
     text = page.read_text(encoding="utf-8")
     assert "| S10 | `syncd status`; `syncd --help` |" in text
-    assert '`make bench ROWS="S10" RECORDS=20 ROUNDS=2`' in text
+    assert "`make bench ROWS=S10 RECORDS=20 ROUNDS=2 CHANGES=10 SECONDS=60`" in text
     assert text.startswith("# Before\n")
     assert text.endswith("after\n")
     assert "old" not in text
