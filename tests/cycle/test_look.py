@@ -220,6 +220,16 @@ async def test_holes_of_a_busy_repo_are_filled_by_what_came_since() -> None:
     assert pds.asked == [None, repos[0].rev, repos[0].rev]
 
 
+async def test_a_record_that_was_replaced_while_the_repo_was_sent_is_a_hole_too() -> None:
+    """The tree is whole, but the PDS has that version no more: only the next tree has it all."""
+    before, after = Repo(RECORDS), Repo({**RECORDS, "com.example.note/00": "new"}, rev_of(2))
+    gone = before.cids()[RecordPath("com.example.note/00")]
+    left = [(cid, block) for cid, block in before.blocks.items() if cid != gone]
+    pds = ServedPds(before, lambda since: after.car() if since else before.car(left))
+    assert await records_of(pds, nothing(), None) == after.cids()
+    assert pds.asked == [None, before.rev]
+
+
 async def test_the_fetching_is_told_chunk_by_chunk() -> None:
     repo, told = Repo(RECORDS), list[Fetching | Writing]()
     await look(serving(repo), ACCOUNT, nothing(), told.append)
