@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from syncd.atproto.car import write_car
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.data import encode
 from syncd.atproto.mst import build
@@ -119,6 +120,8 @@ def cars(repo: Repo) -> Iterator[tuple[str, bytes, type[SyncdError]]]:
     yield "empty", b"", BadCar
     yield "cut", repo.car()[:-1], BadCar
     yield "a page", b"<html>", BadCar
+    for name, roots in (("no root in the header", []), ("two roots", [repo.root, record])):
+        yield name, b"".join(write_car(roots, repo.blocks.items())), BadCar
     yield (
         "another repo",
         Repo(RECORDS, did=Did("did:plc:ragtjsm2j2vknwkz3zp4oxrd")).car(),
