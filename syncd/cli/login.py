@@ -55,7 +55,11 @@ def _read_password(password_file: str | None, account: Account) -> str:
         try:
             text = Path(password_file).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise FileProblem(f"{password_file} cannot be read as a password: {error}") from None
+            words = (isinstance(error, OSError) and error.strerror) or "it is not UTF-8 text"
+            raise FileProblem(
+                f"{password_file} cannot be read as a password: {words}",
+                hint="give a file that holds an app password and nothing else",
+            ) from None
     elif sys.stdin.isatty():
         text = click.prompt(f"App password of {account.handle or account.did}", hide_input=True)
     else:

@@ -259,10 +259,9 @@ class Mirror:
         blocks = await sight.records(self.pds, [cid for cid in wanted if cid is not None])
         keep_conflicts(self.folder, fresh, blocks)
         keeper = self._keeper(sight)
-        coming: dict[str, tuple[Waiting, ...]] = {
-            step.path: (Arrival(step.path, step.remote),) for step in steps
-        }
-        self.state.record(Memory(base=dict.fromkeys(sides.regained), waiting=coming))
+        if sides.regained:
+            self.state.record(Memory(base=dict.fromkeys(sides.regained)))
+        self.state.record(Memory(waiting={s.path: (Arrival(s.path, s.remote),) for s in steps}))
         done = pull(self.folder, steps, blocks=blocks, expect=sides.expect, keeper=keeper)
         books = bookkeeping(plan, sides)
         view = sight.view

@@ -105,10 +105,17 @@ class Web:
                 body = await _read(answer)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise Unreachable(
-                f"{httpx.URL(url).host} cannot be reached: {type(error).__name__}",
+                f"{httpx.URL(url).host} cannot be reached: {_words(error)}",
                 hint="see whether the network is up",
             ) from None
         return Response(answer.status_code, dict(answer.headers), body)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
+        return "it took too long"
+    told = str(error) if isinstance(error, httpx.ConnectError) else ""
+    return told or type(error).__name__
 
 
 async def _read(answer: httpx.Response) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from syncd.atproto.car import write_car
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.data import encode
 from syncd.atproto.mst import build
@@ -119,6 +120,8 @@ def cars(repo: Repo) -> Iterator[tuple[str, bytes, type[SyncdError]]]:
     yield "empty", b"", BadCar
     yield "cut", repo.car()[:-1], BadCar
     yield "a page", b"<html>", BadCar
+    for name, roots in (("no root in the header", []), ("two roots", [repo.root, record])):
+        yield name, b"".join(write_car(roots, repo.blocks.items())), BadCar
     yield (
         "another repo",
         Repo(RECORDS, did=Did("did:plc:ragtjsm2j2vknwkz3zp4oxrd")).car(),
@@ -218,6 +221,16 @@ async def test_holes_of_a_busy_repo_are_filled_by_what_came_since() -> None:
     pds = ServedPds(repos[0], serve)
     assert await records_of(pds, nothing(), None) == repos[-1].cids()
     assert pds.asked == [None, repos[0].rev, repos[0].rev]
+
+
+async def test_a_record_that_was_replaced_while_the_repo_was_sent_is_a_hole_too() -> None:
+    """The tree is whole, but the PDS has that version no more: only the next tree has it all."""
+    before, after = Repo(RECORDS), Repo({**RECORDS, "com.example.note/00": "new"}, rev_of(2))
+    gone = before.cids()[RecordPath("com.example.note/00")]
+    left = [(cid, block) for cid, block in before.blocks.items() if cid != gone]
+    pds = ServedPds(before, lambda since: after.car() if since else before.car(left))
+    assert await records_of(pds, nothing(), None) == after.cids()
+    assert pds.asked == [None, before.rev]
 
 
 async def test_the_fetching_is_told_chunk_by_chunk() -> None:
