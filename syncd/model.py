@@ -42,9 +42,7 @@ def split_record_path(path: RecordPath) -> tuple[Nsid, Rkey]:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whose repo it is, and where. `key`: a did:key. `is_named`: a person named the PDS, so it may
-    be in a private network.
-    """
+    """Whose repo it is, and where; `key` is a did:key. `is_named`: a person named the PDS."""
 
     did: Did
     handle: Handle | None
@@ -150,16 +148,22 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """The repo's version `remote` is on its way into the folder; remembered before it is there.
-
-    If the program stops and the file is that version afterwards, nobody but syncd put it there.
-    """
+    """The repo's version `remote` is on its way into the folder; remembered before it is there."""
 
     path: RecordPath
     remote: Cid | None
 
 
-Waiting = Conflict | Problem | Held | Refusal | Retry | Arrival
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """`local` is on its way into the repo, in the place of `base`; remembered before it is sent."""
+
+    path: RecordPath
+    base: Cid | None
+    local: Cid | None
+
+
+Waiting = Conflict | Problem | Held | Refusal | Retry | Arrival | Departure
 """What keeps a path from being settled; such a path is looked at again in every cycle."""
 
 

@@ -41,7 +41,9 @@ def _refused(views: Views) -> Mapping[Cid | None, RecordPath]:
 
 def _is_taken(step: Step, moved: Mapping[Cid | None, RecordPath], views: Views) -> bool:
     is_deletion = step.verdict is Verdict.PUSH and step.local is None
-    return is_deletion and step.remote in moved and step.path not in views.decisions
+    decision = views.decisions.get(step.path)
+    is_decided = decision is not None and (decision.local, decision.remote) == (None, step.remote)
+    return is_deletion and step.remote in moved and not is_decided
 
 
 def _kept(step: Step) -> Step:

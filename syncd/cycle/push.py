@@ -20,7 +20,7 @@ from syncd.batches import batches
 from syncd.budget import CREATE_POINTS, batch_points, fitting, single_points
 from syncd.cycle.allowance import Allowance
 from syncd.cycle.answers import Answers
-from syncd.cycle.pushed import Guards, Pushed
+from syncd.cycle.pushed import Guards, Pushed, departing, departure, room_of
 from syncd.errors import (
     CredentialsRefused,
     PdsError,
@@ -80,7 +80,7 @@ class Pusher:
     async def push(self, changes: Iterable[Change], *, swap: Cid) -> Pushed:
         """Send `changes` in batches; they were planned against the commit `swap`."""
         try:
-            for whole in batches(changes, _room(self.limits), encoded_size):
+            for whole in batches(changes, room_of(self.limits), encoded_size):
                 for batch in self._requests(whole):
                     swap = await self._within_budget(batch, swap)
         except SwapFailed:
@@ -116,7 +116,7 @@ class Pusher:
 
     def _requests(self, batch: Sequence[Change]) -> Iterator[Sequence[Change]]:
         """`batch` cut again: the limits may be lower by now, and a request has one `validate`."""
-        for part in batches(batch, _room(self.limits), encoded_size):
+        for part in batches(batch, room_of(self.limits), encoded_size):
             kinds = sorted({self.validate(c.path) for c in part if c.after is not None}, key=str)
             for kind in kinds[:-1]:
                 yield [c for c in part if c.after is not None and self.validate(c.path) is kind]
@@ -140,6 +140,7 @@ class Pusher:
             return swap
         kinds = [self.validate(change.path) for change in batch if change.after is not None]
         self.allowance.charge(batch_points(batch))
+        self.remember(departing(batch))
         try:
             written = await self._heeding(
                 self.pds.write(batch, swap=swap, validate=kinds[0] if kinds else None)
@@ -154,7 +155,7 @@ class Pusher:
     async def _refused(self, batch: Sequence[Change], swap: Cid, error: Rejected) -> Cid:
         if self._is_older_limit(batch, error):
             self.limits = replace(self.limits, json_bytes=OLD_JSON_BYTES)
-            parts = list(batches(batch, _room(self.limits), encoded_size))
+            parts = list(batches(batch, room_of(self.limits), encoded_size))
         elif len(batch) == 1:
             self._refuse(batch[0], error)
             return swap
@@ -184,6 +185,7 @@ class Pusher:
 
     async def _one(self, change: Change, send: Callable[[Change], Awaitable[Written]]) -> None:
         self.allowance.charge(single_points(change))
+        self.remember(departing([change]))
         try:
             written = await send(change)
         except SwapFailed as error:
@@ -269,7 +271,7 @@ class Pusher:
                 hint = "change the record; it is not sent again as it is"
                 self._wait(change, Refusal(change.path, change.after, reason, hint))
             else:
-                self._wait(change, Retry(change.path, error.message))
+                self._wait(change, Retry(change.path, error.message), departure(change))
                 self.pushed.halted = error
 
     async def _takes_others(self, guards: Guards) -> bool:
@@ -317,11 +319,6 @@ class Pusher:
         reason = f"the PDS refuses this record: {error.message}"
         self._wait(change, Refusal(change.path, change.after, reason, error.hint))
 
-    def _wait(self, change: Change, item: Waiting) -> None:
+    def _wait(self, change: Change, *items: Waiting) -> None:
         self.missing.add(change.after)
-        self.remember(Memory(waiting={change.path: (item,)}))
-
-
-def _room(limits: Limits) -> Limits:
-    """What is left of a request for its writes."""
-    return replace(limits, json_bytes=limits.json_bytes - ENVELOPE_BYTES)
+        self.remember(Memory(waiting={change.path: items}))

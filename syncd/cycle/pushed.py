@@ -1,12 +1,14 @@
-"""What became of a push, and which guards a PDS honours: values, which the pusher fills in."""
+"""What a push begins with and what became of it, as values, which the pusher fills in."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from syncd.atproto.xrpc import ENVELOPE_BYTES
 from syncd.errors import SyncdError
-from syncd.model import Change, RecordPath
+from syncd.model import Change, Departure, Limits, Memory, RecordPath
 
 
 class Guards(StrEnum):
@@ -37,3 +39,17 @@ class Pushed:
     denied: list[Change] = field(default_factory=list)
     failed: list[Change] = field(default_factory=list)
     guards: Guards | None = None
+
+
+def departing(batch: Sequence[Change]) -> Memory:
+    """What to remember before `batch` is sent: if no answer comes, it is known for ours."""
+    return Memory(waiting={change.path: (departure(change),) for change in batch})
+
+
+def departure(change: Change) -> Departure:
+    return Departure(change.path, change.before, change.after)
+
+
+def room_of(limits: Limits) -> Limits:
+    """What is left of a request for its writes."""
+    return replace(limits, json_bytes=limits.json_bytes - ENVELOPE_BYTES)

@@ -21,6 +21,7 @@ from syncd.folder.scan import Look, scan
 from syncd.model import (
     Arrival,
     Decision,
+    Departure,
     Held,
     Memory,
     Plan,
@@ -28,6 +29,7 @@ from syncd.model import (
     RecordPath,
     Refusal,
     Seen,
+    Snapshot,
     Verdict,
     Waiting,
     parse_record_path,
@@ -45,9 +47,10 @@ class Sides:
     """The three views of `paths`, what the files were, and what waited before.
 
     `arrived` is what of base is not remembered yet: versions of the repo that a cycle which was
-    interrupted had brought into the folder already. `regained` is what of base no longer counts:
-    records of collections that were out of scope, whose files went away meanwhile. `fingerprints`
-    are those that settled.py has found.
+    interrupted had brought into the folder already, and versions of the folder that were written to
+    the repo although no answer said so. `regained` is what of base no longer counts: records of
+    collections that were out of scope, whose files went away meanwhile. `fingerprints` are those
+    that settled.py has found.
     """
 
     paths: frozenset[RecordPath]
@@ -102,6 +105,10 @@ def bring_sides(
         item.path: item.remote
         for item in waiting
         if isinstance(item, Arrival) and _has_arrived(item, look) and item.path in paths
+    } | {
+        item.path: item.local
+        for item in waiting
+        if isinstance(item, Departure) and _has_landed(item, base, remote) and item.path in paths
     }
     views = Views(
         base=_moved(base, arrived),
@@ -133,6 +140,14 @@ def _has_arrived(item: Arrival, look: Look) -> bool:
     if item.remote is None:
         return look.absent(item.path)
     return item.path in look.seen and look.seen[item.path].cid == item.remote
+
+
+def _has_landed(item: Departure, base: Snapshot, remote: Snapshot) -> bool:
+    """True if the repo has what was sent, and base is still what that was to replace.
+
+    Nobody else is meant by that: an edit of the file since then was made in knowledge of it.
+    """
+    return base.get(item.path) == item.base and remote.get(item.path) == item.local
 
 
 def _moved(
@@ -226,7 +241,9 @@ def _settled(plan: Plan, sides: Sides) -> set[str]:
     """Paths that something waited for and nothing waits for now."""
     acting = {step.path for step in plan.steps if step.verdict in (Verdict.PUSH, Verdict.PULL)}
     names = {
-        item.path for item in sides.waiting if item.path not in acting or isinstance(item, Arrival)
+        item.path
+        for item in sides.waiting
+        if item.path not in acting or item.path in sides.arrived or isinstance(item, Arrival)
     }
     strays = {name for name in names if _as_record_path(name) is None}
     return names if sides.is_whole else names - strays
