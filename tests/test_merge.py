@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from itertools import product
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,7 +16,6 @@ from syncd.atproto.dagcbor import Value, encode
 from syncd.atproto.jsontext import format_record, parse_record
 from syncd.errors import BadJson
 from syncd.merge import Merged, changed, is_edit_kept, marked, merge, settle
-from syncd.merge.fields import ABSENT
 from syncd.merge.sequences import merge_text
 from syncd.model import Policy, RecordPath, Step, Verdict
 
@@ -129,21 +128,30 @@ def assert_allowed(base: object, local: object, remote: object, merged: object) 
         assert_allowed(start.get(key), there[0], there[-1], value)
 
 
-EDITS = st.dictionaries(st.sampled_from("abc"), SCALARS | st.just(ABSENT), max_size=3)
+EDIT = st.tuples(st.sampled_from(["mine", "theirs"]), st.booleans(), SCALARS)
+"""Who edits a field; whether it is taken away; what it becomes if not."""
 
 
-def edited(record: Plain, edits: Mapping[str, object]) -> Plain:
-    """The record with each field set, or taken away."""
-    kept = {key: value for key, value in {**record, **edits}.items() if value is not ABSENT}
-    return cast("Plain", kept)
+def edited(record: Plain, edits: Mapping[str, tuple[str, bool, Value]], *whose: str) -> Plain:
+    found = dict(record)
+    for key, (who, is_removed, value) in edits.items():
+        if who in whose and is_removed:
+            found.pop(key, None)
+        elif who in whose:
+            found[key] = value
+    return found
 
 
-@given(st.dictionaries(st.sampled_from("abc"), SCALARS), EDITS, EDITS, st.integers(0, 3))
+@given(
+    st.dictionaries(st.sampled_from("abcd"), SCALARS, min_size=2),
+    st.dictionaries(st.sampled_from("abcd"), EDIT, min_size=2),
+    st.integers(0, 3),
+)
 def test_disjoint_edits_are_both_present(
-    base: Plain, mine: dict[str, object], edits: dict[str, object], depth: int
+    base: Plain, edits: dict[str, tuple[str, bool, Value]], depth: int
 ) -> None:
-    theirs = {key: value for key, value in edits.items() if key not in mine}
-    views = [base, edited(base, mine), edited(base, theirs), edited(base, {**mine, **theirs})]
+    sides = [("mine",), ("theirs",), ("mine", "theirs")]
+    views = [base, *(edited(base, edits, *whose) for whose in sides)]
     for level in range(depth):
         views = [{"deeper": view, "level": level} for view in views]
     start, local, remote, both = views
