@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,8 +17,9 @@ from syncd.config import FILE_NAME, Config, load_config
 from syncd.credentials import Credentials
 from syncd.cycle.account import Whereabouts, describe_change
 from syncd.cycle.beside import Beside
+from syncd.cycle.checkout import find_checkout
 from syncd.cycle.mirror import Mirror
-from syncd.errors import FolderWrong, PdsError, StateWrong
+from syncd.errors import FolderWrong, GitFailed, PdsError, StateWrong
 from syncd.folder.probe import probe
 from syncd.folder.problems import explain
 from syncd.folder.respell import respell
@@ -56,12 +57,26 @@ class Files:
 @contextmanager
 def open_files(directory: Path) -> Iterator[Files]:
     """The mirror around `directory`, without a lock: to read, or to note a decision."""
-    root = find_root(directory)
+    root = _root_around(directory)
     config = load_config(root / FILE_NAME, os.environ)
     path = root / STATE_FILE
     state = open_state(path) if path.exists() else _renewed(root, config)
     with _checked(state, root, config):
         yield Files(root, config, state)
+
+
+def _root_around(directory: Path) -> Path:
+    try:
+        return find_root(directory)
+    except FolderWrong as error:
+        checkout = None
+        with suppress(GitFailed):
+            checkout = find_checkout(directory)
+        if checkout is None:
+            raise
+        hint = "syncd sync makes it one, and goes on from what git has of the last sync"
+        message = f"{checkout} is a git checkout and no mirror yet"
+        raise FolderWrong(message, hint=hint) from error
 
 
 def _renewed(root: Path, config: Config) -> State:
