@@ -130,7 +130,7 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A change the PDS refused. It is not sent again until the file's content is another."""
+    """A change the PDS refused. It is not sent again until the file is saved again."""
 
     path: RecordPath
     local: Cid | None

@@ -76,7 +76,8 @@ def _merged(files: Files, folder: Folder, conflict: Conflict) -> Merged:
         hint = "run syncd sync, which lays it down again"
         raise SyncdError("the repo's version is not at hand", hint=hint) from None
     if cid_of(record) != conflict.remote:
-        raise SyncdError("the repo's version cannot be expressed as JSON")
+        hint = "take from it what you need into the file, then --local"
+        raise SyncdError(f"{kept} is not the repo's version, or JSON cannot say that", hint=hint)
     blocks = {conflict.remote: encode(record)}
     return merged_file(folder, files.state, conflict, blocks, files.config)
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.config import FILE_NAME, Config, load_config
-from syncd.errors import StateWrong
+from syncd.errors import FolderWrong, GitFailed, StateWrong
 from syncd.folder.root import Folder, find_root, read_marker
 from syncd.model import Account
 from syncd.state import History, State, open_or_renew, open_state
@@ -45,12 +45,28 @@ def open_files(directory: Path, *, is_checked: bool = True) -> Iterator[Files]:
 
     `is_checked`: whether the structure of the state file must be whole, as `open_state` has it.
     """
-    root = find_root(directory)
+    root = _root_around(directory)
     config = load_config(root / FILE_NAME, os.environ)
     path = root / STATE_FILE
     state = open_state(path, is_checked=is_checked) if path.exists() else renewed(root, config)
     with checked(state, root, config):
         yield Files(root, config, state)
+
+
+def _root_around(directory: Path) -> Path:
+    try:
+        return find_root(directory)
+    except FolderWrong as error:
+        from syncd.cycle.checkout import find_checkout  # noqa: PLC0415 (slow, and seldom needed)
+
+        checkout = None
+        with suppress(GitFailed):
+            checkout = find_checkout(directory)
+        if checkout is None:
+            raise
+        hint = "syncd sync makes it one, and goes on from what git has of the last sync"
+        message = f"{checkout} is a git checkout and no mirror yet"
+        raise FolderWrong(message, hint=hint) from error
 
 
 def renewed(root: Path, config: Config) -> State:

@@ -118,7 +118,7 @@ def bring_sides(
         refused={
             item.path: (item.local, Problem(item.path, item.reason, item.hint))
             for item in waiting
-            if isinstance(item, Refusal)
+            if isinstance(item, Refusal) and not _is_saved_again(item.path, known, look)
         },
         decisions=decisions,
         held=frozenset(item.path for item in waiting if isinstance(item, Held)),
@@ -160,6 +160,12 @@ def _moved(
     if not arrived:
         return base
     return {path: cid for path, cid in {**base, **arrived}.items() if cid is not None}
+
+
+def _is_saved_again(path: RecordPath, known: Mapping[RecordPath, Seen], look: Look) -> bool:
+    """True if a file was written since it was read last, be it with the same content."""
+    before, now = known.get(path), look.seen.get(path)
+    return before is not None and now is not None and before.mtime_ns != now.mtime_ns
 
 
 def _local(look: Look) -> dict[RecordPath, Cid]:

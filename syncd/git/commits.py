@@ -243,14 +243,18 @@ def _locked(place: Place) -> Iterator[None]:
 
 
 def _try_lock(lock: Path) -> bool:
+    is_made = False
     try:
         with lock.open("x", encoding="ascii") as file:
+            is_made = True
             file.write(f"{_OURS}{os.getpid()}\n")
     except FileExistsError:
         if _is_left_behind(lock):
             lock.unlink(missing_ok=True)
         return False
     except OSError as error:
+        if is_made:
+            lock.unlink(missing_ok=True)
         raise GitFailed(f"{lock} cannot be made: {error.strerror}") from None
     return True
 

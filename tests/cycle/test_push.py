@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -577,3 +578,19 @@ async def test_a_refusal_is_kept_until_the_file_changes(world: World, laptop: De
     assert laptop.mirror.pds.requests - before == 1
     laptop.save(NOTE, v=2)
     assert (await laptop.sync()).pushed == (NOTE,)
+
+
+async def test_a_refused_file_that_is_saved_again_as_it_is_is_sent_once_more(
+    world: World, laptop: Device
+) -> None:
+    """What the PDS lacked, such as a blob, may be there now."""
+    await used(world, laptop)
+    laptop.save(NOTE, v=1)
+    for _ in range(2):
+        world.sandbox.faults.add(Refuse(400, "BlobNotFound", "Could not find blob: x"), PUT)
+        (problem,) = (await laptop.sync()).problems
+        assert problem.hint.startswith("upload the blob again")
+        assert (await laptop.sync()).pushed == ()
+        os.utime(laptop.file(NOTE))
+    assert (await laptop.sync()).pushed == (NOTE,)
+    assert laptop.mirror.state.waiting() == ()

@@ -14,6 +14,7 @@ from syncd.errors import FolderWrong, GitFailed, RolledBack
 from syncd.folder.root import find_root
 from syncd.model import RecordPath
 from tests.cycle.device import Device, World
+from tests.e2e.machine import Machine
 
 from .conftest import Repo, make_repo, meet_git
 
@@ -253,6 +254,17 @@ def test_only_a_checkout_with_versioned_settings_is_taken(origin: Origin, tmp_pa
     shutil.copytree(root, tmp_path / "no-git", ignore=lambda *_: [".git"])
     assert find_checkout(tmp_path / "no-git") is None
     assert find_checkout(tmp_path) is None
+
+
+def test_what_only_looks_says_how_a_fresh_clone_becomes_a_mirror(
+    origin: Origin, tmp_path: Path, own_git: Path
+) -> None:
+    root = origin.clone("job").top / origin.prefix
+    machine = Machine(tmp_path / "home", {"GIT_CONFIG_GLOBAL": str(own_git)})
+    ran = machine.run("status", at=root)
+    assert (ran.code, "is a git checkout and no mirror yet" in ran.err) == (78, True), ran
+    assert "next: syncd sync makes it one" in ran.err
+    assert not (root / ".syncd").exists()
 
 
 def test_a_mirror_whose_marker_is_gone_is_not_taken_for_a_fresh_clone(origin: Origin) -> None:

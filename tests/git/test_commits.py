@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import resource
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from syncd.cycle.beside import NAME, Beside
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.sides import bring_sides
+from syncd.errors import GitFailed
 from syncd.git import commits
 from syncd.model import Problem, RecordPath, Report
 from tests.cycle.device import Device, World
@@ -445,6 +447,19 @@ async def test_a_full_disk_is_a_problem_and_leaves_no_lock(
     assert not (study.repo.top / ".git" / "index.lock").exists()
     assert (await study.device.sync()).is_settled
     assert study.repo.subjects() == [f"Pulled {ONE}", "Begin"]
+
+
+def test_a_lock_that_the_disk_has_no_room_for_is_not_left_behind(tmp_path: Path) -> None:
+    """It would keep every git command out, ours and the person's."""
+    lock = tmp_path / "index.lock"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(GitFailed, match="cannot be made: File too large"):
+            commits._try_lock(lock)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not lock.exists()
 
 
 async def test_a_cycle_waits_while_git_is_at_the_files(study: Study) -> None:
