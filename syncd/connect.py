@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
 from urllib.request import getproxies, proxy_bypass
@@ -27,6 +29,15 @@ TRIES: Final = 4
 
 _NAT64 = IPv6Network("64:ff9b::/96")
 _NOT_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout)
+
+
+@cache
+def trust() -> ssl.SSLContext:
+    """Whom this process believes to be who they say: one for all connections of all mirrors.
+
+    It takes a megabyte, and longer to make than a request takes.
+    """
+    return httpx.create_ssl_context()
 
 
 async def look_up(host: str, port: int) -> list[str]:
@@ -108,7 +119,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._is_named = is_named
         self._limits = limits
         self._ask = ask
-        self._direct = direct or httpx.AsyncHTTPTransport(limits=limits)
+        self._direct = direct or httpx.AsyncHTTPTransport(verify=trust(), limits=limits)
         self._proxied: dict[str, httpx.AsyncHTTPTransport] = {}
 
     async def aclose(self) -> None:
@@ -140,7 +151,9 @@ class Transport(httpx.AsyncBaseTransport):
 
     def _through(self, proxy: str) -> httpx.AsyncHTTPTransport:
         if proxy not in self._proxied:
-            self._proxied[proxy] = httpx.AsyncHTTPTransport(proxy=proxy, limits=self._limits)
+            self._proxied[proxy] = httpx.AsyncHTTPTransport(
+                verify=trust(), proxy=proxy, limits=self._limits
+            )
         return self._proxied[proxy]
 
 

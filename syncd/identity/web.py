@@ -11,7 +11,7 @@ import httpx
 
 from syncd import __version__
 from syncd.atproto.xrpc import Response, parse_origin
-from syncd.connect import LookUp, Transport, look_up
+from syncd.connect import LookUp, Transport, look_up, trust
 from syncd.errors import BadSyntax, IdentityError, Unreachable
 
 MAX_BYTES: Final = 256 * 1024
@@ -50,7 +50,7 @@ class Web:
     def _transport(self) -> httpx.AsyncBaseTransport | None:
         limits = httpx.Limits(max_keepalive_connections=0)
         if self.is_local:
-            return httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
+            return httpx.AsyncHTTPTransport(verify=trust(), limits=limits)
         return Transport(self._is_named, limits=limits, ask=self._ask)
 
     def _is_named(self, url: httpx.URL) -> bool:

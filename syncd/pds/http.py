@@ -26,7 +26,7 @@ from syncd.atproto.xrpc import (
     raise_for,
     read_rate_limit,
 )
-from syncd.connect import Transport
+from syncd.connect import Transport, trust
 from syncd.errors import BadAnswer, BadSyntax, ConfigWrong, Unknown, Unreachable
 from syncd.pds.inflate import Inflater
 
@@ -209,7 +209,7 @@ class Http:
 def _transport(origin: Origin, *, is_named: bool) -> httpx.AsyncBaseTransport:
     """An address that is not public was named by a person, or the resolver had refused it."""
     if origin.is_loopback:
-        return httpx.AsyncHTTPTransport(limits=_LIMITS, trust_env=False)
+        return httpx.AsyncHTTPTransport(verify=trust(), limits=_LIMITS)
     is_anywhere = is_named or not origin.is_public
     return Transport(lambda _: is_anywhere, limits=_LIMITS)
 
