@@ -12,15 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from syncd.cli.journal import Entry, Level, Voice
-from syncd.cli.output import effects
+from syncd.cli.output import APPROVE_HINT, RESOLVE_HINT, effects
 from syncd.cli.sync import keep_last_cycle
 from syncd.cycle.mirror import Mirror
 from syncd.daemon import Phase
 from syncd.errors import SyncdError
 from syncd.model import Report
-
-RESOLVE_HINT = "syncd diff PATH, then syncd resolve PATH --local, --remote, --merge or --edit"
-APPROVE_HINT = "syncd approve PATH (or --all) lets it happen, syncd reject brings it back"
 
 
 @dataclass(slots=True)
