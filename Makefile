@@ -18,7 +18,7 @@ define install_syncd
 	$(install) --no-build-isolation --editable '.[$(3)]'
 endef
 
-.PHONY: demo test lint types programs reference lowest model torture mutants bench pictures format clean
+.PHONY: demo test lint types programs reference lowest model torture mutants bench idle pictures format clean
 
 demo: $(VENV)/.demo
 	$(BIN)/syncd demo $(if $(ONCE),--once)
@@ -55,6 +55,11 @@ torture: $(VENV)/.test reference
 # How long a change takes, either way, on the reference PDS.
 bench: $(VENV)/.test reference
 	$(BIN)/python -m bench.latency $(N)
+
+# What a daemon of many mirrors costs while nothing happens, in about ten minutes:
+# make idle N="50 1000 330" (mirrors, records, seconds).
+idle: $(VENV)/.test
+	$(BIN)/python -m bench.idle $(N)
 
 # What the README shows, made anew from what the commands print.
 pictures: $(VENV)/.test
