@@ -18,7 +18,7 @@ define install_syncd
 	$(install) --no-build-isolation --editable '.[$(3)]'
 endef
 
-.PHONY: demo test lint types programs reference lowest model torture mutants bench flames publish format clean
+.PHONY: demo test lint types programs reference lowest model torture mutants bench flames publish idle pictures format clean
 
 demo: $(VENV)/.demo
 	$(BIN)/syncd demo $(if $(ONCE),--once)
@@ -62,6 +62,15 @@ flames: $(VENV)/.test reference
 
 publish: $(VENV)/.test
 	$(BIN)/python -m bench.publish
+
+# What a daemon of many mirrors costs while nothing happens, in about ten minutes:
+# make idle N="50 1000 330" (mirrors, records, seconds).
+idle: $(VENV)/.test
+	$(BIN)/python -m bench.mirrors $(N)
+
+# What the README shows, made anew from what the commands print.
+pictures: $(VENV)/.test
+	$(BIN)/python -m docs.pictures
 
 # Bugs planted one by one: a test must fail for each.
 mutants: $(VENV)/.test

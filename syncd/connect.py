@@ -33,7 +33,10 @@ _NOT_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout)
 
 @cache
 def trust() -> ssl.SSLContext:
-    """Which certificates are trusted: read once, because that takes longer than many a sync."""
+    """Whom this process believes to be who they say: one for all connections of all mirrors.
+
+    It takes a megabyte, and longer to make than a request takes.
+    """
     return httpx.create_ssl_context()
 
 

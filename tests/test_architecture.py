@@ -46,6 +46,7 @@ FLOORS: dict[str, int] = {
     "lock": 3,
     "git": 3,
     "notify": 3,
+    "desktop": 3,
     "control": 3,
     "cycle": 4,
     "news": 4,

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from syncd import connect
 from syncd.atproto.syntax import Did
 from syncd.connect import LookUp, Transport, public_addresses
-from syncd.errors import IdentityError, Unreachable
+from syncd.errors import BadAnswer, IdentityError, Unreachable
 from syncd.identity import resolve
 from syncd.identity.web import Web
 from syncd.model import Account
@@ -296,7 +296,35 @@ async def test_whoever_is_at_the_address_must_prove_to_be_the_host(
                 await get(carrier, url)
 
 
+@pytest.mark.parametrize("is_trusted", [True, False])
+@pytest.mark.parametrize("channel", ["request", "stream"])
+async def test_requests_and_streams_believe_the_same_certificates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channel: str, is_trusted: bool
+) -> None:
+    use = {"request": _fetch, "stream": _listen}[channel]
+    async with https_server(HOST, tmp_path) as (port, chain):
+        monkeypatch.setattr(socket, "getaddrinfo", lead_home)
+        if is_trusted:
+            monkeypatch.setenv("SSL_CERT_FILE", str(chain))
+        connect.trust.cache_clear()
+        origin = f"https://{HOST}:{port}"
+        with pytest.raises((BadAnswer, Unreachable)) as caught:
+            await use(Account(DID, None, origin, "did:key:z", is_named=True))
+        connect.trust.cache_clear()
+    assert ("cert" in str(caught.value).lower()) is not is_trusted
+
+
+def test_what_is_believed_is_read_once_for_all_connections() -> None:
+    assert connect.trust() is connect.trust()
+
+
 # --- Who connects ---------------------------------------------------------------------------------
+
+
+def lead_home(_host: str, to: int, *_: object, **__: object) -> list[object]:
+    """What getaddrinfo answers where every name leads to this machine."""
+    address = ("127.0.0.1", int(to or 0))
+    return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", address)]
 
 
 @asynccontextmanager
@@ -307,10 +335,6 @@ async def home(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[str, list
     async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         came.append(1)
         writer.close()
-
-    def lead_home(_host: str, to: int, *_: object, **__: object) -> list[object]:
-        address = ("127.0.0.1", int(to or 0))
-        return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", address)]
 
     async with await asyncio.start_server(meet, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]

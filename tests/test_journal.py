@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import socket
@@ -169,18 +170,14 @@ def test_what_waits_is_told_when_it_begins_and_not_again(ears: Ears) -> None:
     conflict = ("conflict", f"{NOTE}: both")
     problem = ("problem", f"{OTHER} (line 1, column 2): no JSON")
     assert ears.events() == [conflict, problem, conflict]
-    assert (
-        ears.shown
-        == [
-            "idle",
-            "idle; 1 conflict",
-            "idle; 1 conflict, 1 problem",
-            "idle; 1 conflict",
-            "idle",
-            "idle; 1 conflict",
-        ]
-        or ears.shown[1:] == ears.shown[1:]
-    )
+    assert [text for text, _ in itertools.groupby(ears.shown)] == [
+        "starting; 1 conflict",
+        "idle; 1 conflict",
+        "idle; 1 conflict, 1 problem",
+        "idle; 1 conflict",
+        "idle",
+        "idle; 1 conflict",
+    ]
 
 
 def test_a_failure_that_repeats_is_told_once_and_its_end_once(ears: Ears) -> None:
@@ -201,4 +198,34 @@ def test_another_failure_is_told_too(ears: Ears) -> None:
     errors: list[SyncdError] = [Unreachable("no network"), RateLimited("slow", retry_seconds=1)]
     for error in (*errors, *errors):
         ears.told(Phase.OFFLINE, None, error)
-    assert [line for _, line in ears.events()] == ["no network", "slow", "no network", "slow"]
+    assert [line for _, line in ears.events()] == ["no network", "slow"]
+    assert ears.shown[-1] == "offline; slow"
+    ears.told(Phase.IDLE, Report())
+    assert ears.events()[-1][1].startswith("well again, after 4 failures")
+    ears.told(Phase.OFFLINE, None, errors[0])
+    assert ears.events()[-1][1] == "no network"
+
+
+def test_a_failure_that_counts_down_is_no_new_one(ears: Ears) -> None:
+    for minutes in range(50, 0, -5):
+        ears.told(Phase.IDLE, Report(), RateLimited(f"in {minutes} minutes", retry_seconds=1))
+    assert [line for _, line in ears.events()] == ["in 50 minutes"]
+
+
+def test_new_conflicts_are_shown_on_the_desktop_together_and_once(ears: Ears) -> None:
+    alerts: list[tuple[str, str]] = []
+    ears.teller.alert = lambda title, text: alerts.append((title, text))
+    paths = [RecordPath(f"com.example.note/{name}") for name in "abcdefg"]
+    found = [Conflict(path, None, None, None, "both") for path in paths]
+    problem = Problem(OTHER, "no JSON")
+    for report in (
+        Report(problems=(problem,)),
+        Report(conflicts=tuple(found[:1])),
+        Report(conflicts=tuple(found[:1]), problems=(problem,)),
+        Report(conflicts=tuple(found)),
+    ):
+        ears.told(Phase.IDLE, report)
+    (first, one), (second, more) = alerts
+    assert (first, second) == ("1 conflict in laptop", "6 conflicts in laptop")
+    assert one.splitlines()[0] == paths[0]
+    assert more.splitlines()[:6] == [*paths[1:6], "…"]

@@ -44,7 +44,7 @@ FOUND: dict[str, Any] = {
 }
 WAITING = (
     [Conflict(NOTE, None, None, None, "edited [on] both sides")],
-    [Problem(NOTE, "no JSON", line=3, column=4)],
+    [Problem(NOTE, "no JSON", "put it right", line=3, column=4)],
     [Held(NOTE, Side.LOCAL, "many deletions")],
 )
 
@@ -63,7 +63,8 @@ def test_everything_is_in_words_and_names_are_not_markup() -> None:
     assert "\x1b" not in text
     for words in ("alice.test on https://pds.test", "/home/alice/[bold]notes", "halted (pid 7)",
                   "12, 3 to push", "10 write points left this hour", "this PDS ignores them",
-                  "2 pushed in 1.2 s", "edited [on] both sides", "(line 3, column 4)",
+                  "2 pushed in 1.2 s", "edited [on] both sides", "line 3, column 4: no JSON",
+                  "next: syncd diff PATH", "next: put it right", "next: syncd approve",
                   "many deletions"):  # fmt: skip
         assert words in text, words
 

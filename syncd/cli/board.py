@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from syncd.cli.output import APPROVE_HINT, RESOLVE_HINT
 from syncd.cli.shown import REFRESH_SECONDS, Seen
 from syncd.cli.visible import visible
 from syncd.model import Conflict, Held, Problem
@@ -110,11 +111,14 @@ def _waiting(
     for conflict in conflicts:
         table.add_row("≠ conflict", _text(conflict.path), _text(conflict.reason))
     for problem in problems:
-        place = "" if problem.line is None else f" (line {problem.line}, column {problem.column})"
-        table.add_row("! problem", _text(problem.path + place), _text(problem.reason))
+        place = "" if problem.line is None else f"line {problem.line}, column {problem.column}: "
+        table.add_row("! problem", _text(problem.path), _text(place + problem.reason))
     for item in held:
         table.add_row("‖ held", _text(item.path), _text(item.reason))
-    return table
+    hints = [RESOLVE_HINT] * any(conflicts) + [problem.hint for problem in problems]
+    hints += [APPROVE_HINT] * any(held)
+    steps = [_text(f"next: {hint}", style="blue") for hint in dict.fromkeys(hints) if hint]
+    return Group(Text(), table, *steps)
 
 
 def _text(words: str, style: str = "") -> Text:

@@ -22,6 +22,8 @@ NEEDS_A_PERSON = 3
 LINES = 20
 """So many lines of one kind are printed one by one; the rest is a number."""
 _ALL = "; syncd status --json names them all"
+RESOLVE_HINT = "syncd diff PATH, then syncd resolve PATH --local, --remote, --merge or --edit"
+APPROVE_HINT = "syncd approve PATH (or --all) lets them happen, syncd reject brings them back"
 
 
 def say(text: str = "", *, paint: Callable[[str], str] = str) -> None:
@@ -119,13 +121,13 @@ def say_waiting(
     """What waits for a person, each with the command that goes on; `lines` of a kind at most."""
     _say_some([f"conflict  {item.path}: {item.reason}" for item in conflicts], lines, _ALL)
     if conflicts:
-        say("  next: syncd diff PATH, then syncd resolve PATH --local, --remote, --merge or --edit")
+        say(f"  next: {RESOLVE_HINT}")
     for problem in problems[:lines]:
         _say_problem(problem)
     _say_rest("problem", len(problems) - len(problems[:lines]), _ALL)
     _say_some([f"held      {item.path}: {item.reason}" for item in held], lines, _ALL)
     if held:
-        say("  next: syncd approve PATH (or --all) lets them happen, syncd reject brings them back")
+        say(f"  next: {APPROVE_HINT}")
 
 
 def _say_problem(problem: Problem) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 
+from syncd import desktop
 from syncd.cli.answers import PAUSED, Answers
 from syncd.cli.connected import open_mirror
 from syncd.cli.journal import Entry, Level, Voice
@@ -44,6 +45,8 @@ class Running:
         async with open_mirror(directory) as mirror:
             root = mirror.folder.root
             teller = Teller(mirror, self.voice, lambda text: self._show(root, text))
+            if mirror.config.desktop:
+                self._alert_on_desktop(teller)
             with watched(mirror, self.voice) as watcher:
                 daemon = Daemon(
                     mirror,
@@ -63,6 +66,17 @@ class Running:
                 mirror.state.keep_note("daemon", None)
             teller.say("stopped", f"stopped {root}")
             self._shown.pop(root, None)
+
+    def _alert_on_desktop(self, teller: Teller) -> None:
+        """Show new conflicts there, or say why that cannot be."""
+        obstacle = desktop.find_obstacle(os.environ)
+        if obstacle is None:
+            teller.alert = desktop.show
+        else:
+            message = f"conflicts cannot be shown on the desktop: {obstacle}"
+            hint = "syncd status shows them too; [run] desktop = false in syncd.toml ends this"
+            root = str(teller.mirror.folder.root)
+            self.voice(Entry("desktop", message, Level.WARNING, mirror=root, hint=hint))
 
     def is_changed(self, daemon: Daemon) -> bool:
         """Read the settings of a mirror again. True if there are others now that can be used."""

@@ -6,21 +6,27 @@ Repeated failures are told once, and once more when they are over.
 from __future__ import annotations
 
 import os
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from syncd.cli.journal import Entry, Level, Voice
-from syncd.cli.output import effects
+from syncd.cli.output import APPROVE_HINT, RESOLVE_HINT, effects, many
 from syncd.cli.sync import keep_last_cycle
 from syncd.cycle.mirror import Mirror
 from syncd.daemon import Phase
 from syncd.errors import SyncdError
 from syncd.model import Report
 
-RESOLVE_HINT = "syncd diff PATH, then syncd resolve PATH --local, --remote, --merge or --edit"
-APPROVE_HINT = "syncd approve PATH (or --all) lets it happen, syncd reject brings it back"
+ALERTED = 5
+"""So many records are named on the desktop at once."""
+_NUMBER = re.compile(r"\d+")
+
+
+def _nobody(title: str, text: str) -> None:
+    """For those who want to see nothing on a desktop."""
 
 
 @dataclass(slots=True)
@@ -55,16 +61,19 @@ class Teller:
 
     Attributes:
         shown: Hears the phase and what waits for a person in one line, whenever it is another.
+        alert: Hears of new conflicts: a title, and which records they are.
     """
 
     mirror: Mirror
     voice: Voice
     shown: Callable[[str], None]
+    alert: Callable[[str, str], None] = _nobody
     phase: Phase | None = None
     tally: Tally = field(default_factory=Tally)
     _waiting: frozenset[Entry] = frozenset()
     _error: str = ""
-    _repeats: int = 0
+    _said: set[str] = field(default_factory=set)
+    _failures: int = 0
     _failing_since: float = 0.0
     _started: float = 0.0
 
@@ -108,11 +117,21 @@ class Teller:
         """What waits for a person is told when it begins to."""
         root = str(self.mirror.folder.root)
         waiting = frozenset(_waiting(report, root))
-        for entry in sorted(waiting - self._waiting, key=lambda e: (e.event, e.path)):
+        new = sorted(waiting - self._waiting, key=lambda e: (e.event, e.path))
+        for entry in new:
             self.voice(entry)
+        self._alert([entry.path for entry in new if entry.event == "conflict"])
         if waiting != self._waiting:
             self._waiting = waiting
             self._show()
+
+    def _alert(self, paths: Sequence[str]) -> None:
+        if paths:
+            waits = f"{many(len(paths), 'conflict')} in {self.mirror.folder.root.name}"
+            named = [*paths[:ALERTED], *(["…"] if len(paths) > ALERTED else [])]
+            self.alert(
+                waits, "\n".join([*named, "Both versions are kept: syncd diff, syncd resolve"])
+            )
 
     def _show(self) -> None:
         counts = [
@@ -127,23 +146,26 @@ class Teller:
         self.shown("; ".join([phase, *error, *([", ".join(words)] if words else [])]))
 
     def _tell_error(self, error: SyncdError) -> None:
+        """Each failure once until all is well again; one that names another number is no other."""
         self.tally.failures += 1
-        if error.message == self._error:
-            self._repeats += 1
-            return
-        if not self._error:
+        if not self._failures:
             self._failing_since = time.time()
-        self._error, self._repeats = error.message, 0
-        root = str(self.mirror.folder.root)
-        self.voice(Entry("error", error.message, Level.ERROR, mirror=root, hint=error.hint))
-        self._show()
+        self._failures += 1
+        kind = _NUMBER.sub("#", error.message)
+        if kind not in self._said:
+            self._said.add(kind)
+            root = str(self.mirror.folder.root)
+            self.voice(Entry("error", error.message, Level.ERROR, mirror=root, hint=error.hint))
+        if error.message != self._error:
+            self._error = error.message
+            self._show()
 
     def _tell_recovery(self) -> None:
         if self._error:
             seconds = time.time() - self._failing_since
-            times = f", after {self._repeats + 1} failures" if self._repeats else ""
+            times = f", after {self._failures} failures" if self._failures > 1 else ""
             self.say("recovered", f"well again{times} in {seconds:.0f} s")
-            self._error = ""
+            self._error, self._failures, self._said = "", 0, set()
             self._show()
 
 

@@ -142,6 +142,8 @@ SETTINGS: tuple[Setting, ...] = (
             "before a saved file is pushed", "0.2", _seconds),
     Setting("run", "full_look_seconds", "full_look_seconds", "seconds", "how often the whole "
             "folder is looked at, whatever the file events say", "300.0", _seconds),
+    Setting("run", "desktop", "desktop", "boolean", "show new conflicts on the desktop, by "
+            "notify-send", "true", _YES_NO),
     Setting("brake", "records", "brake_records", "count", "deletions are held above this number …",
             "10", _count),
     Setting("brake", "percent", "brake_percent", "percent", "… if they are also more than this "

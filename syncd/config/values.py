@@ -37,6 +37,7 @@ class Config:
     poll_seconds: float = 5.0
     quiet_seconds: float = 0.2
     full_look_seconds: float = 300.0
+    desktop: bool = False
     brake_records: int = 10
     brake_percent: int = 20
     brake_window_seconds: float = 600.0

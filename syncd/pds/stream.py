@@ -21,7 +21,7 @@ from syncd import __version__
 from syncd.atproto.firehose import MAX_FRAME_BYTES
 from syncd.atproto.syntax import Did
 from syncd.atproto.xrpc import Origin, parse_origin
-from syncd.connect import proxy_of, public_addresses
+from syncd.connect import proxy_of, public_addresses, trust
 from syncd.errors import BadSyntax, IdentityError, Unreachable
 from syncd.model import Account
 from syncd.pds.doorbell import Crowd, Doorbell, Reason, Ring, read_frame, read_jetstream
@@ -135,6 +135,7 @@ async def _open(endpoint: Endpoint) -> ClientConnection:
     return await _Connect(
         url,
         **await _place(origin, is_named=endpoint.is_named),
+        ssl=trust() if url.startswith("wss:") else None,
         compression=None,
         subprotocols=[Subprotocol(endpoint.subprotocol)] if endpoint.subprotocol else None,
         user_agent_header=f"syncd/{__version__}",
