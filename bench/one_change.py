@@ -105,7 +105,9 @@ def one_change(stage: Stage) -> Outcome:
         check
         for what in ("pull", "push")
         for check in growth(
-            what, costs[f"{what} at {stage.records:,}"], costs[f"{what} at {small:,}"]
+            f"{what} / that at {small:,}",
+            costs[f"{what} at {stage.records:,}"],
+            costs[f"{what} at {small:,}"],
         )
     ]
     return Outcome(checks, samples=dict(series(costs)))

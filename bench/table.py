@@ -36,7 +36,8 @@ def _judged(results: Mapping[str, Result]) -> Iterator[str]:
             continue
         records, measured, mark = "", "", f"{Mark.OPEN}"
         if name in results:
-            outcome, records = results[name].outcome, f"{results[name].records:,}"
+            outcome = results[name].outcome
+            records = f"{results[name].records:,}" if row.is_sized else "few"
             measured = "; ".join([*(check.text() for check in outcome.checks), *outcome.notes])
             mark = f"**{outcome.mark}**" if outcome.mark is Mark.MISSED else f"{outcome.mark}"
         yield f"| {name} | {row.work} | {records} | {row.goal} | {measured} | {mark} |"
