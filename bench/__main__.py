@@ -65,7 +65,8 @@ def measured(row: str, asked: argparse.Namespace) -> bool:
     keep(Result(row, asked.records, command, date, this_machine(), took, outcome), asked.out)
     for line in (*(check.text() for check in outcome.checks), *outcome.notes):
         print(f"    {line}")
-    print(f"    {outcome.mark}, in {took:.0f} s", flush=True)
+    mark = outcome.mark if ROWS[row].is_judged else "measured"
+    print(f"    {mark}, in {took:.0f} s", flush=True)
     return True
 
 

@@ -27,7 +27,9 @@ class Cloning:
     def syncd(self) -> Spent:
         home = self.stage.directory("home")
         try:
-            return run(User(home).clone(self.served, home / "mirror"))
+            spent = run(User(home).clone(self.served, home / "mirror"))
+            self.served.check(home / "mirror")
+            return spent
         finally:
             remove(home)
 

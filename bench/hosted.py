@@ -23,6 +23,8 @@ from tests.e2e.machine import Daemon
 from tests.reference.pds import Account, ReferencePds
 
 NOTE = "com.example.note"
+LARGEST_IMPORT = 1_000_000_000
+"""Bytes: without a word about it the PDS refuses a repo of 100,000 records."""
 LONG_SECONDS = 1_200.0
 """For what grows with a repo: an import, a first look at all files, thousands of pushes."""
 
@@ -74,7 +76,8 @@ def reference(stage: Stage) -> Iterator[ReferencePds]:
     if stage.pds is not None:
         yield stage.pds
         return
-    with redirect_stdout(sys.stderr), ReferencePds.start(stage.directory("pds")) as pds:
+    place, settings = stage.directory("pds"), {"PDS_MAX_REPO_IMPORT_SIZE": str(LARGEST_IMPORT)}
+    with redirect_stdout(sys.stderr), ReferencePds.start(place, env=settings) as pds:
         yield pds
 
 

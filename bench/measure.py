@@ -46,12 +46,11 @@ class Failed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A process to be run: what, where, with which environment, and how it may end."""
+    """A process to be run: what, with which environment, and where."""
 
     words: Sequence[str | Path]
     env: Mapping[str, str] | None = None
     at: Path | None = None
-    codes: frozenset[int] = frozenset({0})
 
 
 def settle() -> None:
@@ -60,7 +59,7 @@ def settle() -> None:
 
 
 def run(command: Command) -> Spent:
-    """Run a process to its end. Raises Failed."""
+    """Run a process to its end, which must be a good one. Raises Failed."""
     settle()
     with tempfile.TemporaryFile() as said:
         began = time.perf_counter()
@@ -72,14 +71,24 @@ def run(command: Command) -> Spent:
             stdout=subprocess.DEVNULL,
             stderr=said,
         )
-        with Memory(process) as memory:
-            _, status, usage = os.wait4(process.pid, 0)
-            wall = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode not in command.codes:
+        spent = _until_its_end(process, began)
+        if process.returncode:
             said.seek(0)
             told = said.read()[-2_000:].decode(errors="replace")
             raise Failed(f"{command.words[0]} ended with {process.returncode}: {told}")
+    return spent
+
+
+def _until_its_end(process: subprocess.Popen[bytes], began: float) -> Spent:
+    try:
+        with Memory(process) as memory:
+            _, status, usage = os.wait4(process.pid, 0)
+            wall = time.perf_counter() - began
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    process.returncode = os.waitstatus_to_exitcode(status)
     return Spent(wall, usage.ru_utime + usage.ru_stime, memory.peak)
 
 

@@ -48,8 +48,8 @@ class Check:
 
 
 def amount(value: float, unit: str) -> str:
-    """Three digits and the unit."""
-    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    """Three digits and the unit; nothing is 0."""
+    digits = 0 if value == 0 or abs(value) >= 100 else 1 if abs(value) >= 10 else 2
     return f"{value:,.{digits}f} {unit}".rstrip()
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.clone import CLONE, Cloning
-from bench.measure import Command, Failed, Spent, alternate, ratio, run, walls
+from bench.measure import Command, Spent, alternate, ratio, run, walls
 from bench.outcome import Check, Outcome
 from bench.peers.install import HERE, ensure_installed
 from bench.stage import Served, Stage, remove, repo_of, serving
@@ -30,9 +30,7 @@ class Reader:
         target = self.stage.directory("read")
         try:
             spent = run(Command((*self.words, self.served.car, target)))
-            files = sum(1 for _ in target.glob("*/*.json"))
-            if files != self.served.about["records"]:
-                raise Failed(f"{self.words[-1]} wrote {files} files")
+            self.served.check(target)
             return spent
         finally:
             remove(target)

@@ -19,12 +19,18 @@ from bench.unchanged import status_and_help, sync_unchanged
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table."""
+    """One line of the table.
+
+    Attributes:
+        is_judged: Whether it has a goal.
+        is_sized: Whether it asks how many records there are to be.
+    """
 
     work: str
     goal: str
     measure: Callable[[Stage], Outcome]
     is_judged: bool = True
+    is_sized: bool = True
 
 
 ROWS = {
@@ -42,6 +48,7 @@ ROWS = {
         "file saved -> commit on the reference PDS",
         "median <= one bare putRecord + 60 ms, 95th percentile <= + 150 ms",
         save_to_commit,
+        is_sized=False,
     ),
     "S4": Row(
         "push of new records to the reference PDS, a tenth of a repo's",
@@ -52,6 +59,7 @@ ROWS = {
         "foreign write on the reference PDS -> file on disk, by its stream",
         "median <= the stream's own delay + 100 ms",
         foreign_write_to_file,
+        is_sized=False,
     ),
     "S6": Row(
         "pull of one changed record, push of one edited file, by the daemon",

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench import repos
-from bench.measure import Command
+from bench.measure import Command, Failed
 from bench.repos import About
 from tests.e2e.machine import Machine
 from tests.reference.pds import ReferencePds
@@ -69,6 +69,12 @@ class Served:
     @property
     def car(self) -> Path:
         return self.source / "repo.car"
+
+    def check(self, tree: Path) -> None:
+        """Raise Failed unless there is a file for each record."""
+        files = sum(1 for _ in tree.glob("*.*/*.json"))
+        if files != self.about["records"]:
+            raise Failed(f"{files} files were written, and not {self.about['records']}")
 
 
 @dataclass(frozen=True, slots=True)

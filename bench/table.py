@@ -17,8 +17,8 @@ def tables(results: Mapping[str, Result]) -> str:
     machines = sorted({result.machine for result in results.values()})
     return "\n".join(
         [
-            "| row | work | goal | measured | mark |",
-            "|---|---|---|---|---|",
+            "| row | work | records | goal | measured | mark |",
+            "|---|---|---|---|---|---|",
             *_judged(results),
             "",
             f"Measured on {'; '.join(machines) or 'no machine yet'}:",
@@ -34,12 +34,13 @@ def _judged(results: Mapping[str, Result]) -> Iterator[str]:
     for name, row in ROWS.items():
         if not row.is_judged:
             continue
-        measured, mark = "", f"{Mark.OPEN}"
+        records, measured, mark = "", "", f"{Mark.OPEN}"
         if name in results:
             outcome = results[name].outcome
+            records = f"{results[name].records:,}" if row.is_sized else "few"
             measured = "; ".join([*(check.text() for check in outcome.checks), *outcome.notes])
             mark = f"**{outcome.mark}**" if outcome.mark is Mark.MISSED else f"{outcome.mark}"
-        yield f"| {name} | {row.work} | {row.goal} | {measured} | {mark} |"
+        yield f"| {name} | {row.work} | {records} | {row.goal} | {measured} | {mark} |"
 
 
 def _commands(results: Mapping[str, Result]) -> Iterator[str]:
