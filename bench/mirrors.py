@@ -1,4 +1,4 @@
-"""What a daemon costs that has nothing to do: `python -m bench.mirrors [MIRRORS] [RECORDS] [SECONDS]`.
+"""What a daemon costs that has nothing to do: `python -m bench.mirrors MIRRORS RECORDS SECONDS`.
 
 It makes so many accounts of so many records each on a sandbox, clones them, runs one real
 `syncd run` for all of them, waits until each has come to rest, and then only looks: at the time,
