@@ -253,11 +253,9 @@ class Seen:
 class Memory:
     """What a cycle asks the state file to remember, in one transaction, after the effects.
 
-    In `base` and `seen`, None forgets the path. `blocks` are the records that base moves to: later
-    edits are merged with them. In `waiting`, the entries of a path replace the ones it had. `head`
-    None leaves head and tree as they are; with `is_whole_tree` the added nodes take the place of
-    all. `newest` is the newest rev that the PDS gave us, by a look or for a write of ours.
-    `settled` are fingerprints of collections whose files are what base says, with this memory.
+    In `base` and `seen`, None forgets the path. `blocks`: the records that base moves to. `waiting`
+    replaces what a path had. `head` None leaves head and tree alone; with `is_whole_tree` the added
+    nodes replace all. `newest`: the newest rev the PDS gave us. `settled`: see cycle/settled.py.
     """
 
     base: Mapping[RecordPath, Cid | None] = field(default_factory=dict)

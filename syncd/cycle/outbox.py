@@ -31,7 +31,7 @@ from syncd.errors import (
     Unknown,
 )
 from syncd.folder.root import OWN, Folder
-from syncd.folder.write import read_bytes
+from syncd.folder.write import read_below
 from syncd.model import (
     Account,
     Change,
@@ -45,6 +45,8 @@ from syncd.model import (
 from syncd.pds import Pds
 from syncd.state import State
 
+READ_AHEAD = 25
+"""How many files are read with one look at whether the folder is still ours."""
 SWAP_LOSSES = 3
 """After so many lost swaps in a row, changes go one by one, each guarded by its own record …"""
 BUSY_SECONDS = 60
@@ -238,34 +240,38 @@ class Outbox:
         return note
 
     def _filled(self, light: Sequence[Change], missing: set[Cid | None]) -> Iterator[Change]:
-        """The changes with their records, each read when its turn comes.
+        """The changes with their records, read a few ahead of their turn.
 
         The content of one that is left out is added to `missing`.
         """
-        for change in light:
-            try:
-                yield self._fill(change)
-            except (FileChanged, FileProblem, BadJson) as error:
-                item = Retry(change.path, error.message)
-                self.state.record(Memory(waiting={change.path: (item,)}))
-                missing.add(change.after)
+        for start in range(0, len(light), READ_AHEAD):
+            filled: list[Change] = []
+            with self.folder.open() as root:
+                for change in light[start : start + READ_AHEAD]:
+                    try:
+                        filled.append(self._fill(change, root))
+                    except (FileChanged, FileProblem, BadJson) as error:
+                        item = Retry(change.path, error.message)
+                        self.state.record(Memory(waiting={change.path: (item,)}))
+                        missing.add(change.after)
+            yield from filled
 
-    def _fill(self, change: Change) -> Change:
+    def _fill(self, change: Change, root: int) -> Change:
         """The change with its record, read again and proven to be the one planned.
 
         A deletion is proven again too: some editors leave no file for a moment while they save.
         """
         if change.after is None:
-            return self._still_gone(change)
-        text, _ = read_bytes(self.folder, change.path)
+            return self._still_gone(change, root)
+        text, _ = read_below(self.folder, root, change.path)
         record = parse_record(text, split_record_path(change.path)[0])
         if cid_of(record) != change.after:
             raise FileChanged(f"{change.path} was edited after it was looked at")
         return replace(change, record=record)
 
-    def _still_gone(self, change: Change) -> Change:
+    def _still_gone(self, change: Change, root: int) -> Change:
         try:
-            read_bytes(self.folder, change.path)
+            read_below(self.folder, root, change.path)
         except FileChanged:
             return change
         raise FileChanged(f"{change.path} is there again")

@@ -43,4 +43,4 @@ def fingerprint_of(directory: int) -> bytes:
 
 if __name__ == "__main__":
     for number in sys.argv[1:]:
-        os.write(1, fingerprint_of(int(number)).hex().encode("ascii") + b"\n")
+        sys.stdout.buffer.write(fingerprint_of(int(number)).hex().encode("ascii") + b"\n")

@@ -30,6 +30,7 @@ __all__ = (
     "drop_conflicts",
     "is_edited_copy",
     "keep_conflict",
+    "read_below",
     "read_bytes",
     "remove",
     "write",
@@ -42,8 +43,14 @@ _ANY_CID = "*" * 59
 
 def read_bytes(folder: Folder, path: RecordPath) -> tuple[bytes, FileStat]:
     """The bytes of the record's file. FileChanged if there is none, FileProblem if unreadable."""
+    with folder.open() as root:
+        return read_below(folder, root, path)
+
+
+def read_below(folder: Folder, root: int, path: RecordPath) -> tuple[bytes, FileStat]:
+    """As `read_bytes`, where the folder is open already, as `root`."""
     directories, name = _place_of(folder, path)
-    with folder.open() as root, told(path, "read"), opened(root, directories) as directory:
+    with told(path, "read"), opened(root, directories) as directory:
         if not is_spelt(directory, name):
             raise FileChanged("there is no such file")
         return read_file(directory, name)
