@@ -130,8 +130,8 @@ def commit(
     commit is empty if `names` is.
 
     Raises:
-        GitFailed: A hook, the signing or anything else refused. There is no commit; index and
-            files are as they were.
+        GitFailed: A hook, the signing or anything else refused. Index and files are as they were,
+            or as after the commit, if it was made before something failed.
     """
     try:
         with _locked(work.place), _room(work.place) as room:
@@ -166,8 +166,11 @@ def _commit(
     if text is None:
         return False
     options = ("--quiet", "--allow-empty", "--cleanup=verbatim", "--file=-")
-    staged.git.run("commit", *options, send=text.encode("utf-8"))
-    _take_over(work, room / "taken", before, names)
+    try:
+        staged.git.run("commit", *options, send=text.encode("utf-8"))
+    finally:
+        if work.tip() != tip:  # also where a hook failed or hung after the commit was made
+            _take_over(work, room / "taken", before, names)
     return True
 
 

@@ -538,6 +538,29 @@ async def test_conflicts_are_not_merged_into_files_that_git_is_at(study: Study) 
     assert (device.read(TWO)["a"], device.read(TWO)["b"]) == (2, 2)
 
 
+async def test_what_a_hook_leaves_running_is_not_waited_for(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("syncd.git.program.SECONDS", 5.0)
+    study.repo.hook("post-commit", "sleep 10 &")
+    await study.world.write(ONE, n=1)
+    assert (await study.device.sync()).is_settled
+    assert study.repo.subjects() == [f"Pulled {ONE}", "Begin"]
+
+
+async def test_a_hook_that_hangs_after_the_commit_leaves_nothing_staged(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the next commit of the person would take the record out of git again."""
+    monkeypatch.setattr("syncd.git.program.SECONDS", 2.0)
+    study.repo.hook("post-commit", "sleep 600")
+    await study.world.write(ONE, n=1)
+    report = await study.device.sync()
+    assert "did not end within 2 seconds" in report.problems[0].reason
+    assert study.repo.subjects() == [f"Pulled {ONE}", "Begin"]
+    assert study.repo.status() == []
+
+
 async def test_a_git_that_hangs_is_stopped(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("syncd.git.program.SECONDS", 1.0)
     study.repo.hook("pre-commit", "sleep 600")
