@@ -76,6 +76,10 @@ class Pushed:
     guards: Guards | None = None
 
 
+def _nobody(done: int) -> None:
+    """For a push that nobody watches."""
+
+
 @dataclass(slots=True)
 class Pusher:
     """Sends the changes of one plan.
@@ -85,6 +89,7 @@ class Pusher:
         validate: Whether the PDS is to check a record against its lexicon (None: as it likes).
         remember: Records what one answer says.
         answers: Keeps for people what the answers said.
+        told: Hears after each answer how many records are done.
     """
 
     pds: Pds
@@ -93,6 +98,7 @@ class Pusher:
     allowance: Allowance
     remember: Callable[[Memory], None]
     answers: Answers
+    told: Callable[[int], None] = _nobody
     pushed: Pushed = field(default_factory=Pushed)
 
     async def push(self, changes: Iterable[Change], *, swap: Cid) -> Pushed:
@@ -304,6 +310,7 @@ class Pusher:
         )
         self.answers.keep(batch, written)
         self.pushed.done += [change.path for change in batch]
+        self.told(len(self.pushed.done))
 
     def _refuse(self, change: Change, error: Rejected) -> None:
         reason = f"the PDS refuses this record: {error.message}"
