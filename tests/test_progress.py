@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 
-from syncd.cli.progress import LINE_SECONDS, REDRAW_SECONDS, Meter, describe, describe_writing
+from syncd.cli.progress import (
+    LINE_SECONDS,
+    REDRAW_SECONDS,
+    Meter,
+    describe,
+    describe_pushing,
+    describe_writing,
+    is_live_on,
+)
 from syncd.cycle.fetch import Fetching, Writing
+from syncd.cycle.outbox import Pushing
+from syncd.model import RecordPath
+from syncd.sandbox import Sandbox
+from syncd.sandbox.limits import Bucket, RateLimits
+from tests.cycle.device import World
 
 
 class Screen(io.StringIO):
@@ -86,3 +100,51 @@ def test_the_rate_of_writing_is_not_that_of_fetching() -> None:
     assert screen.getvalue().splitlines()[-1] == (
         "wrote 600 of 1000 records, 50 a second, 8 s left"
     )
+
+
+@pytest.mark.parametrize(
+    ("pushing", "done", "seconds", "line"),
+    [
+        (Pushing(200, 1_000, 0), 0, 0.0, "pushed 200 of 1000 records, 0 a second"),
+        (Pushing(400, 1_000, 0), 200, 4.0, "pushed 400 of 1000 records, 50 a second, 12 s left"),
+        (
+            Pushing(600, 9_000, 14_400),
+            400,
+            8.0,
+            "pushed 600 of 9000 records, 50 a second, the last in about 4 hours, as the PDS allows",
+        ),
+    ],
+)
+def test_a_line_of_pushing_names_the_pause_of_the_budget_too(
+    pushing: Pushing, done: int, seconds: float, line: str
+) -> None:
+    assert describe_pushing(pushing, done, seconds) == line
+
+
+def test_every_push_has_a_rate_of_its_own() -> None:
+    now, screen = [0.0], Screen(is_terminal=False)
+    meter = Meter(screen, lambda: now[0])
+    for done in (100, 600, 50, 250):
+        now[0] += LINE_SECONDS
+        meter.tell(Pushing(done, 1_000, 0))
+    rates = [line.split(", ")[1] for line in screen.getvalue().splitlines()]
+    assert rates == ["0 a second", "50 a second", "0 a second", "20 a second"]
+
+
+@pytest.mark.parametrize("environ", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_a_terminal_that_wants_no_colour_gets_no_line_that_changes(environ: dict[str, str]) -> None:
+    screen = Screen(is_terminal=True)
+    assert is_live_on(screen, {"TERM": "xterm"})
+    assert not is_live_on(screen, environ)
+
+
+async def test_a_long_push_tells_how_far_it_is_and_what_the_budget_leaves(tmp_path: Path) -> None:
+    sandbox = Sandbox(limits=RateLimits(hour=Bucket("hour", 1_000, 3_600)))
+    laptop = World(tmp_path, sandbox, sandbox.create_account("alice")).device()
+    for number in range(450):
+        laptop.save(RecordPath(f"com.example.note/n{number}"), v=number)
+    heard: list[Pushing] = []
+    laptop.mirror.outbox.on_push = heard.append
+    await laptop.sync()
+    assert [(at.done, at.total) for at in heard] == [(200, 450), (333, 450)]
+    assert all(3_500 < at.wait_seconds <= 3_600 for at in heard)

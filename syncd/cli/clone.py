@@ -11,11 +11,11 @@ from pathlib import Path
 
 import click
 
+from syncd.cli import progress
 from syncd.cli.connected import open_mirror
 from syncd.cli.login import PDS_HELP, PLC_HELP
 from syncd.cli.opened import STATE_FILE, keep_filenames, open_files
 from syncd.cli.output import exit_code, fail, many, say, say_json, say_waiting, tell
-from syncd.cli.progress import Meter
 from syncd.cli.sync import keep_last_cycle, report_json
 from syncd.config import (
     DEFAULT_PLC,
@@ -86,8 +86,8 @@ def clone(
         _check_target(root, adopt)
         asyncio.run(_check_access(found, read_only))
         _lay_out(root, config, found)
-    meter = None if as_json else Meter()
-    report, cloned = asyncio.run(_first_sync(root, meter, None if adopt else ()))
+    show: progress.Show = nullcontext if as_json else progress.shown
+    report, cloned = asyncio.run(_first_sync(root, show, None if adopt else ()))
     _say(report, cloned, found, root, as_json)
     raise click.exceptions.Exit(exit_code(report))
 
@@ -182,20 +182,17 @@ def _fitted(root: Path, config: Config) -> Config:
     return replace(config, filenames=PORTABLE)
 
 
-async def _first_sync(root: Path, meter: Meter | None, dirty: Dirty) -> tuple[Report, int]:
+async def _first_sync(root: Path, show: progress.Show, dirty: Dirty) -> tuple[Report, int]:
     """Finish the clone, and then sync what changed meanwhile, and `dirty`."""
     async with open_mirror(root) as mirror:
         started = time.time()
-        mirror.on_fetch = meter.tell if meter else None
         try:
-            report = await mirror.sync(dirty)
+            with show(mirror):
+                report = await mirror.sync(dirty)
         except SyncdError:
             if is_unfinished(mirror.state):
                 tell("syncd: run the same command again, and it goes on from here")
             raise
-        finally:
-            if meter:
-                meter.clear()
         keep_last_cycle(mirror.state, report, started, mirror.cloned)
         return report, mirror.cloned
 

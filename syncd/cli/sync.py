@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
 
+from syncd.cli import progress
 from syncd.cli.beside import sync_here_or_there
 from syncd.cli.connected import open_mirror, open_to_look
 from syncd.cli.git import take_checkout
@@ -48,7 +50,8 @@ def sync(directory: Path, dry_run: bool, as_json: bool) -> None:
 
 def run_sync(directory: Path, as_json: bool) -> None:
     """Sync, or have the running daemon do it; report, and end with the exit code that fits."""
-    report, cloned = sync_here_or_there(directory, lambda: asyncio.run(_sync(directory)))
+    show: progress.Show = nullcontext if as_json else progress.shown
+    report, cloned = sync_here_or_there(directory, lambda: asyncio.run(_sync(directory, show)))
     say_outcome(report, as_json, cloned)
 
 
@@ -68,10 +71,11 @@ async def _preview(directory: Path) -> Report:
         return await mirror.preview()
 
 
-async def _sync(directory: Path) -> tuple[Report, int]:
+async def _sync(directory: Path, show: progress.Show) -> tuple[Report, int]:
     async with open_mirror(directory) as mirror:
         started = time.time()
-        report = await mirror.sync()
+        with show(mirror):
+            report = await mirror.sync()
         keep_last_cycle(mirror.state, report, started, mirror.cloned)
         return report, mirror.cloned
 

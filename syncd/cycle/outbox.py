@@ -65,6 +65,15 @@ Key: TypeAlias = tuple[RecordPath, Cid | None, Cid | None]
 """One change, wherever it is planned again: path, before, after."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pushing:
+    """How far a push is: records done, of how many, and how long the budget keeps the last back."""
+
+    done: int
+    total: int
+    wait_seconds: int
+
+
 @dataclass(slots=True)
 class Outbox:
     """Sends what plans say is to be pushed. `clock_ns` is the wall clock.
@@ -73,6 +82,7 @@ class Outbox:
     there than its tree. If they are planned again, on a tree that still has what they replace, the
     PDS has lost that record's content: it goes by applyWrites, which looks at the tree alone.
     `failed` counts how often a change was sent alone and got no usable answer.
+    `on_push` hears how far a push is.
     """
 
     folder: Folder
@@ -88,6 +98,7 @@ class Outbox:
     denied: frozenset[Key] = frozenset()
     failed: dict[Key, int] = field(default_factory=dict)
     busy_until: int = 0
+    on_push: Callable[[Pushing], None] | None = None
     allowance: Allowance = field(init=False)
     answers: Answers = field(init=False)
 
@@ -134,6 +145,7 @@ class Outbox:
             self.state.record,
             self.answers,
             lambda change: self.failed.get(_key(change), 0),
+            self._progress(light),
         )
         try:
             guards = await self._guards()
@@ -149,6 +161,17 @@ class Outbox:
             await pusher.push_singly(self._filled(singly, pusher.missing), guards)
         self._learn(pushed, light, pusher.limits)
         return _with_forecast(pushed, self.ledger(), light, self._now())
+
+    def _progress(self, changes: Sequence[Change]) -> Callable[[int], None]:
+        """What tells `on_push` how far the push of `changes` is."""
+        points, total = batch_points(changes), len(changes)
+
+        def tell(done: int) -> None:
+            if self.on_push is not None:
+                left, now = points * (total - done) // total, self._now()
+                self.on_push(Pushing(done, total, self.ledger().done_at(left, now) - now))
+
+        return tell
 
     def _goes_alone(
         self, change: Change, count: int, guards: Guards, lost: Collection[RecordPath]

@@ -53,6 +53,10 @@ Less often it may be a restart, a proxy or a line: then it is simply sent again.
 """
 
 
+def _nobody(done: int) -> None:
+    """For a push that nobody watches."""
+
+
 @dataclass(slots=True)
 class Pusher:
     """Sends the changes of one plan.
@@ -65,6 +69,7 @@ class Pusher:
         failures: How often a change failed before, sent alone each time.
         missing: Contents that this push did not bring to where they were to be: no deletion takes
             them from where they are, because a PDS drops a blob with the last record that names it.
+        told: Hears after each answer how many records are done.
     """
 
     pds: Pds
@@ -74,6 +79,7 @@ class Pusher:
     remember: Callable[[Memory], None]
     answers: Answers
     failures: Callable[[Change], int] = lambda _: 0
+    told: Callable[[int], None] = _nobody
     pushed: Pushed = field(default_factory=Pushed)
     missing: set[Cid | None] = field(default_factory=set)
 
@@ -314,6 +320,7 @@ class Pusher:
         )
         self.answers.keep(batch, written)
         self.pushed.done += [change.path for change in batch]
+        self.told(len(self.pushed.done))
 
     def _refuse(self, change: Change, error: Rejected) -> None:
         reason = f"the PDS refuses this record: {error.message}"
