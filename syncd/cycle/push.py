@@ -53,10 +53,6 @@ Less often it may be a restart, a proxy or a line: then it is simply sent again.
 """
 
 
-def _nobody(done: int) -> None:
-    """For a push that nobody watches."""
-
-
 @dataclass(slots=True)
 class Pusher:
     """Sends the changes of one plan.
@@ -79,7 +75,7 @@ class Pusher:
     remember: Callable[[Memory], None]
     answers: Answers
     failures: Callable[[Change], int] = lambda _: 0
-    told: Callable[[int], None] = _nobody
+    told: Callable[[int], None] = lambda _: None
     pushed: Pushed = field(default_factory=Pushed)
     missing: set[Cid | None] = field(default_factory=set)
 

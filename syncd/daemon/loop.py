@@ -33,7 +33,7 @@ STOP_SECONDS = 5.0
 
 
 class Watches(Protocol):
-    """Tells which records' files changed (see watch.py)."""
+    """Tells which records' files changed (see watch/)."""
 
     async def changes(self, *, quiet_seconds: float, max_seconds: float) -> Dirty:
         """What changed, once nothing more did for `quiet_seconds`, or after `max_seconds`."""
