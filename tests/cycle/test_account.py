@@ -13,7 +13,7 @@ from syncd.atproto.keys import PrivateKey, make_key
 from syncd.atproto.syntax import Handle
 from syncd.atproto.xrpc import RepoStatus
 from syncd.cycle.account import RESOLVE_SECONDS, Whereabouts, describe_change
-from syncd.cycle.unnamed import TOLD
+from syncd.cycle.unnamed import TOLD, unnamed_after
 from syncd.errors import (
     BadTree,
     RepoUnavailable,
@@ -22,8 +22,9 @@ from syncd.errors import (
     Unreachable,
     WrongKey,
 )
-from syncd.model import Account
+from syncd.model import Account, Head
 from syncd.pds import Pds
+from syncd.replica import View
 from syncd.sandbox import Sandbox
 
 from .device import Device
@@ -328,6 +329,13 @@ async def test_a_million_of_them_would_not_flood_anybody(tmp_path: Path) -> None
     empty = Repo({}, rev_of(2))
     world.pdses[OLD].serve = lambda _: empty.car()
     assert (await device.sync()).problems == ()
+
+
+def test_what_is_not_in_a_whole_repo_is_told_no_more() -> None:
+    head = Head(cid_of_block(b"a commit"), rev_of(2), cid_of_block(b"a tree"))
+    view = View(head, unnamed={"a/new": head.data, "a/old": None})
+    assert unnamed_after(("a/old", "a/other"), view) == ("a/new", "a/other")
+    assert unnamed_after(("a/old", "a/other"), replace(view, is_whole=True)) == ("a/new",)
 
 
 @pytest.mark.parametrize(
