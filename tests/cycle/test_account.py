@@ -22,7 +22,7 @@ from syncd.errors import (
     Unreachable,
     WrongKey,
 )
-from syncd.model import Account, Head
+from syncd.model import Account, Head, RecordPath
 from syncd.pds import Pds
 from syncd.replica import View
 from syncd.sandbox import Sandbox
@@ -226,6 +226,24 @@ async def test_a_repo_that_went_back_without_moving_is_refused(tmp_path: Path) -
         with pytest.raises(RolledBack):
             await device.sync()
     assert device.has(ONE)
+
+
+async def test_what_a_repo_lost_when_it_went_back_is_in_history_once_it_is_followed_again(
+    tmp_path: Path,
+) -> None:
+    old, new = (encode({"$type": "com.example.note", "v": n}) for n in (1, 2))
+    world = one_pds(Repo({ONE: new, TWO: new}, rev_of(9)))
+    device = await synced(world, tmp_path)
+    lost = {path: device.base()[RecordPath(path)] for path in (ONE, TWO)}
+    back, on = Repo({ONE: old}, rev_of(3)), Repo({ONE: old}, rev_of(10))
+    world.pdses[OLD].serve = lambda _: back.car()
+    with pytest.raises(RolledBack):
+        await device.sync()
+    world.pdses[OLD].serve = lambda _: on.car()
+    report = await device.sync()
+    assert (report.pulled, report.deleted) == ((ONE, TWO), (TWO,))
+    kept = {event.path: event.cid for event in device.mirror.history.events()}
+    assert kept == lost
 
 
 async def test_a_move_to_a_pds_that_does_not_show_the_repo_yet_waits(tmp_path: Path) -> None:
