@@ -132,7 +132,7 @@ def never_whole(missing: str) -> Unverified:
     """What to raise about a repo of which something is missing after all repairs."""
     return Unverified(
         f"the PDS does not send the whole repo: {missing}",
-        hint="nothing was changed; syncd tries again by itself",
+        hint="nothing was changed; try again later, as `syncd run` does by itself",
     )
 
 

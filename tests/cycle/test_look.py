@@ -155,6 +155,18 @@ async def test_a_record_that_never_arrives_leaves_the_proven_tree_to_be_believed
     }
 
 
+async def test_records_that_did_not_come_are_asked_for_and_a_lost_one_hides_no_other() -> None:
+    before, after = Repo({}), Repo(RECORDS, rev_of(2))
+    lost, *others = after.cids().values()
+    nodes = [(cid, block) for cid, block in after.blocks.items() if cid not in (lost, *others)]
+    after.blocks.pop(lost)
+    pds = ServedPds(after, lambda _: after.car(nodes))
+    sight = await look(pds, ACCOUNT, knowing(before))
+    found = await sight.records(pds, [lost, *others])
+    assert found == {cid: after.blocks[cid] for cid in others}
+    assert pds.requests < len(others)
+
+
 def renamed(block: bytes, old: bytes, new: bytes) -> bytes:
     assert old in block
     return block.replace(old, new)

@@ -92,12 +92,12 @@ _PHRASES: Final = (
 _HINTS: Final[Mapping[type[SyncdError], str]] = {
     CredentialsRefused: "run `syncd login` with an app password of this account",
     ExpiredToken: "run `syncd login` if this does not go away",
-    RateLimited: "wait; syncd goes on by itself",
+    RateLimited: "wait, then try again; `syncd run` does so by itself",
     Rejected: "change the record, or the name of its file, so that the PDS accepts it",
     TooLarge: "make the record smaller: its PDS takes no more in one request",
     RepoUnavailable: "see the state of the account at its PDS; nothing local is touched meanwhile",
     Unknown: "wait; syncd looks at the repo before it writes again",
-    Unreachable: "wait; syncd tries again by itself",
+    Unreachable: "wait, then try again; `syncd run` does so by itself",
 }
 
 _NAME_HINTS: Final = {
