@@ -121,6 +121,20 @@ async def test_another_version_that_is_staged_stays_staged(study: Study) -> None
     assert json.loads(study.repo.git("show", f":{study.prefix}{ONE}.json"))["n"] == 99
 
 
+async def test_hunks_that_are_staged_of_a_pushed_record_stay_staged(study: Study) -> None:
+    study.device.save(ONE, a=1, b=1)
+    await study.device.sync()
+    study.device.save(ONE, a=2, b=1)
+    study.repo.git("add", study.device.file(ONE))
+    study.device.save(ONE, a=2, b=2)
+    report = await study.device.sync()
+    assert (report.pushed, report.problems) == ((RecordPath(ONE),), ())
+    name = f"{study.prefix}{ONE}.json"
+    shown = [json.loads(study.repo.git("show", f"{at}:{name}")) for at in ("HEAD", "")]
+    assert [(found["a"], found["b"]) for found in shown] == [(2, 2), (2, 1)]
+    assert (study.device.read(ONE)["a"], study.device.read(ONE)["b"]) == (2, 2)
+
+
 async def test_a_file_edited_again_since_the_push_waits_for_its_own_push(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
