@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 import resource
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from syncd.errors import GitFailed
 from syncd.git import commits
 from syncd.model import Problem, RecordPath, Report
 from tests.cycle.device import Device, World
+from tests.docs.terminal import HANDLE, open_terminal
 
 from .conftest import Repo, Study, make_repo, meet_git, with_git
 
@@ -117,6 +119,20 @@ async def test_another_version_that_is_staged_stays_staged(study: Study) -> None
     assert study.repo.files_of() == [f"{study.prefix}{ONE}.json"]
     assert json.loads(study.repo.git("show", f"HEAD:{study.prefix}{ONE}.json"))["n"] == 2
     assert json.loads(study.repo.git("show", f":{study.prefix}{ONE}.json"))["n"] == 99
+
+
+async def test_hunks_that_are_staged_of_a_pushed_record_stay_staged(study: Study) -> None:
+    study.device.save(ONE, a=1, b=1)
+    await study.device.sync()
+    study.device.save(ONE, a=2, b=1)
+    study.repo.git("add", study.device.file(ONE))
+    study.device.save(ONE, a=2, b=2)
+    report = await study.device.sync()
+    assert (report.pushed, report.problems) == ((RecordPath(ONE),), ())
+    name = f"{study.prefix}{ONE}.json"
+    shown = [json.loads(study.repo.git("show", f"{at}:{name}")) for at in ("HEAD", "")]
+    assert [(found["a"], found["b"]) for found in shown] == [(2, 2), (2, 1)]
+    assert (study.device.read(ONE)["a"], study.device.read(ONE)["b"]) == (2, 2)
 
 
 async def test_a_file_edited_again_since_the_push_waits_for_its_own_push(
@@ -559,6 +575,40 @@ async def test_a_hook_that_hangs_after_the_commit_leaves_nothing_staged(
     assert "did not end within 2 seconds" in report.problems[0].reason
     assert study.repo.subjects() == [f"Pulled {ONE}", "Begin"]
     assert study.repo.status() == []
+
+
+KILL = """awk '/PPid/ { print $2 }' /proc/$PPID/status | xargs kill -9"""
+
+
+@pytest.mark.parametrize("hook", ["pre-commit", "post-commit"])
+def test_a_syncd_that_is_killed_at_its_commit_leaves_nothing_staged_that_undoes_it(
+    tmp_path: Path, hook: str
+) -> None:
+    with open_terminal(tmp_path) as terminal:
+        terminal.ok(f"syncd login {HANDLE}", f"syncd clone {HANDLE}")
+        folder = terminal.home / HANDLE
+        settings = folder / "syncd.toml"
+        settings.write_text(f"{settings.read_text()}\n[git]\ncommit = true\n", encoding="utf-8")
+        repo = make_repo(folder)
+        repo.commit_all("Settings")
+        repo.hook(hook, KILL)
+        (folder / "com.example.note").mkdir()
+        (folder / f"{ONE}.json").write_text('{"n": 1}', encoding="utf-8")
+        assert terminal.run("syncd sync", at=folder).code != 0
+        until = time.monotonic() + 30
+        while repo.subjects()[0] != f"Pushed {ONE}" and time.monotonic() < until:
+            time.sleep(0.05)  # git was not killed, and goes on
+        assert repo.subjects()[0] == f"Pushed {ONE}"
+        assert repo.status() == []
+        (folder / ".git" / "hooks" / hook).unlink()
+        terminal.ok("syncd sync", at=folder)
+        assert repo.status() == []
+        assert repo.git("show", f"HEAD:{ONE}.json") == '{"n": 1}'
+        save = '{"n": 2}'
+        (folder / f"{ONE}.json").write_text(save, encoding="utf-8")
+        terminal.ok("syncd sync", at=folder)
+        assert repo.git("show", f"HEAD:{ONE}.json") == save
+        assert sorted((folder / ".git").glob("*syncd*")) == []
 
 
 async def test_a_git_that_hangs_is_stopped(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
