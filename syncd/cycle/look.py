@@ -129,7 +129,7 @@ def never_whole(missing: str) -> Unverified:
     """What to raise about a repo of which something is missing after all repairs."""
     return Unverified(
         f"the PDS does not send the whole repo: {missing}",
-        hint="nothing was changed; syncd tries again by itself",
+        hint="nothing was changed; the next sync tries again",
     )
 
 
@@ -142,5 +142,5 @@ def _check_records(view: View, get: Get) -> None:
 def _stale(newest: Tid) -> Unverified:
     return Unverified(
         f"the PDS does not show rev {newest} yet, which it gave us before",
-        hint="nothing was changed; syncd looks again by itself",
+        hint="nothing was changed; the next sync looks again",
     )

@@ -67,7 +67,7 @@ DEFAULT_BOUNDS = Bounds()
 
 NOT_MODIFIED = 304
 
-_HINT = "see whether the network and the PDS are up; syncd tries again by itself"
+_HINT = "see whether the network and the PDS are up; syncd run tries again by itself"
 
 
 class Http:

@@ -92,11 +92,11 @@ _PHRASES: Final = (
 _HINTS: Final[Mapping[type[SyncdError], str]] = {
     CredentialsRefused: "run `syncd login` with an app password of this account",
     ExpiredToken: "run `syncd login` if this does not go away",
-    RateLimited: "wait; syncd goes on by itself",
+    RateLimited: "wait; syncd run goes on by itself",
     Rejected: "change the record so that the PDS accepts it",
     RepoUnavailable: "see the state of the account at its PDS; nothing local is touched meanwhile",
     Unknown: "wait; syncd looks at the repo before it writes again",
-    Unreachable: "wait; syncd tries again by itself",
+    Unreachable: "wait; syncd run tries again by itself",
 }
 
 _NAME_HINTS: Final = {
