@@ -42,7 +42,8 @@ def sandbox(port: int, data: Path | None) -> None:
 def needs_extra() -> ConfigWrong:
     """What to tell where starlette and uvicorn are not installed."""
     return ConfigWrong(
-        "the sandbox needs a web server that is not installed", hint="pip install 'syncd[sandbox]'"
+        "the sandbox needs a web server that is not installed",
+        hint="in a checkout of syncd: pip install '.[sandbox]'",
     )
 
 

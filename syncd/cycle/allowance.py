@@ -53,7 +53,7 @@ class Allowance:
             raise RateLimited(
                 f"the write budget of the PDS is used up for {in_words(wait)}",
                 retry_seconds=wait,
-                hint="wait; syncd goes on by itself, and `syncd status` shows when",
+                hint="wait; syncd run goes on by itself, and syncd status shows when",
             )
 
     def close(self, seconds: float) -> None:

@@ -41,7 +41,7 @@ from syncd.pds import Pds
 from syncd.state import History, Origin, State, Superseded
 
 Failed = dict[RecordPath, SyncdError]
-_HINT = "nothing was overwritten; syncd tries again by itself"
+_HINT = "nothing was overwritten; the next sync tries again"
 
 
 @dataclass(frozen=True, slots=True)

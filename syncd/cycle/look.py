@@ -145,5 +145,5 @@ def _check_records(view: View, get: Get) -> None:
 def _stale(newest: Tid) -> Unverified:
     return Unverified(
         f"the PDS does not show rev {newest} yet, which it gave us before",
-        hint="nothing was changed; syncd looks again by itself",
+        hint="nothing was changed; the next sync looks again",
     )

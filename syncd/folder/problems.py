@@ -10,8 +10,14 @@ from contextlib import contextmanager
 from syncd.errors import FileChanged, FileProblem
 
 _CAUSES: Mapping[int, tuple[str, str]] = {
-    errno.ENOSPC: ("the disk is full", "free some space; syncd tries again by itself"),
-    errno.EDQUOT: ("the disk quota is used up", "free some space; syncd tries again by itself"),
+    errno.ENOSPC: (
+        "the disk is full",
+        "free some space; nothing is lost, and the next sync goes on",
+    ),
+    errno.EDQUOT: (
+        "the disk quota is used up",
+        "free some space; nothing is lost, and the next sync goes on",
+    ),
     errno.EROFS: ("the file system is read-only", "mount it writable"),
     errno.EACCES: ("permission denied", "check the owner and mode of the file and its directory"),
     errno.EPERM: ("not permitted", "check the owner, mode and attributes (lsattr) of the file"),
@@ -28,12 +34,12 @@ _CAUSES: Mapping[int, tuple[str, str]] = {
     errno.ELOOP: ("a symbolic link is in the way", "replace the link by what it points to"),
     errno.ENOTDIR: ("something that is not a directory is in the way", "move it elsewhere"),
     errno.EISDIR: ("a directory is in the way", "move it elsewhere"),
-    errno.ENOENT: ("the directory is gone", "syncd looks again by itself."),
+    errno.ENOENT: ("the directory is gone", "the next sync looks again"),
     errno.ENOTUNIQ: (
         "this file system takes its name and another's for one",
         'for record keys, filenames = "portable" in [mirror] of syncd.toml tells them apart',
     ),
-    errno.EBUSY: ("it is in use", "syncd tries again by itself."),
+    errno.EBUSY: ("it is in use", "the next sync tries again"),
     errno.ESTALE: ("the file server has lost it", "mount the file system again"),
 }
 
@@ -42,7 +48,7 @@ def explain(error: OSError) -> tuple[str, str]:
     """The cause as half a sentence, and what to do about it."""
     code = error.errno or 0
     words = error.strerror or os.strerror(code)
-    return _CAUSES.get(code, (words, "mend the cause; syncd tries again by itself"))
+    return _CAUSES.get(code, (words, "mend the cause; the next sync tries again"))
 
 
 def translated(

@@ -60,11 +60,11 @@ def explained(path: Path, error: Exception) -> SyncdError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     primary = code & 0xFF
     if primary in _FULL or isinstance(error, OSError) or "No space" in str(error):
-        hint = "free some space; nothing is lost and syncd goes on by itself"
+        hint = "free some space; nothing is lost, and the next sync goes on"
         return FileProblem(f"the disk is full: {path} cannot be written", hint=hint)
     is_writable = os.access(path, os.W_OK)
     if primary in _REFUSALS and not (primary == sqlite3.SQLITE_READONLY and is_writable):
-        hint = "check the disk, the owner and the mode of .syncd; syncd tries again by itself"
+        hint = "check the disk, the owner and the mode of .syncd; the next sync tries again"
         return FileProblem(f"{path} cannot be used: {error}", hint=hint)
     return StateDamaged(f"{path} is damaged: {error}", hint=REBUILT_HINT)
 

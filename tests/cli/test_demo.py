@@ -27,7 +27,7 @@ def test_without_its_extra_it_says_what_to_install_and_makes_nothing(tmp_path: P
         check=False,
     )
     assert (done.returncode, done.stdout) == (78, "")
-    assert "next: pip install 'syncd[sandbox]'" in done.stderr
+    assert "next: in a checkout of syncd: pip install '.[sandbox]'" in done.stderr
     assert list(machine.home.iterdir()) == []
 
 
