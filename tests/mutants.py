@@ -70,8 +70,8 @@ MUTANTS = (
         "tests/test_pds.py",
     ),
     Mutant(
-        "the wrong swap", "cycle/mirror.py", "send(steps, sight.view.head.commit)",
-        "send(steps, sight.view.head.data)", MIRROR, "many_changes",
+        "the wrong swap", "cycle/mirror.py", "send(steps, sight.view.head.commit, lost)",
+        "send(steps, sight.view.head.data, lost)", MIRROR, "many_changes",
     ),
     Mutant(
         "the loser of a conflict dropped", "merge/settle.py",
@@ -157,8 +157,8 @@ MUTANTS = (
     ),
     Mutant(
         "a write believed before it was seen in the tree", "cycle/push.py",
-        "            change.path: (Retry(change.path, TO_BE_SEEN),) for change in as_sent",
-        "            change.path: () for change in as_sent", MIRROR, "pushed_and_reverted",
+        "{change.path: (Retry(change.path, TO_BE_SEEN),) for change in batch}",
+        "{change.path: () for change in batch}", MIRROR, "pushed_and_reverted",
     ),
     Mutant(
         "a signature not checked", "replica.py", "        verify(found, key)\n", "        pass\n",

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.mutants import MUTANTS, Mutant
+
 ROOT = Path(__file__).parent.parent / "syncd"
 
 FLOORS: dict[str, int] = {
@@ -164,3 +166,9 @@ def test_a_planted_import_is_caught(tmp_path: Path) -> None:
     assert len(violations(planted, "plan")) == 4
     planted.write_text("from syncd.model import Plan\nimport hashlib\n")
     assert violations(planted, "plan") == []
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_bug_to_be_planted_still_has_its_place(mutant: Mutant) -> None:
+    text = (ROOT / mutant.module).read_text(encoding="utf-8")
+    assert text.count(mutant.before) == 1
