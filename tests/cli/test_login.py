@@ -15,22 +15,21 @@ SECRET = b"\xffhunter2-secret"
 
 
 @pytest.mark.parametrize(
-    ("content", "error", "words"),
+    ("content", "is_file", "error", "words"),
     [
-        (SECRET, FileProblem, "is not UTF-8"),
-        (b"\n", CredentialsRefused, "the password is empty"),
-        (None, FileProblem, "cannot be read: No such file or directory"),
+        (SECRET, True, FileProblem, "is not UTF-8"),
+        (SECRET, False, FileProblem, "is not UTF-8"),
+        (b"\n", True, CredentialsRefused, "the password is empty"),
+        (b"\n", False, CredentialsRefused, "the password is empty"),
+        (None, True, FileProblem, "cannot be read: No such file or directory"),
     ],
 )
-@pytest.mark.parametrize("is_file", [True, False])
 def test_what_is_no_password_is_named_and_not_shown(
-    tmp_path: Path, content: bytes | None, error: type[SyncdError], words: str, is_file: bool
+    tmp_path: Path, content: bytes | None, is_file: bool, error: type[SyncdError], words: str
 ) -> None:
     file = tmp_path / "password"
     if content is not None:
         file.write_bytes(content)
-    elif not is_file:
-        return
     sandbox = Sandbox()
     login = sandbox.create_account("alice")
     with sandbox.start() as running:
