@@ -20,7 +20,7 @@ from syncd.atproto.data import cid_of
 from syncd.cli.report import ToldError, report_from_wire, report_to_wire
 from syncd.errors import Unreachable
 from syncd.model import Change, Conflict, Head, Held, Problem, RecordPath, Report, Side
-from syncd.sandbox import MemoryPds
+from syncd.sandbox import MemoryPds, Refuse
 from tests.docs.terminal import HANDLE, Terminal, open_terminal
 
 NOTE = RecordPath("com.example.note/one")
@@ -144,6 +144,37 @@ def test_settings_are_read_again_and_kept_where_the_new_ones_are_wrong(
             wait_until(lambda told=told: told in log.read_text(), told)  # type: ignore[misc]
         save(notes, text="hello")
         wait_until(lambda: f"pushed    {NOTE}" in log.read_text(), "the push")
+
+
+def test_a_daemon_that_is_halted_says_why_and_what_to_do(terminal: Terminal, notes: Path) -> None:
+    faults = terminal.host.faults
+    save(notes, text="before")
+    with daemon(terminal, notes):
+        terminal.ok("syncd now", at=notes)
+        for nsid in ("repo.putRecord", "server.refreshSession", "server.createSession"):
+            faults.add(Refuse(401, "ExpiredToken", "revoked"), f"com.atproto.{nsid}", times=99)
+        save(notes, text="after")
+        halted = wait_for_status(terminal, notes, "halted", code=3)
+        assert f"next: syncd login {terminal.login.did}; until then your edits wait" in halted
+        found = json.loads(terminal.run("syncd doctor --json", at=notes).out)["findings"]
+        (finding,) = [one for one in found if one["name"] == "daemon.halted"]
+        assert finding["mend"].startswith("syncd login")
+        faults.clear()
+        terminal.ok(f"syncd login {HANDLE}", "syncd now", at=notes)
+        assert "next:" not in wait_for_status(terminal, notes, "idle", code=0)
+
+
+def wait_for_status(terminal: Terminal, notes: Path, phase: str, code: int) -> str:
+    """What `status` prints once the daemon is at `phase`."""
+    ran = [terminal.run("syncd status", at=notes)]
+
+    def is_there() -> bool:
+        ran.append(terminal.run("syncd status", at=notes))
+        return f"daemon   {phase} " in ran[-1].out
+
+    wait_until(is_there, phase)
+    assert ran[-1].code == code
+    return ran[-1].out
 
 
 def test_stop_ends_the_daemon(terminal: Terminal, notes: Path) -> None:

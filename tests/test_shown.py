@@ -28,7 +28,11 @@ NOTE = RecordPath("com.example.note/one")
 FOUND: dict[str, Any] = {
     "account": {"did": "did:plc:x", "handle": "alice.test", "pds": "https://pds.test"},
     "folder": "/home/alice/[bold]notes",
-    "daemon": {"pid": 7, "phase": "halted"},
+    "daemon": {
+        "pid": 7,
+        "phase": "halted",
+        "trouble": {"message": "the session has ended", "hint": "syncd login alice.test"},
+    },
     "head": {"cid": "bafyx", "rev": "3jzf"},
     "records": 12,
     "guards": False,
@@ -62,6 +66,7 @@ def test_everything_is_in_words_and_names_are_not_markup() -> None:
     text = drawn(colour=False)
     assert "\x1b" not in text
     for words in ("alice.test on https://pds.test", "/home/alice/[bold]notes", "halted (pid 7)",
+                  "the session has ended", "next: syncd login alice.test",
                   "12, 3 to push", "10 write points left this hour", "this PDS ignores them",
                   "2 pushed in 1.2 s", "edited [on] both sides", "line 3, column 4: no JSON",
                   "next: syncd diff PATH", "next: put it right", "next: syncd approve",
@@ -79,7 +84,7 @@ def test_colour_only_repeats_what_is_said_and_nobody_must_tell_red_from_green() 
 @pytest.mark.parametrize("phase", ["idle", "syncing", "offline", "paused", "halted", "new", None])
 def test_every_phase_is_drawn_with_its_word(phase: str | None) -> None:
     out = io.StringIO()
-    daemon = {"pid": 7 if phase else None, "phase": phase}
+    daemon = {"pid": 7 if phase else None, "phase": phase, "trouble": None}
     Console(file=out, width=100).print(draw(({**FOUND, "daemon": daemon}, ((), (), ()))))
     assert (f"{phase} (pid 7)" if phase else "not running") in out.getvalue()
     assert "waits for you" not in out.getvalue()

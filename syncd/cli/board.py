@@ -61,6 +61,7 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
         ("account", _text(f"{who} on {account['pds']}", style="bold")),
         ("folder", _text(found["folder"])),
         ("daemon", _daemon(found["daemon"])),
+        *_trouble(found["daemon"]["trouble"]),
         ("head", _text(f"{head['cid']} at rev {head['rev']}" if head else "none yet: syncd sync")),
         ("records", _records(found)),
     ]
@@ -81,6 +82,13 @@ def _daemon(daemon: Mapping[str, Any]) -> Text:
         return _text("○ not running", style="yellow")
     sign, style = _PHASES.get(str(daemon["phase"]), ("●", "bold"))
     return Text.assemble((f"{sign} {daemon['phase']}", style), f" (pid {daemon['pid']})")
+
+
+def _trouble(trouble: Mapping[str, str] | None) -> list[tuple[str, RenderableType]]:
+    if trouble is None:
+        return []
+    hint = [("", _text(f"next: {trouble['hint']}", style="blue"))] if trouble["hint"] else []
+    return [("", _text(trouble["message"], style="yellow")), *hint]
 
 
 def _records(found: Mapping[str, Any]) -> Text:

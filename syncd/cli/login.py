@@ -50,24 +50,34 @@ def login(account: str, password_file: str | None, pds: str | None, plc: str) ->
 
 def _read_password(password_file: str | None, account: Account) -> str:
     if password_file == STDIN:
-        text = sys.stdin.read()
+        text = _decoded("stdin", sys.stdin.buffer.read())
     elif password_file is not None:
-        try:
-            text = Path(password_file).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            words = (isinstance(error, OSError) and error.strerror) or "it is not UTF-8 text"
-            raise FileProblem(
-                f"{password_file} cannot be read as a password: {words}",
-                hint="give a file that holds an app password and nothing else",
-            ) from None
+        text = _decoded(password_file, _read_file(password_file))
     elif sys.stdin.isatty():
         text = click.prompt(f"App password of {account.handle or account.did}", hide_input=True)
     else:
         raise click.UsageError("there is no terminal to ask on: give --password-file FILE (or -)")
     password = text.strip("\r\n")
     if not password:
-        raise CredentialsRefused("the password is empty")
+        raise CredentialsRefused("the password is empty", hint="make an app password and try again")
     return password
+
+
+def _read_file(name: str) -> bytes:
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        message = f"{name} cannot be read: {error.strerror}"
+        raise FileProblem(message, hint="name another with --password-file") from None
+
+
+def _decoded(source: str, content: bytes) -> str:
+    """The text of a password; an error shows none of it."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        message = f"what {source} holds is no password: it is not UTF-8"
+        raise FileProblem(message, hint="name another with --password-file") from None
 
 
 def _warn_of_main_password(session: Session) -> None:

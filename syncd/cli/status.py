@@ -41,7 +41,8 @@ def status(directory: Path, as_json: bool, watch: bool) -> None:
     seen = look(directory)
     if not watch:
         (plain if as_json else partial(shown.show, plain=plain))(seen)
-    raise click.exceptions.Exit(NEEDS_A_PERSON if any(seen[1]) else 0)
+    is_halted = seen[0]["daemon"]["phase"] == "halted"
+    raise click.exceptions.Exit(NEEDS_A_PERSON if is_halted or any(seen[1]) else 0)
 
 
 def look(directory: Path) -> shown.Seen:
@@ -88,7 +89,8 @@ def _daemon(files: Files) -> dict[str, Any]:
     note = files.state.note("daemon") or {}
     pid = holder(files.root)
     is_running = pid is not None and pid == note.get("pid")
-    return {"pid": pid if is_running else None, "phase": note.get("phase") if is_running else None}
+    told = {name: note.get(name) if is_running else None for name in ("phase", "trouble")}
+    return {"pid": pid if is_running else None, **told}
 
 
 def _guards(note: Mapping[str, Any] | None, pds: str) -> bool | None:
@@ -135,6 +137,10 @@ def _say(found: Mapping[str, Any]) -> None:
         if daemon["pid"]
         else "daemon   not running"
     )
+    if daemon["trouble"]:
+        say(f"         {daemon['trouble']['message']}")
+        if daemon["trouble"]["hint"]:
+            say(f"         next: {daemon['trouble']['hint']}")
     if found["watch"]:
         say(f"watch    every few seconds: {found['watch']['problem']}")
         say(f"         next: {found['watch']['hint']}")

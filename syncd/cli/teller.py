@@ -72,6 +72,7 @@ class Teller:
     tally: Tally = field(default_factory=Tally)
     _waiting: frozenset[Entry] = frozenset()
     _error: str = ""
+    _hint: str = ""
     _said: set[str] = field(default_factory=set)
     _failures: int = 0
     _failing_since: float = 0.0
@@ -84,6 +85,7 @@ class Teller:
 
     def told(self, phase: Phase, report: Report | None, error: SyncdError | None) -> None:
         """Called by the daemon after every change of phase and every cycle."""
+        before = self.phase, self._error
         if phase is Phase.SYNCING and report is None:
             self._started = time.time()
         if report is not None:
@@ -92,13 +94,19 @@ class Teller:
             self._tell_error(error)
         elif phase is Phase.IDLE:
             self._tell_recovery()
-        if phase is not self.phase and (phase is not Phase.SYNCING or self.phase is None):
-            self._keep_phase(phase)
+        if phase is not Phase.SYNCING or self.phase is None:
+            self.phase = phase
+        if before != (self.phase, self._error):
+            self._keep()
 
-    def _keep_phase(self, phase: Phase) -> None:
-        self.phase = phase
+    def _keep(self) -> None:
+        """For `status` and `doctor`: the phase, and what is wrong with it."""
+        phase = None if self.phase is None else self.phase.value
+        trouble = {"message": self._error, "hint": self._hint} if self._error else None
         with suppress(SyncdError):
-            self.mirror.state.keep_note("daemon", {"pid": os.getpid(), "phase": phase.value})
+            self.mirror.state.keep_note(
+                "daemon", {"pid": os.getpid(), "phase": phase, "trouble": trouble}
+            )
         self._show()
 
     def _tell_report(self, report: Report) -> None:
@@ -156,17 +164,14 @@ class Teller:
             self._said.add(kind)
             root = str(self.mirror.folder.root)
             self.voice(Entry("error", error.message, Level.ERROR, mirror=root, hint=error.hint))
-        if error.message != self._error:
-            self._error = error.message
-            self._show()
+        self._error, self._hint = error.message, error.hint
 
     def _tell_recovery(self) -> None:
         if self._error:
             seconds = time.time() - self._failing_since
             times = f", after {self._failures} failures" if self._failures > 1 else ""
             self.say("recovered", f"well again{times} in {seconds:.0f} s")
-            self._error, self._failures, self._said = "", 0, set()
-            self._show()
+            self._error, self._hint, self._failures, self._said = "", "", 0, set()
 
 
 def _waiting(report: Report, mirror: str) -> Iterator[Entry]:

@@ -24,6 +24,7 @@ from syncd.doctor.kinds import CHECKS, Finding, found
 from syncd.doctor.machine import (
     Complaint,
     judge_access,
+    judge_daemon,
     judge_disk,
     judge_units,
     judge_watching,
@@ -37,6 +38,7 @@ from syncd.doctor.measure import (
 )
 from syncd.errors import ConfigWrong, FolderWrong, SyncdError
 from syncd.folder.root import OWN, Folder, read_marker
+from syncd.lock import holder
 from syncd.model import Account
 from syncd.state import History, State, open_state
 
@@ -83,6 +85,7 @@ def _open(root: Path, findings: list[Finding], open_files: ExitStack) -> State |
         findings.append(found("state.damaged", reason=error.message, hint=error.hint))
         return None
     findings.append(found("state.ok", records=state.count()))
+    findings.append(judge_daemon(holder(root), state.note("daemon") or {}))
     try:
         Folder(root, marker).check_marker(marker)
     except FolderWrong as error:

@@ -167,9 +167,13 @@ KINDS: Final[Mapping[str, Kind]] = {
     "budget.spent": Kind(
         _WARNING,
         "no write fits into the budget before {at}",
-        "wait: syncd goes on by itself; see: syncd status",
+        "wait: syncd run goes on by itself; see: syncd status",
     ),
     # --- the service ---
+    "daemon.ok": Kind(_OK, "the daemon is {phase} (process {pid})"),
+    "daemon.none": Kind(_OK, "no daemon runs for this mirror"),
+    "daemon.away": Kind(_WARNING, "the daemon is {phase} (process {pid}): {reason}", "{hint}"),
+    "daemon.halted": Kind(_ERROR, "the daemon is halted (process {pid}): {reason}", "{hint}"),
     "unit.ok": Kind(_OK, "{path} starts {program}"),
     "unit.none": Kind(_OK, "no systemd unit of syncd is installed"),
     "unit.restarts": Kind(

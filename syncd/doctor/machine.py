@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from syncd.doctor.kinds import Finding, found
 
@@ -152,6 +153,18 @@ def judge_watching(watching: Watching) -> Finding:
         wanted = max(LEAST_WATCHES, count * SPARE_WATCHES * 2)
         return found("watches.few", directories=count, limit=limit, wanted=wanted)
     return found("watches.ok", directories=count)
+
+
+def judge_daemon(pid: int | None, note: Mapping[str, Any]) -> Finding:
+    """`pid` has the folder's lock; `note` is what the last daemon kept in the state file."""
+    if pid is None or pid != note.get("pid"):
+        return found("daemon.none")
+    phase, trouble = note.get("phase"), note.get("trouble")
+    if not trouble:
+        return found("daemon.ok", phase=phase, pid=pid)
+    name = "daemon.halted" if phase == "halted" else "daemon.away"
+    hint = trouble["hint"] or "syncd status"
+    return found(name, phase=phase, pid=pid, reason=trouble["message"], hint=hint)
 
 
 def judge_units(units: Sequence[Unit]) -> Iterator[Finding]:

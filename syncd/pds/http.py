@@ -222,8 +222,8 @@ def _translated(request: Request) -> Iterator[None]:
     except _NOTHING_SENT as error:
         raise Unreachable(f"the PDS cannot be reached: {_words(error)}", hint=_HINT) from None
     except (httpx.HTTPError, TimeoutError) as error:
-        hint = "" if request.is_write else _HINT
-        raise lost(f"{request.nsid} got no usable answer: {_words(error)}", hint=hint) from None
+        message = f"{request.nsid} got no usable answer: {_words(error)}"
+        raise lost(message, hint="" if request.is_write else _HINT) from None
     except BadAnswer as error:
         if request.is_write:
             raise Unknown(error.message, hint=error.hint) from None

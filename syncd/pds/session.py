@@ -164,7 +164,7 @@ class LiveSession:
             missing = "no password" if password is None else "only a password that was refused"
             raise CredentialsRefused(
                 f"the session of {self._did} has ended, and there is {missing} to begin another",
-                hint=f"run `syncd login {self._did}`",
+                hint=f"syncd login {self._did}; until then your edits wait in the folder",
             )
         try:
             return await _sign_in(self._http, self._did, password)

@@ -37,6 +37,7 @@ from syncd.doctor.machine import (
     Watching,
     in_size,
     judge_access,
+    judge_daemon,
     judge_disk,
     judge_units,
     judge_watching,
@@ -253,6 +254,28 @@ def test_a_budget_is_judged_by_whether_a_write_fits(ledger: Ledger, expected: st
     assert names(judge_budget(ledger, NOW, "later")) == [expected]
 
 
+AWAY = {"message": "the PDS cannot be reached", "hint": ""}
+REFUSED = {"message": "the session has ended", "hint": "syncd login"}
+DAEMONS: list[tuple[int | None, dict[str, object], str]] = [
+    (None, {}, "daemon.none"),
+    (None, {"pid": 7, "phase": "halted", "trouble": REFUSED}, "daemon.none"),
+    (8, {"pid": 7, "phase": "halted", "trouble": REFUSED}, "daemon.none"),
+    (7, {"pid": 7, "phase": "idle"}, "daemon.ok"),
+    (7, {"pid": 7, "phase": "idle", "trouble": None}, "daemon.ok"),
+    (7, {"pid": 7, "phase": "offline", "trouble": AWAY}, "daemon.away"),
+    (7, {"pid": 7, "phase": "halted", "trouble": REFUSED}, "daemon.halted"),
+]
+
+
+@pytest.mark.parametrize(("pid", "note", "expected"), DAEMONS)
+def test_a_daemon_is_judged_by_what_it_says_if_it_is_the_one_that_runs(
+    pid: int | None, note: dict[str, object], expected: str
+) -> None:
+    finding = judge_daemon(pid, note)
+    assert finding.name == expected
+    assert bool(finding.mend) == (finding.level is not Level.OK)
+
+
 # --- The whole list -------------------------------------------------------------------------------
 
 ELSEWHERE = {
@@ -268,6 +291,7 @@ def test_every_finding_is_reached_by_a_judgement() -> None:
         *(name for _, name in ACCESSES),
         *(name for _, expected in SERVERS for name in expected),
         *(name for _, name in CREDENTIALS),
+        *(name for _, _, name in DAEMONS),
         *("watches.ok", "watches.few", "watches.none"),
         *("unit.ok", "unit.none", "unit.program", "unit.restarts"),
         *("identity.ok", "identity.moved", "identity.unconfirmed", "identity.wrong"),

@@ -198,4 +198,7 @@ def read_did(response: Response) -> Did:
 def check_car(response: Response) -> None:
     """getRepo, getBlocks: BadAnswer if this is plainly a page or a message, not a CAR."""
     if response.media_type.startswith("text/") or response.media_type.endswith("json"):
-        raise BadAnswer(f"the PDS answered with {response.media_type} in place of a CAR file")
+        raise BadAnswer(
+            f"the PDS answered with {response.media_type} in place of a CAR file",
+            hint="is the network one that wants a login first? nothing was changed; try again then",
+        )
