@@ -132,7 +132,7 @@ MUTANTS = (
     ),
     Mutant(
         "a deletion sent without being proven again", "cycle/outbox.py",
-        "            return self._still_gone(change)", "            return change", MIRROR,
+        "            return self._still_gone(change, root)", "            return change", MIRROR,
         "is_back",
     ),
     Mutant(
