@@ -18,7 +18,7 @@ define install_syncd
 	$(install) --no-build-isolation --editable '.[$(3)]'
 endef
 
-.PHONY: demo test lint types programs reference lowest model torture mutants bench idle pictures format clean
+.PHONY: demo test lint types programs reference lowest model torture mutants bench flames publish idle pictures format clean
 
 demo: $(VENV)/.demo
 	$(BIN)/syncd demo $(if $(ONCE),--once)
@@ -52,14 +52,21 @@ model: $(VENV)/.test
 torture: $(VENV)/.test reference
 	SYNCD_KILLS=$(or $(N),500) $(BIN)/python -m pytest -q -s -rN tests/e2e/test_kills.py
 
-# How long a change takes, either way, on the reference PDS.
+# What syncd costs, beside others: the rows ROWS of docs/performance.md, or all. `publish` writes the page.
 bench: $(VENV)/.test reference
-	$(BIN)/python -m bench.latency $(N)
+	$(BIN)/python -m bench $(ROWS) --records $(or $(RECORDS),100000) --rounds $(or $(ROUNDS),5) \
+		--changes $(or $(CHANGES),10) --seconds $(or $(SECONDS),60)
+
+flames: $(VENV)/.test reference
+	$(BIN)/python -m bench.flames $(RECORDS)
+
+publish: $(VENV)/.test
+	$(BIN)/python -m bench.publish
 
 # What a daemon of many mirrors costs while nothing happens, in about ten minutes:
 # make idle N="50 1000 330" (mirrors, records, seconds).
 idle: $(VENV)/.test
-	$(BIN)/python -m bench.idle $(N)
+	$(BIN)/python -m bench.mirrors $(N)
 
 # What the README shows, made anew from what the commands print.
 pictures: $(VENV)/.test
@@ -91,5 +98,5 @@ $(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
 
 $(LOWEST)/.test: pyproject.toml constraints-lowest.txt
 	$(PYTHON) -m venv --clear $(LOWEST)
-	$(call install_syncd,$(LOWEST),constraints-lowest.txt,test)
+	$(call install_syncd,$(LOWEST),constraints-lowest.txt,bench)
 	touch $@

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TypedDict
 
 from syncd.atproto.car import write_car
-from syncd.atproto.cid import Cid, cid_of_block
+from syncd.atproto.cid import Cid, cid_of_block, parse_cid
 from syncd.atproto.commit import sign_commit
 from syncd.atproto.data import Record, encode
 from syncd.atproto.keys import make_key
 from syncd.atproto.mst import build
-from syncd.atproto.syntax import Did, make_tid
+from syncd.atproto.syntax import Did, make_tid, parse_tid
 
 DID = Did("did:plc:ewvi7nxzyoun6zhxrhs64oiz")
 KEY = make_key("k256", b"\x01" * 32)
@@ -57,6 +57,7 @@ class About(TypedDict):
     did: str
     key: str
     commit: str
+    data: str
     rev: str
     records: int
     blocks: int
@@ -109,12 +110,23 @@ def make_repo(records: int, target: Path) -> About:
         did=DID,
         key=KEY.public.did_key,
         commit=str(root),
+        data=str(data),
         rev=rev,
         records=records,
         blocks=len(blocks),
     )
     (target / "repo.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     return about
+
+
+def owned_by(did: Did, source: Path) -> bytes:
+    """The CAR of a repo that was made, as that of `did`; nobody has signed it but us."""
+    about: About = json.loads((source / "repo.json").read_text(encoding="utf-8"))
+    commit = sign_commit(did, parse_tid(about["rev"]), parse_cid(about["data"]), KEY)
+    header = len(b"".join(write_car([parse_cid(about["commit"])], ())))
+    root = cid_of_block(commit)
+    blocks = (source / "repo.car").read_bytes()[header:]
+    return b"".join(write_car([root], [(root, commit)])) + blocks
 
 
 def _by_cid(blocks: dict[Cid, bytes]) -> Iterator[tuple[Cid, bytes]]:

@@ -27,8 +27,10 @@ def in_order(changes: Sequence[Change]) -> tuple[Change, ...]:
     """`changes` in the order to send them, which needs no record yet.
 
     A content is given before it is taken away, except where contents move in a circle. Changes
-    that can share a commit only as a whole stand side by side. Otherwise the order stays.
+    that can share a commit only as a whole stand side by side. Other deletions come last, in case
+    what goes and what is new name the same blob. Otherwise the order stays.
     """
+    changes = sorted(changes, key=lambda change: change.after is None)
     giving = Counter(change.after for change in changes if change.after is not None)
     safe = _safe_moves(changes)
     blocked: dict[Cid, list[Change]] = defaultdict(list)

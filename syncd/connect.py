@@ -13,12 +13,13 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import ip_address
 from typing import Final
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from syncd.atproto.xrpc import is_public_address
 from syncd.errors import IdentityError
 
 LookUp = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -27,7 +28,6 @@ LookUp = Callable[[str, int], Awaitable[Sequence[str]]]
 TRIES: Final = 4
 """How many addresses of one host are tried."""
 
-_NAT64 = IPv6Network("64:ff9b::/96")
 _NOT_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout)
 
 
@@ -58,7 +58,7 @@ async def public_addresses(host: str, port: int, ask: LookUp = look_up) -> list[
         OSError: It has none, or nobody can be asked.
     """
     addresses = [address.partition("%")[0] for address in await ask(host, port)]
-    public = [address for address in addresses if _is_public(address)]
+    public = [address for address in addresses if is_public_address(ip_address(address))]
     if not addresses:
         raise OSError("there is none")
     if not public:
@@ -67,22 +67,6 @@ async def public_addresses(host: str, port: int, ask: LookUp = look_up) -> list[
             hint="if that is meant to be, name the PDS with --pds",
         )
     return public[:TRIES]
-
-
-def _is_public(address: str) -> bool:
-    found = ip_address(address)
-    inner = _inner(found) if isinstance(found, IPv6Address) else None
-    if inner is not None:
-        return _is_public(inner)
-    return found.is_global and not found.is_multicast
-
-
-def _inner(address: IPv6Address) -> str | None:
-    """The IPv4 address that an IPv6 address stands for: mapped, in 6to4 or in NAT64."""
-    inner = address.ipv4_mapped or address.sixtofour
-    if inner is None and address in _NAT64:
-        inner = IPv4Address(int(address) & 0xFFFF_FFFF)
-    return None if inner is None else str(inner)
 
 
 def proxy_of(host: str, *schemes: str) -> str | None:

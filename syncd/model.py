@@ -42,9 +42,7 @@ def split_record_path(path: RecordPath) -> tuple[Nsid, Rkey]:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whose repo it is, and where. `key`: a did:key. `is_named`: a person named the PDS, so it may
-    be in a private network.
-    """
+    """Whose repo it is, and where; `key` is a did:key. `is_named`: a person named the PDS."""
 
     did: Did
     handle: Handle | None
@@ -132,7 +130,7 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A change the PDS refused. It is not sent again until the file's content is another."""
+    """A change the PDS refused. It is not sent again until the file is saved again."""
 
     path: RecordPath
     local: Cid | None
@@ -150,16 +148,22 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """The repo's version `remote` is on its way into the folder; remembered before it is there.
-
-    If the program stops and the file is that version afterwards, nobody but syncd put it there.
-    """
+    """The repo's version `remote` is on its way into the folder; remembered before it is there."""
 
     path: RecordPath
     remote: Cid | None
 
 
-Waiting = Conflict | Problem | Held | Refusal | Retry | Arrival
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """`local` is on its way into the repo, in the place of `base`; remembered before it is sent."""
+
+    path: RecordPath
+    base: Cid | None
+    local: Cid | None
+
+
+Waiting = Conflict | Problem | Held | Refusal | Retry | Arrival | Departure
 """What keeps a path from being settled; such a path is looked at again in every cycle."""
 
 
@@ -249,10 +253,9 @@ class Seen:
 class Memory:
     """What a cycle asks the state file to remember, in one transaction, after the effects.
 
-    In `base` and `seen`, None forgets the path. `blocks` are the records that base moves to: later
-    edits are merged with them. In `waiting`, the entries of a path replace the ones it had. `head`
-    None leaves head and tree as they are; with `is_whole_tree` the added nodes take the place of
-    all. `newest` is the newest rev that the PDS gave us, by a look or for a write of ours.
+    In `base` and `seen`, None forgets the path. `blocks`: the records that base moves to. `waiting`
+    replaces what a path had. `head` None leaves head and tree alone; with `is_whole_tree` the added
+    nodes replace all. `newest`: the newest rev the PDS gave us. `settled`: see cycle/settled.py.
     """
 
     base: Mapping[RecordPath, Cid | None] = field(default_factory=dict)
@@ -265,6 +268,7 @@ class Memory:
     added_nodes: Mapping[Cid, bytes] = field(default_factory=dict)
     dropped_nodes: Collection[Cid] = ()
     decided: Collection[RecordPath] = ()
+    settled: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

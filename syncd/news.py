@@ -15,7 +15,9 @@ from typing import Protocol
 from syncd.config import Config
 from syncd.errors import RepoUnavailable, SyncdError, Unreachable
 from syncd.model import Account, Head
-from syncd.pds import Doorbell, Ear, Pds, Reason, Ring, jetstream, pds_stream
+from syncd.pds import Doorbell, Pds, Reason, Ring
+from syncd.pds.hearing import Ear
+from syncd.pds.stream import jetstream, pds_stream
 from syncd.state import State
 
 NET_SECONDS = 60.0
@@ -72,6 +74,8 @@ class News:
     _futile: int = 0
     _silent: int = 0
     _late: asyncio.TimerHandle | None = None
+    _hurry_late: asyncio.TimerHandle | None = None
+    _hurried_at: float = float("-inf")
     _heard_at: float = 0.0
     _asked_at: float = float("-inf")
 
@@ -86,8 +90,9 @@ class News:
                 async for ring in rings:
                     self._heed(ring)
         finally:
-            if self._late is not None:
-                self._late.cancel()
+            for timer in (self._late, self._hurry_late):
+                if timer is not None:
+                    timer.cancel()
 
     async def poll(self) -> None:
         """Ask for a look if the PDS names another commit; to be called every few seconds.
@@ -136,12 +141,22 @@ class News:
             return
         if ring.reason is Reason.ACCOUNT:
             self._is_account_new = True
-            self.hurry()
+            self._hurry_soon()
         if self._futile < FUTILE_RINGS:
             self._ring()
         elif self._late is None:
             pause = self.source.config.poll_seconds
             self._late = asyncio.get_running_loop().call_later(pause, self._ring)
+
+    def _hurry_soon(self) -> None:
+        """Hurry at once, but not more often than polling would ask."""
+        if self._hurry_late is None:
+            due = self._hurried_at + self.source.config.poll_seconds - _now()
+            self._hurry_late = asyncio.get_running_loop().call_later(max(0.0, due), self._hurry_now)
+
+    def _hurry_now(self) -> None:
+        self._hurry_late, self._hurried_at = None, _now()
+        self.hurry()
 
     def _ring(self) -> None:
         self._late, self._is_rung = None, True

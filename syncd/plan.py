@@ -177,8 +177,8 @@ def _is_refused(step: Step, views: Views) -> bool:
 
 
 def _chosen(step: Step, decision: Decision | None) -> Step | None:
-    """The step a person chose, if the two contents are still the ones they saw."""
-    if decision is None or (decision.local, decision.remote) != (step.local, step.remote):
+    """The step a person chose, as long as that holds."""
+    if decision is None or not still_holds(decision, step.local, step.remote):
         return None
     match decision.choice:
         case Choice.LOCAL:
@@ -190,6 +190,19 @@ def _chosen(step: Step, decision: Decision | None) -> Step | None:
         case Choice.REJECT:
             back = Verdict.PULL if step.verdict is Verdict.PUSH else Verdict.PUSH
             return replace(step, verdict=back, reason="rejected deletion: brought back")
+
+
+def still_holds(decision: Decision, local: Cid | None, remote: Cid | None) -> bool:
+    """True while both contents are the ones that the person saw, and there is something to do.
+
+    A file that was moved away for the repo's version waits for whatever the repo has: it must not
+    count as deleted if the repo goes back to what both sides had.
+    """
+    if local == remote:
+        return False
+    if decision.choice is Choice.REMOTE and decision.local is None:
+        return local is None
+    return (decision.local, decision.remote) == (local, remote)
 
 
 def _conflict(step: Step) -> Conflict:
@@ -281,7 +294,7 @@ def _tally(
 
 def _is_decided(step: Step, decisions: Mapping[RecordPath, Decision]) -> bool:
     decision = decisions.get(step.path)
-    return decision is not None and (decision.local, decision.remote) == (step.local, step.remote)
+    return decision is not None and still_holds(decision, step.local, step.remote)
 
 
 def _collection(step: Step) -> str:

@@ -68,6 +68,15 @@ def read_head(commit: Cid, get: Get, *, did: Did, key: PublicKey, newest: Tid | 
     return Head(commit, found.rev, found.data)
 
 
+def check_grown(known: Head | None, head: Head) -> None:
+    """Raise RolledBack if `head` is another commit than `known` and not newer: the repo forked."""
+    if known is not None and head.commit != known.commit and head.rev <= known.rev:
+        raise RolledBack(
+            f"the PDS shows another commit at rev {head.rev} than {known.commit}, known before",
+            hint="nothing was changed; ask the operator of the PDS what became of that commit",
+        )
+
+
 def advance(known: Head | None, head: Head, get: Get) -> View:
     """How the tree of `head` differs from the tree of `known` (None: from the empty repo).
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from syncd.config import Config
 from syncd.folder.root import initialise
-from syncd.model import Arrival
+from syncd.model import Arrival, Departure
 from syncd.sandbox import Sandbox
 from syncd.state import create_state
 from tests.cycle.device import Device, World
@@ -59,7 +59,7 @@ def fill_up(ballast: Path) -> None:
 def told(desk: Desk) -> list[str]:
     """What a person is told: of the cycle, and of single files."""
     waiting = desk.device.mirror.state.waiting()
-    reasons = [item.reason for item in waiting if not isinstance(item, Arrival)]
+    reasons = [item.reason for item in waiting if not isinstance(item, Arrival | Departure)]
     return [error.message for error in desk.errors] + reasons
 
 

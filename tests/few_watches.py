@@ -10,12 +10,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from syncd import watch
 from syncd.cli.journal import say_text
 from syncd.cli.running import watched
 from syncd.config import Config
 from syncd.daemon import Daemon
 from syncd.sandbox import Sandbox
+from syncd.watch import watcher as watch
 from tests.cycle.device import Device, World
 
 COLLECTIONS = 4

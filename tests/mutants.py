@@ -10,7 +10,9 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -70,8 +72,8 @@ MUTANTS = (
         "tests/test_pds.py",
     ),
     Mutant(
-        "the wrong swap", "cycle/mirror.py", "send(steps, sight.view.head.commit)",
-        "send(steps, sight.view.head.data)", MIRROR, "many_changes",
+        "the wrong swap", "cycle/mirror.py", "send(steps, sight.view.head.commit, lost)",
+        "send(steps, sight.view.head.data, lost)", MIRROR, "many_changes",
     ),
     Mutant(
         "the loser of a conflict dropped", "merge/settle.py",
@@ -157,8 +159,26 @@ MUTANTS = (
     ),
     Mutant(
         "a write believed before it was seen in the tree", "cycle/push.py",
-        "            change.path: (Retry(change.path, TO_BE_SEEN),) for change in as_sent",
-        "            change.path: () for change in as_sent", MIRROR, "pushed_and_reverted",
+        "waiting={change.path: (Retry(change.path, TO_BE_SEEN),) for change in batch}",
+        "waiting={change.path: () for change in batch}", MIRROR, "pushed_and_reverted",
+    ),
+    Mutant(
+        "an echo told by time", "news.py",
+        "        self._heard_at = _now()\n        head = self._head()\n"
+        "        if head is not None and ring.commit == head.commit:\n",
+        "        before, self._heard_at = self._heard_at, _now()\n        if before + 2 > _now():\n",
+        "tests/test_news.py",
+    ),
+    Mutant(
+        "a write without a guard not looked at again", "cycle/push.py",
+        "        if found not in (change.after, stored):\n", "        if False:\n",
+        "tests/cycle/test_push_answers.py", "overlap",
+    ),
+    Mutant(
+        "a folder that is not ours", "folder/root.py",
+        "    if found != expected:\n        raise FolderWrong(\n            f\"{root} is another mirror",
+        "    if False:\n        raise FolderWrong(\n            f\"{root} is another mirror",
+        "tests/cycle/test_brake.py", "replaced",
     ),
     Mutant(
         "a signature not checked", "replica.py", "        verify(found, key)\n", "        pass\n",
@@ -177,17 +197,29 @@ MUTANTS = (
 )  # fmt: skip
 
 
-def plant(mutant: Mutant, copy: Path) -> None:
-    """Raises ValueError unless the text to change is there exactly once."""
-    file = copy / "syncd" / mutant.module
-    text = file.read_text(encoding="utf-8")
+def planted(mutant: Mutant) -> str:
+    """The module with its bug. Raises ValueError unless the text to change is there exactly once."""
+    text = (ROOT / "syncd" / mutant.module).read_text(encoding="utf-8")
     if text.count(mutant.before) != 1:
         raise ValueError(f"{mutant.name}: {text.count(mutant.before)} places in {mutant.module}")
-    file.write_text(text.replace(mutant.before, mutant.after), encoding="utf-8")
+    return text.replace(mutant.before, mutant.after)
 
 
-def is_noticed(mutant: Mutant, copy: Path) -> bool:
-    """True if a test fails; raises ValueError if no test was run at all."""
+@contextmanager
+def a_copy() -> Iterator[Path]:
+    """Another checkout of what the tests need."""
+    with TemporaryDirectory(prefix="syncd-mutant-") as place:
+        copy = Path(place)
+        for name in ("syncd", "tests", "docs", "systemd"):
+            unwanted = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, copy / name, ignore=unwanted)
+        for name in ("pyproject.toml", "ARCHITECTURE.md", "README.md"):
+            shutil.copy(ROOT / name, copy / name)
+        yield copy
+
+
+def passes(mutant: Mutant, copy: Path) -> bool:
+    """False if one of the mutant's tests fails; raises ValueError if none was run at all."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", mutant.tests]
     chosen = ["-k", mutant.words] if mutant.words else []
     done = subprocess.run(
@@ -203,30 +235,36 @@ def is_noticed(mutant: Mutant, copy: Path) -> bool:
         raise ValueError(
             f"{mutant.name}: pytest ended with {done.returncode}: {done.stdout[-800:]}"
         )
-    return done.returncode == 1
+    return done.returncode == 0
+
+
+def check_healthy(mutants: Sequence[Mutant]) -> None:
+    """The tests pass where no bug is planted: else their failing would say nothing."""
+    with a_copy() as copy:
+        for mutant in {(m.tests, m.words): m for m in mutants}.values():
+            if not passes(mutant, copy):
+                raise ValueError(f"{mutant.tests} fails without any bug")
 
 
 def survivors(mutants: Sequence[Mutant]) -> Iterator[Mutant]:
     for mutant in mutants:
-        with TemporaryDirectory(prefix="syncd-mutant-") as place:
-            copy = Path(place)
-            for name in ("syncd", "tests", "docs", "systemd"):
-                unwanted = shutil.ignore_patterns("__pycache__")
-                shutil.copytree(ROOT / name, copy / name, ignore=unwanted)
-            for name in ("pyproject.toml", "ARCHITECTURE.md", "README.md"):
-                shutil.copy(ROOT / name, copy / name)
-            plant(mutant, copy)
-            noticed = is_noticed(mutant, copy)
-        sys.stdout.write(f"{'noticed ' if noticed else 'SURVIVES'}  {mutant.name}\n")
+        with a_copy() as copy:
+            (copy / "syncd" / mutant.module).write_text(planted(mutant), encoding="utf-8")
+            is_noticed = not passes(mutant, copy)
+        sys.stdout.write(f"{'noticed ' if is_noticed else 'SURVIVES'}  {mutant.name}\n")
         sys.stdout.flush()
-        if not noticed:
+        if not is_noticed:
             yield mutant
 
 
 def main(words: Sequence[str]) -> int:
     chosen = [m for m in MUTANTS if not words or any(word in m.name for word in words)]
+    started = time.monotonic()
+    check_healthy(chosen)
     left = list(survivors(chosen))
-    sys.stdout.write(f"{len(chosen)} bugs planted, {len(chosen) - len(left)} noticed\n")
+    seconds = time.monotonic() - started
+    noticed = len(chosen) - len(left)
+    sys.stdout.write(f"{len(chosen)} bugs planted, {noticed} noticed, in {seconds:.0f} s\n")
     return 1 if left else 0
 
 

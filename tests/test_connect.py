@@ -23,7 +23,8 @@ from syncd.errors import BadAnswer, IdentityError, Unreachable
 from syncd.identity import resolve
 from syncd.identity.web import Web
 from syncd.model import Account
-from syncd.pds import HttpPds, pds_stream
+from syncd.pds import HttpPds
+from syncd.pds.stream import pds_stream
 
 HOST = "pds.example.com"
 PUBLIC, OTHER, SIX = "93.184.216.34", "93.184.216.35", "2606:2800:220:1:248:1893:25c8:1946"
@@ -53,6 +54,14 @@ NOT_PUBLIC = [
     "2002:c0a8:101::1",
     "64:ff9b::7f00:1",
     "64:ff9b::a00:1",
+    "64:ff9b:1::a00:1",
+    "::7f00:1",
+    "::ffff:0:127.0.0.1",
+    "fec0::2",
+    "3fff::1",
+    "5f00::1",
+    "192.0.0.8",
+    "192.88.99.1",
 ]
 
 
@@ -278,7 +287,7 @@ async def https_server(host: str, directory: Path) -> AsyncIterator[tuple[int, P
 async def test_whoever_is_at_the_address_must_prove_to_be_the_host(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proves: str, is_taken: bool
 ) -> None:
-    monkeypatch.setattr(connect, "_is_public", lambda _: True)
+    monkeypatch.setattr(connect, "is_public_address", lambda _: True)
     async with https_server(proves, tmp_path) as (port, chain):
         trust = ssl.create_default_context(cafile=str(chain))
         carrier = Transport(

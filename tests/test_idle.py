@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.idle import make_mirrors, observe, rest, use_of
+from bench.mirrors import make_mirrors, observe, rest, use_of
 from syncd.model import RecordPath
 from syncd.sandbox import Sandbox
 from tests.e2e.machine import Daemon, Machine, save, wait_until

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
@@ -97,23 +98,64 @@ def test_a_merge_can_be_merged_again_without_change(
 
 
 @given(RECORDS, RECORDS, RECORDS)
-def test_every_field_of_a_merge_was_on_a_side(base: Plain, local: Plain, remote: Plain) -> None:
-    """Unless it is a map or a list, whose own fields and elements were."""
-    merged = merge(base, local, remote).record or {}
+def test_a_merge_has_no_shape_that_neither_side_allows(
+    base: Plain, local: Plain, remote: Plain
+) -> None:
+    merged = merge(base, local, remote).record
+    if merged is not None:
+        assert_allowed(base, local, remote, merged)
+
+
+def assert_allowed(base: object, local: object, remote: object, merged: object) -> None:
+    """At any depth: what is there was on a side, and what is not was taken away by one."""
+    if same(merged, local) or same(merged, remote):
+        return
+    if isinstance(merged, list):
+        assert isinstance(local, list)
+        assert isinstance(remote, list)
+        assert {encode(item) for item in merged} <= {encode(item) for item in (*local, *remote)}
+        return
+    assert isinstance(local, dict)
+    assert isinstance(remote, dict)
+    assert isinstance(merged, dict)
+    start = base if isinstance(base, dict) else {}
+    assert merged.keys() <= local.keys() | remote.keys()
+    for key in (local.keys() | remote.keys()) - merged.keys():
+        assert key in start
+        assert key not in local or key not in remote
     for key, value in merged.items():
-        assert key in local or key in remote
-        if not isinstance(value, dict | list):
-            assert any(key in side and same(side[key], value) for side in (local, remote))
+        there = [side[key] for side in (local, remote) if key in side]
+        assert_allowed(start.get(key), there[0], there[-1], value)
+
+
+EDIT = st.tuples(st.sampled_from(["mine", "theirs"]), st.booleans(), SCALARS)
+"""Who edits a field; whether it is taken away; what it becomes if not."""
+
+
+def edited(record: Plain, edits: Mapping[str, tuple[str, bool, Value]], *whose: str) -> Plain:
+    found = dict(record)
+    for key, (who, is_removed, value) in edits.items():
+        if who in whose and is_removed:
+            found.pop(key, None)
+        elif who in whose:
+            found[key] = value
+    return found
 
 
 @given(
-    st.dictionaries(st.sampled_from("abcd"), SCALARS, max_size=4),
-    st.dictionaries(st.sampled_from("wx"), SCALARS),
-    st.dictionaries(st.sampled_from("yz"), SCALARS),
+    st.dictionaries(st.sampled_from("abcd"), SCALARS, min_size=2),
+    st.dictionaries(st.sampled_from("abcd"), EDIT, min_size=2),
+    st.integers(0, 3),
 )
-def test_disjoint_edits_are_both_present(base: Plain, mine: Plain, theirs: Plain) -> None:
-    merged = merge(base, {**base, **mine}, {**base, **theirs})
-    assert same(merged.record, {**base, **mine, **theirs})
+def test_disjoint_edits_are_both_present(
+    base: Plain, edits: dict[str, tuple[str, bool, Value]], depth: int
+) -> None:
+    sides = [("mine",), ("theirs",), ("mine", "theirs")]
+    views = [base, *(edited(base, edits, *whose) for whose in sides)]
+    for level in range(depth):
+        views = [{"deeper": view, "level": level} for view in views]
+    start, local, remote, both = views
+    assert same(merge(start, local, remote).record, both)
 
 
 RULES: list[tuple[str, Any, Any, Any, Any]] = [

@@ -124,6 +124,51 @@ async def test_a_message_that_the_stream_lost_is_found_by_a_slow_poll(
         await until(lambda: desk.device.has(ONE), "the pull", 2.0)
 
 
+async def test_a_stream_that_did_not_tell_of_news_is_left_and_found_anew(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("syncd.news.NET_SECONDS", 0.1)
+    monkeypatch.setattr("syncd.pds.hearing.PAUSE_SECONDS", (0.01, 0.01))
+    wire = Wire()
+    async with listening(wire), working(world, wire.origin, poll_seconds=0.05) as desk:
+        await until(lambda: wire.visits == 1 and desk.is_idle(), "the stream")
+        await asyncio.sleep(0.3)
+        assert wire.visits == 1
+        await world.write(ONE, v=1)
+        await until(lambda: desk.device.has(ONE), "the poll")
+        await until(lambda: wire.visits == 2, "another connection")
+
+
+async def test_after_a_move_the_stream_of_the_new_pds_is_heard(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("syncd.pds.hearing.PAUSE_SECONDS", (0.01, 0.01))
+    old, new = Wire(), Wire()
+
+    async def tell(connection: ServerConnection) -> None:
+        await go_on.wait()
+        await connection.send(encode_frame(AccountEvent(1, world.login.did, "", True)))
+        await stay(connection)
+
+    async def resolve() -> Account:
+        return replace(world.account(), pds=new.origin)
+
+    go_on, old.script = asyncio.Event(), tell
+    async with (
+        listening(old),
+        listening(new),
+        working(world, old.origin, poll_seconds=SLOW) as desk,
+    ):
+        mirror = desk.device.mirror
+        mirror.whereabouts = Whereabouts(resolve, lambda _: mirror.pds, lambda *_: None)
+        await until(lambda: old.visits == 1, "the stream of the old PDS")
+        assert new.visits == 0
+        go_on.set()
+        await until(lambda: new.visits == 1, "the stream of the new PDS")
+        await asyncio.sleep(0.1)
+        assert (old.visits, mirror.account.pds) == (1, new.origin)
+
+
 async def test_while_a_broken_stream_is_away_the_pds_is_polled(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +243,30 @@ async def test_the_news_that_an_account_is_back_end_the_pause(world: World) -> N
         world.sandbox.set_status(world.login.did, Status.ACTIVE)
         await world.write(ONE, v=1)
         await until(lambda: desk.device.has(ONE), "the pull", 5.0)
+
+
+async def test_a_shower_about_an_account_that_is_away_cuts_no_more_pauses_than_polls_would(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("syncd.daemon.loop.BACKOFF_SECONDS", (0.01, SLOW))
+    told = encode_frame(AccountEvent(1, world.login.did, "", False, "deactivated"))
+
+    async def shower(connection: ServerConnection) -> None:
+        await go_on.wait()
+        for _ in range(200):
+            await connection.send(told)
+            await asyncio.sleep(0.002)
+        await stay(connection)
+
+    go_on, wire = asyncio.Event(), Wire(shower)
+    async with listening(wire), working(world, wire.origin, poll_seconds=0.3) as desk:
+        desk.daemon._failures = 20
+        world.sandbox.set_status(world.login.did, Status.DEACTIVATED)
+        began = time.monotonic()
+        go_on.set()
+        await until(lambda: len(desk.errors) > 1, "a second look")
+        await asyncio.sleep(0.7)
+        assert len(desk.errors) <= 2 + (time.monotonic() - began) / 0.3
 
 
 async def test_a_forged_end_of_the_account_changes_nothing(world: World) -> None:

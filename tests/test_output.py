@@ -15,7 +15,7 @@ from syncd.cli.sync import say_report
 from syncd.cli.visible import visible, visible_json
 from syncd.errors import SyncdError
 from syncd.model import Conflict, Held, Problem, RecordPath, Report, Side
-from tests.test_architecture import ROOT, calls
+from tests.test_architecture import ROOT, Module
 
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 EVIL = "\x1b]0;owned\x07\x1b[2J\r\n\x9b31m" + BIDI + "\u2028\ud800\x7f"
@@ -72,7 +72,7 @@ def test_whatever_is_said_is_made_visible(capsys: pytest.CaptureFixture[str]) ->
 def test_only_one_module_prints() -> None:
     files = sorted((ROOT / "cli").rglob("*.py"))
     printing = {"print", "click.echo", "click.secho", "sys.stdout.write", "sys.stderr.write"}
-    found = [file.name for file in files if printing & set(calls(file))]
+    found = [file.name for file in files if printing & set(Module.read(file).calls())]
     assert found == ["output.py"]
 
 

@@ -8,7 +8,7 @@ import gzip
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -862,6 +862,24 @@ async def test_a_stream_over_its_bound_is_stopped() -> None:
         with pytest.raises(BadAnswer):
             await take()
     assert 0 < sum(taken) <= 1_000_000
+
+
+async def test_a_stream_that_never_ends_is_stopped_however_little_comes_at_a_time() -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b"1\r\nx\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.001)
+
+    async with (
+        asyncio.timeout(10),
+        server_that(drip) as (url, _),
+        HttpPds(local(url), None, bounds=Bounds(stream_seconds=0.1)) as pds,
+    ):
+        with pytest.raises(Unreachable, match="too long"):
+            [piece async for piece in pds.fetch_repo()]
 
 
 async def test_a_stream_that_is_left_early_closes_its_connection() -> None:

@@ -135,6 +135,17 @@ def test_a_decision_holds_only_for_what_the_person_saw() -> None:
     assert one(A, B, C, decisions={PATH: remote}).steps[0].verdict is Verdict.PULL
 
 
+@pytest.mark.parametrize("remote", [A, B, C])
+def test_a_file_that_was_moved_away_for_the_repo_s_version_is_never_a_deletion(
+    remote: Cid,
+) -> None:
+    decisions = {PATH: Decision(PATH, Choice.REMOTE, None, C)}
+    step = one(A, None, remote, decisions=decisions).steps[0]
+    assert (step.verdict, step.remote) == (Verdict.PULL, remote)
+    assert one(A, None, None, decisions=decisions).steps[0].verdict is Verdict.ADOPT
+    assert one(A, B, C, decisions=decisions).steps[0].verdict is Verdict.CONFLICT
+
+
 def test_a_refused_content_waits_until_the_file_changes() -> None:
     problem = Problem(PATH, "too long")
     refused = one(A, B, A, refused={PATH: (B, problem)})

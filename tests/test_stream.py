@@ -25,10 +25,11 @@ from syncd.atproto.firehose import (
 from syncd.atproto.syntax import Did, make_tid
 from syncd.errors import Crowded, Unreachable
 from syncd.model import Account
-from syncd.pds import Doorbell, Reason, Ring, jetstream, pds_stream
+from syncd.pds import Doorbell, Reason, Ring
 from syncd.pds import stream as stream_module
 from syncd.pds.doorbell import FOREIGN_BYTES, FOREIGN_FRAMES, Crowd, read_frame, read_jetstream
 from syncd.pds.hearing import Ear
+from syncd.pds.stream import jetstream, pds_stream
 from syncd.sandbox import Sandbox
 from syncd.sandbox.server import serve
 

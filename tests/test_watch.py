@@ -18,7 +18,6 @@ from pathlib import Path
 import pytest
 from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, Mask, WatchDescriptor
 
-from syncd import watch
 from syncd.errors import FileProblem
 from syncd.folder.names import record_path_of, relative_path
 from syncd.folder.root import Folder, initialise
@@ -27,6 +26,8 @@ from syncd.folder.write import read_bytes, remove, write
 from syncd.git.place import STALE_SECONDS, is_changing
 from syncd.model import RecordPath
 from syncd.watch import Dirty, Watcher
+from syncd.watch import queue as watch_queue
+from syncd.watch import watcher as watch
 from tests.folder.test_write import CID, NEW, OLD
 
 POST = "app.bsky.feed.post"
@@ -262,6 +263,7 @@ def saving(file: Path, every_seconds: float) -> Iterator[None]:
 async def test_it_waits_for_quiet(root: Path) -> None:
     async with watching(root) as watcher:
         with saving(root / POST / "x.json", 0.02):
+            assert await rung(watcher) == only(X)  # the first of many is not waited for
             answer = asyncio.create_task(watcher.changes(quiet_seconds=0.3, max_seconds=60.0))
             await asyncio.sleep(0.6)
             assert not answer.done()
@@ -273,6 +275,7 @@ async def test_it_does_not_wait_for_ever(root: Path) -> None:
     loop = asyncio.get_running_loop()
     async with watching(root) as watcher:
         with saving(root / POST / "x.json", 0.02):
+            assert await rung(watcher) == only(X)
             start = loop.time()
             assert await watcher.changes(quiet_seconds=0.5, max_seconds=0.6) == only(X)
             assert 0.5 <= loop.time() - start < 2.0
@@ -303,7 +306,7 @@ async def test_a_lock_that_git_left_behind_does_not_stop_it(root: Path) -> None:
 
 async def test_a_cancelled_wait_forgets_nothing(root: Path) -> None:
     async with watching(root) as watcher:
-        (root / POST / "x.json").write_bytes(NEW)
+        (root / POST / "x.json").rename(root / "aside")
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.3):
                 await watcher.changes(quiet_seconds=1.0, max_seconds=60.0)
@@ -398,7 +401,7 @@ async def test_once_blind_to_a_directory_it_asks_for_a_whole_look_from_time_to_t
 
     monkeypatch.setattr(watch, "BLIND_SECONDS", 0.2)
     async with watching(root) as watcher:
-        monkeypatch.setattr(watch._Queue, "_create_inotify_fd", staticmethod(refused))
+        monkeypatch.setattr(watch_queue.Queue, "_create_inotify_fd", staticmethod(refused))
         watcher._blinded(OSError(errno.ENOSPC, "inotify watch limit reached"))
         for _ in range(3):
             assert await rung(watcher) is None
@@ -429,3 +432,43 @@ async def test_after_the_end_nothing_is_left_running(root: Path) -> None:
 
 def threads_and_files() -> tuple[int, int]:
     return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def quiet_time(watcher: Watcher, save: Callable[[], object]) -> float:
+    """For how long `changes` waits after a save that nothing came before, at most a second."""
+    await asyncio.sleep(0.5)
+    save()
+    began = time.monotonic()
+    await watcher.changes(quiet_seconds=0.4, max_seconds=1.0)
+    return time.monotonic() - began
+
+
+async def test_a_file_that_is_closed_or_moved_into_place_is_soon_reported(root: Path) -> None:
+    file = root / POST / "one.json"
+    async with watching(root) as watcher:
+
+        def moved() -> None:
+            file.with_name(".one.swp").write_text("{}")
+            file.with_name(".one.swp").rename(file)
+
+        for save in (lambda: file.write_text("{}"), moved):
+            assert await quiet_time(watcher, save) < 0.3
+
+
+async def test_a_file_that_is_away_or_open_is_given_time(root: Path) -> None:
+    file = root / POST / "one.json"
+    file.write_text("{}")
+    async with watching(root) as watcher:
+        assert await quiet_time(watcher, lambda: file.rename(file.with_name("one.json~"))) >= 0.4
+        with file.open("wb", buffering=0) as being_written:
+            assert await quiet_time(watcher, lambda: being_written.write(b"{")) >= 0.4
+
+
+async def test_many_files_are_given_time(root: Path) -> None:
+    async with watching(root) as watcher:
+
+        def save() -> None:
+            for number in range(watch.FEW_PATHS + 1):
+                (root / POST / f"{number}.json").write_text("{}")
+
+        assert await quiet_time(watcher, save) >= 0.4

@@ -16,13 +16,14 @@ from pathlib import Path
 import pytest
 from watchdog.observers.inotify_c import InotifyEvent
 
-from syncd import watch
 from syncd.atproto.data import cid_of
 from syncd.config import Config
 from syncd.errors import FileProblem
 from syncd.folder.names import record_path_of
 from syncd.model import RecordPath
 from syncd.watch import Watcher
+from syncd.watch import queue as watch_queue
+from syncd.watch import watcher as watch
 from tests.cycle.conftest import world
 from tests.cycle.device import World
 from tests.editors.desk import PATIENCE_SECONDS, Desk, at_work, in_a_thread, text_of
@@ -61,7 +62,7 @@ def small_queues(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     Only root may ask. The setting is read when a queue is made, so it is low for a moment only.
     """
     before = QUEUED.read_text()
-    make = watch._Queue._create_inotify_fd
+    make = watch_queue.Queue._create_inotify_fd
 
     def made_small() -> int:
         try:
@@ -74,7 +75,7 @@ def small_queues(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         yield int(before)
         return
     with monkeypatch.context() as patch:
-        patch.setattr(watch._Queue, "_create_inotify_fd", staticmethod(made_small))
+        patch.setattr(watch_queue.Queue, "_create_inotify_fd", staticmethod(made_small))
         yield 16
 
 
@@ -82,14 +83,14 @@ def small_queues(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 def reader_held(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The thread that reads events stops before the next one, as on a machine under load."""
     is_free = threading.Event()
-    handle = watch._Queue.handle_event
+    handle = watch_queue.Queue.handle_event
 
-    def wait_and_handle(self: watch._Queue, event: InotifyEvent) -> None:
+    def wait_and_handle(self: watch_queue.Queue, event: InotifyEvent) -> None:
         is_free.wait(PATIENCE_SECONDS)
         handle(self, event)
 
     with monkeypatch.context() as patch:
-        patch.setattr(watch._Queue, "handle_event", wait_and_handle)
+        patch.setattr(watch_queue.Queue, "handle_event", wait_and_handle)
         try:
             yield
         finally:
@@ -225,7 +226,7 @@ async def test_once_blind_it_sees_again_when_it_can(
 async def test_a_reader_of_events_that_dies_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def die(self: watch._Queue, event: InotifyEvent) -> None:
+    def die(self: watch_queue.Queue, event: InotifyEvent) -> None:
         monkeypatch.undo()
         raise ZeroDivisionError
 
@@ -233,7 +234,7 @@ async def test_a_reader_of_events_that_dies_is_replaced(
     (tmp_path / "com.example.note").mkdir()
     watcher = Watcher(tmp_path, bool, record_path_of, told=told.append)
     watcher.start()
-    monkeypatch.setattr(watch._Queue, "handle_event", die)
+    monkeypatch.setattr(watch_queue.Queue, "handle_event", die)
     watch_again = pytest.MonkeyPatch()
     watch_again.setattr(watch, "BLIND_SECONDS", 0.1)
     try:

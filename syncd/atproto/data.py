@@ -40,6 +40,7 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 MAX_INTEGER = 2**53 - 1
 """The largest integer, and its negative the smallest, that every JSON reader keeps exact."""
 
+_TEXT = frozenset({str})
 _LARGEST_FLOAT = 1.7976931348623157e308
 
 
@@ -77,7 +78,7 @@ def to_json(value: Value) -> Json:
 
 def _to_json(value: object, room: int) -> Json:
     match value:
-        case None | bool() | str():
+        case str() | None | bool():
             return value
         case int() | float() if abs(value) <= _LARGEST_FLOAT:
             return value
@@ -89,7 +90,7 @@ def _to_json(value: object, room: int) -> Json:
             return {"$bytes": b64encode(value).decode("ascii").rstrip("=")}
         case list():
             return [_to_json(item, room - 1) for item in value]
-        case dict() if all(type(key) is str for key in value):
+        case dict() if set(map(type, value)) <= _TEXT:
             return {key: _to_json(item, room - 1) for key, item in value.items()}
     raise BadData(f"JSON cannot show this {type(value).__name__}")
 

@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from syncd.atproto.cid import cid_of_block
-from syncd.atproto.dagcbor import TOO_DEEP
+from syncd.atproto.dagcbor import TOO_DEEP, read_cbor
 from syncd.atproto.data import (
     MAX_INTEGER,
     Record,
@@ -35,7 +35,10 @@ __all__ = ["file_of", "is_exact_in_file", "means", "record_of", "what_json_canno
 
 def record_of(block: bytes) -> Record:
     """The record in a block, also one that breaks the data model's rules. Raises BadData."""
-    value = decode_lenient(block)
+    return _map_of(decode_lenient(block))
+
+
+def _map_of(value: Value) -> Record:
     if not isinstance(value, dict):
         raise BadData("the record is not a map")
     return value
@@ -47,7 +50,7 @@ def file_of(block: bytes) -> bytes:
     Raises BadData for what JSON cannot show.
     """
     try:
-        return format_record(record_of(block))
+        return format_record(_map_of(read_cbor(block)))
     except BadData as error:
         with suppress(BadData):
             return deep_text(block)

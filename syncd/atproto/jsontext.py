@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Context, Decimal
+from functools import lru_cache
 from typing import TypeAlias
 
 from syncd.atproto.dagcbor import TOO_DEEP, utf8
@@ -213,13 +214,17 @@ def format_record(record: Record) -> bytes:
 
 
 _quote = json.JSONEncoder(ensure_ascii=False).encode
+_quote_text = json.encoder.encode_basestring
+_quote_key = lru_cache(maxsize=4_096)(_quote_text)
 
 
 def _format(value: Json, newline: str) -> str:
+    if type(value) is str:
+        return _quote_text(value)
     inner = newline + "  "
     if isinstance(value, dict) and value:
-        keys = sorted(value, key=file_order)
-        lines = [f"{_quote(key)}: {_format(value[key], inner)}" for key in keys]
+        keys = sorted(value, key=file_order) if len(value) > 1 else value
+        lines = [f"{_quote_key(key)}: {_format(value[key], inner)}" for key in keys]
         return "{" + inner + ("," + inner).join(lines) + newline + "}"
     if isinstance(value, list) and value:
         lines = [_format(item, inner) for item in value]
@@ -227,6 +232,7 @@ def _format(value: Json, newline: str) -> str:
     return _quote(value)
 
 
+@lru_cache(maxsize=4_096)
 def file_order(key: str) -> tuple[bool, int, bytes]:
     """What to sort the keys of a file by: `$type`, then the order of DAG-CBOR."""
     raw = utf8(key)

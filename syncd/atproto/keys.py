@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,15 +19,13 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from syncd.atproto.multikey import COMPRESSED_BYTES, Curve, decode_multikey, encode_multikey
 from syncd.errors import BadSyntax
-
-Curve = Literal["k256", "p256"]
 
 SIGNATURE_BYTES = 64
 SECRET_BYTES = 32
 
 _DID_KEY = "did:key:"
-_COMPRESSED_BYTES = 33
 _MULTIBASE_LENGTH = 100
 _CURVES: dict[Curve, ec.EllipticCurve] = {"k256": ec.SECP256K1(), "p256": ec.SECP256R1()}
 _CODECS: dict[str, Curve] = {"secp256k1-pub": "k256", "p256-pub": "p256"}
@@ -52,10 +49,7 @@ class PublicKey:
     @property
     def multibase(self) -> str:
         """The key as a Multikey of a DID document holds it: base58btc of multicodec and point."""
-        from multiformats import multibase, multicodec  # noqa: PLC0415 (its import is slow)
-
-        codec = next(name for name, curve in _CODECS.items() if curve == self.curve)
-        return multibase.encode(multicodec.wrap(codec, self.point), "base58btc")
+        return encode_multikey(self.curve, self.point)
 
     @property
     def did_key(self) -> str:
@@ -128,6 +122,12 @@ def has_signed(key: PublicKey, message: bytes, signature: bytes) -> bool:
 
 
 def _parse_multikey(text: str) -> PublicKey:
+    found = decode_multikey(text)
+    return _make_public(*found) if found else _parse_odd_multikey(text)
+
+
+def _parse_odd_multikey(text: str) -> PublicKey:
+    """A key in another form than the usual one, or the reason why it is none."""
     from multiformats import multicodec  # noqa: PLC0415 (its import is slow)
 
     raw = _parse_base58(text)
@@ -136,7 +136,7 @@ def _parse_multikey(text: str) -> PublicKey:
     except (KeyError, ValueError) as error:
         raise BadSyntax(f"{text!r} is not a Multikey: {error}") from None
     curve = _CODECS.get(codec.name)
-    if curve is None or len(point) != _COMPRESSED_BYTES:
+    if curve is None or len(point) != COMPRESSED_BYTES:
         raise BadSyntax(f"{text!r} is not a key on one of the two curves of atproto")
     return _make_public(curve, point)
 

@@ -5,18 +5,14 @@ Commands are imported when they are called, so that `syncd --help` stays fast.
 
 from __future__ import annotations
 
-import platform
-import re
 import sys
 from importlib import import_module
-from importlib.metadata import requires, version
 from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem
 
-from syncd import __version__
-from syncd.cli.output import fail, say
+from syncd.cli.output import fail
 from syncd.cli.suggest import Suggesting
 from syncd.errors import SyncdError
 
@@ -81,16 +77,9 @@ class Commands(Suggesting):
 
 
 def _say_versions(ctx: click.Context, _param: click.Parameter, is_asked: bool) -> None:
-    """For a bug report: syncd, Python, and what syncd is made of."""
-    if not is_asked or ctx.resilient_parsing:
-        return
-    say(f"syncd {__version__}")
-    say(f"Python {platform.python_version()} on {platform.system()} {platform.release()}")
-    for requirement in requires("syncd") or ():
-        if "extra ==" not in requirement:
-            name = re.split(r"[^A-Za-z0-9_.-]", requirement, maxsplit=1)[0]
-            say(f"{name} {version(name)}")
-    ctx.exit()
+    if is_asked and not ctx.resilient_parsing:
+        import_module("syncd.cli.about").say_versions()
+        ctx.exit()
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

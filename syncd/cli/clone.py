@@ -12,8 +12,9 @@ from pathlib import Path
 import click
 
 from syncd.cli import progress
+from syncd.cli.connected import open_mirror
 from syncd.cli.login import PDS_HELP, PLC_HELP
-from syncd.cli.opened import STATE_FILE, keep_filenames, open_files, open_mirror
+from syncd.cli.opened import STATE_FILE, keep_filenames, open_files
 from syncd.cli.output import exit_code, fail, many, say, say_json, say_waiting, tell
 from syncd.cli.sync import keep_last_cycle, report_json
 from syncd.config import (

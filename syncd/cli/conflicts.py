@@ -15,7 +15,7 @@ import click
 
 from syncd.cli.merging import settle_by_merge
 from syncd.cli.opened import Files, open_files
-from syncd.cli.output import NEEDS_A_PERSON, conflict_json, say, say_json, say_waiting
+from syncd.cli.output import NEEDS_A_PERSON, conflict_json, fail, say, say_json, say_waiting
 from syncd.cli.sync import run_sync
 from syncd.cycle.keep import keep_file
 from syncd.errors import FolderWrong, Locked, SyncdError
@@ -90,11 +90,26 @@ def resolve(
     (choice,) = choices
     with open_files(directory) as files:
         chosen = _chosen(_open_conflicts(files), paths)
+        failed: list[SyncdError] = []
         if choice in ("merge", "edit"):
-            settle_by_merge(files, chosen, use_editor=choice == "edit")
+            failed = _merge_all(files, chosen, use_editor=choice == "edit")
         else:
-            files.state.decide(_decisions(files, chosen, Choice(choice)))
+            _take_side(files, chosen, Choice(choice))
     carry_out(directory, as_json)
+    if failed:
+        raise click.exceptions.Exit(NEEDS_A_PERSON)
+
+
+def _merge_all(files: Files, chosen: Sequence[Conflict], *, use_editor: bool) -> list[SyncdError]:
+    """Merge what can be merged, and tell why the rest was not. Raises if nothing was."""
+    done, failed = settle_by_merge(files, chosen, use_editor=use_editor)
+    if not done:
+        for error in failed[:-1]:
+            fail(error)
+        raise failed[-1]
+    for error in failed:
+        fail(error)
+    return failed
 
 
 def carry_out(directory: Path, as_json: bool) -> None:
@@ -118,8 +133,11 @@ def _chosen(found: Sequence[Conflict], patterns: Sequence[str]) -> list[Conflict
     return [c for c in found if any(fnmatchcase(c.path, pattern) for pattern in patterns)]
 
 
-def _decisions(files: Files, chosen: Sequence[Conflict], choice: Choice) -> list[Decision]:
-    """The choice, bound to the files as they are now and to the remote versions that were shown."""
+def _take_side(files: Files, chosen: Sequence[Conflict], choice: Choice) -> None:
+    """Note the choice, bound to the files as they are now and to the remote versions shown.
+
+    It is noted before a file is moved away, so that no file is ever gone without a reason.
+    """
     paths = {conflict.path for conflict in chosen}
     known = files.state.seen_of(paths)
     folder = files.folder
@@ -130,10 +148,10 @@ def _decisions(files: Files, chosen: Sequence[Conflict], choice: Choice) -> list
             hint = "mend the file, or take the repo's version with --remote"
             raise FolderWrong(f"{path} cannot be decided: {reason}", hint=hint)
     now = {path: seen.cid for path, seen in look.seen.items()}
+    files.state.decide([Decision(c.path, choice, now.get(c.path), c.remote) for c in chosen])
     for conflict in chosen:
         if conflict.path in look.problems:
             _set_aside(files, folder, conflict)
-    return [Decision(c.path, choice, now.get(c.path), c.remote) for c in chosen]
 
 
 def _set_aside(files: Files, folder: Folder, conflict: Conflict) -> None:

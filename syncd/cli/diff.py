@@ -19,7 +19,7 @@ from syncd.atproto.cid import Cid
 from syncd.atproto.inexact import file_of, record_of
 from syncd.atproto.jsontext import format_record, parse_record
 from syncd.atproto.syntax import tid_microseconds
-from syncd.cli.opened import open_to_look
+from syncd.cli.connected import open_to_look
 from syncd.cli.output import cid_json, say, say_json
 from syncd.cli.status import rfc3339
 from syncd.cycle.mirror import Mirror

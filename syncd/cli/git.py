@@ -101,14 +101,27 @@ def _command() -> str:
 
 
 def _worktree(directory: Path) -> Worktree:
-    """The mirror around `directory`, or the clone of one; else the top of the git worktree."""
+    """The mirror around `directory`, or the one below; else the top of the git worktree."""
     directory = directory.absolute()
     place = find_place(directory)
     if place is None:
         hint = "run git init there first, or name another directory with -C DIR"
         raise GitFailed(f"{directory} is not in a git repository", hint=hint)
-    folder = _nearest_settings(directory, place.top) or place.top
+    folder = _nearest_settings(directory, place.top) or _settings_below(place.top) or place.top
     return Worktree.at(find_place(folder) or place)
+
+
+def _settings_below(top: Path) -> Path | None:
+    """The one folder below with versioned settings, where git is used from the top of it all."""
+    place = find_place(top)
+    if place is None:
+        return None
+    work = Worktree.at(place)
+    names = sorted(n for n in work.files(work.tip().commit) if n.endswith(f"/{FILE_NAME}"))
+    if len(names) > 1:
+        hint = f"name one of them: syncd -C {top / names[0].removesuffix(FILE_NAME)} git install"
+        raise GitFailed(f"there are {len(names)} mirrors below {top}", hint=hint)
+    return (top / names[0]).parent if names else None
 
 
 def _nearest_settings(start: Path, top: Path) -> Path | None:

@@ -31,23 +31,39 @@ EDITORS = ("VISUAL", "EDITOR")
 DEFAULT_EDITOR = "vi"
 
 
-def settle_by_merge(files: Files, chosen: Sequence[Conflict], *, use_editor: bool) -> None:
+def settle_by_merge(
+    files: Files, chosen: Sequence[Conflict], *, use_editor: bool
+) -> tuple[int, list[SyncdError]]:
     """Merge each conflict into its file and note the decision.
 
-    Raises SyncdError for the first that cannot be merged; those before it are settled.
+    Returns how many were, and why others were not. After an edit that was not finished no further
+    one is begun.
     """
-    folder = files.folder
+    done, failed = 0, list[SyncdError]()
     for conflict in chosen:
         try:
-            merged = _merged(files, folder, conflict)
-            text, cid = _edited(files, conflict, merged) if use_editor else _clean(conflict, merged)
-        except (BadJson, SyncdError) as error:
-            message = f"{conflict.path} is not merged: {error.message}"
-            hint = error.hint or f"syncd resolve {conflict.path} --edit, --local or --remote"
-            raise SyncdError(message, hint=hint) from error
-        _put(files, folder, conflict, text, cid)
-        files.state.decide([Decision(conflict.path, Choice.LOCAL, cid, conflict.remote)])
-        _draft(files.root, conflict).unlink(missing_ok=True)
+            _settle(files, conflict, use_editor=use_editor)
+        except SyncdError as error:
+            failed.append(error)
+            if use_editor:
+                break
+        else:
+            done += 1
+    return done, failed
+
+
+def _settle(files: Files, conflict: Conflict, *, use_editor: bool) -> None:
+    folder = files.folder
+    try:
+        merged = _merged(files, folder, conflict)
+        text, cid = _edited(files, conflict, merged) if use_editor else _clean(conflict, merged)
+    except (BadJson, SyncdError) as error:
+        message = f"{conflict.path} is not merged: {error.message}"
+        hint = error.hint or f"syncd resolve {conflict.path} --edit, --local or --remote"
+        raise SyncdError(message, hint=hint) from error
+    _put(files, folder, conflict, text, cid)
+    files.state.decide([Decision(conflict.path, Choice.LOCAL, cid, conflict.remote)])
+    _draft(files.root, conflict).unlink(missing_ok=True)
 
 
 def _merged(files: Files, folder: Folder, conflict: Conflict) -> Merged:
@@ -60,7 +76,8 @@ def _merged(files: Files, folder: Folder, conflict: Conflict) -> Merged:
         hint = "run syncd sync, which lays it down again"
         raise SyncdError("the repo's version is not at hand", hint=hint) from None
     if cid_of(record) != conflict.remote:
-        raise SyncdError("the repo's version cannot be expressed as JSON")
+        hint = "take from it what you need into the file, then --local"
+        raise SyncdError(f"{kept} is not the repo's version, or JSON cannot say that", hint=hint)
     blocks = {conflict.remote: encode(record)}
     return merged_file(folder, files.state, conflict, blocks, files.config)
 

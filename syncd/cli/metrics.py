@@ -14,7 +14,7 @@ from syncd.budget import DAY, HOUR
 from syncd.cli.beside import ask_daemon
 from syncd.cli.opened import Files, known_account, open_files
 from syncd.cli.output import say_lines
-from syncd.cycle.allowance import read_ledger
+from syncd.cycle.ledger import read_ledger
 from syncd.errors import FileProblem
 from syncd.plan import for_a_person
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from syncd import desktop
 from syncd.cli.answers import PAUSED, Answers
+from syncd.cli.connected import open_mirror
 from syncd.cli.journal import Entry, Level, Voice
-from syncd.cli.opened import open_mirror
 from syncd.cli.output import tell
 from syncd.cli.teller import Teller
 from syncd.config import FILE_NAME, SETTINGS, Config, load_config

@@ -15,8 +15,8 @@ from syncd.budget import DAY, HOUR, Ledger, batch_points
 from syncd.cli import shown
 from syncd.cli.opened import Files, known_account, open_files
 from syncd.cli.output import NEEDS_A_PERSON, head_json, say, say_json, say_waiting, waiting_json
-from syncd.cycle.allowance import read_ledger
-from syncd.folder.scan import scan
+from syncd.cycle.ledger import read_ledger
+from syncd.cycle.settled import look_everywhere
 from syncd.lock import holder
 from syncd.model import Change, Conflict, Waiting
 from syncd.plan import for_a_person, touched
@@ -47,7 +47,7 @@ def status(directory: Path, as_json: bool, watch: bool) -> None:
 
 def look(directory: Path) -> shown.Seen:
     """What `status` shows, and what waits for a person."""
-    with open_files(directory) as files:
+    with open_files(directory, is_checked=False) as files:
         return _status(files), for_a_person(files.state.waiting())
 
 
@@ -100,15 +100,9 @@ def _guards(note: Mapping[str, Any] | None, pds: str) -> bool | None:
 
 def _unpushed(files: Files) -> list[Change]:
     """Where files differ from what was synchronized last, and stand for a record."""
-    base = files.state.base()
-    look = scan(
-        files.folder,
-        known=files.state.seen(),
-        now_ns=time.time_ns(),
-        in_scope=files.config.covers,
-    )
-    local = {path: seen.cid for path, seen in look.seen.items()}
-    paths = touched(base, local, (), look.absent)
+    found = look_everywhere(files.folder, files.state, files.config, (), time.time_ns())
+    base, local = found.base, {path: seen.cid for path, seen in found.look.seen.items()}
+    paths = touched(base, local, (), found.look.absent)
     return [Change(path, base.get(path), local.get(path)) for path in sorted(paths)]
 
 

@@ -11,8 +11,8 @@ import click
 
 from syncd.cli import progress
 from syncd.cli.beside import sync_here_or_there
+from syncd.cli.connected import open_mirror, open_to_look
 from syncd.cli.git import take_checkout
-from syncd.cli.opened import open_mirror, open_to_look
 from syncd.cli.output import (
     exit_code,
     fail,

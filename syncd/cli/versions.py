@@ -53,7 +53,7 @@ class Committed:
 def committed(files: Files, pattern: str | None, *, everywhere: bool = False) -> list[Committed]:
     """The git commits of one record, newest first; none for a pattern, and none without git.
 
-    Those that HEAD comes from; with `everywhere`, of all branches, tags and stashes.
+    Those that HEAD comes from; with `everywhere`, all that git still has.
     """
     place = find_place(files.root)
     with suppress(BadSyntax):

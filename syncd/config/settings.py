@@ -139,7 +139,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("run", "poll_seconds", "poll_seconds", "seconds", "how often the PDS is asked for news "
             "while nothing else tells of them", "5.0", _seconds),
     Setting("run", "quiet_seconds", "quiet_seconds", "seconds", "how long the folder must be quiet "
-            "before a saved file is pushed", "0.2", _seconds),
+            "before changes are pushed; a single save that is complete does not wait for it",
+            "0.2", _seconds),
     Setting("run", "full_look_seconds", "full_look_seconds", "seconds", "how often the whole "
             "folder is looked at, whatever the file events say", "300.0", _seconds),
     Setting("run", "desktop", "desktop", "boolean", "show new conflicts on the desktop, by "

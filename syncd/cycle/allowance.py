@@ -11,22 +11,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 from syncd.atproto.xrpc import RateLimit
-from syncd.budget import DAY, Ledger, Told, in_words
+from syncd.budget import DAY, Ledger, in_words
+from syncd.cycle.ledger import LIMITS, read_ledger
 from syncd.errors import RateLimited
 from syncd.pds import Pds
 from syncd.state import State
-
-_NOTE = "limits"
-
-
-def read_ledger(state: State, pds: str, now: int) -> Ledger:
-    """The ledger of what was sent to the PDS at the URL `pds`; `now` is in unix seconds."""
-    spent = state.spent(now - DAY.seconds)
-    note = state.note(_NOTE)
-    if note is None or note["pds"] != pds:
-        return Ledger(spent, is_counted=False)
-    told = tuple(Told(**fields) for fields in note["told"])
-    return Ledger(spent, told, note["closed_until"], note["is_counted"])
 
 
 @dataclass(slots=True)
@@ -87,5 +76,5 @@ class Allowance:
             "closed_until": ledger.closed_until,
             "is_counted": ledger.is_counted,
         }
-        if note != self.state.note(_NOTE):
-            self.state.keep_note(_NOTE, note)
+        if note != self.state.note(LIMITS):
+            self.state.keep_note(LIMITS, note)

@@ -7,8 +7,9 @@ on. Whatever fails here is a problem for `status` and never stops a sync.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from syncd.atproto.cid import Cid
 from syncd.config import Config
@@ -20,7 +21,7 @@ from syncd.folder.root import Folder
 from syncd.folder.write import read_bytes
 from syncd.git.commits import Tip, Tree, Worktree, commit, push
 from syncd.git.message import Published, message
-from syncd.git.place import find_place, last_switch
+from syncd.git.place import Place, find_place, last_switch
 from syncd.git.versions import last_published
 from syncd.model import (
     Memory,
@@ -38,6 +39,10 @@ from syncd.state import State
 READY_SECONDS = 10.0
 """How long a cycle waits for git to finish with the files. A lock that stays does not stop it."""
 _PAUSE_SECONDS = 0.05
+_LOOKS = 3
+"""How often the folder is looked at while git commands keep coming: each write names what it
+replaces, so the last look is safe to act on, if not coherent."""
+Found = TypeVar("Found")
 NAME = ".git"
 """The path under which `status` shows what git refuses."""
 _NOTE = "git"
@@ -72,13 +77,20 @@ class Beside:
             RecordPath(item.path) for item in self.state.waiting() if isinstance(item, Retry)
         )
 
-    async def ready(self) -> None:
-        """Wait until no git command is changing files, though not for a lock that stays."""
+    async def undisturbed(self, look: Callable[[], Found]) -> Found:
+        """What `look` finds in the folder while no git command is changing files.
+
+        Waits for one that does, though not for a lock that stays, and looks again if one came
+        between: half a checkout would be taken for deletions.
+        """
         place = find_place(self.folder.root)
-        for _ in range(int(READY_SECONDS / _PAUSE_SECONDS)):
-            if place is None or not place.is_locked():
-                return
-            await asyncio.sleep(_PAUSE_SECONDS)
+        for _ in range(_LOOKS):
+            await _ready(place)
+            before = None if place is None else place.moment()
+            found = look()
+            if place is None or place.moment() == before:
+                break
+        return found
 
     def judged(self, plan: Plan, now: int) -> Plan:
         """The plan as git's state wants it.
@@ -242,6 +254,13 @@ class Beside:
     def _records(self, work: Worktree, files: Tree) -> dict[RecordPath, Cid]:
         """The records in a git tree, as far as they belong to the mirror and can be read."""
         return records_in(work, files, self.config, self.folder.portable, self.cids)
+
+
+async def _ready(place: Place | None) -> None:
+    for _ in range(int(READY_SECONDS / _PAUSE_SECONDS)):
+        if place is None or not place.is_locked():
+            return
+        await asyncio.sleep(_PAUSE_SECONDS)
 
 
 def _as_path(text: str) -> RecordPath | None:

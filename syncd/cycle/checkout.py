@@ -1,13 +1,14 @@
 """Make a fresh clone of a git repository a mirror; its base is what git knows of the last sync.
 
-Equal content costs nothing then, and a file that is gone since the commit that was published last
-is a deletion. Without such a commit nothing is. Never asks the PDS and never changes a file.
+Equal content costs nothing then, and a file that is in HEAD no more since the commit that was
+published last is a deletion. Without such a commit nothing is. Never asks the PDS and never changes
+a file.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,14 +76,24 @@ def adopt_checkout(root: Path, make_marker: Callable[[], str]) -> Adopted:
     anchor = last_published(work, config.did)
     if anchor is None:
         check_complete(work)
-    blocks = _blocks(work, anchor, config) if anchor else {}
+    blocks = _blocks(work, anchor, config, _not_checked_out(work, root)) if anchor else {}
     _lay_out(root, config, make_marker(), anchor, blocks)
     return Adopted(root, config, anchor, len(blocks))
 
 
-def _blocks(work: Worktree, anchor: Anchor, config: Config) -> dict[RecordPath, bytes]:
-    """The records that were published with a commit."""
-    files = work.files(anchor.commit)
+def _not_checked_out(work: Worktree, root: Path) -> set[str]:
+    """Files that HEAD has and the folder has not: nobody has deleted these in git.
+
+    So it is in a sparse checkout, and in one that was cut short.
+    """
+    return {name for name in work.files(work.tip().commit) if not os.path.lexists(root / name)}
+
+
+def _blocks(
+    work: Worktree, anchor: Anchor, config: Config, but: Collection[str]
+) -> dict[RecordPath, bytes]:
+    """The records that were published with a commit, apart from the files `but`."""
+    files = {name: blob for name, blob in work.files(anchor.commit).items() if name not in but}
     paths = dict(record_paths(files, config, config.is_portable))
     contents = work.contents(files[name].id for name in paths)
     found: dict[RecordPath, bytes] = {}

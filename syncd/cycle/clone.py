@@ -1,46 +1,47 @@
 """Fill an empty base from a whole repo, in memory that does not grow with the repo.
 
 The repo comes into a spool on the disk, is proven there from the signed root down to the last
-record, and only then becomes files, a few thousand at a time: written, durable, then in base. So a
-clone that is killed goes on from what is on the disk. It never writes over a file and never
-removes one: what is not new here is left to the ordinary cycle that follows.
+record, and only then becomes files: all together where the folder has none yet (staged.py), else a
+few thousand at a time, written, durable, then in base. So a clone that is killed goes on from what
+is on the disk. It never writes over a file and never removes one: what is not new here is left to
+the ordinary cycle that follows.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.commit import parse_did_key
-from syncd.atproto.inexact import file_of
-from syncd.atproto.mst import walk
+from syncd.atproto.mst import HIGHEST, walk
 from syncd.atproto.syntax import Tid
 from syncd.config import Config
 from syncd.cycle.fetch import Fetched, OnFetch, Writing
 from syncd.cycle.fill import fill
+from syncd.cycle.found import stop_if_the_disk_refuses, with_what_was_there
 from syncd.cycle.keep import Keeper
 from syncd.cycle.known import keep_known, keep_unnamed
 from syncd.cycle.look import REPAIRS, never_whole
 from syncd.cycle.pull import pull
+from syncd.cycle.staged import PART_RECORDS, Source, write_aside
 from syncd.errors import (
     BadCommit,
-    BadData,
     BadSyntax,
     BadTree,
-    FileChanged,
-    FileProblem,
     MissingBlocks,
     Unverified,
 )
 from syncd.folder.root import OWN, Folder
-from syncd.folder.write import read_bytes
+from syncd.folder.staging import clear_staging
 from syncd.model import (
     Account,
     Head,
     Memory,
-    Problem,
     RecordPath,
     Retry,
     Seen,
@@ -61,7 +62,6 @@ CHUNK_RECORDS = 5_000
 CHUNK_BYTES = 8_000_000
 """A chunk of files ends at either; it is what a kill can cost, and what memory holds."""
 
-_MANY = 100
 _NOTE = "clone"
 _LAST = "\x7f"
 _CREATED = "created in the repo"
@@ -80,12 +80,21 @@ def is_unfinished(state: State) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """A repo that is whole in the spool. `lost`: records whose blocks the PDS does not have."""
+    """A repo that is whole in the spool.
+
+    Attributes:
+        sizes: How many keys its tree has, by what is before their slash.
+        lost: How many records there are whose blocks the PDS does not have.
+    """
 
     head: Head
     nodes: tuple[Cid, ...]
-    records: int
+    sizes: Mapping[str, int]
     lost: int
+
+    @property
+    def records(self) -> int:
+        return sum(self.sizes.values())
 
 
 @dataclass(slots=True)
@@ -105,6 +114,7 @@ class Clone:
     keeper: Callable[[Head], Keeper]
     told: OnFetch | None = None
     written: int = 0
+    _done: int = 0
     _unnamed: dict[str, Cid | None] = field(default_factory=dict)
 
     async def finish(self) -> int:
@@ -120,6 +130,8 @@ class Clone:
                 await self._write(spool, proven)
                 self._remember(spool, proven)
             spool.remove()
+        with suppress(OSError):
+            clear_staging(self.folder)
         self.state.keep_note(_NOTE, None)
         return self.written
 
@@ -184,26 +196,39 @@ class Clone:
             nodes.append(cid)
             return spool.get(cid)
 
-        records = lost = 0
-        for _, cid in walk(head.data, noting):
-            records += 1
+        sizes, lost = Counter[str](), 0
+        for number, (path, cid) in enumerate(walk(head.data, noting)):
+            sizes[path.partition("/")[0]] += 1
             lost += cid not in spool
-            if not records % CHUNK_RECORDS:
+            if not number % CHUNK_RECORDS:
                 await asyncio.sleep(0)
-        return Proven(head, tuple(sorted(nodes)), records, lost)
+        return Proven(head, tuple(sorted(nodes)), sizes, lost)
 
     # --- the spool, into the folder ---------------------------------------------------------------
 
     async def _write(self, spool: Spool, proven: Proven) -> None:
-        """Write what base does not have yet, in the order of the tree."""
+        """Write what base does not have yet: all of it together where the folder has nothing."""
+        chunks = partial(self._chunks, spool, proven, PART_RECORDS)
+        done = await write_aside(self.folder, self.state, Source(proven.sizes, chunks))
+        if done is None:
+            await self._write_beside(spool, proven)
+        else:
+            self.written += done.written
+            keeper = self.keeper(proven.head)
+            rest = pull(self.folder, done.left, blocks={}, expect=_nothing, keeper=keeper)
+            self._record(rest, ())
+
+    async def _write_beside(self, spool: Spool, proven: Proven) -> None:
+        """Write in the order of the tree, beside what is there already."""
         keeper, last = self.keeper(proven.head), RecordPath("")
-        for steps, blocks in self._chunks(spool, proven):
+        self._done = 0
+        for steps, blocks in self._chunks(spool, proven, CHUNK_RECORDS):
             known = self.state.base_between(last, steps[-1].path)
             last = steps[-1].path
             fresh = [step for step in steps if step.path not in known]
             done = pull(self.folder, fresh, blocks=blocks, expect=_nothing, keeper=keeper)
-            done = _with_what_was_there(self.folder, fresh, blocks, done)
-            _stop_if_the_disk_refuses(fresh, blocks, done)
+            done = with_what_was_there(self.folder, fresh, blocks, done)
+            stop_if_the_disk_refuses(fresh, blocks, done)
             moved = {s.path for s in steps if known.get(s.path) not in (None, s.remote)}
             gone = known.keys() - {step.path for step in steps}
             self._record(done, moved | gone)
@@ -217,13 +242,17 @@ class Clone:
         self.written += len(done.base)
 
     def _chunks(
-        self, spool: Spool, proven: Proven
+        self, spool: Spool, proven: Proven, most: int, first: str = "", end: str = HIGHEST
     ) -> Iterator[tuple[list[Step], dict[Cid, bytes]]]:
-        """The records of the mirror as steps, in the order of the tree, with their blocks."""
+        """The records of the mirror as steps, in the order of the tree, with their blocks.
+
+        `most` is how many a chunk may hold; only keys from `first` on and before `end` count.
+        """
         steps: list[Step] = []
         blocks: dict[Cid, bytes] = {}
         size = 0
-        for done, (key, cid) in enumerate(walk(proven.head.data, spool.get), 1):
+        for key, cid in walk(proven.head.data, spool.get, first=first, end=end):
+            self._done += 1
             path = self._path_of(key, cid)
             if path is None:
                 continue
@@ -232,10 +261,10 @@ class Clone:
             if block is not None:
                 blocks[cid] = block
                 size += len(block)
-            if len(steps) >= CHUNK_RECORDS or size >= CHUNK_BYTES:
+            if len(steps) >= most or size >= CHUNK_BYTES:
                 yield steps, blocks
                 steps, blocks, size = [], {}, 0
-                self._tell(Writing(done, proven.records))
+                self._tell(Writing(self._done, proven.records))
         if steps:
             yield steps, blocks
 
@@ -266,55 +295,3 @@ class Clone:
 def _nothing(_: RecordPath) -> Seen | None:
     """A clone replaces nothing: a file that is there already stays, and is looked at afterwards."""
     return None
-
-
-def _with_what_was_there(
-    folder: Folder, steps: list[Step], blocks: Mapping[Cid, bytes], done: Memory
-) -> Memory:
-    """Files that a stop kept from being remembered: they hold, byte for byte, what is to be there.
-
-    Their meaning alone would not do: not every record can be read back from its JSON.
-    """
-    found = {
-        step.path: (step.remote, seen)
-        for step in steps
-        if step.remote in blocks and (seen := _same(folder, step, blocks, done)) is not None
-    }
-    return replace(
-        done,
-        base={**done.base, **{path: cid for path, (cid, _) in found.items()}},
-        blocks={**done.blocks, **{path: blocks[cid] for path, (cid, _) in found.items() if cid}},
-        seen={**done.seen, **{path: seen for path, (_, seen) in found.items()}},
-        waiting={**done.waiting, **dict.fromkeys(found, ())},
-    )
-
-
-def _same(folder: Folder, step: Step, blocks: Mapping[Cid, bytes], done: Memory) -> Seen | None:
-    """What the file of a step is, if the step was not done because the file is there already."""
-    if step.path in done.base or step.remote is None:
-        return None
-    try:
-        content, now = read_bytes(folder, step.path)
-        expected = file_of(blocks[step.remote])
-    except (BadData, FileChanged, FileProblem):
-        return None
-    return now.seen(step.path, step.remote, seen_ns=0) if content == expected else None
-
-
-def _stop_if_the_disk_refuses(steps: list[Step], blocks: Mapping[Cid, bytes], done: Memory) -> None:
-    """One file may have a problem of its own; if a hundred have one and no file has none, it is
-    the disk's, and the rest would only have it too.
-    """
-    tried = [step for step in steps if step.remote and _has_text(blocks.get(step.remote))]
-    items = [item for step in tried for item in done.waiting.get(step.path, ())]
-    problems = [item for item in items if isinstance(item, Problem)]
-    if len(tried) < _MANY or done.base or problems != items:
-        return
-    raise FileProblem(problems[0].reason, hint="mend the cause; syncd goes on from there")
-
-
-def _has_text(block: bytes | None) -> bool:
-    try:
-        return block is not None and bool(file_of(block))
-    except BadData:
-        return False

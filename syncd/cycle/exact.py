@@ -2,12 +2,14 @@
 
 Such a file, read as JSON, is another record or none. So it is compared with what syncd would write
 for the version that base or the repo has: if it says the same, it is that version, in whatever
-form. If it says something else, it is inert: a push would alter what the file does not show.
+form. If it says something else, it is inert: a push would alter what the file does not show. So is
+one that was renamed: the record would go, and another one come.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from syncd.atproto.cid import Cid
@@ -24,6 +26,7 @@ _HINT = (
     "undo the edit; to replace the record knowingly, delete its file, let syncd sync, and save it "
     "as a new one"
 )
+_RENAMED_HINT = "name the file {old} again; to delete the record, delete that file as well"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ def with_inexact(
 
     Reads only such files again. `now_ns` is when the look was taken.
     """
+    look = _with_renamed(folder, look, paths, versions)
     doubtful = [path for path in paths if _is_doubtful(look, path, versions)]
     if not doubtful:
         return look
@@ -97,3 +101,46 @@ def _judge(
     if place is None:
         return None
     return Problem(path, f"its record holds {place}, which an edit of the file would alter", _HINT)
+
+
+def _with_renamed(
+    folder: Folder, look: Look, paths: Iterable[RecordPath], versions: Versions
+) -> Look:
+    """`look` with the renamed files of records that JSON cannot say as problems, old path and new.
+
+    An ordinary renamed file has the very record that is gone elsewhere, which needs no reading.
+    """
+    base, remote = versions.base, versions.remote
+    new = {path for path in paths if not (path in base or path in remote or look.absent(path))}
+    cids = {look.seen[path].cid for path in new if path in look.seen}
+    gone = [p for p in paths if p in base and base[p] not in cids and look.absent(p)] if new else []
+    inexact = [
+        (p, v[1]) for p in gone if remote.get(p) == base[p] and (v := versions.inexact(p, base))
+    ]
+    texts = _texts(folder, new) if inexact else {}
+    seen, problems = dict(look.seen), dict(look.problems)
+    for old, block in inexact:
+        place = what_json_cannot_say(block, split_record_path(old)[0])
+        name = _renamed(old, block, texts)
+        if place is not None and name is not None:
+            told = f"its record holds {place}, which an edit or another name would alter"
+            hint = _RENAMED_HINT.format(old=old)
+            problems[old] = Problem(old, f"its file is {name} now, and {told}", hint)
+            problems[name] = Problem(name, f"it was {old}, and {told}", hint)
+            seen.pop(name, None)
+    return replace(look, seen=seen, problems=problems)
+
+
+def _texts(folder: Folder, paths: Iterable[RecordPath]) -> dict[RecordPath, bytes]:
+    texts: dict[RecordPath, bytes] = {}
+    for path in sorted(paths):
+        with suppress(FileChanged, FileProblem):
+            texts[path] = read_bytes(folder, path)[0]
+    return texts
+
+
+def _renamed(old: RecordPath, block: bytes, texts: Mapping[RecordPath, bytes]) -> RecordPath | None:
+    """The new file of the collection that says what the file of `old` said."""
+    collection = split_record_path(old)[0]
+    same = (path for path in texts if split_record_path(path)[0] == collection)
+    return next((path for path in same if means(texts[path], block, collection)), None)

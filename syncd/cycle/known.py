@@ -6,10 +6,13 @@ mirror was not followed: after either changed, the whole repo is looked at and c
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from syncd.config import Config
 from syncd.cycle.look import Watermark
 from syncd.cycle.unnamed import describe_unnamed, unnamed_after
-from syncd.model import Account, Problem
+from syncd.model import Account, Problem, RecordPath
 from syncd.replica import View
 from syncd.state import State
 
@@ -30,6 +33,19 @@ def is_same_home(state: State, account: Account) -> bool:
 def is_same_scope(state: State, config: Config) -> bool:
     """False if other collections belong to the mirror than when base was last complete."""
     return bool(state.note("scope") == _scope(config))
+
+
+def newly_covered(state: State, config: Config) -> Callable[[RecordPath], bool] | None:
+    """Which paths did not belong to the mirror when base was last complete; None if all did.
+
+    Nobody watched their files meanwhile: that one is gone now is no deletion of its record.
+    """
+    before = state.note("scope")
+    if before is None or is_same_scope(state, config):
+        return None
+    collections, exclude = (tuple(patterns) for patterns in before)
+    covered = replace(config, collections=collections, exclude=exclude).covers_path
+    return lambda path: not covered(path)
 
 
 def keep_known(state: State, account: Account, config: Config) -> None:

@@ -17,7 +17,7 @@ from syncd.cycle.fetch import Fetched, OnFetch
 from syncd.errors import BadCar, BadTree, MissingBlocks, NotFound, Unverified
 from syncd.model import Account, Head
 from syncd.pds import Pds
-from syncd.replica import View, advance, first_of, read_head
+from syncd.replica import View, advance, check_grown, first_of, read_head
 
 REPAIRS = 8
 """How many small fetches may follow a full one before the clone is given up for now."""
@@ -69,6 +69,7 @@ async def look(pds: Pds, account: Account, known: Watermark, told: OnFetch | Non
         Unverified, BadCar, BadTree: What the PDS sends does not add up, even after a full fetch
             and its repairs.
         BadCommit: The commit is not one of this repo. WrongKey: It has another signature.
+        RolledBack: It is older than what was known, or another one of the same rev.
     """
     key = parse_did_key(account.key)
     if known.head is not None:
@@ -95,6 +96,7 @@ async def _look_since(
             raise _stale(known.newest)
         return Sight(View(head), get)
     new = read_head(root, get, did=account.did, key=key, newest=known.newest)
+    check_grown(head, new)
     return Sight(advance(head, new, get), get)
 
 
@@ -115,6 +117,7 @@ async def _look_whole(
         root = await fetched.add(pds, since)
         try:
             head = read_head(root, get, did=account.did, key=key, newest=known.newest)
+            check_grown(known.head, head)
             view = advance(None, head, get)
             _check_records(view, get)
             return Sight(view, get)
@@ -129,7 +132,7 @@ def never_whole(missing: str) -> Unverified:
     """What to raise about a repo of which something is missing after all repairs."""
     return Unverified(
         f"the PDS does not send the whole repo: {missing}",
-        hint="nothing was changed; the next sync tries again",
+        hint="nothing was changed; try again later, as `syncd run` does by itself",
     )
 
 

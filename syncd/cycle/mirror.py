@@ -25,6 +25,7 @@ from syncd.cycle.join import Joined, join, wants_merge
 from syncd.cycle.keep import Keeper, prune
 from syncd.cycle.known import is_same_home, keep_known, keep_unnamed, watermark
 from syncd.cycle.look import Sight, Watermark, look
+from syncd.cycle.moved import keep_moved
 from syncd.cycle.outbox import Outbox
 from syncd.cycle.pull import keep_conflicts, not_done, pull
 from syncd.cycle.report import report_cycle, report_plan
@@ -168,12 +169,14 @@ class Mirror:
         return replace(report, told=told)
 
     async def _decide(self, dirty: Dirty) -> tuple[Sight, Sides, Plan]:
-        if self.beside is not None:
-            await self.beside.ready()
         self.folder.check_marker(self.state.marker)
         sight = await self._see()
         now_ns = self.clock_ns()
-        sides = bring_sides(self.folder, self.state, self.config, sight, dirty, now_ns)
+
+        def look_at_sides() -> Sides:
+            return bring_sides(self.folder, self.state, self.config, sight, dirty, now_ns)
+
+        sides = await self.beside.undisturbed(look_at_sides) if self.beside else look_at_sides()
         plan = make_plan(
             sides.paths,
             sides.views,
@@ -184,6 +187,7 @@ class Mirror:
                 self.history, self.config, now_ns // SECOND_NS, now
             ),
         )
+        plan = keep_moved(plan, sides.views)
         if self.beside is not None:
             plan = self.beside.judged(plan, now_ns // SECOND_NS)
         return sight, sides, without_pushes(plan) if self.config.read_only else plan
@@ -255,6 +259,8 @@ class Mirror:
         blocks = await sight.records(self.pds, [cid for cid in wanted if cid is not None])
         keep_conflicts(self.folder, fresh, blocks)
         keeper = self._keeper(sight)
+        if sides.regained:
+            self.state.record(Memory(base=dict.fromkeys(sides.regained)))
         self.state.record(Memory(waiting={s.path: (Arrival(s.path, s.remote),) for s in steps}))
         done = pull(self.folder, steps, blocks=blocks, expect=sides.expect, keeper=keeper)
         books = bookkeeping(plan, sides)
@@ -274,6 +280,7 @@ class Mirror:
                 added_nodes=view.added,
                 dropped_nodes=view.dropped,
                 decided=(*books.decided, *done.decided),
+                settled=books.settled,
             )
         )
         keep_known(self.state, self.account, self.config)

@@ -19,7 +19,8 @@ from syncd.budget import Ledger, batch_points, in_words
 from syncd.config import Config
 from syncd.cycle.allowance import Allowance
 from syncd.cycle.answers import Answers
-from syncd.cycle.push import Guards, Pushed, Pusher
+from syncd.cycle.push import Pusher
+from syncd.cycle.pushed import Guards, Pushed
 from syncd.errors import (
     BadJson,
     CredentialsRefused,
@@ -30,7 +31,7 @@ from syncd.errors import (
     Unknown,
 )
 from syncd.folder.root import OWN, Folder
-from syncd.folder.write import read_bytes
+from syncd.folder.write import read_below
 from syncd.model import (
     Account,
     Change,
@@ -44,6 +45,8 @@ from syncd.model import (
 from syncd.pds import Pds
 from syncd.state import State
 
+READ_AHEAD = 25
+"""How many files are read with one look at whether the folder is still ours."""
 SWAP_LOSSES = 3
 """After so many lost swaps in a row, changes go one by one, each guarded by its own record …"""
 BUSY_SECONDS = 60
@@ -78,6 +81,7 @@ class Outbox:
     `denied` are changes that were sent alone and refused, because the PDS names another record
     there than its tree. If they are planned again, on a tree that still has what they replace, the
     PDS has lost that record's content: it goes by applyWrites, which looks at the tree alone.
+    `failed` counts how often a change was sent alone and got no usable answer.
     `on_push` hears how far a push is.
     """
 
@@ -92,6 +96,7 @@ class Outbox:
     doubts: int = 0
     doubted: frozenset[tuple[RecordPath, Cid | None]] = frozenset()
     denied: frozenset[Key] = frozenset()
+    failed: dict[Key, int] = field(default_factory=dict)
     busy_until: int = 0
     on_push: Callable[[Pushing], None] | None = None
     allowance: Allowance = field(init=False)
@@ -139,6 +144,7 @@ class Outbox:
             self.allowance,
             self.state.record,
             self.answers,
+            lambda change: self.failed.get(_key(change), 0),
             self._progress(light),
         )
         try:
@@ -149,10 +155,10 @@ class Outbox:
         together = [change for change in light if change not in singly]
         pushed = pusher.pushed
         if together:
-            await pusher.push(self._filled(together), swap=swap)
+            await pusher.push(self._filled(together, pusher.missing), swap=swap)
             self._count_loss(pushed)
         if singly and pushed.halted is None:
-            await pusher.push_singly(self._filled(singly), guards)
+            await pusher.push_singly(self._filled(singly, pusher.missing), guards)
         self._learn(pushed, light, pusher.limits)
         return _with_forecast(pushed, self.ledger(), light, self._now())
 
@@ -205,11 +211,20 @@ class Outbox:
         self.doubts = self.doubts + 1 if is_unclear else 0
         self.doubted = frozenset((c.path, c.after) for c in changes if is_unclear)
         self.denied = frozenset(map(_key, pushed.denied))
+        self.failed = self._failures_after(pushed, changes)
         if pushed.guards is not None:
             self._keep_guards(honoured=True, records=pushed.guards is Guards.ALL)
         if limits.json_bytes < self._limits().json_bytes:
             note = {"pds": self.account.pds, "json_bytes": limits.json_bytes, "at": self._now()}
             self.state.keep_note("body", note)
+
+    def _failures_after(self, pushed: Pushed, changes: Sequence[Change]) -> dict[Key, int]:
+        """Those of changes that are done by now, or are other ones, are forgotten."""
+        wanted = {change.path: _key(change) for change in changes if change.path not in pushed.done}
+        gone = {change.path for change in changes}
+        again = {key: self.failed.get(key, 0) + 1 for key in map(_key, pushed.failed)}
+        kept = {k: n for k, n in self.failed.items() if k[0] not in gone or wanted.get(k[0]) == k}
+        return kept | again
 
     def _limits(self) -> Limits:
         """What a request may hold: less where the PDS has shown that it takes less, and fewer
@@ -247,31 +262,39 @@ class Outbox:
         self.state.keep_note("guards", note)
         return note
 
-    def _filled(self, light: Sequence[Change]) -> Iterator[Change]:
-        """The changes with their records, each read when its turn comes."""
-        for change in light:
-            try:
-                yield self._fill(change)
-            except (FileChanged, FileProblem, BadJson) as error:
-                item = Retry(change.path, error.message)
-                self.state.record(Memory(waiting={change.path: (item,)}))
+    def _filled(self, light: Sequence[Change], missing: set[Cid | None]) -> Iterator[Change]:
+        """The changes with their records, read a few ahead of their turn.
 
-    def _fill(self, change: Change) -> Change:
+        The content of one that is left out is added to `missing`.
+        """
+        for start in range(0, len(light), READ_AHEAD):
+            filled: list[Change] = []
+            with self.folder.open() as root:
+                for change in light[start : start + READ_AHEAD]:
+                    try:
+                        filled.append(self._fill(change, root))
+                    except (FileChanged, FileProblem, BadJson) as error:
+                        item = Retry(change.path, error.message)
+                        self.state.record(Memory(waiting={change.path: (item,)}))
+                        missing.add(change.after)
+            yield from filled
+
+    def _fill(self, change: Change, root: int) -> Change:
         """The change with its record, read again and proven to be the one planned.
 
         A deletion is proven again too: some editors leave no file for a moment while they save.
         """
         if change.after is None:
-            return self._still_gone(change)
-        text, _ = read_bytes(self.folder, change.path)
+            return self._still_gone(change, root)
+        text, _ = read_below(self.folder, root, change.path)
         record = parse_record(text, split_record_path(change.path)[0])
         if cid_of(record) != change.after:
             raise FileChanged(f"{change.path} was edited after it was looked at")
         return replace(change, record=record)
 
-    def _still_gone(self, change: Change) -> Change:
+    def _still_gone(self, change: Change, root: int) -> Change:
         try:
-            read_bytes(self.folder, change.path)
+            read_below(self.folder, root, change.path)
         except FileChanged:
             return change
         raise FileChanged(f"{change.path} is there again")

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.dagcbor import encode
@@ -21,13 +20,13 @@ from syncd.batches import batches
 from syncd.budget import CREATE_POINTS, batch_points, fitting, single_points
 from syncd.cycle.allowance import Allowance
 from syncd.cycle.answers import Answers
+from syncd.cycle.pushed import Guards, Pushed, departing, departure, room_of
 from syncd.errors import (
     CredentialsRefused,
     PdsError,
     RateLimited,
     Rejected,
     SwapFailed,
-    SyncdError,
     TooLarge,
     Unknown,
 )
@@ -44,40 +43,14 @@ from syncd.model import (
 from syncd.pds import Pds, encoded_size
 
 TO_BE_SEEN = "written; to be seen in the repo's tree"
+NOT_MOVED_YET = "its content is not at its new path in the repo yet"
 OLD_JSON_BYTES = 150 * 1024
 """The largest JSON body that older PDSes take; none says how much it takes (observed on 0.4)."""
+FAILURES = 4
+"""A change that got no usable answer so often, each time alone, is refused if the PDS takes others.
 
-
-class Guards(StrEnum):
-    """Which guards of a write a PDS is known to honour.
-
-    A batch's (`swapCommit`) and a record's (`swapRecord`); a batch's, the record's not tried yet; a
-    batch's alone, which is so where null is taken for no guard; or none.
-    """
-
-    ALL = "all"
-    UNTRIED = "untried"
-    BATCH = "batch"
-    NONE = "none"
-
-
-@dataclass(slots=True)
-class Pushed:
-    """What became of one push. `halted` is why the rest was not sent, if it was not.
-
-    `denied` are the changes for which the PDS named another record than the one they replace.
-    `guards` is what was found of the PDS on the way, None if nothing was.
-    """
-
-    done: list[RecordPath] = field(default_factory=list)
-    is_overtaken: bool = False
-    halted: SyncdError | None = None
-    denied: list[Change] = field(default_factory=list)
-    guards: Guards | None = None
-
-
-def _nobody(done: int) -> None:
-    """For a push that nobody watches."""
+Less often it may be a restart, a proxy or a line: then it is simply sent again.
+"""
 
 
 @dataclass(slots=True)
@@ -89,6 +62,9 @@ class Pusher:
         validate: Whether the PDS is to check a record against its lexicon (None: as it likes).
         remember: Records what one answer says.
         answers: Keeps for people what the answers said.
+        failures: How often a change failed before, sent alone each time.
+        missing: Contents that this push did not bring to where they were to be: no deletion takes
+            them from where they are, because a PDS drops a blob with the last record that names it.
         told: Hears after each answer how many records are done.
     """
 
@@ -98,13 +74,15 @@ class Pusher:
     allowance: Allowance
     remember: Callable[[Memory], None]
     answers: Answers
-    told: Callable[[int], None] = _nobody
+    failures: Callable[[Change], int] = lambda _: 0
+    told: Callable[[int], None] = lambda _: None
     pushed: Pushed = field(default_factory=Pushed)
+    missing: set[Cid | None] = field(default_factory=set)
 
     async def push(self, changes: Iterable[Change], *, swap: Cid) -> Pushed:
         """Send `changes` in batches; they were planned against the commit `swap`."""
         try:
-            for whole in batches(changes, _room(self.limits), encoded_size):
+            for whole in batches(changes, room_of(self.limits), encoded_size):
                 for batch in self._requests(whole):
                     swap = await self._within_budget(batch, swap)
         except SwapFailed:
@@ -117,7 +95,7 @@ class Pusher:
         """Send `changes` one by one, so that unrelated commits of others cannot get in the way.
 
         One that gets no usable answer does not hold the others back. If the PDS takes others and
-        still fails on that one, it is refused.
+        fails on that one again and again, it is refused.
         """
         ways = {Guards.ALL: self._guarded, Guards.UNTRIED: self._trying}
         send = ways.get(guards, self._unguarded)
@@ -125,11 +103,13 @@ class Pusher:
         try:
             for change in changes:
                 try:
-                    await self._one(change, send)
+                    if self._due([change]):
+                        await self._one(change, send)
                 except Unknown as error:
                     unclear.append((change, error))
+                    self.missing.add(change.after)
                     await self._look_whether_it_is_up(error, len(unclear))
-            await self._judge(unclear)
+            await self._judge(unclear, guards)
         except (Unknown, RateLimited, CredentialsRefused) as error:
             self.pushed.halted = error
         return self.pushed
@@ -138,7 +118,7 @@ class Pusher:
 
     def _requests(self, batch: Sequence[Change]) -> Iterator[Sequence[Change]]:
         """`batch` cut again: the limits may be lower by now, and a request has one `validate`."""
-        for part in batches(batch, _room(self.limits), encoded_size):
+        for part in batches(batch, room_of(self.limits), encoded_size):
             kinds = sorted({self.validate(c.path) for c in part if c.after is not None}, key=str)
             for kind in kinds[:-1]:
                 yield [c for c in part if c.after is not None and self.validate(c.path) is kind]
@@ -157,8 +137,12 @@ class Pusher:
 
     async def _batch(self, batch: Sequence[Change], swap: Cid) -> Cid:
         """Send one batch; halve it until what is refused stands alone. Returns the next swap."""
+        batch = self._due(batch)
+        if not batch:
+            return swap
         kinds = [self.validate(change.path) for change in batch if change.after is not None]
         self.allowance.charge(batch_points(batch))
+        self.remember(departing(batch))
         try:
             written = await self._heeding(
                 self.pds.write(batch, swap=swap, validate=kinds[0] if kinds else None)
@@ -173,7 +157,7 @@ class Pusher:
     async def _refused(self, batch: Sequence[Change], swap: Cid, error: Rejected) -> Cid:
         if self._is_older_limit(batch, error):
             self.limits = replace(self.limits, json_bytes=OLD_JSON_BYTES)
-            parts = list(batches(batch, _room(self.limits), encoded_size))
+            parts = list(batches(batch, room_of(self.limits), encoded_size))
         elif len(batch) == 1:
             self._refuse(batch[0], error)
             return swap
@@ -190,10 +174,20 @@ class Pusher:
         is_too_large = isinstance(error, TooLarge) and error.status == 413
         return is_too_large and OLD_JSON_BYTES < size <= self.limits.json_bytes
 
+    def _due(self, batch: Sequence[Change]) -> Sequence[Change]:
+        """`batch` without the deletions of what is missing; those wait."""
+        late = [
+            change for change in batch if change.after is None and change.before in self.missing
+        ]
+        for change in late:
+            self._wait(change, Retry(change.path, NOT_MOVED_YET))
+        return [change for change in batch if change not in late] if late else batch
+
     # --- One by one -------------------------------------------------------------------------------
 
     async def _one(self, change: Change, send: Callable[[Change], Awaitable[Written]]) -> None:
         self.allowance.charge(single_points(change))
+        self.remember(departing([change]))
         try:
             written = await send(change)
         except SwapFailed as error:
@@ -267,17 +261,29 @@ class Pusher:
         except PdsError:
             raise error from None
 
-    async def _judge(self, unclear: Sequence[tuple[Change, Unknown]]) -> None:
-        """What got no usable answer is looked at again, or refused if only that fails."""
+    async def _judge(self, unclear: Sequence[tuple[Change, Unknown]], guards: Guards) -> None:
+        """What got no usable answer is looked at again, or refused if again and again it fails."""
         for change, error in unclear:
-            is_unchanged = await self.pds.fetch_record(change.path) == change.before
-            if is_unchanged and self.pushed.done:
+            has_failed = await self.pds.fetch_record(change.path) == change.before
+            if has_failed:
+                self.pushed.failed.append(change)
+            is_often = has_failed and self.failures(change) + 1 >= FAILURES
+            if is_often and await self._takes_others(guards):
                 reason = f"the PDS fails on this change, and takes others: {error.message}"
                 hint = "change the record; it is not sent again as it is"
                 self._wait(change, Refusal(change.path, change.after, reason, hint))
             else:
-                self._wait(change, Retry(change.path, error.message))
+                self._wait(change, Retry(change.path, error.message), departure(change))
                 self.pushed.halted = error
+
+    async def _takes_others(self, guards: Guards) -> bool:
+        """Whether the PDS carries out writes at this time: it did, or it looks at their guards."""
+        if self.pushed.done or guards is Guards.NONE:
+            return bool(self.pushed.done)
+        try:
+            return await self.pds.honours_swaps()
+        except (PdsError, CredentialsRefused):
+            return False
 
     # --- What an answer says ----------------------------------------------------------------------
 
@@ -316,10 +322,6 @@ class Pusher:
         reason = f"the PDS refuses this record: {error.message}"
         self._wait(change, Refusal(change.path, change.after, reason, error.hint))
 
-    def _wait(self, change: Change, item: Waiting) -> None:
-        self.remember(Memory(waiting={change.path: (item,)}))
-
-
-def _room(limits: Limits) -> Limits:
-    """What is left of a request for its writes."""
-    return replace(limits, json_bytes=limits.json_bytes - ENVELOPE_BYTES)
+    def _wait(self, change: Change, *items: Waiting) -> None:
+        self.missing.add(change.after)
+        self.remember(Memory(waiting={change.path: items}))

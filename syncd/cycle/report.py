@@ -6,9 +6,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from syncd.cycle.join import Joined
-from syncd.cycle.push import Pushed
+from syncd.cycle.pushed import Pushed
 from syncd.merge import is_edit_kept
-from syncd.model import Head, Memory, Plan, RecordPath, Report, Retry, Step, Verdict, Waiting
+from syncd.model import (
+    Departure,
+    Head,
+    Memory,
+    Plan,
+    RecordPath,
+    Report,
+    Retry,
+    Step,
+    Verdict,
+    Waiting,
+)
 from syncd.plan import for_a_person
 
 
@@ -36,7 +47,7 @@ def report_cycle(
     """The same once `joined.plan` was carried out; `steps` are the pushes that were tried."""
     plan = joined.plan
     conflicts, problems, held = for_a_person(waiting)
-    answered = {*pushed.done, *(item.path for item in waiting)}
+    answered = {*pushed.done, *(i.path for i in waiting if not isinstance(i, Departure))}
     return replace(
         planned,
         conflicts=conflicts,

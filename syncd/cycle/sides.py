@@ -12,13 +12,16 @@ from dataclasses import dataclass, replace
 from syncd.atproto.cid import Cid
 from syncd.config import Config
 from syncd.cycle.exact import Versions, with_inexact
+from syncd.cycle.known import newly_covered
 from syncd.cycle.look import Sight
+from syncd.cycle.settled import look_everywhere
 from syncd.errors import BadSyntax
 from syncd.folder.root import Folder
 from syncd.folder.scan import Look, scan
 from syncd.model import (
     Arrival,
     Decision,
+    Departure,
     Held,
     Memory,
     Plan,
@@ -26,11 +29,12 @@ from syncd.model import (
     RecordPath,
     Refusal,
     Seen,
+    Snapshot,
     Verdict,
     Waiting,
     parse_record_path,
 )
-from syncd.plan import Views, touched
+from syncd.plan import Views, still_holds, touched
 from syncd.replica import View, remote_of
 from syncd.state import State
 
@@ -43,7 +47,10 @@ class Sides:
     """The three views of `paths`, what the files were, and what waited before.
 
     `arrived` is what of base is not remembered yet: versions of the repo that a cycle which was
-    interrupted had brought into the folder already.
+    interrupted had brought into the folder already, and versions of the folder that were written to
+    the repo although no answer said so. `regained` is what of base no longer counts: records of
+    collections that were out of scope, whose files went away meanwhile. `fingerprints` are those
+    that settled.py has found.
     """
 
     paths: frozenset[RecordPath]
@@ -53,6 +60,8 @@ class Sides:
     waiting: tuple[Waiting, ...]
     is_whole: bool
     arrived: Mapping[RecordPath, Cid | None]
+    regained: frozenset[RecordPath]
+    fingerprints: Mapping[str, bytes]
 
     def expect(self, path: RecordPath) -> Seen | None:
         """The file that the plan saw at `path`, or None if there was none."""
@@ -66,26 +75,40 @@ class Sides:
 def bring_sides(
     folder: Folder, state: State, config: Config, sight: Sight, dirty: Dirty, now_ns: int
 ) -> Sides:
-    """Look at the folder (all of it, or just the paths that matter) and compare with the rest."""
+    """Look at the folder (all of it, or just the paths that matter) and compare with the rest.
+
+    Where the scope is another than before, all of it matters.
+    """
+    is_new = newly_covered(state, config)
+    dirty = dirty if is_new is None else None
     waiting = state.waiting()
     decisions = state.decisions()
     concerned = {*_changed(sight.view, state), *_record_paths(waiting), *decisions}
     if dirty is None:
-        known, base = state.seen(), state.base()
-        look = scan(folder, known=known, expected=base, now_ns=now_ns, in_scope=config.covers)
+        found = look_everywhere(folder, state, config, concerned, now_ns)
+        known, base, look, fingerprints = found.known, found.base, found.look, found.fingerprints
         paths = concerned | touched(base, _local(look), look.problems, look.absent)
     else:
         paths = {path for path in concerned.union(dirty) if config.covers_path(path)}
-        known, base = state.seen_of(paths), state.base_of(paths)
+        known, base, fingerprints = state.seen_of(paths), state.base_of(paths), {}
         look = scan(folder, known=known, only=paths, now_ns=now_ns, in_scope=config.covers)
     paths = {path for path in paths if config.covers_path(path)}
     remote = _remote(sight, paths)
+    regained = frozenset[RecordPath]()
+    if is_new is not None:
+        both = base.keys() & remote.keys()
+        regained = frozenset(path for path in both if is_new(path) and look.absent(path))
+        base = {path: cid for path, cid in base.items() if path not in regained}
     versions = Versions(base, remote, lambda path, cid: sight.get(cid) or state.block(path, cid))
     look = with_inexact(folder, look, paths, versions, now_ns)
     arrived = {
         item.path: item.remote
         for item in waiting
         if isinstance(item, Arrival) and _has_arrived(item, look) and item.path in paths
+    } | {
+        item.path: item.local
+        for item in waiting
+        if isinstance(item, Departure) and _has_landed(item, base, remote) and item.path in paths
     }
     views = Views(
         base=_moved(base, arrived),
@@ -95,19 +118,36 @@ def bring_sides(
         refused={
             item.path: (item.local, Problem(item.path, item.reason, item.hint))
             for item in waiting
-            if isinstance(item, Refusal)
+            if isinstance(item, Refusal) and not _is_saved_again(item.path, known, look)
         },
         decisions=decisions,
         held=frozenset(item.path for item in waiting if isinstance(item, Held)),
     )
-    whole = dirty is None
-    return Sides(frozenset(paths), views, look, known, waiting, is_whole=whole, arrived=arrived)
+    return Sides(
+        frozenset(paths),
+        views,
+        look,
+        known,
+        waiting,
+        is_whole=dirty is None,
+        arrived=arrived,
+        regained=regained,
+        fingerprints=fingerprints,
+    )
 
 
 def _has_arrived(item: Arrival, look: Look) -> bool:
     if item.remote is None:
         return look.absent(item.path)
     return item.path in look.seen and look.seen[item.path].cid == item.remote
+
+
+def _has_landed(item: Departure, base: Snapshot, remote: Snapshot) -> bool:
+    """True if the repo has what was sent, and base is still what that was to replace.
+
+    Nobody else is meant by that: an edit of the file since then was made in knowledge of it.
+    """
+    return base.get(item.path) == item.base and remote.get(item.path) == item.local
 
 
 def _moved(
@@ -120,6 +160,12 @@ def _moved(
     if not arrived:
         return base
     return {path: cid for path, cid in {**base, **arrived}.items() if cid is not None}
+
+
+def _is_saved_again(path: RecordPath, known: Mapping[RecordPath, Seen], look: Look) -> bool:
+    """True if a file was written since it was read last, be it with the same content."""
+    before, now = known.get(path), look.seen.get(path)
+    return before is not None and now is not None and before.mtime_ns != now.mtime_ns
 
 
 def _local(look: Look) -> dict[RecordPath, Cid]:
@@ -181,13 +227,14 @@ def bookkeeping(plan: Plan, sides: Sides) -> Memory:
         seen=_seen_changes(sides),
         waiting=dict.fromkeys(_settled(plan, sides), ()) | _waiting_of(plan, sides),
         decided=[path for path, choice in sides.views.decisions.items() if _lapsed(choice, sides)],
+        settled=sides.fingerprints,
     )
 
 
 def _lapsed(decision: Decision, sides: Sides) -> bool:
     """True if a side is no longer what the person saw, or if both sides agree by now."""
     local, remote = (view.get(decision.path) for view in (sides.views.local, sides.views.remote))
-    return local == remote or (local, remote) != (decision.local, decision.remote)
+    return not still_holds(decision, local, remote)
 
 
 def _seen_changes(sides: Sides) -> dict[RecordPath, Seen | None]:
@@ -200,7 +247,9 @@ def _settled(plan: Plan, sides: Sides) -> set[str]:
     """Paths that something waited for and nothing waits for now."""
     acting = {step.path for step in plan.steps if step.verdict in (Verdict.PUSH, Verdict.PULL)}
     names = {
-        item.path for item in sides.waiting if item.path not in acting or isinstance(item, Arrival)
+        item.path
+        for item in sides.waiting
+        if item.path not in acting or item.path in sides.arrived or isinstance(item, Arrival)
     }
     strays = {name for name in names if _as_record_path(name) is None}
     return names if sides.is_whole else names - strays

@@ -24,7 +24,7 @@ from syncd.state import State
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was recomputed, and every disagreement that was found."""
+    """How many records of the mirror were recomputed, and every disagreement that was found."""
 
     records: int
     findings: tuple[Problem, ...]
@@ -46,9 +46,9 @@ def verify_mirror(
         *broken,
         *_check_root(tree, head, is_whole=not broken),
         *_check_base(state, config, tree),
-        *_check_files(state, look),
+        *_check_files(state, config, look),
     )
-    return Verified(len(tree), findings)
+    return Verified(sum(1 for key in tree if _is_covered(config, key)), findings)
 
 
 def _with_inexact(folder: Folder, state: State, look: Look, now_ns: int) -> Look:
@@ -105,11 +105,11 @@ def _is_covered(config: Config, path: str) -> bool:
         return False
 
 
-def _check_files(state: State, look: Look) -> Iterator[Problem]:
+def _check_files(state: State, config: Config, look: Look) -> Iterator[Problem]:
     base, seen = state.base(), state.seen()
     known = {item.path for item in state.waiting()}
     yield from (problem for path, problem in sorted(look.problems.items()) if path not in known)
-    for path in sorted(base.keys() | look.seen.keys()):
+    for path in sorted(filter(config.covers_path, base.keys() | look.seen.keys())):
         now, kept = look.seen.get(path), seen.get(path)
         is_same_bytes = now is not None and kept is not None and now.digest == kept.digest
         found = kept.cid if is_same_bytes and kept else now.cid if now else None

@@ -17,6 +17,7 @@ from syncd.cycle.fetch import Fetching, Writing
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.sides import Dirty
 from syncd.daemon.bell import Asked, Bell
+from syncd.daemon.memory import give_back
 from syncd.daemon.phase import FATAL, HALTING, Phase, Told
 from syncd.daemon.pulse import Pulse
 from syncd.errors import CredentialsRefused, RateLimited, SyncdError
@@ -32,7 +33,7 @@ STOP_SECONDS = 5.0
 
 
 class Watches(Protocol):
-    """Tells which records' files changed (see watch.py)."""
+    """Tells which records' files changed (see watch/)."""
 
     async def changes(self, *, quiet_seconds: float, max_seconds: float) -> Dirty:
         """What changed, once nothing more did for `quiet_seconds`, or after `max_seconds`."""
@@ -70,6 +71,7 @@ class Daemon:
     _again: asyncio.TimerHandle | None = None
     _later: asyncio.TimerHandle | None = None
     _failures: int = 0
+    _resident: int = 0
     _put_off_by: SyncdError | None = None
     _delays: int = 0
     _idle_cycles: int = 0
@@ -170,6 +172,8 @@ class Daemon:
             await self._recover(error)
         else:
             await self._conclude(dirty, report)
+        if dirty is None:
+            self._resident = give_back(self._resident)
 
     async def _conclude(self, dirty: Dirty, report: Report) -> None:
         """Tell what a cycle did, and see to it that what it left is done."""

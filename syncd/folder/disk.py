@@ -25,8 +25,9 @@ class Disk:
         try:
             if mode is not None:
                 os.fchmod(descriptor, mode)
-            with os.fdopen(descriptor, "wb", closefd=False) as file:
-                file.write(content)
+            rest = memoryview(content)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
         finally:
             os.close(descriptor)
 
@@ -63,6 +64,10 @@ class Disk:
     def move(self, source: int, old: str, target: int, new: str) -> None:
         """Rename into another directory of the same file system."""
         os.rename(old, new, src_dir_fd=source, dst_dir_fd=target)
+
+    def move_new(self, source: int, old: str, target: int, new: str) -> None:
+        """As `move`. FileExistsError if `new` is there, in one step."""
+        linux.move_new(source, old, target, new)
 
     def unlink(self, directory: int, name: str) -> None:
         os.unlink(name, dir_fd=directory)

@@ -22,19 +22,24 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def rename_new(directory: int, old: str, new: str) -> None:
     """Rename `old` to `new` in `directory`. FileExistsError if `new` is there, in one step."""
-    _renameat2(directory, old, new, _NOREPLACE)
+    _renameat2(directory, old, directory, new, _NOREPLACE)
+
+
+def move_new(source: int, old: str, target: int, new: str) -> None:
+    """As `rename_new`, into another directory of the same file system."""
+    _renameat2(source, old, target, new, _NOREPLACE)
 
 
 def exchange(directory: int, one: str, other: str) -> None:
     """Let two names of `directory` change places in one step. FileNotFoundError if one is gone."""
-    _renameat2(directory, one, other, _EXCHANGE)
+    _renameat2(directory, one, directory, other, _EXCHANGE)
 
 
-def _renameat2(directory: int, old: str, new: str, flags: int) -> None:
+def _renameat2(source: int, old: str, target: int, new: str, flags: int) -> None:
     call = getattr(_libc, "renameat2", None)
     if call is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    if call(directory, os.fsencode(old), directory, os.fsencode(new), flags):
+    if call(source, os.fsencode(old), target, os.fsencode(new), flags):
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), new)
 

@@ -37,6 +37,8 @@ _DEVICES = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z)")
 
 def file_name(rkey: Rkey, *, portable: bool = False, suffix: str = SUFFIX) -> str:
     """Where the record's file is, relative to its collection's directory; may hold `/`."""
+    if not portable and _PLAIN.fullmatch(name := rkey + suffix) and suffix == SUFFIX:
+        return name
     return "/".join(_components([_token(char, portable) for char in rkey], portable, suffix))
 
 

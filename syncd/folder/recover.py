@@ -24,7 +24,7 @@ from syncd.folder.replace import (
     shortened,
 )
 from syncd.folder.root import OWN, Folder, opened
-from syncd.folder.write import CONFLICTS
+from syncd.folder.write import CONFLICTS, is_edited_copy
 from syncd.model import Problem
 
 _RECOVERED = "recovered"
@@ -55,20 +55,25 @@ def sweep_conflicts(folder: Folder, keep: Collection[str]) -> None:
     """Remove the files of conflicts that are not open, of which `keep` names those that are.
 
     They are left where the program stopped between a conflict and the memory of it. A name that is
-    not one of syncd's stays. So does everything if the disk refuses: it is only in the way.
+    not one of syncd's stays, and a copy that somebody has edited. So does everything if the disk
+    refuses: it is only in the way.
     """
     with folder.open() as root, suppress(OSError), opened(root, (OWN, CONFLICTS)) as directory:
         for inside, _, names, descriptor in os.fwalk(dir_fd=directory):
+            collection = inside.removeprefix("./").partition("/")[0]
             for name in names:
                 relative = os.path.normpath(f"{OWN}/{CONFLICTS}/{inside}/{name}")
-                if _is_of_a_conflict(name) and relative not in keep:
+                if relative not in keep and _is_ours(descriptor, name, collection):
                     folder.disk.unlink(descriptor, name)
 
 
-def _is_of_a_conflict(name: str) -> bool:
+def _is_ours(directory: int, name: str, collection: str) -> bool:
     stem = name.removesuffix(SUFFIX)
     with suppress(BadSyntax):
-        return is_unfinished(name) or (stem != name and bool(parse_cid(stem.rpartition(".")[2])))
+        if is_unfinished(name):
+            return True
+        cid = parse_cid(stem.rpartition(".")[2])
+        return stem != name and not is_edited_copy(directory, name, collection, cid)
     return False
 
 

@@ -50,6 +50,19 @@ class Look:
             return False
         return self.unread.isdisjoint((EVERYWHERE, split_record_path(path)[0]))
 
+    def joined(self, other: Look) -> Look:
+        """Both looks as one, where neither looked at what the other covers."""
+        return Look(
+            seen={**self.seen, **other.seen},
+            problems={**self.problems, **other.problems},
+            strays=self.strays + other.strays,
+            drafts=self.drafts + other.drafts,
+            leftovers=self.leftovers + other.leftovers,
+            unread=self.unread | other.unread,
+            reads=self.reads + other.reads,
+            covers=lambda path: self.covers(path) or other.covers(path),
+        )
+
 
 def everything(_: str) -> bool:
     """The scope of a mirror of all collections."""

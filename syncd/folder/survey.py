@@ -75,7 +75,7 @@ def survey(notes: Notes, root: int, in_scope: Callable[[str], bool]) -> None:
         notes.cannot_read(EVERYWHERE, os_problem(".", error))
         return
     for name in sorted(names):
-        if _is_nsid(name) and in_scope(name):
+        if is_nsid(name) and in_scope(name):
             _survey_collection(notes, root, Nsid(name))
     _settle_misspelt(notes)
 
@@ -96,7 +96,8 @@ def examine(notes: Notes, directory: int, name: str, path: RecordPath, now: os.s
             notes.problems[path] = found
 
 
-def _is_nsid(name: str) -> bool:
+def is_nsid(name: str) -> bool:
+    """True if a directory of this name is a collection."""
     try:
         parse_nsid(name)
     except BadSyntax:

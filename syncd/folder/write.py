@@ -11,7 +11,9 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from syncd.atproto.cid import Cid, parse_cid
-from syncd.errors import BadSyntax, FileChanged, FileProblem
+from syncd.atproto.data import cid_of
+from syncd.atproto.jsontext import parse_record
+from syncd.errors import BadJson, BadSyntax, FileChanged, FileProblem
 from syncd.folder.batch import Batch, Replacement
 from syncd.folder.names import SUFFIX, conflict_name, relative_path
 from syncd.folder.problems import told
@@ -26,7 +28,9 @@ __all__ = (
     "Replacement",
     "conflict_file",
     "drop_conflicts",
+    "is_edited_copy",
     "keep_conflict",
+    "read_below",
     "read_bytes",
     "remove",
     "write",
@@ -39,8 +43,14 @@ _ANY_CID = "*" * 59
 
 def read_bytes(folder: Folder, path: RecordPath) -> tuple[bytes, FileStat]:
     """The bytes of the record's file. FileChanged if there is none, FileProblem if unreadable."""
+    with folder.open() as root:
+        return read_below(folder, root, path)
+
+
+def read_below(folder: Folder, root: int, path: RecordPath) -> tuple[bytes, FileStat]:
+    """As `read_bytes`, where the folder is open already, as `root`."""
     directories, name = _place_of(folder, path)
-    with folder.open() as root, told(path, "read"), opened(root, directories) as directory:
+    with told(path, "read"), opened(root, directories) as directory:
         if not is_spelt(directory, name):
             raise FileChanged("there is no such file")
         return read_file(directory, name)
@@ -114,7 +124,10 @@ def keep_conflict(folder: Folder, path: RecordPath, cid: Cid, content: bytes) ->
 
 
 def drop_conflicts(folder: Folder, path: RecordPath, keep: Collection[Cid] = ()) -> None:
-    """Remove what `keep_conflict` laid down for `path`, except `keep`. FileProblem, FolderWrong."""
+    """Remove what `keep_conflict` laid down for `path`, except `keep`, and what was edited there.
+
+    Raises FileProblem, FolderWrong.
+    """
     collection, rkey = split_record_path(parse_record_path(path))
     *inside, pattern = conflict_name(rkey, _ANY_CID, portable=folder.portable).split("/")
     stem = pattern.removesuffix(_ANY_CID + SUFFIX)
@@ -127,8 +140,17 @@ def drop_conflicts(folder: Folder, path: RecordPath, keep: Collection[Cid] = ())
     ):
         for name in [entry.name for entry in entries if entry.name.startswith(stem)]:
             cid = _cid_or_none(name.removeprefix(stem).removesuffix(SUFFIX))
-            if cid is not None and cid not in keep:
+            if cid and cid not in keep and not is_edited_copy(directory, name, collection, cid):
                 folder.disk.unlink(directory, name)
+
+
+def is_edited_copy(directory: int, name: str, collection: str, cid: Cid) -> bool:
+    """True if somebody has made another record of the copy of `cid`: that one is theirs."""
+    try:
+        content, _ = read_file(directory, name)
+        return cid_of(parse_record(content, collection)) != cid
+    except (OSError, FileProblem, BadJson):
+        return False
 
 
 def _place_of(folder: Folder, path: RecordPath) -> tuple[list[str], str]:

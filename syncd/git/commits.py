@@ -25,6 +25,7 @@ LOCK_SECONDS = 5.0
 """How long to wait for another git command to let go of the index."""
 _LOCK_PAUSE_SECONDS = 0.05
 _OURS = "syncd "
+_ROOM = "syncd-"
 _GONE = f"0 {'0' * 40}"
 
 
@@ -130,8 +131,8 @@ def commit(
     commit is empty if `names` is.
 
     Raises:
-        GitFailed: A hook, the signing or anything else refused. There is no commit; index and
-            files are as they were.
+        GitFailed: A hook, the signing or anything else refused. Index and files are as they were,
+            or as after the commit, if it was made before something failed.
     """
     try:
         with _locked(work.place), _room(work.place) as room:
@@ -144,8 +145,13 @@ def commit(
 
 @contextmanager
 def _room(place: Place) -> Iterator[Path]:
-    """A directory for our indexes, on the file system where the person's is."""
-    with tempfile.TemporaryDirectory(prefix="syncd-", dir=place.own) as directory:
+    """A directory for our indexes, on the file system where the person's is.
+
+    Whoever holds the index locked is the only one to have such: others were left by a kill.
+    """
+    for left in place.own.glob(f"{_ROOM}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=_ROOM, dir=place.own) as directory:
         yield Path(directory)
 
 
@@ -162,12 +168,13 @@ def _commit(
     _stage(staged, tip, before, names, is_meant)
     tree = staged.git.text("write-tree")
     folder_tree = staged.tree_id(tree)
-    text = None if folder_tree is None else say(folder_tree, staged.files(tree))
+    files = staged.files(tree)
+    text = None if folder_tree is None else say(folder_tree, files)
     if text is None:
         return False
-    options = ("--quiet", "--allow-empty", "--cleanup=verbatim", "--file=-")
-    staged.git.run("commit", *options, send=text.encode("utf-8"))
-    _take_over(work, room / "taken", before, names)
+    with _taken_over(work, room, tip, before, {name: files.get(name) for name in names}):
+        options = ("--quiet", "--allow-empty", "--cleanup=verbatim", "--file=-")
+        staged.git.run("commit", *options, send=text.encode("utf-8"))
     return True
 
 
@@ -197,15 +204,37 @@ def _put(work: Worktree, entries: Mapping[str, Blob | None]) -> None:
     work.git.run("update-index", "-z", "--index-info", send=send)
 
 
-def _take_over(work: Worktree, copy: Path, before: Tree, names: Collection[str]) -> None:
-    """Let the person's index have what was committed, where it had what HEAD had before."""
-    if not names:
+@contextmanager
+def _taken_over(
+    work: Worktree, room: Path, tip: Tip, before: Tree, after: Mapping[str, Blob | None]
+) -> Iterator[None]:
+    """Let the person's index have what is to be committed, or what it had if there is no commit.
+
+    It comes first: were we killed between the two, a commit whose reverse is staged would take the
+    records out of git again with the person's next one.
+    """
+    index, kept = work.place.own / "index", room / "kept"
+    _copy(index, kept)
+    _take_over(work, room / "taken", before, after)
+    try:
+        yield
+    finally:
+        if work.tip() == tip:
+            kept.replace(index) if kept.exists() else index.unlink(missing_ok=True)
+    done = {name: blob for name, blob in work.files("HEAD").items() if name in after}
+    if any(done.get(name) != blob for name, blob in after.items()):  # a hook has changed it
+        expected = {name: blob for name, blob in after.items() if blob is not None}
+        _take_over(work, room / "taken", expected, {name: done.get(name) for name in after})
+
+
+def _take_over(work: Worktree, copy: Path, before: Tree, after: Mapping[str, Blob | None]) -> None:
+    """Put `after` where the person's index has what was there `before`."""
+    if not after:
         return
-    after, staged = work.files("HEAD"), _entries(work)
-    untouched = [name for name in names if staged.get(name) == before.get(name)]
-    index = work.place.own / "index"
+    staged, index = _entries(work), work.place.own / "index"
+    untouched = {name: blob for name, blob in after.items() if staged.get(name) == before.get(name)}
     _copy(index, copy)
-    _put(replace(work, git=replace(work.git, index=copy)), {n: after.get(n) for n in untouched})
+    _put(replace(work, git=replace(work.git, index=copy)), untouched)
     copy.replace(index)
 
 
@@ -243,14 +272,18 @@ def _locked(place: Place) -> Iterator[None]:
 
 
 def _try_lock(lock: Path) -> bool:
+    is_made = False
     try:
         with lock.open("x", encoding="ascii") as file:
+            is_made = True
             file.write(f"{_OURS}{os.getpid()}\n")
     except FileExistsError:
         if _is_left_behind(lock):
             lock.unlink(missing_ok=True)
         return False
     except OSError as error:
+        if is_made:
+            lock.unlink(missing_ok=True)
         raise GitFailed(f"{lock} cannot be made: {error.strerror}") from None
     return True
 

@@ -20,6 +20,7 @@ _OPERATIONS = (
     ("MERGE_HEAD", "a merge"),
     ("CHERRY_PICK_HEAD", "a cherry-pick"),
     ("REVERT_HEAD", "a revert"),
+    ("sequencer/todo", "a series of picks"),
     ("BISECT_LOG", BISECT),
 )
 _LOCK = "index.lock"
@@ -53,6 +54,14 @@ class Place:
             return time.time() - self.lock.stat().st_mtime < STALE_SECONDS
         except OSError:
             return False
+
+    def moment(self) -> tuple[bool, tuple[int, int, int] | None]:
+        """Equal before and after something if no git command began, went on or ended meanwhile."""
+        try:
+            index = (self.own / "index").stat()
+        except OSError:
+            return self.is_locked(), None
+        return self.is_locked(), (index.st_ino, index.st_mtime_ns, index.st_size)
 
     def unfinished(self) -> str | None:
         """The operation whose files may not be meant as they are: any but a bisect, in words."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO, TypeAlias
 
 from syncd.errors import GitFailed
 
@@ -34,6 +36,9 @@ _QUIET = {
     "SSH_ASKPASS_REQUIRE": "never",
     "GCM_INTERACTIVE": "never",
 }
+_RUN_HOOKS = ("commit", "push")
+"""Their output is no pipe: what a hook leaves running would keep it open, and us waiting."""
+_End: TypeAlias = "int | BinaryIO"
 _NO_IDENTITY = ("tell me who you are", "auto-detect email", "empty ident", "no email was given")
 _SHOWN = 300
 
@@ -58,22 +63,10 @@ class Git:
         options: Sequence[str] = (),
     ) -> bytes:
         """What `git WORDS` prints. Raises GitFailed unless it ends with 0 or `may_fail`."""
-        try:
-            process = subprocess.Popen(  # noqa: S603
-                ["git", *options, *words],  # noqa: S607
-                cwd=self.top,
-                env=self._clean(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-        except FileNotFoundError:
-            raise GitFailed("git is not installed", hint="install git 2.34 or newer") from None
-        except OSError as error:
-            raise GitFailed(f"git cannot be started: {error.strerror}") from None
-        with process:
-            out, errors = self._communicate(process, words[0], send)
+        with _outputs(words[0]) as ends:
+            with self._start(("git", *options, *words), ends) as process:
+                said = self._communicate(process, words[0], send)
+            out, errors = map(_whole, said, ends)
         if process.returncode not in (0, *may_fail):
             raise _failure(words[0], errors or out)
         return out
@@ -82,9 +75,26 @@ class Git:
         """The same as one stripped text."""
         return self.run(*words, may_fail=may_fail).decode("utf-8", "replace").strip()
 
+    def _start(self, words: Sequence[str], ends: Sequence[_End]) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(  # noqa: S603
+                words,
+                cwd=self.top,
+                env=self._clean(),
+                stdin=subprocess.PIPE,
+                stdout=ends[0],
+                stderr=ends[1],
+                start_new_session=True,
+            )
+        except FileNotFoundError:
+            raise GitFailed("git is not installed", hint="install git 2.34 or newer") from None
+        except OSError as error:
+            raise GitFailed(f"git cannot be started: {error.strerror}") from None
+
     def _communicate(
         self, process: subprocess.Popen[bytes], command: str, send: bytes
-    ) -> tuple[bytes, bytes]:
+    ) -> tuple[bytes | None, bytes | None]:
+        """What it prints, where that comes through a pipe."""
         try:
             return process.communicate(send, timeout=SECONDS)
         except subprocess.TimeoutExpired:
@@ -97,6 +107,28 @@ class Git:
     def _clean(self) -> dict[str, str]:
         kept = {name: value for name, value in self._environ.items() if name not in _LOCAL}
         return {**kept, **_QUIET, **({"GIT_INDEX_FILE": str(self.index)} if self.index else {})}
+
+
+@contextmanager
+def _outputs(command: str) -> Iterator[tuple[_End, _End]]:
+    """Where the output goes: to pipes, or to files that are on no disk."""
+    if command not in _RUN_HOOKS:
+        yield subprocess.PIPE, subprocess.PIPE
+        return
+    with _memory() as out, _memory() as errors:
+        yield out, errors
+
+
+def _memory() -> BinaryIO:
+    return os.fdopen(os.memfd_create("git"), "w+b")
+
+
+def _whole(piped: bytes | None, end: _End) -> bytes:
+    """What was printed, where it went."""
+    if isinstance(end, int):
+        return piped or b""
+    end.seek(0)
+    return end.read()
 
 
 def _failure(command: str, output: bytes) -> GitFailed:

@@ -11,6 +11,8 @@ from syncd.errors import GitFailed
 from syncd.git.commits import Worktree
 from syncd.git.message import COMMIT, Published, parse_message
 
+_LOG = ("log", "-z", "--no-show-signature", "--encoding=UTF-8")
+
 
 @dataclass(frozen=True, slots=True)
 class FileVersion:
@@ -29,15 +31,16 @@ class FileVersion:
 def file_versions(work: Worktree, name: str, *, everywhere: bool = False) -> list[FileVersion]:
     """The commits that changed the file at `name` below the folder, newest first.
 
-    Those that HEAD comes from; with `everywhere`, of all branches, tags and stashes.
+    Those that HEAD comes from; with `everywhere`, of all branches, tags and stashes, and those
+    that were amended, reset or dropped, for as long as git's reflog knows them.
 
     Raises GitFailed.
     """
-    where = ("--all", "--full-history") if everywhere else ()
+    where = ("--all", "--reflog", "--full-history") if everywhere else ()
     if work.tip().commit is None:
         return []
     file = f"{work.place.prefix}{name}"
-    words = ("log", "-z", "--no-show-signature", "--format=%H%x1f%ct%x1f%an%x1f%s", *where, "HEAD")
+    words = (*_LOG, "--format=%H%x1f%ct%x1f%an%x1f%s", *where, "HEAD")
     out = work.git.run(*words, "--", file, options=("--literal-pathspecs",))
     entries = [os.fsdecode(entry).split("\x1f", 3) for entry in out.split(b"\0") if entry]
     contents = work.contents(f"{entry[0]}:{file}" for entry in entries)
@@ -67,7 +70,8 @@ def last_published(work: Worktree, did: Did) -> Anchor | None:
 
 
 def _claims(work: Worktree, did: Did) -> Iterator[Anchor]:
-    words = ("log", "-z", "--no-show-signature", f"--grep=^{COMMIT}: ", "--format=%H%n%B", "HEAD")
+    grep = "--basic-regexp", f"--grep=^{COMMIT}: "
+    words = (*_LOG, *grep, "--format=%H%n%B", "HEAD")
     for entry in work.git.run(*words).split(b"\0"):
         commit, _, text = entry.decode("utf-8", "replace").partition("\n")
         published = parse_message(text)

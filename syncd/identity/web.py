@@ -50,7 +50,7 @@ class Web:
     def _transport(self) -> httpx.AsyncBaseTransport | None:
         limits = httpx.Limits(max_keepalive_connections=0)
         if self.is_local:
-            return httpx.AsyncHTTPTransport(verify=trust(), limits=limits)
+            return httpx.AsyncHTTPTransport(verify=trust(), limits=limits, trust_env=False)
         return Transport(self._is_named, limits=limits, ask=self._ask)
 
     def _is_named(self, url: httpx.URL) -> bool:
@@ -105,10 +105,17 @@ class Web:
                 body = await _read(answer)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise Unreachable(
-                f"{httpx.URL(url).host} cannot be reached: {type(error).__name__}",
+                f"{httpx.URL(url).host} cannot be reached: {_words(error)}",
                 hint="see whether the network is up",
             ) from None
         return Response(answer.status_code, dict(answer.headers), body)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
+        return "it took too long"
+    told = str(error) if isinstance(error, httpx.ConnectError) else ""
+    return told or type(error).__name__
 
 
 async def _read(answer: httpx.Response) -> bytes:

@@ -1,25 +1,23 @@
 """The PDS: what syncd asks of it (`Pds`), and how it asks over HTTP (`HttpPds`).
 
 The only HTTP client of syncd beside identity resolution, and the only websocket client. Knows no
-folder, no plan and no state.
+folder, no plan and no state. Streams are not imported from here, so that what listens to none
+starts faster.
 """
 
 from syncd.pds.claims import is_app_password
 from syncd.pds.client import NO_COMMIT, HttpPds, encoded_size, op_of
 from syncd.pds.doorbell import Doorbell, Reason, Ring
-from syncd.pds.hearing import Ear
 from syncd.pds.http import DEFAULT_BOUNDS, Bounds, OnRequest
 from syncd.pds.memory import MemoryTokens
 from syncd.pds.protocol import Pds, Tokens
 from syncd.pds.session import log_in, log_out
-from syncd.pds.stream import jetstream, pds_stream
 
 __all__ = [
     "DEFAULT_BOUNDS",
     "NO_COMMIT",
     "Bounds",
     "Doorbell",
-    "Ear",
     "HttpPds",
     "MemoryTokens",
     "OnRequest",
@@ -29,9 +27,7 @@ __all__ = [
     "Tokens",
     "encoded_size",
     "is_app_password",
-    "jetstream",
     "log_in",
     "log_out",
     "op_of",
-    "pds_stream",
 ]

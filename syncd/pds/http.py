@@ -67,7 +67,7 @@ DEFAULT_BOUNDS = Bounds()
 
 NOT_MODIFIED = 304
 
-_HINT = "see whether the network and the PDS are up; syncd run tries again by itself"
+_HINT = "see whether the network and the PDS are up; `syncd run` tries again by itself"
 
 
 class Http:
@@ -209,7 +209,7 @@ class Http:
 def _transport(origin: Origin, *, is_named: bool) -> httpx.AsyncBaseTransport:
     """An address that is not public was named by a person, or the resolver had refused it."""
     if origin.is_loopback:
-        return httpx.AsyncHTTPTransport(verify=trust(), limits=_LIMITS)
+        return httpx.AsyncHTTPTransport(verify=trust(), limits=_LIMITS, trust_env=False)
     is_anywhere = is_named or not origin.is_public
     return Transport(lambda _: is_anywhere, limits=_LIMITS)
 
@@ -222,8 +222,8 @@ def _translated(request: Request) -> Iterator[None]:
     except _NOTHING_SENT as error:
         raise Unreachable(f"the PDS cannot be reached: {_words(error)}", hint=_HINT) from None
     except (httpx.HTTPError, TimeoutError) as error:
-        message = f"{request.nsid} got no usable answer: {_words(error)}"
-        raise lost(message, hint="" if request.is_write else _HINT) from None
+        hint = "" if request.is_write else _HINT
+        raise lost(f"{request.nsid} got no usable answer: {_words(error)}", hint=hint) from None
     except BadAnswer as error:
         if request.is_write:
             raise Unknown(error.message, hint=error.hint) from None
@@ -232,10 +232,15 @@ def _translated(request: Request) -> Iterator[None]:
 
 def _words(error: Exception) -> str:
     """What went wrong. Only a connect error's own text is told: others may quote a header."""
-    if isinstance(error, httpx.TimeoutException | TimeoutError):
-        return "it took too long"
-    told = str(error) if isinstance(error, httpx.ConnectError) else ""
-    return told or type(error).__name__
+    match error:
+        case httpx.TimeoutException() | TimeoutError():
+            return "it took too long"
+        case httpx.ConnectError() if str(error):
+            return str(error)
+        case httpx.NetworkError() | httpx.ProtocolError():
+            return "the connection broke, or it was no HTTP"
+        case _:
+            return type(error).__name__
 
 
 async def _read_whole(answer: httpx.Response, limit: int) -> bytes:

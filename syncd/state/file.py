@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from syncd.atproto.syntax import Did
@@ -62,8 +63,11 @@ def create_state(path: Path, *, did: Did, marker: str) -> State:
     return State(_create(path, did, marker), path)
 
 
-def open_state(path: Path) -> State:
+def open_state(path: Path, *, is_checked: bool = True) -> State:
     """Open a state file.
+
+    Whether its structure is whole takes time that grows with it. Who only looks need not ask: each
+    row that is read is checked all the same, `is_checked` or not.
 
     Raises:
         StateDamaged: It is not what was written; `renew_state` makes a new one.
@@ -72,7 +76,7 @@ def open_state(path: Path) -> State:
     if not path.is_file():
         raise StateWrong(f"there is no state file at {path}", hint=RESET_HINT)
     with told(path):
-        return State(_connect(path, lambda connection: _check(path, connection)), path)
+        return State(_connect(path, partial(_check, path, is_checked=is_checked)), path)
 
 
 def open_or_renew(path: Path, *, did: Did, marker: str) -> State:
@@ -119,11 +123,11 @@ def _fill(connection: sqlite3.Connection, did: Did, marker: str) -> None:
     connection.executemany("INSERT INTO meta VALUES (?, ?, ?)", rows)
 
 
-def _check(path: Path, sql: sqlite3.Connection) -> None:
+def _check(path: Path, sql: sqlite3.Connection, *, is_checked: bool) -> None:
     """Structure, identity and version; what a row holds is checked when it is read."""
     (application,) = sql.execute("PRAGMA application_id").fetchone()
     (version,) = sql.execute("PRAGMA user_version").fetchone()
-    if sql.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+    if is_checked and sql.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
         raise StateDamaged(f"{path} is damaged: its structure is broken", hint=REBUILT_HINT)
     if application != _APPLICATION_ID:
         raise StateDamaged(f"{path} is not a syncd state file", hint=REBUILT_HINT)

@@ -7,7 +7,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 
 from syncd.atproto.cid import Cid, parse_cid
-from syncd.model import Arrival, Conflict, Held, Problem, Refusal, Retry, Seen, Side, Waiting
+from syncd.model import (
+    Arrival,
+    Conflict,
+    Departure,
+    Held,
+    Problem,
+    Refusal,
+    Retry,
+    Seen,
+    Side,
+    Waiting,
+)
 
 KINDS: Mapping[str, type[Waiting]] = {
     "conflict": Conflict,
@@ -16,6 +27,7 @@ KINDS: Mapping[str, type[Waiting]] = {
     "refusal": Refusal,
     "retry": Retry,
     "arrival": Arrival,
+    "departure": Departure,
 }
 
 

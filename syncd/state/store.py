@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -15,8 +15,10 @@ from syncd.atproto.cid import Cid, is_content_of, parse_cid
 from syncd.atproto.syntax import Did, Tid
 from syncd.errors import StateWrong
 from syncd.model import Choice, Decision, Head, Memory, RecordPath, Seen, Waiting
-from syncd.state.damage import check_row, checksum, told
-from syncd.state.rows import blob_or_none, cid_or_none, parse_waiting, seen_row, waiting_row
+from syncd.state.damage import check_row, told
+from syncd.state.filling import Filling
+from syncd.state.recording import SETTLED, put, record
+from syncd.state.rows import blob_or_none, cid_or_none, parse_waiting
 
 RESET_HINT = (
     "move the state file away and run `syncd sync`: equal records are adopted, nothing is deleted"
@@ -106,8 +108,7 @@ class State:
 
     def base(self) -> dict[RecordPath, Cid]:
         """All of base."""
-        rows = self._all("SELECT path, cid, crc FROM base")
-        return {RecordPath(path): Cid(cid) for path, cid in rows}
+        return self.base_outside(())
 
     def base_of(self, paths: Collection[RecordPath]) -> dict[RecordPath, Cid]:
         """Base of just these paths."""
@@ -118,6 +119,11 @@ class State:
         """Base of the paths after `last`, up to `until` and with it."""
         query = "SELECT path, cid, crc FROM base WHERE path > ? AND path <= ?"
         rows = self._all(query, (last, until))
+        return {RecordPath(path): Cid(cid) for path, cid in rows}
+
+    def base_outside(self, collections: Collection[str]) -> dict[RecordPath, Cid]:
+        """Base, but for the paths of these collections."""
+        rows = self._outside("SELECT path, cid, crc FROM base", collections)
         return {RecordPath(path): Cid(cid) for path, cid in rows}
 
     def block(self, path: RecordPath, cid: Cid) -> bytes | None:
@@ -131,6 +137,11 @@ class State:
         row = self._row("SELECT count(*) FROM base")
         return int(row[0]) if row else 0
 
+    def is_blank(self) -> bool:
+        """True if nothing is known of any record or file."""
+        query = "SELECT 1 FROM {} LIMIT 1"
+        return not any(self._row(query.format(table)) for table in ("base", "kept", "seen"))
+
     def collection_sizes(self) -> Counter[str]:
         """How many records of each collection base holds."""
         query = "SELECT substr(path, 1, instr(path, '/') - 1), count(*) FROM base GROUP BY 1"
@@ -139,11 +150,22 @@ class State:
 
     def seen(self) -> dict[RecordPath, Seen]:
         """What every file was when last read."""
-        return {seen.path: seen for seen in self._seen_rows(self._all(_SELECT_SEEN))}
+        return self.seen_outside(())
 
     def seen_of(self, paths: Collection[RecordPath]) -> dict[RecordPath, Seen]:
         rows = self._of(_SELECT_SEEN + " WHERE path IN ({})", paths)
         return {seen.path: seen for seen in self._seen_rows(rows)}
+
+    def seen_outside(self, collections: Collection[str]) -> dict[RecordPath, Seen]:
+        """As `seen`, but for the paths of these collections."""
+        rows = self._outside(_SELECT_SEEN, collections)
+        return {seen.path: seen for seen in self._seen_rows(rows)}
+
+    def settled(self) -> dict[str, bytes]:
+        """The fingerprint of each collection whose files were what base says, by its name."""
+        query = "SELECT key, value, crc FROM meta WHERE key GLOB 'settled:*'"
+        rows = self._all(query)
+        return {key.removeprefix(SETTLED): bytes.fromhex(value) for key, value in rows}
 
     # --- what waits ----------------------------------------------------------------------------
 
@@ -168,7 +190,7 @@ class State:
             for d in decisions
         ]
         with self._transaction():
-            self._put("decision", rows)
+            put(self._sql, "decision", rows)
 
     # --- the ledger of write points ------------------------------------------------------------
 
@@ -192,46 +214,13 @@ class State:
         if memory == Memory():
             return
         with self._transaction():
-            self._record_base(memory.base, memory.blocks)
-            self._record_seen(memory.seen)
-            self._record_waiting(memory.waiting)
-            self._record_head(memory)
-            decided = [(path,) for path in memory.decided]
-            self._sql.executemany("DELETE FROM decision WHERE path = ?", decided)
+            record(self._sql, memory, self.newest())
 
-    def _record_base(
-        self, base: Mapping[RecordPath, Cid | None], blocks: Mapping[RecordPath, bytes]
-    ) -> None:
-        gone = [(path,) for path, cid in base.items() if cid is None]
-        moved = [(path, bytes(cid)) for path, cid in base.items() if cid is not None]
-        kept = [(path, cid, blocks[path]) for path, cid in moved if path in blocks]
-        self._sql.executemany("DELETE FROM base WHERE path = ?", gone)
-        self._sql.executemany("DELETE FROM kept WHERE path = ?", gone)
-        self._sql.executemany("DELETE FROM kept WHERE path = ? AND cid <> ?", moved)
-        self._sql.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", kept)
-        self._put("base", moved)
-
-    def _record_seen(self, seen: Mapping[RecordPath, Seen | None]) -> None:
-        gone = [(path,) for path, row in seen.items() if row is None]
-        self._sql.executemany("DELETE FROM seen WHERE path = ?", gone)
-        self._put("seen", (seen_row(row) for row in seen.values() if row is not None))
-
-    def _record_waiting(self, waiting: Mapping[str, tuple[Waiting, ...]]) -> None:
-        self._sql.executemany("DELETE FROM waiting WHERE path = ?", [(path,) for path in waiting])
-        self._put("waiting", (waiting_row(item) for items in waiting.values() for item in items))
-
-    def _record_head(self, memory: Memory) -> None:
-        if memory.is_whole_tree:
-            self._sql.execute("DELETE FROM node")
-        dropped = [(bytes(cid),) for cid in memory.dropped_nodes]
-        added = ((bytes(cid), block) for cid, block in memory.added_nodes.items())
-        self._sql.executemany("DELETE FROM node WHERE cid = ?", dropped)
-        self._sql.executemany("INSERT OR REPLACE INTO node VALUES (?, ?)", added)
-        if memory.head is not None:
-            head = memory.head
-            self._put_meta("head", f"{head.commit} {head.rev} {head.data}")
-        if memory.newest is not None:
-            self._put_meta("newest", max(memory.newest, self.newest() or ""))
+    @contextmanager
+    def filling(self) -> Iterator[Filling]:
+        """Fill base from nothing: see `Filling`."""
+        with told(self._path), Filling(self._sql) as filling:
+            yield filling
 
     def replace_nodes(self, nodes: Iterable[tuple[Cid, bytes]]) -> None:
         """Keep these nodes and no others, some at a time: `record` the head they belong to next.
@@ -271,13 +260,13 @@ class State:
             chunk = ordered[start : start + _CHUNK]
             yield from self._all(sql.format(", ".join("?" * len(chunk))), chunk)
 
-    def _put(self, table: str, rows: Iterable[tuple[object, ...]]) -> None:
-        """Insert or replace rows, each with its checksum as one more value."""
-        summed = [(*row, checksum(*row)) for row in rows]
-        places = ", ".join("?" * len(summed[0])) if summed else ""
-        query = f"INSERT OR REPLACE INTO {table} VALUES ({places})"  # noqa: S608
-        if summed:
-            self._sql.executemany(query, summed)
+    def _outside(self, query: str, collections: Collection[str]) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query whose paths lie between those of `collections`."""
+        after = ""
+        for start in sorted(f"{name}/" for name in collections):
+            yield from self._all(f"{query} WHERE path >= ? AND path < ?", (after, start))
+            after = f"{start[:-1]}0"
+        yield from self._all(f"{query} WHERE path >= ?", (after,))
 
     def _found(self, key: str) -> str | None:
         rows = list(self._all("SELECT key, value, crc FROM meta WHERE key = ?", (key,)))
@@ -290,7 +279,7 @@ class State:
         return text
 
     def _put_meta(self, key: str, value: str) -> None:
-        self._put("meta", [(key, value)])
+        put(self._sql, "meta", [(key, value)])
 
     @staticmethod
     def _seen_rows(rows: Iterable[tuple[Any, ...]]) -> Iterator[Seen]:

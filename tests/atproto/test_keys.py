@@ -15,7 +15,6 @@ from multiformats import multibase, multicodec
 
 from syncd.atproto.keys import (
     SIGNATURE_BYTES,
-    Curve,
     PublicKey,
     has_signed,
     make_key,
@@ -23,6 +22,7 @@ from syncd.atproto.keys import (
     parse_verification_method,
     sign,
 )
+from syncd.atproto.multikey import Curve
 from syncd.errors import BadSyntax
 
 SECRET = bytes(range(1, 33))

@@ -463,7 +463,15 @@ TABLE: list[tuple[int, str, str, type[SyncdError], type[SyncdError]]] = [
     (401, "AuthFactorTokenRequired", "", CredentialsRefused, CredentialsRefused),
     (403, "ScopeMissingError", "", CredentialsRefused, CredentialsRefused),
     (401, "SomethingNew", "", CredentialsRefused, CredentialsRefused),
+    (
+        401,
+        "AuthenticationRequired",
+        "Invalid identifier or password",
+        CredentialsRefused,
+        CredentialsRefused,
+    ),
     (401, "AccountDeactivated", "", RepoUnavailable, RepoUnavailable),
+    (401, "AccountSuspended", "", RepoUnavailable, RepoUnavailable),
     (401, "AccountTakedown", "", RepoUnavailable, RepoUnavailable),
     (403, "AccountNotFound", "", RepoUnavailable, RepoUnavailable),
     (400, "RepoDeactivated", "", RepoUnavailable, RepoUnavailable),
@@ -476,6 +484,7 @@ TABLE: list[tuple[int, str, str, type[SyncdError], type[SyncdError]]] = [
     (400, "InvalidRequest", "Could not find cids: bafy", NotFound, NotFound),
     (400, "RecordNotFound", "", NotFound, SwapFailed),
     (400, "BlobNotFound", "", NotFound, Rejected),
+    (400, "BlockNotFound", "", NotFound, NotFound),
     (400, "InvalidMimeType", "", PdsError, Rejected),
     (400, "InvalidSize", "", PdsError, Rejected),
     (400, "InvalidSwap", "Commit was at bafy", SwapFailed, SwapFailed),
@@ -485,11 +494,14 @@ TABLE: list[tuple[int, str, str, type[SyncdError], type[SyncdError]]] = [
     (400, "InvalidRequest", "Too many writes. Max: 200", TooLarge, TooLarge),
     (400, "InvalidRequest", "Too many writes. Max event size: 2MB", TooLarge, TooLarge),
     (413, "PayloadTooLargeError", "request entity too large", TooLarge, TooLarge),
+    (413, "PayloadTooLarge", "request entity too large", TooLarge, TooLarge),
     (413, "Whatever", "", TooLarge, TooLarge),
     (413, "", "", TooLarge, TooLarge),
     (429, "RateLimitExceeded", "Rate Limit Exceeded", RateLimited, RateLimited),
     (429, "", "", RateLimited, RateLimited),
     (400, "HandleNotFound", "", IdentityError, IdentityError),
+    (400, "DidNotFound", "", IdentityError, IdentityError),
+    (400, "DidDeactivated", "", IdentityError, IdentityError),
     (500, "InternalServerError", "Internal Server Error", Unreachable, Unknown),
     (500, "InvalidSwap", "", Unreachable, Unknown),
     (502, "", "", Unreachable, Unknown),
@@ -511,6 +523,11 @@ def test_every_refusal_says_whose_move_is_next(
     response = refused(status, name, message)
     assert type(error_of(response)) is read
     assert type(error_of(response, is_write=True)) is write
+
+
+def test_no_name_is_mapped_that_the_table_does_not_have() -> None:
+    names = {name for _, name, *_ in TABLE}
+    assert xrpc.ERRORS.keys() | xrpc.WRITE_ERRORS.keys() <= names
 
 
 def test_every_unavailable_repo_has_a_status_and_only_those() -> None:
@@ -664,6 +681,9 @@ def test_the_bucket_is_known_by_its_window() -> None:
         ("https://10.0.0.1", "https://10.0.0.1", False, False),
         ("https://169.254.169.254", "https://169.254.169.254", False, False),
         ("https://[fe80::1]", "https://[fe80::1]", False, False),
+        ("https://[fec0::2]", "https://[fec0::2]", False, False),
+        ("https://[64:ff9b::7f00:1]", "https://[64:ff9b::7f00:1]", False, False),
+        ("https://[2606:4700::1]", "https://[2606:4700::1]", False, True),
         ("https://8.8.8.8", "https://8.8.8.8", False, True),
         ("https://router", "https://router", False, False),
         ("https://nas.local", "https://nas.local", False, False),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
+from syncd.cli import cli
+from syncd.lock import FolderLock
 from syncd.model import RecordPath
 from syncd.sandbox import Sandbox
 from tests.cycle.device import World
@@ -108,3 +112,56 @@ async def test_the_name_that_an_editor_gets_fits_the_last_line_of_a_terminal(
     monkeypatch.setenv("SEEN", str(tmp_path / "seen"))
     await edit(stage, monkeypatch, """sh -c 'printf %s "$0" > "$SEEN"'""")
     assert len(f'"{(tmp_path / "seen").read_text()}" 999 lines, 99999 bytes') < 80
+
+
+async def conflict_at(stage: Stage, name: str, base: str, mine: str, theirs: str) -> None:
+    for sentence in (
+        f"repo writes {name} = {base}",
+        "laptop syncs",
+        f"laptop saves {name} = {mine}",
+        f"repo writes {name} = {theirs}",
+        "laptop syncs",
+    ):
+        await Step(sentence, "here").take(stage)
+
+
+async def resolve_all(stage: Stage, how: str) -> Result:
+    root = stage["laptop"].device.root
+    words = ["-C", str(root), "resolve", "com.example.*/*", how]
+    with FolderLock(root):
+        return await asyncio.to_thread(lambda: CliRunner().invoke(cli, words))
+
+
+async def test_of_many_conflicts_those_that_do_not_collide_are_merged(stage: Stage) -> None:
+    await conflict_at(stage, "a", "a:1 b:1", "a:2 b:1", "a:1 b:2")
+    await conflict_at(stage, "z", "a:1 b:1", "a:2 b:1", "a:1 b:2")
+    done = await resolve_all(stage, "--merge")
+    assert done.exit_code == 3
+    assert done.stderr.startswith(f"syncd: {NOTE} is not merged: both sides changed /v\n  next: ")
+    for sentence in (
+        "laptop syncs",
+        "repo has a = a:2 b:2",
+        "repo has z = a:2 b:2",
+        "laptop waits at note",
+    ):
+        await Step(sentence, "here").take(stage)
+    await assert_nothing_lost(stage)
+
+
+async def test_an_edit_that_is_not_finished_is_the_last_of_many(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    await conflict_at(stage, "a", "old", "mine", "theirs")
+    await conflict_at(stage, "z", "old", "mine", "theirs")
+    count = tmp_path / "count"
+    first_only = f"""sh -c 'echo >> {count}; [ $(wc -l < {count}) -gt 1 ] ||
+        sed -i -e "/^[<=>]/d" -e "/theirs/d" "$0"'"""
+    monkeypatch.setenv("VISUAL", first_only)
+    done = await resolve_all(stage, "--edit")
+    assert (done.exit_code, "unresolved git conflict" in done.stderr) == (3, True), done.stderr
+    assert count.read_text() == "\n\n"
+    await Step("laptop syncs", "here").take(stage)
+    await Step("repo has a = mine", "here").take(stage)
+    waiting = {conflict.path for conflict in stage["laptop"].report.conflicts}
+    assert waiting == {NOTE, "com.example.note/z"}
+    await assert_nothing_lost(stage)

@@ -13,7 +13,7 @@ from syncd.atproto.keys import PrivateKey, make_key
 from syncd.atproto.syntax import Handle
 from syncd.atproto.xrpc import RepoStatus
 from syncd.cycle.account import RESOLVE_SECONDS, Whereabouts, describe_change
-from syncd.cycle.unnamed import TOLD
+from syncd.cycle.unnamed import TOLD, unnamed_after
 from syncd.errors import (
     BadTree,
     RepoUnavailable,
@@ -22,8 +22,9 @@ from syncd.errors import (
     Unreachable,
     WrongKey,
 )
-from syncd.model import Account
+from syncd.model import Account, Head, RecordPath
 from syncd.pds import Pds
+from syncd.replica import View
 from syncd.sandbox import Sandbox
 
 from .device import Device
@@ -227,6 +228,24 @@ async def test_a_repo_that_went_back_without_moving_is_refused(tmp_path: Path) -
     assert device.has(ONE)
 
 
+async def test_what_a_repo_lost_when_it_went_back_is_in_history_once_it_is_followed_again(
+    tmp_path: Path,
+) -> None:
+    old, new = (encode({"$type": "com.example.note", "v": n}) for n in (1, 2))
+    world = one_pds(Repo({ONE: new, TWO: new}, rev_of(9)))
+    device = await synced(world, tmp_path)
+    lost = {path: device.base()[RecordPath(path)] for path in (ONE, TWO)}
+    back, on = Repo({ONE: old}, rev_of(3)), Repo({ONE: old}, rev_of(10))
+    world.pdses[OLD].serve = lambda _: back.car()
+    with pytest.raises(RolledBack):
+        await device.sync()
+    world.pdses[OLD].serve = lambda _: on.car()
+    report = await device.sync()
+    assert (report.pulled, report.deleted) == ((ONE, TWO), (TWO,))
+    kept = {event.path: event.cid for event in device.mirror.history.events()}
+    assert kept == lost
+
+
 async def test_a_move_to_a_pds_that_does_not_show_the_repo_yet_waits(tmp_path: Path) -> None:
     world = World(account_of(KEY, OLD), {OLD: serving(Repo({ONE: 1})), NEW: serving(Repo({}))})
     device = await synced(world, tmp_path)
@@ -328,6 +347,13 @@ async def test_a_million_of_them_would_not_flood_anybody(tmp_path: Path) -> None
     empty = Repo({}, rev_of(2))
     world.pdses[OLD].serve = lambda _: empty.car()
     assert (await device.sync()).problems == ()
+
+
+def test_what_is_not_in_a_whole_repo_is_told_no_more() -> None:
+    head = Head(cid_of_block(b"a commit"), rev_of(2), cid_of_block(b"a tree"))
+    view = View(head, unnamed={"a/new": head.data, "a/old": None})
+    assert unnamed_after(("a/old", "a/other"), view) == ("a/new", "a/other")
+    assert unnamed_after(("a/old", "a/other"), replace(view, is_whole=True)) == ("a/new",)
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ CHUNK = 50
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CHUNK_RECORDS", CHUNK)
+    monkeypatch.setattr(module, "PART_RECORDS", CHUNK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,12 @@ class Maker:
     def cloning(self, name: str, pds: ServedPds, config: Config | None = None) -> Device:
         device = self.device(name, pds, config)
         begin_clone(device.mirror.state)
+        return device
+
+    def cloning_beside(self, name: str, pds: ServedPds, config: Config | None = None) -> Device:
+        """A folder that has a collection already, so that each file is written by itself."""
+        device = self.cloning(name, pds, config)
+        (device.root / "com.example.already").mkdir()
         return device
 
     def restart(self, device: Device, pds: ServedPds) -> Device:
@@ -194,7 +201,7 @@ async def test_a_clone_that_was_stopped_goes_on_from_what_is_on_the_disk(
     make: Maker, monkeypatch: pytest.MonkeyPatch, after: int, is_recorded: bool
 ) -> None:
     repo = Repo(RECORDS)
-    device = make.cloning("laptop", since_knowing(repo))
+    device = make.cloning_beside("laptop", since_knowing(repo))
     with stopping(monkeypatch, after, is_recorded=is_recorded), pytest.raises(StopError):
         await device.mirror.sync(())
     recorded = {path: device.file(path).stat() for path in device.base()}
@@ -216,7 +223,7 @@ async def test_what_was_edited_between_a_stop_and_the_next_start_is_an_edit(
     make: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repo = Repo(RECORDS)
-    device = make.cloning("laptop", since_knowing(repo), Config(DID, read_only=True))
+    device = make.cloning_beside("laptop", since_knowing(repo), Config(DID, read_only=True))
     with stopping(monkeypatch, 2, is_recorded=False), pytest.raises(StopError):
         await device.mirror.sync(())
     recorded, written = "com.example.note/n0003", f"com.example.note/n{2 * CHUNK + 3:04}"
@@ -235,7 +242,7 @@ async def test_what_changed_in_the_repo_between_a_stop_and_the_next_start_is_pul
     make: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = Repo(RECORDS)
-    device = make.cloning("laptop", since_knowing(before))
+    device = make.cloning_beside("laptop", since_knowing(before))
     with stopping(monkeypatch, 7, is_recorded=True), pytest.raises(StopError):
         await device.mirror.sync(())
     records = {**RECORDS, "com.example.note/n0001": "new", "com.example.other/099": "new"}
@@ -409,20 +416,27 @@ async def test_a_disk_that_refuses_every_file_stops_the_clone_and_it_goes_on_lat
     assert device.base() == repo.cids()
 
 
-async def test_progress_tells_what_came_and_what_was_written(make: Maker) -> None:
+@pytest.mark.parametrize("is_beside", [False, True])
+async def test_progress_tells_what_came_and_what_was_written(make: Maker, is_beside: bool) -> None:
     repo, told = Repo(RECORDS), list[Fetching | Writing]()
-    device = make.cloning("laptop", since_knowing(repo))
+    begin = make.cloning_beside if is_beside else make.cloning
+    device = begin("laptop", since_knowing(repo))
     device.mirror.on_fetch = told.append
     await device.mirror.sync(())
     writing = [at for at in told if isinstance(at, Writing)]
-    assert [at.done for at in writing] == list(range(CHUNK, len(RECORDS) + 1, CHUNK))
+    done = [at.done for at in writing]
+    assert done == sorted(done)
+    assert len(done) == len(RECORDS) // CHUNK
+    assert done[-1] <= len(RECORDS)
     assert {at.total for at in writing} == {len(RECORDS)}
     fetching = [at for at in told if isinstance(at, Fetching)]
     assert told.index(writing[0]) > told.index(fetching[0])
 
 
-async def test_between_two_chunks_the_clone_can_be_cancelled(make: Maker) -> None:
-    device = make.cloning("laptop", since_knowing(Repo(RECORDS)))
+@pytest.mark.parametrize("is_beside", [False, True])
+async def test_between_two_chunks_the_clone_can_be_cancelled(make: Maker, is_beside: bool) -> None:
+    begin = make.cloning_beside if is_beside else make.cloning
+    device = begin("laptop", since_knowing(Repo(RECORDS)))
     task = asyncio.ensure_future(device.mirror.sync(()))
 
     def cancel(at: Fetching | Writing) -> None:
@@ -432,7 +446,8 @@ async def test_between_two_chunks_the_clone_can_be_cancelled(make: Maker) -> Non
     device.mirror.on_fetch = cancel
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert 0 < len(device.base()) < len(RECORDS)
+    assert len(device.base()) == len(device.files())
+    assert (0 < len(device.base()) < len(RECORDS)) == is_beside
 
 
 async def test_a_spool_is_read_again_and_not_trusted(make: Maker) -> None:

@@ -9,6 +9,7 @@ import pytest
 from syncd.config import Config
 from syncd.model import RecordPath
 from syncd.sandbox import DropAnswer
+from syncd.state.recording import put
 
 from .device import Device, World
 from .test_history import told
@@ -120,7 +121,7 @@ async def test_a_stop_between_the_merge_and_its_push_comes_to_the_same_end(world
     sql = laptop.mirror.state._sql
     sql.execute("DELETE FROM waiting")
     sql.execute("DELETE FROM kept")
-    laptop.mirror.state._put("base", [(NOTE, bytes(base[NOTE]))])
+    put(sql, "base", [(NOTE, bytes(base[NOTE]))])
     sql.execute("INSERT INTO kept VALUES (?, ?, ?)", (NOTE, bytes(base[NOTE]), blocks))
     assert seen
     laptop = world.restart(laptop)

@@ -128,6 +128,40 @@ async def test_its_file_can_be_deleted(name: str, tmp_path: Path) -> None:
     assert (step.verdict, step.local) == (Verdict.PUSH, None)
 
 
+@pytest.mark.parametrize("name", [*UNTELLABLE, *DEEP])
+async def test_a_renamed_file_costs_no_record_that_could_not_be_written_again(
+    name: str, tmp_path: Path
+) -> None:
+    """Deleted here and created there it would be another record, or none."""
+    laptop, _ = mirror_of(INEXACT[name], tmp_path)
+    await laptop.sync()
+    old, new = laptop.file(NOTE), laptop.file(f"{COLLECTION}/two")
+    old.rename(new)
+    for _ in range(3):
+        report = await laptop.sync()
+        assert [problem.path for problem in report.problems] == [NOTE, f"{COLLECTION}/two"]
+        assert (report.pushed, report.pulled) == ((), ())
+        assert all(f"name the file {NOTE} again" in problem.hint for problem in report.problems)
+    new.rename(old)
+    await silent(laptop, INEXACT[name])
+    old.rename(new)
+    await laptop.sync()
+    new.unlink()
+    (step,) = (await laptop.mirror.preview()).plan.with_verdict(Verdict.PUSH)
+    assert (step.path, step.local) == (NOTE, None)
+
+
+@pytest.mark.parametrize("name", ENCODED)
+async def test_a_renamed_file_moves_its_record_where_only_the_encoding_was_odd(
+    name: str, tmp_path: Path
+) -> None:
+    laptop, _ = mirror_of(ENCODED[name], tmp_path)
+    await laptop.sync()
+    laptop.file(NOTE).rename(laptop.file(f"{COLLECTION}/two"))
+    steps = (await laptop.mirror.preview()).plan.steps
+    assert [step.verdict for step in steps] == [Verdict.PUSH, Verdict.PUSH]
+
+
 @READABLE
 async def test_a_file_in_another_form_follows_the_repo(name: str, tmp_path: Path) -> None:
     laptop, pds = mirror_of(INEXACT[name], tmp_path)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from syncd.atproto.car import write_car
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.data import encode
 from syncd.atproto.mst import build
@@ -119,6 +120,8 @@ def cars(repo: Repo) -> Iterator[tuple[str, bytes, type[SyncdError]]]:
     yield "empty", b"", BadCar
     yield "cut", repo.car()[:-1], BadCar
     yield "a page", b"<html>", BadCar
+    for name, roots in (("no root in the header", []), ("two roots", [repo.root, record])):
+        yield name, b"".join(write_car(roots, repo.blocks.items())), BadCar
     yield (
         "another repo",
         Repo(RECORDS, did=Did("did:plc:ragtjsm2j2vknwkz3zp4oxrd")).car(),
@@ -152,6 +155,18 @@ async def test_a_record_that_never_arrives_leaves_the_proven_tree_to_be_believed
     }
 
 
+async def test_records_that_did_not_come_are_asked_for_and_a_lost_one_hides_no_other() -> None:
+    before, after = Repo({}), Repo(RECORDS, rev_of(2))
+    lost, *others = after.cids().values()
+    nodes = [(cid, block) for cid, block in after.blocks.items() if cid not in (lost, *others)]
+    after.blocks.pop(lost)
+    pds = ServedPds(after, lambda _: after.car(nodes))
+    sight = await look(pds, ACCOUNT, knowing(before))
+    found = await sight.records(pds, [lost, *others])
+    assert found == {cid: after.blocks[cid] for cid in others}
+    assert pds.requests < len(others)
+
+
 def renamed(block: bytes, old: bytes, new: bytes) -> bytes:
     assert old in block
     return block.replace(old, new)
@@ -181,6 +196,16 @@ async def test_a_repo_that_is_older_than_what_was_seen_is_refused() -> None:
         await look(serving(repo), ACCOUNT, nothing(newest=rev_of(2)))
 
 
+@pytest.mark.parametrize("is_whole", [False, True])
+async def test_another_commit_of_the_same_rev_is_refused(is_whole: bool) -> None:
+    """Both are signed; a rev that does not grow is no clock."""
+    known, fork = Repo(RECORDS, rev_of(2)), Repo({}, rev_of(2))
+    pds = ServedPds(fork, lambda since: b"" if since and is_whole else fork.car())
+    with pytest.raises(RolledBack, match=str(known.root)):
+        await look(pds, ACCOUNT, knowing(known))
+    assert pds.asked == ([known.rev, None] if is_whole else [known.rev])
+
+
 async def test_a_since_that_is_ahead_of_the_repo_is_no_news() -> None:
     ahead, behind = Repo(RECORDS, rev_of(5)), Repo({}, rev_of(4))
     pds = ServedPds(behind, lambda since: behind.car(() if since else None))
@@ -208,6 +233,16 @@ async def test_holes_of_a_busy_repo_are_filled_by_what_came_since() -> None:
     pds = ServedPds(repos[0], serve)
     assert await records_of(pds, nothing(), None) == repos[-1].cids()
     assert pds.asked == [None, repos[0].rev, repos[0].rev]
+
+
+async def test_a_record_that_was_replaced_while_the_repo_was_sent_is_a_hole_too() -> None:
+    """The tree is whole, but the PDS has that version no more: only the next tree has it all."""
+    before, after = Repo(RECORDS), Repo({**RECORDS, "com.example.note/00": "new"}, rev_of(2))
+    gone = before.cids()[RecordPath("com.example.note/00")]
+    left = [(cid, block) for cid, block in before.blocks.items() if cid != gone]
+    pds = ServedPds(before, lambda since: after.car() if since else before.car(left))
+    assert await records_of(pds, nothing(), None) == after.cids()
+    assert pds.asked == [None, before.rev]
 
 
 async def test_the_fetching_is_told_chunk_by_chunk() -> None:

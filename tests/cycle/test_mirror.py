@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -12,6 +13,7 @@ from syncd.atproto.data import Record, cid_of
 from syncd.atproto.jsontext import format_record
 from syncd.config import Config
 from syncd.errors import FolderWrong, RepoUnavailable, SyncdError, Unverified
+from syncd.folder.disk import Disk
 from syncd.model import Change, Choice, Conflict, Decision, RecordPath, Refusal
 from syncd.sandbox import (
     Cut,
@@ -492,6 +494,43 @@ async def test_a_narrower_scope_leaves_alone_and_a_wider_one_catches_up(world: W
     report = await laptop.sync()
     assert (report.pushed, report.pulled) == (("com.other.thing/one",), ("com.other.thing/two",))
     await agreed(world, laptop)
+
+
+class FullDisk(Disk):
+    """Has no room."""
+
+    def write(self, directory: int, name: str, content: bytes, mode: int | None) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+async def test_a_file_removed_while_out_of_scope_comes_back_and_deletes_no_record(
+    world: World, is_full: bool
+) -> None:
+    """Also if it cannot be written at once: by then the scope is no longer new."""
+    out = ("com.other.thing/one", "com.other.thing/two", "com.other.thing/three")
+    for path in (NOTE, *out):
+        await world.write(path, v=1)
+    laptop = world.device()
+    await laptop.sync()
+    whole, disk = laptop.mirror.config, laptop.mirror.folder.disk
+    laptop.mirror.config = replace(whole, exclude=("com.other.*",))
+    await laptop.sync()
+    for path in out[:2]:
+        laptop.delete(path)
+    await world.write(out[1], v=2)
+    await world.delete(out[2])
+    laptop.mirror.config = whole
+    if is_full:
+        laptop.mirror.folder = replace(laptop.mirror.folder, disk=FullDisk())
+        await laptop.mirror.cycle(())
+        laptop.mirror.folder = replace(laptop.mirror.folder, disk=disk)
+    report = await laptop.mirror.cycle(None if is_full else ())
+    assert (report.pushed, report.deleted) == ((), () if is_full else (out[2],))
+    assert [laptop.read(path)["v"] for path in out[:2]] == [1, 2]
+    await agreed(world, laptop)
+    laptop.delete(out[0])
+    assert (await laptop.sync()).pushed == (out[0],)
 
 
 @pytest.mark.parametrize("new", ["com.example.note/a", "com.example.note/z"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ import pytest
 from syncd.atproto import xrpc
 from syncd.atproto.cid import Cid
 from syncd.config import Config
-from syncd.cycle.push import OLD_JSON_BYTES
+from syncd.cycle.push import FAILURES, OLD_JSON_BYTES
 from syncd.errors import RateLimited, TooLarge, Unknown
 from syncd.model import Change, RecordPath, Refusal, Written
 from syncd.pds import op_of
@@ -216,6 +217,42 @@ async def test_a_change_that_the_pds_fails_on_is_refused_when_others_are_not(
     world.sandbox.faults.clear()
     laptop.save(poison, fixed=True)
     await agreed(world, laptop)
+
+
+@pytest.mark.parametrize("times", [1, FAILURES - 1])
+@pytest.mark.parametrize("effect", [Refuse(502), Refuse(500), DropRequest(), Html()], ids=repr)
+async def test_what_passes_by_itself_refuses_nobody(
+    world: World, laptop: Device, effect: Refuse | DropRequest | Html, times: int
+) -> None:
+    """Changes go one by one beside a busy writer, and the line fails for one of them meanwhile."""
+    await used(world, laptop)
+    laptop.mirror.outbox.busy_until = 2_000_000_000
+    unlucky = RecordPath("com.example.note/n1")
+    for n in range(3):
+        laptop.save(f"com.example.note/n{n}", n=n)
+    world.sandbox.faults.add(effect, times=times, when=lambda call: unlucky in call.paths
+                             and call.nsid in WRITES)  # fmt: skip
+    report = await laptop.sync()
+    assert report.problems == ()
+    assert len(report.pushed) == 3
+    await agreed(world, laptop)
+
+
+@pytest.mark.parametrize("path", ["com.example.note/new", "com.example.other/first"])
+async def test_a_change_that_the_pds_fails_on_is_refused_also_if_there_is_no_other(
+    world: World, laptop: Device, path: str
+) -> None:
+    """That it takes writes is seen without one: it looks at the guard of an empty batch."""
+    await used(world, laptop)
+    laptop.save(path, v=7)
+    world.sandbox.faults.add(Refuse(500), PUT, times=1000)
+    commits = commits_of(world)
+    report = await laptop.sync()
+    assert [problem.path for problem in report.problems] == [path]
+    assert commits_of(world) == commits
+    requests = laptop.mirror.pds.requests
+    await laptop.sync()
+    assert laptop.mirror.pds.requests - requests == 1
 
 
 async def test_a_pds_that_cannot_write_refuses_nobody(world: World, laptop: Device) -> None:
@@ -541,3 +578,19 @@ async def test_a_refusal_is_kept_until_the_file_changes(world: World, laptop: De
     assert laptop.mirror.pds.requests - before == 1
     laptop.save(NOTE, v=2)
     assert (await laptop.sync()).pushed == (NOTE,)
+
+
+async def test_a_refused_file_that_is_saved_again_as_it_is_is_sent_once_more(
+    world: World, laptop: Device
+) -> None:
+    """What the PDS lacked, such as a blob, may be there now."""
+    await used(world, laptop)
+    laptop.save(NOTE, v=1)
+    for _ in range(2):
+        world.sandbox.faults.add(Refuse(400, "BlobNotFound", "Could not find blob: x"), PUT)
+        (problem,) = (await laptop.sync()).problems
+        assert problem.hint.startswith("upload the blob again")
+        assert (await laptop.sync()).pushed == ()
+        os.utime(laptop.file(NOTE))
+    assert (await laptop.sync()).pushed == (NOTE,)
+    assert laptop.mirror.state.waiting() == ()

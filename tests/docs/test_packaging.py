@@ -85,9 +85,8 @@ def test_without_the_extra_the_sandbox_says_so_in_one_sentence(
         check=False,
     )
     assert done.returncode == 78
-    assert re.fullmatch(
-        r"syncd: [^\n]+\n  next: in a checkout of syncd: pip install [^\n]+\n", done.stderr
-    )
+    words = r"syncd: [^\n]+\n  next: in a checkout of syncd: pip install [^\n]+\n"
+    assert re.fullmatch(words, done.stderr)
     assert not done.stdout
 
 

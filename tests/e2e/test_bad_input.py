@@ -37,6 +37,19 @@ def test_a_wrong_password(home: Home) -> None:
     assert "wrong-pass-word-here" not in ran.err
 
 
+@pytest.mark.parametrize(("content", "words"), [(None, "No such file"), (b"\xff", "not UTF-8")])
+def test_a_password_file_that_cannot_be_read(home: Home, content: bytes | None, words: str) -> None:
+    machine = home.machine(logged_in=False)
+    file = machine.home / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    ran = machine.run("login", home.account.handle, "--password-file", "secret", *home.place)
+    assert ran.code == 1
+    assert is_one_sentence(ran)
+    assert words in ran.err
+    assert "Errno" not in ran.err
+
+
 def test_no_password_at_all(home: Home) -> None:
     ran = home.machine(logged_in=False).run("clone", home.account.handle, *home.place)
     assert ran.code == 77
@@ -51,6 +64,7 @@ def test_a_pds_that_is_down(tmp_path: Path) -> None:
     )
     assert ran.code == 69
     assert is_one_sentence(ran)
+    assert "127.0.0.1 cannot be reached: All connection attempts failed" in ran.err
 
 
 def test_a_pds_over_plain_http_elsewhere(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from bench.repos import About, make_repo
-from syncd.cycle.clone import CHUNK_RECORDS
 
 from .conftest import Home
 from .machine import Machine, wait_until
@@ -56,20 +55,24 @@ main()
 KILLED = """
 import os, signal, sys
 from syncd.cli import main
-from syncd.state import State
+from syncd.folder import writers
+from syncd.state.filling import Filling
 
-record, chunks = State.record, []
+writers.MANY = 1000
+name, call = sys.argv[1], int(sys.argv[2])
+del sys.argv[1:3]
+method, calls = getattr(Filling, name), []
 
-def stop(state, memory):
-    chunks.append(len(memory.base))
-    if len(chunks) == 2:
+def stop(*arguments):
+    calls.append(1)
+    if len(calls) == call:
         os.kill(os.getpid(), signal.SIGKILL)
-    record(state, memory)
+    method(*arguments)
 
-State.record = stop
+setattr(Filling, name, stop)
 main()
 """
-"""The command; the kernel ends it when the files of its second chunk are written."""
+"""The command; the kernel ends it at that call of that method of what it fills base with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,21 +174,26 @@ def test_a_clone_that_is_killed_while_it_fetches_goes_on(tmp_path: Path, part: f
         assert sum(size for _, size in server.served()) <= 1.1 * server.size + 400_000
 
 
-def test_a_clone_that_is_killed_while_it_writes_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("method", "call", "placed"), [("add", 3, 0), ("finish", 1, 1)])
+def test_a_clone_that_is_killed_while_it_writes_goes_on(
+    tmp_path: Path, method: str, call: int, placed: int
+) -> None:
+    """All the files have their places when base is to be remembered, and none before."""
     machine = Machine(tmp_path / "home")
     folder = machine.home / "mirror"
-    records = 3 * CHUNK_RECORDS
+    records = 4_000
     with serving(tmp_path / "repo", records) as server:
-        process = started(machine, KILLED, *server.clone(folder))
-        process.communicate(timeout=120)
-        assert process.returncode == -signal.SIGKILL
+        process = started(machine, KILLED, method, str(call), *server.clone(folder))
+        _, told = process.communicate(timeout=120)
+        assert process.returncode == -signal.SIGKILL, told
         files = {path: path.stat() for path in folder.glob("*.*/*.json")}
-        assert CHUNK_RECORDS < len(files) <= 2 * CHUNK_RECORDS
+        assert len(files) == placed * records
         ran = machine.ok(*server.clone(folder))
-        assert f"cloned {records - CHUNK_RECORDS} records" in ran.out
+        assert f"cloned {records} records" in ran.out
         for path, before in files.items():
             assert path.stat().st_ino == before.st_ino
         verified(machine, folder, server)
+        assert not (folder / ".syncd" / "staging").exists()
         assert [method for method, _ in server.served()].count("getRepo") == 1
 
 

@@ -136,6 +136,39 @@ def test_whatever_was_replaced_or_deleted_can_be_restored(home: Home) -> None:
     assert laptop.run("restore", NOTE, "--cid", "nonsense", at=folder).code == 1
 
 
+def test_a_record_whose_blob_is_gone_waits_until_the_blob_is_there_again(home: Home) -> None:
+    laptop = home.machine()
+    folder = home.clone(laptop)
+    file = folder / f"{NOTE}.json"
+    home.write(NOTE, text="one", image=upload(home))
+    laptop.ok("sync", at=folder)
+    cid = home.cid(NOTE)
+    file.unlink()
+    laptop.ok("sync", at=folder)
+    laptop.ok("restore", NOTE, at=folder)
+    save(folder, OTHER, text="goes on")
+    ran = laptop.run("sync", at=folder)
+    assert (ran.code, "BlobNotFound" in ran.out, "upload the blob again" in ran.out) == (
+        3,
+        True,
+        True,
+    )
+    assert home.cid(OTHER) is not None
+    assert value(folder, NOTE)["text"] == "one"
+    upload(home)
+    file.touch()
+    laptop.ok("sync", at=folder)
+    assert home.cid(NOTE) == cid
+
+
+def upload(home: Home) -> Any:  # noqa: ANN401
+    with home.pds.client(home.account) as client:
+        kind = {"content-type": "image/png"}
+        path = "/xrpc/com.atproto.repo.uploadBlob"
+        answer = client.post(path, content=b"a picture" * 20, headers=kind)
+        return answer.raise_for_status().json()["blob"]
+
+
 def test_a_running_daemon_carries_out_what_is_resolved_and_restored(home: Home) -> None:
     laptop = home.machine()
     folder = home.clone(laptop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections import Counter
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from tests.programs import program
 
 from .desk import Desk, at_work, in_a_thread, text_of
 
-FILES, CHECKOUTS, BURST = 250, 20, 3000
+FILES, BURST = 250, 3000
+LARGE_TREE, CHECKOUTS = 5000, 20
 NO_NET = 86_400.0
 """Seconds between looks at everything that nothing asked for: what arrives, events have told."""
 
@@ -51,31 +53,51 @@ def alone(world: World) -> Config:
     return Config(world.login.did, full_look_seconds=NO_NET, poll_seconds=NO_NET)
 
 
-async def test_git_switches_between_two_branches_again_and_again(world: World) -> None:
-    """First one switch after the other, then all of them at once."""
-    git = (program("git"), "-c", "user.name=x", "-c", "user.email=x@example.com")
+def git(at: Path, *command: str) -> None:
+    identity = ("-c", "user.name=x", "-c", "user.email=x@example.com")
+    subprocess.run([program("git"), *identity, *command], cwd=at, check=True, timeout=60)
+
+
+def make_branches(root: Path, files: int) -> None:
+    """Two branches, "old" and "new", with a version each of all files; "new" is checked out."""
+    git(root, "init", "-q", "-b", "old", ".")
+    for branch in ("old", "new"):
+        fill(root, files, branch)
+        git(root, "add", ".")
+        git(root, "commit", "-q", "-m", branch)
+        git(root, "checkout", "-q", "-B", "new")
+
+
+async def test_git_switches_between_two_branches(world: World) -> None:
     async with at_work(world, config=alone(world)) as desk:
-        await in_a_thread(lambda: fill(desk.root, FILES, "old"))
-        await until_all(desk, FILES, "old")
-        await desk.run(*git, "init", "-q", "-b", "old", ".")
-        for branch in ("old", "new"):
-            await in_a_thread(lambda branch=branch: fill(desk.root, FILES, branch))  # type: ignore[misc]
-            await desk.run(*git, "add", ".")
-            await desk.run(*git, "commit", "-q", "--allow-empty", "-m", branch)
-            await desk.run(*git, "checkout", "-q", "-B", "new")
-            await until_all(desk, FILES, branch)
+        await in_a_thread(lambda: make_branches(desk.root, FILES))
+        await until_all(desk, FILES, "new")
         desk.ops.clear()
         for branch in ("old", "new"):
-            await desk.run(*git, "checkout", "-q", branch)
+            await in_a_thread(lambda branch=branch: git(desk.root, "checkout", "-q", branch))  # type: ignore[misc]
             await until_all(desk, FILES, branch)
         assert Counter(op.path for op in desk.ops) == {path_of(n): 2 for n in range(FILES)}
-        switches = "; ".join(f"git checkout -q {('old', 'new')[n % 2]}" for n in range(CHECKOUTS))
-        await desk.run("sh", "-ec", switches)
-        await until_all(desk, FILES, "new")
+        assert {op.action for op in desk.ops} == {"update"}
+
+
+async def test_git_switches_a_large_tree_again_and_again(world: World) -> None:
+    """All of them in one go: what is pushed in between is a version that git had, and no other."""
+
+    def switch(root: Path) -> None:
+        for turn in range(CHECKOUTS + 1):
+            git(root, "checkout", "-q", ("old", "new")[turn % 2])
+
+    device = world.device(config=alone(world))
+    make_branches(device.root, LARGE_TREE)
+    async with at_work(world, device=device) as desk:
+        await until_all(desk, LARGE_TREE, "new")
+        desk.ops.clear()
+        await in_a_thread(lambda: switch(desk.root))
+        await until_all(desk, LARGE_TREE, "old")
         assert {op.action for op in desk.ops} == {"update"}
         known = {
             cid_of({"$type": "com.example.note", "n": n, "version": version})
-            for n in range(FILES)
+            for n in range(LARGE_TREE)
             for version in ("old", "new")
         }
         assert {op.after for op in desk.ops} <= known

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from syncd.atproto.cid import cid_of_block
+from syncd.atproto.data import cid_of
+from syncd.atproto.jsontext import parse_record
 from syncd.errors import BadSyntax, FileChanged, FileProblem, FolderWrong
 from syncd.folder.batch import FEW
 from syncd.folder.disk import Disk
 from syncd.folder.names import relative_path
-from syncd.folder.recover import recover
+from syncd.folder.recover import recover, sweep_conflicts
 from syncd.folder.root import Folder
 from syncd.folder.scan import scan
 from syncd.folder.write import (
@@ -378,6 +380,10 @@ def test_writing_nothing_does_nothing(folder: Folder) -> None:
 # --- The remote side of a conflict. ---------------------------------------------------------------
 
 
+TEXTS = [b'{"n": 1}', b'{"n": 2}']
+CIDS = [cid_of(parse_record(text, COLLECTION)) for text in TEXTS]
+
+
 @pytest.mark.parametrize("rkey", ["x", "x." + str(CID), ".hidden", "A" * 250, "a:" * 250])
 @pytest.mark.parametrize("portable", [False, True])
 def test_conflicts_are_kept_beside_the_folder_and_dropped(
@@ -387,18 +393,29 @@ def test_conflicts_are_kept_beside_the_folder_and_dropped(
     path = RecordPath(f"{COLLECTION}/{rkey}")
     others = [X, RecordPath(f"{COLLECTION}/{rkey[:200]}_")]
     for other in others:
-        keep_conflict(folder, other, CID, OLD)
-    kept = [keep_conflict(folder, path, cid, NEW) for cid in (CID, OTHER_CID, CID)]
-    assert kept[0] == kept[2] == conflict_file(path, CID, portable=portable)
+        keep_conflict(folder, other, CIDS[0], TEXTS[0])
+    kept = [keep_conflict(folder, path, CIDS[n], TEXTS[n]) for n in (0, 1, 0)]
+    assert kept[0] == kept[2] == conflict_file(path, CIDS[0], portable=portable)
     assert kept[0].startswith(f".syncd/conflicts/{COLLECTION}/")
-    assert kept[0].endswith(f".{CID}.json")
-    assert all((folder.root / relative).read_bytes() == NEW for relative in kept)
-    drop_conflicts(folder, path, keep=[OTHER_CID])
+    assert kept[0].endswith(f".{CIDS[0]}.json")
+    assert [(folder.root / relative).read_bytes() for relative in kept[:2]] == TEXTS
+    drop_conflicts(folder, path, keep=[CIDS[1]])
     assert [(folder.root / relative).exists() for relative in kept] == [False, True, False]
     drop_conflicts(folder, path)
     assert not (folder.root / kept[1]).exists()
     for other in set(others) - {path}:
-        assert (folder.root / conflict_file(other, CID, portable=portable)).read_bytes() == OLD
+        relative = conflict_file(other, CIDS[0], portable=portable)
+        assert (folder.root / relative).read_bytes() == TEXTS[0]
+
+
+@pytest.mark.parametrize("is_swept", [True, False], ids=["swept", "dropped"])
+def test_a_copy_that_somebody_edited_is_theirs(folder: Folder, is_swept: bool) -> None:
+    kept = folder.root / keep_conflict(folder, X, CIDS[0], TEXTS[0])
+    other = folder.root / keep_conflict(folder, X, CIDS[1], TEXTS[1])
+    kept.write_bytes(b'{"n": 3}')
+    sweep_conflicts(folder, set()) if is_swept else drop_conflicts(folder, X)
+    assert kept.read_bytes() == b'{"n": 3}'
+    assert not other.exists()
 
 
 def test_dropping_conflicts_that_never_were_does_nothing(folder: Folder) -> None:

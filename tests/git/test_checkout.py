@@ -14,6 +14,7 @@ from syncd.errors import FolderWrong, GitFailed, RolledBack
 from syncd.folder.root import find_root
 from syncd.model import RecordPath
 from tests.cycle.device import Device, World
+from tests.e2e.machine import Machine
 
 from .conftest import Repo, make_repo, meet_git
 
@@ -90,12 +91,37 @@ async def test_equal_content_costs_nothing_and_a_second_run_writes_nothing(
     assert (origin.world.rev(), origin.bare.git("rev-parse", "main")) == (rev, tip)
 
 
-async def test_a_file_deleted_in_git_is_deleted_in_the_repo(origin: Origin) -> None:
+async def test_a_file_deleted_in_git_is_deleted_in_the_repo(origin: Origin, own_git: Path) -> None:
+    for key, value in (("grep.patternType", "fixed"), ("i18n.logOutputEncoding", "utf-16")):
+        origin.bare.git("config", "--global", key, value)
     origin.merge_pull_request("pr-1", one='{"n": 1}', two='{"n": 2}')
     await origin.run_job("job-1")
     origin.merge_pull_request("pr-2", one=None)
     await origin.run_job("job-2")
     assert set(origin.world.records()) == {TWO}
+
+
+@pytest.mark.parametrize("is_sparse", [True, False], ids=["sparse", "cut short"])
+async def test_a_file_that_was_only_not_checked_out_is_no_deletion(
+    origin: Origin, is_sparse: bool
+) -> None:
+    origin.merge_pull_request("pr-1", one='{"n": 1}', two='{"n": 2}')
+    await origin.run_job("job-1")
+    records, rev = origin.world.records(), origin.world.rev()
+    repo = origin.clone("job-2")
+    if is_sparse:
+        pattern = f"!/{origin.prefix}com.example.note/one.json"
+        repo.git("sparse-checkout", "set", "--no-cone", "/*", pattern)
+        assert repo.status() == []
+    else:
+        (repo.top / ".git" / "index").unlink()
+        (repo.top / f"{origin.prefix}{ONE}.json").unlink()
+    device = origin.adopt(repo)
+    assert not device.has(ONE)
+    await device.sync()
+    assert (origin.world.records(), origin.world.rev()) == (records, rev)
+    assert device.has(ONE)
+    device.mirror.state.close()
 
 
 async def test_what_the_repo_got_meanwhile_is_pulled_and_never_deleted(origin: Origin) -> None:
@@ -228,6 +254,17 @@ def test_only_a_checkout_with_versioned_settings_is_taken(origin: Origin, tmp_pa
     shutil.copytree(root, tmp_path / "no-git", ignore=lambda *_: [".git"])
     assert find_checkout(tmp_path / "no-git") is None
     assert find_checkout(tmp_path) is None
+
+
+def test_what_only_looks_says_how_a_fresh_clone_becomes_a_mirror(
+    origin: Origin, tmp_path: Path, own_git: Path
+) -> None:
+    root = origin.clone("job").top / origin.prefix
+    machine = Machine(tmp_path / "home", {"GIT_CONFIG_GLOBAL": str(own_git)})
+    ran = machine.run("status", at=root)
+    assert (ran.code, "is a git checkout and no mirror yet" in ran.err) == (78, True), ran
+    assert "next: syncd sync makes it one" in ran.err
+    assert not (root / ".syncd").exists()
 
 
 def test_a_mirror_whose_marker_is_gone_is_not_taken_for_a_fresh_clone(origin: Origin) -> None:

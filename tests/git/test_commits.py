@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import resource
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +14,13 @@ from pathlib import Path
 import pytest
 
 from syncd.cycle.beside import NAME, Beside
+from syncd.cycle.mirror import Mirror
+from syncd.cycle.sides import bring_sides
+from syncd.errors import GitFailed
 from syncd.git import commits
 from syncd.model import Problem, RecordPath, Report
 from tests.cycle.device import Device, World
+from tests.docs.terminal import HANDLE, open_terminal
 
 from .conftest import Repo, Study, make_repo, meet_git, with_git
 
@@ -113,6 +119,20 @@ async def test_another_version_that_is_staged_stays_staged(study: Study) -> None
     assert study.repo.files_of() == [f"{study.prefix}{ONE}.json"]
     assert json.loads(study.repo.git("show", f"HEAD:{study.prefix}{ONE}.json"))["n"] == 2
     assert json.loads(study.repo.git("show", f":{study.prefix}{ONE}.json"))["n"] == 99
+
+
+async def test_hunks_that_are_staged_of_a_pushed_record_stay_staged(study: Study) -> None:
+    study.device.save(ONE, a=1, b=1)
+    await study.device.sync()
+    study.device.save(ONE, a=2, b=1)
+    study.repo.git("add", study.device.file(ONE))
+    study.device.save(ONE, a=2, b=2)
+    report = await study.device.sync()
+    assert (report.pushed, report.problems) == ((RecordPath(ONE),), ())
+    name = f"{study.prefix}{ONE}.json"
+    shown = [json.loads(study.repo.git("show", f"{at}:{name}")) for at in ("HEAD", "")]
+    assert [(found["a"], found["b"]) for found in shown] == [(2, 2), (2, 1)]
+    assert (study.device.read(ONE)["a"], study.device.read(ONE)["b"]) == (2, 2)
 
 
 async def test_a_file_edited_again_since_the_push_waits_for_its_own_push(
@@ -445,6 +465,19 @@ async def test_a_full_disk_is_a_problem_and_leaves_no_lock(
     assert study.repo.subjects() == [f"Pulled {ONE}", "Begin"]
 
 
+def test_a_lock_that_the_disk_has_no_room_for_is_not_left_behind(tmp_path: Path) -> None:
+    """It would keep every git command out, ours and the person's."""
+    lock = tmp_path / "index.lock"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(GitFailed, match="cannot be made: File too large"):
+            commits._try_lock(lock)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not lock.exists()
+
+
 async def test_a_cycle_waits_while_git_is_at_the_files(study: Study) -> None:
     lock = study.repo.top / ".git" / "index.lock"
     lock.touch()
@@ -455,6 +488,46 @@ async def test_a_cycle_waits_while_git_is_at_the_files(study: Study) -> None:
     assert not study.device.has(ONE)
     lock.unlink()
     assert (await syncing).pulled == (RecordPath(ONE),)
+
+
+@pytest.mark.parametrize("when", ["while the repo is fetched", "while the folder is read"])
+async def test_a_file_that_git_is_about_to_write_is_not_taken_as_deleted(
+    study: Study, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """A checkout takes a file away before it writes the other version."""
+    device, lock = study.device, study.repo.top / ".git" / "index.lock"
+    device.save(ONE, n=1)
+    await device.sync()
+    rev = study.world.rev()
+
+    def checkout_begins() -> None:
+        monkeypatch.undo()
+        lock.touch()
+        device.delete(ONE)
+        asyncio.get_running_loop().call_later(0.3, checkout_ends)
+
+    def checkout_ends() -> None:
+        device.save(ONE, n=1)
+        lock.unlink()
+
+    see = Mirror._see
+
+    async def seen_meanwhile(self: Mirror) -> object:
+        sight = await see(self)
+        checkout_begins()
+        return sight
+
+    def read_meanwhile(*words: object) -> object:
+        checkout_begins()
+        return bring_sides(*words)  # type: ignore[arg-type]
+
+    if when == "while the repo is fetched":
+        monkeypatch.setattr(Mirror, "_see", seen_meanwhile)
+    else:
+        monkeypatch.setattr("syncd.cycle.mirror.bring_sides", read_meanwhile)
+    report = await device.sync()
+    assert (report.pushed, report.problems, study.world.rev()) == ((), (), rev)
+    assert device.has(ONE)
 
 
 async def test_conflicts_are_not_merged_into_files_that_git_is_at(study: Study) -> None:
@@ -479,6 +552,63 @@ async def test_conflicts_are_not_merged_into_files_that_git_is_at(study: Study) 
     report = await device.sync()
     assert report.merged == (RecordPath(TWO),)
     assert (device.read(TWO)["a"], device.read(TWO)["b"]) == (2, 2)
+
+
+async def test_what_a_hook_leaves_running_is_not_waited_for(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("syncd.git.program.SECONDS", 5.0)
+    study.repo.hook("post-commit", "sleep 10 &")
+    await study.world.write(ONE, n=1)
+    assert (await study.device.sync()).is_settled
+    assert study.repo.subjects() == [f"Pulled {ONE}", "Begin"]
+
+
+async def test_a_hook_that_hangs_after_the_commit_leaves_nothing_staged(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the next commit of the person would take the record out of git again."""
+    monkeypatch.setattr("syncd.git.program.SECONDS", 2.0)
+    study.repo.hook("post-commit", "sleep 600")
+    await study.world.write(ONE, n=1)
+    report = await study.device.sync()
+    assert "did not end within 2 seconds" in report.problems[0].reason
+    assert study.repo.subjects() == [f"Pulled {ONE}", "Begin"]
+    assert study.repo.status() == []
+
+
+KILL = """awk '/PPid/ { print $2 }' /proc/$PPID/status | xargs kill -9"""
+
+
+@pytest.mark.parametrize("hook", ["pre-commit", "post-commit"])
+def test_a_syncd_that_is_killed_at_its_commit_leaves_nothing_staged_that_undoes_it(
+    tmp_path: Path, hook: str
+) -> None:
+    with open_terminal(tmp_path) as terminal:
+        terminal.ok(f"syncd login {HANDLE}", f"syncd clone {HANDLE}")
+        folder = terminal.home / HANDLE
+        settings = folder / "syncd.toml"
+        settings.write_text(f"{settings.read_text()}\n[git]\ncommit = true\n", encoding="utf-8")
+        repo = make_repo(folder)
+        repo.commit_all("Settings")
+        repo.hook(hook, KILL)
+        (folder / "com.example.note").mkdir()
+        (folder / f"{ONE}.json").write_text('{"n": 1}', encoding="utf-8")
+        assert terminal.run("syncd sync", at=folder).code != 0
+        until = time.monotonic() + 30
+        while repo.subjects()[0] != f"Pushed {ONE}" and time.monotonic() < until:
+            time.sleep(0.05)  # git was not killed, and goes on
+        assert repo.subjects()[0] == f"Pushed {ONE}"
+        assert repo.status() == []
+        (folder / ".git" / "hooks" / hook).unlink()
+        terminal.ok("syncd sync", at=folder)
+        assert repo.status() == []
+        assert repo.git("show", f"HEAD:{ONE}.json") == '{"n": 1}'
+        save = '{"n": 2}'
+        (folder / f"{ONE}.json").write_text(save, encoding="utf-8")
+        terminal.ok("syncd sync", at=folder)
+        assert repo.git("show", f"HEAD:{ONE}.json") == save
+        assert sorted((folder / ".git").glob("*syncd*")) == []
 
 
 async def test_a_git_that_hangs_is_stopped(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -179,6 +179,24 @@ def test_it_can_be_installed_where_no_mirror_is_known(tmp_path: Path, own_git: P
     assert repo.git("check-attr", "merge", "--", NOTE).endswith(": merge: syncd")
 
 
+def test_from_the_top_of_the_repository_the_mirror_below_is_found(
+    tmp_path: Path, own_git: Path
+) -> None:
+    repo = make_repo(tmp_path / "plain")
+    machine = Machine(tmp_path / "home", {"GIT_CONFIG_GLOBAL": str(own_git)})
+    for name in ("site", "other"):
+        (repo.top / name).mkdir()
+        (repo.top / name / "syncd.toml").touch()
+        repo.git("add", f"{name}/syncd.toml")
+        repo.git("commit", "--quiet", "--message", name)
+        ran = machine.run("git", "install", at=repo.top)
+        if name == "site":
+            assert "merges and shows /site/*.*.*/**/*.json with syncd" in ran.out
+    assert (ran.code, ran.out) == (1, "")
+    assert "there are 2 mirrors below" in ran.err
+    assert f"next: name one of them: syncd -C {repo.top}/other git install" in ran.err
+
+
 def test_where_there_is_no_git_the_sentence_says_what_to_do(tmp_path: Path) -> None:
     ran = Machine(tmp_path / "home").run("git", "install")
     assert (ran.code, ran.out) == (1, "")

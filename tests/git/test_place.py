@@ -79,6 +79,26 @@ def test_every_operation_that_waits_for_a_person_is_seen(repo: Repo) -> None:
     assert not place.is_changing()
 
 
+def test_a_series_of_picks_goes_on_after_one_of_them_was_committed_by_hand(repo: Repo) -> None:
+    place = find_place(repo.top)
+    assert place is not None
+    for branch, text in (("side", "2\n"), ("main", "3\n")):
+        repo.git("switch", "--quiet", *(("--create",) if branch == "side" else ()), branch)
+        (repo.top / "file").write_text(text, encoding="utf-8")
+        repo.commit_all(branch)
+    repo.git("switch", "--quiet", "side")
+    (repo.top / "other").touch()
+    repo.commit_all("Another")
+    repo.git("switch", "--quiet", "main")
+    repo.git("cherry-pick", "main..side", code=1)
+    (repo.top / "file").write_text("decided\n", encoding="utf-8")
+    repo.commit_all("Decided")
+    assert not (place.own / "CHERRY_PICK_HEAD").exists()
+    assert place.unfinished() == "a series of picks"
+    repo.git("cherry-pick", "--continue")
+    assert place.operation() is None
+
+
 def test_a_lock_counts_until_it_is_very_old(repo: Repo) -> None:
     lock = repo.top / ".git" / "index.lock"
     lock.touch()

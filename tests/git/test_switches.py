@@ -22,10 +22,8 @@ from tests.cycle.device import Device, World
 
 from .conftest import Repo, Study, make_repo, meet_git, with_git
 
-FLIPS = [(5000, 2), (200, 20)]
-"""How many files, how often. All of it is (5000, 20), and takes minutes: not for every run."""
-if os.environ.get("SYNCD_TEST_ALL_FLIPS"):
-    FLIPS = [(5000, 20)]
+FLIPS = [(5000, 20)] if os.environ.get("CI") else [(5000, 2), (200, 20)]
+"""How many files, how often. All of it takes more than a minute: where nobody waits."""
 PATIENCE_SECONDS = 120.0
 ONE = "com.example.note/one"
 COLLECTIONS = ("com.example.note", "com.example.page")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from syncd.atproto.data import cid_of
 from syncd.config import render_config
 from tests.cycle.device import World
 from tests.e2e.machine import Machine
@@ -90,6 +91,24 @@ def test_restore_finds_a_version_that_only_another_branch_has(
     study.repo.git("rm", "--quiet", study.device.file(ONE))
     machine.ok("restore", ONE, "--cid", cid[-10:], at=study.device.root)
     assert study.device.read(ONE)["n"] == 99
+
+
+def test_restore_finds_what_was_stashed_before_and_what_was_amended(
+    study: Study, machine: Machine
+) -> None:
+    cids: list[str] = []
+    for n in (10, 11):
+        study.device.save(ONE, n=n)
+        cids.append(str(cid_of({"$type": "com.example.note", "n": n})))
+        study.repo.git("stash")
+    study.device.save(ONE, n=12)
+    study.repo.commit_all("To be amended")
+    cids.append(str(cid_of({"$type": "com.example.note", "n": 12})))
+    study.device.save(ONE, n=13)
+    study.repo.git("commit", "--quiet", "--all", "--amend", "--no-edit")
+    for n, cid in enumerate(cids, start=10):
+        machine.ok("restore", ONE, "--cid", cid, at=study.device.root)
+        assert study.device.read(ONE)["n"] == n
 
 
 def test_a_version_that_is_nowhere_is_not_found(study: Study, machine: Machine) -> None:

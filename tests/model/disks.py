@@ -117,6 +117,12 @@ class StagedDisk(Disk):
         before, after = _path(source, old), _path(target, new)
         self._then(target, lambda: _rename(after, before))
 
+    def move_new(self, source: int, old: str, target: int, new: str) -> None:
+        self.gate.meet("move new")
+        super().move_new(source, old, target, new)
+        before, after = _path(source, old), _path(target, new)
+        self._then(target, lambda: _rename(after, before))
+
     def unlink(self, directory: int, name: str) -> None:
         self.gate.meet("unlink")
         file = _path(directory, name)

@@ -18,9 +18,11 @@ from syncd.atproto.mst.node import (
     layer_of,
     parse_node,
 )
+from syncd.atproto.mst.place import HIGHEST
 from syncd.atproto.mst.read import covering_proof, lookup, missing, nodes, proof, walk
 
 __all__ = [
+    "HIGHEST",
     "MAX_KEY_LENGTH",
     "MAX_LAYER",
     "Difference",

@@ -13,7 +13,9 @@ from syncd.atproto.cid import Cid
 from syncd.atproto.mst.node import Entry, Get, Node, parse_node
 from syncd.errors import BadTree, MissingBlocks
 
-_LOWEST, _HIGHEST = "", "\x7f"
+_LOWEST = ""
+HIGHEST = "\x7f"
+"""Greater than every key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Place:
     cid: Cid
     layer: int | None = None
     low: str = _LOWEST
-    high: str = _HIGHEST
+    high: str = HIGHEST
 
 
 def load(place: Place, get: Get) -> Node:

@@ -11,7 +11,7 @@ from operator import attrgetter
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.mst.node import Entry, Get, Node
-from syncd.atproto.mst.place import Place, check, contents, gap, load
+from syncd.atproto.mst.place import HIGHEST, Place, check, contents, gap, load
 
 _Bisect = Callable[[tuple[Entry, ...], str], int]
 
@@ -24,10 +24,10 @@ def _after(entries: tuple[Entry, ...], key: str) -> int:
     return bisect_right(entries, key, key=attrgetter("key"))
 
 
-def walk(root: Cid, get: Get) -> Iterator[tuple[str, Cid]]:
-    """Every key and its record's CID, in key order, each node read and checked once.
+def walk(root: Cid, get: Get, *, first: str = "", end: str = HIGHEST) -> Iterator[tuple[str, Cid]]:
+    """Every key from `first` on and before `end`, and its record's CID, in key order.
 
-    Raises:
+    Each node that may have such a key is read and checked once. Raises:
         MissingBlocks: A node of the tree is not there.
         BadTree: A node is malformed, or out of order, or not on its layer, or empty.
     """
@@ -35,8 +35,9 @@ def walk(root: Cid, get: Get) -> Iterator[tuple[str, Cid]]:
     while stack:
         item = stack.pop()
         if isinstance(item, Entry):
-            yield item.key, item.value
-        else:
+            if first <= item.key < end:
+                yield item.key, item.value
+        elif first < item.high and item.low < end:
             stack.extend(reversed(contents(item, load(item, get))))
 
 

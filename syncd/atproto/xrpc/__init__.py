@@ -5,7 +5,7 @@ what a caller with a connection carries between the two halves.
 """
 
 from syncd.atproto.xrpc.answer import Response, read_object
-from syncd.atproto.xrpc.origin import Origin, parse_origin
+from syncd.atproto.xrpc.origin import Origin, is_public_address, parse_origin
 from syncd.atproto.xrpc.pace import (
     DEFAULT_RETRY_SECONDS,
     MAX_RETRY_SECONDS,
@@ -116,6 +116,7 @@ __all__ = [
     "get_repo",
     "get_repo_status",
     "get_session",
+    "is_public_address",
     "kind_of",
     "list_records",
     "parse_origin",

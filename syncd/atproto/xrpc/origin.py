@@ -1,15 +1,23 @@
-"""The origin of a server, parsed or refused. Looks at the text alone and never resolves a name."""
+"""The origin of a server, parsed or refused; which addresses are public. Never resolves a name."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from syncd.errors import BadSyntax
 
 _HOST = re.compile(r"[a-z0-9.:-]*[a-z0-9:]")
+_NAT64 = IPv6Network("64:ff9b::/96")
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+_RESERVED = (
+    IPv4Network("192.0.0.0/24"),
+    IPv4Network("192.88.99.0/24"),
+    IPv6Network("3fff::/20"),
+)
+"""Not of the public internet, whatever this version of Python takes them for."""
 _LOCAL_NAMES = (".localhost", ".local", ".internal", ".arpa", ".invalid", ".example", ".test")
 
 
@@ -37,9 +45,28 @@ class Origin:
         """False for addresses and names that belong to a machine or a private network."""
         address = _address(self.host)
         if address is not None:
-            return address.is_global
+            return is_public_address(address)
         _, dot, top = self.host.rpartition(".")
         return bool(dot) and top[:1].isalpha() and not self.host.endswith(_LOCAL_NAMES)
+
+
+def is_public_address(address: IPv4Address | IPv6Address) -> bool:
+    """True if the address, or the IPv4 address that it stands for, is of the public internet."""
+    if isinstance(address, IPv6Address):
+        inner = _inner(address)
+        if inner is not None:
+            return is_public_address(inner)
+        if address not in _GLOBAL_UNICAST:
+            return False
+    is_reserved = any(address in network for network in _RESERVED)
+    return address.is_global and not address.is_multicast and not is_reserved
+
+
+def _inner(address: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that an IPv6 address stands for: mapped, in 6to4 or in NAT64."""
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour
 
 
 def parse_origin(text: str) -> Origin:

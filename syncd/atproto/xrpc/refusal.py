@@ -92,16 +92,19 @@ _PHRASES: Final = (
 _HINTS: Final[Mapping[type[SyncdError], str]] = {
     CredentialsRefused: "run `syncd login` with an app password of this account",
     ExpiredToken: "run `syncd login` if this does not go away",
-    RateLimited: "wait; syncd run goes on by itself",
-    Rejected: "change the record so that the PDS accepts it",
+    RateLimited: "wait, then try again; `syncd run` does so by itself",
+    Rejected: "change the record, or the name of its file, so that the PDS accepts it",
+    TooLarge: "make the record smaller: its PDS takes no more in one request",
     RepoUnavailable: "see the state of the account at its PDS; nothing local is touched meanwhile",
     Unknown: "wait; syncd looks at the repo before it writes again",
-    Unreachable: "wait; syncd run tries again by itself",
+    Unreachable: "wait, then try again; `syncd run` does so by itself",
 }
 
 _NAME_HINTS: Final = {
     "AuthFactorTokenRequired": "use an app password: it needs no second factor",
     "AuthenticationRequired": "make an app password for syncd in the settings of the account",
+    "BlobNotFound": "upload the blob again with another client, then save the file once more; "
+    "or take it out of the record",
 }
 _REDIRECT_HINT = "syncd follows no redirect; give it the address where the PDS really is"
 

@@ -8,7 +8,6 @@ that could not be watched, a file system that was unmounted all mean "look every
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -30,24 +29,22 @@ from watchdog.events import (
 )
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify import InotifyEmitter
-from watchdog.observers.inotify_c import (
-    CallbackId,
-    InotifyEvent,
-    InotifyFD,
-    Mask,
-    WatchCallback,
-    WatchDescriptor,
-)
 
 from syncd.atproto.syntax import parse_nsid
 from syncd.errors import BadSyntax, FileProblem
 from syncd.model import RecordPath
+from syncd.watch.queue import LIMITS, Queue
 
 Dirty = frozenset[RecordPath] | None
 """Records whose files changed; None means look everywhere."""
 
 MAX_PATHS = 1000
 """With more dirty records than this, one look everywhere is the cheaper look."""
+FEW_PATHS = 8
+FINISHED_SECONDS = 0.015
+"""For how long it must be quiet after so few files, each of which was closed by who wrote it, or
+moved to its name. Anything else may be a step of a save that goes on: a file is away while some
+editors write it anew, and git writes one after the other."""
 BLIND_SECONDS = 5.0
 """How often to look everywhere once some directory could not be watched."""
 
@@ -57,7 +54,6 @@ _EVENTS: list[type[FileSystemEvent]] = [
     *(FileMovedEvent, FileDeletedEvent),
     *(DirCreatedEvent, DirMovedEvent, DirDeletedEvent, DirAttribEvent),
 ]
-_LIMITS = frozenset({errno.ENOSPC, errno.EMFILE, errno.ENOMEM})
 _SYSCTLS = {"max_user_watches": 524_288, "max_user_instances": 1_024}
 """Settings of fs.inotify, and the least that is advised where they are too low."""
 
@@ -85,11 +81,13 @@ class Watcher(FileSystemEventHandler):
         self._record_of = record_of
         self._told = told
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._queue: _Queue | None = None
+        self._queue: Queue | None = None
         self._observer: BaseObserver | None = None
         self._woken = asyncio.Event()
         self._paths: set[RecordPath] = set()
+        self._unfinished: set[RecordPath] = set()
         self._everywhere = False
+        self._taken_at = float("-inf")
         self._blinded_by: OSError | None = None
         self._is_refused = False
         self.overflows = 0
@@ -104,7 +102,7 @@ class Watcher(FileSystemEventHandler):
         self._loop = asyncio.get_running_loop()
         self._blinded_by, self._is_refused = None, False
         try:
-            self._queue = _Queue(self._is_watched, self._lost, self._blinded, self._refused)
+            self._queue = Queue(self._is_watched, self._lost, self._blinded, self._refused)
             self._queue.start()
             self._observer = BaseObserver(InotifyEmitter, inotify_fd=self._queue)
             self._observer.schedule(self, str(self._root), recursive=True, event_filter=_EVENTS)
@@ -117,7 +115,7 @@ class Watcher(FileSystemEventHandler):
             raise self._problem(error) from error
 
     def _problem(self, error: OSError) -> FileProblem:
-        hint = _limit_hint() if error.errno in _LIMITS else "check that the folder is there"
+        hint = _limit_hint() if error.errno in LIMITS else "check that the folder is there"
         return FileProblem(f"{self._root} cannot be watched: {error.strerror or error}", hint=hint)
 
     def stop(self) -> None:
@@ -133,6 +131,9 @@ class Watcher(FileSystemEventHandler):
     async def changes(self, *, quiet_seconds: float, max_seconds: float) -> Dirty:
         """What changed, once nothing more did for `quiet_seconds`, or after `max_seconds`.
 
+        Where what changed are a few files that are finished, `FINISHED_SECONDS` are enough; but
+        saves that follow each other faster than `quiet_seconds` are taken together.
+
         It is not quiet while git is changing the folder, however long that takes, nor before the
         events that it left behind have had `quiet_seconds` to arrive. If the wait is cancelled,
         nothing is forgotten.
@@ -141,17 +142,23 @@ class Watcher(FileSystemEventHandler):
             self._look_again()
             return None
         deadline = self._now() + max_seconds
+        is_first = self._now() - self._taken_at >= quiet_seconds
         while (left := deadline - self._now()) > 0:
             self._woken.clear()
             was_busy = self._is_git_busy()
             if was_busy:
                 deadline = self._now() + max_seconds
-            is_woken = await self._is_woken(min(quiet_seconds, left))
+            quiet = self._quiet(quiet_seconds) if is_first else quiet_seconds
+            is_woken = await self._is_woken(min(quiet, left))
             if not (is_woken or was_busy or self._is_git_busy()):
                 break
         if self._everywhere and self._is_refused:
             self._look_again()
         return self._take()
+
+    def _quiet(self, seconds: float) -> float:
+        is_sure = not (self._everywhere or self._unfinished) and len(self._paths) <= FEW_PATHS
+        return min(FINISHED_SECONDS, seconds) if is_sure else seconds
 
     def _look_again(self) -> None:
         """Some directory could not be watched: perhaps it can be by now."""
@@ -178,17 +185,19 @@ class Watcher(FileSystemEventHandler):
 
     def _take(self) -> Dirty:
         dirty: Dirty = None if self._everywhere else frozenset(self._paths)
-        self._paths, self._everywhere = set(), False
+        self._paths, self._unfinished, self._everywhere = set(), set(), False
+        self._taken_at = self._now()
         self._woken.clear()
         return dirty
 
     # Called by watchdog, in threads of its own.
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        for name in (event.src_path, event.dest_path):
+        is_closed = isinstance(event, FileClosedEvent)
+        for name, is_finished in ((event.src_path, is_closed), (event.dest_path, True)):
             if name:
                 relative = os.path.relpath(os.fsdecode(name), self._root)
-                self._tell(self._note, relative, event.is_directory)
+                self._tell(self._note, relative, event.is_directory, is_finished)
 
     def _lost(self, *, is_overflow: bool) -> None:
         self.overflows += is_overflow
@@ -217,14 +226,14 @@ class Watcher(FileSystemEventHandler):
 
     # Called in the event loop.
 
-    def _note(self, relative: str, is_directory: bool) -> None:
+    def _note(self, relative: str, is_directory: bool, is_finished: bool) -> None:
         collection, *inside = relative.split("/")
         if relative == "." or (is_directory and self._is_ours(collection)):
             self._note_everywhere()
         elif inside and self._is_ours(collection):
-            self._note_file(relative)
+            self._note_file(relative, is_finished)
 
-    def _note_file(self, relative: str) -> None:
+    def _note_file(self, relative: str, is_finished: bool) -> None:
         try:
             path = self._record_of(relative)
         except BadSyntax:
@@ -232,6 +241,7 @@ class Watcher(FileSystemEventHandler):
                 self._note_everywhere()
             return
         self._paths.add(path)
+        (self._unfinished.discard if is_finished else self._unfinished.add)(path)
         self._woken.set()
         if len(self._paths) > MAX_PATHS:
             self._note_everywhere()
@@ -264,64 +274,3 @@ def _setting(name: str) -> int:
 def _is_noteworthy(name: str) -> bool:
     """True for drafts and strays; false for what syncd and editors use while they write."""
     return name.endswith(".json") and not name.startswith(".")
-
-
-class _Queue(InotifyFD):
-    """watchdog's queue of kernel events, which tells of what watchdog itself passes over."""
-
-    def __init__(
-        self,
-        is_watched: Callable[[str], bool],
-        lost: Callable[..., None],
-        blinded: Callable[[OSError], None],
-        refused: Callable[[], None],
-    ) -> None:
-        super().__init__()
-        self._is_watched = is_watched
-        self._lost = lost
-        self._blinded = blinded
-        self._refused = refused
-        self.is_ending = False
-
-    def run(self) -> None:
-        """Read events until stopped. If that ends otherwise, nothing more is heard."""
-        try:
-            super().run()
-        finally:
-            if not self.is_ending:
-                self._blinded(OSError(errno.EIO, "file events are no longer heard"))
-
-    def handle_event(self, event: InotifyEvent) -> None:
-        """Events were dropped, or a watch is gone: with its directory, or with its file system."""
-        super().handle_event(event)
-        if (event.is_queue_overflow or event.is_ignored) and not self.is_ending:
-            self._lost(is_overflow=event.is_queue_overflow)
-
-    def add_callback(
-        self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId
-    ) -> WatchDescriptor:
-        """Watch one directory. watchdog ignores an OSError for any directory but the topmost."""
-        if not self._is_watched(os.fsdecode(path)):
-            raise OSError(errno.ENOENT, "nothing in it is ours")
-        try:
-            return super().add_callback(path, mask, callback, id_)
-        except OSError as error:
-            if error.errno in _LIMITS:
-                self._blinded(error)
-            elif error.errno == errno.EACCES:
-                self._refused()
-            raise
-
-    def _add_callback(
-        self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId
-    ) -> WatchDescriptor:
-        """As watchdog does, which warns where it meets a directory twice while a tree is made.
-
-        And it takes a directory that it may not read for one that is watched.
-        """
-        watch = self._get_or_create_watch(path, mask)
-        if watch.wd == -1:
-            self._remove_watch(watch.wd)
-            raise OSError(errno.EACCES, os.strerror(errno.EACCES), path)
-        watch.callbacks[id_] = callback
-        return watch.wd

@@ -1,0 +1,41 @@
+"""Install the npm packages that the scripts here use, once per lock file, beside the reference PDS.
+
+Runs the Node that comes from PyPI, and no package's own scripts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from bench.measure import Failed
+from tests.reference.install import InstallError, cache_directory, exclusive, npm, run
+
+HERE = Path(__file__).parent
+FILES = ("package.json", "package-lock.json", "atcute.mjs", "atproto.mjs")
+
+
+def ensure_installed() -> Path:
+    """The directory where the scripts find their packages. Raises Failed."""
+    digest = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in FILES))
+    target = cache_directory() / f"peers-{digest.hexdigest()[:16]}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with exclusive(target.with_name("peers.lock")):
+        if not target.exists():
+            partial = target.with_name(f"{target.name}.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            for name in FILES:
+                shutil.copy(HERE / name, partial)
+            install(partial)
+            partial.rename(target)
+    return target
+
+
+def install(directory: Path) -> None:
+    command = npm("ci", "--ignore-scripts")
+    try:
+        run("downloading the peers' npm packages", command, directory, "Is npm reachable?")
+    except InstallError as error:
+        raise Failed(str(error)) from None

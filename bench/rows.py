@@ -1,0 +1,100 @@
+"""Every row: what is measured, its goal, and the function that measures it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench.clone import clone_beside_tar, clone_tenfold
+from bench.growth import at_sizes
+from bench.idle import idle_daemon
+from bench.latency import foreign_write_to_file, save_to_commit
+from bench.one_change import one_change
+from bench.outcome import Outcome
+from bench.pushes import push_checkout, push_new
+from bench.readers import clone_beside_readers
+from bench.stage import Stage
+from bench.unchanged import status_and_help, sync_unchanged
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        is_judged: Whether it has a goal.
+        is_sized: Whether it asks how many records there are to be.
+    """
+
+    work: str
+    goal: str
+    measure: Callable[[Stage], Outcome]
+    is_judged: bool = True
+    is_sized: bool = True
+
+
+ROWS = {
+    "S1": Row(
+        "clone of a repo from a CAR on the loopback: verified, pretty files, durable",
+        "wall <= 1.3 x `tar -x` of the same tree and one sync of the file system (stretch: 1.0 x)",
+        clone_beside_tar,
+    ),
+    "S2": Row(
+        "`syncd sync` with nothing to do",
+        "wall <= 4 x `git status` of the same tree (stretch: 2 x); ahead of unison, rclone bisync",
+        sync_unchanged,
+    ),
+    "S3": Row(
+        "file saved -> commit on the reference PDS",
+        "median <= one bare putRecord + 60 ms, 95th percentile <= + 150 ms",
+        save_to_commit,
+        is_sized=False,
+    ),
+    "S4": Row(
+        "push of new records to the reference PDS, a tenth of a repo's",
+        "wall <= 1.05 x a bare loop that posts the same batches",
+        push_new,
+    ),
+    "S5": Row(
+        "foreign write on the reference PDS -> file on disk, by its stream",
+        "median <= the stream's own delay + 100 ms",
+        foreign_write_to_file,
+        is_sized=False,
+    ),
+    "S6": Row(
+        "pull of one changed record, push of one edited file, by the daemon",
+        "CPU and requests <= 1.5 x those at 1,000 records",
+        one_change,
+    ),
+    "S7": Row(
+        "git checkout that changes a twentieth of the files -> all pushed",
+        "wall <= 1.1 x the bare loop for those + 2 s",
+        push_checkout,
+    ),
+    "S8": Row(
+        "idle daemon, for a minute",
+        "resident <= 80 MB, CPU <= 0.3 %, nothing written to disk",
+        idle_daemon,
+    ),
+    "S9": Row(
+        "clone of ten times the records",
+        "peak resident <= 300 MB; wall <= 11 x that of one time",
+        clone_tenfold,
+    ),
+    "S10": Row(
+        "`syncd status`; `syncd --help`",
+        "<= 0.4 s; <= 0.15 s",
+        status_and_help,
+    ),
+    "S11": Row(
+        "clone beside others that write JSON files from the same CAR, unverified, not durable",
+        "ahead of every one",
+        clone_beside_readers,
+    ),
+    "sizes": Row(
+        "clone, sync and status at a hundredth, a tenth and all of the records",
+        "none: for the plot",
+        at_sizes,
+        is_judged=False,
+    ),
+}

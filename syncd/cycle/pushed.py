@@ -1,0 +1,55 @@
+"""What a push begins with and what became of it, as values, which the pusher fills in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from syncd.atproto.xrpc import ENVELOPE_BYTES
+from syncd.errors import SyncdError
+from syncd.model import Change, Departure, Limits, Memory, RecordPath
+
+
+class Guards(StrEnum):
+    """Which guards of a write a PDS is known to honour.
+
+    A batch's (`swapCommit`) and a record's (`swapRecord`); a batch's, the record's not tried yet; a
+    batch's alone, which is so where null is taken for no guard; or none.
+    """
+
+    ALL = "all"
+    UNTRIED = "untried"
+    BATCH = "batch"
+    NONE = "none"
+
+
+@dataclass(slots=True)
+class Pushed:
+    """What became of one push. `halted` is why the rest was not sent, if it was not.
+
+    `denied` are the changes for which the PDS named another record than the one they replace, and
+    `failed` those that were sent alone, got no usable answer and were not carried out.
+    `guards` is what was found of the PDS on the way, None if nothing was.
+    """
+
+    done: list[RecordPath] = field(default_factory=list)
+    is_overtaken: bool = False
+    halted: SyncdError | None = None
+    denied: list[Change] = field(default_factory=list)
+    failed: list[Change] = field(default_factory=list)
+    guards: Guards | None = None
+
+
+def departing(batch: Sequence[Change]) -> Memory:
+    """What to remember before `batch` is sent: if no answer comes, it is known for ours."""
+    return Memory(waiting={change.path: (departure(change),) for change in batch})
+
+
+def departure(change: Change) -> Departure:
+    return Departure(change.path, change.before, change.after)
+
+
+def room_of(limits: Limits) -> Limits:
+    """What is left of a request for its writes."""
+    return replace(limits, json_bytes=limits.json_bytes - ENVELOPE_BYTES)

@@ -1,0 +1,158 @@
+"""Make the files of whole collections aside, durable together, and rename the collections in place.
+
+Only for collections that the folder does not have: so nothing is looked at and nothing replaced.
+What lies aside is nobody's yet, and is thrown away unless it is placed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from types import TracebackType
+from typing import Final, Self, TypeAlias
+
+from syncd.atproto.inexact import file_of
+from syncd.errors import BadData
+from syncd.folder.disk import Disk
+from syncd.folder.names import relative_path
+from syncd.folder.read import RACY_NS, FileStat
+from syncd.folder.root import OWN, Folder, open_directory, opened
+from syncd.folder.survey import is_nsid
+from syncd.model import RecordPath
+
+Item: TypeAlias = "tuple[RecordPath, bytes]"
+"""A record to write: its path, and its block."""
+Made: TypeAlias = "tuple[int, int, int, int, bytes]"
+"""The fields of the FileStat of a file that was made."""
+
+NAME: Final = "staging"
+"""The directory aside, in `.syncd`."""
+_PROBE = "probe"
+_TICK_SECONDS = 0.01
+
+
+def has_collections(folder: Folder) -> bool:
+    """True if there is anything in the folder that has the name of a collection."""
+    with folder.open() as root:
+        return bool(_collections(root))
+
+
+class Staging:
+    """The directory aside; it is empty at first, and gone when the `with` ends."""
+
+    def __init__(self, folder: Folder) -> None:
+        self.portable = folder.portable
+        self.path = folder.root / OWN / NAME
+        self._folder = folder
+        self._disk = folder.disk
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._root = stack.enter_context(self._folder.open())
+            self._clear()
+            parts = (OWN, NAME)
+            self._aside = stack.enter_context(
+                opened(self._root, parts, make=self._disk, mode=0o700)
+            )
+            self._open = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._clear()
+        self._open.close()
+
+    def _clear(self) -> None:
+        _clear(self._root)
+
+    def write(self, items: Sequence[Item]) -> list[Made | None]:
+        """Write files, as `write_files` does."""
+        return write_files(self._disk, self._aside, items, portable=self.portable)
+
+    def place(self, newest_ns: int) -> None:
+        """Make all of it durable, then give every collection its place in the folder.
+
+        `newest_ns` is the newest time of the files that were made: no later change of one can have
+        that time. Raises OSError: not all of them have their places.
+        """
+        self._disk.sync_all(self._aside)
+        self._outlast(newest_ns)
+        for name in _collections(self._aside):
+            self._disk.move_new(self._aside, name, self._root, name)
+        self._disk.sync_directory(self._root)
+        self._folder.check_still(self._root)
+
+    def _outlast(self, newest_ns: int) -> None:
+        """Wait until the clock of the file system shows another time than `newest_ns`."""
+        deadline = time.monotonic_ns() + RACY_NS
+        probe = os.open(_PROBE, os.O_RDWR | os.O_CREAT, 0o600, dir_fd=self._aside)
+        try:
+            while os.fstat(probe).st_ctime_ns <= newest_ns and time.monotonic_ns() < deadline:
+                time.sleep(_TICK_SECONDS)
+                os.utime(probe)
+        finally:
+            os.close(probe)
+
+
+def clear_staging(folder: Folder) -> None:
+    """Throw away what an interrupted clone left aside. Raises FolderWrong, OSError."""
+    with folder.open() as root:
+        _clear(root)
+
+
+def _clear(root: int) -> None:
+    with suppress(FileNotFoundError), opened(root, (OWN,)) as own:
+        shutil.rmtree(NAME, dir_fd=own)
+
+
+def _collections(directory: int) -> list[str]:
+    return sorted(filter(is_nsid, os.listdir(directory)))
+
+
+def write_files(
+    disk: Disk, aside: int, items: Sequence[Item], *, portable: bool
+) -> list[Made | None]:
+    """Write the file of each record below the directory `aside`, and say what it is on the disk.
+
+    None for a record that no file can show. Raises OSError.
+    """
+    with ExitStack() as stack:
+        directories: dict[str, int] = {}
+
+        def directory_of(inside: str) -> int:
+            if inside not in directories:
+                found = open_directory(aside, inside.split("/"), make=disk)
+                stack.callback(os.close, found)
+                directories[inside] = found
+            return directories[inside]
+
+        made: list[Made | None] = []
+        for path, block in items:
+            inside, _, name = relative_path(path, portable=portable).rpartition("/")
+            made.append(_write(disk, directory_of(inside), name, block))
+        return made
+
+
+def _write(disk: Disk, directory: int, name: str, block: bytes) -> Made | None:
+    try:
+        content = file_of(block)
+    except BadData:
+        return None
+    disk.write(directory, name, content, None)
+    now = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    digest = hashlib.sha256(content).digest()
+    return now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns, digest
+
+
+def stat_of(made: Made) -> FileStat:
+    """The stat of a file that was made."""
+    return FileStat(*made)

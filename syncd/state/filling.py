@@ -1,0 +1,71 @@
+"""Fill an empty base, some at a time: none of it counts before all of it does.
+
+The rows go into tables of their own, which take the names of the real ones in one transaction.
+Until then they are worth nothing, and are not waited for on the disk.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from types import TracebackType
+from typing import Final, Self
+
+from syncd.model import Memory
+from syncd.state.recording import fill
+
+_TABLES: Final = ("base", "kept", "seen")
+_INCOMING: Final = "incoming_"
+_CHECKPOINT_PAGES = 1_000
+
+
+class Filling:
+    """Base, blocks and seen on their way into an empty state file."""
+
+    def __init__(self, sql: sqlite3.Connection) -> None:
+        self._sql = sql
+
+    def __enter__(self) -> Self:
+        self._drop()
+        for table in _TABLES:
+            query = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?"
+            (made,) = self._sql.execute(query, (table,)).fetchone()
+            self._sql.execute(re.sub(rf'^CREATE TABLE "?{table}"?', _made(table), made, count=1))
+        self._sql.execute("PRAGMA synchronous = OFF")
+        self._sql.execute("PRAGMA wal_autocheckpoint = 0")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._sql.execute("PRAGMA synchronous = FULL")
+        self._sql.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        self._drop()
+
+    def add(self, memory: Memory) -> None:
+        """Take in base, blocks and seen of paths that were not added before."""
+        self._sql.execute("BEGIN IMMEDIATE")
+        with self._sql:
+            fill(self._sql, memory, _INCOMING)
+
+    def finish(self) -> None:
+        """Let all that was added be what is remembered. Raises ValueError unless base is empty."""
+        self._sql.execute("PRAGMA synchronous = FULL")
+        self._sql.execute("BEGIN IMMEDIATE")
+        with self._sql:
+            for table in _TABLES:
+                if self._sql.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():  # noqa: S608
+                    raise ValueError(f"{table} is not empty")
+                self._sql.execute(f"DROP TABLE {table}")
+                self._sql.execute(f"ALTER TABLE {_INCOMING}{table} RENAME TO {table}")
+
+    def _drop(self) -> None:
+        for table in _TABLES:
+            self._sql.execute(f"DROP TABLE IF EXISTS {_INCOMING}{table}")
+
+
+def _made(table: str) -> str:
+    return f"CREATE TABLE {_INCOMING}{table}"

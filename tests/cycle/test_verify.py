@@ -1,0 +1,137 @@
+"""Verify: whatever does not agree is found by its name, and what agrees is left in peace."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from syncd.atproto.cid import cid_of_block
+from syncd.atproto.keys import make_key
+from syncd.atproto.mst import build
+from syncd.cycle.verify import Verified, verify_mirror
+from syncd.model import Head, Memory, RecordPath
+
+from .device import Device, World
+from .hostile import rev_of
+
+ONE, TWO = RecordPath("com.example.note/one"), RecordPath("com.example.note/two")
+ELSEWHERE = RecordPath("com.other.thing/one")
+OTHER_KEY = make_key("p256", b"\x02" * 32).public.did_key
+
+
+def verified(device: Device) -> Verified:
+    mirror = device.mirror
+    now_ns = time.time_ns()
+    return verify_mirror(mirror.folder, mirror.state, mirror.config, mirror.account, now_ns)
+
+
+def findings(device: Device) -> list[str]:
+    return [finding.path for finding in verified(device).findings]
+
+
+@pytest.fixture
+async def laptop(world: World) -> Device:
+    for number, path in enumerate((ONE, TWO, ELSEWHERE)):
+        await world.write(path, v=number)
+    device = world.device()
+    await device.sync()
+    return device
+
+
+async def test_a_mirror_that_is_in_sync_agrees(laptop: Device) -> None:
+    assert verified(laptop) == Verified(3, ())
+
+
+def edit(laptop: Device) -> None:
+    laptop.save(ONE, v="edited")
+
+
+def remove(laptop: Device) -> None:
+    laptop.delete(ONE)
+
+
+def spoil(laptop: Device) -> None:
+    laptop.save_text(ONE, "{")
+
+
+def misremember(laptop: Device) -> None:
+    laptop.mirror.state.record(Memory(base={ONE: laptop.base()[TWO], TWO: None}))
+
+
+def damage(laptop: Device) -> None:
+    """A bit of a tree node flips in the state file."""
+    head = laptop.mirror.state.head()
+    assert head is not None
+    block = laptop.mirror.state.node(head.data)
+    assert block is not None
+    laptop.mirror.state.record(Memory(added_nodes={head.data: block[:-1] + b"\x00"}))
+
+
+def lose_the_commit(laptop: Device) -> None:
+    head = laptop.mirror.state.head()
+    assert head is not None
+    laptop.mirror.state.record(Memory(dropped_nodes=frozenset({head.commit})))
+
+
+def forge_the_key(laptop: Device) -> None:
+    laptop.mirror.account = replace(laptop.mirror.account, key=OTHER_KEY)
+
+
+def move_the_head(laptop: Device) -> None:
+    """The state file names another tree than the commit that it keeps."""
+    head = laptop.mirror.state.head()
+    assert head is not None
+    data, nodes = build({str(path): cid for path, cid in laptop.base().items() if path != TWO})
+    laptop.mirror.state.record(Memory(head=replace(head, data=data), added_nodes=nodes))
+
+
+def forget_everything(laptop: Device) -> None:
+    lost = Head(cid_of_block(b"no commit"), rev_of(1), cid_of_block(b"no tree"))
+    laptop.mirror.state.record(Memory(head=lost))
+
+
+@pytest.mark.parametrize(
+    ("harm", "found"),
+    [
+        (edit, {ONE}),
+        (remove, {ONE}),
+        (spoil, {ONE}),
+        (misremember, {ONE, TWO}),
+        (damage, {"tree", ONE, TWO, ELSEWHERE}),
+        (lose_the_commit, {"commit"}),
+        (forge_the_key, {"commit"}),
+        (move_the_head, {"commit", TWO}),
+        (forget_everything, {"commit", "tree", ONE, TWO, ELSEWHERE}),
+    ],
+)
+async def test_what_does_not_agree_is_named(
+    laptop: Device, harm: Callable[[Device], None], found: set[str]
+) -> None:
+    harm(laptop)
+    assert set(findings(laptop)) == found
+    assert all(finding.hint for finding in verified(laptop).findings if finding.path != ONE)
+
+
+async def test_a_conflict_is_known_and_no_finding(world: World, laptop: Device) -> None:
+    laptop.save(ONE, v="mine")
+    await world.write(ONE, v="theirs")
+    await laptop.sync()
+    assert findings(laptop) == []
+
+
+async def test_what_is_out_of_scope_is_neither_counted_nor_missed(laptop: Device) -> None:
+    laptop.mirror.config = replace(laptop.mirror.config, exclude=("com.other.*",))
+    await laptop.sync()
+    assert verified(laptop) == Verified(2, ())
+    laptop.delete(ELSEWHERE)
+    assert verified(laptop) == Verified(2, ())
+
+
+async def test_it_changes_nothing(laptop: Device) -> None:
+    edit(laptop)
+    files, base = laptop.files(), laptop.base()
+    verified(laptop)
+    assert (laptop.files(), laptop.base()) == (files, base)
