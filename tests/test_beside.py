@@ -21,6 +21,7 @@ from syncd.cli.report import ToldError, report_from_wire, report_to_wire
 from syncd.errors import Unreachable
 from syncd.model import Change, Conflict, Head, Held, Problem, RecordPath, Report, Side
 from syncd.sandbox import MemoryPds, Refuse
+from syncd.state import open_state
 from tests.docs.terminal import HANDLE, Terminal, open_terminal
 
 NOTE = RecordPath("com.example.note/one")
@@ -154,25 +155,39 @@ def test_a_daemon_that_is_halted_says_why_and_what_to_do(terminal: Terminal, not
         for nsid in ("repo.putRecord", "server.refreshSession", "server.createSession"):
             faults.add(Refuse(401, "ExpiredToken", "revoked"), f"com.atproto.{nsid}", times=99)
         save(notes, text="after")
-        halted = wait_for_status(terminal, notes, "halted", code=3)
-        assert f"next: syncd login {terminal.login.did}; until then your edits wait" in halted
+        hint = f"next: syncd login {terminal.login.did}; until then your edits wait"
+        assert "daemon   halted " in wait_for_status(terminal, notes, hint, code=3)
         found = json.loads(terminal.run("syncd doctor --json", at=notes).out)["findings"]
         (finding,) = [one for one in found if one["name"] == "daemon.halted"]
         assert finding["mend"].startswith("syncd login")
         faults.clear()
         terminal.ok(f"syncd login {HANDLE}", "syncd now", at=notes)
-        assert "next:" not in wait_for_status(terminal, notes, "idle", code=0)
+        assert "next:" not in wait_for_status(terminal, notes, "daemon   idle ", code=0)
 
 
-def wait_for_status(terminal: Terminal, notes: Path, phase: str, code: int) -> str:
-    """What `status` prints once the daemon is at `phase`."""
+def test_status_believes_the_daemon_before_its_note(terminal: Terminal, notes: Path) -> None:
+    """On a full disk the note says what was, and nobody is to wait for a daemon that hangs."""
+    with daemon(terminal, notes) as process:
+        wait_for_status(terminal, notes, "daemon   idle ", code=0)
+        with open_state(notes / ".syncd" / "state.db") as state:
+            state.keep_note("daemon", {"pid": process.pid, "phase": "paused"})
+        wait_for_status(terminal, notes, "daemon   idle ", code=0)
+        process.send_signal(signal.SIGSTOP)
+        try:
+            wait_for_status(terminal, notes, "daemon   paused ", code=0)
+        finally:
+            process.send_signal(signal.SIGCONT)
+
+
+def wait_for_status(terminal: Terminal, notes: Path, words: str, code: int) -> str:
+    """What `status` prints once it says `words`."""
     ran = [terminal.run("syncd status", at=notes)]
 
     def is_there() -> bool:
         ran.append(terminal.run("syncd status", at=notes))
-        return f"daemon   {phase} " in ran[-1].out
+        return words in ran[-1].out
 
-    wait_until(is_there, phase)
+    wait_until(is_there, words)
     assert ran[-1].code == code
     return ran[-1].out
 

@@ -38,9 +38,10 @@ class Answers:
         return {"pid": os.getpid(), "phase": self._phase(), **await what(self)}
 
     async def status(self) -> Answer:
-        """The phase, and what happened since the daemon came up."""
+        """The phase, what is wrong, and what happened since the daemon came up."""
         tally = self.teller.tally
-        return {"tally": {name: getattr(tally, name) for name in tally.__slots__}}
+        counts = {name: getattr(tally, name) for name in tally.__slots__}
+        return {"trouble": self.teller.trouble, "tally": counts}
 
     async def pause(self) -> Answer:
         self._keep(is_paused=True)

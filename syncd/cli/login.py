@@ -22,6 +22,7 @@ from syncd.pds import is_app_password, log_in, log_out
 
 PDS_HELP = "The PDS, instead of the one the DID document names."
 STDIN = "-"
+_FILE_HINT = "give a file that holds an app password and nothing else"
 PLC_HELP = "The directory that resolves did:plc."
 
 
@@ -68,7 +69,7 @@ def _read_file(name: str) -> bytes:
         return Path(name).read_bytes()
     except OSError as error:
         message = f"{name} cannot be read: {error.strerror}"
-        raise FileProblem(message, hint="name another with --password-file") from None
+        raise FileProblem(message, hint=_FILE_HINT) from None
 
 
 def _decoded(source: str, content: bytes) -> str:
@@ -77,7 +78,7 @@ def _decoded(source: str, content: bytes) -> str:
         return content.decode("utf-8")
     except UnicodeDecodeError:
         message = f"what {source} holds is no password: it is not UTF-8"
-        raise FileProblem(message, hint="name another with --password-file") from None
+        raise FileProblem(message, hint=_FILE_HINT) from None
 
 
 def _warn_of_main_password(session: Session) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,9 +18,14 @@ from syncd.cli.opened import Files, known_account, open_files
 from syncd.cli.output import NEEDS_A_PERSON, head_json, say, say_json, say_waiting, waiting_json
 from syncd.cycle.ledger import read_ledger
 from syncd.cycle.settled import look_everywhere
+from syncd.errors import SyncdError
+from syncd.folder.root import OWN
 from syncd.lock import holder
 from syncd.model import Change, Conflict, Waiting
 from syncd.plan import for_a_person, touched
+
+ANSWER_SECONDS = 0.5
+"""So long a running daemon is waited for; what it noted last is shown then."""
 
 
 @click.command()
@@ -86,11 +92,22 @@ def _status(files: Files) -> dict[str, Any]:
 
 
 def _daemon(files: Files) -> dict[str, Any]:
-    note = files.state.note("daemon") or {}
+    """What it says itself; if it does not answer, what it noted last."""
+    said: Mapping[str, Any] = files.state.note("daemon") or {}
     pid = holder(files.root)
-    is_running = pid is not None and pid == note.get("pid")
-    told = {name: note.get(name) if is_running else None for name in ("phase", "trouble")}
+    if pid is not None and pid == said.get("pid"):
+        said = _asked(files.root) or said
+    is_running = pid is not None and pid == said.get("pid")
+    told = {name: said.get(name) if is_running else None for name in ("phase", "trouble")}
     return {"pid": pid if is_running else None, **told}
+
+
+def _asked(root: Path) -> Mapping[str, Any] | None:
+    from syncd.control import ask  # noqa: PLC0415 (only where a daemon runs)
+
+    with suppress(SyncdError):
+        return ask(root / OWN, {"do": "status"}, seconds=ANSWER_SECONDS)
+    return None
 
 
 def _guards(note: Mapping[str, Any] | None, pds: str) -> bool | None:

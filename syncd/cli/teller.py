@@ -99,14 +99,17 @@ class Teller:
         if before != (self.phase, self._error):
             self._keep()
 
+    @property
+    def trouble(self) -> dict[str, str] | None:
+        """What is wrong, if something is, and what to do about it."""
+        return {"message": self._error, "hint": self._hint} if self._error else None
+
     def _keep(self) -> None:
-        """For `status` and `doctor`: the phase, and what is wrong with it."""
+        """For those who cannot ask: the phase, and what is wrong. A full disk may not take it."""
         phase = None if self.phase is None else self.phase.value
-        trouble = {"message": self._error, "hint": self._hint} if self._error else None
+        note = {"pid": os.getpid(), "phase": phase, "trouble": self.trouble}
         with suppress(SyncdError):
-            self.mirror.state.keep_note(
-                "daemon", {"pid": os.getpid(), "phase": phase, "trouble": trouble}
-            )
+            self.mirror.state.keep_note("daemon", note)
         self._show()
 
     def _tell_report(self, report: Report) -> None:
