@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.cycle.device import close_all
+from tests.docs.shown import unshown
 from tests.reference.pds import ReferencePds
+
+UNSHOWN = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,6 +60,26 @@ def reference_pds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Referenc
         yield pds
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A run of all tests fails where docs/reliability.md promises more than the run has shown."""
+    config = session.config
+    options = config.option
+    is_chosen = options.keyword or options.markexpr or options.collectonly
+    is_whole = config.args == config.getini("testpaths") and not is_chosen
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if hasattr(config, "workerinput") or not is_whole or reporter is None:
+        return
+    passed, others = (
+        {r.nodeid for kind in kinds for r in reporter.stats.get(kind, ())}
+        for kinds in (("passed",), ("failed", "error", "skipped"))
+    )
+    lines = list(unshown(passed, others))
+    config.stash[UNSHOWN] = lines
+    if lines and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What could not be tested on this machine is not passed over in silence."""
     reasons = {
@@ -64,5 +87,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for report in terminalreporter.stats.get("skipped", ())
         if isinstance(report.longrepr, tuple) and "NOT TESTED" in report.longrepr[2]
     }
+    for line in terminalreporter.config.stash.get(UNSHOWN, []):
+        terminalreporter.write_line(line, red=True)
     for reason in sorted(reasons):
         terminalreporter.write_line(reason.removeprefix("Skipped: "), red=True, bold=True)

@@ -22,6 +22,17 @@ from syncd.model import Policy, RecordPath, Step, Verdict
 A, B, C = (cid_of_block(name) for name in (b"a", b"b", b"c"))
 
 
+def test_a_value_that_both_sides_made_a_map_of_collides_whole() -> None:
+    merged = merge({"x": 1}, {"x": {"a": 1}}, {"x": {"b": 1}})
+    assert merged.collisions == ("/x",)
+
+
+def test_records_of_different_types_collide_at_every_key_that_differs() -> None:
+    merged = merge({"$type": "a.b.c"}, {"$type": "a.b.c", "x": 1, "y": 1}, {"$type": "d", "y": 1})
+    assert merged.record is None
+    assert merged.collisions == ("/$type", "/x")
+
+
 @pytest.mark.parametrize("policy", list(Policy))
 @pytest.mark.parametrize(
     ("local", "remote", "expected"), [(None, C, Verdict.PULL), (B, None, Verdict.PUSH)]

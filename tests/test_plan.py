@@ -14,15 +14,20 @@ from syncd.atproto.cid import Cid, cid_of_block
 from syncd.merge import settle
 from syncd.model import (
     Choice,
+    Conflict,
     Decision,
+    Held,
     Plan,
     Problem,
     RecordPath,
+    Refusal,
+    Retry,
     Side,
     Snapshot,
     Verdict,
+    Waiting,
 )
-from syncd.plan import Brake, Views, make_plan, touched, verdict, without_pushes
+from syncd.plan import Brake, Views, for_a_person, make_plan, touched, verdict, without_pushes
 
 A, B, C = (cid_of_block(name) for name in (b"a", b"b", b"c"))
 CIDS = (None, A, B, C)
@@ -298,3 +303,16 @@ def test_touched_paths_are_edited_gone_or_inert() -> None:
     found = touched(base, local, {}, lambda path: path == gone)
     assert found == {edited, gone}
     assert unread not in found
+
+
+def test_what_waits_for_a_person_is_told_by_kind() -> None:
+    conflict = Conflict(PATH, A, B, C, "edited on both sides")
+    problem, held = Problem(PATH, "it is a link"), Held(PATH, Side.LOCAL, "")
+    refusal = Refusal(PATH, A, "the PDS refuses it", "change it")
+    retry = Retry(PATH, "the answer was lost")
+    waiting: list[Waiting] = [conflict, problem, held, refusal, retry]
+    assert for_a_person(waiting) == (
+        (conflict,),
+        (problem, Problem(PATH, "the PDS refuses it", "change it")),
+        (held,),
+    )

@@ -137,6 +137,6 @@ def _misread(entries: dict[str, Value], pointer: str) -> Iterator[tuple[str, str
         read = read_json_object(entries)
     except BadData:
         yield pointer, "a map that JSON has no valid form for"
-        return
-    if read is not entries:
-        yield pointer, "a map that JSON would read as a link or as bytes"
+    else:
+        if read is not entries:
+            yield pointer, "a map that JSON would read as a link or as bytes"

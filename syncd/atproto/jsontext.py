@@ -161,9 +161,7 @@ def _reread_value(token: _Token, tokens: _Tokens) -> Value:
 
 def _reread_items(tokens: _Tokens) -> list[Value]:
     items: list[Value] = []
-    for token in tokens:
-        if token[0] == "]":
-            break
+    while (token := next(tokens))[0] != "]":
         items.append(_reread_value(token, tokens))
     return items
 
@@ -171,9 +169,7 @@ def _reread_items(tokens: _Tokens) -> list[Value]:
 def _reread_entries(tokens: _Tokens, collection: str | None = None) -> dict[str, Value]:
     """The rest of an object: of the record itself if `collection` is given."""
     entries: dict[str, Value] = {}
-    for token in tokens:
-        if token[0] == "}":
-            break
+    while (token := next(tokens))[0] != "}":
         key = json.loads(token[0])
         with _placed(token):
             check_keys([key])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from syncd.atproto.cid import Cid, cid_of_blob, cid_of_block
 from syncd.atproto.dagcbor import encode
 from syncd.atproto.jsontext import parse_record
-from syncd.atproto.syntax import Tid
+from syncd.atproto.syntax import Tid, tid_microseconds
 from syncd.budget import DAY
 from syncd.config import Config
 from syncd.cycle.look import Sight
@@ -163,11 +163,19 @@ def keep_file(
     return now.seen(path, cid, seen_ns=0)
 
 
-def prune(history: History, config: Config, waiting: Iterable[Waiting], at: int) -> None:
-    """Keep history within its bounds; what an open conflict may need stays."""
+def seconds_of(rev: Tid) -> int:
+    """When the repo got this rev, in unix seconds by the clock of its PDS."""
+    return tid_microseconds(rev) // 1_000_000
+
+
+def prune(history: History, config: Config, waiting: Iterable[Waiting], at: int, rev: Tid) -> None:
+    """Keep history within its bounds; what an open conflict may need stays.
+
+    Nothing is too old by a clock that runs ahead of the repo's newest rev.
+    """
     conflicts = (item for item in waiting if isinstance(item, Conflict))
     pinned = {cid for c in conflicts for cid in (c.base, c.local, c.remote) if cid is not None}
-    before = at - config.history_days * DAY.seconds
+    before = min(at, seconds_of(rev)) - config.history_days * DAY.seconds
     try:
         history.prune(before=before, size=config.history_megabytes * 1_000_000, pinned=pinned)
     except StateDamaged:

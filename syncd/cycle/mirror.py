@@ -22,7 +22,7 @@ from syncd.cycle.clone import Clone, is_unfinished
 from syncd.cycle.drafts import name_drafts
 from syncd.cycle.fetch import OnFetch
 from syncd.cycle.join import Joined, join, wants_merge
-from syncd.cycle.keep import Keeper, prune
+from syncd.cycle.keep import Keeper, prune, seconds_of
 from syncd.cycle.known import is_same_home, keep_known, keep_unnamed, watermark
 from syncd.cycle.look import Sight, Watermark, look
 from syncd.cycle.moved import keep_moved
@@ -37,6 +37,7 @@ from syncd.merge import settle
 from syncd.model import (
     Account,
     Arrival,
+    Head,
     Limits,
     Memory,
     Plan,
@@ -161,7 +162,8 @@ class Mirror:
         pushed = await self.outbox.send(steps, sight.view.head.commit, lost)
         waiting = self.state.waiting()
         if pulled.base or pushed.done or joined.paths:
-            prune(self.history, self.config, waiting, self.clock_ns() // SECOND_NS)
+            rev = sight.view.head.rev
+            prune(self.history, self.config, waiting, self.clock_ns() // SECOND_NS, rev)
         planned = report_plan(plan, requests=self.requests - before, head=self.state.head())
         report = report_cycle(planned, joined, pulled, steps, pushed, waiting)
         met = (f"{problem.path}: {problem.reason}" for problem in recovered)
@@ -203,7 +205,7 @@ class Mirror:
             self.pds,
             self.account,
             self.config,
-            lambda head: Keeper(self.history, self.clock_ns() // SECOND_NS, head.rev),
+            self._keeper,
             self.on_fetch,
         )
 
@@ -247,7 +249,7 @@ class Mirror:
         if not remotes:
             return Joined(plan)
         blocks = await sight.records(self.pds, [cid for cid in remotes if cid is not None])
-        keeper = self._keeper(sight)
+        keeper = self._keeper(sight.view.head)
         return join(self.folder, self.state, self.config, keeper, sides, plan, blocks)
 
     async def _pull(self, sight: Sight, sides: Sides, joined: Joined) -> Memory:
@@ -258,7 +260,7 @@ class Mirror:
         wanted = [step.remote for step in steps] + [c.remote for c in fresh]
         blocks = await sight.records(self.pds, [cid for cid in wanted if cid is not None])
         keep_conflicts(self.folder, fresh, blocks)
-        keeper = self._keeper(sight)
+        keeper = self._keeper(sight.view.head)
         if sides.regained:
             self.state.record(Memory(base=dict.fromkeys(sides.regained)))
         self.state.record(Memory(waiting={s.path: (Arrival(s.path, s.remote),) for s in steps}))
@@ -297,8 +299,10 @@ class Mirror:
         """Every version that this mirror replaced or deleted."""
         return History(self.folder.root / OWN / "history.db")
 
-    def _keeper(self, sight: Sight) -> Keeper:
-        return Keeper(self.history, self.clock_ns() // SECOND_NS, sight.view.head.rev)
+    def _keeper(self, head: Head) -> Keeper:
+        """Keeps with the time of now, or of `head` where the clock starts years before it."""
+        at = max(self.clock_ns() // SECOND_NS, seconds_of(head.rev))
+        return Keeper(self.history, at, head.rev)
 
     async def _kept(
         self, sight: Sight, steps: Sequence[Step]
@@ -307,7 +311,7 @@ class Mirror:
 
         Also those whose predecessor the PDS has lost; their paths come second.
         """
-        keeper = self._keeper(sight)
+        keeper = self._keeper(sight.view.head)
         failed = await keeper.keep_records(self.state, sight, self.pds, steps)
         lost = await self.outbox.lost([p for p, e in failed.items() if isinstance(e, NotFound)])
         waiting = {p: _not_kept(p, e) for p, e in failed.items() if p not in lost}

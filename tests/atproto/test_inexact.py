@@ -13,9 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from syncd.atproto.dagcbor import TOO_DEEP
 from syncd.atproto.data import MAX_INTEGER, Value, cid_of, encode
 from syncd.atproto.deep import deep_text
-from syncd.atproto.inexact import file_of, is_exact_in_file, means, what_json_cannot_say
+from syncd.atproto.inexact import (
+    file_of,
+    is_exact_in_file,
+    means,
+    what_json_cannot_say,
+)
 from syncd.atproto.jsontext import format_record, parse_record
 from syncd.errors import BadData
 from tests.thorough import THOROUGH
@@ -168,6 +174,7 @@ def test_a_damaged_deep_block_is_shown_or_refused(data: st.DataObject) -> None:
         b"\xa1\x61d" + b"\x81" * 300 + b"\x9f\xff",
         b"\xa1\x61d" + b"\x81" * 300 + b"\x61\xff",
         b"\xa1\x61d" + b"\x81" * 300 + b"\xd8\x2a\x42\x00\x01",
+        b"\xa1\x61d" + b"\x81" * 300 + b"\xd8\x2a\x42\x01\x01",
     ],
 )
 def test_what_is_not_deep_or_has_no_json_is_not_shown_as_deep(raw: bytes) -> None:
@@ -179,3 +186,24 @@ def test_an_ordinary_edit_is_another_record() -> None:
     assert not means(b'{"text": "hello"}', block(n=1), COLLECTION)
     assert means(b'{"n": 1e0, "text": "hello"}', block(n=1), COLLECTION)
     assert cid_of(parse_record(file_of(block(n=1)), COLLECTION)) is not None
+
+
+@pytest.mark.parametrize("raw", [b"\x80", b"\x01", b"", nested(300)[:-9]])
+def test_what_is_no_map_or_cut_off_has_no_file_and_no_meaning(raw: bytes) -> None:
+    with pytest.raises(BadData):
+        file_of(raw)
+    assert not is_exact_in_file(raw, COLLECTION)
+    assert not means(b"{}", raw, COLLECTION)
+
+
+def test_of_a_record_that_is_too_deep_the_depth_is_named() -> None:
+    for found in DEEP.values():
+        assert what_json_cannot_say(found, COLLECTION) == TOO_DEEP
+
+
+def test_a_text_that_gives_a_key_twice_means_nothing() -> None:
+    found = block(n=1.5)
+    assert means(b'{"$type": "com.example.note", "text": "hello", "n": 1.50}', found, COLLECTION)
+    assert not means(
+        b'{"$type": "com.example.note", "text": "hello", "n": 1.5, "n": 1.5}', found, COLLECTION
+    )

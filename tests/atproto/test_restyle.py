@@ -161,3 +161,9 @@ NEW: Record = {
 )
 def test_the_form_of_a_persons_file(old: str, new: str) -> None:
     assert restyled(old.encode(), encode(NEW), COLLECTION).decode() == new
+
+
+@pytest.mark.parametrize("old", [b"[]", b"7", b"", b"\xff", b"{"])
+def test_where_no_record_was_the_new_one_has_syncds_own_form(old: bytes) -> None:
+    new = typed({"a": 1})
+    assert restyled(old, encode(new), COLLECTION) == format_record(new)

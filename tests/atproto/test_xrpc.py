@@ -269,8 +269,9 @@ def test_an_inactive_account_still_logs_in_and_says_so(
     extra: dict[str, object], status: str | None
 ) -> None:
     assert xrpc.read_session(answer(SESSION | extra)).status == status
-    info = xrpc.read_session_info(answer({"did": DID, "handle": "handle.invalid", **extra}))
-    assert (info.did, info.handle, info.status) == (DID, None, status)
+    for handle in ("handle.invalid", "no handle", ""):
+        info = xrpc.read_session_info(answer({"did": DID, "handle": handle, **extra}))
+        assert (info.did, info.handle, info.status) == (DID, None, status)
 
 
 @pytest.mark.parametrize("token", ["", "a b", "a\r\nX-Evil: 1", "é", None, 7])
@@ -616,6 +617,7 @@ def test_any_answer_outside_2xx_is_an_error_of_ours(status: int, body: bytes) ->
         ({"retry-after": "soon", "ratelimit-reset": str(int(NOW) + 60)}, 60),
         ({"retry-after": "-5"}, xrpc.DEFAULT_RETRY_SECONDS),
         ({"retry-after": "nan"}, xrpc.DEFAULT_RETRY_SECONDS),
+        ({"retry-after": "Fri, 31 Dec 99999 23:59:59 GMT"}, xrpc.DEFAULT_RETRY_SECONDS),
         ({"retry-after": "١٢"}, xrpc.DEFAULT_RETRY_SECONDS),
         ({}, xrpc.DEFAULT_RETRY_SECONDS),
     ],

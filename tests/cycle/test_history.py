@@ -191,6 +191,31 @@ async def test_history_is_pruned_but_never_what_an_open_conflict_needs(world: Wo
     assert told(laptop) == [(NOTE, "local", "mine", "test")]
 
 
+async def test_what_is_replaced_while_the_clock_starts_in_1970_is_kept_when_it_is_right_again(
+    world: World,
+) -> None:
+    laptop = await synced(world)
+    right = laptop.mirror.clock_ns
+    laptop.mirror.clock_ns = lambda: 0
+    await world.write(NOTE, v=2)
+    await laptop.sync()
+    laptop.mirror.clock_ns = right
+    await world.write(OTHER, v=2)
+    await laptop.sync()
+    assert (NOTE, "local", 1, "edited in the repo") in told(laptop)
+
+
+async def test_a_clock_that_runs_ahead_for_a_while_forgets_nothing(world: World) -> None:
+    laptop = await synced(world)
+    await world.write(NOTE, v=2)
+    await laptop.sync()
+    right = laptop.mirror.clock_ns
+    laptop.mirror.clock_ns = lambda: right() + 1000 * 86_400 * 10**9
+    await world.write(OTHER, v=2)
+    await laptop.sync()
+    assert (NOTE, "local", 1, "edited in the repo") in told(laptop)
+
+
 async def test_the_base_of_an_edited_record_is_known_without_asking(world: World) -> None:
     laptop = await synced(world)
     laptop.save(NOTE, v=2)

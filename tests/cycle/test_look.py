@@ -259,7 +259,7 @@ async def test_a_repo_that_never_gets_whole_is_given_up_for_now() -> None:
     pds = ServedPds(repo, lambda _: repo.car([(repo.root, repo.blocks[repo.root])]))
     with pytest.raises(Unverified) as caught:
         await look(pds, ACCOUNT, nothing())
-    assert "the next sync tries again" in caught.value.hint
+    assert "try again later" in caught.value.hint
     assert len(pds.asked) == 1 + REPAIRS
 
 

@@ -1,4 +1,7 @@
-"""docs/reliability.md: every fault has a row, and every row names tests that exist and run."""
+"""docs/reliability.md: every fault has a row, and every row names tests that exist and run.
+
+That they passed is seen at the end of a run of all tests (tests/conftest.py).
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from functools import cache
 
 import pytest
 
-from .markdown import ROOT, read, table
+from .markdown import ROOT
+from .shown import named, rows, unshown
 
-ROWS = table(read("docs/reliability.md"), "no.", "fault", "what happens", "shown by")
+ROWS = rows()
 
 
 @cache
@@ -45,3 +49,12 @@ def test_a_fault_is_shown_by_tests_that_run(row: tuple[str, ...]) -> None:
 def test_the_rows_are_numbered() -> None:
     assert [row[0] for row in ROWS] == [str(n) for n in range(1, len(ROWS) + 1)]
     assert len(ROWS) >= 40
+
+
+def test_a_named_test_that_failed_was_skipped_or_did_not_run_is_found() -> None:
+    cases = {f"{name}[a]@reference" for name in named()}
+    assert not list(unshown(cases, ()))
+    one = min(cases)
+    for passed, others in ((cases - {one}, ()), (cases, {one.replace("[a]@reference", "[b]")})):
+        (line,) = unshown(passed, others)
+        assert one.partition("[")[0] in line

@@ -39,7 +39,7 @@ async def play(
     meanwhile: Callable[[Scene], object] = lambda _: None,
     honours_swaps: bool = True,
 ) -> Ending:
-    """Play a story to its end. The laptop's sync dies at `die_at`; `meanwhile` it is off."""
+    """Play a story to its end. The laptop's sync dies at `die_at`; `meanwhile` it does nothing."""
     with TemporaryDirectory(prefix="syncd-model-", dir=PLACE) as root:
         scene = Scene(Path(root), honours_swaps=honours_swaps)
         with staged_databases(scene.gate):
@@ -67,9 +67,9 @@ async def _play(
     except Crash:
         laptop.stop()
         laptop.disk.cut(laptop.root, power)
+        laptop.start()
         scene.check_nothing_lost()
         meanwhile(scene)
-        laptop.start()
     except SyncdError:
         pass
     await scene.converge()

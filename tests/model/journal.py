@@ -9,11 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from syncd.atproto.cid import Cid
 from syncd.model import RecordPath
 
 Version = tuple[RecordPath, Cid]
+
+
+class Sent(NamedTuple):
+    """One record that a request of syncd changed in the repo."""
+
+    path: RecordPath
+    before: Cid | None
+    after: Cid | None
 
 
 @dataclass(slots=True)
@@ -50,3 +59,35 @@ class Journal:
             for (path, cid), by in self.written.items()
             if (path, cid) not in self.superseded and (path, cid) not in found
         ]
+
+
+@dataclass(slots=True)
+class Diary:
+    """What one person did at one machine, and what the folder there showed.
+
+    `shown` is what each file said last and `held` all that any file ever said. `spoilt` are texts
+    that stand for nothing, as they were left, and `decided` the conflicts answered here. A push
+    needs an act: there are never more `pushes` than `acts`.
+    """
+
+    shown: dict[RecordPath, Cid] = field(default_factory=dict)
+    held: set[Version] = field(default_factory=set)
+    spoilt: dict[RecordPath, bytes] = field(default_factory=dict)
+    decided: set[RecordPath] = field(default_factory=set)
+    acts: int = 0
+    pushes: int = 0
+
+    def saw(self, path: RecordPath, cid: Cid | None) -> None:
+        """A file says `cid`, or nothing; a person or a look at the folder found that."""
+        if cid is not None:
+            self.held.add((path, cid))
+            self.shown[path] = cid
+
+    def left(self, path: RecordPath, cid: Cid | None, text: bytes | None) -> None:
+        """A person left a file like this: with what it says, spoilt, or gone."""
+        self.acts += 1
+        self.shown.pop(path, None)
+        self.spoilt.pop(path, None)
+        self.saw(path, cid)
+        if cid is None and text is not None:
+            self.spoilt[path] = text

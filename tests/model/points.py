@@ -19,6 +19,8 @@ from syncd.model import RecordPath
 from syncd.sandbox import MemoryPds, Sandbox, faults
 from syncd.sandbox.engine import Repo
 
+from .journal import Sent
+
 T = TypeVar("T")
 Act = Callable[[], object]
 
@@ -75,6 +77,10 @@ class Gate:
             self.points = None
 
 
+def _nobody(request: xrpc.Request, changes: Sequence[Sent]) -> None:
+    """Who watches what is sent where nobody does."""
+
+
 class StagedPds(MemoryPds):
     """A PDS whose requests and whose answers to writes are points. Keeps what it was made to do."""
 
@@ -82,6 +88,7 @@ class StagedPds(MemoryPds):
         super().__init__(sandbox, did)
         self.gate = gate
         self.sent: list[tuple[RecordPath, str]] = []
+        self.witness: Callable[[xrpc.Request, Sequence[Sent]], None] = _nobody
 
     def _meet(self, nsid: str, paths: Any = ()) -> faults.Effect | None:  # noqa: ANN401
         self.gate.meet(f"ask {nsid}")
@@ -91,10 +98,13 @@ class StagedPds(MemoryPds):
         self, request: xrpc.Request, ops: Sequence[xrpc.WriteOp], apply: Callable[[Repo], T]
     ) -> T:
         def noted(repo: Repo) -> T:
-            before = repo.head
+            before, records = repo.head, repo.state.records
             answer = apply(repo)
             if repo.head != before:
-                self.sent += [_told(repo, op) for op in ops]
+                now = repo.state.records
+                changes = [Sent(path, records.get(path), now.get(path)) for path in map(_path, ops)]
+                self.sent += [(change.path, str(change.after)) for change in changes]
+                self.witness(request, changes)
             return answer
 
         answer = await super()._write(request, ops, noted)
@@ -102,9 +112,8 @@ class StagedPds(MemoryPds):
         return answer
 
 
-def _told(repo: Repo, op: xrpc.WriteOp) -> tuple[RecordPath, str]:
-    path = RecordPath(f"{op.collection}/{op.rkey}")
-    return path, str(repo.state.records.get(path))
+def _path(op: xrpc.WriteOp) -> RecordPath:
+    return RecordPath(f"{op.collection}/{op.rkey}")
 
 
 @contextmanager

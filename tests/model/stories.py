@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 from syncd.model import Choice, RecordPath
 from syncd.sandbox import DropAnswer, DropRequest, Refuse, Stale, Torn
 
-from .scene import MINE, THEIRS, Scene
+from .desk import MINE, THEIRS
+from .scene import Scene
 
 Story = Callable[[Scene], Awaitable[None]]
 
@@ -230,6 +231,7 @@ async def a_record_whose_collection_is_new(scene: Scene) -> None:
 @story
 async def a_record_that_json_cannot_express(scene: Scene) -> None:
     scene.repo.put(RecordPath(B), {"$type": "com.example.note", "n": 2**60})
+    scene.laws.beyond.add(RecordPath(B))
     await shared(scene, A)
     scene.put(A)
 
@@ -452,6 +454,17 @@ async def an_older_state_file_that_came_back(scene: Scene) -> None:
     await scene.laptop.sync()
     scene.laptop.save(C)
     scene.laptop.replace_state(older)
+
+
+@story
+async def a_folder_put_back_from_a_backup(scene: Scene) -> None:
+    await shared(scene, A, B, C)
+    backup = scene.laptop.all_files()
+    scene.laptop.save(A)
+    scene.put(B)
+    scene.laptop.delete(C)
+    await scene.laptop.sync()
+    scene.laptop.put_back(backup)
 
 
 @story

@@ -32,9 +32,11 @@ async def test_what_a_crash_left_goes_and_an_open_conflict_and_other_files_stay(
     (kept / "mine.txt").write_text("a note")
     (kept / "other.json").write_text("{}")
     (kept / ".syncd-w-0123").write_text("half")
-    (kept / f"gone{open_conflict.name[open_conflict.name.index('.') :]}").write_text("{}")
+    cid = open_conflict.name[open_conflict.name.index(".") :]
+    (kept / f"gone{cid}").write_bytes(open_conflict.read_bytes())
+    (kept / f"edited{cid}").write_text("{}")
     await laptop.sync()
     names = {file.name for file in kept.iterdir()}
-    assert names == {open_conflict.name, "mine.txt", "other.json"}
+    assert names == {open_conflict.name, f"edited{cid}", "mine.txt", "other.json"}
     assert open_conflict.stat() == before
     scene.close()

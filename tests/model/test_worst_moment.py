@@ -51,7 +51,7 @@ def act(scene: Scene, name: str, point: int) -> dict[int, Act]:
 
 
 def chosen(name: str, point: int) -> list[str]:
-    """All of ACTS in `make model`; here two for each point, others for the next."""
+    """Two of ACTS for each point, others for the next. `make model` draws any at any."""
     names = list(ACTS)
     return [names[(len(name) + point + step) % len(names)] for step in (0, 3)]
 

@@ -38,6 +38,16 @@ class Actor:
         return self.away is None and (self.device.root / ".syncd" / "marker").exists()
 
 
+async def no_time(_: float) -> None:
+    """Waiting costs nothing in a story."""
+
+
+def impatient(device: Device) -> Device:
+    """The device, without the pauses that it makes after lost answers and lost swaps."""
+    device.mirror.sleep = no_time
+    return device
+
+
 @dataclass(slots=True)
 class Stage:
     """One world, its devices by name (made when first named), and the journal of all versions."""
@@ -48,7 +58,8 @@ class Stage:
 
     def __getitem__(self, who: str) -> Actor:
         if who not in self.actors:
-            self.actors[who] = Actor(self.world.device(who, Config(self.world.login.did)))
+            device = self.world.device(who, Config(self.world.login.did))
+            self.actors[who] = Actor(impatient(device))
             self.configure(who)
         return self.actors[who]
 
@@ -130,7 +141,7 @@ class Stage:
         path = root / ".syncd" / "state.db"
         open_or_renew(path, did=self.world.login.did, marker=marker).close()
         account, pds = self.world.account(), self.world.pds()
-        actor.device = Device.open(root, account, pds, mirror.config)
+        actor.device = impatient(Device.open(root, account, pds, mirror.config))
 
     def harm(self, who: str, name: str, change: Callable[[bytes], bytes | None]) -> None:
         """Change the bytes of a file of `.syncd` (None removes it) while syncd is down."""

@@ -1,0 +1,400 @@
+"""One machine: a real folder, the real syncd on a staged disk, and whoever sits before it.
+
+Everything that a person does here is in the journal of the scene and in the desk's diary.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from syncd.atproto import xrpc
+from syncd.atproto.cid import Cid
+from syncd.atproto.data import cid_of
+from syncd.atproto.jsontext import parse_record
+from syncd.config import Config
+from syncd.errors import BadJson
+from syncd.folder.names import record_path_of, relative_path
+from syncd.model import (
+    Choice,
+    Conflict,
+    Decision,
+    Held,
+    Policy,
+    RecordPath,
+    Report,
+    Side,
+    split_record_path,
+)
+from syncd.state import History, open_or_renew
+from tests.cycle.device import Device
+
+from .disks import StagedDisk
+from .journal import Diary, Sent, Version
+from .points import StagedPds
+
+if TYPE_CHECKING:
+    from .scene import Scene
+
+MINE, THEIRS = RecordPath("com.example.mine/a"), RecordPath("com.example.theirs/a")
+SAME = RecordPath("com.example.same/a")
+IN_HISTORY = (MINE, THEIRS, SAME)
+"""Where one side wins by a setting, or where people write what was there before: a version of that
+path may be in history only."""
+AGED_NS = 10_000_000_000
+
+
+@dataclass
+class Desk:
+    """One machine and whoever sits before it."""
+
+    name: str
+    scene: Scene
+    root: Path
+    config: Config
+    device: Device = field(init=False)
+    disk: StagedDisk = field(init=False)
+    pds: StagedPds = field(init=False)
+    sent: list[tuple[RecordPath, str]] = field(default_factory=list)
+    skew_ns: int = 0
+    diary: Diary = field(default_factory=Diary)
+
+    def __post_init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        """As the program comes up."""
+        world = self.scene.world
+        self.pds = StagedPds(world.sandbox, world.login.did, self.scene.gate)
+        self.pds.sent, self.pds.witness = self.sent, self._witness
+        marker = (self.root / ".syncd" / "marker").read_text(encoding="ascii").strip()
+        state = self.root / ".syncd" / "state.db"
+        open_or_renew(state, did=world.login.did, marker=marker).close()
+        self.device = Device.open(self.root, world.account(), self.pds, self.config)
+        self.disk = StagedDisk(self.scene.gate)
+        mirror = self.device.mirror
+        mirror.folder = replace(mirror.folder, disk=self.disk)
+        mirror.clock_ns = mirror.outbox.clock_ns = lambda: time.time_ns() + self.skew_ns
+        mirror.sleep, mirror.jitter = _no_time, float
+
+    def stop(self) -> None:
+        self.device.mirror.state.close()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def lose_state(self) -> None:
+        """What is only here may be sent again: whether it was given up elsewhere is forgotten."""
+        self.diary.acts += len(self.local())
+        self.stop()
+        for file in (self.root / ".syncd").glob("state.db*"):
+            file.unlink()
+        self.start()
+
+    def replace_state(self, files: dict[str, bytes]) -> None:
+        """An older state file comes back; what is newer in the folder looks like edits."""
+        self.diary.acts += len(self.local())
+        self.stop()
+        for file in (self.root / ".syncd").glob("state.db*"):
+            file.unlink()
+        for name, content in files.items():
+            (self.root / ".syncd" / name).write_bytes(content)
+        self.start()
+
+    def all_files(self) -> dict[Path, bytes]:
+        """The whole folder, memory included, as a backup has it."""
+        self.stop()
+        found = {file: file.read_bytes() for file in self.root.rglob("*") if file.is_file()}
+        self.start()
+        return found
+
+    def put_back(self, files: dict[Path, bytes]) -> None:
+        self.stop()
+        shutil.rmtree(self.root)
+        for file, content in files.items():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        self.start()
+
+    def state_files(self) -> dict[str, bytes]:
+        self.stop()
+        found = {file.name: file.read_bytes() for file in (self.root / ".syncd").glob("state.db*")}
+        self.start()
+        return found
+
+    # --- The person ------------------------------------------------------------------------------
+
+    def file(self, path: str) -> Path:
+        portable = self.device.mirror.folder.portable
+        return self.root / relative_path(RecordPath(path), portable=portable)
+
+    def content(self, path: str) -> Cid | None:
+        """What the record's file says, if it says anything."""
+        try:
+            text = self.file(path).read_bytes()
+        except FileNotFoundError:
+            return None
+        return _cid_of_text(text, path)
+
+    def save(self, path: str, **fields: Any) -> None:  # noqa: ANN401
+        """Save a record as editors do, under its name in one step; new content if none is given."""
+        record = {"$type": path.partition("/")[0], **fields} if fields else self.scene.fresh(path)
+        self.save_text(path, json.dumps(record).encode())
+
+    def save_text(self, path: str, text: bytes, *, in_place: bool = False) -> None:
+        file = self.file(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._replaced(path)
+        if in_place:
+            file.write_bytes(text)
+        else:
+            temp = file.with_name(f"{file.name}.swp")
+            temp.write_bytes(text)
+            temp.replace(file)
+        self._wrote(path)
+        self._left(path)
+
+    def type(self, path: str) -> None:
+        """Save new content into the file that is there, as simpler editors do."""
+        self.save_text(path, json.dumps(self.scene.fresh(path)).encode(), in_place=True)
+
+    def spoil(self, path: str, text: bytes = b'{"half": ') -> None:
+        self.scene.journal.spoil(RecordPath(path))
+        self.save_text(path, text)
+
+    def reformat(self, path: str) -> None:
+        """Lay a file out anew: nothing that anybody has to keep."""
+        file = self.file(path)
+        file.write_bytes(json.dumps(json.loads(file.read_bytes()), indent=7).encode() + b"\r\n")
+
+    def delete(self, path: str) -> None:
+        self._replaced(path)
+        self.file(path).unlink(missing_ok=True)
+        self._left(path)
+
+    def rename(self, path: str, new: str) -> None:
+        if self.file(path).exists():
+            self.file(new).parent.mkdir(parents=True, exist_ok=True)
+            self._replaced(new)
+            self._replaced(path)
+            self.file(path).rename(self.file(new))
+            version = RecordPath(new), self.content(new)
+            if version[1] is None:
+                self.scene.journal.spoil(version[0])
+            if version not in self.scene.journal.written:
+                self._wrote(new)
+            self._left(path)
+            self._left(new)
+
+    def decide(self, path: str, choice: Choice) -> None:
+        """Answer an open conflict, as `syncd resolve` does: the other one is replaced knowingly."""
+        for item in self.device.mirror.state.waiting():
+            if isinstance(item, Conflict) and item.path == path:
+                loser = item.remote if choice is Choice.LOCAL else item.local
+                self.scene.journal.replaced(item.path, loser)
+                self._answered(item.path)
+                decision = Decision(item.path, choice, item.local, item.remote)
+                self.device.mirror.state.decide([decision])
+
+    def answer_for_the_brake(self, choice: Choice) -> None:
+        """Answer for every held deletion, as `syncd approve` and `syncd reject` do."""
+        state = self.device.mirror.state
+        base = state.base()
+        for item in state.waiting():
+            if isinstance(item, Held):
+                path = RecordPath(item.path)
+                local, remote = None, self.scene.world.records().get(path)
+                if item.side is Side.REMOTE:
+                    local, remote = base.get(path), None
+                state.decide([Decision(path, choice, local, remote)])
+                self._answered(path)
+                cid = local or remote
+                if cid is not None and choice is Choice.REJECT:
+                    self.scene.journal.spoilt.add((path, cid))
+
+    def _answered(self, path: RecordPath) -> None:
+        self.diary.acts += 1
+        self.diary.decided.add(path)
+
+    def _replaced(self, path: str) -> None:
+        self.diary.saw(RecordPath(path), self.content(path))
+        self.scene.journal.replaced(RecordPath(path), self.content(path))
+
+    def _left(self, path: str) -> None:
+        text = self.file(path).read_bytes() if self.file(path).is_file() else None
+        self.diary.left(RecordPath(path), self.content(path), text)
+
+    def _wrote(self, path: str) -> None:
+        cid = self.content(path)
+        if cid is not None:
+            self.scene.journal.wrote(RecordPath(path), cid, self.name)
+
+    # --- The program -----------------------------------------------------------------------------
+
+    async def sync(self) -> Report:
+        report = await self.device.mirror.sync()
+        for path, cid in self.local().items():
+            self.diary.saw(path, cid)
+        return report
+
+    async def look_when_aged(self, skew_ns: int = AGED_NS) -> Report:
+        """Sync when the files are old enough for their stat to prove something, by this clock."""
+        await asyncio.sleep(0.015)
+        self.skew_ns = skew_ns
+        try:
+            return await self.sync()
+        finally:
+            self.skew_ns = 0
+
+    def unsettled(self) -> set[str]:
+        """Where memory, file and repo are not one: nobody knows here what was done last."""
+        base, local, repo = self.device.base(), self.local(), self.scene.world.records()
+        paths = base.keys() | local.keys() | repo.keys()
+        return {p for p in paths if not base.get(p) == local.get(p) == repo.get(p)}
+
+    def _witness(self, request: xrpc.Request, changes: Sequence[Sent]) -> None:
+        self.scene.laws.check_sent(self, request, changes)
+
+    # --- What is there ---------------------------------------------------------------------------
+
+    def record_files(self) -> dict[RecordPath, Path]:
+        found: dict[RecordPath, Path] = {}
+        portable = self.device.mirror.folder.portable
+        for place, inner, files in os.walk(self.root):
+            inner[:] = sorted(name for name in inner if name[0] != ".")
+            for name in sorted(files) if place != str(self.root) else ():
+                if name[0] != "." and name.endswith(".json"):
+                    file = Path(place, name)
+                    found[record_path_of(str(file.relative_to(self.root)), portable=portable)] = (
+                        file
+                    )
+        return found
+
+    def local(self) -> dict[RecordPath, Cid]:
+        """What the files say; files that say nothing are left out."""
+        found = {path: self.content(path) for path in self.record_files()}
+        return {path: cid for path, cid in found.items() if cid is not None}
+
+    def versions(self) -> set[Version]:
+        """All that can be had back here besides its files, with or without a command of syncd."""
+        found: set[Version] = set()
+        kept = self.root / ".syncd"
+        for file in kept.glob("recovered/**/*"):
+            if file.is_file():
+                found |= self._at_any_path(_cid_of_text(file.read_bytes(), f"{file.parent.name}/x"))
+        for held in (file for file in self.root.rglob(".syncd-x-*") if file.is_file()):
+            found |= self._at_any_path(_cid_of_text(held.read_bytes(), f"{held.parent.name}/x"))
+        found |= set(self.kept_conflicts())
+        return found | {version for version in self.superseded() if version[0] in IN_HISTORY}
+
+    def superseded(self) -> set[Version]:
+        """What history has."""
+        found: set[Version] = set()
+        for file in (self.root / ".syncd").glob("history.db*"):
+            if not file.name.endswith(("-journal", "-wal", "-shm")):
+                found |= _superseded(History(file))
+        return found
+
+    def _at_any_path(self, cid: Cid | None) -> set[Version]:
+        return {version for version in self.scene.journal.written if version[1] == cid}
+
+    def kept_conflicts(self) -> Iterator[Version]:
+        root = self.root / ".syncd" / "conflicts"
+        if not root.is_dir():
+            return
+        for file in sorted(root.rglob("*.json")):
+            name = str(file.relative_to(root)).rpartition(".json")[0]
+            path, _, _ = name.rpartition(".")
+            cid = _cid_of_text(file.read_bytes(), path)
+            if cid is not None:
+                yield RecordPath(path), cid
+
+    def waiting(self) -> list[tuple[str, str]]:
+        found = self.device.mirror.state.waiting()
+        return sorted((item.path, type(item).__name__) for item in found)
+
+    def end(self) -> dict[str, Any]:
+        return {
+            "files": {p: file.read_bytes() for p, file in self.record_files().items()},
+            "base": {path: str(cid) for path, cid in self.device.base().items()},
+            "conflicts": sorted((path, str(cid)) for path, cid in self.kept_conflicts()),
+            "waiting": self.waiting(),
+        }
+
+    # --- What must hold --------------------------------------------------------------------------
+
+    def check_agreement(self) -> None:
+        """Base, files and repo are equal wherever nothing waits."""
+        state, records = self.device.mirror.state, self.scene.world.records()
+        waiting = {path for path, _ in self.waiting()}
+        base, local = state.base(), self.local()
+        for path in base.keys() | local.keys() | records.keys():
+            if path not in waiting and not self._is_beyond_json(path):
+                views = base.get(path), local.get(path), records.get(path)
+                assert len(set(views)) == 1, (self.name, path, views)
+        head = state.head()
+        assert head is not None
+        assert head == self.scene.repo.head
+
+    def _is_beyond_json(self, path: RecordPath) -> bool:
+        """True if the file cannot express its record: only its bytes can be compared then."""
+        return self.content(path) is None and self.file(path).is_file()
+
+    def check_order(self) -> None:
+        """Nothing of what syncd makes for itself is left lying about."""
+        names = [file.name for file in self.root.rglob(".syncd-*")]
+        assert not names, (self.name, names)
+        open_conflicts = {
+            (item.path, item.remote)
+            for item in self.device.mirror.state.waiting()
+            if isinstance(item, Conflict) and item.remote is not None
+        }
+        assert set(self.kept_conflicts()) == open_conflicts, self.name
+
+    async def check_idleness(self) -> None:
+        """Another look asks once, writes nothing and touches no file."""
+        before, head, requests = self._stats(), self.scene.repo.head, self.pds.requests
+        report = await self.sync()
+        assert not did_something(report), report
+        assert self._stats() == before, self.name
+        assert self.scene.repo.head == head, self.name
+        is_merging = any(Policy.MERGE is self.config.policy(c.path) for c in report.conflicts)
+        assert self.pds.requests <= requests + 1 + is_merging, self.name
+
+    def _stats(self) -> dict[str, tuple[int, int]]:
+        return {
+            str(file): (file.stat().st_ino, file.stat().st_mtime_ns)
+            for file in self.root.rglob("*")
+            if not file.name.startswith(("state.db", "history.db")) and file.is_file()
+        }
+
+
+def did_something(report: Report) -> bool:
+    done = report.pushed or report.pulled or report.adopted or report.merged
+    return bool(done) or report.is_unfinished
+
+
+@lru_cache(maxsize=10_000)
+def _cid_of_text(text: bytes, path: str) -> Cid | None:
+    try:
+        return cid_of(parse_record(text, split_record_path(RecordPath(path))[0]))
+    except BadJson:
+        return None
+
+
+def _superseded(history: History) -> set[Version]:
+    there = {cid for cid, _ in history.readable_versions()}
+    return {(event.path, event.cid) for event in history.readable_events() if event.cid in there}
+
+
+async def _no_time(_: float) -> None:
+    """Waiting costs nothing here."""

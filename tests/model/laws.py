@@ -1,0 +1,118 @@
+"""What must hold after every step of a schedule, seen from outside: nothing here asks syncd why.
+
+Nobody's version is lost (journal.py) comes first. The others catch what that one is blind to: a
+memory that runs ahead of what is there, a deletion nobody made, a write that does not name what it
+replaces, a file that is half there, a spoilt file taken for an answer, traffic without a reason.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from syncd.atproto.cid import Cid
+from syncd.atproto.xrpc import Request
+from syncd.model import Policy, RecordPath
+
+from .desk import IN_HISTORY
+from .journal import Sent, Version
+
+if TYPE_CHECKING:
+    from .desk import Desk
+    from .scene import Scene
+
+GUARDS = {
+    "com.atproto.repo.applyWrites": "swapCommit",
+    "com.atproto.repo.putRecord": "swapRecord",
+    "com.atproto.repo.deleteRecord": "swapRecord",
+}
+"""What a write names that it replaces. createRecord replaces nothing: it is refused by itself."""
+
+
+class Laws:
+    """Watches one scene.
+
+    `published` is every version that the repo ever had; `beyond` are the records that no JSON file
+    can express, whose files say nothing.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.published: set[Version] = set()
+        self.beyond: set[RecordPath] = set()
+
+    # --- When a write arrives at the PDS ---------------------------------------------------------
+
+    def check_sent(self, desk: Desk, request: Request, changes: Sequence[Sent]) -> None:
+        """A write names what it replaces, and what it brings or takes away is somebody's doing."""
+        guard = GUARDS.get(request.nsid)
+        if guard is None:
+            assert all(change.before is None for change in changes), (request.nsid, changes)
+        else:
+            assert guard in json.loads(request.body or b"{}"), (request.nsid, changes)
+        for change in changes:
+            self._check_change(desk, change)
+
+    def _check_change(self, desk: Desk, change: Sent) -> None:
+        if change.after is not None:
+            self.published.add((change.path, change.after))
+            is_written = (change.path, change.after) in self.scene.journal.written
+            assert is_written or _is_merging(desk, change.path), (desk.name, "nobody wrote", change)
+        elif change.before is not None:
+            base = desk.device.mirror.state.base()
+            assert change.path in base, (desk.name, "a deletion of what it never knew", change)
+            version = change.path, change.before
+            is_given_up = self._is_given_up(version)
+            assert is_given_up, (desk.name, "nobody deleted", change)
+        desk.diary.pushes += change.before != change.after
+        assert desk.diary.pushes <= desk.diary.acts, (
+            desk.name,
+            "more was sent than was done here",
+            change,
+        )
+
+    def _is_given_up(self, version: Version) -> bool:
+        """Also where a setting or an equal content may give it up without anybody's knowing."""
+        journal = self.scene.journal
+        return version[0] in IN_HISTORY or version in journal.superseded | journal.spoilt
+
+    # --- After a step, and after a crash ---------------------------------------------------------
+
+    def check(self, folders: Mapping[str, Mapping[RecordPath, Cid]]) -> None:
+        """All that holds at any time, a crash included, of what the files in `folders` say."""
+        self.published |= self.scene.world.records().items()
+        names = {file.name for file in self.scene.world.tmp_path.iterdir()}
+        assert names == self.scene.desks.keys(), "something lies outside the folders"
+        for name, local in folders.items():
+            desk = self.scene.desks[name]
+            self._check_files(desk, local)
+            for path, cid in local.items():
+                desk.diary.saw(path, cid)
+            self._check_base(desk)
+
+    def _check_files(self, desk: Desk, local: Mapping[RecordPath, Cid]) -> None:
+        """Files are whole, those that a person spoilt are as they were left, and none just went."""
+        there = desk.record_files()
+        for path, text in desk.diary.spoilt.items():
+            if path not in desk.diary.decided:
+                assert there[path].read_bytes() == text, (desk.name, "not inert", path)
+        broken = there.keys() - local.keys() - desk.diary.spoilt.keys() - self.beyond
+        assert not broken, (desk.name, "half there", broken)
+        for path in desk.diary.shown.keys() - there.keys():
+            version = path, desk.diary.shown[path]
+            is_given_up = self._is_given_up(version)
+            is_hidden = desk.file(path).exists()  # by a directory of that name
+            assert is_given_up or is_hidden, (desk.name, "nobody deleted", version)
+
+    def _check_base(self, desk: Desk) -> None:
+        """What is remembered as agreed was once in this folder and once in the repo."""
+        for path, cid in desk.device.mirror.state.base().items():
+            assert (path, cid) in self.published, (desk.name, "never in the repo", path, cid)
+            if path not in desk.diary.decided | self.beyond and not _is_merging(desk, path):
+                assert (path, cid) in desk.diary.held, (desk.name, "never in the folder", path, cid)
+
+
+def _is_merging(desk: Desk, path: RecordPath) -> bool:
+    """Whether syncd may write versions of a record that no person wrote."""
+    return desk.config.policy(path) is Policy.MERGE

@@ -1,0 +1,18 @@
+"""What `make coverage` measures is what there is."""
+
+from __future__ import annotations
+
+from tests.covered import LEFT_OUT, OTHER_TESTS, OWN_TESTS, ROOT, files_of
+from tests.test_architecture import PURE
+
+
+def test_every_pure_part_and_no_other_is_to_be_reached_whole_by_its_own_tests() -> None:
+    assert tuple(OWN_TESTS) == PURE
+    for part, tests in OWN_TESTS.items():
+        assert list(ROOT.glob(files_of(part)))
+        assert all((ROOT / test).exists() for test in tests)
+
+
+def test_the_other_tests_that_are_named_are_there() -> None:
+    assert all((ROOT / "tests" / name).is_dir() for name in OTHER_TESTS)
+    assert all((ROOT / name).is_file() for name in LEFT_OUT)
