@@ -18,7 +18,7 @@ define install_syncd
 	$(install) --no-build-isolation --editable '.[$(3)]'
 endef
 
-.PHONY: demo test lint types programs reference lowest model torture mutants bench flames publish idle pictures format clean
+.PHONY: demo test lint types programs reference lowest model torture mutants coverage bench flames publish idle pictures format clean
 
 demo: $(VENV)/.demo
 	$(BIN)/syncd demo $(if $(ONCE),--once)
@@ -75,6 +75,10 @@ pictures: $(VENV)/.test
 # Bugs planted one by one: a test must fail for each.
 mutants: $(VENV)/.test
 	$(BIN)/python -m tests.mutants $(M)
+
+# The pure parts: every branch of them, by their own tests.
+coverage: $(VENV)/.test
+	$(BIN)/python -m tests.covered
 
 format: $(VENV)/.test
 	$(BIN)/ruff check --fix .

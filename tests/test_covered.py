@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.covered import LEFT_OUT, OTHER_TESTS, OWN_TESTS, ROOT, files_of
+from tests.covered import OWN_TESTS, ROOT, files_of
 from tests.test_architecture import PURE
 
 
@@ -11,8 +11,3 @@ def test_every_pure_part_and_no_other_is_to_be_reached_whole_by_its_own_tests() 
     for part, tests in OWN_TESTS.items():
         assert list(ROOT.glob(files_of(part)))
         assert all((ROOT / test).exists() for test in tests)
-
-
-def test_the_other_tests_that_are_named_are_there() -> None:
-    assert all((ROOT / "tests" / name).is_dir() for name in OTHER_TESTS)
-    assert all((ROOT / name).is_file() for name in LEFT_OUT)

@@ -255,12 +255,6 @@ class Desk:
         finally:
             self.skew_ns = 0
 
-    def unsettled(self) -> set[str]:
-        """Where memory, file and repo are not one: nobody knows here what was done last."""
-        base, local, repo = self.device.base(), self.local(), self.scene.world.records()
-        paths = base.keys() | local.keys() | repo.keys()
-        return {p for p in paths if not base.get(p) == local.get(p) == repo.get(p)}
-
     def _witness(self, request: xrpc.Request, changes: Sequence[Sent]) -> None:
         self.scene.laws.check_sent(self, request, changes)
 
