@@ -50,7 +50,9 @@ model: $(VENV)/.test
 
 # The daemon, killed N times while others write.
 torture: $(VENV)/.test reference
-	SYNCD_KILLS=$(or $(N),500) $(BIN)/python -m pytest -q -s -rN tests/e2e/test_kills.py
+	SYNCD_KILLS=$(or $(N),500) SYNCD_COUNTS=$(CURDIR)/$(VENV)/.kills \
+	    $(BIN)/python -m pytest -q -s -rN tests/e2e/test_kills.py
+	@cat $(VENV)/.kills
 
 # What syncd costs, beside others: the rows ROWS of docs/performance.md, or all. `publish` writes the page.
 bench: $(VENV)/.test reference
