@@ -472,3 +472,13 @@ async def test_many_files_are_given_time(root: Path) -> None:
                 (root / POST / f"{number}.json").write_text("{}")
 
         assert await quiet_time(watcher, save) >= 0.4
+
+
+async def test_another_file_does_not_wait_for_the_one_before(root: Path) -> None:
+    async with watching(root) as watcher:
+        (root / POST / "x.json").write_bytes(NEW)
+        assert await rung(watcher) == only(X)
+        (root / POST / "y.json").write_bytes(NEW)
+        began = time.monotonic()
+        assert await watcher.changes(quiet_seconds=0.4, max_seconds=1.0) == only(Y)
+        assert time.monotonic() - began < 0.3

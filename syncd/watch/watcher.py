@@ -45,6 +45,8 @@ FINISHED_SECONDS = 0.015
 """For how long it must be quiet after so few files, each of which was closed by who wrote it, or
 moved to its name. Anything else may be a step of a save that goes on: a file is away while some
 editors write it anew, and git writes one after the other."""
+RECENT_SECONDS = 10.0
+"""For how long it is remembered which records were told of; no quiet is that long."""
 BLIND_SECONDS = 5.0
 """How often to look everywhere once some directory could not be watched."""
 
@@ -87,7 +89,7 @@ class Watcher(FileSystemEventHandler):
         self._paths: set[RecordPath] = set()
         self._unfinished: set[RecordPath] = set()
         self._everywhere = False
-        self._taken_at = float("-inf")
+        self._taken: dict[RecordPath, float] = {}
         self._blinded_by: OSError | None = None
         self._is_refused = False
         self.overflows = 0
@@ -132,7 +134,8 @@ class Watcher(FileSystemEventHandler):
         """What changed, once nothing more did for `quiet_seconds`, or after `max_seconds`.
 
         Where what changed are a few files that are finished, `FINISHED_SECONDS` are enough; but
-        saves that follow each other faster than `quiet_seconds` are taken together.
+        saves of a file, or of many, that follow each other faster than `quiet_seconds` are taken
+        together.
 
         It is not quiet while git is changing the folder, however long that takes, nor before the
         events that it left behind have had `quiet_seconds` to arrive. If the wait is cancelled,
@@ -142,22 +145,23 @@ class Watcher(FileSystemEventHandler):
             self._look_again()
             return None
         deadline = self._now() + max_seconds
-        is_first = self._now() - self._taken_at >= quiet_seconds
+        lately = {path for path, at in self._taken.items() if self._now() - at < quiet_seconds}
         while (left := deadline - self._now()) > 0:
             self._woken.clear()
             was_busy = self._is_git_busy()
             if was_busy:
                 deadline = self._now() + max_seconds
-            quiet = self._quiet(quiet_seconds) if is_first else quiet_seconds
-            is_woken = await self._is_woken(min(quiet, left))
+            is_woken = await self._is_woken(min(self._quiet(quiet_seconds, lately), left))
             if not (is_woken or was_busy or self._is_git_busy()):
                 break
         if self._everywhere and self._is_refused:
             self._look_again()
         return self._take()
 
-    def _quiet(self, seconds: float) -> float:
-        is_sure = not (self._everywhere or self._unfinished) and len(self._paths) <= FEW_PATHS
+    def _quiet(self, seconds: float, lately: set[RecordPath]) -> float:
+        """How long it must be quiet now; `lately` are the records that were told of just before."""
+        is_many = len(self._paths | lately) > FEW_PATHS or not self._paths.isdisjoint(lately)
+        is_sure = not (self._everywhere or self._unfinished or is_many)
         return min(FINISHED_SECONDS, seconds) if is_sure else seconds
 
     def _look_again(self) -> None:
@@ -185,8 +189,10 @@ class Watcher(FileSystemEventHandler):
 
     def _take(self) -> Dirty:
         dirty: Dirty = None if self._everywhere else frozenset(self._paths)
+        now = self._now()
+        recent = {path: at for path, at in self._taken.items() if now - at < RECENT_SECONDS}
+        self._taken = recent | dict.fromkeys(dirty or (), now)
         self._paths, self._unfinished, self._everywhere = set(), set(), False
-        self._taken_at = self._now()
         self._woken.clear()
         return dirty
 
