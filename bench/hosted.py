@@ -18,7 +18,7 @@ from bench.measure import Failed, run
 from bench.repos import owned_by
 from bench.stage import Stage, User
 from syncd.atproto.firehose import CommitEvent, parse_frame
-from syncd.atproto.syntax import Did
+from syncd.atproto.syntax import Did, tid_microseconds
 from tests.e2e.machine import Daemon
 from tests.reference.pds import Account, ReferencePds
 
@@ -123,9 +123,14 @@ def _wait_for(daemon: Daemon, words: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """When each record of each account was last named by the PDS's own stream."""
+    """When each record of each account was last named by the PDS's own stream.
+
+    `made` is when its commit was made, in seconds of the wall clock, as its rev says: the stream of
+    the reference PDS is some 100 ms behind that.
+    """
 
     seen: dict[tuple[str, str], float] = field(default_factory=dict)
+    made: dict[tuple[str, str], float] = field(default_factory=dict)
     more: threading.Condition = field(default_factory=threading.Condition)
 
     def listen(self, socket: ClientConnection) -> None:
@@ -137,6 +142,8 @@ class Stream:
         now, event = time.perf_counter(), parse_frame(frame)
         if isinstance(event, CommitEvent):
             with self.more:
+                at = tid_microseconds(event.rev) / 1_000_000
+                self.made.update({(event.repo, op.path): at for op in event.ops})
                 self.seen.update({(event.repo, op.path): now for op in event.ops})
                 self.more.notify_all()
 

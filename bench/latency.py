@@ -36,16 +36,16 @@ def at_rest(stage: Stage) -> Iterator[tuple[Hosted, Stream, Daemon]]:
 
 def save_to_commit(stage: Stage) -> Outcome:
     """S3."""
-    bare, saved = "bare putRecord", "file saved -> commit on the stream"
+    bare, saved = "bare putRecord", "file saved -> commit"
     with at_rest(stage) as (mirror, stream, _):
 
         def change(n: int) -> Mapping[str, float]:
             sent, answered = mirror.put(f"f{n}", f"foreign {n}")
             time.sleep(QUIET_SECONDS)
-            began = time.perf_counter()
+            began, clock = time.perf_counter(), time.time()
             save(mirror.folder, f"{NOTE}/s{n}", text=str(n))
-            committed = stream.when(mirror.did, f"{NOTE}/s{n}", began)
-            return {bare: answered - sent, saved: committed - began}
+            stream.when(mirror.did, f"{NOTE}/s{n}", began)
+            return {bare: answered - sent, saved: stream.made[mirror.did, f"{NOTE}/s{n}"] - clock}
 
         samples = sampled(change, stage)
     beyond = differences(samples[saved], samples[bare])

@@ -11,7 +11,7 @@ from syncd.atproto.mst import build
 from syncd.atproto.syntax import make_tid, parse_did
 from syncd.errors import BadCommit, MissingBlocks, RolledBack, WrongKey
 from syncd.model import Head, RecordPath
-from syncd.replica import View, advance, first_of, read_head, remote_of
+from syncd.replica import View, advance, check_grown, first_of, read_head, remote_of
 
 DID, THEM = parse_did("did:plc:44ybard66vv44zksje25o7dz"), parse_did("did:web:example.com")
 KEY, OTHER = make_key("k256", bytes(range(32))), make_key("p256", bytes(range(32)))
@@ -36,6 +36,16 @@ def test_a_head_is_what_the_account_signed() -> None:
         found = read_head(head.commit, blocks.get, did=DID, key=KEY.public, newest=newest)
         assert found == head
     assert parse_commit(blocks[head.commit]).data == head.data
+
+
+def test_another_commit_that_is_not_newer_is_refused() -> None:
+    (known, _), (other, _) = repo({ONE: A}), repo({ONE: B})
+    later = Head(other.commit, LATER, other.data)
+    for before, now in ((None, other), (known, known), (known, later)):
+        check_grown(before, now)
+    for before in (known, Head(known.commit, LATER, known.data)):
+        with pytest.raises(RolledBack, match="another commit"):
+            check_grown(before, other)
 
 
 def test_a_commit_that_did_not_come_is_asked_for_and_not_guessed() -> None:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from syncd.atproto.multikey import COMPRESSED_BYTES, Curve, decode_multikey, encode_multikey
+from syncd.atproto.multikey import Curve, decode_multikey, encode_multikey
 from syncd.errors import BadSyntax
 
 SIGNATURE_BYTES = 64
@@ -28,7 +28,6 @@ SECRET_BYTES = 32
 _DID_KEY = "did:key:"
 _MULTIBASE_LENGTH = 100
 _CURVES: dict[Curve, ec.EllipticCurve] = {"k256": ec.SECP256K1(), "p256": ec.SECP256R1()}
-_CODECS: dict[str, Curve] = {"secp256k1-pub": "k256", "p256-pub": "p256"}
 _LEGACY_TYPES: dict[str, Curve] = {
     "EcdsaSecp256k1VerificationKey2019": "k256",
     "EcdsaSecp256r1VerificationKey2019": "p256",
@@ -123,22 +122,21 @@ def has_signed(key: PublicKey, message: bytes, signature: bytes) -> bool:
 
 def _parse_multikey(text: str) -> PublicKey:
     found = decode_multikey(text)
-    return _make_public(*found) if found else _parse_odd_multikey(text)
+    if found is None:
+        raise _why_no_multikey(text)
+    return _make_public(*found)
 
 
-def _parse_odd_multikey(text: str) -> PublicKey:
-    """A key in another form than the usual one, or the reason why it is none."""
+def _why_no_multikey(text: str) -> BadSyntax:
+    """What is wrong with a text that is not the Multikey of one of the two curves."""
     from multiformats import multicodec  # noqa: PLC0415 (its import is slow)
 
     raw = _parse_base58(text)
     try:
-        codec, point = multicodec.unwrap(raw)
+        multicodec.unwrap(raw)
     except (KeyError, ValueError) as error:
-        raise BadSyntax(f"{text!r} is not a Multikey: {error}") from None
-    curve = _CODECS.get(codec.name)
-    if curve is None or len(point) != COMPRESSED_BYTES:
-        raise BadSyntax(f"{text!r} is not a key on one of the two curves of atproto")
-    return _make_public(curve, point)
+        return BadSyntax(f"{text!r} is not a Multikey: {error}")
+    return BadSyntax(f"{text!r} is not a key on one of the two curves of atproto")
 
 
 def _parse_base58(text: str) -> bytes:

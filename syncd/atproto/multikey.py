@@ -1,7 +1,7 @@
 """The two Multikeys of atproto as text and back: base58btc of a multicodec and a point.
 
-Only the form that everybody writes is read here. What is not in it may be a key all the same, or
-deserve a reason: `multiformats` has the last word, and takes fifty milliseconds to import. Source:
+Whatever else there is deserves a reason, and `multiformats` has the words for it; but it takes
+fifty milliseconds to import, and keys that are right do not need it. Source:
 https://atproto.com/specs/cryptography#public-key-encoding
 """
 

@@ -27,6 +27,10 @@ def test_what_it_reads_multiformats_reads_the_same(text: str) -> None:
         assert (CODECS[found[0]], found[1]) == (codec.name, point)
 
 
+def test_a_text_of_the_right_length_may_hold_something_else() -> None:
+    assert decode_multikey("z" + "2" * 48) is None
+
+
 @given(st.binary(max_size=40))
 def test_other_codecs_and_lengths_are_left_to_multiformats(raw: bytes) -> None:
     text = multibase.encode(raw, "base58btc")
