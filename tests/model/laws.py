@@ -40,6 +40,7 @@ class Laws:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self.published: set[Version] = set()
+        self.sent: set[tuple[str, Version]] = set()
         self.beyond: set[RecordPath] = set()
 
     # --- When a write arrives at the PDS ---------------------------------------------------------
@@ -57,12 +58,15 @@ class Laws:
     def _check_change(self, desk: Desk, change: Sent) -> None:
         if change.after is not None:
             self.published.add((change.path, change.after))
+            self.sent.add((desk.name, (change.path, change.after)))
             is_written = (change.path, change.after) in self.scene.journal.written
             assert is_written or _is_merging(desk, change.path), (desk.name, "nobody wrote", change)
         elif change.before is not None:
-            base = desk.device.mirror.state.base()
-            assert change.path in base, (desk.name, "a deletion of what it never knew", change)
+            state = desk.device.mirror.state
+            told_of = {*state.base(), *state.decisions()}
             version = change.path, change.before
+            is_known = change.path in told_of or (desk.name, version) in self.sent
+            assert is_known, (desk.name, "a deletion of what it never knew", change)
             is_given_up = self._is_given_up(version)
             assert is_given_up, (desk.name, "nobody deleted", change)
         desk.diary.pushes += change.before != change.after

@@ -50,7 +50,7 @@ EFFECTS = (
     (DropRequest(), (APPLY, PUT, DELETE, REPO)),
     (Refuse(500), (APPLY, PUT, DELETE, REPO)),
     (Refuse(400, "InvalidSwap", "Commit was at another"), (APPLY, PUT, DELETE)),
-    (Refuse(429, "RateLimitExceeded", "Rate Limit Exceeded"), (APPLY,)),
+    (Refuse(429, "RateLimitExceeded", "Rate Limit Exceeded", (("Retry-After", "0"),)), (APPLY,)),
     (Html(), (APPLY, PUT, REPO)),
     (Stale(), (REPO,)),
     (Stale(3), (REPO,)),

@@ -5,6 +5,7 @@ The machines run the real syncd on real folders, state files and a PDS in memory
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import random
 from collections.abc import Collection
@@ -24,6 +25,8 @@ from .journal import Journal
 from .laws import Laws
 from .points import Gate
 
+PAUSE_SECONDS = 1.1
+"""The PDS asks for a second at least; no clock is turned here."""
 ROUNDS = 12
 """How often everybody may sync until all agree."""
 
@@ -128,6 +131,8 @@ class Scene:
             reports = [await desk.sync() for desk in self.desks.values()]
             if not any(map(did_something, reports)):
                 return
+            if any(report.needs_a_pause for report in reports):
+                await asyncio.sleep(PAUSE_SECONDS)
         raise AssertionError(f"no end in {ROUNDS} rounds: {reports}")
 
     async def check(self) -> None:
