@@ -34,7 +34,7 @@ def test_login_clone_edit_sync_status_verify(home: Home) -> None:
     }
     assert status["head"]["rev"] == home.rev() == found["head"]["rev"]
     assert (status["records"], status["pending"]) == (1, {"push": 0, "pull": 0})
-    assert status["daemon"] == {"pid": None, "phase": None}
+    assert status["daemon"] == {"pid": None, "phase": None, "trouble": None}
     assert status["last_cycle"]["pushed"] == 1
     verified = laptop.ok("verify", "--json", at=folder).json
     assert (verified["records"], verified["findings"]) == (1, [])

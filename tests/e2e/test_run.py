@@ -193,7 +193,7 @@ def test_others_are_told_who_has_the_folder(desk: Desk) -> None:
         assert str(daemon.pid) in ran.err
         for command in ("sync", "status", "conflicts", "held", "verify"):
             desk.machine.ok(command, at=desk.folder)
-    assert desk.running() == {"pid": None, "phase": None}
+    assert desk.running() == {"pid": None, "phase": None, "trouble": None}
 
 
 def test_what_only_looks_works_beside_the_daemon(desk: Desk) -> None:
@@ -276,7 +276,7 @@ def test_a_kill_in_the_middle_of_a_burst_makes_no_commit_twice(desk: Desk) -> No
         saved_many(desk, 450)
         wait_until(lambda: home.rev() != rev, "the first commit of the burst")
         daemon.end(signal.SIGKILL)
-    assert desk.running() == {"pid": None, "phase": None}
+    assert desk.running() == {"pid": None, "phase": None, "trouble": None}
     with desk.machine.daemon(desk.folder, code=-signal.SIGKILL) as daemon:
         daemon.wait_for("watching")
         daemon.end(signal.SIGKILL)
