@@ -111,7 +111,10 @@ def test_a_daemon_is_halted_pulls_and_goes_on_with_a_new_password(
             wait_until(partial(is_pulled, folder, text), "a pull", LONG_SECONDS)
             assert phase() == "halted"
         assert home.cid(MINE) is None
-        laptop.ok("doctor", at=folder)
+        ran = laptop.run("doctor", at=folder)
+        assert ran.code == 1
+        assert "the daemon is halted" in ran.out
+        assert "next: syncd login" in ran.out
         log_in(home, laptop)
         save(folder, OTHER, text="an edit makes it try at once")
         wait_until(lambda: home.cid(OTHER) is not None, "the push of both", LONG_SECONDS)
