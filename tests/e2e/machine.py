@@ -125,6 +125,15 @@ class Daemon:
     def is_over(self) -> bool:
         return self.process.poll() is not None
 
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """What is done meanwhile, it finds all at once."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
     def end(self, signum: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and wait for the end; returns the exit code."""
         self.process.send_signal(signum)

@@ -161,13 +161,12 @@ def test_an_invalid_file_is_told_and_heals(desk: Desk) -> None:
 def test_a_conflict_waits_alone_until_it_is_decided_beside_the_daemon(
     desk: Desk, choice: str, winner: str
 ) -> None:
-    """The file is saved first, and the daemon waits for quiet: it sees both edits or neither."""
-    configure(desk.folder, "run", poll_seconds=POLL_SECONDS, quiet_seconds=1.5)
     desk.home.write(NOTE, text="before")
     with desk.machine.daemon(desk.folder) as daemon:
         soon(lambda: desk.agrees(NOTE), "the pull")
-        save(desk.folder, NOTE, text="mine")
-        desk.home.write(NOTE, text="theirs")
+        with daemon.standing_still():
+            save(desk.folder, NOTE, text="mine")
+            desk.home.write(NOTE, text="theirs")
         daemon.wait_for(f"conflict  {NOTE}")
         save(desk.folder, OTHER, text="goes on")
         soon(lambda: desk.agrees(OTHER), "the push of another file")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -79,7 +78,7 @@ class Desk:
         state = self.root / ".syncd" / "state.db"
         open_or_renew(state, did=world.login.did, marker=marker).close()
         self.device = Device.open(self.root, world.account(), self.pds, self.config)
-        self.disk = StagedDisk(self.scene.gate)
+        self.disk = StagedDisk(self.scene.gate, self._shows)
         mirror = self.device.mirror
         mirror.folder = replace(mirror.folder, disk=self.disk)
         mirror.clock_ns = mirror.outbox.clock_ns = lambda: time.time_ns() + self.skew_ns
@@ -255,23 +254,26 @@ class Desk:
         finally:
             self.skew_ns = 0
 
+    def _shows(self, came: Path) -> None:
+        """A file, or a directory of them, took a name: for a moment that is what is there."""
+        for path in self.record_files(came):
+            self.diary.saw(path, self.content(path))
+
     def _witness(self, request: xrpc.Request, changes: Sequence[Sent]) -> None:
         self.scene.laws.check_sent(self, request, changes)
 
     # --- What is there ---------------------------------------------------------------------------
 
-    def record_files(self) -> dict[RecordPath, Path]:
-        found: dict[RecordPath, Path] = {}
-        portable = self.device.mirror.folder.portable
-        for place, inner, files in os.walk(self.root):
-            inner[:] = sorted(name for name in inner if name[0] != ".")
-            for name in sorted(files) if place != str(self.root) else ():
-                if name[0] != "." and name.endswith(".json"):
-                    file = Path(place, name)
-                    found[record_path_of(str(file.relative_to(self.root)), portable=portable)] = (
-                        file
-                    )
-        return found
+    def record_files(self, at: Path | None = None) -> dict[RecordPath, Path]:
+        """The files that stand for records: in the folder, or the one or those `at` a place."""
+        place, portable = at or self.root, self.device.mirror.folder.portable
+        files = [place] if place.is_file() else sorted(place.rglob("*.json"))
+        names = {file: str(file.relative_to(self.root)) for file in files if file.is_file()}
+        return {
+            record_path_of(name, portable=portable): file
+            for file, name in names.items()
+            if "/" in name and name.endswith(".json") and not f"/{name}".count("/.")
+        }
 
     def local(self) -> dict[RecordPath, Cid]:
         """What the files say; files that say nothing are left out."""

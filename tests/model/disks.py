@@ -30,10 +30,14 @@ class Power(StrEnum):
 
 
 class StagedDisk(Disk):
-    """A real disk with points. `cut` does to it what a power cut may do."""
+    """A real disk with points. `cut` does to it what a power cut may do.
 
-    def __init__(self, gate: Gate) -> None:
+    `witness` is told of every file or directory that took a name.
+    """
+
+    def __init__(self, gate: Gate, witness: Callable[[Path], object] = lambda _: None) -> None:
         self.gate = gate
+        self.witness = witness
         self._unsynced: set[tuple[int, int]] = set()
         self._undo: defaultdict[Path, list[Undo]] = defaultdict(list)
 
@@ -92,36 +96,43 @@ class StagedDisk(Disk):
         self.gate.meet("rename")
         self._renaming(directory, old, new)
         super().rename(directory, old, new)
+        self.witness(_path(directory, new))
 
     def rename_new(self, directory: int, old: str, new: str) -> None:
         self.gate.meet("rename new")
         super().rename_new(directory, old, new)
         source, target = _path(directory, old), _path(directory, new)
         self._then(directory, lambda: _rename(target, source))
+        self.witness(target)
 
     def exchange(self, directory: int, one: str, other: str) -> None:
         self.gate.meet("exchange")
         super().exchange(directory, one, other)
         first, second = _path(directory, one), _path(directory, other)
         self._then(directory, lambda: _exchange(first, second))
+        self.witness(first)
+        self.witness(second)
 
     def link(self, directory: int, old: str, new: str) -> None:
         self.gate.meet("link")
         super().link(directory, old, new)
         target = _path(directory, new)
         self._then(directory, lambda: target.unlink(missing_ok=True))
+        self.witness(target)
 
     def move(self, source: int, old: str, target: int, new: str) -> None:
         self.gate.meet("move")
         super().move(source, old, target, new)
         before, after = _path(source, old), _path(target, new)
         self._then(target, lambda: _rename(after, before))
+        self.witness(after)
 
     def move_new(self, source: int, old: str, target: int, new: str) -> None:
         self.gate.meet("move new")
         super().move_new(source, old, target, new)
         before, after = _path(source, old), _path(target, new)
         self._then(target, lambda: _rename(after, before))
+        self.witness(after)
 
     def unlink(self, directory: int, name: str) -> None:
         self.gate.meet("unlink")

@@ -23,6 +23,8 @@ def play_schedules(count: int, number: int) -> Counter[str]:
         stateful_step_count=STEPS,
         deadline=None,
         database=None,
+        derandomize=False,
+        print_blob=True,
         phases=(Phase.generate,),
         suppress_health_check=list(HealthCheck),
     )

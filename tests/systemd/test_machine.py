@@ -28,7 +28,11 @@ def test_what_could_not_be_tested_is_told_in_a_line_of_its_own() -> None:
     class Report:
         longrepr = ("file.py", 1, "Skipped: NOT TESTED in a real systemd: no root")
 
+    class Config:
+        stash = pytest.Stash()
+
     class Reporter:
+        config = Config()
         stats = {"skipped": [Report(), Report()]}  # noqa: RUF012
         lines: list[str] = []  # noqa: RUF012
 
