@@ -255,9 +255,9 @@ class Desk:
             self.skew_ns = 0
 
     def _shows(self, came: Path) -> None:
-        """A file, or a directory of them, took a name: for a moment that is what is there."""
-        for path in self.record_files(came):
-            self.diary.saw(path, self.content(path))
+        """A file, or a directory of them, took a name; a power cut may still undo that."""
+        found = {path: self.content(path) for path in self.record_files(came)}
+        self.diary.held |= {(path, cid) for path, cid in found.items() if cid is not None}
 
     def _witness(self, request: xrpc.Request, changes: Sequence[Sent]) -> None:
         self.scene.laws.check_sent(self, request, changes)

@@ -86,9 +86,13 @@ class Machine(RuleBasedStateMachine):
         self.place = Path(self.kept.enter_context(root))
         self.scene = Scene(self.place)
         self.kept.enter_context(staged_databases(self.scene.gate))
-        self.kept.callback(self.scene.close)
+        self.kept.callback(self.leave)
         self.older: dict[str, dict[str, bytes]] = {}
         self.may_rise = False
+
+    def leave(self) -> None:
+        """Close the scene that there is by now."""
+        self.scene.close()
 
     def teardown(self) -> None:
         try:
