@@ -1,6 +1,6 @@
 """From the changes of a plan to the requests that carry them: in what order, and where to cut.
 
-Pure, and lazy: no more than one request is held at a time. The order matters because of what a
+Pure, and lazy: no more requests are held than are asked for. The order matters because of what a
 repo does with a content that moves. A blob goes with the last record that names it, so a record
 appears at its new path before, or in the same commit as, it leaves the old one. And the reference
 PDS loses the block of a content that one commit takes from one record and gives to another,
@@ -92,6 +92,30 @@ def batches(changes: Iterable[Change], limits: Limits, size: Size) -> Iterator[t
                 batch.add(sized)
     if batch.changes:
         yield tuple(batch.changes)
+
+
+class Ahead(Iterator[tuple[Change, ...]]):
+    """Batches of which the next can be made before it is asked for."""
+
+    def __init__(self, source: Iterator[tuple[Change, ...]]) -> None:
+        self._source = source
+        self._made: tuple[Change, ...] | Exception | None = None
+
+    def prepare(self) -> None:
+        """Make the next one. Whatever that raises is raised by whoever asks for it."""
+        if self._made is None:
+            try:
+                self._made = next(self._source)
+            except Exception as error:  # noqa: BLE001 (StopIteration is one of them)
+                self._made = error
+
+    def __next__(self) -> tuple[Change, ...]:
+        self.prepare()
+        made, self._made = self._made, None
+        if isinstance(made, Exception):
+            raise made
+        assert made is not None
+        return made
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.data import Record, cid_of
 from syncd.atproto.keys import make_key
 from syncd.atproto.syntax import Did
-from syncd.batches import batches, in_order
+from syncd.batches import Ahead, batches, in_order
 from syncd.model import Change, Limits, RecordPath
 from syncd.pds import op_of
 from syncd.sandbox.engine import Repo
@@ -167,3 +168,41 @@ def test_a_content_is_given_before_it_is_taken_unless_it_moves_in_a_circle(
 def test_a_long_row_of_moves_is_put_in_order_in_one_pass() -> None:
     row = [change(f"n{n:05}", n, n + 1) for n in range(5000)]
     assert [c.path for c in in_order(row)] == [c.path for c in row]
+
+
+# --- Ahead of their turn --------------------------------------------------------------------------
+
+ONE, TWO = (change("a", None, 1),), (change("b", None, 2),)
+
+
+def asked_of(made: list[str]) -> Iterator[tuple[Change, ...]]:
+    for name, batch in (("one", ONE), ("two", TWO)):
+        made.append(name)
+        yield batch
+    raise ValueError("the third cannot be made")
+
+
+def test_a_batch_is_made_once_be_it_asked_for_or_prepared() -> None:
+    made: list[str] = []
+    ahead = Ahead(asked_of(made))
+    assert made == []
+    ahead.prepare()
+    ahead.prepare()
+    assert made == ["one"]
+    assert [next(ahead), next(ahead)] == [ONE, TWO]
+    assert made == ["one", "two"]
+
+
+def test_what_keeps_a_batch_from_being_made_is_told_to_whoever_asks_for_it() -> None:
+    ahead = Ahead(asked_of([]))
+    assert [next(ahead), next(ahead)] == [ONE, TWO]
+    ahead.prepare()
+    with pytest.raises(ValueError, match="the third cannot be made"):
+        next(ahead)
+
+
+def test_prepared_or_not_they_end_where_they_end() -> None:
+    ahead = Ahead(iter([ONE]))
+    assert next(ahead) == ONE
+    ahead.prepare()
+    assert list(ahead) == []

@@ -220,7 +220,8 @@ class Outbox:
 
     def _failures_after(self, pushed: Pushed, changes: Sequence[Change]) -> dict[Key, int]:
         """Those of changes that are done by now, or are other ones, are forgotten."""
-        wanted = {change.path: _key(change) for change in changes if change.path not in pushed.done}
+        done = set(pushed.done)
+        wanted = {change.path: _key(change) for change in changes if change.path not in done}
         gone = {change.path for change in changes}
         again = {key: self.failed.get(key, 0) + 1 for key in map(_key, pushed.failed)}
         kept = {k: n for k, n in self.failed.items() if k[0] not in gone or wanted.get(k[0]) == k}

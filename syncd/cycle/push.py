@@ -15,19 +15,26 @@ from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.dagcbor import encode
-from syncd.atproto.xrpc import ENVELOPE_BYTES
-from syncd.batches import batches
+from syncd.batches import Ahead, batches
 from syncd.budget import CREATE_POINTS, batch_points, fitting, single_points
 from syncd.cycle.allowance import Allowance
 from syncd.cycle.answers import Answers
-from syncd.cycle.pushed import Guards, Pushed, departing, departure, room_of
+from syncd.cycle.pushed import (
+    OLD_JSON_BYTES,
+    Guards,
+    Pushed,
+    departing,
+    departure,
+    is_older_limit,
+    room_of,
+    validated_alike,
+)
 from syncd.errors import (
     CredentialsRefused,
     PdsError,
     RateLimited,
     Rejected,
     SwapFailed,
-    TooLarge,
     Unknown,
 )
 from syncd.model import (
@@ -44,8 +51,6 @@ from syncd.pds import Pds, encoded_size
 
 TO_BE_SEEN = "written; to be seen in the repo's tree"
 NOT_MOVED_YET = "its content is not at its new path in the repo yet"
-OLD_JSON_BYTES = 150 * 1024
-"""The largest JSON body that older PDSes take; none says how much it takes (observed on 0.4)."""
 FAILURES = 4
 """A change that got no usable answer so often, each time alone, is refused if the PDS takes others.
 
@@ -65,6 +70,7 @@ class Pusher:
         failures: How often a change failed before, sent alone each time.
         missing: Contents that this push did not bring to where they were to be: no deletion takes
             them from where they are, because a PDS drops a blob with the last record that names it.
+        ahead: The batches to come: the next is read and cut while the last is on its way.
         told: Hears after each answer how many records are done.
     """
 
@@ -78,12 +84,15 @@ class Pusher:
     told: Callable[[int], None] = lambda _: None
     pushed: Pushed = field(default_factory=Pushed)
     missing: set[Cid | None] = field(default_factory=set)
+    ahead: Ahead = field(default_factory=lambda: Ahead(iter(())))
 
     async def push(self, changes: Iterable[Change], *, swap: Cid) -> Pushed:
         """Send `changes` in batches; they were planned against the commit `swap`."""
         try:
-            for whole in batches(changes, room_of(self.limits), encoded_size):
-                for batch in self._requests(whole):
+            room = room_of(self.limits)
+            self.ahead = Ahead(batches(changes, room, encoded_size))
+            for whole in self.ahead:
+                for batch in self._requests(whole, room):
                     swap = await self._within_budget(batch, swap)
         except SwapFailed:
             self.pushed.is_overtaken = True
@@ -116,14 +125,11 @@ class Pusher:
 
     # --- Batches ----------------------------------------------------------------------------------
 
-    def _requests(self, batch: Sequence[Change]) -> Iterator[Sequence[Change]]:
-        """`batch` cut again: the limits may be lower by now, and a request has one `validate`."""
-        for part in batches(batch, room_of(self.limits), encoded_size):
-            kinds = sorted({self.validate(c.path) for c in part if c.after is not None}, key=str)
-            for kind in kinds[:-1]:
-                yield [c for c in part if c.after is not None and self.validate(c.path) is kind]
-            rest = set(kinds[:-1])
-            yield [c for c in part if c.after is None or self.validate(c.path) not in rest]
+    def _requests(self, batch: Sequence[Change], room: Limits) -> Iterator[Sequence[Change]]:
+        """`batch`, cut to `room`, cut again: limits may be lower now, and `validate` differ."""
+        now = room_of(self.limits)
+        for part in [batch] if now == room else batches(batch, now, encoded_size):
+            yield from validated_alike(part, self.validate)
 
     async def _within_budget(self, batch: Sequence[Change], swap: Cid) -> Cid:
         """Send as much of a batch as fits: one that does not would empty what is left."""
@@ -140,12 +146,12 @@ class Pusher:
         batch = self._due(batch)
         if not batch:
             return swap
-        kinds = [self.validate(change.path) for change in batch if change.after is not None]
+        kind = next((self.validate(c.path) for c in batch if c.after is not None), None)
         self.allowance.charge(batch_points(batch))
         self.remember(departing(batch))
         try:
             written = await self._heeding(
-                self.pds.write(batch, swap=swap, validate=kinds[0] if kinds else None)
+                self.pds.write(batch, swap=swap, validate=kind, meanwhile=self.ahead.prepare)
             )
         except Rejected as error:
             return await self._refused(batch, swap, error)
@@ -155,7 +161,7 @@ class Pusher:
         return written.commit
 
     async def _refused(self, batch: Sequence[Change], swap: Cid, error: Rejected) -> Cid:
-        if self._is_older_limit(batch, error):
+        if is_older_limit(batch, error, self.limits):
             self.limits = replace(self.limits, json_bytes=OLD_JSON_BYTES)
             parts = list(batches(batch, room_of(self.limits), encoded_size))
         elif len(batch) == 1:
@@ -167,12 +173,6 @@ class Pusher:
         for part in parts:
             swap = await self._within_budget(part, swap)
         return swap
-
-    def _is_older_limit(self, batch: Sequence[Change], error: Rejected) -> bool:
-        """True if the PDS refuses as too large what is not, unless it is one of the older ones."""
-        size = ENVELOPE_BYTES + sum(encoded_size(change)[0] for change in batch)
-        is_too_large = isinstance(error, TooLarge) and error.status == 413
-        return is_too_large and OLD_JSON_BYTES < size <= self.limits.json_bytes
 
     def _due(self, batch: Sequence[Change]) -> Sequence[Change]:
         """`batch` without the deletions of what is missing; those wait."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from syncd.atproto.xrpc import ENVELOPE_BYTES
-from syncd.errors import SyncdError
+from syncd.errors import Rejected, SyncdError, TooLarge
 from syncd.model import Change, Departure, Limits, Memory, RecordPath
+from syncd.pds import encoded_size
+
+OLD_JSON_BYTES = 150 * 1024
+"""The largest JSON body that older PDSes take; none says how much it takes (observed on 0.4)."""
 
 
 class Guards(StrEnum):
@@ -48,6 +52,24 @@ def departing(batch: Sequence[Change]) -> Memory:
 
 def departure(change: Change) -> Departure:
     return Departure(change.path, change.before, change.after)
+
+
+def validated_alike(
+    batch: Sequence[Change], validate: Callable[[RecordPath], bool | None]
+) -> Iterator[Sequence[Change]]:
+    """`batch` in parts, because a request has one `validate` for all its records."""
+    kinds = sorted({validate(c.path) for c in batch if c.after is not None}, key=str)
+    for kind in kinds[:-1]:
+        yield [c for c in batch if c.after is not None and validate(c.path) is kind]
+    rest = set(kinds[:-1])
+    yield [c for c in batch if c.after is None or validate(c.path) not in rest]
+
+
+def is_older_limit(batch: Sequence[Change], error: Rejected, limits: Limits) -> bool:
+    """True if the PDS refuses as too large what is not, unless it is one of the older ones."""
+    size = ENVELOPE_BYTES + sum(encoded_size(change)[0] for change in batch)
+    is_too_large = isinstance(error, TooLarge) and error.status == 413
+    return is_too_large and OLD_JSON_BYTES < size <= limits.json_bytes
 
 
 def room_of(limits: Limits) -> Limits:

@@ -10,7 +10,7 @@ from syncd.pds.client import NO_COMMIT, HttpPds, encoded_size, op_of
 from syncd.pds.doorbell import Doorbell, Reason, Ring
 from syncd.pds.http import DEFAULT_BOUNDS, Bounds, OnRequest
 from syncd.pds.memory import MemoryTokens
-from syncd.pds.protocol import Pds, Tokens
+from syncd.pds.protocol import Meanwhile, Pds, Tokens
 from syncd.pds.session import log_in, log_out
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Bounds",
     "Doorbell",
     "HttpPds",
+    "Meanwhile",
     "MemoryTokens",
     "OnRequest",
     "Pds",

@@ -19,7 +19,7 @@ from syncd.atproto.syntax import Did, Tid
 from syncd.errors import BadAnswer, CredentialsRefused, NotFound, Rejected, SwapFailed
 from syncd.model import Account, Change, RecordPath, Written, split_record_path
 from syncd.pds.http import DEFAULT_BOUNDS, NOT_MODIFIED, Bounds, Http, OnRequest
-from syncd.pds.protocol import Tokens
+from syncd.pds.protocol import Meanwhile, Tokens
 from syncd.pds.session import LiveSession
 
 MAX_BLOCKS: Final = 100
@@ -157,14 +157,19 @@ class HttpPds:
         return False
 
     async def write(
-        self, changes: Sequence[Change], *, swap: Cid, validate: bool | None = None
+        self,
+        changes: Sequence[Change],
+        *,
+        swap: Cid,
+        validate: bool | None = None,
+        meanwhile: Meanwhile | None = None,
     ) -> Written:
         """As `Pds.write`. No change is no request: an empty batch would make a commit."""
         if not changes:
             return Written((), None, None)
         ops = [op_of(change) for change in changes]
         request = xrpc.apply_writes(self._did, ops, swap=swap, validate=validate)
-        return _written(xrpc.read_applied(await self._send(request), ops))
+        return _written(xrpc.read_applied(await self._send(request, meanwhile), ops))
 
     async def put(self, change: Change, *, validate: bool | None = None) -> Written:
         op = op_of(change)
@@ -184,13 +189,15 @@ class HttpPds:
         request = xrpc.delete_record(self._did, collection, rkey, swap=change.before)
         return _written(xrpc.read_deleted(await self._send(request)))
 
-    async def _send(self, request: xrpc.Request) -> xrpc.Response:
+    async def _send(
+        self, request: xrpc.Request, meanwhile: Meanwhile | None = None
+    ) -> xrpc.Response:
         if self._session is None:
             raise CredentialsRefused(
                 "this mirror is read-only: nothing was sent to the PDS",
                 hint="run `syncd login` and set read_only = false in syncd.toml to write",
             )
-        return await self._session.send(request)
+        return await self._session.send(request, meanwhile)
 
 
 def _written(answer: xrpc.WriteAnswer) -> Written:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -29,6 +29,7 @@ from syncd.atproto.xrpc import (
 from syncd.connect import Transport, trust
 from syncd.errors import BadAnswer, BadSyntax, ConfigWrong, Unknown, Unreachable
 from syncd.pds.inflate import Inflater
+from syncd.pds.protocol import Meanwhile
 
 OnRequest: TypeAlias = Callable[[str, int | None, float], None]
 """Called once per request: its NSID, the status (None without an answer), seconds it took."""
@@ -66,6 +67,9 @@ class Bounds:
 DEFAULT_BOUNDS = Bounds()
 
 NOT_MODIFIED = 304
+
+SENT = "http11.send_request_body.complete"
+"""How httpcore names the moment at which a request is sent (HTTP/1.1 is all that is spoken)."""
 
 _HINT = "see whether the network and the PDS are up; `syncd run` tries again by itself"
 
@@ -129,9 +133,11 @@ class Http:
         bearer: str | None = None,
         secret: str | None = None,
         etag: str | None = None,
+        meanwhile: Meanwhile | None = None,
     ) -> Response:
         """The whole answer, if it is a 2xx. `secret` is cut from what an error would quote.
 
+        `meanwhile` is called once the request is sent and not answered yet; it must not raise.
         With the `etag` of an earlier answer, a 304 says that the answer is still that one.
 
         Raises what `raise_for` raises; Unreachable if nothing was sent, or a read brought nothing
@@ -139,7 +145,7 @@ class Http:
         """
         with self._watched(request) as told:
             async with asyncio.timeout(self._bounds.total_seconds):
-                async with aclosing(await self._open(request, bearer, etag)) as answer:
+                async with aclosing(await self._open(request, bearer, etag, meanwhile)) as answer:
                     told.append(answer.status_code)
                     body = await _read_whole(answer, self._bounds.answer_bytes)
         response = Response(answer.status_code, dict(answer.headers), body)
@@ -170,7 +176,11 @@ class Http:
                 yield inflater.close()
 
     async def _open(
-        self, request: Request, bearer: str | None, etag: str | None = None
+        self,
+        request: Request,
+        bearer: str | None,
+        etag: str | None = None,
+        meanwhile: Meanwhile | None = None,
     ) -> httpx.Response:
         """Send; the status and headers are there, the body is not read."""
         headers = {"authorization": f"Bearer {bearer}"} if bearer else {}
@@ -179,7 +189,11 @@ class Http:
         if request.body is not None:
             headers["content-type"] = "application/json"
         message = self._client.build_request(
-            request.method, request.target, content=request.body, headers=headers
+            request.method,
+            request.target,
+            content=request.body,
+            headers=headers,
+            extensions={"trace": _calling(meanwhile)} if meanwhile else None,
         )
         return await self._client.send(message, stream=True)
 
@@ -204,6 +218,16 @@ class Http:
             if self._on_request is not None:
                 status = told[0] if told else None
                 self._on_request(request.nsid, status, time.monotonic() - started)
+
+
+def _calling(meanwhile: Meanwhile) -> Callable[[str, object], Awaitable[None]]:
+    """Calls `meanwhile` when the last byte of a request was handed to the system."""
+
+    async def trace(event: str, _: object) -> None:
+        if event == SENT:
+            meanwhile()
+
+    return trace
 
 
 def _transport(origin: Origin, *, is_named: bool) -> httpx.AsyncBaseTransport:

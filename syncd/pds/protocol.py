@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Did, Tid
 from syncd.atproto.xrpc import RateLimit, RepoStatus
 from syncd.model import Change, RecordPath, Session, Written
+
+Meanwhile: TypeAlias = Callable[[], None]
+"""What to do between a request and its answer."""
 
 
 class Pds(Protocol):
@@ -63,9 +66,16 @@ class Pds(Protocol):
         """
 
     async def write(
-        self, changes: Sequence[Change], *, swap: Cid, validate: bool | None = None
+        self,
+        changes: Sequence[Change],
+        *,
+        swap: Cid,
+        validate: bool | None = None,
+        meanwhile: Meanwhile | None = None,
     ) -> Written:
         """Apply all of `changes` or none of them, if the repo is still at commit `swap`.
+
+        `meanwhile` may be called, also twice, once the request is sent and before it is answered.
 
         Raises:
             SwapFailed: The repo has moved on; nothing was written.

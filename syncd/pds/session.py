@@ -28,7 +28,7 @@ from syncd.errors import (
 from syncd.model import Session
 from syncd.pds.claims import read_claims
 from syncd.pds.http import DEFAULT_BOUNDS, Bounds, Http, OnRequest
-from syncd.pds.protocol import Tokens
+from syncd.pds.protocol import Meanwhile, Tokens
 
 RENEW_AHEAD_SECONDS: Final = 60.0
 """How long before its end an access token is renewed, at most a tenth of its life."""
@@ -98,7 +98,9 @@ class LiveSession:
         self._expired: deque[str] = deque(maxlen=8)
         self._refused: str | None = None
 
-    async def send(self, request: xrpc.Request) -> xrpc.Response:
+    async def send(
+        self, request: xrpc.Request, meanwhile: Meanwhile | None = None
+    ) -> xrpc.Response:
         """As `Http.send`, with an access token. A request refused as expired was not carried out.
 
         Raises also CredentialsRefused: no session, and no password that the PDS accepts.
@@ -106,7 +108,7 @@ class LiveSession:
         token = await self._access()
         for _ in range(_ATTEMPTS):
             try:
-                return await self._http.send(request, bearer=token)
+                return await self._http.send(request, bearer=token, meanwhile=meanwhile)
             except ExpiredToken:
                 token = await self._renew(token)
         raise CredentialsRefused(

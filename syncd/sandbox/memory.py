@@ -18,7 +18,7 @@ from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Did, Tid
 from syncd.errors import BadAnswer, NotFound, Rejected, SwapFailed, SyncdError, Unknown, Unreachable
 from syncd.model import Change, RecordPath, Written, make_record_path
-from syncd.pds import NO_COMMIT, op_of
+from syncd.pds import NO_COMMIT, Meanwhile, op_of
 from syncd.sandbox import faults
 from syncd.sandbox.accounts import check_readable, check_writable
 from syncd.sandbox.answer import invalid, too_large, too_many_requests
@@ -109,7 +109,12 @@ class MemoryPds:
             return True
 
     async def write(
-        self, changes: Sequence[Change], *, swap: Cid, validate: bool | None = None
+        self,
+        changes: Sequence[Change],
+        *,
+        swap: Cid,
+        validate: bool | None = None,
+        meanwhile: Meanwhile | None = None,
     ) -> Written:
         if not changes:
             return Written((), None, None)
@@ -121,6 +126,8 @@ class MemoryPds:
             return _written(writes, repo.apply([write.op for write in writes], swap=swap))
 
         request = xrpc.apply_writes(self.did, ops, swap=swap, validate=validate)
+        if meanwhile is not None:
+            meanwhile()
         return await self._write(request, ops, apply)
 
     async def put(self, change: Change, *, validate: bool | None = None) -> Written:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 
 from syncd.atproto.cid import Cid, parse_cid
 from syncd.model import (
@@ -44,13 +44,16 @@ def seen_row(seen: Seen) -> tuple[object, ...]:
     return (seen.path, *stat, seen.digest, bytes(seen.cid))
 
 
+_NAMES = {made: kind for kind, made in KINDS.items()}
+_FIELDS = {made: tuple(field.name for field in fields(made)) for made in _NAMES}
 _CID_FIELDS = frozenset({"base", "local", "remote"})
 
 
 def waiting_row(item: Waiting) -> tuple[str, str, str]:
-    kind = next(name for name, made in KINDS.items() if type(item) is made)
-    detail = {k: str(v) if isinstance(v, Cid) else v for k, v in asdict(item).items()}
-    return item.path, kind, json.dumps(detail)
+    made = type(item)
+    values = ((name, getattr(item, name)) for name in _FIELDS[made])
+    detail = {name: str(v) if isinstance(v, Cid) else v for name, v in values}
+    return item.path, _NAMES[made], json.dumps(detail)
 
 
 def parse_waiting(kind: str, detail: str) -> Waiting:

@@ -51,6 +51,15 @@ async def test_the_commit_of_one_batch_is_the_swap_of_the_next(ground: Ground) -
     assert (await records(ground.pds)).keys() == {path("a"), path("b")}
 
 
+async def test_something_can_be_done_between_a_batch_and_its_answer(ground: Ground) -> None:
+    """On the memory rung and over real sockets alike; the answer is not lost by it."""
+    done: list[str] = []
+    change, swap = creation("a", ONE), await head(ground.pds)
+    written = await ground.pds.write([change], swap=swap, meanwhile=lambda: done.append("once"))
+    assert done == ["once"]
+    assert written.cids == (change.after,)
+
+
 async def test_the_cids_of_a_batch_follow_the_order_of_its_changes(ground: Ground) -> None:
     await write(ground.pds, creation("a", ONE), creation("b", TWO))
     changes = [creation("z", THREE), deletion("b", TWO), update("a", ONE, thing(4))]

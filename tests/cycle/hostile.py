@@ -100,7 +100,7 @@ class ServedPds:
     async def honours_swaps(self) -> bool:
         return True
 
-    async def write(self, changes: object, *, swap: Cid, validate: bool | None = None) -> Written:
+    async def write(self, changes: object, **how: object) -> Written:
         raise NotImplementedError
 
     async def put(self, change: Change, *, validate: bool | None = None) -> Written:

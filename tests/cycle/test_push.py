@@ -13,10 +13,11 @@ import pytest
 from syncd.atproto import xrpc
 from syncd.atproto.cid import Cid
 from syncd.config import Config
-from syncd.cycle.push import FAILURES, OLD_JSON_BYTES
+from syncd.cycle.push import FAILURES
+from syncd.cycle.pushed import OLD_JSON_BYTES
 from syncd.errors import RateLimited, TooLarge, Unknown
 from syncd.model import Change, RecordPath, Refusal, Written
-from syncd.pds import op_of
+from syncd.pds import Meanwhile, op_of
 from syncd.sandbox import (
     DropAnswer,
     DropRequest,
@@ -150,14 +151,19 @@ class OlderPds(MemoryPds):
         self.sent: list[int] = []
 
     async def write(
-        self, changes: Sequence[Change], *, swap: Cid, validate: bool | None = None
+        self,
+        changes: Sequence[Change],
+        *,
+        swap: Cid,
+        validate: bool | None = None,
+        meanwhile: Meanwhile | None = None,
     ) -> Written:
         ops = [op_of(change) for change in changes]
         self.sent.append(len(xrpc.apply_writes(self.did, ops, swap=swap).body or b""))
         if self.sent[-1] > OLD_JSON_BYTES:
             message = "the PDS answered 413 PayloadTooLargeError: request entity too large"
             raise TooLarge(message, name="PayloadTooLargeError", status=413)
-        return await super().write(changes, swap=swap, validate=validate)
+        return await super().write(changes, swap=swap, validate=validate, meanwhile=meanwhile)
 
 
 async def test_a_body_limit_is_learnt_once_and_remembered(world: World, time: Time) -> None:

@@ -16,6 +16,7 @@ from syncd.atproto.data import Record, cid_of
 from syncd.cli import cli
 from syncd.config import Config, render_config
 from syncd.model import Change, RecordPath, Side, Written
+from syncd.pds import Meanwhile
 from syncd.sandbox import Login, MemoryPds, Sandbox
 from syncd.sandbox.faults import Call, Delay
 
@@ -51,11 +52,16 @@ class Normalising(MemoryPds):
         return await super().create(self._changed(change), validate=validate)
 
     async def write(
-        self, changes: Sequence[Change], *, swap: Cid, validate: bool | None = None
+        self,
+        changes: Sequence[Change],
+        *,
+        swap: Cid,
+        validate: bool | None = None,
+        meanwhile: Meanwhile | None = None,
     ) -> Written:
         self.writes += 1
         changed = [self._changed(change) for change in changes]
-        return await super().write(changed, swap=swap, validate=validate)
+        return await super().write(changed, swap=swap, validate=validate, meanwhile=meanwhile)
 
 
 def rounded(record: Record) -> Record:
