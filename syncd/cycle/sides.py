@@ -6,7 +6,7 @@ dirty, if it changed in the repo, or if something about it waits since an earlie
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from syncd.atproto.cid import Cid
@@ -14,7 +14,7 @@ from syncd.config import Config
 from syncd.cycle.exact import Versions, with_inexact
 from syncd.cycle.known import newly_covered
 from syncd.cycle.look import Sight
-from syncd.cycle.settled import look_everywhere
+from syncd.cycle.settled import Everywhere, look_everywhere
 from syncd.errors import BadSyntax
 from syncd.folder.root import Folder
 from syncd.folder.scan import Look, scan
@@ -81,59 +81,96 @@ def bring_sides(
     """
     is_new = newly_covered(state, config)
     dirty = dirty if is_new is None else None
-    waiting = state.waiting()
-    decisions = state.decisions()
+    waiting, decisions = state.waiting(), state.decisions()
     concerned = {*_changed(sight.view, state), *_record_paths(waiting), *decisions}
-    if dirty is None:
-        found = look_everywhere(folder, state, config, concerned, now_ns)
-        known, base, look, fingerprints = found.known, found.base, found.look, found.fingerprints
-        paths = concerned | touched(base, _local(look), look.problems, look.absent)
-    else:
-        paths = {path for path in concerned.union(dirty) if config.covers_path(path)}
-        known, base, fingerprints = state.seen_of(paths), state.base_of(paths), {}
-        look = scan(folder, known=known, only=paths, now_ns=now_ns, in_scope=config.covers)
-    paths = {path for path in paths if config.covers_path(path)}
+    found, paths = _look_at(folder, state, config, concerned, dirty, now_ns)
     remote = _remote(sight, paths)
-    regained = frozenset[RecordPath]()
-    if is_new is not None:
-        both = base.keys() & remote.keys()
-        regained = frozenset(path for path in both if is_new(path) and look.absent(path))
-        base = {path: cid for path, cid in base.items() if path not in regained}
+    regained = _regained(is_new, found, remote)
+    base = _without(found.base, regained)
     versions = Versions(base, remote, lambda path, cid: sight.get(cid) or state.block(path, cid))
-    look = with_inexact(folder, look, paths, versions, now_ns)
-    arrived = {
-        item.path: item.remote
-        for item in waiting
-        if isinstance(item, Arrival) and _has_arrived(item, look) and item.path in paths
-    } | {
-        item.path: item.local
-        for item in waiting
-        if isinstance(item, Departure) and _has_landed(item, base, remote) and item.path in paths
-    }
+    look = with_inexact(folder, found.look, paths, versions, now_ns)
+    concerning = [item for item in waiting if item.path in paths]
+    arrived = _arrived(concerning, look) | _landed(concerning, base, remote)
     views = Views(
         base=_moved(base, arrived),
         local=_local(look),
         remote=remote,
         inert=_inert(look, paths),
-        refused={
-            item.path: (item.local, Problem(item.path, item.reason, item.hint))
-            for item in waiting
-            if isinstance(item, Refusal) and not _is_saved_again(item.path, known, look)
-        },
+        refused=_refused(waiting, found.known, look),
         decisions=decisions,
         held=frozenset(item.path for item in waiting if isinstance(item, Held)),
     )
     return Sides(
-        frozenset(paths),
+        paths,
         views,
         look,
-        known,
+        found.known,
         waiting,
         is_whole=dirty is None,
         arrived=arrived,
         regained=regained,
-        fingerprints=fingerprints,
+        fingerprints=found.fingerprints,
     )
+
+
+def _look_at(
+    folder: Folder,
+    state: State,
+    config: Config,
+    concerned: Collection[RecordPath],
+    dirty: Dirty,
+    now_ns: int,
+) -> tuple[Everywhere, frozenset[RecordPath]]:
+    """What is in the folder, and the paths in scope that matter."""
+    if dirty is None:
+        found = look_everywhere(folder, state, config, concerned, now_ns)
+        look = found.look
+        paths = {*concerned, *touched(found.base, _local(look), look.problems, look.absent)}
+        return found, frozenset(filter(config.covers_path, paths))
+    matter = frozenset(filter(config.covers_path, {*concerned, *dirty}))
+    known = state.seen_of(matter)
+    look = scan(folder, known=known, only=matter, now_ns=now_ns, in_scope=config.covers)
+    return Everywhere(look, known, state.base_of(matter), {}), matter
+
+
+def _regained(
+    is_new: Callable[[RecordPath], bool] | None, found: Everywhere, remote: Snapshot
+) -> frozenset[RecordPath]:
+    """Records that came into scope and have no file: nobody deleted what was not mirrored."""
+    if is_new is None:
+        return frozenset()
+    both = found.base.keys() & remote.keys()
+    return frozenset(path for path in both if is_new(path) and found.look.absent(path))
+
+
+def _without(base: Snapshot, paths: Collection[RecordPath]) -> Snapshot:
+    return {p: cid for p, cid in base.items() if p not in paths} if paths else base
+
+
+def _arrived(waiting: Collection[Waiting], look: Look) -> dict[RecordPath, Cid | None]:
+    """Versions of the repo that an interrupted cycle had brought into the folder."""
+    arrivals = (item for item in waiting if isinstance(item, Arrival))
+    return {item.path: item.remote for item in arrivals if _has_arrived(item, look)}
+
+
+def _landed(
+    waiting: Collection[Waiting], base: Snapshot, remote: Snapshot
+) -> dict[RecordPath, Cid | None]:
+    """Versions of the folder that are in the repo although no answer said so."""
+    departures = (item for item in waiting if isinstance(item, Departure))
+    return {item.path: item.local for item in departures if _has_landed(item, base, remote)}
+
+
+def _refused(
+    waiting: Collection[Waiting], known: Mapping[RecordPath, Seen], look: Look
+) -> dict[RecordPath, tuple[Cid | None, Problem]]:
+    """What the PDS refused and nobody has saved again: it is not sent as it is."""
+    refusals = (item for item in waiting if isinstance(item, Refusal))
+    return {
+        item.path: (item.local, Problem(item.path, item.reason, item.hint))
+        for item in refusals
+        if not _is_saved_again(item.path, known, look)
+    }
 
 
 def _has_arrived(item: Arrival, look: Look) -> bool:
