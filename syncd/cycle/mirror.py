@@ -118,8 +118,8 @@ class Mirror:
     async def preview(self) -> Report:
         """The plan of a cycle, and nothing done. Raises as `cycle`, and StateDamaged."""
         before = self.requests
-        _, _, plan = await self._decide(None)
-        return report_plan(plan, requests=self.requests - before, head=self.state.head())
+        _, sides, plan = await self._decide(None)
+        return report_plan(plan, sides.look.strays, self.requests - before, self.state.head())
 
     async def cycle(self, dirty: Dirty = None) -> Report:
         """One cycle over `dirty` paths and whatever changed in the repo; None looks everywhere.
@@ -164,7 +164,7 @@ class Mirror:
         if pulled.base or pushed.done or joined.paths:
             rev = sight.view.head.rev
             prune(self.history, self.config, waiting, self.clock_ns() // SECOND_NS, rev)
-        planned = report_plan(plan, requests=self.requests - before, head=self.state.head())
+        planned = report_plan(plan, sides.look.strays, self.requests - before, self.state.head())
         report = report_cycle(planned, joined, pulled, steps, pushed, waiting)
         met = (f"{problem.path}: {problem.reason}" for problem in recovered)
         told = (*met, *drafted.told, *report.told, *self.outbox.answers.take())

@@ -13,6 +13,7 @@ from syncd.model import (
     Head,
     Memory,
     Plan,
+    Problem,
     RecordPath,
     Report,
     Retry,
@@ -23,12 +24,12 @@ from syncd.model import (
 from syncd.plan import for_a_person
 
 
-def report_plan(plan: Plan, *, requests: int, head: Head | None) -> Report:
-    """The report of a plan that nobody carried out."""
+def report_plan(plan: Plan, strays: Sequence[Problem], requests: int, head: Head | None) -> Report:
+    """The report of a plan that nobody carried out. `strays` are files that stand for no record."""
     return Report(
         adopted=tuple(sorted(_paths(plan, Verdict.ADOPT))),
         conflicts=plan.conflicts,
-        problems=plan.problems,
+        problems=(*plan.problems, *strays),
         held=plan.held,
         requests=requests,
         head=head,

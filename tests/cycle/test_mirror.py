@@ -455,6 +455,16 @@ async def test_a_dry_run_does_nothing(world: World) -> None:
     assert (world.rev(), laptop.files(), laptop.base()) == (rev, files, {})
 
 
+async def test_a_dry_run_tells_of_files_that_stand_for_no_record(world: World) -> None:
+    laptop = world.device()
+    for name in ("no name at all.json", "+a draft.json"):
+        laptop.save(NOTE, v=1)
+        (laptop.root / f"{NOTE}.json").rename((laptop.root / NOTE).with_name(name))
+    planned = (await laptop.mirror.preview()).problems
+    assert [problem.path for problem in planned] == ["com.example.note/no name at all.json"]
+    assert (await laptop.mirror.sync()).problems == planned
+
+
 async def test_a_partial_cycle_sees_what_is_dirty_and_nothing_else(world: World) -> None:
     laptop = world.device()
     laptop.save(NOTE, v=1)
