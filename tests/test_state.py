@@ -66,6 +66,8 @@ def test_base_head_and_nodes_are_remembered_together(state: State) -> None:
     assert (state.head(), state.node(B), state.node(A)) == (HEAD, b"b", None)
     state.record(Memory(base={ONE: None}, dropped_nodes=[C]))
     assert (state.base(), state.node(C), state.count()) == ({TWO: B}, None, 1)
+    assert state.count_in(lambda name: TWO.startswith(f"{name}/")) == 1
+    assert state.count_in(lambda name: not TWO.startswith(f"{name}/")) == 0
     assert state.collection_sizes() == {"com.example.note": 1}
 
 

@@ -76,7 +76,8 @@ def render(samples: Iterable[Sample], labels: Mapping[str, str]) -> str:
 def _of_state(files: Files) -> Iterator[Sample]:
     state, now = files.state, int(time.time())
     conflicts, problems, held = for_a_person(state.waiting())
-    yield "syncd_records", "gauge", "Records that both sides agree on.", state.count()
+    records = state.count_in(files.config.covers)
+    yield "syncd_records", "gauge", "Records that both sides agree on.", records
     yield "syncd_conflicts", "gauge", "Conflicts that wait for a decision.", len(conflicts)
     yield "syncd_problems", "gauge", "Files or records that wait to be mended.", len(problems)
     yield "syncd_held", "gauge", "Deletions that the brake holds.", len(held)

@@ -82,7 +82,7 @@ def _status(files: Files) -> dict[str, Any]:
         "daemon": (daemon := _daemon(files)),
         "watch": state.note("watch") if daemon["pid"] else None,
         "head": head_json(state.head()),
-        "records": state.count(),
+        "records": state.count_in(files.config.covers),
         "guards": _guards(state.note("guards"), pds),
         "pending": {"push": len(unpushed), "pull": _pending_pulls(state.waiting())},
         **waiting_json(conflicts, problems, held),

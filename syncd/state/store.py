@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -141,6 +141,10 @@ class State:
         """True if nothing is known of any record or file."""
         query = "SELECT 1 FROM {} LIMIT 1"
         return not any(self._row(query.format(table)) for table in ("base", "kept", "seen"))
+
+    def count_in(self, in_scope: Callable[[str], bool]) -> int:
+        """How many records base holds of the collections in scope."""
+        return sum(size for name, size in self.collection_sizes().items() if in_scope(name))
 
     def collection_sizes(self) -> Counter[str]:
         """How many records of each collection base holds."""
