@@ -13,12 +13,17 @@ import pytest
 from .markdown import ROOT, read
 
 SHOWN = sorted(re.findall(r'src="(docs/pictures/\w+\.svg)"', read("README.md")))
+BLANKS = " \xa0"
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def words(path: Path) -> list[str]:
-    """Every piece of text in a picture, in order, with the class that gives its colour left out."""
-    return ["".join(text.itertext()) for text in ET.parse(path).iter(f"{SVG}text")]
+    """Every piece of text in a picture, in order, without its colour and the blanks after it.
+
+    How many blanks fill a line depends on how many digits a process's number has.
+    """
+    texts = ("".join(text.itertext()) for text in ET.parse(path).iter(f"{SVG}text"))
+    return [text.rstrip(BLANKS) for text in texts]
 
 
 @pytest.fixture(scope="module")
