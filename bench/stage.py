@@ -105,7 +105,7 @@ def work_directory() -> Iterator[Path]:
     try:
         yield work
     finally:
-        remove(work)
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def cache_directory() -> Path:
@@ -139,4 +139,10 @@ def serving(source: Path) -> Iterator[Served]:
 
 
 def remove(tree: Path) -> None:
-    shutil.rmtree(tree, ignore_errors=True)
+    """Put a tree out of the way; it is deleted with the directory of its row.
+
+    Between two runs nothing is deleted: for minutes after that, ext4 looks for a number for each
+    new file among those that it must not give out again yet, and the next run would pay for it.
+    """
+    if tree.exists():
+        tree.rename(Path(tempfile.mkdtemp(prefix="removed-", dir=tree.parent), tree.name))
