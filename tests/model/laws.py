@@ -70,6 +70,7 @@ class Laws:
             is_given_up = self._is_given_up(version)
             assert is_given_up, (desk.name, "nobody deleted", change)
         desk.diary.pushes += change.before != change.after
+        self.scene.overtaken(change.path, by=desk)
         assert desk.diary.pushes <= desk.diary.acts, (
             desk.name,
             "more was sent than was done here",

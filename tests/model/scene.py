@@ -15,7 +15,7 @@ from typing import Any
 from syncd.atproto.cid import Cid
 from syncd.atproto.xrpc import WriteOp
 from syncd.config import Config
-from syncd.model import RecordPath, split_record_path
+from syncd.model import Policy, RecordPath, split_record_path
 from syncd.sandbox import Sandbox
 from syncd.sandbox.engine import Repo
 from tests.cycle.device import Device, World
@@ -101,15 +101,23 @@ class Scene:
                 record = self.fresh(path)
                 ops.append(WriteOp("update" if old else "create", *split_record_path(path), record))
             elif old:
+                self.overtaken(path)
                 ops.append(WriteOp("delete", *split_record_path(path)))
         if ops:
             self.repo.apply(ops)
         for path in map(RecordPath, puts):
             self._brought(path, self.repo.state.records[path])
 
+    def overtaken(self, path: RecordPath, by: Desk | None = None) -> None:
+        """A record was written or deleted; machines that win by a setting may write it again."""
+        for desk in self.desks.values():
+            if desk is not by and desk.config.policy(path) is Policy.LOCAL:
+                desk.diary.acts += 1
+
     def _brought(self, path: RecordPath, cid: Cid) -> None:
         self.journal.wrote(path, cid, "the other client")
         self.laws.published.add((path, cid))
+        self.overtaken(path)
 
     def drop(self, path: str) -> None:
         """Another client deletes a record, if there is one."""
@@ -117,6 +125,7 @@ class Scene:
         if self.repo.current(name) is not None:
             self.journal.replaced(name, self.repo.current(name))
             self.repo.delete(name)
+            self.overtaken(name)
 
     @property
     def repo(self) -> Repo:
