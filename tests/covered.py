@@ -2,7 +2,7 @@
 
 The pure parts are reached whole, every branch, by their own tests alone. Of all the rest, lines and
 branches together, `PERCENT_OF_REST` are reached, by the tests that need no reference PDS; the
-processes that they start count.
+processes that they start count where they are given the environment of the test.
 """
 
 from __future__ import annotations

@@ -13,9 +13,13 @@ import pytest
 from syncd.atproto import xrpc
 from syncd.atproto.cid import Cid
 from syncd.config import Config
+from syncd.cycle import outbox
 from syncd.cycle.push import FAILURES
 from syncd.cycle.pushed import OLD_JSON_BYTES
 from syncd.errors import RateLimited, TooLarge, Unknown
+from syncd.folder.read import FileStat
+from syncd.folder.root import Folder
+from syncd.folder.write import read_below
 from syncd.model import Change, RecordPath, Refusal, Written
 from syncd.pds import Meanwhile, op_of
 from syncd.sandbox import (
@@ -39,6 +43,31 @@ PUT = "com.atproto.repo.putRecord"
 WRITES = frozenset({APPLY, PUT, "com.atproto.repo.deleteRecord", "com.atproto.repo.createRecord"})
 NOTE = RecordPath("com.example.note/one")
 OTHER = RecordPath("com.example.note/two")
+
+
+async def test_the_next_batch_is_read_while_the_last_is_on_its_way(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the PDS has the first batch, and before anybody hears its answer."""
+    read: list[RecordPath] = []
+    known: list[int] = []
+
+    def counted(folder: Folder, root: int, path: RecordPath) -> tuple[bytes, FileStat]:
+        read.append(path)
+        return read_below(folder, root, path)
+
+    def told(_: outbox.Pushing) -> None:
+        known.append(len(read))
+
+    monkeypatch.setattr(outbox, "read_below", counted)
+    laptop = world.device()
+    for n in range(4 * outbox.READ_AHEAD):
+        laptop.save(f"com.example.note/n{n:03}", n=n)
+    laptop.mirror.outbox.limits = replace(laptop.mirror.outbox.limits, writes=outbox.READ_AHEAD)
+    laptop.mirror.outbox.on_push = told
+    await laptop.sync()
+    every = [outbox.READ_AHEAD * count for count in (3, 4, 4, 4)]
+    assert known == every, "the third 25 begin the batch after the second, which ends there"
 
 
 @dataclass(slots=True)
