@@ -1,7 +1,9 @@
 """Flame graphs of S1, S2 and S3: `python -m bench.flames [RECORDS]`, into docs/performance.
 
 py-spy looks at the real command from outside, so what is profiled is what is measured; of S3 it
-looks at the daemon while files are saved. Needs the extra `bench`.
+looks at the daemon while files are saved. It never stops what it looks at: it does that by ptrace,
+and where a process ends in that moment, py-spy takes its end away from itself, and fails or hangs.
+Needs the extra `bench`.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ SAVES = 25
 
 
 def spying(target: Path, *what: str | Path) -> tuple[str | Path, ...]:
-    options = ("--format", "raw", "--function", "--rate", str(RATE), "--subprocesses")
-    return (PY_SPY, "record", *options, "--output", target, *what)
+    options = ("--nonblocking", "--format", "raw", "--function", "--rate", str(RATE))
+    return (PY_SPY, "record", *options, "--subprocesses", "--output", target, *what)
 
 
 def spied(command: Command, target: Path) -> None:
