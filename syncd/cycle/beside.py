@@ -7,14 +7,14 @@ on. Whatever fails here is a problem for `status` and never stops a sync.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 from syncd.atproto.cid import Cid
 from syncd.config import Config
 from syncd.cycle.gitplan import Facts, blaming, put_off
 from syncd.cycle.gitrecords import Cids, cid_in, records_in
+from syncd.cycle.sides import Sides
 from syncd.errors import BadSyntax, FileChanged, FileProblem, GitFailed
 from syncd.folder.names import relative_path
 from syncd.folder.root import Folder
@@ -42,10 +42,14 @@ _PAUSE_SECONDS = 0.05
 _LOOKS = 3
 """How often the folder is looked at while git commands keep coming: each write names what it
 replaces, so the last look is safe to act on, if not coherent."""
-Found = TypeVar("Found")
 NAME = ".git"
 """The path under which `status` shows what git refuses."""
 _NOTE = "git"
+_LEFT_OUT = "git leaves it out of this sparse checkout; that does not delete it in the repo"
+_SPARSE_HINT = (
+    "git sparse-checkout add its directory; or [scope] in syncd.toml, to mirror less; "
+    "to delete the record: git rm --sparse"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +81,12 @@ class Beside:
             RecordPath(item.path) for item in self.state.waiting() if isinstance(item, Retry)
         )
 
-    async def undisturbed(self, look: Callable[[], Found]) -> Found:
+    async def undisturbed(self, look: Callable[[], Sides]) -> Sides:
         """What `look` finds in the folder while no git command is changing files.
 
         Waits for one that does, though not for a lock that stays, and looks again if one came
-        between: half a checkout would be taken for deletions.
+        between: half a checkout would be taken for deletions. A file that a sparse checkout leaves
+        out is none either.
         """
         place = find_place(self.folder.root)
         for _ in range(_LOOKS):
@@ -90,7 +95,19 @@ class Beside:
             found = look()
             if place is None or place.moment() == before:
                 break
-        return found
+        if place is None or not place.is_sparse() or not found.gone:
+            return found
+        return found.with_inert(await asyncio.to_thread(self._left_out, place, found.gone))
+
+    def _left_out(self, place: Place, gone: Collection[RecordPath]) -> dict[RecordPath, Problem]:
+        """Those of `gone` that git does not check out; all of them, if it cannot tell."""
+        try:
+            names = Worktree.at(place).left_out()
+        except GitFailed as error:
+            reason = f"git cannot tell whether it left it out: {error.message}"
+            return {path: Problem(path, reason, error.hint) for path in gone}
+        left_out = (path for path in gone if self._name(path) in names)
+        return {path: Problem(path, _LEFT_OUT, _SPARSE_HINT) for path in left_out}
 
     def judged(self, plan: Plan, now: int) -> Plan:
         """The plan as git's state wants it.

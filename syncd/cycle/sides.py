@@ -67,6 +67,18 @@ class Sides:
         """The file that the plan saw at `path`, or None if there was none."""
         return self.look.seen.get(path)
 
+    @property
+    def gone(self) -> frozenset[RecordPath]:
+        """Records that both sides had and whose files are proven to be away."""
+        views = self.views
+        away = (path for path in self.paths if path in views.base and path not in views.local)
+        return frozenset(path for path in away if path not in views.inert)
+
+    def with_inert(self, more: Mapping[RecordPath, Problem]) -> Sides:
+        """The same, but for files that are away and yet not deleted."""
+        views = replace(self.views, inert={**more, **self.views.inert})
+        return replace(self, views=views)
+
     def with_strays(self, more: tuple[Problem, ...]) -> Sides:
         """The same, with problems that were found after the look."""
         return replace(self, look=replace(self.look, strays=(*self.look.strays, *more)))

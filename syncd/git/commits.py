@@ -109,6 +109,13 @@ class Worktree:
         skip = len(self.place.prefix)
         return {os.fsdecode(name)[skip:] for name in out.split(b"\0")[:-1]}
 
+    def left_out(self) -> set[str]:
+        """Files of the folder that are in the index and, in a sparse checkout, not on disk."""
+        entries = self.git.run("ls-files", "-t", "-z").split(b"\0")
+        names = (os.fsdecode(entry[2:]) for entry in entries if entry.startswith(b"S "))
+        prefix = self.place.prefix
+        return {name[len(prefix) :] for name in names if name.startswith(prefix)}
+
     def listed(self, names: Iterable[str]) -> bytes:
         """Files of the folder, as commands with -z take them."""
         return b"".join(os.fsencode(f"{self.place.prefix}{name}") + b"\0" for name in sorted(names))

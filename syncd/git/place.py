@@ -63,6 +63,10 @@ class Place:
             return self.is_locked(), None
         return self.is_locked(), (index.st_ino, index.st_mtime_ns, index.st_size)
 
+    def is_sparse(self) -> bool:
+        """True if git may have been told to leave files out of this worktree."""
+        return (self.own / "info" / "sparse-checkout").exists()
+
     def unfinished(self) -> str | None:
         """The operation whose files may not be meant as they are: any but a bisect, in words."""
         found = self.operation()
