@@ -7,12 +7,12 @@ that a record was deleted. Source: https://atproto.com/specs/repository
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.commit import PublicKey, parse_commit, verify
-from syncd.atproto.mst import Get, difference, lookup
+from syncd.atproto.mst import Get, difference, lookup, lookup_all
 from syncd.atproto.syntax import Did, Tid
 from syncd.errors import BadCommit, BadSyntax, MissingBlocks, RolledBack, WrongKey
 from syncd.model import Head, RecordPath, parse_record_path
@@ -105,6 +105,12 @@ def _present(cid: Cid, get: Get) -> bytes:
 def remote_of(head: Head, path: RecordPath, get: Get) -> Cid | None:
     """The CID of one record in the verified tree, or None: a proof that it is not in the repo."""
     return lookup(head.data, path, get)
+
+
+def remotes_of(head: Head, paths: Iterable[RecordPath], get: Get) -> dict[RecordPath, Cid]:
+    """As `remote_of` of each of `paths`, at the cost of the nodes that lead to all of them."""
+    found = lookup_all(head.data, paths, get)
+    return {RecordPath(path): cid for path, cid in found.items()}
 
 
 def first_of(*sources: Get) -> Get:

@@ -35,7 +35,7 @@ from syncd.model import (
     parse_record_path,
 )
 from syncd.plan import Views, still_holds, touched
-from syncd.replica import View, remote_of
+from syncd.replica import View, remotes_of
 from syncd.state import State
 
 Dirty = Collection[RecordPath] | None
@@ -99,7 +99,7 @@ def bring_sides(
     remote = _remote(sight, paths)
     regained = _regained(is_new, found, remote)
     base = _without(found.base, regained)
-    versions = Versions(base, remote, lambda path, cid: sight.get(cid) or state.block(path, cid))
+    versions = Versions(base, remote, lambda path, cid: state.block(path, cid) or sight.get(cid))
     look = with_inexact(folder, found.look, paths, versions, now_ns)
     concerning = [item for item in waiting if item.path in paths]
     arrived = _arrived(concerning, look) | _landed(concerning, base, remote)
@@ -241,17 +241,19 @@ def _as_record_path(text: str) -> RecordPath | None:
 
 
 def _remote(sight: Sight, paths: Collection[RecordPath]) -> dict[RecordPath, Cid]:
-    """The verified remote CID of each path that the repo has."""
-    found = ((path, remote_cid(sight, path)) for path in paths)
-    return {path: cid for path, cid in found if cid is not None}
+    """The verified remote CID of each path that the repo has, by the view or the kept tree."""
+    view = sight.view
+    found = ((path, view.changes[path][1]) for path in paths if path in view.changes)
+    told = {path: cid for path, cid in found if cid is not None}
+    if view.is_whole:
+        return told
+    kept = (path for path in paths if path not in view.changes)
+    return told | remotes_of(view.head, kept, sight.get)
 
 
 def remote_cid(sight: Sight, path: RecordPath) -> Cid | None:
-    """What the repo has at a path, as far as the view tells or the kept tree."""
-    view = sight.view
-    if view.is_whole or path in view.changes:
-        return view.changes.get(path, (None, None))[1]
-    return remote_of(view.head, path, sight.get)
+    """What the repo has at one path."""
+    return _remote(sight, (path,)).get(path)
 
 
 def _inert(look: Look, paths: Collection[RecordPath]) -> dict[RecordPath, Problem]:

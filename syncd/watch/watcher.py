@@ -156,7 +156,8 @@ class Watcher(FileSystemEventHandler):
             was_busy = self._is_git_busy()
             if was_busy:
                 deadline = self._now() + max_seconds
-            is_woken = await self._is_woken(min(self._quiet(quiet_seconds, lately), left))
+            wait = quiet_seconds / 4 if was_busy else self._quiet(quiet_seconds, lately)
+            is_woken = await self._is_woken(min(wait, left))
             if not (is_woken or was_busy or self._is_git_busy()):
                 break
         if self._everywhere and self._is_refused:

@@ -19,7 +19,15 @@ from syncd.atproto.mst.node import (
     parse_node,
 )
 from syncd.atproto.mst.place import HIGHEST
-from syncd.atproto.mst.read import covering_proof, lookup, missing, nodes, proof, walk
+from syncd.atproto.mst.read import (
+    covering_proof,
+    lookup,
+    lookup_all,
+    missing,
+    nodes,
+    proof,
+    walk,
+)
 
 __all__ = [
     "HIGHEST",
@@ -40,6 +48,7 @@ __all__ = [
     "insert",
     "layer_of",
     "lookup",
+    "lookup_all",
     "missing",
     "nodes",
     "parse_node",

@@ -1,4 +1,4 @@
-"""Read a tree: one key, all keys, its nodes, what is missing, and the nodes that prove an answer.
+"""Read a tree: one key, some, all; its nodes, what is missing, the nodes that prove an answer.
 
 Never concludes absence from a node that is not there: that raises MissingBlocks.
 """
@@ -6,7 +6,7 @@ Never concludes absence from a node that is not there: that raises MissingBlocks
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
 
 from syncd.atproto.cid import Cid
@@ -82,6 +82,34 @@ def lookup(root: Cid, key: str, get: Get) -> Cid | None:
         if at < len(node.entries) and node.entries[at].key == key:
             return node.entries[at].value
     return None
+
+
+def lookup_all(root: Cid, keys: Iterable[str], get: Get) -> dict[str, Cid]:
+    """The records at all of `keys` that are in the tree, as `lookup` finds them one by one.
+
+    Each node on the way to any of them is read and checked once. MissingBlocks and BadTree.
+    """
+    found: dict[str, Cid] = {}
+    wanted = sorted(set(keys))
+    stack = [(Place(root), wanted)] if wanted else []
+    while stack:
+        place, wanted = stack.pop()
+        node = load(place, get)
+        for at, entry in enumerate(node.entries):
+            before, wanted = _parted(wanted, entry.key)
+            if wanted and wanted[0] == entry.key:
+                found[entry.key], wanted = entry.value, wanted[1:]
+            if before and (below := gap(place, node, at)):
+                stack.append((below, before))
+        if wanted and (below := gap(place, node, len(node.entries))):
+            stack.append((below, wanted))
+    return found
+
+
+def _parted(keys: list[str], at: str) -> tuple[list[str], list[str]]:
+    """Sorted keys, those before `at` and the others."""
+    cut = bisect_left(keys, at)
+    return keys[:cut], keys[cut:]
 
 
 def proof(root: Cid, key: str, get: Get) -> list[Cid]:

@@ -13,6 +13,7 @@ from syncd.atproto.mst import (
     build,
     covering_proof,
     lookup,
+    lookup_all,
     missing,
     nodes,
     parse_node,
@@ -92,6 +93,36 @@ def test_a_lookup_is_right_or_says_what_it_lacks(
     else:
         with pytest.raises(MissingBlocks):
             lookup(root, key, fewer.get)
+
+
+@given(mappings, st.sets(st.one_of(keys, st.text(max_size=4))), st.data())
+def test_many_keys_are_looked_up_as_one_by_one(
+    mapped: Mapped, some: set[str], data: st.DataObject
+) -> None:
+    root, blocks = build(mapped)
+    expected = {key: cid for key in some if (cid := lookup(root, key, blocks.get)) is not None}
+    assert lookup_all(root, some, blocks.get) == expected
+    fewer = without(blocks, data)
+    needed = {cid for key in some for cid in proof(root, key, blocks.get)}
+    if needed <= fewer.keys():
+        assert lookup_all(root, some, fewer.get) == expected
+    else:
+        with pytest.raises(MissingBlocks):
+            lookup_all(root, some, fewer.get)
+
+
+@given(mappings, st.sets(keys))
+def test_many_keys_cost_each_node_on_their_way_once(mapped: Mapped, some: set[str]) -> None:
+    root, blocks = build(mapped)
+    asked: list[Cid] = []
+
+    def get(cid: Cid) -> bytes | None:
+        asked.append(cid)
+        return blocks.get(cid)
+
+    lookup_all(root, some, get)
+    needed = {cid for key in some for cid in proof(root, key, blocks.get)}
+    assert sorted(asked) == sorted(needed)
 
 
 @given(mappings, keys)
@@ -229,6 +260,8 @@ def test_a_lookup_checks_the_nodes_on_its_way() -> None:
     wrong, more = store(swapped)
     with pytest.raises(BadTree):
         lookup(wrong, POOL[0], {**blocks, **more}.get)
+    with pytest.raises(BadTree):
+        lookup_all(wrong, [POOL[0], POOL[-1]], {**blocks, **more}.get)
     with pytest.raises(BadTree):
         proof(wrong, POOL[-1], {**blocks, **more}.get)
 
