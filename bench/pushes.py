@@ -85,19 +85,34 @@ def save_all(mirror: Hosted, records: Records) -> None:
 
 @dataclass(frozen=True, slots=True)
 class NewRecords:
-    """The same new records pushed into fresh accounts, one account a run."""
+    """The same new records pushed into fresh accounts, one account a run.
+
+    Attributes:
+        before, after: For how long syncd ran until the first of its commits, and after the last.
+    """
 
     stage: Stage
     pds: ReferencePds
+    stream: Stream
     records: Records
+    before: list[float] = field(default_factory=list)
+    after: list[float] = field(default_factory=list)
 
     def sync(self) -> Spent:
         with hosted(self.stage, self.pds, "user") as mirror:
             mirror.clone()
             save_all(mirror, self.records)
             spent = run(mirror.user.syncd("-C", mirror.folder, "sync"))
+            self._note(mirror.did, spent, time.time())
             remove(mirror.user.home)
             return spent
+
+    def _note(self, did: str, spent: Spent, ended: float) -> None:
+        paths = [path for path, _ in self.records]
+        self.stream.when_all(did, paths, 0)
+        made = [self.stream.made[did, path] for path in paths]
+        self.before.append(min(made) - (ended - spent.wall))
+        self.after.append(ended - max(made))
 
     def loop(self) -> Spent:
         with hosted(self.stage, self.pds, "user") as mirror:
@@ -107,11 +122,14 @@ class NewRecords:
 def push_new(stage: Stage) -> Outcome:
     """S4."""
     records = records_of(range(stage.records // NEW_OF))
-    with reference(stage) as pds:
-        pushes = NewRecords(stage, pds, records)
+    with reference(stage) as pds, witness(pds) as stream:
+        pushes = NewRecords(stage, pds, stream, records)
         runs = alternate({SYNC: pushes.sync, LOOP: pushes.loop}, stage.rounds)
     slower = ratio(walls(runs[SYNC]), walls(runs[LOOP]))
-    return Outcome([Check(f"wall / {LOOP}", slower, 1.05, "x")], runs)
+    around = {"before the first commit": pushes.before, "after the last": pushes.after}
+    samples = {f"{when}, s": seconds for when, seconds in around.items()}
+    note = ", ".join(f"{statistics.median(each):.2f} s {when}" for when, each in around.items())
+    return Outcome([Check(f"wall / {LOOP}", slower, 1.05, "x")], runs, samples, [note])
 
 
 @dataclass(frozen=True, slots=True)
