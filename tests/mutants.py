@@ -194,6 +194,16 @@ MUTANTS = (
         'connection.execute("PRAGMA synchronous = FULL")',
         'connection.execute("PRAGMA synchronous = OFF")', "tests/test_state.py",
     ),
+    Mutant(
+        "what a sparse checkout leaves out is deleted", "cycle/beside.py",
+        "        return found.with_inert(", "        return found or found.with_inert(",
+        "tests/git/test_sparse.py",
+    ),
+    Mutant(
+        "a subtree that is not read counts as empty", "atproto/mst/read.py",
+        "                stack.append((below, before))\n", "                pass\n",
+        "tests/atproto/mst/test_read.py",
+    ),
 )  # fmt: skip
 
 
