@@ -116,11 +116,18 @@ def _guards(note: Mapping[str, Any] | None, pds: str) -> bool | None:
 
 
 def _unpushed(files: Files) -> list[Change]:
-    """Where files differ from what was synchronized last, and stand for a record."""
-    found = look_everywhere(files.folder, files.state, files.config, (), time.time_ns())
+    """Where files differ from what was synchronized last, and stand for a record.
+
+    A file that is away, and waits for a person to say what that means, is none of them.
+    """
+    state = files.state
+    found = look_everywhere(files.folder, state, files.config, (), time.time_ns())
     base, local = found.base, {path: seen.cid for path, seen in found.look.seen.items()}
     paths = touched(base, local, (), found.look.absent)
-    return [Change(path, base.get(path), local.get(path)) for path in sorted(paths)]
+    undecided = {item.path for kind in for_a_person(state.waiting())[1:] for item in kind}
+    undecided -= state.decisions().keys()
+    changes = (Change(path, base.get(path), local.get(path)) for path in sorted(paths))
+    return [c for c in changes if c.after is not None or c.path not in undecided]
 
 
 def _pending_pulls(waiting: tuple[Waiting, ...]) -> int:

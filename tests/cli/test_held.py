@@ -93,6 +93,7 @@ async def test_status_says_what_was_about_to_happen_and_both_commands(
         assert {item["reason"] for item in found["held"]} == {reason}
         side = "local" if person.side == "folder" else "remote"
         assert {item["side"] for item in found["held"]} == {side}
+        assert found["pending"]["push"] == 0, "what waits for a person is not about to go"
         assert len({item["path"] for item in found["held"]}) == brake.count
         lines = (await person.read("status")).splitlines()
         held = [line for line in lines if line.startswith("held ")]
@@ -127,6 +128,13 @@ async def test_a_pattern_decides_what_it_fits_and_the_rest_waits(
     assert person.files() == person.records()
     assert len(person.files()) == (33 if command == "reject" else 0)
     await assert_nothing_lost(person.stage)
+
+
+async def test_what_was_approved_is_about_to_go(person: Person) -> None:
+    await person.lose(BRAKES["records"])
+    await person.stage.ask("laptop", "approve", "--all")
+    found = json.loads(await person.read("status", "--json", codes=(0, 3)))
+    assert found["pending"]["push"] == (11 if person.side == "folder" else 0)
 
 
 async def test_a_decision_lapses_if_the_other_side_is_edited_before_it_is_carried_out(
