@@ -102,16 +102,19 @@ class NewRecords:
         with hosted(self.stage, self.pds, "user") as mirror:
             mirror.clone()
             save_all(mirror, self.records)
+            began = time.perf_counter()
             spent = run(mirror.user.syncd("-C", mirror.folder, "sync"))
-            self._note(mirror.did, spent, time.time())
+            ended = time.time()
+            self._note(mirror.did, began, ended - spent.wall, ended)
             remove(mirror.user.home)
             return spent
 
-    def _note(self, did: str, spent: Spent, ended: float) -> None:
+    def _note(self, did: str, since: float, started: float, ended: float) -> None:
+        """Once all of it is on the stream, at or after `since` by the other clock."""
         paths = [path for path, _ in self.records]
-        self.stream.when_all(did, paths, 0)
+        self.stream.when_all(did, paths, since)
         made = [self.stream.made[did, path] for path in paths]
-        self.before.append(min(made) - (ended - spent.wall))
+        self.before.append(min(made) - started)
         self.after.append(ended - max(made))
 
     def loop(self) -> Spent:
