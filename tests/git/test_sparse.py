@@ -84,3 +84,14 @@ async def test_where_git_cannot_tell_nothing_is_deleted(sparse: Study) -> None:
     report = await sparse.device.sync()
     assert set(sparse.world.records()) == {OTHER, PAGE}
     assert NOTE not in problems(report)
+
+
+async def test_a_commit_of_what_is_synced_leaves_it_where_it_is(sparse: Study) -> None:
+    await sparse.world.write(NOTE, n=11)
+    report = await sparse.device.sync()
+    assert report.pulled == (NOTE,)
+    assert sparse.repo.files_of() == [f"{sparse.prefix}{NOTE}.json"]
+    assert sparse.repo.status() == []
+    assert not sparse.device.has(PAGE)
+    sparse.repo.git("sparse-checkout", "disable")
+    assert sparse.device.read(PAGE)["n"] == 2
