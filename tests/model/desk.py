@@ -189,7 +189,9 @@ class Desk:
             version = RecordPath(new), self.content(new)
             if version[1] is None:
                 self.scene.journal.spoil(version[0])
-            if version not in self.scene.journal.written:
+            if version in self.scene.journal.written:
+                self.scene.journal.twice.add(version)
+            else:
                 self._wrote(new)
             self._left(path)
             self._left(new)

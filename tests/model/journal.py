@@ -30,11 +30,14 @@ class Journal:
     """What everybody wrote and what was knowingly replaced, by record path and content.
 
     What was `spoilt` gave way to a text that stands for nothing: syncd need not have it, and may.
+    What a rename wrote `twice` may be there though somebody gave it up: by a rename that was taken
+    back, or by another person who renamed their file alike and did not take that back.
     """
 
     written: dict[Version, str] = field(default_factory=dict)
     superseded: set[Version] = field(default_factory=set)
     spoilt: set[Version] = field(default_factory=set)
+    twice: set[Version] = field(default_factory=set)
 
     def wrote(self, path: RecordPath, cid: Cid, by: str) -> None:
         self.written[path, cid] = by
@@ -50,7 +53,7 @@ class Journal:
 
     def risen(self, found: Collection[Version]) -> set[Version]:
         """Versions that somebody gave up, and that are there all the same."""
-        return set(found) & self.superseded - self.spoilt
+        return set(found) & self.superseded - self.spoilt - self.twice
 
     def lost(self, found: Collection[Version]) -> list[str]:
         """Versions that nobody superseded, and that are not among what was found."""
