@@ -1,29 +1,22 @@
 """`make model N=… SEED=…`: as many random schedules as you like, then one line of counts.
 
-They are played in pieces of a few hundred, each from a seed of its own: one that fails is played
-again by itself, and no piece fills the memory.
+They are played in pieces of a few hundred, each from a seed of its own and in a process of its own:
+what hypothesis draws depends on what a process did before, and one that fails is to be played again
+by itself. Nor does any piece fill the memory.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
-from .play import play_schedules
+from .play import play_piece
 
 PIECE = 250
-
-
-def play(piece: tuple[int, int]) -> Counter[str]:
-    count, number = piece
-    try:
-        return play_schedules(count, number)
-    except BaseException as error:
-        error.add_note(f"`make model N={count} SEED={number}` shows it again")
-        raise
 
 
 def main(count: int, number: int, jobs: int) -> None:
@@ -31,8 +24,9 @@ def main(count: int, number: int, jobs: int) -> None:
     sizes = [min(PIECE, count - done) for done in range(0, count, PIECE)]
     pieces = list(zip(sizes, range(number, number + len(sizes)), strict=True))
     tally: Counter[str] = Counter()
-    with ProcessPoolExecutor(jobs) as pool:
-        for played in pool.map(play, pieces):
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=fresh, max_tasks_per_child=1) as pool:
+        for played in pool.map(play_piece, pieces):
             tally += played
             sys.stderr.write(f"{tally['schedules']} of {count}\n")
     counts = ", ".join(
