@@ -56,19 +56,22 @@ class Told:
 class Ledger:
     """What was spent: (unix seconds, points), oldest first, and what the PDS told of it.
 
+    What a clock wrote down that ran ahead says nothing once it is right again.
+
     Attributes:
-        closed_until: Before this moment the PDS takes no write at all: it has refused one for rate.
+        closed_from, closed_until: In between the PDS takes no write: it has refused one for rate.
         is_counted: False as long as the PDS has not shown that it counts anything.
     """
 
     spent: tuple[tuple[int, int], ...] = ()
     told: tuple[Told, ...] = ()
+    closed_from: int = 0
     closed_until: int = 0
     is_counted: bool = True
 
     def used(self, window: Window, now: int) -> int:
         """Points spent in the last `window.seconds`."""
-        return sum(points for at, points in self.spent if at > now - window.seconds)
+        return sum(points for _, points in self._inside(window, now))
 
     def left(self, window: Window, now: int) -> int:
         """Points that may be spent now; what the PDS told counts where it is less than ours."""
@@ -80,7 +83,7 @@ class Ledger:
 
     def room(self, now: int) -> int:
         """Points that may be sent now without overrunning any window."""
-        if now < self.closed_until:
+        if self.closed_from <= now < self.closed_until:
             return 0
         return min(self.left(window, now) for window in WINDOWS) if self.is_counted else UNCOUNTED
 
@@ -90,8 +93,8 @@ class Ledger:
 
     def resets_at(self, window: Window, now: int) -> int:
         """When the first of the missing points come back (unix seconds); now if none is missing."""
-        inside = [at for at, _ in self.spent if at > now - window.seconds]
-        ours = inside[0] + window.seconds if inside else now
+        inside = next((at for at, _ in self._inside(window, now)), None)
+        ours = now if inside is None else inside + window.seconds
         told = self._told_of(window, now)
         return ours if told is None or told.remaining >= told.limit else max(ours, told.reset_at)
 
@@ -131,9 +134,14 @@ class Ledger:
         moments = ends | {told.reset_at for told in self.told} | {self.closed_until}
         return iter(sorted(moment for moment in moments if moment > now))
 
+    def _inside(self, window: Window, now: int) -> Iterator[tuple[int, int]]:
+        """What was spent within a window, by a clock that may have been set back by less."""
+        return ((at, points) for at, points in self.spent if abs(at - now) < window.seconds)
+
     def _told_of(self, window: Window, now: int) -> Told | None:
-        valid = (t for t in self.told if t.seconds == window.seconds and now < t.reset_at)
-        return next(valid, None)
+        """No PDS is believed to name a moment more than a day ahead, see `RateLimit.reset_at`."""
+        valid = (t for t in self.told if 0 < t.reset_at - now <= DAY.seconds)
+        return next((t for t in valid if t.seconds == window.seconds), None)
 
 
 def fitting(changes: Sequence[Change], room: int) -> int:

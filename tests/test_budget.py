@@ -111,6 +111,27 @@ def test_nothing_fits_while_the_pds_wants_no_write() -> None:
     assert ledger.fits_at(1, 1000) == 1500
 
 
+def test_a_refusal_noted_by_a_clock_that_was_ahead_says_nothing_once_it_is_right() -> None:
+    ledger = Ledger(closed_from=9000, closed_until=9060)
+    assert [ledger.room(at) for at in (8999, 9000, 9059, 9060)] == [5000, 0, 0, 5000]
+    assert ledger.fits_at(1, 1000) == 1000
+
+
+def test_points_noted_by_a_clock_that_was_ahead_do_not_count_for_longer_than_two_windows() -> None:
+    years = 1000 + 800 * DAY.seconds
+    assert Ledger(((years, 5000),)).room(1000) == 5000
+    ledger = Ledger(((1600, 5000),))
+    assert (ledger.room(1000), ledger.fits_at(1, 1000)) == (0, 1600 + HOUR.seconds)
+
+
+def test_what_was_heard_by_a_clock_that_was_ahead_says_nothing_once_it_is_right() -> None:
+    ledger = Ledger().after_hearing(limit(3, reset_at=1000 + 800 * DAY.seconds))
+    assert ledger.room(1000) == 5000
+    assert ledger.fits_at(4, 1000) == 1000
+    ledger = Ledger().after_hearing(limit(3, reset_at=1000 + DAY.seconds))
+    assert ledger.room(1000) == 3
+
+
 def test_a_long_push_is_forecast_hour_by_hour_and_day_by_day() -> None:
     assert Ledger().done_at(5001, 0) == HOUR.seconds
     assert Ledger().done_at(35_000, 0) == 6 * HOUR.seconds

@@ -58,8 +58,9 @@ class Allowance:
 
     def close(self, seconds: float) -> None:
         """The PDS has refused a write for its rate: it gets none for so long."""
-        until = self.now() + math.ceil(seconds)
-        self._keep(replace(self.ledger(), closed_until=until, is_counted=True))
+        now, ledger = self.now(), self.ledger()
+        until = now + math.ceil(seconds)
+        self._keep(replace(ledger, closed_from=now, closed_until=until, is_counted=True))
 
     def _hear(self) -> None:
         """Take up what the answers since the last call have told."""
@@ -73,6 +74,7 @@ class Allowance:
         note = {
             "pds": self.url,
             "told": [asdict(told) for told in ledger.told],
+            "closed_from": ledger.closed_from,
             "closed_until": ledger.closed_until,
             "is_counted": ledger.is_counted,
         }

@@ -18,4 +18,5 @@ def read_ledger(state: State, pds: str, now: int) -> Ledger:
     if note is None or note["pds"] != pds:
         return Ledger(spent, is_counted=False)
     told = tuple(Told(**fields) for fields in note["told"])
-    return Ledger(spent, told, note["closed_until"], note["is_counted"])
+    closed = note.get("closed_from", 0), note["closed_until"]
+    return Ledger(spent, told, *closed, is_counted=note["is_counted"])

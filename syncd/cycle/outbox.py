@@ -232,7 +232,8 @@ class Outbox:
         writes while answers get lost, so that a change the PDS fails on comes to stand alone."""
         known = self.state.note("body")
         json_bytes = self.limits.json_bytes
-        if known and known["pds"] == self.account.pds and self._now() < known["at"] + BODY_SECONDS:
+        is_ours = known is not None and known["pds"] == self.account.pds
+        if is_ours and self._is_since(known["at"], BODY_SECONDS):
             json_bytes = min(json_bytes, known["json_bytes"])
         writes = max(1, self.limits.writes >> 3 * max(0, self.doubts - 1))
         return replace(self.limits, json_bytes=json_bytes, writes=writes)
@@ -244,7 +245,7 @@ class Outbox:
         """
         known = self.state.note("guards")
         is_known = known is not None and known["pds"] == self.account.pds
-        is_old = is_known and self._now() >= known.get("at", 0) + GUARDS_SECONDS
+        is_old = is_known and not self._is_since(known.get("at", 0), GUARDS_SECONDS)
         if not is_known or (is_old and not known["honoured"]):
             known = self._keep_guards(honoured=await self.pds.honours_swaps(), records=None)
         if not known["honoured"]:
@@ -299,6 +300,10 @@ class Outbox:
         except FileChanged:
             return change
         raise FileChanged(f"{change.path} is there again")
+
+    def _is_since(self, at: int, seconds: int) -> bool:
+        """True for so long after `at`; not before it, as where the clock was ahead then."""
+        return 0 <= self._now() - at < seconds
 
     def _now(self) -> int:
         return self.clock_ns() // 1_000_000_000

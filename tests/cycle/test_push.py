@@ -195,7 +195,10 @@ class OlderPds(MemoryPds):
         return await super().write(changes, swap=swap, validate=validate, meanwhile=meanwhile)
 
 
-async def test_a_body_limit_is_learnt_once_and_remembered(world: World, time: Time) -> None:
+@pytest.mark.parametrize("passed", [86_400, -800 * 86_400], ids=["a day", "the clock was ahead"])
+async def test_a_body_limit_is_learnt_once_and_remembered(
+    world: World, time: Time, passed: int
+) -> None:
     pds = OlderPds(world)
     laptop = timed(Device.make(world.tmp_path / "laptop", world.account(), pds), time)
     for n in range(60):
@@ -211,7 +214,7 @@ async def test_a_body_limit_is_learnt_once_and_remembered(world: World, time: Ti
     await laptop.sync()
     assert max(pds.sent) <= OLD_JSON_BYTES
     assert len(pds.sent) == 5
-    time.seconds += 86_400
+    time.seconds += passed
     for n in range(60):
         laptop.save(f"com.example.note/n{n:02}", text="z" * 10_000, n=n)
     pds.sent.clear()

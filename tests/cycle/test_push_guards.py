@@ -210,14 +210,17 @@ async def test_a_busy_writer_does_not_starve_us_whatever_is_guarded(
     await agreed(world, laptop)
 
 
-async def test_a_missing_guard_is_looked_for_again_after_a_day(world: World, time: Time) -> None:
+@pytest.mark.parametrize("passed", [86_400, -800 * 86_400], ids=["a day", "the clock was ahead"])
+async def test_a_missing_guard_is_looked_for_again_after_a_day(
+    world: World, time: Time, passed: int
+) -> None:
     laptop = device_on(world, "batches only", time)
     await taught(laptop)
     laptop.mirror.outbox.pds = world.pds()  # it was upgraded
     laptop.save(OTHER, v=3)
     await laptop.sync()
     assert laptop.mirror.state.note("guards")["records"] is False
-    time.seconds += 86_400
+    time.seconds += passed
     laptop.save(OTHER, v=4)
     await laptop.sync()
     assert laptop.mirror.state.note("guards")["records"] is True

@@ -28,8 +28,7 @@ from .points import Gate
 PAUSE_SECONDS = 1.1
 """The PDS asks for a second at least; no clock is turned here."""
 ROUNDS = 12
-"""How often everybody may sync until all agree, and how often some may only wait for the PDS: a
-look with a clock that was ahead may have put the next write off by as much as `desk.AGED_NS`."""
+"""How often everybody may sync until all agree."""
 
 
 def settings(did: Any, **others: Any) -> Config:  # noqa: ANN401
@@ -137,16 +136,12 @@ class Scene:
     async def converge(self) -> None:
         """Everybody syncs until nobody has anything to do. Fails if that does not come."""
         self.world.sandbox.faults.clear()
-        rounds = pauses = 0
-        while rounds < ROUNDS > pauses:
+        for _ in range(ROUNDS):
             reports = [await desk.sync() for desk in self.desks.values()]
             if not any(map(did_something, reports)):
                 return
             if any(report.needs_a_pause for report in reports):
-                pauses += 1
                 await asyncio.sleep(PAUSE_SECONDS)
-            else:
-                rounds += 1
         raise AssertionError(f"no end in {ROUNDS} rounds: {reports}")
 
     async def check(self) -> None:

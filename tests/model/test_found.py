@@ -1,17 +1,21 @@
-"""Schedules of renames that random play has found: the law was at fault, and the program right.
+"""Schedules that random play has found, each played again with a name.
 
-Two people may rename files alike, and one of them take that back; what the other did is no version
-that somebody gave up.
+Of renames the law was at fault: two people may rename files alike, and one of them take that back;
+what the other did is no version that somebody gave up. Of clocks it was the program.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
-from .machine import Machine
+from syncd.sandbox import Refuse
 
+from .machine import APPLY, DAY_NS, Machine
+
+REFUSAL = Refuse(429, "RateLimitExceeded", "Rate Limit Exceeded", (("Retry-After", "0"),))
 A, B = "com.example.note/a", "com.example.note/b"
 
 
@@ -52,3 +56,20 @@ def test_a_rename_taken_back_does_not_take_back_the_same_one_of_another_machine(
     played.rename("tablet", A, B)
     played.cycle("desktop", {A})
     assert set(played.scene.world.records()) == {A, B}
+
+
+@pytest.mark.parametrize("ahead_ns", [10_000_000_000, 800 * DAY_NS])
+def test_a_pause_noted_while_the_clock_was_ahead_ends_when_it_is_right(
+    played: Machine, ahead_ns: int
+) -> None:
+    played.begin(there=set(), count=2, brake=1000, honours_swaps=True)
+    desktop = played.desk("desktop")
+    for skew_ns in (0, ahead_ns):
+        desktop.save(A)
+        desktop.save(B)
+        if skew_ns:
+            played.scene.world.sandbox.faults.add(REFUSAL, APPLY)
+        played.look(desktop, partial(desktop.look_when_aged, skew_ns))
+    sent = desktop.diary.pushes
+    played.sync("desktop")
+    assert desktop.diary.pushes == sent + 2
