@@ -295,6 +295,22 @@ async def test_it_waits_for_git_to_finish(root: Path) -> None:
             assert await answer == only(X, Y)
 
 
+async def test_it_is_quiet_once_for_as_long_as_asked_after_git_has_finished(root: Path) -> None:
+    lock = root / ".git" / "index.lock"
+    loop = asyncio.get_running_loop()
+    async with watching(root) as watcher:
+        lock.touch()
+        for n in range(watch.FEW_PATHS + 1):
+            (root / POST / f"n{n}.json").write_bytes(NEW)
+        answer = asyncio.create_task(watcher.changes(quiet_seconds=2.0, max_seconds=60.0))
+        await asyncio.sleep(0.2)
+        lock.unlink()
+        finished = loop.time()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            assert len(await answer or ()) == watch.FEW_PATHS + 1
+        assert 2.0 <= loop.time() - finished < 3.5, "not as long again for the time it was busy"
+
+
 async def test_a_lock_that_git_left_behind_does_not_stop_it(root: Path) -> None:
     lock = root / ".git" / "index.lock"
     lock.touch()

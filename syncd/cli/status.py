@@ -124,8 +124,9 @@ def _unpushed(files: Files) -> list[Change]:
     found = look_everywhere(files.folder, state, files.config, (), time.time_ns())
     base, local = found.base, {path: seen.cid for path, seen in found.look.seen.items()}
     paths = touched(base, local, (), found.look.absent)
-    undecided = {item.path for kind in for_a_person(state.waiting())[1:] for item in kind}
-    undecided -= state.decisions().keys()
+    _, problems, held = for_a_person(state.waiting())
+    asked = {problem.path for problem in problems} | {item.path for item in held}
+    undecided = asked - state.decisions().keys()
     changes = (Change(path, base.get(path), local.get(path)) for path in sorted(paths))
     return [c for c in changes if c.after is not None or c.path not in undecided]
 

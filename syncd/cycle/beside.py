@@ -33,7 +33,7 @@ from syncd.model import (
     Snapshot,
     parse_record_path,
 )
-from syncd.replica import remote_of
+from syncd.replica import remotes_of
 from syncd.state import State
 
 READY_SECONDS = 10.0
@@ -45,6 +45,8 @@ replaces, so the last look is safe to act on, if not coherent."""
 NAME = ".git"
 """The path under which `status` shows what git refuses."""
 _NOTE = "git"
+_BUSY = "it is gone, and git holds its lock: a command may not be done"
+_BUSY_HINT = "wait for that command; if none is running, remove .git/index.lock"
 _LEFT_OUT = "git leaves it out of this sparse checkout; that does not delete it in the repo"
 _SPARSE_HINT = (
     "git sparse-checkout add its directory; or [scope] in syncd.toml, to mirror less; "
@@ -85,8 +87,8 @@ class Beside:
         """What `look` finds in the folder while no git command is changing files.
 
         Waits for one that does, though not for a lock that stays, and looks again if one came
-        between: half a checkout would be taken for deletions. A file that a sparse checkout leaves
-        out is none either.
+        between: half a checkout would be taken for deletions. What is gone while the lock stays is
+        none, and neither is a file that git was told to leave out.
         """
         place = find_place(self.folder.root)
         for _ in range(_LOOKS):
@@ -95,17 +97,24 @@ class Beside:
             found = look()
             if place is None or place.moment() == before:
                 break
-        if place is None or not place.is_sparse() or not found.gone:
+        if place is None or not found.gone:
             return found
-        return found.with_inert(await asyncio.to_thread(self._left_out, place, found.gone))
+        return found.with_inert(await asyncio.to_thread(self._not_deleted, place, found.gone))
 
-    def _left_out(self, place: Place, gone: Collection[RecordPath]) -> dict[RecordPath, Problem]:
-        """Those of `gone` that git does not check out; all of them, if it cannot tell."""
+    def _not_deleted(self, place: Place, gone: Collection[RecordPath]) -> dict[RecordPath, Problem]:
+        """Those of `gone` that nobody may have deleted.
+
+        Only an index that is read after the look, with no lock in between, tells what was left out:
+        git removes the files first.
+        """
+        if place.is_locked():
+            return {path: Problem(path, _BUSY, _BUSY_HINT) for path in gone}
         try:
             names = Worktree.at(place).left_out()
         except GitFailed as error:
             reason = f"git cannot tell whether it left it out: {error.message}"
-            return {path: Problem(path, reason, error.hint) for path in gone}
+            unclear = gone if place.is_sparse() else ()
+            return {path: Problem(path, reason, error.hint) for path in unclear}
         left_out = (path for path in gone if self._name(path) in names)
         return {path: Problem(path, _LEFT_OUT, _SPARSE_HINT) for path in left_out}
 
@@ -180,13 +189,10 @@ class Beside:
     def _facts(self, moved: Mapping[RecordPath, str]) -> Facts:
         head, base = self.state.head(), self.state.base()
         assert head is not None
-        truth = dict(base)
-        doubtful = {path for item in self.state.waiting() if (path := _as_path(item.path))}
-        for path in doubtful | moved.keys():
-            truth.pop(path, None)
-            cid = remote_of(head, path, self.state.node)
-            if cid is not None:
-                truth[path] = cid
+        waiting = {path for item in self.state.waiting() if (path := _as_path(item.path))}
+        doubtful = waiting | moved.keys()
+        sure = {path: cid for path, cid in base.items() if path not in doubtful}
+        truth = sure | remotes_of(head, doubtful, self.state.node)
         return Facts(head, truth, base, moved, self._is_behind)
 
     # --- In a thread: nothing below touches the state. -------------------------------------------

@@ -110,7 +110,7 @@ class Worktree:
         return {os.fsdecode(name)[skip:] for name in out.split(b"\0")[:-1]}
 
     def left_out(self) -> set[str]:
-        """Files of the folder that are in the index and, in a sparse checkout, not on disk."""
+        """Files of the folder that are in the index, and that git was told not to check out."""
         entries = self.git.run("ls-files", "-t", "-z").split(b"\0")
         names = (os.fsdecode(entry[2:]) for entry in entries if entry.startswith(b"S "))
         prefix = self.place.prefix

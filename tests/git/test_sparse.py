@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from syncd.cycle import beside
 from syncd.model import RecordPath, Report
 
 from .conftest import Study
@@ -81,6 +84,40 @@ async def test_where_git_cannot_tell_nothing_is_deleted(sparse: Study) -> None:
     assert sparse.world.records() == before
     assert "git cannot tell" in problems(report)[NOTE]
     index.write_bytes(whole)
+    report = await sparse.device.sync()
+    assert set(sparse.world.records()) == {OTHER, PAGE}
+    assert NOTE not in problems(report)
+
+
+@pytest.mark.parametrize("is_linked", [False, True])
+async def test_it_stays_where_git_has_not_written_down_yet_what_it_leaves_out(
+    sparse: Study, tmp_path: Path, is_linked: bool
+) -> None:
+    """Git removes the files, writes the index, and only then the patterns."""
+    before = sparse.world.records()
+    (sparse.repo.top / ".git" / "info" / "sparse-checkout").unlink()
+    if is_linked:
+        sparse.repo.git("config", "core.worktree", sparse.repo.top)
+        (sparse.repo.top / ".git").rename(tmp_path / "elsewhere")
+        (sparse.repo.top / ".git").write_text(f"gitdir: {tmp_path / 'elsewhere'}\n")
+    report = await sparse.device.sync()
+    assert "sparse checkout" in problems(report)[PAGE]
+    assert sparse.world.records() == before
+
+
+async def test_what_is_gone_while_git_holds_its_lock_waits_and_edits_do_not(
+    sparse: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beside, "READY_SECONDS", 0.1)
+    lock = sparse.repo.top / ".git" / "index.lock"
+    lock.touch()
+    sparse.device.delete(NOTE)
+    sparse.device.save(OTHER, n=11)
+    report = await sparse.device.sync()
+    assert report.pushed == (OTHER,)
+    assert "git holds its lock" in problems(report)[NOTE]
+    assert set(sparse.world.records()) == {NOTE, OTHER, PAGE}
+    lock.unlink()
     report = await sparse.device.sync()
     assert set(sparse.world.records()) == {OTHER, PAGE}
     assert NOTE not in problems(report)
