@@ -186,11 +186,11 @@ class Desk:
             self._replaced(new)
             self._replaced(path)
             self.file(path).rename(self.file(new))
-            version = RecordPath(new), self.content(new)
-            if version[1] is None:
-                self.scene.journal.spoil(version[0])
-            if version in self.scene.journal.written:
-                self.scene.journal.twice.add(version)
+            name, cid = RecordPath(new), self.content(new)
+            if cid is None:
+                self.scene.journal.spoil(name)
+            elif (name, cid) in self.scene.journal.written:
+                self.scene.journal.wrote_again(name, cid, self.name)
             else:
                 self._wrote(new)
             self._left(path)

@@ -7,7 +7,7 @@ nobody superseded must be somewhere in the end.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -30,14 +30,14 @@ class Journal:
     """What everybody wrote and what was knowingly replaced, by record path and content.
 
     What was `spoilt` gave way to a text that stands for nothing: syncd need not have it, and may.
-    What a rename wrote `twice` may be there though somebody gave it up: by a rename that was taken
-    back, or by another person who renamed their file alike and did not take that back.
+    `again` is who, by a rename, has written what somebody had written before, and has had it ever
+    since: as long as there is one, nobody else's giving it up makes it a version given up.
     """
 
     written: dict[Version, str] = field(default_factory=dict)
     superseded: set[Version] = field(default_factory=set)
     spoilt: set[Version] = field(default_factory=set)
-    twice: set[Version] = field(default_factory=set)
+    again: dict[Version, set[str]] = field(default_factory=dict)
 
     def wrote(self, path: RecordPath, cid: Cid, by: str) -> None:
         self.written[path, cid] = by
@@ -53,7 +53,16 @@ class Journal:
 
     def risen(self, found: Collection[Version]) -> set[Version]:
         """Versions that somebody gave up, and that are there all the same."""
-        return set(found) & self.superseded - self.spoilt - self.twice
+        return {v for v in set(found) & self.superseded - self.spoilt if not self.again.get(v)}
+
+    def wrote_again(self, path: RecordPath, cid: Cid, by: str) -> None:
+        self.again.setdefault((path, cid), set()).add(by)
+
+    def shows(self, by: str, local: Mapping[RecordPath, Cid]) -> None:
+        """Whose file says something else by now has it no more."""
+        for (path, cid), people in self.again.items():
+            if local.get(path) != cid:
+                people.discard(by)
 
     def lost(self, found: Collection[Version]) -> list[str]:
         """Versions that nobody superseded, and that are not among what was found."""

@@ -161,6 +161,7 @@ class Scene:
         local = {name: desk.local() for name, desk in self.desks.items()}
         for name, desk in self.desks.items():
             found |= local[name].items() | desk.versions()
+            self.journal.shows(name, local[name])
         lost = self.journal.lost(found)
         assert not lost, lost
         self.laws.check(local)
