@@ -594,11 +594,12 @@ def test_a_syncd_that_is_killed_at_its_commit_leaves_nothing_staged_that_undoes_
         repo.hook(hook, KILL)
         (folder / "com.example.note").mkdir()
         (folder / f"{ONE}.json").write_text('{"n": 1}', encoding="utf-8")
-        assert terminal.run("syncd sync", at=folder).code != 0
+        ran = terminal.run("syncd sync", at=folder)
+        assert ran.code != 0
         until = time.monotonic() + 30
         while repo.subjects()[0] != f"Pushed {ONE}" and time.monotonic() < until:
             time.sleep(0.05)  # git was not killed, and goes on
-        assert repo.subjects()[0] == f"Pushed {ONE}"
+        assert repo.subjects()[0] == f"Pushed {ONE}", (ran, sorted((folder / ".git").iterdir()))
         assert repo.status() == []
         (folder / ".git" / "hooks" / hook).unlink()
         terminal.ok("syncd sync", at=folder)
