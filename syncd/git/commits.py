@@ -179,9 +179,11 @@ def _commit(
     text = None if folder_tree is None else say(folder_tree, files)
     if text is None:
         return False
+    message = room / "message"
+    message.write_bytes(text.encode("utf-8"))  # through a pipe, hooks could outlive who writes it
     with _taken_over(work, room, tip, before, {name: files.get(name) for name in names}):
-        options = ("--quiet", "--allow-empty", "--cleanup=verbatim", "--file=-")
-        staged.git.run("commit", *options, send=text.encode("utf-8"))
+        options = ("--quiet", "--allow-empty", "--cleanup=verbatim", f"--file={message}")
+        staged.git.run("commit", *options)
     return True
 
 

@@ -577,6 +577,18 @@ async def test_a_hook_that_hangs_after_the_commit_leaves_nothing_staged(
     assert study.repo.status() == []
 
 
+MESSAGE = r"""tr '\0' '\n' < /proc/$PPID/cmdline | sed -n 's/^--file=//p' | xargs cat > message"""
+
+
+async def test_git_has_the_whole_message_before_a_hook_runs(study: Study) -> None:
+    """Else a syncd that is killed while a hook runs leaves git an empty one, and no commit."""
+    study.repo.hook("pre-commit", MESSAGE)
+    await study.world.write(ONE, n=1)
+    assert (await study.device.sync()).is_settled
+    (message,) = study.repo.top.rglob("message")
+    assert message.read_text(encoding="utf-8").strip() == study.repo.git("log", "-1", "--format=%B")
+
+
 KILL = """awk '/PPid/ { print $2 }' /proc/$PPID/status | xargs kill -9"""
 
 
