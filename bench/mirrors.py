@@ -22,7 +22,8 @@ from syncd.atproto.data import Record
 from syncd.atproto.syntax import Nsid, Rkey
 from syncd.atproto.xrpc import WriteOp
 from syncd.sandbox import Login, Sandbox
-from syncd.sandbox.engine import MAX_WRITES
+from syncd.sandbox.http.server import start
+from syncd.sandbox.repo.engine import MAX_WRITES
 from tests.e2e.machine import Daemon, Machine, wait_until
 
 NOTE = Nsid("com.example.note")
@@ -140,7 +141,7 @@ def rest(machine: Machine, host: Sandbox, folders: Sequence[Path]) -> None:
 
 def measure(home: Path, count: int, records: int, seconds: float) -> Idle:
     machine, host = Machine(home), Sandbox()
-    with host.start() as running:
+    with start(host) as running:
         folders = make_mirrors(machine, host, running.url, count, records)
         with machine.daemon(*folders) as daemon:
             _wait_for_all(daemon, folders)

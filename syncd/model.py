@@ -255,7 +255,8 @@ class Memory:
 
     In `base` and `seen`, None forgets the path. `blocks`: the records that base moves to. `waiting`
     replaces what a path had. `head` None leaves head and tree alone; with `is_whole_tree` the added
-    nodes replace all. `newest`: the newest rev the PDS gave us. `settled`: see cycle/settled.py.
+    nodes replace all. `newest`: the newest rev the PDS gave us.
+    `settled`: see cycle/observe/local.py.
     """
 
     base: Mapping[RecordPath, Cid | None] = field(default_factory=dict)

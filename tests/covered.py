@@ -21,7 +21,7 @@ OWN_TESTS: Mapping[str, Sequence[str]] = {
     "atproto": ("tests/atproto",),
     "model": ("tests/test_model.py",),
     "plan": ("tests/test_plan.py",),
-    "merge": ("tests/test_merge.py", "tests/test_merge_texts.py"),
+    "merge": ("tests/merge/test_merge.py", "tests/merge/test_texts.py"),
     "replica": ("tests/test_replica.py",),
     "budget": ("tests/test_budget.py",),
     "batches": ("tests/test_batches.py",),

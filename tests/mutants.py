@@ -61,7 +61,7 @@ MUTANTS = (
         died("an edited file"),
     ),
     Mutant(
-        "no swap on a batch", "sandbox/memory.py",
+        "no swap on a batch", "sandbox/direct.py",
         "repo.apply([write.op for write in writes], swap=swap)",
         "repo.apply([write.op for write in writes])",
         acted("three files at once"),
@@ -69,7 +69,7 @@ MUTANTS = (
     Mutant(
         "no swap on a record", "pds/client.py",
         "xrpc.put_record(self._did, op, swap=change.before,", "xrpc.put_record(self._did, op, swap=None,",
-        "tests/test_pds.py",
+        "tests/pds/test_client.py",
     ),
     Mutant(
         "the wrong swap", "cycle/mirror.py", "send(steps, sight.view.head.commit, lost)",
@@ -131,7 +131,7 @@ MUTANTS = (
         "        disk.rename(directory, temp, name)\n", acted("the first sync of a repo"),
     ),
     Mutant(
-        "a deletion sent without being proven again", "cycle/outbox.py",
+        "a deletion sent without being proven again", "cycle/push/outbox.py",
         "            return self._still_gone(change, root)", "            return change", MIRROR,
         "is_back",
     ),
@@ -140,12 +140,12 @@ MUTANTS = (
         "tests/atproto/test_dagcbor.py",
     ),
     Mutant(
-        "history after the file is gone", "cycle/pull.py",
+        "history after the file is gone", "cycle/pull/apply.py",
         "    results.update(keeper.keep_files(folder, steps, expect))\n", "", died("a conflict that the repo wins"),
     ),
     Mutant(
-        "a merge that forgets the repo's side", "cycle/join.py", "        base={path: remote},",
-        "        base={path: cid},", "tests/cycle/test_conflicts.py", "merged_and_pushed",
+        "a merge that forgets the repo's side", "cycle/pull/merge.py", "        base={path: remote},",
+        "        base={path: cid},", "tests/cycle/pull/test_conflicts.py", "merged_and_pushed",
     ),
     Mutant(
         "an arrival forgotten", "cycle/mirror.py",
@@ -155,10 +155,10 @@ MUTANTS = (
     ),
     Mutant(
         "a deletion that is tried again counted twice", "state/history.py",
-        " if path not in but", "", "tests/cycle/test_brake.py",
+        " if path not in but", "", "tests/cycle/decide/test_brake.py",
     ),
     Mutant(
-        "a write believed before it was seen in the tree", "cycle/push.py",
+        "a write believed before it was seen in the tree", "cycle/push/pusher.py",
         "waiting={change.path: (Retry(change.path, TO_BE_SEEN),) for change in batch}",
         "waiting={change.path: () for change in batch}", MIRROR, "pushed_and_reverted",
     ),
@@ -170,19 +170,19 @@ MUTANTS = (
         "tests/test_news.py",
     ),
     Mutant(
-        "a write without a guard not looked at again", "cycle/push.py",
+        "a write without a guard not looked at again", "cycle/push/pusher.py",
         "        if found not in (change.after, stored):\n", "        if False:\n",
-        "tests/cycle/test_push_answers.py", "overlap",
+        "tests/cycle/push/test_receipts.py", "overlap",
     ),
     Mutant(
         "a folder that is not ours", "folder/root.py",
         "    if found != expected:\n        raise FolderWrong(\n            f\"{root} is another mirror",
         "    if False:\n        raise FolderWrong(\n            f\"{root} is another mirror",
-        "tests/cycle/test_brake.py", "replaced",
+        "tests/cycle/decide/test_brake.py", "replaced",
     ),
     Mutant(
         "a signature not checked", "replica.py", "        verify(found, key)\n", "        pass\n",
-        "tests/cycle/test_look.py",
+        "tests/cycle/observe/test_remote.py",
     ),
     Mutant(
         "the stat of a young file believed", "folder/read.py",
@@ -192,10 +192,10 @@ MUTANTS = (
     Mutant(
         "the state file not waiting for the disk", "state/file.py",
         'connection.execute("PRAGMA synchronous = FULL")',
-        'connection.execute("PRAGMA synchronous = OFF")', "tests/test_state.py",
+        'connection.execute("PRAGMA synchronous = OFF")', "tests/state/test_store.py",
     ),
     Mutant(
-        "what a sparse checkout leaves out is deleted", "cycle/beside.py",
+        "what a sparse checkout leaves out is deleted", "cycle/git/companion.py",
         "        return found.with_inert(", "        return found or found.with_inert(",
         "tests/git/test_sparse.py",
     ),

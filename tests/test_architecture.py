@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from inspect import Parameter, signature
+from itertools import takewhile
 from pathlib import Path
 from typing import TypeVar
 
@@ -98,6 +101,11 @@ SQL_TEXT = re.compile(
     r"\s*(SELECT .+ FROM|INSERT (OR|INTO)|UPDATE \w+ SET|DELETE FROM|CREATE (TABLE|INDEX)|PRAGMA) "
 )
 Node = TypeVar("Node", bound=ast.AST)
+MODULES_IN_A_ROOM = 22
+"""The most modules that lie directly in one directory."""
+LINES_OF_A_FILE = 450
+IMPORTS_OF_A_MODULE = 26
+"""The most modules of syncd that one of them imports."""
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
 
 
@@ -130,6 +138,59 @@ class Module:
 
 def modules() -> list[Path]:
     return sorted(ROOT.rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    """The dotted name of a module, or of the package that an `__init__.py` makes."""
+    pieces = ("syncd", *path.relative_to(ROOT).with_suffix("").parts)
+    return ".".join(pieces).removesuffix(".__init__")
+
+
+def imported_modules(module: Module, names: Collection[str]) -> set[str]:
+    """Which of `names` a module imports, wherever in it that stands, and by whatever means."""
+    constants = (
+        node.args[0].value
+        for node in module.nodes(ast.Call)
+        if ast.unparse(node.func).endswith("import_module")
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    )
+    every = {*module.imports(), *(name for name in constants if isinstance(name, str))}
+    return {found for name in every if (found := _module_of(name, names))}
+
+
+def _module_of(name: str, names: Collection[str]) -> str | None:
+    """`name`, if that is a module, or the module that it is taken from."""
+    parent = name.rpartition(".")[0]
+    return next((candidate for candidate in (name, parent) if candidate in names), None)
+
+
+def siblings(imports: Mapping[str, Collection[str]]) -> dict[str, dict[str, set[str]]]:
+    """Per package, which of its children needs which other: an import counts at the package in
+    which importer and imported part ways."""
+    found: dict[str, dict[str, set[str]]] = {}
+    for importer, others in imports.items():
+        for other in others:
+            ours, theirs = importer.split("."), other.split(".")
+            shared = sum(
+                1
+                for _ in takewhile(lambda pair: pair[0] == pair[1], zip(ours, theirs, strict=False))
+            )
+            if shared < min(len(ours), len(theirs)):
+                children = found.setdefault(".".join(ours[:shared]), {})
+                children.setdefault(ours[shared], set()).add(theirs[shared])
+    return found
+
+
+def circles(imports: Mapping[str, Collection[str]]) -> list[str]:
+    """The packages whose children import each other in a circle, at whatever depth."""
+    found = []
+    for package, children in sorted(siblings(imports).items()):
+        try:
+            TopologicalSorter(children).prepare()
+        except CycleError as error:
+            found.append(f"{package}: {' -> '.join(error.args[1])}")
+    return found
 
 
 def is_below(name: str, module: str) -> bool:
@@ -284,7 +345,27 @@ def test_no_module_is_called_utils_or_helpers_or_manager() -> None:
 def test_a_module_opens_with_what_it_does_and_stays_readable(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert path.name == "__init__.py" or ast.get_docstring(ast.parse(text))
-    assert text.count("\n") <= 330
+    assert text.count("\n") <= LINES_OF_A_FILE
+
+
+def test_no_room_is_crowded() -> None:
+    rooms = Counter(path.parent for path in modules() if path.name != "__init__.py")
+    assert max(rooms.values()) <= MODULES_IN_A_ROOM, rooms.most_common(3)
+
+
+def test_no_module_imports_half_of_syncd() -> None:
+    counts = Counter({name: len(others) for name, others in imports_of_all().items()})
+    assert max(counts.values()) <= IMPORTS_OF_A_MODULE, counts.most_common(5)
+
+
+def imports_of_all() -> dict[str, set[str]]:
+    names = {name_of(path) for path in modules()}
+    return {name_of(path): imported_modules(Module.read(path), names) for path in modules()}
+
+
+def test_rooms_and_modules_import_each_other_in_no_circle() -> None:
+    """Imports of types alone and within functions count."""
+    assert circles(imports_of_all()) == []
 
 
 # --- None of these rules is blind ----------------------------------------------------------------
@@ -326,6 +407,36 @@ PLANTED: list[tuple[Rule, str, str]] = [
     (hidden_imports, "plan", "__import__('os')"),
     (hidden_imports, "cycle", "os.execv('/bin/sh', [])"),
 ]
+
+
+A, B, OTHER = "syncd.cycle.pull.apply", "syncd.cycle.pull.merge", "syncd.cycle.push.outbox"
+
+
+@pytest.mark.parametrize(
+    ("sources", "package"),
+    [
+        ({A: f"import {B}", B: f"from {A} import pull"}, "syncd.cycle.pull"),
+        ({A: f"from {B} import x", B: f"def later():\n    import {A}"}, "syncd.cycle.pull"),
+        ({A: f"if TYPE_CHECKING:\n    import {B}", B: f"import {A}"}, "syncd.cycle.pull"),
+        ({A: f"import_module('{B}')", B: f"import {A}"}, "syncd.cycle.pull"),
+        ({A: "from syncd.cycle.pull import merge", B: f"import {A}"}, "syncd.cycle.pull"),
+        ({A: f"import {OTHER}", OTHER: f"import {B}", B: ""}, "syncd.cycle"),
+        ({A: f"import {B}", B: f"import {OTHER}", OTHER: f"import {A}"}, "syncd.cycle"),
+        ({"syncd.a": "import syncd.b.c", "syncd.b.c": "", "syncd.b.d": "import syncd.a"}, "syncd"),
+    ],
+)
+def test_a_planted_circle_is_found(sources: dict[str, str], package: str) -> None:
+    found = circles(
+        {
+            name: imported_modules(Module("", ast.parse(source)), sources)
+            for name, source in sources.items()
+        }
+    )
+    assert [line.partition(":")[0] for line in found] == [package]
+
+
+def test_a_tree_without_a_circle_is_let_through() -> None:
+    assert circles({A: {B}, B: {OTHER}, OTHER: {"syncd.model"}, "syncd.model": set()}) == []
 
 
 @pytest.mark.parametrize(("rule", "part", "source"), PLANTED)

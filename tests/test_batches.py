@@ -15,7 +15,7 @@ from syncd.atproto.syntax import Did
 from syncd.batches import Ahead, batches, in_order
 from syncd.model import Change, Limits, RecordPath
 from syncd.pds import op_of
-from syncd.sandbox.engine import Repo
+from syncd.sandbox.repo.engine import Repo
 
 A, B = cid_of_block(b"a"), cid_of_block(b"b")
 COLLECTION = "com.example.note"

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from syncd import desktop
+from tests.cli.open.test_delegate import daemon, notes, save, terminal, wait_until, write
 from tests.docs.terminal import Terminal
-
-from .test_beside import daemon, notes, save, terminal, wait_until, write
 
 __all__ = ["notes", "terminal"]
 

@@ -18,18 +18,17 @@ from syncd.atproto.cid import cid_of_block
 from syncd.atproto.firehose import AccountEvent, CommitEvent, Info, encode_frame
 from syncd.atproto.syntax import Handle, make_tid
 from syncd.config import Config
-from syncd.cycle.account import Whereabouts, describe_change
-from syncd.cycle.sides import Dirty
+from syncd.cycle.observe.account import Whereabouts, describe_change
+from syncd.cycle.observe.views import Dirty
 from syncd.daemon import Daemon, Phase
 from syncd.errors import SyncdError
 from syncd.model import Account, Report
 from syncd.news import FUTILE_RINGS, SILENT_POLLS, choose_doorbells
 from syncd.pds import HttpPds
 from syncd.sandbox import DropRequest, Sandbox, Status
-from syncd.sandbox.server import serve
+from syncd.sandbox.http.server import serve
 from tests.cycle.device import Device, World
-
-from .wire import Wire, listening, stay
+from tests.pds.wire import Wire, listening, stay
 
 ONE, TWO = "com.example.note/one", "com.example.note/two"
 NOWHERE, REV = cid_of_block(b"no commit"), make_tid(1_700_000_000_000_000, 1)

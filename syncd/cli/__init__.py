@@ -12,8 +12,8 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from syncd.cli.output import fail
-from syncd.cli.suggest import Suggesting
+from syncd.cli.screen.output import fail
+from syncd.cli.screen.suggest import Suggesting
 from syncd.errors import SyncdError
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -47,7 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "man": ("shell", "Print the manual page."),
     "demo": ("demo", "See the whole thing work, without an account."),
 }
-"""Command name -> (module in syncd.cli, one line of help)."""
+"""Command name -> (module in syncd.cli.commands, one line of help)."""
 
 
 class Commands(Suggesting):
@@ -59,7 +59,7 @@ class Commands(Suggesting):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"syncd.cli.{COMMANDS[cmd_name][0]}")
+        module = import_module(f"syncd.cli.commands.{COMMANDS[cmd_name][0]}")
         command = getattr(module, cmd_name)
         return command if isinstance(command, click.Command) else None
 
@@ -78,7 +78,7 @@ class Commands(Suggesting):
 
 def _say_versions(ctx: click.Context, _param: click.Parameter, is_asked: bool) -> None:
     if is_asked and not ctx.resilient_parsing:
-        import_module("syncd.cli.about").say_versions()
+        import_module("syncd.cli.screen.about").say_versions()
         ctx.exit()
 
 

@@ -14,22 +14,22 @@ from typing import TypeVar
 
 from syncd.atproto.cid import Cid
 from syncd.config import Config
-from syncd.cycle.account import LOST, Whereabouts, explain
-from syncd.cycle.aside import drop_closed, is_kept
-from syncd.cycle.beside import Beside
-from syncd.cycle.brakes import brake_of, recent_deletions
-from syncd.cycle.clone import Clone, is_unfinished
-from syncd.cycle.drafts import name_drafts
-from syncd.cycle.fetch import OnFetch
-from syncd.cycle.join import Joined, join, wants_merge
-from syncd.cycle.keep import Keeper, prune, seconds_of
-from syncd.cycle.known import is_same_home, keep_known, keep_unnamed, watermark
-from syncd.cycle.look import Sight, Watermark, look
-from syncd.cycle.moved import keep_moved
-from syncd.cycle.outbox import Outbox
-from syncd.cycle.pull import keep_conflicts, not_done, pull
+from syncd.cycle.clone.clone import Clone, is_unfinished
+from syncd.cycle.decide.brake import brake_of, recent_deletions
+from syncd.cycle.decide.renames import keep_moved
+from syncd.cycle.git.companion import Beside
+from syncd.cycle.observe.account import LOST, Whereabouts, explain
+from syncd.cycle.observe.fetch import OnFetch
+from syncd.cycle.observe.remote import Sight, Watermark, look
+from syncd.cycle.observe.scope import is_same_home, keep_known, keep_unnamed, watermark
+from syncd.cycle.observe.views import Dirty, Sides, bookkeeping, bring_sides
+from syncd.cycle.pull.apply import keep_conflicts, not_done, pull
+from syncd.cycle.pull.archive import Keeper, prune, seconds_of
+from syncd.cycle.pull.conflict_files import drop_closed, is_kept
+from syncd.cycle.pull.merge import Joined, join, wants_merge
+from syncd.cycle.pull.naming import name_drafts
+from syncd.cycle.push.outbox import Outbox
 from syncd.cycle.report import report_cycle, report_plan
-from syncd.cycle.sides import Dirty, Sides, bookkeeping, bring_sides
 from syncd.errors import NotFound, StateDamaged, SyncdError, Unreachable
 from syncd.folder.recover import recover
 from syncd.folder.root import OWN, Folder, read_marker

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from syncd.cycle.join import Joined
-from syncd.cycle.pushed import Pushed
+from syncd.cycle.pull.merge import Joined
+from syncd.cycle.push.outcome import Pushed
 from syncd.merge import is_edit_kept
 from syncd.model import (
     Departure,

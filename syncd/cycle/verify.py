@@ -14,7 +14,7 @@ from syncd.atproto.commit import parse_commit, verify
 from syncd.atproto.keys import parse_did_key
 from syncd.atproto.mst import build, walk
 from syncd.config import Config
-from syncd.cycle.exact import Versions, with_inexact
+from syncd.cycle.observe.inexact import Versions, with_inexact
 from syncd.errors import SyncdError
 from syncd.folder.root import Folder
 from syncd.folder.scan import Look, scan

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from syncd.cycle.sides import Dirty
+from syncd.cycle.observe.views import Dirty
 from syncd.errors import SyncdError
 from syncd.model import RecordPath, Report
 

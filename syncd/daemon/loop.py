@@ -13,11 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from syncd.cycle.fetch import Fetching, Writing
 from syncd.cycle.mirror import Mirror
-from syncd.cycle.sides import Dirty
+from syncd.cycle.observe.fetch import Fetching, Writing
+from syncd.cycle.observe.views import Dirty
 from syncd.daemon.bell import Asked, Bell
-from syncd.daemon.memory import give_back
+from syncd.daemon.heap import give_back
 from syncd.daemon.phase import FATAL, HALTING, Phase, Told
 from syncd.daemon.pulse import Pulse
 from syncd.errors import CredentialsRefused, RateLimited, SyncdError

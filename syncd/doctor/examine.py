@@ -11,7 +11,7 @@ from pathlib import Path
 
 from syncd.config import FILE_NAME, Config, load_config
 from syncd.credentials import Credentials
-from syncd.cycle.ledger import read_ledger
+from syncd.cycle.push.ledger import read_ledger
 from syncd.doctor.account import (
     judge_budget,
     judge_credentials,

@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from syncd.errors import GitFailed
-from syncd.git.place import Place
 from syncd.git.program import Git
+from syncd.git.repository import Place
 
 LOCK_SECONDS = 5.0
 """How long to wait for another git command to let go of the index."""

@@ -9,9 +9,9 @@ from syncd.pds.claims import is_app_password
 from syncd.pds.client import NO_COMMIT, HttpPds, encoded_size, op_of
 from syncd.pds.doorbell import Doorbell, Reason, Ring
 from syncd.pds.http import DEFAULT_BOUNDS, Bounds, OnRequest
-from syncd.pds.memory import MemoryTokens
 from syncd.pds.protocol import Meanwhile, Pds, Tokens
 from syncd.pds.session import log_in, log_out
+from syncd.pds.tokens import MemoryTokens
 
 __all__ = [
     "DEFAULT_BOUNDS",

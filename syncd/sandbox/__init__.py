@@ -1,11 +1,12 @@
 """A PDS small enough to embed: real CIDs, real trees, signed commits, the reference PDS's answers.
 
 For trying syncd, for its demo, and for its tests; never for data that matters. `Sandbox` is the
-server as an object. `Sandbox.start` and `server.serve` put it on a port of the loopback (they need
-the extra `sandbox`), and `MemoryPds` talks to it without any HTTP.
+server as an object. `http.server.serve` puts it on a port of the loopback and `http.server.start`
+does so in a thread (both need the extra `sandbox`). `MemoryPds` talks to it without any HTTP.
 """
 
 from syncd.sandbox.accounts import Status
+from syncd.sandbox.direct import MemoryPds
 from syncd.sandbox.faults import (
     Call,
     Cut,
@@ -21,7 +22,6 @@ from syncd.sandbox.faults import (
 )
 from syncd.sandbox.host import Login, Sandbox
 from syncd.sandbox.limits import Bucket, RateLimits
-from syncd.sandbox.memory import MemoryPds
 
 __all__ = [
     "Bucket",

@@ -14,7 +14,6 @@ from base64 import b32encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from syncd.atproto.keys import make_key
 from syncd.atproto.syntax import Did, Handle, parse_handle
@@ -26,13 +25,13 @@ from syncd.sandbox.accounts import (
     check_readable,
     keep_password,
 )
-from syncd.sandbox.blobs import Blobs
-from syncd.sandbox.commits import Commit, State
-from syncd.sandbox.engine import Repo
 from syncd.sandbox.faults import Faults
 from syncd.sandbox.limits import Charge, Header, Ledger, RateLimits
+from syncd.sandbox.repo.blobs import Blobs
+from syncd.sandbox.repo.commits import Commit, State
+from syncd.sandbox.repo.engine import Repo
+from syncd.sandbox.repo.storage import Store
 from syncd.sandbox.sessions import Sessions
-from syncd.sandbox.storage import Store
 from syncd.sandbox.stream import (
     Stream,
     announce_account,
@@ -41,9 +40,6 @@ from syncd.sandbox.stream import (
     announce_state,
     time_text,
 )
-
-if TYPE_CHECKING:
-    from syncd.sandbox.server import Running
 
 _SALT_BYTES = 16
 
@@ -95,15 +91,6 @@ class Sandbox:
         if self._store is not None:
             for account, state in self._store.load():
                 self._host(account, state)
-
-    def start(self, port: int = 0) -> Running:
-        """Serve the sandbox on the loopback, in a thread of its own, until `Running.stop`.
-
-        Port 0 is any free one. Needs the extra `sandbox`.
-        """
-        from syncd.sandbox.server import start  # noqa: PLC0415 (only this needs the extra)
-
-        return start(self, port)
 
     # --- What tests and demos do ----------------------------------------------------------------
 

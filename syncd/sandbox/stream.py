@@ -25,7 +25,7 @@ from syncd.atproto.firehose import (
     SyncEvent,
 )
 from syncd.sandbox.accounts import Account
-from syncd.sandbox.commits import Commit, State
+from syncd.sandbox.repo.commits import Commit, State
 
 KEPT_EVENTS = 1000
 

@@ -57,7 +57,7 @@ def test_a_flame_graph_can_be_made_of_a_clone(tmp_path: Path) -> None:
     of_clone(stage, tmp_path / "stacks")
     stacks = (tmp_path / "stacks").read_text(encoding="utf-8").splitlines()
     picture = draw("A clone", stacks)
-    assert "clone (syncd/cli/clone.py" in picture
+    assert "clone (syncd/cli/commands/clone.py" in picture
     assert len(picture) < LARGEST_PICTURE
 
 

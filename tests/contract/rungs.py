@@ -24,6 +24,7 @@ from syncd.atproto.syntax import Did, parse_did, parse_handle
 from syncd.model import Account
 from syncd.pds import HttpPds, MemoryTokens, Pds, Tokens
 from syncd.sandbox import MemoryPds, Sandbox, Status
+from syncd.sandbox.http.server import start
 from syncd.sandbox.sessions import ACCESS_SECONDS, APP
 from tests.reference.pds import Account as ReferenceAccount
 from tests.reference.pds import ReferencePds
@@ -103,7 +104,7 @@ class SandboxRung(MemoryRung):
 
     def __init__(self) -> None:
         super().__init__()
-        self.running = self.sandbox.start()
+        self.running = start(self.sandbox)
 
     @property
     def url(self) -> str:

@@ -19,13 +19,13 @@ from syncd.atproto.jsontext import format_record
 from syncd.atproto.mst import build, insert
 from syncd.atproto.syntax import Tid
 from syncd.config import Config
-from syncd.cycle.known import keep_known
-from syncd.cycle.look import Watermark, look
+from syncd.cycle.observe.remote import Watermark, look
+from syncd.cycle.observe.scope import keep_known
 from syncd.model import Head, Memory, RecordPath, Seen
 from syncd.state import State
+from tests.cycle.observe.hostile import DID, Repo, ServedPds, account_of, rev_of
 
 from .device import Device
-from .hostile import DID, Repo, ServedPds, account_of, rev_of
 
 SMALL, LARGE, CHANGES = 2_000, 100_000, 40
 

@@ -18,7 +18,7 @@ from syncd.atproto.mst import build
 from syncd.atproto.syntax import make_tid
 from syncd.folder.read import RACY_NS
 from syncd.model import Head, Memory, RecordPath, Seen
-from syncd.sandbox.commits import Block, State
+from syncd.sandbox.repo.commits import Block, State
 
 from .device import Device, World
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from syncd.atproto.syntax import Handle
 from syncd.sandbox import Login, Sandbox
+from syncd.sandbox.http.server import start
 
 from .markdown import ROOT
 
@@ -117,7 +118,7 @@ def open_terminal(home: Path) -> Iterator[Terminal]:
     password = home / "app-password"
     password.touch(mode=0o600)
     password.write_text(login.password, encoding="utf-8")
-    with host.start() as running:
+    with start(host) as running:
         command = home / "bin" / "syncd"
         command.parent.mkdir()
         command.write_text(

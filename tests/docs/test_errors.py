@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from syncd.cli.output import NEEDS_A_PERSON
+from syncd.cli.screen.output import NEEDS_A_PERSON
 from syncd.errors import SyncdError
 
 from .markdown import ROOT, read, table

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from syncd.cli import cli
 from syncd.sandbox import Login, Sandbox, Status
-from syncd.sandbox.server import Running
+from syncd.sandbox.http.server import Running, start
 
 NOTE = "com.example.note"
 
@@ -95,7 +95,7 @@ def clinic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clinic]:
     password = tmp_path / "app-password"
     password.touch(mode=0o600)
     password.write_text(login.password)
-    with sandbox.start() as running:
+    with start(sandbox) as running:
         found = Clinic(sandbox, clock, running, login, tmp_path, password)
         found.log_in()
         found.ok("clone", login.did, str(found.root), *found.place)
@@ -241,7 +241,7 @@ def test_a_pds_that_ignores_guards_is_named(clinic: Clinic) -> None:
     sandbox = Sandbox(honours_swaps=False)
     login = sandbox.create_account("carol")
     clinic.password.write_text(login.password)
-    with sandbox.start() as running:
+    with start(sandbox) as running:
         other = Clinic(sandbox, Clock(), running, login, clinic.home, clinic.password)
         shutil.rmtree(clinic.root)
         other.log_in()

@@ -16,6 +16,7 @@ from syncd.atproto.xrpc import WriteOp
 from syncd.model import RecordPath, split_record_path
 from syncd.sandbox import Sandbox
 from syncd.sandbox.accounts import did_document
+from syncd.sandbox.http.server import start
 
 from .machine import Machine, wait_until
 
@@ -72,8 +73,8 @@ def test_a_daemon_follows_its_account_to_another_pds(tmp_path: Path) -> None:
     write(sandbox, did, ONE, 1)
     machine = Machine(tmp_path / "laptop")
     folder = machine.home / "mirror"
-    with Directory(sandbox, did).served() as directory, sandbox.start() as new:
-        old = sandbox.start()
+    with Directory(sandbox, did).served() as directory, start(sandbox) as new:
+        old = start(sandbox)
         directory.pds = old.url
         machine.ok("clone", did, folder, "--plc", directory.url, "--read-only")
         with (folder / "syncd.toml").open("a", encoding="utf-8") as settings:

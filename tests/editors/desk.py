@@ -24,7 +24,7 @@ from syncd.daemon import Daemon, Phase
 from syncd.errors import SyncdError
 from syncd.folder.names import record_path_of
 from syncd.model import RecordPath, Report
-from syncd.sandbox.commits import Commit, Op
+from syncd.sandbox.repo.commits import Commit, Op
 from syncd.watch import Watcher
 from tests.cycle.device import Device, World
 

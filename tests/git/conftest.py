@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from syncd.config import Config
-from syncd.cycle.beside import Beside
+from syncd.cycle.git.companion import Beside
 from syncd.git.commits import Worktree
 from syncd.git.message import Published, parse_message
-from syncd.git.place import find_place
+from syncd.git.repository import find_place
 from syncd.sandbox import Sandbox
 from tests.cycle.device import Device, World
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from syncd.config import Config, render_config
-from syncd.cycle.checkout import adopt_checkout, find_checkout
+from syncd.cycle.git.checkout import adopt_checkout, find_checkout
 from syncd.errors import FolderWrong, GitFailed, RolledBack
 from syncd.folder.root import find_root
 from syncd.model import RecordPath

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from syncd.cycle.beside import NAME, Beside
+from syncd.cycle.git.companion import NAME, Beside
 from syncd.cycle.mirror import Mirror
-from syncd.cycle.sides import bring_sides
+from syncd.cycle.observe.views import bring_sides
 from syncd.errors import GitFailed
 from syncd.git import commits
 from syncd.model import Problem, RecordPath, Report
@@ -282,7 +282,7 @@ async def test_a_lock_of_git_that_stays_is_a_problem_and_stops_no_sync(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("syncd.git.commits.LOCK_SECONDS", 0.2)
-    monkeypatch.setattr("syncd.cycle.beside.READY_SECONDS", 0.2)
+    monkeypatch.setattr("syncd.cycle.git.companion.READY_SECONDS", 0.2)
     lock = study.repo.top / ".git" / "index.lock"
     lock.touch()
     await study.world.write(ONE, n=1)
@@ -298,7 +298,7 @@ async def test_a_lock_of_git_that_stays_is_a_problem_and_stops_no_sync(
 async def test_the_lock_of_a_syncd_that_was_killed_is_taken_away(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("syncd.cycle.beside.READY_SECONDS", 0.2)
+    monkeypatch.setattr("syncd.cycle.git.companion.READY_SECONDS", 0.2)
     lock = study.repo.top / ".git" / "index.lock"
     lock.write_text("syncd 999999999\n", encoding="ascii")
     await study.world.write(ONE, n=1)

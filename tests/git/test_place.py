@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.git.place import STALE_SECONDS, Switch, find_place, is_changing, last_switch
+from syncd.git.repository import STALE_SECONDS, Switch, find_place, is_changing, last_switch
 
 from .conftest import Repo, make_repo
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.cycle import beside
+from syncd.cycle.git import companion
 from syncd.model import RecordPath, Report
 
 from .conftest import Study
@@ -108,7 +108,7 @@ async def test_it_stays_where_git_has_not_written_down_yet_what_it_leaves_out(
 async def test_what_is_gone_while_git_holds_its_lock_waits_and_edits_do_not(
     sparse: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(beside, "READY_SECONDS", 0.1)
+    monkeypatch.setattr(companion, "READY_SECONDS", 0.1)
     lock = sparse.repo.top / ".git" / "index.lock"
     lock.touch()
     sparse.device.delete(NOTE)

@@ -15,7 +15,7 @@ import pytest
 from syncd.daemon import Daemon, Phase
 from syncd.errors import SyncdError
 from syncd.folder.names import record_path_of
-from syncd.git.place import is_changing
+from syncd.git.repository import is_changing
 from syncd.model import Report, Side
 from syncd.watch import Watcher
 from tests.cycle.device import Device, World

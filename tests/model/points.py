@@ -17,7 +17,7 @@ from syncd.atproto import xrpc
 from syncd.atproto.syntax import Did
 from syncd.model import RecordPath
 from syncd.sandbox import MemoryPds, Sandbox, faults
-from syncd.sandbox.engine import Repo
+from syncd.sandbox.repo.engine import Repo
 
 from .journal import Sent
 

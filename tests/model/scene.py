@@ -17,7 +17,7 @@ from syncd.atproto.xrpc import WriteOp
 from syncd.config import Config
 from syncd.model import Policy, RecordPath, split_record_path
 from syncd.sandbox import Sandbox
-from syncd.sandbox.engine import Repo
+from syncd.sandbox.repo.engine import Repo
 from tests.cycle.device import Device, World
 
 from .desk import Desk, did_something

@@ -11,8 +11,8 @@ import pytest
 
 from syncd.sandbox import Sandbox, Status
 from syncd.sandbox.answer import Answer
-from syncd.sandbox.dispatch import dispatch
-from syncd.sandbox.request import Request
+from syncd.sandbox.methods.dispatch import dispatch
+from syncd.sandbox.methods.request import Request
 from syncd.sandbox.sessions import ACCESS_SECONDS, GRACE_SECONDS, REFRESH_SECONDS
 
 SERVER = "com.atproto.server"

@@ -17,8 +17,8 @@ from syncd.atproto.syntax import Did, Nsid, Rkey
 from syncd.atproto.xrpc import Action, WriteOp
 from syncd.errors import Rejected
 from syncd.model import Head, RecordPath, parse_record_path
-from syncd.sandbox.commits import Block, State
-from syncd.sandbox.engine import Repo
+from syncd.sandbox.repo.commits import Block, State
+from syncd.sandbox.repo.engine import Repo
 
 DID = Did("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa")
 KEY = make_key("k256", b"\x01" * 32)

@@ -28,6 +28,7 @@ from syncd.sandbox import (
     Torn,
 )
 from syncd.sandbox.faults import Effect
+from syncd.sandbox.http.server import start
 from tests.contract.words import fetch
 
 PUT, REPO = "com.atproto.repo.putRecord", "com.atproto.sync.getRepo"
@@ -160,7 +161,7 @@ NUMBERS = itertools.count()
 @pytest.fixture(scope="module")
 def served() -> Iterator[tuple[Sandbox, str]]:
     sandbox = Sandbox()
-    with sandbox.start() as running:
+    with start(sandbox) as running:
         yield sandbox, running.url
 
 

@@ -11,9 +11,9 @@ from syncd.atproto.data import Record, cid_of
 from syncd.errors import RateLimited
 from syncd.model import Change, parse_record_path
 from syncd.sandbox import Bucket, MemoryPds, RateLimits, Sandbox
-from syncd.sandbox.dispatch import dispatch
 from syncd.sandbox.limits import Charge, Ledger
-from syncd.sandbox.request import Request
+from syncd.sandbox.methods.dispatch import dispatch
+from syncd.sandbox.methods.request import Request
 from syncd.sandbox.sessions import APP
 
 HOUR = Bucket("hour", 10, 3600)

@@ -16,7 +16,7 @@ from syncd.atproto.data import Record
 from syncd.atproto.firehose import CommitEvent, Info, parse_frame
 from syncd.model import parse_record_path
 from syncd.sandbox import Delay, Login, Sandbox
-from syncd.sandbox.server import serve
+from syncd.sandbox.http.server import serve, start
 from syncd.sandbox.stream import KEPT_EVENTS
 
 A = parse_record_path("com.example.thing/a")
@@ -53,7 +53,7 @@ async def test_a_sandbox_is_served_in_this_event_loop(sandbox: Sandbox) -> None:
 
 
 def test_a_sandbox_is_served_by_a_thread_until_it_is_stopped(sandbox: Sandbox) -> None:
-    running = sandbox.start()
+    running = start(sandbox)
     assert httpx.get(f"{running.url}/xrpc/_health", trust_env=False).is_success
     running.stop()
     running.stop()
@@ -62,12 +62,17 @@ def test_a_sandbox_is_served_by_a_thread_until_it_is_stopped(sandbox: Sandbox) -
 
 
 def test_a_port_that_is_taken_is_an_error_at_once(sandbox: Sandbox) -> None:
-    with sandbox.start() as running, pytest.raises(OSError, match="in use"):
-        sandbox.start(int(running.url.rpartition(":")[2]))
+    with (
+        start(
+            sandbox,
+        ) as running,
+        pytest.raises(OSError, match="in use"),
+    ):
+        start(sandbox, int(running.url.rpartition(":")[2]))
 
 
 def test_it_listens_on_the_loopback_only(sandbox: Sandbox) -> None:
-    with sandbox.start() as running:
+    with start(sandbox) as running:
         host, _, port = running.url.removeprefix("http://").rpartition(":")
         assert host == "127.0.0.1"
         with socket.socket() as elsewhere:
@@ -77,7 +82,7 @@ def test_it_listens_on_the_loopback_only(sandbox: Sandbox) -> None:
 async def test_stopping_ends_the_streams_and_what_takes_long(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("syncd.sandbox.server.STOP_SECONDS", 0.05)
+    monkeypatch.setattr("syncd.sandbox.http.server.STOP_SECONDS", 0.05)
     sandbox.faults.add(Delay(3600))
     async with httpx.AsyncClient(trust_env=False) as client:
         async with serve(sandbox) as url, listening(url) as stream:

@@ -16,7 +16,7 @@ from syncd.errors import StateDamaged, StateWrong
 from syncd.model import RecordPath, Side
 from syncd.state import History, Origin, Superseded, create_state, open_or_renew, open_state
 from tests.cycle.device import Device, World
-from tests.test_state import DID
+from tests.state.test_store import DID
 
 FLIPS = 1000
 RECORDS = 10

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from syncd.cli import main
 from syncd.cycle.mirror import Mirror
-from syncd.cycle.sides import Dirty
+from syncd.cycle.observe.views import Dirty
 from syncd.model import Report
 
 FLAG = Path("/var/lib/syncd/hang")

@@ -12,6 +12,7 @@ import pytest
 
 from syncd.model import RecordPath
 from syncd.sandbox import Delay, Login, Sandbox
+from syncd.sandbox.http.server import start
 
 from .machine import MIRRORS, SystemdMachine, wait_until
 
@@ -75,7 +76,7 @@ def service(machine: SystemdMachine) -> Iterator[Service]:
     """Logged in and cloned as the user of the service, and not started yet."""
     host, name = Sandbox(), next(NAMES)
     login = host.create_account(name)
-    with host.start() as running:
+    with start(host) as running:
         place = ("--pds", running.url, "--plc", running.url)
         log_in = ("syncd", "login", login.handle, "--password-file", "-", *place)
         machine.ok(*log_in, user=USER, stdin=login.password)

@@ -10,6 +10,7 @@ import pytest
 
 from syncd.model import RecordPath
 from syncd.sandbox import Sandbox
+from syncd.sandbox.http.server import start
 
 from .machine import MIRRORS, RUNTIME, SystemdMachine, wait_until
 
@@ -43,7 +44,7 @@ def test_a_mirror_becomes_a_service_of_the_user_and_is_none_any_more(
 ) -> None:
     host, folder = Sandbox(), home / place
     login = host.create_account("alice")
-    with host.start() as running:
+    with start(host) as running:
         at = ("--pds", running.url, "--plc", running.url)
         log_in = ("syncd", "login", login.handle, "--password-file", "-", *at)
         machine.ok(*log_in, user=USER, stdin=login.password)

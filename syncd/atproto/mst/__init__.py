@@ -5,6 +5,7 @@ there raises MissingBlocks and is never read as "no such key". Source:
 https://atproto.com/specs/repository#mst-structure
 """
 
+from syncd.atproto.mst.bounds import HIGHEST
 from syncd.atproto.mst.diff import Difference, KeyChange, diff, difference
 from syncd.atproto.mst.edit import Put, build, insert, remove
 from syncd.atproto.mst.node import (
@@ -18,7 +19,6 @@ from syncd.atproto.mst.node import (
     layer_of,
     parse_node,
 )
-from syncd.atproto.mst.place import HIGHEST
 from syncd.atproto.mst.read import (
     covering_proof,
     lookup,

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from syncd.atproto.cid import Cid
+from syncd.atproto.mst.bounds import Place, check, contents, load
 from syncd.atproto.mst.node import Entry, Get, Node
-from syncd.atproto.mst.place import Place, check, contents, load
 from syncd.errors import BadTree, MissingBlocks
 
 KeyChange = tuple[str, Cid | None, Cid | None]

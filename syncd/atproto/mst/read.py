@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
 
 from syncd.atproto.cid import Cid
+from syncd.atproto.mst.bounds import HIGHEST, Place, check, contents, gap, load
 from syncd.atproto.mst.node import Entry, Get, Node
-from syncd.atproto.mst.place import HIGHEST, Place, check, contents, gap, load
 
 _Bisect = Callable[[tuple[Entry, ...], str], int]
 

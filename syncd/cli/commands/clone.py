@@ -1,0 +1,212 @@
+"""`syncd clone`: make a folder a verified mirror of a repo."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from contextlib import nullcontext
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import click
+
+from syncd.cli.commands.login import PDS_HELP, PLC_HELP
+from syncd.cli.commands.sync import report_json
+from syncd.cli.open.connection import open_mirror
+from syncd.cli.open.files import STATE_FILE, keep_filenames, open_files
+from syncd.cli.open.last_cycle import keep_last_cycle
+from syncd.cli.screen import progress
+from syncd.cli.screen.output import exit_code, fail, many, say, say_json, say_waiting, tell
+from syncd.config import (
+    DEFAULT_PLC,
+    FILE_NAME,
+    PORTABLE,
+    Config,
+    check_pattern,
+    load_config,
+    render_config,
+)
+from syncd.credentials import Credentials
+from syncd.cycle.clone.clone import begin_clone, is_unfinished
+from syncd.cycle.observe.views import Dirty
+from syncd.errors import CredentialsRefused, FolderWrong, SyncdError
+from syncd.folder.names import COMPONENT_BYTES
+from syncd.folder.probe import probe
+from syncd.folder.root import initialise, read_marker
+from syncd.identity import resolve
+from syncd.lock import FolderLock
+from syncd.model import Account, Report
+from syncd.pds import HttpPds
+from syncd.state import create_state, set_aside
+
+
+@click.command()
+@click.argument("account")
+@click.argument("target", required=False, type=click.Path(path_type=Path), metavar="[DIR]")
+@click.option("--collection", "collections", multiple=True, metavar="PATTERN",
+              help="Only these collections, such as 'app.bsky.*'; may be repeated.")  # fmt: skip
+@click.option("--read-only", is_flag=True, help="Never write to the repo; needs no login.")
+@click.option("--adopt", is_flag=True, help="Take a DIR that already holds files; none is lost.")
+@click.option("--pds", metavar="URL", help=PDS_HELP)
+@click.option("--plc", metavar="URL", envvar="SYNCD_PLC_URL", help=PLC_HELP)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def clone(
+    directory: Path,
+    account: str,
+    target: Path | None,
+    collections: tuple[str, ...],
+    read_only: bool,
+    adopt: bool,
+    pds: str | None,
+    plc: str | None,
+    as_json: bool,
+) -> None:
+    """Make DIR (absent or empty) a verified mirror of ACCOUNT's repo.
+
+    A clone that was interrupted goes on where it stopped when the same command is run again.
+
+    \b
+    Examples:
+      syncd clone alice.example.com
+      syncd clone did:plc:abc… notes --collection 'com.example.*' --read-only
+    """
+    patterns = tuple(check_pattern(pattern) for pattern in collections)
+    found = asyncio.run(resolve(account, plc=plc or DEFAULT_PLC, pds=pds))
+    root = (directory / (target or Path(found.handle or found.did))).absolute()
+    config = Config(
+        did=found.did,
+        handle=found.handle,
+        pds=pds,
+        plc=plc or DEFAULT_PLC,
+        read_only=read_only,
+        collections=patterns,
+    )
+    if not _is_begun(root, found):
+        _check_target(root, adopt)
+        asyncio.run(_check_access(found, read_only))
+        _lay_out(root, config, found)
+    show: progress.Show = nullcontext if as_json else progress.shown
+    report, cloned = asyncio.run(_first_sync(root, show, None if adopt else ()))
+    _say(report, cloned, found, root, as_json)
+    raise click.exceptions.Exit(exit_code(report))
+
+
+def _is_begun(root: Path, account: Account) -> bool:
+    """True if a clone of this account was begun in `root`, and stopped before its end."""
+    if not (root / STATE_FILE).exists() or _has_lost_its_marker(root):
+        return False
+    with open_files(root) as files:
+        return files.state.did == account.did and is_unfinished(files.state)
+
+
+def _check_target(root: Path, adopt: bool) -> None:
+    if (root / ".syncd").exists() and not (adopt and _has_lost_its_marker(root)):
+        read_marker(root)
+        raise FolderWrong(f"{root} is a mirror already", hint=f"syncd -C {root} sync")
+    if root.exists() and not root.is_dir():
+        raise FolderWrong(f"{root} is not a directory", hint="name another DIR")
+    if root.exists() and any(root.iterdir()) and not adopt:
+        hint = "name another DIR, or take this one as it is with --adopt"
+        raise FolderWrong(f"{root} is not empty", hint=hint)
+
+
+def _has_lost_its_marker(root: Path) -> bool:
+    try:
+        read_marker(root)
+    except FolderWrong:
+        return True
+    return False
+
+
+async def _check_access(account: Account, read_only: bool) -> None:
+    """Everything that can be known to fail is asked for before anything is made."""
+    if not read_only and Credentials(account.did).source() is None:
+        name = account.handle or account.did
+        raise CredentialsRefused(
+            f"there is no password for {name}",
+            hint=f"syncd login {name}, or clone with --read-only",
+        )
+    async with HttpPds(account, None) as pds:
+        await pds.fetch_latest()
+
+
+def _lay_out(root: Path, config: Config, account: Account) -> None:
+    marker = secrets.token_hex(16)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        config = _fitted(root, config)
+        settings = root / FILE_NAME
+        if not settings.exists():
+            settings.write_text(render_config(config), encoding="utf-8")
+    except OSError as error:
+        raise FolderWrong(f"{root} cannot be made a mirror: {error.strerror}") from None
+    is_marked_anew = (root / ".syncd").is_dir()
+    with FolderLock(root) if is_marked_anew else nullcontext():
+        _mark(root, config, account, marker)
+
+
+def _mark(root: Path, config: Config, account: Account, marker: str) -> None:
+    """Make the folder a mirror. A state file from before it lost its marker is set aside."""
+    state_file = root / STATE_FILE
+    if state_file.exists():
+        set_aside(state_file)
+    initialise(root, marker)
+    with create_state(state_file, did=config.did, marker=marker) as state:
+        state.keep_note("account", asdict(account))
+        begin_clone(state)
+        keep_filenames(state, config)
+
+
+def _fitted(root: Path, config: Config) -> Config:
+    """`config` with file names that the file system of `root` can hold.
+
+    Raises FolderWrong if settings that are there already ask for others.
+    """
+    settings = root / FILE_NAME
+    if settings.exists():
+        config = replace(config, filenames=load_config(settings, {}).filenames)
+    traits = probe(root)
+    if traits.name_bytes < COMPONENT_BYTES:
+        tell(
+            f"syncd: the file system of {root} takes names of up to {traits.name_bytes} bytes; "
+            "a record that needs a longer one is a problem of its own"
+        )
+    if not traits.lack or config.is_portable:
+        return config
+    reason = f"the file system of {root} {traits.lack}"
+    if settings.exists():
+        hint = f'set filenames = "portable" in [mirror] of {settings}'
+        raise FolderWrong(reason, hint=hint)
+    tell(f'syncd: {reason}: filenames = "portable" is set in {FILE_NAME}')
+    return replace(config, filenames=PORTABLE)
+
+
+async def _first_sync(root: Path, show: progress.Show, dirty: Dirty) -> tuple[Report, int]:
+    """Finish the clone, and then sync what changed meanwhile, and `dirty`."""
+    async with open_mirror(root) as mirror:
+        started = time.time()
+        try:
+            with show(mirror):
+                report = await mirror.sync(dirty)
+        except SyncdError:
+            if is_unfinished(mirror.state):
+                tell("syncd: run the same command again, and it goes on from here")
+            raise
+        keep_last_cycle(mirror.state, report, started, mirror.cloned)
+        return report, mirror.cloned
+
+
+def _say(report: Report, cloned: int, account: Account, root: Path, as_json: bool) -> None:
+    if as_json:
+        say_json(report_json(report, cloned))
+    else:
+        rev = report.head.rev if report.head else "unknown"
+        count = cloned + len(report.pulled) + len(report.adopted)
+        name = account.handle or account.did
+        say(f"cloned {many(count, 'record')} of {name} into {root}, rev {rev}")
+        say("every block was hashed, the tree walked whole, the commit's signature verified")
+        say_waiting(report.conflicts, report.problems, report.held)
+    if report.halted is not None:
+        fail(report.halted)

@@ -1,0 +1,89 @@
+"""`syncd pause`, `resume`, `now`, `reload` and `stop`: tell a running daemon what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from syncd.cli.commands.sync import say_outcome
+from syncd.cli.open.delegate import need_daemon
+from syncd.cli.open.wire import report_from_wire
+from syncd.cli.screen.output import say, say_json
+
+_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@click.command()
+@_AS_JSON
+@click.pass_obj
+def pause(directory: Path, as_json: bool) -> None:
+    """Have the running daemon do nothing until `syncd resume`, also after a restart.
+
+    \b
+    Example:
+      syncd pause && git rebase main && syncd resume
+    """
+    _tell(directory, as_json, "pause", "paused")
+
+
+@click.command()
+@_AS_JSON
+@click.pass_obj
+def resume(directory: Path, as_json: bool) -> None:
+    """Have a paused daemon go on, with a look at everything.
+
+    \b
+    Example:
+      syncd -C ~/notes resume
+    """
+    _tell(directory, as_json, "resume", "resumed")
+
+
+@click.command()
+@_AS_JSON
+@click.pass_obj
+def stop(directory: Path, as_json: bool) -> None:
+    """Have the running daemon end, as SIGTERM does; other mirrors of its process go on.
+
+    \b
+    Example:
+      syncd -C ~/notes stop
+    """
+    _tell(directory, as_json, "stop", "stopping")
+
+
+@click.command()
+@_AS_JSON
+@click.pass_obj
+def reload(directory: Path, as_json: bool) -> None:
+    """Have the running process read the settings of all its mirrors again, as SIGHUP does.
+
+    \b
+    Example:
+      syncd -C ~/notes reload
+    """
+    _tell(directory, as_json, "reload", "reloading")
+
+
+@click.command()
+@_AS_JSON
+@click.pass_obj
+def now(directory: Path, as_json: bool) -> None:
+    """Have the running daemon sync at once, also while it is paused, and report.
+
+    \b
+    Examples:
+      syncd now
+      syncd -C ~/notes now --json
+    """
+    answer = need_daemon(directory, "sync")
+    say_outcome(report_from_wire(answer["report"]), as_json)
+
+
+def _tell(directory: Path, as_json: bool, what: str, done: str) -> None:
+    answer = need_daemon(directory, what)
+    if as_json:
+        say_json({"pid": answer["pid"], "phase": answer["phase"]})
+    else:
+        say(f"{done} (pid {answer['pid']})")

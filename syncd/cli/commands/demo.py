@@ -1,0 +1,231 @@
+"""`syncd demo`: the whole thing before your eyes, on a sandbox PDS, with the real commands.
+
+Touches nothing but its own directory: sessions and passwords of the demo lie there too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from syncd.atproto.data import Record, cid_of
+from syncd.atproto.jsontext import format_record, parse_record
+from syncd.cli.commands.sandbox import served
+from syncd.cli.screen.output import say
+from syncd.errors import SyncdError
+from syncd.folder.names import relative_path
+from syncd.model import Change, RecordPath
+from syncd.sandbox import Login, MemoryPds, Sandbox
+
+NOTE = RecordPath("com.example.note/hello")
+_COLLECTION = "com.example.note"
+_PATIENCE_SECONDS = 20.0
+
+
+@click.command()
+@click.argument("target", required=False, type=click.Path(path_type=Path), metavar="[DIR]")
+@click.option("--once", is_flag=True, help="End after the tour; otherwise it stays up for you.")
+def demo(target: Path | None, once: bool) -> None:
+    """See the whole thing work, without an account. DIR (default: a new one) holds everything.
+
+    \b
+    Examples:
+      syncd demo
+      syncd demo --once /tmp/demo
+    """
+    host = Sandbox()
+    with served(host) as running, _home(target, is_kept=not once) as home:
+        tour = Tour(home, host, host.create_account("alice"), running.url)
+        tour.give()
+        if not once:
+            tour.stay()
+
+
+@contextmanager
+def _home(target: Path | None, *, is_kept: bool) -> Iterator[Path]:
+    """The directory of the tour. One that nobody named is removed after it, unless it is kept."""
+    if target is not None:
+        target.mkdir(parents=True, exist_ok=True)
+        yield target.absolute()
+        return
+    made = Path(tempfile.mkdtemp(prefix="syncd-demo-"))
+    try:
+        yield made
+    finally:
+        if not is_kept:
+            shutil.rmtree(made)
+
+
+@dataclass(frozen=True, slots=True)
+class Tour:
+    """One walk through syncd: `home` holds the folder, the password file and the sessions."""
+
+    home: Path
+    host: Sandbox
+    login: Login
+    url: str
+
+    @property
+    def folder(self) -> Path:
+        return self.home / "alice"
+
+    @property
+    def file(self) -> Path:
+        return self.folder / relative_path(NOTE)
+
+    def give(self) -> None:
+        self._set_up()
+        with self._daemon():
+            self._edit_here()
+            self._edit_there()
+        self._edit_both()
+        self._decide()
+        say()
+        say("Every step above is an ordinary command; `syncd --help` lists them all.")
+
+    def stay(self) -> None:
+        """Keep sandbox and daemon up until Ctrl-C."""
+        step("Your turn")
+        with self._daemon():
+            say(f"Edit, add or delete files in {self.folder}: each save is pushed. Ctrl-C ends.")
+            try:
+                while True:
+                    time.sleep(1)
+            except KeyboardInterrupt:
+                say("")
+
+    def _set_up(self) -> None:
+        step("A PDS to play with")
+        say(f"sandbox PDS at {self.url}, account {self.login.handle} ({self.login.did})")
+        self._write_remotely("hello, said another app")
+        password = self.home / "password"
+        password.touch(mode=0o600)
+        password.write_text(self.login.password, encoding="utf-8")
+        place = ("--pds", self.url, "--plc", self.url)
+        step("Log in and clone: every block hashed, tree walked, signature verified")
+        self._run("login", self.login.handle, "--password-file", str(password), *place)
+        self._run("clone", self.login.handle, str(self.folder), *place)
+        self._show_file()
+
+    def _edit_here(self) -> None:
+        step("Save a file here, and it is a commit there")
+        self._save("edited in a text editor")
+        self._wait(lambda: self._remote() == self._local(), "the edit did not reach the PDS")
+        say(f"commit {self.host.repo(self.login.did).head.commit} has {NOTE} = {self._remote()}")
+
+    def _edit_there(self) -> None:
+        step("Write there, and the file changes here")
+        self._write_remotely("another app was here again")
+        self._wait(lambda: self._remote() == self._local(), "the folder did not follow the PDS")
+        self._show_file()
+
+    def _edit_both(self) -> None:
+        step("Both sides edit while the daemon is off: a conflict, and nothing is lost")
+        self._save("my version, made offline")
+        self._write_remotely("their version, made meanwhile")
+        self._run("sync", code=3)
+        self._run("conflicts", code=3)
+        say(f"here:  {self.file} says {_text(self.file)!r}")
+        for kept in (self.folder / ".syncd" / "conflicts").rglob("*.json"):
+            say(f"there: {kept} says {_text(kept)!r}")
+
+    def _decide(self) -> None:
+        step("Decide, and verify that everything agrees")
+        self._run("resolve", NOTE, "--local")
+        self._run("status")
+        self._run("verify")
+
+    # --- what the tour is made of ---------------------------------------------------------------
+
+    def _run(self, *arguments: str, code: int = 0) -> None:
+        """Run a real syncd command in the folder and show it."""
+        say(f"$ syncd {' '.join(arguments)}")
+        inside = ("-C", str(self.folder)) if self.folder.exists() else ()
+        command = [sys.executable, "-m", "syncd", *inside, *arguments]
+        done = subprocess.run(  # noqa: S603 - our own interpreter, our own arguments
+            command, env=self._environment(), check=False, capture_output=True, text=True
+        )
+        _say_lines(done.stdout + done.stderr)
+        if done.returncode != code:
+            raise SyncdError(f"the demo's step ended with {done.returncode} instead of {code}")
+
+    def _environment(self) -> dict[str, str]:
+        own = {
+            "XDG_STATE_HOME": str(self.home / "state"),
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+        }
+        return {**os.environ, **own}
+
+    @contextmanager
+    def _daemon(self) -> Iterator[None]:
+        say(f"$ syncd run {self.folder} &")
+        command = [sys.executable, "-m", "syncd", "run", str(self.folder)]
+        daemon = subprocess.Popen(command, env=self._environment())  # noqa: S603 - as above
+        try:
+            yield
+        finally:
+            daemon.terminate()
+            daemon.wait(_PATIENCE_SECONDS)
+
+    def _wait(self, is_done: Callable[[], bool], complaint: str) -> None:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while not is_done():
+            if time.monotonic() > deadline:
+                raise SyncdError(f"{complaint} within {_PATIENCE_SECONDS:.0f} seconds")
+            time.sleep(0.05)
+
+    def _save(self, text: str) -> None:
+        say(f"(saving {self.file})")
+        self.file.write_bytes(format_record(_note(text)))
+
+    def _write_remotely(self, text: str) -> None:
+        pds = MemoryPds(self.host, self.login.did)
+        record = _note(text)
+        change = Change(NOTE, self.host.repo(self.login.did).current(NOTE), cid_of(record), record)
+        written = asyncio.run(pds.put(change))
+        say(f"(another app writes {NOTE} = {written.cids[0]})")
+
+    def _remote(self) -> str:
+        return str(self.host.repo(self.login.did).current(NOTE))
+
+    def _local(self) -> str:
+        try:
+            return str(cid_of(parse_record(self.file.read_bytes(), _COLLECTION)))
+        except SyncdError:
+            return ""
+
+    def _show_file(self) -> None:
+        say(f"{NOTE} = {self._local()}")
+        say(f"{self.file}:")
+        _say_lines(self.file.read_text(encoding="utf-8"))
+
+
+def _note(text: str) -> Record:
+    return {"$type": _COLLECTION, "text": text}
+
+
+def _text(file: Path) -> str:
+    return str(json.loads(file.read_text(encoding="utf-8"))["text"])
+
+
+def _say_lines(text: str) -> None:
+    for line in text.rstrip().split("\n"):
+        say(line)
+
+
+def step(title: str) -> None:
+    """The heading of one step."""
+    say()
+    say(f"== {title}")

@@ -1,0 +1,175 @@
+"""`syncd diff`: what differs between base, local and remote, as a diff of readable JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from difflib import unified_diff
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from syncd.atproto.cid import Cid
+from syncd.atproto.inexact import file_of, record_of
+from syncd.atproto.jsontext import format_record, parse_record
+from syncd.atproto.syntax import tid_microseconds
+from syncd.cli.open.connection import open_to_look
+from syncd.cli.screen.output import cid_json, rfc3339, say, say_json
+from syncd.cycle.mirror import Mirror
+from syncd.errors import BadData, BadJson, NotFound
+from syncd.folder.write import read_bytes
+from syncd.merge import changed
+from syncd.model import RecordPath, Side, Step, Verdict, split_record_path
+
+_SHOWN = (Verdict.PUSH, Verdict.PULL, Verdict.CONFLICT)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One path, and the text of each side as far as it can be had.
+
+    `changed` names the fields that each side changed since they last agreed, where that is known;
+    `local_at` is when the file was saved, `remote_at` when the repo was last written to.
+    """
+
+    step: Step
+    local: str | None
+    remote: str | None
+    changed: Mapping[Side, tuple[str, ...]]
+    local_at: str = ""
+    remote_at: str = ""
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="[PATH...]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def diff(directory: Path, paths: tuple[str, ...], as_json: bool) -> None:
+    """Show what differs between the repo (-) and the folder (+). PATH may be a pattern.
+
+    \b
+    Examples:
+      syncd diff
+      syncd diff app.bsky.actor.profile/self
+    """
+    found = asyncio.run(_differences(directory, paths))
+    if as_json:
+        say_json({"differences": [_json(difference) for difference in found]})
+        return
+    for difference in found:
+        say(f"{difference.step.verdict.value}: {difference.step.reason}")
+        for line in (*_told(difference), *_lines(difference)):
+            say(line, paint=coloured if uses_colour(sys.stdout, os.environ) else str)
+
+
+async def _differences(directory: Path, patterns: tuple[str, ...]) -> list[Difference]:
+    async with open_to_look(directory) as mirror:
+        report = await mirror.preview()
+        steps = [
+            step
+            for step in report.plan.steps
+            if step.verdict in _SHOWN and _is_wanted(step.path, patterns)
+        ]
+        cids = {step.remote for step in steps if step.remote is not None}
+        blocks = await _blocks(mirror, cids)
+        return [_difference(mirror, step, blocks) for step in steps]
+
+
+def _is_wanted(path: RecordPath, patterns: tuple[str, ...]) -> bool:
+    return not patterns or any(fnmatchcase(path, pattern) for pattern in patterns)
+
+
+async def _blocks(mirror: Mirror, cids: set[Cid]) -> Mapping[Cid, bytes]:
+    try:
+        return await mirror.pds.fetch_blocks(sorted(cids)) if cids else {}
+    except NotFound:
+        return {}
+
+
+def _difference(mirror: Mirror, step: Step, blocks: Mapping[Cid, bytes]) -> Difference:
+    local, mine, local_at = None, None, ""
+    if step.local is not None:
+        content, now = read_bytes(mirror.folder, step.path)
+        local, local_at = _readable(content, step.path), rfc3339(now.mtime_ns // 1_000_000_000)
+        with suppress(BadJson):
+            mine = parse_record(content, split_record_path(step.path)[0])
+    remote, theirs = None, None
+    if step.remote is not None and step.remote in blocks:
+        with suppress(BadData):
+            remote = file_of(blocks[step.remote]).decode("utf-8")
+            theirs = record_of(blocks[step.remote])
+    block = None if step.base is None else mirror.state.block(step.path, step.base)
+    found: dict[Side, tuple[str, ...]] = {}
+    for side, record in ((Side.LOCAL, mine), (Side.REMOTE, theirs)):
+        if block is not None and record is not None:
+            with suppress(BadData):
+                found[side] = changed(record_of(block), record)
+    return Difference(step, local, remote, found, local_at, _head_time(mirror))
+
+
+def _head_time(mirror: Mirror) -> str:
+    head = mirror.state.head()
+    return "" if head is None else rfc3339(tid_microseconds(head.rev) // 1_000_000)
+
+
+def _told(difference: Difference) -> list[str]:
+    """Which fields changed where, for a conflict whose common version is known."""
+    if difference.step.verdict is not Verdict.CONFLICT:
+        return []
+    names = {Side.LOCAL: ("folder", difference.local_at), Side.REMOTE: ("repo", "")}
+    return [
+        f"  {where} changed {', '.join(difference.changed[side])}"
+        + (f" (saved {at})" if at else "")
+        for side, (where, at) in names.items()
+        if difference.changed.get(side)
+    ]
+
+
+def uses_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Colour is for terminals whose user did not switch it off (https://no-color.org)."""
+    return stream.isatty() and not environ.get("NO_COLOR")
+
+
+def coloured(line: str) -> str:
+    """A line of a diff as terminals show it."""
+    if line.startswith(("---", "+++")):
+        return click.style(line, bold=True)
+    colours = {"-": "red", "+": "green", "@": "cyan"}
+    colour = colours.get(line[:1])
+    return line if colour is None else click.style(line, fg=colour)
+
+
+def _readable(content: bytes, path: RecordPath) -> str:
+    """The record in the form syncd writes, so that only its meaning is compared."""
+    with suppress(BadJson):
+        content = format_record(parse_record(content, split_record_path(path)[0]))
+    return content.decode("utf-8", "replace")
+
+
+def _lines(difference: Difference) -> list[str]:
+    before = (difference.remote or "").splitlines()
+    after = (difference.local or "").splitlines()
+    path = difference.step.path
+    names = (f"repo/{path}", f"folder/{path}")
+    times = (difference.remote_at if before else "", difference.local_at)
+    return list(unified_diff(before, after, *names, *times, lineterm=""))
+
+
+def _json(difference: Difference) -> dict[str, object]:
+    step = difference.step
+    return {
+        "path": step.path,
+        "verdict": step.verdict.value,
+        "reason": step.reason,
+        "base": cid_json(step.base),
+        "local": cid_json(step.local),
+        "remote": cid_json(step.remote),
+        "changed": {side.value: list(found) for side, found in difference.changed.items()},
+        "diff": "\n".join(_lines(difference)),
+    }

@@ -1,0 +1,55 @@
+"""`syncd doctor`: what is wrong around a mirror, and the command that mends it. Mends nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from syncd.cli.screen.output import say, say_json
+from syncd.doctor import Finding, Level, examine
+from syncd.folder.root import find_root
+
+BROKEN = 1
+"""Exit code: at least one finding is an error."""
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def doctor(directory: Path, as_json: bool) -> None:
+    """Look at disk, permissions, clock, PDS, credentials and state, and say what mends them.
+
+    \b
+    Examples:
+      syncd doctor
+      syncd -C ~/repo doctor --json
+    """
+    findings = asyncio.run(examine(find_root(directory)))
+    if as_json:
+        say_json({"findings": [_json(finding) for finding in findings]})
+    else:
+        _say(findings)
+    is_broken = any(finding.level is Level.ERROR for finding in findings)
+    raise click.exceptions.Exit(BROKEN if is_broken else 0)
+
+
+def _say(findings: tuple[Finding, ...]) -> None:
+    for finding in findings:
+        say(f"{finding.level.value:<8} {finding.check:<12} {finding.what}")
+        if finding.level is not Level.OK and finding.mend:
+            say(f"  next: {finding.mend}")
+    count = Counter(finding.level for finding in findings)
+    errors, warnings = count[Level.ERROR], count[Level.WARNING]
+    say(f"{errors} errors, {warnings} warnings" if errors or warnings else "all is well")
+
+
+def _json(finding: Finding) -> dict[str, str]:
+    return {
+        "name": finding.name,
+        "level": finding.level.value,
+        "what": finding.what,
+        "mend": finding.mend,
+    }

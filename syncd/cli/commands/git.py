@@ -1,0 +1,173 @@
+"""`syncd git`: register with git for merges and diffs, and do what git then asks for.
+
+Also makes a checkout that `syncd sync` is run in a mirror. Needs no credentials and no PDS.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+from syncd.atproto.syntax import Nsid, parse_nsid
+from syncd.cli.screen.output import say, say_lines, tell
+from syncd.config import FILE_NAME, load_config
+from syncd.cycle.git.checkout import adopt_checkout, find_checkout
+from syncd.errors import BadData, BadJson, BadSyntax, ConfigWrong, GitFailed
+from syncd.folder.names import CONTINUED, record_path_of
+from syncd.git.commits import Worktree
+from syncd.git.drivers import install as install_drivers
+from syncd.git.drivers import uninstall as uninstall_drivers
+from syncd.git.program import Git
+from syncd.git.repository import find_place
+from syncd.merge.texts import merge_texts, ordered_text
+
+
+@click.group()
+def git() -> None:
+    """Let git merge records field by field, and show their diffs in a stable order.
+
+    \b
+    Examples:
+      syncd git install
+      syncd git uninstall
+    """
+
+
+@git.command()
+@click.pass_obj
+def install(directory: Path) -> None:
+    """Register the merge driver and the diff driver in this clone of a git repository.
+
+    \b
+    Example:
+      syncd -C ~/notes git install
+    """
+    pattern = install_drivers(_worktree(directory), _command())
+    say(f"git merges and shows {pattern} with syncd now, in this clone alone")
+
+
+@git.command()
+@click.pass_obj
+def uninstall(directory: Path) -> None:
+    """Take both drivers out again.
+
+    \b
+    Example:
+      syncd -C ~/notes git uninstall
+    """
+    was_there = uninstall_drivers(_worktree(directory))
+    say("git merges and shows record files by itself again" if was_there else "nothing to take out")
+
+
+@git.command(hidden=True)
+@click.argument("base", type=click.Path(path_type=Path))
+@click.argument("ours", type=click.Path(path_type=Path))
+@click.argument("theirs", type=click.Path(path_type=Path))
+@click.argument("mark_length", type=int)
+@click.argument("path")
+def merge(base: Path, ours: Path, theirs: Path, mark_length: int, path: str) -> None:
+    """Called by git: merge three versions of the file at PATH into OURS."""
+    texts = [file.read_bytes() for file in (base, ours, theirs)]
+    try:
+        merged, collisions = merge_texts(
+            *(texts[0], texts[1], texts[2], _collection(path)),
+            text=_merges_lines(path),
+            mark_length=mark_length,
+        )
+    except (BadJson, BadData, BadSyntax) as error:
+        tell(f"syncd: {path} is merged by lines: {error.message}")
+        raise click.exceptions.Exit(_merge_lines(base, ours, theirs, mark_length)) from None
+    ours.write_bytes(merged)
+    if collisions:
+        tell(f"syncd: {path}: both sides changed {', '.join(collisions)}")
+    raise click.exceptions.Exit(1 if collisions else 0)
+
+
+@git.command(hidden=True)
+@click.argument("file", type=click.Path(path_type=Path))
+def show(file: Path) -> None:
+    """Called by git: the record in FILE with its keys in syncd's order."""
+    say_lines(ordered_text(file.read_bytes()).decode("utf-8", "backslashreplace"))
+
+
+def _command() -> str:
+    """This very syncd, whatever the PATH or the worktree holds when git calls it."""
+    return f"{shlex.quote(sys.executable)} -P -m syncd"
+
+
+def _worktree(directory: Path) -> Worktree:
+    """The mirror around `directory`, or the one below; else the top of the git worktree."""
+    directory = directory.absolute()
+    place = find_place(directory)
+    if place is None:
+        hint = "run git init there first, or name another directory with -C DIR"
+        raise GitFailed(f"{directory} is not in a git repository", hint=hint)
+    folder = _nearest_settings(directory, place.top) or _settings_below(place.top) or place.top
+    return Worktree.at(find_place(folder) or place)
+
+
+def _settings_below(top: Path) -> Path | None:
+    """The one folder below with versioned settings, where git is used from the top of it all."""
+    place = find_place(top)
+    if place is None:
+        return None
+    work = Worktree.at(place)
+    names = sorted(n for n in work.files(work.tip().commit) if n.endswith(f"/{FILE_NAME}"))
+    if len(names) > 1:
+        hint = f"name one of them: syncd -C {top / names[0].removesuffix(FILE_NAME)} git install"
+        raise GitFailed(f"there are {len(names)} mirrors below {top}", hint=hint)
+    return (top / names[0]).parent if names else None
+
+
+def _nearest_settings(start: Path, top: Path) -> Path | None:
+    inside = (folder for folder in (start, *start.parents) if folder.is_relative_to(top))
+    return next((folder for folder in inside if (folder / FILE_NAME).is_file()), None)
+
+
+def _collection(path: str) -> Nsid:
+    """The collection of a file, wherever the mirror's folder is in the worktree."""
+    directories = [part for part in path.split("/")[:-1] if not part.endswith(CONTINUED)]
+    return parse_nsid(directories[-1] if directories else "")
+
+
+def _merges_lines(path: str) -> bool:
+    """What the settings beside the file say of merging its strings by line, if there are any."""
+    file = Path(path).absolute()
+    folder = _nearest_settings(file.parent, Path.cwd())
+    if folder is None:
+        return False
+    with suppress(ConfigWrong, BadSyntax):
+        config = load_config(folder / FILE_NAME, {})
+        name = file.relative_to(folder).as_posix()
+        return config.merges_lines(record_path_of(name, portable=config.is_portable))
+    return False
+
+
+def _merge_lines(base: Path, ours: Path, theirs: Path, mark_length: int) -> int:
+    """What git does with any text; the exit code that it expects of a driver."""
+    labels = [word for name in ("ours", "base", "theirs") for word in ("-L", name)]
+    files = (str(file) for file in (ours, base, theirs))
+    try:
+        marks = f"--marker-size={mark_length}"
+        Git(Path.cwd()).run("merge-file", "--quiet", marks, *labels, *files)
+    except GitFailed:
+        return 1
+    return 0
+
+
+def take_checkout(directory: Path) -> None:
+    """Make the checkout around `directory` a mirror, if it is one of a mirror and is none yet."""
+    root = find_checkout(directory)
+    if root is None:
+        return
+    adopted = adopt_checkout(root, lambda: secrets.token_hex(16))
+    said = "nothing is known of an earlier sync, so nothing counts as deleted"
+    if adopted.anchor is not None:
+        published = adopted.anchor.published
+        said = f"it goes on from {adopted.count} records that were published at rev {published.rev}"
+    tell(f"syncd: {root} is a mirror of {adopted.config.did} now; {said}")

@@ -1,0 +1,108 @@
+"""`syncd login` and `syncd logout`: check an app password and keep it, or forget it.
+
+A password is never an argument: it comes from a file, from stdin, or from the terminal unseen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+from syncd.cli.screen.output import say, tell
+from syncd.config import DEFAULT_PLC
+from syncd.credentials import Credentials
+from syncd.errors import CredentialsRefused, FileProblem, PdsError
+from syncd.identity import resolve
+from syncd.model import Account, Session
+from syncd.pds import is_app_password, log_in, log_out
+
+PDS_HELP = "The PDS, instead of the one the DID document names."
+STDIN = "-"
+_FILE_HINT = "give a file that holds an app password and nothing else"
+PLC_HELP = "The directory that resolves did:plc."
+
+
+@click.command()
+@click.argument("account")
+@click.option("--password-file", metavar="FILE", help="Read the password from FILE; - is stdin.")
+@click.option("--pds", metavar="URL", help=PDS_HELP)
+@click.option("--plc", metavar="URL", default=DEFAULT_PLC, envvar="SYNCD_PLC_URL", help=PLC_HELP)
+def login(account: str, password_file: str | None, pds: str | None, plc: str) -> None:
+    """Check an app password for ACCOUNT (a handle or a DID) and keep it.
+
+    \b
+    Examples:
+      syncd login alice.example.com
+      pass show bsky/app | syncd login alice.example.com --password-file -
+    """
+    found = asyncio.run(resolve(account, plc=plc, pds=pds))
+    password = _read_password(password_file, found)
+    session = asyncio.run(log_in(found.pds, found.did, password, is_named=found.is_named))
+    credentials = Credentials(found.did)
+    place = credentials.keep_password(password)
+    credentials.keep(session)
+    _warn_of_main_password(session)
+    say(f"logged in as {found.handle or found.did} on {found.pds}; the password is in {place}")
+
+
+def _read_password(password_file: str | None, account: Account) -> str:
+    if password_file == STDIN:
+        text = _decoded("stdin", sys.stdin.buffer.read())
+    elif password_file is not None:
+        text = _decoded(password_file, _read_file(password_file))
+    elif sys.stdin.isatty():
+        text = click.prompt(f"App password of {account.handle or account.did}", hide_input=True)
+    else:
+        raise click.UsageError("there is no terminal to ask on: give --password-file FILE (or -)")
+    password = text.strip("\r\n")
+    if not password:
+        raise CredentialsRefused("the password is empty", hint="make an app password and try again")
+    return password
+
+
+def _read_file(name: str) -> bytes:
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        message = f"{name} cannot be read: {error.strerror}"
+        raise FileProblem(message, hint=_FILE_HINT) from None
+
+
+def _decoded(source: str, content: bytes) -> str:
+    """The text of a password; an error shows none of it."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        message = f"what {source} holds is no password: it is not UTF-8"
+        raise FileProblem(message, hint=_FILE_HINT) from None
+
+
+def _warn_of_main_password(session: Session) -> None:
+    if is_app_password(session) is False:
+        tell("syncd: this is the account's main password, which can do everything")
+        tell("  next: make an app password in your account's settings and log in with that")
+
+
+@click.command()
+@click.argument("account")
+@click.option("--pds", metavar="URL", help=PDS_HELP)
+@click.option("--plc", metavar="URL", default=DEFAULT_PLC, envvar="SYNCD_PLC_URL", help=PLC_HELP)
+def logout(account: str, pds: str | None, plc: str) -> None:
+    """End ACCOUNT's session on the PDS, and forget password and tokens.
+
+    \b
+    Example:
+      syncd logout alice.example.com
+    """
+    found = asyncio.run(resolve(account, plc=plc, pds=pds))
+    credentials = Credentials(found.did)
+    session = credentials.load()
+    if session is not None:
+        with suppress(PdsError):
+            asyncio.run(log_out(found.pds, session, is_named=found.is_named))
+    credentials.forget()
+    say(f"logged out {found.handle or found.did}")

@@ -1,0 +1,119 @@
+"""`syncd metrics`: how the mirror is and what its daemon did, for Prometheus."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from syncd.budget import DAY, HOUR
+from syncd.cli.open.delegate import ask_daemon
+from syncd.cli.open.files import Files, known_account, open_files
+from syncd.cli.screen.output import say_lines
+from syncd.cycle.push.ledger import read_ledger
+from syncd.errors import FileProblem
+from syncd.plan import for_a_person
+
+Sample = tuple[str, str, str, float]
+"""Name, kind (gauge or counter), help, value."""
+
+_COUNTERS = {
+    "cycles": "Cycles since the daemon came up.",
+    "failures": "Cycles that failed since the daemon came up.",
+    "pushed": "Records pushed since the daemon came up.",
+    "pulled": "Records pulled since the daemon came up.",
+    "merged": "Records merged since the daemon came up.",
+    "adopted": "Records found equal on both sides since the daemon came up.",
+    "requests": "Requests of its cycles since the daemon came up.",
+}
+PHASES = ("idle", "syncing", "offline", "paused", "halted")
+
+
+@click.command()
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Replace FILE as a whole, as node_exporter's textfile collector wants it.",
+)
+@click.pass_obj
+def metrics(directory: Path, output: Path | None) -> None:
+    """Print how the mirror is, and what its daemon did, in Prometheus's text format.
+
+    \b
+    Examples:
+      syncd metrics
+      syncd -C ~/notes metrics --output /var/lib/node_exporter/notes.prom
+    """
+    with open_files(directory) as files:
+        labels = {"did": files.config.did, "folder": str(files.root)}
+        samples = list(_of_state(files))
+    answer = ask_daemon(directory, "status")
+    text = render([*samples, *_of_daemon(answer)], labels)
+    if output is None:
+        say_lines(text)
+    else:
+        _replace(output, text)
+
+
+def render(samples: Iterable[Sample], labels: Mapping[str, str]) -> str:
+    """The samples in the text exposition format, version 0.0.4."""
+    written = ",".join(f'{name}="{_escape(value)}"' for name, value in labels.items())
+    lines: list[str] = []
+    for name, kind, meaning, value in samples:
+        family, _, extra = name.partition("{")
+        if f"# TYPE {family} {kind}" not in lines:
+            lines += [f"# HELP {family} {meaning}", f"# TYPE {family} {kind}"]
+        inside = f"{written},{extra.removesuffix('}')}" if extra else written
+        lines.append(f"{family}{{{inside}}} {value:.17g}")
+    return "\n".join(lines) + "\n"
+
+
+def _of_state(files: Files) -> Iterator[Sample]:
+    state, now = files.state, int(time.time())
+    conflicts, problems, held = for_a_person(state.waiting())
+    records = state.count_in(files.config.covers)
+    yield "syncd_records", "gauge", "Records that both sides agree on.", records
+    yield "syncd_conflicts", "gauge", "Conflicts that wait for a decision.", len(conflicts)
+    yield "syncd_problems", "gauge", "Files or records that wait to be mended.", len(problems)
+    yield "syncd_held", "gauge", "Deletions that the brake holds.", len(held)
+    account = known_account(state)
+    ledger = read_ledger(state, (account.pds if account else files.config.pds) or "", now)
+    for window, name in ((HOUR, "hour"), (DAY, "day")):
+        meaning = "Write points that are left."
+        yield f'syncd_budget_left{{window="{name}"}}', "gauge", meaning, ledger.left(window, now)
+
+
+def _of_daemon(answer: Mapping[str, Any] | None) -> Iterator[Sample]:
+    yield "syncd_up", "gauge", "1 if a daemon runs.", answer is not None
+    if answer is None:
+        return
+    tally = answer["tally"]
+    for phase in PHASES:
+        meaning = "1 for what the daemon is at."
+        yield f'syncd_phase{{phase="{phase}"}}', "gauge", meaning, answer["phase"] == phase
+    for name, meaning in _COUNTERS.items():
+        yield f"syncd_{name}_total", "counter", meaning, tally[name]
+    meaning = "Seconds that its cycles took."
+    yield "syncd_cycle_seconds_total", "counter", meaning, tally["seconds"]
+    meaning = "When a cycle went well last, in Unix seconds; 0 if none did."
+    yield "syncd_last_success_seconds", "gauge", meaning, tally["last_success"]
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _replace(output: Path, text: str) -> None:
+    temporary = output.with_name(f".{output.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(output)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        message = f"{output} cannot be written: {error.strerror}"
+        raise FileProblem(message, hint="name another with --output") from None

@@ -1,0 +1,117 @@
+"""`syncd run`: the daemon, in the foreground, for one or more mirrors."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import click
+import tomli
+
+from syncd.cli.host.journal import (
+    Voice,
+    is_journaled,
+    journal,
+    say_json_line,
+    say_named_text,
+    say_text,
+)
+from syncd.cli.host.process import Running
+from syncd.daemon.fleet import Fleet
+from syncd.errors import ConfigWrong
+from syncd.notify import find_notifier
+
+_STOPS = (signal.SIGTERM, signal.SIGINT)
+
+
+@click.command()
+@click.argument("directories", nargs=-1, type=click.Path(path_type=Path), metavar="[DIR...]")
+@click.option(
+    "--log",
+    "form",
+    type=click.Choice(["auto", "text", "json", "journal"]),
+    default="auto",
+    help="How it tells what it does; auto: journald's fields under systemd, else text.",
+)
+@click.pass_obj
+def run(directory: Path, directories: tuple[Path, ...], form: str) -> None:
+    """Keep one or more mirrors in sync until SIGTERM or Ctrl-C.
+
+    SIGHUP (systemctl reload) reads the settings again. Without DIR, the mirrors are those of the
+    file that SYNCD_CONFIG names, which holds mirrors = ["DIR", ...]; else the one around the
+    current directory.
+
+    \b
+    Examples:
+      syncd run
+      syncd run ~/alice ~/bob
+      SYNCD_CONFIG=~/.config/syncd.toml syncd run --log json
+    """
+    listed = mirrors_of(directory, directories, os.environ)
+    raise click.exceptions.Exit(asyncio.run(_run(listed, form)))
+
+
+async def _run(listed: Callable[[], Sequence[Path]], form: str) -> int:
+    notifier = find_notifier(os.environ)
+    running = Running(_voice(form, is_one=len(listed()) == 1), notifier)
+    fleet = Fleet(running.open, listed, running.is_changed, running.failed, notifier)
+    running.reload = fleet.reload
+    _catch_signals(fleet)
+    return await fleet.run()
+
+
+def _catch_signals(fleet: Fleet) -> None:
+    """The first signal stops; a second one is not caught. A terminal that is closed stops too.
+
+    Where SIGHUP is ignored (nohup), it stays so.
+    """
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        for signum in _STOPS:
+            loop.remove_signal_handler(signum)
+        fleet.stop()
+
+    for signum in _STOPS:
+        loop.add_signal_handler(signum, stop)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        loop.add_signal_handler(signal.SIGHUP, stop if sys.stdin.isatty() else fleet.reload)
+
+
+def _voice(form: str, *, is_one: bool) -> Voice:
+    if form == "auto":
+        form = "journal" if is_journaled(os.environ) else "text"
+    text = say_text if is_one else say_named_text
+    return {"journal": journal(), "json": say_json_line}.get(form, text)
+
+
+def mirrors_of(
+    directory: Path, directories: Sequence[Path], environ: Mapping[str, str]
+) -> Callable[[], Sequence[Path]]:
+    """Which mirrors to run, asked anew at each reload; see `run`."""
+    named = environ.get("SYNCD_CONFIG")
+    if directories or not named:
+        found = tuple(dict.fromkeys(directories or (directory,)))
+        return lambda: found
+    file = Path(named).expanduser().absolute()
+    return lambda: _read_list(file)
+
+
+def _read_list(file: Path) -> Sequence[Path]:
+    hint = 'it holds one line such as mirrors = ["~/alice", "/srv/bob"]'
+    try:
+        listed = tomli.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        message = f"SYNCD_CONFIG names {file}, which cannot be read: {error.strerror}"
+        raise ConfigWrong(message, hint=hint) from None
+    except (UnicodeDecodeError, tomli.TOMLDecodeError) as error:
+        raise ConfigWrong(f"{file}: {error}", hint=hint) from None
+    match listed:
+        case {"mirrors": [str(), *_] as names, **rest} if not rest:
+            if all(isinstance(name, str) for name in names):
+                return tuple(dict.fromkeys(file.parent / Path(n).expanduser() for n in names))
+    raise ConfigWrong(f"{file} does not hold a list of mirrors, and nothing else", hint=hint)

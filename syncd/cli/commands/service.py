@@ -1,0 +1,263 @@
+"""`syncd service`: the systemd unit of a mirror. Writes unit files; systemd does the rest."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import click
+
+from syncd.cli.screen.output import say, say_json
+from syncd.cli.screen.suggest import Suggesting
+from syncd.errors import ConfigWrong, FolderWrong, SyncdError
+from syncd.folder.root import find_root
+
+STATE: Final = Path("/var/lib/syncd")
+"""Where the mirrors of the system service are, and the home of its user."""
+USER: Final = "syncd"
+NOT_RUNNING: Final = 1
+STEPS_SINCE: Final = 254
+"""The systemd that knows RestartSteps=."""
+
+_SOURCES: Final = (Path(__file__).parents[2] / "units", Path(__file__).parents[3] / "systemd")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.:][A-Za-z0-9_.:-]*")
+_SEARCHED: Final = (Path("/usr/local/bin"), Path("/usr/bin"))
+_HIDDEN: Final = (Path("/home"), Path("/root"), Path("/run/user"))
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The unit of one mirror: a template, the instance, and the manager it belongs to."""
+
+    template: str
+    instance: str
+    directory: Path
+    manager: tuple[str, ...]
+    override: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.template.replace("@", f"@{self.instance}")
+
+    @property
+    def file(self) -> Path:
+        return self.directory / self.template
+
+    @property
+    def drop_in(self) -> Path:
+        return self.directory / f"{self.name}.d" / "folder.conf"
+
+
+@click.group(cls=Suggesting)
+def service() -> None:
+    """Run the mirror as a systemd service: yours, or with --system one of the machine.
+
+    \b
+    Examples:
+      syncd -C ~/notes service install
+      sudo syncd -C /var/lib/syncd/alice service install --system
+      syncd service status
+    """
+
+
+_OF_SYSTEM = click.option("--system", is_flag=True, help="A service of the machine, not yours.")
+
+
+@service.command()
+@_OF_SYSTEM
+@click.option("--no-start", is_flag=True, help="Install and enable it, but do not start it now.")
+@click.pass_obj
+def install(directory: Path, system: bool, no_start: bool) -> None:
+    """Install the unit, enable it and start it.
+
+    \b
+    Example:
+      syncd -C ~/notes service install
+    """
+    unit = _unit_of(directory, system)
+    _write(unit.file, render(unit.template, find_program(is_system=system), _systemd_version()))
+    if unit.override:
+        _write(unit.drop_in, unit.override)
+    _systemctl(unit, "daemon-reload")
+    _systemctl(unit, "enable", unit.name)
+    if not no_start:
+        _systemctl(unit, "restart", unit.name)
+    say(f"installed {unit.file} and enabled {unit.name}")
+    if not system:
+        say("  next: loginctl enable-linger, if it is to run while you are not logged in")
+
+
+@service.command()
+@_OF_SYSTEM
+@click.pass_obj
+def uninstall(directory: Path, system: bool) -> None:
+    """Stop the service, disable it, and remove what `install` wrote. The mirror stays as it is.
+
+    \b
+    Example:
+      syncd -C ~/notes service uninstall
+    """
+    unit = _unit_of(directory, system)
+    if unit.file.exists():
+        _systemctl(unit, "disable", "--now", unit.name)
+    shutil.rmtree(unit.drop_in.parent, ignore_errors=True)
+    before, after = unit.template.split("@")
+    if not list(unit.directory.glob(f"*.wants/{before}@?*{after}")):
+        unit.file.unlink(missing_ok=True)
+    _systemctl(unit, "daemon-reload")
+    say(f"uninstalled {unit.name}")
+
+
+@service.command()
+@_OF_SYSTEM
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def status(directory: Path, system: bool, as_json: bool) -> None:
+    """How the service is: its state, what it says of itself, how often it was restarted.
+
+    \b
+    Example:
+      syncd -C ~/notes service status --json
+    """
+    unit = _unit_of(directory, system)
+    wanted = ("ActiveState", "SubState", "Result", "MainPID", "NRestarts", "StatusText")
+    shown = _systemctl(unit, "show", *(f"--property={name}" for name in wanted), unit.name)
+    found = dict(line.partition("=")[::2] for line in shown.splitlines())
+    is_current = unit.file.exists() and unit.file.read_text(encoding="utf-8") == render(
+        unit.template, find_program(is_system=system), _systemd_version()
+    )
+    state = found.get("ActiveState", "unknown")
+    if as_json:
+        say_json({"unit": unit.name, "is_current": is_current, **found})
+    else:
+        say(f"unit     {unit.name}")
+        say(f"state    {state} ({found.get('SubState', '')}), result {found.get('Result', '')}")
+        say(f"says     {found.get('StatusText') or 'nothing'}")
+        say(f"restarts {found.get('NRestarts', '0')}")
+        if not is_current:
+            say("the unit file is not there, or of another syncd")
+            say(f"  next: syncd service install{' --system' if system else ''}")
+    raise click.exceptions.Exit(0 if state in ("active", "reloading") else NOT_RUNNING)
+
+
+def render(template: str, program: str, systemd_version: int) -> str:
+    """The unit file, with the program where it is and what this systemd knows."""
+    source = next((at / template for at in _SOURCES if (at / template).exists()), None)
+    if source is None:
+        raise ConfigWrong(f"{template} is not part of this installation", hint="install syncd anew")
+    text = source.read_text(encoding="utf-8")
+    if program != "/usr/bin/env syncd":
+        text = text.replace("ExecStart=/usr/bin/env syncd", f"ExecStart={program}")
+    return text.replace("\n#Restart", "\nRestart") if systemd_version >= STEPS_SINCE else text
+
+
+def find_program(*, is_system: bool) -> str:
+    """How a unit starts this syncd. Raises ConfigWrong if a system service cannot see it."""
+    called = Path(sys.argv[0]).absolute()
+    found = called if called.name == "syncd" and os.access(called, os.X_OK) else None
+    found = found or (Path(which) if (which := shutil.which("syncd")) else None)
+    if found is not None and found.parent in _SEARCHED:
+        return "/usr/bin/env syncd"
+    program = f"{sys.executable} -m syncd" if found is None else str(found)
+    real = Path(program.split(" ", maxsplit=1)[0]).resolve()
+    if is_system and any(real.is_relative_to(home) for home in _HIDDEN):
+        raise ConfigWrong(
+            f"a system service does not see {program}, which is in a home",
+            hint="install syncd for everybody, as docs/operations.md says",
+        )
+    return _quoted(program) if found is not None else program
+
+
+def _unit_of(directory: Path, is_system: bool) -> Unit:
+    root = find_root(directory)
+    return _system_unit(root) if is_system else _user_unit(root)
+
+
+def _system_unit(root: Path) -> Unit:
+    if root.parent != STATE or not _PLAIN.fullmatch(root.name):
+        raise FolderWrong(
+            f"{root} cannot be a system service's: it writes nowhere but in {STATE}",
+            hint=f"clone into {STATE}/NAME, as docs/operations.md says",
+        )
+    try:
+        owner = pwd.getpwnam(USER).pw_uid
+    except KeyError:
+        owner = -1
+    if root.stat().st_uid != owner:
+        raise FolderWrong(
+            f"{root} does not belong to a user {USER}, who the service runs as",
+            hint="docs/operations.md says how to make the user and the mirror",
+        )
+    return Unit("syncd@.service", root.name, Path("/etc/systemd/system"), ())
+
+
+def _user_unit(root: Path) -> Unit:
+    template, home = "syncd-user@.service", Path.home()
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    directory = config / "systemd" / "user"
+    if root.parent == home and _PLAIN.fullmatch(root.name):
+        return Unit(template, root.name, directory, ("--user",))
+    program = find_program(is_system=False)
+    override = f"[Service]\nExecStart=\nExecStart={program} run {_quoted(str(root))}\n"
+    return Unit(template, escape(str(root)), directory, ("--user",), override)
+
+
+def escape(path: str) -> str:
+    """A path as a part of a unit's name; see systemd-escape(1), --path."""
+    plain = re.sub(r"/+", "/", path).strip("/")
+    octets = (chr(byte) for byte in plain.encode())
+    escaped = (
+        "-" if c == "/" else c if re.fullmatch(r"[A-Za-z0-9:_.]", c) else f"\\x{ord(c):02x}"
+        for c in octets
+    )
+    text = "".join(escaped)
+    return f"\\x2e{text[1:]}" if text.startswith(".") else text or "-"
+
+
+def _quoted(text: str) -> str:
+    """One word of a command line in a unit."""
+    for special, written in (("\\", "\\\\"), ('"', '\\"'), ("%", "%%"), ("$", "$$")):
+        text = text.replace(special, written)
+    return f'"{text}"' if re.search(r"[\s\"'\\;]", text) else text
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        message = f"{file} cannot be written: {error.strerror}"
+        raise SyncdError(message, hint="a unit of the system takes root: sudo") from None
+
+
+def _systemd_version() -> int:
+    found = re.match(r"systemd (\d+)", _call(["systemctl", "--version"]))
+    return int(found[1]) if found else 0
+
+
+def _systemctl(unit: Unit, *arguments: str) -> str:
+    return _call(["systemctl", *unit.manager, *arguments])
+
+
+def _call(command: Sequence[str]) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603 - our own words, and the name of a unit
+            command, check=False, capture_output=True, text=True
+        )
+    except OSError:
+        hint = "run `syncd run` from whatever starts services here"
+        raise ConfigWrong("there is no systemd here (systemctl)", hint=hint) from None
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip().splitlines() or ["it did not say why"]
+        name = command[-1]
+        hint = f"journalctl {'--user ' if '--user' in command else ''}--unit {name} says more"
+        raise SyncdError(f"{' '.join(command)} failed: {said[0]}", hint=hint)
+    return done.stdout

@@ -1,0 +1,193 @@
+"""`syncd status`: where the mirror stands, from this disk alone; offline and beside a daemon."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from syncd.budget import DAY, HOUR, Ledger, batch_points
+from syncd.cli.open.files import Files, known_account, open_files
+from syncd.cli.screen import display
+from syncd.cli.screen.output import (
+    NEEDS_A_PERSON,
+    head_json,
+    rfc3339,
+    say,
+    say_json,
+    say_waiting,
+    waiting_json,
+)
+from syncd.cli.screen.standing import Seen
+from syncd.cycle.observe.local import look_everywhere
+from syncd.cycle.push.ledger import read_ledger
+from syncd.errors import SyncdError
+from syncd.folder.root import OWN
+from syncd.lock import holder
+from syncd.model import Change, Conflict, Waiting
+from syncd.plan import for_a_person, touched
+
+ANSWER_SECONDS = 0.5
+"""So long a running daemon is waited for; what it noted last is shown then."""
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--watch", is_flag=True, help="Show it until Ctrl-C, as it changes.")
+@click.pass_obj
+def status(directory: Path, as_json: bool, watch: bool) -> None:
+    """Where the mirror stands: head, what is pending, and what waits for you.
+
+    \b
+    Examples:
+      syncd status
+      syncd status --watch
+      syncd -C ~/repo status --json
+    """
+    plain = _say_json if as_json else _say_plain
+    if watch:
+        display.watch(lambda: look(directory), plain, is_json=as_json)
+    seen = look(directory)
+    if not watch:
+        (plain if as_json else partial(display.show, plain=plain))(seen)
+    is_halted = seen[0]["daemon"]["phase"] == "halted"
+    raise click.exceptions.Exit(NEEDS_A_PERSON if is_halted or any(seen[1]) else 0)
+
+
+def look(directory: Path) -> Seen:
+    """What `status` shows, and what waits for a person."""
+    with open_files(directory, is_checked=False) as files:
+        return _status(files), for_a_person(files.state.waiting())
+
+
+def _say_json(seen: Seen) -> None:
+    say_json(seen[0])
+
+
+def _say_plain(seen: Seen) -> None:
+    _say(seen[0])
+    say_waiting(*seen[1])
+
+
+def _status(files: Files) -> dict[str, Any]:
+    state = files.state
+    account = known_account(state)
+    pds = (account.pds if account else files.config.pds) or ""
+    unpushed, now = _unpushed(files), int(time.time())
+    conflicts, problems, held = for_a_person(state.waiting())
+    return {
+        "account": {
+            "did": files.config.did,
+            "handle": account.handle if account else files.config.handle,
+            "pds": pds or None,
+        },
+        "folder": str(files.root),
+        "daemon": (daemon := _daemon(files)),
+        "watch": state.note("watch") if daemon["pid"] else None,
+        "head": head_json(state.head()),
+        "records": state.count_in(files.config.covers),
+        "guards": _guards(state.note("guards"), pds),
+        "pending": {"push": len(unpushed), "pull": _pending_pulls(state.waiting())},
+        **waiting_json(conflicts, problems, held),
+        "budget": _budget(read_ledger(state, pds, now), unpushed, now),
+        "last_cycle": state.note("last_cycle"),
+    }
+
+
+def _daemon(files: Files) -> dict[str, Any]:
+    """What it says itself; if it does not answer, what it noted last."""
+    said: Mapping[str, Any] = files.state.note("daemon") or {}
+    pid = holder(files.root)
+    if pid is not None and pid == said.get("pid"):
+        said = _asked(files.root) or said
+    is_running = pid is not None and pid == said.get("pid")
+    told = {name: said.get(name) if is_running else None for name in ("phase", "trouble")}
+    return {"pid": pid if is_running else None, **told}
+
+
+def _asked(root: Path) -> Mapping[str, Any] | None:
+    from syncd.control import ask  # noqa: PLC0415 (only where a daemon runs)
+
+    with suppress(SyncdError):
+        return ask(root / OWN, {"do": "status"}, seconds=ANSWER_SECONDS)
+    return None
+
+
+def _guards(note: Mapping[str, Any] | None, pds: str) -> bool | None:
+    """Whether the PDS refuses a write over what it does not expect; None before the first push."""
+    return None if note is None or note["pds"] != pds else bool(note["honoured"])
+
+
+def _unpushed(files: Files) -> list[Change]:
+    """Where files differ from what was synchronized last, and stand for a record.
+
+    A file that is away, and waits for a person to say what that means, is none of them.
+    """
+    state = files.state
+    found = look_everywhere(files.folder, state, files.config, (), time.time_ns())
+    base, local = found.base, {path: seen.cid for path, seen in found.look.seen.items()}
+    paths = touched(base, local, (), found.look.absent)
+    _, problems, held = for_a_person(state.waiting())
+    asked = {problem.path for problem in problems} | {item.path for item in held}
+    undecided = asked - state.decisions().keys()
+    changes = (Change(path, base.get(path), local.get(path)) for path in sorted(paths))
+    return [c for c in changes if c.after is not None or c.path not in undecided]
+
+
+def _pending_pulls(waiting: tuple[Waiting, ...]) -> int:
+    return sum(1 for item in waiting if isinstance(item, Conflict))
+
+
+def _budget(ledger: Ledger, unpushed: Sequence[Change], now: int) -> dict[str, Any]:
+    """What may still be written, and when all that waits will have been."""
+    windows = {
+        name: {
+            "left": ledger.left(window, now),
+            "resets_at": rfc3339(ledger.resets_at(window, now)),
+        }
+        for name, window in (("hour", HOUR), ("day", DAY))
+    }
+    done_at = rfc3339(ledger.done_at(batch_points(unpushed), now)) if unpushed else None
+    return {**windows, "counted": ledger.is_counted, "push_done_at": done_at}
+
+
+def _say(found: Mapping[str, Any]) -> None:
+    account, head, daemon = found["account"], found["head"], found["daemon"]
+    say(f"account  {account['handle'] or account['did']} on {account['pds']}")
+    say(f"folder   {found['folder']}")
+    say(
+        f"daemon   {daemon['phase']} (pid {daemon['pid']})"
+        if daemon["pid"]
+        else "daemon   not running"
+    )
+    if daemon["trouble"]:
+        say(f"         {daemon['trouble']['message']}")
+        if daemon["trouble"]["hint"]:
+            say(f"         next: {daemon['trouble']['hint']}")
+    if found["watch"]:
+        say(f"watch    every few seconds: {found['watch']['problem']}")
+        say(f"         next: {found['watch']['hint']}")
+    say(
+        f"head     {head['cid']} at rev {head['rev']}"
+        if head
+        else "head     none yet: run syncd sync"
+    )
+    say(f"records  {found['records']}, {found['pending']['push']} to push")
+    if found["budget"]["counted"]:
+        _say_budget(found["budget"])
+    if found["guards"] is False:
+        say("guards   this PDS ignores them: syncd looks before and after each write instead")
+    if found["last_cycle"]:
+        say(f"last     {found['last_cycle']['at']}")
+
+
+def _say_budget(budget: Mapping[str, Any]) -> None:
+    hour, day = budget["hour"]["left"], budget["day"]["left"]
+    say(f"budget   {hour} write points left this hour, {day} today")
+    if budget["push_done_at"]:
+        say(f"         what is to push is done by {budget['push_done_at']}")

@@ -1,0 +1,130 @@
+"""`syncd sync`: one sync, both ways, and a report of what was done and what waits."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import nullcontext
+from pathlib import Path
+
+import click
+
+from syncd.cli.commands.git import take_checkout
+from syncd.cli.open.connection import open_mirror, open_to_look
+from syncd.cli.open.delegate import sync_here_or_there
+from syncd.cli.open.last_cycle import counts, keep_last_cycle
+from syncd.cli.screen import progress
+from syncd.cli.screen.output import (
+    exit_code,
+    fail,
+    head_json,
+    say,
+    say_effects,
+    say_json,
+    say_waiting,
+    waiting_json,
+    waiting_words,
+)
+from syncd.model import Report, Verdict
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Print the plan, path by path, and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def sync(directory: Path, dry_run: bool, as_json: bool) -> None:
+    """Sync once, both ways.
+
+    \b
+    Examples:
+      syncd sync --dry-run
+      syncd -C ~/repo sync --json
+    """
+    take_checkout(directory)
+    if dry_run:
+        _say_plan(asyncio.run(_preview(directory)), as_json)
+        return
+    run_sync(directory, as_json)
+
+
+def run_sync(directory: Path, as_json: bool) -> None:
+    """Sync, or have the running daemon do it; report, and end with the exit code that fits."""
+    show: progress.Show = nullcontext if as_json else progress.shown
+    report, cloned = sync_here_or_there(directory, lambda: asyncio.run(_sync(directory, show)))
+    say_outcome(report, as_json, cloned)
+
+
+def say_outcome(report: Report, as_json: bool, cloned: int = 0) -> None:
+    """Report, and end with the exit code that fits."""
+    if as_json:
+        say_json(report_json(report, cloned))
+    else:
+        say_report(report, cloned)
+    if report.halted is not None:
+        fail(report.halted)
+    raise click.exceptions.Exit(exit_code(report))
+
+
+async def _preview(directory: Path) -> Report:
+    async with open_to_look(directory) as mirror:
+        return await mirror.preview()
+
+
+async def _sync(directory: Path, show: progress.Show) -> tuple[Report, int]:
+    async with open_mirror(directory) as mirror:
+        started = time.time()
+        with show(mirror):
+            report = await mirror.sync()
+        keep_last_cycle(mirror.state, report, started, mirror.cloned)
+        return report, mirror.cloned
+
+
+def report_json(report: Report, cloned: int = 0) -> dict[str, object]:
+    """The JSON of `sync` (and of `clone`)."""
+    return {
+        **counts(report, cloned),
+        **waiting_json(report.conflicts, report.problems, report.held),
+        "told": list(report.told),
+        "requests": report.requests,
+        "head": head_json(report.head),
+    }
+
+
+def say_report(report: Report, cloned: int = 0) -> None:
+    say_effects(report)
+    say_waiting(report.conflicts, report.problems, report.held)
+    say(f"{_summary(report, cloned)}; head {report.head.rev if report.head else 'unknown'}")
+
+
+def _summary(report: Report, cloned: int) -> str:
+    """What was done, in numbers, and what waits."""
+    deleted = set(report.deleted)
+    numbers = {
+        "pulled": cloned + len(set(report.pulled) - deleted),
+        "pushed": len(set(report.pushed) - deleted),
+        "deleted": len(deleted),
+        "adopted": len(report.adopted),
+        "merged": len(report.merged),
+    }
+    done = ", ".join(f"{count} {name}" for name, count in numbers.items() if count)
+    waiting = waiting_words(report)
+    nothing = "nothing done" if waiting else "nothing to do"
+    return "; ".join(filter(None, (done or nothing, waiting)))
+
+
+def _say_plan(report: Report, as_json: bool) -> None:
+    steps = [step for step in report.plan.steps if step.verdict is not Verdict.SETTLED]
+    if as_json:
+        plan = [
+            {"path": step.path, "verdict": step.verdict.value, "reason": step.reason}
+            for step in steps
+        ]
+        say_json({**report_json(report), "plan": plan})
+    else:
+        for step in steps:
+            say(f"{step.verdict.value:<9} {step.path}: {step.reason}")
+        say_waiting((), report.problems, report.held)
+        to_do = sum(step.verdict is not Verdict.CONFLICT for step in steps)
+        words = (f"{to_do} to do; nothing was done" if to_do else "", waiting_words(report))
+        say("; ".join(filter(None, words)) or "nothing to do")
+    raise click.exceptions.Exit(exit_code(report))

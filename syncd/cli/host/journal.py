@@ -1,0 +1,142 @@
+"""What a daemon has to say, one entry an effect: as text, as JSON lines, or as fields of journald.
+
+Never says anything by itself, and never fails for want of a listener.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+from syncd.cli.screen.output import rfc3339, say, say_json, tell
+
+JOURNAL = Path("/run/systemd/journal/socket")
+
+
+class Level(IntEnum):
+    """As syslog(3) counts them."""
+
+    ERROR = 3
+    WARNING = 4
+    NOTICE = 5
+    INFO = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened.
+
+    Attributes:
+        event: What kind of thing, in one word; programs may filter by it.
+        message: It in a sentence, without its path.
+        path: The record it happened to, if it did to one.
+        place: Where in its file, such as "line 1, column 2".
+        mirror: The folder, or "" for the whole process.
+        hint: What a person can do next.
+    """
+
+    event: str
+    message: str = ""
+    level: Level = Level.INFO
+    path: str = ""
+    mirror: str = ""
+    hint: str = ""
+    place: str = ""
+
+    @property
+    def line(self) -> str:
+        """It as one line for people."""
+        where = f"{self.path} ({self.place})" if self.place else self.path
+        return ": ".join(part for part in (where, self.message) if part)
+
+    def fields(self) -> dict[str, str]:
+        """It as names and values; those that are empty are left out."""
+        named = {
+            "event": self.event,
+            "path": self.path,
+            "place": self.place,
+            "mirror": self.mirror,
+            "message": self.line,
+            "hint": self.hint,
+        }
+        return {name: value for name, value in named.items() if value}
+
+
+Voice = Callable[[Entry], None]
+
+
+def say_text(entry: Entry, *, prefix: str = "") -> None:
+    """For a terminal: what is done goes to stdout, what is wrong to stderr."""
+    is_wrong = entry.level <= Level.WARNING and not entry.path
+    out = tell if is_wrong else say
+    if is_wrong:
+        out(f"syncd: {prefix}{entry.line}")
+    elif entry.path or entry.event == "note":
+        out(f"{prefix}{entry.event:<9} {entry.line}")
+    else:
+        out(f"{prefix}{entry.line}")
+    if entry.hint:
+        out(f"  next: {entry.hint}")
+
+
+def say_named_text(entry: Entry) -> None:
+    """The same for several mirrors: each line begins with the name of its folder."""
+    say_text(entry, prefix=f"[{Path(entry.mirror).name}] " if entry.mirror else "")
+
+
+def say_json_line(entry: Entry) -> None:
+    """For a program: one JSON object a line, on stdout."""
+    stamp = {"at": rfc3339(time.time()), "level": entry.level.name.lower()}
+    say_json({**stamp, **entry.fields()}, indent=None)
+
+
+def journal(address: Path = JOURNAL) -> Voice:
+    """For journald: every field can be searched for, with SYNCD_ before its name."""
+
+    def send(entry: Entry) -> None:
+        fields = entry.fields()
+        message = fields.pop("message", entry.event)
+        own = {f"SYNCD_{name.upper()}": value for name, value in fields.items()}
+        base = {
+            "MESSAGE": f"{entry.event}: {message}" if entry.path else message,
+            "PRIORITY": str(entry.level.value),
+            "SYSLOG_IDENTIFIER": "syncd",
+        }
+        if not _send(address, {**base, **own}):
+            say_text(entry)
+
+    return send
+
+
+def _send(address: Path, fields: Mapping[str, str]) -> bool:
+    """One datagram in journald's native protocol; False if it cannot be sent."""
+    datagram = b"".join(_field(name, value.encode()) for name, value in fields.items())
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
+            out.connect(str(address))
+            out.send(datagram)
+    except OSError:
+        return False
+    return True
+
+
+def _field(name: str, value: bytes) -> bytes:
+    """A value of several lines goes with its length, little-endian in 64 bits."""
+    if b"\n" in value:
+        return name.encode() + b"\n" + len(value).to_bytes(8, "little") + value + b"\n"
+    return name.encode() + b"=" + value + b"\n"
+
+
+def is_journaled(environ: Mapping[str, str]) -> bool:
+    """True if stderr goes to journald: systemd names the device and inode of that stream."""
+    try:
+        found = os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError):
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"

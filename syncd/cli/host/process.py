@@ -1,0 +1,179 @@
+"""Open the daemon of one mirror: its files, its watcher, its voice, and its control socket."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field, fields
+from functools import partial
+from pathlib import Path
+
+from syncd import desktop
+from syncd.cli.host.journal import Entry, Level, Voice
+from syncd.cli.host.reporter import Teller
+from syncd.cli.host.requests import PAUSED, Answers
+from syncd.cli.open.connection import open_mirror
+from syncd.cli.screen.output import tell
+from syncd.config import FILE_NAME, SETTINGS, Config, load_config
+from syncd.control import listen
+from syncd.credentials.store import CREDENTIAL
+from syncd.cycle.mirror import Mirror
+from syncd.daemon import FATAL, Daemon, Pulse
+from syncd.errors import ConfigWrong, CredentialsRefused, FileProblem, SyncdError
+from syncd.folder.names import record_path_of
+from syncd.folder.root import OWN
+from syncd.git.repository import is_changing
+from syncd.news import choose_doorbells
+from syncd.notify import Notifier
+from syncd.watch import Watcher
+
+
+@dataclass(slots=True)
+class Running:
+    """What the mirrors of one process share."""
+
+    voice: Voice
+    notifier: Notifier
+    reload: Callable[[], None] = lambda: None
+    _shown: dict[Path, str] = field(default_factory=dict)
+
+    @asynccontextmanager
+    async def open(self, directory: Path, pulse: Pulse) -> AsyncIterator[Daemon]:
+        """The daemon of the mirror around `directory`, for somebody to run."""
+        async with open_mirror(directory) as mirror:
+            root = mirror.folder.root
+            teller = Teller(mirror, self.voice, lambda text: self._show(root, text))
+            if mirror.config.desktop:
+                self._alert_on_desktop(teller)
+            with watched(mirror, self.voice) as watcher:
+                daemon = Daemon(
+                    mirror,
+                    watcher,
+                    teller.told,
+                    doorbells=choose_doorbells,
+                    ends_on=_ends_on(os.environ),
+                    is_paused=mirror.state.note(PAUSED) is not None,
+                    pulse=pulse,
+                )
+                answers = Answers(daemon, teller, self.reload)
+                async with listen(root / OWN, answers.handle):
+                    whose = mirror.account.handle or mirror.account.did
+                    teller.say("watching", f"watching {root} for {whose}")
+                    yield daemon
+            with suppress(SyncdError):
+                mirror.state.keep_note("daemon", None)
+            teller.say("stopped", f"stopped {root}")
+            self._shown.pop(root, None)
+
+    def _alert_on_desktop(self, teller: Teller) -> None:
+        """Show new conflicts there, or say why that cannot be."""
+        obstacle = desktop.find_obstacle(os.environ)
+        if obstacle is None:
+            teller.alert = desktop.show
+        else:
+            message = f"conflicts cannot be shown on the desktop: {obstacle}"
+            hint = "syncd status shows them too; [run] desktop = false in syncd.toml ends this"
+            root = str(teller.mirror.folder.root)
+            self.voice(Entry("desktop", message, Level.WARNING, mirror=root, hint=hint))
+
+    def is_changed(self, daemon: Daemon) -> bool:
+        """Read the settings of a mirror again. True if there are others now that can be used."""
+        root, before = daemon.mirror.folder.root, daemon.mirror.config
+        try:
+            after = load_config(root / FILE_NAME, os.environ)
+            _check_same_repo(root, before, after)
+        except SyncdError as error:
+            message = f"{error.message}; the settings from before stay in use"
+            self.voice(Entry("settings", message, Level.ERROR, mirror=str(root), hint=error.hint))
+            return False
+        changed = describe_settings(before, after)
+        message = f"other settings are in use now: {changed}" if changed else "no setting changed"
+        self.voice(Entry("settings", message, Level.NOTICE, mirror=str(root)))
+        return bool(changed)
+
+    def failed(self, directory: Path, error: Exception, pause: float | None) -> None:
+        """Tell why a mirror is not running, and whether it will be."""
+        mirror = "" if directory == Path() else str(directory.absolute())
+        message, hint = str(error) or type(error).__name__, ""
+        if isinstance(error, SyncdError):
+            message, hint = error.message, error.hint
+        else:
+            tell("".join(traceback.format_exception(error)).rstrip())
+            message = f"a defect of syncd: {type(error).__name__}: {message}"
+        if pause is not None:
+            message += f"; this mirror is tried again in {pause:.0f} s"
+        self.voice(Entry("error", message, Level.ERROR, mirror=mirror, hint=hint))
+
+    def _show(self, root: Path, text: str) -> None:
+        """One line for systemd about all mirrors."""
+        self._shown[root] = text
+        many = len(self._shown) > 1
+        lines = (f"{at.name}: {said}" if many else said for at, said in self._shown.items())
+        self.notifier.status(" | ".join(lines))
+
+
+@contextmanager
+def watched(mirror: Mirror, voice: Voice) -> Iterator[Watcher]:
+    """The watcher. Where the system has none to give, it asks for a look every few seconds."""
+    root = mirror.folder.root
+    told = Blindness(mirror, voice).told
+    told(None)
+    record_of = partial(record_path_of, portable=mirror.folder.portable)
+    watcher = Watcher(root, mirror.config.covers, record_of, lambda: is_changing(root), told)
+    try:
+        watcher.start()
+    except FileProblem as error:
+        told(error)
+    try:
+        yield watcher
+    finally:
+        watcher.stop()
+
+
+@dataclass(slots=True)
+class Blindness:
+    """Tells that file events are not to be had, and keeps it for `status`."""
+
+    mirror: Mirror
+    voice: Voice
+    error: str = ""
+
+    def told(self, error: FileProblem | None) -> None:
+        """Called with None when the whole folder is watched."""
+        message = "" if error is None else error.message
+        if error is not None and message != self.error:
+            said = f"{message}; looking at the whole folder every few seconds instead"
+            root = str(self.mirror.folder.root)
+            self.voice(Entry("unwatched", said, Level.WARNING, mirror=root, hint=error.hint))
+        self.error = message
+        note = None if error is None else {"problem": message, "hint": error.hint}
+        with suppress(SyncdError):
+            if self.mirror.state.note("watch") != note:
+                self.mirror.state.keep_note("watch", note)
+
+
+def describe_settings(before: Config, after: Config) -> str:
+    """The settings that differ, by name."""
+    names = {setting.field: setting.name for setting in SETTINGS}
+    found = (f.name for f in fields(Config) if getattr(before, f.name) != getattr(after, f.name))
+    return ", ".join(names[name] for name in found)
+
+
+def _check_same_repo(root: Path, before: Config, after: Config) -> None:
+    if before.did != after.did:
+        raise ConfigWrong(
+            f"{root / FILE_NAME}: [mirror] did is another now, and a folder mirrors one repo",
+            hint="put it back, and clone the other account into a folder of its own",
+        )
+
+
+def _ends_on(environ: Mapping[str, str]) -> tuple[type[SyncdError], ...]:
+    """A password that systemd handed over stays the same as long as the service runs.
+
+    Where it is refused, no new login helps: the service ends, and its unit does not restart it.
+    """
+    directory = environ.get("CREDENTIALS_DIRECTORY")
+    is_handed_over = directory is not None and os.access(Path(directory, CREDENTIAL), os.F_OK)
+    return (*FATAL, CredentialsRefused) if is_handed_over else FATAL

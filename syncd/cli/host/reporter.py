@@ -1,0 +1,190 @@
+"""What the daemon of one mirror tells: an entry for each effect, once, and notes for `status`.
+
+Repeated failures are told once, and once more when they are over.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from syncd.cli.host.journal import Entry, Level, Voice
+from syncd.cli.open.last_cycle import keep_last_cycle
+from syncd.cli.screen.output import APPROVE_HINT, RESOLVE_HINT, effects, many
+from syncd.cycle.mirror import Mirror
+from syncd.daemon import Phase
+from syncd.errors import SyncdError
+from syncd.model import Report
+
+ALERTED = 5
+"""So many records are named on the desktop at once."""
+_NUMBER = re.compile(r"\d+")
+
+
+def _nobody(title: str, text: str) -> None:
+    """For those who want to see nothing on a desktop."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What happened since the daemon came up: counts, and seconds."""
+
+    cycles: int = 0
+    failures: int = 0
+    pushed: int = 0
+    pulled: int = 0
+    merged: int = 0
+    adopted: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+    last_success: float = 0.0
+
+    def add(self, report: Report, seconds: float, at: float) -> None:
+        self.cycles += 1
+        self.pushed += len(report.pushed)
+        self.pulled += len(report.pulled)
+        self.merged += len(report.merged)
+        self.adopted += len(report.adopted)
+        self.requests += report.requests
+        self.seconds += seconds
+        if report.halted is None:
+            self.last_success = at
+
+
+@dataclass(slots=True)
+class Teller:
+    """Speaks for one mirror.
+
+    Attributes:
+        shown: Hears the phase and what waits for a person in one line, whenever it is another.
+        alert: Hears of new conflicts: a title, and which records they are.
+    """
+
+    mirror: Mirror
+    voice: Voice
+    shown: Callable[[str], None]
+    alert: Callable[[str, str], None] = _nobody
+    phase: Phase | None = None
+    tally: Tally = field(default_factory=Tally)
+    _waiting: frozenset[Entry] = frozenset()
+    _error: str = ""
+    _hint: str = ""
+    _said: set[str] = field(default_factory=set)
+    _failures: int = 0
+    _failing_since: float = 0.0
+    _started: float = 0.0
+
+    def say(self, event: str, message: str = "", path: str = "", **more: str) -> None:
+        """Tell of something that went well."""
+        root = str(self.mirror.folder.root)
+        self.voice(Entry(event, message, path=path, mirror=root, hint=more.get("hint", "")))
+
+    def told(self, phase: Phase, report: Report | None, error: SyncdError | None) -> None:
+        """Called by the daemon after every change of phase and every cycle."""
+        before = self.phase, self._error
+        if phase is Phase.SYNCING and report is None:
+            self._started = time.time()
+        if report is not None:
+            self._tell_report(report)
+        if error is not None:
+            self._tell_error(error)
+        elif phase is Phase.IDLE:
+            self._tell_recovery()
+        if phase is not Phase.SYNCING or self.phase is None:
+            self.phase = phase
+        if before != (self.phase, self._error):
+            self._keep()
+
+    @property
+    def trouble(self) -> dict[str, str] | None:
+        """What is wrong, if something is, and what to do about it."""
+        return {"message": self._error, "hint": self._hint} if self._error else None
+
+    def _keep(self) -> None:
+        """For those who cannot ask: the phase, and what is wrong. A full disk may not take it."""
+        phase = None if self.phase is None else self.phase.value
+        note = {"pid": os.getpid(), "phase": phase, "trouble": self.trouble}
+        with suppress(SyncdError):
+            self.mirror.state.keep_note("daemon", note)
+        self._show()
+
+    def _tell_report(self, report: Report) -> None:
+        for verb, path, where in effects(report):
+            self.say(verb, where, path)
+        for sentence in report.told:
+            self.say("note", sentence)
+        now = time.time()
+        self.tally.add(report, now - self._started, now)
+        self._tell_waiting(report)
+        if report.pulled or report.pushed or report.adopted or self.phase is Phase.SYNCING:
+            with suppress(SyncdError):
+                keep_last_cycle(self.mirror.state, report, self._started)
+
+    def _tell_waiting(self, report: Report) -> None:
+        """What waits for a person is told when it begins to."""
+        root = str(self.mirror.folder.root)
+        waiting = frozenset(_waiting(report, root))
+        new = sorted(waiting - self._waiting, key=lambda e: (e.event, e.path))
+        for entry in new:
+            self.voice(entry)
+        self._alert([entry.path for entry in new if entry.event == "conflict"])
+        if waiting != self._waiting:
+            self._waiting = waiting
+            self._show()
+
+    def _alert(self, paths: Sequence[str]) -> None:
+        if paths:
+            waits = f"{many(len(paths), 'conflict')} in {self.mirror.folder.root.name}"
+            named = [*paths[:ALERTED], *(["…"] if len(paths) > ALERTED else [])]
+            self.alert(
+                waits, "\n".join([*named, "Both versions are kept: syncd diff, syncd resolve"])
+            )
+
+    def _show(self) -> None:
+        counts = [
+            f"{number} {word}{'' if number == 1 else 's'}"
+            for word, event in (("conflict", "conflict"), ("problem", "problem"))
+            if (number := sum(entry.event == event for entry in self._waiting))
+        ]
+        held = sum(entry.event == "held" for entry in self._waiting)
+        words = [*counts, *([f"{held} held"] if held else [])]
+        phase = "starting" if self.phase is None else self.phase.value
+        error = [self._error] if self._error and phase != "idle" else []
+        self.shown("; ".join([phase, *error, *([", ".join(words)] if words else [])]))
+
+    def _tell_error(self, error: SyncdError) -> None:
+        """Each failure once until all is well again; one that names another number is no other."""
+        self.tally.failures += 1
+        if not self._failures:
+            self._failing_since = time.time()
+        self._failures += 1
+        kind = _NUMBER.sub("#", error.message)
+        if kind not in self._said:
+            self._said.add(kind)
+            root = str(self.mirror.folder.root)
+            self.voice(Entry("error", error.message, Level.ERROR, mirror=root, hint=error.hint))
+        self._error, self._hint = error.message, error.hint
+
+    def _tell_recovery(self) -> None:
+        if self._error:
+            seconds = time.time() - self._failing_since
+            times = f", after {self._failures} failures" if self._failures > 1 else ""
+            self.say("recovered", f"well again{times} in {seconds:.0f} s")
+            self._error, self._hint, self._failures, self._said = "", "", 0, set()
+
+
+def _waiting(report: Report, mirror: str) -> Iterator[Entry]:
+    def entry(event: str, path: str, message: str, hint: str, place: str = "") -> Entry:
+        return Entry(event, message, Level.WARNING, path, mirror, hint, place)
+
+    for conflict in report.conflicts:
+        yield entry("conflict", conflict.path, conflict.reason, RESOLVE_HINT)
+    for problem in report.problems:
+        place = "" if problem.line is None else f"line {problem.line}, column {problem.column}"
+        yield entry("problem", problem.path, problem.reason, problem.hint, place)
+    for held in report.held:
+        yield entry("held", held.path, held.reason, APPROVE_HINT)

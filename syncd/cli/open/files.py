@@ -1,0 +1,105 @@
+"""Open what of a mirror lies on this disk.
+
+Knows of no PDS, so that commands that need none start fast: connected.py is for the others.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from syncd.config import FILE_NAME, Config, load_config
+from syncd.errors import FolderWrong, GitFailed, StateWrong
+from syncd.folder.root import Folder, find_root, read_marker
+from syncd.model import Account
+from syncd.state import History, State, open_or_renew, open_state
+
+STATE_FILE = ".syncd/state.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The parts of a mirror that lie on this disk."""
+
+    root: Path
+    config: Config
+    state: State
+
+    @property
+    def folder(self) -> Folder:
+        """The folder, with its files named as the settings say."""
+        return Folder(self.root, self.state.marker, portable=self.config.is_portable)
+
+    @property
+    def history(self) -> History:
+        """What syncd replaced or deleted here."""
+        return History(self.root / ".syncd" / "history.db")
+
+
+@contextmanager
+def open_files(directory: Path, *, is_checked: bool = True) -> Iterator[Files]:
+    """The mirror around `directory`, without a lock: to read, or to note a decision.
+
+    `is_checked`: whether the structure of the state file must be whole, as `open_state` has it.
+    """
+    root = _root_around(directory)
+    config = load_config(root / FILE_NAME, os.environ)
+    path = root / STATE_FILE
+    state = open_state(path, is_checked=is_checked) if path.exists() else renewed(root, config)
+    with checked(state, root, config):
+        yield Files(root, config, state)
+
+
+def _root_around(directory: Path) -> Path:
+    try:
+        return find_root(directory)
+    except FolderWrong as error:
+        from syncd.cycle.git.checkout import find_checkout  # noqa: PLC0415 (slow, and seldom needed)
+
+        checkout = None
+        with suppress(GitFailed):
+            checkout = find_checkout(directory)
+        if checkout is None:
+            raise
+        hint = "syncd sync makes it one, and goes on from what git has of the last sync"
+        message = f"{checkout} is a git checkout and no mirror yet"
+        raise FolderWrong(message, hint=hint) from error
+
+
+def renewed(root: Path, config: Config) -> State:
+    """The state file; a new one where it was lost or damaged, from which nothing is deleted."""
+    return open_or_renew(root / STATE_FILE, did=config.did, marker=read_marker(root))
+
+
+def checked(state: State, root: Path, config: Config) -> State:
+    """`state`, if it belongs to this folder and this account. Raises StateWrong, and closes it."""
+    did = state.did
+    if state.marker != read_marker(root):
+        state.close()
+        raise StateWrong(
+            f"{state.path} belongs to another folder than {root}",
+            hint=f"mv {state.path} {state.path}.other && syncd -C {root} sync: equal records are "
+            "adopted, what differs becomes a conflict, nothing is deleted",
+        )
+    if did != config.did:
+        state.close()
+        raise StateWrong(
+            f"{state.path} belongs to {did}, and {FILE_NAME} names {config.did}",
+            hint=f'put `did = "{did}"` back into {FILE_NAME}, or mirror the other account in a '
+            f"folder of its own: syncd clone {config.did} DIR",
+        )
+    return state
+
+
+def known_account(state: State) -> Account | None:
+    """The account as it was when it was last resolved."""
+    note = state.note("account")
+    return None if note is None else Account(**note)
+
+
+def keep_filenames(state: State, config: Config) -> None:
+    """Remember how the files are named."""
+    state.keep_note("filenames", config.filenames)

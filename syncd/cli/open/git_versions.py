@@ -1,0 +1,85 @@
+"""The versions of a record that git has, for `log` and `restore`. Never changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from syncd.atproto.cid import Cid, cid_of_block
+from syncd.atproto.dagcbor import encode
+from syncd.atproto.jsontext import parse_record
+from syncd.cli.open.files import Files
+from syncd.cli.screen.output import cid_json, rfc3339, short, tell
+from syncd.errors import BadData, BadJson, BadSyntax, GitFailed
+from syncd.folder.names import relative_path
+from syncd.git.commits import Worktree
+from syncd.git.repository import find_place
+from syncd.git.versions import FileVersion, file_versions
+from syncd.model import RecordPath, Side, parse_record_path, split_record_path
+from syncd.state import Origin, Superseded
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A record as one git commit has it; `block` is None where it has none, or no record."""
+
+    path: RecordPath
+    found: FileVersion
+    block: bytes | None
+
+    @property
+    def cid(self) -> Cid | None:
+        return None if self.block is None else cid_of_block(self.block)
+
+    def line(self) -> str:
+        """For people."""
+        verb = "deleted in git" if self.found.content is None else "committed to git"
+        said = f"({self.found.commit[:10]} {self.found.author}: {self.found.subject})"
+        return f"{rfc3339(self.found.at)}  {verb:<22} {self.path}  {short(self.cid)}  {said}"
+
+    def json(self) -> dict[str, object]:
+        return {
+            "at": rfc3339(self.found.at),
+            "path": self.path,
+            "commit": self.found.commit,
+            "author": self.found.author,
+            "subject": self.found.subject,
+            "cid": cid_json(self.cid),
+        }
+
+
+def committed(files: Files, pattern: str | None, *, everywhere: bool = False) -> list[Committed]:
+    """The git commits of one record, newest first; none for a pattern, and none without git.
+
+    Those that HEAD comes from; with `everywhere`, all that git still has.
+    """
+    place = find_place(files.root)
+    with suppress(BadSyntax):
+        path = parse_record_path(pattern or "")
+        if place is None:
+            return []
+        try:
+            name = relative_path(path, portable=files.config.is_portable)
+            found = file_versions(Worktree.at(place), name, everywhere=everywhere)
+        except GitFailed as error:
+            tell(f"syncd: the versions in git are left out: {error.message}")
+            return []
+        return [Committed(path, version, _block(version, path)) for version in found]
+    return []
+
+
+def _block(version: FileVersion, path: RecordPath) -> bytes | None:
+    try:
+        return encode(parse_record(version.content or b"", split_record_path(path)[0]))
+    except (BadJson, BadData):
+        return None
+
+
+def superseded_in_git(files: Files, path: RecordPath, ending: str) -> Iterator[Superseded]:
+    """The versions that any branch of git has, of those CIDs that end so."""
+    for version in committed(files, path, everywhere=True):
+        if version.block is not None and version.cid and str(version.cid).endswith(ending):
+            reason = f"in git commit {version.found.commit[:10]}"
+            named = (path, Side.LOCAL, version.cid, version.block, None)
+            yield Superseded(*named, version.found.at, reason, None, Origin.BOTH)

@@ -1,0 +1,20 @@
+"""`syncd --version`: for a bug report, syncd, Python, and what syncd is made of."""
+
+from __future__ import annotations
+
+import platform
+import re
+from importlib.metadata import requires, version
+
+from syncd import __version__
+from syncd.cli.screen.output import say
+
+
+def say_versions() -> None:
+    """A line for each: its name and version."""
+    say(f"syncd {__version__}")
+    say(f"Python {platform.python_version()} on {platform.system()} {platform.release()}")
+    for requirement in requires("syncd") or ():
+        if "extra ==" not in requirement:
+            name = re.split(r"[^A-Za-z0-9_.-]", requirement, maxsplit=1)[0]
+            say(f"{name} {version(name)}")

@@ -1,0 +1,195 @@
+"""How syncd speaks: plain text for people, one JSON object for programs, sentences for errors.
+
+Everything that is printed goes through here, and nothing reaches a terminal that could steer it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from syncd.atproto.cid import Cid
+from syncd.cli.screen.visible import visible, visible_json
+from syncd.errors import BadJson, SyncdError
+from syncd.model import Conflict, Head, Held, Problem, RecordPath, Report
+
+NEEDS_A_PERSON = 3
+"""Exit code: done, but something waits for a person."""
+LINES = 20
+"""So many lines of one kind are printed one by one; the rest is a number."""
+_ALL = "; syncd status --json names them all"
+RESOLVE_HINT = "syncd diff PATH, then syncd resolve PATH --local, --remote, --merge or --edit"
+APPROVE_HINT = "syncd approve PATH (or --all) lets them happen, syncd reject brings them back"
+
+
+def say(text: str = "", *, paint: Callable[[str], str] = str) -> None:
+    """One line on stdout. Only `paint` may add what steers a terminal."""
+    print(paint(visible(text)), flush=True)
+
+
+def say_lines(text: str) -> None:
+    """All lines of a text on stdout."""
+    for line in text.removesuffix("\n").split("\n"):
+        say(line)
+
+
+def tell(text: str) -> None:
+    """One line on stderr."""
+    print(visible(text), file=sys.stderr, flush=True)
+
+
+def fail(error: SyncdError) -> int:
+    """Tell what happened and what to do next; returns the exit code."""
+    where = ""
+    if isinstance(error, BadJson) and error.line is not None:
+        where = f"line {error.line}, column {error.column}: "
+    tell(f"syncd: {where}{error.message}")
+    if error.hint:
+        tell(f"  next: {error.hint}")
+    return error.exit_code
+
+
+def say_json(value: Mapping[str, Any], *, indent: int | None = 2) -> None:
+    """One JSON object on stdout; without `indent` on one line."""
+    print(visible_json(json.dumps(value, ensure_ascii=False, indent=indent)), flush=True)
+
+
+def many(count: int, what: str) -> str:
+    """`1 record`, `2 records`."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def short(cid: Cid | None) -> str:
+    """A CID for people: its last ten characters, or a dash for absence."""
+    return "-" if cid is None else "…" + str(cid)[-10:]
+
+
+def cid_json(cid: Cid | None) -> str | None:
+    return None if cid is None else str(cid)
+
+
+def rfc3339(seconds: float) -> str:
+    """Unix seconds as RFC 3339 in UTC."""
+    return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")
+
+
+def head_json(head: Head | None) -> dict[str, str] | None:
+    return None if head is None else {"cid": str(head.commit), "rev": head.rev}
+
+
+def conflict_json(conflict: Conflict) -> dict[str, str | None]:
+    return {
+        "path": conflict.path,
+        "base": cid_json(conflict.base),
+        "local": cid_json(conflict.local),
+        "remote": cid_json(conflict.remote),
+        "reason": conflict.reason,
+    }
+
+
+def problem_json(problem: Problem) -> dict[str, Any]:
+    return {
+        "path": problem.path,
+        "reason": problem.reason,
+        "line": problem.line,
+        "column": problem.column,
+        "hint": problem.hint,
+    }
+
+
+def held_json(held: Held) -> dict[str, str]:
+    return {"path": held.path, "side": held.side.value, "reason": held.reason}
+
+
+def waiting_json(
+    conflicts: Sequence[Conflict], problems: Sequence[Problem], held: Sequence[Held]
+) -> dict[str, list[dict[str, Any]]]:
+    """The three lists that `status` and `sync` share."""
+    return {
+        "conflicts": [conflict_json(conflict) for conflict in conflicts],
+        "problems": [problem_json(problem) for problem in problems],
+        "held": [held_json(item) for item in held],
+    }
+
+
+def say_waiting(
+    conflicts: Sequence[Conflict],
+    problems: Sequence[Problem],
+    held: Sequence[Held],
+    *,
+    lines: int | None = LINES,
+) -> None:
+    """What waits for a person, each with the command that goes on; `lines` of a kind at most."""
+    _say_some([f"conflict  {item.path}: {item.reason}" for item in conflicts], lines, _ALL)
+    if conflicts:
+        say(f"  next: {RESOLVE_HINT}")
+    for problem in problems[:lines]:
+        _say_problem(problem)
+    _say_rest("problem", len(problems) - len(problems[:lines]), _ALL)
+    _say_some([f"held      {item.path}: {item.reason}" for item in held], lines, _ALL)
+    if held:
+        say(f"  next: {APPROVE_HINT}")
+
+
+def _say_problem(problem: Problem) -> None:
+    place = "" if problem.line is None else f" (line {problem.line}, column {problem.column})"
+    say(f"problem   {problem.path}{place}: {problem.reason}")
+    if problem.hint:
+        say(f"  next: {problem.hint}")
+
+
+def say_effects(report: Report) -> None:
+    """What a sync did, a line per record, and what else it has to tell."""
+    for _, group in groupby(effects(report), key=itemgetter(0, 2)):
+        _say_some([f"{verb:<9} {path}{where and ' '}{where}" for verb, path, where in group])
+    for sentence in report.told:
+        say(f"note      {sentence}")
+
+
+def effects(report: Report) -> Iterator[tuple[str, RecordPath, str]]:
+    """What a sync did: a verb, the record and, for a deletion, where it was."""
+    deleted = set(report.deleted)
+    for verb, where, paths in (
+        ("pulled", "in the folder", report.pulled),
+        ("merged", "", report.merged),
+        ("pushed", "in the repo", report.pushed),
+    ):
+        yield from ((verb, path, "") for path in paths if not (where and path in deleted))
+        yield from (("deleted", path, where) for path in paths if where and path in deleted)
+
+
+def waiting_words(report: Report) -> str:
+    """How much waits for a person, or nothing."""
+    kinds = (
+        (len(report.conflicts), "conflict"),
+        (len(report.problems), "problem"),
+        (len(report.held), "held deletion"),
+    )
+    parts = [many(count, kind) for count, kind in kinds if count]
+    verb = "waits" if sum(count for count, _ in kinds) == 1 else "wait"
+    return f"{', '.join(parts)} {verb} for you" if parts else ""
+
+
+def _say_some(lines: Sequence[str], bound: int | None = LINES, rest: str = "") -> None:
+    """The first `bound` lines, and how many more there are of what they all begin with."""
+    for line in lines[:bound]:
+        say(line)
+    if lines:
+        _say_rest(lines[0].split()[0], len(lines) - len(lines[:bound]), rest)
+
+
+def _say_rest(kind: str, count: int, rest: str) -> None:
+    if count:
+        say(f"{kind:<9} {count} more{rest}")
+
+
+def exit_code(report: Report) -> int:
+    """0 if everything agrees, 3 if something waits for a person, or what stopped the rest."""
+    if report.halted is not None:
+        return report.halted.exit_code
+    return 0 if report.is_settled else NEEDS_A_PERSON

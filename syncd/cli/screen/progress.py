@@ -1,0 +1,123 @@
+"""Show how far a long fetch or push is: in one line that changes, or a line now and then.
+
+Goes to stderr, so that what a command prints stays what it is.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import TextIO
+
+from syncd.budget import in_words
+from syncd.cycle.mirror import Mirror
+from syncd.cycle.observe.fetch import Fetching, Writing
+from syncd.cycle.push.outbox import Pushing
+
+REDRAW_SECONDS = 0.2
+LINE_SECONDS = 10.0
+
+_CLEAR = "\r\x1b[K"
+
+Show = Callable[[Mirror], AbstractContextManager[object]]
+
+
+def standard_error() -> TextIO:
+    return sys.stderr
+
+
+@contextmanager
+def shown(mirror: Mirror) -> Iterator[None]:
+    """Show how far the mirror is, as long as the `with` lasts, and leave no trace of it."""
+    meter = Meter()
+    mirror.on_fetch = mirror.outbox.on_push = meter.tell
+    try:
+        yield
+    finally:
+        meter.clear()
+
+
+@dataclass(slots=True)
+class Meter:
+    """Tells of one thing at a time, and of nothing that is over in a moment."""
+
+    out: TextIO = field(default_factory=standard_error)
+    clock: Callable[[], float] = time.monotonic
+    _began: float = field(init=False)
+    _shown: float = field(init=False)
+    _wrote: tuple[float, int] | None = None
+    _pushed: tuple[float, int] | None = None
+    _is_drawn: bool = False
+
+    def __post_init__(self) -> None:
+        self._began = self._shown = self.clock()
+
+    def tell(self, progress: Fetching | Writing | Pushing) -> None:
+        """Called for every chunk that came, was written or sent; shows what is due to be shown."""
+        now, is_live = self.clock(), is_live_on(self.out, os.environ)
+        if self._wrote is None and isinstance(progress, Writing):
+            self._wrote = now, progress.done
+        if isinstance(progress, Pushing) and (not self._pushed or progress.done < self._pushed[1]):
+            self._pushed = now, progress.done
+        if now - self._shown < (REDRAW_SECONDS if is_live else LINE_SECONDS):
+            return
+        self._shown = now
+        line = self._describe(progress, now)
+        self.out.write(f"{_CLEAR}{line}" if is_live else f"{line}\n")
+        self.out.flush()
+        self._is_drawn = is_live
+
+    def clear(self) -> None:
+        """Take the changing line away: the fetch is over."""
+        if self._is_drawn:
+            self.out.write(_CLEAR)
+            self.out.flush()
+            self._is_drawn = False
+
+    def _describe(self, progress: Fetching | Writing | Pushing, now: float) -> str:
+        if isinstance(progress, Fetching):
+            return describe(progress, now - self._began)
+        if isinstance(progress, Pushing):
+            began, before = self._pushed or (now, progress.done)
+            return describe_pushing(progress, progress.done - before, now - began)
+        began, before = self._wrote or (now, progress.done)
+        return describe_writing(progress, progress.done - before, now - began)
+
+
+def describe(fetching: Fetching, seconds: float) -> str:
+    """Blocks, bytes and rate in one line; how much is to come, no PDS says."""
+    size = fetching.size / 1_000_000
+    rate = size / seconds if seconds > 0 else 0.0
+    repaired = f", filling hole {fetching.repairs}" if fetching.repairs else ""
+    return f"fetched {fetching.blocks} blocks, {size:.1f} MB, {rate:.1f} MB/s{repaired}"
+
+
+def describe_writing(writing: Writing, done: int, seconds: float) -> str:
+    """Records, rate and time left in one line, given that `done` of them took so many seconds."""
+    rate = done / seconds if seconds > 0 else 0.0
+    left = f", {_span((writing.total - writing.done) / rate)} left" if rate > 0 else ""
+    return f"wrote {writing.done} of {writing.total} records, {rate:.0f} a second{left}"
+
+
+def describe_pushing(pushing: Pushing, done: int, seconds: float) -> str:
+    """The same for a push. Where the budget makes it wait, that is the time that is left."""
+    rate = done / seconds if seconds > 0 else 0.0
+    line = f"pushed {pushing.done} of {pushing.total} records, {rate:.0f} a second"
+    if pushing.wait_seconds > 0:
+        return f"{line}, the last in about {in_words(pushing.wait_seconds)}, as the PDS allows"
+    left = pushing.total - pushing.done
+    return f"{line}, {_span(left / rate)} left" if rate > 0 else line
+
+
+def is_live_on(out: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether a line may change there after it was written."""
+    return out.isatty() and "NO_COLOR" not in environ and environ.get("TERM") != "dumb"
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,321 @@
+"""Bring the three views of the paths that matter into one value that a plan can be made from.
+
+Reads the folder and the state; never writes, never asks the PDS. A path matters if its file is
+dirty, if it changed in the repo, or if something about it waits since an earlier cycle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+
+from syncd.atproto.cid import Cid
+from syncd.config import Config
+from syncd.cycle.observe.inexact import Versions, with_inexact
+from syncd.cycle.observe.local import Everywhere, look_everywhere
+from syncd.cycle.observe.remote import Sight
+from syncd.cycle.observe.scope import newly_covered
+from syncd.errors import BadSyntax
+from syncd.folder.root import Folder
+from syncd.folder.scan import Look, scan
+from syncd.model import (
+    Arrival,
+    Decision,
+    Departure,
+    Held,
+    Memory,
+    Plan,
+    Problem,
+    RecordPath,
+    Refusal,
+    Seen,
+    Snapshot,
+    Verdict,
+    Waiting,
+    parse_record_path,
+)
+from syncd.plan import Views, still_holds, touched
+from syncd.replica import View, remotes_of
+from syncd.state import State
+
+Dirty = Collection[RecordPath] | None
+"""Paths to look at, or None: look everywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The three views of `paths`, what the files were, and what waited before.
+
+    `arrived` is what of base is not remembered yet: versions of the repo that a cycle which was
+    interrupted had brought into the folder already, and versions of the folder that were written to
+    the repo although no answer said so. `regained` is what of base no longer counts: records of
+    collections that were out of scope, whose files went away meanwhile. `fingerprints` are those
+    that settled.py has found.
+    """
+
+    paths: frozenset[RecordPath]
+    views: Views
+    look: Look
+    known: Mapping[RecordPath, Seen]
+    waiting: tuple[Waiting, ...]
+    is_whole: bool
+    arrived: Mapping[RecordPath, Cid | None]
+    regained: frozenset[RecordPath]
+    fingerprints: Mapping[str, bytes]
+
+    def expect(self, path: RecordPath) -> Seen | None:
+        """The file that the plan saw at `path`, or None if there was none."""
+        return self.look.seen.get(path)
+
+    @property
+    def gone(self) -> frozenset[RecordPath]:
+        """Records that both sides had and whose files are proven to be away."""
+        views = self.views
+        away = (path for path in self.paths if path in views.base and path not in views.local)
+        return frozenset(path for path in away if path not in views.inert)
+
+    def with_inert(self, more: Mapping[RecordPath, Problem]) -> Sides:
+        """The same, but for files that are away and yet not deleted."""
+        views = replace(self.views, inert={**more, **self.views.inert})
+        return replace(self, views=views)
+
+    def with_strays(self, more: tuple[Problem, ...]) -> Sides:
+        """The same, with problems that were found after the look."""
+        return replace(self, look=replace(self.look, strays=(*self.look.strays, *more)))
+
+
+def bring_sides(
+    folder: Folder, state: State, config: Config, sight: Sight, dirty: Dirty, now_ns: int
+) -> Sides:
+    """Look at the folder (all of it, or just the paths that matter) and compare with the rest.
+
+    Where the scope is another than before, all of it matters.
+    """
+    is_new = newly_covered(state, config)
+    dirty = dirty if is_new is None else None
+    waiting, decisions = state.waiting(), state.decisions()
+    concerned = {*_changed(sight.view, state), *_record_paths(waiting), *decisions}
+    found, paths = _look_at(folder, state, config, concerned, dirty, now_ns)
+    remote = _remote(sight, paths)
+    regained = _regained(is_new, found, remote)
+    base = _without(found.base, regained)
+    versions = Versions(base, remote, lambda path, cid: state.block(path, cid) or sight.get(cid))
+    look = with_inexact(folder, found.look, paths, versions, now_ns)
+    concerning = [item for item in waiting if item.path in paths]
+    arrived = _arrived(concerning, look) | _landed(concerning, base, remote)
+    views = Views(
+        base=_moved(base, arrived),
+        local=_local(look),
+        remote=remote,
+        inert=_inert(look, paths),
+        refused=_refused(waiting, found.known, look),
+        decisions=decisions,
+        held=frozenset(item.path for item in waiting if isinstance(item, Held)),
+    )
+    return Sides(
+        paths,
+        views,
+        look,
+        found.known,
+        waiting,
+        is_whole=dirty is None,
+        arrived=arrived,
+        regained=regained,
+        fingerprints=found.fingerprints,
+    )
+
+
+def _look_at(
+    folder: Folder,
+    state: State,
+    config: Config,
+    concerned: Collection[RecordPath],
+    dirty: Dirty,
+    now_ns: int,
+) -> tuple[Everywhere, frozenset[RecordPath]]:
+    """What is in the folder, and the paths in scope that matter."""
+    if dirty is None:
+        found = look_everywhere(folder, state, config, concerned, now_ns)
+        look = found.look
+        paths = {*concerned, *touched(found.base, _local(look), look.problems, look.absent)}
+        return found, frozenset(filter(config.covers_path, paths))
+    matter = frozenset(filter(config.covers_path, {*concerned, *dirty}))
+    known = state.seen_of(matter)
+    look = scan(folder, known=known, only=matter, now_ns=now_ns, in_scope=config.covers)
+    return Everywhere(look, known, state.base_of(matter), {}), matter
+
+
+def _regained(
+    is_new: Callable[[RecordPath], bool] | None, found: Everywhere, remote: Snapshot
+) -> frozenset[RecordPath]:
+    """Records that came into scope and have no file: nobody deleted what was not mirrored."""
+    if is_new is None:
+        return frozenset()
+    both = found.base.keys() & remote.keys()
+    return frozenset(path for path in both if is_new(path) and found.look.absent(path))
+
+
+def _without(base: Snapshot, paths: Collection[RecordPath]) -> Snapshot:
+    return {p: cid for p, cid in base.items() if p not in paths} if paths else base
+
+
+def _arrived(waiting: Collection[Waiting], look: Look) -> dict[RecordPath, Cid | None]:
+    """Versions of the repo that an interrupted cycle had brought into the folder."""
+    arrivals = (item for item in waiting if isinstance(item, Arrival))
+    return {item.path: item.remote for item in arrivals if _has_arrived(item, look)}
+
+
+def _landed(
+    waiting: Collection[Waiting], base: Snapshot, remote: Snapshot
+) -> dict[RecordPath, Cid | None]:
+    """Versions of the folder that are in the repo although no answer said so."""
+    departures = (item for item in waiting if isinstance(item, Departure))
+    return {item.path: item.local for item in departures if _has_landed(item, base, remote)}
+
+
+def _refused(
+    waiting: Collection[Waiting], known: Mapping[RecordPath, Seen], look: Look
+) -> dict[RecordPath, tuple[Cid | None, Problem]]:
+    """What the PDS refused and nobody has saved again: it is not sent as it is."""
+    refusals = (item for item in waiting if isinstance(item, Refusal))
+    return {
+        item.path: (item.local, Problem(item.path, item.reason, item.hint))
+        for item in refusals
+        if not _is_saved_again(item.path, known, look)
+    }
+
+
+def _has_arrived(item: Arrival, look: Look) -> bool:
+    if item.remote is None:
+        return look.absent(item.path)
+    return item.path in look.seen and look.seen[item.path].cid == item.remote
+
+
+def _has_landed(item: Departure, base: Snapshot, remote: Snapshot) -> bool:
+    """True if the repo has what was sent, and base is still what that was to replace.
+
+    Nobody else is meant by that: an edit of the file since then was made in knowledge of it.
+    """
+    return base.get(item.path) == item.base and remote.get(item.path) == item.local
+
+
+def _moved(
+    base: Mapping[RecordPath, Cid], arrived: Mapping[RecordPath, Cid | None]
+) -> Mapping[RecordPath, Cid]:
+    """Base as it would be had the interrupted cycle remembered what it did.
+
+    Without this, a record that another client changed back meanwhile would look edited here.
+    """
+    if not arrived:
+        return base
+    return {path: cid for path, cid in {**base, **arrived}.items() if cid is not None}
+
+
+def _is_saved_again(path: RecordPath, known: Mapping[RecordPath, Seen], look: Look) -> bool:
+    """True if a file was written since it was read last, be it with the same content."""
+    before, now = known.get(path), look.seen.get(path)
+    return before is not None and now is not None and before.mtime_ns != now.mtime_ns
+
+
+def _local(look: Look) -> dict[RecordPath, Cid]:
+    return {path: seen.cid for path, seen in look.seen.items()}
+
+
+def _changed(view: View, state: State) -> set[RecordPath]:
+    """Paths whose remote side may be other than base, as far as this view can tell."""
+    if not view.is_whole:
+        return set(view.changes)
+    base, remote = state.base(), dict(view.after())
+    return {path for path in base.keys() | remote.keys() if base.get(path) != remote.get(path)}
+
+
+def _record_paths(waiting: Collection[Waiting]) -> set[RecordPath]:
+    return {path for item in waiting if (path := _as_record_path(item.path))}
+
+
+def _as_record_path(text: str) -> RecordPath | None:
+    try:
+        return parse_record_path(text)
+    except BadSyntax:
+        return None
+
+
+def _remote(sight: Sight, paths: Collection[RecordPath]) -> dict[RecordPath, Cid]:
+    """The verified remote CID of each path that the repo has, by the view or the kept tree."""
+    view = sight.view
+    found = ((path, view.changes[path][1]) for path in paths if path in view.changes)
+    told = {path: cid for path, cid in found if cid is not None}
+    if view.is_whole:
+        return told
+    kept = (path for path in paths if path not in view.changes)
+    return told | remotes_of(view.head, kept, sight.get)
+
+
+def remote_cid(sight: Sight, path: RecordPath) -> Cid | None:
+    """What the repo has at one path."""
+    return _remote(sight, (path,)).get(path)
+
+
+def _inert(look: Look, paths: Collection[RecordPath]) -> dict[RecordPath, Problem]:
+    """Files that cannot be read as records, and paths whose absence is not proven."""
+    unproven = {
+        path: Problem(
+            path,
+            "its directory cannot be read completely",
+            "check that it exists, is a directory and is readable; nothing is taken as deleted",
+        )
+        for path in paths
+        if path not in look.seen and path not in look.problems and not look.absent(path)
+    }
+    return {**unproven, **look.problems}
+
+
+def bookkeeping(plan: Plan, sides: Sides) -> Memory:
+    """What a cycle knows before it acts: what both sides agree on, what files are, what waits."""
+    adopted = {s.path: s.local for s in plan.steps if s.verdict is Verdict.ADOPT}
+    return Memory(
+        base={**sides.arrived, **adopted},
+        seen=_seen_changes(sides),
+        waiting=dict.fromkeys(_settled(plan, sides), ()) | _waiting_of(plan, sides),
+        decided=[path for path, choice in sides.views.decisions.items() if _lapsed(choice, sides)],
+        settled=sides.fingerprints,
+    )
+
+
+def _lapsed(decision: Decision, sides: Sides) -> bool:
+    """True if a side is no longer what the person saw, or if both sides agree by now."""
+    local, remote = (view.get(decision.path) for view in (sides.views.local, sides.views.remote))
+    return not still_holds(decision, local, remote)
+
+
+def _seen_changes(sides: Sides) -> dict[RecordPath, Seen | None]:
+    now, known = sides.look.seen, sides.known
+    gone: dict[RecordPath, Seen | None] = dict.fromkeys(known.keys() - now.keys())
+    return gone | {path: seen for path, seen in now.items() if known.get(path) != seen}
+
+
+def _settled(plan: Plan, sides: Sides) -> set[str]:
+    """Paths that something waited for and nothing waits for now."""
+    acting = {step.path for step in plan.steps if step.verdict in (Verdict.PUSH, Verdict.PULL)}
+    names = {
+        item.path
+        for item in sides.waiting
+        if item.path not in acting or item.path in sides.arrived or isinstance(item, Arrival)
+    }
+    strays = {name for name in names if _as_record_path(name) is None}
+    return names if sides.is_whole else names - strays
+
+
+def _waiting_of(plan: Plan, sides: Sides) -> dict[str, tuple[Waiting, ...]]:
+    """What waits after the plan was made, by path; a refusal stays for as long as its file."""
+    refused: dict[str, Refusal] = {
+        item.path: item
+        for item in sides.waiting
+        if isinstance(item, Refusal) and sides.views.local.get(item.path) == item.local
+    }
+    problems: tuple[Waiting, ...] = tuple(refused.get(p.path, p) for p in plan.problems)
+    strays = sides.look.strays if sides.is_whole else ()
+    found: dict[str, tuple[Waiting, ...]] = {}
+    for item in (*plan.conflicts, *plan.held, *problems, *strays):
+        found[item.path] = (*found.get(item.path, ()), item)
+    return found

@@ -1,0 +1,330 @@
+"""The push half of a mirror: which way the changes of a plan go to the PDS, and in what pieces.
+
+Remembers between cycles what makes the next push go better: whether the PDS guards, how large a
+body it takes, whether others write all the time, and whether answers get lost. Never looks at the
+repo: what was sent is seen, or not, by the next cycle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+from syncd.atproto.cid import Cid
+from syncd.atproto.data import cid_of
+from syncd.atproto.jsontext import parse_record
+from syncd.batches import in_order
+from syncd.budget import Ledger, batch_points, in_words
+from syncd.config import Config
+from syncd.cycle.push.outcome import Guards, Pushed
+from syncd.cycle.push.pusher import Pusher
+from syncd.cycle.push.quota import Allowance
+from syncd.cycle.push.receipts import Answers
+from syncd.errors import (
+    BadJson,
+    CredentialsRefused,
+    FileChanged,
+    FileProblem,
+    PdsError,
+    RateLimited,
+    Unknown,
+)
+from syncd.folder.root import OWN, Folder
+from syncd.folder.write import read_below
+from syncd.model import (
+    Account,
+    Change,
+    Limits,
+    Memory,
+    RecordPath,
+    Retry,
+    Step,
+    split_record_path,
+)
+from syncd.pds import Pds
+from syncd.state import State
+
+READ_AHEAD = 25
+"""How many files are read with one look at whether the folder is still ours."""
+SWAP_LOSSES = 3
+"""After so many lost swaps in a row, changes go one by one, each guarded by its own record …"""
+BUSY_SECONDS = 60
+"""… for so long: then a batch is tried again."""
+DOUBTS = 4
+"""After so many pushes in a row without a usable answer, changes go one by one as well."""
+BODY_SECONDS = 86_400
+"""How long a body limit is believed that a PDS has shown: it may have been upgraded since."""
+GUARDS_SECONDS = 86_400
+"""How long it is believed that a PDS does not honour a guard, for the same reason."""
+LOSS_PAUSE_SECONDS = 0.05
+DOUBT_PAUSE_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 5.0
+
+Key: TypeAlias = tuple[RecordPath, Cid | None, Cid | None]
+"""One change, wherever it is planned again: path, before, after."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pushing:
+    """How far a push is: records done, of how many, and how long the budget keeps the last back."""
+
+    done: int
+    total: int
+    wait_seconds: int
+
+
+@dataclass(slots=True)
+class Outbox:
+    """Sends what plans say is to be pushed. `clock_ns` is the wall clock.
+
+    `denied` are changes that were sent alone and refused, because the PDS names another record
+    there than its tree. If they are planned again, on a tree that still has what they replace, the
+    PDS has lost that record's content: it goes by applyWrites, which looks at the tree alone.
+    `failed` counts how often a change was sent alone and got no usable answer.
+    `on_push` hears how far a push is.
+    """
+
+    folder: Folder
+    state: State
+    pds: Pds
+    account: Account
+    config: Config
+    clock_ns: Callable[[], int]
+    limits: Limits
+    losses: int = 0
+    doubts: int = 0
+    doubted: frozenset[tuple[RecordPath, Cid | None]] = frozenset()
+    denied: frozenset[Key] = frozenset()
+    failed: dict[Key, int] = field(default_factory=dict)
+    busy_until: int = 0
+    on_push: Callable[[Pushing], None] | None = None
+    allowance: Allowance = field(init=False)
+    answers: Answers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.allowance = Allowance(self.state, self.pds, self.account.pds, self._now)
+        self.answers = Answers(self.folder.root / OWN, self.config.history_days, self._now)
+
+    def move(self, pds: Pds, account: Account) -> None:
+        """Send to another PDS from now on: the account lives there."""
+        self.pds, self.account = pds, account
+        self.allowance = Allowance(self.state, pds, account.pds, self._now)
+
+    def ledger(self) -> Ledger:
+        """The write points that were spent, and what the PDS told of them."""
+        return self.allowance.ledger()
+
+    def pause_seconds(self, jitter: float) -> float:
+        """How long the next cycle should wait; `jitter` is in [0, 1).
+
+        Whoever lost a swap comes back at another moment than the one it lost to, and a PDS that
+        does not answer is given time.
+        """
+        loss = LOSS_PAUSE_SECONDS * 2**self.losses * jitter if self.losses else 0.0
+        doubt = DOUBT_PAUSE_SECONDS * 2**self.doubts * (0.5 + jitter / 2) if self.doubts else 0.0
+        return min(LONGEST_PAUSE_SECONDS, loss + doubt)
+
+    async def send(
+        self, steps: Sequence[Step], swap: Cid, lost: Collection[RecordPath] = ()
+    ) -> Pushed:
+        """Push `steps`, which were planned against the commit `swap`.
+
+        The PDS does not have what the tree names at `lost`: only a batch can be written over that.
+        """
+        if not steps:
+            return Pushed()
+        light = in_order([Change(step.path, step.remote, step.local) for step in steps])
+        if self.doubted.isdisjoint((change.path, change.after) for change in light):
+            self.doubts = 0  # it had been written, and only the answer was lost
+        pusher = Pusher(
+            self.pds,
+            self._limits(),
+            self.config.validate_of,
+            self.allowance,
+            self.state.record,
+            self.answers,
+            lambda change: self.failed.get(_key(change), 0),
+            self._progress(light),
+        )
+        try:
+            guards = await self._guards()
+        except (Unknown, RateLimited, CredentialsRefused) as error:
+            return Pushed(halted=error)
+        singly = tuple(c for c in light if self._goes_alone(c, len(light), guards, lost))
+        together = [change for change in light if change not in singly]
+        pushed = pusher.pushed
+        if together:
+            await pusher.push(self._filled(together, pusher.missing), swap=swap)
+            self._count_loss(pushed)
+        if singly and pushed.halted is None:
+            await pusher.push_singly(self._filled(singly, pusher.missing), guards)
+        self._learn(pushed, light, pusher.limits)
+        return _with_forecast(pushed, self.ledger(), light, self._now())
+
+    def _progress(self, changes: Sequence[Change]) -> Callable[[int], None]:
+        """What tells `on_push` how far the push of `changes` is."""
+        points, total = batch_points(changes), len(changes)
+
+        def tell(done: int) -> None:
+            if self.on_push is not None:
+                left, now = points * (total - done) // total, self._now()
+                self.on_push(Pushing(done, total, self.ledger().done_at(left, now) - now))
+
+        return tell
+
+    def _goes_alone(
+        self, change: Change, count: int, guards: Guards, lost: Collection[RecordPath]
+    ) -> bool:
+        """Whether a change of a push of `count` goes by itself, not in a batch."""
+        if guards is Guards.NONE:
+            return True
+        if change.path in lost or _key(change) in self.denied:
+            return False
+        if self._is_wary() or guards is Guards.ALL:
+            return count == 1 or self._is_wary()
+        return count == 1 and guards is Guards.UNTRIED and change.after is not None
+
+    async def lost(self, paths: Sequence[RecordPath]) -> list[RecordPath]:
+        """Those of `paths` whose record the PDS says it does not have, although its tree names it.
+
+        None where guards are ignored: elsewhere a write over what came back meanwhile is refused.
+        """
+        try:
+            if not paths or await self._guards() is Guards.NONE:
+                return []
+            return [path for path in paths if await self.pds.fetch_record(path) is None]
+        except (PdsError, CredentialsRefused):
+            return []
+
+    def _is_wary(self) -> bool:
+        return self.doubts >= DOUBTS or self._now() < self.busy_until
+
+    def _count_loss(self, pushed: Pushed) -> None:
+        """Only a push that got nothing done has lost; one that got somewhere goes on."""
+        self.losses = self.losses + 1 if pushed.is_overtaken and not pushed.done else 0
+        if self.losses >= SWAP_LOSSES:
+            self.losses, self.busy_until = 0, self._now() + BUSY_SECONDS
+
+    def _learn(self, pushed: Pushed, changes: Sequence[Change], limits: Limits) -> None:
+        is_unclear = isinstance(pushed.halted, Unknown) and not pushed.done
+        self.doubts = self.doubts + 1 if is_unclear else 0
+        self.doubted = frozenset((c.path, c.after) for c in changes if is_unclear)
+        self.denied = frozenset(map(_key, pushed.denied))
+        self.failed = self._failures_after(pushed, changes)
+        if pushed.guards is not None:
+            self._keep_guards(honoured=True, records=pushed.guards is Guards.ALL)
+        if limits.json_bytes < self._limits().json_bytes:
+            note = {"pds": self.account.pds, "json_bytes": limits.json_bytes, "at": self._now()}
+            self.state.keep_note("body", note)
+
+    def _failures_after(self, pushed: Pushed, changes: Sequence[Change]) -> dict[Key, int]:
+        """Those of changes that are done by now, or are other ones, are forgotten."""
+        done = set(pushed.done)
+        wanted = {change.path: _key(change) for change in changes if change.path not in done}
+        gone = {change.path for change in changes}
+        again = {key: self.failed.get(key, 0) + 1 for key in map(_key, pushed.failed)}
+        kept = {k: n for k, n in self.failed.items() if k[0] not in gone or wanted.get(k[0]) == k}
+        return kept | again
+
+    def _limits(self) -> Limits:
+        """What a request may hold: less where the PDS has shown that it takes less, and fewer
+        writes while answers get lost, so that a change the PDS fails on comes to stand alone."""
+        known = self.state.note("body")
+        json_bytes = self.limits.json_bytes
+        is_ours = known is not None and known["pds"] == self.account.pds
+        if is_ours and self._is_since(known["at"], BODY_SECONDS):
+            json_bytes = min(json_bytes, known["json_bytes"])
+        writes = max(1, self.limits.writes >> 3 * max(0, self.doubts - 1))
+        return replace(self.limits, json_bytes=json_bytes, writes=writes)
+
+    async def _guards(self) -> Guards:
+        """What this PDS honours: found once, then remembered with the PDS's name.
+
+        That it does not honour a guard is believed for a while: it may have been upgraded since.
+        """
+        known = self.state.note("guards")
+        is_known = known is not None and known["pds"] == self.account.pds
+        is_old = is_known and not self._is_since(known.get("at", 0), GUARDS_SECONDS)
+        if not is_known or (is_old and not known["honoured"]):
+            known = self._keep_guards(honoured=await self.pds.honours_swaps(), records=None)
+        if not known["honoured"]:
+            return Guards.NONE
+        if known.get("records"):
+            return Guards.ALL
+        return Guards.UNTRIED if known.get("records") is None or is_old else Guards.BATCH
+
+    def _keep_guards(self, *, honoured: bool, records: bool | None) -> dict[str, Any]:
+        note = {
+            "pds": self.account.pds,
+            "honoured": honoured,
+            "records": records,
+            "at": self._now(),
+        }
+        self.state.keep_note("guards", note)
+        return note
+
+    def _filled(self, light: Sequence[Change], missing: set[Cid | None]) -> Iterator[Change]:
+        """The changes with their records, read a few ahead of their turn.
+
+        The content of one that is left out is added to `missing`.
+        """
+        for start in range(0, len(light), READ_AHEAD):
+            filled: list[Change] = []
+            with self.folder.open() as root:
+                for change in light[start : start + READ_AHEAD]:
+                    try:
+                        filled.append(self._fill(change, root))
+                    except (FileChanged, FileProblem, BadJson) as error:
+                        item = Retry(change.path, error.message)
+                        self.state.record(Memory(waiting={change.path: (item,)}))
+                        missing.add(change.after)
+            yield from filled
+
+    def _fill(self, change: Change, root: int) -> Change:
+        """The change with its record, read again and proven to be the one planned.
+
+        A deletion is proven again too: some editors leave no file for a moment while they save.
+        """
+        if change.after is None:
+            return self._still_gone(change, root)
+        text, _ = read_below(self.folder, root, change.path)
+        record = parse_record(text, split_record_path(change.path)[0])
+        if cid_of(record) != change.after:
+            raise FileChanged(f"{change.path} was edited after it was looked at")
+        return replace(change, record=record)
+
+    def _still_gone(self, change: Change, root: int) -> Change:
+        try:
+            read_below(self.folder, root, change.path)
+        except FileChanged:
+            return change
+        raise FileChanged(f"{change.path} is there again")
+
+    def _is_since(self, at: int, seconds: int) -> bool:
+        """True for so long after `at`; not before it, as where the clock was ahead then."""
+        return 0 <= self._now() - at < seconds
+
+    def _now(self) -> int:
+        return self.clock_ns() // 1_000_000_000
+
+
+def _key(change: Change) -> Key:
+    return change.path, change.before, change.after
+
+
+def _with_forecast(pushed: Pushed, ledger: Ledger, changes: Sequence[Change], now: int) -> Pushed:
+    """A push that the budget stopped says when the rest follows."""
+    if not isinstance(pushed.halted, RateLimited):
+        return pushed
+    done: set[RecordPath] = set(pushed.done)
+    left = [change for change in changes if change.path not in done]
+    seconds = ledger.done_at(batch_points(left), now) - now
+    error = pushed.halted
+    pushed.halted = RateLimited(
+        f"{error.message}; {len(left)} of {len(changes)} changes are left to push, "
+        f"the last in about {in_words(seconds)}",
+        retry_seconds=error.retry_seconds,
+        hint=error.hint,
+    )
+    return pushed

@@ -1,0 +1,82 @@
+"""What may be written now: the ledger of write points, kept in the state file from run to run.
+
+Charged before a request is sent, because the PDS charges those that it refuses as well. What was
+spent is always written down, but holds nothing up on a PDS that never showed a limit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+
+from syncd.atproto.xrpc import RateLimit
+from syncd.budget import DAY, Ledger, in_words
+from syncd.cycle.push.ledger import LIMITS, read_ledger
+from syncd.errors import RateLimited
+from syncd.pds import Pds
+from syncd.state import State
+
+
+@dataclass(slots=True)
+class Allowance:
+    """The write points of one account. `url` is where `pds` is; `now` gives unix seconds."""
+
+    state: State
+    pds: Pds
+    url: str
+    now: Callable[[], int]
+    _heard: RateLimit | None = None
+
+    def ledger(self) -> Ledger:
+        """What was spent so far, corrected by what the PDS told last."""
+        self._hear()
+        return read_ledger(self.state, self.url, self.now())
+
+    def room(self) -> int:
+        """How many points may be sent now."""
+        return self.ledger().room(self.now())
+
+    def charge(self, points: int) -> None:
+        """Write down that `points` are about to be sent. Raises RateLimited if they do not fit."""
+        self.check(points)
+        now, ledger = self.now(), self.ledger()
+        self.state.spend(now, points, forget_before=now - DAY.seconds)
+        if ledger.told:
+            self._keep(ledger.after(points, now))
+
+    def check(self, points: int) -> None:
+        """Raise RateLimited, saying for how long, unless `points` may be sent now."""
+        now, ledger = self.now(), self.ledger()
+        if not ledger.fits(points, now):
+            wait = ledger.fits_at(points, now) - now
+            raise RateLimited(
+                f"the write budget of the PDS is used up for {in_words(wait)}",
+                retry_seconds=wait,
+                hint="wait; syncd run goes on by itself, and syncd status shows when",
+            )
+
+    def close(self, seconds: float) -> None:
+        """The PDS has refused a write for its rate: it gets none for so long."""
+        now, ledger = self.now(), self.ledger()
+        until = now + math.ceil(seconds)
+        self._keep(replace(ledger, closed_from=now, closed_until=until, is_counted=True))
+
+    def _hear(self) -> None:
+        """Take up what the answers since the last call have told."""
+        limit = self.pds.rate_limit
+        if limit is not None and limit is not self._heard:
+            self._heard = limit
+            ledger = read_ledger(self.state, self.url, self.now())
+            self._keep(ledger.after_hearing(limit))
+
+    def _keep(self, ledger: Ledger) -> None:
+        note = {
+            "pds": self.url,
+            "told": [asdict(told) for told in ledger.told],
+            "closed_from": ledger.closed_from,
+            "closed_until": ledger.closed_until,
+            "is_counted": ledger.is_counted,
+        }
+        if note != self.state.note(LIMITS):
+            self.state.keep_note(LIMITS, note)

@@ -1,0 +1,253 @@
+"""`MemoryPds`: the Pds protocol straight on the sandbox. No HTTP and no session.
+
+Answers as `HttpPds` does before the sandbox over HTTP, errors and faults included; what is
+refused goes through the same table of errors. For tests that need thousands of cycles a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from syncd.atproto import xrpc
+from syncd.atproto.car import write_car
+from syncd.atproto.cid import Cid
+from syncd.atproto.syntax import Did, Tid
+from syncd.errors import BadAnswer, NotFound, Rejected, SwapFailed, SyncdError, Unknown, Unreachable
+from syncd.model import Change, RecordPath, Written, make_record_path
+from syncd.pds import NO_COMMIT, Meanwhile, op_of
+from syncd.sandbox import faults
+from syncd.sandbox.accounts import check_readable, check_writable
+from syncd.sandbox.answer import invalid, too_large, too_many_requests
+from syncd.sandbox.faults import Cut, Delay, DropAnswer, DropRequest, Html, Refuse, View
+from syncd.sandbox.host import Sandbox
+from syncd.sandbox.limits import Charge
+from syncd.sandbox.methods.request import JSON_BYTES, RECORD_JSON_BYTES
+from syncd.sandbox.methods.sync import blocks_since, find_blocks
+from syncd.sandbox.methods.views import seen
+from syncd.sandbox.repo.commits import Commit
+from syncd.sandbox.repo.engine import Repo, check_count
+from syncd.sandbox.repo.writes import POINTS, Prepared, delete_record, prepare, put_record
+
+T = TypeVar("T")
+
+PIECE_BYTES = 64 * 1024
+
+_DELETE = "com.atproto.repo.deleteRecord"
+_RECORD, _REPO = "com.atproto.repo.getRecord", "com.atproto.sync.getRepo"
+_LATEST, _STATUS = "com.atproto.sync.getLatestCommit", "com.atproto.sync.getRepoStatus"
+_BLOCKS = "com.atproto.sync.getBlocks"
+
+
+class MemoryPds:
+    """One account's repo in a sandbox, as a client that is logged in."""
+
+    def __init__(self, sandbox: Sandbox, did: Did) -> None:
+        self.did = did
+        self.requests = 0
+        self.rate_limit: xrpc.RateLimit | None = None
+        self._sandbox = sandbox
+
+    async def fetch_latest(self) -> tuple[Cid, Tid]:
+        def latest(effect: View | None) -> tuple[Cid, Tid]:
+            head = seen(self._sandbox, self.did, effect).head
+            return head.commit, head.rev
+
+        return await self._read(_LATEST, latest)
+
+    async def fetch_status(self) -> xrpc.RepoStatus:
+        def status(effect: View | None) -> xrpc.RepoStatus:
+            account = check_readable(self._sandbox.accounts, self.did, is_owner=True)
+            if not account.is_active:
+                return xrpc.RepoStatus(False, account.status.value, None)
+            return xrpc.RepoStatus(True, None, seen(self._sandbox, self.did, effect).head.rev)
+
+        return await self._read(_STATUS, status)
+
+    async def fetch_repo(self, since: Tid | None = None) -> AsyncIterator[bytes]:
+        def car(effect: View | None) -> bytes:
+            state = seen(self._sandbox, self.did, effect)
+            return b"".join(write_car([state.head.commit], blocks_since(state, since)))
+
+        effect = self._meet(_REPO)
+        content = await self._read_under(effect, _REPO, car)
+        keep = effect.keep if isinstance(effect, Cut) else len(content)
+        for start in range(0, keep, PIECE_BYTES):
+            yield content[start : min(start + PIECE_BYTES, keep)]
+        if isinstance(effect, Cut) and not effect.clean:
+            raise Unreachable(f"{_REPO} got no usable answer: the connection broke")
+
+    async def fetch_blocks(self, cids: Sequence[Cid]) -> dict[Cid, bytes]:
+        def blocks(effect: View | None) -> dict[Cid, bytes]:
+            return dict(find_blocks(seen(self._sandbox, self.did, effect), cids))
+
+        return await self._read(_BLOCKS, blocks)
+
+    async def fetch_record(self, path: RecordPath) -> Cid | None:
+        def record(_: View | None) -> Cid | None:
+            account = self._sandbox.accounts.find(self.did)
+            if account is None or not account.is_active:
+                raise invalid("Could not locate record")
+            return self._sandbox.repo(self.did).current(path)
+
+        try:
+            return await self._read(_RECORD, record, [path])
+        except NotFound:
+            return None
+
+    async def honours_swaps(self) -> bool:
+        def probe(repo: Repo) -> bool:
+            repo.apply([], swap=NO_COMMIT)
+            return False
+
+        try:
+            return await self._write(xrpc.apply_writes(self.did, [], swap=NO_COMMIT), [], probe)
+        except SwapFailed:
+            return True
+
+    async def write(
+        self,
+        changes: Sequence[Change],
+        *,
+        swap: Cid,
+        validate: bool | None = None,
+        meanwhile: Meanwhile | None = None,
+    ) -> Written:
+        if not changes:
+            return Written((), None, None)
+        ops = [op_of(change) for change in changes]
+
+        def apply(repo: Repo) -> Written:
+            check_count(ops)
+            writes = [prepare(op, validate=validate) for op in ops]
+            return _written(writes, repo.apply([write.op for write in writes], swap=swap))
+
+        request = xrpc.apply_writes(self.did, ops, swap=swap, validate=validate)
+        if meanwhile is not None:
+            meanwhile()
+        return await self._write(request, ops, apply)
+
+    async def put(self, change: Change, *, validate: bool | None = None) -> Written:
+        def apply(repo: Repo) -> Written:
+            write = prepare(op, validate=validate)
+            return _written([write], put_record(repo, write, swap_record=change.before))
+
+        op = replace(op_of(change), action="update")
+        request = xrpc.put_record(self.did, op, swap=change.before, validate=validate)
+        return await self._write(request, [op], apply)
+
+    async def create(self, change: Change, *, validate: bool | None = None) -> Written:
+        def apply(repo: Repo) -> Written:
+            write = prepare(op, validate=validate)
+            return _written([write], repo.apply([write.op]))
+
+        op = replace(op_of(change), action="create")
+        return await self._write(xrpc.create_record(self.did, op, validate=validate), [op], apply)
+
+    async def delete(self, change: Change) -> Written:
+        if change.before is None:
+            return Written((None,), None, None)
+
+        def apply(repo: Repo) -> Written:
+            return _written([Prepared(op)], delete_record(repo, op, swap_record=change.before))
+
+        op = replace(op_of(change), action="delete", value=None)
+        request = xrpc.delete_record(self.did, op.collection, op.rkey, swap=change.before)
+        return await self._write(request, [op], apply)
+
+    # --- A call, and what becomes of it ---------------------------------------------------------
+
+    def _meet(self, nsid: str, paths: Iterable[RecordPath] = ()) -> faults.Effect | None:
+        self.requests += 1
+        return self._sandbox.faults.meet(faults.Call(nsid, self.did, tuple(paths)))
+
+    async def _read(
+        self, nsid: str, read: Callable[[View | None], T], paths: Iterable[RecordPath] = ()
+    ) -> T:
+        effect = self._meet(nsid, paths)
+        found = await self._read_under(effect, nsid, read)
+        if isinstance(effect, Cut):
+            told = f"{nsid} got no usable answer: it was cut short"
+            raise BadAnswer(told) if effect.clean else Unreachable(told)
+        return found
+
+    async def _read_under(
+        self, effect: faults.Effect | None, nsid: str, read: Callable[[View | None], T]
+    ) -> T:
+        if isinstance(effect, DropRequest | DropAnswer):
+            raise Unreachable(f"{nsid} got no usable answer: the connection closed")
+        if isinstance(effect, Html):
+            raise BadAnswer(f"{nsid} was answered with a web page")
+        await self._suffer(effect, is_write=False)
+        bend = effect if isinstance(effect, View) else None
+        with self._sandbox.lock:
+            try:
+                return read(bend)
+            except Rejected as refusal:
+                raise self._error_of(refusal, is_write=False) from None
+
+    async def _write(
+        self, request: xrpc.Request, ops: Sequence[xrpc.WriteOp], apply: Callable[[Repo], T]
+    ) -> T:
+        """`request` is what a client over HTTP would send: only its name and its size matter."""
+        paths = [make_record_path(op.collection, op.rkey) for op in ops]
+        effect = self._meet(request.nsid, paths)
+        if isinstance(effect, DropRequest | Html):
+            raise Unknown(f"{request.nsid} got no usable answer: nothing came back")
+        await self._suffer(effect, is_write=True)
+        with self._sandbox.lock:
+            try:
+                self._check_size(request)
+                self._charge(sum(POINTS[op.action] for op in ops))
+                check_writable(self._sandbox.accounts, self.did)
+                written = apply(self._sandbox.repo(self.did))
+            except Rejected as refusal:
+                raise self._error_of(refusal, is_write=True) from None
+        if isinstance(effect, DropAnswer | Cut):
+            raise Unknown(f"{request.nsid} got no usable answer: the connection closed")
+        return written
+
+    async def _suffer(self, effect: faults.Effect | None, *, is_write: bool) -> None:
+        """What a fault does before the call is looked at."""
+        if isinstance(effect, Delay):
+            await asyncio.sleep(effect.seconds)
+        if isinstance(effect, Refuse):
+            refusal = Rejected(effect.message, name=effect.name, status=effect.status)
+            raise self._error_of(refusal, effect.headers, is_write=is_write)
+
+    def _check_size(self, request: xrpc.Request) -> None:
+        limit = JSON_BYTES if request.nsid == _DELETE else RECORD_JSON_BYTES
+        if len(request.body or b"") > limit:
+            raise too_large()
+
+    def _charge(self, points: int) -> None:
+        limits = self._sandbox.limits
+        if limits is None:
+            return
+        charges = [Charge(bucket, self.did, points) for bucket in (limits.hour, limits.day)]
+        may_go_on, headers = self._sandbox.charge(charges)
+        told = {name.lower(): value for name, value in headers}
+        now = self._sandbox.clock()
+        self.rate_limit = xrpc.read_rate_limit(told, now=now) or self.rate_limit
+        if not may_go_on:
+            raise self._error_of(too_many_requests(), headers, is_write=True)
+
+    def _error_of(
+        self, refusal: Rejected, headers: Iterable[tuple[str, str]] = (), *, is_write: bool
+    ) -> SyncdError:
+        """The error that a client over HTTP makes of a refusal."""
+        body = json.dumps({"error": refusal.name, "message": refusal.message}).encode()
+        told = {name.lower(): value for name, value in headers}
+        answer = xrpc.Response(refusal.status, told, body)
+        return xrpc.error_of(answer, is_write=is_write, now=self._sandbox.clock())
+
+
+def _written(writes: Sequence[Prepared], commit: Commit | None) -> Written:
+    cids = tuple(write.cid for write in writes)
+    validation = tuple(write.status for write in writes)
+    if commit is None:
+        return Written(cids, None, None, validation)
+    return Written(cids, commit.after.head.commit, commit.after.head.rev, validation)

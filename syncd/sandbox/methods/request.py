@@ -1,0 +1,166 @@
+"""One request to the sandbox, and its parts read with the types its lexicon gives them.
+
+Never acts on a request. What is missing or of the wrong type is `Rejected` with status 400, in
+words close to those of the reference PDS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from syncd.atproto.cid import Cid, parse_cid
+from syncd.atproto.syntax import Nsid, Rkey, parse_at_identifier, parse_nsid, parse_rkey
+from syncd.errors import BadSyntax, Rejected
+from syncd.sandbox.answer import invalid, too_large
+from syncd.sandbox.methods.lexjson import parse_json
+
+T = TypeVar("T")
+
+JSON_BYTES = 150 * 1024
+RECORD_JSON_BYTES = 1_000_000
+BLOB_BYTES = 5 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP request of an XRPC method. Header names are in lower case; never shown whole.
+
+    `address` is the client's, `origin` the URL it reached the sandbox by.
+    """
+
+    verb: str
+    nsid: str
+    params: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+    address: str = "127.0.0.1"
+    origin: str = "http://127.0.0.1"
+
+    @property
+    def media_type(self) -> str:
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    # --- Query parameters -------------------------------------------------------------------------
+
+    def maybe(self, name: str, parse: Callable[[str], T]) -> T | None:
+        """A parameter that may be left out; an empty one counts as left out."""
+        values = self.params.get(name, ())
+        return self._parsed(name, values[0], parse) if values and values[0] else None
+
+    def required(self, name: str, parse: Callable[[str], T]) -> T:
+        value = self.maybe(name, parse)
+        if value is None:
+            raise self._wrong(f'Missing required key "{name}" at $')
+        return value
+
+    def many(self, name: str, parse: Callable[[str], T]) -> list[T]:
+        """A parameter that is repeated, once for each of its values."""
+        return [self._parsed(name, value, parse) for value in self.params.get(name, ())]
+
+    def _parsed(self, name: str, text: str, parse: Callable[[str], T]) -> T:
+        try:
+            return parse(text)
+        except (BadSyntax, ValueError) as error:
+            raise self._wrong(f"{error} at $.{name}") from None
+
+    def _wrong(self, message: str) -> Rejected:
+        return invalid(f"Invalid {self.nsid} params: {message}")
+
+    # --- Bodies -----------------------------------------------------------------------------------
+
+    def no_body(self) -> None:
+        if self.body:
+            raise invalid("A request body was provided when none was expected")
+
+    def json_body(self, limit: int) -> Fields:
+        self._check_body("application/json", limit)
+        body = parse_json(self.body)
+        if not isinstance(body, dict):
+            raise invalid("Expected object value type at $")
+        return Fields(body)
+
+    def blob_body(self) -> bytes:
+        self._check_body(self.media_type, BLOB_BYTES)
+        return self.body
+
+    def _check_body(self, media_type: str, limit: int) -> None:
+        if not self.body:
+            raise invalid("A request body is expected but none was provided")
+        if not self.media_type:
+            raise invalid("Request encoding (Content-Type) required but not provided")
+        if self.media_type != media_type:
+            raise invalid(f"Wrong request encoding (Content-Type): {self.media_type}")
+        if len(self.body) > limit:
+            raise too_large()
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The members of a JSON object in a request's body; `at` is where it stands in that."""
+
+    members: Mapping[str, object]
+    at: str = "$"
+
+    def has(self, name: str) -> bool:
+        return name in self.members
+
+    def value(self, name: str) -> object:
+        """A required member of any kind."""
+        if name not in self.members:
+            raise invalid(f'Missing required key "{name}" at {self.at}')
+        return self.members[name]
+
+    def text(self, name: str) -> str:
+        value = self.value(name)
+        if not isinstance(value, str):
+            raise self._mistyped("string", name)
+        return value
+
+    def maybe_text(self, name: str) -> str | None:
+        return self.text(name) if self.has(name) else None
+
+    def flag(self, name: str) -> bool | None:
+        value = self.value(name) if self.has(name) else None
+        if self.has(name) and not isinstance(value, bool):
+            raise self._mistyped("boolean", name)
+        return value if isinstance(value, bool) else None
+
+    def items(self, name: str) -> list[Fields]:
+        """A required array of objects."""
+        values = self.value(name)
+        if not isinstance(values, list):
+            raise self._mistyped("array", name)
+        return [self._item(name, number, value) for number, value in enumerate(values)]
+
+    def repo(self) -> str:
+        return self._parsed("repo", parse_at_identifier)
+
+    def collection(self) -> Nsid:
+        return self._parsed("collection", parse_nsid)
+
+    def rkey(self) -> Rkey:
+        return self._parsed("rkey", parse_rkey)
+
+    def cid(self, name: str) -> Cid | None:
+        """A CID that may be left out, but may not be null."""
+        return self._parsed(name, parse_cid) if self.has(name) else None
+
+    def _item(self, name: str, number: int, value: object) -> Fields:
+        at = f"{self.at}.{name}[{number}]"
+        if not isinstance(value, dict):
+            raise invalid(f"Expected object value type at {at}")
+        return Fields(value, at)
+
+    def _parsed(self, name: str, parse: Callable[[str], T]) -> T:
+        text = self.text(name)
+        try:
+            return parse(text)
+        except BadSyntax as error:
+            raise invalid(f"{error.message} at {self.at}.{name}") from None
+
+    def _mistyped(self, kind: str, name: str) -> Rejected:
+        value = self.members[name]
+        got = "null" if value is None else repr(value)
+        return invalid(f"Expected {kind} value type (got {got}) at {self.at}.{name}")

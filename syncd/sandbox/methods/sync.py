@@ -1,0 +1,99 @@
+"""The methods com.atproto.sync.*: a repo's blocks and where it stands. They change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from syncd.atproto import mst
+from syncd.atproto.cid import Cid, parse_cid
+from syncd.atproto.syntax import Did, Tid, parse_did, parse_nsid, parse_rkey, parse_tid
+from syncd.model import make_record_path
+from syncd.sandbox.accounts import check_readable
+from syncd.sandbox.answer import Answer, car_answer, invalid, json_answer
+from syncd.sandbox.methods.call import Call, Method
+from syncd.sandbox.repo.commits import State
+
+
+def get_latest_commit(call: Call) -> Answer:
+    head = call.state(_did(call)).head
+    return json_answer({"cid": str(head.commit), "rev": head.rev})
+
+
+def get_repo_status(call: Call) -> Answer:
+    """Answers for inactive repos too: the one way to tell them from repos that are not here."""
+    did = _did(call)
+    account = check_readable(call.sandbox.accounts, did, is_owner=True)
+    head = call.sandbox.state(did, is_owner=True).head
+    status = None if account.is_active else account.status.value
+    rev = head.rev if account.is_active else None
+    return json_answer({"did": did, "active": account.is_active, "status": status, "rev": rev})
+
+
+def get_repo(call: Call) -> Answer:
+    state = call.state(_did(call))
+    since = call.request.maybe("since", parse_tid)
+    return car_answer([state.head.commit], blocks_since(state, since))
+
+
+def blocks_since(state: State, since: Tid | None) -> Iterator[tuple[Cid, bytes]]:
+    """The live blocks that came in after `since`, newest first, as the reference PDS sends them.
+
+    Nothing says what is gone, and a block that was live before is left out although it is new to
+    some record. A `since` that is not before the head's rev gives nothing at all.
+    """
+    rows = (
+        (block.rev, str(cid), cid, block.data)
+        for cid, block in state.blocks.items()
+        if since is None or block.rev > since
+    )
+    return ((cid, data) for _, _, cid, data in sorted(rows, reverse=True))
+
+
+def get_blocks(call: Call) -> Answer:
+    """All of them or none; what was superseded is gone. The CAR names no root."""
+    cids = call.request.many("cids", parse_cid)
+    return car_answer([], find_blocks(call.state(_did(call)), cids))
+
+
+def find_blocks(state: State, cids: Iterable[Cid]) -> list[tuple[Cid, bytes]]:
+    """Raises Rejected if any is not live."""
+    wanted = list(dict.fromkeys(cids))
+    missing = [str(cid) for cid in wanted if cid not in state.blocks]
+    if missing:
+        raise invalid(f"Could not find cids: {','.join(missing)}")
+    return [(cid, state.blocks[cid].data) for cid in wanted]
+
+
+def get_record(call: Call) -> Answer:
+    """The commit and the nodes down to a record or to where it would be, and the record."""
+    state = call.state(_did(call))
+    path = make_record_path(
+        call.request.required("collection", parse_nsid), call.request.required("rkey", parse_rkey)
+    )
+    cids = [state.head.commit, *mst.proof(state.head.data, path, state.get)]
+    record = state.records.get(path)
+    found = ((cid, state.get(cid)) for cid in (*cids, *([record] if record else [])))
+    return car_answer([state.head.commit], [(cid, data) for cid, data in found if data])
+
+
+def get_blob(call: Call) -> Answer:
+    did, cid = _did(call), call.request.required("cid", parse_cid)
+    check_readable(call.sandbox.accounts, did)
+    blob = call.sandbox.blobs(did).find(cid)
+    if blob is None:
+        raise invalid("Blob not found")
+    return Answer(200, blob.mime_type, blob.data, (("X-Content-Type-Options", "nosniff"),))
+
+
+def _did(call: Call) -> Did:
+    return call.request.required("did", parse_did)
+
+
+METHODS = {
+    "com.atproto.sync.getLatestCommit": Method("GET", get_latest_commit, "optional"),
+    "com.atproto.sync.getRepoStatus": Method("GET", get_repo_status),
+    "com.atproto.sync.getRepo": Method("GET", get_repo, "optional"),
+    "com.atproto.sync.getBlocks": Method("GET", get_blocks, "optional"),
+    "com.atproto.sync.getRecord": Method("GET", get_record, "optional"),
+    "com.atproto.sync.getBlob": Method("GET", get_blob, "optional"),
+}

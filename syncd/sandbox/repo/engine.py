@@ -1,0 +1,135 @@
+"""One account's repo, readable and writable, as the reference PDS keeps it.
+
+Knows neither accounts nor sessions nor HTTP, and never looks at a clock: time comes in. A batch is
+applied whole or not at all.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from threading import RLock
+
+from syncd.atproto.cid import Cid
+from syncd.atproto.data import Record, decode
+from syncd.atproto.keys import PrivateKey
+from syncd.atproto.syntax import Did, Tid, make_tid, tid_microseconds
+from syncd.atproto.xrpc import Action, WriteOp
+from syncd.model import Head, RecordPath, split_record_path
+from syncd.sandbox.answer import invalid
+from syncd.sandbox.repo.commits import Commit, State, first_commit, next_commit
+
+MAX_WRITES = 200
+REMEMBERED_COMMITS = 8
+
+
+def ignore(_: Commit) -> None:
+    """What a repo that nobody follows does with a commit."""
+
+
+def check_count(writes: Sequence[WriteOp]) -> None:
+    """Raise Rejected if these are too many for one commit."""
+    if len(writes) > MAX_WRITES:
+        raise invalid(f"Too many writes. Max: {MAX_WRITES}")
+
+
+class Repo:
+    """A repo and the few states before its last. `now` gives microseconds since 1970.
+
+    Writes hold `lock`, which must let the same thread in again; reads see one state or the next.
+    `on_commit` is told of each commit before it counts; if it raises, the commit was not made.
+    """
+
+    def __init__(
+        self,
+        did: Did,
+        key: PrivateKey,
+        *,
+        now: Callable[[], int],
+        clock_id: int = 0,
+        on_commit: Callable[[Commit], None] = ignore,
+        lock: AbstractContextManager[object] | None = None,
+        state: State | None = None,
+        honours_swaps: bool = True,
+    ) -> None:
+        self.did = did
+        self._key = key
+        self._now = now
+        self._clock_id = clock_id
+        self._honours_swaps = honours_swaps
+        self._on_commit = on_commit
+        self._lock = lock or RLock()
+        self._states: deque[State] = deque(maxlen=REMEMBERED_COMMITS + 1)
+        if state is None:
+            self._keep(first_commit(did, make_tid(now(), clock_id), key))
+        else:
+            self._states.append(state)
+
+    @property
+    def state(self) -> State:
+        return self._states[-1]
+
+    @property
+    def head(self) -> Head:
+        return self.state.head
+
+    def state_before(self, commits: int) -> State:
+        """The repo as it was some commits ago, or as far back as is remembered."""
+        return self._states[max(-len(self._states), -1 - commits)]
+
+    def current(self, path: RecordPath) -> Cid | None:
+        """The CID of a record, or None if there is none, or if its block was lost."""
+        cid = self.state.records.get(path)
+        return cid if cid in self.state.blocks else None
+
+    def record(self, path: RecordPath) -> Record | None:
+        cid = self.current(path)
+        value = None if cid is None else decode(self.state.blocks[cid].data)
+        return value if isinstance(value, dict) else None
+
+    def paths(self) -> Iterator[RecordPath]:
+        """The records that can be read, in no order."""
+        return (path for path in self.state.records if self.current(path) is not None)
+
+    def check_swap(self, swap: Cid | None) -> None:
+        """Raise Rejected, InvalidSwap, unless `swap` is None or the commit the repo is at."""
+        if self._honours_swaps and swap not in (None, self.head.commit):
+            raise invalid(f"Commit was at {self.head.commit}", "InvalidSwap")
+
+    def check_record_swap(self, current: Cid | None, swap: Cid | None) -> None:
+        """Raise Rejected, InvalidSwap, unless a record is what its writer takes it for."""
+        if self._honours_swaps and swap != current:
+            raise invalid(f"Record was at {current or 'null'}", "InvalidSwap")
+
+    def apply(self, writes: Sequence[WriteOp], *, swap: Cid | None = None) -> Commit:
+        """Make one commit of `writes`, in order, if the repo is still at the commit `swap`.
+
+        Raises Rejected, with nothing written: InvalidSwap, and what `next_commit` raises.
+        """
+        check_count(writes)
+        with self._lock:
+            self.check_swap(swap)
+            rev = self._next_rev()
+            return self._keep(next_commit(self.did, self.state, writes, rev, self._key))
+
+    def _next_rev(self) -> Tid:
+        """Now, but never before the last one, whatever the clock says."""
+        moment = max(self._now(), tid_microseconds(self.head.rev) + 1)
+        return make_tid(moment, self._clock_id)
+
+    def put(self, path: RecordPath, record: Record) -> Cid:
+        """Write a record as some other client would, unguarded, and return its CID."""
+        with self._lock:
+            action: Action = "create" if self.current(path) is None else "update"
+            self.apply([WriteOp(action, *split_record_path(path), record)])
+            return self.state.records[path]
+
+    def delete(self, path: RecordPath) -> None:
+        """Delete a record, which must exist, as some other client would, unguarded."""
+        self.apply([WriteOp("delete", *split_record_path(path))])
+
+    def _keep(self, commit: Commit) -> Commit:
+        self._on_commit(commit)
+        self._states.append(commit.after)
+        return commit

@@ -1,0 +1,131 @@
+"""The accounts of a sandbox on disk, so that they are there again after a restart.
+
+A directory for each account: `account.json`, and one CAR for each commit with the blocks that came
+in with it, so a commit is one new file and what was written before never changes. Sessions, rate
+limits and the event stream are not kept; neither are blobs. A block that was lost by the quirk
+described in `commits` is there again after a restart.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from syncd.atproto import mst
+from syncd.atproto.car import CarReader, write_car
+from syncd.atproto.cid import Cid
+from syncd.atproto.commit import parse_commit
+from syncd.atproto.keys import make_key
+from syncd.atproto.syntax import Did, parse_did, parse_handle, parse_tid
+from syncd.model import Head, RecordPath
+from syncd.sandbox.accounts import Account, Password, Status
+from syncd.sandbox.repo.commits import Block, Commit, State
+
+_ACCOUNT = "account.json"
+_COMMITS = "commits"
+
+
+class Store:
+    """A directory of accounts. Made if it is missing; only its owner may read it."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def secret(self, fresh: bytes) -> bytes:
+        """The secret that signs tokens: `fresh` the first time, the same one ever after."""
+        path = self._root / "secret"
+        if not path.exists():
+            _write(path, fresh)
+        return path.read_bytes()
+
+    def keep_account(self, account: Account) -> None:
+        directory = self._directory(account.did)
+        for made in (directory, directory / _COMMITS):
+            made.mkdir(mode=0o700, exist_ok=True)
+        _write(directory / _ACCOUNT, json.dumps(_to_json(account), indent=2).encode())
+
+    def keep_commit(self, commit: Commit) -> None:
+        head = commit.after.head
+        known = commit.before.blocks if commit.before else {}
+        fresh = ((c, block.data) for c, block in commit.after.blocks.items() if c not in known)
+        path = self._directory(commit.did) / _COMMITS / f"{head.rev}.car"
+        _write(path, b"".join(write_car([head.commit], fresh)))
+
+    def forget(self, did: Did) -> None:
+        """Let an account not be there after a restart. What it wrote stays on disk."""
+        (self._directory(did) / _ACCOUNT).unlink()
+
+    def load(self) -> Iterator[tuple[Account, State]]:
+        """Every account and where its repo stood. Raises BadCar and BadTree for damaged files."""
+        for path in sorted(self._root.glob(f"*/{_ACCOUNT}")):
+            account = _from_json(json.loads(path.read_bytes()))
+            yield account, _load_state(sorted((path.parent / _COMMITS).glob("*.car")))
+
+    def _directory(self, did: Did) -> Path:
+        return self._root / did.replace(":", "_")
+
+
+def _load_state(cars: list[Path]) -> State:
+    """Read every commit in order, and keep what the last one still reaches."""
+    blocks: dict[Cid, Block] = {}
+    root: Cid | None = None
+    for car in cars:
+        reader = CarReader()
+        rev = parse_tid(car.stem)
+        blocks |= {cid: Block(data, rev) for cid, data in reader.feed(car.read_bytes())}
+        reader.close()
+        root = reader.roots[0]
+    assert root is not None
+    commit = parse_commit(blocks[root].data)
+    return _reached(Head(root, commit.rev, commit.data), blocks)
+
+
+def _reached(head: Head, blocks: dict[Cid, Block]) -> State:
+    def get(cid: Cid) -> bytes | None:
+        return blocks[cid].data if cid in blocks else None
+
+    records = {RecordPath(key): cid for key, cid in mst.walk(head.data, get)}
+    live = {head.commit, *mst.nodes(head.data, get), *records.values()}
+    return State(head, records, {cid: blocks[cid] for cid in live if cid in blocks})
+
+
+def _write(path: Path, content: bytes) -> None:
+    """A whole file or none: written beside its place, then renamed into it."""
+    partial = path.with_suffix(".partial")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    partial.replace(path)
+
+
+def _to_json(account: Account) -> dict[str, object]:
+    passwords = [
+        {"name": p.name, "salt": p.salt.hex(), "digest": p.digest.hex()} for p in account.passwords
+    ]
+    return {
+        "did": account.did,
+        "handle": account.handle,
+        "email": account.email,
+        "key": account.key.secret.hex(),
+        "status": account.status.value,
+        "passwords": passwords,
+    }
+
+
+def _from_json(kept: dict[str, str | list[dict[str, str]]]) -> Account:
+    passwords = kept["passwords"]
+    assert isinstance(passwords, list)
+    return Account(
+        did=parse_did(str(kept["did"])),
+        handle=parse_handle(str(kept["handle"])),
+        email=str(kept["email"]),
+        key=make_key("k256", bytes.fromhex(str(kept["key"]))),
+        status=Status(str(kept["status"])),
+        passwords=tuple(
+            Password(p["name"], bytes.fromhex(p["salt"]), bytes.fromhex(p["digest"]))
+            for p in passwords
+        ),
+    )

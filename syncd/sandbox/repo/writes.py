@@ -1,0 +1,157 @@
+"""The four ways to write to a repo, with the checks and in the order of the reference PDS.
+
+Works on values of the data model; knows no JSON, no session and no account. Sources: the lexicons
+com.atproto.repo.{applyWrites,createRecord,putRecord,deleteRecord}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from syncd.atproto.cid import Cid, parse_cid
+from syncd.atproto.data import MAX_INTEGER, Record, Value, cid_of
+from syncd.atproto.syntax import Nsid
+from syncd.atproto.xrpc import UNGUARDED, Action, Guard, WriteOp
+from syncd.errors import BadData, BadSyntax
+from syncd.model import RecordPath, make_record_path
+from syncd.sandbox.answer import internal, invalid
+from syncd.sandbox.repo.commits import Commit
+from syncd.sandbox.repo.engine import Repo
+
+KNOWN_LEXICONS = frozenset(
+    {
+        "app.bsky.actor.profile",
+        "app.bsky.actor.status",
+        "app.bsky.feed.generator",
+        "app.bsky.feed.like",
+        "app.bsky.feed.post",
+        "app.bsky.feed.postgate",
+        "app.bsky.feed.repost",
+        "app.bsky.feed.threadgate",
+        "app.bsky.graph.block",
+        "app.bsky.graph.follow",
+        "app.bsky.graph.list",
+        "app.bsky.graph.listblock",
+        "app.bsky.graph.listitem",
+        "app.bsky.graph.starterpack",
+        "app.bsky.graph.verification",
+        "app.bsky.labeler.service",
+        "app.bsky.notification.declaration",
+        "chat.bsky.actor.declaration",
+        "com.atproto.lexicon.schema",
+        "com.germnetwork.declaration",
+    }
+)
+"""The record types that the reference PDS validates. Here they pass unchecked."""
+
+POINTS: Mapping[Action, int] = {"create": 3, "update": 2, "delete": 1}
+"""What each write of an applyWrites costs of the account's write points."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A write that may go to the repo, and what was found of its record's type, if anything was."""
+
+    op: WriteOp
+    status: str | None = None
+
+    @property
+    def path(self) -> RecordPath:
+        return make_record_path(self.op.collection, self.op.rkey)
+
+    @property
+    def cid(self) -> Cid | None:
+        """The CID of the record as the repo keeps it. Raises Rejected if it cannot be encoded."""
+        try:
+            return None if self.op.value is None else cid_of(self.op.value)
+        except BadData:
+            raise internal() from None
+
+
+def prepare(op: WriteOp, *, validate: bool | None) -> Prepared:
+    """Complete a record with its `$type` and check it. Raises Rejected for a record refused."""
+    if op.value is None:
+        return Prepared(op)
+    record = {**op.value, "$type": _type_of(op.value, op.collection)}
+    if not _is_safe(record):
+        raise internal()
+    status = _validation(op.collection, validate=validate)
+    for cid in _legacy_blobs(record):
+        raise invalid(f"Legacy blobs are not allowed ({cid})")
+    return Prepared(replace(op, value=record), status)
+
+
+def _type_of(record: Record, collection: Nsid) -> str:
+    kind = record.get("$type", collection)
+    if kind != collection:
+        raise invalid(f"Invalid $type: expected {collection}, got {kind!r}")
+    return collection
+
+
+def _validation(collection: Nsid, *, validate: bool | None) -> str | None:
+    if validate is False:
+        return None
+    if collection in KNOWN_LEXICONS:
+        return "valid"
+    if validate:
+        raise invalid(f"Unknown lexicon type: {collection}")
+    return "unknown"
+
+
+def _legacy_blobs(value: Value) -> Iterator[str]:
+    match value:
+        case {"cid": str(cid), "mimeType": str(), **others} if not others and _is_cid(cid):
+            yield cid
+        case dict():
+            for item in value.values():
+                yield from _legacy_blobs(item)
+        case list():
+            for item in value:
+                yield from _legacy_blobs(item)
+
+
+def _is_safe(value: Value) -> bool:
+    """True if a JavaScript number can hold each integer."""
+    match value:
+        case int():
+            return abs(value) <= MAX_INTEGER
+        case dict():
+            return all(map(_is_safe, value.values()))
+        case list():
+            return all(map(_is_safe, value))
+        case _:
+            return True
+
+
+def _is_cid(text: str) -> bool:
+    try:
+        return bool(parse_cid(text))
+    except BadSyntax:
+        return False
+
+
+def put_record(
+    repo: Repo, write: Prepared, *, swap_record: Guard, swap_commit: Cid | None = None
+) -> Commit | None:
+    """Create or update. None if the record is that already: then no guard was looked at."""
+    current = repo.current(write.path)
+    if current is not None and current == write.cid:
+        return None
+    repo.check_swap(swap_commit)
+    if swap_record is not UNGUARDED:
+        repo.check_record_swap(current, swap_record)
+    return repo.apply([replace(write.op, action="create" if current is None else "update")])
+
+
+def delete_record(
+    repo: Repo, op: WriteOp, *, swap_record: Cid | None, swap_commit: Cid | None = None
+) -> Commit | None:
+    """Delete. None if there is no such record: then no guard was looked at."""
+    current = repo.current(make_record_path(op.collection, op.rkey))
+    if current is None:
+        return None
+    repo.check_swap(swap_commit)
+    if swap_record is not None:
+        repo.check_record_swap(current, swap_record)
+    return repo.apply([op])

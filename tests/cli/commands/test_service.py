@@ -1,0 +1,93 @@
+"""`syncd service` without a systemd: what is written, and what is refused."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from syncd.cli.commands import service
+from syncd.cli.commands.service import escape, find_program, render
+from syncd.errors import ConfigWrong
+
+ENV = "/usr/bin/env syncd"
+TEMPLATES = ("syncd@.service", "syncd-user@.service")
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_an_older_systemd_sees_no_setting_that_it_does_not_know(template: str) -> None:
+    assert "\nRestartSteps" not in render(template, ENV, 252)
+    newer = render(template, ENV, 254)
+    assert re.findall(r"^(RestartSteps|RestartMaxDelaySec)=", newer, re.MULTILINE) == [
+        "RestartSteps",
+        "RestartMaxDelaySec",
+    ]
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_the_program_is_the_one_that_installs(template: str) -> None:
+    text = render(template, "/opt/syncd/bin/syncd", 252)
+    (line,) = re.findall(r"^ExecStart=(.*)$", text, re.MULTILINE)
+    assert line.startswith("/opt/syncd/bin/syncd run ")
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_only_the_loop_is_asked_and_every_line_of_hardening_says_why(template: str) -> None:
+    text = render(template, ENV, 252)
+    assert re.findall(r"^Type=(.*)$", text, re.MULTILINE) == ["notify"]
+    hardening = text.partition("Each line takes one")[2].partition("[Install]")[0].splitlines()[1:]
+    settings = [number for number, line in enumerate(hardening) if line and line[0] != "#"]
+    assert len(settings) >= 10
+    assert [hardening[n] for n in settings if not hardening[n - 1].startswith("#")] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/home/alice/work/notes", "home-alice-work-notes"),
+        ("/srv/my-notes", r"srv-my\x2dnotes"),
+        ("/srv/a b", r"srv-a\x20b"),
+        ("/.hidden", r"\x2ehidden"),
+        ("/", "-"),
+        ("/srv//twice/", "srv-twice"),
+        ("/srv/é", r"srv-\xc3\xa9"),
+    ],
+)
+def test_a_path_becomes_a_part_of_a_units_name(path: str, name: str) -> None:
+    assert escape(path) == name
+
+
+@pytest.mark.skipif(
+    shutil.which("systemd-escape") is None,
+    reason="NOT TESTED against systemd-escape: there is none",
+)
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1)
+                .filter(lambda part: part not in {".", ".."}), min_size=1, max_size=3))  # fmt: skip
+def test_systemd_escapes_a_path_the_same_way(parts: list[str]) -> None:
+    path = "/" + "/".join(parts)
+    done = subprocess.run(
+        ["systemd-escape", "--path", path], capture_output=True, text=True, check=False
+    )
+    if done.returncode == 0:
+        assert escape(path) == done.stdout.removesuffix("\n")
+
+
+def test_a_system_service_is_not_started_from_a_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin" / "syncd"
+    program.parent.mkdir()
+    program.touch(mode=0o755)
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    assert find_program(is_system=False) == str(program)
+    assert find_program(is_system=True) == str(program)
+    monkeypatch.setattr(service, "_HIDDEN", (tmp_path,))
+    with pytest.raises(ConfigWrong, match="which is in a home"):
+        find_program(is_system=True)

@@ -1,0 +1,125 @@
+"""The command line as a shell, a reader of manuals and a bad typist meet it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from syncd import __version__
+from syncd.cli import COMMANDS, cli
+from syncd.cli.commands.shell import EXIT
+from tests.docs.markdown import ROOT, read, table
+
+
+def all_commands() -> Iterator[tuple[str, click.Command]]:
+    for name in COMMANDS:
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        yield name, command
+        if isinstance(command, click.Group):
+            yield from (
+                (f"{name} {sub}", found)
+                for sub, found in command.commands.items()
+                if not found.hidden
+            )
+
+
+COMMAND_NAMES = [name for name, _ in all_commands()]
+
+
+def run(*arguments: str, **environ: str) -> str:
+    bare = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": "/nonexistent"}
+    done = subprocess.run(
+        [sys.executable, "-m", "syncd", *arguments],
+        env={**bare, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize(("name", "command"), list(all_commands()), ids=COMMAND_NAMES)
+def test_the_help_of_every_command_shows_how_it_is_used(name: str, command: click.Command) -> None:
+    text = command.help or ""
+    examples = re.findall(r"^\s*(?:\w+=\S+ |sudo |.*\| )?syncd .*", text, re.MULTILINE)
+    assert examples, f"syncd {name} --help has no example"
+    assert any(name in line for line in examples)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [(["statsu"], "status"), (["service", "instal"], "install")]
+)
+def test_a_misspelt_command_is_answered_with_the_nearest(typed: list[str], meant: str) -> None:
+    result = CliRunner().invoke(cli, typed)
+    assert result.exit_code == 2
+    assert f"did you mean '{meant}'?" in result.output
+
+
+def test_the_version_names_what_syncd_is_made_of() -> None:
+    lines = run("--version").splitlines()
+    assert lines[0] == f"syncd {__version__}"
+    assert {"cbor2", "click", "httpx", "watchdog"} <= {line.split()[0] for line in lines}
+    assert all(re.fullmatch(r"\S+ \S.*", line) for line in lines)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_every_shell_gets_a_script_that_asks_syncd(shell: str) -> None:
+    script = run("completion", shell)
+    assert f"_SYNCD_COMPLETE={shell}_complete" in script
+
+
+def test_a_shell_is_told_commands_and_options() -> None:
+    def complete(words: str, at: int) -> set[str]:
+        more = {"_SYNCD_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(at)}
+        return {line.partition(",")[2] for line in run(**more).splitlines()}
+
+    assert complete("syncd re", 1) == {"resolve", "reject", "restore", "resume", "reload"}
+    assert "--watch" in complete("syncd status --", 2)
+    assert complete("syncd service ", 2) == {"install", "uninstall", "status"}
+
+
+def test_bash_completes_with_the_script(tmp_path: Path) -> None:
+    """In a real bash: the script is sourced, and its function called as the shell would."""
+    program = tmp_path / "syncd"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m syncd "$@"\n')
+    program.chmod(0o755)
+    (tmp_path / "script").write_text(run("completion", "bash"))
+    ask = (
+        f'PATH="{tmp_path}:$PATH"; . "{tmp_path}/script"; COMP_WORDS=(syncd stat); COMP_CWORD=1; '
+        '_syncd_completion syncd stat syncd; echo "${COMPREPLY[@]}"'
+    )
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["bash", "-c", ask], env=environ, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["status"]
+
+
+def test_the_manual_has_every_command_and_exit_code() -> None:
+    page = run("man").replace("\\-", "-")
+    for name, _ in all_commands():
+        assert re.search(rf"^\.SS syncd {name}\b", page, re.MULTILINE), name
+    for code in EXIT:
+        assert f"\n.TP\n{code}\n" in page
+    known = {int(row[0]) for row in table(read("docs/errors.md"), "code", "meaning", "what to do")}
+    assert EXIT.keys() | {130} == known
+
+
+def test_troff_has_nothing_to_say_about_the_manual() -> None:
+    troff = shutil.which("groff") or shutil.which("mandoc")
+    assert troff is not None, "install groff (apt install groff-base) to check the manual page"
+    flags = ["-ww", "-man", "-Tutf8", "-K", "utf8"] if troff.endswith("groff") else ["-Tlint"]
+    done = subprocess.run(
+        [troff, *flags], input=run("man"), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

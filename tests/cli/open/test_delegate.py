@@ -1,0 +1,281 @@
+"""Commands beside a running daemon: done by whoever has the folder, told by whoever asks."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from syncd.atproto.data import cid_of
+from syncd.cli.open.wire import ToldError, report_from_wire, report_to_wire
+from syncd.errors import Unreachable
+from syncd.model import Change, Conflict, Head, Held, Problem, RecordPath, Report, Side
+from syncd.sandbox import MemoryPds, Refuse
+from syncd.state import open_state
+from tests.docs.terminal import HANDLE, Terminal, open_terminal
+
+NOTE = RecordPath("com.example.note/one")
+PATIENCE_SECONDS = 60.0
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    with open_terminal(tmp_path) as found:
+        found.ok(f"syncd login {HANDLE}", f"syncd clone {HANDLE} ~/notes")
+        yield found
+
+
+@pytest.fixture
+def notes(terminal: Terminal) -> Path:
+    return terminal.home / "notes"
+
+
+def wait_until(is_true: Callable[[], bool], what: str) -> None:
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not is_true():
+        assert time.monotonic() < until, what
+        time.sleep(0.05)
+
+
+@contextmanager
+def daemon(terminal: Terminal, *arguments: str | Path, **more: str) -> Iterator[Any]:
+    """`syncd run`; its words are in run.log."""
+    log = terminal.home / "run.log"
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "syncd", "run", *arguments],
+            env={**terminal.environment(), **more},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_until(lambda: "watching" in log.read_text() or process.poll() is not None, "it")
+        yield process
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE_SECONDS)
+    finally:
+        process.kill()
+        process.wait()
+        print(log.read_text())  # noqa: T201 (shown where a test fails)
+
+
+def save(notes: Path, path: RecordPath = NOTE, **fields: object) -> None:
+    file = notes / f"{path}.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(fields))
+
+
+async def write(terminal: Terminal, **fields: object) -> None:
+    """Another client writes the record."""
+    pds = MemoryPds(terminal.host, terminal.login.did)
+    record: Any = {"$type": "com.example.note", **fields}
+    before = terminal.host.repo(terminal.login.did).current(NOTE)
+    await pds.put(Change(NOTE, before, cid_of(record), record))
+
+
+def test_a_sync_is_done_by_the_daemon_and_reported_by_the_command(
+    terminal: Terminal, notes: Path
+) -> None:
+    with daemon(terminal, notes):
+        terminal.ok("syncd pause", at=notes)
+        save(notes, text="hello")
+        assert f"pushed    {NOTE}" in terminal.ok("syncd sync", at=notes)
+        again = json.loads(terminal.ok("syncd sync --json", at=notes))
+        assert (again["pushed"], again["conflicts"]) == (0, [])
+
+
+def test_a_pause_outlives_the_process_and_now_works_in_it(terminal: Terminal, notes: Path) -> None:
+    with daemon(terminal, notes):
+        assert "paused" in terminal.ok("syncd pause", at=notes)
+    with daemon(terminal, notes):
+        wait_until(lambda: "paused" in terminal.run("syncd status", at=notes).out, "the pause")
+        save(notes, text="hello")
+        assert f"pushed    {NOTE}" in terminal.ok("syncd now", at=notes)
+        assert json.loads(terminal.ok("syncd resume --json", at=notes))["pid"]
+        phase = "idle"
+        wait_until(lambda: phase in terminal.run("syncd status", at=notes).out, "the end of it")
+
+
+async def test_a_conflict_is_resolved_at_once_by_the_daemon(
+    terminal: Terminal, notes: Path
+) -> None:
+    with daemon(terminal, notes):
+        save(notes, text="before")
+        terminal.ok("syncd now", at=notes)
+        terminal.ok("syncd pause", at=notes)
+        save(notes, text="mine")
+        await write(terminal, text="theirs")
+        assert terminal.run("syncd now", at=notes).code == 3
+        done = terminal.ok(f"syncd resolve {NOTE} --remote", at=notes)
+        assert f"pulled    {NOTE}" in done
+        assert json.loads((notes / f"{NOTE}.json").read_text())["text"] == "theirs"
+        assert terminal.run("syncd conflicts", at=notes).code == 0
+
+
+def test_settings_are_read_again_and_kept_where_the_new_ones_are_wrong(
+    terminal: Terminal, notes: Path
+) -> None:
+    log, toml = terminal.home / "run.log", notes / "syncd.toml"
+    good = toml.read_text() + "\n[run]\npoll_seconds = 1\n"
+    did = terminal.login.did
+    with daemon(terminal, notes):
+        toml.write_text(good)
+        terminal.ok("syncd reload", at=notes)
+        wait_until(lambda: "in use now: [run] poll_seconds" in log.read_text(), "the new settings")
+        wait_until(lambda: log.read_text().count("watching") == 2, "the mirror, opened anew")
+        for wrong, words in (
+            (good + "colour = 3\n", "line 11: there is no setting [run] colour"),
+            (good.replace(did, "did:plc:" + "a" * 24), "a folder mirrors one repo"),
+        ):
+            toml.write_text(wrong)
+            terminal.ok("syncd reload", at=notes)
+            told = f"{words}; the settings from before stay in use"
+            wait_until(lambda told=told: told in log.read_text(), told)  # type: ignore[misc]
+        save(notes, text="hello")
+        wait_until(lambda: f"pushed    {NOTE}" in log.read_text(), "the push")
+
+
+def test_a_daemon_that_is_halted_says_why_and_what_to_do(terminal: Terminal, notes: Path) -> None:
+    faults = terminal.host.faults
+    save(notes, text="before")
+    with daemon(terminal, notes):
+        terminal.ok("syncd now", at=notes)
+        for nsid in ("repo.putRecord", "server.refreshSession", "server.createSession"):
+            faults.add(Refuse(401, "ExpiredToken", "revoked"), f"com.atproto.{nsid}", times=99)
+        save(notes, text="after")
+        hint = f"next: syncd login {terminal.login.did}; until then your edits wait"
+        assert "daemon   halted " in wait_for_status(terminal, notes, hint, code=3)
+        found = json.loads(terminal.run("syncd doctor --json", at=notes).out)["findings"]
+        (finding,) = [one for one in found if one["name"] == "daemon.halted"]
+        assert finding["mend"].startswith("syncd login")
+        faults.clear()
+        terminal.ok(f"syncd login {HANDLE}", "syncd now", at=notes)
+        assert "next:" not in wait_for_status(terminal, notes, "daemon   idle ", code=0)
+
+
+def test_status_believes_the_daemon_before_its_note(terminal: Terminal, notes: Path) -> None:
+    """On a full disk the note says what was, and nobody is to wait for a daemon that hangs."""
+    with daemon(terminal, notes) as process:
+        wait_for_status(terminal, notes, "daemon   idle ", code=0)
+        with open_state(notes / ".syncd" / "state.db") as state:
+            state.keep_note("daemon", {"pid": process.pid, "phase": "paused"})
+        wait_for_status(terminal, notes, "daemon   idle ", code=0)
+        process.send_signal(signal.SIGSTOP)
+        try:
+            wait_for_status(terminal, notes, "daemon   paused ", code=0)
+        finally:
+            process.send_signal(signal.SIGCONT)
+
+
+def wait_for_status(terminal: Terminal, notes: Path, words: str, code: int) -> str:
+    """What `status` prints once it says `words`."""
+    ran = [terminal.run("syncd status", at=notes)]
+
+    def is_there() -> bool:
+        ran.append(terminal.run("syncd status", at=notes))
+        return words in ran[-1].out
+
+    wait_until(is_there, words)
+    assert ran[-1].code == code
+    return ran[-1].out
+
+
+def test_stop_ends_the_daemon(terminal: Terminal, notes: Path) -> None:
+    with daemon(terminal, notes) as process:
+        terminal.ok("syncd stop", at=notes)
+        assert process.wait(PATIENCE_SECONDS) == 0
+
+
+@pytest.mark.parametrize("command", ["now", "pause", "resume", "reload", "stop"])
+def test_where_no_daemon_runs_that_is_said(terminal: Terminal, notes: Path, command: str) -> None:
+    ran = terminal.run(f"syncd {command}", at=notes)
+    assert ran.code == 1
+    assert "no syncd is running" in ran.out
+    assert f"next: syncd run {notes}" in ran.out
+
+
+def test_a_syncd_that_only_syncs_is_waited_for_and_then_named(
+    terminal: Terminal, notes: Path
+) -> None:
+    lock = os.open(notes / ".syncd" / "lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    assert terminal.run("syncd sync", at=notes).code == 75
+    waiting = subprocess.Popen(
+        [sys.executable, "-m", "syncd", "sync"], cwd=notes, env=terminal.environment()
+    )
+    os.close(lock)
+    assert waiting.wait(PATIENCE_SECONDS) == 0
+
+
+def test_the_mirrors_may_be_listed_in_a_file_which_is_read_again(
+    terminal: Terminal, notes: Path
+) -> None:
+    terminal.ok(f"syncd clone {HANDLE} ~/more")
+    listed = terminal.home / "mirrors.toml"
+    listed.write_text('mirrors = ["notes"]\n')
+    log = terminal.home / "run.log"
+    with daemon(terminal, SYNCD_CONFIG=str(listed)) as process:
+        save(notes, text="hello")
+        wait_until(lambda: f"pushed    {NOTE}" in log.read_text(), "the push")
+        listed.write_text('mirrors = ["~/notes", "more"]\n')
+        process.send_signal(signal.SIGHUP)
+        wait_until((terminal.home / "more" / f"{NOTE}.json").exists, "the pull of the new one")
+        listed.write_text("mirrors = 3\n")
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "does not hold a list of mirrors" in log.read_text(), "the refusal")
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "cannot be read"),
+        ("mirrors = []", "does not hold a list of mirrors"),
+        ("mirrors = [1]", "does not hold a list of mirrors"),
+        ('mirrors = ["a"]\nmore = 1', "does not hold a list of mirrors"),
+        ("mirrors = [", "mirrors.toml: "),
+    ],
+)
+def test_a_list_that_cannot_be_used_is_named(
+    terminal: Terminal, text: str | None, words: str
+) -> None:
+    listed = terminal.home / "mirrors.toml"
+    if text is not None:
+        listed.write_text(text)
+    ran = terminal.run(f"SYNCD_CONFIG={listed} syncd run")
+    assert ran.code == 78
+    assert words in ran.out
+
+
+def test_a_report_survives_the_way_between_two_processes() -> None:
+    cid = cid_of({"$type": "com.example.note"})
+    head: Any = Head(cid, "3jzfcijpj2z2a", cid)  # type: ignore[arg-type]
+    report = Report(
+        pushed=(NOTE,),
+        pulled=(NOTE,),
+        adopted=(NOTE,),
+        merged=(NOTE,),
+        conflicts=(Conflict(NOTE, None, cid, cid, "both"),),
+        problems=(Problem(NOTE, "no JSON", "mend it", 1, 2),),
+        held=(Held(NOTE, Side.REMOTE, "many"),),
+        requests=7,
+        head=head,
+        told=("something",),
+    )
+    assert report_from_wire(json.loads(json.dumps(report_to_wire(report)))) == report
+    halted = Report(halted=Unreachable("away", hint="wait"))
+    told = report_from_wire(json.loads(json.dumps(report_to_wire(halted)))).halted
+    assert isinstance(told, ToldError)
+    assert (told.message, told.hint, told.exit_code) == ("away", "wait", 69)

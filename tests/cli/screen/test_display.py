@@ -1,0 +1,160 @@
+"""`status` for eyes: what is drawn says the same as what is printed, also without colour."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from syncd.cli.screen.board import draw
+from syncd.model import Conflict, Held, Problem, RecordPath, Side
+from tests.cli.open.test_delegate import save, wait_until
+from tests.docs.terminal import HANDLE, Terminal, open_terminal
+
+NOTE = RecordPath("com.example.note/one")
+FOUND: dict[str, Any] = {
+    "account": {"did": "did:plc:x", "handle": "alice.test", "pds": "https://pds.test"},
+    "folder": "/home/alice/[bold]notes",
+    "daemon": {
+        "pid": 7,
+        "phase": "halted",
+        "trouble": {"message": "the session has ended", "hint": "syncd login alice.test"},
+    },
+    "head": {"cid": "bafyx", "rev": "3jzf"},
+    "records": 12,
+    "guards": False,
+    "watch": None,
+    "pending": {"push": 3, "pull": 0},
+    "budget": {
+        "hour": {"left": 10, "resets_at": ""},
+        "day": {"left": 20, "resets_at": ""},
+        "counted": True,
+        "push_done_at": "2026-01-01T00:00:00Z",
+    },
+    "last_cycle": {"at": "2026-01-01T00:00:00Z", "seconds": 1.25, "pushed": 2, "pulled": 0},
+}
+WAITING = (
+    [Conflict(NOTE, None, None, None, "edited [on] both sides")],
+    [Problem(NOTE, "no JSON", "put it right", line=3, column=4)],
+    [Held(NOTE, Side.LOCAL, "many deletions")],
+)
+
+
+def drawn(*, colour: bool) -> str:
+    out = io.StringIO()
+    system: Any = "truecolor" if colour else None
+    Console(file=out, width=100, force_terminal=colour, color_system=system).print(
+        draw((FOUND, WAITING))
+    )
+    return out.getvalue()
+
+
+def test_everything_is_in_words_and_names_are_not_markup() -> None:
+    text = drawn(colour=False)
+    assert "\x1b" not in text
+    for words in ("alice.test on https://pds.test", "/home/alice/[bold]notes", "halted (pid 7)",
+                  "the session has ended", "next: syncd login alice.test",
+                  "12, 3 to push", "10 write points left this hour", "this PDS ignores them",
+                  "2 pushed in 1.2 s", "edited [on] both sides", "line 3, column 4: no JSON",
+                  "next: syncd diff PATH", "next: put it right", "next: syncd approve",
+                  "many deletions"):  # fmt: skip
+        assert words in text, words
+
+
+def test_colour_only_repeats_what_is_said_and_nobody_must_tell_red_from_green() -> None:
+    text = drawn(colour=True)
+    assert re.sub(r"\x1b\[[0-9;]*m", "", text) == drawn(colour=False)
+    codes = {code for run in re.findall(r"\x1b\[([0-9;]*)m", text) for code in run.split(";")}
+    assert codes & {"31", "32", "91", "92"} == set()
+
+
+@pytest.mark.parametrize("phase", ["idle", "syncing", "offline", "paused", "halted", "new", None])
+def test_every_phase_is_drawn_with_its_word(phase: str | None) -> None:
+    out = io.StringIO()
+    daemon = {"pid": 7 if phase else None, "phase": phase, "trouble": None}
+    Console(file=out, width=100).print(draw(({**FOUND, "daemon": daemon}, ((), (), ()))))
+    assert (f"{phase} (pid 7)" if phase else "not running") in out.getvalue()
+    assert "waits for you" not in out.getvalue()
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    with open_terminal(tmp_path) as found:
+        found.ok(f"syncd login {HANDLE}", f"syncd clone {HANDLE} ~/notes")
+        yield found
+
+
+def on_a_terminal(terminal: Terminal, **more: str) -> str:
+    """What `syncd status` writes where somebody sees it."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "syncd", "status"],
+        cwd=terminal.home / "notes",
+        env={**terminal.environment(), "TERM": "xterm-256color", "COLUMNS": "120", **more},
+        stdin=theirs, stdout=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    text = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            text += chunk
+    except OSError:
+        pass
+    os.close(ours)
+    assert process.wait(60) == 0
+    return text.decode()
+
+
+def test_there_is_colour_on_a_terminal_and_none_where_it_is_not_wanted(terminal: Terminal) -> None:
+    notes = terminal.home / "notes"
+    assert "\x1b[" in on_a_terminal(terminal)
+    plain = terminal.ok("syncd status", at=notes)
+    for more in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        assert on_a_terminal(terminal, **more).replace("\r\n", "\n") == plain
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_it_is_followed_as_it_changes(terminal: Terminal, form: tuple[str, ...]) -> None:
+    notes, log = terminal.home / "notes", terminal.home / "watch.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "syncd", "status", "--watch", *form],
+            cwd=notes, env=terminal.environment(), stdout=out,
+        )  # fmt: skip
+    wait_until(lambda: "records" in log.read_text(), "the first look")
+    time.sleep(2.5)
+    assert log.read_text().count("folder") == 1
+    save(notes, text="hello")
+    wait_until(lambda: log.read_text().count("folder") >= 2, "the second")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0
+    if form:
+        first, end = json.JSONDecoder().raw_decode(log.read_text())
+        assert first["pending"]["push"] == 0
+        assert (
+            json.JSONDecoder().raw_decode(log.read_text()[end:].lstrip())[0]["pending"]["push"] == 1
+        )
+    else:
+        assert "1 to push" in log.read_text()
+
+
+def test_verbose_tells_of_requests_and_of_no_secret(terminal: Terminal) -> None:
+    notes = terminal.home / "notes"
+    save(notes, text="a word that is private")
+    out = terminal.ok("syncd --verbose sync", at=notes)
+    assert re.search(r"^request   com\.atproto\.repo\.\w+: 200, \d+ ms$", out, re.MULTILINE)
+    assert terminal.login.password not in out
+    assert "private" not in out
+    assert "request" not in terminal.ok("syncd sync", at=notes)

@@ -1,0 +1,134 @@
+"""What syncd prints: numbers and nouns that fit, bounded, and nothing that steers a terminal."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from syncd.atproto.cid import cid_of_block
+from syncd.cli.commands.sync import say_report
+from syncd.cli.screen.output import LINES, fail, many, say, say_json, say_waiting, tell
+from syncd.cli.screen.visible import visible, visible_json
+from syncd.errors import SyncdError
+from syncd.model import Conflict, Held, Problem, RecordPath, Report, Side
+from tests.test_architecture import ROOT, Module
+
+BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+EVIL = "\x1b]0;owned\x07\x1b[2J\r\n\x9b31m" + BIDI + "\u2028\ud800\x7f"
+ANY_TEXT = st.text(st.characters(exclude_categories=()))
+NOTE = RecordPath("com.example.note/one")
+CID = cid_of_block(b"a")
+
+
+def steers(text: str) -> list[str]:
+    """The characters of `text` that do something else than be seen."""
+    unseen = {"Cc", "Zl", "Zp", "Cs"}
+    return [c for c in text if c != "\t" and (unicodedata.category(c) in unseen or c in BIDI)]
+
+
+@given(ANY_TEXT)
+@example(EVIL)
+def test_no_text_can_steer_a_terminal(text: str) -> None:
+    assert steers(visible(text)) == []
+    visible(text).encode()
+
+
+@given(ANY_TEXT)
+@example("a tab\tand 👩\u200d👩\u200d👧 and fünf שלום")
+def test_what_can_be_seen_stays_as_it_is(text: str) -> None:
+    if not steers(text) and "\ufeff" not in text:
+        assert visible(text) == text
+
+
+@given(st.dictionaries(ANY_TEXT, st.recursive(ANY_TEXT, st.lists), max_size=3))
+@example({EVIL: [EVIL]})
+def test_json_says_the_same_without_what_steers(value: dict[str, object]) -> None:
+    shown = visible_json(json.dumps(value, ensure_ascii=False, indent=2))
+    assert steers(shown.replace("\n", "")) == []
+    assert json.loads(shown) == value
+
+
+def test_whatever_is_said_is_made_visible(capsys: pytest.CaptureFixture[str]) -> None:
+    say(EVIL)
+    tell(EVIL)
+    say_json({"reason": EVIL})
+    fail(SyncdError(EVIL, hint=EVIL))
+    path = RecordPath(EVIL)
+    say_waiting(
+        [Conflict(path, CID, CID, None, EVIL)],
+        [Problem(EVIL, EVIL, EVIL)],
+        [Held(path, Side.LOCAL, EVIL)],
+    )
+    say_report(Report(pushed=(path,), pulled=(path,), merged=(path,), told=(EVIL,)))
+    printed = capsys.readouterr()
+    assert steers((printed.out + printed.err).replace("\n", "")) == []
+    assert "\\x1b]0;owned" in printed.out
+
+
+def test_only_one_module_prints() -> None:
+    files = sorted((ROOT / "cli").rglob("*.py"))
+    printing = {"print", "click.echo", "click.secho", "sys.stdout.write", "sys.stderr.write"}
+    found = [file.name for file in files if printing & set(Module.read(file).calls())]
+    assert found == ["output.py"]
+
+
+def report_text(capsys: pytest.CaptureFixture[str], report: Report) -> list[str]:
+    say_report(report)
+    return capsys.readouterr().out.splitlines()
+
+
+def paths(count: int) -> tuple[RecordPath, ...]:
+    return tuple(RecordPath(f"com.example.note/n{n:03}") for n in range(count))
+
+
+def test_a_deletion_is_called_one(capsys: pytest.CaptureFixture[str]) -> None:
+    here, there, edited = paths(3)
+    report = Report(pulled=(here,), pushed=(there, edited), deleted=(here, there))
+    assert report_text(capsys, report) == [
+        f"deleted   {here} in the folder",
+        f"pushed    {edited}",
+        f"deleted   {there} in the repo",
+        "1 pushed, 2 deleted; head unknown",
+    ]
+
+
+def test_more_than_a_screen_of_one_kind_is_a_number(capsys: pytest.CaptureFixture[str]) -> None:
+    many_paths = paths(300)
+    held = tuple(Held(path, Side.LOCAL, "why") for path in many_paths)
+    lines = report_text(capsys, Report(pushed=many_paths, deleted=many_paths, held=held))
+    assert len(lines) == 2 * (LINES + 1) + 2
+    assert lines[LINES] == "deleted   280 more"
+    assert lines[2 * LINES + 1] == "held      280 more; syncd status --json names them all"
+    assert lines[-1] == "300 deleted; 300 held deletions wait for you; head unknown"
+
+
+CONFLICT, PROBLEM = Conflict(NOTE, CID, CID, None, "why"), Problem(NOTE, "why")
+
+
+@pytest.mark.parametrize(
+    ("report", "last"),
+    [
+        (Report(), "nothing to do"),
+        (Report(conflicts=(CONFLICT,)), "nothing done; 1 conflict waits for you"),
+        (Report(conflicts=(CONFLICT,) * 2), "nothing done; 2 conflicts wait for you"),
+        (
+            Report(pulled=(NOTE,), problems=(PROBLEM,), held=(Held(NOTE, Side.LOCAL, ""),)),
+            "1 pulled; 1 problem, 1 held deletion wait for you",
+        ),
+        (Report(adopted=(NOTE,), merged=(NOTE,)), "1 adopted, 1 merged"),
+    ],
+    ids=["nothing", "conflict", "conflicts", "mixed", "quiet"],
+)
+def test_the_last_line_sums_up(
+    capsys: pytest.CaptureFixture[str], report: Report, last: str
+) -> None:
+    assert report_text(capsys, report)[-1] == f"{last}; head unknown"
+
+
+@pytest.mark.parametrize(("count", "words"), [(0, "0 records"), (1, "1 record"), (2, "2 records")])
+def test_a_noun_fits_its_number(count: int, words: str) -> None:
+    assert many(count, "record") == words

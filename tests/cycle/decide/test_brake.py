@@ -1,0 +1,128 @@
+"""The brake: many deletions wait for a person, however slowly they come and whatever restarts."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from syncd.config import Config
+from syncd.errors import FolderWrong
+from syncd.model import Choice, Decision
+from syncd.sandbox import DropRequest, Refuse
+from tests.cycle.device import Device, World
+
+SECOND = 1_000_000_000
+
+
+async def filled(world: World, count: int = 30) -> Device:
+    for n in range(count):
+        await world.write(f"com.example.note/n{n:02}", n=n)
+    await world.write("com.example.other/one", n=1)
+    laptop = world.device(config=Config(world.login.did))
+    await laptop.sync()
+    return laptop
+
+
+@pytest.mark.parametrize("side", ["folder", "repo"])
+async def test_a_slow_rm_is_held_as_a_fast_one(world: World, side: str) -> None:
+    laptop = await filled(world)
+    held = 0
+    for n in range(20):
+        if side == "folder":
+            laptop.delete(f"com.example.note/n{n:02}")
+        else:
+            await world.delete(f"com.example.note/n{n:02}")
+        held = len((await laptop.sync()).held)
+        assert held == max(0, n - 9)
+    left = world.records() if side == "folder" else laptop.files()
+    assert len(left) == 21
+    (first, *_) = (await laptop.sync()).held
+    assert first.reason == (
+        f"20 of 30 records of com.example.note were deleted in the {side} within 10 minutes; "
+        f"the {'repo' if side == 'folder' else 'folder'} was about to lose it too"
+    )
+
+
+@pytest.mark.parametrize("effect", [DropRequest(), Refuse(400, "InvalidSwap", "Commit was at x")])
+async def test_a_deletion_that_is_tried_again_counts_once(
+    world: World, effect: DropRequest | Refuse
+) -> None:
+    laptop = await filled(world)
+    for n in range(8):
+        laptop.delete(f"com.example.note/n{n:02}")
+    world.sandbox.faults.add(effect, "com.atproto.repo.applyWrites", skip=1, times=2)
+    assert (await laptop.sync()).held == ()
+    assert len(world.records()) == 23
+
+
+async def test_deletions_far_apart_do_not_add_up(world: World) -> None:
+    laptop = await filled(world)
+    clock = laptop.mirror.clock_ns
+    for n in range(20):
+        later = n * 120 * SECOND
+        laptop.mirror.clock_ns = lambda later=later: clock() + later  # type: ignore[misc]
+        laptop.delete(f"com.example.note/n{n:02}")
+        assert (await laptop.sync()).held == ()
+    assert len(world.records()) == 11
+
+
+async def test_what_a_person_approved_does_not_count_against_the_next(world: World) -> None:
+    laptop = await filled(world)
+    for n in range(15):
+        laptop.delete(f"com.example.note/n{n:02}")
+    held = (await laptop.sync()).held
+    base = laptop.base()
+    laptop.mirror.state.decide(
+        [Decision(item.path, Choice.APPROVE, None, base[item.path]) for item in held]
+    )
+    await laptop.sync()
+    assert len(world.records()) == 16
+    laptop.delete("com.example.note/n20")
+    assert (await laptop.sync()).held == ()
+    assert len(world.records()) == 15
+
+
+async def test_what_is_held_survives_a_restart_and_other_work_goes_on(world: World) -> None:
+    laptop = await filled(world)
+    shutil.rmtree(laptop.root / "com.example.note")
+    assert len((await laptop.sync()).held) == 30
+    laptop = world.restart(laptop)
+    laptop.save("com.example.other/one", n=2)
+    report = await laptop.mirror.cycle(dirty=["com.example.other/one"])  # type: ignore[list-item]
+    assert (len(report.held), report.pushed) == (30, ("com.example.other/one",))
+    assert len(world.records()) == 31
+
+
+async def test_a_file_that_is_put_back_is_held_no_more(world: World) -> None:
+    laptop = await filled(world)
+    kept = shutil.copytree(laptop.root / "com.example.note", world.tmp_path / "kept")
+    shutil.rmtree(laptop.root / "com.example.note")
+    assert len((await laptop.sync()).held) == 30
+    shutil.copytree(kept, laptop.root / "com.example.note")
+    assert (await laptop.sync()).is_settled
+    assert len(world.records()) == 31
+
+
+async def test_a_folder_that_is_gone_moved_or_replaced_is_never_a_deletion(world: World) -> None:
+    laptop = await filled(world)
+    away = laptop.root.with_name("away")
+    laptop.root.rename(away)
+    with pytest.raises(FolderWrong, match="is gone") as caught:
+        await laptop.sync()
+    assert "mount" in caught.value.hint
+    laptop.root.mkdir()
+    with pytest.raises(FolderWrong, match="is empty") as caught:
+        await laptop.sync()
+    assert "syncd clone" in caught.value.hint
+    shutil.copytree(away / ".syncd", laptop.root / ".syncd")
+    (laptop.root / ".syncd" / "marker").write_text("of another mirror\n")
+    with pytest.raises(FolderWrong, match="another mirror"):
+        await laptop.sync()
+    assert len(world.records()) == 31
+    moved = laptop.mirror.folder
+    laptop.mirror.state.close()
+    again = Device.open(away, world.account(), world.pds(), laptop.mirror.config)
+    assert again.mirror.folder == replace(moved, root=away)
+    assert (await again.sync()).is_settled

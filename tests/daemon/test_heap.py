@@ -1,0 +1,20 @@
+"""A daemon does not keep the memory that a look at a large folder took."""
+
+from __future__ import annotations
+
+from syncd.daemon.heap import WORTH_BYTES, give_back
+
+
+def test_what_is_not_used_any_more_is_given_back() -> None:
+    before = give_back(0)
+    taken = {number: (str(number), [number]) for number in range(400_000)}
+    while_taken = give_back(before)
+    assert while_taken > before + 2 * WORTH_BYTES
+    del taken
+    assert give_back(before) < while_taken - WORTH_BYTES
+
+
+def test_nothing_is_done_for_a_little() -> None:
+    before = give_back(0)
+    assert give_back(before) - before < WORTH_BYTES
+    assert give_back(before * 2) == before * 2
