@@ -31,6 +31,14 @@ def parse_record_path(text: str) -> RecordPath:
     return make_record_path(parse_nsid(collection), parse_rkey(rkey))
 
 
+def find_record_path(text: str) -> RecordPath | None:
+    """Return `text` as a record path, or None if it is not one."""
+    try:
+        return parse_record_path(text)
+    except BadSyntax:
+        return None
+
+
 def make_record_path(collection: Nsid, rkey: Rkey) -> RecordPath:
     return RecordPath(f"{collection}/{rkey}")
 
@@ -270,6 +278,32 @@ class Memory:
     dropped_nodes: Collection[Cid] = ()
     decided: Collection[RecordPath] = ()
     settled: Mapping[str, bytes] = field(default_factory=dict)
+
+    def and_then(self, later: Memory) -> Memory:
+        """Return one memory that leaves what recording this one and then `later` leaves.
+
+        Where both say something of a path, `later` is right. A fingerprint in `settled` may be
+        forgotten that would have stayed: what it settles is then looked at once more.
+        """
+        revs = [memory.newest for memory in (self, later) if memory.newest is not None]
+        gone = set(later.dropped_nodes)
+        # A whole tree replaces all nodes, those that were added just before among them.
+        added = {} if later.is_whole_tree else self.added_nodes
+        # A block belongs to the version that base moved to; it goes when base moves on without it.
+        blocks = {path: block for path, block in self.blocks.items() if path not in later.base}
+        return Memory(
+            base={**self.base, **later.base},
+            blocks={**blocks, **later.blocks},
+            seen={**self.seen, **later.seen},
+            waiting={**self.waiting, **later.waiting},
+            head=later.head or self.head,
+            newest=max(revs, default=None),
+            is_whole_tree=self.is_whole_tree or later.is_whole_tree,
+            added_nodes={c: n for c, n in added.items() if c not in gone} | dict(later.added_nodes),
+            dropped_nodes=(*self.dropped_nodes, *later.dropped_nodes),
+            decided=(*self.decided, *later.decided),
+            settled={**self.settled, **later.settled},
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,6 @@ from syncd.cycle.pull.apply import pull
 from syncd.cycle.pull.archive import Keeper
 from syncd.errors import (
     BadCommit,
-    BadSyntax,
     BadTree,
     MissingBlocks,
     Unverified,
@@ -48,7 +47,7 @@ from syncd.model import (
     Step,
     Verdict,
     Waiting,
-    parse_record_path,
+    find_record_path,
 )
 from syncd.pds import Pds
 from syncd.replica import View, read_head
@@ -270,9 +269,8 @@ class Clone:
 
     def _path_of(self, key: str, cid: Cid) -> RecordPath | None:
         """The record path of a key, if it is one and belongs to the mirror."""
-        try:
-            path = parse_record_path(key)
-        except BadSyntax:
+        path = find_record_path(key)
+        if path is None:
             self._unnamed[key] = cid
             return None
         return path if self.config.covers_path(path) else None

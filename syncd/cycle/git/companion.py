@@ -15,7 +15,7 @@ from syncd.config import Config
 from syncd.cycle.git.decision import Facts, blaming, put_off
 from syncd.cycle.git.records import Cids, cid_in, records_in
 from syncd.cycle.observe.views import Sides
-from syncd.errors import BadSyntax, FileChanged, FileProblem, GitFailed
+from syncd.errors import FileChanged, FileProblem, GitFailed
 from syncd.folder.names import relative_path
 from syncd.folder.root import Folder
 from syncd.folder.write import read_bytes
@@ -31,7 +31,7 @@ from syncd.model import (
     Report,
     Retry,
     Snapshot,
-    parse_record_path,
+    find_record_path,
 )
 from syncd.replica import remotes_of
 from syncd.state import State
@@ -189,7 +189,7 @@ class Beside:
     def _facts(self, moved: Mapping[RecordPath, str]) -> Facts:
         head, base = self.state.head(), self.state.base()
         assert head is not None
-        waiting = {path for item in self.state.waiting() if (path := _as_path(item.path))}
+        waiting = {path for item in self.state.waiting() if (path := find_record_path(item.path))}
         doubtful = waiting | moved.keys()
         sure = {path: cid for path, cid in base.items() if path not in doubtful}
         truth = sure | remotes_of(head, doubtful, self.state.node)
@@ -284,13 +284,6 @@ async def _ready(place: Place | None) -> None:
         if place is None or not place.is_locked():
             return
         await asyncio.sleep(_PAUSE_SECONDS)
-
-
-def _as_path(text: str) -> RecordPath | None:
-    try:
-        return parse_record_path(text)
-    except BadSyntax:
-        return None
 
 
 def _read_moved(note: object) -> dict[RecordPath, str]:

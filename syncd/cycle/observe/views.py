@@ -15,7 +15,6 @@ from syncd.cycle.observe.inexact import Versions, with_inexact
 from syncd.cycle.observe.local import Everywhere, look_everywhere
 from syncd.cycle.observe.remote import Sight
 from syncd.cycle.observe.scope import newly_covered
-from syncd.errors import BadSyntax
 from syncd.folder.root import Folder
 from syncd.folder.scan import Look, scan
 from syncd.model import (
@@ -32,7 +31,7 @@ from syncd.model import (
     Snapshot,
     Verdict,
     Waiting,
-    parse_record_path,
+    find_record_path,
 )
 from syncd.plan import Views, still_holds, touched
 from syncd.replica import View, remotes_of
@@ -230,14 +229,7 @@ def _changed(view: View, state: State) -> set[RecordPath]:
 
 
 def _record_paths(waiting: Collection[Waiting]) -> set[RecordPath]:
-    return {path for item in waiting if (path := _as_record_path(item.path))}
-
-
-def _as_record_path(text: str) -> RecordPath | None:
-    try:
-        return parse_record_path(text)
-    except BadSyntax:
-        return None
+    return {path for item in waiting if (path := find_record_path(item.path))}
 
 
 def _remote(sight: Sight, paths: Collection[RecordPath]) -> dict[RecordPath, Cid]:
@@ -302,7 +294,7 @@ def _settled(plan: Plan, sides: Sides) -> set[str]:
         for item in sides.waiting
         if item.path not in acting or item.path in sides.arrived or isinstance(item, Arrival)
     }
-    strays = {name for name in names if _as_record_path(name) is None}
+    strays = {name for name in names if find_record_path(name) is None}
     return names if sides.is_whole else names - strays
 
 
