@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -23,14 +23,14 @@ from syncd.cycle.observe.fetch import OnFetch
 from syncd.cycle.observe.remote import Sight, Watermark, look
 from syncd.cycle.observe.scope import is_same_home, keep_known, keep_unnamed, watermark
 from syncd.cycle.observe.views import Dirty, Sides, bookkeeping, bring_sides
-from syncd.cycle.pull.apply import keep_conflicts, not_done, pull
+from syncd.cycle.pull.apply import pull
 from syncd.cycle.pull.archive import Keeper, prune, seconds_of
-from syncd.cycle.pull.conflict_files import drop_closed, is_kept
+from syncd.cycle.pull.conflict_files import drop_closed, is_kept, keep_conflicts
 from syncd.cycle.pull.merge import Joined, join, wants_merge
 from syncd.cycle.pull.naming import name_drafts
 from syncd.cycle.push.outbox import Outbox
 from syncd.cycle.report import report_cycle, report_plan
-from syncd.errors import NotFound, StateDamaged, SyncdError, Unreachable
+from syncd.errors import StateDamaged, Unreachable
 from syncd.folder.recover import recover
 from syncd.folder.root import OWN, Folder, read_marker
 from syncd.merge import settle
@@ -43,10 +43,7 @@ from syncd.model import (
     Plan,
     RecordPath,
     Report,
-    Retry,
-    Step,
     Verdict,
-    Waiting,
 )
 from syncd.pds import Pds
 from syncd.plan import make_plan, without_pushes
@@ -158,7 +155,8 @@ class Mirror:
         joined = await self._join(sight, sides, plan)
         plan = joined.plan
         pulled = await self._pull(sight, sides, joined)
-        steps, lost = await self._kept(sight, plan.with_verdict(Verdict.PUSH))
+        keeper = self._keeper(sight.view.head)
+        steps, lost = await self.outbox.archive(keeper, sight, plan.with_verdict(Verdict.PUSH))
         pushed = await self.outbox.send(steps, sight.view.head.commit, lost)
         waiting = self.state.waiting()
         if pulled.base or pushed.done or joined.paths:
@@ -270,21 +268,17 @@ class Mirror:
         unnamed = keep_unnamed(self.state, view)
         if not is_same_home(self.state, self.account):
             self.state.forget_newest()
-        self.state.record(
-            Memory(
-                base={**books.base, **merged.base, **done.base},
-                blocks={**_blocks(books.base, sight), **merged.blocks, **done.blocks},
-                seen={**books.seen, **merged.seen, **done.seen},
-                waiting={**books.waiting, **unnamed, **merged.waiting, **done.waiting},
-                head=view.head if view.head != self.state.head() else None,
-                newest=view.head.rev if view.head.rev != self.state.newest() else None,
-                is_whole_tree=view.is_whole,
-                added_nodes=view.added,
-                dropped_nodes=view.dropped,
-                decided=(*books.decided, *done.decided),
-                settled=books.settled,
-            )
+        tree = Memory(
+            blocks=_blocks(books.base, sight),
+            waiting=unnamed,
+            head=view.head if view.head != self.state.head() else None,
+            newest=view.head.rev if view.head.rev != self.state.newest() else None,
+            is_whole_tree=view.is_whole,
+            added_nodes=view.added,
+            dropped_nodes=view.dropped,
         )
+        # One transaction: a head without its base would hide what changed between the two.
+        self.state.record(books.and_then(tree).and_then(merged).and_then(done))
         keep_known(self.state, self.account, self.config)
         drop_closed(self.folder, sides, plan)
         return done
@@ -304,27 +298,8 @@ class Mirror:
         at = max(self.clock_ns() // SECOND_NS, seconds_of(head.rev))
         return Keeper(self.history, at, head.rev)
 
-    async def _kept(
-        self, sight: Sight, steps: Sequence[Step]
-    ) -> tuple[list[Step], list[RecordPath]]:
-        """Those of `steps` whose predecessor in the repo is in history now; the others wait.
-
-        Also those whose predecessor the PDS has lost; their paths come second.
-        """
-        keeper = self._keeper(sight.view.head)
-        failed = await keeper.keep_records(self.state, sight, self.pds, steps)
-        lost = await self.outbox.lost([p for p, e in failed.items() if isinstance(e, NotFound)])
-        waiting = {p: _not_kept(p, e) for p, e in failed.items() if p not in lost}
-        self.state.record(Memory(waiting={path: (item,) for path, item in waiting.items()}))
-        return [step for step in steps if step.path not in waiting], lost
-
 
 def _blocks(base: Mapping[RecordPath, Cid | None], sight: Sight) -> dict[RecordPath, bytes]:
     """The records of what was adopted, as far as they came with the view."""
     found = ((path, sight.get(cid)) for path, cid in base.items() if cid is not None)
     return {path: block for path, block in found if block is not None}
-
-
-def _not_kept(path: RecordPath, error: SyncdError) -> Waiting:
-    """What waits where a version could not be kept; one that is gone by now may be seen again."""
-    return Retry(path, error.message) if isinstance(error, NotFound) else not_done(path, error)

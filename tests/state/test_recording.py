@@ -60,7 +60,7 @@ def memories(draw: st.DrawFn) -> Memory:
     return Memory(
         base=base,
         blocks=blocks,
-        seen={path: cid and seen(path, cid) for path, cid in stats.items()},
+        seen={path: None if cid is None else seen(path, cid) for path, cid in stats.items()},
         waiting=waiting,
         head=draw(st.none() | st.builds(Head, CIDS, REVS, CIDS)),
         newest=draw(st.none() | REVS),

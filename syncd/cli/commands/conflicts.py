@@ -17,11 +17,11 @@ from syncd.cli.commands.merging import settle_by_merge
 from syncd.cli.commands.sync import run_sync
 from syncd.cli.open.files import Files, open_files
 from syncd.cli.screen.output import NEEDS_A_PERSON, conflict_json, fail, say, say_json, say_waiting
-from syncd.cycle.pull.archive import keep_file
+from syncd.cycle.pull.archive import Keeper
+from syncd.cycle.pull.supersede import Successor, file_at, put
 from syncd.errors import FolderWrong, Locked, SyncdError
-from syncd.folder.root import Folder
 from syncd.folder.scan import scan
-from syncd.folder.write import conflict_file, remove
+from syncd.folder.write import conflict_file
 from syncd.model import Choice, Conflict, Decision
 
 
@@ -151,19 +151,12 @@ def _take_side(files: Files, chosen: Sequence[Conflict], choice: Choice) -> None
     files.state.decide([Decision(c.path, choice, now.get(c.path), c.remote) for c in chosen])
     for conflict in chosen:
         if conflict.path in look.problems:
-            _set_aside(files, folder, conflict)
+            _set_aside(files, conflict)
 
 
-def _set_aside(files: Files, folder: Folder, conflict: Conflict) -> None:
+def _set_aside(files: Files, conflict: Conflict) -> None:
     """Move a file that stands for no record into history, so that the repo's version can come."""
-    seen = keep_file(
-        files.history,
-        folder,
-        conflict.path,
-        conflict.base,
-        after=conflict.remote,
-        at=int(time.time()),
-        reason="invalid; resolved: the remote side",
-    )
-    if seen is not None:
-        remove(folder, conflict.path, expect=seen)
+    path, reason = conflict.path, "invalid; resolved: the remote side"
+    seen = file_at(files.folder, path)
+    keeper = Keeper(files.history, int(time.time()), None)
+    put(files.folder, keeper, Successor(path, seen, None, conflict.base, reason))

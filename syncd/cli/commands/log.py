@@ -20,11 +20,11 @@ from syncd.atproto.inexact import file_of, what_json_cannot_say
 from syncd.cli.open.files import Files, open_files
 from syncd.cli.open.git_versions import committed, superseded_in_git
 from syncd.cli.screen.output import cid_json, rfc3339, say, say_json, short, tell
-from syncd.cycle.pull.archive import keep_file
+from syncd.cycle.pull.archive import Keeper
+from syncd.cycle.pull.supersede import Successor, file_at, put
 from syncd.cycle.push.receipts import PUSHES
 from syncd.errors import BadSyntax, StateDamaged, SyncdError
 from syncd.folder.root import OWN
-from syncd.folder.write import write
 from syncd.model import RecordPath, Side, parse_record_path, split_record_path
 from syncd.state import Push, Pushes, Superseded
 
@@ -146,15 +146,12 @@ def _write_back(files: Files, event: Superseded) -> None:
         hint = "syncd log lists the others"
         raise SyncdError(f"the version {event.cid} is not readable any more", hint=hint)
     _check_tellable(event, content)
-    folder = files.folder
-    base = files.state.base_of([event.path]).get(event.path)
-    now = int(time.time())
-    seen = keep_file(
-        files.history, folder, event.path, base, after=event.cid, at=now, reason="restored"
-    )
+    path = event.path
+    base = files.state.base_of([path]).get(path)
     text = file_of(content) if event.cid.is_block else content
-    if seen is None or seen.cid != event.cid:
-        write(folder, event.path, text, expect=seen, cid=event.cid)
+    keeper = Keeper(files.history, int(time.time()), None)
+    seen = file_at(files.folder, path)
+    put(files.folder, keeper, Successor(path, seen, event.cid, base, "restored", text))
 
 
 def _check_tellable(event: Superseded, content: bytes) -> None:

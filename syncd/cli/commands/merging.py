@@ -19,11 +19,12 @@ from syncd.atproto.data import cid_of
 from syncd.atproto.jsontext import parse_record
 from syncd.cli.open.files import Files
 from syncd.cli.screen.output import tell
-from syncd.cycle.pull.archive import keep_file
+from syncd.cycle.pull.archive import Keeper
 from syncd.cycle.pull.merge import clean_record, merged_file
+from syncd.cycle.pull.supersede import Successor, file_at, put
 from syncd.errors import BadJson, ConfigWrong, FileChanged, SyncdError
 from syncd.folder.root import Folder
-from syncd.folder.write import conflict_file, write
+from syncd.folder.write import conflict_file
 from syncd.merge import Merged, marked
 from syncd.model import Choice, Conflict, Decision, split_record_path
 
@@ -61,7 +62,7 @@ def _settle(files: Files, conflict: Conflict, *, use_editor: bool) -> None:
         message = f"{conflict.path} is not merged: {error.message}"
         hint = error.hint or f"syncd resolve {conflict.path} --edit, --local or --remote"
         raise SyncdError(message, hint=hint) from error
-    _put(files, folder, conflict, text, cid)
+    _put(files, conflict, text, cid)
     files.state.decide([Decision(conflict.path, Choice.LOCAL, cid, conflict.remote)])
     _draft(files.root, conflict).unlink(missing_ok=True)
 
@@ -132,21 +133,15 @@ def _run_editor(draft: Path) -> None:
         raise SyncdError(f"the editor {editor!r} ended with {done.returncode}", hint=hint)
 
 
-def _put(files: Files, folder: Folder, conflict: Conflict, text: bytes, cid: Cid) -> None:
+def _put(files: Files, conflict: Conflict, text: bytes, cid: Cid) -> None:
     """Write the merge over the file it was made from, which goes to history first."""
-    seen = keep_file(
-        files.history,
-        folder,
-        conflict.path,
-        conflict.base,
-        after=cid,
-        at=int(time.time()),
-        reason="resolved: merged",
-    )
+    path = conflict.path
+    seen = file_at(files.folder, path)
     if seen is None or seen.cid != conflict.local:
         draft = _draft(files.root, conflict)
         kept = f"; your text is in {draft}" if draft.exists() else ""
-        message = f"{conflict.path} was edited meanwhile"
+        message = f"{path} was edited meanwhile"
         raise FileChanged(message, hint=f"nothing was changed{kept}")
-    if cid != conflict.local:
-        write(folder, conflict.path, text, expect=seen, cid=cid)
+    keeper = Keeper(files.history, int(time.time()), None)
+    successor = Successor(path, seen, cid, conflict.base, "resolved: merged", text)
+    put(files.folder, keeper, successor)

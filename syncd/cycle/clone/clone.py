@@ -11,19 +11,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.commit import parse_did_key
+from syncd.atproto.inexact import file_of
 from syncd.atproto.mst import HIGHEST, walk
 from syncd.atproto.syntax import Tid
 from syncd.config import Config
 from syncd.cycle.clone.fresh import PART_RECORDS, Source, write_aside
 from syncd.cycle.clone.refill import fill
-from syncd.cycle.clone.resume import stop_if_the_disk_refuses, with_what_was_there
 from syncd.cycle.observe.fetch import Fetched, OnFetch, Writing
 from syncd.cycle.observe.remote import REPAIRS, never_whole
 from syncd.cycle.observe.scope import keep_known, keep_unnamed
@@ -31,7 +31,9 @@ from syncd.cycle.pull.apply import pull
 from syncd.cycle.pull.archive import Keeper
 from syncd.errors import (
     BadCommit,
+    BadData,
     BadTree,
+    FileProblem,
     MissingBlocks,
     Unverified,
 )
@@ -41,6 +43,7 @@ from syncd.model import (
     Account,
     Head,
     Memory,
+    Problem,
     RecordPath,
     Retry,
     Seen,
@@ -57,6 +60,7 @@ from syncd.state import State
 SPOOL = "clone.car"
 """The name of the spool in `.syncd`; it is there for as long as the clone is unfinished."""
 
+_MANY = 100
 CHUNK_RECORDS = 5_000
 CHUNK_BYTES = 8_000_000
 """A chunk of files ends at either; it is what a kill can cost, and what memory holds."""
@@ -226,8 +230,7 @@ class Clone:
             last = steps[-1].path
             fresh = [step for step in steps if step.path not in known]
             done = pull(self.folder, fresh, blocks=blocks, expect=_nothing, keeper=keeper)
-            done = with_what_was_there(self.folder, fresh, blocks, done)
-            stop_if_the_disk_refuses(fresh, blocks, done)
+            _stop_if_the_disk_refuses(fresh, blocks, done)
             moved = {s.path for s in steps if known.get(s.path) not in (None, s.remote)}
             gone = known.keys() - {step.path for step in steps}
             self._record(done, moved | gone)
@@ -237,7 +240,7 @@ class Clone:
     def _record(self, done: Memory, stale: Iterable[RecordPath]) -> None:
         """Remember a chunk; `stale` is what an earlier run wrote and the repo has otherwise now."""
         retries: dict[str, tuple[Waiting, ...]] = {path: (Retry(path, _CHANGED),) for path in stale}
-        self.state.record(replace(done, waiting={**done.waiting, **retries}))
+        self.state.record(done.and_then(Memory(waiting=retries)))
         self.written += len(done.base)
 
     def _chunks(
@@ -293,3 +296,27 @@ class Clone:
 def _nothing(_: RecordPath) -> Seen | None:
     """A clone replaces nothing: a file that is there already stays, and is looked at afterwards."""
     return None
+
+
+def _stop_if_the_disk_refuses(
+    steps: Sequence[Step], blocks: Mapping[Cid, bytes], done: Memory
+) -> None:
+    """Raise FileProblem if no file of many could be written, each with a problem of its own.
+
+    One file may have a problem that is its own; what all of them have is the disk's, and the rest
+    would only have it too.
+    """
+    if done.base:
+        return
+    tried = [step for step in steps if step.remote and _has_text(blocks.get(step.remote))]
+    items = [item for step in tried for item in done.waiting.get(step.path, ())]
+    problems = [item for item in items if isinstance(item, Problem)]
+    if len(tried) >= _MANY and problems == items:
+        raise FileProblem(problems[0].reason, hint="mend the cause; syncd goes on from there")
+
+
+def _has_text(block: bytes | None) -> bool:
+    try:
+        return block is not None and bool(file_of(block))
+    except BadData:
+        return False

@@ -17,7 +17,10 @@ from syncd.atproto.jsontext import parse_record
 from syncd.batches import in_order
 from syncd.budget import Ledger, batch_points, in_words
 from syncd.config import Config
+from syncd.cycle.observe.remote import Sight
+from syncd.cycle.pull.archive import Keeper
 from syncd.cycle.push.outcome import Guards, Pushed
+from syncd.cycle.push.predecessors import keep_records, not_kept
 from syncd.cycle.push.pusher import Pusher
 from syncd.cycle.push.quota import Allowance
 from syncd.cycle.push.receipts import Answers
@@ -26,6 +29,7 @@ from syncd.errors import (
     CredentialsRefused,
     FileChanged,
     FileProblem,
+    NotFound,
     PdsError,
     RateLimited,
     Unknown,
@@ -40,6 +44,7 @@ from syncd.model import (
     RecordPath,
     Retry,
     Step,
+    Waiting,
     split_record_path,
 )
 from syncd.pds import Pds
@@ -124,6 +129,22 @@ class Outbox:
         loss = LOSS_PAUSE_SECONDS * 2**self.losses * jitter if self.losses else 0.0
         doubt = DOUBT_PAUSE_SECONDS * 2**self.doubts * (0.5 + jitter / 2) if self.doubts else 0.0
         return min(LONGEST_PAUSE_SECONDS, loss + doubt)
+
+    async def archive(
+        self, keeper: Keeper, sight: Sight, steps: Sequence[Step]
+    ) -> tuple[list[Step], list[RecordPath]]:
+        """Archive what each step overwrites. Return (steps that may be sent, lost paths).
+
+        A path is lost if the PDS names its old record in the tree and does not have it any more.
+        The steps that may not be sent wait.
+        """
+        failed = await keep_records(keeper, self.state, sight, self.pds, steps)
+        lost = await self.lost([p for p, e in failed.items() if isinstance(e, NotFound)])
+        waiting: dict[str, tuple[Waiting, ...]] = {
+            path: (not_kept(path, error),) for path, error in failed.items() if path not in lost
+        }
+        self.state.record(Memory(waiting=waiting))
+        return [step for step in steps if step.path not in waiting], lost
 
     async def send(
         self, steps: Sequence[Step], swap: Cid, lost: Collection[RecordPath] = ()
