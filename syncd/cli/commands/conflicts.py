@@ -15,10 +15,10 @@ import click
 
 from syncd.cli.commands.merging import settle_by_merge
 from syncd.cli.commands.sync import run_sync
-from syncd.cli.open.files import Files, open_files
+from syncd.cli.open.files import open_files
 from syncd.cli.screen.output import NEEDS_A_PERSON, conflict_json, fail, say, say_json, say_waiting
-from syncd.cycle.pull.archive import Keeper
 from syncd.cycle.pull.supersede import Successor, file_at, put
+from syncd.cycle.workspace import Workspace
 from syncd.errors import FolderWrong, Locked, SyncdError
 from syncd.folder.scan import scan
 from syncd.folder.write import conflict_file
@@ -100,7 +100,9 @@ def resolve(
         raise click.exceptions.Exit(NEEDS_A_PERSON)
 
 
-def _merge_all(files: Files, chosen: Sequence[Conflict], *, use_editor: bool) -> list[SyncdError]:
+def _merge_all(
+    files: Workspace, chosen: Sequence[Conflict], *, use_editor: bool
+) -> list[SyncdError]:
     """Merge what can be merged, and tell why the rest was not. Raises if nothing was."""
     done, failed = settle_by_merge(files, chosen, use_editor=use_editor)
     if not done:
@@ -120,7 +122,7 @@ def carry_out(directory: Path, as_json: bool) -> None:
         say(f"noted; another syncd (pid {error.pid}) has the folder: the next sync carries it out")
 
 
-def _open_conflicts(files: Files) -> list[Conflict]:
+def _open_conflicts(files: Workspace) -> list[Conflict]:
     return [item for item in files.state.waiting() if isinstance(item, Conflict)]
 
 
@@ -133,7 +135,7 @@ def _chosen(found: Sequence[Conflict], patterns: Sequence[str]) -> list[Conflict
     return [c for c in found if any(fnmatchcase(c.path, pattern) for pattern in patterns)]
 
 
-def _take_side(files: Files, chosen: Sequence[Conflict], choice: Choice) -> None:
+def _take_side(files: Workspace, chosen: Sequence[Conflict], choice: Choice) -> None:
     """Note the choice, bound to the files as they are now and to the remote versions shown.
 
     It is noted before a file is moved away, so that no file is ever gone without a reason.
@@ -154,9 +156,8 @@ def _take_side(files: Files, chosen: Sequence[Conflict], choice: Choice) -> None
             _set_aside(files, conflict)
 
 
-def _set_aside(files: Files, conflict: Conflict) -> None:
+def _set_aside(files: Workspace, conflict: Conflict) -> None:
     """Move a file that stands for no record into history, so that the repo's version can come."""
     path, reason = conflict.path, "invalid; resolved: the remote side"
     seen = file_at(files.folder, path)
-    keeper = Keeper(files.history, int(time.time()), None)
-    put(files.folder, keeper, Successor(path, seen, None, conflict.base, reason))
+    put(files, Successor(path, seen, None, conflict.base, reason))

@@ -6,7 +6,6 @@ syncd's next cycle.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from fnmatch import fnmatchcase
@@ -17,12 +16,12 @@ from pathlib import Path
 import click
 
 from syncd.atproto.inexact import file_of, what_json_cannot_say
-from syncd.cli.open.files import Files, open_files
+from syncd.cli.open.files import open_files
 from syncd.cli.open.git_versions import committed, superseded_in_git
 from syncd.cli.screen.output import cid_json, rfc3339, say, say_json, short, tell
-from syncd.cycle.pull.archive import Keeper
 from syncd.cycle.pull.supersede import Successor, file_at, put
 from syncd.cycle.push.receipts import PUSHES
+from syncd.cycle.workspace import Workspace
 from syncd.errors import BadSyntax, StateDamaged, SyncdError
 from syncd.folder.root import OWN
 from syncd.model import RecordPath, Side, parse_record_path, split_record_path
@@ -89,14 +88,14 @@ def restore(directory: Path, path: str, wanted: str | None, as_json: bool) -> No
         say(f"restored {event.path} as it was {when} ({short(event.cid)})")
 
 
-def _events(files: Files, pattern: str | None, count: int) -> list[Superseded]:
+def _events(files: Workspace, pattern: str | None, count: int) -> list[Superseded]:
     with suppress(BadSyntax):
         return _read(files, parse_record_path(pattern) if pattern else None, count)
     found = (e for e in _read(files, None, -1) if fnmatchcase(e.path, pattern or "*"))
     return list(islice(found, count))
 
 
-def _pushes(files: Files, pattern: str | None) -> dict[RecordPath, Push]:
+def _pushes(files: Workspace, pattern: str | None) -> dict[RecordPath, Push]:
     """How each record was pushed last, newest first."""
     found = Pushes(files.root / OWN / PUSHES).read().values()
     wanted = (p for p in found if pattern is None or fnmatchcase(p.path, pattern))
@@ -114,7 +113,7 @@ def _push_of(event: Superseded, pushes: Mapping[RecordPath, Push]) -> Push | Non
     return push if is_it else None
 
 
-def _read(files: Files, path: RecordPath | None, count: int) -> list[Superseded]:
+def _read(files: Workspace, path: RecordPath | None, count: int) -> list[Superseded]:
     """Events, newest first, after mending the file if that is needed."""
     try:
         files.history.check()
@@ -126,7 +125,7 @@ def _read(files: Files, path: RecordPath | None, count: int) -> list[Superseded]
         return files.history.events(path, count)
 
 
-def _wanted(files: Files, path: RecordPath, wanted: str | None) -> Superseded:
+def _wanted(files: Workspace, path: RecordPath, wanted: str | None) -> Superseded:
     ending = (wanted or "").removeprefix("…")
     found = [e for e in _read(files, path, -1) if str(e.cid).endswith(ending)]
     if not found and ending:
@@ -140,7 +139,7 @@ def _wanted(files: Files, path: RecordPath, wanted: str | None) -> Superseded:
     return found[0]
 
 
-def _write_back(files: Files, event: Superseded) -> None:
+def _write_back(files: Workspace, event: Superseded) -> None:
     content = event.content or files.history.content(event.cid)
     if content is None:
         hint = "syncd log lists the others"
@@ -149,9 +148,8 @@ def _write_back(files: Files, event: Superseded) -> None:
     path = event.path
     base = files.state.base_of([path]).get(path)
     text = file_of(content) if event.cid.is_block else content
-    keeper = Keeper(files.history, int(time.time()), None)
     seen = file_at(files.folder, path)
-    put(files.folder, keeper, Successor(path, seen, event.cid, base, "restored", text))
+    put(files, Successor(path, seen, event.cid, base, "restored", text))
 
 
 def _check_tellable(event: Superseded, content: bytes) -> None:

@@ -18,8 +18,8 @@ from syncd.config import Config
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.pull.archive import Keeper
 from syncd.cycle.pull.supersede import Placement, Successor, supersede
+from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, BadJson, FileChanged, SyncdError
-from syncd.folder.root import Folder
 from syncd.folder.write import read_bytes
 from syncd.merge import Merged, merge
 from syncd.model import (
@@ -33,7 +33,6 @@ from syncd.model import (
     Waiting,
     split_record_path,
 )
-from syncd.state import State
 
 TO_BE_PUSHED = "merged; to be pushed"
 
@@ -60,9 +59,7 @@ def wants_merge(plan: Plan, config: Config) -> list[Conflict]:
 
 
 def join(
-    folder: Folder,
-    state: State,
-    config: Config,
+    workspace: Workspace,
     keeper: Keeper,
     sides: Sides,
     plan: Plan,
@@ -71,14 +68,14 @@ def join(
     """Merge what `wants_merge` names; `blocks` holds the remote versions."""
     successors: list[Successor] = []
     errors: dict[RecordPath, SyncdError] = {}
-    wanted = {conflict.path: conflict for conflict in wants_merge(plan, config)}
+    wanted = {conflict.path: conflict for conflict in wants_merge(plan, workspace.config)}
     for path, conflict in wanted.items():
         try:
-            merged = merged_file(folder, state, conflict, blocks, config)
+            merged = merged_file(workspace, conflict, blocks)
             successors.append(_successor(conflict, sides.expect(path), merged))
         except SyncdError as error:
             errors[path] = error
-    placement = supersede(folder, keeper, successors)
+    placement = supersede(workspace.folder, keeper, successors)
     # A conflict that could not be merged stays one: it says why, and nothing is retried for it.
     done = Placement(placement.files, {})
     base = {path: wanted[path].remote for path in done.files}
@@ -89,13 +86,7 @@ def join(
     return Joined(_without(plan, done.files.keys(), {**errors, **placement.failed}), memory)
 
 
-def merged_file(
-    folder: Folder,
-    state: State,
-    conflict: Conflict,
-    blocks: Mapping[Cid, bytes],
-    config: Config,
-) -> Merged:
+def merged_file(workspace: Workspace, conflict: Conflict, blocks: Mapping[Cid, bytes]) -> Merged:
     """The merge of a conflict's three versions; it may hold collisions.
 
     Raises:
@@ -103,7 +94,7 @@ def merged_file(
         BadData: The version both sides started from is not known, or a version cannot be merged.
     """
     path, remote = conflict.path, conflict.remote
-    content, _ = read_bytes(folder, path)
+    content, _ = read_bytes(workspace.folder, path)
     try:
         local = parse_record(content, split_record_path(path)[0])
     except BadJson as error:
@@ -112,11 +103,11 @@ def merged_file(
         raise FileChanged(f"{path} was edited after it was looked at")
     if remote not in blocks:
         raise BadData("the PDS does not have the content of its version")
-    base = None if conflict.base is None else state.block(path, conflict.base)
+    base = None if conflict.base is None else workspace.state.block(path, conflict.base)
     if conflict.base is not None and base is None:
         raise BadData("the version that both sides started from is not known any more")
     start = None if base is None else record_of(base)
-    return merge(start, local, record_of(blocks[remote]), text=config.merges_lines(path))
+    return merge(start, local, record_of(blocks[remote]), text=workspace.config.merges_lines(path))
 
 
 def clean_record(merged: Merged, path: RecordPath) -> tuple[bytes, Cid]:

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from syncd.atproto.cid import Cid, cid_of_blob
 from syncd.cycle.pull.archive import Keeper, version_of
+from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, FileChanged, FileProblem, NotFound, SwapFailed, SyncdError
 from syncd.folder.root import Folder
 from syncd.folder.write import Replacement, read_below, read_bytes, remove, write_many
@@ -99,9 +100,13 @@ def supersede(folder: Folder, keeper: Keeper, successors: Sequence[Successor]) -
     return Placement(work.files, work.failed)
 
 
-def put(folder: Folder, keeper: Keeper, successor: Successor) -> Seen | None:
-    """Give one file its successor, and return what it is now. Raises what `supersede` collects."""
-    placement = supersede(folder, keeper, [successor])
+def put(workspace: Workspace, successor: Successor) -> Seen | None:
+    """Give one file its successor now, outside a cycle, and return what the file is then.
+
+    Raises what `supersede` collects. Records nothing: the next cycle sees an edit like any other.
+    """
+    keeper = Keeper(workspace.history, workspace.now(), None)
+    placement = supersede(workspace.folder, keeper, [successor])
     if successor.path in placement.failed:
         raise placement.failed[successor.path]
     return placement.files[successor.path]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +11,17 @@ import pytest
 from syncd.atproto.cid import Cid, cid_of_blob, cid_of_block
 from syncd.atproto.data import encode
 from syncd.atproto.inexact import file_of
+from syncd.atproto.syntax import Did
+from syncd.config import Config
 from syncd.cycle.pull.archive import Keeper
 from syncd.cycle.pull.supersede import Placement, Successor, file_at, put, supersede
+from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, FileChanged, FileProblem
 from syncd.folder.root import Folder, initialise
 from syncd.model import Memory, Problem, RecordPath, Retry
-from syncd.state import History, Origin
+from syncd.state import History, Origin, create_state
 
+DID = Did("did:plc:ewvi7nxzyoun6zhxrhs64oiz")
 NOTE = RecordPath("com.example.note/one")
 OTHER = RecordPath("com.example.note/two")
 THIRD = RecordPath("com.example.note/three")
@@ -35,15 +40,21 @@ def text_of(value: object) -> bytes:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
     initialise(tmp_path, "m1")
     (tmp_path / "com.example.note").mkdir()
-    return Folder(tmp_path, "m1")
+    with create_state(tmp_path / ".syncd" / "state.db", did=DID, marker="m1") as state:
+        yield Workspace(Folder(tmp_path, "m1"), state, Config(DID), lambda: 7_000_000_000)
 
 
 @pytest.fixture
-def keeper(folder: Folder) -> Keeper:
-    return Keeper(History(folder.root / ".syncd" / "history.db"), 7, None)
+def folder(workspace: Workspace) -> Folder:
+    return workspace.folder
+
+
+@pytest.fixture
+def keeper(workspace: Workspace) -> Keeper:
+    return Keeper(workspace.history, workspace.now(), None)
 
 
 def save(folder: Folder, path: RecordPath, text: bytes) -> None:
@@ -87,14 +98,16 @@ def test_a_replaced_and_a_removed_file_are_in_history_with_what_comes_after(
     assert keeper.history.content(cid_of(1)) == block_of(1)
 
 
-def test_a_file_that_stands_for_no_record_is_kept_as_it_is(folder: Folder, keeper: Keeper) -> None:
+def test_a_file_that_stands_for_no_record_is_kept_as_it_is(
+    workspace: Workspace, folder: Folder, keeper: Keeper
+) -> None:
     save(folder, NOTE, b"{ this is no JSON")
-    assert put(folder, keeper, Successor(NOTE, file_at(folder, NOTE), None, None, "aside")) is None
+    assert put(workspace, Successor(NOTE, file_at(folder, NOTE), None, None, "aside")) is None
     assert keeper.history.content(cid_of_blob(b"{ this is no JSON")) == b"{ this is no JSON"
 
 
 def test_a_file_that_is_not_its_record_exactly_is_kept_as_the_text_it_is(
-    folder: Folder, keeper: Keeper
+    workspace: Workspace, folder: Folder, keeper: Keeper
 ) -> None:
     """A scan says which record such a file is; its text, read as JSON, is another one."""
     save(folder, NOTE, text_of(1))
@@ -103,7 +116,7 @@ def test_a_file_that_is_not_its_record_exactly_is_kept_as_the_text_it_is(
     shown = Successor(
         NOTE, replace(seen, cid=cid_of("a float")), cid_of(2), None, "why", text_of(2)
     )
-    put(folder, keeper, shown)
+    put(workspace, shown)
     assert events(keeper) == [(NOTE, cid_of_blob(text_of(1)), cid_of(2), Origin.FOLDER)]
 
 
@@ -123,23 +136,23 @@ def test_the_new_text_is_made_from_the_old_one(folder: Folder, keeper: Keeper) -
 
 @pytest.mark.parametrize("text", [text_of(1), b'{"v": "1"}'])
 def test_a_file_that_is_its_successor_already_is_neither_written_nor_in_history(
-    folder: Folder, keeper: Keeper, text: bytes
+    workspace: Workspace, folder: Folder, keeper: Keeper, text: bytes
 ) -> None:
     save(folder, NOTE, text)
     before = stamp(folder, NOTE)
-    seen = put(folder, keeper, to(folder, NOTE, 1))
+    seen = put(workspace, to(folder, NOTE, 1))
     assert (seen, text_at(folder, NOTE)) == (file_at(folder, NOTE), text)
     assert stamp(folder, NOTE) == before
     assert events(keeper) == []
 
 
 def test_another_version_with_the_same_text_replaces_nothing(
-    folder: Folder, keeper: Keeper
+    workspace: Workspace, folder: Folder, keeper: Keeper
 ) -> None:
     """Two blocks can have one file, where one of them is not canonical."""
     save(folder, NOTE, text_of(1))
     successor = Successor(NOTE, file_at(folder, NOTE), cid_of("odd"), None, "why", text_of(1))
-    seen = put(folder, keeper, successor)
+    seen = put(workspace, successor)
     assert seen is not None
     assert seen.cid == cid_of("odd")
     assert events(keeper) == []
@@ -147,14 +160,14 @@ def test_another_version_with_the_same_text_replaces_nothing(
 
 @pytest.mark.parametrize("value", [2, None])
 def test_a_file_edited_meanwhile_stays_and_history_says_nothing_of_it(
-    folder: Folder, keeper: Keeper, value: object
+    workspace: Workspace, folder: Folder, keeper: Keeper, value: object
 ) -> None:
     save(folder, NOTE, text_of(1))
     cid = None if value is None else cid_of(value)
     successor = Successor(NOTE, file_at(folder, NOTE), cid, None, "why", text_of(value))
     save(folder, NOTE, text_of("mine"))
     with pytest.raises(FileChanged):
-        put(folder, keeper, successor)
+        put(workspace, successor)
     assert text_at(folder, NOTE) == text_of("mine")
     assert events(keeper) == []
 
@@ -208,8 +221,8 @@ def test_what_is_in_the_way_of_a_new_file_stays_unless_it_is_that_very_file(
     assert text_at(folder, NOTE) == text_of("mine")
 
 
-def test_a_removal_where_there_was_no_file_is_done(folder: Folder, keeper: Keeper) -> None:
-    assert put(folder, keeper, Successor(NOTE, None, None, None, "why")) is None
+def test_a_removal_where_there_was_no_file_is_done(workspace: Workspace) -> None:
+    assert put(workspace, Successor(NOTE, None, None, None, "why")) is None
 
 
 def test_base_moves_for_what_was_done_and_the_rest_waits() -> None:
