@@ -1,4 +1,4 @@
-"""Make the plan of a cycle from its three views. Looks at history alone, and carries nothing out."""
+"""Make the plan of a cycle from its three views. Looks at history alone; carries nothing out."""
 
 from __future__ import annotations
 
