@@ -70,12 +70,16 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One record, before and after; None is absence. `record` is the value of `after`."""
+    """One record, before and after; None is absence.
+
+    A change that is to be sent has the value of `after` as `record`, and its DAG-CBOR as `block`.
+    """
 
     path: RecordPath
     before: Cid | None
     after: Cid | None
     record: Record | None = None
+    block: bytes | None = None
 
 
 class Verdict(StrEnum):

@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from syncd.atproto.cid import Cid
-from syncd.atproto.data import cid_of
+from syncd.atproto.cid import Cid, cid_of_block
+from syncd.atproto.data import encode
 from syncd.atproto.jsontext import parse_record
 from syncd.batches import in_order
 from syncd.budget import Ledger, batch_points, in_words
@@ -308,9 +308,10 @@ class Outbox:
             return self._still_gone(change, root)
         text, _ = read_below(self.workspace.folder, root, change.path)
         record = parse_record(text, split_record_path(change.path)[0])
-        if cid_of(record) != change.after:
+        block = encode(record)
+        if cid_of_block(block) != change.after:
             raise FileChanged(f"{change.path} was edited after it was looked at")
-        return replace(change, record=record)
+        return replace(change, record=record, block=block)
 
     def _still_gone(self, change: Change, root: int) -> Change:
         try:

@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
-from syncd.atproto.dagcbor import encode
 from syncd.batches import Ahead, batches
 from syncd.budget import CREATE_POINTS, batch_points, fitting, single_points
 from syncd.cycle.push.outcome import (
@@ -308,7 +307,7 @@ class Pusher:
         self.remember(
             Memory(
                 base={change.path: change.after for change in batch},
-                blocks={c.path: encode(c.record) for c in batch if c.record is not None},
+                blocks={c.path: c.block for c in batch if c.block is not None},
                 waiting={change.path: (Retry(change.path, TO_BE_SEEN),) for change in batch},
                 newest=written.rev,
                 decided=[change.path for change in batch],

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from syncd.atproto.cid import Cid
-from syncd.atproto.dagcbor import encode
 from syncd.atproto.syntax import Tid
 from syncd.budget import DAY
 from syncd.errors import FileProblem, StateWrong
@@ -53,9 +52,9 @@ class Answers:
     def lose(self, change: Change, found: Cid | None, reason: str, rev: Tid | None = None) -> None:
         """What was sent is not what the repo has: it has `found`."""
         self.told.append(f"{change.path}: {reason}")
-        if change.after is None or change.record is None:
+        if change.after is None or change.block is None:
             return
-        named = (change.path, Side.REMOTE, change.after, encode(change.record), found)
+        named = (change.path, Side.REMOTE, change.after, change.block, found)
         version = Superseded(*named, self.now(), reason, rev, Origin.FOLDER)
         # It is still in its file: what replaces that keeps it, or is not carried out.
         with suppress(FileProblem, StateWrong):

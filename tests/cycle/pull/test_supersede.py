@@ -17,9 +17,11 @@ from syncd.cycle.pull.archive import Keeper
 from syncd.cycle.pull.supersede import Placement, Successor, file_at, put, supersede
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, FileChanged, FileProblem
+from syncd.folder.read import _read_open
 from syncd.folder.root import Folder, initialise
 from syncd.model import Memory, Problem, RecordPath, Retry
 from syncd.state import History, Origin, create_state
+from tests.cycle.calls import counted
 
 DID = Did("did:plc:ewvi7nxzyoun6zhxrhs64oiz")
 NOTE = RecordPath("com.example.note/one")
@@ -239,3 +241,22 @@ def test_base_moves_for_what_was_done_and_the_rest_waits() -> None:
             THIRD: (Problem(THIRD, "full", "free some space"),),
         },
     )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reads"), [(None, 1, 0), (1, 2, 3), (1, None, 3), (1, 1, 1)]
+)
+def test_a_file_is_read_once_to_be_archived_and_twice_to_be_exchanged(
+    folder: Folder, keeper: Keeper, old: object, new: object, reads: int
+) -> None:
+    """Before names are exchanged, and what came out: ten files, with one wait for the disk."""
+    paths = [RecordPath(f"com.example.note/{number}") for number in range(10)]
+    for path in paths if old else ():
+        save(folder, path, text_of(old))
+    cid = None if new is None else cid_of(new)
+    planned = [
+        Successor(path, file_at(folder, path), cid, None, "why", text_of(new)) for path in paths
+    ]
+    with counted(_read_open) as found:
+        done = supersede(folder, keeper, planned)
+    assert (len(done.files), found.count) == (len(paths), reads * len(paths))
