@@ -14,11 +14,6 @@ from tests.cycle.device import Device, World
 RECORDS = 40
 
 
-def is_of_a_record(frame: FrameType) -> bool:
-    value = frame.f_locals["value"]
-    return isinstance(value, dict) and "$type" in value and is_ours(frame)
-
-
 async def pushed(laptop: Device, count: int) -> None:
     report = await laptop.mirror.cycle()
     assert len(report.pushed) == count
@@ -31,9 +26,14 @@ async def test_a_record_is_encoded_once_to_be_planned_and_once_to_be_pushed(
     """A new record goes alone or in batches; its block is the one that base gets."""
     laptop = world.device()
     for version in ("new", "edited"):
+
+        def is_pushed(frame: FrameType, version: str = version) -> bool:
+            value = frame.f_locals["value"]
+            return isinstance(value, dict) and value.get("v") == version and is_ours(frame)
+
         for number in range(count):
             laptop.save(f"com.example.note/{number}", v=version)
-        with counted(encode, is_of_a_record) as encodings:
+        with counted(encode, is_pushed) as encodings:
             await pushed(laptop, count)
         assert encodings.count == 2 * count
         for path, cid in laptop.base().items():
