@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cycle.device import close_all
 from tests.docs.shown import unshown
 from tests.reference.pds import ReferencePds
+from tests.rigs.device import close_all
 
 UNSHOWN = pytest.StashKey[list[str]]()
 

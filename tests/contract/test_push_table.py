@@ -25,7 +25,7 @@ from syncd.pds import HttpPds
 from tests.contract.lines import Answer, Line, once
 from tests.contract.rungs import Ground, HttpRung, fresh_ground
 from tests.contract.words import fetch
-from tests.cycle.device import Device
+from tests.rigs.device import Device
 
 COLLECTION = "com.example.note"
 ONE, FOREIGN = RecordPath(f"{COLLECTION}/one"), RecordPath(f"{COLLECTION}/foreign")

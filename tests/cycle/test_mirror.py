@@ -27,8 +27,7 @@ from syncd.sandbox import (
     Torn,
 )
 from syncd.state import create_state
-
-from .device import Device, World
+from tests.rigs.device import Device, World
 
 NOTE = RecordPath("com.example.note/one")
 OTHER = RecordPath("com.example.note/two")

@@ -21,10 +21,11 @@ from typing import Any
 
 import pytest
 
-from .conftest import Home
+from tests.rigs.home import Home
+from tests.rigs.machine import Machine, cid_in, configure, wait_until
+
 from .editor import Editor
 from .journal import Journal, Version
-from .machine import Machine, cid_in, configure, wait_until
 
 ROUNDS = 160
 """What each of the three does; an order of the app may be several writes."""

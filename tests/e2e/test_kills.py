@@ -12,9 +12,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from .conftest import Home
+from tests.rigs.home import Home
+from tests.rigs.machine import cid_in, wait_until
+
 from .editor import Editor
-from .machine import cid_in, wait_until
 from .test_everybody_writes import (
     SHARED,
     App,

@@ -9,10 +9,10 @@ import pytest
 from syncd.config import Config
 from syncd.errors import RateLimited
 from syncd.pds import HttpPds, MemoryTokens
-from tests.cycle.device import Device
 from tests.reference.pds import ReferencePds
+from tests.rigs.device import Device
+from tests.rigs.home import Home
 
-from .conftest import Home
 from .test_push_contention import account_of
 
 FOREIGN_POINTS = 200 * 3 + 9 * 200 * 2

@@ -21,9 +21,8 @@ from syncd.folder.names import record_path_of
 from syncd.model import Account, Report
 from syncd.pds import HttpPds, MemoryTokens
 from syncd.watch import Watcher
-from tests.cycle.device import Device
-
-from .conftest import Home
+from tests.rigs.device import Device
+from tests.rigs.home import Home
 
 SECONDS = float(os.environ.get("SYNCD_CONTENTION_SECONDS", "20"))
 """How long the foreign client writes; 60 is the full test."""

@@ -18,7 +18,7 @@ from syncd.folder.names import record_path_of
 from syncd.git.repository import is_changing
 from syncd.model import Report, Side
 from syncd.watch import Watcher
-from tests.cycle.device import Device, World
+from tests.rigs.device import Device, World
 
 from .conftest import Repo, Study, make_repo, meet_git, with_git
 

@@ -14,7 +14,7 @@ import pytest
 
 from syncd.model import RecordPath
 from syncd.sandbox import Sandbox
-from tests.cycle.device import World
+from tests.rigs.device import World
 
 from . import Stage, assert_nothing_lost, lost
 from .script import Step

@@ -34,8 +34,8 @@ from syncd.sandbox import (
 )
 from syncd.sandbox.faults import Call, Delay
 from syncd.sandbox.limits import Bucket, Charge, Header
-from tests.cycle.device import Device, World
 from tests.cycle.test_mirror import agreed
+from tests.rigs.device import Device, World
 
 APPLY = "com.atproto.repo.applyWrites"
 PUT = "com.atproto.repo.putRecord"

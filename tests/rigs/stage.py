@@ -19,8 +19,8 @@ from syncd.errors import SyncdError
 from syncd.lock import FolderLock
 from syncd.model import RecordPath, Report
 from syncd.state import open_or_renew
-from tests.cycle.device import Device, World
 
+from .device import Device, World
 from .journal import Journal, cid_of_file, lost
 
 

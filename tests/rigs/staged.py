@@ -34,14 +34,14 @@ from syncd.model import (
     split_record_path,
 )
 from syncd.state import History, open_or_renew
-from tests.cycle.device import Device
+from tests.model.disks import StagedDisk
+from tests.model.journal import Diary, Sent, Version
+from tests.model.points import StagedPds
 
-from .disks import StagedDisk
-from .journal import Diary, Sent, Version
-from .points import StagedPds
+from .device import Device
 
 if TYPE_CHECKING:
-    from .scene import Scene
+    from tests.model.scene import Scene
 
 MINE, THEIRS = RecordPath("com.example.mine/a"), RecordPath("com.example.theirs/a")
 SAME = RecordPath("com.example.same/a")
