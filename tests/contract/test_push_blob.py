@@ -25,7 +25,7 @@ from tests.rigs.device import Device
 POST = RecordPath("app.bsky.feed.post/3jzfcijpj2z2a")
 EARLIER = RecordPath("app.bsky.feed.post/3jzfcijpj2y2a")
 NO_TID = RecordPath("app.bsky.feed.post/my-holidays")
-pytestmark = [pytest.mark.reference, pytest.mark.xdist_group("reference")]
+pytestmark = pytest.mark.reference
 
 
 @dataclass(slots=True)

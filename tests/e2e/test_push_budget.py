@@ -19,7 +19,6 @@ FOREIGN_POINTS = 200 * 3 + 9 * 200 * 2
 
 
 @pytest.mark.reference
-@pytest.mark.xdist_group("reference")
 async def test_a_push_stops_at_the_budget_without_a_429(tmp_path: Path) -> None:
     statuses: list[int | None] = []
 
