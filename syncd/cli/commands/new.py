@@ -12,12 +12,12 @@ import click
 from syncd.atproto.data import Record, cid_of
 from syncd.atproto.jsontext import format_record, parse_record
 from syncd.atproto.syntax import Nsid, Rkey, make_tid, parse_nsid
-from syncd.cli.open.files import open_files
 from syncd.cli.screen.output import say, say_json
 from syncd.cycle.pull.supersede import Successor, put
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FileChanged, FileProblem
 from syncd.folder.names import relative_path
+from syncd.mirror.offline import open_files
 from syncd.model import RecordPath, make_record_path
 
 
@@ -45,17 +45,17 @@ def new(directory: Path, collection: str, source: Path | None, as_json: bool) ->
         say(str(file))
 
 
-def _write(files: Workspace, collection: Nsid, record: Record) -> RecordPath:
+def _write(workspace: Workspace, collection: Nsid, record: Record) -> RecordPath:
     """Write the record under a fresh key; under another one if that key is taken after all."""
     try:
-        return _make(files, _fresh(collection), record)
+        return _make(workspace, _fresh(collection), record)
     except FileChanged:
-        return _make(files, _fresh(collection), record)
+        return _make(workspace, _fresh(collection), record)
 
 
-def _make(files: Workspace, path: RecordPath, record: Record) -> RecordPath:
+def _make(workspace: Workspace, path: RecordPath, record: Record) -> RecordPath:
     text, cid = format_record(record), cid_of(record)
-    put(files, Successor(path, None, cid, None, "made by syncd new", text))
+    put(workspace, Successor(path, None, cid, None, "made by syncd new", text))
     return path
 
 

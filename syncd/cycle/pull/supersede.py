@@ -38,6 +38,7 @@ class Successor:
         base: The version that both sides had last. Any other exists in the folder alone.
         reason: Why, as history is to say it.
         text: The file of `cid`; of no use where the file is to go.
+        later: Where the file is to go: the version that will come in its place.
     """
 
     path: RecordPath
@@ -46,6 +47,7 @@ class Successor:
     base: Cid | None
     reason: str
     text: Text = b""
+    later: Cid | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,7 @@ def _version(keeper: Keeper, successor: Successor, seen: Seen, old: bytes) -> Su
         # JSON does not express the record exactly: what somebody can have typed is the text.
         cid, content = cid_of_blob(old), old
     origin = Origin.BOTH if seen.cid == successor.base else Origin.FOLDER
-    after, reason = successor.cid, successor.reason
+    after, reason = successor.cid or successor.later, successor.reason
     return keeper.superseded(seen.path, Side.LOCAL, cid, content, after, reason, origin)
 
 

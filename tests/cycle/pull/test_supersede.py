@@ -122,6 +122,17 @@ def test_a_file_that_is_not_its_record_exactly_is_kept_as_the_text_it_is(
     assert events(keeper) == [(NOTE, cid_of_blob(text_of(1)), cid_of(2), Origin.FOLDER)]
 
 
+def test_a_file_that_goes_for_a_version_that_comes_later_is_no_deletion(
+    workspace: Workspace, folder: Folder, keeper: Keeper
+) -> None:
+    """The brake counts deletions by what history says."""
+    save(folder, NOTE, text_of(1))
+    seen = file_at(folder, NOTE)
+    put(workspace, Successor(NOTE, seen, None, None, "aside", later=cid_of(2)))
+    assert events(keeper) == [(NOTE, cid_of(1), cid_of(2), Origin.FOLDER)]
+    assert file_at(folder, NOTE) is None
+
+
 def test_the_new_text_is_made_from_the_old_one(folder: Folder, keeper: Keeper) -> None:
     save(folder, NOTE, text_of(1))
     asked: list[bytes | None] = []

@@ -9,7 +9,7 @@ import pytest
 from syncd.atproto.dagcbor import encode
 from syncd.folder.read import _read_open
 from tests.cycle.calls import counted, is_ours
-from tests.cycle.device import Device, World
+from tests.rigs.device import Device, World
 
 RECORDS = 40
 
