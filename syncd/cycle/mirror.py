@@ -124,7 +124,7 @@ class Mirror:
         return report
 
     async def preview(self) -> Report:
-        """The plan of a cycle, and nothing done. Raises as `cycle`, and StateDamaged."""
+        """Return the plan of a cycle, and do nothing. Raises as `cycle`, and StateDamaged."""
         before = self.requests
         _, sides, plan = await self._decide(None)
         return report_plan(plan, sides.look.strays, self.requests - before, self.state.head())
@@ -156,11 +156,13 @@ class Mirror:
         if is_unfinished(self.state):
             await self._finish_clone()
         sight, sides, plan = await self._decide(dirty)
+        # The lock is ours, so a leftover is no write that is going on: a crash interrupted it.
         recovered = recover(self.folder, sides.look.leftovers) if sides.look.leftovers else ()
         if sides.look.leftovers:
             sight, sides, plan = await self._decide(dirty)
         drafted = name_drafts(self.workspace, sight, sides)
         if drafted.named:
+            # A named draft is a new file, which this plan did not see.
             sight, sides, plan = await self._decide(dirty)
         sides = sides.with_strays(drafted.problems)
         joined = await self._join(sight, sides, plan)
@@ -201,7 +203,7 @@ class Mirror:
         return Clone(self.workspace, self.home, self._keeper, self.on_fetch)
 
     async def _see(self) -> Sight:
-        """The repo, proven."""
+        """Return the repo, proven."""
         return await self._seeing(lambda: look(self.home, self._known(), self.on_fetch))
 
     async def _seeing(self, see: Callable[[], Awaitable[Seeing]]) -> Seeing:
@@ -252,6 +254,7 @@ class Mirror:
         keep_conflicts(self.folder, fresh, blocks)
         keeper = self._keeper(sight.view.head)
         if sides.regained:
+            # They have no file because they were out of scope; base would make that a deletion.
             self.state.record(Memory(base=dict.fromkeys(sides.regained)))
         self.state.record(Memory(waiting={s.path: (Arrival(s.path, s.remote),) for s in steps}))
         done = pull(self.folder, steps, blocks=blocks, expect=sides.expect, keeper=keeper)
@@ -286,12 +289,12 @@ class Mirror:
         return self.workspace.history
 
     def _keeper(self, head: Head) -> Keeper:
-        """Keeps with the time of now, or of `head` where the clock starts years before it."""
+        """Return a keeper at the time of now, or of `head` where the clock is years behind it."""
         at = max(self.workspace.now(), seconds_of(head.rev))
         return Keeper(self.history, at, head.rev)
 
 
 def _blocks(base: Mapping[RecordPath, Cid | None], sight: Sight) -> dict[RecordPath, bytes]:
-    """The records of what was adopted, as far as they came with the view."""
+    """Return the records of what was adopted, as far as they came with the view."""
     found = ((path, sight.get(cid)) for path, cid in base.items() if cid is not None)
     return {path: block for path, block in found if block is not None}

@@ -75,7 +75,7 @@ def begin_clone(state: State) -> None:
 
 
 def is_unfinished(state: State) -> bool:
-    """True if a clone was begun and not finished."""
+    """Return True if a clone was begun and not finished."""
     return state.note(_NOTE) is not None
 
 
@@ -165,6 +165,7 @@ class Clone:
         """
         since = self._since(spool)
         if since is None:
+            # Nothing is in the spool, or it came from another home: its blocks prove nothing here.
             spool.clear()
             _, since = await self.home.pds.fetch_latest()
             self.workspace.state.keep_note(_NOTE, {"home": self._origin, "since": since})
@@ -175,7 +176,7 @@ class Clone:
         return since, root
 
     def _since(self, spool: Spool) -> Tid | None:
-        """The rev of before the download that the spool is from; None if it is of no use."""
+        """Return the rev of before the spool's download; None if the spool is of no use."""
         note = self.workspace.state.note(_NOTE)
         return note["since"] if spool.count and note.get("home") == self._origin else None
 
@@ -225,6 +226,7 @@ class Clone:
         for steps, blocks in self._chunks(spool, proven, CHUNK_RECORDS):
             known = self.workspace.state.base_between(last, steps[-1].path)
             last = steps[-1].path
+            # What base has, an earlier run of this clone wrote and remembered: it is done.
             fresh = [step for step in steps if step.path not in known]
             done = pull(self.workspace.folder, fresh, blocks=blocks, expect=_nothing, keeper=keeper)
             _stop_if_the_disk_refuses(fresh, blocks, done)
@@ -243,7 +245,7 @@ class Clone:
     def _chunks(
         self, spool: Spool, proven: Proven, most: int, first: str = "", end: str = HIGHEST
     ) -> Iterator[tuple[list[Step], dict[Cid, bytes]]]:
-        """The records of the mirror as steps, in the order of the tree, with their blocks.
+        """Yield the records of the mirror as steps, in the order of the tree, with their blocks.
 
         `most` is how many a chunk may hold; only keys from `first` on and before `end` count.
         """
@@ -268,7 +270,7 @@ class Clone:
             yield steps, blocks
 
     def _path_of(self, key: str, cid: Cid) -> RecordPath | None:
-        """The record path of a key, if it is one and belongs to the mirror."""
+        """Return the record path of a key, if it is one and belongs to the mirror."""
         path = find_record_path(key)
         if path is None:
             self._unnamed[key] = cid
@@ -276,7 +278,7 @@ class Clone:
         return path if self.workspace.config.covers_path(path) else None
 
     def _remember(self, spool: Spool, proven: Proven) -> None:
-        """The tree, then head: from here on the repo is known, and only its changes are fetched."""
+        """Remember the tree, then head: from here on, only what changes is fetched."""
         head = proven.head
         blocks = ((cid, spool.get(cid)) for cid in (*proven.nodes, head.commit))
         self.workspace.state.replace_nodes(
@@ -293,7 +295,7 @@ class Clone:
 
 
 def _nothing(_: RecordPath) -> Seen | None:
-    """A clone replaces nothing: a file that is there already stays, and is looked at afterwards."""
+    """Expect no file: a clone replaces none, and the next cycle looks at those that are there."""
     return None
 
 

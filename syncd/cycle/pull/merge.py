@@ -50,7 +50,7 @@ class Joined:
 
 
 def wants_merge(plan: Plan, config: Config) -> list[Conflict]:
-    """The conflicts of `plan` that are to be merged."""
+    """Return the conflicts of `plan` that are to be merged."""
     return [
         conflict
         for conflict in plan.conflicts
@@ -87,7 +87,7 @@ def join(
 
 
 def merged_file(workspace: Workspace, conflict: Conflict, blocks: Mapping[Cid, bytes]) -> Merged:
-    """The merge of a conflict's three versions; it may hold collisions.
+    """Return the merge of a conflict's three versions; it may hold collisions.
 
     Raises:
         FileChanged: The file is not the one the conflict is about.
@@ -105,13 +105,14 @@ def merged_file(workspace: Workspace, conflict: Conflict, blocks: Mapping[Cid, b
         raise BadData("the PDS does not have the content of its version")
     base = None if conflict.base is None else workspace.state.block(path, conflict.base)
     if conflict.base is not None and base is None:
+        # Without it, what one side left alone cannot be told from what it changed.
         raise BadData("the version that both sides started from is not known any more")
     start = None if base is None else record_of(base)
     return merge(start, local, record_of(blocks[remote]), text=workspace.config.merges_lines(path))
 
 
 def clean_record(merged: Merged, path: RecordPath) -> tuple[bytes, Cid]:
-    """The merge as a file and its CID. BadData if sides collide, or JSON cannot express it."""
+    """Return the merge as a file and its CID. BadData: sides collide, or JSON cannot say it."""
     record = merged.record
     if record is None:
         raise BadData(f"both sides changed {', '.join(merged.collisions)}")

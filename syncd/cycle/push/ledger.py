@@ -12,7 +12,7 @@ LIMITS: Final = "limits"
 
 
 def read_ledger(state: State, pds: str, now: int) -> Ledger:
-    """The ledger of what was sent to the PDS at the URL `pds`; `now` is in unix seconds."""
+    """Return the ledger of what was sent to the PDS at the URL `pds`; `now` is in unix seconds."""
     spent = state.spent(now - DAY.seconds)
     note = state.note(LIMITS)
     if note is None or note["pds"] != pds:

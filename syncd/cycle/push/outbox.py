@@ -110,7 +110,7 @@ class Outbox:
         self.home, self.allowance = home, Allowance(self.workspace, home)
 
     def ledger(self) -> Ledger:
-        """The write points that were spent, and what the PDS told of them."""
+        """Return the write points that were spent, and what the PDS says of them."""
         return self.allowance.ledger()
 
     def pause_seconds(self, jitter: float) -> float:
@@ -177,7 +177,7 @@ class Outbox:
         return _with_forecast(pushed, self.ledger(), light, self.workspace.now())
 
     def _progress(self, changes: Sequence[Change]) -> Callable[[int], None]:
-        """What tells `on_push` how far the push of `changes` is."""
+        """Return what passes on to `on_push` how far the push of `changes` is."""
         points, total = batch_points(changes), len(changes)
 
         def tell(done: int) -> None:
@@ -191,10 +191,13 @@ class Outbox:
         self, change: Change, count: int, guards: Guards, lost: Collection[RecordPath]
     ) -> bool:
         """Whether a change of a push of `count` goes by itself, not in a batch."""
+        # No swap guards a batch there; a change alone is at least looked at before and after.
         if guards is Guards.NONE:
             return True
+        # The PDS cannot name what this would replace: only a swap of the whole tree guards it.
         if change.path in lost or _key(change) in self.denied:
             return False
+        # Beside a busy writer a batch would lose its swap again; a record has one of its own.
         if self._is_wary() or guards is Guards.ALL:
             return count == 1 or self._is_wary()
         return count == 1 and guards is Guards.UNTRIED and change.after is not None
@@ -246,7 +249,7 @@ class Outbox:
         return kept | again
 
     def _limits(self) -> Limits:
-        """What a request may hold: less where the PDS has shown that it takes less, and fewer
+        """Return what a request may hold: less where the PDS has shown that it takes less, fewer
         writes while answers get lost, so that a change the PDS fails on comes to stand alone."""
         known = self.workspace.state.note("body")
         json_bytes = self.limits.json_bytes
@@ -257,7 +260,7 @@ class Outbox:
         return replace(self.limits, json_bytes=json_bytes, writes=writes)
 
     async def _guards(self) -> Guards:
-        """What this PDS honours: found once, then remembered with the PDS's name.
+        """Find what this PDS honours, once; then it is remembered with the PDS's name.
 
         That it does not honour a guard is believed for a while: it may have been upgraded since.
         """
@@ -283,7 +286,7 @@ class Outbox:
         return note
 
     def _filled(self, light: Sequence[Change], missing: set[Cid | None]) -> Iterator[Change]:
-        """The changes with their records, read a few ahead of their turn.
+        """Yield the changes with their records, read a few ahead of their turn.
 
         The content of one that is left out is added to `missing`.
         """
@@ -300,7 +303,7 @@ class Outbox:
             yield from filled
 
     def _fill(self, change: Change, root: int) -> Change:
-        """The change with its record, read again and proven to be the one planned.
+        """Return the change with its record, read again and proven to be the one planned.
 
         A deletion is proven again too: some editors leave no file for a moment while they save.
         """
@@ -321,7 +324,7 @@ class Outbox:
         raise FileChanged(f"{change.path} is there again")
 
     def _is_since(self, at: int, seconds: int) -> bool:
-        """True for so long after `at`; not before it, as where the clock was ahead then."""
+        """Return True for so long after `at`; not before it, as where the clock was ahead then."""
         return 0 <= self.workspace.now() - at < seconds
 
 
@@ -330,7 +333,7 @@ def _key(change: Change) -> Key:
 
 
 def _with_forecast(pushed: Pushed, ledger: Ledger, changes: Sequence[Change], now: int) -> Pushed:
-    """A push that the budget stopped says when the rest follows."""
+    """Return `pushed`; if the budget stopped it, with when the rest follows."""
     if not isinstance(pushed.halted, RateLimited):
         return pushed
     done: set[RecordPath] = set(pushed.done)

@@ -26,7 +26,7 @@ class Allowance:
     _heard: RateLimit | None = None
 
     def ledger(self) -> Ledger:
-        """What was spent so far, corrected by what the PDS told last."""
+        """Return what was spent so far, corrected by what the PDS said last."""
         self._hear()
         return read_ledger(self.workspace.state, self.home.account.pds, self.workspace.now())
 
@@ -54,7 +54,7 @@ class Allowance:
             )
 
     def close(self, seconds: float) -> None:
-        """The PDS has refused a write for its rate: it gets none for so long."""
+        """Send no write for so long: the PDS has refused one for its rate."""
         now, ledger = self.workspace.now(), self.ledger()
         until = now + math.ceil(seconds)
         self._keep(replace(ledger, closed_from=now, closed_until=until, is_counted=True))

@@ -50,7 +50,7 @@ class Answers:
             Pushes(self.own / PUSHES).keep(pushes, forget_before=at - self.days * DAY.seconds)
 
     def lose(self, change: Change, found: Cid | None, reason: str, rev: Tid | None = None) -> None:
-        """What was sent is not what the repo has: it has `found`."""
+        """Keep what was sent: the repo has `found` in its place."""
         self.told.append(f"{change.path}: {reason}")
         if change.after is None or change.block is None:
             return
@@ -61,6 +61,6 @@ class Answers:
             History(self.own / HISTORY_FILE).keep([version])
 
     def take(self) -> tuple[str, ...]:
-        """What was told since the last time."""
+        """Return the sentences since the last time."""
         told, self.told = tuple(self.told), []
         return told
