@@ -178,7 +178,7 @@ class Mirror:
         planned = report_plan(plan, sides.look.strays, self.requests - before, self.state.head())
         report = report_cycle(planned, joined, pulled, steps, pushed, waiting)
         met = (f"{problem.path}: {problem.reason}" for problem in recovered)
-        told = (*met, *drafted.told, *report.told, *self.outbox.answers.take())
+        told = (*met, *drafted.sentences, *report.told, *self.outbox.answers.take())
         return replace(report, told=told)
 
     async def _decide(self, dirty: Dirty) -> tuple[Sight, Sides, Plan]:

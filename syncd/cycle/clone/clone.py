@@ -104,13 +104,13 @@ class Clone:
 
     Attributes:
         keeper: Makes what `pull` keeps superseded versions with; a clone supersedes none.
-        told: Hears how far it is.
+        on_fetch: Is given how far it is.
     """
 
     workspace: Workspace
     home: Home
     keeper: Callable[[Head], Keeper]
-    told: OnFetch | None = None
+    on_fetch: OnFetch | None = None
     written: int = 0
     _done: int = 0
     _unnamed: dict[str, Cid | None] = field(default_factory=dict)
@@ -144,7 +144,7 @@ class Clone:
 
     async def _fetch_whole(self, spool: Spool) -> Proven:
         """Fetch until the tree is whole, as `look` does; what came in an earlier run counts."""
-        fetched = Fetched(self.told, spool)
+        fetched = Fetched(self.on_fetch, spool)
         since, root = await self._fetch(fetched, spool)
         for _ in range(REPAIRS):
             try:
@@ -290,8 +290,8 @@ class Clone:
         self.workspace.state.record(Memory(head=head, newest=head.rev, waiting=waiting))
 
     def _tell(self, writing: Writing) -> None:
-        if self.told is not None:
-            self.told(writing)
+        if self.on_fetch is not None:
+            self.on_fetch(writing)
 
 
 def _nothing(_: RecordPath) -> Seen | None:

@@ -36,15 +36,15 @@ class Drafted:
     problems: tuple[Problem, ...]
 
     @property
-    def told(self) -> tuple[str, ...]:
+    def sentences(self) -> tuple[str, ...]:
         return tuple(f"{draft}: it is {path} now" for draft, path in self.named.items())
 
 
 def name_drafts(workspace: Workspace, sight: Sight, sides: Sides) -> Drafted:
     """Name every draft that the look of `sides` found. Raises FolderWrong."""
     if workspace.config.read_only:
-        told = (Problem(shown(d), _READ_ONLY, _READ_ONLY_HINT) for d in sides.look.drafts)
-        return Drafted({}, tuple(told))
+        problems = (Problem(shown(d), _READ_ONLY, _READ_ONLY_HINT) for d in sides.look.drafts)
+        return Drafted({}, tuple(problems))
 
     def is_taken(path: RecordPath) -> bool:
         return bool(workspace.state.base_of([path]) or remote_cid(sight, path))

@@ -70,7 +70,7 @@ class Pusher:
         missing: Contents that this push did not bring to where they were to be: no deletion takes
             them from where they are, because a PDS drops a blob with the last record that names it.
         ahead: The batches to come: the next is read and cut while the last is on its way.
-        told: Hears after each answer how many records are done.
+        on_done: Is given after each answer how many records are done.
     """
 
     pds: Pds
@@ -80,7 +80,7 @@ class Pusher:
     remember: Callable[[Memory], None]
     answers: Answers
     failures: Callable[[Change], int] = lambda _: 0
-    told: Callable[[int], None] = lambda _: None
+    on_done: Callable[[int], None] = lambda _: None
     pushed: Pushed = field(default_factory=Pushed)
     missing: set[Cid | None] = field(default_factory=set)
     ahead: Ahead = field(default_factory=lambda: Ahead(iter(())))
@@ -320,7 +320,7 @@ class Pusher:
         )
         self.answers.keep(batch, written)
         self.pushed.done += [change.path for change in batch]
-        self.told(len(self.pushed.done))
+        self.on_done(len(self.pushed.done))
 
     def _refuse(self, change: Change, error: Rejected) -> None:
         reason = f"the PDS refuses this record: {error.message}"

@@ -29,21 +29,21 @@ class Answers:
     Attributes:
         own: The mirror's `.syncd` directory.
         now: Unix seconds.
-        told: Sentences about versions that are not in the repo as they were sent.
+        sentences: About versions that are not in the repo as they were sent; not taken yet.
     """
 
     own: Path
     days: int
     now: Callable[[], int]
-    told: list[str] = field(default_factory=list)
+    sentences: list[str] = field(default_factory=list)
 
     def keep(self, batch: Iterable[Change], written: Written) -> None:
         """Keep what the PDS said of each record that it took."""
         at = self.now()
-        told = [*written.validation, *[None] * len(written.cids)]
+        validations = [*written.validation, *[None] * len(written.cids)]
         pushes = [
             Push(change.path, cid, change.before is None, at, written.rev, validation)
-            for change, stored, validation in zip(batch, written.cids, told, strict=False)
+            for change, stored, validation in zip(batch, written.cids, validations, strict=False)
             if (cid := stored or change.after) is not None
         ]
         if pushes:
@@ -51,7 +51,7 @@ class Answers:
 
     def lose(self, change: Change, found: Cid | None, reason: str, rev: Tid | None = None) -> None:
         """Keep what was sent: the repo has `found` in its place."""
-        self.told.append(f"{change.path}: {reason}")
+        self.sentences.append(f"{change.path}: {reason}")
         if change.after is None or change.block is None:
             return
         named = (change.path, Side.REMOTE, change.after, change.block, found)
@@ -62,5 +62,5 @@ class Answers:
 
     def take(self) -> tuple[str, ...]:
         """Return the sentences since the last time."""
-        told, self.told = tuple(self.told), []
-        return told
+        taken, self.sentences = tuple(self.sentences), []
+        return taken
