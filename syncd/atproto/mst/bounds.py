@@ -1,8 +1,8 @@
-"""What a link in a tree promises about the node under it, and the check that the node keeps it.
+"""The bounds that a link sets for the node below, and the check of a node against them.
 
-A node is only ever read at a place, so order and layers hold between nodes wherever a reader goes.
-A subtree must hold a key and each step down is one layer, so no tree can make a reader turn in
-circles: a link that repeats breaks the bounds of its place at the first key below it.
+Readers load each node through a link, never by CID alone, so order and layers also hold between
+nodes. Every subtree holds a key, and each step down is one layer. Therefore no tree can trap a
+reader in a loop: a repeated link breaks its own bounds at the first key below.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ HIGHEST = "\x7f"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A link: to which node, on which layer, and the keys it lies strictly between.
+    """A link to a node: its CID, its layer, and the two keys strictly around its keys.
 
-    `layer` is None for a root, whose own keys say how high the tree is.
+    `layer` is None for a root: the keys of the root determine the height of the tree.
     """
 
     cid: Cid
@@ -32,7 +32,7 @@ class Place:
 
 
 def load(place: Place, get: Get) -> Node:
-    """The node at a place. Raises MissingBlocks if it is not there, BadTree if it is not right."""
+    """Read the node of a link. Raises MissingBlocks if `get` has no block, BadTree as `check`."""
     block = get(place.cid)
     if block is None:
         raise MissingBlocks(f"the tree node {place.cid} did not arrive", count=1)
@@ -40,7 +40,7 @@ def load(place: Place, get: Get) -> Node:
 
 
 def check(place: Place, block: bytes) -> Node:
-    """The node that `block` holds. Raises BadTree if it is malformed or does not belong here."""
+    """Parse `block` as the node of a link. Raises BadTree if malformed or out of bounds."""
     try:
         node = parse_node(block)
     except BadTree as error:
@@ -61,14 +61,15 @@ def _fault(place: Place, node: Node) -> str | None:
 
 
 def _fault_without_keys(place: Place, node: Node) -> str | None:
-    """An intermediate node may be without keys, and so may the root of the empty tree."""
+    """Accept a node without keys between two layers, and as the root of the empty tree."""
+    # A root above other nodes always has a key: its height is the layer of its highest key.
     if place.layer is None:
         return None if node.left is None else "is a root without keys above other nodes"
     return "is empty" if node.left is None else None
 
 
 def contents(place: Place, node: Node) -> list[Place | Entry]:
-    """What a node holds, in key order: its entries and the places of its subtrees between them."""
+    """List the entries of a node and the links to its subtrees, in key order."""
     layer = _layer_at(place, node)
     items: list[Place | Entry] = []
     low, link = place.low, node.left
@@ -83,7 +84,7 @@ def contents(place: Place, node: Node) -> list[Place | Entry]:
 
 
 def gap(place: Place, node: Node, at: int) -> Place | None:
-    """The place before the entry number `at`, or after the last; None if no key lies there."""
+    """Return the link before entry number `at`, or after the last; None if there is no subtree."""
     link = node.entries[at - 1].right if at else node.left
     if link is None:
         return None

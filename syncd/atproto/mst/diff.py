@@ -1,8 +1,8 @@
-"""What differs between two trees, for work that grows with the difference and not with the trees.
+"""The difference of two trees; the work grows with the difference, not with the trees.
 
-Both trees are opened from the top, layer by layer, except for the subtrees that they share: a node
-on the same layer with the same CID holds the same keys. Never takes a shared subtree on trust
-where its neighbours moved: there its first and last key are checked against its new place.
+`difference` reads both trees from the top, layer by layer, and skips the subtrees they share: nodes
+on the same layer with the same CID hold the same keys. Never trusts a shared subtree between new
+neighbours: there it checks the first and last key against the new bounds.
 """
 
 from __future__ import annotations
@@ -29,21 +29,22 @@ class Difference:
 
 
 def diff(before: Cid | None, after: Cid, get: Get) -> Iterator[KeyChange]:
-    """The keys that changed, sorted. Raises as `difference` does."""
+    """Yield the changed keys, sorted. Raises as `difference` does."""
     yield from difference(before, after, get).changes
 
 
 def difference(before: Cid | None, after: Cid, get: Get) -> Difference:
-    """Compare the tree `before`, whole and verified (None: there was none), with the tree `after`.
+    """Compare the tree `before`, whole and verified (None: no tree), with the tree `after`.
 
-    Then every node of `after` that is not of `before` was read and checked, and no other
-    node is needed to know all of it.
+    On return, every node of `after` outside `before` was read and checked. So `after` is whole and
+    valid too.
 
     Raises:
-        MissingBlocks: Nodes are not there, new ones of `after` or replaced ones of `before`;
-            `count` is how many are missing on the first layer where any is.
+        MissingBlocks: New nodes of `after` or replaced nodes of `before` are missing. `count` is
+            their number on the first incomplete layer.
         BadTree: `after` is not a valid tree.
     """
+    # Equal roots are equal trees, and `before` is verified already.
     if before == after:
         return Difference()
     old, new = _Side.at(before, get), _Side.at(after, get)
@@ -58,7 +59,7 @@ def difference(before: Cid | None, after: Cid, get: Get) -> Difference:
 
 @dataclass(slots=True)
 class _Side:
-    """One of the two trees: the places not opened yet, and what the opened nodes held."""
+    """One of the two trees: links to nodes not read yet, and the content of the nodes read."""
 
     layer: int = 0
     places: dict[Cid, Place] = field(default_factory=dict)
@@ -73,11 +74,11 @@ class _Side:
         return cls(layer, {root: Place(root)})
 
     def waiting(self, layer: int) -> dict[Cid, Place]:
-        """The places on a layer. Those not opened yet are all on one: the highest that is left."""
+        """Return the unread links on `layer`. All unread links are on one layer, the next one."""
         return self.places if self.layer == layer else {}
 
     def open(self, layer: int, shared: set[Cid], get: Get) -> None:
-        """Read the nodes waiting on `layer`, but for the shared, and go one layer down."""
+        """Read the nodes waiting on `layer`, except the shared, and go one layer down."""
         if self.layer != layer:
             return
         here = [place for cid, place in self.places.items() if cid not in shared]
@@ -91,6 +92,7 @@ class _Side:
     def _take(self, item: Place | Entry) -> None:
         if isinstance(item, Entry):
             self.keys[item.key] = item.value
+        # Links of one layer lie in disjoint ranges, so two equal ones cannot both hold their keys.
         elif item.cid in self.places:
             raise BadTree(f"the tree node {item.cid} is linked twice")
         else:
@@ -105,14 +107,14 @@ def _load_all(places: list[Place], get: Get) -> Iterator[Node]:
 
 
 def _check_moved(old: Place, new: Place, get: Get) -> None:
-    """A shared subtree lies right if its place only widened, or if its first and last key fit."""
+    """Check a shared subtree against its new bounds; nothing to read if they only widened."""
     if new.low > old.low or new.high < old.high:
         _check_edge(new, get, 0)
         _check_edge(new, get, -1)
 
 
 def _check_edge(place: Place, get: Get, side: int) -> None:
-    """Read the nodes along one edge of a subtree: each must keep within the bounds of its place."""
+    """Read the nodes along one edge of a subtree; `load` checks each against its bounds."""
     edge: Place | Entry = place
     while isinstance(edge, Place):
         edge = contents(edge, load(edge, get))[side]

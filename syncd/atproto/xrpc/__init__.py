@@ -1,7 +1,7 @@
 """XRPC without a connection: build each request, read each answer, map each error name.
 
-Values in, values out; nothing here sends, waits or holds a session. `Request` and `Response` are
-what a caller with a connection carries between the two halves.
+Values in, values out; never sends, waits or holds a session. A caller with a connection sends each
+`Request` and returns its `Response`.
 """
 
 from syncd.atproto.xrpc.answer import Response, read_object

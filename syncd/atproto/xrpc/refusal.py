@@ -1,7 +1,7 @@
-"""Turn a refused request into the error that says whose move is next. Pure: never waits or retries.
+"""Map a refused request to the error that says whose move is next. Pure: never waits or retries.
 
-Status and error name decide together, because names differ between servers, and some servers
-answer without any. Sources: the lexicons' `errors`, and the reference PDS as observed.
+Status and error name decide together: names differ between servers, and some servers send none.
+Sources: the `errors` of the lexicons, and the observed reference PDS.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ ERRORS: Final[Mapping[str, type[SyncdError]]] = {
     "RepoTakendown": RepoUnavailable,
     "ScopeMissingError": CredentialsRefused,
 }
-"""Error names that decide by themselves. InvalidToken counts as expired: a new one is the cure."""
+"""Error names with one meaning. InvalidToken counts as expired, because a new token resolves it."""
 
 WRITE_ERRORS: Final[Mapping[str, type[SyncdError]]] = {
     "BlobNotFound": Rejected,
@@ -67,7 +67,7 @@ WRITE_ERRORS: Final[Mapping[str, type[SyncdError]]] = {
     "InvalidSize": Rejected,
     "RecordNotFound": SwapFailed,
 }
-"""Names that mean something else in the answer to a write, where the record is at fault."""
+"""Error names with another meaning for a write: there the record is at fault."""
 
 UNAVAILABLE: Final[Mapping[str, str]] = {
     "AccountDeactivated": "deactivated",
@@ -87,7 +87,7 @@ _PHRASES: Final = (
     ("could not find cids", NotFound),
     ("could not find repo", RepoUnavailable),
 )
-"""What the reference PDS says under a name too general to decide by."""
+"""Messages of the reference PDS under error names too general to decide by."""
 
 _HINTS: Final[Mapping[type[SyncdError], str]] = {
     CredentialsRefused: "run `syncd login` with an app password of this account",
@@ -114,7 +114,13 @@ _SECRET = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+|\b[a-z0-9]{4}(?:-[a-z0-9]{4})
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An error answer, taken apart. `name` is empty unless the body is XRPC's error object."""
+    """A parsed error answer.
+
+    Attributes:
+        name: The error name; empty unless the body is the error object of XRPC.
+        words: The message of the server, in one bounded line without tokens.
+        is_page: The body is HTML, so the answer may not come from the PDS.
+    """
 
     status: int
     name: str
@@ -128,26 +134,27 @@ class Refusal:
 
 
 def raise_for(response: Response, *, is_write: bool, now: float) -> None:
-    """Return if the answer is a 2xx, else raise what it means. `now` is in unix seconds.
+    """Return if the answer is a 2xx, else raise its error. `now` is in unix seconds.
 
     Raises:
-        RateLimited: A 429, and nothing was done; or a 503 that says how long to wait, after which
-            a write has to be looked for like one that is unknown. `retry_seconds` is the wait.
-        SwapFailed, TooLarge, Rejected: The write was refused; nothing was written.
-        NotFound, RepoUnavailable, IdentityError: What was asked for is not to be had.
-        ExpiredToken, CredentialsRefused: The token does not do; nothing was done.
-        Unreachable, BadAnswer: A read got a 5xx, or an answer that XRPC does not know.
-        Unknown: The same, of a write: it may have been applied.
-        PdsError: A read was refused for another reason.
+        RateLimited: A 429: nothing was done. Or a 503 with a pause: a write may have been applied,
+            as after Unknown. `retry_seconds` is the pause.
+        SwapFailed, TooLarge, Rejected: The PDS refused the write; nothing was written.
+        NotFound, RepoUnavailable, IdentityError: The PDS does not have or does not show the object.
+        ExpiredToken, CredentialsRefused: The PDS refused the token; nothing was done.
+        Unreachable, BadAnswer: A read got a 5xx, or an answer outside XRPC.
+        Unknown: A write got one of these: it may have been applied.
+        PdsError: The PDS refused a read for another reason.
     """
     if not response.is_ok:
         raise error_of(response, is_write=is_write, now=now)
 
 
 def error_of(response: Response, *, is_write: bool, now: float) -> SyncdError:
-    """The error that an answer outside 2xx stands for (see `raise_for`)."""
+    """Return the error of an answer outside 2xx (see `raise_for`)."""
     refusal = read_refusal(response)
     kind = kind_of(refusal, is_write=is_write)
+    # A server that names a pause is alive: waiting that long is better than a guessed backoff.
     if "retry-after" in response.headers and (kind is Unreachable or response.status == 503):
         kind = RateLimited
     hint = _hint(refusal, kind)
@@ -169,7 +176,7 @@ def _hint(refusal: Refusal, kind: type[SyncdError]) -> str:
 
 
 def kind_of(refusal: Refusal, *, is_write: bool) -> type[SyncdError]:
-    """The class of the error: by status where that is certain, else by words, name, or a guess."""
+    """Choose the class of the error: by a certain status, else by message, name, or a default."""
     return (
         _kind_by_status(refusal.status, is_write=is_write)
         or _kind_by_words(refusal, is_write=is_write)
@@ -194,12 +201,15 @@ def _kind_by_status(status: int, *, is_write: bool) -> type[SyncdError] | None:
 def _kind_by_words(refusal: Refusal, *, is_write: bool) -> type[SyncdError] | None:
     words = refusal.words.lower()
     is_plain_text = refusal.status == 400 and not refusal.name and not refusal.is_page
+    # Some servers refuse a swap in plain text without an error name.
     if is_write and is_plain_text and "swap" in words:
         return SwapFailed
     return next((kind for phrase, kind in _PHRASES if words.startswith(phrase)), None)
 
 
 def _kind_by_default(refusal: Refusal, *, is_write: bool) -> type[SyncdError]:
+    # A page, a redirect, or a 404 without a name may come from a proxy in front of the PDS. Such an
+    # answer proves nothing: not that a record is missing, nor that a write did not happen.
     lost = refusal.status in (404, 405) and not refusal.name
     if refusal.is_page or refusal.status < 400 or lost:
         return Unknown if is_write else BadAnswer
@@ -211,7 +221,7 @@ def _kind_by_default(refusal: Refusal, *, is_write: bool) -> type[SyncdError]:
 
 
 def read_refusal(response: Response) -> Refusal:
-    """Take an error answer apart. Never raises; the words are one bounded line without tokens."""
+    """Parse an error answer. Never raises."""
     name, words = _name_and_words(response.body)
     if name or words is not None:
         return Refusal(response.status, _one_line(name), _one_line(words or ""), is_page=False)
@@ -232,7 +242,7 @@ def _name_and_words(body: bytes) -> tuple[str, str | None]:
 
 
 def _one_line(text: str) -> str:
-    """Safe to show: no control characters, nothing that looks like a token or an app password."""
+    """Make text safe to show: no control characters, no likely token or app password."""
     visible = "".join(c if c.isprintable() else " " for c in text[: 4 * _WORDS_LENGTH])
     hidden = " ".join(_SECRET.sub("(hidden)", visible).split())
     return hidden if len(hidden) <= _WORDS_LENGTH else hidden[: _WORDS_LENGTH - 3] + "..."
