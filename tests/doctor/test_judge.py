@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from syncd.atproto.syntax import Did, Handle
-from syncd.budget import Ledger, Told
+from syncd.budget import Announcement, Ledger
 from syncd.doctor import KINDS, Finding, Level, account, kinds, machine
 from syncd.doctor.account import (
     CLOCK_SECONDS,
@@ -247,7 +247,7 @@ def test_the_age_of_a_session_is_told() -> None:
         (replace(SPENT, is_counted=False), "budget.uncounted"),
         (Ledger(is_counted=False, closed_until=NOW + 9), "budget.spent"),
         (Ledger(closed_until=NOW), "budget.ok"),
-        (Ledger(told=(Told(3600, 5000, 0, NOW + 60),)), "budget.spent"),
+        (Ledger(announcements=(Announcement(3600, 5000, 0, NOW + 60),)), "budget.spent"),
     ],
 )
 def test_a_budget_is_judged_by_whether_a_write_fits(ledger: Ledger, expected: str) -> None:
