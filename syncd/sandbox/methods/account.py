@@ -1,4 +1,7 @@
-"""The methods com.atproto.server.* and com.atproto.identity.*: accounts, sessions, names."""
+"""The methods com.atproto.server.* and com.atproto.identity.*: accounts, sessions, names.
+
+Never touches the records of a repo.
+"""
 
 from __future__ import annotations
 

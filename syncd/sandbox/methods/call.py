@@ -1,4 +1,4 @@
-"""A call that a method has to answer, and the description of a method. Values only."""
+"""A checked call, and the description of a method. Values only; never answers a call."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from syncd.sandbox.repo.commits import State
 from syncd.sandbox.sessions import Claims
 
 Auth = Literal["none", "optional", "access", "full", "refresh", "expired"]
-"""none: a token is ignored. optional: checked if there is one. full: no app password.
-refresh: a refresh token; expired: one that may be expired."""
+"""The token of a method. none: ignored. optional: checked if present. access: an access token.
+full: an access token, but not of an app password. refresh: a refresh token. expired: a refresh
+token, even if expired."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request whose token and body were checked. `effect` is a fault on what is read."""
+    """A request with checked token and body. `effect` is a fault on reading."""
 
     sandbox: Sandbox
     request: Request
@@ -33,18 +34,18 @@ class Call:
 
     @property
     def caller(self) -> Claims:
-        """Whose token it is, where the method requires one."""
+        """The claims of the token. Raises Rejected without a token."""
         if self.claims is None:
             raise unauthorized(name="AuthMissing")
         return self.claims
 
     def state(self, did: Did) -> State:
-        """The repo that is to be read. Raises Rejected if it may not be."""
+        """Return the repo for a read. Raises Rejected if the caller may not read it."""
         is_owner = self.claims is not None and self.claims.did == did
         return seen(self.sandbox, did, self.effect, is_owner=is_owner)
 
     def own_account(self) -> Account:
-        """The account of the body's `repo`, which must be the caller's. Raises Rejected."""
+        """Return the account of `repo` in the body. Raises Rejected if it is not the caller's."""
         account = check_writable(self.sandbox.accounts, self.body.repo())
         if account.did != self.caller.did:
             raise unauthorized()
@@ -53,7 +54,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """An XRPC method: how it is called, what it answers, and what write points a call costs."""
+    """An XRPC method: its verb, its function, its checks, and the write points of a call."""
 
     verb: Literal["GET", "POST"]
     answer: Callable[[Call], Answer]

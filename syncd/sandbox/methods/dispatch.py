@@ -1,7 +1,7 @@
-"""From a request to its answer: which method, whose token, what body, what limit. No HTTP server.
+"""Answer a request: find the method, check token and body, charge the limits. Never serves HTTP.
 
-The order is the reference PDS's: token, body, rate limit, method. So a malformed body costs
-nothing, and a refused write costs what a successful one would.
+The order is that of the reference PDS: token, body, rate limit, method. So a malformed body costs
+no points, and a refused write costs as many as a successful one.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ METHODS: Mapping[str, Method] = {
     **repo_methods.METHODS,
     **sync_methods.METHODS,
 }
-"""Every XRPC method of the sandbox, but for the event stream."""
+"""Every XRPC method of the sandbox, except the event stream."""
 
 VERSION = "0.5.35-sandbox"
-"""What `_health` tells: the version of the reference PDS whose behaviour this is modelled on."""
+"""The version in the answer of `_health`: that of the reference PDS this sandbox imitates."""
 
 _GET_REPO = "com.atproto.sync.getRepo"
 _CREATE_SESSION = "com.atproto.server.createSession"
 
 
 def dispatch(sandbox: Sandbox, request: Request, effect: View | None = None) -> Answer:
-    """Carry a request out. `effect` is a fault on what it reads."""
+    """Carry a request out. `effect` is a fault on reading."""
     if request.nsid == "_health":
         return json_answer({"version": VERSION})
     with sandbox.lock:
@@ -63,7 +63,7 @@ def dispatch(sandbox: Sandbox, request: Request, effect: View | None = None) -> 
 
 
 def target_of(sandbox: Sandbox, request: Request) -> faults.Call:
-    """What a fault can know of a request before it is checked. Never raises."""
+    """Extract the criteria for faults from an unchecked request. Never raises."""
     params = {name: values[0] for name, values in request.params.items() if values}
     name = params.get("did") or params.get("repo")
     items: list[object] = [params]
@@ -112,7 +112,7 @@ def _body(request: Request, method: Method) -> Fields:
 
 
 def _authorize(sessions: Sessions, request: Request, auth: Auth) -> Claims | None:
-    """Whose token came with a request. Raises Rejected if the method needs a better one."""
+    """Check the token of a request. Raises Rejected if it does not fit the method."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if auth == "none" or (auth == "optional" and not scheme):
         return None

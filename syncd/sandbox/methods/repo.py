@@ -1,4 +1,4 @@
-"""The methods com.atproto.repo.*: writes, and reads that show records as JSON."""
+"""The methods com.atproto.repo.*: writes, and reads of records as JSON. Never checks a token."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _prepare_one(call: Call, action: Action) -> Prepared:
 
 
 def _action(item: Fields) -> Action:
-    """What a member of `writes` does: a closed union, so nothing else is let through."""
+    """Return the action of a member of `writes`. Raises Rejected for any other `$type`."""
     kind = item.text("$type")
     for action in POINTS:
         if kind == _TYPE + action:
@@ -85,7 +85,7 @@ def _action(item: Fields) -> Action:
 
 
 def _op(call: Call, item: Fields, action: Action, member: str) -> WriteOp:
-    """A write as the body gives it; a creation without an rkey gets the TID of now."""
+    """Read a write from the body; a creation without an rkey gets the TID of now."""
     collection = item.collection()
     rkey = _fresh_rkey(call) if action == "create" and not item.has("rkey") else item.rkey()
     if action == "delete":
@@ -98,7 +98,7 @@ def _fresh_rkey(call: Call) -> Rkey:
 
 
 def _guard(body: Fields) -> Guard:
-    """The record to be replaced; null is none, and no guard at all is neither."""
+    """Read `swapRecord`: a CID; None for null, no record; UNGUARDED if absent."""
     if not body.has("swapRecord"):
         return UNGUARDED
     return None if body.value("swapRecord") is None else body.cid("swapRecord")
@@ -128,7 +128,7 @@ def _result(did: Did, write: Prepared) -> dict[str, object]:
 
 
 def get_record(call: Call) -> Answer:
-    """The current version. A repo that is not to be read is an InvalidRequest, unlike in sync."""
+    """Answer the current version. An inactive repo is an InvalidRequest, unlike in sync."""
     request = call.request
     account = _active(call, "Could not locate record")
     path = make_record_path(
@@ -142,7 +142,7 @@ def get_record(call: Call) -> Answer:
 
 
 def list_records(call: Call) -> Answer:
-    """A page by descending rkey, ascending if `reverse`. Only an empty page has no cursor."""
+    """Answer a page by descending rkey, ascending if `reverse`. Only an empty one has no cursor."""
     request = call.request
     limit = request.maybe("limit", _page_size) or _ORDINARY_PAGE
     collection = request.required("collection", parse_nsid)

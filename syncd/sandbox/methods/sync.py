@@ -1,4 +1,4 @@
-"""The methods com.atproto.sync.*: a repo's blocks and where it stands. They change nothing."""
+"""The methods com.atproto.sync.*: the blocks and the status of a repo. Never changes anything."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def get_latest_commit(call: Call) -> Answer:
 
 
 def get_repo_status(call: Call) -> Answer:
-    """Answers for inactive repos too: the one way to tell them from repos that are not here."""
+    """Answer the status, of inactive repos too: so clients can tell them from unknown repos."""
     did = _did(call)
     account = check_readable(call.sandbox.accounts, did, is_owner=True)
     head = call.sandbox.state(did, is_owner=True).head
@@ -36,10 +36,10 @@ def get_repo(call: Call) -> Answer:
 
 
 def blocks_since(state: State, since: Tid | None) -> Iterator[tuple[Cid, bytes]]:
-    """The live blocks that came in after `since`, newest first, as the reference PDS sends them.
+    """Yield the live blocks added after `since`, newest first, as the reference PDS sends them.
 
-    Nothing says what is gone, and a block that was live before is left out although it is new to
-    some record. A `since` that is not before the head's rev gives nothing at all.
+    Removed blocks are not named. A block that was live before is omitted, even if a new record has
+    the same content. A `since` at or after the head's rev gives nothing.
     """
     rows = (
         (block.rev, str(cid), cid, block.data)
@@ -50,13 +50,13 @@ def blocks_since(state: State, since: Tid | None) -> Iterator[tuple[Cid, bytes]]
 
 
 def get_blocks(call: Call) -> Answer:
-    """All of them or none; what was superseded is gone. The CAR names no root."""
+    """Answer all requested blocks, in a CAR without a root. Superseded blocks are gone."""
     cids = call.request.many("cids", parse_cid)
     return car_answer([], find_blocks(call.state(_did(call)), cids))
 
 
 def find_blocks(state: State, cids: Iterable[Cid]) -> list[tuple[Cid, bytes]]:
-    """Raises Rejected if any is not live."""
+    """Find live blocks, in the order of `cids`. Raises Rejected if any is not live."""
     wanted = list(dict.fromkeys(cids))
     missing = [str(cid) for cid in wanted if cid not in state.blocks]
     if missing:
@@ -65,7 +65,7 @@ def find_blocks(state: State, cids: Iterable[Cid]) -> list[tuple[Cid, bytes]]:
 
 
 def get_record(call: Call) -> Answer:
-    """The commit and the nodes down to a record or to where it would be, and the record."""
+    """Answer the commit, the nodes down to a record or to its gap, and the record if any."""
     state = call.state(_did(call))
     path = make_record_path(
         call.request.required("collection", parse_nsid), call.request.required("rkey", parse_rkey)

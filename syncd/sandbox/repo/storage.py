@@ -1,9 +1,8 @@
-"""The accounts of a sandbox on disk, so that they are there again after a restart.
+"""Keep the accounts of a sandbox on disk across restarts.
 
-A directory for each account: `account.json`, and one CAR for each commit with the blocks that came
-in with it, so a commit is one new file and what was written before never changes. Sessions, rate
-limits and the event stream are not kept; neither are blobs. A block that was lost by the quirk
-described in `commits` is there again after a restart.
+Each account has a directory with `account.json` and one CAR for each commit, with the blocks added
+by the commit. So a commit is one new file, and old files never change. Never keeps sessions, rate
+limits, events or blobs. A block lost by the quirk described in `commits` is back after a restart.
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ _COMMITS = "commits"
 
 
 class Store:
-    """A directory of accounts. Made if it is missing; only its owner may read it."""
+    """A directory of accounts, made if missing. Only its owner may read it."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def secret(self, fresh: bytes) -> bytes:
-        """The secret that signs tokens: `fresh` the first time, the same one ever after."""
+        """Return the secret that signs tokens: `fresh` the first time, then always the same."""
         path = self._root / "secret"
         if not path.exists():
             _write(path, fresh)
@@ -55,11 +54,11 @@ class Store:
         _write(path, b"".join(write_car([head.commit], fresh)))
 
     def forget(self, did: Did) -> None:
-        """Let an account not be there after a restart. What it wrote stays on disk."""
+        """Forget an account after the next restart. Its commits stay on disk."""
         (self._directory(did) / _ACCOUNT).unlink()
 
     def load(self) -> Iterator[tuple[Account, State]]:
-        """Every account and where its repo stood. Raises BadCar and BadTree for damaged files."""
+        """Yield every account and the state of its repo. Raises BadCar and BadTree on damage."""
         for path in sorted(self._root.glob(f"*/{_ACCOUNT}")):
             account = _from_json(json.loads(path.read_bytes()))
             yield account, _load_state(sorted((path.parent / _COMMITS).glob("*.car")))
@@ -69,7 +68,7 @@ class Store:
 
 
 def _load_state(cars: list[Path]) -> State:
-    """Read every commit in order, and keep what the last one still reaches."""
+    """Read every commit in order, and keep the blocks the last one reaches."""
     blocks: dict[Cid, Block] = {}
     root: Cid | None = None
     for car in cars:
@@ -93,7 +92,7 @@ def _reached(head: Head, blocks: dict[Cid, Block]) -> State:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """A whole file or none: written beside its place, then renamed into it."""
+    """Write a whole file or none: write a partial file, then rename it."""
     partial = path.with_suffix(".partial")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
