@@ -38,7 +38,7 @@ class Password:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class HostedAccount:
     did: Did
     handle: Handle
     email: str
@@ -56,7 +56,7 @@ def hash_password(text: str, salt: bytes, name: str | None = None) -> Password:
     return Password(name, salt, _hash(text, salt))
 
 
-def find_password(account: Account, text: str) -> Password | None:
+def find_password(account: HostedAccount, text: str) -> Password | None:
     """Find the password of the account that matches `text`."""
     tried = (p for p in account.passwords if hmac.compare_digest(p.digest, _hash(text, p.salt)))
     return next(tried, None)
@@ -70,32 +70,32 @@ class Accounts:
     """All accounts, found by DID, handle or e-mail address."""
 
     def __init__(self) -> None:
-        self._by_did: dict[Did, Account] = {}
+        self._by_did: dict[Did, HostedAccount] = {}
 
-    def __iter__(self) -> Iterator[Account]:
+    def __iter__(self) -> Iterator[HostedAccount]:
         return iter(self._by_did.values())
 
-    def keep(self, account: Account) -> None:
+    def keep(self, account: HostedAccount) -> None:
         self._by_did[account.did] = account
 
     def remove(self, did: Did) -> None:
         del self._by_did[did]
 
-    def find(self, name: str) -> Account | None:
+    def find(self, name: str) -> HostedAccount | None:
         """Find an account by DID, or by handle or e-mail address in any case."""
         if name in self._by_did:
             return self._by_did[Did(name)]
         wanted = name.lower()
         return next((a for a in self if wanted in (a.handle, a.email.lower())), None)
 
-    def get(self, did: Did) -> Account:
+    def get(self, did: Did) -> HostedAccount:
         return self._by_did[did]
 
     def set_status(self, did: Did, status: Status) -> None:
         self.keep(replace(self.get(did), status=status))
 
 
-def check_login(accounts: Accounts, identifier: str, text: str) -> tuple[Account, Password]:
+def check_login(accounts: Accounts, identifier: str, text: str) -> tuple[HostedAccount, Password]:
     """Return the account and the password of a login. A deactivated account may log in.
 
     Raises Rejected: AuthenticationRequired, the same for a wrong name and a wrong password;
@@ -110,7 +110,7 @@ def check_login(accounts: Accounts, identifier: str, text: str) -> tuple[Account
     return account, found
 
 
-def check_writable(accounts: Accounts, name: str) -> Account:
+def check_writable(accounts: Accounts, name: str) -> HostedAccount:
     """Return the account for a write to its repo. Raises Rejected unless hosted and active."""
     account = accounts.find(name)
     if account is None:
@@ -122,7 +122,7 @@ def check_writable(accounts: Accounts, name: str) -> Account:
     return account
 
 
-def check_readable(accounts: Accounts, did: str, *, is_owner: bool = False) -> Account:
+def check_readable(accounts: Accounts, did: str, *, is_owner: bool = False) -> HostedAccount:
     """Return the account for a read of its repo. Raises Rejected unless hosted and active.
 
     The owner may read the repo in every status.
@@ -137,7 +137,7 @@ def check_readable(accounts: Accounts, did: str, *, is_owner: bool = False) -> A
     return account
 
 
-def did_document(account: Account, origin: str) -> dict[str, object]:
+def did_document(account: HostedAccount, origin: str) -> dict[str, object]:
     """Build the DID document of an account (https://atproto.com/specs/did)."""
     method = {
         "id": f"{account.did}#atproto",

@@ -28,7 +28,7 @@ from syncd.sandbox.limits import Charge
 from syncd.sandbox.methods.request import JSON_BYTES, RECORD_JSON_BYTES
 from syncd.sandbox.methods.sync import blocks_since, find_blocks
 from syncd.sandbox.methods.views import seen
-from syncd.sandbox.repo.commits import Commit
+from syncd.sandbox.repo.commits import NewCommit
 from syncd.sandbox.repo.engine import Repo, check_count
 from syncd.sandbox.repo.writes import POINTS, Prepared, delete_record, prepare, put_record
 
@@ -245,7 +245,7 @@ class MemoryPds:
         return xrpc.error_of(answer, is_write=is_write, now=self._sandbox.clock())
 
 
-def _written(writes: Sequence[Prepared], commit: Commit | None) -> Written:
+def _written(writes: Sequence[Prepared], commit: NewCommit | None) -> Written:
     cids = tuple(write.cid for write in writes)
     validation = tuple(write.status for write in writes)
     if commit is None:

@@ -18,22 +18,22 @@ from pathlib import Path
 from syncd.atproto.keys import make_key
 from syncd.atproto.syntax import Did, Handle, parse_handle
 from syncd.sandbox.accounts import (
-    Account,
     Accounts,
+    HostedAccount,
     Password,
     Status,
     check_readable,
     hash_password,
 )
 from syncd.sandbox.faults import Faults
-from syncd.sandbox.limits import Charge, Header, Ledger, RateLimits
+from syncd.sandbox.limits import Charge, Header, RateLimits, Usage
 from syncd.sandbox.repo.blobs import Blobs
-from syncd.sandbox.repo.commits import Commit, State
+from syncd.sandbox.repo.commits import NewCommit, RepoState
 from syncd.sandbox.repo.engine import Repo
 from syncd.sandbox.repo.storage import Store
 from syncd.sandbox.sessions import Sessions
 from syncd.sandbox.stream import (
-    Stream,
+    EventStream,
     announce_account,
     announce_commit,
     announce_identity,
@@ -79,11 +79,11 @@ class Sandbox:
         self.lock = threading.RLock()
         self.accounts = Accounts()
         self.faults = Faults()
-        self.stream = Stream(clock)
+        self.stream = EventStream(clock)
         self._rng = rng or random.SystemRandom()
         self._repos: dict[Did, Repo] = {}
         self._blobs: dict[Did, Blobs] = {}
-        self._ledger = Ledger()
+        self._usage = Usage()
         self._store = None if data is None else Store(data)
         fresh = self._rng.randbytes(32)
         secret = fresh if self._store is None else self._store.secret(fresh)
@@ -142,12 +142,12 @@ class Sandbox:
 
     # --- What the methods of the PDS do -----------------------------------------------------------
 
-    def register(self, handle: Handle, email: str, password: str | None) -> Account:
+    def register(self, handle: Handle, email: str, password: str | None) -> HostedAccount:
         """Create an account with an empty repo. The handle must be free."""
         with self.lock:
             did = Did("did:plc:" + b32encode(self._rng.randbytes(15)).decode().lower())
             key = make_key("k256", b"\x01" + self._rng.randbytes(31))
-            account = self._keep_account(Account(did, handle, email, key))
+            account = self._keep_account(HostedAccount(did, handle, email, key))
             if password is not None:
                 account = self._keep_password(did, password)
             announce_identity(self.stream, account)
@@ -183,14 +183,14 @@ class Sandbox:
     def charge(self, charges: Sequence[Charge]) -> tuple[bool, tuple[Header, ...]]:
         """Charge a call; return whether it may continue, and the headers of its answer."""
         with self.lock:
-            return self._ledger.charge(charges, self.clock())
+            return self._usage.charge(charges, self.clock())
 
-    def state(self, did: str, *, is_owner: bool = False, commits_ago: int = 0) -> State:
+    def state(self, did: str, *, is_owner: bool = False, commits_ago: int = 0) -> RepoState:
         """Return a state of a repo. Raises Rejected if the account is unknown or unreadable."""
         account = check_readable(self.accounts, did, is_owner=is_owner)
         return self.repo(account.did).state_before(commits_ago)
 
-    def _host(self, account: Account, state: State | None = None) -> Repo:
+    def _host(self, account: HostedAccount, state: RepoState | None = None) -> Repo:
         self.accounts.keep(account)
         self._blobs[account.did] = Blobs()
         repo = Repo(
@@ -206,19 +206,19 @@ class Sandbox:
         self._repos[account.did] = repo
         return repo
 
-    def _on_commit(self, commit: Commit) -> None:
+    def _on_commit(self, commit: NewCommit) -> None:
         self._blobs[commit.did].follow(commit)
         if self._store is not None:
             self._store.keep_commit(commit)
         announce_commit(self.stream, commit)
 
-    def _keep_account(self, account: Account) -> Account:
+    def _keep_account(self, account: HostedAccount) -> HostedAccount:
         self.accounts.keep(account)
         if self._store is not None:
             self._store.keep_account(account)
         return account
 
-    def _keep_password(self, did: Did, text: str, name: str | None = None) -> Account:
+    def _keep_password(self, did: Did, text: str, name: str | None = None) -> HostedAccount:
         account = self.accounts.get(did)
         password: Password = hash_password(text, self._rng.randbytes(_SALT_BYTES), name)
         return self._keep_account(replace(account, passwords=(*account.passwords, password)))

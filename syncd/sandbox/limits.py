@@ -61,7 +61,7 @@ class Standing:
         return self.used > self.bucket.points
 
 
-class Ledger:
+class Usage:
     """The points used by each key of each bucket in the current window."""
 
     def __init__(self) -> None:

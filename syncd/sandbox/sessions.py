@@ -32,7 +32,7 @@ _HASH_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Claims:
+class TokenClaims:
     """The content of a token: its account, its scope, and its ID (refresh tokens only)."""
 
     did: Did
@@ -101,14 +101,14 @@ class Sessions:
             if token.did != did or app_password not in (None, token.app_password)
         }
 
-    def read_access(self, token: str) -> Claims:
+    def read_access(self, token: str) -> TokenClaims:
         """Read an access token. Raises Rejected: ExpiredToken, else InvalidToken."""
         claims = self._read(token, _ACCESS_TYPE)
         if claims.scope not in (FULL, APP):
             raise invalid("Bad token scope", "InvalidToken")
         return claims
 
-    def read_refresh(self, token: str, *, may_be_expired: bool = False) -> Claims:
+    def read_refresh(self, token: str, *, may_be_expired: bool = False) -> TokenClaims:
         return self._read(token, _REFRESH_TYPE, may_be_expired=may_be_expired)
 
     def _issue(self, jti: str, refresh: _Refresh) -> Pair:
@@ -128,7 +128,7 @@ class Sessions:
     def _mac(self, signed: str) -> str:
         return _base64(hmac.digest(self._secret, signed.encode(), hashlib.sha256))
 
-    def _read(self, token: str, kind: str, *, may_be_expired: bool = False) -> Claims:
+    def _read(self, token: str, kind: str, *, may_be_expired: bool = False) -> TokenClaims:
         signed, _, mac = token.rpartition(".")
         if not hmac.compare_digest(mac.encode(), self._mac(signed).encode()):
             raise _unverified()
@@ -137,7 +137,9 @@ class Sessions:
             raise _unverified()
         if not may_be_expired and float(str(claims["exp"])) <= self._clock():
             raise invalid("Token has expired", "ExpiredToken")
-        return Claims(Did(str(claims["sub"])), str(claims["scope"]), str(claims.get("jti", "")))
+        return TokenClaims(
+            Did(str(claims["sub"])), str(claims["scope"]), str(claims.get("jti", ""))
+        )
 
 
 def _unverified() -> Rejected:

@@ -24,8 +24,8 @@ from syncd.atproto.firehose import (
     StreamError,
     SyncEvent,
 )
-from syncd.sandbox.accounts import Account
-from syncd.sandbox.repo.commits import Commit, State
+from syncd.sandbox.accounts import HostedAccount
+from syncd.sandbox.repo.commits import NewCommit, RepoState
 
 KEPT_EVENTS = 1000
 
@@ -38,7 +38,7 @@ def time_text(seconds: float) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-class Stream:
+class EventStream:
     """The stream of one sandbox. `clock` returns unix seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -132,7 +132,7 @@ class Stream:
             ring()
 
 
-def announce_commit(stream: Stream, commit: Commit) -> None:
+def announce_commit(stream: EventStream, commit: NewCommit) -> None:
     """Publish a commit, with its ops and its new blocks."""
     head, before = commit.after.head, commit.before.head if commit.before else None
     ops = tuple(Op(op.action, op.path, op.after, op.before) for op in commit.ops)
@@ -152,7 +152,7 @@ def announce_commit(stream: Stream, commit: Commit) -> None:
     )
 
 
-def announce_account(stream: Stream, account: Account) -> None:
+def announce_account(stream: EventStream, account: HostedAccount) -> None:
     """Publish the status of an account."""
     status = None if account.is_active else account.status.value
     stream.publish(
@@ -160,12 +160,12 @@ def announce_account(stream: Stream, account: Account) -> None:
     )
 
 
-def announce_identity(stream: Stream, account: Account) -> None:
+def announce_identity(stream: EventStream, account: HostedAccount) -> None:
     """Publish the handle of an account."""
     stream.publish(lambda seq, time: IdentityEvent(seq, account.did, time, account.handle))
 
 
-def announce_state(stream: Stream, account: Account, state: State) -> None:
+def announce_state(stream: EventStream, account: HostedAccount, state: RepoState) -> None:
     """Publish the present commit of a repo, whatever was announced before."""
     head = state.head
     commit = [(head.commit, state.blocks[head.commit].data)]

@@ -14,7 +14,7 @@ from syncd.errors import ConfigWrong
 from syncd.sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from syncd.sandbox.http.server import Running
+    from syncd.sandbox.http.server import ServingThread
 
 
 @click.command()
@@ -41,7 +41,7 @@ def sandbox(port: int, data: Path | None) -> None:
         _wait_for_signal()
 
 
-def served(host: Sandbox, port: int = 0) -> Running:
+def served(host: Sandbox, port: int = 0) -> ServingThread:
     """Serve `host` from a thread; port 0 is any free one.
 
     Raises ConfigWrong where the extra `sandbox` is not installed, OSError if the port is taken.

@@ -24,7 +24,7 @@ from syncd.sandbox.answer import Answer, json_answer
 from syncd.sandbox.faults import Effect, LoseBlock, Stale, Torn
 from syncd.sandbox.host import Sandbox
 from syncd.sandbox.methods.dispatch import dispatch, target_of
-from syncd.sandbox.methods.request import Request
+from syncd.sandbox.methods.request import XrpcRequest
 
 HANG_UP = "hang_up"
 """The key in the ASGI state for the server's function to close the connection."""
@@ -75,11 +75,11 @@ def make_app(sandbox: Sandbox) -> Starlette:
     )
 
 
-async def _read(http: HttpRequest) -> Request:
+async def _read(http: HttpRequest) -> XrpcRequest:
     params: dict[str, tuple[str, ...]] = {}
     for name, value in http.query_params.multi_items():
         params[name] = (*params.get(name, ()), value)
-    return Request(
+    return XrpcRequest(
         verb=http.method,
         nsid=http.path_params["nsid"],
         params=params,
@@ -95,7 +95,7 @@ def _origin(http: HttpRequest) -> str:
 
 
 async def _respond(
-    sandbox: Sandbox, request: Request, effect: Effect | None, hang_up: Callable[[], None]
+    sandbox: Sandbox, request: XrpcRequest, effect: Effect | None, hang_up: Callable[[], None]
 ) -> Response:
     """Answer a request under a fault. Raises Hangup if the fault demands no answer."""
     match effect:

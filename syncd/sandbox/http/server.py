@@ -86,7 +86,7 @@ async def _let_go(state: ServerState) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-class Running:
+class ServingThread:
     """A sandbox served by a thread at `url`, until `stop` or the end of its `with`."""
 
     def __init__(self, sandbox: Sandbox, port: int) -> None:
@@ -125,12 +125,12 @@ class Running:
             await self._stopping.wait()
 
 
-def start(sandbox: Sandbox, port: int = 0) -> Running:
+def start(sandbox: Sandbox, port: int = 0) -> ServingThread:
     """Serve `sandbox` from a thread. On return, it accepts connections.
 
     Raises OSError if the port is taken.
     """
-    return Running(sandbox, port)
+    return ServingThread(sandbox, port)
 
 
 def _listen(port: int) -> socket.socket:

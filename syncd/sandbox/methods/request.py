@@ -24,7 +24,7 @@ BLOB_BYTES = 5 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class XrpcRequest:
     """An HTTP request of an XRPC method. Header names are in lower case.
 
     `address` is the address of the client, `origin` the URL the client used for the sandbox. The

@@ -8,10 +8,10 @@ from typing import assert_never
 from syncd.atproto.syntax import Did
 from syncd.sandbox.faults import LoseBlock, Stale, Torn, View
 from syncd.sandbox.host import Sandbox
-from syncd.sandbox.repo.commits import State
+from syncd.sandbox.repo.commits import RepoState
 
 
-def seen(sandbox: Sandbox, did: Did, effect: View | None, *, is_owner: bool = False) -> State:
+def seen(sandbox: Sandbox, did: Did, effect: View | None, *, is_owner: bool = False) -> RepoState:
     """Return the state for a read. Raises Rejected if the client may not read the repo."""
     now = sandbox.state(did, is_owner=is_owner)
     match effect:

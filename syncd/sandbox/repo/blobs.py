@@ -13,11 +13,11 @@ from syncd.atproto.cid import Cid, cid_of_blob
 from syncd.atproto.data import Value, decode
 from syncd.model import RecordPath
 from syncd.sandbox.answer import invalid
-from syncd.sandbox.repo.commits import Commit
+from syncd.sandbox.repo.commits import NewCommit
 
 
 @dataclass(frozen=True, slots=True)
-class Blob:
+class StoredBlob:
     """The bytes of a blob and the MIME type of its upload."""
 
     data: bytes
@@ -34,17 +34,17 @@ class Blobs:
     """The blobs of an account, and the blobs named by each record."""
 
     def __init__(self) -> None:
-        self._blobs: dict[Cid, Blob] = {}
+        self._blobs: dict[Cid, StoredBlob] = {}
         self._named: dict[RecordPath, frozenset[Cid]] = {}
 
-    def upload(self, blob: Blob) -> None:
+    def upload(self, blob: StoredBlob) -> None:
         self._blobs.setdefault(cid_of_blob(blob.data), blob)
 
-    def find(self, cid: Cid) -> Blob | None:
+    def find(self, cid: Cid) -> StoredBlob | None:
         """Return a blob if some record names it."""
         return self._blobs.get(cid) if cid in self._all_named() else None
 
-    def follow(self, commit: Commit) -> None:
+    def follow(self, commit: NewCommit) -> None:
         """Update the blobs after a commit; drop blobs that no record names any more.
 
         Raises Rejected: BlobNotFound if the commit names a missing blob; InvalidMimeType or
@@ -59,7 +59,7 @@ class Blobs:
         for cid in before - self._all_named():
             del self._blobs[cid]
 
-    def snapshot(self) -> Mapping[Cid, Blob]:
+    def snapshot(self) -> Mapping[Cid, StoredBlob]:
         """Return all blobs named by records, to keep across a restart."""
         return {cid: self._blobs[cid] for cid in self._all_named()}
 
@@ -78,7 +78,7 @@ class Blobs:
             yield cid
 
 
-def _check_description(blob: Blob, reference: Mapping[str, Value]) -> None:
+def _check_description(blob: StoredBlob, reference: Mapping[str, Value]) -> None:
     if reference["mimeType"] != blob.mime_type:
         raise invalid("Referenced Mimetype does not match stored blob", "InvalidMimeType")
     if reference["size"] != len(blob.data):

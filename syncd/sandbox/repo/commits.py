@@ -34,7 +34,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class RepoState:
     """A repo at one commit: its records and its live blocks. Superseded blocks are gone."""
 
     head: Head
@@ -47,7 +47,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Op:
+class CommitOp:
     """One write of a commit, as the event stream reports it. `before` is the replaced CID."""
 
     action: Action
@@ -57,16 +57,16 @@ class Op:
 
 
 @dataclass(frozen=True, slots=True)
-class Commit:
+class NewCommit:
     """A new commit: the states before and after, its ops, and the blocks of its event.
 
     `before` is None for the first commit of a repo.
     """
 
     did: Did
-    before: State | None
-    after: State
-    ops: tuple[Op, ...] = ()
+    before: RepoState | None
+    after: RepoState
+    ops: tuple[CommitOp, ...] = ()
     blocks: Mapping[Cid, bytes] = field(default_factory=dict)
 
 
@@ -83,22 +83,22 @@ class _Edit:
 
     root: Cid
     blocks: Mapping[Cid, bytes]
-    ops: tuple[Op, ...]
+    ops: tuple[CommitOp, ...]
     outcome: Mapping[RecordPath, Cid | None]
 
 
-def first_commit(did: Did, rev: Tid, key: PrivateKey) -> Commit:
+def first_commit(did: Did, rev: Tid, key: PrivateKey) -> NewCommit:
     """Make the commit of an empty repo."""
     root, nodes = mst.build({})
     block = sign_commit(did, rev, root, key)
     new = {**nodes, cid_of_block(block): block}
-    state = State(Head(cid_of_block(block), rev, root), {}, _came_in(new, rev))
-    return Commit(did, None, state, (), new)
+    state = RepoState(Head(cid_of_block(block), rev, root), {}, _came_in(new, rev))
+    return NewCommit(did, None, state, (), new)
 
 
 def next_commit(
-    did: Did, before: State, writes: Sequence[WriteOp], rev: Tid, key: PrivateKey
-) -> Commit:
+    did: Did, before: RepoState, writes: Sequence[WriteOp], rev: Tid, key: PrivateKey
+) -> NewCommit:
     """Make the commit of `writes`, applied in order.
 
     Raises Rejected: InternalServerError for the creation of an existing record, the update or
@@ -113,11 +113,11 @@ def next_commit(
     new = {cid: edit.blocks[cid] for cid in nodes.added_nodes | gained} | {head.commit: block}
     event = _event(before, edit, new)
     dropped = nodes.dropped_nodes | lost | {before.head.commit}
-    after = State(head, _rewritten(before.records, edit), _replaced(before, new, dropped, rev))
-    return Commit(did, before, after, edit.ops, event)
+    after = RepoState(head, _rewritten(before.records, edit), _replaced(before, new, dropped, rev))
+    return NewCommit(did, before, after, edit.ops, event)
 
 
-def _edit(state: State, writes: Sequence[WriteOp]) -> _Edit:
+def _edit(state: RepoState, writes: Sequence[WriteOp]) -> _Edit:
     root, ops = state.head.data, []
     new: dict[Cid, bytes] = {}
     get, put = _layered(new, state.get), new.__setitem__
@@ -133,7 +133,7 @@ def _edit(state: State, writes: Sequence[WriteOp]) -> _Edit:
         else:
             after = records[path] = _leaf(new, write.value)
             root = mst.insert(root, path, after, get, put)
-        ops.append(Op(write.action, path, state.records.get(path), after))
+        ops.append(CommitOp(write.action, path, state.records.get(path), after))
     return _Edit(root, new, tuple(ops), {op.path: op.after for op in ops})
 
 
@@ -147,7 +147,7 @@ def _leaf(new: dict[Cid, bytes], record: Record) -> Cid:
     return cid
 
 
-def _moved(state: State, edit: _Edit) -> tuple[set[Cid], set[Cid]]:
+def _moved(state: RepoState, edit: _Edit) -> tuple[set[Cid], set[Cid]]:
     """Return the gained and the lost contents.
 
     The function collects both key by key and applies them separately, as the reference PDS does. A
@@ -170,7 +170,7 @@ def _moved(state: State, edit: _Edit) -> tuple[set[Cid], set[Cid]]:
     return gained, lost - held
 
 
-def _event(state: State, edit: _Edit, new: Mapping[Cid, bytes]) -> dict[Cid, bytes]:
+def _event(state: RepoState, edit: _Edit, new: Mapping[Cid, bytes]) -> dict[Cid, bytes]:
     """Collect the blocks of the event: new blocks, the records, the nodes around every key."""
     get = _layered(new, state.get)
     nodes = {cid for op in edit.ops for cid in mst.covering_proof(edit.root, op.path, get)}
@@ -189,7 +189,7 @@ def _rewritten(records: Mapping[RecordPath, Cid], edit: _Edit) -> dict[RecordPat
 
 
 def _replaced(
-    state: State, new: Mapping[Cid, bytes], dropped: set[Cid] | frozenset[Cid], rev: Tid
+    state: RepoState, new: Mapping[Cid, bytes], dropped: set[Cid] | frozenset[Cid], rev: Tid
 ) -> dict[Cid, Block]:
     """Return the live blocks after a commit. A block that was live before keeps its rev."""
     blocks = {**_came_in(new, rev), **state.blocks}

@@ -18,13 +18,13 @@ from syncd.atproto.syntax import Did, Tid, make_tid, tid_microseconds
 from syncd.atproto.xrpc import Action, WriteOp
 from syncd.model import Head, RecordPath, split_record_path
 from syncd.sandbox.answer import invalid
-from syncd.sandbox.repo.commits import Commit, State, first_commit, next_commit
+from syncd.sandbox.repo.commits import NewCommit, RepoState, first_commit, next_commit
 
 MAX_WRITES = 200
 REMEMBERED_COMMITS = 8
 
 
-def ignore(_: Commit) -> None:
+def ignore(_: NewCommit) -> None:
     """Do nothing with a commit."""
 
 
@@ -54,9 +54,9 @@ class Repo:
         *,
         now: Callable[[], int],
         clock_id: int = 0,
-        on_commit: Callable[[Commit], None] = ignore,
+        on_commit: Callable[[NewCommit], None] = ignore,
         lock: AbstractContextManager[object] | None = None,
-        state: State | None = None,
+        state: RepoState | None = None,
         honours_swaps: bool = True,
     ) -> None:
         self.did = did
@@ -66,21 +66,21 @@ class Repo:
         self._honours_swaps = honours_swaps
         self._on_commit = on_commit
         self._lock = lock or RLock()
-        self._states: deque[State] = deque(maxlen=REMEMBERED_COMMITS + 1)
+        self._states: deque[RepoState] = deque(maxlen=REMEMBERED_COMMITS + 1)
         if state is None:
             self._keep(first_commit(did, make_tid(now(), clock_id), key))
         else:
             self._states.append(state)
 
     @property
-    def state(self) -> State:
+    def state(self) -> RepoState:
         return self._states[-1]
 
     @property
     def head(self) -> Head:
         return self.state.head
 
-    def state_before(self, commits: int) -> State:
+    def state_before(self, commits: int) -> RepoState:
         """Return the state of some commits ago, or the oldest one kept."""
         return self._states[max(-len(self._states), -1 - commits)]
 
@@ -108,7 +108,7 @@ class Repo:
         if self._honours_swaps and swap != current:
             raise invalid(f"Record was at {current or 'null'}", "InvalidSwap")
 
-    def apply(self, writes: Sequence[WriteOp], *, swap: Cid | None = None) -> Commit:
+    def apply(self, writes: Sequence[WriteOp], *, swap: Cid | None = None) -> NewCommit:
         """Make one commit of `writes`, in order, if the repo is still at the commit `swap`.
 
         Raises Rejected, with nothing written: InvalidSwap, and what `next_commit` raises.
@@ -135,7 +135,7 @@ class Repo:
         """Delete an existing record without a guard, as another client may."""
         self.apply([WriteOp("delete", *split_record_path(path))])
 
-    def _keep(self, commit: Commit) -> Commit:
+    def _keep(self, commit: NewCommit) -> NewCommit:
         self._on_commit(commit)
         self._states.append(commit.after)
         return commit

@@ -19,8 +19,8 @@ from syncd.atproto.commit import parse_commit
 from syncd.atproto.keys import make_key
 from syncd.atproto.syntax import Did, parse_did, parse_handle, parse_tid
 from syncd.model import Head, RecordPath
-from syncd.sandbox.accounts import Account, Password, Status
-from syncd.sandbox.repo.commits import Block, Commit, State
+from syncd.sandbox.accounts import HostedAccount, Password, Status
+from syncd.sandbox.repo.commits import Block, NewCommit, RepoState
 
 _ACCOUNT = "account.json"
 _COMMITS = "commits"
@@ -40,13 +40,13 @@ class Store:
             _write(path, fresh)
         return path.read_bytes()
 
-    def keep_account(self, account: Account) -> None:
+    def keep_account(self, account: HostedAccount) -> None:
         directory = self._directory(account.did)
         for made in (directory, directory / _COMMITS):
             made.mkdir(mode=0o700, exist_ok=True)
         _write(directory / _ACCOUNT, json.dumps(_to_json(account), indent=2).encode())
 
-    def keep_commit(self, commit: Commit) -> None:
+    def keep_commit(self, commit: NewCommit) -> None:
         head = commit.after.head
         known = commit.before.blocks if commit.before else {}
         fresh = ((c, block.data) for c, block in commit.after.blocks.items() if c not in known)
@@ -57,7 +57,7 @@ class Store:
         """Forget an account after the next restart. Its commits stay on disk."""
         (self._directory(did) / _ACCOUNT).unlink()
 
-    def load(self) -> Iterator[tuple[Account, State]]:
+    def load(self) -> Iterator[tuple[HostedAccount, RepoState]]:
         """Yield every account and the state of its repo. Raises BadCar and BadTree on damage."""
         for path in sorted(self._root.glob(f"*/{_ACCOUNT}")):
             account = _from_json(json.loads(path.read_bytes()))
@@ -67,7 +67,7 @@ class Store:
         return self._root / did.replace(":", "_")
 
 
-def _load_state(cars: list[Path]) -> State:
+def _load_state(cars: list[Path]) -> RepoState:
     """Read every commit in order, and keep the blocks the last one reaches."""
     blocks: dict[Cid, Block] = {}
     root: Cid | None = None
@@ -82,13 +82,13 @@ def _load_state(cars: list[Path]) -> State:
     return _reached(Head(root, commit.rev, commit.data), blocks)
 
 
-def _reached(head: Head, blocks: dict[Cid, Block]) -> State:
+def _reached(head: Head, blocks: dict[Cid, Block]) -> RepoState:
     def get(cid: Cid) -> bytes | None:
         return blocks[cid].data if cid in blocks else None
 
     records = {RecordPath(key): cid for key, cid in mst.walk(head.data, get)}
     live = {head.commit, *mst.nodes(head.data, get), *records.values()}
-    return State(head, records, {cid: blocks[cid] for cid in live if cid in blocks})
+    return RepoState(head, records, {cid: blocks[cid] for cid in live if cid in blocks})
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -100,7 +100,7 @@ def _write(path: Path, content: bytes) -> None:
     partial.replace(path)
 
 
-def _to_json(account: Account) -> dict[str, object]:
+def _to_json(account: HostedAccount) -> dict[str, object]:
     passwords = [
         {"name": p.name, "salt": p.salt.hex(), "digest": p.digest.hex()} for p in account.passwords
     ]
@@ -114,10 +114,10 @@ def _to_json(account: Account) -> dict[str, object]:
     }
 
 
-def _from_json(kept: dict[str, str | list[dict[str, str]]]) -> Account:
+def _from_json(kept: dict[str, str | list[dict[str, str]]]) -> HostedAccount:
     passwords = kept["passwords"]
     assert isinstance(passwords, list)
-    return Account(
+    return HostedAccount(
         did=parse_did(str(kept["did"])),
         handle=parse_handle(str(kept["handle"])),
         email=str(kept["email"]),

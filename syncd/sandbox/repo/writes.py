@@ -16,7 +16,7 @@ from syncd.atproto.xrpc import UNGUARDED, Action, Guard, WriteOp
 from syncd.errors import BadData, BadSyntax
 from syncd.model import RecordPath, make_record_path
 from syncd.sandbox.answer import internal, invalid
-from syncd.sandbox.repo.commits import Commit
+from syncd.sandbox.repo.commits import NewCommit
 from syncd.sandbox.repo.engine import Repo
 
 KNOWN_LEXICONS = frozenset(
@@ -133,7 +133,7 @@ def _is_cid(text: str) -> bool:
 
 def put_record(
     repo: Repo, write: Prepared, *, swap_record: Guard, swap_commit: Cid | None = None
-) -> Commit | None:
+) -> NewCommit | None:
     """Create or update a record; None if the repo has it already.
 
     Raises Rejected: InvalidSwap, and as `Repo.apply`.
@@ -150,7 +150,7 @@ def put_record(
 
 def delete_record(
     repo: Repo, op: WriteOp, *, swap_record: Cid | None, swap_commit: Cid | None = None
-) -> Commit | None:
+) -> NewCommit | None:
     """Delete a record; None if there is no such record.
 
     Raises Rejected: InvalidSwap, and as `Repo.apply`.
