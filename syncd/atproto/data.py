@@ -107,27 +107,27 @@ def from_json(obj: object) -> Record:
     return record
 
 
-_Place: TypeAlias = "tuple[_Place, str | int] | None"
+_Trail: TypeAlias = "tuple[_Trail, str | int] | None"
 
 
-def _from_json(obj: object, place: _Place, room: int) -> Value:
+def _from_json(obj: object, trail: _Trail, room: int) -> Value:
     if type(obj) in (list, dict) and not room:
-        raise BadData(_at(place, TOO_DEEP))
+        raise BadData(_at(trail, TOO_DEEP))
     if type(obj) is list:
-        return [_from_json(item, (place, at), room - 1) for at, item in enumerate(obj)]
+        return [_from_json(item, (trail, at), room - 1) for at, item in enumerate(obj)]
     if type(obj) is dict:
-        obj = {key: _from_json(item, (place, key), room - 1) for key, item in obj.items()}
+        obj = {key: _from_json(item, (trail, key), room - 1) for key, item in obj.items()}
     try:
         return read_json_value(obj)
     except BadData as error:
-        raise BadData(_at(place, error.message), hint=error.hint) from None
+        raise BadData(_at(trail, error.message), hint=error.hint) from None
 
 
-def _at(place: _Place, reason: str) -> str:
+def _at(trail: _Trail, reason: str) -> str:
     """Put the JSON pointer (RFC 6901, `~` and `/` escaped) of a value before `reason`."""
     pointer = ""
-    while place is not None:
-        place, key = place
+    while trail is not None:
+        trail, key = trail
         pointer = "/" + str(key).replace("~", "~0").replace("/", "~1") + pointer
     return f"at {pointer}: {reason}" if pointer else reason
 

@@ -123,7 +123,7 @@ class _Nodes:
 
 
 def _insert(tree: _Nodes, node: Node, height: int, leaf: _Leaf) -> Cid:
-    at = _place_of(node, leaf.key)
+    at = _index_of(node, leaf.key)
     link = _link(node, at)
     if height > leaf.layer:
         child = _insert(tree, tree.open(link), height - 1, leaf)
@@ -142,7 +142,7 @@ def _remove(tree: _Nodes, link: Cid | None, key: str) -> Cid | None:
     if link is None:
         return None
     node = tree.open(link)
-    at = _place_of(node, key)
+    at = _index_of(node, key)
     if _holds(node, at, key):
         # Without the key, no key separates the subtrees on its two sides: they become one.
         joined = _merge(tree, _link(node, at), node.entries[at].right)
@@ -159,7 +159,7 @@ def _split(tree: _Nodes, link: Cid | None, key: str) -> tuple[Cid | None, Cid | 
     if link is None:
         return None, None
     node = tree.open(link)
-    at = _place_of(node, key)
+    at = _index_of(node, key)
     left, right = _split(tree, _link(node, at), key)
     before = _linked(replace(node, entries=node.entries[:at]), at, left)
     after = Node(right, node.entries[at:])
@@ -184,7 +184,7 @@ def _lift(tree: _Nodes, link: Cid | None, layers: int) -> Cid | None:
     return link
 
 
-def _place_of(node: Node, key: str) -> int:
+def _index_of(node: Node, key: str) -> int:
     """Return the number of entries before `key`: its index, or the index to insert it at."""
     return bisect_left(node.entries, key, key=attrgetter("key"))
 

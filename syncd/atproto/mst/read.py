@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
 
 from syncd.atproto.cid import Cid
-from syncd.atproto.mst.bounds import HIGHEST, Place, check, contents, gap, load
+from syncd.atproto.mst.bounds import HIGHEST, Link, check, contents, gap, load
 from syncd.atproto.mst.node import Entry, Get, Node
 
 _Bisect = Callable[[tuple[Entry, ...], str], int]
@@ -33,7 +33,7 @@ def walk(root: Cid, get: Get, *, first: str = "", end: str = HIGHEST) -> Iterato
         MissingBlocks: A node of the tree is missing.
         BadTree: A node is malformed, out of order, not on its layer, or empty.
     """
-    stack: list[Place | Entry] = [Place(root)]
+    stack: list[Link | Entry] = [Link(root)]
     while stack:
         item = stack.pop()
         if isinstance(item, Entry):
@@ -45,11 +45,11 @@ def walk(root: Cid, get: Get, *, first: str = "", end: str = HIGHEST) -> Iterato
 
 def nodes(root: Cid, get: Get) -> Iterator[Cid]:
     """Yield the CID of every node, parents first. Raises MissingBlocks and BadTree."""
-    stack = [Place(root)]
+    stack = [Link(root)]
     while stack:
-        place = stack.pop()
-        yield place.cid
-        stack.extend(_children(place, load(place, get)))
+        link = stack.pop()
+        yield link.cid
+        stack.extend(_children(link, load(link, get)))
 
 
 def missing(root: Cid, get: Get, has: Callable[[Cid], bool]) -> list[Cid]:
@@ -59,21 +59,21 @@ def missing(root: Cid, get: Get, has: Callable[[Cid], bool]) -> list[Cid]:
     Raises BadTree.
     """
     absent: list[Cid] = []
-    stack = [Place(root)]
+    stack = [Link(root)]
     while stack:
-        place = stack.pop()
-        if has(place.cid):
+        link = stack.pop()
+        if has(link.cid):
             continue
-        block = get(place.cid)
+        block = get(link.cid)
         if block is None:
-            absent.append(place.cid)
+            absent.append(link.cid)
         else:
-            stack.extend(_children(place, check(place, block)))
+            stack.extend(_children(link, check(link, block)))
     return absent
 
 
-def _children(place: Place, node: Node) -> Iterator[Place]:
-    return (item for item in reversed(contents(place, node)) if isinstance(item, Place))
+def _children(link: Link, node: Node) -> Iterator[Link]:
+    return (item for item in reversed(contents(link, node)) if isinstance(item, Link))
 
 
 def lookup(root: Cid, key: str, get: Get) -> Cid | None:
@@ -94,17 +94,17 @@ def lookup_all(root: Cid, keys: Iterable[str], get: Get) -> dict[str, Cid]:
     """
     found: dict[str, Cid] = {}
     wanted = sorted(set(keys))
-    stack = [(Place(root), wanted)] if wanted else []
+    stack = [(Link(root), wanted)] if wanted else []
     while stack:
-        place, wanted = stack.pop()
-        node = load(place, get)
+        link, wanted = stack.pop()
+        node = load(link, get)
         for at, entry in enumerate(node.entries):
             before, wanted = _parted(wanted, entry.key)
             if wanted and wanted[0] == entry.key:
                 found[entry.key], wanted = entry.value, wanted[1:]
-            if before and (below := gap(place, node, at)):
+            if before and (below := gap(link, node, at)):
                 stack.append((below, before))
-        if wanted and (below := gap(place, node, len(node.entries))):
+        if wanted and (below := gap(link, node, len(node.entries))):
             stack.append((below, wanted))
     return found
 
@@ -139,9 +139,9 @@ def covering_proof(root: Cid, key: str, get: Get) -> set[Cid]:
 
 def _descend(root: Cid, key: str, get: Get, bisect: _Bisect) -> Iterator[tuple[Cid, Node, int]]:
     """Walk from the root to the lowest layer along one side of `key`: (CID, node, index)."""
-    place: Place | None = Place(root)
-    while place is not None:
-        node = load(place, get)
+    link: Link | None = Link(root)
+    while link is not None:
+        node = load(link, get)
         at = bisect(node.entries, key)
-        yield place.cid, node, at
-        place = gap(place, node, at)
+        yield link.cid, node, at
+        link = gap(link, node, at)

@@ -113,7 +113,7 @@ _SECRET = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+|\b[a-z0-9]{4}(?:-[a-z0-9]{4})
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ErrorAnswer:
     """A parsed error answer.
 
     Attributes:
@@ -152,37 +152,37 @@ def raise_for(response: Response, *, is_write: bool, now: float) -> None:
 
 def error_of(response: Response, *, is_write: bool, now: float) -> SyncdError:
     """Return the error of an answer outside 2xx (see `raise_for`)."""
-    refusal = read_refusal(response)
-    kind = kind_of(refusal, is_write=is_write)
+    answer = read_error(response)
+    kind = kind_of(answer, is_write=is_write)
     # A server that names a pause is alive: waiting that long is better than a guessed backoff.
     if "retry-after" in response.headers and (kind is Unreachable or response.status == 503):
         kind = RateLimited
-    hint = _hint(refusal, kind)
+    hint = _hint(answer, kind)
     if kind is RateLimited:
         pause = retry_seconds(response.headers, now=now)
-        return RateLimited(refusal.sentence, retry_seconds=pause, hint=hint)
+        return RateLimited(answer.sentence, retry_seconds=pause, hint=hint)
     if kind is RepoUnavailable:
-        status = UNAVAILABLE.get(refusal.name, "notfound")
-        return RepoUnavailable(refusal.sentence, status=status, hint=hint)
+        status = UNAVAILABLE.get(answer.name, "notfound")
+        return RepoUnavailable(answer.sentence, status=status, hint=hint)
     if issubclass(kind, Rejected):
-        return kind(refusal.sentence, name=refusal.name, status=refusal.status, hint=hint)
-    return kind(refusal.sentence, hint=hint)
+        return kind(answer.sentence, name=answer.name, status=answer.status, hint=hint)
+    return kind(answer.sentence, hint=hint)
 
 
-def _hint(refusal: Refusal, kind: type[SyncdError]) -> str:
-    if refusal.status < 400:
+def _hint(answer: ErrorAnswer, kind: type[SyncdError]) -> str:
+    if answer.status < 400:
         return _REDIRECT_HINT
-    return _NAME_HINTS.get(refusal.name) or _HINTS.get(kind, "")
+    return _NAME_HINTS.get(answer.name) or _HINTS.get(kind, "")
 
 
-def kind_of(refusal: Refusal, *, is_write: bool) -> type[SyncdError]:
+def kind_of(answer: ErrorAnswer, *, is_write: bool) -> type[SyncdError]:
     """Choose the class of the error: by a certain status, else by message, name, or a default."""
     return (
-        _kind_by_status(refusal.status, is_write=is_write)
-        or _kind_by_words(refusal, is_write=is_write)
-        or (WRITE_ERRORS.get(refusal.name) if is_write else None)
-        or ERRORS.get(refusal.name)
-        or _kind_by_default(refusal, is_write=is_write)
+        _kind_by_status(answer.status, is_write=is_write)
+        or _kind_by_words(answer, is_write=is_write)
+        or (WRITE_ERRORS.get(answer.name) if is_write else None)
+        or ERRORS.get(answer.name)
+        or _kind_by_default(answer, is_write=is_write)
     )
 
 
@@ -198,36 +198,36 @@ def _kind_by_status(status: int, *, is_write: bool) -> type[SyncdError] | None:
     return None
 
 
-def _kind_by_words(refusal: Refusal, *, is_write: bool) -> type[SyncdError] | None:
-    words = refusal.words.lower()
-    is_plain_text = refusal.status == 400 and not refusal.name and not refusal.is_page
+def _kind_by_words(answer: ErrorAnswer, *, is_write: bool) -> type[SyncdError] | None:
+    words = answer.words.lower()
+    is_plain_text = answer.status == 400 and not answer.name and not answer.is_page
     # Some servers refuse a swap in plain text without an error name.
     if is_write and is_plain_text and "swap" in words:
         return SwapFailed
     return next((kind for phrase, kind in _PHRASES if words.startswith(phrase)), None)
 
 
-def _kind_by_default(refusal: Refusal, *, is_write: bool) -> type[SyncdError]:
+def _kind_by_default(answer: ErrorAnswer, *, is_write: bool) -> type[SyncdError]:
     # A page, a redirect, or a 404 without a name may come from a proxy in front of the PDS. Such an
     # answer proves nothing: not that a record is missing, nor that a write did not happen.
-    lost = refusal.status in (404, 405) and not refusal.name
-    if refusal.is_page or refusal.status < 400 or lost:
+    lost = answer.status in (404, 405) and not answer.name
+    if answer.is_page or answer.status < 400 or lost:
         return Unknown if is_write else BadAnswer
-    if refusal.status in (401, 403):
+    if answer.status in (401, 403):
         return CredentialsRefused
     if is_write:
-        return SwapFailed if refusal.status == 409 else Rejected
+        return SwapFailed if answer.status == 409 else Rejected
     return PdsError
 
 
-def read_refusal(response: Response) -> Refusal:
+def read_error(response: Response) -> ErrorAnswer:
     """Parse an error answer. Never raises."""
     name, words = _name_and_words(response.body)
     if name or words is not None:
-        return Refusal(response.status, _one_line(name), _one_line(words or ""), is_page=False)
+        return ErrorAnswer(response.status, _one_line(name), _one_line(words or ""), is_page=False)
     text = response.body[:4096].decode("utf-8", "replace").strip()
     is_page = text.startswith("<") or response.media_type == "text/html"
-    return Refusal(response.status, "", "" if is_page else _one_line(text), is_page)
+    return ErrorAnswer(response.status, "", "" if is_page else _one_line(text), is_page)
 
 
 def _name_and_words(body: bytes) -> tuple[str, str | None]:

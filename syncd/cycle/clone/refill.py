@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from syncd.atproto.cid import Cid
 from syncd.atproto.commit import parse_commit
 from syncd.atproto.mst import Entry
-from syncd.atproto.mst.bounds import Place, contents, load
+from syncd.atproto.mst.bounds import Link, contents, load
 from syncd.errors import BadCommit, NotFound
 from syncd.pds import Pds
 from syncd.spool import Spool
@@ -54,15 +54,15 @@ class _Wanting:
 
     async def have_tree(self, data: Cid) -> None:
         """From the root down: what was under a node that is missing is known when it is there."""
-        places, records = [Place(data)], list[Cid]()
+        places, records = [Link(data)], list[Cid]()
         while places:
             await self.have(place.cid for place in places)
             places = self._absent_below(places, records)
         await self.have(records)
 
-    def _absent_below(self, places: list[Place], records: list[Cid]) -> list[Place]:
+    def _absent_below(self, places: list[Link], records: list[Cid]) -> list[Link]:
         """The nodes that are missing as far as they can be known; `records` gets the records."""
-        absent: list[Place] = []
+        absent: list[Link] = []
         while places:
             place = places.pop()
             for item in contents(place, load(place, self._spool.get)):
