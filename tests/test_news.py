@@ -27,8 +27,8 @@ from syncd.news import FUTILE_RINGS, SILENT_POLLS, choose_doorbells
 from syncd.pds import HttpPds
 from syncd.sandbox import DropRequest, Sandbox, Status
 from syncd.sandbox.http.server import serve
-from tests.cycle.device import Device, World
 from tests.pds.wire import Wire, listening, stay
+from tests.rigs.device import Device, World
 
 ONE, TWO = "com.example.note/one", "com.example.note/two"
 NOWHERE, REV = cid_of_block(b"no commit"), make_tid(1_700_000_000_000_000, 1)
@@ -70,7 +70,8 @@ async def working(world: World, pds_url: str, **settings: Any) -> AsyncIterator[
     """A daemon whose doorbells are those of `pds_url`."""
     config = Config(world.login.did, full_look_seconds=SLOW, **settings)
     device = world.device(config=config)
-    device.mirror.account = replace(device.mirror.account, pds=pds_url)
+    home = device.mirror.home
+    device.mirror.home = replace(home, account=replace(home.account, pds=pds_url))
     desk = Desk(world, device)
     desk.daemon = Daemon(
         device.mirror, Quiet(), desk.told, jitter=lambda: 0.0, doorbells=choose_doorbells

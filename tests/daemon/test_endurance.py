@@ -23,8 +23,8 @@ from syncd.model import RecordPath
 from syncd.sandbox import DropRequest, Html, Sandbox
 from syncd.sandbox.faults import Effect
 from syncd.sandbox.repo.engine import Repo
-from tests.cycle.device import Device, World
 from tests.daemon.test_loop import FakeWatcher, now, play, until
+from tests.rigs.device import Device, World
 
 HOUR = 3_600.0
 DAY = 24 * HOUR
@@ -50,7 +50,11 @@ class Life:
     daemon: Daemon = field(init=False)
 
     def __post_init__(self) -> None:
-        mirror = replace(self.device.mirror, clock_ns=self.clock_ns, jitter=lambda: 0.0)
+        mirror = replace(
+            self.device.mirror,
+            workspace=replace(self.device.mirror.workspace, clock_ns=self.clock_ns),
+            jitter=lambda: 0.0,
+        )
         self.device.mirror = mirror
         self.teller = Teller(mirror, self.hear, lambda _: None)
         self.daemon = Daemon(mirror, self.watcher, self.teller.told, jitter=lambda: 0.5)

@@ -30,7 +30,7 @@ from syncd.model import Choice, Decision, RecordPath, Report
 from syncd.sandbox import Delay, DropRequest, Html, Refuse, Sandbox, Status
 from syncd.sandbox.faults import Effect
 from syncd.state import open_state
-from tests.cycle.device import Device, World
+from tests.rigs.device import Device, World
 
 NOTE = RecordPath("com.example.note/one")
 OTHER = RecordPath("com.example.note/two")
@@ -168,7 +168,11 @@ def make_desk(
 ) -> Desk:
     config = Config(world.login.did, brake_records=1000, poll_seconds=POLL_SECONDS, **settings)
     device = world.device(config=config)
-    device.mirror = replace(device.mirror, clock_ns=clock_ns, jitter=lambda: 0.0)
+    device.mirror = replace(
+        device.mirror,
+        workspace=replace(device.mirror.workspace, clock_ns=clock_ns),
+        jitter=lambda: 0.0,
+    )
     return Desk(world, device, FakeWatcher() if watched else None)
 
 

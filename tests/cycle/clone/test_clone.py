@@ -23,7 +23,6 @@ from syncd.errors import BadTree, FileProblem, NotFound, Unreachable, Unverified
 from syncd.model import Memory, RecordPath
 from syncd.spool import Spool
 from syncd.state import State
-from tests.cycle.device import Device
 from tests.cycle.observe.hostile import (
     DID,
     OTHER_KEY,
@@ -34,6 +33,7 @@ from tests.cycle.observe.hostile import (
     rev_of,
     serving,
 )
+from tests.rigs.device import Device
 
 RECORDS: Mapping[str, object] = {
     **{f"com.example.note/n{n:04}": n for n in range(300)},
@@ -106,8 +106,7 @@ def kept(device: Device) -> dict[str, list[tuple[object, ...]]]:
 
 def is_verified(device: Device) -> bool:
     mirror = device.mirror
-    now_ns = mirror.clock_ns()
-    found = verify_mirror(mirror.folder, mirror.state, mirror.config, mirror.account, now_ns)
+    found = verify_mirror(mirror.workspace, mirror.account)
     return not found.findings
 
 

@@ -13,8 +13,8 @@ from syncd.atproto.cid import cid_of_block
 from syncd.cycle.verify import verify_mirror
 from syncd.model import RecordPath, Report, Verdict
 from tests.atproto.inexact import COLLECTION, DEEP, ENCODED, INEXACT, UNTELLABLE, block
-from tests.cycle.device import Device
 from tests.cycle.observe.hostile import Repo, ServedPds, account_of, rev_of, serving
+from tests.rigs.device import Device
 
 NOTE = RecordPath(f"{COLLECTION}/one")
 EACH = pytest.mark.parametrize("name", INEXACT)
@@ -66,7 +66,7 @@ async def test_a_record_that_json_cannot_say_is_pulled_and_then_silent(
     os.utime(laptop.file(NOTE), (later, later))
     assert (await silent(laptop, INEXACT[name])).requests == 1
     mirror = laptop.mirror
-    verified = verify_mirror(mirror.folder, mirror.state, mirror.config, mirror.account, 0)
+    verified = verify_mirror(mirror.workspace, mirror.account)
     assert (verified.records, verified.findings) == (1, ())
 
 
