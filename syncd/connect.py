@@ -111,10 +111,15 @@ class Transport(httpx.AsyncBaseTransport):
         self._proxied: dict[str, httpx.AsyncHTTPTransport] = {}
 
     async def aclose(self) -> None:
+        """Close every connection."""
         for transport in (self._direct, *self._proxied.values()):
             await transport.aclose()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request by a proxy, directly to a named host, or to a checked address.
+
+        Raises IdentityError for an address off the public internet; nothing was sent then.
+        """
         url = request.url
         proxy = proxy_of(url.host, url.scheme)
         # Only the proxy may be able to reach the outside, and it resolves the name by itself.

@@ -28,6 +28,7 @@ class Response:
 
     @property
     def is_ok(self) -> bool:
+        """True for a status from 200 to 299."""
         return 200 <= self.status < 300
 
     @property

@@ -129,6 +129,7 @@ class ErrorAnswer:
 
     @property
     def sentence(self) -> str:
+        """The answer as a sentence for a person: status, name and message."""
         named = f"{self.status} {self.name}".rstrip()
         return f"the PDS answered {named}" + (f": {self.words}" if self.words else "")
 
