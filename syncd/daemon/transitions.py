@@ -116,7 +116,7 @@ TABLE: Final[Mapping[State, Mapping[Event, State]]] = {
         Event.STOP: State.STOPPING,
     },
     # The control socket closes a moment after the loop ends: a late request changes nothing.
-    State.STOPPING: dict.fromkeys((Event.PAUSE, Event.RESUME, Event.STOP), State.STOPPING),
+    State.STOPPING: dict.fromkeys((Event.PAUSE, Event.RESUME), State.STOPPING),
 }
 """Where each event leads. An event that a row does not name cannot happen in that state."""
 
