@@ -46,7 +46,7 @@ class Feeders:
         before: object = {}
         while True:
             await asyncio.sleep(self.mirror.config.poll_seconds)
-            # The requests of a cycle show that the PDS answers: a poll would tell nothing new.
+            # The requests of a cycle show that the PDS answers: a poll would add nothing.
             if self.course.state in CYCLING or self.course.state is State.PAUSED:
                 continue
             with suppress(SyncdError):

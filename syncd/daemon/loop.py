@@ -134,6 +134,7 @@ class Daemon:
     async def run(self) -> None:
         """Cycle until stopped. Raises only an error in `ends_on`, or a defect."""
         feeders = self._feed()
+        # Nobody watched the files before this moment: the first cycle looks everywhere.
         self._bell.ring(None)
         limit = asyncio.timeout(None)
         try:
@@ -175,7 +176,7 @@ class Daemon:
 
     async def _reason(self) -> None:
         await self._bell.wait()
-        # In a pause the bell keeps what it is rung for, and only a requested sync takes it.
+        # In a pause the bell keeps its reasons, and only a requested sync takes them.
         while self._is_held_back():
             await self._waits.until_woken()
 
@@ -188,6 +189,7 @@ class Daemon:
         try:
             report = await self._look(dirty)
         except self.ends_on:
+            # Another look would meet the same error: whoever runs the daemon decides what is next.
             raise
         except SyncdError as error:
             await self._back_off(error)
@@ -219,13 +221,14 @@ class Daemon:
                 await self.mirror.find_again(if_due=True)
             report = await (self.mirror.sync() if is_sync else self.mirror.cycle(dirty))
         finally:
-            self._news.follow(before)
+            self._news.follow_move(before)
         self._news.judge(head, report.head)
         return report
 
     async def _conclude(self, dirty: Dirty, report: Report) -> None:
         """Show what a cycle did, and see to it that what it left undone is done."""
         if isinstance(report.halted, self.ends_on):
+            # The cycle may have done something before the error, and nothing else will show it.
             self._enter(Event.HALT, report)
             raise report.halted
         if report.halted is not None and not report.needs_a_pause:
@@ -233,6 +236,7 @@ class Daemon:
             self._show(report)
             await self._back_off(report.halted)
             return
+        # Even where pushes have to wait the PDS answered, so this is no failure to back off from.
         self.backoff = self.backoff.succeeded()
         if report.halted is not None:
             self._look_after(report.halted)

@@ -14,7 +14,7 @@ SECONDS = 3_600.0
 """How often there is a pulse if no watchdog asks for more."""
 
 
-def _nobody() -> None:
+def _no_beat() -> None:
     return
 
 
@@ -22,7 +22,7 @@ def _nobody() -> None:
 class Pulse:
     """Calls `beat` about every `seconds`, for as long as there is progress."""
 
-    beat: Callable[[], None] = _nobody
+    beat: Callable[[], None] = _no_beat
     seconds: float = SECONDS
 
     async def first(self, tasks: list[asyncio.Task[None]]) -> None:

@@ -16,7 +16,7 @@ class Traffic:
     _pieces: int = 0
 
     def __post_init__(self) -> None:
-        # Where somebody else listens already, requests alone have to show progress.
+        # Another observer is there already: then requests alone show progress.
         if self.mirror.on_fetch is None:
             self.mirror.on_fetch = self._count
 

@@ -26,7 +26,7 @@ REST_SECONDS: Final = 3_600.0
 STEADY_SECONDS: Final = 60.0
 """After a doorbell has listened for so long, the next pause is a short one again.
 
-A server that accepts each connection and closes it at once must not be asked every second.
+A server that accepts each connection and closes it at once must not be tried every second.
 """
 
 
