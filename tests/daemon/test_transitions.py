@@ -17,7 +17,6 @@ from syncd.daemon.phase import PHASES, Phase
 from syncd.daemon.transitions import CYCLING, POLLING, TABLE, Course, Event, State, follow
 from syncd.errors import SyncdError, Unreachable
 from syncd.sandbox import Delay, DropRequest, Html, Refuse, Sandbox, Status
-from tests.cycle.device import World
 from tests.daemon.test_loop import (
     APPLY,
     CREATE,
@@ -31,6 +30,7 @@ from tests.daemon.test_loop import (
     play,
     until,
 )
+from tests.rigs.device import World
 from tests.test_architecture import ROOT, Module, impurities
 
 Row = tuple[State, Event, State]
