@@ -23,7 +23,7 @@ from syncd.git.commits import Worktree
 from syncd.git.drivers import install as install_drivers
 from syncd.git.drivers import uninstall as uninstall_drivers
 from syncd.git.program import Git
-from syncd.git.repository import find_place
+from syncd.git.repository import find_repository
 from syncd.merge.texts import merge_texts, ordered_text
 
 
@@ -103,20 +103,24 @@ def _command() -> str:
 def _worktree(directory: Path) -> Worktree:
     """The mirror around `directory`, or the one below; else the top of the git worktree."""
     directory = directory.absolute()
-    place = find_place(directory)
-    if place is None:
+    repository = find_repository(directory)
+    if repository is None:
         hint = "run git init there first, or name another directory with -C DIR"
         raise GitFailed(f"{directory} is not in a git repository", hint=hint)
-    folder = _nearest_settings(directory, place.top) or _settings_below(place.top) or place.top
-    return Worktree.at(find_place(folder) or place)
+    folder = (
+        _nearest_settings(directory, repository.top)
+        or _settings_below(repository.top)
+        or repository.top
+    )
+    return Worktree.at(find_repository(folder) or repository)
 
 
 def _settings_below(top: Path) -> Path | None:
     """The one folder below with versioned settings, where git is used from the top of it all."""
-    place = find_place(top)
-    if place is None:
+    repository = find_repository(top)
+    if repository is None:
         return None
-    work = Worktree.at(place)
+    work = Worktree.at(repository)
     names = sorted(n for n in work.files(work.tip().commit) if n.endswith(f"/{FILE_NAME}"))
     if len(names) > 1:
         hint = f"name one of them: syncd -C {top / names[0].removesuffix(FILE_NAME)} git install"

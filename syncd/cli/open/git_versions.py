@@ -14,7 +14,7 @@ from syncd.cli.screen.output import cid_json, rfc3339, short, tell
 from syncd.errors import BadData, BadJson, BadSyntax, GitFailed
 from syncd.folder.names import relative_path
 from syncd.git.commits import Worktree
-from syncd.git.repository import find_place
+from syncd.git.repository import find_repository
 from syncd.git.versions import FileVersion, file_versions
 from syncd.model import RecordPath, Side, parse_record_path, split_record_path
 from syncd.state import Origin, Superseded
@@ -54,14 +54,14 @@ def committed(files: Files, pattern: str | None, *, everywhere: bool = False) ->
 
     Those that HEAD comes from; with `everywhere`, all that git still has.
     """
-    place = find_place(files.root)
+    repository = find_repository(files.root)
     with suppress(BadSyntax):
         path = parse_record_path(pattern or "")
-        if place is None:
+        if repository is None:
             return []
         try:
             name = relative_path(path, portable=files.config.is_portable)
-            found = file_versions(Worktree.at(place), name, everywhere=everywhere)
+            found = file_versions(Worktree.at(repository), name, everywhere=everywhere)
         except GitFailed as error:
             tell(f"syncd: the versions in git are left out: {error.message}")
             return []

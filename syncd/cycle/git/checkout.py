@@ -20,7 +20,7 @@ from syncd.cycle.git.records import record_paths
 from syncd.errors import BadData, BadJson, FolderWrong, GitFailed
 from syncd.folder.root import MARKER, OWN, initialise
 from syncd.git.commits import Worktree
-from syncd.git.repository import find_place
+from syncd.git.repository import find_repository
 from syncd.git.versions import Anchor, check_complete, last_published
 from syncd.model import Memory, RecordPath, split_record_path
 from syncd.state import create_state
@@ -41,23 +41,23 @@ class Adopted:
 def find_checkout(start: Path) -> Path | None:
     """The folder around `start` that git has the settings of, if it is not a mirror yet."""
     start = start.absolute()
-    place = find_place(start)
+    repository = find_repository(start)
     for folder in (start, *start.parents):
-        if place is None or any((folder / OWN / name).exists() for name in (MARKER, STATE)):
+        if repository is None or any((folder / OWN / name).exists() for name in (MARKER, STATE)):
             return None
         if (folder / FILE_NAME).is_file():
             return folder if _has_settings(folder) else None
-        if folder == place.top:
+        if folder == repository.top:
             return None
     return None
 
 
 def _has_settings(folder: Path) -> bool:
     """True if syncd.toml is versioned: somebody meant this folder to be a mirror wherever it is."""
-    place = find_place(folder)
-    if place is None:
+    repository = find_repository(folder)
+    if repository is None:
         return False
-    work = Worktree.at(place)
+    work = Worktree.at(repository)
     return FILE_NAME in work.files(work.tip().commit)
 
 
@@ -69,10 +69,10 @@ def adopt_checkout(root: Path, make_marker: Callable[[], str]) -> Adopted:
         FolderWrong: The folder cannot be written to.
     """
     config = load_config(root / FILE_NAME, os.environ)
-    place = find_place(root)
-    if place is None:
+    repository = find_repository(root)
+    if repository is None:
         raise GitFailed(f"{root} is not in a git repository")
-    work = Worktree.at(place)
+    work = Worktree.at(repository)
     anchor = last_published(work, config.did)
     if anchor is None:
         check_complete(work)

@@ -20,8 +20,8 @@ from syncd.folder.names import relative_path
 from syncd.folder.root import Folder
 from syncd.folder.write import read_bytes
 from syncd.git.commits import Tip, Tree, Worktree, commit, push
-from syncd.git.message import Published, message
-from syncd.git.repository import Place, find_place, last_switch
+from syncd.git.message import Published, make_message
+from syncd.git.repository import Repository, find_repository, last_switch
 from syncd.git.versions import last_published
 from syncd.model import (
     Memory,
@@ -90,7 +90,7 @@ class Beside:
         between: half a checkout would be taken for deletions. What is gone while the lock stays is
         none, and neither is a file that git was told to leave out.
         """
-        place = find_place(self.folder.root)
+        place = find_repository(self.folder.root)
         for _ in range(_LOOKS):
             await _ready(place)
             before = None if place is None else place.moment()
@@ -101,7 +101,9 @@ class Beside:
             return found
         return found.with_inert(await asyncio.to_thread(self._not_deleted, place, found.gone))
 
-    def _not_deleted(self, place: Place, gone: Collection[RecordPath]) -> dict[RecordPath, Problem]:
+    def _not_deleted(
+        self, place: Repository, gone: Collection[RecordPath]
+    ) -> dict[RecordPath, Problem]:
         """Those of `gone` that nobody may have deleted.
 
         Only an index that is read after the look, with no lock in between, tells what was left out:
@@ -124,7 +126,7 @@ class Beside:
         In the middle of a merge or a rebase the folder is not what anybody means, and not to be
         touched: changes wait, both ways. What is held says which branch git switched to before.
         """
-        place = find_place(self.folder.root)
+        place = find_repository(self.folder.root)
         if place is None:
             return plan
         operation = place.unfinished()
@@ -163,7 +165,7 @@ class Beside:
             return None
         facts = self._facts(moved)
         self._keep(note["rev"] if self._is_behind else facts.head.rev, moved, note["push"])
-        place = find_place(self.folder.root)
+        place = find_repository(self.folder.root)
         if place is None:
             hint = "run git init there, or take commit = true out of syncd.toml"
             raise GitFailed(f"{self.folder.root} is not in a git repository", hint=hint)
@@ -254,7 +256,7 @@ class Beside:
             published = Published(self.config.did, head.rev, head.commit, tree, unpublished)
             late.intersection_update(p for p in late if now.get(p) != facts.truth.get(p))
             moved = {p: facts.moved.get(p, "adopted") for p in chosen.values() if p not in late}
-            return message(moved, published)
+            return make_message(moved, published)
 
         def is_meant(name: str) -> bool:
             return self._holds(chosen[name], facts.truth.get(chosen[name]))
@@ -279,7 +281,7 @@ class Beside:
         return records_in(work, files, self.config, self.folder.portable, self.cids)
 
 
-async def _ready(place: Place | None) -> None:
+async def _ready(place: Repository | None) -> None:
     for _ in range(int(READY_SECONDS / _PAUSE_SECONDS)):
         if place is None or not place.is_locked():
             return
