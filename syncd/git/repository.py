@@ -59,7 +59,7 @@ class Repository:
             return False
 
     def moment(self) -> tuple[bool, tuple[int, int, int] | None]:
-        """Return a value that changes whenever a git command starts, ends or writes the index."""
+        """Return a value to compare later: if equal, no git command wrote the index meanwhile."""
         try:
             index = (self.git_directory / "index").stat()
         except OSError:

@@ -1,6 +1,6 @@
-"""`--verbose`: a line on stderr for each request, with its name, answer and time, and nothing else.
+"""Log each request to stderr with `--verbose`: name, status and time.
 
-What is in a request is never shown: it may be a password.
+Never shows the content of a request: it may be a password.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from syncd.pds.http import OnRequest
 
 
 def find_listener() -> OnRequest | None:
-    """Who hears of requests: somebody with --verbose, nobody without."""
+    """Return the function that logs a request; None without --verbose."""
     context = click.get_current_context(silent=True)
     is_wanted = context is not None and context.find_root().params.get("verbose")
     return _tell if is_wanted else None
