@@ -53,6 +53,7 @@ FLOORS: dict[str, int] = {
     "control": 3,
     "cycle": 4,
     "news": 4,
+    "mirror": 5,
     "daemon": 5,
     "sandbox": 5,
     "doctor": 5,

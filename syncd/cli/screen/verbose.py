@@ -1,22 +1,23 @@
-"""Log each request to stderr with `--verbose`: name, status and time.
+"""Print notices of an open mirror to stderr, and with `--verbose` each request too.
 
-Never shows the content of a request: it may be a password.
+A request is a line with its name, status and time. Never shows the content of a request: it may be
+a password.
 """
 
 from __future__ import annotations
 
 import click
 
-from syncd.cli.screen.output import tell
-from syncd.pds.http import OnRequest
+from syncd.cli.screen.output import tell, tell_notice
+from syncd.mirror.online import Listeners
 
 
-def find_listener() -> OnRequest | None:
-    """Return the function that logs a request; None without --verbose."""
+def listeners() -> Listeners:
+    """Return the listeners of this command: for notices always, for requests with --verbose."""
     context = click.get_current_context(silent=True)
     is_wanted = context is not None and context.find_root().params.get("verbose")
-    return _tell if is_wanted else None
+    return Listeners(tell_notice, _tell_request if is_wanted else None)
 
 
-def _tell(nsid: str, status: int | None, seconds: float) -> None:
+def _tell_request(nsid: str, status: int | None, seconds: float) -> None:
     tell(f"request   {nsid}: {status or 'no answer'}, {seconds * 1000:.0f} ms")

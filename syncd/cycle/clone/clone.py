@@ -19,7 +19,7 @@ from syncd.atproto.cid import Cid
 from syncd.atproto.commit import parse_did_key
 from syncd.atproto.mst import HIGHEST, walk
 from syncd.atproto.syntax import Tid
-from syncd.cycle.clone.fresh import PART_RECORDS, Repo, write_aside
+from syncd.cycle.clone.fresh import PART_RECORDS, WholeRepo, write_aside
 from syncd.cycle.clone.refill import fill
 from syncd.cycle.clone.resume import stop_if_the_disk_refuses, with_what_was_there
 from syncd.cycle.home import Home
@@ -224,7 +224,7 @@ class Clone:
         """Write the records that base lacks: together into an empty folder, else in chunks."""
         chunks = partial(self._chunks, spool, proven, PART_RECORDS)
         done = await write_aside(
-            self.workspace.folder, self.workspace.state, Repo(proven.sizes, chunks)
+            self.workspace.folder, self.workspace.state, WholeRepo(proven.sizes, chunks)
         )
         if done is None:
             # The folder has collections, base has records, or the disk refused. In the last case

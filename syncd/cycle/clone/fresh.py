@@ -27,7 +27,7 @@ Chunk = tuple[Sequence[Step], Mapping[Cid, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
-class Repo:
+class WholeRepo:
     """A whole repo, proven.
 
     Attributes:
@@ -88,7 +88,7 @@ class Progress:
         return Memory(base=base, blocks=blocks, seen=seen)
 
 
-async def write_aside(folder: Folder, state: State, repo: Repo) -> Progress | None:
+async def write_aside(folder: Folder, state: State, repo: WholeRepo) -> Progress | None:
     """Write the records of `repo` and record them as base; None if this way is impossible.
 
     Raises FolderWrong: the folder is missing, belongs to another mirror or was replaced.
@@ -103,7 +103,7 @@ async def write_aside(folder: Folder, state: State, repo: Repo) -> Progress | No
         return None
 
 
-async def _write(folder: Folder, state: State, repo: Repo) -> Progress:
+async def _write(folder: Folder, state: State, repo: WholeRepo) -> Progress:
     done, apart_names = Progress(), share(repo.sizes)
     with Staging(folder) as aside, state.filling() as filling, Apart(aside) as apart:
         theirs = _items(done, repo, apart_names)
@@ -126,7 +126,7 @@ async def _write(folder: Folder, state: State, repo: Repo) -> Progress:
     return done
 
 
-def _items(done: Progress, repo: Repo, names: Collection[str]) -> Iterator[list[Item]]:
+def _items(done: Progress, repo: WholeRepo, names: Collection[str]) -> Iterator[list[Item]]:
     """Yield the records of the collections `names`, a part at a time."""
     starts = sorted(f"{name}/" for name in repo.sizes)
     bounds = ["", *starts[1:], HIGHEST] if starts else [""]

@@ -53,7 +53,7 @@ _SPARSE_HINT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Committed:
+class CommitAttempt:
     """The result of an attempt to commit.
 
     Attributes:
@@ -175,7 +175,7 @@ class Beside:
         if before != problems:
             self.workspace.state.record(Memory(waiting={NAME: problems}))
 
-    async def _committed(self, report: Report) -> Committed | None:
+    async def _committed(self, report: Report) -> CommitAttempt | None:
         note = self.workspace.state.note(_NOTE) or {"rev": None, "moved": {}, "push": False}
         moved = {**_read_moved(note["moved"]), **self._moved(report)}
         if not (moved or self._is_behind or note["push"]):
@@ -225,7 +225,7 @@ class Beside:
 
     # --- In a thread: nothing below touches the state. -------------------------------------------
 
-    def _commit(self, work: Worktree, facts: Facts, must_push: bool) -> Committed:
+    def _commit(self, work: Worktree, facts: Facts, must_push: bool) -> CommitAttempt:
         tip = work.tip()
         if tip.branch is None:
             # A commit on a detached HEAD belongs to no branch: the person could lose it.
@@ -242,8 +242,8 @@ class Beside:
                 push(work, self.workspace.config.git_push, tip.branch)
         except GitFailed as error:
             # The commit stands; only the push must be repeated.
-            return Committed(made, tip.branch, left, is_pushed=False, failed=error)
-        return Committed(made, tip.branch, left)
+            return CommitAttempt(made, tip.branch, left, is_pushed=False, failed=error)
+        return CommitAttempt(made, tip.branch, left)
 
     def _chosen(
         self, work: Worktree, facts: Facts, in_git: Snapshot
