@@ -12,7 +12,7 @@ from syncd.atproto.data import encode
 from syncd.atproto.jsontext import parse_record
 from syncd.errors import BadData, BadJson, FileChanged, FileProblem
 from syncd.folder.names import relative_path
-from syncd.folder.problems import shown, told
+from syncd.folder.problems import printable, raise_as
 from syncd.folder.read import MEND_HINT, FileStat, is_at_rest, read_file
 from syncd.folder.replace import place_new
 from syncd.folder.root import Folder, opened
@@ -29,9 +29,13 @@ def read_draft(folder: Folder, relative: str) -> FileStat | Problem:
         FileChanged: The draft is gone.
     """
     collection, _, name = relative.partition("/")
-    path = shown(relative)
+    path = printable(relative)
     try:
-        with folder.open() as root, told(path, "read"), opened(root, (collection,)) as directory:
+        with (
+            folder.open() as root,
+            raise_as(path, "read"),
+            opened(root, (collection,)) as directory,
+        ):
             content, now = read_file(directory, name)
             encode(parse_record(content, collection))
             return now if is_at_rest(directory, name, now.digest) else Problem(path, _OPEN)
@@ -51,7 +55,7 @@ def place_draft(folder: Folder, relative: str, path: RecordPath, *, expect: File
     """
     collection, _, name = relative.partition("/")
     target = relative_path(path, portable=folder.portable).partition("/")[2]
-    with folder.open() as root, told(path, "named"), opened(root, (collection,)) as directory:
+    with folder.open() as root, raise_as(path, "named"), opened(root, (collection,)) as directory:
         folder.disk.sync_file(directory, name)
         # A program that has the draft open would keep writing to it under the new name.
         if not is_at_rest(directory, name, expect.digest):
@@ -72,7 +76,7 @@ def drop_draft(folder: Folder, relative: str, twin: RecordPath) -> bool:
     """
     collection, _, name = relative.partition("/")
     target = relative_path(twin, portable=folder.portable).partition("/")[2]
-    with folder.open() as root, told(twin, "named"), opened(root, (collection,)) as directory:
+    with folder.open() as root, raise_as(twin, "named"), opened(root, (collection,)) as directory:
         one, other = (os.stat(n, dir_fd=directory, follow_symlinks=False) for n in (name, target))
         if not os.path.samestat(one, other):
             return False

@@ -67,7 +67,7 @@ def translated(
 
 
 @contextmanager
-def told(path: str, done: str) -> Iterator[None]:
+def raise_as(path: str, done: str) -> Iterator[None]:
     """Raise the errors of the block as `translated` makes them: FileChanged or FileProblem."""
     try:
         yield
@@ -75,6 +75,6 @@ def told(path: str, done: str) -> Iterator[None]:
         raise translated(error, path, done) from error
 
 
-def shown(name: str) -> str:
+def printable(name: str) -> str:
     """Return a file name that is safe to print, with bytes that are not UTF-8 as `\\xNN`."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")

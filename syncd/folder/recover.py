@@ -14,7 +14,7 @@ from contextlib import suppress
 from syncd.atproto.cid import parse_cid
 from syncd.errors import BadSyntax, FileChanged, FileProblem
 from syncd.folder.names import SUFFIX
-from syncd.folder.problems import shown
+from syncd.folder.problems import printable
 from syncd.folder.read import FileStat, os_problem, read_file
 from syncd.folder.replace import (
     Held,
@@ -48,7 +48,7 @@ def recover(folder: Folder, leftovers: Sequence[str]) -> tuple[Problem, ...]:
                 # A person removed it since the scan: there is nothing left to recover.
                 continue
             except OSError as error:
-                problems.append(os_problem(shown(relative), error))
+                problems.append(os_problem(printable(relative), error))
     return tuple(problems)
 
 
@@ -136,7 +136,7 @@ def _set_aside(folder: Folder, root: int, directory: int, collection: str, name:
         folder.disk.sync_directory(aside)
         folder.disk.sync_directory(directory)
     return Problem(
-        shown(f"{OWN}/{_RECOVERED}/{collection}/{name}"),
+        printable(f"{OWN}/{_RECOVERED}/{collection}/{name}"),
         f"a version of a file in {collection} that was saved during a crash was set aside here",
         "take from it what you need, then delete it",
     )

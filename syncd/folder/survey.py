@@ -20,7 +20,7 @@ from syncd.folder.names import (
     meant_path,
     parse_file_name,
 )
-from syncd.folder.problems import shown
+from syncd.folder.problems import printable
 from syncd.folder.read import is_current, kind_problem, os_problem, read_record
 from syncd.folder.replace import is_leftover
 from syncd.folder.root import opened
@@ -154,7 +154,7 @@ def _meet(
     try:
         rkey = parse_file_name(name, portable=notes.portable)
     except BadSyntax as error:
-        relative = shown(f"{collection}/{name}")
+        relative = printable(f"{collection}/{name}")
         problem = Problem(relative, error.message, error.hint or _STRAY_HINT)
         notes.misspelt.append((meant_path(collection, name), problem))
         return
@@ -172,10 +172,10 @@ def _meet_draft(notes: Notes, relative: str, entry: os.DirEntry[str]) -> None:
     if not entry.is_file(follow_symlinks=False):
         with suppress(FileNotFoundError):  # gone since the listing, and no record depends on it
             mode = entry.stat(follow_symlinks=False).st_mode
-            notes.strays.append(kind_problem(shown(relative), mode))
+            notes.strays.append(kind_problem(printable(relative), mode))
     elif relative.count("/") > 1:
         reason = "a draft in a directory that long names continue in"
-        notes.strays.append(Problem(shown(relative), reason, "move it to its collection"))
+        notes.strays.append(Problem(printable(relative), reason, "move it to its collection"))
     else:
         notes.drafts.append(relative)
 

@@ -33,10 +33,10 @@ def standard_error() -> TextIO:
 
 
 @contextmanager
-def shown(mirror: Mirror) -> Iterator[None]:
+def show_progress(mirror: Mirror) -> Iterator[None]:
     """Show the progress of `mirror` for the length of the `with`; leave no line behind."""
     meter = Meter()
-    mirror.on_fetch = mirror.outbox.on_push = meter.tell
+    mirror.on_fetch = mirror.outbox.on_push = meter.note
     try:
         yield
     finally:
@@ -58,7 +58,7 @@ class Meter:
     def __post_init__(self) -> None:
         self._began = self._shown = self.clock()
 
-    def tell(self, progress: Fetching | Writing | Pushing) -> None:
+    def note(self, progress: Fetching | Writing | Pushing) -> None:
         """Note the progress after each chunk; print it if the last print is long enough ago."""
         now, is_live = self.clock(), has_colour(self.out, os.environ)
         if self._wrote is None and isinstance(progress, Writing):

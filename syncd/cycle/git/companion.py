@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
-from syncd.cycle.git.decision import Facts, blaming, put_off
+from syncd.cycle.git.decision import Facts, name_switch, put_off
 from syncd.cycle.git.records import Cids, cid_in, records_in
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import Workspace
@@ -146,7 +146,7 @@ class Beside:
         operation = repository.unfinished()
         switch = last_switch(repository) if plan.held else None
         if switch is not None and now - switch.at <= self.workspace.config.brake_window_seconds:
-            plan = blaming(plan, switch)
+            plan = name_switch(plan, switch)
         return plan if operation is None else put_off(plan, operation, self.workspace.config)
 
     async def after(self, report: Report) -> Report:

@@ -77,7 +77,7 @@ def put_off(plan: Plan, operation: str, config: Config) -> Plan:
     return replace(plan, steps=kept, conflicts=open_conflicts, problems=problems)
 
 
-def blaming(plan: Plan, switch: Switch) -> Plan:
+def name_switch(plan: Plan, switch: Switch) -> Plan:
     """Return the plan with the switch of branches as a reason of deletions held in the folder."""
     return replace(plan, held=tuple(_with_reason(held, str(switch)) for held in plan.held))
 
