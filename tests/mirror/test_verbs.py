@@ -20,7 +20,7 @@ from syncd.mirror.restore import restore
 from syncd.mirror.selection import matching, unmatched
 from syncd.mirror.timeline import read_timeline
 from syncd.model import Choice, RecordPath
-from tests.cycle.device import Device, World
+from tests.rigs.device import Device, World
 
 NOTE, OTHER = RecordPath("com.example.note/one"), RecordPath("com.example.note/two")
 
