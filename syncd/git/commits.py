@@ -199,7 +199,9 @@ def _commit(
     if text is None:
         return False
     message = scratch / "message"
-    message.write_bytes(text.encode("utf-8"))  # a hook could keep a pipe open and block syncd
+    # In a file: git reads standard input only after pre-commit, and a syncd that was killed during
+    # that hook would leave git an empty message.
+    message.write_bytes(text.encode("utf-8"))
     with _taken_over(work, scratch, tip, before, {name: files.get(name) for name in names}):
         options = ("--quiet", "--allow-empty", "--cleanup=verbatim", f"--file={message}")
         staged.git.run("commit", *options)
