@@ -13,7 +13,7 @@ from syncd.atproto.jsontext import parse_record
 from syncd.errors import BadData, BadJson, FileChanged, FileProblem
 from syncd.folder.names import relative_path
 from syncd.folder.problems import printable, raise_as
-from syncd.folder.read import MEND_HINT, FileStat, is_at_rest, read_file
+from syncd.folder.read import FIX_HINT, FileStat, is_at_rest, read_file
 from syncd.folder.replace import place_new
 from syncd.folder.root import Folder, opened
 from syncd.model import Problem, RecordPath
@@ -40,9 +40,9 @@ def read_draft(folder: Folder, relative: str) -> FileStat | Problem:
             encode(parse_record(content, collection))
             return now if is_at_rest(directory, name, now.digest) else Problem(path, _OPEN)
     except BadJson as error:
-        return Problem(path, error.message, error.hint or MEND_HINT, error.line, error.column)
+        return Problem(path, error.message, error.hint or FIX_HINT, error.line, error.column)
     except (BadData, FileProblem) as error:
-        return Problem(path, error.message, error.hint or MEND_HINT)
+        return Problem(path, error.message, error.hint or FIX_HINT)
 
 
 def place_draft(folder: Folder, relative: str, path: RecordPath, *, expect: FileStat) -> None:

@@ -26,7 +26,7 @@ RACY_NS = 2_000_000_000
 IDLE_NS = 60_000_000_000
 """If a file was not written to for this long, its save is finished, even if it is still open."""
 
-MEND_HINT = "mend the file and save it; until then nothing pushes it and nothing overwrites it"
+FIX_HINT = "mend the file and save it; until then nothing pushes it and nothing overwrites it"
 _WRITING_HINT = "syncd reads it when the writing ends"
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _TRIES = 3
@@ -113,9 +113,9 @@ def read_record(
         record = parse_record(content, split_record_path(path)[0])
         return now.seen(path, cid_of(record), seen_ns=seen_ns)
     except BadJson as error:
-        return Problem(path, error.message, error.hint or MEND_HINT, error.line, error.column)
+        return Problem(path, error.message, error.hint or FIX_HINT, error.line, error.column)
     except (BadData, FileProblem) as error:
-        return Problem(path, error.message, error.hint or MEND_HINT)
+        return Problem(path, error.message, error.hint or FIX_HINT)
 
 
 def _read_watched(directory: int, name: str) -> tuple[bytes, FileStat, bool]:

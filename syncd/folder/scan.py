@@ -47,7 +47,7 @@ class Look:
 
     def absent(self, path: RecordPath) -> bool:
         """Return whether the scan proved that the folder has no file for `path`."""
-        # A file that cannot be read is not a deletion, and neither is a path nobody looked for.
+        # A file that cannot be read is not a deletion, and neither is a path outside the scan.
         if path in self.seen or path in self.problems or not self.covers(path):
             return False
         return self.unread.isdisjoint((EVERYWHERE, split_record_path(path)[0]))

@@ -81,8 +81,8 @@ class _Resolver:
     async def _by_handle(self, handle: Handle) -> Account:
         document = await self._document(await self._find_did(handle))
         if document.handle != handle:
-            # Anybody can point a handle at a DID of somebody else; only the document's owner can
-            # confirm it.
+            # Any owner of a domain can point it at any DID. Only the document's owner can confirm
+            # the handle.
             raise IdentityError(
                 f"the handle {handle} points to {document.did}, whose handle is {document.handle}",
                 hint=f"if this is the account you mean, name it by its DID: {document.did}",
@@ -110,8 +110,8 @@ class _Resolver:
                 f"the DID document of {document.did} names no PDS",
                 hint="if you know where the account is, name its PDS with --pds",
             )
-        # The endpoint comes from a document that anybody may have written: a private address in it
-        # would make syncd send requests into the person's own network.
+        # The endpoint comes from an untrusted document: a private address in it would make syncd
+        # send requests into the person's own network.
         self._web.check(document.endpoint)
         endpoint = str(parse_origin(document.endpoint))
         return Account(document.did, handle, endpoint, document.key, is_named=self._web.is_local)

@@ -156,19 +156,19 @@ class Beside:
         """
         if not self.workspace.config.git_commit or self.workspace.state.head() is None:
             return report
-        told: tuple[str, ...] = ()
+        notes: tuple[str, ...] = ()
         failed: GitFailed | None = None
         try:
             done = await self._committed(report)
             if done is not None and done.commit:
-                told = (f"committed {done.commit[:10]} on {done.branch}",)
+                notes = (f"committed {done.commit[:10]} on {done.branch}",)
             failed = done.failed if done else None
         except GitFailed as error:
             failed = error
         problems = (Problem(NAME, failed.message, failed.hint),) if failed else ()
         self._remember_problems(problems)
         others = (problem for problem in report.problems if problem.path != NAME)
-        return replace(report, problems=(*others, *problems), told=(*report.told, *told))
+        return replace(report, problems=(*others, *problems), told=(*report.told, *notes))
 
     def _remember_problems(self, problems: tuple[Problem, ...]) -> None:
         before = tuple(item for item in self.workspace.state.waiting() if item.path == NAME)

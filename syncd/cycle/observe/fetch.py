@@ -83,7 +83,7 @@ class InMemory:
 class Fetched:
     """The blocks of one or more CARs of one repo."""
 
-    told: OnFetch | None = None
+    on_fetch: OnFetch | None = None
     blocks: Blocks = field(default_factory=InMemory)
     fetches: int = 0
 
@@ -98,8 +98,8 @@ class Fetched:
         self.fetches += 1
         async for chunk in pds.fetch_repo(since):
             self._keep(reader.feed(chunk))
-            if self.told is not None:
-                self.told(Fetching(self.blocks.count, self.blocks.size, self.fetches - 1))
+            if self.on_fetch is not None:
+                self.on_fetch(Fetching(self.blocks.count, self.blocks.size, self.fetches - 1))
         reader.close()
         if len(reader.roots) != 1:
             raise BadCar(f"the PDS sent a repo with {len(reader.roots)} roots instead of one")

@@ -126,10 +126,10 @@ def _with_renamed(
         place = what_json_cannot_say(block, split_record_path(old)[0])
         name = _renamed(old, block, texts)
         if place is not None and name is not None:
-            told = f"its record holds {place}, which an edit or another name would alter"
+            reason = f"its record holds {place}, which an edit or another name would alter"
             hint = _RENAMED_HINT.format(old=old)
-            problems[old] = Problem(old, f"its file is {name} now, and {told}", hint)
-            problems[name] = Problem(name, f"it was {old}, and {told}", hint)
+            problems[old] = Problem(old, f"its file is {name} now, and {reason}", hint)
+            problems[name] = Problem(name, f"it was {old}, and {reason}", hint)
             seen.pop(name, None)
     return replace(look, seen=seen, problems=problems)
 

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from syncd.model import Problem
 from syncd.replica import View
 
-TOLD = 100
+NAMED = 100
 """The most keys that are named; the others are counted."""
 
 _MORE = "(more)"
@@ -29,11 +29,13 @@ def describe_unnamed(
 ) -> dict[str, tuple[Problem, ...]]:
     """Return the problems of the keys `now`; an empty tuple clears the problem of a former key."""
     gone: dict[str, tuple[Problem, ...]] = dict.fromkeys([*map(_shown, before), _MORE], ())
-    names = [_shown(key) for key in sorted(now)[:TOLD]]
-    told = {name: (Problem(name, "no file can stand for this record", _HINT),) for name in names}
-    rest = len(now) - len(told)
+    names = [_shown(key) for key in sorted(now)[:NAMED]]
+    problems = {
+        name: (Problem(name, "no file can stand for this record", _HINT),) for name in names
+    }
+    rest = len(now) - len(problems)
     more = Problem(_MORE, f"no file can stand for {rest} more of the repo's records", _HINT)
-    return gone | told | ({_MORE: (more,)} if rest > 0 else {})
+    return gone | problems | ({_MORE: (more,)} if rest > 0 else {})
 
 
 def _shown(key: str) -> str:
