@@ -1,4 +1,4 @@
-"""`syncd sandbox`: an embedded PDS on the loopback, for trying and testing."""
+"""Run an embedded PDS on the loopback, for tests (`syncd sandbox`). Never listens elsewhere."""
 
 from __future__ import annotations
 
@@ -42,9 +42,11 @@ def sandbox(port: int, data: Path | None) -> None:
 
 
 def served(host: Sandbox, port: int = 0) -> ServingThread:
-    """Serve `host` from a thread; port 0 is any free one.
+    """Serve `host` from a thread; port 0 takes any free port.
 
-    Raises ConfigWrong where the extra `sandbox` is not installed, OSError if the port is taken.
+    Raises:
+        ConfigWrong: The extra `sandbox` is not installed.
+        OSError: The port is taken.
     """
     try:
         from syncd.sandbox.http.server import start  # noqa: PLC0415 (only this needs the extra)
