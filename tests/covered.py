@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 OWN_TESTS: Mapping[str, Sequence[str]] = {
     "errors": ("tests/test_model.py",),
     "atproto": ("tests/atproto",),
+    "typedjson": ("tests/test_typedjson.py",),
     "model": ("tests/test_model.py",),
     "plan": ("tests/test_plan.py",),
     "merge": ("tests/merge/test_merge.py", "tests/merge/test_texts.py"),

@@ -9,15 +9,15 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from syncd import control
-from syncd.control import NAME, Answer, ask, listen
+from syncd.control import NAME, PROTOCOL, Said, ask, listen
 from syncd.errors import FolderWrong, SyncdError
 
 
@@ -29,10 +29,15 @@ def own(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return directory
 
 
-async def echo(question: Mapping[str, Any]) -> Answer:
-    if "raise" in question:
+@dataclass(frozen=True)
+class Heard:
+    heard: str
+
+
+async def echo(question: str) -> Heard:
+    if question == "raise":
         raise FolderWrong("the folder is gone", hint="bring it back")
-    return {"heard": dict(question)}
+    return Heard(question)
 
 
 @asynccontextmanager
@@ -41,33 +46,37 @@ async def listening(own: Path) -> AsyncIterator[None]:
         yield
 
 
-async def asked(own: Path, question: Mapping[str, Any]) -> Answer | None:
+def answer(heard: str) -> Said:
+    return {"protocol": PROTOCOL, "heard": heard}
+
+
+async def asked(own: Path, question: str) -> Said | None:
     return await asyncio.to_thread(ask, own, question, seconds=30)
 
 
 async def test_a_question_is_answered(own: Path) -> None:
     async with listening(own):
-        assert await asked(own, {"do": "it"}) == {"heard": {"do": "it"}}
+        assert await asked(own, "it") == answer("it")
         assert stat.S_IMODE((own / NAME).stat().st_mode) == 0o600
     assert not (own / NAME).exists()
 
 
 async def test_many_are_answered_at_once(own: Path) -> None:
     async with listening(own):
-        answers = await asyncio.gather(*(asked(own, {"n": n}) for n in range(20)))
-    assert answers == [{"heard": {"n": n}} for n in range(20)]
+        answers = await asyncio.gather(*(asked(own, f"{n}") for n in range(20)))
+    assert answers == [answer(f"{n}") for n in range(20)]
 
 
 async def test_an_error_is_an_answer(own: Path) -> None:
     async with listening(own):
-        answer = await asked(own, {"raise": True})
-    told = {"message": "the folder is gone", "hint": "bring it back", "exit_code": 78}
-    assert answer == {"error": told}
+        said = await asked(own, "raise")
+    error = {"message": "the folder is gone", "hint": "bring it back", "exit_code": 78}
+    assert said == {"protocol": PROTOCOL, "error": error}
 
 
 async def test_where_nobody_listens_there_is_no_answer(own: Path) -> None:
-    assert await asked(own, {}) is None
-    assert await asked(own / "absent", {}) is None
+    assert await asked(own, "it") is None
+    assert await asked(own / "absent", "it") is None
 
 
 async def test_what_a_crash_left_behind_is_nobody_and_is_replaced(own: Path) -> None:
@@ -75,9 +84,9 @@ async def test_what_a_crash_left_behind_is_nobody_and_is_replaced(own: Path) -> 
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(f"/proc/self/fd/{directory}/{NAME}")
     os.close(directory)
-    assert await asked(own, {}) is None
+    assert await asked(own, "it") is None
     async with listening(own):
-        assert await asked(own, {}) == {"heard": {}}
+        assert await asked(own, "it") == answer("it")
 
 
 @pytest.mark.parametrize(
@@ -91,7 +100,7 @@ async def test_an_odd_visitor_disturbs_nobody(tmp_path: Path, sent: bytes) -> No
         with suppress(ConnectionResetError):
             assert await reader.read() == b""
         writer.close()
-        assert await asked(tmp_path, {}) == {"heard": {}}
+        assert await asked(tmp_path, "it") == answer("it")
 
 
 async def test_whoever_asks_nothing_is_not_waited_for(
@@ -129,7 +138,7 @@ def test_a_silent_syncd_is_an_error_in_a_sentence(tmp_path: Path) -> None:
         silent.bind(str(tmp_path / NAME))
         silent.listen()
         with pytest.raises(SyncdError, match="the running syncd cannot be asked: timed out"):
-            ask(tmp_path, {}, seconds=0.1)
+            ask(tmp_path, "it", seconds=0.1)
 
 
 def test_a_syncd_that_ends_before_it_answers_is_an_error(tmp_path: Path) -> None:
@@ -143,5 +152,5 @@ def test_a_syncd_that_ends_before_it_answers_is_an_error(tmp_path: Path) -> None
             connected.send(json.dumps({"cut": 1}).encode())
             os._exit(0)
         with pytest.raises(SyncdError, match="ended before it answered"):
-            ask(tmp_path, {}, seconds=60)
+            ask(tmp_path, "it", seconds=60)
         os.waitpid(pid, 0)

@@ -21,7 +21,7 @@ from syncd.cycle.git.companion import Beside
 from syncd.cycle.observe.account import LOST, Whereabouts, explain
 from syncd.cycle.observe.fetch import OnFetch
 from syncd.cycle.observe.remote import Sight, Watermark, look
-from syncd.cycle.observe.scope import is_same_home, keep_known, keep_unnamed, watermark
+from syncd.cycle.observe.scope import is_same_home, known_after, watermark
 from syncd.cycle.observe.views import Dirty, Sides, bookkeeping, bring_sides
 from syncd.cycle.pull.apply import keep_conflicts, not_done, pull
 from syncd.cycle.pull.archive import Keeper, prune, seconds_of
@@ -267,7 +267,7 @@ class Mirror:
         done = pull(self.folder, steps, blocks=blocks, expect=sides.expect, keeper=keeper)
         books = bookkeeping(plan, sides)
         view = sight.view
-        unnamed = keep_unnamed(self.state, view)
+        unnamed, notes = known_after(self.state, view, self.account, self.config)
         if not is_same_home(self.state, self.account):
             self.state.forget_newest()
         self.state.record(
@@ -283,9 +283,9 @@ class Mirror:
                 dropped_nodes=view.dropped,
                 decided=(*books.decided, *done.decided),
                 settled=books.settled,
-            )
+            ),
+            notes,
         )
-        keep_known(self.state, self.account, self.config)
         drop_closed(self.folder, sides, plan)
         return done
 

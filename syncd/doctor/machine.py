@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from syncd.doctor.kinds import Finding, found
+from syncd.state.notes import DaemonState
 
 NAME_BYTES = 255
 """The longest file name that syncd makes (see folder/names.py)."""
@@ -155,16 +155,15 @@ def judge_watching(watching: Watching) -> Finding:
     return found("watches.ok", directories=count)
 
 
-def judge_daemon(pid: int | None, note: Mapping[str, Any]) -> Finding:
-    """`pid` has the folder's lock; `note` is what the last daemon kept in the state file."""
-    if pid is None or pid != note.get("pid"):
+def judge_daemon(pid: int | None, said: DaemonState | None) -> Finding:
+    """Judge the daemon: `pid` has the folder's lock, `said` is what the last one noted."""
+    if pid is None or said is None or pid != said.pid:
         return found("daemon.none")
-    phase, trouble = note.get("phase"), note.get("trouble")
-    if not trouble:
-        return found("daemon.ok", phase=phase, pid=pid)
-    name = "daemon.halted" if phase == "halted" else "daemon.away"
-    hint = trouble["hint"] or "syncd status"
-    return found(name, phase=phase, pid=pid, reason=trouble["message"], hint=hint)
+    if said.trouble is None:
+        return found("daemon.ok", phase=said.phase, pid=pid)
+    name = "daemon.halted" if said.phase == "halted" else "daemon.away"
+    hint = said.trouble.hint or "syncd status"
+    return found(name, phase=said.phase, pid=pid, reason=said.trouble.message, hint=hint)
 
 
 def judge_units(units: Sequence[Unit]) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,7 +14,7 @@ import click
 from syncd.cli.commands.login import PDS_HELP, PLC_HELP
 from syncd.cli.commands.sync import report_json
 from syncd.cli.open.connection import open_mirror
-from syncd.cli.open.files import STATE_FILE, keep_filenames, open_files
+from syncd.cli.open.files import STATE_FILE, open_files
 from syncd.cli.open.last_cycle import keep_last_cycle
 from syncd.cli.screen import progress
 from syncd.cli.screen.output import exit_code, fail, many, say, say_json, say_waiting, tell
@@ -28,7 +28,7 @@ from syncd.config import (
     render_config,
 )
 from syncd.credentials import Credentials
-from syncd.cycle.clone.clone import begin_clone, is_unfinished
+from syncd.cycle.clone.clone import is_unfinished
 from syncd.cycle.observe.views import Dirty
 from syncd.errors import CredentialsRefused, FolderWrong, SyncdError
 from syncd.folder.names import COMPONENT_BYTES
@@ -39,6 +39,7 @@ from syncd.lock import FolderLock
 from syncd.model import Account, Report
 from syncd.pds import HttpPds
 from syncd.state import create_state, set_aside
+from syncd.state.notes import Filenames, KnownAccount, UnfinishedClone
 
 
 @click.command()
@@ -154,9 +155,7 @@ def _mark(root: Path, config: Config, account: Account, marker: str) -> None:
         set_aside(state_file)
     initialise(root, marker)
     with create_state(state_file, did=config.did, marker=marker) as state:
-        state.keep_note("account", asdict(account))
-        begin_clone(state)
-        keep_filenames(state, config)
+        state.keep(KnownAccount.of(account), UnfinishedClone(), Filenames(config.filenames))
 
 
 def _fitted(root: Path, config: Config) -> Config:

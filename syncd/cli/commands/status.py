@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,14 +26,24 @@ from syncd.cli.screen.output import (
 from syncd.cli.screen.standing import Seen
 from syncd.cycle.observe.local import look_everywhere
 from syncd.cycle.push.ledger import read_ledger
-from syncd.errors import SyncdError
-from syncd.folder.root import OWN
+from syncd.errors import OtherVersion, SyncdError
 from syncd.lock import holder
 from syncd.model import Change, Conflict, Waiting
 from syncd.plan import for_a_person, touched
+from syncd.state.notes import DaemonState, KnownGuards, LastCycle, Trouble, Unwatched
+from syncd.typedjson import plain
 
 ANSWER_SECONDS = 0.5
 """So long a running daemon is waited for; what it noted last is shown then."""
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonSeen:
+    """The daemon of a mirror: its process, what it is at and what is wrong; None: none runs."""
+
+    pid: int | None = None
+    phase: str | None = None
+    trouble: Trouble | None = None
 
 
 @click.command()
@@ -87,40 +97,46 @@ def _status(files: Files) -> dict[str, Any]:
             "pds": pds or None,
         },
         "folder": str(files.root),
-        "daemon": (daemon := _daemon(files)),
-        "watch": state.note("watch") if daemon["pid"] else None,
+        "daemon": (daemon := plain(_daemon(files))),
+        "watch": plain(state.note(Unwatched)) if daemon["pid"] else None,
         "head": head_json(state.head()),
         "records": state.count_in(files.config.covers),
-        "guards": _guards(state.note("guards"), pds),
+        "guards": _guards(state.note(KnownGuards), pds),
         "pending": {"push": len(unpushed), "pull": _pending_pulls(state.waiting())},
         **waiting_json(conflicts, problems, held),
         "budget": _budget(read_ledger(state, pds, now), unpushed, now),
-        "last_cycle": state.note("last_cycle"),
+        "last_cycle": plain(state.note(LastCycle)),
     }
 
 
-def _daemon(files: Files) -> dict[str, Any]:
-    """What it says itself; if it does not answer, what it noted last."""
-    said: Mapping[str, Any] = files.state.note("daemon") or {}
-    pid = holder(files.root)
-    if pid is not None and pid == said.get("pid"):
-        said = _asked(files.root) or said
-    is_running = pid is not None and pid == said.get("pid")
-    told = {name: said.get(name) if is_running else None for name in ("phase", "trouble")}
-    return {"pid": pid if is_running else None, **told}
+def _daemon(files: Files) -> DaemonSeen:
+    """Return what the daemon says itself; if it does not answer, what it noted last."""
+    noted, pid = files.state.note(DaemonState), holder(files.root)
+    # A command that syncs has the folder too, and its process is not the one that noted. Where no
+    # note can be read, only the socket says whether it is a daemon.
+    if pid is None or (noted is not None and noted.pid != pid):
+        return DaemonSeen()
+    said = DaemonSeen() if noted is None else DaemonSeen(pid, noted.phase, noted.trouble)
+    return _asked(files.root, said)
 
 
-def _asked(root: Path) -> Mapping[str, Any] | None:
-    from syncd.control import ask  # noqa: PLC0415 (only where a daemon runs)
+def _asked(root: Path, noted: DaemonSeen) -> DaemonSeen:
+    from syncd.cli.open.delegate import ask_daemon  # noqa: PLC0415 (only where a daemon runs)
+    from syncd.cli.open.wire import StatusAnswer  # noqa: PLC0415
 
-    with suppress(SyncdError):
-        return ask(root / OWN, {"do": "status"}, seconds=ANSWER_SECONDS)
-    return None
+    try:
+        said = ask_daemon(root, "status", StatusAnswer, seconds=ANSWER_SECONDS)
+    except OtherVersion as error:
+        # What it noted is of that version too; that it has to be restarted comes first.
+        return replace(noted, pid=holder(root), trouble=Trouble(error.message, error.hint))
+    except SyncdError:
+        return noted
+    return noted if said is None else DaemonSeen(said.pid, said.phase, said.trouble)
 
 
-def _guards(note: Mapping[str, Any] | None, pds: str) -> bool | None:
-    """Whether the PDS refuses a write over what it does not expect; None before the first push."""
-    return None if note is None or note["pds"] != pds else bool(note["honoured"])
+def _guards(known: KnownGuards | None, pds: str) -> bool | None:
+    """Return whether the PDS at `pds` refuses what replaces more than it names; None: not known."""
+    return None if known is None or known.pds != pds else known.honoured
 
 
 def _unpushed(files: Files) -> list[Change]:

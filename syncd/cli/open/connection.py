@@ -6,15 +6,14 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 from syncd import __version__
-from syncd.cli.open.files import Files, checked, keep_filenames, known_account, open_files, renewed
+from syncd.cli.open.files import Files, checked, known_account, open_files, renewed
 from syncd.cli.open.relocation import notice_place
 from syncd.cli.screen.output import tell
 from syncd.cli.screen.verbose import find_listener
-from syncd.config import FILE_NAME, Config, load_config
+from syncd.config import FILE_NAME, PORTABLE, Config, load_config
 from syncd.credentials import Credentials
 from syncd.cycle.git.companion import Beside
 from syncd.cycle.mirror import Mirror
@@ -29,6 +28,7 @@ from syncd.identity import resolve
 from syncd.lock import FolderLock
 from syncd.model import Account, Conflict
 from syncd.pds import HttpPds, Pds
+from syncd.state.notes import Filenames, KnownAccount
 
 USER_AGENT = f"syncd/{__version__}"
 
@@ -50,13 +50,14 @@ async def open_mirror(directory: Path) -> AsyncIterator[Mirror]:
 
 def _follow_filenames(files: Files) -> None:
     """Rename all files if the setting `filenames` is another than when they were named."""
-    before, now = files.state.note("filenames") or "plain", files.config.filenames
-    if before == now:
+    # A mirror from before there was the setting has no such fact, and plain names.
+    before, now = files.state.note(Filenames) or Filenames("plain"), files.config.filenames
+    if before.setting == now:
         return
     lack = "" if files.config.is_portable else probe(files.root).lack
     if lack:
         raise FolderWrong(
-            f"the file system of {files.root} {lack}", hint=f'put filenames = "{before}" back'
+            f"the file system of {files.root} {lack}", hint=f'put filenames = "{PORTABLE}" back'
         )
     try:
         count = respell(files.folder, files.config.covers, _kept_conflicts(files))
@@ -64,7 +65,7 @@ def _follow_filenames(files: Files) -> None:
         cause, hint = explain(error)
         message = f'the files cannot be renamed for filenames = "{now}": {cause}'
         raise FolderWrong(message, hint=hint) from error
-    keep_filenames(files.state, files.config)
+    files.state.keep(Filenames(now))
     tell(f'syncd: filenames = "{now}": {count} files were renamed')
 
 
@@ -144,6 +145,6 @@ async def find_account(files: Files) -> Account:
 
 def _keep_account(files: Files, account: Account, before: Account | None) -> None:
     """Remember what the DID document says now, and tell its owner what is new."""
-    files.state.keep_note("account", asdict(account))
+    files.state.keep(KnownAccount.of(account))
     for sentence in describe_change(before, account) if before else ():
         tell(f"syncd: {sentence}")

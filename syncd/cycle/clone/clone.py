@@ -26,7 +26,7 @@ from syncd.cycle.clone.refill import fill
 from syncd.cycle.clone.resume import stop_if_the_disk_refuses, with_what_was_there
 from syncd.cycle.observe.fetch import Fetched, OnFetch, Writing
 from syncd.cycle.observe.remote import REPAIRS, never_whole
-from syncd.cycle.observe.scope import keep_known, keep_unnamed
+from syncd.cycle.observe.scope import known_after
 from syncd.cycle.pull.apply import pull
 from syncd.cycle.pull.archive import Keeper
 from syncd.errors import (
@@ -54,6 +54,7 @@ from syncd.pds import Pds
 from syncd.replica import View, read_head
 from syncd.spool import Spool
 from syncd.state import State
+from syncd.state.notes import UnfinishedClone
 
 SPOOL = "clone.car"
 """The name of the spool in `.syncd`; it is there for as long as the clone is unfinished."""
@@ -62,20 +63,14 @@ CHUNK_RECORDS = 5_000
 CHUNK_BYTES = 8_000_000
 """A chunk of files ends at either; it is what a kill can cost, and what memory holds."""
 
-_NOTE = "clone"
 _LAST = "\x7f"
 _CREATED = "created in the repo"
 _CHANGED = "changed in the repo while it was cloned"
 
 
-def begin_clone(state: State) -> None:
-    """Remember that a clone is to be made here, until it is finished."""
-    state.keep_note(_NOTE, {})
-
-
 def is_unfinished(state: State) -> bool:
-    """True if a clone was begun and not finished."""
-    return state.note(_NOTE) is not None
+    """Return True if a clone was begun and not finished."""
+    return state.note(UnfinishedClone) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +127,7 @@ class Clone:
             spool.remove()
         with suppress(OSError):
             clear_staging(self.folder)
-        self.state.keep_note(_NOTE, None)
+        self.state.forget(UnfinishedClone)
         return self.written
 
     # --- the repo, into the spool ---------------------------------------------------------------
@@ -169,7 +164,7 @@ class Clone:
         if since is None:
             spool.clear()
             _, since = await self.pds.fetch_latest()
-            self.state.keep_note(_NOTE, {"home": self._home, "since": since})
+            self.state.keep(UnfinishedClone(self._home, since))
             return since, await fetched.add(self.pds, None)
         root = await fetched.add(self.pds, since)
         if not await fill(self.pds, spool, root):
@@ -178,12 +173,13 @@ class Clone:
 
     def _since(self, spool: Spool) -> Tid | None:
         """The rev of before the download that the spool is from; None if it is of no use."""
-        note = self.state.note(_NOTE)
-        return note["since"] if spool.count and note.get("home") == self._home else None
+        known = self.state.note(UnfinishedClone)
+        is_ours = known is not None and known.home == self._home
+        return known.since if known is not None and spool.count and is_ours else None
 
     @property
-    def _home(self) -> list[str]:
-        return [self.account.pds, self.account.key]
+    def _home(self) -> tuple[str, str]:
+        return self.account.pds, self.account.key
 
     async def _walk(self, spool: Spool, root: Cid) -> Proven:
         """Check signature, nodes and records of the repo at `root`, and that all of it is there."""
@@ -283,9 +279,8 @@ class Clone:
         blocks = ((cid, spool.get(cid)) for cid in (*proven.nodes, head.commit))
         self.state.replace_nodes((cid, block) for cid, block in blocks if block is not None)
         view = View(head, unnamed=self._unnamed, is_whole=True)
-        waiting = keep_unnamed(self.state, view)
-        keep_known(self.state, self.account, self.config)
-        self.state.record(Memory(head=head, newest=head.rev, waiting=waiting))
+        waiting, notes = known_after(self.state, view, self.account, self.config)
+        self.state.record(Memory(head=head, newest=head.rev, waiting=waiting), notes)
 
     def _tell(self, writing: Writing) -> None:
         if self.told is not None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
+from syncd.atproto.syntax import Tid
 from syncd.config import Config
 from syncd.cycle.git.decision import Facts, blaming, put_off
 from syncd.cycle.git.records import Cids, cid_in, records_in
@@ -35,6 +36,7 @@ from syncd.model import (
 )
 from syncd.replica import remotes_of
 from syncd.state import State
+from syncd.state.notes import GitProgress
 
 READY_SECONDS = 10.0
 """How long a cycle waits for git to finish with the files. A lock that stays does not stop it."""
@@ -44,7 +46,6 @@ _LOOKS = 3
 replaces, so the last look is safe to act on, if not coherent."""
 NAME = ".git"
 """The path under which `status` shows what git refuses."""
-_NOTE = "git"
 _BUSY = "it is gone, and git holds its lock: a command may not be done"
 _BUSY_HINT = "wait for that command; if none is running, remove .git/index.lock"
 _LEFT_OUT = "git leaves it out of this sparse checkout; that does not delete it in the repo"
@@ -77,8 +78,8 @@ class Beside:
     _doubted: tuple[RecordPath, ...] = ()
 
     def __post_init__(self) -> None:
-        head, note = self.state.head(), self.state.note(_NOTE)
-        self._is_behind = note is None or head is None or note["rev"] != head.rev
+        head, known = self.state.head(), self.state.note(GitProgress)
+        self._is_behind = known is None or head is None or known.rev != head.rev
         self._doubted = tuple(
             RecordPath(item.path) for item in self.state.waiting() if isinstance(item, Retry)
         )
@@ -157,26 +158,26 @@ class Beside:
             self.state.record(Memory(waiting={NAME: problems}))
 
     async def _committed(self, report: Report) -> Done | None:
-        note = self.state.note(_NOTE) or {"rev": None, "moved": {}, "push": False}
-        moved = {**_read_moved(note["moved"]), **self._moved(report)}
-        if not (moved or self._is_behind or note["push"]):
+        known = self.state.note(GitProgress) or GitProgress()
+        moved = {**known.moved, **self._moved(report)}
+        if not (moved or self._is_behind or known.push):
             return None
         facts = self._facts(moved)
-        self._keep(note["rev"] if self._is_behind else facts.head.rev, moved, note["push"])
+        self._keep(known.rev if self._is_behind else facts.head.rev, moved, known.push)
         place = find_place(self.folder.root)
         if place is None:
             hint = "run git init there, or take commit = true out of syncd.toml"
             raise GitFailed(f"{self.folder.root} is not in a git repository", hint=hint)
         if place.operation() is not None:
             return None
-        done = await asyncio.to_thread(self._commit, Worktree.at(place), facts, bool(note["push"]))
+        done = await asyncio.to_thread(self._commit, Worktree.at(place), facts, known.push)
         self._keep(facts.head.rev, done.left, not done.is_pushed)
         self._is_behind = False
         return done
 
-    def _keep(self, rev: str | None, moved: Mapping[RecordPath, str], must_push: bool) -> None:
+    def _keep(self, rev: Tid | None, moved: Mapping[RecordPath, str], must_push: bool) -> None:
         """Remember what is to be committed; `rev` is the one up to which nothing was missed."""
-        self.state.keep_note(_NOTE, {"rev": rev, "moved": dict(moved), "push": must_push})
+        self.state.keep(GitProgress(rev, dict(moved), must_push))
 
     def _moved(self, report: Report) -> dict[RecordPath, str]:
         found = dict.fromkeys(self._doubted, "pushed")
@@ -291,7 +292,3 @@ def _as_path(text: str) -> RecordPath | None:
         return parse_record_path(text)
     except BadSyntax:
         return None
-
-
-def _read_moved(note: object) -> dict[RecordPath, str]:
-    return {RecordPath(k): str(v) for k, v in note.items()} if isinstance(note, dict) else {}

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from syncd.atproto.xrpc import RateLimit
 from syncd.budget import DAY, Ledger, in_words
-from syncd.cycle.push.ledger import LIMITS, read_ledger
+from syncd.cycle.push.ledger import limits_of, read_ledger
 from syncd.errors import RateLimited
 from syncd.pds import Pds
 from syncd.state import State
@@ -41,9 +41,8 @@ class Allowance:
         """Write down that `points` are about to be sent. Raises RateLimited if they do not fit."""
         self.check(points)
         now, ledger = self.now(), self.ledger()
-        self.state.spend(now, points, forget_before=now - DAY.seconds)
-        if ledger.told:
-            self._keep(ledger.after(points, now))
+        left = (limits_of(ledger.after(points, now), self.url),) if ledger.told else ()
+        self.state.spend(now, points, forget_before=now - DAY.seconds, notes=left)
 
     def check(self, points: int) -> None:
         """Raise RateLimited, saying for how long, unless `points` may be sent now."""
@@ -71,12 +70,4 @@ class Allowance:
             self._keep(ledger.after_hearing(limit))
 
     def _keep(self, ledger: Ledger) -> None:
-        note = {
-            "pds": self.url,
-            "told": [asdict(told) for told in ledger.told],
-            "closed_from": ledger.closed_from,
-            "closed_until": ledger.closed_until,
-            "is_counted": ledger.is_counted,
-        }
-        if note != self.state.note(LIMITS):
-            self.state.keep_note(LIMITS, note)
+        self.state.keep(limits_of(ledger, self.url))

@@ -16,13 +16,14 @@ from syncd.atproto.data import encode
 from syncd.atproto.syntax import Tid
 from syncd.config import Config
 from syncd.cycle.clone import clone as module
-from syncd.cycle.clone.clone import SPOOL, begin_clone, is_unfinished
+from syncd.cycle.clone.clone import SPOOL, is_unfinished
 from syncd.cycle.observe.fetch import Fetching, Writing
 from syncd.cycle.verify import verify_mirror
 from syncd.errors import BadTree, FileProblem, NotFound, Unreachable, Unverified, WrongKey
 from syncd.model import Memory, RecordPath
 from syncd.spool import Spool
 from syncd.state import State
+from syncd.state.notes import UnfinishedClone
 from tests.cycle.device import Device
 from tests.cycle.observe.hostile import (
     DID,
@@ -61,7 +62,7 @@ class Maker:
 
     def cloning(self, name: str, pds: ServedPds, config: Config | None = None) -> Device:
         device = self.device(name, pds, config)
-        begin_clone(device.mirror.state)
+        device.mirror.state.keep(UnfinishedClone())
         return device
 
     def cloning_beside(self, name: str, pds: ServedPds, config: Config | None = None) -> Device:
