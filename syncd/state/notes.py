@@ -197,7 +197,7 @@ class KnownLimits(Note):
 
 
 @dataclass(frozen=True, slots=True)
-class Home(Note):
+class KnownHome(Note):
     """The PDS, and the key (a did:key), of the repo that head was seen in.
 
     Written in the transaction that records head. Read before each look at the repo.
@@ -410,7 +410,7 @@ NOTES: Final[tuple[type[Note], ...]] = (
     KnownGuards,
     KnownBody,
     KnownLimits,
-    Home,
+    KnownHome,
     Scope,
     Unnamed,
     UnfinishedClone,

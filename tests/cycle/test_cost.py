@@ -19,10 +19,11 @@ from syncd.atproto.jsontext import format_record
 from syncd.atproto.mst import build, insert
 from syncd.atproto.syntax import Tid
 from syncd.config import Config
+from syncd.cycle.home import Home
 from syncd.cycle.observe.remote import Watermark, look
 from syncd.model import Head, Memory, RecordPath, Seen
 from syncd.state import State
-from syncd.state.notes import Home, Scope
+from syncd.state.notes import KnownHome, Scope
 from tests.cycle.observe.hostile import DID, Repo, ServedPds, account_of, rev_of
 
 from .device import Device
@@ -69,7 +70,7 @@ async def cost_of(nodes: dict[Cid, bytes], head: Head, number: int) -> Cost:
         return repo.car()
 
     pds = ServedPds(repo, since)
-    sight = await look(pds, account_of(), Watermark(head, kept, head.rev))
+    sight = await look(Home(account_of(), pds), Watermark(head, kept, head.rev))
     assert list(sight.view.changes) == [path_of(number)]
     await sight.records(pds, [cid for _, cid in sight.view.after()])
     return Cost(pds.requests, len(repo.car()), len(reads))
@@ -127,7 +128,7 @@ class Mirrored:
         account = account_of()
         self.state.record(
             Memory(base=base, seen=seen, head=head, added_nodes=nodes),
-            [Home(account.pds, account.key), Scope((), ())],
+            [KnownHome(account.pds, account.key), Scope((), ())],
         )
 
     def since(self, rev: Tid | None) -> bytes:

@@ -12,14 +12,16 @@ from dataclasses import replace
 from syncd.config import Config
 from syncd.cycle.observe.remote import Watermark
 from syncd.cycle.observe.unmappable import describe_unnamed, names_that_wait, unnamed_after
+from syncd.cycle.workspace import Workspace
 from syncd.model import Account, Problem, RecordPath
 from syncd.replica import View
 from syncd.state import State
-from syncd.state.notes import Home, Note, Scope, Unnamed
+from syncd.state.notes import KnownHome, Note, Scope, Unnamed
 
 
-def watermark(state: State, account: Account, config: Config) -> Watermark:
+def watermark(workspace: Workspace, account: Account) -> Watermark:
     """Return what to look at the repo from."""
+    state, config = workspace.state, workspace.config
     if not is_same_home(state, account):
         return Watermark(None, state.node, None)
     # Of what changed outside the scope, and of keys that are not known, a difference to head says
@@ -30,7 +32,7 @@ def watermark(state: State, account: Account, config: Config) -> Watermark:
 
 def is_same_home(state: State, account: Account) -> bool:
     """Return False if the repo was last seen on another PDS, or signed with another key."""
-    return state.note(Home) in (None, _home(account))
+    return state.note(KnownHome) in (None, _home(account))
 
 
 def is_same_scope(state: State, config: Config) -> bool:
@@ -51,13 +53,14 @@ def newly_covered(state: State, config: Config) -> Callable[[RecordPath], bool] 
 
 
 def known_after(
-    state: State, view: View, account: Account, config: Config
+    workspace: Workspace, view: View, account: Account
 ) -> tuple[dict[str, tuple[Problem, ...]], tuple[Note, ...]]:
     """Return what is to be recorded with the head of `view`.
 
     That is what waits because of tree keys that are no record path; and the facts, as far as they
     are new, of where and for what head and base hold, and of those keys.
     """
+    state, config = workspace.state, workspace.config
     known = state.note(Unnamed) or Unnamed(())
     before = names_that_wait(state.waiting()) if known.keys is None else known.keys
     now = unnamed_after(before, view)
@@ -67,8 +70,8 @@ def known_after(
     return describe_unnamed(before, now) if before or now else {}, tuple(new)
 
 
-def _home(account: Account) -> Home:
-    return Home(account.pds, account.key)
+def _home(account: Account) -> KnownHome:
+    return KnownHome(account.pds, account.key)
 
 
 def _scope(config: Config) -> Scope:

@@ -16,11 +16,12 @@ from syncd.atproto.data import cid_of
 from syncd.atproto.jsontext import parse_record
 from syncd.batches import in_order
 from syncd.budget import Ledger, batch_points, in_words
-from syncd.config import Config
+from syncd.cycle.home import Home
 from syncd.cycle.push.outcome import Guards, Pushed
 from syncd.cycle.push.pusher import Pusher
 from syncd.cycle.push.quota import Allowance
 from syncd.cycle.push.receipts import Answers
+from syncd.cycle.workspace import Workspace
 from syncd.errors import (
     BadJson,
     CredentialsRefused,
@@ -30,10 +31,8 @@ from syncd.errors import (
     RateLimited,
     Unknown,
 )
-from syncd.folder.root import OWN, Folder
 from syncd.folder.write import read_below
 from syncd.model import (
-    Account,
     Change,
     Limits,
     Memory,
@@ -42,8 +41,6 @@ from syncd.model import (
     Step,
     split_record_path,
 )
-from syncd.pds import Pds
-from syncd.state import State
 from syncd.state.notes import KnownBody, KnownGuards
 
 READ_AHEAD = 25
@@ -77,7 +74,7 @@ class Pushing:
 
 @dataclass(slots=True)
 class Outbox:
-    """Sends what plans say is to be pushed. `clock_ns` is the wall clock.
+    """Sends what plans say is to be pushed.
 
     `denied` are changes that were sent alone and refused, because the PDS names another record
     there than its tree. If they are planned again, on a tree that still has what they replace, the
@@ -86,12 +83,8 @@ class Outbox:
     `on_push` hears how far a push is.
     """
 
-    folder: Folder
-    state: State
-    pds: Pds
-    account: Account
-    config: Config
-    clock_ns: Callable[[], int]
+    workspace: Workspace
+    home: Home
     limits: Limits
     losses: int = 0
     doubts: int = 0
@@ -104,13 +97,13 @@ class Outbox:
     answers: Answers = field(init=False)
 
     def __post_init__(self) -> None:
-        self.allowance = Allowance(self.state, self.pds, self.account.pds, self._now)
-        self.answers = Answers(self.folder.root / OWN, self.config.history_days, self._now)
+        self.allowance = Allowance(self.workspace, self.home)
+        days = self.workspace.config.history_days
+        self.answers = Answers(self.workspace.own, days, self.workspace.now)
 
-    def move(self, pds: Pds, account: Account) -> None:
+    def move(self, home: Home) -> None:
         """Send to another PDS from now on: the account lives there."""
-        self.pds, self.account = pds, account
-        self.allowance = Allowance(self.state, pds, account.pds, self._now)
+        self.home, self.allowance = home, Allowance(self.workspace, home)
 
     def ledger(self) -> Ledger:
         """The write points that were spent, and what the PDS told of them."""
@@ -139,11 +132,11 @@ class Outbox:
         if self.doubted.isdisjoint((change.path, change.after) for change in light):
             self.doubts = 0  # it had been written, and only the answer was lost
         pusher = Pusher(
-            self.pds,
+            self.home.pds,
             self._limits(),
-            self.config.validate_of,
+            self.workspace.config.validate_of,
             self.allowance,
-            self.state.record,
+            self.workspace.state.record,
             self.answers,
             lambda change: self.failed.get(_key(change), 0),
             self._progress(light),
@@ -161,7 +154,7 @@ class Outbox:
         if singly and pushed.halted is None:
             await pusher.push_singly(self._filled(singly, pusher.missing), guards)
         self._learn(pushed, light, pusher.limits)
-        return _with_forecast(pushed, self.ledger(), light, self._now())
+        return _with_forecast(pushed, self.ledger(), light, self.workspace.now())
 
     def _progress(self, changes: Sequence[Change]) -> Callable[[int], None]:
         """What tells `on_push` how far the push of `changes` is."""
@@ -169,7 +162,7 @@ class Outbox:
 
         def tell(done: int) -> None:
             if self.on_push is not None:
-                left, now = points * (total - done) // total, self._now()
+                left, now = points * (total - done) // total, self.workspace.now()
                 self.on_push(Pushing(done, total, self.ledger().done_at(left, now) - now))
 
         return tell
@@ -194,18 +187,18 @@ class Outbox:
         try:
             if not paths or await self._guards() is Guards.NONE:
                 return []
-            return [path for path in paths if await self.pds.fetch_record(path) is None]
+            return [path for path in paths if await self.home.pds.fetch_record(path) is None]
         except (PdsError, CredentialsRefused):
             return []
 
     def _is_wary(self) -> bool:
-        return self.doubts >= DOUBTS or self._now() < self.busy_until
+        return self.doubts >= DOUBTS or self.workspace.now() < self.busy_until
 
     def _count_loss(self, pushed: Pushed) -> None:
         """Only a push that got nothing done has lost; one that got somewhere goes on."""
         self.losses = self.losses + 1 if pushed.is_overtaken and not pushed.done else 0
         if self.losses >= SWAP_LOSSES:
-            self.losses, self.busy_until = 0, self._now() + BUSY_SECONDS
+            self.losses, self.busy_until = 0, self.workspace.now() + BUSY_SECONDS
 
     def _learn(self, pushed: Pushed, changes: Sequence[Change], limits: Limits) -> None:
         is_unclear = isinstance(pushed.halted, Unknown) and not pushed.done
@@ -216,7 +209,9 @@ class Outbox:
         if pushed.guards is not None:
             self._keep_guards(honoured=True, records=pushed.guards is Guards.ALL)
         if limits.json_bytes < self._limits().json_bytes:
-            self.state.keep(KnownBody(self.account.pds, limits.json_bytes, self._now()))
+            self.workspace.state.keep(
+                KnownBody(self.home.account.pds, limits.json_bytes, self.workspace.now())
+            )
 
     def _failures_after(self, pushed: Pushed, changes: Sequence[Change]) -> dict[Key, int]:
         """Those of changes that are done by now, or are other ones, are forgotten."""
@@ -230,9 +225,9 @@ class Outbox:
     def _limits(self) -> Limits:
         """What a request may hold: less where the PDS has shown that it takes less, and fewer
         writes while answers get lost, so that a change the PDS fails on comes to stand alone."""
-        known = self.state.note(KnownBody)
+        known = self.workspace.state.note(KnownBody)
         json_bytes = self.limits.json_bytes
-        is_ours = known is not None and known.pds == self.account.pds
+        is_ours = known is not None and known.pds == self.home.account.pds
         if known is not None and is_ours and self._is_since(known.at, BODY_SECONDS):
             json_bytes = min(json_bytes, known.json_bytes)
         writes = max(1, self.limits.writes >> 3 * max(0, self.doubts - 1))
@@ -243,12 +238,12 @@ class Outbox:
 
         That it does not honour a guard is believed for a while: it may have been upgraded since.
         """
-        known = self.state.note(KnownGuards)
-        if known is not None and known.pds != self.account.pds:
+        known = self.workspace.state.note(KnownGuards)
+        if known is not None and known.pds != self.home.account.pds:
             known = None  # another PDS honours what it likes
         is_old = known is not None and not self._is_since(known.at, GUARDS_SECONDS)
         if known is None or (is_old and not known.honoured):
-            known = self._keep_guards(honoured=await self.pds.honours_swaps(), records=None)
+            known = self._keep_guards(honoured=await self.home.pds.honours_swaps(), records=None)
         if not known.honoured:
             return Guards.NONE
         if known.records:
@@ -256,8 +251,8 @@ class Outbox:
         return Guards.UNTRIED if known.records is None or is_old else Guards.BATCH
 
     def _keep_guards(self, *, honoured: bool, records: bool | None) -> KnownGuards:
-        found = KnownGuards(self.account.pds, honoured, records, self._now())
-        self.state.keep(found)
+        found = KnownGuards(self.home.account.pds, honoured, records, self.workspace.now())
+        self.workspace.state.keep(found)
         return found
 
     def _filled(self, light: Sequence[Change], missing: set[Cid | None]) -> Iterator[Change]:
@@ -267,13 +262,13 @@ class Outbox:
         """
         for start in range(0, len(light), READ_AHEAD):
             filled: list[Change] = []
-            with self.folder.open() as root:
+            with self.workspace.folder.open() as root:
                 for change in light[start : start + READ_AHEAD]:
                     try:
                         filled.append(self._fill(change, root))
                     except (FileChanged, FileProblem, BadJson) as error:
                         item = Retry(change.path, error.message)
-                        self.state.record(Memory(waiting={change.path: (item,)}))
+                        self.workspace.state.record(Memory(waiting={change.path: (item,)}))
                         missing.add(change.after)
             yield from filled
 
@@ -284,7 +279,7 @@ class Outbox:
         """
         if change.after is None:
             return self._still_gone(change, root)
-        text, _ = read_below(self.folder, root, change.path)
+        text, _ = read_below(self.workspace.folder, root, change.path)
         record = parse_record(text, split_record_path(change.path)[0])
         if cid_of(record) != change.after:
             raise FileChanged(f"{change.path} was edited after it was looked at")
@@ -292,17 +287,14 @@ class Outbox:
 
     def _still_gone(self, change: Change, root: int) -> Change:
         try:
-            read_below(self.folder, root, change.path)
+            read_below(self.workspace.folder, root, change.path)
         except FileChanged:
             return change
         raise FileChanged(f"{change.path} is there again")
 
     def _is_since(self, at: int, seconds: int) -> bool:
         """True for so long after `at`; not before it, as where the clock was ahead then."""
-        return 0 <= self._now() - at < seconds
-
-    def _now(self) -> int:
-        return self.clock_ns() // 1_000_000_000
+        return 0 <= self.workspace.now() - at < seconds
 
 
 def _key(change: Change) -> Key:
