@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from syncd.errors import BadTree, FileProblem, NotFound, Unreachable, Unverified
 from syncd.model import Memory, RecordPath
 from syncd.spool import Spool
 from syncd.state import State
-from syncd.state.notes import UnfinishedClone
+from syncd.state.notes import Note, UnfinishedClone
 from tests.cycle.device import Device
 from tests.cycle.observe.hostile import (
     DID,
@@ -190,13 +190,13 @@ def stopping(monkeypatch: pytest.MonkeyPatch, after: int, *, is_recorded: bool) 
     """The machine stops at the chunk `after`, before or after it was recorded."""
     record, calls = State.record, list[int]()
 
-    def stop(state: State, memory: Memory) -> None:
+    def stop(state: State, memory: Memory, notes: Collection[Note] = ()) -> None:
         calls.append(len(memory.base))
         if len(calls) > after:
             if is_recorded:
-                record(state, memory)
+                record(state, memory, notes)
             raise StopError
-        record(state, memory)
+        record(state, memory, notes)
 
     with monkeypatch.context() as stopped:
         stopped.setattr(State, "record", stop)
