@@ -16,9 +16,7 @@ from syncd.model import Memory, Problem, RecordPath, Side
 from syncd.state import State
 from syncd.state.notes import NOTES, KnownHome, Note, Paused, Scope, UnfinishedClone, Unnamed
 from syncd.state.recording import NOTE, put
-from tests.cycle.test_mirror import agreed
-
-from .device import Device, World
+from tests.rigs.device import Device, World, agreed
 
 NOTES_ON = "com.example.note"
 SAVED, THEIRS, BOTH, KEPT, AWAY = (

@@ -14,8 +14,8 @@ from syncd.errors import FolderWrong, GitFailed, RolledBack
 from syncd.folder.root import find_root
 from syncd.model import RecordPath
 from syncd.state.notes import Filenames
-from tests.cycle.device import Device, World, rework
-from tests.e2e.machine import Machine
+from tests.rigs.device import Device, World, rework
+from tests.rigs.machine import Machine
 
 from .conftest import Repo, make_repo, meet_git
 

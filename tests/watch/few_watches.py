@@ -19,7 +19,7 @@ from syncd.daemon import Daemon
 from syncd.sandbox import Sandbox
 from syncd.state.notes import Unwatched
 from syncd.watch import watcher as watch
-from tests.cycle.device import Device, World
+from tests.rigs.device import Device, World
 
 COLLECTIONS = 4
 

@@ -12,7 +12,6 @@ from typing import Any
 import click
 
 from syncd.budget import DAY, HOUR, Ledger, batch_points
-from syncd.cli.open.files import known_account, open_files
 from syncd.cli.screen import display
 from syncd.cli.screen.output import (
     NEEDS_A_PERSON,
@@ -29,6 +28,7 @@ from syncd.cycle.push.ledger import read_ledger
 from syncd.cycle.workspace import Workspace
 from syncd.errors import OtherVersion, SyncdError
 from syncd.lock import holder
+from syncd.mirror.offline import known_account, open_files
 from syncd.model import Change, Conflict, Waiting
 from syncd.plan import for_a_person, touched
 from syncd.state.notes import DaemonState, KnownGuards, LastCycle, Trouble, Unwatched

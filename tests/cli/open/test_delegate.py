@@ -24,7 +24,7 @@ from syncd.sandbox import MemoryPds, Refuse
 from syncd.state import open_state
 from syncd.state.notes import DaemonState
 from syncd.typedjson import text_of
-from tests.docs.terminal import HANDLE, Terminal, open_terminal
+from tests.rigs.terminal import HANDLE, Terminal, open_terminal
 
 NOTE = RecordPath("com.example.note/one")
 PATIENCE_SECONDS = 60.0

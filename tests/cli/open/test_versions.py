@@ -26,7 +26,7 @@ from syncd.model import Choice, Conflict, Decision, Held, Memory, Problem, Recor
 from syncd.state import SCHEMA_VERSION, State, open_state
 from syncd.state.notes import NOTES, DaemonState
 from syncd.state.recording import NOTE, put
-from tests.cli.mirrors import make_mirror
+from tests.rigs.mirrors import make_mirror
 
 ONE, GONE = RecordPath("com.example.note/one"), RecordPath("com.example.note/gone")
 A, B = cid_of_block(b"a"), cid_of_block(b"b")

@@ -18,9 +18,9 @@ from syncd.sandbox.faults import Call, Delay
 from syncd.sandbox.repo.engine import Repo
 from syncd.sandbox.repo.writes import Prepared, delete_record, prepare, put_record
 from syncd.state.notes import KnownGuards
-from tests.cycle.device import Device, World
 from tests.cycle.push.test_pusher import APPLY, PUT, Time, busy_writer, timed
 from tests.cycle.test_mirror import agreed
+from tests.rigs.device import Device, World
 
 NOTE = RecordPath("com.example.note/one")
 OTHER = RecordPath("com.example.note/two")
