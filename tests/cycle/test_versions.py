@@ -16,7 +16,9 @@ from syncd.model import Memory, Problem, RecordPath, Side
 from syncd.state import State
 from syncd.state.notes import NOTES, KnownHome, Note, Paused, Scope, UnfinishedClone, Unnamed
 from syncd.state.recording import NOTE, put
-from tests.rigs.device import Device, World, agreed
+from tests.rigs.device import Device, World
+
+from .test_mirror import agreed
 
 NOTES_ON = "com.example.note"
 SAVED, THEIRS, BOTH, KEPT, AWAY = (
