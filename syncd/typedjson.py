@@ -151,16 +151,15 @@ def plain(value: object) -> Any:  # noqa: ANN401
 
 
 def _plain(kind: type[Any]) -> Read:
-    """A bool is an int in Python and not in JSON: so the very type counts, and no subclass."""
-
     def read(value: object) -> object:
+        # A bool is an int in Python and not in JSON: the very type counts, and no subclass.
         return value if type(value) is kind else _refuse(_PLAIN[kind])
 
     return read
 
 
 def _read_float(value: object) -> float:
-    """JSON writes 2.0 as 2 at will; 1e999 is infinite in Python, and no number of ours is."""
+    """Read a number. JSON writes 2.0 as 2 at will; its 1e999 is infinite, as no number of ours."""
     if type(value) not in (int, float):
         _refuse("a number")
     try:

@@ -59,7 +59,7 @@ class Pushes:
                         "INSERT OR REPLACE INTO push VALUES (?, ?, ?, ?, ?, ?, ?)",
                         [(*row, checksum(*row)) for row in rows],
                     )
-            except sqlite3.OperationalError:
+            except sqlite3.OperationalError:  # the disk refuses, or somebody else writes
                 return
             except SQLITE_ERRORS:
                 self.path.unlink(missing_ok=True)
@@ -69,7 +69,7 @@ class Pushes:
                 return
 
     def read(self) -> dict[RecordPath, Push]:
-        """Every push that is still as it was written, by path."""
+        """Return every push that is still as it was written, by path."""
         found: dict[RecordPath, Push] = {}
         with suppress(OSError, *SQLITE_ERRORS):
             if self.path.exists():

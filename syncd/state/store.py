@@ -95,7 +95,7 @@ class State:
     # --- the three views -----------------------------------------------------------------------
 
     def head(self) -> Head | None:
-        """The newest commit that was verified and whose tree is kept, or None before the first."""
+        """Return the newest commit that was verified, whose tree is kept; None before the first."""
         text = self._found("head")
         if text is None:
             return None
@@ -104,78 +104,78 @@ class State:
             return Head(parse_cid(commit), parse_tid(rev), parse_cid(data))
 
     def newest(self) -> Tid | None:
-        """The newest rev the PDS ever gave us; it never shows us an older repo again."""
+        """Return the newest rev that the PDS ever gave us: it never shows us an older repo."""
         text = self._found("newest")
         with self._as_written():
             return None if text is None else parse_tid(text)
 
     def forget_newest(self) -> None:
-        """For a repo that lives elsewhere now: revs of one PDS say nothing about another's."""
+        """Forget `newest`: revs of one PDS say nothing about those of the next one."""
         with self._transaction():
             self._sql.execute("DELETE FROM meta WHERE key = 'newest'")
 
     def node(self, cid: Cid) -> bytes | None:
-        """A node of the kept tree; a damaged one counts as missing, and is fetched again."""
+        """Return a node of the kept tree; a damaged one is missing, and is fetched again."""
         row = self._row("SELECT block FROM node WHERE cid = ?", bytes(cid))
         return row[0] if row and is_content_of(row[0], cid) else None
 
     def base(self) -> dict[RecordPath, Cid]:
-        """All of base."""
+        """Return all of base."""
         return self.base_outside(())
 
     def base_of(self, paths: Collection[RecordPath]) -> dict[RecordPath, Cid]:
-        """Base of just these paths."""
+        """Return base of just these paths."""
         return self._cids(self._of("SELECT path, cid, crc FROM base WHERE path IN ({})", paths))
 
     def base_between(self, last: RecordPath, until: RecordPath) -> dict[RecordPath, Cid]:
-        """Base of the paths after `last`, up to `until` and with it."""
+        """Return base of the paths after `last`, up to `until` and with it."""
         query = "SELECT path, cid, crc FROM base WHERE path > ? AND path <= ?"
         return self._cids(self._all(query, (last, until)))
 
     def base_outside(self, collections: Collection[str]) -> dict[RecordPath, Cid]:
-        """Base, but for the paths of these collections."""
+        """Return base, but for the paths of these collections."""
         return self._cids(self._outside("SELECT path, cid, crc FROM base", collections))
 
     def block(self, path: RecordPath, cid: Cid) -> bytes | None:
-        """The record that base has at `path`, if it is `cid` and was kept."""
+        """Return the record that base has at `path`, if it is `cid` and was kept."""
         query = "SELECT block FROM kept WHERE path = ? AND cid = ?"
         row = self._row(query, path, bytes(cid))
         return row[0] if row and is_content_of(row[0], cid) else None
 
     def count(self) -> int:
-        """How many records base holds."""
+        """Return how many records base holds."""
         row = self._row("SELECT count(*) FROM base")
         return int(row[0]) if row else 0
 
     def is_blank(self) -> bool:
-        """True if nothing is known of any record or file."""
+        """Return True if nothing is known of any record or file."""
         query = "SELECT 1 FROM {} LIMIT 1"
         return not any(self._row(query.format(table)) for table in ("base", "kept", "seen"))
 
     def count_in(self, in_scope: Callable[[str], bool]) -> int:
-        """How many records base holds of the collections in scope."""
+        """Return how many records base holds of the collections in scope."""
         return sum(size for name, size in self.collection_sizes().items() if in_scope(name))
 
     def collection_sizes(self) -> Counter[str]:
-        """How many records of each collection base holds."""
+        """Return how many records of each collection base holds."""
         query = "SELECT substr(path, 1, instr(path, '/') - 1), count(*) FROM base GROUP BY 1"
         with told(self._path):
             return Counter(dict(self._sql.execute(query)))
 
     def seen(self) -> dict[RecordPath, Seen]:
-        """What every file was when last read."""
+        """Return what every file was when last read."""
         return self.seen_outside(())
 
     def seen_of(self, paths: Collection[RecordPath]) -> dict[RecordPath, Seen]:
-        """What these files were when last read; of those that are not known, nothing."""
+        """Return what these files were when last read; unknown ones are left out."""
         return self._files(self._of(_SELECT_SEEN + " WHERE path IN ({})", paths))
 
     def seen_outside(self, collections: Collection[str]) -> dict[RecordPath, Seen]:
-        """As `seen`, but for the paths of these collections."""
+        """Return `seen`, but for the paths of these collections."""
         return self._files(self._outside(_SELECT_SEEN, collections))
 
     def settled(self) -> dict[str, bytes]:
-        """The fingerprint of each collection whose files were what base says, by its name."""
+        """Return the fingerprint of each collection whose files were what base says."""
         rows = self._all("SELECT key, value, crc FROM meta WHERE key GLOB 'settled:*'")
         with self._as_written():
             return {key.removeprefix(SETTLED): bytes.fromhex(value) for key, value in rows}
@@ -183,13 +183,13 @@ class State:
     # --- what waits ----------------------------------------------------------------------------
 
     def waiting(self) -> tuple[Waiting, ...]:
-        """Everything that keeps a path from being settled, by path."""
+        """Return everything that keeps a path from being settled, by path."""
         rows = self._all("SELECT path, kind, detail, crc FROM waiting ORDER BY path, kind")
         with self._as_written():
             return tuple(item for row in rows if (item := parse_waiting(*row)) is not None)
 
     def decisions(self) -> dict[RecordPath, Decision]:
-        """What persons have decided, by path."""
+        """Return what persons have decided, by path."""
         rows = self._all("SELECT path, choice, local, remote, crc FROM decision")
         with self._as_written():
             found = (decision for row in rows if (decision := parse_decision(*row)) is not None)
@@ -207,7 +207,7 @@ class State:
     # --- the ledger of write points ------------------------------------------------------------
 
     def spent(self, since: int) -> tuple[tuple[int, int], ...]:
-        """(unix seconds, points) of every write charged after `since`."""
+        """Return (unix seconds, points) of every write charged after `since`."""
         query = "SELECT at, points FROM spent WHERE at > ? ORDER BY at"
         with told(self._path):
             return tuple(
@@ -265,7 +265,7 @@ class State:
             return cast("tuple[Any, ...] | None", self._sql.execute(sql, values).fetchone())
 
     def _all(self, sql: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
-        """Rows without their checksum, which was their last value and is right."""
+        """Yield rows without their checksum, which was their last value and is right."""
         with told(self._path):
             for row in self._sql.execute(sql, values):
                 check_row(self._path, *row)
@@ -278,7 +278,7 @@ class State:
             yield from self._all(sql.format(", ".join("?" * len(chunk))), chunk)
 
     def _outside(self, query: str, collections: Collection[str]) -> Iterator[tuple[Any, ...]]:
-        """The rows of a query whose paths lie between those of `collections`."""
+        """Yield the rows of a query whose paths lie outside `collections`."""
         after = ""
         for start in sorted(f"{name}/" for name in collections):
             yield from self._all(f"{query} WHERE path >= ? AND path < ?", (after, start))

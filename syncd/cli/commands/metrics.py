@@ -62,7 +62,7 @@ def metrics(directory: Path, output: Path | None) -> None:
 
 
 def render(samples: Iterable[Sample], labels: Mapping[str, str]) -> str:
-    """The samples in the text exposition format, version 0.0.4."""
+    """Return the samples in the text exposition format, version 0.0.4."""
     written = ",".join(f'{name}="{_escape(value)}"' for name, value in labels.items())
     lines: list[str] = []
     for name, kind, meaning, value in samples:

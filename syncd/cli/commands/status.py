@@ -71,7 +71,7 @@ def status(directory: Path, as_json: bool, watch: bool) -> None:
 
 
 def look(directory: Path) -> Seen:
-    """What `status` shows, and what waits for a person."""
+    """Return what `status` shows, and what waits for a person."""
     with open_files(directory, is_checked=False) as files:
         return _status(files), for_a_person(files.state.waiting())
 
@@ -141,9 +141,9 @@ def _guards(known: KnownGuards | None, pds: str) -> bool | None:
 
 
 def _unpushed(files: Workspace) -> list[Change]:
-    """Where files differ from what was synchronized last, and stand for a record.
+    """Return where files differ from what was synchronized last, and stand for a record.
 
-    A file that is away, and waits for a person to say what that means, is none of them.
+    A missing file is left out while a person has to say what that means.
     """
     state = files.state
     found = look_everywhere(files, (), time.time_ns())
@@ -161,7 +161,7 @@ def _pending_pulls(waiting: tuple[Waiting, ...]) -> int:
 
 
 def _budget(ledger: Ledger, unpushed: Sequence[Change], now: int) -> dict[str, Any]:
-    """What may still be written, and when all that waits will have been."""
+    """Return what may still be written, and when all that waits will have been."""
     windows = {
         name: {
             "left": ledger.left(window, now),
