@@ -103,7 +103,8 @@ class History:
         with self._opened() as sql:
             rows = sql.execute(query, (since, len(apart_from), apart_from)).fetchall()
         counted = ((path, side) for path, side in rows if path not in but)
-        return Counter((path.partition("/")[0], Side(side)) for path, side in counted)
+        with self._as_written():
+            return Counter((path.partition("/")[0], Side(side)) for path, side in counted)
 
     def prune(self, *, before: int, size: int, pinned: Collection[Cid] = ()) -> None:
         """Forget what was superseded before `before`, and the oldest until `size` bytes are left.
@@ -237,21 +238,33 @@ class History:
     def _event(self, row: Sequence[object]) -> Superseded:
         check_row(self.path, *row)
         path, side, cid, after, at, reason, rev, origin, _ = row
-        return Superseded(
-            path=RecordPath(str(path)),
-            side=Side(str(side)),
-            cid=_cid(cid),
-            content=b"",
-            after=None if after is None else _cid(after),
-            at=int(str(at)),
-            reason=str(reason),
-            rev=None if rev is None else Tid(str(rev)),
-            origin=Origin(str(origin)),
-        )
+        with self._as_written():
+            return Superseded(
+                path=RecordPath(str(path)),
+                side=Side(str(side)),
+                cid=_cid(cid),
+                content=b"",
+                after=None if after is None else _cid(after),
+                at=int(str(at)),
+                reason=str(reason),
+                rev=None if rev is None else Tid(str(rev)),
+                origin=Origin(str(origin)),
+            )
+
+    @contextmanager
+    def _as_written(self) -> Iterator[None]:
+        """Raise StateDamaged where a row, whatever its checksum, is none that syncd writes."""
+        try:
+            yield
+        except (TypeError, ValueError) as error:
+            message = f"{self.path} is damaged: a row is not as syncd writes it"
+            raise StateDamaged(message) from error
 
 
 def _cid(value: object) -> Cid:
-    assert isinstance(value, bytes)
+    """Return the CID of a column. Raises TypeError for what is none: Python makes bytes of a 5."""
+    if not isinstance(value, bytes):
+        raise TypeError(value)
     return Cid(value)
 
 

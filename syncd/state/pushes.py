@@ -71,7 +71,9 @@ class Pushes:
     def read(self) -> dict[RecordPath, Push]:
         """Return every push that is still as it was written, by path."""
         found: dict[RecordPath, Push] = {}
-        with suppress(OSError, *SQLITE_ERRORS):
+        with suppress(
+            OSError, TypeError, *SQLITE_ERRORS
+        ):  # a row of another version has other types
             if self.path.exists():
                 with self._opened() as sql:
                     for *row, crc in sql.execute(f"SELECT {_COLUMNS} FROM push"):  # noqa: S608

@@ -16,7 +16,7 @@ from syncd.errors import StateDamaged, StateWrong
 from syncd.model import Decision, Head, Memory, RecordPath, Seen, Waiting
 from syncd.state.damage import REBUILT_HINT, check_row, told
 from syncd.state.filling import Filling
-from syncd.state.notes import N, Note, read_note
+from syncd.state.notes import LATEST, N, Note, read_note
 from syncd.state.recording import NOTE, SETTLED, put, put_notes, record
 from syncd.state.rows import blob_or_none, parse_decision, parse_seen, parse_waiting
 
@@ -208,11 +208,11 @@ class State:
 
     def spent(self, since: int) -> tuple[tuple[int, int], ...]:
         """Return (unix seconds, points) of every write charged after `since`."""
-        query = "SELECT at, points FROM spent WHERE at > ? ORDER BY at"
-        with told(self._path):
-            return tuple(
-                (int(at), int(points)) for at, points in self._sql.execute(query, (since,))
-            )
+        # The table has no checksums, and a moment without a date is none that any clock has shown.
+        query = "SELECT at, points FROM spent WHERE at > ? AND at <= ? ORDER BY at"
+        with told(self._path), self._as_written():
+            rows = self._sql.execute(query, (since, LATEST))
+            return tuple((int(at), int(points)) for at, points in rows)
 
     def spend(
         self, at: int, points: int, *, forget_before: int, notes: Collection[Note] = ()

@@ -35,7 +35,8 @@ from syncd.model import (
     Side,
     Waiting,
 )
-from syncd.state import State, create_state, open_state
+from syncd.state import History, Origin, State, Superseded, create_state, open_state
+from syncd.state.damage import checksum
 from syncd.state.notes import (
     LATEST,
     NOTES,
@@ -370,6 +371,36 @@ def test_a_row_that_syncd_never_writes_is_damage(
         with pytest.raises(StateDamaged, match="as syncd writes it") as found:
             read_all(state)
         assert "syncd sync" in found.value.hint
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("side", "both of them"), ("origin", "elsewhere"), ("cid", 5), ("at", "noon"), ("after", "x")],
+)
+def test_a_version_in_history_that_syncd_never_writes_is_damage(
+    tmp_path: Path, column: str, value: object
+) -> None:
+    history = History(tmp_path / "history.db")
+    named = (ONE, Side.LOCAL, A, b"a", None)
+    history.keep([Superseded(*named, 1, "why", None, Origin.BOTH)])
+    with sqlite3.connect(history.path) as sql:
+        sql.execute(f"UPDATE event SET {column} = ?", (value,))
+        columns = "path, side, cid, after, at, reason, rev, origin"
+        (row,) = sql.execute(f"SELECT {columns} FROM event")
+        sql.execute("UPDATE event SET crc = ?", (checksum(*row),))
+    sql.close()
+    with pytest.raises(StateDamaged, match="as syncd writes it"):
+        history.events()
+    assert list(history.readable_events()) == []
+
+
+def test_a_charge_at_no_moment_of_a_calendar_is_none(state: State) -> None:
+    state.spend(100, 3, forget_before=0)
+    state._sql.execute("INSERT INTO spent VALUES (?, 1)", (LATEST + 1,))
+    assert state.spent(0) == ((100, 3),)
+    state._sql.execute("INSERT INTO spent VALUES (200, 'many')")
+    with pytest.raises(StateDamaged):
+        state.spent(0)
 
 
 def read_all(state: State) -> None:

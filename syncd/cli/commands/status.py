@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,8 @@ def _asked(root: Path, noted: DaemonSeen) -> DaemonSeen:
         said = ask_daemon(root, "status", StatusAnswer, seconds=ANSWER_SECONDS)
     except OtherVersion as error:
         # What it noted is of that version too; that it has to be restarted comes first.
-        return replace(noted, pid=holder(root), trouble=Trouble(error.message, error.hint))
+        trouble = Trouble(error.message, error.hint)
+        return DaemonSeen(noted.pid or holder(root), noted.phase or "unknown", trouble)
     except SyncdError:
         return noted
     return noted if said is None else DaemonSeen(said.pid, said.phase, said.trouble)
