@@ -47,7 +47,7 @@ def check_row(path: Path, *row: object) -> None:
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
+def explaining(path: Path) -> Iterator[None]:
     """Raise what `explained` makes of an SQLite error inside."""
     try:
         yield

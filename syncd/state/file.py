@@ -19,8 +19,8 @@ from syncd.state.damage import (
     checksum,
     discard,
     explained,
+    explaining,
     set_aside,
-    told,
 )
 from syncd.state.store import RESET_HINT, State
 
@@ -75,7 +75,7 @@ def open_state(path: Path, *, is_checked: bool = True) -> State:
     """
     if not path.is_file():
         raise StateWrong(f"there is no state file at {path}", hint=RESET_HINT)
-    with told(path):
+    with explaining(path):
         return State(_connect(path, partial(_check, path, is_checked=is_checked)), path)
 
 

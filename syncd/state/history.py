@@ -20,7 +20,7 @@ from syncd.atproto.cid import Cid, is_content_of
 from syncd.atproto.syntax import Tid
 from syncd.errors import StateDamaged, StateWrong
 from syncd.model import RecordPath, Side
-from syncd.state.damage import SQLITE_ERRORS, check_row, checksum, explained, set_aside, told
+from syncd.state.damage import SQLITE_ERRORS, check_row, checksum, explained, explaining, set_aside
 from syncd.state.superseded import Origin, Superseded
 
 HISTORY_VERSION = 1
@@ -204,7 +204,7 @@ class History:
         """Open the file; an empty one in memory where there is none and none may be made."""
         is_there = _is_made(self.path)
         place = self.path if is_there or make else ":memory:"
-        with told(self.path):
+        with explaining(self.path):
             if make and not is_there:
                 _touch(self.path)
             sql = sqlite3.connect(place, timeout=_BUSY_SECONDS, isolation_level=None)

@@ -14,7 +14,7 @@ from syncd.atproto.cid import Cid, is_content_of, parse_cid
 from syncd.atproto.syntax import Did, Tid, parse_tid
 from syncd.errors import StateDamaged, StateWrong
 from syncd.model import Decision, Head, Memory, RecordPath, Seen, Waiting
-from syncd.state.damage import REBUILT_HINT, check_row, told
+from syncd.state.damage import REBUILT_HINT, check_row, explaining
 from syncd.state.filling import Filling
 from syncd.state.notes import LATEST, N, Note, read_note
 from syncd.state.recording import NOTE, SETTLED, put, put_notes, record
@@ -159,7 +159,7 @@ class State:
     def collection_sizes(self) -> Counter[str]:
         """Return how many records of each collection base holds."""
         query = "SELECT substr(path, 1, instr(path, '/') - 1), count(*) FROM base GROUP BY 1"
-        with told(self._path):
+        with explaining(self._path):
             return Counter(dict(self._sql.execute(query)))
 
     def seen(self) -> dict[RecordPath, Seen]:
@@ -210,7 +210,7 @@ class State:
         """Return (unix seconds, points) of every write charged after `since`."""
         # The table has no checksums, and a moment without a date is none that any clock has shown.
         query = "SELECT at, points FROM spent WHERE at > ? AND at <= ? ORDER BY at"
-        with told(self._path), self._as_written():
+        with explaining(self._path), self._as_written():
             rows = self._sql.execute(query, (since, LATEST))
             return tuple((int(at), int(points)) for at, points in rows)
 
@@ -236,7 +236,7 @@ class State:
     @contextmanager
     def filling(self) -> Iterator[Filling]:
         """Fill base from nothing: see `Filling`."""
-        with told(self._path), Filling(self._sql) as filling:
+        with explaining(self._path), Filling(self._sql) as filling:
             yield filling
 
     def replace_nodes(self, nodes: Iterable[tuple[Cid, bytes]]) -> None:
@@ -255,18 +255,18 @@ class State:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with told(self._path):
+        with explaining(self._path):
             self._sql.execute("BEGIN IMMEDIATE")
             with self._sql:
                 yield
 
     def _row(self, sql: str, *values: object) -> tuple[Any, ...] | None:
-        with told(self._path):
+        with explaining(self._path):
             return cast("tuple[Any, ...] | None", self._sql.execute(sql, values).fetchone())
 
     def _all(self, sql: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
         """Yield rows without their checksum, which was their last value and is right."""
-        with told(self._path):
+        with explaining(self._path):
             for row in self._sql.execute(sql, values):
                 check_row(self._path, *row)
                 yield row[:-1]
