@@ -34,6 +34,7 @@ FLOORS: dict[str, int] = {
     "atproto": 1,
     "typedjson": 1,
     "model": 2,
+    "backoff": 2,
     "connect": 2,
     "plan": 3,
     "merge": 3,
@@ -62,7 +63,10 @@ FLOORS: dict[str, int] = {
     "cli": 6,
     "__main__": 7,
 }
-PURE = ("errors", "atproto", "typedjson", "model", "plan", "merge", "replica", "budget", "batches")
+PURE = (
+    *("errors", "atproto", "typedjson", "model", "backoff"),
+    *("plan", "merge", "replica", "budget", "batches"),
+)
 PURE_IMPORTS = frozenset(
     {"__future__", "base64", "bisect", "cbor2", "collections", "contextlib", "cryptography"}
     | {"dataclasses", "decimal", "difflib", "email.utils", "enum", "functools", "hashlib"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syncd.budget import DAY, Ledger, Told
+from syncd.budget import DAY, Announcement, Ledger
 from syncd.state import State
 from syncd.state.notes import KnownLimits, KnownWindow
 
@@ -14,12 +14,17 @@ def read_ledger(state: State, pds: str, now: int) -> Ledger:
     # What another PDS has said of its limits says nothing about those of this one.
     if known is None or known.pds != pds:
         return Ledger(spent, is_counted=False)
-    told = tuple(Told(w.seconds, w.limit, w.remaining, w.reset_at) for w in known.told)
+    announcements = tuple(
+        Announcement(w.seconds, w.limit, w.remaining, w.reset_at) for w in known.told
+    )
     closed = known.closed_from, known.closed_until
-    return Ledger(spent, told, *closed, is_counted=known.is_counted)
+    return Ledger(spent, announcements, *closed, is_counted=known.is_counted)
 
 
 def limits_of(ledger: Ledger, pds: str) -> KnownLimits:
     """Return the fact that `ledger` is what the PDS at the URL `pds` said of its limits."""
-    told = tuple(KnownWindow(t.seconds, t.limit, t.remaining, t.reset_at) for t in ledger.told)
+    told = tuple(
+        KnownWindow(each.seconds, each.limit, each.remaining, each.reset_at)
+        for each in ledger.announcements
+    )
     return KnownLimits(pds, told, ledger.closed_until, ledger.is_counted, ledger.closed_from)

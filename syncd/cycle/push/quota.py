@@ -38,7 +38,7 @@ class Allowance:
         """Write down that `points` are about to be sent. Raises RateLimited if they do not fit."""
         self.check(points)
         now, ledger, pds = self.workspace.now(), self.ledger(), self.home.account.pds
-        left = (limits_of(ledger.after(points, now), pds),) if ledger.told else ()
+        left = (limits_of(ledger.after(points, now), pds),) if ledger.announcements else ()
         self.workspace.state.spend(now, points, forget_before=now - DAY.seconds, notes=left)
 
     def check(self, points: int) -> None:
@@ -64,7 +64,7 @@ class Allowance:
         if limit is not None and limit is not self._heard:
             self._heard = limit
             ledger = read_ledger(self.workspace.state, self.home.account.pds, self.workspace.now())
-            self._keep(ledger.after_hearing(limit))
+            self._keep(ledger.after_announcement(limit))
 
     def _keep(self, ledger: Ledger) -> None:
         self.workspace.state.keep(limits_of(ledger, self.home.account.pds))
