@@ -9,12 +9,24 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import NewType
+from typing import Final, NewType
 
-from syncd.atproto.cid import Cid
+from syncd.atproto.cid import Cid, parse_cid
 from syncd.atproto.data import Record
-from syncd.atproto.syntax import Did, Handle, Nsid, Rkey, Tid, parse_nsid, parse_rkey
+from syncd.atproto.syntax import (
+    Did,
+    Handle,
+    Nsid,
+    Rkey,
+    Tid,
+    parse_did,
+    parse_handle,
+    parse_nsid,
+    parse_rkey,
+    parse_tid,
+)
 from syncd.errors import BadSyntax, CredentialsRefused, RateLimited, SyncdError
+from syncd.typedjson import Codec
 
 RecordPath = NewType("RecordPath", str)
 """`collection/rkey`: the key of a record in the repo's tree (atproto repository spec)."""
@@ -48,6 +60,18 @@ def split_record_path(path: RecordPath) -> tuple[Nsid, Rkey]:
     """Split a record path into its collection and record key."""
     collection, _, rkey = path.partition("/")
     return Nsid(collection), Rkey(rkey)
+
+
+CODEC: Final = Codec(
+    {
+        Cid: parse_cid,
+        Did: parse_did,
+        Handle: parse_handle,
+        Tid: parse_tid,
+        RecordPath: parse_record_path,
+    }
+)
+"""How values are read that syncd keeps as JSON, or sends to another process of its own."""
 
 
 @dataclass(frozen=True, slots=True)

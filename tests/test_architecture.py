@@ -32,6 +32,7 @@ ROOT = Path(__file__).parent.parent / "syncd"
 FLOORS: dict[str, int] = {
     "errors": 0,
     "atproto": 1,
+    "typedjson": 1,
     "model": 2,
     "backoff": 2,
     "connect": 2,
@@ -62,12 +63,15 @@ FLOORS: dict[str, int] = {
     "cli": 6,
     "__main__": 7,
 }
-PURE = ("errors", "atproto", "model", "backoff", "plan", "merge", "replica", "budget", "batches")
+PURE = (
+    *("errors", "atproto", "typedjson", "model", "backoff"),
+    *("plan", "merge", "replica", "budget", "batches"),
+)
 PURE_IMPORTS = frozenset(
     {"__future__", "base64", "bisect", "cbor2", "collections", "contextlib", "cryptography"}
     | {"dataclasses", "decimal", "difflib", "email.utils", "enum", "functools", "hashlib"}
     | {"ipaddress", "itertools", "json", "math", "multiformats", "operator", "re", "struct"}
-    | {"syncd", "typing", "urllib.parse"}
+    | {"syncd", "types", "typing", "urllib.parse"}
 )
 """All that the core may import: what is not here could be a clock, a disk or a network."""
 IMPURE_BUILTINS = frozenset({"open", "input", "print", "breakpoint", "exec", "eval", "__import__"})

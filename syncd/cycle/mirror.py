@@ -21,7 +21,7 @@ from syncd.cycle.home import Home
 from syncd.cycle.observe.account import LOST, Whereabouts, explain
 from syncd.cycle.observe.fetch import OnFetch
 from syncd.cycle.observe.remote import Sight, Watermark, look
-from syncd.cycle.observe.scope import is_same_home, keep_known, keep_unnamed, watermark
+from syncd.cycle.observe.scope import is_same_home, known_after, watermark
 from syncd.cycle.observe.views import Dirty, Sides, bookkeeping, bring_sides
 from syncd.cycle.pull.apply import pull
 from syncd.cycle.pull.archive import Keeper, prune, seconds_of
@@ -260,7 +260,7 @@ class Mirror:
         done = pull(self.folder, steps, blocks=blocks, expect=sides.expect, keeper=keeper)
         books = bookkeeping(plan, sides)
         view = sight.view
-        unnamed = keep_unnamed(self.state, view)
+        unnamed, notes = known_after(self.workspace, view, self.account)
         if not is_same_home(self.state, self.account):
             self.state.forget_newest()
         tree = Memory(
@@ -273,8 +273,7 @@ class Mirror:
             dropped_nodes=view.dropped,
         )
         # One transaction: a head without its base would hide what changed between the two.
-        self.state.record(books.and_then(tree).and_then(merged).and_then(done))
-        keep_known(self.workspace, self.account)
+        self.state.record(books.and_then(tree).and_then(merged).and_then(done), notes)
         drop_closed(self.folder, sides, plan)
         return done
 

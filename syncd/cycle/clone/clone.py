@@ -25,7 +25,7 @@ from syncd.cycle.clone.refill import fill
 from syncd.cycle.home import Home
 from syncd.cycle.observe.fetch import Fetched, OnFetch, Writing
 from syncd.cycle.observe.remote import REPAIRS, never_whole
-from syncd.cycle.observe.scope import keep_known, keep_unnamed
+from syncd.cycle.observe.scope import known_after
 from syncd.cycle.pull.apply import pull
 from syncd.cycle.pull.archive import Keeper
 from syncd.cycle.workspace import Workspace
@@ -53,6 +53,7 @@ from syncd.model import (
 from syncd.replica import View, read_head
 from syncd.spool import Spool
 from syncd.state import State
+from syncd.state.notes import UnfinishedClone
 
 SPOOL = "clone.car"
 """The name of the spool in `.syncd`; it exists until the clone is finished."""
@@ -62,20 +63,14 @@ CHUNK_RECORDS = 5_000
 CHUNK_BYTES = 8_000_000
 """A chunk of files ends at either limit. Memory holds one chunk, and a kill costs one."""
 
-_NOTE = "clone"
 _LAST = "\x7f"
 _CREATED = "created in the repo"
 _CHANGED = "changed in the repo while it was cloned"
 
 
-def begin_clone(state: State) -> None:
-    """Record in the state that a clone has begun; the record stays until it is finished."""
-    state.keep_note(_NOTE, {})
-
-
 def is_unfinished(state: State) -> bool:
     """Return whether a clone was begun and not finished."""
-    return state.note(_NOTE) is not None
+    return state.note(UnfinishedClone) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +129,7 @@ class Clone:
             spool.remove()
         with suppress(OSError):
             clear_staging(self.workspace.folder)
-        self.workspace.state.keep_note(_NOTE, None)
+        self.workspace.state.forget(UnfinishedClone)
         return self.written
 
     # --- the repo, into the spool ---------------------------------------------------------------
@@ -180,7 +175,7 @@ class Clone:
             spool.clear()
             _, since = await self.home.pds.fetch_latest()
             # Recorded before the first block: after a kill, `since` still precedes all of them.
-            self.workspace.state.keep_note(_NOTE, {"home": self._origin, "since": since})
+            self.workspace.state.keep(UnfinishedClone(self._origin, since))
             return since, await fetched.add(self.home.pds, None)
         root = await fetched.add(self.home.pds, since)
         if not await fill(self.home.pds, spool, root):
@@ -193,12 +188,13 @@ class Clone:
 
         It is useless if it is empty, or from another PDS or signing key.
         """
-        note = self.workspace.state.note(_NOTE)
-        return note["since"] if spool.count and note.get("home") == self._origin else None
+        known = self.workspace.state.note(UnfinishedClone)
+        is_ours = known is not None and known.home == self._origin
+        return known.since if known is not None and spool.count and is_ours else None
 
     @property
-    def _origin(self) -> list[str]:
-        return [self.home.account.pds, self.home.account.key]
+    def _origin(self) -> tuple[str, str]:
+        return self.home.account.pds, self.home.account.key
 
     async def _walk(self, spool: Spool, root: Cid) -> Proven:
         """Verify the repo at `root`: signature, tree and records.
@@ -310,9 +306,8 @@ class Clone:
             (cid, block) for cid, block in blocks if block is not None
         )
         view = View(head, unnamed=self._unnamed, is_whole=True)
-        waiting = keep_unnamed(self.workspace.state, view)
-        keep_known(self.workspace, self.home.account)
-        self.workspace.state.record(Memory(head=head, newest=head.rev, waiting=waiting))
+        waiting, notes = known_after(self.workspace, view, self.home.account)
+        self.workspace.state.record(Memory(head=head, newest=head.rev, waiting=waiting), notes)
 
     def _tell(self, writing: Writing) -> None:
         if self.on_fetch is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.data import encode
@@ -47,6 +47,7 @@ from syncd.model import (
     Waiting,
     split_record_path,
 )
+from syncd.state.notes import KnownBody, KnownGuards
 
 READ_AHEAD = 25
 """How many files are read with one look at whether the folder is still ours."""
@@ -233,12 +234,9 @@ class Outbox:
         if pushed.guards is not None:
             self._keep_guards(honoured=True, records=pushed.guards is Guards.ALL)
         if limits.json_bytes < self._limits().json_bytes:
-            note = {
-                "pds": self.home.account.pds,
-                "json_bytes": limits.json_bytes,
-                "at": self.workspace.now(),
-            }
-            self.workspace.state.keep_note("body", note)
+            self.workspace.state.keep(
+                KnownBody(self.home.account.pds, limits.json_bytes, self.workspace.now())
+            )
 
     def _failures_after(self, pushed: Pushed, changes: Sequence[Change]) -> dict[Key, int]:
         """Those of changes that are done by now, or are other ones, are forgotten."""
@@ -252,11 +250,11 @@ class Outbox:
     def _limits(self) -> Limits:
         """Return what a request may hold: less where the PDS has shown that it takes less, fewer
         writes while answers get lost, so that a change the PDS fails on comes to stand alone."""
-        known = self.workspace.state.note("body")
+        known = self.workspace.state.note(KnownBody)
         json_bytes = self.limits.json_bytes
-        is_ours = known is not None and known["pds"] == self.home.account.pds
-        if is_ours and self._is_since(known["at"], BODY_SECONDS):
-            json_bytes = min(json_bytes, known["json_bytes"])
+        is_ours = known is not None and known.pds == self.home.account.pds
+        if known is not None and is_ours and self._is_since(known.at, BODY_SECONDS):
+            json_bytes = min(json_bytes, known.json_bytes)
         writes = max(1, self.limits.writes >> 3 * max(0, self.doubts - 1))
         return replace(self.limits, json_bytes=json_bytes, writes=writes)
 
@@ -265,26 +263,22 @@ class Outbox:
 
         That it does not honour a guard is believed for a while: it may have been upgraded since.
         """
-        known = self.workspace.state.note("guards")
-        is_known = known is not None and known["pds"] == self.home.account.pds
-        is_old = is_known and not self._is_since(known.get("at", 0), GUARDS_SECONDS)
-        if not is_known or (is_old and not known["honoured"]):
+        known = self.workspace.state.note(KnownGuards)
+        if known is not None and known.pds != self.home.account.pds:
+            known = None  # another PDS honours what it likes
+        is_old = known is not None and not self._is_since(known.at, GUARDS_SECONDS)
+        if known is None or (is_old and not known.honoured):
             known = self._keep_guards(honoured=await self.home.pds.honours_swaps(), records=None)
-        if not known["honoured"]:
+        if not known.honoured:
             return Guards.NONE
-        if known.get("records"):
+        if known.records:
             return Guards.ALL
-        return Guards.UNTRIED if known.get("records") is None or is_old else Guards.BATCH
+        return Guards.UNTRIED if known.records is None or is_old else Guards.BATCH
 
-    def _keep_guards(self, *, honoured: bool, records: bool | None) -> dict[str, Any]:
-        note = {
-            "pds": self.home.account.pds,
-            "honoured": honoured,
-            "records": records,
-            "at": self.workspace.now(),
-        }
-        self.workspace.state.keep_note("guards", note)
-        return note
+    def _keep_guards(self, *, honoured: bool, records: bool | None) -> KnownGuards:
+        found = KnownGuards(self.home.account.pds, honoured, records, self.workspace.now())
+        self.workspace.state.keep(found)
+        return found
 
     def _filled(self, light: Sequence[Change], missing: set[Cid | None]) -> Iterator[Change]:
         """Yield the changes with their records, read a few ahead of their turn.
