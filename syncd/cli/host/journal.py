@@ -57,7 +57,7 @@ class LogEntry:
         return ": ".join(part for part in (where, self.message) if part)
 
     def fields(self) -> dict[str, str]:
-        """It as names and values; those that are empty are left out."""
+        """Return the entry as names and values, without empty ones."""
         named = {
             "event": self.event,
             "path": self.path,
@@ -87,7 +87,7 @@ def say_text(entry: LogEntry, *, prefix: str = "") -> None:
 
 
 def say_named_text(entry: LogEntry) -> None:
-    """The same for several mirrors: each line begins with the name of its folder."""
+    """Print an entry behind the name of its folder, for several mirrors in one process."""
     say_text(entry, prefix=f"[{Path(entry.mirror).name}] " if entry.mirror else "")
 
 
@@ -128,14 +128,14 @@ def _send(address: Path, fields: Mapping[str, str]) -> bool:
 
 
 def _field(name: str, value: bytes) -> bytes:
-    """A value of several lines goes with its length, little-endian in 64 bits."""
+    """Encode a field of journald; several lines go with their length, little-endian in 64 bits."""
     if b"\n" in value:
         return name.encode() + b"\n" + len(value).to_bytes(8, "little") + value + b"\n"
     return name.encode() + b"=" + value + b"\n"
 
 
 def is_journaled(environ: Mapping[str, str]) -> bool:
-    """True if stderr goes to journald: systemd names the device and inode of that stream."""
+    """Return whether stderr goes to journald: systemd names device and inode of that stream."""
     try:
         found = os.fstat(sys.stderr.fileno())
     except (OSError, ValueError):

@@ -43,7 +43,7 @@ class Running:
 
     @asynccontextmanager
     async def open(self, directory: Path, pulse: Pulse) -> AsyncIterator[Daemon]:
-        """The daemon of the mirror around `directory`, for somebody to run."""
+        """Open the daemon of the mirror around `directory`; the caller runs it."""
         async with open_mirror(directory, listeners()) as mirror:
             root = mirror.folder.root
             teller = Teller(mirror, self.voice, lambda text: self._show(root, text))
@@ -122,7 +122,7 @@ class Running:
 
 @contextmanager
 def watched(mirror: Mirror, voice: Voice) -> Iterator[Watcher]:
-    """The watcher. Where the system has none to give, it asks for a look every few seconds."""
+    """Start the watcher. If the kernel gives none, it asks for a look every few seconds."""
     root = mirror.folder.root
     notice = Blindness(mirror, voice).notice
     notice(None)
@@ -140,14 +140,14 @@ def watched(mirror: Mirror, voice: Voice) -> Iterator[Watcher]:
 
 @dataclass(slots=True)
 class Blindness:
-    """Tells that file events are not to be had, and keeps it for `status`."""
+    """Reports that there are no file events, and notes it for `status`."""
 
     mirror: Mirror
     voice: Voice
     error: str = ""
 
     def notice(self, error: FileProblem | None) -> None:
-        """Called with None when the whole folder is watched."""
+        """Say that the folder cannot be watched, or with None that all of it is watched again."""
         message = "" if error is None else error.message
         if error is not None and message != self.error:
             said = f"{message}; looking at the whole folder every few seconds instead"
@@ -162,7 +162,7 @@ class Blindness:
 
 
 def describe_settings(before: Config, after: Config) -> str:
-    """The settings that differ, by name."""
+    """Return the names of the settings that differ."""
     names = {setting.field: setting.name for setting in SETTINGS}
     found = (f.name for f in fields(Config) if getattr(before, f.name) != getattr(after, f.name))
     return ", ".join(names[name] for name in found)
@@ -177,7 +177,7 @@ def _check_same_repo(root: Path, before: Config, after: Config) -> None:
 
 
 def _ends_on(environ: Mapping[str, str]) -> tuple[type[SyncdError], ...]:
-    """A password that systemd handed over stays the same as long as the service runs.
+    """Choose the errors that end the daemon: a password from systemd stays for the service's life.
 
     Where it is refused, no new login helps: the service ends, and its unit does not restart it.
     """

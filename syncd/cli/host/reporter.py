@@ -85,7 +85,7 @@ class Teller:
         self.voice(LogEntry(event, message, path=path, mirror=root, hint=more.get("hint", "")))
 
     def on_change(self, phase: Phase, report: Report | None, error: SyncdError | None) -> None:
-        """Called by the daemon after every change of phase and every cycle."""
+        """Report a change of phase, or what a cycle did. The daemon calls this after each."""
         before = self.phase, self._error
         if phase is Phase.SYNCING and report is None:
             self._started = time.time()
@@ -125,7 +125,7 @@ class Teller:
                 keep_last_cycle(self.mirror.state, report, self._started)
 
     def _tell_waiting(self, report: Report) -> None:
-        """What waits for a person is told when it begins to."""
+        """Report what newly waits for a person."""
         root = str(self.mirror.folder.root)
         waiting = frozenset(_waiting(report, root))
         new = sorted(waiting - self._waiting, key=lambda e: (e.event, e.path))
