@@ -1,6 +1,6 @@
 """Which tests take longest, from slowest.txt: they start first, so that no process ends with one.
 
-`python -m tests.slowest LOG` writes the table anew from what `make test PYTEST=--durations=0` said.
+`python -m tests.slowest LOG` writes the table anew from what pytest printed with --durations=0.
 A test that is not in the table keeps its place behind those that are.
 """
 
