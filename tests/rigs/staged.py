@@ -37,8 +37,7 @@ from syncd.state import History, open_or_renew
 from tests.model.disks import StagedDisk
 from tests.model.journal import Diary, Sent, Version
 from tests.model.points import StagedPds
-
-from .device import Device
+from tests.rigs.device import Device, rework
 
 if TYPE_CHECKING:
     from tests.model.scene import Scene
@@ -80,8 +79,8 @@ class Desk:
         self.device = Device.open(self.root, world.account(), self.pds, self.config)
         self.disk = StagedDisk(self.scene.gate, self._shows)
         mirror = self.device.mirror
-        mirror.folder = replace(mirror.folder, disk=self.disk)
-        mirror.clock_ns = mirror.outbox.clock_ns = lambda: time.time_ns() + self.skew_ns
+        rework(mirror, folder=replace(mirror.folder, disk=self.disk))
+        rework(mirror, clock_ns=lambda: time.time_ns() + self.skew_ns)
         mirror.sleep, mirror.jitter = _no_time, float
 
     def stop(self) -> None:

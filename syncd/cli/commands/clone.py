@@ -13,11 +13,10 @@ import click
 
 from syncd.cli.commands.login import PDS_HELP, PLC_HELP
 from syncd.cli.commands.sync import report_json
-from syncd.cli.open.connection import open_mirror
-from syncd.cli.open.files import STATE_FILE, keep_filenames, open_files
 from syncd.cli.open.last_cycle import keep_last_cycle
 from syncd.cli.screen import progress
 from syncd.cli.screen.output import exit_code, fail, many, say, say_json, say_waiting, tell
+from syncd.cli.screen.verbose import listeners
 from syncd.config import (
     DEFAULT_PLC,
     FILE_NAME,
@@ -36,6 +35,8 @@ from syncd.folder.probe import probe
 from syncd.folder.root import initialise, read_marker
 from syncd.identity import resolve
 from syncd.lock import FolderLock
+from syncd.mirror.offline import STATE_FILE, keep_filenames, open_files
+from syncd.mirror.online import open_mirror
 from syncd.model import Account, Report
 from syncd.pds import HttpPds
 from syncd.state import create_state, set_aside
@@ -185,7 +186,7 @@ def _fitted(root: Path, config: Config) -> Config:
 
 async def _first_sync(root: Path, show: progress.Show, dirty: Dirty) -> tuple[Report, int]:
     """Finish the clone, and then sync what changed meanwhile, and `dirty`."""
-    async with open_mirror(root) as mirror:
+    async with open_mirror(root, listeners()) as mirror:
         started = time.time()
         try:
             with show(mirror):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from syncd.cli.open.files import known_account, open_files
 from syncd.cli.screen.output import (
     NEEDS_A_PERSON,
     head_json,
@@ -20,6 +18,7 @@ from syncd.cli.screen.output import (
 )
 from syncd.cycle.verify import Verified, verify_mirror
 from syncd.errors import StateDamaged, StateWrong
+from syncd.mirror.offline import known_account, open_files
 from syncd.model import Head, Problem
 from syncd.state import History
 
@@ -39,8 +38,7 @@ def verify(directory: Path, as_json: bool) -> None:
         account = known_account(files.state)
         if account is None:
             raise StateWrong("the account's signing key is not known yet", hint="syncd sync")
-        folder = files.folder
-        found = verify_mirror(folder, files.state, files.config, account, time.time_ns())
+        found = verify_mirror(files, account)
         found = replace(found, findings=(*found.findings, *_history_findings(files.history)))
         head = files.state.head()
     _say(found, head, as_json)

@@ -1,24 +1,22 @@
-"""Open a mirror together with its PDS, for the commands that talk to it."""
+"""Open a mirror together with its PDS. Says nothing itself: notices go to whoever listens."""
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
 from syncd import __version__
-from syncd.cli.open.files import Files, checked, keep_filenames, known_account, open_files, renewed
-from syncd.cli.open.relocation import notice_place
-from syncd.cli.screen.output import tell
-from syncd.cli.screen.verbose import find_listener
 from syncd.config import FILE_NAME, Config, load_config
 from syncd.credentials import Credentials
 from syncd.cycle.git.companion import Beside
+from syncd.cycle.home import Home
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.observe.account import Whereabouts, describe_change
+from syncd.cycle.workspace import Workspace
 from syncd.errors import FolderWrong, PdsError
 from syncd.folder.probe import probe
 from syncd.folder.problems import explain
@@ -27,28 +25,54 @@ from syncd.folder.root import find_root
 from syncd.folder.write import conflict_file
 from syncd.identity import resolve
 from syncd.lock import FolderLock
+from syncd.mirror.notices import Notice, OnNotice, ignore
+from syncd.mirror.offline import (
+    checked,
+    keep_filenames,
+    known_account,
+    open_files,
+    renewed,
+    workspace_of,
+)
+from syncd.mirror.relocation import notice_place
 from syncd.model import Account, Conflict
 from syncd.pds import HttpPds, Pds
+from syncd.pds.http import OnRequest
 
 USER_AGENT = f"syncd/{__version__}"
 
 
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Who hears of what happens while a mirror is open.
+
+    Attributes:
+        notice: Hears what a person should know of: a move, a new handle, renamed files.
+        request: Hears of each request to the PDS: its name, the status, how long it took.
+    """
+
+    notice: OnNotice = ignore
+    request: OnRequest | None = None
+
+
+NOBODY: Final = Listeners()
+
+
 @asynccontextmanager
-async def open_mirror(directory: Path) -> AsyncIterator[Mirror]:
-    """The mirror around `directory`, with its PDS. Raises Locked if another syncd has it."""
+async def open_mirror(directory: Path, listeners: Listeners = NOBODY) -> AsyncIterator[Mirror]:
+    """Open the mirror around `directory` with its PDS. Raise Locked if another syncd has it."""
     root = find_root(directory)
     config = load_config(root / FILE_NAME, os.environ)
     with FolderLock(root), checked(renewed(root, config), root, config) as state:
-        files = Files(root, config, state)
-        _follow_filenames(files)
+        files = workspace_of(root, config, state)
+        _follow_filenames(files, listeners.notice)
         for sentence, hint in notice_place(root, state, files.history):
-            tell(f"syncd: {sentence}")
-            tell(f"  next: {hint}")
-        async with _connected(files) as mirror:
+            listeners.notice(Notice(sentence, hint))
+        async with _connected(files, listeners) as mirror:
             yield mirror
 
 
-def _follow_filenames(files: Files) -> None:
+def _follow_filenames(files: Workspace, on_notice: OnNotice) -> None:
     """Rename all files if the setting `filenames` is another than when they were named."""
     before, now = files.state.note("filenames") or "plain", files.config.filenames
     if before == now:
@@ -65,10 +89,10 @@ def _follow_filenames(files: Files) -> None:
         message = f'the files cannot be renamed for filenames = "{now}": {cause}'
         raise FolderWrong(message, hint=hint) from error
     keep_filenames(files.state, files.config)
-    tell(f'syncd: filenames = "{now}": {count} files were renamed')
+    on_notice(Notice(f'filenames = "{now}": {count} files were renamed'))
 
 
-def _kept_conflicts(files: Files) -> list[tuple[str, str]]:
+def _kept_conflicts(files: Workspace) -> list[tuple[str, str]]:
     """What lies aside for open conflicts: how it was called, and how it is to be called."""
     now = files.config.is_portable
     found = (item for item in files.state.waiting() if isinstance(item, Conflict))
@@ -80,46 +104,46 @@ def _kept_conflicts(files: Files) -> list[tuple[str, str]]:
 
 
 @asynccontextmanager
-async def open_to_look(directory: Path) -> AsyncIterator[Mirror]:
-    """The mirror around `directory`, for `preview` alone: also while another syncd has it."""
+async def open_to_look(directory: Path, listeners: Listeners = NOBODY) -> AsyncIterator[Mirror]:
+    """Open the mirror around `directory` for `preview` alone, also while another syncd has it."""
     with open_files(directory) as files:
-        async with _connected(files) as mirror:
+        async with _connected(files, listeners) as mirror:
             yield mirror
 
 
 @asynccontextmanager
-async def _connected(files: Files) -> AsyncIterator[Mirror]:
-    account = await find_account(files)
+async def _connected(files: Workspace, listeners: Listeners) -> AsyncIterator[Mirror]:
+    account = await find_account(files, listeners.notice)
     async with AsyncExitStack() as clients:
-        connect = _connector(files, clients)
+        connect = _connector(files, clients, listeners.request)
         yield Mirror(
-            files.folder,
-            files.state,
-            connect(account),
-            account,
-            files.config,
-            time.time_ns,
-            whereabouts=_whereabouts(files, connect),
-            beside=Beside(files.folder, files.state, files.config),
+            files,
+            Home(account, connect(account)),
+            whereabouts=_whereabouts(files, connect, listeners.notice),
+            beside=Beside(files),
         )
 
 
-def _connector(files: Files, clients: AsyncExitStack) -> Callable[[Account], Pds]:
+def _connector(
+    files: Workspace, clients: AsyncExitStack, on_request: OnRequest | None
+) -> Callable[[Account], Pds]:
     """Make clients of whatever PDS the account lives on; `clients` closes them all in the end."""
     did, read_only = files.config.did, files.config.read_only
     tokens = None if read_only else Credentials(did, environ=os.environ)
 
     def connect(account: Account) -> Pds:
-        pds = HttpPds(account, tokens, on_request=find_listener())
+        pds = HttpPds(account, tokens, on_request=on_request)
         clients.push_async_callback(pds.aclose)
         return pds
 
     return connect
 
 
-def _whereabouts(files: Files, connect: Callable[[Account], Pds]) -> Whereabouts:
+def _whereabouts(
+    files: Workspace, connect: Callable[[Account], Pds], on_notice: OnNotice
+) -> Whereabouts:
     def changed(before: Account, after: Account) -> None:
-        _keep_account(files, after, before)
+        _keep_account(files, after, before, on_notice)
 
     return Whereabouts(lambda: _resolve(files.config), connect, changed)
 
@@ -128,7 +152,7 @@ def _resolve(config: Config) -> Awaitable[Account]:
     return resolve(config.did, plc=config.plc, pds=config.pds)
 
 
-async def find_account(files: Files) -> Account:
+async def find_account(files: Workspace, on_notice: OnNotice = ignore) -> Account:
     """The account as its DID document says now, or as it said last if nobody can be asked."""
     known = known_account(files.state)
     try:
@@ -138,12 +162,14 @@ async def find_account(files: Files) -> Account:
             raise
         return known
     if known != account:
-        _keep_account(files, account, known)
+        _keep_account(files, account, known, on_notice)
     return account
 
 
-def _keep_account(files: Files, account: Account, before: Account | None) -> None:
+def _keep_account(
+    files: Workspace, account: Account, before: Account | None, on_notice: OnNotice
+) -> None:
     """Remember what the DID document says now, and tell its owner what is new."""
     files.state.keep_note("account", asdict(account))
     for sentence in describe_change(before, account) if before else ():
-        tell(f"syncd: {sentence}")
+        on_notice(Notice(sentence))
