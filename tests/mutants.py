@@ -374,6 +374,11 @@ MUTANTS = (
         "[address for address in addresses if ip_address(address)]", "tests/test_connect.py",
         "address_of_a_machine",
     ),
+    Mutant(
+        "a pattern that fits nothing is no error", "mirror/selection.py",
+        "    return [p for p in patterns if not any(fnmatchcase(path, p) for path in paths)]",
+        "    return []", "tests/mirror/test_verbs.py", "without_a_conflict",
+    ),
 )  # fmt: skip
 
 
