@@ -271,7 +271,7 @@ MUTANTS = (
     ),
     Mutant(
         "a row with a flipped bit believed", "state/damage.py", "    if checksum(*values) != kept:",
-        "    if False:", "tests/state/test_damage.py", "no_damage_to_the_history",
+        "    if False:", "tests/state/test_damage.py", "value_that_is_not_as_written",
     ),
     Mutant(
         "a spooled block believed without its hash", "spool.py",
