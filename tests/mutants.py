@@ -218,7 +218,7 @@ MUTANTS = (
         "tests/test_budget.py",
     ),
     Mutant(
-        "what others spend not counted", "budget.py", "        return max(0, min(ours, told.remaining))",
+        "what others spend not counted", "budget.py", "        return max(0, min(ours, found.remaining))",
         "        return max(0, ours)", "tests/test_budget.py",
     ),
     Mutant(
@@ -280,7 +280,7 @@ MUTANTS = (
     ),
     Mutant(
         "a queue of events that overflowed", "watch/queue.py",
-        "            self._lost(is_overflow=event.is_queue_overflow)", "            pass",
+        "            self._on_loss(is_overflow=event.is_queue_overflow)", "            pass",
         "tests/watch/test_watcher.py", "overflow",
     ),
     Mutant(
@@ -308,7 +308,7 @@ MUTANTS = (
     Mutant(
         "a lock of git that is minutes old believed for ever", "git/repository.py",
         "            return time.time() - self.lock.stat().st_mtime < STALE_SECONDS",
-        "            return self.lock.stat().st_mtime > 0", "tests/git/test_place.py",
+        "            return self.lock.stat().st_mtime > 0", "tests/git/test_repository.py",
     ),
     Mutant(
         "the watchdog of another process fed", "notify.py",
@@ -340,7 +340,7 @@ MUTANTS = (
         "tests/cycle/clone/test_clone.py",
     ),
     Mutant(
-        "a ring for nothing as fast as any", "news.py", "        if self._futile < FUTILE_RINGS:",
+        "a ring for nothing as fast as any", "news.py", "        if self._futile_looks < FUTILE_RINGS:",
         "        if True:", "tests/test_news.py", "nothing",
     ),
     Mutant(
@@ -378,6 +378,10 @@ MUTANTS = (
         "a pattern that fits nothing is no error", "mirror/selection.py",
         "    return [p for p in patterns if not any(fnmatchcase(path, p) for path in paths)]",
         "    return []", "tests/mirror/test_verbs.py", "without_a_conflict",
+    ),
+    Mutant(
+        "pauses that a success does not shorten", "backoff.py",
+        "        return replace(self, failures=0)", "        return self", "tests/test_backoff.py",
     ),
 )  # fmt: skip
 
