@@ -303,7 +303,7 @@ MUTANTS = (
     Mutant(
         "a merge that waits for a person not seen", "git/repository.py",
         "        return self.is_locked() or self.unfinished() is not None",
-        "        return self.is_locked()", "tests/git/test_switches.py", "rebase_with_a_conflict",
+        "        return self.is_locked()", "tests/git/test_repository.py",
     ),
     Mutant(
         "a lock of git that is minutes old believed for ever", "git/repository.py",
