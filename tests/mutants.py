@@ -346,9 +346,9 @@ MUTANTS = (
         "    return False", "tests/cycle/push/test_moves.py",
     ),
     Mutant(
-        "a file that a clone found taken for what it would have written", "cycle/clone/resume.py",
-        "seen_ns=0) if content == expected else None", "seen_ns=0) if expected else None",
-        "tests/cycle/clone/test_clone.py",
+        "a clone that is whole before it is", "cycle/clone/clone.py",
+        "            if proven is not None and not proven.lost:",
+        "            if proven is not None:", "tests/cycle/clone/test_clone.py",
     ),
     Mutant(
         "a ring for nothing as fast as any", "news.py", "        if self._futile_looks < FUTILE_RINGS:",
@@ -393,6 +393,12 @@ MUTANTS = (
     Mutant(
         "pauses that a success does not shorten", "backoff.py",
         "        return replace(self, failures=0)", "        return self", "tests/test_backoff.py",
+    ),
+    Mutant(
+        "true taken for a whole number", "typedjson.py",
+        "        return value if type(value) is kind else _refuse(_PLAIN[kind])",
+        "        return value if isinstance(value, kind) else _refuse(_PLAIN[kind])",
+        "tests/test_typedjson.py",
     ),
 )  # fmt: skip
 
