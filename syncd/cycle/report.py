@@ -59,7 +59,7 @@ def report_cycle(
         merged=joined.paths,
         deleted=_deleted(pulled, steps, pushed),
         unsent=tuple(sorted(_paths(plan, Verdict.PUSH) - answered)),
-        told=tuple(f"{step.path}: {step.reason}" for step in plan.steps if is_edit_kept(step)),
+        remarks=tuple(f"{step.path}: {step.reason}" for step in plan.steps if is_edit_kept(step)),
         retries=tuple(item for item in waiting if isinstance(item, Retry)),
         halted=pushed.halted,
     )

@@ -85,7 +85,7 @@ def report_json(report: Report, cloned: int = 0) -> dict[str, object]:
     return {
         **counts(report, cloned),
         **waiting_json(report.conflicts, report.problems, report.held),
-        "told": list(report.told),
+        "told": list(report.remarks),
         "requests": report.requests,
         "head": head_json(report.head),
     }

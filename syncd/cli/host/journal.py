@@ -30,7 +30,7 @@ class Level(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LogEntry:
     """One thing that happened.
 
     Attributes:
@@ -69,10 +69,10 @@ class Entry:
         return {name: value for name, value in named.items() if value}
 
 
-Voice = Callable[[Entry], None]
+Voice = Callable[[LogEntry], None]
 
 
-def say_text(entry: Entry, *, prefix: str = "") -> None:
+def say_text(entry: LogEntry, *, prefix: str = "") -> None:
     """For a terminal: what is done goes to stdout, what is wrong to stderr."""
     is_wrong = entry.level <= Level.WARNING and not entry.path
     out = tell if is_wrong else say
@@ -86,12 +86,12 @@ def say_text(entry: Entry, *, prefix: str = "") -> None:
         out(f"  next: {entry.hint}")
 
 
-def say_named_text(entry: Entry) -> None:
+def say_named_text(entry: LogEntry) -> None:
     """The same for several mirrors: each line begins with the name of its folder."""
     say_text(entry, prefix=f"[{Path(entry.mirror).name}] " if entry.mirror else "")
 
 
-def say_json_line(entry: Entry) -> None:
+def say_json_line(entry: LogEntry) -> None:
     """For a program: one JSON object a line, on stdout."""
     stamp = {"at": rfc3339(time.time()), "level": entry.level.name.lower()}
     say_json({**stamp, **entry.fields()}, indent=None)
@@ -100,7 +100,7 @@ def say_json_line(entry: Entry) -> None:
 def journal(address: Path = JOURNAL) -> Voice:
     """For journald: every field can be searched for, with SYNCD_ before its name."""
 
-    def send(entry: Entry) -> None:
+    def send(entry: LogEntry) -> None:
         fields = entry.fields()
         message = fields.pop("message", entry.event)
         own = {f"SYNCD_{name.upper()}": value for name, value in fields.items()}
