@@ -35,7 +35,7 @@ def git(machine: Machine, at: Path, *words: str) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, (words, done.stderr)

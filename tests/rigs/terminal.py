@@ -22,7 +22,7 @@ from syncd.sandbox.http.server import start
 from tests.docs.markdown import ROOT
 
 HANDLE = Handle("alice.example.com")
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 
 _SYNCD = """#!/bin/sh
 command=$1
@@ -73,7 +73,7 @@ class Terminal:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         assert "Traceback" not in done.stdout, done.stdout

@@ -7,6 +7,7 @@ import random
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,18 @@ def test_no_damage_to_the_history_file_stops_it_or_is_believed(tmp_path: Path) -
             assert list(tmp_path.glob("history.db.damaged-*")), seed
         for file in tmp_path.iterdir():
             file.unlink()
+
+
+@pytest.mark.parametrize("change", ["reason = 'another'", "at = at + 1", "after = x'00'"])
+def test_a_value_that_is_not_as_written_is_never_believed(tmp_path: Path, change: str) -> None:
+    history = History(tmp_path / "history.db")
+    history.keep(versions())
+    with closing(sqlite3.connect(history.path)) as sql, sql:
+        sql.execute(f"UPDATE event SET {change} WHERE id = 3")
+    with pytest.raises(StateDamaged):
+        history.check()
+    with pytest.raises(StateDamaged):
+        history.events()
 
 
 async def test_damage_found_in_the_middle_of_a_run_is_mended_and_told(world: World) -> None:
