@@ -324,8 +324,13 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An authenticated session on a PDS. Never printed: its repr hides the tokens."""
+    """An authenticated session on a PDS. Never printed: its repr hides the tokens.
+
+    `origin` is that of the PDS that made it, the only one that may get its tokens. None is a
+    session of which nobody knows who made it; no server gets that.
+    """
 
     did: Did
     access: str = field(repr=False)
     refresh: str = field(repr=False)
+    origin: str | None = None

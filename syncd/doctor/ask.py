@@ -48,7 +48,7 @@ async def _why_unreadable(account: Account) -> str | None:
 def ask_credentials(credentials: Credentials) -> Keys | Complaint:
     """Where they are and how old, never what they are."""
     try:
-        source, session = credentials.password_source(), credentials.load()
+        source, session = credentials.password_source(), credentials.peek()
     except CredentialsRefused as error:
         return complaint(error)
     if session is None:

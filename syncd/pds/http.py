@@ -75,7 +75,10 @@ _HINT = "see whether the network and the PDS are up; `syncd run` tries again by 
 
 
 class Http:
-    """One server. Counts its requests and remembers the last rate limit that was told."""
+    """One server. Counts its requests and remembers the last rate limit that was told.
+
+    `origin` is the server's, in the one form in which origins are compared.
+    """
 
     def __init__(
         self,
@@ -94,6 +97,7 @@ class Http:
             origin = parse_origin(url)
         except BadSyntax as error:
             raise ConfigWrong(f"the PDS cannot be used: {error.message}") from error
+        self.origin = str(origin)
         self.requests = 0
         self.rate_limit: RateLimit | None = None
         self._bounds = bounds

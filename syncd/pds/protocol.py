@@ -106,16 +106,26 @@ class Tokens(Protocol):
     """Keeps one account's credentials. Its methods may block on the disk, but not for long."""
 
     def load(self) -> Session | None:
-        """The newest session that was kept, by whichever process."""
+        """Return the newest session that was kept, by whichever process and for whichever origin.
 
-    def keep(self, session: Session) -> None:
-        """Replace the kept session; what was kept is on disk when this returns."""
+        Raises CredentialsRefused; Unreachable if nobody says which origin an old one is for.
+        """
 
-    def password(self) -> str | None:
-        """The password, if there is one to be had."""
+    def keep(self, session: Session, password: str | None = None) -> None:
+        """Replace the kept session; what was kept is on disk when this returns.
+
+        `password`, where one was spent on the session, is for the same origin from now on.
+        """
+
+    def password(self, origin: str) -> str | None:
+        """Return the password for the server at `origin`; None if there is no password at all.
+
+        Raises CredentialsElsewhere if it is for another server, and CredentialsRefused or
+        Unreachable if it is not known which one it is for.
+        """
 
     def forget(self) -> None:
         """Drop the kept session, and the password where syncd itself keeps it."""
 
     def alone(self) -> AbstractAsyncContextManager[None]:
-        """While inside, no other process renews this account's session."""
+        """Keep every other process from renewing this account's session while inside."""

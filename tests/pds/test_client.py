@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -70,7 +70,7 @@ def token(name: str, *, scope: str = "com.atproto.appPass", life: float | None =
 
 
 def session(name: str, **claims: Any) -> Session:  # noqa: ANN401
-    return Session(DID, token(name, **claims), token(f"{name}-refresh"))
+    return Session(DID, token(name, **claims), token(f"{name}-refresh"), URL)
 
 
 FIRST = session("first")
@@ -133,8 +133,8 @@ async def pds_of(
         yield pds
 
 
-def logged_in() -> MemoryTokens:
-    return MemoryTokens(FIRST, PASSWORD)
+def logged_in(origin: str = URL) -> MemoryTokens:
+    return MemoryTokens(replace(FIRST, origin=origin), PASSWORD)
 
 
 # --- Requests and answers ------------------------------------------------------------------------
@@ -591,7 +591,7 @@ async def test_a_wrong_clock_causes_one_refresh_and_not_one_per_request() -> Non
 
 
 async def test_a_token_that_cannot_be_read_is_used_until_it_is_refused() -> None:
-    opaque = Session(DID, "opaque", "also-opaque")
+    opaque = Session(DID, "opaque", "also-opaque", URL)
     script = Script({"putRecord": [DONE]})
     async with pds_of(script, MemoryTokens(opaque, None)) as pds:
         for _ in range(3):
@@ -601,7 +601,7 @@ async def test_a_token_that_cannot_be_read_is_used_until_it_is_refused() -> None
 
 async def test_a_session_that_cannot_be_kept_still_works() -> None:
     class FullDisk(MemoryTokens):
-        def keep(self, session: Session) -> None:
+        def keep(self, session: Session, password: str | None = None) -> None:
             raise FileProblem("no space")
 
     third = session("third")
@@ -629,7 +629,7 @@ async def test_log_in_and_log_out() -> None:
     session = await log_in(URL, DID, PASSWORD, transport=transport)
     assert session == FIRST
     for _ in range(2):
-        await log_out(URL, session, transport=transport)
+        await log_out(session, transport=transport)
     assert script.bearers == [None, *[f"Bearer {FIRST.refresh}"] * 2]
     assert script.asked[1].content == b""
 
@@ -658,7 +658,7 @@ async def test_no_error_of_a_log_in_shows_the_password_or_a_token(
 
 
 async def test_an_answer_that_echoes_the_token_is_not_quoted() -> None:
-    opaque = Session(DID, "opaque-access-token", "opaque-refresh-token")
+    opaque = Session(DID, "opaque-access-token", "opaque-refresh-token", URL)
     echo = refused(400, "InvalidRequest", "you sent Bearer opaque-access-token")
     async with pds_of(Script({"putRecord": [echo]}), MemoryTokens(opaque)) as pds:
         with pytest.raises(Rejected) as caught:
@@ -767,7 +767,7 @@ async def test_a_write_without_a_usable_answer_is_unknown_and_is_sent_once(fault
     bounds = Bounds(1, 0.2, 1, 0.5, answer_bytes=1_000_000)
     async with (
         server_that(FAULTS[fault]) as (url, heads),
-        HttpPds(local(url), logged_in(), bounds=bounds) as pds,
+        HttpPds(local(url), logged_in(url), bounds=bounds) as pds,
     ):
         for write in (pds.put(UPDATE), pds.write([UPDATE], swap=HEAD), pds.delete(DELETION)):
             with pytest.raises(Unknown) as caught:
@@ -793,7 +793,7 @@ async def test_a_read_without_a_usable_answer_is_an_error_of_ours(fault: str) ->
 async def test_a_write_that_found_no_connection_was_not_sent() -> None:
     async with server_that(answering()) as (url, _):
         pass
-    async with HttpPds(local(url), logged_in()) as pds:
+    async with HttpPds(local(url), logged_in(url)) as pds:
         with pytest.raises(Unreachable):
             await pds.put(UPDATE)
 
@@ -914,7 +914,7 @@ async def test_a_car_cut_in_the_middle_is_an_error() -> None:
 async def test_a_cancelled_write_stays_cancelled() -> None:
     async with (
         server_that(answering(b"", pause_seconds=5)) as (url, _),
-        HttpPds(local(url), logged_in()) as pds,
+        HttpPds(local(url), logged_in(url)) as pds,
     ):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):

@@ -17,6 +17,7 @@ from syncd.atproto.cid import Cid
 from syncd.atproto.dagcbor import encode
 from syncd.atproto.data import cid_of
 from syncd.atproto.jsontext import parse_record
+from syncd.children import without_secrets
 from syncd.cli.open.files import Files
 from syncd.cli.screen.output import tell
 from syncd.cycle.pull.archive import keep_file
@@ -123,7 +124,8 @@ def _run_editor(draft: Path) -> None:
     names = (os.environ.get(name, "").strip() for name in EDITORS)
     editor = next((name for name in names if name), DEFAULT_EDITOR)
     try:
-        done = subprocess.run([*shlex.split(editor), _as_named(draft)], check=False)  # noqa: S603
+        command = [*shlex.split(editor), _as_named(draft)]
+        done = subprocess.run(command, env=without_secrets(), check=False)  # noqa: S603
     except (OSError, ValueError) as error:
         hint = "set $VISUAL or $EDITOR to an editor that is installed"
         raise ConfigWrong(f"the editor {editor!r} cannot be started: {error}", hint=hint) from None

@@ -10,12 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from syncd import __version__
+from syncd.cli.open.credentials import close_state_directory, credentials_of
 from syncd.cli.open.files import Files, checked, keep_filenames, known_account, open_files, renewed
 from syncd.cli.open.relocation import notice_place
 from syncd.cli.screen.output import tell
 from syncd.cli.screen.verbose import find_listener
 from syncd.config import FILE_NAME, Config, load_config
-from syncd.credentials import Credentials
 from syncd.cycle.git.companion import Beside
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.observe.account import Whereabouts, describe_change
@@ -34,8 +34,12 @@ USER_AGENT = f"syncd/{__version__}"
 
 
 @asynccontextmanager
-async def open_mirror(directory: Path) -> AsyncIterator[Mirror]:
-    """The mirror around `directory`, with its PDS. Raises Locked if another syncd has it."""
+async def open_mirror(directory: Path, *, pds: str | None = None) -> AsyncIterator[Mirror]:
+    """Open the mirror around `directory`, with its PDS. Raises Locked if another syncd has it.
+
+    `pds` is the PDS that a person named in an argument of this command.
+    """
+    close_state_directory()
     root = find_root(directory)
     config = load_config(root / FILE_NAME, os.environ)
     with FolderLock(root), checked(renewed(root, config), root, config) as state:
@@ -44,7 +48,7 @@ async def open_mirror(directory: Path) -> AsyncIterator[Mirror]:
         for sentence, hint in notice_place(root, state, files.history):
             tell(f"syncd: {sentence}")
             tell(f"  next: {hint}")
-        async with _connected(files) as mirror:
+        async with _connected(files, pds) as mirror:
             yield mirror
 
 
@@ -88,10 +92,10 @@ async def open_to_look(directory: Path) -> AsyncIterator[Mirror]:
 
 
 @asynccontextmanager
-async def _connected(files: Files) -> AsyncIterator[Mirror]:
+async def _connected(files: Files, named: str | None = None) -> AsyncIterator[Mirror]:
     account = await find_account(files)
     async with AsyncExitStack() as clients:
-        connect = _connector(files, clients)
+        connect = _connector(files, clients, named)
         yield Mirror(
             files.folder,
             files.state,
@@ -104,10 +108,12 @@ async def _connected(files: Files) -> AsyncIterator[Mirror]:
         )
 
 
-def _connector(files: Files, clients: AsyncExitStack) -> Callable[[Account], Pds]:
+def _connector(
+    files: Files, clients: AsyncExitStack, named: str | None
+) -> Callable[[Account], Pds]:
     """Make clients of whatever PDS the account lives on; `clients` closes them all in the end."""
-    did, read_only = files.config.did, files.config.read_only
-    tokens = None if read_only else Credentials(did, environ=os.environ)
+    config = files.config
+    tokens = None if config.read_only else credentials_of(config.did, pds=named, config=config)
 
     def connect(account: Account) -> Pds:
         pds = HttpPds(account, tokens, on_request=find_listener())
