@@ -23,6 +23,7 @@ from syncd.errors import (
     BadAnswer,
     BadCar,
     ConfigWrong,
+    CredentialsElsewhere,
     CredentialsRefused,
     FileProblem,
     NotFound,
@@ -919,3 +920,107 @@ async def test_a_cancelled_write_stays_cancelled() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
                 await pds.put(UPDATE)
+
+
+# --- Other origins -------------------------------------------------------------------------------
+
+ELSEWHERE = "https://elsewhere.example.com"
+AWAY = replace(FIRST, origin=ELSEWHERE)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        ELSEWHERE,
+        "http://pds.example.com",
+        "https://pds.example.com:8443",
+        "https://pds.example.com.",
+        "https://sub.pds.example.com",
+        "https://pds.example.co",
+        "https://xn--pds-example-com-0a.example.com",
+        None,
+    ],
+)
+@pytest.mark.parametrize("secret", [None, PASSWORD])
+async def test_no_token_of_another_origin_is_sent(origin: str | None, secret: str | None) -> None:
+    script = Script({"putRecord": [DONE], "createSession": [told(SECOND)]})
+    tokens = MemoryTokens(replace(FIRST, origin=origin), secret, ELSEWHERE)
+    async with pds_of(script, tokens) as pds:
+        with pytest.raises(CredentialsRefused):
+            await pds.put(UPDATE)
+    assert script.asked == []
+    assert tokens.session == replace(FIRST, origin=origin)
+
+
+async def test_a_refusal_names_both_origins_and_the_next_step() -> None:
+    async with pds_of(Script({}), MemoryTokens(AWAY, PASSWORD, ELSEWHERE)) as pds:
+        with pytest.raises(CredentialsElsewhere) as caught:
+            await pds.put(UPDATE)
+    assert (caught.value.made_at, caught.value.asked) == (ELSEWHERE, URL)
+    assert caught.value.exit_code == 77
+    assert ELSEWHERE in caught.value.message
+    assert URL in caught.value.message
+    assert "syncd login" in caught.value.hint
+
+
+async def test_a_password_for_this_origin_begins_a_session_beside_one_of_another() -> None:
+    tokens = MemoryTokens(AWAY, PASSWORD, URL)
+    script = Script({"putRecord": [DONE], "createSession": [told(SECOND)]})
+    async with pds_of(script, tokens) as pds:
+        await pds.put(UPDATE)
+    assert script.names == ["createSession", "putRecord"]
+    assert tokens.session == SECOND
+
+
+async def test_a_login_at_another_origin_is_not_replaced_by_a_renewal_here() -> None:
+    """A daemon that still talks to the old PDS must not undo a move."""
+    tokens = logged_in()
+    script = Script({"putRecord": [DONE, refused(400, "ExpiredToken")], "refreshSession": []})
+    async with pds_of(script, tokens) as pds:
+        await pds.put(UPDATE)
+        tokens.keep(AWAY, PASSWORD)
+        with pytest.raises(CredentialsElsewhere):
+            await pds.put(UPDATE)
+    assert script.names == ["putRecord", "putRecord"]
+    assert tokens.session == AWAY
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    "location",
+    [
+        "https://evil.example.com/xrpc/com.atproto.repo.putRecord",
+        "https://pds.example.com:8443/xrpc/com.atproto.repo.putRecord",
+        "http://pds.example.com/xrpc/com.atproto.repo.putRecord",
+        "//evil.example.com/",
+        "https://pds.example.com/elsewhere",
+    ],
+)
+@pytest.mark.parametrize("name", ["putRecord", "refreshSession", "createSession", "deleteSession"])
+async def test_no_redirect_takes_a_secret_along(status: int, location: str, name: str) -> None:
+    """Not even one within the origin: nothing says what it is for."""
+    away = httpx.Response(status, headers={"location": location})
+    expired = refused(400, "ExpiredToken")
+    refusing = {"putRecord": [expired], "refreshSession": [expired], "createSession": [expired]}
+    script = Script({**refusing, name: [away]})
+    if name == "deleteSession":
+        with suppress(SyncdError):
+            await log_out(FIRST, transport=httpx.MockTransport(script))
+    else:
+        async with pds_of(script, logged_in()) as pds:
+            with pytest.raises(SyncdError):
+                await pds.put(UPDATE)
+    assert name in script.names
+    for request in script.asked:
+        assert (request.url.scheme, request.url.host, request.url.port) == (
+            "https",
+            "pds.example.com",
+            None,
+        )
+        assert request.url.path.startswith("/xrpc/com.atproto.")
+
+
+async def test_a_session_that_does_not_say_who_made_it_is_not_sent_to_be_ended() -> None:
+    script = Script({})
+    await log_out(replace(FIRST, origin=None), transport=httpx.MockTransport(script))
+    assert script.asked == []

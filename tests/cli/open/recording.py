@@ -11,10 +11,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 
-from syncd.atproto.syntax import Did
-
-SESSION = "com.atproto.server."
-
 
 @dataclass(slots=True)
 class Recorder:
@@ -25,7 +21,6 @@ class Recorder:
         url: The origin of this server.
         requests: Method and target of each request that came.
         heard: Every byte that came, headers and bodies.
-        refusal: The error name of the answer to each write: what may lead to a renewal.
         place: What a DID document served here names as the PDS; this server if empty.
     """
 
@@ -33,7 +28,6 @@ class Recorder:
     url: str = ""
     requests: list[str] = field(default_factory=list)
     heard: bytes = b""
-    refusal: str = "ExpiredToken"
     place: str = ""
 
     @property
@@ -57,7 +51,7 @@ class Recorder:
             did = json.loads(body)["identifier"]
             made = {"did": did, "handle": "alice.test", "accessJwt": "x.y.z", "refreshJwt": "r"}
             return 200, {"content-type": "application/json"}, json.dumps(made).encode()
-        said = json.dumps({"error": self.refusal, "message": "no"}).encode()
+        said = json.dumps({"error": "ExpiredToken", "message": "no"}).encode()
         return 400, {"content-type": "application/json"}, said
 
 
@@ -102,7 +96,3 @@ def recording(behind: str) -> Iterator[Recorder]:
         finally:
             server.shutdown()
             thread.join()
-
-
-def document_path(did: Did) -> str:
-    return f"/{did}"

@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import subprocess
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -151,6 +152,15 @@ def mirror(home: Home) -> Home:
     return home
 
 
+def test_a_server_that_is_given_a_secret_is_seen_to_have_it(home: Home) -> None:
+    """So none of the tests below is blind. To log in there is what a person asked for."""
+    home.log_in("--pds", home.hostile.url)
+    assert home.hostile.learned(home.login.password) == [home.login.password]
+    home.ok("logout", home.did)
+    assert home.hostile.writes[-1].endswith("deleteSession")
+    assert b"authorization: bearer r\n" in home.hostile.heard.lower()
+
+
 # --- What names another server -------------------------------------------------------------------
 
 
@@ -160,8 +170,6 @@ def by_pds_in_the_settings(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def by_the_directory_in_the_settings(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     home.configure(plc=home.hostile.url)
-    # What a default directory says does not count while the settings name another one.
-    monkeypatch.setattr("syncd.config.file.load_config.__kwdefaults__", None, raising=False)
     monkeypatch.delenv("SYNCD_PLC_URL")
 
 
@@ -181,15 +189,12 @@ WAYS: list[Callable[[Home, pytest.MonkeyPatch], None]] = [
 ]
 
 
-@pytest.mark.parametrize("refusal", ["ExpiredToken", "InvalidToken", "AuthMissing"])
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 def test_another_server_gets_neither_token_nor_password_and_is_only_read(
     mirror: Home,
     monkeypatch: pytest.MonkeyPatch,
     way: Callable[[Home, pytest.MonkeyPatch], None],
-    refusal: str,
 ) -> None:
-    mirror.hostile.refusal = refusal
     way(mirror, monkeypatch)
     mirror.edit()
     mirror.write_remotely("theirs")
@@ -253,12 +258,11 @@ def test_the_same_origin_in_another_spelling_is_the_same(mirror: Home) -> None:
     assert f"{NOTE}/mine" in mirror.records()
 
 
-@pytest.mark.parametrize("host", ["localhost", "[::1]", "127.0.0.2", "x.localhost"])
-def test_another_name_of_the_same_machine_is_another_origin(mirror: Home, host: str) -> None:
-    url = mirror.hostile.url.replace("127.0.0.1", host)
+def test_another_name_of_the_same_machine_is_another_origin(mirror: Home) -> None:
+    url = mirror.hostile.url.replace("127.0.0.1", "localhost")
     mirror.configure(pds=url)
     mirror.edit()
-    assert mirror.sync().exit_code in (69, 77), "where nobody answers there, nothing was read"
+    mirror.assert_halted(mirror.sync(), mirror.honest.url, url)
     mirror.assert_nothing_was_learned()
 
 
@@ -319,8 +323,6 @@ def age(home: Home, *, audience: str | None = None) -> None:
 
 
 def token_for(audience: str) -> str:
-    from base64 import urlsafe_b64encode
-
     parts = ({"alg": "HS256"}, {"aud": audience, "scope": "com.atproto.appPass"})
     coded = [urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
     return ".".join([*coded, "signature"])
