@@ -48,10 +48,21 @@ def no_doorbells(config: Config, account: Account) -> Sequence[Doorbell]:  # noq
 class Source(Protocol):
     """Whose news it is: a Mirror, as far as news go."""
 
-    account: Account
-    pds: Pds
-    config: Config
-    state: State
+    @property
+    def account(self) -> Account:
+        """Return the account as it was resolved last."""
+
+    @property
+    def pds(self) -> Pds:
+        """Return the client of the PDS that hosts the repo now."""
+
+    @property
+    def config(self) -> Config:
+        """Return the settings of the mirror."""
+
+    @property
+    def state(self) -> State:
+        """Return what the mirror remembers."""
 
 
 @dataclass(slots=True)

@@ -70,7 +70,8 @@ async def working(world: World, pds_url: str, **settings: Any) -> AsyncIterator[
     """A daemon whose doorbells are those of `pds_url`."""
     config = Config(world.login.did, full_look_seconds=SLOW, **settings)
     device = world.device(config=config)
-    device.mirror.account = replace(device.mirror.account, pds=pds_url)
+    home = device.mirror.home
+    device.mirror.home = replace(home, account=replace(home.account, pds=pds_url))
     desk = Desk(world, device)
     desk.daemon = Daemon(
         device.mirror, Quiet(), desk.told, jitter=lambda: 0.0, doorbells=choose_doorbells

@@ -18,6 +18,7 @@ from syncd.cycle.clone.clone import Clone, is_unfinished
 from syncd.cycle.decide.brake import brake_of, recent_deletions
 from syncd.cycle.decide.renames import keep_moved
 from syncd.cycle.git.companion import Beside
+from syncd.cycle.home import Home
 from syncd.cycle.observe.account import LOST, Whereabouts, explain
 from syncd.cycle.observe.fetch import OnFetch
 from syncd.cycle.observe.remote import Sight, Watermark, look
@@ -30,9 +31,10 @@ from syncd.cycle.pull.merge import Joined, join, wants_merge
 from syncd.cycle.pull.naming import name_drafts
 from syncd.cycle.push.outbox import Outbox
 from syncd.cycle.report import report_cycle, report_plan
+from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.errors import NotFound, StateDamaged, SyncdError, Unreachable
 from syncd.folder.recover import recover
-from syncd.folder.root import OWN, Folder, read_marker
+from syncd.folder.root import Folder, read_marker
 from syncd.merge import settle
 from syncd.model import (
     Account,
@@ -53,7 +55,6 @@ from syncd.plan import make_plan, without_pushes
 from syncd.state import History, State, renew_state
 
 Seeing = TypeVar("Seeing")
-SECOND_NS = 1_000_000_000
 ATTEMPTS = 8
 """How many cycles in a row that push nothing one `sync` may take before it leaves the rest."""
 
@@ -63,7 +64,6 @@ class Mirror:
     """A folder, a repo, and what both last agreed on.
 
     Attributes:
-        clock_ns: The wall clock in nanoseconds, for file times and the budget's windows.
         sleep: Waits so many seconds before a cycle that follows a lost swap or a lost answer.
         jitter: A number in [0, 1) for each such wait.
         whereabouts: How to find the account again if its repo cannot be seen where it was; without
@@ -73,12 +73,8 @@ class Mirror:
         beside: The git repository that the folder may be in.
     """
 
-    folder: Folder
-    state: State
-    pds: Pds
-    account: Account
-    config: Config
-    clock_ns: Callable[[], int]
+    workspace: Workspace
+    home: Home
     limits: Limits = field(default_factory=Limits)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     jitter: Callable[[], float] = random.random
@@ -90,15 +86,32 @@ class Mirror:
     _requests_elsewhere: int = 0
 
     def __post_init__(self) -> None:
-        self.outbox = Outbox(
-            self.folder,
-            self.state,
-            self.pds,
-            self.account,
-            self.config,
-            self.clock_ns,
-            self.limits,
-        )
+        self.outbox = Outbox(self.workspace, self.home, self.limits)
+
+    @property
+    def folder(self) -> Folder:
+        """Return the folder of this mirror."""
+        return self.workspace.folder
+
+    @property
+    def state(self) -> State:
+        """Return what this mirror remembers."""
+        return self.workspace.state
+
+    @property
+    def config(self) -> Config:
+        """Return the settings of this mirror."""
+        return self.workspace.config
+
+    @property
+    def account(self) -> Account:
+        """Return the account as it was resolved last."""
+        return self.home.account
+
+    @property
+    def pds(self) -> Pds:
+        """Return the client of the PDS that hosts the repo now."""
+        return self.home.pds
 
     @property
     def requests(self) -> int:
@@ -151,7 +164,7 @@ class Mirror:
         recovered = recover(self.folder, sides.look.leftovers) if sides.look.leftovers else ()
         if sides.look.leftovers:
             sight, sides, plan = await self._decide(dirty)
-        drafted = name_drafts(self.folder, self.state, self.config, sight, sides, self.clock_ns())
+        drafted = name_drafts(self.workspace, sight, sides)
         if drafted.named:
             sight, sides, plan = await self._decide(dirty)
         sides = sides.with_strays(drafted.problems)
@@ -163,7 +176,7 @@ class Mirror:
         waiting = self.state.waiting()
         if pulled.base or pushed.done or joined.paths:
             rev = sight.view.head.rev
-            prune(self.history, self.config, waiting, self.clock_ns() // SECOND_NS, rev)
+            prune(self.workspace, waiting, rev)
         planned = report_plan(plan, sides.look.strays, self.requests - before, self.state.head())
         report = report_cycle(planned, joined, pulled, steps, pushed, waiting)
         met = (f"{problem.path}: {problem.reason}" for problem in recovered)
@@ -173,10 +186,10 @@ class Mirror:
     async def _decide(self, dirty: Dirty) -> tuple[Sight, Sides, Plan]:
         self.folder.check_marker(self.state.marker)
         sight = await self._see()
-        now_ns = self.clock_ns()
+        now_ns = self.workspace.clock_ns()
 
         def look_at_sides() -> Sides:
-            return bring_sides(self.folder, self.state, self.config, sight, dirty, now_ns)
+            return bring_sides(self.workspace, sight, dirty, now_ns)
 
         sides = await self.beside.undisturbed(look_at_sides) if self.beside else look_at_sides()
         plan = make_plan(
@@ -185,9 +198,7 @@ class Mirror:
             settle=lambda step: settle(step, self.config.policy(step.path)),
             sizes=self.state.collection_sizes,
             brake=brake_of(self.config),
-            recent=lambda now: recent_deletions(
-                self.history, self.config, now_ns // SECOND_NS, now
-            ),
+            recent=lambda now: recent_deletions(self.workspace, now_ns // SECOND_NS, now),
         )
         plan = keep_moved(plan, sides.views)
         if self.beside is not None:
@@ -199,21 +210,11 @@ class Mirror:
         self.cloned += await self._seeing(lambda: self._clone().finish())
 
     def _clone(self) -> Clone:
-        return Clone(
-            self.folder,
-            self.state,
-            self.pds,
-            self.account,
-            self.config,
-            self._keeper,
-            self.on_fetch,
-        )
+        return Clone(self.workspace, self.home, self._keeper, self.on_fetch)
 
     async def _see(self) -> Sight:
         """The repo, proven."""
-        return await self._seeing(
-            lambda: look(self.pds, self.account, self._known(), self.on_fetch)
-        )
+        return await self._seeing(lambda: look(self.home, self._known(), self.on_fetch))
 
     async def _seeing(self, see: Callable[[], Awaitable[Seeing]]) -> Seeing:
         """See the repo. Where it cannot be seen, the account is resolved again, once."""
@@ -229,18 +230,19 @@ class Mirror:
             raise await explain(error, self.pds, before, self.account) from error
 
     def _known(self) -> Watermark:
-        return watermark(self.state, self.account, self.config)
+        return watermark(self.workspace, self.account)
 
     async def find_again(self, *, if_due: bool = False) -> bool:
         """Resolve the account anew. True if it lives elsewhere now, or signs with another key."""
         if self.whereabouts is None:
             return False
-        old, pds = self.account, self.pds
-        now_ns = self.clock_ns()
-        self.account, self.pds = await self.whereabouts.find(old, pds, now_ns, if_due=if_due)
-        if self.pds is not pds:
-            self._requests_elsewhere += pds.requests
-            self.outbox.move(self.pds, self.account)
+        before = self.home
+        now_ns = self.workspace.clock_ns()
+        self.home = await self.whereabouts.find(before, now_ns, if_due=if_due)
+        if self.home.pds is not before.pds:
+            self._requests_elsewhere += before.pds.requests
+            self.outbox.move(self.home)
+        old = before.account
         return (self.account.pds, self.account.key) != (old.pds, old.key)
 
     async def _join(self, sight: Sight, sides: Sides, plan: Plan) -> Joined:
@@ -250,7 +252,7 @@ class Mirror:
             return Joined(plan)
         blocks = await sight.records(self.pds, [cid for cid in remotes if cid is not None])
         keeper = self._keeper(sight.view.head)
-        return join(self.folder, self.state, self.config, keeper, sides, plan, blocks)
+        return join(self.workspace, keeper, sides, plan, blocks)
 
     async def _pull(self, sight: Sight, sides: Sides, joined: Joined) -> Memory:
         """Bring the repo's changes into the folder, then remember head, tree and base at once."""
@@ -285,7 +287,7 @@ class Mirror:
                 settled=books.settled,
             )
         )
-        keep_known(self.state, self.account, self.config)
+        keep_known(self.workspace, self.account)
         drop_closed(self.folder, sides, plan)
         return done
 
@@ -297,11 +299,11 @@ class Mirror:
     @property
     def history(self) -> History:
         """Every version that this mirror replaced or deleted."""
-        return History(self.folder.root / OWN / "history.db")
+        return self.workspace.history
 
     def _keeper(self, head: Head) -> Keeper:
         """Keeps with the time of now, or of `head` where the clock starts years before it."""
-        at = max(self.clock_ns() // SECOND_NS, seconds_of(head.rev))
+        at = max(self.workspace.now(), seconds_of(head.rev))
         return Keeper(self.history, at, head.rev)
 
     async def _kept(

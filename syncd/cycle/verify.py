@@ -15,6 +15,7 @@ from syncd.atproto.keys import parse_did_key
 from syncd.atproto.mst import build, walk
 from syncd.config import Config
 from syncd.cycle.observe.inexact import Versions, with_inexact
+from syncd.cycle.workspace import Workspace
 from syncd.errors import SyncdError
 from syncd.folder.root import Folder
 from syncd.folder.scan import Look, scan
@@ -30,14 +31,14 @@ class Verified:
     findings: tuple[Problem, ...]
 
 
-def verify_mirror(
-    folder: Folder, state: State, config: Config, account: Account, now_ns: int
-) -> Verified:
+def verify_mirror(workspace: Workspace, account: Account) -> Verified:
     """Check signature and tree of the kept head, base against it, and every file against base."""
+    state, config = workspace.state, workspace.config
     head = state.head()
     if head is None:
         missing = Problem("head", "no commit was ever verified", "syncd sync")
         return Verified(0, (missing,))
+    folder, now_ns = workspace.folder, workspace.clock_ns()
     look = scan(folder, known={}, expected=state.base(), now_ns=now_ns, in_scope=config.covers)
     look = _with_inexact(folder, state, look, now_ns)
     tree, broken = _tree(state, head)

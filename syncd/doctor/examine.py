@@ -40,7 +40,7 @@ from syncd.errors import ConfigWrong, FolderWrong, SyncdError
 from syncd.folder.root import OWN, Folder, read_marker
 from syncd.lock import holder
 from syncd.model import Account
-from syncd.state import History, State, open_state
+from syncd.state import HISTORY_FILE, History, State, open_state
 
 
 async def examine(
@@ -105,7 +105,7 @@ def _read_all(state: State) -> None:
 
 def _judge_history(root: Path) -> Finding:
     try:
-        History(root / OWN / "history.db").check()
+        History(root / OWN / HISTORY_FILE).check()
     except SyncdError as error:
         return found("history.damaged", reason=error.message)
     return found("history.ok")

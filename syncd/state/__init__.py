@@ -7,12 +7,13 @@ to be superseded, before the effects. Neither knows folder or PDS.
 
 from syncd.state.damage import set_aside
 from syncd.state.file import SCHEMA_VERSION, create_state, open_or_renew, open_state, renew_state
-from syncd.state.history import History
+from syncd.state.history import HISTORY_FILE, History
 from syncd.state.pushes import Push, Pushes
 from syncd.state.store import State
 from syncd.state.superseded import Origin, Superseded
 
 __all__ = [
+    "HISTORY_FILE",
     "SCHEMA_VERSION",
     "History",
     "Origin",

@@ -44,6 +44,9 @@ CREATE INDEX event_cid ON event (cid);
 """  # noqa: S608
 _COLUMNS = "path, side, cid, after, at, reason, rev, origin, crc"
 
+HISTORY_FILE = "history.db"
+"""The name of the file, beside the state file."""
+
 
 @dataclass(frozen=True, slots=True)
 class History:

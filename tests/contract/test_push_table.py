@@ -262,8 +262,10 @@ async def test_a_write_that_was_done_although_a_pause_was_asked_for_is_not_sent_
 
 def time_passes(laptop: Device) -> None:
     """More than any pause lasts."""
-    now_ns = laptop.mirror.clock_ns() + 2 * 86_400 * 10**9
-    laptop.mirror = replace(laptop.mirror, clock_ns=lambda: now_ns)
+    now_ns = laptop.mirror.workspace.clock_ns() + 2 * 86_400 * 10**9
+    laptop.mirror = replace(
+        laptop.mirror, workspace=replace(laptop.mirror.workspace, clock_ns=lambda: now_ns)
+    )
 
 
 INTERFERENCES: dict[str, tuple[Callable[[Scene], Awaitable[None]], bool]] = {

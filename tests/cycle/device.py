@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import cid_of
 from syncd.config import Config
+from syncd.cycle.home import Home
 from syncd.cycle.mirror import Mirror
+from syncd.cycle.workspace import Workspace
 from syncd.folder.names import relative_path
 from syncd.folder.root import Folder, initialise
 from syncd.model import Account, Change, RecordPath, Report
@@ -28,6 +30,11 @@ def account_of(sandbox: Sandbox, login: Login) -> Account:
 
 OPEN: list[Device] = []
 """Devices whose state file is closed when the test is over (see tests/conftest.py)."""
+
+
+def rework(mirror: Mirror, **changes: Any) -> None:  # noqa: ANN401
+    """Give a mirror another folder, other settings or another clock, as a restart would."""
+    mirror.workspace = mirror.outbox.workspace = replace(mirror.workspace, **changes)
 
 
 def close_all() -> None:
@@ -57,7 +64,8 @@ class Device:
         state = open_state(root / ".syncd" / "state.db")
         config = config or Config(account.did, brake_records=1000)
         folder = Folder(root, state.marker, portable=config.is_portable)
-        device = cls(root, Mirror(folder, state, pds, account, config, time.time_ns))
+        workspace = Workspace(folder, state, config, time.time_ns)
+        device = cls(root, Mirror(workspace, Home(account, pds)))
         OPEN.append(device)
         return device
 

@@ -19,6 +19,7 @@ from syncd.atproto.jsontext import format_record
 from syncd.atproto.mst import build, insert
 from syncd.atproto.syntax import Tid
 from syncd.config import Config
+from syncd.cycle.home import Home
 from syncd.cycle.observe.remote import Watermark, look
 from syncd.cycle.observe.scope import keep_known
 from syncd.model import Head, Memory, RecordPath, Seen
@@ -69,7 +70,7 @@ async def cost_of(nodes: dict[Cid, bytes], head: Head, number: int) -> Cost:
         return repo.car()
 
     pds = ServedPds(repo, since)
-    sight = await look(pds, account_of(), Watermark(head, kept, head.rev))
+    sight = await look(Home(account_of(), pds), Watermark(head, kept, head.rev))
     assert list(sight.view.changes) == [path_of(number)]
     await sight.records(pds, [cid for _, cid in sight.view.after()])
     return Cost(pds.requests, len(repo.car()), len(reads))
@@ -124,7 +125,7 @@ class Mirrored:
         for number in range(CHANGES):
             content = format_record(text_of(number, 0)).decode()
             self.device.save_text(path_of(number), content)
-        keep_known(self.state, account_of(), Config(DID))
+        keep_known(self.device.mirror.workspace, account_of())
         self.state.record(Memory(base=base, seen=seen, head=head, added_nodes=nodes))
 
     def since(self, rev: Tid | None) -> bytes:

@@ -27,6 +27,7 @@ from syncd.sandbox import (
     Torn,
 )
 from syncd.state import create_state
+from tests.cycle.device import rework
 
 from .device import Device, World
 
@@ -494,13 +495,13 @@ async def test_a_narrower_scope_leaves_alone_and_a_wider_one_catches_up(world: W
     laptop = world.device()
     await laptop.sync()
     whole = laptop.mirror.config
-    laptop.mirror.config = replace(whole, exclude=("com.other.*",))
+    rework(laptop.mirror, config=replace(whole, exclude=("com.other.*",)))
     laptop.save("com.other.thing/one", v="mine")
     await world.write("com.other.thing/two", v=2)
     report = await laptop.sync()
     assert (report.pushed, report.pulled) == ((), ())
     assert not laptop.has("com.other.thing/two")
-    laptop.mirror.config = whole
+    rework(laptop.mirror, config=whole)
     report = await laptop.sync()
     assert (report.pushed, report.pulled) == (("com.other.thing/one",), ("com.other.thing/two",))
     await agreed(world, laptop)
@@ -524,17 +525,17 @@ async def test_a_file_removed_while_out_of_scope_comes_back_and_deletes_no_recor
     laptop = world.device()
     await laptop.sync()
     whole, disk = laptop.mirror.config, laptop.mirror.folder.disk
-    laptop.mirror.config = replace(whole, exclude=("com.other.*",))
+    rework(laptop.mirror, config=replace(whole, exclude=("com.other.*",)))
     await laptop.sync()
     for path in out[:2]:
         laptop.delete(path)
     await world.write(out[1], v=2)
     await world.delete(out[2])
-    laptop.mirror.config = whole
+    rework(laptop.mirror, config=whole)
     if is_full:
-        laptop.mirror.folder = replace(laptop.mirror.folder, disk=FullDisk())
+        rework(laptop.mirror, folder=replace(laptop.mirror.folder, disk=FullDisk()))
         await laptop.mirror.cycle(())
-        laptop.mirror.folder = replace(laptop.mirror.folder, disk=disk)
+        rework(laptop.mirror, folder=replace(laptop.mirror.folder, disk=disk))
     report = await laptop.mirror.cycle(None if is_full else ())
     assert (report.pushed, report.deleted) == ((), () if is_full else (out[2],))
     assert [laptop.read(path)["v"] for path in out[:2]] == [1, 2]

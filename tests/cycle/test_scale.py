@@ -19,6 +19,7 @@ from syncd.atproto.syntax import make_tid
 from syncd.folder.read import RACY_NS
 from syncd.model import Head, Memory, RecordPath, Seen
 from syncd.sandbox.repo.commits import Block, State
+from tests.cycle.device import rework
 
 from .device import Device, World
 
@@ -50,8 +51,8 @@ def counted() -> Iterator[Counter[str]]:
 
 def age(device: Device, seconds: int) -> None:
     """Let the device's clock be ahead, as if its files had been written so long ago."""
-    clock = device.mirror.clock_ns
-    device.mirror.clock_ns = lambda: clock() + seconds * 1_000_000_000
+    clock = device.mirror.workspace.clock_ns
+    rework(device.mirror, clock_ns=lambda: clock() + seconds * 1_000_000_000)
 
 
 async def test_a_start_on_an_unchanged_folder_reads_no_file(world: World) -> None:

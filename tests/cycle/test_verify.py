@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,6 +12,7 @@ from syncd.atproto.keys import make_key
 from syncd.atproto.mst import build
 from syncd.cycle.verify import Verified, verify_mirror
 from syncd.model import Head, Memory, RecordPath
+from tests.cycle.device import rework
 from tests.cycle.observe.hostile import rev_of
 
 from .device import Device, World
@@ -24,8 +24,7 @@ OTHER_KEY = make_key("p256", b"\x02" * 32).public.did_key
 
 def verified(device: Device) -> Verified:
     mirror = device.mirror
-    now_ns = time.time_ns()
-    return verify_mirror(mirror.folder, mirror.state, mirror.config, mirror.account, now_ns)
+    return verify_mirror(mirror.workspace, mirror.account)
 
 
 def findings(device: Device) -> list[str]:
@@ -77,7 +76,8 @@ def lose_the_commit(laptop: Device) -> None:
 
 
 def forge_the_key(laptop: Device) -> None:
-    laptop.mirror.account = replace(laptop.mirror.account, key=OTHER_KEY)
+    home = laptop.mirror.home
+    laptop.mirror.home = replace(home, account=replace(home.account, key=OTHER_KEY))
 
 
 def move_the_head(laptop: Device) -> None:
@@ -123,7 +123,7 @@ async def test_a_conflict_is_known_and_no_finding(world: World, laptop: Device) 
 
 
 async def test_what_is_out_of_scope_is_neither_counted_nor_missed(laptop: Device) -> None:
-    laptop.mirror.config = replace(laptop.mirror.config, exclude=("com.other.*",))
+    rework(laptop.mirror, config=replace(laptop.mirror.config, exclude=("com.other.*",)))
     await laptop.sync()
     assert verified(laptop) == Verified(2, ())
     laptop.delete(ELSEWHERE)

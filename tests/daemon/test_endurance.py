@@ -50,7 +50,11 @@ class Life:
     daemon: Daemon = field(init=False)
 
     def __post_init__(self) -> None:
-        mirror = replace(self.device.mirror, clock_ns=self.clock_ns, jitter=lambda: 0.0)
+        mirror = replace(
+            self.device.mirror,
+            workspace=replace(self.device.mirror.workspace, clock_ns=self.clock_ns),
+            jitter=lambda: 0.0,
+        )
         self.device.mirror = mirror
         self.teller = Teller(mirror, self.hear, lambda _: None)
         self.daemon = Daemon(mirror, self.watcher, self.teller.told, jitter=lambda: 0.5)

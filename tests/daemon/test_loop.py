@@ -168,7 +168,11 @@ def make_desk(
 ) -> Desk:
     config = Config(world.login.did, brake_records=1000, poll_seconds=POLL_SECONDS, **settings)
     device = world.device(config=config)
-    device.mirror = replace(device.mirror, clock_ns=clock_ns, jitter=lambda: 0.0)
+    device.mirror = replace(
+        device.mirror,
+        workspace=replace(device.mirror.workspace, clock_ns=clock_ns),
+        jitter=lambda: 0.0,
+    )
     return Desk(world, device, FakeWatcher() if watched else None)
 
 

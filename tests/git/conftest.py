@@ -122,7 +122,7 @@ def with_git(world: World, root: Path, **settings: object) -> Device:
 
 def meet_git(device: Device) -> None:
     mirror = device.mirror
-    mirror.beside = Beside(mirror.folder, mirror.state, mirror.config)
+    mirror.beside = Beside(mirror.workspace)
 
 
 @pytest.fixture

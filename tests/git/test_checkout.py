@@ -13,7 +13,7 @@ from syncd.cycle.git.checkout import adopt_checkout, find_checkout
 from syncd.errors import FolderWrong, GitFailed, RolledBack
 from syncd.folder.root import find_root
 from syncd.model import RecordPath
-from tests.cycle.device import Device, World
+from tests.cycle.device import Device, World, rework
 from tests.e2e.machine import Machine
 
 from .conftest import Repo, make_repo, meet_git
@@ -177,7 +177,7 @@ async def test_a_record_that_was_not_published_with_a_commit_is_no_base(origin: 
     await origin.run_job("job-1")
     laptop_repo = origin.clone("laptop")
     laptop = origin.adopt(laptop_repo)
-    laptop.mirror.config = replace(laptop.mirror.config, read_only=True)
+    rework(laptop.mirror, config=replace(laptop.mirror.config, read_only=True))
     meet_git(laptop)
     laptop.save(MINE, n=1)
     laptop_repo.commit_all("A note that only git has")

@@ -19,7 +19,7 @@ from syncd.cycle.observe.views import bring_sides
 from syncd.errors import GitFailed
 from syncd.git import commits
 from syncd.model import Problem, RecordPath, Report
-from tests.cycle.device import Device, World
+from tests.cycle.device import Device, World, rework
 from tests.docs.terminal import HANDLE, open_terminal
 
 from .conftest import Repo, Study, make_repo, meet_git, with_git
@@ -409,7 +409,7 @@ async def test_a_remote_is_pushed_to_only_if_it_is_named(
     assert repo.git("ls-remote", "origin") == ""
     device.mirror.state.close()
     again = world.restart(device)
-    again.mirror.config = replace(again.mirror.config, git_push="origin")
+    rework(again.mirror, config=replace(again.mirror.config, git_push="origin"))
     meet_git(again)
     origin.hook("pre-receive", "exit 1")
     await world.write(TWO, n=1)
@@ -532,7 +532,7 @@ async def test_a_file_that_git_is_about_to_write_is_not_taken_as_deleted(
 
 async def test_conflicts_are_not_merged_into_files_that_git_is_at(study: Study) -> None:
     device, git = study.device, study.repo.git
-    device.mirror.config = replace(device.mirror.config, conflicts_merge=("com.example.*",))
+    rework(device.mirror, config=replace(device.mirror.config, conflicts_merge=("com.example.*",)))
     meet_git(device)
     device.save(TWO, a=1, b=1)
     await device.sync()

@@ -18,7 +18,7 @@ from syncd.folder.names import record_path_of
 from syncd.git.repository import is_changing
 from syncd.model import Report, Side
 from syncd.watch import Watcher
-from tests.cycle.device import Device, World
+from tests.cycle.device import Device, World, rework
 
 from .conftest import Repo, Study, make_repo, meet_git, with_git
 
@@ -70,7 +70,7 @@ async def test_every_flip_of_many_files_is_pushed_as_a_whole(
 
 async def test_the_brake_names_the_branch_that_git_switched_to(study: Study) -> None:
     device = study.device
-    device.mirror.config = replace(device.mirror.config, brake_records=10, git_commit=False)
+    rework(device.mirror, config=replace(device.mirror.config, brake_records=10, git_commit=False))
     meet_git(device)
     two_branches(device, study.repo, 90)
     await device.sync()
@@ -90,7 +90,7 @@ async def test_the_brake_names_the_branch_that_git_switched_to(study: Study) -> 
 
 async def test_the_brake_does_not_blame_a_switch_for_the_repo_s_deletions(study: Study) -> None:
     device = study.device
-    device.mirror.config = replace(device.mirror.config, brake_records=1, git_commit=False)
+    rework(device.mirror, config=replace(device.mirror.config, brake_records=1, git_commit=False))
     meet_git(device)
     for path in paths(4):
         device.save(path, n=1)
@@ -170,7 +170,7 @@ async def running(device: Device) -> AsyncIterator[list[Report]]:
             reports.append(report)
 
     config = replace(device.mirror.config, quiet_seconds=0.1, poll_seconds=3600.0)
-    device.mirror.config = config
+    rework(device.mirror, config=config)
     root = device.root
     watcher = Watcher(root, config.covers, record_path_of, lambda: is_changing(root))
     watcher.start()

@@ -34,7 +34,7 @@ from syncd.model import (
     split_record_path,
 )
 from syncd.state import History, open_or_renew
-from tests.cycle.device import Device
+from tests.cycle.device import Device, rework
 
 from .disks import StagedDisk
 from .journal import Diary, Sent, Version
@@ -80,8 +80,8 @@ class Desk:
         self.device = Device.open(self.root, world.account(), self.pds, self.config)
         self.disk = StagedDisk(self.scene.gate, self._shows)
         mirror = self.device.mirror
-        mirror.folder = replace(mirror.folder, disk=self.disk)
-        mirror.clock_ns = mirror.outbox.clock_ns = lambda: time.time_ns() + self.skew_ns
+        rework(mirror, folder=replace(mirror.folder, disk=self.disk))
+        rework(mirror, clock_ns=lambda: time.time_ns() + self.skew_ns)
         mirror.sleep, mirror.jitter = _no_time, float
 
     def stop(self) -> None:

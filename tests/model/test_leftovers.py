@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cycle.device import rework
+
 from .scene import Scene
 
 PATH = "com.example.note/Upper"
@@ -25,7 +27,7 @@ async def test_what_a_crash_left_goes_and_an_open_conflict_and_other_files_stay(
     scene = Scene(tmp_path)
     laptop = scene.sit_down()
     mirror = laptop.device.mirror
-    mirror.folder = mirror.outbox.folder = replace(mirror.folder, portable=portable)
+    rework(mirror, folder=replace(mirror.folder, portable=portable))
     scene.put(PATH, v=1)
     await laptop.sync()
     name = next((laptop.root / "com.example.note").iterdir())

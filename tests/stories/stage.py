@@ -19,7 +19,7 @@ from syncd.errors import SyncdError
 from syncd.lock import FolderLock
 from syncd.model import RecordPath, Report
 from syncd.state import open_or_renew
-from tests.cycle.device import Device, World
+from tests.cycle.device import Device, World, rework
 
 from .journal import Journal, cid_of_file, lost
 
@@ -123,7 +123,7 @@ class Stage:
 
     def configure(self, who: str, **settings: Any) -> None:  # noqa: ANN401
         device = self[who].device
-        device.mirror.config = replace(device.mirror.config, **settings)
+        rework(device.mirror, config=replace(device.mirror.config, **settings))
         text = render_config(device.mirror.config)
         (device.root / "syncd.toml").write_text(text, encoding="utf-8")
 

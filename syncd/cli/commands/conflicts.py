@@ -15,9 +15,10 @@ import click
 
 from syncd.cli.commands.merging import settle_by_merge
 from syncd.cli.commands.sync import run_sync
-from syncd.cli.open.files import Files, open_files
+from syncd.cli.open.files import open_files
 from syncd.cli.screen.output import NEEDS_A_PERSON, conflict_json, fail, say, say_json, say_waiting
 from syncd.cycle.pull.archive import keep_file
+from syncd.cycle.workspace import Workspace
 from syncd.errors import FolderWrong, Locked, SyncdError
 from syncd.folder.root import Folder
 from syncd.folder.scan import scan
@@ -100,7 +101,9 @@ def resolve(
         raise click.exceptions.Exit(NEEDS_A_PERSON)
 
 
-def _merge_all(files: Files, chosen: Sequence[Conflict], *, use_editor: bool) -> list[SyncdError]:
+def _merge_all(
+    files: Workspace, chosen: Sequence[Conflict], *, use_editor: bool
+) -> list[SyncdError]:
     """Merge what can be merged, and tell why the rest was not. Raises if nothing was."""
     done, failed = settle_by_merge(files, chosen, use_editor=use_editor)
     if not done:
@@ -120,7 +123,7 @@ def carry_out(directory: Path, as_json: bool) -> None:
         say(f"noted; another syncd (pid {error.pid}) has the folder: the next sync carries it out")
 
 
-def _open_conflicts(files: Files) -> list[Conflict]:
+def _open_conflicts(files: Workspace) -> list[Conflict]:
     return [item for item in files.state.waiting() if isinstance(item, Conflict)]
 
 
@@ -133,7 +136,7 @@ def _chosen(found: Sequence[Conflict], patterns: Sequence[str]) -> list[Conflict
     return [c for c in found if any(fnmatchcase(c.path, pattern) for pattern in patterns)]
 
 
-def _take_side(files: Files, chosen: Sequence[Conflict], choice: Choice) -> None:
+def _take_side(files: Workspace, chosen: Sequence[Conflict], choice: Choice) -> None:
     """Note the choice, bound to the files as they are now and to the remote versions shown.
 
     It is noted before a file is moved away, so that no file is ever gone without a reason.
@@ -154,7 +157,7 @@ def _take_side(files: Files, chosen: Sequence[Conflict], choice: Choice) -> None
             _set_aside(files, folder, conflict)
 
 
-def _set_aside(files: Files, folder: Folder, conflict: Conflict) -> None:
+def _set_aside(files: Workspace, folder: Folder, conflict: Conflict) -> None:
     """Move a file that stands for no record into history, so that the repo's version can come."""
     seen = keep_file(
         files.history,

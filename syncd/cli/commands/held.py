@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from syncd.cli.commands.conflicts import carry_out
-from syncd.cli.open.files import Files, open_files
+from syncd.cli.open.files import open_files
 from syncd.cli.screen.output import NEEDS_A_PERSON, held_json, say_json, say_waiting
+from syncd.cycle.workspace import Workspace
 from syncd.errors import SyncdError
 from syncd.model import Choice, Decision, Held, Side
 from syncd.replica import remote_of
@@ -84,11 +85,11 @@ def _decide(
     carry_out(directory, as_json)
 
 
-def _held(files: Files) -> list[Held]:
+def _held(files: Workspace) -> list[Held]:
     return [item for item in files.state.waiting() if isinstance(item, Held)]
 
 
-def _decision(files: Files, item: Held, choice: Choice) -> Decision:
+def _decision(files: Workspace, item: Held, choice: Choice) -> Decision:
     """The choice, bound to the side that still has the record."""
     head = files.state.head()
     if item.side is Side.LOCAL:

@@ -17,11 +17,12 @@ from pathlib import Path
 import click
 
 from syncd.atproto.inexact import file_of, what_json_cannot_say
-from syncd.cli.open.files import Files, open_files
+from syncd.cli.open.files import open_files
 from syncd.cli.open.git_versions import committed, superseded_in_git
 from syncd.cli.screen.output import cid_json, rfc3339, say, say_json, short, tell
 from syncd.cycle.pull.archive import keep_file
 from syncd.cycle.push.receipts import PUSHES
+from syncd.cycle.workspace import Workspace
 from syncd.errors import BadSyntax, StateDamaged, SyncdError
 from syncd.folder.root import OWN
 from syncd.folder.write import write
@@ -89,14 +90,14 @@ def restore(directory: Path, path: str, wanted: str | None, as_json: bool) -> No
         say(f"restored {event.path} as it was {when} ({short(event.cid)})")
 
 
-def _events(files: Files, pattern: str | None, count: int) -> list[Superseded]:
+def _events(files: Workspace, pattern: str | None, count: int) -> list[Superseded]:
     with suppress(BadSyntax):
         return _read(files, parse_record_path(pattern) if pattern else None, count)
     found = (e for e in _read(files, None, -1) if fnmatchcase(e.path, pattern or "*"))
     return list(islice(found, count))
 
 
-def _pushes(files: Files, pattern: str | None) -> dict[RecordPath, Push]:
+def _pushes(files: Workspace, pattern: str | None) -> dict[RecordPath, Push]:
     """How each record was pushed last, newest first."""
     found = Pushes(files.root / OWN / PUSHES).read().values()
     wanted = (p for p in found if pattern is None or fnmatchcase(p.path, pattern))
@@ -114,7 +115,7 @@ def _push_of(event: Superseded, pushes: Mapping[RecordPath, Push]) -> Push | Non
     return push if is_it else None
 
 
-def _read(files: Files, path: RecordPath | None, count: int) -> list[Superseded]:
+def _read(files: Workspace, path: RecordPath | None, count: int) -> list[Superseded]:
     """Events, newest first, after mending the file if that is needed."""
     try:
         files.history.check()
@@ -126,7 +127,7 @@ def _read(files: Files, path: RecordPath | None, count: int) -> list[Superseded]
         return files.history.events(path, count)
 
 
-def _wanted(files: Files, path: RecordPath, wanted: str | None) -> Superseded:
+def _wanted(files: Workspace, path: RecordPath, wanted: str | None) -> Superseded:
     ending = (wanted or "").removeprefix("…")
     found = [e for e in _read(files, path, -1) if str(e.cid).endswith(ending)]
     if not found and ending:
@@ -140,7 +141,7 @@ def _wanted(files: Files, path: RecordPath, wanted: str | None) -> Superseded:
     return found[0]
 
 
-def _write_back(files: Files, event: Superseded) -> None:
+def _write_back(files: Workspace, event: Superseded) -> None:
     content = event.content or files.history.content(event.cid)
     if content is None:
         hint = "syncd log lists the others"

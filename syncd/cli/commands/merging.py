@@ -18,10 +18,10 @@ from syncd.atproto.dagcbor import encode
 from syncd.atproto.data import cid_of
 from syncd.atproto.jsontext import parse_record
 from syncd.children import without_secrets
-from syncd.cli.open.files import Files
 from syncd.cli.screen.output import tell
 from syncd.cycle.pull.archive import keep_file
 from syncd.cycle.pull.merge import clean_record, merged_file
+from syncd.cycle.workspace import Workspace
 from syncd.errors import BadJson, ConfigWrong, FileChanged, SyncdError
 from syncd.folder.root import Folder
 from syncd.folder.write import conflict_file, write
@@ -33,7 +33,7 @@ DEFAULT_EDITOR = "vi"
 
 
 def settle_by_merge(
-    files: Files, chosen: Sequence[Conflict], *, use_editor: bool
+    files: Workspace, chosen: Sequence[Conflict], *, use_editor: bool
 ) -> tuple[int, list[SyncdError]]:
     """Merge each conflict into its file and note the decision.
 
@@ -53,7 +53,7 @@ def settle_by_merge(
     return done, failed
 
 
-def _settle(files: Files, conflict: Conflict, *, use_editor: bool) -> None:
+def _settle(files: Workspace, conflict: Conflict, *, use_editor: bool) -> None:
     folder = files.folder
     try:
         merged = _merged(files, folder, conflict)
@@ -67,7 +67,7 @@ def _settle(files: Files, conflict: Conflict, *, use_editor: bool) -> None:
     _draft(files.root, conflict).unlink(missing_ok=True)
 
 
-def _merged(files: Files, folder: Folder, conflict: Conflict) -> Merged:
+def _merged(files: Workspace, folder: Folder, conflict: Conflict) -> Merged:
     if conflict.local is None or conflict.remote is None:
         raise SyncdError("one of its sides is no record", hint="mend the file, or take --remote")
     kept = files.root / conflict_file(conflict.path, conflict.remote, portable=folder.portable)
@@ -80,14 +80,14 @@ def _merged(files: Files, folder: Folder, conflict: Conflict) -> Merged:
         hint = "take from it what you need into the file, then --local"
         raise SyncdError(f"{kept} is not the repo's version, or JSON cannot say that", hint=hint)
     blocks = {conflict.remote: encode(record)}
-    return merged_file(folder, files.state, conflict, blocks, files.config)
+    return merged_file(files, conflict, blocks)
 
 
 def _clean(conflict: Conflict, merged: Merged) -> tuple[bytes, Cid]:
     return clean_record(merged, conflict.path)
 
 
-def _edited(files: Files, conflict: Conflict, merged: Merged) -> tuple[bytes, Cid]:
+def _edited(files: Workspace, conflict: Conflict, merged: Merged) -> tuple[bytes, Cid]:
     """What a person made of the merge. An edit that is not finished waits to be gone on with."""
     collection, rkey = split_record_path(conflict.path)
     draft = _draft(files.root, conflict)
@@ -134,7 +134,7 @@ def _run_editor(draft: Path) -> None:
         raise SyncdError(f"the editor {editor!r} ended with {done.returncode}", hint=hint)
 
 
-def _put(files: Files, folder: Folder, conflict: Conflict, text: bytes, cid: Cid) -> None:
+def _put(files: Workspace, folder: Folder, conflict: Conflict, text: bytes, cid: Cid) -> None:
     """Write the merge over the file it was made from, which goes to history first."""
     seen = keep_file(
         files.history,

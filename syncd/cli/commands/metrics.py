@@ -12,9 +12,10 @@ import click
 
 from syncd.budget import DAY, HOUR
 from syncd.cli.open.delegate import ask_daemon
-from syncd.cli.open.files import Files, known_account, open_files
+from syncd.cli.open.files import known_account, open_files
 from syncd.cli.screen.output import say_lines
 from syncd.cycle.push.ledger import read_ledger
+from syncd.cycle.workspace import Workspace
 from syncd.errors import FileProblem
 from syncd.plan import for_a_person
 
@@ -73,7 +74,7 @@ def render(samples: Iterable[Sample], labels: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _of_state(files: Files) -> Iterator[Sample]:
+def _of_state(files: Workspace) -> Iterator[Sample]:
     state, now = files.state, int(time.time())
     conflicts, problems, held = for_a_person(state.waiting())
     records = state.count_in(files.config.covers)

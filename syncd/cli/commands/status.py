@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from syncd.budget import DAY, HOUR, Ledger, batch_points
-from syncd.cli.open.files import Files, known_account, open_files
+from syncd.cli.open.files import known_account, open_files
 from syncd.cli.screen import display
 from syncd.cli.screen.output import (
     NEEDS_A_PERSON,
@@ -26,6 +26,7 @@ from syncd.cli.screen.output import (
 from syncd.cli.screen.standing import Seen
 from syncd.cycle.observe.local import look_everywhere
 from syncd.cycle.push.ledger import read_ledger
+from syncd.cycle.workspace import Workspace
 from syncd.errors import SyncdError
 from syncd.folder.root import OWN
 from syncd.lock import holder
@@ -74,7 +75,7 @@ def _say_plain(seen: Seen) -> None:
     say_waiting(*seen[1])
 
 
-def _status(files: Files) -> dict[str, Any]:
+def _status(files: Workspace) -> dict[str, Any]:
     state = files.state
     account = known_account(state)
     pds = (account.pds if account else files.config.pds) or ""
@@ -99,7 +100,7 @@ def _status(files: Files) -> dict[str, Any]:
     }
 
 
-def _daemon(files: Files) -> dict[str, Any]:
+def _daemon(files: Workspace) -> dict[str, Any]:
     """What it says itself; if it does not answer, what it noted last."""
     said: Mapping[str, Any] = files.state.note("daemon") or {}
     pid = holder(files.root)
@@ -123,13 +124,13 @@ def _guards(note: Mapping[str, Any] | None, pds: str) -> bool | None:
     return None if note is None or note["pds"] != pds else bool(note["honoured"])
 
 
-def _unpushed(files: Files) -> list[Change]:
+def _unpushed(files: Workspace) -> list[Change]:
     """Where files differ from what was synchronized last, and stand for a record.
 
     A file that is away, and waits for a person to say what that means, is none of them.
     """
     state = files.state
-    found = look_everywhere(files.folder, state, files.config, (), time.time_ns())
+    found = look_everywhere(files, (), time.time_ns())
     base, local = found.base, {path: seen.cid for path, seen in found.look.seen.items()}
     paths = touched(base, local, (), found.look.absent)
     _, problems, held = for_a_person(state.waiting())

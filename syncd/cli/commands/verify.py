@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,8 +38,7 @@ def verify(directory: Path, as_json: bool) -> None:
         account = known_account(files.state)
         if account is None:
             raise StateWrong("the account's signing key is not known yet", hint="syncd sync")
-        folder = files.folder
-        found = verify_mirror(folder, files.state, files.config, account, time.time_ns())
+        found = verify_mirror(files, account)
         found = replace(found, findings=(*found.findings, *_history_findings(files.history)))
         head = files.state.head()
     _say(found, head, as_json)

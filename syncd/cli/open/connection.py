@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
@@ -11,14 +10,23 @@ from pathlib import Path
 
 from syncd import __version__
 from syncd.cli.open.credentials import close_state_directory, credentials_of
-from syncd.cli.open.files import Files, checked, keep_filenames, known_account, open_files, renewed
+from syncd.cli.open.files import (
+    checked,
+    keep_filenames,
+    known_account,
+    open_files,
+    renewed,
+    workspace_of,
+)
 from syncd.cli.open.relocation import notice_place
 from syncd.cli.screen.output import tell
 from syncd.cli.screen.verbose import find_listener
 from syncd.config import FILE_NAME, Config, load_config
 from syncd.cycle.git.companion import Beside
+from syncd.cycle.home import Home
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.observe.account import Whereabouts, describe_change
+from syncd.cycle.workspace import Workspace
 from syncd.errors import FolderWrong, PdsError
 from syncd.folder.probe import probe
 from syncd.folder.problems import explain
@@ -43,7 +51,7 @@ async def open_mirror(directory: Path, *, pds: str | None = None) -> AsyncIterat
     root = find_root(directory)
     config = load_config(root / FILE_NAME, os.environ)
     with FolderLock(root), checked(renewed(root, config), root, config) as state:
-        files = Files(root, config, state)
+        files = workspace_of(root, config, state)
         _follow_filenames(files)
         for sentence, hint in notice_place(root, state, files.history):
             tell(f"syncd: {sentence}")
@@ -52,7 +60,7 @@ async def open_mirror(directory: Path, *, pds: str | None = None) -> AsyncIterat
             yield mirror
 
 
-def _follow_filenames(files: Files) -> None:
+def _follow_filenames(files: Workspace) -> None:
     """Rename all files if the setting `filenames` is another than when they were named."""
     before, now = files.state.note("filenames") or "plain", files.config.filenames
     if before == now:
@@ -72,7 +80,7 @@ def _follow_filenames(files: Files) -> None:
     tell(f'syncd: filenames = "{now}": {count} files were renamed')
 
 
-def _kept_conflicts(files: Files) -> list[tuple[str, str]]:
+def _kept_conflicts(files: Workspace) -> list[tuple[str, str]]:
     """What lies aside for open conflicts: how it was called, and how it is to be called."""
     now = files.config.is_portable
     found = (item for item in files.state.waiting() if isinstance(item, Conflict))
@@ -92,24 +100,20 @@ async def open_to_look(directory: Path) -> AsyncIterator[Mirror]:
 
 
 @asynccontextmanager
-async def _connected(files: Files, named: str | None = None) -> AsyncIterator[Mirror]:
+async def _connected(files: Workspace, named: str | None = None) -> AsyncIterator[Mirror]:
     account = await find_account(files)
     async with AsyncExitStack() as clients:
         connect = _connector(files, clients, named)
         yield Mirror(
-            files.folder,
-            files.state,
-            connect(account),
-            account,
-            files.config,
-            time.time_ns,
+            files,
+            Home(account, connect(account)),
             whereabouts=_whereabouts(files, connect),
-            beside=Beside(files.folder, files.state, files.config),
+            beside=Beside(files),
         )
 
 
 def _connector(
-    files: Files, clients: AsyncExitStack, named: str | None
+    files: Workspace, clients: AsyncExitStack, named: str | None
 ) -> Callable[[Account], Pds]:
     """Make clients of whatever PDS the account lives on; `clients` closes them all in the end."""
     config = files.config
@@ -123,7 +127,7 @@ def _connector(
     return connect
 
 
-def _whereabouts(files: Files, connect: Callable[[Account], Pds]) -> Whereabouts:
+def _whereabouts(files: Workspace, connect: Callable[[Account], Pds]) -> Whereabouts:
     def changed(before: Account, after: Account) -> None:
         _keep_account(files, after, before)
 
@@ -134,7 +138,7 @@ def _resolve(config: Config) -> Awaitable[Account]:
     return resolve(config.did, plc=config.plc, pds=config.pds)
 
 
-async def find_account(files: Files) -> Account:
+async def find_account(files: Workspace) -> Account:
     """The account as its DID document says now, or as it said last if nobody can be asked."""
     known = known_account(files.state)
     try:
@@ -148,7 +152,7 @@ async def find_account(files: Files) -> Account:
     return account
 
 
-def _keep_account(files: Files, account: Account, before: Account | None) -> None:
+def _keep_account(files: Workspace, account: Account, before: Account | None) -> None:
     """Remember what the DID document says now, and tell its owner what is new."""
     files.state.keep_note("account", asdict(account))
     for sentence in describe_change(before, account) if before else ():

@@ -6,41 +6,23 @@ Knows of no PDS, so that commands that need none start fast: connected.py is for
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.config import FILE_NAME, Config, load_config
+from syncd.cycle.workspace import Workspace
 from syncd.errors import FolderWrong, GitFailed, StateWrong
 from syncd.folder.root import Folder, find_root, read_marker
 from syncd.model import Account
-from syncd.state import History, State, open_or_renew, open_state
+from syncd.state import State, open_or_renew, open_state
 
 STATE_FILE = ".syncd/state.db"
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
-    """The parts of a mirror that lie on this disk."""
-
-    root: Path
-    config: Config
-    state: State
-
-    @property
-    def folder(self) -> Folder:
-        """The folder, with its files named as the settings say."""
-        return Folder(self.root, self.state.marker, portable=self.config.is_portable)
-
-    @property
-    def history(self) -> History:
-        """What syncd replaced or deleted here."""
-        return History(self.root / ".syncd" / "history.db")
-
-
 @contextmanager
-def open_files(directory: Path, *, is_checked: bool = True) -> Iterator[Files]:
+def open_files(directory: Path, *, is_checked: bool = True) -> Iterator[Workspace]:
     """The mirror around `directory`, without a lock: to read, or to note a decision.
 
     `is_checked`: whether the structure of the state file must be whole, as `open_state` has it.
@@ -50,7 +32,13 @@ def open_files(directory: Path, *, is_checked: bool = True) -> Iterator[Files]:
     path = root / STATE_FILE
     state = open_state(path, is_checked=is_checked) if path.exists() else renewed(root, config)
     with checked(state, root, config):
-        yield Files(root, config, state)
+        yield workspace_of(root, config, state)
+
+
+def workspace_of(root: Path, config: Config, state: State) -> Workspace:
+    """Return the mirror in `root`, with its files named as the settings say."""
+    folder = Folder(root, state.marker, portable=config.is_portable)
+    return Workspace(folder, state, config, time.time_ns)
 
 
 def _root_around(directory: Path) -> Path:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.dagcbor import encode
 from syncd.atproto.jsontext import parse_record
-from syncd.cli.open.files import Files
 from syncd.cli.screen.output import cid_json, rfc3339, short, tell
+from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, BadJson, BadSyntax, GitFailed
 from syncd.folder.names import relative_path
 from syncd.git.commits import Worktree
@@ -49,7 +49,9 @@ class Committed:
         }
 
 
-def committed(files: Files, pattern: str | None, *, everywhere: bool = False) -> list[Committed]:
+def committed(
+    files: Workspace, pattern: str | None, *, everywhere: bool = False
+) -> list[Committed]:
     """The git commits of one record, newest first; none for a pattern, and none without git.
 
     Those that HEAD comes from; with `everywhere`, all that git still has.
@@ -76,7 +78,7 @@ def _block(version: FileVersion, path: RecordPath) -> bytes | None:
         return None
 
 
-def superseded_in_git(files: Files, path: RecordPath, ending: str) -> Iterator[Superseded]:
+def superseded_in_git(files: Workspace, path: RecordPath, ending: str) -> Iterator[Superseded]:
     """The versions that any branch of git has, of those CIDs that end so."""
     for version in committed(files, path, everywhere=True):
         if version.block is not None and version.cid and str(version.cid).endswith(ending):

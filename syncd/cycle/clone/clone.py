@@ -20,15 +20,16 @@ from syncd.atproto.cid import Cid
 from syncd.atproto.commit import parse_did_key
 from syncd.atproto.mst import HIGHEST, walk
 from syncd.atproto.syntax import Tid
-from syncd.config import Config
 from syncd.cycle.clone.fresh import PART_RECORDS, Source, write_aside
 from syncd.cycle.clone.refill import fill
 from syncd.cycle.clone.resume import stop_if_the_disk_refuses, with_what_was_there
+from syncd.cycle.home import Home
 from syncd.cycle.observe.fetch import Fetched, OnFetch, Writing
 from syncd.cycle.observe.remote import REPAIRS, never_whole
 from syncd.cycle.observe.scope import keep_known, keep_unnamed
 from syncd.cycle.pull.apply import pull
 from syncd.cycle.pull.archive import Keeper
+from syncd.cycle.workspace import Workspace
 from syncd.errors import (
     BadCommit,
     BadSyntax,
@@ -36,10 +37,8 @@ from syncd.errors import (
     MissingBlocks,
     Unverified,
 )
-from syncd.folder.root import OWN, Folder
 from syncd.folder.staging import clear_staging
 from syncd.model import (
-    Account,
     Head,
     Memory,
     RecordPath,
@@ -50,7 +49,6 @@ from syncd.model import (
     Waiting,
     parse_record_path,
 )
-from syncd.pds import Pds
 from syncd.replica import View, read_head
 from syncd.spool import Spool
 from syncd.state import State
@@ -106,11 +104,8 @@ class Clone:
         told: Hears how far it is.
     """
 
-    folder: Folder
-    state: State
-    pds: Pds
-    account: Account
-    config: Config
+    workspace: Workspace
+    home: Home
     keeper: Callable[[Head], Keeper]
     told: OnFetch | None = None
     written: int = 0
@@ -124,15 +119,15 @@ class Clone:
             Unverified, BadCar, BadTree, BadCommit: What the PDS sent does not add up.
             FileProblem: The disk refuses. What is there is kept, and the next call goes on.
         """
-        with Spool(self.folder.root / OWN / SPOOL) as spool:
-            if self.state.head() is None:
+        with Spool(self.workspace.own / SPOOL) as spool:
+            if self.workspace.state.head() is None:
                 proven = await self._prove(spool)
                 await self._write(spool, proven)
                 self._remember(spool, proven)
             spool.remove()
         with suppress(OSError):
-            clear_staging(self.folder)
-        self.state.keep_note(_NOTE, None)
+            clear_staging(self.workspace.folder)
+        self.workspace.state.keep_note(_NOTE, None)
         return self.written
 
     # --- the repo, into the spool ---------------------------------------------------------------
@@ -155,7 +150,7 @@ class Clone:
                 proven, missing = None, error.message
             if proven is not None and not proven.lost:
                 return proven
-            root = await fetched.add(self.pds, since)
+            root = await fetched.add(self.home.pds, since)
         if proven is None:
             raise never_whole(missing)
         return proven
@@ -168,28 +163,28 @@ class Clone:
         since = self._since(spool)
         if since is None:
             spool.clear()
-            _, since = await self.pds.fetch_latest()
-            self.state.keep_note(_NOTE, {"home": self._home, "since": since})
-            return since, await fetched.add(self.pds, None)
-        root = await fetched.add(self.pds, since)
-        if not await fill(self.pds, spool, root):
-            root = await fetched.add(self.pds, None)
+            _, since = await self.home.pds.fetch_latest()
+            self.workspace.state.keep_note(_NOTE, {"home": self._origin, "since": since})
+            return since, await fetched.add(self.home.pds, None)
+        root = await fetched.add(self.home.pds, since)
+        if not await fill(self.home.pds, spool, root):
+            root = await fetched.add(self.home.pds, None)
         return since, root
 
     def _since(self, spool: Spool) -> Tid | None:
         """The rev of before the download that the spool is from; None if it is of no use."""
-        note = self.state.note(_NOTE)
-        return note["since"] if spool.count and note.get("home") == self._home else None
+        note = self.workspace.state.note(_NOTE)
+        return note["since"] if spool.count and note.get("home") == self._origin else None
 
     @property
-    def _home(self) -> list[str]:
-        return [self.account.pds, self.account.key]
+    def _origin(self) -> list[str]:
+        return [self.home.account.pds, self.home.account.key]
 
     async def _walk(self, spool: Spool, root: Cid) -> Proven:
         """Check signature, nodes and records of the repo at `root`, and that all of it is there."""
-        key = parse_did_key(self.account.key)
-        newest = self.state.newest()
-        head = read_head(root, spool.get, did=self.account.did, key=key, newest=newest)
+        key = parse_did_key(self.home.account.key)
+        newest = self.workspace.state.newest()
+        head = read_head(root, spool.get, did=self.home.account.did, key=key, newest=newest)
         nodes: list[Cid] = []
 
         def noting(cid: Cid) -> bytes | None:
@@ -209,13 +204,15 @@ class Clone:
     async def _write(self, spool: Spool, proven: Proven) -> None:
         """Write what base does not have yet: all of it together where the folder has nothing."""
         chunks = partial(self._chunks, spool, proven, PART_RECORDS)
-        done = await write_aside(self.folder, self.state, Source(proven.sizes, chunks))
+        done = await write_aside(
+            self.workspace.folder, self.workspace.state, Source(proven.sizes, chunks)
+        )
         if done is None:
             await self._write_beside(spool, proven)
         else:
             self.written += done.written
             keeper = self.keeper(proven.head)
-            rest = pull(self.folder, done.left, blocks={}, expect=_nothing, keeper=keeper)
+            rest = pull(self.workspace.folder, done.left, blocks={}, expect=_nothing, keeper=keeper)
             self._record(rest, ())
 
     async def _write_beside(self, spool: Spool, proven: Proven) -> None:
@@ -223,22 +220,22 @@ class Clone:
         keeper, last = self.keeper(proven.head), RecordPath("")
         self._done = 0
         for steps, blocks in self._chunks(spool, proven, CHUNK_RECORDS):
-            known = self.state.base_between(last, steps[-1].path)
+            known = self.workspace.state.base_between(last, steps[-1].path)
             last = steps[-1].path
             fresh = [step for step in steps if step.path not in known]
-            done = pull(self.folder, fresh, blocks=blocks, expect=_nothing, keeper=keeper)
-            done = with_what_was_there(self.folder, fresh, blocks, done)
+            done = pull(self.workspace.folder, fresh, blocks=blocks, expect=_nothing, keeper=keeper)
+            done = with_what_was_there(self.workspace.folder, fresh, blocks, done)
             stop_if_the_disk_refuses(fresh, blocks, done)
             moved = {s.path for s in steps if known.get(s.path) not in (None, s.remote)}
             gone = known.keys() - {step.path for step in steps}
             self._record(done, moved | gone)
             await asyncio.sleep(0)
-        self._record(Memory(), self.state.base_between(last, RecordPath(_LAST)))
+        self._record(Memory(), self.workspace.state.base_between(last, RecordPath(_LAST)))
 
     def _record(self, done: Memory, stale: Iterable[RecordPath]) -> None:
         """Remember a chunk; `stale` is what an earlier run wrote and the repo has otherwise now."""
         retries: dict[str, tuple[Waiting, ...]] = {path: (Retry(path, _CHANGED),) for path in stale}
-        self.state.record(replace(done, waiting={**done.waiting, **retries}))
+        self.workspace.state.record(replace(done, waiting={**done.waiting, **retries}))
         self.written += len(done.base)
 
     def _chunks(
@@ -275,17 +272,19 @@ class Clone:
         except BadSyntax:
             self._unnamed[key] = cid
             return None
-        return path if self.config.covers_path(path) else None
+        return path if self.workspace.config.covers_path(path) else None
 
     def _remember(self, spool: Spool, proven: Proven) -> None:
         """The tree, then head: from here on the repo is known, and only its changes are fetched."""
         head = proven.head
         blocks = ((cid, spool.get(cid)) for cid in (*proven.nodes, head.commit))
-        self.state.replace_nodes((cid, block) for cid, block in blocks if block is not None)
+        self.workspace.state.replace_nodes(
+            (cid, block) for cid, block in blocks if block is not None
+        )
         view = View(head, unnamed=self._unnamed, is_whole=True)
-        waiting = keep_unnamed(self.state, view)
-        keep_known(self.state, self.account, self.config)
-        self.state.record(Memory(head=head, newest=head.rev, waiting=waiting))
+        waiting = keep_unnamed(self.workspace.state, view)
+        keep_known(self.workspace, self.home.account)
+        self.workspace.state.record(Memory(head=head, newest=head.rev, waiting=waiting))
 
     def _tell(self, writing: Writing) -> None:
         if self.told is not None:

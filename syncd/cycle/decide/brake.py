@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from syncd.config import Config
+from syncd.cycle.workspace import Workspace
 from syncd.errors import FileProblem, StateWrong
 from syncd.model import RecordPath, Side
 from syncd.plan import APPROVED, Brake, Recent
-from syncd.state import History
 
 _OTHER = {Side.LOCAL: Side.REMOTE, Side.REMOTE: Side.LOCAL}
 
@@ -22,17 +22,15 @@ def brake_of(config: Config) -> Brake:
     )
 
 
-def recent_deletions(
-    history: History, config: Config, at: int, now: Collection[RecordPath]
-) -> Recent:
+def recent_deletions(workspace: Workspace, at: int, now: Collection[RecordPath]) -> Recent:
     """Deletions carried out within the brake's window before `at`, by where they were made.
 
     History names the side that lost the record, which is the other one. It has a version before
     its record is deleted: a deletion that is tried again is one of `now` and must not count twice.
     """
-    since = at - int(config.brake_window_seconds)
+    since = at - int(workspace.config.brake_window_seconds)
     try:
-        found = history.deletions(since, apart_from=APPROVED, but=frozenset(now))
+        found = workspace.history.deletions(since, apart_from=APPROVED, but=frozenset(now))
     except (FileProblem, StateWrong):
         return {}
     return {(collection, _OTHER[side]): count for (collection, side), count in found.items()}

@@ -11,13 +11,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
-from syncd.config import Config
 from syncd.cycle.git.decision import Facts, blaming, put_off
 from syncd.cycle.git.records import Cids, cid_in, records_in
 from syncd.cycle.observe.views import Sides
+from syncd.cycle.workspace import Workspace
 from syncd.errors import BadSyntax, FileChanged, FileProblem, GitFailed
 from syncd.folder.names import relative_path
-from syncd.folder.root import Folder
 from syncd.folder.write import read_bytes
 from syncd.git.commits import Tip, Tree, Worktree, commit, push
 from syncd.git.message import Published, message
@@ -34,7 +33,6 @@ from syncd.model import (
     parse_record_path,
 )
 from syncd.replica import remotes_of
-from syncd.state import State
 
 READY_SECONDS = 10.0
 """How long a cycle waits for git to finish with the files. A lock that stays does not stop it."""
@@ -69,18 +67,18 @@ class Done:
 class Beside:
     """Git, as a mirror's cycles meet it. Knows the CID of every blob that it has read."""
 
-    folder: Folder
-    state: State
-    config: Config
+    workspace: Workspace
     cids: Cids = field(default_factory=dict)
     _is_behind: bool = False
     _doubted: tuple[RecordPath, ...] = ()
 
     def __post_init__(self) -> None:
-        head, note = self.state.head(), self.state.note(_NOTE)
+        head, note = self.workspace.state.head(), self.workspace.state.note(_NOTE)
         self._is_behind = note is None or head is None or note["rev"] != head.rev
         self._doubted = tuple(
-            RecordPath(item.path) for item in self.state.waiting() if isinstance(item, Retry)
+            RecordPath(item.path)
+            for item in self.workspace.state.waiting()
+            if isinstance(item, Retry)
         )
 
     async def undisturbed(self, look: Callable[[], Sides]) -> Sides:
@@ -90,7 +88,7 @@ class Beside:
         between: half a checkout would be taken for deletions. What is gone while the lock stays is
         none, and neither is a file that git was told to leave out.
         """
-        place = find_place(self.folder.root)
+        place = find_place(self.workspace.folder.root)
         for _ in range(_LOOKS):
             await _ready(place)
             before = None if place is None else place.moment()
@@ -124,18 +122,18 @@ class Beside:
         In the middle of a merge or a rebase the folder is not what anybody means, and not to be
         touched: changes wait, both ways. What is held says which branch git switched to before.
         """
-        place = find_place(self.folder.root)
+        place = find_place(self.workspace.folder.root)
         if place is None:
             return plan
         operation = place.unfinished()
         switch = last_switch(place) if plan.held else None
-        if switch is not None and now - switch.at <= self.config.brake_window_seconds:
+        if switch is not None and now - switch.at <= self.workspace.config.brake_window_seconds:
             plan = blaming(plan, switch)
-        return plan if operation is None else put_off(plan, operation, self.config)
+        return plan if operation is None else put_off(plan, operation, self.workspace.config)
 
     async def after(self, report: Report) -> Report:
         """Commit what a cycle has brought or confirmed, if that is asked for."""
-        if not self.config.git_commit or self.state.head() is None:
+        if not self.workspace.config.git_commit or self.workspace.state.head() is None:
             return report
         told: tuple[str, ...] = ()
         failed: GitFailed | None = None
@@ -152,21 +150,21 @@ class Beside:
         return replace(report, problems=(*others, *problems), told=(*report.told, *told))
 
     def _remember_problems(self, problems: tuple[Problem, ...]) -> None:
-        before = tuple(item for item in self.state.waiting() if item.path == NAME)
+        before = tuple(item for item in self.workspace.state.waiting() if item.path == NAME)
         if before != problems:
-            self.state.record(Memory(waiting={NAME: problems}))
+            self.workspace.state.record(Memory(waiting={NAME: problems}))
 
     async def _committed(self, report: Report) -> Done | None:
-        note = self.state.note(_NOTE) or {"rev": None, "moved": {}, "push": False}
+        note = self.workspace.state.note(_NOTE) or {"rev": None, "moved": {}, "push": False}
         moved = {**_read_moved(note["moved"]), **self._moved(report)}
         if not (moved or self._is_behind or note["push"]):
             return None
         facts = self._facts(moved)
         self._keep(note["rev"] if self._is_behind else facts.head.rev, moved, note["push"])
-        place = find_place(self.folder.root)
+        place = find_place(self.workspace.folder.root)
         if place is None:
             hint = "run git init there, or take commit = true out of syncd.toml"
-            raise GitFailed(f"{self.folder.root} is not in a git repository", hint=hint)
+            raise GitFailed(f"{self.workspace.folder.root} is not in a git repository", hint=hint)
         if place.operation() is not None:
             return None
         done = await asyncio.to_thread(self._commit, Worktree.at(place), facts, bool(note["push"]))
@@ -176,7 +174,7 @@ class Beside:
 
     def _keep(self, rev: str | None, moved: Mapping[RecordPath, str], must_push: bool) -> None:
         """Remember what is to be committed; `rev` is the one up to which nothing was missed."""
-        self.state.keep_note(_NOTE, {"rev": rev, "moved": dict(moved), "push": must_push})
+        self.workspace.state.keep_note(_NOTE, {"rev": rev, "moved": dict(moved), "push": must_push})
 
     def _moved(self, report: Report) -> dict[RecordPath, str]:
         found = dict.fromkeys(self._doubted, "pushed")
@@ -187,12 +185,12 @@ class Beside:
         return found
 
     def _facts(self, moved: Mapping[RecordPath, str]) -> Facts:
-        head, base = self.state.head(), self.state.base()
+        head, base = self.workspace.state.head(), self.workspace.state.base()
         assert head is not None
-        waiting = {path for item in self.state.waiting() if (path := _as_path(item.path))}
+        waiting = {path for item in self.workspace.state.waiting() if (path := _as_path(item.path))}
         doubtful = waiting | moved.keys()
         sure = {path: cid for path, cid in base.items() if path not in doubtful}
-        truth = sure | remotes_of(head, doubtful, self.state.node)
+        truth = sure | remotes_of(head, doubtful, self.workspace.state.node)
         return Facts(head, truth, base, moved, self._is_behind)
 
     # --- In a thread: nothing below touches the state. -------------------------------------------
@@ -204,13 +202,13 @@ class Beside:
             raise GitFailed("no branch is checked out: commits wait for one", hint=hint)
         in_git = self._records(work, work.files(tip.commit))
         chosen, left = self._chosen(work, facts, in_git)
-        is_news = facts.is_news(last_published(work, self.config.did), in_git, left)
+        is_news = facts.is_news(last_published(work, self.workspace.config.did), in_git, left)
         made, late = self._commit_chosen(work, tip, facts, chosen, is_news=is_news)
         left |= {path: facts.moved.get(path, "adopted") for path in late}
-        wants_push = self.config.git_push is not None and (must_push or made is not None)
+        wants_push = self.workspace.config.git_push is not None and (must_push or made is not None)
         try:
-            if wants_push and self.config.git_push is not None:
-                push(work, self.config.git_push, tip.branch)
+            if wants_push and self.workspace.config.git_push is not None:
+                push(work, self.workspace.config.git_push, tip.branch)
         except GitFailed as error:
             return Done(made, tip.branch, left, is_pushed=False, failed=error)
         return Done(made, tip.branch, left)
@@ -251,7 +249,9 @@ class Beside:
                 return None
             head, now = facts.head, self._records(work, files)
             unpublished = facts.unpublished(now)
-            published = Published(self.config.did, head.rev, head.commit, tree, unpublished)
+            published = Published(
+                self.workspace.config.did, head.rev, head.commit, tree, unpublished
+            )
             late.intersection_update(p for p in late if now.get(p) != facts.truth.get(p))
             moved = {p: facts.moved.get(p, "adopted") for p in chosen.values() if p not in late}
             return message(moved, published)
@@ -262,12 +262,12 @@ class Beside:
         return commit(work, tip, set(chosen), is_meant, say), late
 
     def _name(self, path: RecordPath) -> str:
-        return relative_path(path, portable=self.folder.portable)
+        return relative_path(path, portable=self.workspace.folder.portable)
 
     def _holds(self, path: RecordPath, cid: Cid | None) -> bool:
         """True if the file is this record; or is not there, for None."""
         try:
-            text, _ = read_bytes(self.folder, path)
+            text, _ = read_bytes(self.workspace.folder, path)
         except FileChanged:
             return cid is None
         except FileProblem:
@@ -276,7 +276,9 @@ class Beside:
 
     def _records(self, work: Worktree, files: Tree) -> dict[RecordPath, Cid]:
         """The records in a git tree, as far as they belong to the mirror and can be read."""
-        return records_in(work, files, self.config, self.folder.portable, self.cids)
+        return records_in(
+            work, files, self.workspace.config, self.workspace.folder.portable, self.cids
+        )
 
 
 async def _ready(place: Place | None) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from syncd.cycle.home import Home
 from syncd.errors import BadCommit, RepoUnavailable, RolledBack, SyncdError, Unreachable, WrongKey
 from syncd.model import Account
 from syncd.pds import Pds
@@ -35,23 +36,21 @@ class Whereabouts:
     changed: Callable[[Account, Account], None]
     _asked_ns: int = 0
 
-    async def find(
-        self, account: Account, pds: Pds, now_ns: int, *, if_due: bool = False
-    ) -> tuple[Account, Pds]:
-        """The account as it is now and its PDS; both as they were if nobody can be asked.
+    async def find(self, home: Home, now_ns: int, *, if_due: bool = False) -> Home:
+        """Return where the account lives now, or `home` if nobody can be asked.
 
-        With `if_due`, nobody is asked if somebody was a short while ago.
+        With `if_due`, ask nobody unless the last question is `RESOLVE_SECONDS` old.
         """
         if if_due and abs(now_ns - self._asked_ns) < RESOLVE_SECONDS * 1_000_000_000:
-            return account, pds
+            return home
         self._asked_ns = now_ns
         try:
             now = await self.resolve()
         except SyncdError:
-            return account, pds
-        if now != account:
-            self.changed(account, now)
-        return now, pds if now.pds == account.pds else self.connect(now)
+            return home
+        if now != home.account:
+            self.changed(home.account, now)
+        return Home(now, home.pds if now.pds == home.account.pds else self.connect(now))
 
 
 def describe_change(before: Account, after: Account) -> tuple[str, ...]:

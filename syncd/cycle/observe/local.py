@@ -13,13 +13,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from syncd.atproto.cid import Cid
-from syncd.config import Config
+from syncd.cycle.workspace import Workspace
 from syncd.folder.listing import Listing, fingerprints_of, list_collections
 from syncd.folder.names import is_record_like
-from syncd.folder.root import Folder
 from syncd.folder.scan import Look, scan
 from syncd.model import RecordPath, Seen, Snapshot
-from syncd.state import State
 
 FEW = 1_000
 """More paths of one collection than these are looked at by scanning it whole."""
@@ -41,12 +39,13 @@ class Everywhere:
 
 
 def look_everywhere(
-    folder: Folder, state: State, config: Config, concerned: Collection[RecordPath], now_ns: int
+    workspace: Workspace, concerned: Collection[RecordPath], now_ns: int
 ) -> Everywhere:
     """Look at every collection in scope that is not as it was, and at the paths of `concerned`.
 
     Raises FolderWrong, as `scan`.
     """
+    folder, state, config = workspace.folder, workspace.state, workspace.config
     crowds = Counter(_collection(path) for path in concerned)
     kept = state.settled()
     asked = [name for name in kept if config.covers(name) and crowds[name] <= FEW]

@@ -10,12 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from syncd.atproto.cid import Cid
-from syncd.atproto.commit import PublicKey, parse_did_key
+from syncd.atproto.commit import parse_did_key
 from syncd.atproto.mst import Get
 from syncd.atproto.syntax import Tid
+from syncd.cycle.home import Home
 from syncd.cycle.observe.fetch import Fetched, OnFetch
 from syncd.errors import BadCar, BadTree, MissingBlocks, NotFound, Unverified
-from syncd.model import Account, Head
+from syncd.model import Head
 from syncd.pds import Pds
 from syncd.replica import View, advance, check_grown, first_of, read_head
 
@@ -62,8 +63,8 @@ class Watermark:
     newest: Tid | None
 
 
-async def look(pds: Pds, account: Account, known: Watermark, told: OnFetch | None = None) -> Sight:
-    """The repo as it is now, proven. `told` hears how far the fetching is, chunk by chunk.
+async def look(home: Home, known: Watermark, on_fetch: OnFetch | None = None) -> Sight:
+    """Fetch and prove the repo as it is now. `on_fetch` hears of each chunk that came.
 
     Raises:
         Unverified, BadCar, BadTree: What the PDS sends does not add up, even after a full fetch
@@ -71,52 +72,42 @@ async def look(pds: Pds, account: Account, known: Watermark, told: OnFetch | Non
         BadCommit: The commit is not one of this repo. WrongKey: It has another signature.
         RolledBack: It is older than what was known, or another one of the same rev.
     """
-    key = parse_did_key(account.key)
     if known.head is not None:
         try:
-            return await _look_since(pds, account, key, known, known.head, told)
+            return await _look_since(home, known, known.head, on_fetch)
         except (BadCar, BadTree, MissingBlocks):
             pass  # the small answer does not add up: the whole repo is the next thing to ask for
-    return await _look_whole(pds, account, key, known, told)
+    return await _look_whole(home, known, on_fetch)
 
 
-async def _look_since(
-    pds: Pds,
-    account: Account,
-    key: PublicKey,
-    known: Watermark,
-    head: Head,
-    told: OnFetch | None,
-) -> Sight:
-    fetched = Fetched(told)
-    root = await fetched.add(pds, head.rev)
+async def _look_since(home: Home, known: Watermark, head: Head, on_fetch: OnFetch | None) -> Sight:
+    fetched = Fetched(on_fetch)
+    root = await fetched.add(home.pds, head.rev)
     get = first_of(fetched.blocks.get, known.node)
     if root == head.commit:
         if known.newest is not None and known.newest > head.rev:
             raise _stale(known.newest)
         return Sight(View(head), get)
-    new = read_head(root, get, did=account.did, key=key, newest=known.newest)
+    new = _read_head(home, root, get, known.newest)
     check_grown(head, new)
     return Sight(advance(head, new, get), get)
 
 
-async def _look_whole(
-    pds: Pds, account: Account, key: PublicKey, known: Watermark, told: OnFetch | None
-) -> Sight:
+async def _look_whole(home: Home, known: Watermark, on_fetch: OnFetch | None) -> Sight:
     """The whole repo from nothing: the kept tree is not used, so damage to it is mended too.
 
     A record that its own PDS has lost stays missing for ever. So where only records are missing
     after all repairs, the tree is believed, and each such record is a problem of its own.
     """
-    _, before = await pds.fetch_latest()
-    fetched = Fetched(told)
+    _, before = await home.pds.fetch_latest()
+    fetched = Fetched(on_fetch)
     get = fetched.blocks.get
     since: Tid | None = None
     for _ in range(1 + REPAIRS):
         view = None
-        root = await fetched.add(pds, since)
+        root = await fetched.add(home.pds, since)
         try:
-            head = read_head(root, get, did=account.did, key=key, newest=known.newest)
+            head = _read_head(home, root, get, known.newest)
             check_grown(known.head, head)
             view = advance(None, head, get)
             _check_records(view, get)
@@ -126,6 +117,12 @@ async def _look_whole(
     if view is not None:
         return Sight(view, get)
     raise never_whole(missing)
+
+
+def _read_head(home: Home, root: Cid, get: Get, newest: Tid | None) -> Head:
+    account = home.account
+    key = parse_did_key(account.key)
+    return read_head(root, get, did=account.did, key=key, newest=newest)
 
 
 def never_whole(missing: str) -> Unverified:

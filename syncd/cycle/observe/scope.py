@@ -12,13 +12,15 @@ from dataclasses import replace
 from syncd.config import Config
 from syncd.cycle.observe.remote import Watermark
 from syncd.cycle.observe.unmappable import describe_unnamed, unnamed_after
+from syncd.cycle.workspace import Workspace
 from syncd.model import Account, Problem, RecordPath
 from syncd.replica import View
 from syncd.state import State
 
 
-def watermark(state: State, account: Account, config: Config) -> Watermark:
+def watermark(workspace: Workspace, account: Account) -> Watermark:
     """What to look at the repo from."""
+    state, config = workspace.state, workspace.config
     if not is_same_home(state, account):
         return Watermark(None, state.node, None)
     head = state.head() if is_same_scope(state, config) else None
@@ -48,9 +50,10 @@ def newly_covered(state: State, config: Config) -> Callable[[RecordPath], bool] 
     return lambda path: not covered(path)
 
 
-def keep_known(state: State, account: Account, config: Config) -> None:
+def keep_known(workspace: Workspace, account: Account) -> None:
     """Remember, after head and base were recorded, where and for what they hold."""
-    for key, value in (("scope", _scope(config)), ("home", _home(account))):
+    state = workspace.state
+    for key, value in (("scope", _scope(workspace.config)), ("home", _home(account))):
         if state.note(key) != value:
             state.keep_note(key, value)
 

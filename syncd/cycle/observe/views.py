@@ -10,13 +10,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from syncd.atproto.cid import Cid
-from syncd.config import Config
 from syncd.cycle.observe.inexact import Versions, with_inexact
 from syncd.cycle.observe.local import Everywhere, look_everywhere
 from syncd.cycle.observe.remote import Sight
 from syncd.cycle.observe.scope import newly_covered
+from syncd.cycle.workspace import Workspace
 from syncd.errors import BadSyntax
-from syncd.folder.root import Folder
 from syncd.folder.scan import Look, scan
 from syncd.model import (
     Arrival,
@@ -84,23 +83,22 @@ class Sides:
         return replace(self, look=replace(self.look, strays=(*self.look.strays, *more)))
 
 
-def bring_sides(
-    folder: Folder, state: State, config: Config, sight: Sight, dirty: Dirty, now_ns: int
-) -> Sides:
+def bring_sides(workspace: Workspace, sight: Sight, dirty: Dirty, now_ns: int) -> Sides:
     """Look at the folder (all of it, or just the paths that matter) and compare with the rest.
 
     Where the scope is another than before, all of it matters.
     """
-    is_new = newly_covered(state, config)
+    state = workspace.state
+    is_new = newly_covered(state, workspace.config)
     dirty = dirty if is_new is None else None
     waiting, decisions = state.waiting(), state.decisions()
     concerned = {*_changed(sight.view, state), *_record_paths(waiting), *decisions}
-    found, paths = _look_at(folder, state, config, concerned, dirty, now_ns)
+    found, paths = _look_at(workspace, concerned, dirty, now_ns)
     remote = _remote(sight, paths)
     regained = _regained(is_new, found, remote)
     base = _without(found.base, regained)
     versions = Versions(base, remote, lambda path, cid: state.block(path, cid) or sight.get(cid))
-    look = with_inexact(folder, found.look, paths, versions, now_ns)
+    look = with_inexact(workspace.folder, found.look, paths, versions, now_ns)
     concerning = [item for item in waiting if item.path in paths]
     arrived = _arrived(concerning, look) | _landed(concerning, base, remote)
     views = Views(
@@ -126,22 +124,18 @@ def bring_sides(
 
 
 def _look_at(
-    folder: Folder,
-    state: State,
-    config: Config,
-    concerned: Collection[RecordPath],
-    dirty: Dirty,
-    now_ns: int,
+    workspace: Workspace, concerned: Collection[RecordPath], dirty: Dirty, now_ns: int
 ) -> tuple[Everywhere, frozenset[RecordPath]]:
     """What is in the folder, and the paths in scope that matter."""
+    state, config = workspace.state, workspace.config
     if dirty is None:
-        found = look_everywhere(folder, state, config, concerned, now_ns)
+        found = look_everywhere(workspace, concerned, now_ns)
         look = found.look
         paths = {*concerned, *touched(found.base, _local(look), look.problems, look.absent)}
         return found, frozenset(filter(config.covers_path, paths))
     matter = frozenset(filter(config.covers_path, {*concerned, *dirty}))
     known = state.seen_of(matter)
-    look = scan(folder, known=known, only=matter, now_ns=now_ns, in_scope=config.covers)
+    look = scan(workspace.folder, known=known, only=matter, now_ns=now_ns, in_scope=config.covers)
     return Everywhere(look, known, state.base_of(matter), {}), matter
 
 

@@ -14,8 +14,8 @@ from syncd.atproto.dagcbor import encode
 from syncd.atproto.jsontext import parse_record
 from syncd.atproto.syntax import Tid, tid_microseconds
 from syncd.budget import DAY
-from syncd.config import Config
 from syncd.cycle.observe.remote import Sight
+from syncd.cycle.workspace import Workspace
 from syncd.errors import (
     BadData,
     BadJson,
@@ -168,14 +168,15 @@ def seconds_of(rev: Tid) -> int:
     return tid_microseconds(rev) // 1_000_000
 
 
-def prune(history: History, config: Config, waiting: Iterable[Waiting], at: int, rev: Tid) -> None:
+def prune(workspace: Workspace, waiting: Iterable[Waiting], rev: Tid) -> None:
     """Keep history within its bounds; what an open conflict may need stays.
 
     Nothing is too old by a clock that runs ahead of the repo's newest rev.
     """
     conflicts = (item for item in waiting if isinstance(item, Conflict))
     pinned = {cid for c in conflicts for cid in (c.base, c.local, c.remote) if cid is not None}
-    before = min(at, seconds_of(rev)) - config.history_days * DAY.seconds
+    history, config = workspace.history, workspace.config
+    before = min(workspace.now(), seconds_of(rev)) - config.history_days * DAY.seconds
     try:
         history.prune(before=before, size=config.history_megabytes * 1_000_000, pinned=pinned)
     except StateDamaged:

@@ -17,6 +17,7 @@ from syncd.atproto.jsontext import format_record, parse_record
 from syncd.config import Config
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.pull.archive import Keeper
+from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, BadJson, FileChanged, FileProblem, SyncdError
 from syncd.folder.root import Folder
 from syncd.folder.write import read_bytes, write
@@ -33,7 +34,6 @@ from syncd.model import (
     Verdict,
     split_record_path,
 )
-from syncd.state import State
 
 TO_BE_PUSHED = "merged; to be pushed"
 
@@ -60,9 +60,7 @@ def wants_merge(plan: Plan, config: Config) -> list[Conflict]:
 
 
 def join(
-    folder: Folder,
-    state: State,
-    config: Config,
+    workspace: Workspace,
     keeper: Keeper,
     sides: Sides,
     plan: Plan,
@@ -71,23 +69,17 @@ def join(
     """Merge what `wants_merge` names; `blocks` holds the remote versions."""
     memories: list[Memory] = []
     told: dict[RecordPath, str] = {}
-    for conflict in wants_merge(plan, config):
+    for conflict in wants_merge(plan, workspace.config):
         try:
-            merged = merged_file(folder, state, conflict, blocks, config)
-            memories.append(_write(folder, keeper, sides, conflict, merged, blocks))
+            merged = merged_file(workspace, conflict, blocks)
+            memories.append(_write(workspace.folder, keeper, sides, conflict, merged, blocks))
         except SyncdError as error:
             told[conflict.path] = f"{conflict.reason}; not merged: {error.message}"
     done = {path for memory in memories for path in memory.base}
     return Joined(_without(plan, done, told), _together(memories))
 
 
-def merged_file(
-    folder: Folder,
-    state: State,
-    conflict: Conflict,
-    blocks: Mapping[Cid, bytes],
-    config: Config,
-) -> Merged:
+def merged_file(workspace: Workspace, conflict: Conflict, blocks: Mapping[Cid, bytes]) -> Merged:
     """The merge of a conflict's three versions; it may hold collisions.
 
     Raises:
@@ -95,7 +87,7 @@ def merged_file(
         BadData: The version both sides started from is not known, or a version cannot be merged.
     """
     path, remote = conflict.path, conflict.remote
-    content, _ = read_bytes(folder, path)
+    content, _ = read_bytes(workspace.folder, path)
     try:
         local = parse_record(content, split_record_path(path)[0])
     except BadJson as error:
@@ -104,11 +96,11 @@ def merged_file(
         raise FileChanged(f"{path} was edited after it was looked at")
     if remote not in blocks:
         raise BadData("the PDS does not have the content of its version")
-    base = None if conflict.base is None else state.block(path, conflict.base)
+    base = None if conflict.base is None else workspace.state.block(path, conflict.base)
     if conflict.base is not None and base is None:
         raise BadData("the version that both sides started from is not known any more")
     start = None if base is None else record_of(base)
-    return merge(start, local, record_of(blocks[remote]), text=config.merges_lines(path))
+    return merge(start, local, record_of(blocks[remote]), text=workspace.config.merges_lines(path))
 
 
 def clean_record(merged: Merged, path: RecordPath) -> tuple[bytes, Cid]:

@@ -11,16 +11,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from syncd.atproto.syntax import Nsid, Rkey, make_tid, parse_tid
-from syncd.config import Config
 from syncd.cycle.observe.remote import Sight
 from syncd.cycle.observe.views import Sides, remote_cid
+from syncd.cycle.workspace import Workspace
 from syncd.errors import BadSyntax, FileChanged, FileProblem
 from syncd.folder.drafts import drop_draft, place_draft, read_draft
 from syncd.folder.problems import shown
 from syncd.folder.root import Folder
 from syncd.folder.scan import Look
 from syncd.model import Problem, RecordPath, make_record_path, split_record_path
-from syncd.state import State
 
 IsTaken = Callable[[RecordPath], bool]
 """Whether the repo, or what was synchronized last, has a record of that path."""
@@ -41,18 +40,16 @@ class Drafted:
         return tuple(f"{draft}: it is {path} now" for draft, path in self.named.items())
 
 
-def name_drafts(
-    folder: Folder, state: State, config: Config, sight: Sight, sides: Sides, now_ns: int
-) -> Drafted:
+def name_drafts(workspace: Workspace, sight: Sight, sides: Sides) -> Drafted:
     """Name every draft that the look of `sides` found. Raises FolderWrong."""
-    if config.read_only:
+    if workspace.config.read_only:
         told = (Problem(shown(d), _READ_ONLY, _READ_ONLY_HINT) for d in sides.look.drafts)
         return Drafted({}, tuple(told))
 
     def is_taken(path: RecordPath) -> bool:
-        return bool(state.base_of([path]) or remote_cid(sight, path))
+        return bool(workspace.state.base_of([path]) or remote_cid(sight, path))
 
-    return _name_all(folder, sides.look, is_taken, now_ns // 1000)
+    return _name_all(workspace.folder, sides.look, is_taken, workspace.clock_ns() // 1000)
 
 
 def _name_all(folder: Folder, look: Look, is_taken: IsTaken, microseconds: int) -> Drafted:

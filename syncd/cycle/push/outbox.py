@@ -16,11 +16,12 @@ from syncd.atproto.data import cid_of
 from syncd.atproto.jsontext import parse_record
 from syncd.batches import in_order
 from syncd.budget import Ledger, batch_points, in_words
-from syncd.config import Config
+from syncd.cycle.home import Home
 from syncd.cycle.push.outcome import Guards, Pushed
 from syncd.cycle.push.pusher import Pusher
 from syncd.cycle.push.quota import Allowance
 from syncd.cycle.push.receipts import Answers
+from syncd.cycle.workspace import Workspace
 from syncd.errors import (
     BadJson,
     CredentialsRefused,
@@ -30,10 +31,8 @@ from syncd.errors import (
     RateLimited,
     Unknown,
 )
-from syncd.folder.root import OWN, Folder
 from syncd.folder.write import read_below
 from syncd.model import (
-    Account,
     Change,
     Limits,
     Memory,
@@ -42,8 +41,6 @@ from syncd.model import (
     Step,
     split_record_path,
 )
-from syncd.pds import Pds
-from syncd.state import State
 
 READ_AHEAD = 25
 """How many files are read with one look at whether the folder is still ours."""
@@ -76,7 +73,7 @@ class Pushing:
 
 @dataclass(slots=True)
 class Outbox:
-    """Sends what plans say is to be pushed. `clock_ns` is the wall clock.
+    """Sends what plans say is to be pushed.
 
     `denied` are changes that were sent alone and refused, because the PDS names another record
     there than its tree. If they are planned again, on a tree that still has what they replace, the
@@ -85,12 +82,8 @@ class Outbox:
     `on_push` hears how far a push is.
     """
 
-    folder: Folder
-    state: State
-    pds: Pds
-    account: Account
-    config: Config
-    clock_ns: Callable[[], int]
+    workspace: Workspace
+    home: Home
     limits: Limits
     losses: int = 0
     doubts: int = 0
@@ -103,13 +96,13 @@ class Outbox:
     answers: Answers = field(init=False)
 
     def __post_init__(self) -> None:
-        self.allowance = Allowance(self.state, self.pds, self.account.pds, self._now)
-        self.answers = Answers(self.folder.root / OWN, self.config.history_days, self._now)
+        self.allowance = Allowance(self.workspace, self.home)
+        days = self.workspace.config.history_days
+        self.answers = Answers(self.workspace.own, days, self.workspace.now)
 
-    def move(self, pds: Pds, account: Account) -> None:
+    def move(self, home: Home) -> None:
         """Send to another PDS from now on: the account lives there."""
-        self.pds, self.account = pds, account
-        self.allowance = Allowance(self.state, pds, account.pds, self._now)
+        self.home, self.allowance = home, Allowance(self.workspace, home)
 
     def ledger(self) -> Ledger:
         """The write points that were spent, and what the PDS told of them."""
@@ -138,11 +131,11 @@ class Outbox:
         if self.doubted.isdisjoint((change.path, change.after) for change in light):
             self.doubts = 0  # it had been written, and only the answer was lost
         pusher = Pusher(
-            self.pds,
+            self.home.pds,
             self._limits(),
-            self.config.validate_of,
+            self.workspace.config.validate_of,
             self.allowance,
-            self.state.record,
+            self.workspace.state.record,
             self.answers,
             lambda change: self.failed.get(_key(change), 0),
             self._progress(light),
@@ -160,7 +153,7 @@ class Outbox:
         if singly and pushed.halted is None:
             await pusher.push_singly(self._filled(singly, pusher.missing), guards)
         self._learn(pushed, light, pusher.limits)
-        return _with_forecast(pushed, self.ledger(), light, self._now())
+        return _with_forecast(pushed, self.ledger(), light, self.workspace.now())
 
     def _progress(self, changes: Sequence[Change]) -> Callable[[int], None]:
         """What tells `on_push` how far the push of `changes` is."""
@@ -168,7 +161,7 @@ class Outbox:
 
         def tell(done: int) -> None:
             if self.on_push is not None:
-                left, now = points * (total - done) // total, self._now()
+                left, now = points * (total - done) // total, self.workspace.now()
                 self.on_push(Pushing(done, total, self.ledger().done_at(left, now) - now))
 
         return tell
@@ -193,18 +186,18 @@ class Outbox:
         try:
             if not paths or await self._guards() is Guards.NONE:
                 return []
-            return [path for path in paths if await self.pds.fetch_record(path) is None]
+            return [path for path in paths if await self.home.pds.fetch_record(path) is None]
         except (PdsError, CredentialsRefused):
             return []
 
     def _is_wary(self) -> bool:
-        return self.doubts >= DOUBTS or self._now() < self.busy_until
+        return self.doubts >= DOUBTS or self.workspace.now() < self.busy_until
 
     def _count_loss(self, pushed: Pushed) -> None:
         """Only a push that got nothing done has lost; one that got somewhere goes on."""
         self.losses = self.losses + 1 if pushed.is_overtaken and not pushed.done else 0
         if self.losses >= SWAP_LOSSES:
-            self.losses, self.busy_until = 0, self._now() + BUSY_SECONDS
+            self.losses, self.busy_until = 0, self.workspace.now() + BUSY_SECONDS
 
     def _learn(self, pushed: Pushed, changes: Sequence[Change], limits: Limits) -> None:
         is_unclear = isinstance(pushed.halted, Unknown) and not pushed.done
@@ -215,8 +208,12 @@ class Outbox:
         if pushed.guards is not None:
             self._keep_guards(honoured=True, records=pushed.guards is Guards.ALL)
         if limits.json_bytes < self._limits().json_bytes:
-            note = {"pds": self.account.pds, "json_bytes": limits.json_bytes, "at": self._now()}
-            self.state.keep_note("body", note)
+            note = {
+                "pds": self.home.account.pds,
+                "json_bytes": limits.json_bytes,
+                "at": self.workspace.now(),
+            }
+            self.workspace.state.keep_note("body", note)
 
     def _failures_after(self, pushed: Pushed, changes: Sequence[Change]) -> dict[Key, int]:
         """Those of changes that are done by now, or are other ones, are forgotten."""
@@ -230,9 +227,9 @@ class Outbox:
     def _limits(self) -> Limits:
         """What a request may hold: less where the PDS has shown that it takes less, and fewer
         writes while answers get lost, so that a change the PDS fails on comes to stand alone."""
-        known = self.state.note("body")
+        known = self.workspace.state.note("body")
         json_bytes = self.limits.json_bytes
-        is_ours = known is not None and known["pds"] == self.account.pds
+        is_ours = known is not None and known["pds"] == self.home.account.pds
         if is_ours and self._is_since(known["at"], BODY_SECONDS):
             json_bytes = min(json_bytes, known["json_bytes"])
         writes = max(1, self.limits.writes >> 3 * max(0, self.doubts - 1))
@@ -243,11 +240,11 @@ class Outbox:
 
         That it does not honour a guard is believed for a while: it may have been upgraded since.
         """
-        known = self.state.note("guards")
-        is_known = known is not None and known["pds"] == self.account.pds
+        known = self.workspace.state.note("guards")
+        is_known = known is not None and known["pds"] == self.home.account.pds
         is_old = is_known and not self._is_since(known.get("at", 0), GUARDS_SECONDS)
         if not is_known or (is_old and not known["honoured"]):
-            known = self._keep_guards(honoured=await self.pds.honours_swaps(), records=None)
+            known = self._keep_guards(honoured=await self.home.pds.honours_swaps(), records=None)
         if not known["honoured"]:
             return Guards.NONE
         if known.get("records"):
@@ -256,12 +253,12 @@ class Outbox:
 
     def _keep_guards(self, *, honoured: bool, records: bool | None) -> dict[str, Any]:
         note = {
-            "pds": self.account.pds,
+            "pds": self.home.account.pds,
             "honoured": honoured,
             "records": records,
-            "at": self._now(),
+            "at": self.workspace.now(),
         }
-        self.state.keep_note("guards", note)
+        self.workspace.state.keep_note("guards", note)
         return note
 
     def _filled(self, light: Sequence[Change], missing: set[Cid | None]) -> Iterator[Change]:
@@ -271,13 +268,13 @@ class Outbox:
         """
         for start in range(0, len(light), READ_AHEAD):
             filled: list[Change] = []
-            with self.folder.open() as root:
+            with self.workspace.folder.open() as root:
                 for change in light[start : start + READ_AHEAD]:
                     try:
                         filled.append(self._fill(change, root))
                     except (FileChanged, FileProblem, BadJson) as error:
                         item = Retry(change.path, error.message)
-                        self.state.record(Memory(waiting={change.path: (item,)}))
+                        self.workspace.state.record(Memory(waiting={change.path: (item,)}))
                         missing.add(change.after)
             yield from filled
 
@@ -288,7 +285,7 @@ class Outbox:
         """
         if change.after is None:
             return self._still_gone(change, root)
-        text, _ = read_below(self.folder, root, change.path)
+        text, _ = read_below(self.workspace.folder, root, change.path)
         record = parse_record(text, split_record_path(change.path)[0])
         if cid_of(record) != change.after:
             raise FileChanged(f"{change.path} was edited after it was looked at")
@@ -296,17 +293,14 @@ class Outbox:
 
     def _still_gone(self, change: Change, root: int) -> Change:
         try:
-            read_below(self.folder, root, change.path)
+            read_below(self.workspace.folder, root, change.path)
         except FileChanged:
             return change
         raise FileChanged(f"{change.path} is there again")
 
     def _is_since(self, at: int, seconds: int) -> bool:
         """True for so long after `at`; not before it, as where the clock was ahead then."""
-        return 0 <= self._now() - at < seconds
-
-    def _now(self) -> int:
-        return self.clock_ns() // 1_000_000_000
+        return 0 <= self.workspace.now() - at < seconds
 
 
 def _key(change: Change) -> Key:

@@ -7,47 +7,44 @@ spent is always written down, but holds nothing up on a PDS that never showed a 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 from syncd.atproto.xrpc import RateLimit
 from syncd.budget import DAY, Ledger, in_words
+from syncd.cycle.home import Home
 from syncd.cycle.push.ledger import LIMITS, read_ledger
+from syncd.cycle.workspace import Workspace
 from syncd.errors import RateLimited
-from syncd.pds import Pds
-from syncd.state import State
 
 
 @dataclass(slots=True)
 class Allowance:
-    """The write points of one account. `url` is where `pds` is; `now` gives unix seconds."""
+    """The write points of one account."""
 
-    state: State
-    pds: Pds
-    url: str
-    now: Callable[[], int]
+    workspace: Workspace
+    home: Home
     _heard: RateLimit | None = None
 
     def ledger(self) -> Ledger:
         """What was spent so far, corrected by what the PDS told last."""
         self._hear()
-        return read_ledger(self.state, self.url, self.now())
+        return read_ledger(self.workspace.state, self.home.account.pds, self.workspace.now())
 
     def room(self) -> int:
         """How many points may be sent now."""
-        return self.ledger().room(self.now())
+        return self.ledger().room(self.workspace.now())
 
     def charge(self, points: int) -> None:
         """Write down that `points` are about to be sent. Raises RateLimited if they do not fit."""
         self.check(points)
-        now, ledger = self.now(), self.ledger()
-        self.state.spend(now, points, forget_before=now - DAY.seconds)
+        now, ledger = self.workspace.now(), self.ledger()
+        self.workspace.state.spend(now, points, forget_before=now - DAY.seconds)
         if ledger.told:
             self._keep(ledger.after(points, now))
 
     def check(self, points: int) -> None:
         """Raise RateLimited, saying for how long, unless `points` may be sent now."""
-        now, ledger = self.now(), self.ledger()
+        now, ledger = self.workspace.now(), self.ledger()
         if not ledger.fits(points, now):
             wait = ledger.fits_at(points, now) - now
             raise RateLimited(
@@ -58,25 +55,25 @@ class Allowance:
 
     def close(self, seconds: float) -> None:
         """The PDS has refused a write for its rate: it gets none for so long."""
-        now, ledger = self.now(), self.ledger()
+        now, ledger = self.workspace.now(), self.ledger()
         until = now + math.ceil(seconds)
         self._keep(replace(ledger, closed_from=now, closed_until=until, is_counted=True))
 
     def _hear(self) -> None:
         """Take up what the answers since the last call have told."""
-        limit = self.pds.rate_limit
+        limit = self.home.pds.rate_limit
         if limit is not None and limit is not self._heard:
             self._heard = limit
-            ledger = read_ledger(self.state, self.url, self.now())
+            ledger = read_ledger(self.workspace.state, self.home.account.pds, self.workspace.now())
             self._keep(ledger.after_hearing(limit))
 
     def _keep(self, ledger: Ledger) -> None:
         note = {
-            "pds": self.url,
+            "pds": self.home.account.pds,
             "told": [asdict(told) for told in ledger.told],
             "closed_from": ledger.closed_from,
             "closed_until": ledger.closed_until,
             "is_counted": ledger.is_counted,
         }
-        if note != self.state.note(LIMITS):
-            self.state.keep_note(LIMITS, note)
+        if note != self.workspace.state.note(LIMITS):
+            self.workspace.state.keep_note(LIMITS, note)

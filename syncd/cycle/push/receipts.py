@@ -17,7 +17,7 @@ from syncd.atproto.syntax import Tid
 from syncd.budget import DAY
 from syncd.errors import FileProblem, StateWrong
 from syncd.model import Change, Side, Written
-from syncd.state import History, Origin, Push, Pushes, Superseded
+from syncd.state import HISTORY_FILE, History, Origin, Push, Pushes, Superseded
 
 PUSHES = "pushed.db"
 """Where answers are kept, beside the state file."""
@@ -59,7 +59,7 @@ class Answers:
         version = Superseded(*named, self.now(), reason, rev, Origin.FOLDER)
         # It is still in its file: what replaces that keeps it, or is not carried out.
         with suppress(FileProblem, StateWrong):
-            History(self.own / "history.db").keep([version])
+            History(self.own / HISTORY_FILE).keep([version])
 
     def take(self) -> tuple[str, ...]:
         """What was told since the last time."""

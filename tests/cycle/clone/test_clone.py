@@ -106,8 +106,7 @@ def kept(device: Device) -> dict[str, list[tuple[object, ...]]]:
 
 def is_verified(device: Device) -> bool:
     mirror = device.mirror
-    now_ns = mirror.clock_ns()
-    found = verify_mirror(mirror.folder, mirror.state, mirror.config, mirror.account, now_ns)
+    found = verify_mirror(mirror.workspace, mirror.account)
     return not found.findings
 
 

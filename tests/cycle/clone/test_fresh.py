@@ -25,7 +25,7 @@ from syncd.folder.staging import Staging
 from syncd.folder.writers import THEIRS, Apart, share
 from syncd.model import Memory, RecordPath
 from syncd.state.filling import Filling
-from tests.cycle.device import Device
+from tests.cycle.device import Device, rework
 from tests.cycle.observe.hostile import Repo, ServedPds, account_of
 from tests.folder.disks import Crash, StagedDisk
 
@@ -57,7 +57,7 @@ def cloning(root: Path, disk: Disk | None = None) -> Device:
 def on_disk(device: Device, disk: Disk | None) -> Device:
     if disk is not None:
         folder = device.mirror.folder
-        device.mirror.folder = Folder(folder.root, folder.marker, folder.portable, disk)
+        rework(device.mirror, folder=Folder(folder.root, folder.marker, folder.portable, disk))
     return device
 
 
@@ -216,7 +216,7 @@ async def test_its_files_need_not_be_read_again(tmp_path: Path) -> None:
     device = cloning(tmp_path / "laptop")
     await device.mirror.sync(())
     mirror = device.mirror
-    look = scan(mirror.folder, known=mirror.state.seen(), now_ns=mirror.clock_ns())
+    look = scan(mirror.folder, known=mirror.state.seen(), now_ns=mirror.workspace.clock_ns())
     assert len(look.seen) == len(RECORDS)
     assert look.reads == 0
 

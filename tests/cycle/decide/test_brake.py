@@ -11,7 +11,7 @@ from syncd.config import Config
 from syncd.errors import FolderWrong
 from syncd.model import Choice, Decision
 from syncd.sandbox import DropRequest, Refuse
-from tests.cycle.device import Device, World
+from tests.cycle.device import Device, World, rework
 
 SECOND = 1_000_000_000
 
@@ -59,10 +59,10 @@ async def test_a_deletion_that_is_tried_again_counts_once(
 
 async def test_deletions_far_apart_do_not_add_up(world: World) -> None:
     laptop = await filled(world)
-    clock = laptop.mirror.clock_ns
+    clock = laptop.mirror.workspace.clock_ns
     for n in range(20):
         later = n * 120 * SECOND
-        laptop.mirror.clock_ns = lambda later=later: clock() + later  # type: ignore[misc]
+        rework(laptop.mirror, clock_ns=lambda later=later: clock() + later)
         laptop.delete(f"com.example.note/n{n:02}")
         assert (await laptop.sync()).held == ()
     assert len(world.records()) == 11

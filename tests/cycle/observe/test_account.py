@@ -26,7 +26,7 @@ from syncd.model import Account, Head, RecordPath
 from syncd.pds import Pds
 from syncd.replica import View
 from syncd.sandbox import Sandbox
-from tests.cycle.device import Device
+from tests.cycle.device import Device, rework
 from tests.cycle.device import World as Writable
 from tests.cycle.observe.hostile import (
     KEY,
@@ -287,7 +287,7 @@ async def test_a_pds_that_is_down_does_not_make_the_directory_be_asked_each_time
     world = one_pds(Repo({ONE: 1}))
     device = await synced(world, tmp_path)
     now = [10**18]
-    device.mirror.clock_ns = lambda: now[0]
+    rework(device.mirror, clock_ns=lambda: now[0])
     world.pdses[OLD].serve = unreachable
     for seconds, expected in ((0, 1), (1, 1), (RESOLVE_SECONDS, 2)):
         now[0] += seconds * 10**9

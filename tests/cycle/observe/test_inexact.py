@@ -66,7 +66,7 @@ async def test_a_record_that_json_cannot_say_is_pulled_and_then_silent(
     os.utime(laptop.file(NOTE), (later, later))
     assert (await silent(laptop, INEXACT[name])).requests == 1
     mirror = laptop.mirror
-    verified = verify_mirror(mirror.folder, mirror.state, mirror.config, mirror.account, 0)
+    verified = verify_mirror(mirror.workspace, mirror.account)
     assert (verified.records, verified.findings) == (1, ())
 
 

@@ -22,7 +22,7 @@ from syncd.folder.scan import scan
 from syncd.model import RecordPath
 from syncd.plan import touched
 from syncd.sandbox import Sandbox
-from tests.cycle.device import Device, World, close_all
+from tests.cycle.device import Device, World, close_all, rework
 
 NOTE, POST = "com.example.note", "com.example.post"
 ONE, TWO, THREE = RecordPath(f"{NOTE}/one"), RecordPath(f"{NOTE}/two"), RecordPath(f"{POST}/three")
@@ -39,7 +39,7 @@ async def settled_device(world: World, name: str = "laptop") -> Device:
     await world.write(TWO, v=2)
     await world.write(THREE, v=3)
     device = world.device(name)
-    device.mirror.clock_ns = later
+    rework(device.mirror, clock_ns=later)
     await device.sync()
     await device.sync()
     assert device.mirror.state.settled().keys() == {NOTE, POST}
@@ -49,7 +49,7 @@ async def settled_device(world: World, name: str = "laptop") -> Device:
 def looked(device: Device, concerned: tuple[RecordPath, ...] = ()) -> tuple[set[str], set[str]]:
     """The paths that a look everywhere looked at, and those that differ from base for it."""
     mirror = device.mirror
-    found = look_everywhere(mirror.folder, mirror.state, mirror.config, concerned, later())
+    found = look_everywhere(mirror.workspace, concerned, later())
     local = {path: seen.cid for path, seen in found.look.seen.items()}
     inert = found.look.problems
     return {*local, *inert}, {*touched(found.base, local, inert, found.look.absent)}

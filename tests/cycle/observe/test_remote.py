@@ -12,6 +12,7 @@ from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.data import encode
 from syncd.atproto.mst import build
 from syncd.atproto.syntax import Did, Tid
+from syncd.cycle.home import Home
 from syncd.cycle.observe.fetch import Fetching, Writing
 from syncd.cycle.observe.remote import REPAIRS, Watermark, look
 from syncd.errors import BadCar, BadCommit, BadTree, RolledBack, SyncdError, Unverified, WrongKey
@@ -45,7 +46,7 @@ def knowing(repo: Repo) -> Watermark:
 
 async def records_of(pds: ServedPds, known: Watermark, base: Repo | None) -> dict[RecordPath, Cid]:
     """The view, as all records of the repo."""
-    sight = await look(pds, ACCOUNT, known)
+    sight = await look(Home(ACCOUNT, pds), known)
     found = {} if sight.view.is_whole or base is None else base.cids()
     for path, (_, after) in sight.view.changes.items():
         if after is None:
@@ -145,7 +146,7 @@ async def test_an_answer_that_does_not_add_up_is_refused_by_name(
 ) -> None:
     pds = ServedPds(Repo(RECORDS), lambda _: car)
     with pytest.raises(refusal):
-        await look(pds, ACCOUNT, nothing())
+        await look(Home(ACCOUNT, pds), nothing())
 
 
 async def test_a_record_that_never_arrives_leaves_the_proven_tree_to_be_believed() -> None:
@@ -155,7 +156,7 @@ async def test_a_record_that_never_arrives_leaves_the_proven_tree_to_be_believed
     left = [(cid, block) for cid, block in repo.blocks.items() if cid != lost]
     repo.blocks.pop(lost)
     pds = ServedPds(repo, lambda _: repo.car(left))
-    sight = await look(pds, ACCOUNT, nothing())
+    sight = await look(Home(ACCOUNT, pds), nothing())
     assert dict(sight.view.after()) == {**repo.cids(), path: lost}
     assert await sight.records(pds, repo.cids().values()) == {
         cid: repo.blocks[cid] for cid in repo.cids().values() if cid != lost
@@ -168,7 +169,7 @@ async def test_records_that_did_not_come_are_asked_for_and_a_lost_one_hides_no_o
     nodes = [(cid, block) for cid, block in after.blocks.items() if cid not in (lost, *others)]
     after.blocks.pop(lost)
     pds = ServedPds(after, lambda _: after.car(nodes))
-    sight = await look(pds, ACCOUNT, knowing(before))
+    sight = await look(Home(ACCOUNT, pds), knowing(before))
     found = await sight.records(pds, [lost, *others])
     assert found == {cid: after.blocks[cid] for cid in others}
     assert pds.requests < len(others)
@@ -194,13 +195,13 @@ async def test_a_node_that_breaks_the_rules_of_the_tree_is_refused(
     repo = Repo({"com.example.note/aa": 1, "com.example.note/bb": 2, "com.example.note/cc": 3})
     node = next(block for block in repo.blocks.values() if b"com.example.note/aa" in block)
     with pytest.raises(BadTree):
-        await look(serving(forged(change(node), repo)), ACCOUNT, nothing())
+        await look(Home(ACCOUNT, serving(forged(change(node), repo))), nothing())
 
 
 async def test_a_repo_that_is_older_than_what_was_seen_is_refused() -> None:
     repo = Repo(RECORDS, rev_of(1))
     with pytest.raises(RolledBack):
-        await look(serving(repo), ACCOUNT, nothing(newest=rev_of(2)))
+        await look(Home(ACCOUNT, serving(repo)), nothing(newest=rev_of(2)))
 
 
 @pytest.mark.parametrize("is_whole", [False, True])
@@ -209,7 +210,7 @@ async def test_another_commit_of_the_same_rev_is_refused(is_whole: bool) -> None
     known, fork = Repo(RECORDS, rev_of(2)), Repo({}, rev_of(2))
     pds = ServedPds(fork, lambda since: b"" if since and is_whole else fork.car())
     with pytest.raises(RolledBack, match=str(known.root)):
-        await look(pds, ACCOUNT, knowing(known))
+        await look(Home(ACCOUNT, pds), knowing(known))
     assert pds.asked == ([known.rev, None] if is_whole else [known.rev])
 
 
@@ -217,7 +218,7 @@ async def test_a_since_that_is_ahead_of_the_repo_is_no_news() -> None:
     ahead, behind = Repo(RECORDS, rev_of(5)), Repo({}, rev_of(4))
     pds = ServedPds(behind, lambda since: behind.car(() if since else None))
     with pytest.raises(RolledBack):
-        await look(pds, ACCOUNT, knowing(ahead))
+        await look(Home(ACCOUNT, pds), knowing(ahead))
     assert pds.asked == [ahead.rev, None]
 
 
@@ -254,7 +255,7 @@ async def test_a_record_that_was_replaced_while_the_repo_was_sent_is_a_hole_too(
 
 async def test_the_fetching_is_told_chunk_by_chunk() -> None:
     repo, told = Repo(RECORDS), list[Fetching | Writing]()
-    await look(serving(repo), ACCOUNT, nothing(), told.append)
+    await look(Home(ACCOUNT, serving(repo)), nothing(), told.append)
     fetching = [at for at in told if isinstance(at, Fetching)]
     assert fetching == sorted(fetching, key=lambda at: (at.repairs, at.size))
     assert len(fetching) == len(told) > 2
@@ -265,7 +266,7 @@ async def test_a_repo_that_never_gets_whole_is_given_up_for_now() -> None:
     repo = Repo(RECORDS)
     pds = ServedPds(repo, lambda _: repo.car([(repo.root, repo.blocks[repo.root])]))
     with pytest.raises(Unverified) as caught:
-        await look(pds, ACCOUNT, nothing())
+        await look(Home(ACCOUNT, pds), nothing())
     assert "try again later" in caught.value.hint
     assert len(pds.asked) == 1 + REPAIRS
 
@@ -282,18 +283,18 @@ async def test_a_repo_without_end_is_refused_before_it_fills_the_memory(
         return sent[-1]
 
     with pytest.raises(Unverified, match="more than 20000 bytes"):
-        await look(ServedPds(repo, serve), ACCOUNT, nothing())
+        await look(Home(ACCOUNT, ServedPds(repo, serve)), nothing())
     assert len(sent) == 1
 
 
 async def test_the_same_blocks_again_and_again_take_no_memory() -> None:
     repo = Repo(RECORDS)
     many = [*repo.blocks.items()] * 200
-    sight = await look(ServedPds(repo, lambda _: repo.car(many)), ACCOUNT, nothing())
+    sight = await look(Home(ACCOUNT, ServedPds(repo, lambda _: repo.car(many))), nothing())
     assert dict(sight.view.after()) == repo.cids()
 
 
 async def test_the_tree_rebuilt_from_the_view_has_the_root_that_was_signed() -> None:
     repo = Repo({f"com.example.c{n % 7}/{n:05}": n for n in range(2_000)})
-    sight = await look(serving(repo), ACCOUNT, nothing())
+    sight = await look(Home(ACCOUNT, serving(repo)), nothing())
     assert build({str(p): cid for p, cid in sight.view.after()})[0] == sight.view.head.data

@@ -10,7 +10,7 @@ from syncd.config import Config
 from syncd.model import RecordPath
 from syncd.sandbox import DropAnswer
 from syncd.state.recording import put
-from tests.cycle.device import Device, World
+from tests.cycle.device import Device, World, rework
 from tests.cycle.pull.test_history import told
 from tests.cycle.test_mirror import agreed
 
@@ -52,7 +52,8 @@ async def test_edits_of_different_fields_are_merged_and_pushed(world: World) -> 
 async def test_a_held_conflict_is_merged_once_the_settings_say_so(world: World) -> None:
     laptop = await edited_on_both_sides(world, {"a": 2, "b": 1}, {"a": 1, "b": 2})
     assert len((await laptop.sync()).conflicts) == 1
-    laptop.mirror.config = Config(world.login.did, brake_records=1000, **MERGE)  # type: ignore[arg-type]
+    config = Config(world.login.did, brake_records=1000, **MERGE)  # type: ignore[arg-type]
+    rework(laptop.mirror, config=config)
     report = await laptop.sync()
     assert (report.merged, report.conflicts) == ((NOTE,), ())
     await agreed(world, laptop)

@@ -15,7 +15,7 @@ from syncd.errors import FileProblem
 from syncd.model import Choice, Decision, RecordPath, Side
 from syncd.sandbox import Refuse
 from syncd.state import History, Origin, Superseded
-from tests.cycle.device import Device, World
+from tests.cycle.device import Device, World, rework
 
 NOTE = RecordPath("com.example.note/one")
 OTHER = RecordPath("com.example.note/two")
@@ -194,11 +194,11 @@ async def test_what_is_replaced_while_the_clock_starts_in_1970_is_kept_when_it_i
     world: World,
 ) -> None:
     laptop = await synced(world)
-    right = laptop.mirror.clock_ns
-    laptop.mirror.clock_ns = lambda: 0
+    right = laptop.mirror.workspace.clock_ns
+    rework(laptop.mirror, clock_ns=lambda: 0)
     await world.write(NOTE, v=2)
     await laptop.sync()
-    laptop.mirror.clock_ns = right
+    rework(laptop.mirror, clock_ns=right)
     await world.write(OTHER, v=2)
     await laptop.sync()
     assert (NOTE, "local", 1, "edited in the repo") in told(laptop)
@@ -208,8 +208,8 @@ async def test_a_clock_that_runs_ahead_for_a_while_forgets_nothing(world: World)
     laptop = await synced(world)
     await world.write(NOTE, v=2)
     await laptop.sync()
-    right = laptop.mirror.clock_ns
-    laptop.mirror.clock_ns = lambda: right() + 1000 * 86_400 * 10**9
+    right = laptop.mirror.workspace.clock_ns
+    rework(laptop.mirror, clock_ns=lambda: right() + 1000 * 86_400 * 10**9)
     await world.write(OTHER, v=2)
     await laptop.sync()
     assert (NOTE, "local", 1, "edited in the repo") in told(laptop)

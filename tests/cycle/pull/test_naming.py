@@ -13,7 +13,7 @@ from syncd.atproto.syntax import make_tid, parse_tid, tid_microseconds
 from syncd.config import Config
 from syncd.folder.disk import Disk
 from syncd.model import RecordPath
-from tests.cycle.device import Device, World
+from tests.cycle.device import Device, World, rework
 from tests.cycle.test_mirror import agreed
 from tests.folder.disks import Crash, StagedDisk
 
@@ -38,7 +38,7 @@ def texts(device: Device) -> list[str]:
 
 async def test_a_draft_becomes_a_record_in_the_cycle_that_finds_it(world: World) -> None:
     laptop = world.device()
-    laptop.mirror.clock_ns = lambda: NOW_NS
+    rework(laptop.mirror, clock_ns=lambda: NOW_NS)
     drop(laptop, "+my first note.json", '\n{ "text": "draft" }')
     report = await laptop.sync()
     ((path, _),) = world.records().items()
@@ -52,7 +52,7 @@ async def test_a_draft_becomes_a_record_in_the_cycle_that_finds_it(world: World)
 
 async def test_drafts_of_one_moment_get_keys_of_their_own(world: World) -> None:
     laptop = world.device()
-    laptop.mirror.clock_ns = lambda: NOW_NS
+    rework(laptop.mirror, clock_ns=lambda: NOW_NS)
     for number in range(20):
         drop(laptop, f"+{number:02}.json", f'{{"text": "{number:02}"}}')
     assert len((await laptop.sync()).pushed) == 20
@@ -69,7 +69,7 @@ async def test_a_key_that_is_taken_is_not_given_again(
     monkeypatch.setattr(secrets, "randbelow", lambda _: 7)
     taken = [f"{COLLECTION}/{make_tid(NOW_NS // 1000 + number, 7)}" for number in range(3)]
     laptop = world.device()
-    laptop.mirror.clock_ns = lambda: NOW_NS
+    rework(laptop.mirror, clock_ns=lambda: NOW_NS)
     await world.write(taken[0], text="remote")
     laptop.save(taken[1], text="local")
     laptop.save_text(taken[2], "oops")
@@ -195,7 +195,7 @@ async def test_a_crash_at_any_step_makes_one_record_of_a_draft(
         await laptop.sync()
         before = len(world.records())
         drop(laptop, "+x.json", f'{{"text": "draft {crash_at}"}}')
-        laptop.mirror.folder = replace(laptop.mirror.folder, disk=kind(crash_at=crash_at))
+        rework(laptop.mirror, folder=replace(laptop.mirror.folder, disk=kind(crash_at=crash_at)))
         try:
             await laptop.sync()
         except Crash:
@@ -236,10 +236,10 @@ async def test_a_draft_that_is_saved_again_meanwhile_is_taken_as_it_is_then(worl
     laptop = world.device()
     drop(laptop, "+x.json")
     folder = laptop.mirror.folder
-    laptop.mirror.folder = replace(folder, disk=EditingDisk(laptop))
+    rework(laptop.mirror, folder=replace(folder, disk=EditingDisk(laptop)))
     await laptop.mirror.cycle()
     assert world.records() == {}
-    laptop.mirror.folder = folder
+    rework(laptop.mirror, folder=folder)
     await agreed(world, laptop)
     assert texts(laptop) == ["later"]
 

@@ -215,7 +215,8 @@ async def test_a_missing_guard_is_looked_for_again_after_a_day(
 ) -> None:
     laptop = device_on(world, "batches only", time)
     await taught(laptop)
-    laptop.mirror.outbox.pds = world.pds()  # it was upgraded
+    upgraded = replace(laptop.mirror.home, pds=world.pds())
+    laptop.mirror.outbox.home = upgraded
     laptop.save(OTHER, v=3)
     await laptop.sync()
     assert laptop.mirror.state.note("guards")["records"] is False

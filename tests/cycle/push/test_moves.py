@@ -139,8 +139,8 @@ async def test_the_old_record_stays_if_the_renamed_file_was_saved_before_it_is_s
         laptop.save(LATER, text="moves", again=1)
         return True
 
-    laptop.mirror.outbox.state.keep_note("guards", None)  # so that it asks before it sends
-    laptop.mirror.outbox.pds.honours_swaps = save_meanwhile  # type: ignore[method-assign]
+    laptop.mirror.workspace.state.keep_note("guards", None)  # so that it asks before it sends
+    laptop.mirror.pds.honours_swaps = save_meanwhile  # type: ignore[method-assign]
     await laptop.mirror.cycle()
     assert orders == []
     await laptop.sync()

@@ -87,7 +87,10 @@ class Time:
 
 def timed(device: Device, time: Time) -> Device:
     device.mirror = replace(
-        device.mirror, clock_ns=time.now_ns, sleep=time.sleep, jitter=lambda: 0.5
+        device.mirror,
+        workspace=replace(device.mirror.workspace, clock_ns=time.now_ns),
+        sleep=time.sleep,
+        jitter=lambda: 0.5,
     )
     return device
 

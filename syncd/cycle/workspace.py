@@ -1,0 +1,46 @@
+"""A mirror on this disk, as one value that is passed whole. Holds; never acts, and knows no PDS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from syncd.config import Config
+from syncd.folder.root import OWN, Folder
+from syncd.state import HISTORY_FILE, History, State
+
+SECOND_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The folder, what syncd remembers of it, its settings and its clock.
+
+    Attributes:
+        clock_ns: The wall clock in nanoseconds, for file times and the windows of the budget.
+    """
+
+    folder: Folder
+    state: State
+    config: Config
+    clock_ns: Callable[[], int]
+
+    @property
+    def root(self) -> Path:
+        """Return the folder's directory."""
+        return self.folder.root
+
+    @property
+    def own(self) -> Path:
+        """Return the directory of syncd's own files, `.syncd`."""
+        return self.folder.root / OWN
+
+    @property
+    def history(self) -> History:
+        """Return the versions that syncd replaced or deleted in this mirror."""
+        return History(self.own / HISTORY_FILE)
+
+    def now(self) -> int:
+        """Return the time of the wall clock in unix seconds."""
+        return self.clock_ns() // SECOND_NS
