@@ -22,8 +22,8 @@ KEPT: Final = 32
 """How many passwords of one account are remembered; the oldest are forgotten first."""
 
 _SALT_BYTES = 16
-_COST = 2**13
-"""Of scrypt: the hash of a password takes some 20 ms, so a weak one is not guessed for nothing."""
+_COST = 2**12
+"""Of scrypt: the hash of a password takes some 10 ms, so a weak one is not guessed for nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class Keys:
 
     Attributes:
         source: Where the password is; None if there is none.
+        made_at: The origin that they were made at, as far as it is known; nothing goes elsewhere.
         issued_at: When the kept session was made, as far as it says.
         ends_at: When that session can no longer be renewed, as far as it says.
         is_app_password: False if it came from the main password; None if it does not say.
@@ -44,6 +45,7 @@ class Keys:
     issued_at: float | None = None
     ends_at: float | None = None
     is_app_password: bool | None = None
+    made_at: str | None = None
 
 
 def judge_identity(found_now: Account | Complaint, known: Account | None) -> Iterator[Finding]:
@@ -87,13 +89,20 @@ def judge_guards(honoured: bool | None, *, read_only: bool, records: bool | None
     return found("guards.ok" if honoured else "guards.ignored")
 
 
-def judge_credentials(keys: Keys | Complaint | None, did: str, now: float) -> Finding:
-    """None is a mirror that needs no credentials."""
+def judge_credentials(
+    keys: Keys | Complaint | None, did: str, now: float, pds: str | None = None
+) -> Finding:
+    """Judge `keys`; None is a mirror that needs no credentials.
+
+    `pds` is the origin that the account is on, None where that is not known.
+    """
     match keys:
         case None:
             return found("credentials.unneeded")
         case Complaint(reason, hint):
             return found("credentials.refused", reason=reason, hint=hint or f"syncd login {did}")
+    if keys.made_at is not None and pds is not None and keys.made_at != pds:
+        return found("credentials.elsewhere", made_at=keys.made_at, pds=pds, did=did)
     age = _age(keys, now)
     if keys.source is not None and keys.is_app_password is False:
         return found("credentials.main", source=keys.source, did=did)

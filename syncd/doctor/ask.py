@@ -49,12 +49,14 @@ def ask_credentials(credentials: Credentials) -> Keys | Complaint:
     """Where they are and how old, never what they are."""
     try:
         source, session = credentials.password_source(), credentials.peek()
+        made_at = credentials.made_at()
     except CredentialsRefused as error:
         return complaint(error)
     if session is None:
-        return Keys(source)
+        return Keys(source, made_at=made_at)
     return Keys(
         source,
+        made_at=made_at,
         has_session=True,
         issued_at=read_claims(session.access).issued_at,
         ends_at=read_claims(session.refresh).expires_at,
