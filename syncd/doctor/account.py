@@ -103,6 +103,10 @@ def judge_credentials(
             return found("credentials.refused", reason=reason, hint=hint or f"syncd login {did}")
     if keys.made_at is not None and pds is not None and keys.made_at != pds:
         return found("credentials.elsewhere", made_at=keys.made_at, pds=pds, did=did)
+    return _judge_keys(keys, did, now)
+
+
+def _judge_keys(keys: Keys, did: str, now: float) -> Finding:
     age = _age(keys, now)
     if keys.source is not None and keys.is_app_password is False:
         return found("credentials.main", source=keys.source, did=did)
