@@ -7,8 +7,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := $(VENV)-lowest
-# The tests run in this many processes; the reference PDS is shared by those that need it.
+# The tests run in this many processes, each with a reference PDS of its own.
 JOBS ?= 2
+# The other Pythons that `make pythons` looks for.
+PYTHONS ?= python3.12 python3.13
+SPREAD := -n $(JOBS) --dist loadgroup
 
 # Which environment, which pins, which extra. The build backend is pinned like everything else: it is
 # installed first and used as it is, where pip would fetch the newest for itself.
@@ -18,13 +21,13 @@ define install_syncd
 	$(install) --no-build-isolation --editable '.[$(3)]'
 endef
 
-.PHONY: demo test lint types programs reference lowest model torture mutants coverage bench flames publish idle pictures format clean
+.PHONY: demo test lint types programs reference lowest coverage pythons others packages tools stress model torture mutants bench flames publish idle pictures format clean
 
 demo: $(VENV)/.demo
 	$(BIN)/syncd demo $(if $(ONCE),--once)
 
 test: lint types programs reference
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST)
+	$(BIN)/python -m pytest $(SPREAD) $(PYTEST)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -39,10 +42,37 @@ programs: $(VENV)/.test
 reference: $(VENV)/.test
 	$(BIN)/python -m tests.reference.install
 
-# The oldest versions that pyproject.toml admits, without the reference PDS.
+# The oldest versions that pyproject.toml admits, without the reference PDS; and what the tests reach.
 lowest: $(LOWEST)/.test
 	$(LOWEST)/bin/python -m tests.programs
-	$(LOWEST)/bin/python -m pytest -n $(JOBS) --dist loadgroup -m "not reference" $(PYTEST)
+	JOBS=$(JOBS) $(LOWEST)/bin/python -m tests.covered
+
+# What the tests reach, with the newest versions: quicker to repeat than `make lowest`.
+coverage: $(VENV)/.test programs
+	JOBS=$(JOBS) $(BIN)/python -m tests.covered measured
+
+# Every other Python of PYTHONS that is on this machine, each in an environment of its own.
+pythons:
+	@set -e; for python in $(PYTHONS); do \
+	    if command -v $$python >/dev/null; then $(MAKE) others VENV=.venv-$$python PYTHON=$$python; \
+	    else echo "NOT TESTED with $$python: it is not on this machine"; fi; \
+	done
+
+others: $(VENV)/.test programs
+	$(BIN)/python -m pytest $(SPREAD) -m "not reference" $(PYTEST)
+
+# Packages of syncd: what is in them, and that they run where they are installed.
+packages: $(VENV)/.test
+	$(BIN)/python -m pytest $(SPREAD) --only packages $(PYTEST)
+
+# Where the tools of others are tried that protect no record: what `make bench` measures and draws.
+tools: $(VENV)/.test reference
+	$(BIN)/python -m pytest $(SPREAD) --only tools $(PYTEST)
+
+# The random tests at their full size, from the seed SEED or that of the day.
+stress: $(VENV)/.test programs reference
+	SYNCD_STRESS=1 SYNCD_SEED=$(SEED) $(BIN)/python -m pytest $(SPREAD) $(PYTEST) \
+	    $(shell grep -rl --include='test_*.py' 'tests\.chance' tests)
 
 # Random schedules of the whole system: N of them, from the seed SEED.
 model: $(VENV)/.test
@@ -50,7 +80,7 @@ model: $(VENV)/.test
 
 # The daemon, killed N times while others write.
 torture: $(VENV)/.test reference
-	SYNCD_KILLS=$(or $(N),500) SYNCD_COUNTS=$(CURDIR)/$(VENV)/.kills \
+	SYNCD_KILLS=$(or $(N),500) SYNCD_SEED=$(SEED) SYNCD_COUNTS=$(CURDIR)/$(VENV)/.kills \
 	    $(BIN)/python -m pytest -q -s -rN tests/e2e/test_kills.py
 	@cat $(VENV)/.kills
 
@@ -78,16 +108,12 @@ pictures: $(VENV)/.test
 mutants: $(VENV)/.test
 	$(BIN)/python -m tests.mutants $(M)
 
-# The pure parts: every branch of them, by their own tests.
-coverage: $(VENV)/.test
-	$(BIN)/python -m tests.covered
-
 format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(LOWEST) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) .venv-python* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/.made:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "syncd needs Python 3.11 or newer: make PYTHON=python3.11")'

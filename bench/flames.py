@@ -22,7 +22,7 @@ from bench.measure import Command, run
 from bench.publish import PUBLISHED
 from bench.stage import Stage, User, remove, repo_of, serving, work_directory
 from bench.unchanged import unchanged
-from tests.e2e.machine import save
+from tests.rigs.machine import save
 
 PY_SPY = Path(sys.executable).with_name("py-spy")
 RATE = 200

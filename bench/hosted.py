@@ -19,8 +19,8 @@ from bench.repos import owned_by
 from bench.stage import Stage, User
 from syncd.atproto.firehose import CommitEvent, parse_frame
 from syncd.atproto.syntax import Did, tid_microseconds
-from tests.e2e.machine import Daemon
 from tests.reference.pds import Account, ReferencePds
+from tests.rigs.machine import Daemon
 
 NOTE = "com.example.note"
 LARGEST_IMPORT = 1_000_000_000

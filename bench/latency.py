@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from bench.hosted import NOTE, Hosted, Stream, hosted, reference, wait_for_text, watching, witness
 from bench.outcome import Check, Outcome
 from bench.stage import Stage
-from tests.e2e.machine import Daemon, save
+from tests.rigs.machine import Daemon, save
 
 QUIET_SECONDS = 0.4
 

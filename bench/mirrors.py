@@ -24,7 +24,7 @@ from syncd.atproto.xrpc import WriteOp
 from syncd.sandbox import Login, Sandbox
 from syncd.sandbox.http.server import start
 from syncd.sandbox.repo.engine import MAX_WRITES
-from tests.e2e.machine import Daemon, Machine, wait_until
+from tests.rigs.machine import Daemon, Machine, wait_until
 
 NOTE = Nsid("com.example.note")
 REST_SECONDS = 5.0

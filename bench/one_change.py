@@ -23,8 +23,8 @@ from bench.hosted import (
 from bench.measure import alternate, processor_seconds, ratio
 from bench.outcome import Check, Outcome
 from bench.stage import Stage, repo_of
-from tests.e2e.machine import Daemon
 from tests.reference.pds import ReferencePds
+from tests.rigs.machine import Daemon
 
 SMALL_RECORDS = 1_000
 QUIET_SECONDS = 0.5

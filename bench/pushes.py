@@ -33,8 +33,8 @@ from syncd.atproto.jsontext import format_record
 from syncd.atproto.syntax import Did
 from syncd.atproto.xrpc import Action, WriteOp, apply_writes
 from syncd.model import RecordPath, split_record_path
-from tests.e2e.machine import Daemon
 from tests.reference.pds import ReferencePds
+from tests.rigs.machine import Daemon
 
 SYNC, LOOP, CHECKOUT = "syncd sync", "bare loop", "git checkout, syncd run"
 BATCH_WRITES = 200

@@ -21,8 +21,8 @@ from pathlib import Path
 from bench import repos
 from bench.measure import Command, Failed
 from bench.repos import About
-from tests.e2e.machine import Machine
 from tests.reference.pds import ReferencePds
+from tests.rigs.machine import Machine
 
 ROOT = Path(__file__).parent.parent
 SYNCD = Path(sys.executable).with_name("syncd")

@@ -27,8 +27,8 @@ from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
 from syncd.model import RecordPath
-from tests.docs.terminal import HANDLE, Terminal, open_terminal
-from tests.e2e.machine import Daemon
+from tests.rigs.machine import Daemon
+from tests.rigs.terminal import HANDLE, Terminal, open_terminal
 
 COLUMNS = 96
 PICTURES = Path(__file__).parent / "pictures"

@@ -1,4 +1,4 @@
-"""What all tests share: options, and the reference PDS, which runs once for those that need it."""
+"""What all tests share: options, the seed of the day, the order, and a reference PDS a process."""
 
 from __future__ import annotations
 
@@ -8,14 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.cycle.device import close_all
+from tests.chance import AGAIN, SEED
 from tests.docs.shown import unshown
 from tests.reference.pds import ReferencePds
+from tests.rigs.device import close_all
+from tests.slowest import slowest_first
 
+ELSEWHERE = {
+    "packages": "builds and installs packages of syncd: `make packages`",
+    "tools": "needs tools of others, and protects no record: `make tools`",
+}
+"""Tests that run only where they are asked for."""
 UNSHOWN = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--only", choices=ELSEWHERE, help="run these tests, which else do not run")
     parser.addoption(
         "--vectors",
         type=Path,
@@ -24,9 +32,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)  # before hypothesis reads its option
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "reference: talks to the reference PDS")
+    for name, meaning in ELSEWHERE.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+    if config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = str(SEED)
     _hear_signals()
+
+
+def pytest_report_header() -> str:
+    return AGAIN
 
 
 def _hear_signals() -> None:
@@ -39,12 +56,23 @@ def _hear_signals() -> None:
             signal.signal(signum, lambda *_: None)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests of the reference PDS go to one worker, so that it runs only once."""
-    for item in items:
-        if "reference_pds" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.reference)
-            item.add_marker(pytest.mark.xdist_group("reference"))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A test of the reference PDS is known by the fixture: `-m "not reference"` leaves it out."""
+    if "reference_pds" in getattr(item, "fixturenames", ()):
+        item.add_marker(pytest.mark.reference)
+
+
+@pytest.hookimpl(trylast=True)  # after pytest has put together what shares a fixture
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    only: str | None = config.option.only
+    chosen = [item for item in items if _elsewhere(item) == only]
+    config.hook.pytest_deselected(items=[item for item in items if _elsewhere(item) != only])
+    items[:] = slowest_first(chosen)
+
+
+def _elsewhere(item: pytest.Item) -> str | None:
+    """Which of ELSEWHERE a test is one of."""
+    return next((name for name in ELSEWHERE if item.get_closest_marker(name)), None)
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +83,10 @@ def _no_state_file_stays_open() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def reference_pds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReferencePds]:
-    """The real thing. If it cannot be had, the tests fail: they are never skipped."""
+    """The real thing, one in each process that runs tests, so that none waits for another's.
+
+    If it cannot be installed or started, the tests fail: they are never skipped.
+    """
     with ReferencePds.start(tmp_path_factory.mktemp("reference")) as pds:
         yield pds
 
@@ -65,7 +96,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """A run of all tests fails where docs/reliability.md promises more than the run has shown."""
     config = session.config
     options = config.option
-    is_chosen = options.keyword or options.markexpr or options.collectonly
+    is_chosen = options.keyword or options.markexpr or options.collectonly or options.only
     is_whole = config.args == config.getini("testpaths") and not is_chosen
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if hasattr(config, "workerinput") or not is_whole or reporter is None:
@@ -87,6 +118,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for report in terminalreporter.stats.get("skipped", ())
         if isinstance(report.longrepr, tuple) and "NOT TESTED" in report.longrepr[2]
     }
+    if {"failed", "error"} & terminalreporter.stats.keys():
+        terminalreporter.write_line(AGAIN, red=True)
     for line in terminalreporter.config.stash.get(UNSHOWN, []):
         terminalreporter.write_line(line, red=True)
     for reason in sorted(reasons):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ FLOORS: dict[str, int] = {
     "control": 3,
     "cycle": 4,
     "news": 4,
+    "mirror": 5,
     "daemon": 5,
     "sandbox": 5,
     "doctor": 5,
@@ -72,25 +74,48 @@ PURE_IMPORTS = frozenset(
 IMPURE_BUILTINS = frozenset({"open", "input", "print", "breakpoint", "exec", "eval", "__import__"})
 
 OWNERS: dict[str, frozenset[str]] = {
-    **dict.fromkeys(
-        ("httpx", "httpcore", "dns", "websockets", "aiohttp", "requests", "urllib3", "http"),
-        frozenset({"pds", "identity", "connect"}),
-    ),
+    "http": frozenset({"pds", "identity", "connect"}),
     **dict.fromkeys(("urllib.request", "ssl", "smtplib", "ftplib"), frozenset({"connect"})),
     "socket": frozenset({"connect", "control", "notify", "sandbox", "cli"}),
     "sqlite3": frozenset({"state"}),
     "subprocess": frozenset({"git", "cli", "folder", "desktop"}),
-    "watchdog": frozenset({"watch"}),
     "threading": frozenset({"sandbox", "cli", "desktop"}),
     "importlib": frozenset({"cli", "credentials"}),
-    **dict.fromkeys(("starlette", "uvicorn"), frozenset({"sandbox"})),
-    **dict.fromkeys(("rich", "click", "getpass"), frozenset({"cli", "__main__"})),
+    "getpass": frozenset({"cli"}),
     "sys": frozenset({"cli", "__main__", "__init__", "folder"}),
     "concurrent": frozenset({"folder"}),
     **dict.fromkeys(("multiprocessing", "runpy", "pty"), frozenset[str]()),
 }
-"""Who may import what touches the world; the cli's socket is journald's, and the folder's processes
-are syncd's own, which do half of its work."""
+"""Who may import what of the standard library touches the world. The cli's socket is journald's,
+and the folder's processes are syncd's own, which do half of its work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A library from elsewhere: the parts that may import it, and the reason to have it."""
+
+    parts: frozenset[str]
+    reason: str
+
+
+LIBRARIES: dict[str, Library] = {
+    "cbor2": Library(
+        frozenset({"atproto"}), "reads DAG-CBOR in C; what it is lax about is checked"
+    ),
+    "click": Library(frozenset({"cli"}), "parses command lines and completes them in three shells"),
+    "cryptography": Library(frozenset({"atproto"}), "signs and verifies on k256 and p256"),
+    "dns": Library(frozenset({"identity"}), "asks DNS for the TXT record of a handle"),
+    "httpx": Library(frozenset({"connect", "identity", "pds"}), "speaks HTTP, with bounds of time"),
+    "multiformats": Library(frozenset({"atproto"}), "knows multibase and multicodec"),
+    "platformdirs": Library(frozenset({"private"}), "knows where an account keeps its state"),
+    "rich": Library(frozenset({"cli"}), "draws status and progress on terminals"),
+    "starlette": Library(frozenset({"sandbox"}), "serves the sandbox over HTTP"),
+    "tomli": Library(frozenset({"cli", "config"}), "reads TOML, with line and column of a mistake"),
+    "uvicorn": Library(frozenset({"sandbox"}), "serves the sandbox over HTTP"),
+    "watchdog": Library(frozenset({"watch"}), "reads inotify events"),
+    "websockets": Library(frozenset({"pds"}), "speaks websockets, with bounds of size"),
+}
+"""Every library that syncd imports. Whoever needs another adds a row with its reason."""
 STARTERS = re.compile(
     r"(^|\.)(create_task|ensure_future|TaskGroup|gather|Thread|Process|run_coroutine_threadsafe"
     r"|run_in_executor)$"
@@ -242,6 +267,15 @@ def imports_of_what_others_own(module: Module) -> Iterator[str]:
                 yield f"imports {name}"
 
 
+def imports_of_foreign_libraries(module: Module) -> Iterator[str]:
+    for name in module.imports():
+        library = name.partition(".")[0]
+        if library == "syncd" or library in sys.stdlib_module_names:
+            continue
+        if library not in LIBRARIES or module.part not in LIBRARIES[library].parts:
+            yield f"imports {name}"
+
+
 def knowledge_of_another_edge(module: Module) -> Iterator[str]:
     edges = {"folder", "pds", "state"}
     if module.part in edges:
@@ -339,6 +373,16 @@ def test_only_pds_and_identity_open_connections() -> None:
     assert broken(imports_of_what_others_own) + broken(connecting) == []
 
 
+def test_a_part_imports_only_the_libraries_that_the_table_gives_it() -> None:
+    assert broken(imports_of_foreign_libraries) == []
+
+
+def test_every_row_of_the_table_of_libraries_is_used_and_has_a_reason() -> None:
+    used = {name.partition(".")[0] for path in modules() for name in Module.read(path).imports()}
+    assert used >= LIBRARIES.keys()
+    assert all(library.reason for library in LIBRARIES.values())
+
+
 def test_only_the_command_line_prints() -> None:
     assert broken(printing) == []
 
@@ -421,14 +465,17 @@ PLANTED: list[tuple[Rule, str, str]] = [
     (impurity, "model", "import logging"),
     (impurity, "replica", "words = open('words').read()"),
     (impurity, "budget", "async def wait(): pass"),
-    (imports_of_what_others_own, "cycle", "import httpx"),
+    (imports_of_foreign_libraries, "cycle", "import httpx"),
+    (imports_of_foreign_libraries, "pds", "import requests"),
+    (imports_of_foreign_libraries, "pds", "from rich.console import Console"),
+    (imports_of_foreign_libraries, "cycle", "def later():\n    import watchdog.events"),
     (imports_of_what_others_own, "cycle", "import socket"),
     (imports_of_what_others_own, "cycle", "from urllib.request import urlopen"),
     (imports_of_what_others_own, "daemon", "import http.client"),
     (imports_of_what_others_own, "folder", "import sqlite3"),
     (imports_of_what_others_own, "cycle", "from subprocess import run"),
     (imports_of_what_others_own, "cycle", "from sys import stdout"),
-    (imports_of_what_others_own, "daemon", "from rich.console import Console"),
+    (imports_of_foreign_libraries, "daemon", "from rich.console import Console"),
     (imports_of_what_others_own, "cycle", "from concurrent.futures import ThreadPoolExecutor"),
     (imports_of_what_others_own, "state", "import importlib"),
     (knowledge_of_another_edge, "state", "from syncd.folder import scan"),

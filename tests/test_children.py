@@ -14,7 +14,7 @@ from syncd import desktop
 from syncd.children import OWN, SECRETS, without_secrets
 from syncd.cli import cli
 from syncd.git.program import Git
-from tests.honest_home import NOTE, Home, home, mirror
+from tests.rigs.lured import NOTE, Lured, home, mirror
 
 __all__ = ["home", "mirror"]
 
@@ -74,7 +74,7 @@ def test_what_shows_words_on_the_desktop_gets_no_secret(
     assert_hidden(seen)
 
 
-def test_an_editor_gets_no_secret(mirror: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_editor_gets_no_secret(mirror: Lured, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the sync before it used the one that was given."""
     mirror.edit("both")
     assert mirror.sync().exit_code == 0

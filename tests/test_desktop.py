@@ -9,7 +9,7 @@ import pytest
 
 from syncd import desktop
 from tests.cli.open.test_delegate import daemon, notes, save, terminal, wait_until, write
-from tests.docs.terminal import Terminal
+from tests.rigs.terminal import Terminal
 
 __all__ = ["notes", "terminal"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import subprocess
@@ -17,6 +18,7 @@ from syncd.atproto.data import Record, cid_of
 from syncd.atproto.keys import make_key
 from syncd.model import Change, RecordPath
 from syncd.sandbox import MemoryPds, Sandbox
+from syncd.sandbox.http.server import start
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 ROOT = EXAMPLES.parent
@@ -61,7 +63,7 @@ def run(*command: str | Path, home: Path) -> Ran:
 
 def test_there_are_no_other_examples() -> None:
     names = {path.name for path in EXAMPLES.iterdir() if not path.name.startswith((".", "_"))}
-    assert names == {"first-mirror.sh", "two-machines.sh", "library.py", "git"}
+    assert names == {"first-mirror.sh", "two-machines.sh", "decide.py", "library.py", "git"}
 
 
 def test_the_first_mirror_is_made_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -150,3 +152,48 @@ def test_another_key_a_changed_byte_and_a_cut_file_prove_nothing(
         assert ran.code == 1
         assert ran.err.startswith("not proven: ")
         assert not ran.out
+
+
+def test_a_rule_of_ones_own_decides_conflicts_and_the_other_version_stays_in_history(
+    tmp_path: Path,
+) -> None:
+    sandbox = Sandbox()
+    login = sandbox.create_account("alice")
+    password = tmp_path / "password"
+    password.write_text(login.password, encoding="utf-8")
+    pds, folder = MemoryPds(sandbox, login.did), tmp_path / "notes"
+    files = {path: folder / f"{path}.json" for path in PATHS[:3]}
+
+    async def write(path: RecordPath, text: str) -> None:
+        record: Record = {"$type": "com.example.note", "text": text}
+        await pds.put(Change(path, await pds.fetch_record(path), cid_of(record), record))
+
+    def syncd(*words: str | Path) -> Ran:
+        return run(tmp_path / "bin" / "syncd", *words, home=tmp_path)
+
+    def text_of(path: RecordPath) -> object:
+        return json.loads(files[path].read_text(encoding="utf-8"))["text"]
+
+    with start(sandbox) as server:
+        here = ("--pds", server.url, "--plc", server.url)
+        for path in files:
+            asyncio.run(write(path, "first"))
+        run("true", home=tmp_path)
+        assert syncd("login", "alice.test", "--password-file", password, *here).code == 0
+        assert syncd("clone", "alice.test", folder, *here).code == 0
+        for file in files.values():
+            file.write_text('{"text": "written here"}', encoding="utf-8")
+        for path, text in zip(files, ("short", "by far the longer text", "short"), strict=True):
+            asyncio.run(write(path, text))
+        assert syncd("-C", folder, "sync").code == 3
+        decide = (sys.executable, EXAMPLES / "decide.py", folder)
+        ran = run(*decide, "com.example.note/n0", "com.example.note/n1", home=tmp_path)
+        assert ran.code == 3, ran.err
+        assert [text_of(path) for path in files] == [
+            "written here",
+            "by far the longer text",
+            "written here",
+        ]
+        assert run(*decide, "com.example.*/*", home=tmp_path).code == 0
+        log = json.loads(syncd("-C", folder, "log", "--json").out)
+    assert {event["path"] for event in log["events"]} == set(files)

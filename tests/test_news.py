@@ -27,8 +27,8 @@ from syncd.news import FUTILE_RINGS, SILENT_POLLS, choose_doorbells
 from syncd.pds import HttpPds
 from syncd.sandbox import DropRequest, Sandbox, Status
 from syncd.sandbox.http.server import serve
-from tests.cycle.device import Device, World
 from tests.pds.wire import Wire, listening, stay
+from tests.rigs.device import Device, World
 
 ONE, TWO = "com.example.note/one", "com.example.note/two"
 NOWHERE, REV = cid_of_block(b"no commit"), make_tid(1_700_000_000_000_000, 1)

@@ -24,7 +24,7 @@ from syncd.atproto.inexact import (
 )
 from syncd.atproto.jsontext import format_record, parse_record
 from syncd.errors import BadData
-from tests.thorough import THOROUGH
+from tests.chance import THOROUGH
 
 from .inexact import COLLECTION, DEEP, ENCODED, UNTELLABLE, block, nested
 from .values import EXACT_RECORDS, KEYS, TEXTS

@@ -11,7 +11,7 @@ from syncd.atproto.cid import cid_of_blob, cid_of_block
 from syncd.atproto.data import MAX_DEPTH, MAX_INTEGER, Record, Value, to_json
 from syncd.atproto.jsontext import _decode, _reread, format_record, parse_record
 from syncd.errors import BadData, BadJson
-from tests.thorough import THOROUGH
+from tests.chance import THOROUGH
 
 from .values import ANY_VALUES, EXACT_RECORDS, EXACT_VALUES, is_same, nested
 

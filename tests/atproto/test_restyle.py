@@ -14,7 +14,7 @@ from syncd.atproto.data import Record, encode, to_json
 from syncd.atproto.inexact import file_of
 from syncd.atproto.jsontext import format_record, parse_record
 from syncd.atproto.restyle import restyled
-from tests.thorough import THOROUGH
+from tests.chance import THOROUGH
 
 from .inexact import COLLECTION, INEXACT
 from .values import ANY_VALUES, EXACT_RECORDS, KEYS

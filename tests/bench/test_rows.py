@@ -45,6 +45,7 @@ def test_a_row_can_be_measured(row: str, tmp_path: Path) -> None:
     measure(row, tmp_path)
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("row", sorted(HOSTED))
 def test_a_row_can_be_measured_on_the_reference_pds(
     row: str, tmp_path: Path, reference_pds: ReferencePds
@@ -52,6 +53,7 @@ def test_a_row_can_be_measured_on_the_reference_pds(
     measure(row, tmp_path, reference_pds)
 
 
+@pytest.mark.tools
 def test_a_flame_graph_can_be_made_of_a_clone(tmp_path: Path) -> None:
     stage = Stage(RECORDS, rounds=1, changes=1, idle_seconds=0, work=tmp_path)
     of_clone(stage, tmp_path / "stacks")

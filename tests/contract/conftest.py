@@ -35,9 +35,7 @@ def reference_rung(reference_pds: ReferencePds) -> ReferenceRung:
     return ReferenceRung(reference_pds)
 
 
-REFERENCE = pytest.param(
-    "reference", marks=[pytest.mark.reference, pytest.mark.xdist_group("reference")]
-)
+REFERENCE = pytest.param("reference", marks=pytest.mark.reference)
 
 
 @pytest.fixture(scope="session", params=["memory", "sandbox", REFERENCE])

@@ -20,12 +20,12 @@ from syncd.pds import HttpPds
 from tests.contract.lines import Line
 from tests.contract.rungs import Ground, ReferenceRung, fresh_ground
 from tests.contract.test_push_table import no_sleep
-from tests.cycle.device import Device
+from tests.rigs.device import Device
 
 POST = RecordPath("app.bsky.feed.post/3jzfcijpj2z2a")
 EARLIER = RecordPath("app.bsky.feed.post/3jzfcijpj2y2a")
 NO_TID = RecordPath("app.bsky.feed.post/my-holidays")
-pytestmark = [pytest.mark.reference, pytest.mark.xdist_group("reference")]
+pytestmark = pytest.mark.reference
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ from tests.contract.test_push_table import (
     no_sleep,
     time_passes,
 )
-from tests.cycle.device import Device
+from tests.rigs.device import Device
 
 CREATE, PROBE = "createRecord", "applyWrites"
 

@@ -23,7 +23,7 @@ from tests.contract.rungs import Ground, HttpRung, fresh_ground
 from tests.contract.test_moved_content import writes
 from tests.contract.test_push_table import no_sleep
 from tests.contract.words import COLLECTION, fetch
-from tests.cycle.device import Device
+from tests.rigs.device import Device
 
 PUT = "putRecord"
 A, B = (RecordPath(f"{COLLECTION}/{rkey}") for rkey in ("a", "b"))

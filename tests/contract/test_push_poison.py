@@ -15,7 +15,7 @@ from tests.contract.lines import Line
 from tests.contract.rungs import Ground, HttpRung, ReferenceRung, fresh_ground
 from tests.contract.test_push_table import no_sleep
 from tests.contract.words import fetch
-from tests.cycle.device import Device
+from tests.rigs.device import Device
 
 GOOD = [f"com.example.note/good{n}" for n in range(5)]
 MISSING = {

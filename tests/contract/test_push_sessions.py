@@ -14,7 +14,7 @@ from syncd.errors import CredentialsRefused, SyncdError
 from syncd.model import Change, RecordPath, Report
 from syncd.pds import HttpPds, MemoryTokens
 from tests.contract.rungs import Ground
-from tests.cycle.device import Device
+from tests.rigs.device import Device
 
 NOTE, FOREIGN = (RecordPath(f"com.example.note/{rkey}") for rkey in ("one", "foreign"))
 

@@ -7,8 +7,6 @@ clients of the same account write.
 from __future__ import annotations
 
 import json
-import os
-import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -22,10 +20,11 @@ from syncd.config import Config
 from syncd.errors import RateLimited, SyncdError, Unknown
 from syncd.model import Change, RecordPath, Report
 from syncd.pds import HttpPds
+from tests.chance import seeded, times
 from tests.contract.lines import Answer, Line, once
 from tests.contract.rungs import Ground, HttpRung, fresh_ground
 from tests.contract.words import fetch
-from tests.cycle.device import Device
+from tests.rigs.device import Device
 
 COLLECTION = "com.example.note"
 ONE, FOREIGN = RecordPath(f"{COLLECTION}/one"), RecordPath(f"{COLLECTION}/foreign")
@@ -339,9 +338,8 @@ async def test_contents_that_move_between_files_arrive_whole(scene: Scene, move:
 
 async def test_answers_lost_at_random_make_no_commit_too_many(scene: Scene) -> None:
     """Each set of changes is one commit, however often the answer to it is lost."""
-    rng, version = random.Random(7), 0
-    sets = int(os.environ.get("SYNCD_LOST_ANSWERS", "50"))
-    for _ in range(sets):
+    rng, version = seeded(), 0
+    for _ in range(times(500)):
         for n in rng.sample(range(12), rng.randint(1, 5)):
             path, version = f"{COLLECTION}/r{n:02}", version + 1
             if scene.laptop.has(path) and rng.random() < 0.3:

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from syncd.sandbox import Sandbox
-
-from .device import World
+from tests.rigs.device import World
 
 
 @pytest.fixture

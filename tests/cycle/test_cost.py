@@ -25,8 +25,7 @@ from syncd.cycle.observe.scope import keep_known
 from syncd.model import Head, Memory, RecordPath, Seen
 from syncd.state import State
 from tests.cycle.observe.hostile import DID, Repo, ServedPds, account_of, rev_of
-
-from .device import Device
+from tests.rigs.device import Device
 
 SMALL, LARGE, CHANGES = 2_000, 100_000, 40
 

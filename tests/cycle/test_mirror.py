@@ -27,9 +27,7 @@ from syncd.sandbox import (
     Torn,
 )
 from syncd.state import create_state
-from tests.cycle.device import rework
-
-from .device import Device, World
+from tests.rigs.device import Device, World, rework
 
 NOTE = RecordPath("com.example.note/one")
 OTHER = RecordPath("com.example.note/two")

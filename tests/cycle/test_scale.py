@@ -19,9 +19,7 @@ from syncd.atproto.syntax import make_tid
 from syncd.folder.read import RACY_NS
 from syncd.model import Head, Memory, RecordPath, Seen
 from syncd.sandbox.repo.commits import Block, State
-from tests.cycle.device import rework
-
-from .device import Device, World
+from tests.rigs.device import Device, World, rework
 
 FILES, SMALL, LARGE = 400, 1_000, 100_000
 CALLS = ("open", "stat", "listdir", "scandir", "read", "fstat")

@@ -12,10 +12,8 @@ from syncd.atproto.keys import make_key
 from syncd.atproto.mst import build
 from syncd.cycle.verify import Verified, verify_mirror
 from syncd.model import Head, Memory, RecordPath
-from tests.cycle.device import rework
 from tests.cycle.observe.hostile import rev_of
-
-from .device import Device, World
+from tests.rigs.device import Device, World, rework
 
 ONE, TWO = RecordPath("com.example.note/one"), RecordPath("com.example.note/two")
 ELSEWHERE = RecordPath("com.other.thing/one")

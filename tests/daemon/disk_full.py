@@ -18,8 +18,8 @@ from syncd.folder.root import initialise
 from syncd.model import Arrival, Departure
 from syncd.sandbox import Sandbox
 from syncd.state import create_state
-from tests.cycle.device import Device, World
-from tests.editors.desk import Desk, at_work, text_of
+from tests.rigs.desk import Desk, at_work, text_of
+from tests.rigs.device import Device, World
 
 NOTES = 5
 OURS, THEIRS, NEW = (f"com.example.note/{name}" for name in ("n0", "n1", "new"))

@@ -16,10 +16,10 @@ import pytest
 
 from syncd.config import Config
 from syncd.sandbox import Sandbox
-from tests.cycle.device import World
-from tests.editors.desk import PATIENCE_SECONDS, Desk, at_work
 from tests.folder.conftest import NOBODY
 from tests.programs import program
+from tests.rigs.desk import PATIENCE_SECONDS, Desk, at_work
+from tests.rigs.device import World
 
 NOTES = [f"com.example.note/n{n}" for n in range(3)]
 

@@ -23,8 +23,8 @@ from syncd.model import RecordPath
 from syncd.sandbox import DropRequest, Html, Sandbox
 from syncd.sandbox.faults import Effect
 from syncd.sandbox.repo.engine import Repo
-from tests.cycle.device import Device, World
 from tests.daemon.test_loop import FakeWatcher, now, play, until
+from tests.rigs.device import Device, World
 
 HOUR = 3_600.0
 DAY = 24 * HOUR

@@ -16,8 +16,8 @@ from syncd.daemon.fleet import BEATS, Fleet
 from syncd.errors import ConfigWrong, FolderWrong, SyncdError, Unreachable
 from syncd.model import RecordPath
 from syncd.notify import Notifier
-from tests.cycle.device import Device, World
 from tests.daemon.test_loop import FakeWatcher, now, play, until, world
+from tests.rigs.device import Device, World
 
 __all__ = ["world"]
 

@@ -14,7 +14,7 @@ from bench.mirrors import make_mirrors, observe, rest, use_of
 from syncd.model import RecordPath
 from syncd.sandbox import Sandbox
 from syncd.sandbox.http.server import start
-from tests.e2e.machine import Daemon, Machine, save, wait_until
+from tests.rigs.machine import Daemon, Machine, save, wait_until
 
 CPU_PERCENT = 0.5
 RESIDENT_MB = 90.0

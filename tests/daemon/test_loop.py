@@ -30,7 +30,7 @@ from syncd.model import Choice, Decision, RecordPath, Report
 from syncd.sandbox import Delay, DropRequest, Html, Refuse, Sandbox, Status
 from syncd.sandbox.faults import Effect
 from syncd.state import open_state
-from tests.cycle.device import Device, World
+from tests.rigs.device import Device, World
 
 NOTE = RecordPath("com.example.note/one")
 OTHER = RecordPath("com.example.note/two")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .terminal import Terminal, open_terminal
+from tests.rigs.terminal import Terminal, open_terminal
 
 
 @pytest.fixture

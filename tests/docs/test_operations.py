@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.rigs.terminal import HANDLE, Terminal
+
 from .markdown import ROOT, console_lines, read, section
-from .terminal import HANDLE, Terminal
 
 DOCUMENT = read("docs/operations.md")
 FIRST = "The first mirror"

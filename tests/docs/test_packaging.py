@@ -53,6 +53,7 @@ def test_the_lowest_bound_is_the_one_that_is_tested(requirement: Requirement) ->
     assert all(lowest.release[: len(Version(b).release)] == Version(b).release for b in bounds)
 
 
+@pytest.mark.packages
 def test_the_wheel_holds_syncd_and_nothing_else(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
@@ -66,6 +67,35 @@ def test_the_wheel_holds_syncd_and_nothing_else(tmp_path: Path) -> None:
     inside = {name for name in names if ".dist-info/" not in name}
     assert inside == {*modules, *units, "syncd/py.typed"}
     assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+@pytest.mark.packages
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+def test_a_package_can_be_installed_and_run_away_from_the_checkout(
+    kind: str, tmp_path: Path
+) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (package,) = (path for path in tmp_path.iterdir() if path.suffix in (".whl", ".gz"))
+    place = tmp_path / "installed"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-build-isolation"]
+    subprocess.run([*pip, "--no-deps", "--target", str(place), str(package)], check=True)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-P",
+            "-c",
+            "import syncd.cli; print(syncd.__file__); syncd.cli.main()",
+            "--help",
+        ],
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path), "PYTHONPATH": str(place)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert Path(done.stdout.splitlines()[0]).is_relative_to(place), done
+    assert "resolve" in done.stdout
 
 
 @pytest.mark.parametrize("command", ["demo", "sandbox"])

@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 
 from syncd.plan import Brake
+from tests.rigs.terminal import HANDLE, Terminal
 
 from .markdown import ROOT, console_lines, read
-from .terminal import HANDLE, Terminal
 
 DOCUMENT = read("README.md")
 LINES = console_lines(DOCUMENT)

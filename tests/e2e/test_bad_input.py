@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Home
-from .machine import Machine, Ran
+from tests.rigs.home import Home
+from tests.rigs.machine import Machine, Ran
 
 NOTE = "com.example.note/one"
 

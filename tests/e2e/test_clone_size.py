@@ -15,9 +15,8 @@ from pathlib import Path
 import pytest
 
 from bench.repos import About, make_repo
-
-from .conftest import Home
-from .machine import Machine, wait_until
+from tests.rigs.home import Home
+from tests.rigs.machine import Machine, wait_until
 
 SMALL, LARGE = 6_000, 60_000
 

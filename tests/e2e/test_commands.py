@@ -7,9 +7,8 @@ import stat
 from pathlib import Path
 
 from syncd.model import RecordPath
-
-from .conftest import Home
-from .machine import Machine, save
+from tests.rigs.home import Home
+from tests.rigs.machine import Machine, save
 
 NOTE = "com.example.note/one"
 

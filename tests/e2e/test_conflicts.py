@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from .conftest import Home
-from .machine import Machine, save, wait_until
+from tests.rigs.home import Home
+from tests.rigs.machine import Machine, save, wait_until
 
 NOTE = "com.example.note/one"
 OTHER = "com.example.note/two"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from .conftest import Home
-from .machine import configure, wait_until
+from tests.rigs.home import Home
+from tests.rigs.machine import configure, wait_until
 
 
 def test_a_draft_is_pushed_as_soon_as_it_is_whole(home: Home) -> None:

@@ -21,12 +21,14 @@ from typing import Any
 
 import pytest
 
-from .conftest import Home
+from tests.chance import seeded, times
+from tests.rigs.home import Home
+from tests.rigs.machine import Machine, cid_in, configure, wait_until
+
 from .editor import Editor
 from .journal import Journal, Version
-from .machine import Machine, cid_in, configure, wait_until
 
-ROUNDS = 160
+ROUNDS = times(1600)
 """What each of the three does; an order of the app may be several writes."""
 ROUND_SECONDS = 0.08
 """How long a round takes at least, so that nobody is done long before the others."""
@@ -178,25 +180,23 @@ def without(found: dict[str, Any], paths: set[str]) -> dict[str, Any]:
 
 
 def test_nothing_that_anybody_wrote_is_lost(home: Home, app: App) -> None:
-    seed = random.randrange(10**6)
-    print(f"seed {seed}")  # noqa: T201 (shown where the test fails)
     for path in (*SHARED, *own("app"), *own("laptop"), *own("desktop")):
         app.order("put", path)
     desks = [make_desk(home, "laptop", "stream"), make_desk(home, "desktop", "poll")]
     with ExitStack() as daemons, ThreadPoolExecutor(3) as authors:
         for desk in desks:
             daemons.enter_context(desk.machine.daemon(desk.folder)).wait_for("watching")
-        jobs = [authors.submit(write_with_the_app, app, random.Random(seed))]
+        jobs = [authors.submit(write_with_the_app, app, seeded())]
         for number, desk in enumerate(desks, 1):
             editor = Editor(desk.name, desk.folder, app.journal)
-            rng = random.Random(seed + number)
+            rng = seeded(number)
             jobs.append(authors.submit(write_with_an_editor, editor, app, rng))
         for job in jobs:
             job.result(timeout=120)
         wait_until(lambda: is_settled(home, desks), "everything coming to rest", 90)
     agree(home, desks)
     nothing_is_lost(home, desks, app)
-    decide(home, desks, random.Random(seed))
+    decide(home, desks, seeded())
 
 
 def agree(home: Home, desks: list[Desk]) -> None:

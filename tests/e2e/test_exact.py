@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.contract.test_json_oddities import TYPE
-
-from .conftest import Home
+from tests.rigs.home import Home
 
 NOTE = "com.example.note/odd"
 ODD = {

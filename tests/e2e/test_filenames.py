@@ -10,9 +10,8 @@ from click.testing import CliRunner
 from syncd.cli import cli
 from syncd.errors import FolderWrong
 from tests.folder.folding import folding
-
-from .conftest import Home
-from .machine import configure
+from tests.rigs.home import Home
+from tests.rigs.machine import configure
 
 PATHS = ("com.example.note/Foo", "com.example.note/a:b", "com.example.note/plain")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Home
-from .machine import Machine, save
+from tests.rigs.home import Home
+from tests.rigs.machine import Machine, save
 
 ONE, TWO, NEW = (f"com.example.note/{name}" for name in ("one", "two", "new"))
 

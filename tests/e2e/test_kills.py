@@ -12,9 +12,11 @@ import subprocess
 import time
 from pathlib import Path
 
-from .conftest import Home
+from tests.chance import SEED, seeded, times
+from tests.rigs.home import Home
+from tests.rigs.machine import cid_in, wait_until
+
 from .editor import Editor
-from .machine import cid_in, wait_until
 from .test_everybody_writes import (
     SHARED,
     App,
@@ -29,14 +31,12 @@ from .test_everybody_writes import (
 
 __all__ = ("app",)
 
-KILLS = int(os.environ.get("SYNCD_KILLS", "25"))
+KILLS = int(os.environ.get("SYNCD_KILLS") or times(100))
 LONGEST_LIFE_SECONDS = 1.0
 
 
 def test_a_daemon_that_is_killed_at_any_moment_loses_nothing(home: Home, app: App) -> None:
-    seed = int(os.environ.get("SYNCD_SEED", str(random.randrange(10**6))))
-    print(f"seed {seed}")  # noqa: T201 (shown where the test fails)
-    rng = random.Random(seed)
+    rng = seeded()
     for path in (*SHARED, *own("app"), *own("laptop")):
         app.order("put", path)
     desk = make_desk(home, "laptop", "poll")
@@ -48,7 +48,7 @@ def test_a_daemon_that_is_killed_at_any_moment_loses_nothing(home: Home, app: Ap
     agree(home, [desk])
     nothing_is_lost(home, desk, app)
     decide(home, [desk], rng)
-    counts = f"{kills} kills, {len(app.journal.written)} versions, none lost (seed {seed})\n"
+    counts = f"{kills} kills, {len(app.journal.written)} versions, none lost (seed {SEED})\n"
     if "SYNCD_COUNTS" in os.environ:
         Path(os.environ["SYNCD_COUNTS"]).write_text(counts, encoding="utf-8")
 

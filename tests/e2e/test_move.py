@@ -17,8 +17,7 @@ from syncd.model import RecordPath, split_record_path
 from syncd.sandbox import Sandbox
 from syncd.sandbox.accounts import did_document
 from syncd.sandbox.http.server import start
-
-from .machine import Machine, wait_until
+from tests.rigs.machine import Machine, wait_until
 
 ONE, TWO, THREE = (RecordPath(f"com.example.note/{name}") for name in ("one", "two", "three"))
 

@@ -9,17 +9,16 @@ import pytest
 from syncd.config import Config
 from syncd.errors import RateLimited
 from syncd.pds import HttpPds, MemoryTokens
-from tests.cycle.device import Device
 from tests.reference.pds import ReferencePds
+from tests.rigs.device import Device
+from tests.rigs.home import Home
 
-from .conftest import Home
 from .test_push_contention import account_of
 
 FOREIGN_POINTS = 200 * 3 + 9 * 200 * 2
 
 
 @pytest.mark.reference
-@pytest.mark.xdist_group("reference")
 async def test_a_push_stops_at_the_budget_without_a_429(tmp_path: Path) -> None:
     statuses: list[int | None] = []
 

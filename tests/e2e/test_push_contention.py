@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -21,12 +19,12 @@ from syncd.folder.names import record_path_of
 from syncd.model import Account, Report
 from syncd.pds import HttpPds, MemoryTokens
 from syncd.watch import Watcher
-from tests.cycle.device import Device
+from tests.chance import IS_STRESS, seeded
+from tests.rigs.device import Device
+from tests.rigs.home import Home
 
-from .conftest import Home
-
-SECONDS = float(os.environ.get("SYNCD_CONTENTION_SECONDS", "20"))
-"""How long the foreign client writes; 60 is the full test."""
+SECONDS = 60.0 if IS_STRESS else 10.0
+"""How long the foreign client writes."""
 WRITES_PER_SECOND = 20
 LANDS_WITHIN_SECONDS = 10.0
 
@@ -69,7 +67,7 @@ async def foreign_writer(home: Home) -> AsyncIterator[list[float]]:
 
 
 async def test_every_change_lands_in_time_beside_a_busy_writer(home: Home, tmp_path: Path) -> None:
-    rng = random.Random(1)
+    rng = seeded()
     account = account_of(home)
     waiting: dict[str, float] = {}
     late: dict[str, float] = {}

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.contract.rungs import ReferenceRung
-
-from .conftest import Home
-from .machine import Machine, configure, save, wait_until
+from tests.rigs.home import Home
+from tests.rigs.machine import Machine, configure, save, wait_until
 
 MINE, OTHER, THEIRS = (f"com.example.note/{rkey}" for rkey in ("mine", "other", "theirs"))
 LONG_SECONDS = 60.0

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import httpx
 
-from .conftest import Home
-from .machine import Machine, wait_until
+from tests.rigs.home import Home
+from tests.rigs.machine import Machine, wait_until
 
 NOTE = "com.example.note"
 CLONES, AT_ONCE = 10, 5

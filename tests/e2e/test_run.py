@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from .conftest import Home
-from .machine import Machine, cid_in, configure, save, wait_until
+from tests.rigs.home import Home
+from tests.rigs.machine import Machine, cid_in, configure, save, wait_until
 
 NOTE, OTHER = "com.example.note/one", "com.example.note/two"
 POLL_SECONDS = 0.3

@@ -13,10 +13,9 @@ from syncd.atproto.data import cid_of
 from syncd.config import Config
 from syncd.folder.names import relative_path
 from syncd.model import RecordPath
-from tests.cycle.device import World
 from tests.programs import program
-
-from .desk import Desk, at_work, in_a_thread, text_of
+from tests.rigs.desk import Desk, at_work, in_a_thread, text_of
+from tests.rigs.device import World
 
 FILES, BURST = 250, 3000
 LARGE_TREE, CHECKOUTS = 5000, 20

@@ -15,9 +15,8 @@ import pytest
 
 from syncd.config import Config
 from syncd.model import Problem
-from tests.cycle.device import World
-
-from .desk import NOTE, at_work
+from tests.rigs.desk import NOTE, at_work
+from tests.rigs.device import World
 
 OTHER = "com.example.other/one"
 

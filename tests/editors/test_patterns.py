@@ -16,9 +16,8 @@ import pytest
 
 from syncd.config import Config
 from syncd.model import Problem
-from tests.cycle.device import World
-
-from .desk import NOTE, Desk, at_work, in_a_thread, text_of
+from tests.rigs.desk import NOTE, Desk, at_work, in_a_thread, text_of
+from tests.rigs.device import World
 
 OLD = {"text": "old", "tags": ["a", "b"]}
 NEW = {"text": "new", "tags": ["c", "d"]}

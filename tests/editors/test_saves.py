@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tests.cycle.device import World
 from tests.programs import program
+from tests.rigs.desk import NOTE, Desk, at_work, in_a_thread, text_of
+from tests.rigs.device import World
 
-from .desk import NOTE, Desk, at_work, in_a_thread, text_of
 from .terminal import type_into
 
 OLD = {"text": "old", "tags": ["a", "b"]}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.sandbox import Login, Sandbox
-from tests.cycle.device import Device, World
+from tests.rigs.device import Device, World
 
 MARK = "the-cycle-begins-now"
 """A file that is looked for, in vain, right before the cycle: a trace shows where it begins."""

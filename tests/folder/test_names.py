@@ -23,7 +23,7 @@ from syncd.folder.names import (
     relative_path,
 )
 from syncd.model import RecordPath
-from tests.thorough import THOROUGH
+from tests.chance import THOROUGH
 
 ALPHABET = string.ascii_letters + string.digits + "_~.:-"
 RKEYS = st.text(ALPHABET, min_size=1, max_size=512).filter(lambda text: text not in (".", ".."))

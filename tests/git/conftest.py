@@ -17,7 +17,7 @@ from syncd.git.commits import Worktree
 from syncd.git.message import Published, parse_message
 from syncd.git.repository import find_place
 from syncd.sandbox import Sandbox
-from tests.cycle.device import Device, World
+from tests.rigs.device import Device, World
 
 IDENTITY = "[user]\n\tname = Alice\n\temail = alice@example.com\n"
 SETTINGS = "[init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n[gc]\n\tauto = 0\n"

@@ -13,8 +13,8 @@ from syncd.cycle.git.checkout import adopt_checkout, find_checkout
 from syncd.errors import FolderWrong, GitFailed, RolledBack
 from syncd.folder.root import find_root
 from syncd.model import RecordPath
-from tests.cycle.device import Device, World, rework
-from tests.e2e.machine import Machine
+from tests.rigs.device import Device, World, rework
+from tests.rigs.machine import Machine
 
 from .conftest import Repo, make_repo, meet_git
 

@@ -19,8 +19,8 @@ from syncd.cycle.observe.views import bring_sides
 from syncd.errors import GitFailed
 from syncd.git import commits
 from syncd.model import Problem, RecordPath, Report
-from tests.cycle.device import Device, World, rework
-from tests.docs.terminal import HANDLE, open_terminal
+from tests.rigs.device import Device, World, rework
+from tests.rigs.terminal import HANDLE, open_terminal
 
 from .conftest import Repo, Study, make_repo, meet_git, with_git
 

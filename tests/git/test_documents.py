@@ -12,7 +12,7 @@ from syncd.config import SETTINGS
 from syncd.git.commits import LOCK_SECONDS
 from syncd.git.repository import STALE_SECONDS
 from tests.docs.markdown import ROOT, console_lines, read
-from tests.docs.terminal import HANDLE, Terminal, open_terminal
+from tests.rigs.terminal import HANDLE, Terminal, open_terminal
 from tests.test_examples import run
 
 DOCUMENT = read("docs/git.md")

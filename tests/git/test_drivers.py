@@ -10,7 +10,7 @@ import pytest
 
 from syncd.git.drivers import attribute_line
 from syncd.merge.texts import merge_texts, ordered_text
-from tests.e2e.machine import Machine
+from tests.rigs.machine import Machine
 
 from .conftest import Repo, make_repo
 

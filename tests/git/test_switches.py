@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -18,12 +17,13 @@ from syncd.folder.names import record_path_of
 from syncd.git.repository import is_changing
 from syncd.model import Report, Side
 from syncd.watch import Watcher
-from tests.cycle.device import Device, World, rework
+from tests.chance import IS_STRESS
+from tests.rigs.device import Device, World, rework
 
 from .conftest import Repo, Study, make_repo, meet_git, with_git
 
-FLIPS = [(5000, 20)] if os.environ.get("CI") else [(5000, 2), (200, 20)]
-"""How many files, how often. All of it takes more than a minute: where nobody waits."""
+FLIPS = [(5000, 20)] if IS_STRESS else [(5000, 2), (200, 20)]
+"""How many files, how often."""
 PATIENCE_SECONDS = 120.0
 ONE = "com.example.note/one"
 COLLECTIONS = ("com.example.note", "com.example.page")

@@ -9,8 +9,8 @@ import pytest
 
 from syncd.atproto.data import cid_of
 from syncd.config import render_config
-from tests.cycle.device import World
-from tests.e2e.machine import Machine
+from tests.rigs.device import World
+from tests.rigs.machine import Machine
 
 from .conftest import Study, make_repo, with_git
 

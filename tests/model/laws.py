@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from syncd.atproto.cid import Cid
 from syncd.atproto.xrpc import Request
 from syncd.model import Policy, RecordPath
+from tests.rigs.staged import IN_HISTORY
 
-from .desk import IN_HISTORY
 from .journal import Sent, Version
 
 if TYPE_CHECKING:
-    from .desk import Desk
+    from tests.rigs.staged import Desk
+
     from .scene import Scene
 
 GUARDS = {

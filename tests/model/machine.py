@@ -32,9 +32,9 @@ from syncd.sandbox import (
     Status,
     Torn,
 )
+from tests.rigs.staged import MINE, SAME, Desk
 
 from .crashes import PLACE
-from .desk import MINE, SAME, Desk
 from .disks import Power
 from .points import Crash, Points, staged_databases
 from .scene import Scene

@@ -18,9 +18,9 @@ from syncd.config import Config
 from syncd.model import Policy, RecordPath, split_record_path
 from syncd.sandbox import Sandbox
 from syncd.sandbox.repo.engine import Repo
-from tests.cycle.device import Device, World
+from tests.rigs.device import Device, World
+from tests.rigs.staged import Desk, did_something
 
-from .desk import Desk, did_something
 from .journal import Journal
 from .laws import Laws
 from .points import Gate

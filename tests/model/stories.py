@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 
 from syncd.model import Choice, RecordPath
 from syncd.sandbox import DropAnswer, DropRequest, Refuse, Stale, Torn
+from tests.rigs.staged import MINE, THEIRS
 
-from .desk import MINE, THEIRS
 from .scene import Scene
 
 Story = Callable[[Scene], Awaitable[None]]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cycle.device import rework
+from tests.rigs.device import rework
 
 from .scene import Scene
 

@@ -15,10 +15,11 @@ from syncd.atproto.cid import cid_of_block
 from syncd.errors import StateDamaged, StateWrong
 from syncd.model import RecordPath, Side
 from syncd.state import History, Origin, Superseded, create_state, open_or_renew, open_state
-from tests.cycle.device import Device, World
+from tests.chance import times
+from tests.rigs.device import Device, World
 from tests.state.test_store import DID
 
-FLIPS = 1000
+FLIPS = times(1000)
 RECORDS = 10
 OLD, BOTH = RecordPath("com.example.note/n0"), RecordPath("com.example.note/n1")
 

@@ -8,9 +8,10 @@ devices, to crash, or to look. `assert_nothing_lost(stage)` is the one thing tha
 end with.
 """
 
-from .journal import Journal, assert_nothing_lost, lost
+from tests.rigs.journal import Journal, assert_nothing_lost, lost
+from tests.rigs.stage import Stage
+
 from .script import Step, Story, play, read_stories
-from .stage import Stage
 
 __all__ = [
     "Journal",

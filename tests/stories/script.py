@@ -17,9 +17,8 @@ from typing import Any
 
 from syncd.model import RecordPath
 from syncd.sandbox import DropAnswer, DropRequest
-
-from .journal import beside_the_folder, cid_of_file, in_history
-from .stage import Stage
+from tests.rigs.journal import beside_the_folder, cid_of_file, in_history
+from tests.rigs.stage import Stage
 
 Hook = Callable[[Stage, int], Awaitable[None]]
 Deed = Callable[..., Awaitable[None] | None]

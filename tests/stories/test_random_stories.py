@@ -14,12 +14,13 @@ import pytest
 
 from syncd.model import RecordPath
 from syncd.sandbox import Sandbox
-from tests.cycle.device import World
+from tests.chance import seed_of, seeded, times
+from tests.rigs.device import World
 
 from . import Stage, assert_nothing_lost, lost
 from .script import Step
 
-SEEDS = 24
+STORIES = times(240)
 STEPS = 30
 ROUNDS = 12
 """So many rounds of syncs and decisions come to an end, or never will."""
@@ -61,20 +62,20 @@ def decisions(stage: Stage, who: str, chance: random.Random) -> Iterator[str]:
         yield f"{who} {chance.choice(('approves', 'rejects'))} everything"
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
-async def test_machines_on_one_repo_meet_and_lose_nothing(tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize("number", range(STORIES))
+async def test_machines_on_one_repo_meet_and_lose_nothing(tmp_path: Path, number: int) -> None:
     sandbox = Sandbox()
     stage = Stage(World(tmp_path, sandbox, sandbox.create_account("alice")))
-    chance, told = random.Random(seed), list[str]()
-    machines = 2 + seed % 2
+    chance, told = seeded(number), list[str]()
+    machines = 2 + number % 2
 
     async def do(sentence: str) -> None:
         told.append(sentence)
-        await Step(sentence, f"seed {seed}").take(stage)
+        await Step(sentence, f"seed {seed_of(number)}").take(stage)
         assert lost(stage) == {}, told
 
-    for number in range(STEPS):
-        await do(chance.choice(list(deeds(stage, chance, number, machines))))
+    for step in range(STEPS):
+        await do(chance.choice(list(deeds(stage, chance, step, machines))))
     for _ in range(ROUNDS):
         for who in DEVICES[:machines]:
             await do(f"{who} syncs")

@@ -12,7 +12,7 @@ import pytest
 
 from syncd.model import RecordPath
 from syncd.sandbox import Sandbox
-from tests.cycle.device import World
+from tests.rigs.device import World
 
 from . import Stage, Story, assert_nothing_lost, lost, play, read_stories
 from .script import Hook

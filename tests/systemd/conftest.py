@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .machine import SystemdMachine, boot, find_obstacle
+from tests.rigs.systemd import SystemdMachine, boot, find_obstacle
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import pytest_terminal_summary
-
-from . import machine as module
-from .machine import ROOT, SystemdMachine, find_obstacle
+from tests.rigs import systemd as module
+from tests.rigs.systemd import ROOT, SystemdMachine, find_obstacle
 
 
 def test_without_root_that_is_the_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,7 @@ import pytest
 from syncd.model import RecordPath
 from syncd.sandbox import Delay, Login, Sandbox
 from syncd.sandbox.http.server import start
-
-from .machine import MIRRORS, SystemdMachine, wait_until
+from tests.rigs.systemd import MIRRORS, SystemdMachine, wait_until
 
 USER = "syncd"
 NOTE, OTHER = RecordPath("com.example.note/one"), RecordPath("com.example.note/two")

@@ -11,8 +11,7 @@ import pytest
 from syncd.model import RecordPath
 from syncd.sandbox import Sandbox
 from syncd.sandbox.http.server import start
-
-from .machine import MIRRORS, RUNTIME, SystemdMachine, wait_until
+from tests.rigs.systemd import MIRRORS, RUNTIME, SystemdMachine, wait_until
 
 USER = "syncd"
 NOTE = RecordPath("com.example.note/one")

@@ -18,7 +18,7 @@ from syncd.config import Config
 from syncd.daemon import Daemon
 from syncd.sandbox import Sandbox
 from syncd.watch import watcher as watch
-from tests.cycle.device import Device, World
+from tests.rigs.device import Device, World
 
 COLLECTIONS = 4
 

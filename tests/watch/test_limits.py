@@ -26,10 +26,10 @@ from syncd.watch import Watcher
 from syncd.watch import queue as watch_queue
 from syncd.watch import watcher as watch
 from tests.cycle.conftest import world
-from tests.cycle.device import World
-from tests.editors.desk import PATIENCE_SECONDS, Desk, at_work, in_a_thread, text_of
 from tests.folder.conftest import NOBODY
 from tests.programs import program
+from tests.rigs.desk import PATIENCE_SECONDS, Desk, at_work, in_a_thread, text_of
+from tests.rigs.device import World
 
 __all__ = ("world",)
 

@@ -13,11 +13,10 @@ import click
 
 from syncd.cli.commands.login import PDS_HELP, PLC_HELP
 from syncd.cli.commands.sync import report_json
-from syncd.cli.open.connection import open_mirror
-from syncd.cli.open.files import STATE_FILE, keep_filenames, open_files
 from syncd.cli.open.last_cycle import keep_last_cycle
 from syncd.cli.screen import progress
 from syncd.cli.screen.output import exit_code, fail, many, say, say_json, say_waiting, tell
+from syncd.cli.screen.verbose import listeners
 from syncd.config import (
     DEFAULT_PLC,
     FILE_NAME,
@@ -36,6 +35,8 @@ from syncd.folder.probe import probe
 from syncd.folder.root import initialise, read_marker
 from syncd.identity import resolve
 from syncd.lock import FolderLock
+from syncd.mirror.offline import STATE_FILE, keep_filenames, open_files
+from syncd.mirror.online import open_mirror
 from syncd.model import Account, Report
 from syncd.pds import HttpPds
 from syncd.state import create_state, set_aside
@@ -190,7 +191,7 @@ async def _first_sync(
 
     `pds` is the PDS that the command names.
     """
-    async with open_mirror(root, pds=pds) as mirror:
+    async with open_mirror(root, listeners(), pds=pds) as mirror:
         started = time.time()
         try:
             with show(mirror):

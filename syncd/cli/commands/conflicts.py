@@ -6,24 +6,28 @@ folder, this one or a running daemon, carries it out in its next cycle.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import click
 
-from syncd.cli.commands.merging import settle_by_merge
 from syncd.cli.commands.sync import run_sync
-from syncd.cli.open.files import open_files
-from syncd.cli.screen.output import NEEDS_A_PERSON, conflict_json, fail, say, say_json, say_waiting
-from syncd.cycle.pull.archive import keep_file
+from syncd.cli.screen.editor import run_editor
+from syncd.cli.screen.output import (
+    NEEDS_A_PERSON,
+    conflict_json,
+    fail,
+    say,
+    say_json,
+    say_waiting,
+    tell_notice,
+)
 from syncd.cycle.workspace import Workspace
-from syncd.errors import FolderWrong, Locked, SyncdError
-from syncd.folder.root import Folder
-from syncd.folder.scan import scan
-from syncd.folder.write import conflict_file, remove
-from syncd.model import Choice, Conflict, Decision
+from syncd.errors import Locked, SyncdError
+from syncd.mirror.conflicts import choose_conflicts, open_conflicts, remote_file, take_side
+from syncd.mirror.merging import Edit, settle_by_merge
+from syncd.mirror.offline import open_files
+from syncd.model import Choice, Conflict
 
 
 @click.command()
@@ -37,16 +41,15 @@ def conflicts(directory: Path, as_json: bool) -> None:
       syncd conflicts
       syncd conflicts --json
     """
-    with open_files(directory) as files:
-        found, portable = _open_conflicts(files), files.config.is_portable
+    with open_files(directory) as workspace:
+        found = [(item, remote_file(workspace, item)) for item in open_conflicts(workspace)]
     if as_json:
-        say_json({"conflicts": [conflict_json(conflict) for conflict in found]})
+        say_json({"conflicts": [conflict_json(conflict) for conflict, _ in found]})
     else:
-        for conflict in found:
+        for conflict, remote in found:
             say_waiting([conflict], [], [])
-            if conflict.remote is not None:
-                name = conflict_file(conflict.path, conflict.remote, portable=portable)
-                say(f"  remote: {name}")
+            if remote is not None:
+                say(f"  remote: {remote}")
     raise click.exceptions.Exit(NEEDS_A_PERSON if found else 0)
 
 
@@ -89,23 +92,23 @@ def resolve(
     if len(choices) != 1:
         raise click.UsageError("say what to take: one of --local, --remote, --merge and --edit")
     (choice,) = choices
-    with open_files(directory) as files:
-        chosen = _chosen(_open_conflicts(files), paths)
+    with open_files(directory) as workspace:
+        chosen = choose_conflicts(workspace, paths)
         failed: list[SyncdError] = []
         if choice in ("merge", "edit"):
-            failed = _merge_all(files, chosen, use_editor=choice == "edit")
+            failed = _merge_all(workspace, chosen, run_editor if choice == "edit" else None)
         else:
-            _take_side(files, chosen, Choice(choice))
+            take_side(workspace, chosen, Choice(choice))
     carry_out(directory, as_json)
     if failed:
         raise click.exceptions.Exit(NEEDS_A_PERSON)
 
 
 def _merge_all(
-    files: Workspace, chosen: Sequence[Conflict], *, use_editor: bool
+    workspace: Workspace, chosen: Sequence[Conflict], edit: Edit | None
 ) -> list[SyncdError]:
-    """Merge what can be merged, and tell why the rest was not. Raises if nothing was."""
-    done, failed = settle_by_merge(files, chosen, use_editor=use_editor)
+    """Merge what can be merged, and print why the rest was not. Raise if nothing was."""
+    done, failed = settle_by_merge(workspace, chosen, edit=edit, on_notice=tell_notice)
     if not done:
         for error in failed[:-1]:
             fail(error)
@@ -121,52 +124,3 @@ def carry_out(directory: Path, as_json: bool) -> None:
         run_sync(directory, as_json)
     except Locked as error:
         say(f"noted; another syncd (pid {error.pid}) has the folder: the next sync carries it out")
-
-
-def _open_conflicts(files: Workspace) -> list[Conflict]:
-    return [item for item in files.state.waiting() if isinstance(item, Conflict)]
-
-
-def _chosen(found: Sequence[Conflict], patterns: Sequence[str]) -> list[Conflict]:
-    for pattern in patterns:
-        if not any(fnmatchcase(conflict.path, pattern) for conflict in found):
-            raise SyncdError(
-                f"there is no conflict at {pattern}", hint="syncd conflicts lists them"
-            )
-    return [c for c in found if any(fnmatchcase(c.path, pattern) for pattern in patterns)]
-
-
-def _take_side(files: Workspace, chosen: Sequence[Conflict], choice: Choice) -> None:
-    """Note the choice, bound to the files as they are now and to the remote versions shown.
-
-    It is noted before a file is moved away, so that no file is ever gone without a reason.
-    """
-    paths = {conflict.path for conflict in chosen}
-    known = files.state.seen_of(paths)
-    folder = files.folder
-    look = scan(folder, known=known, only=paths, now_ns=time.time_ns())
-    if choice is Choice.LOCAL:
-        for path in sorted(paths & look.problems.keys()):
-            reason = look.problems[path].reason
-            hint = "mend the file, or take the repo's version with --remote"
-            raise FolderWrong(f"{path} cannot be decided: {reason}", hint=hint)
-    now = {path: seen.cid for path, seen in look.seen.items()}
-    files.state.decide([Decision(c.path, choice, now.get(c.path), c.remote) for c in chosen])
-    for conflict in chosen:
-        if conflict.path in look.problems:
-            _set_aside(files, folder, conflict)
-
-
-def _set_aside(files: Workspace, folder: Folder, conflict: Conflict) -> None:
-    """Move a file that stands for no record into history, so that the repo's version can come."""
-    seen = keep_file(
-        files.history,
-        folder,
-        conflict.path,
-        conflict.base,
-        after=conflict.remote,
-        at=int(time.time()),
-        reason="invalid; resolved: the remote side",
-    )
-    if seen is not None:
-        remove(folder, conflict.path, expect=seen)

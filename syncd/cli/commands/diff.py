@@ -19,12 +19,13 @@ from syncd.atproto.cid import Cid
 from syncd.atproto.inexact import file_of, record_of
 from syncd.atproto.jsontext import format_record, parse_record
 from syncd.atproto.syntax import tid_microseconds
-from syncd.cli.open.connection import open_to_look
 from syncd.cli.screen.output import cid_json, rfc3339, say, say_json
+from syncd.cli.screen.verbose import listeners
 from syncd.cycle.mirror import Mirror
 from syncd.errors import BadData, BadJson, NotFound
 from syncd.folder.write import read_bytes
 from syncd.merge import changed
+from syncd.mirror.online import open_to_look
 from syncd.model import RecordPath, Side, Step, Verdict, split_record_path
 
 _SHOWN = (Verdict.PUSH, Verdict.PULL, Verdict.CONFLICT)
@@ -69,7 +70,7 @@ def diff(directory: Path, paths: tuple[str, ...], as_json: bool) -> None:
 
 
 async def _differences(directory: Path, patterns: tuple[str, ...]) -> list[Difference]:
-    async with open_to_look(directory) as mirror:
+    async with open_to_look(directory, listeners()) as mirror:
         report = await mirror.preview()
         steps = [
             step

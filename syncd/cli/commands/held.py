@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import click
 
 from syncd.cli.commands.conflicts import carry_out
-from syncd.cli.open.files import open_files
 from syncd.cli.screen.output import NEEDS_A_PERSON, held_json, say_json, say_waiting
-from syncd.cycle.workspace import Workspace
 from syncd.errors import SyncdError
-from syncd.model import Choice, Decision, Held, Side
-from syncd.replica import remote_of
+from syncd.mirror.held import decide_held, held_deletions
+from syncd.mirror.offline import open_files
+from syncd.mirror.selection import matching
+from syncd.model import Choice
 
 
 @click.command()
@@ -26,8 +25,8 @@ def held(directory: Path, as_json: bool) -> None:
     Example:
       syncd held
     """
-    with open_files(directory) as files:
-        found = _held(files)
+    with open_files(directory) as workspace:
+        found = held_deletions(workspace)
     if as_json:
         say_json({"held": [held_json(item) for item in found]})
     else:
@@ -73,26 +72,10 @@ def _decide(
 ) -> None:
     if bool(paths) == everything:
         raise click.UsageError("name the paths, or give --all")
-    with open_files(directory) as files:
-        chosen = [
-            item
-            for item in _held(files)
-            if everything or any(fnmatchcase(item.path, pattern) for pattern in paths)
-        ]
+    with open_files(directory) as workspace:
+        found = held_deletions(workspace)
+        chosen = found if everything else matching(found, paths)
         if not chosen:
             raise SyncdError("no held deletion matches", hint="syncd held lists them")
-        files.state.decide([_decision(files, item, choice) for item in chosen])
+        decide_held(workspace, chosen, choice)
     carry_out(directory, as_json)
-
-
-def _held(files: Workspace) -> list[Held]:
-    return [item for item in files.state.waiting() if isinstance(item, Held)]
-
-
-def _decision(files: Workspace, item: Held, choice: Choice) -> Decision:
-    """The choice, bound to the side that still has the record."""
-    head = files.state.head()
-    if item.side is Side.LOCAL:
-        remote = remote_of(head, item.path, files.state.node) if head else None
-        return Decision(item.path, choice, None, remote)
-    return Decision(item.path, choice, files.state.base_of([item.path]).get(item.path), None)

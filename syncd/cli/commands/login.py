@@ -12,11 +12,11 @@ from pathlib import Path
 
 import click
 
-from syncd.cli.open.credentials import close_state_directory, credentials_of
-from syncd.cli.screen.output import say, tell
+from syncd.cli.screen.output import say, tell, tell_notice
 from syncd.config import DEFAULT_PLC
 from syncd.errors import CredentialsRefused, FileProblem, PdsError
 from syncd.identity import resolve
+from syncd.mirror.credentials import close_state_directory, credentials_of
 from syncd.model import Account, Session
 from syncd.pds import is_app_password, log_in, log_out
 
@@ -45,7 +45,7 @@ def login(account: str, password_file: str | None, pds: str | None, plc: str) ->
     found = asyncio.run(resolve(account, plc=plc, pds=pds))
     password = _read_password(password_file, found)
     session = asyncio.run(log_in(found.pds, found.did, password, is_named=found.is_named))
-    close_state_directory()
+    close_state_directory(tell_notice)
     credentials = credentials_of(found.did)
     place = credentials.keep_password(password, str(session.origin))
     credentials.keep(session, password)
@@ -103,7 +103,7 @@ def logout(account: str, pds: str | None, plc: str) -> None:
       syncd logout alice.example.com
     """
     found = asyncio.run(resolve(account, plc=plc, pds=pds))
-    close_state_directory()
+    close_state_directory(tell_notice)
     credentials = credentials_of(found.did)
     # What is kept goes, also where its PDS is away or nobody knows which one it was.
     with suppress(PdsError, CredentialsRefused):

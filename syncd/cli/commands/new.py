@@ -12,12 +12,12 @@ import click
 from syncd.atproto.data import Record, cid_of
 from syncd.atproto.jsontext import format_record, parse_record
 from syncd.atproto.syntax import Nsid, Rkey, make_tid, parse_nsid
-from syncd.cli.open.files import open_files
 from syncd.cli.screen.output import say, say_json
 from syncd.errors import FileChanged, FileProblem
 from syncd.folder.names import relative_path
 from syncd.folder.root import Folder
 from syncd.folder.write import write
+from syncd.mirror.offline import open_files
 from syncd.model import RecordPath, make_record_path
 
 

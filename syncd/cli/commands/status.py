@@ -12,7 +12,6 @@ from typing import Any
 import click
 
 from syncd.budget import DAY, HOUR, Ledger, batch_points
-from syncd.cli.open.files import known_account, open_files
 from syncd.cli.screen import display
 from syncd.cli.screen.output import (
     NEEDS_A_PERSON,
@@ -30,6 +29,7 @@ from syncd.cycle.workspace import Workspace
 from syncd.errors import SyncdError
 from syncd.folder.root import OWN
 from syncd.lock import holder
+from syncd.mirror.offline import known_account, open_files
 from syncd.model import Change, Conflict, Waiting
 from syncd.plan import for_a_person, touched
 

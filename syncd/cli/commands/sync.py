@@ -10,7 +10,6 @@ from pathlib import Path
 import click
 
 from syncd.cli.commands.git import take_checkout
-from syncd.cli.open.connection import open_mirror, open_to_look
 from syncd.cli.open.delegate import sync_here_or_there
 from syncd.cli.open.last_cycle import counts, keep_last_cycle
 from syncd.cli.screen import progress
@@ -25,6 +24,8 @@ from syncd.cli.screen.output import (
     waiting_json,
     waiting_words,
 )
+from syncd.cli.screen.verbose import listeners
+from syncd.mirror.online import open_mirror, open_to_look
 from syncd.model import Report, Verdict
 
 
@@ -66,12 +67,12 @@ def say_outcome(report: Report, as_json: bool, cloned: int = 0) -> None:
 
 
 async def _preview(directory: Path) -> Report:
-    async with open_to_look(directory) as mirror:
+    async with open_to_look(directory, listeners()) as mirror:
         return await mirror.preview()
 
 
 async def _sync(directory: Path, show: progress.Show) -> tuple[Report, int]:
-    async with open_mirror(directory) as mirror:
+    async with open_mirror(directory, listeners()) as mirror:
         started = time.time()
         with show(mirror):
             report = await mirror.sync()

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from syncd.cli.open.files import known_account, open_files
 from syncd.cli.screen.output import (
     NEEDS_A_PERSON,
     head_json,
@@ -19,6 +18,7 @@ from syncd.cli.screen.output import (
 )
 from syncd.cycle.verify import Verified, verify_mirror
 from syncd.errors import StateDamaged, StateWrong
+from syncd.mirror.offline import known_account, open_files
 from syncd.model import Head, Problem
 from syncd.state import History
 

@@ -14,8 +14,8 @@ from syncd import desktop
 from syncd.cli.host.journal import Entry, Level, Voice
 from syncd.cli.host.reporter import Teller
 from syncd.cli.host.requests import PAUSED, Answers
-from syncd.cli.open.connection import open_mirror
 from syncd.cli.screen.output import tell
+from syncd.cli.screen.verbose import listeners
 from syncd.config import FILE_NAME, SETTINGS, Config, load_config
 from syncd.control import listen
 from syncd.credentials.store import CREDENTIAL
@@ -25,6 +25,7 @@ from syncd.errors import ConfigWrong, CredentialsRefused, FileProblem, SyncdErro
 from syncd.folder.names import record_path_of
 from syncd.folder.root import OWN
 from syncd.git.repository import is_changing
+from syncd.mirror.online import open_mirror
 from syncd.news import choose_doorbells
 from syncd.notify import Notifier
 from syncd.watch import Watcher
@@ -42,7 +43,7 @@ class Running:
     @asynccontextmanager
     async def open(self, directory: Path, pulse: Pulse) -> AsyncIterator[Daemon]:
         """The daemon of the mirror around `directory`, for somebody to run."""
-        async with open_mirror(directory) as mirror:
+        async with open_mirror(directory, listeners()) as mirror:
             root = mirror.folder.root
             teller = Teller(mirror, self.voice, lambda text: self._show(root, text))
             if mirror.config.desktop:

@@ -16,6 +16,7 @@ from typing import Any
 from syncd.atproto.cid import Cid
 from syncd.cli.screen.visible import visible, visible_json
 from syncd.errors import BadJson, SyncdError
+from syncd.mirror.notices import Notice
 from syncd.model import Conflict, Head, Held, Problem, RecordPath, Report
 
 NEEDS_A_PERSON = 3
@@ -41,6 +42,13 @@ def say_lines(text: str) -> None:
 def tell(text: str) -> None:
     """One line on stderr."""
     print(visible(text), file=sys.stderr, flush=True)
+
+
+def tell_notice(notice: Notice) -> None:
+    """Print a notice on stderr, and what to do next."""
+    tell(f"syncd: {notice.message}")
+    if notice.hint:
+        tell(f"  next: {notice.hint}")
 
 
 def fail(error: SyncdError) -> int:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.e2e.machine import Machine
+from tests.rigs.machine import Machine
 
 WITHOUT_THE_EXTRA = """
 import sys

@@ -12,7 +12,7 @@ from syncd.cli import cli
 from syncd.lock import FolderLock
 from syncd.model import RecordPath
 from syncd.sandbox import Sandbox
-from tests.cycle.device import World
+from tests.rigs.device import World
 from tests.stories import Stage, assert_nothing_lost
 from tests.stories.script import Step
 

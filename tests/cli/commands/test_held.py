@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from syncd.sandbox import Sandbox
-from tests.cycle.device import World
+from tests.rigs.device import World
 from tests.stories import Stage, assert_nothing_lost
 from tests.stories.script import Step
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from syncd.cli.commands.metrics import render
 from tests.cli.open.test_delegate import NOTE, daemon, save
-from tests.docs.terminal import HANDLE, Terminal, open_terminal
+from tests.rigs.terminal import HANDLE, Terminal, open_terminal
 
 SAMPLE = re.compile(r'^(\w+)\{((?:\w+="(?:[^"\\\n]|\\.)*",?)+)\} (\S+)$')
 

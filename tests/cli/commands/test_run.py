@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.mirrors import make_mirror, silent_server, url_of
-from tests.e2e.machine import Machine
+from tests.rigs.machine import Machine
+from tests.rigs.mirrors import make_mirror, silent_server, url_of
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])

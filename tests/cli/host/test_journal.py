@@ -27,7 +27,7 @@ from syncd.daemon import Phase
 from syncd.errors import RateLimited, SyncdError, Unreachable
 from syncd.model import Conflict, Problem, RecordPath, Report
 from syncd.sandbox import Sandbox
-from tests.cycle.device import World
+from tests.rigs.device import World
 
 NOTE, OTHER = RecordPath("com.example.note/one"), RecordPath("com.example.note/two")
 PUSHED = Entry("pushed", path=NOTE, mirror="/srv/notes")

@@ -22,7 +22,7 @@ from syncd.errors import Unreachable
 from syncd.model import Change, Conflict, Head, Held, Problem, RecordPath, Report, Side
 from syncd.sandbox import MemoryPds, Refuse
 from syncd.state import open_state
-from tests.docs.terminal import HANDLE, Terminal, open_terminal
+from tests.rigs.terminal import HANDLE, Terminal, open_terminal
 
 NOTE = RecordPath("com.example.note/one")
 PATIENCE_SECONDS = 60.0

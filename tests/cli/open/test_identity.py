@@ -22,8 +22,8 @@ from syncd.errors import SyncdError
 from syncd.folder.root import Folder
 from syncd.model import Account, Memory, RecordPath, Side
 from syncd.state import History, Origin, Superseded, open_state
-from tests.cli.mirrors import MARKER, make_mirror
 from tests.docs.markdown import read, table
+from tests.rigs.mirrors import MARKER, make_mirror
 
 NOTE = RecordPath("com.example.note/one")
 BLOCK = b"block"

@@ -12,7 +12,7 @@ from syncd.atproto.cid import cid_of_block
 from syncd.cli import cli
 from syncd.model import Memory, RecordPath
 from syncd.state import open_state
-from tests.cli.mirrors import make_mirror
+from tests.rigs.mirrors import make_mirror
 
 NOTES = [RecordPath(f"com.example.note/n{n}") for n in range(3)]
 LIKES = [RecordPath(f"com.example.like/n{n}") for n in range(5)]

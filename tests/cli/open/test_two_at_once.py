@@ -13,8 +13,8 @@ from syncd.model import Conflict, Held, Memory, RecordPath, Side
 from syncd.sandbox import Sandbox
 from syncd.sandbox.http.server import start
 from syncd.state import open_state
-from tests.cli.mirrors import make_mirror
-from tests.e2e.machine import Machine, Ran
+from tests.rigs.machine import Machine, Ran
+from tests.rigs.mirrors import make_mirror
 from tests.test_lock import another
 
 NOTE, GONE = RecordPath("com.example.note/one"), RecordPath("com.example.note/gone")

@@ -21,7 +21,7 @@ from rich.console import Console
 from syncd.cli.screen.board import draw
 from syncd.model import Conflict, Held, Problem, RecordPath, Side
 from tests.cli.open.test_delegate import save, wait_until
-from tests.docs.terminal import HANDLE, Terminal, open_terminal
+from tests.rigs.terminal import HANDLE, Terminal, open_terminal
 
 NOTE = RecordPath("com.example.note/one")
 FOUND: dict[str, Any] = {

@@ -21,7 +21,7 @@ from syncd.cycle.push.outbox import Pushing
 from syncd.model import RecordPath
 from syncd.sandbox import Sandbox
 from syncd.sandbox.limits import Bucket, RateLimits
-from tests.cycle.device import World
+from tests.rigs.device import World
 
 
 class Screen(io.StringIO):

@@ -23,7 +23,6 @@ from syncd.errors import BadTree, FileProblem, NotFound, Unreachable, Unverified
 from syncd.model import Memory, RecordPath
 from syncd.spool import Spool
 from syncd.state import State
-from tests.cycle.device import Device
 from tests.cycle.observe.hostile import (
     DID,
     OTHER_KEY,
@@ -34,6 +33,7 @@ from tests.cycle.observe.hostile import (
     rev_of,
     serving,
 )
+from tests.rigs.device import Device
 
 RECORDS: Mapping[str, object] = {
     **{f"com.example.note/n{n:04}": n for n in range(300)},

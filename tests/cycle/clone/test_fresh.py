@@ -25,9 +25,9 @@ from syncd.folder.staging import Staging
 from syncd.folder.writers import THEIRS, Apart, share
 from syncd.model import Memory, RecordPath
 from syncd.state.filling import Filling
-from tests.cycle.device import Device, rework
 from tests.cycle.observe.hostile import Repo, ServedPds, account_of
 from tests.folder.disks import Crash, StagedDisk
+from tests.rigs.device import Device, rework
 
 RECORDS: Mapping[str, object] = {
     **{f"com.example.note/n{n:02}": n for n in range(20)},

@@ -11,7 +11,7 @@ from syncd.config import Config
 from syncd.errors import FolderWrong
 from syncd.model import Choice, Decision
 from syncd.sandbox import DropRequest, Refuse
-from tests.cycle.device import Device, World, rework
+from tests.rigs.device import Device, World, rework
 
 SECOND = 1_000_000_000
 

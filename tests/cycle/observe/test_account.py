@@ -26,8 +26,6 @@ from syncd.model import Account, Head, RecordPath
 from syncd.pds import Pds
 from syncd.replica import View
 from syncd.sandbox import Sandbox
-from tests.cycle.device import Device, rework
-from tests.cycle.device import World as Writable
 from tests.cycle.observe.hostile import (
     KEY,
     OTHER_KEY,
@@ -39,6 +37,8 @@ from tests.cycle.observe.hostile import (
     serving,
     unavailable,
 )
+from tests.rigs.device import Device, rework
+from tests.rigs.device import World as Writable
 
 THIRD_KEY = make_key("k256", b"\x03" * 32)
 ONE, TWO = "com.example.note/one", "com.example.note/two"

@@ -7,9 +7,9 @@ import pytest
 from syncd.config import Config
 from syncd.errors import FolderWrong
 from syncd.folder.write import conflict_file
-from tests.cycle.device import World
 from tests.cycle.test_mirror import agreed
 from tests.folder.folding import folding
+from tests.rigs.device import World
 
 COLLECTION = "com.example.note"
 RKEYS = ("Foo", "foo", "FOO", "a:b", "con", "did:web:Example.com", "X" * 512, "x" * 512)

@@ -13,8 +13,8 @@ from syncd.atproto.cid import cid_of_block
 from syncd.cycle.verify import verify_mirror
 from syncd.model import RecordPath, Report, Verdict
 from tests.atproto.inexact import COLLECTION, DEEP, ENCODED, INEXACT, UNTELLABLE, block
-from tests.cycle.device import Device
 from tests.cycle.observe.hostile import Repo, ServedPds, account_of, rev_of, serving
+from tests.rigs.device import Device
 
 NOTE = RecordPath(f"{COLLECTION}/one")
 EACH = pytest.mark.parametrize("name", INEXACT)

@@ -22,7 +22,7 @@ from syncd.folder.scan import scan
 from syncd.model import RecordPath
 from syncd.plan import touched
 from syncd.sandbox import Sandbox
-from tests.cycle.device import Device, World, close_all, rework
+from tests.rigs.device import Device, World, close_all, rework
 
 NOTE, POST = "com.example.note", "com.example.post"
 ONE, TWO, THREE = RecordPath(f"{NOTE}/one"), RecordPath(f"{NOTE}/two"), RecordPath(f"{POST}/three")

@@ -10,9 +10,9 @@ from syncd.config import Config
 from syncd.model import RecordPath
 from syncd.sandbox import DropAnswer
 from syncd.state.recording import put
-from tests.cycle.device import Device, World, rework
 from tests.cycle.pull.test_history import told
 from tests.cycle.test_mirror import agreed
+from tests.rigs.device import Device, World, rework
 
 NOTE = RecordPath("com.example.note/one")
 PAGE = RecordPath("com.example.page/one")

@@ -15,7 +15,7 @@ from syncd.errors import FileProblem
 from syncd.model import Choice, Decision, RecordPath, Side
 from syncd.sandbox import Refuse
 from syncd.state import History, Origin, Superseded
-from tests.cycle.device import Device, World, rework
+from tests.rigs.device import Device, World, rework
 
 NOTE = RecordPath("com.example.note/one")
 OTHER = RecordPath("com.example.note/two")

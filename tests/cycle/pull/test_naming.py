@@ -13,9 +13,9 @@ from syncd.atproto.syntax import make_tid, parse_tid, tid_microseconds
 from syncd.config import Config
 from syncd.folder.disk import Disk
 from syncd.model import RecordPath
-from tests.cycle.device import Device, World, rework
 from tests.cycle.test_mirror import agreed
 from tests.folder.disks import Crash, StagedDisk
+from tests.rigs.device import Device, World, rework
 
 COLLECTION = "com.example.note"
 NOW_NS = 1_800_000_000_000_000_000

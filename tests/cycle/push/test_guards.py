@@ -17,9 +17,9 @@ from syncd.sandbox.direct import _written
 from syncd.sandbox.faults import Call, Delay
 from syncd.sandbox.repo.engine import Repo
 from syncd.sandbox.repo.writes import Prepared, delete_record, prepare, put_record
-from tests.cycle.device import Device, World
 from tests.cycle.push.test_pusher import APPLY, PUT, Time, busy_writer, timed
 from tests.cycle.test_mirror import agreed
+from tests.rigs.device import Device, World
 
 NOTE = RecordPath("com.example.note/one")
 OTHER = RecordPath("com.example.note/two")

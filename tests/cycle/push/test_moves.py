@@ -11,9 +11,9 @@ import pytest
 from syncd.model import RecordPath
 from syncd.sandbox import DropRequest, Refuse
 from syncd.sandbox.faults import Call, Delay
-from tests.cycle.device import Device, World
 from tests.cycle.push.test_pusher import WRITES, Time, commits_of, timed, used
 from tests.cycle.test_mirror import agreed
+from tests.rigs.device import Device, World
 
 OLD, EARLIER, LATER = (RecordPath(f"com.example.note/{name}") for name in "mbz")
 

@@ -12,9 +12,9 @@ import pytest
 from syncd.errors import Unknown
 from syncd.model import RecordPath
 from syncd.sandbox import DropAnswer, DropRequest, Refuse
-from tests.cycle.device import Device, World
 from tests.cycle.push.test_pusher import WRITES, Time, commits_of, timed, used
 from tests.cycle.test_mirror import agreed
+from tests.rigs.device import Device, World
 
 NOTE, OTHER = (RecordPath(f"com.example.note/{name}") for name in ("one", "two"))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,8 +33,9 @@ from syncd.sandbox import (
 )
 from syncd.sandbox.faults import Call, Delay
 from syncd.sandbox.limits import Bucket, Charge, Header
-from tests.cycle.device import Device, World
+from tests.chance import seeded, times
 from tests.cycle.test_mirror import agreed
+from tests.rigs.device import Device, World
 
 APPLY = "com.atproto.repo.applyWrites"
 PUT = "com.atproto.repo.putRecord"
@@ -333,12 +333,12 @@ async def test_lost_answers_never_make_a_commit_too_many_or_too_few(
     world: World, laptop: Device
 ) -> None:
     await used(world, laptop)
-    await lose_answers(world, laptop, sets=500, seed=4)
+    await lose_answers(world, laptop, sets=times(500))
 
 
-async def lose_answers(world: World, laptop: Device, *, sets: int, seed: int) -> None:
+async def lose_answers(world: World, laptop: Device, *, sets: int) -> None:
     """One commit for each random set of changes, although every other answer is lost after it."""
-    rng, version = random.Random(seed), 0
+    rng, version = seeded(), 0
     for n in range(12):
         laptop.save(f"com.example.note/n{n:02}", v=f"first {n}")
     await laptop.sync()

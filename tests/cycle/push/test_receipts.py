@@ -19,8 +19,8 @@ from syncd.model import Change, RecordPath, Side, Written
 from syncd.pds import Meanwhile
 from syncd.sandbox import Login, MemoryPds, Sandbox
 from syncd.sandbox.faults import Call, Delay
-from tests.cycle.device import Device, World
 from tests.cycle.test_mirror import agreed
+from tests.rigs.device import Device, World
 
 NOTE = RecordPath("com.example.note/one")
 OTHER = RecordPath("com.example.note/two")

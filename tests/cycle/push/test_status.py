@@ -15,7 +15,7 @@ from syncd.cli import cli
 from syncd.config import Config, render_config
 from syncd.sandbox import RateLimits, Sandbox
 from syncd.sandbox.limits import Bucket
-from tests.cycle.device import Device, World
+from tests.rigs.device import Device, World
 
 
 def mirror_of(sandbox: Sandbox, tmp_path: Path) -> Device:

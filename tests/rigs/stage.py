@@ -19,7 +19,7 @@ from syncd.errors import SyncdError
 from syncd.lock import FolderLock
 from syncd.model import RecordPath, Report
 from syncd.state import open_or_renew
-from tests.cycle.device import Device, World, rework
+from tests.rigs.device import Device, World, rework
 
 from .journal import Journal, cid_of_file, lost
 

@@ -14,12 +14,12 @@ import httpx
 import pytest
 
 from syncd.sandbox.http.server import start
-from tests.honest_home import NOTE, Home, home, mirror
+from tests.rigs.lured import NOTE, Lured, home, mirror
 
 __all__ = ["home", "mirror"]
 
 
-def test_a_server_that_is_given_a_secret_is_seen_to_have_it(home: Home) -> None:
+def test_a_server_that_is_given_a_secret_is_seen_to_have_it(home: Lured) -> None:
     """So none of the tests below is blind. To log in there is what a person asked for."""
     home.log_in("--pds", home.hostile.url)
     assert home.hostile.learned(home.login.password) == [home.login.password]
@@ -31,24 +31,24 @@ def test_a_server_that_is_given_a_secret_is_seen_to_have_it(home: Home) -> None:
 # --- What names another server -------------------------------------------------------------------
 
 
-def by_pds_in_the_settings(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def by_pds_in_the_settings(home: Lured, monkeypatch: pytest.MonkeyPatch) -> None:
     home.configure(pds=home.hostile.url)
 
 
-def by_the_directory_in_the_settings(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def by_the_directory_in_the_settings(home: Lured, monkeypatch: pytest.MonkeyPatch) -> None:
     home.configure(plc=home.hostile.url)
     monkeypatch.delenv("SYNCD_PLC_URL")
 
 
-def by_the_environment(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def by_the_environment(home: Lured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNCD_PDS", home.hostile.url)
 
 
-def by_the_did_document(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def by_the_did_document(home: Lured, monkeypatch: pytest.MonkeyPatch) -> None:
     home.directory.place = home.hostile.url
 
 
-WAYS: list[Callable[[Home, pytest.MonkeyPatch], None]] = [
+WAYS: list[Callable[[Lured, pytest.MonkeyPatch], None]] = [
     by_pds_in_the_settings,
     by_the_directory_in_the_settings,
     by_the_environment,
@@ -58,9 +58,9 @@ WAYS: list[Callable[[Home, pytest.MonkeyPatch], None]] = [
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 def test_another_server_gets_neither_token_nor_password_and_is_only_read(
-    mirror: Home,
+    mirror: Lured,
     monkeypatch: pytest.MonkeyPatch,
-    way: Callable[[Home, pytest.MonkeyPatch], None],
+    way: Callable[[Lured, pytest.MonkeyPatch], None],
 ) -> None:
     way(mirror, monkeypatch)
     mirror.edit()
@@ -73,21 +73,21 @@ def test_another_server_gets_neither_token_nor_password_and_is_only_read(
     assert f"{NOTE}/mine" not in mirror.records()
 
 
-def without_session(home: Home) -> None:
+def without_session(home: Lured) -> None:
     next(home.kept.glob("*.session")).unlink()
 
 
-def without_password(home: Home) -> None:
+def without_password(home: Lured) -> None:
     next(home.kept.glob("*.password")).unlink()
 
 
 @pytest.mark.parametrize("lack", [without_session, without_password], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 def test_neither_alone_is_sent_elsewhere(
-    mirror: Home,
+    mirror: Lured,
     monkeypatch: pytest.MonkeyPatch,
-    way: Callable[[Home, pytest.MonkeyPatch], None],
-    lack: Callable[[Home], None],
+    way: Callable[[Lured, pytest.MonkeyPatch], None],
+    lack: Callable[[Lured], None],
 ) -> None:
     lack(mirror)
     way(mirror, monkeypatch)
@@ -96,7 +96,7 @@ def test_neither_alone_is_sent_elsewhere(
     mirror.assert_nothing_was_learned()
 
 
-def test_a_clone_that_names_another_server_pushes_nothing_to_it(mirror: Home) -> None:
+def test_a_clone_that_names_another_server_pushes_nothing_to_it(mirror: Lured) -> None:
     other = mirror.home / "other"
     (other / NOTE).mkdir(parents=True)
     (other / NOTE / "more.json").write_text('{"text": "more"}')
@@ -105,7 +105,7 @@ def test_a_clone_that_names_another_server_pushes_nothing_to_it(mirror: Home) ->
     mirror.assert_nothing_was_learned()
 
 
-def test_two_mirrors_of_one_account_at_two_servers_share_no_credentials(mirror: Home) -> None:
+def test_two_mirrors_of_one_account_at_two_servers_share_no_credentials(mirror: Lured) -> None:
     """The second is only read; the first goes on as if there were no second."""
     other = mirror.home / "other"
     mirror.ok("clone", mirror.did, str(other), "--pds", mirror.hostile.url)
@@ -118,14 +118,14 @@ def test_two_mirrors_of_one_account_at_two_servers_share_no_credentials(mirror: 
     mirror.assert_nothing_was_learned()
 
 
-def test_the_same_origin_in_another_spelling_is_the_same(mirror: Home) -> None:
+def test_the_same_origin_in_another_spelling_is_the_same(mirror: Lured) -> None:
     mirror.configure(pds=mirror.honest.url.upper().replace("HTTP", "http") + "/")
     mirror.edit()
     assert mirror.sync().exit_code == 0
     assert f"{NOTE}/mine" in mirror.records()
 
 
-def test_another_name_of_the_same_machine_is_another_origin(mirror: Home) -> None:
+def test_another_name_of_the_same_machine_is_another_origin(mirror: Lured) -> None:
     url = mirror.hostile.url.replace("127.0.0.1", "localhost")
     mirror.configure(pds=url)
     mirror.edit()
@@ -137,7 +137,7 @@ def test_another_name_of_the_same_machine_is_another_origin(mirror: Home) -> Non
 
 
 def test_two_accounts_on_one_machine_keep_to_their_own_servers(
-    mirror: Home, monkeypatch: pytest.MonkeyPatch
+    mirror: Lured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One line in the settings names an account of somebody else, who owns its server."""
     theirs = mirror.sandbox.create_account("mallory")
@@ -157,7 +157,7 @@ def test_two_accounts_on_one_machine_keep_to_their_own_servers(
 
 
 def test_session_files_that_were_copied_to_another_machine_keep_their_origin(
-    mirror: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mirror: Lured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
     (elsewhere / "syncd").mkdir(parents=True)
@@ -174,7 +174,7 @@ def test_session_files_that_were_copied_to_another_machine_keep_their_origin(
 # --- Entries of an older syncd -------------------------------------------------------------------
 
 
-def age(home: Home, *, audience: str | None = None) -> None:
+def age(home: Lured, *, audience: str | None = None) -> None:
     """Rewrite what is kept as an older syncd did; its token names `audience`."""
     file = next(home.kept.glob("*.session"))
     fields = json.loads(file.read_text())
@@ -202,9 +202,9 @@ def web_did(url: str) -> str:
 @pytest.mark.parametrize("has_audience", [True, False])
 @pytest.mark.parametrize("way", WAYS[:3], ids=lambda way: way.__name__)
 def test_old_entries_belong_to_the_audience_of_the_token_or_to_the_pds_of_the_document(
-    mirror: Home,
+    mirror: Lured,
     monkeypatch: pytest.MonkeyPatch,
-    way: Callable[[Home, pytest.MonkeyPatch], None],
+    way: Callable[[Lured, pytest.MonkeyPatch], None],
     has_audience: bool,
 ) -> None:
     age(mirror, audience=web_did(mirror.honest.url) if has_audience else None)
@@ -222,7 +222,7 @@ def test_old_entries_belong_to_the_audience_of_the_token_or_to_the_pds_of_the_do
         assert json.loads(text)["origin"] == mirror.honest.url, "and that is written down"
 
 
-def test_an_old_entry_that_was_bound_once_does_not_follow_a_later_document(mirror: Home) -> None:
+def test_an_old_entry_that_was_bound_once_does_not_follow_a_later_document(mirror: Lured) -> None:
     age(mirror)
     mirror.edit()
     assert mirror.sync().exit_code == 0
@@ -232,7 +232,7 @@ def test_an_old_entry_that_was_bound_once_does_not_follow_a_later_document(mirro
     mirror.assert_nothing_was_learned()
 
 
-def test_the_audience_of_an_old_token_counts_more_than_the_document(mirror: Home) -> None:
+def test_the_audience_of_an_old_token_counts_more_than_the_document(mirror: Lured) -> None:
     age(mirror, audience=web_did(mirror.honest.url))
     mirror.directory.place = mirror.hostile.url
     mirror.edit()
@@ -245,7 +245,7 @@ def test_the_audience_of_an_old_token_counts_more_than_the_document(mirror: Home
 GIVEN = ["SYNCD_PASSWORD", "SYNCD_PASSWORD_FILE", "CREDENTIALS_DIRECTORY"]
 
 
-def give(home: Home, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def give(home: Lured, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only this knows the password: nothing is kept."""
     for file in home.kept.glob("*"):
         file.unlink()
@@ -260,7 +260,7 @@ def give(home: Home, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("variable", GIVEN)
 def test_a_given_password_goes_to_the_pds_of_the_document_and_to_no_other(
-    mirror: Home, monkeypatch: pytest.MonkeyPatch, variable: str
+    mirror: Lured, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     give(mirror, variable, monkeypatch)
     mirror.configure(pds=mirror.hostile.url)
@@ -274,7 +274,7 @@ def test_a_given_password_goes_to_the_pds_of_the_document_and_to_no_other(
 
 @pytest.mark.parametrize("variable", GIVEN)
 def test_a_given_password_is_bound_by_the_first_login_that_took_it(
-    mirror: Home, monkeypatch: pytest.MonkeyPatch, variable: str
+    mirror: Lured, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     """Later neither the environment nor the DID document can lead it away, nor a lost session."""
     give(mirror, variable, monkeypatch)
@@ -291,7 +291,7 @@ def test_a_given_password_is_bound_by_the_first_login_that_took_it(
 
 
 def test_a_given_password_goes_to_the_pds_that_the_environment_names(
-    mirror: Home, monkeypatch: pytest.MonkeyPatch
+    mirror: Lured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     give(mirror, "SYNCD_PASSWORD", monkeypatch)
     mirror.directory.place = mirror.hostile.url
@@ -304,7 +304,7 @@ def test_a_given_password_goes_to_the_pds_that_the_environment_names(
 
 
 def test_a_given_password_goes_to_the_pds_that_an_argument_names(
-    home: Home, monkeypatch: pytest.MonkeyPatch
+    home: Lured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And by that alone it is not bound: the next command has to name it again."""
     home.kept.mkdir(parents=True)
@@ -318,7 +318,7 @@ def test_a_given_password_goes_to_the_pds_that_an_argument_names(
 
 
 def test_where_nobody_can_say_whose_it_is_a_given_password_stays_here(
-    mirror: Home, monkeypatch: pytest.MonkeyPatch
+    mirror: Lured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On the loopback too, and where the default directory is away."""
     give(mirror, "SYNCD_PASSWORD", monkeypatch)
@@ -335,7 +335,7 @@ def test_where_nobody_can_say_whose_it_is_a_given_password_stays_here(
 # --- Moves, ends ---------------------------------------------------------------------------------
 
 
-def test_a_move_takes_one_command(mirror: Home) -> None:
+def test_a_move_takes_one_command(mirror: Lured) -> None:
     with start(mirror.sandbox) as new:
         mirror.directory.place = new.url
         mirror.edit()
@@ -345,7 +345,7 @@ def test_a_move_takes_one_command(mirror: Home) -> None:
     assert f"{NOTE}/mine" in mirror.records()
 
 
-def test_a_logout_ends_the_session_where_it_was_made(mirror: Home) -> None:
+def test_a_logout_ends_the_session_where_it_was_made(mirror: Lured) -> None:
     session = json.loads(next(mirror.kept.glob("*.session")).read_text())
     mirror.directory.place = mirror.hostile.url
     mirror.ok("logout", mirror.did, "--pds", mirror.hostile.url)
@@ -357,7 +357,7 @@ def test_a_logout_ends_the_session_where_it_was_made(mirror: Home) -> None:
     assert list(mirror.kept.glob("*.given")) == []
 
 
-def test_a_logout_of_an_old_session_is_not_led_away_either(mirror: Home) -> None:
+def test_a_logout_of_an_old_session_is_not_led_away_either(mirror: Lured) -> None:
     age(mirror)
     mirror.ok("logout", mirror.did, "--pds", mirror.hostile.url)
     mirror.assert_nothing_was_learned()
@@ -375,7 +375,7 @@ def assert_closed(top: Path) -> None:
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o002, 0o022])
-def test_what_is_kept_is_closed_to_others_whatever_the_umask(home: Home, umask: int) -> None:
+def test_what_is_kept_is_closed_to_others_whatever_the_umask(home: Lured, umask: int) -> None:
     before = os.umask(umask)
     try:
         home.log_in()
@@ -387,7 +387,7 @@ def test_what_is_kept_is_closed_to_others_whatever_the_umask(home: Home, umask: 
     assert_closed(home.home / "state" / "syncd")
 
 
-def test_what_was_open_is_closed_by_the_next_command_that_uses_it(mirror: Home) -> None:
+def test_what_was_open_is_closed_by_the_next_command_that_uses_it(mirror: Lured) -> None:
     top = mirror.home / "state" / "syncd"
     outside = mirror.home / "outside"
     outside.write_text("not ours")

@@ -34,14 +34,13 @@ from syncd.model import (
     split_record_path,
 )
 from syncd.state import History, open_or_renew
-from tests.cycle.device import Device, rework
-
-from .disks import StagedDisk
-from .journal import Diary, Sent, Version
-from .points import StagedPds
+from tests.model.disks import StagedDisk
+from tests.model.journal import Diary, Sent, Version
+from tests.model.points import StagedPds
+from tests.rigs.device import Device, rework
 
 if TYPE_CHECKING:
-    from .scene import Scene
+    from tests.model.scene import Scene
 
 MINE, THEIRS = RecordPath("com.example.mine/a"), RecordPath("com.example.theirs/a")
 SAME = RecordPath("com.example.same/a")

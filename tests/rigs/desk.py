@@ -26,7 +26,8 @@ from syncd.folder.names import record_path_of
 from syncd.model import RecordPath, Report
 from syncd.sandbox.repo.commits import Commit, Op
 from syncd.watch import Watcher
-from tests.cycle.device import Device, World
+
+from .device import Device, World
 
 PATIENCE_SECONDS = 60.0
 NOTE = RecordPath("com.example.note/one")

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 
 from syncd.atproto.syntax import Did
 from syncd.atproto.xrpc import parse_origin
-from syncd.cli.screen.output import tell
 from syncd.config import DEFAULT_PLC, Config
 from syncd.credentials import Credentials
 from syncd.errors import BadSyntax, ConfigWrong, CredentialsRefused, RateLimited, Unreachable
 from syncd.identity import resolve
+from syncd.mirror.notices import Notice, OnNotice
 from syncd.private import close_to_others, state_directory
 
 
@@ -38,11 +38,12 @@ def credentials_of(
     )
 
 
-def close_state_directory() -> None:
-    """Close what syncd keeps outside of its mirrors to other users, and tell of what was open."""
+def close_state_directory(on_notice: OnNotice) -> None:
+    """Close what syncd keeps outside of its mirrors to other users. Notices name what was open."""
     opened = close_to_others(state_directory())
     if opened:
-        tell(f"syncd: {opened[0]} was open to other users of this machine, and is not any more")
+        message = f"{opened[0]} was open to other users of this machine, and is not any more"
+        on_notice(Notice(message))
 
 
 def _origin(named: str) -> str:

@@ -20,8 +20,7 @@ from pathlib import Path
 from syncd.atproto.syntax import Handle
 from syncd.sandbox import Login, Sandbox
 from syncd.sandbox.http.server import start
-
-from .markdown import ROOT
+from tests.docs.markdown import ROOT
 
 HANDLE = Handle("alice.example.com")
 PATIENCE_SECONDS = 30.0

@@ -1,27 +1,17 @@
-"""Open a mirror together with its PDS, for the commands that talk to it."""
+"""Open a mirror together with its PDS. Says nothing itself: notices go to whoever listens."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
 from syncd import __version__
-from syncd.cli.open.credentials import close_state_directory, credentials_of
-from syncd.cli.open.files import (
-    checked,
-    keep_filenames,
-    known_account,
-    open_files,
-    renewed,
-    workspace_of,
-)
-from syncd.cli.open.relocation import notice_place
-from syncd.cli.screen.output import tell
-from syncd.cli.screen.verbose import find_listener
 from syncd.config import FILE_NAME, Config, load_config
+from syncd.credentials import Credentials
 from syncd.cycle.git.companion import Beside
 from syncd.cycle.home import Home
 from syncd.cycle.mirror import Mirror
@@ -35,32 +25,61 @@ from syncd.folder.root import find_root
 from syncd.folder.write import conflict_file
 from syncd.identity import resolve
 from syncd.lock import FolderLock
+from syncd.mirror.credentials import close_state_directory, credentials_of
+from syncd.mirror.notices import Notice, OnNotice, ignore
+from syncd.mirror.offline import (
+    checked,
+    keep_filenames,
+    known_account,
+    open_files,
+    renewed,
+    workspace_of,
+)
+from syncd.mirror.relocation import notice_place
 from syncd.model import Account, Conflict
 from syncd.pds import HttpPds, Pds
+from syncd.pds.http import OnRequest
 
 USER_AGENT = f"syncd/{__version__}"
 
 
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Who hears of what happens while a mirror is open.
+
+    Attributes:
+        notice: Hears what a person should know of: a move, a new handle, renamed files.
+        request: Hears of each request to the PDS: its name, the status, how long it took.
+    """
+
+    notice: OnNotice = ignore
+    request: OnRequest | None = None
+
+
+NOBODY: Final = Listeners()
+
+
 @asynccontextmanager
-async def open_mirror(directory: Path, *, pds: str | None = None) -> AsyncIterator[Mirror]:
-    """Open the mirror around `directory`, with its PDS. Raises Locked if another syncd has it.
+async def open_mirror(
+    directory: Path, listeners: Listeners = NOBODY, *, pds: str | None = None
+) -> AsyncIterator[Mirror]:
+    """Open the mirror around `directory` with its PDS. Raise Locked if another syncd has it.
 
     `pds` is the PDS that a person named in an argument of this command.
     """
-    close_state_directory()
+    close_state_directory(listeners.notice)
     root = find_root(directory)
     config = load_config(root / FILE_NAME, os.environ)
     with FolderLock(root), checked(renewed(root, config), root, config) as state:
         files = workspace_of(root, config, state)
-        _follow_filenames(files)
+        _follow_filenames(files, listeners.notice)
         for sentence, hint in notice_place(root, state, files.history):
-            tell(f"syncd: {sentence}")
-            tell(f"  next: {hint}")
-        async with _connected(files, pds) as mirror:
+            listeners.notice(Notice(sentence, hint))
+        async with _connected(files, listeners, pds) as mirror:
             yield mirror
 
 
-def _follow_filenames(files: Workspace) -> None:
+def _follow_filenames(files: Workspace, on_notice: OnNotice) -> None:
     """Rename all files if the setting `filenames` is another than when they were named."""
     before, now = files.state.note("filenames") or "plain", files.config.filenames
     if before == now:
@@ -77,7 +96,7 @@ def _follow_filenames(files: Workspace) -> None:
         message = f'the files cannot be renamed for filenames = "{now}": {cause}'
         raise FolderWrong(message, hint=hint) from error
     keep_filenames(files.state, files.config)
-    tell(f'syncd: filenames = "{now}": {count} files were renamed')
+    on_notice(Notice(f'filenames = "{now}": {count} files were renamed'))
 
 
 def _kept_conflicts(files: Workspace) -> list[tuple[str, str]]:
@@ -92,44 +111,52 @@ def _kept_conflicts(files: Workspace) -> list[tuple[str, str]]:
 
 
 @asynccontextmanager
-async def open_to_look(directory: Path) -> AsyncIterator[Mirror]:
-    """The mirror around `directory`, for `preview` alone: also while another syncd has it."""
+async def open_to_look(directory: Path, listeners: Listeners = NOBODY) -> AsyncIterator[Mirror]:
+    """Open the mirror around `directory` for `preview` alone, also while another syncd has it."""
     with open_files(directory) as files:
-        async with _connected(files) as mirror:
+        async with _connected(files, listeners) as mirror:
             yield mirror
 
 
 @asynccontextmanager
-async def _connected(files: Workspace, named: str | None = None) -> AsyncIterator[Mirror]:
-    account = await find_account(files)
+async def _connected(
+    files: Workspace, listeners: Listeners, named: str | None = None
+) -> AsyncIterator[Mirror]:
+    account = await find_account(files, listeners.notice)
     async with AsyncExitStack() as clients:
-        connect = _connector(files, clients, named)
+        tokens = _tokens(files.config, named)
+        connect = _connector(tokens, clients, listeners.request)
         yield Mirror(
             files,
             Home(account, connect(account)),
-            whereabouts=_whereabouts(files, connect),
+            whereabouts=_whereabouts(files, connect, listeners.notice),
             beside=Beside(files),
         )
 
 
+def _tokens(config: Config, named: str | None) -> Credentials | None:
+    """Return the credentials of the account; None for a mirror that never writes."""
+    return None if config.read_only else credentials_of(config.did, pds=named, config=config)
+
+
 def _connector(
-    files: Workspace, clients: AsyncExitStack, named: str | None
+    tokens: Credentials | None, clients: AsyncExitStack, on_request: OnRequest | None
 ) -> Callable[[Account], Pds]:
     """Make clients of whatever PDS the account lives on; `clients` closes them all in the end."""
-    config = files.config
-    tokens = None if config.read_only else credentials_of(config.did, pds=named, config=config)
 
     def connect(account: Account) -> Pds:
-        pds = HttpPds(account, tokens, on_request=find_listener())
+        pds = HttpPds(account, tokens, on_request=on_request)
         clients.push_async_callback(pds.aclose)
         return pds
 
     return connect
 
 
-def _whereabouts(files: Workspace, connect: Callable[[Account], Pds]) -> Whereabouts:
+def _whereabouts(
+    files: Workspace, connect: Callable[[Account], Pds], on_notice: OnNotice
+) -> Whereabouts:
     def changed(before: Account, after: Account) -> None:
-        _keep_account(files, after, before)
+        _keep_account(files, after, before, on_notice)
 
     return Whereabouts(lambda: _resolve(files.config), connect, changed)
 
@@ -138,7 +165,7 @@ def _resolve(config: Config) -> Awaitable[Account]:
     return resolve(config.did, plc=config.plc, pds=config.pds)
 
 
-async def find_account(files: Workspace) -> Account:
+async def find_account(files: Workspace, on_notice: OnNotice = ignore) -> Account:
     """The account as its DID document says now, or as it said last if nobody can be asked."""
     known = known_account(files.state)
     try:
@@ -148,12 +175,14 @@ async def find_account(files: Workspace) -> Account:
             raise
         return known
     if known != account:
-        _keep_account(files, account, known)
+        _keep_account(files, account, known, on_notice)
     return account
 
 
-def _keep_account(files: Workspace, account: Account, before: Account | None) -> None:
+def _keep_account(
+    files: Workspace, account: Account, before: Account | None, on_notice: OnNotice
+) -> None:
     """Remember what the DID document says now, and tell its owner what is new."""
     files.state.keep_note("account", asdict(account))
     for sentence in describe_change(before, account) if before else ():
-        tell(f"syncd: {sentence}")
+        on_notice(Notice(sentence))

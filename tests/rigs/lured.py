@@ -17,13 +17,13 @@ from syncd.atproto.syntax import Did
 from syncd.cli import cli
 from syncd.sandbox import Login, Sandbox
 from syncd.sandbox.http.server import Running, start
-from tests.recording import Recorder, recording
+from tests.rigs.recording import Recorder, recording
 
 NOTE = "com.example.note"
 
 
 @dataclass(slots=True)
-class Home:
+class Lured:
     """One person's machine, logged in to an honest PDS, beside a server that wants their secrets.
 
     `directory` is the PLC directory that everything finds by default; it names the honest PDS.
@@ -119,7 +119,7 @@ class Home:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lured]:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     for name in ("SYNCD_PASSWORD", "SYNCD_PASSWORD_FILE", "CREDENTIALS_DIRECTORY", "SYNCD_PDS"):
@@ -134,12 +134,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
         hostile, directory = (stack.enter_context(recording(honest.url)) for _ in range(2))
         directory.place = honest.url
         monkeypatch.setenv("SYNCD_PLC_URL", directory.url)
-        found = Home(sandbox, honest, hostile, directory, login, tmp_path)
+        found = Lured(sandbox, honest, hostile, directory, login, tmp_path)
         yield found
 
 
 @pytest.fixture
-def mirror(home: Home) -> Home:
+def mirror(home: Lured) -> Lured:
     """Logged in, cloned, and synced once; syncd.toml names neither PDS nor directory."""
     home.log_in()
     home.ok("clone", home.did, str(home.root))

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.dagcbor import encode
 from syncd.atproto.jsontext import parse_record
-from syncd.cli.screen.output import cid_json, rfc3339, short, tell
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, BadJson, BadSyntax, GitFailed
 from syncd.folder.names import relative_path
 from syncd.git.commits import Worktree
 from syncd.git.repository import find_place
 from syncd.git.versions import FileVersion, file_versions
+from syncd.mirror.notices import Notice, OnNotice, ignore
 from syncd.model import RecordPath, Side, parse_record_path, split_record_path
 from syncd.state import Origin, Superseded
 
@@ -32,40 +32,29 @@ class Committed:
     def cid(self) -> Cid | None:
         return None if self.block is None else cid_of_block(self.block)
 
-    def line(self) -> str:
-        """For people."""
-        verb = "deleted in git" if self.found.content is None else "committed to git"
-        said = f"({self.found.commit[:10]} {self.found.author}: {self.found.subject})"
-        return f"{rfc3339(self.found.at)}  {verb:<22} {self.path}  {short(self.cid)}  {said}"
-
-    def json(self) -> dict[str, object]:
-        return {
-            "at": rfc3339(self.found.at),
-            "path": self.path,
-            "commit": self.found.commit,
-            "author": self.found.author,
-            "subject": self.found.subject,
-            "cid": cid_json(self.cid),
-        }
-
 
 def committed(
-    files: Workspace, pattern: str | None, *, everywhere: bool = False
+    workspace: Workspace,
+    pattern: str | None,
+    *,
+    everywhere: bool = False,
+    on_notice: OnNotice = ignore,
 ) -> list[Committed]:
-    """The git commits of one record, newest first; none for a pattern, and none without git.
+    """Return the git commits of one record, newest first; none for a pattern, none without git.
 
-    Those that HEAD comes from; with `everywhere`, all that git still has.
+    Read the commits that HEAD comes from; with `everywhere`, all that git still has. If git fails,
+    `on_notice` hears why, and there are none.
     """
-    place = find_place(files.root)
+    place = find_place(workspace.root)
     with suppress(BadSyntax):
         path = parse_record_path(pattern or "")
         if place is None:
             return []
         try:
-            name = relative_path(path, portable=files.config.is_portable)
+            name = relative_path(path, portable=workspace.folder.portable)
             found = file_versions(Worktree.at(place), name, everywhere=everywhere)
         except GitFailed as error:
-            tell(f"syncd: the versions in git are left out: {error.message}")
+            on_notice(Notice(f"the versions in git are left out: {error.message}"))
             return []
         return [Committed(path, version, _block(version, path)) for version in found]
     return []
@@ -78,9 +67,11 @@ def _block(version: FileVersion, path: RecordPath) -> bytes | None:
         return None
 
 
-def superseded_in_git(files: Workspace, path: RecordPath, ending: str) -> Iterator[Superseded]:
-    """The versions that any branch of git has, of those CIDs that end so."""
-    for version in committed(files, path, everywhere=True):
+def superseded_in_git(
+    workspace: Workspace, path: RecordPath, ending: str, on_notice: OnNotice = ignore
+) -> Iterator[Superseded]:
+    """Yield the versions on any git branch whose CID ends in `ending`, newest first."""
+    for version in committed(workspace, path, everywhere=True, on_notice=on_notice):
         if version.block is not None and version.cid and str(version.cid).endswith(ending):
             reason = f"in git commit {version.found.commit[:10]}"
             named = (path, Side.LOCAL, version.cid, version.block, None)

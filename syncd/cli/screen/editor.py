@@ -1,0 +1,40 @@
+"""Open a person's editor on a file, and wait for it to end. Never reads what was written."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from pathlib import Path
+
+from syncd.children import without_secrets
+from syncd.errors import ConfigWrong, SyncdError
+
+EDITORS = ("VISUAL", "EDITOR")
+DEFAULT_EDITOR = "vi"
+
+
+def run_editor(file: Path) -> None:
+    """Run $VISUAL or $EDITOR on `file`.
+
+    Raises:
+        ConfigWrong: The editor cannot be started.
+        SyncdError: It ended with another code than 0.
+    """
+    names = (os.environ.get(name, "").strip() for name in EDITORS)
+    editor = next((name for name in names if name), DEFAULT_EDITOR)
+    try:
+        command = [*shlex.split(editor), _as_named(file)]
+        done = subprocess.run(command, env=without_secrets(), check=False)  # noqa: S603
+    except (OSError, ValueError) as error:
+        hint = "set $VISUAL or $EDITOR to an editor that is installed"
+        raise ConfigWrong(f"the editor {editor!r} cannot be started: {error}", hint=hint) from None
+    if done.returncode != 0:
+        hint = "nothing was changed"
+        raise SyncdError(f"the editor {editor!r} ended with {done.returncode}", hint=hint)
+
+
+def _as_named(file: Path) -> str:
+    """Return a name as short as may be: vim asks for a key if it does not fit the last line."""
+    here = Path.cwd()
+    return str(file.relative_to(here) if file.is_relative_to(here) else file)

@@ -1,0 +1,77 @@
+"""Conflicts: list them, and decide them. Never asks the PDS and never syncs.
+
+A decision is noted in the state file with the contents that the person saw. The next cycle carries
+it out, whichever process runs that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from syncd.cycle.pull.archive import keep_file
+from syncd.cycle.workspace import Workspace
+from syncd.errors import FolderWrong, SyncdError
+from syncd.folder.scan import scan
+from syncd.folder.write import conflict_file, remove
+from syncd.mirror.selection import matching, unmatched
+from syncd.model import Choice, Conflict, Decision
+
+
+def open_conflicts(workspace: Workspace) -> list[Conflict]:
+    """Return the conflicts that wait for a decision, in the order of their paths."""
+    return [item for item in workspace.state.waiting() if isinstance(item, Conflict)]
+
+
+def remote_file(workspace: Workspace, conflict: Conflict) -> str | None:
+    """Return the file that holds the repo's version, relative to the folder; None without one."""
+    if conflict.remote is None:
+        return None
+    return conflict_file(conflict.path, conflict.remote, portable=workspace.folder.portable)
+
+
+def choose_conflicts(workspace: Workspace, patterns: Sequence[str]) -> list[Conflict]:
+    """Return the open conflicts that `patterns` name; raise SyncdError if one names none."""
+    found = open_conflicts(workspace)
+    for pattern in unmatched(found, patterns):
+        raise SyncdError(f"there is no conflict at {pattern}", hint="syncd conflicts lists them")
+    return matching(found, patterns)
+
+
+def take_side(workspace: Workspace, conflicts: Sequence[Conflict], choice: Choice) -> None:
+    """Decide `conflicts` for the folder's or the repo's version.
+
+    A choice is bound to the files as they are now and to the repo's versions in `conflicts`. It is
+    noted before a file is moved away, so that no file is ever gone without a reason.
+
+    Raises:
+        FolderWrong: A file cannot be read as a record, so it cannot be chosen. Nothing was noted.
+    """
+    paths = {conflict.path for conflict in conflicts}
+    known = workspace.state.seen_of(paths)
+    look = scan(workspace.folder, known=known, only=paths, now_ns=workspace.clock_ns())
+    if choice is Choice.LOCAL:
+        for path in sorted(paths & look.problems.keys()):
+            reason = look.problems[path].reason
+            hint = "mend the file, or take the repo's version with --remote"
+            raise FolderWrong(f"{path} cannot be decided: {reason}", hint=hint)
+    now = {path: seen.cid for path, seen in look.seen.items()}
+    workspace.state.decide([Decision(c.path, choice, now.get(c.path), c.remote) for c in conflicts])
+    for conflict in conflicts:
+        # Such a file stands for no record: a pull would wait for it to become one again.
+        if conflict.path in look.problems:
+            _set_aside(workspace, conflict)
+
+
+def _set_aside(workspace: Workspace, conflict: Conflict) -> None:
+    """Move a file that stands for no record into history, so that the repo's version can come."""
+    seen = keep_file(
+        workspace.history,
+        workspace.folder,
+        conflict.path,
+        conflict.base,
+        after=conflict.remote,
+        at=workspace.now(),
+        reason="invalid; resolved: the remote side",
+    )
+    if seen is not None:
+        remove(workspace.folder, conflict.path, expect=seen)

@@ -1,0 +1,78 @@
+"""Bring a superseded version back into its file. Never asks the PDS and never syncs.
+
+The push follows as for any edit, with the next cycle of whichever process runs it.
+"""
+
+from __future__ import annotations
+
+from syncd.atproto.inexact import file_of, what_json_cannot_say
+from syncd.cycle.pull.archive import keep_file
+from syncd.cycle.workspace import Workspace
+from syncd.errors import SyncdError
+from syncd.folder.write import write
+from syncd.mirror.git_versions import superseded_in_git
+from syncd.mirror.notices import OnNotice, ignore
+from syncd.mirror.timeline import read_superseded
+from syncd.model import RecordPath, split_record_path
+from syncd.state import Superseded
+
+
+def restore(
+    workspace: Workspace, path: RecordPath, ending: str | None = None, on_notice: OnNotice = ignore
+) -> Superseded:
+    """Write a version of `path` into the folder: the newest, or the one whose CID ends in `ending`.
+
+    With `ending`, versions on any git branch count too. The file's present text goes to history.
+
+    Raises:
+        SyncdError: There is no such version, or several; or it cannot be read or said in JSON.
+        FileChanged, FileProblem: The file was edited meanwhile, or the disk refuses.
+    """
+    event = _find(workspace, path, ending, on_notice)
+    _write_back(workspace, event)
+    return event
+
+
+def _find(
+    workspace: Workspace, path: RecordPath, wanted: str | None, on_notice: OnNotice
+) -> Superseded:
+    ending = (wanted or "").removeprefix("…")
+    every = read_superseded(workspace, path, -1, on_notice)
+    found = [event for event in every if str(event.cid).endswith(ending)]
+    if not found and ending:
+        found = list(superseded_in_git(workspace, path, ending, on_notice))
+    if not found:
+        which = f" that ends in {wanted}" if wanted else ""
+        hint = "syncd log lists what can be restored"
+        raise SyncdError(f"there is no superseded version of {path}{which}", hint=hint)
+    if len({event.cid for event in found}) > 1 and wanted:
+        raise SyncdError(f"{wanted} fits several versions of {path}", hint="give more of the CID")
+    return found[0]
+
+
+def _write_back(workspace: Workspace, event: Superseded) -> None:
+    content = event.content or workspace.history.content(event.cid)
+    if content is None:
+        hint = "syncd log lists the others"
+        raise SyncdError(f"the version {event.cid} is not readable any more", hint=hint)
+    _check_tellable(event, content)
+    folder = workspace.folder
+    base = workspace.state.base_of([event.path]).get(event.path)
+    at = workspace.now()
+    seen = keep_file(
+        workspace.history, folder, event.path, base, after=event.cid, at=at, reason="restored"
+    )
+    text = file_of(content) if event.cid.is_block else content
+    if seen is None or seen.cid != event.cid:
+        write(folder, event.path, text, expect=seen, cid=event.cid)
+
+
+def _check_tellable(event: Superseded, content: bytes) -> None:
+    """Raise SyncdError if JSON cannot say the version: its file would be another record."""
+    collection = split_record_path(event.path)[0]
+    place = what_json_cannot_say(content, collection) if event.cid.is_block else None
+    if place is not None:
+        raise SyncdError(
+            f"the version {event.cid} of {event.path} cannot be restored: it holds {place}",
+            hint="no file can say it, and no PDS takes it from syncd; it stays in history",
+        )
