@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -203,7 +203,7 @@ def test_a_document_s_spelling_of_its_pds_does_not_matter(tmp_path: Path, home: 
 # --- Passwords that are given --------------------------------------------------------------------
 
 
-def given(directory: Path, did: Did = DID, **options: object) -> Credentials:
+def given(directory: Path, did: Did = DID, **options: Any) -> Credentials:  # noqa: ANN401
     environ = {"SYNCD_PASSWORD": PASSWORD}
     return make(directory, environ=environ, did=did, **options)
 
