@@ -1,12 +1,12 @@
-"""From the changes of a plan to the requests that carry them: in what order, and where to cut.
+"""Divide the changes of a plan into requests: in what order, and where to cut.
 
-Pure, and lazy: no more requests are held than are asked for. The order matters because of what a
-repo does with a content that moves. A blob goes with the last record that names it, so a record
-appears at its new path before, or in the same commit as, it leaves the old one. And the reference
-PDS loses the block of a content that one commit takes from one record and gives to another,
-unless the record that loses it comes first in key order and the other one is new (observed on
-0.5.35, held by tests/contract/test_moved_content.py). So a rename to a later key is one commit,
-and any other move is two.
+Pure and lazy: never makes a request before the caller asks for it. The order matters when a content
+moves from one path to another. First, a PDS drops a blob with the last record that names it. So the
+record must appear at its new path before, or in the same commit as, it leaves the old path. Second,
+the reference PDS loses the block of a content if one commit takes it from one record and gives it
+to another, unless the losing record comes first in key order and the gaining record is new
+(observed on 0.5.35, checked by tests/contract/test_moved_content.py). So a rename to a later key is
+one commit, and any other move is two.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from syncd.atproto.cid import Cid
 from syncd.model import Change, Limits, RecordPath
 
 Size: TypeAlias = Callable[[Change], tuple[int, int]]
-"""The bytes of a change in the request's JSON and in the blocks of its commit."""
+"""Returns (bytes in the JSON of the request, bytes in the blocks of the commit) of a change."""
 
 
 def in_order(changes: Sequence[Change]) -> tuple[Change, ...]:
-    """`changes` in the order to send them, which needs no record yet.
+    """Sort `changes` into the order to send them in; their records may still be unread.
 
-    A content is given before it is taken away, except where contents move in a circle. Changes
-    that can share a commit only as a whole stand side by side. Other deletions come last, in case
-    what goes and what is new name the same blob. Otherwise the order stays.
+    A path gains a content before another path loses it, except where contents move in a circle.
+    The changes of a safe move are neighbours, because a commit must have all or none of them.
+    Otherwise the order stays, with deletions last.
     """
+    # A deleted and a new record may name the same blob: the new record keeps the blob alive.
     changes = sorted(changes, key=lambda change: change.after is None)
     giving = Counter(change.after for change in changes if change.after is not None)
     safe = _safe_moves(changes)
@@ -37,13 +38,15 @@ def in_order(changes: Sequence[Change]) -> tuple[Change, ...]:
     ready: deque[Change] = deque()
     for change in changes:
         lost = change.before
+        # This content has yet to appear elsewhere, so the change that loses it has to wait.
         if lost is not None and lost not in safe and giving[lost]:
             blocked[lost].append(change)
         else:
             ready.append(change)
     rounds: list[list[Change]] = []
     while ready or blocked:
-        if not ready:  # a circle: it has to be opened somewhere
+        # Every change left waits for another: contents move in a circle. Open it at the first.
+        if not ready:
             ready.extend(blocked.pop(next(iter(blocked))))
         rounds.append(list(ready))
         ready.clear()
@@ -56,7 +59,7 @@ def in_order(changes: Sequence[Change]) -> tuple[Change, ...]:
 
 
 def _safe_moves(changes: Iterable[Change]) -> frozenset[Cid]:
-    """The contents that every path loses before, in key order, new paths gain them."""
+    """Return the contents one commit can move: each losing path is before each new path."""
     moves = _Moves()
     for change in changes:
         moves.add(change)
@@ -65,7 +68,7 @@ def _safe_moves(changes: Iterable[Change]) -> frozenset[Cid]:
 
 
 def _side_by_side(changes: Iterable[Change], safe: frozenset[Cid]) -> Iterator[Change]:
-    """Each safe move as one run, what gains the content first; everything else as it comes."""
+    """Put the changes of each safe move side by side, gains first; keep the order otherwise."""
     runs: dict[Cid | RecordPath, list[Change]] = defaultdict(list)
     for change in changes:
         if change.after in safe:
@@ -76,15 +79,16 @@ def _side_by_side(changes: Iterable[Change], safe: frozenset[Cid]) -> Iterator[C
 
 
 def batches(changes: Iterable[Change], limits: Limits, size: Size) -> Iterator[tuple[Change, ...]]:
-    """Cut `changes` into requests within `limits`, in order, never one path twice in one.
+    """Cut `changes` into requests within `limits`, in order.
 
-    No request holds a move that could lose its content, and none cuts a rename apart that fits
-    into one. A change that is over the limits alone gets a request of its own, so that the PDS can
-    name what is wrong.
+    No request has a path twice, or a move that could lose its content. A rename that fits into one
+    request is not divided. A change over the limits gets a request of its own.
     """
     batch = _Batch(limits)
     for run in _runs(changes, limits, size):
+        # A run too large for any request loses the benefit of one commit, but still gains first.
         for piece in [run] if _Batch(limits).has_room(run) else [[sized] for sized in run]:
+            # A single change over the limits still goes out, so that the PDS can name the fault.
             if batch.changes and not batch.has_room(piece):
                 yield tuple(batch.changes)
                 batch = _Batch(limits)
@@ -95,14 +99,14 @@ def batches(changes: Iterable[Change], limits: Limits, size: Size) -> Iterator[t
 
 
 class Ahead(Iterator[tuple[Change, ...]]):
-    """Batches of which the next can be made before it is asked for."""
+    """An iterator of batches; `prepare` makes the next batch ahead of its turn."""
 
     def __init__(self, source: Iterator[tuple[Change, ...]]) -> None:
         self._source = source
         self._made: tuple[Change, ...] | Exception | None = None
 
     def prepare(self) -> None:
-        """Make the next one. Whatever that raises is raised by whoever asks for it."""
+        """Make the next batch. Its exception, if any, is raised by the following `next`."""
         if self._made is None:
             try:
                 self._made = next(self._source)
@@ -126,7 +130,7 @@ class _Sized:
 
 
 def _runs(changes: Iterable[Change], limits: Limits, size: Size) -> Iterator[list[_Sized]]:
-    """Neighbours that one commit can hold and of which one loses what another gains."""
+    """Group neighbours where one gains what another loses, as far as one commit can hold them."""
     run = _Batch(limits)
     sized: list[_Sized] = []
     for change in changes:
@@ -142,10 +146,10 @@ def _runs(changes: Iterable[Change], limits: Limits, size: Size) -> Iterator[lis
 
 @dataclass(slots=True)
 class _Moves:
-    """Of each content, the last path in key order that loses it and the first that gains it.
+    """The moves of contents: for each, the last path that loses it, the first that gains it.
 
-    Only a new record is ever late enough to gain what another path loses: an edited one counts as
-    the first of all.
+    Paths are in key order. An edited record counts as a gain before every path, because no loss is
+    early enough for it: only a new record may gain a content within the commit.
     """
 
     losing: dict[Cid, str] = field(default_factory=dict)
@@ -156,30 +160,32 @@ class _Moves:
             last = self.losing.get(change.before, change.path)
             self.losing[change.before] = max(last, change.path)
         if change.after is not None:
-            place = _place_of_gain(change)
-            self.gaining[change.after] = min(self.gaining.get(change.after, place), place)
+            path = _gain_path(change)
+            self.gaining[change.after] = min(self.gaining.get(change.after, path), path)
 
     def clash_with(self, change: Change) -> bool:
-        """True if a commit of all this and `change` could lose a content."""
+        """Return whether one commit of these changes and `change` could lose a content."""
+        # A loss at or after the path of a gain, in key order, makes the PDS drop the block.
         last = None if change.after is None else self.losing.get(change.after)
         first = None if change.before is None else self.gaining.get(change.before)
-        gains_too_early = last is not None and last >= _place_of_gain(change)
+        gains_too_early = last is not None and last >= _gain_path(change)
         loses_too_late = first is not None and first <= change.path
         return gains_too_early or loses_too_late
 
     def are_joined_by(self, change: Change) -> bool:
-        """True if `change` takes part in a move of a content that a commit can hold."""
+        """Return whether `change` joins a move of a content that one commit can hold."""
         is_linked = change.after in self.losing or change.before in self.gaining
         return is_linked and not self.clash_with(change)
 
 
-def _place_of_gain(change: Change) -> str:
+def _gain_path(change: Change) -> str:
+    """Return the path at which a gain counts in key order: for an edit, before every path."""
     return change.path if change.before is None else ""
 
 
 @dataclass(slots=True)
 class _Batch:
-    """A request that is being filled."""
+    """A request in the making: its changes and their sizes so far."""
 
     limits: Limits
     changes: list[Change] = field(default_factory=list)
@@ -189,7 +195,7 @@ class _Batch:
     block_bytes: int = 0
 
     def has_room(self, more: Sequence[_Sized]) -> bool:
-        """True if all of `more` can join."""
+        """Return whether all of `more` fit into this request."""
         limits = self.limits
         return (
             len(self.changes) + len(more) <= limits.writes

@@ -1,9 +1,8 @@
-"""Connect to servers that strangers name, and only where they are on the public internet.
+"""Connect to servers named by strangers, but only to addresses on the public internet.
 
-A name is looked up once, what it stands for is checked, and the connection goes to that very
-address: a name that stands for another address a moment later gains nothing. Where the environment
-names a proxy, the proxy looks names up, and nothing is known of addresses here. Never sends a
-request of its own.
+`Transport` resolves a name once, checks the addresses, and connects to a checked address. So a name
+that resolves differently a moment later gains nothing. With a proxy in the environment, the proxy
+resolves names, and syncd cannot check addresses. Never sends a request of its own.
 """
 
 from __future__ import annotations
@@ -23,39 +22,40 @@ from syncd.atproto.xrpc import is_public_address
 from syncd.errors import IdentityError
 
 LookUp = Callable[[str, int], Awaitable[Sequence[str]]]
-"""The addresses of a host, best first. OSError if there are none, or nobody can be asked."""
+"""Returns the addresses of a host, best first. Raises OSError without an address or a resolver."""
 
 TRIES: Final = 4
-"""How many addresses of one host are tried."""
+"""The number of addresses of one host to try, at most."""
 
 _NOT_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout)
 
 
 @cache
 def trust() -> ssl.SSLContext:
-    """Whom this process believes to be who they say: one for all connections of all mirrors.
+    """Return the TLS trust store of this process, one for all connections of all mirrors.
 
-    It takes a megabyte, and longer to make than a request takes.
+    It takes a megabyte, and making it takes longer than a request.
     """
     return httpx.create_ssl_context()
 
 
 async def look_up(host: str, port: int) -> list[str]:
-    """The addresses of `host` by the resolver of this machine."""
+    """Ask the resolver of this machine for the addresses of `host`. Raises OSError."""
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except UnicodeError as error:  # a label that is empty or too long
+    # IDNA refuses an empty or overlong label, before any lookup.
+    except UnicodeError as error:
         raise OSError(f"{host[:80]} is no host name") from error
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 async def public_addresses(host: str, port: int, ask: LookUp = look_up) -> list[str]:
-    """The addresses of `host` that belong to the public internet.
+    """Return the addresses of `host` on the public internet, at most TRIES.
 
     Raises:
-        IdentityError: It has others only: it is on this machine or in a private network.
-        OSError: It has none, or nobody can be asked.
+        IdentityError: All its addresses are of this machine or of private networks.
+        OSError: It has no address, or `ask` failed.
     """
     addresses = [address.partition("%")[0] for address in await ask(host, port)]
     public = [address for address in addresses if is_public_address(ip_address(address))]
@@ -70,9 +70,9 @@ async def public_addresses(host: str, port: int, ask: LookUp = look_up) -> list[
 
 
 def proxy_of(host: str, *schemes: str) -> str | None:
-    """The proxy that the environment names for a host, or None if it is to be asked directly.
+    """Return the proxy for a host from the environment, or None for a direct connection.
 
-    The first of `schemes` that has a proxy counts, then one that is for all.
+    The first of `schemes` with a proxy counts, then a proxy for all schemes.
     """
     proxies = getproxies()
     found = next((proxies[name] for name in (*schemes, "all") if proxies.get(name)), None)
@@ -82,9 +82,9 @@ def proxy_of(host: str, *schemes: str) -> str | None:
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """Carries requests to public addresses, and to the hosts that a person named.
+    """A transport to public addresses, and to hosts named by a person.
 
-    A request elsewhere raises IdentityError, and nothing was sent.
+    A request elsewhere raises IdentityError before anything is sent.
     """
 
     def __init__(
@@ -95,10 +95,14 @@ class Transport(httpx.AsyncBaseTransport):
         ask: LookUp = look_up,
         direct: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """`is_named` says of which URLs a person named the host: they may lead anywhere.
+        """Set up a transport without a connection.
 
-        `limits` must keep no connection for later where more than one host is asked: connections
-        are kept by address. `direct` is what connects, by default a transport of httpx.
+        Args:
+            is_named: Returns True for a URL whose host a person named; it may lead anywhere.
+            limits: Must keep no idle connection if requests go to more than one host: connections
+                are kept by address, and hosts may share one.
+            ask: Resolves names.
+            direct: The transport for direct connections, by default one of httpx.
         """
         self._is_named = is_named
         self._limits = limits
@@ -107,12 +111,18 @@ class Transport(httpx.AsyncBaseTransport):
         self._proxied: dict[str, httpx.AsyncHTTPTransport] = {}
 
     async def aclose(self) -> None:
+        """Close every connection."""
         for transport in (self._direct, *self._proxied.values()):
             await transport.aclose()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request by a proxy, directly to a named host, or to a checked address.
+
+        Raises IdentityError for an address off the public internet; nothing was sent then.
+        """
         url = request.url
         proxy = proxy_of(url.host, url.scheme)
+        # Only the proxy may be able to reach the outside, and it resolves the name by itself.
         if proxy is not None:
             return await self._through(proxy).handle_async_request(request)
         if self._is_named(url):
@@ -129,6 +139,7 @@ class Transport(httpx.AsyncBaseTransport):
         for address in others:
             try:
                 return await self._direct.handle_async_request(_at(request, address))
+            # Nothing was sent yet, so the next address may be tried without repeating a request.
             except _NOT_CONNECTED:
                 continue
         return await self._direct.handle_async_request(_at(request, last))
@@ -142,7 +153,7 @@ class Transport(httpx.AsyncBaseTransport):
 
 
 def _at(request: httpx.Request, address: str) -> httpx.Request:
-    """The same request to an address; who answers must still prove to be the host."""
+    """Direct a request to an address; the server must still prove to be the host of the URL."""
     return httpx.Request(
         request.method,
         request.url.copy_with(host=address),

@@ -1,6 +1,6 @@
-"""Show a few words on the desktop of whoever is there, by notify-send. Never waits, never fails.
+"""Show a notification on the desktop with notify-send. Never waits, never fails.
 
-A machine without a desktop, or without that program, offers nothing; `find_obstacle` says so.
+Without a desktop or without notify-send, nothing is shown; `find_obstacle` gives the reason.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from syncd.children import without_secrets
 
 PROGRAM = "notify-send"
 PATIENCE_SECONDS = 10.0
-"""A desktop that does not answer for so long is not waited for any more."""
+"""The time after which syncd stops waiting for a desktop that does not answer."""
 
 
 def find_obstacle(environ: Mapping[str, str]) -> str | None:
-    """Why nothing can be shown here, in words; None if nothing is known to be in the way."""
+    """Explain why no notification can be shown; None if no reason is known."""
     if shutil.which(PROGRAM, path=environ.get("PATH")) is None:
         return f"there is no program {PROGRAM} (Debian and Ubuntu: libnotify-bin)"
     runtime = environ.get("XDG_RUNTIME_DIR")
@@ -32,7 +32,8 @@ def find_obstacle(environ: Mapping[str, str]) -> str | None:
 
 
 def show(title: str, text: str) -> None:
-    """Show it, as plain text; whether that worked is not known."""
+    """Show a notification with plain text. The caller does not learn whether it worked."""
+    # The desktop reads the text as markup.
     command = [PROGRAM, "--app-name=syncd", "--icon=dialog-warning", "--", title, escape(text)]
     threading.Thread(target=_run, args=(command,), daemon=True).start()
 

@@ -1,7 +1,7 @@
-"""Every exception syncd raises, as one tree whose branches say whose move is next.
+"""Every exception of syncd, in one tree. The branch of an error says who must act next.
 
 An error carries data for programs and two sentences for a person: what happened, and what to do
-next. This module imports nothing and never formats for a terminal.
+next. Imports nothing and never formats for a terminal.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ class SyncdError(Exception):
         self.hint = hint
 
 
-# --- The bytes or the text are wrong: whoever produced them must change them. -------------------
+# --- The bytes or the text are wrong: their author must change them. ----------------------------
 
 
 class Malformed(SyncdError, ValueError):
-    """Text or bytes are not what their format requires."""
+    """Text or bytes break the rules of their format."""
 
 
 class BadSyntax(Malformed):
@@ -47,7 +47,7 @@ class BadData(Malformed):
 
 
 class BadCar(Malformed):
-    """A CAR stream is cut, or a block's content does not have the CID it came with."""
+    """A CAR stream is cut, or the content of a block does not match its CID."""
 
 
 class BadTree(Malformed):
@@ -59,7 +59,7 @@ class BadCommit(Malformed):
 
 
 class WrongKey(BadCommit):
-    """A commit is not signed with the key of the account."""
+    """A commit lacks a valid signature by the key of the account."""
 
 
 class BadFrame(Malformed):
@@ -67,18 +67,18 @@ class BadFrame(Malformed):
 
 
 class BadAnswer(Malformed):
-    """A server's answer is not what its lexicon says (HTML, plain text, missing fields)."""
+    """A server's answer breaks its lexicon (HTML, plain text, missing fields)."""
 
 
 # --- The remote view cannot be trusted yet: syncd looks again. -----------------------------------
 
 
 class Unverified(SyncdError):
-    """What the PDS sent does not prove a repo state; nothing was concluded from it."""
+    """The blocks of the PDS do not prove a state of the repo; syncd concluded nothing from them."""
 
 
 class MissingBlocks(Unverified):
-    """The tree names blocks that did not arrive. Absence of a block is never a deletion."""
+    """The tree links to `count` blocks that did not arrive. A missing block is no deletion."""
 
     def __init__(self, message: str, *, count: int, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -86,10 +86,10 @@ class MissingBlocks(Unverified):
 
 
 class RolledBack(Unverified):
-    """The PDS shows a commit older than one it showed before."""
+    """The PDS shows an older commit than before."""
 
 
-# --- The PDS did not do it: syncd waits, or looks and plans again. -------------------------------
+# --- The PDS did not carry the request out: syncd waits, or looks and plans again. ---------------
 
 
 class PdsError(SyncdError):
@@ -103,7 +103,7 @@ class Unreachable(PdsError):
 
 
 class RateLimited(PdsError):
-    """The PDS asks for a pause. `retry_seconds` is how long, already capped."""
+    """The PDS asks for a pause of `retry_seconds`, already capped to a day."""
 
     exit_code = 69
 
@@ -113,7 +113,7 @@ class RateLimited(PdsError):
 
 
 class Crowded(PdsError):
-    """A stream carries so much of other accounts that polling is cheaper than listening."""
+    """A stream carries so many events of other accounts that polling is cheaper."""
 
 
 class NotFound(PdsError):
@@ -141,7 +141,7 @@ class TooLarge(Rejected):
 
 
 class Unknown(PdsError):
-    """No usable answer to a write: it may or may not have been applied. Look before the next."""
+    """A write got no usable answer and may have been applied. Look at the repo before the next."""
 
 
 # --- A person must act. ---------------------------------------------------------------------------
@@ -171,14 +171,14 @@ class CredentialsElsewhere(CredentialsRefused):
 
 
 class ExpiredToken(CredentialsRefused):
-    """The access token is past its time; a refresh is the next move."""
+    """The access token has expired; the client must refresh the session."""
 
 
 class RepoUnavailable(SyncdError):
     """The repo cannot be read now.
 
-    `status` is deactivated, takendown, suspended, deleted or notfound; none of them is evidence
-    that a record was deleted.
+    `status` is deactivated, takendown, suspended, deleted or notfound. None of these proves that a
+    record was deleted.
     """
 
     def __init__(self, message: str, *, status: str, hint: str = "") -> None:
@@ -187,7 +187,7 @@ class RepoUnavailable(SyncdError):
 
 
 class IdentityError(SyncdError):
-    """A handle or DID does not resolve, or the two do not name each other."""
+    """A handle or DID does not resolve, or the handle and the DID do not name each other."""
 
 
 class ConfigWrong(SyncdError):
@@ -197,7 +197,7 @@ class ConfigWrong(SyncdError):
 
 
 class FolderWrong(SyncdError):
-    """The folder is not the mirror it should be: absent, not empty, replaced, unmarked."""
+    """The folder is not the expected mirror: absent, not empty, replaced or unmarked."""
 
     exit_code = 78
 
@@ -209,11 +209,11 @@ class StateWrong(SyncdError):
 
 
 class StateDamaged(StateWrong):
-    """A state file does not hold what was written to it; it can be set aside and made anew."""
+    """A state file is corrupt. syncd can move it aside and make a new one."""
 
 
 class Locked(SyncdError):
-    """Another syncd has this folder; `pid` is its process, or None if it is unknown."""
+    """Another syncd process has this folder. `pid` is its process ID, or None if unknown."""
 
     exit_code = 75
 
@@ -223,15 +223,15 @@ class Locked(SyncdError):
 
 
 class GitFailed(SyncdError):
-    """git did not do what it was asked for; the sync itself goes on without it."""
+    """A git command failed. The sync itself does not depend on git and continues."""
 
 
-# --- This file, this moment: the cycle goes on without it. ---------------------------------------
+# --- One file, for now: the cycle continues with all others. -------------------------------------
 
 
 class FileChanged(SyncdError):
-    """A file is no longer what the plan was made for; it was left as it is."""
+    """A file changed after the plan was made; syncd left it untouched."""
 
 
 class FileProblem(SyncdError):
-    """One file cannot be read or written; every other file goes on."""
+    """One file cannot be read or written; syncd continues with every other file."""

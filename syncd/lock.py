@@ -1,7 +1,7 @@
-"""One syncd per folder. The lock is the kernel's: it ends with the process, whatever ends it.
+"""One syncd per folder. The kernel holds the lock and releases it when the process ends.
 
-The lock file holds the PID of its owner, for messages only, and is never removed: whoever removed
-it while another waits for it would let two in.
+The lock file has the PID of its owner, for messages only. Never removes the file: removing it while
+another process waits for its lock would let two processes in.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class FolderLock:
     """The right to change the mirror at `root`, for the length of a `with`.
 
     Raises on entering:
-        Locked: Another syncd has the folder; `pid` says which, where it is known.
-        FolderWrong: The lock file cannot be made.
+        Locked: Another syncd has the folder; `pid` is its process, if known.
+        FolderWrong: The lock file cannot be made, or the file system has no locks.
     """
 
     def __init__(self, root: Path) -> None:
@@ -37,6 +37,7 @@ class FolderLock:
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
+        """Take the lock. Raises as entering does."""
         descriptor = _open(self._path)
         try:
             _lock(self._path, descriptor)
@@ -48,7 +49,7 @@ class FolderLock:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Let the next one in. Does nothing where there is nothing to release."""
+        """Release the lock; does nothing if it is not held."""
         if self._descriptor is not None:
             os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
@@ -68,7 +69,7 @@ class FolderLock:
 
 
 def holder(root: Path) -> int | None:
-    """The PID of the syncd that has the mirror at `root`; None if none has or it cannot be told."""
+    """Return the PID of the syncd with the mirror at `root`; None if there is none or unknown."""
     try:
         descriptor = os.open(root / _LOCK, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
@@ -91,7 +92,7 @@ def _open(path: Path) -> int:
 
 
 def _lock(path: Path, descriptor: int) -> None:
-    """Lock, trying a few times: someone who only asks for the owner holds the lock for a moment."""
+    """Take the lock, in a few tries: `holder` holds it for a moment to see if it is free."""
     for _ in range(_TRIES):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

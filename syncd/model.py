@@ -1,4 +1,4 @@
-"""The values that flow between syncd's parts. Frozen data and spellings; no I/O, no decisions.
+"""The values that flow between syncd's parts. Frozen data; never any I/O, never a decision.
 
 The three views of a repo are always named in this order: base (what both sides last agreed on),
 local (the folder), remote (the verified tree on the PDS). Each maps record paths to CIDs.
@@ -20,11 +20,11 @@ RecordPath = NewType("RecordPath", str)
 """`collection/rkey`: the key of a record in the repo's tree (atproto repository spec)."""
 
 Snapshot = Mapping[RecordPath, Cid]
-"""What one side holds at one moment. A path that is not there is not a record of that side."""
+"""The records of one side at one moment. A path outside the mapping is an absent record."""
 
 
 def parse_record_path(text: str) -> RecordPath:
-    """`collection/rkey` with both parts valid. Raises BadSyntax naming the part that is not."""
+    """Parse `collection/rkey`. Raises BadSyntax naming the invalid part."""
     collection, slash, rkey = text.partition("/")
     if not slash:
         raise BadSyntax(f"{text!r} is not a record path: it needs the form collection/rkey")
@@ -32,17 +32,25 @@ def parse_record_path(text: str) -> RecordPath:
 
 
 def make_record_path(collection: Nsid, rkey: Rkey) -> RecordPath:
+    """Join a collection and a record key to a record path."""
     return RecordPath(f"{collection}/{rkey}")
 
 
 def split_record_path(path: RecordPath) -> tuple[Nsid, Rkey]:
+    """Split a record path into its collection and record key."""
     collection, _, rkey = path.partition("/")
     return Nsid(collection), Rkey(rkey)
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whose repo it is, and where; `key` is a did:key. `is_named`: a person named the PDS."""
+    """An account, its PDS and its signing key.
+
+    Attributes:
+        pds: The origin of the PDS.
+        key: The signing key, as a did:key.
+        is_named: A person named the PDS, so it may be in a private network.
+    """
 
     did: Did
     handle: Handle | None
@@ -53,7 +61,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A commit whose signature and tree we verified: its CID, its rev, and the root of its tree."""
+    """A commit with verified signature and tree: its CID, its rev, and the root of its tree."""
 
     commit: Cid
     rev: Tid
@@ -71,7 +79,7 @@ class Change:
 
 
 class Verdict(StrEnum):
-    """What to do with one record (see plan.verdict)."""
+    """The action for one record (see plan.verdict)."""
 
     SETTLED = "settled"
     ADOPT = "adopt"
@@ -82,7 +90,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One path of a plan: the verdict, the three CIDs it was made from, and why in words."""
+    """One path of a plan: the verdict, the CIDs of the three views, and the reason in words."""
 
     path: RecordPath
     verdict: Verdict
@@ -94,7 +102,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something about one path that a person should mend. Line and column count from 1."""
+    """A problem of one path for a person to fix. Line and column count from 1."""
 
     path: str
     reason: str
@@ -104,6 +112,8 @@ class Problem:
 
 
 class Side(StrEnum):
+    """A side of the mirror: the folder or the repo."""
+
     LOCAL = "local"
     REMOTE = "remote"
 
@@ -119,7 +129,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Both sides changed and neither knew of the other. Nothing is overwritten while it stands."""
+    """Both sides changed independently. While it is open, syncd overwrites neither side."""
 
     path: RecordPath
     base: Cid | None
@@ -130,7 +140,7 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A change the PDS refused. It is not sent again until the file is saved again."""
+    """A change refused by the PDS. syncd sends it again only after an edit of the file."""
 
     path: RecordPath
     local: Cid | None
@@ -140,7 +150,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A path whose step was not carried out, for a reason that the next cycle may not meet."""
+    """A path with an unfinished step, for a reason that may be gone in the next cycle."""
 
     path: RecordPath
     reason: str
@@ -148,7 +158,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """The repo's version `remote` is on its way into the folder; remembered before it is there."""
+    """The repo's version `remote` is about to replace the file. Recorded before the write."""
 
     path: RecordPath
     remote: Cid | None
@@ -156,7 +166,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """`local` is on its way into the repo, in the place of `base`; remembered before it is sent."""
+    """`local` is about to replace `base` in the repo. Recorded before the request."""
 
     path: RecordPath
     base: Cid | None
@@ -164,11 +174,11 @@ class Departure:
 
 
 Waiting = Conflict | Problem | Held | Refusal | Retry | Arrival | Departure
-"""What keeps a path from being settled; such a path is looked at again in every cycle."""
+"""A reason why a path is not settled. Every cycle looks at such a path again."""
 
 
 class Policy(StrEnum):
-    """What becomes of conflicts that nobody decides, by collection."""
+    """The treatment of undecided conflicts, set by collection."""
 
     HOLD = "hold"
     MERGE = "merge"
@@ -177,7 +187,7 @@ class Policy(StrEnum):
 
 
 class Choice(StrEnum):
-    """What a person decided about a path."""
+    """The decision of a person about a path."""
 
     LOCAL = "local"
     REMOTE = "remote"
@@ -187,7 +197,7 @@ class Choice(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A person's choice, bound to the two contents they saw: it lapses when either changes."""
+    """A person's choice for the two contents they saw. It lapses when either content changes."""
 
     path: RecordPath
     choice: Choice
@@ -197,7 +207,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one cycle will do: a step per path, sorted by path, and what it leaves for a person."""
+    """The plan of one cycle: a step for each path, sorted, and the items left to a person."""
 
     steps: tuple[Step, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
@@ -205,6 +215,7 @@ class Plan:
     held: tuple[Held, ...] = ()
 
     def with_verdict(self, verdict: Verdict) -> tuple[Step, ...]:
+        """Return the steps with this verdict, sorted by path."""
         return tuple(step for step in self.steps if step.verdict is verdict)
 
 
@@ -212,7 +223,8 @@ class Plan:
 class Written:
     """The answer to a guarded write; `cids` and `validation` follow the order of the writes.
 
-    None is what the PDS does not say, a deletion's CID, and the commit where nothing was to do.
+    None stands for an omission of the PDS, the CID of a deletion, and the commit of a write
+    without effect.
     """
 
     cids: tuple[Cid | None, ...]
@@ -223,7 +235,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one request to a PDS may hold (lexicon com.atproto.repo.applyWrites; sync spec)."""
+    """The limits of one request to a PDS (lexicon com.atproto.repo.applyWrites; sync spec)."""
 
     writes: int = 200
     json_bytes: int = 1_000_000
@@ -233,10 +245,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a file was when it was last read: its stat, the SHA-256 of its bytes, the record's CID.
+    """A file at its last read: its stat, the SHA-256 of its bytes, the CID of its record.
 
-    `digest` lets a file whose JSON cannot express its record exactly count as unchanged. `seen_ns`
-    is the clock when the stat was taken: a file changed at that very time must be read again.
+    `digest` shows that a file is unchanged even if JSON cannot express its record exactly.
+    `seen_ns` is the time of the stat: a file changed at that very time must be read again.
     """
 
     path: RecordPath
@@ -251,12 +263,19 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What a cycle asks the state file to remember, in one transaction, after the effects.
+    """The changes to the state file after the effects of a cycle, for one transaction.
 
-    In `base` and `seen`, None forgets the path. `blocks`: the records that base moves to. `waiting`
-    replaces what a path had. `head` None leaves head and tree alone; with `is_whole_tree` the added
-    nodes replace all. `newest`: the newest rev the PDS gave us.
-    `settled`: see cycle/observe/local.py.
+    Attributes:
+        base: New CIDs of base; None forgets the path.
+        blocks: The DAG-CBOR of the records base moves to.
+        seen: New entries of the scan cache; None forgets the path.
+        waiting: The reasons why a path is not settled; they replace all earlier ones of the path.
+        head: The new head; None keeps head and tree.
+        newest: The newest rev received from the PDS.
+        is_whole_tree: `added_nodes` replace the whole tree.
+        added_nodes, dropped_nodes: Changes to the tree.
+        decided: Paths whose decision is no longer needed.
+        settled: See cycle/observe/local.py.
     """
 
     base: Mapping[RecordPath, Cid | None] = field(default_factory=dict)
@@ -274,7 +293,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one cycle did and what it leaves. `deleted` are among `pushed` and `pulled` too."""
+    """The results of one cycle. `deleted` paths are among `pushed` and `pulled` too."""
 
     pushed: tuple[RecordPath, ...] = ()
     pulled: tuple[RecordPath, ...] = ()
@@ -294,21 +313,21 @@ class Report:
 
     @property
     def is_settled(self) -> bool:
-        """True if nothing waits for a person."""
+        """True if a person has nothing to do."""
         return not (self.conflicts or self.problems or self.held)
 
     @property
     def is_unfinished(self) -> bool:
-        """True if another cycle has something to do or to see."""
+        """True if another cycle is needed."""
         return bool(self.unsent or self.retries or self.halted)
 
     @property
     def needs_a_pause(self) -> bool:
-        """True if pushes cannot go on now: the PDS wants a pause, or other credentials."""
+        """True if syncd cannot push now: the PDS asks for a pause or for other credentials."""
         return isinstance(self.halted, RateLimited | CredentialsRefused)
 
     def followed_by(self, later: Report) -> Report:
-        """Both cycles as one: what was done adds up, what waits is what the later one left."""
+        """Combine two cycles: actions add up, open items are those of the later cycle."""
         return replace(
             later,
             pushed=self.pushed + later.pushed,
@@ -324,10 +343,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An authenticated session on a PDS. Never printed: its repr hides the tokens.
+    """An authenticated session on a PDS. The repr hides the tokens.
 
-    `origin` is that of the PDS that made it, the only one that may get its tokens. None is a
-    session of which nobody knows who made it; no server gets that.
+    `origin` is that of the PDS that made the session, and only that server gets its tokens. None
+    means that nobody knows which one it was: no server gets them.
     """
 
     did: Did

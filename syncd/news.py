@@ -1,7 +1,7 @@
-"""When may a repo have news? A doorbell says so where one can be heard, and polling where not.
+"""Notice that a repo may have news: from a doorbell, or by polling where none can be heard.
 
-Never looks at a repo beyond the name of its newest commit, and never believes what it hears: all
-it does is ask for a look. A doorbell that rings for nothing rings no faster than polling would.
+Never looks at a repo beyond the name of its newest commit, and never believes what it hears: it
+only asks for a look. A doorbell that rings for nothing causes no more looks than polling would.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from syncd.pds.stream import jetstream, pds_stream
 from syncd.state import State
 
 NET_SECONDS = 60.0
-"""How often the PDS is asked for news while a doorbell listens, in case it missed some."""
+"""How often the PDS is polled while a doorbell listens, in case the doorbell missed a commit."""
 
 FUTILE_RINGS = 5
-"""After so many looks in a row that saw nothing new, the rings that led to them are slowed down."""
+"""After so many looks in a row that rings caused and that saw nothing new, rings are delayed."""
 
 SILENT_POLLS = 3
-"""After so many polls in a row that reached nobody, a look is to find out where the repo is now."""
+"""After so many polls in a row without an answer, ask for a look: the repo may have moved."""
 
 Doorbells = Callable[[Config, Account], Sequence[Doorbell]]
 
 
 def choose_doorbells(config: Config, account: Account) -> Sequence[Doorbell]:
-    """What to listen to by the settings, best first; none at all where only polling is wanted."""
+    """Return the doorbells that the settings allow, best first; none if they want only polling."""
     own = [pds_stream(account)] if config.doorbell in ("auto", "stream") else []
     if config.jetstream is None or config.doorbell not in ("auto", "jetstream"):
         return own
@@ -41,12 +41,12 @@ def choose_doorbells(config: Config, account: Account) -> Sequence[Doorbell]:
 
 
 def no_doorbells(config: Config, account: Account) -> Sequence[Doorbell]:  # noqa: ARG001
-    """Only polling."""
+    """Return no doorbell: the PDS is polled."""
     return ()
 
 
 class Source(Protocol):
-    """Whose news it is: a Mirror, as far as news go."""
+    """What news need of a Mirror."""
 
     @property
     def account(self) -> Account:
@@ -71,7 +71,9 @@ class News:
 
     Attributes:
         look: Called whenever the repo may have news.
-        hurry: Called when the account itself may be another than before: back, or elsewhere.
+        hurry: Called when the account may have come back or moved, so that a retry may succeed.
+        jitter: Returns a number in [0, 1) for each pause between connections.
+        doorbells: Returns what to listen to for an account.
     """
 
     source: Source
@@ -80,15 +82,15 @@ class News:
     jitter: Callable[[], float]
     doorbells: Doorbells
     _ear: Ear = field(init=False)
-    _is_account_new: bool = False
-    _is_rung: bool = False
-    _futile: int = 0
-    _silent: int = 0
-    _late: asyncio.TimerHandle | None = None
-    _hurry_late: asyncio.TimerHandle | None = None
+    _has_account_news: bool = False
+    _has_ring_caused_look: bool = False
+    _futile_looks: int = 0
+    _silent_polls: int = 0
+    _late_look: asyncio.TimerHandle | None = None
+    _late_hurry: asyncio.TimerHandle | None = None
     _hurried_at: float = float("-inf")
     _heard_at: float = 0.0
-    _asked_at: float = float("-inf")
+    _polled_at: float = float("-inf")
 
     def __post_init__(self) -> None:
         source, choose = self.source, self.doorbells
@@ -101,76 +103,89 @@ class News:
                 async for ring in rings:
                     self._heed(ring)
         finally:
-            for timer in (self._late, self._hurry_late):
+            for timer in (self._late_look, self._late_hurry):
                 if timer is not None:
                     timer.cancel()
 
     async def poll(self) -> None:
-        """Ask for a look if the PDS names another commit; to be called every few seconds.
+        """Ask for a look if the PDS names another commit. Call this every few seconds.
 
-        While a doorbell is heard, the PDS is asked seldom: what it names then was missed.
+        While a doorbell listens, only one call in NET_SECONDS asks the PDS.
         """
-        if self._ear.is_listening and _now() - self._asked_at < NET_SECONDS:
+        if self._ear.is_listening and _now() - self._polled_at < NET_SECONDS:
             return
-        self._asked_at = _now()
+        self._polled_at = _now()
         try:
             commit, _ = await self.source.pds.fetch_latest()
         except SyncdError as error:
-            self._silent = self._silent + 1 if isinstance(error, Unreachable) else 0
-            if isinstance(error, RepoUnavailable) or self._silent >= SILENT_POLLS:
-                self.look()
+            self._judge_failed_poll(error)
             return
-        self._silent = 0
+        self._silent_polls = 0
         head = self._head()
         if head is None or commit != head.commit:
+            # A ring of a moment ago is about this commit. Otherwise the doorbell missed it.
             if _now() - self._heard_at > self.source.config.poll_seconds:
                 self._ear.hang_up()
             self.look()
 
-    def take_account_news(self) -> bool:
-        """True once, after a doorbell said that the account itself has news."""
-        is_new, self._is_account_new = self._is_account_new, False
-        return is_new
+    def _judge_failed_poll(self, error: SyncdError) -> None:
+        """Ask for a look if it could find out more: one lost poll is no reason."""
+        self._silent_polls = self._silent_polls + 1 if isinstance(error, Unreachable) else 0
+        if isinstance(error, RepoUnavailable) or self._silent_polls >= SILENT_POLLS:
+            self.look()
 
-    def follow(self, before: Account) -> None:
-        """Told after every cycle whose account it was: a doorbell of another PDS is left."""
+    def take_account_news(self) -> bool:
+        """Return True once after a doorbell said that the account itself has news."""
+        has_news, self._has_account_news = self._has_account_news, False
+        return has_news
+
+    def follow_move(self, before: Account) -> None:
+        """Leave the doorbell if it belongs to another PDS. Call this after every cycle.
+
+        `before` is the account before the cycle.
+        """
         if before.pds != self.source.account.pds:
             self._ear.hang_up()
 
     def judge(self, before: Head | None, after: Head | None) -> None:
-        """Told after every look that went well whether it saw anything new."""
-        is_rung, self._is_rung = self._is_rung, False
+        """Count the looks that rings cause for nothing. Call this after every look that succeeded.
+
+        `before` and `after` are the heads before and after the look.
+        """
+        was_ring, self._has_ring_caused_look = self._has_ring_caused_look, False
         if before != after:
-            self._futile = 0
-        elif is_rung:
-            self._futile += 1
+            self._futile_looks = 0
+        elif was_ring:
+            self._futile_looks += 1
 
     def _heed(self, ring: Ring) -> None:
         self._heard_at = _now()
         head = self._head()
         if head is not None and ring.commit == head.commit:
+            # The echo of our own push, or of a commit that a poll has found already.
             return
         if ring.reason is Reason.ACCOUNT:
-            self._is_account_new = True
+            self._has_account_news = True
             self._hurry_soon()
-        if self._futile < FUTILE_RINGS:
-            self._ring()
-        elif self._late is None:
+        if self._futile_looks < FUTILE_RINGS:
+            self._look_now()
+        elif self._late_look is None:
+            # Who rings for nothing may be broken or hostile: from now on it is a slow poll.
             pause = self.source.config.poll_seconds
-            self._late = asyncio.get_running_loop().call_later(pause, self._ring)
+            self._late_look = asyncio.get_running_loop().call_later(pause, self._look_now)
 
     def _hurry_soon(self) -> None:
-        """Hurry at once, but not more often than polling would ask."""
-        if self._hurry_late is None:
+        """Hurry at once, but not more often than polling would."""
+        if self._late_hurry is None:
             due = self._hurried_at + self.source.config.poll_seconds - _now()
-            self._hurry_late = asyncio.get_running_loop().call_later(max(0.0, due), self._hurry_now)
+            self._late_hurry = asyncio.get_running_loop().call_later(max(0.0, due), self._hurry_now)
 
     def _hurry_now(self) -> None:
-        self._hurry_late, self._hurried_at = None, _now()
+        self._late_hurry, self._hurried_at = None, _now()
         self.hurry()
 
-    def _ring(self) -> None:
-        self._late, self._is_rung = None, True
+    def _look_now(self) -> None:
+        self._late_look, self._has_ring_caused_look = None, True
         self.look()
 
     def _head(self) -> Head | None:

@@ -1,7 +1,7 @@
-"""Tell systemd how its service gets on: sd_notify(3), one datagram each.
+"""Report the state of the service to systemd: sd_notify(3), one datagram for each state.
 
-Where nobody listens nothing is sent, and where nothing can be sent nothing fails: a daemon does
-its work whether or not it is heard.
+Never fails and never waits: without a listening systemd, or if a datagram cannot be sent, the
+daemon continues its work.
 """
 
 from __future__ import annotations
@@ -18,34 +18,35 @@ _MICROSECONDS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Notifier:
-    """What systemd gave a service to speak with it; see sd_notify(3) and sd_watchdog_enabled(3).
+    """The connection of a service to systemd; see sd_notify(3) and sd_watchdog_enabled(3).
 
     Attributes:
-        address: The socket that is listened to; None where there is none.
-        watchdog_seconds: A service that is not `alive` for so long is killed; None: it is not.
+        address: The socket of systemd; None without systemd.
+        watchdog_seconds: systemd kills the service after so long without `alive`; None: never.
     """
 
     address: str | None = None
     watchdog_seconds: float | None = None
 
     def ready(self) -> None:
-        """The service is up, or has reloaded what it was asked to."""
+        """Report that the service is up, or that a reload is complete."""
         self._send("READY=1")
 
     def status(self, text: str) -> None:
-        """One line for `systemctl status`."""
+        """Report one line for `systemctl status`."""
         self._send("STATUS=" + " ".join(text.split()))
 
     def reloading(self) -> None:
-        """Settings are being read again; `ready` ends it."""
+        """Report the start of a reload; `ready` ends it."""
         microseconds = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self._send("RELOADING=1", f"MONOTONIC_USEC={microseconds}")
 
     def stopping(self) -> None:
+        """Report that the service stops."""
         self._send("STOPPING=1")
 
     def alive(self) -> None:
-        """Not to be killed yet."""
+        """Reset the watchdog, so that systemd does not kill the service."""
         if self.watchdog_seconds is not None:
             self._send("WATCHDOG=1")
 
@@ -59,8 +60,9 @@ class Notifier:
 
 
 def find_notifier(environ: Mapping[str, str]) -> Notifier:
-    """The notifier of this process, as systemd put it into the environment."""
+    """Return the notifier of this process from the environment set by systemd."""
     address = environ.get("NOTIFY_SOCKET", "")
+    # A parent process may have passed on an environment with its own watchdog.
     is_ours = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
     microseconds = environ.get("WATCHDOG_USEC", "") if is_ours else ""
     return Notifier(
@@ -70,5 +72,5 @@ def find_notifier(environ: Mapping[str, str]) -> Notifier:
 
 
 def _native(address: str) -> str:
-    """An abstract socket is written with an @ and begins with a NUL."""
+    """Convert the text of an address: `@name` is an abstract socket, with a NUL in front."""
     return "\0" + address[1:] if address.startswith("@") else address

@@ -1,7 +1,7 @@
-"""Three snapshots in, one plan out: what to do with each record, and what to hold.
+"""Three snapshots in, one plan out: what to do with each record, and which deletions to hold.
 
-Pure: equality of CIDs is all it looks at. It never reads a file, never asks a server, and the same
-views always give the same plan in the same order.
+Pure: compares CIDs only. Never reads a file, never asks a server. The same views always give the
+same plan in the same order.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from syncd.model import (
 
 
 def verdict(base: Cid | None, local: Cid | None, remote: Cid | None) -> Verdict:
-    """Compare three views of one record. Equality is all it looks at; None is absence."""
+    """Compare three views of one record, for equality only. None is absence."""
     if local == remote:
         return Verdict.SETTLED if base == local else Verdict.ADOPT
     if base == remote:
@@ -42,14 +42,16 @@ def verdict(base: Cid | None, local: Cid | None, remote: Cid | None) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """Everything a plan is made from.
+    """The input of a plan.
 
     Attributes:
-        inert: Files that exist but stand for no record now, by path. They are never pushed, never
-            taken as deleted and never overwritten.
-        refused: Contents the PDS refused, by path. They wait until the file changes.
-        decisions: What a person chose, by path; each holds only for the contents they saw.
-        held: Deletions that the brake held before; they stay held until a person decides.
+        base, local, remote: The three views.
+        inert: Files that exist but stand for no record now, by path. syncd never pushes them,
+            never overwrites them, and never takes their records as deleted.
+        refused: Contents the PDS refused, by path. syncd sends them again only after an edit.
+        decisions: The choices of a person, by path. Each is valid only for the contents they saw.
+        held: Deletions held by the brake in an earlier cycle. They stay held until a person
+            decides.
     """
 
     base: Snapshot
@@ -62,17 +64,18 @@ class Views:
 
 
 Recent = Mapping[tuple[str, Side], int]
-"""How many deletions were carried out lately, by collection and the side where they were made."""
+"""The number of deletions carried out within the brake's window, by (collection, side)."""
 APPROVED = "approved: "
-"""How the reason of a deletion begins that a person let happen; it does not count as recent."""
+"""The prefix of the reason of an approved deletion; such a deletion does not count as recent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Brake:
-    """When deletions wait for a person: more than `records` and more than `percent` of a
-    collection, or a whole collection (or folder) of at least `whole` records.
+    """The limits beyond which deletions wait for a person.
 
-    Deletions within `window_seconds` count together, so that a slow `rm -r` is held as a fast one.
+    Held are more than `records` deletions that are also more than `percent` of a collection, and
+    the deletion of a whole collection (or folder) of at least `whole` records. Deletions within
+    `window_seconds` count together, so a slow `rm -r` is held like a fast one.
     """
 
     records: int = 10
@@ -81,6 +84,7 @@ class Brake:
     window_seconds: float = 600.0
 
     def holds(self, deleted: int, total: int) -> bool:
+        """Return whether `deleted` of the `total` records of a collection are too many."""
         many = deleted > self.records and deleted * 100 > self.percent * total
         return many or (deleted >= total >= self.whole)
 
@@ -96,12 +100,19 @@ def make_plan(
 ) -> Plan:
     """Decide every path of `paths`.
 
-    `settle` says what becomes of a conflict. `sizes` and `recent` are asked only when something is
-    deleted: for the number of records of each collection in base, and of those that were deleted
-    from it within the brake's window, apart from the paths named; the brake measures against both.
+    Args:
+        paths: Record paths to decide, in any order.
+        views: The three views, and the facts that modify a decision.
+        settle: Turns a conflict into a push or a pull, or leaves it a conflict.
+        sizes: Returns the number of records in base, by collection.
+        recent: Returns the deletions within the brake's window, except those of the given paths.
+        brake: The limits for deletions, measured against `sizes` plus `recent`.
+
+    `sizes` and `recent` are called only if the plan deletes a record.
     """
     steps = tuple(_decide(path, views, settle) for path in sorted(set(paths)))
     held = _held(steps, views, sizes, recent, brake)
+    # A held deletion has no step, so nothing can carry it out before a person approves.
     kept = {hold.path for hold in held}
     steps = tuple(step for step in steps if step.path not in kept)
     return Plan(
@@ -113,24 +124,27 @@ def make_plan(
 
 
 def without_pushes(plan: Plan) -> Plan:
-    """The plan of a read-only mirror: what would be pushed stays in the folder and is told."""
+    """Turn every push of a plan into a problem, for a read-only mirror."""
     kept = tuple(step for step in plan.steps if step.verdict is not Verdict.PUSH)
     hint = "undo the edit, or clone again without --read-only"
-    told = tuple(
+    unpushed = tuple(
         Problem(step.path, f"{step.reason}, but this mirror is read-only", hint)
         for step in plan.with_verdict(Verdict.PUSH)
     )
-    return replace(plan, steps=kept, problems=(*plan.problems, *told))
+    return replace(plan, steps=kept, problems=(*plan.problems, *unpushed))
 
 
 def _decide(path: RecordPath, views: Views, settle: Callable[[Step], Step]) -> Step:
     step = _compare(path, views)
+    # An inert file has no CID, so neither a refusal nor a decision about contents applies to it.
     if path in views.inert:
         return _around_inert(step, views.inert[path])
+    # The PDS refused exactly this content. Sending it again would only cost a request each cycle.
     if step.verdict is Verdict.PUSH and _is_refused(step, views):
         return replace(
             step, verdict=Verdict.SETTLED, reason="refused by the PDS; waits for an edit"
         )
+    # A person's choice for these contents outranks every policy.
     chosen = _chosen(step, views.decisions.get(path))
     if chosen is not None:
         return chosen
@@ -164,7 +178,8 @@ def _happened(where: str, before: Cid | None, after: Cid | None) -> str:
 
 
 def _around_inert(step: Step, problem: Problem) -> Step:
-    """The file stays as it is; only a newer remote version makes this a conflict."""
+    """Leave an inert file untouched. Only a newer remote version makes a conflict of it."""
+    # The repo did not change. Base as the local CID keeps the file from counting as deleted.
     if step.base == step.remote:
         return replace(step, verdict=Verdict.SETTLED, local=step.base, reason=problem.reason)
     happened = _happened("in the repo", step.base, step.remote)
@@ -177,7 +192,7 @@ def _is_refused(step: Step, views: Views) -> bool:
 
 
 def _chosen(step: Step, decision: Decision | None) -> Step | None:
-    """The step a person chose, as long as that holds."""
+    """Return the step a person chose, or None if there is no valid decision."""
     if decision is None or not still_holds(decision, step.local, step.remote):
         return None
     match decision.choice:
@@ -188,18 +203,20 @@ def _chosen(step: Step, decision: Decision | None) -> Step | None:
         case Choice.APPROVE:
             return replace(step, reason=f"{APPROVED}{step.reason}")
         case Choice.REJECT:
+            # A deletion travels as a push or a pull; its reverse restores the other side's record.
             back = Verdict.PULL if step.verdict is Verdict.PUSH else Verdict.PUSH
             return replace(step, verdict=back, reason="rejected deletion: brought back")
 
 
 def still_holds(decision: Decision, local: Cid | None, remote: Cid | None) -> bool:
-    """True while both contents are the ones that the person saw, and there is something to do.
+    """Return whether the sides still differ and both have the contents the person saw.
 
-    A file that was moved away for the repo's version waits for whatever the repo has: it must not
-    count as deleted if the repo goes back to what both sides had.
+    The choice of the repo's version over a missing file is valid for every version of the repo.
     """
     if local == remote:
         return False
+    # `resolve` moved the file away for the repo's version. If the repo returns to base meanwhile,
+    # the missing file must not count as a deletion: the record is still to be pulled.
     if decision.choice is Choice.REMOTE and decision.local is None:
         return local is None
     return (decision.local, decision.remote) == (local, remote)
@@ -234,12 +251,13 @@ def _held(
     recent: Callable[[Collection[RecordPath]], Recent],
     brake: Brake,
 ) -> tuple[Held, ...]:
-    """Deletions beyond the brake that no person has decided. Everything else goes on."""
+    """Return the undecided deletions beyond the brake, and those held before."""
     deletions = [
         (step, side)
         for step in steps
         if (side := _deletion_side(step)) and not _is_decided(step, views.decisions)
     ]
+    # Counting the records of the mirror takes a query: only a deletion is worth it.
     if not deletions:
         return ()
     tally = _tally(deletions, sizes(), recent([step.path for step, _ in deletions]))
@@ -252,7 +270,7 @@ def _held(
 
 @dataclass(frozen=True, slots=True)
 class _Tally:
-    """Deletions by (collection, side) and by side, lately and now, and what they are part of."""
+    """Deletions of now and of the brake's window, by (collection, side); totals by collection."""
 
     deleted: Mapping[tuple[str, Side], int]
     totals: Mapping[str, int]
@@ -269,7 +287,7 @@ class _Tally:
         return is_many or self.is_everything(side, brake)
 
     def reason(self, collection: str, side: Side, brake: Brake) -> str:
-        """What happened where, and what was about to happen."""
+        """Say in a sentence how much was deleted where, and what the other side would lose."""
         here, there = "the folder", "the repo"
         if side is Side.REMOTE:
             here, there = there, here
@@ -285,6 +303,7 @@ class _Tally:
 def _tally(
     deletions: Sequence[tuple[Step, Side]], sizes: Mapping[str, int], recent: Recent
 ) -> _Tally:
+    # Recently deleted records have left base. The share of deletions is of what was there before.
     totals = Counter(dict(sizes))
     for (collection, _), count in recent.items():
         totals[collection] += count
@@ -307,8 +326,12 @@ def touched(
     inert: Collection[RecordPath],
     absent: Callable[[RecordPath], bool],
 ) -> set[RecordPath]:
-    """Paths where a completely scanned folder differs from base."""
+    """Return the paths where a completely scanned folder differs from base.
+
+    `absent(path)` is True if the scan proved that there is no file of that record.
+    """
     edited = {path for path, cid in local.items() if base.get(path) != cid}
+    # A path missing from `local` may be unread: only proven absence counts as deleted.
     gone = {path for path in base if path not in local and absent(path)}
     return edited | gone | set(inert)
 
@@ -316,7 +339,10 @@ def touched(
 def for_a_person(
     waiting: Collection[Waiting],
 ) -> tuple[tuple[Conflict, ...], tuple[Problem, ...], tuple[Held, ...]]:
-    """What of `waiting` a person has to look at. A refusal by the PDS is a problem of its file."""
+    """Select what a person must look at: conflicts, problems and held deletions.
+
+    A refusal by the PDS counts as a problem of its file.
+    """
     problems = (
         Problem(item.path, item.reason, item.hint) if isinstance(item, Refusal) else item
         for item in waiting

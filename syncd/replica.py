@@ -1,8 +1,8 @@
-"""Blocks in, a verified remote view out: at which head is the repo, and what changed since ours?
+"""Blocks in, a verified remote view out: the head of the repo, and the changes since our head.
 
-Pure: it asks `get` for a block and nobody else. Nothing is concluded from what is missing: a node
-that is not there raises MissingBlocks, and only the difference of two whole, verified trees says
-that a record was deleted. Source: https://atproto.com/specs/repository
+Pure: blocks come from `get` only. Never concludes anything from a missing block: it raises
+MissingBlocks. Only the difference of two whole, verified trees proves that a record was deleted.
+Source: https://atproto.com/specs/repository
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ from syncd.model import Head, RecordPath, parse_record_path
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The repo at one verified commit, told as its difference from the commit known before.
+    """The repo at one verified commit, as its difference from the commit known before.
 
     Attributes:
+        head: The verified commit.
         changes: (before, after) of every record that differs; None is absence.
-        is_whole: The changes are from nothing: every record of the repo, and no other, is in them.
-        unnamed: Tree keys that differ and are no record path, each with its record after; they
-            cannot be mirrored.
-        added: Tree nodes and the commit, to keep from now on; dropped: what they replace.
+        unnamed: Changed tree keys that are no record path, with the CID after. syncd cannot mirror
+            them.
+        added: The commit and the new tree nodes, to keep.
+        dropped: The replaced commit and tree nodes, to forget.
+        is_whole: There was no commit before: `changes` has every record of the repo.
     """
 
     head: Head
@@ -38,17 +40,25 @@ class View:
     is_whole: bool = False
 
     def after(self) -> Iterator[tuple[RecordPath, Cid]]:
-        """Every record that is new or other than before."""
+        """Yield (path, CID) of every new or changed record."""
         return ((path, after) for path, (_, after) in self.changes.items() if after is not None)
 
 
 def read_head(commit: Cid, get: Get, *, did: Did, key: PublicKey, newest: Tid | None) -> Head:
-    """The head that `commit` names, if the account signed it and it is not older than `newest`.
+    """Verify a commit and return its head.
+
+    Args:
+        commit: The CID of the commit block.
+        get: The source of blocks.
+        did: The account whose repo this must be.
+        key: The signing key of the account.
+        newest: The newest rev verified or written before, if any.
 
     Raises:
-        MissingBlocks: The commit block is not there.
-        BadCommit: It is for another repo or of another version. WrongKey: `key` did not sign it.
-        RolledBack: Its rev is older than one that was verified or written before.
+        MissingBlocks: The commit block is missing.
+        BadCommit: It is for another repo or of another version.
+        WrongKey: `key` did not sign it.
+        RolledBack: Its rev is older than `newest`.
     """
     block = get(commit)
     if block is None:
@@ -60,6 +70,7 @@ def read_head(commit: Cid, get: Get, *, did: Did, key: PublicKey, newest: Tid | 
         verify(found, key)
     except BadCommit as error:
         raise WrongKey(error.message) from None
+    # The signature is valid, but an older rev would undo later writes: the PDS may be a backup.
     if newest is not None and found.rev < newest:
         raise RolledBack(
             f"the PDS shows the repo at rev {found.rev}, older than rev {newest} known before",
@@ -69,7 +80,8 @@ def read_head(commit: Cid, get: Get, *, did: Did, key: PublicKey, newest: Tid | 
 
 
 def check_grown(known: Head | None, head: Head) -> None:
-    """Raise RolledBack if `head` is another commit than `known` and not newer: the repo forked."""
+    """Raise RolledBack if `head` is another commit than `known`, but not newer."""
+    # The revs of a repo only grow. Two commits without that order are a fork: neither is newer.
     if known is not None and head.commit != known.commit and head.rev <= known.rev:
         raise RolledBack(
             f"the PDS shows another commit at rev {head.rev} than {known.commit}, known before",
@@ -78,20 +90,23 @@ def check_grown(known: Head | None, head: Head) -> None:
 
 
 def advance(known: Head | None, head: Head, get: Get) -> View:
-    """How the tree of `head` differs from the tree of `known` (None: from the empty repo).
+    """Compare the tree of `head` with the tree of `known` (None: with the empty repo).
 
-    Raises MissingBlocks if a node of either tree is not there, BadTree if one breaks the rules.
+    Raises MissingBlocks if a node of either tree is missing, BadTree if a node breaks a rule.
     """
     found = difference(known.data if known else None, head.data, get)
     changes: dict[RecordPath, tuple[Cid | None, Cid | None]] = {}
     unnamed: dict[str, Cid | None] = {}
     for key, before, after in found.changes:
+        # A tree accepts more keys than the grammar of record paths. Such a record has no file name,
+        # but must not stop the others.
         try:
             changes[parse_record_path(key)] = (before, after)
         except BadSyntax:
             unnamed[key] = after
     added = {cid: _present(cid, get) for cid in (*found.added_nodes, head.commit)}
     dropped = found.dropped_nodes | ({known.commit} if known else set())
+    # If the head did not move, its commit is both added and dropped: keep it.
     return View(head, changes, unnamed, added, dropped - added.keys(), known is None)
 
 
@@ -103,18 +118,18 @@ def _present(cid: Cid, get: Get) -> bytes:
 
 
 def remote_of(head: Head, path: RecordPath, get: Get) -> Cid | None:
-    """The CID of one record in the verified tree, or None: a proof that it is not in the repo."""
+    """Return the CID of one record in the verified tree; None proves that the repo lacks it."""
     return lookup(head.data, path, get)
 
 
 def remotes_of(head: Head, paths: Iterable[RecordPath], get: Get) -> dict[RecordPath, Cid]:
-    """As `remote_of` of each of `paths`, at the cost of the nodes that lead to all of them."""
+    """Return the CIDs of those of `paths` in the tree, reading each node on the way once."""
     found = lookup_all(head.data, paths, get)
     return {RecordPath(path): cid for path, cid in found.items()}
 
 
 def first_of(*sources: Get) -> Get:
-    """A block source that asks each of `sources` in order."""
+    """Combine block sources: ask each of `sources` in order."""
 
     def get(cid: Cid) -> bytes | None:
         return next((block for source in sources if (block := source(cid)) is not None), None)

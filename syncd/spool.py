@@ -1,8 +1,8 @@
-"""A file of verified blocks: a repo on its way in, of which memory holds only where each block is.
+"""A file of verified blocks for the download of a large repo. Memory holds only their offsets.
 
-The file is a CAR without roots, so it needs no other memory of what is in it: after a stop at any
-moment, the blocks that are whole are found again and each is hashed anew. It says nothing about
-which blocks a repo has. Never takes part in a transaction; whoever made it removes it.
+The file is a CAR without roots. After a stop at any moment, the next run reads the file, checks the
+hash of each whole block, and continues. Never says which blocks a repo has, and never takes part in
+a transaction. The caller who made a spool removes it.
 """
 
 from __future__ import annotations
@@ -26,17 +26,18 @@ _HEADER: Final = b"".join(write_car((), ()))
 
 
 class Spool:
-    """Blocks by CID in the file at `path`, which is made (0600), or read again if it is there.
+    """Blocks by CID in the file at `path`: a new file (0600), or the blocks of an earlier run.
 
     Attributes:
-        count: How many blocks it has; `size`: how many bytes the file has.
+        count: The number of blocks.
+        size: The length of the file in bytes.
 
     Every method raises FileProblem if the disk refuses.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._places = _Places()
+        self._index = _Index()
         self.count = self.size = 0
         try:
             self._file = os.open(path, _OPEN, 0o600)
@@ -63,36 +64,37 @@ class Spool:
         os.close(self._file)
 
     def add(self, blocks: Iterable[tuple[Cid, bytes]]) -> None:
-        """Keep blocks whose hashes were checked; what is there already is not written twice."""
+        """Append blocks; the caller has checked their hashes. Skips blocks already there."""
         sections: list[bytes] = []
         end = self.size
         for cid, block in blocks:
             if cid not in self:
                 sections.append(section_of(cid, block))
                 end += len(sections[-1])
-                self._places.add(cid, end - len(block), len(block))
+                self._index.add(cid, end - len(block), len(block))
         self._append(b"".join(sections))
         self.count += len(sections)
 
     def get(self, cid: Cid) -> bytes | None:
-        """The block of `cid`, its hash checked again, or None if there is none."""
-        for place, length in self._places.find(cid):
-            section = os.pread(self._file, _CID_BYTES + length, place - _CID_BYTES)
+        """Read the block of `cid` and check its hash again; None if there is no such block."""
+        for offset, length in self._index.find(cid):
+            section = os.pread(self._file, _CID_BYTES + length, offset - _CID_BYTES)
             block = section[_CID_BYTES:]
+            # The index knows only a part of the hash, and the disk may have changed the bytes.
             if section.startswith(cid) and is_content_of(block, cid):
                 return block
         return None
 
     def __contains__(self, cid: Cid) -> bool:
-        """True if the file has a block under this CID; it is not hashed for that."""
+        """Return whether the file has a block with this CID, without checking its hash."""
         return any(
-            os.pread(self._file, _CID_BYTES, place - _CID_BYTES) == cid
-            for place, _ in self._places.find(cid)
+            os.pread(self._file, _CID_BYTES, offset - _CID_BYTES) == cid
+            for offset, _ in self._index.find(cid)
         )
 
     def clear(self) -> None:
-        """Forget everything and be an empty CAR again."""
-        self._places = _Places()
+        """Remove all blocks, leaving an empty CAR."""
+        self._index = _Index()
         self.count = self.size = 0
         try:
             os.ftruncate(self._file, 0)
@@ -101,12 +103,12 @@ class Spool:
         self._append(_HEADER)
 
     def remove(self) -> None:
-        """Take the file away; it can still be read until it is closed."""
+        """Unlink the file; the open spool can still be read."""
         with suppress(FileNotFoundError):
             self._path.unlink()
 
     def _append(self, data: bytes) -> None:
-        """Write at the end. What a full disk cut off is not counted, and is written over."""
+        """Write at the end. If the disk cuts a write, the next one overwrites its start."""
         view = memoryview(data)
         at = self.size
         try:
@@ -118,7 +120,8 @@ class Spool:
         self.size = at
 
     def _read_again(self) -> None:
-        """Find the blocks of an earlier run, up to the first that is not whole."""
+        """Find the blocks of an earlier run, up to the first incomplete one."""
+        # Another file, or a crash within the header: no block can be lost by starting anew.
         if os.pread(self._file, len(_HEADER), 0) != _HEADER:
             self.clear()
             return
@@ -127,30 +130,32 @@ class Spool:
         try:
             while chunk := os.pread(self._file, _READ_BYTES, at):
                 at += len(chunk)
-                self._meet(reader.feed(chunk))
+                self._count(reader.feed(chunk))
+        # A crash left bytes behind the last whole block, out of order perhaps: cut them off.
         except BadCar:
-            pass  # what a crash left behind the last whole block: it is written over
+            pass
         os.ftruncate(self._file, self.size)
 
-    def _meet(self, blocks: Iterable[tuple[Cid, bytes]]) -> None:
+    def _count(self, blocks: Iterable[tuple[Cid, bytes]]) -> None:
+        """Enter blocks of the file into the index."""
         for cid, block in blocks:
             self.size += len(section_of(cid, block))
-            self._places.add(cid, self.size - len(block), len(block))
+            self._index.add(cid, self.size - len(block), len(block))
             self.count += 1
 
 
-class _Places:
-    """Where each block is: 17 bytes for one, in a bucket by the first 16 bits of its hash.
+class _Index:
+    """The offset and length of each block: 17 bytes, in a bucket by the first 16 bits of its hash.
 
-    An entry holds the next 64 bits of the hash, so whoever reads must compare the rest.
+    An entry holds only the next 64 bits of the hash, so a reader must compare the rest.
     """
 
     def __init__(self) -> None:
         self._buckets: list[bytearray | None] = [None] * 65_536
 
-    def add(self, cid: Cid, place: int, length: int) -> None:
+    def add(self, cid: Cid, offset: int, length: int) -> None:
         number = cid[4] << 8 | cid[5]
-        entry = cid[6:14] + place.to_bytes(6, "big") + length.to_bytes(3, "big")
+        entry = cid[6:14] + offset.to_bytes(6, "big") + length.to_bytes(3, "big")
         bucket = self._buckets[number]
         if bucket is None:
             self._buckets[number] = bytearray(entry)
@@ -158,16 +163,17 @@ class _Places:
             bucket += entry
 
     def find(self, cid: Cid) -> Iterator[tuple[int, int]]:
-        """Places where the block may be, and its length there."""
+        """Yield (offset, length) of every block that may be the one of `cid`."""
         bucket = self._buckets[cid[4] << 8 | cid[5]]
         if bucket is None:
             return
         key = cid[6:14]
         at = bucket.find(key)
         while at >= 0:
+            # A match across two entries is chance.
             if at % 17 == 0:
-                place, length = bucket[at + 8 : at + 14], bucket[at + 14 : at + 17]
-                yield int.from_bytes(place, "big"), int.from_bytes(length, "big")
+                offset, length = bucket[at + 8 : at + 14], bucket[at + 14 : at + 17]
+                yield int.from_bytes(offset, "big"), int.from_bytes(length, "big")
             at = bucket.find(key, at + 1)
 
 

@@ -21,6 +21,7 @@ OWN_TESTS: Mapping[str, Sequence[str]] = {
     "errors": ("tests/test_model.py",),
     "atproto": ("tests/atproto",),
     "model": ("tests/test_model.py",),
+    "backoff": ("tests/test_backoff.py",),
     "plan": ("tests/test_plan.py",),
     "merge": ("tests/merge/test_merge.py", "tests/merge/test_texts.py"),
     "replica": ("tests/test_replica.py",),

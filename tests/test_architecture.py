@@ -33,6 +33,7 @@ FLOORS: dict[str, int] = {
     "errors": 0,
     "atproto": 1,
     "model": 2,
+    "backoff": 2,
     "connect": 2,
     "children": 2,
     "private": 2,
@@ -63,7 +64,7 @@ FLOORS: dict[str, int] = {
     "cli": 6,
     "__main__": 7,
 }
-PURE = ("errors", "atproto", "model", "plan", "merge", "replica", "budget", "batches")
+PURE = ("errors", "atproto", "model", "backoff", "plan", "merge", "replica", "budget", "batches")
 PURE_IMPORTS = frozenset(
     {"__future__", "base64", "bisect", "cbor2", "collections", "contextlib", "cryptography"}
     | {"dataclasses", "decimal", "difflib", "email.utils", "enum", "functools", "hashlib"}

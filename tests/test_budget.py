@@ -71,7 +71,7 @@ def test_a_pds_that_counts_nothing_holds_nothing_up() -> None:
 
 
 def test_what_others_spent_is_known_from_what_the_pds_tells() -> None:
-    ledger = Ledger(((400, 300),)).after_hearing(limit(100))
+    ledger = Ledger(((400, 300),)).after_announcement(limit(100))
     assert ledger.left(HOUR, 1000) == 100
     assert ledger.left(DAY, 1000) == 34700
     assert ledger.after(60, 1000).left(HOUR, 1000) == 40
@@ -80,28 +80,28 @@ def test_what_others_spent_is_known_from_what_the_pds_tells() -> None:
 
 
 def test_the_pds_is_not_believed_when_it_tells_of_more_than_we_count() -> None:
-    assert Ledger(((900, 4000),)).after_hearing(limit(4999)).left(HOUR, 1000) == 1000
+    assert Ledger(((900, 4000),)).after_announcement(limit(4999)).left(HOUR, 1000) == 1000
 
 
 def test_a_window_of_the_pds_ends_when_it_said() -> None:
-    ledger = Ledger().after_hearing(limit(0))
+    ledger = Ledger().after_announcement(limit(0))
     assert ledger.room(3999) == 0
     assert ledger.room(4000) == 5000
 
 
 def test_a_smaller_limit_of_the_pds_counts() -> None:
-    assert Ledger(((900, 50),)).after_hearing(limit(60, of=100)).left(HOUR, 1000) == 50
+    assert Ledger(((900, 50),)).after_announcement(limit(60, of=100)).left(HOUR, 1000) == 50
 
 
 def test_the_newest_word_about_a_window_takes_the_place_of_the_last() -> None:
-    ledger = Ledger().after_hearing(limit(100)).after_hearing(limit(30))
-    ledger = ledger.after_hearing(limit(7, of=35000, window=86_400))
+    ledger = Ledger().after_announcement(limit(100)).after_announcement(limit(30))
+    ledger = ledger.after_announcement(limit(7, of=35000, window=86_400))
     assert (ledger.left(HOUR, 1000), ledger.left(DAY, 1000)) == (30, 7)
 
 
 @pytest.mark.parametrize("window", [300, None])
 def test_a_limit_on_something_else_only_shows_that_the_pds_counts(window: int | None) -> None:
-    ledger = Ledger(is_counted=False).after_hearing(RateLimit(3000, 0, 4000, window))
+    ledger = Ledger(is_counted=False).after_announcement(RateLimit(3000, 0, 4000, window))
     assert ledger == Ledger()
 
 
@@ -125,10 +125,10 @@ def test_points_noted_by_a_clock_that_was_ahead_do_not_count_for_longer_than_two
 
 
 def test_what_was_heard_by_a_clock_that_was_ahead_says_nothing_once_it_is_right() -> None:
-    ledger = Ledger().after_hearing(limit(3, reset_at=1000 + 800 * DAY.seconds))
+    ledger = Ledger().after_announcement(limit(3, reset_at=1000 + 800 * DAY.seconds))
     assert ledger.room(1000) == 5000
     assert ledger.fits_at(4, 1000) == 1000
-    ledger = Ledger().after_hearing(limit(3, reset_at=1000 + DAY.seconds))
+    ledger = Ledger().after_announcement(limit(3, reset_at=1000 + DAY.seconds))
     assert ledger.room(1000) == 3
 
 
@@ -167,7 +167,7 @@ def test_no_window_of_an_hour_ever_holds_more_than_its_points(
     for at, (pause, points) in enumerate(wishes):
         now += pause // 20
         if at < len(told):
-            ledger = ledger.after_hearing(limit(told[at], reset_at=now + 1000))
+            ledger = ledger.after_announcement(limit(told[at], reset_at=now + 1000))
         if ledger.fits(points, now):
             ledger = ledger.after(points, now)
     for start, _ in ledger.spent:

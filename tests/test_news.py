@@ -17,6 +17,7 @@ from websockets.asyncio.server import ServerConnection
 from syncd.atproto.cid import cid_of_block
 from syncd.atproto.firehose import AccountEvent, CommitEvent, Info, encode_frame
 from syncd.atproto.syntax import Handle, make_tid
+from syncd.backoff import Backoff
 from syncd.config import Config
 from syncd.cycle.observe.account import Whereabouts, describe_change
 from syncd.cycle.observe.views import Dirty
@@ -238,7 +239,7 @@ async def test_the_news_that_an_account_is_back_end_the_pause(world: World) -> N
         world.sandbox.set_status(world.login.did, Status.DEACTIVATED)
         await until(lambda: Phase.HALTED in desk.phases, "the halt")
         assert "switched it off" in desk.errors[0].message
-        desk.daemon._failures = 9
+        desk.daemon.backoff = replace(desk.daemon.backoff, failures=9)
         await until(lambda: desk.phases.count(Phase.HALTED) == 2, "the long pause")
         world.sandbox.set_status(world.login.did, Status.ACTIVE)
         await world.write(ONE, v=1)
@@ -246,9 +247,8 @@ async def test_the_news_that_an_account_is_back_end_the_pause(world: World) -> N
 
 
 async def test_a_shower_about_an_account_that_is_away_cuts_no_more_pauses_than_polls_would(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World,
 ) -> None:
-    monkeypatch.setattr("syncd.daemon.loop.BACKOFF_SECONDS", (0.01, SLOW))
     told = encode_frame(AccountEvent(1, world.login.did, "", False, "deactivated"))
 
     async def shower(connection: ServerConnection) -> None:
@@ -260,7 +260,7 @@ async def test_a_shower_about_an_account_that_is_away_cuts_no_more_pauses_than_p
 
     go_on, wire = asyncio.Event(), Wire(shower)
     async with listening(wire), working(world, wire.origin, poll_seconds=0.3) as desk:
-        desk.daemon._failures = 20
+        desk.daemon.backoff = Backoff(0.01, SLOW, failures=20)
         world.sandbox.set_status(world.login.did, Status.DEACTIVATED)
         began = time.monotonic()
         go_on.set()

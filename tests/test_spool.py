@@ -13,7 +13,7 @@ from syncd.atproto.car import section_of, write_car
 from syncd.atproto.cid import Cid, cid_of_blob, cid_of_block
 from syncd.atproto.data import encode
 from syncd.errors import FileProblem
-from syncd.spool import Spool, _Places
+from syncd.spool import Spool, _Index
 
 HEADER = b"".join(write_car((), ()))
 
@@ -110,11 +110,11 @@ def test_a_block_that_was_damaged_on_the_disk_is_not_there(path: Path) -> None:
 
 
 def test_blocks_whose_hashes_begin_alike_are_told_apart() -> None:
-    places = _Places()
+    index = _Index()
     one, other = (Cid(b"\x01\x71\x12\x20" + b"s" * 10 + end * 22) for end in (b"a", b"b"))
-    places.add(one, 100, 1)
-    places.add(other, 2**40, 2**20)
-    assert list(places.find(one)) == list(places.find(other)) == [(100, 1), (2**40, 2**20)]
+    index.add(one, 100, 1)
+    index.add(other, 2**40, 2**20)
+    assert list(index.find(one)) == list(index.find(other)) == [(100, 1), (2**40, 2**20)]
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""CAR bytes to blocks and back, streaming; every block is hashed before anyone sees it.
+"""CAR bytes to blocks and back, streaming; each block is hashed before a caller sees it.
 
-Never concludes anything from blocks that are not there: a stream may end between two blocks, and
-the format cannot tell whether more should have come. Source: the CARv1 page of https://ipld.io/specs
+Never concludes anything from missing blocks: a stream may end between two blocks, and the format
+does not announce how many follow. Source: the CARv1 page of https://ipld.io/specs
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _CID_BYTES = 36
 
 
 class CarReader:
-    """Feed it a CAR in chunks of any size. It holds at most one unfinished block and one chunk."""
+    """A reader of a CAR in chunks of any size; holds at most one unfinished block and one chunk."""
 
     def __init__(self) -> None:
         self._roots: tuple[Cid, ...] | None = None
@@ -30,14 +30,14 @@ class CarReader:
 
     @property
     def roots(self) -> tuple[Cid, ...]:
-        """The CIDs the header names. Empty before it was read, and in an answer of getBlocks."""
+        """The CIDs in the header. Empty until the header was read, and in answers of getBlocks."""
         return self._roots or ()
 
     def feed(self, chunk: bytes) -> list[tuple[Cid, bytes]]:
-        """The blocks that `chunk` completes, in the order they came, each with its hash checked.
+        """Take `chunk` and return the blocks it completes, in order, their hashes checked.
 
-        Raises BadCar: a block is not what its CID says, a length is out of bounds, the header is
-        malformed, or a CID is not one that atproto uses. The reader is of no use afterwards.
+        Raises BadCar if a block does not match its CID, a length is out of bounds, the header is
+        malformed, or atproto does not use a kind of CID. Do not use the reader afterwards.
         """
         self._pieces.append(chunk)
         self._held += len(chunk)
@@ -67,7 +67,7 @@ class CarReader:
 
 
 def write_car(roots: Sequence[Cid], blocks: Iterable[tuple[Cid, bytes]]) -> Iterator[bytes]:
-    """The bytes of a CAR, one piece for the header and one for each block. Hashes nothing."""
+    """Yield the bytes of a CAR: one piece for the header, one for each block. Hashes nothing."""
     header = encode({"roots": list(roots), "version": 1})
     yield _varint(len(header)) + header
     for cid, block in blocks:
@@ -75,12 +75,12 @@ def write_car(roots: Sequence[Cid], blocks: Iterable[tuple[Cid, bytes]]) -> Iter
 
 
 def section_of(cid: Cid, block: bytes) -> bytes:
-    """What a block is in a CAR: the length, the CID, and the block itself at the end."""
+    """Encode a block as a section of a CAR: the length, the CID, then the block."""
     return _varint(_CID_BYTES + len(block)) + cid + block
 
 
 def _section(data: bytes, at: int, *, is_header: bool) -> tuple[int, int]:
-    """Where the section at `at` starts and ends; an end past the data says how much must come."""
+    """Return start and end of the section at `at`; an end past the data shows what is missing."""
     length, start = _parse_varint(data, at)
     if length > (MAX_HEADER_BYTES if is_header else _CID_BYTES + MAX_BLOCK_BYTES):
         raise BadCar(f"the CAR has a {'header' if is_header else 'block'} of {length} bytes")
@@ -88,7 +88,7 @@ def _section(data: bytes, at: int, *, is_header: bool) -> tuple[int, int]:
 
 
 def _parse_varint(data: bytes, at: int) -> tuple[int, int]:
-    """An unsigned LEB128 number and where it ends; past the data if it is not all there yet."""
+    """Read an unsigned LEB128 number; return it and its end, past the data if incomplete."""
     number = shift = 0
     for place in range(at, min(at + MAX_VARINT_BYTES, len(data))):
         byte = data[place]

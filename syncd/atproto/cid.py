@@ -1,6 +1,6 @@
 """Content identifiers as atproto uses them: CIDv1, SHA-256, DAG-CBOR or raw. Pure; never fetches.
 
-A `Cid` is its 36 binary bytes, so it compares, hashes and stores at the speed of bytes. Source:
+A `Cid` is its 36 binary bytes: it compares, hashes and stores as fast as bytes. Source:
 https://atproto.com/specs/data-model#link-and-cid-formats
 """
 
@@ -17,18 +17,18 @@ _DAG_CBOR = b"\x01\x71\x12\x20"
 _RAW = b"\x01\x55\x12\x20"
 _LENGTH = 36
 _TEXT = re.compile(r"baf[ky]rei[a-h][a-z2-7]{50}[aeimquy4]")
-"""Base32 of the four bytes that are fixed, then the digest. The last digit ends in two zero bits,
-so no CID has two texts."""
+"""Base32 of the four fixed bytes, then of the digest. The last digit ends in two zero bits, so no
+CID has two texts."""
 
 
 @final
 class Cid(bytes):
-    """The 36 bytes of a CID, made by `parse_cid`, `cid_from_bytes` or one of the `cid_of`s."""
+    """The 36 bytes of a CID, made by `parse_cid`, `cid_from_bytes` or a `cid_of` function."""
 
     __slots__ = ()
 
     def __str__(self) -> str:
-        """The text form: base32, lower case, no padding, prefix `b`."""
+        """Return the text form: base32, lower case, no padding, prefix `b`."""
         return "b" + b32encode(self).decode("ascii").rstrip("=").lower()
 
     def __repr__(self) -> str:
@@ -41,7 +41,7 @@ class Cid(bytes):
 
 
 def parse_cid(text: str) -> Cid:
-    """Read the text form. Raises BadSyntax unless it is CIDv1, base32, SHA-256, DAG-CBOR or raw."""
+    """Read the text form. Raises BadSyntax unless CIDv1, base32, SHA-256, DAG-CBOR or raw."""
     if not _TEXT.fullmatch(text):
         raise BadSyntax(f"{text[:80]!r} is not a CID that atproto uses")
     return Cid(b32decode(text[1:].upper() + "======"))
@@ -55,15 +55,15 @@ def cid_from_bytes(raw: bytes) -> Cid:
 
 
 def cid_of_block(block: bytes) -> Cid:
-    """The CID of DAG-CBOR bytes."""
+    """Return the CID of DAG-CBOR bytes."""
     return Cid(_DAG_CBOR + hashlib.sha256(block).digest())
 
 
 def cid_of_blob(blob: bytes) -> Cid:
-    """The CID of a blob's bytes."""
+    """Return the CID of a blob's bytes."""
     return Cid(_RAW + hashlib.sha256(blob).digest())
 
 
 def is_content_of(block: bytes, cid: Cid) -> bool:
-    """True if `cid` is the hash of `block`."""
+    """Return whether `cid` has the hash of `block`."""
     return hashlib.sha256(block).digest() == cid[4:]

@@ -41,7 +41,7 @@ VERSION: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A signed root of a repo: `data` is the root of its tree at `rev`. `prev` is None nowadays."""
+    """A signed root of a repo: `data` is the root of its tree at `rev`. New ones have no `prev`."""
 
     did: Did
     rev: Tid
@@ -52,9 +52,9 @@ class Commit:
 
 
 def parse_commit(block: bytes) -> Commit:
-    """Read a commit block: version 3, every field there and no other. Raises BadCommit.
+    """Read a commit block: version 3 with exactly its fields. Raises BadCommit.
 
-    Its signature is not checked (see `verify`), nor that it is the repo one wanted.
+    Checks neither the signature (see `verify`) nor the DID: the caller knows the expected repo.
     """
     try:
         return _parse_fields(decode(block))
@@ -85,13 +85,13 @@ def verify(commit: Commit, key: PublicKey) -> None:
 
 
 def sign_commit(did: Did, rev: Tid, data: Cid, key: PrivateKey) -> bytes:
-    """The block of a commit that `key` signs."""
+    """Make a commit signed by `key`; return its block."""
     fields = _unsigned(Commit(did, rev, data, b""))
     return encode({**fields, "sig": sign(key, encode(fields))})
 
 
 def _unsigned(commit: Commit) -> Record:
-    """What is signed: the commit without its signature, with `prev` there even when it is null."""
+    """Return the signed fields: the commit without `sig`, with `prev` even when it is null."""
     return {
         "did": commit.did,
         "rev": commit.rev,

@@ -1,7 +1,7 @@
-"""Values <-> DAG-CBOR, the bytes that CIDs are made of. Pure; never repairs, never guesses.
+"""Values <-> DAG-CBOR, the bytes behind CIDs. Pure; never repairs, never guesses.
 
-A value has one DAG-CBOR form. `encode` refuses what the data model lacks, and `decode` refuses
-what `encode` would not have made, so equal values have equal bytes and equal CIDs.
+A value has one DAG-CBOR form. `encode` refuses values outside the data model, and `decode` refuses
+bytes `encode` would not have made. So equal values have equal bytes and equal CIDs.
 Source: https://atproto.com/specs/data-model and https://dasl.ing/drisl.html
 """
 
@@ -19,21 +19,21 @@ from syncd.errors import BadData
 Value: TypeAlias = "bool | int | str | bytes | Cid | list[Value] | dict[str, Value] | None"
 
 MAX_DEPTH = 256
-"""How many lists and maps may hold one another; a link or bytes counts as one, as it does in JSON.
-The spec recommends 32. Python's recursion limit is the reason not to allow 1000."""
+"""How deep lists and maps may nest; a link or bytes counts as a map, its form in JSON.
+The spec recommends 32. Python's recursion limit forbids 1000."""
 
 _LINK_TAG = 42
 _LINK_HEAD = b"\xd8\x2a\x58\x25\x00"
-"""Tag 42 and 37 bytes, the first of which is zero and the others the binary CID."""
+"""Tag 42 and 37 bytes: a zero byte, then the binary CID."""
 
 TOO_DEEP = f"lists and maps are nested more than {MAX_DEPTH} deep"
 
 
 def encode(value: Value) -> bytes:
-    """The one DAG-CBOR form of `value`.
+    """Encode `value` in its one DAG-CBOR form.
 
-    Raises BadData for a type the data model lacks (floats among them), an integer beyond 64 bits,
-    a key that is not text, a lone surrogate, or nesting beyond MAX_DEPTH.
+    Raises BadData for a type outside the data model (such as floats), an integer beyond 64 bits,
+    a key other than text, a lone surrogate, or nesting beyond MAX_DEPTH.
     """
     return _encode(value, MAX_DEPTH)
 
@@ -56,8 +56,8 @@ def _encode(value: object, room: int) -> bytes:
 
 
 def _encode_map(entries: dict[object, object], room: int) -> bytes:
-    """Keys in canonical order: by length, then bytewise. Their heads start with the length."""
-    parts = {}
+    """Encode a map with its keys in canonical order: by length, then bytewise."""
+    parts = {}  # An encoded key starts with its length, so sorting the bytes sorts by length first.
     for key, value in entries.items():
         if type(key) is not str:
             raise BadData(f"the key {key!r} is not text")
@@ -77,7 +77,7 @@ def _encode_integer(number: int) -> bytes:
 
 
 def _head(major: int, number: int) -> bytes:
-    """A major type and its argument in the fewest bytes (RFC 8949, section 4.2.1)."""
+    """Encode a major type and its argument in the fewest bytes (RFC 8949, section 4.2.1)."""
     if number < 24:
         return bytes((major | number,))
     power = (number >= 1 << 8) + (number >= 1 << 16) + (number >= 1 << 32)
@@ -93,7 +93,7 @@ _SCALARS: dict[type, Callable[[Any], bytes]] = {
 
 
 def utf8(text: str) -> bytes:
-    """`text` in UTF-8. Raises BadData for a lone surrogate, which UTF-8 has no form for."""
+    """Encode `text` in UTF-8. Raises BadData for a lone surrogate: UTF-8 has no form for it."""
     try:
         return text.encode()
     except UnicodeEncodeError:
@@ -101,7 +101,7 @@ def utf8(text: str) -> bytes:
 
 
 def decode(block: bytes) -> Value:
-    """The value whose DAG-CBOR is exactly `block`. Raises BadData if there is none."""
+    """Decode canonical DAG-CBOR. Raises BadData unless encoding the value gives `block` again."""
     value = read_cbor(block, allow_indefinite=False)
     if encode(value) != block:
         raise BadData("the block is not canonical DAG-CBOR")
@@ -109,9 +109,10 @@ def decode(block: bytes) -> Value:
 
 
 def read_cbor(block: bytes, *, allow_indefinite: bool = True) -> Value:
-    """The first CBOR item of `block`, canonical or not; it may hold floats, as no Value does.
+    """Read the first CBOR item of `block`, canonical or not. The result may hold floats.
 
-    Raises BadData for unreadable bytes, a key given twice, a tag other than a link, deep nesting.
+    Raises BadData for unreadable bytes, a duplicate key, a tag other than a link, or nesting beyond
+    MAX_DEPTH.
     """
     try:
         value: Value = cbor2.loads(
@@ -130,7 +131,7 @@ _TagReader: TypeAlias = Callable[[object, bool], Cid]
 
 
 class _OnlyLinks(dict[int, _TagReader]):
-    """Tag 42 is a link. Every other tag is refused, also those that cbor2 has a meaning for."""
+    """Readers of tags: 42 is a link. Refuses every other tag, also those known to cbor2."""
 
     def __missing__(self, tag: int) -> _TagReader:
         def refuse(_content: object, _immutable: bool) -> Cid:

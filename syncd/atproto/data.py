@@ -1,8 +1,8 @@
 """Records as values, and their two forms: DAG-CBOR and JSON. Pure; never looks into a lexicon.
 
-JSON says less than DAG-CBOR: it has no exact large integers, and a map that looks like a link is
-one. `from_json` therefore refuses what it could only guess, and `is_exact` tells whether a record
-survives the way through JSON. Source: https://atproto.com/specs/data-model
+JSON can express less than DAG-CBOR: it has no exact large integers, and a map in the form of a link
+is a link. So `from_json` refuses every value it would have to guess, and `is_exact` checks that a
+record survives the way through JSON. Source: https://atproto.com/specs/data-model
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ Record: TypeAlias = dict[str, Value]
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 MAX_INTEGER = 2**53 - 1
-"""The largest integer, and its negative the smallest, that every JSON reader keeps exact."""
+"""The largest integer every JSON reader keeps exact; its negative is the smallest."""
 
 _TEXT = frozenset({str})
 _LARGEST_FLOAT = 1.7976931348623157e308
 
 
 def cid_of(record: Record) -> Cid:
-    """The CID under which a PDS files `record`. Raises BadData as `encode` does."""
+    """Return the CID of `record` in a repo. Raises BadData as `encode` does."""
     return cid_of_block(encode(record))
 
 
 def decode_lenient(block: bytes) -> Value:
-    """What a record that breaks the rules says, so that it can be shown; floats stay floats.
+    """Decode a record outside the data model, for display; floats stay floats.
 
-    Keys may be in any order and bytes may follow. Raises BadData for what JSON cannot show either.
+    Accepts keys in any order and trailing bytes. Raises BadData for values JSON cannot show.
     """
     value = read_cbor(block)
     to_json(value)
@@ -60,7 +60,7 @@ def decode_lenient(block: bytes) -> Value:
 
 
 def is_exact(value: Value, block: bytes) -> bool:
-    """True if `value`, written as JSON and read again, encodes to exactly `block`."""
+    """Return whether `value`, written as JSON and read again, encodes to exactly `block`."""
     try:
         return encode(from_json(to_json(value))) == block
     except BadData:
@@ -68,10 +68,10 @@ def is_exact(value: Value, block: bytes) -> bool:
 
 
 def to_json(value: Value) -> Json:
-    """`value` with links as `{"$link": ...}` and bytes as `{"$bytes": ...}` (unpadded base64).
+    """Convert to JSON: links to `{"$link": ...}`, bytes to `{"$bytes": ...}` (unpadded base64).
 
-    Finite floats and large integers pass, so that every record can be shown. Raises BadData for
-    anything else outside the data model, and for nesting beyond MAX_DEPTH.
+    Finite floats and large integers pass: syncd must be able to show every record. Raises BadData
+    for anything else outside the data model, and for nesting beyond MAX_DEPTH.
     """
     return _to_json(value, MAX_DEPTH)
 
@@ -96,10 +96,10 @@ def _to_json(value: object, room: int) -> Json:
 
 
 def from_json(obj: object) -> Record:
-    """The record that parsed JSON stands for; floats without a fraction become integers.
+    """Convert parsed JSON to a record; floats without a fraction become integers.
 
-    Raises BadData, naming the place as a JSON pointer, unless `obj` is one object and all in it is
-    in the data model: no fraction, no large integer, no malformed link, bytes, blob or `$type`.
+    Raises BadData, with the JSON pointer of the fault, unless `obj` is an object within the data
+    model: no fraction, no large integer, no malformed link, bytes, blob or `$type`.
     """
     record = _from_json(obj, None, MAX_DEPTH)
     if not isinstance(record, dict):
@@ -107,35 +107,35 @@ def from_json(obj: object) -> Record:
     return record
 
 
-_Place: TypeAlias = "tuple[_Place, str | int] | None"
+_Trail: TypeAlias = "tuple[_Trail, str | int] | None"
 
 
-def _from_json(obj: object, place: _Place, room: int) -> Value:
+def _from_json(obj: object, trail: _Trail, room: int) -> Value:
     if type(obj) in (list, dict) and not room:
-        raise BadData(_at(place, TOO_DEEP))
+        raise BadData(_at(trail, TOO_DEEP))
     if type(obj) is list:
-        return [_from_json(item, (place, at), room - 1) for at, item in enumerate(obj)]
+        return [_from_json(item, (trail, at), room - 1) for at, item in enumerate(obj)]
     if type(obj) is dict:
-        obj = {key: _from_json(item, (place, key), room - 1) for key, item in obj.items()}
+        obj = {key: _from_json(item, (trail, key), room - 1) for key, item in obj.items()}
     try:
         return read_json_value(obj)
     except BadData as error:
-        raise BadData(_at(place, error.message), hint=error.hint) from None
+        raise BadData(_at(trail, error.message), hint=error.hint) from None
 
 
-def _at(place: _Place, reason: str) -> str:
-    """`reason` with its place as a JSON pointer (RFC 6901), in which `~` and `/` are escaped."""
+def _at(trail: _Trail, reason: str) -> str:
+    """Put the JSON pointer (RFC 6901, `~` and `/` escaped) of a value before `reason`."""
     pointer = ""
-    while place is not None:
-        place, key = place
+    while trail is not None:
+        trail, key = trail
         pointer = "/" + str(key).replace("~", "~0").replace("/", "~1") + pointer
     return f"at {pointer}: {reason}" if pointer else reason
 
 
 def read_json_value(item: object) -> Value:
-    """What one JSON value stands for, the values inside it having been read already.
+    """Convert one JSON value; its inner values must be converted already.
 
-    Lists pass as they are. Raises BadData, without a place, as `from_json` does.
+    Lists pass unchanged. Raises BadData as `from_json` does, but without a JSON pointer.
     """
     match item:
         case None | bool():
@@ -161,7 +161,7 @@ def _read_number(number: float) -> int:
 
 
 def read_json_object(entries: dict[str, Value]) -> Value:
-    """The link, bytes or map that an object stands for. Raises BadData as `from_json` does."""
+    """Convert a JSON object to a link, bytes or a map. Raises BadData as `from_json` does."""
     check_keys(entries)
     if "$link" in entries:
         return _read_link(entries)
@@ -169,14 +169,16 @@ def read_json_object(entries: dict[str, Value]) -> Value:
         return _read_bytes(entries)
     if "$type" in entries:
         _check_type(entries)
+    # Without `$type`, only exactly these two keys are a blob of the old form; others are a map.
     elif entries.keys() == {"cid", "mimeType"}:
         _check_not_legacy_blob(entries)
     return entries
 
 
 def check_keys(keys: Collection[str]) -> None:
-    """Raises BadData for a lone surrogate, and for the key that means more than itself in a PDS."""
+    """Refuse lone surrogates and the key `__proto__`. Raises BadData."""
     utf8("".join(keys))
+    # In JavaScript, the language of the reference PDS, this key can name an object's prototype.
     if "__proto__" in keys:
         raise BadData('a PDS refuses the key "__proto__"')
 
@@ -209,7 +211,8 @@ def _check_type(entries: dict[str, Value]) -> None:
 
 
 def _check_blob(entries: dict[str, Value]) -> None:
-    """The size -1 marks a blob whose size was never recorded: what old references are turned to."""
+    """Raise BadData unless `entries` has the fields of a blob, and no other."""
+    # A size of -1 is valid: a PDS converts a reference of the old form, without a size, to it.
     match entries:
         case {"ref": Cid() as ref, "mimeType": str(mime_type), "size": int(size)} if (
             len(entries) == 4

@@ -1,8 +1,8 @@
-"""Records nested deeper than syncd reads, as JSON to be shown. Never recurses or builds a value.
+"""Show records nested too deep for `dagcbor` as JSON. Never recurses or builds a value.
 
-One pass over the CBOR writes the JSON as it goes: compact, keys in the order of the block. Only
-what is too deep for `dagcbor` is worth this; of anything else, that module says what is wrong.
-Source: RFC 8949; https://atproto.com/specs/data-model
+One pass over the CBOR writes compact JSON, with keys in the order of the block. Refuses records of
+ordinary depth: for them `dagcbor` finds better reasons. Source: RFC 8949;
+https://atproto.com/specs/data-model
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _quote = json.JSONEncoder(ensure_ascii=False).encode
 
 @dataclass(slots=True)
 class _Open:
-    """A list or map that is being written: how many items are to come, and the keys it had."""
+    """An unfinished list or map: how many items follow, and the keys so far (None: a list)."""
 
     left: int
     keys: set[str] | None
@@ -52,7 +52,7 @@ class _Reader:
         return raw
 
     def head(self) -> tuple[int, int, int]:
-        """Major type, the five bits below it, and the argument."""
+        """Read the head of an item: major type, the five bits below it, and the argument."""
         first = self.take(1)[0]
         major, low = first >> 5, first & 31
         if low < 24:
@@ -63,7 +63,10 @@ class _Reader:
 
 
 def deep_text(block: bytes) -> bytes:
-    """The record in `block` as JSON. BadData if it is not deep, or not a map that JSON can show."""
+    """Write the record in `block` as one line of JSON.
+
+    Raises BadData if the record is not too deep for `dagcbor`, or no map that JSON can show.
+    """
     reader = _Reader(block)
     if block[:1] and block[0] >> 5 != 5:
         raise BadData("the record is not a map")
@@ -75,7 +78,7 @@ def deep_text(block: bytes) -> bytes:
 
 
 def _step(reader: _Reader) -> None:
-    """Write one item, or the end of what holds it."""
+    """Write one item, or the end of the innermost list or map."""
     inside = reader.open[-1] if reader.open else None
     if inside is not None and not inside.left:
         reader.parts.append(reader.open.pop().end)
@@ -153,6 +156,6 @@ def _float(low: int, argument: int) -> str:
 
 
 def _wrapped(reader: _Reader, key: str, text: str) -> str:
-    """A link or bytes, which count as a map, as they are one in JSON."""
+    """Write a link or bytes as a map. It counts one level, as in `dagcbor`."""
     reader.deepest = max(reader.deepest, len(reader.open) + 1)
     return f'{{"{key}":"{text}"}}'

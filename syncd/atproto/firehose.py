@@ -1,7 +1,7 @@
 """Frames of com.atproto.sync.subscribeRepos to events and back. Bytes in, values out; no socket.
 
-An event is only ever a reason to look at a repo: nothing in it is verified here, and nobody should
-act on what it claims. Sources: https://atproto.com/specs/event-stream and the lexicon named above
+Never verifies an event: treat each as a reason to look at a repo, and trust none of its claims.
+Sources: https://atproto.com/specs/event-stream and the lexicon named above
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ARRAY_OF_TWO = b"\x82"
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """One record of a commit, as its author announces it; None is absence."""
+    """One record of a commit, as its author announces the change; None is absence."""
 
     action: Literal["create", "update", "delete"]
     path: str
@@ -33,7 +33,7 @@ class Op:
 
 @dataclass(frozen=True, slots=True)
 class CommitEvent:
-    """A repo got a new commit. `blocks` is a CAR of what is new, rooted at the commit."""
+    """A repo got a new commit. `blocks` is a CAR of the new blocks, rooted at the commit."""
 
     seq: int
     repo: Did
@@ -48,7 +48,7 @@ class CommitEvent:
 
 @dataclass(frozen=True, slots=True)
 class SyncEvent:
-    """A repo is now at one commit, whatever was announced before. `blocks`: a CAR of it alone."""
+    """A repo is now at a commit, whatever came before. `blocks` is a CAR of the commit alone."""
 
     seq: int
     did: Did
@@ -69,7 +69,7 @@ class IdentityEvent:
 
 @dataclass(frozen=True, slots=True)
 class AccountEvent:
-    """An account is now hosted or not; `status` says why not (deactivated, takendown, ...)."""
+    """An account is now hosted or not; `status` is the reason (deactivated, takendown, ...)."""
 
     seq: int
     did: Did
@@ -80,7 +80,7 @@ class AccountEvent:
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """The stream says something about itself; OutdatedCursor: events were skipped."""
+    """A notice about the stream itself; OutdatedCursor: the server skipped events."""
 
     name: str
     message: str | None = None
@@ -96,7 +96,7 @@ class StreamError:
 
 @dataclass(frozen=True, slots=True)
 class OtherEvent:
-    """A kind of event from a later version of the lexicon, `#kind`; to be passed over."""
+    """A kind of event from a later version of the lexicon, `#kind`; ignore it."""
 
     kind: str
 
@@ -114,7 +114,7 @@ def parse_frame(frame: bytes) -> Event:
 
 
 def encode_frame(event: Event) -> bytes:
-    """One binary message: a header, then a payload (empty for an OtherEvent)."""
+    """Encode one binary message: a header, then a payload (empty for an OtherEvent)."""
     if isinstance(event, StreamError):
         payload: Record = {"error": event.error, **_given(message=event.message)}
         return encode({"op": -1}) + encode(payload)
@@ -227,7 +227,7 @@ def _payload(event: Message) -> tuple[str, Record]:
 
 
 def _commit_payload(event: CommitEvent) -> Record:
-    """Every field the lexicon requires, those it calls deprecated included."""
+    """Build the payload with every required field of the lexicon, also the deprecated."""
     return {
         "seq": event.seq,
         "repo": event.repo,
@@ -248,5 +248,5 @@ def _commit_payload(event: CommitEvent) -> Record:
 
 
 def _given(**fields: Value) -> Record:
-    """The optional fields that are there: the lexicon leaves them out rather than null."""
+    """Keep the fields with a value: the lexicon omits optional fields and does not allow null."""
     return {name: value for name, value in fields.items() if value is not None}

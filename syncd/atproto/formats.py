@@ -1,7 +1,7 @@
-"""String formats of lexicons that name nothing in a repo: CID text, datetime, language, URI. Pure.
+"""String formats of lexicons beside identifiers: CID text, datetime, language, URI. Pure.
 
-Each parser returns its text unchanged or raises BadSyntax. Nothing here is needed to sync; a
-reader of records can use it to check them. Source: https://atproto.com/specs/lexicon#string-formats
+Each parser returns its text unchanged or raises BadSyntax. Sync does not need them; readers of
+records can check fields with them. Source: https://atproto.com/specs/lexicon#string-formats
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 def parse_cid_text(text: str) -> str:
-    """Any CIDv1 in any multibase, as a record's string field may hold it.
+    """Check a CIDv1 in any multibase, the format of a string field.
 
     Links between records are stricter: see `cid.parse_cid`.
     """
@@ -39,18 +39,18 @@ def parse_cid_text(text: str) -> str:
 
 
 def parse_uri(text: str) -> str:
-    """A URI of any scheme, at most 8 KiB of visible ASCII."""
+    """Check a URI of any scheme: at most 8 KiB of visible ASCII."""
     return _known(text, len(text) <= _URI_LENGTH and bool(_URI.fullmatch(text)), "a URI")
 
 
 def parse_datetime(text: str) -> str:
-    """What RFC 3339, ISO 8601, HTML all admit: a time zone, a day that exists, no leap second."""
+    """Check a datetime valid in RFC 3339, ISO 8601 and HTML: a time zone, no leap second."""
     found = _DATETIME.fullmatch(text)
     return _known(text, found is not None and _is_moment(found), "a datetime with a time zone")
 
 
 def _is_moment(found: re.Match[str]) -> bool:
-    """True if the day is in the calendar and the moment, in UTC, is not before the year 0."""
+    """Return whether the calendar has the day, and the moment in UTC is not before year 0."""
     year, month, day, hour, minute = (int(found[group]) for group in range(1, 6))
     is_leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
     ahead = int(found[7]) * 60 + int(found[8]) if found[6] == "+" else 0
@@ -63,14 +63,14 @@ def _is_moment(found: re.Match[str]) -> bool:
 
 
 def parse_language(text: str) -> str:
-    """A BCP 47 tag whose language is in lower case, with no variant or extension named twice."""
+    """Check a BCP 47 tag: language in lower case, no variant or extension twice."""
     found = _LANGUAGE.fullmatch(text)
     is_known = bool(_LANGUAGE_OTHER.fullmatch(text)) or (found is not None and _is_distinct(found))
     return _known(text, is_known, "a BCP 47 language tag")
 
 
 def _is_distinct(found: re.Match[str]) -> bool:
-    """True if no variant and no extension singleton occurs twice, whatever its case (RFC 5646)."""
+    """Return whether variants and extension singletons are unique, ignoring case (RFC 5646)."""
     variants = found["variants"].lower().split("-")[1:]
     singletons = re.findall(r"-([0-9a-z])(?=-)", found["extensions"].lower())
     return len(set(variants)) == len(variants) and len(set(singletons)) == len(singletons)

@@ -1,10 +1,9 @@
-"""Records that a JSON file cannot say exactly: the file they get, and what an edit of it may do.
+"""Records a JSON file cannot express exactly: make their file, compare it, name the first reason.
 
-A repo may hold floats, integers that JSON readers round, maps that read as links, deep nesting and
-blocks that are not canonical; other clients, imports and PDSs wrote them. Their files show them,
-but read again they would be another record. Nor could such a record be written: a PDS takes
-records as JSON. So no edit of such a file can be pushed without altering what it does not say.
-Pure; decides about meaning, never about what to do.
+Other clients, imports and PDSs write floats, integers beyond the range of JSON readers, maps in the
+form of links, deep nesting and blocks that are not canonical. The file of such a record shows it,
+but parsing the file gives a different record. A PDS accepts records as JSON only, so pushing an
+edit of such a file would alter the rest of the record. Pure; compares meaning, never decides.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ __all__ = ["file_of", "is_exact_in_file", "means", "record_of", "what_json_canno
 
 
 def record_of(block: bytes) -> Record:
-    """The record in a block, also one that breaks the data model's rules. Raises BadData."""
+    """Decode the record in a block, also outside the data model. Raises BadData."""
     return _map_of(decode_lenient(block))
 
 
@@ -45,9 +44,9 @@ def _map_of(value: Value) -> Record:
 
 
 def file_of(block: bytes) -> bytes:
-    """The file of the record in `block`; one that is too deep to be read is shown in one line.
+    """Make the file of the record in `block`; a record too deep for `dagcbor` is one line.
 
-    Raises BadData for what JSON cannot show.
+    Raises BadData if JSON cannot show the record.
     """
     try:
         return format_record(_map_of(read_cbor(block)))
@@ -58,7 +57,7 @@ def file_of(block: bytes) -> bytes:
 
 
 def is_exact_in_file(block: bytes, collection: str) -> bool:
-    """True if the file of the record in `block`, read again, is that very record."""
+    """Return whether parsing the file of the record in `block` gives the same record."""
     try:
         return cid_of(parse_record(file_of(block), collection)) == cid_of_block(block)
     except (BadData, BadJson):
@@ -66,9 +65,9 @@ def is_exact_in_file(block: bytes, collection: str) -> bool:
 
 
 def means(text: bytes, block: bytes, collection: str) -> bool:
-    """True if `text` says no more and no less than the file of the record in `block`.
+    """Return whether `text` has the same meaning as the file of the record in `block`.
 
-    White space, line ends, the order of keys and the spelling of a number or string do not count.
+    Ignores white space, line ends, the order of keys and the spelling of numbers and strings.
     """
     try:
         written = file_of(block)
@@ -80,7 +79,7 @@ def means(text: bytes, block: bytes, collection: str) -> bool:
 
 
 def _meaning(text: bytes, collection: str) -> object:
-    """What a text says: as a record if it stands for one, else as the JSON that it is."""
+    """Return the meaning of a text: its canonical record if it has one, else its JSON."""
     with suppress(BadJson, BadData):
         return encode(parse_record(text, collection))
     return json.loads(
@@ -99,10 +98,10 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def what_json_cannot_say(block: bytes, collection: str) -> str | None:
-    """The first thing in the record that no file can say, with its place as a JSON pointer.
+    """Name the first value no file can express, with its JSON pointer.
 
-    None if there is no such thing: the record is exact, or only its encoding is not canonical.
-    The block is one that has a file (see `file_of`).
+    Returns None for an exact record, and if only the encoding is not canonical. `block` must be a
+    block for which `file_of` returns a file.
     """
     try:
         record = record_of(block)
@@ -132,7 +131,7 @@ def _untellable(value: Value | float, pointer: str) -> Iterator[tuple[str, str]]
 
 
 def _misread(entries: dict[str, Value], pointer: str) -> Iterator[tuple[str, str]]:
-    """A map that would be read from JSON as something else, or as nothing."""
+    """Report a map that JSON cannot express, or would express as a link or bytes."""
     try:
         read = read_json_object(entries)
     except BadData:

@@ -1,8 +1,8 @@
-"""Record files: JSON text <-> records. Every refusal has its line and column. Pure; opens nothing.
+"""Record files: JSON text <-> records. Every refusal has a line and column. Pure; opens nothing.
 
-Text is read at the speed of the standard library. Only one that was refused is read a second time,
-token by token, to find where. Refused is whatever a PDS would refuse, or store as something else
-than what the text says. Source: RFC 8259 and the behaviour of the reference PDS.
+The standard library reads the text. Only after a refusal a second, slower reader walks the tokens
+to find the position. The module refuses what a PDS would refuse, or would store with another
+meaning. Source: RFC 8259 and the behaviour of the reference PDS.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ _Tokens: TypeAlias = Iterator[_Token]
 
 
 def parse_record(text: bytes, collection: str) -> Record:
-    """The record in a file of `collection`. A `$type` that is missing is added, as a PDS does.
+    """Parse the file of a record of `collection`. Adds a missing `$type`, as a PDS does.
 
-    A byte order mark, CRLF, any white space and any order of keys are accepted, and 1.0 and 1e2
-    are integers. Raises BadJson with line and column (in characters) for everything else that is
-    not UTF-8, JSON, and the one reading of it that a PDS would store.
+    Accepts a byte order mark, CRLF, any white space and any order of keys; 1.0 and 1e2 are
+    integers. Raises BadJson with line and column (in characters) for all other text that a PDS
+    would not store with the same meaning.
     """
     source = _decode(text)
     _check_depth(source)
@@ -75,7 +75,8 @@ def _decode(text: bytes) -> str:
 
 
 def _check_depth(source: str) -> None:
-    """Before anything recurses. Brackets in strings are not brackets, but few texts need a look."""
+    """Raise BadJson for deep nesting, before a parser recurses into it."""
+    # This count includes brackets in strings, so it is too high at most. Few texts need the scan.
     if source.count("[") + source.count("{") <= MAX_DEPTH:
         return
     depth = 0
@@ -86,7 +87,7 @@ def _check_depth(source: str) -> None:
 
 
 def _load(source: str) -> Value:
-    """All of the rules but lone surrogates and depth. Raises JSONDecodeError and BadData."""
+    """Parse by all rules except lone surrogates and depth. Raises JSONDecodeError and BadData."""
     value: Value = json.loads(
         source,
         object_pairs_hook=_read_pairs,
@@ -105,13 +106,15 @@ def _read_pairs(pairs: list[tuple[str, Value]]) -> Value:
 
 
 def _read_integer(text: str) -> Value:
-    """A text too long to be within bounds is not worth exact digits: `int` refuses thousands."""
+    """Read an integer literal. Raises BadData beyond MAX_INTEGER."""
+    # A longer literal is out of bounds in any case, and `int` refuses thousands of digits.
     return read_json_value(int(text) if len(text) <= _INTEGER_LENGTH else float(text))
 
 
 def _read_decimal(text: str) -> Value:
-    """Raises BadData also where only the rounding to a float takes a fraction away."""
+    """Read a literal with a fraction or exponent. Raises BadData unless its value is whole."""
     number = read_json_value(float(text))
+    # Rounding to a float can drop a fraction: the text itself must name the same number.
     if Decimal(text, _NO_TRAPS) != number:
         raise BadData(f"{text[:40]} is not a whole number")
     return number
@@ -121,11 +124,11 @@ def _refuse_constant(text: str) -> Value:
     raise BadData(f"{text} is not a number that JSON has")
 
 
-# --- Where was it? --------------------------------------------------------------------------------
+# --- Find the position of a fault. ----------------------------------------------------------------
 
 
 def _check_syntax(source: str) -> None:
-    """Raises BadJson if the text is not JSON at all, whatever it means."""
+    """Raise BadJson unless the text is JSON, whatever its meaning."""
     try:
         json.loads(source, parse_int=str, parse_float=str)
     except json.JSONDecodeError as error:
@@ -138,7 +141,7 @@ def _check_syntax(source: str) -> None:
 
 
 def _reread(source: str, collection: str) -> Record:
-    """The record in a text that is known to be JSON. Raises BadJson at the first thing refused."""
+    """Parse valid JSON token by token. Raises BadJson at the first fault."""
     tokens = TOKEN.finditer(source)
     top = next(tokens)
     with _placed(top):
@@ -167,7 +170,7 @@ def _reread_items(tokens: _Tokens) -> list[Value]:
 
 
 def _reread_entries(tokens: _Tokens, collection: str | None = None) -> dict[str, Value]:
-    """The rest of an object: of the record itself if `collection` is given."""
+    """Read the rest of an object; with `collection`, of the record itself."""
     entries: dict[str, Value] = {}
     while (token := next(tokens))[0] != "}":
         key = json.loads(token[0])
@@ -201,10 +204,10 @@ def _refusal(source: str, at: int, reason: str, hint: str = "") -> BadJson:
 
 
 def format_record(record: Record) -> bytes:
-    """The file of `record`: UTF-8, LF, two spaces, a final newline, non-ASCII as it is.
+    """Format `record` as a file: UTF-8, LF, two spaces, a final newline, non-ASCII unescaped.
 
-    `$type` comes first, then the other keys in DAG-CBOR order, at every level. A record with
-    floats is formatted too, to be shown. Raises BadData for what JSON cannot show.
+    `$type` comes first, then the other keys in DAG-CBOR order, at every level. Formats floats too,
+    for display. Raises BadData if JSON cannot show a value.
     """
     return utf8(_format(to_json(record), "\n") + "\n")
 
@@ -230,6 +233,6 @@ def _format(value: Json, newline: str) -> str:
 
 @lru_cache(maxsize=4_096)
 def file_order(key: str) -> tuple[bool, int, bytes]:
-    """What to sort the keys of a file by: `$type`, then the order of DAG-CBOR."""
+    """Return the sort key of a key in a file: `$type` first, then the order of DAG-CBOR."""
     raw = utf8(key)
     return key != "$type", len(raw), raw

@@ -1,8 +1,7 @@
-"""The keys that sign repos: read from a DID or a DID document, checked against, made. Pure.
+"""Signing keys of repos: parse them from a DID or DID document, verify, sign, make. Pure.
 
-A signature counts only in its one form: 64 bytes r and s over the SHA-256 of the message, with the
-lower of the two possible s. Never says whose key it is. Source:
-https://atproto.com/specs/cryptography
+A signature has one valid form: 64 bytes r and s over the SHA-256 of the message, with the lower of
+the two possible s. Never knows the owner of a key. Source: https://atproto.com/specs/cryptography
 """
 
 from __future__ import annotations
@@ -40,14 +39,14 @@ _ORDERS: dict[Curve, int] = {
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A key to check signatures with: `point` is its 33 bytes in compressed form."""
+    """A key to verify signatures; `point` is its 33 bytes in compressed form."""
 
     curve: Curve
     point: bytes
 
     @property
     def multibase(self) -> str:
-        """The key as a Multikey of a DID document holds it: base58btc of multicodec and point."""
+        """The key as the Multikey of a DID document: base58btc of multicodec and point."""
         return encode_multikey(self.curve, self.point)
 
     @property
@@ -58,24 +57,24 @@ class PublicKey:
 
 @dataclass(frozen=True, slots=True)
 class PrivateKey:
-    """A key to sign with. Its repr shows the public half only."""
+    """A key to sign with. Its repr hides the secret."""
 
     public: PublicKey
     secret: bytes = field(repr=False)
 
 
 def parse_did_key(text: str) -> PublicKey:
-    """The key of a `did:key` DID on one of the two curves of atproto. Raises BadSyntax."""
+    """Parse a `did:key` DID on one of the two curves of atproto. Raises BadSyntax."""
     if not text.startswith(_DID_KEY):
         raise BadSyntax(f"{text[:80]!r} is not a did:key")
     return _parse_multikey(text.removeprefix(_DID_KEY))
 
 
 def parse_verification_method(method: Mapping[str, object]) -> PublicKey:
-    """The key of an entry of `verificationMethod` in a DID document.
+    """Parse the key in an entry of `verificationMethod` of a DID document.
 
-    Read are Multikey and the two legacy types, whose point is bare, often not compressed. Raises
-    BadSyntax. Source: https://atproto.com/specs/did#public-key-encoding
+    Accepts Multikey and the two legacy types; their point has no multicodec and is often not
+    compressed. Raises BadSyntax. Source: https://atproto.com/specs/did#public-key-encoding
     """
     kind, text = method.get("type"), method.get("publicKeyMultibase")
     if not isinstance(kind, str) or not isinstance(text, str):
@@ -89,7 +88,7 @@ def parse_verification_method(method: Mapping[str, object]) -> PublicKey:
 
 
 def make_key(curve: Curve, secret: bytes) -> PrivateKey:
-    """The key of a secret: 32 bytes, a number below the order of the curve. Raises BadSyntax."""
+    """Make the key of a secret: 32 bytes, a number within the curve's order. Raises BadSyntax."""
     number = int.from_bytes(secret, "big")
     if len(secret) != SECRET_BYTES or not 0 < number < _ORDERS[curve]:
         raise BadSyntax(f"a private key on {curve} needs {SECRET_BYTES} bytes within its order")
@@ -98,7 +97,7 @@ def make_key(curve: Curve, secret: bytes) -> PrivateKey:
 
 
 def sign(key: PrivateKey, message: bytes) -> bytes:
-    """The signature of a message, always the same for the same message (RFC 6979)."""
+    """Sign a message; the same message gets the same 64 bytes each time (RFC 6979)."""
     curve = key.public.curve
     signer = ec.derive_private_key(int.from_bytes(key.secret, "big"), _CURVES[curve])
     der = signer.sign(message, ec.ECDSA(SHA256(), deterministic_signing=True))
@@ -108,7 +107,7 @@ def sign(key: PrivateKey, message: bytes) -> bytes:
 
 
 def has_signed(key: PublicKey, message: bytes, signature: bytes) -> bool:
-    """True if `signature` is the one form in which `key` can have signed `message`."""
+    """Return whether `signature` is the one valid form of `key`'s signature on `message`."""
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
     if len(signature) != SIGNATURE_BYTES or s > _ORDERS[key.curve] // 2:
         return False
@@ -128,7 +127,7 @@ def _parse_multikey(text: str) -> PublicKey:
 
 
 def _why_no_multikey(text: str) -> BadSyntax:
-    """What is wrong with a text that is not the Multikey of one of the two curves."""
+    """Explain why a text is no Multikey of the two curves."""
     from multiformats import multicodec  # noqa: PLC0415 (its import is slow)
 
     raw = _parse_base58(text)

@@ -1,7 +1,7 @@
 """The two Multikeys of atproto as text and back: base58btc of a multicodec and a point.
 
-Whatever else there is deserves a reason, and `multiformats` has the words for it; but it takes
-fifty milliseconds to import, and keys that are right do not need it. Source:
+Never explains a bad key: `keys` asks `multiformats` for the reason. Its import takes fifty
+milliseconds, and valid keys do not need it. Source:
 https://atproto.com/specs/cryptography#public-key-encoding
 """
 
@@ -18,11 +18,11 @@ PREFIXES: Final[dict[Curve, bytes]] = {"k256": b"\xe7\x01", "p256": b"\x80\x24"}
 _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _VALUES = {char: value for value, char in enumerate(_ALPHABET)}
 _LENGTH = 49
-"""Characters of such a key, with the `z` of base58btc."""
+"""Characters of a Multikey, with the `z` of base58btc."""
 
 
 def encode_multikey(curve: Curve, point: bytes) -> str:
-    """The text of a compressed point."""
+    """Encode a compressed point as a Multikey."""
     number = int.from_bytes(PREFIXES[curve] + point, "big")
     digits: list[str] = []
     while number:
@@ -32,7 +32,7 @@ def encode_multikey(curve: Curve, point: bytes) -> str:
 
 
 def decode_multikey(text: str) -> tuple[Curve, bytes] | None:
-    """Curve and compressed point of a text in that form; None if it is in another."""
+    """Decode a Multikey to curve and compressed point; None for any other text."""
     if len(text) != _LENGTH or not text.startswith("z") or not _VALUES.keys() >= set(text):
         return None
     number = 0

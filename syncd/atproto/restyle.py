@@ -1,8 +1,8 @@
-"""A new version of a record in the form of the file that it replaces. Pure.
+"""Write a new version of a record in the style of the file it replaces. Pure.
 
-Kept are the order of keys, the indentation, what stands in one line, the spaces there, line ends, a
-byte order mark, escapes, and the end of the file. Form is all that is at stake: the result is read
-again, and if it is not exactly the new version, the file gets syncd's own form.
+The style is the order of keys, the indentation, lists and maps in one line, the spaces there, line
+ends, a byte order mark, escapes, and the end of the file. Never changes the record: the result is
+parsed again, and if it is not exactly the new version, the file gets syncd's own style.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _Quote = Callable[[Json], str]
 
 
 def restyled(old: bytes, block: bytes, collection: str) -> bytes:
-    """The file of the record in `block`, in the form of the text `old` wherever that can be kept.
+    """Return the file of the record in `block`, in the style of the text `old` where possible.
 
-    Raises BadData for what JSON cannot show.
+    Raises BadData if JSON cannot show the record.
     """
     written = file_of(block)
     try:
@@ -53,12 +53,13 @@ def _restyled(source: str, value: Json) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """How a list or map that is not empty was written.
+    """The style of a list or map with content.
 
     Attributes:
-        pad: The space inside its brackets, if it stands in one line.
-        keys: The shape of what is under each key, in the order of the file.
-        items: The shapes of the items of a list. None is for scalars and what is empty.
+        is_inline: It is written in one line.
+        pad: The space inside its brackets, if in one line.
+        keys: The shape of the value under each key, in the order of the file.
+        items: The shapes of the items of a list. Scalars and empty values have None.
     """
 
     is_inline: bool
@@ -69,7 +70,7 @@ class _Shape:
 
 @dataclass(slots=True)
 class _Tokens:
-    """The tokens of a text that is known to be JSON, and the first gaps of their kinds."""
+    """The tokens of valid JSON, and the first space after a colon and after a comma."""
 
     source: str
     left: Iterator[re.Match[str]]
@@ -79,13 +80,13 @@ class _Tokens:
     comma: str | None = None
 
     def take(self) -> re.Match[str]:
-        """The next token; `gap` is what stood before it."""
+        """Return the next token and set `gap` to the text before it."""
         token = next(self.left)
         self.gap, self.last = self.source[self.last : token.start()], token.end()
         return token
 
     def shape(self, start: re.Match[str]) -> _Shape | None:
-        """The shape of the value that begins with `start`; reads it to its end."""
+        """Read the value with first token `start` to its end; return its shape."""
         if start[0] not in ("{", "["):
             return None
         keys: dict[str, _Shape | None] = {}
@@ -109,7 +110,7 @@ class _Tokens:
 
 @dataclass(frozen=True, slots=True)
 class _Style:
-    """What holds for the whole file; `newline` begins the outermost lines."""
+    """The style of the whole file; `newline` begins the outermost lines."""
 
     indent: str
     newline: str
@@ -165,7 +166,7 @@ def _text(
 
 
 def _ordered(keys: Iterable[str], old: Iterable[str]) -> list[str]:
-    """`keys` in the order of `old`; each new one follows the key it follows in syncd's own form."""
+    """Sort `keys` as in `old`; a new key goes after its predecessor in syncd's own order."""
     canonical = sorted(keys, key=file_order)
     there = set(canonical)
     ordered = [key for key in old if key in there]

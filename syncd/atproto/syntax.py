@@ -1,6 +1,6 @@
 """The identifiers of atproto, parsed or refused. Pure; never resolves, never asks the network.
 
-Each identifier is a NewType over `str`, made only by its parser: afterwards the type is the proof.
+Each identifier is a NewType over `str`. Only its parser makes it, so the type is the proof.
 Sources: the DID, handle, NSID, record key, TID and AT URI pages of https://atproto.com/specs
 """
 
@@ -45,33 +45,39 @@ _MICROSECOND_BITS = 53
 
 
 def parse_did(text: str) -> Did:
-    """Any DID method that atproto's grammar admits. Raises BadSyntax."""
+    """Parse a DID of any method, in the grammar of atproto. Raises BadSyntax."""
     return Did(_match(_DID, text, _DID_LENGTH, "a DID", "did:method:identifier"))
 
 
 def parse_handle(text: str) -> Handle:
-    """A domain name of two or more labels, returned in lower case. Raises BadSyntax."""
+    """Parse a domain name of two or more labels into lower case. Raises BadSyntax."""
     return Handle(_match(_HANDLE, text, _HANDLE_LENGTH, "a handle", "name.example.com").lower())
 
 
 def parse_nsid(text: str) -> Nsid:
-    """Three or more labels, case kept: a PDS holds two spellings as two collections. BadSyntax."""
+    """Parse an NSID: three or more labels. Raises BadSyntax.
+
+    Case is kept: on a PDS, two spellings are two collections.
+    """
     return Nsid(_match(_NSID, text, _NSID_LENGTH, "an NSID", "com.example.thing"))
 
 
 def parse_rkey(text: str) -> Rkey:
-    """1 to 512 of `A-Z a-z 0-9 _ ~ . : -`, but neither `.` nor `..`. Raises BadSyntax."""
+    """Parse 1 to 512 of `A-Z a-z 0-9 _ ~ . : -`, but neither `.` nor `..`. Raises BadSyntax."""
     form = "letters, digits and _ ~ . : - only"
     return Rkey(_match(_RKEY, text, _RKEY_LENGTH, "a record key", form))
 
 
 def parse_tid(text: str) -> Tid:
-    """Thirteen digits of sortable base32 whose top bit is zero. Raises BadSyntax."""
+    """Parse thirteen digits of sortable base32 with a top bit of zero. Raises BadSyntax."""
     return Tid(_match(_TID, text, _TID_LENGTH, "a TID", "3jzfcijpj2z2a"))
 
 
 def make_tid(microseconds: int, clock_id: int) -> Tid:
-    """The TID of a moment (microseconds since 1970, 53 bits) on a clock (10 bits). BadSyntax."""
+    """Make the TID of a moment on a clock. Raises BadSyntax if a number is out of range.
+
+    `microseconds` count from 1970 (53 bits); `clock_id` has 10 bits.
+    """
     if microseconds >> _MICROSECOND_BITS or clock_id >> _CLOCK_BITS:
         raise BadSyntax(f"a TID cannot hold microseconds {microseconds} and clock {clock_id}")
     number = microseconds << _CLOCK_BITS | clock_id
@@ -80,7 +86,7 @@ def make_tid(microseconds: int, clock_id: int) -> Tid:
 
 
 def tid_microseconds(tid: Tid) -> int:
-    """When a TID says it was made, in microseconds since 1970."""
+    """Return the time in a TID, in microseconds since 1970."""
     number = 0
     for digit in tid:
         number = number << 5 | _TID_VALUES[digit]
@@ -88,13 +94,13 @@ def tid_microseconds(tid: Tid) -> int:
 
 
 def parse_at_identifier(text: str) -> Did | Handle:
-    """An account, named by DID or by handle. Raises BadSyntax."""
+    """Parse the DID or handle of an account. Raises BadSyntax."""
     return parse_did(text) if text.startswith("did:") else parse_handle(text)
 
 
 @dataclass(frozen=True, slots=True)
 class AtUri:
-    """`at://authority[/collection[/rkey]]`, the form records use: no query, no fragment."""
+    """`at://authority[/collection[/rkey]]`, the form in records: no query, no fragment."""
 
     authority: Did | Handle
     collection: Nsid | None = None
@@ -105,7 +111,7 @@ class AtUri:
 
 
 def parse_at_uri(text: str) -> AtUri:
-    """The strict form of an AT URI, as record fields hold it. Raises BadSyntax for its bad part."""
+    """Parse the strict form of an AT URI, as in records. Raises BadSyntax naming the bad part."""
     if not text.startswith("at://") or len(text) > _AT_URI_LENGTH:
         raise _refusal(text, "an AT URI", "at://authority/collection/rkey")
     authority, *path = text.removeprefix("at://").split("/")

@@ -1,4 +1,4 @@
-"""The settings of one mirror: syncd.toml read once into a frozen Config. Never asks the network."""
+"""The settings of one mirror: read syncd.toml once into a frozen Config. Never asks the network."""
 
 from syncd.config.file import FILE_NAME, load_config, render_config
 from syncd.config.settings import SETTINGS, Setting

@@ -1,4 +1,7 @@
-"""syncd.toml on disk: read into a Config, each mistake named with its line; written by `clone`."""
+"""Read syncd.toml into a Config, naming the line of each mistake; write the one `clone` makes.
+
+Never changes a file: the caller writes the text of `render_config`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any
 
 import tomli
 
-from syncd.config.settings import SETTINGS, Setting, parse_url
+from syncd.config.settings import SETTINGS, Setting, parse_server
 from syncd.config.values import Config
 from syncd.errors import BadSyntax, ConfigWrong
 
@@ -67,13 +70,13 @@ def _parse_value(setting: Setting, value: object, where: str) -> object:
 
 def _from_environment(name: str, value: str) -> str:
     try:
-        return parse_url(value)
+        return parse_server(value)
     except ValueError as error:
         raise ConfigWrong(f"{name} needs {error}") from None
 
 
 def _line_of(text: str, section: str, key: str) -> int:
-    """The line of a key; of its section, or 1, if the key is written in some other way."""
+    """Return the line of a key, or of its section or 1 if the key has another notation."""
     found, inside = 1, False
     for number, line in enumerate(text.splitlines(), start=1):
         if re.match(rf"\s*\[\s*{re.escape(section)}\s*\]", line) or (
@@ -88,7 +91,7 @@ def _line_of(text: str, section: str, key: str) -> int:
 
 
 def render_config(config: Config) -> str:
-    """The short, commented syncd.toml that `clone` writes: only what differs from the defaults."""
+    """Write the syncd.toml of a new mirror: only the settings that differ from the defaults."""
     defaults = {field.name: field.default for field in fields(Config)}
     lines = ["# Settings of this syncd mirror. Every key: docs/configuration.md"]
     section = ""

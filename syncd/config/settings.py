@@ -1,6 +1,6 @@
-"""Every key of syncd.toml, in one list: what it sets, what it means, how its value is checked.
+"""Every key of syncd.toml in one table: its field, its meaning, its parser. Never opens a file.
 
-docs/configuration.md shows the same table, and a test compares the two. Never opens a file.
+docs/configuration.md shows the same table, and a test compares the two.
 """
 
 from __future__ import annotations
@@ -11,12 +11,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from syncd.atproto.syntax import parse_did, parse_handle
+from syncd.atproto.xrpc import parse_origin
 from syncd.config.values import FILENAMES, check_pattern
+from syncd.errors import BadSyntax
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One key of syncd.toml: where it stands, which Config field it sets, what it means."""
+    """One key of syncd.toml.
+
+    Attributes:
+        section, key: Its place in the file.
+        field: The field of Config.
+        kind, meaning, example: Its documentation.
+        parse: Checks a TOML value and converts it. Raises ValueError with the words after "needs",
+            or BadSyntax or ConfigWrong with a whole sentence.
+    """
 
     section: str
     key: str
@@ -28,10 +38,11 @@ class Setting:
 
     @property
     def name(self) -> str:
+        """The setting as messages name it: `[section] key`."""
         return f"[{self.section}] {self.key}"
 
 
-def _expect(kind: type, words: str) -> Callable[[Any], Any]:
+def _parser_of(kind: type, words: str) -> Callable[[Any], Any]:
     def parse(value: Any) -> Any:  # noqa: ANN401
         if type(value) is not kind:
             raise ValueError(words)
@@ -40,19 +51,19 @@ def _expect(kind: type, words: str) -> Callable[[Any], Any]:
     return parse
 
 
-def _seconds(value: Any) -> float:  # noqa: ANN401
+def _parse_seconds(value: Any) -> float:  # noqa: ANN401
     if type(value) not in (int, float) or not 0 < value <= 86_400:
         raise ValueError("a number of seconds above 0 and at most 86400")
     return float(value)
 
 
-def _count(value: Any) -> int:  # noqa: ANN401
+def _parse_count(value: Any) -> int:  # noqa: ANN401
     if type(value) is not int or value < 0:
         raise ValueError("a whole number, 0 or more")
     return value
 
 
-def _percent(value: Any) -> int:  # noqa: ANN401
+def _parse_percent(value: Any) -> int:  # noqa: ANN401
     if type(value) is not int or not 0 <= value <= 100:
         raise ValueError("a whole number from 0 to 100")
     return value
@@ -61,31 +72,41 @@ def _percent(value: Any) -> int:  # noqa: ANN401
 DOORBELLS = ("auto", "stream", "jetstream", "poll")
 
 
-def _doorbell(value: Any) -> str:  # noqa: ANN401
+def _parse_doorbell(value: Any) -> str:  # noqa: ANN401
     if value not in DOORBELLS:
         raise ValueError("one of " + ", ".join(f'"{name}"' for name in DOORBELLS))
     return str(value)
 
 
-def _filenames(value: Any) -> str:  # noqa: ANN401
+def _parse_filenames(value: Any) -> str:  # noqa: ANN401
     if value not in FILENAMES:
         raise ValueError("one of " + ", ".join(f'"{name}"' for name in FILENAMES))
     return str(value)
 
 
-def parse_url(value: Any) -> str:  # noqa: ANN401
-    if not isinstance(value, str) or not re.fullmatch(r"https?://[^/\s?#@]+/?", value):
-        raise ValueError("an origin such as https://pds.example.com")
-    return value.rstrip("/")
+_AN_ORIGIN = "an origin such as https://pds.example.com"
 
 
-def _patterns(value: Any) -> tuple[str, ...]:  # noqa: ANN401
+def parse_server(value: Any) -> str:  # noqa: ANN401
+    """Parse the origin of a server: https, or http on the loopback. Raises ValueError.
+
+    Returns the form of `str(Origin)`: host in lower case, no final slash.
+    """
+    if not isinstance(value, str):
+        raise ValueError(_AN_ORIGIN)
+    try:
+        return str(parse_origin(value))
+    except BadSyntax as error:
+        raise ValueError(f"{_AN_ORIGIN}: {error.message}") from None
+
+
+def _parse_patterns(value: Any) -> tuple[str, ...]:  # noqa: ANN401
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ValueError("a list of collections or patterns")
     return tuple(check_pattern(pattern) for pattern in value)
 
 
-def _validate(value: Any) -> bool | tuple[tuple[str, bool], ...]:  # noqa: ANN401
+def _parse_validate(value: Any) -> bool | tuple[tuple[str, bool], ...]:  # noqa: ANN401
     if isinstance(value, bool):
         return value
     if not isinstance(value, dict) or not all(isinstance(item, bool) for item in value.values()):
@@ -93,7 +114,7 @@ def _validate(value: Any) -> bool | tuple[tuple[str, bool], ...]:  # noqa: ANN40
     return tuple((check_pattern(pattern), item) for pattern, item in value.items())
 
 
-def _identifier(parse: Callable[[str], str]) -> Callable[[Any], str]:
+def _identifier_parser(parse: Callable[[str], str]) -> Callable[[Any], str]:
     def parse_setting(value: Any) -> str:  # noqa: ANN401
         if not isinstance(value, str):
             raise ValueError("a string")
@@ -102,72 +123,72 @@ def _identifier(parse: Callable[[str], str]) -> Callable[[Any], str]:
     return parse_setting
 
 
-def _remote(value: Any) -> str:  # noqa: ANN401
+def _parse_remote(value: Any) -> str:  # noqa: ANN401
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._/-]*", value):
         raise ValueError("the name of a git remote")
     return value
 
 
-_YES_NO = _expect(bool, "true or false")
+_YES_NO = _parser_of(bool, "true or false")
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("mirror", "did", "did", "string", "whose repo this folder mirrors (required)",
-            '"did:plc:abc…"', _identifier(parse_did)),
+            '"did:plc:abc…"', _identifier_parser(parse_did)),
     Setting("mirror", "handle", "handle", "string", "the handle, for display only",
-            '"alice.example.com"', _identifier(parse_handle)),
+            '"alice.example.com"', _identifier_parser(parse_handle)),
     Setting("mirror", "pds", "pds", "origin", "the PDS, instead of the one the DID document names",
-            '"https://pds.example.com"', parse_url),
+            '"https://pds.example.com"', parse_server),
     Setting("mirror", "plc", "plc", "origin", "the directory that resolves did:plc",
-            '"https://plc.directory"', parse_url),
+            '"https://plc.directory"', parse_server),
     Setting("mirror", "read_only", "read_only", "boolean", "never write to the repo; no login",
             "true", _YES_NO),
     Setting("mirror", "collections", "collections", "list", "only these collections or patterns",
-            '["app.bsky.*"]', _patterns),
+            '["app.bsky.*"]', _parse_patterns),
     Setting("mirror", "exclude", "exclude", "list", "all but these collections or patterns",
-            '["app.bsky.feed.like"]', _patterns),
+            '["app.bsky.feed.like"]', _parse_patterns),
     Setting("mirror", "filenames", "filenames", "word", "plain, or portable: names that also fit "
             "file systems that do not tell upper from lower case, or refuse some characters",
-            '"portable"', _filenames),
+            '"portable"', _parse_filenames),
     Setting("push", "validate", "validate", "boolean or table", "ask the PDS to check records "
             "against their lexicons: true always, false never, unset where it knows them; or this "
             "for each collection or pattern, of which the first that matches counts",
-            '{ "com.example.*" = false }', _validate),
+            '{ "com.example.*" = false }', _parse_validate),
     Setting("run", "doorbell", "doorbell", "word", "what tells of news: the PDS's own stream, a "
-            "Jetstream, polling, or auto: the best of them that works", '"auto"', _doorbell),
+            "Jetstream, polling, or auto: the best of them that works", '"auto"', _parse_doorbell),
     Setting("run", "jetstream", "jetstream", "origin", "the Jetstream to listen to",
-            '"https://jetstream2.us-east.bsky.network"', parse_url),
+            '"https://jetstream2.us-east.bsky.network"', parse_server),
     Setting("run", "poll_seconds", "poll_seconds", "seconds", "how often the PDS is asked for news "
-            "while nothing else tells of them", "5.0", _seconds),
+            "while nothing else tells of them", "5.0", _parse_seconds),
     Setting("run", "quiet_seconds", "quiet_seconds", "seconds", "how long the folder must be quiet "
             "before changes are pushed; a single save that is complete does not wait for it",
-            "0.2", _seconds),
+            "0.2", _parse_seconds),
     Setting("run", "full_look_seconds", "full_look_seconds", "seconds", "how often the whole "
-            "folder is looked at, whatever the file events say", "300.0", _seconds),
+            "folder is looked at, whatever the file events say", "300.0", _parse_seconds),
     Setting("run", "desktop", "desktop", "boolean", "show new conflicts on the desktop, by "
             "notify-send", "true", _YES_NO),
     Setting("brake", "records", "brake_records", "count", "deletions are held above this number …",
-            "10", _count),
+            "10", _parse_count),
     Setting("brake", "percent", "brake_percent", "percent", "… if they are also more than this "
-            "share of a collection", "20", _percent),
+            "share of a collection", "20", _parse_percent),
     Setting("brake", "window_seconds", "brake_window_seconds", "seconds", "deletions this close "
-            "together count as one", "600.0", _seconds),
+            "together count as one", "600.0", _parse_seconds),
     Setting("conflicts", "hold", "conflicts_hold", "list", "conflicts of these collections wait "
             "for you whatever the next lists say; so do all that no list names",
-            '["app.bsky.actor.*"]', _patterns),
+            '["app.bsky.actor.*"]', _parse_patterns),
     Setting("conflicts", "merge", "conflicts_merge", "list", "merge these field by field; where "
-            "fields collide they wait", '["com.example.*"]', _patterns),
+            "fields collide they wait", '["com.example.*"]', _parse_patterns),
     Setting("conflicts", "local", "conflicts_local", "list", "the folder's version wins",
-            '["com.example.draft"]', _patterns),
+            '["com.example.draft"]', _parse_patterns),
     Setting("conflicts", "remote", "conflicts_remote", "list", "the repo's version wins",
-            '["com.example.cache"]', _patterns),
+            '["com.example.cache"]', _parse_patterns),
     Setting("conflicts", "text", "conflicts_text", "list", "strings of these are merged line by "
-            "line, not as a whole", '["com.example.page"]', _patterns),
+            "line, not as a whole", '["com.example.page"]', _parse_patterns),
     Setting("history", "days", "history_days", "count", "how long superseded versions are kept",
-            "90", _count),
+            "90", _parse_count),
     Setting("history", "megabytes", "history_megabytes", "count", "how much of them is kept, the "
-            "oldest go first", "1024", _count),
+            "oldest go first", "1024", _parse_count),
     Setting("git", "commit", "git_commit", "boolean", "commit what was synced to the git "
             "repository that the folder is in", "true", _YES_NO),
     Setting("git", "push", "git_push", "name", "the git remote that these commits are pushed to; "
-            "none if unset", '"origin"', _remote),
+            "none if unset", '"origin"', _parse_remote),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a person can set, as one frozen value, and the questions that it answers. Never reads."""
+"""The settings of a mirror as one frozen value, with their use for a record. Never reads a file."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ FILENAMES = ("plain", PORTABLE)
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What a person can set. Durations are seconds.
+    """The settings of a mirror. Durations are in seconds.
 
-    `validate` is for every collection, or (pattern, value) pairs of which the first that matches
-    counts; None leaves it to the PDS.
+    `validate` is one value for every collection, or (pattern, value) pairs where the first match
+    counts. None leaves the choice to the PDS.
     """
 
     did: Did
@@ -53,16 +53,16 @@ class Config:
 
     @property
     def is_portable(self) -> bool:
-        """True if file names avoid what some file systems cannot hold or tell apart."""
+        """True if file names must also fit file systems that fold case or refuse characters."""
         return self.filenames == PORTABLE
 
     def covers(self, collection: str) -> bool:
-        """True if records of this collection belong to the mirror."""
+        """Return whether the mirror has the records of this collection."""
         wanted = not self.collections or _matches(collection, self.collections)
         return wanted and not _matches(collection, self.exclude)
 
     def validate_of(self, path: RecordPath) -> bool | None:
-        """Whether the PDS is asked to check this record; None leaves it to the PDS."""
+        """Return whether the PDS must check this record; None leaves the choice to the PDS."""
         if not isinstance(self.validate, tuple):
             return self.validate
         collection = split_record_path(path)[0]
@@ -70,7 +70,7 @@ class Config:
         return next((value for is_meant, value in pairs if is_meant), None)
 
     def policy(self, path: RecordPath) -> Policy:
-        """What becomes of a conflict at `path`; the first list that names its collection says."""
+        """Return the policy for a conflict at `path`, from the first list with its collection."""
         collection = split_record_path(path)[0]
         lists = {
             Policy.HOLD: self.conflicts_hold,
@@ -82,10 +82,11 @@ class Config:
         return next(found, Policy.HOLD)
 
     def merges_lines(self, path: RecordPath) -> bool:
-        """True if strings of this record are merged line by line."""
+        """Return whether a merge of this record merges its strings line by line."""
         return _matches(split_record_path(path)[0], self.conflicts_text)
 
     def covers_path(self, path: RecordPath) -> bool:
+        """Return whether the record at `path` belongs to the mirror."""
         return self.covers(split_record_path(path)[0])
 
 
@@ -94,7 +95,7 @@ def _matches(collection: str, patterns: tuple[str, ...]) -> bool:
 
 
 def check_pattern(pattern: str) -> str:
-    """A collection (NSID), or a pattern of one with * and ?. Raises ConfigWrong."""
+    """Return `pattern` if it is an NSID, or a pattern of NSIDs with * and ?. Raises ConfigWrong."""
     if re.fullmatch(r"[A-Za-z0-9.-]*[*?][A-Za-z0-9.*?-]*", pattern):
         return pattern
     try:

@@ -1,4 +1,4 @@
-"""Reasons for a cycle, gathered until one begins: what rang, and who asked and waits for an answer.
+"""Gather reasons for a cycle until one begins: what to look at, and who requested a sync.
 
 Never decides when a cycle runs.
 """
@@ -17,34 +17,55 @@ from syncd.model import RecordPath, Report
 class Bell:
     """Collects reasons to look until a cycle takes them."""
 
-    _rung: asyncio.Event = field(default_factory=asyncio.Event)
+    _has_reason: asyncio.Event = field(default_factory=asyncio.Event)
     _paths: set[RecordPath] = field(default_factory=set)
     _everywhere: bool = False
 
     def ring(self, dirty: Dirty) -> None:
-        """Look at `dirty`; None means everywhere, () means only at the PDS."""
+        """Ask for a look at `dirty`; None means everywhere, () means only at the PDS."""
         self.add(dirty)
-        self._rung.set()
+        self._has_reason.set()
 
     def add(self, dirty: Dirty) -> None:
-        """Look at `dirty` too when something rings; this alone is no reason to."""
+        """Add `dirty` to the next look, without asking for one."""
         self._everywhere = self._everywhere or dirty is None
         self._paths.update(dirty or ())
 
     async def wait(self) -> None:
-        await self._rung.wait()
+        """Wait until there is a reason to look."""
+        await self._has_reason.wait()
 
     def take(self) -> Dirty:
-        """All that was rung for since the last take."""
+        """Return what to look at, and forget it."""
         dirty: Dirty = None if self._everywhere else frozenset(self._paths)
         self._paths, self._everywhere = set(), False
-        self._rung.clear()
+        self._has_reason.clear()
         return dirty
 
 
 @dataclass(slots=True)
-class Asked:
-    """Those who asked for a sync. Each hears of one that began after they asked."""
+class Alarm:
+    """Rings `bell` for `dirty` once, some time from now."""
+
+    bell: Bell
+    dirty: Dirty
+    _timer: asyncio.TimerHandle | None = None
+
+    def set(self, seconds: float) -> None:
+        """Ring in so many seconds, and not when it was set to before."""
+        self.cancel()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(seconds, self.bell.ring, self.dirty)
+
+    def cancel(self) -> None:
+        """Do not ring."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+@dataclass(slots=True)
+class Requests:
+    """The requests for a sync. Each gets the outcome of a sync that began after it."""
 
     _waiting: list[asyncio.Future[Report]] = field(default_factory=list)
 
@@ -52,21 +73,21 @@ class Asked:
         return bool(self._waiting)
 
     def add(self) -> asyncio.Future[Report]:
-        """One more; the future holds the report in the end, or what the sync raised."""
-        asked: asyncio.Future[Report] = asyncio.get_running_loop().create_future()
-        self._waiting.append(asked)
-        return asked
+        """Add a request. The future gets the report in the end, or what the sync raised."""
+        request: asyncio.Future[Report] = asyncio.get_running_loop().create_future()
+        self._waiting.append(request)
+        return request
 
-    def take(self) -> Asked:
-        """All who asked so far; who asks from now on waits for the next sync."""
-        taken, self._waiting = Asked(self._waiting), []
+    def take(self) -> Requests:
+        """Return all requests so far; later ones wait for the next sync."""
+        taken, self._waiting = Requests(self._waiting), []
         return taken
 
     def answer(self, outcome: Report | SyncdError) -> None:
-        """Tell all of them, except who does not wait any more."""
-        for asked in (future for future in self._waiting if not future.done()):
+        """Give `outcome` to every request that is not answered or cancelled yet."""
+        for request in (future for future in self._waiting if not future.done()):
             if isinstance(outcome, SyncdError):
-                asked.set_exception(outcome)
+                request.set_exception(outcome)
             else:
-                asked.set_result(outcome)
+                request.set_result(outcome)
         self._waiting = []

@@ -1,7 +1,6 @@
-"""Several mirrors in one process: one that fails touches no other, and a reload is for all of them.
+"""Run several mirrors in one process: one that fails leaves the others alone.
 
-Knows nothing of what a mirror is made of: it opens daemons, runs them, and speaks for them with
-systemd.
+Never knows what a mirror is made of: it opens daemons, runs them, and reports to systemd for all.
 """
 
 from __future__ import annotations
@@ -13,15 +12,17 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from syncd.daemon.loop import BACKOFF_SECONDS, Daemon
+from syncd.backoff import Backoff
+from syncd.daemon.delays import BACKOFF_SECONDS
+from syncd.daemon.loop import Daemon
 from syncd.daemon.pulse import SECONDS, Pulse
 from syncd.errors import PdsError, SyncdError
 from syncd.notify import Notifier
 
 BEATS = 4
-"""So many pulses of every mirror fit into the time after which systemd takes the process for hung.
+"""How many pulses of each mirror fit into the time after which systemd kills a hung process.
 
-A mirror that is being opened has none: one that hangs there silences the whole process too.
+A mirror has no pulse while it is being opened: if it hangs there, the process counts as hung too.
 """
 
 Open = Callable[[Path, Pulse], AbstractAsyncContextManager[Daemon]]
@@ -32,9 +33,10 @@ class Member:
     """One mirror of the fleet.
 
     Attributes:
-        daemon: It, while it is open.
-        is_settled: It came up, or failed to, since the start or the last reload.
-        is_wanted_again: It is being stopped only to be opened anew.
+        daemon: The daemon of the mirror, while it is open.
+        is_settled: The mirror came up, or failed to, since the start or the last reload.
+        is_wanted_again: The daemon is being stopped only to be opened anew.
+        has_beaten: The mirror had a pulse since systemd was last notified.
     """
 
     directory: Path
@@ -56,17 +58,17 @@ class Fleet:
 
     Attributes:
         open: Opens the daemon of a mirror, which runs inside.
-        listed: Which mirrors there should be now. Raises SyncdError where that cannot be told.
-        is_changed: True if the settings of a running mirror are not those it runs with, and can be
-            used. It tells its findings itself.
-        told: Called for each failure, with the seconds until the mirror is tried again, or None
-            if it is not.
+        listed: Returns which mirrors there should be now. Raises SyncdError if it cannot.
+        is_changed: Returns True if a running mirror has other settings by now, and they can be
+            used. It reports its findings itself.
+        on_failure: Called for each failure, with the seconds until the mirror is tried again, or
+            None if it is not.
     """
 
     open: Open
     listed: Callable[[], Sequence[Path]]
     is_changed: Callable[[Daemon], bool]
-    told: Callable[[Path, Exception, float | None], None]
+    on_failure: Callable[[Path, Exception, float | None], None]
     notifier: Notifier = field(default_factory=Notifier)
     jitter: Callable[[], float] = random.random
     _members: dict[Path, Member] = field(default_factory=dict)
@@ -74,9 +76,9 @@ class Fleet:
     _is_ready: bool = False
 
     async def run(self) -> int:
-        """Run every mirror until all have ended. The largest of their exit codes.
+        """Run every mirror until all have ended. Return the largest of their exit codes.
 
-        Raises whatever is no SyncdError, where there is only one mirror.
+        Raises an error that is no SyncdError, if there is only one mirror.
         """
         for directory in self.listed():
             self._start(directory)
@@ -87,14 +89,14 @@ class Fleet:
         return max((task.result() for task in tasks if task and not task.cancelled()), default=0)
 
     def stop(self) -> None:
-        """End them all. For a signal handler."""
+        """Stop every mirror. For a signal handler."""
         self._is_stopping = True
         self.notifier.stopping()
         for member in self._members.values():
             self._end(member)
 
     def reload(self) -> None:
-        """Read all settings again: open anew what has others now, and what had failed."""
+        """Read all settings again; open anew what has other settings now, and what had failed."""
         self.notifier.reloading()
         self._is_ready = False
         wanted = self._wanted()
@@ -114,7 +116,7 @@ class Fleet:
         try:
             return self.listed()
         except SyncdError as error:
-            self.told(Path(), error, None)
+            self.on_failure(Path(), error, None)
             return tuple(self._members)
 
     def _start(self, directory: Path) -> None:
@@ -129,25 +131,23 @@ class Fleet:
             member.task.cancel()
 
     async def _keep(self, member: Member) -> int:
-        """Run one mirror, and again after what may pass while others go on."""
-        failures = 0
+        """Run one mirror, and again after a failure that may pass. Return its exit code."""
+        backoff = Backoff(*BACKOFF_SECONDS)
         while True:
             try:
                 await self._run(member)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
+            except Exception as error:  # noqa: BLE001 - whatever it is, the others continue
                 if not self._may_pass(error):
                     return self._failed(member, error)
-                failures = min(failures + 1, 20)
-                await self._rest(member, error, failures)
+                await self._rest(member, error, backoff.seconds(self.jitter()))
+                backoff = backoff.failed()
                 continue
             if not member.is_wanted_again:
                 return 0
-            member.is_wanted_again, failures = False, 0
+            member.is_wanted_again, backoff = False, backoff.succeeded()
 
     async def _run(self, member: Member) -> None:
-        seconds = self.notifier.watchdog_seconds
-        pulse = Pulse(lambda: self._beat(member), SECONDS if seconds is None else seconds / BEATS)
-        async with self.open(member.directory, pulse) as daemon:
+        async with self.open(member.directory, self._pulse(member)) as daemon:
             member.daemon, member.is_settled = daemon, True
             self._settle()
             try:
@@ -156,9 +156,10 @@ class Fleet:
                 member.daemon = None
 
     def _may_pass(self, error: Exception) -> bool:
-        """A mirror alone ends with its error, for whoever started it; one of several tries again.
+        """Return True if the mirror should be tried again.
 
-        What only a person can mend is not tried again before a reload.
+        A mirror alone ends with its error, and whoever started the process decides. What only a
+        person can fix is not tried again before a reload.
         """
         is_alone = sum(not member.is_over for member in self._members.values()) == 1
         return not is_alone and (isinstance(error, PdsError) or not isinstance(error, SyncdError))
@@ -167,22 +168,24 @@ class Fleet:
         member.is_settled = True
         if not isinstance(error, SyncdError):
             raise error
-        self.told(member.directory, error, None)
+        self.on_failure(member.directory, error, None)
         return error.exit_code
 
-    async def _rest(self, member: Member, error: Exception, failures: int) -> None:
-        first, longest = BACKOFF_SECONDS
-        pause = min(longest, first * 2.0 ** (failures - 1)) * (0.5 + self.jitter() / 2)
-        self.told(member.directory, error, pause)
+    async def _rest(self, member: Member, error: Exception, seconds: float) -> None:
+        """Wait until the mirror is tried again; a reload ends the wait."""
+        self.on_failure(member.directory, error, seconds)
         member.is_settled = True
         self._settle()
         member.wake.clear()
+        # A mirror that waits is alive: the watchdog must not kill the others for it.
+        await self._pulse(member).rest(member.wake, seconds)
+
+    def _pulse(self, member: Member) -> Pulse:
         seconds = self.notifier.watchdog_seconds
-        pulse = Pulse(lambda: self._beat(member), SECONDS if seconds is None else seconds / BEATS)
-        await pulse.rest(member.wake, pause)
+        return Pulse(lambda: self._beat(member), SECONDS if seconds is None else seconds / BEATS)
 
     def _settle(self) -> None:
-        """Ready is who has tried every mirror, if one came up."""
+        """Notify systemd that the process is ready: every mirror was tried, and one came up."""
         members = self._members.values()
         is_ready = all(m.is_settled or m.is_over for m in members) and any(
             m.daemon for m in members
@@ -192,7 +195,7 @@ class Fleet:
             self.notifier.ready()
 
     def _beat(self, member: Member) -> None:
-        """Alive is a process all of whose mirrors get on."""
+        """Notify systemd that the process is alive, once every mirror had a pulse."""
         member.has_beaten = True
         running = [m for m in self._members.values() if not m.is_over]
         if all(m.has_beaten for m in running):

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Final
 
 WORTH_BYTES: Final = 16 * 1024 * 1024
-"""What a process must have grown by before it is worth the time to give anything back."""
+"""By how much a process must have grown before giving memory back is worth the time."""
 
 _libc = ctypes.CDLL(None)
 
 
 def give_back(before: int) -> int:
-    """Give back what is free, if there is much more than the `before` bytes of last time.
+    """Give free memory back, if the process has grown much beyond `before` bytes.
 
-    Returns how many bytes the process has in memory now; 0 where the system does not tell.
+    Return how many bytes the process has in memory now; 0 if the system does not say.
     """
     now = _resident()
     if now <= before + WORTH_BYTES:

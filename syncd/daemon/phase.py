@@ -1,10 +1,12 @@
-"""What the daemon of one mirror is at, and which errors bring it there. Runs nothing."""
+"""Say what people are shown of a daemon's state, and which errors lead there. Runs nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
+from typing import Final
 
+from syncd.daemon.transitions import Event, State
 from syncd.errors import (
     BadCommit,
     ConfigWrong,
@@ -18,13 +20,13 @@ from syncd.errors import (
 from syncd.model import Report
 
 FATAL = (FolderWrong, StateWrong, ConfigWrong)
-"""What this machine must be given back before there is anything to look at."""
+"""Errors that end a daemon: without folder, state or settings there is nothing to look at."""
 HALTING = (CredentialsRefused, RepoUnavailable, BadCommit, RolledBack)
-"""What a person mends elsewhere; until then syncd looks again from time to time."""
+"""Errors that a person fixes elsewhere; until then syncd looks again from time to time."""
 
 
 class Phase(StrEnum):
-    """What the daemon is at, as `status` shows it."""
+    """What `status` shows of a daemon's state."""
 
     IDLE = "idle"
     SYNCING = "syncing"
@@ -33,4 +35,27 @@ class Phase(StrEnum):
     HALTED = "halted"
 
 
-Told = Callable[[Phase, Report | None, SyncdError | None], None]
+PHASES: Final[Mapping[State, Phase]] = {
+    State.DUE: Phase.SYNCING,
+    State.SYNCING: Phase.SYNCING,
+    State.REQUESTED: Phase.SYNCING,
+    State.IDLE: Phase.IDLE,
+    State.PUTTING_OFF: Phase.IDLE,
+    State.LOCKED_OUT: Phase.HALTED,
+    State.OFFLINE: Phase.OFFLINE,
+    State.HALTED: Phase.HALTED,
+    State.PAUSED: Phase.PAUSED,
+    State.PAUSING: Phase.PAUSED,
+}
+"""The phase of every state but STOPPING: a daemon that stops shows nothing new.
+
+A limit on the rate ends by itself, so PUTTING_OFF is idle. LOCKED_OUT lasts until a person acts.
+"""
+
+OnChange = Callable[[Phase, Report | None, SyncdError | None], None]
+"""Called after a change of phase and after every cycle, with its report or its error."""
+
+
+def event_of(error: SyncdError) -> Event:
+    """Return what a cycle that `error` ended means for the daemon."""
+    return Event.HALT if isinstance(error, HALTING) else Event.FAIL

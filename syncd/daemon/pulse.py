@@ -1,6 +1,6 @@
-"""Show that the loop that runs the cycles gets on, while it waits as while it works.
+"""Show that the loop that runs the cycles is alive, while it waits and while it works.
 
-Nothing else has a pulse: a loop or a cycle that hangs falls silent, whatever other tasks still run.
+Never beats for anything else: if a loop or a cycle hangs, there is no pulse, whatever else runs.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 SECONDS = 3_600.0
-"""How often there is a pulse where nobody wants to know it more often."""
+"""How often there is a pulse if no watchdog asks for more."""
 
 
-def _nobody() -> None:
+def _no_beat() -> None:
     return
 
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """Calls `beat` at least every `seconds` or so, for as long as there is progress."""
+    """Calls `beat` about every `seconds`, for as long as there is progress."""
 
-    beat: Callable[[], None] = _nobody
+    beat: Callable[[], None] = _no_beat
     seconds: float = SECONDS
 
     async def first(self, tasks: list[asyncio.Task[None]]) -> None:
@@ -46,9 +46,9 @@ class Pulse:
             self.beat()
 
     async def feel(self, progress: Callable[[], object]) -> None:
-        """For work that cannot beat by itself: beat where `progress` changes. Never ends.
+        """Beat whenever `progress` returns another value, for work that has no pulse. Never ends.
 
-        Where it is None there is no such work.
+        `progress` returns None while there is no such work.
         """
         before: object = None
         while True:

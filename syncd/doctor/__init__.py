@@ -1,6 +1,9 @@
-"""What can be wrong around a mirror: measured at the edges, judged as values. Mends nothing."""
+"""Find problems of a mirror and suggest fixes. Never fixes anything.
+
+The edges measure; pure functions judge the measurements.
+"""
 
 from syncd.doctor.examine import examine
-from syncd.doctor.kinds import KINDS, Finding, Level
+from syncd.doctor.kinds import KINDS, Finding, Severity
 
-__all__ = ["KINDS", "Finding", "Level", "examine"]
+__all__ = ["KINDS", "Finding", "Severity", "examine"]

@@ -1,4 +1,4 @@
-"""Judge what was learnt of the account: identity, PDS, clock, guards, credentials, budget. Pure."""
+"""Judge the facts about an account: identity, PDS, clock, guards, credentials, budget. Pure."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from syncd.doctor.machine import Complaint
 from syncd.model import Account
 
 CLOCK_SECONDS = 30.0
-"""So far apart two clocks may be: a token is renewed a minute before its end."""
+"""The largest harmless difference of two clocks: a token is renewed a minute before it expires."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
     """A PDS that answered.
 
-    `ahead_seconds` is how much later its clock is than ours; `version` is None where it tells none.
-    `repo` is why the repo cannot be read, None if it can.
+    Attributes:
+        version: The version it states; None if it states none.
+        ahead_seconds: Its clock minus ours; None if it states no time.
+        repo: Why the repo cannot be read; None if it can.
     """
 
     url: str
@@ -29,15 +31,16 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
-    """Which credentials there are, never what they are; moments are unix seconds.
+class KnownCredentials:
+    """Facts about the credentials of an account, without secrets; times are unix seconds.
 
     Attributes:
         source: Where the password is; None if there is none.
-        made_at: The origin that they were made at, as far as it is known; nothing goes elsewhere.
-        issued_at: When the kept session was made, as far as it says.
-        ends_at: When that session can no longer be renewed, as far as it says.
-        is_app_password: False if it came from the main password; None if it does not say.
+        made_at: The origin where they were made, None if unknown. They go to no other server.
+        has_session: There is a stored session.
+        issued_at: When the session was made; None if its token does not say.
+        ends_at: When the session can no longer be renewed; None if its token does not say.
+        is_app_password: False if the session came from the main password; None if unknown.
     """
 
     source: str | None
@@ -49,6 +52,7 @@ class Keys:
 
 
 def judge_identity(found_now: Account | Complaint, known: Account | None) -> Iterator[Finding]:
+    """Compare the account as it resolves now with the account in the state file."""
     match found_now:
         case Complaint(reason, hint):
             yield found("identity.wrong", reason=reason, hint=hint)
@@ -62,6 +66,7 @@ def judge_identity(found_now: Account | Complaint, known: Account | None) -> Ite
 
 
 def judge_server(server: Server | Complaint) -> Iterator[Finding]:
+    """Judge whether the PDS answers, can be read, and has the right time."""
     if isinstance(server, Complaint):
         yield found("pds.away", reason=server.reason, hint=server.hint)
         return
@@ -79,7 +84,10 @@ def _judge_clock(ahead: float | None) -> Finding:
 
 
 def judge_guards(honoured: bool | None, *, read_only: bool, records: bool | None = None) -> Finding:
-    """Whether the PDS honours swapCommit and, for `records`, swapRecord; None is not asked yet."""
+    """Judge whether the PDS honours swapCommit (`honoured`) and swapRecord (`records`).
+
+    None means that the PDS has not been asked yet.
+    """
     if read_only:
         return found("guards.unneeded")
     if honoured is None:
@@ -90,11 +98,11 @@ def judge_guards(honoured: bool | None, *, read_only: bool, records: bool | None
 
 
 def judge_credentials(
-    keys: Keys | Complaint | None, did: str, now: float, pds: str | None = None
+    keys: KnownCredentials | Complaint | None, did: str, now: float, pds: str | None = None
 ) -> Finding:
-    """Judge `keys`; None is a mirror that needs no credentials.
+    """Judge the credentials of `did`; `keys` is None for a mirror that needs none.
 
-    `pds` is the origin that the account is on, None where that is not known.
+    `pds` is the origin of the PDS that has the account, None if unknown.
     """
     match keys:
         case None:
@@ -106,7 +114,7 @@ def judge_credentials(
     return _judge_keys(keys, did, now)
 
 
-def _judge_keys(keys: Keys, did: str, now: float) -> Finding:
+def _judge_keys(keys: KnownCredentials, did: str, now: float) -> Finding:
     age = _age(keys, now)
     if keys.source is not None and keys.is_app_password is False:
         return found("credentials.main", source=keys.source, did=did)
@@ -117,7 +125,7 @@ def _judge_keys(keys: Keys, did: str, now: float) -> Finding:
     return found("credentials.missing", did=did)
 
 
-def _age(keys: Keys, now: float) -> str:
+def _age(keys: KnownCredentials, now: float) -> str:
     if not keys.has_session:
         return "there is no session yet"
     if keys.issued_at is None:
@@ -126,7 +134,7 @@ def _age(keys: Keys, now: float) -> str:
 
 
 def judge_budget(ledger: Ledger, now: int, at: str) -> Finding:
-    """`at` is when the next write fits, in RFC 3339."""
+    """Judge the write budget; `at` is when the next write fits, in RFC 3339."""
     if not ledger.is_counted and ledger.closed_until <= now:
         return found("budget.uncounted")
     if not ledger.fits(1, now):

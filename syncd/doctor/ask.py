@@ -1,13 +1,13 @@
-"""Ask around about the account: DID document, PDS, and what credentials say of themselves.
+"""Ask for facts about the account: DID document, PDS, credentials.
 
-Sends no write and no credential, renews no session, and shows no secret.
+Never sends a write or a credential, never renews a session, never shows a secret.
 """
 
 from __future__ import annotations
 
 from syncd.config import Config
 from syncd.credentials import Credentials
-from syncd.doctor.account import Keys, Server
+from syncd.doctor.account import KnownCredentials, Server
 from syncd.doctor.machine import Complaint
 from syncd.errors import CredentialsRefused, RepoUnavailable, SyncdError
 from syncd.identity import resolve
@@ -18,19 +18,19 @@ from syncd.pds.health import fetch_health
 
 
 async def ask_identity(config: Config) -> Account | Complaint:
-    """The account as its DID document says now."""
+    """Resolve the account again; return an error as a Complaint."""
     try:
         return await resolve(config.did, plc=config.plc, pds=config.pds)
     except SyncdError as error:
-        return complaint(error)
+        return make_complaint(error)
 
 
 async def ask_pds(account: Account) -> Server | Complaint:
-    """How the PDS is, and whether the repo can be read there."""
+    """Ask the PDS for its health and for the status of the repo; return an error as a Complaint."""
     try:
         health = await fetch_health(account.pds)
     except SyncdError as error:
-        return complaint(error)
+        return make_complaint(error)
     return Server(account.pds, health.version, health.ahead_seconds, await _why_unreadable(account))
 
 
@@ -45,16 +45,16 @@ async def _why_unreadable(account: Account) -> str | None:
     return None if status.active else status.status or "inactive"
 
 
-def ask_credentials(credentials: Credentials) -> Keys | Complaint:
-    """Where they are and how old, never what they are."""
+def ask_credentials(credentials: Credentials) -> KnownCredentials | Complaint:
+    """Find out where the credentials are and how old, but not their values."""
     try:
         source, session = credentials.password_source(), credentials.peek()
         made_at = credentials.made_at()
     except CredentialsRefused as error:
-        return complaint(error)
+        return make_complaint(error)
     if session is None:
-        return Keys(source, made_at=made_at)
-    return Keys(
+        return KnownCredentials(source, made_at=made_at)
+    return KnownCredentials(
         source,
         made_at=made_at,
         has_session=True,
@@ -64,6 +64,6 @@ def ask_credentials(credentials: Credentials) -> Keys | Complaint:
     )
 
 
-def complaint(error: SyncdError) -> Complaint:
-    """An error as a value."""
+def make_complaint(error: SyncdError) -> Complaint:
+    """Turn an error into a value."""
     return Complaint(error.message, error.hint)

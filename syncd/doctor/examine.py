@@ -1,4 +1,4 @@
-"""Examine one mirror from end to end. Every check is made, whatever the others found."""
+"""Examine one mirror from end to end. Never skips a check because another check failed."""
 
 from __future__ import annotations
 
@@ -49,9 +49,12 @@ async def examine(
     environ: Mapping[str, str] = os.environ,
     units: Iterable[Path] | None = None,
 ) -> tuple[Finding, ...]:
-    """What is to be said of the mirror at `root`, in the order of CHECKS.
+    """Run all checks on the mirror at `root`; return the findings in the order of CHECKS.
 
-    `units` are the directories where systemd looks (default: those of this machine).
+    Args:
+        root: The folder.
+        environ: The environment, for settings and credentials.
+        units: The directories of unit files (default: those of systemd on this machine).
     """
     findings = list(judge_disk(measure_disk(root)))
     findings += judge_units(measure_units(unit_directories() if units is None else units))
@@ -68,7 +71,7 @@ async def examine(
 
 
 def _open(root: Path, findings: list[Finding], open_files: ExitStack) -> State | None:
-    """The state file, if it is there and can be read to its last row; never a new one."""
+    """Open the state file; None if it is missing or damaged. Never makes a new one."""
     path = root / OWN / "state.db"
     try:
         marker = read_marker(root)
@@ -96,7 +99,7 @@ def _open(root: Path, findings: list[Finding], open_files: ExitStack) -> State |
 
 
 def _read_all(state: State) -> None:
-    """Raises StateDamaged if a row is not as it was written."""
+    """Read every row. Raises StateDamaged if a row is not as it was written."""
     state.base()
     state.seen()
     state.waiting()

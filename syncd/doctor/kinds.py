@@ -1,6 +1,6 @@
-"""Every finding there can be: how bad it is, what it says, and the command that mends it. Pure.
+"""List every possible finding: its severity, its sentence and the command that fixes it. Pure.
 
-`docs/doctor.md` lists the same ones; a test compares the two.
+`docs/doctor.md` lists the same findings; a test compares the two.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from enum import StrEnum
 from typing import Final
 
 
-class Level(StrEnum):
-    """How bad a finding is; `error` is something broken, which decides the exit code."""
+class Severity(StrEnum):
+    """The severity of a finding. One `error` makes the exit code nonzero."""
 
     OK = "ok"
     WARNING = "warning"
@@ -22,29 +22,29 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report. `name` is a key of KINDS, `mend` is empty where nothing is wrong."""
+    """One line of the report. `name` is a key of KINDS; `mend`, the fix, may be empty."""
 
     name: str
-    level: Level
+    level: Severity
     what: str
     mend: str = ""
 
     @property
     def check(self) -> str:
-        """What was looked at."""
+        """The name of the check, before the dot."""
         return self.name.partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A finding with its values left out."""
+    """A finding as a template: `{value}` stands for each value."""
 
-    level: Level
+    level: Severity
     what: str
     mend: str = ""
 
 
-_OK, _WARNING, _ERROR = Level
+_OK, _WARNING, _ERROR = Severity
 
 KINDS: Final[Mapping[str, Kind]] = {
     # --- the folder and its files ---
@@ -193,14 +193,14 @@ KINDS: Final[Mapping[str, Kind]] = {
         "see ExecStart= in {path}, then run: systemctl daemon-reload",
     ),
 }
-"""Check and finding, joined by a dot -> what it says. The order is that of the report."""
+"""The template of each finding by `check.finding`, in the order of the report."""
 
 CHECKS: Final = tuple(dict.fromkeys(name.partition(".")[0] for name in KINDS))
-"""What is looked at, in order."""
+"""The names of all checks, in the order of the report."""
 
 
 def found(name: str, **values: object) -> Finding:
-    """The finding `name` with its values. Paths are quoted where they are part of a command."""
+    """Make the finding `name` with its values; quote a path in the command for the shell."""
     kind = KINDS[name]
     quoted = {
         key: shlex.quote(str(value)) if key == "path" else value for key, value in values.items()

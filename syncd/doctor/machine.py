@@ -1,4 +1,4 @@
-"""Judge what was measured on this machine: the folder, its disk, and what lies on it. Pure."""
+"""Judge the measurements of this machine: folder, disk, permissions, file events, units. Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ NAME_BYTES = 255
 """The longest file name that syncd makes (see folder/names.py)."""
 
 LOW_BYTES, OUT_BYTES = 512 * 1024 * 1024, 32 * 1024 * 1024
-"""Less free space than this is a warning; less than the second, and the next pull may fail."""
+"""Below the first, free space is a warning; below the second, the next pull may fail."""
 
 OUT_FILES = 1_000
-"""The same for the files that a file system can still take."""
+"""Below this number of free inodes, the next pull may fail."""
 
 SPARE_WATCHES = 2
-"""Other programs of the user watch directories too: this many times ours should be allowed."""
+"""The limit should allow this many times our directories: other programs watch some too."""
 
 LEAST_WATCHES = 524_288
 
@@ -29,20 +29,27 @@ NETWORK_KINDS = frozenset(
 MEMORY_KINDS = frozenset({"tmpfs", "ramfs"})
 
 NO_RESTART = (75, 77, 78)
-"""Exit codes that no new start mends: locked, credentials, configuration."""
+"""Exit codes that a restart cannot fix: locked, credentials, configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """What an edge refused, and what it advises."""
+    """An error as a value: its sentence and its hint."""
 
     reason: str
     hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Disk:
-    """The file system of the folder. `free_files` is None where it has no such bound."""
+class FileSystem:
+    """The file system of the folder.
+
+    Attributes:
+        kind: Its type, as in /proc/PID/mountinfo.
+        name_length: The longest file name, in bytes.
+        free_files: The number of free inodes; None if the file system has no limit.
+        unsynced: Why fsync failed; None if it did not.
+    """
 
     path: str
     kind: str
@@ -55,7 +62,7 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may use one file or directory of ours. `wanted` are the permission bits it may have."""
+    """The permissions of one file or directory of ours; `wanted` are the permitted mode bits."""
 
     path: str
     mode: int
@@ -68,7 +75,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """File events: what the folder takes of them. `limit` is None where the kernel sets none."""
+    """The file watches that the folder needs; `limit` is None if the kernel sets none."""
 
     directories: int
     limit: int | None
@@ -76,8 +83,14 @@ class Watching:
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
-    """A unit file of systemd. `program` is what it starts, and `is_there` whether that exists."""
+class UnitFile:
+    """A unit file of systemd.
+
+    Attributes:
+        program: The program that it starts.
+        is_there: The program exists.
+        no_restart: The exit codes in RestartPreventExitStatus=.
+    """
 
     path: str
     program: str
@@ -85,7 +98,8 @@ class Unit:
     no_restart: frozenset[int]
 
 
-def judge_disk(disk: Disk) -> Iterator[Finding]:
+def judge_disk(disk: FileSystem) -> Iterator[Finding]:
+    """Judge the names that the file system takes, its durability and its free space."""
     yield _judge_names(disk)
     if disk.unsynced is not None:
         yield found("disk.unsynced", path=disk.path, reason=disk.unsynced)
@@ -98,14 +112,14 @@ def judge_disk(disk: Disk) -> Iterator[Finding]:
     yield _judge_space(disk)
 
 
-def _judge_names(disk: Disk) -> Finding:
+def _judge_names(disk: FileSystem) -> Finding:
     if disk.folds_case:
         return found("names.folded")
     name = "names.ok" if disk.name_length >= NAME_BYTES else "names.short"
     return found(name, length=disk.name_length)
 
 
-def _judge_space(disk: Disk) -> Finding:
+def _judge_space(disk: FileSystem) -> Finding:
     free, has_files = in_size(disk.free_bytes), disk.free_files
     if disk.free_bytes < OUT_BYTES or (has_files is not None and has_files < OUT_FILES):
         files = "any number of" if has_files is None else has_files
@@ -116,7 +130,7 @@ def _judge_space(disk: Disk) -> Finding:
 
 
 def in_size(count: int) -> str:
-    """Bytes for people: `512 MB`, `3.1 GB`."""
+    """Format bytes for people: `512 MB`, `3.1 GB`."""
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= size:
             amount = count / size
@@ -125,7 +139,7 @@ def in_size(count: int) -> str:
 
 
 def judge_access(accesses: Sequence[Access]) -> Iterator[Finding]:
-    """A finding for each that is wrong, or one for all of them."""
+    """Make a finding for each wrong permission, or one finding if all are right."""
     wrong = [finding for access in accesses for finding in _judge_one(access)]
     yield from wrong or [found("permissions.ok")]
 
@@ -146,6 +160,7 @@ def _judge_one(access: Access) -> Iterator[Finding]:
 
 
 def judge_watching(watching: Watching) -> Finding:
+    """Judge whether file events work, and whether their limit leaves room for other programs."""
     count, limit = watching.directories, watching.limit
     if watching.refused is not None:
         return found("watches.none", reason=watching.refused.reason, hint=watching.refused.hint)
@@ -156,7 +171,7 @@ def judge_watching(watching: Watching) -> Finding:
 
 
 def judge_daemon(pid: int | None, note: Mapping[str, Any]) -> Finding:
-    """`pid` has the folder's lock; `note` is what the last daemon kept in the state file."""
+    """Judge the daemon: `pid` holds the folder's lock, `note` is the last daemon's own note."""
     if pid is None or pid != note.get("pid"):
         return found("daemon.none")
     phase, trouble = note.get("phase"), note.get("trouble")
@@ -167,7 +182,8 @@ def judge_daemon(pid: int | None, note: Mapping[str, Any]) -> Finding:
     return found(name, phase=phase, pid=pid, reason=trouble["message"], hint=hint)
 
 
-def judge_units(units: Sequence[Unit]) -> Iterator[Finding]:
+def judge_units(units: Sequence[UnitFile]) -> Iterator[Finding]:
+    """Judge whether each unit starts an existing program and stops after the right exit codes."""
     for unit in units:
         again = [str(code) for code in NO_RESTART if code not in unit.no_restart]
         if not unit.is_there:

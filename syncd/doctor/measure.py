@@ -1,6 +1,6 @@
-"""Measure the machine: the folder's disk, who may read what, file events, units. Judges nothing.
+"""Measure the machine: the folder's disk, permissions, file events, units. Never judges.
 
-Changes nothing either, but for one empty file in `.syncd` that is gone again at once.
+It changes nothing, except for one empty file in `.syncd` that it removes at once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from syncd.doctor.machine import Access, Complaint, Disk, Unit, Watching
+from syncd.doctor.machine import Access, Complaint, FileSystem, UnitFile, Watching
 from syncd.errors import BadSyntax, FileProblem
 from syncd.folder.names import record_path_of
 from syncd.folder.root import OWN
@@ -26,10 +26,10 @@ _ENV = "/usr/bin/env"
 _EXEC_PREFIXES = "@-:+!|"
 
 
-def measure_disk(root: Path) -> Disk:
-    """The file system that `root` is on."""
+def measure_disk(root: Path) -> FileSystem:
+    """Measure the file system of `root`. Raises OSError."""
     space = os.statvfs(root)
-    return Disk(
+    return FileSystem(
         path=str(root),
         kind=kind_of(root, _read(_MOUNTS)),
         name_length=space.f_namemax,
@@ -41,7 +41,7 @@ def measure_disk(root: Path) -> Disk:
 
 
 def kind_of(path: Path, mounts: str) -> str:
-    """The type of the file system that holds `path`, by the table /proc/PID/mountinfo (proc(5))."""
+    """Find the file system type of `path` in the text of /proc/PID/mountinfo (proc(5))."""
     kind, longest = "unknown", -1
     for line in mounts.splitlines():
         mount, dash, source = line.partition(" - ")
@@ -60,7 +60,7 @@ def _folds_case(root: Path) -> bool:
 
 
 def _why_unsynced(directory: Path) -> str | None:
-    """What a file and its directory say to fsync; None if both are on the disk now."""
+    """Try fsync on a file and its directory; return the error, or None if both succeed."""
     probe = directory / _PROBE
     try:
         try:
@@ -78,7 +78,7 @@ def _why_unsynced(directory: Path) -> str | None:
 
 
 def measure_access(root: Path, secrets: Iterable[Path]) -> list[Access]:
-    """Who may use the folder, what syncd remembers, and the secrets, as far as they are there."""
+    """Measure the permissions of the folder, syncd's own files and `secrets`, if they exist."""
     own = root / OWN
     places = [
         (root, 0o777, False),
@@ -104,7 +104,7 @@ def _access(path: Path, wanted: int, is_secret: bool) -> Iterator[Access]:
 
 
 async def measure_watching(root: Path, in_scope: Callable[[str], bool]) -> Watching:
-    """Watch the folder for a moment, as the daemon would."""
+    """Watch the folder for a moment, as the daemon does; count its directories."""
     watcher, refused = Watcher(root, in_scope, record_path_of), None
     try:
         watcher.start()
@@ -117,7 +117,7 @@ async def measure_watching(root: Path, in_scope: Callable[[str], bool]) -> Watch
 
 
 def _directories(root: Path, in_scope: Callable[[str], bool]) -> int:
-    """The folder, its collections, and the directories that long names continue in."""
+    """Count the folder, its collections, and the directories where long names continue."""
     names = [entry.name for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False)]
     ours = [root / name for name in names if _is_ours(name, in_scope)]
     return 1 + sum(1 + _continued(directory) for directory in ours)
@@ -138,8 +138,8 @@ def _continued(directory: Path) -> int:
     return 0
 
 
-def measure_units(directories: Iterable[Path]) -> list[Unit]:
-    """Every unit of syncd in `directories`, with what drop-ins beside it add."""
+def measure_units(directories: Iterable[Path]) -> list[UnitFile]:
+    """Read every unit of syncd in `directories`, with its drop-ins."""
     return [
         unit
         for directory in directories
@@ -148,7 +148,7 @@ def measure_units(directories: Iterable[Path]) -> list[Unit]:
     ]
 
 
-def _unit(path: Path) -> Iterator[Unit]:
+def _unit(path: Path) -> Iterator[UnitFile]:
     drop_ins = sorted(path.with_name(f"{path.name}.d").glob("*.conf"))
     lines = "\n".join(map(_read, (path, *drop_ins))).splitlines()
     pairs = [(key.strip(), value.strip()) for key, _, value in (x.partition("=") for x in lines)]
@@ -158,11 +158,11 @@ def _unit(path: Path) -> Iterator[Unit]:
     codes = " ".join(value for key, value in pairs if key == "RestartPreventExitStatus").split()
     program = program_of(commands[-1])
     is_there = shutil.which(program) is not None
-    yield Unit(str(path), program, is_there, frozenset(int(c) for c in codes if c.isdigit()))
+    yield UnitFile(str(path), program, is_there, frozenset(int(c) for c in codes if c.isdigit()))
 
 
 def program_of(command: str) -> str:
-    """What an ExecStart= line starts (systemd.service(5)), looking through env(1)."""
+    """Return the program of an ExecStart= line (systemd.service(5)), also behind env(1)."""
     words = shlex.split(command.lstrip(_EXEC_PREFIXES))
     if words[:1] == [_ENV]:
         words = [word for word in words[1:] if "=" not in word]
@@ -170,7 +170,7 @@ def program_of(command: str) -> str:
 
 
 def unit_directories() -> list[Path]:
-    """Where unit files of the system and of this user are (systemd.unit(5))."""
+    """Return the directories of unit files, of this user and of the system (systemd.unit(5))."""
     config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     system = [Path(top, "systemd", "system") for top in ("/etc", "/usr/local/lib", "/usr/lib")]
     return [config / "systemd" / "user", Path("/etc/systemd/user"), *system]

@@ -1,5 +1,5 @@
-"""The folder: record files scanned, read, written and removed. Never knows that there is a server.
+"""Scan, read, write and remove the record files of a folder. Never knows about a server.
 
-Everything happens relative to the descriptor of a directory that was opened without following a
-symbolic link, so nothing outside the folder is read or written, whatever a path says.
+Every call is relative to the descriptor of a directory, opened without following a symbolic link.
+So no path, whatever it contains, can reach a file outside the folder.
 """

@@ -1,7 +1,7 @@
-"""Every lasting effect on the folder, one method each. Never reads, never decides.
+"""Change the folder on disk, one method for each lasting effect. Never reads, never decides.
 
-All changes go through a `Disk`, so a test can stop the program after any one of them and see what
-a crash would leave behind.
+All changes go through a `Disk`, so a test can stop the program after any of them and look at the
+files that a crash would leave behind.
 """
 
 from __future__ import annotations
@@ -14,12 +14,16 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Disk:
-    """The real disk. Names are relative to the directory that `directory` is open on."""
+    """The real disk.
+
+    Names are relative to `directory`, the descriptor of an open directory. Every method raises
+    OSError.
+    """
 
     def write(self, directory: int, name: str, content: bytes, mode: int | None) -> None:
-        """Create `name` with `content`; `mode` None takes what the umask leaves of 0666.
+        """Create `name` with `content`; with `mode` None, the mode is 0666 less the umask.
 
-        The content is not durable before `sync_file` or `sync_all`.
+        The content is durable only after `sync_file` or `sync_all`.
         """
         descriptor = os.open(name, _NEW_FILE, 0o666, dir_fd=directory)
         try:
@@ -32,6 +36,7 @@ class Disk:
             os.close(descriptor)
 
     def sync_file(self, directory: int, name: str) -> None:
+        """Make the content of `name` durable (fsync(2))."""
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
         try:
             os.fsync(descriptor)
@@ -39,35 +44,41 @@ class Disk:
             os.close(descriptor)
 
     def sync_directory(self, directory: int) -> None:
+        """Make the names in `directory` durable: after a crash, each leads to the same file."""
         os.fsync(directory)
 
     def sync_all(self, directory: int) -> None:
-        """Make everything on the file system of `directory` durable: one wait for many files."""
+        """Make the whole file system of `directory` durable: one wait for many files."""
         linux.sync_file_system(directory)
 
     def make_directory(self, directory: int, name: str, mode: int) -> None:
+        """Make the directory `name`. Raises FileExistsError if the name is taken."""
         os.mkdir(name, mode, dir_fd=directory)
 
     def rename(self, directory: int, old: str, new: str) -> None:
-        """Rename over whatever `new` is."""
+        """Rename `old` to `new`, and replace the file at `new` if there is one."""
         os.rename(old, new, src_dir_fd=directory, dst_dir_fd=directory)
 
     def rename_new(self, directory: int, old: str, new: str) -> None:
+        """Rename `old` to `new` in one step. Raises FileExistsError if `new` is taken."""
         linux.rename_new(directory, old, new)
 
     def exchange(self, directory: int, one: str, other: str) -> None:
+        """Swap the files of two names in one step. Raises FileNotFoundError if one is missing."""
         linux.exchange(directory, one, other)
 
     def link(self, directory: int, old: str, new: str) -> None:
+        """Give the file `old` the second name `new`. Raises FileExistsError if it is taken."""
         os.link(old, new, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
 
     def move(self, source: int, old: str, target: int, new: str) -> None:
-        """Rename into another directory of the same file system."""
+        """Rename `old` into the directory `target` of the same file system, replacing `new`."""
         os.rename(old, new, src_dir_fd=source, dst_dir_fd=target)
 
     def move_new(self, source: int, old: str, target: int, new: str) -> None:
-        """As `move`. FileExistsError if `new` is there, in one step."""
+        """Move `old` as `move` does, in one step. Raises FileExistsError if `new` is taken."""
         linux.move_new(source, old, target, new)
 
     def unlink(self, directory: int, name: str) -> None:
+        """Remove the name `name`. Raises FileNotFoundError if there is none."""
         os.unlink(name, dir_fd=directory)

@@ -1,7 +1,7 @@
-"""Give a file that was dropped in as `+anything.json` the name of its record, in one step.
+"""Turn a draft (`+anything.json`) into the file of a record, in one step. Never copies the content.
 
-The file itself is never read into another: it is renamed, so at every moment it is either the draft
-or the record, and a crash makes no copy of it.
+The draft is renamed, so at every moment the file is either the draft or the record, and a crash
+leaves no second copy.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from syncd.atproto.data import encode
 from syncd.atproto.jsontext import parse_record
 from syncd.errors import BadData, BadJson, FileChanged, FileProblem
 from syncd.folder.names import relative_path
-from syncd.folder.problems import shown, told
-from syncd.folder.read import MEND_HINT, FileStat, is_at_rest, read_file
+from syncd.folder.problems import printable, raise_as
+from syncd.folder.read import FIX_HINT, FileStat, is_at_rest, read_file
 from syncd.folder.replace import place_new
 from syncd.folder.root import Folder, opened
 from syncd.model import Problem, RecordPath
@@ -22,34 +22,42 @@ _OPEN = "another program is still writing it"
 
 
 def read_draft(folder: Folder, relative: str) -> FileStat | Problem:
-    """Which file the draft is, if it stands for a record and nobody is writing it; else why not.
+    """Read the draft at `relative`; return a Problem if it is no record or still being written.
 
-    Raises FolderWrong, and FileChanged if it is gone.
+    Raises:
+        FolderWrong: The folder is missing or belongs to another mirror.
+        FileChanged: The draft is gone.
     """
     collection, _, name = relative.partition("/")
-    path = shown(relative)
+    path = printable(relative)
     try:
-        with folder.open() as root, told(path, "read"), opened(root, (collection,)) as directory:
+        with (
+            folder.open() as root,
+            raise_as(path, "read"),
+            opened(root, (collection,)) as directory,
+        ):
             content, now = read_file(directory, name)
             encode(parse_record(content, collection))
             return now if is_at_rest(directory, name, now.digest) else Problem(path, _OPEN)
     except BadJson as error:
-        return Problem(path, error.message, error.hint or MEND_HINT, error.line, error.column)
+        return Problem(path, error.message, error.hint or FIX_HINT, error.line, error.column)
     except (BadData, FileProblem) as error:
-        return Problem(path, error.message, error.hint or MEND_HINT)
+        return Problem(path, error.message, error.hint or FIX_HINT)
 
 
 def place_draft(folder: Folder, relative: str, path: RecordPath, *, expect: FileStat) -> None:
-    """Rename the draft to the file of `path`, durably, if it is still what `expect` says.
+    """Rename the draft to the file of `path`, durably, if its content is still that of `expect`.
 
     Raises:
-        FileChanged: It is not, or another program writes it, or that file is there already.
-        FileProblem: The disk refused; it is the draft, or the record's file, as a whole.
+        FileChanged: The content changed, another program has the draft open for writing, or `path`
+            already has a file. The draft stays.
+        FileProblem: The disk refused. The whole content is in the draft or in the record's file.
     """
     collection, _, name = relative.partition("/")
     target = relative_path(path, portable=folder.portable).partition("/")[2]
-    with folder.open() as root, told(path, "named"), opened(root, (collection,)) as directory:
+    with folder.open() as root, raise_as(path, "named"), opened(root, (collection,)) as directory:
         folder.disk.sync_file(directory, name)
+        # A program that has the draft open would keep writing to it under the new name.
         if not is_at_rest(directory, name, expect.digest):
             raise FileChanged(_OPEN)
         place_new(folder.disk, directory, name, target)
@@ -57,13 +65,18 @@ def place_draft(folder: Folder, relative: str, path: RecordPath, *, expect: File
 
 
 def drop_draft(folder: Folder, relative: str, twin: RecordPath) -> bool:
-    """End what a crash interrupted where renaming takes two steps: one file, under both names.
+    """Finish an interrupted `place_draft`: drop the draft's name if `twin` names the same file.
 
-    False if the draft and the file of `twin` are not the same file.
+    Where the file system cannot rename in one step, a crash leaves one file under both names.
+    Return False, and change nothing, if the two names lead to different files.
+
+    Raises:
+        FileChanged: One of the two files is gone.
+        FileProblem: The disk refused.
     """
     collection, _, name = relative.partition("/")
     target = relative_path(twin, portable=folder.portable).partition("/")[2]
-    with folder.open() as root, told(twin, "named"), opened(root, (collection,)) as directory:
+    with folder.open() as root, raise_as(twin, "named"), opened(root, (collection,)) as directory:
         one, other = (os.stat(n, dir_fd=directory, follow_symlinks=False) for n in (name, target))
         if not os.path.samestat(one, other):
             return False

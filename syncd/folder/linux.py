@@ -1,7 +1,7 @@
-"""Linux calls for a file that others may be writing. Never decides what to do with them.
+"""Call Linux for files that other programs may be writing. Never decides when to.
 
-A kernel or file system without a call raises OSError with an errno of `UNSUPPORTED`; callers then
-choose the next best thing. Sources: renameat2(2), syncfs(2), fcntl(2) on leases.
+A kernel or file system without a call raises OSError with an errno of `UNSUPPORTED`; the caller
+then chooses another way. Sources: renameat2(2), syncfs(2), fcntl(2) on leases.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def rename_new(directory: int, old: str, new: str) -> None:
-    """Rename `old` to `new` in `directory`. FileExistsError if `new` is there, in one step."""
+    """Rename `old` to `new` in one step. Raises FileExistsError if `new` is taken."""
     _renameat2(directory, old, directory, new, _NOREPLACE)
 
 
 def move_new(source: int, old: str, target: int, new: str) -> None:
-    """As `rename_new`, into another directory of the same file system."""
+    """Rename as `rename_new` does, into another directory of the same file system."""
     _renameat2(source, old, target, new, _NOREPLACE)
 
 
 def exchange(directory: int, one: str, other: str) -> None:
-    """Let two names of `directory` change places in one step. FileNotFoundError if one is gone."""
+    """Swap the files of two names in one step. Raises FileNotFoundError if one is missing."""
     _renameat2(directory, one, directory, other, _EXCHANGE)
 
 
@@ -45,9 +45,10 @@ def _renameat2(source: int, old: str, target: int, new: str, flags: int) -> None
 
 
 def sync_file_system(descriptor: int) -> None:
-    """Make everything written to the file system of `descriptor` durable."""
+    """Make the whole file system of `descriptor` durable. Raises OSError if the disk refuses."""
     call = getattr(_libc, "syncfs", None)
     if call is None:
+        # This libc has no syncfs: sync(2) waits for every file system, and so for this one too.
         os.sync()
     elif call(descriptor):
         code = ctypes.get_errno()
@@ -56,10 +57,13 @@ def sync_file_system(descriptor: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Whether a file that is open for reading may be changed by someone who has it open too.
+    """A read lease on an open file (fcntl(2)): the kernel reports other programs that write.
 
-    `is_writer_known` is False where leases are not to be had (other owner, network file system):
-    then nothing is known about writers, and none is assumed.
+    Attributes:
+        descriptor: The file, open for reading.
+        is_writer: A program had the file open for writing when the lease was asked for.
+        is_writer_known: False where the kernel grants no lease (another owner, a network file
+            system). Writers are unknown there, and syncd assumes none.
     """
 
     descriptor: int
@@ -67,7 +71,7 @@ class Lease:
     is_writer_known: bool = True
 
     def holds(self) -> bool:
-        """True while no program has, or asked for, the file open for writing."""
+        """Return whether no program has opened the file for writing since the lease was taken."""
         if not self.is_writer_known:
             return True
         if self.is_writer:
@@ -76,7 +80,7 @@ class Lease:
 
 
 def take_lease(descriptor: int) -> Lease:
-    """Hold off writers of a file that is open for reading, until the descriptor is closed."""
+    """Hold off writers of the file `descriptor` until it is closed; never raises."""
     try:
         # A broken lease sends a signal; SIGIO would end the process, SIGURG is ignored by default.
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)

@@ -1,7 +1,7 @@
-"""List a directory with the stat of all that is in it, as one value to compare. Opens no file.
+"""List a directory with the stats of its entries, as one value to compare. Opens no file.
 
-What is listed is not understood here: names that are no record's are part of the value too, so that
-nothing can appear, disappear or change beside the records without making it another.
+Names are not interpreted here. Entries beside the record files are part of the value too, so any
+entry that appears, disappears or changes makes another value.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Listing:
     """A directory at one moment.
 
     Attributes:
-        names: What is in it, as the file system orders it.
-        numbers: For each name what `stamps.FIELDS` says.
-        taken_ns: The wall clock before it was listed, in nanoseconds.
+        names: The names of its entries, in the order of the file system.
+        numbers: `stamps.FIELDS` numbers for each name.
+        taken_ns: The wall clock before the listing, in nanoseconds.
     """
 
     names: tuple[str, ...]
@@ -36,22 +36,23 @@ class Listing:
 
     @property
     def fingerprint(self) -> bytes:
+        """A SHA-256 of all names and numbers."""
         return stamps.fingerprint(self.names, self.numbers)
 
     @property
     def is_flat(self) -> bool:
-        """True if it has no directories that long names continue in."""
+        """True if no long name continues in a directory below this one."""
         return not any(name.endswith(CONTINUED) for name in self.names)
 
     @property
     def is_steady(self) -> bool:
-        """True if nothing in it changed so lately that a second change could hide behind it."""
+        """True if the newest change is so old that a later change must have another time."""
         _, _, mtimes, ctimes = self._columns()
         newest = max(max(mtimes, default=0), max(ctimes, default=0))
         return newest + RACY_NS <= self.taken_ns
 
     def stamps(self) -> Iterator[tuple[int, int, int, int]]:
-        """(inode, size, mtime_ns, ctime_ns) of each name."""
+        """Return (inode, size, mtime_ns, ctime_ns) of each name, in the order of `names`."""
         inodes, sizes, mtimes, ctimes = self._columns()
         return zip(inodes, sizes, mtimes, ctimes, strict=True)
 
@@ -63,9 +64,9 @@ class Listing:
 def list_collections(
     folder: Folder, in_scope: Callable[[str], bool], now_ns: int
 ) -> Iterator[tuple[str, Listing]]:
-    """Each collection in scope with its listing, but for those that cannot be listed.
+    """Yield each collection in scope with its listing; skip collections that cannot be listed.
 
-    Raises FolderWrong.
+    Raises FolderWrong: the folder is missing or belongs to another mirror.
     """
     with folder.open() as root:
         for name in filter(in_scope, _collections(root)):
@@ -75,9 +76,9 @@ def list_collections(
 
 
 def fingerprints_of(folder: Folder, collections: Collection[str]) -> dict[str, bytes]:
-    """The fingerprint that the listing of each collection has now, if it can be listed.
+    """List each collection and return its fingerprint: empty, or absent, if that fails.
 
-    Raises FolderWrong.
+    Raises FolderWrong: the folder is missing or belongs to another mirror.
     """
     directories: dict[str, int] = {}
     with folder.open() as root, ExitStack() as stack:

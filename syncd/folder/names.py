@@ -1,13 +1,13 @@
-"""Record path <-> file path, both ways and without loss. Pure; never looks at a disk.
+"""Map record paths to file paths and back, without loss. Pure; never looks at a disk.
 
-A record `collection/rkey` is the file `collection/rkey.json`. What a file system cannot hold is
-written as `%` and two lower-case hexadecimal digits, which no rkey can contain:
+The file of the record `collection/rkey` is `collection/rkey.json`. Some characters are escaped as
+`%` and two lower-case hexadecimal digits; no rkey contains a `%`:
 
-- a leading dot, always; so no record file is hidden, and dot files are free for editors;
-- `:`, upper-case letters and the device names of Windows, if the names are to be portable.
+- a leading dot, always: so no record file is hidden, and dot files are free for editors;
+- `:`, upper-case letters and the device names of Windows, if the names must be portable.
 
 A name too long for one path component continues in a directory whose name ends with a bare `%`.
-Each rkey has exactly one spelling; any other that decodes to it is refused.
+Each rkey has exactly one spelling; every other spelling is refused.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from syncd.model import RecordPath, make_record_path, parse_record_path, split_r
 
 SUFFIX = ".json"
 CONTINUED = "%"
-"""Ends the name of a directory that holds the rest of longer names."""
+"""The last character of a directory name where longer names continue."""
 DRAFT = "+"
-"""Begins the name of a file that is to become a record with a fresh rkey."""
+"""The first character of a draft's name: syncd will give the file a fresh rkey."""
 OURS = ".syncd-"
-"""Begins the names of files that syncd itself is still working on."""
+"""The prefix of syncd's own unfinished files."""
 COMPONENT_BYTES = 255
 """The longest name of a file or directory (NAME_MAX of Linux file systems)."""
 
@@ -36,14 +36,17 @@ _DEVICES = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z)")
 
 
 def file_name(rkey: Rkey, *, portable: bool = False, suffix: str = SUFFIX) -> str:
-    """Where the record's file is, relative to its collection's directory; may hold `/`."""
+    """Return the record's file name, relative to its collection's directory; may contain `/`."""
     if not portable and _PLAIN.fullmatch(name := rkey + suffix) and suffix == SUFFIX:
         return name
     return "/".join(_components([_token(char, portable) for char in rkey], portable, suffix))
 
 
 def parse_file_name(relative: str, *, portable: bool = False) -> Rkey:
-    """The rkey whose `file_name` is `relative`. BadSyntax hints at the right name."""
+    """Return the rkey whose `file_name` is `relative`.
+
+    Raises BadSyntax: no rkey has this file name; the hint gives the right spelling if there is one.
+    """
     if not portable and (plain := _PLAIN.fullmatch(relative)):
         return Rkey(plain[1])
     rkey = parse_rkey(_decoded(relative))
@@ -55,19 +58,19 @@ def parse_file_name(relative: str, *, portable: bool = False) -> Rkey:
 
 
 def relative_path(path: RecordPath, *, portable: bool = False) -> str:
-    """Where the record's file is, relative to the folder. Raises BadSyntax on a bad record path."""
+    """Return the record's file, relative to the folder. Raises BadSyntax on a bad record path."""
     collection, rkey = split_record_path(parse_record_path(path))
     return f"{collection}/{file_name(rkey, portable=portable)}"
 
 
 def record_path_of(relative: str, *, portable: bool = False) -> RecordPath:
-    """The record whose `relative_path` is `relative`. Raises BadSyntax if there is none."""
+    """Return the record whose `relative_path` is `relative`. Raises BadSyntax if there is none."""
     collection, _, name = relative.partition("/")
     return make_record_path(parse_nsid(collection), parse_file_name(name, portable=portable))
 
 
 def meant_path(collection: Nsid, name: str) -> RecordPath | None:
-    """The record that a wrongly spelled file name in `collection` seems to stand for, if any."""
+    """Guess the record that a misspelt file name in `collection` was meant for; None if unclear."""
     try:
         return make_record_path(collection, parse_rkey(_decoded(name)))
     except BadSyntax:
@@ -75,14 +78,14 @@ def meant_path(collection: Nsid, name: str) -> RecordPath | None:
 
 
 def conflict_name(rkey: Rkey, cid: str, *, portable: bool = False) -> str:
-    """`<rkey>.<cid>.json`, with the rkey escaped and split like a record's file name."""
+    """Return `<rkey>.<cid>.json`, with the rkey escaped and split like a record's file name."""
     return file_name(rkey, portable=portable, suffix=f".{cid}{SUFFIX}")
 
 
 def is_record_like(name: str) -> bool:
-    """True if a person may have meant `name` as a record's file: it is theirs to mend if it is not.
+    """Return whether a person may have meant `name` as a record's file, and must fix it if not.
 
-    False for drafts, for what editors leave behind, and for everything that is not `*.json`.
+    False for drafts, for editors' temporary files, and for every name other than `*.json`.
     """
     stem = name.removesuffix(SUFFIX)
     if stem == name or name.startswith((DRAFT, OURS)):
@@ -91,6 +94,7 @@ def is_record_like(name: str) -> bool:
 
 
 def is_draft(name: str) -> bool:
+    """Return whether `name` is `+anything.json`."""
     return name.startswith(DRAFT) and name.endswith(SUFFIX)
 
 
@@ -119,7 +123,7 @@ def _components(tokens: list[str], portable: bool, suffix: str) -> Iterator[str]
 
 
 def _guarded(tokens: list[str], portable: bool) -> str:
-    """The tokens as one component, its first character escaped if no name may begin so."""
+    """Join the tokens to one component; escape its first character if no name may start with it."""
     text = "".join(tokens)
     if text.startswith(".") or (portable and _DEVICES.match(text)):
         return _escaped(text[0]) + text[1:]
@@ -127,7 +131,7 @@ def _guarded(tokens: list[str], portable: bool) -> str:
 
 
 def _chunk(tokens: list[str]) -> int:
-    """How many tokens go into one directory name: as many as fit, and no escape is cut."""
+    """Return how many tokens fit into one directory name. Tokens, and so escapes, stay whole."""
     length = 0
     for count, token in enumerate(tokens):
         length += len(token)
@@ -137,7 +141,7 @@ def _chunk(tokens: list[str]) -> int:
 
 
 def _decoded(relative: str) -> str:
-    """What `relative` spells, in any spelling. Raises BadSyntax if it has not the right form."""
+    """Decode `relative` in any spelling. Raises BadSyntax if it is not of the form of a record."""
     *directories, last = relative.split("/")
     stem = last.removesuffix(SUFFIX)
     if stem == last or not all(name.endswith(CONTINUED) for name in directories):

@@ -1,4 +1,4 @@
-"""What the file system under a directory cannot hold, found out by trying. Leaves nothing there."""
+"""Find out by trying which names a file system cannot hold. Leaves no file behind."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from syncd.folder.names import COMPONENT_BYTES, OURS
 from syncd.folder.problems import explain
 
 _NEEDED = (f"{OURS}x", "%2ex.json", "+x.json", "x~_-.json")
-"""Names that syncd cannot do without, whatever the settings."""
+"""Names that syncd needs under every setting."""
 _WISHED = ("a:b.json", "con.json")
 """Names that records have unless their files are to be portable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What a file system is like.
+    """The limits of a file system.
 
     Attributes:
-        folds_case: It does not tell upper from lower case.
-        refused: Names of ordinary record files that it does not take.
-        name_bytes: The longest name it takes, up to what syncd needs.
+        folds_case: It treats upper and lower case as equal.
+        refused: Names of ordinary record files that it refuses.
+        name_bytes: The longest name it accepts, at most COMPONENT_BYTES.
     """
 
     folds_case: bool = False
@@ -34,7 +34,7 @@ class Traits:
 
     @property
     def lack(self) -> str:
-        """Why plain file names do not do, as the rest of a sentence; empty if they do."""
+        """Why plain file names do not work here, as the end of a sentence; empty if they do."""
         if self.folds_case:
             return "does not tell upper from lower case"
         return f"does not take names such as {self.refused[0]}" if self.refused else ""
@@ -44,7 +44,7 @@ def probe(directory: Path) -> Traits:
     """Try names in a fresh directory inside `directory`, which must exist.
 
     Raises:
-        FolderWrong: Nothing can be made there, or no names that syncd could use.
+        FolderWrong: No file can be made there, or none with the names that syncd needs.
     """
     place = directory / f"{OURS}{secrets.token_hex(8)}"
     try:
@@ -73,7 +73,7 @@ def _probe(place: Path) -> Traits:
 
 
 def _is_taken(place: Path, name: str) -> bool:
-    """True if a file can have exactly this name."""
+    """Return whether a file can have exactly this name."""
     try:
         (place / name).touch()
     except OSError:
@@ -90,7 +90,7 @@ def _folds_case(place: Path) -> bool:
 
 
 def _name_bytes(place: Path) -> int:
-    """The longest name, by halving: what is taken at some length is taken below it."""
+    """Bisect for the longest name: if a length is accepted, every shorter one is too."""
     least, most = 1, COMPONENT_BYTES
     while least < most:
         middle = (least + most + 1) // 2

@@ -1,4 +1,4 @@
-"""What the operating system refused, in a sentence for a person and a next step. Never retries."""
+"""Explain errors of the operating system to a person, with a next step. Never retries."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _CAUSES: Mapping[int, tuple[str, str]] = {
 
 
 def explain(error: OSError) -> tuple[str, str]:
-    """The cause as half a sentence, and what to do about it."""
+    """Return the cause as half a sentence, and a hint for the person."""
     code = error.errno or 0
     words = error.strerror or os.strerror(code)
     return _CAUSES.get(code, (words, "mend the cause; the next sync tries again"))
@@ -54,7 +54,10 @@ def explain(error: OSError) -> tuple[str, str]:
 def translated(
     error: OSError | FileChanged | FileProblem, path: str, done: str
 ) -> FileChanged | FileProblem:
-    """`error` as what became of `path`, which could not be `done` ("read", "written", ...)."""
+    """Return `error` as the error of `path`, which could not be `done` ("read", "written", ...).
+
+    A missing file is FileChanged; every other OSError is FileProblem.
+    """
     if isinstance(error, FileNotFoundError):
         return FileChanged(f"{path}: the file or its directory is gone")
     if isinstance(error, OSError):
@@ -64,14 +67,14 @@ def translated(
 
 
 @contextmanager
-def told(path: str, done: str) -> Iterator[None]:
-    """Raise what `translated` makes of an error inside."""
+def raise_as(path: str, done: str) -> Iterator[None]:
+    """Raise the errors of the block as `translated` makes them: FileChanged or FileProblem."""
     try:
         yield
     except (OSError, FileChanged, FileProblem) as error:
         raise translated(error, path, done) from error
 
 
-def shown(name: str) -> str:
-    """A file name that is safe to print: bytes that are not UTF-8 appear as `\\xNN`."""
+def printable(name: str) -> str:
+    """Return a file name that is safe to print, with bytes that are not UTF-8 as `\\xNN`."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")

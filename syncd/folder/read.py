@@ -1,7 +1,7 @@
-"""Read one file, whole and as it stands. Never follows a link, never waits on a FIFO, never writes.
+"""Read one whole file. Never follows a link, never waits on a FIFO, never writes.
 
-A file is a record's only if it is a regular file that did not change while it was read and whose
-JSON stands for a record. Everything else is a problem of that path: there, but inert.
+A file counts as a record if it is a regular file, did not change during the read, and its JSON is
+a record. Anything else is a Problem of the path: the file exists, but is inert.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from syncd.model import Problem, RecordPath, Seen, split_record_path
 MAX_FILE_BYTES = 16_000_000
 """A record has at most 1 MB of CBOR; JSON text with escapes and white space may be longer."""
 RACY_NS = 2_000_000_000
-"""A change this soon before the file was looked at may hide behind the same time stamps."""
+"""If the last change is this recent, a second change may have left the same time stamps."""
 IDLE_NS = 60_000_000_000
-"""A program that has a file open, but has not written for so long, is not in the middle of it."""
+"""If a file was not written to for this long, its save is finished, even if it is still open."""
 
-MEND_HINT = "mend the file and save it; until then nothing pushes it and nothing overwrites it"
+FIX_HINT = "mend the file and save it; until then nothing pushes it and nothing overwrites it"
 _WRITING_HINT = "syncd reads it when the writing ends"
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _TRIES = 3
@@ -43,7 +43,7 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class FileStat:
-    """Which file was read and what was in it: its stat and the SHA-256 of its bytes."""
+    """The stat of a file that was read, and the SHA-256 of its bytes."""
 
     inode: int
     size: int
@@ -52,6 +52,7 @@ class FileStat:
     digest: bytes
 
     def seen(self, path: RecordPath, cid: Cid, *, seen_ns: int) -> Seen:
+        """Return the row of the scan cache for the record `cid`, read at `seen_ns`."""
         return Seen(
             path=path,
             inode=self.inode,
@@ -65,10 +66,10 @@ class FileStat:
 
 
 def is_current(seen: Seen, now: os.stat_result) -> bool:
-    """True if the file with stat `now` surely still has the content that was seen.
+    """Return whether the file with stat `now` certainly still has the content of `seen`.
 
-    The stat must be equal, and must have been taken well after the last change: a second change
-    within one tick of the file system's clock leaves no trace in it.
+    The stat must be equal, and `seen` must be well after the last change: two changes within one
+    tick of the file system's clock have the same time.
     """
     return (seen.inode, seen.size, seen.mtime_ns, seen.ctime_ns) == (
         now.st_ino,
@@ -79,7 +80,12 @@ def is_current(seen: Seen, now: os.stat_result) -> bool:
 
 
 def read_file(directory: int, name: str) -> tuple[bytes, FileStat]:
-    """The bytes of a regular file. Raises OSError, or FileProblem if it cannot be read as one."""
+    """Read the bytes of a regular file.
+
+    Raises:
+        OSError: The file cannot be opened or read.
+        FileProblem: It is not a regular file, is too large, or changes during the read.
+    """
     descriptor = os.open(name, _READ, dir_fd=directory)
     try:
         return _read_open(descriptor)
@@ -90,27 +96,30 @@ def read_file(directory: int, name: str) -> tuple[bytes, FileStat]:
 def read_record(
     directory: int, name: str, path: RecordPath, known: Seen | None, *, seen_ns: int
 ) -> Seen | Problem:
-    """What the record file `name` holds now. Raises OSError, also where it is gone.
+    """Read the record file `name`; return a Problem if it holds no record now.
 
-    The content is not parsed again if it has the digest of `known`. A new content does not count
-    while a program has the file open for writing: it may be half of a save, and still be a record.
+    If the content has the digest of `known`, it is not parsed again. While a program has the file
+    open for writing, new content does not count: half of a save can be a valid record.
+
+    Raises OSError: the file cannot be opened, or is gone.
     """
     try:
         content, now, is_open = _read_watched(directory, name)
         if known is not None and known.digest == now.digest:
+            # Old content can be trusted even while the file is open: it was read before.
             return now.seen(path, known.cid, seen_ns=seen_ns)
         if is_open and seen_ns < max(now.mtime_ns, now.ctime_ns) + IDLE_NS:
             return Problem(path, "another program has it open for writing", _WRITING_HINT)
         record = parse_record(content, split_record_path(path)[0])
         return now.seen(path, cid_of(record), seen_ns=seen_ns)
     except BadJson as error:
-        return Problem(path, error.message, error.hint or MEND_HINT, error.line, error.column)
+        return Problem(path, error.message, error.hint or FIX_HINT, error.line, error.column)
     except (BadData, FileProblem) as error:
-        return Problem(path, error.message, error.hint or MEND_HINT)
+        return Problem(path, error.message, error.hint or FIX_HINT)
 
 
 def _read_watched(directory: int, name: str) -> tuple[bytes, FileStat, bool]:
-    """As `read_file`, and whether some program had the file open for writing meanwhile."""
+    """Read as `read_file` does; say also whether a program had the file open for writing."""
     descriptor = os.open(name, _READ, dir_fd=directory)
     try:
         lease = linux.take_lease(descriptor)
@@ -121,10 +130,10 @@ def _read_watched(directory: int, name: str) -> tuple[bytes, FileStat, bool]:
 
 
 def is_at_rest(directory: int, name: str, digest: bytes) -> bool:
-    """True if `name` is a file with this content that no program is writing to or about to.
+    """Return whether `name` has this content and no program has it open for writing.
 
-    The content alone does not tell: a program that opened the file earlier may write to it later,
-    whatever its name is by then. While we hold a lease, none has it open for writing.
+    Equal content is not enough: a program that opened the file earlier may write to it later,
+    under any name. The lease proves that no such program exists.
     """
     try:
         descriptor = os.open(name, _READ, dir_fd=directory)
@@ -141,13 +150,14 @@ def is_at_rest(directory: int, name: str, digest: bytes) -> bool:
 
 
 def kind_problem(path: str, mode: int, wanted: str = "a file") -> Problem:
-    """The problem of something that is not what its name promises."""
+    """Make the Problem of an entry of the wrong kind, `mode`, in place of `wanted`."""
     kind = _KINDS.get(stat.S_IFMT(mode), "something else")
     hint = f"replace it by {wanted}, or move it elsewhere; syncd follows no links"
     return Problem(path, f"it is {kind}, not {wanted}", hint)
 
 
 def os_problem(path: str, error: OSError) -> Problem:
+    """Make the Problem of a file that the operating system refused to read."""
     cause, hint = explain(error)
     return Problem(path, f"it cannot be read: {cause}", hint)
 
@@ -158,6 +168,7 @@ def _read_open(descriptor: int) -> tuple[bytes, FileStat]:
         _check_readable(before)
         content = _bytes(descriptor, before.st_size + 1)
         after = os.fstat(descriptor)
+        # Equal stats, and as many bytes as the size: no write fell between the first and last byte.
         if _stamp(before) == _stamp(after) and len(content) == after.st_size:
             return content, FileStat(*_stamp(after), hashlib.sha256(content).digest())
     raise FileProblem("it is being written", hint=_WRITING_HINT)

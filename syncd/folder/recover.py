@@ -1,8 +1,8 @@
-"""Finish or undo writes of syncd that a crash interrupted. Never unlinks what somebody else wrote.
+"""Finish or undo writes of syncd that a crash interrupted. Never unlinks a person's version.
 
-A scan reports the files that are left over from such writes. Their names say what was going on (see
-replace.py). Only the process that holds the folder's lock may recover it: to others, the leftovers
-may be a write that is going on right now.
+A scan reports the files left over from such writes; their names describe the write (see
+replace.py). Only the holder of the folder's lock may recover it: any other process could take a
+running write for an interrupted write.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import suppress
 from syncd.atproto.cid import parse_cid
 from syncd.errors import BadSyntax, FileChanged, FileProblem
 from syncd.folder.names import SUFFIX
-from syncd.folder.problems import shown
+from syncd.folder.problems import printable
 from syncd.folder.read import FileStat, os_problem, read_file
 from syncd.folder.replace import (
     Held,
@@ -31,13 +31,13 @@ _RECOVERED = "recovered"
 
 
 def recover(folder: Folder, leftovers: Sequence[str]) -> tuple[Problem, ...]:
-    """Deal with the leftovers that a scan has found, and tell what a person should know.
+    """Clear the leftovers that a scan has found; return a Problem for each that a person must see.
 
-    A version that was saved at the very moment of the crash goes back to its name. If the name has
-    been taken since, it is set aside in `.syncd/recovered/`. Look at the folder again afterwards.
+    A version that was saved at the moment of the crash goes back to its name. If that name is taken
+    by now, the version is set aside in `.syncd/recovered/`. The caller must scan the folder again.
 
     Raises:
-        FolderWrong: The folder is not there or not ours.
+        FolderWrong: The folder is missing or belongs to another mirror.
     """
     problems: list[Problem] = []
     with folder.open() as root:
@@ -45,18 +45,21 @@ def recover(folder: Folder, leftovers: Sequence[str]) -> tuple[Problem, ...]:
             try:
                 problems += _recover(folder, root, relative)
             except FileNotFoundError:
+                # A person removed it since the scan: there is nothing left to recover.
                 continue
             except OSError as error:
-                problems.append(os_problem(shown(relative), error))
+                problems.append(os_problem(printable(relative), error))
     return tuple(problems)
 
 
 def sweep_conflicts(folder: Folder, keep: Collection[str]) -> None:
-    """Remove the files of conflicts that are not open, of which `keep` names those that are.
+    """Remove the files of conflicts that are not open; `keep` names the files of open conflicts.
 
-    They are left where the program stopped between a conflict and the memory of it. A name that is
-    not one of syncd's stays, and a copy that somebody has edited. So does everything if the disk
-    refuses: it is only in the way.
+    Such a file is left over if the program stopped between writing it and recording the conflict.
+    Files with other names stay, and so do copies that a person has edited. If the disk refuses,
+    the files stay too, without an error: they do no harm.
+
+    Raises FolderWrong: the folder is missing or belongs to another mirror.
     """
     with folder.open() as root, suppress(OSError), opened(root, (OWN, CONFLICTS)) as directory:
         for inside, _, names, descriptor in os.fwalk(dir_fd=directory):
@@ -72,6 +75,7 @@ def _is_ours(directory: int, name: str, collection: str) -> bool:
     with suppress(BadSyntax):
         if is_unfinished(name):
             return True
+        # The name holds the CID of the repo's version, so an edited copy shows by its content.
         cid = parse_cid(stem.rpartition(".")[2])
         return stem != name and not is_edited_copy(directory, name, collection, cid)
     return False
@@ -83,13 +87,18 @@ def _recover(folder: Folder, root: int, relative: str) -> list[Problem]:
         if _is_worthless(directory, name):
             folder.disk.unlink(directory, name)
         elif not _is_returned(folder, directory, name):
+            # A person's version, and its name is taken: both versions must stay readable.
             return [_set_aside(folder, root, directory, directories[0], name)]
         folder.disk.sync_directory(directory)
     return []
 
 
 def _is_worthless(directory: int, name: str) -> bool:
-    """True for a file that was not finished, and for what was knowingly replaced or was ours."""
+    """Return whether `name` is unfinished, or holds the version that was replaced or placed.
+
+    The expected version is in history already, and the placed version comes from the repo. Any
+    other content was saved by a person at the moment of the crash.
+    """
     if is_unfinished(name):
         return True
     with suppress(BadSyntax):
@@ -99,14 +108,16 @@ def _is_worthless(directory: int, name: str) -> bool:
 
 
 def _is_returned(folder: Folder, directory: int, name: str) -> bool:
-    """Give somebody's file its name back, if nobody has used that name since."""
+    """Give a person's file its name back, if the name is free or holds the file syncd placed."""
     with suppress(BadSyntax, FileChanged):
         held = Held.parse(name)
         if held.name and held.is_removal:
+            # The removal had moved the file away, so the name is free unless it was used again.
             place_new(folder.disk, directory, name, held.name)
             return True
         ours = _read(directory, held.name) if held.name else None
         if ours is not None and shortened(ours.digest) == held.placed:
+            # The name holds what syncd placed: the exchange happened, the check after it did not.
             put_back(folder.disk, directory, name, held.name, ours=ours.inode, new=ours.digest)
             return True
     return False
@@ -125,7 +136,7 @@ def _set_aside(folder: Folder, root: int, directory: int, collection: str, name:
         folder.disk.sync_directory(aside)
         folder.disk.sync_directory(directory)
     return Problem(
-        shown(f"{OWN}/{_RECOVERED}/{collection}/{name}"),
+        printable(f"{OWN}/{_RECOVERED}/{collection}/{name}"),
         f"a version of a file in {collection} that was saved during a crash was set aside here",
         "take from it what you need, then delete it",
     )

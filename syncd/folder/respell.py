@@ -1,7 +1,7 @@
-"""Rename record files to the spelling of the setting `filenames`, after it was changed.
+"""Rename record files after the setting `filenames` was changed. Never reads or replaces a file.
 
-Each rename is one step and takes a free name or none, so a stop in between leaves some files in
-either spelling, and the next run goes on. Never reads a file, never replaces one.
+Each rename is one step, and only to a free name. So a stop halfway leaves every file with one of
+the two spellings, and the next run renames the rest.
 """
 
 from __future__ import annotations
@@ -20,14 +20,20 @@ from syncd.folder.root import OWN, Folder, opened
 def respell(
     folder: Folder, in_scope: Callable[[str], bool], aside: Collection[tuple[str, str]] = ()
 ) -> int:
-    """Give every file that is spelt by the other setting the spelling of `folder`'s.
+    """Rename every file in the spelling of the other setting to that of `folder.portable`.
 
-    `aside` are files below `.syncd` to rename too, old and new, relative to the folder. Returns how
-    many files of records were renamed. One whose new name is taken stays as it is: a scan names it.
+    A file whose new name is taken keeps its name; a scan reports it as a problem.
+
+    Args:
+        in_scope: Whether a collection belongs to the mirror.
+        aside: Files below `.syncd` to rename too: (old, new), relative to the folder.
+
+    Returns:
+        The number of record files that were renamed.
 
     Raises:
-        FolderWrong: The folder is not there or not ours.
-        OSError: The disk refuses; what was renamed so far stays so.
+        FolderWrong: The folder is missing or belongs to another mirror.
+        OSError: The disk refuses; files renamed so far keep their new names.
     """
     renamed = 0
     with folder.open() as root:
@@ -43,7 +49,7 @@ def respell(
 
 
 def _moves(folder: Folder, directory: int) -> Iterator[tuple[str, str]]:
-    """Each file of a collection that has the other spelling, and what it should be called."""
+    """Yield (old, new) for each file of a collection in the other spelling."""
     for name in _files(directory):
         try:
             rkey = parse_file_name(name, portable=not folder.portable)
@@ -70,7 +76,7 @@ def _is_nsid(name: str) -> bool:
 
 
 def _files(directory: int, inside: tuple[str, ...] = ()) -> Iterator[str]:
-    """The files of a collection, and those where long names continue, relative to it."""
+    """Yield the files of a collection, relative to it, with those in continued directories."""
     with os.scandir(directory) as entries:
         for entry in entries:
             if entry.is_file(follow_symlinks=False):
@@ -81,7 +87,7 @@ def _files(directory: int, inside: tuple[str, ...] = ()) -> Iterator[str]:
 
 
 def _rename(folder: Folder, directory: int, old: str, new: str) -> bool:
-    """False if there is no such file, or the new name is taken."""
+    """Rename one file durably. Return False if there is no such file, or `new` is taken."""
     *inside, _ = new.split("/")
     with suppress(FileChanged, FileNotFoundError):
         os.stat(old, dir_fd=directory, follow_symlinks=False)

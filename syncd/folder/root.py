@@ -1,8 +1,8 @@
-"""The folder itself: find it, mark it, open it. Never opens a directory through a symbolic link.
+"""Find, mark and open the folder itself. Never opens a directory through a symbolic link.
 
-`.syncd/marker` holds a random id that the state file knows too. A folder without it, or with
-another, is not our folder: a disk that is not mounted looks exactly like everything deleted. What
-may have happened to it is told apart, and each case has a sentence and a safe command of its own.
+`.syncd/marker` holds a random id; the state file knows it too. A folder without this id is not
+ours: an unmounted disk looks exactly like a folder with every file deleted. Each case has its own
+sentence and a safe command.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MARKER = "marker"
 _MARKER_BYTES = 256
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
 _SETTINGS = "syncd.toml"
-"""A folder that has this was a mirror, even if nothing else is left."""
+"""The settings file: a folder with this file was a mirror, even if every other file is gone."""
 _GONE_HINT = (
     "if its disk is not mounted, mount it; if it was moved, go on where it is: syncd -C DIR sync"
 )
@@ -54,11 +54,11 @@ class Folder:
 
     @contextmanager
     def open(self) -> Iterator[int]:
-        """A descriptor of the folder, which stays this very directory whatever becomes of its path.
+        """Open the folder and yield its descriptor: the same directory even if its path changes.
 
         Raises:
-            FolderWrong: It is not there, not marked, marked with another id, or folds case
-                although its file names need upper case.
+            FolderWrong: The folder is missing, has no marker or another id, or is on a file system
+                that folds case although its file names need upper case.
         """
         root = _open_root(self.root)
         try:
@@ -68,12 +68,12 @@ class Folder:
             os.close(root)
 
     def check_marker(self, marker: str) -> None:
-        """Raises FolderWrong unless the folder is there and carries this id."""
+        """Raise FolderWrong unless the folder exists and has the id `marker`."""
         with self.open() as root:
             _check_id(self.root, _marker_in(self.root, root), marker)
 
     def check_still(self, root: int) -> None:
-        """Raises FolderWrong unless the folder's path still leads to `root`, marked as before."""
+        """Raise FolderWrong unless the folder's path still leads to `root`, marked as before."""
         self._check(root)
         with suppress(OSError):
             if os.path.samestat(self.root.stat(), os.fstat(root)):
@@ -84,6 +84,8 @@ class Folder:
         found = _marker_in(self.root, root)
         if self.marker is not None:
             _check_id(self.root, found, self.marker)
+        # Two records whose keys differ in case would share one file, and each would replace the
+        # other. Portable names escape upper case, so they are safe here.
         if not self.portable and _folds_case(root):
             raise FolderWrong(
                 f"the file system of {self.root} does not tell upper from lower case",
@@ -93,17 +95,21 @@ class Folder:
 
 
 def find_root(start: Path) -> Path:
-    """The nearest directory, from `start` upwards, that is marked as a mirror.
+    """Return the nearest marked directory from `start` upwards.
 
-    Raises FolderWrong: there is none, or one that lost its marker is nearer.
+    Raises FolderWrong: there is none, or a mirror without its marker is nearer.
     """
     start = start.absolute()
     for candidate in (start, *start.parents):
         if (candidate / OWN / MARKER).is_file():
             return candidate
         if (candidate / OWN).is_dir():
+            # This was a mirror, so a mirror further up is not the one that was meant. read_marker
+            # raises the sentence for a lost marker.
             read_marker(candidate)
     if not start.is_dir() or not any(start.iterdir()) or (start / _SETTINGS).is_file():
+        # Missing, empty, or settings without `.syncd`: this looks like a mirror whose disk is not
+        # mounted. read_marker raises the sentence for each, with a command that deletes nothing.
         read_marker(start)
     raise FolderWrong(
         f"{start} is not in a mirror", hint="name one with -C DIR, or make one with `syncd clone`"
@@ -111,7 +117,7 @@ def find_root(start: Path) -> Path:
 
 
 def read_marker(root: Path) -> str:
-    """The id of the folder at `root`. Raises FolderWrong if it is absent or unmarked."""
+    """Return the id of the folder at `root`. Raises FolderWrong if it is missing or unmarked."""
     descriptor = _open_root(root)
     try:
         return _marker_in(root, descriptor)
@@ -122,10 +128,10 @@ def read_marker(root: Path) -> str:
 def initialise(root: Path, marker: str, *, disk: Disk | None = None) -> None:
     """Mark the existing directory `root` as a mirror with the random id `marker`.
 
-    The marker is written last, so a folder that was only half initialised is not a mirror.
+    The marker is written last, so a folder that is only half initialised is not a mirror.
 
     Raises:
-        FolderWrong: It is a mirror already, or cannot be written to.
+        FolderWrong: `root` is missing, is a mirror already, or cannot be written to.
     """
     disk = disk or Disk()
     descriptor = _open_root(root)
@@ -148,9 +154,12 @@ def open_directory(
 ) -> int:
     """Open `parts` below `root`, component by component; the caller closes the descriptor.
 
-    With `make`, directories that are missing are made. Raises OSError; ELOOP or ENOTDIR where a
-    component is a symbolic link or no directory. A directory of another name is not opened where
-    the file system folds case: it counts as missing, or with `make` as in the way (ENOTUNIQ).
+    With `make`, missing directories are made with `mode`. Where the file system folds case, a
+    directory of another spelling is never opened.
+
+    Raises:
+        OSError: ELOOP or ENOTDIR if a component is a symbolic link or not a directory. ENOENT if it
+            is missing or has another spelling; with `make`, ENOTUNIQ for another spelling.
     """
     current = os.dup(root)
     for part in parts:
@@ -171,7 +180,7 @@ def open_directory(
 def opened(
     root: int, parts: Sequence[str], *, make: Disk | None = None, mode: int = 0o777
 ) -> Iterator[int]:
-    """`open_directory` for the length of a `with`."""
+    """Open a directory as `open_directory` does, for the length of a `with`."""
     directory = open_directory(root, parts, make=make, mode=mode)
     try:
         yield directory
@@ -185,6 +194,7 @@ def _make(disk: Disk, directory: int, name: str, mode: int) -> None:
     except FileNotFoundError:
         with suppress(FileExistsError):
             disk.make_directory(directory, name, mode)
+            # A file in it is durable only if the directory itself survives a crash.
             disk.sync_directory(directory)
 
 
@@ -209,6 +219,7 @@ def _marker_in(root: Path, descriptor: int) -> str:
         message = f"{root} is not a mirror: its marker {OWN}/{MARKER} cannot be read ({cause})"
         raise FolderWrong(message, hint=_GONE_HINT) from error
     if not text:
+        # An empty marker proves nothing: a crash of the machine can leave a file without content.
         raise FolderWrong(f"{root} has lost its marker: it is empty", hint=_ADOPT_HINT)
     return text
 
@@ -223,7 +234,7 @@ def _read_marker(own: int) -> str:
 
 
 def _unmarked(root: Path, descriptor: int) -> FolderWrong:
-    """What may have become of a folder that has no marker."""
+    """Make the error for a folder without a marker: lost, never a mirror, or not mounted."""
     names = os.listdir(descriptor)
     if OWN in names:
         return FolderWrong(f"{root} has lost its marker: {OWN}/{MARKER} is gone", hint=_ADOPT_HINT)
@@ -259,7 +270,7 @@ def _put(disk: Disk, directory: int, name: str, content: bytes) -> None:
 
 
 def _folds_case(root: int) -> bool:
-    """True if the file system takes another spelling of `.syncd` for the same directory."""
+    """Return whether `.syncd` in upper case leads to the same directory."""
     try:
         other = os.stat(OWN.upper(), dir_fd=root)
     except OSError:

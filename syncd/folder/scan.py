@@ -1,7 +1,7 @@
-"""Look at the folder: which file stands for which record now. Only reads, and only what changed.
+"""Scan the folder: find the file of each record. Never writes, and reads only changed files.
 
-Absence is proven, never assumed: a record is absent only if the directory that would hold its file
-was read completely, and a known file that was not met there was asked for by name and is gone.
+Absence is proven, never assumed. A record is absent only if its directory was read completely and
+a lookup of its file by name found nothing.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ from syncd.model import Problem, RecordPath, Seen, split_record_path
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a scan found.
+    """The result of a scan.
 
     Attributes:
-        seen: Every file that stands for a record.
-        problems: Files that are there but stand for no record now (invalid, unreadable, a link,
-            misspelt), by the record they would be. They are inert: neither content nor absence.
-        strays: `*.json` files that no record can have, and collections that cannot be read; the
+        seen: Every file that holds a record.
+        problems: Files that exist but hold no record now (invalid, unreadable, a link, misspelt),
+            by the record they were meant for. They are inert: neither content nor absence.
+        strays: `*.json` files that belong to no record, and collections that cannot be read; the
             path of each problem is relative to the folder.
         drafts: Files named `+anything.json`, relative to the folder.
         leftovers: Files of an interrupted write of syncd itself; see recover.py.
         unread: Collections whose directory could not be listed completely, or `EVERYWHERE`.
-        reads: How many files were opened; the rest was known by its stat.
+        reads: The number of files opened; all others were unchanged by their stat.
+        covers: Whether the scan looked for a path at all.
     """
 
     seen: Mapping[RecordPath, Seen]
@@ -45,13 +46,14 @@ class Look:
     covers: Callable[[RecordPath], bool] = field(repr=False, compare=False)
 
     def absent(self, path: RecordPath) -> bool:
-        """True only if it is proven that the folder has no file for `path`."""
+        """Return whether the scan proved that the folder has no file for `path`."""
+        # A file that cannot be read is not a deletion, and neither is a path outside the scan.
         if path in self.seen or path in self.problems or not self.covers(path):
             return False
         return self.unread.isdisjoint((EVERYWHERE, split_record_path(path)[0]))
 
     def joined(self, other: Look) -> Look:
-        """Both looks as one, where neither looked at what the other covers."""
+        """Return both looks as one. The two must cover different paths."""
         return Look(
             seen={**self.seen, **other.seen},
             problems={**self.problems, **other.problems},
@@ -65,7 +67,7 @@ class Look:
 
 
 def everything(_: str) -> bool:
-    """The scope of a mirror of all collections."""
+    """Return True: the scope of a mirror of all collections."""
     return True
 
 
@@ -78,20 +80,20 @@ def scan(
     now_ns: int,
     in_scope: Callable[[str], bool] = everything,
 ) -> Look:
-    """Look at the whole folder, or at the files of `only`, wherever else changes happen.
+    """Scan the whole folder, or only the files of `only`.
 
     Args:
-        known: What earlier scans saw; files whose stat is unchanged are not opened.
-        only: Look at these paths and nothing else, at a cost that depends on their number alone.
-        expected: Paths besides `known` whose absence would matter (see below).
+        known: The results of earlier scans; a file with the same stat is not opened.
+        only: Look at these paths alone, at a cost that depends on their number alone.
+        expected: Paths besides `known` whose absence matters (see below).
         now_ns: The wall clock, in nanoseconds.
         in_scope: Whether a collection belongs to the mirror.
 
-    A directory listing may miss a file that is replaced while it is read. So every path of `known`
-    and `expected` that was not met is asked for by name before it counts as absent.
+    A directory listing can miss a file that is replaced during the listing. So every path of
+    `known` and `expected` that was not met is looked up by name before it counts as absent.
 
     Raises:
-        FolderWrong: The folder is not there, not ours, or was replaced while it was read.
+        FolderWrong: The folder is missing, belongs to another mirror, or was replaced meanwhile.
     """
     notes = Notes(known, now_ns, folder.portable)
     covers = _within(in_scope)
@@ -103,6 +105,7 @@ def scan(
             survey(notes, root, in_scope)
             only = {path for path in (*known, *expected) if covers(path)}
         _look_up(notes, root, (path for path in only if notes.is_unmet(path)))
+        # If another disk was mounted over the folder meanwhile, nothing found here is its content.
         folder.check_still(root)
     return Look(
         seen=notes.seen,
@@ -121,7 +124,7 @@ def _within(in_scope: Callable[[str], bool]) -> Callable[[RecordPath], bool]:
 
 
 def _look_up(notes: Notes, root: int, paths: Iterable[RecordPath]) -> None:
-    """Ask for the file of each path by name; only ENOENT is an absence."""
+    """Look up the file of each path by name. ENOENT is an absence; any other error a problem."""
     for path in paths:
         right = relative_path(path, portable=notes.portable)
         other = relative_path(path, portable=not notes.portable)
@@ -133,11 +136,12 @@ def _look_up(notes: Notes, root: int, paths: Iterable[RecordPath]) -> None:
 
 
 def _look_at(notes: Notes, root: int, path: RecordPath, relative: str) -> bool:
-    """Note the file of `path`. False if there is none."""
+    """Note the file of `path`. Return False if there is none."""
     *directories, name = relative.split("/")
     try:
         with opened(root, directories) as directory:
             if not is_spelt(directory, name):
+                # The file system folds case, and this is the file of another record.
                 return False
             now = os.stat(name, dir_fd=directory, follow_symlinks=False)
             examine(notes, directory, name, path, now)
@@ -147,7 +151,7 @@ def _look_at(notes: Notes, root: int, path: RecordPath, relative: str) -> bool:
 
 
 def _look_for_misspelt(notes: Notes, root: int, path: RecordPath, right: str, other: str) -> None:
-    """A file with the spelling of the other `filenames` setting is inert, not absent."""
+    """Note a file in the spelling of the other `filenames` setting as inert, not absent."""
     *directories, name = other.split("/")
     with suppress(FileNotFoundError), opened(root, directories) as directory:
         if not is_spelt(directory, name):

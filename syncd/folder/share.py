@@ -1,7 +1,7 @@
-"""Fingerprints of many directories, half of them from a second process.
+"""Fingerprint many directories, half of them in a second process. Opens no file, keeps nothing.
 
-A stat is soon done, but a hundred thousand of them are most of what a look at an unchanged folder
-costs. The second process inherits the open directories, and says nothing but fingerprints.
+A stat is cheap, but 100,000 stats are most of the cost of a scan of an unchanged folder. The second
+process inherits the open directories and prints only fingerprints.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from syncd.children import without_secrets
 from syncd.folder import stamps
 
 SHARE_BYTES: Final = 500_000
-"""Directories that are smaller, all in all, are not worth a second process."""
+"""Below this total size of the directories, a second process costs more than it saves."""
 
 
 def fingerprints(directories: Sequence[int]) -> Iterator[bytes]:
-    """The fingerprint of each open directory, in their order; empty where it cannot be read."""
+    """Return the fingerprint of each open directory, in order; empty if it cannot be read."""
     sizes = [os.fstat(directory).st_size for directory in directories]
     largest = sorted(range(len(sizes)), key=lambda at: (-sizes[at], at))
     theirs = _half(largest, sizes) if sum(sizes) > SHARE_BYTES else []
@@ -31,7 +31,7 @@ def fingerprints(directories: Sequence[int]) -> Iterator[bytes]:
 
 
 def _half(largest: Sequence[int], sizes: Sequence[int]) -> list[int]:
-    """Which to give away, of the largest first: as close to a half as whole directories allow."""
+    """Choose the directories of the second process: about half of the total size."""
     theirs: list[int] = []
     given, kept = 0, 0
     for at in largest:
@@ -44,7 +44,7 @@ def _half(largest: Sequence[int], sizes: Sequence[int]) -> list[int]:
 
 
 def _start(directories: Sequence[int]) -> subprocess.Popen[bytes] | None:
-    """A second process at work on these directories, which it inherits; None if there is none."""
+    """Start the second process on these directories; None if it cannot be started."""
     command = [sys.executable, "-I", "-S", stamps.__file__, *map(str, directories)]
     try:
         return subprocess.Popen(  # noqa: S603

@@ -1,8 +1,8 @@
-"""Whether a name leads to its own file. Only reads.
+"""Check that a name leads to its own file. Never writes.
 
-A file system that folds case takes many names for one file. There a look-up by name proves
-nothing: what it finds may be another record's file, or another collection. Only the directory's
-listing tells under which name a file is there.
+On a file system that folds case, several names lead to one file. There a lookup by name proves
+nothing: it may find the file of another record, or another collection. Only the listing of the
+directory has the real name.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import os
 
 
 def is_spelt(directory: int, name: str) -> bool:
-    """True unless `name` leads to a file whose name it is not.
+    """Return False if `name` leads to a file with another name, and True otherwise.
 
-    Raises OSError; FileNotFoundError if it leads nowhere. Costs two stats, and a listing only where
-    both cases of the name are one file.
+    Costs two stats, and one listing if both cases of the name lead to one file.
+
+    Raises OSError; FileNotFoundError if there is no such file.
     """
     here = os.stat(name, dir_fd=directory, follow_symlinks=False)
     try:
@@ -30,7 +31,7 @@ def is_spelt(directory: int, name: str) -> bool:
 
 
 def _listed(directory: int) -> list[str]:
-    """All names in it. Whoever else lists this very descriptor keeps their place."""
+    """List all names, through a second descriptor: a listing under way keeps its position."""
     again = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
     try:
         return os.listdir(again)  # noqa: PTH208 (a descriptor, not a path)
@@ -39,7 +40,7 @@ def _listed(directory: int) -> list[str]:
 
 
 def check_spelt(directory: int, name: str) -> None:
-    """Raises OSError (ENOTUNIQ) if `name` is another file's here. That there is none is fine."""
+    """Raise OSError (ENOTUNIQ) if `name` leads to a file with another name; it may be missing."""
     try:
         is_own = is_spelt(directory, name)
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""Make the files of whole collections aside, durable together, and rename the collections in place.
+"""Write whole collections aside, make them durable together, rename them into the folder.
 
-Only for collections that the folder does not have: so nothing is looked at and nothing replaced.
-What lies aside is nobody's yet, and is thrown away unless it is placed.
+Only for collections that the folder does not have: it never reads or replaces a file there. Files
+aside are worth nothing until they are placed, and are thrown away if they are not.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from syncd.folder.survey import is_nsid
 from syncd.model import RecordPath
 
 Item: TypeAlias = "tuple[RecordPath, bytes]"
-"""A record to write: its path, and its block."""
+"""A record to write: its path and its block."""
 Made: TypeAlias = "tuple[int, int, int, int, bytes]"
-"""The fields of the FileStat of a file that was made."""
+"""The fields of the FileStat of a new file."""
 
 NAME: Final = "staging"
 """The directory aside, in `.syncd`."""
@@ -36,13 +36,16 @@ _TICK_SECONDS = 0.01
 
 
 def has_collections(folder: Folder) -> bool:
-    """True if there is anything in the folder that has the name of a collection."""
+    """Return whether any entry of the folder has the name of a collection. Raises FolderWrong."""
     with folder.open() as root:
         return bool(_collections(root))
 
 
 class Staging:
-    """The directory aside; it is empty at first, and gone when the `with` ends."""
+    """The directory aside: empty at first, removed when the `with` ends.
+
+    Entering raises FolderWrong, or OSError if the disk refuses.
+    """
 
     def __init__(self, folder: Folder) -> None:
         self.portable = folder.portable
@@ -75,24 +78,34 @@ class Staging:
         _clear(self._root)
 
     def write(self, items: Sequence[Item]) -> list[Made | None]:
-        """Write files, as `write_files` does."""
+        """Write files aside as `write_files` does."""
         return write_files(self._disk, self._aside, items, portable=self.portable)
 
     def place(self, newest_ns: int) -> None:
-        """Make all of it durable, then give every collection its place in the folder.
+        """Make all files durable, then move every collection into the folder.
 
-        `newest_ns` is the newest time of the files that were made: no later change of one can have
-        that time. Raises OSError: not all of them have their places.
+        `newest_ns` is the newest time among the new files, in nanoseconds. No later change of a
+        file will have this time.
+
+        Raises:
+            OSError: The disk refused, or a collection exists by now. Some may be in the folder.
+            FolderWrong: The folder was replaced meanwhile.
         """
         self._disk.sync_all(self._aside)
+        # Before a person can reach the files: an edit within the same tick of the clock would
+        # leave the stat unchanged, and a scan would not see it.
         self._outlast(newest_ns)
         for name in _collections(self._aside):
+            # A collection that a person made meanwhile is never replaced: this raises.
             self._disk.move_new(self._aside, name, self._root, name)
         self._disk.sync_directory(self._root)
         self._folder.check_still(self._root)
 
     def _outlast(self, newest_ns: int) -> None:
-        """Wait until the clock of the file system shows another time than `newest_ns`."""
+        """Wait until the clock of the file system is later than `newest_ns`.
+
+        If the clock was set back, the wait ends after RACY_NS.
+        """
         deadline = time.monotonic_ns() + RACY_NS
         probe = os.open(_PROBE, os.O_RDWR | os.O_CREAT, 0o600, dir_fd=self._aside)
         try:
@@ -104,7 +117,7 @@ class Staging:
 
 
 def clear_staging(folder: Folder) -> None:
-    """Throw away what an interrupted clone left aside. Raises FolderWrong, OSError."""
+    """Remove the files that an interrupted clone left aside. Raises FolderWrong, OSError."""
     with folder.open() as root:
         _clear(root)
 
@@ -121,9 +134,9 @@ def _collections(directory: int) -> list[str]:
 def write_files(
     disk: Disk, aside: int, items: Sequence[Item], *, portable: bool
 ) -> list[Made | None]:
-    """Write the file of each record below the directory `aside`, and say what it is on the disk.
+    """Write the file of each record below the directory `aside`; return the stat of each.
 
-    None for a record that no file can show. Raises OSError.
+    The stat is None for a record that no JSON file can hold. Raises OSError.
     """
     with ExitStack() as stack:
         directories: dict[str, int] = {}
@@ -154,5 +167,5 @@ def _write(disk: Disk, directory: int, name: str, block: bytes) -> Made | None:
 
 
 def stat_of(made: Made) -> FileStat:
-    """The stat of a file that was made."""
+    """Return the fields of a new file as a FileStat."""
     return FileStat(*made)

@@ -1,6 +1,6 @@
-"""The names and stats in a directory, and their fingerprint. Opens no file.
+"""Read the names and stats in a directory, and fingerprint them. Opens no file.
 
-Imports nothing of syncd and little else: a second process runs this file alone (see share.py).
+Imports no module of syncd and few others: a second process runs this file alone (see share.py).
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from array import array
 from collections.abc import Sequence
 
 FIELDS = 5
-"""Numbers of a name: inode, size, mtime and ctime in nanoseconds, mode."""
+"""The numbers for each name: inode, size, mtime and ctime in nanoseconds, mode."""
 
 
 def read_directory(directory: int) -> tuple[list[str], array[int]]:
-    """What is in a directory, as the file system orders it, and `FIELDS` numbers for each."""
+    """Return the names in a directory, in the order of the file system, and `FIELDS` numbers each.
+
+    Raises OSError.
+    """
     names: list[str] = []
     numbers = array("q")
     with os.scandir(directory) as entries:
@@ -28,13 +31,13 @@ def read_directory(directory: int) -> tuple[list[str], array[int]]:
 
 
 def fingerprint(names: Sequence[str], numbers: array[int]) -> bytes:
-    """The SHA-256 of all of it."""
+    """Return the SHA-256 of all names and numbers."""
     text = os.fsencode("\0".join(names))
     return hashlib.sha256(b"%d\0%b\0%b" % (len(text), text, numbers.tobytes())).digest()
 
 
 def fingerprint_of(directory: int) -> bytes:
-    """The fingerprint of an open directory; empty if it cannot be read."""
+    """Return the fingerprint of an open directory; empty if it cannot be read."""
     try:
         return fingerprint(*read_directory(directory))
     except OSError:

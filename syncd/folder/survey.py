@@ -1,6 +1,6 @@
-"""Walk the directories of a folder and note what each file is. Only reads; concludes nothing.
+"""Walk the directories of a folder and note the kind of each file. Never writes or concludes.
 
-What cannot be listed or read is noted as that; scan.py decides what it means.
+Directories and files that cannot be read are noted too; scan.py decides what follows.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from syncd.folder.names import (
     meant_path,
     parse_file_name,
 )
-from syncd.folder.problems import shown
+from syncd.folder.problems import printable
 from syncd.folder.read import is_current, kind_problem, os_problem, read_record
 from syncd.folder.replace import is_leftover
 from syncd.folder.root import opened
 from syncd.model import Problem, RecordPath, Seen, make_record_path, split_record_path
 
 EVERYWHERE = "*"
-"""Among the unread collections: not even the folder itself could be listed."""
+"""An entry of `unread`: the folder itself could not be listed."""
 
 _DEPTH = 16
 _STRAY_HINT = (
@@ -38,7 +38,11 @@ _STRAY_HINT = (
 
 @dataclass(slots=True)
 class Notes:
-    """What a scan has gathered so far."""
+    """The findings of a scan so far; `Look` explains the fields.
+
+    Attributes:
+        misspelt: Files with the wrong name, each with the record it may have been meant for.
+    """
 
     known: Mapping[RecordPath, Seen]
     now_ns: int
@@ -53,22 +57,23 @@ class Notes:
     reads: int = 0
 
     def is_unmet(self, path: RecordPath) -> bool:
-        """True if no file was met for `path` though its directory could be read."""
+        """Return whether no file was met for `path`, although its directory could be read."""
         if path in self.seen or path in self.problems:
             return False
         return self.unread.isdisjoint((EVERYWHERE, split_record_path(path)[0]))
 
     def knows(self, collection: str) -> bool:
-        """True if files of the collection were seen before."""
+        """Return whether an earlier scan saw files of the collection."""
         return any(split_record_path(path)[0] == collection for path in self.known)
 
     def cannot_read(self, collection: str, problem: Problem) -> None:
+        """Note that a collection is unread, so no record in it counts as absent, and why."""
         self.unread.add(collection)
         self.strays.append(problem)
 
 
 def survey(notes: Notes, root: int, in_scope: Callable[[str], bool]) -> None:
-    """Note every file of every collection in scope. The folder's other entries are not ours."""
+    """Note every file of every collection in scope. All other entries belong to the person."""
     try:
         names = os.listdir(root)
     except OSError as error:
@@ -81,7 +86,7 @@ def survey(notes: Notes, root: int, in_scope: Callable[[str], bool]) -> None:
 
 
 def examine(notes: Notes, directory: int, name: str, path: RecordPath, now: os.stat_result) -> None:
-    """Note what the file at `path` is; `now` is its stat. Raises OSError if it cannot be opened."""
+    """Note the file of `path`, whose stat is `now`. Raises OSError if it cannot be opened."""
     known = notes.known.get(path)
     if not stat.S_ISREG(now.st_mode):
         notes.problems[path] = kind_problem(path, now.st_mode)
@@ -97,7 +102,7 @@ def examine(notes: Notes, directory: int, name: str, path: RecordPath, now: os.s
 
 
 def is_nsid(name: str) -> bool:
-    """True if a directory of this name is a collection."""
+    """Return whether a directory of this name is a collection."""
     try:
         parse_nsid(name)
     except BadSyntax:
@@ -106,11 +111,12 @@ def is_nsid(name: str) -> bool:
 
 
 def _survey_collection(notes: Notes, root: int, collection: Nsid) -> None:
-    """List one collection. Whatever goes wrong, it is unread: nothing in it counts as absent."""
+    """List one collection. After any error it is unread: no record in it counts as absent."""
     try:
         mode = os.stat(collection, dir_fd=root, follow_symlinks=False).st_mode
         if stat.S_ISREG(mode) and not notes.knows(collection):
-            # Most likely a note whose name has the form of a collection's; not worth a complaint.
+            # A file, and no record was ever seen here: probably a note whose name happens to be an
+            # NSID. No problem for the person, and still no proof of absence.
             notes.unread.add(collection)
         elif not stat.S_ISDIR(mode):
             notes.cannot_read(collection, kind_problem(collection, mode, "a directory"))
@@ -128,6 +134,8 @@ def _survey_directory(
         for entry in entries:
             name = "/".join((*inside, entry.name))
             if entry.name.endswith(CONTINUED):
+                # The longest rkey needs fewer levels than _DEPTH; deeper directories hold no files
+                # of records, so skipping them hides none.
                 if entry.is_dir(follow_symlinks=False) and len(inside) < _DEPTH:
                     with opened(directory, (entry.name,)) as inner:
                         _survey_directory(notes, inner, collection, (*inside, entry.name))
@@ -142,11 +150,11 @@ def _survey_directory(
 def _meet(
     notes: Notes, directory: int, collection: Nsid, name: str, entry: os.DirEntry[str]
 ) -> None:
-    """Note the file `name` of a collection, which has the looks of a record's."""
+    """Note the file `name` of a collection, which is named like the file of a record."""
     try:
         rkey = parse_file_name(name, portable=notes.portable)
     except BadSyntax as error:
-        relative = shown(f"{collection}/{name}")
+        relative = printable(f"{collection}/{name}")
         problem = Problem(relative, error.message, error.hint or _STRAY_HINT)
         notes.misspelt.append((meant_path(collection, name), problem))
         return
@@ -154,27 +162,29 @@ def _meet(
     try:
         examine(notes, directory, entry.name, path, entry.stat(follow_symlinks=False))
     except FileNotFoundError:
-        return  # gone since it was listed: if it matters, it is asked for by name
+        return  # gone since the listing: scan.py looks up every known path by name
     except OSError as error:
         notes.problems[path] = os_problem(path, error)
 
 
 def _meet_draft(notes: Notes, relative: str, entry: os.DirEntry[str]) -> None:
-    """Note a draft; one that no record can be made of is told."""
+    """Note a draft, or a stray if the draft cannot become a record."""
     if not entry.is_file(follow_symlinks=False):
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError):  # gone since the listing, and no record depends on it
             mode = entry.stat(follow_symlinks=False).st_mode
-            notes.strays.append(kind_problem(shown(relative), mode))
+            notes.strays.append(kind_problem(printable(relative), mode))
     elif relative.count("/") > 1:
         reason = "a draft in a directory that long names continue in"
-        notes.strays.append(Problem(shown(relative), reason, "move it to its collection"))
+        notes.strays.append(Problem(printable(relative), reason, "move it to its collection"))
     else:
         notes.drafts.append(relative)
 
 
 def _settle_misspelt(notes: Notes) -> None:
-    """A record whose file was given a wrong spelling is inert, not deleted; the rest is stray."""
+    """Note misspelt files: as problems of the records they stand for, or else as strays."""
     for path, problem in notes.misspelt:
+        # Only after the walk is it known whether the record also has a file with the right name.
+        # If it has none, the misspelt file may be all there is of it: inert, and not a deletion.
         if path is not None and notes.is_unmet(path):
             notes.problems[path] = Problem(path, problem.reason, problem.hint)
         else:

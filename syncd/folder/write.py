@@ -16,7 +16,7 @@ from syncd.atproto.jsontext import parse_record
 from syncd.errors import BadJson, BadSyntax, FileChanged, FileProblem
 from syncd.folder.batch import Batch, Replacement
 from syncd.folder.names import SUFFIX, conflict_name, relative_path
-from syncd.folder.problems import told
+from syncd.folder.problems import raise_as
 from syncd.folder.read import FileStat, read_file
 from syncd.folder.replace import unfinished_name, withdraw
 from syncd.folder.root import OWN, Folder, opened
@@ -50,7 +50,7 @@ def read_bytes(folder: Folder, path: RecordPath) -> tuple[bytes, FileStat]:
 def read_below(folder: Folder, root: int, path: RecordPath) -> tuple[bytes, FileStat]:
     """As `read_bytes`, where the folder is open already, as `root`."""
     directories, name = _place_of(folder, path)
-    with told(path, "read"), opened(root, directories) as directory:
+    with raise_as(path, "read"), opened(root, directories) as directory:
         if not is_spelt(directory, name):
             raise FileChanged("there is no such file")
         return read_file(directory, name)
@@ -90,7 +90,7 @@ def write_many(
 def remove(folder: Folder, path: RecordPath, *, expect: Seen) -> None:
     """Remove one file, durably, if it is what `expect` says. Raises as `write` does."""
     directories, name = _place_of(folder, path)
-    with folder.open() as root, told(path, "removed"), opened(root, directories) as directory:
+    with folder.open() as root, raise_as(path, "removed"), opened(root, directories) as directory:
         check_spelt(directory, name)
         withdraw(folder.disk, directory, name, old=expect.digest)
         folder.disk.sync_directory(directory)
@@ -112,7 +112,7 @@ def keep_conflict(folder: Folder, path: RecordPath, cid: Cid, content: bytes) ->
     disk = folder.disk
     with (
         folder.open() as root,
-        told(path, "kept beside the folder"),
+        raise_as(path, "kept beside the folder"),
         opened(root, directories, make=disk, mode=0o700) as directory,
     ):
         temp = unfinished_name()
@@ -134,7 +134,7 @@ def drop_conflicts(folder: Folder, path: RecordPath, keep: Collection[Cid] = ())
     with (
         folder.open() as root,
         suppress(FileChanged),
-        told(path, "tidied up"),
+        raise_as(path, "tidied up"),
         opened(root, (OWN, CONFLICTS, collection, *inside)) as directory,
         os.scandir(directory) as entries,
     ):

@@ -1,8 +1,7 @@
-"""Write many records aside: here, and in a second process where there are enough of them.
+"""Write many records aside with a second process. Never queues more than it can start soon.
 
-Making a hundred thousand files is work for the kernel, and two cores do it sooner than one; but not
-in the same directory, where one would wait for the other. Never has more waiting than the second
-process can soon begin.
+Creating 100,000 files keeps the kernel busy, and two cores need less time than one, if each works
+in its own directories: within one directory, one core would wait for the other.
 """
 
 from __future__ import annotations
@@ -22,18 +21,18 @@ from syncd.folder.disk import Disk
 from syncd.folder.staging import Item, Made, Staging, write_files
 
 MANY: Final = 20_000
-"""Records from which on a second process is worth its start."""
+"""The least number of records for a second process: below it, the start costs more time."""
 THEIRS: Final = 0.75
-"""How much of the writing the second process gets at most; the first has everything else to do."""
+"""The largest share of the writing for the second process; the first does all other work."""
 _AHEAD = 2
-"""Parts that wait for the second process, one of which it is at."""
+"""The number of parts given to the second process at a time: one in work, one waiting."""
 
 Part: TypeAlias = "tuple[Sequence[Item], Sequence[Made | None]]"
-"""Records, and what became of each."""
+"""Records, and the stat of each file (see `write_files`)."""
 
 
 def share(sizes: Mapping[str, int]) -> frozenset[str]:
-    """Which collections the second process is to write, given how many records each has."""
+    """Choose the collections for the second process, given the number of records in each."""
     total, given = sum(sizes.values()), 0
     theirs: set[str] = set()
     if total < MANY:
@@ -46,9 +45,9 @@ def share(sizes: Mapping[str, int]) -> frozenset[str]:
 
 
 class Apart:
-    """A second process that writes below the directory aside; it starts with its first work.
+    """A second process that writes below the directory aside; it starts with the first `give`.
 
-    Every method raises OSError if a write fails, or if the process is not there or ends.
+    Every method raises OSError if a write fails, or if the process cannot start or has ended.
     """
 
     def __init__(self, aside: Staging) -> None:
@@ -73,16 +72,16 @@ class Apart:
 
     @property
     def has_room(self) -> bool:
-        """True if it can be given more, and will soon begin with it."""
+        """True if the process will soon start on more records."""
         return len(self._given) < _AHEAD
 
     def give(self, items: Sequence[Item]) -> None:
-        """Have these written."""
+        """Queue these records for the second process."""
         self._process = self._process or _start(self._aside)
         self._given.append((items, self._speaker.submit(_ask, self._process, items)))
 
     def take(self, *, wait: bool) -> Part | None:
-        """A part that is written; None if there is none yet, or with `wait`, none any more."""
+        """Return the next finished part; None if none is finished, or with `wait`, none is left."""
         if not self._given or not (wait or self._given[0][1].done()):
             return None
         items, future = self._given.popleft()
@@ -90,10 +89,10 @@ class Apart:
 
 
 def _start(aside: Staging) -> subprocess.Popen[bytes]:
-    """A process made from nothing: a fork would share what this one is in the middle of.
+    """Start a new interpreter: a fork would share locks and buffers of this process.
 
-    It ends with its standard input, so it does not outlive this one, and it is in a group of its
-    own, because Ctrl-C is meant for this one.
+    The process ends at the end of its standard input, so it does not outlive this one. It has its
+    own process group, so Ctrl-C reaches only this process.
     """
     paths = [os.path.abspath(path) for path in sys.path]  # noqa: PTH100 (also "", the cwd)
     program = (
@@ -111,7 +110,7 @@ def _start(aside: Staging) -> subprocess.Popen[bytes]:
 
 
 def _ask(process: subprocess.Popen[bytes], items: Sequence[Item]) -> list[Made | None]:
-    """Have the process write these, and wait for what it says."""
+    """Send these records to the process and wait for its answer."""
     if process.stdin is None or process.stdout is None:
         raise OSError("the second process cannot be spoken to")
     marshal.dump(list(items), process.stdin)
@@ -126,7 +125,7 @@ def _ask(process: subprocess.Popen[bytes], items: Sequence[Item]) -> list[Made |
 
 
 def serve() -> None:
-    """What the second process does: read records, write their files, answer, until the end."""
+    """Run the second process: read records, write their files, answer, until the input ends."""
     _, where, *portable = sys.argv
     aside = os.open(where, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     while (items := _heard(sys.stdin.buffer)) is not None:

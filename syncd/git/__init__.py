@@ -1,5 +1,6 @@
-"""The git repository around a folder, through the `git` program alone. Knows no PDS and no state.
+"""Use the git repository around a folder through the `git` program. Never knows a PDS or a state.
 
-`place` finds it and what it is in the middle of, `program` runs git, `commits` and `versions` write
-and read commits, `message` is what they say, `drivers` registers syncd for merges and diffs.
+`repository` finds the repository and its unfinished operations, `program` runs git, `commits` and
+`versions` write and read commits, `message` makes and parses their messages, and `drivers`
+registers syncd for merges and diffs.
 """

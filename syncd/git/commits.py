@@ -1,9 +1,10 @@
-"""Commit some files of a folder and nothing else, whatever else is staged or edited beside them.
+"""Commit some files of a folder and nothing else, even if other files are staged or edited.
 
-The files are staged in an index of our own, which starts as HEAD is. `git commit` makes the commit
-of it, so hooks, signing and identity are what they are for any commit. The person's index is held
-locked meanwhile, as by any git command, and afterwards takes over those of the files in which
-nothing else was staged. Never touches a file, a branch that is not checked out, or a remote.
+The files are staged in an index of our own, which starts equal to HEAD. `git commit` commits this
+index, so hooks, signing and identity are those of any commit. The person's index is locked
+meanwhile, as by any git command. Afterwards it holds the committed files too, except files for
+which the person had staged a change. Never touches a file, another branch, or (but for `push`) a
+remote.
 """
 
 from __future__ import annotations
@@ -19,31 +20,31 @@ from pathlib import Path
 
 from syncd.errors import GitFailed
 from syncd.git.program import Git
-from syncd.git.repository import Place
+from syncd.git.repository import Repository
 
 LOCK_SECONDS = 5.0
-"""How long to wait for another git command to let go of the index."""
+"""How long to wait for another git command to release its lock on the index."""
 _LOCK_PAUSE_SECONDS = 0.05
 _OURS = "syncd "
-_ROOM = "syncd-"
+_SCRATCH = "syncd-"
 _GONE = f"0 {'0' * 40}"
 
 
 @dataclass(frozen=True, slots=True)
-class Blob:
-    """A file as git has it: its mode and the id of its content."""
+class GitFile:
+    """A file in a git tree or index: its mode and the id of its blob."""
 
     mode: str
     id: str
 
 
-Tree = Mapping[str, Blob]
-"""Files by their path below the folder."""
+Tree = Mapping[str, GitFile]
+"""The files of a tree by their path below the folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tip:
-    """What is checked out. `commit` is None before the first one, `branch` if HEAD is detached."""
+    """The checkout. `commit` is None before the first commit, `branch` if HEAD is detached."""
 
     commit: str | None
     branch: str | None
@@ -51,40 +52,46 @@ class Tip:
 
 @dataclass(frozen=True, slots=True)
 class Worktree:
-    """A folder in a git worktree, and the git that works there."""
+    """A folder in a git worktree, and the git command there. Every method raises GitFailed."""
 
     git: Git
-    place: Place
+    repository: Repository
 
     @classmethod
-    def at(cls, place: Place) -> Worktree:
-        return cls(Git(place.top), place)
+    def at(cls, repository: Repository) -> Worktree:
+        """Return the worktree of `repository`, with the index and environment of the person."""
+        return cls(Git(repository.top), repository)
 
     def tip(self) -> Tip:
+        """Ask git for the commit and the branch that are checked out."""
         commit = self.git.text("rev-parse", "--verify", "--quiet", "HEAD", may_fail=(1,))
         branch = self.git.text("symbolic-ref", "--quiet", "--short", "HEAD", may_fail=(1,))
         return Tip(commit or None, branch or None)
 
     def tree_id(self, treeish: str) -> str | None:
-        """The id of the folder's tree in a commit or tree; None if it has none there."""
-        name = f"{treeish}:{self.place.prefix.rstrip('/')}"
+        """Return the id of the folder's tree in a commit or tree; None if the folder is absent."""
+        name = f"{treeish}:{self.repository.prefix.rstrip('/')}"
         return self.git.text("rev-parse", "--verify", "--quiet", name, may_fail=(1, 128)) or None
 
-    def files(self, treeish: str | None) -> dict[str, Blob]:
-        """The regular files of the folder in a commit or tree."""
+    def files(self, treeish: str | None) -> dict[str, GitFile]:
+        """Return the regular files of the folder in a commit or tree; none for None."""
         tree = None if treeish is None else self.tree_id(treeish)
         if tree is None:
             return {}
-        found: dict[str, Blob] = {}
+        found: dict[str, GitFile] = {}
         for entry in self.git.run("ls-tree", "-r", "-z", "--full-tree", tree).split(b"\0")[:-1]:
             kind, _, name = entry.partition(b"\t")
             mode, what, blob = kind.decode().split()
+            # Other kinds are submodules, and mode 120000 is a symbolic link: no record files.
             if what == "blob" and mode != "120000":
-                found[os.fsdecode(name)] = Blob(mode, blob)
+                found[os.fsdecode(name)] = GitFile(mode, blob)
         return found
 
     def contents(self, names: Iterable[str]) -> Iterator[bytes | None]:
-        """The content of each blob, named as git names objects; None for one that there is not."""
+        """Yield the content of each blob in order; None if `names` has a name without a blob.
+
+        A name is any object name of git (gitrevisions(7)): an id, or `commit:path`.
+        """
         wanted = "".join(f"{name}\n" for name in names)
         if not wanted:
             return
@@ -102,27 +109,29 @@ class Worktree:
             at += size + 1
 
     def ignored(self, names: Collection[str]) -> set[str]:
-        """Those of `names` that git is told to ignore and does not have."""
+        """Return the files of `names` that .gitignore excludes and that are not tracked."""
         if not names:
             return set()
         out = self.git.run("check-ignore", "-z", "--stdin", send=self.listed(names), may_fail=(1,))
-        skip = len(self.place.prefix)
+        skip = len(self.repository.prefix)
         return {os.fsdecode(name)[skip:] for name in out.split(b"\0")[:-1]}
 
     def left_out(self) -> set[str]:
-        """Files of the folder that are in the index, and that git was told not to check out."""
+        """Return the files of the folder that a sparse checkout leaves out (git-ls-files(1), S)."""
         entries = self.git.run("ls-files", "-t", "-z").split(b"\0")
         names = (os.fsdecode(entry[2:]) for entry in entries if entry.startswith(b"S "))
-        prefix = self.place.prefix
+        prefix = self.repository.prefix
         return {name[len(prefix) :] for name in names if name.startswith(prefix)}
 
     def listed(self, names: Iterable[str]) -> bytes:
-        """Files of the folder, as commands with -z take them."""
-        return b"".join(os.fsencode(f"{self.place.prefix}{name}") + b"\0" for name in sorted(names))
+        """Encode files of the folder for the input of a git command with -z."""
+        return b"".join(
+            os.fsencode(f"{self.repository.prefix}{name}") + b"\0" for name in sorted(names)
+        )
 
 
-Say = Callable[[str, Tree], str | None]
-"""The message for a folder's tree, given its id and its files; None: there is nothing to say."""
+Compose = Callable[[str, Tree], str | None]
+"""Make the message for a folder's tree from its id and its files; None: make no commit."""
 
 
 def commit(
@@ -130,58 +139,70 @@ def commit(
     tip: Tip,
     names: Collection[str],
     is_meant: Callable[[str], bool],
-    say: Say,
+    compose: Compose,
 ) -> str | None:
-    """Commit the files `names` as they are on disk, or are gone from it; returns the new commit.
+    """Commit the files `names` as they are on disk, with their deletions; return the new commit.
 
-    `is_meant` is asked once git has read a file: one that was edited just then is left out. The
-    commit is empty if `names` is.
+    Args:
+        tip: The checkout that the caller decided on; if it has changed, no commit is made.
+        names: Files below the folder. If there are none, the commit changes no file.
+        is_meant: Whether the file on disk still has the content to commit. Asked after git has
+            read the file: a file that was edited meanwhile is left out.
+        compose: Makes the message; None makes no commit.
+
+    Returns:
+        The id of the commit; None if none was made.
 
     Raises:
-        GitFailed: A hook, the signing or anything else refused. Index and files are as they were,
-            or as after the commit, if it was made before something failed.
+        GitFailed: A hook, the signing or another part refused. Index and files are unchanged, or
+            as after the commit if the commit was made before the failure.
     """
     try:
-        with _locked(work.place), _room(work.place) as room:
-            is_made = work.tip() == tip and _commit(work, room, tip, names, is_meant, say)
+        with _locked(work.repository), _scratch(work.repository) as scratch:
+            # HEAD may have moved while this waited for the lock. Then `names` was chosen for
+            # another commit; the next cycle chooses again.
+            is_made = work.tip() == tip and _commit(work, scratch, tip, names, is_meant, compose)
     except OSError as error:
-        where = f"{work.place.own} cannot be written to"
+        where = f"{work.repository.git_directory} cannot be written to"
         raise GitFailed(f"{where}: {error.strerror or error}") from error
     return work.tip().commit if is_made else None
 
 
 @contextmanager
-def _room(place: Place) -> Iterator[Path]:
-    """A directory for our indexes, on the file system where the person's is.
+def _scratch(repository: Repository) -> Iterator[Path]:
+    """Make a directory for our indexes, on the file system of the person's index.
 
-    Whoever holds the index locked is the only one to have such: others were left by a kill.
+    The caller holds the lock on the index, so every other such directory was left by a killed
+    syncd.
     """
-    for left in place.own.glob(f"{_ROOM}*"):
+    for left in repository.git_directory.glob(f"{_SCRATCH}*"):
         shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=_ROOM, dir=place.own) as directory:
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=repository.git_directory) as directory:
         yield Path(directory)
 
 
 def _commit(
     work: Worktree,
-    room: Path,
+    scratch: Path,
     tip: Tip,
     names: Collection[str],
     is_meant: Callable[[str], bool],
-    say: Say,
+    compose: Compose,
 ) -> bool:
-    staged = replace(work, git=replace(work.git, index=room / "index"))
+    staged = replace(work, git=replace(work.git, index=scratch / "index"))
     before = work.files(tip.commit)
     _stage(staged, tip, before, names, is_meant)
     tree = staged.git.text("write-tree")
     folder_tree = staged.tree_id(tree)
     files = staged.files(tree)
-    text = None if folder_tree is None else say(folder_tree, files)
+    text = None if folder_tree is None else compose(folder_tree, files)
     if text is None:
         return False
-    message = room / "message"
-    message.write_bytes(text.encode("utf-8"))  # through a pipe, hooks could outlive who writes it
-    with _taken_over(work, room, tip, before, {name: files.get(name) for name in names}):
+    message = scratch / "message"
+    # In a file: git reads standard input only after pre-commit, and a syncd that was killed during
+    # that hook would leave git an empty message.
+    message.write_bytes(text.encode("utf-8"))
+    with _taken_over(work, scratch, tip, before, {name: files.get(name) for name in names}):
         options = ("--quiet", "--allow-empty", "--cleanup=verbatim", f"--file={message}")
         staged.git.run("commit", *options)
     return True
@@ -194,19 +215,25 @@ def _stage(
     names: Collection[str],
     is_meant: Callable[[str], bool],
 ) -> None:
-    """Make our index HEAD and the files `names`. It starts as a copy: so it knows what is clean."""
-    _copy(staged.place.own / "index", staged.git.index)
+    """Fill our index with HEAD and the files `names`.
+
+    It starts as a copy of the person's index, for the cached stats: git then reads only files that
+    may have changed.
+    """
+    _copy(staged.repository.git_directory / "index", staged.git.index)
     words = ("--empty",) if tip.commit is None else ("--reset", tip.commit)
     staged.git.run("read-tree", *words)
     staged.git.run("update-index", "-z", "--add", "--remove", "--stdin", send=staged.listed(names))
+    # Only now is it known which content git has read. A file that changed before or during the
+    # read may hold an edit that was not synced: set it back to HEAD.
     back = {name: before.get(name) for name in names if not is_meant(name)}
     _put(staged, back)
 
 
-def _put(work: Worktree, entries: Mapping[str, Blob | None]) -> None:
-    """Set entries of an index without a look at the files."""
+def _put(work: Worktree, entries: Mapping[str, GitFile | None]) -> None:
+    """Set entries of an index without reading the files; None removes an entry."""
     lines = (f"{blob.mode} {blob.id} 0" if blob else _GONE for _, blob in sorted(entries.items()))
-    names = (os.fsencode(f"{work.place.prefix}{name}") for name in sorted(entries))
+    names = (os.fsencode(f"{work.repository.prefix}{name}") for name in sorted(entries))
     send = b"".join(
         line.encode() + b"\t" + name + b"\0" for line, name in zip(lines, names, strict=True)
     )
@@ -215,48 +242,52 @@ def _put(work: Worktree, entries: Mapping[str, Blob | None]) -> None:
 
 @contextmanager
 def _taken_over(
-    work: Worktree, room: Path, tip: Tip, before: Tree, after: Mapping[str, Blob | None]
+    work: Worktree, scratch: Path, tip: Tip, before: Tree, after: Mapping[str, GitFile | None]
 ) -> Iterator[None]:
-    """Let the person's index have what is to be committed, or what it had if there is no commit.
+    """Put `after` into the person's index before the commit; restore the index if none is made.
 
-    It comes first: were we killed between the two, a commit whose reverse is staged would take the
-    records out of git again with the person's next one.
+    The index comes first. After a kill between commit and index, the old index would look like a
+    staged reversal of the commit, and the person's next commit would remove the records from git.
     """
-    index, kept = work.place.own / "index", room / "kept"
+    index, kept = work.repository.git_directory / "index", scratch / "kept"
     _copy(index, kept)
-    _take_over(work, room / "taken", before, after)
+    _take_over(work, scratch / "taken", before, after)
     try:
         yield
     finally:
         if work.tip() == tip:
+            # HEAD did not move: a hook, the signing or an error prevented the commit.
             kept.replace(index) if kept.exists() else index.unlink(missing_ok=True)
     done = {name: blob for name, blob in work.files("HEAD").items() if name in after}
-    if any(done.get(name) != blob for name, blob in after.items()):  # a hook has changed it
+    if any(done.get(name) != blob for name, blob in after.items()):  # a hook changed the commit
         expected = {name: blob for name, blob in after.items() if blob is not None}
-        _take_over(work, room / "taken", expected, {name: done.get(name) for name in after})
+        _take_over(work, scratch / "taken", expected, {name: done.get(name) for name in after})
 
 
-def _take_over(work: Worktree, copy: Path, before: Tree, after: Mapping[str, Blob | None]) -> None:
-    """Put `after` where the person's index has what was there `before`."""
+def _take_over(
+    work: Worktree, copy: Path, before: Tree, after: Mapping[str, GitFile | None]
+) -> None:
+    """Put `after` into the person's index, except files with a change staged against `before`."""
     if not after:
         return
-    staged, index = _entries(work), work.place.own / "index"
+    staged, index = _entries(work), work.repository.git_directory / "index"
+    # A file with a staged change keeps it: that change is for the person's own next commit.
     untouched = {name: blob for name, blob in after.items() if staged.get(name) == before.get(name)}
     _copy(index, copy)
     _put(replace(work, git=replace(work.git, index=copy)), untouched)
     copy.replace(index)
 
 
-def _entries(work: Worktree) -> dict[str, Blob | None]:
-    """What is staged in the person's index; None for a file with an unmerged conflict."""
-    found: dict[str, Blob | None] = {}
-    skip = len(work.place.prefix)
+def _entries(work: Worktree) -> dict[str, GitFile | None]:
+    """Return the folder's files in the person's index; None for a file with a merge conflict."""
+    found: dict[str, GitFile | None] = {}
+    skip = len(work.repository.prefix)
     for entry in work.git.run("ls-files", "--stage", "-z").split(b"\0")[:-1]:
         kind, _, raw = entry.partition(b"\t")
         mode, blob, stage = kind.decode().split()
         name = os.fsdecode(raw)
-        if name.startswith(work.place.prefix):
-            found[name[skip:]] = Blob(mode, blob) if stage == "0" else None
+        if name.startswith(work.repository.prefix):
+            found[name[skip:]] = GitFile(mode, blob) if stage == "0" else None
     return found
 
 
@@ -266,18 +297,21 @@ def _copy(source: Path, target: Path | None) -> None:
 
 
 @contextmanager
-def _locked(place: Place) -> Iterator[None]:
-    """Hold the index as a git command would, so that none changes it or HEAD meanwhile."""
+def _locked(repository: Repository) -> Iterator[None]:
+    """Lock the index as a git command does: no other git command changes it or HEAD meanwhile.
+
+    Raises GitFailed if another git command holds the lock for LOCK_SECONDS.
+    """
     deadline = time.monotonic() + LOCK_SECONDS
-    while not _try_lock(place.lock):
+    while not _try_lock(repository.lock):
         if time.monotonic() > deadline:
             hint = "wait for the other git command; if none is running, remove that file"
-            raise GitFailed(f"git is locked: {place.lock} is there", hint=hint)
+            raise GitFailed(f"git is locked: {repository.lock} is there", hint=hint)
         time.sleep(_LOCK_PAUSE_SECONDS)
     try:
         yield
     finally:
-        place.lock.unlink(missing_ok=True)
+        repository.lock.unlink(missing_ok=True)
 
 
 def _try_lock(lock: Path) -> bool:
@@ -292,13 +326,14 @@ def _try_lock(lock: Path) -> bool:
         return False
     except OSError as error:
         if is_made:
+            # The disk is full: without our name in it, the lock would look like one of git's.
             lock.unlink(missing_ok=True)
         raise GitFailed(f"{lock} cannot be made: {error.strerror}") from None
     return True
 
 
 def _is_left_behind(lock: Path) -> bool:
-    """True for a lock of a syncd that was killed; those of git itself are never judged."""
+    """Return whether `lock` is of a killed syncd. A lock of git itself is never judged."""
     with suppress(OSError, ValueError):
         text = lock.read_text(encoding="ascii")
         return (
@@ -308,7 +343,7 @@ def _is_left_behind(lock: Path) -> bool:
 
 
 def push(work: Worktree, remote: str, branch: str) -> None:
-    """Push the branch to the remote's branch of the same name. Raises GitFailed."""
+    """Push `branch` to the branch of the same name on `remote`, without force. Raises GitFailed."""
     name = f"refs/heads/{branch}"
     try:
         work.git.run("push", "--quiet", remote, f"{name}:{name}")

@@ -1,7 +1,7 @@
-"""Register syncd with git for merges and diffs of record files, in this clone alone.
+"""Register syncd with git for merges and diffs of record files. Never touches the worktree.
 
-Git is told in its own configuration and in `info/attributes`, which are never versioned and never
-leave this clone. No file of the worktree is touched.
+The registration is in the configuration of this clone and in `info/attributes`. Git versions
+neither, so other clones are unaffected.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _COMMENT = "# record files, by `syncd git install`"
 
 
 def install(work: Worktree, command: str) -> str:
-    """Have git run `command` for record files of the folder; returns the pattern for these."""
-    git, line = work.git, attribute_line(work.place.prefix)
+    """Register `command` for the folder's record files; return their pattern. Raises GitFailed."""
+    git, line = work.git, attribute_line(work.repository.prefix)
     git.run("config", f"merge.{_NAME}.name", "records, field by field")
     git.run("config", f"merge.{_NAME}.driver", f"{command} git merge %O %A %B %L %P")
     git.run("config", f"diff.{_NAME}.textconv", f"{command} git show")
@@ -30,8 +30,8 @@ def install(work: Worktree, command: str) -> str:
 
 
 def uninstall(work: Worktree) -> bool:
-    """Take back what `install` did for the folder; False if there is nothing to take back."""
-    lines, line = _read(work), attribute_line(work.place.prefix)
+    """Undo `install` for the folder; return False if it was not installed. Raises GitFailed."""
+    lines, line = _read(work), attribute_line(work.repository.prefix)
     if line not in lines:
         return False
     at = lines.index(line)
@@ -39,13 +39,14 @@ def uninstall(work: Worktree) -> bool:
     left = lines[:first] + lines[at + 1 :]
     _write(work, left)
     if not any(other.endswith(_ATTRIBUTES) for other in left):
+        # No other folder of this clone uses the drivers.
         for section in (f"merge.{_NAME}", f"diff.{_NAME}"):
             work.git.run("config", "--remove-section", section, may_fail=(128,))
     return True
 
 
 def attribute_line(prefix: str) -> str:
-    """What `info/attributes` says of the record files below `prefix` (gitattributes(5))."""
+    """Make the line of `info/attributes` for the record files below `prefix` (gitattributes(5))."""
     escaped = re.sub(r"([\\*?\[\]])", r"\\\1", f"/{prefix}") + "*.*.*/**/*.json"
     if re.search(r'[\s"\\]', escaped):
         inner = escaped.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t")
@@ -54,7 +55,7 @@ def attribute_line(prefix: str) -> str:
 
 
 def _file(work: Worktree) -> Path:
-    return work.place.top / work.git.text("rev-parse", "--git-path", "info/attributes")
+    return work.repository.top / work.git.text("rev-parse", "--git-path", "info/attributes")
 
 
 def _read(work: Worktree) -> list[str]:

@@ -1,7 +1,7 @@
-"""What a commit of syncd says: a subject for people, trailers for programs. Pure.
+"""Make and parse the message of a commit: a subject for people, trailers for programs. Pure.
 
-The trailers tie the folder's tree to one commit of the repo. They hold for the very tree they name:
-a commit that was amended, squashed or rebased onto something else carries the words of another.
+The trailers tie the folder's tree to one commit of the repo. They hold only for the tree they
+name: an amended, squashed or rebased commit can carry the trailers of another commit.
 """
 
 from __future__ import annotations
@@ -17,18 +17,21 @@ from syncd.model import RecordPath, parse_record_path
 REPO, REV, COMMIT = "Atproto-Repo", "Atproto-Rev", "Atproto-Commit"
 TREE, UNPUBLISHED = "Atproto-Tree", "Atproto-Unpublished"
 MANY = 1000
-"""With more unpublished records than this, none is named, and the commit vouches for nothing."""
+"""With more unpublished records than this, the trailer is `*`: no record counts as published."""
 _LISTED = 20
 _EVERYTHING = "*"
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What the trailers say: the records in the folder's git tree are those of the repo at `rev`.
+    """The trailers: the records in the git tree `tree` are those of the repo at `rev`.
 
     Attributes:
-        tree: The id of the git tree that this was said of.
-        unpublished: Records of that tree that the repo has in another version, or not at all.
+        did: The account.
+        rev: The rev of the repo.
+        commit: The CID of the repo's commit.
+        tree: The id of the folder's git tree.
+        unpublished: Records of the tree that the repo has in another version, or not at all.
     """
 
     did: Did
@@ -38,8 +41,8 @@ class Published:
     unpublished: frozenset[RecordPath] = frozenset()
 
 
-def message(moved: Mapping[RecordPath, str], published: Published) -> str:
-    """The message of a commit; `moved` says of each record in it how it came: pulled, pushed …"""
+def make_message(moved: Mapping[RecordPath, str], published: Published) -> str:
+    """Make the message of a commit; `moved` maps each record to "pulled", "pushed" and so on."""
     listed = [f"{how:<9} {path}" for path, how in sorted(moved.items())]
     rest = len(listed) - _LISTED
     more = [f"and {rest} more"] if rest > 0 else []
@@ -78,7 +81,7 @@ def _trailers(published: Published) -> Iterable[tuple[str, str]]:
 
 
 def parse_message(text: str) -> Published | None:
-    """What the last paragraph of a commit message says, if it is trailers of ours; None if not."""
+    """Parse the trailers in the last paragraph of a commit message; None if it has none of ours."""
     found: dict[str, list[str]] = {}
     for line in text.strip().rpartition("\n\n")[2].splitlines():
         key, _, value = line.partition(": ")

@@ -1,7 +1,7 @@
-"""Run git: without prompts, within a time, in a clean environment; its failures become sentences.
+"""Run git without prompts, with a time limit, in a clean environment. Never retries.
 
-Nothing else in syncd starts git. The person's own configuration counts (name, signing, hooks); what
-a surrounding git command has put into the environment does not.
+No other module starts git. The person's configuration applies (name, signing, hooks); variables
+that an outer git command has set do not. A failure becomes one sentence (GitFailed).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from syncd.children import without_secrets
 from syncd.errors import GitFailed
 
 SECONDS = 120.0
-"""How long one git command may take, with the hooks and the signing that it runs."""
+"""The time limit of one git command, including its hooks and signing."""
 
 _LOCAL = (
     *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR"),
@@ -38,7 +38,7 @@ _QUIET = {
     "GCM_INTERACTIVE": "never",
 }
 _RUN_HOOKS = ("commit", "push")
-"""Their output is no pipe: what a hook leaves running would keep it open, and us waiting."""
+"""Their output goes to files: a process that a hook leaves running would keep a pipe open."""
 _End: TypeAlias = "int | BinaryIO"
 _NO_IDENTITY = ("tell me who you are", "auto-detect email", "empty ident", "no email was given")
 _SHOWN = 300
@@ -46,10 +46,11 @@ _SHOWN = 300
 
 @dataclass(frozen=True, slots=True)
 class Git:
-    """git at the top of one worktree.
+    """The git command at the top of one worktree.
 
     Attributes:
-        index: An index to use in place of the worktree's own.
+        top: The directory where git runs.
+        index: An index to use instead of the worktree's own.
     """
 
     top: Path
@@ -63,7 +64,16 @@ class Git:
         may_fail: Sequence[int] = (),
         options: Sequence[str] = (),
     ) -> bytes:
-        """What `git WORDS` prints. Raises GitFailed unless it ends with 0 or `may_fail`."""
+        """Run `git WORDS` and return its output.
+
+        Args:
+            send: The standard input.
+            may_fail: Exit codes besides 0 that are no error.
+            options: Options of git itself, before the command.
+
+        Raises:
+            GitFailed: Another exit code, no git, or no end within SECONDS.
+        """
         with _outputs(words[0]) as ends:
             with self._start(("git", *options, *words), ends) as process:
                 said = self._communicate(process, words[0], send)
@@ -73,7 +83,7 @@ class Git:
         return out
 
     def text(self, *words: str, may_fail: Sequence[int] = ()) -> str:
-        """The same as one stripped text."""
+        """Run `git WORDS` as `run` does; return the output as stripped text."""
         return self.run(*words, may_fail=may_fail).decode("utf-8", "replace").strip()
 
     def _start(self, words: Sequence[str], ends: Sequence[_End]) -> subprocess.Popen[bytes]:
@@ -95,7 +105,7 @@ class Git:
     def _communicate(
         self, process: subprocess.Popen[bytes], command: str, send: bytes
     ) -> tuple[bytes | None, bytes | None]:
-        """What it prints, where that comes through a pipe."""
+        """Return (stdout, stderr), each None if it goes to a file. Kills git after SECONDS."""
         try:
             return process.communicate(send, timeout=SECONDS)
         except subprocess.TimeoutExpired:
@@ -112,7 +122,7 @@ class Git:
 
 @contextmanager
 def _outputs(command: str) -> Iterator[tuple[_End, _End]]:
-    """Where the output goes: to pipes, or to files that are on no disk."""
+    """Choose where stdout and stderr go: to pipes, or to files in memory."""
     if command not in _RUN_HOOKS:
         yield subprocess.PIPE, subprocess.PIPE
         return
@@ -125,7 +135,7 @@ def _memory() -> BinaryIO:
 
 
 def _whole(piped: bytes | None, end: _End) -> bytes:
-    """What was printed, where it went."""
+    """Return the whole output, from its pipe or its file."""
     if isinstance(end, int):
         return piped or b""
     end.seek(0)
@@ -138,6 +148,6 @@ def _failure(command: str, output: bytes) -> GitFailed:
         hint = 'git config user.name "…" and git config user.email "…", in the folder'
         return GitFailed("git does not know in whose name to commit", hint=hint)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    told = next((line for line in lines if line.startswith(("fatal: ", "error: "))), "")
-    reason = told.partition(": ")[2] or (lines[-1] if lines else "it does not say why")
+    stated = next((line for line in lines if line.startswith(("fatal: ", "error: "))), "")
+    reason = stated.partition(": ")[2] or (lines[-1] if lines else "it does not say why")
     return GitFailed(f"git {command} failed: {reason[:_SHOWN].rstrip('.')}")

@@ -1,7 +1,7 @@
-"""Where a folder's git repository is, and what it is in the middle of.
+"""Find a folder's git repository and its unfinished operations. Never runs git, never writes.
 
-Reads git's own small files and never runs git, so that it may be asked at any moment; never writes.
-Source: gitrepository-layout(5), and the files that git's own prompt looks for.
+It reads a few small files of git, so it can be asked at any moment. Source:
+gitrepository-layout(5), and the files that git's own prompt checks.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 STALE_SECONDS = 120.0
-"""A lock that is older was left behind by a git that was killed, or by a power cut."""
+"""An older lock was left behind by a killed git or a power cut."""
 BISECT = "a bisect"
 _OPERATIONS = (
     ("rebase-merge", "a rebase"),
@@ -30,66 +30,71 @@ _TAIL_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A folder in a git worktree.
+class Repository:
+    """The git repository of a folder, as one worktree sees it.
 
     Attributes:
         top: The top of the worktree.
-        own: The worktree's own git directory: its HEAD, its index, what it is in the middle of.
-        prefix: The folder below `top`, as "a/b/"; "" if it is the top itself.
+        git_directory: The worktree's own git directory: HEAD, index, unfinished operations.
+        prefix: The folder below `top`, as "a/b/"; "" if the folder is the top.
     """
 
     top: Path
-    own: Path
+    git_directory: Path
     prefix: str
 
     def operation(self) -> str | None:
-        """What git is in the middle of and a person has to finish, in words; None if nothing."""
-        found = (words for name, words in _OPERATIONS if (self.own / name).exists())
+        """Name the operation that a person has to finish, such as "a rebase"; None if none."""
+        found = (words for name, words in _OPERATIONS if (self.git_directory / name).exists())
         return next(found, None)
 
     def is_locked(self) -> bool:
-        """True while a git command changes the index, and maybe files. A very old lock is none."""
+        """Return whether a git command holds the lock on the index; it may be changing files too.
+
+        False for a lock older than STALE_SECONDS.
+        """
         try:
             return time.time() - self.lock.stat().st_mtime < STALE_SECONDS
         except OSError:
             return False
 
     def moment(self) -> tuple[bool, tuple[int, int, int] | None]:
-        """Equal before and after something if no git command began, went on or ended meanwhile."""
+        """Return a value to compare later: if equal, no git command wrote the index meanwhile."""
         try:
-            index = (self.own / "index").stat()
+            index = (self.git_directory / "index").stat()
         except OSError:
             return self.is_locked(), None
         return self.is_locked(), (index.st_ino, index.st_mtime_ns, index.st_size)
 
     def is_sparse(self) -> bool:
-        """True if git may have been told to leave files out of this worktree."""
-        return (self.own / "info" / "sparse-checkout").exists()
+        """Return whether this worktree may be a sparse checkout (git-sparse-checkout(1))."""
+        return (self.git_directory / "info" / "sparse-checkout").exists()
 
     def unfinished(self) -> str | None:
-        """The operation whose files may not be meant as they are: any but a bisect, in words."""
+        """Name the operation whose files may be half of a change; None if none, or a bisect."""
+        # A bisect checks out whole commits, so its files are one complete version.
         found = self.operation()
         return None if found == BISECT else found
 
     def is_changing(self) -> bool:
-        """True if files may be half of one change: git works on them, or waits for a person to."""
+        """Return whether files may be half of one change: git, or a person, is still at work."""
         return self.is_locked() or self.unfinished() is not None
 
     @property
     def lock(self) -> Path:
-        return self.own / _LOCK
+        """The file that a git command creates to lock the index."""
+        return self.git_directory / _LOCK
 
 
 def is_changing(folder: Path) -> bool:
-    """True if git is in the middle of changing the files around `folder`."""
-    place = find_place(folder)
-    return place is not None and place.is_changing()
+    """Return whether git, or a person in a git operation, is changing the files of `folder`."""
+    repository = find_repository(folder)
+    return repository is not None and repository.is_changing()
 
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """The last thing that moved HEAD was a checkout; `at` is unix seconds."""
+    """A checkout of another branch or commit, as the last move of HEAD; `at` is unix seconds."""
 
     before: str
     after: str
@@ -103,19 +108,22 @@ def _named(target: str) -> str:
     return f"commit {target[:10]}" if _COMMIT.fullmatch(target) else f"branch {target}"
 
 
-def find_place(folder: Path) -> Place | None:
-    """The worktree that `folder` is in; None if it is in none, or in one that cannot be read."""
+def find_repository(folder: Path) -> Repository | None:
+    """Find the repository of the worktree around `folder`; None if there is none to read."""
     folder = folder.absolute()
     for top in (folder, *folder.parents):
-        own = _git_directory(top / ".git")
-        if own is not None:
+        found = _git_directory(top / ".git")
+        if found is not None:
             relative = folder.relative_to(top).as_posix()
-            return Place(top, own, "" if relative == "." else f"{relative}/")
+            return Repository(top, found, "" if relative == "." else f"{relative}/")
     return None
 
 
 def _git_directory(entry: Path) -> Path | None:
-    """The git directory that `.git` is; in a linked worktree or a submodule, that it names."""
+    """Return the git directory at `.git`, or the one named there (a linked worktree, a submodule).
+
+    None if there is none.
+    """
     try:
         if entry.is_dir():
             return entry if (entry / "HEAD").exists() else None
@@ -126,10 +134,10 @@ def _git_directory(entry: Path) -> Path | None:
     return found if label == "gitdir" and (found / "HEAD").exists() else None
 
 
-def last_switch(place: Place) -> Switch | None:
-    """The switch that HEAD's last move was, from its log; None if it was another, or has no log."""
+def last_switch(repository: Repository) -> Switch | None:
+    """Read HEAD's last move from its log; None unless it was a checkout."""
     try:
-        with (place.own / "logs" / "HEAD").open("rb") as log:
+        with (repository.git_directory / "logs" / "HEAD").open("rb") as log:
             log.seek(max(0, log.seek(0, 2) - _TAIL_BYTES))
             line = log.read().decode("utf-8", "replace").rstrip("\n").rpartition("\n")[2]
     except OSError:

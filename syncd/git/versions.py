@@ -1,4 +1,4 @@
-"""Read what git keeps: the versions of a file, and what commits say of the repo. Never writes."""
+"""Read the versions of a file from git, and the commit that was published last. Never writes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ _LOG = ("log", "-z", "--no-show-signature", "--encoding=UTF-8")
 
 @dataclass(frozen=True, slots=True)
 class FileVersion:
-    """One commit that changed a file, and the file's content in it; None if it was deleted.
+    """One commit that changed a file.
 
-    `at` is when it was committed, in unix seconds.
+    Attributes:
+        commit: The id of the commit.
+        at: The time of the commit, in unix seconds.
+        content: The file in this commit; None if the commit deleted it.
     """
 
     commit: str
@@ -29,17 +32,17 @@ class FileVersion:
 
 
 def file_versions(work: Worktree, name: str, *, everywhere: bool = False) -> list[FileVersion]:
-    """The commits that changed the file at `name` below the folder, newest first.
+    """List the commits that changed the file `name` below the folder, newest first.
 
-    Those that HEAD comes from; with `everywhere`, of all branches, tags and stashes, and those
-    that were amended, reset or dropped, for as long as git's reflog knows them.
+    By default, these are the ancestors of HEAD. With `everywhere`, also the commits of all
+    branches, tags and stashes, and amended, reset or dropped commits while the reflog has them.
 
     Raises GitFailed.
     """
     where = ("--all", "--reflog", "--full-history") if everywhere else ()
     if work.tip().commit is None:
         return []
-    file = f"{work.place.prefix}{name}"
+    file = f"{work.repository.prefix}{name}"
     words = (*_LOG, "--format=%H%x1f%ct%x1f%an%x1f%s", *where, "HEAD")
     out = work.git.run(*words, "--", file, options=("--literal-pathspecs",))
     entries = [os.fsdecode(entry).split("\x1f", 3) for entry in out.split(b"\0") if entry]
@@ -52,16 +55,16 @@ def file_versions(work: Worktree, name: str, *, everywhere: bool = False) -> lis
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """A commit whose tree is vouched for."""
+    """A git commit, and its trailers, which name its own tree."""
 
     commit: str
     published: Published
 
 
 def last_published(work: Worktree, did: Did) -> Anchor | None:
-    """Of the commits that HEAD comes from, the one that vouches for the newest rev of the repo.
+    """Find the ancestor of HEAD that was published at the newest rev of the repo; None if none.
 
-    A commit whose tree is not the one that its words are about does not count. Raises GitFailed.
+    A commit counts only if its trailers name its own tree. Raises GitFailed.
     """
     if work.tip().commit is None:
         return None
@@ -80,7 +83,7 @@ def _claims(work: Worktree, did: Did) -> Iterator[Anchor]:
 
 
 def check_complete(work: Worktree) -> None:
-    """Raises GitFailed if the history is cut, so that an older commit may say more."""
+    """Raise GitFailed if the checkout is shallow: the published commit may be missing from it."""
     if work.git.text("rev-parse", "--is-shallow-repository") == "true":
         raise GitFailed(
             "this checkout has only a part of git's history, and the commit that was published "

@@ -1,4 +1,4 @@
-"""Who an account is and where its repo lives, confirmed from both ends. Never guesses."""
+"""Find an account and its PDS, confirmed by both its handle and its DID. Never guesses."""
 
 from syncd.identity.names import TxtLookup, lookup_txt
 from syncd.identity.resolver import PLC_DIRECTORY, resolve

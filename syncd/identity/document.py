@@ -1,4 +1,4 @@
-"""What a DID document says about an account. Pure: reads one document and believes it for now.
+"""Read the claims of a DID document about an account. Pure; never checks a claim elsewhere.
 
 Source: https://atproto.com/specs/did#did-documents
 """
@@ -18,9 +18,12 @@ _PDS_TYPE = "AtprotoPersonalDataServer"
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The claims of a DID document. `handle` and `endpoint` are as it states them, unconfirmed.
+    """The claims of a DID document.
 
-    `key` is the signing key as a did:key.
+    Attributes:
+        handle: The handle as the document states it, unconfirmed; None if there is none.
+        endpoint: The URL of the PDS as the document states it, unchecked; None if there is none.
+        key: The signing key as a did:key.
     """
 
     did: Did
@@ -30,7 +33,10 @@ class Document:
 
 
 def read_document(body: bytes, did: Did) -> Document:
-    """Read the document of `did`. Raises IdentityError if it is another's, or has no usable key."""
+    """Read the document of `did`.
+
+    Raises IdentityError: it cannot be read, is of another DID, or has no usable signing key.
+    """
     fields = _object(body, did)
     if fields.get("id") != did:
         raise IdentityError(f"the DID document of {did} is for another DID")
@@ -48,7 +54,7 @@ def _object(body: bytes, did: Did) -> Mapping[str, object]:
 
 
 def _handle(fields: Mapping[str, object]) -> Handle | None:
-    """The first handle among the names: later ones are not the account's own."""
+    """Return the first handle among the names: only the first is the account's own."""
     names = fields.get("alsoKnownAs")
     for name in names if isinstance(names, list) else ():
         if isinstance(name, str) and name.startswith("at://"):
@@ -81,7 +87,7 @@ def _key(fields: Mapping[str, object], did: Did) -> str:
 def _entries(
     fields: Mapping[str, object], name: str, absolute: str
 ) -> Iterator[Mapping[str, object]]:
-    """The objects in a list whose id is `absolute`, or its fragment alone."""
+    """Yield the objects of the list `name` with the id `absolute`, or its fragment alone."""
     entries = fields.get(name)
     relative = absolute[absolute.index("#") :]
     for entry in entries if isinstance(entries, list) else ():

@@ -1,6 +1,6 @@
-"""From a handle to the DID that it points to, over DNS or HTTPS, or as a PDS says. One way only.
+"""Resolve a handle to a DID, over DNS or HTTPS or by asking a PDS. Never confirms the way back.
 
-That the DID points back at the handle is for the resolver to confirm. Source:
+The resolver checks that the DID names the handle too. Source:
 https://atproto.com/specs/handle#handle-resolution
 """
 
@@ -16,19 +16,19 @@ from syncd.errors import BadAnswer, BadSyntax, IdentityError, NotFound, Unreacha
 from syncd.identity.web import Web
 
 TxtLookup: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
-"""The TXT records of a name, each joined to one text; none if there are none. Or Unreachable."""
+"""Return the TXT records of a name, each as one text; raise Unreachable if DNS does not answer."""
 
 RESERVED: Final = frozenset(
     ("alt", "arpa", "example", "internal", "invalid", "local", "localhost", "onion", "test")
 )
-"""Top-level domains under which no handle resolves; `test` does where the setting is local."""
+"""Top-level domains without handles, except `test` if the PDS or directory is on this machine."""
 
 _DNS_SECONDS = 5.0
 _SPELLING = "see its spelling; an account can also be named by its DID"
 
 
 async def lookup_txt(name: str) -> tuple[str, ...]:
-    """The TXT records of `name`, from the resolver of this machine. Raises Unreachable."""
+    """Ask the resolver of this machine for the TXT records of `name`. Raises Unreachable."""
     import dns.asyncresolver  # noqa: PLC0415 (its import is slow, and few commands need it)
 
     try:
@@ -44,11 +44,11 @@ async def lookup_txt(name: str) -> tuple[str, ...]:
 
 
 async def find_did(handle: Handle, web: Web, txt: TxtLookup) -> Did:
-    """The DID of a handle. DNS is asked first and wins; where it has nothing, the handle's server.
+    """Resolve a handle: by DNS, or by the handle's web server if DNS has no record.
 
     Raises:
-        IdentityError: The handle points nowhere, or to more than one DID.
-        Unreachable: Nobody could be asked, so that it may well exist.
+        IdentityError: The handle resolves to no DID, or to more than one.
+        Unreachable: Neither DNS nor the web server answered; the handle may exist.
     """
     check_top(handle, is_local=web.is_local)
     by_dns = await _over_dns(handle, txt)
@@ -58,6 +58,7 @@ async def find_did(handle: Handle, web: Web, txt: TxtLookup) -> Did:
     if isinstance(by_https, str):
         return by_https
     if isinstance(by_dns, Unreachable) and isinstance(by_https, Unreachable):
+        # Nothing is known: the network may be down. A later try may find the handle.
         raise by_dns
     raise IdentityError(
         f"the handle {handle} does not resolve",
@@ -66,7 +67,12 @@ async def find_did(handle: Handle, web: Web, txt: TxtLookup) -> Did:
 
 
 async def ask_pds(handle: Handle, pds: str, web: Web) -> Did:
-    """The DID of a handle, as a PDS says (com.atproto.identity.resolveHandle)."""
+    """Ask a PDS for the DID of a handle (com.atproto.identity.resolveHandle).
+
+    Raises:
+        IdentityError: The PDS does not know the handle.
+        Unreachable: The PDS did not answer.
+    """
     check_top(handle, is_local=web.is_local)
     response = await web.get(pds, xrpc.resolve_handle(handle).target)
     try:
@@ -77,7 +83,7 @@ async def ask_pds(handle: Handle, pds: str, web: Web) -> Did:
 
 
 def check_top(handle: Handle, *, is_local: bool) -> None:
-    """Raise IdentityError for a handle under a name that belongs to nobody."""
+    """Raise IdentityError for a handle under a reserved top-level domain."""
     top = handle.rpartition(".")[2]
     if top in RESERVED and not (top == "test" and is_local):
         raise IdentityError(
@@ -87,7 +93,10 @@ def check_top(handle: Handle, *, is_local: bool) -> None:
 
 
 async def _over_dns(handle: Handle, txt: TxtLookup) -> Did | Unreachable | None:
-    """None if there is no record. More than one DID is an error: which is right is not for us."""
+    """Ask DNS for the DID; None if it has no record, and Unreachable as a value.
+
+    Raises IdentityError: several DIDs, and syncd cannot know the right one.
+    """
     try:
         records = await txt(f"_atproto.{handle}")
     except Unreachable as error:

@@ -1,6 +1,6 @@
-"""From what a person types to an Account: DID, handle, PDS and signing key.
+"""Resolve a person's input to an Account: DID, handle, PDS and signing key. Never caches.
 
-A handle counts only if it names the DID and the DID's document names it. Nothing is cached.
+A handle counts only if it resolves to the DID and the DID's document names the handle.
 Sources: https://atproto.com/specs/did and https://atproto.com/specs/handle
 """
 
@@ -35,14 +35,20 @@ async def resolve(
 ) -> Account:
     """Find the account that `text` names, by handle or DID.
 
-    `plc` and `pds` are origins. A `pds` is used in place of the document's endpoint, and is asked
-    for handles. Addresses on this machine are refused unless `plc` or `pds` is one of them. The
-    handle of an account that was named by DID is None unless it is confirmed.
+    Addresses on this machine or in a private network are refused, unless `plc` or `pds` is on this
+    machine. If `text` is a DID, the account's handle is None unless it is confirmed.
+
+    Args:
+        text: A handle or a DID, also as `@handle` or an at:// URI.
+        plc: The origin of the PLC directory.
+        pds: The origin of a PDS, used instead of the document's endpoint and for handles.
+        txt: Looks up TXT records.
+        transport: The HTTP transport, for tests.
 
     Raises:
         BadSyntax: `text` is neither a handle nor a DID.
-        IdentityError: It does not resolve, or handle and document do not name each other.
-        Unreachable: Somebody who had to be asked did not answer.
+        IdentityError: `text` does not resolve, or handle and document do not name each other.
+        Unreachable: A server that had to answer did not.
         ConfigWrong: `plc` or `pds` is not a secure origin.
     """
     directory = _setting("plc", plc)
@@ -67,12 +73,16 @@ class _Resolver:
         document = await self._document(Did(name))
         handle = document.handle
         if handle is not None and not await self._is_confirmed(handle, document.did):
+            # The DID alone identifies the account. The document's handle is only a claim, and the
+            # handle may belong to another account by now.
             handle = None
         return self._account(document, handle)
 
     async def _by_handle(self, handle: Handle) -> Account:
         document = await self._document(await self._find_did(handle))
         if document.handle != handle:
+            # Any owner of a domain can point it at any DID. Only the document's owner can confirm
+            # the handle.
             raise IdentityError(
                 f"the handle {handle} points to {document.did}, whose handle is {document.handle}",
                 hint=f"if this is the account you mean, name it by its DID: {document.did}",
@@ -81,6 +91,7 @@ class _Resolver:
 
     async def _find_did(self, handle: Handle) -> Did:
         if self._pds is not None:
+            # A person named this PDS: its handles may exist nowhere else, as on a private network.
             return await ask_pds(handle, str(self._pds), self._web)
         return await find_did(handle, self._web, self._txt)
 
@@ -88,6 +99,7 @@ class _Resolver:
         try:
             return await self._find_did(handle) == did
         except SyncdError:
+            # Not even a network error may stop a resolution by DID: the handle is not needed.
             return False
 
     def _account(self, document: Document, handle: Handle | None) -> Account:
@@ -98,18 +110,20 @@ class _Resolver:
                 f"the DID document of {document.did} names no PDS",
                 hint="if you know where the account is, name its PDS with --pds",
             )
+        # The endpoint comes from an untrusted document: a private address in it would make syncd
+        # send requests into the person's own network.
         self._web.check(document.endpoint)
         endpoint = str(parse_origin(document.endpoint))
         return Account(document.did, handle, endpoint, document.key, is_named=self._web.is_local)
 
     async def _document(self, did: Did) -> Document:
-        origin, target = self._place(did)
+        origin, target = self._document_url(did)
         response = await self._web.get(origin, target)
         _check_status(response, did, origin)
         return read_document(response.body, did)
 
-    def _place(self, did: Did) -> tuple[str, str]:
-        """Where the document of a DID is: origin and path."""
+    def _document_url(self, did: Did) -> tuple[str, str]:
+        """Return (origin, path) of the document of a DID (https://atproto.com/specs/did)."""
         if _PLC_DID.fullmatch(did):
             return str(self._plc), f"/{did}"
         method, _, host = did.removeprefix("did:").partition(":")
@@ -121,7 +135,10 @@ class _Resolver:
 
 
 def _web_origin(host: str) -> str:
-    """Only `localhost` has a port, and is asked without TLS; `Web` decides if it may be asked."""
+    """Return the origin of a did:web host. Only `localhost` may have a port, and has no TLS.
+
+    `Web` decides whether requests to it are allowed. Raises IdentityError for another port.
+    """
     is_localhost = host.partition(":")[0] == "localhost"
     if ":" in host and not is_localhost:
         raise IdentityError(f"did:web:{host} has a port, which only localhost may have")
@@ -135,6 +152,7 @@ def _check_status(response: Response, did: Did, origin: str) -> None:
         gone = "is closed" if response.status == 410 else "is not known"
         raise IdentityError(f"{did} {gone} at {origin}", hint="see the spelling of the DID")
     if response.status == 429 or response.status >= 500:
+        # The server is busy or broken: this says nothing about the DID.
         raise Unreachable(f"{origin} answered {response.status} for {did}", hint="try again later")
     raise IdentityError(f"{origin} answered {response.status} for {did}")
 

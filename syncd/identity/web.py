@@ -1,4 +1,4 @@
-"""Fetch one small document from a server that nobody vouches for. Never sends a credential."""
+"""Fetch one small document from an untrusted server. Never sends a credential."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from syncd.connect import LookUp, Transport, look_up, trust
 from syncd.errors import BadSyntax, IdentityError, Unreachable
 
 MAX_BYTES: Final = 256 * 1024
-"""No DID document and no answer about a handle is longer."""
+"""The largest answer in bytes; DID documents and answers about handles are far smaller."""
 
 TOTAL_SECONDS: Final = 20.0
 _CONNECT_SECONDS = 10.0
@@ -23,7 +23,7 @@ _MAX_REDIRECTS = 3
 
 
 class Web:
-    """GET requests, bounded in size and time, without compression, cookies or redirects."""
+    """Send GET requests, bounded in size and time, without compression or cookies."""
 
     def __init__(
         self,
@@ -33,9 +33,13 @@ class Web:
         settings: Collection[str] = (),
         ask: LookUp = look_up,
     ) -> None:
-        """`settings` are origins that a person named: they may be asked wherever they are.
+        """Make a client that refuses servers on this machine or in a private network.
 
-        `is_local` allows every server on this machine or in a private network, and skips proxies.
+        Args:
+            transport: The HTTP transport, for tests.
+            is_local: Allow all these servers, and use no proxy.
+            settings: Origins that a person named: allowed at any address.
+            ask: Looks up the addresses of a host.
         """
         self.is_local = is_local
         self._settings = settings
@@ -68,15 +72,17 @@ class Web:
         await self._client.aclose()
 
     async def get(self, origin: str, target: str) -> Response:
-        """The answer, whatever its status. Raises Unreachable, or IdentityError if it is too long.
+        """Get `target` from `origin`; return the answer, whatever its status.
 
-        An `origin` of this machine or a private network is an IdentityError unless that is allowed.
+        Raises:
+            Unreachable: No answer within TOTAL_SECONDS.
+            IdentityError: `origin` is not allowed, or the answer is longer than MAX_BYTES.
         """
         self.check(origin)
         return await self._get(origin + target)
 
     async def follow(self, origin: str, target: str) -> Response:
-        """As `get`, and through a few redirects, each to an https:// address that is allowed."""
+        """Get as `get` does, and follow a few redirects, each to an allowed https:// address."""
         url = httpx.URL(origin + target)
         for _ in range(_MAX_REDIRECTS + 1):
             self.check(f"{url.scheme}://{url.netloc.decode('ascii')}")
@@ -87,7 +93,7 @@ class Web:
         raise IdentityError(f"{origin} redirects too often")
 
     def check(self, origin: str) -> None:
-        """Raise IdentityError unless `origin` may be asked at all."""
+        """Raise IdentityError unless requests to `origin` are allowed."""
         try:
             server = parse_origin(origin)
             allowed = server.is_public or self.is_local or str(server) in self._settings
@@ -114,8 +120,8 @@ class Web:
 def _words(error: Exception) -> str:
     if isinstance(error, httpx.TimeoutException | TimeoutError):
         return "it took too long"
-    told = str(error) if isinstance(error, httpx.ConnectError) else ""
-    return told or type(error).__name__
+    stated = str(error) if isinstance(error, httpx.ConnectError) else ""
+    return stated or type(error).__name__
 
 
 async def _read(answer: httpx.Response) -> bytes:

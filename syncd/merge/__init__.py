@@ -1,7 +1,7 @@
-"""What becomes of a conflict: keep an edit, merge two, or leave both to a person. Pure.
+"""Settle a conflict: keep the edit, merge both edits, or leave them to a person. Pure.
 
-`settle` decides by policy alone, `fields` merges two edits of one record, `sequences` its lists and
-texts, `marked` writes a merge for an editor. No side is ever dropped.
+`settle` decides by policy alone, `fields` merges two edits of one record, `sequences` merges lists
+and texts, `marked` writes a merge for an editor. Never drops a side.
 """
 
 from syncd.merge.fields import Collision, Merged, changed, merge

@@ -1,7 +1,7 @@
 """Merge two edits of one record, field by field over the data model. Pure; never drops a side.
 
-Where both touch the same field, nothing is merged there and both values are told. Symmetric and
-deterministic: every device arrives at the same record.
+A field with two different edits is a collision: it keeps both values. Symmetric and deterministic:
+every device gets the same record.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from syncd.atproto.dagcbor import Value, encode
 from syncd.merge.sequences import merge_lists, merge_text
 
 UNITS: Final = (("facets", "text"),)
-"""Keys that only make sense together: a facet counts the bytes of its text."""
+"""Keys to merge as a unit: a facet refers to its text by byte offsets."""
 
 
 @final
 class Absent:
-    """No value at this key. There is one, `ABSENT`."""
+    """The absence of a key. `ABSENT` is the only instance."""
 
     def __repr__(self) -> str:
         return "ABSENT"
@@ -31,7 +31,7 @@ Field: TypeAlias = "Value | Absent"
 
 @dataclass(frozen=True, slots=True)
 class Collision:
-    """A place that both sides changed in different ways; a merged tree holds it as a value."""
+    """Two different edits of one field. A merged tree holds it in the place of the value."""
 
     local: Field
     remote: Field
@@ -46,7 +46,7 @@ class Merged:
 
     @property
     def record(self) -> dict[str, Value] | None:
-        """The record, if nothing collides."""
+        """The merged record; None if anything collides."""
         return None if self.collisions else cast("dict[str, Value]", dict(self.tree))
 
 
@@ -57,11 +57,11 @@ def merge(
     *,
     text: bool = False,
 ) -> Merged:
-    """Merge two edits of one record; `base` None means that both created it.
+    """Merge two edits of one record. `base` is None if both sides created it.
 
-    Maps are merged by key, lists as a whole unless both sides only appended or removed distinct
-    elements, strings as a whole, or by line with `text`. Raises BadData for values that no record
-    may hold.
+    Merges maps by key. Merges lists if both sides only removed elements or appended new, distinct
+    ones. Merges strings by line with `text`. Every other double edit is a collision. Raises
+    BadData for values outside the data model.
     """
     start: Field = ABSENT if base is None else dict(base)
     tree = _merge(start, dict(local), dict(remote), text=text)
@@ -72,13 +72,16 @@ def merge(
 
 
 def _merge(base: Field, local: Field, remote: Field, *, text: bool) -> object:
-    """A Field, a dict that may hold Collisions, or a Collision."""
+    """Merge one field: return a Field, a dict with Collisions inside, or a Collision."""
+    # At most the local side made an edit, or both made the same.
     if is_same(local, remote) or is_same(base, remote):
         return local
     if is_same(base, local):
         return remote
+    # From here on, both sides changed the field, and to different values.
     if isinstance(local, dict) and isinstance(remote, dict):
         start = base if isinstance(base, dict) else {}
+        # Keys of maps with different types mean different things: mixing them makes nonsense.
         if _is_one_shape(base, local, remote):
             return _merge_maps(start, local, remote, text=text)
     if isinstance(base, list) and isinstance(local, list) and isinstance(remote, list):
@@ -91,19 +94,22 @@ def _merge(base: Field, local: Field, remote: Field, *, text: bool) -> object:
 
 
 def is_same(one: Field, other: Field) -> bool:
-    """Equality of the data model: 1 is not true, and bytes are no CID."""
+    """Return whether two fields are equal in the data model."""
+    # Python alone would equate 1 with True, and bytes with a CID.
     if isinstance(one, Absent) or isinstance(other, Absent):
         return one is other
     return type(one) is type(other) and encode(one) == encode(other)
 
 
 def _is_one_shape(base: Field, local: Mapping[str, Value], remote: Mapping[str, Value]) -> bool:
-    """False where fields must not be mixed: blobs, and maps of different types."""
+    """Return whether the keys of two maps may be mixed: not of blobs, nor of different types."""
     kinds = [local.get("$type", ABSENT), remote.get("$type", ABSENT)]
     if isinstance(base, dict):
         kinds.append(base.get("$type", ABSENT))
+    # Base was another kind of value: each side replaced it as a whole, so its map is one edit.
     elif not isinstance(base, Absent):
         return False
+    # The fields of a blob describe one upload.
     return kinds[0] != "blob" and all(is_same(kinds[0], kind) for kind in kinds)
 
 
@@ -119,6 +125,7 @@ def _merge_maps(
         sides = [side.get(key, ABSENT) for side in (base, local, remote)]
         merged[key] = _merge(*sides, text=text)
     for unit in UNITS:
+        # Each key by itself may have merged well, and still the pair would be of neither side.
         if _is_torn(unit, base, local, remote):
             for key in unit:
                 merged[key] = Collision(local.get(key, ABSENT), remote.get(key, ABSENT))
@@ -131,7 +138,7 @@ def _is_torn(
     local: Mapping[str, Value],
     remote: Mapping[str, Value],
 ) -> bool:
-    """True if both sides changed a unit that exists here, and not to the same."""
+    """Return whether both sides changed a unit of keys, to different values."""
     if not all(any(key in side for side in (base, local, remote)) for key in unit):
         return False
     views = [[side.get(key, ABSENT) for key in unit] for side in (base, local, remote)]
@@ -144,7 +151,7 @@ def _is_torn(
 
 
 def _all_collide(local: Mapping[str, Value], remote: Mapping[str, Value]) -> dict[str, object]:
-    """Two records that cannot be merged at all, with a collision at each key that differs."""
+    """Build the tree of two records that cannot merge: a collision at each different key."""
     keys = sorted(local.keys() | remote.keys())
     pairs = {key: (local.get(key, ABSENT), remote.get(key, ABSENT)) for key in keys}
     return {k: a if is_same(a, b) else Collision(a, b) for k, (a, b) in pairs.items()}
@@ -159,7 +166,7 @@ def _pointers(tree: object, at: str = "") -> Iterator[str]:
 
 
 def changed(before: Mapping[str, Value], after: Mapping[str, Value]) -> tuple[str, ...]:
-    """The JSON pointers of every field that differs, maps entered, lists as a whole."""
+    """Return the JSON pointer of each changed field; enters maps, compares lists as a whole."""
     return tuple(_changed(dict(before), dict(after), ""))
 
 
@@ -174,5 +181,5 @@ def _changed(before: Field, after: Field, at: str) -> Iterator[str]:
 
 
 def _below(pointer: str, key: str) -> str:
-    """The JSON pointer of a key (RFC 6901)."""
+    """Return the JSON pointer of a key in the map at `pointer` (RFC 6901)."""
     return f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"

@@ -1,6 +1,6 @@
-"""A merge as text for an editor, with both sides of each collision marked as git marks them. Pure.
+"""Write a merge as text for an editor, with the marks of git around each collision. Pure.
 
-The marks make the text no JSON, so an edit that leaves one of them changes nothing.
+With a mark the text is not JSON. So a file with a mark left in it never becomes a record.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ _PLACEHOLDER = "\ue000"
 
 
 def marked(merged: Merged) -> bytes:
-    """The record in syncd's form; where sides collide, the lines of both between marks."""
+    """Format the merged record; at each collision, put the lines of both sides between marks."""
     found: list[Collision] = []
+    # Longer than any run in the record, a placeholder cannot be mistaken for its content.
     mark = _PLACEHOLDER * (_longest_run(repr(merged.tree)) + 1)
     text = format_record(cast("Record", _with_placeholders(merged.tree, found, mark)))
     lines = text.decode("utf-8").splitlines()
@@ -33,7 +34,7 @@ def _longest_run(text: str) -> int:
 
 
 def _with_placeholders(tree: object, found: list[Collision], mark: str) -> object:
-    """The tree with each collision replaced by a string that names its place in `found`."""
+    """Replace each collision by a string with its index in `found`; append it there."""
     if isinstance(tree, Collision):
         found.append(tree)
         return f"{mark}{len(found) - 1}"
@@ -58,7 +59,7 @@ def _expanded(line: str, found: list[Collision], mark: str) -> str:
 
 
 def _lines(key: str, value: Field, indent: int, comma: str) -> list[str]:
-    """`key: value` as it stands in a record at this indentation; `key` is JSON text."""
+    """Format `key: value` at an indentation; `key` is JSON text."""
     text = format_record(cast("Record", {"k": value})).decode("utf-8")
     first, *rest = text.splitlines()[1:-1]
     lines = [first.replace('"k"', key, 1), *rest]

@@ -1,7 +1,7 @@
-"""What becomes of a conflict without looking at its values: by policy, and an edit is never lost.
+"""Settle a conflict by policy, without its values. Never loses an edit.
 
-An edit beats a deletion, both ways and under every policy: the edited version is what somebody
-wants to keep, and a deletion can be repeated by hand.
+An edit beats a deletion, in both directions and under every policy: a person can easily repeat a
+deletion, but not an edit.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from syncd.model import Policy, Step, Verdict
 
 
 def settle(step: Step, policy: Policy = Policy.HOLD) -> Step:
-    """The step that a conflict becomes: a pull, a push, or the conflict itself.
+    """Turn a conflict into a pull or a push, or return it unchanged.
 
-    Under `Policy.MERGE` it stays a conflict: values are merged when they are at hand.
+    Under `Policy.MERGE` it stays a conflict here: a merge needs the values of the record.
     """
     if step.local is None:
         return replace(step, verdict=Verdict.PULL, reason=f"{step.reason}: the edit is kept")
@@ -28,7 +28,7 @@ def settle(step: Step, policy: Policy = Policy.HOLD) -> Step:
 
 
 def is_edit_kept(step: Step) -> bool:
-    """True if `step` carries an edit to the side that had deleted the record."""
+    """Return whether `step` carries an edit to the side that deleted the record."""
     gone = step.local if step.verdict is Verdict.PULL else step.remote
     is_effect = step.verdict in (Verdict.PULL, Verdict.PUSH)
     return is_effect and gone is None and step.base is not None

@@ -1,7 +1,8 @@
-"""Merge the texts of one record's file, as git asks a merge driver to. Pure.
+"""Merge three texts of one record's file, for git's merge driver. Pure.
 
-A side that already says what the merge says keeps its very text. Where sides collide, the lines of
-both stand between git's own marks, which make the text no record until a person has decided.
+If the merge equals one side, the result is the text of that side, byte for byte. Never chooses
+between colliding edits: the lines of both stand between git's own marks, and with a mark the text
+is not a record.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from syncd.merge.fields import merge
 from syncd.merge.marked import LOCAL_MARK, MIDDLE_MARK, REMOTE_MARK, marked
 
 MARK_LENGTH = 7
-"""How long git's marks are, unless it asks for others."""
+"""The length of git's marks, unless git asks for another."""
 
 
 def merge_texts(
@@ -27,10 +28,10 @@ def merge_texts(
     text: bool = False,
     mark_length: int = MARK_LENGTH,
 ) -> tuple[bytes, tuple[str, ...]]:
-    """The merged text, and the JSON pointers of what collides in it.
+    """Merge two texts; return the merged text and the JSON pointers of its collisions.
 
-    `base` is empty if there was none. With `text`, strings are merged by line. Raises BadJson if a
-    text is no record of the collection, BadData if the merge cannot be written as JSON.
+    `base` is empty without a common ancestor. With `text`, strings are merged by line. Raises
+    BadJson if a text is no record of the collection, BadData if JSON cannot express the merge.
     """
     start = parse_record(base, collection) if base.strip() else None
     local, remote = parse_record(ours, collection), parse_record(theirs, collection)
@@ -58,7 +59,8 @@ def _formatted(record: Record, collection: str) -> bytes:
 
 
 def _as_git_marks(text: bytes, length: int) -> bytes:
-    """The same with marks as git writes them. No line of a record's text can equal a mark."""
+    """Replace syncd's marks by those of git, `length` characters long."""
+    # Every line of a formatted record has a quote, a bracket or an indent, so none equals a mark.
     marks = {
         LOCAL_MARK: f"{'<' * length} ours",
         MIDDLE_MARK: "=" * length,
@@ -69,7 +71,7 @@ def _as_git_marks(text: bytes, length: int) -> bytes:
 
 
 def ordered_text(text: bytes) -> bytes:
-    """A record's text in syncd's own form, for a diff; what is no record stays as it is."""
+    """Format a record's text in syncd's own style, for a diff; return other texts unchanged."""
     try:
         found = json.loads(text)
         kind = found.get("$type") if isinstance(found, dict) else None
@@ -80,4 +82,4 @@ def ordered_text(text: bytes) -> bytes:
 
 
 _ANY = "any.any.any"
-"""A collection to read texts without `$type` by."""
+"""A collection for texts without `$type`."""

@@ -13,7 +13,7 @@ from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, BadJson, BadSyntax, GitFailed
 from syncd.folder.names import relative_path
 from syncd.git.commits import Worktree
-from syncd.git.repository import find_place
+from syncd.git.repository import find_repository
 from syncd.git.versions import FileVersion, file_versions
 from syncd.mirror.notices import Notice, OnNotice, ignore
 from syncd.model import RecordPath, Side, parse_record_path, split_record_path
@@ -45,14 +45,14 @@ def committed(
     Read the commits that HEAD comes from; with `everywhere`, all that git still has. If git fails,
     `on_notice` hears why, and there are none.
     """
-    place = find_place(workspace.root)
+    repository = find_repository(workspace.root)
     with suppress(BadSyntax):
         path = parse_record_path(pattern or "")
-        if place is None:
+        if repository is None:
             return []
         try:
             name = relative_path(path, portable=workspace.folder.portable)
-            found = file_versions(Worktree.at(place), name, everywhere=everywhere)
+            found = file_versions(Worktree.at(repository), name, everywhere=everywhere)
         except GitFailed as error:
             on_notice(Notice(f"the versions in git are left out: {error.message}"))
             return []

@@ -1,7 +1,7 @@
-"""Listen to the best doorbell that answers, for ever. Decides nothing about what a ring means.
+"""Listen to the best doorbell that answers, for ever. Never decides what a ring means.
 
-A doorbell that fails is left for the next; once all have failed there is a pause, longer each
-time. One that is crowded by other accounts rests for a good while.
+When a doorbell fails, the next one is tried. Once all have failed there is a pause, longer each
+time. A doorbell that other accounts crowd is left alone for a good while.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
+from syncd.backoff import Backoff
 from syncd.errors import Crowded, Unreachable
 from syncd.pds.doorbell import Doorbell, Reason, Ring
 
@@ -20,45 +21,49 @@ PAUSE_SECONDS: Final = (1.0, 300.0)
 """The first pause after every doorbell failed, and the longest."""
 
 REST_SECONDS: Final = 3_600.0
-"""How long a crowded doorbell is left alone."""
+"""How long a crowded doorbell is left alone: the other accounts will not be quiet sooner."""
 
 STEADY_SECONDS: Final = 60.0
-"""A doorbell that listened for so long was good: the next pause is a short one again."""
+"""After a doorbell has listened for so long, the next pause is a short one again.
+
+A server that accepts each connection and closes it at once must not be tried every second.
+"""
 
 
 @dataclass(slots=True)
 class Ear:
-    """Hears one doorbell at a time.
+    """Listens to one doorbell at a time.
 
     Attributes:
-        doorbells: What may be listened to now, best first; asked again before every round.
-        jitter: A number in [0, 1) for each pause.
+        doorbells: Returns the doorbells of the account now, best first; called before each round.
+        jitter: Returns a number in [0, 1) for each pause.
     """
 
     doorbells: Callable[[], Sequence[Doorbell]]
     jitter: Callable[[], float]
     _current: Doorbell | None = None
     _resting: dict[str, float] = field(default_factory=dict)
-    _failures: int = 0
+    _backoff: Backoff = field(default_factory=lambda: Backoff(*PAUSE_SECONDS))
 
     @property
     def is_listening(self) -> bool:
-        """True while a doorbell would ring."""
+        """Return True while a doorbell is connected."""
         return self._current is not None
 
     def hang_up(self) -> None:
-        """Leave the doorbell that is listened to: it missed something, or is of the past."""
+        """Leave the current doorbell: it missed a commit, or belongs to another PDS."""
         if self._current is not None:
             self._current.hang_up()
 
     async def rings(self) -> AsyncGenerator[Ring, None]:
-        """Every ring of whatever doorbell is the best at the time. Never ends."""
+        """Yield every ring of the best doorbell at the time. Never ends."""
         while True:
             for doorbell in self._awake():
                 async with aclosing(self._listen(doorbell)) as rings:
                     async for ring in rings:
                         yield ring
-            await asyncio.sleep(self._pause_seconds())
+            pause, self._backoff = self._backoff.seconds(self.jitter()), self._backoff.failed()
+            await asyncio.sleep(pause)
 
     def _awake(self) -> list[Doorbell]:
         now = time.monotonic()
@@ -77,12 +82,7 @@ class Ear:
             if isinstance(error, Crowded):
                 self._resting[doorbell.name] = time.monotonic() + REST_SECONDS
         finally:
-            was_steady = self.is_listening and time.monotonic() - started >= STEADY_SECONDS
-            self._failures = 0 if was_steady else self._failures
+            # Time alone proves nothing: a connection that never opened may hang for as long.
+            if self.is_listening and time.monotonic() - started >= STEADY_SECONDS:
+                self._backoff = self._backoff.succeeded()
             self._current = None
-
-    def _pause_seconds(self) -> float:
-        first, longest = PAUSE_SECONDS
-        pause = min(longest, first * 2.0**self._failures)
-        self._failures = min(self._failures + 1, 20)
-        return pause * (0.5 + self.jitter() / 2)

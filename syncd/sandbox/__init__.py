@@ -1,8 +1,8 @@
 """A PDS small enough to embed: real CIDs, real trees, signed commits, the reference PDS's answers.
 
 For trying syncd, for its demo, and for its tests; never for data that matters. `Sandbox` is the
-server as an object. `http.server.serve` puts it on a port of the loopback and `http.server.start`
-does so in a thread (both need the extra `sandbox`). `MemoryPds` talks to it without any HTTP.
+server as an object. `http.server.serve` serves it on a port of the loopback, `http.server.start`
+does so in a thread (both need the extra `sandbox`), and `MemoryPds` calls it without HTTP.
 """
 
 from syncd.sandbox.accounts import Status

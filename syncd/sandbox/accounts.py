@@ -1,7 +1,7 @@
 """The accounts of the sandbox: handle, passwords, signing key, status, DID document.
 
-Never holds a password, only salted hashes (cheap ones: this is no place for real passwords), and
-never knows what is in a repo.
+Never holds a password, only cheap salted hashes (do not use real passwords here). Never knows the
+content of a repo.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SALT_BYTES = 16
 
 
 class Status(StrEnum):
-    """Whether an account can be used, in the words of getRepoStatus."""
+    """The status of an account, in the words of getRepoStatus."""
 
     ACTIVE = "active"
     DEACTIVATED = "deactivated"
@@ -30,7 +30,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Password:
-    """A password as it is kept. `name` is None unless it is an app password."""
+    """A hashed password. Only an app password has a `name`."""
 
     name: str | None
     salt: bytes = field(repr=False)
@@ -38,7 +38,7 @@ class Password:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class HostedAccount:
     did: Did
     handle: Handle
     email: str
@@ -51,12 +51,13 @@ class Account:
         return self.status is Status.ACTIVE
 
 
-def keep_password(text: str, salt: bytes, name: str | None = None) -> Password:
+def hash_password(text: str, salt: bytes, name: str | None = None) -> Password:
+    """Hash a password; `name` makes it an app password."""
     return Password(name, salt, _hash(text, salt))
 
 
-def find_password(account: Account, text: str) -> Password | None:
-    """Which of the account's passwords `text` is."""
+def find_password(account: HostedAccount, text: str) -> Password | None:
+    """Find the password of the account that matches `text`."""
     tried = (p for p in account.passwords if hmac.compare_digest(p.digest, _hash(text, p.salt)))
     return next(tried, None)
 
@@ -66,37 +67,40 @@ def _hash(text: str, salt: bytes) -> bytes:
 
 
 class Accounts:
-    """All accounts by DID, and by what else names them."""
+    """All accounts, found by DID, handle or e-mail address."""
 
     def __init__(self) -> None:
-        self._by_did: dict[Did, Account] = {}
+        self._by_did: dict[Did, HostedAccount] = {}
 
-    def __iter__(self) -> Iterator[Account]:
+    def __iter__(self) -> Iterator[HostedAccount]:
         return iter(self._by_did.values())
 
-    def keep(self, account: Account) -> None:
+    def keep(self, account: HostedAccount) -> None:
         self._by_did[account.did] = account
 
     def remove(self, did: Did) -> None:
         del self._by_did[did]
 
-    def find(self, name: str) -> Account | None:
-        """By DID, or by handle or e-mail address in any case."""
+    def find(self, name: str) -> HostedAccount | None:
+        """Find an account by DID, or by handle or e-mail address in any case."""
         if name in self._by_did:
             return self._by_did[Did(name)]
         wanted = name.lower()
         return next((a for a in self if wanted in (a.handle, a.email.lower())), None)
 
-    def get(self, did: Did) -> Account:
+    def get(self, did: Did) -> HostedAccount:
         return self._by_did[did]
 
     def set_status(self, did: Did, status: Status) -> None:
         self.keep(replace(self.get(did), status=status))
 
 
-def check_login(accounts: Accounts, identifier: str, text: str) -> tuple[Account, Password]:
-    """Raises Rejected: AuthenticationRequired, the same for a wrong name and a wrong password;
-    AccountTakedown. A deactivated account may log in."""
+def check_login(accounts: Accounts, identifier: str, text: str) -> tuple[HostedAccount, Password]:
+    """Return the account and the password of a login. A deactivated account may log in.
+
+    Raises Rejected: AuthenticationRequired, the same for a wrong name and a wrong password;
+    AccountTakedown.
+    """
     account = accounts.find(identifier)
     found = None if account is None else find_password(account, text)
     if account is None or found is None:
@@ -106,8 +110,8 @@ def check_login(accounts: Accounts, identifier: str, text: str) -> tuple[Account
     return account, found
 
 
-def check_writable(accounts: Accounts, name: str) -> Account:
-    """The account whose repo is to be written. Raises Rejected unless it is hosted and active."""
+def check_writable(accounts: Accounts, name: str) -> HostedAccount:
+    """Return the account for a write to its repo. Raises Rejected unless hosted and active."""
     account = accounts.find(name)
     if account is None:
         raise Rejected("Account not found", name="AccountNotFound", status=403)
@@ -118,8 +122,11 @@ def check_writable(accounts: Accounts, name: str) -> Account:
     return account
 
 
-def check_readable(accounts: Accounts, did: str, *, is_owner: bool = False) -> Account:
-    """The account whose repo is to be synced. Its owner may read it whatever its status."""
+def check_readable(accounts: Accounts, did: str, *, is_owner: bool = False) -> HostedAccount:
+    """Return the account for a read of its repo. Raises Rejected unless hosted and active.
+
+    The owner may read the repo in every status.
+    """
     account = accounts.find(did)
     if account is None:
         raise invalid(f"Could not find repo for DID: {did}", "RepoNotFound")
@@ -130,8 +137,8 @@ def check_readable(accounts: Accounts, did: str, *, is_owner: bool = False) -> A
     return account
 
 
-def did_document(account: Account, origin: str) -> dict[str, object]:
-    """What a PLC directory answers for a DID (https://atproto.com/specs/did)."""
+def did_document(account: HostedAccount, origin: str) -> dict[str, object]:
+    """Build the DID document of an account (https://atproto.com/specs/did)."""
     method = {
         "id": f"{account.did}#atproto",
         "type": "Multikey",

@@ -1,6 +1,6 @@
-"""What a PDS answers, as values: JSON or a CAR, and each refusal with its status and error name.
+"""The answers of a PDS as values: JSON, a CAR, or a refusal with its status and error name.
 
-Never sends anything. A refusal is `errors.Rejected`, raised where the reason is found.
+Never sends anything. A refusal is `errors.Rejected`, raised by the code that finds the reason.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CAR = "application/vnd.ipld.car"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP answer. The names of `headers` are as they are sent."""
+    """One HTTP answer. The names of `headers` keep their case."""
 
     status: int
     content_type: str
@@ -30,21 +30,24 @@ class Answer:
 
 
 def json_answer(body: Json, status: int = 200) -> Answer:
-    """`body` as JSON, without the keys whose value is None: atproto leaves those out."""
+    """Make an answer of JSON. Omits keys with the value None, as atproto does."""
     present = {key: value for key, value in body.items() if value is not None}
     text = json.dumps(present, ensure_ascii=False, separators=(",", ":"))
     return Answer(status, JSON, text.encode())
 
 
 def car_answer(roots: Iterable[Cid], blocks: Iterable[tuple[Cid, bytes]]) -> Answer:
+    """Make an answer of a CAR."""
     return Answer(200, CAR, b"".join(write_car(tuple(roots), blocks)))
 
 
 def empty_answer() -> Answer:
+    """Make an answer with status 200 and no body."""
     return Answer(200, "", b"")
 
 
 def refusal_answer(refusal: Rejected) -> Answer:
+    """Make the error answer of XRPC for a refusal."""
     return json_answer({"error": refusal.name, "message": refusal.message}, refusal.status)
 
 
@@ -59,7 +62,7 @@ def unauthorized(
 
 
 def internal() -> Rejected:
-    """The answer to whatever the reference PDS did not expect; it never says what it was."""
+    """Make the refusal for input the reference PDS does not expect. It never gives a reason."""
     return Rejected("Internal Server Error", name="InternalServerError", status=500)
 
 

@@ -1,7 +1,7 @@
-"""`MemoryPds`: the Pds protocol straight on the sandbox. No HTTP and no session.
+"""`MemoryPds`: the Pds protocol on the sandbox, for tests with thousands of cycles a minute.
 
-Answers as `HttpPds` does before the sandbox over HTTP, errors and faults included; what is
-refused goes through the same table of errors. For tests that need thousands of cycles a minute.
+Never uses HTTP or a session. Results, errors and faults are those of `HttpPds` on the sandbox over
+HTTP: a refusal goes through the same table of errors.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from syncd.sandbox.limits import Charge
 from syncd.sandbox.methods.request import JSON_BYTES, RECORD_JSON_BYTES
 from syncd.sandbox.methods.sync import blocks_since, find_blocks
 from syncd.sandbox.methods.views import seen
-from syncd.sandbox.repo.commits import Commit
+from syncd.sandbox.repo.commits import NewCommit
 from syncd.sandbox.repo.engine import Repo, check_count
 from syncd.sandbox.repo.writes import POINTS, Prepared, delete_record, prepare, put_record
 
@@ -43,7 +43,7 @@ _BLOCKS = "com.atproto.sync.getBlocks"
 
 
 class MemoryPds:
-    """One account's repo in a sandbox, as a client that is logged in."""
+    """The repo of one account in a sandbox, for a logged-in client."""
 
     def __init__(self, sandbox: Sandbox, did: Did) -> None:
         self.did = did
@@ -158,7 +158,7 @@ class MemoryPds:
         request = xrpc.delete_record(self.did, op.collection, op.rkey, swap=change.before)
         return await self._write(request, [op], apply)
 
-    # --- A call, and what becomes of it ---------------------------------------------------------
+    # --- Calls and their faults -----------------------------------------------------------------
 
     def _meet(self, nsid: str, paths: Iterable[RecordPath] = ()) -> faults.Effect | None:
         self.requests += 1
@@ -170,8 +170,8 @@ class MemoryPds:
         effect = self._meet(nsid, paths)
         found = await self._read_under(effect, nsid, read)
         if isinstance(effect, Cut):
-            told = f"{nsid} got no usable answer: it was cut short"
-            raise BadAnswer(told) if effect.clean else Unreachable(told)
+            message = f"{nsid} got no usable answer: it was cut short"
+            raise BadAnswer(message) if effect.clean else Unreachable(message)
         return found
 
     async def _read_under(
@@ -192,7 +192,7 @@ class MemoryPds:
     async def _write(
         self, request: xrpc.Request, ops: Sequence[xrpc.WriteOp], apply: Callable[[Repo], T]
     ) -> T:
-        """`request` is what a client over HTTP would send: only its name and its size matter."""
+        """Carry a write out; `request` is the one of an HTTP client, for its name and size."""
         paths = [make_record_path(op.collection, op.rkey) for op in ops]
         effect = self._meet(request.nsid, paths)
         if isinstance(effect, DropRequest | Html):
@@ -211,7 +211,7 @@ class MemoryPds:
         return written
 
     async def _suffer(self, effect: faults.Effect | None, *, is_write: bool) -> None:
-        """What a fault does before the call is looked at."""
+        """Apply the effects of a fault before the call: a delay or a refusal."""
         if isinstance(effect, Delay):
             await asyncio.sleep(effect.seconds)
         if isinstance(effect, Refuse):
@@ -229,23 +229,23 @@ class MemoryPds:
             return
         charges = [Charge(bucket, self.did, points) for bucket in (limits.hour, limits.day)]
         may_go_on, headers = self._sandbox.charge(charges)
-        told = {name.lower(): value for name, value in headers}
+        sent = {name.lower(): value for name, value in headers}
         now = self._sandbox.clock()
-        self.rate_limit = xrpc.read_rate_limit(told, now=now) or self.rate_limit
+        self.rate_limit = xrpc.read_rate_limit(sent, now=now) or self.rate_limit
         if not may_go_on:
             raise self._error_of(too_many_requests(), headers, is_write=True)
 
     def _error_of(
         self, refusal: Rejected, headers: Iterable[tuple[str, str]] = (), *, is_write: bool
     ) -> SyncdError:
-        """The error that a client over HTTP makes of a refusal."""
+        """Convert a refusal to the error of a client over HTTP."""
         body = json.dumps({"error": refusal.name, "message": refusal.message}).encode()
-        told = {name.lower(): value for name, value in headers}
-        answer = xrpc.Response(refusal.status, told, body)
+        sent = {name.lower(): value for name, value in headers}
+        answer = xrpc.Response(refusal.status, sent, body)
         return xrpc.error_of(answer, is_write=is_write, now=self._sandbox.clock())
 
 
-def _written(writes: Sequence[Prepared], commit: Commit | None) -> Written:
+def _written(writes: Sequence[Prepared], commit: NewCommit | None) -> Written:
     cids = tuple(write.cid for write in writes)
     validation = tuple(write.status for write in writes)
     if commit is None:

@@ -1,7 +1,7 @@
-"""What can go wrong between a client and the sandbox, as values, and the queue they wait in.
+"""The faults between a client and the sandbox as values, and the queue of planned faults.
 
-Never touches a repo or a connection: a fault says what is to become of a call, and the two ways
-into the sandbox (`app` over HTTP, `memory` without) make it so.
+Never touches a repo or a connection. The two ways into the sandbox (`http.app` over HTTP, `direct`
+without) apply the effect of a fault to a call.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from syncd.model import RecordPath
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a fault can choose by: the method, whose repo, and the records it reads or writes."""
+    """The criteria for a fault: the method, the repo, and the records it reads or writes."""
 
     nsid: str
     did: Did | None = None
@@ -26,7 +26,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class DropRequest:
-    """The connection closes before the call is looked at: nothing is applied or answered."""
+    """The connection closes before the call is read: nothing is applied or answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,14 @@ class DropAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """The call is carried out as ever, `seconds` late."""
+    """The call is carried out `seconds` late."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """The answer is this error and nothing is applied. `headers` are sent as they are."""
+    """The answer is this error, with `headers`. Nothing is applied."""
 
     status: int
     name: str = "InternalServerError"
@@ -53,7 +53,7 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class Html:
-    """A web page with status 200, as a captive portal or a proxy answers. Nothing is applied."""
+    """The answer is a web page with status 200, as from a captive portal. Nothing is applied."""
 
     body: bytes = b"<!doctype html><title>Sign in to the network</title>"
 
@@ -62,7 +62,7 @@ class Html:
 class Cut:
     """The answer ends after the first `keep` bytes.
 
-    `clean` ends it as if it were whole, as a proxy can; otherwise the connection breaks.
+    With `clean`, the answer ends properly, as a proxy may end it; else the connection breaks.
     """
 
     keep: int
@@ -71,16 +71,16 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """The repo is read as it was `commits` commits ago, as a lagging replica shows it."""
+    """A read sees the repo of `commits` commits ago, as on a lagging replica."""
 
     commits: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Torn:
-    """The root of `commits` commits ago comes with the blocks of now.
+    """A read gets the root of `commits` commits ago with the blocks of now.
 
-    So a full getRepo looks whenever others write to the repo while it is streamed.
+    A full getRepo gives the same if other clients write during the download.
     """
 
     commits: int = 1
@@ -88,25 +88,32 @@ class Torn:
 
 @dataclass(frozen=True, slots=True)
 class LoseBlock:
-    """One block is not there: `cid`, or the root of the tree."""
+    """A read misses one block: `cid`, or the root of the tree."""
 
     cid: Cid | None = None
 
 
 View = Stale | Torn | LoseBlock
-"""The effects on what is read; the others are effects on the exchange."""
+"""The effects on the content of a read; all others are effects on the exchange."""
 
 Effect = DropRequest | DropAnswer | Delay | Refuse | Html | Cut | View
 
 
 def any_call(_: Call) -> bool:
+    """Accept every call."""
     return True
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """An effect and the calls it is for: `times` calls of the method `nsid` (None: of any), after
-    `skip` such calls went well, counting only those that `when` accepts."""
+    """An effect and the calls to apply it to.
+
+    Attributes:
+        nsid: The method of the calls; None for every method.
+        times: The number of calls to apply the effect to.
+        skip: The number of matching calls to let pass before.
+        when: Accepts a call; other calls do not count.
+    """
 
     effect: Effect
     nsid: str | None = None
@@ -119,7 +126,7 @@ class Fault:
 
 
 class Faults:
-    """The faults that are still to happen. May be filled from one thread and met in another."""
+    """The planned faults. May be filled from one thread and met in another."""
 
     def __init__(self) -> None:
         self._queue: list[Fault] = []
@@ -144,12 +151,12 @@ class Faults:
 
     @property
     def waiting(self) -> tuple[Fault, ...]:
-        """What has not happened yet: empty once a test has met every fault that it planned."""
+        """The faults still to happen: empty once every planned fault has met its calls."""
         with self._lock:
             return tuple(self._queue)
 
     def meet(self, call: Call) -> Effect | None:
-        """The effect on this call, if any. The first fault that matches is the one that counts."""
+        """Return the effect on this call, if any: that of the first matching fault."""
         with self._lock:
             for at, fault in enumerate(self._queue):
                 if fault.is_for(call):
@@ -159,7 +166,7 @@ class Faults:
 
 
 def _after(fault: Fault) -> list[Fault]:
-    """What is left of a fault once a call has met it."""
+    """Return the rest of a fault after one call."""
     if fault.skip:
         return [replace(fault, skip=fault.skip - 1)]
     return [replace(fault, times=fault.times - 1)] if fault.times > 1 else []

@@ -1,8 +1,8 @@
 """The sandbox itself: a PDS and a PLC directory small enough to embed, as one object.
 
-Everything a test or a demo wants to do to a server is a method here; what a client may do is in
-`methods`. Never serves anything by itself: `app` and `server` do, `memory` goes without. Every
-public method may be called from any thread.
+Tests and demos act on the server through its methods; the requests of clients are in `methods`.
+Never serves anything by itself: `http` does, and `direct` does without HTTP. Any thread may call
+every public method.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from pathlib import Path
 from syncd.atproto.keys import make_key
 from syncd.atproto.syntax import Did, Handle, parse_handle
 from syncd.sandbox.accounts import (
-    Account,
     Accounts,
+    HostedAccount,
     Password,
     Status,
     check_readable,
-    keep_password,
+    hash_password,
 )
 from syncd.sandbox.faults import Faults
-from syncd.sandbox.limits import Charge, Header, Ledger, RateLimits
+from syncd.sandbox.limits import Charge, Header, RateLimits, Usage
 from syncd.sandbox.repo.blobs import Blobs
-from syncd.sandbox.repo.commits import Commit, State
+from syncd.sandbox.repo.commits import NewCommit, RepoState
 from syncd.sandbox.repo.engine import Repo
 from syncd.sandbox.repo.storage import Store
 from syncd.sandbox.sessions import Sessions
 from syncd.sandbox.stream import (
-    Stream,
+    EventStream,
     announce_account,
     announce_commit,
     announce_identity,
@@ -46,7 +46,7 @@ _SALT_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What a user of the sandbox needs: an account and an app password for it."""
+    """An account of the sandbox and an app password for it."""
 
     did: Did
     handle: Handle
@@ -57,11 +57,11 @@ class Sandbox:
     """A PDS with its accounts.
 
     Args:
-        clock: Seconds since 1970; with `rng` it makes everything here repeatable.
-        rng: Where DIDs, keys, passwords and token ids come from.
-        limits: Rate limits; None for none, as on the reference PDS by default.
+        clock: Returns unix seconds; with `rng` it makes every result repeatable.
+        rng: The source of DIDs, keys, passwords and token IDs.
+        limits: Rate limits; None for none, the default of the reference PDS.
         data: A directory to keep accounts and repos in; None to forget them.
-        honours_swaps: False for a PDS that takes every guard of a write and looks at none.
+        honours_swaps: False for a PDS that accepts every guard of a write and checks none.
     """
 
     def __init__(
@@ -79,11 +79,11 @@ class Sandbox:
         self.lock = threading.RLock()
         self.accounts = Accounts()
         self.faults = Faults()
-        self.stream = Stream(clock)
+        self.stream = EventStream(clock)
         self._rng = rng or random.SystemRandom()
         self._repos: dict[Did, Repo] = {}
         self._blobs: dict[Did, Blobs] = {}
-        self._ledger = Ledger()
+        self._usage = Usage()
         self._store = None if data is None else Store(data)
         fresh = self._rng.randbytes(32)
         secret = fresh if self._store is None else self._store.secret(fresh)
@@ -95,7 +95,7 @@ class Sandbox:
     # --- What tests and demos do ----------------------------------------------------------------
 
     def create_account(self, name: str = "user", password: str | None = None) -> Login:
-        """A new account with the handle `<name>.test` and an app password, made up if not given."""
+        """Create an account `<name>.test` with an app password: `password`, or a random one."""
         with self.lock:
             account = self.register(parse_handle(f"{name}.test"), f"{name}@example.com", None)
             if password is None:
@@ -106,10 +106,11 @@ class Sandbox:
             return Login(account.did, account.handle, password)
 
     def repo(self, did: Did) -> Repo:
-        """The repo of an account, whatever its status. Its writes go past sessions and limits."""
+        """Return the repo of an account in any status. Its writes bypass sessions and limits."""
         return self._repos[did]
 
     def blobs(self, did: Did) -> Blobs:
+        """Return the blobs of an account."""
         return self._blobs[did]
 
     def set_status(self, did: Did, status: Status) -> None:
@@ -125,12 +126,13 @@ class Sandbox:
                 announce_state(self.stream, account, self.repo(did).state)
 
     def change_handle(self, did: Did, handle: Handle) -> None:
+        """Give an account another handle, and announce it."""
         with self.lock:
             account = self._keep_account(replace(self.accounts.get(did), handle=handle))
             announce_identity(self.stream, account)
 
     def delete_account(self, did: Did) -> None:
-        """Forget an account and its repo: afterwards nobody knows the DID here."""
+        """Forget an account and its repo: afterwards the DID is unknown here."""
         with self.lock:
             self.accounts.remove(did)
             self.sessions.close_all(did)
@@ -140,12 +142,12 @@ class Sandbox:
 
     # --- What the methods of the PDS do -----------------------------------------------------------
 
-    def register(self, handle: Handle, email: str, password: str | None) -> Account:
-        """A new account with an empty repo. The handle must be free."""
+    def register(self, handle: Handle, email: str, password: str | None) -> HostedAccount:
+        """Create an account with an empty repo. The handle must be free."""
         with self.lock:
             did = Did("did:plc:" + b32encode(self._rng.randbytes(15)).decode().lower())
             key = make_key("k256", b"\x01" + self._rng.randbytes(31))
-            account = self._keep_account(Account(did, handle, email, key))
+            account = self._keep_account(HostedAccount(did, handle, email, key))
             if password is not None:
                 account = self._keep_password(did, password)
             announce_identity(self.stream, account)
@@ -155,7 +157,7 @@ class Sandbox:
             return account
 
     def add_app_password(self, did: Did, name: str) -> str:
-        """A new app password. It is returned this once and kept only as a hash."""
+        """Create an app password and return it; the sandbox keeps only its hash."""
         with self.lock:
             letters = b32encode(self._rng.randbytes(10)).decode().lower()
             text = "-".join(letters[at : at + 4] for at in range(0, 16, 4))
@@ -163,7 +165,7 @@ class Sandbox:
             return text
 
     def remove_app_password(self, did: Did, name: str) -> None:
-        """Revoke an app password. Its access tokens go on working until they expire."""
+        """Revoke an app password. Its access tokens stay valid until they expire."""
         with self.lock:
             account = self.accounts.get(did)
             left = tuple(kept for kept in account.passwords if kept.name != name)
@@ -171,24 +173,24 @@ class Sandbox:
             self.sessions.close_all(did, name)
 
     def microseconds(self) -> int:
-        """Now, as a TID holds it."""
+        """Return the time of now for a TID, in microseconds since 1970."""
         return int(self.clock() * 1_000_000)
 
     def time_text(self) -> str:
-        """Now, in RFC 3339."""
+        """Return the time of now in RFC 3339."""
         return time_text(self.clock())
 
     def charge(self, charges: Sequence[Charge]) -> tuple[bool, tuple[Header, ...]]:
-        """Charge a call to its buckets: may it go on, and what headers does its answer carry?"""
+        """Charge a call; return whether it may continue, and the headers of its answer."""
         with self.lock:
-            return self._ledger.charge(charges, self.clock())
+            return self._usage.charge(charges, self.clock())
 
-    def state(self, did: str, *, is_owner: bool = False, commits_ago: int = 0) -> State:
-        """The repo to be read. Raises Rejected unless the account is there and readable."""
+    def state(self, did: str, *, is_owner: bool = False, commits_ago: int = 0) -> RepoState:
+        """Return a state of a repo. Raises Rejected if the account is unknown or unreadable."""
         account = check_readable(self.accounts, did, is_owner=is_owner)
         return self.repo(account.did).state_before(commits_ago)
 
-    def _host(self, account: Account, state: State | None = None) -> Repo:
+    def _host(self, account: HostedAccount, state: RepoState | None = None) -> Repo:
         self.accounts.keep(account)
         self._blobs[account.did] = Blobs()
         repo = Repo(
@@ -204,19 +206,19 @@ class Sandbox:
         self._repos[account.did] = repo
         return repo
 
-    def _on_commit(self, commit: Commit) -> None:
+    def _on_commit(self, commit: NewCommit) -> None:
         self._blobs[commit.did].follow(commit)
         if self._store is not None:
             self._store.keep_commit(commit)
         announce_commit(self.stream, commit)
 
-    def _keep_account(self, account: Account) -> Account:
+    def _keep_account(self, account: HostedAccount) -> HostedAccount:
         self.accounts.keep(account)
         if self._store is not None:
             self._store.keep_account(account)
         return account
 
-    def _keep_password(self, did: Did, text: str, name: str | None = None) -> Account:
+    def _keep_password(self, did: Did, text: str, name: str | None = None) -> HostedAccount:
         account = self.accounts.get(did)
-        password: Password = keep_password(text, self._rng.randbytes(_SALT_BYTES), name)
+        password: Password = hash_password(text, self._rng.randbytes(_SALT_BYTES), name)
         return self._keep_account(replace(account, passwords=(*account.passwords, password)))

@@ -1,9 +1,9 @@
 """The write points and request counts of a PDS with rate limits on, as the reference PDS counts.
 
-Never sleeps and never reads a clock. There are buckets for the requests, whole repos and logins
-of an address, and for the points of an account's writes in an hour and in a day (create 3, update
-2, delete 1). A window starts with its first hit. A call that is over a bucket is charged in full
-all the same, so the bucket stays empty until its window ends.
+Never sleeps and never reads a clock. There are buckets for the requests, whole repos and logins of
+an address, and for the points of an account's writes in an hour and in a day (create 3, update 2,
+delete 1). A window starts with its first hit. A refused call is charged in full, too, so the bucket
+stays empty until its window ends.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Header = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """`points` per `seconds`, counted for each key apart."""
+    """A limit of `points` in `seconds`, counted separately for each key."""
 
     name: str
     points: int
@@ -26,7 +26,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """The limits of a PDS. The defaults are the reference implementation's."""
+    """The limits of a PDS. The defaults are those of the reference PDS."""
 
     address: Bucket = Bucket("global-ip", 3000, 300)
     export: Bucket = Bucket("get-repo", 6000, 300)
@@ -46,7 +46,7 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A bucket after a charge: what is left, and how long until it is full again."""
+    """A bucket after a charge, with the seconds until it is full again."""
 
     bucket: Bucket
     used: int
@@ -61,14 +61,14 @@ class Standing:
         return self.used > self.bucket.points
 
 
-class Ledger:
-    """What each key has used of each bucket in the current window."""
+class Usage:
+    """The points used by each key of each bucket in the current window."""
 
     def __init__(self) -> None:
         self._windows: dict[tuple[str, str], tuple[float, int]] = {}
 
     def charge(self, charges: Sequence[Charge], now: float) -> tuple[bool, tuple[Header, ...]]:
-        """Charge them all; say if the call may go on, and the headers that its answer carries."""
+        """Charge a call; return whether it may continue, and the headers of its answer."""
         standings = [self._take(charge, now) for charge in charges if charge.points]
         if not standings:
             return True, ()

@@ -1,8 +1,8 @@
-"""Access and refresh tokens of the sandbox: made, read, refused. Never logs or shows one.
+"""Make, read and refuse the access and refresh tokens of the sandbox. Never logs or shows one.
 
-They are JSON web tokens as the reference PDS makes them (HS256; access 2 hours, refresh 90 days),
-so that a client which reads `exp` finds it. Access tokens are stateless; refresh tokens rotate,
-and one that was rotated stays good for 2 hours and always leads to the same successor.
+They are JSON web tokens like those of the reference PDS (HS256; access 2 hours, refresh 90 days),
+so clients can read `exp`. Access tokens are stateless. Refresh tokens rotate: a rotated token stays
+valid for 2 hours and always leads to the same successor.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _HASH_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Claims:
-    """What a token says: whose it is, what it is good for, and its id (of refresh tokens only)."""
+class TokenClaims:
+    """The content of a token: its account, its scope, and its ID (refresh tokens only)."""
 
     did: Did
     scope: str
@@ -42,6 +42,8 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
+    """An access and a refresh token. The repr hides them."""
+
     access: str
     refresh: str
 
@@ -51,7 +53,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class _Refresh:
-    """A refresh token that is still good; `scope` is that of the access tokens it leads to."""
+    """A valid refresh token; `scope` is the scope of its access tokens."""
 
     did: Did
     scope: str
@@ -61,7 +63,7 @@ class _Refresh:
 
 
 class Sessions:
-    """The tokens that a PDS has given out."""
+    """The tokens issued by a PDS."""
 
     def __init__(
         self, secret: bytes, *, clock: Callable[[], float], make_id: Callable[[], str]
@@ -72,15 +74,16 @@ class Sessions:
         self._live: dict[str, _Refresh] = {}
 
     def open(self, did: Did, scope: str, app_password: str | None = None) -> Pair:
-        """A new session; `app_password` is the name of the one it was opened with."""
+        """Open a session; `app_password` is the name of the app password of the login, if any."""
         expires = self._clock() + REFRESH_SECONDS
         return self._issue(self._make_id(), _Refresh(did, scope, app_password, expires))
 
     def rotate(self, jti: str) -> Pair:
-        """The next pair after a refresh token. Raises Rejected if that was revoked."""
+        """Return the next pair after a refresh token. Raises Rejected if it was revoked."""
         token = self._live.get(jti)
         if token is None or token.expires <= self._clock():
             raise invalid("Token has been revoked", "ExpiredToken")
+        # A client that lost the answer refreshes again: it must get the same successor.
         following = token.next_id or self._make_id()
         expires = min(token.expires, self._clock() + GRACE_SECONDS)
         self._live[jti] = replace(token, expires=expires, next_id=following)
@@ -91,21 +94,21 @@ class Sessions:
         self._live.pop(jti, None)
 
     def close_all(self, did: Did, app_password: str | None = None) -> None:
-        """Revoke what `did` has, or only what was opened with one app password."""
+        """Revoke all sessions of `did`, or only those opened with one app password."""
         self._live = {
             jti: token
             for jti, token in self._live.items()
             if token.did != did or app_password not in (None, token.app_password)
         }
 
-    def read_access(self, token: str) -> Claims:
-        """Raises Rejected: ExpiredToken, or InvalidToken for everything else."""
+    def read_access(self, token: str) -> TokenClaims:
+        """Read an access token. Raises Rejected: ExpiredToken, else InvalidToken."""
         claims = self._read(token, _ACCESS_TYPE)
         if claims.scope not in (FULL, APP):
             raise invalid("Bad token scope", "InvalidToken")
         return claims
 
-    def read_refresh(self, token: str, *, may_be_expired: bool = False) -> Claims:
+    def read_refresh(self, token: str, *, may_be_expired: bool = False) -> TokenClaims:
         return self._read(token, _REFRESH_TYPE, may_be_expired=may_be_expired)
 
     def _issue(self, jti: str, refresh: _Refresh) -> Pair:
@@ -125,7 +128,7 @@ class Sessions:
     def _mac(self, signed: str) -> str:
         return _base64(hmac.digest(self._secret, signed.encode(), hashlib.sha256))
 
-    def _read(self, token: str, kind: str, *, may_be_expired: bool = False) -> Claims:
+    def _read(self, token: str, kind: str, *, may_be_expired: bool = False) -> TokenClaims:
         signed, _, mac = token.rpartition(".")
         if not hmac.compare_digest(mac.encode(), self._mac(signed).encode()):
             raise _unverified()
@@ -134,7 +137,9 @@ class Sessions:
             raise _unverified()
         if not may_be_expired and float(str(claims["exp"])) <= self._clock():
             raise invalid("Token has expired", "ExpiredToken")
-        return Claims(Did(str(claims["sub"])), str(claims["scope"]), str(claims.get("jti", "")))
+        return TokenClaims(
+            Did(str(claims["sub"])), str(claims["scope"]), str(claims.get("jti", ""))
+        )
 
 
 def _unverified() -> Rejected:

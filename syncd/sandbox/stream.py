@@ -1,7 +1,7 @@
-"""The event stream of the sandbox: commits and account changes, numbered, for whoever listens.
+"""The event stream of the sandbox: numbered commits and account changes for any number of readers.
 
-Events may be published from any thread; each listener reads them in its own event loop. Never
-blocks a writer. Only the last events are kept: an older cursor is told that it is outdated.
+Any thread may publish events; each listener reads them in its own event loop. Never blocks a
+writer. The stream keeps only the last events: a listener with an older cursor gets OutdatedCursor.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from syncd.atproto.firehose import (
     StreamError,
     SyncEvent,
 )
-from syncd.sandbox.accounts import Account
-from syncd.sandbox.repo.commits import Commit, State
+from syncd.sandbox.accounts import HostedAccount
+from syncd.sandbox.repo.commits import NewCommit, RepoState
 
 KEPT_EVENTS = 1000
 
@@ -33,13 +33,13 @@ Wake = Callable[[], None]
 
 
 def time_text(seconds: float) -> str:
-    """A moment in seconds since 1970 as RFC 3339, in UTC."""
+    """Format a moment (unix seconds) as RFC 3339, in UTC."""
     moment = datetime.fromtimestamp(seconds, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-class Stream:
-    """The stream of one sandbox. `clock` gives seconds since 1970."""
+class EventStream:
+    """The stream of one sandbox. `clock` returns unix seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -56,11 +56,11 @@ class Stream:
 
     @property
     def listeners(self) -> int:
-        """How many are listening now."""
+        """The number of listeners now."""
         return len(self._listeners)
 
     def publish(self, make: Callable[[int, str], Event]) -> None:
-        """Add the event that `make` makes of its number and its time (RFC 3339)."""
+        """Add an event; `make` gets its number and its time (RFC 3339)."""
         moment = time_text(self._clock())
         with self._lock:
             self._last += 1
@@ -71,18 +71,18 @@ class Stream:
         self._wake_all()
 
     def lose(self, events: int) -> None:
-        """Number the next `events` events but never send them: a gap, as a stream may have one."""
+        """Make a gap in the stream: count the next `events` events, but never send them."""
         self._losing = events
 
     def break_off(self) -> None:
-        """End every listener's stream, as a server does that restarts."""
+        """End every listener's stream, as a restart of the server does."""
         self._breaks += 1
         self._wake_all()
 
     async def follow(self, cursor: int | None) -> AsyncIterator[Event]:
-        """The events after `cursor` (None: from now on), for as long as the listener likes.
+        """Yield the events after `cursor` (None: from now on).
 
-        Ends after a StreamError for a cursor in the future, or when the stream is broken off.
+        Ends after a StreamError for a cursor in the future, or after `break_off`.
         """
         at, breaks = self._last if cursor is None else cursor, self._breaks
         if at > self._last:
@@ -100,7 +100,7 @@ class Stream:
                 await wake.wait()
 
     def _reaches(self, cursor: int) -> bool:
-        """True if nothing after `cursor` was forgotten."""
+        """Return whether the stream still has every event after `cursor`."""
         with self._lock:
             return (
                 not self._events
@@ -117,7 +117,7 @@ class Stream:
         loop = asyncio.get_running_loop()
 
         def ring() -> None:
-            # A loop that is already closed has nobody left to wake.
+            # A closed loop has no listener to wake.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(wake.set)
 
@@ -132,8 +132,8 @@ class Stream:
             ring()
 
 
-def announce_commit(stream: Stream, commit: Commit) -> None:
-    """Tell of a commit that followed another."""
+def announce_commit(stream: EventStream, commit: NewCommit) -> None:
+    """Publish a commit, with its ops and its new blocks."""
     head, before = commit.after.head, commit.before.head if commit.before else None
     ops = tuple(Op(op.action, op.path, op.after, op.before) for op in commit.ops)
     blocks = b"".join(write_car([head.commit], commit.blocks.items()))
@@ -152,21 +152,21 @@ def announce_commit(stream: Stream, commit: Commit) -> None:
     )
 
 
-def announce_account(stream: Stream, account: Account) -> None:
-    """Tell of an account's status."""
+def announce_account(stream: EventStream, account: HostedAccount) -> None:
+    """Publish the status of an account."""
     status = None if account.is_active else account.status.value
     stream.publish(
         lambda seq, time: AccountEvent(seq, account.did, time, account.is_active, status)
     )
 
 
-def announce_identity(stream: Stream, account: Account) -> None:
-    """Tell of an account's handle."""
+def announce_identity(stream: EventStream, account: HostedAccount) -> None:
+    """Publish the handle of an account."""
     stream.publish(lambda seq, time: IdentityEvent(seq, account.did, time, account.handle))
 
 
-def announce_state(stream: Stream, account: Account, state: State) -> None:
-    """Tell where a repo is, whatever was announced before."""
+def announce_state(stream: EventStream, account: HostedAccount, state: RepoState) -> None:
+    """Publish the present commit of a repo, whatever was announced before."""
     head = state.head
     commit = [(head.commit, state.blocks[head.commit].data)]
     blocks = b"".join(write_car([head.commit], commit))

@@ -1,4 +1,4 @@
-"""File events of one folder: which records are dirty, or that everything is to be looked at."""
+"""File events of one folder: which records are dirty, or "look everywhere". Never reads a file."""
 
 from syncd.watch.watcher import BLIND_SECONDS, MAX_PATHS, Dirty, Watcher
 

@@ -1,8 +1,8 @@
-"""File events of one folder, gathered into "these records are dirty" or "look everywhere".
+"""Gather the file events of one folder into "these records are dirty" or "look everywhere".
 
-Correctness never rests on an event: what is lost here is found by the next look at the whole
-folder. But no loss goes unnoticed that the kernel tells of: a queue that overflowed, a directory
-that could not be watched, a file system that was unmounted all mean "look everywhere".
+Correctness never depends on an event: the next look at the whole folder finds what was lost here.
+Every loss the kernel reports means "look everywhere": an overflown queue, a directory that cannot
+be watched, an unmounted file system.
 """
 
 from __future__ import annotations
@@ -36,42 +36,49 @@ from syncd.model import RecordPath
 from syncd.watch.queue import LIMITS, Queue
 
 Dirty = frozenset[RecordPath] | None
-"""Records whose files changed; None means look everywhere."""
+"""The records with changed files; None means look everywhere."""
 
 MAX_PATHS = 20_000
-"""With more dirty records than this, they are forgotten for one look everywhere.
+"""The most dirty records to name; with more, the watcher asks for one look everywhere.
 
-A record that is named costs a few looks at a file; a look everywhere loads all that is known of
-each collection in which something changed. By name, 5,000 of 100,000 (`make bench ROWS=S7`) took
-3.6 s of processor time, and 6.2 s otherwise.
+A named record costs a few reads of its file. A look everywhere loads the whole scan cache of each
+changed collection. By name, 5,000 of 100,000 records (`make bench ROWS=S7`) took 3.6 s of processor
+time, and 6.2 s otherwise.
 """
 FEW_PATHS = 8
 FINISHED_SECONDS = 0.015
-"""For how long it must be quiet after so few files, each of which was closed by who wrote it, or
-moved to its name. Anything else may be a step of a save that goes on: a file is away while some
-editors write it anew, and git writes one after the other."""
+"""The quiet time after at most FEW_PATHS finished files: each closed by its writer, or moved to its
+name. Any other event may be one step of a longer save: some editors remove a file while they write
+it anew, and git writes one file after another."""
 RECENT_SECONDS = 10.0
-"""For how long it is remembered which records were told of; no quiet is that long."""
+"""How long to remember the records of the last changes; longer than any quiet time."""
 BLIND_SECONDS = 5.0
-"""How often to look everywhere once some directory could not be watched."""
+"""The interval of looks everywhere while some directory is not watched."""
 
-# Opening and reading make events too: if they counted, each look would ring for the next.
+# Opening and reading make events, too. If they counted, each look would cause the next.
 _EVENTS: list[type[FileSystemEvent]] = [
     *(FileCreatedEvent, FileModifiedEvent, FileClosedEvent, FileAttribEvent),
     *(FileMovedEvent, FileDeletedEvent),
     *(DirCreatedEvent, DirMovedEvent, DirDeletedEvent, DirAttribEvent),
 ]
 _SYSCTLS = {"max_user_watches": 524_288, "max_user_instances": 1_024}
-"""Settings of fs.inotify, and the least that is advised where they are too low."""
+"""Settings of fs.inotify, and the least values to advise if they are too low."""
 
 
 class Watcher(FileSystemEventHandler):
-    """Watches one folder from `start` to `stop`. Made and used in one event loop.
+    """A watcher of one folder from `start` to `stop`. Make and use it in one event loop.
 
-    `record_of` names the record of a file, given its path below the folder; BadSyntax if none.
-    `is_git_busy` says whether git is in the middle of changing files; it must not wait. `told`
-    hears when some directory cannot be watched any more, and gets None when all of them are again.
-    `overflows` counts how often the kernel dropped events because too many were waiting.
+    Args:
+        root: The folder.
+        in_scope: Returns whether the mirror has a collection.
+        record_of: Returns the record of a file, given its path below the folder. Raises BadSyntax
+            for other files.
+        is_git_busy: Returns whether git is changing files now. Must not wait.
+        on_blindness: Called with a FileProblem if some directory cannot be watched any more, and
+            with None once all are watched again.
+
+    Attributes:
+        overflows: How often the kernel dropped events because too many were waiting.
     """
 
     def __init__(
@@ -80,13 +87,13 @@ class Watcher(FileSystemEventHandler):
         in_scope: Callable[[str], bool],
         record_of: Callable[[str], RecordPath],
         is_git_busy: Callable[[], bool] = bool,
-        told: Callable[[FileProblem | None], None] = lambda _: None,
+        on_blindness: Callable[[FileProblem | None], None] = lambda _: None,
     ) -> None:
         self._root = root
         self._is_git_busy = is_git_busy
         self._in_scope = in_scope
         self._record_of = record_of
-        self._told = told
+        self._on_blindness = on_blindness
         self._loop: asyncio.AbstractEventLoop | None = None
         self._queue: Queue | None = None
         self._observer: BaseObserver | None = None
@@ -94,26 +101,29 @@ class Watcher(FileSystemEventHandler):
         self._paths: set[RecordPath] = set()
         self._unfinished: set[RecordPath] = set()
         self._everywhere = False
-        self._taken: dict[RecordPath, float] = {}
+        self._recent: dict[RecordPath, float] = {}
         self._blinded_by: OSError | None = None
         self._is_refused = False
         self.overflows = 0
 
     def start(self) -> None:
-        """Watch every collection. Changes that happen after this returns are seen.
+        """Watch every collection. On return, no later change can go unseen.
 
         Raises:
-            FileProblem: The folder, or not all of it, can be watched; it is not watched at all.
-                `changes` then asks for a look from time to time, and tries again to watch it.
+            FileProblem: Some or all of the folder cannot be watched, so nothing is. `changes` then
+                asks for a look everywhere from time to time, and tries to start again.
         """
         self._loop = asyncio.get_running_loop()
         self._blinded_by, self._is_refused = None, False
         try:
-            self._queue = Queue(self._is_watched, self._lost, self._blinded, self._refused)
+            self._queue = Queue(
+                self._is_watched, self._note_loss, self._note_blindness, self._note_refusal
+            )
             self._queue.start()
             self._observer = BaseObserver(InotifyEmitter, inotify_fd=self._queue)
             self._observer.schedule(self, str(self._root), recursive=True, event_filter=_EVENTS)
             self._observer.start()
+            # A directory below the topmost failed: watchdog itself reports no error for it.
             if self._blinded_by is not None:
                 raise self._blinded_by
         except OSError as error:
@@ -126,7 +136,7 @@ class Watcher(FileSystemEventHandler):
         return FileProblem(f"{self._root} cannot be watched: {error.strerror or error}", hint=hint)
 
     def stop(self) -> None:
-        """End the watching. May be called more than once."""
+        """Stop watching. May be called more than once."""
         if self._queue is not None:
             self._queue.is_ending = True
         for thread in (self._observer, self._queue):
@@ -136,48 +146,52 @@ class Watcher(FileSystemEventHandler):
         self._observer = self._queue = None
 
     async def changes(self, *, quiet_seconds: float, max_seconds: float) -> Dirty:
-        """What changed, once nothing more did for `quiet_seconds`, or after `max_seconds`.
+        """Wait for changes and return them after a quiet time of `quiet_seconds`.
 
-        Where what changed are a few files that are finished, `FINISHED_SECONDS` are enough; but
-        saves of a file, or of many, that follow each other faster than `quiet_seconds` are taken
-        together.
+        Returns at the latest `max_seconds` after the first change. For a few finished files,
+        `FINISHED_SECONDS` of quiet are enough. Saves of one file, or of many, with less than
+        `quiet_seconds` between them are returned together.
 
-        It is not quiet while git is changing the folder, however long that takes, nor before the
-        events that it left behind have had `quiet_seconds` to arrive. If the wait is cancelled,
-        nothing is forgotten.
+        While git changes the folder, the wait continues without limit, and then until its last
+        events have had `quiet_seconds` to arrive. A cancelled wait forgets no change.
         """
+        # Only while some directory is not watched does the wait end without an event: look there.
         if not (self._paths or self._everywhere) and not await self._is_woken(self._patience):
             self._look_again()
             return None
         deadline = self._now() + max_seconds
-        lately = {path for path, at in self._taken.items() if self._now() - at < quiet_seconds}
+        lately = {path for path, at in self._recent.items() if self._now() - at < quiet_seconds}
         while (left := deadline - self._now()) > 0:
             self._woken.clear()
             was_busy = self._is_git_busy()
+            # Half a checkout would look like deletions: wait for git, however long it takes.
             if was_busy:
                 deadline = self._now() + max_seconds
             wait = quiet_seconds / 4 if was_busy else self._quiet(quiet_seconds, lately)
             is_woken = await self._is_woken(min(wait, left))
+            # Git may have started or ended during the wait: in both cases its events are to come.
             if not (is_woken or was_busy or self._is_git_busy()):
                 break
+        # A refused directory may be readable by now. A look everywhere is due in any case.
         if self._everywhere and self._is_refused:
             self._look_again()
         return self._take()
 
     def _quiet(self, seconds: float, lately: set[RecordPath]) -> float:
-        """How long it must be quiet now; `lately` are the records that were told of just before."""
+        """Return the quiet time to wait for; `lately` are the records of the last changes."""
+        # A record again within the quiet time: someone saves repeatedly, so wait for the last save.
         is_many = len(self._paths | lately) > FEW_PATHS or not self._paths.isdisjoint(lately)
         is_sure = not (self._everywhere or self._unfinished or is_many)
         return min(FINISHED_SECONDS, seconds) if is_sure else seconds
 
     def _look_again(self) -> None:
-        """Some directory could not be watched: perhaps it can be by now."""
+        """Try again to watch every directory."""
         was_blind = self._blinded_by is not None
         self.stop()
         with suppress(FileProblem):
             self.start()
             if was_blind:
-                self._told(None)
+                self._on_blindness(None)
 
     @property
     def _patience(self) -> float | None:
@@ -196,8 +210,8 @@ class Watcher(FileSystemEventHandler):
     def _take(self) -> Dirty:
         dirty: Dirty = None if self._everywhere else frozenset(self._paths)
         now = self._now()
-        recent = {path: at for path, at in self._taken.items() if now - at < RECENT_SECONDS}
-        self._taken = recent | dict.fromkeys(dirty or (), now)
+        recent = {path: at for path, at in self._recent.items() if now - at < RECENT_SECONDS}
+        self._recent = recent | dict.fromkeys(dirty or (), now)
         self._paths, self._unfinished, self._everywhere = set(), set(), False
         self._woken.clear()
         return dirty
@@ -205,34 +219,37 @@ class Watcher(FileSystemEventHandler):
     # Called by watchdog, in threads of its own.
 
     def on_any_event(self, event: FileSystemEvent) -> None:
+        """Note an event of the kernel, for both names of a move."""
         is_closed = isinstance(event, FileClosedEvent)
         for name, is_finished in ((event.src_path, is_closed), (event.dest_path, True)):
             if name:
                 relative = os.path.relpath(os.fsdecode(name), self._root)
-                self._tell(self._note, relative, event.is_directory, is_finished)
+                self._schedule(self._note, relative, event.is_directory, is_finished)
 
-    def _lost(self, *, is_overflow: bool) -> None:
+    def _note_loss(self, *, is_overflow: bool) -> None:
         self.overflows += is_overflow
-        self._tell(self._note_everywhere)
+        self._schedule(self._note_everywhere)
 
-    def _blinded(self, error: OSError) -> None:
+    def _note_blindness(self, error: OSError) -> None:
         self._blinded_by = error
-        self._tell(self._told, self._problem(error))
-        self._tell(self._note_everywhere)
+        self._schedule(self._on_blindness, self._problem(error))
+        self._schedule(self._note_everywhere)
 
-    def _refused(self) -> None:
+    def _note_refusal(self) -> None:
         self._is_refused = True
 
     def _is_watched(self, directory: str) -> bool:
-        """True for the folder, its collections, and the directories that long names continue in."""
+        """Return whether to watch a directory: the folder, a collection, part of a long name."""
         relative = os.path.relpath(directory, self._root)
         collection, *inside = relative.split("/")
         return relative == "." or (
             self._is_ours(collection) and all(name.endswith("%") for name in inside)
         )
 
-    def _tell(self, note: Callable[..., None], *args: object) -> None:
-        with suppress(RuntimeError):  # the loop has ended, and with it the interest
+    def _schedule(self, note: Callable[..., None], *args: object) -> None:
+        """Run `note` in the event loop of the caller of `start`."""
+        # A closed loop raises RuntimeError: its watcher is no longer needed.
+        with suppress(RuntimeError):
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(note, *args)
 
@@ -240,6 +257,7 @@ class Watcher(FileSystemEventHandler):
 
     def _note(self, relative: str, is_directory: bool, is_finished: bool) -> None:
         collection, *inside = relative.split("/")
+        # A directory came or went with any number of files: their events may never have been seen.
         if relative == "." or (is_directory and self._is_ours(collection)):
             self._note_everywhere()
         elif inside and self._is_ours(collection):
@@ -249,6 +267,7 @@ class Watcher(FileSystemEventHandler):
         try:
             path = self._record_of(relative)
         except BadSyntax:
+            # A draft to be named, or a misspelled name to report: only a whole look handles these.
             if _is_noteworthy(relative.rpartition("/")[2]):
                 self._note_everywhere()
             return
@@ -270,7 +289,7 @@ class Watcher(FileSystemEventHandler):
 
 
 def _limit_hint() -> str:
-    """The very line to type: at least twice what there is."""
+    """Return the command to type: it sets at least twice the present limits."""
     advice = " ".join(
         f"fs.inotify.{name}={max(least, 2 * _setting(name))}" for name, least in _SYSCTLS.items()
     )
@@ -284,5 +303,5 @@ def _setting(name: str) -> int:
 
 
 def _is_noteworthy(name: str) -> bool:
-    """True for drafts and strays; false for what syncd and editors use while they write."""
+    """Return True for drafts and strays, False for the temporary files of syncd and editors."""
     return name.endswith(".json") and not name.startswith(".")

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from syncd.atproto.syntax import Did, Handle
+from syncd.atproto.xrpc import parse_origin
 from syncd.config import SETTINGS, Config, load_config, render_config
-from syncd.errors import ConfigWrong
+from syncd.errors import BadSyntax, ConfigWrong
 from syncd.model import RecordPath
 
 DID = "did:plc:ewvi7nxzyoun6zhxrhs64oiz"
@@ -82,6 +83,72 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, words: str)
 def test_a_bad_environment_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigWrong, match="SYNCD_PLC_URL"):
         read(tmp_path, MINIMAL, SYNCD_PLC_URL="nonsense")
+
+
+SERVERS = [("mirror", "pds"), ("mirror", "plc"), ("run", "jetstream")]
+
+
+def set_server(tmp_path: Path, section: str, key: str, value: str) -> Config:
+    inside = "" if section == "mirror" else f"[{section}]\n"
+    return read(tmp_path, f'{MINIMAL}{inside}{key} = "{value}"\n')
+
+
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        ("https://pds.example.com", "https://pds.example.com"),
+        ("https://pds.example.com/", "https://pds.example.com"),
+        ("https://PDS.Example.com", "https://pds.example.com"),
+        ("https://pds.example.com:8443", "https://pds.example.com:8443"),
+        ("https://10.0.0.1", "https://10.0.0.1"),
+        ("https://[2606:4700::1]:443", "https://[2606:4700::1]:443"),
+        ("http://localhost:2583/", "http://localhost:2583"),
+        ("http://[::1]:2583", "http://[::1]:2583"),
+        ("http://127.0.0.1:65535", "http://127.0.0.1:65535"),
+    ],
+)
+def test_a_server_is_read_into_the_form_that_connections_use(
+    tmp_path: Path, text: str, origin: str
+) -> None:
+    assert str(parse_origin(text)) == origin
+    for section, key in SERVERS:
+        assert getattr(set_server(tmp_path, section, key, text), key) == origin
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "pds.example.com",
+        "ftp://pds.example.com",
+        "http://pds.example.com",
+        "http://127.0.0.1.example.com",
+        "http://127.0.0.1:99999",
+        "http://127.0.0.1:-1",
+        "http://127.0.0.1:port",
+        "https://pds.example.com:",
+        "https://",
+        "https://pds.example.com//",
+        "https://pds.example.com/xrpc",
+        "https://pds.example.com?x=1",
+        "https://pds.example.com#x",
+        "https://user:secret@pds.example.com",
+        "https://pds example.com",
+        "https://pds.example.com.",
+        "https://[::1",
+        "https://pds.exämple.com",
+    ],
+)
+def test_a_server_that_could_not_be_connected_to_is_no_setting(tmp_path: Path, text: str) -> None:
+    with pytest.raises(BadSyntax):
+        parse_origin(text)
+    for section, key in SERVERS:
+        with pytest.raises(ConfigWrong, match=rf"line [34]: \[{section}\] {key} needs") as caught:
+            set_server(tmp_path, section, key, text)
+        assert "secret" not in caught.value.message
+    if text:
+        with pytest.raises(ConfigWrong, match="SYNCD_PLC_URL needs"):
+            read(tmp_path, MINIMAL, SYNCD_PLC_URL=text)
 
 
 def test_scope_is_patterns_minus_patterns() -> None:

@@ -18,7 +18,7 @@ from syncd.atproto.mst import build
 from syncd.atproto.syntax import make_tid
 from syncd.folder.read import RACY_NS
 from syncd.model import Head, Memory, RecordPath, Seen
-from syncd.sandbox.repo.commits import Block, State
+from syncd.sandbox.repo.commits import Block, RepoState
 from tests.rigs.device import Device, World, rework
 
 FILES, SMALL, LARGE = 400, 1_000, 100_000
@@ -120,7 +120,7 @@ def populate(world: World, device: Device, records: int) -> None:
     commit = sign_commit(world.login.did, rev, root, repo._key)
     head = Head(cid_of_block(commit), rev, root)
     blocks = {**nodes, cid: block, head.commit: commit}
-    repo._states.append(State(head, base, {c: Block(data, rev) for c, data in blocks.items()}))
+    repo._states.append(RepoState(head, base, {c: Block(data, rev) for c, data in blocks.items()}))
     seen = {path: Seen(path, 1, len(block), 1, 1, 1, b"digest", cid) for path in base}
     device.mirror.state.record(
         Memory(

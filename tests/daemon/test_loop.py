@@ -531,7 +531,7 @@ def test_a_sync_is_done_in_a_pause_for_who_asks_and_the_pause_goes_on(world: Wor
 def test_a_daemon_that_comes_up_paused_does_nothing(world: World) -> None:
     async def story() -> None:
         desk = make_desk(world)
-        desk.daemon.is_paused = True
+        desk.daemon.pause()
         desk.device.save(NOTE, v=1)
         task = asyncio.create_task(desk.daemon.run())
         await asyncio.sleep(3600)

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from syncd.cli import cli
 from syncd.sandbox import Login, Sandbox, Status
-from syncd.sandbox.http.server import Running, start
+from syncd.sandbox.http.server import ServingThread, start
 
 NOTE = "com.example.note"
 
@@ -37,7 +37,7 @@ class Clinic:
 
     sandbox: Sandbox
     clock: Clock
-    running: Running
+    running: ServingThread
     login: Login
     home: Path
     password: Path

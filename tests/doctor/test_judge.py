@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from syncd.atproto.syntax import Did, Handle
-from syncd.budget import Ledger, Told
-from syncd.doctor import KINDS, Finding, Level, account, kinds, machine
+from syncd.budget import Announcement, Ledger
+from syncd.doctor import KINDS, Finding, Severity, account, kinds, machine
 from syncd.doctor.account import (
     CLOCK_SECONDS,
-    Keys,
+    KnownCredentials,
     Server,
     judge_budget,
     judge_credentials,
@@ -32,8 +32,8 @@ from syncd.doctor.machine import (
     OUT_FILES,
     Access,
     Complaint,
-    Disk,
-    Unit,
+    FileSystem,
+    UnitFile,
     Watching,
     in_size,
     judge_access,
@@ -51,11 +51,11 @@ NOW = 1_800_000_000
 ALICE = Account(DID, Handle("alice.example.com"), PDS, "did:key:z")
 NO = Complaint("it was refused", "ask somebody")
 
-DISK = Disk("/mirror", "ext4", 255, folds_case=False, free_bytes=10**12, free_files=10**6)
+DISK = FileSystem("/mirror", "ext4", 255, folds_case=False, free_bytes=10**12, free_files=10**6)
 FINE = Access("/mirror/.syncd", 0o700, 0o700, owner=1000, user=1000)
 SECRET = Access("/keys/a b.password", 0o600, 0o600, owner=1000, user=1000, is_secret=True)
-UNIT = Unit("/etc/systemd/system/syncd@.service", "syncd", True, frozenset({75, 77, 78}))
-KEYS = Keys("the keyring", True, NOW - 7200.0, NOW + 7200.0, is_app_password=True)
+UNIT = UnitFile("/etc/systemd/system/syncd@.service", "syncd", True, frozenset({75, 77, 78}))
+KEYS = KnownCredentials("the keyring", True, NOW - 7200.0, NOW + 7200.0, is_app_password=True)
 SPENT = Ledger(((NOW - 10, 5000),))
 
 
@@ -64,7 +64,7 @@ def names(findings: Iterable[Finding] | Finding) -> list[str]:
     return [finding.name for finding in listed]
 
 
-DISKS: list[tuple[Disk, list[str]]] = [
+DISKS: list[tuple[FileSystem, list[str]]] = [
     (DISK, ["names.ok", "disk.ok", "space.ok"]),
     (replace(DISK, free_files=None), ["names.ok", "disk.ok", "space.ok"]),
     (replace(DISK, name_length=254), ["names.short", "disk.ok", "space.ok"]),
@@ -83,7 +83,9 @@ DISKS: list[tuple[Disk, list[str]]] = [
 
 
 @pytest.mark.parametrize(("disk", "expected"), DISKS)
-def test_a_disk_is_judged_by_names_by_fsync_and_by_room(disk: Disk, expected: list[str]) -> None:
+def test_a_disk_is_judged_by_names_by_fsync_and_by_room(
+    disk: FileSystem, expected: list[str]
+) -> None:
     assert names(judge_disk(disk)) == expected
 
 
@@ -152,7 +154,7 @@ def test_the_limit_that_is_advised_is_enough() -> None:
         (replace(UNIT, no_restart=frozenset({1, 75, 77, 78})), "unit.ok"),
     ],
 )
-def test_a_unit_is_judged_by_what_it_starts_and_when_again(unit: Unit, expected: str) -> None:
+def test_a_unit_is_judged_by_what_it_starts_and_when_again(unit: UnitFile, expected: str) -> None:
     assert names(judge_units([unit])) == [expected]
 
 
@@ -207,7 +209,7 @@ def test_guards_are_judged_by_what_the_probe_found() -> None:
         assert names(judge_guards(honoured, read_only=True)) == ["guards.unneeded"]
 
 
-CREDENTIALS: list[tuple[Keys | Complaint | None, str]] = [
+CREDENTIALS: list[tuple[KnownCredentials | Complaint | None, str]] = [
     (None, "credentials.unneeded"),
     (NO, "credentials.refused"),
     (KEYS, "credentials.ok"),
@@ -216,30 +218,30 @@ CREDENTIALS: list[tuple[Keys | Complaint | None, str]] = [
     (replace(KEYS, made_at="http://pds.example.com"), "credentials.elsewhere"),
     (replace(KEYS, is_app_password=None), "credentials.ok"),
     (replace(KEYS, ends_at=NOW - 1.0), "credentials.ok"),
-    (Keys("the keyring"), "credentials.ok"),
+    (KnownCredentials("the keyring"), "credentials.ok"),
     (replace(KEYS, is_app_password=False), "credentials.main"),
     (replace(KEYS, source=None), "credentials.session"),
     (replace(KEYS, source=None, ends_at=None), "credentials.session"),
     (replace(KEYS, source=None, ends_at=NOW - 1.0), "credentials.missing"),
-    (Keys(None), "credentials.missing"),
+    (KnownCredentials(None), "credentials.missing"),
 ]
 
 
 @pytest.mark.parametrize(("keys", "expected"), CREDENTIALS)
 def test_credentials_are_judged_by_where_they_are_and_how_old(
-    keys: Keys | Complaint | None, expected: str
+    keys: KnownCredentials | Complaint | None, expected: str
 ) -> None:
     assert names(judge_credentials(keys, DID, NOW, PDS)) == [expected]
 
 
 def test_the_age_of_a_session_is_told() -> None:
-    def told(keys: Keys) -> str:
+    def told(keys: KnownCredentials) -> str:
         return judge_credentials(keys, DID, NOW).what
 
     assert "renewed 3 hours ago" in told(replace(KEYS, issued_at=NOW - 10_800.0))
     assert "renewed 0 seconds ago" in told(replace(KEYS, issued_at=NOW + 99.0))
     assert "there is a session" in told(replace(KEYS, issued_at=None))
-    assert "no session yet" in told(Keys("x"))
+    assert "no session yet" in told(KnownCredentials("x"))
 
 
 @pytest.mark.parametrize(
@@ -250,7 +252,7 @@ def test_the_age_of_a_session_is_told() -> None:
         (replace(SPENT, is_counted=False), "budget.uncounted"),
         (Ledger(is_counted=False, closed_until=NOW + 9), "budget.spent"),
         (Ledger(closed_until=NOW), "budget.ok"),
-        (Ledger(told=(Told(3600, 5000, 0, NOW + 60),)), "budget.spent"),
+        (Ledger(announcements=(Announcement(3600, 5000, 0, NOW + 60),)), "budget.spent"),
     ],
 )
 def test_a_budget_is_judged_by_whether_a_write_fits(ledger: Ledger, expected: str) -> None:
@@ -276,7 +278,7 @@ def test_a_daemon_is_judged_by_what_it_says_if_it_is_the_one_that_runs(
 ) -> None:
     finding = judge_daemon(pid, note)
     assert finding.name == expected
-    assert bool(finding.mend) == (finding.level is not Level.OK)
+    assert bool(finding.mend) == (finding.level is not Severity.OK)
 
 
 # --- The whole list -------------------------------------------------------------------------------
@@ -307,7 +309,7 @@ def test_every_finding_is_reached_by_a_judgement() -> None:
 @pytest.mark.parametrize("name", KINDS)
 def test_what_is_wrong_says_what_to_do_and_what_is_fine_does_not(name: str) -> None:
     kind = KINDS[name]
-    assert bool(kind.mend) == (kind.level is not Level.OK)
+    assert bool(kind.mend) == (kind.level is not Severity.OK)
     assert kind.what[0] == "{" or kind.what[0].islower() or kind.what[0].isdigit()
     assert not kind.what.endswith(".")
     assert not kind.mend.endswith(".")

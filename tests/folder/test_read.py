@@ -13,7 +13,7 @@ import pytest
 
 from syncd.errors import FileProblem
 from syncd.folder import linux
-from syncd.folder.problems import explain, shown
+from syncd.folder.problems import explain, printable
 from syncd.folder.read import IDLE_NS, is_at_rest, read_file, read_record
 from syncd.model import Problem, RecordPath, Seen
 
@@ -137,4 +137,4 @@ def test_every_refusal_of_the_system_has_words_and_a_next_step() -> None:
 
 
 def test_a_name_is_shown_without_bytes_that_are_no_text() -> None:
-    assert shown(os.fsdecode(b"a\xff\xc3\xa9")) == "a\\xffé"
+    assert printable(os.fsdecode(b"a\xff\xc3\xa9")) == "a\\xffé"

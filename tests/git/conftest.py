@@ -15,7 +15,7 @@ from syncd.config import Config
 from syncd.cycle.git.companion import Beside
 from syncd.git.commits import Worktree
 from syncd.git.message import Published, parse_message
-from syncd.git.repository import find_place
+from syncd.git.repository import find_repository
 from syncd.sandbox import Sandbox
 from tests.rigs.device import Device, World
 
@@ -65,9 +65,9 @@ class Repo:
         return parse_message(self.git("show", "--no-patch", "--format=%B", commit))
 
     def worktree(self, folder: Path | None = None) -> Worktree:
-        place = find_place(folder or self.top)
-        assert place is not None
-        return Worktree.at(place)
+        repository = find_repository(folder or self.top)
+        assert repository is not None
+        return Worktree.at(repository)
 
     def hook(self, name: str, script: str) -> None:
         hooks = Path(self.git("rev-parse", "--git-path", "hooks"))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from syncd.atproto.cid import cid_of_block
 from syncd.atproto.syntax import Did, Tid
-from syncd.git.message import MANY, Published, message, parse_message
+from syncd.git.message import MANY, Published, make_message, parse_message
 from syncd.model import RecordPath
 
 DID = Did("did:plc:ewvi7nxzyoun6zhxrhs64oiz")
@@ -31,7 +31,7 @@ SAID = Published(DID, Tid("3n2umyb3l7e2i"), cid_of_block(b"x"), "a" * 40)
     ],
 )
 def test_the_subject_is_for_people(moved: dict[RecordPath, str], subject: str) -> None:
-    assert message(moved, SAID).splitlines()[0] == subject
+    assert make_message(moved, SAID).splitlines()[0] == subject
 
 
 def test_the_trailers_are_as_git_reads_them() -> None:
@@ -40,7 +40,7 @@ def test_the_trailers_are_as_git_reads_them() -> None:
         f"Atproto-Tree: {'a' * 40}\n"
     )
     body = "pulled    com.example.note/one"
-    assert message({ONE: "pulled"}, SAID).split("\n\n")[1:] == [body, trailers]
+    assert make_message({ONE: "pulled"}, SAID).split("\n\n")[1:] == [body, trailers]
 
 
 @given(
@@ -51,12 +51,12 @@ def test_what_is_said_is_what_is_read(
     moved: dict[RecordPath, str], unpublished: frozenset[RecordPath]
 ) -> None:
     said = Published(DID, SAID.rev, SAID.commit, SAID.tree, unpublished)
-    assert parse_message(message(moved, said)) == said
+    assert parse_message(make_message(moved, said)) == said
 
 
 def test_a_commit_with_very_many_unpublished_records_vouches_for_nothing() -> None:
     paths = frozenset(RecordPath(f"com.example.note/{n}") for n in range(MANY + 1))
-    text = message({}, Published(DID, SAID.rev, SAID.commit, SAID.tree, paths))
+    text = make_message({}, Published(DID, SAID.rev, SAID.commit, SAID.tree, paths))
     assert len(text) < 1000
     assert parse_message(text) is None
 
@@ -66,11 +66,11 @@ def test_a_commit_with_very_many_unpublished_records_vouches_for_nothing() -> No
     [
         "",
         "Subject\n\nAtproto-Rev: 3n2umyb3l7e2i\n",
-        message({}, SAID) + "\nSomething after\n",
-        message({}, SAID).replace(DID, "did:alice"),
-        message({}, SAID).replace("3n2um", "3N2UM"),
-        message({}, SAID) + "Atproto-Rev: 3n2umyb3l7e2i\n",
-        message({}, SAID) + "Atproto-Unpublished: ../../etc\n",
+        make_message({}, SAID) + "\nSomething after\n",
+        make_message({}, SAID).replace(DID, "did:alice"),
+        make_message({}, SAID).replace("3n2um", "3N2UM"),
+        make_message({}, SAID) + "Atproto-Rev: 3n2umyb3l7e2i\n",
+        make_message({}, SAID) + "Atproto-Unpublished: ../../etc\n",
     ],
 )
 def test_anything_else_is_not_believed(text: str) -> None:
@@ -78,4 +78,4 @@ def test_anything_else_is_not_believed(text: str) -> None:
 
 
 def test_other_trailers_do_not_disturb() -> None:
-    assert parse_message(message({}, SAID) + "Signed-off-by: Alice <a@example.com>\n") == SAID
+    assert parse_message(make_message({}, SAID) + "Signed-off-by: Alice <a@example.com>\n") == SAID

@@ -24,7 +24,7 @@ from syncd.daemon import Daemon, Phase
 from syncd.errors import SyncdError
 from syncd.folder.names import record_path_of
 from syncd.model import RecordPath, Report
-from syncd.sandbox.repo.commits import Commit, Op
+from syncd.sandbox.repo.commits import CommitOp, NewCommit
 from syncd.watch import Watcher
 
 from .device import Device, World
@@ -56,7 +56,7 @@ class Desk:
     world: World
     device: Device
     watcher: Watcher
-    ops: list[Op] = field(default_factory=list)
+    ops: list[CommitOp] = field(default_factory=list)
     errors: list[SyncdError] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
     phase: Phase | None = None
@@ -68,7 +68,7 @@ class Desk:
         repo = self.world.sandbox.repo(self.world.login.did)
         before = repo._on_commit
 
-        def on_commit(commit: Commit) -> None:
+        def on_commit(commit: NewCommit) -> None:
             self.ops += commit.ops
             before(commit)
 

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from syncd.atproto.syntax import Did
 from syncd.cli import cli
 from syncd.sandbox import Login, Sandbox
-from syncd.sandbox.http.server import Running, start
+from syncd.sandbox.http.server import ServingThread, start
 from tests.rigs.recording import Recorder, recording
 
 NOTE = "com.example.note"
@@ -30,7 +30,7 @@ class Lured:
     """
 
     sandbox: Sandbox
-    honest: Running
+    honest: ServingThread
     hostile: Recorder
     directory: Recorder
     login: Login

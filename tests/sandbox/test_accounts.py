@@ -12,7 +12,7 @@ import pytest
 from syncd.sandbox import Sandbox, Status
 from syncd.sandbox.answer import Answer
 from syncd.sandbox.methods.dispatch import dispatch
-from syncd.sandbox.methods.request import Request
+from syncd.sandbox.methods.request import XrpcRequest
 from syncd.sandbox.sessions import ACCESS_SECONDS, GRACE_SECONDS, REFRESH_SECONDS
 
 SERVER = "com.atproto.server"
@@ -32,12 +32,12 @@ class World:
         content = b"" if body is None else json.dumps(body).encode()
         if token:
             headers["authorization"] = f"Bearer {token}"
-        request = Request("POST", f"{SERVER}.{method}", headers=headers, body=content)
+        request = XrpcRequest("POST", f"{SERVER}.{method}", headers=headers, body=content)
         return dispatch(self.sandbox, request)
 
     def get_session(self, token: str) -> Answer:
         headers = {"authorization": f"Bearer {token}"}
-        return dispatch(self.sandbox, Request("GET", f"{SERVER}.getSession", headers=headers))
+        return dispatch(self.sandbox, XrpcRequest("GET", f"{SERVER}.getSession", headers=headers))
 
     def log_in(self, identifier: str, password: str) -> dict[str, Any]:
         answer = self.post("createSession", {"identifier": identifier, "password": password})
@@ -175,7 +175,7 @@ def test_who_is_deactivated_may_log_in_and_who_is_taken_down_may_not(world: Worl
 def test_a_deleted_account_is_unknown_everywhere(world: World) -> None:
     login = world.sandbox.create_account("alice")
     world.sandbox.delete_account(login.did)
-    request = Request("GET", "com.atproto.sync.getLatestCommit", {"did": (login.did,)})
+    request = XrpcRequest("GET", "com.atproto.sync.getLatestCommit", {"did": (login.did,)})
     assert error(dispatch(world.sandbox, request)) == (400, "RepoNotFound")
     body = {"identifier": login.did, "password": login.password}
     assert error(world.post("createSession", body)) == (401, "AuthenticationRequired")

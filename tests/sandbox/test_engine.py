@@ -17,7 +17,7 @@ from syncd.atproto.syntax import Did, Nsid, Rkey
 from syncd.atproto.xrpc import Action, WriteOp
 from syncd.errors import Rejected
 from syncd.model import Head, RecordPath, parse_record_path
-from syncd.sandbox.repo.commits import Block, State
+from syncd.sandbox.repo.commits import Block, RepoState
 from syncd.sandbox.repo.engine import Repo
 
 DID = Did("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa")
@@ -38,7 +38,7 @@ def make_repo(now: int = 1_000_000) -> Repo:
     return Repo(DID, KEY, now=lambda: now)
 
 
-def reached(state: State) -> set[Cid]:
+def reached(state: RepoState) -> set[Cid]:
     tree = nodes(state.head.data, state.get)
     return {state.head.commit, *tree, *state.records.values()}
 
@@ -179,7 +179,7 @@ def repo_of(number: int) -> Repo:
     commit = sign_commit(DID, rev, root, KEY)
     head = Head(cid_of_block(commit), rev, root)
     live = {**blocks, **tree, head.commit: commit}
-    state = State(head, records, {cid: Block(data, rev) for cid, data in live.items()})
+    state = RepoState(head, records, {cid: Block(data, rev) for cid, data in live.items()})
     return Repo(DID, KEY, now=lambda: 2_000_000, state=state)
 
 

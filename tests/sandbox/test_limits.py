@@ -11,9 +11,9 @@ from syncd.atproto.data import Record, cid_of
 from syncd.errors import RateLimited
 from syncd.model import Change, parse_record_path
 from syncd.sandbox import Bucket, MemoryPds, RateLimits, Sandbox
-from syncd.sandbox.limits import Charge, Ledger
+from syncd.sandbox.limits import Charge, Usage
 from syncd.sandbox.methods.dispatch import dispatch
-from syncd.sandbox.methods.request import Request
+from syncd.sandbox.methods.request import XrpcRequest
 from syncd.sandbox.sessions import APP
 
 HOUR = Bucket("hour", 10, 3600)
@@ -31,7 +31,7 @@ class Clock:
 
 def test_the_bucket_with_the_least_left_is_the_one_that_is_told() -> None:
     charges = [Charge(DAY, "alice", 3), Charge(HOUR, "alice", 3)]
-    may_go_on, headers = Ledger().charge(charges, now=1000.5)
+    may_go_on, headers = Usage().charge(charges, now=1000.5)
     assert may_go_on
     assert dict(headers) == {
         "RateLimit-Limit": "10",
@@ -42,22 +42,22 @@ def test_the_bucket_with_the_least_left_is_the_one_that_is_told() -> None:
 
 
 def test_a_charge_beyond_the_bucket_empties_it_until_its_window_ends() -> None:
-    ledger = Ledger()
-    assert ledger.charge([Charge(HOUR, "alice", 9)], now=0)[0]
-    may_go_on, headers = ledger.charge([Charge(HOUR, "alice", 6)], now=600.2)
+    usage = Usage()
+    assert usage.charge([Charge(HOUR, "alice", 9)], now=0)[0]
+    may_go_on, headers = usage.charge([Charge(HOUR, "alice", 6)], now=600.2)
     assert not may_go_on
     assert dict(headers)["Retry-After"] == "3000"
     assert dict(headers)["RateLimit-Remaining"] == "0"
-    assert not ledger.charge([Charge(HOUR, "alice", 1)], now=3599)[0]
-    assert ledger.charge([Charge(HOUR, "alice", 1)], now=3600)[0]
+    assert not usage.charge([Charge(HOUR, "alice", 1)], now=3599)[0]
+    assert usage.charge([Charge(HOUR, "alice", 1)], now=3600)[0]
 
 
 def test_a_window_begins_with_its_first_hit_and_is_each_keys_own() -> None:
-    ledger = Ledger()
-    ledger.charge([Charge(HOUR, "alice", 10)], now=0)
-    assert ledger.charge([Charge(HOUR, "bob", 10)], now=1800)[0]
-    assert ledger.charge([Charge(HOUR, "alice", 10)], now=3600)[0]
-    assert not ledger.charge([Charge(HOUR, "bob", 1)], now=3600)[0]
+    usage = Usage()
+    usage.charge([Charge(HOUR, "alice", 10)], now=0)
+    assert usage.charge([Charge(HOUR, "bob", 10)], now=1800)[0]
+    assert usage.charge([Charge(HOUR, "alice", 10)], now=3600)[0]
+    assert not usage.charge([Charge(HOUR, "bob", 1)], now=3600)[0]
 
 
 def limited(clock: Clock) -> Sandbox:
@@ -100,7 +100,7 @@ def test_over_http_every_answer_tells_the_limit_and_a_refusal_when_to_come_back(
     did = sandbox.create_account("alice").did
     token = sandbox.sessions.open(did, APP).access
     place = {"repo": did, "collection": "com.example.thing", "rkey": "a"}
-    request = Request(
+    request = XrpcRequest(
         "POST",
         "com.atproto.repo.putRecord",
         headers={"authorization": f"Bearer {token}", "content-type": "application/json"},
@@ -118,7 +118,7 @@ def test_a_malformed_body_costs_nothing() -> None:
     sandbox = limited(Clock())
     did = sandbox.create_account("alice").did
     token = sandbox.sessions.open(did, APP).access
-    request = Request(
+    request = XrpcRequest(
         "POST", "com.atproto.repo.putRecord", headers={"authorization": f"Bearer {token}"}
     )
     answer = dispatch(sandbox, request)

@@ -215,7 +215,7 @@ async def test_once_blind_it_sees_again_when_it_can(
     watcher.start()
     try:
         assert watcher._queue is not None
-        watcher._queue._blinded(OSError(28, "inotify watch limit reached"))
+        watcher._queue._on_blindness(OSError(28, "inotify watch limit reached"))
         async with asyncio.timeout(PATIENCE_SECONDS):
             for _ in range(2):
                 assert await watcher.changes(quiet_seconds=0.01, max_seconds=1.0) is None
@@ -237,7 +237,7 @@ async def test_a_reader_of_events_that_dies_is_replaced(
 
     told: list[FileProblem | None] = []
     (tmp_path / "com.example.note").mkdir()
-    watcher = Watcher(tmp_path, bool, record_path_of, told=told.append)
+    watcher = Watcher(tmp_path, bool, record_path_of, on_blindness=told.append)
     watcher.start()
     monkeypatch.setattr(watch_queue.Queue, "handle_event", die)
     watch_again = pytest.MonkeyPatch()

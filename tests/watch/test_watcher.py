@@ -418,7 +418,7 @@ async def test_once_blind_to_a_directory_it_asks_for_a_whole_look_from_time_to_t
     monkeypatch.setattr(watch, "BLIND_SECONDS", 0.2)
     async with watching(root) as watcher:
         monkeypatch.setattr(watch_queue.Queue, "_create_inotify_fd", staticmethod(refused))
-        watcher._blinded(OSError(errno.ENOSPC, "inotify watch limit reached"))
+        watcher._note_blindness(OSError(errno.ENOSPC, "inotify watch limit reached"))
         for _ in range(3):
             assert await rung(watcher) is None
 

@@ -1,8 +1,7 @@
 """Merkle search trees: the signed map from record path to CID. Blocks in, facts out; no I/O.
 
-Every answer about a tree comes from blocks whose hash the caller has checked; a block that is not
-there raises MissingBlocks and is never read as "no such key". Source:
-https://atproto.com/specs/repository#mst-structure
+The caller checks the hash of every block. A missing block raises MissingBlocks and never means "no
+such key". Source: https://atproto.com/specs/repository#mst-structure
 """
 
 from syncd.atproto.mst.bounds import HIGHEST

@@ -1,7 +1,7 @@
-"""Make a tree: from all its keys at once, or from another tree with one key put in or taken out.
+"""Make a tree: from all its keys at once, or by inserting or removing one key of another tree.
 
-The shape of a tree follows from its keys, so both roads end at the same root. A tree that is edited
-must be one that was built here or verified; nodes outside the edited paths are never asked for.
+The keys alone determine the shape of a tree, so both ways give the same root. Edits trust their
+input: a tree built here or verified. Never reads a node outside the edited paths.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from syncd.atproto.mst.node import Entry, Get, Node, check_key, encode_node, lay
 from syncd.errors import MissingBlocks
 
 Put = Callable[[Cid, bytes], None]
-"""Where new nodes go. An edit may put nodes that its result does not need (see `difference`)."""
+"""Receives new nodes. An edit may put nodes its result does not need (see `difference`)."""
 
 _EMPTY = Node(None, ())
 
@@ -31,7 +31,10 @@ class _Leaf:
 
 
 def build(entries: Mapping[str, Cid]) -> tuple[Cid, dict[Cid, bytes]]:
-    """The tree of a whole mapping: its root, and all its nodes. BadTree for an invalid key."""
+    """Build the tree of a mapping; return its root and all its nodes.
+
+    Raises BadTree for an invalid key.
+    """
     blocks: dict[Cid, bytes] = {}
     tree = _Nodes(blocks.get, blocks.__setitem__)
     leaves = [_Leaf(key, entries[key], layer_of(key)) for key in sorted(entries)]
@@ -42,7 +45,7 @@ def build(entries: Mapping[str, Cid]) -> tuple[Cid, dict[Cid, bytes]]:
 
 
 def _build(tree: _Nodes, leaves: Sequence[_Leaf], layer: int) -> Cid | None:
-    """The subtree of some neighbouring keys, none of which lies above `layer`."""
+    """Build the subtree of neighbouring keys, all on `layer` or below."""
     if not leaves:
         return None
     here = [at for at, leaf in enumerate(leaves) if leaf.layer == layer]
@@ -57,9 +60,9 @@ def _build(tree: _Nodes, leaves: Sequence[_Leaf], layer: int) -> Cid | None:
 
 
 def insert(root: Cid, key: str, value: Cid, get: Get, put: Put) -> Cid:
-    """The root of the tree with `key` standing for `value`, whether the key was there or not.
+    """Set `key` to `value`, new or not, and return the root of the new tree.
 
-    Raises BadTree for an invalid key, MissingBlocks if a node on an edited path is not there.
+    Raises BadTree for an invalid key, MissingBlocks if a node on an edited path is missing.
     """
     check_key(key.encode())
     tree, layer = _Nodes(get, put), layer_of(key)
@@ -67,20 +70,22 @@ def insert(root: Cid, key: str, value: Cid, get: Get, put: Put) -> Cid:
     height = layer if top == _EMPTY else top.layer or 0
     if layer <= height:
         return _insert(tree, top, height, _Leaf(key, value, layer))
+    # The key lies above the whole tree: it becomes the only key of a new root between two halves.
     left, right = _split(tree, root, key)
     left, right = (_lift(tree, half, layer - 1 - height) for half in (left, right))
     return tree.save(Node(left, (Entry(key, value, right),)))
 
 
 def remove(root: Cid, key: str, get: Get, put: Put) -> Cid:
-    """The root of the tree without `key`; `root` itself if the key is not there.
+    """Remove `key` and return the root of the new tree; `root` itself if it lacks the key.
 
-    Raises MissingBlocks if a node on an edited path is not there.
+    Raises MissingBlocks if a node on an edited path is missing.
     """
     tree = _Nodes(get, put)
     after = _remove(tree, root, key)
     while after is not None:
         top = tree.open(after)
+        # The removed key may have been the last of the top layers: a root needs a key of its own.
         if top.entries or top.left is None:
             return after
         after = top.left
@@ -88,7 +93,7 @@ def remove(root: Cid, key: str, get: Get, put: Put) -> Cid:
 
 
 class _Nodes:
-    """The nodes an edit reads and writes: what it wrote itself, it can read."""
+    """The nodes of an edit: reads what the edit wrote itself, then what `get` has."""
 
     def __init__(self, get: Get, put: Put) -> None:
         self._get = get
@@ -96,7 +101,7 @@ class _Nodes:
         self._made: dict[Cid, Node] = {}
 
     def open(self, cid: Cid | None) -> Node:
-        """The node of a link; a node without anything for the link None. Raises MissingBlocks."""
+        """Read the node of a link, or the empty node for None. Raises MissingBlocks."""
         if cid is None:
             return _EMPTY
         if cid in self._made:
@@ -118,7 +123,7 @@ class _Nodes:
 
 
 def _insert(tree: _Nodes, node: Node, height: int, leaf: _Leaf) -> Cid:
-    at = _place_of(node, leaf.key)
+    at = _index_of(node, leaf.key)
     link = _link(node, at)
     if height > leaf.layer:
         child = _insert(tree, tree.open(link), height - 1, leaf)
@@ -126,6 +131,7 @@ def _insert(tree: _Nodes, node: Node, height: int, leaf: _Leaf) -> Cid:
     if _holds(node, at, leaf.key):
         entry = replace(node.entries[at], value=leaf.value)
         return tree.save(replace(node, entries=_spliced(node.entries, at, 1, entry)))
+    # The new key cuts the subtree between its neighbours in two: one half for each side of it.
     left, right = _split(tree, link, leaf.key)
     entry = Entry(leaf.key, leaf.value, right)
     node = _linked(node, at, left)
@@ -136,22 +142,24 @@ def _remove(tree: _Nodes, link: Cid | None, key: str) -> Cid | None:
     if link is None:
         return None
     node = tree.open(link)
-    at = _place_of(node, key)
+    at = _index_of(node, key)
     if _holds(node, at, key):
+        # Without the key, no key separates the subtrees on its two sides: they become one.
         joined = _merge(tree, _link(node, at), node.entries[at].right)
         node = replace(node, entries=_spliced(node.entries, at, 1))
         return tree.save_unless_empty(_linked(node, at, joined))
     child = _link(node, at)
     after = _remove(tree, child, key)
+    # An unchanged child means that the key is not in the tree: every node above stays, too.
     return link if after == child else tree.save_unless_empty(_linked(node, at, after))
 
 
 def _split(tree: _Nodes, link: Cid | None, key: str) -> tuple[Cid | None, Cid | None]:
-    """A subtree as two of the same height: the keys before `key`, and those after it."""
+    """Split a subtree into two of the same height: the keys before `key`, the keys after it."""
     if link is None:
         return None, None
     node = tree.open(link)
-    at = _place_of(node, key)
+    at = _index_of(node, key)
     left, right = _split(tree, _link(node, at), key)
     before = _linked(replace(node, entries=node.entries[:at]), at, left)
     after = Node(right, node.entries[at:])
@@ -159,7 +167,7 @@ def _split(tree: _Nodes, link: Cid | None, key: str) -> tuple[Cid | None, Cid | 
 
 
 def _merge(tree: _Nodes, left: Cid | None, right: Cid | None) -> Cid | None:
-    """Two subtrees of the same height, side by side, as one."""
+    """Join two neighbouring subtrees of the same height."""
     if left is None or right is None:
         return left or right
     before, after = tree.open(left), tree.open(right)
@@ -170,14 +178,14 @@ def _merge(tree: _Nodes, left: Cid | None, right: Cid | None) -> Cid | None:
 
 
 def _lift(tree: _Nodes, link: Cid | None, layers: int) -> Cid | None:
-    """A subtree under as many nodes without keys as it lacks in height."""
+    """Raise a subtree by `layers` nodes without keys, to the height its parent expects."""
     for _ in range(layers if link is not None else 0):
         link = tree.save(Node(link, ()))
     return link
 
 
-def _place_of(node: Node, key: str) -> int:
-    """The number of entries before `key`: where it is, or where it would go."""
+def _index_of(node: Node, key: str) -> int:
+    """Return the number of entries before `key`: its index, or the index to insert it at."""
     return bisect_left(node.entries, key, key=attrgetter("key"))
 
 
@@ -186,12 +194,12 @@ def _holds(node: Node, at: int, key: str) -> bool:
 
 
 def _link(node: Node, at: int) -> Cid | None:
-    """What lies before the entry number `at`, or after the last."""
+    """Return the link before entry number `at`, or after the last."""
     return node.entries[at - 1].right if at else node.left
 
 
 def _linked(node: Node, at: int, link: Cid | None) -> Node:
-    """The node with `link` before its entry number `at`, or after its last."""
+    """Return the node with `link` before entry number `at`, or after the last."""
     if at == 0:
         return replace(node, left=link)
     entry = replace(node.entries[at - 1], right=link)

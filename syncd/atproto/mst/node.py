@@ -1,6 +1,6 @@
-"""One node of a Merkle search tree: its bytes, its value, and the rules it must keep by itself.
+"""One node of a Merkle search tree: its bytes, its value, and the rules of a single node.
 
-Never looks at a second node: what holds between nodes is in `place`. Source:
+Never looks at a second node: `bounds` has the rules between nodes. Source:
 https://atproto.com/specs/repository#mst-structure
 """
 
@@ -16,17 +16,17 @@ from syncd.atproto.cid import Cid
 from syncd.errors import BadTree
 
 Get = Callable[[Cid], bytes | None]
-"""Where blocks come from: bytes whose hash was checked to be the CID, or None if not there."""
+"""A source of blocks: returns bytes whose hash the caller has checked, or None."""
 
 MAX_KEY_LENGTH = 1024
 MAX_LAYER = 128
-"""No key lies higher, as SHA-256 has 256 bits, two to a layer: so no tree is ever deeper."""
+"""The highest layer of any tree: SHA-256 has 256 bits, two for each layer."""
 
 _HASH_BITS = 256
 _KEY = re.compile(rb"[a-zA-Z0-9_~.:-]+/[a-zA-Z0-9_~.:-]+")
 
-# The canonical DAG-CBOR of a node, as a grammar. A key cannot run on into what follows it: `ap`
-# could be part of it, but the head of a number after that could not.
+# The canonical DAG-CBOR of a node, as a grammar. A match of a key cannot swallow what follows:
+# `ap` consists of characters of keys, but the head of a number after `ap` does not.
 _LINK = rb"\xd8\x2a\x58\x25\x00(\x01\x71\x12\x20.{32})"
 _OPENING = re.compile(rb"\xa2\x61e([\x80-\x97]|\x98.|\x99..|\x9a....)", re.DOTALL)
 _ENTRY = re.compile(
@@ -40,7 +40,7 @@ _CLOSING = re.compile(rb"\x61l(?:\xf6|" + _LINK + rb")", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A key of a node, the record it stands for, and the subtree of the keys right after it."""
+    """A key of a node, the CID of its record, and the subtree with the keys right after it."""
 
     key: str
     value: Cid
@@ -49,19 +49,19 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Keys of one layer, between two neighbours of a higher one. `left`: what precedes them."""
+    """Keys of one layer, between two neighbours of a higher layer. `left`: the subtree before."""
 
     left: Cid | None
     entries: tuple[Entry, ...]
 
     @property
     def layer(self) -> int | None:
-        """The layer of its keys. None for a node without any: only its parent knows its layer."""
+        """The layer of its keys; None without keys: then only the parent knows the layer."""
         return layer_of(self.entries[0].key) if self.entries else None
 
 
 def layer_of(key: str) -> int:
-    """How far above the leaves a key lies: pairs of zero bits that its SHA-256 starts with."""
+    """Count the pairs of zero bits at the start of the key's SHA-256; 0 is the lowest layer."""
     return _layer(key.encode())
 
 
@@ -71,7 +71,7 @@ def _layer(key: bytes) -> int:
 
 
 def common_prefix(left: bytes, right: bytes) -> int:
-    """How many bytes two keys share from their start."""
+    """Count the bytes two keys share from their start."""
     length = min(len(left), len(right))
     difference = int.from_bytes(left[:length], "big") ^ int.from_bytes(right[:length], "big")
     return length - (difference.bit_length() + 7) // 8
@@ -84,7 +84,7 @@ def check_key(key: bytes) -> None:
 
 
 def encode_node(node: Node) -> bytes:
-    """The one canonical block of a node. Its keys must be valid, sorted, and of one layer."""
+    """Encode a node in its one canonical form. Keys must be valid, sorted, and of one layer."""
     parts = [b"\xa2\x61e", _head(0x80, len(node.entries))]
     last = b""
     for entry in node.entries:
@@ -103,7 +103,7 @@ def _link(cid: Cid | None) -> bytes:
 
 
 def _head(major: int, number: int) -> bytes:
-    """A CBOR major type and its argument in the fewest bytes (RFC 8949, section 4.2.1)."""
+    """Encode a CBOR major type and its argument in the fewest bytes (RFC 8949, section 4.2.1)."""
     if number < 24:
         return bytes((major | number,))
     power = (number >= 1 << 8) + (number >= 1 << 16)
@@ -118,9 +118,9 @@ _NUMBERS = {_head(0x00, number): number for number in range(MAX_KEY_LENGTH + 1)}
 def parse_node(block: bytes) -> Node:
     """Read a block as a node. Raises BadTree for every departure from the one canonical form.
 
-    What is checked: DAG-CBOR and fields, exact prefixes, the characters, length, strict order and
-    common layer of keys. A node without keys passes: only its place says whether it may be so. The
-    last nodes are kept: every path of a cycle leads down through the same few.
+    The checks: DAG-CBOR and fields, exact prefixes; the characters, length, strict order and
+    common layer of keys. A node without keys passes here, because only its link can refuse it. A
+    cache keeps the last nodes: the paths of one cycle lead through the same few.
     """
     opening = _OPENING.match(block)
     at = opening.end() if opening else 0
@@ -141,7 +141,7 @@ def parse_node(block: bytes) -> Node:
 
 
 def _next_key(last: bytes, head: bytes, rest: bytes, shared: int | None) -> bytes:
-    """The key after `last`: its first `shared` bytes, which must be all they share, and `rest`."""
+    """Expand the key after `last`: its first `shared` bytes, all bytes they share, and `rest`."""
     if len(rest) > MAX_KEY_LENGTH or head != _KEY_HEADS[len(rest)] or shared is None:
         raise BadTree("a tree node is not in canonical DAG-CBOR")
     key = last[:shared] + rest

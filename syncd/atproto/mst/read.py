@@ -1,6 +1,6 @@
-"""Read a tree: one key, some, all; its nodes, what is missing, the nodes that prove an answer.
+"""Read a tree: one key, some, or all; its nodes, the missing nodes, the nodes of a proof.
 
-Never concludes absence from a node that is not there: that raises MissingBlocks.
+Never concludes absence from a missing node: a missing node raises MissingBlocks.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
 
 from syncd.atproto.cid import Cid
-from syncd.atproto.mst.bounds import HIGHEST, Place, check, contents, gap, load
+from syncd.atproto.mst.bounds import HIGHEST, Link, check, contents, gap, load
 from syncd.atproto.mst.node import Entry, Get, Node
 
 _Bisect = Callable[[tuple[Entry, ...], str], int]
@@ -25,13 +25,15 @@ def _after(entries: tuple[Entry, ...], key: str) -> int:
 
 
 def walk(root: Cid, get: Get, *, first: str = "", end: str = HIGHEST) -> Iterator[tuple[str, Cid]]:
-    """Every key from `first` on and before `end`, and its record's CID, in key order.
+    """Yield (key, CID of the record) from `first` on and before `end`, in key order.
 
-    Each node that may have such a key is read and checked once. Raises:
-        MissingBlocks: A node of the tree is not there.
-        BadTree: A node is malformed, or out of order, or not on its layer, or empty.
+    Reads and checks each node of that range once.
+
+    Raises:
+        MissingBlocks: A node of the tree is missing.
+        BadTree: A node is malformed, out of order, not on its layer, or empty.
     """
-    stack: list[Place | Entry] = [Place(root)]
+    stack: list[Link | Entry] = [Link(root)]
     while stack:
         item = stack.pop()
         if isinstance(item, Entry):
@@ -42,41 +44,42 @@ def walk(root: Cid, get: Get, *, first: str = "", end: str = HIGHEST) -> Iterato
 
 
 def nodes(root: Cid, get: Get) -> Iterator[Cid]:
-    """The CID of every node, each before those under it. Raises MissingBlocks and BadTree."""
-    stack = [Place(root)]
+    """Yield the CID of every node, parents first. Raises MissingBlocks and BadTree."""
+    stack = [Link(root)]
     while stack:
-        place = stack.pop()
-        yield place.cid
-        stack.extend(_children(place, load(place, get)))
+        link = stack.pop()
+        yield link.cid
+        stack.extend(_children(link, load(link, get)))
 
 
 def missing(root: Cid, get: Get, has: Callable[[Cid], bool]) -> list[Cid]:
-    """The nodes that are not there, as far as they can be known: what hides under them cannot.
+    """List the missing nodes that the present nodes link to; deeper ones are still unknown.
 
-    `has` says of a node that its whole subtree is there; it is then not read. Raises BadTree.
+    `has(cid)` is True if the whole subtree of a node is present; such a node is not read.
+    Raises BadTree.
     """
     absent: list[Cid] = []
-    stack = [Place(root)]
+    stack = [Link(root)]
     while stack:
-        place = stack.pop()
-        if has(place.cid):
+        link = stack.pop()
+        if has(link.cid):
             continue
-        block = get(place.cid)
+        block = get(link.cid)
         if block is None:
-            absent.append(place.cid)
+            absent.append(link.cid)
         else:
-            stack.extend(_children(place, check(place, block)))
+            stack.extend(_children(link, check(link, block)))
     return absent
 
 
-def _children(place: Place, node: Node) -> Iterator[Place]:
-    return (item for item in reversed(contents(place, node)) if isinstance(item, Place))
+def _children(link: Link, node: Node) -> Iterator[Link]:
+    return (item for item in reversed(contents(link, node)) if isinstance(item, Link))
 
 
 def lookup(root: Cid, key: str, get: Get) -> Cid | None:
-    """The record at a key, or None: then the nodes on the way prove that the key is not there.
+    """Return the CID of a key's record, or None: proven absent by the nodes on the way.
 
-    Raises MissingBlocks if a node on the way is not there, BadTree if one does not belong.
+    Raises MissingBlocks if a node on the way is missing, BadTree if a node is wrong.
     """
     for _, node, at in _descend(root, key, get, _not_before):
         if at < len(node.entries) and node.entries[at].key == key:
@@ -85,35 +88,38 @@ def lookup(root: Cid, key: str, get: Get) -> Cid | None:
 
 
 def lookup_all(root: Cid, keys: Iterable[str], get: Get) -> dict[str, Cid]:
-    """The records at all of `keys` that are in the tree, as `lookup` finds them one by one.
+    """Look up many keys; return the CIDs of those in the tree. Same result as `lookup` for each.
 
-    Each node on the way to any of them is read and checked once. MissingBlocks and BadTree.
+    Reads and checks each node on the way once. Raises MissingBlocks and BadTree.
     """
     found: dict[str, Cid] = {}
     wanted = sorted(set(keys))
-    stack = [(Place(root), wanted)] if wanted else []
+    stack = [(Link(root), wanted)] if wanted else []
     while stack:
-        place, wanted = stack.pop()
-        node = load(place, get)
+        link, wanted = stack.pop()
+        node = load(link, get)
         for at, entry in enumerate(node.entries):
             before, wanted = _parted(wanted, entry.key)
             if wanted and wanted[0] == entry.key:
                 found[entry.key], wanted = entry.value, wanted[1:]
-            if before and (below := gap(place, node, at)):
+            if before and (below := gap(link, node, at)):
                 stack.append((below, before))
-        if wanted and (below := gap(place, node, len(node.entries))):
+        if wanted and (below := gap(link, node, len(node.entries))):
             stack.append((below, wanted))
     return found
 
 
 def _parted(keys: list[str], at: str) -> tuple[list[str], list[str]]:
-    """Sorted keys, those before `at` and the others."""
+    """Split sorted keys into those before `at` and the rest."""
     cut = bisect_left(keys, at)
     return keys[:cut], keys[cut:]
 
 
 def proof(root: Cid, key: str, get: Get) -> list[Cid]:
-    """The nodes from the root to a key, or to where it would be. MissingBlocks and BadTree."""
+    """List the nodes from the root to a key, or to the gap where the key would be.
+
+    Raises MissingBlocks and BadTree.
+    """
     path: list[Cid] = []
     for cid, node, at in _descend(root, key, get, _not_before):
         path.append(cid)
@@ -123,19 +129,19 @@ def proof(root: Cid, key: str, get: Get) -> list[Cid]:
 
 
 def covering_proof(root: Cid, key: str, get: Get) -> set[Cid]:
-    """The nodes from the root to a key and to the keys right before and after it.
+    """Return the nodes from the root to a key and to its two neighbours.
 
-    They are what somebody who has no other node needs to undo the last write of the key (sync
-    spec, commit validation). Raises MissingBlocks and BadTree.
+    With these nodes alone, a reader of the stream can undo the last write of the key (sync spec,
+    commit validation). Raises MissingBlocks and BadTree.
     """
     return {cid for side in (_not_before, _after) for cid, _, _ in _descend(root, key, get, side)}
 
 
 def _descend(root: Cid, key: str, get: Get, bisect: _Bisect) -> Iterator[tuple[Cid, Node, int]]:
-    """From the root down to the lowest layer, along one side of `key`: nodes, and where it lies."""
-    place: Place | None = Place(root)
-    while place is not None:
-        node = load(place, get)
+    """Walk from the root to the lowest layer along one side of `key`: (CID, node, index)."""
+    link: Link | None = Link(root)
+    while link is not None:
+        node = load(link, get)
         at = bisect(node.entries, key)
-        yield place.cid, node, at
-        place = gap(place, node, at)
+        yield link.cid, node, at
+        link = gap(link, node, at)

@@ -1,7 +1,7 @@
 """XRPC without a connection: build each request, read each answer, map each error name.
 
-Values in, values out; nothing here sends, waits or holds a session. `Request` and `Response` are
-what a caller with a connection carries between the two halves.
+Values in, values out; never sends, waits or holds a session. A caller with a connection sends each
+`Request` and returns its `Response`.
 """
 
 from syncd.atproto.xrpc.answer import Response, read_object
@@ -37,11 +37,11 @@ from syncd.atproto.xrpc.refusal import (
     ERRORS,
     UNAVAILABLE,
     WRITE_ERRORS,
-    Refusal,
+    ErrorAnswer,
     error_of,
     kind_of,
     raise_for,
-    read_refusal,
+    read_error,
 )
 from syncd.atproto.xrpc.request import (
     ENVELOPE_BYTES,
@@ -84,12 +84,12 @@ __all__ = [
     "WRITES",
     "WRITE_ERRORS",
     "Action",
+    "ErrorAnswer",
     "Guard",
     "Origin",
     "RateLimit",
     "RecordAnswer",
     "RecordPage",
-    "Refusal",
     "RepoDescription",
     "RepoStatus",
     "Request",
@@ -125,13 +125,13 @@ __all__ = [
     "read_applied",
     "read_deleted",
     "read_did",
+    "read_error",
     "read_latest",
     "read_object",
     "read_page",
     "read_put",
     "read_rate_limit",
     "read_record",
-    "read_refusal",
     "read_repo_description",
     "read_repo_status",
     "read_server",

@@ -1,6 +1,6 @@
-"""An XRPC answer and the fields of its JSON body, checked one by one. Trusts none of them.
+"""An XRPC answer and the fields of its JSON body, checked one by one. Never trusts a field.
 
-A wrong or missing field raises BadAnswer. No message quotes a body: it may hold tokens.
+A wrong or missing field raises BadAnswer. Messages never quote a body: bodies may hold tokens.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An HTTP answer, whole. Header names are in lower case. Never shown: it may hold tokens."""
+    """A whole HTTP answer. Header names are in lower case. The repr hides headers and body."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -28,16 +28,17 @@ class Response:
 
     @property
     def is_ok(self) -> bool:
+        """True for a status from 200 to 299."""
         return 200 <= self.status < 300
 
     @property
     def media_type(self) -> str:
-        """The Content-Type without its parameters, in lower case; empty if there is none."""
+        """The Content-Type without parameters, in lower case; empty without the header."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def read_object(response: Response) -> Fields:
-    """The body as a JSON object. Raises BadAnswer, without quoting any of it."""
+    """Parse the body as a JSON object. Raises BadAnswer, without quoting the body."""
     try:
         return as_object(json.loads(response.body))
     except (ValueError, RecursionError):
@@ -50,14 +51,14 @@ def read_object(response: Response) -> Fields:
 
 
 def as_object(value: object) -> Fields:
-    """A part of an answer that must be an object."""
+    """Return `value` as a JSON object. Raises BadAnswer for any other type."""
     if not isinstance(value, dict):
         raise BadAnswer("the PDS answered with something else where an object belongs")
     return value
 
 
 def maybe(fields: Fields, name: str, kind: type[T]) -> T | None:
-    """An optional field: null counts as absent, any other wrong type raises BadAnswer."""
+    """Return an optional field; null counts as absent. Raises BadAnswer for another type."""
     value = fields.get(name)
     if value is None or isinstance(value, kind):
         return value
@@ -65,7 +66,7 @@ def maybe(fields: Fields, name: str, kind: type[T]) -> T | None:
 
 
 def text_of(fields: Fields, name: str) -> str:
-    """A required string."""
+    """Return a required string. Raises BadAnswer if absent or of another type."""
     value = maybe(fields, name, str)
     if value is None:
         raise BadAnswer(f"the PDS answered without a {name}")
@@ -73,7 +74,7 @@ def text_of(fields: Fields, name: str) -> str:
 
 
 def items_of(fields: Fields, name: str) -> list[object]:
-    """A required array."""
+    """Return a required array. Raises BadAnswer if absent or of another type."""
     value = maybe(fields, name, list)
     if value is None:
         raise BadAnswer(f"the PDS answered without {name}")
@@ -81,7 +82,7 @@ def items_of(fields: Fields, name: str) -> list[object]:
 
 
 def parsed(parse: Callable[[str], T], text: str) -> T:
-    """What `parse` makes of `text`; its BadSyntax becomes a BadAnswer."""
+    """Parse `text` with `parse`; a BadSyntax becomes a BadAnswer."""
     try:
         return parse(text)
     except BadSyntax as error:
@@ -89,5 +90,5 @@ def parsed(parse: Callable[[str], T], text: str) -> T:
 
 
 def commit_pair(fields: Fields) -> tuple[Cid, Tid]:
-    """A commit as an answer names it: its CID and rev."""
+    """Return CID and rev of a commit object in an answer. Raises BadAnswer."""
     return parsed(parse_cid, text_of(fields, "cid")), parsed(parse_tid, text_of(fields, "rev"))

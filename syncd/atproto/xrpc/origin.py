@@ -17,7 +17,7 @@ _RESERVED = (
     IPv4Network("192.88.99.0/24"),
     IPv6Network("3fff::/20"),
 )
-"""Not of the public internet, whatever this version of Python takes them for."""
+"""Networks outside the public internet that some versions of Python count as global."""
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _LOCAL_NAMES = (".localhost", ".local", ".internal", ".arpa", ".invalid", ".example", ".test")
 
@@ -40,14 +40,14 @@ class Origin:
 
     @property
     def is_loopback(self) -> bool:
-        """True if the host names this machine by its text: `localhost` or a loopback address."""
+        """True if the text of the host is `localhost`, a name under it, or a loopback address."""
         address = _address(self.host)
         named = self.host == "localhost" or self.host.endswith(".localhost")
         return named if address is None else address.is_loopback
 
     @property
     def is_public(self) -> bool:
-        """False for addresses and names that belong to a machine or a private network."""
+        """False for addresses and names of this machine or of private networks."""
         address = _address(self.host)
         if address is not None:
             return is_public_address(address)
@@ -56,7 +56,7 @@ class Origin:
 
 
 def is_public_address(address: IPv4Address | IPv6Address) -> bool:
-    """True if the address, or the IPv4 address that it stands for, is of the public internet."""
+    """Return whether the address, or the IPv4 address inside it, is on the public internet."""
     if isinstance(address, IPv6Address):
         inner = _inner(address)
         if inner is not None:
@@ -68,7 +68,7 @@ def is_public_address(address: IPv4Address | IPv6Address) -> bool:
 
 
 def _inner(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that an IPv6 address stands for: mapped, in 6to4 or in NAT64."""
+    """Return the IPv4 address inside an IPv6 address: mapped, in 6to4 or in NAT64."""
     if address in _NAT64:
         return IPv4Address(int(address) & 0xFFFF_FFFF)
     return address.ipv4_mapped or address.sixtofour

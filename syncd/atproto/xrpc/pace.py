@@ -1,7 +1,7 @@
-"""What a server says about its rate limits, as durations and moments. Pure: the clock comes in.
+"""Rate limits in the headers of a server, as durations and moments. Pure; never reads a clock.
 
-Times that a server tells are measured against its own Date header, so that a wrong clock on either
-side does not stretch a pause. Sources: RFC 9110 §10.2.3, IETF draft ratelimit-headers.
+Moments of the server are measured against its own Date header, so a wrong clock on either side
+does not stretch a pause. Sources: RFC 9110 §10.2.3, IETF draft ratelimit-headers.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from email.utils import mktime_tz, parsedate_tz
 from typing import Final
 
 DEFAULT_RETRY_SECONDS: Final = 30.0
-"""The pause after a refusal for rate that does not say how long."""
+"""The pause after a rate limit without a duration."""
 
 MIN_RETRY_SECONDS: Final = 1.0
 MAX_RETRY_SECONDS: Final = 86_400.0
-"""No pause is longer than the longest window of a PDS, a day, whatever a server says."""
+"""The longest pause: a day, the longest window of a PDS. Longer demands are cut to it."""
 
 _EPOCH_SECONDS = 1_000_000_000
-"""From here on a RateLimit-Reset is a moment since 1970; below, it counts from now."""
+"""A RateLimit-Reset of this or more counts from 1970; a smaller number counts from now."""
 
 _NUMBER = re.compile(r"[0-9]{1,100}", re.ASCII)
 _WINDOW = re.compile(r"(?:^|[;,\s])w=([0-9]{1,9})", re.ASCII)
@@ -30,7 +30,7 @@ _WINDOW = re.compile(r"(?:^|[;,\s])w=([0-9]{1,9})", re.ASCII)
 class RateLimit:
     """The bucket with the fewest points left. `reset_at` is in unix seconds of our own clock.
 
-    `window_seconds` tells the buckets apart (300, 3600 or 86400); None if the server is silent.
+    `window_seconds` identifies the bucket (300, 3600 or 86400); None if the server omits it.
     """
 
     limit: int
@@ -40,7 +40,7 @@ class RateLimit:
 
 
 def read_rate_limit(headers: Mapping[str, str], *, now: float) -> RateLimit | None:
-    """The RateLimit-* headers (lower-case names), or None unless all three numbers are there."""
+    """Read the RateLimit-* headers (lower-case names); None unless all three numbers are there."""
     numbers = [_number(headers.get(f"ratelimit-{name}")) for name in ("limit", "remaining")]
     reset_seconds = _reset_seconds(headers, now)
     if numbers[0] is None or numbers[1] is None or reset_seconds is None:
@@ -51,7 +51,7 @@ def read_rate_limit(headers: Mapping[str, str], *, now: float) -> RateLimit | No
 
 
 def retry_seconds(headers: Mapping[str, str], *, now: float) -> float:
-    """How long to wait: Retry-After, else RateLimit-Reset, else a default; 1 second to 1 day."""
+    """Return the pause: Retry-After, else RateLimit-Reset, else a default; 1 second to 1 day."""
     asked = _retry_after(headers, now)
     seconds = _reset_seconds(headers, now) if asked is None else asked
     return _capped(DEFAULT_RETRY_SECONDS if seconds is None else seconds)
@@ -79,7 +79,7 @@ def _server_now(headers: Mapping[str, str], now: float) -> float:
 
 
 def _moment(text: str) -> float | None:
-    """An HTTP-date in unix seconds; None if it is not one."""
+    """Convert an HTTP-date to unix seconds; None for other text."""
     try:
         parts = parsedate_tz(text)
         return None if parts is None else float(mktime_tz(parts))
@@ -88,7 +88,7 @@ def _moment(text: str) -> float | None:
 
 
 def _number(text: str | None) -> int | None:
-    """A whole number as headers hold it; None for any other text."""
+    """Read a whole number of a header; None for other text."""
     return int(text) if text is not None and _NUMBER.fullmatch(text.strip()) else None
 
 

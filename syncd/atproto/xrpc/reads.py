@@ -1,7 +1,7 @@
 """Read the answers to sessions and reads. Each reader expects a 2xx (see `raise_for`).
 
-Raises BadAnswer if the body is not what the lexicon says. Nothing read here is verified: a CID is
-what the PDS claims. Sources: lexicons com.atproto.{server,repo,sync,identity}.*
+A body outside the lexicon raises BadAnswer. Never verifies: every CID is a claim of the PDS.
+Sources: lexicons com.atproto.{server,repo,sync,identity}.*
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from syncd.errors import BadAnswer, BadData, BadSyntax
 
 @dataclass(frozen=True, slots=True)
 class SessionAnswer:
-    """createSession and refreshSession: whose session it is, and its two tokens, never shown."""
+    """createSession and refreshSession: the account and its two tokens, hidden in the repr."""
 
     did: Did
     handle: Handle | None
@@ -37,7 +37,7 @@ class SessionAnswer:
 
 
 def read_session(response: Response) -> SessionAnswer:
-    """createSession, refreshSession. `status` is why the account is not active, else None."""
+    """Read createSession or refreshSession. `status` is why the account is inactive, or None."""
     fields = read_object(response)
     return SessionAnswer(
         did=parsed(parse_did, text_of(fields, "did")),
@@ -49,7 +49,7 @@ def read_session(response: Response) -> SessionAnswer:
 
 
 def _token(fields: Fields, name: str) -> str:
-    """A token that can stand in a header: visible ASCII, so none can smuggle in a line."""
+    """Return a token fit for a header: visible ASCII only, so it cannot add a header line."""
     token = text_of(fields, name)
     if not token or not all("!" <= character <= "~" for character in token):
         raise BadAnswer(f"the PDS answered with a {name} that is not a token")
@@ -58,7 +58,7 @@ def _token(fields: Fields, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """getSession: who is logged in, and why the account is not active (None if it is)."""
+    """getSession: the account, and why it is inactive (None: it is active)."""
 
     did: Did
     handle: Handle | None
@@ -66,6 +66,7 @@ class SessionInfo:
 
 
 def read_session_info(response: Response) -> SessionInfo:
+    """Read getSession. Raises BadAnswer."""
     fields = read_object(response)
     return SessionInfo(
         parsed(parse_did, text_of(fields, "did")), _handle(fields), _inactive(fields)
@@ -73,7 +74,7 @@ def read_session_info(response: Response) -> SessionInfo:
 
 
 def _handle(fields: Fields) -> Handle | None:
-    """The handle, if the answer has one that can be used; `handle.invalid` says there is none."""
+    """Return the handle, or None if absent, malformed or `handle.invalid` (handle spec)."""
     text = maybe(fields, "handle", str)
     try:
         return None if text in (None, "handle.invalid") else parse_handle(text or "")
@@ -89,13 +90,14 @@ def _inactive(fields: Fields) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class ServerDescription:
-    """describeServer, as far as syncd cares. `blob_limit` is in bytes, None if it is not said."""
+    """The fields of describeServer syncd uses. `blob_limit` is in bytes, None if omitted."""
 
     did: str | None
     blob_limit: int | None
 
 
 def read_server(response: Response) -> ServerDescription:
+    """Read describeServer. Raises BadAnswer."""
     fields = read_object(response)
     return ServerDescription(maybe(fields, "did", str), maybe(fields, "blobUploadLimit", int))
 
@@ -105,7 +107,7 @@ def read_server(response: Response) -> ServerDescription:
 
 @dataclass(frozen=True, slots=True)
 class RecordAnswer:
-    """One record as JSON tells it. `value` is unchecked JSON; `cid` is what the PDS claims."""
+    """One record in JSON. `value` is unchecked; `cid` is a claim of the PDS."""
 
     uri: str
     cid: Cid
@@ -114,7 +116,7 @@ class RecordAnswer:
 
 @dataclass(frozen=True, slots=True)
 class RecordPage:
-    """One page of listRecords. Only an empty page ends a list: others always carry a cursor."""
+    """One page of listRecords. Only an empty page ends a list: all others carry a cursor."""
 
     records: tuple[RecordAnswer, ...]
     cursor: str | None
@@ -122,7 +124,7 @@ class RecordPage:
 
 @dataclass(frozen=True, slots=True)
 class RepoDescription:
-    """describeRepo. `collections` only names those that hold records."""
+    """describeRepo. `collections` omits collections without records."""
 
     did: Did
     handle: Handle | None
@@ -132,7 +134,7 @@ class RepoDescription:
 
 @dataclass(frozen=True, slots=True)
 class RepoStatus:
-    """getRepoStatus. `status` says why a repo is not active; only an active one has a `rev`."""
+    """getRepoStatus. `status` is why a repo is inactive; only an active repo has a `rev`."""
 
     active: bool
     status: str | None
@@ -140,12 +142,12 @@ class RepoStatus:
 
 
 def read_record(response: Response) -> RecordAnswer:
-    """getRecord. The CID is computed if the PDS leaves it out, as its lexicon allows."""
+    """Read getRecord. Computes the CID if the PDS omits it, as the lexicon allows."""
     return _record(read_object(response))
 
 
 def read_page(response: Response) -> RecordPage:
-    """listRecords"""
+    """Read listRecords. Raises BadAnswer."""
     fields = read_object(response)
     records = tuple(_record(as_object(item)) for item in items_of(fields, "records"))
     return RecordPage(records, maybe(fields, "cursor", str))
@@ -161,7 +163,7 @@ def _record(fields: Fields) -> RecordAnswer:
 
 
 def read_repo_description(response: Response) -> RepoDescription:
-    """describeRepo"""
+    """Read describeRepo. Raises BadAnswer."""
     fields = read_object(response)
     return RepoDescription(
         did=parsed(parse_did, text_of(fields, "did")),
@@ -174,12 +176,12 @@ def read_repo_description(response: Response) -> RepoDescription:
 
 
 def read_latest(response: Response) -> tuple[Cid, Tid]:
-    """getLatestCommit: the commit and its rev, neither of them verified"""
+    """Read getLatestCommit: CID and rev of the commit, both unverified. Raises BadAnswer."""
     return commit_pair(read_object(response))
 
 
 def read_repo_status(response: Response, did: Did) -> RepoStatus:
-    """getRepoStatus of `did`"""
+    """Read getRepoStatus. Raises BadAnswer, also if it is about another repo than `did`."""
     fields = read_object(response)
     if maybe(fields, "did", str) not in (None, did):
         raise BadAnswer(f"the PDS answered for another repo than {did}")
@@ -191,12 +193,12 @@ def read_repo_status(response: Response, did: Did) -> RepoStatus:
 
 
 def read_did(response: Response) -> Did:
-    """resolveHandle"""
+    """Read resolveHandle. Raises BadAnswer."""
     return parsed(parse_did, text_of(read_object(response), "did"))
 
 
 def check_car(response: Response) -> None:
-    """getRepo, getBlocks: BadAnswer if this is plainly a page or a message, not a CAR."""
+    """Check an answer to getRepo or getBlocks. Raises BadAnswer for a page, text or JSON."""
     if response.media_type.startswith("text/") or response.media_type.endswith("json"):
         raise BadAnswer(
             f"the PDS answered with {response.media_type} in place of a CAR file",

@@ -1,7 +1,7 @@
-"""Turn a refused request into the error that says whose move is next. Pure: never waits or retries.
+"""Map a refused request to the error that says whose move is next. Pure: never waits or retries.
 
-Status and error name decide together, because names differ between servers, and some servers
-answer without any. Sources: the lexicons' `errors`, and the reference PDS as observed.
+Status and error name decide together: names differ between servers, and some servers send none.
+Sources: the `errors` of the lexicons, and the observed reference PDS.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ ERRORS: Final[Mapping[str, type[SyncdError]]] = {
     "RepoTakendown": RepoUnavailable,
     "ScopeMissingError": CredentialsRefused,
 }
-"""Error names that decide by themselves. InvalidToken counts as expired: a new one is the cure."""
+"""Error names with one meaning. InvalidToken counts as expired, because a new token resolves it."""
 
 WRITE_ERRORS: Final[Mapping[str, type[SyncdError]]] = {
     "BlobNotFound": Rejected,
@@ -67,7 +67,7 @@ WRITE_ERRORS: Final[Mapping[str, type[SyncdError]]] = {
     "InvalidSize": Rejected,
     "RecordNotFound": SwapFailed,
 }
-"""Names that mean something else in the answer to a write, where the record is at fault."""
+"""Error names with another meaning for a write: there the record is at fault."""
 
 UNAVAILABLE: Final[Mapping[str, str]] = {
     "AccountDeactivated": "deactivated",
@@ -87,7 +87,7 @@ _PHRASES: Final = (
     ("could not find cids", NotFound),
     ("could not find repo", RepoUnavailable),
 )
-"""What the reference PDS says under a name too general to decide by."""
+"""Messages of the reference PDS under error names too general to decide by."""
 
 _HINTS: Final[Mapping[type[SyncdError], str]] = {
     CredentialsRefused: "run `syncd login` with an app password of this account",
@@ -113,8 +113,14 @@ _SECRET = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+|\b[a-z0-9]{4}(?:-[a-z0-9]{4})
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """An error answer, taken apart. `name` is empty unless the body is XRPC's error object."""
+class ErrorAnswer:
+    """A parsed error answer.
+
+    Attributes:
+        name: The error name; empty unless the body is the error object of XRPC.
+        words: The message of the server, in one bounded line without tokens.
+        is_page: The body is HTML, so the answer may not come from the PDS.
+    """
 
     status: int
     name: str
@@ -123,59 +129,61 @@ class Refusal:
 
     @property
     def sentence(self) -> str:
+        """The answer as a sentence for a person: status, name and message."""
         named = f"{self.status} {self.name}".rstrip()
         return f"the PDS answered {named}" + (f": {self.words}" if self.words else "")
 
 
 def raise_for(response: Response, *, is_write: bool, now: float) -> None:
-    """Return if the answer is a 2xx, else raise what it means. `now` is in unix seconds.
+    """Return if the answer is a 2xx, else raise its error. `now` is in unix seconds.
 
     Raises:
-        RateLimited: A 429, and nothing was done; or a 503 that says how long to wait, after which
-            a write has to be looked for like one that is unknown. `retry_seconds` is the wait.
-        SwapFailed, TooLarge, Rejected: The write was refused; nothing was written.
-        NotFound, RepoUnavailable, IdentityError: What was asked for is not to be had.
-        ExpiredToken, CredentialsRefused: The token does not do; nothing was done.
-        Unreachable, BadAnswer: A read got a 5xx, or an answer that XRPC does not know.
-        Unknown: The same, of a write: it may have been applied.
-        PdsError: A read was refused for another reason.
+        RateLimited: A 429: nothing was done. Or a 503 with a pause: a write may have been applied,
+            as after Unknown. `retry_seconds` is the pause.
+        SwapFailed, TooLarge, Rejected: The PDS refused the write; nothing was written.
+        NotFound, RepoUnavailable, IdentityError: The PDS does not have or does not show the object.
+        ExpiredToken, CredentialsRefused: The PDS refused the token; nothing was done.
+        Unreachable, BadAnswer: A read got a 5xx, or an answer outside XRPC.
+        Unknown: A write got one of these: it may have been applied.
+        PdsError: The PDS refused a read for another reason.
     """
     if not response.is_ok:
         raise error_of(response, is_write=is_write, now=now)
 
 
 def error_of(response: Response, *, is_write: bool, now: float) -> SyncdError:
-    """The error that an answer outside 2xx stands for (see `raise_for`)."""
-    refusal = read_refusal(response)
-    kind = kind_of(refusal, is_write=is_write)
+    """Return the error of an answer outside 2xx (see `raise_for`)."""
+    answer = read_error(response)
+    kind = kind_of(answer, is_write=is_write)
+    # A server that names a pause is alive: waiting that long is better than a guessed backoff.
     if "retry-after" in response.headers and (kind is Unreachable or response.status == 503):
         kind = RateLimited
-    hint = _hint(refusal, kind)
+    hint = _hint(answer, kind)
     if kind is RateLimited:
         pause = retry_seconds(response.headers, now=now)
-        return RateLimited(refusal.sentence, retry_seconds=pause, hint=hint)
+        return RateLimited(answer.sentence, retry_seconds=pause, hint=hint)
     if kind is RepoUnavailable:
-        status = UNAVAILABLE.get(refusal.name, "notfound")
-        return RepoUnavailable(refusal.sentence, status=status, hint=hint)
+        status = UNAVAILABLE.get(answer.name, "notfound")
+        return RepoUnavailable(answer.sentence, status=status, hint=hint)
     if issubclass(kind, Rejected):
-        return kind(refusal.sentence, name=refusal.name, status=refusal.status, hint=hint)
-    return kind(refusal.sentence, hint=hint)
+        return kind(answer.sentence, name=answer.name, status=answer.status, hint=hint)
+    return kind(answer.sentence, hint=hint)
 
 
-def _hint(refusal: Refusal, kind: type[SyncdError]) -> str:
-    if refusal.status < 400:
+def _hint(answer: ErrorAnswer, kind: type[SyncdError]) -> str:
+    if answer.status < 400:
         return _REDIRECT_HINT
-    return _NAME_HINTS.get(refusal.name) or _HINTS.get(kind, "")
+    return _NAME_HINTS.get(answer.name) or _HINTS.get(kind, "")
 
 
-def kind_of(refusal: Refusal, *, is_write: bool) -> type[SyncdError]:
-    """The class of the error: by status where that is certain, else by words, name, or a guess."""
+def kind_of(answer: ErrorAnswer, *, is_write: bool) -> type[SyncdError]:
+    """Choose the class of the error: by a certain status, else by message, name, or a default."""
     return (
-        _kind_by_status(refusal.status, is_write=is_write)
-        or _kind_by_words(refusal, is_write=is_write)
-        or (WRITE_ERRORS.get(refusal.name) if is_write else None)
-        or ERRORS.get(refusal.name)
-        or _kind_by_default(refusal, is_write=is_write)
+        _kind_by_status(answer.status, is_write=is_write)
+        or _kind_by_words(answer, is_write=is_write)
+        or (WRITE_ERRORS.get(answer.name) if is_write else None)
+        or ERRORS.get(answer.name)
+        or _kind_by_default(answer, is_write=is_write)
     )
 
 
@@ -191,33 +199,36 @@ def _kind_by_status(status: int, *, is_write: bool) -> type[SyncdError] | None:
     return None
 
 
-def _kind_by_words(refusal: Refusal, *, is_write: bool) -> type[SyncdError] | None:
-    words = refusal.words.lower()
-    is_plain_text = refusal.status == 400 and not refusal.name and not refusal.is_page
+def _kind_by_words(answer: ErrorAnswer, *, is_write: bool) -> type[SyncdError] | None:
+    words = answer.words.lower()
+    is_plain_text = answer.status == 400 and not answer.name and not answer.is_page
+    # Some servers refuse a swap in plain text without an error name.
     if is_write and is_plain_text and "swap" in words:
         return SwapFailed
     return next((kind for phrase, kind in _PHRASES if words.startswith(phrase)), None)
 
 
-def _kind_by_default(refusal: Refusal, *, is_write: bool) -> type[SyncdError]:
-    lost = refusal.status in (404, 405) and not refusal.name
-    if refusal.is_page or refusal.status < 400 or lost:
+def _kind_by_default(answer: ErrorAnswer, *, is_write: bool) -> type[SyncdError]:
+    # A page, a redirect, or a 404 without a name may come from a proxy in front of the PDS. Such an
+    # answer proves nothing: not that a record is missing, nor that a write did not happen.
+    lost = answer.status in (404, 405) and not answer.name
+    if answer.is_page or answer.status < 400 or lost:
         return Unknown if is_write else BadAnswer
-    if refusal.status in (401, 403):
+    if answer.status in (401, 403):
         return CredentialsRefused
     if is_write:
-        return SwapFailed if refusal.status == 409 else Rejected
+        return SwapFailed if answer.status == 409 else Rejected
     return PdsError
 
 
-def read_refusal(response: Response) -> Refusal:
-    """Take an error answer apart. Never raises; the words are one bounded line without tokens."""
+def read_error(response: Response) -> ErrorAnswer:
+    """Parse an error answer. Never raises."""
     name, words = _name_and_words(response.body)
     if name or words is not None:
-        return Refusal(response.status, _one_line(name), _one_line(words or ""), is_page=False)
+        return ErrorAnswer(response.status, _one_line(name), _one_line(words or ""), is_page=False)
     text = response.body[:4096].decode("utf-8", "replace").strip()
     is_page = text.startswith("<") or response.media_type == "text/html"
-    return Refusal(response.status, "", "" if is_page else _one_line(text), is_page)
+    return ErrorAnswer(response.status, "", "" if is_page else _one_line(text), is_page)
 
 
 def _name_and_words(body: bytes) -> tuple[str, str | None]:
@@ -232,7 +243,7 @@ def _name_and_words(body: bytes) -> tuple[str, str | None]:
 
 
 def _one_line(text: str) -> str:
-    """Safe to show: no control characters, nothing that looks like a token or an app password."""
+    """Make text safe to show: no control characters, no likely token or app password."""
     visible = "".join(c if c.isprintable() else " " for c in text[: 4 * _WORDS_LENGTH])
     hidden = " ".join(_SECRET.sub("(hidden)", visible).split())
     return hidden if len(hidden) <= _WORDS_LENGTH else hidden[: _WORDS_LENGTH - 3] + "..."

@@ -1,7 +1,7 @@
 """Build XRPC requests: values in, a `Request` out. Never sends one and never holds a session.
 
-Each builder names its lexicon by the request it builds. Sources: https://atproto.com/specs/xrpc
-and the lexicons com.atproto.{repo,server,sync,identity}.
+The docstring of each builder names its lexicon. Sources: https://atproto.com/specs/xrpc and the
+lexicons com.atproto.{repo,server,sync,identity}.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ WRITES: Final = frozenset(
     f"com.atproto.repo.{name}"
     for name in ("applyWrites", "createRecord", "putRecord", "deleteRecord")
 )
-"""The procedures that change a repo: only their lost answers leave something in doubt."""
+"""The procedures that change a repo. If their answer is lost, the outcome is unknown."""
 
 ENVELOPE_BYTES: Final = 2_400
-"""No applyWrites body is longer than its ops' `encoded_size` and this: DID, swap, key names."""
+"""Bytes of an applyWrites body beside its ops (see `encoded_size`), at most: DID, swap, keys."""
 
 
 class Unguarded(Enum):
-    """The guard that is not sent, so that `None` can mean: there must be no record."""
+    """No guard at all. `None` has another meaning: there must be no record."""
 
     UNGUARDED = "unguarded"
 
@@ -59,14 +59,14 @@ class Request:
 
     @property
     def target(self) -> str:
-        """Path and query, relative to the origin of the PDS."""
+        """The path and query, relative to the origin of the PDS."""
         query = "?" + urlencode(self.params, safe=":") if self.params else ""
         return f"/xrpc/{self.nsid}{query}"
 
 
 @dataclass(frozen=True, slots=True)
 class WriteOp:
-    """One record to write. `value` is None for a deletion and only then."""
+    """One record to write. `value` is None for deletions only."""
 
     action: Action
     collection: Nsid
@@ -75,14 +75,14 @@ class WriteOp:
 
 
 def choose_action(before: Cid | None, after: Cid | None) -> Action:
-    """What turns `before` into `after`; None is absence of the record."""
+    """Return the action from `before` to `after`; None is absence of the record."""
     if after is None:
         return "delete"
     return "create" if before is None else "update"
 
 
 def encoded_size(op: WriteOp) -> int:
-    """Bytes that `op` takes in the body of an applyWrites, its comma included."""
+    """Count the bytes of `op` in the body of an applyWrites, with its comma."""
     return len(_encode(_write(op))) + 1
 
 
@@ -110,28 +110,28 @@ def _given(**fields: object) -> dict[str, object]:
 
 
 def create_session(identifier: str, password: str) -> Request:
-    """com.atproto.server.createSession. `identifier` is a DID, or a handle without `@`."""
+    """Build com.atproto.server.createSession. `identifier` is a DID, or a handle without `@`."""
     body = {"identifier": identifier, "password": password}
     return _procedure("com.atproto.server.createSession", body, "none")
 
 
 def refresh_session() -> Request:
-    """com.atproto.server.refreshSession: no body at all, not even an empty object."""
+    """Build com.atproto.server.refreshSession: without a body, not even an empty object."""
     return Request("POST", "com.atproto.server.refreshSession", auth="refresh")
 
 
 def delete_session() -> Request:
-    """com.atproto.server.deleteSession: authorized by the refresh token, without a body."""
+    """Build com.atproto.server.deleteSession, authorized by the refresh token, without a body."""
     return Request("POST", "com.atproto.server.deleteSession", auth="refresh")
 
 
 def get_session() -> Request:
-    """com.atproto.server.getSession"""
+    """Build com.atproto.server.getSession."""
     return Request("GET", "com.atproto.server.getSession", auth="access")
 
 
 def describe_server() -> Request:
-    """com.atproto.server.describeServer"""
+    """Build com.atproto.server.describeServer."""
     return _query("com.atproto.server.describeServer")
 
 
@@ -141,7 +141,10 @@ def describe_server() -> Request:
 def apply_writes(
     repo: Did, ops: Sequence[WriteOp], *, swap: Cid | None = None, validate: bool | None = None
 ) -> Request:
-    """com.atproto.repo.applyWrites, guarded by the commit `swap` unless that is None."""
+    """Build com.atproto.repo.applyWrites, guarded by the commit `swap` unless None.
+
+    Raises BadData if a record cannot be written as JSON.
+    """
     swap_commit = None if swap is None else str(swap)
     body = {"repo": repo, "writes": [_write(op) for op in ops]}
     options = _given(validate=validate, swapCommit=swap_commit)
@@ -151,20 +154,26 @@ def apply_writes(
 def put_record(
     repo: Did, op: WriteOp, *, swap: Guard = UNGUARDED, validate: bool | None = None
 ) -> Request:
-    """com.atproto.repo.putRecord. `swap` None is sent as null: there must be no record yet."""
+    """Build com.atproto.repo.putRecord. A `swap` of None is sent: there must be no record yet.
+
+    Raises BadData if the record cannot be written as JSON.
+    """
     guard = {} if swap is UNGUARDED else {"swapRecord": None if swap is None else str(swap)}
     body = _record(repo, op) | _given(validate=validate) | guard
     return _procedure("com.atproto.repo.putRecord", body)
 
 
 def create_record(repo: Did, op: WriteOp, *, validate: bool | None = None) -> Request:
-    """com.atproto.repo.createRecord with an explicit rkey: refused if there is such a record."""
+    """Build com.atproto.repo.createRecord with an explicit rkey, refused if the record exists.
+
+    Raises BadData if the record cannot be written as JSON.
+    """
     body = _record(repo, op) | _given(validate=validate)
     return _procedure("com.atproto.repo.createRecord", body)
 
 
 def delete_record(repo: Did, collection: Nsid, rkey: Rkey, *, swap: Cid | None = None) -> Request:
-    """com.atproto.repo.deleteRecord, guarded by the record `swap` unless that is None."""
+    """Build com.atproto.repo.deleteRecord, guarded by the record `swap` unless None."""
     guard = _given(swapRecord=None if swap is None else str(swap))
     body = {"repo": repo, "collection": collection, "rkey": rkey}
     return _procedure("com.atproto.repo.deleteRecord", body | guard)
@@ -194,7 +203,7 @@ def _json_value(op: WriteOp) -> object:
 
 
 def get_record(repo: Did, collection: Nsid, rkey: Rkey) -> Request:
-    """com.atproto.repo.getRecord, of the current version"""
+    """Build com.atproto.repo.getRecord for the current version."""
     params = [("repo", repo), ("collection", collection), ("rkey", rkey)]
     return _query("com.atproto.repo.getRecord", params)
 
@@ -207,38 +216,38 @@ def list_records(
     cursor: str | None = None,
     reverse: bool = False,
 ) -> Request:
-    """com.atproto.repo.listRecords: `limit` 1 to 100; descending rkeys unless `reverse`."""
+    """Build com.atproto.repo.listRecords: `limit` 1 to 100; descending rkeys unless `reverse`."""
     page = [("limit", str(limit)), ("cursor", cursor), ("reverse", "true" if reverse else None)]
     params = [("repo", repo), ("collection", collection), *page]
     return _query("com.atproto.repo.listRecords", params)
 
 
 def describe_repo(repo: Did) -> Request:
-    """com.atproto.repo.describeRepo"""
+    """Build com.atproto.repo.describeRepo."""
     return _query("com.atproto.repo.describeRepo", [("repo", repo)])
 
 
 def get_latest_commit(did: Did) -> Request:
-    """com.atproto.sync.getLatestCommit"""
+    """Build com.atproto.sync.getLatestCommit."""
     return _query("com.atproto.sync.getLatestCommit", [("did", did)])
 
 
 def get_repo_status(did: Did) -> Request:
-    """com.atproto.sync.getRepoStatus"""
+    """Build com.atproto.sync.getRepoStatus."""
     return _query("com.atproto.sync.getRepoStatus", [("did", did)])
 
 
 def get_repo(did: Did, since: Tid | None = None) -> Request:
-    """com.atproto.sync.getRepo: the blocks of the repo, or only those that came after `since`"""
+    """Build com.atproto.sync.getRepo for all blocks of the repo, or those after `since`."""
     return _query("com.atproto.sync.getRepo", [("did", did), ("since", since)])
 
 
 def get_blocks(did: Did, cids: Sequence[Cid]) -> Request:
-    """com.atproto.sync.getBlocks: all of `cids` or an error"""
+    """Build com.atproto.sync.getBlocks, answered with all of `cids` or an error."""
     params = [("did", did), *(("cids", str(cid)) for cid in cids)]
     return _query("com.atproto.sync.getBlocks", params)
 
 
 def resolve_handle(handle: Handle) -> Request:
-    """com.atproto.identity.resolveHandle"""
+    """Build com.atproto.identity.resolveHandle."""
     return _query("com.atproto.identity.resolveHandle", [("handle", handle)])

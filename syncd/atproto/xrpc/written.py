@@ -1,6 +1,6 @@
-"""Read the answers to writes. An answer that cannot be read is Unknown: the write may stand.
+"""Read the answers to writes. An unreadable answer raises Unknown: the write may have succeeded.
 
-Every reader expects a 2xx (see `raise_for`). Sources: lexicons com.atproto.repo.*
+Every reader expects a 2xx (see `raise_for`). Never retries. Sources: lexicons com.atproto.repo.*
 """
 
 from __future__ import annotations
@@ -28,10 +28,12 @@ _WORD_LENGTH = 40
 
 @dataclass(frozen=True, slots=True)
 class WriteAnswer:
-    """`cids` in the order of the ops, None for a deletion or where the PDS does not say.
+    """The answer to a write. None stands for all that the PDS omits.
 
-    `commit` and `rev` are None if the PDS found nothing to do, or does not say. `validation` is
-    what it found of each record's type, where it says: `valid` or `unknown`.
+    Attributes:
+        cids: The new CID of each op, in order; None for a deletion.
+        commit, rev: The new commit; None if the PDS had nothing to do.
+        validation: The PDS's word on each record against its lexicon: `valid` or `unknown`.
     """
 
     cids: tuple[Cid | None, ...]
@@ -41,28 +43,29 @@ class WriteAnswer:
 
 
 def read_applied(response: Response, ops: Sequence[WriteOp]) -> WriteAnswer:
-    """applyWrites. Raises Unknown if the answer cannot be read or is about other records."""
+    """Read applyWrites. Raises Unknown if the answer is unreadable or about other records."""
     with _unknown_if_unreadable():
         fields = read_object(response)
         results = maybe(fields, "results", list)
+        # `results` is optional in the lexicon: the writes succeeded, and their CIDs are unknown.
         if results is None:
             return WriteAnswer((None,) * len(ops), *_commit(fields))
         if len(results) != len(ops):
             raise BadAnswer(f"the PDS answered {len(ops)} writes with {len(results)} results")
-        told = [as_object(result) for result in results]
-        cids = tuple(_result(op, each) for op, each in zip(ops, told, strict=True))
-        return WriteAnswer(cids, *_commit(fields), tuple(map(_validation, told)))
+        objects = [as_object(result) for result in results]
+        cids = tuple(_result(op, each) for op, each in zip(ops, objects, strict=True))
+        return WriteAnswer(cids, *_commit(fields), tuple(map(_validation, objects)))
 
 
 def read_put(response: Response, op: WriteOp) -> WriteAnswer:
-    """putRecord, createRecord. Raises Unknown as `read_applied` does."""
+    """Read putRecord or createRecord. Raises Unknown as `read_applied` does."""
     with _unknown_if_unreadable():
         fields = read_object(response)
         return WriteAnswer((_result(op, fields),), *_commit(fields), (_validation(fields),))
 
 
 def read_deleted(response: Response) -> WriteAnswer:
-    """deleteRecord: an empty object says that there was no such record. Raises Unknown."""
+    """Read deleteRecord; an empty object means that there was no such record. Raises Unknown."""
     with _unknown_if_unreadable():
         return WriteAnswer((None,), *_commit(read_object(response)))
 
@@ -84,7 +87,7 @@ def _result(op: WriteOp, fields: Fields) -> Cid | None:
 
 
 def _validation(fields: Fields) -> str | None:
-    """A word of the server's, cut to what a log line holds; anything else is not told."""
+    """Return the server's word, cut to a length fit for a log line; None for anything else."""
     word = fields.get("validationStatus")
     return word[:_WORD_LENGTH] if isinstance(word, str) and word.isalnum() else None
 

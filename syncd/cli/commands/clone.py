@@ -88,7 +88,7 @@ def clone(
         _check_target(root, adopt)
         asyncio.run(_check_access(found, read_only))
         _lay_out(root, config, found)
-    show: progress.Show = nullcontext if as_json else progress.shown
+    show: progress.Show = nullcontext if as_json else progress.show_progress
     report, cloned = asyncio.run(_first_sync(root, show, None if adopt else (), pds))
     _say(report, cloned, found, root, as_json)
     raise click.exceptions.Exit(exit_code(report))

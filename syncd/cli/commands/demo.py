@@ -1,6 +1,6 @@
-"""`syncd demo`: the whole thing before your eyes, on a sandbox PDS, with the real commands.
+"""Show syncd at work on a sandbox PDS, with the real commands (`syncd demo`).
 
-Touches nothing but its own directory: sessions and passwords of the demo lie there too.
+Never touches a file outside its own directory; sessions and passwords of the demo are there too.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def demo(target: Path | None, once: bool) -> None:
 
 @contextmanager
 def _home(target: Path | None, *, is_kept: bool) -> Iterator[Path]:
-    """The directory of the tour. One that nobody named is removed after it, unless it is kept."""
+    """Yield the directory of the tour; afterwards, remove it if it is temporary and not kept."""
     if target is not None:
         target.mkdir(parents=True, exist_ok=True)
         yield target.absolute()
@@ -71,7 +71,7 @@ def _home(target: Path | None, *, is_kept: bool) -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True)
 class Tour:
-    """One walk through syncd: `home` holds the folder, the password file and the sessions."""
+    """A tour through syncd: `home` holds the folder, the password file and the sessions."""
 
     home: Path
     host: Sandbox
@@ -80,13 +80,16 @@ class Tour:
 
     @property
     def folder(self) -> Path:
+        """The folder of the mirror."""
         return self.home / "alice"
 
     @property
     def file(self) -> Path:
+        """The file of the record that both sides edit."""
         return self.folder / relative_path(NOTE)
 
     def give(self) -> None:
+        """Walk through all steps. Raises SyncdError if a step ends in another way than shown."""
         self._set_up()
         with self._daemon():
             self._edit_here()
@@ -97,7 +100,7 @@ class Tour:
         say("Every step above is an ordinary command; `syncd --help` lists them all.")
 
     def stay(self) -> None:
-        """Keep sandbox and daemon up until Ctrl-C."""
+        """Keep the sandbox and the daemon running until Ctrl-C."""
         step("Your turn")
         with self._daemon():
             say(f"Edit, add or delete files in {self.folder}: each save is pushed. Ctrl-C ends.")
@@ -151,7 +154,7 @@ class Tour:
     # --- what the tour is made of ---------------------------------------------------------------
 
     def _run(self, *arguments: str, code: int = 0) -> None:
-        """Run a real syncd command in the folder and show it."""
+        """Run a syncd command in the folder and print it with its output."""
         say(f"$ syncd {' '.join(arguments)}")
         inside = ("-C", str(self.folder)) if self.folder.exists() else ()
         command = [sys.executable, "-m", "syncd", *inside, *arguments]
@@ -235,6 +238,6 @@ def _say_lines(text: str) -> None:
 
 
 def step(title: str) -> None:
-    """The heading of one step."""
+    """Print the heading of one step."""
     say()
     say(f"== {title}")

@@ -1,4 +1,4 @@
-"""`syncd diff`: what differs between base, local and remote, as a diff of readable JSON."""
+"""Show how base, local and remote differ, as a diff of readable JSON (`syncd diff`). Only reads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TextIO
 
 import click
 
@@ -19,6 +18,7 @@ from syncd.atproto.cid import Cid
 from syncd.atproto.inexact import file_of, record_of
 from syncd.atproto.jsontext import format_record, parse_record
 from syncd.atproto.syntax import tid_microseconds
+from syncd.cli.screen.colour import has_colour
 from syncd.cli.screen.output import cid_json, rfc3339, say, say_json
 from syncd.cli.screen.verbose import listeners
 from syncd.cycle.mirror import Mirror
@@ -32,11 +32,15 @@ _SHOWN = (Verdict.PUSH, Verdict.PULL, Verdict.CONFLICT)
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """One path, and the text of each side as far as it can be had.
+class RecordDiff:
+    """The difference of one path.
 
-    `changed` names the fields that each side changed since they last agreed, where that is known;
-    `local_at` is when the file was saved, `remote_at` when the repo was last written to.
+    Attributes:
+        local: The text of the file; None if there is none.
+        remote: The repo's record as text; None if there is none or its block is missing.
+        changed: The fields that each side changed since base, if base is known.
+        local_at: The time of the file's last save, in RFC 3339.
+        remote_at: The time of the repo's last commit, in RFC 3339.
     """
 
     step: Step
@@ -65,11 +69,11 @@ def diff(directory: Path, paths: tuple[str, ...], as_json: bool) -> None:
         return
     for difference in found:
         say(f"{difference.step.verdict.value}: {difference.step.reason}")
-        for line in (*_told(difference), *_lines(difference)):
-            say(line, paint=coloured if uses_colour(sys.stdout, os.environ) else str)
+        for line in (*_changed_fields(difference), *_lines(difference)):
+            say(line, paint=coloured if has_colour(sys.stdout, os.environ) else str)
 
 
-async def _differences(directory: Path, patterns: tuple[str, ...]) -> list[Difference]:
+async def _differences(directory: Path, patterns: tuple[str, ...]) -> list[RecordDiff]:
     async with open_to_look(directory, listeners()) as mirror:
         report = await mirror.preview()
         steps = [
@@ -93,7 +97,7 @@ async def _blocks(mirror: Mirror, cids: set[Cid]) -> Mapping[Cid, bytes]:
         return {}
 
 
-def _difference(mirror: Mirror, step: Step, blocks: Mapping[Cid, bytes]) -> Difference:
+def _difference(mirror: Mirror, step: Step, blocks: Mapping[Cid, bytes]) -> RecordDiff:
     local, mine, local_at = None, None, ""
     if step.local is not None:
         content, now = read_bytes(mirror.folder, step.path)
@@ -111,7 +115,7 @@ def _difference(mirror: Mirror, step: Step, blocks: Mapping[Cid, bytes]) -> Diff
         if block is not None and record is not None:
             with suppress(BadData):
                 found[side] = changed(record_of(block), record)
-    return Difference(step, local, remote, found, local_at, _head_time(mirror))
+    return RecordDiff(step, local, remote, found, local_at, _head_time(mirror))
 
 
 def _head_time(mirror: Mirror) -> str:
@@ -119,8 +123,8 @@ def _head_time(mirror: Mirror) -> str:
     return "" if head is None else rfc3339(tid_microseconds(head.rev) // 1_000_000)
 
 
-def _told(difference: Difference) -> list[str]:
-    """Which fields changed where, for a conflict whose common version is known."""
+def _changed_fields(difference: RecordDiff) -> list[str]:
+    """Name the changed fields of each side, for a conflict with a known base."""
     if difference.step.verdict is not Verdict.CONFLICT:
         return []
     names = {Side.LOCAL: ("folder", difference.local_at), Side.REMOTE: ("repo", "")}
@@ -132,13 +136,8 @@ def _told(difference: Difference) -> list[str]:
     ]
 
 
-def uses_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Colour is for terminals whose user did not switch it off (https://no-color.org)."""
-    return stream.isatty() and not environ.get("NO_COLOR")
-
-
 def coloured(line: str) -> str:
-    """A line of a diff as terminals show it."""
+    """Colour one line of a diff for a terminal."""
     if line.startswith(("---", "+++")):
         return click.style(line, bold=True)
     colours = {"-": "red", "+": "green", "@": "cyan"}
@@ -147,13 +146,13 @@ def coloured(line: str) -> str:
 
 
 def _readable(content: bytes, path: RecordPath) -> str:
-    """The record in the form syncd writes, so that only its meaning is compared."""
+    """Lay the record out as syncd writes it, so that the diff shows only changes of meaning."""
     with suppress(BadJson):
         content = format_record(parse_record(content, split_record_path(path)[0]))
     return content.decode("utf-8", "replace")
 
 
-def _lines(difference: Difference) -> list[str]:
+def _lines(difference: RecordDiff) -> list[str]:
     before = (difference.remote or "").splitlines()
     after = (difference.local or "").splitlines()
     path = difference.step.path
@@ -162,7 +161,7 @@ def _lines(difference: Difference) -> list[str]:
     return list(unified_diff(before, after, *names, *times, lineterm=""))
 
 
-def _json(difference: Difference) -> dict[str, object]:
+def _json(difference: RecordDiff) -> dict[str, object]:
     step = difference.step
     return {
         "path": step.path,

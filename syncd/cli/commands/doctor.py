@@ -1,4 +1,4 @@
-"""`syncd doctor`: what is wrong around a mirror, and the command that mends it. Mends nothing."""
+"""Report problems of a mirror with the commands that fix them (`syncd doctor`). Never fixes any."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 import click
 
 from syncd.cli.screen.output import say, say_json
-from syncd.doctor import Finding, Level, examine
+from syncd.doctor import Finding, Severity, examine
 from syncd.folder.root import find_root
 
 BROKEN = 1
-"""Exit code: at least one finding is an error."""
+"""The exit code if at least one finding is an error."""
 
 
 @click.command()
@@ -32,17 +32,17 @@ def doctor(directory: Path, as_json: bool) -> None:
         say_json({"findings": [_json(finding) for finding in findings]})
     else:
         _say(findings)
-    is_broken = any(finding.level is Level.ERROR for finding in findings)
+    is_broken = any(finding.level is Severity.ERROR for finding in findings)
     raise click.exceptions.Exit(BROKEN if is_broken else 0)
 
 
 def _say(findings: tuple[Finding, ...]) -> None:
     for finding in findings:
         say(f"{finding.level.value:<8} {finding.check:<12} {finding.what}")
-        if finding.level is not Level.OK and finding.mend:
+        if finding.level is not Severity.OK and finding.mend:
             say(f"  next: {finding.mend}")
     count = Counter(finding.level for finding in findings)
-    errors, warnings = count[Level.ERROR], count[Level.WARNING]
+    errors, warnings = count[Severity.ERROR], count[Severity.WARNING]
     say(f"{errors} errors, {warnings} warnings" if errors or warnings else "all is well")
 
 

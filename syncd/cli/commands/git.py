@@ -1,6 +1,7 @@
-"""`syncd git`: register with git for merges and diffs, and do what git then asks for.
+"""Register syncd with git for merges and diffs, and run them when git calls (`syncd git`).
 
-Also makes a checkout that `syncd sync` is run in a mirror. Needs no credentials and no PDS.
+`take_checkout` also turns a fresh checkout into a mirror for `syncd sync`. Never needs credentials
+or a PDS.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from syncd.git.commits import Worktree
 from syncd.git.drivers import install as install_drivers
 from syncd.git.drivers import uninstall as uninstall_drivers
 from syncd.git.program import Git
-from syncd.git.repository import find_place
+from syncd.git.repository import find_repository
 from syncd.merge.texts import merge_texts, ordered_text
 
 
@@ -71,7 +72,7 @@ def uninstall(directory: Path) -> None:
 @click.argument("mark_length", type=int)
 @click.argument("path")
 def merge(base: Path, ours: Path, theirs: Path, mark_length: int, path: str) -> None:
-    """Called by git: merge three versions of the file at PATH into OURS."""
+    """Merge three versions of the file at PATH into OURS; git calls this."""
     texts = [file.read_bytes() for file in (base, ours, theirs)]
     try:
         merged, collisions = merge_texts(
@@ -91,32 +92,36 @@ def merge(base: Path, ours: Path, theirs: Path, mark_length: int, path: str) -> 
 @git.command(hidden=True)
 @click.argument("file", type=click.Path(path_type=Path))
 def show(file: Path) -> None:
-    """Called by git: the record in FILE with its keys in syncd's order."""
+    """Print the record in FILE with its keys in syncd's order; git calls this."""
     say_lines(ordered_text(file.read_bytes()).decode("utf-8", "backslashreplace"))
 
 
 def _command() -> str:
-    """This very syncd, whatever the PATH or the worktree holds when git calls it."""
+    """Return the command of this very syncd: git may call it with another PATH and directory."""
     return f"{shlex.quote(sys.executable)} -P -m syncd"
 
 
 def _worktree(directory: Path) -> Worktree:
-    """The mirror around `directory`, or the one below; else the top of the git worktree."""
+    """Find the mirror around `directory`, or the only one below; else the top of the worktree."""
     directory = directory.absolute()
-    place = find_place(directory)
-    if place is None:
+    repository = find_repository(directory)
+    if repository is None:
         hint = "run git init there first, or name another directory with -C DIR"
         raise GitFailed(f"{directory} is not in a git repository", hint=hint)
-    folder = _nearest_settings(directory, place.top) or _settings_below(place.top) or place.top
-    return Worktree.at(find_place(folder) or place)
+    folder = (
+        _nearest_settings(directory, repository.top)
+        or _settings_below(repository.top)
+        or repository.top
+    )
+    return Worktree.at(find_repository(folder) or repository)
 
 
 def _settings_below(top: Path) -> Path | None:
-    """The one folder below with versioned settings, where git is used from the top of it all."""
-    place = find_place(top)
-    if place is None:
+    """Find the only folder below `top` with versioned settings. Raises GitFailed if several."""
+    repository = find_repository(top)
+    if repository is None:
         return None
-    work = Worktree.at(place)
+    work = Worktree.at(repository)
     names = sorted(n for n in work.files(work.tip().commit) if n.endswith(f"/{FILE_NAME}"))
     if len(names) > 1:
         hint = f"name one of them: syncd -C {top / names[0].removesuffix(FILE_NAME)} git install"
@@ -130,13 +135,13 @@ def _nearest_settings(start: Path, top: Path) -> Path | None:
 
 
 def _collection(path: str) -> Nsid:
-    """The collection of a file, wherever the mirror's folder is in the worktree."""
+    """Return the collection of a file, wherever the mirror's folder is in the worktree."""
     directories = [part for part in path.split("/")[:-1] if not part.endswith(CONTINUED)]
     return parse_nsid(directories[-1] if directories else "")
 
 
 def _merges_lines(path: str) -> bool:
-    """What the settings beside the file say of merging its strings by line, if there are any."""
+    """Return whether the settings of the file's mirror ask to merge its strings by line."""
     file = Path(path).absolute()
     folder = _nearest_settings(file.parent, Path.cwd())
     if folder is None:
@@ -149,7 +154,7 @@ def _merges_lines(path: str) -> bool:
 
 
 def _merge_lines(base: Path, ours: Path, theirs: Path, mark_length: int) -> int:
-    """What git does with any text; the exit code that it expects of a driver."""
+    """Merge as git merges any text; return the exit code of a merge driver (gitattributes(5))."""
     labels = [word for name in ("ours", "base", "theirs") for word in ("-L", name)]
     files = (str(file) for file in (ours, base, theirs))
     try:
@@ -161,7 +166,7 @@ def _merge_lines(base: Path, ours: Path, theirs: Path, mark_length: int) -> int:
 
 
 def take_checkout(directory: Path) -> None:
-    """Make the checkout around `directory` a mirror, if it is one of a mirror and is none yet."""
+    """Turn the checkout around `directory` into a mirror, if its settings are versioned."""
     root = find_checkout(directory)
     if root is None:
         return

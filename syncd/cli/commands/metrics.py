@@ -1,4 +1,4 @@
-"""`syncd metrics`: how the mirror is and what its daemon did, for Prometheus."""
+"""Print metrics of a mirror and its daemon for Prometheus (`syncd metrics`). Only reads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from syncd.mirror.offline import known_account, open_files
 from syncd.plan import for_a_person
 
 Sample = tuple[str, str, str, float]
-"""Name, kind (gauge or counter), help, value."""
+"""The name, kind (gauge or counter), help text and value of a metric."""
 
 _COUNTERS = {
     "cycles": "Cycles since the daemon came up.",
@@ -62,7 +62,7 @@ def metrics(directory: Path, output: Path | None) -> None:
 
 
 def render(samples: Iterable[Sample], labels: Mapping[str, str]) -> str:
-    """The samples in the text exposition format, version 0.0.4."""
+    """Format samples in the text exposition format of Prometheus, version 0.0.4."""
     written = ",".join(f'{name}="{_escape(value)}"' for name, value in labels.items())
     lines: list[str] = []
     for name, kind, meaning, value in samples:

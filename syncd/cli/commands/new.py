@@ -1,4 +1,4 @@
-"""`syncd new`: a record file with a fresh TID as its name, ready for an editor."""
+"""Make a record file with a fresh TID as its name (`syncd new`). Never replaces a file."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def new(directory: Path, collection: str, source: Path | None, as_json: bool) ->
 
 
 def _write(folder: Folder, collection: Nsid, record: Record) -> RecordPath:
-    """Write the record under a fresh key; under another one if that key is taken after all."""
+    """Write the record under a fresh key; try a second key if the first is taken."""
     content, cid = format_record(record), cid_of(record)
     path = _fresh(collection)
     try:

@@ -1,4 +1,4 @@
-"""`syncd run`: the daemon, in the foreground, for one or more mirrors."""
+"""Run the daemon in the foreground for one or more mirrors (`syncd run`). Never forks."""
 
 from __future__ import annotations
 
@@ -65,9 +65,10 @@ async def _run(listed: Callable[[], Sequence[Path]], form: str) -> int:
 
 
 def _catch_signals(fleet: Fleet) -> None:
-    """The first signal stops; a second one is not caught. A terminal that is closed stops too.
+    """Stop at the first signal, and let a second one kill the process.
 
-    Where SIGHUP is ignored (nohup), it stays so.
+    SIGHUP stops a daemon with a terminal, and makes any other daemon read its settings again. If
+    SIGHUP is ignored (nohup), it stays ignored.
     """
     loop = asyncio.get_running_loop()
 
@@ -92,7 +93,10 @@ def _voice(form: str, *, is_one: bool) -> Voice:
 def mirrors_of(
     directory: Path, directories: Sequence[Path], environ: Mapping[str, str]
 ) -> Callable[[], Sequence[Path]]:
-    """Which mirrors to run, asked anew at each reload; see `run`."""
+    """Return a function that lists the mirrors to run, for each reload; see `run`.
+
+    The function raises ConfigWrong if the file in SYNCD_CONFIG is not a list of mirrors.
+    """
     named = environ.get("SYNCD_CONFIG")
     if directories or not named:
         found = tuple(dict.fromkeys(directories or (directory,)))

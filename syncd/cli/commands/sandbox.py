@@ -1,4 +1,4 @@
-"""`syncd sandbox`: an embedded PDS on the loopback, for trying and testing."""
+"""Run an embedded PDS on the loopback, for tests (`syncd sandbox`). Never listens elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from syncd.errors import ConfigWrong
 from syncd.sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from syncd.sandbox.http.server import Running
+    from syncd.sandbox.http.server import ServingThread
 
 
 @click.command()
@@ -41,10 +41,12 @@ def sandbox(port: int, data: Path | None) -> None:
         _wait_for_signal()
 
 
-def served(host: Sandbox, port: int = 0) -> Running:
-    """Serve `host` from a thread; port 0 is any free one.
+def served(host: Sandbox, port: int = 0) -> ServingThread:
+    """Serve `host` from a thread; port 0 takes any free port.
 
-    Raises ConfigWrong where the extra `sandbox` is not installed, OSError if the port is taken.
+    Raises:
+        ConfigWrong: The extra `sandbox` is not installed.
+        OSError: The port is taken.
     """
     try:
         from syncd.sandbox.http.server import start  # noqa: PLC0415 (only this needs the extra)

@@ -1,4 +1,4 @@
-"""`syncd service`: the systemd unit of a mirror. Writes unit files; systemd does the rest."""
+"""Install the systemd unit of a mirror (`syncd service`). Never runs the daemon itself."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from syncd.errors import ConfigWrong, FolderWrong, SyncdError
 from syncd.folder.root import find_root
 
 STATE: Final = Path("/var/lib/syncd")
-"""Where the mirrors of the system service are, and the home of its user."""
+"""The directory of the system service's mirrors, and the home of its user."""
 USER: Final = "syncd"
 NOT_RUNNING: Final = 1
 STEPS_SINCE: Final = 254
-"""The systemd that knows RestartSteps=."""
+"""The first version of systemd with RestartSteps=."""
 
 _SOURCES: Final = (Path(__file__).parents[2] / "units", Path(__file__).parents[3] / "systemd")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.:][A-Za-z0-9_.:-]*")
@@ -36,7 +36,15 @@ _HIDDEN: Final = (Path("/home"), Path("/root"), Path("/run/user"))
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """The unit of one mirror: a template, the instance, and the manager it belongs to."""
+    """The unit of one mirror.
+
+    Attributes:
+        template: The name of the template unit, such as `syncd@.service`.
+        instance: The part of the unit's name after the `@`.
+        directory: The directory of the unit file.
+        manager: The options of systemctl that select the manager.
+        override: The text of a drop-in; empty if none is needed.
+    """
 
     template: str
     instance: str
@@ -46,14 +54,17 @@ class Unit:
 
     @property
     def name(self) -> str:
+        """The name of the unit, with its instance."""
         return self.template.replace("@", f"@{self.instance}")
 
     @property
     def file(self) -> Path:
+        """The file of the template."""
         return self.directory / self.template
 
     @property
     def drop_in(self) -> Path:
+        """The file of the drop-in."""
         return self.directory / f"{self.name}.d" / "folder.conf"
 
 
@@ -150,7 +161,10 @@ def status(directory: Path, system: bool, as_json: bool) -> None:
 
 
 def render(template: str, program: str, systemd_version: int) -> str:
-    """The unit file, with the program where it is and what this systemd knows."""
+    """Fill in the template: the program, and the settings that this version of systemd knows.
+
+    Raises ConfigWrong if the template is missing from the installation.
+    """
     source = next((at / template for at in _SOURCES if (at / template).exists()), None)
     if source is None:
         raise ConfigWrong(f"{template} is not part of this installation", hint="install syncd anew")
@@ -161,7 +175,10 @@ def render(template: str, program: str, systemd_version: int) -> str:
 
 
 def find_program(*, is_system: bool) -> str:
-    """How a unit starts this syncd. Raises ConfigWrong if a system service cannot see it."""
+    """Return the command that starts this syncd from a unit.
+
+    Raises ConfigWrong if the program is in a home, which a system service cannot read.
+    """
     called = Path(sys.argv[0]).absolute()
     found = called if called.name == "syncd" and os.access(called, os.X_OK) else None
     found = found or (Path(which) if (which := shutil.which("syncd")) else None)
@@ -212,7 +229,7 @@ def _user_unit(root: Path) -> Unit:
 
 
 def escape(path: str) -> str:
-    """A path as a part of a unit's name; see systemd-escape(1), --path."""
+    """Escape a path for the name of a unit, as `systemd-escape --path` does."""
     plain = re.sub(r"/+", "/", path).strip("/")
     octets = (chr(byte) for byte in plain.encode())
     escaped = (
@@ -224,7 +241,7 @@ def escape(path: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """One word of a command line in a unit."""
+    """Quote one word for a command line in a unit (systemd.service(5))."""
     for special, written in (("\\", "\\\\"), ('"', '\\"'), ("%", "%%"), ("$", "$$")):
         text = text.replace(special, written)
     return f'"{text}"' if re.search(r"[\s\"'\\;]", text) else text

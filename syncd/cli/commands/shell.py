@@ -1,4 +1,4 @@
-"""What a shell and a reader want of a command line: completion, and a manual page."""
+"""Print shell completions and the manual page. Never installs them."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _commands(group: click.Group, above: click.Context, path: str) -> Iterator[s
 
 
 def _help(text: str) -> Iterator[str]:
-    """Paragraphs as they are; what stands after a \\b keeps its lines."""
+    """Format the paragraphs of a help text; a paragraph after a \\b keeps its lines."""
     for paragraph in re.split(r"\n\s*\n", text):
         lines = [line.strip() for line in paragraph.splitlines() if line.strip()]
         if lines[:1] == ["\b"]:
@@ -114,6 +114,6 @@ def _options(command: click.Command, context: click.Context) -> Iterator[str]:
 
 
 def _roff(text: str) -> str:
-    """Text that troff takes as it is."""
+    """Escape text so that troff prints it unchanged."""
     escaped = text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq")
     return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped

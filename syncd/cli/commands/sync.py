@@ -50,7 +50,7 @@ def sync(directory: Path, dry_run: bool, as_json: bool) -> None:
 
 def run_sync(directory: Path, as_json: bool) -> None:
     """Sync, or have the running daemon do it; report, and end with the exit code that fits."""
-    show: progress.Show = nullcontext if as_json else progress.shown
+    show: progress.Show = nullcontext if as_json else progress.show_progress
     report, cloned = sync_here_or_there(directory, lambda: asyncio.run(_sync(directory, show)))
     say_outcome(report, as_json, cloned)
 

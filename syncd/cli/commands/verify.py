@@ -1,4 +1,4 @@
-"""`syncd verify`: recompute everything and say what does not agree. Changes nothing."""
+"""Recompute everything and report every disagreement (`syncd verify`). Never changes a file."""
 
 from __future__ import annotations
 

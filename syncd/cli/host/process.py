@@ -55,13 +55,15 @@ class Running:
                     teller.told,
                     doorbells=choose_doorbells,
                     ends_on=_ends_on(os.environ),
-                    is_paused=mirror.state.note(PAUSED) is not None,
                     pulse=pulse,
                 )
                 answers = Answers(daemon, teller, self.reload)
                 async with listen(root / OWN, answers.handle):
                     whose = mirror.account.handle or mirror.account.did
                     teller.say("watching", f"watching {root} for {whose}")
+                    # A person's pause outlives the process that it was asked of.
+                    if mirror.state.note(PAUSED) is not None:
+                        daemon.pause()
                     yield daemon
             with suppress(SyncdError):
                 mirror.state.keep_note("daemon", None)

@@ -1,4 +1,4 @@
-"""`syncd --version`: for a bug report, syncd, Python, and what syncd is made of."""
+"""Print the versions for a bug report: syncd, Python and the dependencies. Never guesses one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from syncd.cli.screen.output import say
 
 
 def say_versions() -> None:
-    """A line for each: its name and version."""
+    """Print one line for syncd, Python and each dependency: name and version."""
     say(f"syncd {__version__}")
     say(f"Python {platform.python_version()} on {platform.system()} {platform.release()}")
     for requirement in requires("syncd") or ():

@@ -1,7 +1,7 @@
-"""`status` for people: the same facts with some order and colour, and how they change.
+"""Draw `status` for a terminal: the same facts, in order and with colour. Never finds facts.
 
-Colour only repeats what a word or a sign says, so nothing is lost without it; blue and yellow are
-told apart by everybody.
+Colour only repeats a word or a sign, so the text is complete without it. Colour-blind people can
+distinguish blue and yellow.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PHASES = {
 
 
 def draw(seen: Seen) -> RenderableType:
-    """The facts of `status --json`, and what waits for a person."""
+    """Draw the facts of `status --json`, and the items that wait for a person."""
     found, waiting = seen
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim")
@@ -42,12 +42,12 @@ def draw(seen: Seen) -> RenderableType:
 
 
 def show(seen: Seen) -> None:
-    """Print them once."""
+    """Print the status once."""
     Console().print(draw(seen))
 
 
 def watch(look: Callable[[], Seen], pause: Callable[[float], None] = time.sleep) -> None:
-    """Show them until Ctrl-C, as they change."""
+    """Show the status and its changes until Ctrl-C."""
     with Live(draw(look()), auto_refresh=False, screen=False) as live:
         while True:
             pause(REFRESH_SECONDS)
@@ -130,5 +130,5 @@ def _waiting(
 
 
 def _text(words: str, style: str = "") -> Text:
-    """Words that may come from a server or a file, made safe to show."""
+    """Make words from a server or a file safe to show."""
     return Text(visible(words), style=style)

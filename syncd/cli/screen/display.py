@@ -1,7 +1,7 @@
-"""Show where a mirror stands: with order and colour on a terminal, else as plain text or JSON.
+"""Show the status of a mirror: in colour on a terminal, else as plain text or JSON.
 
-Once, or again and again as it changes. What is drawn with colour is in board.py, which is loaded
-only where somebody sees it.
+Show it once, or after each change. Never imports board.py, and with it rich, unless the output is
+in colour.
 """
 
 from __future__ import annotations
@@ -13,26 +13,22 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 
+from syncd.cli.screen.colour import has_colour
 from syncd.cli.screen.standing import REFRESH_SECONDS, Seen
 
 
-def is_colourful() -> bool:
-    """True on a terminal that takes colour."""
-    return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-
-
 def show(seen: Seen, plain: Callable[[Seen], None]) -> None:
-    """Show it once."""
-    if is_colourful():
+    """Show the status once, in colour or by `plain`."""
+    if has_colour(sys.stdout, os.environ):
         import_module("syncd.cli.screen.board").show(seen)
     else:
         plain(seen)
 
 
 def watch(look: Callable[[], Seen], plain: Callable[[Seen], None], *, is_json: bool) -> None:
-    """Show it until Ctrl-C, and again whenever it is another."""
+    """Show the status until Ctrl-C, again after each change."""
     with suppress(KeyboardInterrupt):
-        if is_colourful() and not is_json:
+        if has_colour(sys.stdout, os.environ) and not is_json:
             import_module("syncd.cli.screen.board").watch(look)
         before: object = None
         while True:
@@ -44,7 +40,7 @@ def watch(look: Callable[[], Seen], plain: Callable[[Seen], None], *, is_json: b
 
 
 def _lasting(seen: Seen) -> object:
-    """All of it but the times at which the budget is whole again, which move with the clock."""
+    """Return the status without the times of the budget: those change with every second."""
     found, waiting = seen
     left = [window["left"] for window in (found["budget"]["hour"], found["budget"]["day"])]
     return {**found, "budget": left}, waiting

@@ -1,6 +1,6 @@
-"""How syncd speaks: plain text for people, one JSON object for programs, sentences for errors.
+"""Print plain text for people, one JSON object for programs, one sentence for an error.
 
-Everything that is printed goes through here, and nothing reaches a terminal that could steer it.
+All output passes through here. Never prints a character that could control the terminal.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from syncd.mirror.notices import Notice
 from syncd.model import Conflict, Head, Held, Problem, RecordPath, Report
 
 NEEDS_A_PERSON = 3
-"""Exit code: done, but something waits for a person."""
+"""The exit code if the command is done, but an item waits for a person."""
 LINES = 20
-"""So many lines of one kind are printed one by one; the rest is a number."""
+"""The most lines of one kind; the remaining ones are printed as a number."""
 _ALL = "; syncd status --json names them all"
 RESOLVE_HINT = "syncd diff PATH, then syncd resolve PATH --local, --remote, --merge or --edit"
 APPROVE_HINT = "syncd approve PATH (or --all) lets them happen, syncd reject brings them back"
 
 
 def say(text: str = "", *, paint: Callable[[str], str] = str) -> None:
-    """One line on stdout. Only `paint` may add what steers a terminal."""
+    """Print one line on stdout. Only `paint` may add control characters, for colour."""
     print(paint(visible(text)), flush=True)
 
 
 def say_lines(text: str) -> None:
-    """All lines of a text on stdout."""
+    """Print all lines of a text on stdout."""
     for line in text.removesuffix("\n").split("\n"):
         say(line)
 
 
 def tell(text: str) -> None:
-    """One line on stderr."""
+    """Print one line on stderr."""
     print(visible(text), file=sys.stderr, flush=True)
 
 
@@ -52,7 +52,7 @@ def tell_notice(notice: Notice) -> None:
 
 
 def fail(error: SyncdError) -> int:
-    """Tell what happened and what to do next; returns the exit code."""
+    """Print an error and its hint on stderr; return the exit code."""
     where = ""
     if isinstance(error, BadJson) and error.line is not None:
         where = f"line {error.line}, column {error.column}: "
@@ -63,34 +63,37 @@ def fail(error: SyncdError) -> int:
 
 
 def say_json(value: Mapping[str, Any], *, indent: int | None = 2) -> None:
-    """One JSON object on stdout; without `indent` on one line."""
+    """Print one JSON object on stdout; with `indent` None, on one line."""
     print(visible_json(json.dumps(value, ensure_ascii=False, indent=indent)), flush=True)
 
 
 def many(count: int, what: str) -> str:
-    """`1 record`, `2 records`."""
+    """Return the count with its noun: `1 record`, `2 records`."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def short(cid: Cid | None) -> str:
-    """A CID for people: its last ten characters, or a dash for absence."""
+    """Shorten a CID for people: its last ten characters, or a dash for None."""
     return "-" if cid is None else "…" + str(cid)[-10:]
 
 
 def cid_json(cid: Cid | None) -> str | None:
+    """Return the CID as text, for JSON."""
     return None if cid is None else str(cid)
 
 
 def rfc3339(seconds: float) -> str:
-    """Unix seconds as RFC 3339 in UTC."""
+    """Format unix seconds as RFC 3339 in UTC."""
     return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")
 
 
 def head_json(head: Head | None) -> dict[str, str] | None:
+    """Return the JSON object of a head; None for no head."""
     return None if head is None else {"cid": str(head.commit), "rev": head.rev}
 
 
 def conflict_json(conflict: Conflict) -> dict[str, str | None]:
+    """Return the JSON object of a conflict."""
     return {
         "path": conflict.path,
         "base": cid_json(conflict.base),
@@ -101,6 +104,7 @@ def conflict_json(conflict: Conflict) -> dict[str, str | None]:
 
 
 def problem_json(problem: Problem) -> dict[str, Any]:
+    """Return the JSON object of a problem."""
     return {
         "path": problem.path,
         "reason": problem.reason,
@@ -111,13 +115,14 @@ def problem_json(problem: Problem) -> dict[str, Any]:
 
 
 def held_json(held: Held) -> dict[str, str]:
+    """Return the JSON object of a held deletion."""
     return {"path": held.path, "side": held.side.value, "reason": held.reason}
 
 
 def waiting_json(
     conflicts: Sequence[Conflict], problems: Sequence[Problem], held: Sequence[Held]
 ) -> dict[str, list[dict[str, Any]]]:
-    """The three lists that `status` and `sync` share."""
+    """Return the three lists that `status` and `sync` share."""
     return {
         "conflicts": [conflict_json(conflict) for conflict in conflicts],
         "problems": [problem_json(problem) for problem in problems],
@@ -132,7 +137,7 @@ def say_waiting(
     *,
     lines: int | None = LINES,
 ) -> None:
-    """What waits for a person, each with the command that goes on; `lines` of a kind at most."""
+    """Print the items that wait for a person, with the next command; at most `lines` of a kind."""
     _say_some([f"conflict  {item.path}: {item.reason}" for item in conflicts], lines, _ALL)
     if conflicts:
         say(f"  next: {RESOLVE_HINT}")
@@ -152,7 +157,7 @@ def _say_problem(problem: Problem) -> None:
 
 
 def say_effects(report: Report) -> None:
-    """What a sync did, a line per record, and what else it has to tell."""
+    """Print the effects of a sync, a line per record, and its notes."""
     for _, group in groupby(effects(report), key=itemgetter(0, 2)):
         _say_some([f"{verb:<9} {path}{where and ' '}{where}" for verb, path, where in group])
     for sentence in report.told:
@@ -160,7 +165,7 @@ def say_effects(report: Report) -> None:
 
 
 def effects(report: Report) -> Iterator[tuple[str, RecordPath, str]]:
-    """What a sync did: a verb, the record and, for a deletion, where it was."""
+    """Yield the effects of a sync: a verb, the record and, for a deletion, its side."""
     deleted = set(report.deleted)
     for verb, where, paths in (
         ("pulled", "in the folder", report.pulled),
@@ -172,7 +177,7 @@ def effects(report: Report) -> Iterator[tuple[str, RecordPath, str]]:
 
 
 def waiting_words(report: Report) -> str:
-    """How much waits for a person, or nothing."""
+    """Count the items that wait for a person, in words; empty if there are none."""
     kinds = (
         (len(report.conflicts), "conflict"),
         (len(report.problems), "problem"),
@@ -184,7 +189,7 @@ def waiting_words(report: Report) -> str:
 
 
 def _say_some(lines: Sequence[str], bound: int | None = LINES, rest: str = "") -> None:
-    """The first `bound` lines, and how many more there are of what they all begin with."""
+    """Print the first `bound` lines of one kind, and the number of the others."""
     for line in lines[:bound]:
         say(line)
     if lines:
@@ -197,7 +202,7 @@ def _say_rest(kind: str, count: int, rest: str) -> None:
 
 
 def exit_code(report: Report) -> int:
-    """0 if everything agrees, 3 if something waits for a person, or what stopped the rest."""
+    """Return 0 if all sides agree, 3 if an item waits for a person, or the code of the error."""
     if report.halted is not None:
         return report.halted.exit_code
     return 0 if report.is_settled else NEEDS_A_PERSON

@@ -1,6 +1,6 @@
-"""Show how far a long fetch or push is: in one line that changes, or a line now and then.
+"""Show the progress of a long fetch or push: one line that changes, or a line now and then.
 
-Goes to stderr, so that what a command prints stays what it is.
+It goes to stderr. Never to stdout, where a program may read the output of the command.
 """
 
 from __future__ import annotations
@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TextIO
 
 from syncd.budget import in_words
+from syncd.cli.screen.colour import has_colour
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.observe.fetch import Fetching, Writing
 from syncd.cycle.push.outbox import Pushing
@@ -27,14 +28,15 @@ Show = Callable[[Mirror], AbstractContextManager[object]]
 
 
 def standard_error() -> TextIO:
+    """Return stderr as it is now: tests and terminals replace it."""
     return sys.stderr
 
 
 @contextmanager
-def shown(mirror: Mirror) -> Iterator[None]:
-    """Show how far the mirror is, as long as the `with` lasts, and leave no trace of it."""
+def show_progress(mirror: Mirror) -> Iterator[None]:
+    """Show the progress of `mirror` for the length of the `with`; leave no line behind."""
     meter = Meter()
-    mirror.on_fetch = mirror.outbox.on_push = meter.tell
+    mirror.on_fetch = mirror.outbox.on_push = meter.note
     try:
         yield
     finally:
@@ -43,7 +45,7 @@ def shown(mirror: Mirror) -> Iterator[None]:
 
 @dataclass(slots=True)
 class Meter:
-    """Tells of one thing at a time, and of nothing that is over in a moment."""
+    """Prints one progress at a time, and none that ends in a moment."""
 
     out: TextIO = field(default_factory=standard_error)
     clock: Callable[[], float] = time.monotonic
@@ -56,9 +58,9 @@ class Meter:
     def __post_init__(self) -> None:
         self._began = self._shown = self.clock()
 
-    def tell(self, progress: Fetching | Writing | Pushing) -> None:
-        """Called for every chunk that came, was written or sent; shows what is due to be shown."""
-        now, is_live = self.clock(), is_live_on(self.out, os.environ)
+    def note(self, progress: Fetching | Writing | Pushing) -> None:
+        """Note the progress after each chunk; print it if the last print is long enough ago."""
+        now, is_live = self.clock(), has_colour(self.out, os.environ)
         if self._wrote is None and isinstance(progress, Writing):
             self._wrote = now, progress.done
         if isinstance(progress, Pushing) and (not self._pushed or progress.done < self._pushed[1]):
@@ -72,7 +74,7 @@ class Meter:
         self._is_drawn = is_live
 
     def clear(self) -> None:
-        """Take the changing line away: the fetch is over."""
+        """Remove the changing line."""
         if self._is_drawn:
             self.out.write(_CLEAR)
             self.out.flush()
@@ -89,7 +91,7 @@ class Meter:
 
 
 def describe(fetching: Fetching, seconds: float) -> str:
-    """Blocks, bytes and rate in one line; how much is to come, no PDS says."""
+    """Return one line with blocks, bytes and rate. No PDS states the total."""
     size = fetching.size / 1_000_000
     rate = size / seconds if seconds > 0 else 0.0
     repaired = f", filling hole {fetching.repairs}" if fetching.repairs else ""
@@ -97,25 +99,20 @@ def describe(fetching: Fetching, seconds: float) -> str:
 
 
 def describe_writing(writing: Writing, done: int, seconds: float) -> str:
-    """Records, rate and time left in one line, given that `done` of them took so many seconds."""
+    """Return one line with records, rate and time left; `done` of them took `seconds`."""
     rate = done / seconds if seconds > 0 else 0.0
     left = f", {_span((writing.total - writing.done) / rate)} left" if rate > 0 else ""
     return f"wrote {writing.done} of {writing.total} records, {rate:.0f} a second{left}"
 
 
 def describe_pushing(pushing: Pushing, done: int, seconds: float) -> str:
-    """The same for a push. Where the budget makes it wait, that is the time that is left."""
+    """Return the same line for a push. If the budget makes it wait, show that time as left."""
     rate = done / seconds if seconds > 0 else 0.0
     line = f"pushed {pushing.done} of {pushing.total} records, {rate:.0f} a second"
     if pushing.wait_seconds > 0:
         return f"{line}, the last in about {in_words(pushing.wait_seconds)}, as the PDS allows"
     left = pushing.total - pushing.done
     return f"{line}, {_span(left / rate)} left" if rate > 0 else line
-
-
-def is_live_on(out: TextIO, environ: Mapping[str, str]) -> bool:
-    """Whether a line may change there after it was written."""
-    return out.isatty() and "NO_COLOR" not in environ and environ.get("TERM") != "dumb"
 
 
 def _span(seconds: float) -> str:

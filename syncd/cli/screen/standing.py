@@ -1,4 +1,4 @@
-"""The values that `status` shows, on a terminal and elsewhere. Shows nothing itself."""
+"""Define the values that `status` shows. Never shows them itself."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any, Final, TypeAlias
 from syncd.model import Conflict, Held, Problem
 
 Waits: TypeAlias = tuple[Sequence[Conflict], Sequence[Problem], Sequence[Held]]
-"""What waits for a person: conflicts, problems, held deletions."""
+"""The items that wait for a person: conflicts, problems, held deletions."""
 Seen: TypeAlias = tuple[dict[str, Any], Waits]
-"""The object that `status --json` prints, and what waits."""
+"""The object that `status --json` prints, and the waiting items."""
 
 REFRESH_SECONDS: Final = 1.0
-"""How often `status --watch` looks again."""
+"""The time between two looks of `status --watch`."""

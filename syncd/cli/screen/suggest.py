@@ -1,4 +1,4 @@
-"""A group of commands that says which one was meant where a name is misspelt."""
+"""Suggest the nearest command for a misspelt name. Never runs it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import click
 
 
 class Suggesting(click.Group):
-    """Names the nearest command where there is none of that name."""
+    """A group of commands that names the nearest command in the error for an unknown one."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command of `args`, or fail with a suggestion; click calls this."""
         known = self.list_commands(ctx)
         if args and args[0] not in known and not ctx.resilient_parsing:
             near = get_close_matches(args[0], known, n=1)

@@ -1,7 +1,7 @@
-"""Who hears of what happens while a mirror is open: a person, on stderr.
+"""Print notices of an open mirror to stderr, and with `--verbose` each request too.
 
-`--verbose` adds a line for each request, with its name, answer and time, and nothing else: what is
-in a request is never shown, for it may be a password.
+A request is a line with its name, status and time. Never shows the content of a request: it may be
+a password.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from syncd.mirror.online import Listeners
 
 
 def listeners() -> Listeners:
-    """Return who listens for this command: to notices always, to requests with --verbose."""
+    """Return the listeners of this command: for notices always, for requests with --verbose."""
     context = click.get_current_context(silent=True)
     is_wanted = context is not None and context.find_root().params.get("verbose")
     return Listeners(tell_notice, _tell_request if is_wanted else None)

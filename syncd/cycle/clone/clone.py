@@ -1,10 +1,9 @@
-"""Fill an empty base from a whole repo, in memory that does not grow with the repo.
+"""Fill an empty base from a whole repo, in bounded memory. Never replaces or removes a file.
 
-The repo comes into a spool on the disk, is proven there from the signed root down to the last
-record, and only then becomes files: all together where the folder has none yet (staged.py), else a
-few thousand at a time, written, durable, then in base. So a clone that is killed goes on from what
-is on the disk. It never writes over a file and never removes one: what is not new here is left to
-the ordinary cycle that follows.
+The repo is downloaded into a spool on the disk and proven there, from the signed root to the last
+record. Only then it becomes files: all together if the folder has none (fresh.py), else a few
+thousand at a time, written, durable, then in base. So a clone that was killed continues from the
+disk. Files that exist already are left to the next ordinary cycle.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from syncd.atproto.cid import Cid
 from syncd.atproto.commit import parse_did_key
 from syncd.atproto.mst import HIGHEST, walk
 from syncd.atproto.syntax import Tid
-from syncd.cycle.clone.fresh import PART_RECORDS, Source, write_aside
+from syncd.cycle.clone.fresh import PART_RECORDS, WholeRepo, write_aside
 from syncd.cycle.clone.refill import fill
 from syncd.cycle.clone.resume import stop_if_the_disk_refuses, with_what_was_there
 from syncd.cycle.home import Home
@@ -54,11 +53,11 @@ from syncd.spool import Spool
 from syncd.state import State
 
 SPOOL = "clone.car"
-"""The name of the spool in `.syncd`; it is there for as long as the clone is unfinished."""
+"""The name of the spool in `.syncd`; it exists until the clone is finished."""
 
 CHUNK_RECORDS = 5_000
 CHUNK_BYTES = 8_000_000
-"""A chunk of files ends at either; it is what a kill can cost, and what memory holds."""
+"""A chunk of files ends at either limit. Memory holds one chunk, and a kill costs one."""
 
 _NOTE = "clone"
 _LAST = "\x7f"
@@ -67,12 +66,12 @@ _CHANGED = "changed in the repo while it was cloned"
 
 
 def begin_clone(state: State) -> None:
-    """Remember that a clone is to be made here, until it is finished."""
+    """Record in the state that a clone has begun; the record stays until it is finished."""
     state.keep_note(_NOTE, {})
 
 
 def is_unfinished(state: State) -> bool:
-    """True if a clone was begun and not finished."""
+    """Return whether a clone was begun and not finished."""
     return state.note(_NOTE) is not None
 
 
@@ -81,8 +80,9 @@ class Proven:
     """A repo that is whole in the spool.
 
     Attributes:
-        sizes: How many keys its tree has, by what is before their slash.
-        lost: How many records there are whose blocks the PDS does not have.
+        nodes: The CIDs of all nodes of its tree.
+        sizes: The number of keys in its tree, by collection.
+        lost: The number of records whose blocks the PDS does not have.
     """
 
     head: Head
@@ -92,34 +92,38 @@ class Proven:
 
     @property
     def records(self) -> int:
+        """The number of keys in its tree."""
         return sum(self.sizes.values())
 
 
 @dataclass(slots=True)
 class Clone:
-    """One clone on its way.
+    """One unfinished clone.
 
     Attributes:
-        keeper: Makes what `pull` keeps superseded versions with; a clone supersedes none.
-        told: Hears how far it is.
+        keeper: Makes the keeper of superseded versions that `pull` needs; a clone supersedes none.
+        on_fetch: Called after each chunk that was fetched or written.
+        written: The number of files written so far.
     """
 
     workspace: Workspace
     home: Home
     keeper: Callable[[Head], Keeper]
-    told: OnFetch | None = None
+    on_fetch: OnFetch | None = None
     written: int = 0
     _done: int = 0
     _unnamed: dict[str, Cid | None] = field(default_factory=dict)
 
     async def finish(self) -> int:
-        """Do what is left to do, and return how many files were written for it.
+        """Do the rest of the clone; return the number of files written.
 
         Raises:
-            Unverified, BadCar, BadTree, BadCommit: What the PDS sent does not add up.
-            FileProblem: The disk refuses. What is there is kept, and the next call goes on.
+            Unverified, BadCar, BadTree, BadCommit: The answers of the PDS are inconsistent.
+            FileProblem: The disk refuses. Finished files stay, and the next call continues.
         """
         with Spool(self.workspace.own / SPOOL) as spool:
+            # The head is recorded last. If it is there, an earlier run was stopped after all files
+            # were written, and only the spool and the note are left to remove.
             if self.workspace.state.head() is None:
                 proven = await self._prove(spool)
                 await self._write(spool, proven)
@@ -136,12 +140,14 @@ class Clone:
         try:
             return await self._fetch_whole(spool)
         except (BadCommit, BadTree, Unverified):
+            # The blocks form no whole repo of this account, and a repetition would not help: a
+            # later run starts anew. After any other error it can continue from the blocks.
             spool.clear()
             raise
 
     async def _fetch_whole(self, spool: Spool) -> Proven:
-        """Fetch until the tree is whole, as `look` does; what came in an earlier run counts."""
-        fetched = Fetched(self.told, spool)
+        """Fetch until the tree is whole, as `look` does; use the blocks of an earlier run too."""
+        fetched = Fetched(self.on_fetch, spool)
         since, root = await self._fetch(fetched, spool)
         for _ in range(REPAIRS):
             try:
@@ -150,29 +156,39 @@ class Clone:
                 proven, missing = None, error.message
             if proven is not None and not proven.lost:
                 return proven
+            # The repo was written to during the download, so blocks are missing. All of them are
+            # newer than the rev from before the download.
             root = await fetched.add(self.home.pds, since)
         if proven is None:
             raise never_whole(missing)
+        # Only records are missing, after every repair: the PDS itself has lost them. The tree
+        # proves their absence, so the clone need not wait; each becomes a problem of its own.
         return proven
 
     async def _fetch(self, fetched: Fetched, spool: Spool) -> tuple[Tid, Cid]:
-        """Have the download in the spool, but for what changed meanwhile.
+        """Download the repo into the spool, or continue an earlier download.
 
-        Returns the rev of before the download, and the root that the PDS named last.
+        Changes during the download may still be missing. Return the rev from before the download,
+        and the last root that the PDS named.
         """
         since = self._since(spool)
         if since is None:
             spool.clear()
             _, since = await self.home.pds.fetch_latest()
+            # Recorded before the first block: after a kill, `since` still precedes all of them.
             self.workspace.state.keep_note(_NOTE, {"home": self._origin, "since": since})
             return since, await fetched.add(self.home.pds, None)
         root = await fetched.add(self.home.pds, since)
         if not await fill(self.home.pds, spool, root):
+            # So much is missing that one new download is cheaper than single blocks.
             root = await fetched.add(self.home.pds, None)
         return since, root
 
     def _since(self, spool: Spool) -> Tid | None:
-        """The rev of before the download that the spool is from; None if it is of no use."""
+        """Return the rev from before the download in the spool; None if the spool is useless.
+
+        It is useless if it is empty, or from another PDS or signing key.
+        """
         note = self.workspace.state.note(_NOTE)
         return note["since"] if spool.count and note.get("home") == self._origin else None
 
@@ -181,7 +197,10 @@ class Clone:
         return [self.home.account.pds, self.home.account.key]
 
     async def _walk(self, spool: Spool, root: Cid) -> Proven:
-        """Check signature, nodes and records of the repo at `root`, and that all of it is there."""
+        """Verify the repo at `root`: signature, tree and records.
+
+        Raises MissingBlocks if a node is missing; a missing record only counts as lost.
+        """
         key = parse_did_key(self.home.account.key)
         newest = self.workspace.state.newest()
         head = read_head(root, spool.get, did=self.home.account.did, key=key, newest=newest)
@@ -202,30 +221,37 @@ class Clone:
     # --- the spool, into the folder ---------------------------------------------------------------
 
     async def _write(self, spool: Spool, proven: Proven) -> None:
-        """Write what base does not have yet: all of it together where the folder has nothing."""
+        """Write the records that base lacks: together into an empty folder, else in chunks."""
         chunks = partial(self._chunks, spool, proven, PART_RECORDS)
         done = await write_aside(
-            self.workspace.folder, self.workspace.state, Source(proven.sizes, chunks)
+            self.workspace.folder, self.workspace.state, WholeRepo(proven.sizes, chunks)
         )
         if done is None:
+            # The folder has collections, base has records, or the disk refused. In the last case
+            # some files may be in the folder already; `_write_beside` finds them equal.
             await self._write_beside(spool, proven)
         else:
             self.written += done.written
             keeper = self.keeper(proven.head)
+            # No file can hold these records, or their blocks are lost. Without blocks, `pull`
+            # writes none of them and returns what waits for each.
             rest = pull(self.workspace.folder, done.left, blocks={}, expect=_nothing, keeper=keeper)
             self._record(rest, ())
 
     async def _write_beside(self, spool: Spool, proven: Proven) -> None:
-        """Write in the order of the tree, beside what is there already."""
+        """Write chunk by chunk in the order of the tree, beside the files that exist."""
         keeper, last = self.keeper(proven.head), RecordPath("")
         self._done = 0
         for steps, blocks in self._chunks(spool, proven, CHUNK_RECORDS):
             known = self.workspace.state.base_between(last, steps[-1].path)
             last = steps[-1].path
+            # A path in base was written by an earlier run of this clone.
             fresh = [step for step in steps if step.path not in known]
             done = pull(self.workspace.folder, fresh, blocks=blocks, expect=_nothing, keeper=keeper)
             done = with_what_was_there(self.workspace.folder, fresh, blocks, done)
             stop_if_the_disk_refuses(fresh, blocks, done)
+            # The repo has changed since that run. The clone replaces no file, so the next ordinary
+            # cycle pulls these paths.
             moved = {s.path for s in steps if known.get(s.path) not in (None, s.remote)}
             gone = known.keys() - {step.path for step in steps}
             self._record(done, moved | gone)
@@ -233,7 +259,7 @@ class Clone:
         self._record(Memory(), self.workspace.state.base_between(last, RecordPath(_LAST)))
 
     def _record(self, done: Memory, stale: Iterable[RecordPath]) -> None:
-        """Remember a chunk; `stale` is what an earlier run wrote and the repo has otherwise now."""
+        """Record a chunk; `stale` are files of an earlier run whose record has changed since."""
         retries: dict[str, tuple[Waiting, ...]] = {path: (Retry(path, _CHANGED),) for path in stale}
         self.workspace.state.record(replace(done, waiting={**done.waiting, **retries}))
         self.written += len(done.base)
@@ -241,9 +267,9 @@ class Clone:
     def _chunks(
         self, spool: Spool, proven: Proven, most: int, first: str = "", end: str = HIGHEST
     ) -> Iterator[tuple[list[Step], dict[Cid, bytes]]]:
-        """The records of the mirror as steps, in the order of the tree, with their blocks.
+        """Yield the records of the mirror as steps with their blocks, in the order of the tree.
 
-        `most` is how many a chunk may hold; only keys from `first` on and before `end` count.
+        A chunk has at most `most` records. Only keys from `first` (included) to `end` count.
         """
         steps: list[Step] = []
         blocks: dict[Cid, bytes] = {}
@@ -266,7 +292,7 @@ class Clone:
             yield steps, blocks
 
     def _path_of(self, key: str, cid: Cid) -> RecordPath | None:
-        """The record path of a key, if it is one and belongs to the mirror."""
+        """Return the record path of a key; None if it is no record path or not mirrored."""
         try:
             path = parse_record_path(key)
         except BadSyntax:
@@ -275,7 +301,7 @@ class Clone:
         return path if self.workspace.config.covers_path(path) else None
 
     def _remember(self, spool: Spool, proven: Proven) -> None:
-        """The tree, then head: from here on the repo is known, and only its changes are fetched."""
+        """Record the tree, then the head: later cycles fetch only changes since that head."""
         head = proven.head
         blocks = ((cid, spool.get(cid)) for cid in (*proven.nodes, head.commit))
         self.workspace.state.replace_nodes(
@@ -287,10 +313,10 @@ class Clone:
         self.workspace.state.record(Memory(head=head, newest=head.rev, waiting=waiting))
 
     def _tell(self, writing: Writing) -> None:
-        if self.told is not None:
-            self.told(writing)
+        if self.on_fetch is not None:
+            self.on_fetch(writing)
 
 
 def _nothing(_: RecordPath) -> Seen | None:
-    """A clone replaces nothing: a file that is there already stays, and is looked at afterwards."""
+    """Return None: expect no file at any path, so `pull` leaves every existing file alone."""
     return None

@@ -1,8 +1,7 @@
-"""Write a clone's files aside and bring them to their places together, where the folder has none.
+"""Write the files of a fresh clone aside, then move them into the folder together.
 
-The road of a fresh clone: no file is looked at, none is replaced, and base moves once, after all of
-them have their places. Whatever is in the way, the ordinary road is taken instead: nothing was done
-then, or what was done is there for it to find.
+Never reads or replaces a file of the folder; base moves once, after all files are in place. If the
+disk refuses, the caller writes file by file instead, and finds the files that are in place.
 """
 
 from __future__ import annotations
@@ -22,18 +21,18 @@ from syncd.model import Memory, RecordPath, Seen, Step
 from syncd.state import State
 
 PART_RECORDS = 1_000
-"""What one process writes at a time."""
+"""The number of records that one process writes at a time."""
 
 Chunk = tuple[Sequence[Step], Mapping[Cid, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class WholeRepo:
     """A whole repo, proven.
 
     Attributes:
-        sizes: How many keys its tree has, by what is before their slash.
-        chunks: The steps to write the records of a range of keys, from one on and before another.
+        sizes: The number of keys in its tree, by collection.
+        chunks: Returns the steps and blocks for the keys from the first (included) to the second.
     """
 
     sizes: Mapping[str, int]
@@ -41,13 +40,13 @@ class Source:
 
 
 @dataclass(slots=True)
-class Done:
-    """What became of the records so far.
+class Progress:
+    """The records written so far.
 
     Attributes:
-        written: How many files were made.
-        left: Steps without a block, or with one that no file can show: they are not done.
-        newest_ns: The newest time of a file that was made.
+        written: The number of new files.
+        left: Steps that were not done: their block is missing, or no file can hold the record.
+        newest_ns: The newest time of a new file, in nanoseconds.
     """
 
     written: int = 0
@@ -56,7 +55,7 @@ class Done:
     _asked: dict[RecordPath, Step] = field(default_factory=dict)
 
     def ask(self, steps: Iterable[Step], blocks: Mapping[Cid, bytes]) -> list[Item]:
-        """The records to write for `steps`."""
+        """Return the records to write for `steps`; note the steps without a block as left."""
         items: list[Item] = []
         for step in steps:
             if step.remote is not None and step.remote in blocks:
@@ -67,10 +66,10 @@ class Done:
         return items
 
     def take(self, part: Part) -> Memory:
-        """What is to be remembered of records that were written.
+        """Note a written part; return its rows for base, blocks and the scan cache.
 
-        They lie aside until the clock of the file system has moved on, so their stat is as good as
-        one that was taken long afterwards.
+        The files stay aside until the clock of the file system is past their times. So no later
+        edit can have the same stat, and `seen_ns` may say that they were seen RACY_NS later.
         """
         base: dict[RecordPath, Cid | None] = {}
         blocks: dict[RecordPath, bytes] = {}
@@ -89,21 +88,23 @@ class Done:
         return Memory(base=base, blocks=blocks, seen=seen)
 
 
-async def write_aside(folder: Folder, state: State, repo: Source) -> Done | None:
-    """Write the records of `repo` and remember them as base.
+async def write_aside(folder: Folder, state: State, repo: WholeRepo) -> Progress | None:
+    """Write the records of `repo` and record them as base; None if this way is impossible.
 
-    None if the ordinary road is to be taken.
+    Raises FolderWrong: the folder is missing, belongs to another mirror or was replaced.
     """
     if not state.is_blank() or has_collections(folder):
         return None
     try:
         return await _write(folder, state, repo)
     except OSError:
+        # Base is unchanged, because it moves last. Files aside are removed with the staging
+        # directory; collections that are in place already stay, and are found equal later.
         return None
 
 
-async def _write(folder: Folder, state: State, repo: Source) -> Done:
-    done, apart_names = Done(), share(repo.sizes)
+async def _write(folder: Folder, state: State, repo: WholeRepo) -> Progress:
+    done, apart_names = Progress(), share(repo.sizes)
     with Staging(folder) as aside, state.filling() as filling, Apart(aside) as apart:
         theirs = _items(done, repo, apart_names)
         ours = _items(done, repo, repo.sizes.keys() - apart_names)
@@ -114,6 +115,7 @@ async def _write(folder: Folder, state: State, repo: Source) -> Done:
             mine = next(ours, None)
             if mine is not None:
                 filling.add(done.take((mine, aside.write(mine))))
+            # With nothing left to write here, wait for the second process.
             part = apart.take(wait=mine is None)
             if part is not None:
                 filling.add(done.take(part))
@@ -124,8 +126,8 @@ async def _write(folder: Folder, state: State, repo: Source) -> Done:
     return done
 
 
-def _items(done: Done, repo: Source, names: Collection[str]) -> Iterator[list[Item]]:
-    """The records of some collections, a part at a time."""
+def _items(done: Progress, repo: WholeRepo, names: Collection[str]) -> Iterator[list[Item]]:
+    """Yield the records of the collections `names`, a part at a time."""
     starts = sorted(f"{name}/" for name in repo.sizes)
     bounds = ["", *starts[1:], HIGHEST] if starts else [""]
     for start, (first, end) in zip(starts, pairwise(bounds), strict=True):

@@ -1,8 +1,8 @@
-"""Fetch, block by block, what a cut download left out of a tree, where that is little enough.
+"""Fetch the blocks that an interrupted download did not bring, if they are few enough.
 
-A download of a repo has no ranges, and the order of its blocks means nothing. But a tree says which
-blocks it has, so those that came are not fetched again. Never concludes anything from a block that
-the PDS does not have.
+A repo cannot be downloaded in ranges, and its blocks have no order. But its tree names all its
+blocks, so only missing blocks are fetched. Never draws a conclusion from a block that the PDS does
+not have.
 """
 
 from __future__ import annotations
@@ -12,27 +12,32 @@ from collections.abc import Iterable
 from syncd.atproto.cid import Cid
 from syncd.atproto.commit import parse_commit
 from syncd.atproto.mst import Entry
-from syncd.atproto.mst.bounds import Place, contents, load
+from syncd.atproto.mst.bounds import Link, contents, load
 from syncd.errors import BadCommit, NotFound
 from syncd.pds import Pds
 from syncd.spool import Spool
 
 AT_MOST = 100_000
-"""Blocks that are asked for by name: 1,000 requests. More are cheaper in one new download."""
+"""The most blocks to ask for by CID. More than these are cheaper in one new download."""
 
 _AT_ONCE = 1_000
 
 
 class _TooMany(Exception):
-    """More blocks are missing than are worth asking for one by one."""
+    """More blocks are missing than are worth single requests."""
 
 
 async def fill(pds: Pds, spool: Spool, root: Cid, at_most: int = AT_MOST) -> bool:
-    """Have every block of the repo at commit `root` in `spool`; False if that is not to be had so.
+    """Fetch every missing block of the repo at commit `root` into `spool`.
 
-    Nothing in it is verified but the hashes. What was fetched stays in `spool` either way.
-    Raises BadTree if what is linked as a node is none, and what `Pds.fetch_blocks` raises, but for
-    NotFound.
+    Only hashes are verified. Fetched blocks stay in `spool` in every case.
+
+    Returns:
+        False if too many blocks are missing, or the PDS does not have one of them.
+
+    Raises:
+        BadTree: A block that is linked as a node is no node.
+        SyncdError: As `Pds.fetch_blocks`, except NotFound.
     """
     wanting = _Wanting(pds, spool, at_most)
     try:
@@ -53,16 +58,16 @@ class _Wanting:
         self._left = left
 
     async def have_tree(self, data: Cid) -> None:
-        """From the root down: what was under a node that is missing is known when it is there."""
-        places, records = [Place(data)], list[Cid]()
+        """Fetch the tree from the root down: a node must be there before its children are known."""
+        places, records = [Link(data)], list[Cid]()
         while places:
             await self.have(place.cid for place in places)
             places = self._absent_below(places, records)
         await self.have(records)
 
-    def _absent_below(self, places: list[Place], records: list[Cid]) -> list[Place]:
-        """The nodes that are missing as far as they can be known; `records` gets the records."""
-        absent: list[Place] = []
+    def _absent_below(self, places: list[Link], records: list[Cid]) -> list[Link]:
+        """Return the missing nodes just below known ones; add missing records to `records`."""
+        absent: list[Link] = []
         while places:
             place = places.pop()
             for item in contents(place, load(place, self._spool.get)):
@@ -77,6 +82,7 @@ class _Wanting:
         return absent
 
     async def have(self, cids: Iterable[Cid]) -> None:
+        """Fetch the blocks of `cids` that the spool lacks. Raises _TooMany, NotFound."""
         absent = [cid for cid in dict.fromkeys(cids) if cid not in self._spool]
         self._check(len(absent))
         self._left -= len(absent)

@@ -1,4 +1,4 @@
-"""What a clone finds where it writes: files that an earlier run left, and a disk that refuses."""
+"""Recognise files that an earlier run of a clone wrote, and a disk that refuses. Writes nothing."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ _MANY = 100
 def with_what_was_there(
     folder: Folder, steps: list[Step], blocks: Mapping[Cid, bytes], done: Memory
 ) -> Memory:
-    """Files that a stop kept from being remembered: they hold, byte for byte, what is to be there.
+    """Add to `done` the files that an earlier run wrote but did not record before it was stopped.
 
-    Their meaning alone would not do: not every record can be read back from its JSON.
+    Such a file has exactly the bytes that this clone would write. An equal record is not enough:
+    some records cannot be read back from their JSON.
     """
     found = {
         step.path: (step.remote, seen)
@@ -37,7 +38,7 @@ def with_what_was_there(
 
 
 def _same(folder: Folder, step: Step, blocks: Mapping[Cid, bytes], done: Memory) -> Seen | None:
-    """What the file of a step is, if the step was not done because the file is there already."""
+    """Return the existing file of a step, if the step was not done and the bytes are right."""
     if step.path in done.base or step.remote is None:
         return None
     try:
@@ -49,8 +50,10 @@ def _same(folder: Folder, step: Step, blocks: Mapping[Cid, bytes], done: Memory)
 
 
 def stop_if_the_disk_refuses(steps: list[Step], blocks: Mapping[Cid, bytes], done: Memory) -> None:
-    """One file may have a problem of its own; if a hundred have one and no file has none, it is
-    the disk's, and the rest would only have it too.
+    """Raise FileProblem if every one of many files could not be written.
+
+    A single file may have its own problem. If all of at least _MANY files have one, the problem is
+    the disk's, and the remaining files would fail too.
     """
     tried = [step for step in steps if step.remote and _has_text(blocks.get(step.remote))]
     items = [item for step in tried for item in done.waiting.get(step.path, ())]

@@ -1,4 +1,4 @@
-"""What the brake measures against, from settings and history. Holds nothing; plan.py decides."""
+"""Find the numbers for the brake in settings and history. Never holds a deletion: plan.py does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OTHER = {Side.LOCAL: Side.REMOTE, Side.REMOTE: Side.LOCAL}
 
 
 def brake_of(config: Config) -> Brake:
-    """The brake as the settings want it."""
+    """Make the brake that the settings describe."""
     return Brake(
         records=config.brake_records,
         percent=config.brake_percent,
@@ -23,14 +23,21 @@ def brake_of(config: Config) -> Brake:
 
 
 def recent_deletions(workspace: Workspace, at: int, now: Collection[RecordPath]) -> Recent:
-    """Deletions carried out within the brake's window before `at`, by where they were made.
+    """Count the deletions within the brake's window before `at`, by collection and side.
 
-    History names the side that lost the record, which is the other one. It has a version before
-    its record is deleted: a deletion that is tried again is one of `now` and must not count twice.
+    The side is where the deletion was made; history names the other side, which lost the record.
+    History gets a version before its record is deleted, so a repeated attempt is there already.
+    The paths of `now` are left out: they must not count twice.
+
+    Args:
+        at: The time of the cycle, in unix seconds.
+        now: The paths that this cycle would delete.
     """
     since = at - int(workspace.config.brake_window_seconds)
     try:
         found = workspace.history.deletions(since, apart_from=APPROVED, but=frozenset(now))
     except (FileProblem, StateWrong):
+        # Without history nothing is known of earlier deletions. The deletions of this cycle are
+        # still counted, and no deletion happens without history to keep the version.
         return {}
     return {(collection, _OTHER[side]): count for (collection, side), count in found.items()}

@@ -1,7 +1,7 @@
-"""Keep in the repo what has moved in the folder to a name under which the PDS refuses it.
+"""Keep a record in the repo if its file was renamed and the PDS refuses the new name. Pure.
 
-A renamed file is a creation and a deletion. If the first is refused, the second would take the last
-copy that the repo has, and its blobs for good. Pure: a plan in, a plan out.
+A renamed file is a creation and a deletion. If the creation is refused, the deletion would remove
+the repo's last copy of the record, and its blobs for good. Takes a plan, returns a plan.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ _HINT = "mend or rename that file; to delete the record, delete that file as wel
 
 
 def keep_moved(plan: Plan, views: Views) -> Plan:
-    """`plan` without the deletions of such records, unless a person decided on them."""
+    """Return `plan` without the deletions of such records, except those a person decided on."""
     moved = _refused(views)
     new = {step.path: moved[step.remote] for step in plan.steps if _is_taken(step, moved, views)}
     if not new:
         return plan
-    told = (_problem(path, name) for path, name in new.items())
+    problems = (_problem(path, name) for path, name in new.items())
     return replace(
         plan,
         steps=tuple(_kept(step) if step.path in new else step for step in plan.steps),
-        problems=tuple(sorted((*plan.problems, *told), key=lambda problem: problem.path)),
+        problems=tuple(sorted((*plan.problems, *problems), key=lambda problem: problem.path)),
     )
 
 
 def _refused(views: Views) -> Mapping[Cid | None, RecordPath]:
-    """Where the contents are that the PDS refuses, and that the repo does not have there."""
+    """Map the CID of each refused record to its path in the folder, if the repo lacks it there."""
     return {
         cid: path
         for path, (cid, _) in views.refused.items()

@@ -1,8 +1,7 @@
-"""Make a fresh clone of a git repository a mirror; its base is what git knows of the last sync.
+"""Make a fresh clone of a git repository a mirror. Never asks the PDS, never changes a record file.
 
-Equal content costs nothing then, and a file that is in HEAD no more since the commit that was
-published last is a deletion. Without such a commit nothing is. Never asks the PDS and never changes
-a file.
+Base is the last published commit of git. So equal records cost nothing, and a file that was removed
+from git since that commit is a deletion. Without such a commit, no missing file is a deletion.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from syncd.cycle.git.records import record_paths
 from syncd.errors import BadData, BadJson, FolderWrong, GitFailed
 from syncd.folder.root import MARKER, OWN, initialise
 from syncd.git.commits import Worktree
-from syncd.git.repository import find_place
+from syncd.git.repository import find_repository
 from syncd.git.versions import Anchor, check_complete, last_published
 from syncd.model import Memory, RecordPath, split_record_path
 from syncd.state import create_state
@@ -30,7 +29,7 @@ STATE = "state.db"
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """A checkout that is a mirror now, going on from `count` records of the commit `anchor`."""
+    """A checkout that is a mirror now; its base has `count` records of the commit `anchor`."""
 
     root: Path
     config: Config
@@ -39,42 +38,50 @@ class Adopted:
 
 
 def find_checkout(start: Path) -> Path | None:
-    """The folder around `start` that git has the settings of, if it is not a mirror yet."""
+    """Find the folder around `start` with versioned settings; None if there is none.
+
+    None too if a folder on the way up is a mirror already. Raises GitFailed.
+    """
     start = start.absolute()
-    place = find_place(start)
+    repository = find_repository(start)
     for folder in (start, *start.parents):
-        if place is None or any((folder / OWN / name).exists() for name in (MARKER, STATE)):
+        if repository is None or any((folder / OWN / name).exists() for name in (MARKER, STATE)):
             return None
         if (folder / FILE_NAME).is_file():
+            # Without versioned settings, this is a mirror that lost its `.syncd`. That may be an
+            # accident, so `find_root` explains it instead.
             return folder if _has_settings(folder) else None
-        if folder == place.top:
+        if folder == repository.top:
             return None
     return None
 
 
 def _has_settings(folder: Path) -> bool:
-    """True if syncd.toml is versioned: somebody meant this folder to be a mirror wherever it is."""
-    place = find_place(folder)
-    if place is None:
+    """Return whether git has syncd.toml in HEAD: then every clone is meant to be a mirror."""
+    repository = find_repository(folder)
+    if repository is None:
         return False
-    work = Worktree.at(place)
+    work = Worktree.at(repository)
     return FILE_NAME in work.files(work.tip().commit)
 
 
 def adopt_checkout(root: Path, make_marker: Callable[[], str]) -> Adopted:
-    """Make `root` a mirror. It is marked last, so one that was half made is none.
+    """Make `root` a mirror. The marker comes last, so a mirror that is half made does not count.
 
     Raises:
-        GitFailed: Git's history is cut before the commit that was published last.
+        GitFailed: The checkout is shallow and lacks the last published commit, or git fails.
         FolderWrong: The folder cannot be written to.
+        ConfigWrong: The settings cannot be read.
     """
     config = load_config(root / FILE_NAME, os.environ)
-    place = find_place(root)
-    if place is None:
+    repository = find_repository(root)
+    if repository is None:
         raise GitFailed(f"{root} is not in a git repository")
-    work = Worktree.at(place)
+    work = Worktree.at(repository)
     anchor = last_published(work, config.did)
     if anchor is None:
+        # A shallow clone may lack a published commit that exists. With an empty base, records that
+        # were deleted in git since that commit would be pulled back.
         check_complete(work)
     blocks = _blocks(work, anchor, config, _not_checked_out(work, root)) if anchor else {}
     _lay_out(root, config, make_marker(), anchor, blocks)
@@ -82,9 +89,9 @@ def adopt_checkout(root: Path, make_marker: Callable[[], str]) -> Adopted:
 
 
 def _not_checked_out(work: Worktree, root: Path) -> set[str]:
-    """Files that HEAD has and the folder has not: nobody has deleted these in git.
+    """Return the files in HEAD that the folder lacks: they were not deleted in git.
 
-    So it is in a sparse checkout, and in one that was cut short.
+    A sparse checkout and an interrupted checkout have such files.
     """
     return {name for name in work.files(work.tip().commit) if not os.path.lexists(root / name)}
 
@@ -92,7 +99,7 @@ def _not_checked_out(work: Worktree, root: Path) -> set[str]:
 def _blocks(
     work: Worktree, anchor: Anchor, config: Config, but: Collection[str]
 ) -> dict[RecordPath, bytes]:
-    """The records that were published with a commit, apart from the files `but`."""
+    """Return the blocks of the records published with `anchor`, except the files `but`."""
     files = {name: blob for name, blob in work.files(anchor.commit).items() if name not in but}
     paths = dict(record_paths(files, config, config.is_portable))
     contents = work.contents(files[name].id for name in paths)
@@ -103,7 +110,7 @@ def _blocks(
         try:
             found[path] = encode(parse_record(text or b"", split_record_path(path)[0]))
         except (BadJson, BadData):
-            continue  # it was no record then either, and so it was never in the repo
+            continue  # no record then either, so the repo never had it
     return found
 
 

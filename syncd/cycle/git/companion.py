@@ -1,7 +1,7 @@
-"""The git repository around a folder: wait for it, name its switches, commit what was synced.
+"""Work beside git in a folder: wait for git commands, name branch switches, commit synced records.
 
-Committed is what both sides agree on, proven by the verified tree, and nothing that a person works
-on. Whatever fails here is a problem for `status` and never stops a sync.
+A commit holds only records on which both sides agree, proven by the verified tree, and never a
+person's unfinished work. A failure is a problem for `status` and never stops a sync.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
-from syncd.cycle.git.decision import Facts, blaming, put_off
+from syncd.cycle.git.decision import Facts, name_switch, put_off
 from syncd.cycle.git.records import Cids, cid_in, records_in
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import Workspace
@@ -19,8 +19,8 @@ from syncd.errors import BadSyntax, FileChanged, FileProblem, GitFailed
 from syncd.folder.names import relative_path
 from syncd.folder.write import read_bytes
 from syncd.git.commits import Tip, Tree, Worktree, commit, push
-from syncd.git.message import Published, message
-from syncd.git.repository import Place, find_place, last_switch
+from syncd.git.message import Published, make_message
+from syncd.git.repository import Repository, find_repository, last_switch
 from syncd.git.versions import last_published
 from syncd.model import (
     Memory,
@@ -35,13 +35,13 @@ from syncd.model import (
 from syncd.replica import remotes_of
 
 READY_SECONDS = 10.0
-"""How long a cycle waits for git to finish with the files. A lock that stays does not stop it."""
+"""How long a cycle waits for a git command to end. If the lock stays, the cycle continues."""
 _PAUSE_SECONDS = 0.05
 _LOOKS = 3
-"""How often the folder is looked at while git commands keep coming: each write names what it
-replaces, so the last look is safe to act on, if not coherent."""
+"""How often a cycle looks at the folder while git commands disturb it. The last look may mix two
+checkouts. It is safe all the same: each write names what it replaces."""
 NAME = ".git"
-"""The path under which `status` shows what git refuses."""
+"""The path of git's own problem in `status`."""
 _NOTE = "git"
 _BUSY = "it is gone, and git holds its lock: a command may not be done"
 _BUSY_HINT = "wait for that command; if none is running, remove .git/index.lock"
@@ -53,8 +53,15 @@ _SPARSE_HINT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """What a commit was made of; `left` is what could not go into it yet."""
+class CommitAttempt:
+    """The result of an attempt to commit.
+
+    Attributes:
+        commit: The id of the new commit; None if none was needed.
+        left: Records that could not be committed yet, and how each came to agree.
+        is_pushed: False if the push failed and must be repeated.
+        failed: The error of that push.
+    """
 
     commit: str | None = None
     branch: str = ""
@@ -65,7 +72,11 @@ class Done:
 
 @dataclass(slots=True)
 class Beside:
-    """Git, as a mirror's cycles meet it. Knows the CID of every blob that it has read."""
+    """The git repository beside a mirror's cycles.
+
+    Attributes:
+        cids: The CID of every git blob that was read so far.
+    """
 
     workspace: Workspace
     cids: Cids = field(default_factory=dict)
@@ -74,6 +85,8 @@ class Beside:
 
     def __post_init__(self) -> None:
         head, note = self.workspace.state.head(), self.workspace.state.note(_NOTE)
+        # The note has the rev up to which no move is missing. If there is no note, or a crash came
+        # before it was kept, compare every record with git once.
         self._is_behind = note is None or head is None or note["rev"] != head.rev
         self._doubted = tuple(
             RecordPath(item.path)
@@ -82,101 +95,116 @@ class Beside:
         )
 
     async def undisturbed(self, look: Callable[[], Sides]) -> Sides:
-        """What `look` finds in the folder while no git command is changing files.
+        """Return the result of `look` at a moment when no git command is changing files.
 
-        Waits for one that does, though not for a lock that stays, and looks again if one came
-        between: half a checkout would be taken for deletions. What is gone while the lock stays is
-        none, and neither is a file that git was told to leave out.
+        Half a checkout would look like deletions. So this waits for a running git command, and
+        looks again if another one disturbed the look. A missing file is inert, and not a deletion,
+        while the lock stays or if a sparse checkout leaves it out.
         """
-        place = find_place(self.workspace.folder.root)
+        repository = find_repository(self.workspace.folder.root)
         for _ in range(_LOOKS):
-            await _ready(place)
-            before = None if place is None else place.moment()
+            await _ready(repository)
+            before = None if repository is None else repository.moment()
             found = look()
-            if place is None or place.moment() == before:
+            if repository is None or repository.moment() == before:
                 break
-        if place is None or not found.gone:
+        if repository is None or not found.gone:
+            # No git, or no file is missing: git could only have caused false deletions.
             return found
-        return found.with_inert(await asyncio.to_thread(self._not_deleted, place, found.gone))
+        return found.with_inert(await asyncio.to_thread(self._not_deleted, repository, found.gone))
 
-    def _not_deleted(self, place: Place, gone: Collection[RecordPath]) -> dict[RecordPath, Problem]:
-        """Those of `gone` that nobody may have deleted.
+    def _not_deleted(
+        self, repository: Repository, gone: Collection[RecordPath]
+    ) -> dict[RecordPath, Problem]:
+        """Return a problem for each missing file that may be no deletion.
 
-        Only an index that is read after the look, with no lock in between, tells what was left out:
-        git removes the files first.
+        Git removes the files of a sparse checkout first and then writes the index. So only an index
+        that was read after the look, without a lock, lists the files left out.
         """
-        if place.is_locked():
+        if repository.is_locked():
+            # A git command may still be removing or restoring files: no absence is proven.
             return {path: Problem(path, _BUSY, _BUSY_HINT) for path in gone}
         try:
-            names = Worktree.at(place).left_out()
+            names = Worktree.at(repository).left_out()
         except GitFailed as error:
             reason = f"git cannot tell whether it left it out: {error.message}"
-            unclear = gone if place.is_sparse() else ()
+            # Only a sparse checkout leaves files out. Without one, every absence is a deletion.
+            unclear = gone if repository.is_sparse() else ()
             return {path: Problem(path, reason, error.hint) for path in unclear}
         left_out = (path for path in gone if self._name(path) in names)
         return {path: Problem(path, _LEFT_OUT, _SPARSE_HINT) for path in left_out}
 
     def judged(self, plan: Plan, now: int) -> Plan:
-        """The plan as git's state wants it.
+        """Return the plan as git's state allows it; `now` is in unix seconds.
 
-        In the middle of a merge or a rebase the folder is not what anybody means, and not to be
-        touched: changes wait, both ways. What is held says which branch git switched to before.
+        In a merge or a rebase, the files are an intermediate state and must not be touched: all
+        changes wait, in both directions. Held deletions name a recent switch of branches.
         """
-        place = find_place(self.workspace.folder.root)
-        if place is None:
+        repository = find_repository(self.workspace.folder.root)
+        if repository is None:
             return plan
-        operation = place.unfinished()
-        switch = last_switch(place) if plan.held else None
+        operation = repository.unfinished()
+        switch = last_switch(repository) if plan.held else None
         if switch is not None and now - switch.at <= self.workspace.config.brake_window_seconds:
-            plan = blaming(plan, switch)
+            plan = name_switch(plan, switch)
         return plan if operation is None else put_off(plan, operation, self.workspace.config)
 
     async def after(self, report: Report) -> Report:
-        """Commit what a cycle has brought or confirmed, if that is asked for."""
+        """Commit the records that a cycle moved or confirmed, if the settings ask for commits.
+
+        Never raises for git: a failure becomes the problem of the path NAME in the report.
+        """
         if not self.workspace.config.git_commit or self.workspace.state.head() is None:
             return report
-        told: tuple[str, ...] = ()
+        notes: tuple[str, ...] = ()
         failed: GitFailed | None = None
         try:
             done = await self._committed(report)
             if done is not None and done.commit:
-                told = (f"committed {done.commit[:10]} on {done.branch}",)
+                notes = (f"committed {done.commit[:10]} on {done.branch}",)
             failed = done.failed if done else None
         except GitFailed as error:
             failed = error
         problems = (Problem(NAME, failed.message, failed.hint),) if failed else ()
         self._remember_problems(problems)
         others = (problem for problem in report.problems if problem.path != NAME)
-        return replace(report, problems=(*others, *problems), told=(*report.told, *told))
+        return replace(report, problems=(*others, *problems), told=(*report.told, *notes))
 
     def _remember_problems(self, problems: tuple[Problem, ...]) -> None:
         before = tuple(item for item in self.workspace.state.waiting() if item.path == NAME)
         if before != problems:
             self.workspace.state.record(Memory(waiting={NAME: problems}))
 
-    async def _committed(self, report: Report) -> Done | None:
+    async def _committed(self, report: Report) -> CommitAttempt | None:
         note = self.workspace.state.note(_NOTE) or {"rev": None, "moved": {}, "push": False}
         moved = {**_read_moved(note["moved"]), **self._moved(report)}
         if not (moved or self._is_behind or note["push"]):
+            # Nothing came to agree since the last commit, and no push is due: do not run git.
             return None
         facts = self._facts(moved)
+        # Before the commit: after a crash or a failure, the next cycle commits the same records.
         self._keep(note["rev"] if self._is_behind else facts.head.rev, moved, note["push"])
-        place = find_place(self.workspace.folder.root)
-        if place is None:
+        repository = find_repository(self.workspace.folder.root)
+        if repository is None:
             hint = "run git init there, or take commit = true out of syncd.toml"
             raise GitFailed(f"{self.workspace.folder.root} is not in a git repository", hint=hint)
-        if place.operation() is not None:
+        if repository.operation() is not None:
+            # A commit now would become part of the person's merge, rebase or bisect.
             return None
-        done = await asyncio.to_thread(self._commit, Worktree.at(place), facts, bool(note["push"]))
+        done = await asyncio.to_thread(
+            self._commit, Worktree.at(repository), facts, bool(note["push"])
+        )
         self._keep(facts.head.rev, done.left, not done.is_pushed)
         self._is_behind = False
         return done
 
     def _keep(self, rev: str | None, moved: Mapping[RecordPath, str], must_push: bool) -> None:
-        """Remember what is to be committed; `rev` is the one up to which nothing was missed."""
+        """Record the moves to commit; up to `rev`, no move is missing from them."""
         self.workspace.state.keep_note(_NOTE, {"rev": rev, "moved": dict(moved), "push": must_push})
 
     def _moved(self, report: Report) -> dict[RecordPath, str]:
+        # These records waited for a retry when this process started. An earlier push may have
+        # arrived all the same, and then no report names them.
         found = dict.fromkeys(self._doubted, "pushed")
         self._doubted = ()
         ways = {"adopted": report.adopted, "pulled": report.pulled, "pushed": report.pushed}
@@ -188,6 +216,8 @@ class Beside:
         head, base = self.workspace.state.head(), self.workspace.state.base()
         assert head is not None
         waiting = {path for item in self.workspace.state.waiting() if (path := _as_path(item.path))}
+        # Base is the repo's record, except where the two may differ: where something waits, or
+        # just moved. Only there the tree is asked.
         doubtful = waiting | moved.keys()
         sure = {path: cid for path, cid in base.items() if path not in doubtful}
         truth = sure | remotes_of(head, doubtful, self.workspace.state.node)
@@ -195,9 +225,10 @@ class Beside:
 
     # --- In a thread: nothing below touches the state. -------------------------------------------
 
-    def _commit(self, work: Worktree, facts: Facts, must_push: bool) -> Done:
+    def _commit(self, work: Worktree, facts: Facts, must_push: bool) -> CommitAttempt:
         tip = work.tip()
         if tip.branch is None:
+            # A commit on a detached HEAD belongs to no branch: the person could lose it.
             hint = "git switch BRANCH; what was synced is committed there"
             raise GitFailed("no branch is checked out: commits wait for one", hint=hint)
         in_git = self._records(work, work.files(tip.commit))
@@ -210,16 +241,18 @@ class Beside:
             if wants_push and self.workspace.config.git_push is not None:
                 push(work, self.workspace.config.git_push, tip.branch)
         except GitFailed as error:
-            return Done(made, tip.branch, left, is_pushed=False, failed=error)
-        return Done(made, tip.branch, left)
+            # The commit stands; only the push must be repeated.
+            return CommitAttempt(made, tip.branch, left, is_pushed=False, failed=error)
+        return CommitAttempt(made, tip.branch, left)
 
     def _chosen(
         self, work: Worktree, facts: Facts, in_git: Snapshot
     ) -> tuple[dict[str, RecordPath], dict[RecordPath, str]]:
-        """The files to commit, and what of `moved` has to wait because a person is at it."""
+        """Choose the files to commit; return also the moved records that a person is editing."""
         candidates = facts.candidates(in_git)
         ready = {path for path in candidates if self._holds(path, facts.truth.get(path))}
         names = {self._name(path): path for path in ready}
+        # .gitignore is for files that git does not track yet: such a record is not for git.
         ignored = work.ignored({name for name, path in names.items() if path not in in_git})
         waits = {
             path
@@ -238,14 +271,15 @@ class Beside:
         *,
         is_news: bool,
     ) -> tuple[str | None, set[RecordPath]]:
-        """The commit, and those of `chosen` that were edited while it was made."""
+        """Commit the files; return the commit and the records of `chosen` edited meanwhile."""
         if not chosen and not is_news:
             return None, set()
         late = set(chosen.values())
         before = work.tree_id(tip.commit) if tip.commit else None
 
-        def say(tree: str, files: Tree) -> str | None:
+        def compose(tree: str, files: Tree) -> str | None:
             if tree == before and not is_news:
+                # The commit would change no file: every chosen one was edited meanwhile.
                 return None
             head, now = facts.head, self._records(work, files)
             unpublished = facts.unpublished(now)
@@ -254,36 +288,37 @@ class Beside:
             )
             late.intersection_update(p for p in late if now.get(p) != facts.truth.get(p))
             moved = {p: facts.moved.get(p, "adopted") for p in chosen.values() if p not in late}
-            return message(moved, published)
+            return make_message(moved, published)
 
         def is_meant(name: str) -> bool:
             return self._holds(chosen[name], facts.truth.get(chosen[name]))
 
-        return commit(work, tip, set(chosen), is_meant, say), late
+        return commit(work, tip, set(chosen), is_meant, compose), late
 
     def _name(self, path: RecordPath) -> str:
         return relative_path(path, portable=self.workspace.folder.portable)
 
     def _holds(self, path: RecordPath, cid: Cid | None) -> bool:
-        """True if the file is this record; or is not there, for None."""
+        """Return whether the file of `path` holds the record `cid`, or is missing for None."""
         try:
             text, _ = read_bytes(self.workspace.folder, path)
         except FileChanged:
             return cid is None
         except FileProblem:
+            # Unreadable is not gone: neither the record nor its deletion is there to commit.
             return False
         return cid is not None and cid_in(text, path) == cid
 
     def _records(self, work: Worktree, files: Tree) -> dict[RecordPath, Cid]:
-        """The records in a git tree, as far as they belong to the mirror and can be read."""
+        """Return the CIDs of the mirrored, readable records in a git tree."""
         return records_in(
             work, files, self.workspace.config, self.workspace.folder.portable, self.cids
         )
 
 
-async def _ready(place: Place | None) -> None:
+async def _ready(repository: Repository | None) -> None:
     for _ in range(int(READY_SECONDS / _PAUSE_SECONDS)):
-        if place is None or not place.is_locked():
+        if repository is None or not repository.is_locked():
             return
         await asyncio.sleep(_PAUSE_SECONDS)
 

@@ -1,4 +1,4 @@
-"""What git's state makes of a plan, and what is to be committed. Decides; never runs git."""
+"""Decide how git's state changes a plan, and which records to commit. Pure; never runs git."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _FINISH_HINT = "finish it, or abort it; what waits for it follows then"
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the state knows after a cycle, by record path.
+    """The state after a cycle, by record path.
 
     Attributes:
         truth: The repo's records at `head`, proven.
-        base: What both sides last agreed on.
-        moved: Records that came to agree since they were committed last, and how.
-        everything: True if `moved` may lack some.
+        base: The records on which both sides last agreed.
+        moved: Records that came to agree since the last commit, and how: "pulled" and so on.
+        everything: True if `moved` may be incomplete.
     """
 
     head: Head
@@ -32,19 +32,23 @@ class Facts:
     everything: bool
 
     def candidates(self, in_git: Snapshot) -> set[RecordPath]:
-        """Records of the repo that git has in another version, or not; of those to be looked at."""
+        """Return the records to commit: those that git has in another version than the repo.
+
+        Only `moved` is compared, or every record if `moved` may be incomplete.
+        """
         paths = self.moved.keys() | (self.truth.keys() | in_git.keys() if self.everything else ())
         return {path for path in paths if in_git.get(path) != self.truth.get(path)}
 
     def unpublished(self, in_git: Snapshot) -> frozenset[RecordPath]:
-        """Records of a git tree that the repo has in another version, or not at all."""
+        """Return the records of a git tree that the repo has in another version, or not at all."""
         return frozenset(path for path, cid in in_git.items() if self.truth.get(path) != cid)
 
     def is_news(
         self, anchor: Anchor | None, in_git: Snapshot, left: Collection[RecordPath]
     ) -> bool:
-        """True if a commit that changes no file has something to say: a rev new to git."""
+        """Return whether even a commit without changed files is useful: it names a new rev."""
         if anchor is None:
+            # No commit of git names a rev yet. The first one must not lack records that wait.
             return not left
         agreed = {
             how
@@ -55,25 +59,28 @@ class Facts:
 
 
 def put_off(plan: Plan, operation: str, config: Config) -> Plan:
-    """The plan without what would change a side; a conflict that is to be merged would, too."""
+    """Return the plan without any step that changes a side, and without conflicts to merge.
+
+    Each of them becomes a problem that names the unfinished git `operation`.
+    """
     merges = {conflict.path for conflict in wants_merge(plan, config)}
     acts = (Verdict.PUSH, Verdict.PULL)
     waits = {step for step in plan.steps if step.verdict in acts or step.path in merges}
-    told = tuple(
+    put_off_problems = tuple(
         Problem(step.path, f"{step.reason}; git is in the middle of {operation}", _FINISH_HINT)
         for step in plan.steps
         if step in waits
     )
     kept = tuple(step for step in plan.steps if step not in waits)
     open_conflicts = tuple(item for item in plan.conflicts if item.path not in merges)
-    problems = (*plan.problems, *told)
+    problems = (*plan.problems, *put_off_problems)
     return replace(plan, steps=kept, conflicts=open_conflicts, problems=problems)
 
 
-def blaming(plan: Plan, switch: Switch) -> Plan:
-    """The plan, in which deletions of the folder that are held name a switch of branches."""
-    return replace(plan, held=tuple(_told(held, str(switch)) for held in plan.held))
+def name_switch(plan: Plan, switch: Switch) -> Plan:
+    """Return the plan with the switch of branches as a reason of deletions held in the folder."""
+    return replace(plan, held=tuple(_with_reason(held, str(switch)) for held in plan.held))
 
 
-def _told(held: Held, words: str) -> Held:
+def _with_reason(held: Held, words: str) -> Held:
     return replace(held, reason=f"{held.reason}; {words}") if held.side is Side.LOCAL else held

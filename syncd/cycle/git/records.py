@@ -1,4 +1,4 @@
-"""Which records a git tree holds, and in which versions. Reads git's objects; knows no PDS."""
+"""Find the records in a git tree and their CIDs. Reads git's objects; never asks a PDS."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from syncd.git.commits import Tree, Worktree
 from syncd.model import RecordPath, split_record_path
 
 Cids: TypeAlias = dict[tuple[str, str], Cid | None]
-"""What is known of blobs: the CID by collection and blob id; None for what is no record."""
+"""The CID of a git blob as a record, by collection and blob id; None if it is no record."""
 
 
 def records_in(
@@ -25,9 +25,9 @@ def records_in(
     portable: bool,
     cids: Cids,
 ) -> dict[RecordPath, Cid]:
-    """The CIDs of the records in a git tree, as far as they belong to the mirror and can be read.
+    """Return the CIDs of the mirrored, readable records among the `files` of a git tree.
 
-    `cids` keeps what was found. Raises GitFailed.
+    Blobs that are not in `cids` are read and added to it. Raises GitFailed.
     """
     paths = dict(record_paths(files, config, portable))
     keys = {name: (split_record_path(path)[0], files[name].id) for name, path in paths.items()}
@@ -43,7 +43,7 @@ def records_in(
 def record_paths(
     files: Iterable[str], config: Config, portable: bool
 ) -> Iterable[tuple[str, RecordPath]]:
-    """The files that may stand for records of the mirror, and for which."""
+    """Yield (file, record path) for each file with the name of a mirrored record."""
     for name in files:
         try:
             path = record_path_of(name, portable=portable)
@@ -54,7 +54,7 @@ def record_paths(
 
 
 def cid_in(text: bytes, path: RecordPath) -> Cid | None:
-    """The CID of the record in a file; None if the text is none."""
+    """Return the CID of the record in a file; None if the text is no record."""
     try:
         return cid_of(parse_record(text, split_record_path(path)[0]))
     except (BadJson, BadData):

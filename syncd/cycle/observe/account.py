@@ -1,6 +1,6 @@
-"""What became of an account whose repo cannot be seen: told apart, and found again where it moved.
+"""Find an account again after it moved, and explain why its repo cannot be read.
 
-No state of an account is ever a reason to touch a file: what is learned here is only told.
+Never touches a file: no status of an account is a reason to.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from syncd.model import Account
 from syncd.pds import Pds
 
 LOST = (BadCommit, RolledBack, RepoUnavailable, Unreachable)
-"""What may be no fault of the PDS that was asked, but the account living elsewhere by now."""
+"""Errors whose cause may be that the account has moved to another PDS."""
 
 RESOLVE_SECONDS: Final = 60
-"""How often, at most, an account is resolved only because something might have changed."""
+"""The least time between two resolutions of an account without an error."""
 
 
 @dataclass(slots=True)
 class Whereabouts:
-    """How an account is found again.
+    """The means to find an account again.
 
     Attributes:
-        resolve: Who it is and where it lives by its DID document, asked anew.
-        connect: A client of the PDS of an account.
-        changed: Told of every difference, with the account before and after.
+        resolve: Resolves the account anew from its DID document.
+        connect: Makes a client of the PDS of an account.
+        changed: Called for every difference with the account before and after.
     """
 
     resolve: Callable[[], Awaitable[Account]]
@@ -37,9 +37,9 @@ class Whereabouts:
     _asked_ns: int = 0
 
     async def find(self, home: Home, now_ns: int, *, if_due: bool = False) -> Home:
-        """Return where the account lives now, or `home` if nobody can be asked.
+        """Return the home of the account now, or `home` if it cannot be resolved.
 
-        With `if_due`, ask nobody unless the last question is `RESOLVE_SECONDS` old.
+        With `if_due`, resolve only if the last time is at least `RESOLVE_SECONDS` ago.
         """
         if if_due and abs(now_ns - self._asked_ns) < RESOLVE_SECONDS * 1_000_000_000:
             return home
@@ -47,6 +47,7 @@ class Whereabouts:
         try:
             now = await self.resolve()
         except SyncdError:
+            # An error in resolving proves no move. The known PDS is still the best one to ask.
             return home
         if now != home.account:
             self.changed(home.account, now)
@@ -54,7 +55,7 @@ class Whereabouts:
 
 
 def describe_change(before: Account, after: Account) -> tuple[str, ...]:
-    """What is new about an account, a sentence for each."""
+    """Return a sentence for each change of an account: handle, PDS, key."""
     name = after.handle or before.handle or after.did
     sentences = (
         (before.handle, after.handle, f"{before.handle or after.did} is now called {after.handle}"),
@@ -65,7 +66,7 @@ def describe_change(before: Account, after: Account) -> tuple[str, ...]:
 
 
 async def explain(error: SyncdError, pds: Pds, before: Account, now: Account) -> SyncdError:
-    """The same error in words for its owner, after the account was resolved again."""
+    """Return the same error in words for the owner, after the account was resolved again."""
     match error:
         case RepoUnavailable():
             return describe_state(now, await _state_of(error, pds))
@@ -76,7 +77,7 @@ async def explain(error: SyncdError, pds: Pds, before: Account, now: Account) ->
 
 
 async def _state_of(error: RepoUnavailable, pds: Pds) -> str:
-    """What the PDS says of the account itself, or else what the refused request said."""
+    """Ask the PDS for the status of the account; return that of the refused request otherwise."""
     try:
         status = await pds.fetch_status()
     except RepoUnavailable as refusal:
@@ -113,14 +114,14 @@ _STATES: Final[Mapping[str, tuple[str, str]]] = {
 
 
 def describe_state(account: Account, status: str) -> RepoUnavailable:
-    """What an account's state means for a mirror of its repo (lexicon sync.getRepoStatus)."""
+    """Make the error for an account with `status` (lexicon com.atproto.sync.getRepoStatus)."""
     words, hint = _STATES.get(status, (f"is {status[:40]}", f"ask its PDS; {_GOES_ON}"))
     name = account.handle or account.did
     return RepoUnavailable(f"the account {name} {words} ({account.pds})", status=status, hint=hint)
 
 
 def describe_wrong_key(error: WrongKey, before: Account, now: Account) -> WrongKey:
-    """Name the key that was known and the one that the DID document names now."""
+    """Add the known key and the key in the DID document to the error."""
     if before.key == now.key:
         keys = f"its key is still {now.key} by its DID document"
     else:

@@ -1,6 +1,6 @@
-"""Fetch the blocks of a repo, into memory or into a spool, and tell how far that is.
+"""Fetch the blocks of a repo into memory or into a spool, and report the progress.
 
-Never says what the blocks mean: they are each the content of their CID, and that is all.
+Never interprets a block: only its hash was checked.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from syncd.errors import BadCar, Unverified
 from syncd.pds import Pds
 
 REPO_BYTES = 2 * 1024 * 1024 * 1024
-"""A repo whose blocks hold more is not taken: no PDS may fill this machine's memory or disk."""
+"""The largest repo, in bytes of its blocks: no PDS may fill this machine's memory or disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fetching:
-    """How far the fetching of a repo is: blocks and bytes so far, and how often holes were filled.
+    """The progress of a fetch: blocks, bytes, and repairs so far.
 
-    How much is still to come cannot be known: no PDS says how large a repo is.
+    The total is unknown: no PDS states the size of a repo.
     """
 
     blocks: int
@@ -33,7 +33,7 @@ class Fetching:
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """How far the writing of a fetched repo's files is: records done, and of how many."""
+    """The progress of writing a fetched repo's files: records done, and in total."""
 
     done: int
     total: int
@@ -43,7 +43,7 @@ OnFetch = Callable[[Fetching | Writing], None]
 
 
 class Blocks(Protocol):
-    """Where fetched blocks go: how many there are, in how many bytes, and each by its CID."""
+    """A store of fetched blocks: `count` blocks of `size` bytes, each by its CID."""
 
     @property
     def count(self) -> int: ...
@@ -52,15 +52,15 @@ class Blocks(Protocol):
     def size(self) -> int: ...
 
     def add(self, blocks: Iterable[tuple[Cid, bytes]]) -> None:
-        """Keep blocks whose hashes were checked."""
+        """Store blocks with checked hashes."""
 
     def get(self, cid: Cid) -> bytes | None:
-        """The block of `cid`, or None if it did not come."""
+        """Return the block of `cid`; None if it was not fetched."""
 
 
 @dataclass(slots=True)
 class InMemory:
-    """Blocks of a difference, or of a repo that memory has room for."""
+    """A store in memory, for a difference or a small repo."""
 
     size: int = 0
     _blocks: dict[Cid, bytes] = field(default_factory=dict)
@@ -83,18 +83,23 @@ class InMemory:
 class Fetched:
     """The blocks of one or more CARs of one repo."""
 
-    told: OnFetch | None = None
+    on_fetch: OnFetch | None = None
     blocks: Blocks = field(default_factory=InMemory)
     fetches: int = 0
 
     async def add(self, pds: Pds, since: Tid | None) -> Cid:
-        """Fetch the repo (or what is newer than `since`) into `blocks`; returns the root."""
+        """Fetch the repo, or its blocks newer than `since`, into `blocks`; return the root.
+
+        Raises:
+            BadCar: The answer is no CAR with one root.
+            Unverified: The blocks are larger than REPO_BYTES.
+        """
         reader = CarReader()
         self.fetches += 1
         async for chunk in pds.fetch_repo(since):
             self._keep(reader.feed(chunk))
-            if self.told is not None:
-                self.told(Fetching(self.blocks.count, self.blocks.size, self.fetches - 1))
+            if self.on_fetch is not None:
+                self.on_fetch(Fetching(self.blocks.count, self.blocks.size, self.fetches - 1))
         reader.close()
         if len(reader.roots) != 1:
             raise BadCar(f"the PDS sent a repo with {len(reader.roots)} roots instead of one")

@@ -1,9 +1,9 @@
-"""Files of records that JSON cannot say exactly: they count as what they were written from.
+"""Recognise the files of records that JSON cannot express exactly. Never writes one.
 
-Such a file, read as JSON, is another record or none. So it is compared with what syncd would write
-for the version that base or the repo has: if it says the same, it is that version, in whatever
-form. If it says something else, it is inert: a push would alter what the file does not show. So is
-one that was renamed: the record would go, and another one come.
+Such a file, read as JSON, is another record or none. So it is compared with the file that syncd
+would write for the record of base or of the repo. If the meaning is equal, the file counts as that
+record. If not, the file is inert: a push would change the part of the record that the file cannot
+show. A renamed file is inert too: a push would delete the record and create another one.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ _RENAMED_HINT = "name the file {old} again; to delete the record, delete that fi
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """What base and the repo have at the paths of a cycle.
+    """Base and the repo at the paths of a cycle.
 
-    `block_of` gives the record that one of them has at a path, if it is at hand.
+    Attributes:
+        block_of: Returns the record of a path and CID; None if it is not at hand.
     """
 
     base: Snapshot
@@ -41,7 +42,7 @@ class Versions:
     block_of: BlockOf
 
     def inexact(self, path: RecordPath, side: Snapshot) -> tuple[Cid, bytes] | None:
-        """The version of one side, if its record is at hand and no file can say it exactly."""
+        """Return the CID and block of `side`, if the block is at hand and no file can hold it."""
         cid = side.get(path)
         block = None if cid is None else self.block_of(path, cid)
         if cid is None or block is None or is_exact_in_file(block, split_record_path(path)[0]):
@@ -52,9 +53,9 @@ class Versions:
 def with_inexact(
     folder: Folder, look: Look, paths: Iterable[RecordPath], versions: Versions, now_ns: int
 ) -> Look:
-    """`look` with every file of `paths` put right whose record JSON cannot say.
+    """Return `look` with the right CID or problem for files of records that JSON cannot express.
 
-    Reads only such files again. `now_ns` is when the look was taken.
+    Only these files of `paths` are read again. `now_ns` is the time of the look.
     """
     look = _with_renamed(folder, look, paths, versions)
     doubtful = [path for path in paths if _is_doubtful(look, path, versions)]
@@ -73,7 +74,7 @@ def with_inexact(
 
 
 def _is_doubtful(look: Look, path: RecordPath, versions: Versions) -> bool:
-    """True if there is a file that is, as JSON, neither what base nor what the repo has."""
+    """Return whether the file of `path`, as JSON, equals neither base nor the repo."""
     known = (versions.base.get(path), versions.remote.get(path))
     return path in look.problems or (path in look.seen and look.seen[path].cid not in known)
 
@@ -81,7 +82,7 @@ def _is_doubtful(look: Look, path: RecordPath, versions: Versions) -> bool:
 def _judge(
     folder: Folder, path: RecordPath, versions: Versions, now_ns: int
 ) -> Seen | Problem | None:
-    """Which version the file is, why it cannot be pushed, or None: it is what it looks like."""
+    """Return the record that the file is, or a problem, or None if it is what its JSON is."""
     base = remote = versions.inexact(path, versions.remote)
     if versions.base.get(path) != versions.remote.get(path):
         base = versions.inexact(path, versions.base)
@@ -91,12 +92,13 @@ def _judge(
     try:
         text, now = read_bytes(folder, path)
     except (FileChanged, FileProblem):
+        # The look has a problem for it already, or the next look will see the change.
         return None
     for version in (remote, base):
         if version is not None and means(text, version[1], collection):
             return now.seen(path, version[0], seen_ns=now_ns)
     if base is None or (remote is None and path in versions.remote):
-        return None  # the repo's version is another one by now, and hides nothing from the editor
+        return None  # a file shows all of base's record, or of the repo's new one: it can be edited
     place = what_json_cannot_say(base[1], collection)
     if place is None:
         return None
@@ -106,9 +108,10 @@ def _judge(
 def _with_renamed(
     folder: Folder, look: Look, paths: Iterable[RecordPath], versions: Versions
 ) -> Look:
-    """`look` with the renamed files of records that JSON cannot say as problems, old path and new.
+    """Return `look` with problems for renamed files of records that JSON cannot express.
 
-    An ordinary renamed file has the very record that is gone elsewhere, which needs no reading.
+    Both the old and the new path get a problem. An ordinary renamed file has the CID of the missing
+    record, so it is recognised without reading it.
     """
     base, remote = versions.base, versions.remote
     new = {path for path in paths if not (path in base or path in remote or look.absent(path))}
@@ -123,10 +126,10 @@ def _with_renamed(
         place = what_json_cannot_say(block, split_record_path(old)[0])
         name = _renamed(old, block, texts)
         if place is not None and name is not None:
-            told = f"its record holds {place}, which an edit or another name would alter"
+            reason = f"its record holds {place}, which an edit or another name would alter"
             hint = _RENAMED_HINT.format(old=old)
-            problems[old] = Problem(old, f"its file is {name} now, and {told}", hint)
-            problems[name] = Problem(name, f"it was {old}, and {told}", hint)
+            problems[old] = Problem(old, f"its file is {name} now, and {reason}", hint)
+            problems[name] = Problem(name, f"it was {old}, and {reason}", hint)
             seen.pop(name, None)
     return replace(look, seen=seen, problems=problems)
 
@@ -140,7 +143,7 @@ def _texts(folder: Folder, paths: Iterable[RecordPath]) -> dict[RecordPath, byte
 
 
 def _renamed(old: RecordPath, block: bytes, texts: Mapping[RecordPath, bytes]) -> RecordPath | None:
-    """The new file of the collection that says what the file of `old` said."""
+    """Find the new file in the collection of `old` with the meaning of the old file."""
     collection = split_record_path(old)[0]
     same = (path for path in texts if split_record_path(path)[0] == collection)
     return next((path for path in same if means(texts[path], block, collection)), None)

@@ -1,9 +1,9 @@
-"""Look everywhere, at the cost of a stat for each file where nothing happened since last time.
+"""Look at the whole folder, at the cost of a stat for each unchanged file.
 
-When a whole look found that the files of a collection are exactly what base says, the fingerprint
-of its listing is remembered with base, and forgotten as soon as base moves in that collection. As
-long as the listing has that fingerprint, no file of it can differ from base, and none is asked for.
-Never concludes anything of a collection whose listing differs: that one is scanned, file by file.
+If a whole look finds that the files of a collection are exactly those of base, the fingerprint of
+the collection's listing is kept with base, until base moves in that collection. While the listing
+has this fingerprint, every file equals base, and no file is compared. Never draws a conclusion from
+another fingerprint: that collection is scanned file by file.
 """
 
 from __future__ import annotations
@@ -20,16 +20,19 @@ from syncd.folder.scan import Look, scan
 from syncd.model import RecordPath, Seen, Snapshot
 
 FEW = 1_000
-"""More paths of one collection than these are looked at by scanning it whole."""
+"""With more paths than this in one collection, the whole collection is scanned instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Everywhere:
-    """What a look everywhere found, and what was known, but for what is surely as it was.
+    """The result of a look everywhere, without the collections that are certainly unchanged.
 
     Attributes:
-        fingerprints: Of the collections whose files are found to be what base says, but were not
-            known to be; to be remembered unless base moves.
+        look: The files that were found.
+        known: The scan cache of the same collections and paths.
+        base: Base of the same collections and paths.
+        fingerprints: The listings of collections whose files were found to equal base, by
+            collection; the caller keeps them unless base moves.
     """
 
     look: Look
@@ -41,9 +44,9 @@ class Everywhere:
 def look_everywhere(
     workspace: Workspace, concerned: Collection[RecordPath], now_ns: int
 ) -> Everywhere:
-    """Look at every collection in scope that is not as it was, and at the paths of `concerned`.
+    """Look at every collection in scope that may have changed, and at the paths of `concerned`.
 
-    Raises FolderWrong, as `scan`.
+    `now_ns` is the wall clock in nanoseconds. Raises FolderWrong as `scan` does.
     """
     folder, state, config = workspace.folder, workspace.state, workspace.config
     crowds = Counter(_collection(path) for path in concerned)
@@ -58,6 +61,8 @@ def look_everywhere(
     def in_scope(name: str) -> bool:
         return name not in settled and config.covers(name)
 
+    # Before the scan: a change after the listing alters the directory, and so the fingerprint that
+    # the next look will compare.
     listings = {
         name: listing
         for name, listing in list_collections(folder, in_scope, now_ns)
@@ -70,7 +75,7 @@ def look_everywhere(
 
 
 def _fingerprints(listings: Mapping[str, Listing], look: Look, base: Snapshot) -> dict[str, bytes]:
-    """Of the collections whose files are all listed, all records, and all what base says."""
+    """Return the fingerprints of collections whose files are all listed and all as in base."""
     beside = (item.path for item in look.strays), look.problems, look.drafts, look.leftovers
     unclear = look.unread | {_collection(path) for paths in beside for path in paths}
     paths = look.seen.keys() | base.keys()
@@ -91,7 +96,7 @@ def _fingerprints(listings: Mapping[str, Listing], look: Look, base: Snapshot) -
 
 
 def _is_all_of(listing: Listing, stamps: set[tuple[int, ...]]) -> bool:
-    """True if the records of a listing are the files of these stamps, and no others."""
+    """Return whether the record files of a listing are exactly the files with these stamps."""
     records = sum(map(is_record_like, listing.names))
     return records == len(stamps) and stamps <= set(listing.stamps())
 

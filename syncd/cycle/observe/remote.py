@@ -1,7 +1,8 @@
-"""Fetch what is new in the repo and prove it. Never concludes anything from what did not arrive.
+"""Fetch and prove the changes of the repo. Never draws a conclusion from a missing block.
 
-`getRepo` is not a snapshot: a repo that is written to while it is sent arrives with holes. Holes
-are filled by asking for what is newer than the moment before the fetch, until the tree is whole.
+`getRepo` is not a snapshot: if the repo is written to during the download, blocks are missing. They
+are newer than the rev from before the download, so syncd asks for newer blocks until the tree is
+whole.
 """
 
 from __future__ import annotations
@@ -21,21 +22,21 @@ from syncd.pds import Pds
 from syncd.replica import View, advance, check_grown, first_of, read_head
 
 REPAIRS = 8
-"""How many small fetches may follow a full one before the clone is given up for now."""
+"""The most small fetches after a full one; then the cycle ends with an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """A proven view of the repo and the blocks that came with it."""
+    """A proven view of the repo, and the fetched blocks."""
 
     view: View
     get: Get
-    """Blocks by CID: what was fetched, and where that was a difference, the kept tree."""
+    """Returns a block by its CID: fetched, or after a small fetch also from the kept tree."""
 
     async def records(self, pds: Pds, cids: Iterable[Cid]) -> dict[Cid, bytes]:
-        """The record blocks of `cids`; those that did not come with the view are asked for.
+        """Return the record blocks of `cids`; fetch those that did not come with the view.
 
-        One that the PDS does not have (any more) is left out, and does not hide the others.
+        Blocks that the PDS does not have are left out of the result.
         """
         wanted = sorted(set(cids))
         found = {cid: block for cid in wanted if (block := self.get(cid)) is not None}
@@ -43,12 +44,13 @@ class Sight:
 
 
 async def _obtainable(pds: Pds, cids: Sequence[Cid]) -> dict[Cid, bytes]:
-    """Those of `cids` that the PDS has. It answers for all of them or for none."""
+    """Fetch the blocks of `cids` that the PDS has."""
     if not cids:
         return {}
     try:
         return await pds.fetch_blocks(cids)
     except NotFound:
+        # The PDS answers for all CIDs or for none. Halving finds the missing ones.
         half = len(cids) // 2
     first, second = cids[:half], cids[half:]
     return await _obtainable(pds, first) | await _obtainable(pds, second) if half else {}
@@ -56,7 +58,7 @@ async def _obtainable(pds: Pds, cids: Sequence[Cid]) -> dict[Cid, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """What we know before looking: the kept head and tree, and the newest rev we ever saw."""
+    """The knowledge before a look: the kept head and tree, and the newest rev ever seen."""
 
     head: Head | None
     node: Get
@@ -64,19 +66,19 @@ class Watermark:
 
 
 async def look(home: Home, known: Watermark, on_fetch: OnFetch | None = None) -> Sight:
-    """Fetch and prove the repo as it is now. `on_fetch` hears of each chunk that came.
+    """Fetch and prove the repo as it is now; call `on_fetch` after each chunk.
 
     Raises:
-        Unverified, BadCar, BadTree: What the PDS sends does not add up, even after a full fetch
-            and its repairs.
-        BadCommit: The commit is not one of this repo. WrongKey: It has another signature.
-        RolledBack: It is older than what was known, or another one of the same rev.
+        Unverified, BadCar, BadTree: The answers of the PDS are inconsistent, even after a full
+            fetch and its repairs.
+        BadCommit: The commit is of another repo. WrongKey: Another key signed it.
+        RolledBack: The commit is older than the kept head, or another one of the same rev.
     """
     if known.head is not None:
         try:
             return await _look_since(home, known, known.head, on_fetch)
         except (BadCar, BadTree, MissingBlocks):
-            pass  # the small answer does not add up: the whole repo is the next thing to ask for
+            pass  # the small answer is inconsistent, or the kept tree is damaged: fetch the whole
     return await _look_whole(home, known, on_fetch)
 
 
@@ -86,6 +88,7 @@ async def _look_since(home: Home, known: Watermark, head: Head, on_fetch: OnFetc
     get = first_of(fetched.blocks.get, known.node)
     if root == head.commit:
         if known.newest is not None and known.newest > head.rev:
+            # This PDS has answered with a newer rev before: it is serving an old copy.
             raise _stale(known.newest)
         return Sight(View(head), get)
     new = _read_head(home, root, get, known.newest)
@@ -94,10 +97,10 @@ async def _look_since(home: Home, known: Watermark, head: Head, on_fetch: OnFetc
 
 
 async def _look_whole(home: Home, known: Watermark, on_fetch: OnFetch | None) -> Sight:
-    """The whole repo from nothing: the kept tree is not used, so damage to it is mended too.
+    """Fetch the whole repo without the kept tree, which also repairs a damaged one.
 
-    A record that its own PDS has lost stays missing for ever. So where only records are missing
-    after all repairs, the tree is believed, and each such record is a problem of its own.
+    A record that the PDS itself has lost stays missing forever. So if only records are missing
+    after all repairs, the tree is accepted, and each missing record becomes a problem of its own.
     """
     _, before = await home.pds.fetch_latest()
     fetched = Fetched(on_fetch)
@@ -126,7 +129,7 @@ def _read_head(home: Home, root: Cid, get: Get, newest: Tid | None) -> Head:
 
 
 def never_whole(missing: str) -> Unverified:
-    """What to raise about a repo of which something is missing after all repairs."""
+    """Make the error for a repo with missing blocks after all repairs."""
     return Unverified(
         f"the PDS does not send the whole repo: {missing}",
         hint="nothing was changed; try again later, as `syncd run` does by itself",

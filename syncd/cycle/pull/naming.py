@@ -16,7 +16,7 @@ from syncd.cycle.observe.views import Sides, remote_cid
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadSyntax, FileChanged, FileProblem
 from syncd.folder.drafts import drop_draft, place_draft, read_draft
-from syncd.folder.problems import shown
+from syncd.folder.problems import printable
 from syncd.folder.root import Folder
 from syncd.folder.scan import Look
 from syncd.model import Problem, RecordPath, make_record_path, split_record_path
@@ -43,7 +43,7 @@ class Drafted:
 def name_drafts(workspace: Workspace, sight: Sight, sides: Sides) -> Drafted:
     """Name every draft that the look of `sides` found. Raises FolderWrong."""
     if workspace.config.read_only:
-        told = (Problem(shown(d), _READ_ONLY, _READ_ONLY_HINT) for d in sides.look.drafts)
+        told = (Problem(printable(d), _READ_ONLY, _READ_ONLY_HINT) for d in sides.look.drafts)
         return Drafted({}, tuple(told))
 
     def is_taken(path: RecordPath) -> bool:
@@ -60,7 +60,7 @@ def _name_all(folder: Folder, look: Look, is_taken: IsTaken, microseconds: int) 
         if isinstance(found, Problem):
             problems.append(found)
         else:
-            named[shown(draft)] = found
+            named[printable(draft)] = found
     return Drafted(named, tuple(problems))
 
 
@@ -78,9 +78,9 @@ def _name(
         path = next(paths)
         place_draft(folder, draft, path, expect=found)
     except FileChanged as error:
-        return Problem(shown(draft), error.message)
+        return Problem(printable(draft), error.message)
     except FileProblem as error:
-        return Problem(shown(draft), error.message, error.hint)
+        return Problem(printable(draft), error.message, error.hint)
     return path
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from syncd.budget import DAY, Ledger, Told
+from syncd.budget import DAY, Announcement, Ledger
 from syncd.state import State
 
 LIMITS: Final = "limits"
@@ -17,6 +17,6 @@ def read_ledger(state: State, pds: str, now: int) -> Ledger:
     note = state.note(LIMITS)
     if note is None or note["pds"] != pds:
         return Ledger(spent, is_counted=False)
-    told = tuple(Told(**fields) for fields in note["told"])
+    announcements = tuple(Announcement(**fields) for fields in note["told"])
     closed = note.get("closed_from", 0), note["closed_until"]
-    return Ledger(spent, told, *closed, is_counted=note["is_counted"])
+    return Ledger(spent, announcements, *closed, is_counted=note["is_counted"])

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import cid_of
 from syncd.atproto.jsontext import parse_record
+from syncd.backoff import Backoff, doubled
 from syncd.batches import in_order
 from syncd.budget import Ledger, batch_points, in_words
 from syncd.cycle.home import Home
@@ -109,14 +110,14 @@ class Outbox:
         return self.allowance.ledger()
 
     def pause_seconds(self, jitter: float) -> float:
-        """How long the next cycle should wait; `jitter` is in [0, 1).
+        """Return how long the next cycle should wait; `jitter` is in [0, 1).
 
-        Whoever lost a swap comes back at another moment than the one it lost to, and a PDS that
-        does not answer is given time.
+        After a lost swap the pause spreads from zero, so that two writers do not collide again.
+        A PDS that gives no usable answer gets at least half of its pause.
         """
-        loss = LOSS_PAUSE_SECONDS * 2**self.losses * jitter if self.losses else 0.0
-        doubt = DOUBT_PAUSE_SECONDS * 2**self.doubts * (0.5 + jitter / 2) if self.doubts else 0.0
-        return min(LONGEST_PAUSE_SECONDS, loss + doubt)
+        loss = doubled(LOSS_PAUSE_SECONDS, self.losses) * jitter if self.losses else 0.0
+        doubt = Backoff(DOUBT_PAUSE_SECONDS, failures=self.doubts)
+        return min(LONGEST_PAUSE_SECONDS, loss + (doubt.seconds(jitter) if self.doubts else 0.0))
 
     async def send(
         self, steps: Sequence[Step], swap: Cid, lost: Collection[RecordPath] = ()

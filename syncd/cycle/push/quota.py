@@ -39,7 +39,7 @@ class Allowance:
         self.check(points)
         now, ledger = self.workspace.now(), self.ledger()
         self.workspace.state.spend(now, points, forget_before=now - DAY.seconds)
-        if ledger.told:
+        if ledger.announcements:
             self._keep(ledger.after(points, now))
 
     def check(self, points: int) -> None:
@@ -65,12 +65,12 @@ class Allowance:
         if limit is not None and limit is not self._heard:
             self._heard = limit
             ledger = read_ledger(self.workspace.state, self.home.account.pds, self.workspace.now())
-            self._keep(ledger.after_hearing(limit))
+            self._keep(ledger.after_announcement(limit))
 
     def _keep(self, ledger: Ledger) -> None:
         note = {
             "pds": self.home.account.pds,
-            "told": [asdict(told) for told in ledger.told],
+            "told": [asdict(each) for each in ledger.announcements],
             "closed_from": ledger.closed_from,
             "closed_until": ledger.closed_until,
             "is_counted": ledger.is_counted,

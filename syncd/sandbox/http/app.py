@@ -1,7 +1,7 @@
 """The sandbox as an ASGI application: XRPC, the event stream, and a PLC directory on one origin.
 
-Knows nothing of repos: it turns HTTP into `Request`, `Answer` into HTTP, and makes the faults that
-concern the exchange itself come true.
+Converts HTTP to `Request` and `Answer` to HTTP, and applies the faults of the exchange itself.
+Never looks into a repo.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from syncd.sandbox.answer import Answer, json_answer
 from syncd.sandbox.faults import Effect, LoseBlock, Stale, Torn
 from syncd.sandbox.host import Sandbox
 from syncd.sandbox.methods.dispatch import dispatch, target_of
-from syncd.sandbox.methods.request import Request
+from syncd.sandbox.methods.request import XrpcRequest
 
 HANG_UP = "hang_up"
-"""The key of the ASGI state under which a server leaves the function that closes its connection."""
+"""The key in the ASGI state for the server's function to close the connection."""
 
 _POLICY_VIOLATION = 1008
 
 
 class Hangup(Exception):
-    """The connection is to be closed without an answer."""
+    """The fault demands to close the connection without an answer."""
 
 
 def make_app(sandbox: Sandbox) -> Starlette:
-    """The application. Its server should offer `HANG_UP`; without that, a dropped call is a 500."""
+    """Make the application. Without `HANG_UP` from its server, a dropped call is a 500."""
 
     async def xrpc(http: HttpRequest) -> Response:
         request = await _read(http)
@@ -75,11 +75,11 @@ def make_app(sandbox: Sandbox) -> Starlette:
     )
 
 
-async def _read(http: HttpRequest) -> Request:
+async def _read(http: HttpRequest) -> XrpcRequest:
     params: dict[str, tuple[str, ...]] = {}
     for name, value in http.query_params.multi_items():
         params[name] = (*params.get(name, ()), value)
-    return Request(
+    return XrpcRequest(
         verb=http.method,
         nsid=http.path_params["nsid"],
         params=params,
@@ -95,9 +95,9 @@ def _origin(http: HttpRequest) -> str:
 
 
 async def _respond(
-    sandbox: Sandbox, request: Request, effect: Effect | None, hang_up: Callable[[], None]
+    sandbox: Sandbox, request: XrpcRequest, effect: Effect | None, hang_up: Callable[[], None]
 ) -> Response:
-    """The answer under a fault. Raises Hangup if there is to be none."""
+    """Answer a request under a fault. Raises Hangup if the fault demands no answer."""
     match effect:
         case None | Stale() | Torn() | LoseBlock():
             return _to_http(dispatch(sandbox, request, effect))
@@ -126,13 +126,13 @@ def _to_http(answer: Answer) -> Response:
 
 
 def _cut(answer: Answer, keep: int, hang_up: Callable[[], None] | None) -> Response:
-    """The start of an answer, chunked, so that only a broken connection tells that it was cut."""
+    """Send the start of an answer, chunked: without a length, only a broken connection shows it."""
 
     async def body() -> AsyncIterator[bytes]:
         yield answer.body[:keep]
         if hang_up is not None:
             hang_up()
-            # The connection closes on the loop's next turn; nothing may be sent before it does.
+            # The connection closes on the next turn of the loop; send nothing before.
             await asyncio.sleep(0.01)
 
     return StreamingResponse(body(), answer.status, media_type=answer.content_type)
@@ -144,14 +144,14 @@ def _hang_up_of(http: HttpRequest) -> Callable[[], None]:
 
 
 async def _disconnected(http: HttpRequest) -> None:
-    """Return once the connection is gone: what is answered then is sent to nobody."""
+    """Return once the connection is closed: a later answer reaches nobody."""
     if hasattr(http.state, HANG_UP):
         while (await http.receive())["type"] != "http.disconnect":
             pass
 
 
 async def _serve_stream(sandbox: Sandbox, socket: WebSocket) -> None:
-    """Send the events from the cursor on, until either side ends it."""
+    """Send the events from the cursor on, until either side closes the socket."""
     await socket.accept()
     cursor = socket.query_params.get("cursor")
     if cursor is not None and not cursor.isdecimal():
@@ -174,12 +174,12 @@ async def _send_events(sandbox: Sandbox, socket: WebSocket, cursor: str | None) 
             code = _POLICY_VIOLATION if isinstance(event, StreamError) else code
         await socket.close(code)
     except (WebSocketDisconnect, RuntimeError):
-        # The client left while something was being sent.
+        # The client closed the socket during a send.
         return
 
 
 async def _receive_until_gone(socket: WebSocket) -> None:
-    """Clients have nothing to say on this stream; their leaving is noticed by reading."""
+    """Read until the client closes the socket; clients send nothing on this stream."""
     try:
         while True:
             await socket.receive_bytes()

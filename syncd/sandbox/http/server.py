@@ -1,4 +1,4 @@
-"""The sandbox on a port of the loopback: in the caller's event loop, or in a thread of its own.
+"""Serve the sandbox on a port of the loopback, in the caller's event loop or in a thread.
 
 Never listens on any other address and never touches signals. Needs the extra `sandbox`.
 """
@@ -26,7 +26,7 @@ STOP_SECONDS = 5.0
 
 
 class _Connection(H11Protocol):
-    """Lets the application close its own connection: ASGI itself has no word for no answer."""
+    """A connection that the application can close: ASGI cannot express "no answer"."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -35,9 +35,9 @@ class _Connection(H11Protocol):
 
 @asynccontextmanager
 async def serve(sandbox: Sandbox, port: int = 0) -> AsyncIterator[str]:
-    """Serve `sandbox` in this event loop; the value is its URL. Port 0 is any free one.
+    """Serve `sandbox` in this event loop and yield its URL. Port 0 is any free port.
 
-    Leaving it breaks off what is still being served. Raises OSError if the port is taken.
+    Leaving the context cancels unfinished answers. Raises OSError if the port is taken.
     """
     listening = _listen(port)
     async with _serving(sandbox, listening):
@@ -75,7 +75,7 @@ def _configure(sandbox: Sandbox) -> Config:
 
 
 async def _let_go(state: ServerState) -> None:
-    """Close every connection once it has answered, and cancel what takes longer than a moment."""
+    """Close every connection after its answer; cancel answers after STOP_SECONDS."""
     for connection in tuple(state.connections):
         connection.shutdown()
     tasks = tuple(state.tasks)
@@ -86,8 +86,8 @@ async def _let_go(state: ServerState) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-class Running:
-    """A sandbox that a thread serves at `url`. `stop` ends it, and so does leaving its `with`."""
+class ServingThread:
+    """A sandbox served by a thread at `url`, until `stop` or the end of its `with`."""
 
     def __init__(self, sandbox: Sandbox, port: int) -> None:
         listening = _listen(port)
@@ -100,7 +100,7 @@ class Running:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the serving. May be called more than once."""
+        """Stop serving. May be called more than once."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join()
@@ -125,17 +125,17 @@ class Running:
             await self._stopping.wait()
 
 
-def start(sandbox: Sandbox, port: int = 0) -> Running:
-    """Serve `sandbox` from a thread. It can be called as soon as this returns.
+def start(sandbox: Sandbox, port: int = 0) -> ServingThread:
+    """Serve `sandbox` from a thread. On return, it accepts connections.
 
     Raises OSError if the port is taken.
     """
-    return Running(sandbox, port)
+    return ServingThread(sandbox, port)
 
 
 def _listen(port: int) -> socket.socket:
-    """A socket that accepts connections already: who connects before the loop runs just waits."""
-    # Only a socket that says it is TCP gets TCP_NODELAY from asyncio, which saves 40 ms an answer.
+    """Open a listening socket. Clients that connect before the loop runs wait in its queue."""
+    # asyncio sets TCP_NODELAY only on a socket with the protocol TCP; that saves 40 ms an answer.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

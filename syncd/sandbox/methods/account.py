@@ -1,11 +1,14 @@
-"""The methods com.atproto.server.* and com.atproto.identity.*: accounts, sessions, names."""
+"""The methods com.atproto.server.* and com.atproto.identity.*: accounts, sessions, names.
+
+Never touches the records of a repo.
+"""
 
 from __future__ import annotations
 
 from syncd.atproto.syntax import parse_handle
-from syncd.sandbox.accounts import Account, Status, check_login, did_document
+from syncd.sandbox.accounts import HostedAccount, Status, check_login, did_document
 from syncd.sandbox.answer import Answer, empty_answer, invalid, json_answer, unauthorized
-from syncd.sandbox.methods.call import Call, Method
+from syncd.sandbox.methods.call import CheckedCall, Method
 from syncd.sandbox.methods.request import BLOB_BYTES
 from syncd.sandbox.sessions import APP, FULL, Pair
 
@@ -13,7 +16,7 @@ DOMAIN = ".test"
 _SHORTEST_LABEL = 3
 
 
-def create_account(call: Call) -> Answer:
+def create_account(call: CheckedCall) -> Answer:
     handle = parse_handle(call.body.text("handle").lower())
     label = handle.removesuffix(DOMAIN)
     if label == handle or "." in label:
@@ -28,7 +31,7 @@ def create_account(call: Call) -> Answer:
     return json_answer({**_tokens(pair), **_names(account), "didDoc": document})
 
 
-def create_session(call: Call) -> Answer:
+def create_session(call: CheckedCall) -> Answer:
     identifier, password = call.body.text("identifier"), call.body.text("password")
     account, found = check_login(call.sandbox.accounts, identifier, password)
     scope = FULL if found.name is None else APP
@@ -36,7 +39,7 @@ def create_session(call: Call) -> Answer:
     return json_answer({**_tokens(pair), **_session(account)})
 
 
-def refresh_session(call: Call) -> Answer:
+def refresh_session(call: CheckedCall) -> Answer:
     account = call.sandbox.accounts.find(call.caller.did)
     if account is None:
         raise invalid(f"Could not find user info for account: {call.caller.did}")
@@ -46,36 +49,36 @@ def refresh_session(call: Call) -> Answer:
     return json_answer({**_tokens(pair), **_session(account)})
 
 
-def get_session(call: Call) -> Answer:
+def get_session(call: CheckedCall) -> Answer:
     account = call.sandbox.accounts.find(call.caller.did)
     if account is None or account.status is Status.TAKENDOWN:
         raise invalid(f"Could not find user info for account: {call.caller.did}")
     return json_answer(_session(account))
 
 
-def delete_session(call: Call) -> Answer:
+def delete_session(call: CheckedCall) -> Answer:
     call.sandbox.sessions.close(call.caller.jti)
     return empty_answer()
 
 
-def create_app_password(call: Call) -> Answer:
+def create_app_password(call: CheckedCall) -> Answer:
     name = call.body.text("name")
     password = call.sandbox.add_app_password(call.caller.did, name)
     made = call.sandbox.time_text()
     return json_answer({"name": name, "password": password, "createdAt": made, "privileged": False})
 
 
-def deactivate_account(call: Call) -> Answer:
+def deactivate_account(call: CheckedCall) -> Answer:
     call.sandbox.set_status(call.caller.did, Status.DEACTIVATED)
     return empty_answer()
 
 
-def activate_account(call: Call) -> Answer:
+def activate_account(call: CheckedCall) -> Answer:
     call.sandbox.set_status(call.caller.did, Status.ACTIVE)
     return empty_answer()
 
 
-def describe_server(_: Call) -> Answer:
+def describe_server(_: CheckedCall) -> Answer:
     return json_answer(
         {
             "did": "did:web:localhost",
@@ -88,7 +91,7 @@ def describe_server(_: Call) -> Answer:
     )
 
 
-def resolve_handle(call: Call) -> Answer:
+def resolve_handle(call: CheckedCall) -> Answer:
     account = call.sandbox.accounts.find(call.request.required("handle", parse_handle))
     if account is None or not account.is_active:
         raise invalid("Unable to resolve handle", "HandleNotFound")
@@ -99,11 +102,11 @@ def _tokens(pair: Pair) -> dict[str, object]:
     return {"accessJwt": pair.access, "refreshJwt": pair.refresh}
 
 
-def _names(account: Account) -> dict[str, object]:
+def _names(account: HostedAccount) -> dict[str, object]:
     return {"did": account.did, "handle": account.handle}
 
 
-def _session(account: Account) -> dict[str, object]:
+def _session(account: HostedAccount) -> dict[str, object]:
     status = None if account.is_active else account.status.value
     about = {"email": account.email, "emailConfirmed": False, "active": account.is_active}
     return {**_names(account), **about, "status": status}

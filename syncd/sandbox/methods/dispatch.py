@@ -1,7 +1,7 @@
-"""From a request to its answer: which method, whose token, what body, what limit. No HTTP server.
+"""Answer a request: find the method, check token and body, charge the limits. Never serves HTTP.
 
-The order is the reference PDS's: token, body, rate limit, method. So a malformed body costs
-nothing, and a refused write costs what a successful one would.
+The order is that of the reference PDS: token, body, rate limit, method. So a malformed body costs
+no points, and a refused write costs as many as a successful one.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ from syncd.sandbox.limits import Charge, Header, RateLimits
 from syncd.sandbox.methods import account as account_methods
 from syncd.sandbox.methods import repo as repo_methods
 from syncd.sandbox.methods import sync as sync_methods
-from syncd.sandbox.methods.call import Auth, Call, Method
+from syncd.sandbox.methods.call import Auth, CheckedCall, Method
 from syncd.sandbox.methods.lexjson import parse_json
-from syncd.sandbox.methods.request import Fields, Request
-from syncd.sandbox.sessions import FULL, Claims, Sessions
+from syncd.sandbox.methods.request import Fields, XrpcRequest
+from syncd.sandbox.sessions import FULL, Sessions, TokenClaims
 
 METHODS: Mapping[str, Method] = {
     **account_methods.METHODS,
     **repo_methods.METHODS,
     **sync_methods.METHODS,
 }
-"""Every XRPC method of the sandbox, but for the event stream."""
+"""Every XRPC method of the sandbox, except the event stream."""
 
 VERSION = "0.5.35-sandbox"
-"""What `_health` tells: the version of the reference PDS whose behaviour this is modelled on."""
+"""The version in the answer of `_health`: that of the reference PDS this sandbox imitates."""
 
 _GET_REPO = "com.atproto.sync.getRepo"
 _CREATE_SESSION = "com.atproto.server.createSession"
 
 
-def dispatch(sandbox: Sandbox, request: Request, effect: View | None = None) -> Answer:
-    """Carry a request out. `effect` is a fault on what it reads."""
+def dispatch(sandbox: Sandbox, request: XrpcRequest, effect: View | None = None) -> Answer:
+    """Carry a request out. `effect` is a fault on reading."""
     if request.nsid == "_health":
         return json_answer({"version": VERSION})
     with sandbox.lock:
@@ -62,8 +62,8 @@ def dispatch(sandbox: Sandbox, request: Request, effect: View | None = None) -> 
         return _with(_answered(call), headers)
 
 
-def target_of(sandbox: Sandbox, request: Request) -> faults.Call:
-    """What a fault can know of a request before it is checked. Never raises."""
+def target_of(sandbox: Sandbox, request: XrpcRequest) -> faults.Call:
+    """Extract the criteria for faults from an unchecked request. Never raises."""
     params = {name: values[0] for name, values in request.params.items() if values}
     name = params.get("did") or params.get("repo")
     items: list[object] = [params]
@@ -90,17 +90,17 @@ def _paths(items: Iterable[object]) -> Iterable[RecordPath]:
                     continue
 
 
-def _checked(sandbox: Sandbox, request: Request, effect: View | None) -> Call:
+def _checked(sandbox: Sandbox, request: XrpcRequest, effect: View | None) -> CheckedCall:
     method = METHODS.get(request.nsid)
     if method is None:
         raise Rejected("Method Not Implemented", name="MethodNotImplemented", status=501)
     if request.verb != method.verb:
         raise invalid(f"Incorrect HTTP method ({request.verb}) expected {method.verb}")
     claims = _authorize(sandbox.sessions, request, method.auth)
-    return Call(sandbox, request, claims, _body(request, method), effect)
+    return CheckedCall(sandbox, request, claims, _body(request, method), effect)
 
 
-def _body(request: Request, method: Method) -> Fields:
+def _body(request: XrpcRequest, method: Method) -> Fields:
     match method.body:
         case "json":
             return request.json_body(method.limit)
@@ -111,8 +111,8 @@ def _body(request: Request, method: Method) -> Fields:
     return Fields({})
 
 
-def _authorize(sessions: Sessions, request: Request, auth: Auth) -> Claims | None:
-    """Whose token came with a request. Raises Rejected if the method needs a better one."""
+def _authorize(sessions: Sessions, request: XrpcRequest, auth: Auth) -> TokenClaims | None:
+    """Check the token of a request. Raises Rejected if it does not fit the method."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if auth == "none" or (auth == "optional" and not scheme):
         return None
@@ -128,12 +128,12 @@ def _authorize(sessions: Sessions, request: Request, auth: Auth) -> Claims | Non
     return claims
 
 
-def _charged(call: Call) -> tuple[bool, tuple[Header, ...]]:
+def _charged(call: CheckedCall) -> tuple[bool, tuple[Header, ...]]:
     limits = call.sandbox.limits
     return (True, ()) if limits is None else call.sandbox.charge(list(_charges(call, limits)))
 
 
-def _charges(call: Call, limits: RateLimits) -> Iterable[Charge]:
+def _charges(call: CheckedCall, limits: RateLimits) -> Iterable[Charge]:
     request, method = call.request, METHODS[call.request.nsid]
     if method.points is not None:
         points = method.points(call)
@@ -146,7 +146,7 @@ def _charges(call: Call, limits: RateLimits) -> Iterable[Charge]:
     yield Charge(bucket, request.address, 1)
 
 
-def _answered(call: Call) -> Answer:
+def _answered(call: CheckedCall) -> Answer:
     try:
         return METHODS[call.request.nsid].answer(call)
     except Rejected as refusal:

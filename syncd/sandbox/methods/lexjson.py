@@ -1,8 +1,8 @@
-"""JSON to data model as leniently as the reference PDS reads it. Pure; a refusal is `Rejected`.
+"""JSON to the data model, read as leniently as by the reference PDS. Pure; refuses with `Rejected`.
 
-syncd itself is strict about what it sends; a PDS is not about what it takes. Malformed `$link` and
-`$bytes` stay plain maps, lone surrogates become U+FFFD, and an integer no JavaScript number can
-hold exactly is an unexplained error 500.
+Malformed `$link` and `$bytes` stay plain maps, lone surrogates become U+FFFD, and an integer beyond
+the exact range of JavaScript numbers is an error 500 without a reason. Never as strict as syncd is
+about its own requests.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _KINDS = "null, boolean, integer, string, array or object"
 
 
 def parse_json(body: bytes) -> object:
-    """Parsed JSON, an object or an array. Raises Rejected where the reference's parser fails."""
+    """Parse JSON, an object or an array. Raises Rejected where the reference PDS does."""
     try:
         parsed = json.loads(body.decode("utf-8-sig", "replace"), parse_constant=_refuse_constant)
     except ValueError as error:
@@ -40,7 +40,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def to_value(item: object, at: str) -> Value:
-    """The value of parsed JSON; `at` says where it stands, as `$.record`. Raises Rejected."""
+    """Convert parsed JSON to a value; `at` is its place, as `$.record`. Raises Rejected."""
     match item:
         case None | bool():
             return item
@@ -58,7 +58,7 @@ def to_value(item: object, at: str) -> Value:
 
 
 def to_record(item: object, at: str) -> dict[str, Value]:
-    """The value of a JSON object that stands for a record. Raises Rejected."""
+    """Convert a parsed JSON object to a record; `at` is its place. Raises Rejected."""
     value = to_value(item, at)
     if not isinstance(value, dict):
         raise invalid(f"Expected object value type at {at}")
@@ -84,7 +84,7 @@ def _to_map(item: dict[str, object], at: str) -> dict[str, Value]:
 
 
 def _to_special(item: dict[str, object]) -> Cid | bytes | None:
-    """The link or the bytes that a map of one key stands for, if it does."""
+    """Convert a map of one key to a link or bytes; None if it is neither."""
     match item:
         case {"$link": str(text)} if len(item) == 1:
             return _to_link(text)

@@ -1,4 +1,4 @@
-"""The methods com.atproto.repo.*: writes, and reads that show records as JSON."""
+"""The methods com.atproto.repo.*: writes, and reads of records as JSON. Never checks a token."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from syncd.atproto.syntax import Did, Rkey, make_tid, parse_at_identifier, parse
 from syncd.atproto.xrpc import UNGUARDED, Action, Guard, WriteOp
 from syncd.errors import BadSyntax
 from syncd.model import RecordPath, make_record_path, split_record_path
-from syncd.sandbox.accounts import Account, check_readable, did_document
+from syncd.sandbox.accounts import HostedAccount, check_readable, did_document
 from syncd.sandbox.answer import Answer, invalid, json_answer
-from syncd.sandbox.methods.call import Call, Method
+from syncd.sandbox.methods.call import CheckedCall, Method
 from syncd.sandbox.methods.lexjson import to_record
 from syncd.sandbox.methods.request import RECORD_JSON_BYTES, Fields
-from syncd.sandbox.repo.blobs import Blob
-from syncd.sandbox.repo.commits import Commit
+from syncd.sandbox.repo.blobs import StoredBlob
+from syncd.sandbox.repo.commits import NewCommit
 from syncd.sandbox.repo.engine import Repo, check_count
 from syncd.sandbox.repo.writes import POINTS, Prepared, delete_record, prepare, put_record
 
@@ -28,7 +28,7 @@ _ORDINARY_PAGE = 50
 # --- Writes ---------------------------------------------------------------------------------------
 
 
-def apply_writes(call: Call) -> Answer:
+def apply_writes(call: CheckedCall) -> Answer:
     validate, swap = call.body.flag("validate"), call.body.cid("swapCommit")
     items = call.body.items("writes")
     ops = [_op(call, item, _action(item), "value") for item in items]
@@ -40,14 +40,14 @@ def apply_writes(call: Call) -> Answer:
     return json_answer({"commit": _commit(commit), "results": results})
 
 
-def create_record(call: Call) -> Answer:
+def create_record(call: CheckedCall) -> Answer:
     write, swap = _prepare_one(call, "create"), call.body.cid("swapCommit")
     repo = call.sandbox.repo(call.own_account().did)
     commit = repo.apply([write.op], swap=swap)
     return json_answer({**_written(repo.did, write), "commit": _commit(commit)})
 
 
-def put(call: Call) -> Answer:
+def put(call: CheckedCall) -> Answer:
     swap, guard = call.body.cid("swapCommit"), _guard(call.body)
     write = _prepare_one(call, "update")
     repo = call.sandbox.repo(call.own_account().did)
@@ -55,7 +55,7 @@ def put(call: Call) -> Answer:
     return json_answer({**_written(repo.did, write), "commit": _commit(commit)})
 
 
-def delete(call: Call) -> Answer:
+def delete(call: CheckedCall) -> Answer:
     body = call.body
     op = WriteOp("delete", body.collection(), body.rkey())
     swap, guard = body.cid("swapCommit"), body.cid("swapRecord")
@@ -64,19 +64,19 @@ def delete(call: Call) -> Answer:
     return json_answer({"commit": _commit(commit)})
 
 
-def upload_blob(call: Call) -> Answer:
-    blob = Blob(call.request.blob_body(), call.request.media_type)
+def upload_blob(call: CheckedCall) -> Answer:
+    blob = StoredBlob(call.request.blob_body(), call.request.media_type)
     call.sandbox.blobs(call.caller.did).upload(blob)
     return json_answer({"blob": to_json(blob.reference)})
 
 
-def _prepare_one(call: Call, action: Action) -> Prepared:
+def _prepare_one(call: CheckedCall, action: Action) -> Prepared:
     validate = call.body.flag("validate")
     return prepare(_op(call, call.body, action, "record"), validate=validate)
 
 
 def _action(item: Fields) -> Action:
-    """What a member of `writes` does: a closed union, so nothing else is let through."""
+    """Return the action of a member of `writes`. Raises Rejected for any other `$type`."""
     kind = item.text("$type")
     for action in POINTS:
         if kind == _TYPE + action:
@@ -84,8 +84,8 @@ def _action(item: Fields) -> Action:
     raise invalid(f"Unsupported write type {kind} at {item.at}")
 
 
-def _op(call: Call, item: Fields, action: Action, member: str) -> WriteOp:
-    """A write as the body gives it; a creation without an rkey gets the TID of now."""
+def _op(call: CheckedCall, item: Fields, action: Action, member: str) -> WriteOp:
+    """Read a write from the body; a creation without an rkey gets the TID of now."""
     collection = item.collection()
     rkey = _fresh_rkey(call) if action == "create" and not item.has("rkey") else item.rkey()
     if action == "delete":
@@ -93,22 +93,22 @@ def _op(call: Call, item: Fields, action: Action, member: str) -> WriteOp:
     return WriteOp(action, collection, rkey, to_record(item.value(member), f"{item.at}.{member}"))
 
 
-def _fresh_rkey(call: Call) -> Rkey:
+def _fresh_rkey(call: CheckedCall) -> Rkey:
     return Rkey(make_tid(call.sandbox.microseconds(), 0))
 
 
 def _guard(body: Fields) -> Guard:
-    """The record to be replaced; null is none, and no guard at all is neither."""
+    """Read `swapRecord`: a CID; None for null, no record; UNGUARDED if absent."""
     if not body.has("swapRecord"):
         return UNGUARDED
     return None if body.value("swapRecord") is None else body.cid("swapRecord")
 
 
-def _points(call: Call) -> int:
+def _points(call: CheckedCall) -> int:
     return sum(POINTS[_action(item)] for item in call.body.items("writes"))
 
 
-def _commit(commit: Commit | None) -> dict[str, str] | None:
+def _commit(commit: NewCommit | None) -> dict[str, str] | None:
     if commit is None:
         return None
     return {"cid": str(commit.after.head.commit), "rev": commit.after.head.rev}
@@ -127,8 +127,8 @@ def _result(did: Did, write: Prepared) -> dict[str, object]:
 # --- Reads ----------------------------------------------------------------------------------------
 
 
-def get_record(call: Call) -> Answer:
-    """The current version. A repo that is not to be read is an InvalidRequest, unlike in sync."""
+def get_record(call: CheckedCall) -> Answer:
+    """Answer the current version. An inactive repo is an InvalidRequest, unlike in sync."""
     request = call.request
     account = _active(call, "Could not locate record")
     path = make_record_path(
@@ -141,8 +141,8 @@ def get_record(call: Call) -> Answer:
     return json_answer(_shown(repo, path, cid))
 
 
-def list_records(call: Call) -> Answer:
-    """A page by descending rkey, ascending if `reverse`. Only an empty page has no cursor."""
+def list_records(call: CheckedCall) -> Answer:
+    """Answer a page by descending rkey, ascending if `reverse`. Only an empty one has no cursor."""
     request = call.request
     limit = request.maybe("limit", _page_size) or _ORDINARY_PAGE
     collection = request.required("collection", parse_nsid)
@@ -156,7 +156,7 @@ def list_records(call: Call) -> Answer:
     return json_answer({"records": shown, "cursor": page[-1] if page else None})
 
 
-def describe_repo(call: Call) -> Answer:
+def describe_repo(call: CheckedCall) -> Answer:
     account = check_readable(call.sandbox.accounts, _name(call))
     paths = call.sandbox.repo(account.did).paths()
     return json_answer(
@@ -190,11 +190,11 @@ def _shown(repo: Repo, path: RecordPath, cid: Cid) -> dict[str, object]:
     return {"uri": f"at://{repo.did}/{path}", "cid": str(cid), "value": to_json(record)}
 
 
-def _name(call: Call) -> str:
+def _name(call: CheckedCall) -> str:
     return call.request.required("repo", parse_at_identifier)
 
 
-def _active(call: Call, otherwise: str) -> Account:
+def _active(call: CheckedCall, otherwise: str) -> HostedAccount:
     account = call.sandbox.accounts.find(_name(call))
     if account is None or not account.is_active:
         raise invalid(otherwise)

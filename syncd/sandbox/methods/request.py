@@ -1,7 +1,7 @@
-"""One request to the sandbox, and its parts read with the types its lexicon gives them.
+"""One request to the sandbox, with readers for its typed parts. Never acts on a request.
 
-Never acts on a request. What is missing or of the wrong type is `Rejected` with status 400, in
-words close to those of the reference PDS.
+A missing part, or one of the wrong type, raises `Rejected` with status 400, in words close to those
+of the reference PDS.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ BLOB_BYTES = 5 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """An HTTP request of an XRPC method. Header names are in lower case; never shown whole.
+class XrpcRequest:
+    """An HTTP request of an XRPC method. Header names are in lower case.
 
-    `address` is the client's, `origin` the URL it reached the sandbox by.
+    `address` is the address of the client, `origin` the URL the client used for the sandbox. The
+    repr hides headers and body.
     """
 
     verb: str
@@ -45,18 +46,19 @@ class Request:
     # --- Query parameters -------------------------------------------------------------------------
 
     def maybe(self, name: str, parse: Callable[[str], T]) -> T | None:
-        """A parameter that may be left out; an empty one counts as left out."""
+        """Read an optional parameter; an empty one counts as absent. Raises Rejected."""
         values = self.params.get(name, ())
         return self._parsed(name, values[0], parse) if values and values[0] else None
 
     def required(self, name: str, parse: Callable[[str], T]) -> T:
+        """Read a required parameter. Raises Rejected."""
         value = self.maybe(name, parse)
         if value is None:
             raise self._wrong(f'Missing required key "{name}" at $')
         return value
 
     def many(self, name: str, parse: Callable[[str], T]) -> list[T]:
-        """A parameter that is repeated, once for each of its values."""
+        """Read every value of a repeated parameter. Raises Rejected."""
         return [self._parsed(name, value, parse) for value in self.params.get(name, ())]
 
     def _parsed(self, name: str, text: str, parse: Callable[[str], T]) -> T:
@@ -71,10 +73,12 @@ class Request:
     # --- Bodies -----------------------------------------------------------------------------------
 
     def no_body(self) -> None:
+        """Raise Rejected if there is a body."""
         if self.body:
             raise invalid("A request body was provided when none was expected")
 
     def json_body(self, limit: int) -> Fields:
+        """Read the body as a JSON object of at most `limit` bytes. Raises Rejected."""
         self._check_body("application/json", limit)
         body = parse_json(self.body)
         if not isinstance(body, dict):
@@ -82,6 +86,7 @@ class Request:
         return Fields(body)
 
     def blob_body(self) -> bytes:
+        """Read the body as a blob of at most BLOB_BYTES. Raises Rejected."""
         self._check_body(self.media_type, BLOB_BYTES)
         return self.body
 
@@ -98,7 +103,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """The members of a JSON object in a request's body; `at` is where it stands in that."""
+    """The members of a JSON object in the body of a request; `at` is its place, as `$.writes[0]`.
+
+    Each reader raises Rejected for a member that is missing or of the wrong type.
+    """
 
     members: Mapping[str, object]
     at: str = "$"
@@ -107,7 +115,7 @@ class Fields:
         return name in self.members
 
     def value(self, name: str) -> object:
-        """A required member of any kind."""
+        """Read a required member of any type."""
         if name not in self.members:
             raise invalid(f'Missing required key "{name}" at {self.at}')
         return self.members[name]
@@ -128,7 +136,7 @@ class Fields:
         return value if isinstance(value, bool) else None
 
     def items(self, name: str) -> list[Fields]:
-        """A required array of objects."""
+        """Read a required array of objects."""
         values = self.value(name)
         if not isinstance(values, list):
             raise self._mistyped("array", name)
@@ -144,7 +152,7 @@ class Fields:
         return self._parsed("rkey", parse_rkey)
 
     def cid(self, name: str) -> Cid | None:
-        """A CID that may be left out, but may not be null."""
+        """Read an optional CID, which may not be null."""
         return self._parsed(name, parse_cid) if self.has(name) else None
 
     def _item(self, name: str, number: int, value: object) -> Fields:

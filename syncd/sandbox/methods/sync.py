@@ -1,4 +1,4 @@
-"""The methods com.atproto.sync.*: a repo's blocks and where it stands. They change nothing."""
+"""The methods com.atproto.sync.*: the blocks and the status of a repo. Never changes anything."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from syncd.atproto.syntax import Did, Tid, parse_did, parse_nsid, parse_rkey, pa
 from syncd.model import make_record_path
 from syncd.sandbox.accounts import check_readable
 from syncd.sandbox.answer import Answer, car_answer, invalid, json_answer
-from syncd.sandbox.methods.call import Call, Method
-from syncd.sandbox.repo.commits import State
+from syncd.sandbox.methods.call import CheckedCall, Method
+from syncd.sandbox.repo.commits import RepoState
 
 
-def get_latest_commit(call: Call) -> Answer:
+def get_latest_commit(call: CheckedCall) -> Answer:
     head = call.state(_did(call)).head
     return json_answer({"cid": str(head.commit), "rev": head.rev})
 
 
-def get_repo_status(call: Call) -> Answer:
-    """Answers for inactive repos too: the one way to tell them from repos that are not here."""
+def get_repo_status(call: CheckedCall) -> Answer:
+    """Answer the status, of inactive repos too: so clients can tell them from unknown repos."""
     did = _did(call)
     account = check_readable(call.sandbox.accounts, did, is_owner=True)
     head = call.sandbox.state(did, is_owner=True).head
@@ -29,17 +29,17 @@ def get_repo_status(call: Call) -> Answer:
     return json_answer({"did": did, "active": account.is_active, "status": status, "rev": rev})
 
 
-def get_repo(call: Call) -> Answer:
+def get_repo(call: CheckedCall) -> Answer:
     state = call.state(_did(call))
     since = call.request.maybe("since", parse_tid)
     return car_answer([state.head.commit], blocks_since(state, since))
 
 
-def blocks_since(state: State, since: Tid | None) -> Iterator[tuple[Cid, bytes]]:
-    """The live blocks that came in after `since`, newest first, as the reference PDS sends them.
+def blocks_since(state: RepoState, since: Tid | None) -> Iterator[tuple[Cid, bytes]]:
+    """Yield the live blocks added after `since`, newest first, as the reference PDS sends them.
 
-    Nothing says what is gone, and a block that was live before is left out although it is new to
-    some record. A `since` that is not before the head's rev gives nothing at all.
+    Removed blocks are not named. A block that was live before is omitted, even if a new record has
+    the same content. A `since` at or after the head's rev gives nothing.
     """
     rows = (
         (block.rev, str(cid), cid, block.data)
@@ -49,14 +49,14 @@ def blocks_since(state: State, since: Tid | None) -> Iterator[tuple[Cid, bytes]]
     return ((cid, data) for _, _, cid, data in sorted(rows, reverse=True))
 
 
-def get_blocks(call: Call) -> Answer:
-    """All of them or none; what was superseded is gone. The CAR names no root."""
+def get_blocks(call: CheckedCall) -> Answer:
+    """Answer all requested blocks, in a CAR without a root. Superseded blocks are gone."""
     cids = call.request.many("cids", parse_cid)
     return car_answer([], find_blocks(call.state(_did(call)), cids))
 
 
-def find_blocks(state: State, cids: Iterable[Cid]) -> list[tuple[Cid, bytes]]:
-    """Raises Rejected if any is not live."""
+def find_blocks(state: RepoState, cids: Iterable[Cid]) -> list[tuple[Cid, bytes]]:
+    """Find live blocks, in the order of `cids`. Raises Rejected if any is not live."""
     wanted = list(dict.fromkeys(cids))
     missing = [str(cid) for cid in wanted if cid not in state.blocks]
     if missing:
@@ -64,8 +64,8 @@ def find_blocks(state: State, cids: Iterable[Cid]) -> list[tuple[Cid, bytes]]:
     return [(cid, state.blocks[cid].data) for cid in wanted]
 
 
-def get_record(call: Call) -> Answer:
-    """The commit and the nodes down to a record or to where it would be, and the record."""
+def get_record(call: CheckedCall) -> Answer:
+    """Answer the commit, the nodes down to a record or to its gap, and the record if any."""
     state = call.state(_did(call))
     path = make_record_path(
         call.request.required("collection", parse_nsid), call.request.required("rkey", parse_rkey)
@@ -76,7 +76,7 @@ def get_record(call: Call) -> Answer:
     return car_answer([state.head.commit], [(cid, data) for cid, data in found if data])
 
 
-def get_blob(call: Call) -> Answer:
+def get_blob(call: CheckedCall) -> Answer:
     did, cid = _did(call), call.request.required("cid", parse_cid)
     check_readable(call.sandbox.accounts, did)
     blob = call.sandbox.blobs(did).find(cid)
@@ -85,7 +85,7 @@ def get_blob(call: Call) -> Answer:
     return Answer(200, blob.mime_type, blob.data, (("X-Content-Type-Options", "nosniff"),))
 
 
-def _did(call: Call) -> Did:
+def _did(call: CheckedCall) -> Did:
     return call.request.required("did", parse_did)
 
 

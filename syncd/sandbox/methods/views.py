@@ -1,4 +1,4 @@
-"""A repo as a client is shown it: as it is, or bent by a fault on reading."""
+"""A repo as a client sees it: the true state, or one distorted by a fault. Never changes a repo."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import assert_never
 from syncd.atproto.syntax import Did
 from syncd.sandbox.faults import LoseBlock, Stale, Torn, View
 from syncd.sandbox.host import Sandbox
-from syncd.sandbox.repo.commits import State
+from syncd.sandbox.repo.commits import RepoState
 
 
-def seen(sandbox: Sandbox, did: Did, effect: View | None, *, is_owner: bool = False) -> State:
-    """The state a read starts from. Raises Rejected if the repo may not be read."""
+def seen(sandbox: Sandbox, did: Did, effect: View | None, *, is_owner: bool = False) -> RepoState:
+    """Return the state for a read. Raises Rejected if the client may not read the repo."""
     now = sandbox.state(did, is_owner=is_owner)
     match effect:
         case None:

@@ -1,7 +1,7 @@
-"""The blobs of one account: uploaded, named by records, dropped with the last record that did.
+"""The blobs of one account: uploaded, named by records, dropped with the last such record.
 
-Never sniffs a MIME type. A blob nobody names yet is temporary: records can name it, nobody can
-download it.
+Never guesses a MIME type. A blob is temporary until a record names it; clients cannot download it
+before.
 """
 
 from __future__ import annotations
@@ -13,38 +13,43 @@ from syncd.atproto.cid import Cid, cid_of_blob
 from syncd.atproto.data import Value, decode
 from syncd.model import RecordPath
 from syncd.sandbox.answer import invalid
-from syncd.sandbox.repo.commits import Commit
+from syncd.sandbox.repo.commits import NewCommit
 
 
 @dataclass(frozen=True, slots=True)
-class Blob:
+class StoredBlob:
+    """The bytes of a blob and the MIME type of its upload."""
+
     data: bytes
     mime_type: str
 
     @property
     def reference(self) -> dict[str, Value]:
-        """How a record names it (https://atproto.com/specs/data-model#blob-type)."""
+        """The reference for a record (https://atproto.com/specs/data-model#blob-type)."""
         cid, size = cid_of_blob(self.data), len(self.data)
         return {"$type": "blob", "ref": cid, "mimeType": self.mime_type, "size": size}
 
 
 class Blobs:
-    """What is there, and which record names what."""
+    """The blobs of an account, and the blobs named by each record."""
 
     def __init__(self) -> None:
-        self._blobs: dict[Cid, Blob] = {}
+        self._blobs: dict[Cid, StoredBlob] = {}
         self._named: dict[RecordPath, frozenset[Cid]] = {}
 
-    def upload(self, blob: Blob) -> None:
+    def upload(self, blob: StoredBlob) -> None:
         self._blobs.setdefault(cid_of_blob(blob.data), blob)
 
-    def find(self, cid: Cid) -> Blob | None:
-        """A blob that some record names."""
+    def find(self, cid: Cid) -> StoredBlob | None:
+        """Return a blob if some record names it."""
         return self._blobs.get(cid) if cid in self._all_named() else None
 
-    def follow(self, commit: Commit) -> None:
-        """Bring the blobs in line with a commit. Raises Rejected if it names one that is not there:
-        BlobNotFound; or describes a temporary one wrongly: InvalidMimeType, InvalidSize."""
+    def follow(self, commit: NewCommit) -> None:
+        """Update the blobs after a commit; drop blobs that no record names any more.
+
+        Raises Rejected: BlobNotFound if the commit names a missing blob; InvalidMimeType or
+        InvalidSize if it describes a temporary blob wrongly.
+        """
         named = {
             op.path: frozenset(self._check(commit.blocks[op.after])) if op.after else frozenset()
             for op in commit.ops
@@ -54,8 +59,8 @@ class Blobs:
         for cid in before - self._all_named():
             del self._blobs[cid]
 
-    def snapshot(self) -> Mapping[Cid, Blob]:
-        """Everything that a record names, to be kept across a restart."""
+    def snapshot(self) -> Mapping[Cid, StoredBlob]:
+        """Return all blobs named by records, to keep across a restart."""
         return {cid: self._blobs[cid] for cid in self._all_named()}
 
     def _all_named(self) -> frozenset[Cid]:
@@ -73,7 +78,7 @@ class Blobs:
             yield cid
 
 
-def _check_description(blob: Blob, reference: Mapping[str, Value]) -> None:
+def _check_description(blob: StoredBlob, reference: Mapping[str, Value]) -> None:
     if reference["mimeType"] != blob.mime_type:
         raise invalid("Referenced Mimetype does not match stored blob", "InvalidMimeType")
     if reference["size"] != len(blob.data):

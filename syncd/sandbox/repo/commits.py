@@ -1,9 +1,9 @@
-"""What a batch of writes makes of a repo: the next commit, as values. Pure; never keeps a repo.
+"""Make the next commit of a repo from a batch of writes, as values. Pure; never keeps a repo.
 
-One quirk is kept on purpose, because the reference PDS loses data by it (observed on 0.5.35). When
-one batch takes a content from one record and gives it to another, the block of that content is
-dropped although the tree names it, unless the record that loses it comes first in key order and
-the other one is created. See `_moved`.
+One quirk of the reference PDS is imitated on purpose, because it loses data (observed on 0.5.35).
+If one batch takes a content from one record and gives it to another, the PDS drops the block of
+that content although the tree links to it. Only if the losing record comes first in key order and
+the gaining record is new does the block stay. See `_moved`.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ MAX_EVENT_BYTES = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A live block and the rev of the commit that it came in with."""
+    """A live block and the rev of the commit that added it."""
 
     data: bytes
     rev: Tid
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """A repo at one commit: its records, and the blocks that are live. Superseded ones are gone."""
+class RepoState:
+    """A repo at one commit: its records and its live blocks. Superseded blocks are gone."""
 
     head: Head
     records: Mapping[RecordPath, Cid]
@@ -47,8 +47,8 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Op:
-    """One write of a commit, as the event stream reports it. `before` is the CID it replaced."""
+class CommitOp:
+    """One write of a commit, as the event stream reports it. `before` is the replaced CID."""
 
     action: Action
     path: RecordPath
@@ -57,46 +57,52 @@ class Op:
 
 
 @dataclass(frozen=True, slots=True)
-class Commit:
-    """A commit that was just made: the states around it, its ops, and the blocks of its event.
+class NewCommit:
+    """A new commit: the states before and after, its ops, and the blocks of its event.
 
     `before` is None for the first commit of a repo.
     """
 
     did: Did
-    before: State | None
-    after: State
-    ops: tuple[Op, ...] = ()
+    before: RepoState | None
+    after: RepoState
+    ops: tuple[CommitOp, ...] = ()
     blocks: Mapping[Cid, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class _Edit:
-    """Writes applied to a tree but not committed: its root, its new nodes and records, what was
-    done, and in the end which record is what."""
+    """Writes applied to a tree, before the commit.
+
+    Attributes:
+        root: The root of the new tree.
+        blocks: New nodes and records.
+        ops: The writes, in order.
+        outcome: The final CID of each written record; None if deleted.
+    """
 
     root: Cid
     blocks: Mapping[Cid, bytes]
-    ops: tuple[Op, ...]
+    ops: tuple[CommitOp, ...]
     outcome: Mapping[RecordPath, Cid | None]
 
 
-def first_commit(did: Did, rev: Tid, key: PrivateKey) -> Commit:
-    """The commit of an empty repo."""
+def first_commit(did: Did, rev: Tid, key: PrivateKey) -> NewCommit:
+    """Make the commit of an empty repo."""
     root, nodes = mst.build({})
     block = sign_commit(did, rev, root, key)
     new = {**nodes, cid_of_block(block): block}
-    state = State(Head(cid_of_block(block), rev, root), {}, _came_in(new, rev))
-    return Commit(did, None, state, (), new)
+    state = RepoState(Head(cid_of_block(block), rev, root), {}, _came_in(new, rev))
+    return NewCommit(did, None, state, (), new)
 
 
 def next_commit(
-    did: Did, before: State, writes: Sequence[WriteOp], rev: Tid, key: PrivateKey
-) -> Commit:
-    """The commit of `writes`, applied in order.
+    did: Did, before: RepoState, writes: Sequence[WriteOp], rev: Tid, key: PrivateKey
+) -> NewCommit:
+    """Make the commit of `writes`, applied in order.
 
-    Raises Rejected: InternalServerError for a creation of what exists, for an update or a deletion
-    of what does not, and for a record that cannot be encoded; InvalidRequest for an event that is
+    Raises Rejected: InternalServerError for the creation of an existing record, the update or
+    deletion of an absent one, and a record that cannot be encoded; InvalidRequest for an event
     over 2 MB.
     """
     edit = _edit(before, writes)
@@ -107,11 +113,11 @@ def next_commit(
     new = {cid: edit.blocks[cid] for cid in nodes.added_nodes | gained} | {head.commit: block}
     event = _event(before, edit, new)
     dropped = nodes.dropped_nodes | lost | {before.head.commit}
-    after = State(head, _rewritten(before.records, edit), _replaced(before, new, dropped, rev))
-    return Commit(did, before, after, edit.ops, event)
+    after = RepoState(head, _rewritten(before.records, edit), _replaced(before, new, dropped, rev))
+    return NewCommit(did, before, after, edit.ops, event)
 
 
-def _edit(state: State, writes: Sequence[WriteOp]) -> _Edit:
+def _edit(state: RepoState, writes: Sequence[WriteOp]) -> _Edit:
     root, ops = state.head.data, []
     new: dict[Cid, bytes] = {}
     get, put = _layered(new, state.get), new.__setitem__
@@ -127,7 +133,7 @@ def _edit(state: State, writes: Sequence[WriteOp]) -> _Edit:
         else:
             after = records[path] = _leaf(new, write.value)
             root = mst.insert(root, path, after, get, put)
-        ops.append(Op(write.action, path, state.records.get(path), after))
+        ops.append(CommitOp(write.action, path, state.records.get(path), after))
     return _Edit(root, new, tuple(ops), {op.path: op.after for op in ops})
 
 
@@ -141,11 +147,11 @@ def _leaf(new: dict[Cid, bytes], record: Record) -> Cid:
     return cid
 
 
-def _moved(state: State, edit: _Edit) -> tuple[set[Cid], set[Cid]]:
-    """The contents that come in and those that go.
+def _moved(state: RepoState, edit: _Edit) -> tuple[set[Cid], set[Cid]]:
+    """Return the gained and the lost contents.
 
-    Both are found key by key and then looked at apart, as the reference PDS does. A content that
-    was lost and then created again stays; any other that is in both sets goes.
+    The function collects both key by key and applies them separately, as the reference PDS does. A
+    content that is lost and then created stays. Any other content in both sets is dropped.
     """
     gained: set[Cid] = set()
     lost: set[Cid] = set()
@@ -164,8 +170,8 @@ def _moved(state: State, edit: _Edit) -> tuple[set[Cid], set[Cid]]:
     return gained, lost - held
 
 
-def _event(state: State, edit: _Edit, new: Mapping[Cid, bytes]) -> dict[Cid, bytes]:
-    """The blocks of the event: what is new, the records, and the nodes around every key."""
+def _event(state: RepoState, edit: _Edit, new: Mapping[Cid, bytes]) -> dict[Cid, bytes]:
+    """Collect the blocks of the event: new blocks, the records, the nodes around every key."""
     get = _layered(new, state.get)
     nodes = {cid for op in edit.ops for cid in mst.covering_proof(edit.root, op.path, get)}
     records = {op.after: edit.blocks[op.after] for op in edit.ops if op.after is not None}
@@ -183,9 +189,9 @@ def _rewritten(records: Mapping[RecordPath, Cid], edit: _Edit) -> dict[RecordPat
 
 
 def _replaced(
-    state: State, new: Mapping[Cid, bytes], dropped: set[Cid] | frozenset[Cid], rev: Tid
+    state: RepoState, new: Mapping[Cid, bytes], dropped: set[Cid] | frozenset[Cid], rev: Tid
 ) -> dict[Cid, Block]:
-    """The live blocks after a commit. One that was live already keeps the rev it came in with."""
+    """Return the live blocks after a commit. A block that was live before keeps its rev."""
     blocks = {**_came_in(new, rev), **state.blocks}
     for cid in dropped:
         blocks.pop(cid, None)

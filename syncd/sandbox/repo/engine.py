@@ -1,7 +1,7 @@
-"""One account's repo, readable and writable, as the reference PDS keeps it.
+"""One account's repo, for reads and writes, as the reference PDS keeps it.
 
-Knows neither accounts nor sessions nor HTTP, and never looks at a clock: time comes in. A batch is
-applied whole or not at all.
+Applies a batch whole or not at all. Knows neither accounts nor sessions nor HTTP, and never reads a
+clock.
 """
 
 from __future__ import annotations
@@ -18,27 +18,33 @@ from syncd.atproto.syntax import Did, Tid, make_tid, tid_microseconds
 from syncd.atproto.xrpc import Action, WriteOp
 from syncd.model import Head, RecordPath, split_record_path
 from syncd.sandbox.answer import invalid
-from syncd.sandbox.repo.commits import Commit, State, first_commit, next_commit
+from syncd.sandbox.repo.commits import NewCommit, RepoState, first_commit, next_commit
 
 MAX_WRITES = 200
 REMEMBERED_COMMITS = 8
 
 
-def ignore(_: Commit) -> None:
-    """What a repo that nobody follows does with a commit."""
+def ignore(_: NewCommit) -> None:
+    """Do nothing with a commit."""
 
 
 def check_count(writes: Sequence[WriteOp]) -> None:
-    """Raise Rejected if these are too many for one commit."""
+    """Raise Rejected if one commit cannot hold so many writes."""
     if len(writes) > MAX_WRITES:
         raise invalid(f"Too many writes. Max: {MAX_WRITES}")
 
 
 class Repo:
-    """A repo and the few states before its last. `now` gives microseconds since 1970.
+    """A repo and a few of its earlier states.
 
-    Writes hold `lock`, which must let the same thread in again; reads see one state or the next.
-    `on_commit` is told of each commit before it counts; if it raises, the commit was not made.
+    Args:
+        did, key: The account and its signing key.
+        now: Returns microseconds since 1970.
+        clock_id: The clock ID of revs (10 bits).
+        on_commit: Called with each commit before it takes effect; if it raises, there is no commit.
+        lock: A reentrant lock, held by writes. Reads see the state before or after a write.
+        state: The state to continue from; None for an empty repo.
+        honours_swaps: False to accept every swap unchecked.
     """
 
     def __init__(
@@ -48,9 +54,9 @@ class Repo:
         *,
         now: Callable[[], int],
         clock_id: int = 0,
-        on_commit: Callable[[Commit], None] = ignore,
+        on_commit: Callable[[NewCommit], None] = ignore,
         lock: AbstractContextManager[object] | None = None,
-        state: State | None = None,
+        state: RepoState | None = None,
         honours_swaps: bool = True,
     ) -> None:
         self.did = did
@@ -60,26 +66,26 @@ class Repo:
         self._honours_swaps = honours_swaps
         self._on_commit = on_commit
         self._lock = lock or RLock()
-        self._states: deque[State] = deque(maxlen=REMEMBERED_COMMITS + 1)
+        self._states: deque[RepoState] = deque(maxlen=REMEMBERED_COMMITS + 1)
         if state is None:
             self._keep(first_commit(did, make_tid(now(), clock_id), key))
         else:
             self._states.append(state)
 
     @property
-    def state(self) -> State:
+    def state(self) -> RepoState:
         return self._states[-1]
 
     @property
     def head(self) -> Head:
         return self.state.head
 
-    def state_before(self, commits: int) -> State:
-        """The repo as it was some commits ago, or as far back as is remembered."""
+    def state_before(self, commits: int) -> RepoState:
+        """Return the state of some commits ago, or the oldest one kept."""
         return self._states[max(-len(self._states), -1 - commits)]
 
     def current(self, path: RecordPath) -> Cid | None:
-        """The CID of a record, or None if there is none, or if its block was lost."""
+        """Return the CID of a record; None if the record is absent or its block was lost."""
         cid = self.state.records.get(path)
         return cid if cid in self.state.blocks else None
 
@@ -89,20 +95,20 @@ class Repo:
         return value if isinstance(value, dict) else None
 
     def paths(self) -> Iterator[RecordPath]:
-        """The records that can be read, in no order."""
+        """Yield the paths of all readable records, unordered."""
         return (path for path in self.state.records if self.current(path) is not None)
 
     def check_swap(self, swap: Cid | None) -> None:
-        """Raise Rejected, InvalidSwap, unless `swap` is None or the commit the repo is at."""
+        """Raise Rejected, InvalidSwap, unless `swap` is None or the present commit."""
         if self._honours_swaps and swap not in (None, self.head.commit):
             raise invalid(f"Commit was at {self.head.commit}", "InvalidSwap")
 
     def check_record_swap(self, current: Cid | None, swap: Cid | None) -> None:
-        """Raise Rejected, InvalidSwap, unless a record is what its writer takes it for."""
+        """Raise Rejected, InvalidSwap, unless the record is the one its writer expects."""
         if self._honours_swaps and swap != current:
             raise invalid(f"Record was at {current or 'null'}", "InvalidSwap")
 
-    def apply(self, writes: Sequence[WriteOp], *, swap: Cid | None = None) -> Commit:
+    def apply(self, writes: Sequence[WriteOp], *, swap: Cid | None = None) -> NewCommit:
         """Make one commit of `writes`, in order, if the repo is still at the commit `swap`.
 
         Raises Rejected, with nothing written: InvalidSwap, and what `next_commit` raises.
@@ -114,22 +120,22 @@ class Repo:
             return self._keep(next_commit(self.did, self.state, writes, rev, self._key))
 
     def _next_rev(self) -> Tid:
-        """Now, but never before the last one, whatever the clock says."""
+        """Return the rev of now, but always after the last one, whatever the clock says."""
         moment = max(self._now(), tid_microseconds(self.head.rev) + 1)
         return make_tid(moment, self._clock_id)
 
     def put(self, path: RecordPath, record: Record) -> Cid:
-        """Write a record as some other client would, unguarded, and return its CID."""
+        """Write a record without a guard, as another client may, and return its CID."""
         with self._lock:
             action: Action = "create" if self.current(path) is None else "update"
             self.apply([WriteOp(action, *split_record_path(path), record)])
             return self.state.records[path]
 
     def delete(self, path: RecordPath) -> None:
-        """Delete a record, which must exist, as some other client would, unguarded."""
+        """Delete an existing record without a guard, as another client may."""
         self.apply([WriteOp("delete", *split_record_path(path))])
 
-    def _keep(self, commit: Commit) -> Commit:
+    def _keep(self, commit: NewCommit) -> NewCommit:
         self._on_commit(commit)
         self._states.append(commit.after)
         return commit

@@ -1,9 +1,8 @@
-"""The accounts of a sandbox on disk, so that they are there again after a restart.
+"""Keep the accounts of a sandbox on disk across restarts.
 
-A directory for each account: `account.json`, and one CAR for each commit with the blocks that came
-in with it, so a commit is one new file and what was written before never changes. Sessions, rate
-limits and the event stream are not kept; neither are blobs. A block that was lost by the quirk
-described in `commits` is there again after a restart.
+Each account has a directory with `account.json` and one CAR for each commit, with the blocks added
+by the commit. So a commit is one new file, and old files never change. Never keeps sessions, rate
+limits, events or blobs. A block lost by the quirk described in `commits` is back after a restart.
 """
 
 from __future__ import annotations
@@ -20,34 +19,34 @@ from syncd.atproto.commit import parse_commit
 from syncd.atproto.keys import make_key
 from syncd.atproto.syntax import Did, parse_did, parse_handle, parse_tid
 from syncd.model import Head, RecordPath
-from syncd.sandbox.accounts import Account, Password, Status
-from syncd.sandbox.repo.commits import Block, Commit, State
+from syncd.sandbox.accounts import HostedAccount, Password, Status
+from syncd.sandbox.repo.commits import Block, NewCommit, RepoState
 
 _ACCOUNT = "account.json"
 _COMMITS = "commits"
 
 
 class Store:
-    """A directory of accounts. Made if it is missing; only its owner may read it."""
+    """A directory of accounts, made if missing. Only its owner may read it."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def secret(self, fresh: bytes) -> bytes:
-        """The secret that signs tokens: `fresh` the first time, the same one ever after."""
+        """Return the secret that signs tokens: `fresh` the first time, then always the same."""
         path = self._root / "secret"
         if not path.exists():
             _write(path, fresh)
         return path.read_bytes()
 
-    def keep_account(self, account: Account) -> None:
+    def keep_account(self, account: HostedAccount) -> None:
         directory = self._directory(account.did)
         for made in (directory, directory / _COMMITS):
             made.mkdir(mode=0o700, exist_ok=True)
         _write(directory / _ACCOUNT, json.dumps(_to_json(account), indent=2).encode())
 
-    def keep_commit(self, commit: Commit) -> None:
+    def keep_commit(self, commit: NewCommit) -> None:
         head = commit.after.head
         known = commit.before.blocks if commit.before else {}
         fresh = ((c, block.data) for c, block in commit.after.blocks.items() if c not in known)
@@ -55,11 +54,11 @@ class Store:
         _write(path, b"".join(write_car([head.commit], fresh)))
 
     def forget(self, did: Did) -> None:
-        """Let an account not be there after a restart. What it wrote stays on disk."""
+        """Forget an account after the next restart. Its commits stay on disk."""
         (self._directory(did) / _ACCOUNT).unlink()
 
-    def load(self) -> Iterator[tuple[Account, State]]:
-        """Every account and where its repo stood. Raises BadCar and BadTree for damaged files."""
+    def load(self) -> Iterator[tuple[HostedAccount, RepoState]]:
+        """Yield every account and the state of its repo. Raises BadCar and BadTree on damage."""
         for path in sorted(self._root.glob(f"*/{_ACCOUNT}")):
             account = _from_json(json.loads(path.read_bytes()))
             yield account, _load_state(sorted((path.parent / _COMMITS).glob("*.car")))
@@ -68,8 +67,8 @@ class Store:
         return self._root / did.replace(":", "_")
 
 
-def _load_state(cars: list[Path]) -> State:
-    """Read every commit in order, and keep what the last one still reaches."""
+def _load_state(cars: list[Path]) -> RepoState:
+    """Read every commit in order, and keep the blocks the last one reaches."""
     blocks: dict[Cid, Block] = {}
     root: Cid | None = None
     for car in cars:
@@ -83,17 +82,17 @@ def _load_state(cars: list[Path]) -> State:
     return _reached(Head(root, commit.rev, commit.data), blocks)
 
 
-def _reached(head: Head, blocks: dict[Cid, Block]) -> State:
+def _reached(head: Head, blocks: dict[Cid, Block]) -> RepoState:
     def get(cid: Cid) -> bytes | None:
         return blocks[cid].data if cid in blocks else None
 
     records = {RecordPath(key): cid for key, cid in mst.walk(head.data, get)}
     live = {head.commit, *mst.nodes(head.data, get), *records.values()}
-    return State(head, records, {cid: blocks[cid] for cid in live if cid in blocks})
+    return RepoState(head, records, {cid: blocks[cid] for cid in live if cid in blocks})
 
 
 def _write(path: Path, content: bytes) -> None:
-    """A whole file or none: written beside its place, then renamed into it."""
+    """Write a whole file or none: write a partial file, then rename it."""
     partial = path.with_suffix(".partial")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
@@ -101,7 +100,7 @@ def _write(path: Path, content: bytes) -> None:
     partial.replace(path)
 
 
-def _to_json(account: Account) -> dict[str, object]:
+def _to_json(account: HostedAccount) -> dict[str, object]:
     passwords = [
         {"name": p.name, "salt": p.salt.hex(), "digest": p.digest.hex()} for p in account.passwords
     ]
@@ -115,10 +114,10 @@ def _to_json(account: Account) -> dict[str, object]:
     }
 
 
-def _from_json(kept: dict[str, str | list[dict[str, str]]]) -> Account:
+def _from_json(kept: dict[str, str | list[dict[str, str]]]) -> HostedAccount:
     passwords = kept["passwords"]
     assert isinstance(passwords, list)
-    return Account(
+    return HostedAccount(
         did=parse_did(str(kept["did"])),
         handle=parse_handle(str(kept["handle"])),
         email=str(kept["email"]),

@@ -1,6 +1,6 @@
-"""The four ways to write to a repo, with the checks and in the order of the reference PDS.
+"""The four ways to write to a repo, with the checks of the reference PDS, in its order.
 
-Works on values of the data model; knows no JSON, no session and no account. Sources: the lexicons
+Works on values of the data model; never sees JSON, a session or an account. Sources: the lexicons
 com.atproto.repo.{applyWrites,createRecord,putRecord,deleteRecord}
 """
 
@@ -16,7 +16,7 @@ from syncd.atproto.xrpc import UNGUARDED, Action, Guard, WriteOp
 from syncd.errors import BadData, BadSyntax
 from syncd.model import RecordPath, make_record_path
 from syncd.sandbox.answer import internal, invalid
-from syncd.sandbox.repo.commits import Commit
+from syncd.sandbox.repo.commits import NewCommit
 from syncd.sandbox.repo.engine import Repo
 
 KNOWN_LEXICONS = frozenset(
@@ -43,15 +43,15 @@ KNOWN_LEXICONS = frozenset(
         "com.germnetwork.declaration",
     }
 )
-"""The record types that the reference PDS validates. Here they pass unchecked."""
+"""The record types validated by the reference PDS. Here they pass unchecked."""
 
 POINTS: Mapping[Action, int] = {"create": 3, "update": 2, "delete": 1}
-"""What each write of an applyWrites costs of the account's write points."""
+"""The write points of each write of an applyWrites."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A write that may go to the repo, and what was found of its record's type, if anything was."""
+    """A checked write, and the validation status of its record, if any."""
 
     op: WriteOp
     status: str | None = None
@@ -62,7 +62,7 @@ class Prepared:
 
     @property
     def cid(self) -> Cid | None:
-        """The CID of the record as the repo keeps it. Raises Rejected if it cannot be encoded."""
+        """The CID of the record in the repo. Raises Rejected if it cannot be encoded."""
         try:
             return None if self.op.value is None else cid_of(self.op.value)
         except BadData:
@@ -70,7 +70,7 @@ class Prepared:
 
 
 def prepare(op: WriteOp, *, validate: bool | None) -> Prepared:
-    """Complete a record with its `$type` and check it. Raises Rejected for a record refused."""
+    """Complete a record with its `$type` and check it. Raises Rejected for an invalid record."""
     if op.value is None:
         return Prepared(op)
     record = {**op.value, "$type": _type_of(op.value, op.collection)}
@@ -112,7 +112,7 @@ def _legacy_blobs(value: Value) -> Iterator[str]:
 
 
 def _is_safe(value: Value) -> bool:
-    """True if a JavaScript number can hold each integer."""
+    """Return whether JavaScript numbers can hold every integer exactly."""
     match value:
         case int():
             return abs(value) <= MAX_INTEGER
@@ -133,9 +133,13 @@ def _is_cid(text: str) -> bool:
 
 def put_record(
     repo: Repo, write: Prepared, *, swap_record: Guard, swap_commit: Cid | None = None
-) -> Commit | None:
-    """Create or update. None if the record is that already: then no guard was looked at."""
+) -> NewCommit | None:
+    """Create or update a record; None if the repo has it already.
+
+    Raises Rejected: InvalidSwap, and as `Repo.apply`.
+    """
     current = repo.current(write.path)
+    # The reference PDS checks no guard if there is nothing to do.
     if current is not None and current == write.cid:
         return None
     repo.check_swap(swap_commit)
@@ -146,9 +150,13 @@ def put_record(
 
 def delete_record(
     repo: Repo, op: WriteOp, *, swap_record: Cid | None, swap_commit: Cid | None = None
-) -> Commit | None:
-    """Delete. None if there is no such record: then no guard was looked at."""
+) -> NewCommit | None:
+    """Delete a record; None if there is no such record.
+
+    Raises Rejected: InvalidSwap, and as `Repo.apply`.
+    """
     current = repo.current(make_record_path(op.collection, op.rkey))
+    # The reference PDS checks no guard if there is nothing to do.
     if current is None:
         return None
     repo.check_swap(swap_commit)

@@ -120,6 +120,7 @@ def on_a_terminal(terminal: Terminal, **more: str) -> str:
 def test_there_is_colour_on_a_terminal_and_none_where_it_is_not_wanted(terminal: Terminal) -> None:
     notes = terminal.home / "notes"
     assert "\x1b[" in on_a_terminal(terminal)
+    assert "\x1b[" in on_a_terminal(terminal, NO_COLOR="")
     plain = terminal.ok("syncd status", at=notes)
     for more in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
         assert on_a_terminal(terminal, **more).replace("\r\n", "\n") == plain

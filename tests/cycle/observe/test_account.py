@@ -13,7 +13,7 @@ from syncd.atproto.keys import PrivateKey, make_key
 from syncd.atproto.syntax import Handle
 from syncd.atproto.xrpc import RepoStatus
 from syncd.cycle.observe.account import RESOLVE_SECONDS, Whereabouts, describe_change
-from syncd.cycle.observe.unmappable import TOLD, unnamed_after
+from syncd.cycle.observe.unmappable import NAMED, unnamed_after
 from syncd.errors import (
     BadTree,
     RepoUnavailable,
@@ -338,10 +338,10 @@ async def test_records_that_no_file_can_stand_for_are_told_and_touch_nothing(
 
 
 async def test_a_million_of_them_would_not_flood_anybody(tmp_path: Path) -> None:
-    world = one_pds(Repo({f"nonsense/{n}": 1 for n in range(TOLD + 50)}))
+    world = one_pds(Repo({f"nonsense/{n}": 1 for n in range(NAMED + 50)}))
     device = world.device(tmp_path / "laptop")
     report = await device.sync()
-    assert len(report.problems) == TOLD + 1
+    assert len(report.problems) == NAMED + 1
     assert "50 more" in " ".join(problem.reason for problem in report.problems)
     empty = Repo({}, rev_of(2))
     world.pdses[OLD].serve = lambda _: empty.car()

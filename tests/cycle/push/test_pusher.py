@@ -634,3 +634,30 @@ async def test_a_refused_file_that_is_saved_again_as_it_is_is_sent_once_more(
         os.utime(laptop.file(NOTE))
     assert (await laptop.sync()).pushed == (NOTE,)
     assert laptop.mirror.state.waiting() == ()
+
+
+@pytest.mark.parametrize(
+    ("losses", "doubts", "jitter", "seconds"),
+    [
+        (0, 0, 0.5, 0.0),
+        (1, 0, 0.0, 0.0),
+        (1, 0, 0.5, 0.05),
+        (2, 0, 0.5, 0.1),
+        (0, 1, 0.0, 0.25),
+        (0, 1, 0.5, 0.375),
+        (0, 3, 0.0, 1.0),
+        (0, 4, 0.5, 3.0),
+        (2, 4, 0.5, 3.1),
+        (0, 5, 0.0, 4.0),
+        (0, 5, 0.5, 5.0),
+        (0, 6, 0.0, 5.0),
+        (0, 5000, 0.5, 5.0),
+    ],
+)
+def test_how_long_the_next_push_waits(
+    laptop: Device, losses: int, doubts: int, jitter: float, seconds: float
+) -> None:
+    """Also after more pushes without an answer than a float can be doubled."""
+    outbox = laptop.mirror.outbox
+    outbox.losses, outbox.doubts = losses, doubts
+    assert outbox.pause_seconds(jitter) == pytest.approx(seconds)

@@ -1,0 +1,143 @@
+"""State which state of a daemon may follow which, and by what event. The table is this file.
+
+Never runs, waits or shows anything: the loop (`loop.py`) says what happened, and the feeders
+(`feeders.py`) read where that leads. `phase.py` says what people are shown of each state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+
+class State(Enum):
+    """What a daemon is doing."""
+
+    DUE = "due"
+    """A look at the whole folder is due: at the start, and after a pause."""
+    SYNCING = "syncing"
+    """A cycle runs."""
+    IDLE = "idle"
+    """The last cycle succeeded. The daemon waits for a reason to begin another."""
+    PUTTING_OFF = "putting off"
+    """As idle, but pushes wait until the PDS accepts more. Pulls continue."""
+    LOCKED_OUT = "locked out"
+    """As idle, but pushes wait for credentials that the PDS accepts. Pulls continue."""
+    OFFLINE = "offline"
+    """The last cycle failed. The daemon backs off and then tries again."""
+    HALTED = "halted"
+    """The same, and a person must act before a cycle can succeed."""
+    PAUSED = "paused"
+    """A person paused the daemon. It begins only the syncs that are requested."""
+    PAUSING = "pausing"
+    """A cycle still runs that had begun before the pause."""
+    REQUESTED = "requested"
+    """A cycle runs in a pause, because a sync was requested."""
+    STOPPING = "stopping"
+    """The daemon begins no cycle any more."""
+
+
+class Event(Enum):
+    """What can happen to a daemon."""
+
+    BEGIN = "begin"
+    """The loop begins a cycle."""
+    FINISH = "finish"
+    """The cycle succeeded."""
+    PUT_OFF = "put off"
+    """The cycle succeeded, but the PDS limits the rate of pushes."""
+    LOCK_OUT = "lock out"
+    """The cycle succeeded, but the PDS refuses the credentials for pushes."""
+    FAIL = "fail"
+    """The cycle failed, for a reason that may pass."""
+    HALT = "halt"
+    """The cycle failed, for a reason that a person must remove."""
+    PAUSE = "pause"
+    """A person asks for a pause."""
+    RESUME = "resume"
+    """A person ends the pause."""
+    STOP = "stop"
+    """The loop ends."""
+
+
+CYCLING: Final = frozenset({State.SYNCING, State.PAUSING, State.REQUESTED})
+"""A cycle runs."""
+POLLING: Final = frozenset({State.IDLE, State.PUTTING_OFF, State.LOCKED_OUT})
+"""The PDS answered last time, and the next cycle waits for a reason: polls may find one."""
+
+_CYCLE_ENDS: Final = (Event.FINISH, Event.PUT_OFF, Event.LOCK_OUT, Event.FAIL, Event.HALT)
+
+
+def _waiting(state: State) -> dict[Event, State]:
+    """Return what may follow a state in which the daemon waits for the next cycle."""
+    return {
+        Event.BEGIN: State.SYNCING,
+        Event.PAUSE: State.PAUSED,
+        Event.RESUME: state,
+        Event.STOP: State.STOPPING,
+    }
+
+
+def _within_pause() -> dict[Event, State]:
+    """Return what may follow a cycle in a pause: whatever becomes of it, the pause lasts."""
+    return {
+        **dict.fromkeys(_CYCLE_ENDS, State.PAUSED),
+        Event.PAUSE: State.PAUSING,
+        Event.RESUME: State.SYNCING,
+        Event.STOP: State.STOPPING,
+    }
+
+
+TABLE: Final[Mapping[State, Mapping[Event, State]]] = {
+    State.DUE: _waiting(State.DUE),
+    State.IDLE: _waiting(State.IDLE),
+    State.PUTTING_OFF: _waiting(State.PUTTING_OFF),
+    State.LOCKED_OUT: _waiting(State.LOCKED_OUT),
+    State.OFFLINE: _waiting(State.OFFLINE),
+    State.HALTED: _waiting(State.HALTED),
+    State.SYNCING: {
+        Event.FINISH: State.IDLE,
+        Event.PUT_OFF: State.PUTTING_OFF,
+        Event.LOCK_OUT: State.LOCKED_OUT,
+        Event.FAIL: State.OFFLINE,
+        Event.HALT: State.HALTED,
+        Event.PAUSE: State.PAUSING,
+        Event.RESUME: State.SYNCING,
+        Event.STOP: State.STOPPING,
+    },
+    State.PAUSING: _within_pause(),
+    State.REQUESTED: _within_pause(),
+    State.PAUSED: {
+        Event.BEGIN: State.REQUESTED,
+        Event.PAUSE: State.PAUSED,
+        Event.RESUME: State.DUE,
+        Event.STOP: State.STOPPING,
+    },
+    # The control socket closes a moment after the loop ends: a late request changes nothing.
+    State.STOPPING: dict.fromkeys((Event.PAUSE, Event.RESUME), State.STOPPING),
+}
+"""Where each event leads. An event that a row does not name cannot happen in that state."""
+
+
+def follow(state: State, event: Event) -> State:
+    """Return the state that `event` leads to. Raises ValueError if the table has none."""
+    if event not in TABLE[state]:
+        raise ValueError(f"{event.value!r} cannot happen while a daemon is {state.value!r}")
+    return TABLE[state][event]
+
+
+@dataclass(slots=True)
+class Course:
+    """The state of one daemon. Only `follow` changes it."""
+
+    _state: State = State.DUE
+
+    @property
+    def state(self) -> State:
+        return self._state
+
+    def follow(self, event: Event) -> None:
+        """Move to where `event` leads. Raises ValueError if the table has no such transition."""
+        self._state = follow(self._state, event)
