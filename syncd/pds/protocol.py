@@ -36,13 +36,13 @@ class Pds(Protocol):
         """How many requests were sent so far."""
 
     async def fetch_latest(self) -> tuple[Cid, Tid]:
-        """The newest commit and its rev, unverified (com.atproto.sync.getLatestCommit)."""
+        """Return the newest commit and its rev, unverified (com.atproto.sync.getLatestCommit)."""
 
     async def fetch_status(self) -> RepoStatus:
         """Whether the repo can be read, and why not (com.atproto.sync.getRepoStatus)."""
 
     def fetch_repo(self, since: Tid | None = None) -> AsyncIterator[bytes]:
-        """The CAR of the repo, or of the blocks that came after `since`, in pieces of any size.
+        """Return the CAR of the repo, or of the blocks after `since`, in pieces of any size.
 
         Nothing in it is verified, and that it ended is no proof that it is whole.
         """
@@ -56,7 +56,7 @@ class Pds(Protocol):
         """
 
     async def fetch_record(self, path: RecordPath) -> Cid | None:
-        """The CID of a record now, unverified; None only if the PDS says that there is none."""
+        """Return the CID of a record now, unverified; None only if the PDS says there is none."""
 
     async def honours_swaps(self) -> bool:
         """Whether the PDS refuses a batch of nothing on a commit that no repo has.

@@ -212,7 +212,7 @@ def test_old_entries_belong_to_the_audience_of_the_token_or_to_the_pds_of_the_do
     way(mirror, monkeypatch)
     monkeypatch.setenv("SYNCD_PLC_URL", os.environ.get("SYNCD_PLC_URL", ""))
     if way is by_the_directory_in_the_settings:
-        monkeypatch.setattr("syncd.cli.open.credentials.DEFAULT_PLC", plc)
+        monkeypatch.setattr("syncd.mirror.credentials.DEFAULT_PLC", plc)
     mirror.edit()
     for _ in range(2):
         mirror.assert_halted(mirror.sync(), mirror.honest.url, mirror.hostile.url)
@@ -324,7 +324,7 @@ def test_where_nobody_can_say_whose_it_is_a_given_password_stays_here(
     give(mirror, "SYNCD_PASSWORD", monkeypatch)
     mirror.configure(pds=mirror.hostile.url, plc=mirror.hostile.url)
     monkeypatch.delenv("SYNCD_PLC_URL")
-    monkeypatch.setattr("syncd.cli.open.credentials.DEFAULT_PLC", "http://127.0.0.1:9")
+    monkeypatch.setattr("syncd.mirror.credentials.DEFAULT_PLC", "http://127.0.0.1:9")
     mirror.edit()
     ran = mirror.sync()
     assert ran.exit_code == 77, ran.output
