@@ -1,7 +1,9 @@
 """`.syncd/control.sock`: how another process of the same user speaks with the syncd of a folder.
 
-A question is one line of JSON, the answer another, and then it is over. What they mean is not known
-here. Whoever is not the same user, or root, is not listened to, and not believed either.
+A question is one line of JSON, the answer another, and then it is over. Each line names the version
+of the protocol. Where the two differ, nothing is done, and both sides say that the daemon has to be
+restarted; only `STOP` is understood across all versions, so that it can be. What questions and
+answers mean is not known here. Only the same user and root are listened to, and believed.
 """
 
 from __future__ import annotations
@@ -13,33 +15,61 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Self
 
-from syncd.errors import FolderWrong, SyncdError
+from syncd.errors import BadShape, FolderWrong, OtherVersion, SyncdError
+from syncd.typedjson import parse_json, text_of
 
 NAME: Final = "control.sock"
+PROTOCOL: Final = 1
+"""It rises with each change that the other side could misread; a new field is none. The syncd from
+before there were versions sends no number, asks under `do`, and knows no `ask`."""
+STOP: Final = "stop"
+"""The question that each version answers by ending, whatever the version of the one that asks."""
 ASK_SECONDS: Final = 10.0
 """How long somebody who connected may take to ask."""
 _LARGEST: Final = 64 * 1024
 """Bytes of a question. Answers come from a syncd that was checked, and may be long."""
 _CREDENTIALS: Final = struct.Struct("3i")
 
-Answer = dict[str, Any]
-Handle = Callable[[Mapping[str, Any]], Awaitable[Answer]]
+Said = Mapping[str, object]
+"""A line of the other side, as JSON says it: whoever understands it checks it."""
+Handle = Callable[[str], Awaitable[object]]
+"""Answers a question with a dataclass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error, for another process to raise."""
+
+    message: str
+    hint: str
+    exit_code: int
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what no process can exit with, and for success."""
+        if not 0 < self.exit_code < 256:
+            raise ValueError("it is no exit code of a failure")
+
+    @classmethod
+    def of(cls, error: SyncdError) -> Self:
+        """Return the error as it is sent."""
+        return cls(error.message, error.hint, error.exit_code)
 
 
 @asynccontextmanager
 async def listen(own: Path, handle: Handle) -> AsyncIterator[None]:
     """Answer questions in the directory `own`, which the caller holds the lock of.
 
-    `handle` may raise SyncdError, which is told as the answer. Raises FolderWrong if there can be
+    `handle` may raise SyncdError, which is sent as the answer. Raises FolderWrong if there can be
     no socket there.
     """
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            await _serve(reader, writer, handle)
+            await _serve(own, reader, writer, handle)
         except (OSError, ValueError, EOFError, asyncio.LimitOverrunError):
             pass
         finally:
@@ -56,17 +86,19 @@ async def listen(own: Path, handle: Handle) -> AsyncIterator[None]:
                 os.unlink(NAME, dir_fd=directory)
 
 
-def ask(own: Path, question: Mapping[str, Any], *, seconds: float | None = None) -> Answer | None:
-    """What the syncd that listens in `own` answers; None if none does.
+def ask(own: Path, question: str, *, seconds: float | None = None) -> Said | None:
+    """Return what the syncd that listens in `own` answers; None if none does.
 
-    Raises SyncdError: it did not answer within `seconds` or at all, or it is somebody else.
+    Raises:
+        OtherVersion: It speaks another version of the protocol. It did nothing.
+        SyncdError: It did not answer within `seconds` or at all, or it is somebody else.
     """
     try:
         with _open(own) as directory, socket.socket(socket.AF_UNIX) as asking:
             asking.settimeout(seconds)
             asking.connect(_address(directory))
             _check_server(own, asking)
-            asking.sendall(json.dumps(question).encode() + b"\n")
+            asking.sendall(_question(question))
             with asking.makefile("rb") as answering:
                 line = answering.readline()
     except (FolderWrong, FileNotFoundError, ConnectionRefusedError):
@@ -76,32 +108,81 @@ def ask(own: Path, question: Mapping[str, Any], *, seconds: float | None = None)
         raise SyncdError(message, hint="syncd status") from None
     if not line.endswith(b"\n"):
         raise SyncdError("the running syncd ended before it answered", hint="syncd status")
-    answer: Answer = json.loads(line)
-    return answer
+    said = _object(line)
+    if said is None:
+        raise not_understood(own, "its answer is no JSON object")
+    # An older daemon that was asked to stop does so, and answers without a version.
+    if question != STOP and said.get("protocol") != PROTOCOL:
+        raise _other_version(own, said.get("protocol"))
+    return said
+
+
+def not_understood(own: Path, reason: str) -> SyncdError:
+    """Return what to raise about an answer that is not as our protocol has it."""
+    return SyncdError(f"the running syncd cannot be understood: {reason}", hint=_restart(own))
 
 
 async def _serve(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handle: Handle
+    own: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handle: Handle
 ) -> None:
     if _user(writer.get_extra_info("socket")) not in (os.geteuid(), 0):
         return
     async with asyncio.timeout(ASK_SECONDS):
-        question = json.loads(await reader.readuntil(b"\n"))
-    if not isinstance(question, dict):
+        question = _object(await reader.readuntil(b"\n"))
+    if question is None:
         return
     try:
-        answer = await handle(question)
+        answer = await handle(_asked(own, question))
     except SyncdError as error:
-        answer = {
-            "error": {"message": error.message, "hint": error.hint, "exit_code": error.exit_code}
-        }
-    writer.write(json.dumps(answer, ensure_ascii=False).encode() + b"\n")
+        answer = {"error": Failure.of(error)}
+    # A file name may hold what UTF-8 cannot say; as ASCII, JSON can say all of it.
+    said = json.loads(text_of(answer))
+    writer.write(json.dumps({"protocol": PROTOCOL, **said}).encode() + b"\n")
     await writer.drain()
+
+
+def _question(question: str) -> bytes:
+    """Return the line that asks. What asks under `do` is understood by every older daemon."""
+    asked = {"protocol": PROTOCOL, "ask": question}
+    return text_of(asked | ({"do": STOP} if question == STOP else {})).encode() + b"\n"
+
+
+def _asked(own: Path, question: Said) -> str:
+    """Return what is asked. Raises OtherVersion unless it is asked in our version, or to stop."""
+    if STOP in (question.get("ask"), question.get("do")):
+        return STOP
+    if question.get("protocol") != PROTOCOL:
+        raise _other_version(own, question.get("protocol"))
+    return str(question.get("ask"))
+
+
+def _object(line: bytes) -> Said | None:
+    """Return the JSON object of a line; None if it is none."""
+    try:
+        said = parse_json(line)
+    except BadShape:
+        return None
+    return said if isinstance(said, dict) else None
+
+
+def _other_version(own: Path, theirs: object) -> OtherVersion:
+    """Return what either side raises about the other, which names `theirs` as its version."""
+    named = f"protocol {theirs}" if isinstance(theirs, int) else "no version of the protocol"
+    message = (
+        "the running syncd and this command are of different versions "
+        f"(protocol {PROTOCOL} here, {named} there); nothing was done"
+    )
+    return OtherVersion(message, hint=_restart(own))
+
+
+def _restart(own: Path) -> str:
+    root = own.parent
+    return f"restart it: syncd -C {root} stop, then syncd run {root}, or restart its service"
 
 
 @contextmanager
 def _open(own: Path) -> Iterator[int]:
-    """A descriptor of the directory: its short path below /proc is the one that fits a socket."""
+    """Open the directory: its short path below /proc is the one that fits a socket."""
     try:
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(own, flags)
@@ -114,12 +195,12 @@ def _open(own: Path) -> Iterator[int]:
 
 
 def _address(directory: int) -> str:
-    """A path of a socket may have 107 bytes, that of a folder many more."""
+    """Return the path of the socket. It may have 107 bytes, that of a folder many more."""
     return f"/proc/self/fd/{directory}/{NAME}"
 
 
 def _bind(own: Path, directory: int) -> socket.socket:
-    """The socket, in place of one that a syncd before us left behind."""
+    """Return the socket, in place of one that a syncd before us left behind."""
     with suppress(FileNotFoundError):
         os.unlink(NAME, dir_fd=directory)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
@@ -137,14 +218,14 @@ def _bind(own: Path, directory: int) -> socket.socket:
 
 
 def _user(connected: socket.socket) -> int:
-    """The user at the other end, as the kernel says."""
+    """Return the user at the other end, as the kernel says."""
     size = _CREDENTIALS.size
     raw = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
     return int(_CREDENTIALS.unpack(raw)[1])
 
 
 def _check_server(own: Path, asking: socket.socket) -> None:
-    """Whoever answers must be us, root, or the owner of the folder."""
+    """Raise SyncdError unless it is us who answer, root, or the owner of the folder."""
     user = _user(asking)
     if user not in (os.geteuid(), 0, own.stat().st_uid):
         hint = "see who that is before you go on"

@@ -66,6 +66,13 @@ class BadFrame(Malformed):
     """A firehose frame cannot be read."""
 
 
+class BadShape(Malformed):
+    """JSON that syncd kept or was sent lacks a field, or holds a value of another type.
+
+    Whoever reads it says what becomes of that; no command shows it as it is.
+    """
+
+
 class BadAnswer(Malformed):
     """A server's answer breaks its lexicon (HTML, plain text, missing fields)."""
 
@@ -220,6 +227,10 @@ class Locked(SyncdError):
     def __init__(self, message: str, *, pid: int | None, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.pid = pid
+
+
+class OtherVersion(SyncdError):
+    """The running daemon is a syncd of another version, and does not speak as this one does."""
 
 
 class GitFailed(SyncdError):

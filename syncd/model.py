@@ -9,12 +9,24 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import NewType
+from typing import Final, NewType
 
-from syncd.atproto.cid import Cid
+from syncd.atproto.cid import Cid, parse_cid
 from syncd.atproto.data import Record
-from syncd.atproto.syntax import Did, Handle, Nsid, Rkey, Tid, parse_nsid, parse_rkey
+from syncd.atproto.syntax import (
+    Did,
+    Handle,
+    Nsid,
+    Rkey,
+    Tid,
+    parse_did,
+    parse_handle,
+    parse_nsid,
+    parse_rkey,
+    parse_tid,
+)
 from syncd.errors import BadSyntax, CredentialsRefused, RateLimited, SyncdError
+from syncd.typedjson import Codec
 
 RecordPath = NewType("RecordPath", str)
 """`collection/rkey`: the key of a record in the repo's tree (atproto repository spec)."""
@@ -31,6 +43,14 @@ def parse_record_path(text: str) -> RecordPath:
     return make_record_path(parse_nsid(collection), parse_rkey(rkey))
 
 
+def find_record_path(text: str) -> RecordPath | None:
+    """Return `text` as a record path, or None if it is not one."""
+    try:
+        return parse_record_path(text)
+    except BadSyntax:
+        return None
+
+
 def make_record_path(collection: Nsid, rkey: Rkey) -> RecordPath:
     """Join a collection and a record key to a record path."""
     return RecordPath(f"{collection}/{rkey}")
@@ -40,6 +60,18 @@ def split_record_path(path: RecordPath) -> tuple[Nsid, Rkey]:
     """Split a record path into its collection and record key."""
     collection, _, rkey = path.partition("/")
     return Nsid(collection), Rkey(rkey)
+
+
+CODEC: Final = Codec(
+    {
+        Cid: parse_cid,
+        Did: parse_did,
+        Handle: parse_handle,
+        Tid: parse_tid,
+        RecordPath: parse_record_path,
+    }
+)
+"""How values are read that syncd keeps as JSON, or sends to another process of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +102,16 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One record, before and after; None is absence. `record` is the value of `after`."""
+    """One record, before and after; None is absence.
+
+    A change that is to be sent has the value of `after` as `record`, and its DAG-CBOR as `block`.
+    """
 
     path: RecordPath
     before: Cid | None
     after: Cid | None
     record: Record | None = None
+    block: bytes | None = None
 
 
 class Verdict(StrEnum):
@@ -289,6 +325,32 @@ class Memory:
     dropped_nodes: Collection[Cid] = ()
     decided: Collection[RecordPath] = ()
     settled: Mapping[str, bytes] = field(default_factory=dict)
+
+    def and_then(self, later: Memory) -> Memory:
+        """Return one memory that leaves what recording this one and then `later` leaves.
+
+        Where both say something of a path, `later` is right. A fingerprint in `settled` may be
+        forgotten that would have stayed: what it settles is then looked at once more.
+        """
+        revs = [memory.newest for memory in (self, later) if memory.newest is not None]
+        gone = set(later.dropped_nodes)
+        # A whole tree replaces all nodes, those that were added just before among them.
+        added = {} if later.is_whole_tree else self.added_nodes
+        # A block belongs to the version that base moved to; it goes when base moves on without it.
+        blocks = {path: block for path, block in self.blocks.items() if path not in later.base}
+        return Memory(
+            base={**self.base, **later.base},
+            blocks={**blocks, **later.blocks},
+            seen={**self.seen, **later.seen},
+            waiting={**self.waiting, **later.waiting},
+            head=later.head or self.head,
+            newest=max(revs, default=None),
+            is_whole_tree=self.is_whole_tree or later.is_whole_tree,
+            added_nodes={c: n for c, n in added.items() if c not in gone} | dict(later.added_nodes),
+            dropped_nodes=(*self.dropped_nodes, *later.dropped_nodes),
+            decided=(*self.decided, *later.decided),
+            settled={**self.settled, **later.settled},
+        )
 
 
 @dataclass(frozen=True, slots=True)

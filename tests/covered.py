@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 OWN_TESTS: Mapping[str, Sequence[str]] = {
     "errors": ("tests/test_model.py",),
     "atproto": ("tests/atproto",),
+    "typedjson": ("tests/test_typedjson.py",),
     "model": ("tests/test_model.py",),
     "backoff": ("tests/test_backoff.py",),
     "plan": ("tests/test_plan.py",),

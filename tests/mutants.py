@@ -140,12 +140,23 @@ MUTANTS = (
         "tests/atproto/test_dagcbor.py",
     ),
     Mutant(
-        "history after the file is gone", "cycle/pull/apply.py",
-        "    results.update(keeper.keep_files(folder, steps, expect))\n", "", died("a conflict that the repo wins"),
+        "history after the file is gone", "cycle/pull/supersede.py",
+        "    work.failed.update(keeper.archive(work.versions))\n", "",
+        died("a conflict that the repo wins"),
     ),
     Mutant(
-        "a merge that forgets the repo's side", "cycle/pull/merge.py", "        base={path: remote},",
-        "        base={path: cid},", "tests/cycle/pull/test_conflicts.py", "merged_and_pushed",
+        "a file removed whose version is not in history", "cycle/pull/supersede.py",
+        "        if seen.path not in work.failed:\n", "        if True:\n",
+        "tests/cycle/pull/test_supersede.py",
+    ),
+    Mutant(
+        "a replacement in history that did not happen", "cycle/pull/supersede.py",
+        "        if text == old:\n", "        if False:\n", "tests/cycle/pull/test_supersede.py",
+    ),
+    Mutant(
+        "a merge that forgets the repo's side", "cycle/pull/merge.py",
+        "done.memory(base, blocks).and_then(Memory(waiting=pushes))", "Memory(waiting=pushes)",
+        "tests/cycle/pull/test_conflicts.py", "merged_and_pushed",
     ),
     Mutant(
         "an arrival forgotten", "cycle/mirror.py",

@@ -32,6 +32,7 @@ ROOT = Path(__file__).parent.parent / "syncd"
 FLOORS: dict[str, int] = {
     "errors": 0,
     "atproto": 1,
+    "typedjson": 1,
     "model": 2,
     "backoff": 2,
     "connect": 2,
@@ -64,12 +65,15 @@ FLOORS: dict[str, int] = {
     "cli": 6,
     "__main__": 7,
 }
-PURE = ("errors", "atproto", "model", "backoff", "plan", "merge", "replica", "budget", "batches")
+PURE = (
+    *("errors", "atproto", "typedjson", "model", "backoff"),
+    *("plan", "merge", "replica", "budget", "batches"),
+)
 PURE_IMPORTS = frozenset(
     {"__future__", "base64", "bisect", "cbor2", "collections", "contextlib", "cryptography"}
     | {"dataclasses", "decimal", "difflib", "email.utils", "enum", "functools", "hashlib"}
     | {"ipaddress", "itertools", "json", "math", "multiformats", "operator", "re", "struct"}
-    | {"syncd", "typing", "urllib.parse"}
+    | {"syncd", "types", "typing", "urllib.parse"}
 )
 """All that the core may import: what is not here could be a clock, a disk or a network."""
 IMPURE_BUILTINS = frozenset({"open", "input", "print", "breakpoint", "exec", "eval", "__import__"})
@@ -117,6 +121,34 @@ LIBRARIES: dict[str, Library] = {
     "websockets": Library(frozenset({"pds"}), "speaks websockets, with bounds of size"),
 }
 """Every library that syncd imports. Whoever needs another adds a row with its reason."""
+WRITERS: Mapping[str, frozenset[str]] = {
+    "syncd.folder.write": frozenset({"write", "write_many", "remove", "keep_conflict"})
+    | {"drop_conflicts"},
+    "syncd.folder.batch": frozenset({"Batch"}),
+    "syncd.folder.replace": frozenset({"place_new", "put_back", "replace", "withdraw"}),
+    "syncd.folder.staging": frozenset({"Staging", "clear_staging", "write_files"}),
+    "syncd.folder.writers": frozenset({"Apart", "serve"}),
+    "syncd.folder.drafts": frozenset({"drop_draft", "place_draft"}),
+    "syncd.folder.recover": frozenset({"recover", "sweep_conflicts"}),
+    "syncd.folder.respell": frozenset({"respell"}),
+    "syncd.folder.disk": frozenset({"Disk"}),
+}
+"""What changes files in a folder, by the module that it is in; the rest of these modules reads."""
+ONE_WAY = "syncd.cycle.pull.supersede"
+"""The only module that replaces and removes the files of records."""
+OTHER_WAYS: Mapping[tuple[str, str], str] = {
+    ("syncd.cycle.pull.conflict_files", "write.keep_conflict"): "copies beside the folder",
+    ("syncd.cycle.pull.conflict_files", "write.drop_conflicts"): "copies beside the folder",
+    ("syncd.cycle.pull.conflict_files", "recover.sweep_conflicts"): "copies beside the folder",
+    ("syncd.cycle.pull.naming", "drafts.drop_draft"): "one file under two names gets one",
+    ("syncd.cycle.pull.naming", "drafts.place_draft"): "a draft is renamed to a free name",
+    ("syncd.cycle.mirror", "recover.recover"): "ends what a crash of supersede interrupted",
+    ("syncd.cycle.clone.fresh", "staging.Staging"): "makes collections that the folder lacks",
+    ("syncd.cycle.clone.fresh", "writers.Apart"): "does half of that in a second process",
+    ("syncd.cycle.clone.clone", "staging.clear_staging"): "removes what lies aside in .syncd",
+    ("syncd.mirror.online", "respell.respell"): "renames files to free names",
+}
+"""(module, what it uses): why no version can be lost by it."""
 STARTERS = re.compile(
     r"(^|\.)(create_task|ensure_future|TaskGroup|gather|Thread|Process|run_coroutine_threadsafe"
     r"|run_in_executor)$"
@@ -336,6 +368,42 @@ def connecting(module: Module) -> Iterator[str]:
         yield from (name for name in module.calls() if CONNECTORS.search(name))
 
 
+def writing(module: Module) -> Iterator[str]:
+    """Whatever changes files in a folder, outside of `folder` itself."""
+    if module.part == "folder":
+        return
+    for name in module.imports():
+        source, _, what = name.rpartition(".")
+        if what in WRITERS.get(source, ()):
+            yield f"{source.rpartition('.')[2]}.{what}"
+        elif name in WRITERS:
+            # The module as a whole: what is used of it cannot be told.
+            yield f"{name.rpartition('.')[2]}.*"
+    for node in module.nodes(ast.Attribute):
+        if node.attr in ("disk", "_disk"):
+            yield "disk.*"
+
+
+def changing(module: Module) -> Iterator[str]:
+    """The public functions and classes of a module of `folder` that change files, by themselves
+    or by what they call."""
+    uses = {
+        node.name: {
+            *(name.id for name in ast.walk(node) if isinstance(name, ast.Name)),
+            *(part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)),
+        }
+        for node in module.tree.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
+    writers = {"disk", "_disk", "Disk"}
+    for name in module.imports():
+        source, _, what = name.rpartition(".")
+        writers |= {what} & WRITERS.get(source, frozenset())
+    while more := {name for name, used in uses.items() if used & writers} - writers:
+        writers |= more
+    yield from (name for name in writers & uses.keys() if not name.startswith("_"))
+
+
 def hidden_imports(module: Module) -> Iterator[str]:
     hidden = {"__import__", "exec", "eval", "os.system", "os.popen"}
     yield from (name for name in module.calls() if name in hidden or name.startswith("os.exec"))
@@ -394,6 +462,26 @@ def test_only_the_daemon_starts_tasks() -> None:
 
 def test_no_program_gets_the_secrets_of_syncd() -> None:
     assert broken(leaking_of_secrets_to_programs) == []
+
+
+def test_nothing_but_supersede_replaces_or_removes_the_files_of_records() -> None:
+    found = {(name_of(path), what) for path in modules() for what in writing(Module.read(path))}
+    ways = {what for name, what in found if name == ONE_WAY}
+    assert ways == {"write.write_many", "write.remove"}
+    assert {(name, what) for name, what in found if name != ONE_WAY} == OTHER_WAYS.keys()
+
+
+def test_every_function_of_folder_that_changes_files_is_known_as_a_writer() -> None:
+    """A new one must be listed above, or the rule would not see who uses it.
+
+    `root` makes the marker of a folder, before there are files in it.
+    """
+    rest = [path for path in (ROOT / "folder").glob("*.py") if path.stem not in ("root", "disk")]
+    found = {name_of(path): set(changing(Module.read(path))) for path in rest}
+    assert {name: whats - WRITERS.get(name, frozenset()) for name, whats in found.items()} == {
+        name: set() for name in found
+    }
+    assert found["syncd.folder.write"] == WRITERS["syncd.folder.write"]
 
 
 def test_folder_pds_and_state_do_not_know_each_other() -> None:
@@ -510,6 +598,16 @@ PLANTED: list[tuple[Rule, str, str]] = [
         )
     ),
     (connecting, "cycle", "asyncio.open_connection('example.com', 80)"),
+    (writing, "cli", "from syncd.folder.write import read_bytes, write"),
+    (writing, "cycle", "def later():\n    from syncd.folder.write import remove as drop"),
+    (writing, "cycle", "from syncd.folder import write"),
+    (writing, "cycle", "import syncd.folder.batch"),
+    (writing, "daemon", "from syncd.folder.replace import withdraw"),
+    (writing, "cycle", "from syncd.folder.drafts import place_draft"),
+    (writing, "cycle", "workspace.folder.disk.unlink(directory, name)"),
+    (changing, "folder", "def put(folder, name):\n    folder.disk.unlink(0, name)"),
+    (changing, "folder", "def put(x):\n    _put(x)\ndef _put(x):\n    x.disk.rename(0, 'a', 'b')"),
+    (changing, "folder", "from syncd.folder.write import write\ndef put(x):\n    write(x)"),
     (hidden_imports, "plan", "__import__('os')"),
     (hidden_imports, "cycle", "os.execv('/bin/sh', [])"),
 ]
@@ -556,6 +654,7 @@ def test_what_is_planted_is_caught(rule: Rule, part: str, source: str) -> None:
         ("plan", "from syncd.model import Plan\nimport hashlib\nfrom syncd import __version__"),
         ("atproto", "from email.utils import parsedate_tz\nfrom urllib.parse import urlsplit"),
         ("cycle", "from syncd.state import State\n'Select what is from elsewhere.'"),
+        ("cycle", "from syncd.folder.write import read_bytes, conflict_file"),
         ("state", "sql.execute('SELECT path FROM base')"),
         ("cli", "import sys\nprint('done', file=sys.stderr)"),
         ("cli", "import subprocess\nsubprocess.run(['vi'], env=without_secrets())"),

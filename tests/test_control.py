@@ -9,16 +9,17 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from threading import Thread
 
 import pytest
 
 from syncd import control
-from syncd.control import NAME, Answer, ask, listen
-from syncd.errors import FolderWrong, SyncdError
+from syncd.control import NAME, PROTOCOL, Said, ask, listen
+from syncd.errors import FolderWrong, OtherVersion, SyncdError
 
 
 @pytest.fixture(params=["short", "long"])
@@ -29,10 +30,15 @@ def own(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return directory
 
 
-async def echo(question: Mapping[str, Any]) -> Answer:
-    if "raise" in question:
+@dataclass(frozen=True)
+class Heard:
+    heard: str
+
+
+async def echo(question: str) -> Heard:
+    if question == "raise":
         raise FolderWrong("the folder is gone", hint="bring it back")
-    return {"heard": dict(question)}
+    return Heard(question)
 
 
 @asynccontextmanager
@@ -41,33 +47,37 @@ async def listening(own: Path) -> AsyncIterator[None]:
         yield
 
 
-async def asked(own: Path, question: Mapping[str, Any]) -> Answer | None:
+def answer(heard: str) -> Said:
+    return {"protocol": PROTOCOL, "heard": heard}
+
+
+async def asked(own: Path, question: str) -> Said | None:
     return await asyncio.to_thread(ask, own, question, seconds=30)
 
 
 async def test_a_question_is_answered(own: Path) -> None:
     async with listening(own):
-        assert await asked(own, {"do": "it"}) == {"heard": {"do": "it"}}
+        assert await asked(own, "it") == answer("it")
         assert stat.S_IMODE((own / NAME).stat().st_mode) == 0o600
     assert not (own / NAME).exists()
 
 
 async def test_many_are_answered_at_once(own: Path) -> None:
     async with listening(own):
-        answers = await asyncio.gather(*(asked(own, {"n": n}) for n in range(20)))
-    assert answers == [{"heard": {"n": n}} for n in range(20)]
+        answers = await asyncio.gather(*(asked(own, f"{n}") for n in range(20)))
+    assert answers == [answer(f"{n}") for n in range(20)]
 
 
 async def test_an_error_is_an_answer(own: Path) -> None:
     async with listening(own):
-        answer = await asked(own, {"raise": True})
-    told = {"message": "the folder is gone", "hint": "bring it back", "exit_code": 78}
-    assert answer == {"error": told}
+        said = await asked(own, "raise")
+    error = {"message": "the folder is gone", "hint": "bring it back", "exit_code": 78}
+    assert said == {"protocol": PROTOCOL, "error": error}
 
 
 async def test_where_nobody_listens_there_is_no_answer(own: Path) -> None:
-    assert await asked(own, {}) is None
-    assert await asked(own / "absent", {}) is None
+    assert await asked(own, "it") is None
+    assert await asked(own / "absent", "it") is None
 
 
 async def test_what_a_crash_left_behind_is_nobody_and_is_replaced(own: Path) -> None:
@@ -75,9 +85,9 @@ async def test_what_a_crash_left_behind_is_nobody_and_is_replaced(own: Path) -> 
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(f"/proc/self/fd/{directory}/{NAME}")
     os.close(directory)
-    assert await asked(own, {}) is None
+    assert await asked(own, "it") is None
     async with listening(own):
-        assert await asked(own, {}) == {"heard": {}}
+        assert await asked(own, "it") == answer("it")
 
 
 @pytest.mark.parametrize(
@@ -91,7 +101,7 @@ async def test_an_odd_visitor_disturbs_nobody(tmp_path: Path, sent: bytes) -> No
         with suppress(ConnectionResetError):
             assert await reader.read() == b""
         writer.close()
-        assert await asked(tmp_path, {}) == {"heard": {}}
+        assert await asked(tmp_path, "it") == answer("it")
 
 
 async def test_whoever_asks_nothing_is_not_waited_for(
@@ -129,7 +139,7 @@ def test_a_silent_syncd_is_an_error_in_a_sentence(tmp_path: Path) -> None:
         silent.bind(str(tmp_path / NAME))
         silent.listen()
         with pytest.raises(SyncdError, match="the running syncd cannot be asked: timed out"):
-            ask(tmp_path, {}, seconds=0.1)
+            ask(tmp_path, "it", seconds=0.1)
 
 
 def test_a_syncd_that_ends_before_it_answers_is_an_error(tmp_path: Path) -> None:
@@ -143,5 +153,106 @@ def test_a_syncd_that_ends_before_it_answers_is_an_error(tmp_path: Path) -> None
             connected.send(json.dumps({"cut": 1}).encode())
             os._exit(0)
         with pytest.raises(SyncdError, match="ended before it answered"):
-            ask(tmp_path, {}, seconds=60)
+            ask(tmp_path, "it", seconds=60)
         os.waitpid(pid, 0)
+
+
+# --- Another version at the other end ------------------------------------------------------------
+
+OLDER, NEWER = {"do": "sync"}, {"protocol": PROTOCOL + 1, "ask": "sync"}
+
+
+async def answer_to(own: Path, line: dict[str, object]) -> Said:
+    """What a syncd that listens answers to a client of whatever version."""
+    reader, writer = await asyncio.open_unix_connection(own / NAME)
+    writer.write(json.dumps(line).encode() + b"\n")
+    said: Said = json.loads(await reader.readline())
+    writer.close()
+    return said
+
+
+@pytest.mark.parametrize("asked_so", [OLDER, NEWER, {"protocol": "1", "ask": "sync"}, {}])
+async def test_a_client_of_another_version_gets_a_sentence_and_nothing_is_done(
+    tmp_path: Path, asked_so: dict[str, object]
+) -> None:
+    """The error has the form that clients of all versions know."""
+    done: list[str] = []
+
+    async def do(question: str) -> Heard:
+        done.append(question)
+        return Heard(question)
+
+    async with listen(tmp_path, do):
+        said = await answer_to(tmp_path, asked_so)
+    error = said["error"]
+    assert isinstance(error, dict)
+    assert error.keys() == {"message", "hint", "exit_code"}
+    assert (error["exit_code"], done) == (1, [])
+    assert "different versions" in error["message"]
+    assert f"syncd -C {tmp_path.parent} stop" in error["hint"]
+
+
+@pytest.mark.parametrize(
+    "asked_so", [{"do": "stop"}, {"protocol": 99, "ask": "stop"}, {"protocol": None, "ask": "stop"}]
+)
+async def test_a_client_of_any_version_can_stop_it(
+    tmp_path: Path, asked_so: dict[str, object]
+) -> None:
+    async with listening(tmp_path):
+        assert await answer_to(tmp_path, asked_so) == answer("stop")
+
+
+async def test_a_field_that_is_not_known_is_ignored(tmp_path: Path) -> None:
+    async with listening(tmp_path):
+        asked_so: dict[str, object] = {"protocol": PROTOCOL, "ask": "it", "new": {"a": [1]}}
+        assert await answer_to(tmp_path, asked_so) == answer("it")
+
+
+async def test_an_answer_may_hold_what_utf_8_cannot_say(tmp_path: Path) -> None:
+    """A file whose name is no UTF-8 is a problem that names it."""
+    async with listening(tmp_path):
+        assert await asked(tmp_path, "\udcff") == answer("\udcff")
+
+
+@contextmanager
+def answering(own: Path, line: bytes) -> Iterator[list[dict[str, object]]]:
+    """A syncd of another version, which answers one question with `line`; what it was asked."""
+    heard: list[dict[str, object]] = []
+
+    def serve(listening: socket.socket) -> None:
+        connected, _ = listening.accept()
+        with connected, connected.makefile("rb") as asking:
+            heard.append(json.loads(asking.readline()))
+            connected.sendall(line)
+
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(own / NAME))
+        listening.listen()
+        server = Thread(target=serve, args=(listening,))
+        server.start()
+        yield heard
+        server.join()
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"pid": 7, "phase": "idle"}\n', b'{"protocol": 99, "anything": [1]}\n', b"{}\n"]
+)
+def test_a_daemon_of_another_version_is_named_with_the_way_on(tmp_path: Path, line: bytes) -> None:
+    with answering(tmp_path, line) as heard, pytest.raises(OtherVersion) as caught:
+        ask(tmp_path, "sync", seconds=60)
+    assert heard == [{"protocol": PROTOCOL, "ask": "sync"}], "an older one finds no `do` in it"
+    assert f"syncd -C {tmp_path.parent} stop" in caught.value.hint
+
+
+@pytest.mark.parametrize("line", [b'{"pid": 7, "phase": "idle"}\n', b'{"protocol": 99}\n'])
+def test_a_daemon_of_any_version_can_be_stopped(tmp_path: Path, line: bytes) -> None:
+    with answering(tmp_path, line) as heard:
+        assert ask(tmp_path, "stop", seconds=60) == json.loads(line)
+    assert heard == [{"protocol": PROTOCOL, "ask": "stop", "do": "stop"}]
+
+
+@pytest.mark.parametrize("line", [b"[]\n", b"no json\n", b"\xff\n", b"7\n", b"[" * 9999 + b"\n"])
+def test_an_answer_that_is_none_is_an_error_with_the_way_on(tmp_path: Path, line: bytes) -> None:
+    with answering(tmp_path, line), pytest.raises(SyncdError, match="cannot be understood") as why:
+        ask(tmp_path, "sync", seconds=60)
+    assert "restart it" in why.value.hint

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from syncd.errors import BadSyntax, CredentialsRefused, Locked, RateLimited, Unreachable
-from syncd.model import Problem, RecordPath, Report, Retry, parse_record_path
+from syncd.model import (
+    Problem,
+    RecordPath,
+    Report,
+    Retry,
+    find_record_path,
+    parse_record_path,
+)
 
 NOTE = RecordPath("com.example.note/one")
 
@@ -14,10 +21,12 @@ NOTE = RecordPath("com.example.note/one")
 def test_a_text_that_is_no_record_path_is_refused(text: str) -> None:
     with pytest.raises(BadSyntax):
         parse_record_path(text)
+    assert find_record_path(text) is None
 
 
 def test_a_record_path_is_read_as_it_is() -> None:
     assert parse_record_path("com.example.note/one") == NOTE
+    assert find_record_path("com.example.note/one") == NOTE
 
 
 def test_a_report_says_whether_it_is_settled_unfinished_or_to_be_paused() -> None:

@@ -8,34 +8,32 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from syncd.atproto.cid import Cid
 from syncd.config import Config
 from syncd.cycle.clone.clone import Clone, is_unfinished
-from syncd.cycle.decide.brake import brake_of, recent_deletions
-from syncd.cycle.decide.renames import keep_moved
+from syncd.cycle.decide.planning import plan_cycle
 from syncd.cycle.git.companion import Beside
 from syncd.cycle.home import Home
 from syncd.cycle.observe.account import LOST, Whereabouts, explain
 from syncd.cycle.observe.fetch import OnFetch
 from syncd.cycle.observe.remote import Sight, Watermark, look
-from syncd.cycle.observe.scope import is_same_home, keep_known, keep_unnamed, watermark
+from syncd.cycle.observe.scope import is_same_home, known_after, watermark
 from syncd.cycle.observe.views import Dirty, Sides, bookkeeping, bring_sides
-from syncd.cycle.pull.apply import keep_conflicts, not_done, pull
+from syncd.cycle.pull.apply import pull
 from syncd.cycle.pull.archive import Keeper, prune, seconds_of
-from syncd.cycle.pull.conflict_files import drop_closed, is_kept
+from syncd.cycle.pull.conflict_files import drop_closed, is_kept, keep_conflicts
 from syncd.cycle.pull.merge import Joined, join, wants_merge
 from syncd.cycle.pull.naming import name_drafts
 from syncd.cycle.push.outbox import Outbox
 from syncd.cycle.report import report_cycle, report_plan
 from syncd.cycle.workspace import SECOND_NS, Workspace
-from syncd.errors import NotFound, StateDamaged, SyncdError, Unreachable
+from syncd.errors import StateDamaged, Unreachable
 from syncd.folder.recover import recover
 from syncd.folder.root import Folder, read_marker
-from syncd.merge import settle
 from syncd.model import (
     Account,
     Arrival,
@@ -45,13 +43,10 @@ from syncd.model import (
     Plan,
     RecordPath,
     Report,
-    Retry,
-    Step,
     Verdict,
-    Waiting,
 )
 from syncd.pds import Pds
-from syncd.plan import make_plan, without_pushes
+from syncd.plan import without_pushes
 from syncd.state import History, State, renew_state
 
 Seeing = TypeVar("Seeing")
@@ -129,7 +124,7 @@ class Mirror:
         return report
 
     async def preview(self) -> Report:
-        """The plan of a cycle, and nothing done. Raises as `cycle`, and StateDamaged."""
+        """Return the plan of a cycle, and do nothing. Raises as `cycle`, and StateDamaged."""
         before = self.requests
         _, sides, plan = await self._decide(None)
         return report_plan(plan, sides.look.strays, self.requests - before, self.state.head())
@@ -161,17 +156,20 @@ class Mirror:
         if is_unfinished(self.state):
             await self._finish_clone()
         sight, sides, plan = await self._decide(dirty)
+        # The lock is ours, so a leftover is no write that is going on: a crash interrupted it.
         recovered = recover(self.folder, sides.look.leftovers) if sides.look.leftovers else ()
         if sides.look.leftovers:
             sight, sides, plan = await self._decide(dirty)
         drafted = name_drafts(self.workspace, sight, sides)
         if drafted.named:
+            # A named draft is a new file, which this plan did not see.
             sight, sides, plan = await self._decide(dirty)
         sides = sides.with_strays(drafted.problems)
         joined = await self._join(sight, sides, plan)
         plan = joined.plan
         pulled = await self._pull(sight, sides, joined)
-        steps, lost = await self._kept(sight, plan.with_verdict(Verdict.PUSH))
+        keeper = self._keeper(sight.view.head)
+        steps, lost = await self.outbox.archive(keeper, sight, plan.with_verdict(Verdict.PUSH))
         pushed = await self.outbox.send(steps, sight.view.head.commit, lost)
         waiting = self.state.waiting()
         if pulled.base or pushed.done or joined.paths:
@@ -180,7 +178,7 @@ class Mirror:
         planned = report_plan(plan, sides.look.strays, self.requests - before, self.state.head())
         report = report_cycle(planned, joined, pulled, steps, pushed, waiting)
         met = (f"{problem.path}: {problem.reason}" for problem in recovered)
-        told = (*met, *drafted.told, *report.told, *self.outbox.answers.take())
+        told = (*met, *drafted.sentences, *report.told, *self.outbox.answers.take())
         return replace(report, told=told)
 
     async def _decide(self, dirty: Dirty) -> tuple[Sight, Sides, Plan]:
@@ -192,15 +190,7 @@ class Mirror:
             return bring_sides(self.workspace, sight, dirty, now_ns)
 
         sides = await self.beside.undisturbed(look_at_sides) if self.beside else look_at_sides()
-        plan = make_plan(
-            sides.paths,
-            sides.views,
-            settle=lambda step: settle(step, self.config.policy(step.path)),
-            sizes=self.state.collection_sizes,
-            brake=brake_of(self.config),
-            recent=lambda now: recent_deletions(self.workspace, now_ns // SECOND_NS, now),
-        )
-        plan = keep_moved(plan, sides.views)
+        plan = plan_cycle(self.workspace, sides, now_ns // SECOND_NS)
         if self.beside is not None:
             plan = self.beside.judged(plan, now_ns // SECOND_NS)
         return sight, sides, without_pushes(plan) if self.config.read_only else plan
@@ -213,7 +203,7 @@ class Mirror:
         return Clone(self.workspace, self.home, self._keeper, self.on_fetch)
 
     async def _see(self) -> Sight:
-        """The repo, proven."""
+        """Return the repo, proven."""
         return await self._seeing(lambda: look(self.home, self._known(), self.on_fetch))
 
     async def _seeing(self, see: Callable[[], Awaitable[Seeing]]) -> Seeing:
@@ -264,30 +254,26 @@ class Mirror:
         keep_conflicts(self.folder, fresh, blocks)
         keeper = self._keeper(sight.view.head)
         if sides.regained:
+            # They have no file because they were out of scope; base would make that a deletion.
             self.state.record(Memory(base=dict.fromkeys(sides.regained)))
         self.state.record(Memory(waiting={s.path: (Arrival(s.path, s.remote),) for s in steps}))
         done = pull(self.folder, steps, blocks=blocks, expect=sides.expect, keeper=keeper)
         books = bookkeeping(plan, sides)
         view = sight.view
-        unnamed = keep_unnamed(self.state, view)
+        unnamed, notes = known_after(self.workspace, view, self.account)
         if not is_same_home(self.state, self.account):
             self.state.forget_newest()
-        self.state.record(
-            Memory(
-                base={**books.base, **merged.base, **done.base},
-                blocks={**_blocks(books.base, sight), **merged.blocks, **done.blocks},
-                seen={**books.seen, **merged.seen, **done.seen},
-                waiting={**books.waiting, **unnamed, **merged.waiting, **done.waiting},
-                head=view.head if view.head != self.state.head() else None,
-                newest=view.head.rev if view.head.rev != self.state.newest() else None,
-                is_whole_tree=view.is_whole,
-                added_nodes=view.added,
-                dropped_nodes=view.dropped,
-                decided=(*books.decided, *done.decided),
-                settled=books.settled,
-            )
+        tree = Memory(
+            blocks=_blocks(books.base, sight),
+            waiting=unnamed,
+            head=view.head if view.head != self.state.head() else None,
+            newest=view.head.rev if view.head.rev != self.state.newest() else None,
+            is_whole_tree=view.is_whole,
+            added_nodes=view.added,
+            dropped_nodes=view.dropped,
         )
-        keep_known(self.workspace, self.account)
+        # One transaction: a head without its base would hide what changed between the two.
+        self.state.record(books.and_then(tree).and_then(merged).and_then(done), notes)
         drop_closed(self.folder, sides, plan)
         return done
 
@@ -302,31 +288,12 @@ class Mirror:
         return self.workspace.history
 
     def _keeper(self, head: Head) -> Keeper:
-        """Keeps with the time of now, or of `head` where the clock starts years before it."""
+        """Return a keeper at the time of now, or of `head` where the clock is years behind it."""
         at = max(self.workspace.now(), seconds_of(head.rev))
         return Keeper(self.history, at, head.rev)
 
-    async def _kept(
-        self, sight: Sight, steps: Sequence[Step]
-    ) -> tuple[list[Step], list[RecordPath]]:
-        """Those of `steps` whose predecessor in the repo is in history now; the others wait.
-
-        Also those whose predecessor the PDS has lost; their paths come second.
-        """
-        keeper = self._keeper(sight.view.head)
-        failed = await keeper.keep_records(self.state, sight, self.pds, steps)
-        lost = await self.outbox.lost([p for p, e in failed.items() if isinstance(e, NotFound)])
-        waiting = {p: _not_kept(p, e) for p, e in failed.items() if p not in lost}
-        self.state.record(Memory(waiting={path: (item,) for path, item in waiting.items()}))
-        return [step for step in steps if step.path not in waiting], lost
-
 
 def _blocks(base: Mapping[RecordPath, Cid | None], sight: Sight) -> dict[RecordPath, bytes]:
-    """The records of what was adopted, as far as they came with the view."""
+    """Return the records of what was adopted, as far as they came with the view."""
     found = ((path, sight.get(cid)) for path, cid in base.items() if cid is not None)
     return {path: block for path, block in found if block is not None}
-
-
-def _not_kept(path: RecordPath, error: SyncdError) -> Waiting:
-    """What waits where a version could not be kept; one that is gone by now may be seen again."""
-    return Retry(path, error.message) if isinstance(error, NotFound) else not_done(path, error)

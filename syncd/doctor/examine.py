@@ -41,6 +41,7 @@ from syncd.folder.root import OWN, Folder, read_marker
 from syncd.lock import holder
 from syncd.model import Account
 from syncd.state import HISTORY_FILE, History, State, open_state
+from syncd.state.notes import DaemonState, KnownAccount, KnownGuards
 
 
 async def examine(
@@ -88,7 +89,7 @@ def _open(root: Path, findings: list[Finding], open_files: ExitStack) -> State |
         findings.append(found("state.damaged", reason=error.message, hint=error.hint))
         return None
     findings.append(found("state.ok", records=state.count()))
-    findings.append(judge_daemon(holder(root), state.note("daemon") or {}))
+    findings.append(judge_daemon(holder(root), state.note(DaemonState)))
     try:
         Folder(root, marker).check_marker(marker)
     except FolderWrong as error:
@@ -155,14 +156,15 @@ async def _examine_mirror(
 
 
 def _known(state: State) -> Account | None:
-    note = state.note("account")
-    return None if note is None else Account(**note)
+    known = state.note(KnownAccount)
+    return None if known is None else known.account
 
 
 def _judge_pushes(config: Config, state: State | None, pds: str, now: int) -> Iterator[Finding]:
-    note = None if state is None else state.note("guards")
-    note = note if note and note["pds"] == pds else {}
-    honoured, records = note.get("honoured"), note.get("records")
+    known = None if state is None else state.note(KnownGuards)
+    # What another PDS honours says nothing of this one.
+    is_ours = known is not None and known.pds == pds
+    honoured, records = (known.honoured, known.records) if known and is_ours else (None, None)
     yield judge_guards(honoured, records=records, read_only=config.read_only)
     if state is not None and not config.read_only:
         ledger = read_ledger(state, pds, now)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from syncd.doctor.kinds import Finding, found
+from syncd.state.notes import DaemonState
 
 NAME_BYTES = 255
 """The longest file name that syncd makes (see folder/names.py)."""
@@ -170,16 +170,15 @@ def judge_watching(watching: Watching) -> Finding:
     return found("watches.ok", directories=count)
 
 
-def judge_daemon(pid: int | None, note: Mapping[str, Any]) -> Finding:
-    """Judge the daemon: `pid` holds the folder's lock, `note` is the last daemon's own note."""
-    if pid is None or pid != note.get("pid"):
+def judge_daemon(pid: int | None, said: DaemonState | None) -> Finding:
+    """Judge the daemon: `pid` holds the folder's lock, `said` is the last daemon's own note."""
+    if pid is None or said is None or pid != said.pid:
         return found("daemon.none")
-    phase, trouble = note.get("phase"), note.get("trouble")
-    if not trouble:
-        return found("daemon.ok", phase=phase, pid=pid)
-    name = "daemon.halted" if phase == "halted" else "daemon.away"
-    hint = trouble["hint"] or "syncd status"
-    return found(name, phase=phase, pid=pid, reason=trouble["message"], hint=hint)
+    if said.trouble is None:
+        return found("daemon.ok", phase=said.phase, pid=pid)
+    name = "daemon.halted" if said.phase == "halted" else "daemon.away"
+    hint = said.trouble.hint or "syncd status"
+    return found(name, phase=said.phase, pid=pid, reason=said.trouble.message, hint=hint)
 
 
 def judge_units(units: Sequence[UnitFile]) -> Iterator[Finding]:

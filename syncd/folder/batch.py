@@ -75,7 +75,7 @@ class Batch:
                 self.results.update(placed)
 
     def _groups(self) -> list[tuple[tuple[str, ...], list[tuple[Replacement, str]]]]:
-        """The files by directory, each with its name there."""
+        """Return the files by directory, each with its name there."""
         groups: defaultdict[tuple[str, ...], list[tuple[Replacement, str]]] = defaultdict(list)
         for item in self.items:
             if item.path not in self.results:
@@ -133,7 +133,7 @@ class Batch:
 
 
 def _mode(directory: int, name: str) -> int | None:
-    """The permissions of the file that is there, for the one that takes its place."""
+    """Return the permissions of the file that is there, for the one that takes its place."""
     try:
         return os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode & 0o777
     except FileNotFoundError:
@@ -141,7 +141,11 @@ def _mode(directory: int, name: str) -> int | None:
 
 
 def _seen(now: os.stat_result, digest: bytes, item: Replacement) -> Seen:
-    """What a scan will see. Its own rename makes the stat out of date, so it is read once more."""
+    """Return the file as it is before its rename, which makes its stat out of date.
+
+    So a scan reads it once more. It must: in the tick of a rename somebody can save and leave no
+    trace in the times.
+    """
     return FileStat(now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns, digest).seen(
         item.path, item.cid, seen_ns=now.st_ctime_ns
     )

@@ -42,13 +42,13 @@ _SAVED = "another program saved it at the same moment"
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The name of a file that is being exchanged, and what it tells about the exchange.
+    """The name of a file that is being exchanged, and what it says about the exchange.
 
     Attributes:
         expected: Digest of the file that was to be replaced or removed, shortened and in hex.
         placed: Digest of what was put in its place; all zeros if it was to be removed.
         salt: Random, so that no two exchanges use one name.
-        name: The file's own name in the directory; empty if it is too long to be told here.
+        name: The file's own name in the directory; empty if it is too long to be part of this one.
     """
 
     expected: str
@@ -65,7 +65,7 @@ class Held:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises BadSyntax if `text` is no such name."""
+        """Read such a name. Raises BadSyntax if `text` is none."""
         expected, placed, salt, name = (text.removeprefix(_HELD).split("-", 3) + [""] * 4)[:4]
         held = cls(expected, placed, salt, name)
         if str(held) != text or {len(expected), len(placed)} != {_DIGITS}:
@@ -78,7 +78,7 @@ def shortened(digest: bytes) -> str:
 
 
 def make_held(name: str, *, expected: bytes, placed: bytes | None) -> Held:
-    """A fresh name for the exchange of `name`; `placed` None is a removal."""
+    """Make a fresh name for the exchange of `name`; `placed` None is a removal."""
     short = _NOTHING if placed is None else shortened(placed)
     held = Held(shortened(expected), short, secrets.token_hex(4), name)
     if len(os.fsencode(str(held))) > COMPONENT_BYTES:
@@ -87,7 +87,7 @@ def make_held(name: str, *, expected: bytes, placed: bytes | None) -> Held:
 
 
 def unfinished_name() -> str:
-    """A fresh name for a file that is still being written: of no value to anybody after a crash."""
+    """Make a fresh name for a file that is still being written: worthless after a crash."""
     return f"{_UNFINISHED}{secrets.token_hex(8)}"
 
 
@@ -96,7 +96,7 @@ def is_unfinished(name: str) -> bool:
 
 
 def is_leftover(name: str) -> bool:
-    """True for every name given here; such a file outlives a write only if that was interrupted."""
+    """Return True for every name made here; its file outlives only a write that was interrupted."""
     return name.startswith((_UNFINISHED, _HELD))
 
 
@@ -120,10 +120,12 @@ def replace(disk: Disk, directory: int, temp: str, name: str, *, old: bytes, new
     disk.rename(directory, temp, held)
     ours = _inode(directory, held)
     if not _exchanged(disk, directory, held, name):
+        # The file system cannot exchange names: what is saved since the check is not noticed.
         disk.rename(directory, held, name)
     elif is_at_rest(directory, held, old):
         disk.unlink(directory, held)
     else:
+        # Somebody saved between the check and the exchange, or still has the file open.
         put_back(disk, directory, held, name, ours=ours, new=new)
         raise FileChanged(_SAVED)
 
@@ -157,13 +159,16 @@ def put_back(disk: Disk, directory: int, held: str, name: str, *, ours: int, new
         try:
             disk.exchange(directory, held, name)
         except FileNotFoundError:
+            # Somebody removed our file, knowing nothing of theirs: the name is free for it.
             with suppress(FileExistsError):
                 _rename_new(disk, directory, held, name)
             return
         out = _inode(directory, held)
+        # Our file came out, untouched: theirs has its name again.
         if out == ours and is_at_rest(directory, held, new):
             disk.unlink(directory, held)
             return
+        # The newest version has the name again; what came out is older, and for recover.py.
         if out == placed != ours:
             return
         placed = taken

@@ -42,13 +42,13 @@ _ANY_CID = "*" * 59
 
 
 def read_bytes(folder: Folder, path: RecordPath) -> tuple[bytes, FileStat]:
-    """The bytes of the record's file. FileChanged if there is none, FileProblem if unreadable."""
+    """Read the record's file. Raises FileChanged if there is none, FileProblem if unreadable."""
     with folder.open() as root:
         return read_below(folder, root, path)
 
 
 def read_below(folder: Folder, root: int, path: RecordPath) -> tuple[bytes, FileStat]:
-    """As `read_bytes`, where the folder is open already, as `root`."""
+    """Read as `read_bytes` does, where the folder is open already, as `root`."""
     directories, name = _place_of(folder, path)
     with raise_as(path, "read"), opened(root, directories) as directory:
         if not is_spelt(directory, name):
@@ -97,7 +97,7 @@ def remove(folder: Folder, path: RecordPath, *, expect: Seen) -> None:
 
 
 def conflict_file(path: RecordPath, cid: Cid, *, portable: bool = False) -> str:
-    """Where the remote side of a conflict lies, relative to the folder."""
+    """Return where the remote side of a conflict lies, relative to the folder."""
     collection, rkey = split_record_path(parse_record_path(path))
     return f"{OWN}/{CONFLICTS}/{collection}/{conflict_name(rkey, str(cid), portable=portable)}"
 
@@ -145,7 +145,7 @@ def drop_conflicts(folder: Folder, path: RecordPath, keep: Collection[Cid] = ())
 
 
 def is_edited_copy(directory: int, name: str, collection: str, cid: Cid) -> bool:
-    """True if somebody has made another record of the copy of `cid`: that one is theirs."""
+    """Return True if somebody has made another record of the copy of `cid`, which is theirs."""
     try:
         content, _ = read_file(directory, name)
         return cid_of(parse_record(content, collection)) != cid

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from syncd.cycle.pull.archive import keep_file
+from syncd.cycle.pull.supersede import Successor, file_at, put
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FolderWrong, SyncdError
 from syncd.folder.scan import scan
-from syncd.folder.write import conflict_file, remove
+from syncd.folder.write import conflict_file
 from syncd.mirror.selection import matching, unmatched
 from syncd.model import Choice, Conflict, Decision
 
@@ -64,14 +64,6 @@ def take_side(workspace: Workspace, conflicts: Sequence[Conflict], choice: Choic
 
 def _set_aside(workspace: Workspace, conflict: Conflict) -> None:
     """Move a file that stands for no record into history, so that the repo's version can come."""
-    seen = keep_file(
-        workspace.history,
-        workspace.folder,
-        conflict.path,
-        conflict.base,
-        after=conflict.remote,
-        at=workspace.now(),
-        reason="invalid; resolved: the remote side",
-    )
-    if seen is not None:
-        remove(workspace.folder, conflict.path, expect=seen)
+    path, reason = conflict.path, "invalid; resolved: the remote side"
+    seen = file_at(workspace.folder, path)
+    put(workspace, Successor(path, seen, None, conflict.base, reason, later=conflict.remote))

@@ -14,11 +14,11 @@ from syncd.atproto.cid import Cid
 from syncd.atproto.dagcbor import encode
 from syncd.atproto.data import cid_of
 from syncd.atproto.jsontext import parse_record
-from syncd.cycle.pull.archive import keep_file
 from syncd.cycle.pull.merge import clean_record, merged_file
+from syncd.cycle.pull.supersede import Successor, file_at, put
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadJson, FileChanged, SyncdError
-from syncd.folder.write import conflict_file, write
+from syncd.folder.write import conflict_file
 from syncd.merge import Merged, marked
 from syncd.mirror.notices import Notice, OnNotice, ignore
 from syncd.model import Choice, Conflict, Decision, split_record_path
@@ -119,19 +119,11 @@ def _draft(own: Path, conflict: Conflict) -> Path:
 
 def _put(workspace: Workspace, conflict: Conflict, text: bytes, cid: Cid) -> None:
     """Write the merge over the file it was made from, which goes to history first."""
-    seen = keep_file(
-        workspace.history,
-        workspace.folder,
-        conflict.path,
-        conflict.base,
-        after=cid,
-        at=workspace.now(),
-        reason="resolved: merged",
-    )
+    path = conflict.path
+    seen = file_at(workspace.folder, path)
     if seen is None or seen.cid != conflict.local:
         draft = _draft(workspace.own, conflict)
         kept = f"; your text is in {draft}" if draft.exists() else ""
-        message = f"{conflict.path} was edited meanwhile"
+        message = f"{path} was edited meanwhile"
         raise FileChanged(message, hint=f"nothing was changed{kept}")
-    if cid != conflict.local:
-        write(workspace.folder, conflict.path, text, expect=seen, cid=cid)
+    put(workspace, Successor(path, seen, cid, conflict.base, "resolved: merged", text))

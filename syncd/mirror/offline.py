@@ -17,6 +17,7 @@ from syncd.errors import FolderWrong, GitFailed, StateWrong
 from syncd.folder.root import Folder, find_root, read_marker
 from syncd.model import Account
 from syncd.state import State, open_or_renew, open_state
+from syncd.state.notes import KnownAccount
 
 STATE_FILE = ".syncd/state.db"
 
@@ -83,11 +84,6 @@ def checked(state: State, root: Path, config: Config) -> State:
 
 
 def known_account(state: State) -> Account | None:
-    """The account as it was when it was last resolved."""
-    note = state.note("account")
-    return None if note is None else Account(**note)
-
-
-def keep_filenames(state: State, config: Config) -> None:
-    """Remember how the files are named."""
-    state.keep_note("filenames", config.filenames)
+    """Return the account as it was when it was last resolved."""
+    known = state.note(KnownAccount)
+    return None if known is None else known.account

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from syncd import __version__
-from syncd.config import FILE_NAME, Config, load_config
+from syncd.config import FILE_NAME, PORTABLE, Config, load_config
 from syncd.credentials import Credentials
 from syncd.cycle.git.companion import Beside
 from syncd.cycle.home import Home
@@ -29,7 +29,6 @@ from syncd.mirror.credentials import close_state_directory, credentials_of
 from syncd.mirror.notices import Notice, OnNotice, ignore
 from syncd.mirror.offline import (
     checked,
-    keep_filenames,
     known_account,
     open_files,
     renewed,
@@ -39,6 +38,7 @@ from syncd.mirror.relocation import notice_place
 from syncd.model import Account, Conflict
 from syncd.pds import HttpPds, Pds
 from syncd.pds.http import OnRequest
+from syncd.state.notes import Filenames, KnownAccount
 
 USER_AGENT = f"syncd/{__version__}"
 
@@ -81,13 +81,14 @@ async def open_mirror(
 
 def _follow_filenames(files: Workspace, on_notice: OnNotice) -> None:
     """Rename all files if the setting `filenames` is another than when they were named."""
-    before, now = files.state.note("filenames") or "plain", files.config.filenames
-    if before == now:
+    # A mirror from before there was the setting has no such fact, and plain names.
+    before, now = files.state.note(Filenames) or Filenames("plain"), files.config.filenames
+    if before.setting == now:
         return
     lack = "" if files.config.is_portable else probe(files.root).lack
     if lack:
         raise FolderWrong(
-            f"the file system of {files.root} {lack}", hint=f'put filenames = "{before}" back'
+            f"the file system of {files.root} {lack}", hint=f'put filenames = "{PORTABLE}" back'
         )
     try:
         count = respell(files.folder, files.config.covers, _kept_conflicts(files))
@@ -95,7 +96,7 @@ def _follow_filenames(files: Workspace, on_notice: OnNotice) -> None:
         cause, hint = explain(error)
         message = f'the files cannot be renamed for filenames = "{now}": {cause}'
         raise FolderWrong(message, hint=hint) from error
-    keep_filenames(files.state, files.config)
+    files.state.keep(Filenames(now))
     on_notice(Notice(f'filenames = "{now}": {count} files were renamed'))
 
 
@@ -183,6 +184,6 @@ def _keep_account(
     files: Workspace, account: Account, before: Account | None, on_notice: OnNotice
 ) -> None:
     """Remember what the DID document says now, and tell its owner what is new."""
-    files.state.keep_note("account", asdict(account))
+    files.state.keep(KnownAccount.of(account))
     for sentence in describe_change(before, account) if before else ():
         on_notice(Notice(sentence))

@@ -6,10 +6,9 @@ The push follows as for any edit, with the next cycle of whichever process runs 
 from __future__ import annotations
 
 from syncd.atproto.inexact import file_of, what_json_cannot_say
-from syncd.cycle.pull.archive import keep_file
+from syncd.cycle.pull.supersede import Successor, file_at, put
 from syncd.cycle.workspace import Workspace
 from syncd.errors import SyncdError
-from syncd.folder.write import write
 from syncd.mirror.git_versions import superseded_in_git
 from syncd.mirror.notices import OnNotice, ignore
 from syncd.mirror.timeline import read_superseded
@@ -56,15 +55,11 @@ def _write_back(workspace: Workspace, event: Superseded) -> None:
         hint = "syncd log lists the others"
         raise SyncdError(f"the version {event.cid} is not readable any more", hint=hint)
     _check_tellable(event, content)
-    folder = workspace.folder
-    base = workspace.state.base_of([event.path]).get(event.path)
-    at = workspace.now()
-    seen = keep_file(
-        workspace.history, folder, event.path, base, after=event.cid, at=at, reason="restored"
-    )
+    path = event.path
+    base = workspace.state.base_of([path]).get(path)
     text = file_of(content) if event.cid.is_block else content
-    if seen is None or seen.cid != event.cid:
-        write(folder, event.path, text, expect=seen, cid=event.cid)
+    seen = file_at(workspace.folder, path)
+    put(workspace, Successor(path, seen, event.cid, base, "restored", text))
 
 
 def _check_tellable(event: Superseded, content: bytes) -> None:

@@ -14,7 +14,6 @@ import httpx
 from syncd.atproto import xrpc
 from syncd.atproto.car import CarReader
 from syncd.atproto.cid import Cid, cid_of_block
-from syncd.atproto.data import encode
 from syncd.atproto.syntax import Did, Tid
 from syncd.errors import BadAnswer, CredentialsRefused, NotFound, Rejected, SwapFailed
 from syncd.model import Account, Change, RecordPath, Written, split_record_path
@@ -36,9 +35,12 @@ NO_COMMIT: Final = cid_of_block(b"a commit that no repo has")
 
 
 def encoded_size(change: Change) -> tuple[int, int]:
-    """Bytes of a change in the JSON of an applyWrites, and in the blocks of its commit."""
-    record_bytes = 0 if change.record is None else len(encode(change.record))
-    return xrpc.encoded_size(op_of(change)), record_bytes + PROOF_BYTES
+    """Return the bytes of a change in the JSON of an applyWrites, and in the blocks of its commit.
+
+    A change with a record needs its block too.
+    """
+    assert (change.record is None) == (change.block is None)
+    return xrpc.encoded_size(op_of(change)), len(change.block or b"") + PROOF_BYTES
 
 
 def op_of(change: Change) -> xrpc.WriteOp:

@@ -35,19 +35,19 @@ _REFUSALS = {
 
 
 def checksum(*values: object) -> int:
-    """The CRC-32 of a row's values: finds every flipped bit, and proves nothing against malice."""
+    """Return the CRC-32 of a row's values: it finds flipped bits, and proves nothing more."""
     return zlib.crc32(repr(values).encode("utf-8", "surrogatepass"))
 
 
 def check_row(path: Path, *row: object) -> None:
-    """Raises StateDamaged unless the last value of `row` is the checksum of the others."""
+    """Raise StateDamaged unless the last value of `row` is the checksum of the others."""
     *values, kept = row
     if checksum(*values) != kept:
         raise StateDamaged(f"{path} is damaged: a row is not as written", hint=REBUILT_HINT)
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
+def explaining(path: Path) -> Iterator[None]:
     """Raise what `explained` makes of an SQLite error inside."""
     try:
         yield
@@ -56,7 +56,7 @@ def told(path: Path) -> Iterator[None]:
 
 
 def explained(path: Path, error: Exception) -> SyncdError:
-    """FileProblem where the disk refuses, StateDamaged where the file is not what it was."""
+    """Return FileProblem where the disk refuses, StateDamaged where the file is another."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     primary = code & 0xFF
     if primary in _FULL or isinstance(error, OSError) or "No space" in str(error):

@@ -19,8 +19,8 @@ from syncd.state.damage import (
     checksum,
     discard,
     explained,
+    explaining,
     set_aside,
-    told,
 )
 from syncd.state.store import RESET_HINT, State
 
@@ -75,7 +75,7 @@ def open_state(path: Path, *, is_checked: bool = True) -> State:
     """
     if not path.is_file():
         raise StateWrong(f"there is no state file at {path}", hint=RESET_HINT)
-    with told(path):
+    with explaining(path):
         return State(_connect(path, partial(_check, path, is_checked=is_checked)), path)
 
 
@@ -102,7 +102,7 @@ def renew_state(state: State, *, did: Did, marker: str) -> None:
 
 
 def _create(path: Path, did: Did, marker: str) -> sqlite3.Connection:
-    """A new file with its schema, or, if that fails, no file."""
+    """Make a new file with its schema or, if that fails, no file."""
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
@@ -124,7 +124,7 @@ def _fill(connection: sqlite3.Connection, did: Did, marker: str) -> None:
 
 
 def _check(path: Path, sql: sqlite3.Connection, *, is_checked: bool) -> None:
-    """Structure, identity and version; what a row holds is checked when it is read."""
+    """Check structure, identity and version; what a row holds is checked when it is read."""
     (application,) = sql.execute("PRAGMA application_id").fetchone()
     (version,) = sql.execute("PRAGMA user_version").fetchone()
     if is_checked and sql.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
@@ -135,6 +135,8 @@ def _check(path: Path, sql: sqlite3.Connection, *, is_checked: bool) -> None:
         _migrate_from_1(sql)
         return
     row = sql.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+    # A newer syncd has written its version in both places. Where they differ it is damage, and a
+    # flipped bit in one of them is not to send a person after a newer syncd.
     if version > SCHEMA_VERSION and row == (str(version),):
         hint = "upgrade syncd, or use the syncd that wrote it"
         raise StateWrong(f"{path} was written by a newer syncd (schema {version})", hint=hint)
@@ -149,7 +151,10 @@ def _check(path: Path, sql: sqlite3.Connection, *, is_checked: bool) -> None:
 
 
 def _migrate_from_1(sql: sqlite3.Connection) -> None:
-    """Schema 1 had no checksums, and no blocks of base."""
+    """Give the file what schema 1 lacked: checksums, and the blocks of base.
+
+    The facts are JSON, and of the same form in both: see notes.py.
+    """
     sql.create_function("checksum", -1, checksum, deterministic=True)
     columns = {
         table: ", ".join(row[1] for row in sql.execute(f"PRAGMA table_info({table})"))
@@ -167,7 +172,7 @@ def _migrate_from_1(sql: sqlite3.Connection) -> None:
 
 
 def _connect(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
-    """An open connection on which `prepare` was done; none is left open if anything fails."""
+    """Open a connection and `prepare` it; none is left open if anything fails."""
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode = WAL")

@@ -20,7 +20,7 @@ from syncd.atproto.cid import Cid, is_content_of
 from syncd.atproto.syntax import Tid
 from syncd.errors import StateDamaged, StateWrong
 from syncd.model import RecordPath, Side
-from syncd.state.damage import SQLITE_ERRORS, check_row, checksum, explained, set_aside, told
+from syncd.state.damage import SQLITE_ERRORS, check_row, checksum, explained, explaining, set_aside
 from syncd.state.superseded import Origin, Superseded
 
 HISTORY_VERSION = 1
@@ -55,7 +55,7 @@ class History:
     path: Path
 
     def keep(self, versions: Iterable[Superseded]) -> None:
-        """Have every one of `versions` on disk. A damaged file is set aside first.
+        """Put every one of `versions` on disk. A damaged file is set aside first.
 
         Raises FileProblem if the disk refuses: then nothing may be overwritten.
         """
@@ -69,13 +69,13 @@ class History:
             self._keep(kept)
 
     def content(self, cid: Cid) -> bytes | None:
-        """The content of a version, or None if it is not kept (any more)."""
+        """Return the content of a version, or None if it is not kept (any more)."""
         with self._opened() as sql:
             row = sql.execute("SELECT content FROM version WHERE cid = ?", (bytes(cid),)).fetchone()
         return row[0] if row and is_content_of(row[0], cid) else None
 
     def events(self, path: RecordPath | None = None, limit: int = -1) -> list[Superseded]:
-        """What was superseded, newest first, without the contents; of one record or of all."""
+        """Return what was superseded, newest first, without contents; of one record or of all."""
         condition = "" if path is None else "WHERE path = ?"
         sql = f"SELECT {_COLUMNS} FROM event {condition} ORDER BY id DESC LIMIT ?"  # noqa: S608
         values = (limit,) if path is None else (path, limit)
@@ -84,7 +84,7 @@ class History:
         return [self._event(row) for row in rows]
 
     def newest_rev(self) -> Tid | None:
-        """The newest rev of the repo at which something was superseded."""
+        """Return the newest rev of the repo at which something was superseded."""
         with self._opened() as sql:
             (rev,) = sql.execute("SELECT max(rev) FROM event").fetchone()
         return None if rev is None else Tid(rev)
@@ -92,7 +92,7 @@ class History:
     def deletions(
         self, since: int, *, apart_from: str, but: Collection[RecordPath] = ()
     ) -> Counter[tuple[str, Side]]:
-        """How many records of each collection were deleted since, by the side they were on.
+        """Return how many records of each collection were deleted since, by their side.
 
         Those whose reason begins with `apart_from` do not count, nor do those of the paths `but`.
         """
@@ -103,7 +103,8 @@ class History:
         with self._opened() as sql:
             rows = sql.execute(query, (since, len(apart_from), apart_from)).fetchall()
         counted = ((path, side) for path, side in rows if path not in but)
-        return Counter((path.partition("/")[0], Side(side)) for path, side in counted)
+        with self._as_written():
+            return Counter((path.partition("/")[0], Side(side)) for path, side in counted)
 
     def prune(self, *, before: int, size: int, pinned: Collection[Cid] = ()) -> None:
         """Forget what was superseded before `before`, and the oldest until `size` bytes are left.
@@ -154,7 +155,7 @@ class History:
         return aside
 
     def readable_versions(self) -> Iterator[tuple[Cid, bytes]]:
-        """Every version of a damaged file whose content is still that of its CID."""
+        """Yield every version of a damaged file whose content is still that of its CID."""
         for order in ("rowid", "rowid DESC", "cid", "cid DESC"):
             query = f"SELECT cid, content FROM version ORDER BY {order}"  # noqa: S608
             for cid, content in self._readable(query):
@@ -163,7 +164,7 @@ class History:
                         yield Cid(cid), content
 
     def readable_events(self) -> Iterator[Superseded]:
-        """Every event of a damaged file that is still as it was written, newest first."""
+        """Yield every event of a damaged file that is still as written, newest first."""
         found: dict[int, Superseded] = {}
         for order in ("id DESC", "id"):
             query = f"SELECT id, {_COLUMNS} FROM event ORDER BY {order}"  # noqa: S608
@@ -190,7 +191,7 @@ class History:
             raise StateDamaged(f"{self.path} is damaged: it does not give back what it was given")
 
     def _readable(self, query: str) -> Iterator[tuple[Any, ...]]:
-        """Rows up to the first that cannot be read."""
+        """Yield rows up to the first that cannot be read."""
         with suppress(*SQLITE_ERRORS):
             sql = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True)
             try:
@@ -200,10 +201,10 @@ class History:
 
     @contextmanager
     def _opened(self, *, make: bool = False) -> Iterator[sqlite3.Connection]:
-        """The open file; an empty one in memory where there is none and none is to be made."""
+        """Open the file; an empty one in memory where there is none and none may be made."""
         is_there = _is_made(self.path)
         place = self.path if is_there or make else ":memory:"
-        with told(self.path):
+        with explaining(self.path):
             if make and not is_there:
                 _touch(self.path)
             sql = sqlite3.connect(place, timeout=_BUSY_SECONDS, isolation_level=None)
@@ -218,7 +219,7 @@ class History:
                 sql.close()
 
     def _check_file(self, sql: sqlite3.Connection) -> None:
-        """The cheap half of `check`: is it ours, and is all of it there?"""
+        """Do the cheap half of `check`: is it ours, and is all of it there?"""
         facts = [
             sql.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("page_count", "page_size", "application_id", "user_version")
@@ -237,26 +238,38 @@ class History:
     def _event(self, row: Sequence[object]) -> Superseded:
         check_row(self.path, *row)
         path, side, cid, after, at, reason, rev, origin, _ = row
-        return Superseded(
-            path=RecordPath(str(path)),
-            side=Side(str(side)),
-            cid=_cid(cid),
-            content=b"",
-            after=None if after is None else _cid(after),
-            at=int(str(at)),
-            reason=str(reason),
-            rev=None if rev is None else Tid(str(rev)),
-            origin=Origin(str(origin)),
-        )
+        with self._as_written():
+            return Superseded(
+                path=RecordPath(str(path)),
+                side=Side(str(side)),
+                cid=_cid(cid),
+                content=b"",
+                after=None if after is None else _cid(after),
+                at=int(str(at)),
+                reason=str(reason),
+                rev=None if rev is None else Tid(str(rev)),
+                origin=Origin(str(origin)),
+            )
+
+    @contextmanager
+    def _as_written(self) -> Iterator[None]:
+        """Raise StateDamaged where a row, whatever its checksum, is none that syncd writes."""
+        try:
+            yield
+        except (TypeError, ValueError) as error:
+            message = f"{self.path} is damaged: a row is not as syncd writes it"
+            raise StateDamaged(message) from error
 
 
 def _cid(value: object) -> Cid:
-    assert isinstance(value, bytes)
+    """Return the CID of a column. Raises TypeError for what is none: Python makes bytes of a 5."""
+    if not isinstance(value, bytes):
+        raise TypeError(value)
     return Cid(value)
 
 
 def _is_made(path: Path) -> bool:
-    """False also for the empty file that is left where making it was interrupted."""
+    """Return False also for the empty file that an interruption of making it leaves."""
     return path.exists() and path.stat().st_size > 0
 
 
@@ -269,7 +282,7 @@ def _touch(path: Path) -> None:
 
 
 def _log(sql: sqlite3.Connection, version: Superseded) -> None:
-    """One event; the same one again, for a step that is tried once more, is only redated."""
+    """Write one event. The same one again, of a step that is tried once more, is redated."""
     after = None if version.after is None else bytes(version.after)
     values = (version.path, version.side.value, bytes(version.cid), after, version.at)
     row = (*values, version.reason, version.rev, version.origin.value)

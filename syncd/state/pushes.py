@@ -59,7 +59,7 @@ class Pushes:
                         "INSERT OR REPLACE INTO push VALUES (?, ?, ?, ?, ?, ?, ?)",
                         [(*row, checksum(*row)) for row in rows],
                     )
-            except sqlite3.OperationalError:
+            except sqlite3.OperationalError:  # the disk refuses, or somebody else writes
                 return
             except SQLITE_ERRORS:
                 self.path.unlink(missing_ok=True)
@@ -69,9 +69,11 @@ class Pushes:
                 return
 
     def read(self) -> dict[RecordPath, Push]:
-        """Every push that is still as it was written, by path."""
+        """Return every push that is still as it was written, by path."""
         found: dict[RecordPath, Push] = {}
-        with suppress(OSError, *SQLITE_ERRORS):
+        with suppress(
+            OSError, TypeError, *SQLITE_ERRORS
+        ):  # a row of another version has other types
             if self.path.exists():
                 with self._opened() as sql:
                     for *row, crc in sql.execute(f"SELECT {_COLUMNS} FROM push"):  # noqa: S608

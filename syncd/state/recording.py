@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Tid
 from syncd.model import Memory, RecordPath, Seen, Waiting
 from syncd.state.damage import checksum
+from syncd.state.notes import Note, note_text
 from syncd.state.rows import seen_row, waiting_row
 
 SETTLED: Final = "settled:"
 """Begins the keys of `meta` that a collection's fingerprint is kept under."""
+NOTE: Final = "note:"
+"""Begins those that a small fact is kept under."""
 
 
 def record(sql: sqlite3.Connection, memory: Memory, newest: Tid | None) -> None:
@@ -47,6 +50,11 @@ def put(sql: sqlite3.Connection, table: str, rows: Iterable[tuple[object, ...]])
     query = f"INSERT OR REPLACE INTO {table} VALUES ({places})"  # noqa: S608
     if summed:
         sql.executemany(query, summed)
+
+
+def put_notes(sql: sqlite3.Connection, notes: Collection[Note]) -> None:
+    """Keep facts, each in place of the one of its kind."""
+    put(sql, "meta", [(NOTE + note.kept_as, note_text(note)) for note in notes])
 
 
 def _record_base(

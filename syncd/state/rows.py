@@ -1,26 +1,36 @@
-"""Values of the model as rows of the state file, and back. Never opens anything."""
+"""Values of the model as rows of the state file, and back. Opens no file.
+
+A row that another version of syncd wrote, and that this one cannot read, is never an error: what
+waits at its path is found out again.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import fields
+from typing import Final
 
-from syncd.atproto.cid import Cid, parse_cid
+from syncd.atproto.cid import Cid
+from syncd.errors import BadShape, BadSyntax
 from syncd.model import (
+    CODEC,
     Arrival,
+    Choice,
     Conflict,
+    Decision,
     Departure,
     Held,
     Problem,
+    RecordPath,
     Refusal,
     Retry,
     Seen,
     Side,
     Waiting,
+    parse_record_path,
 )
+from syncd.typedjson import text_of
 
-KINDS: Mapping[str, type[Waiting]] = {
+KINDS: Final[Mapping[str, type[Waiting]]] = {
     "conflict": Conflict,
     "problem": Problem,
     "held": Held,
@@ -29,39 +39,74 @@ KINDS: Mapping[str, type[Waiting]] = {
     "arrival": Arrival,
     "departure": Departure,
 }
+"""What may wait, by the name that its rows carry."""
+
+_NAMES = {made: kind for kind, made in KINDS.items()}
+_UNREADABLE = "another version of syncd left something here; it is looked at again"
 
 
 def blob_or_none(cid: Cid | None) -> bytes | None:
+    """Return the value of a column for a CID."""
     return None if cid is None else bytes(cid)
 
 
 def cid_or_none(blob: bytes | None) -> Cid | None:
+    """Return the CID of a column."""
     return None if blob is None else Cid(blob)
 
 
 def seen_row(seen: Seen) -> tuple[object, ...]:
+    """Return a row of `seen`, without its checksum."""
     stat = (seen.inode, seen.size, seen.mtime_ns, seen.ctime_ns, seen.seen_ns)
     return (seen.path, *stat, seen.digest, bytes(seen.cid))
 
 
-_NAMES = {made: kind for kind, made in KINDS.items()}
-_FIELDS = {made: tuple(field.name for field in fields(made)) for made in _NAMES}
-_CID_FIELDS = frozenset({"base", "local", "remote"})
+def parse_seen(
+    path: str, inode: int, size: int, mtime: int, ctime: int, taken: int, digest: bytes, cid: bytes
+) -> Seen:
+    """Return what a row of `seen` says of a file."""
+    return Seen(RecordPath(path), inode, size, mtime, ctime, taken, digest, Cid(cid))
 
 
 def waiting_row(item: Waiting) -> tuple[str, str, str]:
-    made = type(item)
-    values = ((name, getattr(item, name)) for name in _FIELDS[made])
-    detail = {name: str(v) if isinstance(v, Cid) else v for name, v in values}
-    return item.path, _NAMES[made], json.dumps(detail)
+    """Return a row of `waiting`: path, kind, and the value as JSON."""
+    return item.path, _NAMES[type(item)], text_of(item)
 
 
-def parse_waiting(kind: str, detail: str) -> Waiting:
-    made = KINDS[kind]
-    values = json.loads(detail)
-    for field in fields(made):
-        if field.name in _CID_FIELDS and values[field.name] is not None:
-            values[field.name] = parse_cid(values[field.name])
-    if "side" in values:
-        values["side"] = Side(values["side"])
-    return made(**values)
+def parse_waiting(path: str, kind: str, detail: str) -> Waiting | None:
+    """Return what waits at a path.
+
+    Where that cannot be read, the next cycle still looks at the path, whatever else it looks at,
+    and finds anew what waits. None where no record can be at the path: what waits there is of the
+    folder or of git, and each cycle finds it anew.
+    """
+    made = KINDS.get(kind)
+    try:
+        return _unreadable(path, made) if made is None else CODEC.parse(made, detail)
+    except BadShape:
+        return _unreadable(path, made)
+
+
+def _unreadable(path: str, kind: type[Waiting] | None) -> Held | Retry | None:
+    try:
+        record_path = parse_record_path(path)
+    except BadSyntax:
+        return None
+    if kind in (Held, None):
+        # A deletion that was held is not pushed before a person approves it, also where by now
+        # there are too few of them for the brake. If it is no deletion, the next cycle drops this.
+        return Held(record_path, Side.LOCAL, _UNREADABLE)
+    return Retry(record_path, _UNREADABLE)
+
+
+def parse_decision(
+    path: str, choice: str, local: bytes | None, remote: bytes | None
+) -> Decision | None:
+    """Return a person's choice; None for one that this version does not know.
+
+    Nothing is done then, what waits at the path stays, and the person is asked again.
+    """
+    try:
+        return Decision(RecordPath(path), Choice(choice), cid_or_none(local), cid_or_none(remote))
+    except ValueError:
+        return None

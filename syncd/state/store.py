@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -12,13 +11,14 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from syncd.atproto.cid import Cid, is_content_of, parse_cid
-from syncd.atproto.syntax import Did, Tid
-from syncd.errors import StateWrong
-from syncd.model import Choice, Decision, Head, Memory, RecordPath, Seen, Waiting
-from syncd.state.damage import check_row, told
+from syncd.atproto.syntax import Did, Tid, parse_tid
+from syncd.errors import StateDamaged, StateWrong
+from syncd.model import Decision, Head, Memory, RecordPath, Seen, Waiting
+from syncd.state.damage import REBUILT_HINT, check_row, explaining
 from syncd.state.filling import Filling
-from syncd.state.recording import SETTLED, put, record
-from syncd.state.rows import blob_or_none, cid_or_none, parse_waiting
+from syncd.state.notes import LATEST, N, Note, read_note
+from syncd.state.recording import NOTE, SETTLED, put, put_notes, record
+from syncd.state.rows import blob_or_none, parse_decision, parse_seen, parse_waiting
 
 RESET_HINT = (
     "move the state file away and run `syncd sync`: equal records are adopted, nothing is deleted"
@@ -72,120 +72,128 @@ class State:
         """The random id that the folder's marker must carry."""
         return self._meta("marker")
 
-    def note(self, key: str) -> Any:  # noqa: ANN401
-        """A JSON value kept under `key` for status displays; None if there is none."""
-        text = self._found(f"note:{key}")
-        return None if text is None else json.loads(text)
+    def note(self, kind: type[N]) -> N | None:
+        """Return the fact of this kind; None if there is none, or it is unknown: see notes.py."""
+        return read_note(kind, self._found(NOTE + kind.kept_as))
 
-    def keep_note(self, key: str, value: object) -> None:
-        with self._transaction():
-            self._put_meta(f"note:{key}", json.dumps(value))
+    def keep(self, *notes: Note) -> None:
+        """Keep these facts, all or none, each in place of the one of its kind.
+
+        What belongs to what `record` or `spend` remembers goes with it instead.
+        """
+        # Another process may hold the file, and most facts are what they were.
+        if any(self.note(type(note)) != note for note in notes):
+            with self._transaction():
+                put_notes(self._sql, notes)
+
+    def forget(self, kind: type[Note]) -> None:
+        """Remember that the fact of this kind does not hold, or not any more."""
+        if self._found(NOTE + kind.kept_as) is not None:
+            with self._transaction():
+                self._sql.execute("DELETE FROM meta WHERE key = ?", (NOTE + kind.kept_as,))
 
     # --- the three views -----------------------------------------------------------------------
 
     def head(self) -> Head | None:
-        """The newest commit that was verified and whose tree is kept, or None before the first."""
+        """Return the newest commit that was verified, whose tree is kept; None before the first."""
         text = self._found("head")
         if text is None:
             return None
-        commit, rev, data = text.split(" ")
-        return Head(parse_cid(commit), Tid(rev), parse_cid(data))
+        with self._as_written():
+            commit, rev, data = text.split(" ")
+            return Head(parse_cid(commit), parse_tid(rev), parse_cid(data))
 
     def newest(self) -> Tid | None:
-        """The newest rev the PDS ever gave us; it never shows us an older repo again."""
+        """Return the newest rev that the PDS ever gave us: it never shows us an older repo."""
         text = self._found("newest")
-        return None if text is None else Tid(text)
+        with self._as_written():
+            return None if text is None else parse_tid(text)
 
     def forget_newest(self) -> None:
-        """For a repo that lives elsewhere now: revs of one PDS say nothing about another's."""
+        """Forget `newest`: revs of one PDS say nothing about those of the next one."""
         with self._transaction():
             self._sql.execute("DELETE FROM meta WHERE key = 'newest'")
 
     def node(self, cid: Cid) -> bytes | None:
-        """A node of the kept tree; a damaged one counts as missing, and is fetched again."""
+        """Return a node of the kept tree; a damaged one is missing, and is fetched again."""
         row = self._row("SELECT block FROM node WHERE cid = ?", bytes(cid))
         return row[0] if row and is_content_of(row[0], cid) else None
 
     def base(self) -> dict[RecordPath, Cid]:
-        """All of base."""
+        """Return all of base."""
         return self.base_outside(())
 
     def base_of(self, paths: Collection[RecordPath]) -> dict[RecordPath, Cid]:
-        """Base of just these paths."""
-        rows = self._of("SELECT path, cid, crc FROM base WHERE path IN ({})", paths)
-        return {RecordPath(path): Cid(cid) for path, cid in rows}
+        """Return base of just these paths."""
+        return self._cids(self._of("SELECT path, cid, crc FROM base WHERE path IN ({})", paths))
 
     def base_between(self, last: RecordPath, until: RecordPath) -> dict[RecordPath, Cid]:
-        """Base of the paths after `last`, up to `until` and with it."""
+        """Return base of the paths after `last`, up to `until` and with it."""
         query = "SELECT path, cid, crc FROM base WHERE path > ? AND path <= ?"
-        rows = self._all(query, (last, until))
-        return {RecordPath(path): Cid(cid) for path, cid in rows}
+        return self._cids(self._all(query, (last, until)))
 
     def base_outside(self, collections: Collection[str]) -> dict[RecordPath, Cid]:
-        """Base, but for the paths of these collections."""
-        rows = self._outside("SELECT path, cid, crc FROM base", collections)
-        return {RecordPath(path): Cid(cid) for path, cid in rows}
+        """Return base, but for the paths of these collections."""
+        return self._cids(self._outside("SELECT path, cid, crc FROM base", collections))
 
     def block(self, path: RecordPath, cid: Cid) -> bytes | None:
-        """The record that base has at `path`, if it is `cid` and was kept."""
+        """Return the record that base has at `path`, if it is `cid` and was kept."""
         query = "SELECT block FROM kept WHERE path = ? AND cid = ?"
         row = self._row(query, path, bytes(cid))
         return row[0] if row and is_content_of(row[0], cid) else None
 
     def count(self) -> int:
-        """How many records base holds."""
+        """Return how many records base holds."""
         row = self._row("SELECT count(*) FROM base")
         return int(row[0]) if row else 0
 
     def is_blank(self) -> bool:
-        """True if nothing is known of any record or file."""
+        """Return True if nothing is known of any record or file."""
         query = "SELECT 1 FROM {} LIMIT 1"
         return not any(self._row(query.format(table)) for table in ("base", "kept", "seen"))
 
     def count_in(self, in_scope: Callable[[str], bool]) -> int:
-        """How many records base holds of the collections in scope."""
+        """Return how many records base holds of the collections in scope."""
         return sum(size for name, size in self.collection_sizes().items() if in_scope(name))
 
     def collection_sizes(self) -> Counter[str]:
-        """How many records of each collection base holds."""
+        """Return how many records of each collection base holds."""
         query = "SELECT substr(path, 1, instr(path, '/') - 1), count(*) FROM base GROUP BY 1"
-        with told(self._path):
+        with explaining(self._path):
             return Counter(dict(self._sql.execute(query)))
 
     def seen(self) -> dict[RecordPath, Seen]:
-        """What every file was when last read."""
+        """Return what every file was when last read."""
         return self.seen_outside(())
 
     def seen_of(self, paths: Collection[RecordPath]) -> dict[RecordPath, Seen]:
-        rows = self._of(_SELECT_SEEN + " WHERE path IN ({})", paths)
-        return {seen.path: seen for seen in self._seen_rows(rows)}
+        """Return what these files were when last read; unknown ones are left out."""
+        return self._files(self._of(_SELECT_SEEN + " WHERE path IN ({})", paths))
 
     def seen_outside(self, collections: Collection[str]) -> dict[RecordPath, Seen]:
-        """As `seen`, but for the paths of these collections."""
-        rows = self._outside(_SELECT_SEEN, collections)
-        return {seen.path: seen for seen in self._seen_rows(rows)}
+        """Return `seen`, but for the paths of these collections."""
+        return self._files(self._outside(_SELECT_SEEN, collections))
 
     def settled(self) -> dict[str, bytes]:
-        """The fingerprint of each collection whose files were what base says, by its name."""
-        query = "SELECT key, value, crc FROM meta WHERE key GLOB 'settled:*'"
-        rows = self._all(query)
-        return {key.removeprefix(SETTLED): bytes.fromhex(value) for key, value in rows}
+        """Return the fingerprint of each collection whose files were what base says."""
+        rows = self._all("SELECT key, value, crc FROM meta WHERE key GLOB 'settled:*'")
+        with self._as_written():
+            return {key.removeprefix(SETTLED): bytes.fromhex(value) for key, value in rows}
 
     # --- what waits ----------------------------------------------------------------------------
 
     def waiting(self) -> tuple[Waiting, ...]:
-        """Everything that keeps a path from being settled, by path."""
+        """Return everything that keeps a path from being settled, by path."""
         rows = self._all("SELECT path, kind, detail, crc FROM waiting ORDER BY path, kind")
-        return tuple(parse_waiting(kind, detail) for _, kind, detail in rows)
+        with self._as_written():
+            return tuple(item for row in rows if (item := parse_waiting(*row)) is not None)
 
     def decisions(self) -> dict[RecordPath, Decision]:
+        """Return what persons have decided, by path."""
         rows = self._all("SELECT path, choice, local, remote, crc FROM decision")
-        return {
-            RecordPath(path): Decision(
-                RecordPath(path), Choice(choice), cid_or_none(local), cid_or_none(remote)
-            )
-            for path, choice, local, remote in rows
-        }
+        with self._as_written():
+            found = (decision for row in rows if (decision := parse_decision(*row)) is not None)
+            return {decision.path: decision for decision in found}
 
     def decide(self, decisions: Iterable[Decision]) -> None:
         """Keep a person's choices until a cycle has carried them out or they lapse."""
@@ -199,31 +207,36 @@ class State:
     # --- the ledger of write points ------------------------------------------------------------
 
     def spent(self, since: int) -> tuple[tuple[int, int], ...]:
-        """(unix seconds, points) of every write charged after `since`."""
-        query = "SELECT at, points FROM spent WHERE at > ? ORDER BY at"
-        with told(self._path):
-            return tuple(
-                (int(at), int(points)) for at, points in self._sql.execute(query, (since,))
-            )
+        """Return (unix seconds, points) of every write charged after `since`."""
+        # The table has no checksums, and a moment without a date is none that any clock has shown.
+        query = "SELECT at, points FROM spent WHERE at > ? AND at <= ? ORDER BY at"
+        with explaining(self._path), self._as_written():
+            rows = self._sql.execute(query, (since, LATEST))
+            return tuple((int(at), int(points)) for at, points in rows)
 
-    def spend(self, at: int, points: int, *, forget_before: int) -> None:
+    def spend(
+        self, at: int, points: int, *, forget_before: int, notes: Collection[Note] = ()
+    ) -> None:
+        """Charge `points` at unix seconds `at`, and keep the facts that say what is left then."""
         with self._transaction():
             self._sql.execute("DELETE FROM spent WHERE at <= ?", (forget_before,))
             self._sql.execute("INSERT INTO spent VALUES (?, ?)", (at, points))
+            put_notes(self._sql, notes)
 
     # --- the one way to remember ---------------------------------------------------------------
 
-    def record(self, memory: Memory) -> None:
-        """Remember all of `memory` or, if the machine stops, none of it."""
-        if memory == Memory():
+    def record(self, memory: Memory, notes: Collection[Note] = ()) -> None:
+        """Remember all of `memory` and `notes` or, if the machine stops, none of it."""
+        if memory == Memory() and not notes:
             return
         with self._transaction():
             record(self._sql, memory, self.newest())
+            put_notes(self._sql, notes)
 
     @contextmanager
     def filling(self) -> Iterator[Filling]:
         """Fill base from nothing: see `Filling`."""
-        with told(self._path), Filling(self._sql) as filling:
+        with explaining(self._path), Filling(self._sql) as filling:
             yield filling
 
     def replace_nodes(self, nodes: Iterable[tuple[Cid, bytes]]) -> None:
@@ -242,18 +255,18 @@ class State:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with told(self._path):
+        with explaining(self._path):
             self._sql.execute("BEGIN IMMEDIATE")
             with self._sql:
                 yield
 
     def _row(self, sql: str, *values: object) -> tuple[Any, ...] | None:
-        with told(self._path):
+        with explaining(self._path):
             return cast("tuple[Any, ...] | None", self._sql.execute(sql, values).fetchone())
 
     def _all(self, sql: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
-        """Rows without their checksum, which was their last value and is right."""
-        with told(self._path):
+        """Yield rows without their checksum, which was their last value and is right."""
+        with explaining(self._path):
             for row in self._sql.execute(sql, values):
                 check_row(self._path, *row)
                 yield row[:-1]
@@ -265,12 +278,29 @@ class State:
             yield from self._all(sql.format(", ".join("?" * len(chunk))), chunk)
 
     def _outside(self, query: str, collections: Collection[str]) -> Iterator[tuple[Any, ...]]:
-        """The rows of a query whose paths lie between those of `collections`."""
+        """Yield the rows of a query whose paths lie outside `collections`."""
         after = ""
         for start in sorted(f"{name}/" for name in collections):
             yield from self._all(f"{query} WHERE path >= ? AND path < ?", (after, start))
             after = f"{start[:-1]}0"
         yield from self._all(f"{query} WHERE path >= ?", (after,))
+
+    @contextmanager
+    def _as_written(self) -> Iterator[None]:
+        """Raise StateDamaged where a row, whatever its checksum, is none that syncd writes."""
+        try:
+            yield
+        except (TypeError, ValueError) as error:
+            message = f"{self._path} is damaged: a row is not as syncd writes it"
+            raise StateDamaged(message, hint=REBUILT_HINT) from error
+
+    def _cids(self, rows: Iterator[tuple[Any, ...]]) -> dict[RecordPath, Cid]:
+        with self._as_written():
+            return {RecordPath(path): Cid(cid) for path, cid in rows}
+
+    def _files(self, rows: Iterator[tuple[Any, ...]]) -> dict[RecordPath, Seen]:
+        with self._as_written():
+            return {row[0]: parse_seen(*row) for row in rows}
 
     def _found(self, key: str) -> str | None:
         rows = list(self._all("SELECT key, value, crc FROM meta WHERE key = ?", (key,)))
@@ -281,11 +311,3 @@ class State:
         if text is None:
             raise StateWrong(f"{self._path} has no {key}", hint=RESET_HINT)
         return text
-
-    def _put_meta(self, key: str, value: str) -> None:
-        put(self._sql, "meta", [(key, value)])
-
-    @staticmethod
-    def _seen_rows(rows: Iterable[tuple[Any, ...]]) -> Iterator[Seen]:
-        for path, inode, size, mtime, ctime, taken, digest, cid in rows:
-            yield Seen(RecordPath(path), inode, size, mtime, ctime, taken, digest, Cid(cid))

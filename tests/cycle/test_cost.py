@@ -21,9 +21,9 @@ from syncd.atproto.syntax import Tid
 from syncd.config import Config
 from syncd.cycle.home import Home
 from syncd.cycle.observe.remote import Watermark, look
-from syncd.cycle.observe.scope import keep_known
 from syncd.model import Head, Memory, RecordPath, Seen
 from syncd.state import State
+from syncd.state.notes import KnownHome, Scope
 from tests.cycle.observe.hostile import DID, Repo, ServedPds, account_of, rev_of
 from tests.rigs.device import Device
 
@@ -124,8 +124,11 @@ class Mirrored:
         for number in range(CHANGES):
             content = format_record(text_of(number, 0)).decode()
             self.device.save_text(path_of(number), content)
-        keep_known(self.device.mirror.workspace, account_of())
-        self.state.record(Memory(base=base, seen=seen, head=head, added_nodes=nodes))
+        account = account_of()
+        self.state.record(
+            Memory(base=base, seen=seen, head=head, added_nodes=nodes),
+            [KnownHome(account.pds, account.key), Scope((), ())],
+        )
 
     def since(self, rev: Tid | None) -> bytes:
         head = self.state.head()

@@ -43,6 +43,7 @@ from syncd.doctor.machine import (
     judge_watching,
 )
 from syncd.model import Account
+from syncd.state.notes import DaemonState, Trouble
 from tests.test_architecture import Module, impurities
 
 DID = Did("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa")
@@ -259,24 +260,24 @@ def test_a_budget_is_judged_by_whether_a_write_fits(ledger: Ledger, expected: st
     assert names(judge_budget(ledger, NOW, "later")) == [expected]
 
 
-AWAY = {"message": "the PDS cannot be reached", "hint": ""}
-REFUSED = {"message": "the session has ended", "hint": "syncd login"}
-DAEMONS: list[tuple[int | None, dict[str, object], str]] = [
-    (None, {}, "daemon.none"),
-    (None, {"pid": 7, "phase": "halted", "trouble": REFUSED}, "daemon.none"),
-    (8, {"pid": 7, "phase": "halted", "trouble": REFUSED}, "daemon.none"),
-    (7, {"pid": 7, "phase": "idle"}, "daemon.ok"),
-    (7, {"pid": 7, "phase": "idle", "trouble": None}, "daemon.ok"),
-    (7, {"pid": 7, "phase": "offline", "trouble": AWAY}, "daemon.away"),
-    (7, {"pid": 7, "phase": "halted", "trouble": REFUSED}, "daemon.halted"),
+AWAY = Trouble("the PDS cannot be reached", "")
+REFUSED = Trouble("the session has ended", "syncd login")
+DAEMONS: list[tuple[int | None, DaemonState | None, str]] = [
+    (None, None, "daemon.none"),
+    (7, None, "daemon.none"),
+    (None, DaemonState(7, "halted", REFUSED), "daemon.none"),
+    (8, DaemonState(7, "halted", REFUSED), "daemon.none"),
+    (7, DaemonState(7, "idle"), "daemon.ok"),
+    (7, DaemonState(7, "offline", AWAY), "daemon.away"),
+    (7, DaemonState(7, "halted", REFUSED), "daemon.halted"),
 ]
 
 
-@pytest.mark.parametrize(("pid", "note", "expected"), DAEMONS)
+@pytest.mark.parametrize(("pid", "said", "expected"), DAEMONS)
 def test_a_daemon_is_judged_by_what_it_says_if_it_is_the_one_that_runs(
-    pid: int | None, note: dict[str, object], expected: str
+    pid: int | None, said: DaemonState | None, expected: str
 ) -> None:
-    finding = judge_daemon(pid, note)
+    finding = judge_daemon(pid, said)
     assert finding.name == expected
     assert bool(finding.mend) == (finding.level is not Severity.OK)
 

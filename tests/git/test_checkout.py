@@ -13,6 +13,7 @@ from syncd.cycle.git.checkout import adopt_checkout, find_checkout
 from syncd.errors import FolderWrong, GitFailed, RolledBack
 from syncd.folder.root import find_root
 from syncd.model import RecordPath
+from syncd.state.notes import Filenames
 from tests.rigs.device import Device, World, rework
 from tests.rigs.machine import Machine
 
@@ -211,7 +212,7 @@ async def test_portable_file_names_are_known_from_the_first_sync_on(
     repo = origin.clone("job-2")
     second = origin.adopt(repo)
     assert set(second.base()) == {"com.example.note/One:x"}
-    assert second.mirror.state.note("filenames") == "portable"
+    assert second.mirror.state.note(Filenames) == Filenames("portable")
     await second.sync()
     second.mirror.state.close()
     assert world.records() == {}

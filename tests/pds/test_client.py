@@ -283,7 +283,7 @@ async def test_without_tokens_no_write_leaves() -> None:
 
 
 def test_the_size_of_a_change_is_that_of_its_json_and_at_least_that_of_its_block() -> None:
-    in_json, in_block = encoded_size(UPDATE)
+    in_json, in_block = encoded_size(replace(UPDATE, block=encode(ONE)))
     assert in_json > len(json.dumps(ONE, separators=(",", ":")))
     assert in_block > len(encode(ONE))
     assert encoded_size(DELETION)[0] < in_json

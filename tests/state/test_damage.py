@@ -15,6 +15,7 @@ from syncd.atproto.cid import cid_of_block
 from syncd.errors import StateDamaged, StateWrong
 from syncd.model import RecordPath, Side
 from syncd.state import History, Origin, Superseded, create_state, open_or_renew, open_state
+from syncd.state.notes import LastCycle
 from tests.chance import times
 from tests.rigs.device import Device, World
 from tests.state.test_store import DID
@@ -170,7 +171,7 @@ def test_an_older_state_file_is_migrated_with_all_it_knows(tmp_path: Path) -> No
     with open_state(path) as state:
         assert (state.did, state.marker) == ("did:plc:abc", "m1")
         assert state.base() == {OLD: cid_of_block(b"a")}
-        assert state.note("last_cycle") == {"at": 1}
+        assert state.note(LastCycle) == LastCycle("noon")
     with open_state(path) as again:
         assert again.base() == {OLD: cid_of_block(b"a")}
 
@@ -197,7 +198,7 @@ def _schema_1(tmp_path: Path) -> bytes:
         ) WITHOUT ROWID;
         CREATE TABLE spent (at INTEGER NOT NULL, points INTEGER NOT NULL);
     """)
-    facts = {"did": "did:plc:abc", "marker": "m1", "note:last_cycle": json.dumps({"at": 1})}
+    facts = {"did": "did:plc:abc", "marker": "m1", "note:last_cycle": json.dumps({"at": "noon"})}
     sql.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
     sql.execute("INSERT INTO base VALUES (?, ?)", (OLD, bytes(cid_of_block(b"a"))))
     sql.commit()

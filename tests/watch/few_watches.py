@@ -17,6 +17,7 @@ from syncd.cli.host.process import watched
 from syncd.config import Config
 from syncd.daemon import Daemon
 from syncd.sandbox import Sandbox
+from syncd.state.notes import Unwatched
 from syncd.watch import watcher as watch
 from tests.rigs.device import Device, World
 
@@ -62,9 +63,9 @@ async def push_all(world: World, device: Device, running: asyncio.Task[None]) ->
         device.save(path, n=number)
         paths.add(path)
         await until(lambda: set(world.records()) == paths, running)
-    print("all pushed", device.mirror.state.note("watch"))  # noqa: T201
+    print("all pushed", device.mirror.state.note(Unwatched))  # noqa: T201
     allow(1000)
-    await until(lambda: device.mirror.state.note("watch") is None, running)
+    await until(lambda: device.mirror.state.note(Unwatched) is None, running)
     device.save("com.example.c0/seen", n=0)
     await until(lambda: len(world.records()) > len(paths), running)
     print("and watched again")  # noqa: T201

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -27,7 +27,7 @@ from syncd.config import (
     render_config,
 )
 from syncd.credentials import Credentials
-from syncd.cycle.clone.clone import begin_clone, is_unfinished
+from syncd.cycle.clone.clone import is_unfinished
 from syncd.cycle.observe.views import Dirty
 from syncd.errors import CredentialsRefused, FolderWrong, SyncdError
 from syncd.folder.names import COMPONENT_BYTES
@@ -35,11 +35,12 @@ from syncd.folder.probe import probe
 from syncd.folder.root import initialise, read_marker
 from syncd.identity import resolve
 from syncd.lock import FolderLock
-from syncd.mirror.offline import STATE_FILE, keep_filenames, open_files
+from syncd.mirror.offline import STATE_FILE, open_files
 from syncd.mirror.online import open_mirror
 from syncd.model import Account, Report
 from syncd.pds import HttpPds
 from syncd.state import create_state, set_aside
+from syncd.state.notes import Filenames, KnownAccount, UnfinishedClone
 
 
 @click.command()
@@ -155,9 +156,7 @@ def _mark(root: Path, config: Config, account: Account, marker: str) -> None:
         set_aside(state_file)
     initialise(root, marker)
     with create_state(state_file, did=config.did, marker=marker) as state:
-        state.keep_note("account", asdict(account))
-        begin_clone(state)
-        keep_filenames(state, config)
+        state.keep(KnownAccount.of(account), UnfinishedClone(), Filenames(config.filenames))
 
 
 def _fitted(root: Path, config: Config) -> Config:

@@ -8,7 +8,7 @@ import click
 
 from syncd.cli.commands.sync import say_outcome
 from syncd.cli.open.delegate import need_daemon
-from syncd.cli.open.wire import report_from_wire
+from syncd.cli.open.wire import Answer, SyncAnswer
 from syncd.cli.screen.output import say, say_json
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -77,13 +77,12 @@ def now(directory: Path, as_json: bool) -> None:
       syncd now
       syncd -C ~/notes now --json
     """
-    answer = need_daemon(directory, "sync")
-    say_outcome(report_from_wire(answer["report"]), as_json)
+    say_outcome(need_daemon(directory, "sync", SyncAnswer).report.report, as_json)
 
 
 def _tell(directory: Path, as_json: bool, what: str, done: str) -> None:
-    answer = need_daemon(directory, what)
+    answer = need_daemon(directory, what, Answer)
     if as_json:
-        say_json({"pid": answer["pid"], "phase": answer["phase"]})
+        say_json({"pid": answer.pid, "phase": answer.phase})
     else:
-        say(f"{done} (pid {answer['pid']})")
+        say(f"{done} (pid {answer.pid})")

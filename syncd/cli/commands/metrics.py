@@ -6,12 +6,12 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
 from syncd.budget import DAY, HOUR
 from syncd.cli.open.delegate import ask_daemon
+from syncd.cli.open.wire import StatusAnswer
 from syncd.cli.screen.output import say_lines
 from syncd.cycle.push.ledger import read_ledger
 from syncd.cycle.workspace import Workspace
@@ -53,7 +53,7 @@ def metrics(directory: Path, output: Path | None) -> None:
     with open_files(directory) as files:
         labels = {"did": files.config.did, "folder": str(files.root)}
         samples = list(_of_state(files))
-    answer = ask_daemon(directory, "status")
+    answer = ask_daemon(directory, "status", StatusAnswer)
     text = render([*samples, *_of_daemon(answer)], labels)
     if output is None:
         say_lines(text)
@@ -89,20 +89,20 @@ def _of_state(files: Workspace) -> Iterator[Sample]:
         yield f'syncd_budget_left{{window="{name}"}}', "gauge", meaning, ledger.left(window, now)
 
 
-def _of_daemon(answer: Mapping[str, Any] | None) -> Iterator[Sample]:
+def _of_daemon(answer: StatusAnswer | None) -> Iterator[Sample]:
     yield "syncd_up", "gauge", "1 if a daemon runs.", answer is not None
     if answer is None:
         return
-    tally = answer["tally"]
+    tally = answer.tally
     for phase in PHASES:
         meaning = "1 for what the daemon is at."
-        yield f'syncd_phase{{phase="{phase}"}}', "gauge", meaning, answer["phase"] == phase
+        yield f'syncd_phase{{phase="{phase}"}}', "gauge", meaning, answer.phase == phase
     for name, meaning in _COUNTERS.items():
-        yield f"syncd_{name}_total", "counter", meaning, tally[name]
+        yield f"syncd_{name}_total", "counter", meaning, getattr(tally, name)
     meaning = "Seconds that its cycles took."
-    yield "syncd_cycle_seconds_total", "counter", meaning, tally["seconds"]
+    yield "syncd_cycle_seconds_total", "counter", meaning, tally.seconds
     meaning = "When a cycle went well last, in Unix seconds; 0 if none did."
-    yield "syncd_last_success_seconds", "gauge", meaning, tally["last_success"]
+    yield "syncd_last_success_seconds", "gauge", meaning, tally.last_success
 
 
 def _escape(value: str) -> str:

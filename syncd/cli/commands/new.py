@@ -13,10 +13,10 @@ from syncd.atproto.data import Record, cid_of
 from syncd.atproto.jsontext import format_record, parse_record
 from syncd.atproto.syntax import Nsid, Rkey, make_tid, parse_nsid
 from syncd.cli.screen.output import say, say_json
+from syncd.cycle.pull.supersede import Successor, put
+from syncd.cycle.workspace import Workspace
 from syncd.errors import FileChanged, FileProblem
 from syncd.folder.names import relative_path
-from syncd.folder.root import Folder
-from syncd.folder.write import write
 from syncd.mirror.offline import open_files
 from syncd.model import RecordPath, make_record_path
 
@@ -37,7 +37,7 @@ def new(directory: Path, collection: str, source: Path | None, as_json: bool) ->
     nsid = parse_nsid(collection)
     record = _record(nsid, source)
     with open_files(directory) as files:
-        path = _write(files.folder, nsid, record)
+        path = _write(files, nsid, record)
         file = files.root / relative_path(path, portable=files.config.is_portable)
     if as_json:
         say_json({"path": path, "file": str(file)})
@@ -45,15 +45,17 @@ def new(directory: Path, collection: str, source: Path | None, as_json: bool) ->
         say(str(file))
 
 
-def _write(folder: Folder, collection: Nsid, record: Record) -> RecordPath:
+def _write(workspace: Workspace, collection: Nsid, record: Record) -> RecordPath:
     """Write the record under a fresh key; try a second key if the first is taken."""
-    content, cid = format_record(record), cid_of(record)
-    path = _fresh(collection)
     try:
-        write(folder, path, content, expect=None, cid=cid)
+        return _make(workspace, _fresh(collection), record)
     except FileChanged:
-        path = _fresh(collection)
-        write(folder, path, content, expect=None, cid=cid)
+        return _make(workspace, _fresh(collection), record)
+
+
+def _make(workspace: Workspace, path: RecordPath, record: Record) -> RecordPath:
+    text, cid = format_record(record), cid_of(record)
+    put(workspace, Successor(path, None, cid, None, "made by syncd new", text))
     return path
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,15 +26,25 @@ from syncd.cli.screen.standing import Seen
 from syncd.cycle.observe.local import look_everywhere
 from syncd.cycle.push.ledger import read_ledger
 from syncd.cycle.workspace import Workspace
-from syncd.errors import SyncdError
-from syncd.folder.root import OWN
+from syncd.errors import OtherVersion, SyncdError
 from syncd.lock import holder
 from syncd.mirror.offline import known_account, open_files
 from syncd.model import Change, Conflict, Waiting
 from syncd.plan import for_a_person, touched
+from syncd.state.notes import DaemonState, KnownGuards, LastCycle, Trouble, Unwatched
+from syncd.typedjson import plain
 
 ANSWER_SECONDS = 0.5
 """So long a running daemon is waited for; what it noted last is shown then."""
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonSeen:
+    """The daemon of a mirror: its process, what it is at and what is wrong; None: none runs."""
+
+    pid: int | None = None
+    phase: str | None = None
+    trouble: Trouble | None = None
 
 
 @click.command()
@@ -61,7 +71,7 @@ def status(directory: Path, as_json: bool, watch: bool) -> None:
 
 
 def look(directory: Path) -> Seen:
-    """What `status` shows, and what waits for a person."""
+    """Return what `status` shows, and what waits for a person."""
     with open_files(directory, is_checked=False) as files:
         return _status(files), for_a_person(files.state.waiting())
 
@@ -88,46 +98,53 @@ def _status(files: Workspace) -> dict[str, Any]:
             "pds": pds or None,
         },
         "folder": str(files.root),
-        "daemon": (daemon := _daemon(files)),
-        "watch": state.note("watch") if daemon["pid"] else None,
+        "daemon": (daemon := plain(_daemon(files))),
+        "watch": plain(state.note(Unwatched)) if daemon["pid"] else None,
         "head": head_json(state.head()),
         "records": state.count_in(files.config.covers),
-        "guards": _guards(state.note("guards"), pds),
+        "guards": _guards(state.note(KnownGuards), pds),
         "pending": {"push": len(unpushed), "pull": _pending_pulls(state.waiting())},
         **waiting_json(conflicts, problems, held),
         "budget": _budget(read_ledger(state, pds, now), unpushed, now),
-        "last_cycle": state.note("last_cycle"),
+        "last_cycle": plain(state.note(LastCycle)),
     }
 
 
-def _daemon(files: Workspace) -> dict[str, Any]:
-    """What it says itself; if it does not answer, what it noted last."""
-    said: Mapping[str, Any] = files.state.note("daemon") or {}
-    pid = holder(files.root)
-    if pid is not None and pid == said.get("pid"):
-        said = _asked(files.root) or said
-    is_running = pid is not None and pid == said.get("pid")
-    told = {name: said.get(name) if is_running else None for name in ("phase", "trouble")}
-    return {"pid": pid if is_running else None, **told}
+def _daemon(files: Workspace) -> DaemonSeen:
+    """Return what the daemon says itself; if it does not answer, what it noted last."""
+    noted, pid = files.state.note(DaemonState), holder(files.root)
+    # A command that syncs has the folder too, and its process is not the one that noted. Where no
+    # note can be read, only the socket says whether it is a daemon.
+    if pid is None or (noted is not None and noted.pid != pid):
+        return DaemonSeen()
+    said = DaemonSeen() if noted is None else DaemonSeen(pid, noted.phase, noted.trouble)
+    return _asked(files.root, said)
 
 
-def _asked(root: Path) -> Mapping[str, Any] | None:
-    from syncd.control import ask  # noqa: PLC0415 (only where a daemon runs)
+def _asked(root: Path, noted: DaemonSeen) -> DaemonSeen:
+    from syncd.cli.open.delegate import ask_daemon  # noqa: PLC0415 (only where a daemon runs)
+    from syncd.cli.open.wire import StatusAnswer  # noqa: PLC0415
 
-    with suppress(SyncdError):
-        return ask(root / OWN, {"do": "status"}, seconds=ANSWER_SECONDS)
-    return None
+    try:
+        said = ask_daemon(root, "status", StatusAnswer, seconds=ANSWER_SECONDS)
+    except OtherVersion as error:
+        # What it noted is of that version too; that it has to be restarted comes first.
+        trouble = Trouble(error.message, error.hint)
+        return DaemonSeen(noted.pid or holder(root), noted.phase or "unknown", trouble)
+    except SyncdError:
+        return noted
+    return noted if said is None else DaemonSeen(said.pid, said.phase, said.trouble)
 
 
-def _guards(note: Mapping[str, Any] | None, pds: str) -> bool | None:
-    """Whether the PDS refuses a write over what it does not expect; None before the first push."""
-    return None if note is None or note["pds"] != pds else bool(note["honoured"])
+def _guards(known: KnownGuards | None, pds: str) -> bool | None:
+    """Return whether the PDS at `pds` refuses what replaces more than it names; None: not known."""
+    return None if known is None or known.pds != pds else known.honoured
 
 
 def _unpushed(files: Workspace) -> list[Change]:
-    """Where files differ from what was synchronized last, and stand for a record.
+    """Return where files differ from what was synchronized last, and stand for a record.
 
-    A file that is away, and waits for a person to say what that means, is none of them.
+    A missing file is left out while a person has to say what that means.
     """
     state = files.state
     found = look_everywhere(files, (), time.time_ns())
@@ -145,7 +162,7 @@ def _pending_pulls(waiting: tuple[Waiting, ...]) -> int:
 
 
 def _budget(ledger: Ledger, unpushed: Sequence[Change], now: int) -> dict[str, Any]:
-    """What may still be written, and when all that waits will have been."""
+    """Return what may still be written, and when all that waits will have been."""
     windows = {
         name: {
             "left": ledger.left(window, now),

@@ -13,7 +13,7 @@ from pathlib import Path
 from syncd import desktop
 from syncd.cli.host.journal import Entry, Level, Voice
 from syncd.cli.host.reporter import Teller
-from syncd.cli.host.requests import PAUSED, Answers
+from syncd.cli.host.requests import Answers
 from syncd.cli.screen.output import tell
 from syncd.cli.screen.verbose import listeners
 from syncd.config import FILE_NAME, SETTINGS, Config, load_config
@@ -28,6 +28,7 @@ from syncd.git.repository import is_changing
 from syncd.mirror.online import open_mirror
 from syncd.news import choose_doorbells
 from syncd.notify import Notifier
+from syncd.state.notes import DaemonState, Paused, Unwatched
 from syncd.watch import Watcher
 
 
@@ -62,11 +63,11 @@ class Running:
                     whose = mirror.account.handle or mirror.account.did
                     teller.say("watching", f"watching {root} for {whose}")
                     # A person's pause outlives the process that it was asked of.
-                    if mirror.state.note(PAUSED) is not None:
+                    if mirror.state.note(Paused) is not None:
                         daemon.pause()
                     yield daemon
             with suppress(SyncdError):
-                mirror.state.keep_note("daemon", None)
+                mirror.state.forget(DaemonState)
             teller.say("stopped", f"stopped {root}")
             self._shown.pop(root, None)
 
@@ -151,10 +152,11 @@ class Blindness:
             root = str(self.mirror.folder.root)
             self.voice(Entry("unwatched", said, Level.WARNING, mirror=root, hint=error.hint))
         self.error = message
-        note = None if error is None else {"problem": message, "hint": error.hint}
         with suppress(SyncdError):
-            if self.mirror.state.note("watch") != note:
-                self.mirror.state.keep_note("watch", note)
+            if error is None:
+                self.mirror.state.forget(Unwatched)
+            else:
+                self.mirror.state.keep(Unwatched(message, error.hint))
 
 
 def describe_settings(before: Config, after: Config) -> str:

@@ -19,6 +19,7 @@ from syncd.cycle.mirror import Mirror
 from syncd.daemon import Phase
 from syncd.errors import SyncdError
 from syncd.model import Report
+from syncd.state.notes import DaemonState, Trouble
 
 ALERTED = 5
 """So many records are named on the desktop at once."""
@@ -100,16 +101,15 @@ class Teller:
             self._keep()
 
     @property
-    def trouble(self) -> dict[str, str] | None:
+    def trouble(self) -> Trouble | None:
         """What is wrong, if something is, and what to do about it."""
-        return {"message": self._error, "hint": self._hint} if self._error else None
+        return Trouble(self._error, self._hint) if self._error else None
 
     def _keep(self) -> None:
         """For those who cannot ask: the phase, and what is wrong. A full disk may not take it."""
         phase = None if self.phase is None else self.phase.value
-        note = {"pid": os.getpid(), "phase": phase, "trouble": self.trouble}
         with suppress(SyncdError):
-            self.mirror.state.keep_note("daemon", note)
+            self.mirror.state.keep(DaemonState(os.getpid(), phase, self.trouble))
         self._show()
 
     def _tell_report(self, report: Report) -> None:

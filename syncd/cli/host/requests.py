@@ -1,22 +1,24 @@
-"""What a running daemon answers on its control socket. Every question is one of `WHAT`."""
+"""Answer what other processes ask a running daemon on its control socket.
+
+Each question is one of `QUESTIONS`; which version of syncd asks, control.py has checked.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
 
 from syncd.cli.host.reporter import Teller
-from syncd.cli.open.wire import report_to_wire
-from syncd.control import Answer
+from syncd.cli.open.wire import Answer, SentReport, SentTally, StatusAnswer, SyncAnswer
 from syncd.daemon import Daemon
 from syncd.errors import SyncdError
+from syncd.state.notes import Paused
 
-PAUSED = "paused"
-"""The note in the state file: a pause outlives the process, as a person would expect."""
+LATER_SECONDS = 0.05
+"""The answer goes out first: the socket ends with the daemon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,54 +29,57 @@ class Answers:
     teller: Teller
     reload: Callable[[], None]
 
-    async def handle(self, question: Mapping[str, Any]) -> Answer:
-        """Raises SyncdError for a question that is not known, and for what a sync raises."""
-        what = WHAT.get(str(question.get("do")))
-        if what is None:
-            raise SyncdError(
-                f"the running syncd does not know {question.get('do')!r}",
-                hint="restart it, it may be an older one",
-            )
-        return {"pid": os.getpid(), "phase": self._phase(), **await what(self)}
+    async def handle(self, question: str) -> Answer:
+        """Return the answer. Raises SyncdError if the question is not known, or as a sync does."""
+        answer = QUESTIONS.get(question)
+        # A client of our version asks nothing else; somebody may ask by hand.
+        if answer is None:
+            raise SyncdError(f"the running syncd does not know {question!r}", hint="syncd status")
+        return await answer(self)
 
     async def status(self) -> Answer:
-        """The phase, what is wrong, and what happened since the daemon came up."""
-        tally = self.teller.tally
-        counts = {name: getattr(tally, name) for name in tally.__slots__}
-        return {"trouble": self.teller.trouble, "tally": counts}
+        """Return the phase, what is wrong, and what happened since the daemon came up."""
+        tally = SentTally(**asdict(self.teller.tally))
+        return StatusAnswer(os.getpid(), self._phase(), self.teller.trouble, tally)
 
     async def pause(self) -> Answer:
-        self._keep(is_paused=True)
+        """Pause the daemon, also after it was restarted."""
+        # Where the disk refuses the note, the pause lasts as long as the process.
+        with suppress(SyncdError):
+            self.daemon.mirror.state.keep(Paused())
         self.daemon.pause()
-        return {"phase": self._phase()}
+        return self._standing()
 
     async def resume(self) -> Answer:
-        self._keep(is_paused=False)
+        """End the pause. The phase of the answer is the one that comes next."""
+        with suppress(SyncdError):
+            self.daemon.mirror.state.forget(Paused)
         self.daemon.resume()
-        return {"phase": "syncing"}
+        return Answer(os.getpid(), "syncing")
 
     async def sync(self) -> Answer:
-        """A whole sync that begins now, and its report."""
-        return {"report": report_to_wire(await self.daemon.now())}
+        """Sync at once, and report."""
+        report = SentReport.of(await self.daemon.now())
+        return SyncAnswer(os.getpid(), self._phase(), report)
 
     async def stop(self) -> Answer:
-        # The answer goes out first: the socket ends with the daemon.
-        asyncio.get_running_loop().call_later(0.05, self.daemon.stop)
-        return {}
+        """End the daemon."""
+        asyncio.get_running_loop().call_later(LATER_SECONDS, self.daemon.stop)
+        return self._standing()
 
     async def ask_to_reload(self) -> Answer:
-        asyncio.get_running_loop().call_later(0.05, self.reload)
-        return {}
+        """Read the settings of all mirrors of the process again."""
+        asyncio.get_running_loop().call_later(LATER_SECONDS, self.reload)
+        return self._standing()
+
+    def _standing(self) -> Answer:
+        return Answer(os.getpid(), self._phase())
 
     def _phase(self) -> str | None:
         return None if self.teller.phase is None else self.teller.phase.value
 
-    def _keep(self, *, is_paused: bool) -> None:
-        with suppress(SyncdError):
-            self.daemon.mirror.state.keep_note(PAUSED, {"paused": True} if is_paused else None)
 
-
-WHAT: dict[str, Callable[[Answers], Awaitable[Answer]]] = {
+QUESTIONS: dict[str, Callable[[Answers], Awaitable[Answer]]] = {
     "status": Answers.status,
     "pause": Answers.pause,
     "resume": Answers.resume,
@@ -82,3 +87,4 @@ WHAT: dict[str, Callable[[Answers], Awaitable[Answer]]] = {
     "stop": Answers.stop,
     "reload": Answers.ask_to_reload,
 }
+"""What a client may ask."""

@@ -1,4 +1,4 @@
-"""The note of what the last cycle did, for `status`. Decides nothing."""
+"""Keep what the last cycle did, for `status`. Decides nothing."""
 
 from __future__ import annotations
 
@@ -7,22 +7,17 @@ import time
 from syncd.cli.screen.output import rfc3339
 from syncd.model import Report
 from syncd.state import State
+from syncd.state.notes import LastCycle
 
 
 def keep_last_cycle(state: State, report: Report, started: float, cloned: int = 0) -> None:
     """Keep what `status` shows of the last cycle, and of the clone that it finished."""
-    state.keep_note(
-        "last_cycle",
-        {
-            "at": rfc3339(started),
-            "seconds": round(time.time() - started, 3),
-            **counts(report, cloned),
-        },
-    )
+    seconds = round(time.time() - started, 3)
+    state.keep(LastCycle(rfc3339(started), seconds, **counts(report, cloned)))
 
 
 def counts(report: Report, cloned: int) -> dict[str, int]:
-    """The numbers of a report, the files of a finished clone among them."""
+    """Return the numbers of a report; the files of a finished clone count as pulled."""
     return {
         "pushed": len(report.pushed),
         "pulled": cloned + len(report.pulled),

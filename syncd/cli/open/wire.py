@@ -1,73 +1,132 @@
-"""A report as JSON and back, for a command whose sync a daemon does. Loses only the plan."""
+"""What a daemon answers to another process of syncd, as values. Reads no socket.
+
+Each answer is a dataclass, read by its fields: unknown ones are ignored, and one that is missing or
+of another kind is a sentence. The plan of a report is all that gets lost on the way.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self, TypeVar
 
-from syncd.atproto.cid import Cid, parse_cid
-from syncd.atproto.syntax import Tid
-from syncd.cli.screen.output import waiting_json
-from syncd.errors import SyncdError
-from syncd.model import Conflict, Head, Held, Problem, RecordPath, Report, Side
-
-_DONE = ("pushed", "pulled", "adopted", "merged", "deleted")
+from syncd.control import Failure, Said, not_understood
+from syncd.errors import BadShape, SyncdError
+from syncd.model import CODEC, Conflict, Head, Held, Problem, RecordPath, Report
+from syncd.state.notes import Trouble
 
 
-class ToldError(SyncdError):
-    """An error of another process, as it told it."""
+class DaemonFailed(SyncdError):
+    """What went wrong in the daemon, as it said it."""
 
-    def __init__(self, error: Mapping[str, Any]) -> None:
-        super().__init__(str(error["message"]), hint=str(error["hint"]))
-        self.exit_code = int(error["exit_code"])  # type: ignore[misc]
-
-
-def error_to_wire(error: SyncdError) -> dict[str, Any]:
-    return {"message": error.message, "hint": error.hint, "exit_code": error.exit_code}
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message, hint=failure.hint)
+        self.exit_code = failure.exit_code  # type: ignore[misc]
 
 
-def report_to_wire(report: Report) -> dict[str, Any]:
-    """All of a report that a command tells of."""
-    head, halted = report.head, report.halted
-    return {
-        **{name: list(getattr(report, name)) for name in _DONE},
-        **waiting_json(report.conflicts, report.problems, report.held),
-        "told": list(report.told),
-        "requests": report.requests,
-        "head": None if head is None else [str(head.commit), head.rev, str(head.data)],
-        "halted": None if halted is None else error_to_wire(halted),
-    }
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What every answer says: the process, and what it is at."""
+
+    pid: int
+    phase: str | None
 
 
-def report_from_wire(wire: Mapping[str, Any]) -> Report:
-    """The report again, of which the halt is a ToldError."""
-    head, halted = wire["head"], wire["halted"]
-    pushed, pulled, adopted, merged, deleted = (
-        tuple(map(RecordPath, wire[name])) for name in _DONE
-    )
-    return Report(
-        pushed,
-        pulled,
-        adopted,
-        merged,
-        deleted,
-        conflicts=tuple(map(_conflict, wire["conflicts"])),
-        problems=tuple(Problem(**item) for item in wire["problems"]),
-        held=tuple(
-            Held(RecordPath(item["path"]), Side(item["side"]), item["reason"])
-            for item in wire["held"]
-        ),
-        told=tuple(wire["told"]),
-        requests=wire["requests"],
-        head=None if head is None else Head(parse_cid(head[0]), Tid(head[1]), parse_cid(head[2])),
-        halted=None if halted is None else ToldError(halted),
-    )
+@dataclass(frozen=True, slots=True)
+class SentTally:
+    """What happened since the daemon came up: counts, seconds, and unix seconds (0: never)."""
+
+    cycles: int
+    failures: int
+    pushed: int
+    pulled: int
+    merged: int
+    adopted: int
+    requests: int
+    seconds: float
+    last_success: float
 
 
-def _conflict(item: Mapping[str, Any]) -> Conflict:
-    base, local, remote = (_cid(item[side]) for side in ("base", "local", "remote"))
-    return Conflict(RecordPath(item["path"]), base, local, remote, item["reason"])
+@dataclass(frozen=True, slots=True)
+class StatusAnswer(Answer):
+    """How the daemon is."""
+
+    trouble: Trouble | None
+    tally: SentTally
 
 
-def _cid(text: str | None) -> Cid | None:
-    return None if text is None else parse_cid(text)
+@dataclass(frozen=True, slots=True)
+class SentReport:
+    """A report without its plan; `remarks` is what else there is to say."""
+
+    pushed: tuple[RecordPath, ...]
+    pulled: tuple[RecordPath, ...]
+    adopted: tuple[RecordPath, ...]
+    merged: tuple[RecordPath, ...]
+    deleted: tuple[RecordPath, ...]
+    conflicts: tuple[Conflict, ...]
+    problems: tuple[Problem, ...]
+    held: tuple[Held, ...]
+    remarks: tuple[str, ...]
+    requests: int
+    head: Head | None
+    halted: Failure | None
+
+    @classmethod
+    def of(cls, report: Report) -> Self:
+        """Return all of a report that a command shows."""
+        return cls(
+            report.pushed,
+            report.pulled,
+            report.adopted,
+            report.merged,
+            report.deleted,
+            tuple(report.conflicts),
+            tuple(report.problems),
+            tuple(report.held),
+            report.told,
+            report.requests,
+            report.head,
+            None if report.halted is None else Failure.of(report.halted),
+        )
+
+    @property
+    def report(self) -> Report:
+        """The report again, halted by a `DaemonFailed` if it was."""
+        return Report(
+            self.pushed,
+            self.pulled,
+            self.adopted,
+            self.merged,
+            self.deleted,
+            self.conflicts,
+            self.problems,
+            self.held,
+            requests=self.requests,
+            head=self.head,
+            told=self.remarks,
+            halted=None if self.halted is None else DaemonFailed(self.halted),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SyncAnswer(Answer):
+    """What a sync did."""
+
+    report: SentReport
+
+
+A = TypeVar("A", bound=Answer)
+
+
+def read_answer(kind: type[A], own: Path, said: Said) -> A:
+    """Return the answer of the daemon that listens in `own`.
+
+    Raises DaemonFailed if it answers with an error, SyncdError if the answer cannot be read.
+    """
+    try:
+        if "error" in said:
+            raise DaemonFailed(CODEC.read(Failure, said["error"]))
+        return CODEC.read(kind, said)
+    except BadShape as error:
+        raise not_understood(own, error.message) from None

@@ -10,29 +10,30 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.commit import parse_did_key
+from syncd.atproto.inexact import file_of
 from syncd.atproto.mst import HIGHEST, walk
 from syncd.atproto.syntax import Tid
 from syncd.cycle.clone.fresh import PART_RECORDS, WholeRepo, write_aside
 from syncd.cycle.clone.refill import fill
-from syncd.cycle.clone.resume import stop_if_the_disk_refuses, with_what_was_there
 from syncd.cycle.home import Home
 from syncd.cycle.observe.fetch import Fetched, OnFetch, Writing
 from syncd.cycle.observe.remote import REPAIRS, never_whole
-from syncd.cycle.observe.scope import keep_known, keep_unnamed
+from syncd.cycle.observe.scope import known_after
 from syncd.cycle.pull.apply import pull
 from syncd.cycle.pull.archive import Keeper
 from syncd.cycle.workspace import Workspace
 from syncd.errors import (
     BadCommit,
-    BadSyntax,
+    BadData,
     BadTree,
+    FileProblem,
     MissingBlocks,
     Unverified,
 )
@@ -40,39 +41,36 @@ from syncd.folder.staging import clear_staging
 from syncd.model import (
     Head,
     Memory,
+    Problem,
     RecordPath,
     Retry,
     Seen,
     Step,
     Verdict,
     Waiting,
-    parse_record_path,
+    find_record_path,
 )
 from syncd.replica import View, read_head
 from syncd.spool import Spool
 from syncd.state import State
+from syncd.state.notes import UnfinishedClone
 
 SPOOL = "clone.car"
 """The name of the spool in `.syncd`; it exists until the clone is finished."""
 
+_MANY = 100
 CHUNK_RECORDS = 5_000
 CHUNK_BYTES = 8_000_000
 """A chunk of files ends at either limit. Memory holds one chunk, and a kill costs one."""
 
-_NOTE = "clone"
 _LAST = "\x7f"
 _CREATED = "created in the repo"
 _CHANGED = "changed in the repo while it was cloned"
 
 
-def begin_clone(state: State) -> None:
-    """Record in the state that a clone has begun; the record stays until it is finished."""
-    state.keep_note(_NOTE, {})
-
-
 def is_unfinished(state: State) -> bool:
     """Return whether a clone was begun and not finished."""
-    return state.note(_NOTE) is not None
+    return state.note(UnfinishedClone) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +129,7 @@ class Clone:
             spool.remove()
         with suppress(OSError):
             clear_staging(self.workspace.folder)
-        self.workspace.state.keep_note(_NOTE, None)
+        self.workspace.state.forget(UnfinishedClone)
         return self.written
 
     # --- the repo, into the spool ---------------------------------------------------------------
@@ -173,10 +171,11 @@ class Clone:
         """
         since = self._since(spool)
         if since is None:
+            # Nothing is in the spool, or it came from another home: its blocks prove nothing here.
             spool.clear()
             _, since = await self.home.pds.fetch_latest()
             # Recorded before the first block: after a kill, `since` still precedes all of them.
-            self.workspace.state.keep_note(_NOTE, {"home": self._origin, "since": since})
+            self.workspace.state.keep(UnfinishedClone(self._origin, since))
             return since, await fetched.add(self.home.pds, None)
         root = await fetched.add(self.home.pds, since)
         if not await fill(self.home.pds, spool, root):
@@ -189,12 +188,13 @@ class Clone:
 
         It is useless if it is empty, or from another PDS or signing key.
         """
-        note = self.workspace.state.note(_NOTE)
-        return note["since"] if spool.count and note.get("home") == self._origin else None
+        known = self.workspace.state.note(UnfinishedClone)
+        is_ours = known is not None and known.home == self._origin
+        return known.since if known is not None and spool.count and is_ours else None
 
     @property
-    def _origin(self) -> list[str]:
-        return [self.home.account.pds, self.home.account.key]
+    def _origin(self) -> tuple[str, str]:
+        return self.home.account.pds, self.home.account.key
 
     async def _walk(self, spool: Spool, root: Cid) -> Proven:
         """Verify the repo at `root`: signature, tree and records.
@@ -248,8 +248,7 @@ class Clone:
             # A path in base was written by an earlier run of this clone.
             fresh = [step for step in steps if step.path not in known]
             done = pull(self.workspace.folder, fresh, blocks=blocks, expect=_nothing, keeper=keeper)
-            done = with_what_was_there(self.workspace.folder, fresh, blocks, done)
-            stop_if_the_disk_refuses(fresh, blocks, done)
+            _stop_if_the_disk_refuses(fresh, blocks, done)
             # The repo has changed since that run. The clone replaces no file, so the next ordinary
             # cycle pulls these paths.
             moved = {s.path for s in steps if known.get(s.path) not in (None, s.remote)}
@@ -261,7 +260,7 @@ class Clone:
     def _record(self, done: Memory, stale: Iterable[RecordPath]) -> None:
         """Record a chunk; `stale` are files of an earlier run whose record has changed since."""
         retries: dict[str, tuple[Waiting, ...]] = {path: (Retry(path, _CHANGED),) for path in stale}
-        self.workspace.state.record(replace(done, waiting={**done.waiting, **retries}))
+        self.workspace.state.record(done.and_then(Memory(waiting=retries)))
         self.written += len(done.base)
 
     def _chunks(
@@ -293,9 +292,8 @@ class Clone:
 
     def _path_of(self, key: str, cid: Cid) -> RecordPath | None:
         """Return the record path of a key; None if it is no record path or not mirrored."""
-        try:
-            path = parse_record_path(key)
-        except BadSyntax:
+        path = find_record_path(key)
+        if path is None:
             self._unnamed[key] = cid
             return None
         return path if self.workspace.config.covers_path(path) else None
@@ -308,9 +306,8 @@ class Clone:
             (cid, block) for cid, block in blocks if block is not None
         )
         view = View(head, unnamed=self._unnamed, is_whole=True)
-        waiting = keep_unnamed(self.workspace.state, view)
-        keep_known(self.workspace, self.home.account)
-        self.workspace.state.record(Memory(head=head, newest=head.rev, waiting=waiting))
+        waiting, notes = known_after(self.workspace, view, self.home.account)
+        self.workspace.state.record(Memory(head=head, newest=head.rev, waiting=waiting), notes)
 
     def _tell(self, writing: Writing) -> None:
         if self.on_fetch is not None:
@@ -320,3 +317,27 @@ class Clone:
 def _nothing(_: RecordPath) -> Seen | None:
     """Return None: expect no file at any path, so `pull` leaves every existing file alone."""
     return None
+
+
+def _stop_if_the_disk_refuses(
+    steps: Sequence[Step], blocks: Mapping[Cid, bytes], done: Memory
+) -> None:
+    """Raise FileProblem if every one of many files could not be written.
+
+    A single file may have its own problem. If all of at least _MANY files have one, the problem is
+    the disk's, and the remaining files would fail too.
+    """
+    if done.base:
+        return
+    tried = [step for step in steps if step.remote and _has_text(blocks.get(step.remote))]
+    items = [item for step in tried for item in done.waiting.get(step.path, ())]
+    problems = [item for item in items if isinstance(item, Problem)]
+    if len(tried) >= _MANY and problems == items:
+        raise FileProblem(problems[0].reason, hint="mend the cause; syncd goes on from there")
+
+
+def _has_text(block: bytes | None) -> bool:
+    try:
+        return block is not None and bool(file_of(block))
+    except BadData:
+        return False

@@ -23,6 +23,7 @@ from syncd.git.repository import find_repository
 from syncd.git.versions import Anchor, check_complete, last_published
 from syncd.model import Memory, RecordPath, split_record_path
 from syncd.state import create_state
+from syncd.state.notes import Filenames
 
 STATE = "state.db"
 
@@ -129,6 +130,6 @@ def _lay_out(
     base: dict[RecordPath, Cid | None] = {p: cid_of_block(block) for p, block in blocks.items()}
     newest = anchor.published.rev if anchor else None
     with create_state(own / STATE, did=config.did, marker=marker) as state:
-        state.record(Memory(base=base, blocks=blocks, newest=newest))
-        state.keep_note("filenames", config.filenames)
+        known = Memory(base=base, blocks=blocks, newest=newest)
+        state.record(known, [Filenames(config.filenames)])
     initialise(root, marker)

@@ -11,11 +11,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
+from syncd.atproto.syntax import Tid
 from syncd.cycle.git.decision import Facts, name_switch, put_off
 from syncd.cycle.git.records import Cids, cid_in, records_in
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import Workspace
-from syncd.errors import BadSyntax, FileChanged, FileProblem, GitFailed
+from syncd.errors import FileChanged, FileProblem, GitFailed
 from syncd.folder.names import relative_path
 from syncd.folder.write import read_bytes
 from syncd.git.commits import Tip, Tree, Worktree, commit, push
@@ -30,9 +31,10 @@ from syncd.model import (
     Report,
     Retry,
     Snapshot,
-    parse_record_path,
+    find_record_path,
 )
 from syncd.replica import remotes_of
+from syncd.state.notes import GitProgress
 
 READY_SECONDS = 10.0
 """How long a cycle waits for a git command to end. If the lock stays, the cycle continues."""
@@ -42,7 +44,6 @@ _LOOKS = 3
 checkouts. It is safe all the same: each write names what it replaces."""
 NAME = ".git"
 """The path of git's own problem in `status`."""
-_NOTE = "git"
 _BUSY = "it is gone, and git holds its lock: a command may not be done"
 _BUSY_HINT = "wait for that command; if none is running, remove .git/index.lock"
 _LEFT_OUT = "git leaves it out of this sparse checkout; that does not delete it in the repo"
@@ -84,10 +85,10 @@ class Beside:
     _doubted: tuple[RecordPath, ...] = ()
 
     def __post_init__(self) -> None:
-        head, note = self.workspace.state.head(), self.workspace.state.note(_NOTE)
+        head, known = self.workspace.state.head(), self.workspace.state.note(GitProgress)
         # The note has the rev up to which no move is missing. If there is no note, or a crash came
         # before it was kept, compare every record with git once.
-        self._is_behind = note is None or head is None or note["rev"] != head.rev
+        self._is_behind = known is None or head is None or known.rev != head.rev
         self._doubted = tuple(
             RecordPath(item.path)
             for item in self.workspace.state.waiting()
@@ -176,14 +177,14 @@ class Beside:
             self.workspace.state.record(Memory(waiting={NAME: problems}))
 
     async def _committed(self, report: Report) -> CommitAttempt | None:
-        note = self.workspace.state.note(_NOTE) or {"rev": None, "moved": {}, "push": False}
-        moved = {**_read_moved(note["moved"]), **self._moved(report)}
-        if not (moved or self._is_behind or note["push"]):
+        known = self.workspace.state.note(GitProgress) or GitProgress()
+        moved = {**known.moved, **self._moved(report)}
+        if not (moved or self._is_behind or known.push):
             # Nothing came to agree since the last commit, and no push is due: do not run git.
             return None
         facts = self._facts(moved)
         # Before the commit: after a crash or a failure, the next cycle commits the same records.
-        self._keep(note["rev"] if self._is_behind else facts.head.rev, moved, note["push"])
+        self._keep(known.rev if self._is_behind else facts.head.rev, moved, known.push)
         repository = find_repository(self.workspace.folder.root)
         if repository is None:
             hint = "run git init there, or take commit = true out of syncd.toml"
@@ -191,16 +192,14 @@ class Beside:
         if repository.operation() is not None:
             # A commit now would become part of the person's merge, rebase or bisect.
             return None
-        done = await asyncio.to_thread(
-            self._commit, Worktree.at(repository), facts, bool(note["push"])
-        )
+        done = await asyncio.to_thread(self._commit, Worktree.at(repository), facts, known.push)
         self._keep(facts.head.rev, done.left, not done.is_pushed)
         self._is_behind = False
         return done
 
-    def _keep(self, rev: str | None, moved: Mapping[RecordPath, str], must_push: bool) -> None:
+    def _keep(self, rev: Tid | None, moved: Mapping[RecordPath, str], must_push: bool) -> None:
         """Record the moves to commit; up to `rev`, no move is missing from them."""
-        self.workspace.state.keep_note(_NOTE, {"rev": rev, "moved": dict(moved), "push": must_push})
+        self.workspace.state.keep(GitProgress(rev, dict(moved), must_push))
 
     def _moved(self, report: Report) -> dict[RecordPath, str]:
         # These records waited for a retry when this process started. An earlier push may have
@@ -215,7 +214,9 @@ class Beside:
     def _facts(self, moved: Mapping[RecordPath, str]) -> Facts:
         head, base = self.workspace.state.head(), self.workspace.state.base()
         assert head is not None
-        waiting = {path for item in self.workspace.state.waiting() if (path := _as_path(item.path))}
+        waiting = {
+            path for item in self.workspace.state.waiting() if (path := find_record_path(item.path))
+        }
         # Base is the repo's record, except where the two may differ: where something waits, or
         # just moved. Only there the tree is asked.
         doubtful = waiting | moved.keys()
@@ -321,14 +322,3 @@ async def _ready(repository: Repository | None) -> None:
         if repository is None or not repository.is_locked():
             return
         await asyncio.sleep(_PAUSE_SECONDS)
-
-
-def _as_path(text: str) -> RecordPath | None:
-    try:
-        return parse_record_path(text)
-    except BadSyntax:
-        return None
-
-
-def _read_moved(note: object) -> dict[RecordPath, str]:
-    return {RecordPath(k): str(v) for k, v in note.items()} if isinstance(note, dict) else {}

@@ -11,65 +11,68 @@ from dataclasses import replace
 
 from syncd.config import Config
 from syncd.cycle.observe.remote import Watermark
-from syncd.cycle.observe.unmappable import describe_unnamed, unnamed_after
+from syncd.cycle.observe.unmappable import describe_unnamed, names_that_wait, unnamed_after
 from syncd.cycle.workspace import Workspace
 from syncd.model import Account, Problem, RecordPath
 from syncd.replica import View
 from syncd.state import State
+from syncd.state.notes import KnownHome, Note, Scope, Unnamed
 
 
 def watermark(workspace: Workspace, account: Account) -> Watermark:
-    """What to look at the repo from."""
+    """Return what to look at the repo from."""
     state, config = workspace.state, workspace.config
     if not is_same_home(state, account):
         return Watermark(None, state.node, None)
-    head = state.head() if is_same_scope(state, config) else None
-    return Watermark(head, state.node, state.newest())
+    # Of what changed outside the scope, and of keys that are not known, a difference to head says
+    # nothing: only the whole tree has them.
+    is_enough = is_same_scope(state, config) and state.note(Unnamed) != Unnamed(None)
+    return Watermark(state.head() if is_enough else None, state.node, state.newest())
 
 
 def is_same_home(state: State, account: Account) -> bool:
-    """False if the repo was last seen on another PDS, or signed with another key."""
-    return state.note("home") in (None, _home(account))
+    """Return False if the repo was last seen on another PDS, or signed with another key."""
+    return state.note(KnownHome) in (None, _home(account))
 
 
 def is_same_scope(state: State, config: Config) -> bool:
-    """False if other collections belong to the mirror than when base was last complete."""
-    return bool(state.note("scope") == _scope(config))
+    """Return False if other collections belong to the mirror than when base was complete."""
+    return state.note(Scope) == _scope(config)
 
 
 def newly_covered(state: State, config: Config) -> Callable[[RecordPath], bool] | None:
-    """Which paths did not belong to the mirror when base was last complete; None if all did.
+    """Return which paths were not in the mirror when base was last complete; None if all were.
 
-    Nobody watched their files meanwhile: that one is gone now is no deletion of its record.
+    Their files were not being watched, so a missing file does not mean the record was deleted.
     """
-    before = state.note("scope")
+    before = state.note(Scope)
     if before is None or is_same_scope(state, config):
         return None
-    collections, exclude = (tuple(patterns) for patterns in before)
-    covered = replace(config, collections=collections, exclude=exclude).covers_path
+    covered = replace(config, collections=before.collections, exclude=before.exclude).covers_path
     return lambda path: not covered(path)
 
 
-def keep_known(workspace: Workspace, account: Account) -> None:
-    """Remember, after head and base were recorded, where and for what they hold."""
-    state = workspace.state
-    for key, value in (("scope", _scope(workspace.config)), ("home", _home(account))):
-        if state.note(key) != value:
-            state.keep_note(key, value)
+def known_after(
+    workspace: Workspace, view: View, account: Account
+) -> tuple[dict[str, tuple[Problem, ...]], tuple[Note, ...]]:
+    """Return what is to be recorded with the head of `view`.
 
-
-def keep_unnamed(state: State, view: View) -> dict[str, tuple[Problem, ...]]:
-    """Remember the tree keys that are no record path; returns what waits because of them."""
-    before = tuple(state.note("unnamed") or ())
+    That is what waits because of tree keys that are no record path; and the facts, as far as they
+    are new, of where and for what head and base hold, and of those keys.
+    """
+    state, config = workspace.state, workspace.config
+    known = state.note(Unnamed) or Unnamed(())
+    before = names_that_wait(state.waiting()) if known.keys is None else known.keys
     now = unnamed_after(before, view)
-    if now != before:
-        state.keep_note("unnamed", now)
-    return describe_unnamed(before, now) if before or now else {}
+    # Most cycles change none of them, and have nothing to write then.
+    new: list[Note] = [] if known == Unnamed(now) else [Unnamed(now)]
+    new += (one for one in (_scope(config), _home(account)) if state.note(type(one)) != one)
+    return describe_unnamed(before, now) if before or now else {}, tuple(new)
 
 
-def _home(account: Account) -> list[str]:
-    return [account.pds, account.key]
+def _home(account: Account) -> KnownHome:
+    return KnownHome(account.pds, account.key)
 
 
-def _scope(config: Config) -> list[list[str]]:
-    return [list(config.collections), list(config.exclude)]
+def _scope(config: Config) -> Scope:
+    return Scope(config.collections, config.exclude)

@@ -6,9 +6,9 @@ neither base nor the folder nor the repo.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
-from syncd.model import Problem
+from syncd.model import Problem, Waiting
 from syncd.replica import View
 
 NAMED = 100
@@ -22,6 +22,12 @@ def unnamed_after(known: Collection[str], view: View) -> tuple[str, ...]:
     """Return all such keys of the repo, sorted; `known` are the keys before the view."""
     kept = set() if view.is_whole else set(known) - view.unnamed.keys()
     return tuple(sorted(kept | {key for key, cid in view.unnamed.items() if cid is not None}))
+
+
+def names_that_wait(waiting: Iterable[Waiting]) -> tuple[str, ...]:
+    """Return the names under which such keys wait, for where the keys themselves are not known."""
+    found = (item for item in waiting if isinstance(item, Problem) and item.hint == _HINT)
+    return tuple(item.path for item in found)
 
 
 def describe_unnamed(

@@ -15,7 +15,6 @@ from syncd.cycle.observe.local import Everywhere, look_everywhere
 from syncd.cycle.observe.remote import Sight
 from syncd.cycle.observe.scope import newly_covered
 from syncd.cycle.workspace import Workspace
-from syncd.errors import BadSyntax
 from syncd.folder.scan import Look, scan
 from syncd.model import (
     Arrival,
@@ -31,7 +30,7 @@ from syncd.model import (
     Snapshot,
     Verdict,
     Waiting,
-    parse_record_path,
+    find_record_path,
 )
 from syncd.plan import Views, still_holds, touched
 from syncd.replica import View, remotes_of
@@ -63,7 +62,7 @@ class Sides:
     fingerprints: Mapping[str, bytes]
 
     def expect(self, path: RecordPath) -> Seen | None:
-        """The file that the plan saw at `path`, or None if there was none."""
+        """Return the file that the plan saw at `path`, or None if there was none."""
         return self.look.seen.get(path)
 
     @property
@@ -74,12 +73,12 @@ class Sides:
         return frozenset(path for path in away if path not in views.inert)
 
     def with_inert(self, more: Mapping[RecordPath, Problem]) -> Sides:
-        """The same, but for files that are away and yet not deleted."""
+        """Return the same, but for files that are away and yet not deleted."""
         views = replace(self.views, inert={**more, **self.views.inert})
         return replace(self, views=views)
 
     def with_strays(self, more: tuple[Problem, ...]) -> Sides:
-        """The same, with problems that were found after the look."""
+        """Return the same, with problems that were found after the look."""
         return replace(self, look=replace(self.look, strays=(*self.look.strays, *more)))
 
 
@@ -90,32 +89,22 @@ def bring_sides(workspace: Workspace, sight: Sight, dirty: Dirty, now_ns: int) -
     """
     state = workspace.state
     is_new = newly_covered(state, workspace.config)
+    # Nobody watched the files of a new scope, so what is dirty does not say what matters.
     dirty = dirty if is_new is None else None
-    waiting, decisions = state.waiting(), state.decisions()
-    concerned = {*_changed(sight.view, state), *_record_paths(waiting), *decisions}
-    found, paths = _look_at(workspace, concerned, dirty, now_ns)
+    pending = _Pending(state.waiting(), state.decisions())
+    found, paths = _look_at(workspace, _changed(sight.view, state) | pending.paths, dirty, now_ns)
     remote = _remote(sight, paths)
     regained = _regained(is_new, found, remote)
     base = _without(found.base, regained)
     versions = Versions(base, remote, lambda path, cid: state.block(path, cid) or sight.get(cid))
     look = with_inexact(workspace.folder, found.look, paths, versions, now_ns)
-    concerning = [item for item in waiting if item.path in paths]
-    arrived = _arrived(concerning, look) | _landed(concerning, base, remote)
-    views = Views(
-        base=_moved(base, arrived),
-        local=_local(look),
-        remote=remote,
-        inert=_inert(look, paths),
-        refused=_refused(waiting, found.known, look),
-        decisions=decisions,
-        held=frozenset(item.path for item in waiting if isinstance(item, Held)),
-    )
+    arrived = _brought(pending, paths, look, base, remote)
     return Sides(
         paths,
-        views,
+        _views(pending, paths, look, found.known, _moved(base, arrived), remote),
         look,
         found.known,
-        waiting,
+        pending.waiting,
         is_whole=dirty is None,
         arrived=arrived,
         regained=regained,
@@ -123,10 +112,54 @@ def bring_sides(workspace: Workspace, sight: Sight, dirty: Dirty, now_ns: int) -
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """What waits since an earlier cycle, and what a person decided since."""
+
+    waiting: tuple[Waiting, ...]
+    decisions: Mapping[RecordPath, Decision]
+
+    @property
+    def paths(self) -> set[RecordPath]:
+        return {*_record_paths(self.waiting), *self.decisions}
+
+
+def _views(
+    pending: _Pending,
+    paths: frozenset[RecordPath],
+    look: Look,
+    known: Mapping[RecordPath, Seen],
+    base: Snapshot,
+    remote: Snapshot,
+) -> Views:
+    """Return the three views, and what keeps a path from being judged by them alone."""
+    return Views(
+        base=base,
+        local=_local(look),
+        remote=remote,
+        inert=_inert(look, paths),
+        refused=_refused(pending.waiting, known, look),
+        decisions=pending.decisions,
+        held=frozenset(item.path for item in pending.waiting if isinstance(item, Held)),
+    )
+
+
+def _brought(
+    pending: _Pending,
+    paths: frozenset[RecordPath],
+    look: Look,
+    base: Snapshot,
+    remote: Snapshot,
+) -> dict[RecordPath, Cid | None]:
+    """Return what an interrupted cycle brought to either side and did not remember."""
+    concerning = [item for item in pending.waiting if item.path in paths]
+    return _arrived(concerning, look) | _landed(concerning, base, remote)
+
+
 def _look_at(
     workspace: Workspace, concerned: Collection[RecordPath], dirty: Dirty, now_ns: int
 ) -> tuple[Everywhere, frozenset[RecordPath]]:
-    """What is in the folder, and the paths in scope that matter."""
+    """Return what is in the folder, and the paths in scope that matter."""
     state, config = workspace.state, workspace.config
     if dirty is None:
         found = look_everywhere(workspace, concerned, now_ns)
@@ -142,7 +175,7 @@ def _look_at(
 def _regained(
     is_new: Callable[[RecordPath], bool] | None, found: Everywhere, remote: Snapshot
 ) -> frozenset[RecordPath]:
-    """Records that came into scope and have no file: nobody deleted what was not mirrored."""
+    """Return records that came into scope without a file: nobody deleted what was not mirrored."""
     if is_new is None:
         return frozenset()
     both = found.base.keys() & remote.keys()
@@ -170,7 +203,7 @@ def _landed(
 def _refused(
     waiting: Collection[Waiting], known: Mapping[RecordPath, Seen], look: Look
 ) -> dict[RecordPath, tuple[Cid | None, Problem]]:
-    """What the PDS refused and nobody has saved again: it is not sent as it is."""
+    """Return what the PDS refused and nobody has saved again: it is not sent as it is."""
     refusals = (item for item in waiting if isinstance(item, Refusal))
     return {
         item.path: (item.local, Problem(item.path, item.reason, item.hint))
@@ -186,9 +219,9 @@ def _has_arrived(item: Arrival, look: Look) -> bool:
 
 
 def _has_landed(item: Departure, base: Snapshot, remote: Snapshot) -> bool:
-    """True if the repo has what was sent, and base is still what that was to replace.
+    """Return True if the repo has what was sent, and base is still what that was to replace.
 
-    Nobody else is meant by that: an edit of the file since then was made in knowledge of it.
+    Then nobody else wrote it, and whoever edited the file since then knew it.
     """
     return base.get(item.path) == item.base and remote.get(item.path) == item.local
 
@@ -196,7 +229,7 @@ def _has_landed(item: Departure, base: Snapshot, remote: Snapshot) -> bool:
 def _moved(
     base: Mapping[RecordPath, Cid], arrived: Mapping[RecordPath, Cid | None]
 ) -> Mapping[RecordPath, Cid]:
-    """Base as it would be had the interrupted cycle remembered what it did.
+    """Return base as it would be had the interrupted cycle remembered what it did.
 
     Without this, a record that another client changed back meanwhile would look edited here.
     """
@@ -206,7 +239,7 @@ def _moved(
 
 
 def _is_saved_again(path: RecordPath, known: Mapping[RecordPath, Seen], look: Look) -> bool:
-    """True if a file was written since it was read last, be it with the same content."""
+    """Return True if a file was written since it was read last, be it with the same content."""
     before, now = known.get(path), look.seen.get(path)
     return before is not None and now is not None and before.mtime_ns != now.mtime_ns
 
@@ -224,29 +257,22 @@ def _changed(view: View, state: State) -> set[RecordPath]:
 
 
 def _record_paths(waiting: Collection[Waiting]) -> set[RecordPath]:
-    return {path for item in waiting if (path := _as_record_path(item.path))}
-
-
-def _as_record_path(text: str) -> RecordPath | None:
-    try:
-        return parse_record_path(text)
-    except BadSyntax:
-        return None
+    return {path for item in waiting if (path := find_record_path(item.path))}
 
 
 def _remote(sight: Sight, paths: Collection[RecordPath]) -> dict[RecordPath, Cid]:
-    """The verified remote CID of each path that the repo has, by the view or the kept tree."""
+    """Return the verified CID of each path that the repo has, by the view or the kept tree."""
     view = sight.view
     found = ((path, view.changes[path][1]) for path in paths if path in view.changes)
-    told = {path: cid for path, cid in found if cid is not None}
+    fetched = {path: cid for path, cid in found if cid is not None}
     if view.is_whole:
-        return told
+        return fetched
     kept = (path for path in paths if path not in view.changes)
-    return told | remotes_of(view.head, kept, sight.get)
+    return fetched | remotes_of(view.head, kept, sight.get)
 
 
 def remote_cid(sight: Sight, path: RecordPath) -> Cid | None:
-    """What the repo has at one path."""
+    """Return what the repo has at one path."""
     return _remote(sight, (path,)).get(path)
 
 
@@ -265,7 +291,7 @@ def _inert(look: Look, paths: Collection[RecordPath]) -> dict[RecordPath, Proble
 
 
 def bookkeeping(plan: Plan, sides: Sides) -> Memory:
-    """What a cycle knows before it acts: what both sides agree on, what files are, what waits."""
+    """Return what is known before anything is done: what sides agree on, files are, and waits."""
     adopted = {s.path: s.local for s in plan.steps if s.verdict is Verdict.ADOPT}
     return Memory(
         base={**sides.arrived, **adopted},
@@ -277,7 +303,7 @@ def bookkeeping(plan: Plan, sides: Sides) -> Memory:
 
 
 def _lapsed(decision: Decision, sides: Sides) -> bool:
-    """True if a side is no longer what the person saw, or if both sides agree by now."""
+    """Return True if a side is no longer what the person saw, or if both sides agree by now."""
     local, remote = (view.get(decision.path) for view in (sides.views.local, sides.views.remote))
     return not still_holds(decision, local, remote)
 
@@ -296,12 +322,12 @@ def _settled(plan: Plan, sides: Sides) -> set[str]:
         for item in sides.waiting
         if item.path not in acting or item.path in sides.arrived or isinstance(item, Arrival)
     }
-    strays = {name for name in names if _as_record_path(name) is None}
+    strays = {name for name in names if find_record_path(name) is None}
     return names if sides.is_whole else names - strays
 
 
 def _waiting_of(plan: Plan, sides: Sides) -> dict[str, tuple[Waiting, ...]]:
-    """What waits after the plan was made, by path; a refusal stays for as long as its file."""
+    """Return what waits after the plan, by path; a refusal stays for as long as its file."""
     refused: dict[str, Refusal] = {
         item.path: item
         for item in sides.waiting

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from syncd.atproto.cid import Cid
+from syncd.atproto.inexact import file_of
 from syncd.cycle.observe.views import Sides
+from syncd.errors import BadData
 from syncd.folder.recover import sweep_conflicts
 from syncd.folder.root import Folder
-from syncd.folder.write import conflict_file, drop_conflicts
+from syncd.folder.write import conflict_file, drop_conflicts, keep_conflict
 from syncd.model import Conflict, Plan, RecordPath
 
 
 def is_kept(folder: Folder, conflict: Conflict) -> bool:
-    """True if the remote side of the conflict already lies there, or if there is none."""
+    """Return True if the remote version is already saved, or if there is none to save."""
     cid = conflict.remote
     return cid is None or (folder.root / _file(folder, conflict.path, cid)).exists()
+
+
+def keep_conflicts(
+    folder: Folder, conflicts: Sequence[Conflict], blocks: Mapping[Cid, bytes]
+) -> None:
+    """Lay the remote side of each conflict beside the folder, named by its content."""
+    for conflict in conflicts:
+        if conflict.remote is None or conflict.remote not in blocks:
+            continue
+        try:
+            content = file_of(blocks[conflict.remote])
+        except BadData:
+            continue  # there is no text to lay beside the folder; the repo still has the record
+        keep_conflict(folder, conflict.path, conflict.remote, content)
+        drop_conflicts(folder, conflict.path, keep=(conflict.remote,))
 
 
 def drop_closed(folder: Folder, sides: Sides, plan: Plan) -> None:

@@ -7,7 +7,7 @@ conflict stays a conflict and says why.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
@@ -17,10 +17,10 @@ from syncd.atproto.jsontext import format_record, parse_record
 from syncd.config import Config
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.pull.archive import Keeper
+from syncd.cycle.pull.supersede import Placement, Successor, supersede
 from syncd.cycle.workspace import Workspace
-from syncd.errors import BadData, BadJson, FileChanged, FileProblem, SyncdError
-from syncd.folder.root import Folder
-from syncd.folder.write import read_bytes, write
+from syncd.errors import BadData, BadJson, FileChanged, SyncdError
+from syncd.folder.write import read_bytes
 from syncd.merge import Merged, merge
 from syncd.model import (
     Conflict,
@@ -30,8 +30,7 @@ from syncd.model import (
     RecordPath,
     Retry,
     Seen,
-    Step,
-    Verdict,
+    Waiting,
     split_record_path,
 )
 
@@ -51,7 +50,7 @@ class Joined:
 
 
 def wants_merge(plan: Plan, config: Config) -> list[Conflict]:
-    """The conflicts of `plan` that are to be merged."""
+    """Return the conflicts of `plan` that are to be merged."""
     return [
         conflict
         for conflict in plan.conflicts
@@ -67,20 +66,28 @@ def join(
     blocks: Mapping[Cid, bytes],
 ) -> Joined:
     """Merge what `wants_merge` names; `blocks` holds the remote versions."""
-    memories: list[Memory] = []
-    told: dict[RecordPath, str] = {}
-    for conflict in wants_merge(plan, workspace.config):
+    successors: list[Successor] = []
+    errors: dict[RecordPath, SyncdError] = {}
+    wanted = {conflict.path: conflict for conflict in wants_merge(plan, workspace.config)}
+    for path, conflict in wanted.items():
         try:
             merged = merged_file(workspace, conflict, blocks)
-            memories.append(_write(workspace.folder, keeper, sides, conflict, merged, blocks))
+            successors.append(_successor(conflict, sides.expect(path), merged))
         except SyncdError as error:
-            told[conflict.path] = f"{conflict.reason}; not merged: {error.message}"
-    done = {path for memory in memories for path in memory.base}
-    return Joined(_without(plan, done, told), _together(memories))
+            errors[path] = error
+    placement = supersede(workspace.folder, keeper, successors)
+    # A conflict that could not be merged stays one: it says why, and nothing is retried for it.
+    done = Placement(placement.files, {})
+    base = {path: wanted[path].remote for path in done.files}
+    pushes: dict[str, tuple[Waiting, ...]] = {
+        path: (Retry(path, TO_BE_PUSHED),) for path in done.files
+    }
+    memory = done.memory(base, blocks).and_then(Memory(waiting=pushes))
+    return Joined(_without(plan, done.files.keys(), {**errors, **placement.failed}), memory)
 
 
 def merged_file(workspace: Workspace, conflict: Conflict, blocks: Mapping[Cid, bytes]) -> Merged:
-    """The merge of a conflict's three versions; it may hold collisions.
+    """Return the merge of a conflict's three versions; it may hold collisions.
 
     Raises:
         FileChanged: The file is not the one the conflict is about.
@@ -98,13 +105,14 @@ def merged_file(workspace: Workspace, conflict: Conflict, blocks: Mapping[Cid, b
         raise BadData("the PDS does not have the content of its version")
     base = None if conflict.base is None else workspace.state.block(path, conflict.base)
     if conflict.base is not None and base is None:
+        # Without it, what one side left alone cannot be told from what it changed.
         raise BadData("the version that both sides started from is not known any more")
     start = None if base is None else record_of(base)
     return merge(start, local, record_of(blocks[remote]), text=workspace.config.merges_lines(path))
 
 
 def clean_record(merged: Merged, path: RecordPath) -> tuple[bytes, Cid]:
-    """The merge as a file and its CID. BadData if sides collide, or JSON cannot express it."""
+    """Return the merge as a file and its CID. BadData: sides collide, or JSON cannot say it."""
     record = merged.record
     if record is None:
         raise BadData(f"both sides changed {', '.join(merged.collisions)}")
@@ -118,58 +126,31 @@ def clean_record(merged: Merged, path: RecordPath) -> tuple[bytes, Cid]:
     return text, cid
 
 
-def _write(
-    folder: Folder,
-    keeper: Keeper,
-    sides: Sides,
-    conflict: Conflict,
-    merged: Merged,
-    blocks: Mapping[Cid, bytes],
-) -> Memory:
-    path, remote = conflict.path, conflict.remote
+def _successor(conflict: Conflict, seen: Seen | None, merged: Merged) -> Successor:
+    """Return the merge as the file's successor. Raises BadData if it is not clean."""
+    path, reason = conflict.path, f"{conflict.reason}: merged"
     text, cid = clean_record(merged, path)
-    seen = sides.expect(path)
-    if remote is None or seen is None:
+    if seen is None:
         raise FileChanged(f"{path} is gone")
-    if cid != conflict.local:
-        seen = _replace(folder, keeper, conflict, seen, text, cid)
-    return Memory(
-        base={path: remote},
-        blocks={path: blocks[remote]},
-        seen={path: seen},
-        waiting={path: (Retry(path, TO_BE_PUSHED),)},
-    )
+    return Successor(path, seen, cid, conflict.base, reason, text)
 
 
-def _replace(
-    folder: Folder, keeper: Keeper, conflict: Conflict, seen: Seen, text: bytes, cid: Cid
-) -> Seen:
-    step = Step(
-        conflict.path, Verdict.PULL, conflict.base, conflict.local, cid,
-        f"{conflict.reason}: merged",
-    )  # fmt: skip
-    failed = keeper.keep_files(folder, [step], lambda _: seen)
-    if failed:
-        raise FileProblem(failed[conflict.path].message)
-    return write(folder, conflict.path, text, expect=seen, cid=cid)
-
-
-def _without(plan: Plan, done: set[RecordPath], told: Mapping[RecordPath, str]) -> Plan:
+def _without(
+    plan: Plan, done: Collection[RecordPath], errors: Mapping[RecordPath, SyncdError]
+) -> Plan:
     return replace(
         plan,
         steps=tuple(step for step in plan.steps if step.path not in done),
         conflicts=tuple(
-            replace(conflict, reason=told.get(conflict.path, conflict.reason))
+            _explained(conflict, errors.get(conflict.path))
             for conflict in plan.conflicts
             if conflict.path not in done
         ),
     )
 
 
-def _together(memories: Sequence[Memory]) -> Memory:
-    return Memory(
-        base={path: cid for memory in memories for path, cid in memory.base.items()},
-        blocks={path: block for memory in memories for path, block in memory.blocks.items()},
-        seen={path: seen for memory in memories for path, seen in memory.seen.items()},
-        waiting={path: items for memory in memories for path, items in memory.waiting.items()},
-    )
+def _explained(conflict: Conflict, error: SyncdError | None) -> Conflict:
+    """Return the conflict with the reason why it was not merged, if that was tried."""
+    if error is None:
+        return conflict
+    return replace(conflict, reason=f"{conflict.reason}; not merged: {error.message}")

@@ -36,15 +36,15 @@ class Drafted:
     problems: tuple[Problem, ...]
 
     @property
-    def told(self) -> tuple[str, ...]:
+    def sentences(self) -> tuple[str, ...]:
         return tuple(f"{draft}: it is {path} now" for draft, path in self.named.items())
 
 
 def name_drafts(workspace: Workspace, sight: Sight, sides: Sides) -> Drafted:
     """Name every draft that the look of `sides` found. Raises FolderWrong."""
     if workspace.config.read_only:
-        told = (Problem(printable(d), _READ_ONLY, _READ_ONLY_HINT) for d in sides.look.drafts)
-        return Drafted({}, tuple(told))
+        problems = (Problem(printable(d), _READ_ONLY, _READ_ONLY_HINT) for d in sides.look.drafts)
+        return Drafted({}, tuple(problems))
 
     def is_taken(path: RecordPath) -> bool:
         return bool(workspace.state.base_of([path]) or remote_cid(sight, path))
@@ -67,7 +67,7 @@ def _name_all(folder: Folder, look: Look, is_taken: IsTaken, microseconds: int) 
 def _name(
     folder: Folder, look: Look, draft: str, paths: Iterator[RecordPath]
 ) -> RecordPath | Problem:
-    """The record that the draft is now, or why it is none."""
+    """Return the record that the draft is now, or why it is none."""
     try:
         found = read_draft(folder, draft)
         if isinstance(found, Problem):
@@ -96,7 +96,7 @@ def _fresh(draft: str, look: Look, is_taken: IsTaken, microseconds: int) -> Iter
 
 
 def _twin(look: Look, draft: str, inode: int) -> RecordPath | None:
-    """The record whose file is this very draft under a second name, with a key of ours."""
+    """Return the record whose file is this very draft under a second name of ours."""
     collection = draft.partition("/")[0]
     for path, seen in look.seen.items():
         found, rkey = split_record_path(path)

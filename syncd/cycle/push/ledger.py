@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from syncd.budget import DAY, Announcement, Ledger
 from syncd.state import State
-
-LIMITS: Final = "limits"
-"""The note with what the PDS told of its limits last."""
+from syncd.state.notes import KnownLimits, KnownWindow
 
 
 def read_ledger(state: State, pds: str, now: int) -> Ledger:
-    """The ledger of what was sent to the PDS at the URL `pds`; `now` is in unix seconds."""
+    """Return the ledger of what was sent to the PDS at the URL `pds`; `now` is in unix seconds."""
     spent = state.spent(now - DAY.seconds)
-    note = state.note(LIMITS)
-    if note is None or note["pds"] != pds:
+    known = state.note(KnownLimits)
+    # What another PDS has said of its limits says nothing about those of this one.
+    if known is None or known.pds != pds:
         return Ledger(spent, is_counted=False)
-    announcements = tuple(Announcement(**fields) for fields in note["told"])
-    closed = note.get("closed_from", 0), note["closed_until"]
-    return Ledger(spent, announcements, *closed, is_counted=note["is_counted"])
+    announcements = tuple(
+        Announcement(w.seconds, w.limit, w.remaining, w.reset_at) for w in known.told
+    )
+    closed = known.closed_from, known.closed_until
+    return Ledger(spent, announcements, *closed, is_counted=known.is_counted)
+
+
+def limits_of(ledger: Ledger, pds: str) -> KnownLimits:
+    """Return the fact that `ledger` is what the PDS at the URL `pds` said of its limits."""
+    told = tuple(
+        KnownWindow(each.seconds, each.limit, each.remaining, each.reset_at)
+        for each in ledger.announcements
+    )
+    return KnownLimits(pds, told, ledger.closed_until, ledger.is_counted, ledger.closed_from)

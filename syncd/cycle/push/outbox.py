@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from syncd.atproto.cid import Cid
-from syncd.atproto.data import cid_of
+from syncd.atproto.cid import Cid, cid_of_block
+from syncd.atproto.data import encode
 from syncd.atproto.jsontext import parse_record
 from syncd.backoff import Backoff, doubled
 from syncd.batches import in_order
 from syncd.budget import Ledger, batch_points, in_words
 from syncd.cycle.home import Home
+from syncd.cycle.observe.remote import Sight
+from syncd.cycle.pull.archive import Keeper
 from syncd.cycle.push.outcome import Guards, Pushed
+from syncd.cycle.push.predecessors import keep_records, not_kept
 from syncd.cycle.push.pusher import Pusher
 from syncd.cycle.push.quota import Allowance
 from syncd.cycle.push.receipts import Answers
@@ -28,6 +31,7 @@ from syncd.errors import (
     CredentialsRefused,
     FileChanged,
     FileProblem,
+    NotFound,
     PdsError,
     RateLimited,
     Unknown,
@@ -40,8 +44,10 @@ from syncd.model import (
     RecordPath,
     Retry,
     Step,
+    Waiting,
     split_record_path,
 )
+from syncd.state.notes import KnownBody, KnownGuards
 
 READ_AHEAD = 25
 """How many files are read with one look at whether the folder is still ours."""
@@ -106,7 +112,7 @@ class Outbox:
         self.home, self.allowance = home, Allowance(self.workspace, home)
 
     def ledger(self) -> Ledger:
-        """The write points that were spent, and what the PDS told of them."""
+        """Return the write points that were spent, and what the PDS says of them."""
         return self.allowance.ledger()
 
     def pause_seconds(self, jitter: float) -> float:
@@ -118,6 +124,22 @@ class Outbox:
         loss = doubled(LOSS_PAUSE_SECONDS, self.losses) * jitter if self.losses else 0.0
         doubt = Backoff(DOUBT_PAUSE_SECONDS, failures=self.doubts)
         return min(LONGEST_PAUSE_SECONDS, loss + (doubt.seconds(jitter) if self.doubts else 0.0))
+
+    async def archive(
+        self, keeper: Keeper, sight: Sight, steps: Sequence[Step]
+    ) -> tuple[list[Step], list[RecordPath]]:
+        """Archive what each step overwrites. Return (steps that may be sent, lost paths).
+
+        A path is lost if the PDS names its old record in the tree and does not have it any more.
+        The steps that may not be sent wait.
+        """
+        failed = await keep_records(keeper, self.workspace.state, sight, self.home.pds, steps)
+        lost = await self.lost([p for p, e in failed.items() if isinstance(e, NotFound)])
+        waiting: dict[str, tuple[Waiting, ...]] = {
+            path: (not_kept(path, error),) for path, error in failed.items() if path not in lost
+        }
+        self.workspace.state.record(Memory(waiting=waiting))
+        return [step for step in steps if step.path not in waiting], lost
 
     async def send(
         self, steps: Sequence[Step], swap: Cid, lost: Collection[RecordPath] = ()
@@ -157,7 +179,7 @@ class Outbox:
         return _with_forecast(pushed, self.ledger(), light, self.workspace.now())
 
     def _progress(self, changes: Sequence[Change]) -> Callable[[int], None]:
-        """What tells `on_push` how far the push of `changes` is."""
+        """Return what passes on to `on_push` how far the push of `changes` is."""
         points, total = batch_points(changes), len(changes)
 
         def tell(done: int) -> None:
@@ -171,10 +193,13 @@ class Outbox:
         self, change: Change, count: int, guards: Guards, lost: Collection[RecordPath]
     ) -> bool:
         """Whether a change of a push of `count` goes by itself, not in a batch."""
+        # No swap guards a batch there; a change alone is at least looked at before and after.
         if guards is Guards.NONE:
             return True
+        # The PDS cannot name what this would replace: only a swap of the whole tree guards it.
         if change.path in lost or _key(change) in self.denied:
             return False
+        # Beside a busy writer a batch would lose its swap again; a record has one of its own.
         if self._is_wary() or guards is Guards.ALL:
             return count == 1 or self._is_wary()
         return count == 1 and guards is Guards.UNTRIED and change.after is not None
@@ -209,12 +234,9 @@ class Outbox:
         if pushed.guards is not None:
             self._keep_guards(honoured=True, records=pushed.guards is Guards.ALL)
         if limits.json_bytes < self._limits().json_bytes:
-            note = {
-                "pds": self.home.account.pds,
-                "json_bytes": limits.json_bytes,
-                "at": self.workspace.now(),
-            }
-            self.workspace.state.keep_note("body", note)
+            self.workspace.state.keep(
+                KnownBody(self.home.account.pds, limits.json_bytes, self.workspace.now())
+            )
 
     def _failures_after(self, pushed: Pushed, changes: Sequence[Change]) -> dict[Key, int]:
         """Those of changes that are done by now, or are other ones, are forgotten."""
@@ -226,44 +248,40 @@ class Outbox:
         return kept | again
 
     def _limits(self) -> Limits:
-        """What a request may hold: less where the PDS has shown that it takes less, and fewer
+        """Return what a request may hold: less where the PDS has shown that it takes less, fewer
         writes while answers get lost, so that a change the PDS fails on comes to stand alone."""
-        known = self.workspace.state.note("body")
+        known = self.workspace.state.note(KnownBody)
         json_bytes = self.limits.json_bytes
-        is_ours = known is not None and known["pds"] == self.home.account.pds
-        if is_ours and self._is_since(known["at"], BODY_SECONDS):
-            json_bytes = min(json_bytes, known["json_bytes"])
+        is_ours = known is not None and known.pds == self.home.account.pds
+        if known is not None and is_ours and self._is_since(known.at, BODY_SECONDS):
+            json_bytes = min(json_bytes, known.json_bytes)
         writes = max(1, self.limits.writes >> 3 * max(0, self.doubts - 1))
         return replace(self.limits, json_bytes=json_bytes, writes=writes)
 
     async def _guards(self) -> Guards:
-        """What this PDS honours: found once, then remembered with the PDS's name.
+        """Find what this PDS honours, once; then it is remembered with the PDS's name.
 
         That it does not honour a guard is believed for a while: it may have been upgraded since.
         """
-        known = self.workspace.state.note("guards")
-        is_known = known is not None and known["pds"] == self.home.account.pds
-        is_old = is_known and not self._is_since(known.get("at", 0), GUARDS_SECONDS)
-        if not is_known or (is_old and not known["honoured"]):
+        known = self.workspace.state.note(KnownGuards)
+        if known is not None and known.pds != self.home.account.pds:
+            known = None  # another PDS honours what it likes
+        is_old = known is not None and not self._is_since(known.at, GUARDS_SECONDS)
+        if known is None or (is_old and not known.honoured):
             known = self._keep_guards(honoured=await self.home.pds.honours_swaps(), records=None)
-        if not known["honoured"]:
+        if not known.honoured:
             return Guards.NONE
-        if known.get("records"):
+        if known.records:
             return Guards.ALL
-        return Guards.UNTRIED if known.get("records") is None or is_old else Guards.BATCH
+        return Guards.UNTRIED if known.records is None or is_old else Guards.BATCH
 
-    def _keep_guards(self, *, honoured: bool, records: bool | None) -> dict[str, Any]:
-        note = {
-            "pds": self.home.account.pds,
-            "honoured": honoured,
-            "records": records,
-            "at": self.workspace.now(),
-        }
-        self.workspace.state.keep_note("guards", note)
-        return note
+    def _keep_guards(self, *, honoured: bool, records: bool | None) -> KnownGuards:
+        found = KnownGuards(self.home.account.pds, honoured, records, self.workspace.now())
+        self.workspace.state.keep(found)
+        return found
 
     def _filled(self, light: Sequence[Change], missing: set[Cid | None]) -> Iterator[Change]:
-        """The changes with their records, read a few ahead of their turn.
+        """Yield the changes with their records, read a few ahead of their turn.
 
         The content of one that is left out is added to `missing`.
         """
@@ -280,7 +298,7 @@ class Outbox:
             yield from filled
 
     def _fill(self, change: Change, root: int) -> Change:
-        """The change with its record, read again and proven to be the one planned.
+        """Return the change with its record, read again and proven to be the one planned.
 
         A deletion is proven again too: some editors leave no file for a moment while they save.
         """
@@ -288,9 +306,10 @@ class Outbox:
             return self._still_gone(change, root)
         text, _ = read_below(self.workspace.folder, root, change.path)
         record = parse_record(text, split_record_path(change.path)[0])
-        if cid_of(record) != change.after:
+        block = encode(record)
+        if cid_of_block(block) != change.after:
             raise FileChanged(f"{change.path} was edited after it was looked at")
-        return replace(change, record=record)
+        return replace(change, record=record, block=block)
 
     def _still_gone(self, change: Change, root: int) -> Change:
         try:
@@ -300,7 +319,7 @@ class Outbox:
         raise FileChanged(f"{change.path} is there again")
 
     def _is_since(self, at: int, seconds: int) -> bool:
-        """True for so long after `at`; not before it, as where the clock was ahead then."""
+        """Return True for so long after `at`; not before it, as where the clock was ahead then."""
         return 0 <= self.workspace.now() - at < seconds
 
 
@@ -309,7 +328,7 @@ def _key(change: Change) -> Key:
 
 
 def _with_forecast(pushed: Pushed, ledger: Ledger, changes: Sequence[Change], now: int) -> Pushed:
-    """A push that the budget stopped says when the rest follows."""
+    """Return `pushed`; if the budget stopped it, with when the rest follows."""
     if not isinstance(pushed.halted, RateLimited):
         return pushed
     done: set[RecordPath] = set(pushed.done)

@@ -46,7 +46,7 @@ class Pushed:
 
 
 def departing(batch: Sequence[Change]) -> Memory:
-    """What to remember before `batch` is sent: if no answer comes, it is known for ours."""
+    """Return what to remember before `batch` is sent: if no answer comes, it is known as ours."""
     return Memory(waiting={change.path: (departure(change),) for change in batch})
 
 
@@ -66,12 +66,12 @@ def validated_alike(
 
 
 def is_older_limit(batch: Sequence[Change], error: Rejected, limits: Limits) -> bool:
-    """True if the PDS refuses as too large what is not, unless it is one of the older ones."""
+    """Return True if the PDS refuses as too large what only an older PDS finds too large."""
     size = ENVELOPE_BYTES + sum(encoded_size(change)[0] for change in batch)
     is_too_large = isinstance(error, TooLarge) and error.status == 413
     return is_too_large and OLD_JSON_BYTES < size <= limits.json_bytes
 
 
 def room_of(limits: Limits) -> Limits:
-    """What is left of a request for its writes."""
+    """Return what is left of a request for its writes."""
     return replace(limits, json_bytes=limits.json_bytes - ENVELOPE_BYTES)

@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
-from syncd.atproto.dagcbor import encode
 from syncd.batches import Ahead, batches
 from syncd.budget import CREATE_POINTS, batch_points, fitting, single_points
 from syncd.cycle.push.outcome import (
@@ -71,7 +70,7 @@ class Pusher:
         missing: Contents that this push did not bring to where they were to be: no deletion takes
             them from where they are, because a PDS drops a blob with the last record that names it.
         ahead: The batches to come: the next is read and cut while the last is on its way.
-        told: Hears after each answer how many records are done.
+        on_done: Is given after each answer how many records are done.
     """
 
     pds: Pds
@@ -81,7 +80,7 @@ class Pusher:
     remember: Callable[[Memory], None]
     answers: Answers
     failures: Callable[[Change], int] = lambda _: 0
-    told: Callable[[int], None] = lambda _: None
+    on_done: Callable[[int], None] = lambda _: None
     pushed: Pushed = field(default_factory=Pushed)
     missing: set[Cid | None] = field(default_factory=set)
     ahead: Ahead = field(default_factory=lambda: Ahead(iter(())))
@@ -137,6 +136,7 @@ class Pusher:
         if count:
             swap = await self._batch(batch[:count], swap)
         if count < len(batch):
+            # This raises RateLimited, unless there is room by now: the rest is for a later cycle.
             self.allowance.check(batch_points(batch[count:]))
             swap = await self._within_budget(batch[count:], swap)
         return swap
@@ -157,6 +157,7 @@ class Pusher:
             return await self._refused(batch, swap, error)
         self._confirm(batch, written)
         if written.commit is None:
+            # All of it is written; the next batch has no commit to name, so the repo is seen first.
             raise SwapFailed("the PDS did not say which commit it made; looking again")
         return written.commit
 
@@ -211,8 +212,9 @@ class Pusher:
         return await self._heeding(self.pds.put(change, validate=self.validate(change.path)))
 
     async def _trying(self, change: Change) -> Written:
-        """The first update tells whether the PDS honours swapRecord; none is a risk."""
+        """Send the first update so that it shows whether the PDS honours swapRecord, at no risk."""
         if change.before is None:
+            # createRecord needs no guard, so it shows nothing of them.
             return await self._created(change)
         if change.after is None:
             return await self._unguarded(change)
@@ -221,10 +223,12 @@ class Pusher:
         try:
             written = await self._guarded(on_nothing)
         except SwapFailed:
+            # Null was honoured: the record is there, and the true guard will be honoured too.
             self.pushed.guards = Guards.ALL
             self.allowance.charge(single_points(change))
             return await self._guarded(change)
         if written.commit is not None:
+            # Null was taken for no guard; what was written is what was wanted.
             self.pushed.guards = Guards.BATCH
         return await self._proven(change, written)
 
@@ -262,7 +266,7 @@ class Pusher:
             raise error from None
 
     async def _judge(self, unclear: Sequence[tuple[Change, Unknown]], guards: Guards) -> None:
-        """What got no usable answer is looked at again, or refused if again and again it fails."""
+        """Look again at what got no usable answer; refuse what fails again and again."""
         for change, error in unclear:
             has_failed = await self.pds.fetch_record(change.path) == change.before
             if has_failed:
@@ -296,7 +300,7 @@ class Pusher:
             raise
 
     def _confirm(self, batch: Sequence[Change], written: Written) -> None:
-        """Base moves to what was sent, for every record.
+        """Move base to what was sent, for every record.
 
         Also where the PDS stored something else: then that is what the repo made of this base, and
         the next cycle pulls it.
@@ -308,7 +312,7 @@ class Pusher:
         self.remember(
             Memory(
                 base={change.path: change.after for change in batch},
-                blocks={c.path: encode(c.record) for c in batch if c.record is not None},
+                blocks={c.path: c.block for c in batch if c.block is not None},
                 waiting={change.path: (Retry(change.path, TO_BE_SEEN),) for change in batch},
                 newest=written.rev,
                 decided=[change.path for change in batch],
@@ -316,7 +320,7 @@ class Pusher:
         )
         self.answers.keep(batch, written)
         self.pushed.done += [change.path for change in batch]
-        self.told(len(self.pushed.done))
+        self.on_done(len(self.pushed.done))
 
     def _refuse(self, change: Change, error: Rejected) -> None:
         reason = f"the PDS refuses this record: {error.message}"

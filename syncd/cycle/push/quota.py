@@ -7,12 +7,12 @@ spent is always written down, but holds nothing up on a PDS that never showed a 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from syncd.atproto.xrpc import RateLimit
 from syncd.budget import DAY, Ledger, in_words
 from syncd.cycle.home import Home
-from syncd.cycle.push.ledger import LIMITS, read_ledger
+from syncd.cycle.push.ledger import limits_of, read_ledger
 from syncd.cycle.workspace import Workspace
 from syncd.errors import RateLimited
 
@@ -26,7 +26,7 @@ class Allowance:
     _heard: RateLimit | None = None
 
     def ledger(self) -> Ledger:
-        """What was spent so far, corrected by what the PDS told last."""
+        """Return what was spent so far, corrected by what the PDS said last."""
         self._hear()
         return read_ledger(self.workspace.state, self.home.account.pds, self.workspace.now())
 
@@ -37,10 +37,9 @@ class Allowance:
     def charge(self, points: int) -> None:
         """Write down that `points` are about to be sent. Raises RateLimited if they do not fit."""
         self.check(points)
-        now, ledger = self.workspace.now(), self.ledger()
-        self.workspace.state.spend(now, points, forget_before=now - DAY.seconds)
-        if ledger.announcements:
-            self._keep(ledger.after(points, now))
+        now, ledger, pds = self.workspace.now(), self.ledger(), self.home.account.pds
+        left = (limits_of(ledger.after(points, now), pds),) if ledger.announcements else ()
+        self.workspace.state.spend(now, points, forget_before=now - DAY.seconds, notes=left)
 
     def check(self, points: int) -> None:
         """Raise RateLimited, saying for how long, unless `points` may be sent now."""
@@ -54,7 +53,7 @@ class Allowance:
             )
 
     def close(self, seconds: float) -> None:
-        """The PDS has refused a write for its rate: it gets none for so long."""
+        """Send no write for so long: the PDS has refused one for its rate."""
         now, ledger = self.workspace.now(), self.ledger()
         until = now + math.ceil(seconds)
         self._keep(replace(ledger, closed_from=now, closed_until=until, is_counted=True))
@@ -68,12 +67,4 @@ class Allowance:
             self._keep(ledger.after_announcement(limit))
 
     def _keep(self, ledger: Ledger) -> None:
-        note = {
-            "pds": self.home.account.pds,
-            "told": [asdict(each) for each in ledger.announcements],
-            "closed_from": ledger.closed_from,
-            "closed_until": ledger.closed_until,
-            "is_counted": ledger.is_counted,
-        }
-        if note != self.workspace.state.note(LIMITS):
-            self.workspace.state.keep_note(LIMITS, note)
+        self.workspace.state.keep(limits_of(ledger, self.home.account.pds))

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from syncd.atproto.cid import Cid
-from syncd.atproto.dagcbor import encode
 from syncd.atproto.syntax import Tid
 from syncd.budget import DAY
 from syncd.errors import FileProblem, StateWrong
@@ -30,38 +29,38 @@ class Answers:
     Attributes:
         own: The mirror's `.syncd` directory.
         now: Unix seconds.
-        told: Sentences about versions that are not in the repo as they were sent.
+        sentences: About versions that are not in the repo as they were sent; not taken yet.
     """
 
     own: Path
     days: int
     now: Callable[[], int]
-    told: list[str] = field(default_factory=list)
+    sentences: list[str] = field(default_factory=list)
 
     def keep(self, batch: Iterable[Change], written: Written) -> None:
         """Keep what the PDS said of each record that it took."""
         at = self.now()
-        told = [*written.validation, *[None] * len(written.cids)]
+        validations = [*written.validation, *[None] * len(written.cids)]
         pushes = [
             Push(change.path, cid, change.before is None, at, written.rev, validation)
-            for change, stored, validation in zip(batch, written.cids, told, strict=False)
+            for change, stored, validation in zip(batch, written.cids, validations, strict=False)
             if (cid := stored or change.after) is not None
         ]
         if pushes:
             Pushes(self.own / PUSHES).keep(pushes, forget_before=at - self.days * DAY.seconds)
 
     def lose(self, change: Change, found: Cid | None, reason: str, rev: Tid | None = None) -> None:
-        """What was sent is not what the repo has: it has `found`."""
-        self.told.append(f"{change.path}: {reason}")
-        if change.after is None or change.record is None:
+        """Keep what was sent: the repo has `found` in its place."""
+        self.sentences.append(f"{change.path}: {reason}")
+        if change.after is None or change.block is None:
             return
-        named = (change.path, Side.REMOTE, change.after, encode(change.record), found)
+        named = (change.path, Side.REMOTE, change.after, change.block, found)
         version = Superseded(*named, self.now(), reason, rev, Origin.FOLDER)
         # It is still in its file: what replaces that keeps it, or is not carried out.
         with suppress(FileProblem, StateWrong):
             History(self.own / HISTORY_FILE).keep([version])
 
     def take(self) -> tuple[str, ...]:
-        """What was told since the last time."""
-        told, self.told = tuple(self.told), []
-        return told
+        """Return the sentences since the last time."""
+        taken, self.sentences = tuple(self.sentences), []
+        return taken

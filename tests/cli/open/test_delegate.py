@@ -17,11 +17,13 @@ from typing import Any
 import pytest
 
 from syncd.atproto.data import cid_of
-from syncd.cli.open.wire import ToldError, report_from_wire, report_to_wire
+from syncd.cli.open.wire import DaemonFailed, SentReport
 from syncd.errors import Unreachable
-from syncd.model import Change, Conflict, Head, Held, Problem, RecordPath, Report, Side
+from syncd.model import CODEC, Change, Conflict, Head, Held, Problem, RecordPath, Report, Side
 from syncd.sandbox import MemoryPds, Refuse
 from syncd.state import open_state
+from syncd.state.notes import DaemonState
+from syncd.typedjson import text_of
 from tests.rigs.terminal import HANDLE, Terminal, open_terminal
 
 NOTE = RecordPath("com.example.note/one")
@@ -170,7 +172,7 @@ def test_status_believes_the_daemon_before_its_note(terminal: Terminal, notes: P
     with daemon(terminal, notes) as process:
         wait_for_status(terminal, notes, "daemon   idle ", code=0)
         with open_state(notes / ".syncd" / "state.db") as state:
-            state.keep_note("daemon", {"pid": process.pid, "phase": "paused"})
+            state.keep(DaemonState(process.pid, "paused"))
         wait_for_status(terminal, notes, "daemon   idle ", code=0)
         process.send_signal(signal.SIGSTOP)
         try:
@@ -274,8 +276,12 @@ def test_a_report_survives_the_way_between_two_processes() -> None:
         head=head,
         told=("something",),
     )
-    assert report_from_wire(json.loads(json.dumps(report_to_wire(report)))) == report
-    halted = Report(halted=Unreachable("away", hint="wait"))
-    told = report_from_wire(json.loads(json.dumps(report_to_wire(halted)))).halted
-    assert isinstance(told, ToldError)
-    assert (told.message, told.hint, told.exit_code) == ("away", "wait", 69)
+    assert on_the_way(report) == report
+    halted = on_the_way(Report(halted=Unreachable("away", hint="wait"))).halted
+    assert isinstance(halted, DaemonFailed)
+    assert (halted.message, halted.hint, halted.exit_code) == ("away", "wait", 69)
+
+
+def on_the_way(report: Report) -> Report:
+    """The report as another process reads it."""
+    return CODEC.parse(SentReport, text_of(SentReport.of(report))).report

@@ -22,6 +22,8 @@ from syncd.errors import SyncdError
 from syncd.folder.root import Folder
 from syncd.model import Account, Memory, RecordPath, Side
 from syncd.state import History, Origin, Superseded, open_state
+from syncd.state.notes import LastCycle
+from syncd.state.recording import put
 from tests.docs.markdown import read, table
 from tests.rigs.mirrors import MARKER, make_mirror
 
@@ -71,7 +73,7 @@ def be_another(root: Path) -> None:
 def have_the_state_of_another(root: Path) -> None:
     other = make_mirror(root.with_name("other"))
     with open_state(other / ".syncd" / "state.db") as state:
-        state._put_meta("marker", "another")
+        put(state._sql, "meta", [("marker", "another")])
     shutil.copy(other / ".syncd" / "state.db", root / ".syncd" / "state.db")
 
 
@@ -196,7 +198,7 @@ def test_a_mirror_from_a_backup_is_told_so_once(tmp_path: Path) -> None:
     root = make_mirror(tmp_path / "notes")
     run(root, "sync")
     with open_state(root / ".syncd" / "state.db") as state:
-        state.keep_note("last_cycle", {"at": "2026-01-02T03:04:05Z"})
+        state.keep(LastCycle("2026-01-02T03:04:05Z"))
     backup = shutil.copytree(root, tmp_path / "backup")
     root.rename(tmp_path / "broken")
     shutil.copytree(backup, root)

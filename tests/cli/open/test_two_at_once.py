@@ -13,6 +13,7 @@ from syncd.model import Conflict, Held, Memory, RecordPath, Side
 from syncd.sandbox import Sandbox
 from syncd.sandbox.http.server import start
 from syncd.state import open_state
+from syncd.state.notes import DaemonState
 from tests.rigs.machine import Machine, Ran
 from tests.rigs.mirrors import make_mirror
 from tests.test_lock import another
@@ -107,7 +108,7 @@ def test_the_lock_of_a_killed_process_is_no_obstacle(root: Path) -> None:
 def test_another_program_that_got_the_pid_of_a_killed_one_is_no_obstacle(root: Path) -> None:
     (root / ".syncd" / "lock").write_text(f"{os.getpid()}\n")
     with open_state(root / ".syncd" / "state.db") as state:
-        state.keep_note("daemon", {"pid": os.getpid(), "phase": "idle"})
+        state.keep(DaemonState(os.getpid(), "idle"))
     daemon = run(root, "status", "--json").json["daemon"]
     assert (daemon["pid"], daemon["phase"]) == (None, None)
     assert run(root, "sync").code == UNREACHABLE

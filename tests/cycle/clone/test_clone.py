@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +16,14 @@ from syncd.atproto.data import encode
 from syncd.atproto.syntax import Tid
 from syncd.config import Config
 from syncd.cycle.clone import clone as module
-from syncd.cycle.clone.clone import SPOOL, begin_clone, is_unfinished
+from syncd.cycle.clone.clone import SPOOL, is_unfinished
 from syncd.cycle.observe.fetch import Fetching, Writing
 from syncd.cycle.verify import verify_mirror
 from syncd.errors import BadTree, FileProblem, NotFound, Unreachable, Unverified, WrongKey
 from syncd.model import Memory, RecordPath
 from syncd.spool import Spool
 from syncd.state import State
+from syncd.state.notes import Note, UnfinishedClone
 from tests.cycle.observe.hostile import (
     DID,
     OTHER_KEY,
@@ -61,7 +62,7 @@ class Maker:
 
     def cloning(self, name: str, pds: ServedPds, config: Config | None = None) -> Device:
         device = self.device(name, pds, config)
-        begin_clone(device.mirror.state)
+        device.mirror.state.keep(UnfinishedClone())
         return device
 
     def cloning_beside(self, name: str, pds: ServedPds, config: Config | None = None) -> Device:
@@ -189,13 +190,13 @@ def stopping(monkeypatch: pytest.MonkeyPatch, after: int, *, is_recorded: bool) 
     """The machine stops at the chunk `after`, before or after it was recorded."""
     record, calls = State.record, list[int]()
 
-    def stop(state: State, memory: Memory) -> None:
+    def stop(state: State, memory: Memory, notes: Collection[Note] = ()) -> None:
         calls.append(len(memory.base))
         if len(calls) > after:
             if is_recorded:
-                record(state, memory)
+                record(state, memory, notes)
             raise StopError
-        record(state, memory)
+        record(state, memory, notes)
 
     with monkeypatch.context() as stopped:
         stopped.setattr(State, "record", stop)

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from syncd.atproto.data import encode
 from syncd.cycle.clone import clone as module
-from syncd.cycle.clone.clone import begin_clone
 from syncd.folder import staging, writers
 from syncd.folder.disk import Disk
 from syncd.folder.root import Folder
@@ -25,6 +24,7 @@ from syncd.folder.staging import Staging
 from syncd.folder.writers import THEIRS, Apart, share
 from syncd.model import Memory, RecordPath
 from syncd.state.filling import Filling
+from syncd.state.notes import UnfinishedClone
 from tests.cycle.observe.hostile import Repo, ServedPds, account_of
 from tests.folder.disks import Crash, StagedDisk
 from tests.rigs.device import Device, rework
@@ -50,7 +50,7 @@ def pds() -> ServedPds:
 
 def cloning(root: Path, disk: Disk | None = None) -> Device:
     device = Device.make(root, account_of(), pds())
-    begin_clone(device.mirror.state)
+    device.mirror.state.keep(UnfinishedClone())
     return on_disk(device, disk)
 
 

@@ -10,7 +10,7 @@ import pytest
 from syncd.atproto.cid import Cid
 from syncd.atproto.dagcbor import decode
 from syncd.config import Config
-from syncd.cycle.pull.archive import keep_file
+from syncd.cycle.pull.archive import version_of
 from syncd.errors import FileProblem
 from syncd.model import Choice, Decision, RecordPath, Side
 from syncd.sandbox import Refuse
@@ -154,19 +154,6 @@ async def test_without_room_for_history_nothing_is_replaced_and_the_rest_goes_on
     assert laptop.read(OTHER)["v"] == 2
 
 
-async def test_a_file_whose_json_is_not_its_record_is_kept_as_it_is(world: World) -> None:
-    """What the repo has can be what no JSON text expresses: the file is only a rendering of it."""
-    laptop = await synced(world)
-    laptop.save_text(NOTE, "{ this is no JSON")
-    folder, state = laptop.mirror.folder, laptop.mirror.state
-    seen = keep_file(
-        laptop.mirror.history, folder, NOTE, state.base()[NOTE], after=None, at=1, reason="aside"
-    )
-    assert seen is not None
-    assert not seen.cid.is_block
-    assert laptop.mirror.history.content(seen.cid) == b"{ this is no JSON"
-
-
 async def test_history_is_pruned_but_never_what_an_open_conflict_needs(world: World) -> None:
     config = Config(world.login.did, brake_records=1000, history_megabytes=0)
     await world.write(NOTE, v=1)
@@ -176,15 +163,10 @@ async def test_history_is_pruned_but_never_what_an_open_conflict_needs(world: Wo
     laptop.save(NOTE, v="mine")
     await world.write(NOTE, v="theirs")
     await laptop.sync()
-    keep_file(
-        laptop.mirror.history,
-        laptop.mirror.folder,
-        NOTE,
-        laptop.base()[NOTE],
-        after=None,
-        at=1,
-        reason="test",
-    )
+    content = laptop.file(NOTE).read_bytes()
+    cid, block = version_of(content, NOTE)
+    version = Superseded(NOTE, Side.LOCAL, cid, block, None, 1, "test", None, Origin.FOLDER)
+    laptop.mirror.history.keep([version])
     laptop.save(OTHER, v=2)
     await laptop.sync()
     assert told(laptop) == [(NOTE, "local", "mine", "test")]

@@ -17,6 +17,7 @@ from syncd.sandbox.direct import _written
 from syncd.sandbox.faults import Call, Delay
 from syncd.sandbox.repo.engine import Repo
 from syncd.sandbox.repo.writes import Prepared, delete_record, prepare, put_record
+from syncd.state.notes import KnownGuards
 from tests.cycle.push.test_pusher import APPLY, PUT, Time, busy_writer, timed
 from tests.cycle.test_mirror import agreed
 from tests.rigs.device import Device, World
@@ -94,6 +95,13 @@ async def taught(laptop: Device) -> None:
         await laptop.sync()
 
 
+def records_guarded(laptop: Device) -> bool | None:
+    """What is known of whether the PDS honours the guards of single records."""
+    known = laptop.mirror.state.note(KnownGuards)
+    assert known is not None
+    return known.records
+
+
 @pytest.mark.parametrize(
     ("kind", "records"), [("all", True), ("null is nothing", False), ("batches only", False)]
 )
@@ -103,7 +111,7 @@ async def test_the_first_update_tells_and_makes_one_commit(
     laptop = device_on(world, kind, time)
     calls, before = counted(world), world.sandbox.stream.last_seq
     await taught(laptop)
-    assert laptop.mirror.state.note("guards")["records"] is records
+    assert records_guarded(laptop) is records
     assert world.sandbox.stream.last_seq - before == 2
     assert calls == {APPLY: 1, CREATE: 1, PUT: 2 if records else 1}, "applyWrites is the probe"
     calls.clear()
@@ -219,11 +227,11 @@ async def test_a_missing_guard_is_looked_for_again_after_a_day(
     laptop.mirror.outbox.home = upgraded
     laptop.save(OTHER, v=3)
     await laptop.sync()
-    assert laptop.mirror.state.note("guards")["records"] is False
+    assert records_guarded(laptop) is False
     time.seconds += passed
     laptop.save(OTHER, v=4)
     await laptop.sync()
-    assert laptop.mirror.state.note("guards")["records"] is True
+    assert records_guarded(laptop) is True
     await agreed(world, laptop)
 
 

@@ -11,6 +11,7 @@ import pytest
 from syncd.model import RecordPath
 from syncd.sandbox import DropRequest, Refuse
 from syncd.sandbox.faults import Call, Delay
+from syncd.state.notes import KnownGuards
 from tests.cycle.push.test_pusher import WRITES, Time, commits_of, timed, used
 from tests.cycle.test_mirror import agreed
 from tests.rigs.device import Device, World
@@ -139,7 +140,7 @@ async def test_the_old_record_stays_if_the_renamed_file_was_saved_before_it_is_s
         laptop.save(LATER, text="moves", again=1)
         return True
 
-    laptop.mirror.workspace.state.keep_note("guards", None)  # so that it asks before it sends
+    laptop.mirror.workspace.state.forget(KnownGuards)  # so that it asks before it sends
     laptop.mirror.pds.honours_swaps = save_meanwhile  # type: ignore[method-assign]
     await laptop.mirror.cycle()
     assert orders == []

@@ -33,6 +33,7 @@ from syncd.sandbox import (
 )
 from syncd.sandbox.faults import Call, Delay
 from syncd.sandbox.limits import Bucket, Charge, Header
+from syncd.state.notes import KnownBody, KnownGuards
 from tests.chance import seeded, times
 from tests.cycle.test_mirror import agreed
 from tests.rigs.device import Device, World
@@ -235,7 +236,7 @@ async def test_a_record_too_large_alone_teaches_nothing_about_bodies(
     report = await laptop.sync()
     assert [problem.path for problem in report.problems] == ["com.example.note/big"]
     assert len(report.pushed) == 3
-    assert laptop.mirror.state.note("body") is None
+    assert laptop.mirror.state.note(KnownBody) is None
 
 
 async def test_a_change_that_the_pds_fails_on_is_refused_when_others_are_not(
@@ -581,7 +582,9 @@ async def test_a_pds_without_guards_is_written_to_with_care(unguarded: World, ti
     laptop.save("com.example.note/n0", n=10)
     laptop.delete("com.example.note/n1")
     await laptop.sync()
-    assert laptop.mirror.state.note("guards")["honoured"] is False
+    known = laptop.mirror.state.note(KnownGuards)
+    assert known is not None
+    assert known.honoured is False
     await agreed(unguarded, laptop)
 
 

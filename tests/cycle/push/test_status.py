@@ -15,6 +15,7 @@ from syncd.cli import cli
 from syncd.config import Config, render_config
 from syncd.sandbox import RateLimits, Sandbox
 from syncd.sandbox.limits import Bucket
+from syncd.state.notes import KnownAccount
 from tests.rigs.device import Device, World
 
 
@@ -77,10 +78,6 @@ async def test_a_pds_without_guards_is_named(tmp_path: Path, is_guarded: bool) -
     assert status_json(laptop)["guards"] is None
     laptop.save("com.example.note/one", n=1)
     await laptop.sync()
-    laptop.mirror.state.keep_note(
-        "account",
-        {"did": laptop.mirror.account.did, "handle": None, "pds": laptop.mirror.account.pds,
-         "key": laptop.mirror.account.key},
-    )  # fmt: skip
+    laptop.mirror.state.keep(KnownAccount.of(laptop.mirror.account))
     assert status_json(laptop)["guards"] is is_guarded
     assert ("this PDS ignores them" in status(laptop)) is not is_guarded

@@ -1,0 +1,61 @@
+"""Archive the records that pushes will overwrite or delete. Never writes to the repo.
+
+What is not in history must not be overwritten: such a step waits, with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from syncd.atproto.cid import Cid
+from syncd.cycle.observe.remote import Sight
+from syncd.cycle.pull.archive import NOT_OVERWRITTEN, Failed, Keeper
+from syncd.cycle.pull.supersede import not_done
+from syncd.errors import FileProblem, NotFound, StateWrong, SyncdError
+from syncd.model import RecordPath, Retry, Side, Step, Waiting
+from syncd.pds import Pds
+from syncd.state import History, Origin, State, Superseded
+
+
+async def keep_records(
+    keeper: Keeper, state: State, sight: Sight, pds: Pds, steps: Sequence[Step]
+) -> Failed:
+    """Archive what each of `steps` overwrites in the repo; return why some of it could not be.
+
+    NotFound: the PDS does not give the old record. FileProblem: history cannot keep it.
+    """
+    replacing = [(step, step.remote) for step in steps if step.remote is not None]
+    known = [_known(state, keeper.history, step.path, cid) for step, cid in replacing]
+    wanted = {cid for (_, cid), block in zip(replacing, known, strict=True) if block is None}
+    fetched = await sight.records(pds, wanted)
+    versions: list[Superseded] = []
+    failed: Failed = {}
+    for (step, cid), block in zip(replacing, known, strict=True):
+        content = block or fetched.get(cid)
+        if content is None:
+            message = f"{step.path}: the PDS does not give the version that this would replace"
+            failed[step.path] = NotFound(message, hint=NOT_OVERWRITTEN)
+            continue
+        origin = Origin.BOTH if cid == step.base else Origin.REPO
+        named = (step.path, Side.REMOTE, cid, content, step.local, step.reason, origin)
+        versions.append(keeper.superseded(*named))
+    return failed | keeper.archive(versions)
+
+
+def _known(state: State, history: History, path: RecordPath, cid: Cid) -> bytes | None:
+    """Return the record if it is at hand: in the state file, or in history from an earlier time."""
+    found = state.block(path, cid)
+    if found is not None:
+        return found
+    try:
+        return history.content(cid)
+    except (FileProblem, StateWrong):
+        return None
+
+
+def not_kept(path: RecordPath, error: SyncdError) -> Waiting:
+    """Return what waits where a version could not be kept.
+
+    One that the PDS does not give may be seen again: so the next cycle looks once more.
+    """
+    return Retry(path, error.message) if isinstance(error, NotFound) else not_done(path, error)

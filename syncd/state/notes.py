@@ -1,0 +1,425 @@
+"""The small facts of a mirror, one class for each: what it is, who writes it, who reads it.
+
+A fact is kept as JSON in the state file, and another version of syncd may have written it. So each
+class says in `unreadable` what a fact means that this version cannot read: that it is unknown and
+found out again (None), or the most careful thing it could have said. So none of them ever stops a
+command. Opens no file: `State.note`, `State.keep` and `State.forget` read and write.
+
+The forms in the file are those of schema 2. Where one has to change so that an older syncd would
+misread it, `SCHEMA_VERSION` in file.py has to rise, and file.py to migrate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from typing import Any, ClassVar, Final, Self, TypeVar
+
+from syncd.atproto.syntax import Did, Handle, Tid
+from syncd.errors import BadShape
+from syncd.model import CODEC, Account, RecordPath
+from syncd.typedjson import parse_json, plain, text_of
+
+LATEST: Final = 253_402_300_799
+"""The last second of the year 9999: a later moment has no date, and no clock has shown it."""
+
+
+class Form(Enum):
+    """How a fact stands in the file: as an object, a list of its fields, or its only field."""
+
+    OBJECT = "object"
+    LIST = "list"
+    ALONE = "alone"
+
+
+class Note:
+    """A small fact, as its subclasses define it.
+
+    Attributes:
+        kept_as: Its name in the state file.
+        form: Its form there.
+    """
+
+    __slots__ = ()
+    kept_as: ClassVar[str]
+    form: ClassVar[Form] = Form.OBJECT
+
+    @classmethod
+    def unreadable(cls) -> Self | None:
+        """Return what a fact means that is there and cannot be read; None: it is unknown."""
+        return None
+
+
+N = TypeVar("N", bound=Note)
+
+
+def read_note(kind: type[N], text: str | None) -> N | None:
+    """Return the fact that a text of the file states; None if there is none, or it is unknown.
+
+    Where the text is not of a form that this version knows, that is what `unreadable` says.
+    """
+    try:
+        value = None if text is None else parse_json(text)
+        # Older versions wrote null for a fact that no longer holds.
+        return None if value is None else CODEC.read(kind, _as_object(kind, value))
+    except BadShape:
+        return kind.unreadable()
+
+
+def note_text(note: Note) -> str:
+    """Return the text of a fact for the file."""
+    found: dict[str, object] = plain(note)
+    values = list(found.values())
+    if note.form is Form.ALONE:
+        return text_of(values[0])
+    return text_of(values if note.form is Form.LIST else found)
+
+
+def _as_object(kind: type[Any], value: object) -> object:
+    """Return the object that `value` stands for. A list may go on, as an object may hold more."""
+    names = [each.name for each in fields(kind)]
+    if kind.form is Form.ALONE:
+        return {names[0]: value}
+    if kind.form is Form.LIST and isinstance(value, list):
+        return dict(zip(names, value, strict=False))
+    return value
+
+
+def _check_moments(*moments: int) -> None:
+    """Raise ValueError, which makes the fact unreadable, for unix seconds that have no date."""
+    if not all(0 <= moment <= LATEST for moment in moments):
+        raise ValueError("it is no moment of a calendar")
+
+
+# --- the account and its PDS ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAccount(Note):
+    """The account as its DID document said last; the fields are those of `Account`.
+
+    Written by `clone` and by each command that resolves the DID anew. Read by those that do not
+    (`status`, `doctor`, `metrics`), and where the DID cannot be resolved now.
+    Unknown, it is resolved before anything is sent; who is offline then hears that in a sentence.
+    """
+
+    kept_as = "account"
+    did: Did
+    handle: Handle | None
+    pds: str
+    key: str
+    is_named: bool = False
+
+    @classmethod
+    def of(cls, account: Account) -> Self:
+        """Return the fact that this is the account."""
+        return cls(account.did, account.handle, account.pds, account.key, account.is_named)
+
+    @property
+    def account(self) -> Account:
+        """The account that is known."""
+        return Account(self.did, self.handle, self.pds, self.key, self.is_named)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownGuards(Note):
+    """Which guards of a write the PDS at `pds` honours, as found `at` unix seconds.
+
+    `honoured`: those of a batch. `records`: those of single records, None while that was not tried.
+    Written and read by the outbox; `status` and `doctor` show it.
+    Unknown, the outbox probes the PDS before it pushes anything, as at the first push.
+    """
+
+    kept_as = "guards"
+    pds: str
+    honoured: bool
+    records: bool | None = None
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBody(Note):
+    """How large a body the PDS at `pds` takes, in bytes, as found `at` unix seconds.
+
+    Written and read by the outbox.
+    Unknown, the outbox sends a body of ordinary size, which the PDS refuses whole, and learns.
+    """
+
+    kept_as = "body"
+    pds: str
+    json_bytes: int
+    at: int
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a size that nothing fits into: no push would ever end."""
+        if self.json_bytes < 1:
+            raise ValueError("it is no size of a body")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownWindow:
+    """What the PDS said of one rate limit: `remaining` points until `reset_at` (unix seconds)."""
+
+    seconds: int
+    limit: int
+    remaining: int
+    reset_at: int
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a moment without a date."""
+        _check_moments(self.reset_at)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownLimits(Note):
+    """What the PDS at `pds` said of its limits last; see `budget.Ledger` for the other fields.
+
+    Written by the push half, in the transaction of the points that it spends. Read through
+    cycle/push/ledger.py, which `status`, `doctor` and `metrics` use too.
+    Unknown, the PDS says it again with its next answer. If that is a refusal, nothing was written,
+    and the pause that it asks for is kept. The points that were spent lie in a table of their own.
+    """
+
+    kept_as = "limits"
+    pds: str
+    told: tuple[KnownWindow, ...]
+    closed_until: int
+    is_counted: bool
+    closed_from: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for moments without a date."""
+        _check_moments(self.closed_from, self.closed_until)
+
+
+# --- what head and base hold for -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class KnownHome(Note):
+    """The PDS, and the key (a did:key), of the repo that head was seen in.
+
+    Written in the transaction that records head. Read before each look at the repo.
+    Revs of one PDS say nothing about those of another. So one that cannot be read is that of no
+    account: the whole repo is looked at and compared, and no rev of before counts.
+    """
+
+    kept_as = "home"
+    form = Form.LIST
+    pds: str
+    key: str
+
+    @classmethod
+    def unreadable(cls) -> Self:
+        """Return the home of no account."""
+        return cls("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope(Note):
+    """The patterns of collections that belonged to the mirror when base was last complete.
+
+    Written in the transaction that records base. Read before each look at the folder and the repo.
+    One that cannot be read is the scope of no collection: the whole repo is looked at, and no file
+    counts as deleted, because nobody may have watched it. Were it taken for no scope at all, what
+    is away for that reason would be deleted in the repo.
+    """
+
+    kept_as = "scope"
+    form = Form.LIST
+    collections: tuple[str, ...]
+    exclude: tuple[str, ...]
+
+    @classmethod
+    def unreadable(cls) -> Self:
+        """Return the scope of no collection."""
+        return cls((), ("*",))
+
+
+@dataclass(frozen=True, slots=True)
+class Unnamed(Note):
+    """The keys of the repo's tree that are no record path, sorted; None where that is not known.
+
+    Written in the transaction that records head and what waits because of them. Read by each cycle.
+    One that cannot be read makes the next cycle look at the whole repo, which has all of them.
+    """
+
+    kept_as = "unnamed"
+    form = Form.ALONE
+    keys: tuple[str, ...] | None
+
+    @classmethod
+    def unreadable(cls) -> Self:
+        """Return that the keys are not known."""
+        return cls(None)
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedClone(Note):
+    """A clone was begun and has not ended. `since`: the rev before the download in the spool began.
+
+    `home`: the PDS and key that it came from. Both are None until the download begins. Written by
+    the clone; removed by it after the spool is gone, for until then a stop has to find it again.
+    One that cannot be read is a clone that has just begun: it goes on, with another download. What
+    it has written so far is found in base and in the folder, as after any stop.
+    """
+
+    kept_as = "clone"
+    home: tuple[str, str] | None = None
+    since: Tid | None = None
+
+    @classmethod
+    def unreadable(cls) -> Self:
+        """Return that a clone was begun."""
+        return cls()
+
+
+# --- the folder and git --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Filenames(Note):
+    """The setting `filenames` by which the files are named.
+
+    Written when the mirror is made, and after all files were renamed. Read when a mirror is opened.
+    One that cannot be read is no setting, and so another than that of now: all files get the names
+    that the settings want, and those that have them already stay as they are.
+    """
+
+    kept_as = "filenames"
+    form = Form.ALONE
+    setting: str
+
+    @classmethod
+    def unreadable(cls) -> Self:
+        """Return the name of no setting."""
+        return cls("")
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Note):
+    """Where the state file was used last: its folder, its inode, and history's newest rev then.
+
+    Written and read when a mirror is opened, to notice that it was moved, copied or put back.
+    Unknown, the next of these goes unnoticed, once; all of them are safe.
+    """
+
+    kept_as = "place"
+    root: str
+    inode: int
+    known: Tid | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GitProgress(Note):
+    """What is to be committed in git: records, by how they came to agree.
+
+    `rev`: the rev up to which `moved` lacks nothing. `push`: a commit was made and not pushed.
+    Written and read by cycle/git/companion.py after each cycle.
+    One that cannot be read lacks everything: the next cycle compares all records with git, commits
+    those that differ, and pushes, which changes nothing where all is pushed.
+    """
+
+    kept_as = "git"
+    rev: Tid | None = None
+    moved: Mapping[RecordPath, str] = field(default_factory=dict)
+    push: bool = False
+
+    @classmethod
+    def unreadable(cls) -> Self:
+        """Return that all of it has to be looked at, and pushed."""
+        return cls(push=True)
+
+
+# --- for people: the daemon, and what was done last ----------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Paused(Note):
+    """A person has paused the daemon, and not resumed it yet.
+
+    Written by the daemon; read when it starts, because a pause outlives the process.
+    One that cannot be read is a pause: whoever asked for it ends it with `syncd resume`.
+    """
+
+    kept_as = "paused"
+
+    @classmethod
+    def unreadable(cls) -> Self:
+        """Return that it is paused."""
+        return cls()
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What is wrong, and what to do about it."""
+
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonState(Note):
+    """What the daemon with this process id is at, and what is wrong.
+
+    Written by the daemon with each change, removed when it ends. Read by `status` and `doctor`
+    where the daemon does not answer.
+    Unknown, the daemon is asked; if it does not answer, nothing is said of it.
+    """
+
+    kept_as = "daemon"
+    pid: int
+    phase: str | None = None
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unwatched(Note):
+    """Why the daemon gets no file events, and looks at the whole folder every few seconds instead.
+
+    Written by the daemon, removed when it gets them. Read by `status`.
+    Unknown, `status` leaves it out until the daemon starts again; the daemon has said it as well.
+    """
+
+    kept_as = "watch"
+    problem: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class LastCycle(Note):
+    """What the last cycle did, for `status`: when it began (RFC 3339), how long it took, counts.
+
+    Written after each sync that did something. Read by `status`, and in relocation.py.
+    Unknown, `status` leaves it out until the next.
+    """
+
+    kept_as = "last_cycle"
+    at: str
+    seconds: float = 0.0
+    pushed: int = 0
+    pulled: int = 0
+    deleted: int = 0
+    adopted: int = 0
+    merged: int = 0
+
+
+NOTES: Final[tuple[type[Note], ...]] = (
+    KnownAccount,
+    KnownGuards,
+    KnownBody,
+    KnownLimits,
+    KnownHome,
+    Scope,
+    Unnamed,
+    UnfinishedClone,
+    Filenames,
+    Place,
+    GitProgress,
+    Paused,
+    DaemonState,
+    Unwatched,
+    LastCycle,
+)
+"""Every fact there is."""

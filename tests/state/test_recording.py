@@ -1,0 +1,120 @@
+"""Two memories made one are worth the two, recorded one after the other."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from syncd.atproto.cid import Cid, cid_of_block
+from syncd.atproto.syntax import Did, Tid
+from syncd.model import Head, Memory, RecordPath, Retry, Seen, Waiting
+from syncd.state import create_state
+from syncd.state.recording import record
+
+DID = Did("did:plc:ewvi7nxzyoun6zhxrhs64oiz")
+BLOCKS = (b"a", b"b", b"c")
+PATHS = tuple(RecordPath(f"com.example.{name}/{n}") for name in ("note", "post") for n in (1, 2))
+TABLES = {
+    "base": "path, cid",
+    "kept": "path, cid, block",
+    "seen": "path, cid",
+    "waiting": "path, detail",
+    "node": "cid, block",
+    "decision": "path",
+    "meta": "key, value",
+}
+
+
+def seen(path: RecordPath, cid: Cid) -> Seen:
+    return Seen(path, 1, 2, 3, 4, 5, b"digest", cid)
+
+
+@st.composite
+def bases(draw: st.DrawFn) -> tuple[dict[RecordPath, Cid | None], dict[RecordPath, bytes]]:
+    """Where base moves to, and the blocks that are at hand of that."""
+    moved = draw(st.dictionaries(st.sampled_from(PATHS), st.none() | st.sampled_from(BLOCKS)))
+    base = {path: None if block is None else cid_of_block(block) for path, block in moved.items()}
+    at_hand = {path: block for path, block in moved.items() if block is not None}
+    return base, {path: at_hand[path] for path in at_hand if draw(st.booleans())}
+
+
+CIDS = st.sampled_from([cid_of_block(block) for block in BLOCKS])
+REVS = st.sampled_from([Tid("3jzfcijpj2z2a"), Tid("3jzfcijpj2z2b"), Tid("3jzfcijpj2z2c")])
+NODES = st.dictionaries(CIDS, st.sampled_from(BLOCKS))
+RETRIES = st.lists(st.text(max_size=2), max_size=1)
+
+
+@st.composite
+def memories(draw: st.DrawFn) -> Memory:
+    base, blocks = draw(bases())
+    stats = draw(st.dictionaries(st.sampled_from(PATHS), st.none() | CIDS))
+    retries = draw(st.dictionaries(st.sampled_from(PATHS), RETRIES))
+    waiting: dict[str, tuple[Waiting, ...]] = {
+        path: tuple(Retry(path, reason) for reason in reasons) for path, reasons in retries.items()
+    }
+    return Memory(
+        base=base,
+        blocks=blocks,
+        seen={path: None if cid is None else seen(path, cid) for path, cid in stats.items()},
+        waiting=waiting,
+        head=draw(st.none() | st.builds(Head, CIDS, REVS, CIDS)),
+        newest=draw(st.none() | REVS),
+        is_whole_tree=draw(st.booleans()),
+        added_nodes=draw(NODES),
+        dropped_nodes=draw(st.lists(CIDS, max_size=2)),
+        decided=draw(st.lists(st.sampled_from(PATHS), max_size=2)),
+        settled=draw(st.dictionaries(st.sampled_from(["com.example.note"]), st.just(b"mark"))),
+    )
+
+
+def recorded(sql: sqlite3.Connection, *several: Memory) -> dict[str, list[tuple[object, ...]]]:
+    """All rows that a state file has after these memories were recorded in it."""
+    for memory in several:
+        found = sql.execute("SELECT value FROM meta WHERE key = 'newest'").fetchone()
+        record(sql, memory, Tid(found[0]) if found else None)
+    return {
+        table: sorted(sql.execute(f"SELECT {columns} FROM {table}"))
+        for table, columns in TABLES.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
+    """A state file in which nothing is recorded yet."""
+    path = tmp_path_factory.mktemp("state") / "state.db"
+    with create_state(path, did=DID, marker="m1") as state:
+        yield state._sql
+
+
+def copy_of(sql: sqlite3.Connection) -> sqlite3.Connection:
+    copy = sqlite3.connect(":memory:")
+    sql.backup(copy)
+    return copy
+
+
+@settings(max_examples=60, deadline=None)
+@given(memories(), memories(), memories())
+def test_memories_made_one_leave_what_they_leave_when_recorded_in_turn(
+    fresh: sqlite3.Connection, before: Memory, first: Memory, second: Memory
+) -> None:
+    in_turn = recorded(copy_of(fresh), before, first, second)
+    at_once = recorded(copy_of(fresh), before, first.and_then(second))
+    forgotten = [row for row in in_turn["meta"] if row not in at_once["meta"]]
+    assert [str(key).partition(":")[0] for key, _ in forgotten] in ([], ["settled"])
+    for rows in (in_turn, at_once):
+        rows["meta"] = [row for row in rows["meta"] if row not in forgotten]
+    assert at_once == in_turn
+
+
+@settings(max_examples=20, deadline=None)
+@given(memories())
+def test_an_empty_memory_adds_nothing(memory: Memory) -> None:
+    for same in (memory.and_then(Memory()), Memory().and_then(memory)):
+        assert replace(same, dropped_nodes=tuple(memory.dropped_nodes)) == replace(
+            memory, dropped_nodes=tuple(memory.dropped_nodes), decided=tuple(memory.decided)
+        )
