@@ -13,7 +13,6 @@ import click
 
 from syncd.cli.commands.login import PDS_HELP, PLC_HELP
 from syncd.cli.commands.sync import report_json
-from syncd.cli.open.last_cycle import keep_last_cycle
 from syncd.cli.screen import progress
 from syncd.cli.screen.output import exit_code, fail, many, say, say_json, say_waiting, tell
 from syncd.cli.screen.verbose import listeners
@@ -35,6 +34,7 @@ from syncd.folder.probe import probe
 from syncd.folder.root import initialise, read_marker
 from syncd.identity import resolve
 from syncd.lock import FolderLock
+from syncd.mirror.last_cycle import keep_last_cycle
 from syncd.mirror.offline import STATE_FILE, open_files
 from syncd.mirror.online import open_mirror
 from syncd.model import Account, Report

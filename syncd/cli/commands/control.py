@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from syncd.cli.commands.sync import say_outcome
-from syncd.cli.open.delegate import need_daemon
-from syncd.cli.open.wire import Answer, SyncAnswer
 from syncd.cli.screen.output import say, say_json
+from syncd.mirror.delegate import need_daemon
+from syncd.mirror.wire import Answer, SyncAnswer
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 

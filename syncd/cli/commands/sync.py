@@ -10,8 +10,6 @@ from pathlib import Path
 import click
 
 from syncd.cli.commands.git import take_checkout
-from syncd.cli.open.delegate import sync_here_or_there
-from syncd.cli.open.last_cycle import counts, keep_last_cycle
 from syncd.cli.screen import progress
 from syncd.cli.screen.output import (
     exit_code,
@@ -25,6 +23,8 @@ from syncd.cli.screen.output import (
     waiting_words,
 )
 from syncd.cli.screen.verbose import listeners
+from syncd.mirror.delegate import sync_here_or_there
+from syncd.mirror.last_cycle import counts, keep_last_cycle
 from syncd.mirror.online import open_mirror, open_to_look
 from syncd.model import Report, Verdict
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from syncd.cli.screen.output import rfc3339, say, say_json, tell
+from syncd.cli.screen.output import say, say_json, tell
+from syncd.mirror.times import rfc3339
 
 JOURNAL = Path("/run/systemd/journal/socket")
 

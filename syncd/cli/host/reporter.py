@@ -13,11 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from syncd.cli.host.journal import Entry, Level, Voice
-from syncd.cli.open.last_cycle import keep_last_cycle
 from syncd.cli.screen.output import APPROVE_HINT, RESOLVE_HINT, effects, many
 from syncd.cycle.mirror import Mirror
 from syncd.daemon import Phase
 from syncd.errors import SyncdError
+from syncd.mirror.last_cycle import keep_last_cycle
 from syncd.model import Report
 from syncd.state.notes import DaemonState, Trouble
 

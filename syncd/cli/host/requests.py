@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from syncd.cli.host.reporter import Teller
-from syncd.cli.open.wire import Answer, SentReport, SentTally, StatusAnswer, SyncAnswer
 from syncd.daemon import Daemon
 from syncd.errors import SyncdError
+from syncd.mirror.wire import Answer, SentReport, SentTally, StatusAnswer, SyncAnswer
 from syncd.state.notes import Paused
 
 LATER_SECONDS = 0.05

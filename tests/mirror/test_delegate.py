@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from syncd.atproto.data import cid_of
-from syncd.cli.open.wire import DaemonFailed, SentReport
 from syncd.errors import Unreachable
+from syncd.mirror.wire import DaemonFailed, SentReport
 from syncd.model import CODEC, Change, Conflict, Head, Held, Problem, RecordPath, Report, Side
 from syncd.sandbox import MemoryPds, Refuse
 from syncd.state import open_state
