@@ -370,7 +370,7 @@ class Report:
     plan: Plan = field(default_factory=Plan)
     unsent: tuple[RecordPath, ...] = ()
     retries: tuple[Retry, ...] = ()
-    told: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     halted: SyncdError | None = None
 
     @property
@@ -397,7 +397,7 @@ class Report:
             adopted=self.adopted + later.adopted,
             merged=self.merged + later.merged,
             deleted=self.deleted + later.deleted,
-            told=self.told + later.told,
+            remarks=self.remarks + later.remarks,
             requests=self.requests + later.requests,
             plan=self.plan,
         )

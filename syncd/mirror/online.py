@@ -101,7 +101,7 @@ def _follow_filenames(files: Workspace, on_notice: OnNotice) -> None:
 
 
 def _kept_conflicts(files: Workspace) -> list[tuple[str, str]]:
-    """What lies aside for open conflicts: how it was called, and how it is to be called."""
+    """Return the files of open conflicts: their present names and their new ones."""
     now = files.config.is_portable
     found = (item for item in files.state.waiting() if isinstance(item, Conflict))
     kept = [(item.path, item.remote) for item in found if item.remote is not None]
@@ -167,7 +167,7 @@ def _resolve(config: Config) -> Awaitable[Account]:
 
 
 async def find_account(files: Workspace, on_notice: OnNotice = ignore) -> Account:
-    """The account as its DID document says now, or as it said last if nobody can be asked."""
+    """Resolve the account; if nobody can be asked, return it as it was resolved last."""
     known = known_account(files.state)
     try:
         account = await _resolve(files.config)

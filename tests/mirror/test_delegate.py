@@ -274,7 +274,7 @@ def test_a_report_survives_the_way_between_two_processes() -> None:
         held=(Held(NOTE, Side.REMOTE, "many"),),
         requests=7,
         head=head,
-        told=("something",),
+        remarks=("something",),
     )
     assert on_the_way(report) == report
     halted = on_the_way(Report(halted=Unreachable("away", hint="wait"))).halted

@@ -96,7 +96,7 @@ def clone(
 
 
 def _is_begun(root: Path, account: Account) -> bool:
-    """True if a clone of this account was begun in `root`, and stopped before its end."""
+    """Return whether a clone of this account was begun in `root` and not finished."""
     if not (root / STATE_FILE).exists() or _has_lost_its_marker(root):
         return False
     with open_files(root) as files:

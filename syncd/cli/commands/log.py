@@ -97,7 +97,7 @@ def _created(push: Push) -> str:
 
 
 def _found(push: Push | None) -> str:
-    """What the PDS said of the record's lexicon, as the end of a remark."""
+    """Return the PDS's answer about the record's lexicon, as the end of a remark."""
     return f"; lexicon {push.validation}" if push and push.validation else ""
 
 

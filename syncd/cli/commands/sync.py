@@ -81,11 +81,11 @@ async def _sync(directory: Path, show: progress.Show) -> tuple[Report, int]:
 
 
 def report_json(report: Report, cloned: int = 0) -> dict[str, object]:
-    """The JSON of `sync` (and of `clone`)."""
+    """Return the JSON object of `sync` and of `clone`."""
     return {
         **counts(report, cloned),
         **waiting_json(report.conflicts, report.problems, report.held),
-        "told": list(report.told),
+        "told": list(report.remarks),
         "requests": report.requests,
         "head": head_json(report.head),
     }
@@ -98,7 +98,7 @@ def say_report(report: Report, cloned: int = 0) -> None:
 
 
 def _summary(report: Report, cloned: int) -> str:
-    """What was done, in numbers, and what waits."""
+    """Count what was done and what waits."""
     deleted = set(report.deleted)
     numbers = {
         "pulled": cloned + len(set(report.pulled) - deleted),

@@ -154,7 +154,7 @@ def say_effects(report: Report) -> None:
     """Print the effects of a sync, a line per record, and its notes."""
     for _, group in groupby(effects(report), key=itemgetter(0, 2)):
         _say_some([f"{verb:<9} {path}{where and ' '}{where}" for verb, path, where in group])
-    for sentence in report.told:
+    for sentence in report.remarks:
         say(f"note      {sentence}")
 
 
