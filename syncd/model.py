@@ -405,8 +405,13 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An authenticated session on a PDS. The repr hides the tokens."""
+    """An authenticated session on a PDS. The repr hides the tokens.
+
+    `origin` is that of the PDS that made the session, and only that server gets its tokens. None
+    means that nobody knows which one it was: no server gets them.
+    """
 
     did: Did
     access: str = field(repr=False)
     refresh: str = field(repr=False)
+    origin: str | None = None
