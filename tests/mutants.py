@@ -304,8 +304,16 @@ MUTANTS = (
         "tests/config/test_config.py",
     ),
     Mutant(
-        "the environment not heard", "config/file.py", '    if environ.get("SYNCD_PLC_URL"):',
-        "    if False:", "tests/config/test_config.py",
+        "the environment not heard", "config/file.py", "        if environ.get(name):",
+        "        if False:", "tests/config/test_config.py",
+    ),
+    Mutant(
+        "a program that gets the password", "children.py", "name not in (*SECRETS, *OWN)",
+        "name not in OWN", "tests/test_children.py",
+    ),
+    Mutant(
+        "an open file left open", "private.py", "(stat.S_ISREG(mode) or stat.S_ISDIR(mode))",
+        "stat.S_ISDIR(mode)", "tests/mirror/test_credentials.py", "what_was_open",
     ),
     Mutant(
         "a lock for two", "lock.py", "fcntl.LOCK_EX | fcntl.LOCK_NB", "fcntl.LOCK_SH | fcntl.LOCK_NB",
