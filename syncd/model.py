@@ -336,8 +336,12 @@ class Memory:
         gone = set(later.dropped_nodes)
         # A whole tree replaces all nodes, those that were added just before among them.
         added = {} if later.is_whole_tree else self.added_nodes
-        # A block belongs to the version that base moved to; it goes when base moves on without it.
-        blocks = {path: block for path, block in self.blocks.items() if path not in later.base}
+        # A block belongs to the version that base moved to; it goes when base moves on to another.
+        blocks = {
+            path: block
+            for path, block in self.blocks.items()
+            if path not in later.base or later.base[path] == self.base.get(path)
+        }
         return Memory(
             base={**self.base, **later.base},
             blocks={**blocks, **later.blocks},

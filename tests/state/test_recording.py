@@ -99,7 +99,7 @@ def copy_of(sql: sqlite3.Connection) -> sqlite3.Connection:
 
 @settings(max_examples=60, deadline=None)
 @given(memories(), memories(), memories())
-def test_memories_made_one_leave_what_they_leave_when_recorded_in_turn(
+def test_severalmade_one_leave_what_they_leave_when_recorded_in_turn(
     fresh: sqlite3.Connection, before: Memory, first: Memory, second: Memory
 ) -> None:
     in_turn = recorded(copy_of(fresh), before, first, second)
@@ -109,6 +109,15 @@ def test_memories_made_one_leave_what_they_leave_when_recorded_in_turn(
     for rows in (in_turn, at_once):
         rows["meta"] = [row for row in rows["meta"] if row not in forgotten]
     assert at_once == in_turn
+
+
+def test_a_block_stays_for_as_long_as_base_is_its_version(fresh: sqlite3.Connection) -> None:
+    path, (cid, other) = PATHS[0], map(cid_of_block, BLOCKS[:2])
+    first = Memory(base={path: cid}, blocks={path: BLOCKS[0]})
+    for later, kept in ((cid, [(path, bytes(cid), BLOCKS[0])]), (other, []), (None, [])):
+        second = Memory(base={path: later})
+        for several in ((first, second), (first.and_then(second),)):
+            assert recorded(copy_of(fresh), *several)["kept"] == kept
 
 
 @settings(max_examples=20, deadline=None)
