@@ -330,7 +330,8 @@ class Memory:
         """Return one memory that leaves what recording this one and then `later` leaves.
 
         Where both say something of a path, `later` is right. A fingerprint in `settled` may be
-        forgotten that would have stayed: what it settles is then looked at once more.
+        forgotten that would have stayed: what it settles is then looked at once more. Where base
+        moves on and back again, the block of its version may stay that would have been forgotten.
         """
         revs = [memory.newest for memory in (self, later) if memory.newest is not None]
         gone = set(later.dropped_nodes)
