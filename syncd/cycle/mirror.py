@@ -16,7 +16,7 @@ from syncd.atproto.cid import Cid
 from syncd.config import Config
 from syncd.cycle.clone.clone import Clone, is_unfinished
 from syncd.cycle.decide.planning import plan_cycle
-from syncd.cycle.git.companion import Beside
+from syncd.cycle.git.companion import Companion
 from syncd.cycle.home import Home
 from syncd.cycle.observe.account import LOST, Whereabouts, explain
 from syncd.cycle.observe.fetch import OnFetch
@@ -65,7 +65,7 @@ class Mirror:
             it, the account and its PDS stay what they are.
         on_fetch: Hears how far the fetching of the repo is.
         cloned: How many files were written to finish a clone that was begun here.
-        beside: The git repository that the folder may be in.
+        companion: The git repository that the folder may be in.
     """
 
     workspace: Workspace
@@ -76,7 +76,7 @@ class Mirror:
     whereabouts: Whereabouts | None = None
     on_fetch: OnFetch | None = None
     cloned: int = 0
-    beside: Beside | None = None
+    companion: Companion | None = None
     outbox: Outbox = field(init=False)
     _requests_elsewhere: int = 0
 
@@ -142,8 +142,8 @@ class Mirror:
         except StateDamaged:
             renew_state(self.state, did=self.account.did, marker=self.marker)
             report = await self._cycle(None)
-        if self.beside is not None:
-            report = await self.beside.after(report)
+        if self.companion is not None:
+            report = await self.companion.commit_after(report)
         if self.state.aside is None:
             return report
         rebuilt = f"{self.state.path.name} was damaged: it is {self.state.aside} now, and rebuilt"
@@ -189,10 +189,14 @@ class Mirror:
         def look_at_sides() -> Sides:
             return bring_sides(self.workspace, sight, dirty, now_ns)
 
-        sides = await self.beside.undisturbed(look_at_sides) if self.beside else look_at_sides()
+        sides = (
+            await self.companion.look_undisturbed(look_at_sides)
+            if self.companion
+            else look_at_sides()
+        )
         plan = plan_cycle(self.workspace, sides, now_ns // SECOND_NS)
-        if self.beside is not None:
-            plan = self.beside.judged(plan, now_ns // SECOND_NS)
+        if self.companion is not None:
+            plan = self.companion.judge(plan, now_ns // SECOND_NS)
         return sight, sides, without_pushes(plan) if self.config.read_only else plan
 
     async def _finish_clone(self) -> None:

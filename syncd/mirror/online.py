@@ -12,7 +12,7 @@ from typing import Final
 from syncd import __version__
 from syncd.config import FILE_NAME, PORTABLE, Config, load_config
 from syncd.credentials import Credentials
-from syncd.cycle.git.companion import Beside
+from syncd.cycle.git.companion import Companion
 from syncd.cycle.home import Home
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.observe.account import Whereabouts, describe_change
@@ -131,7 +131,7 @@ async def _connected(
             files,
             Home(account, connect(account)),
             whereabouts=_whereabouts(files, connect, listeners.notice),
-            beside=Beside(files),
+            companion=Companion(files),
         )
 
 

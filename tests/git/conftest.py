@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from syncd.config import Config
-from syncd.cycle.git.companion import Beside
+from syncd.cycle.git.companion import Companion
 from syncd.git.commits import Worktree
 from syncd.git.message import Published, parse_message
 from syncd.git.repository import find_repository
@@ -122,7 +122,7 @@ def with_git(world: World, root: Path, **settings: object) -> Device:
 
 def meet_git(device: Device) -> None:
     mirror = device.mirror
-    mirror.beside = Beside(mirror.workspace)
+    mirror.companion = Companion(mirror.workspace)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.cycle.git.companion import NAME, Beside
+from syncd.cycle.git.companion import NAME, Companion
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.observe.views import bring_sides
 from syncd.errors import GitFailed
@@ -140,14 +140,14 @@ async def test_a_file_edited_again_since_the_push_waits_for_its_own_push(
 ) -> None:
     await study.device.sync()
     study.device.save(ONE, n=1)
-    device, after = study.device, Beside.after
+    device, after = study.device, Companion.commit_after
 
-    async def edited_before(beside: Beside, report: Report) -> Report:
+    async def edited_before(companion: Companion, report: Report) -> Report:
         if not report.pushed:
             device.save(ONE, n=2)
-        return await after(beside, report)
+        return await after(companion, report)
 
-    monkeypatch.setattr(Beside, "after", edited_before)
+    monkeypatch.setattr(Companion, "commit_after", edited_before)
     before = study.repo.subjects()
     await device.sync()
     assert study.repo.subjects() == before
@@ -310,8 +310,8 @@ async def test_what_was_synced_before_a_crash_is_committed_after_it(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await study.device.sync()
-    assert study.device.mirror.beside is not None
-    study.device.mirror.beside = None
+    assert study.device.mirror.companion is not None
+    study.device.mirror.companion = None
     await study.world.write(ONE, n=1)
     study.device.save(TWO, n=2)
     await study.device.sync()

@@ -72,7 +72,7 @@ class CommitAttempt:
 
 
 @dataclass(slots=True)
-class Beside:
+class Companion:
     """The git repository beside a mirror's cycles.
 
     Attributes:
@@ -95,7 +95,7 @@ class Beside:
             if isinstance(item, Retry)
         )
 
-    async def undisturbed(self, look: Callable[[], Sides]) -> Sides:
+    async def look_undisturbed(self, look: Callable[[], Sides]) -> Sides:
         """Return the result of `look` at a moment when no git command is changing files.
 
         Half a checkout would look like deletions. So this waits for a running git command, and
@@ -135,7 +135,7 @@ class Beside:
         left_out = (path for path in gone if self._name(path) in names)
         return {path: Problem(path, _LEFT_OUT, _SPARSE_HINT) for path in left_out}
 
-    def judged(self, plan: Plan, now: int) -> Plan:
+    def judge(self, plan: Plan, now: int) -> Plan:
         """Return the plan as git's state allows it; `now` is in unix seconds.
 
         In a merge or a rebase, the files are an intermediate state and must not be touched: all
@@ -150,7 +150,7 @@ class Beside:
             plan = name_switch(plan, switch)
         return plan if operation is None else put_off(plan, operation, self.workspace.config)
 
-    async def after(self, report: Report) -> Report:
+    async def commit_after(self, report: Report) -> Report:
         """Commit the records that a cycle moved or confirmed, if the settings ask for commits.
 
         Never raises for git: a failure becomes the problem of the path NAME in the report.
