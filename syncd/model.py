@@ -330,14 +330,19 @@ class Memory:
         """Return one memory that leaves what recording this one and then `later` leaves.
 
         Where both say something of a path, `later` is right. A fingerprint in `settled` may be
-        forgotten that would have stayed: what it settles is then looked at once more.
+        forgotten that would have stayed: what it settles is then looked at once more. Where base
+        moves on and back again, the block of its version may stay that would have been forgotten.
         """
         revs = [memory.newest for memory in (self, later) if memory.newest is not None]
         gone = set(later.dropped_nodes)
         # A whole tree replaces all nodes, those that were added just before among them.
         added = {} if later.is_whole_tree else self.added_nodes
-        # A block belongs to the version that base moved to; it goes when base moves on without it.
-        blocks = {path: block for path, block in self.blocks.items() if path not in later.base}
+        # A block belongs to the version that base moved to; it goes when base moves on to another.
+        blocks = {
+            path: block
+            for path, block in self.blocks.items()
+            if path not in later.base or later.base[path] == self.base.get(path)
+        }
         return Memory(
             base={**self.base, **later.base},
             blocks={**blocks, **later.blocks},

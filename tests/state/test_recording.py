@@ -108,7 +108,19 @@ def test_memories_made_one_leave_what_they_leave_when_recorded_in_turn(
     assert [str(key).partition(":")[0] for key, _ in forgotten] in ([], ["settled"])
     for rows in (in_turn, at_once):
         rows["meta"] = [row for row in rows["meta"] if row not in forgotten]
-    assert at_once == in_turn
+    stayed = [row for row in at_once["kept"] if row not in in_turn["kept"]]
+    assert all(row in recorded(copy_of(fresh), before)["kept"] for row in stayed)
+    assert all((path, cid) in at_once["base"] for path, cid, _ in stayed)
+    assert {**at_once, "kept": [r for r in at_once["kept"] if r not in stayed]} == in_turn
+
+
+def test_a_block_stays_for_as_long_as_base_is_its_version(fresh: sqlite3.Connection) -> None:
+    path, (cid, other) = PATHS[0], map(cid_of_block, BLOCKS[:2])
+    first = Memory(base={path: cid}, blocks={path: BLOCKS[0]})
+    for later, kept in ((cid, [(path, bytes(cid), BLOCKS[0])]), (other, []), (None, [])):
+        second = Memory(base={path: later})
+        for several in ((first, second), (first.and_then(second),)):
+            assert recorded(copy_of(fresh), *several)["kept"] == kept
 
 
 @settings(max_examples=20, deadline=None)

@@ -94,7 +94,8 @@ def supersede(folder: Folder, keeper: Keeper, successors: Sequence[Successor]) -
     work.failed.update(keeper.archive(work.versions))
     writes = [write for write in work.writes if write.path not in work.failed]
     for write, now in zip(writes, write_many(folder, writes), strict=True):
-        found = _as_wanted(folder, write) if isinstance(now, SyncdError) else now
+        # Not after FileProblem: then the file may be ours, and not durable under its name.
+        found = _as_wanted(folder, write) if isinstance(now, FileChanged) else None
         _conclude(work, write.path, now if found is None else found)
     for seen in work.removals:
         if seen.path not in work.failed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from syncd.cycle.pull.archive import Keeper
 from syncd.cycle.pull.supersede import Placement, Successor, file_at, put, supersede
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, FileChanged, FileProblem
+from syncd.folder.disk import Disk
 from syncd.folder.read import _read_open
 from syncd.folder.root import Folder, initialise
 from syncd.model import Memory, Problem, RecordPath, Retry
@@ -232,6 +234,21 @@ def test_what_is_in_the_way_of_a_new_file_stays_unless_it_is_that_very_file(
     assert done.files == {OTHER: file_at(folder, OTHER)}
     assert isinstance(done.failed[NOTE], FileChanged)
     assert text_at(folder, NOTE) == text_of("mine")
+
+
+def test_a_new_file_whose_name_is_not_durable_is_not_done_although_its_bytes_are_there(
+    folder: Folder, keeper: Keeper
+) -> None:
+    """Base would outlive the file in a crash, and the file would count as deleted."""
+
+    class Failing(Disk):
+        def sync_directory(self, directory: int) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+    broken = replace(folder, disk=Failing())
+    done = supersede(broken, keeper, [Successor(NOTE, None, cid_of(1), None, "why", text_of(1))])
+    assert (done.files, type(done.failed[NOTE])) == ({}, FileProblem)
+    assert text_at(folder, NOTE) == text_of(1)
 
 
 def test_a_removal_where_there_was_no_file_is_done(workspace: Workspace) -> None:
