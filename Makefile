@@ -63,11 +63,11 @@ others: $(VENV)/.test programs
 
 # Packages of syncd: what is in them, and that they run where they are installed.
 packages: $(VENV)/.test
-	$(BIN)/python -m pytest $(SPREAD) --only packages $(PYTEST)
+	$(BIN)/python -m pytest --only packages tests/docs/test_packaging.py $(PYTEST)
 
 # Where the tools of others are tried that protect no record: what `make bench` measures and draws.
 tools: $(VENV)/.test reference
-	$(BIN)/python -m pytest $(SPREAD) --only tools $(PYTEST)
+	$(BIN)/python -m pytest $(SPREAD) --only tools tests/bench $(PYTEST)
 
 # The random tests at their full size, from the seed SEED or that of the day.
 stress: $(VENV)/.test programs reference

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import sys
 from pathlib import Path
 
@@ -27,13 +28,20 @@ NEEDS_A_PERSON = 3
 
 
 def longer(workspace: Workspace, conflict: Conflict) -> Choice | None:
-    """Return the side with the longer file, or None where one side is no record."""
+    """Return the side with the longer record, or None where one side is no record."""
     remote = remote_file(workspace, conflict)
     if remote is None or conflict.local is None:
         return None
     name = relative_path(conflict.path, portable=workspace.folder.portable)
-    here, there = ((workspace.root / file).stat().st_size for file in (name, remote))
+    here, there = (length(workspace.root / file) for file in (name, remote))
     return Choice.LOCAL if here >= there else Choice.REMOTE
+
+
+def length(file: Path) -> int:
+    """Return the length of a record as compact JSON; layout and `$type` do not count."""
+    record = json.loads(file.read_text(encoding="utf-8"))
+    record.pop("$type", None)
+    return len(json.dumps(record))
 
 
 def decide(folder: Path, patterns: list[str]) -> None:

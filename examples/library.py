@@ -26,7 +26,7 @@ CHUNK_BYTES = 64 * 1024
 
 
 def read_car(path: Path) -> tuple[Cid, dict[Cid, bytes]]:
-    """The root and the blocks of a CAR file. A block that is not what its CID says is BadCar."""
+    """Return the root and the blocks of a CAR file; raise BadCar unless each block is its CID's."""
     reader, blocks = CarReader(), dict[Cid, bytes]()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
@@ -38,7 +38,7 @@ def read_car(path: Path) -> tuple[Cid, dict[Cid, bytes]]:
 
 
 def read_repo(root: Cid, blocks: dict[Cid, bytes]) -> tuple[Commit, dict[str, Cid]]:
-    """The commit and every record path with its CID. A missing block is an error, never a gap."""
+    """Return the commit and the CID of every record. A missing block is an error, never a gap."""
     if root not in blocks:
         raise MissingBlocks("the file does not hold its own commit", count=1)
     commit = parse_commit(blocks[root])

@@ -13,6 +13,8 @@ from contextlib import suppress
 from html import escape
 from pathlib import Path
 
+from syncd.children import without_secrets
+
 PROGRAM = "notify-send"
 PATIENCE_SECONDS = 10.0
 """The time after which syncd stops waiting for a desktop that does not answer."""
@@ -40,5 +42,11 @@ def _run(command: list[str]) -> None:
     quiet = subprocess.DEVNULL
     with suppress(OSError, subprocess.SubprocessError):
         subprocess.run(  # noqa: S603 - a fixed program, and words after the end of options
-            command, stdin=quiet, stdout=quiet, stderr=quiet, timeout=PATIENCE_SECONDS, check=False
+            command,
+            env=without_secrets(),
+            stdin=quiet,
+            stdout=quiet,
+            stderr=quiet,
+            timeout=PATIENCE_SECONDS,
+            check=False,
         )

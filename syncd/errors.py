@@ -160,6 +160,23 @@ class CredentialsRefused(SyncdError):
     exit_code = 77
 
 
+class CredentialsElsewhere(CredentialsRefused):
+    """The credentials were made at another server than the one to write to; it got none of them.
+
+    `made_at` and `asked` are origins.
+    """
+
+    def __init__(self, did: str, *, made_at: str, asked: str) -> None:
+        super().__init__(
+            f"the credentials of {did} were made at {made_at}, and its repo is to be written at "
+            f"{asked}, which gets none of them",
+            hint=f"if the account lives at {asked} now: syncd login {did}; "
+            "otherwise see pds and plc in syncd.toml",
+        )
+        self.made_at = made_at
+        self.asked = asked
+
+
 class ExpiredToken(CredentialsRefused):
     """The access token has expired; the client must refresh the session."""
 

@@ -370,7 +370,7 @@ class Report:
     plan: Plan = field(default_factory=Plan)
     unsent: tuple[RecordPath, ...] = ()
     retries: tuple[Retry, ...] = ()
-    told: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     halted: SyncdError | None = None
 
     @property
@@ -397,7 +397,7 @@ class Report:
             adopted=self.adopted + later.adopted,
             merged=self.merged + later.merged,
             deleted=self.deleted + later.deleted,
-            told=self.told + later.told,
+            remarks=self.remarks + later.remarks,
             requests=self.requests + later.requests,
             plan=self.plan,
         )
@@ -405,8 +405,13 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An authenticated session on a PDS. The repr hides the tokens."""
+    """An authenticated session on a PDS. The repr hides the tokens.
+
+    `origin` is that of the PDS that made the session, and only that server gets its tokens. None
+    means that nobody knows which one it was: no server gets them.
+    """
 
     did: Did
     access: str = field(repr=False)
     refresh: str = field(repr=False)
+    origin: str | None = None

@@ -215,6 +215,191 @@ MUTANTS = (
         "                stack.append((below, before))\n", "                pass\n",
         "tests/atproto/mst/test_read.py",
     ),
+    Mutant(
+        "a folder that another syncd has ends with the exit code of a failure", "errors.py",
+        "    exit_code = 75", "    exit_code = 1", "tests/test_lock.py", "told_who_the_first_is",
+    ),
+    Mutant(
+        "a record key of any form", "model.py",
+        "make_record_path(parse_nsid(collection), parse_rkey(rkey))",
+        "make_record_path(parse_nsid(collection), Rkey(rkey))", "tests/test_model.py",
+    ),
+    Mutant(
+        "one point too many", "budget.py", "        if total > room:", "        if total > room + 1:",
+        "tests/test_budget.py",
+    ),
+    Mutant(
+        "what others spend not counted", "budget.py", "        return max(0, min(ours, found.remaining))",
+        "        return max(0, ours)", "tests/test_budget.py",
+    ),
+    Mutant(
+        "one path twice in a batch", "batches.py",
+        "            and not any(sized.change.path in self.paths for sized in more)\n", "",
+        "tests/test_batches.py",
+    ),
+    Mutant(
+        "a content that moves lost by the commit that moves it", "batches.py",
+        "        return gains_too_early or loses_too_late", "        return gains_too_early",
+        "tests/test_batches.py",
+    ),
+    Mutant(
+        "a CAR that is cut taken for a whole one", "atproto/car.py", "        if self._held:",
+        "        if False:", "tests/atproto/test_car.py",
+    ),
+    Mutant(
+        "a commit with a field too many", "atproto/commit.py", "if not others and data.is_block",
+        "if data.is_block", "tests/atproto/test_commit.py",
+    ),
+    Mutant(
+        "a whole number taken for the truth", "merge/fields.py",
+        "type(one) is type(other) and encode(one) == encode(other)", "one == other",
+        "tests/merge/test_merge.py",
+    ),
+    Mutant(
+        "the fields of two blobs mixed", "merge/fields.py", 'kinds[0] != "blob" and ', "",
+        "tests/merge/test_merge.py",
+    ),
+    Mutant(
+        "a record with two files", "folder/names.py", "    if right != relative:", "    if False:",
+        "tests/folder/test_names.py",
+    ),
+    Mutant(
+        "a bomb of compressed bytes", "pds/inflate.py", "        if self._left < 0:", "        if False:",
+        "tests/pds/test_client.py",
+    ),
+    Mutant(
+        "a handle that somebody else's document names", "identity/resolver.py",
+        "        if document.handle != handle:", "        if False:", "tests/identity/test_identity.py",
+    ),
+    Mutant(
+        "the DID document of another", "identity/document.py", '    if fields.get("id") != did:',
+        "    if False:", "tests/identity/test_identity.py",
+    ),
+    Mutant(
+        "a secret that others may read", "credentials/secretfile.py",
+        "    if is_ours and status.st_mode & _OTHERS:", "    if False:",
+        "tests/credentials/test_store.py",
+    ),
+    Mutant(
+        "a row with a flipped bit believed", "state/damage.py", "    if checksum(*values) != kept:",
+        "    if False:", "tests/state/test_damage.py", "value_that_is_not_as_written",
+    ),
+    Mutant(
+        "a spooled block believed without its hash", "spool.py",
+        "            if section.startswith(cid) and is_content_of(block, cid):",
+        "            if section.startswith(cid):", "tests/test_spool.py",
+    ),
+    Mutant(
+        "a queue of events that overflowed", "watch/queue.py",
+        "            self._on_loss(is_overflow=event.is_queue_overflow)", "            pass",
+        "tests/watch/test_watcher.py", "overflow",
+    ),
+    Mutant(
+        "a save that goes on taken for a finished one", "watch/watcher.py",
+        "        is_sure = not (self._everywhere or self._unfinished or is_many)",
+        "        is_sure = not (self._everywhere or is_many)", "tests/watch/test_watcher.py",
+    ),
+    Mutant(
+        "a mirror of nobody", "config/file.py", '    if "did" not in values:', "    if False:",
+        "tests/config/test_config.py",
+    ),
+    Mutant(
+        "the environment not heard", "config/file.py", '    if environ.get("SYNCD_PLC_URL"):',
+        "    if False:", "tests/config/test_config.py",
+    ),
+    Mutant(
+        "a lock for two", "lock.py", "fcntl.LOCK_EX | fcntl.LOCK_NB", "fcntl.LOCK_SH | fcntl.LOCK_NB",
+        "tests/test_lock.py",
+    ),
+    Mutant(
+        "a merge that waits for a person not seen", "git/repository.py",
+        "        return self.is_locked() or self.unfinished() is not None",
+        "        return self.is_locked()", "tests/git/test_repository.py",
+    ),
+    Mutant(
+        "a lock of git that is minutes old believed for ever", "git/repository.py",
+        "            return time.time() - self.lock.stat().st_mtime < STALE_SECONDS",
+        "            return self.lock.stat().st_mtime > 0", "tests/git/test_repository.py",
+    ),
+    Mutant(
+        "the watchdog of another process fed", "notify.py",
+        '    is_ours = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())',
+        "    is_ours = True", "tests/test_notify.py",
+    ),
+    Mutant(
+        "markup of a server on the desktop", "desktop.py", "title, escape(text)]", "title, text]",
+        "tests/test_desktop.py", "no_markup",
+    ),
+    Mutant(
+        "another user listened to", "control.py",
+        '    if _user(writer.get_extra_info("socket")) not in (os.geteuid(), 0):', "    if False:",
+        "tests/test_control.py", "another_user",
+    ),
+    Mutant(
+        "a file that JSON cannot say read as JSON", "cycle/observe/inexact.py",
+        "        if cid is None or block is None or is_exact_in_file(block, split_record_path(path)[0]):",
+        "        if True:", "tests/cycle/observe/test_inexact.py",
+    ),
+    Mutant(
+        "a deletion whose file has a refused name", "cycle/decide/renames.py",
+        "    return is_deletion and step.remote in moved and not is_decided",
+        "    return False", "tests/cycle/push/test_moves.py",
+    ),
+    Mutant(
+        "a clone that is whole before it is", "cycle/clone/clone.py",
+        "            if proven is not None and not proven.lost:",
+        "            if proven is not None:", "tests/cycle/clone/test_clone.py",
+    ),
+    Mutant(
+        "a ring for nothing as fast as any", "news.py", "        if self._futile_looks < FUTILE_RINGS:",
+        "        if True:", "tests/test_news.py", "nothing",
+    ),
+    Mutant(
+        "a cycle that hangs keeps its pulse", "daemon/pulse.py",
+        "            if now is not None and now != before:", "            if now is not None:",
+        "tests/daemon/test_fleet.py", "hangs",
+    ),
+    Mutant(
+        "a look everywhere forgotten for one file", "daemon/bell.py",
+        "        self._everywhere = self._everywhere or dirty is None",
+        "        self._everywhere = dirty is None", "tests/daemon/test_loop.py",
+    ),
+    Mutant(
+        "a refresh token that was revoked", "sandbox/sessions.py",
+        "        if token is None or token.expires <= self._clock():", "        if token is None:",
+        "tests/sandbox/test_accounts.py",
+    ),
+    Mutant(
+        "the disk that is above the one of the folder", "doctor/measure.py",
+        "            if len(point) >= longest and path.is_relative_to(point):",
+        "            if path.is_relative_to(point):", "tests/doctor/test_measure.py",
+    ),
+    Mutant(
+        "what a server sent steers the terminal", "cli/screen/output.py",
+        "    print(visible(text), file=sys.stderr, flush=True)",
+        "    print(text, file=sys.stderr, flush=True)", "tests/cli/screen/test_output.py",
+    ),
+    Mutant(
+        "an address of this machine taken for a public one", "connect.py",
+        "[address for address in addresses if is_public_address(ip_address(address))]",
+        "[address for address in addresses if ip_address(address)]", "tests/test_connect.py",
+        "address_of_a_machine",
+    ),
+    Mutant(
+        "a pattern that fits nothing is no error", "mirror/selection.py",
+        "    return [p for p in patterns if not any(fnmatchcase(path, p) for path in paths)]",
+        "    return []", "tests/mirror/test_verbs.py", "without_a_conflict",
+    ),
+    Mutant(
+        "pauses that a success does not shorten", "backoff.py",
+        "        return replace(self, failures=0)", "        return self", "tests/test_backoff.py",
+    ),
+    Mutant(
+        "true taken for a whole number", "typedjson.py",
+        "        return value if type(value) is kind else _refuse(_PLAIN[kind])",
+        "        return value if isinstance(value, kind) else _refuse(_PLAIN[kind])",
+        "tests/test_typedjson.py",
+    ),
 )  # fmt: skip
 
 
@@ -246,7 +431,7 @@ def passes(mutant: Mutant, copy: Path) -> bool:
     done = subprocess.run(
         [*command, *chosen, "-m", "not reference"],
         cwd=copy,
-        env={**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, "PYTHONPATH": str(copy)},
         capture_output=True,
         text=True,
         timeout=600,
@@ -268,14 +453,17 @@ def check_healthy(mutants: Sequence[Mutant]) -> None:
 
 
 def survivors(mutants: Sequence[Mutant]) -> Iterator[Mutant]:
-    for mutant in mutants:
-        with a_copy() as copy:
-            (copy / "syncd" / mutant.module).write_text(planted(mutant), encoding="utf-8")
+    with a_copy() as copy:
+        for mutant in mutants:
+            module = copy / "syncd" / mutant.module
+            module.write_text(planted(mutant), encoding="utf-8")
             is_noticed = not passes(mutant, copy)
-        sys.stdout.write(f"{'noticed ' if is_noticed else 'SURVIVES'}  {mutant.name}\n")
-        sys.stdout.flush()
-        if not is_noticed:
-            yield mutant
+            # With the time that it had: by that Python knows what it has compiled.
+            shutil.copy2(ROOT / "syncd" / mutant.module, module)
+            sys.stdout.write(f"{'noticed ' if is_noticed else 'SURVIVES'}  {mutant.name}\n")
+            sys.stdout.flush()
+            if not is_noticed:
+                yield mutant
 
 
 def main(words: Sequence[str]) -> int:

@@ -1,7 +1,8 @@
 """Which tests take longest, from slowest.txt: they start first, so that no process ends with one.
 
-`python -m tests.slowest LOG` writes the table anew from what `make test PYTEST=--durations=0` said.
-A test that is not in the table keeps its place behind those that are.
+`python -m tests.slowest LOG` writes the table anew from what pytest printed with --durations=0.
+A test that is not in the table keeps its place behind those that are. It names functions and no
+files, so that a test may move.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ _LINE = re.compile(r"(\d+\.\d+)s (?:setup|call|teardown) +(\S+::\w+)", re.ASCII)
 
 
 def read() -> dict[str, float]:
-    """Return the seconds of each slow test, by its id without parameters."""
+    """Return the seconds of each slow test, by the name of its function."""
     pairs = (line.split(maxsplit=1) for line in TABLE.read_text(encoding="utf-8").splitlines())
     return {name: float(seconds) for seconds, name in pairs}
 
 
 def slowest_first(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     seconds = read()
-    return sorted(items, key=lambda item: -seconds.get(_plain(item.nodeid), 0.0))
+    return sorted(items, key=lambda item: -seconds.get(_function(item.nodeid), 0.0))
 
 
-def _plain(case: str) -> str:
-    """An id without its parameters, and without the group that xdist adds to it."""
-    return re.split(r"[\[@]", case)[0]
+def _function(case: str) -> str:
+    """Return the function of an id: no file, no parameters, and no group that xdist adds."""
+    return re.split(r"[\[@]", case)[0].rpartition("::")[2]
 
 
 def table_of(log: str) -> Iterable[str]:
@@ -43,7 +44,7 @@ def table_of(log: str) -> Iterable[str]:
             cases[line.split(maxsplit=2)[2].strip()] += float(found[1])
     slowest: defaultdict[str, float] = defaultdict(float)
     for case, seconds in cases.items():
-        name = _plain(case)
+        name = _function(case)
         slowest[name] = max(slowest[name], seconds)
     ranked = sorted(slowest.items(), key=lambda pair: (-pair[1], pair[0]))
     return (f"{seconds:5.1f} {name}" for name, seconds in ranked if seconds >= LEAST_SECONDS)

@@ -36,6 +36,8 @@ FLOORS: dict[str, int] = {
     "model": 2,
     "backoff": 2,
     "connect": 2,
+    "children": 2,
+    "private": 2,
     "plan": 3,
     "merge": 3,
     "replica": 3,
@@ -110,7 +112,7 @@ LIBRARIES: dict[str, Library] = {
     "dns": Library(frozenset({"identity"}), "asks DNS for the TXT record of a handle"),
     "httpx": Library(frozenset({"connect", "identity", "pds"}), "speaks HTTP, with bounds of time"),
     "multiformats": Library(frozenset({"atproto"}), "knows multibase and multicodec"),
-    "platformdirs": Library(frozenset({"credentials"}), "knows where an account keeps its state"),
+    "platformdirs": Library(frozenset({"private"}), "knows where an account keeps its state"),
     "rich": Library(frozenset({"cli"}), "draws status and progress on terminals"),
     "starlette": Library(frozenset({"sandbox"}), "serves the sandbox over HTTP"),
     "tomli": Library(frozenset({"cli", "config"}), "reads TOML, with line and column of a mistake"),
@@ -154,6 +156,14 @@ STARTERS = re.compile(
 CONNECTORS = re.compile(
     r"\.(open_connection|open_unix_connection|create_connection|start_server|start_unix_server)$"
 )
+PROGRAM_STARTERS = frozenset(
+    {"run", "Popen", "call", "check_call", "check_output", "getoutput", "getstatusoutput"}
+)
+OTHER_PROGRAM_STARTERS = re.compile(
+    r"(^|\.)(create_subprocess_(exec|shell)|subprocess_(exec|shell)|posix_spawnp?|spawn[lv]p?e?"
+    r"|fork|forkpty|startfile|pty\.spawn|click\.(edit|launch)|webbrowser\.open\w*)$"
+)
+"""Ways to start a program beside `subprocess`; hidden_imports has the rest of them."""
 SQL_CALL = re.compile(r"\.(execute|executemany|executescript)$")
 SQL_TEXT = re.compile(
     r"\s*(SELECT .+ FROM|INSERT (OR|INTO)|UPDATE \w+ SET|DELETE FROM|CREATE (TABLE|INDEX)|PRAGMA) "
@@ -328,6 +338,30 @@ def starting_of_tasks(module: Module) -> Iterator[str]:
         yield from (name for name in module.calls() if STARTERS.search(name))
 
 
+def leaking_of_secrets_to_programs(module: Module) -> Iterator[str]:
+    """Every program starts by `subprocess.NAME(..., env=without_secrets(...))`, and so spelled."""
+    for name in module.imports():
+        if is_below(name, "subprocess") and name != "subprocess":
+            yield f"imports {name}"
+    for plain in module.nodes(ast.Import):
+        yield from (a.name for a in plain.names if a.name == "subprocess" and a.asname)
+    clean = {id(call.func) for call in module.nodes(ast.Call) if _has_clean_environment(call)}
+    types = {id(node.value) for node in module.nodes(ast.Subscript)}
+    for node in module.nodes(ast.Attribute):
+        name = ast.unparse(node)
+        is_starter = name.startswith("subprocess.") and node.attr in PROGRAM_STARTERS
+        if (is_starter and id(node) not in clean | types) or OTHER_PROGRAM_STARTERS.search(name):
+            yield name
+
+
+def _has_clean_environment(call: ast.Call) -> bool:
+    given = (word.value for word in call.keywords if word.arg == "env")
+    return any(
+        isinstance(value, ast.Call) and ast.unparse(value.func) == "without_secrets"
+        for value in given
+    )
+
+
 def connecting(module: Module) -> Iterator[str]:
     """Beside pds and identity, which use a library; control listens on a socket of this machine."""
     if module.part not in {"control", "sandbox"}:
@@ -424,6 +458,10 @@ def test_only_the_command_line_prints() -> None:
 
 def test_only_the_daemon_starts_tasks() -> None:
     assert broken(starting_of_tasks) == []
+
+
+def test_no_program_gets_the_secrets_of_syncd() -> None:
+    assert broken(leaking_of_secrets_to_programs) == []
 
 
 def test_nothing_but_supersede_replaces_or_removes_the_files_of_records() -> None:
@@ -539,6 +577,26 @@ PLANTED: list[tuple[Rule, str, str]] = [
     (starting_of_tasks, "pds", "async def both():\n    async with asyncio.TaskGroup(): pass"),
     (starting_of_tasks, "cycle", "asyncio.gather(one(), two())"),
     (starting_of_tasks, "news", "Thread(target=listen).start()"),
+    *(
+        (leaking_of_secrets_to_programs, "git", source)
+        for source in (
+            "subprocess.run(['git'])",
+            "subprocess.run(['git'], env=None)",
+            "subprocess.Popen(['git'], env=os.environ)",
+            "subprocess.Popen(['git'], env={**os.environ, **without_secrets()})",
+            "subprocess.check_output(['git'], env=dict(os.environ))",
+            "start = partial(subprocess.Popen, ['git'])",
+            "from subprocess import Popen",
+            "from subprocess import run as start",
+            "import subprocess as sp",
+            "asyncio.create_subprocess_exec('git', env=without_secrets())",
+            "loop.subprocess_shell(factory, 'git')",
+            "os.posix_spawn('/bin/sh', [], os.environ)",
+            "os.spawnv(os.P_WAIT, '/bin/sh', [])",
+            "click.edit('text')",
+            "click.launch('https://example.com')",
+        )
+    ),
     (connecting, "cycle", "asyncio.open_connection('example.com', 80)"),
     (writing, "cli", "from syncd.folder.write import read_bytes, write"),
     (writing, "cycle", "def later():\n    from syncd.folder.write import remove as drop"),
@@ -599,6 +657,8 @@ def test_what_is_planted_is_caught(rule: Rule, part: str, source: str) -> None:
         ("cycle", "from syncd.folder.write import read_bytes, conflict_file"),
         ("state", "sql.execute('SELECT path FROM base')"),
         ("cli", "import sys\nprint('done', file=sys.stderr)"),
+        ("cli", "import subprocess\nsubprocess.run(['vi'], env=without_secrets())"),
+        ("git", "made: subprocess.Popen[bytes] = subprocess.Popen([], env=without_secrets(own))"),
     ],
 )
 def test_what_is_allowed_is_let_through(part: str, source: str) -> None:

@@ -17,7 +17,7 @@ from syncd.model import Change, Limits, RecordPath
 from syncd.pds import op_of
 from syncd.sandbox.repo.engine import Repo
 
-A, B = cid_of_block(b"a"), cid_of_block(b"b")
+A, B, C = (cid_of_block(text) for text in (b"a", b"b", b"c"))
 COLLECTION = "com.example.note"
 KEY = make_key("k256", b"\x01" * 32)
 
@@ -69,8 +69,10 @@ def test_batches_keep_order_and_every_limit(sizes: list[tuple[int, int]], writes
             assert sum(by_path[c.path][column] for c in request) <= 100
 
 
-def test_one_path_is_never_twice_in_a_request() -> None:
-    twice = [Change(path("a"), None, A), Change(path("a"), A, B)]
+@pytest.mark.parametrize("before", [A, C])
+def test_one_path_is_never_twice_in_a_request(before: Cid) -> None:
+    """Whether or not the second change takes away what the first has brought."""
+    twice = [Change(path("a"), None, A), Change(path("a"), before, B)]
     assert [len(request) for request in batches(twice, Limits(), lambda _: (1, 1))] == [1, 1]
 
 

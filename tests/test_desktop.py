@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from syncd import desktop
-from tests.cli.open.test_delegate import daemon, notes, save, terminal, wait_until, write
+from tests.mirror.test_delegate import daemon, notes, save, terminal, wait_until, write
 from tests.rigs.terminal import Terminal
 
 __all__ = ["notes", "terminal"]

@@ -42,10 +42,10 @@ def test_a_report_says_whether_it_is_settled_unfinished_or_to_be_paused() -> Non
 
 def test_of_two_cycles_what_was_done_adds_up_and_what_waits_is_the_later_ones() -> None:
     problem = Problem(NOTE, "it is a link")
-    first = Report(pushed=(NOTE,), problems=(problem,), requests=2, told=("one",))
-    both = first.followed_by(Report(pulled=(NOTE,), requests=1, told=("two",)))
+    first = Report(pushed=(NOTE,), problems=(problem,), requests=2, remarks=("one",))
+    both = first.followed_by(Report(pulled=(NOTE,), requests=1, remarks=("two",)))
     assert (both.pushed, both.pulled, both.problems) == ((NOTE,), (NOTE,), ())
-    assert (both.requests, both.told) == (3, ("one", "two"))
+    assert (both.requests, both.remarks) == (3, ("one", "two"))
 
 
 def test_a_lock_names_who_has_it() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.model.stories import STORIES
 from tests.mutants import MUTANTS, ROOT, Mutant, planted
+from tests.test_architecture import FLOORS
 
 IDS = [mutant.name for mutant in MUTANTS]
 
@@ -27,6 +28,11 @@ def test_a_bug_names_tests_that_are_there(mutant: Mutant) -> None:
     assert re.search(rf"def test_\w*{mutant.words}", text)
 
 
-def test_there_are_bugs_of_every_kind_and_each_is_told_by_its_name() -> None:
-    assert len(MUTANTS) >= 20
+def test_there_are_bugs_in_every_part_and_each_is_told_by_its_name() -> None:
+    parts = {mutant.module.partition("/")[0].removesuffix(".py") for mutant in MUTANTS}
+    assert parts == FLOORS.keys() - {"__main__"}
+    rooms = {path.name for path in (ROOT / "syncd" / "cycle").iterdir() if path.is_dir()}
+    planted_in = {mutant.module.split("/")[1] for mutant in MUTANTS if "cycle/" in mutant.module}
+    assert rooms - {"__pycache__"} <= planted_in
+    assert len(MUTANTS) >= 60
     assert len(set(IDS)) == len(IDS)

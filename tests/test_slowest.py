@@ -18,13 +18,14 @@ LOG = """
 def test_it_names_tests_that_exist_the_slowest_first() -> None:
     seconds = read()
     assert list(seconds.values()) == sorted(seconds.values(), reverse=True)
+    files = (ROOT / "tests").rglob("test_*.py")
+    text = "".join(file.read_text(encoding="utf-8") for file in files)
     for name in seconds:
-        file, _, function = name.partition("::")
-        assert f"def {function}(" in (ROOT / file).read_text(encoding="utf-8"), name
+        assert f"def {name}(" in text
 
 
 def test_a_test_counts_as_its_slowest_case_set_up_included() -> None:
     assert list(table_of(LOG)) == [
-        " 40.0 tests/a/test_b.py::test_two",
-        " 12.8 tests/a/test_a.py::test_one",
+        " 40.0 test_two",
+        " 12.8 test_one",
     ]

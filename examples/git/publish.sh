@@ -32,7 +32,8 @@ until grep -q 'app password' "$work/sandbox.log"; do
 done
 url=$(sed -n 's/^PDS and PLC directory at //p' "$work/sandbox.log")
 (umask 077 && sed -n 's/.*app password //p' "$work/sandbox.log" >"$work/password")
-export SYNCD_PASSWORD_FILE=$work/password
+# A password that is given like this goes to the PDS of the DID document, or to the one named here.
+export SYNCD_PASSWORD_FILE=$work/password SYNCD_PDS=$url
 
 # Once: a mirror, its settings and its records in git.
 syncd clone alice.test "$work/site" --pds "$url" --plc "$url" >"$work/clone.log"

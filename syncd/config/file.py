@@ -30,8 +30,9 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     except (UnicodeDecodeError, tomli.TOMLDecodeError) as error:
         raise ConfigWrong(f"{path}: {error}", hint="mend the line, then run again") from None
     values = _values(tables, text, path)
-    if environ.get("SYNCD_PLC_URL"):
-        values["plc"] = _from_environment(environ["SYNCD_PLC_URL"])
+    for field, name in (("plc", "SYNCD_PLC_URL"), ("pds", "SYNCD_PDS")):
+        if environ.get(name):
+            values[field] = _from_environment(name, environ[name])
     if "did" not in values:
         raise ConfigWrong(f"{path} does not say whose repo it is: [mirror] did is missing")
     if values.get("doorbell") == "jetstream" and "jetstream" not in values:
@@ -67,11 +68,11 @@ def _parse_value(setting: Setting, value: object, where: str) -> object:
         raise ConfigWrong(f"{where}: {setting.name} needs {error}", hint=hint) from None
 
 
-def _from_environment(value: str) -> str:
+def _from_environment(name: str, value: str) -> str:
     try:
         return parse_server(value)
     except ValueError as error:
-        raise ConfigWrong(f"SYNCD_PLC_URL needs {error}") from None
+        raise ConfigWrong(f"{name} needs {error}") from None
 
 
 def _line_of(text: str, section: str, key: str) -> int:

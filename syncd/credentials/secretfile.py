@@ -12,6 +12,7 @@ from secrets import token_hex
 from typing import Final
 
 from syncd.errors import CredentialsRefused, FileProblem
+from syncd.private import make_private
 
 MAX_BYTES: Final = 64 * 1024
 """No password and no pair of tokens is longer."""
@@ -23,7 +24,9 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def read_secret(path: Path, *, is_ours: bool = True) -> str | None:
-    """The text of a file, or None if there is none. `is_ours` False: others guard who reads it.
+    """Return the text of a file, or None if there is none.
+
+    `is_ours` False: others guard who reads it.
 
     Raises CredentialsRefused: other users may read it, or it is not a short text file.
     """
@@ -47,11 +50,11 @@ def read_secret(path: Path, *, is_ours: bool = True) -> str | None:
 def write_secret(path: Path, text: str) -> None:
     """Replace a file as a whole, readable by its owner alone from the first byte; then on disk.
 
-    Its directory is made, and closed to other users. Raises FileProblem.
+    Its directory and the one above are made, and closed to other users. Raises FileProblem.
     """
     temporary = path.with_name(f".{token_hex(8)}.tmp")
     try:
-        make_private_directory(path.parent)
+        make_private(path.parent, path.parent.parent)
         sweep(path.parent)
         try:
             _write_new(temporary, text.encode())
@@ -79,13 +82,6 @@ def sweep(directory: Path) -> None:
         with suppress(OSError):
             if left.lstat().st_mtime < time.time() - STALE_SECONDS:
                 left.unlink()
-
-
-def make_private_directory(path: Path) -> None:
-    """Make `path` if need be, and close it to other users. Raises OSError."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if stat.S_IMODE(path.stat().st_mode) & _OTHERS:
-        path.chmod(0o700)
 
 
 def _check(path: Path, status: os.stat_result, *, is_ours: bool) -> None:

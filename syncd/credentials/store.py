@@ -1,8 +1,13 @@
 """The places where a password may be, and the one where a session is. Satisfies `Tokens`.
 
-A password is looked for in this order: the file that was named, systemd's credentials, the
-keyring, a file of syncd's own. The session is always in a file: its tokens change by themselves,
-also where no keyring is open.
+A password is looked for in this order: the file that was named, the environment, systemd's
+credentials, the keyring, a file of syncd's own. The session is always in a file: its tokens change
+by themselves, also where no keyring is open.
+
+Architecture Invariant: each credential belongs to one account at one origin, and is handed out for
+no other. What carries no origin gets one before it is handed out: from the login that took it, from
+the token beside it, from the PDS that a person named, or from the account's DID document. What a
+mirror's settings say is none of these.
 """
 
 from __future__ import annotations
@@ -11,26 +16,41 @@ import asyncio
 import fcntl
 import hashlib
 import importlib
-import json
 import os
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol
-
-from platformdirs import user_state_path
+from typing import Final, NoReturn, Protocol
 
 from syncd.atproto.syntax import Did
+from syncd.atproto.token import audience_origin
+from syncd.atproto.xrpc import parse_origin
+from syncd.credentials.entry import (
+    Password,
+    format_password,
+    format_session,
+    parse_password,
+    parse_session,
+)
+from syncd.credentials.given import SUFFIX, Taken, find_taken, keep_taken
 from syncd.credentials.secretfile import (
-    make_private_directory,
     read_secret,
     remove_secret,
     sweep,
     write_secret,
 )
-from syncd.errors import CredentialsRefused
+from syncd.errors import (
+    CredentialsElsewhere,
+    CredentialsRefused,
+    FileProblem,
+    RateLimited,
+    SyncdError,
+    Unreachable,
+)
 from syncd.model import Session
+from syncd.private import make_private, state_directory
 
 SERVICE: Final = "syncd"
 """The service under which the keyring holds passwords; the user name is the DID."""
@@ -41,8 +61,21 @@ CREDENTIAL: Final = "syncd-password"
 WAIT_SECONDS: Final = 300.0
 """How long another process may take to renew the session before it counts as stuck."""
 
+_SET_PDS = "; or name the PDS in SYNCD_PDS"
 _POLL_SECONDS = 0.05
 _MAX_NAME = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A password and its place. One that was given from outside is not rewritten there.
+
+    `keep` replaces the entry by one that has an origin, where syncd keeps it itself.
+    """
+
+    place: str
+    password: Password
+    keep: Callable[[Password], object] | None = None
 
 
 class Keyring(Protocol):
@@ -54,13 +87,17 @@ class Keyring(Protocol):
 
 
 def find_keyring() -> Keyring | None:
-    """The `keyring` package, if it is installed and has a place to keep passwords in."""
+    """Return the `keyring` package, if it is installed and has a place to keep passwords in."""
     try:
         package = importlib.import_module("keyring")
         usable = package.get_keyring().priority > 0
     except Exception:  # noqa: BLE001 - its backends raise whatever their desktop raises
         return None
     return package if usable else None
+
+
+def _unknown_home() -> NoReturn:
+    raise CredentialsRefused("nobody can say where the account lives")
 
 
 class Credentials:
@@ -74,68 +111,129 @@ class Credentials:
         password_file: Path | None = None,
         environ: Mapping[str, str] = os.environ,
         keyring: Callable[[], Keyring | None] = find_keyring,
+        pds: str | None = None,
+        home: Callable[[], str] = _unknown_home,
     ) -> None:
-        """`config_dir` is syncd's own directory (default: the user's state directory)."""
-        directory = (config_dir or user_state_path("syncd")) / "credentials"
+        """Args:
+        config_dir: syncd's own directory (default: the user's state directory).
+        password_file: A file with the password, in place of the one that `environ` names.
+        environ: Where passwords that are given to syncd are found.
+        keyring: What finds the keyring.
+        pds: The origin that a person named for this process, in its environment or arguments.
+        home: Asks for the PDS that the account's DID document names, by a directory that no
+            mirror's settings choose. It may block, and raises as `identity.resolve` does.
+        """
+        directory = (config_dir or state_directory()) / "credentials"
         name = did if len(did) <= _MAX_NAME else hashlib.sha256(did.encode()).hexdigest()
         self._did = did
+        self._environ = environ
         self._named_file = _named_file(password_file, environ)
         self._systemd = environ.get("CREDENTIALS_DIRECTORY") or None
         self._keyring = keyring
+        self._pds = pds
+        self._home = home
         self._password_file = directory / f"{name}.password"
         self._session_file = directory / f"{name}.session"
+        self._given_file = directory / f"{name}{SUFFIX}"
         self._lock_file = directory / f"{name}.lock"
 
     def __repr__(self) -> str:
         return f"Credentials({self._did!r})"
 
     def load(self) -> Session | None:
-        """The kept session; None if there is none that can be used. Raises CredentialsRefused."""
+        """Return the kept session; None if there is none that can be used.
+
+        One from before sessions had an origin gets it now, for good. Raises CredentialsRefused;
+        Unreachable if nobody answers who could say which origin that is.
+        """
+        kept = self.peek()
+        if kept is None or kept.origin is not None:
+            return kept
+        bound = replace(kept, origin=self._origin_of_old(kept))
+        with suppress(FileProblem):
+            self.keep(bound)
+        return bound
+
+    def peek(self) -> Session | None:
+        """Return the kept session as it is, to look at and not to send. Raises CredentialsRefused.
+
+        Its origin is None if an older syncd kept it.
+        """
         text = read_secret(self._session_file)
-        return None if text is None else _parse_session(text, self._did)
+        return None if text is None else parse_session(text, self._did)
 
-    def keep(self, session: Session) -> None:
-        """Replace the kept session, on disk when this returns. Raises FileProblem."""
-        fields = {"did": session.did, "access": session.access, "refresh": session.refresh}
-        write_secret(self._session_file, json.dumps(fields) + "\n")
+    def keep(self, session: Session, password: str | None = None) -> None:
+        """Replace the kept session, on disk when this returns. Raises FileProblem.
 
-    def password(self) -> str | None:
-        """The password from the first place that has one. Raises CredentialsRefused."""
-        found = self._find()
-        return None if found is None else found[1]
+        `password` is what it was made from: that one belongs to the same origin from now on.
+        """
+        if password is not None and session.origin is not None:
+            keep_taken(password, Taken(session.did, session.origin), self._given_file)
+        write_secret(self._session_file, format_session(session) + "\n")
+
+    def password(self, origin: str) -> str | None:
+        """Return the password for `origin` from the first place that has it; None if none has any.
+
+        Raises CredentialsElsewhere where there are credentials, and all are for other origins;
+        CredentialsRefused; Unreachable if nobody answers who could say for which origin one is.
+        """
+        refusals: list[SyncdError] = []
+        for found in self._found():
+            try:
+                made_at = found.password.origin or self._origin_of(found)
+            except (CredentialsRefused, RateLimited, Unreachable) as error:
+                # Another place may have one that is known to be for this origin.
+                refusals.append(error)
+                continue
+            if made_at == origin:
+                return found.password.text
+            refusals.append(CredentialsElsewhere(self._did, made_at=made_at, asked=origin))
+        if refusals:
+            raise refusals[0]
+        session = self.load()
+        if session is not None and session.origin not in (None, origin):
+            raise CredentialsElsewhere(self._did, made_at=str(session.origin), asked=origin)
+        return None
 
     def source(self) -> str | None:
-        """Where credentials come from, never what they are; None if there are none."""
-        found = self._find()
-        if found is not None:
-            return found[0]
-        return f"the session in {self._session_file}" if self.load() is not None else None
+        """Say where credentials come from, never what they are; None if there are none."""
+        place = self.password_source()
+        if place is not None:
+            return place
+        return f"the session in {self._session_file}" if self.peek() is not None else None
 
     def password_source(self) -> str | None:
-        """Where the password is, never what it is. Raises CredentialsRefused."""
-        found = self._find()
-        return None if found is None else found[0]
+        """Say where the password is, never what it is. Raises CredentialsRefused."""
+        return next((found.place for found in self._found()), None)
+
+    def made_at(self) -> str | None:
+        """Return the origin of the kept session or password, as far as it is written there."""
+        kept = self.peek()
+        if kept is not None and kept.origin is not None:
+            return kept.origin
+        return next((found.password.origin for found in self._found()), None)
 
     def files(self) -> tuple[Path, ...]:
-        """Every file of this account that may hold a secret and that syncd has to guard."""
+        """Return every file of this account that may hold a secret and that syncd has to guard."""
         named = () if self._named_file is None else (self._named_file,)
-        return (*named, self._password_file, self._session_file)
+        return (*named, self._password_file, self._session_file, self._given_file)
 
-    def keep_password(self, password: str) -> str:
-        """Keep a password in the keyring, else in a file. Says where. Raises FileProblem."""
+    def keep_password(self, password: str, origin: str) -> str:
+        """Keep a password in the keyring, else in a file. Return where. Raises FileProblem."""
+        entry = Password(password, origin)
         keyring = self._keyring()
         if keyring is not None:
             with suppress(Exception):
-                keyring.set_password(SERVICE, self._did, password)
+                self._keep_in(keyring, entry)
                 remove_secret(self._password_file)
                 return "the keyring"
-        write_secret(self._password_file, password + "\n")
+        self._keep_in_file(entry)
         return str(self._password_file)
 
     def forget(self) -> None:
         """Drop the session, and the password wherever syncd keeps it. Raises FileProblem."""
-        remove_secret(self._session_file)
-        remove_secret(self._password_file)
+        for file in (self._session_file, self._password_file, self._given_file):
+            remove_secret(file)
         sweep(self._session_file.parent)
         keyring = self._keyring()
         if keyring is not None:
@@ -161,20 +259,95 @@ class Credentials:
             if descriptor is not None:
                 os.close(descriptor)
 
-    def _find(self) -> tuple[str, str] | None:
-        """Where the password is, and the password."""
-        if self._named_file is not None:
-            return f"the file {self._named_file}", self._read_named(self._named_file)
-        places = (
-            (f"the systemd credential {CREDENTIAL}", self._read_systemd),
-            ("the keyring", self._read_keyring),
-            (str(self._password_file), lambda: _read_password(self._password_file)),
-        )
-        found = ((place, read()) for place, read in places)
-        return next(((place, text) for place, text in found if text is not None), None)
+    def _origin_of(self, found: Found) -> str:
+        """Return the origin of a password that carries none. Raises as `password`."""
+        if found.keep is not None:
+            return self._origin_of_old_entry(found)
+        taken = find_taken(found.password.text, self._given_file)
+        if taken is None:
+            return self._pds or self._home_origin(_SET_PDS)
+        if taken.did != self._did:
+            # One line of a mirror's settings can name another account, on a server of its own.
+            raise CredentialsRefused(
+                f"the password in {found.place} is that of {taken.did}, and not of {self._did}",
+                hint=f"syncd login {self._did}",
+            )
+        return taken.origin
 
-    def _read_named(self, path: Path) -> str:
-        """The password of a file that was asked for: that it is not there is an error."""
+    def _origin_of_old_entry(self, found: Found) -> str:
+        """Return the origin of a password that an older syncd kept, and write it there for good."""
+        session = self.peek()
+        origin = session.origin if session is not None else None
+        origin = origin or self._origin_of_old(session)
+        if found.keep is not None:
+            # Where it cannot be written, the next look asks again.
+            with suppress(Exception):
+                found.keep(replace(found.password, origin=origin))
+        return origin
+
+    def _origin_of_old(self, session: Session | None) -> str:
+        """Return where an older syncd's entries were made: as the token says, else at home."""
+        audience = None if session is None else audience_origin(session.access)
+        return audience or self._home_origin("")
+
+    def _home_origin(self, remedy: str) -> str:
+        """Return the PDS of the DID document. Raises CredentialsRefused, RateLimited, Unreachable.
+
+        `remedy` is what a person can do besides a login.
+        """
+        try:
+            return str(parse_origin(self._home()))
+        except (Unreachable, RateLimited):
+            raise
+        except SyncdError as error:
+            raise CredentialsRefused(
+                f"for which PDS the credentials of {self._did} are is not known: {error.message}",
+                hint=f"syncd login {self._did}{remedy}",
+            ) from error
+
+    def _found(self) -> Iterator[Found]:
+        """Yield every password, in the order of their places. Raises CredentialsRefused."""
+        places: tuple[tuple[str, Callable[[], str | None]], ...] = (
+            (f"the file {self._named_file}", self._read_named),
+            ("the variable SYNCD_PASSWORD", lambda: self._environ.get("SYNCD_PASSWORD") or None),
+            (f"the systemd credential {CREDENTIAL}", self._read_systemd),
+        )
+        for place, read in places:
+            text = read()
+            if text is not None:
+                yield Found(place, Password(text))
+        yield from self._found_in_keyring()
+        yield from self._found_in_file()
+
+    def _found_in_keyring(self) -> Iterator[Found]:
+        keyring = self._keyring()
+        if keyring is None:
+            return
+        try:
+            entry = keyring.get_password(SERVICE, self._did)
+        except Exception:  # noqa: BLE001 - a locked or absent keyring is one that has nothing
+            return
+        password = parse_password(entry, self._did) if entry else None
+        if password is not None:
+            yield Found("the keyring", password, lambda entry: self._keep_in(keyring, entry))
+
+    def _found_in_file(self) -> Iterator[Found]:
+        line = _read_password(self._password_file)
+        password = None if line is None else parse_password(line, self._did)
+        if password is not None:
+            yield Found(str(self._password_file), password, self._keep_in_file)
+
+    def _keep_in(self, keyring: Keyring, password: Password) -> None:
+        keyring.set_password(SERVICE, self._did, format_password(self._did, password))
+
+    def _keep_in_file(self, password: Password) -> None:
+        write_secret(self._password_file, format_password(self._did, password) + "\n")
+
+    def _read_named(self) -> str | None:
+        """Return the password of the file that was asked for: that it is not there is an error."""
+        path = self._named_file
+        if path is None:
+            return None
         is_ours = self._systemd is None or path.parent != Path(self._systemd)
         password = _read_password(path, is_ours=is_ours)
         if password is None:
@@ -192,15 +365,6 @@ class Credentials:
             else _read_password(Path(directory, CREDENTIAL), is_ours=False)
         )
 
-    def _read_keyring(self) -> str | None:
-        keyring = self._keyring()
-        if keyring is None:
-            return None
-        try:
-            return keyring.get_password(SERVICE, self._did) or None
-        except Exception:  # noqa: BLE001 - a locked or absent keyring is one that has nothing
-            return None
-
 
 def _named_file(password_file: Path | None, environ: Mapping[str, str]) -> Path | None:
     named = environ.get("SYNCD_PASSWORD_FILE")
@@ -208,7 +372,7 @@ def _named_file(password_file: Path | None, environ: Mapping[str, str]) -> Path 
 
 
 def _read_password(path: Path, *, is_ours: bool = True) -> str | None:
-    """The one line of a password file; None if there is no such file."""
+    """Return the one line of a password file; None if there is no such file."""
     text = read_secret(path, is_ours=is_ours)
     if text is None:
         return None
@@ -221,22 +385,9 @@ def _read_password(path: Path, *, is_ours: bool = True) -> str | None:
     return password
 
 
-def _parse_session(text: str, did: Did) -> Session | None:
-    """The session in a file of ours; None if the file is damaged or is another account's."""
-    try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    match fields:
-        case {"did": kept, "access": str(access), "refresh": str(refresh)} if kept == did:
-            usable = all("!" <= character <= "~" for character in access + refresh)
-            return Session(did, access, refresh) if usable and access and refresh else None
-    return None
-
-
 def _open_lock(path: Path) -> int | None:
     try:
-        make_private_directory(path.parent)
+        make_private(path.parent, path.parent.parent)
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError:
         return None

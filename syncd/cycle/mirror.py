@@ -148,7 +148,7 @@ class Mirror:
             return report
         rebuilt = f"{self.state.path.name} was damaged: it is {self.state.aside} now, and rebuilt"
         self.state.aside = None
-        return replace(report, told=(rebuilt, *report.told))
+        return replace(report, remarks=(rebuilt, *report.remarks))
 
     async def _cycle(self, dirty: Dirty) -> Report:
         before = self.requests
@@ -178,8 +178,8 @@ class Mirror:
         planned = report_plan(plan, sides.look.strays, self.requests - before, self.state.head())
         report = report_cycle(planned, joined, pulled, steps, pushed, waiting)
         met = (f"{problem.path}: {problem.reason}" for problem in recovered)
-        told = (*met, *drafted.sentences, *report.told, *self.outbox.answers.take())
-        return replace(report, told=told)
+        remarks = (*met, *drafted.sentences, *report.remarks, *self.outbox.answers.take())
+        return replace(report, remarks=remarks)
 
     async def _decide(self, dirty: Dirty) -> tuple[Sight, Sides, Plan]:
         self.folder.check_marker(self.state.marker)

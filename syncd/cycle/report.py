@@ -25,7 +25,7 @@ from syncd.plan import for_a_person
 
 
 def report_plan(plan: Plan, strays: Sequence[Problem], requests: int, head: Head | None) -> Report:
-    """The report of a plan that nobody carried out. `strays` are files that stand for no record."""
+    """Report a plan that nobody carried out. `strays` are files that stand for no record."""
     return Report(
         adopted=tuple(sorted(_paths(plan, Verdict.ADOPT))),
         conflicts=plan.conflicts,
@@ -45,7 +45,7 @@ def report_cycle(
     pushed: Pushed,
     waiting: Sequence[Waiting],
 ) -> Report:
-    """The same once `joined.plan` was carried out; `steps` are the pushes that were tried."""
+    """Complete a report after `joined.plan` was carried out; `steps` are the tried pushes."""
     plan = joined.plan
     conflicts, problems, held = for_a_person(waiting)
     answered = {*pushed.done, *(i.path for i in waiting if not isinstance(i, Departure))}
@@ -59,14 +59,14 @@ def report_cycle(
         merged=joined.paths,
         deleted=_deleted(pulled, steps, pushed),
         unsent=tuple(sorted(_paths(plan, Verdict.PUSH) - answered)),
-        told=tuple(f"{step.path}: {step.reason}" for step in plan.steps if is_edit_kept(step)),
+        remarks=tuple(f"{step.path}: {step.reason}" for step in plan.steps if is_edit_kept(step)),
         retries=tuple(item for item in waiting if isinstance(item, Retry)),
         halted=pushed.halted,
     )
 
 
 def _deleted(pulled: Memory, steps: Sequence[Step], pushed: Pushed) -> tuple[RecordPath, ...]:
-    """What was deleted in the folder or, by one of `steps`, in the repo."""
+    """Return what was deleted in the folder or, by one of `steps`, in the repo."""
     in_folder = {path for path, cid in pulled.base.items() if cid is None}
     in_repo = {step.path for step in steps if step.local is None}.intersection(pushed.done)
     return tuple(sorted(in_folder | in_repo))

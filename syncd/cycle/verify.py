@@ -73,7 +73,7 @@ def _check_commit(state: State, head: Head, account: Account) -> Iterator[Proble
 
 
 def _tree(state: State, head: Head) -> tuple[dict[str, Cid], tuple[Problem, ...]]:
-    """The records of the kept tree, with every node's hash checked."""
+    """Walk the kept tree, checking the hash of every node; return its records and its faults."""
 
     def get(cid: Cid) -> bytes | None:
         block = state.node(cid)

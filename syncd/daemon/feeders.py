@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.observe.views import Dirty
 from syncd.daemon.bell import Bell
-from syncd.daemon.transitions import CYCLING, POLLING, Course, State
+from syncd.daemon.transitions import CYCLING, POLLING, Course, LoopState
 from syncd.errors import SyncdError
 from syncd.news import News
 
@@ -47,7 +47,7 @@ class Feeders:
         while True:
             await asyncio.sleep(self.mirror.config.poll_seconds)
             # The requests of a cycle show that the PDS answers: a poll would add nothing.
-            if self.course.state in CYCLING or self.course.state is State.PAUSED:
+            if self.course.state in CYCLING or self.course.state is LoopState.PAUSED:
                 continue
             with suppress(SyncdError):
                 before = await self._poll_once(before)

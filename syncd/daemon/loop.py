@@ -27,7 +27,7 @@ from syncd.daemon.heap import give_back
 from syncd.daemon.phase import FATAL, PHASES, OnChange, event_of
 from syncd.daemon.pulse import Pulse
 from syncd.daemon.traffic import Traffic
-from syncd.daemon.transitions import CYCLING, Course, Event, State
+from syncd.daemon.transitions import CYCLING, Course, Event, LoopState
 from syncd.daemon.waits import Waits
 from syncd.errors import SyncdError
 from syncd.model import Report
@@ -182,7 +182,7 @@ class Daemon:
 
     def _is_held_back(self) -> bool:
         is_wanted = bool(self._requests) or self._waits.is_stopping
-        return self._course.state is State.PAUSED and not is_wanted
+        return self._course.state is LoopState.PAUSED and not is_wanted
 
     async def _cycle(self, dirty: Dirty) -> None:
         self._enter(Event.BEGIN)

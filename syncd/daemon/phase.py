@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Final
 
-from syncd.daemon.transitions import Event, State
+from syncd.daemon.transitions import Event, LoopState
 from syncd.errors import (
     BadCommit,
     ConfigWrong,
@@ -35,17 +35,17 @@ class Phase(StrEnum):
     HALTED = "halted"
 
 
-PHASES: Final[Mapping[State, Phase]] = {
-    State.DUE: Phase.SYNCING,
-    State.SYNCING: Phase.SYNCING,
-    State.REQUESTED: Phase.SYNCING,
-    State.IDLE: Phase.IDLE,
-    State.PUTTING_OFF: Phase.IDLE,
-    State.LOCKED_OUT: Phase.HALTED,
-    State.OFFLINE: Phase.OFFLINE,
-    State.HALTED: Phase.HALTED,
-    State.PAUSED: Phase.PAUSED,
-    State.PAUSING: Phase.PAUSED,
+PHASES: Final[Mapping[LoopState, Phase]] = {
+    LoopState.DUE: Phase.SYNCING,
+    LoopState.SYNCING: Phase.SYNCING,
+    LoopState.REQUESTED: Phase.SYNCING,
+    LoopState.IDLE: Phase.IDLE,
+    LoopState.PUTTING_OFF: Phase.IDLE,
+    LoopState.LOCKED_OUT: Phase.HALTED,
+    LoopState.OFFLINE: Phase.OFFLINE,
+    LoopState.HALTED: Phase.HALTED,
+    LoopState.PAUSED: Phase.PAUSED,
+    LoopState.PAUSING: Phase.PAUSED,
 }
 """The phase of every state but STOPPING: a daemon that stops shows nothing new.
 

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Final
 
 
-class State(Enum):
+class LoopState(Enum):
     """What a daemon is doing."""
 
     DUE = "due"
@@ -62,66 +62,66 @@ class Event(Enum):
     """The loop ends."""
 
 
-CYCLING: Final = frozenset({State.SYNCING, State.PAUSING, State.REQUESTED})
+CYCLING: Final = frozenset({LoopState.SYNCING, LoopState.PAUSING, LoopState.REQUESTED})
 """A cycle runs."""
-POLLING: Final = frozenset({State.IDLE, State.PUTTING_OFF, State.LOCKED_OUT})
+POLLING: Final = frozenset({LoopState.IDLE, LoopState.PUTTING_OFF, LoopState.LOCKED_OUT})
 """The PDS answered last time, and the next cycle waits for a reason: polls may find one."""
 
 _CYCLE_ENDS: Final = (Event.FINISH, Event.PUT_OFF, Event.LOCK_OUT, Event.FAIL, Event.HALT)
 
 
-def _waiting(state: State) -> dict[Event, State]:
+def _waiting(state: LoopState) -> dict[Event, LoopState]:
     """Return what may follow a state in which the daemon waits for the next cycle."""
     return {
-        Event.BEGIN: State.SYNCING,
-        Event.PAUSE: State.PAUSED,
+        Event.BEGIN: LoopState.SYNCING,
+        Event.PAUSE: LoopState.PAUSED,
         Event.RESUME: state,
-        Event.STOP: State.STOPPING,
+        Event.STOP: LoopState.STOPPING,
     }
 
 
-def _within_pause() -> dict[Event, State]:
+def _within_pause() -> dict[Event, LoopState]:
     """Return what may follow a cycle in a pause: whatever becomes of it, the pause lasts."""
     return {
-        **dict.fromkeys(_CYCLE_ENDS, State.PAUSED),
-        Event.PAUSE: State.PAUSING,
-        Event.RESUME: State.SYNCING,
-        Event.STOP: State.STOPPING,
+        **dict.fromkeys(_CYCLE_ENDS, LoopState.PAUSED),
+        Event.PAUSE: LoopState.PAUSING,
+        Event.RESUME: LoopState.SYNCING,
+        Event.STOP: LoopState.STOPPING,
     }
 
 
-TABLE: Final[Mapping[State, Mapping[Event, State]]] = {
-    State.DUE: _waiting(State.DUE),
-    State.IDLE: _waiting(State.IDLE),
-    State.PUTTING_OFF: _waiting(State.PUTTING_OFF),
-    State.LOCKED_OUT: _waiting(State.LOCKED_OUT),
-    State.OFFLINE: _waiting(State.OFFLINE),
-    State.HALTED: _waiting(State.HALTED),
-    State.SYNCING: {
-        Event.FINISH: State.IDLE,
-        Event.PUT_OFF: State.PUTTING_OFF,
-        Event.LOCK_OUT: State.LOCKED_OUT,
-        Event.FAIL: State.OFFLINE,
-        Event.HALT: State.HALTED,
-        Event.PAUSE: State.PAUSING,
-        Event.RESUME: State.SYNCING,
-        Event.STOP: State.STOPPING,
+TABLE: Final[Mapping[LoopState, Mapping[Event, LoopState]]] = {
+    LoopState.DUE: _waiting(LoopState.DUE),
+    LoopState.IDLE: _waiting(LoopState.IDLE),
+    LoopState.PUTTING_OFF: _waiting(LoopState.PUTTING_OFF),
+    LoopState.LOCKED_OUT: _waiting(LoopState.LOCKED_OUT),
+    LoopState.OFFLINE: _waiting(LoopState.OFFLINE),
+    LoopState.HALTED: _waiting(LoopState.HALTED),
+    LoopState.SYNCING: {
+        Event.FINISH: LoopState.IDLE,
+        Event.PUT_OFF: LoopState.PUTTING_OFF,
+        Event.LOCK_OUT: LoopState.LOCKED_OUT,
+        Event.FAIL: LoopState.OFFLINE,
+        Event.HALT: LoopState.HALTED,
+        Event.PAUSE: LoopState.PAUSING,
+        Event.RESUME: LoopState.SYNCING,
+        Event.STOP: LoopState.STOPPING,
     },
-    State.PAUSING: _within_pause(),
-    State.REQUESTED: _within_pause(),
-    State.PAUSED: {
-        Event.BEGIN: State.REQUESTED,
-        Event.PAUSE: State.PAUSED,
-        Event.RESUME: State.DUE,
-        Event.STOP: State.STOPPING,
+    LoopState.PAUSING: _within_pause(),
+    LoopState.REQUESTED: _within_pause(),
+    LoopState.PAUSED: {
+        Event.BEGIN: LoopState.REQUESTED,
+        Event.PAUSE: LoopState.PAUSED,
+        Event.RESUME: LoopState.DUE,
+        Event.STOP: LoopState.STOPPING,
     },
     # The control socket closes a moment after the loop ends: a late request changes nothing.
-    State.STOPPING: dict.fromkeys((Event.PAUSE, Event.RESUME), State.STOPPING),
+    LoopState.STOPPING: dict.fromkeys((Event.PAUSE, Event.RESUME), LoopState.STOPPING),
 }
 """Where each event leads. An event that a row does not name cannot happen in that state."""
 
 
-def follow(state: State, event: Event) -> State:
+def follow(state: LoopState, event: Event) -> LoopState:
     """Return the state that `event` leads to. Raises ValueError if the table has none."""
     if event not in TABLE[state]:
         raise ValueError(f"{event.value!r} cannot happen while a daemon is {state.value!r}")
@@ -132,10 +132,10 @@ def follow(state: State, event: Event) -> State:
 class Course:
     """The state of one daemon. Only `follow` changes it."""
 
-    _state: State = State.DUE
+    _state: LoopState = LoopState.DUE
 
     @property
-    def state(self) -> State:
+    def state(self) -> LoopState:
         return self._state
 
     def follow(self, event: Event) -> None:

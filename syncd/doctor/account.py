@@ -36,6 +36,7 @@ class KnownCredentials:
 
     Attributes:
         source: Where the password is; None if there is none.
+        made_at: The origin where they were made, None if unknown. They go to no other server.
         has_session: There is a stored session.
         issued_at: When the session was made; None if its token does not say.
         ends_at: When the session can no longer be renewed; None if its token does not say.
@@ -47,6 +48,7 @@ class KnownCredentials:
     issued_at: float | None = None
     ends_at: float | None = None
     is_app_password: bool | None = None
+    made_at: str | None = None
 
 
 def judge_identity(found_now: Account | Complaint, known: Account | None) -> Iterator[Finding]:
@@ -95,13 +97,24 @@ def judge_guards(honoured: bool | None, *, read_only: bool, records: bool | None
     return found("guards.ok" if honoured else "guards.ignored")
 
 
-def judge_credentials(keys: KnownCredentials | Complaint | None, did: str, now: float) -> Finding:
-    """Judge the credentials of `did`; `keys` is None for a mirror that needs none."""
+def judge_credentials(
+    keys: KnownCredentials | Complaint | None, did: str, now: float, pds: str | None = None
+) -> Finding:
+    """Judge the credentials of `did`; `keys` is None for a mirror that needs none.
+
+    `pds` is the origin of the PDS that has the account, None if unknown.
+    """
     match keys:
         case None:
             return found("credentials.unneeded")
         case Complaint(reason, hint):
             return found("credentials.refused", reason=reason, hint=hint or f"syncd login {did}")
+    if keys.made_at is not None and pds is not None and keys.made_at != pds:
+        return found("credentials.elsewhere", made_at=keys.made_at, pds=pds, did=did)
+    return _judge_keys(keys, did, now)
+
+
+def _judge_keys(keys: KnownCredentials, did: str, now: float) -> Finding:
     age = _age(keys, now)
     if keys.source is not None and keys.is_app_password is False:
         return found("credentials.main", source=keys.source, did=did)

@@ -48,13 +48,15 @@ async def _why_unreadable(account: Account) -> str | None:
 def ask_credentials(credentials: Credentials) -> KnownCredentials | Complaint:
     """Find out where the credentials are and how old, but not their values."""
     try:
-        source, session = credentials.password_source(), credentials.load()
+        source, session = credentials.password_source(), credentials.peek()
+        made_at = credentials.made_at()
     except CredentialsRefused as error:
         return make_complaint(error)
     if session is None:
-        return KnownCredentials(source)
+        return KnownCredentials(source, made_at=made_at)
     return KnownCredentials(
         source,
+        made_at=made_at,
         has_session=True,
         issued_at=read_claims(session.access).issued_at,
         ends_at=read_claims(session.refresh).expires_at,

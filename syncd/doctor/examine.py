@@ -142,12 +142,13 @@ async def _examine_mirror(
     findings = [
         *judge_access(measure_access(root, secrets)),
         judge_watching(await measure_watching(root, config.covers)),
-        judge_credentials(keys, config.did, now),
     ]
     known = None if state is None else _known(state)
     account = await ask_identity(config)
     findings += judge_identity(account, known)
     place = known if isinstance(account, Complaint) else account
+    pds = None if place is None else place.pds
+    findings.append(judge_credentials(keys, config.did, now, pds))
     if place is not None:
         findings += judge_server(await ask_pds(place))
         findings += _judge_pushes(config, state, place.pds, int(now))

@@ -158,6 +158,12 @@ KINDS: Final[Mapping[str, Kind]] = {
         "{source} holds the main password of the account, which can do everything",
         "make an app password in the settings of the account, then: syncd login {did}",
     ),
+    "credentials.elsewhere": Kind(
+        _ERROR,
+        "password and session were made at {made_at}, and the account is on {pds}, which gets "
+        "neither: pushes halt",
+        "syncd login {did}",
+    ),
     "credentials.missing": Kind(
         _ERROR, "there is neither a password nor a session that can go on", "syncd login {did}"
     ),

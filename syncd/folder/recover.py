@@ -17,7 +17,7 @@ from syncd.folder.names import SUFFIX
 from syncd.folder.problems import printable
 from syncd.folder.read import FileStat, os_problem, read_file
 from syncd.folder.replace import (
-    Held,
+    ExchangeName,
     is_unfinished,
     place_new,
     put_back,
@@ -102,7 +102,7 @@ def _is_worthless(directory: int, name: str) -> bool:
     if is_unfinished(name):
         return True
     with suppress(BadSyntax):
-        held, now = Held.parse(name), _read(directory, name)
+        held, now = ExchangeName.parse(name), _read(directory, name)
         return now is not None and shortened(now.digest) in (held.expected, held.placed)
     return False
 
@@ -110,7 +110,7 @@ def _is_worthless(directory: int, name: str) -> bool:
 def _is_returned(folder: Folder, directory: int, name: str) -> bool:
     """Give a person's file its name back, if the name is free or holds the file syncd placed."""
     with suppress(BadSyntax, FileChanged):
-        held = Held.parse(name)
+        held = ExchangeName.parse(name)
         if held.name and held.is_removal:
             # The removal had moved the file away, so the name is free unless it was used again.
             place_new(folder.disk, directory, name, held.name)

@@ -4,8 +4,8 @@ Architecture Invariant: a version that somebody else wrote is never overwritten 
 here. Between a check and a rename there is always a moment in which an editor can save. So the
 order is the other way round: first the names change places in one step, then what came out is
 checked, and if it is not the file that was expected it goes back. While that is being found out,
-the file that came out lies under a name that says what was expected of it (`Held`); after a crash,
-recover.py reads that name and finishes.
+the file that came out lies under a name that says what was expected of it (`ExchangeName`). After
+a crash, recover.py reads that name and finishes.
 
 The one thing left to chance: a program that has looked the name up but not yet opened the file
 when the check is made. Where the file system cannot exchange names, it is the moment between the
@@ -41,7 +41,7 @@ _SAVED = "another program saved it at the same moment"
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class ExchangeName:
     """The name of a file that is being exchanged, and what it says about the exchange.
 
     Attributes:
@@ -77,12 +77,12 @@ def shortened(digest: bytes) -> str:
     return digest.hex()[:_DIGITS]
 
 
-def make_held(name: str, *, expected: bytes, placed: bytes | None) -> Held:
+def make_held(name: str, *, expected: bytes, placed: bytes | None) -> ExchangeName:
     """Make a fresh name for the exchange of `name`; `placed` None is a removal."""
     short = _NOTHING if placed is None else shortened(placed)
-    held = Held(shortened(expected), short, secrets.token_hex(4), name)
+    held = ExchangeName(shortened(expected), short, secrets.token_hex(4), name)
     if len(os.fsencode(str(held))) > COMPONENT_BYTES:
-        return Held(held.expected, held.placed, held.salt, "")
+        return ExchangeName(held.expected, held.placed, held.salt, "")
     return held
 
 

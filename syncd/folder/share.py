@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from syncd.children import without_secrets
 from syncd.folder import stamps
 
 SHARE_BYTES: Final = 500_000
@@ -48,6 +49,7 @@ def _start(directories: Sequence[int]) -> subprocess.Popen[bytes] | None:
     try:
         return subprocess.Popen(  # noqa: S603
             command,
+            env=without_secrets(),
             pass_fds=directories,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

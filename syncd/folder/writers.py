@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import BinaryIO, Final, Self, TypeAlias
 
+from syncd.children import without_secrets
 from syncd.folder.disk import Disk
 from syncd.folder.staging import Item, Made, Staging, write_files
 
@@ -100,6 +101,7 @@ def _start(aside: Staging) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-I", "-S", "-c", program, str(aside.path)]
     return subprocess.Popen(  # noqa: S603
         command + ["portable"] * aside.portable,
+        env=without_secrets(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

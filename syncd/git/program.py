@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
+from syncd.children import without_secrets
 from syncd.errors import GitFailed
 
 SECONDS = 120.0
@@ -90,7 +91,7 @@ class Git:
             return subprocess.Popen(  # noqa: S603
                 words,
                 cwd=self.top,
-                env=self._clean(),
+                env=without_secrets(self._clean()),
                 stdin=subprocess.PIPE,
                 stdout=ends[0],
                 stderr=ends[1],

@@ -17,7 +17,7 @@ from syncd.git.repository import find_repository
 from syncd.git.versions import FileVersion, file_versions
 from syncd.mirror.notices import Notice, OnNotice, ignore
 from syncd.model import RecordPath, Side, parse_record_path, split_record_path
-from syncd.state import Origin, Superseded
+from syncd.state import Provenance, Superseded
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,4 +75,4 @@ def superseded_in_git(
         if version.block is not None and version.cid and str(version.cid).endswith(ending):
             reason = f"in git commit {version.found.commit[:10]}"
             named = (path, Side.LOCAL, version.cid, version.block, None)
-            yield Superseded(*named, version.found.at, reason, None, Origin.BOTH)
+            yield Superseded(*named, version.found.at, reason, None, Provenance.BOTH)

@@ -24,7 +24,7 @@ STATE_FILE = ".syncd/state.db"
 
 @contextmanager
 def open_files(directory: Path, *, is_checked: bool = True) -> Iterator[Workspace]:
-    """The mirror around `directory`, without a lock: to read, or to note a decision.
+    """Open the mirror around `directory` without a lock: to read, or to note a decision.
 
     `is_checked`: whether the structure of the state file must be whole, as `open_state` has it.
     """
@@ -59,7 +59,7 @@ def _root_around(directory: Path) -> Path:
 
 
 def renewed(root: Path, config: Config) -> State:
-    """The state file; a new one where it was lost or damaged, from which nothing is deleted."""
+    """Open the state file, or make a new one if it is lost or damaged: nothing is deleted by it."""
     return open_or_renew(root / STATE_FILE, did=config.did, marker=read_marker(root))
 
 

@@ -25,6 +25,7 @@ from syncd.folder.root import find_root
 from syncd.folder.write import conflict_file
 from syncd.identity import resolve
 from syncd.lock import FolderLock
+from syncd.mirror.credentials import close_state_directory, credentials_of
 from syncd.mirror.notices import Notice, OnNotice, ignore
 from syncd.mirror.offline import (
     checked,
@@ -59,8 +60,14 @@ NOBODY: Final = Listeners()
 
 
 @asynccontextmanager
-async def open_mirror(directory: Path, listeners: Listeners = NOBODY) -> AsyncIterator[Mirror]:
-    """Open the mirror around `directory` with its PDS. Raise Locked if another syncd has it."""
+async def open_mirror(
+    directory: Path, listeners: Listeners = NOBODY, *, pds: str | None = None
+) -> AsyncIterator[Mirror]:
+    """Open the mirror around `directory` with its PDS. Raise Locked if another syncd has it.
+
+    `pds` is the PDS that a person named in an argument of this command.
+    """
+    close_state_directory(listeners.notice)
     root = find_root(directory)
     config = load_config(root / FILE_NAME, os.environ)
     with FolderLock(root), checked(renewed(root, config), root, config) as state:
@@ -68,7 +75,7 @@ async def open_mirror(directory: Path, listeners: Listeners = NOBODY) -> AsyncIt
         _follow_filenames(files, listeners.notice)
         for sentence, hint in notice_place(root, state, files.history):
             listeners.notice(Notice(sentence, hint))
-        async with _connected(files, listeners) as mirror:
+        async with _connected(files, listeners, pds) as mirror:
             yield mirror
 
 
@@ -94,7 +101,7 @@ def _follow_filenames(files: Workspace, on_notice: OnNotice) -> None:
 
 
 def _kept_conflicts(files: Workspace) -> list[tuple[str, str]]:
-    """What lies aside for open conflicts: how it was called, and how it is to be called."""
+    """Return the files of open conflicts: their present names and their new ones."""
     now = files.config.is_portable
     found = (item for item in files.state.waiting() if isinstance(item, Conflict))
     kept = [(item.path, item.remote) for item in found if item.remote is not None]
@@ -113,10 +120,13 @@ async def open_to_look(directory: Path, listeners: Listeners = NOBODY) -> AsyncI
 
 
 @asynccontextmanager
-async def _connected(files: Workspace, listeners: Listeners) -> AsyncIterator[Mirror]:
+async def _connected(
+    files: Workspace, listeners: Listeners, named: str | None = None
+) -> AsyncIterator[Mirror]:
     account = await find_account(files, listeners.notice)
     async with AsyncExitStack() as clients:
-        connect = _connector(files, clients, listeners.request)
+        tokens = _tokens(files.config, named)
+        connect = _connector(tokens, clients, listeners.request)
         yield Mirror(
             files,
             Home(account, connect(account)),
@@ -125,12 +135,15 @@ async def _connected(files: Workspace, listeners: Listeners) -> AsyncIterator[Mi
         )
 
 
+def _tokens(config: Config, named: str | None) -> Credentials | None:
+    """Return the credentials of the account; None for a mirror that never writes."""
+    return None if config.read_only else credentials_of(config.did, pds=named, config=config)
+
+
 def _connector(
-    files: Workspace, clients: AsyncExitStack, on_request: OnRequest | None
+    tokens: Credentials | None, clients: AsyncExitStack, on_request: OnRequest | None
 ) -> Callable[[Account], Pds]:
     """Make clients of whatever PDS the account lives on; `clients` closes them all in the end."""
-    did, read_only = files.config.did, files.config.read_only
-    tokens = None if read_only else Credentials(did, environ=os.environ)
 
     def connect(account: Account) -> Pds:
         pds = HttpPds(account, tokens, on_request=on_request)
@@ -154,7 +167,7 @@ def _resolve(config: Config) -> Awaitable[Account]:
 
 
 async def find_account(files: Workspace, on_notice: OnNotice = ignore) -> Account:
-    """The account as its DID document says now, or as it said last if nobody can be asked."""
+    """Resolve the account; if nobody can be asked, return it as it was resolved last."""
     known = known_account(files.state)
     try:
         account = await _resolve(files.config)

@@ -1,11 +1,10 @@
-"""What a token says about itself. Read for hints only: nothing here is verified or trusted."""
+"""Say what a token tells of itself. For hints only: nothing here is verified or trusted."""
 
 from __future__ import annotations
 
-import json
-from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 
+from syncd.atproto.token import read_payload
 from syncd.model import Session
 
 _APP_SCOPES = ("com.atproto.appPass", "com.atproto.appPassPrivileged")
@@ -22,14 +21,8 @@ class Claims:
 
 
 def read_claims(token: str) -> Claims:
-    """The claims of a JWT; empty for a token that is none. Never raises."""
-    try:
-        _, payload, _ = token.split(".")
-        fields = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (ValueError, RecursionError):
-        return Claims()
-    if not isinstance(fields, dict):
-        return Claims()
+    """Return the claims of a JWT; empty for a token that is none. Never raises."""
+    fields = read_payload(token)
     scope = fields.get("scope")
     return Claims(
         scope if isinstance(scope, str) else None,
@@ -39,7 +32,7 @@ def read_claims(token: str) -> Claims:
 
 
 def is_app_password(session: Session) -> bool | None:
-    """True if the session came from an app password, False if from the main password.
+    """Return True if the session came from an app password, False if from the main password.
 
     None if its access token does not say.
     """

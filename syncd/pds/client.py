@@ -44,7 +44,7 @@ def encoded_size(change: Change) -> tuple[int, int]:
 
 
 def op_of(change: Change) -> xrpc.WriteOp:
-    """The write that carries `change` out."""
+    """Return the write that carries `change` out."""
     collection, rkey = split_record_path(change.path)
     action = xrpc.choose_action(change.before, change.after)
     return xrpc.WriteOp(action, collection, rkey, None if action == "delete" else change.record)
@@ -62,7 +62,7 @@ class HttpPds:
         bounds: Bounds = DEFAULT_BOUNDS,
         on_request: OnRequest | None = None,
     ) -> None:
-        """Raises ConfigWrong unless the PDS is https:// or on the loopback."""
+        """Raise ConfigWrong unless the PDS is https:// or on the loopback."""
         self._did = account.did
         self._latest: tuple[str, tuple[Cid, Tid]] | None = None
         self._http = Http(

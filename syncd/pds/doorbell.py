@@ -98,7 +98,7 @@ class Crowd:
 
 
 def read_frame(frame: bytes | str, did: Did) -> Ring | None:
-    """What a message of subscribeRepos is worth; None if it is not about `did`.
+    """Read what a message of subscribeRepos is worth; None if it is not about `did`.
 
     What cannot be read may be about anybody: it rings. Raises Unreachable for the server's goodbye.
     """
@@ -122,7 +122,7 @@ def read_frame(frame: bytes | str, did: Did) -> Ring | None:
 
 
 def read_jetstream(frame: bytes | str, did: Did) -> Ring | None:
-    """What a message of a Jetstream is worth: version 1, or version 2 with its envelope.
+    """Read what a message of a Jetstream is worth: version 1, or version 2 with its envelope.
 
     As `read_frame`. Sources: the README of Jetstream, and network.bsky.jetstream.subscribeEvents
     """

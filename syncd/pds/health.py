@@ -54,7 +54,7 @@ def _version(answer: xrpc.Response) -> str | None:
 
 def _ahead(headers: Mapping[str, str], now: float) -> float | None:
     try:
-        told = parsedate_to_datetime(headers["date"]).timestamp()
+        stated = parsedate_to_datetime(headers["date"]).timestamp()
     except (KeyError, ValueError, OverflowError):
         return None
-    return told + _DATE_STEP_SECONDS / 2 - now
+    return stated + _DATE_STEP_SECONDS / 2 - now

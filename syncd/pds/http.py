@@ -75,7 +75,10 @@ _HINT = "see whether the network and the PDS are up; `syncd run` tries again by 
 
 
 class Http:
-    """One server. Counts its requests and remembers the last rate limit that was told."""
+    """One server. Counts its requests and remembers the last rate limit that was told.
+
+    `origin` is the server's, in the one form in which origins are compared.
+    """
 
     def __init__(
         self,
@@ -94,6 +97,7 @@ class Http:
             origin = parse_origin(url)
         except BadSyntax as error:
             raise ConfigWrong(f"the PDS cannot be used: {error.message}") from error
+        self.origin = str(origin)
         self.requests = 0
         self.rate_limit: RateLimit | None = None
         self._bounds = bounds
@@ -135,7 +139,7 @@ class Http:
         etag: str | None = None,
         meanwhile: Meanwhile | None = None,
     ) -> Response:
-        """The whole answer, if it is a 2xx. `secret` is cut from what an error would quote.
+        """Return the whole answer if it is a 2xx. `secret` is cut from what an error quotes.
 
         `meanwhile` is called once the request is sent and not answered yet; it must not raise.
         With the `etag` of an earlier answer, a 304 says that the answer is still that one.
@@ -154,7 +158,7 @@ class Http:
         return response
 
     async def stream(self, request: Request) -> AsyncGenerator[bytes, None]:
-        """The CAR that answers `request`, in pieces. Raises as `send` does, also between pieces."""
+        """Yield the CAR that answers `request`. Raises as `send` does, also between pieces."""
         deadline = time.monotonic() + self._bounds.stream_seconds
         with self._watched(request) as told:
             async with asyncio.timeout(self._bounds.total_seconds):
@@ -221,7 +225,7 @@ class Http:
 
 
 def _calling(meanwhile: Meanwhile) -> Callable[[str, object], Awaitable[None]]:
-    """Calls `meanwhile` when the last byte of a request was handed to the system."""
+    """Call `meanwhile` once the last byte of a request was handed to the system."""
 
     async def trace(event: str, _: object) -> None:
         if event == SENT:
@@ -231,7 +235,10 @@ def _calling(meanwhile: Meanwhile) -> Callable[[str, object], Awaitable[None]]:
 
 
 def _transport(origin: Origin, *, is_named: bool) -> httpx.AsyncBaseTransport:
-    """An address that is not public was named by a person, or the resolver had refused it."""
+    """Choose what connects: anywhere if a person named the server, else to public addresses.
+
+    The resolver refuses an address that is not public unless a person named it.
+    """
     if origin.is_loopback:
         return httpx.AsyncHTTPTransport(verify=trust(), limits=_LIMITS, trust_env=False)
     is_anywhere = is_named or not origin.is_public
@@ -255,7 +262,7 @@ def _translated(request: Request) -> Iterator[None]:
 
 
 def _words(error: Exception) -> str:
-    """What went wrong. Only a connect error's own text is told: others may quote a header."""
+    """Say what went wrong. Only a connect error is quoted: others may hold a header."""
     match error:
         case httpx.TimeoutException() | TimeoutError():
             return "it took too long"
@@ -274,6 +281,6 @@ async def _read_whole(answer: httpx.Response, limit: int) -> bytes:
 
 
 def _stream_of(answer: httpx.Response) -> httpx.AsyncByteStream:
-    """The body as it came: httpx's own decoding has no bound on what one chunk may become."""
+    """Return the body as it came: httpx decodes it without a bound on the size of a chunk."""
     assert isinstance(answer.stream, httpx.AsyncByteStream)
     return answer.stream

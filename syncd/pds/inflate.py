@@ -17,7 +17,7 @@ class Inflater:
     """Feed it the body of one answer. It refuses to give more than `limit` bytes in all."""
 
     def __init__(self, encoding: str, *, limit: int) -> None:
-        """`encoding` is the Content-Encoding. Raises BadAnswer unless it is gzip or none."""
+        """Take the Content-Encoding. Raise BadAnswer unless it is gzip or none."""
         if encoding.strip().lower() not in ("", "identity", "gzip", "x-gzip"):
             raise BadAnswer("the PDS answered with a compression that was not asked for")
         is_plain = encoding.strip().lower() in ("", "identity")
@@ -26,7 +26,7 @@ class Inflater:
         self._limit = limit
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """The plain bytes of `chunk`. Raises BadAnswer over the limit, or if it is not gzip."""
+        """Return the plain bytes of `chunk`. Raise BadAnswer over the limit or if it is no gzip."""
         if self._gzip is None:
             yield self._counted(chunk)
             return
@@ -39,7 +39,7 @@ class Inflater:
             chunk = self._gzip.unconsumed_tail
 
     def close(self) -> bytes:
-        """The last plain bytes. Raises BadAnswer if the compressed body was cut."""
+        """Return the last plain bytes. Raise BadAnswer if the compressed body was cut."""
         if self._gzip is None:
             return b""
         rest = self._counted(self._gzip.flush())

@@ -36,13 +36,13 @@ class Pds(Protocol):
         """How many requests were sent so far."""
 
     async def fetch_latest(self) -> tuple[Cid, Tid]:
-        """The newest commit and its rev, unverified (com.atproto.sync.getLatestCommit)."""
+        """Return the newest commit and its rev, unverified (com.atproto.sync.getLatestCommit)."""
 
     async def fetch_status(self) -> RepoStatus:
         """Whether the repo can be read, and why not (com.atproto.sync.getRepoStatus)."""
 
     def fetch_repo(self, since: Tid | None = None) -> AsyncIterator[bytes]:
-        """The CAR of the repo, or of the blocks that came after `since`, in pieces of any size.
+        """Return the CAR of the repo, or of the blocks after `since`, in pieces of any size.
 
         Nothing in it is verified, and that it ended is no proof that it is whole.
         """
@@ -56,7 +56,7 @@ class Pds(Protocol):
         """
 
     async def fetch_record(self, path: RecordPath) -> Cid | None:
-        """The CID of a record now, unverified; None only if the PDS says that there is none."""
+        """Return the CID of a record now, unverified; None only if the PDS says there is none."""
 
     async def honours_swaps(self) -> bool:
         """Whether the PDS refuses a batch of nothing on a commit that no repo has.
@@ -106,16 +106,26 @@ class Tokens(Protocol):
     """Keeps one account's credentials. Its methods may block on the disk, but not for long."""
 
     def load(self) -> Session | None:
-        """The newest session that was kept, by whichever process."""
+        """Return the newest session that was kept, by whichever process and for whichever origin.
 
-    def keep(self, session: Session) -> None:
-        """Replace the kept session; what was kept is on disk when this returns."""
+        Raises CredentialsRefused; Unreachable if nobody says which origin an old one is for.
+        """
 
-    def password(self) -> str | None:
-        """The password, if there is one to be had."""
+    def keep(self, session: Session, password: str | None = None) -> None:
+        """Replace the kept session; what was kept is on disk when this returns.
+
+        `password`, where one was spent on the session, is for the same origin from now on.
+        """
+
+    def password(self, origin: str) -> str | None:
+        """Return the password for the server at `origin`; None if there is no password at all.
+
+        Raises CredentialsElsewhere if it is for another server, and CredentialsRefused or
+        Unreachable if it is not known which one it is for.
+        """
 
     def forget(self) -> None:
         """Drop the kept session, and the password where syncd itself keeps it."""
 
     def alone(self) -> AbstractAsyncContextManager[None]:
-        """While inside, no other process renews this account's session."""
+        """Keep every other process from renewing this account's session while inside."""

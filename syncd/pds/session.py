@@ -2,6 +2,9 @@
 
 Where sessions and passwords are kept is the business of `Tokens`. Source: lexicons
 com.atproto.server.{createSession,refreshSession,deleteSession}
+
+Architecture Invariant: a token goes to the origin that made it, and a password to the one that it
+is for. `LiveSession` takes up no other session, and `log_out` has no other address.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import httpx
 from syncd.atproto import xrpc
 from syncd.atproto.syntax import Did
 from syncd.errors import (
+    CredentialsElsewhere,
     CredentialsRefused,
     ExpiredToken,
     FileProblem,
@@ -47,7 +51,9 @@ async def log_in(
     on_request: OnRequest | None = None,
     is_named: bool = False,
 ) -> Session:
-    """Trade a password for a session. `identifier` should be the DID: it does not change.
+    """Trade a password for a session of the PDS at `pds_url`.
+
+    `identifier` should be the DID: it does not change.
 
     `is_named`: a person named the PDS, so it may be in a private network.
 
@@ -64,20 +70,22 @@ async def log_in(
 
 
 async def log_out(
-    pds_url: str,
     session: Session,
     *,
     transport: httpx.AsyncBaseTransport | None = None,
     bounds: Bounds = DEFAULT_BOUNDS,
     on_request: OnRequest | None = None,
-    is_named: bool = False,
 ) -> None:
-    """End the session on the PDS. A session that it does not know any more counts as ended.
+    """End the session on the PDS that made it. One that it does not know any more has ended.
 
     Its access token may go on working for up to two hours: only the refresh token is revoked.
+    A session that does not say who made it is sent nowhere.
     """
+    if session.origin is None:
+        return
+    # The login was allowed to reach that server, wherever it is; so is the end of it.
     async with Http(
-        pds_url, transport=transport, bounds=bounds, on_request=on_request, is_named=is_named
+        session.origin, transport=transport, bounds=bounds, on_request=on_request, is_named=True
     ) as http:
         try:
             await http.send(xrpc.delete_session(), bearer=session.refresh)
@@ -119,7 +127,7 @@ class LiveSession:
     async def _access(self) -> str:
         if self._current is None:
             kept = await asyncio.to_thread(self._tokens.load)
-            if kept is None:
+            if kept is None or kept.origin != self._http.origin:
                 return await self._renew(None)
             self._adopt(kept, _seconds_left(kept))
             return kept.access
@@ -128,27 +136,41 @@ class LiveSession:
         return self._current.access
 
     async def _renew(self, stale: str | None) -> str:
-        """A token other than `stale`: one that somebody else renewed meanwhile, or a new one."""
+        """Return a token other than `stale`: one that another process renewed, or a new one."""
         async with self._lock, self._tokens.alone():
             if stale is not None:
                 self._expired.append(stale)
             if self._current is not None and self._current.access not in self._expired:
                 return self._current.access
-            kept = await asyncio.to_thread(self._tokens.load)
+            kept = await self._load_ours()
             if kept is not None and kept.access not in self._expired:
                 self._adopt(kept, _seconds_left(kept))
                 return kept.access
-            fresh = await self._fresh(self._current or kept)
+            fresh, password = await self._fresh(self._current or kept)
             self._adopt(fresh, _life_seconds(fresh))
             # It works from memory too: a full disk costs a log-in later, not this request.
             with suppress(FileProblem):
-                await asyncio.to_thread(self._tokens.keep, fresh)
+                await asyncio.to_thread(self._tokens.keep, fresh, password)
             return fresh.access
 
-    async def _fresh(self, old: Session | None) -> Session:
+    async def _load_ours(self) -> Session | None:
+        """Return the kept session if this PDS made it.
+
+        Raises CredentialsElsewhere if a login at another PDS replaced the one in use.
+        """
+        kept = await asyncio.to_thread(self._tokens.load)
+        if kept is None or kept.origin == self._http.origin:
+            return kept
+        if self._current is not None:
+            # To renew it would put it in the place of the newer login.
+            raise CredentialsElsewhere(self._did, made_at=str(kept.origin), asked=self._http.origin)
+        return None
+
+    async def _fresh(self, old: Session | None) -> tuple[Session, str | None]:
+        """Return a new session, and the password if one was spent on it."""
         if old is not None:
             try:
-                return await self._refreshed(old)
+                return await self._refreshed(old), None
             except (Unreachable, RateLimited):
                 raise
             except (CredentialsRefused, PdsError):
@@ -157,11 +179,11 @@ class LiveSession:
 
     async def _refreshed(self, old: Session) -> Session:
         answer = await self._http.send(xrpc.refresh_session(), bearer=old.refresh)
-        return _checked(xrpc.read_session(answer), self._did)
+        return _checked(xrpc.read_session(answer), self._did, self._http.origin)
 
-    async def _signed_in(self) -> Session:
-        """A session from the password. A password that was refused is not tried again."""
-        password = await asyncio.to_thread(self._tokens.password)
+    async def _signed_in(self) -> tuple[Session, str]:
+        """Return a session and the password it is from; one that was refused is not tried again."""
+        password = await asyncio.to_thread(self._tokens.password, self._http.origin)
         if password is None or password == self._refused:
             missing = "no password" if password is None else "only a password that was refused"
             raise CredentialsRefused(
@@ -169,13 +191,19 @@ class LiveSession:
                 hint=f"syncd login {self._did}; until then your edits wait in the folder",
             )
         try:
-            return await _sign_in(self._http, self._did, password)
+            return await _sign_in(self._http, self._did, password), password
         except CredentialsRefused:
             self._refused = password
             raise
 
     def _adopt(self, session: Session, seconds: float | None) -> None:
-        """Use `session` from now on, and renew it in time if it says how long it lives."""
+        """Use `session` from now on, and renew it in time if it says how long it lives.
+
+        Raises CredentialsElsewhere, before any of its tokens is used, if this PDS did not make it.
+        """
+        if session.origin != self._http.origin:
+            made_at = session.origin or "an unknown PDS"
+            raise CredentialsElsewhere(self._did, made_at=made_at, asked=self._http.origin)
         self._current = session
         if seconds is None:
             self._renew_at = math.inf
@@ -187,26 +215,29 @@ class LiveSession:
 async def _sign_in(http: Http, identifier: str, password: str) -> Session:
     request = xrpc.create_session(identifier, password)
     answer = xrpc.read_session(await http.send(request, secret=password))
-    return _checked(answer, identifier)
+    return _checked(answer, identifier, http.origin)
 
 
-def _checked(answer: xrpc.SessionAnswer, identifier: str) -> Session:
+def _checked(answer: xrpc.SessionAnswer, identifier: str, origin: str) -> Session:
     if identifier.startswith("did:") and answer.did != identifier:
         raise CredentialsRefused(
             f"the PDS answered with a session of {answer.did}, not of {identifier}",
             hint="see whether the password belongs to this account",
         )
-    return Session(answer.did, answer.access, answer.refresh)
+    return Session(answer.did, answer.access, answer.refresh, origin)
 
 
 def _seconds_left(session: Session) -> float | None:
-    """By our clock: a wrong clock costs one early renewal at most."""
+    """Return the time that is left by our clock: a wrong clock costs one early renewal at most."""
     expires_at = read_claims(session.access).expires_at
     return None if expires_at is None else expires_at - time.time()
 
 
 def _life_seconds(session: Session) -> float | None:
-    """By the clock of the PDS alone, so that a wrong clock here cannot make us renew for ever."""
+    """Return its life by the clock of the PDS alone.
+
+    So a wrong clock here cannot make us renew for ever.
+    """
     claims = read_claims(session.access)
     if claims.expires_at is None or claims.issued_at is None:
         return None

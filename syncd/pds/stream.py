@@ -60,7 +60,7 @@ def pds_stream(account: Account) -> Doorbell:
 
 
 def jetstream(origin: str, did: Did) -> Doorbell:
-    """A Jetstream filtered by DID, in its version 2 or, where the server has no such, version 1."""
+    """Make a doorbell of a Jetstream filtered by DID: version 2 or, where that is missing, 1."""
     second = f"/xrpc/network.bsky.jetstream.subscribeEvents?{urlencode({'dids': did})}"
     first = f"/subscribe?{urlencode({'wantedDids': did})}"
     return Stream(
@@ -75,7 +75,7 @@ class Stream:
     """A doorbell on a websocket. One listener at a time."""
 
     def __init__(self, name: str, did: Did, *endpoints: Endpoint) -> None:
-        """The endpoints are tried in their order, until a server does not refuse one."""
+        """Take the endpoints to try in their order, until a server does not refuse one."""
         self._name = name
         self._did = did
         self._endpoints = endpoints
@@ -129,7 +129,7 @@ class _Connect(connect):
 
 
 async def _open(endpoint: Endpoint) -> ClientConnection:
-    """Raises BadSyntax unless the origin is https:// or on the loopback."""
+    """Raise BadSyntax unless the origin is https:// or on the loopback."""
     origin = parse_origin(endpoint.origin)
     url = "ws" + str(origin).removeprefix("http") + endpoint.target
     return await _Connect(

@@ -5,23 +5,33 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 
+from syncd.errors import CredentialsElsewhere
 from syncd.model import Session
 
 
 @dataclass(slots=True)
 class MemoryTokens:
-    """Keeps one session and one password in memory, and writes neither anywhere."""
+    """Keeps one session and one password in memory, and writes neither anywhere.
+
+    `origin` is where the password belongs; None until the first login has taken it.
+    """
 
     session: Session | None = None
     secret: str | None = field(default=None, repr=False)
+    origin: str | None = None
 
     def load(self) -> Session | None:
         return self.session
 
-    def keep(self, session: Session) -> None:
+    def keep(self, session: Session, password: str | None = None) -> None:
         self.session = session
+        if password is not None:
+            self.origin = session.origin
 
-    def password(self) -> str | None:
+    def password(self, origin: str) -> str | None:
+        made_at = self.origin or (self.session.origin if self.session is not None else None)
+        if self.secret is not None and made_at not in (None, origin):
+            raise CredentialsElsewhere("this account", made_at=str(made_at), asked=origin)
         return self.secret
 
     def forget(self) -> None:

@@ -45,7 +45,7 @@ class Charge:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class WindowUse:
     """A bucket after a charge, with the seconds until it is full again."""
 
     bucket: Bucket
@@ -76,16 +76,16 @@ class Usage:
         shown = over or min(standings, key=lambda standing: standing.left)
         return over is None, _headers(shown, now)
 
-    def _take(self, charge: Charge, now: float) -> Standing:
+    def _take(self, charge: Charge, now: float) -> WindowUse:
         key = (charge.bucket.name, charge.key)
         ends, used = self._windows.get(key, (0.0, 0))
         if ends <= now:
             ends, used = now + charge.bucket.seconds, 0
         self._windows[key] = (ends, used + charge.points)
-        return Standing(charge.bucket, used + charge.points, ends - now)
+        return WindowUse(charge.bucket, used + charge.points, ends - now)
 
 
-def _headers(standing: Standing, now: float) -> tuple[Header, ...]:
+def _headers(standing: WindowUse, now: float) -> tuple[Header, ...]:
     bucket = standing.bucket
     shown = (
         ("RateLimit-Limit", str(bucket.points)),

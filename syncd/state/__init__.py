@@ -10,13 +10,13 @@ from syncd.state.file import SCHEMA_VERSION, create_state, open_or_renew, open_s
 from syncd.state.history import HISTORY_FILE, History
 from syncd.state.pushes import Push, Pushes
 from syncd.state.store import State
-from syncd.state.superseded import Origin, Superseded
+from syncd.state.superseded import Provenance, Superseded
 
 __all__ = [
     "HISTORY_FILE",
     "SCHEMA_VERSION",
     "History",
-    "Origin",
+    "Provenance",
     "Push",
     "Pushes",
     "State",

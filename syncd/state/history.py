@@ -21,7 +21,7 @@ from syncd.atproto.syntax import Tid
 from syncd.errors import StateDamaged, StateWrong
 from syncd.model import RecordPath, Side
 from syncd.state.damage import SQLITE_ERRORS, check_row, checksum, explained, explaining, set_aside
-from syncd.state.superseded import Origin, Superseded
+from syncd.state.superseded import Provenance, Superseded
 
 HISTORY_VERSION = 1
 _APPLICATION_ID = 0x73796E48
@@ -248,7 +248,7 @@ class History:
                 at=int(str(at)),
                 reason=str(reason),
                 rev=None if rev is None else Tid(str(rev)),
-                origin=Origin(str(origin)),
+                origin=Provenance(str(origin)),
             )
 
     @contextmanager

@@ -10,7 +10,7 @@ from syncd.atproto.syntax import Tid
 from syncd.model import RecordPath, Side
 
 
-class Origin(StrEnum):
+class Provenance(StrEnum):
     """Where a version was when it was superseded: in one place only, or synchronized to both."""
 
     FOLDER = "folder"
@@ -35,4 +35,4 @@ class Superseded:
     at: int
     reason: str
     rev: Tid | None
-    origin: Origin
+    origin: Provenance

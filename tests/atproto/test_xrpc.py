@@ -745,6 +745,29 @@ def test_no_text_makes_an_origin_raise_anything_else(text: str) -> None:
     assert xrpc.parse_origin(str(parsed)) == parsed
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("https://pds.example.com", "https://PDS.Example.COM/", True),
+        ("https://pds.example.com", "https://pds.example.com:443", True),
+        ("http://localhost", "http://LOCALHOST:80", True),
+        ("https://[::1]", "https://[::1]:443/", True),
+        ("https://pds.example.com", "https://pds.example.com:80", False),
+        ("https://pds.example.com", "https://pds.example.com:444", False),
+        ("http://localhost", "https://localhost", False),
+        ("http://localhost:443", "https://localhost", False),
+        ("http://localhost", "http://127.0.0.1", False),
+        ("https://xn--exmple-cua.com", "https://example.com", False),
+    ],
+)
+def test_origins_are_equal_where_they_name_the_same_server(
+    one: str, other: str, is_same: bool
+) -> None:
+    parsed = [xrpc.parse_origin(text) for text in (one, other)]
+    assert (parsed[0] == parsed[1]) is is_same
+    assert (str(parsed[0]) == str(parsed[1])) is is_same
+
+
 def test_blob_cids_are_cids_too() -> None:
     raw: Cid = cid_of_blob(b"x")
     body = body_of(xrpc.create_record(DID, WriteOp("create", NOTE, ONE, {"blob": raw})))

@@ -50,6 +50,12 @@ def test_what_clone_writes_is_read_back_as_it_was(tmp_path: Path) -> None:
 def test_the_environment_comes_after_the_file(tmp_path: Path) -> None:
     config = read(tmp_path, MINIMAL, SYNCD_PLC_URL="http://127.0.0.1:1")
     assert config.plc == "http://127.0.0.1:1"
+    named = MINIMAL + 'pds = "https://pds.example.com"\n'
+    assert read(tmp_path, named).pds == "https://pds.example.com"
+    assert read(tmp_path, named, SYNCD_PDS="").pds == "https://pds.example.com"
+    assert read(tmp_path, named, SYNCD_PDS="https://pds.example.org/").pds == (
+        "https://pds.example.org"
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,6 +89,8 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, words: str)
 def test_a_bad_environment_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigWrong, match="SYNCD_PLC_URL"):
         read(tmp_path, MINIMAL, SYNCD_PLC_URL="nonsense")
+    with pytest.raises(ConfigWrong, match="SYNCD_PDS"):
+        read(tmp_path, MINIMAL, SYNCD_PDS="nonsense")
 
 
 SERVERS = [("mirror", "pds"), ("mirror", "plc"), ("run", "jetstream")]
@@ -101,7 +109,9 @@ def set_server(tmp_path: Path, section: str, key: str, value: str) -> Config:
         ("https://PDS.Example.com", "https://pds.example.com"),
         ("https://pds.example.com:8443", "https://pds.example.com:8443"),
         ("https://10.0.0.1", "https://10.0.0.1"),
-        ("https://[2606:4700::1]:443", "https://[2606:4700::1]:443"),
+        ("https://[2606:4700::1]:8443", "https://[2606:4700::1]:8443"),
+        ("https://[2606:4700::1]:443", "https://[2606:4700::1]"),
+        ("http://localhost:80", "http://localhost"),
         ("http://localhost:2583/", "http://localhost:2583"),
         ("http://[::1]:2583", "http://[::1]:2583"),
         ("http://127.0.0.1:65535", "http://127.0.0.1:65535"),

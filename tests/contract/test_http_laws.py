@@ -7,6 +7,7 @@ import json
 from base64 import urlsafe_b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from urllib.parse import urlencode
 
 import httpx
@@ -56,7 +57,7 @@ async def test_an_access_token_whose_time_is_over_is_renewed_and_the_write_lands
         await pds.put(creation("before", ONE))
     assert tokens.session is not None
     expired = http_rung.expired(http_ground.account.did)
-    stale = MemoryTokens(Session(tokens.session.did, expired, tokens.session.refresh))
+    stale = MemoryTokens(replace(tokens.session, access=expired))
     async with HttpPds(http_ground.account, stale) as pds:
         written = await pds.put(creation("a", ONE))
     assert stale.session is not None
@@ -81,7 +82,9 @@ async def test_a_refresh_token_leads_to_the_same_successor_when_it_is_used_twice
 
 async def test_tokens_that_mean_nothing_are_replaced_by_logging_in(http_ground: Ground) -> None:
     login = http_ground.login
-    tokens = MemoryTokens(Session(login.account.did, "nonsense", "nonsense"), login.password)
+    tokens = MemoryTokens(
+        Session(login.account.did, "nonsense", "nonsense", login.account.pds), login.password
+    )
     async with HttpPds(login.account, tokens) as pds:
         await pds.put(creation("a", ONE))
     assert await http_ground.pds.fetch_record(path("a")) == cid_of(ONE)

@@ -106,24 +106,27 @@ from syncd.credentials import Credentials
 from syncd.model import Session
 Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 did, home = sys.argv[1:]
-Credentials(did, config_dir=Path(home), environ={}).keep(Session(did, "new-token", "new-refresh"))
+Credentials(did, config_dir=Path(home), environ={}).keep(
+    Session(did, "new-token", "new-refresh", "https://pds.example.com")
+)
 """
 
 
 def test_what_a_killed_process_left_of_a_secret_is_swept_up(tmp_path: Path) -> None:
     did = Did("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa")
     mine = Credentials(did, config_dir=tmp_path, environ={}, keyring=lambda: None)
-    mine.keep(Session(did, "old-token", "old-refresh"))
+    old = Session(did, "old-token", "old-refresh", "https://pds.example.com")
+    mine.keep(old)
     for _ in range(2):
         subprocess.run([sys.executable, "-c", KILLED, did, str(tmp_path)], check=False)
-    assert mine.load() == Session(did, "old-token", "old-refresh")
+    assert mine.load() == old
     directory = tmp_path / "credentials"
     left = list(directory.glob(".*.tmp"))
     assert len(left) == 2
     assert {file.stat().st_mode & 0o777 for file in left} == {0o600}
     past = time.time() - STALE_SECONDS - 1
     os.utime(left[0], (past, past))
-    mine.keep(Session(did, "newer", "newest"))
+    mine.keep(Session(did, "newer", "newest", old.origin))
     assert list(directory.glob(".*.tmp")) == [left[1]], "another process may be writing it"
     os.utime(left[1], (past, past))
     mine.forget()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import stat
 import subprocess
@@ -23,7 +24,8 @@ from syncd.model import Session
 from syncd.pds import Tokens
 
 DID = Did("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa")
-SESSION = Session(DID, "access-token", "refresh-token")
+HERE, ELSEWHERE = "https://pds.example.com", "https://elsewhere.example.com"
+SESSION = Session(DID, "access-token", "refresh-token", HERE)
 PASSWORD = "abcd-efgh-2345-6789"
 
 
@@ -54,6 +56,7 @@ class LockedKeyring(MemoryKeyring):
 
 def make(directory: Path, keyring: Keyring | None = None, **options: Any) -> Credentials:  # noqa: ANN401
     options.setdefault("environ", {})
+    options.setdefault("home", lambda: HERE)
     did = options.pop("did", DID)
     return Credentials(did, config_dir=directory, keyring=lambda: keyring, **options)
 
@@ -79,7 +82,7 @@ def open_umask() -> Iterator[None]:
 def test_credentials_are_tokens(tmp_path: Path) -> None:
     tokens: Tokens = make(tmp_path)
     assert tokens.load() is None
-    assert tokens.password() is None
+    assert tokens.password(HERE) is None
 
 
 # --- Where a password is found -------------------------------------------------------------------
@@ -91,16 +94,18 @@ def test_a_password_is_looked_for_in_a_known_order(tmp_path: Path) -> None:
 
     def found(**options: Any) -> tuple[str | None, str | None]:  # noqa: ANN401
         credentials = make(tmp_path / "state", keyring, environ=environ, **options)
-        return credentials.password(), credentials.source()
+        return credentials.password(HERE), credentials.source()
 
     assert found() == (None, None)
-    own = make(tmp_path / "state").keep_password("from-own-file")
+    own = make(tmp_path / "state").keep_password("from-own-file", HERE)
     assert found() == ("from-own-file", own)
     keyring.set_password("syncd", DID, "from-keyring")
     assert found() == ("from-keyring", "the keyring")
     secret_file(tmp_path / "systemd" / "syncd-password", "from-systemd\n")
     environ["CREDENTIALS_DIRECTORY"] = str(tmp_path / "systemd")
     assert found() == ("from-systemd", "the systemd credential syncd-password")
+    environ["SYNCD_PASSWORD"] = "from-environment"
+    assert found() == ("from-environment", "the variable SYNCD_PASSWORD")
     variable = secret_file(tmp_path / "variable", "from-variable")
     environ["SYNCD_PASSWORD_FILE"] = str(variable)
     assert found() == ("from-variable", f"the file {variable}")
@@ -111,7 +116,7 @@ def test_a_password_is_looked_for_in_a_known_order(tmp_path: Path) -> None:
 def test_the_source_without_a_password_is_the_session(tmp_path: Path) -> None:
     credentials = make(tmp_path)
     credentials.keep(SESSION)
-    assert credentials.password() is None
+    assert credentials.password(HERE) is None
     source = credentials.source()
     assert source is not None
     assert "session" in source
@@ -119,13 +124,13 @@ def test_the_source_without_a_password_is_the_session(tmp_path: Path) -> None:
 
 
 def test_a_named_file_that_is_not_there_is_an_error_and_not_passed_over(tmp_path: Path) -> None:
-    make(tmp_path).keep_password("from-own-file")
+    make(tmp_path).keep_password("from-own-file", HERE)
     for credentials in (
         make(tmp_path, password_file=tmp_path / "absent"),
         make(tmp_path, environ={"SYNCD_PASSWORD_FILE": str(tmp_path / "absent")}),
     ):
         with pytest.raises(CredentialsRefused):
-            credentials.password()
+            credentials.password(HERE)
 
 
 def test_empty_variables_and_absent_credentials_are_passed_over(tmp_path: Path) -> None:
@@ -133,7 +138,7 @@ def test_empty_variables_and_absent_credentials_are_passed_over(tmp_path: Path) 
         {"SYNCD_PASSWORD_FILE": "", "CREDENTIALS_DIRECTORY": ""},
         {"CREDENTIALS_DIRECTORY": str(tmp_path)},
     ):
-        assert make(tmp_path, environ=environ).password() is None
+        assert make(tmp_path, environ=environ).password(HERE) is None
 
 
 @pytest.mark.parametrize(
@@ -141,12 +146,12 @@ def test_empty_variables_and_absent_credentials_are_passed_over(tmp_path: Path) 
 )
 def test_a_final_newline_is_not_part_of_the_password(tmp_path: Path, text: str) -> None:
     path = secret_file(tmp_path / "password", text)
-    assert make(tmp_path, password_file=path).password() == PASSWORD
+    assert make(tmp_path, password_file=path).password(HERE) == PASSWORD
 
 
 def test_spaces_are_part_of_the_password(tmp_path: Path) -> None:
     path = secret_file(tmp_path / "password", " two words \n")
-    assert make(tmp_path, password_file=path).password() == " two words "
+    assert make(tmp_path, password_file=path).password(HERE) == " two words "
 
 
 @pytest.mark.parametrize(
@@ -158,7 +163,7 @@ def test_a_file_that_does_not_hold_one_password_is_refused(tmp_path: Path, conte
     path = secret_file(tmp_path / "password")
     path.write_bytes(content)
     with pytest.raises(CredentialsRefused) as caught:
-        make(tmp_path, password_file=path).password()
+        make(tmp_path, password_file=path).password(HERE)
     assert "secret" not in str(caught.value)
 
 
@@ -168,19 +173,19 @@ def test_a_file_open_to_others_is_refused_with_the_command_that_mends_it(
 ) -> None:
     path = secret_file(tmp_path / "my password", mode=mode)
     with pytest.raises(CredentialsRefused) as caught:
-        make(tmp_path, password_file=path).password()
+        make(tmp_path, password_file=path).password(HERE)
     assert PASSWORD not in f"{caught.value} {caught.value.hint}"
     command = caught.value.hint.removeprefix("run: ")
     subprocess.run(["sh", "-c", command], check=True)
-    assert make(tmp_path, password_file=path).password() == PASSWORD
+    assert make(tmp_path, password_file=path).password(HERE) == PASSWORD
 
 
 def test_credentials_of_systemd_may_look_open_because_of_their_acl(tmp_path: Path) -> None:
     path = secret_file(tmp_path / "systemd" / "syncd-password", mode=0o440)
     environ = {"CREDENTIALS_DIRECTORY": str(path.parent)}
-    assert make(tmp_path, environ=environ).password() == PASSWORD
+    assert make(tmp_path, environ=environ).password(HERE) == PASSWORD
     environ["SYNCD_PASSWORD_FILE"] = str(path)
-    assert make(tmp_path, environ=environ).password() == PASSWORD
+    assert make(tmp_path, environ=environ).password(HERE) == PASSWORD
 
 
 @pytest.mark.parametrize("kind", ["directory", "fifo"])
@@ -188,27 +193,31 @@ def test_what_is_not_a_file_is_refused_at_once(tmp_path: Path, kind: str) -> Non
     path = tmp_path / "password"
     path.mkdir() if kind == "directory" else os.mkfifo(path, 0o600)
     with pytest.raises(CredentialsRefused):
-        make(tmp_path, password_file=path).password()
+        make(tmp_path, password_file=path).password(HERE)
 
 
 # --- Keyrings ------------------------------------------------------------------------------------
 
 
 def test_a_keyring_that_works_keeps_the_password_and_no_file_does(tmp_path: Path) -> None:
-    make(tmp_path).keep_password("old")
+    make(tmp_path).keep_password("old", HERE)
     credentials = make(tmp_path, MemoryKeyring())
-    assert credentials.keep_password(PASSWORD) == "the keyring"
-    assert credentials.password() == PASSWORD
+    assert credentials.keep_password(PASSWORD, HERE) == "the keyring"
+    assert credentials.password(HERE) == PASSWORD
     assert not list(tmp_path.rglob("*.password"))
 
 
 def test_a_keyring_that_fails_is_passed_over(tmp_path: Path) -> None:
     credentials = make(tmp_path, LockedKeyring())
-    place = credentials.keep_password(PASSWORD)
-    assert Path(place).read_text() == f"{PASSWORD}\n"
-    assert credentials.password() == PASSWORD
+    place = credentials.keep_password(PASSWORD, HERE)
+    assert json.loads(Path(place).read_text()) == {
+        "did": DID,
+        "origin": HERE,
+        "password": PASSWORD,
+    }
+    assert credentials.password(HERE) == PASSWORD
     credentials.forget()
-    assert credentials.password() is None
+    assert credentials.password(HERE) is None
 
 
 @pytest.mark.parametrize(("priority", "usable"), [(5, True), (0.5, True), (0, False), (-1, False)])
@@ -244,7 +253,7 @@ def test_secrets_are_private_from_their_first_byte_on(
     monkeypatch.setattr(os, "fsync", look)
     credentials = make(tmp_path)
     credentials.keep(SESSION)
-    credentials.keep_password(PASSWORD)
+    credentials.keep_password(PASSWORD, HERE)
     assert [mode for mode, _ in seen] == [0o600, 0o600]
     assert all(size > 0 for _, size in seen)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -263,7 +272,7 @@ def test_a_kept_session_is_loaded_and_replaced_as_a_whole(tmp_path: Path) -> Non
     credentials = make(tmp_path)
     credentials.keep(SESSION)
     assert make(tmp_path).load() == SESSION
-    newer = Session(DID, "newer", "newest")
+    newer = Session(DID, "newer", "newest", HERE)
     credentials.keep(newer)
     assert make(tmp_path).load() == newer
     assert len(list((tmp_path / "credentials").iterdir())) == 1
@@ -280,7 +289,7 @@ def test_a_write_that_fails_leaves_the_old_session_and_no_other_file(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(FileProblem) as caught:
-        credentials.keep(Session(DID, "newer", "newest"))
+        credentials.keep(Session(DID, "newer", "newest", HERE))
     assert "newer" not in f"{caught.value}{caught.value.hint}"
     assert "No space left" in str(caught.value)
     assert make(tmp_path).load() == SESSION
@@ -338,8 +347,8 @@ def test_to_forget_is_to_leave_nothing_and_may_be_done_twice(tmp_path: Path) -> 
     named = secret_file(tmp_path / "named")
     credentials = make(tmp_path, keyring, password_file=named)
     credentials.keep(SESSION)
-    credentials.keep_password(PASSWORD)
-    make(tmp_path).keep_password(PASSWORD)
+    credentials.keep_password(PASSWORD, HERE)
+    make(tmp_path).keep_password(PASSWORD, HERE)
     for _ in range(2):
         credentials.forget()
         assert keyring.kept == {}
@@ -351,7 +360,7 @@ def test_accounts_do_not_share_their_secrets(tmp_path: Path) -> None:
     long = Did("did:web:" + "a" * 2000 + ".example.com")
     others = [Did("did:web:localhost%3A2583"), long, Did(long.replace("a.", "b."))]
     for did in others:
-        make(tmp_path, did=did).keep(Session(did, f"a-{did[:9]}", "r"))
+        make(tmp_path, did=did).keep(Session(did, f"a-{did[:9]}", "r", HERE))
     assert make(tmp_path).load() is None
     for did in others:
         session = make(tmp_path, did=did).load()
@@ -362,7 +371,7 @@ def test_accounts_do_not_share_their_secrets(tmp_path: Path) -> None:
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=50))
 def test_any_token_that_fits_a_header_survives(tmp_path_factory: Any, token: str) -> None:  # noqa: ANN401
     credentials = make(tmp_path_factory.mktemp("c"))
-    session = Session(DID, token, token[::-1])
+    session = Session(DID, token, token[::-1], HERE)
     credentials.keep(session)
     assert credentials.load() == session
 
@@ -370,8 +379,8 @@ def test_any_token_that_fits_a_header_survives(tmp_path_factory: Any, token: str
 def test_nothing_shown_holds_a_secret(tmp_path: Path) -> None:
     credentials = make(tmp_path, MemoryKeyring())
     credentials.keep(SESSION)
-    credentials.keep_password(PASSWORD)
-    credentials.password()
+    credentials.keep_password(PASSWORD, HERE)
+    credentials.password(HERE)
     for shown in (repr(credentials), str(credentials), credentials.source(), repr(SESSION)):
         assert shown is not None
         assert PASSWORD not in shown

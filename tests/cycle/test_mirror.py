@@ -212,7 +212,7 @@ async def test_an_edit_beats_a_deletion_on_either_side(world: World) -> None:
     laptop.save(OTHER, v=2)
     await world.delete(OTHER)
     report = await laptop.sync()
-    assert report.told == (
+    assert report.remarks == (
         f"{NOTE}: deleted in the folder, edited in the repo: the edit is kept",
         f"{OTHER}: edited in the folder, deleted in the repo: the edit is kept",
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.cli.host.journal import Entry
+from syncd.cli.host.journal import LogEntry
 from syncd.cli.host.reporter import Teller
 from syncd.config import Config
 from syncd.daemon import BACKOFF_SECONDS, Daemon, Phase
@@ -57,7 +57,7 @@ class Life:
         )
         self.device.mirror = mirror
         self.teller = Teller(mirror, self.hear, lambda _: None)
-        self.daemon = Daemon(mirror, self.watcher, self.teller.told, jitter=lambda: 0.5)
+        self.daemon = Daemon(mirror, self.watcher, self.teller.on_change, jitter=lambda: 0.5)
 
     @property
     def repo(self) -> Repo:
@@ -66,7 +66,7 @@ class Life:
     def clock_ns(self) -> int:
         return BEGAN_NS + int((now() + self.wall_jump_seconds) * 1e9)
 
-    def hear(self, entry: Entry) -> None:
+    def hear(self, entry: LogEntry) -> None:
         self.said[entry.event] = self.said.get(entry.event, 0) + 1
 
     def is_agreed(self) -> bool:

@@ -14,7 +14,7 @@ import pytest
 
 from syncd.daemon import STOP_SECONDS
 from syncd.daemon.phase import PHASES, Phase
-from syncd.daemon.transitions import CYCLING, POLLING, TABLE, Course, Event, State, follow
+from syncd.daemon.transitions import CYCLING, POLLING, TABLE, Course, Event, LoopState, follow
 from syncd.errors import SyncdError, Unreachable
 from syncd.sandbox import Delay, DropRequest, Html, Refuse, Sandbox, Status
 from tests.daemon.test_loop import (
@@ -33,9 +33,9 @@ from tests.daemon.test_loop import (
 from tests.rigs.device import World
 from tests.test_architecture import ROOT, Module, impurities
 
-Row = tuple[State, Event, State]
+Row = tuple[LoopState, Event, LoopState]
 ROWS = [(state, event, after) for state, row in TABLE.items() for event, after in row.items()]
-IN_PAUSE = {State.PAUSED, State.PAUSING, State.REQUESTED}
+IN_PAUSE = {LoopState.PAUSED, LoopState.PAUSING, LoopState.REQUESTED}
 CYCLE_ENDS = {Event.FINISH, Event.PUT_OFF, Event.LOCK_OUT, Event.FAIL, Event.HALT}
 DAEMON = ROOT / "daemon"
 LIMIT = Refuse(429, "RateLimitExceeded", "later", (("retry-after", "120"),))
@@ -51,9 +51,9 @@ def world(tmp_path: Path) -> World:
 # --- The table by itself ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("state", LoopState)
 @pytest.mark.parametrize("event", Event)
-def test_each_pair_is_in_the_table_or_is_refused(state: State, event: Event) -> None:
+def test_each_pair_is_in_the_table_or_is_refused(state: LoopState, event: Event) -> None:
     course = Course(state)
     if event in TABLE[state]:
         course.follow(event)
@@ -65,18 +65,18 @@ def test_each_pair_is_in_the_table_or_is_refused(state: State, event: Event) -> 
 
 
 def test_every_state_is_reached_from_the_first_and_can_stop() -> None:
-    reached, new = set[State](), {Course().state}
+    reached, new = set[LoopState](), {Course().state}
     while new:
         reached |= new
         new = {after for state in new for after in TABLE[state].values()} - reached
-    assert reached == set(State) == set(TABLE)
-    running = set(State) - {State.STOPPING}
-    assert {TABLE[state][Event.STOP] for state in running} == {State.STOPPING}
-    assert set(TABLE[State.STOPPING].values()) == {State.STOPPING}
+    assert reached == set(LoopState) == set(TABLE)
+    running = set(LoopState) - {LoopState.STOPPING}
+    assert {TABLE[state][Event.STOP] for state in running} == {LoopState.STOPPING}
+    assert set(TABLE[LoopState.STOPPING].values()) == {LoopState.STOPPING}
 
 
 def test_a_person_may_pause_and_resume_at_any_moment() -> None:
-    assert all({Event.PAUSE, Event.RESUME} <= set(TABLE[state]) for state in State)
+    assert all({Event.PAUSE, Event.RESUME} <= set(TABLE[state]) for state in LoopState)
 
 
 def test_only_a_person_begins_a_pause_and_only_a_resume_or_a_stop_ends_it() -> None:
@@ -86,9 +86,9 @@ def test_only_a_person_begins_a_pause_and_only_a_resume_or_a_stop_ends_it() -> N
 
 
 def test_a_cycle_begins_only_where_none_runs_and_ends_only_where_one_does() -> None:
-    for state in State:
+    for state in LoopState:
         has_cycle = state in CYCLING
-        assert (Event.BEGIN in TABLE[state]) == (not has_cycle and state is not State.STOPPING)
+        assert (Event.BEGIN in TABLE[state]) == (not has_cycle and state is not LoopState.STOPPING)
         assert CYCLE_ENDS & set(TABLE[state]) == (CYCLE_ENDS if has_cycle else set())
     assert all(after in CYCLING for _, event, after in ROWS if event is Event.BEGIN)
     assert CYCLING.isdisjoint({after for _, event, after in ROWS if event in CYCLE_ENDS})
@@ -96,11 +96,11 @@ def test_a_cycle_begins_only_where_none_runs_and_ends_only_where_one_does() -> N
 
 def test_the_pds_is_polled_only_after_a_cycle_that_it_answered() -> None:
     answered = {Event.FINISH, Event.PUT_OFF, Event.LOCK_OUT}
-    assert {TABLE[State.SYNCING][event] for event in answered} == POLLING
+    assert {TABLE[LoopState.SYNCING][event] for event in answered} == POLLING
 
 
 def test_every_state_is_shown_until_the_daemon_stops() -> None:
-    assert set(PHASES) == set(State) - {State.STOPPING}
+    assert set(PHASES) == set(LoopState) - {LoopState.STOPPING}
     assert set(PHASES.values()) == set(Phase)
 
 
@@ -163,9 +163,9 @@ class Play:
 
     async def idle(self) -> None:
         self.start()
-        await self.until(State.IDLE)
+        await self.until(LoopState.IDLE)
 
-    async def until(self, state: State) -> None:
+    async def until(self, state: LoopState) -> None:
         await until(lambda: self.course.state is state, state.value, 400)
 
     def save(self) -> None:
@@ -185,27 +185,27 @@ class Play:
         elif event is Event.HALT:
             self.world.sandbox.set_status(self.world.login.did, Status.DEACTIVATED)
 
-    async def reach(self, state: State, seconds: float) -> None:
+    async def reach(self, state: LoopState, seconds: float) -> None:
         """Bring the daemon into `state`, from its start; a cycle lasts so many seconds."""
-        if state is State.DUE:
+        if state is LoopState.DUE:
             return
         await self.idle()
-        if state in {State.PAUSED, State.REQUESTED}:
+        if state in {LoopState.PAUSED, LoopState.REQUESTED}:
             self.desk.daemon.pause()
         if state in CYCLING:
             self.desk.fail(Delay(seconds), REPO)
             await self.world.write("com.example.note/theirs", v=1)
-        if state is State.REQUESTED:
+        if state is LoopState.REQUESTED:
             self.save()
             self.request()
-        elif state in {State.SYNCING, State.PAUSING}:
+        elif state in {LoopState.SYNCING, LoopState.PAUSING}:
             self.save()
-            await self.until(State.SYNCING)
-        if state is State.PAUSING:
+            await self.until(LoopState.SYNCING)
+        if state is LoopState.PAUSING:
             self.desk.daemon.pause()
-        if state is State.STOPPING:
+        if state is LoopState.STOPPING:
             self.desk.daemon.stop()
-        for event, after in TABLE[State.SYNCING].items():
+        for event, after in TABLE[LoopState.SYNCING].items():
             if after is state and event in CYCLE_ENDS - {Event.FINISH}:
                 self.prepare(event)
                 self.save()

@@ -10,7 +10,7 @@ from typing import TypeGuard
 import pytest
 
 from syncd.daemon.phase import PHASES
-from syncd.daemon.transitions import TABLE, Event, State
+from syncd.daemon.transitions import TABLE, Event, LoopState
 from tests.test_architecture import FLOORS, modules
 
 from .markdown import ROOT, inline_code, read, section, table
@@ -95,8 +95,8 @@ def test_the_verdict_that_is_shown_is_the_one_that_runs() -> None:
 
 def test_the_table_of_the_loop_is_the_one_that_runs() -> None:
     shown = table(DOCUMENT, "state", "shown as", *(event.value for event in Event))
-    assert [row[0] for row in shown] == [state.value for state in State]
-    for state, (_, phase, *cells) in zip(State, shown, strict=True):
+    assert [row[0] for row in shown] == [state.value for state in LoopState]
+    for state, (_, phase, *cells) in zip(LoopState, shown, strict=True):
         assert phase == (PHASES[state].value if state in PHASES else "-")
         found = (TABLE[state].get(event) for event in Event)
         assert cells == [after.value if after else "-" for after in found]

@@ -5,6 +5,10 @@ from __future__ import annotations
 import ast
 import re
 
+import pytest
+
+from tests.conftest import ELSEWHERE
+
 from .markdown import ROOT, console_lines, inline_code, read
 
 DOCUMENT = read("CONTRIBUTING.md")
@@ -28,3 +32,16 @@ def test_every_path_in_the_running_text_exists() -> None:
     for code in inline_code(DOCUMENT):
         if re.fullmatch(r"(?:tests|syncd|docs)/[\w./]+|[\w-]+\.(?:md|txt|toml)", code):
             assert (ROOT / code).exists(), code
+
+
+@pytest.mark.parametrize("target", ELSEWHERE)
+def test_what_does_not_run_in_make_test_is_run_by_a_target_of_its_own(target: str) -> None:
+    marked = {
+        str(file.relative_to(ROOT))
+        for file in (ROOT / "tests").rglob("test_*.py")
+        if f"pytest.mark.{target}\n" in file.read_text(encoding="utf-8")
+    }
+    (places,) = re.findall(rf"--only {target} (\S+)", read("Makefile"))
+    assert marked
+    assert all(file.startswith(places) for file in marked)
+    assert f"`make {target}`" in DOCUMENT

@@ -259,3 +259,15 @@ def test_a_read_only_mirror_needs_no_credentials(clinic: Clinic) -> None:
     clinic.ok("clone", clinic.login.did, str(clinic.root), "--read-only", *clinic.place)
     assert clinic.wrong() == set()
     assert {"credentials.unneeded", "guards.unneeded"} <= set(clinic.findings())
+
+
+def test_credentials_of_another_server_are_an_error_with_the_login_as_the_cure(
+    clinic: Clinic,
+) -> None:
+    file = next(clinic.secrets.glob("*.session"))
+    elsewhere = "https://elsewhere.example.com"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"origin": elsewhere}))
+    found = clinic.findings(code=1)["credentials.elsewhere"]
+    assert elsewhere in found["what"]
+    assert clinic.running.url in found["what"]
+    assert found["mend"] == f"syncd login {clinic.login.did}"

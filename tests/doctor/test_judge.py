@@ -214,6 +214,9 @@ CREDENTIALS: list[tuple[KnownCredentials | Complaint | None, str]] = [
     (None, "credentials.unneeded"),
     (NO, "credentials.refused"),
     (KEYS, "credentials.ok"),
+    (replace(KEYS, made_at=PDS), "credentials.ok"),
+    (replace(KEYS, made_at="https://elsewhere.example.com"), "credentials.elsewhere"),
+    (replace(KEYS, made_at="http://pds.example.com"), "credentials.elsewhere"),
     (replace(KEYS, is_app_password=None), "credentials.ok"),
     (replace(KEYS, ends_at=NOW - 1.0), "credentials.ok"),
     (KnownCredentials("the keyring"), "credentials.ok"),
@@ -229,7 +232,7 @@ CREDENTIALS: list[tuple[KnownCredentials | Complaint | None, str]] = [
 def test_credentials_are_judged_by_where_they_are_and_how_old(
     keys: KnownCredentials | Complaint | None, expected: str
 ) -> None:
-    assert names(judge_credentials(keys, DID, NOW)) == [expected]
+    assert names(judge_credentials(keys, DID, NOW, PDS)) == [expected]
 
 
 def test_the_age_of_a_session_is_told() -> None:

@@ -22,8 +22,8 @@ from syncd.watch import Watcher
 
 MOUNTS = r"""
 21 28 0:20 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
-22 21 0:21 / /home rw shared:2 - btrfs /dev/sdb rw,subvol=/home
 23 22 0:22 / /home/my\040disk rw shared:3 master:1 - nfs4 server:/x rw
+22 21 0:21 / /home rw shared:2 - btrfs /dev/sdb rw,subvol=/home
 24 21 0:23 / /homely rw - tmpfs tmpfs rw
 garbage
 """

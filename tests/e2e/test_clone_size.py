@@ -164,7 +164,7 @@ def test_a_clone_that_is_killed_while_it_fetches_goes_on(tmp_path: Path, part: f
             lambda: spool.exists() and spool.stat().st_size > half - 300_000, "the fetching", 60
         )
         process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
         assert [*folder.glob("*.*/*.json")] == []
         machine.ok(*server.clone(folder))
         verified(machine, folder, server)
@@ -183,7 +183,7 @@ def test_a_clone_that_is_killed_while_it_writes_goes_on(
     records = 4_000
     with serving(tmp_path / "repo", records) as server:
         process = started(machine, KILLED, method, str(call), *server.clone(folder))
-        _, told = process.communicate(timeout=120)
+        _, told = process.communicate(timeout=600)
         assert process.returncode == -signal.SIGKILL, told
         files = {path: path.stat() for path in folder.glob("*.*/*.json")}
         assert len(files) == placed * records
@@ -204,7 +204,7 @@ def test_a_clone_from_the_reference_pds_goes_on_while_the_repo_moves_on(home: Ho
     folder = machine.home / "mirror"
     clone: list[str | Path] = ["clone", home.account.handle, folder, *home.place, "--read-only"]
     process = started(machine, CUT, *clone)
-    _, told = process.communicate(timeout=120)
+    _, told = process.communicate(timeout=600)
     assert process.returncode == -signal.SIGKILL, told
     assert (folder / ".syncd" / "clone.car").stat().st_size > 1_000
     home.write("com.example.note/n1", text="new")

@@ -298,7 +298,7 @@ def on_a_terminal(
                 is_typed = True
             elif process.poll() is not None:
                 break
-        return process.wait(timeout=60), shown
+        return process.wait(timeout=300), shown
     finally:
         process.kill()
         os.close(ours)

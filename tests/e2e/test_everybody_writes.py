@@ -192,8 +192,8 @@ def test_nothing_that_anybody_wrote_is_lost(home: Home, app: App) -> None:
             rng = seeded(number)
             jobs.append(authors.submit(write_with_an_editor, editor, app, rng))
         for job in jobs:
-            job.result(timeout=120)
-        wait_until(lambda: is_settled(home, desks), "everything coming to rest", 90)
+            job.result(timeout=600)
+        wait_until(lambda: is_settled(home, desks), "everything coming to rest", 300)
     agree(home, desks)
     nothing_is_lost(home, desks, app)
     decide(home, desks, seeded())

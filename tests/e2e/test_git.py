@@ -35,7 +35,7 @@ def git(machine: Machine, at: Path, *words: str) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, (words, done.stderr)
@@ -48,7 +48,8 @@ def job(home: Home, machine: Machine, name: str, *, password: bool = True) -> Pa
     secret = machine.home / "secret"
     secret.touch(mode=0o600)
     secret.write_text(home.account.password, encoding="utf-8")
-    environ = {"SYNCD_PASSWORD_FILE": str(secret)} if password else {}
+    given = {"SYNCD_PASSWORD_FILE": str(secret), "SYNCD_PDS": home.pds.url}
+    environ = given if password else {}
     runner = Machine(home.tmp_path / f"home-of-{name}", {**machine.environ, **environ})
     found = runner.ok("sync", "--json", at=home.tmp_path / name).json
     assert (found["conflicts"], found["problems"], found["held"]) == ([], [], [])

@@ -44,7 +44,7 @@ def test_a_daemon_that_is_killed_at_any_moment_loses_nothing(home: Home, app: Ap
     kills = sum(live_and_die(desk, editor, app, rng) for _ in range(KILLS))
     with desk.machine.daemon(desk.folder) as daemon:
         daemon.wait_for("watching")
-        wait_until(lambda: is_settled(home, [desk]), "everything coming to rest", 90)
+        wait_until(lambda: is_settled(home, [desk]), "everything coming to rest", 300)
     agree(home, [desk])
     nothing_is_lost(home, desk, app)
     decide(home, [desk], rng)
@@ -67,7 +67,7 @@ def live_and_die(desk: Desk, editor: Editor, app: App, rng: random.Random) -> bo
         ) as process,
     ):
         if rng.random() < 0.7:  # the others die while they start
-            wait_until(lambda: b"watching" in log.read_bytes(), "watching", 90)
+            wait_until(lambda: b"watching" in log.read_bytes(), "watching", 300)
         end = time.monotonic() + rng.uniform(0.05, LONGEST_LIFE_SECONDS)
         while time.monotonic() < end:
             write(editor, app, rng)

@@ -47,7 +47,8 @@ def revoke(home: Home, machine: Machine) -> None:
 
 def mistake(home: Home, machine: Machine) -> None:
     """The password that is kept is another one, and there is no session."""
-    kept(machine, "password").write_text("aaaa-bbbb-cccc-dddd\n")
+    file = kept(machine, "password")
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"password": "aaaa-bbbb-cccc-dddd"}))
     kept(machine, "session").unlink()
 
 

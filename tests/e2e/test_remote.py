@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from tests.rigs.home import Home
-from tests.rigs.machine import Machine, wait_until
+from tests.rigs.machine import PATIENCE_SECONDS, Machine, wait_until
 
 NOTE = "com.example.note"
 CLONES, AT_ONCE = 10, 5
@@ -38,10 +38,10 @@ def test_a_remote_write_is_a_file_on_disk_at_once(home: Home) -> None:
         seconds = [delay(home, folder, n) for n in range(7)]
         path = folder / NOTE / "n0.json"
         home.delete(f"{NOTE}/n0")
-        wait_until(lambda: not path.exists(), "the deletion", 5)
+        wait_until(lambda: not path.exists(), "the deletion")
     median = statistics.median(seconds)
     sys.stdout.write(f"remote write to file on disk: median {median * 1000:.0f} ms\n")
-    assert median < 2.0
+    assert median < PATIENCE_SECONDS, "not at the next poll, which is an hour away"
 
 
 def phase(machine: Machine, folder: Path) -> str | None:
@@ -56,7 +56,7 @@ def delay(home: Home, folder: Path, n: int) -> float:
     began = time.monotonic()
     path = folder / NOTE / f"n{n}.json"
     while not path.exists():
-        assert time.monotonic() - began < 10, "the write was not heard"
+        assert time.monotonic() - began < PATIENCE_SECONDS, "the write was not heard"
         time.sleep(0.001)
     return time.monotonic() - began
 
@@ -114,7 +114,7 @@ def test_ten_clones_while_two_writers_write_without_pause_are_complete_and_verif
             running = [clone(home, machine) for machine in machines[start : start + AT_ONCE]]
             before = ann[0] + ben[0]
             for process in running:
-                out, err = process.communicate(timeout=120)
+                out, err = process.communicate(timeout=600)
                 assert process.returncode == 0, (out, err)
             assert ann[0] + ben[0] > before
     for machine in machines:

@@ -18,8 +18,9 @@ from tests.rigs.machine import Machine, cid_in, configure, save, wait_until
 
 NOTE, OTHER = "com.example.note/one", "com.example.note/two"
 POLL_SECONDS = 0.3
-SOON_SECONDS = 10.0
-"""For what takes a fraction of a second on a machine that has nothing else to do."""
+SOON_SECONDS = 25.0
+"""For what takes a fraction of a second on a machine that has nothing else to do; less than the
+patience with a PDS that hangs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ def alone(world: World) -> Config:
 
 def git(at: Path, *command: str) -> None:
     identity = ("-c", "user.name=x", "-c", "user.email=x@example.com")
-    subprocess.run([program("git"), *identity, *command], cwd=at, check=True, timeout=60)
+    subprocess.run([program("git"), *identity, *command], cwd=at, check=True, timeout=300)
 
 
 def make_branches(root: Path, files: int) -> None:

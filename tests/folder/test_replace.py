@@ -21,7 +21,7 @@ from syncd.errors import BadSyntax, FileChanged, FileProblem
 from syncd.folder.disk import Disk
 from syncd.folder.names import COMPONENT_BYTES
 from syncd.folder.recover import recover
-from syncd.folder.replace import Held, is_leftover, make_held
+from syncd.folder.replace import ExchangeName, is_leftover, make_held
 from syncd.folder.root import Folder
 from syncd.folder.scan import scan
 from syncd.folder.write import remove, write
@@ -293,7 +293,7 @@ def test_the_name_of_a_held_file_tells_what_recovery_needs(
     held = make_held(name, expected=old, placed=new)
     text = str(held)
     assert len(text) <= COMPONENT_BYTES
-    assert Held.parse(text) == held
+    assert ExchangeName.parse(text) == held
     assert held.name in (name, "")
     assert held.name == name or len(name) > 150
     assert held.is_removal == (new is None)
@@ -303,7 +303,7 @@ def test_the_name_of_a_held_file_tells_what_recovery_needs(
 @pytest.mark.parametrize("text", ["", ".syncd-x-", ".syncd-x-0-0-0-x", "x.json", ".syncd-w-0"])
 def test_another_name_is_not_taken_for_one(text: str) -> None:
     with pytest.raises(BadSyntax):
-        Held.parse(text)
+        ExchangeName.parse(text)
 
 
 # --- Threads. -------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ def problems(device: Device) -> list[str]:
 async def test_a_pull_and_a_push_are_one_commit_each_and_say_which_rev(study: Study) -> None:
     await study.world.write(ONE, n=1)
     report = await study.device.sync()
-    assert report.told == (f"committed {study.repo.git('rev-parse', 'HEAD')[:10]} on main",)
+    assert report.remarks == (f"committed {study.repo.git('rev-parse', 'HEAD')[:10]} on main",)
     assert study.repo.subjects() == [f"Pulled {ONE}", "Begin"]
     assert study.repo.files_of() == [f"{study.prefix}{ONE}.json"]
     first = study.repo.trailers()

@@ -35,6 +35,8 @@ HANDLE = Handle("alice.example.com")
 PDS = "https://pds.example.com"
 PUBLIC = make_key("k256", b"\x01" * 32).public
 KEY = PUBLIC.did_key
+NEAR = {"id": "#atproto", "type": "Multikey", "publicKeyMultibase": PUBLIC.multibase}
+"""A key that is named by its fragment alone: whose it is, only the document says."""
 LOCAL_PLC = "http://localhost:2582"
 LOCAL_PDS = "http://127.0.0.1:2583"
 
@@ -335,6 +337,7 @@ async def test_dids_that_atproto_does_not_use_are_asked_of_nobody(did: str) -> N
         (httpx.Response(200, content=b"\xff"), IdentityError),
         (httpx.Response(200, text=json.dumps(document()) + " " * 300_000), IdentityError),
         (httpx.Response(200, json=document(OTHER)), IdentityError),
+        (httpx.Response(200, json=document(OTHER, verificationMethod=[NEAR])), IdentityError),
         (httpx.Response(200, json={}), IdentityError),
         (httpx.Response(200, json=document(verificationMethod=[])), IdentityError),
         (
@@ -352,7 +355,7 @@ async def test_dids_that_atproto_does_not_use_are_asked_of_nobody(did: str) -> N
         (httpx.Response(200, json=at_endpoint(None)), IdentityError),
         (httpx.Response(200, json=at_endpoint({})), IdentityError),
     ],
-    ids=range(27),
+    ids=range(28),
 )
 async def test_a_document_that_cannot_be_trusted_makes_no_account(
     reply: httpx.Response | Exception, error: type[SyncdError]

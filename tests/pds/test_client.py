@@ -23,6 +23,7 @@ from syncd.errors import (
     BadAnswer,
     BadCar,
     ConfigWrong,
+    CredentialsElsewhere,
     CredentialsRefused,
     FileProblem,
     NotFound,
@@ -70,7 +71,7 @@ def token(name: str, *, scope: str = "com.atproto.appPass", life: float | None =
 
 
 def session(name: str, **claims: Any) -> Session:  # noqa: ANN401
-    return Session(DID, token(name, **claims), token(f"{name}-refresh"))
+    return Session(DID, token(name, **claims), token(f"{name}-refresh"), URL)
 
 
 FIRST = session("first")
@@ -133,8 +134,8 @@ async def pds_of(
         yield pds
 
 
-def logged_in() -> MemoryTokens:
-    return MemoryTokens(FIRST, PASSWORD)
+def logged_in(origin: str = URL) -> MemoryTokens:
+    return MemoryTokens(replace(FIRST, origin=origin), PASSWORD)
 
 
 # --- Requests and answers ------------------------------------------------------------------------
@@ -591,7 +592,7 @@ async def test_a_wrong_clock_causes_one_refresh_and_not_one_per_request() -> Non
 
 
 async def test_a_token_that_cannot_be_read_is_used_until_it_is_refused() -> None:
-    opaque = Session(DID, "opaque", "also-opaque")
+    opaque = Session(DID, "opaque", "also-opaque", URL)
     script = Script({"putRecord": [DONE]})
     async with pds_of(script, MemoryTokens(opaque, None)) as pds:
         for _ in range(3):
@@ -601,7 +602,7 @@ async def test_a_token_that_cannot_be_read_is_used_until_it_is_refused() -> None
 
 async def test_a_session_that_cannot_be_kept_still_works() -> None:
     class FullDisk(MemoryTokens):
-        def keep(self, session: Session) -> None:
+        def keep(self, session: Session, password: str | None = None) -> None:
             raise FileProblem("no space")
 
     third = session("third")
@@ -629,7 +630,7 @@ async def test_log_in_and_log_out() -> None:
     session = await log_in(URL, DID, PASSWORD, transport=transport)
     assert session == FIRST
     for _ in range(2):
-        await log_out(URL, session, transport=transport)
+        await log_out(session, transport=transport)
     assert script.bearers == [None, *[f"Bearer {FIRST.refresh}"] * 2]
     assert script.asked[1].content == b""
 
@@ -658,7 +659,7 @@ async def test_no_error_of_a_log_in_shows_the_password_or_a_token(
 
 
 async def test_an_answer_that_echoes_the_token_is_not_quoted() -> None:
-    opaque = Session(DID, "opaque-access-token", "opaque-refresh-token")
+    opaque = Session(DID, "opaque-access-token", "opaque-refresh-token", URL)
     echo = refused(400, "InvalidRequest", "you sent Bearer opaque-access-token")
     async with pds_of(Script({"putRecord": [echo]}), MemoryTokens(opaque)) as pds:
         with pytest.raises(Rejected) as caught:
@@ -767,7 +768,7 @@ async def test_a_write_without_a_usable_answer_is_unknown_and_is_sent_once(fault
     bounds = Bounds(1, 0.2, 1, 0.5, answer_bytes=1_000_000)
     async with (
         server_that(FAULTS[fault]) as (url, heads),
-        HttpPds(local(url), logged_in(), bounds=bounds) as pds,
+        HttpPds(local(url), logged_in(url), bounds=bounds) as pds,
     ):
         for write in (pds.put(UPDATE), pds.write([UPDATE], swap=HEAD), pds.delete(DELETION)):
             with pytest.raises(Unknown) as caught:
@@ -793,7 +794,7 @@ async def test_a_read_without_a_usable_answer_is_an_error_of_ours(fault: str) ->
 async def test_a_write_that_found_no_connection_was_not_sent() -> None:
     async with server_that(answering()) as (url, _):
         pass
-    async with HttpPds(local(url), logged_in()) as pds:
+    async with HttpPds(local(url), logged_in(url)) as pds:
         with pytest.raises(Unreachable):
             await pds.put(UPDATE)
 
@@ -914,8 +915,112 @@ async def test_a_car_cut_in_the_middle_is_an_error() -> None:
 async def test_a_cancelled_write_stays_cancelled() -> None:
     async with (
         server_that(answering(b"", pause_seconds=5)) as (url, _),
-        HttpPds(local(url), logged_in()) as pds,
+        HttpPds(local(url), logged_in(url)) as pds,
     ):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
                 await pds.put(UPDATE)
+
+
+# --- Other origins -------------------------------------------------------------------------------
+
+ELSEWHERE = "https://elsewhere.example.com"
+AWAY = replace(FIRST, origin=ELSEWHERE)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        ELSEWHERE,
+        "http://pds.example.com",
+        "https://pds.example.com:8443",
+        "https://pds.example.com.",
+        "https://sub.pds.example.com",
+        "https://pds.example.co",
+        "https://xn--pds-example-com-0a.example.com",
+        None,
+    ],
+)
+@pytest.mark.parametrize("secret", [None, PASSWORD])
+async def test_no_token_of_another_origin_is_sent(origin: str | None, secret: str | None) -> None:
+    script = Script({"putRecord": [DONE], "createSession": [told(SECOND)]})
+    tokens = MemoryTokens(replace(FIRST, origin=origin), secret, ELSEWHERE)
+    async with pds_of(script, tokens) as pds:
+        with pytest.raises(CredentialsRefused):
+            await pds.put(UPDATE)
+    assert script.asked == []
+    assert tokens.session == replace(FIRST, origin=origin)
+
+
+async def test_a_refusal_names_both_origins_and_the_next_step() -> None:
+    async with pds_of(Script({}), MemoryTokens(AWAY, PASSWORD, ELSEWHERE)) as pds:
+        with pytest.raises(CredentialsElsewhere) as caught:
+            await pds.put(UPDATE)
+    assert (caught.value.made_at, caught.value.asked) == (ELSEWHERE, URL)
+    assert caught.value.exit_code == 77
+    assert ELSEWHERE in caught.value.message
+    assert URL in caught.value.message
+    assert "syncd login" in caught.value.hint
+
+
+async def test_a_password_for_this_origin_begins_a_session_beside_one_of_another() -> None:
+    tokens = MemoryTokens(AWAY, PASSWORD, URL)
+    script = Script({"putRecord": [DONE], "createSession": [told(SECOND)]})
+    async with pds_of(script, tokens) as pds:
+        await pds.put(UPDATE)
+    assert script.names == ["createSession", "putRecord"]
+    assert tokens.session == SECOND
+
+
+async def test_a_login_at_another_origin_is_not_replaced_by_a_renewal_here() -> None:
+    """A daemon that still talks to the old PDS must not undo a move."""
+    tokens = logged_in()
+    script = Script({"putRecord": [DONE, refused(400, "ExpiredToken")], "refreshSession": []})
+    async with pds_of(script, tokens) as pds:
+        await pds.put(UPDATE)
+        tokens.keep(AWAY, PASSWORD)
+        with pytest.raises(CredentialsElsewhere):
+            await pds.put(UPDATE)
+    assert script.names == ["putRecord", "putRecord"]
+    assert tokens.session == AWAY
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    "location",
+    [
+        "https://evil.example.com/xrpc/com.atproto.repo.putRecord",
+        "https://pds.example.com:8443/xrpc/com.atproto.repo.putRecord",
+        "http://pds.example.com/xrpc/com.atproto.repo.putRecord",
+        "//evil.example.com/",
+        "https://pds.example.com/elsewhere",
+    ],
+)
+@pytest.mark.parametrize("name", ["putRecord", "refreshSession", "createSession", "deleteSession"])
+async def test_no_redirect_takes_a_secret_along(status: int, location: str, name: str) -> None:
+    """Not even one within the origin: nothing says what it is for."""
+    away = httpx.Response(status, headers={"location": location})
+    expired = refused(400, "ExpiredToken")
+    refusing = {"putRecord": [expired], "refreshSession": [expired], "createSession": [expired]}
+    script = Script({**refusing, name: [away]})
+    if name == "deleteSession":
+        with suppress(SyncdError):
+            await log_out(FIRST, transport=httpx.MockTransport(script))
+    else:
+        async with pds_of(script, logged_in()) as pds:
+            with pytest.raises(SyncdError):
+                await pds.put(UPDATE)
+    assert name in script.names
+    for request in script.asked:
+        assert (request.url.scheme, request.url.host, request.url.port) == (
+            "https",
+            "pds.example.com",
+            None,
+        )
+        assert request.url.path.startswith("/xrpc/com.atproto.")
+
+
+async def test_a_session_that_does_not_say_who_made_it_is_not_sent_to_be_ended() -> None:
+    script = Script({})
+    await log_out(replace(FIRST, origin=None), transport=httpx.MockTransport(script))
+    assert script.asked == []

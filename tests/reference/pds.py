@@ -30,9 +30,9 @@ from .install import NODE, ensure_installed
 START = Path(__file__).with_name("start.mjs")
 ADMIN_PASSWORD = "admin-password"
 MAIN_PASSWORD = "main-password"
-READY_SECONDS = 60.0
-STOP_SECONDS = 10.0
-HTTP_SECONDS = 30.0
+READY_SECONDS = 300.0
+STOP_SECONDS = 60.0
+HTTP_SECONDS = 120.0
 TAIL_LINES = 15
 # Below what the kernel hands to outgoing connections, so that a port is still free at the restart.
 PORTS = range(20_000, 32_000)

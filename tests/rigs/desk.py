@@ -29,7 +29,7 @@ from syncd.watch import Watcher
 
 from .device import Device, World
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 NOTE = RecordPath("com.example.note/one")
 
 

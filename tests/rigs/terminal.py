@@ -1,7 +1,8 @@
 """Run the console lines of a document as they stand, as a reader would, but on a sandbox PDS.
 
 The reader's machine is a home directory of its own and a `syncd` that knows where the sandbox is:
-it adds `--pds`, `--plc` and the password file where the document leaves them to the defaults.
+it adds `--pds`, `--plc` and the password file where the document leaves them to the defaults, and
+its environment names that PDS, as a CI's does.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from syncd.sandbox.http.server import start
 from tests.docs.markdown import ROOT
 
 HANDLE = Handle("alice.example.com")
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 
 _SYNCD = """#!/bin/sh
+export SYNCD_PDS="{url}"
 command=$1
 [ "$1" = -C ] && command=$3
 case $command in
@@ -73,7 +75,7 @@ class Terminal:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         assert "Traceback" not in done.stdout, done.stdout

@@ -7,6 +7,7 @@ import random
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from syncd.atproto.cid import cid_of_block
 from syncd.errors import StateDamaged, StateWrong
 from syncd.model import RecordPath, Side
-from syncd.state import History, Origin, Superseded, create_state, open_or_renew, open_state
+from syncd.state import History, Provenance, Superseded, create_state, open_or_renew, open_state
 from syncd.state.notes import LastCycle
 from tests.chance import times
 from tests.rigs.device import Device, World
@@ -81,7 +82,7 @@ def versions() -> Iterator[Superseded]:
     for n in range(20):
         block = f"version {n} ".encode() * 30
         cid, path = cid_of_block(block), RecordPath(f"com.example.note/n{n % 7}")
-        yield Superseded(path, Side.LOCAL, cid, block, None, n, f"why {n}", None, Origin.BOTH)
+        yield Superseded(path, Side.LOCAL, cid, block, None, n, f"why {n}", None, Provenance.BOTH)
 
 
 def test_no_damage_to_the_history_file_stops_it_or_is_believed(tmp_path: Path) -> None:
@@ -92,7 +93,7 @@ def test_no_damage_to_the_history_file_stops_it_or_is_believed(tmp_path: Path) -
     block = b"new version"
     new = Superseded(
         RecordPath("a.b.c/d"), Side.REMOTE, cid_of_block(block), block, None, 99, "r", None,
-        Origin.REPO,
+        Provenance.REPO,
     )  # fmt: skip
     for seed in range(FLIPS):
         history.path.write_bytes(damaged(whole, seed))
@@ -114,6 +115,18 @@ def test_no_damage_to_the_history_file_stops_it_or_is_believed(tmp_path: Path) -
             file.unlink()
 
 
+@pytest.mark.parametrize("change", ["reason = 'another'", "at = at + 1", "after = x'00'"])
+def test_a_value_that_is_not_as_written_is_never_believed(tmp_path: Path, change: str) -> None:
+    history = History(tmp_path / "history.db")
+    history.keep(versions())
+    with closing(sqlite3.connect(history.path)) as sql, sql:
+        sql.execute(f"UPDATE event SET {change} WHERE id = 3")
+    with pytest.raises(StateDamaged):
+        history.check()
+    with pytest.raises(StateDamaged):
+        history.events()
+
+
 async def test_damage_found_in_the_middle_of_a_run_is_mended_and_told(world: World) -> None:
     await world.write(OLD, v=1)
     laptop = world.device()
@@ -121,9 +134,9 @@ async def test_damage_found_in_the_middle_of_a_run_is_mended_and_told(world: Wor
     laptop.mirror.state._sql.execute("UPDATE base SET cid = zeroblob(36)")
     await world.write(OLD, v=2)
     report = await laptop.sync()
-    assert report.told == ("state.db was damaged: it is state.db.damaged-1 now, and rebuilt",)
+    assert report.remarks == ("state.db was damaged: it is state.db.damaged-1 now, and rebuilt",)
     assert [conflict.path for conflict in report.conflicts] == [OLD]
-    assert (await laptop.sync()).told == ()
+    assert (await laptop.sync()).remarks == ()
     assert laptop.mirror.state.did == world.login.did
 
 

@@ -12,7 +12,7 @@ from syncd.atproto.cid import Cid, cid_of_blob, cid_of_block
 from syncd.atproto.syntax import Tid
 from syncd.errors import FileProblem, StateDamaged, StateWrong
 from syncd.model import RecordPath, Side
-from syncd.state import History, Origin, Superseded
+from syncd.state import History, Provenance, Superseded
 
 ONE, TWO = RecordPath("com.example.note/one"), RecordPath("com.example.note/two")
 REV = Tid("3jzfcijpj2z2a")
@@ -22,7 +22,7 @@ def version(
     content: bytes, *, path: RecordPath = ONE, after: Cid | None = None, at: int = 100
 ) -> Superseded:
     cid = cid_of_block(content)
-    return Superseded(path, Side.LOCAL, cid, content, after, at, "why", REV, Origin.BOTH)
+    return Superseded(path, Side.LOCAL, cid, content, after, at, "why", REV, Provenance.BOTH)
 
 
 @pytest.fixture
@@ -35,7 +35,9 @@ def told(history: History) -> list[tuple[str, Cid, int]]:
 
 
 def test_a_version_comes_back_with_all_that_was_said_about_it(history: History) -> None:
-    raw = Superseded(ONE, Side.REMOTE, cid_of_blob(b"x"), b"x", None, 7, "r", None, Origin.FOLDER)
+    raw = Superseded(
+        ONE, Side.REMOTE, cid_of_blob(b"x"), b"x", None, 7, "r", None, Provenance.FOLDER
+    )
     block = version(b"y", after=raw.cid)
     history.keep([raw, block])
     assert [history.content(v.cid) for v in (raw, block)] == [b"x", b"y"]

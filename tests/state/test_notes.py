@@ -35,7 +35,7 @@ from syncd.model import (
     Side,
     Waiting,
 )
-from syncd.state import History, Origin, State, Superseded, create_state, open_state
+from syncd.state import History, Provenance, State, Superseded, create_state, open_state
 from syncd.state.damage import checksum
 from syncd.state.notes import (
     LATEST,
@@ -382,7 +382,7 @@ def test_a_version_in_history_that_syncd_never_writes_is_damage(
 ) -> None:
     history = History(tmp_path / "history.db")
     named = (ONE, Side.LOCAL, A, b"a", None)
-    history.keep([Superseded(*named, 1, "why", None, Origin.BOTH)])
+    history.keep([Superseded(*named, 1, "why", None, Provenance.BOTH)])
     with sqlite3.connect(history.path) as sql:
         sql.execute(f"UPDATE event SET {column} = ?", (value,))
         columns = "path, side, cid, after, at, reason, rev, origin"

@@ -7,4 +7,4 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _nobody_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("syncd.cli.open.delegate.TRIES", 1)
+    monkeypatch.setattr("syncd.mirror.delegate.TRIES", 1)

@@ -373,7 +373,7 @@ def _(stage: Stage, who: str, paths: str, words: str) -> None:
 
 @sentence("WHO is told: WORDS")
 def _(stage: Stage, who: str, words: str) -> None:
-    assert any(words in told for told in stage[who].report.told), stage[who].report.told
+    assert any(words in told for told in stage[who].report.remarks), stage[who].report.remarks
 
 
 @sentence("WHO is refused: WORDS")

@@ -29,6 +29,7 @@ class Service:
     host: Sandbox
     login: Login
     name: str
+    url: str
 
     @property
     def unit(self) -> str:
@@ -80,7 +81,7 @@ def service(machine: SystemdMachine) -> Iterator[Service]:
         log_in = ("syncd", "login", login.handle, "--password-file", "-", *place)
         machine.ok(*log_in, user=USER, stdin=login.password)
         machine.ok("syncd", "clone", login.handle, str(MIRRORS / name), *place, user=USER)
-        found = Service(machine, host, login, name)
+        found = Service(machine, host, login, name, running.url)
         try:
             yield found
         finally:
@@ -188,7 +189,8 @@ def test_credentials_of_systemd_that_are_refused_end_it_for_good(service: Servic
     service.machine.ok("rm", "-r", kept)
     secret = CREDSTORE / f"syncd-{service.name}"
     service.machine.write(secret, service.login.password)
-    service.configure("RestartSec=100ms")
+    # No login took this password yet, and syncd.toml alone leads it nowhere.
+    service.configure("RestartSec=100ms", f"Environment=SYNCD_PDS={service.url}")
     service.start()
     service.save(NOTE, text="with the password of systemd")
     wait_until(lambda: service.has(NOTE), "the push")

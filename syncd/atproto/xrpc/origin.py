@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import SplitResult, urlsplit
 
@@ -18,12 +18,17 @@ _RESERVED = (
     IPv6Network("3fff::/20"),
 )
 """Networks outside the public internet that some versions of Python count as global."""
+_DEFAULT_PORTS = {"https": 443, "http": 80}
 _LOCAL_NAMES = (".localhost", ".local", ".internal", ".arpa", ".invalid", ".example", ".test")
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Scheme, host and port of a server. `str` is its URL, without a path or a final slash."""
+    """Scheme, host and port of a server. `str` is its URL, without a path or a final slash.
+
+    Parsed origins are equal, as are their texts, where they name the same server: the host is in
+    lower case, and the port None where it is the default of the scheme.
+    """
 
     scheme: str
     host: str
@@ -81,6 +86,8 @@ def parse_origin(text: str) -> Origin:
         raise _refusal(text) from None
     if text.rstrip("/").lower() != str(origin) or text.endswith("//"):
         raise _refusal(text)
+    if origin.port == _DEFAULT_PORTS.get(origin.scheme):
+        origin = replace(origin, port=None)
     if origin.scheme != "https" and not (origin.scheme == "http" and origin.is_loopback):
         raise BadSyntax(f"{text[:200]!r} is not secure: http:// is only for the loopback")
     return origin

@@ -13,7 +13,6 @@ import click
 
 from syncd.cli.commands.login import PDS_HELP, PLC_HELP
 from syncd.cli.commands.sync import report_json
-from syncd.cli.open.last_cycle import keep_last_cycle
 from syncd.cli.screen import progress
 from syncd.cli.screen.output import exit_code, fail, many, say, say_json, say_waiting, tell
 from syncd.cli.screen.verbose import listeners
@@ -35,6 +34,7 @@ from syncd.folder.probe import probe
 from syncd.folder.root import initialise, read_marker
 from syncd.identity import resolve
 from syncd.lock import FolderLock
+from syncd.mirror.last_cycle import keep_last_cycle
 from syncd.mirror.offline import STATE_FILE, open_files
 from syncd.mirror.online import open_mirror
 from syncd.model import Account, Report
@@ -50,7 +50,7 @@ from syncd.state.notes import Filenames, KnownAccount, UnfinishedClone
               help="Only these collections, such as 'app.bsky.*'; may be repeated.")  # fmt: skip
 @click.option("--read-only", is_flag=True, help="Never write to the repo; needs no login.")
 @click.option("--adopt", is_flag=True, help="Take a DIR that already holds files; none is lost.")
-@click.option("--pds", metavar="URL", help=PDS_HELP)
+@click.option("--pds", metavar="URL", envvar="SYNCD_PDS", help=PDS_HELP)
 @click.option("--plc", metavar="URL", envvar="SYNCD_PLC_URL", help=PLC_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
@@ -90,13 +90,13 @@ def clone(
         asyncio.run(_check_access(found, read_only))
         _lay_out(root, config, found)
     show: progress.Show = nullcontext if as_json else progress.show_progress
-    report, cloned = asyncio.run(_first_sync(root, show, None if adopt else ()))
+    report, cloned = asyncio.run(_first_sync(root, show, None if adopt else (), pds))
     _say(report, cloned, found, root, as_json)
     raise click.exceptions.Exit(exit_code(report))
 
 
 def _is_begun(root: Path, account: Account) -> bool:
-    """True if a clone of this account was begun in `root`, and stopped before its end."""
+    """Return whether a clone of this account was begun in `root` and not finished."""
     if not (root / STATE_FILE).exists() or _has_lost_its_marker(root):
         return False
     with open_files(root) as files:
@@ -183,9 +183,14 @@ def _fitted(root: Path, config: Config) -> Config:
     return replace(config, filenames=PORTABLE)
 
 
-async def _first_sync(root: Path, show: progress.Show, dirty: Dirty) -> tuple[Report, int]:
-    """Finish the clone, and then sync what changed meanwhile, and `dirty`."""
-    async with open_mirror(root, listeners()) as mirror:
+async def _first_sync(
+    root: Path, show: progress.Show, dirty: Dirty, pds: str | None
+) -> tuple[Report, int]:
+    """Finish the clone, and then sync what changed meanwhile, and `dirty`.
+
+    `pds` is the PDS that the command names.
+    """
+    async with open_mirror(root, listeners(), pds=pds) as mirror:
         started = time.time()
         try:
             with show(mirror):

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from syncd.cli.commands.sync import say_outcome
-from syncd.cli.open.delegate import need_daemon
-from syncd.cli.open.wire import Answer, SyncAnswer
 from syncd.cli.screen.output import say, say_json
+from syncd.mirror.delegate import need_daemon
+from syncd.mirror.wire import DaemonAnswer, SyncAnswer
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
@@ -81,7 +81,7 @@ def now(directory: Path, as_json: bool) -> None:
 
 
 def _tell(directory: Path, as_json: bool, what: str, done: str) -> None:
-    answer = need_daemon(directory, what, Answer)
+    answer = need_daemon(directory, what, DaemonAnswer)
     if as_json:
         say_json({"pid": answer.pid, "phase": answer.phase})
     else:

@@ -22,6 +22,7 @@ import click
 
 from syncd.atproto.data import Record, cid_of
 from syncd.atproto.jsontext import format_record, parse_record
+from syncd.children import without_secrets
 from syncd.cli.commands.sandbox import served
 from syncd.cli.screen.output import say
 from syncd.errors import SyncdError
@@ -158,7 +159,11 @@ class Tour:
         inside = ("-C", str(self.folder)) if self.folder.exists() else ()
         command = [sys.executable, "-m", "syncd", *inside, *arguments]
         done = subprocess.run(  # noqa: S603 - our own interpreter, our own arguments
-            command, env=self._environment(), check=False, capture_output=True, text=True
+            command,
+            env=without_secrets(self._environment()),
+            check=False,
+            capture_output=True,
+            text=True,
         )
         _say_lines(done.stdout + done.stderr)
         if done.returncode != code:
@@ -168,6 +173,8 @@ class Tour:
         own = {
             "XDG_STATE_HOME": str(self.home / "state"),
             "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+            "SYNCD_PDS": self.url,
+            "SYNCD_PLC_URL": self.url,
         }
         return {**os.environ, **own}
 
@@ -175,7 +182,9 @@ class Tour:
     def _daemon(self) -> Iterator[None]:
         say(f"$ syncd run {self.folder} &")
         command = [sys.executable, "-m", "syncd", "run", str(self.folder)]
-        daemon = subprocess.Popen(command, env=self._environment())  # noqa: S603 - as above
+        daemon = subprocess.Popen(  # noqa: S603 - as above
+            command, env=without_secrets(self._environment())
+        )
         try:
             yield
         finally:

@@ -19,13 +19,14 @@ from syncd.atproto.inexact import file_of, record_of
 from syncd.atproto.jsontext import format_record, parse_record
 from syncd.atproto.syntax import tid_microseconds
 from syncd.cli.screen.colour import has_colour
-from syncd.cli.screen.output import cid_json, rfc3339, say, say_json
+from syncd.cli.screen.output import cid_json, say, say_json
 from syncd.cli.screen.verbose import listeners
 from syncd.cycle.mirror import Mirror
 from syncd.errors import BadData, BadJson, NotFound
 from syncd.folder.write import read_bytes
 from syncd.merge import changed
 from syncd.mirror.online import open_to_look
+from syncd.mirror.times import rfc3339
 from syncd.model import RecordPath, Side, Step, Verdict, split_record_path
 
 _SHOWN = (Verdict.PUSH, Verdict.PULL, Verdict.CONFLICT)

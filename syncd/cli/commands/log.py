@@ -12,11 +12,12 @@ from pathlib import Path
 
 import click
 
-from syncd.cli.screen.output import cid_json, rfc3339, say, say_json, short, tell_notice
+from syncd.cli.screen.output import cid_json, say, say_json, short, tell_notice
 from syncd.mirror.git_versions import Committed
 from syncd.mirror.offline import open_files
 from syncd.mirror.restore import restore as restore_version
 from syncd.mirror.timeline import read_timeline
+from syncd.mirror.times import rfc3339
 from syncd.model import Side, parse_record_path
 from syncd.state import Push, Superseded
 
@@ -96,7 +97,7 @@ def _created(push: Push) -> str:
 
 
 def _found(push: Push | None) -> str:
-    """What the PDS said of the record's lexicon, as the end of a remark."""
+    """Return the PDS's answer about the record's lexicon, as the end of a remark."""
     return f"; lexicon {push.validation}" if push and push.validation else ""
 
 

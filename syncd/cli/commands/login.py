@@ -12,11 +12,11 @@ from pathlib import Path
 
 import click
 
-from syncd.cli.screen.output import say, tell
+from syncd.cli.screen.output import say, tell, tell_notice
 from syncd.config import DEFAULT_PLC
-from syncd.credentials import Credentials
 from syncd.errors import CredentialsRefused, FileProblem, PdsError
 from syncd.identity import resolve
+from syncd.mirror.credentials import close_state_directory, credentials_of
 from syncd.model import Account, Session
 from syncd.pds import is_app_password, log_in, log_out
 
@@ -29,10 +29,13 @@ PLC_HELP = "The directory that resolves did:plc."
 @click.command()
 @click.argument("account")
 @click.option("--password-file", metavar="FILE", help="Read the password from FILE; - is stdin.")
-@click.option("--pds", metavar="URL", help=PDS_HELP)
+@click.option("--pds", metavar="URL", envvar="SYNCD_PDS", help=PDS_HELP)
 @click.option("--plc", metavar="URL", default=DEFAULT_PLC, envvar="SYNCD_PLC_URL", help=PLC_HELP)
 def login(account: str, password_file: str | None, pds: str | None, plc: str) -> None:
     """Check an app password for ACCOUNT (a handle or a DID) and keep it.
+
+    It is kept for the PDS that ACCOUNT lives on now, and sent to no other. Where the account has
+    moved, run this again.
 
     \b
     Examples:
@@ -42,9 +45,10 @@ def login(account: str, password_file: str | None, pds: str | None, plc: str) ->
     found = asyncio.run(resolve(account, plc=plc, pds=pds))
     password = _read_password(password_file, found)
     session = asyncio.run(log_in(found.pds, found.did, password, is_named=found.is_named))
-    credentials = Credentials(found.did)
-    place = credentials.keep_password(password)
-    credentials.keep(session)
+    close_state_directory(tell_notice)
+    credentials = credentials_of(found.did)
+    place = credentials.keep_password(password, str(session.origin))
+    credentials.keep(session, password)
     _warn_of_main_password(session)
     say(f"logged in as {found.handle or found.did} on {found.pds}; the password is in {place}")
 
@@ -73,7 +77,7 @@ def _read_file(name: str) -> bytes:
 
 
 def _decoded(source: str, content: bytes) -> str:
-    """The text of a password; an error shows none of it."""
+    """Return the text of a password; an error shows none of it."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
@@ -89,20 +93,22 @@ def _warn_of_main_password(session: Session) -> None:
 
 @click.command()
 @click.argument("account")
-@click.option("--pds", metavar="URL", help=PDS_HELP)
+@click.option("--pds", metavar="URL", envvar="SYNCD_PDS", help=PDS_HELP)
 @click.option("--plc", metavar="URL", default=DEFAULT_PLC, envvar="SYNCD_PLC_URL", help=PLC_HELP)
 def logout(account: str, pds: str | None, plc: str) -> None:
-    """End ACCOUNT's session on the PDS, and forget password and tokens.
+    """End ACCOUNT's session on the PDS that made it, and forget password and tokens.
 
     \b
     Example:
       syncd logout alice.example.com
     """
     found = asyncio.run(resolve(account, plc=plc, pds=pds))
-    credentials = Credentials(found.did)
-    session = credentials.load()
-    if session is not None:
-        with suppress(PdsError):
-            asyncio.run(log_out(found.pds, session, is_named=found.is_named))
+    close_state_directory(tell_notice)
+    credentials = credentials_of(found.did)
+    # What is kept goes, also where its PDS is away or nobody knows which one it was.
+    with suppress(PdsError, CredentialsRefused):
+        session = credentials.load()
+        if session is not None:
+            asyncio.run(log_out(session))
     credentials.forget()
     say(f"logged out {found.handle or found.did}")

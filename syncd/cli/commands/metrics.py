@@ -10,13 +10,13 @@ from pathlib import Path
 import click
 
 from syncd.budget import DAY, HOUR
-from syncd.cli.open.delegate import ask_daemon
-from syncd.cli.open.wire import StatusAnswer
 from syncd.cli.screen.output import say_lines
 from syncd.cycle.push.ledger import read_ledger
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FileProblem
+from syncd.mirror.delegate import ask_daemon
 from syncd.mirror.offline import known_account, open_files
+from syncd.mirror.wire import StatusAnswer
 from syncd.plan import for_a_person
 
 Sample = tuple[str, str, str, float]

@@ -15,6 +15,7 @@ from typing import Final
 
 import click
 
+from syncd.children import without_secrets
 from syncd.cli.screen.output import say, say_json
 from syncd.cli.screen.suggest import Suggesting
 from syncd.errors import ConfigWrong, FolderWrong, SyncdError
@@ -267,7 +268,7 @@ def _systemctl(unit: Unit, *arguments: str) -> str:
 def _call(command: Sequence[str]) -> str:
     try:
         done = subprocess.run(  # noqa: S603 - our own words, and the name of a unit
-            command, check=False, capture_output=True, text=True
+            command, env=without_secrets(), check=False, capture_output=True, text=True
         )
     except OSError:
         hint = "run `syncd run` from whatever starts services here"

@@ -10,8 +10,6 @@ from pathlib import Path
 import click
 
 from syncd.cli.commands.git import take_checkout
-from syncd.cli.open.delegate import sync_here_or_there
-from syncd.cli.open.last_cycle import counts, keep_last_cycle
 from syncd.cli.screen import progress
 from syncd.cli.screen.output import (
     exit_code,
@@ -25,6 +23,8 @@ from syncd.cli.screen.output import (
     waiting_words,
 )
 from syncd.cli.screen.verbose import listeners
+from syncd.mirror.delegate import sync_here_or_there
+from syncd.mirror.last_cycle import counts, keep_last_cycle
 from syncd.mirror.online import open_mirror, open_to_look
 from syncd.model import Report, Verdict
 
@@ -81,11 +81,11 @@ async def _sync(directory: Path, show: progress.Show) -> tuple[Report, int]:
 
 
 def report_json(report: Report, cloned: int = 0) -> dict[str, object]:
-    """The JSON of `sync` (and of `clone`)."""
+    """Return the JSON object of `sync` and of `clone`."""
     return {
         **counts(report, cloned),
         **waiting_json(report.conflicts, report.problems, report.held),
-        "told": list(report.told),
+        "told": list(report.remarks),
         "requests": report.requests,
         "head": head_json(report.head),
     }
@@ -98,7 +98,7 @@ def say_report(report: Report, cloned: int = 0) -> None:
 
 
 def _summary(report: Report, cloned: int) -> str:
-    """What was done, in numbers, and what waits."""
+    """Count what was done and what waits."""
     deleted = set(report.deleted)
     numbers = {
         "pulled": cloned + len(set(report.pulled) - deleted),

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from syncd.cli.screen.output import rfc3339, say, say_json, tell
+from syncd.cli.screen.output import say, say_json, tell
+from syncd.mirror.times import rfc3339
 
 JOURNAL = Path("/run/systemd/journal/socket")
 
@@ -29,7 +30,7 @@ class Level(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LogEntry:
     """One thing that happened.
 
     Attributes:
@@ -56,7 +57,7 @@ class Entry:
         return ": ".join(part for part in (where, self.message) if part)
 
     def fields(self) -> dict[str, str]:
-        """It as names and values; those that are empty are left out."""
+        """Return the entry as names and values, without empty ones."""
         named = {
             "event": self.event,
             "path": self.path,
@@ -68,10 +69,10 @@ class Entry:
         return {name: value for name, value in named.items() if value}
 
 
-Voice = Callable[[Entry], None]
+Voice = Callable[[LogEntry], None]
 
 
-def say_text(entry: Entry, *, prefix: str = "") -> None:
+def say_text(entry: LogEntry, *, prefix: str = "") -> None:
     """For a terminal: what is done goes to stdout, what is wrong to stderr."""
     is_wrong = entry.level <= Level.WARNING and not entry.path
     out = tell if is_wrong else say
@@ -85,12 +86,12 @@ def say_text(entry: Entry, *, prefix: str = "") -> None:
         out(f"  next: {entry.hint}")
 
 
-def say_named_text(entry: Entry) -> None:
-    """The same for several mirrors: each line begins with the name of its folder."""
+def say_named_text(entry: LogEntry) -> None:
+    """Print an entry behind the name of its folder, for several mirrors in one process."""
     say_text(entry, prefix=f"[{Path(entry.mirror).name}] " if entry.mirror else "")
 
 
-def say_json_line(entry: Entry) -> None:
+def say_json_line(entry: LogEntry) -> None:
     """For a program: one JSON object a line, on stdout."""
     stamp = {"at": rfc3339(time.time()), "level": entry.level.name.lower()}
     say_json({**stamp, **entry.fields()}, indent=None)
@@ -99,7 +100,7 @@ def say_json_line(entry: Entry) -> None:
 def journal(address: Path = JOURNAL) -> Voice:
     """For journald: every field can be searched for, with SYNCD_ before its name."""
 
-    def send(entry: Entry) -> None:
+    def send(entry: LogEntry) -> None:
         fields = entry.fields()
         message = fields.pop("message", entry.event)
         own = {f"SYNCD_{name.upper()}": value for name, value in fields.items()}
@@ -127,14 +128,14 @@ def _send(address: Path, fields: Mapping[str, str]) -> bool:
 
 
 def _field(name: str, value: bytes) -> bytes:
-    """A value of several lines goes with its length, little-endian in 64 bits."""
+    """Encode a field of journald; several lines go with their length, little-endian in 64 bits."""
     if b"\n" in value:
         return name.encode() + b"\n" + len(value).to_bytes(8, "little") + value + b"\n"
     return name.encode() + b"=" + value + b"\n"
 
 
 def is_journaled(environ: Mapping[str, str]) -> bool:
-    """True if stderr goes to journald: systemd names the device and inode of that stream."""
+    """Return whether stderr goes to journald: systemd names device and inode of that stream."""
     try:
         found = os.fstat(sys.stderr.fileno())
     except (OSError, ValueError):

@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 
 from syncd import desktop
-from syncd.cli.host.journal import Entry, Level, Voice
+from syncd.cli.host.journal import Level, LogEntry, Voice
 from syncd.cli.host.reporter import Teller
-from syncd.cli.host.requests import Answers
+from syncd.cli.host.requests import Responder
 from syncd.cli.screen.output import tell
 from syncd.cli.screen.verbose import listeners
 from syncd.config import FILE_NAME, SETTINGS, Config, load_config
@@ -43,7 +43,7 @@ class Running:
 
     @asynccontextmanager
     async def open(self, directory: Path, pulse: Pulse) -> AsyncIterator[Daemon]:
-        """The daemon of the mirror around `directory`, for somebody to run."""
+        """Open the daemon of the mirror around `directory`; the caller runs it."""
         async with open_mirror(directory, listeners()) as mirror:
             root = mirror.folder.root
             teller = Teller(mirror, self.voice, lambda text: self._show(root, text))
@@ -53,12 +53,12 @@ class Running:
                 daemon = Daemon(
                     mirror,
                     watcher,
-                    teller.told,
+                    teller.on_change,
                     doorbells=choose_doorbells,
                     ends_on=_ends_on(os.environ),
                     pulse=pulse,
                 )
-                answers = Answers(daemon, teller, self.reload)
+                answers = Responder(daemon, teller, self.reload)
                 async with listen(root / OWN, answers.handle):
                     whose = mirror.account.handle or mirror.account.did
                     teller.say("watching", f"watching {root} for {whose}")
@@ -80,7 +80,7 @@ class Running:
             message = f"conflicts cannot be shown on the desktop: {obstacle}"
             hint = "syncd status shows them too; [run] desktop = false in syncd.toml ends this"
             root = str(teller.mirror.folder.root)
-            self.voice(Entry("desktop", message, Level.WARNING, mirror=root, hint=hint))
+            self.voice(LogEntry("desktop", message, Level.WARNING, mirror=root, hint=hint))
 
     def is_changed(self, daemon: Daemon) -> bool:
         """Read the settings of a mirror again. True if there are others now that can be used."""
@@ -90,11 +90,13 @@ class Running:
             _check_same_repo(root, before, after)
         except SyncdError as error:
             message = f"{error.message}; the settings from before stay in use"
-            self.voice(Entry("settings", message, Level.ERROR, mirror=str(root), hint=error.hint))
+            self.voice(
+                LogEntry("settings", message, Level.ERROR, mirror=str(root), hint=error.hint)
+            )
             return False
         changed = describe_settings(before, after)
         message = f"other settings are in use now: {changed}" if changed else "no setting changed"
-        self.voice(Entry("settings", message, Level.NOTICE, mirror=str(root)))
+        self.voice(LogEntry("settings", message, Level.NOTICE, mirror=str(root)))
         return bool(changed)
 
     def failed(self, directory: Path, error: Exception, pause: float | None) -> None:
@@ -108,7 +110,7 @@ class Running:
             message = f"a defect of syncd: {type(error).__name__}: {message}"
         if pause is not None:
             message += f"; this mirror is tried again in {pause:.0f} s"
-        self.voice(Entry("error", message, Level.ERROR, mirror=mirror, hint=hint))
+        self.voice(LogEntry("error", message, Level.ERROR, mirror=mirror, hint=hint))
 
     def _show(self, root: Path, text: str) -> None:
         """One line for systemd about all mirrors."""
@@ -120,16 +122,16 @@ class Running:
 
 @contextmanager
 def watched(mirror: Mirror, voice: Voice) -> Iterator[Watcher]:
-    """The watcher. Where the system has none to give, it asks for a look every few seconds."""
+    """Start the watcher. If the kernel gives none, it asks for a look every few seconds."""
     root = mirror.folder.root
-    told = Blindness(mirror, voice).told
-    told(None)
+    notice = Blindness(mirror, voice).notice
+    notice(None)
     record_of = partial(record_path_of, portable=mirror.folder.portable)
-    watcher = Watcher(root, mirror.config.covers, record_of, lambda: is_changing(root), told)
+    watcher = Watcher(root, mirror.config.covers, record_of, lambda: is_changing(root), notice)
     try:
         watcher.start()
     except FileProblem as error:
-        told(error)
+        notice(error)
     try:
         yield watcher
     finally:
@@ -138,19 +140,19 @@ def watched(mirror: Mirror, voice: Voice) -> Iterator[Watcher]:
 
 @dataclass(slots=True)
 class Blindness:
-    """Tells that file events are not to be had, and keeps it for `status`."""
+    """Reports that there are no file events, and notes it for `status`."""
 
     mirror: Mirror
     voice: Voice
     error: str = ""
 
-    def told(self, error: FileProblem | None) -> None:
-        """Called with None when the whole folder is watched."""
+    def notice(self, error: FileProblem | None) -> None:
+        """Say that the folder cannot be watched, or with None that all of it is watched again."""
         message = "" if error is None else error.message
         if error is not None and message != self.error:
             said = f"{message}; looking at the whole folder every few seconds instead"
             root = str(self.mirror.folder.root)
-            self.voice(Entry("unwatched", said, Level.WARNING, mirror=root, hint=error.hint))
+            self.voice(LogEntry("unwatched", said, Level.WARNING, mirror=root, hint=error.hint))
         self.error = message
         with suppress(SyncdError):
             if error is None:
@@ -160,7 +162,7 @@ class Blindness:
 
 
 def describe_settings(before: Config, after: Config) -> str:
-    """The settings that differ, by name."""
+    """Return the names of the settings that differ."""
     names = {setting.field: setting.name for setting in SETTINGS}
     found = (f.name for f in fields(Config) if getattr(before, f.name) != getattr(after, f.name))
     return ", ".join(names[name] for name in found)
@@ -175,7 +177,7 @@ def _check_same_repo(root: Path, before: Config, after: Config) -> None:
 
 
 def _ends_on(environ: Mapping[str, str]) -> tuple[type[SyncdError], ...]:
-    """A password that systemd handed over stays the same as long as the service runs.
+    """Choose the errors that end the daemon: a password from systemd stays for the service's life.
 
     Where it is refused, no new login helps: the service ends, and its unit does not restart it.
     """

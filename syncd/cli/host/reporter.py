@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from syncd.cli.host.journal import Entry, Level, Voice
-from syncd.cli.open.last_cycle import keep_last_cycle
+from syncd.cli.host.journal import Level, LogEntry, Voice
 from syncd.cli.screen.output import APPROVE_HINT, RESOLVE_HINT, effects, many
 from syncd.cycle.mirror import Mirror
 from syncd.daemon import Phase
 from syncd.errors import SyncdError
+from syncd.mirror.last_cycle import keep_last_cycle
 from syncd.model import Report
 from syncd.state.notes import DaemonState, Trouble
 
@@ -71,7 +71,7 @@ class Teller:
     alert: Callable[[str, str], None] = _nobody
     phase: Phase | None = None
     tally: Tally = field(default_factory=Tally)
-    _waiting: frozenset[Entry] = frozenset()
+    _waiting: frozenset[LogEntry] = frozenset()
     _error: str = ""
     _hint: str = ""
     _said: set[str] = field(default_factory=set)
@@ -82,10 +82,10 @@ class Teller:
     def say(self, event: str, message: str = "", path: str = "", **more: str) -> None:
         """Tell of something that went well."""
         root = str(self.mirror.folder.root)
-        self.voice(Entry(event, message, path=path, mirror=root, hint=more.get("hint", "")))
+        self.voice(LogEntry(event, message, path=path, mirror=root, hint=more.get("hint", "")))
 
-    def told(self, phase: Phase, report: Report | None, error: SyncdError | None) -> None:
-        """Called by the daemon after every change of phase and every cycle."""
+    def on_change(self, phase: Phase, report: Report | None, error: SyncdError | None) -> None:
+        """Report a change of phase, or what a cycle did. The daemon calls this after each."""
         before = self.phase, self._error
         if phase is Phase.SYNCING and report is None:
             self._started = time.time()
@@ -115,7 +115,7 @@ class Teller:
     def _tell_report(self, report: Report) -> None:
         for verb, path, where in effects(report):
             self.say(verb, where, path)
-        for sentence in report.told:
+        for sentence in report.remarks:
             self.say("note", sentence)
         now = time.time()
         self.tally.add(report, now - self._started, now)
@@ -125,7 +125,7 @@ class Teller:
                 keep_last_cycle(self.mirror.state, report, self._started)
 
     def _tell_waiting(self, report: Report) -> None:
-        """What waits for a person is told when it begins to."""
+        """Report what newly waits for a person."""
         root = str(self.mirror.folder.root)
         waiting = frozenset(_waiting(report, root))
         new = sorted(waiting - self._waiting, key=lambda e: (e.event, e.path))
@@ -166,7 +166,7 @@ class Teller:
         if kind not in self._said:
             self._said.add(kind)
             root = str(self.mirror.folder.root)
-            self.voice(Entry("error", error.message, Level.ERROR, mirror=root, hint=error.hint))
+            self.voice(LogEntry("error", error.message, Level.ERROR, mirror=root, hint=error.hint))
         self._error, self._hint = error.message, error.hint
 
     def _tell_recovery(self) -> None:
@@ -177,9 +177,9 @@ class Teller:
             self._error, self._hint, self._failures, self._said = "", "", 0, set()
 
 
-def _waiting(report: Report, mirror: str) -> Iterator[Entry]:
-    def entry(event: str, path: str, message: str, hint: str, place: str = "") -> Entry:
-        return Entry(event, message, Level.WARNING, path, mirror, hint, place)
+def _waiting(report: Report, mirror: str) -> Iterator[LogEntry]:
+    def entry(event: str, path: str, message: str, hint: str, place: str = "") -> LogEntry:
+        return LogEntry(event, message, Level.WARNING, path, mirror, hint, place)
 
     for conflict in report.conflicts:
         yield entry("conflict", conflict.path, conflict.reason, RESOLVE_HINT)

@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from syncd.cli.host.reporter import Teller
-from syncd.cli.open.wire import Answer, SentReport, SentTally, StatusAnswer, SyncAnswer
 from syncd.daemon import Daemon
 from syncd.errors import SyncdError
+from syncd.mirror.wire import DaemonAnswer, SentReport, SentTally, StatusAnswer, SyncAnswer
 from syncd.state.notes import Paused
 
 LATER_SECONDS = 0.05
@@ -22,14 +22,14 @@ LATER_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class Responder:
     """Handles the questions to one daemon; `reload` is for the whole process."""
 
     daemon: Daemon
     teller: Teller
     reload: Callable[[], None]
 
-    async def handle(self, question: str) -> Answer:
+    async def handle(self, question: str) -> DaemonAnswer:
         """Return the answer. Raises SyncdError if the question is not known, or as a sync does."""
         answer = QUESTIONS.get(question)
         # A client of our version asks nothing else; somebody may ask by hand.
@@ -37,12 +37,12 @@ class Answers:
             raise SyncdError(f"the running syncd does not know {question!r}", hint="syncd status")
         return await answer(self)
 
-    async def status(self) -> Answer:
+    async def status(self) -> DaemonAnswer:
         """Return the phase, what is wrong, and what happened since the daemon came up."""
         tally = SentTally(**asdict(self.teller.tally))
         return StatusAnswer(os.getpid(), self._phase(), self.teller.trouble, tally)
 
-    async def pause(self) -> Answer:
+    async def pause(self) -> DaemonAnswer:
         """Pause the daemon, also after it was restarted."""
         # Where the disk refuses the note, the pause lasts as long as the process.
         with suppress(SyncdError):
@@ -50,41 +50,41 @@ class Answers:
         self.daemon.pause()
         return self._standing()
 
-    async def resume(self) -> Answer:
+    async def resume(self) -> DaemonAnswer:
         """End the pause. The phase of the answer is the one that comes next."""
         with suppress(SyncdError):
             self.daemon.mirror.state.forget(Paused)
         self.daemon.resume()
-        return Answer(os.getpid(), "syncing")
+        return DaemonAnswer(os.getpid(), "syncing")
 
-    async def sync(self) -> Answer:
+    async def sync(self) -> DaemonAnswer:
         """Sync at once, and report."""
         report = SentReport.of(await self.daemon.now())
         return SyncAnswer(os.getpid(), self._phase(), report)
 
-    async def stop(self) -> Answer:
+    async def stop(self) -> DaemonAnswer:
         """End the daemon."""
         asyncio.get_running_loop().call_later(LATER_SECONDS, self.daemon.stop)
         return self._standing()
 
-    async def ask_to_reload(self) -> Answer:
+    async def ask_to_reload(self) -> DaemonAnswer:
         """Read the settings of all mirrors of the process again."""
         asyncio.get_running_loop().call_later(LATER_SECONDS, self.reload)
         return self._standing()
 
-    def _standing(self) -> Answer:
-        return Answer(os.getpid(), self._phase())
+    def _standing(self) -> DaemonAnswer:
+        return DaemonAnswer(os.getpid(), self._phase())
 
     def _phase(self) -> str | None:
         return None if self.teller.phase is None else self.teller.phase.value
 
 
-QUESTIONS: dict[str, Callable[[Answers], Awaitable[Answer]]] = {
-    "status": Answers.status,
-    "pause": Answers.pause,
-    "resume": Answers.resume,
-    "sync": Answers.sync,
-    "stop": Answers.stop,
-    "reload": Answers.ask_to_reload,
+QUESTIONS: dict[str, Callable[[Responder], Awaitable[DaemonAnswer]]] = {
+    "status": Responder.status,
+    "pause": Responder.pause,
+    "resume": Responder.resume,
+    "sync": Responder.sync,
+    "stop": Responder.stop,
+    "reload": Responder.ask_to_reload,
 }
 """What a client may ask."""

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from syncd.cli.screen.output import APPROVE_HINT, RESOLVE_HINT
-from syncd.cli.screen.standing import REFRESH_SECONDS, Seen
+from syncd.cli.screen.seen import REFRESH_SECONDS, Seen
 from syncd.cli.screen.visible import visible
 from syncd.model import Conflict, Held, Problem
 

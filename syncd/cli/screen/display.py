@@ -14,7 +14,7 @@ from contextlib import suppress
 from importlib import import_module
 
 from syncd.cli.screen.colour import has_colour
-from syncd.cli.screen.standing import REFRESH_SECONDS, Seen
+from syncd.cli.screen.seen import REFRESH_SECONDS, Seen
 
 
 def show(seen: Seen, plain: Callable[[Seen], None]) -> None:

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 from pathlib import Path
 
+from syncd.children import without_secrets
 from syncd.errors import ConfigWrong, SyncdError
 
 EDITORS = ("VISUAL", "EDITOR")
@@ -23,7 +24,8 @@ def run_editor(file: Path) -> None:
     names = (os.environ.get(name, "").strip() for name in EDITORS)
     editor = next((name for name in names if name), DEFAULT_EDITOR)
     try:
-        done = subprocess.run([*shlex.split(editor), _as_named(file)], check=False)  # noqa: S603
+        command = [*shlex.split(editor), _as_named(file)]
+        done = subprocess.run(command, env=without_secrets(), check=False)  # noqa: S603
     except (OSError, ValueError) as error:
         hint = "set $VISUAL or $EDITOR to an editor that is installed"
         raise ConfigWrong(f"the editor {editor!r} cannot be started: {error}", hint=hint) from None

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -80,11 +79,6 @@ def short(cid: Cid | None) -> str:
 def cid_json(cid: Cid | None) -> str | None:
     """Return the CID as text, for JSON."""
     return None if cid is None else str(cid)
-
-
-def rfc3339(seconds: float) -> str:
-    """Format unix seconds as RFC 3339 in UTC."""
-    return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")
 
 
 def head_json(head: Head | None) -> dict[str, str] | None:
@@ -160,7 +154,7 @@ def say_effects(report: Report) -> None:
     """Print the effects of a sync, a line per record, and its notes."""
     for _, group in groupby(effects(report), key=itemgetter(0, 2)):
         _say_some([f"{verb:<9} {path}{where and ' '}{where}" for verb, path, where in group])
-    for sentence in report.told:
+    for sentence in report.remarks:
         say(f"note      {sentence}")
 
 

@@ -169,7 +169,7 @@ class Beside:
         problems = (Problem(NAME, failed.message, failed.hint),) if failed else ()
         self._remember_problems(problems)
         others = (problem for problem in report.problems if problem.path != NAME)
-        return replace(report, problems=(*others, *problems), told=(*report.told, *notes))
+        return replace(report, problems=(*others, *problems), remarks=(*report.remarks, *notes))
 
     def _remember_problems(self, problems: tuple[Problem, ...]) -> None:
         before = tuple(item for item in self.workspace.state.waiting() if item.path == NAME)

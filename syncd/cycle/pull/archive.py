@@ -30,7 +30,7 @@ from syncd.model import (
     Waiting,
     split_record_path,
 )
-from syncd.state import History, Origin, Superseded
+from syncd.state import History, Provenance, Superseded
 
 Failed = dict[RecordPath, SyncdError]
 NOT_OVERWRITTEN = "nothing was overwritten; the next sync tries again"
@@ -52,7 +52,7 @@ class Keeper:
         content: bytes,
         after: Cid | None,
         reason: str,
-        origin: Origin,
+        origin: Provenance,
     ) -> Superseded:
         """Return the version `cid` of one side as history keeps it, with the time of this cycle."""
         return Superseded(path, side, cid, content, after, self.at, reason, self.rev, origin)

@@ -19,7 +19,7 @@ from syncd.errors import BadData, FileChanged, FileProblem, NotFound, SwapFailed
 from syncd.folder.root import Folder
 from syncd.folder.write import Replacement, read_below, read_bytes, remove, write_many
 from syncd.model import Memory, Problem, RecordPath, Retry, Seen, Side, Waiting
-from syncd.state import Origin, Superseded
+from syncd.state import Provenance, Superseded
 
 Text: TypeAlias = "bytes | Callable[[bytes | None], bytes]"
 """A file's new text, or what makes it from the old one (None: there was no file).
@@ -179,7 +179,7 @@ def _version(keeper: Keeper, successor: Successor, seen: Seen, old: bytes) -> Su
     if cid != seen.cid:
         # JSON does not express the record exactly: what somebody can have typed is the text.
         cid, content = cid_of_blob(old), old
-    origin = Origin.BOTH if seen.cid == successor.base else Origin.FOLDER
+    origin = Provenance.BOTH if seen.cid == successor.base else Provenance.FOLDER
     after, reason = successor.cid or successor.later, successor.reason
     return keeper.superseded(seen.path, Side.LOCAL, cid, content, after, reason, origin)
 

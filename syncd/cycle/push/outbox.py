@@ -24,7 +24,7 @@ from syncd.cycle.push.outcome import Guards, Pushed
 from syncd.cycle.push.predecessors import keep_records, not_kept
 from syncd.cycle.push.pusher import Pusher
 from syncd.cycle.push.quota import Allowance
-from syncd.cycle.push.receipts import Answers
+from syncd.cycle.push.receipts import Receipts
 from syncd.cycle.workspace import Workspace
 from syncd.errors import (
     BadJson,
@@ -100,12 +100,12 @@ class Outbox:
     busy_until: int = 0
     on_push: Callable[[Pushing], None] | None = None
     allowance: Allowance = field(init=False)
-    answers: Answers = field(init=False)
+    answers: Receipts = field(init=False)
 
     def __post_init__(self) -> None:
         self.allowance = Allowance(self.workspace, self.home)
         days = self.workspace.config.history_days
-        self.answers = Answers(self.workspace.own, days, self.workspace.now)
+        self.answers = Receipts(self.workspace.own, days, self.workspace.now)
 
     def move(self, home: Home) -> None:
         """Send to another PDS from now on: the account lives there."""

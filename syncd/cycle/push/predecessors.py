@@ -14,7 +14,7 @@ from syncd.cycle.pull.supersede import not_done
 from syncd.errors import FileProblem, NotFound, StateWrong, SyncdError
 from syncd.model import RecordPath, Retry, Side, Step, Waiting
 from syncd.pds import Pds
-from syncd.state import History, Origin, State, Superseded
+from syncd.state import History, Provenance, State, Superseded
 
 
 async def keep_records(
@@ -36,7 +36,7 @@ async def keep_records(
             message = f"{step.path}: the PDS does not give the version that this would replace"
             failed[step.path] = NotFound(message, hint=NOT_OVERWRITTEN)
             continue
-        origin = Origin.BOTH if cid == step.base else Origin.REPO
+        origin = Provenance.BOTH if cid == step.base else Provenance.REPO
         named = (step.path, Side.REMOTE, cid, content, step.local, step.reason, origin)
         versions.append(keeper.superseded(*named))
     return failed | keeper.archive(versions)

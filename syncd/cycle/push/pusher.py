@@ -27,7 +27,7 @@ from syncd.cycle.push.outcome import (
     validated_alike,
 )
 from syncd.cycle.push.quota import Allowance
-from syncd.cycle.push.receipts import Answers
+from syncd.cycle.push.receipts import Receipts
 from syncd.errors import (
     CredentialsRefused,
     PdsError,
@@ -78,7 +78,7 @@ class Pusher:
     validate: Callable[[RecordPath], bool | None]
     allowance: Allowance
     remember: Callable[[Memory], None]
-    answers: Answers
+    answers: Receipts
     failures: Callable[[Change], int] = lambda _: 0
     on_done: Callable[[int], None] = lambda _: None
     pushed: Pushed = field(default_factory=Pushed)

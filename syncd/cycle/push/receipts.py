@@ -16,14 +16,14 @@ from syncd.atproto.syntax import Tid
 from syncd.budget import DAY
 from syncd.errors import FileProblem, StateWrong
 from syncd.model import Change, Side, Written
-from syncd.state import HISTORY_FILE, History, Origin, Push, Pushes, Superseded
+from syncd.state import HISTORY_FILE, History, Provenance, Push, Pushes, Superseded
 
 PUSHES = "pushed.db"
 """Where answers are kept, beside the state file."""
 
 
 @dataclass(slots=True)
-class Answers:
+class Receipts:
     """What became of the pushes of one mirror.
 
     Attributes:
@@ -55,7 +55,7 @@ class Answers:
         if change.after is None or change.block is None:
             return
         named = (change.path, Side.REMOTE, change.after, change.block, found)
-        version = Superseded(*named, self.now(), reason, rev, Origin.FOLDER)
+        version = Superseded(*named, self.now(), reason, rev, Provenance.FOLDER)
         # It is still in its file: what replaces that keeps it, or is not carried out.
         with suppress(FileProblem, StateWrong):
             History(self.own / HISTORY_FILE).keep([version])

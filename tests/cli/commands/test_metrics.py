@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncd.cli.commands.metrics import render
-from tests.cli.open.test_delegate import NOTE, daemon, save
+from tests.mirror.test_delegate import NOTE, daemon, save
 from tests.rigs.terminal import HANDLE, Terminal, open_terminal
 
 SAMPLE = re.compile(r'^(\w+)\{((?:\w+="(?:[^"\\\n]|\\.)*",?)+)\} (\S+)$')

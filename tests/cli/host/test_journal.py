@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from syncd.cli.host.journal import (
-    Entry,
     Level,
+    LogEntry,
     is_journaled,
     journal,
     say_json_line,
@@ -30,13 +30,19 @@ from syncd.sandbox import Sandbox
 from tests.rigs.device import World
 
 NOTE, OTHER = RecordPath("com.example.note/one"), RecordPath("com.example.note/two")
-PUSHED = Entry("pushed", path=NOTE, mirror="/srv/notes")
-PROBLEM = Entry("problem", "no JSON", Level.WARNING, NOTE, "/srv/notes", "mend it", "line 3")
-FAILED = Entry("error", "no network", Level.ERROR, mirror="/srv/notes", hint="wait")
+PUSHED = LogEntry("pushed", path=NOTE, mirror="/srv/notes")
+PROBLEM = LogEntry("problem", "no JSON", Level.WARNING, NOTE, "/srv/notes", "mend it", "line 3")
+FAILED = LogEntry("error", "no network", Level.ERROR, mirror="/srv/notes", hint="wait")
 
 
 def test_effects_go_to_stdout_and_failures_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    for entry in (PUSHED, PROBLEM, FAILED, Entry("note", "a word"), Entry("watching", "watching")):
+    for entry in (
+        PUSHED,
+        PROBLEM,
+        FAILED,
+        LogEntry("note", "a word"),
+        LogEntry("watching", "watching"),
+    ):
         say_text(entry)
     out, err = capsys.readouterr()
     assert out.splitlines() == [
@@ -61,7 +67,7 @@ def test_with_several_mirrors_each_line_says_whose_it_is(
 
 def test_a_program_gets_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     say_json_line(PUSHED)
-    say_json_line(Entry("error", "two\nlines", Level.ERROR))
+    say_json_line(LogEntry("error", "two\nlines", Level.ERROR))
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
     assert first.pop("at").endswith("Z")
     assert first == {
@@ -100,7 +106,7 @@ def fields(datagram: bytes) -> dict[str, str]:
 def test_journald_gets_fields(journald: socket.socket) -> None:
     voice = journal(Path(journald.getsockname()))
     voice(PUSHED)
-    voice(Entry("error", "two\nlines = many", Level.ERROR))
+    voice(LogEntry("error", "two\nlines = many", Level.ERROR))
     first, second = (fields(journald.recv(65536)) for _ in range(2))
     assert first == {
         "MESSAGE": f"pushed: {NOTE}",
@@ -135,13 +141,13 @@ class Ears:
     """A teller, what it says, and what it shows."""
 
     def __init__(self, world: World) -> None:
-        self.entries: list[Entry] = []
+        self.entries: list[LogEntry] = []
         self.shown: list[str] = []
         self.device = world.device()
         self.teller = Teller(self.device.mirror, self.entries.append, self.shown.append)
 
     def told(self, phase: Phase, report: Report | None = None, error: Any = None) -> None:  # noqa: ANN401
-        self.teller.told(phase, report, error)
+        self.teller.on_change(phase, report, error)
 
     def events(self) -> list[tuple[str, str]]:
         return [(entry.event, entry.line) for entry in self.entries]
@@ -157,7 +163,7 @@ def ears(tmp_path: Path) -> Iterator[Ears]:
 
 def test_each_effect_is_one_entry(ears: Ears) -> None:
     ears.told(Phase.SYNCING)
-    ears.told(Phase.IDLE, Report(pushed=(NOTE,), pulled=(OTHER,), told=("a word",)))
+    ears.told(Phase.IDLE, Report(pushed=(NOTE,), pulled=(OTHER,), remarks=("a word",)))
     assert ears.events() == [("pulled", OTHER), ("pushed", NOTE), ("note", "a word")]
     assert ears.teller.tally.pushed == ears.teller.tally.pulled == 1
 

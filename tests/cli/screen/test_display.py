@@ -20,7 +20,7 @@ from rich.console import Console
 
 from syncd.cli.screen.board import draw
 from syncd.model import Conflict, Held, Problem, RecordPath, Side
-from tests.cli.open.test_delegate import save, wait_until
+from tests.mirror.test_delegate import save, wait_until
 from tests.rigs.terminal import HANDLE, Terminal, open_terminal
 
 NOTE = RecordPath("com.example.note/one")

@@ -63,7 +63,7 @@ def test_whatever_is_said_is_made_visible(capsys: pytest.CaptureFixture[str]) ->
         [Problem(EVIL, EVIL, EVIL)],
         [Held(path, Side.LOCAL, EVIL)],
     )
-    say_report(Report(pushed=(path,), pulled=(path,), merged=(path,), told=(EVIL,)))
+    say_report(Report(pushed=(path,), pulled=(path,), merged=(path,), remarks=(EVIL,)))
     printed = capsys.readouterr()
     assert steers((printed.out + printed.err).replace("\n", "")) == []
     assert "\\x1b]0;owned" in printed.out

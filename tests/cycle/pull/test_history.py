@@ -14,7 +14,7 @@ from syncd.cycle.pull.archive import version_of
 from syncd.errors import FileProblem
 from syncd.model import Choice, Decision, RecordPath, Side
 from syncd.sandbox import Refuse
-from syncd.state import History, Origin, Superseded
+from syncd.state import History, Provenance, Superseded
 from tests.rigs.device import Device, World, rework
 
 NOTE = RecordPath("com.example.note/one")
@@ -57,7 +57,7 @@ async def test_a_pull_keeps_the_file_it_replaces_or_removes(world: World) -> Non
         (OTHER, "local", 1, "deleted in the repo"),
     ]
     (event, _) = laptop.mirror.history.events()
-    assert (event.origin, event.rev) == (Origin.BOTH, world.rev())
+    assert (event.origin, event.rev) == (Provenance.BOTH, world.rev())
 
 
 async def test_a_push_keeps_the_record_it_replaces_or_deletes(world: World) -> None:
@@ -96,7 +96,7 @@ async def test_the_side_that_loses_a_conflict_is_kept(world: World, choice: str,
     loser = "theirs" if choice == "local" else "mine"
     assert told(laptop) == [(NOTE, side, loser, f"resolved: the {choice} side")]
     (event,) = laptop.mirror.history.events()
-    assert event.origin is (Origin.REPO if choice == "local" else Origin.FOLDER)
+    assert event.origin is (Provenance.REPO if choice == "local" else Provenance.FOLDER)
 
 
 async def test_a_record_that_nobody_knows_any_more_is_fetched_before_it_is_replaced(
@@ -165,7 +165,7 @@ async def test_history_is_pruned_but_never_what_an_open_conflict_needs(world: Wo
     await laptop.sync()
     content = laptop.file(NOTE).read_bytes()
     cid, block = version_of(content, NOTE)
-    version = Superseded(NOTE, Side.LOCAL, cid, block, None, 1, "test", None, Origin.FOLDER)
+    version = Superseded(NOTE, Side.LOCAL, cid, block, None, 1, "test", None, Provenance.FOLDER)
     laptop.mirror.history.keep([version])
     laptop.save(OTHER, v=2)
     await laptop.sync()

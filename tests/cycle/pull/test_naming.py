@@ -45,7 +45,7 @@ async def test_a_draft_becomes_a_record_in_the_cycle_that_finds_it(world: World)
     rkey = path.partition("/")[2]
     assert (report.pushed, names(laptop)) == ((path,), [f"{rkey}.json"])
     assert tid_microseconds(parse_tid(rkey)) == NOW_NS // 1000
-    assert report.told == (f"{COLLECTION}/+my first note.json: it is {path} now",)
+    assert report.remarks == (f"{COLLECTION}/+my first note.json: it is {path} now",)
     assert laptop.file(path).read_text() == '\n{ "text": "draft" }', "it keeps its form"
     await agreed(world, laptop, world.device("fresh"))
 
@@ -159,7 +159,7 @@ async def test_a_draft_may_have_any_name_that_a_disk_can_hold(world: World) -> N
     assert problem.path == f"{COLLECTION}/+\\xff\n.json"
     assert texts(laptop) == ["1", "2"]
     (laptop.root / COLLECTION / os.fsdecode(b"+\xff\n.json")).write_text('{"text": "0"}')
-    assert str((await laptop.sync()).told).encode()
+    assert str((await laptop.sync()).remarks).encode()
     assert texts(laptop) == ["0", "1", "2"]
     await agreed(world, laptop)
 

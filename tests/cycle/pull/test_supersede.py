@@ -20,7 +20,7 @@ from syncd.errors import BadData, FileChanged, FileProblem
 from syncd.folder.read import _read_open
 from syncd.folder.root import Folder, initialise
 from syncd.model import Memory, Problem, RecordPath, Retry
-from syncd.state import History, Origin, create_state
+from syncd.state import History, Provenance, create_state
 from tests.cycle.calls import counted
 
 DID = Did("did:plc:ewvi7nxzyoun6zhxrhs64oiz")
@@ -77,7 +77,7 @@ def to(folder: Folder, path: RecordPath, value: object, base: Cid | None = None)
     return Successor(path, file_at(folder, path), cid_of(value), base, "why", text_of(value))
 
 
-def events(keeper: Keeper) -> list[tuple[RecordPath, Cid, Cid | None, Origin]]:
+def events(keeper: Keeper) -> list[tuple[RecordPath, Cid, Cid | None, Provenance]]:
     """(path, cid, after, origin), oldest first."""
     found = reversed(keeper.history.events())
     return [(event.path, event.cid, event.after, event.origin) for event in found]
@@ -94,8 +94,8 @@ def test_a_replaced_and_a_removed_file_are_in_history_with_what_comes_after(
     assert file_at(folder, OTHER) is None
     assert (done.failed, done.files[OTHER]) == ({}, None)
     assert events(keeper) == [
-        (NOTE, cid_of(1), cid_of(3), Origin.BOTH),
-        (OTHER, cid_of(2), None, Origin.FOLDER),
+        (NOTE, cid_of(1), cid_of(3), Provenance.BOTH),
+        (OTHER, cid_of(2), None, Provenance.FOLDER),
     ]
     assert keeper.history.content(cid_of(1)) == block_of(1)
 
@@ -119,7 +119,7 @@ def test_a_file_that_is_not_its_record_exactly_is_kept_as_the_text_it_is(
         NOTE, replace(seen, cid=cid_of("a float")), cid_of(2), None, "why", text_of(2)
     )
     put(workspace, shown)
-    assert events(keeper) == [(NOTE, cid_of_blob(text_of(1)), cid_of(2), Origin.FOLDER)]
+    assert events(keeper) == [(NOTE, cid_of_blob(text_of(1)), cid_of(2), Provenance.FOLDER)]
 
 
 def test_a_file_that_goes_for_a_version_that_comes_later_is_no_deletion(
@@ -129,7 +129,7 @@ def test_a_file_that_goes_for_a_version_that_comes_later_is_no_deletion(
     save(folder, NOTE, text_of(1))
     seen = file_at(folder, NOTE)
     put(workspace, Successor(NOTE, seen, None, None, "aside", later=cid_of(2)))
-    assert events(keeper) == [(NOTE, cid_of(1), cid_of(2), Origin.FOLDER)]
+    assert events(keeper) == [(NOTE, cid_of(1), cid_of(2), Provenance.FOLDER)]
     assert file_at(folder, NOTE) is None
 
 
@@ -144,7 +144,7 @@ def test_the_new_text_is_made_from_the_old_one(folder: Folder, keeper: Keeper) -
     there = Successor(NOTE, file_at(folder, NOTE), cid_of(2), None, "why", text)
     supersede(folder, keeper, [there, Successor(OTHER, None, cid_of(2), None, "why", text)])
     assert asked == [text_of(1), None]
-    assert events(keeper) == [(NOTE, cid_of(1), cid_of(2), Origin.FOLDER)]
+    assert events(keeper) == [(NOTE, cid_of(1), cid_of(2), Provenance.FOLDER)]
 
 
 @pytest.mark.parametrize("text", [text_of(1), b'{"v": "1"}'])

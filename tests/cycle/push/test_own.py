@@ -71,7 +71,7 @@ async def test_an_edit_after_a_lost_answer_is_pushed_and_no_conflict(
     laptop.save(OTHER, v=3)
     report = await laptop.sync()
     assert (report.conflicts, report.pulled, report.problems) == ((), (), ())
-    assert not any("the edit is kept" in told for told in report.told)
+    assert not any("the edit is kept" in told for told in report.remarks)
     await agreed(world, laptop)
     assert laptop.read(NOTE)["v"] == laptop.read(OTHER)["v"] == 3
 

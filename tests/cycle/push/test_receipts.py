@@ -92,7 +92,7 @@ async def test_what_the_pds_stored_instead_is_told_with_both_cids_and_pulled(
     laptop.save(NOTE, v=12)
     sent, stored = (cid_of({"$type": "com.example.note", "v": v}) for v in (12, 10))
     report = await laptop.sync()
-    assert [told for told in report.told if NOTE in told] == [
+    assert [told for told in report.remarks if NOTE in told] == [
         f"{NOTE}: the PDS stored {stored} where {sent} was sent"
     ]
     assert report.is_settled
@@ -188,7 +188,7 @@ async def test_the_loser_of_an_overlap_is_in_history(tmp_path: Path, before: int
     laptop.save(NOTE, v=2)
     report = await laptop.sync()
     assert [conflict.path for conflict in report.conflicts] == [NOTE]
-    assert any("this PDS ignores guards" in told for told in report.told)
+    assert any("this PDS ignores guards" in told for told in report.remarks)
     assert laptop.read(NOTE)["v"] == 2
     (event,) = [e for e in laptop.mirror.history.events(NOTE) if e.cid == ours]
     assert event.side is Side.REMOTE

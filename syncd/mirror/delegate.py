@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from syncd.cli.open.wire import A, SyncAnswer, read_answer
 from syncd.control import ask
 from syncd.errors import Locked, SyncdError
 from syncd.folder.root import OWN, find_root
+from syncd.mirror.wire import A, SyncAnswer, read_answer
 from syncd.model import Report
 
 TRIES = 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from syncd.cli.screen.output import rfc3339
+from syncd.mirror.times import rfc3339
 from syncd.model import Report
 from syncd.state import State
 from syncd.state.notes import LastCycle

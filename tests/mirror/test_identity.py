@@ -21,7 +21,7 @@ from syncd.config import load_config
 from syncd.errors import SyncdError
 from syncd.folder.root import Folder
 from syncd.model import Account, Memory, RecordPath, Side
-from syncd.state import History, Origin, Superseded, open_state
+from syncd.state import History, Provenance, Superseded, open_state
 from syncd.state.notes import LastCycle
 from syncd.state.recording import put
 from tests.docs.markdown import read, table
@@ -216,7 +216,7 @@ def test_a_state_file_that_is_older_than_history_is_told_so_once(tmp_path: Path)
         state.record(Memory(newest=OLD))
     run(root, "sync")
     named = (NOTE, Side.LOCAL, cid_of_block(BLOCK), BLOCK, None)
-    event = Superseded(*named, 1, "why", NEW, Origin.BOTH)
+    event = Superseded(*named, 1, "why", NEW, Provenance.BOTH)
     History(root / ".syncd" / "history.db").keep([event])
     said = run(root, "sync")[1]
     assert "state.db is older than history.db" in said

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from syncd.atproto.data import cid_of
-from syncd.cli.open.wire import DaemonFailed, SentReport
 from syncd.errors import Unreachable
+from syncd.mirror.wire import DaemonFailed, SentReport
 from syncd.model import CODEC, Change, Conflict, Head, Held, Problem, RecordPath, Report, Side
 from syncd.sandbox import MemoryPds, Refuse
 from syncd.state import open_state
@@ -274,7 +274,7 @@ def test_a_report_survives_the_way_between_two_processes() -> None:
         held=(Held(NOTE, Side.REMOTE, "many"),),
         requests=7,
         head=head,
-        told=("something",),
+        remarks=("something",),
     )
     assert on_the_way(report) == report
     halted = on_the_way(Report(halted=Unreachable("away", hint="wait"))).halted

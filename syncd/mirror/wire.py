@@ -25,7 +25,7 @@ class DaemonFailed(SyncdError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DaemonAnswer:
     """What every answer says: the process, and what it is at."""
 
     pid: int
@@ -48,7 +48,7 @@ class SentTally:
 
 
 @dataclass(frozen=True, slots=True)
-class StatusAnswer(Answer):
+class StatusAnswer(DaemonAnswer):
     """How the daemon is."""
 
     trouble: Trouble | None
@@ -84,7 +84,7 @@ class SentReport:
             tuple(report.conflicts),
             tuple(report.problems),
             tuple(report.held),
-            report.told,
+            report.remarks,
             report.requests,
             report.head,
             None if report.halted is None else Failure.of(report.halted),
@@ -104,19 +104,19 @@ class SentReport:
             self.held,
             requests=self.requests,
             head=self.head,
-            told=self.remarks,
+            remarks=self.remarks,
             halted=None if self.halted is None else DaemonFailed(self.halted),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class SyncAnswer(Answer):
+class SyncAnswer(DaemonAnswer):
     """What a sync did."""
 
     report: SentReport
 
 
-A = TypeVar("A", bound=Answer)
+A = TypeVar("A", bound=DaemonAnswer)
 
 
 def read_answer(kind: type[A], own: Path, said: Said) -> A:

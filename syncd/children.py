@@ -1,0 +1,29 @@
+"""Make the environment for every program that syncd starts: its own secrets are not in it.
+
+git runs hooks, and hooks and editors run whatever their owner installed: none of them needs the
+password, the credentials that systemd handed over, or a voice towards systemd. Never starts one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Final
+
+SECRETS: Final = (
+    *("SYNCD_PASSWORD", "SYNCD_PASSWORD_FILE"),
+    *("CREDENTIALS_DIRECTORY", "ENCRYPTED_CREDENTIALS_DIRECTORY"),
+)
+"""What names or is a secret of syncd: its own, and those of systemd (systemd.exec(5))."""
+
+OWN: Final = (
+    *("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"),
+    *("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID"),
+    *("FDSTORE", "MAINPID", "MANAGERPID"),
+)
+"""What systemd means for the main process of a service alone (sd_notify(3), sd_listen_fds(3))."""
+
+
+def without_secrets(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return `environ` less what is meant for syncd alone."""
+    return {name: value for name, value in environ.items() if name not in (*SECRETS, *OWN)}

@@ -1,0 +1,149 @@
+"""Where a mirror stands, from this disk and from its daemon, if one runs. Changes nothing.
+
+Needs no PDS: what the repo has is what the last cycle proved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from syncd.atproto.syntax import Did
+from syncd.budget import Ledger, batch_points
+from syncd.cycle.observe.local import look_everywhere
+from syncd.cycle.push.ledger import read_ledger
+from syncd.cycle.workspace import Workspace
+from syncd.errors import OtherVersion, SyncdError
+from syncd.lock import holder
+from syncd.mirror.offline import known_account
+from syncd.model import Change, Conflict, Head, Held, Problem
+from syncd.plan import for_a_person, touched
+from syncd.state.notes import DaemonState, KnownGuards, LastCycle, Trouble, Unwatched
+
+ANSWER_SECONDS = 0.5
+"""How long a running daemon may take to answer. After that, what it noted last is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonSeen:
+    """The daemon of a mirror: its process, its phase and its trouble. `pid` None: none runs."""
+
+    pid: int | None = None
+    phase: str | None = None
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a mirror stands at the unix second `at`.
+
+    Attributes:
+        pds: The URL of the PDS as it was resolved last; empty before the first sync.
+        unwatched: Why a running daemon gets no file events, if it gets none.
+        records: How many records of the mirror both sides agree on.
+        guards: Whether the PDS honours swaps; None before the first push.
+        unpushed: Where files differ from base and stand for a record.
+        ledger: The write points that were spent.
+    """
+
+    at: int
+    did: Did
+    handle: str | None
+    pds: str
+    folder: Path
+    daemon: DaemonSeen
+    unwatched: Unwatched | None
+    head: Head | None
+    records: int
+    guards: bool | None
+    unpushed: Sequence[Change]
+    conflicts: Sequence[Conflict]
+    problems: Sequence[Problem]
+    held: Sequence[Held]
+    ledger: Ledger
+    last_cycle: LastCycle | None
+
+    @property
+    def needs_a_person(self) -> bool:
+        """True if something waits for a decision, or the daemon cannot continue by itself."""
+        is_halted = self.daemon.phase == "halted"
+        return is_halted or bool(self.conflicts or self.problems or self.held)
+
+    @property
+    def push_done_at(self) -> int | None:
+        """The unix second at which the budget lets the last of `unpushed` go; None without any."""
+        if not self.unpushed:
+            return None
+        return self.ledger.done_at(batch_points(self.unpushed), self.at)
+
+
+def read_standing(workspace: Workspace) -> Standing:
+    """Look at the folder, at what syncd remembers of it, and ask the daemon."""
+    state, config, now = workspace.state, workspace.config, workspace.now()
+    account = known_account(state)
+    pds = (account.pds if account else config.pds) or ""
+    conflicts, problems, held = for_a_person(state.waiting())
+    daemon = _daemon(workspace)
+    return Standing(
+        at=now,
+        did=config.did,
+        handle=account.handle if account else config.handle,
+        pds=pds,
+        folder=workspace.root,
+        daemon=daemon,
+        unwatched=state.note(Unwatched) if daemon.pid else None,
+        head=state.head(),
+        records=state.count_in(config.covers),
+        guards=_guards(state.note(KnownGuards), pds),
+        unpushed=_unpushed(workspace),
+        conflicts=conflicts,
+        problems=problems,
+        held=held,
+        ledger=read_ledger(state, pds, now),
+        last_cycle=state.note(LastCycle),
+    )
+
+
+def _daemon(workspace: Workspace) -> DaemonSeen:
+    """Return what the daemon says itself; if it does not answer, what it noted last."""
+    noted, pid = workspace.state.note(DaemonState), holder(workspace.root)
+    # A command that syncs has the folder too, and its process is not the one that noted. Where no
+    # note can be read, only the socket says whether it is a daemon.
+    if pid is None or (noted is not None and noted.pid != pid):
+        return DaemonSeen()
+    said = DaemonSeen() if noted is None else DaemonSeen(pid, noted.phase, noted.trouble)
+    return _asked(workspace.root, said)
+
+
+def _asked(root: Path, noted: DaemonSeen) -> DaemonSeen:
+    from syncd.mirror.delegate import ask_daemon  # noqa: PLC0415 (only where a daemon runs)
+    from syncd.mirror.wire import StatusAnswer  # noqa: PLC0415
+
+    try:
+        said = ask_daemon(root, "status", StatusAnswer, seconds=ANSWER_SECONDS)
+    except OtherVersion as error:
+        # What it noted is of that version too; that it has to be restarted comes first.
+        trouble = Trouble(error.message, error.hint)
+        return DaemonSeen(noted.pid or holder(root), noted.phase or "unknown", trouble)
+    except SyncdError:
+        return noted
+    return noted if said is None else DaemonSeen(said.pid, said.phase, said.trouble)
+
+
+def _guards(known: KnownGuards | None, pds: str) -> bool | None:
+    return None if known is None or known.pds != pds else known.honoured
+
+
+def _unpushed(workspace: Workspace) -> list[Change]:
+    """Return where files differ from base and stand for a record, in the order of their paths."""
+    state = workspace.state
+    found = look_everywhere(workspace, (), workspace.clock_ns())
+    base, local = found.base, {path: seen.cid for path, seen in found.look.seen.items()}
+    paths = touched(base, local, (), found.look.absent)
+    _, problems, held = for_a_person(state.waiting())
+    asked = {problem.path for problem in problems} | {item.path for item in held}
+    # A missing file is nothing to push while a person has to say what that means.
+    undecided = asked - state.decisions().keys()
+    changes = (Change(path, base.get(path), local.get(path)) for path in sorted(paths))
+    return [c for c in changes if c.after is not None or c.path not in undecided]

@@ -1,0 +1,62 @@
+"""Keep the directory of syncd below $XDG_STATE_HOME closed to other users, whatever the umask.
+
+Knows nothing of what lies there, follows no link below it, and never opens anything up.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from platformdirs import user_state_path
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def state_directory() -> Path:
+    """Return `$XDG_STATE_HOME/syncd`, whether it is there or not."""
+    return user_state_path("syncd")
+
+
+def make_private(directory: Path, top: Path) -> None:
+    """Make `directory`, which is `top` or below it, and close all from `top` down to it.
+
+    Raises OSError.
+    """
+    below = directory.relative_to(top).parts
+    # What is missing above `top` is closed as well, as the XDG specification asks for.
+    for missing in reversed([path for path in top.parents if not path.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+    for depth in range(len(below) + 1):
+        path = top.joinpath(*below[:depth])
+        path.mkdir(mode=0o700, exist_ok=True)
+        if stat.S_IMODE(path.stat().st_mode) & _OTHERS:
+            path.chmod(0o700)
+
+
+def close_to_others(top: Path) -> tuple[Path, ...]:
+    """Take all rights of other users from everything below `top`; return what had some.
+
+    What belongs to another user stays as it is: whoever reads it next refuses it.
+    """
+    return tuple(path for path in _all_of(top) if _close(path))
+
+
+def _all_of(top: Path) -> Iterator[Path]:
+    """Every file and directory from `top` down, a directory before what it holds."""
+    yield top
+    for directory, directories, files in os.walk(top):
+        yield from (Path(directory, name) for name in (*directories, *files))
+
+
+def _close(path: Path) -> bool:
+    with suppress(OSError):
+        mode = path.lstat().st_mode
+        # chmod follows links, and sockets and pipes hold nothing.
+        if (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and mode & _OTHERS:
+            path.chmod(stat.S_IMODE(mode) & stat.S_IRWXU)
+            return True
+    return False
