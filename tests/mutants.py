@@ -304,8 +304,8 @@ MUTANTS = (
         "tests/config/test_config.py",
     ),
     Mutant(
-        "the environment not heard", "config/file.py", '    if environ.get("SYNCD_PLC_URL"):',
-        "    if False:", "tests/config/test_config.py",
+        "the environment not heard", "config/file.py", '        if environ.get(name):',
+        "        if False:", "tests/config/test_config.py",
     ),
     Mutant(
         "a lock for two", "lock.py", "fcntl.LOCK_EX | fcntl.LOCK_NB", "fcntl.LOCK_SH | fcntl.LOCK_NB",
