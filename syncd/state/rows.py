@@ -92,9 +92,11 @@ def _unreadable(path: str, kind: type[Waiting] | None) -> Held | Retry | None:
         record_path = parse_record_path(path)
     except BadSyntax:
         return None
-    if kind in (Held, None):
+    if kind in (Held, Arrival, None):
         # A deletion that was held is not pushed before a person approves it, also where by now
-        # there are too few of them for the brake. If it is no deletion, the next cycle drops this.
+        # there are too few of them for the brake. Nor is one that an interrupted cycle made in the
+        # folder, for the repo may have the record again. If it is no deletion, the next cycle drops
+        # this.
         return Held(record_path, Side.LOCAL, _UNREADABLE)
     return Retry(record_path, _UNREADABLE)
 

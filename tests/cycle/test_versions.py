@@ -161,6 +161,19 @@ async def test_a_held_deletion_that_cannot_be_read_stays_held(world: World, kind
     assert world.records().keys() == set(paths)
 
 
+@pytest.mark.parametrize("text", TEXTS)
+async def test_a_file_that_an_interrupted_cycle_removed_is_no_deletion_of_its_record(
+    world: World, text: str
+) -> None:
+    """It went because the repo had lost the record, which is there again, and as it was."""
+    laptop = await busy(world)
+    laptop.delete(AWAY)
+    put(laptop.mirror.state._sql, "waiting", [(AWAY, "arrival", text)])
+    report = await world.restart(laptop).sync()
+    assert AWAY in world.records()
+    assert [held.path for held in report.held] == [AWAY]
+
+
 async def test_a_row_of_a_record_that_is_settled_goes_away(world: World) -> None:
     laptop = await busy(world)
     rows = [(KEPT, kind, TEXTS[0]) for kind in ("retry", "arrival", "departure", "a new kind")]

@@ -273,6 +273,28 @@ def test_beside_a_daemon_of_another_version_each_command_says_how_to_go_on(
     assert all(("do" in asked) == (asked["ask"] == "stop") for asked in heard), "it does nothing"
 
 
+DECIDING = [each for each in EVERY if each[0] in ("resolve", "approve", "reject")]
+
+
+@pytest.mark.parametrize("speak", [of_before_versions, of_a_newer_version])
+@pytest.mark.parametrize("arguments", DECIDING, ids=named)
+def test_a_decision_beside_a_daemon_of_another_version_is_noted_and_said_to_be(
+    root: Path, speak: Speak, arguments: tuple[str, ...]
+) -> None:
+    """That daemon finds it with its next poll: that nothing was done would not be true."""
+    path = RecordPath(ONE if arguments[0] == "resolve" else GONE)
+    with open_state(root / ".syncd" / "state.db") as state:
+        state._sql.execute("DELETE FROM decision")
+    with a_daemon(root, speak):
+        code, out, error = run(root, *arguments)
+        with open_state(root / ".syncd" / "state.db") as state:
+            assert path in state.decisions()
+    assert (code, error) == (0, "")
+    assert "noted" in out
+    assert "nothing was done" not in out
+    assert f"syncd -C {root} stop" in out
+
+
 def parts(value: object, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The place of everything in a value, at whatever depth."""
     if isinstance(value, dict | list):

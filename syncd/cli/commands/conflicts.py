@@ -20,10 +20,11 @@ from syncd.cli.screen.output import (
     say,
     say_json,
     say_waiting,
+    tell,
     tell_notice,
 )
 from syncd.cycle.workspace import Workspace
-from syncd.errors import Locked, SyncdError
+from syncd.errors import Locked, OtherVersion, SyncdError
 from syncd.mirror.conflicts import choose_conflicts, open_conflicts, remote_file, take_side
 from syncd.mirror.merging import Edit, settle_by_merge
 from syncd.mirror.offline import open_files
@@ -124,3 +125,7 @@ def carry_out(directory: Path, as_json: bool) -> None:
         run_sync(directory, as_json)
     except Locked as error:
         say(f"noted; another syncd (pid {error.pid}) has the folder: the next sync carries it out")
+    except OtherVersion as error:
+        # A daemon of any version finds what was decided in the state file, without being asked.
+        say("noted; the running syncd is of another version: its next sync carries it out")
+        tell(f"  next: {error.hint}")
