@@ -29,7 +29,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Password:
+class HashedPassword:
     """A hashed password. Only an app password has a `name`."""
 
     name: str | None
@@ -43,7 +43,7 @@ class HostedAccount:
     handle: Handle
     email: str
     key: PrivateKey = field(repr=False)
-    passwords: tuple[Password, ...] = ()
+    passwords: tuple[HashedPassword, ...] = ()
     status: Status = Status.ACTIVE
 
     @property
@@ -51,12 +51,12 @@ class HostedAccount:
         return self.status is Status.ACTIVE
 
 
-def hash_password(text: str, salt: bytes, name: str | None = None) -> Password:
+def hash_password(text: str, salt: bytes, name: str | None = None) -> HashedPassword:
     """Hash a password; `name` makes it an app password."""
-    return Password(name, salt, _hash(text, salt))
+    return HashedPassword(name, salt, _hash(text, salt))
 
 
-def find_password(account: HostedAccount, text: str) -> Password | None:
+def find_password(account: HostedAccount, text: str) -> HashedPassword | None:
     """Find the password of the account that matches `text`."""
     tried = (p for p in account.passwords if hmac.compare_digest(p.digest, _hash(text, p.salt)))
     return next(tried, None)
@@ -95,7 +95,9 @@ class Accounts:
         self.keep(replace(self.get(did), status=status))
 
 
-def check_login(accounts: Accounts, identifier: str, text: str) -> tuple[HostedAccount, Password]:
+def check_login(
+    accounts: Accounts, identifier: str, text: str
+) -> tuple[HostedAccount, HashedPassword]:
     """Return the account and the password of a login. A deactivated account may log in.
 
     Raises Rejected: AuthenticationRequired, the same for a wrong name and a wrong password;

@@ -19,8 +19,8 @@ from syncd.atproto.keys import make_key
 from syncd.atproto.syntax import Did, Handle, parse_handle
 from syncd.sandbox.accounts import (
     Accounts,
+    HashedPassword,
     HostedAccount,
-    Password,
     Status,
     check_readable,
     hash_password,
@@ -220,5 +220,5 @@ class Sandbox:
 
     def _keep_password(self, did: Did, text: str, name: str | None = None) -> HostedAccount:
         account = self.accounts.get(did)
-        password: Password = hash_password(text, self._rng.randbytes(_SALT_BYTES), name)
+        password: HashedPassword = hash_password(text, self._rng.randbytes(_SALT_BYTES), name)
         return self._keep_account(replace(account, passwords=(*account.passwords, password)))

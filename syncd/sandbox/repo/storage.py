@@ -19,7 +19,7 @@ from syncd.atproto.commit import parse_commit
 from syncd.atproto.keys import make_key
 from syncd.atproto.syntax import Did, parse_did, parse_handle, parse_tid
 from syncd.model import Head, RecordPath
-from syncd.sandbox.accounts import HostedAccount, Password, Status
+from syncd.sandbox.accounts import HashedPassword, HostedAccount, Status
 from syncd.sandbox.repo.commits import Block, NewCommit, RepoState
 
 _ACCOUNT = "account.json"
@@ -124,7 +124,7 @@ def _from_json(kept: dict[str, str | list[dict[str, str]]]) -> HostedAccount:
         key=make_key("k256", bytes.fromhex(str(kept["key"]))),
         status=Status(str(kept["status"])),
         passwords=tuple(
-            Password(p["name"], bytes.fromhex(p["salt"]), bytes.fromhex(p["digest"]))
+            HashedPassword(p["name"], bytes.fromhex(p["salt"]), bytes.fromhex(p["digest"]))
             for p in passwords
         ),
     )
