@@ -63,7 +63,8 @@ def measure(place: Path) -> None:
     data = str(place / "data")
     # The same examples each time: 100 % of the branches must not depend on the day.
     same = {"COVERAGE_FILE": data, "SYNCD_SEED": "1"}
-    run("-m", "coverage", "run", *PYTEST, *tests, **same)
+    run("-m", "coverage", "run", "--parallel-mode", *PYTEST, *tests, **same)
+    coverage("combine", "--quiet", data=data)
     coverage("report", f"--include={pure}", f"--fail-under={PERCENT}", data=data)
     ignored = (f"--ignore={test}" for test in (*tests, *UNMEASURED, *ELSEWHERE))
     data = str(place / "rest")

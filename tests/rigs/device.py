@@ -35,6 +35,8 @@ OPEN: list[Device] = []
 def rework(mirror: Mirror, **changes: Any) -> None:  # noqa: ANN401
     """Give a mirror another folder, other settings or another clock, as a restart would."""
     mirror.workspace = mirror.outbox.workspace = replace(mirror.workspace, **changes)
+    # Its ledger and its receipts read the clock of the workspace that they were made with.
+    mirror.outbox.__post_init__()
 
 
 def close_all() -> None:
