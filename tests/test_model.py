@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from syncd.errors import BadSyntax, CredentialsRefused, Locked, RateLimited, Unreachable
+from syncd.atproto.cid import Cid, cid_of_block
+from syncd.errors import (
+    BadSyntax,
+    CredentialsElsewhere,
+    CredentialsRefused,
+    Locked,
+    RateLimited,
+    Unreachable,
+)
 from syncd.model import (
+    Memory,
     Problem,
     RecordPath,
     Report,
@@ -51,3 +60,53 @@ def test_of_two_cycles_what_was_done_adds_up_and_what_waits_is_the_later_ones() 
 def test_a_lock_names_who_has_it() -> None:
     assert Locked("in use", pid=7).pid == 7
     assert Locked("in use", pid=None, hint="stop it").hint == "stop it"
+
+
+def test_credentials_of_another_server_name_both_origins_and_end_with_77() -> None:
+    made_at, asked = "https://one.example.com", "https://two.example.com"
+    error = CredentialsElsewhere("did:plc:x", made_at=made_at, asked=asked)
+    assert isinstance(error, CredentialsRefused)
+    assert (error.made_at, error.asked, error.exit_code) == (made_at, asked, 77)
+    assert made_at in error.message
+    assert asked in error.message
+    assert "syncd login did:plc:x" in error.hint
+
+
+A, B, C = (b"\xa1aa%d" % n for n in range(3))
+CID_A, CID_B, CID_C = map(cid_of_block, (A, B, C))
+OTHER = RecordPath("com.example.note/two")
+
+
+@pytest.mark.parametrize(
+    ("base", "blocks"),
+    [
+        ({}, {NOTE: A}),
+        ({OTHER: CID_B}, {NOTE: A}),
+        ({NOTE: CID_A}, {NOTE: A}),
+        ({NOTE: CID_B}, {}),
+        ({NOTE: None}, {}),
+    ],
+    ids=["nothing later", "another path", "the same version", "another version", "deleted"],
+)
+def test_of_two_memories_a_block_stays_for_as_long_as_base_is_its_version(
+    base: dict[RecordPath, Cid | None], blocks: dict[RecordPath, bytes]
+) -> None:
+    first = Memory(base={NOTE: CID_A}, blocks={NOTE: A})
+    both = first.and_then(Memory(base=base))
+    assert both.base == {NOTE: CID_A, **base}
+    assert both.blocks == blocks
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_of_two_memories_a_whole_tree_replaces_the_nodes_that_were_added_before(
+    is_whole: bool,
+) -> None:
+    first = Memory(added_nodes={CID_A: A, CID_B: B}, decided=(NOTE,))
+    later = Memory(
+        added_nodes={CID_C: C}, dropped_nodes={CID_B}, is_whole_tree=is_whole, decided=(OTHER,)
+    )
+    both = first.and_then(later)
+    assert both.added_nodes == ({CID_C: C} if is_whole else {CID_A: A, CID_C: C})
+    assert both.is_whole_tree is is_whole
+    assert CID_B in both.dropped_nodes
+    assert set(both.decided) == {NOTE, OTHER}
