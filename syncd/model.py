@@ -154,13 +154,28 @@ class Side(StrEnum):
     REMOTE = "remote"
 
 
+class Kind(StrEnum):
+    """What a change does to a record."""
+
+    CREATION = "creation"
+    EDIT = "edit"
+    DELETION = "deletion"
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A deletion, made on `side`, that the brake holds until a person approves or rejects it."""
+    """A change, made on `side`, that waits until a person approves or rejects it.
+
+    `local` and `remote` are what the two sides have of a creation or an edit. A deletion leaves
+    them out: whoever decides about it looks up what the other side still has.
+    """
 
     path: RecordPath
     side: Side
     reason: str
+    kind: Kind = Kind.DELETION
+    local: Cid | None = None
+    remote: Cid | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from syncd.model import (
     Conflict,
     Decision,
     Held,
+    Kind,
     Plan,
     Problem,
     RecordPath,
@@ -97,6 +98,7 @@ def make_plan(
     sizes: Callable[[], Mapping[str, int]],
     brake: Brake,
     recent: Callable[[Collection[RecordPath]], Recent] = lambda _: {},
+    objection: Callable[[Step], str | None] = lambda _: None,
 ) -> Plan:
     """Decide every path of `paths`.
 
@@ -107,19 +109,23 @@ def make_plan(
         sizes: Returns the number of records in base, by collection.
         recent: Returns the deletions within the brake's window, except those of the given paths.
         brake: The limits for deletions, measured against `sizes` plus `recent`.
+        objection: Returns why a push waits for a person, whatever the brake says, or None.
 
     `sizes` and `recent` are called only if the plan deletes a record.
     """
     steps = tuple(_decide(path, views, settle) for path in sorted(set(paths)))
-    held = _held(steps, views, sizes, recent, brake)
-    # A held deletion has no step, so nothing can carry it out before a person approves.
-    kept = {hold.path for hold in held}
+    objected = _objected(steps, views, objection)
+    kept = {hold.path for hold in objected}
+    rest = [step for step in steps if step.path not in kept]
+    held = (*objected, *_held(rest, views, sizes, recent, brake))
+    # A held change has no step, so nothing can carry it out before a person approves.
+    kept |= {hold.path for hold in held}
     steps = tuple(step for step in steps if step.path not in kept)
     return Plan(
         steps=steps,
         conflicts=tuple(_conflict(s) for s in steps if s.verdict is Verdict.CONFLICT),
         problems=_problems(steps, views),
-        held=held,
+        held=tuple(sorted(held, key=lambda hold: hold.path)),
     )
 
 
@@ -242,6 +248,26 @@ def _deletion_side(step: Step) -> Side | None:
     if step.verdict is Verdict.PULL and step.remote is None:
         return Side.REMOTE
     return None
+
+
+def _objected(
+    steps: Sequence[Step], views: Views, objection: Callable[[Step], str | None]
+) -> tuple[Held, ...]:
+    """Return the undecided pushes to which there is an objection."""
+    return tuple(
+        Held(step.path, Side.LOCAL, why, kind_of(step), step.local, step.remote)
+        for step in steps
+        if step.verdict is Verdict.PUSH
+        and not _is_decided(step, views.decisions)
+        and (why := objection(step)) is not None
+    )
+
+
+def kind_of(push: Step) -> Kind:
+    """Return what `push` does to the record in the repo."""
+    if push.local is None:
+        return Kind.DELETION
+    return Kind.CREATION if push.remote is None else Kind.EDIT
 
 
 def _held(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -17,6 +18,7 @@ from syncd.model import (
     Conflict,
     Decision,
     Held,
+    Kind,
     Plan,
     Problem,
     RecordPath,
@@ -24,6 +26,7 @@ from syncd.model import (
     Retry,
     Side,
     Snapshot,
+    Step,
     Verdict,
     Waiting,
 )
@@ -76,11 +79,14 @@ def plan_of(
     decisions: dict[RecordPath, Decision] | None = None,
     refused: dict[RecordPath, tuple[Cid | None, Problem]] | None = None,
     brake: Brake = LOOSE,
+    objection: Callable[[Step], str | None] = lambda _: None,
 ) -> Plan:
     views = Views(base, local, remote, inert or {}, refused or {}, decisions or {})
     paths = {*base, *local, *remote, *(inert or {})}
     sizes = Counter(path.split("/")[0] for path in base)
-    return make_plan(paths, views, settle=settle, sizes=lambda: sizes, brake=brake)
+    return make_plan(
+        paths, views, settle=settle, sizes=lambda: sizes, brake=brake, objection=objection
+    )
 
 
 def one(base: Cid | None, local: Cid | None, remote: Cid | None, **kwargs: Any) -> Plan:  # noqa: ANN401
@@ -289,6 +295,38 @@ def test_carrying_a_plan_out_leaves_nothing_but_conflicts(
         base, local, remote = (put(view, step.path, agreed) for view in (base, local, remote))
     again = plan_of(base, local, remote)
     assert {step.verdict for step in again.steps} <= {Verdict.SETTLED, Verdict.CONFLICT}
+
+
+@pytest.mark.parametrize(
+    ("base", "local", "remote", "kind"),
+    [
+        (None, A, None, Kind.CREATION),
+        (A, B, A, Kind.EDIT),
+        (A, None, A, Kind.DELETION),
+        (A, A, B, None),
+        (A, A, None, None),
+        (A, B, B, None),
+        (A, B, C, None),
+    ],
+)
+def test_an_objection_holds_every_push_and_nothing_else(
+    base: Cid | None, local: Cid | None, remote: Cid | None, kind: Kind | None
+) -> None:
+    found = one(base, local, remote, objection=lambda _: "why")
+    assert [hold.kind for hold in found.held] == ([] if kind is None else [kind])
+    assert not found.with_verdict(Verdict.PUSH)
+    assert bool(found.steps) == (kind is None)
+
+
+@pytest.mark.parametrize("choice", [Choice.APPROVE, Choice.REJECT])
+def test_a_decision_for_these_contents_outranks_an_objection(choice: Choice) -> None:
+    decided = {PATH: Decision(PATH, choice, B, A)}
+    found = one(A, B, A, objection=lambda _: "why", decisions=decided)
+    assert not found.held
+    expected = Verdict.PUSH if choice is Choice.APPROVE else Verdict.PULL
+    assert [step.verdict for step in found.steps] == [expected]
+    other = one(A, C, A, objection=lambda _: "why", decisions=decided)
+    assert [(hold.kind, hold.local, hold.remote) for hold in other.held] == [(Kind.EDIT, C, A)]
 
 
 def put(view: Snapshot, path: RecordPath, cid: Cid | None) -> Snapshot:

@@ -1,16 +1,16 @@
-"""Deletions that the brake holds: list them, decide them. Never asks the PDS, never syncs."""
+"""Changes that are held: list them, decide them. Never asks the PDS, never syncs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from syncd.cycle.workspace import Workspace
-from syncd.model import Choice, Decision, Held, Side
+from syncd.model import Choice, Decision, Held, Kind, Side
 from syncd.replica import remote_of
 
 
-def held_deletions(workspace: Workspace) -> list[Held]:
-    """Return the deletions that wait for a decision, in the order of their paths."""
+def held_changes(workspace: Workspace) -> list[Held]:
+    """Return the changes that wait for a decision, in the order of their paths."""
     return [item for item in workspace.state.waiting() if isinstance(item, Held)]
 
 
@@ -20,7 +20,9 @@ def decide_held(workspace: Workspace, held: Sequence[Held], choice: Choice) -> N
 
 
 def _decision(workspace: Workspace, item: Held, choice: Choice) -> Decision:
-    """Bind the choice to the version on the side that still has the record."""
+    """Bind the choice to what both sides had when the change was held."""
+    if item.kind is not Kind.DELETION:
+        return Decision(item.path, choice, item.local, item.remote)
     state = workspace.state
     if item.side is Side.LOCAL:
         head = state.head()

@@ -12,7 +12,7 @@ from syncd.config import Config
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FolderWrong, SyncdError
 from syncd.mirror.conflicts import choose_conflicts, open_conflicts, remote_file, take_side
-from syncd.mirror.held import decide_held, held_deletions
+from syncd.mirror.held import decide_held, held_changes
 from syncd.mirror.merging import settle_by_merge
 from syncd.mirror.notices import Notice
 from syncd.mirror.offline import open_files
@@ -135,7 +135,7 @@ async def test_a_held_deletion_happens_or_comes_back_as_it_was_decided(
         device.delete(path)
     await device.sync()
     workspace = workspace_of(device)
-    held = held_deletions(workspace)
+    held = held_changes(workspace)
     assert [item.path for item in held] == paths
     decide_held(workspace, held[:5], choice)
     decide_held(workspace, held[5:], Choice.REJECT)

@@ -1,4 +1,4 @@
-"""`syncd held`, `approve`, `reject`: the deletions that the brake holds until a person decides."""
+"""`syncd held`, `approve`, `reject`: the changes that are held until a person decides."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 from syncd.cli.commands.conflicts import carry_out
 from syncd.cli.screen.output import NEEDS_A_PERSON, held_json, say_json, say_waiting
 from syncd.errors import SyncdError
-from syncd.mirror.held import decide_held, held_deletions
+from syncd.mirror.held import decide_held, held_changes
 from syncd.mirror.offline import open_files
 from syncd.mirror.selection import matching
 from syncd.model import Choice
@@ -19,14 +19,14 @@ from syncd.model import Choice
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def held(directory: Path, as_json: bool) -> None:
-    """List the deletions that are held, and why.
+    """List the changes that are held, and why.
 
     \b
     Example:
       syncd held
     """
     with open_files(directory) as workspace:
-        found = held_deletions(workspace)
+        found = held_changes(workspace)
     if as_json:
         say_json({"held": [held_json(item) for item in found]})
     else:
@@ -36,11 +36,11 @@ def held(directory: Path, as_json: bool) -> None:
 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[PATH...]")
-@click.option("--all", "everything", is_flag=True, help="Every held deletion.")
+@click.option("--all", "everything", is_flag=True, help="Every held change.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def approve(directory: Path, paths: tuple[str, ...], everything: bool, as_json: bool) -> None:
-    """Let held deletions happen on the other side too.
+    """Let held changes happen on the other side too.
 
     \b
     Examples:
@@ -53,11 +53,13 @@ def approve(directory: Path, paths: tuple[str, ...], everything: bool, as_json: 
 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[PATH...]")
-@click.option("--all", "everything", is_flag=True, help="Every held deletion.")
+@click.option("--all", "everything", is_flag=True, help="Every held change.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def reject(directory: Path, paths: tuple[str, ...], everything: bool, as_json: bool) -> None:
-    """Bring the records of held deletions back.
+    """Undo held changes: give each record back what the other side has.
+
+    The text of a file that is replaced goes to history first.
 
     \b
     Examples:
@@ -73,9 +75,9 @@ def _decide(
     if bool(paths) == everything:
         raise click.UsageError("name the paths, or give --all")
     with open_files(directory) as workspace:
-        found = held_deletions(workspace)
+        found = held_changes(workspace)
         chosen = found if everything else matching(found, paths)
         if not chosen:
-            raise SyncdError("no held deletion matches", hint="syncd held lists them")
+            raise SyncdError("no held change matches", hint="syncd held lists them")
         decide_held(workspace, chosen, choice)
     carry_out(directory, as_json)

@@ -109,8 +109,13 @@ def problem_json(problem: Problem) -> dict[str, Any]:
 
 
 def held_json(held: Held) -> dict[str, str]:
-    """Return the JSON object of a held deletion."""
-    return {"path": held.path, "side": held.side.value, "reason": held.reason}
+    """Return the JSON object of a held change."""
+    return {
+        "path": held.path,
+        "kind": held.kind.value,
+        "side": held.side.value,
+        "reason": held.reason,
+    }
 
 
 def waiting_json(
@@ -175,7 +180,7 @@ def waiting_words(report: Report) -> str:
     kinds = (
         (len(report.conflicts), "conflict"),
         (len(report.problems), "problem"),
-        (len(report.held), "held deletion"),
+        (len(report.held), "held change"),
     )
     parts = [many(count, kind) for count, kind in kinds if count]
     verb = "waits" if sum(count for count, _ in kinds) == 1 else "wait"

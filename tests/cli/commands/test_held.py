@@ -154,5 +154,5 @@ async def test_a_decision_lapses_if_the_other_side_is_edited_before_it_is_carrie
 async def test_what_is_not_held_cannot_be_decided(person: Person) -> None:
     await person.lose(BRAKES["records"])
     for arguments in (["approve", PAGES[0]], ["reject", "org.*/*"], ["approve"], ["reject"]):
-        with pytest.raises(AssertionError, match=r"no held deletion matches|SystemExit\(2\)"):
+        with pytest.raises(AssertionError, match=r"no held change matches|SystemExit\(2\)"):
             await person.stage.ask("laptop", *arguments)

@@ -103,7 +103,7 @@ def test_more_than_a_screen_of_one_kind_is_a_number(capsys: pytest.CaptureFixtur
     assert len(lines) == 2 * (LINES + 1) + 2
     assert lines[LINES] == "deleted   280 more"
     assert lines[2 * LINES + 1] == "held      280 more; syncd status --json names them all"
-    assert lines[-1] == "300 deleted; 300 held deletions wait for you; head unknown"
+    assert lines[-1] == "300 deleted; 300 held changes wait for you; head unknown"
 
 
 CONFLICT, PROBLEM = Conflict(NOTE, CID, CID, None, "why"), Problem(NOTE, "why")
@@ -117,7 +117,7 @@ CONFLICT, PROBLEM = Conflict(NOTE, CID, CID, None, "why"), Problem(NOTE, "why")
         (Report(conflicts=(CONFLICT,) * 2), "nothing done; 2 conflicts wait for you"),
         (
             Report(pulled=(NOTE,), problems=(PROBLEM,), held=(Held(NOTE, Side.LOCAL, ""),)),
-            "1 pulled; 1 problem, 1 held deletion wait for you",
+            "1 pulled; 1 problem, 1 held change wait for you",
         ),
         (Report(adopted=(NOTE,), merged=(NOTE,)), "1 adopted, 1 merged"),
     ],
