@@ -1,7 +1,7 @@
 """Call Linux for files that other programs may be writing. Never decides when to.
 
 A kernel or file system without a call raises OSError with an errno of `UNSUPPORTED`; the caller
-then chooses another way. Sources: renameat2(2), syncfs(2), fcntl(2) on leases.
+then chooses another way. Sources: renameat2(2), syncfs(2), statx(2), fcntl(2) on leases.
 """
 
 from __future__ import annotations
@@ -11,12 +11,19 @@ import errno
 import fcntl
 import os
 import signal
+import struct
 from dataclasses import dataclass
 
 UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP})
 
 _NOREPLACE = 1
 _EXCHANGE = 2
+_NO_FOLLOW = 0x100
+_BIRTH = 0x800
+_STATX_BYTES = 256
+_MASK_AT = struct.Struct("=I")
+_BIRTH_AT = struct.Struct("=80xqI")
+_BILLION = 1_000_000_000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -42,6 +49,18 @@ def _renameat2(source: int, old: str, target: int, new: str, flags: int) -> None
     if call(source, os.fsencode(old), target, os.fsencode(new), flags):
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), new)
+
+
+def born_ns(directory: int, name: str) -> int:
+    """Return when the inode of `name` came into being, in nanoseconds; 0 if nobody can say."""
+    call = getattr(_libc, "statx", None)
+    found = ctypes.create_string_buffer(_STATX_BYTES)
+    if call is None or call(directory, os.fsencode(name), _NO_FOLLOW, _BIRTH, found):
+        return 0
+    if not _MASK_AT.unpack_from(found)[0] & _BIRTH:
+        return 0
+    seconds, rest = _BIRTH_AT.unpack_from(found)
+    return int(seconds) * _BILLION + int(rest)
 
 
 def sync_file_system(descriptor: int) -> None:

@@ -1,13 +1,16 @@
-"""Make the plan of a cycle from its three views. Looks at history alone; carries nothing out."""
+"""Make the plan of a cycle from its three views. Looks at history and at moved files; carries
+nothing out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from syncd.cycle.decide.brake import brake_of, recent_deletions
-from syncd.cycle.decide.renames import keep_moved
+from syncd.cycle.decide.trace import trace
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import Workspace
 from syncd.merge import settle
-from syncd.model import Plan
+from syncd.model import Moves, Plan, Step
 from syncd.plan import make_plan
 
 
@@ -17,12 +20,17 @@ def plan_cycle(workspace: Workspace, sides: Sides, at: int) -> Plan:
     `at` is unix seconds: the brake counts the deletions of a while before.
     """
     config = workspace.config
-    plan = make_plan(
+
+    def moves(gone: Sequence[Step], coming: Sequence[Step]) -> Moves:
+        # A read-only mirror deletes nothing in the repo.
+        return Moves() if config.read_only else trace(workspace, sides, gone, coming)
+
+    return make_plan(
         sides.paths,
         sides.views,
         settle=lambda step: settle(step, config.policy(step.path)),
         sizes=workspace.state.collection_sizes,
         brake=brake_of(config),
         recent=lambda now: recent_deletions(workspace, at, now),
+        moves=moves,
     )
-    return keep_moved(plan, sides.views)
