@@ -182,7 +182,7 @@ class Mirror:
         return replace(report, remarks=remarks)
 
     async def _decide(self, dirty: Dirty) -> tuple[Sight, Sides, Plan]:
-        self.folder.check_marker(self.state.marker)
+        self.workspace.check()
         sight = await self._see()
         now_ns = self.workspace.clock_ns()
 
@@ -200,7 +200,7 @@ class Mirror:
         return sight, sides, without_pushes(plan) if self.config.read_only else plan
 
     async def _finish_clone(self) -> None:
-        self.folder.check_marker(self.state.marker)
+        self.workspace.check()
         self.cloned += await self._seeing(lambda: self._clone().finish())
 
     def _clone(self) -> Clone:

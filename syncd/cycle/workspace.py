@@ -1,4 +1,4 @@
-"""A mirror on this disk, as one value that is passed whole. Holds; never acts, and knows no PDS."""
+"""A mirror on this disk, as one value that is passed whole. Changes nothing, and knows no PDS."""
 
 from __future__ import annotations
 
@@ -40,6 +40,11 @@ class Workspace:
     def history(self) -> History:
         """Return the versions that syncd replaced or deleted in this mirror."""
         return History(self.own / HISTORY_FILE)
+
+    def check(self) -> None:
+        """Raise FolderWrong or StateWrong unless folder and state file are those it was made of."""
+        self.folder.check_marker(self.state.marker)
+        self.state.check_in_place()
 
     def now(self) -> int:
         """Return the time of the wall clock in unix seconds."""

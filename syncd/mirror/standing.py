@@ -15,7 +15,7 @@ from syncd.cycle.observe.local import look_everywhere
 from syncd.cycle.push.ledger import read_ledger
 from syncd.cycle.workspace import Workspace
 from syncd.errors import OtherVersion, SyncdError
-from syncd.lock import holder
+from syncd.lock import holder, is_locked
 from syncd.mirror.offline import known_account
 from syncd.model import Change, Conflict, Head, Held, Problem
 from syncd.plan import for_a_person, touched
@@ -108,6 +108,9 @@ def read_standing(workspace: Workspace) -> Standing:
 def _daemon(workspace: Workspace) -> DaemonSeen:
     """Return what the daemon says itself; if it does not answer, what it noted last."""
     noted, pid = workspace.state.note(DaemonState), holder(workspace.root)
+    if pid is None and noted is not None and is_locked(workspace.root):
+        # Its lock file was replaced, as a file-sync program does, and has another process in it.
+        pid = noted.pid
     # A command that syncs has the folder too, and its process is not the one that noted. Where no
     # note can be read, only the socket says whether it is a daemon.
     if pid is None or (noted is not None and noted.pid != pid):

@@ -23,6 +23,7 @@ from syncd.state.rows import blob_or_none, parse_decision, parse_seen, parse_wai
 RESET_HINT = (
     "move the state file away and run `syncd sync`: equal records are adopted, nothing is deleted"
 )
+REPLACED_HINT = "start syncd again: until a person decides, it holds what differs then"
 _CHUNK = 500
 _NODES = 20_000
 _SELECT_SEEN = "SELECT path, inode, size, mtime_ns, ctime_ns, seen_ns, digest, cid, crc FROM seen"
@@ -40,6 +41,7 @@ class State:
     ) -> None:
         self._sql = connection
         self._path = path
+        self._file = _file_at(path)
         self.aside = aside
 
     def __enter__(self) -> Self:
@@ -59,7 +61,16 @@ class State:
     def reconnect(self, connection: sqlite3.Connection, aside: str) -> None:
         """Go on with a new file at the same path; the old one is called `aside` now."""
         self._sql = connection
+        self._file = _file_at(self._path)
         self.aside = aside
+
+    def check_in_place(self) -> None:
+        """Raise StateWrong if another file took the place of the one that is open.
+
+        A file that was only removed is none: what is remembered is still in the open one.
+        """
+        if _file_at(self._path) not in (None, self._file):
+            raise StateWrong(f"{self._path} was replaced while syncd ran", hint=REPLACED_HINT)
 
     # --- identity and small facts --------------------------------------------------------------
 
@@ -311,3 +322,12 @@ class State:
         if text is None:
             raise StateWrong(f"{self._path} has no {key}", hint=RESET_HINT)
         return text
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """Return the device and inode of the file at `path`, or None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
