@@ -9,6 +9,7 @@ from pathlib import Path
 from syncd.config import Config
 from syncd.folder.root import OWN, Folder
 from syncd.state import HISTORY_FILE, History, State
+from syncd.state.notes import Doubt
 
 SECOND_NS = 1_000_000_000
 
@@ -19,12 +20,14 @@ class Workspace:
 
     Attributes:
         clock_ns: The wall clock in nanoseconds, for file times and the windows of the budget.
+        suspicion: The doubt that opening it to read raised, and that nobody has noted yet.
     """
 
     folder: Folder
     state: State
     config: Config
     clock_ns: Callable[[], int]
+    suspicion: Doubt | None = None
 
     @property
     def root(self) -> Path:
@@ -35,6 +38,11 @@ class Workspace:
     def own(self) -> Path:
         """Return the directory of syncd's own files, `.syncd`."""
         return self.folder.root / OWN
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """Return why this may not be where the state lived without a break, or None."""
+        return self.suspicion or self.state.note(Doubt)
 
     @property
     def history(self) -> History:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from syncd.config import FILE_NAME, Config, load_config
 from syncd.credentials import Credentials
+from syncd.cycle.decide.doubt import HINT
 from syncd.cycle.push.ledger import read_ledger
+from syncd.cycle.witness import suspect
 from syncd.doctor.account import (
     judge_budget,
     judge_credentials,
@@ -41,7 +43,7 @@ from syncd.folder.root import OWN, Folder, read_marker
 from syncd.lock import holder
 from syncd.model import Account
 from syncd.state import HISTORY_FILE, History, State, open_state
-from syncd.state.notes import DaemonState, KnownAccount, KnownGuards
+from syncd.state.notes import DaemonState, Doubt, KnownAccount, KnownGuards
 
 
 async def examine(
@@ -95,8 +97,14 @@ def _open(root: Path, findings: list[Finding], open_files: ExitStack) -> State |
     except FolderWrong as error:
         findings.append(found("folder.wrong", reason=error.message, hint=error.hint))
     else:
-        findings.append(found("folder.ok", path=root))
+        findings.append(_judge_place(root, suspect(root, state)))
     return state
+
+
+def _judge_place(root: Path, doubt: Doubt | None) -> Finding:
+    if doubt is None:
+        return found("folder.ok", path=root)
+    return found("folder.doubt", reason=doubt.reason, hint=HINT)
 
 
 def _read_all(state: State) -> None:

@@ -50,6 +50,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     # --- the folder and its files ---
     "folder.ok": Kind(_OK, "{path} is the folder that its state file knows"),
     "folder.wrong": Kind(_ERROR, "{reason}", "{hint}"),
+    "folder.doubt": Kind(_WARNING, "{reason}", "{hint}"),
     "config.ok": Kind(_OK, "syncd.toml can be read"),
     "config.wrong": Kind(_ERROR, "{reason}", "{hint}"),
     "names.ok": Kind(_OK, "file names of {length} bytes, in upper and lower case"),

@@ -1,7 +1,7 @@
 """Call Linux for files that other programs may be writing. Never decides when to.
 
 A kernel or file system without a call raises OSError with an errno of `UNSUPPORTED`; the caller
-then chooses another way. Sources: renameat2(2), syncfs(2), fcntl(2) on leases.
+then chooses another way. Sources: renameat2(2), syncfs(2), statx(2), fcntl(2) on leases.
 """
 
 from __future__ import annotations
@@ -11,12 +11,17 @@ import errno
 import fcntl
 import os
 import signal
+import struct
 from dataclasses import dataclass
+from pathlib import Path
 
 UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP})
 
 _NOREPLACE = 1
 _EXCHANGE = 2
+_AT_FDCWD = -100
+_BTIME = 0x800
+_STATX_BYTES, _BTIME_AT = 256, 80
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -53,6 +58,19 @@ def sync_file_system(descriptor: int) -> None:
     elif call(descriptor):
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
+
+
+def made_ns(path: Path) -> int:
+    """Return when the file or directory was made, in unix nanoseconds; 0 where that is not kept.
+
+    No program can set this time, so a copy never has the one of its original.
+    """
+    call, found = getattr(_libc, "statx", None), ctypes.create_string_buffer(_STATX_BYTES)
+    if call is None or call(_AT_FDCWD, os.fsencode(path), 0, _BTIME, found):
+        return 0
+    (mask,) = struct.unpack_from("=I", found)
+    seconds, nanoseconds = struct.unpack_from("=qI", found, _BTIME_AT)
+    return seconds * 1_000_000_000 + nanoseconds if mask & _BTIME else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,11 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from syncd.config import FILE_NAME, Config, load_config
+from syncd.cycle.witness import suspect
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FolderWrong, GitFailed, StateWrong
 from syncd.folder.root import Folder, find_root, own_of, read_marker
@@ -33,7 +35,7 @@ def open_files(directory: Path, *, is_checked: bool = True) -> Iterator[Workspac
     path = root / STATE_FILE
     state = open_state(path, is_checked=is_checked) if path.exists() else renewed(root, config)
     with checked(state, root, config):
-        yield workspace_of(root, config, state)
+        yield replace(workspace_of(root, config, state), suspicion=suspect(root, state))
 
 
 def workspace_of(root: Path, config: Config, state: State) -> Workspace:

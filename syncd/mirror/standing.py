@@ -19,7 +19,7 @@ from syncd.lock import holder, is_locked
 from syncd.mirror.offline import known_account
 from syncd.model import Change, Conflict, Head, Held, Problem
 from syncd.plan import for_a_person, touched
-from syncd.state.notes import DaemonState, KnownGuards, LastCycle, Trouble, Unwatched
+from syncd.state.notes import DaemonState, Doubt, KnownGuards, LastCycle, Trouble, Unwatched
 
 ANSWER_SECONDS = 0.5
 """How long a running daemon may take to answer. After that, what it noted last is shown."""
@@ -40,6 +40,7 @@ class Standing:
 
     Attributes:
         pds: The URL of the PDS as it was resolved last; empty before the first sync.
+        doubt: Why this may not be where its state lived without a break; None without doubt.
         unwatched: Why a running daemon gets no file events, if it gets none.
         records: How many records of the mirror both sides agree on.
         guards: Whether the PDS honours swaps; None before the first push.
@@ -53,6 +54,7 @@ class Standing:
     pds: str
     folder: Path
     daemon: DaemonSeen
+    doubt: Doubt | None
     unwatched: Unwatched | None
     head: Head | None
     records: int
@@ -92,6 +94,7 @@ def read_standing(workspace: Workspace) -> Standing:
         pds=pds,
         folder=workspace.root,
         daemon=daemon,
+        doubt=workspace.doubt,
         unwatched=state.note(Unwatched) if daemon.pid else None,
         head=state.head(),
         records=state.count_in(config.covers),
@@ -148,5 +151,8 @@ def _unpushed(workspace: Workspace) -> list[Change]:
     asked = {problem.path for problem in problems} | {item.path for item in held}
     # A missing file is nothing to push while a person has to say what that means.
     undecided = asked - state.decisions().keys()
+    if workspace.doubt is not None:
+        # In doubt nothing is pushed but what a person decided.
+        paths = paths & state.decisions().keys()
     changes = (Change(path, base.get(path), local.get(path)) for path in sorted(paths))
     return [c for c in changes if c.after is not None or c.path not in undecided]

@@ -16,7 +16,7 @@ from syncd.errors import StateDamaged, StateWrong
 from syncd.model import Decision, Head, Memory, RecordPath, Seen, Waiting
 from syncd.state.damage import REBUILT_HINT, check_row, explaining
 from syncd.state.filling import Filling
-from syncd.state.notes import LATEST, N, Note, read_note
+from syncd.state.note import LATEST, N, Note, read_note
 from syncd.state.recording import NOTE, SETTLED, put, put_notes, record
 from syncd.state.rows import blob_or_none, parse_decision, parse_seen, parse_waiting
 
@@ -96,6 +96,13 @@ class State:
         if any(self.note(type(note)) != note for note in notes):
             with self._transaction():
                 put_notes(self._sql, notes)
+
+    def keep_anew(self, *notes: Note) -> None:
+        """Keep these facts, and forget what any file was: whoever looks next reads them all."""
+        with self._transaction():
+            self._sql.execute("DELETE FROM seen")
+            self._sql.execute("DELETE FROM meta WHERE key GLOB 'settled:*'")
+            put_notes(self._sql, notes)
 
     def forget(self, kind: type[Note]) -> None:
         """Remember that the fact of this kind does not hold, or not any more."""

@@ -111,8 +111,9 @@ def test_a_folder_can_be_taken_to_another_machine(terminal: Terminal, notes: Pat
     shutil.rmtree(terminal.home / ".local")
     moved = Terminal(new, terminal.host, terminal.login)
     shutil.copytree(terminal.home / "bin", new / "bin")
+    assert "nothing to do" in moved.ok(f"syncd login {HANDLE}", "cd ~/notes", "syncd sync")
     (new / "notes" / "com.example.note" / "two.json").write_text('{"text": "from there"}')
-    out = moved.ok(f"syncd login {HANDLE}", "cd ~/notes", "syncd sync", "syncd verify")
+    out = moved.ok("cd ~/notes", "syncd sync", "syncd verify")
     assert "pushed    com.example.note/two" in out
     assert "2 records agree" in out
 

@@ -62,6 +62,7 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
         ("folder", _text(found["folder"])),
         ("daemon", _daemon(found["daemon"])),
         *_trouble(found["daemon"]["trouble"]),
+        *_doubt(found["doubt"]),
         ("head", _text(f"{head['cid']} at rev {head['rev']}" if head else "none yet: syncd sync")),
         ("records", _records(found)),
     ]
@@ -89,6 +90,13 @@ def _trouble(trouble: Mapping[str, str] | None) -> list[tuple[str, RenderableTyp
         return []
     hint = [("", _text(f"next: {trouble['hint']}", style="blue"))] if trouble["hint"] else []
     return [("", _text(trouble["message"], style="yellow")), *hint]
+
+
+def _doubt(doubt: Mapping[str, str] | None) -> list[tuple[str, RenderableType]]:
+    if doubt is None:
+        return []
+    next_step = ("", _text(f"next: {doubt['hint']}", style="blue"))
+    return [("doubt", _text(doubt["reason"], style="yellow")), next_step]
 
 
 def _records(found: Mapping[str, Any]) -> Text:
