@@ -28,6 +28,7 @@ from syncd.doctor.machine import (
     judge_access,
     judge_daemon,
     judge_disk,
+    judge_sharing,
     judge_units,
     judge_watching,
 )
@@ -42,6 +43,7 @@ from syncd.errors import ConfigWrong, FolderWrong, SyncdError
 from syncd.folder.root import OWN, Folder, read_marker
 from syncd.lock import holder
 from syncd.model import Account
+from syncd.sharing import find_sharing
 from syncd.state import HISTORY_FILE, History, State, open_state
 from syncd.state.notes import DaemonState, Doubt, KnownAccount, KnownGuards
 
@@ -60,6 +62,7 @@ async def examine(
         units: The directories of unit files (default: those of systemd on this machine).
     """
     findings = list(judge_disk(measure_disk(root)))
+    findings += judge_sharing(find_sharing(root))
     findings += judge_units(measure_units(unit_directories() if units is None else units))
     findings.append(_judge_history(root))
     with ExitStack() as open_files:

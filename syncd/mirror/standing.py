@@ -19,6 +19,7 @@ from syncd.lock import holder, is_locked
 from syncd.mirror.offline import known_account
 from syncd.model import Change, Conflict, Head, Held, Problem
 from syncd.plan import for_a_person, touched
+from syncd.sharing import Sharing, find_sharing
 from syncd.state.notes import DaemonState, Doubt, KnownGuards, LastCycle, Trouble, Unwatched
 
 ANSWER_SECONDS = 0.5
@@ -41,6 +42,7 @@ class Standing:
     Attributes:
         pds: The URL of the PDS as it was resolved last; empty before the first sync.
         doubt: Why this may not be where its state lived without a break; None without doubt.
+        shared: The file-sync programs that carry its `.syncd` to other machines.
         unwatched: Why a running daemon gets no file events, if it gets none.
         records: How many records of the mirror both sides agree on.
         guards: Whether the PDS honours swaps; None before the first push.
@@ -55,6 +57,7 @@ class Standing:
     folder: Path
     daemon: DaemonSeen
     doubt: Doubt | None
+    shared: Sequence[Sharing]
     unwatched: Unwatched | None
     head: Head | None
     records: int
@@ -95,6 +98,7 @@ def read_standing(workspace: Workspace) -> Standing:
         folder=workspace.root,
         daemon=daemon,
         doubt=workspace.doubt,
+        shared=[found for found in find_sharing(workspace.root) if not found.is_kept_out],
         unwatched=state.note(Unwatched) if daemon.pid else None,
         head=state.head(),
         records=state.count_in(config.covers),

@@ -39,10 +39,12 @@ from syncd.doctor.machine import (
     judge_access,
     judge_daemon,
     judge_disk,
+    judge_sharing,
     judge_units,
     judge_watching,
 )
 from syncd.model import Account
+from syncd.sharing import Sharing
 from syncd.state.notes import DaemonState, Trouble
 from tests.test_architecture import Module, impurities
 
@@ -291,6 +293,22 @@ ELSEWHERE = {
 """What needs no judgement: an edge refused, or it did not (see test_examine.py)."""
 
 
+SHARINGS = [
+    ((), "sharing.none"),
+    ((Sharing("Syncthing", Path("/home"), "add a line", is_kept_out=False),), "sharing.found"),
+    ((Sharing("Syncthing", Path("/home"), "add a line", is_kept_out=True),), "sharing.kept_out"),
+]
+
+
+@pytest.mark.parametrize(("programs", "name"), SHARINGS)
+def test_a_program_that_shares_the_folder_is_named(
+    programs: tuple[Sharing, ...], name: str
+) -> None:
+    (finding,) = judge_sharing(programs)
+    assert finding.name == name
+    assert all(sharing.program in finding.what for sharing in programs)
+
+
 def test_every_finding_is_reached_by_a_judgement() -> None:
     reached = {
         *(name for _, expected in DISKS for name in expected),
@@ -298,6 +316,7 @@ def test_every_finding_is_reached_by_a_judgement() -> None:
         *(name for _, expected in SERVERS for name in expected),
         *(name for _, name in CREDENTIALS),
         *(name for _, _, name in DAEMONS),
+        *(name for _, name in SHARINGS),
         *("watches.ok", "watches.few", "watches.none"),
         *("unit.ok", "unit.none", "unit.program", "unit.restarts"),
         *("identity.ok", "identity.moved", "identity.unconfirmed", "identity.wrong"),

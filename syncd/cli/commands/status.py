@@ -64,6 +64,7 @@ def status_json(found: Standing) -> dict[str, Any]:
         "folder": str(found.folder),
         "daemon": plain(found.daemon),
         "doubt": None if found.doubt is None else {"reason": found.doubt.reason, "hint": HINT},
+        "shared": [{"reason": one.reason, "hint": one.hint} for one in found.shared],
         "watch": plain(found.unwatched),
         "head": head_json(found.head),
         "records": found.records,
@@ -113,6 +114,9 @@ def _say(found: Mapping[str, Any]) -> None:
     if found["doubt"]:
         say(f"doubt    {found['doubt']['reason']}")
         say(f"         next: {found['doubt']['hint']}")
+    for shared in found["shared"]:
+        say(f"shared   {shared['reason']}")
+        say(f"         next: {shared['hint']}")
     if found["watch"]:
         say(f"watch    every few seconds: {found['watch']['problem']}")
         say(f"         next: {found['watch']['hint']}")

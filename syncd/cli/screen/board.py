@@ -62,7 +62,8 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
         ("folder", _text(found["folder"])),
         ("daemon", _daemon(found["daemon"])),
         *_trouble(found["daemon"]["trouble"]),
-        *_doubt(found["doubt"]),
+        *_warning("doubt", found["doubt"]),
+        *(row for shared in found["shared"] for row in _warning("shared", shared)),
         ("head", _text(f"{head['cid']} at rev {head['rev']}" if head else "none yet: syncd sync")),
         ("records", _records(found)),
     ]
@@ -92,11 +93,11 @@ def _trouble(trouble: Mapping[str, str] | None) -> list[tuple[str, RenderableTyp
     return [("", _text(trouble["message"], style="yellow")), *hint]
 
 
-def _doubt(doubt: Mapping[str, str] | None) -> list[tuple[str, RenderableType]]:
-    if doubt is None:
+def _warning(name: str, said: Mapping[str, str] | None) -> list[tuple[str, RenderableType]]:
+    if said is None:
         return []
-    next_step = ("", _text(f"next: {doubt['hint']}", style="blue"))
-    return [("doubt", _text(doubt["reason"], style="yellow")), next_step]
+    next_step = ("", _text(f"next: {said['hint']}", style="blue"))
+    return [(name, _text(said["reason"], style="yellow")), next_step]
 
 
 def _records(found: Mapping[str, Any]) -> Text:
