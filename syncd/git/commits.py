@@ -28,6 +28,8 @@ _LOCK_PAUSE_SECONDS = 0.05
 _OURS = "syncd "
 _SCRATCH = "syncd-"
 _GONE = f"0 {'0' * 40}"
+_ABSENT = object()
+"""Stands for a file that an index does not have; one with a merge conflict is None there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,11 @@ class Worktree:
         prefix = self.repository.prefix
         return {name[len(prefix) :] for name in names if name.startswith(prefix)}
 
+    def unmerged(self) -> frozenset[str]:
+        """Return the files of the worktree, by path below its top, that a merge left unmerged."""
+        entries = self.git.run("ls-files", "--unmerged", "-z").split(b"\0")[:-1]
+        return frozenset(os.fsdecode(entry.partition(b"\t")[2]) for entry in entries)
+
     def listed(self, names: Iterable[str]) -> bytes:
         """Encode files of the folder for the input of a git command with -z."""
         return b"".join(
@@ -146,6 +153,7 @@ def commit(
     Args:
         tip: The checkout that the caller decided on; if it has changed, no commit is made.
         names: Files below the folder. If there are none, the commit changes no file.
+            A file that the person's index has as unmerged is left out.
         is_meant: Whether the file on disk still has the content to commit. Asked after git has
             read the file: a file that was edited meanwhile is left out.
         compose: Makes the message; None makes no commit.
@@ -191,6 +199,9 @@ def _commit(
 ) -> bool:
     staged = replace(work, git=replace(work.git, index=scratch / "index"))
     before = work.files(tip.commit)
+    # Under the lock, so no git command can leave another file unmerged before the commit.
+    unmerged = work.unmerged()
+    names = {name for name in names if f"{work.repository.prefix}{name}" not in unmerged}
     _stage(staged, tip, before, names, is_meant)
     tree = staged.git.text("write-tree")
     folder_tree = staged.tree_id(tree)
@@ -272,10 +283,29 @@ def _take_over(
         return
     staged, index = _entries(work), work.repository.git_directory / "index"
     # A file with a staged change keeps it: that change is for the person's own next commit.
-    untouched = {name: blob for name, blob in after.items() if staged.get(name) == before.get(name)}
+    untouched = {
+        name: blob
+        for name, blob in after.items()
+        if staged.get(name, _ABSENT) == before.get(name, _ABSENT)
+    }
+    new = {name for name in after if name in staged and name not in before}
+    for name in _only_intended(work, new):
+        untouched[name] = after[name]
     _copy(index, copy)
     _put(replace(work, git=replace(work.git, index=copy)), untouched)
     copy.replace(index)
+
+
+def _only_intended(work: Worktree, new: Collection[str]) -> set[str]:
+    """Return the files of `new`, which HEAD lacks, that stand in the index only as intended.
+
+    Beside a commit that has the file, such an entry (`git add -N`) is a staged deletion.
+    """
+    if not new:
+        return set()
+    found = work.git.run("diff-files", "-z", "--name-only", "--diff-filter=A").split(b"\0")
+    prefix = work.repository.prefix
+    return {name for name in new if os.fsencode(f"{prefix}{name}") in found}
 
 
 def _entries(work: Worktree) -> dict[str, GitFile | None]:
@@ -292,8 +322,9 @@ def _entries(work: Worktree) -> dict[str, GitFile | None]:
 
 
 def _copy(source: Path, target: Path | None) -> None:
+    """Copy an index with its time: git reads a file again that changed within that second."""
     with suppress(FileNotFoundError):
-        shutil.copy(source, target or source)
+        shutil.copy2(source, target or source)
 
 
 @contextmanager

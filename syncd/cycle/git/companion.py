@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Tid
-from syncd.cycle.git.decision import Facts, name_switch, put_off
+from syncd.cycle.git.decision import Facts, acting, name_switch, put_off
+from syncd.cycle.git.obstacles import Obstacles
 from syncd.cycle.git.records import Cids, cid_in, records_in
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import Workspace
@@ -77,14 +78,17 @@ class Companion:
 
     Attributes:
         cids: The CID of every git blob that was read so far.
+        obstacles: What git keeps from being synced.
     """
 
     workspace: Workspace
     cids: Cids = field(default_factory=dict)
+    obstacles: Obstacles = field(init=False)
     _is_behind: bool = False
     _doubted: tuple[RecordPath, ...] = ()
 
     def __post_init__(self) -> None:
+        self.obstacles = Obstacles(self.workspace.folder.root.absolute())
         head, known = self.workspace.state.head(), self.workspace.state.note(GitProgress)
         # The note has the rev up to which no move is missing. If there is no note, or a crash came
         # before it was kept, compare every record with git once.
@@ -139,16 +143,17 @@ class Companion:
         """Return the plan as git's state allows it; `now` is in unix seconds.
 
         In a merge or a rebase, the files are an intermediate state and must not be touched: all
-        changes wait, in both directions. Held deletions name a recent switch of branches.
+        changes wait, in both directions. Those of an unmerged file wait alone. Held deletions name
+        a recent switch of branches.
         """
+        config = self.workspace.config
+        names = {path: self._name(path) for path in acting(plan, config)}
+        obstacles = self.obstacles.find(names)
         repository = find_repository(self.workspace.folder.root)
-        if repository is None:
-            return plan
-        operation = repository.unfinished()
-        switch = last_switch(repository) if plan.held else None
-        if switch is not None and now - switch.at <= self.workspace.config.brake_window_seconds:
+        switch = last_switch(repository) if repository is not None and plan.held else None
+        if switch is not None and now - switch.at <= config.brake_window_seconds:
             plan = name_switch(plan, switch)
-        return plan if operation is None else put_off(plan, operation, self.workspace.config)
+        return put_off(plan, obstacles, config) if obstacles else plan
 
     async def commit_after(self, report: Report) -> Report:
         """Commit the records that a cycle moved or confirmed, if the settings ask for commits.
