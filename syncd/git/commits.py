@@ -141,12 +141,17 @@ Compose = Callable[[str, Tree], str | None]
 """Make the message for a folder's tree from its id and its files; None: make no commit."""
 
 
+Check = Callable[[str], None]
+"""Raise GitFailed if a commit, named by its id, must not stand."""
+
+
 def commit(
     work: Worktree,
     tip: Tip,
     names: Collection[str],
     is_meant: Callable[[str], bool],
     compose: Compose,
+    check: Check,
 ) -> str | None:
     """Commit the files `names` as they are on disk, with their deletions; return the new commit.
 
@@ -157,6 +162,7 @@ def commit(
         is_meant: Whether the file on disk still has the content to commit. Asked after git has
             read the file: a file that was edited meanwhile is left out.
         compose: Makes the message; None makes no commit.
+        check: Asked about the new commit. If it refuses, the commit is taken back.
 
     Returns:
         The id of the commit; None if none was made.
@@ -169,7 +175,9 @@ def commit(
         with _locked(work.repository), _scratch(work.repository) as scratch:
             # HEAD may have moved while this waited for the lock. Then `names` was chosen for
             # another commit; the next cycle chooses again.
-            is_made = work.tip() == tip and _commit(work, scratch, tip, names, is_meant, compose)
+            is_made = work.tip() == tip and _commit(
+                work, scratch, tip, names, is_meant, compose, check
+            )
     except OSError as error:
         where = f"{work.repository.git_directory} cannot be written to"
         raise GitFailed(f"{where}: {error.strerror or error}") from error
@@ -196,6 +204,7 @@ def _commit(
     names: Collection[str],
     is_meant: Callable[[str], bool],
     compose: Compose,
+    check: Check,
 ) -> bool:
     staged = replace(work, git=replace(work.git, index=scratch / "index"))
     before = work.files(tip.commit)
@@ -214,9 +223,25 @@ def _commit(
     # that hook would leave git an empty message.
     message.write_bytes(text.encode("utf-8"))
     with _taken_over(work, scratch, tip, before, {name: files.get(name) for name in names}):
-        options = ("--quiet", "--allow-empty", "--cleanup=verbatim", f"--file={message}")
-        staged.git.run("commit", *options)
+        words = ("--quiet", "--allow-empty", "--cleanup=verbatim", f"--file={message}")
+        # The message is UTF-8, whatever a person writes theirs in.
+        staged.git.run("commit", *words, options=("-c", "i18n.commitEncoding=UTF-8"))
+        _check(work, tip, check)
     return True
+
+
+def _check(work: Worktree, before: Tip, check: Check) -> None:
+    made = work.tip().commit
+    if made is None:
+        return
+    try:
+        check(made)
+    except GitFailed:
+        # Only if HEAD is still the commit that was made here, and nothing was built on it.
+        to = ("-d", "HEAD", made) if before.commit is None else ("HEAD", before.commit, made)
+        with suppress(GitFailed):
+            work.git.run("update-ref", "-m", "syncd: taken back", *to)
+        raise
 
 
 def _stage(
@@ -269,10 +294,12 @@ def _taken_over(
         if work.tip() == tip:
             # HEAD did not move: a hook, the signing or an error prevented the commit.
             kept.replace(index) if kept.exists() else index.unlink(missing_ok=True)
-    done = {name: blob for name, blob in work.files("HEAD").items() if name in after}
-    if any(done.get(name) != blob for name, blob in after.items()):  # a hook changed the commit
-        expected = {name: blob for name, blob in after.items() if blob is not None}
-        _take_over(work, scratch / "taken", expected, {name: done.get(name) for name in after})
+    expected = {**before, **after}
+    found = work.files("HEAD")
+    changed = {n for n in expected.keys() | found.keys() if found.get(n) != expected.get(n)}
+    if changed:  # by a hook
+        known = {name: blob for name, blob in expected.items() if blob is not None}
+        _take_over(work, scratch / "taken", known, {name: found.get(name) for name in changed})
 
 
 def _take_over(

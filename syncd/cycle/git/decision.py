@@ -50,12 +50,10 @@ class Facts:
         if anchor is None:
             # No commit of git names a rev yet. The first one must not lack records that wait.
             return not left
-        agreed = {
-            how
-            for path, how in self.moved.items()
-            if in_git.get(path) == self.truth.get(path) == self.base.get(path)
-        }
-        return anchor.published.rev < self.head.rev and bool(agreed & {"pushed", "adopted"})
+        agreed = (
+            in_git.get(path) == self.truth.get(path) == self.base.get(path) for path in self.moved
+        )
+        return anchor.published.rev < self.head.rev and any(agreed)
 
 
 @dataclass(frozen=True, slots=True)
