@@ -161,11 +161,11 @@ def _decide(path: RecordPath, views: Views, settle: Callable[[Step], Step]) -> S
         return replace(
             step, verdict=Verdict.SETTLED, reason="refused by the PDS; waits for an edit"
         )
+    # A person approves or rejects what would happen otherwise, by a policy too.
+    settled = settle(step) if step.verdict is Verdict.CONFLICT else step
     # A person's choice for these contents outranks every policy.
-    chosen = _chosen(step, views.decisions.get(path))
-    if chosen is not None:
-        return chosen
-    return settle(step) if step.verdict is Verdict.CONFLICT else step
+    chosen = _chosen(settled, views.decisions.get(path))
+    return settled if chosen is None else chosen
 
 
 def _compare(path: RecordPath, views: Views) -> Step:
@@ -220,9 +220,18 @@ def _chosen(step: Step, decision: Decision | None) -> Step | None:
         case Choice.APPROVE:
             return replace(step, reason=f"{APPROVED}{step.reason}")
         case Choice.REJECT:
-            # A deletion travels as a push or a pull; its reverse restores the other side's record.
-            back = Verdict.PULL if step.verdict is Verdict.PUSH else Verdict.PUSH
-            return replace(step, verdict=back, reason="rejected deletion: brought back")
+            return _rejected(step)
+
+
+def _rejected(step: Step) -> Step:
+    """Reverse a push or a pull, so that the other side's version comes back."""
+    if step.verdict not in (Verdict.PUSH, Verdict.PULL):
+        # Nothing would happen to this path, by now, that could be rejected.
+        return step
+    is_deletion = _deletion_side(step) is not None
+    back = Verdict.PULL if step.verdict is Verdict.PUSH else Verdict.PUSH
+    reason = "rejected deletion: brought back" if is_deletion else "rejected: undone"
+    return replace(step, verdict=back, reason=reason)
 
 
 def still_holds(decision: Decision, local: Cid | None, remote: Cid | None) -> bool:

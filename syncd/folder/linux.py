@@ -13,11 +13,13 @@ import os
 import signal
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 
 UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP})
 
 _NOREPLACE = 1
 _EXCHANGE = 2
+_AT_FDCWD = -100
 _NO_FOLLOW = 0x100
 _BIRTH = 0x800
 _STATX_BYTES = 256
@@ -52,10 +54,21 @@ def _renameat2(source: int, old: str, target: int, new: str, flags: int) -> None
 
 
 def born_ns(directory: int, name: str) -> int:
-    """Return when the inode of `name` came into being, in nanoseconds; 0 if nobody can say."""
-    call = getattr(_libc, "statx", None)
-    found = ctypes.create_string_buffer(_STATX_BYTES)
-    if call is None or call(directory, os.fsencode(name), _NO_FOLLOW, _BIRTH, found):
+    """Return when the inode of `name` was made, in unix nanoseconds; 0 where that is not kept.
+
+    No program can set this time, so a copy never has the one of its original.
+    """
+    return _born_ns(directory, os.fsencode(name), _NO_FOLLOW)
+
+
+def made_ns(path: Path) -> int:
+    """Return what `born_ns` does, for what `path` leads to through symbolic links."""
+    return _born_ns(_AT_FDCWD, os.fsencode(path), 0)
+
+
+def _born_ns(directory: int, name: bytes, flags: int) -> int:
+    call, found = getattr(_libc, "statx", None), ctypes.create_string_buffer(_STATX_BYTES)
+    if call is None or call(directory, name, flags, _BIRTH, found):
         return 0
     if not _MASK_AT.unpack_from(found)[0] & _BIRTH:
         return 0

@@ -10,7 +10,7 @@ from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Tid
 from syncd.model import Memory, RecordPath, Seen, Waiting
 from syncd.state.damage import checksum
-from syncd.state.notes import Note, note_text
+from syncd.state.note import Note, note_text
 from syncd.state.rows import seen_row, waiting_row
 
 SETTLED: Final = "settled:"
