@@ -17,7 +17,7 @@ from syncd.model import (
     Decision,
     Held,
     Kind,
-    Moves,
+    Moved,
     Plan,
     Problem,
     RecordPath,
@@ -63,6 +63,17 @@ class Views:
     refused: Mapping[RecordPath, tuple[Cid | None, Problem]] = field(default_factory=dict)
     decisions: Mapping[RecordPath, Decision] = field(default_factory=dict)
     held: Collection[RecordPath] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """Where the contents of records went whose files are gone.
+
+    `kept` stay in the repo. Those of `heirs` are deleted after the push of their heirs.
+    """
+
+    kept: Mapping[RecordPath, Moved] = field(default_factory=dict)
+    heirs: Mapping[RecordPath, RecordPath] = field(default_factory=dict)
 
 
 Recent = Mapping[tuple[str, Side], int]

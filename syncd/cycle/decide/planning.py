@@ -11,8 +11,8 @@ from syncd.cycle.decide.trace import trace
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import Workspace
 from syncd.merge import settle
-from syncd.model import Moves, Plan, Step
-from syncd.plan import make_plan
+from syncd.model import Plan, Step
+from syncd.plan import Moves, make_plan
 from syncd.state.notes import Doubt
 
 
