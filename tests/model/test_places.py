@@ -163,7 +163,7 @@ class Day:
         changed = {p for p in {*before, *after} if before.get(p) != after.get(p)}
         meant = set() if self.waits else self.meant
         unmeant = changed - meant - (approved or set())
-        assert not unmeant, (unmeant, self.told)
+        assert not unmeant, (unmeant, " ".join(self.told))
 
 
 ACTS = ("save", "save", "delete", "write_elsewhere", "delete_elsewhere", "back_up", "move")
