@@ -43,5 +43,5 @@ def plan_cycle(workspace: Workspace, sides: Sides, at: int) -> Plan:
 
 def end_doubt(workspace: Workspace, sides: Sides, plan: Plan) -> None:
     """Forget the doubt about a folder if `plan` leaves nothing that it could be about."""
-    if workspace.doubt is not None and is_over(plan, sides, workspace.config):
+    if workspace.doubt is not None and is_over(plan, sides):
         workspace.state.forget(Doubt)
