@@ -52,7 +52,7 @@ lowest: $(LOWEST)/.test
 
 # What the tests reach, with the newest versions: quicker to repeat than `make lowest`.
 coverage: $(VENV)/.test programs
-	JOBS=$(JOBS) $(BIN)/python -m tests.covered measured
+	JOBS=$(JOBS) $(BIN)/python -m tests.covered
 
 # Every other Python of PYTHONS that is on this machine, each in an environment of its own.
 pythons:
