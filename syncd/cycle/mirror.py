@@ -22,7 +22,7 @@ from syncd.cycle.observe.account import LOST, Whereabouts, explain
 from syncd.cycle.observe.fetch import OnFetch
 from syncd.cycle.observe.remote import Sight, Watermark, look
 from syncd.cycle.observe.scope import is_same_home, known_after, watermark
-from syncd.cycle.observe.views import Dirty, Sides, bookkeeping, bring_sides
+from syncd.cycle.observe.views import Dirty, Sides, bookkeeping, bring_sides, last_look
 from syncd.cycle.pull.apply import pull
 from syncd.cycle.pull.archive import Keeper, prune, seconds_of
 from syncd.cycle.pull.conflict_files import drop_closed, is_kept, keep_conflicts
@@ -272,6 +272,7 @@ class Mirror:
         books = bookkeeping(plan, sides)
         view = sight.view
         unnamed, notes = known_after(self.workspace, view, self.account)
+        notes += last_look(self.state, plan, sides)
         if not is_same_home(self.state, self.account):
             self.state.forget_newest()
         tree = Memory(

@@ -292,6 +292,20 @@ class Doubt(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class LastLook(Note):
+    """When the last look at the whole folder began, `at_ns`, that found the file of every record.
+
+    Written in the transaction of what that look found, at most once a minute. Read where a record's
+    file is gone, to tell a file that has appeared since from one that has long been there.
+    Unknown, every file counts as one that has appeared.
+    """
+
+    kept_as = "look"
+    form = Form.ALONE
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class GitProgress(Note):
     """What is to be committed in git: records, by how they came to agree.
 
@@ -398,6 +412,7 @@ NOTES: Final[tuple[type[Note], ...]] = (
     Place,
     Witness,
     Doubt,
+    LastLook,
     GitProgress,
     Paused,
     DaemonState,

@@ -67,6 +67,8 @@ def _record_base(
     kept = [(path, cid, blocks[path]) for path, cid in moved if path in blocks]
     sql.executemany("DELETE FROM base WHERE path = ?", gone)
     sql.executemany("DELETE FROM kept WHERE path = ?", gone)
+    # While base had the record, it was kept what its file was. A file that is there is read again.
+    sql.executemany("DELETE FROM seen WHERE path = ?", gone)
     sql.executemany("DELETE FROM kept WHERE path = ? AND cid <> ?", moved)
     sql.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", kept)
     put(sql, "base", moved)

@@ -1,14 +1,17 @@
-"""Make the plan of a cycle from its three views. Looks at history alone; carries no plan out."""
+"""Make the plan of a cycle from its three views. Looks at history and at moved files; carries
+no plan out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from syncd.cycle.decide.brake import brake_of, recent_deletions
 from syncd.cycle.decide.doubt import is_over, objection_of
-from syncd.cycle.decide.renames import keep_moved
+from syncd.cycle.decide.trace import trace
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import Workspace
 from syncd.merge import settle
-from syncd.model import Plan
+from syncd.model import Moves, Plan, Step
 from syncd.plan import make_plan
 from syncd.state.notes import Doubt
 
@@ -21,7 +24,12 @@ def plan_cycle(workspace: Workspace, sides: Sides, at: int) -> Plan:
     config = workspace.config
     # A mirror that never pushes has nothing to hold: its plan becomes problems instead.
     doubt = None if config.read_only else workspace.doubt
-    plan = make_plan(
+
+    def moves(gone: Sequence[Step], coming: Sequence[Step]) -> Moves:
+        # A read-only mirror deletes nothing in the repo.
+        return Moves() if config.read_only else trace(workspace, sides, gone, coming)
+
+    return make_plan(
         sides.paths,
         sides.views,
         settle=lambda step: settle(step, config.policy(step.path)),
@@ -29,8 +37,8 @@ def plan_cycle(workspace: Workspace, sides: Sides, at: int) -> Plan:
         brake=brake_of(config),
         recent=lambda now: recent_deletions(workspace, at, now),
         objection=lambda step: None if doubt is None else objection_of(doubt, step),
+        moves=moves,
     )
-    return keep_moved(plan, sides.views)
 
 
 def end_doubt(workspace: Workspace, sides: Sides, plan: Plan) -> None:
