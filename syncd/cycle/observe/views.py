@@ -21,6 +21,7 @@ from syncd.model import (
     Decision,
     Departure,
     Held,
+    Kind,
     Memory,
     Moved,
     Plan,
@@ -151,7 +152,11 @@ def _views(
         inert=_inert(look, paths),
         refused=_refused(pending.waiting, known, look),
         decisions=pending.decisions,
-        held=frozenset(item.path for item in pending.waiting if isinstance(item, Held)),
+        held=frozenset(
+            item.path
+            for item in pending.waiting
+            if isinstance(item, Held) and item.kind is Kind.DELETION
+        ),
     )
 
 
