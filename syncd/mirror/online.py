@@ -16,6 +16,7 @@ from syncd.cycle.git.companion import Companion
 from syncd.cycle.home import Home
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.observe.account import Whereabouts, describe_change
+from syncd.cycle.pull.drafts import respell_known
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FolderWrong, PdsError
 from syncd.folder.probe import probe
@@ -38,7 +39,7 @@ from syncd.mirror.relocation import notice_place
 from syncd.model import Account, Conflict
 from syncd.pds import HttpPds, Pds
 from syncd.pds.http import OnRequest
-from syncd.state.notes import Filenames, KnownAccount
+from syncd.state.notes import Filenames, KnownAccount, Spelling
 
 USER_AGENT = f"syncd/{__version__}"
 
@@ -73,6 +74,7 @@ async def open_mirror(
     with FolderLock(root), checked(renewed(root, config), root, config) as state:
         files = workspace_of(root, config, state)
         _follow_filenames(files, listeners.notice)
+        _follow_spelling(files, listeners.notice)
         for sentence, hint in notice_place(root, state, files.history):
             listeners.notice(Notice(sentence, hint))
         async with _connected(files, listeners, pds) as mirror:
@@ -98,6 +100,16 @@ def _follow_filenames(files: Workspace, on_notice: OnNotice) -> None:
         raise FolderWrong(message, hint=hint) from error
     files.state.keep(Filenames(now))
     on_notice(Notice(f'filenames = "{now}": {count} files were renamed'))
+
+
+def _follow_spelling(files: Workspace, on_notice: OnNotice) -> None:
+    """Rename, once, the files of records whose names have been those of drafts since."""
+    if files.state.note(Spelling) is not None:
+        return
+    count = respell_known(files)
+    files.state.keep(Spelling())
+    if count:
+        on_notice(Notice(f"{count} files of records were renamed: NAME.draft.json is a draft now"))
 
 
 def _kept_conflicts(files: Workspace) -> list[tuple[str, str]]:

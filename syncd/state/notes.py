@@ -298,6 +298,37 @@ class Filenames(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class Spelling(Note):
+    """The version of the rules by which record keys are spelt as file names; 2: with drafts.
+
+    Written when the mirror is made, and after all files were renamed. Read when a mirror is opened.
+    Unknown, a file that has the name of a draft and was the file of a record is that file, once.
+    """
+
+    kept_as = "spelling"
+    form = Form.ALONE
+    version: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Overtaken(Note):
+    """Records that got another version while the folder had a draft of them; None: any of them.
+
+    Written by each cycle before base moves. Read by `publish`, which lets none of these drafts take
+    the place of its record unasked. One that cannot be read means that any record may have moved.
+    """
+
+    kept_as = "overtaken"
+    form = Form.ALONE
+    paths: tuple[RecordPath, ...] | None
+
+    @classmethod
+    def unreadable(cls) -> Self:
+        """Return that any record may have moved."""
+        return cls(None)
+
+
+@dataclass(frozen=True, slots=True)
 class Place(Note):
     """Where the state file was used last: its folder, its inode, and history's newest rev then.
 
@@ -415,6 +446,8 @@ NOTES: Final[tuple[type[Note], ...]] = (
     Unnamed,
     UnfinishedClone,
     Filenames,
+    Spelling,
+    Overtaken,
     Place,
     GitProgress,
     Paused,
