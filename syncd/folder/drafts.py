@@ -119,8 +119,10 @@ def shelve(folder: Folder, path: RecordPath, *, expect: FileStat) -> str:
             writing, or there is a draft of that name. The record's file stays.
         FileProblem: The disk refused. The whole content is in the draft or in the record's file.
     """
-    draft = _draft_of(folder, path)
-    _rename(folder, relative_path(path, portable=folder.portable), draft, expect)
+    draft, record = _draft_of(folder, path), relative_path(path, portable=folder.portable)
+    # Where the file system cannot rename in one step, a crash left one file under both names.
+    if not _drop_if_same(folder, record, draft):
+        _rename(folder, record, draft, expect)
     return draft
 
 

@@ -140,7 +140,7 @@ def is_draft(name: str) -> bool:
     stem = name.removesuffix(DRAFT_SUFFIX)
     if stem == name:
         return name.startswith(FRESH) and name.endswith(SUFFIX)
-    return bool(stem) and (not stem.startswith((".", OURS)) or _is_rkey(stem))
+    return bool(stem) and not stem.startswith(OURS) and (stem[0] != "." or _is_rkey(stem))
 
 
 def _is_rkey(text: str) -> bool:

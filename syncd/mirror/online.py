@@ -39,7 +39,7 @@ from syncd.mirror.relocation import notice_place
 from syncd.model import Account, Conflict
 from syncd.pds import HttpPds, Pds
 from syncd.pds.http import OnRequest
-from syncd.state.notes import Filenames, KnownAccount, Spelling
+from syncd.state.notes import Filenames, KnownAccount, Overtaken
 
 USER_AGENT = f"syncd/{__version__}"
 
@@ -104,10 +104,10 @@ def _follow_filenames(files: Workspace, on_notice: OnNotice) -> None:
 
 def _follow_spelling(files: Workspace, on_notice: OnNotice) -> None:
     """Rename, once, the files of records whose names have been those of drafts since."""
-    if files.state.note(Spelling) is not None:
+    if files.state.note(Overtaken) is not None:
         return
     count = respell_known(files)
-    files.state.keep(Spelling())
+    files.state.keep(Overtaken(()))
     if count:
         on_notice(Notice(f"{count} files of records were renamed: NAME.draft.json is a draft now"))
 

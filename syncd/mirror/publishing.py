@@ -50,7 +50,6 @@ from syncd.model import (
 )
 from syncd.state.notes import Overtaken
 
-
 _READ_ONLY = "this mirror is read-only: nothing is published or deleted from it"
 _READ_ONLY_HINT = "clone again without --read-only"
 

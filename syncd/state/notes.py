@@ -298,24 +298,12 @@ class Filenames(Note):
 
 
 @dataclass(frozen=True, slots=True)
-class Spelling(Note):
-    """The version of the rules by which record keys are spelt as file names; 2: with drafts.
-
-    Written when the mirror is made, and after all files were renamed. Read when a mirror is opened.
-    Unknown, a file that has the name of a draft and was the file of a record is that file, once.
-    """
-
-    kept_as = "spelling"
-    form = Form.ALONE
-    version: int = 2
-
-
-@dataclass(frozen=True, slots=True)
 class Overtaken(Note):
     """Records that got another version while the folder had a draft of them; None: any of them.
 
-    Written by each cycle before base moves. Read by `publish`, which lets none of these drafts take
-    the place of its record unasked. One that cannot be read means that any record may have moved.
+    Written when the mirror is made or first opened, and by each cycle before base moves. Read by
+    `publish`, which lets none of these drafts take the place of its record unasked. Without it, no
+    version that knows drafts had the mirror: files may have names that are now those of drafts.
     """
 
     kept_as = "overtaken"
@@ -446,7 +434,6 @@ NOTES: Final[tuple[type[Note], ...]] = (
     Unnamed,
     UnfinishedClone,
     Filenames,
-    Spelling,
     Overtaken,
     Place,
     GitProgress,

@@ -40,7 +40,7 @@ from syncd.mirror.online import open_mirror
 from syncd.model import Account, Report
 from syncd.pds import HttpPds
 from syncd.state import create_state, set_aside
-from syncd.state.notes import Filenames, KnownAccount, Spelling, UnfinishedClone
+from syncd.state.notes import Filenames, KnownAccount, Overtaken, UnfinishedClone
 
 
 @click.command()
@@ -156,7 +156,7 @@ def _mark(root: Path, config: Config, account: Account, marker: str) -> None:
         set_aside(state_file)
     initialise(root, marker)
     with create_state(state_file, did=config.did, marker=marker) as state:
-        naming = Filenames(config.filenames), Spelling()
+        naming = Filenames(config.filenames), Overtaken(())
         state.keep(KnownAccount.of(account), UnfinishedClone(), *naming)
 
 
