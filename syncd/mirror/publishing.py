@@ -54,6 +54,12 @@ _READ_ONLY = "this mirror is read-only: nothing is published or deleted from it"
 _READ_ONLY_HINT = "clone again without --read-only"
 
 
+class DraftOvertaken(SyncdError):
+    """The record of a draft may have changed since the draft was made: a person has to compare."""
+
+    exit_code = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Publication:
     """A draft that can be published.
@@ -111,7 +117,8 @@ def prepare(workspace: Workspace, draft: str, key: Rkey | None = None) -> Public
     """Return how `draft` would be published, under `key` if one is given. Changes nothing.
 
     Raises:
-        SyncdError: It holds no record, it has no key, or its record changed since it was made.
+        SyncdError: It holds no record, or it has no key.
+        DraftOvertaken: Its record may have changed since it was made.
         FolderWrong: This mirror is read-only.
     """
     check_writable(workspace)
@@ -249,7 +256,8 @@ def _replaced(
 ) -> Seen | None:
     """Return the file that the draft replaces; None if there is none.
 
-    Raises SyncdError if it changed since the draft was made, but for a key that a person named.
+    Raises DraftOvertaken if it may have changed since the draft was made, but for a key that a
+    person named.
     """
     look = _look(workspace, path)
     seen = look.seen.get(path)
@@ -273,9 +281,9 @@ def _is_overtaken(workspace: Workspace, path: RecordPath) -> bool:
     return noted is not None and (noted.paths is None or path in noted.paths)
 
 
-def _changed(path: RecordPath, draft: str) -> SyncdError:
+def _changed(path: RecordPath, draft: str) -> DraftOvertaken:
     rkey = split_record_path(path)[1]
-    return SyncdError(
+    return DraftOvertaken(
         f"conflict: {path} may have changed since {printable(draft)} was made",
         hint="compare the two files; the draft takes the record's place with "
         f"syncd publish {printable(draft)} --key {rkey}",
