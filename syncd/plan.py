@@ -53,6 +53,8 @@ class Views:
         decisions: The choices of a person, by path. Each is valid only for the contents they saw.
         held: Deletions held by the brake in an earlier cycle. They stay held until a person
             decides.
+        published: The contents that a person published, by path. No setting delays them; all that
+            holds a push for another reason still does.
     """
 
     base: Snapshot
@@ -62,6 +64,7 @@ class Views:
     refused: Mapping[RecordPath, tuple[Cid | None, Problem]] = field(default_factory=dict)
     decisions: Mapping[RecordPath, Decision] = field(default_factory=dict)
     held: Collection[RecordPath] = frozenset()
+    published: Mapping[RecordPath, Decision] = field(default_factory=dict)
 
 
 Recent = Mapping[tuple[str, Side], int]
@@ -99,6 +102,7 @@ def make_plan(
     brake: Brake,
     recent: Callable[[Collection[RecordPath]], Recent] = lambda _: {},
     objection: Callable[[Step], str | None] = lambda _: None,
+    is_delayed: Callable[[Step], bool] = lambda _: False,
 ) -> Plan:
     """Decide every path of `paths`.
 
@@ -110,13 +114,16 @@ def make_plan(
         recent: Returns the deletions within the brake's window, except those of the given paths.
         brake: The limits for deletions, measured against `sizes` plus `recent`.
         objection: Returns why a push waits for a person, whatever the brake says, or None.
+        is_delayed: Returns whether a push waits for its time. Until then it is no deletion that
+            the brake counts, unless the brake holds it already.
 
     `sizes` and `recent` are called only if the plan deletes a record.
     """
     steps = tuple(_decide(path, views, settle) for path in sorted(set(paths)))
     objected = _objected(steps, views, objection)
     kept = {hold.path for hold in objected}
-    rest = [step for step in steps if step.path not in kept]
+    due = (step for step in steps if step.path in views.held or not _waits(step, is_delayed))
+    rest = [step for step in due if step.path not in kept]
     held = (*objected, *_held(rest, views, sizes, recent, brake))
     # A held change has no step, so nothing can carry it out before a person approves.
     kept |= {hold.path for hold in held}
@@ -141,7 +148,7 @@ def without_pushes(plan: Plan) -> Plan:
 
 
 def _decide(path: RecordPath, views: Views, settle: Callable[[Step], Step]) -> Step:
-    step = _compare(path, views)
+    step = compare(path, views)
     # An inert file has no CID, so neither a refusal nor a decision about contents applies to it.
     if path in views.inert:
         return _around_inert(step, views.inert[path])
@@ -157,7 +164,8 @@ def _decide(path: RecordPath, views: Views, settle: Callable[[Step], Step]) -> S
     return settle(step) if step.verdict is Verdict.CONFLICT else step
 
 
-def _compare(path: RecordPath, views: Views) -> Step:
+def compare(path: RecordPath, views: Views) -> Step:
+    """Return what the three views alone say of one path."""
     base, local, remote = views.base.get(path), views.local.get(path), views.remote.get(path)
     found = verdict(base, local, remote)
     return Step(path, found, base, local, remote, _reason(found, base, local, remote))
@@ -212,6 +220,9 @@ def _chosen(step: Step, decision: Decision | None) -> Step | None:
             # A deletion travels as a push or a pull; its reverse restores the other side's record.
             back = Verdict.PULL if step.verdict is Verdict.PUSH else Verdict.PUSH
             return replace(step, verdict=back, reason="rejected deletion: brought back")
+        case Choice.PUBLISH:
+            # It decides when, not what: the step is that of the three views.
+            return None
 
 
 def still_holds(decision: Decision, local: Cid | None, remote: Cid | None) -> bool:
@@ -261,6 +272,10 @@ def _objected(
         and not _is_decided(step, views.decisions)
         and (why := objection(step)) is not None
     )
+
+
+def _waits(step: Step, is_delayed: Callable[[Step], bool]) -> bool:
+    return step.verdict is Verdict.PUSH and is_delayed(step)
 
 
 def kind_of(push: Step) -> Kind:

@@ -12,6 +12,7 @@ from syncd.model import (
     Departure,
     Head,
     Memory,
+    Pending,
     Plan,
     Problem,
     RecordPath,
@@ -34,6 +35,7 @@ def report_plan(plan: Plan, strays: Sequence[Problem], requests: int, head: Head
         requests=requests,
         head=head,
         plan=plan,
+        pending=plan.pending,
     )
 
 
@@ -62,6 +64,7 @@ def report_cycle(
         remarks=tuple(f"{step.path}: {step.reason}" for step in plan.steps if is_edit_kept(step)),
         retries=tuple(item for item in waiting if isinstance(item, Retry)),
         halted=pushed.halted,
+        pending=tuple(item for item in waiting if isinstance(item, Pending)),
     )
 
 

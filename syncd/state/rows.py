@@ -19,6 +19,7 @@ from syncd.model import (
     Decision,
     Departure,
     Held,
+    Pending,
     Problem,
     RecordPath,
     Refusal,
@@ -38,6 +39,7 @@ KINDS: Final[Mapping[str, type[Waiting]]] = {
     "retry": Retry,
     "arrival": Arrival,
     "departure": Departure,
+    "pending": Pending,
 }
 """What may wait, by the name that its rows carry."""
 

@@ -27,7 +27,7 @@ from syncd.folder.write import read_bytes
 from syncd.merge import changed
 from syncd.mirror.online import open_to_look
 from syncd.mirror.times import rfc3339
-from syncd.model import RecordPath, Side, Step, Verdict, split_record_path
+from syncd.model import RecordPath, Report, Side, Step, Verdict, split_record_path
 
 _SHOWN = (Verdict.PUSH, Verdict.PULL, Verdict.CONFLICT)
 
@@ -77,14 +77,21 @@ def diff(directory: Path, paths: tuple[str, ...], as_json: bool) -> None:
 async def _differences(directory: Path, patterns: tuple[str, ...]) -> list[RecordDiff]:
     async with open_to_look(directory, listeners()) as mirror:
         report = await mirror.preview()
-        steps = [
-            step
-            for step in report.plan.steps
-            if step.verdict in _SHOWN and _is_wanted(step.path, patterns)
-        ]
+        planned = (step for step in report.plan.steps if step.verdict in _SHOWN)
+        every = sorted((*planned, *_delayed(mirror, report)), key=lambda step: step.path)
+        steps = [step for step in every if _is_wanted(step.path, patterns)]
         cids = {step.remote for step in steps if step.remote is not None}
         blocks = await _blocks(mirror, cids)
         return [_difference(mirror, step, blocks) for step in steps]
+
+
+def _delayed(mirror: Mirror, report: Report) -> list[Step]:
+    """Return the pushes that wait for their time, which have no step in the plan."""
+    base = mirror.state.base_of([item.path for item in report.pending])
+    return [
+        Step(i.path, Verdict.PUSH, base.get(i.path), i.local, i.remote, i.reason)
+        for i in report.pending
+    ]
 
 
 def _is_wanted(path: RecordPath, patterns: tuple[str, ...]) -> bool:
