@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from syncd.atproto.cid import Cid
 from syncd.config import Config
-from syncd.cycle.decide.timing import Timing, delay_pushes
+from syncd.cycle.decide.timing import Timing, delays
 from syncd.cycle.observe.local import look_everywhere
 from syncd.cycle.workspace import Workspace
 from syncd.errors import SyncdError
@@ -23,7 +23,6 @@ from syncd.model import (
     Decision,
     Kind,
     Pending,
-    Plan,
     RecordPath,
     Snapshot,
     Step,
@@ -49,6 +48,9 @@ def read_unpushed(workspace: Workspace) -> Unpushed:
     paths = touched(base, local, (), found.look.absent)
     conflicts, problems, held = for_a_person(workspace.state.waiting())
     decided = workspace.state.decisions().keys()
+    if workspace.doubt is not None:
+        # In doubt nothing is pushed but what a person decided.
+        paths = paths & decided
     asked = ({item.path for item in problems} | {item.path for item in held}) - decided
     open_conflicts = {item.path for item in conflicts} - decided
     views = Views(base, local, _remote(workspace, paths))
@@ -74,7 +76,7 @@ def _delayed(
     before = {item.path: item for item in state.waiting() if isinstance(item, Pending)}
     timing = Timing(config, look.seen, before, state.decisions(), now_ns)
     pushes = tuple(step for step in steps if step.verdict is Verdict.PUSH)
-    return delay_pushes(Plan(pushes), timing).pending
+    return tuple(delays(pushes, timing).values())
 
 
 def _planned(path: RecordPath, views: Views, config: Config) -> Step:

@@ -27,7 +27,9 @@ from syncd.model import (
     Decision,
     Departure,
     Held,
+    Kind,
     Memory,
+    Pending,
     Problem,
     RecordPath,
     Refusal,
@@ -37,10 +39,11 @@ from syncd.model import (
 )
 from syncd.state import History, Provenance, State, Superseded, create_state, open_state
 from syncd.state.damage import checksum
+from syncd.state.note import LATEST, Note, note_text, read_note
 from syncd.state.notes import (
-    LATEST,
     NOTES,
     DaemonState,
+    Doubt,
     Filenames,
     GitProgress,
     KnownAccount,
@@ -50,7 +53,6 @@ from syncd.state.notes import (
     KnownLimits,
     KnownWindow,
     LastCycle,
-    Note,
     Paused,
     Place,
     Scope,
@@ -58,8 +60,7 @@ from syncd.state.notes import (
     UnfinishedClone,
     Unnamed,
     Unwatched,
-    note_text,
-    read_note,
+    Witness,
 )
 from syncd.state.recording import NOTE, put
 from syncd.state.rows import KINDS, parse_waiting, waiting_row
@@ -107,6 +108,16 @@ MADE: dict[type[Note], st.SearchStrategy[Note]] = {
     ),
     Filenames: st.builds(Filenames, TEXTS),
     Place: st.builds(Place, TEXTS, NUMBERS, st.none() | TIDS),
+    Witness: st.builds(
+        Witness,
+        NUMBERS,
+        st.tuples(NUMBERS, NUMBERS),
+        st.tuples(NUMBERS, NUMBERS),
+        NUMBERS,
+        TEXTS,
+        st.dictionaries(TEXTS, TEXTS, max_size=3),
+    ),
+    Doubt: st.builds(Doubt, TEXTS),
     GitProgress: st.builds(
         GitProgress,
         st.none() | TIDS,
@@ -127,6 +138,8 @@ MADE: dict[type[Note], st.SearchStrategy[Note]] = {
 }
 CAREFUL = {
     KnownHome: KnownHome("", ""),
+    Witness: Witness(0, (-1, 0), (-1, 0)),
+    Doubt: Doubt("this mirror was moved, copied or put back"),
     Scope: Scope((), ("*",)),
     Unnamed: Unnamed(None),
     UnfinishedClone: UnfinishedClone(),
@@ -305,6 +318,7 @@ WAITING: list[Waiting] = [
     Retry(ONE, "later"),
     Arrival(ONE, A),
     Departure(ONE, None, B),
+    Pending(ONE, Kind.EDIT, "why", A, B, 3, 4),
 ]
 
 

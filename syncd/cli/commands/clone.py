@@ -49,6 +49,7 @@ from syncd.mirror.offline import STATE_FILE, open_files
 from syncd.mirror.online import open_mirror
 from syncd.model import Account, Report
 from syncd.pds import HttpPds
+from syncd.sharing import find_sharing
 from syncd.state import create_state, set_aside
 from syncd.state.notes import Filenames, KnownAccount, UnfinishedClone
 
@@ -99,6 +100,8 @@ def clone(
         _check_target(root, adopt)
         asyncio.run(_check_access(found, read_only))
         _lay_out(root, config, found)
+    for sharing in find_sharing(root):
+        tell(f"syncd: {sharing.reason}\n  next: {sharing.hint}")
     show: progress.Show = nullcontext if as_json else progress.show_progress
     report, cloned = asyncio.run(_first_sync(root, show, None if adopt else (), pds))
     _say(report, cloned, found, root, as_json)

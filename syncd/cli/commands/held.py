@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -9,10 +10,10 @@ import click
 from syncd.cli.commands.conflicts import carry_out
 from syncd.cli.screen.output import NEEDS_A_PERSON, held_json, say_json, say_waiting
 from syncd.errors import SyncdError
-from syncd.mirror.held import decide_held, held_changes
+from syncd.mirror.held import decide_held, held_changes, moved_records
 from syncd.mirror.offline import open_files
 from syncd.mirror.selection import matching
-from syncd.model import Choice
+from syncd.model import Choice, Held, Moved
 
 
 @click.command()
@@ -42,6 +43,9 @@ def held(directory: Path, as_json: bool) -> None:
 def approve(directory: Path, paths: tuple[str, ...], everything: bool, as_json: bool) -> None:
     """Let held changes happen on the other side too.
 
+    PATH may also be a record whose file was moved to where it is no record: this deletes the
+    record and leaves that file. --all does not include such records.
+
     \b
     Examples:
       syncd approve com.example.note/one
@@ -59,7 +63,8 @@ def approve(directory: Path, paths: tuple[str, ...], everything: bool, as_json: 
 def reject(directory: Path, paths: tuple[str, ...], everything: bool, as_json: bool) -> None:
     """Undo held changes: give each record back what the other side has.
 
-    The text of a file that is replaced goes to history first.
+    The text of a file that is replaced goes to history first. A file that was moved away stays,
+    and the record gets its file back.
 
     \b
     Examples:
@@ -76,7 +81,9 @@ def _decide(
         raise click.UsageError("name the paths, or give --all")
     with open_files(directory) as workspace:
         found = held_changes(workspace)
-        chosen = found if everything else matching(found, paths)
+        # A move may be half done: only whoever names the record gives it up.
+        named: list[Held | Moved] = [*found, *moved_records(workspace)]
+        chosen: Sequence[Held | Moved] = found if everything else matching(named, paths)
         if not chosen:
             raise SyncdError("no held change matches", hint="syncd held lists them")
         decide_held(workspace, chosen, choice)

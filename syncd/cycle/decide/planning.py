@@ -1,15 +1,20 @@
-"""Make the plan of a cycle from its three views. Looks at history alone; carries nothing out."""
+"""Make the plan of a cycle from its three views. Looks at history and at moved files; carries
+no plan out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from syncd.cycle.decide.brake import brake_of, recent_deletions
-from syncd.cycle.decide.renames import keep_moved
-from syncd.cycle.decide.timing import Timing, delay_pushes
+from syncd.cycle.decide.doubt import is_over, objection_of
+from syncd.cycle.decide.timing import Timing, delays
+from syncd.cycle.decide.trace import trace
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.merge import settle
-from syncd.model import Pending, Plan
+from syncd.model import Moves, Pending, Plan, Step
 from syncd.plan import make_plan
+from syncd.state.notes import Doubt
 
 
 def plan_cycle(workspace: Workspace, sides: Sides, now_ns: int) -> Plan:
@@ -19,19 +24,33 @@ def plan_cycle(workspace: Workspace, sides: Sides, now_ns: int) -> Plan:
     """
     config = workspace.config
     timing = _timing(workspace, sides, now_ns)
-    plan = make_plan(
+    # A mirror that never pushes has nothing to hold: its plan becomes problems instead.
+    doubt = None if config.read_only else workspace.doubt
+
+    def moves(gone: Sequence[Step], coming: Sequence[Step]) -> Moves:
+        # A read-only mirror deletes nothing in the repo.
+        return Moves() if config.read_only else trace(workspace, sides, gone, coming)
+
+    return make_plan(
         sides.paths,
         sides.views,
         settle=lambda step: settle(step, config.policy(step.path)),
         sizes=workspace.state.collection_sizes,
         brake=brake_of(config),
         recent=lambda now: recent_deletions(workspace, now_ns // SECOND_NS, now),
-        is_delayed=lambda step: timing.delay(step) is not None,
+        objection=lambda step: None if doubt is None else objection_of(doubt, step),
+        moves=moves,
+        delays=lambda pushes: delays(pushes, timing),
     )
-    return delay_pushes(keep_moved(plan, sides.views), timing)
 
 
 def _timing(workspace: Workspace, sides: Sides, now_ns: int) -> Timing:
     before = {item.path: item for item in sides.waiting if isinstance(item, Pending)}
     decisions = {**sides.views.decisions, **sides.views.published}
     return Timing(workspace.config, sides.look.seen, before, decisions, now_ns)
+
+
+def end_doubt(workspace: Workspace, sides: Sides, plan: Plan) -> None:
+    """Forget the doubt about a folder if `plan` leaves nothing that it could be about."""
+    if workspace.doubt is not None and is_over(plan, sides, workspace.config):
+        workspace.state.forget(Doubt)

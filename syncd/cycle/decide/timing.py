@@ -1,18 +1,17 @@
 """Delay the pushes that the settings delay: until a person publishes, or the file rests. Pure.
 
-Takes a plan, returns a plan. Never holds a change for its content, and never delays what a person
-decided or published.
+Takes the pushes of a plan, returns those that wait. Never holds a change for its content, and never
+delays what a person decided or published.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from syncd.atproto.cid import Cid
 from syncd.config import Config
 from syncd.cycle.workspace import SECOND_NS
-from syncd.model import Decision, Kind, Pending, Plan, RecordPath, Seen, Step, Verdict
+from syncd.model import Decision, Kind, Pending, RecordPath, Seen, Step
 from syncd.plan import kind_of, still_holds
 
 _ASKED = "waits for syncd publish"
@@ -79,39 +78,22 @@ class Timing:
         return min(due_ns, known.due_ns)
 
 
-def delay_pushes(plan: Plan, timing: Timing) -> Plan:
-    """Return `plan` without the pushes that wait; each of them is in `pending` instead."""
-    pushes = plan.with_verdict(Verdict.PUSH)
-    found = {step.path: item for step in pushes if (item := timing.delay(step)) is not None}
-    if not found:
-        return plan
-    found |= _moved([step for step in pushes if not timing.is_chosen(step)], found)
-    # As for what is held: without a step, nothing can carry the change out.
-    return replace(
-        plan,
-        steps=tuple(step for step in plan.steps if step.path not in found),
-        pending=tuple(found[path] for path in sorted(found)),
-    )
+def delays(pushes: Sequence[Step], timing: Timing) -> dict[RecordPath, Pending]:
+    """Return which of `pushes` wait, by path.
 
-
-def _moved(pushes: list[Step], waiting: Mapping[RecordPath, Pending]) -> dict[RecordPath, Pending]:
-    """Delay the deletion of a record whose content waits at another path.
-
-    A renamed file is a creation and a deletion. Were the deletion sent alone, the repo would not
-    have the content until the creation follows, and would drop its blobs.
+    The deletion of a record waits for its content, which went to an heir or stands in a creation:
+    were it sent alone, the repo would not have the content, and would drop its blobs.
     """
-    creations: dict[Cid | None, Pending] = {
-        item.local: item for item in waiting.values() if item.kind is Kind.CREATION
-    }
-    return {
-        step.path: _with(step, creations[step.remote])
-        for step in pushes
-        if step.local is None and step.path not in waiting and step.remote in creations
-    }
+    found = {step.path: item for step in pushes if (item := timing.delay(step)) is not None}
+    creations = {item.local: item for item in found.values() if item.kind is Kind.CREATION}
+    for step in pushes:
+        home = creations.get(step.remote) if step.heir is None else found.get(step.heir)
+        is_alone = step.local is None and home is not None and step.path not in found
+        if home is not None and is_alone and not timing.is_chosen(step):
+            found[step.path] = _with(step, home)
+    return {path: found[path] for path in sorted(found)}
 
 
-def _with(deletion: Step, creation: Pending) -> Pending:
-    reason = f"{deletion.reason}: its content is in {creation.path}, which waits"
-    return Pending(
-        deletion.path, Kind.DELETION, reason, None, deletion.remote, creation.due_ns, None
-    )
+def _with(deletion: Step, home: Pending) -> Pending:
+    reason = f"{deletion.reason}: its content is in {home.path}, which waits"
+    return Pending(deletion.path, Kind.DELETION, reason, None, deletion.remote, home.due_ns)

@@ -11,7 +11,7 @@ import pytest
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.syntax import Did
 from syncd.config import Config
-from syncd.cycle.decide.timing import Timing, delay_pushes
+from syncd.cycle.decide.timing import Timing, delays
 from syncd.mirror.conflicts import open_conflicts, take_side
 from syncd.mirror.held import decide_held, held_changes
 from syncd.mirror.merging import settle_by_merge
@@ -23,7 +23,6 @@ from syncd.model import (
     Decision,
     Kind,
     Pending,
-    Plan,
     RecordPath,
     Seen,
     Step,
@@ -69,7 +68,7 @@ def due(found: Pending | None) -> float | None:
     return None if found.due_ns is None else (found.due_ns - NOW) / SECOND
 
 
-TABLE: list[tuple[str, float, Seen | None, Pending | None, float]] = [
+TABLE: list[tuple[str, float, Seen | None, str | None, float]] = [
     ("left alone for longer", 30, seen(31, 31), None, 0),
     ("left alone for exactly so long", 30, seen(30, 30), None, 0),
     ("saved just now", 30, seen(0, 0), None, 30),
@@ -88,7 +87,7 @@ TABLE: list[tuple[str, float, Seen | None, Pending | None, float]] = [
     ("there is no file, as before", 30, None, "gone", 12),
     ("there is no file, and there was one", 30, None, "first", 30),
     ("the setting was ask before", 30, None, "asked", 30),
-]  # type: ignore[list-item]
+]
 """(what happened, settle_seconds, the file, what was noted before, seconds until it is due)."""
 
 
@@ -137,19 +136,12 @@ def test_what_asks_waits_without_end_whatever_the_file_says(
     base: Cid | None, local: Cid | None, kind: Kind
 ) -> None:
     file = None if local is None else seen(9_999, 9_999)
-    plan = delay_pushes(
-        Plan((push(base, local),)), timing(Config(DID, push_when="ask", settle_seconds=1), file)
+    found = delays(
+        [push(base, local)], timing(Config(DID, push_when="ask", settle_seconds=1), file)
     )
-    assert plan.steps == ()
-    (item,) = plan.pending
+    (item,) = found.values()
     assert (item.path, item.kind, item.local, item.remote) == (NOTE, kind, local, base)
     assert item.due_ns is None
-
-
-def test_only_pushes_wait() -> None:
-    config = Config(DID, push_when="ask")
-    steps = tuple(replace(push(), verdict=v) for v in Verdict if v is not Verdict.PUSH)
-    assert delay_pushes(Plan(steps), timing(config)) == Plan(steps)
 
 
 def test_a_mirror_that_never_writes_delays_nothing() -> None:
@@ -160,11 +152,12 @@ def test_a_mirror_that_never_writes_delays_nothing() -> None:
 def test_the_deletion_of_a_renamed_record_waits_for_its_content_under_the_other_name() -> None:
     config = Config(DID, push_when=(("org.*", "ask"),))
     steps = (push(A, None), push(None, A, LATER), push(B, None, OTHER))
-    plan = delay_pushes(Plan(steps), timing(config))
-    assert [item.path for item in plan.pending] == [NOTE, LATER]
-    assert [step.path for step in plan.steps] == [OTHER]
+    assert list(delays(steps, timing(config))) == [NOTE, LATER]
     approved = timing(config, decision=Decision(NOTE, Choice.APPROVE, None, A))
-    assert [step.path for step in delay_pushes(Plan(steps), approved).steps] == [NOTE, OTHER]
+    assert list(delays(steps, approved)) == [LATER]
+    heir = (replace(push(A, None), heir=LATER), push(None, B, LATER))
+    assert list(delays(heir, timing(config))) == [NOTE, LATER]
+    assert list(delays(heir, timing(Config(DID)))) == []
 
 
 # --- stories -------------------------------------------------------------------------------------
