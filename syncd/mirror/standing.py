@@ -14,6 +14,7 @@ from syncd.budget import Ledger, batch_points
 from syncd.cycle.push.ledger import read_ledger
 from syncd.cycle.workspace import Workspace
 from syncd.errors import OtherVersion, SyncdError
+from syncd.folder.drafts import list_drafts
 from syncd.lock import holder, is_locked
 from syncd.mirror.offline import known_account
 from syncd.mirror.waiting import read_unpushed
@@ -48,6 +49,7 @@ class Standing:
         guards: Whether the PDS honours swaps; None before the first push.
         unpushed: Where files differ from base and stand for a record, and nothing delays them.
         waiting: Where a setting delays what differs.
+        drafts: How many drafts the folder has.
         ledger: The write points that were spent.
     """
 
@@ -64,6 +66,7 @@ class Standing:
     records: int
     guards: bool | None
     unpushed: Sequence[Change]
+    drafts: int
     conflicts: Sequence[Conflict]
     problems: Sequence[Problem]
     held: Sequence[Held]
@@ -106,6 +109,7 @@ def read_standing(workspace: Workspace) -> Standing:
         records=state.count_in(config.covers),
         guards=_guards(state.note(KnownGuards), pds),
         unpushed=unpushed.due,
+        drafts=len(list_drafts(workspace.folder, config.covers)),
         conflicts=conflicts,
         problems=problems,
         held=held,
