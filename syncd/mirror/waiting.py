@@ -13,10 +13,8 @@ from syncd.config import Config
 from syncd.cycle.decide.timing import Timing, delays
 from syncd.cycle.observe.local import look_everywhere
 from syncd.cycle.workspace import Workspace
-from syncd.errors import SyncdError
 from syncd.folder.scan import Look
 from syncd.merge import settle
-from syncd.mirror.selection import matching, unmatched
 from syncd.model import (
     Change,
     Choice,
@@ -82,19 +80,6 @@ def _delayed(
 def _planned(path: RecordPath, views: Views, config: Config) -> Step:
     step = compare(path, views)
     return settle(step, config.policy(path)) if step.verdict is Verdict.CONFLICT else step
-
-
-def choose_waiting(workspace: Workspace, patterns: Sequence[str] | None) -> list[Pending]:
-    """Return the delayed changes that `patterns` name, or all of them for None.
-
-    Raises SyncdError if a pattern names none.
-    """
-    waiting = read_unpushed(workspace).waiting
-    if patterns is None:
-        return list(waiting)
-    for pattern in unmatched(waiting, patterns):
-        raise SyncdError(f"nothing waits to be published at {pattern}", hint="syncd status")
-    return matching(waiting, patterns)
 
 
 def publish_waiting(

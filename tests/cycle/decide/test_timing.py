@@ -15,9 +15,10 @@ from syncd.cycle.decide.timing import Timing, delays
 from syncd.mirror.conflicts import open_conflicts, take_side
 from syncd.mirror.held import decide_held, held_changes
 from syncd.mirror.merging import settle_by_merge
+from syncd.mirror.publishing import choose, choose_all
 from syncd.mirror.restore import restore
 from syncd.mirror.standing import read_standing
-from syncd.mirror.waiting import choose_waiting, publish_waiting, read_unpushed
+from syncd.mirror.waiting import publish_waiting, read_unpushed
 from syncd.model import (
     Choice,
     Decision,
@@ -176,8 +177,8 @@ def waiting(device: Device) -> list[tuple[str, Kind]]:
 def publish(device: Device, *patterns: str) -> None:
     """As `syncd publish PATTERN...`, or with `--all` for none."""
     workspace = device.mirror.workspace
-    chosen = choose_waiting(workspace, patterns or None)
-    publish_waiting(workspace, chosen, named=patterns)
+    chosen = choose(workspace, patterns, device.root) if patterns else choose_all(workspace)
+    publish_waiting(workspace, chosen.waiting, named=chosen.named)
 
 
 async def test_what_asks_is_sent_when_it_is_published_and_not_before(world: World) -> None:
