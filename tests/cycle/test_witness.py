@@ -240,6 +240,17 @@ async def test_what_a_conflict_leaves_in_a_file_is_not_pushed_once_the_repo_dele
     assert RecordPath(NAMES[0]) not in seat.world.records()
 
 
+async def test_a_record_whose_content_stands_elsewhere_keeps_the_doubt(seat: Seat) -> None:
+    root = copy(await lived(seat), seat.world.tmp_path / "copy")
+    (root / f"{NAMES[5]}.json").rename(root / "com.example.note" / "n5.txt")
+    report = await synced(seat, root)
+    assert report.problems or report.held
+    assert doubt(root) is not None
+    (root / "com.example.note" / "n5.txt").unlink()
+    assert [item.path for item in (await synced(seat, root)).held] == [NAMES[5]]
+    assert len(seat.world.records()) == len(NAMES)
+
+
 async def test_a_file_that_is_half_there_keeps_the_doubt(seat: Seat) -> None:
     root = copy(await lived(seat), seat.world.tmp_path / "copy")
     (root / f"{NAMES[5]}.json").write_text('{"$type": "com.exa')

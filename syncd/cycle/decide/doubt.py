@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from syncd.cycle.observe.views import Sides
-from syncd.model import Plan, Side, Step
+from syncd.model import Plan, Side, Step, Verdict
 from syncd.state.notes import Doubt, Place, Witness
 
 HINT = (
@@ -133,4 +133,12 @@ def is_over(plan: Plan, sides: Sides) -> bool:
     unseen = (path for path in sides.paths if path in base and path not in look.seen)
     # A conflict is a difference too: once the repo deletes the record, the file would be pushed.
     undecided = plan.conflicts or any(item.side is Side.LOCAL for item in plan.held)
-    return is_complete and not undecided and all(map(look.absent, unseen))
+    return is_complete and not undecided and not _is_kept(plan) and all(map(look.absent, unseen))
+
+
+def _is_kept(plan: Plan) -> bool:
+    """Return whether a record without its file stays in the repo: it would be deleted later."""
+    return any(
+        step.verdict is Verdict.SETTLED and step.local is None and step.remote is not None
+        for step in plan.steps
+    )
