@@ -25,8 +25,8 @@ from syncd.cycle.observe.views import Dirty, Sides, bookkeeping, bring_sides, la
 from syncd.cycle.pull.apply import pull
 from syncd.cycle.pull.archive import Keeper, prune, seconds_of
 from syncd.cycle.pull.conflict_files import drop_closed, is_kept, keep_conflicts
+from syncd.cycle.pull.drafts import note_overtaken, respell_unchanged
 from syncd.cycle.pull.merge import Joined, join, wants_merge
-from syncd.cycle.pull.naming import name_drafts
 from syncd.cycle.push.outbox import Outbox
 from syncd.cycle.report import report_cycle, report_plan
 from syncd.cycle.workspace import SECOND_NS, Workspace
@@ -155,11 +155,10 @@ class Mirror:
         recovered = recover(self.folder, sides.look.leftovers) if sides.look.leftovers else ()
         if sides.look.leftovers:
             sight, sides, plan = await self._decide(dirty)
-        drafted = name_drafts(self.workspace, sight, sides)
-        if drafted.named:
-            # A named draft is a new file, which this plan did not see.
+        if respell_unchanged(self.workspace, sides):
+            # This plan took the record's file for one that stands for no record.
             sight, sides, plan = await self._decide(dirty)
-        sides = sides.with_strays(drafted.problems)
+        note_overtaken(self.workspace, plan)
         joined = await self._join(sight, sides, plan)
         plan = joined.plan
         pulled = await self._pull(sight, sides, joined)
@@ -174,7 +173,7 @@ class Mirror:
         planned = report_plan(plan, sides.look.strays, self.requests - before, self.state.head())
         report = report_cycle(planned, joined, pulled, steps, pushed, waiting)
         met = (f"{problem.path}: {problem.reason}" for problem in recovered)
-        remarks = (*met, *drafted.sentences, *report.remarks, *self.outbox.answers.take())
+        remarks = (*met, *report.remarks, *self.outbox.answers.take())
         return replace(report, remarks=remarks)
 
     async def _decide(self, dirty: Dirty) -> tuple[Sight, Sides, Plan]:

@@ -15,6 +15,7 @@ from syncd.cycle.observe.local import look_everywhere
 from syncd.cycle.push.ledger import read_ledger
 from syncd.cycle.workspace import Workspace
 from syncd.errors import OtherVersion, SyncdError
+from syncd.folder.drafts import list_drafts
 from syncd.lock import holder, is_locked
 from syncd.mirror.offline import known_account
 from syncd.model import Change, Conflict, Head, Held, Problem
@@ -47,6 +48,7 @@ class Standing:
         records: How many records of the mirror both sides agree on.
         guards: Whether the PDS honours swaps; None before the first push.
         unpushed: Where files differ from base and stand for a record.
+        drafts: How many drafts the folder has.
         ledger: The write points that were spent.
     """
 
@@ -63,6 +65,7 @@ class Standing:
     records: int
     guards: bool | None
     unpushed: Sequence[Change]
+    drafts: int
     conflicts: Sequence[Conflict]
     problems: Sequence[Problem]
     held: Sequence[Held]
@@ -104,6 +107,7 @@ def read_standing(workspace: Workspace) -> Standing:
         records=state.count_in(config.covers),
         guards=_guards(state.note(KnownGuards), pds),
         unpushed=_unpushed(workspace),
+        drafts=len(list_drafts(workspace.folder, config.covers)),
         conflicts=conflicts,
         problems=problems,
         held=held,

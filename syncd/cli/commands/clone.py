@@ -41,7 +41,7 @@ from syncd.model import Account, Report
 from syncd.pds import HttpPds
 from syncd.sharing import find_sharing
 from syncd.state import create_state, set_aside
-from syncd.state.notes import Filenames, KnownAccount, UnfinishedClone
+from syncd.state.notes import Filenames, KnownAccount, Overtaken, UnfinishedClone
 
 
 @click.command()
@@ -159,7 +159,8 @@ def _mark(root: Path, config: Config, account: Account, marker: str) -> None:
         set_aside(state_file)
     initialise(root, marker)
     with create_state(state_file, did=config.did, marker=marker) as state:
-        state.keep(KnownAccount.of(account), UnfinishedClone(), Filenames(config.filenames))
+        naming = Filenames(config.filenames), Overtaken(())
+        state.keep(KnownAccount.of(account), UnfinishedClone(), *naming)
 
 
 def _fitted(root: Path, config: Config) -> Config:

@@ -68,6 +68,7 @@ def status_json(found: Standing) -> dict[str, Any]:
         "watch": plain(found.unwatched),
         "head": head_json(found.head),
         "records": found.records,
+        "drafts": found.drafts,
         "guards": found.guards,
         "pending": {"push": len(found.unpushed), "pull": len(found.conflicts)},
         **waiting_json(found.conflicts, found.problems, found.held),
@@ -126,6 +127,8 @@ def _say(found: Mapping[str, Any]) -> None:
         else "head     none yet: run syncd sync"
     )
     say(f"records  {found['records']}, {found['pending']['push']} to push")
+    if found["drafts"]:
+        say(f"drafts   {found['drafts']}, in the folder alone: syncd publish PATH")
     if found["budget"]["counted"]:
         _say_budget(found["budget"])
     if found["guards"] is False:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -48,17 +49,22 @@ def sync(directory: Path, dry_run: bool, as_json: bool) -> None:
     run_sync(directory, as_json)
 
 
-def run_sync(directory: Path, as_json: bool) -> None:
-    """Sync, or have the running daemon do it; report, and end with the exit code that fits."""
+def run_sync(directory: Path, as_json: bool, done: Mapping[str, object] | None = None) -> None:
+    """Sync, or have the running daemon do it; report, and end with the exit code that fits.
+
+    `done` is what else the JSON object says.
+    """
     show: progress.Show = nullcontext if as_json else progress.show_progress
     report, cloned = sync_here_or_there(directory, lambda: asyncio.run(_sync(directory, show)))
-    say_outcome(report, as_json, cloned)
+    say_outcome(report, as_json, cloned, done)
 
 
-def say_outcome(report: Report, as_json: bool, cloned: int = 0) -> None:
+def say_outcome(
+    report: Report, as_json: bool, cloned: int = 0, done: Mapping[str, object] | None = None
+) -> None:
     """Report, and end with the exit code that fits."""
     if as_json:
-        say_json(report_json(report, cloned))
+        say_json({**report_json(report, cloned), **(done or {})})
     else:
         say_report(report, cloned)
     if report.halted is not None:

@@ -21,6 +21,7 @@ from syncd.model import (
     Decision,
     Departure,
     Held,
+    Kind,
     Memory,
     Moved,
     Plan,
@@ -87,10 +88,6 @@ class Sides:
         views = replace(self.views, inert={**more, **self.views.inert})
         return replace(self, views=views)
 
-    def with_strays(self, more: tuple[Problem, ...]) -> Sides:
-        """Return the same, with problems that were found after the look."""
-        return replace(self, look=replace(self.look, strays=(*self.look.strays, *more)))
-
 
 def bring_sides(workspace: Workspace, sight: Sight, dirty: Dirty, now_ns: int) -> Sides:
     """Look at the folder (all of it, or just the paths that matter) and compare with the rest.
@@ -151,7 +148,11 @@ def _views(
         inert=_inert(look, paths),
         refused=_refused(pending.waiting, known, look),
         decisions=pending.decisions,
-        held=frozenset(item.path for item in pending.waiting if isinstance(item, Held)),
+        held=frozenset(
+            item.path
+            for item in pending.waiting
+            if isinstance(item, Held) and item.kind is Kind.DELETION
+        ),
     )
 
 
@@ -280,11 +281,6 @@ def _remote(sight: Sight, paths: Collection[RecordPath]) -> dict[RecordPath, Cid
         return fetched
     kept = (path for path in paths if path not in view.changes)
     return fetched | remotes_of(view.head, kept, sight.get)
-
-
-def remote_cid(sight: Sight, path: RecordPath) -> Cid | None:
-    """Return what the repo has at one path."""
-    return _remote(sight, (path,)).get(path)
 
 
 def _inert(look: Look, paths: Collection[RecordPath]) -> dict[RecordPath, Problem]:
