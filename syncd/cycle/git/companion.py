@@ -22,6 +22,7 @@ from syncd.errors import FileChanged, FileProblem, GitFailed
 from syncd.folder.names import relative_path
 from syncd.folder.write import read_bytes
 from syncd.git.commits import Tip, Tree, Worktree, commit, push
+from syncd.git.indexlock import clear_left
 from syncd.git.repository import Repository, find_repository, last_switch
 from syncd.git.versions import last_published
 from syncd.model import (
@@ -88,6 +89,10 @@ class Companion:
     _doubted: tuple[RecordPath, ...] = ()
 
     def __post_init__(self) -> None:
+        repository = find_repository(self.workspace.folder.root)
+        if repository is not None:
+            # At the start, and not only before the next commit: it keeps every git command out.
+            clear_left(repository.lock)
         self.obstacles = Obstacles(self.workspace.folder.root.absolute())
         head, known = self.workspace.state.head(), self.workspace.state.note(GitProgress)
         # The note has the rev up to which no move is missing. If there is no note, or a crash came
@@ -315,6 +320,8 @@ class Companion:
 
 
 async def _ready(repository: Repository | None) -> None:
+    if repository is not None:
+        clear_left(repository.lock)
     for _ in range(int(READY_SECONDS / _PAUSE_SECONDS)):
         if repository is None or not repository.is_locked():
             return
