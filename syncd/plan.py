@@ -252,13 +252,10 @@ def _chosen(step: Step, decision: Decision | None) -> Step | None:
 
 def _rejected(step: Step) -> Step:
     """Reverse a push or a pull, so that the other side's version comes back."""
-    if step.verdict not in (Verdict.PUSH, Verdict.PULL):
-        # Nothing would happen to this path, by now, that could be rejected.
-        return step
-    is_deletion = _deletion_side(step) is not None
-    back = Verdict.PULL if step.verdict is Verdict.PUSH else Verdict.PUSH
-    reason = "rejected deletion: brought back" if is_deletion else "rejected: undone"
-    return replace(step, verdict=back, reason=reason)
+    reason = "rejected deletion: brought back" if _deletion_side(step) else "rejected: undone"
+    back = {Verdict.PUSH: Verdict.PULL, Verdict.PULL: Verdict.PUSH}.get(step.verdict)
+    # Without a way back, nothing would happen to this path, by now, that could be rejected.
+    return step if back is None else replace(step, verdict=back, reason=reason)
 
 
 def still_holds(decision: Decision, local: Cid | None, remote: Cid | None) -> bool:
