@@ -249,7 +249,26 @@ class Departure:
     local: Cid | None
 
 
-Waiting = Conflict | Problem | Held | Refusal | Retry | Arrival | Departure
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A change in the folder that a setting keeps from being pushed yet. Nobody has to act.
+
+    Attributes:
+        local, remote: What the two sides have.
+        due_ns: The time of the wall clock when it is pushed by itself; None: a person publishes it.
+        stamp_ns: The time that the file says it was changed at; None if there is no file.
+    """
+
+    path: RecordPath
+    kind: Kind
+    reason: str
+    local: Cid | None = None
+    remote: Cid | None = None
+    due_ns: int | None = None
+    stamp_ns: int | None = None
+
+
+Waiting = Conflict | Problem | Held | Refusal | Retry | Arrival | Departure | Pending
 """A reason why a path is not settled. Every cycle looks at such a path again."""
 
 
@@ -269,6 +288,7 @@ class Choice(StrEnum):
     REMOTE = "remote"
     APPROVE = "approve"
     REJECT = "reject"
+    PUBLISH = "publish"
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +309,7 @@ class Plan:
     conflicts: tuple[Conflict, ...] = ()
     problems: tuple[Problem, ...] = ()
     held: tuple[Held, ...] = ()
+    pending: tuple[Pending, ...] = ()
 
     def with_verdict(self, verdict: Verdict) -> tuple[Step, ...]:
         """Return the steps with this verdict, sorted by path."""
@@ -393,6 +414,7 @@ class Report:
     retries: tuple[Retry, ...] = ()
     remarks: tuple[str, ...] = ()
     halted: SyncdError | None = None
+    pending: tuple[Pending, ...] = ()
 
     @property
     def is_settled(self) -> bool:

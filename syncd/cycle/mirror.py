@@ -189,7 +189,7 @@ class Mirror:
             if self.companion
             else look_at_sides()
         )
-        plan = plan_cycle(self.workspace, sides, now_ns // SECOND_NS)
+        plan = plan_cycle(self.workspace, sides, now_ns)
         if self.companion is not None:
             plan = self.companion.judge(plan, now_ns // SECOND_NS)
         return sight, sides, without_pushes(plan) if self.config.read_only else plan

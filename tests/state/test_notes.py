@@ -27,8 +27,10 @@ from syncd.model import (
     Decision,
     Departure,
     Held,
+    Kind,
     Memory,
     Moved,
+    Pending,
     Problem,
     RecordPath,
     Refusal,
@@ -323,6 +325,7 @@ WAITING: list[Waiting] = [
     Retry(ONE, "later"),
     Arrival(ONE, A),
     Departure(ONE, None, B),
+    Pending(ONE, Kind.EDIT, "why", A, B, 3, 4),
 ]
 
 
