@@ -71,10 +71,7 @@ class Views:
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """Where the contents of records went whose files are gone.
-
-    `kept` stay in the repo. Those of `heirs` are deleted after the push of their heirs.
-    """
+    """Records whose files are gone: `kept` in the repo, or deleted after the push of an heir."""
 
     kept: Mapping[RecordPath, Moved] = field(default_factory=dict)
     heirs: Mapping[RecordPath, RecordPath] = field(default_factory=dict)
@@ -128,8 +125,7 @@ def make_plan(
         recent: Returns the deletions within the brake's window, except those of the given paths.
         brake: The limits for deletions, measured against `sizes` plus `recent`.
         objection: Returns why a push waits for a person, whatever the brake says, or None.
-        moves: Returns where the contents of deleted records went. Its arguments are the undecided
-            deletions, and the pushes that create or edit a record.
+        moves: Returns where deleted records went, given undecided deletions and all other pushes.
         delays: Returns which of these pushes wait for their time.
 
     `moves`, `sizes` and `recent` are called only if the plan deletes a record.

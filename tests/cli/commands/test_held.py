@@ -156,3 +156,30 @@ async def test_what_is_not_held_cannot_be_decided(person: Person) -> None:
     for arguments in (["approve", PAGES[0]], ["reject", "org.*/*"], ["approve"], ["reject"]):
         with pytest.raises(AssertionError, match=r"no held change matches|SystemExit\(2\)"):
             await person.stage.ask("laptop", *arguments)
+
+
+@pytest.mark.parametrize("command", ["approve", "reject"])
+@pytest.mark.parametrize("person", ["folder"], indirect=True)
+async def test_a_record_whose_file_was_moved_is_one_problem_and_decided_by_its_name_alone(
+    person: Person, command: str
+) -> None:
+    device = person.stage["laptop"].device
+    moved = device.file(PAGES[0]).rename(device.root / "page.md")
+    await person.do("laptop syncs")
+    for _ in range(2):
+        found = await person.read_json("status")
+        assert [problem["path"] for problem in found["problems"]] == [PAGES[0]]
+        assert "page.md" in found["problems"][0]["reason"]
+        assert f"syncd approve {PAGES[0]}" in found["problems"][0]["hint"]
+        assert (found["held"], found["pending"]["push"]) == ([], 0)
+        person.stage.restart("laptop")
+        await person.do("laptop syncs")
+    with pytest.raises(AssertionError, match="no held change matches"):
+        await person.stage.ask("laptop", command, "--all")
+    await person.stage.ask("laptop", command, PAGES[0])
+    await person.do("laptop syncs")
+    await person.read("status", codes=(0,))
+    assert moved.exists()
+    assert person.files() == person.records()
+    assert (PAGES[0] in person.records()) is (command == "reject")
+    await assert_nothing_lost(person.stage)
