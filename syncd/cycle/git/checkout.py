@@ -23,7 +23,7 @@ from syncd.git.repository import find_repository
 from syncd.git.versions import Anchor, check_complete, last_published
 from syncd.model import Memory, RecordPath, split_record_path
 from syncd.state import create_state
-from syncd.state.notes import Filenames
+from syncd.state.notes import Filenames, Overtaken
 
 STATE = "state.db"
 
@@ -133,5 +133,5 @@ def _lay_out(
     newest = anchor.published.rev if anchor else None
     with create_state(own / STATE, did=config.did, marker=marker) as state:
         known = Memory(base=base, blocks=blocks, newest=newest)
-        state.record(known, [Filenames(config.filenames)])
+        state.record(known, [Filenames(config.filenames), Overtaken(())])
     initialise(root, marker)
