@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A first mirror, from nothing to a verified folder, against a sandbox PDS on this machine.
 #
-#   pip install 'syncd[sandbox]'      (or, in a checkout: make demo ONCE=1, then PATH=.venv/bin:$PATH)
+#   pip install '.[sandbox]'           (in a checkout; or there: make demo ONCE=1, then PATH=.venv/bin:$PATH)
 #   bash examples/first-mirror.sh
 #
 # It needs no account and leaves nothing behind: folder, password and session are below one

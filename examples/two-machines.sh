@@ -2,7 +2,7 @@
 # Two machines, one account, and one record that both of them edit: what a conflict looks like, where
 # both versions are while it waits, and how it ends.
 #
-#   pip install 'syncd[sandbox]'      (or, in a checkout: make demo ONCE=1, then PATH=.venv/bin:$PATH)
+#   pip install '.[sandbox]'           (in a checkout; or there: make demo ONCE=1, then PATH=.venv/bin:$PATH)
 #   bash examples/two-machines.sh
 #
 # Needs no account and leaves nothing behind. A "machine" is a directory with a state directory of

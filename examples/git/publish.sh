@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Publishing by git: a pull request is merged, a job with nothing but a fresh clone publishes it.
 #
-#   pip install 'syncd[sandbox]'      (or, in a checkout: make demo ONCE=1, then PATH=.venv/bin:$PATH)
+#   pip install '.[sandbox]'           (in a checkout; or there: make demo ONCE=1, then PATH=.venv/bin:$PATH)
 #   bash examples/git/publish.sh
 #
 # It needs git and no account, and leaves nothing behind. github.yml, forgejo.yml and gitlab.yml

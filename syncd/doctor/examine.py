@@ -151,7 +151,7 @@ async def _examine_mirror(
     now = time.time()
     keys = None if config.read_only else ask_credentials(credentials)
     findings = [
-        *judge_access(measure_access(root, secrets)),
+        *judge_access(measure_access(root, secrets, config.covers)),
         judge_watching(await measure_watching(root, config.covers)),
     ]
     known = None if state is None else _known(state)

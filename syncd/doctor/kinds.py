@@ -97,6 +97,11 @@ KINDS: Final[Mapping[str, Kind]] = {
     "permissions.owner": Kind(
         _ERROR, "{path} belongs to the user {owner}, and syncd runs as {user}", "ls -ld {path}"
     ),
+    "permissions.collection": Kind(
+        _ERROR,
+        "{path}, or a file in it, belongs to the user {owner}, and syncd runs as {user}",
+        "sudo chown -R {user} {path}",
+    ),
     "permissions.readonly": Kind(_ERROR, "{path} cannot be written to", "ls -ld {path}"),
     "watches.ok": Kind(_OK, "{directories} directories tell of changes"),
     "watches.none": Kind(

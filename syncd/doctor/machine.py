@@ -63,7 +63,10 @@ class FileSystem:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The permissions of one file or directory of ours; `wanted` are the permitted mode bits."""
+    """The permissions of one file or directory of ours; `wanted` are the permitted mode bits.
+
+    Of a collection, `owner` is another user if the directory or any file in it is theirs.
+    """
 
     path: str
     mode: int
@@ -72,6 +75,7 @@ class Access:
     user: int
     is_secret: bool = False
     is_writable: bool = True
+    is_collection: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +151,13 @@ def judge_access(accesses: Sequence[Access]) -> Iterator[Finding]:
 
 def _judge_one(access: Access) -> Iterator[Finding]:
     open_bits = access.mode & ~access.wanted & 0o077
-    if access.owner not in (access.user, 0) and access.user != 0:
+    if access.is_collection:
+        # Also root's: `sudo syncd sync` leaves such files, and they are the user's to edit.
+        if access.owner != access.user != 0:
+            yield found(
+                "permissions.collection", path=access.path, owner=access.owner, user=access.user
+            )
+    elif access.owner not in (access.user, 0) and access.user != 0:
         yield found("permissions.owner", path=access.path, owner=access.owner, user=access.user)
     elif not access.is_writable:
         yield found("permissions.readonly", path=access.path)

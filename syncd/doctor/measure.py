@@ -77,8 +77,13 @@ def _why_unsynced(directory: Path) -> str | None:
     return None
 
 
-def measure_access(root: Path, secrets: Iterable[Path]) -> list[Access]:
-    """Measure the permissions of the folder, syncd's own files and `secrets`, if they exist."""
+def measure_access(
+    root: Path, secrets: Iterable[Path], in_scope: Callable[[str], bool] = lambda _: False
+) -> list[Access]:
+    """Measure the permissions of the folder, syncd's own files and `secrets`, if they exist.
+
+    Of each collection in scope, measure whose its directory and its files are.
+    """
     own = root / OWN
     places = [
         (root, 0o777, False),
@@ -86,7 +91,18 @@ def measure_access(root: Path, secrets: Iterable[Path]) -> list[Access]:
         *((own / name, 0o600, False) for name in _OWN_FILES),
         *((path, 0o600, True) for path in secrets),
     ]
-    return [access for place in places for access in _access(*place)]
+    found = [access for place in places for access in _access(*place)]
+    return [*found, *(_collection(path) for path in _collections(root, in_scope))]
+
+
+def _collection(directory: Path) -> Access:
+    """Measure a collection: its owner is another user if any file in it is theirs."""
+    user = os.geteuid()
+    other = user
+    with suppress(OSError):
+        owners = (path.lstat().st_uid for path in (directory, *directory.iterdir()))
+        other = next((owner for owner in owners if owner != user), user)
+    return Access(str(directory), 0, 0o777, other, user, is_collection=True)
 
 
 def _access(path: Path, wanted: int, is_secret: bool) -> Iterator[Access]:
@@ -118,9 +134,12 @@ async def measure_watching(root: Path, in_scope: Callable[[str], bool]) -> Watch
 
 def _directories(root: Path, in_scope: Callable[[str], bool]) -> int:
     """Count the folder, its collections, and the directories where long names continue."""
+    return 1 + sum(1 + _continued(directory) for directory in _collections(root, in_scope))
+
+
+def _collections(root: Path, in_scope: Callable[[str], bool]) -> list[Path]:
     names = [entry.name for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False)]
-    ours = [root / name for name in names if _is_ours(name, in_scope)]
-    return 1 + sum(1 + _continued(directory) for directory in ours)
+    return sorted(root / name for name in names if _is_ours(name, in_scope))
 
 
 def _is_ours(name: str, in_scope: Callable[[str], bool]) -> bool:

@@ -41,6 +41,7 @@ _RUN_HOOKS = ("commit", "push")
 """Their output goes to files: a process that a hook leaves running would keep a pipe open."""
 _End: TypeAlias = "int | BinaryIO"
 _NO_IDENTITY = ("tell me who you are", "auto-detect email", "empty ident", "no email was given")
+_DUBIOUS = "dubious ownership"
 _SHOWN = 300
 
 
@@ -151,6 +152,10 @@ def _failure(command: str, output: bytes) -> GitFailed:
         hint = 'git config user.name "…" and git config user.email "…", in the folder'
         return GitFailed("git does not know in whose name to commit", hint=hint)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if _DUBIOUS in text:
+        cure = next((line for line in lines if "safe.directory" in line), "git help safe.directory")
+        reason = "git does not trust this repository, which belongs to another user"
+        return GitFailed(f"{reason} (dubious ownership)", hint=cure)
     stated = next((line for line in lines if line.startswith(("fatal: ", "error: "))), "")
     reason = stated.partition(": ")[2] or (lines[-1] if lines else "it does not say why")
     return GitFailed(f"git {command} failed: {reason[:_SHOWN].rstrip('.')}")

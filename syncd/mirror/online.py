@@ -70,6 +70,7 @@ async def open_mirror(
     """
     close_state_directory(listeners.notice)
     root = find_root(directory)
+    _warn_root(root, listeners.notice)
     config = load_config(root / FILE_NAME, os.environ)
     with FolderLock(root), checked(renewed(root, config), root, config) as state:
         files = workspace_of(root, config, state)
@@ -81,6 +82,17 @@ async def open_mirror(
             doubt = state.note(Doubt)
             mirror.on_renewal = lambda: _take_place_again(files, doubt)
             yield mirror
+
+
+def _warn_root(root: Path, on_notice: OnNotice) -> None:
+    """Warn if syncd runs as root in a folder of another user, or in a folder made in one."""
+    if os.geteuid() != 0:
+        return
+    owners = {path.stat().st_uid for path in (root, root.parent)} - {0}
+    if owners:
+        message = f"{root} is in the folders of the user {min(owners)}, and syncd runs as root"
+        hint = "run it as that user; give back what root made: syncd doctor, as that user"
+        on_notice(Notice(message, hint))
 
 
 def _take_place_again(files: Workspace, doubt: Doubt | None) -> None:

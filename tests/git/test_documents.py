@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,9 +80,38 @@ def script_of(workflow: str) -> list[str]:
     if workflow == "gitlab.yml":
         lines = re.findall(r"^    - (.*)$", text.partition("  script:\n")[2], re.MULTILINE)
     else:
-        lines = text.partition("run: |\n")[2].splitlines()
+        lines = text.rpartition("run: |\n")[2].splitlines()
     skipped = ("pip ", "apt-get ", "python3 -m venv", "git remote set-url")
     return [line.strip() for line in lines if not line.strip().startswith(skipped)]
+
+
+@pytest.mark.parametrize("workflow", ["github.yml", "forgejo.yml", "gitlab.yml"])
+def test_a_workflow_fails_in_its_first_step_until_it_says_where_syncd_comes_from(
+    workflow: str,
+) -> None:
+    """A name of a package index would be anybody's who registers it, and gets the password."""
+    rows = _rows(workflow)
+    assert [row.split("#")[0].strip() for row in rows if "SYNCD_SOURCE:" in row] == [
+        'SYNCD_SOURCE: ""'
+    ]
+    steps = [row.removeprefix("    - ").strip() for row in rows if row.strip()]
+    shell = [row for row in steps if "SYNCD_SOURCE" in row or row.startswith(("pip", "syncd"))]
+    check = next(row for row in shell if row.startswith("case "))
+    begin = "script:" if workflow == "gitlab.yml" else "steps:"
+    assert steps.index(check) - steps.index(begin) in (1, 3)
+    for source, code in (("", 1), ("syncd", 1), ("syncd[keyring]", 1), ("git+https://h/o/s", 0)):
+        done = subprocess.run(["sh", "-c", check], env={"SYNCD_SOURCE": source}, check=False)
+        assert done.returncode == code
+    assert [row for row in shell if row.startswith("pip")] == ['pip install "$SYNCD_SOURCE"']
+
+
+def test_nothing_installs_syncd_by_a_name_that_nobody_has_registered() -> None:
+    pages = [ROOT / "README.md"]
+    for directory in ("docs", "examples", "systemd", "syncd"):
+        pages += [path for path in (ROOT / directory).rglob("*") if path.is_file()]
+    named = re.compile(r"""(pip|pipx|uv|uvx|uv tool)\s+(install|run)?\s*['"]?syncd\b""")
+    texts = {page: page.read_bytes().decode("utf-8", "replace") for page in pages}
+    assert [str(page) for page, text in texts.items() if named.search(text)] == []
 
 
 @pytest.mark.parametrize("workflow", ["github.yml", "forgejo.yml", "gitlab.yml"])
@@ -115,6 +145,7 @@ def test_a_workflow_s_script_publishes_and_does_nothing_the_second_time(
                 f"git clone --quiet site.git {name}",
                 f"cd {name}",
                 *detached,
+                "export SYNCD_SOURCE=git+https://example.com/syncd",
                 f'export SYNCD_PASSWORD="$(cat {home}/app-password)" CI_COMMIT_BRANCH=main',
                 f"export SYNCD_PASSWORD_FILE={home}/{name}-password",
                 *lines,
