@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -37,10 +38,12 @@ from syncd.folder.read import FileStat
 from syncd.folder.scan import Look, scan
 from syncd.folder.write import read_bytes
 from syncd.mirror.held import decide_held
+from syncd.mirror.waiting import publish_version, read_unpushed
 from syncd.model import (
     Choice,
     Conflict,
     Held,
+    Pending,
     Problem,
     RecordPath,
     Seen,
@@ -84,21 +87,60 @@ def drafts_of(workspace: Workspace) -> list[str]:
     return list_drafts(workspace.folder, workspace.config.covers)
 
 
-def choose_drafts(workspace: Workspace, names: Sequence[str], here: Path) -> list[str]:
-    """Return the drafts that `names` mean: files, directories, record paths, URIs, patterns.
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a person asked to publish.
 
-    A relative name counts from the top of the mirror, or from `here`. Raises SyncdError if one of
-    them means no draft.
+    Attributes:
+        drafts: Files of drafts, relative to the folder.
+        waiting: Changes of records that wait for it.
+        named: The records that were named by their whole paths, not by a pattern or a directory.
     """
-    every = drafts_of(workspace)
-    chosen: set[str] = set()
+
+    drafts: tuple[str, ...] = ()
+    waiting: tuple[Pending, ...] = ()
+    named: frozenset[str] = frozenset()
+
+
+def choose(workspace: Workspace, names: Sequence[str], here: Path) -> Chosen:
+    """Return what `names` mean: files, directories, record paths, URIs, patterns.
+
+    A relative name counts from the top of the mirror, or from `here`. The path of a record means
+    its draft if it has one. Raises SyncdError if one of the names means nothing to publish.
+    """
+    every, waiting = drafts_of(workspace), read_unpushed(workspace).waiting
+    drafts: set[str] = set()
+    records: set[str] = set()
+    named: set[str] = set()
     for name in names:
         forms = list(forms_of(workspace, name, here))
         found = {draft for draft in every if any(_means(form, draft) for form in forms)}
-        if not found:
-            raise SyncdError(f"there is no draft at {name}", hint="syncd status counts the drafts")
-        chosen |= found
-    return sorted(chosen)
+        whole = {*forms, *_records_of(workspace, forms)}
+        exact = {item.path for item in waiting if item.path in whole and not found}
+        more = {i.path for i in waiting if any(_covers(f, i.path) for f in forms)} - whole
+        if not (found or exact or more):
+            raise SyncdError(f"there is nothing to publish at {name}", hint="syncd status")
+        drafts |= found
+        records |= exact | more
+        named |= exact
+    chosen = tuple(item for item in waiting if item.path in records)
+    return Chosen(tuple(sorted(drafts)), chosen, frozenset(named))
+
+
+def choose_all(workspace: Workspace) -> Chosen:
+    """Return all changes that wait, and no draft."""
+    return Chosen(waiting=read_unpushed(workspace).waiting)
+
+
+def _records_of(workspace: Workspace, forms: Sequence[str]) -> Iterator[str]:
+    """Yield the record of each form that is the name of a record's file."""
+    for form in forms:
+        with suppress(BadSyntax):
+            yield _path_of_file(workspace)(form)
+
+
+def _covers(form: str, path: str) -> bool:
+    return path.startswith(f"{form}/") or fnmatchcase(path, form)
 
 
 def forms_of(workspace: Workspace, name: str, here: Path) -> Iterator[str]:
@@ -140,16 +182,18 @@ def publish(workspace: Workspace, publication: Publication) -> None:
     draft, path, folder = publication.draft, publication.path, workspace.folder
     if drop_twin(folder, draft, path):
         return
+    cid = cid_of(parse_record(publication.content, split_record_path(path)[0]))
     if publication.replaces is None:
         place_draft(folder, draft, path, expect=publication.expect)
+        publish_version(workspace, path, cid)
         return
     base = workspace.state.base_of([path]).get(path)
-    cid = cid_of(parse_record(publication.content, split_record_path(path)[0]))
     successor = Successor(
         path, publication.replaces, cid, base, "published from a draft", publication.content
     )
     put(workspace, successor)
     remove_draft(folder, draft, expect=publication.expect)
+    publish_version(workspace, path, cid)
 
 
 def unpublish(workspace: Workspace, path: RecordPath) -> str:

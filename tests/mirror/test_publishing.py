@@ -15,7 +15,7 @@ from syncd.config import Config
 from syncd.errors import FileChanged, FolderWrong, SyncdError
 from syncd.folder.disk import Disk
 from syncd.mirror.publishing import (
-    choose_drafts,
+    choose,
     drafts_of,
     make_draft,
     prepare,
@@ -495,7 +495,7 @@ async def test_a_draft_is_named_by_its_file_its_record_its_directory_or_a_patter
     key = one.removesuffix(".draft.json")
 
     def chosen(*given: str, here: Path = root) -> list[str]:
-        return choose_drafts(workspace, given, here)
+        return list(choose(workspace, given, here).drafts)
 
     for form in (one, f"./{one}", key, f"at://{world.login.did}/{key}", str(root / one)):
         assert chosen(form) == [one]

@@ -14,7 +14,17 @@ import click
 from syncd.cli.commands.login import PDS_HELP, PLC_HELP
 from syncd.cli.commands.sync import report_json
 from syncd.cli.screen import progress
-from syncd.cli.screen.output import exit_code, fail, many, say, say_json, say_waiting, tell
+from syncd.cli.screen.output import (
+    exit_code,
+    fail,
+    many,
+    pending_json,
+    say,
+    say_json,
+    say_pending,
+    say_waiting,
+    tell,
+)
 from syncd.cli.screen.verbose import listeners
 from syncd.config import (
     DEFAULT_PLC,
@@ -217,5 +227,6 @@ def _say(report: Report, cloned: int, account: Account, root: Path, as_json: boo
         say(f"cloned {many(count, 'record')} of {name} into {root}, rev {rev}")
         say("every block was hashed, the tree walked whole, the commit's signature verified")
         say_waiting(report.conflicts, report.problems, report.held)
+        say_pending([pending_json(item) for item in report.pending])
     if report.halted is not None:
         fail(report.halted)

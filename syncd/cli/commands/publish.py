@@ -1,4 +1,4 @@
-"""`syncd publish` and `syncd unpublish`: make records of drafts, and drafts of records.
+"""`syncd publish` and `syncd unpublish`: make records of drafts, send what waits, make drafts.
 
 The file is renamed here; whichever syncd has the folder, this one or a running daemon, sends it at
 once. Without a connection it waits to be sent.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -19,51 +20,71 @@ from syncd.cycle.workspace import Workspace
 from syncd.folder.problems import printable
 from syncd.mirror.offline import open_files
 from syncd.mirror.publishing import (
+    Chosen,
     Publication,
     check_writable,
-    choose_drafts,
+    choose,
+    choose_all,
     drafts_of,
     prepare,
     record_named,
 )
 from syncd.mirror.publishing import publish as make_record_of
 from syncd.mirror.publishing import unpublish as make_draft_of
+from syncd.mirror.waiting import publish_waiting
 from syncd.model import RecordPath
 
 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[PATH...]")
 @click.option("--key", metavar="RKEY", help="The record key, for one PATH.")
+@click.option("--all", "everything", is_flag=True, help="Every change that waits; no draft.")
 @click.option("--drafts", is_flag=True, help="Every draft, after a question.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def publish(
-    directory: Path, paths: tuple[str, ...], key: str | None, drafts: bool, yes: bool, as_json: bool
+    directory: Path,
+    paths: tuple[str, ...],
+    key: str | None,
+    everything: bool,
+    drafts: bool,
+    yes: bool,
+    as_json: bool,
 ) -> None:
-    """Make records of drafts and send them at once.
+    """Make records of drafts, and send them and changes that wait at once.
 
     A draft is COLLECTION/NAME.draft.json or COLLECTION/+anything.json. NAME becomes the record's
     key; a draft whose name begins with + gets a fresh one.
+
+    What waits is in `syncd status`. Many deletions are still held after --all or a pattern.
 
     \b
     Examples:
       syncd publish com.example.note/3m2k7tz4x2c2a.draft.json
       syncd publish com.example.note/+first.json --key first
+      syncd publish com.example.note/first
+      syncd publish --all
     """
-    if bool(paths) == drafts:
-        raise click.UsageError("name the drafts, or give --drafts")
+    if not (paths or everything or drafts) or (paths and (everything or drafts)):
+        raise click.UsageError("name what to publish, or give --all or --drafts")
     if key is not None and len(paths) != 1:
         raise click.UsageError("--key is for one PATH")
     rkey = None if key is None else parse_rkey(key)
     with open_files(directory) as workspace:
         check_writable(workspace)
-        chosen = drafts_of(workspace) if drafts else choose_drafts(workspace, paths, Path.cwd())
-        if rkey is not None and len(chosen) != 1:
+        chosen = choose(workspace, paths, Path.cwd()) if paths else Chosen()
+        if everything:
+            chosen = choose_all(workspace)
+        if drafts:
+            chosen = replace(chosen, drafts=tuple(drafts_of(workspace)))
+        if rkey is not None and (len(chosen.drafts) != 1 or chosen.waiting):
             raise click.UsageError("--key is for one draft")
         if drafts and not yes:
-            _ask(f"publish {', '.join(map(printable, chosen)) or 'nothing'}?")
-        done = publish_all(workspace, chosen, rkey, is_quiet=as_json)
+            _ask(f"publish {', '.join(map(printable, chosen.drafts)) or 'nothing'}?")
+        done = publish_all(workspace, chosen.drafts, rkey, is_quiet=as_json)
+        publish_waiting(workspace, chosen.waiting, named=chosen.named)
+    done += [{"path": item.path} for item in chosen.waiting]
     carry_out(directory, as_json, {"published": done})
 
 
