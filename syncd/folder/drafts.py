@@ -54,6 +54,11 @@ def with_drafts(folder: Folder, paths: Iterable[RecordPath]) -> frozenset[Record
     return frozenset(found)
 
 
+def find_draft(folder: Folder, path: RecordPath) -> str | None:
+    """Return the draft of `path`, relative to the folder; None if there is none."""
+    return _draft_of(folder, path) if with_drafts(folder, [path]) else None
+
+
 def read_draft(folder: Folder, relative: str) -> tuple[bytes, FileStat] | Problem:
     """Read the draft at `relative`; return a Problem if it is no record or still being written.
 

@@ -23,6 +23,7 @@ from syncd.cycle.workspace import Workspace
 from syncd.errors import BadSyntax, FileChanged, FolderWrong, SyncdError
 from syncd.folder.drafts import (
     drop_twin,
+    find_draft,
     list_drafts,
     place_draft,
     read_draft,
@@ -207,8 +208,9 @@ def unpublish(workspace: Workspace, path: RecordPath) -> str:
     """
     check_writable(workspace)
     _check_no_conflict(workspace, path)
-    _, expect = read_bytes(workspace.folder, path)
-    draft = shelve(workspace.folder, path, expect=expect)
+    draft = _shelved(workspace, path) or shelve(
+        workspace.folder, path, expect=read_bytes(workspace.folder, path)[1]
+    )
     # After the rename: a decision about a missing file lapses while a cycle sees the file.
     decide_held(workspace, [Held(path, Side.LOCAL, "unpublished")], Choice.APPROVE)
     return draft
@@ -288,6 +290,12 @@ def _legal(name: str) -> Rkey | None:
 
 def _exists(workspace: Workspace, path: RecordPath) -> bool:
     return bool(workspace.state.base_of([path])) or not _look(workspace, path).absent(path)
+
+
+def _shelved(workspace: Workspace, path: RecordPath) -> str | None:
+    """Return the draft that the record's file became in an `unpublish` that was interrupted."""
+    is_gone = _look(workspace, path).absent(path) and workspace.state.base_of([path])
+    return find_draft(workspace.folder, path) if is_gone else None
 
 
 def _look(workspace: Workspace, path: RecordPath) -> Look:

@@ -409,7 +409,7 @@ async def test_a_crash_at_any_step_leaves_the_record_or_its_draft(
         else:
             is_over = True
         laptop = world.restart(laptop)
-        await agreed(world, laptop)
+        await laptop.sync()
         held = [f for f in names(laptop) if "there" in (laptop.root / COLLECTION / f).read_text()]
         assert held
         if NOTE in world.records():
