@@ -172,17 +172,6 @@ class Moved(Problem):
     told_as: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Moves:
-    """Where the contents of records went whose files are gone.
-
-    `kept` stay in the repo. Those of `heirs` are deleted after the push of their heirs.
-    """
-
-    kept: Mapping[RecordPath, Moved] = field(default_factory=dict)
-    heirs: Mapping[RecordPath, RecordPath] = field(default_factory=dict)
-
-
 class Side(StrEnum):
     """A side of the mirror: the folder or the repo."""
 
@@ -328,30 +317,6 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """The answer to a guarded write; `cids` and `validation` follow the order of the writes.
-
-    None stands for an omission of the PDS, the CID of a deletion, and the commit of a write
-    without effect.
-    """
-
-    cids: tuple[Cid | None, ...]
-    commit: Cid | None
-    rev: Tid | None
-    validation: tuple[str | None, ...] = field(default=(), compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The limits of one request to a PDS (lexicon com.atproto.repo.applyWrites; sync spec)."""
-
-    writes: int = 200
-    json_bytes: int = 1_000_000
-    block_bytes: int = 2_000_000
-    record_bytes: int = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
 class Seen:
     """A file at its last read: its stat, the SHA-256 of its bytes, the CID of its record.
 
@@ -479,17 +444,3 @@ class Report:
             requests=self.requests + later.requests,
             plan=self.plan,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """An authenticated session on a PDS. The repr hides the tokens.
-
-    `origin` is that of the PDS that made the session, and only that server gets its tokens. None
-    means that nobody knows which one it was: no server gets them.
-    """
-
-    did: Did
-    access: str = field(repr=False)
-    refresh: str = field(repr=False)
-    origin: str | None = None

@@ -17,7 +17,7 @@ from syncd.model import (
     Decision,
     Held,
     Kind,
-    Moves,
+    Moved,
     Pending,
     Plan,
     Problem,
@@ -67,6 +67,17 @@ class Views:
     decisions: Mapping[RecordPath, Decision] = field(default_factory=dict)
     held: Collection[RecordPath] = frozenset()
     published: Mapping[RecordPath, Decision] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """Where the contents of records went whose files are gone.
+
+    `kept` stay in the repo. Those of `heirs` are deleted after the push of their heirs.
+    """
+
+    kept: Mapping[RecordPath, Moved] = field(default_factory=dict)
+    heirs: Mapping[RecordPath, RecordPath] = field(default_factory=dict)
 
 
 Recent = Mapping[tuple[str, Side], int]

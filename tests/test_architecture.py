@@ -34,6 +34,7 @@ FLOORS: dict[str, int] = {
     "atproto": 1,
     "typedjson": 1,
     "model": 2,
+    "exchange": 2,
     "backoff": 2,
     "connect": 2,
     "children": 2,
@@ -67,7 +68,7 @@ FLOORS: dict[str, int] = {
     "__main__": 7,
 }
 PURE = (
-    *("errors", "atproto", "typedjson", "model", "backoff"),
+    *("errors", "atproto", "typedjson", "model", "exchange", "backoff"),
     *("plan", "merge", "replica", "budget", "batches"),
 )
 PURE_IMPORTS = frozenset(

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from syncd.atproto.cid import Cid
 from syncd.config import Config
 from syncd.cycle.clone.clone import Clone, is_unfinished
 from syncd.cycle.decide.planning import end_doubt, plan_cycle
@@ -32,19 +31,10 @@ from syncd.cycle.push.outbox import Outbox
 from syncd.cycle.report import report_cycle, report_plan
 from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.errors import StateDamaged, Unreachable
+from syncd.exchange import Limits
 from syncd.folder.recover import recover
 from syncd.folder.root import Folder, read_marker
-from syncd.model import (
-    Account,
-    Arrival,
-    Head,
-    Limits,
-    Memory,
-    Plan,
-    RecordPath,
-    Report,
-    Verdict,
-)
+from syncd.model import Account, Arrival, Head, Memory, Plan, Report, Verdict
 from syncd.pds import Pds
 from syncd.plan import without_pushes
 from syncd.state import History, State, renew_state
@@ -275,7 +265,7 @@ class Mirror:
         if not is_same_home(self.state, self.account):
             self.state.forget_newest()
         tree = Memory(
-            blocks=_blocks(books.base, sight),
+            blocks=sight.known(books.base),
             waiting=unnamed,
             head=view.head if view.head != self.state.head() else None,
             newest=view.head.rev if view.head.rev != self.state.newest() else None,
@@ -302,9 +292,3 @@ class Mirror:
         """Return a keeper at the time of now, or of `head` where the clock is years behind it."""
         at = max(self.workspace.now(), seconds_of(head.rev))
         return Keeper(self.history, at, head.rev)
-
-
-def _blocks(base: Mapping[RecordPath, Cid | None], sight: Sight) -> dict[RecordPath, bytes]:
-    """Return the records of what was adopted, as far as they came with the view."""
-    found = ((path, sight.get(cid)) for path, cid in base.items() if cid is not None)
-    return {path: block for path, block in found if block is not None}

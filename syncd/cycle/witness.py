@@ -30,7 +30,7 @@ from syncd.typedjson import plain, text_of
 DIRECTORY: Final = "witness"
 """Below `$XDG_STATE_HOME/syncd`; it has a file for each folder that was synced."""
 MACHINE = Path("/etc/machine-id")
-_SEATS = 16
+_SEATS = 64
 """How many accounts and machines may take turns in one folder without any doubt."""
 _DEVICE_NUMBERS = 2**32
 """Below this, the id of a file system is its device number, or none: it changes with a restart."""

@@ -141,6 +141,8 @@ Compose = Callable[[str, Tree], str | None]
 """Make the message for a folder's tree from its id and its files; None: make no commit."""
 
 
+Reject = Callable[[Tree], Collection[str]]
+"""Choose the files that must not be committed, from all of them as git has staged them."""
 Check = Callable[[str], None]
 """Raise GitFailed if a commit, named by its id, must not stand."""
 
@@ -149,7 +151,7 @@ def commit(
     work: Worktree,
     tip: Tip,
     names: Collection[str],
-    is_meant: Callable[[str], bool],
+    reject: Reject,
     compose: Compose,
     check: Check,
 ) -> str | None:
@@ -159,8 +161,8 @@ def commit(
         tip: The checkout that the caller decided on; if it has changed, no commit is made.
         names: Files below the folder. If there are none, the commit changes no file.
             A file that the person's index has as unmerged is left out.
-        is_meant: Whether the file on disk still has the content to commit. Asked after git has
-            read the file: a file that was edited meanwhile is left out.
+        reject: Asked after git has read the files: those that were edited meanwhile, or that git
+            would store otherwise, are left out.
         compose: Makes the message; None makes no commit.
         check: Asked about the new commit. If it refuses, the commit is taken back.
 
@@ -176,7 +178,7 @@ def commit(
             # HEAD may have moved while this waited for the lock. Then `names` was chosen for
             # another commit; the next cycle chooses again.
             is_made = work.tip() == tip and _commit(
-                work, scratch, tip, names, is_meant, compose, check
+                work, scratch, tip, names, reject, compose, check
             )
     except OSError as error:
         where = f"{work.repository.git_directory} cannot be written to"
@@ -202,7 +204,7 @@ def _commit(
     scratch: Path,
     tip: Tip,
     names: Collection[str],
-    is_meant: Callable[[str], bool],
+    reject: Reject,
     compose: Compose,
     check: Check,
 ) -> bool:
@@ -211,7 +213,7 @@ def _commit(
     # Under the lock, so no git command can leave another file unmerged before the commit.
     unmerged = work.unmerged()
     names = {name for name in names if f"{work.repository.prefix}{name}" not in unmerged}
-    _stage(staged, tip, before, names, is_meant)
+    _stage(staged, tip, before, names, reject)
     tree = staged.git.text("write-tree")
     folder_tree = staged.tree_id(tree)
     files = staged.files(tree)
@@ -249,7 +251,7 @@ def _stage(
     tip: Tip,
     before: Tree,
     names: Collection[str],
-    is_meant: Callable[[str], bool],
+    reject: Reject,
 ) -> None:
     """Fill our index with HEAD and the files `names`.
 
@@ -262,8 +264,8 @@ def _stage(
     staged.git.run("update-index", "-z", "--add", "--remove", "--stdin", send=staged.listed(names))
     # Only now is it known which content git has read. A file that changed before or during the
     # read may hold an edit that was not synced: set it back to HEAD.
-    back = {name: before.get(name) for name in names if not is_meant(name)}
-    _put(staged, back)
+    found = {name: blob for name, blob in _entries(staged).items() if blob and name in names}
+    _put(staged, {name: before.get(name) for name in reject(found) if name in names})
 
 
 def _put(work: Worktree, entries: Mapping[str, GitFile | None]) -> None:

@@ -227,6 +227,19 @@ async def test_a_conflict_that_a_person_resolves_is_decided(seat: Seat) -> None:
         assert (await device.sync()).pushed == (NAMES[0],)
 
 
+async def test_what_a_conflict_leaves_in_a_file_is_not_pushed_once_the_repo_deletes_the_record(
+    seat: Seat,
+) -> None:
+    root = copy(await lived(seat), seat.world.tmp_path / "copy")
+    await seat.world.write(NAMES[0], v=2)
+    save(root, NAMES[0], "as it was long ago")
+    assert (await synced(seat, root)).conflicts
+    await seat.world.delete(NAMES[0])
+    report = await synced(seat, root)
+    assert [(item.path, item.kind) for item in report.held] == [(NAMES[0], Kind.CREATION)]
+    assert RecordPath(NAMES[0]) not in seat.world.records()
+
+
 async def test_a_file_that_is_half_there_keeps_the_doubt(seat: Seat) -> None:
     root = copy(await lived(seat), seat.world.tmp_path / "copy")
     (root / f"{NAMES[5]}.json").write_text('{"$type": "com.exa')

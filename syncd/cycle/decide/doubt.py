@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from syncd.config import Config
 from syncd.cycle.observe.views import Sides
-from syncd.cycle.pull.merge import wants_merge
 from syncd.model import Plan, Side, Step
 from syncd.state.notes import Doubt, Place, Witness
 
@@ -125,7 +123,7 @@ def objection_of(doubt: Doubt, step: Step) -> str:
     return f"{step.reason}, but {doubt.reason}"
 
 
-def is_over(plan: Plan, sides: Sides, config: Config) -> bool:
+def is_over(plan: Plan, sides: Sides) -> bool:
     """Return whether a look leaves nothing of which a person would have to say what it means.
 
     That takes a look that saw every record of base or proved its file absent.
@@ -133,6 +131,6 @@ def is_over(plan: Plan, sides: Sides, config: Config) -> bool:
     look, base = sides.look, sides.views.base
     is_complete = sides.is_whole and not look.unread
     unseen = (path for path in sides.paths if path in base and path not in look.seen)
-    held = any(item.side is Side.LOCAL for item in plan.held)
-    undecided = held or wants_merge(plan, config)
+    # A conflict is a difference too: once the repo deletes the record, the file would be pushed.
+    undecided = plan.conflicts or any(item.side is Side.LOCAL for item in plan.held)
     return is_complete and not undecided and all(map(look.absent, unseen))

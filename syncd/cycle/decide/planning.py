@@ -12,8 +12,8 @@ from syncd.cycle.decide.trace import trace
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.merge import settle
-from syncd.model import Moves, Pending, Plan, Step
-from syncd.plan import make_plan
+from syncd.model import Pending, Plan, Step
+from syncd.plan import Moves, make_plan
 from syncd.state.notes import Doubt
 
 
@@ -52,5 +52,5 @@ def _timing(workspace: Workspace, sides: Sides, now_ns: int) -> Timing:
 
 def end_doubt(workspace: Workspace, sides: Sides, plan: Plan) -> None:
     """Forget the doubt about a folder if `plan` leaves nothing that it could be about."""
-    if workspace.doubt is not None and is_over(plan, sides, workspace.config):
+    if workspace.doubt is not None and is_over(plan, sides):
         workspace.state.forget(Doubt)

@@ -22,6 +22,7 @@ from syncd.model import (
     Decision,
     Departure,
     Held,
+    Kind,
     Memory,
     Moved,
     Pending,
@@ -155,7 +156,11 @@ def _views(
         refused=_refused(pending.waiting, known, look),
         # Whatever asks for a person's decision must not take a publication for one.
         decisions={p: d for p, d in pending.decisions.items() if p not in published},
-        held=frozenset(item.path for item in pending.waiting if isinstance(item, Held)),
+        held=frozenset(
+            item.path
+            for item in pending.waiting
+            if isinstance(item, Held) and item.kind is Kind.DELETION
+        ),
         published=published,
     )
 

@@ -50,13 +50,12 @@ def note_overtaken(workspace: Workspace, plan: Plan) -> None:
     """
     folder, state = workspace.folder, workspace.state
     noted = state.note(Overtaken)
-    is_unreadable = noted is not None and noted.paths is None
-    before = _all(workspace) if is_unreadable else _paths(noted)
-    moving = {s.path for s in plan.steps if s.verdict is not Verdict.SETTLED}
-    if not (before or moving or is_unreadable):
-        return
+    is_known = noted is not None and noted.paths is not None
+    before = _paths(noted) if noted is None or is_known else _all(workspace)
+    moving = {step.path for step in plan.steps if step.verdict is not Verdict.SETTLED}
     after = with_drafts(folder, {*before, *moving})
-    if is_unreadable or after != before:
+    # Without a note the state file was renewed just now: no name in the folder is a former one.
+    if after != before or not is_known:
         state.keep(Overtaken(tuple(sorted(after))))
 
 
