@@ -366,7 +366,7 @@ MUTANTS = (
     Mutant(
         "a session that is printed with its token", "exchange.py",
         "    access: str = field(repr=False)", "    access: str = field()",
-        "tests/pds/test_client.py", "print",
+        "tests/pds/test_client.py", "in_memory",
     ),
     Mutant(
         "a deletion whose file was moved to where it is no record", "cycle/decide/moves.py",

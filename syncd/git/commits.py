@@ -12,20 +12,16 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from syncd.errors import GitFailed
+from syncd.git.indexlock import in_use, is_in_use, lock_index
 from syncd.git.program import Git
 from syncd.git.repository import Repository
 
-LOCK_SECONDS = 5.0
-"""How long to wait for another git command to release its lock on the index."""
-_LOCK_PAUSE_SECONDS = 0.05
-_OURS = "syncd "
 _SCRATCH = "syncd-"
 _GONE = f"0 {'0' * 40}"
 _ABSENT = object()
@@ -174,11 +170,12 @@ def commit(
             as after the commit if the commit was made before the failure.
     """
     try:
-        with _locked(work.repository), _scratch(work.repository) as scratch:
+        with lock_index(work.repository.lock), _scratch(work.repository) as (scratch, fd):
+            mine = replace(work, git=replace(work.git, inherited=(fd,)))
             # HEAD may have moved while this waited for the lock. Then `names` was chosen for
             # another commit; the next cycle chooses again.
             is_made = work.tip() == tip and _commit(
-                work, scratch, tip, names, reject, compose, check
+                mine, scratch, tip, names, reject, compose, check
             )
     except OSError as error:
         where = f"{work.repository.git_directory} cannot be written to"
@@ -187,16 +184,21 @@ def commit(
 
 
 @contextmanager
-def _scratch(repository: Repository) -> Iterator[Path]:
+def _scratch(repository: Repository) -> Iterator[tuple[Path, int]]:
     """Make a directory for our indexes, on the file system of the person's index.
 
-    The caller holds the lock on the index, so every other such directory was left by a killed
-    syncd.
+    Yield it with a descriptor that git is to inherit: if syncd is killed, the directory stays in
+    use until git has ended too. The caller holds the lock on the index, so every other such
+    directory that is not in use was left behind.
     """
     for left in repository.git_directory.glob(f"{_SCRATCH}*"):
-        shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=repository.git_directory) as directory:
-        yield Path(directory)
+        if not is_in_use(left):
+            shutil.rmtree(left, ignore_errors=True)
+    with (
+        tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=repository.git_directory) as directory,
+        in_use(Path(directory)) as descriptor,
+    ):
+        yield Path(directory), descriptor
 
 
 def _commit(
@@ -354,52 +356,6 @@ def _copy(source: Path, target: Path | None) -> None:
     """Copy an index with its time: git reads a file again that changed within that second."""
     with suppress(FileNotFoundError):
         shutil.copy2(source, target or source)
-
-
-@contextmanager
-def _locked(repository: Repository) -> Iterator[None]:
-    """Lock the index as a git command does: no other git command changes it or HEAD meanwhile.
-
-    Raises GitFailed if another git command holds the lock for LOCK_SECONDS.
-    """
-    deadline = time.monotonic() + LOCK_SECONDS
-    while not _try_lock(repository.lock):
-        if time.monotonic() > deadline:
-            hint = "wait for the other git command; if none is running, remove that file"
-            raise GitFailed(f"git is locked: {repository.lock} is there", hint=hint)
-        time.sleep(_LOCK_PAUSE_SECONDS)
-    try:
-        yield
-    finally:
-        repository.lock.unlink(missing_ok=True)
-
-
-def _try_lock(lock: Path) -> bool:
-    is_made = False
-    try:
-        with lock.open("x", encoding="ascii") as file:
-            is_made = True
-            file.write(f"{_OURS}{os.getpid()}\n")
-    except FileExistsError:
-        if _is_left_behind(lock):
-            lock.unlink(missing_ok=True)
-        return False
-    except OSError as error:
-        if is_made:
-            # The disk is full: without our name in it, the lock would look like one of git's.
-            lock.unlink(missing_ok=True)
-        raise GitFailed(f"{lock} cannot be made: {error.strerror}") from None
-    return True
-
-
-def _is_left_behind(lock: Path) -> bool:
-    """Return whether `lock` is of a killed syncd. A lock of git itself is never judged."""
-    with suppress(OSError, ValueError):
-        text = lock.read_text(encoding="ascii")
-        return (
-            text.startswith(_OURS) and not Path(f"/proc/{int(text.removeprefix(_OURS))}").exists()
-        )
-    return False
 
 
 def push(work: Worktree, remote: str, branch: str) -> None:

@@ -90,11 +90,13 @@ def adopt_checkout(root: Path, make_marker: Callable[[], str]) -> Adopted:
 
 
 def _not_checked_out(work: Worktree, root: Path) -> set[str]:
-    """Return the files in HEAD that the folder lacks: they were not deleted in git.
+    """Return the files in HEAD that the folder lacks and should have: none was deleted in git.
 
-    A sparse checkout and an interrupted checkout have such files.
+    An interrupted checkout has such files. What a sparse checkout leaves out is not among them:
+    it stays in base, so that it is neither deleted nor brought back.
     """
-    return {name for name in work.files(work.tip().commit) if not os.path.lexists(root / name)}
+    lacking = {n for n in work.files(work.tip().commit) if not os.path.lexists(root / n)}
+    return lacking - work.left_out() if lacking else lacking
 
 
 def _blocks(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Tid
-from syncd.cycle.git.decision import Facts, acting, name_switch, put_off
+from syncd.cycle.git.decision import LEFT_OUT, Facts, Obstacle, acting, name_switch, put_off
 from syncd.cycle.git.making import Making, Reader
 from syncd.cycle.git.obstacles import Obstacles
 from syncd.cycle.git.records import Cids, cid_in, records_in
@@ -22,6 +22,7 @@ from syncd.errors import FileChanged, FileProblem, GitFailed
 from syncd.folder.names import relative_path
 from syncd.folder.write import read_bytes
 from syncd.git.commits import Tip, Tree, Worktree, commit, push
+from syncd.git.indexlock import clear_left
 from syncd.git.repository import Repository, find_repository, last_switch
 from syncd.git.versions import last_published
 from syncd.model import (
@@ -32,6 +33,7 @@ from syncd.model import (
     Report,
     Retry,
     Snapshot,
+    Verdict,
     find_record_path,
 )
 from syncd.replica import remotes_of
@@ -47,11 +49,6 @@ NAME = ".git"
 """The path of git's own problem in `status`."""
 _BUSY = "it is gone, and git holds its lock: a command may not be done"
 _BUSY_HINT = "wait for that command; if none is running, remove .git/index.lock"
-_LEFT_OUT = "git leaves it out of this sparse checkout; that does not delete it in the repo"
-_SPARSE_HINT = (
-    "git sparse-checkout add its directory; or [scope] in syncd.toml, to mirror less; "
-    "to delete the record: git rm --sparse"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +85,10 @@ class Companion:
     _doubted: tuple[RecordPath, ...] = ()
 
     def __post_init__(self) -> None:
+        repository = find_repository(self.workspace.folder.root)
+        if repository is not None:
+            # At the start, and not only before the next commit: it keeps every git command out.
+            clear_left(repository.lock)
         self.obstacles = Obstacles(self.workspace.folder.root.absolute())
         head, known = self.workspace.state.head(), self.workspace.state.note(GitProgress)
         # The note has the rev up to which no move is missing. If there is no note, or a crash came
@@ -137,7 +138,7 @@ class Companion:
             unclear = gone if repository.is_sparse() else ()
             return {path: Problem(path, reason, error.hint) for path in unclear}
         left_out = (path for path in gone if self._name(path) in names)
-        return {path: Problem(path, _LEFT_OUT, _SPARSE_HINT) for path in left_out}
+        return {path: Problem(path, LEFT_OUT.words, LEFT_OUT.hint) for path in left_out}
 
     def judge(self, plan: Plan, now: int) -> Plan:
         """Return the plan as git's state allows it; `now` is in unix seconds.
@@ -148,12 +149,27 @@ class Companion:
         """
         config = self.workspace.config
         names = {path: self._name(path) for path in acting(plan, config)}
-        obstacles = self.obstacles.find(names)
         repository = find_repository(self.workspace.folder.root)
+        obstacles = self._left_out(repository, plan) | self.obstacles.find(names)
         switch = last_switch(repository) if repository is not None and plan.held else None
         if switch is not None and now - switch.at <= config.brake_window_seconds:
             plan = name_switch(plan, switch)
         return put_off(plan, obstacles, config) if obstacles else plan
+
+    def _left_out(self, repository: Repository | None, plan: Plan) -> dict[RecordPath, Obstacle]:
+        """Return the new records of the repo whose files a sparse checkout leaves out.
+
+        As after a clone that no published commit is a base for: there, nothing else knows of them.
+        """
+        new = [s.path for s in plan.with_verdict(Verdict.PULL) if s.base is None is s.local]
+        if repository is None or not new or not repository.is_sparse():
+            return {}
+        try:
+            names = Worktree.at(repository).left_out()
+        except GitFailed:
+            # To bring a file that git leaves out costs nothing but the room for it.
+            return {}
+        return {path: LEFT_OUT for path in new if self._name(path) in names}
 
     async def commit_after(self, report: Report) -> Report:
         """Commit the records that a cycle moved or confirmed, if the settings ask for commits.
@@ -315,6 +331,8 @@ class Companion:
 
 
 async def _ready(repository: Repository | None) -> None:
+    if repository is not None:
+        clear_left(repository.lock)
     for _ in range(int(READY_SECONDS / _PAUSE_SECONDS)):
         if repository is None or not repository.is_locked():
             return
