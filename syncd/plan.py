@@ -140,8 +140,9 @@ def make_plan(
     steps = tuple(_as_moved(step, moved) for step in steps)
     # Before the brake too: a deletion that waits is not about to happen. What the brake holds
     # already stays held.
-    pushes = [s for s in steps if s.verdict is Verdict.PUSH and not _is_held(s, views)]
-    pending = delays(pushes)
+    braked = {s.path for s in steps if s.local is None and s.path in views.held}
+    pushes = (step for step in steps if step.verdict is Verdict.PUSH)
+    pending = delays([step for step in pushes if step.path not in braked])
     steps = tuple(step for step in steps if step.path not in pending)
     held = _held(steps, views, sizes, recent, brake)
     steps = _without(steps, held)
@@ -323,10 +324,6 @@ def _objected(
         and not _is_decided(step, views.decisions)
         and (why := objection(step)) is not None
     )
-
-
-def _is_held(step: Step, views: Views) -> bool:
-    return step.local is None and step.path in views.held
 
 
 def kind_of(push: Step) -> Kind:

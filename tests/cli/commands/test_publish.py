@@ -226,3 +226,65 @@ def test_the_first_start_of_this_version_renames_before_it_looks(mirror: Lured) 
     found = read(mirror, "sync", code=3)
     assert [problem["path"] for problem in found["problems"]] == [drafty], "only the first start"
     assert mirror.records() == {FIRST, drafty}
+
+
+# --- What waits by a setting ------------------------------------------------------------------
+
+
+@pytest.fixture
+def asking(mirror: Lured) -> Lured:
+    file = mirror.root / "syncd.toml"
+    file.write_text(file.read_text() + '\n[push]\nwhen = "ask"\n')
+    return mirror
+
+
+def test_what_waits_is_listed_and_costs_no_exit_code(asking: Lured) -> None:
+    drop(asking, "second.json")
+    expected = [
+        {
+            "path": f"{NOTE}/second",
+            "kind": "creation",
+            "reason": "created in the folder: waits for syncd publish",
+        }
+    ]
+    assert read(asking, "status")["waiting"] == expected
+    assert read(asking, "sync")["waiting"] == expected
+    assert read(asking, "status")["waiting"] == expected
+    assert read(asking, "status")["pending"]["push"] == 0
+    assert f"{NOTE}/second" in at(asking, "status")
+    assert "1 change not pushed yet" in at(asking, "sync")
+    assert f"+++ folder/{NOTE}/second" in at(asking, "diff")
+    assert asking.records() == {FIRST}
+
+
+def test_all_publishes_what_waits_and_no_draft_and_drafts_no_more_than_drafts(
+    asking: Lured,
+) -> None:
+    drop(asking, "second.json")
+    drop(asking, "third.draft.json")
+    drop(asking, "fourth.json")
+    found = read(asking, "publish", f"{NOTE}/fourth.json")
+    assert found["published"] == [{"path": f"{NOTE}/fourth"}]
+    assert asking.records() == {FIRST, f"{NOTE}/fourth"}
+    found = read(asking, "publish", "--drafts", "--yes")
+    assert found["waiting"][0]["path"] == f"{NOTE}/second"
+    assert asking.records() == {FIRST, f"{NOTE}/fourth", f"{NOTE}/third"}
+    drop(asking, "fifth.draft.json")
+    assert read(asking, "publish", "--all")["waiting"] == []
+    assert asking.records() == {FIRST, *(f"{NOTE}/{n}" for n in ("second", "third", "fourth"))}
+
+
+def test_what_is_unpublished_and_what_is_restored_does_not_wait(asking: Lured) -> None:
+    at(asking, "unpublish", FIRST, "--yes")
+    assert asking.records() == set()
+    at(asking, "restore", FIRST)
+    at(asking, "sync")
+    assert asking.records() == {FIRST}
+
+
+def test_a_name_at_which_nothing_waits_publishes_nothing_else(asking: Lured) -> None:
+    drop(asking, "second.json")
+    at(asking, "publish", f"{NOTE}/second", f"{NOTE}/none", code=1)
+    at(asking, "publish", "--all", f"{NOTE}/second", code=2)
+    at(asking, "sync")
+    assert asking.records() == {FIRST}
