@@ -13,6 +13,7 @@ from syncd.model import (
     Departure,
     Head,
     Memory,
+    Pending,
     Plan,
     Problem,
     RecordPath,
@@ -35,6 +36,7 @@ def report_plan(plan: Plan, strays: Sequence[Problem], requests: int, head: Head
         requests=requests,
         head=head,
         plan=plan,
+        pending=plan.pending,
     )
 
 
@@ -63,6 +65,7 @@ def report_cycle(
         remarks=tuple(f"{step.path}: {step.reason}" for step in plan.steps if is_edit_kept(step)),
         retries=tuple(item for item in waiting if isinstance(item, Retry)),
         halted=pushed.halted,
+        pending=tuple(item for item in waiting if isinstance(item, Pending)),
     )
 
 

@@ -18,7 +18,7 @@ from syncd.cycle.git.companion import NAME, Companion
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.observe.views import bring_sides
 from syncd.errors import GitFailed
-from syncd.git import commits
+from syncd.git import commits, indexlock
 from syncd.model import Problem, RecordPath, Report
 from tests.rigs.device import Device, World, rework
 from tests.rigs.terminal import HANDLE, open_terminal
@@ -282,7 +282,7 @@ async def test_on_no_branch_commits_wait_for_one(study: Study) -> None:
 async def test_a_lock_of_git_that_stays_is_a_problem_and_stops_no_sync(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("syncd.git.commits.LOCK_SECONDS", 0.2)
+    monkeypatch.setattr("syncd.git.indexlock.LOCK_SECONDS", 0.2)
     monkeypatch.setattr("syncd.cycle.git.companion.READY_SECONDS", 0.2)
     lock = study.repo.top / ".git" / "index.lock"
     lock.touch()
@@ -294,17 +294,6 @@ async def test_a_lock_of_git_that_stays_is_a_problem_and_stops_no_sync(
     await study.device.sync()
     assert study.repo.subjects() == [f"Pulled {ONE}", "Begin"]
     assert not lock.exists()
-
-
-async def test_the_lock_of_a_syncd_that_was_killed_is_taken_away(
-    study: Study, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("syncd.cycle.git.companion.READY_SECONDS", 0.2)
-    lock = study.repo.top / ".git" / "index.lock"
-    lock.write_text("syncd 999999999\n", encoding="ascii")
-    await study.world.write(ONE, n=1)
-    assert (await study.device.sync()).is_settled
-    assert study.repo.subjects() == [f"Pulled {ONE}", "Begin"]
 
 
 async def test_what_was_synced_before_a_crash_is_committed_after_it(
@@ -472,8 +461,9 @@ def test_a_lock_that_the_disk_has_no_room_for_is_not_left_behind(tmp_path: Path)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
     try:
-        with pytest.raises(GitFailed, match="cannot be made: File too large"):
-            commits._try_lock(lock)
+        refused = pytest.raises(GitFailed, match="cannot be made: File too large")
+        with refused, indexlock.lock_index(lock):
+            pass
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not lock.exists()

@@ -16,6 +16,7 @@ from syncd.cli.screen.output import (
     head_json,
     say,
     say_json,
+    say_pending,
     say_waiting,
     waiting_json,
 )
@@ -68,9 +69,10 @@ def status_json(found: Standing) -> dict[str, Any]:
         "watch": plain(found.unwatched),
         "head": head_json(found.head),
         "records": found.records,
+        "drafts": found.drafts,
         "guards": found.guards,
         "pending": {"push": len(found.unpushed), "pull": len(found.conflicts)},
-        **waiting_json(found.conflicts, found.problems, found.held),
+        **waiting_json(found.conflicts, found.problems, found.held, found.waiting),
         "budget": _budget_json(found),
         "last_cycle": plain(found.last_cycle),
     }
@@ -96,6 +98,7 @@ def _say_json(seen: Seen) -> None:
 def _say_plain(seen: Seen) -> None:
     _say(seen[0])
     say_waiting(*seen[1])
+    say_pending(seen[0]["waiting"])
 
 
 def _say(found: Mapping[str, Any]) -> None:
@@ -126,6 +129,8 @@ def _say(found: Mapping[str, Any]) -> None:
         else "head     none yet: run syncd sync"
     )
     say(f"records  {found['records']}, {found['pending']['push']} to push")
+    if found["drafts"]:
+        say(f"drafts   {found['drafts']}, in the folder alone: syncd publish PATH")
     if found["budget"]["counted"]:
         _say_budget(found["budget"])
     if found["guards"] is False:

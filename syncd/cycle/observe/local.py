@@ -76,7 +76,7 @@ def look_everywhere(
 
 def _fingerprints(listings: Mapping[str, Listing], look: Look, base: Snapshot) -> dict[str, bytes]:
     """Return the fingerprints of collections whose files are all listed and all as in base."""
-    beside = (item.path for item in look.strays), look.problems, look.drafts, look.leftovers
+    beside = (item.path for item in look.strays), look.problems, look.leftovers
     unclear = look.unread | {_collection(path) for paths in beside for path in paths}
     paths = look.seen.keys() | base.keys()
     differing = {

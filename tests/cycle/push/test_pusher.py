@@ -16,10 +16,11 @@ from syncd.cycle.push import outbox
 from syncd.cycle.push.outcome import OLD_JSON_BYTES
 from syncd.cycle.push.pusher import FAILURES
 from syncd.errors import RateLimited, TooLarge, Unknown
+from syncd.exchange import Written
 from syncd.folder.read import FileStat
 from syncd.folder.root import Folder
 from syncd.folder.write import read_below
-from syncd.model import Change, RecordPath, Refusal, Written
+from syncd.model import Change, RecordPath, Refusal
 from syncd.pds import Meanwhile, op_of
 from syncd.sandbox import (
     DropAnswer,
