@@ -22,6 +22,7 @@ OWN_TESTS: Mapping[str, Sequence[str]] = {
     "atproto": ("tests/atproto",),
     "typedjson": ("tests/test_typedjson.py",),
     "model": ("tests/test_model.py",),
+    "exchange": ("tests/test_model.py",),
     "backoff": ("tests/test_backoff.py",),
     "plan": ("tests/test_plan.py",),
     "merge": ("tests/merge/test_merge.py", "tests/merge/test_texts.py"),

@@ -427,6 +427,13 @@ MUTANTS = (
         "        return value if isinstance(value, kind) else _refuse(_PLAIN[kind])",
         "tests/test_typedjson.py",
     ),
+    Mutant(
+        "the report of each cycle kept", "cli/host/reporter.py",
+        "        self.tally.add(report, now - self._started, now)\n",
+        "        self.tally.add(report, now - self._started, now)\n"
+        "        _waiting.__dict__.setdefault('kept', []).append(report)\n",
+        "tests/daemon/test_endurance.py",
+    ),
 )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from syncd.model import (
     Decision,
     Held,
     Kind,
+    Moved,
     Plan,
     Problem,
     RecordPath,
@@ -30,7 +31,16 @@ from syncd.model import (
     Verdict,
     Waiting,
 )
-from syncd.plan import Brake, Views, for_a_person, make_plan, touched, verdict, without_pushes
+from syncd.plan import (
+    Brake,
+    Moves,
+    Views,
+    for_a_person,
+    make_plan,
+    touched,
+    verdict,
+    without_pushes,
+)
 
 A, B, C = (cid_of_block(name) for name in (b"a", b"b", b"c"))
 CIDS = (None, A, B, C)
@@ -80,12 +90,19 @@ def plan_of(
     refused: dict[RecordPath, tuple[Cid | None, Problem]] | None = None,
     brake: Brake = LOOSE,
     objection: Callable[[Step], str | None] = lambda _: None,
+    moves: Moves | None = None,
 ) -> Plan:
     views = Views(base, local, remote, inert or {}, refused or {}, decisions or {})
     paths = {*base, *local, *remote, *(inert or {})}
     sizes = Counter(path.split("/")[0] for path in base)
     return make_plan(
-        paths, views, settle=settle, sizes=lambda: sizes, brake=brake, objection=objection
+        paths,
+        views,
+        settle=settle,
+        sizes=lambda: sizes,
+        brake=brake,
+        objection=objection,
+        moves=lambda _, __: moves or Moves(),
     )
 
 
@@ -327,6 +344,29 @@ def test_a_decision_for_these_contents_outranks_an_objection(choice: Choice) -> 
     assert [step.verdict for step in found.steps] == [expected]
     other = one(A, C, A, objection=lambda _: "why", decisions=decided)
     assert [(hold.kind, hold.local, hold.remote) for hold in other.held] == [(Kind.EDIT, C, A)]
+
+
+@pytest.mark.parametrize(("base", "local", "remote"), list(product((None, A, B), repeat=3)))
+def test_a_decision_to_publish_changes_no_verdict(
+    base: Cid | None, local: Cid | None, remote: Cid | None
+) -> None:
+    decided = {PATH: Decision(PATH, Choice.PUBLISH, local, remote)}
+    found = one(base, local, remote, decisions=decided)
+    plain = one(base, local, remote)
+    assert [step.verdict for step in found.steps] == [step.verdict for step in plain.steps]
+
+
+def test_a_rejection_of_what_is_a_conflict_by_now_leaves_the_conflict() -> None:
+    decided = {PATH: Decision(PATH, Choice.REJECT, B, C)}
+    assert [found.path for found in one(A, B, C, decisions=decided).conflicts] == [PATH]
+
+
+def test_a_record_whose_content_stands_elsewhere_is_not_deleted_in_the_repo() -> None:
+    moved = Moved(PATH, "its file was moved", file="com.example.note/one.txt", inode=1)
+    assert one(A, None, A).with_verdict(Verdict.PUSH)
+    found = one(A, None, A, moves=Moves({PATH: moved}))
+    assert not found.with_verdict(Verdict.PUSH)
+    assert not found.held
 
 
 def put(view: Snapshot, path: RecordPath, cid: Cid | None) -> Snapshot:

@@ -28,6 +28,7 @@ from syncd.sandbox.http.server import start
 from syncd.sandbox.sessions import ACCESS_SECONDS, APP
 from tests.reference.pds import Account as ReferenceAccount
 from tests.reference.pds import ReferencePds
+from tests.rigs.machine import PATIENCE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,9 @@ class ReferenceRung:
         made = self._reference.create_account()
         did = parse_did(made.did)
         self._accounts[did] = made
-        document = httpx.get(f"{self.plc()}/{did}", trust_env=False).json()
+        document = httpx.get(
+            f"{self.plc()}/{did}", trust_env=False, timeout=PATIENCE_SECONDS
+        ).json()
         key = parse_verification_method(document["verificationMethod"][0]).did_key
         account = Account(did, parse_handle(made.handle), self._reference.url, key)
         return Login(account, made.password)

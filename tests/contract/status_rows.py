@@ -12,6 +12,7 @@ import httpx
 from syncd.atproto.cid import cid_of_blob, cid_of_block
 from tests.contract.rungs import HttpRung
 from tests.contract.words import COLLECTION
+from tests.rigs.machine import PATIENCE_SECONDS
 
 Body = dict[str, Any]
 
@@ -56,7 +57,11 @@ class Desk:
     def head(self) -> str:
         params = {"did": self.did}
         url = "/xrpc/com.atproto.sync.getLatestCommit"
-        return str(httpx.get(self.client.base_url.join(url), params=params).json()["cid"])
+        return str(
+            httpx.get(
+                self.client.base_url.join(url), params=params, timeout=PATIENCE_SECONDS
+            ).json()["cid"]
+        )
 
     def place(self, rkey: str, **others: Any) -> Body:  # noqa: ANN401
         return {"repo": self.did, "collection": COLLECTION, "rkey": rkey, **others}

@@ -35,6 +35,7 @@ from syncd.pds import HttpPds, MemoryTokens, log_in
 from syncd.sandbox import Status
 from tests.contract.rungs import Ground, HttpRung
 from tests.contract.words import creation, deletion, fetch, head, path, thing, update, write
+from tests.rigs.machine import PATIENCE_SECONDS
 
 ONE, TWO = thing(1), thing(2)
 SECONDS = 10.0
@@ -73,7 +74,7 @@ async def test_a_refresh_token_leads_to_the_same_successor_when_it_is_used_twice
     session = await log_in(login.account.pds, login.account.did, login.password)
     headers = {"authorization": f"Bearer {session.refresh}"}
     url = f"{login.account.pds}/xrpc/com.atproto.server.refreshSession"
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE_SECONDS) as client:
         answers = [await client.post(url, headers=headers) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 200]
     first, second = (read_claims(answer.json()["refreshJwt"]) for answer in answers)
@@ -115,7 +116,7 @@ async def test_without_a_login_everything_can_be_read_and_nothing_written(
 
 
 def get(url: str, **params: str) -> httpx.Response:
-    return httpx.get(url, params=params, trust_env=False)
+    return httpx.get(url, params=params, trust_env=False, timeout=PATIENCE_SECONDS)
 
 
 async def test_the_did_document_names_the_pds_the_handle_and_the_key(

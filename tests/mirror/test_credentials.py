@@ -15,6 +15,7 @@ import pytest
 
 from syncd.sandbox.http.server import start
 from tests.rigs.lured import NOTE, Lured, home, mirror
+from tests.rigs.machine import PATIENCE_SECONDS
 
 __all__ = ["home", "mirror"]
 
@@ -352,7 +353,10 @@ def test_a_logout_ends_the_session_where_it_was_made(mirror: Lured) -> None:
     mirror.assert_nothing_was_learned()
     url = f"{mirror.honest.url}/xrpc/com.atproto.server.refreshSession"
     headers = {"authorization": f"Bearer {session['refresh']}"}
-    assert httpx.post(url, headers=headers, trust_env=False).status_code == 400
+    assert (
+        httpx.post(url, headers=headers, trust_env=False, timeout=PATIENCE_SECONDS).status_code
+        == 400
+    )
     assert list(mirror.kept.glob("*.session")) == []
     assert list(mirror.kept.glob("*.given")) == []
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from .pds import ReferencePds, StartError, is_free
+from .pds import HTTP_SECONDS, ReferencePds, StartError, is_free
 
 GONE_SECONDS = 10.0
 
@@ -28,7 +28,7 @@ os.kill(os.getpid(), 9)
 
 
 def get(url: str, **params: str) -> httpx.Response:
-    return httpx.get(url, params=params, trust_env=False)
+    return httpx.get(url, params=params, trust_env=False, timeout=HTTP_SECONDS)
 
 
 def test_the_server_is_the_version_the_facts_were_observed_on(reference_pds: ReferencePds) -> None:
@@ -51,9 +51,13 @@ def test_the_app_password_logs_in_and_a_record_written_is_read_back(
     account = reference_pds.create_account()
     login = {"identifier": account.handle, "password": account.password}
     xrpc = f"{reference_pds.url}/xrpc/com.atproto"
-    session = httpx.post(f"{xrpc}.server.createSession", json=login, trust_env=False).json()
+    session = httpx.post(
+        f"{xrpc}.server.createSession", json=login, trust_env=False, timeout=HTTP_SECONDS
+    ).json()
     record = {"$type": "com.example.note", "text": "hello"}
-    with httpx.Client(headers={"Authorization": f"Bearer {session['accessJwt']}"}) as client:
+    with httpx.Client(
+        headers={"Authorization": f"Bearer {session['accessJwt']}"}, timeout=HTTP_SECONDS
+    ) as client:
         place = {"repo": account.did, "collection": "com.example.note", "rkey": "first"}
         put = client.post(f"{xrpc}.repo.putRecord", json={**place, "record": record})
     read = get(f"{xrpc}.repo.getRecord", **place).json()

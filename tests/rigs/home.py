@@ -53,18 +53,27 @@ class Home:
         collection, rkey = path.split("/")
         params = {"repo": self.account.did, "collection": collection, "rkey": rkey}
         answer = httpx.get(
-            f"{self.pds.url}/xrpc/com.atproto.repo.getRecord", params=params, trust_env=False
+            f"{self.pds.url}/xrpc/com.atproto.repo.getRecord",
+            params=params,
+            trust_env=False,
+            timeout=PATIENCE_SECONDS,
         )
         return str(answer.json()["cid"]) if answer.status_code == 200 else None
 
     def rev(self) -> str:
         url = f"{self.pds.url}/xrpc/com.atproto.sync.getLatestCommit"
-        return str(httpx.get(url, params={"did": self.account.did}, trust_env=False).json()["rev"])
+        return str(
+            httpx.get(
+                url, params={"did": self.account.did}, trust_env=False, timeout=PATIENCE_SECONDS
+            ).json()["rev"]
+        )
 
     def records(self) -> dict[str, str]:
         """Every record of the repo now: its path and CID, as listRecords tells them."""
         found: dict[str, str] = {}
-        with httpx.Client(base_url=f"{self.pds.url}/xrpc/", trust_env=False) as client:
+        with httpx.Client(
+            base_url=f"{self.pds.url}/xrpc/", trust_env=False, timeout=PATIENCE_SECONDS
+        ) as client:
             repo = {"repo": self.account.did}
             described = client.get("com.atproto.repo.describeRepo", params=repo)
             for collection in described.raise_for_status().json()["collections"]:

@@ -17,6 +17,7 @@ from syncd.atproto.syntax import Did
 from syncd.cli import cli
 from syncd.sandbox import Login, Sandbox
 from syncd.sandbox.http.server import ServingThread, start
+from tests.rigs.machine import PATIENCE_SECONDS
 from tests.rigs.recording import Recorder, recording
 
 NOTE = "com.example.note"
@@ -93,7 +94,7 @@ class Lured:
     def write_remotely(self, name: str) -> None:
         """Another client of the account, at the honest PDS."""
         url = f"{self.honest.url}/xrpc/com.atproto"
-        with httpx.Client(trust_env=False) as client:
+        with httpx.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client:
             body = {"identifier": self.did, "password": self.login.password}
             token = client.post(f"{url}.server.createSession", json=body).json()["accessJwt"]
             record = {"$type": NOTE, "text": name}

@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 
+from tests.rigs.machine import PATIENCE_SECONDS
+
 
 @dataclass(slots=True)
 class Recorder:
@@ -39,7 +41,7 @@ class Recorder:
         return [secret for secret in secrets if secret.encode() in self.heard]
 
     def answer_read(self, target: str) -> tuple[int, dict[str, str], bytes]:
-        answer = httpx.get(f"{self.behind}{target}", trust_env=False)
+        answer = httpx.get(f"{self.behind}{target}", trust_env=False, timeout=PATIENCE_SECONDS)
         body = answer.content
         if target.startswith("/did:"):
             body = body.replace(self.behind.encode(), (self.place or self.url).encode())
