@@ -112,6 +112,7 @@ LIBRARIES: dict[str, Library] = {
     "dns": Library(frozenset({"identity"}), "asks DNS for the TXT record of a handle"),
     "httpx": Library(frozenset({"connect", "identity", "pds"}), "speaks HTTP, with bounds of time"),
     "multiformats": Library(frozenset({"atproto"}), "knows multibase and multicodec"),
+    "pathspec": Library(frozenset({"folder"}), "reads patterns as git reads a .gitignore"),
     "platformdirs": Library(frozenset({"private"}), "knows where an account keeps its state"),
     "rich": Library(frozenset({"cli"}), "draws status and progress on terminals"),
     "starlette": Library(frozenset({"sandbox"}), "serves the sandbox over HTTP"),

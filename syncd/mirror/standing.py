@@ -11,6 +11,7 @@ from pathlib import Path
 
 from syncd.atproto.syntax import Did
 from syncd.budget import Ledger, batch_points
+from syncd.cycle.observe.ignored import ignored_here
 from syncd.cycle.observe.local import look_everywhere
 from syncd.cycle.push.ledger import read_ledger
 from syncd.cycle.workspace import Workspace
@@ -141,6 +142,7 @@ def _unpushed(workspace: Workspace) -> list[Change]:
     found = look_everywhere(workspace, (), workspace.clock_ns())
     base, local = found.base, {path: seen.cid for path, seen in found.look.seen.items()}
     paths = touched(base, local, (), found.look.absent)
+    paths -= ignored_here(workspace, found.look, paths, base, found.rules)
     _, problems, held = for_a_person(state.waiting())
     asked = {problem.path for problem in problems} | {item.path for item in held}
     # A missing file is nothing to push while a person has to say what that means.
