@@ -9,9 +9,14 @@ import click
 from syncd.cli.commands.conflicts import carry_out
 from syncd.cli.screen.output import NEEDS_A_PERSON, held_json, say_json, say_waiting
 from syncd.errors import SyncdError
-from syncd.mirror.held import decide_held, held_changes
+from syncd.mirror.held import (
+    approve_collections,
+    decide_held,
+    held_changes,
+    held_creations,
+)
 from syncd.mirror.offline import open_files
-from syncd.mirror.selection import matching
+from syncd.mirror.selection import collections_named, matching
 from syncd.model import Choice
 
 
@@ -42,9 +47,12 @@ def held(directory: Path, as_json: bool) -> None:
 def approve(directory: Path, paths: tuple[str, ...], everything: bool, as_json: bool) -> None:
     """Let held changes happen on the other side too.
 
+    The name of a collection stands for all of it, for what you will create in it as well.
+
     \b
     Examples:
       syncd approve com.example.note/one
+      syncd approve com.example.note
       syncd approve 'com.example.*/*'
       syncd approve --all
     """
@@ -80,4 +88,8 @@ def _decide(
         if not chosen:
             raise SyncdError("no held change matches", hint="syncd held lists them")
         decide_held(workspace, chosen, choice)
+        created = held_creations(chosen)
+        named = created if everything else collections_named(chosen, paths) & created.keys()
+        if named and choice is Choice.APPROVE:
+            approve_collections(workspace, named)
     carry_out(directory, as_json)

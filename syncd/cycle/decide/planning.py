@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from syncd.cycle.decide.brake import brake_of, recent_deletions
+from syncd.cycle.decide.firsts import Firsts
 from syncd.cycle.decide.renames import keep_moved
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import Workspace
@@ -17,6 +18,7 @@ def plan_cycle(workspace: Workspace, sides: Sides, at: int) -> Plan:
     `at` is unix seconds: the brake counts the deletions of a while before.
     """
     config = workspace.config
+    firsts = Firsts(workspace, sides)
     plan = make_plan(
         sides.paths,
         sides.views,
@@ -24,5 +26,6 @@ def plan_cycle(workspace: Workspace, sides: Sides, at: int) -> Plan:
         sizes=workspace.state.collection_sizes,
         brake=brake_of(config),
         recent=lambda now: recent_deletions(workspace, at, now),
+        objection=firsts.objection,
     )
-    return keep_moved(plan, sides.views)
+    return firsts.marked(keep_moved(plan, sides.views))

@@ -1,4 +1,4 @@
-"""The files that other programs leave are known by their names, and no record key is one of them."""
+"""What other programs leave is known by its name, and no record key is taken for such a name."""
 
 from __future__ import annotations
 
