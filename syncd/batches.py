@@ -28,7 +28,7 @@ def in_order(changes: Sequence[Change]) -> tuple[Change, ...]:
 
     A path gains a content before another path loses it, except where contents move in a circle.
     The changes of a safe move are neighbours, because a commit must have all or none of them.
-    Otherwise the order stays, with deletions last.
+    Otherwise the order stays, with deletions last, and last of all those that have an heir.
     """
     # A deleted and a new record may name the same blob: the new record keeps the blob alive.
     changes = sorted(changes, key=lambda change: change.after is None)
@@ -55,7 +55,9 @@ def in_order(changes: Sequence[Change]) -> tuple[Change, ...]:
                 giving[change.after] -= 1
                 if not giving[change.after]:
                     ready.extend(blocked.pop(change.after, ()))
-    return tuple(change for each in rounds for change in _side_by_side(each, safe))
+    ordered = (change for each in rounds for change in _side_by_side(each, safe))
+    # An heir may have been blocked itself, and a deletion must not come before its heir.
+    return tuple(sorted(ordered, key=lambda c: c.heir is not None and c.before not in safe))
 
 
 def _safe_moves(changes: Iterable[Change]) -> frozenset[Cid]:

@@ -105,6 +105,7 @@ class Change:
     """One record, before and after; None is absence.
 
     A change that is to be sent has the value of `after` as `record`, and its DAG-CBOR as `block`.
+    A deletion with an `heir` is sent only if the change of that path is not refused.
     """
 
     path: RecordPath
@@ -112,6 +113,7 @@ class Change:
     after: Cid | None
     record: Record | None = None
     block: bytes | None = None
+    heir: RecordPath | None = None
 
 
 class Verdict(StrEnum):
@@ -126,7 +128,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One path of a plan: the verdict, the CIDs of the three views, and the reason in words."""
+    """One path of a plan: the verdict, the CIDs of the three views, and the reason in words.
+
+    `heir` is where the content of a deleted record went: the deletion waits for that push.
+    """
 
     path: RecordPath
     verdict: Verdict
@@ -134,6 +139,7 @@ class Step:
     local: Cid | None
     remote: Cid | None
     reason: str
+    heir: RecordPath | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +151,36 @@ class Problem:
     hint: str = ""
     line: int | None = None
     column: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moved(Problem):
+    """The file of the record `path` went to `file`, where it is no record that the repo gets.
+
+    The repo keeps the record until the move is finished, or a person approves the deletion.
+
+    Attributes:
+        file: The path of the file, relative to the folder.
+        inode: The inode of the file.
+        born_ns: When the inode came into being; 0 where the file system does not say.
+        told_as: The path of a problem of the file itself; the two are told as this one problem.
+    """
+
+    file: str = ""
+    inode: int = 0
+    born_ns: int = 0
+    told_as: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """Where the contents of records went whose files are gone.
+
+    `kept` stay in the repo. Those of `heirs` are deleted after the push of their heirs.
+    """
+
+    kept: Mapping[RecordPath, Moved] = field(default_factory=dict)
+    heirs: Mapping[RecordPath, RecordPath] = field(default_factory=dict)
 
 
 class Side(StrEnum):

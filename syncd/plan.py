@@ -17,6 +17,7 @@ from syncd.model import (
     Decision,
     Held,
     Kind,
+    Moves,
     Plan,
     Problem,
     RecordPath,
@@ -99,6 +100,7 @@ def make_plan(
     brake: Brake,
     recent: Callable[[Collection[RecordPath]], Recent] = lambda _: {},
     objection: Callable[[Step], str | None] = lambda _: None,
+    moves: Callable[[Sequence[Step], Sequence[Step]], Moves] = lambda _, __: Moves(),
 ) -> Plan:
     """Decide every path of `paths`.
 
@@ -110,23 +112,32 @@ def make_plan(
         recent: Returns the deletions within the brake's window, except those of the given paths.
         brake: The limits for deletions, measured against `sizes` plus `recent`.
         objection: Returns why a push waits for a person, whatever the brake says, or None.
+        moves: Returns where the contents of deleted records went. Its arguments are the undecided
+            deletions, and the pushes that create or edit a record.
 
-    `sizes` and `recent` are called only if the plan deletes a record.
+    `moves`, `sizes` and `recent` are called only if the plan deletes a record.
     """
     steps = tuple(_decide(path, views, settle) for path in sorted(set(paths)))
     objected = _objected(steps, views, objection)
-    kept = {hold.path for hold in objected}
-    rest = [step for step in steps if step.path not in kept]
-    held = (*objected, *_held(rest, views, sizes, recent, brake))
     # A held change has no step, so nothing can carry it out before a person approves.
-    kept |= {hold.path for hold in held}
-    steps = tuple(step for step in steps if step.path not in kept)
+    steps = _without(steps, objected)
+    # After the objections: a content is not safe in a record whose creation is held. Before the
+    # brake: what stays in the repo is no deletion to be counted.
+    moved = _moves(steps, views, moves)
+    steps = tuple(_as_moved(step, moved) for step in steps)
+    held = _held(steps, views, sizes, recent, brake)
+    steps = _without(steps, held)
     return Plan(
         steps=steps,
         conflicts=tuple(_conflict(s) for s in steps if s.verdict is Verdict.CONFLICT),
-        problems=_problems(steps, views),
-        held=tuple(sorted(held, key=lambda hold: hold.path)),
+        problems=_problems(steps, views, moved),
+        held=tuple(sorted((*objected, *held), key=lambda hold: hold.path)),
     )
+
+
+def _without(steps: Sequence[Step], held: Iterable[Held]) -> tuple[Step, ...]:
+    paths = {hold.path for hold in held}
+    return tuple(step for step in steps if step.path not in paths)
 
 
 def without_pushes(plan: Plan) -> Plan:
@@ -150,11 +161,11 @@ def _decide(path: RecordPath, views: Views, settle: Callable[[Step], Step]) -> S
         return replace(
             step, verdict=Verdict.SETTLED, reason="refused by the PDS; waits for an edit"
         )
+    # A person approves or rejects what would happen otherwise, by a policy too.
+    settled = settle(step) if step.verdict is Verdict.CONFLICT else step
     # A person's choice for these contents outranks every policy.
-    chosen = _chosen(step, views.decisions.get(path))
-    if chosen is not None:
-        return chosen
-    return settle(step) if step.verdict is Verdict.CONFLICT else step
+    chosen = _chosen(settled, views.decisions.get(path))
+    return settled if chosen is None else chosen
 
 
 def _compare(path: RecordPath, views: Views) -> Step:
@@ -209,9 +220,18 @@ def _chosen(step: Step, decision: Decision | None) -> Step | None:
         case Choice.APPROVE:
             return replace(step, reason=f"{APPROVED}{step.reason}")
         case Choice.REJECT:
-            # A deletion travels as a push or a pull; its reverse restores the other side's record.
-            back = Verdict.PULL if step.verdict is Verdict.PUSH else Verdict.PUSH
-            return replace(step, verdict=back, reason="rejected deletion: brought back")
+            return _rejected(step)
+
+
+def _rejected(step: Step) -> Step:
+    """Reverse a push or a pull, so that the other side's version comes back."""
+    if step.verdict not in (Verdict.PUSH, Verdict.PULL):
+        # Nothing would happen to this path, by now, that could be rejected.
+        return step
+    is_deletion = _deletion_side(step) is not None
+    back = Verdict.PULL if step.verdict is Verdict.PUSH else Verdict.PUSH
+    reason = "rejected deletion: brought back" if is_deletion else "rejected: undone"
+    return replace(step, verdict=back, reason=reason)
 
 
 def still_holds(decision: Decision, local: Cid | None, remote: Cid | None) -> bool:
@@ -232,14 +252,36 @@ def _conflict(step: Step) -> Conflict:
     return Conflict(step.path, step.base, step.local, step.remote, step.reason)
 
 
-def _problems(steps: Sequence[Step], views: Views) -> tuple[Problem, ...]:
-    inert = (views.inert[step.path] for step in steps if step.path in views.inert)
+def _moves(
+    steps: Sequence[Step], views: Views, moves: Callable[[Sequence[Step], Sequence[Step]], Moves]
+) -> Moves:
+    pushes = [step for step in steps if step.verdict is Verdict.PUSH]
+    gone = [s for s in pushes if s.local is None and not _is_decided(s, views.decisions)]
+    # Finding moved files takes a look around the folder: only a deletion is worth it.
+    return moves(gone, [s for s in pushes if s.local is not None]) if gone else Moves()
+
+
+def _as_moved(step: Step, moved: Moves) -> Step:
+    if step.path in moved.kept:
+        return replace(step, verdict=Verdict.SETTLED, reason="its file was moved")
+    return replace(step, heir=moved.heirs[step.path]) if step.path in moved.heirs else step
+
+
+def _problems(steps: Sequence[Step], views: Views, moved: Moves) -> tuple[Problem, ...]:
+    # A record and the inert file that it went to are one problem, told at the record.
+    told = {item.told_as for item in moved.kept.values()}
+    inert = (
+        views.inert[step.path]
+        for step in steps
+        if step.path in views.inert and step.path not in told
+    )
     refused = (
         views.refused[step.path][1]
         for step in steps
         if _is_refused(step, views) and step.path not in views.inert and step.local != step.remote
     )
-    return tuple(sorted((*inert, *refused), key=lambda problem: problem.path))
+    found = (*inert, *refused, *moved.kept.values())
+    return tuple(sorted(found, key=lambda problem: problem.path))
 
 
 def _deletion_side(step: Step) -> Side | None:

@@ -316,6 +316,21 @@ MUTANTS = (
         "stat.S_ISDIR(mode)", "tests/mirror/test_credentials.py", "what_was_open",
     ),
     Mutant(
+        "a mark of another program overlooked", "sharing.py",
+        "places = [root.absolute(), *root.absolute().parents]", "places = [root.absolute()]",
+        "tests/test_sharing.py", "in_the_folder_or_above",
+    ),
+    Mutant(
+        "a doubt that a look at some files ends", "cycle/decide/doubt.py",
+        "    return is_complete and not undecided and all(map(look.absent, unseen))",
+        "    return not undecided", "tests/cycle/test_witness.py", "half_there",
+    ),
+    Mutant(
+        "the token of before believed in doubt", "cycle/witness.py",
+        "(new,) if found.doubt else (new, old)", "(new, old)",
+        "tests/cycle/test_witness.py", "keeps_a_doubt",
+    ),
+    Mutant(
         "a lock for two", "lock.py", "fcntl.LOCK_EX | fcntl.LOCK_NB", "fcntl.LOCK_SH | fcntl.LOCK_NB",
         "tests/test_lock.py",
     ),

@@ -52,6 +52,7 @@ FLOORS: dict[str, int] = {
     "watch": 3,
     "config": 3,
     "lock": 3,
+    "sharing": 3,
     "git": 3,
     "notify": 3,
     "desktop": 3,

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from syncd.errors import FolderWrong, Locked
-from syncd.lock import FolderLock, holder
+from syncd.lock import FolderLock, holder, is_locked
 
 HOLD = """
 import sys
@@ -141,3 +142,78 @@ def test_a_child_process_does_not_inherit_the_lock(root: Path) -> None:
     finally:
         child.kill()
         child.wait()
+
+
+def replace_the_lock_file(root: Path, text: str = "1\n") -> None:
+    """As every file-sync program brings another version of a file."""
+    (root / ".syncd" / ".lock.tmp").write_text(text)
+    (root / ".syncd" / ".lock.tmp").rename(lock_file(root))
+
+
+@pytest.mark.parametrize("harm", [replace_the_lock_file, lambda root: lock_file(root).unlink()])
+def test_a_lock_file_that_is_replaced_lets_no_second_one_in(
+    root: Path, harm: Callable[[Path], None]
+) -> None:
+    with another(root):
+        harm(root)
+        with pytest.raises(Locked) as caught:
+            FolderLock(root).acquire()
+        assert caught.value.pid is None, "the file has the process of another machine"
+        assert "kill" not in caught.value.hint
+        assert holder(root) is None
+        assert is_locked(root)
+    assert not is_locked(root)
+    with FolderLock(root):
+        assert holder(root) == os.getpid()
+
+
+def test_another_directory_of_syncd_lets_no_second_one_in(root: Path) -> None:
+    with another(root):
+        (root / ".syncd").rename(root / "away")
+        (root / ".syncd").mkdir()
+        with pytest.raises(Locked):
+            FolderLock(root).acquire()
+
+
+def test_the_same_folder_by_another_name_lets_no_second_one_in(root: Path, tmp_path: Path) -> None:
+    other = tmp_path.with_name(f"{tmp_path.name}-link")
+    other.symlink_to(root)
+    with another(root):
+        with pytest.raises(Locked):
+            FolderLock(other).acquire()
+        root.rename(f"{root}-moved")
+        with pytest.raises(Locked):
+            FolderLock(Path(f"{root}-moved")).acquire()
+
+
+def test_a_file_system_that_locks_files_only_has_one_syncd_a_folder(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock = fcntl.flock
+
+    def as_nfs(descriptor: int, how: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").is_dir():
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        flock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", as_nfs)
+    with FolderLock(root), pytest.raises(Locked) as caught:
+        FolderLock(root).acquire()
+    assert caught.value.pid == os.getpid()
+    assert not is_locked(root)
+
+
+def test_a_lock_file_that_is_replaced_while_it_is_taken_is_taken_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock, left = fcntl.flock, [replace_the_lock_file]
+
+    def too_late(descriptor: int, how: int) -> None:
+        if left and Path(f"/proc/self/fd/{descriptor}").is_file():
+            left.pop()(root)
+        flock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", too_late)
+    with FolderLock(root):
+        assert holder(root) == os.getpid()
+        assert lock_file(root).read_text() == f"{os.getpid()}\n"

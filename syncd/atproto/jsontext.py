@@ -61,6 +61,22 @@ def parse_record(text: bytes, collection: str) -> Record:
     return _reread(source, collection)
 
 
+def parse_as(text: bytes, collection: str) -> Record:
+    """Parse a record as if its `$type` were `collection`.
+
+    Raises BadJson and BadData; the error names no place in the text.
+    """
+    source = _decode(text)
+    _check_depth(source)
+    try:
+        record = _load(source)
+    except ValueError as error:
+        raise BadData(str(error)) from error
+    if not isinstance(record, dict):
+        raise BadData("it is no object")
+    return {**record, "$type": collection}
+
+
 def _decode(text: bytes) -> str:
     text = text.removeprefix(_BOM)
     if not text.strip():

@@ -15,14 +15,14 @@ from typing import TypeVar
 from syncd.atproto.cid import Cid
 from syncd.config import Config
 from syncd.cycle.clone.clone import Clone, is_unfinished
-from syncd.cycle.decide.planning import plan_cycle
+from syncd.cycle.decide.planning import end_doubt, plan_cycle
 from syncd.cycle.git.companion import Companion
 from syncd.cycle.home import Home
 from syncd.cycle.observe.account import LOST, Whereabouts, explain
 from syncd.cycle.observe.fetch import OnFetch
 from syncd.cycle.observe.remote import Sight, Watermark, look
 from syncd.cycle.observe.scope import is_same_home, known_after, watermark
-from syncd.cycle.observe.views import Dirty, Sides, bookkeeping, bring_sides
+from syncd.cycle.observe.views import Dirty, Sides, bookkeeping, bring_sides, last_look
 from syncd.cycle.pull.apply import pull
 from syncd.cycle.pull.archive import Keeper, prune, seconds_of
 from syncd.cycle.pull.conflict_files import drop_closed, is_kept, keep_conflicts
@@ -66,6 +66,7 @@ class Mirror:
         on_fetch: Hears how far the fetching of the repo is.
         cloned: How many files were written to finish a clone that was begun here.
         companion: The git repository that the folder may be in.
+        on_renewal: Called after a damaged state file was rebuilt in the middle of a cycle.
     """
 
     workspace: Workspace
@@ -77,6 +78,7 @@ class Mirror:
     on_fetch: OnFetch | None = None
     cloned: int = 0
     companion: Companion | None = None
+    on_renewal: Callable[[], None] = lambda: None
     outbox: Outbox = field(init=False)
     _requests_elsewhere: int = 0
 
@@ -141,6 +143,7 @@ class Mirror:
             report = await self._cycle(dirty)
         except StateDamaged:
             renew_state(self.state, did=self.account.did, marker=self.marker)
+            self.on_renewal()
             report = await self._cycle(None)
         if self.companion is not None:
             report = await self.companion.commit_after(report)
@@ -151,7 +154,9 @@ class Mirror:
         return replace(report, remarks=(rebuilt, *report.remarks))
 
     async def _cycle(self, dirty: Dirty) -> Report:
-        before = self.requests
+        before, doubt = self.requests, self.workspace.doubt
+        # Only a look at the whole folder can show that nothing differs from base.
+        dirty = dirty if doubt is None else None
         await self.sleep(self.outbox.pause_seconds(self.jitter()))
         if is_unfinished(self.state):
             await self._finish_clone()
@@ -168,6 +173,7 @@ class Mirror:
         joined = await self._join(sight, sides, plan)
         plan = joined.plan
         pulled = await self._pull(sight, sides, joined)
+        end_doubt(self.workspace, sides, plan)
         keeper = self._keeper(sight.view.head)
         steps, lost = await self.outbox.archive(keeper, sight, plan.with_verdict(Verdict.PUSH))
         pushed = await self.outbox.send(steps, sight.view.head.commit, lost)
@@ -182,7 +188,7 @@ class Mirror:
         return replace(report, remarks=remarks)
 
     async def _decide(self, dirty: Dirty) -> tuple[Sight, Sides, Plan]:
-        self.folder.check_marker(self.state.marker)
+        self.workspace.check()
         sight = await self._see()
         now_ns = self.workspace.clock_ns()
 
@@ -200,7 +206,7 @@ class Mirror:
         return sight, sides, without_pushes(plan) if self.config.read_only else plan
 
     async def _finish_clone(self) -> None:
-        self.folder.check_marker(self.state.marker)
+        self.workspace.check()
         self.cloned += await self._seeing(lambda: self._clone().finish())
 
     def _clone(self) -> Clone:
@@ -242,7 +248,8 @@ class Mirror:
     async def _join(self, sight: Sight, sides: Sides, plan: Plan) -> Joined:
         """Merge the conflicts whose policy asks for it."""
         remotes = [item.remote for item in wants_merge(plan, self.config)]
-        if not remotes:
+        # In doubt the file may be older than base, and a merge would undo what came since.
+        if not remotes or self.workspace.doubt is not None:
             return Joined(plan)
         blocks = await sight.records(self.pds, [cid for cid in remotes if cid is not None])
         keeper = self._keeper(sight.view.head)
@@ -265,6 +272,7 @@ class Mirror:
         books = bookkeeping(plan, sides)
         view = sight.view
         unnamed, notes = known_after(self.workspace, view, self.account)
+        notes += last_look(self.state, plan, sides)
         if not is_same_home(self.state, self.account):
             self.state.forget_newest()
         tree = Memory(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from syncd.cycle.decide.firsts import is_first
+from syncd.cycle.observe.views import strays_apart
 from syncd.cycle.pull.merge import Joined
 from syncd.cycle.push.outcome import Pushed
 from syncd.merge import is_edit_kept
@@ -30,7 +31,7 @@ def report_plan(plan: Plan, strays: Sequence[Problem], requests: int, head: Head
     return Report(
         adopted=tuple(sorted(_paths(plan, Verdict.ADOPT))),
         conflicts=plan.conflicts,
-        problems=(*plan.problems, *strays),
+        problems=(*plan.problems, *strays_apart(plan, strays)),
         held=plan.held,
         requests=requests,
         head=head,

@@ -1,4 +1,4 @@
-"""A mirror on this disk, as one value that is passed whole. Holds; never acts, and knows no PDS."""
+"""A mirror on this disk, as one value that is passed whole. Changes nothing, and knows no PDS."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from syncd.config import Config
 from syncd.folder.root import OWN, Folder
 from syncd.state import HISTORY_FILE, History, State
+from syncd.state.notes import Doubt
 
 SECOND_NS = 1_000_000_000
 
@@ -19,12 +20,14 @@ class Workspace:
 
     Attributes:
         clock_ns: The wall clock in nanoseconds, for file times and the windows of the budget.
+        suspicion: The doubt that opening it to read raised, and that nobody has noted yet.
     """
 
     folder: Folder
     state: State
     config: Config
     clock_ns: Callable[[], int]
+    suspicion: Doubt | None = None
 
     @property
     def root(self) -> Path:
@@ -37,9 +40,19 @@ class Workspace:
         return self.folder.root / OWN
 
     @property
+    def doubt(self) -> Doubt | None:
+        """Return why this may not be where the state lived without a break, or None."""
+        return self.suspicion or self.state.note(Doubt)
+
+    @property
     def history(self) -> History:
         """Return the versions that syncd replaced or deleted in this mirror."""
         return History(self.own / HISTORY_FILE)
+
+    def check(self) -> None:
+        """Raise FolderWrong or StateWrong unless folder and state file are those it was made of."""
+        self.folder.check_marker(self.state.marker)
+        self.state.check_in_place()
 
     def now(self) -> int:
         """Return the time of the wall clock in unix seconds."""

@@ -42,7 +42,7 @@ class Feeders:
         return self.poll(), self.look_round(), self.listen(), self.news.hear()
 
     async def poll(self) -> None:
-        """Ring when the PDS names another commit, or when a person has decided something."""
+        """Ring when the PDS names another commit, or a person has decided something."""
         before: object = {}
         while True:
             await asyncio.sleep(self.mirror.config.poll_seconds)
@@ -56,12 +56,17 @@ class Feeders:
         """Return the decisions that wait now; `before` are those of the last poll."""
         decided = self.mirror.state.decisions()
         # Who decides requests a sync too. One that still waits at the next poll had none.
-        if decided and decided == before:
+        if (decided and decided == before) or self._is_released():
             self.bell.ring(())
         # After a failure only the next cycle asks the PDS, when its back-off is over.
         elif self.course.state in POLLING:
             await self.news.poll()
         return decided
+
+    def _is_released(self) -> bool:
+        """Return whether git changed what kept a record waiting: `git add` saves no file."""
+        companion = self.mirror.companion
+        return companion is not None and companion.obstacles.has_changed()
 
     async def look_round(self) -> None:
         """Ask for a look at the whole folder from time to time, in case a file event was lost."""

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from syncd.config import FILE_NAME, Config, load_config
 from syncd.credentials import Credentials
+from syncd.cycle.decide.doubt import HINT
 from syncd.cycle.push.ledger import read_ledger
+from syncd.cycle.witness import suspect
 from syncd.doctor.account import (
     judge_budget,
     judge_credentials,
@@ -26,6 +28,7 @@ from syncd.doctor.machine import (
     judge_access,
     judge_daemon,
     judge_disk,
+    judge_sharing,
     judge_units,
     judge_watching,
 )
@@ -40,8 +43,9 @@ from syncd.errors import ConfigWrong, FolderWrong, SyncdError
 from syncd.folder.root import OWN, Folder, read_marker
 from syncd.lock import holder
 from syncd.model import Account
+from syncd.sharing import find_sharing
 from syncd.state import HISTORY_FILE, History, State, open_state
-from syncd.state.notes import DaemonState, KnownAccount, KnownGuards
+from syncd.state.notes import DaemonState, Doubt, KnownAccount, KnownGuards
 
 
 async def examine(
@@ -58,6 +62,7 @@ async def examine(
         units: The directories of unit files (default: those of systemd on this machine).
     """
     findings = list(judge_disk(measure_disk(root)))
+    findings += judge_sharing(find_sharing(root))
     findings += judge_units(measure_units(unit_directories() if units is None else units))
     findings.append(_judge_history(root))
     with ExitStack() as open_files:
@@ -95,8 +100,14 @@ def _open(root: Path, findings: list[Finding], open_files: ExitStack) -> State |
     except FolderWrong as error:
         findings.append(found("folder.wrong", reason=error.message, hint=error.hint))
     else:
-        findings.append(found("folder.ok", path=root))
+        findings.append(_judge_place(root, suspect(root, state)))
     return state
+
+
+def _judge_place(root: Path, doubt: Doubt | None) -> Finding:
+    if doubt is None:
+        return found("folder.ok", path=root)
+    return found("folder.doubt", reason=doubt.reason, hint=HINT)
 
 
 def _read_all(state: State) -> None:

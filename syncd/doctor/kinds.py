@@ -50,6 +50,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     # --- the folder and its files ---
     "folder.ok": Kind(_OK, "{path} is the folder that its state file knows"),
     "folder.wrong": Kind(_ERROR, "{reason}", "{hint}"),
+    "folder.doubt": Kind(_WARNING, "{reason}", "{hint}"),
     "config.ok": Kind(_OK, "syncd.toml can be read"),
     "config.wrong": Kind(_ERROR, "{reason}", "{hint}"),
     "names.ok": Kind(_OK, "file names of {length} bytes, in upper and lower case"),
@@ -106,6 +107,9 @@ KINDS: Final[Mapping[str, Kind]] = {
         "the folder has {directories} directories, and this user may watch {limit} in all",
         "sudo sysctl fs.inotify.max_user_watches={wanted}",
     ),
+    "sharing.none": Kind(_OK, "no file-sync program is seen to share the folder"),
+    "sharing.kept_out": Kind(_OK, "{reason}: {hint}"),
+    "sharing.found": Kind(_WARNING, "{reason}", "{hint}"),
     # --- what syncd remembers ---
     "state.ok": Kind(_OK, "{records} records are remembered, every row as it was written"),
     "state.missing": Kind(_WARNING, "there is no state file", "syncd sync"),

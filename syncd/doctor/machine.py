@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from syncd.doctor.kinds import Finding, found
+from syncd.sharing import Sharing
 from syncd.state.notes import DaemonState
 
 NAME_BYTES = 255
@@ -179,6 +180,15 @@ def judge_daemon(pid: int | None, said: DaemonState | None) -> Finding:
     name = "daemon.halted" if said.phase == "halted" else "daemon.away"
     hint = said.trouble.hint or "syncd status"
     return found(name, phase=said.phase, pid=pid, reason=said.trouble.message, hint=hint)
+
+
+def judge_sharing(programs: Sequence[Sharing]) -> Iterator[Finding]:
+    """Make a finding for each file-sync program that shares the folder, or one that none does."""
+    for sharing in programs:
+        name = "sharing.kept_out" if sharing.is_kept_out else "sharing.found"
+        yield found(name, reason=sharing.reason, hint=sharing.hint)
+    if not programs:
+        yield found("sharing.none")
 
 
 def judge_units(units: Sequence[UnitFile]) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """Call Linux for files that other programs may be writing. Never decides when to.
 
 A kernel or file system without a call raises OSError with an errno of `UNSUPPORTED`; the caller
-then chooses another way. Sources: renameat2(2), syncfs(2), fcntl(2) on leases.
+then chooses another way. Sources: renameat2(2), syncfs(2), statx(2), fcntl(2) on leases.
 """
 
 from __future__ import annotations
@@ -11,12 +11,21 @@ import errno
 import fcntl
 import os
 import signal
+import struct
 from dataclasses import dataclass
+from pathlib import Path
 
 UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP})
 
 _NOREPLACE = 1
 _EXCHANGE = 2
+_AT_FDCWD = -100
+_NO_FOLLOW = 0x100
+_BIRTH = 0x800
+_STATX_BYTES = 256
+_MASK_AT = struct.Struct("=I")
+_BIRTH_AT = struct.Struct("=80xqI")
+_BILLION = 1_000_000_000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -42,6 +51,29 @@ def _renameat2(source: int, old: str, target: int, new: str, flags: int) -> None
     if call(source, os.fsencode(old), target, os.fsencode(new), flags):
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), new)
+
+
+def born_ns(directory: int, name: str) -> int:
+    """Return when the inode of `name` was made, in unix nanoseconds; 0 where that is not kept.
+
+    No program can set this time, so a copy never has the one of its original.
+    """
+    return _born_ns(directory, os.fsencode(name), _NO_FOLLOW)
+
+
+def made_ns(path: Path) -> int:
+    """Return what `born_ns` does, for what `path` leads to through symbolic links."""
+    return _born_ns(_AT_FDCWD, os.fsencode(path), 0)
+
+
+def _born_ns(directory: int, name: bytes, flags: int) -> int:
+    call, found = getattr(_libc, "statx", None), ctypes.create_string_buffer(_STATX_BYTES)
+    if call is None or call(directory, name, flags, _BIRTH, found):
+        return 0
+    if not _MASK_AT.unpack_from(found)[0] & _BIRTH:
+        return 0
+    seconds, rest = _BIRTH_AT.unpack_from(found)
+    return int(seconds) * _BILLION + int(rest)
 
 
 def sync_file_system(descriptor: int) -> None:

@@ -34,6 +34,7 @@ _ADOPT_HINT = (
     "take the files as they are, nothing is deleted: syncd clone ACCOUNT DIR --adopt; "
     "or, if its disk is not mounted, mount it"
 )
+_AGAIN_HINT = "start syncd again: until a person decides, it holds what differs then"
 _OTHER_HINT = "bring the folder that was here back, or see what this one is: syncd -C DIR status"
 
 
@@ -45,12 +46,14 @@ class Folder:
         marker: The id the folder must carry whenever it is opened; None accepts any id.
         portable: File names also avoid `:`, upper case and reserved names (see names.py).
         disk: Where lasting effects go.
+        own: The device and inode that its `.syncd` must have; None accepts any.
     """
 
     root: Path
     marker: str | None = None
     portable: bool = False
     disk: Disk = field(default_factory=Disk, repr=False, compare=False)
+    own: tuple[int, int] | None = None
 
     @contextmanager
     def open(self) -> Iterator[int]:
@@ -84,6 +87,9 @@ class Folder:
         found = _marker_in(self.root, root)
         if self.marker is not None:
             _check_id(self.root, found, self.marker)
+        if self.own is not None and _own_in(root) != self.own:
+            # Another `.syncd` with the same id: a copy or a backup of ours, with its own memory.
+            raise FolderWrong(f"{self.root / OWN} was replaced while syncd ran", hint=_AGAIN_HINT)
         # Two records whose keys differ in case would share one file, and each would replace the
         # other. Portable names escape upper case, so they are safe here.
         if not self.portable and _folds_case(root):
@@ -92,6 +98,17 @@ class Folder:
                 hint='set filenames = "portable" in [mirror] of syncd.toml, or move the folder to '
                 "a file system that does",
             )
+
+
+def own_of(root: Path) -> tuple[int, int]:
+    """Return the device and inode of the `.syncd` in `root`. Raises FolderWrong if it is gone."""
+    descriptor = _open_root(root)
+    try:
+        return _own_in(descriptor)
+    except OSError as error:
+        raise _unmarked(root, descriptor) from error
+    finally:
+        os.close(descriptor)
 
 
 def find_root(start: Path) -> Path:
@@ -267,6 +284,11 @@ def _put(disk: Disk, directory: int, name: str, content: bytes) -> None:
     disk.sync_file(directory, f"{name}.new")
     disk.rename(directory, f"{name}.new", name)
     disk.sync_directory(directory)
+
+
+def _own_in(root: int) -> tuple[int, int]:
+    found = os.stat(OWN, dir_fd=root, follow_symlinks=False)
+    return found.st_dev, found.st_ino
 
 
 def _folds_case(root: int) -> bool:

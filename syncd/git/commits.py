@@ -28,6 +28,8 @@ _LOCK_PAUSE_SECONDS = 0.05
 _OURS = "syncd "
 _SCRATCH = "syncd-"
 _GONE = f"0 {'0' * 40}"
+_ABSENT = object()
+"""Stands for a file that an index does not have; one with a merge conflict is None there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,11 @@ class Worktree:
         prefix = self.repository.prefix
         return {name[len(prefix) :] for name in names if name.startswith(prefix)}
 
+    def unmerged(self) -> frozenset[str]:
+        """Return the files of the worktree, by path below its top, that a merge left unmerged."""
+        entries = self.git.run("ls-files", "--unmerged", "-z").split(b"\0")[:-1]
+        return frozenset(os.fsdecode(entry.partition(b"\t")[2]) for entry in entries)
+
     def listed(self, names: Iterable[str]) -> bytes:
         """Encode files of the folder for the input of a git command with -z."""
         return b"".join(
@@ -134,21 +141,28 @@ Compose = Callable[[str, Tree], str | None]
 """Make the message for a folder's tree from its id and its files; None: make no commit."""
 
 
+Check = Callable[[str], None]
+"""Raise GitFailed if a commit, named by its id, must not stand."""
+
+
 def commit(
     work: Worktree,
     tip: Tip,
     names: Collection[str],
     is_meant: Callable[[str], bool],
     compose: Compose,
+    check: Check,
 ) -> str | None:
     """Commit the files `names` as they are on disk, with their deletions; return the new commit.
 
     Args:
         tip: The checkout that the caller decided on; if it has changed, no commit is made.
         names: Files below the folder. If there are none, the commit changes no file.
+            A file that the person's index has as unmerged is left out.
         is_meant: Whether the file on disk still has the content to commit. Asked after git has
             read the file: a file that was edited meanwhile is left out.
         compose: Makes the message; None makes no commit.
+        check: Asked about the new commit. If it refuses, the commit is taken back.
 
     Returns:
         The id of the commit; None if none was made.
@@ -161,7 +175,9 @@ def commit(
         with _locked(work.repository), _scratch(work.repository) as scratch:
             # HEAD may have moved while this waited for the lock. Then `names` was chosen for
             # another commit; the next cycle chooses again.
-            is_made = work.tip() == tip and _commit(work, scratch, tip, names, is_meant, compose)
+            is_made = work.tip() == tip and _commit(
+                work, scratch, tip, names, is_meant, compose, check
+            )
     except OSError as error:
         where = f"{work.repository.git_directory} cannot be written to"
         raise GitFailed(f"{where}: {error.strerror or error}") from error
@@ -188,9 +204,13 @@ def _commit(
     names: Collection[str],
     is_meant: Callable[[str], bool],
     compose: Compose,
+    check: Check,
 ) -> bool:
     staged = replace(work, git=replace(work.git, index=scratch / "index"))
     before = work.files(tip.commit)
+    # Under the lock, so no git command can leave another file unmerged before the commit.
+    unmerged = work.unmerged()
+    names = {name for name in names if f"{work.repository.prefix}{name}" not in unmerged}
     _stage(staged, tip, before, names, is_meant)
     tree = staged.git.text("write-tree")
     folder_tree = staged.tree_id(tree)
@@ -203,9 +223,25 @@ def _commit(
     # that hook would leave git an empty message.
     message.write_bytes(text.encode("utf-8"))
     with _taken_over(work, scratch, tip, before, {name: files.get(name) for name in names}):
-        options = ("--quiet", "--allow-empty", "--cleanup=verbatim", f"--file={message}")
-        staged.git.run("commit", *options)
+        words = ("--quiet", "--allow-empty", "--cleanup=verbatim", f"--file={message}")
+        # The message is UTF-8, whatever a person writes theirs in.
+        staged.git.run("commit", *words, options=("-c", "i18n.commitEncoding=UTF-8"))
+        _check(work, tip, check)
     return True
+
+
+def _check(work: Worktree, before: Tip, check: Check) -> None:
+    made = work.tip().commit
+    if made is None:
+        return
+    try:
+        check(made)
+    except GitFailed:
+        # Only if HEAD is still the commit that was made here, and nothing was built on it.
+        to = ("-d", "HEAD", made) if before.commit is None else ("HEAD", before.commit, made)
+        with suppress(GitFailed):
+            work.git.run("update-ref", "-m", "syncd: taken back", *to)
+        raise
 
 
 def _stage(
@@ -258,10 +294,12 @@ def _taken_over(
         if work.tip() == tip:
             # HEAD did not move: a hook, the signing or an error prevented the commit.
             kept.replace(index) if kept.exists() else index.unlink(missing_ok=True)
-    done = {name: blob for name, blob in work.files("HEAD").items() if name in after}
-    if any(done.get(name) != blob for name, blob in after.items()):  # a hook changed the commit
-        expected = {name: blob for name, blob in after.items() if blob is not None}
-        _take_over(work, scratch / "taken", expected, {name: done.get(name) for name in after})
+    expected = {**before, **after}
+    found = work.files("HEAD")
+    changed = {n for n in expected.keys() | found.keys() if found.get(n) != expected.get(n)}
+    if changed:  # by a hook
+        known = {name: blob for name, blob in expected.items() if blob is not None}
+        _take_over(work, scratch / "taken", known, {name: found.get(name) for name in changed})
 
 
 def _take_over(
@@ -272,10 +310,29 @@ def _take_over(
         return
     staged, index = _entries(work), work.repository.git_directory / "index"
     # A file with a staged change keeps it: that change is for the person's own next commit.
-    untouched = {name: blob for name, blob in after.items() if staged.get(name) == before.get(name)}
+    untouched = {
+        name: blob
+        for name, blob in after.items()
+        if staged.get(name, _ABSENT) == before.get(name, _ABSENT)
+    }
+    new = {name for name in after if name in staged and name not in before}
+    for name in _only_intended(work, new):
+        untouched[name] = after[name]
     _copy(index, copy)
     _put(replace(work, git=replace(work.git, index=copy)), untouched)
     copy.replace(index)
+
+
+def _only_intended(work: Worktree, new: Collection[str]) -> set[str]:
+    """Return the files of `new`, which HEAD lacks, that stand in the index only as intended.
+
+    Beside a commit that has the file, such an entry (`git add -N`) is a staged deletion.
+    """
+    if not new:
+        return set()
+    found = work.git.run("diff-files", "-z", "--name-only", "--diff-filter=A").split(b"\0")
+    prefix = work.repository.prefix
+    return {name for name in new if os.fsencode(f"{prefix}{name}") in found}
 
 
 def _entries(work: Worktree) -> dict[str, GitFile | None]:
@@ -292,8 +349,9 @@ def _entries(work: Worktree) -> dict[str, GitFile | None]:
 
 
 def _copy(source: Path, target: Path | None) -> None:
+    """Copy an index with its time: git reads a file again that changed within that second."""
     with suppress(FileNotFoundError):
-        shutil.copy(source, target or source)
+        shutil.copy2(source, target or source)
 
 
 @contextmanager

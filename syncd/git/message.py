@@ -1,13 +1,15 @@
 """Make and parse the message of a commit: a subject for people, trailers for programs. Pure.
 
 The trailers tie the folder's tree to one commit of the repo. They hold only for the tree they
-name: an amended, squashed or rebased commit can carry the trailers of another commit.
+name: an amended, squashed or rebased commit can carry the trailers of another commit, or of
+several. So they are read wherever they stand, and the tree says which of them count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from syncd.atproto.cid import Cid, parse_cid
 from syncd.atproto.syntax import Did, Tid, parse_did, parse_tid
@@ -20,6 +22,7 @@ MANY = 1000
 """With more unpublished records than this, the trailer is `*`: no record counts as published."""
 _LISTED = 20
 _EVERYTHING = "*"
+_KEYS = frozenset({REPO, REV, COMMIT, TREE, UNPUBLISHED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +77,57 @@ def _trailers(published: Published) -> Iterable[tuple[str, str]]:
     yield REPO, published.did
     yield REV, published.rev
     yield COMMIT, str(published.commit)
-    yield TREE, published.tree
     names: Collection[str] = published.unpublished
     for name in sorted(names) if len(names) <= MANY else (_EVERYTHING,):
         yield UNPUBLISHED, name
+    # At the end: a list that was cut short has no tree, and a block without one is not believed.
+    yield TREE, published.tree
 
 
 def parse_message(text: str) -> Published | None:
-    """Parse the trailers in the last paragraph of a commit message; None if it has none of ours."""
-    found: dict[str, list[str]] = {}
-    for line in text.strip().rpartition("\n\n")[2].splitlines():
+    """Parse the last complete block of trailers in a commit message; None if there is none."""
+    return next(reversed(parse_blocks(text)), None)
+
+
+def parse_blocks(text: str) -> tuple[Published, ...]:
+    """Parse every complete block of trailers in a commit message, in order.
+
+    A hook may have added paragraphs, and a squash or a rebase may have put several messages into
+    one, indented or not. A block stands within one paragraph and has each line once.
+    """
+    found = (_parse_block(block) for paragraph in _paragraphs(text) for block in _split(paragraph))
+    return tuple(published for published in found if published is not None)
+
+
+_Lines: TypeAlias = list[tuple[str, str]]
+
+
+def _paragraphs(text: str) -> Iterator[_Lines]:
+    """Yield the lines of ours, as (key, value), of each paragraph that has any."""
+    lines: _Lines = []
+    for line in (*map(str.strip, text.splitlines()), ""):
         key, _, value = line.partition(": ")
-        found.setdefault(key, []).append(value.strip())
+        if key in _KEYS:
+            lines.append((key, value.strip()))
+        elif not line and lines:
+            yield lines
+            lines = []
+
+
+def _split(lines: _Lines) -> Iterator[_Lines]:
+    """Split a paragraph of several blocks where each begins; a single one may be in any order."""
+    begins = [number for number, (key, _) in enumerate(lines) if key == REPO]
+    if len(begins) < 2:
+        yield lines
+        return
+    for begin, end in zip(begins, (*begins[1:], len(lines)), strict=True):
+        yield lines[begin:end]
+
+
+def _parse_block(lines: _Lines) -> Published | None:
+    found: dict[str, list[str]] = {}
+    for key, value in lines:
+        found.setdefault(key, []).append(value)
     if any(len(found.get(key, ())) != 1 for key in (REPO, REV, COMMIT, TREE)):
         return None
     try:

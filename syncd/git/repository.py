@@ -6,10 +6,12 @@ gitrepository-layout(5), and the files that git's own prompt checks.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 STALE_SECONDS = 120.0
 """An older lock was left behind by a killed git or a power cut."""
@@ -27,6 +29,11 @@ _LOCK = "index.lock"
 _SWITCH = re.compile(r"> (\d+) [+-]\d{4}\tcheckout: moving from (\S+) to (\S+)\Z")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _TAIL_BYTES = 4096
+_STAGE_SHIFT, _LONGEST = 12, 0xFFF
+"""In the flags of an index entry: the stage of a merge, and the longest name that is counted."""
+
+Moment: TypeAlias = tuple[bool, tuple[int, int, int] | None]
+"""Whether the index is locked, and the stat that tells one index from the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +65,27 @@ class Repository:
         except OSError:
             return False
 
-    def moment(self) -> tuple[bool, tuple[int, int, int] | None]:
+    def moment(self) -> Moment:
         """Return a value to compare later: if equal, no git command wrote the index meanwhile."""
         try:
             index = (self.git_directory / "index").stat()
         except OSError:
             return self.is_locked(), None
         return self.is_locked(), (index.st_ino, index.st_mtime_ns, index.st_size)
+
+    def may_be_unmerged(self, name: str) -> bool:
+        """Search the index for an unmerged entry of `name`, without git; `name` is below `top`.
+
+        For where git itself cannot be asked. It finds every entry of the formats 2 and 3
+        (gitformat-index(5)), which git writes unless it is told otherwise.
+        """
+        raw = os.fsencode(name)
+        flags = (stage << _STAGE_SHIFT | min(len(raw), _LONGEST) for stage in (1, 2, 3))
+        try:
+            index = (self.git_directory / "index").read_bytes()
+        except OSError:
+            return False
+        return any(flag.to_bytes(2, "big") + raw + b"\0" in index for flag in flags)
 
     def is_sparse(self) -> bool:
         """Return whether this worktree may be a sparse checkout (git-sparse-checkout(1))."""

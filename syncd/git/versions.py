@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from syncd.atproto.syntax import Did
 from syncd.errors import GitFailed
 from syncd.git.commits import Worktree
-from syncd.git.message import COMMIT, Published, parse_message
+from syncd.git.message import COMMIT, Published, parse_blocks
 
 _LOG = ("log", "-z", "--no-show-signature", "--encoding=UTF-8")
 
@@ -64,7 +64,7 @@ class Anchor:
 def last_published(work: Worktree, did: Did) -> Anchor | None:
     """Find the ancestor of HEAD that was published at the newest rev of the repo; None if none.
 
-    A commit counts only if its trailers name its own tree. Raises GitFailed.
+    A commit counts only if some of its trailers name its own tree. Raises GitFailed.
     """
     if work.tip().commit is None:
         return None
@@ -73,13 +73,17 @@ def last_published(work: Worktree, did: Did) -> Anchor | None:
 
 
 def _claims(work: Worktree, did: Did) -> Iterator[Anchor]:
-    grep = "--basic-regexp", f"--grep=^{COMMIT}: "
+    grep = "--basic-regexp", f"--grep=^[[:space:]]*{COMMIT}: "
     words = (*_LOG, *grep, "--format=%H%n%B", "HEAD")
     for entry in work.git.run(*words).split(b"\0"):
         commit, _, text = entry.decode("utf-8", "replace").partition("\n")
-        published = parse_message(text)
-        if published is not None and published.did == did:
-            yield Anchor(commit, published)
+        yield from (Anchor(commit, said) for said in parse_blocks(text) if said.did == did)
+
+
+def says(work: Worktree, commit: str, published: Published) -> bool:
+    """Return whether `published` can be read in the message of `commit`. Raises GitFailed."""
+    text = work.git.run(*_LOG, "--max-count=1", "--format=%B", commit).decode("utf-8", "replace")
+    return published in parse_blocks(text)
 
 
 def check_complete(work: Worktree) -> None:

@@ -6,7 +6,16 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from syncd.cycle.workspace import Workspace
-from syncd.model import Choice, Decision, Held, Kind, Side, split_record_path
+from syncd.model import (
+    Choice,
+    Decision,
+    Held,
+    Kind,
+    Moved,
+    RecordPath,
+    Side,
+    split_record_path,
+)
 from syncd.replica import remote_of
 from syncd.state.consent import Adoption, ApprovedCollections
 
@@ -16,7 +25,16 @@ def held_changes(workspace: Workspace) -> list[Held]:
     return [item for item in workspace.state.waiting() if isinstance(item, Held)]
 
 
-def decide_held(workspace: Workspace, held: Sequence[Held], choice: Choice) -> None:
+def moved_records(workspace: Workspace) -> list[Moved]:
+    """Return the records that the repo keeps because their files were moved, by path.
+
+    They are problems, and a move can be finished without a decision. But to approve the deletion,
+    or to reject it, ends them too.
+    """
+    return [item for item in workspace.state.waiting() if isinstance(item, Moved)]
+
+
+def decide_held(workspace: Workspace, held: Sequence[Held | Moved], choice: Choice) -> None:
     """Note `choice` (approve or reject) for each of `held`; the next cycle carries it out."""
     workspace.state.decide([_decision(workspace, item, choice) for item in held])
 
@@ -56,13 +74,12 @@ def held_creations(held: Sequence[Held]) -> Counter[str]:
     return Counter(split_record_path(item.path)[0] for item in created)
 
 
-def _decision(workspace: Workspace, item: Held, choice: Choice) -> Decision:
+def _decision(workspace: Workspace, item: Held | Moved, choice: Choice) -> Decision:
     """Bind the choice to what both sides had when the change was held."""
+    state = workspace.state
+    if isinstance(item, Moved) or (item.kind is Kind.DELETION and item.side is Side.LOCAL):
+        head, path = state.head(), RecordPath(item.path)
+        return Decision(path, choice, None, remote_of(head, path, state.node) if head else None)
     if item.kind is not Kind.DELETION:
         return Decision(item.path, choice, item.local, item.remote)
-    state = workspace.state
-    if item.side is Side.LOCAL:
-        head = state.head()
-        remote = remote_of(head, item.path, state.node) if head else None
-        return Decision(item.path, choice, None, remote)
     return Decision(item.path, choice, state.base_of([item.path]).get(item.path), None)

@@ -9,12 +9,14 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from syncd.config import FILE_NAME, Config, load_config
+from syncd.cycle.witness import suspect
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FolderWrong, GitFailed, StateWrong
-from syncd.folder.root import Folder, find_root, read_marker
+from syncd.folder.root import Folder, find_root, own_of, read_marker
 from syncd.model import Account
 from syncd.state import State, open_or_renew, open_state
 from syncd.state.notes import KnownAccount
@@ -33,12 +35,12 @@ def open_files(directory: Path, *, is_checked: bool = True) -> Iterator[Workspac
     path = root / STATE_FILE
     state = open_state(path, is_checked=is_checked) if path.exists() else renewed(root, config)
     with checked(state, root, config):
-        yield workspace_of(root, config, state)
+        yield replace(workspace_of(root, config, state), suspicion=suspect(root, state))
 
 
 def workspace_of(root: Path, config: Config, state: State) -> Workspace:
     """Return the mirror in `root`, with its files named as the settings say."""
-    folder = Folder(root, state.marker, portable=config.is_portable)
+    folder = Folder(root, state.marker, portable=config.is_portable, own=own_of(root))
     return Workspace(folder, state, config, time.time_ns)
 
 

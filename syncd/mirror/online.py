@@ -16,6 +16,7 @@ from syncd.cycle.git.companion import Companion
 from syncd.cycle.home import Home
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.observe.account import Whereabouts, describe_change
+from syncd.cycle.witness import take_place
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FolderWrong, PdsError
 from syncd.folder.probe import probe
@@ -34,11 +35,10 @@ from syncd.mirror.offline import (
     renewed,
     workspace_of,
 )
-from syncd.mirror.relocation import notice_place
 from syncd.model import Account, Conflict
 from syncd.pds import HttpPds, Pds
 from syncd.pds.http import OnRequest
-from syncd.state.notes import Filenames, KnownAccount
+from syncd.state.notes import Doubt, Filenames, KnownAccount
 
 USER_AGENT = f"syncd/{__version__}"
 
@@ -72,11 +72,20 @@ async def open_mirror(
     config = load_config(root / FILE_NAME, os.environ)
     with FolderLock(root), checked(renewed(root, config), root, config) as state:
         files = workspace_of(root, config, state)
-        _follow_filenames(files, listeners.notice)
-        for sentence, hint in notice_place(root, state, files.history):
+        for sentence, hint in take_place(root, state, files.history):
             listeners.notice(Notice(sentence, hint))
+        _follow_filenames(files, listeners.notice)
         async with _connected(files, listeners, pds) as mirror:
+            doubt = state.note(Doubt)
+            mirror.on_renewal = lambda: _take_place_again(files, doubt)
             yield mirror
+
+
+def _take_place_again(files: Workspace, doubt: Doubt | None) -> None:
+    """Note that a state file which was rebuilt lives here, and the doubt about the one before."""
+    take_place(files.root, files.state, files.history)
+    if doubt is not None:
+        files.state.keep(doubt)
 
 
 def _follow_filenames(files: Workspace, on_notice: OnNotice) -> None:

@@ -16,11 +16,12 @@ from syncd.cycle.observe.local import look_everywhere
 from syncd.cycle.push.ledger import read_ledger
 from syncd.cycle.workspace import Workspace
 from syncd.errors import OtherVersion, SyncdError
-from syncd.lock import holder
+from syncd.lock import holder, is_locked
 from syncd.mirror.offline import known_account
 from syncd.model import Change, Conflict, Head, Held, Problem
 from syncd.plan import for_a_person, touched
-from syncd.state.notes import DaemonState, KnownGuards, LastCycle, Trouble, Unwatched
+from syncd.sharing import Sharing, find_sharing
+from syncd.state.notes import DaemonState, Doubt, KnownGuards, LastCycle, Trouble, Unwatched
 
 ANSWER_SECONDS = 0.5
 """How long a running daemon may take to answer. After that, what it noted last is shown."""
@@ -41,6 +42,8 @@ class Standing:
 
     Attributes:
         pds: The URL of the PDS as it was resolved last; empty before the first sync.
+        doubt: Why this may not be where its state lived without a break; None without doubt.
+        shared: The file-sync programs that carry its `.syncd` to other machines.
         unwatched: Why a running daemon gets no file events, if it gets none.
         records: How many records of the mirror both sides agree on.
         guards: Whether the PDS honours swaps; None before the first push.
@@ -54,6 +57,8 @@ class Standing:
     pds: str
     folder: Path
     daemon: DaemonSeen
+    doubt: Doubt | None
+    shared: Sequence[Sharing]
     unwatched: Unwatched | None
     head: Head | None
     records: int
@@ -93,6 +98,8 @@ def read_standing(workspace: Workspace) -> Standing:
         pds=pds,
         folder=workspace.root,
         daemon=daemon,
+        doubt=workspace.doubt,
+        shared=[found for found in find_sharing(workspace.root) if not found.is_kept_out],
         unwatched=state.note(Unwatched) if daemon.pid else None,
         head=state.head(),
         records=state.count_in(config.covers),
@@ -109,6 +116,9 @@ def read_standing(workspace: Workspace) -> Standing:
 def _daemon(workspace: Workspace) -> DaemonSeen:
     """Return what the daemon says itself; if it does not answer, what it noted last."""
     noted, pid = workspace.state.note(DaemonState), holder(workspace.root)
+    if pid is None and noted is not None and is_locked(workspace.root):
+        # Its lock file was replaced, as a file-sync program does, and has another process in it.
+        pid = noted.pid
     # A command that syncs has the folder too, and its process is not the one that noted. Where no
     # note can be read, only the socket says whether it is a daemon.
     if pid is None or (noted is not None and noted.pid != pid):
@@ -147,5 +157,8 @@ def _unpushed(workspace: Workspace) -> list[Change]:
     asked = {problem.path for problem in problems} | {item.path for item in held}
     # A missing file is nothing to push while a person has to say what that means.
     undecided = asked - state.decisions().keys()
+    if workspace.doubt is not None:
+        # In doubt nothing is pushed but what a person decided.
+        paths = paths & state.decisions().keys()
     changes = (Change(path, base.get(path), local.get(path)) for path in sorted(paths))
     return [c for c in changes if c.after is not None or c.path not in undecided]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from syncd.state.notes import Form, Note
+from syncd.state.note import Form, Note
 
 
 @dataclass(frozen=True, slots=True)

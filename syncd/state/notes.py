@@ -12,78 +12,12 @@ misread it, `SCHEMA_VERSION` in file.py has to rise, and file.py to migrate.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from enum import Enum
-from typing import Any, ClassVar, Final, Self, TypeVar
+from dataclasses import dataclass, field
+from typing import Final, Self
 
 from syncd.atproto.syntax import Did, Handle, Tid
-from syncd.errors import BadShape
-from syncd.model import CODEC, Account, RecordPath
-from syncd.typedjson import parse_json, plain, text_of
-
-LATEST: Final = 253_402_300_799
-"""The last second of the year 9999: a later moment has no date, and no clock has shown it."""
-
-
-class Form(Enum):
-    """How a fact stands in the file: as an object, a list of its fields, or its only field."""
-
-    OBJECT = "object"
-    LIST = "list"
-    ALONE = "alone"
-
-
-class Note:
-    """A small fact, as its subclasses define it.
-
-    Attributes:
-        kept_as: Its name in the state file.
-        form: Its form there.
-    """
-
-    __slots__ = ()
-    kept_as: ClassVar[str]
-    form: ClassVar[Form] = Form.OBJECT
-
-    @classmethod
-    def unreadable(cls) -> Self | None:
-        """Return what a fact means that is there and cannot be read; None: it is unknown."""
-        return None
-
-
-N = TypeVar("N", bound=Note)
-
-
-def read_note(kind: type[N], text: str | None) -> N | None:
-    """Return the fact that a text of the file states; None if there is none, or it is unknown.
-
-    Where the text is not of a form that this version knows, that is what `unreadable` says.
-    """
-    try:
-        value = None if text is None else parse_json(text)
-        # Older versions wrote null for a fact that no longer holds.
-        return None if value is None else CODEC.read(kind, _as_object(kind, value))
-    except BadShape:
-        return kind.unreadable()
-
-
-def note_text(note: Note) -> str:
-    """Return the text of a fact for the file."""
-    found: dict[str, object] = plain(note)
-    values = list(found.values())
-    if note.form is Form.ALONE:
-        return text_of(values[0])
-    return text_of(values if note.form is Form.LIST else found)
-
-
-def _as_object(kind: type[Any], value: object) -> object:
-    """Return the object that `value` stands for. A list may go on, as an object may hold more."""
-    names = [each.name for each in fields(kind)]
-    if kind.form is Form.ALONE:
-        return {names[0]: value}
-    if kind.form is Form.LIST and isinstance(value, list):
-        return dict(zip(names, value, strict=False))
-    return value
+from syncd.model import Account, RecordPath
+from syncd.state.note import LATEST, Form, Note
 
 
 def _check_moments(*moments: int) -> None:
@@ -301,14 +235,74 @@ class Filenames(Note):
 class Place(Note):
     """Where the state file was used last: its folder, its inode, and history's newest rev then.
 
-    Written and read when a mirror is opened, to notice that it was moved, copied or put back.
-    Unknown, the next of these goes unnoticed, once; all of them are safe.
+    Written and read by cycle/witness.py when a mirror is opened for a sync.
+    Unknown, it says nothing of where the state file was; `Witness` says more.
     """
 
     kept_as = "place"
     root: str
     inode: int
     known: Tid | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Witness(Note):
+    """Which folder the state file was in when it was opened for a sync last.
+
+    Attributes:
+        born: When the state file was made, in nanoseconds; 0 where the file system cannot say.
+        folder, own: The inode of the folder and of its `.syncd`, and when each was made.
+        filesystem: The id of the file system; 0 if it has none that lasts.
+        machine: The machine, by a hash of its id; empty if it has none.
+        tokens: The token of the last sync, by who keeps a copy of it outside.
+
+    Written and read by cycle/witness.py. There is none where an older syncd wrote the file.
+    One that cannot be read is of a folder that is nowhere: every push waits for a person.
+    """
+
+    kept_as = "witness"
+    born: int
+    folder: tuple[int, int]
+    own: tuple[int, int]
+    filesystem: int = 0
+    machine: str = ""
+    tokens: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def unreadable(cls) -> Self:
+        """Return the witness of a folder that is nowhere."""
+        return cls(0, (-1, 0), (-1, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt(Note):
+    """Why this folder may not be where this state lived without a break: every push waits.
+
+    Written with the `Witness` that raised it. Read by each cycle; one that finds no difference left
+    forgets it. One that cannot be read is a doubt, for a reason that nobody knows any more.
+    """
+
+    kept_as = "doubt"
+    reason: str
+
+    @classmethod
+    def unreadable(cls) -> Self:
+        """Return a doubt without its reason."""
+        return cls("this mirror was moved, copied or put back")
+
+
+@dataclass(frozen=True, slots=True)
+class LastLook(Note):
+    """When the last look at the whole folder began, `at_ns`, that found the file of every record.
+
+    Written in the transaction of what that look found, at most once a minute. Read where a record's
+    file is gone, to tell a file that has appeared since from one that has long been there.
+    Unknown, every file counts as one that has appeared.
+    """
+
+    kept_as = "look"
+    form = Form.ALONE
+    at_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,7 +385,7 @@ class Unwatched(Note):
 class LastCycle(Note):
     """What the last cycle did, for `status`: when it began (RFC 3339), how long it took, counts.
 
-    Written after each sync that did something. Read by `status`, and in relocation.py.
+    Written after each sync that did something. Read by `status`, and in cycle/witness.py.
     Unknown, `status` leaves it out until the next.
     """
 
@@ -416,6 +410,9 @@ NOTES: Final[tuple[type[Note], ...]] = (
     UnfinishedClone,
     Filenames,
     Place,
+    Witness,
+    Doubt,
+    LastLook,
     GitProgress,
     Paused,
     DaemonState,

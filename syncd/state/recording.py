@@ -10,7 +10,7 @@ from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Tid
 from syncd.model import Memory, RecordPath, Seen, Waiting
 from syncd.state.damage import checksum
-from syncd.state.notes import Note, note_text
+from syncd.state.note import Note, note_text
 from syncd.state.rows import seen_row, waiting_row
 
 SETTLED: Final = "settled:"
@@ -67,6 +67,8 @@ def _record_base(
     kept = [(path, cid, blocks[path]) for path, cid in moved if path in blocks]
     sql.executemany("DELETE FROM base WHERE path = ?", gone)
     sql.executemany("DELETE FROM kept WHERE path = ?", gone)
+    # While base had the record, it was kept what its file was. A file that is there is read again.
+    sql.executemany("DELETE FROM seen WHERE path = ?", gone)
     sql.executemany("DELETE FROM kept WHERE path = ? AND cid <> ?", moved)
     sql.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", kept)
     put(sql, "base", moved)

@@ -19,6 +19,7 @@ from syncd.model import (
     Decision,
     Departure,
     Held,
+    Moved,
     Problem,
     RecordPath,
     Refusal,
@@ -33,6 +34,7 @@ from syncd.typedjson import text_of
 KINDS: Final[Mapping[str, type[Waiting]]] = {
     "conflict": Conflict,
     "problem": Problem,
+    "moved": Moved,
     "held": Held,
     "refusal": Refusal,
     "retry": Retry,
@@ -92,8 +94,9 @@ def _unreadable(path: str, kind: type[Waiting] | None) -> Held | Retry | None:
         record_path = parse_record_path(path)
     except BadSyntax:
         return None
-    if kind in (Held, Arrival, None):
-        # A deletion that was held is not pushed before a person approves it, also where by now
+    if kind in (Held, Moved, Arrival, None):
+        # A deletion that was held, or whose file had moved, is not pushed before a person approves
+        # it, also where by now
         # there are too few of them for the brake. Nor is one that an interrupted cycle made in the
         # folder, for the repo may have the record again. If it is no deletion, the next cycle drops
         # this.

@@ -16,13 +16,14 @@ from syncd.errors import StateDamaged, StateWrong
 from syncd.model import Decision, Head, Memory, RecordPath, Seen, Waiting
 from syncd.state.damage import REBUILT_HINT, check_row, explaining
 from syncd.state.filling import Filling
-from syncd.state.notes import LATEST, N, Note, read_note
+from syncd.state.note import LATEST, N, Note, read_note
 from syncd.state.recording import NOTE, SETTLED, put, put_notes, record
 from syncd.state.rows import blob_or_none, parse_decision, parse_seen, parse_waiting
 
 RESET_HINT = (
     "move the state file away and run `syncd sync`: equal records are adopted, nothing is deleted"
 )
+REPLACED_HINT = "start syncd again: until a person decides, it holds what differs then"
 _CHUNK = 500
 _NODES = 20_000
 _SELECT_SEEN = "SELECT path, inode, size, mtime_ns, ctime_ns, seen_ns, digest, cid, crc FROM seen"
@@ -40,6 +41,7 @@ class State:
     ) -> None:
         self._sql = connection
         self._path = path
+        self._file = _file_at(path)
         self.aside = aside
 
     def __enter__(self) -> Self:
@@ -59,7 +61,16 @@ class State:
     def reconnect(self, connection: sqlite3.Connection, aside: str) -> None:
         """Go on with a new file at the same path; the old one is called `aside` now."""
         self._sql = connection
+        self._file = _file_at(self._path)
         self.aside = aside
+
+    def check_in_place(self) -> None:
+        """Raise StateWrong if another file took the place of the one that is open.
+
+        A file that was only removed is none: what is remembered is still in the open one.
+        """
+        if _file_at(self._path) not in (None, self._file):
+            raise StateWrong(f"{self._path} was replaced while syncd ran", hint=REPLACED_HINT)
 
     # --- identity and small facts --------------------------------------------------------------
 
@@ -85,6 +96,13 @@ class State:
         if any(self.note(type(note)) != note for note in notes):
             with self._transaction():
                 put_notes(self._sql, notes)
+
+    def keep_anew(self, *notes: Note) -> None:
+        """Keep these facts, and forget what any file was: whoever looks next reads them all."""
+        with self._transaction():
+            self._sql.execute("DELETE FROM seen")
+            self._sql.execute("DELETE FROM meta WHERE key GLOB 'settled:*'")
+            put_notes(self._sql, notes)
 
     def forget(self, kind: type[Note]) -> None:
         """Remember that the fact of this kind does not hold, or not any more."""
@@ -320,3 +338,12 @@ class State:
         if text is None:
             raise StateWrong(f"{self._path} has no {key}", hint=RESET_HINT)
         return text
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """Return the device and inode of the file at `path`, or None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -14,7 +14,8 @@ import pytest
 from syncd.config import Config
 from syncd.model import Memory, Problem, RecordPath, Side
 from syncd.state import State
-from syncd.state.notes import NOTES, KnownHome, Note, Paused, Scope, UnfinishedClone, Unnamed
+from syncd.state.note import Note
+from syncd.state.notes import NOTES, KnownHome, Paused, Scope, UnfinishedClone, Unnamed
 from syncd.state.recording import NOTE, put
 from tests.rigs.device import Device, World
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import selectors
+import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from syncd.config import Config
+from syncd.cycle.git.companion import Companion
 from syncd.cycle.observe.views import Dirty
 from syncd.daemon import BACKOFF_SECONDS, STOP_SECONDS, Bell, Daemon, Phase
 from syncd.errors import (
@@ -311,6 +313,35 @@ def test_a_decision_made_in_another_process_is_carried_out(world: World) -> None
             assert took <= 2 * POLL_SECONDS + 0.1
             assert desk.device.read(NOTE)["v"] == "theirs"
             assert desk.device.mirror.state.decisions() == {}
+
+    play(story())
+
+
+def test_what_git_had_unmerged_is_pushed_with_the_poll_after_git_add(world: World) -> None:
+    """`git add` saves no file, so nothing else tells that the record waits no longer."""
+
+    def git(desk: Desk, *words: str, send: str = "") -> str:
+        command = ("git", *words)
+        done = subprocess.run(
+            command, cwd=desk.device.root, input=send, text=True, check=True, stdout=subprocess.PIPE
+        )
+        return done.stdout.strip()
+
+    async def story() -> None:
+        desk = make_desk(world, full_look_seconds=86_400)
+        mirror = desk.device.mirror
+        mirror.companion = Companion(mirror.workspace)
+        git(desk, "init", "--quiet")
+        desk.device.save(NOTE, v=1)
+        blob = git(desk, "hash-object", "-w", f"{NOTE}.json")
+        stages = "".join(f"100644 {blob} {stage}\t{NOTE}.json\n" for stage in (2, 3))
+        git(desk, "update-index", "--index-info", send=stages)
+        async with running(desk):
+            assert [item.path for item in mirror.state.waiting()] == [NOTE]
+            await asyncio.sleep(3 * POLL_SECONDS)
+            assert not desk.is_pushed(NOTE)
+            git(desk, "add", f"{NOTE}.json")
+            assert await until(lambda: desk.is_pushed(NOTE), "the push") <= POLL_SECONDS + 0.1
 
     play(story())
 

@@ -104,17 +104,107 @@ def test_what_is_lost_of_the_state_comes_back_without_a_deletion(
     assert "1 record agrees" in terminal.ok("syncd verify", at=notes)
 
 
-def test_a_folder_can_be_taken_to_another_machine(terminal: Terminal, notes: Path) -> None:
-    assert "nothing to do" in terminal.ok(*here("Move to another machine"), at=notes)
+NOTES = ("one", "two", "three", "four")
+HALF = NOTES[:2]
+
+
+@pytest.fixture
+def four(terminal: Terminal, notes: Path) -> Path:
+    """The same with four records: to lose two of them is not so many that the brake holds."""
+    for name in NOTES[1:]:
+        (notes / "com.example.note" / f"{name}.json").write_text(f'{{"text": "{name}"}}')
+    terminal.ok("syncd sync", at=notes)
+    return notes
+
+
+def cut(folder: Path) -> None:
+    """A copy that was stopped half way: syncd's own directory and half of the files are there."""
+    for name in HALF:
+        (folder / "com.example.note" / f"{name}.json").unlink()
+
+
+def count(terminal: Terminal) -> int:
+    return len(terminal.host.repo(terminal.login.did).state.records)
+
+
+def at_new_machine(terminal: Terminal, notes: Path) -> Terminal:
+    """The folder, as it is, on a machine where nothing else is known."""
     new = terminal.home / "new-machine"
     shutil.copytree(notes, new / "notes")
-    shutil.rmtree(terminal.home / ".local")
-    moved = Terminal(new, terminal.host, terminal.login)
     shutil.copytree(terminal.home / "bin", new / "bin")
-    (new / "notes" / "com.example.note" / "two.json").write_text('{"text": "from there"}')
-    out = moved.ok(f"syncd login {HANDLE}", "cd ~/notes", "syncd sync", "syncd verify")
+    return Terminal(new, terminal.host, terminal.login)
+
+
+def test_a_folder_is_moved_on_one_disk(terminal: Terminal, four: Path) -> None:
+    move, sync, *_ = lines_of("Move or copy the folder")
+    out = terminal.ok(move, sync)
+    assert "was moved here" in out
+    (terminal.home / "records" / "com.example.note" / "one.json").unlink()
+    assert "1 deleted" in terminal.ok(sync)
+
+
+def test_a_folder_can_be_taken_to_another_machine(terminal: Terminal, notes: Path) -> None:
+    lines = here("Move or copy the folder")[2:]
+    assert "nothing to do" in terminal.ok(*lines[:2], at=notes)
+    moved = at_new_machine(terminal, notes)
+    assert "nothing to do" in moved.ok(*lines[2:])
+    (moved.home / "notes" / "com.example.note" / "two.json").write_text('{"text": "from there"}')
+    out = moved.ok("cd ~/notes", "syncd sync", "syncd verify")
     assert "pushed    com.example.note/two" in out
     assert "2 records agree" in out
+
+
+def test_a_move_to_another_machine_that_was_cut_half_way_deletes_nothing(
+    terminal: Terminal, four: Path
+) -> None:
+    moved, lines = at_new_machine(terminal, four), here("Move or copy the folder")[4:]
+    cut(moved.home / "notes")
+    for _ in range(2):
+        ran = moved.run(*lines)
+        assert ran.code == 3
+        assert "2 held" in ran.out
+    assert count(terminal) == len(NOTES)
+    for name in HALF:
+        file = f"com.example.note/{name}.json"
+        shutil.copy2(four / file, moved.home / "notes" / file)
+    assert "nothing to do" in moved.ok(*lines)
+    assert count(terminal) == len(NOTES)
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_a_backup_with_its_state_is_restored(terminal: Terminal, four: Path, is_cut: bool) -> None:
+    back_up, *restore, cd, sync, diff = lines_of("Restore a backup")[:6]
+    held, reject = lines_of("Restore a backup")[6:]
+    terminal.ok(back_up)
+    (four / "com.example.note" / "three.json").write_text('{"text": "newer"}')
+    terminal.ok("syncd sync", at=four)
+    terminal.ok(*restore)
+    if is_cut:
+        cut(four)
+    ran = terminal.run(cd, sync)
+    assert "was put back from a backup" in ran.out
+    assert "newer" in (four / "com.example.note" / "three.json").read_text()
+    assert ran.code == (3 if is_cut else 0)
+    if is_cut:
+        assert "held: deleted in the folder" in terminal.ok(diff, at=four)
+        assert terminal.run(held, at=four).code == 3
+        terminal.ok(reject, at=four)
+    assert "4 records agree" in terminal.ok("syncd verify", at=four)
+    assert count(terminal) == len(NOTES)
+    (four / "com.example.note" / "one.json").unlink()
+    assert "1 deleted" in terminal.ok(sync, at=four)
+
+
+def test_two_machines_have_a_clone_each_and_a_shared_folder_is_named(
+    terminal: Terminal, four: Path
+) -> None:
+    clone, doctor = lines_of("Two machines")
+    second = Terminal(terminal.home / "second", terminal.host, terminal.login)
+    shutil.copytree(terminal.home / "bin", second.home / "bin")
+    second.ok(f"syncd login {HANDLE}", clone)
+    assert "Syncthing" not in terminal.ok(doctor, at=four)
+    (four / ".stfolder").mkdir()
+    assert "Syncthing" in terminal.ok(doctor, at=four)
 
 
 def test_after_removal_plain_files_are_left_and_the_repo_is_not_touched(
@@ -146,6 +236,6 @@ def test_every_file_that_is_copied_or_named_is_there() -> None:
 
 
 def test_every_command_is_run_here_or_needs_another_machine() -> None:
-    own = ("syncd ", "cd ", "mkdir ", "cp ", "rm ", "git ")
+    own = ("syncd ", "cd ", "mkdir ", "cp ", "mv ", "rm ", "git ")
     for line in console_lines(DOCUMENT):
         assert line.startswith((*ELSEWHERE, *own)), line

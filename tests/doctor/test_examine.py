@@ -135,6 +135,42 @@ def test_a_text_for_people_has_one_line_for_each_finding_and_the_cure_below(clin
     assert lines[-1].startswith("0 errors, ")
 
 
+def test_a_mirror_that_a_file_sync_program_shares_is_named(clinic: Clinic) -> None:
+    (clinic.home / ".stfolder").mkdir()
+    assert clinic.wrong() == {"sharing.found"}
+    status = json.loads(clinic.ok("-C", str(clinic.root), "status", "--json"))
+    assert "Syncthing" in status["shared"][0]["reason"]
+    cloned = clinic.run("clone", clinic.login.did, str(clinic.home / "another"), *clinic.place)
+    assert cloned.exit_code == 0
+    assert "Syncthing" in cloned.stderr
+    (clinic.home / ".stignore").write_text(".syncd\n")
+    assert clinic.wrong() == set()
+    assert "sharing.kept_out" in clinic.findings()
+
+
+def test_a_copy_is_doubted_before_anything_is_synced_there(clinic: Clinic) -> None:
+    copy = clinic.home / "copy"
+    shutil.copytree(clinic.root, copy)
+    (copy / NOTE / "one.json").unlink()
+    arguments = ("-C", str(copy))
+    found = json.loads(clinic.ok(*arguments, "doctor", "--json"))["findings"]
+    assert "folder.doubt" in {finding["name"] for finding in found}
+    assert json.loads(clinic.ok(*arguments, "status", "--json"))["doubt"]["hint"]
+    dry = clinic.run(*arguments, "sync", "--dry-run", "--json")
+    (held,) = json.loads(dry.stdout)["held"]
+    assert (held["path"], held["kind"]) == (f"{NOTE}/one", "deletion")
+    assert "held" in clinic.ok(*arguments, "diff")
+    synced = clinic.run(*arguments, "sync")
+    assert synced.exit_code == 3
+    assert "copy of the one" in synced.stderr
+    assert json.loads(clinic.run(*arguments, "held", "--json").stdout)["held"][0]["kind"] == (
+        "deletion"
+    )
+    clinic.ok(*arguments, "reject", "--all")
+    assert (copy / NOTE / "one.json").exists()
+    assert json.loads(clinic.ok(*arguments, "status", "--json"))["doubt"] is None
+
+
 def test_in_a_directory_that_is_no_mirror_it_says_so(clinic: Clinic) -> None:
     ran = clinic.run("-C", str(clinic.home), "doctor")
     assert ran.exit_code != 0

@@ -39,10 +39,12 @@ from syncd.doctor.machine import (
     judge_access,
     judge_daemon,
     judge_disk,
+    judge_sharing,
     judge_units,
     judge_watching,
 )
 from syncd.model import Account
+from syncd.sharing import Sharing
 from syncd.state.notes import DaemonState, Trouble
 from tests.test_architecture import Module, impurities
 
@@ -285,10 +287,26 @@ def test_a_daemon_is_judged_by_what_it_says_if_it_is_the_one_that_runs(
 # --- The whole list -------------------------------------------------------------------------------
 
 ELSEWHERE = {
-    *("folder.ok", "folder.wrong", "config.ok", "config.wrong"),
+    *("folder.ok", "folder.wrong", "folder.doubt", "config.ok", "config.wrong"),
     *("state.ok", "state.missing", "state.damaged", "history.ok", "history.damaged"),
 }
 """What needs no judgement: an edge refused, or it did not (see test_examine.py)."""
+
+
+SHARINGS = [
+    ((), "sharing.none"),
+    ((Sharing("Syncthing", Path("/home"), "add a line", is_kept_out=False),), "sharing.found"),
+    ((Sharing("Syncthing", Path("/home"), "add a line", is_kept_out=True),), "sharing.kept_out"),
+]
+
+
+@pytest.mark.parametrize(("programs", "name"), SHARINGS)
+def test_a_program_that_shares_the_folder_is_named(
+    programs: tuple[Sharing, ...], name: str
+) -> None:
+    (finding,) = judge_sharing(programs)
+    assert finding.name == name
+    assert all(sharing.program in finding.what for sharing in programs)
 
 
 def test_every_finding_is_reached_by_a_judgement() -> None:
@@ -298,6 +316,7 @@ def test_every_finding_is_reached_by_a_judgement() -> None:
         *(name for _, expected in SERVERS for name in expected),
         *(name for _, name in CREDENTIALS),
         *(name for _, _, name in DAEMONS),
+        *(name for _, name in SHARINGS),
         *("watches.ok", "watches.few", "watches.none"),
         *("unit.ok", "unit.none", "unit.program", "unit.restarts"),
         *("identity.ok", "identity.moved", "identity.unconfirmed", "identity.wrong"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -43,6 +42,11 @@ class Repo:
         )
         assert done.returncode == code, (words, done.stdout)
         return done.stdout.strip()
+
+    def feed(self, text: str, *words: str) -> None:
+        """Run git with `text` as its input."""
+        command = ["git", *words]
+        subprocess.run(command, cwd=self.top, input=text, text=True, timeout=300, check=True)
 
     def commit_all(self, subject: str) -> str:
         self.git("add", "--all")
@@ -131,14 +135,16 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path, sandbox, sandbox.create_account("alice"))
 
 
-@pytest.fixture(params=["", "sites/my notes/"], ids=["at-the-top", "inside"])
-def study(request: pytest.FixtureRequest, world: World, tmp_path: Path) -> Iterator[Study]:
-    """A folder that is the top of a git repository, and one that is a directory inside one."""
-    top = tmp_path / "git"
-    root = top / request.param if request.param else top
-    device = with_git(world, root)
+def make_study(world: World, top: Path, prefix: str) -> Study:
+    """A mirror in the directory `prefix` of a git repository that has one commit."""
+    device = with_git(world, top / prefix if prefix else top)
     repo = make_repo(top)
     (top / "README").write_text("about\n", encoding="utf-8")
     repo.commit_all("Begin")
-    yield Study(world, device, repo)
-    device.mirror.state.close()
+    return Study(world, device, repo)
+
+
+@pytest.fixture(params=["", "sites/my notes/"], ids=["at-the-top", "inside"])
+def study(request: pytest.FixtureRequest, world: World, tmp_path: Path) -> Study:
+    """A folder that is the top of a git repository, and one that is a directory inside one."""
+    return make_study(world, tmp_path / "git", request.param)

@@ -455,7 +455,7 @@ async def test_a_full_disk_is_a_problem_and_leaves_no_lock(
 
     await study.world.write(ONE, n=1)
     with monkeypatch.context() as patched:
-        patched.setattr("shutil.copy", full)
+        patched.setattr("shutil.copy2", full)
         report = await study.device.sync()
     assert report.pulled == (RecordPath(ONE),)
     assert report.problems[0].reason.endswith("cannot be written to: No space left on device")

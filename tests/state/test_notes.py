@@ -38,9 +38,13 @@ from syncd.model import (
 from syncd.state import History, Provenance, State, Superseded, create_state, open_state
 from syncd.state.consent import Adoption, ApprovedCollections
 from syncd.state.damage import checksum
+from syncd.state.note import LATEST, Note, note_text, read_note
 from syncd.state.notes import (
-    LATEST,
+    NOTES as SMALL_FACTS,
+)
+from syncd.state.notes import (
     DaemonState,
+    Doubt,
     Filenames,
     GitProgress,
     KnownAccount,
@@ -50,7 +54,6 @@ from syncd.state.notes import (
     KnownLimits,
     KnownWindow,
     LastCycle,
-    Note,
     Paused,
     Place,
     Scope,
@@ -58,11 +61,7 @@ from syncd.state.notes import (
     UnfinishedClone,
     Unnamed,
     Unwatched,
-    note_text,
-    read_note,
-)
-from syncd.state.notes import (
-    NOTES as SMALL_FACTS,
+    Witness,
 )
 from syncd.state.recording import NOTE, put
 from syncd.state.rows import KINDS, parse_waiting, waiting_row
@@ -111,6 +110,16 @@ MADE: dict[type[Note], st.SearchStrategy[Note]] = {
     ),
     Filenames: st.builds(Filenames, TEXTS),
     Place: st.builds(Place, TEXTS, NUMBERS, st.none() | TIDS),
+    Witness: st.builds(
+        Witness,
+        NUMBERS,
+        st.tuples(NUMBERS, NUMBERS),
+        st.tuples(NUMBERS, NUMBERS),
+        NUMBERS,
+        TEXTS,
+        st.dictionaries(TEXTS, TEXTS, max_size=3),
+    ),
+    Doubt: st.builds(Doubt, TEXTS),
     GitProgress: st.builds(
         GitProgress,
         st.none() | TIDS,
@@ -133,6 +142,8 @@ MADE: dict[type[Note], st.SearchStrategy[Note]] = {
 }
 CAREFUL = {
     KnownHome: KnownHome("", ""),
+    Witness: Witness(0, (-1, 0), (-1, 0)),
+    Doubt: Doubt("this mirror was moved, copied or put back"),
     Scope: Scope((), ("*",)),
     Unnamed: Unnamed(None),
     UnfinishedClone: UnfinishedClone(),

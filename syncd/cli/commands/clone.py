@@ -42,9 +42,11 @@ from syncd.mirror.offline import STATE_FILE, open_files
 from syncd.mirror.online import open_mirror
 from syncd.model import Account, Report
 from syncd.pds import HttpPds
+from syncd.sharing import find_sharing
 from syncd.state import create_state, set_aside
 from syncd.state.consent import Adoption
-from syncd.state.notes import Filenames, KnownAccount, Note, UnfinishedClone
+from syncd.state.note import Note
+from syncd.state.notes import Filenames, KnownAccount, UnfinishedClone
 
 Agree = Callable[[Mapping[str, int]], bool]
 """Whether a person agrees to publish so many records of each collection."""
@@ -101,6 +103,8 @@ def clone(
         _check_target(root, adopt)
         asyncio.run(_check_access(found, read_only))
         _lay_out(root, config, found, is_adopted=adopt)
+    for sharing in find_sharing(root):
+        tell(f"syncd: {sharing.reason}\n  next: {sharing.hint}")
     show: progress.Show = nullcontext if as_json else progress.show_progress
     agree = partial(_agree, yes=yes) if adopt else None
     report, cloned = asyncio.run(_first_sync(root, show, agree, pds))

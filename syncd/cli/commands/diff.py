@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import unified_diff
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -27,7 +27,7 @@ from syncd.folder.write import read_bytes
 from syncd.merge import changed
 from syncd.mirror.online import open_to_look
 from syncd.mirror.times import rfc3339
-from syncd.model import RecordPath, Side, Step, Verdict, split_record_path
+from syncd.model import Held, Kind, RecordPath, Side, Step, Verdict, split_record_path
 
 _SHOWN = (Verdict.PUSH, Verdict.PULL, Verdict.CONFLICT)
 
@@ -42,6 +42,7 @@ class RecordDiff:
         changed: The fields that each side changed since base, if base is known.
         local_at: The time of the file's last save, in RFC 3339.
         remote_at: The time of the repo's last commit, in RFC 3339.
+        is_held: The change waits until a person approves it.
     """
 
     step: Step
@@ -50,6 +51,12 @@ class RecordDiff:
     changed: Mapping[Side, tuple[str, ...]]
     local_at: str = ""
     remote_at: str = ""
+    is_held: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """Return what happens with it."""
+        return "held" if self.is_held else self.step.verdict.value
 
 
 @click.command()
@@ -69,7 +76,7 @@ def diff(directory: Path, paths: tuple[str, ...], as_json: bool) -> None:
         say_json({"differences": [_json(difference) for difference in found]})
         return
     for difference in found:
-        say(f"{difference.step.verdict.value}: {difference.step.reason}")
+        say(f"{difference.verdict}: {difference.step.reason}")
         for line in (*_changed_fields(difference), *_lines(difference)):
             say(line, paint=coloured if has_colour(sys.stdout, os.environ) else str)
 
@@ -82,9 +89,24 @@ async def _differences(directory: Path, patterns: tuple[str, ...]) -> list[Recor
             for step in report.plan.steps
             if step.verdict in _SHOWN and _is_wanted(step.path, patterns)
         ]
+        held = [
+            _step_of(mirror, item) for item in report.plan.held if _is_wanted(item.path, patterns)
+        ]
+        steps = sorted([*steps, *held], key=lambda step: step.path)
         cids = {step.remote for step in steps if step.remote is not None}
         blocks = await _blocks(mirror, cids)
-        return [_difference(mirror, step, blocks) for step in steps]
+        return [replace(_difference(mirror, step, blocks), is_held=step in held) for step in steps]
+
+
+def _step_of(mirror: Mirror, held: Held) -> Step:
+    """Return what would be done, if a person approved, about a change that is held."""
+    base = mirror.state.base_of([held.path]).get(held.path)
+    verdict = Verdict.PUSH if held.side is Side.LOCAL else Verdict.PULL
+    local, remote = held.local, held.remote
+    if held.kind is Kind.DELETION:
+        # The side that lost the record has nothing; the other side still has what base has.
+        local, remote = (None, base) if held.side is Side.LOCAL else (base, None)
+    return Step(held.path, verdict, base, local, remote, held.reason)
 
 
 def _is_wanted(path: RecordPath, patterns: tuple[str, ...]) -> bool:
@@ -166,7 +188,7 @@ def _json(difference: RecordDiff) -> dict[str, object]:
     step = difference.step
     return {
         "path": step.path,
-        "verdict": step.verdict.value,
+        "verdict": difference.verdict,
         "reason": step.reason,
         "base": cid_json(step.base),
         "local": cid_json(step.local),

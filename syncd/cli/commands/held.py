@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -14,10 +15,11 @@ from syncd.mirror.held import (
     decide_held,
     held_changes,
     held_creations,
+    moved_records,
 )
 from syncd.mirror.offline import open_files
 from syncd.mirror.selection import collections_named, matching
-from syncd.model import Choice
+from syncd.model import Choice, Held, Moved
 
 
 @click.command()
@@ -48,6 +50,8 @@ def approve(directory: Path, paths: tuple[str, ...], everything: bool, as_json: 
     """Let held changes happen on the other side too.
 
     The name of a collection stands for all of it, for what you will create in it as well.
+    PATH may also be a record whose file was moved to where it is no record: this deletes the
+    record and leaves that file. --all does not include such records.
 
     \b
     Examples:
@@ -67,7 +71,8 @@ def approve(directory: Path, paths: tuple[str, ...], everything: bool, as_json: 
 def reject(directory: Path, paths: tuple[str, ...], everything: bool, as_json: bool) -> None:
     """Undo held changes: give each record back what the other side has.
 
-    The text of a file that is replaced goes to history first.
+    The text of a file that is replaced goes to history first. A file that was moved away stays,
+    and the record gets its file back.
 
     \b
     Examples:
@@ -84,12 +89,19 @@ def _decide(
         raise click.UsageError("name the paths, or give --all")
     with open_files(directory) as workspace:
         found = held_changes(workspace)
-        chosen = found if everything else matching(found, paths)
+        # A move may be half done: only whoever names the record gives it up.
+        named: list[Held | Moved] = [*found, *moved_records(workspace)]
+        chosen: Sequence[Held | Moved] = found if everything else matching(named, paths)
         if not chosen:
             raise SyncdError("no held change matches", hint="syncd held lists them")
         decide_held(workspace, chosen, choice)
-        created = held_creations(chosen)
-        named = created if everything else collections_named(chosen, paths) & created.keys()
-        if named and choice is Choice.APPROVE:
-            approve_collections(workspace, named)
+        if choice is Choice.APPROVE:
+            approve_collections(workspace, _collections(chosen, paths))
     carry_out(directory, as_json)
+
+
+def _collections(chosen: Sequence[Held | Moved], paths: Sequence[str]) -> set[str]:
+    """Return the collections that `paths` name as a whole; without paths, all of `chosen`."""
+    created = [item for item in chosen if isinstance(item, Held)]
+    new = held_creations(created).keys()
+    return new & collections_named(created, paths) if paths else set(new)

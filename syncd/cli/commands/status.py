@@ -20,6 +20,7 @@ from syncd.cli.screen.output import (
     waiting_json,
 )
 from syncd.cli.screen.seen import Seen
+from syncd.cycle.decide.doubt import HINT
 from syncd.mirror.offline import open_files
 from syncd.mirror.standing import Standing, read_standing
 from syncd.mirror.times import rfc3339
@@ -62,6 +63,8 @@ def status_json(found: Standing) -> dict[str, Any]:
         "account": {"did": found.did, "handle": found.handle, "pds": found.pds or None},
         "folder": str(found.folder),
         "daemon": plain(found.daemon),
+        "doubt": None if found.doubt is None else {"reason": found.doubt.reason, "hint": HINT},
+        "shared": [{"reason": one.reason, "hint": one.hint} for one in found.shared],
         "watch": plain(found.unwatched),
         "head": head_json(found.head),
         "records": found.records,
@@ -108,6 +111,12 @@ def _say(found: Mapping[str, Any]) -> None:
         say(f"         {daemon['trouble']['message']}")
         if daemon["trouble"]["hint"]:
             say(f"         next: {daemon['trouble']['hint']}")
+    if found["doubt"]:
+        say(f"doubt    {found['doubt']['reason']}")
+        say(f"         next: {found['doubt']['hint']}")
+    for shared in found["shared"]:
+        say(f"shared   {shared['reason']}")
+        say(f"         next: {shared['hint']}")
     if found["watch"]:
         say(f"watch    every few seconds: {found['watch']['problem']}")
         say(f"         next: {found['watch']['hint']}")

@@ -16,11 +16,13 @@ from syncd.cli.screen.output import (
     say_json,
     say_waiting,
 )
+from syncd.cycle.decide.doubt import HINT
 from syncd.cycle.verify import Verified, verify_mirror
 from syncd.errors import StateDamaged, StateWrong
 from syncd.mirror.offline import known_account, open_files
 from syncd.model import Head, Problem
 from syncd.state import History
+from syncd.state.notes import Doubt
 
 
 @click.command()
@@ -39,10 +41,15 @@ def verify(directory: Path, as_json: bool) -> None:
         if account is None:
             raise StateWrong("the account's signing key is not known yet", hint="syncd sync")
         found = verify_mirror(files, account)
-        found = replace(found, findings=(*found.findings, *_history_findings(files.history)))
+        more = (*_doubt_findings(files.doubt), *_history_findings(files.history))
+        found = replace(found, findings=(*found.findings, *more))
         head = files.state.head()
     _say(found, head, as_json)
     raise click.exceptions.Exit(NEEDS_A_PERSON if found.findings else 0)
+
+
+def _doubt_findings(doubt: Doubt | None) -> tuple[Problem, ...]:
+    return () if doubt is None else (Problem("folder", doubt.reason, HINT),)
 
 
 def _history_findings(history: History) -> tuple[Problem, ...]:

@@ -62,6 +62,8 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
         ("folder", _text(found["folder"])),
         ("daemon", _daemon(found["daemon"])),
         *_trouble(found["daemon"]["trouble"]),
+        *_warning("doubt", found["doubt"]),
+        *(row for shared in found["shared"] for row in _warning("shared", shared)),
         ("head", _text(f"{head['cid']} at rev {head['rev']}" if head else "none yet: syncd sync")),
         ("records", _records(found)),
     ]
@@ -89,6 +91,13 @@ def _trouble(trouble: Mapping[str, str] | None) -> list[tuple[str, RenderableTyp
         return []
     hint = [("", _text(f"next: {trouble['hint']}", style="blue"))] if trouble["hint"] else []
     return [("", _text(trouble["message"], style="yellow")), *hint]
+
+
+def _warning(name: str, said: Mapping[str, str] | None) -> list[tuple[str, RenderableType]]:
+    if said is None:
+        return []
+    next_step = ("", _text(f"next: {said['hint']}", style="blue"))
+    return [(name, _text(said["reason"], style="yellow")), next_step]
 
 
 def _records(found: Mapping[str, Any]) -> Text:

@@ -1,15 +1,20 @@
-"""Make the plan of a cycle from its three views. Looks at history alone; carries nothing out."""
+"""Make the plan of a cycle from its three views. Looks at history and at moved files; carries
+no plan out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from syncd.cycle.decide.brake import brake_of, recent_deletions
+from syncd.cycle.decide.doubt import is_over, objection_of
 from syncd.cycle.decide.firsts import Firsts
-from syncd.cycle.decide.renames import keep_moved
+from syncd.cycle.decide.trace import trace
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import Workspace
 from syncd.merge import settle
-from syncd.model import Plan
+from syncd.model import Moves, Plan, Step
 from syncd.plan import make_plan
+from syncd.state.notes import Doubt
 
 
 def plan_cycle(workspace: Workspace, sides: Sides, at: int) -> Plan:
@@ -19,6 +24,17 @@ def plan_cycle(workspace: Workspace, sides: Sides, at: int) -> Plan:
     """
     config = workspace.config
     firsts = Firsts(workspace, sides)
+    # A mirror that never pushes has nothing to hold: its plan becomes problems instead.
+    doubt = None if config.read_only else workspace.doubt
+
+    def moves(gone: Sequence[Step], coming: Sequence[Step]) -> Moves:
+        # A read-only mirror deletes nothing in the repo.
+        return Moves() if config.read_only else trace(workspace, sides, gone, coming)
+
+    def objection(step: Step) -> str | None:
+        found = None if doubt is None else objection_of(doubt, step)
+        return found or firsts.objection(step)
+
     plan = make_plan(
         sides.paths,
         sides.views,
@@ -26,6 +42,13 @@ def plan_cycle(workspace: Workspace, sides: Sides, at: int) -> Plan:
         sizes=workspace.state.collection_sizes,
         brake=brake_of(config),
         recent=lambda now: recent_deletions(workspace, at, now),
-        objection=firsts.objection,
+        objection=objection,
+        moves=moves,
     )
-    return firsts.marked(keep_moved(plan, sides.views))
+    return firsts.marked(plan)
+
+
+def end_doubt(workspace: Workspace, sides: Sides, plan: Plan) -> None:
+    """Forget the doubt about a folder if `plan` leaves nothing that it could be about."""
+    if workspace.doubt is not None and is_over(plan, sides):
+        workspace.state.forget(Doubt)

@@ -7,12 +7,13 @@ person's unfinished work. A failure is a problem for `status` and never stops a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Tid
-from syncd.cycle.git.decision import Facts, name_switch, put_off
+from syncd.cycle.git.decision import Facts, acting, name_switch, put_off
+from syncd.cycle.git.obstacles import Obstacles
 from syncd.cycle.git.records import Cids, cid_in, records_in
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import Workspace
@@ -20,9 +21,9 @@ from syncd.errors import FileChanged, FileProblem, GitFailed
 from syncd.folder.names import relative_path
 from syncd.folder.write import read_bytes
 from syncd.git.commits import Tip, Tree, Worktree, commit, push
-from syncd.git.message import Published, make_message
+from syncd.git.message import Published, make_message, parse_blocks
 from syncd.git.repository import Repository, find_repository, last_switch
-from syncd.git.versions import last_published
+from syncd.git.versions import last_published, says
 from syncd.model import (
     Memory,
     Plan,
@@ -46,6 +47,10 @@ NAME = ".git"
 """The path of git's own problem in `status`."""
 _BUSY = "it is gone, and git holds its lock: a command may not be done"
 _BUSY_HINT = "wait for that command; if none is running, remove .git/index.lock"
+_UNREADABLE = "a hook takes the Atproto- lines out of the message; the commit was taken back"
+_UNREADABLE_HINT = "have the hooks commit-msg and prepare-commit-msg keep the lines: git help hooks"
+_ALTERED = "a hook changes the files of every commit, so none can say what was published"
+_ALTERED_HINT = "have the hook pre-commit add nothing to a commit without files: git help hooks"
 _LEFT_OUT = "git leaves it out of this sparse checkout; that does not delete it in the repo"
 _SPARSE_HINT = (
     "git sparse-checkout add its directory; or [scope] in syncd.toml, to mirror less; "
@@ -77,14 +82,17 @@ class Companion:
 
     Attributes:
         cids: The CID of every git blob that was read so far.
+        obstacles: What git keeps from being synced.
     """
 
     workspace: Workspace
     cids: Cids = field(default_factory=dict)
+    obstacles: Obstacles = field(init=False)
     _is_behind: bool = False
     _doubted: tuple[RecordPath, ...] = ()
 
     def __post_init__(self) -> None:
+        self.obstacles = Obstacles(self.workspace.folder.root.absolute())
         head, known = self.workspace.state.head(), self.workspace.state.note(GitProgress)
         # The note has the rev up to which no move is missing. If there is no note, or a crash came
         # before it was kept, compare every record with git once.
@@ -139,16 +147,17 @@ class Companion:
         """Return the plan as git's state allows it; `now` is in unix seconds.
 
         In a merge or a rebase, the files are an intermediate state and must not be touched: all
-        changes wait, in both directions. Held deletions name a recent switch of branches.
+        changes wait, in both directions. Those of an unmerged file wait alone. Held deletions name
+        a recent switch of branches.
         """
+        config = self.workspace.config
+        names = {path: self._name(path) for path in acting(plan, config)}
+        obstacles = self.obstacles.find(names)
         repository = find_repository(self.workspace.folder.root)
-        if repository is None:
-            return plan
-        operation = repository.unfinished()
-        switch = last_switch(repository) if plan.held else None
-        if switch is not None and now - switch.at <= self.workspace.config.brake_window_seconds:
+        switch = last_switch(repository) if repository is not None and plan.held else None
+        if switch is not None and now - switch.at <= config.brake_window_seconds:
             plan = name_switch(plan, switch)
-        return plan if operation is None else put_off(plan, operation, self.workspace.config)
+        return put_off(plan, obstacles, config) if obstacles else plan
 
     async def commit_after(self, report: Report) -> Report:
         """Commit the records that a cycle moved or confirmed, if the settings ask for commits.
@@ -276,6 +285,7 @@ class Companion:
         if not chosen and not is_news:
             return None, set()
         late = set(chosen.values())
+        said: list[Published] = []
         before = work.tree_id(tip.commit) if tip.commit else None
 
         def compose(tree: str, files: Tree) -> str | None:
@@ -289,12 +299,23 @@ class Companion:
             )
             late.intersection_update(p for p in late if now.get(p) != facts.truth.get(p))
             moved = {p: facts.moved.get(p, "adopted") for p in chosen.values() if p not in late}
-            return make_message(moved, published)
+            message = make_message(moved, published)
+            said.extend(parse_blocks(message))
+            return message
+
+        def check(made: str) -> None:
+            check_made(work, made, said, may_add=bool(chosen))
 
         def is_meant(name: str) -> bool:
             return self._holds(chosen[name], facts.truth.get(chosen[name]))
 
-        return commit(work, tip, set(chosen), is_meant, compose), late
+        made = commit(work, tip, set(chosen), is_meant, compose, check)
+        if made is not None and any(one.tree != work.tree_id(made) for one in said):
+            # A hook added to the commit or changed it. What was said is not of this tree, so it is
+            # said again, of the tree that there is now.
+            again, _ = self._commit_chosen(work, work.tip(), facts, {}, is_news=True)
+            made = again or made
+        return made, late
 
     def _name(self, path: RecordPath) -> str:
         return relative_path(path, portable=self.workspace.folder.portable)
@@ -315,6 +336,17 @@ class Companion:
         return records_in(
             work, files, self.workspace.config, self.workspace.folder.portable, self.cids
         )
+
+
+def check_made(work: Worktree, made: str, said: Sequence[Published], *, may_add: bool) -> None:
+    """Raise GitFailed unless the commit `made` says what it was to say, of its own tree.
+
+    With `may_add`, its tree may be another one: what a hook added is for the caller to deal with.
+    """
+    if not all(says(work, made, one) for one in said):
+        raise GitFailed(_UNREADABLE, hint=_UNREADABLE_HINT)
+    if not may_add and any(one.tree != work.tree_id(made) for one in said):
+        raise GitFailed(_ALTERED, hint=_ALTERED_HINT)
 
 
 async def _ready(repository: Repository | None) -> None:

@@ -9,7 +9,7 @@ from syncd.config import Config
 from syncd.cycle.pull.merge import wants_merge
 from syncd.git.repository import Switch
 from syncd.git.versions import Anchor
-from syncd.model import Head, Held, Plan, Problem, RecordPath, Side, Snapshot, Verdict
+from syncd.model import Head, Held, Plan, Problem, RecordPath, Side, Snapshot, Step, Verdict
 
 _FINISH_HINT = "finish it, or abort it; what waits for it follows then"
 
@@ -50,31 +50,54 @@ class Facts:
         if anchor is None:
             # No commit of git names a rev yet. The first one must not lack records that wait.
             return not left
-        agreed = {
-            how
-            for path, how in self.moved.items()
-            if in_git.get(path) == self.truth.get(path) == self.base.get(path)
-        }
-        return anchor.published.rev < self.head.rev and bool(agreed & {"pushed", "adopted"})
+        agreed = (
+            in_git.get(path) == self.truth.get(path) == self.base.get(path) for path in self.moved
+        )
+        return anchor.published.rev < self.head.rev and any(agreed)
 
 
-def put_off(plan: Plan, operation: str, config: Config) -> Plan:
-    """Return the plan without any step that changes a side, and without conflicts to merge.
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why git keeps a record from being synced: the end of a sentence, and what a person can do."""
 
-    Each of them becomes a problem that names the unfinished git `operation`.
-    """
+    words: str
+    hint: str
+
+
+def unfinished(operation: str) -> Obstacle:
+    """Return the obstacle that an unfinished `operation` of git, such as "a rebase", is."""
+    return Obstacle(f"git is in the middle of {operation}", _FINISH_HINT)
+
+
+UNMERGED = Obstacle(
+    "git has its file as unmerged",
+    "decide in the file, then: git add it; or take one side: git checkout HEAD -- it",
+)
+
+
+def acting(plan: Plan, config: Config) -> dict[RecordPath, Step]:
+    """Return the steps that change a side, and those of conflicts to merge, by path."""
     merges = {conflict.path for conflict in wants_merge(plan, config)}
     acts = (Verdict.PUSH, Verdict.PULL)
-    waits = {step for step in plan.steps if step.verdict in acts or step.path in merges}
-    put_off_problems = tuple(
-        Problem(step.path, f"{step.reason}; git is in the middle of {operation}", _FINISH_HINT)
-        for step in plan.steps
-        if step in waits
+    return {s.path: s for s in plan.steps if s.verdict in acts or s.path in merges}
+
+
+def put_off(plan: Plan, obstacles: Mapping[RecordPath, Obstacle], config: Config) -> Plan:
+    """Return the plan without the acting steps at the paths of `obstacles`, and their conflicts.
+
+    Each of them becomes a problem that names the obstacle.
+    """
+    waits = {path: s for path, s in acting(plan, config).items() if path in obstacles}
+    problems = tuple(
+        Problem(path, f"{step.reason}; {obstacles[path].words}", obstacles[path].hint)
+        for path, step in waits.items()
     )
-    kept = tuple(step for step in plan.steps if step not in waits)
-    open_conflicts = tuple(item for item in plan.conflicts if item.path not in merges)
-    problems = (*plan.problems, *put_off_problems)
-    return replace(plan, steps=kept, conflicts=open_conflicts, problems=problems)
+    return replace(
+        plan,
+        steps=tuple(step for step in plan.steps if step.path not in waits),
+        conflicts=tuple(item for item in plan.conflicts if item.path not in waits),
+        problems=(*plan.problems, *problems),
+    )
 
 
 def name_switch(plan: Plan, switch: Switch) -> Plan:

@@ -16,7 +16,8 @@ from syncd.cycle.workspace import Workspace
 from syncd.model import Account, Problem, RecordPath
 from syncd.replica import View
 from syncd.state import State
-from syncd.state.notes import KnownHome, Note, Scope, Unnamed
+from syncd.state.note import Note
+from syncd.state.notes import KnownHome, Scope, Unnamed
 
 
 def watermark(workspace: Workspace, account: Account) -> Watermark:

@@ -6,7 +6,7 @@ dirty, if it changed in the repo, or if something about it waits since an earlie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from syncd.atproto.cid import Cid
@@ -24,6 +24,7 @@ from syncd.model import (
     Departure,
     Held,
     Memory,
+    Moved,
     Plan,
     Problem,
     RecordPath,
@@ -37,9 +38,12 @@ from syncd.model import (
 from syncd.plan import Views, still_holds, touched
 from syncd.replica import View, remotes_of
 from syncd.state import State
+from syncd.state.notes import LastLook
 
 Dirty = Collection[RecordPath] | None
 """Paths to look at, or None: look everywhere."""
+LOOK_NS = 60_000_000_000
+"""How old the remembered time of the last look may be before a newer one replaces it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,8 @@ class Sides:
     interrupted had brought into the folder already, and versions of the folder that were written to
     the repo although no answer said so. `regained` is what of base no longer counts: records of
     collections that were out of scope, whose files went away meanwhile. `fingerprints` are those
-    that settled.py has found.
+    that settled.py has found. `at_ns` is when the look began, in nanoseconds. `ignored` are new
+    files that are no records, by the records that they would be.
     """
 
     paths: frozenset[RecordPath]
@@ -62,6 +67,8 @@ class Sides:
     arrived: Mapping[RecordPath, Cid | None]
     regained: frozenset[RecordPath]
     fingerprints: Mapping[str, bytes]
+    at_ns: int = 0
+    ignored: frozenset[RecordPath] = frozenset()
 
     def expect(self, path: RecordPath) -> Seen | None:
         """Return the file that the plan saw at `path`, or None if there was none."""
@@ -73,6 +80,11 @@ class Sides:
         views = self.views
         away = (path for path in self.paths if path in views.base and path not in views.local)
         return frozenset(path for path in away if path not in views.inert)
+
+    @property
+    def moved(self) -> tuple[Moved, ...]:
+        """Where the files of records went that are gone, as an earlier cycle found them."""
+        return tuple(item for item in self.waiting if isinstance(item, Moved))
 
     def with_inert(self, more: Mapping[RecordPath, Problem]) -> Sides:
         """Return the same, but for files that are away and yet not deleted."""
@@ -96,7 +108,8 @@ def bring_sides(workspace: Workspace, sight: Sight, dirty: Dirty, now_ns: int) -
     pending = _Pending(state.waiting(), state.decisions())
     found, paths = _look_at(workspace, _changed(sight.view, state) | pending.paths, dirty, now_ns)
     remote = _remote(sight, paths)
-    paths -= _ignored(workspace, found, paths, remote)
+    ignored = _ignored(workspace, found, paths, remote)
+    paths -= ignored
     regained = _regained(is_new, found, remote)
     base = _without(found.base, regained)
     versions = Versions(base, remote, lambda path, cid: state.block(path, cid) or sight.get(cid))
@@ -112,6 +125,8 @@ def bring_sides(workspace: Workspace, sight: Sight, dirty: Dirty, now_ns: int) -
         arrived=arrived,
         regained=regained,
         fingerprints=found.fingerprints,
+        at_ns=now_ns,
+        ignored=frozenset(ignored),
     )
 
 
@@ -305,6 +320,27 @@ def _inert(look: Look, paths: Collection[RecordPath]) -> dict[RecordPath, Proble
     return {**unproven, **look.problems}
 
 
+def strays_apart(plan: Plan, strays: Sequence[Problem]) -> tuple[Problem, ...]:
+    """Return `strays` without the files that records of `plan` went to: these are told there."""
+    told = {item.told_as for item in plan.problems if isinstance(item, Moved)}
+    return tuple(stray for stray in strays if stray.path not in told)
+
+
+def last_look(state: State, plan: Plan, sides: Sides) -> tuple[LastLook, ...]:
+    """Return the time of this look, if it is to be remembered as the last look at all files.
+
+    Not while a file is away whose record is still to be deleted: where its content went is then
+    looked for among what has appeared since before it went.
+    """
+    moved = {item.path for item in plan.problems if isinstance(item, Moved)}
+    there = sides.look.seen.keys() | sides.look.problems.keys() | moved
+    known = state.note(LastLook)
+    is_recent = known is not None and 0 <= sides.at_ns - known.at_ns < LOOK_NS
+    if not sides.is_whole or is_recent or not there >= sides.paths & sides.views.base.keys():
+        return ()
+    return (LastLook(sides.at_ns),)
+
+
 def bookkeeping(plan: Plan, sides: Sides) -> Memory:
     """Return what is known before anything is done: what sides agree on, files are, and waits."""
     adopted = {s.path: s.local for s in plan.steps if s.verdict is Verdict.ADOPT}
@@ -325,7 +361,9 @@ def _lapsed(decision: Decision, sides: Sides) -> bool:
 
 def _seen_changes(sides: Sides) -> dict[RecordPath, Seen | None]:
     now, known = sides.look.seen, sides.known
-    gone: dict[RecordPath, Seen | None] = dict.fromkeys(known.keys() - now.keys())
+    # What the file of a record was helps to find where it went, until the record is deleted.
+    away = known.keys() - now.keys() - sides.views.base.keys()
+    gone: dict[RecordPath, Seen | None] = dict.fromkeys(away)
     return gone | {path: seen for path, seen in now.items() if known.get(path) != seen}
 
 
@@ -349,7 +387,7 @@ def _waiting_of(plan: Plan, sides: Sides) -> dict[str, tuple[Waiting, ...]]:
         if isinstance(item, Refusal) and sides.views.local.get(item.path) == item.local
     }
     problems: tuple[Waiting, ...] = tuple(refused.get(p.path, p) for p in plan.problems)
-    strays = sides.look.strays if sides.is_whole else ()
+    strays = strays_apart(plan, sides.look.strays) if sides.is_whole else ()
     found: dict[str, tuple[Waiting, ...]] = {}
     for item in (*plan.conflicts, *plan.held, *problems, *strays):
         found[item.path] = (*found.get(item.path, ()), item)

@@ -41,6 +41,7 @@ from syncd.model import (
     Change,
     Limits,
     Memory,
+    Moved,
     RecordPath,
     Retry,
     Step,
@@ -150,7 +151,9 @@ class Outbox:
         """
         if not steps:
             return Pushed()
-        light = in_order([Change(step.path, step.remote, step.local) for step in steps])
+        light = in_order(
+            [Change(step.path, step.remote, step.local, heir=step.heir) for step in steps]
+        )
         if self.doubted.isdisjoint((change.path, change.after) for change in light):
             self.doubts = 0  # it had been written, and only the answer was lost
         pusher = Pusher(
@@ -160,6 +163,7 @@ class Outbox:
             self.allowance,
             self.workspace.state.record,
             self.answers,
+            self._moved(),
             lambda change: self.failed.get(_key(change), 0),
             self._progress(light),
         )
@@ -177,6 +181,10 @@ class Outbox:
             await pusher.push_singly(self._filled(singly, pusher.missing), guards)
         self._learn(pushed, light, pusher.limits)
         return _with_forecast(pushed, self.ledger(), light, self.workspace.now())
+
+    def _moved(self) -> dict[RecordPath, Moved]:
+        waiting = self.workspace.state.waiting()
+        return {RecordPath(item.path): item for item in waiting if isinstance(item, Moved)}
 
     def _progress(self, changes: Sequence[Change]) -> Callable[[int], None]:
         """Return what passes on to `on_push` how far the push of `changes` is."""
@@ -280,10 +288,12 @@ class Outbox:
         self.workspace.state.keep(found)
         return found
 
-    def _filled(self, light: Sequence[Change], missing: set[Cid | None]) -> Iterator[Change]:
+    def _filled(
+        self, light: Sequence[Change], missing: set[Cid | RecordPath | None]
+    ) -> Iterator[Change]:
         """Yield the changes with their records, read a few ahead of their turn.
 
-        The content of one that is left out is added to `missing`.
+        The content and the path of one that is left out are added to `missing`.
         """
         for start in range(0, len(light), READ_AHEAD):
             filled: list[Change] = []
@@ -294,7 +304,7 @@ class Outbox:
                     except (FileChanged, FileProblem, BadJson) as error:
                         item = Retry(change.path, error.message)
                         self.workspace.state.record(Memory(waiting={change.path: (item,)}))
-                        missing.add(change.after)
+                        missing.update((change.after, change.path))
             yield from filled
 
     def _fill(self, change: Change, root: int) -> Change:

@@ -10,7 +10,7 @@ before the next request is sent.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
@@ -40,6 +40,7 @@ from syncd.model import (
     Change,
     Limits,
     Memory,
+    Moved,
     RecordPath,
     Refusal,
     Retry,
@@ -66,9 +67,11 @@ class Pusher:
         validate: Whether the PDS is to check a record against its lexicon (None: as it likes).
         remember: Records what one answer says.
         answers: Keeps for people what the answers said.
+        moved: Where files of records went that are gone: kept until the deletion is answered.
         failures: How often a change failed before, sent alone each time.
-        missing: Contents that this push did not bring to where they were to be: no deletion takes
-            them from where they are, because a PDS drops a blob with the last record that names it.
+        missing: Contents that this push did not bring to where they were to be, and those paths:
+            no deletion takes a content, or what it was edited from, from where it is, because a PDS
+            drops a blob with the last record that names it.
         ahead: The batches to come: the next is read and cut while the last is on its way.
         on_done: Is given after each answer how many records are done.
     """
@@ -79,10 +82,11 @@ class Pusher:
     allowance: Allowance
     remember: Callable[[Memory], None]
     answers: Receipts
+    moved: Mapping[RecordPath, Moved] = field(default_factory=dict)
     failures: Callable[[Change], int] = lambda _: 0
     on_done: Callable[[int], None] = lambda _: None
     pushed: Pushed = field(default_factory=Pushed)
-    missing: set[Cid | None] = field(default_factory=set)
+    missing: set[Cid | RecordPath | None] = field(default_factory=set)
     ahead: Ahead = field(default_factory=lambda: Ahead(iter(())))
 
     async def push(self, changes: Iterable[Change], *, swap: Cid) -> Pushed:
@@ -115,7 +119,7 @@ class Pusher:
                         await self._one(change, send)
                 except Unknown as error:
                     unclear.append((change, error))
-                    self.missing.add(change.after)
+                    self.missing.update((change.after, change.path))
                     await self._look_whether_it_is_up(error, len(unclear))
             await self._judge(unclear, guards)
         except (Unknown, RateLimited, CredentialsRefused) as error:
@@ -148,7 +152,7 @@ class Pusher:
             return swap
         kind = next((self.validate(c.path) for c in batch if c.after is not None), None)
         self.allowance.charge(batch_points(batch))
-        self.remember(departing(batch))
+        self._leave(batch)
         try:
             written = await self._heeding(
                 self.pds.write(batch, swap=swap, validate=kind, meanwhile=self.ahead.prepare)
@@ -177,18 +181,31 @@ class Pusher:
 
     def _due(self, batch: Sequence[Change]) -> Sequence[Change]:
         """`batch` without the deletions of what is missing; those wait."""
-        late = [
-            change for change in batch if change.after is None and change.before in self.missing
-        ]
+        late = [c for c in batch if c.after is None and self._is_missing(c)]
         for change in late:
-            self._wait(change, Retry(change.path, NOT_MOVED_YET))
+            self._wait(change, Retry(change.path, NOT_MOVED_YET), *self._moved_of(change))
         return [change for change in batch if change not in late] if late else batch
+
+    def _leave(self, batch: Sequence[Change]) -> None:
+        """Remember that `batch` is about to be sent."""
+        leaving = departing(batch)
+        waiting: dict[str, tuple[Waiting, ...]] = {
+            c.path: (*leaving.waiting[c.path], *self._moved_of(c)) for c in batch
+        }
+        self.remember(replace(leaving, waiting=waiting))
+
+    def _moved_of(self, change: Change) -> tuple[Waiting, ...]:
+        return (self.moved[change.path],) if change.path in self.moved else ()
+
+    def _is_missing(self, deletion: Change) -> bool:
+        is_without_heir = deletion.heir is not None and deletion.heir in self.missing
+        return deletion.before in self.missing or is_without_heir
 
     # --- One by one -------------------------------------------------------------------------------
 
     async def _one(self, change: Change, send: Callable[[Change], Awaitable[Written]]) -> None:
         self.allowance.charge(single_points(change))
-        self.remember(departing([change]))
+        self._leave([change])
         try:
             written = await send(change)
         except SwapFailed as error:
@@ -327,5 +344,5 @@ class Pusher:
         self._wait(change, Refusal(change.path, change.after, reason, error.hint))
 
     def _wait(self, change: Change, *items: Waiting) -> None:
-        self.missing.add(change.after)
+        self.missing.update((change.after, change.path))
         self.remember(Memory(waiting={change.path: items}))

@@ -43,6 +43,8 @@ FOUND: dict[str, Any] = {
         "counted": True,
         "push_done_at": "2026-01-01T00:00:00Z",
     },
+    "doubt": None,
+    "shared": [],
     "last_cycle": {"at": "2026-01-01T00:00:00Z", "seconds": 1.25, "pushed": 2, "pulled": 0},
 }
 WAITING = (

@@ -23,7 +23,8 @@ from syncd.errors import BadTree, FileProblem, NotFound, Unreachable, Unverified
 from syncd.model import Memory, RecordPath
 from syncd.spool import Spool
 from syncd.state import State
-from syncd.state.notes import Note, UnfinishedClone
+from syncd.state.note import Note
+from syncd.state.notes import UnfinishedClone
 from tests.cycle.observe.hostile import (
     DID,
     OTHER_KEY,

@@ -204,3 +204,19 @@ async def test_a_new_file_beside_an_ignored_one_is_found(world: World) -> None:
     assert device.mirror.state.settled().keys() == {NOTE}
     broken.rename(broken.with_name("two.json"))
     assert [problem.path for problem in (await device.sync()).problems] == [f"{NOTE}/two"]
+
+
+@pytest.mark.parametrize("name", ["one_BASE_12", "private-one"])
+async def test_a_record_that_moved_to_an_ignored_name_stays_in_the_repo(
+    world: World, name: str
+) -> None:
+    device = await mirrored(world)
+    ignore(device, "private*\n")
+    device.file(ONE).rename(device.file(f"{NOTE}/{name}"))
+    for dirty in (None, None, [ONE, RecordPath(f"{NOTE}/{name}")]):
+        report = await device.mirror.sync(dirty)
+        assert [problem.path for problem in report.problems] == [ONE]
+    assert world.records().keys() == {ONE}
+    # Its copy away, the deletion is one.
+    device.delete(f"{NOTE}/{name}")
+    assert (await device.sync()).deleted == (ONE,)

@@ -1,0 +1,136 @@
+"""Doubt whether a folder is where its state lived without a break, and say what waits then. Pure.
+
+A state file that shows up elsewhere, or is older than the files around it, says of files that have
+not arrived, or that are newer, what it would say of a person's deletions and edits. So in doubt no
+difference between folder and base is believed: each waits for a person. Pulls continue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from syncd.cycle.observe.views import Sides
+from syncd.model import Plan, Side, Step
+from syncd.state.notes import Doubt, Place, Witness
+
+HINT = (
+    "no change of a file is pushed from here until you decide: syncd held lists what differs, "
+    "syncd diff shows it, syncd approve pushes it, syncd reject brings back what the repo has"
+)
+"""What a person can do about a doubt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a state file is, or says that it was. Either fact may be unknown to an older syncd."""
+
+    place: Place | None
+    witness: Witness | None
+
+    @property
+    def root(self) -> str:
+        """Return the path of the folder, or nothing."""
+        return "" if self.place is None else self.place.root
+
+    @property
+    def machine(self) -> str:
+        """Return the machine, or nothing."""
+        return "" if self.witness is None else self.witness.machine
+
+    @property
+    def tokens(self) -> Mapping[str, str]:
+        """Return the tokens of the last sync, by who keeps a copy of each outside."""
+        return {} if self.witness is None else self.witness.tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What is known outside the folder of the last sync in it.
+
+    Attributes:
+        seat: Who knows it: an account of this machine.
+        tokens: What the state file may have as the token of that seat. There is a second one only
+            while the state file is opened: a crash then leaves it with either. An empty token
+            stands for none.
+    """
+
+    seat: str
+    tokens: tuple[str, ...]
+
+
+def doubt_about(
+    before: Spot, now: Spot, outside: Outside | None, *, is_blank: bool, synced_at: str = ""
+) -> Doubt | None:
+    """Return the doubt about a state file that was in `before` and is opened in `now`.
+
+    Args:
+        before: Where the state file says that it was.
+        now: Where it is.
+        outside: What is known outside; None where nothing is.
+        is_blank: The state file knows no record. It is new, unless it says where it was.
+        synced_at: When it was synced last, for the sentence.
+    """
+    is_new = is_blank and before == Spot(None, None)
+    if is_new or not (_is_elsewhere(before, now) or _is_other(before, now, outside)):
+        return None
+    if before.root in ("", now.root):
+        until = f", and knows what was synced until {synced_at}" if synced_at else ""
+        return Doubt(f"this mirror was put back from a backup{until}")
+    return Doubt(f"this mirror is a copy of the one at {before.root}")
+
+
+def _is_elsewhere(before: Spot, now: Spot) -> bool:
+    """Return whether the folder, its `.syncd` or the state file is another one than before."""
+    if before.witness is None or now.witness is None:
+        places = (before.place, now.place)
+        inodes = {place.inode for place in places if place is not None}
+        return len(inodes) > 1
+    ids = {before.witness.filesystem, now.witness.filesystem} - {0}
+    pairs = zip(_parts(before), _parts(now), strict=True)
+    return len(ids) > 1 or not all(_is_same(old, new) for old, new in pairs)
+
+
+def _parts(spot: Spot) -> tuple[tuple[int, int] | None, ...]:
+    """Return the folder, its `.syncd` and the state file; None where that is not known."""
+    witness, place = spot.witness, spot.place
+    if witness is None:
+        return (None, None, None)
+    file = None if place is None else (place.inode, witness.born)
+    return (witness.folder, witness.own, file)
+
+
+def _is_same(before: tuple[int, int] | None, now: tuple[int, int] | None) -> bool:
+    """Compare (inode, when it was made). Some file systems number anew with each mount.
+
+    No program can set that moment, so it alone decides where both are known.
+    """
+    if before is None or now is None:
+        return True
+    (inode, made), (inode_now, made_now) = before, now
+    return made == made_now if made and made_now else inode == inode_now
+
+
+def _is_other(before: Spot, now: Spot, outside: Outside | None) -> bool:
+    """Return whether the state file, at its place, is not the one that was synced here last."""
+    if outside is not None:
+        return before.tokens.get(outside.seat, "") not in outside.tokens
+    return len({before.machine, now.machine} - {""}) > 1
+
+
+def objection_of(doubt: Doubt, step: Step) -> str:
+    """Return why a push waits while there is a doubt."""
+    return f"{step.reason}, but {doubt.reason}"
+
+
+def is_over(plan: Plan, sides: Sides) -> bool:
+    """Return whether a look leaves nothing of which a person would have to say what it means.
+
+    That takes a look that saw every record of base or proved its file absent.
+    """
+    look, base = sides.look, sides.views.base
+    is_complete = sides.is_whole and not look.unread
+    unseen = (path for path in sides.paths if path in base and path not in look.seen)
+    # A conflict is a difference too: once the repo deletes the record, the file would be pushed.
+    undecided = plan.conflicts or any(item.side is Side.LOCAL for item in plan.held)
+    return is_complete and not undecided and all(map(look.absent, unseen))

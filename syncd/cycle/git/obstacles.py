@@ -1,0 +1,90 @@
+"""Find the records that git keeps from being synced: unfinished operations, unmerged files.
+
+A repository of its own in a collection's directory counts for that collection. Never writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from syncd.cycle.git.decision import UNMERGED, Obstacle, unfinished
+from syncd.errors import GitFailed
+from syncd.git.commits import Worktree
+from syncd.git.repository import Moment, Repository, find_repository
+from syncd.model import RecordPath
+
+
+@dataclass(slots=True)
+class Obstacles:
+    """What the git repositories in and around the folder `root` keep from being synced.
+
+    The unmerged files of a repository are asked for again only after git wrote its index.
+    """
+
+    root: Path
+    _unmerged: dict[Path, tuple[Moment, frozenset[str]]] = field(default_factory=dict)
+    _waited_for: dict[Repository, _Status] = field(default_factory=dict)
+
+    def find(self, names: Mapping[RecordPath, str]) -> dict[RecordPath, Obstacle]:
+        """Return what stands in the way of each record; `names` are their files in the folder."""
+        self._waited_for = {}
+        found: dict[RecordPath, Obstacle] = {}
+        for directory, files in _by_directory(names).items():
+            for repository in self._around(directory):
+                obstacles = self._in(repository, files)
+                if obstacles:
+                    self._waited_for[repository] = _status(repository)
+                found = obstacles | found
+        return found
+
+    def has_changed(self) -> bool:
+        """Return whether a repository has another state than when it stood in a record's way."""
+        return any(_status(place) != before for place, before in self._waited_for.items())
+
+    def _around(self, directory: str) -> Iterable[Repository]:
+        """Return the repository of the folder, and that of the collection if it is another one."""
+        found = map(find_repository, (self.root, self.root / directory))
+        return {repo.git_directory: repo for repo in found if repo is not None}.values()
+
+    def _in(
+        self, repository: Repository, names: Mapping[RecordPath, str]
+    ) -> dict[RecordPath, Obstacle]:
+        operation = repository.unfinished()
+        if operation is not None:
+            return dict.fromkeys(names, unfinished(operation))
+        files = {
+            path: (self.root / name).relative_to(repository.top).as_posix()
+            for path, name in names.items()
+        }
+        unmerged = self._unmerged_in(repository, files.values())
+        return {path: UNMERGED for path, file in files.items() if file in unmerged}
+
+    def _unmerged_in(self, repository: Repository, files: Collection[str]) -> Collection[str]:
+        moment = repository.moment()
+        known = self._unmerged.get(repository.git_directory)
+        if known is not None and known[0] == moment:
+            return known[1]
+        try:
+            found = Worktree.at(repository).unmerged()
+        except GitFailed:
+            # No git, or it does not trust the repository: a conflict is there all the same.
+            return {file for file in files if repository.may_be_unmerged(file)}
+        self._unmerged[repository.git_directory] = (moment, found)
+        return found
+
+
+_Status: TypeAlias = tuple[Moment, str | None]
+
+
+def _status(repository: Repository) -> _Status:
+    return repository.moment(), repository.unfinished()
+
+
+def _by_directory(names: Mapping[RecordPath, str]) -> dict[str, dict[RecordPath, str]]:
+    found: dict[str, dict[RecordPath, str]] = {}
+    for path, name in names.items():
+        found.setdefault(name.partition("/")[0], {})[path] = name
+    return found

@@ -1,0 +1,191 @@
+"""Witness that a folder is where its state lived without a break; notice a move, copy or backup.
+
+A random token, new with each sync, is kept outside the folder first and in the state file second;
+then the older token is dropped outside. A crash at any moment leaves a state file whose token is
+one of those outside. A doubt is kept in the state file with the new token. Changes no other fact.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from syncd.atproto.syntax import Tid
+from syncd.cycle.decide.doubt import HINT, Outside, Spot, doubt_about
+from syncd.errors import BadShape, SyncdError
+from syncd.folder.linux import made_ns
+from syncd.folder.root import OWN
+from syncd.model import CODEC
+from syncd.private import make_private, state_directory
+from syncd.state import History, State
+from syncd.state.notes import Doubt, LastCycle, Place, Witness
+from syncd.typedjson import plain, text_of
+
+DIRECTORY: Final = "witness"
+"""Below `$XDG_STATE_HOME/syncd`; it has a file for each folder that was synced."""
+MACHINE = Path("/etc/machine-id")
+_SEATS = 64
+"""How many accounts and machines may take turns in one folder without any doubt."""
+_DEVICE_NUMBERS = 2**32
+"""Below this, the id of a file system is its device number, or none: it changes with a restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """What became of a mirror since it was opened for a sync last."""
+
+    before: Spot
+    place: Place
+    witness: Witness
+    outside: Outside | None
+    doubt: Doubt | None
+
+
+def suspect(root: Path, state: State) -> Doubt | None:
+    """Return the doubt about a mirror that is opened only to be read."""
+    return state.note(Doubt) or _look(root, state, None).doubt
+
+
+def take_place(root: Path, state: State, history: History) -> list[tuple[str, str]]:
+    """Note that the state file lives here now. Return (what happened, what to do next)."""
+    found = _look(root, state, _newest(history))
+    seat = secrets.token_hex(8) if found.outside is None else found.outside.seat
+    old, new = found.before.tokens.get(seat, ""), secrets.token_hex(16)
+    file = _file(found.witness, state.marker)
+    # In doubt the old token is no witness: a crash before the doubt is noted must raise it again.
+    is_renewed = _write(file, Outside(seat, (new,) if found.doubt else (new, old)))
+    if not is_renewed:
+        # What is outside stays as it is. It is what the state file has, but for a doubt.
+        new = found.outside.tokens[0] if found.outside and found.doubt else old
+    witness = replace(found.witness, tokens=_with_token(found.before.tokens, seat, new))
+    if found.doubt is None:
+        state.keep(found.place, witness)
+    else:
+        state.keep_anew(found.place, witness, found.doubt)
+    if is_renewed:
+        _write(file, Outside(seat, (new,)))
+    return _notices(found, state)
+
+
+def _look(root: Path, state: State, known: Tid | None) -> Arrived:
+    before = Spot(state.note(Place), state.note(Witness))
+    place, witness = Place(str(root), state.path.stat().st_ino, known), _measure(root, state)
+    outside, last = _read(_file(witness, state.marker)), state.note(LastCycle)
+    doubt = doubt_about(
+        before,
+        Spot(place, witness),
+        outside,
+        is_blank=state.is_blank(),
+        synced_at="" if last is None else last.at,
+    )
+    return Arrived(before, place, witness, outside, doubt)
+
+
+def _measure(root: Path, state: State) -> Witness:
+    own, filesystem = root / OWN, os.statvfs(root).f_fsid
+    return Witness(
+        made_ns(state.path),
+        (root.stat().st_ino, made_ns(root)),
+        (own.stat().st_ino, made_ns(own)),
+        filesystem if filesystem >= _DEVICE_NUMBERS else 0,
+        _machine(),
+    )
+
+
+def _machine() -> str:
+    """Return a hash of the machine's id, which itself is to stay on the machine (machine-id(5))."""
+    with suppress(OSError):
+        text = MACHINE.read_text(encoding="ascii", errors="replace").strip()
+        return hashlib.sha256(f"syncd {text}".encode()).hexdigest()[:32] if text else ""
+    return ""
+
+
+def _with_token(tokens: Mapping[str, str], seat: str, token: str) -> dict[str, str]:
+    others = [name for name in sorted(tokens) if name != seat][: _SEATS - 1]
+    kept = {name: tokens[name] for name in others}
+    return {**kept, seat: token} if token else kept
+
+
+# --- what is kept outside ------------------------------------------------------------------------
+
+
+def _file(witness: Witness, marker: str) -> Path:
+    """Return where the witness of a folder is: a copy has another folder, and so another file."""
+    inode, made = witness.folder
+    name = f"{marker} {witness.filesystem} {made or inode}"
+    return state_directory() / DIRECTORY / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.json"
+
+
+def _read(file: Path) -> Outside | None:
+    try:
+        found = CODEC.parse(Outside, file.read_bytes())
+    except (OSError, BadShape):
+        return None
+    return found if found.tokens else None
+
+
+def _write(file: Path, outside: Outside) -> bool:
+    """Write it in one step that lasts. Return False where it cannot be written."""
+    new = file.with_suffix(".new")
+    try:
+        make_private(file.parent, state_directory())
+        new.unlink(missing_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        _fill(os.open(new, flags, 0o600), text_of(plain(outside)).encode())
+        new.replace(file)
+        _sync(file.parent)
+    except OSError:
+        return False
+    return True
+
+
+def _fill(descriptor: int, content: bytes) -> None:
+    with open(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+# --- what a person hears -------------------------------------------------------------------------
+
+
+def _notices(found: Arrived, state: State) -> list[tuple[str, str]]:
+    before, root = found.before.root, found.place.root
+    said = []
+    if found.doubt is not None:
+        said.append((found.doubt.reason, HINT))
+    elif before not in ("", root):
+        hint = f"if a service runs it, name the new place there: syncd run {root}"
+        said.append((f"this mirror was moved here from {before}", hint))
+    return [*said, *_older(found.before.place, found.place, state)]
+
+
+def _older(before: Place | None, now: Place, state: State) -> list[tuple[str, str]]:
+    """Say where history knows a newer repo than state: only one of the files was put back."""
+    newest, known = state.newest(), now.known
+    if not (newest and known and known > newest) or (before and before.known == known):
+        return []
+    what = f"{state.path.name} is older than history.db, as after a crash or from a backup"
+    hint = "syncd diff shows what differs; what both sides hold is adopted, none deleted"
+    return [(what, hint)]
+
+
+def _newest(history: History) -> Tid | None:
+    try:
+        return history.newest_rev()
+    except SyncdError:
+        return None

@@ -1,0 +1,1 @@
+"""Search the folder for files that stand for no record. Never writes, never follows a link."""
