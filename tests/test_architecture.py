@@ -39,6 +39,7 @@ FLOORS: dict[str, int] = {
     "children": 2,
     "private": 2,
     "plan": 3,
+    "slips": 3,
     "merge": 3,
     "replica": 3,
     "budget": 3,
@@ -68,7 +69,7 @@ FLOORS: dict[str, int] = {
 }
 PURE = (
     *("errors", "atproto", "typedjson", "model", "backoff"),
-    *("plan", "merge", "replica", "budget", "batches"),
+    *("plan", "slips", "merge", "replica", "budget", "batches"),
 )
 PURE_IMPORTS = frozenset(
     {"__future__", "base64", "bisect", "cbor2", "collections", "contextlib", "cryptography"}

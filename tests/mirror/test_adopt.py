@@ -99,3 +99,21 @@ def test_a_folder_with_nothing_new_is_not_asked_about(site: Lured) -> None:
 
 def test_yes_alone_is_a_mistake(site: Lured) -> None:
     assert site.run("clone", site.did, str(site.home / "other"), "--yes").exit_code == 2
+
+
+def test_status_counts_what_is_no_record_and_lists_it(site: Lured) -> None:
+    (site.root / ".syncdignore").write_text(f"/{PAGES}/\n")
+    adopt(site, "--yes")
+    (site.root / "drafts").mkdir()
+    (site.root / NOTE / "mine_BASE_12.json").write_text("{}")
+    at = ("-C", str(site.root), "status")
+    assert "others   3 are no records" in site.ok(*at)
+    assert json.loads(site.ok(*at, "--json"))["no_records"] == 3
+    listed = json.loads(site.ok(*at, "--ignored", "--json"))["ignored"]
+    assert [item["path"] for item in listed] == [
+        f"{NOTE}/mine_BASE_12.json",
+        "drafts/",
+        f"{PAGES}/index.json",
+    ]
+    assert all(item["reason"] for item in listed)
+    assert "git mergetool" in site.ok(*at, "--ignored")

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from syncd.cycle.decide.lexicons import KNOWN
-from syncd.cycle.decide.slips import slip_of
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import Workspace
 from syncd.model import Kind, Plan, Step, Verdict, split_record_path
 from syncd.plan import kind_of
+from syncd.slips import slip_of
 from syncd.state.consent import Adoption, ApprovedCollections
 
 _FIRST = ", the first record of {} in the repo"

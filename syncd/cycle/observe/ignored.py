@@ -7,16 +7,20 @@ Changes no file and forgets none: as soon as nothing excludes a file, it is a ne
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Container, Iterable
 from dataclasses import replace
 
 from syncd.cycle.workspace import Workspace
-from syncd.folder.ignore.rules import Rules, read_rules
+from syncd.folder.ignore.rules import IGNORE_FILE, Rules, read_rules
 from syncd.folder.names import SUFFIX, relative_path
+from syncd.folder.problems import printable
 from syncd.folder.root import Folder
 from syncd.folder.scan import Look
+from syncd.folder.survey import is_nsid
 from syncd.model import Problem, RecordPath
 from syncd.replica import remotes_of
+from syncd.slips import slip_of
 
 
 def rules_of(folder: Folder) -> Rules:
@@ -75,6 +79,38 @@ def without_ignored(look: Look, rules: Rules, base: Iterable[RecordPath]) -> Loo
     drafts = tuple(draft for draft in look.drafts if not rules.excludes(draft))
     wrong = (rules.problem,) if rules.problem else ()
     return replace(look, strays=(*wrong, *strays), drafts=drafts)
+
+
+def misnamed(folder: Folder, collections: Callable[[], Collection[str]]) -> list[Problem]:
+    """Return the directories whose names are no NSIDs, but one slip from one of `collections`.
+
+    Raises FolderWrong as `Folder.open` does.
+    """
+    with folder.open() as root:
+        names = _directories(root)
+    known = collections() if names else ()
+    found = ((name, slip_of(name, known)) for name in sorted(names))
+    return [
+        Problem(
+            printable(name),
+            f"its name is not an NSID, so nothing in it is a record; do you mean {meant}?",
+            f"rename it, or name it in {IGNORE_FILE}",
+        )
+        for name, meant in found
+        if meant is not None
+    ]
+
+
+def _directories(root: int) -> list[str]:
+    """Return the directories in the open directory `root` that are neither hidden nor NSIDs."""
+    with os.scandir(root) as entries:
+        return [
+            entry.name
+            for entry in entries
+            if not entry.name.startswith(".")
+            and entry.is_dir(follow_symlinks=False)
+            and not is_nsid(entry.name)
+        ]
 
 
 def _names(path: RecordPath, portable: bool) -> set[str]:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from syncd.atproto.cid import Cid
-from syncd.cycle.observe.ignored import ignored_among, rules_of, without_ignored
+from syncd.cycle.observe.ignored import ignored_among, misnamed, rules_of, without_ignored
 from syncd.cycle.workspace import Workspace
 from syncd.folder.ignore.rules import Rules
 from syncd.folder.listing import Listing, fingerprints_of, list_collections
@@ -78,6 +78,7 @@ def look_everywhere(
     found = _fingerprints(listings, look, base, rules, portable=folder.portable)
     if apart:
         look = look.joined(scan(folder, known=known, only=apart, now_ns=now_ns))
+    look = replace(look, strays=(*look.strays, *misnamed(folder, state.collections)))
     return Everywhere(without_ignored(look, rules, base), known, base, found, rules)
 
 

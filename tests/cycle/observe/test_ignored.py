@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from syncd.config import Config
 from syncd.cycle.verify import verify_mirror
 from syncd.mirror.standing import read_standing
 from syncd.model import RecordPath
@@ -220,3 +221,54 @@ async def test_a_record_that_moved_to_an_ignored_name_stays_in_the_repo(
     # Its copy away, the deletion is one.
     device.delete(f"{NOTE}/{name}")
     assert (await device.sync()).deleted == (ONE,)
+
+
+@pytest.mark.parametrize("name", [f"{NOTE} ", "com.example.no te", "com.exámple.note"])
+async def test_a_directory_one_slip_from_a_collection_is_a_problem_and_no_other(
+    world: World, name: str
+) -> None:
+    device = await mirrored(world)
+    for other in (name, "drafts", "my notes", "node_modules"):
+        (device.root / other).mkdir()
+        (device.root / other / "new.json").write_text("{}")
+    report = await device.sync()
+    assert [problem.path for problem in report.problems] == [name]
+    (device.root / name).rename(device.root / "elsewhere")
+    assert (await device.sync()).is_settled
+
+
+# --- The list of what is no record ----------------------------------------------------------------
+
+
+async def test_what_is_no_record_is_listed_with_its_reason(world: World) -> None:
+    await world.write(f"{NOTE}/one.variant-c696", v=1)
+    device = await mirrored(world)
+    ignore(device, "# mine\nprivate*\n")
+    (device.root / NOTE / "sub").mkdir()
+    (device.root / "Scripts").mkdir()
+    (device.root / "README.md").touch()
+    for name in ("private-1.json", "one_BASE_12.json", "one.json~", "notes.txt", "sub/x.json"):
+        (device.root / NOTE / name).write_text("{}")
+    # None of these is one of them: a new record, a draft, a problem, and what is hidden.
+    for name in ("new.json", "+draft.json", "a b.json"):
+        (device.root / NOTE / name).write_text("{}")
+    found = read_standing(device.mirror.workspace).no_records
+    assert {item.path: item.line for item in found} == {
+        f"{NOTE}/private-1.json": 2,
+        f"{NOTE}/one_BASE_12.json": None,
+        f"{NOTE}/one.json~": None,
+        f"{NOTE}/notes.txt": None,
+        f"{NOTE}/sub/": None,
+        "Scripts/": None,
+        "README.md": None,
+    }
+    reasons = {item.reason for item in found}
+    assert len(reasons) == len(found)
+
+
+async def test_a_folder_of_records_alone_has_none(world: World) -> None:
+    device = await mirrored(world)
+    assert read_standing(device.mirror.workspace).no_records == []
+    rework(device.mirror, config=Config(world.login.did, exclude=("com.example.*",)))
+    (item,) = read_standing(device.mirror.workspace).no_records
+    assert item.path == f"{NOTE}/"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from syncd.atproto.syntax import parse_nsid
 from syncd.cycle.decide.lexicons import KNOWN
-from syncd.cycle.decide.slips import is_one_edit, is_slip, slip_of
+from syncd.slips import is_one_edit, is_slip, slip_of
 from tests.chance import times
 
 POST = "app.bsky.feed.post"
