@@ -13,6 +13,9 @@ JOBS ?= 2
 PYTHONS ?= python3.12 python3.13
 SPREAD := -n $(JOBS) --dist loadgroup
 
+# Python keeps what it compiles: else each of the thousand processes of the tests compiles it anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Which environment, which pins, which extra. The build backend is pinned like everything else: it is
 # installed first and used as it is, where pip would fetch the newest for itself.
 install = $(1)/bin/python -m pip --disable-pip-version-check --quiet install --constraint $(2)
@@ -49,7 +52,7 @@ lowest: $(LOWEST)/.test
 
 # What the tests reach, with the newest versions: quicker to repeat than `make lowest`.
 coverage: $(VENV)/.test programs
-	JOBS=$(JOBS) $(BIN)/python -m tests.covered measured
+	JOBS=$(JOBS) $(BIN)/python -m tests.covered
 
 # Every other Python of PYTHONS that is on this machine, each in an environment of its own.
 pythons:
@@ -69,7 +72,7 @@ packages: $(VENV)/.test
 tools: $(VENV)/.test reference
 	$(BIN)/python -m pytest $(SPREAD) --only tools tests/bench $(PYTEST)
 
-# The random tests at their full size, from the seed SEED or that of the day.
+# The random and the large tests at their full size, on the disk, from the seed SEED or that of the day.
 stress: $(VENV)/.test programs reference
 	SYNCD_STRESS=1 SYNCD_SEED=$(SEED) $(BIN)/python -m pytest $(SPREAD) $(PYTEST) \
 	    $(shell grep -rl --include='test_*.py' 'tests\.chance' tests)

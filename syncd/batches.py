@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from syncd.atproto.cid import Cid
-from syncd.model import Change, Limits, RecordPath
+from syncd.exchange import Limits
+from syncd.model import Change, RecordPath
 
 Size: TypeAlias = Callable[[Change], tuple[int, int]]
 """Returns (bytes in the JSON of the request, bytes in the blocks of the commit) of a change."""

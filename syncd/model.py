@@ -172,17 +172,6 @@ class Moved(Problem):
     told_as: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Moves:
-    """Where the contents of records went whose files are gone.
-
-    `kept` stay in the repo. Those of `heirs` are deleted after the push of their heirs.
-    """
-
-    kept: Mapping[RecordPath, Moved] = field(default_factory=dict)
-    heirs: Mapping[RecordPath, RecordPath] = field(default_factory=dict)
-
-
 class Side(StrEnum):
     """A side of the mirror: the folder or the repo."""
 
@@ -260,7 +249,26 @@ class Departure:
     local: Cid | None
 
 
-Waiting = Conflict | Problem | Held | Refusal | Retry | Arrival | Departure
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A change in the folder that a setting keeps from being pushed yet. Nobody has to act.
+
+    Attributes:
+        local, remote: What the two sides have.
+        due_ns: The time of the wall clock when it is pushed by itself; None: a person publishes it.
+        stamp_ns: The time that the file says it was changed at; None if there is no file.
+    """
+
+    path: RecordPath
+    kind: Kind
+    reason: str
+    local: Cid | None = None
+    remote: Cid | None = None
+    due_ns: int | None = None
+    stamp_ns: int | None = None
+
+
+Waiting = Conflict | Problem | Held | Refusal | Retry | Arrival | Departure | Pending
 """A reason why a path is not settled. Every cycle looks at such a path again."""
 
 
@@ -280,6 +288,7 @@ class Choice(StrEnum):
     REMOTE = "remote"
     APPROVE = "approve"
     REJECT = "reject"
+    PUBLISH = "publish"
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,34 +309,11 @@ class Plan:
     conflicts: tuple[Conflict, ...] = ()
     problems: tuple[Problem, ...] = ()
     held: tuple[Held, ...] = ()
+    pending: tuple[Pending, ...] = ()
 
     def with_verdict(self, verdict: Verdict) -> tuple[Step, ...]:
         """Return the steps with this verdict, sorted by path."""
         return tuple(step for step in self.steps if step.verdict is verdict)
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """The answer to a guarded write; `cids` and `validation` follow the order of the writes.
-
-    None stands for an omission of the PDS, the CID of a deletion, and the commit of a write
-    without effect.
-    """
-
-    cids: tuple[Cid | None, ...]
-    commit: Cid | None
-    rev: Tid | None
-    validation: tuple[str | None, ...] = field(default=(), compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The limits of one request to a PDS (lexicon com.atproto.repo.applyWrites; sync spec)."""
-
-    writes: int = 200
-    json_bytes: int = 1_000_000
-    block_bytes: int = 2_000_000
-    record_bytes: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,6 +414,7 @@ class Report:
     retries: tuple[Retry, ...] = ()
     remarks: tuple[str, ...] = ()
     halted: SyncdError | None = None
+    pending: tuple[Pending, ...] = ()
 
     @property
     def is_settled(self) -> bool:
@@ -457,17 +444,3 @@ class Report:
             requests=self.requests + later.requests,
             plan=self.plan,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """An authenticated session on a PDS. The repr hides the tokens.
-
-    `origin` is that of the PDS that made the session, and only that server gets its tokens. None
-    means that nobody knows which one it was: no server gets them.
-    """
-
-    did: Did
-    access: str = field(repr=False)
-    refresh: str = field(repr=False)
-    origin: str | None = None

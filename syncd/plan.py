@@ -17,7 +17,8 @@ from syncd.model import (
     Decision,
     Held,
     Kind,
-    Moves,
+    Moved,
+    Pending,
     Plan,
     Problem,
     RecordPath,
@@ -54,6 +55,8 @@ class Views:
         decisions: The choices of a person, by path. Each is valid only for the contents they saw.
         held: Deletions held by the brake in an earlier cycle. They stay held until a person
             decides.
+        published: The contents that a person published, by path. No setting delays them; all that
+            holds a push for another reason still does.
     """
 
     base: Snapshot
@@ -63,6 +66,18 @@ class Views:
     refused: Mapping[RecordPath, tuple[Cid | None, Problem]] = field(default_factory=dict)
     decisions: Mapping[RecordPath, Decision] = field(default_factory=dict)
     held: Collection[RecordPath] = frozenset()
+    published: Mapping[RecordPath, Decision] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """Where the contents of records went whose files are gone.
+
+    `kept` stay in the repo. Those of `heirs` are deleted after the push of their heirs.
+    """
+
+    kept: Mapping[RecordPath, Moved] = field(default_factory=dict)
+    heirs: Mapping[RecordPath, RecordPath] = field(default_factory=dict)
 
 
 Recent = Mapping[tuple[str, Side], int]
@@ -101,6 +116,7 @@ def make_plan(
     recent: Callable[[Collection[RecordPath]], Recent] = lambda _: {},
     objection: Callable[[Step], str | None] = lambda _: None,
     moves: Callable[[Sequence[Step], Sequence[Step]], Moves] = lambda _, __: Moves(),
+    delays: Callable[[Sequence[Step]], Mapping[RecordPath, Pending]] = lambda _: {},
 ) -> Plan:
     """Decide every path of `paths`.
 
@@ -114,6 +130,7 @@ def make_plan(
         objection: Returns why a push waits for a person, whatever the brake says, or None.
         moves: Returns where the contents of deleted records went. Its arguments are the undecided
             deletions, and the pushes that create or edit a record.
+        delays: Returns which of these pushes wait for their time.
 
     `moves`, `sizes` and `recent` are called only if the plan deletes a record.
     """
@@ -125,6 +142,11 @@ def make_plan(
     # brake: what stays in the repo is no deletion to be counted.
     moved = _moves(steps, views, moves)
     steps = tuple(_as_moved(step, moved) for step in steps)
+    # Before the brake too: a deletion that waits is not about to happen. What the brake holds
+    # already stays held.
+    pushes = [s for s in steps if s.verdict is Verdict.PUSH and not _is_held(s, views)]
+    pending = delays(pushes)
+    steps = tuple(step for step in steps if step.path not in pending)
     held = _held(steps, views, sizes, recent, brake)
     steps = _without(steps, held)
     return Plan(
@@ -132,6 +154,7 @@ def make_plan(
         conflicts=tuple(_conflict(s) for s in steps if s.verdict is Verdict.CONFLICT),
         problems=_problems(steps, views, moved),
         held=tuple(sorted((*objected, *held), key=lambda hold: hold.path)),
+        pending=tuple(pending.values()),
     )
 
 
@@ -152,7 +175,7 @@ def without_pushes(plan: Plan) -> Plan:
 
 
 def _decide(path: RecordPath, views: Views, settle: Callable[[Step], Step]) -> Step:
-    step = _compare(path, views)
+    step = compare(path, views)
     # An inert file has no CID, so neither a refusal nor a decision about contents applies to it.
     if path in views.inert:
         return _around_inert(step, views.inert[path])
@@ -168,7 +191,8 @@ def _decide(path: RecordPath, views: Views, settle: Callable[[Step], Step]) -> S
     return settled if chosen is None else chosen
 
 
-def _compare(path: RecordPath, views: Views) -> Step:
+def compare(path: RecordPath, views: Views) -> Step:
+    """Return what the three views alone say of one path."""
     base, local, remote = views.base.get(path), views.local.get(path), views.remote.get(path)
     found = verdict(base, local, remote)
     return Step(path, found, base, local, remote, _reason(found, base, local, remote))
@@ -221,6 +245,9 @@ def _chosen(step: Step, decision: Decision | None) -> Step | None:
             return replace(step, reason=f"{APPROVED}{step.reason}")
         case Choice.REJECT:
             return _rejected(step)
+        case Choice.PUBLISH:
+            # It decides when, not what: the step is that of the three views.
+            return None
 
 
 def _rejected(step: Step) -> Step:
@@ -303,6 +330,10 @@ def _objected(
         and not _is_decided(step, views.decisions)
         and (why := objection(step)) is not None
     )
+
+
+def _is_held(step: Step, views: Views) -> bool:
+    return step.local is None and step.path in views.held
 
 
 def kind_of(push: Step) -> Kind:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.chance import AGAIN, SEED
 from tests.docs.shown import unshown
+from tests.place import work_in_memory
 from tests.reference.pds import ReferencePds
 from tests.rigs.device import close_all
 from tests.slowest import slowest_first
@@ -40,6 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.hypothesis_seed is None:
         config.option.hypothesis_seed = str(SEED)
     _hear_signals()
+    work_in_memory()
 
 
 def pytest_report_header() -> str:

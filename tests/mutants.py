@@ -364,9 +364,13 @@ MUTANTS = (
         "        if True:", "tests/cycle/observe/test_inexact.py",
     ),
     Mutant(
-        "a deletion whose file has a refused name", "cycle/decide/renames.py",
-        "    return is_deletion and step.remote in moved and not is_decided",
-        "    return False", "tests/cycle/push/test_moves.py",
+        "a session that is printed with its token", "exchange.py",
+        "    access: str = field(repr=False)", "    access: str = field()",
+        "tests/pds/test_client.py", "in_memory",
+    ),
+    Mutant(
+        "a deletion whose file was moved to where it is no record", "cycle/decide/moves.py",
+        "        if place.heir is None:", "        if False:", "tests/cycle/push/test_moves.py",
     ),
     Mutant(
         "a clone that is whole before it is", "cycle/clone/clone.py",

@@ -34,6 +34,7 @@ FLOORS: dict[str, int] = {
     "atproto": 1,
     "typedjson": 1,
     "model": 2,
+    "exchange": 2,
     "backoff": 2,
     "connect": 2,
     "children": 2,
@@ -68,7 +69,7 @@ FLOORS: dict[str, int] = {
     "__main__": 7,
 }
 PURE = (
-    *("errors", "atproto", "typedjson", "model", "backoff"),
+    *("errors", "atproto", "typedjson", "model", "exchange", "backoff"),
     *("plan", "slips", "merge", "replica", "budget", "batches"),
 )
 PURE_IMPORTS = frozenset(
@@ -131,7 +132,8 @@ WRITERS: Mapping[str, frozenset[str]] = {
     "syncd.folder.replace": frozenset({"place_new", "put_back", "replace", "withdraw"}),
     "syncd.folder.staging": frozenset({"Staging", "clear_staging", "write_files"}),
     "syncd.folder.writers": frozenset({"Apart", "serve"}),
-    "syncd.folder.drafts": frozenset({"drop_draft", "place_draft"}),
+    "syncd.folder.drafts": frozenset({"drop_twin", "place_draft", "remove_draft"})
+    | {"respell_former", "shelve", "write_draft"},
     "syncd.folder.recover": frozenset({"recover", "sweep_conflicts"}),
     "syncd.folder.respell": frozenset({"respell"}),
     "syncd.folder.disk": frozenset({"Disk"}),
@@ -143,8 +145,12 @@ OTHER_WAYS: Mapping[tuple[str, str], str] = {
     ("syncd.cycle.pull.conflict_files", "write.keep_conflict"): "copies beside the folder",
     ("syncd.cycle.pull.conflict_files", "write.drop_conflicts"): "copies beside the folder",
     ("syncd.cycle.pull.conflict_files", "recover.sweep_conflicts"): "copies beside the folder",
-    ("syncd.cycle.pull.naming", "drafts.drop_draft"): "one file under two names gets one",
-    ("syncd.cycle.pull.naming", "drafts.place_draft"): "a draft is renamed to a free name",
+    ("syncd.mirror.publishing", "drafts.drop_twin"): "one file under two names gets one",
+    ("syncd.mirror.publishing", "drafts.place_draft"): "a draft is renamed to a free name",
+    ("syncd.mirror.publishing", "drafts.remove_draft"): "a record's file has its content",
+    ("syncd.mirror.publishing", "drafts.shelve"): "a record's file is renamed to a free name",
+    ("syncd.mirror.publishing", "drafts.write_draft"): "makes a file of a free name",
+    ("syncd.cycle.pull.drafts", "drafts.respell_former"): "renames files to free names",
     ("syncd.cycle.mirror", "recover.recover"): "ends what a crash of supersede interrupted",
     ("syncd.cycle.clone.fresh", "staging.Staging"): "makes collections that the folder lacks",
     ("syncd.cycle.clone.fresh", "writers.Apart"): "does half of that in a second process",

@@ -13,7 +13,8 @@ from syncd.atproto.data import Record, cid_of
 from syncd.atproto.keys import make_key
 from syncd.atproto.syntax import Did
 from syncd.batches import Ahead, batches, in_order
-from syncd.model import Change, Limits, RecordPath
+from syncd.exchange import Limits
+from syncd.model import Change, RecordPath
 from syncd.pds import op_of
 from syncd.sandbox.repo.engine import Repo
 

@@ -1,11 +1,10 @@
-"""Read syncd.toml into a Config, naming the line of each mistake; write the one `clone` makes.
+"""Read syncd.toml into a Config, naming the place of each mistake; write the one `clone` makes.
 
 Never changes a file: the caller writes the text of `render_config`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -13,15 +12,16 @@ from typing import Any
 
 import tomli
 
+from syncd.config.place import place_of
 from syncd.config.settings import SETTINGS, Setting, parse_server
 from syncd.config.values import Config
-from syncd.errors import BadSyntax, ConfigWrong
+from syncd.errors import BadSyntax, ConfigWrong, SyncdError
 
 FILE_NAME = "syncd.toml"
 
 
 def load_config(path: Path, environ: Mapping[str, str]) -> Config:
-    """Read syncd.toml, then the environment. Raises ConfigWrong naming file, line and key."""
+    """Read syncd.toml, then the environment. Raises ConfigWrong naming file, place and key."""
     try:
         text = path.read_text(encoding="utf-8")
         tables = tomli.loads(text)
@@ -49,23 +49,34 @@ def _values(tables: Mapping[str, Any], text: str, path: Path) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for section, table in tables.items():
         for key, value in table.items() if isinstance(table, dict) else [("", table)]:
-            where = f"{path}, line {_line_of(text, section, key)}"
             if (section, key) not in known:
+                where = f"{path}, {_place(text, section, key)}"
                 hint = "docs/configuration.md lists every key"
                 raise ConfigWrong(f"{where}: there is no setting [{section}] {key}", hint=hint)
             setting = known[section, key]
-            values[setting.field] = _parse_value(setting, value, where)
+            try:
+                values[setting.field] = setting.parse(value)
+            except (BadSyntax, ConfigWrong, ValueError) as error:
+                where = f"{path}, {_place(text, section, key, _wrong_entry(setting, value))}"
+                raise _explained(error, setting, where) from None
     return values
 
 
-def _parse_value(setting: Setting, value: object, where: str) -> object:
-    try:
-        return setting.parse(value)
-    except (BadSyntax, ConfigWrong) as error:
-        raise ConfigWrong(f"{where}: {setting.name}: {error.message}") from None
-    except ValueError as error:
-        hint = f"for example {setting.key} = {setting.example}"
-        raise ConfigWrong(f"{where}: {setting.name} needs {error}", hint=hint) from None
+def _wrong_entry(setting: Setting, value: object) -> str:
+    """Return the first key of a table that the setting refuses, with its value, by itself."""
+    for key, item in value.items() if isinstance(value, dict) else ():
+        try:
+            setting.parse({key: item})
+        except (BadSyntax, ConfigWrong, ValueError):
+            return str(key)
+    return ""
+
+
+def _explained(error: Exception, setting: Setting, where: str) -> ConfigWrong:
+    if isinstance(error, SyncdError):
+        return ConfigWrong(f"{where}: {setting.name}: {error.message}")
+    hint = f"for example {setting.key} = {setting.example}"
+    return ConfigWrong(f"{where}: {setting.name} needs {error}", hint=hint)
 
 
 def _from_environment(name: str, value: str) -> str:
@@ -75,19 +86,9 @@ def _from_environment(name: str, value: str) -> str:
         raise ConfigWrong(f"{name} needs {error}") from None
 
 
-def _line_of(text: str, section: str, key: str) -> int:
-    """Return the line of a key, or of its section or 1 if the key has another notation."""
-    found, inside = 1, False
-    for number, line in enumerate(text.splitlines(), start=1):
-        if re.match(rf"\s*\[\s*{re.escape(section)}\s*\]", line) or (
-            not key and re.match(rf"\s*{re.escape(section)}\s*=", line)
-        ):
-            found, inside = number, True
-        elif line.lstrip().startswith("["):
-            inside = False
-        elif inside and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line):
-            return number
-    return found
+def _place(text: str, *keys: str) -> str:
+    line, column = place_of(text, tuple(filter(None, keys)))
+    return f"line {line}, column {column}"
 
 
 def render_config(config: Config) -> str:

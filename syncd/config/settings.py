@@ -12,7 +12,7 @@ from typing import Any
 
 from syncd.atproto.syntax import parse_did, parse_handle
 from syncd.atproto.xrpc import parse_origin
-from syncd.config.values import FILENAMES, check_pattern
+from syncd.config.values import FILENAMES, WHEN, check_pattern
 from syncd.errors import BadSyntax
 
 
@@ -51,8 +51,11 @@ def _parser_of(kind: type, words: str) -> Callable[[Any], Any]:
     return parse
 
 
+_LONGEST_SECONDS = 86_400
+
+
 def _parse_seconds(value: Any) -> float:  # noqa: ANN401
-    if type(value) not in (int, float) or not 0 < value <= 86_400:
+    if type(value) not in (int, float) or not 0 < value <= _LONGEST_SECONDS:
         raise ValueError("a number of seconds above 0 and at most 86400")
     return float(value)
 
@@ -114,6 +117,26 @@ def _parse_validate(value: Any) -> bool | tuple[tuple[str, bool], ...]:  # noqa:
     return tuple((check_pattern(pattern), item) for pattern, item in value.items())
 
 
+def _parse_when(value: Any) -> str | tuple[tuple[str, str], ...]:  # noqa: ANN401
+    if isinstance(value, str) and value in WHEN:
+        return value
+    if not isinstance(value, dict) or not all(item in WHEN for item in value.values()):
+        raise ValueError('"save", "ask", or a table of patterns that are each "save" or "ask"')
+    return tuple((check_pattern(pattern), item) for pattern, item in value.items())
+
+
+def _parse_settle(value: Any) -> float | tuple[tuple[str, float], ...]:  # noqa: ANN401
+    if _is_settle(value):
+        return float(value)
+    if not isinstance(value, dict) or not all(map(_is_settle, value.values())):
+        raise ValueError("a number of seconds from 0 to 86400, or a table of patterns with such")
+    return tuple((check_pattern(pattern), float(item)) for pattern, item in value.items())
+
+
+def _is_settle(value: Any) -> bool:  # noqa: ANN401
+    return type(value) in (int, float) and 0 <= value <= _LONGEST_SECONDS
+
+
 def _identifier_parser(parse: Callable[[str], str]) -> Callable[[Any], str]:
     def parse_setting(value: Any) -> str:  # noqa: ANN401
         if not isinstance(value, str):
@@ -153,6 +176,12 @@ SETTINGS: tuple[Setting, ...] = (
             "against their lexicons: true always, false never, unset where it knows them; or this "
             "for each collection or pattern, of which the first that matches counts",
             '{ "com.example.*" = false }', _parse_validate),
+    Setting("push", "when", "push_when", "word or table", "save: push what was saved; ask: it "
+            "waits for `syncd publish`; or one of them for each collection or pattern, of which "
+            "the first that matches counts", '{ "app.bsky.*" = "ask" }', _parse_when),
+    Setting("push", "settle_seconds", "settle_seconds", "seconds or table", "how long a file must "
+            "have been left alone before it is pushed, from 0; or this for each collection or "
+            "pattern, of which the first that matches counts", "30.0", _parse_settle),
     Setting("run", "doorbell", "doorbell", "word", "what tells of news: the PDS's own stream, a "
             "Jetstream, polling, or auto: the best of them that works", '"auto"', _parse_doorbell),
     Setting("run", "jetstream", "jetstream", "origin", "the Jetstream to listen to",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import TypeVar
 
 from syncd.atproto.syntax import Did, Handle, parse_nsid
 from syncd.errors import BadSyntax, ConfigWrong
@@ -13,14 +14,19 @@ from syncd.model import Policy, RecordPath, split_record_path
 DEFAULT_PLC = "https://plc.directory"
 PORTABLE = "portable"
 FILENAMES = ("plain", PORTABLE)
+ASK = "ask"
+WHEN = ("save", ASK)
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """The settings of a mirror. Durations are in seconds.
 
-    `validate` is one value for every collection, or (pattern, value) pairs where the first match
-    counts. None leaves the choice to the PDS.
+    `validate`, `push_when` and `settle_seconds` are each one value for every collection, or
+    (pattern, value) pairs where the first match counts. `validate` None leaves the choice to the
+    PDS.
     """
 
     did: Did
@@ -32,6 +38,8 @@ class Config:
     exclude: tuple[str, ...] = ()
     filenames: str = "plain"
     validate: bool | tuple[tuple[str, bool], ...] | None = None
+    push_when: str | tuple[tuple[str, str], ...] = "save"
+    settle_seconds: float | tuple[tuple[str, float], ...] = 0.0
     doorbell: str = "auto"
     jetstream: str | None = None
     poll_seconds: float = 5.0
@@ -63,11 +71,15 @@ class Config:
 
     def validate_of(self, path: RecordPath) -> bool | None:
         """Return whether the PDS must check this record; None leaves the choice to the PDS."""
-        if not isinstance(self.validate, tuple):
-            return self.validate
-        collection = split_record_path(path)[0]
-        pairs = ((fnmatchcase(collection, pattern), value) for pattern, value in self.validate)
-        return next((value for is_meant, value in pairs if is_meant), None)
+        return _value_for(path, self.validate, None)
+
+    def asks_before_push(self, path: RecordPath) -> bool:
+        """Return whether changes of this record wait until a person publishes them."""
+        return _value_for(path, self.push_when, "save") == ASK
+
+    def settle_seconds_of(self, path: RecordPath) -> float:
+        """Return how long a file must be left alone before this record is pushed."""
+        return _value_for(path, self.settle_seconds, 0.0)
 
     def policy(self, path: RecordPath) -> Policy:
         """Return the policy for a conflict at `path`, from the first list with its collection."""
@@ -88,6 +100,17 @@ class Config:
     def covers_path(self, path: RecordPath) -> bool:
         """Return whether the record at `path` belongs to the mirror."""
         return self.covers(split_record_path(path)[0])
+
+
+def _value_for(
+    path: RecordPath, setting: Value | tuple[tuple[str, Value], ...], rest: Value
+) -> Value:
+    """Return the value of `setting` for a record; `rest` where a table has no pattern for it."""
+    if not isinstance(setting, tuple):
+        return setting
+    collection = split_record_path(path)[0]
+    found = (value for pattern, value in setting if fnmatchcase(collection, pattern))
+    return next(found, rest)
 
 
 def _matches(collection: str, patterns: tuple[str, ...]) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from syncd.atproto.syntax import Did
 from syncd.atproto.xrpc import parse_origin
 from syncd.errors import BadSyntax
-from syncd.model import Session
+from syncd.exchange import Session
 
 _TYPED = '{"did": '
 """How each typed password begins. No plain password does: it would be damaged JSON at best."""

@@ -49,7 +49,7 @@ from syncd.errors import (
     SyncdError,
     Unreachable,
 )
-from syncd.model import Session
+from syncd.exchange import Session
 from syncd.private import make_private, state_directory
 
 SERVICE: Final = "syncd"

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from syncd.atproto.cid import Cid
 from syncd.config import Config
 from syncd.cycle.clone.clone import Clone, is_unfinished
 from syncd.cycle.decide.planning import end_doubt, plan_cycle
@@ -26,25 +25,16 @@ from syncd.cycle.observe.views import Dirty, Sides, bookkeeping, bring_sides, la
 from syncd.cycle.pull.apply import pull
 from syncd.cycle.pull.archive import Keeper, prune, seconds_of
 from syncd.cycle.pull.conflict_files import drop_closed, is_kept, keep_conflicts
+from syncd.cycle.pull.drafts import note_overtaken, respell_unchanged
 from syncd.cycle.pull.merge import Joined, join, wants_merge
-from syncd.cycle.pull.naming import name_drafts
 from syncd.cycle.push.outbox import Outbox
 from syncd.cycle.report import report_cycle, report_plan
 from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.errors import StateDamaged, Unreachable
+from syncd.exchange import Limits
 from syncd.folder.recover import recover
 from syncd.folder.root import Folder, read_marker
-from syncd.model import (
-    Account,
-    Arrival,
-    Head,
-    Limits,
-    Memory,
-    Plan,
-    RecordPath,
-    Report,
-    Verdict,
-)
+from syncd.model import Account, Arrival, Head, Memory, Plan, Report, Verdict
 from syncd.pds import Pds
 from syncd.plan import without_pushes
 from syncd.state import History, State, renew_state
@@ -165,11 +155,10 @@ class Mirror:
         recovered = recover(self.folder, sides.look.leftovers) if sides.look.leftovers else ()
         if sides.look.leftovers:
             sight, sides, plan = await self._decide(dirty)
-        drafted = name_drafts(self.workspace, sight, sides)
-        if drafted.named:
-            # A named draft is a new file, which this plan did not see.
+        if respell_unchanged(self.workspace, sides):
+            # This plan took the record's file for one that stands for no record.
             sight, sides, plan = await self._decide(dirty)
-        sides = sides.with_strays(drafted.problems)
+        note_overtaken(self.workspace, plan)
         joined = await self._join(sight, sides, plan)
         plan = joined.plan
         pulled = await self._pull(sight, sides, joined)
@@ -184,7 +173,7 @@ class Mirror:
         planned = report_plan(plan, sides.look.strays, self.requests - before, self.state.head())
         report = report_cycle(planned, joined, pulled, steps, pushed, waiting)
         met = (f"{problem.path}: {problem.reason}" for problem in recovered)
-        remarks = (*met, *drafted.sentences, *report.remarks, *self.outbox.answers.take())
+        remarks = (*met, *report.remarks, *self.outbox.answers.take())
         return replace(report, remarks=remarks)
 
     async def _decide(self, dirty: Dirty) -> tuple[Sight, Sides, Plan]:
@@ -200,7 +189,7 @@ class Mirror:
             if self.companion
             else look_at_sides()
         )
-        plan = plan_cycle(self.workspace, sides, now_ns // SECOND_NS)
+        plan = plan_cycle(self.workspace, sides, now_ns)
         if self.companion is not None:
             plan = self.companion.judge(plan, now_ns // SECOND_NS)
         return sight, sides, without_pushes(plan) if self.config.read_only else plan
@@ -276,7 +265,7 @@ class Mirror:
         if not is_same_home(self.state, self.account):
             self.state.forget_newest()
         tree = Memory(
-            blocks=_blocks(books.base, sight),
+            blocks=sight.known(books.base),
             waiting=unnamed,
             head=view.head if view.head != self.state.head() else None,
             newest=view.head.rev if view.head.rev != self.state.newest() else None,
@@ -303,9 +292,3 @@ class Mirror:
         """Return a keeper at the time of now, or of `head` where the clock is years behind it."""
         at = max(self.workspace.now(), seconds_of(head.rev))
         return Keeper(self.history, at, head.rev)
-
-
-def _blocks(base: Mapping[RecordPath, Cid | None], sight: Sight) -> dict[RecordPath, bytes]:
-    """Return the records of what was adopted, as far as they came with the view."""
-    found = ((path, sight.get(cid)) for path, cid in base.items() if cid is not None)
-    return {path: block for path, block in found if block is not None}

@@ -14,6 +14,7 @@ from syncd.model import (
     Departure,
     Head,
     Memory,
+    Pending,
     Plan,
     Problem,
     RecordPath,
@@ -36,6 +37,7 @@ def report_plan(plan: Plan, strays: Sequence[Problem], requests: int, head: Head
         requests=requests,
         head=head,
         plan=plan,
+        pending=plan.pending,
     )
 
 
@@ -68,6 +70,7 @@ def report_cycle(
         ),
         retries=tuple(item for item in waiting if isinstance(item, Retry)),
         halted=pushed.halted,
+        pending=tuple(item for item in waiting if isinstance(item, Pending)),
     )
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from syncd.backoff import MOST_DOUBLINGS, Backoff, doubled, spread
 from syncd.cycle.observe.views import Dirty
+from syncd.cycle.workspace import SECOND_NS
 from syncd.daemon.transitions import Event
 from syncd.errors import CredentialsRefused, RateLimited, SyncdError
-from syncd.model import Report
+from syncd.model import Pending, Report
 
 BACKOFF_SECONDS: Final = (1.0, 300.0)
 """The first pause after a failed cycle, and the longest."""
@@ -26,6 +28,15 @@ def seconds_after(error: SyncdError, backoff: Backoff, jitter: float) -> float:
 def least_seconds_after(error: SyncdError, backoff: Backoff) -> float:
     """Return how much of such a wait nothing may cut short but a stop."""
     return error.retry_seconds if isinstance(error, RateLimited) else backoff.first
+
+
+def seconds_until_due(pending: Sequence[Pending], now_ns: int) -> float | None:
+    """Return when the first of `pending` is due, or None if none is by itself.
+
+    A little later than that, so that a timer that is early by the clock costs no second cycle.
+    """
+    due = [item.due_ns for item in pending if item.due_ns is not None]
+    return max(0.0, (min(due) - now_ns) / SECOND_NS) + AGAIN_SECONDS if due else None
 
 
 @dataclass(frozen=True, slots=True)

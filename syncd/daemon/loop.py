@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from syncd.backoff import Backoff
@@ -21,6 +21,7 @@ from syncd.daemon.delays import (
     Unfinished,
     least_seconds_after,
     seconds_after,
+    seconds_until_due,
 )
 from syncd.daemon.feeders import Feeders, Watches
 from syncd.daemon.heap import give_back
@@ -30,7 +31,7 @@ from syncd.daemon.traffic import Traffic
 from syncd.daemon.transitions import CYCLING, Course, Event, LoopState
 from syncd.daemon.waits import Waits
 from syncd.errors import SyncdError
-from syncd.model import Report
+from syncd.model import Pending, Report
 from syncd.news import Doorbells, News, no_doorbells
 
 STOP_SECONDS = 5.0
@@ -69,6 +70,7 @@ class Daemon:
     _unfinished: Unfinished = field(default_factory=Unfinished)
     _push_later: Alarm = field(init=False)
     _look_again: Alarm = field(init=False)
+    _push_delayed: Alarm = field(init=False)
     _limit: asyncio.Timeout | None = None
     _resident: int = 0
 
@@ -82,6 +84,7 @@ class Daemon:
         self._put_off = PutOff(self.backoff)
         self._push_later = Alarm(self._bell, None)
         self._look_again = Alarm(self._bell, ())
+        self._push_delayed = Alarm(self._bell, ())
 
     def pause(self) -> None:
         """Begin no cycle until `resume`, but for requested syncs; a running cycle ends first."""
@@ -148,6 +151,7 @@ class Daemon:
             self._course.follow(Event.STOP)
             self._push_later.cancel()
             self._look_again.cancel()
+            self._push_delayed.cancel()
             await _end(feeders)
             self._requests.answer(SyncdError("the running syncd ended before this was done"))
 
@@ -242,12 +246,20 @@ class Daemon:
             self._look_after(report.halted)
         else:
             self._follow_up(report)
+        self._wait_for(report.pending)
         self._put_off = self._put_off.after(dirty, report)
         self._enter(self._put_off.event, report, self._put_off.error)
 
     def _look_after(self, error: SyncdError) -> None:
         """Look at the whole folder when pushes may succeed again; until then pulls continue."""
         self._push_later.set(seconds_after(error, self._put_off.backoff, self.jitter()))
+
+    def _wait_for(self, pending: Sequence[Pending]) -> None:
+        """Look again when the first of `pending` is due. Every cycle looks at all that waits."""
+        self._push_delayed.cancel()
+        seconds = seconds_until_due(pending, self.mirror.workspace.clock_ns())
+        if seconds is not None:
+            self._push_delayed.set(seconds)
 
     def _follow_up(self, report: Report) -> None:
         """Take up soon what a cycle left undone.

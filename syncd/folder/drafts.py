@@ -1,48 +1,103 @@
-"""Turn a draft (`+anything.json`) into the file of a record, in one step. Never copies the content.
+"""Drafts: find and read them, make records of them and drafts of records, each in one step.
 
-The draft is renamed, so at every moment the file is either the draft or the record, and a crash
-leaves no second copy.
+A file is renamed, so at every moment it is either the draft or the record, and a crash leaves no
+second copy. Never replaces a file, and never removes one whose content is not elsewhere.
 """
 
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import groupby
 
 from syncd.atproto.data import encode
 from syncd.atproto.jsontext import parse_record
-from syncd.errors import BadData, BadJson, FileChanged, FileProblem
-from syncd.folder.names import relative_path
+from syncd.errors import BadData, BadJson, BadSyntax, FileChanged, FileProblem
+from syncd.folder.names import (
+    CONTINUED,
+    draft_name,
+    former_file_name,
+    is_draft,
+    parse_file_name,
+    relative_path,
+)
 from syncd.folder.problems import printable, raise_as
 from syncd.folder.read import FIX_HINT, FileStat, is_at_rest, read_file
-from syncd.folder.replace import place_new
+from syncd.folder.replace import place_new, unfinished_name, withdraw
 from syncd.folder.root import Folder, opened
-from syncd.model import Problem, RecordPath
+from syncd.folder.survey import is_nsid
+from syncd.model import Problem, RecordPath, split_record_path
 
 _OPEN = "another program is still writing it"
 
 
-def read_draft(folder: Folder, relative: str) -> FileStat | Problem:
+def list_drafts(folder: Folder, in_scope: Callable[[str], bool]) -> list[str]:
+    """Return the files of all drafts, sorted, relative to the folder.
+
+    A directory that cannot be read is left out. Raises FolderWrong as `Folder.open` does.
+    """
+    with folder.open() as root:
+        with os.scandir(root) as entries:
+            names = [e.name for e in entries if is_nsid(e.name) and in_scope(e.name)]
+        return sorted(draft for name in names for draft in _drafts_in(root, (name,)))
+
+
+def with_drafts(folder: Folder, paths: Iterable[RecordPath]) -> frozenset[RecordPath]:
+    """Return those of `paths` that the folder has a draft of. Raises FolderWrong."""
+    found: set[RecordPath] = set()
+    with folder.open() as root:
+        for collection, some in groupby(sorted(paths), lambda path: path.partition("/")[0]):
+            with suppress(OSError), opened(root, (collection,)) as directory:
+                found.update(path for path in some if _has_draft(folder, directory, path))
+    return frozenset(found)
+
+
+def read_draft(folder: Folder, relative: str) -> tuple[bytes, FileStat] | Problem:
     """Read the draft at `relative`; return a Problem if it is no record or still being written.
 
     Raises:
         FolderWrong: The folder is missing or belongs to another mirror.
         FileChanged: The draft is gone.
     """
-    collection, _, name = relative.partition("/")
+    *directories, name = relative.split("/")
     path = printable(relative)
     try:
         with (
             folder.open() as root,
             raise_as(path, "read"),
-            opened(root, (collection,)) as directory,
+            opened(root, directories) as directory,
         ):
             content, now = read_file(directory, name)
-            encode(parse_record(content, collection))
-            return now if is_at_rest(directory, name, now.digest) else Problem(path, _OPEN)
+            encode(parse_record(content, directories[0]))
+            return (content, now) if _is_at_rest(directory, name, now) else Problem(path, _OPEN)
     except BadJson as error:
         return Problem(path, error.message, error.hint or FIX_HINT, error.line, error.column)
     except (BadData, FileProblem) as error:
         return Problem(path, error.message, error.hint or FIX_HINT)
+
+
+def write_draft(folder: Folder, path: RecordPath, content: bytes) -> str:
+    """Write a new draft of `path`, durably, and return its file relative to the folder.
+
+    Raises:
+        FileChanged: There is a draft of that name.
+        FileProblem: The disk refused.
+    """
+    relative = _draft_of(folder, path)
+    *directories, name = relative.split("/")
+    disk, temp = folder.disk, unfinished_name()
+    with (
+        folder.open() as root,
+        raise_as(relative, "written"),
+        opened(root, directories, make=disk) as directory,
+    ):
+        disk.write(directory, temp, content, None)
+        disk.sync_file(directory, temp)
+        place_new(disk, directory, temp, name)
+        disk.sync_directory(directory)
+    return relative
 
 
 def place_draft(folder: Folder, relative: str, path: RecordPath, *, expect: FileStat) -> None:
@@ -53,33 +108,155 @@ def place_draft(folder: Folder, relative: str, path: RecordPath, *, expect: File
             already has a file. The draft stays.
         FileProblem: The disk refused. The whole content is in the draft or in the record's file.
     """
-    collection, _, name = relative.partition("/")
-    target = relative_path(path, portable=folder.portable).partition("/")[2]
-    with folder.open() as root, raise_as(path, "named"), opened(root, (collection,)) as directory:
-        folder.disk.sync_file(directory, name)
-        # A program that has the draft open would keep writing to it under the new name.
-        if not is_at_rest(directory, name, expect.digest):
-            raise FileChanged(_OPEN)
-        place_new(folder.disk, directory, name, target)
+    _rename(folder, relative, relative_path(path, portable=folder.portable), expect)
+
+
+def shelve(folder: Folder, path: RecordPath, *, expect: FileStat) -> str:
+    """Rename the file of `path` to a draft, durably, and return that, relative to the folder.
+
+    Raises:
+        FileChanged: The content is not that of `expect`, another program has the file open for
+            writing, or there is a draft of that name. The record's file stays.
+        FileProblem: The disk refused. The whole content is in the draft or in the record's file.
+    """
+    draft, record = _draft_of(folder, path), relative_path(path, portable=folder.portable)
+    # Where the file system cannot rename in one step, a crash left one file under both names.
+    if not _drop_if_same(folder, record, draft):
+        _rename(folder, record, draft, expect)
+    return draft
+
+
+def remove_draft(folder: Folder, relative: str, *, expect: FileStat) -> None:
+    """Remove a draft whose content the file of a record has by now.
+
+    Raises:
+        FileChanged: The content is not that of `expect`. The draft stays.
+        FileProblem: The disk refused.
+    """
+    *directories, name = relative.split("/")
+    with (
+        folder.open() as root,
+        raise_as(printable(relative), "removed"),
+        opened(root, directories) as directory,
+    ):
+        withdraw(folder.disk, directory, name, old=expect.digest)
         folder.disk.sync_directory(directory)
 
 
-def drop_draft(folder: Folder, relative: str, twin: RecordPath) -> bool:
+def drop_twin(folder: Folder, relative: str, twin: RecordPath) -> bool:
     """Finish an interrupted `place_draft`: drop the draft's name if `twin` names the same file.
 
     Where the file system cannot rename in one step, a crash leaves one file under both names.
-    Return False, and change nothing, if the two names lead to different files.
+    Return False, and change nothing, if the two names lead to different files or one to none.
 
-    Raises:
-        FileChanged: One of the two files is gone.
-        FileProblem: The disk refused.
+    Raises FileProblem: The disk refused.
     """
-    collection, _, name = relative.partition("/")
-    target = relative_path(twin, portable=folder.portable).partition("/")[2]
-    with folder.open() as root, raise_as(twin, "named"), opened(root, (collection,)) as directory:
-        one, other = (os.stat(n, dir_fd=directory, follow_symlinks=False) for n in (name, target))
-        if not os.path.samestat(one, other):
+    return _drop_if_same(folder, relative, relative_path(twin, portable=folder.portable))
+
+
+def same_file(folder: Folder, relative: str, expect: FileStat) -> Iterator[RecordPath]:
+    """Yield the records of the draft's collection whose file is the draft under a second name."""
+    collection = relative.partition("/")[0]
+    with folder.open() as root, opened(root, (collection,)) as directory:
+        names = [e.name for e in os.scandir(directory) if e.inode() == expect.inode]
+    for name in names:
+        with suppress(BadSyntax):
+            rkey = parse_file_name(name, portable=folder.portable)
+            yield RecordPath(f"{collection}/{rkey}")
+
+
+def respell_former(folder: Folder, path: RecordPath) -> bool:
+    """Rename the file of `path` from the name that versions before drafts gave to it.
+
+    Return False, and change nothing, if there is no such file, or a file with the right name.
+    Raises FolderWrong, FileProblem.
+    """
+    former = former_file(folder, path)
+    if former is None:
+        return False
+    right = relative_path(path, portable=folder.portable)
+    try:
+        _rename(folder, former, right, None)
+    except FileChanged:
+        return _drop_if_same(folder, former, right)
+    return True
+
+
+def former_file(folder: Folder, path: RecordPath) -> str | None:
+    """Return the regular file that has the former name of `path`, relative to the folder."""
+    collection, rkey = split_record_path(path)
+    old = former_file_name(rkey, portable=folder.portable)
+    if old is None:
+        return None
+    *inside, name = old.split("/")
+    with folder.open() as root, suppress(OSError), opened(root, (collection, *inside)) as directory:
+        if stat.S_ISREG(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+            return f"{collection}/{old}"
+    return None
+
+
+def _draft_of(folder: Folder, path: RecordPath) -> str:
+    collection, rkey = split_record_path(path)
+    return f"{collection}/{draft_name(rkey, portable=folder.portable)}"
+
+
+def _has_draft(folder: Folder, directory: int, path: RecordPath) -> bool:
+    with suppress(OSError):
+        os.stat(_draft_of(folder, path).partition("/")[2], dir_fd=directory, follow_symlinks=False)
+        return True
+    return False
+
+
+def _drafts_in(root: int, inside: tuple[str, ...]) -> Iterator[str]:
+    with suppress(OSError), opened(root, inside) as directory, os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.name.endswith(CONTINUED) and entry.is_dir(follow_symlinks=False):
+                yield from _drafts_in(root, (*inside, entry.name))
+            elif is_draft(entry.name) and entry.is_file(follow_symlinks=False):
+                yield "/".join((*inside, entry.name))
+
+
+def _rename(folder: Folder, old: str, new: str, expect: FileStat | None) -> None:
+    """Rename a file within its collection to a free name; None expects any content at rest."""
+    collection, _, name = old.partition("/")
+    *inside, _ = target = new.split("/")[1:]
+    disk = folder.disk
+    with (
+        folder.open() as root,
+        raise_as(printable(old), "named"),
+        opened(root, (collection,)) as directory,
+        opened(directory, name.split("/")[:-1]) as source,
+        opened(directory, inside, make=disk) as place,
+    ):
+        disk.sync_file(source, name.rpartition("/")[2])
+        # A program that has the file open would keep writing to it under the new name.
+        if expect is not None and not _is_at_rest(source, name.rpartition("/")[2], expect):
+            raise FileChanged(_OPEN)
+        place_new(disk, directory, name, "/".join(target))
+        disk.sync_directory(place)
+        if inside or "/" in name:
+            disk.sync_directory(source)
+
+
+def _drop_if_same(folder: Folder, relative: str, kept: str) -> bool:
+    """Remove the name `relative` if the name `kept` leads to the same file; say whether it did."""
+    *directories, name = relative.split("/")
+    *others, other = kept.split("/")
+    with (
+        suppress(FileChanged),
+        folder.open() as root,
+        raise_as(printable(relative), "named"),
+        opened(root, directories) as directory,
+        opened(root, others) as beside,
+    ):
+        one = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        if not os.path.samestat(one, os.stat(other, dir_fd=beside, follow_symlinks=False)):
             return False
         folder.disk.unlink(directory, name)
         folder.disk.sync_directory(directory)
-    return True
+        return True
+    return False
+
+
+def _is_at_rest(directory: int, name: str, expect: FileStat) -> bool:
+    return is_at_rest(directory, name, expect.digest)

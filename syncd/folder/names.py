@@ -4,6 +4,7 @@ The file of the record `collection/rkey` is `collection/rkey.json`. Some charact
 `%` and two lower-case hexadecimal digits; no rkey contains a `%`:
 
 - a leading dot, always: so no record file is hidden, and dot files are free for editors;
+- the dot of a final `.draft`, always: `NAME.draft.json` is a draft and no record;
 - `:`, upper-case letters and the device names of Windows, if the names must be portable.
 
 A name too long for one path component continues in a directory whose name ends with a bare `%`.
@@ -20,17 +21,20 @@ from syncd.errors import BadSyntax
 from syncd.model import RecordPath, make_record_path, parse_record_path, split_record_path
 
 SUFFIX = ".json"
+DRAFT_SUFFIX = ".draft.json"
+"""The end of a draft's name: the file never leaves the folder."""
 CONTINUED = "%"
 """The last character of a directory name where longer names continue."""
-DRAFT = "+"
-"""The first character of a draft's name: syncd will give the file a fresh rkey."""
+FRESH = "+"
+"""The first character of the name of a draft that gets a fresh rkey when it is published."""
 OURS = ".syncd-"
 """The prefix of syncd's own unfinished files."""
 COMPONENT_BYTES = 255
 """The longest name of a file or directory (NAME_MAX of Linux file systems)."""
 
 _CHUNK = 180
-_PLAIN = re.compile(r"([A-Za-z0-9_~:-][A-Za-z0-9_~.:-]{0,249})\.json")
+_DRAFTED = ".draft"
+_PLAIN = re.compile(r"([A-Za-z0-9_~:-][A-Za-z0-9_~.:-]{0,249})(?<!\.draft)\.json")
 _ESCAPE = re.compile(r"%([0-9a-fA-F]{2})")
 _DEVICES = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z)")
 
@@ -39,7 +43,42 @@ def file_name(rkey: Rkey, *, portable: bool = False, suffix: str = SUFFIX) -> st
     """Return the record's file name, relative to its collection's directory; may contain `/`."""
     if not portable and _PLAIN.fullmatch(name := rkey + suffix) and suffix == SUFFIX:
         return name
-    return "/".join(_components([_token(char, portable) for char in rkey], portable, suffix))
+    tokens = [_token(char, portable) for char in rkey]
+    if suffix == SUFFIX and rkey.endswith(_DRAFTED):
+        tokens[-len(_DRAFTED)] = _escaped(".")
+    return "/".join(_components(tokens, portable, suffix))
+
+
+def former_file_name(rkey: Rkey, *, portable: bool = False) -> str | None:
+    """Return the file name that versions before drafts gave to the record; None if it is the same.
+
+    It is now the name of a draft.
+    """
+    stem = rkey.removesuffix(_DRAFTED)
+    if stem in ("", rkey):
+        return None
+    return draft_name(Rkey(stem), portable=portable)
+
+
+def draft_name(rkey: Rkey, *, portable: bool = False) -> str:
+    """Return the name of a draft of the record, relative to its collection; may contain `/`."""
+    return file_name(rkey, portable=portable, suffix=DRAFT_SUFFIX)
+
+
+def drafted_name(relative: str) -> str:
+    """Return NAME of the draft `relative`, which is `NAME.draft.json` or `+anything.json`.
+
+    Escapes are decoded. NAME need not be a legal rkey.
+    """
+    stem = relative.removesuffix(DRAFT_SUFFIX)
+    stem = stem.removesuffix(SUFFIX) if stem == relative else stem
+    return _unescaped("".join(part.removesuffix(CONTINUED) for part in stem.split("/")))
+
+
+def record_of_draft(relative: str) -> str:
+    """Return `COLLECTION/NAME` of the draft `relative`; a record path if NAME is a legal rkey."""
+    collection, _, name = relative.partition("/")
+    return f"{collection}/{drafted_name(name)}"
 
 
 def parse_file_name(relative: str, *, portable: bool = False) -> Rkey:
@@ -88,14 +127,20 @@ def is_record_like(name: str) -> bool:
     False for drafts, for editors' temporary files, and for every name other than `*.json`.
     """
     stem = name.removesuffix(SUFFIX)
-    if stem == name or name.startswith((DRAFT, OURS)):
+    if stem == name or name.startswith((FRESH, OURS)) or is_draft(name):
         return False
     return not name.startswith(".") or _is_rkey(stem)
 
 
 def is_draft(name: str) -> bool:
-    """Return whether `name` is `+anything.json`."""
-    return name.startswith(DRAFT) and name.endswith(SUFFIX)
+    """Return whether `name` is `+anything.json` or `NAME.draft.json`.
+
+    A hidden file counts if NAME is a legal rkey: others are the temporary files of editors.
+    """
+    stem = name.removesuffix(DRAFT_SUFFIX)
+    if stem == name:
+        return name.startswith(FRESH) and name.endswith(SUFFIX)
+    return bool(stem) and not stem.startswith(OURS) and (stem[0] != "." or _is_rkey(stem))
 
 
 def _is_rkey(text: str) -> bool:
@@ -146,5 +191,8 @@ def _decoded(relative: str) -> str:
     stem = last.removesuffix(SUFFIX)
     if stem == last or not all(name.endswith(CONTINUED) for name in directories):
         raise BadSyntax(f"{relative!r} is not the file of a record: it needs the form rkey.json")
-    text = "".join(name.removesuffix(CONTINUED) for name in directories) + stem
+    return _unescaped("".join(name.removesuffix(CONTINUED) for name in directories) + stem)
+
+
+def _unescaped(text: str) -> str:
     return _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), text)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from syncd.folder.names import relative_path
+from syncd.folder.names import former_file_name, is_draft, relative_path
 from syncd.folder.read import os_problem
 from syncd.folder.root import Folder, opened
 from syncd.folder.spelling import is_spelt
@@ -29,7 +29,6 @@ class Look:
             by the record they were meant for. They are inert: neither content nor absence.
         strays: `*.json` files that belong to no record, and collections that cannot be read; the
             path of each problem is relative to the folder.
-        drafts: Files named `+anything.json`, relative to the folder.
         leftovers: Files of an interrupted write of syncd itself; see recover.py.
         unread: Collections whose directory could not be listed completely, or `EVERYWHERE`.
         reads: The number of files opened; all others were unchanged by their stat.
@@ -39,7 +38,6 @@ class Look:
     seen: Mapping[RecordPath, Seen]
     problems: Mapping[RecordPath, Problem]
     strays: tuple[Problem, ...]
-    drafts: tuple[str, ...]
     leftovers: tuple[str, ...]
     unread: frozenset[str]
     reads: int
@@ -58,7 +56,6 @@ class Look:
             seen={**self.seen, **other.seen},
             problems={**self.problems, **other.problems},
             strays=self.strays + other.strays,
-            drafts=self.drafts + other.drafts,
             leftovers=self.leftovers + other.leftovers,
             unread=self.unread | other.unread,
             reads=self.reads + other.reads,
@@ -111,7 +108,6 @@ def scan(
         seen=notes.seen,
         problems=notes.problems,
         strays=tuple(sorted(notes.strays, key=lambda problem: problem.path)),
-        drafts=tuple(sorted(notes.drafts)),
         leftovers=tuple(sorted(notes.leftovers)),
         unread=frozenset(notes.unread),
         reads=notes.reads,
@@ -127,12 +123,22 @@ def _look_up(notes: Notes, root: int, paths: Iterable[RecordPath]) -> None:
     """Look up the file of each path by name. ENOENT is an absence; any other error a problem."""
     for path in paths:
         right = relative_path(path, portable=notes.portable)
-        other = relative_path(path, portable=not notes.portable)
         try:
-            if not _look_at(notes, root, path, right) and right != other:
-                _look_for_misspelt(notes, root, path, right, other)
+            if not _look_at(notes, root, path, right):
+                for other in _other_names(path, notes.portable):
+                    _look_for_misspelt(notes, root, path, right, other)
         except OSError as error:
             notes.problems[path] = os_problem(path, error)
+
+
+def _other_names(path: RecordPath, portable: bool) -> list[str]:
+    """Return the names that the file of `path` had by another setting or an older version."""
+    collection, rkey = split_record_path(path)
+    right = relative_path(path, portable=portable)
+    names = [relative_path(path, portable=not portable)]
+    former = (former_file_name(rkey, portable=setting) for setting in (portable, not portable))
+    names += [f"{collection}/{name}" for name in former if name is not None]
+    return [name for name in names if name != right]
 
 
 def _look_at(notes: Notes, root: int, path: RecordPath, relative: str) -> bool:
@@ -151,10 +157,16 @@ def _look_at(notes: Notes, root: int, path: RecordPath, relative: str) -> bool:
 
 
 def _look_for_misspelt(notes: Notes, root: int, path: RecordPath, right: str, other: str) -> None:
-    """Note a file in the spelling of the other `filenames` setting as inert, not absent."""
+    """Note a file in another spelling of `path` as inert, not absent."""
     *directories, name = other.split("/")
+    if path in notes.problems:
+        return
     with suppress(FileNotFoundError), opened(root, directories) as directory:
         if not is_spelt(directory, name):
             return
         reason = f"{other!r} is not how syncd spells this record's file"
-        notes.problems[path] = Problem(path, reason, f"rename it to {right}")
+        hint = f"rename it to {right}"
+        if is_draft(name):
+            reason = f"{other!r} is a draft, and was this record's file before there were drafts"
+            hint += ", or give the draft another name: then the record counts as deleted"
+        notes.problems[path] = Problem(path, reason, hint)

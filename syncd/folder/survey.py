@@ -8,14 +8,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from syncd.atproto.syntax import Nsid, parse_nsid
 from syncd.errors import BadSyntax
 from syncd.folder.names import (
     CONTINUED,
-    is_draft,
     is_record_like,
     meant_path,
     parse_file_name,
@@ -32,7 +30,7 @@ EVERYWHERE = "*"
 _DEPTH = 16
 _STRAY_HINT = (
     "rename it: record keys have letters, digits and . _ ~ : - only; a name that begins with + "
-    "becomes a record with a new key"
+    "is a draft, which syncd publish gives a new key"
 )
 
 
@@ -51,7 +49,6 @@ class Notes:
     problems: dict[RecordPath, Problem] = field(default_factory=dict)
     strays: list[Problem] = field(default_factory=list)
     misspelt: list[tuple[RecordPath | None, Problem]] = field(default_factory=list)
-    drafts: list[str] = field(default_factory=list)
     leftovers: list[str] = field(default_factory=list)
     unread: set[str] = field(default_factory=set)
     reads: int = 0
@@ -143,8 +140,6 @@ def _survey_directory(
                 _meet(notes, directory, collection, name, entry)
             elif is_leftover(entry.name):
                 notes.leftovers.append(f"{collection}/{name}")
-            elif is_draft(entry.name):
-                _meet_draft(notes, f"{collection}/{name}", entry)
 
 
 def _meet(
@@ -165,19 +160,6 @@ def _meet(
         return  # gone since the listing: scan.py looks up every known path by name
     except OSError as error:
         notes.problems[path] = os_problem(path, error)
-
-
-def _meet_draft(notes: Notes, relative: str, entry: os.DirEntry[str]) -> None:
-    """Note a draft, or a stray if the draft cannot become a record."""
-    if not entry.is_file(follow_symlinks=False):
-        with suppress(FileNotFoundError):  # gone since the listing, and no record depends on it
-            mode = entry.stat(follow_symlinks=False).st_mode
-            notes.strays.append(kind_problem(printable(relative), mode))
-    elif relative.count("/") > 1:
-        reason = "a draft in a directory that long names continue in"
-        notes.strays.append(Problem(printable(relative), reason, "move it to its collection"))
-    else:
-        notes.drafts.append(relative)
 
 
 def _settle_misspelt(notes: Notes) -> None:

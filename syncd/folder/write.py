@@ -16,7 +16,7 @@ from syncd.atproto.jsontext import parse_record
 from syncd.errors import BadJson, BadSyntax, FileChanged, FileProblem
 from syncd.folder.batch import Batch, Replacement
 from syncd.folder.names import SUFFIX, conflict_name, relative_path
-from syncd.folder.problems import raise_as
+from syncd.folder.problems import printable, raise_as
 from syncd.folder.read import FileStat, read_file
 from syncd.folder.replace import unfinished_name, withdraw
 from syncd.folder.root import OWN, Folder, opened
@@ -32,6 +32,7 @@ __all__ = (
     "keep_conflict",
     "read_below",
     "read_bytes",
+    "read_named",
     "remove",
     "write",
     "write_many",
@@ -49,7 +50,17 @@ def read_bytes(folder: Folder, path: RecordPath) -> tuple[bytes, FileStat]:
 
 def read_below(folder: Folder, root: int, path: RecordPath) -> tuple[bytes, FileStat]:
     """Read as `read_bytes` does, where the folder is open already, as `root`."""
-    directories, name = _place_of(folder, path)
+    return _read(root, path, *_place_of(folder, path))
+
+
+def read_named(folder: Folder, relative: str) -> tuple[bytes, FileStat]:
+    """Read the file `relative` of a collection, whatever its name says. Raises as `read_bytes`."""
+    *directories, name = relative.split("/")
+    with folder.open() as root:
+        return _read(root, printable(relative), directories, name)
+
+
+def _read(root: int, path: str, directories: Sequence[str], name: str) -> tuple[bytes, FileStat]:
     with raise_as(path, "read"), opened(root, directories) as directory:
         if not is_spelt(directory, name):
             raise FileChanged("there is no such file")

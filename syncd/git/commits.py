@@ -12,20 +12,16 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from syncd.errors import GitFailed
+from syncd.git.indexlock import in_use, is_in_use, lock_index
 from syncd.git.program import Git
 from syncd.git.repository import Repository
 
-LOCK_SECONDS = 5.0
-"""How long to wait for another git command to release its lock on the index."""
-_LOCK_PAUSE_SECONDS = 0.05
-_OURS = "syncd "
 _SCRATCH = "syncd-"
 _GONE = f"0 {'0' * 40}"
 _ABSENT = object()
@@ -141,6 +137,8 @@ Compose = Callable[[str, Tree], str | None]
 """Make the message for a folder's tree from its id and its files; None: make no commit."""
 
 
+Reject = Callable[[Tree], Collection[str]]
+"""Choose the files that must not be committed, from all of them as git has staged them."""
 Check = Callable[[str], None]
 """Raise GitFailed if a commit, named by its id, must not stand."""
 
@@ -149,7 +147,7 @@ def commit(
     work: Worktree,
     tip: Tip,
     names: Collection[str],
-    is_meant: Callable[[str], bool],
+    reject: Reject,
     compose: Compose,
     check: Check,
 ) -> str | None:
@@ -159,8 +157,8 @@ def commit(
         tip: The checkout that the caller decided on; if it has changed, no commit is made.
         names: Files below the folder. If there are none, the commit changes no file.
             A file that the person's index has as unmerged is left out.
-        is_meant: Whether the file on disk still has the content to commit. Asked after git has
-            read the file: a file that was edited meanwhile is left out.
+        reject: Asked after git has read the files: those that were edited meanwhile, or that git
+            would store otherwise, are left out.
         compose: Makes the message; None makes no commit.
         check: Asked about the new commit. If it refuses, the commit is taken back.
 
@@ -172,11 +170,12 @@ def commit(
             as after the commit if the commit was made before the failure.
     """
     try:
-        with _locked(work.repository), _scratch(work.repository) as scratch:
+        with lock_index(work.repository.lock), _scratch(work.repository) as (scratch, fd):
+            mine = replace(work, git=replace(work.git, inherited=(fd,)))
             # HEAD may have moved while this waited for the lock. Then `names` was chosen for
             # another commit; the next cycle chooses again.
             is_made = work.tip() == tip and _commit(
-                work, scratch, tip, names, is_meant, compose, check
+                mine, scratch, tip, names, reject, compose, check
             )
     except OSError as error:
         where = f"{work.repository.git_directory} cannot be written to"
@@ -185,16 +184,21 @@ def commit(
 
 
 @contextmanager
-def _scratch(repository: Repository) -> Iterator[Path]:
+def _scratch(repository: Repository) -> Iterator[tuple[Path, int]]:
     """Make a directory for our indexes, on the file system of the person's index.
 
-    The caller holds the lock on the index, so every other such directory was left by a killed
-    syncd.
+    Yield it with a descriptor that git is to inherit: if syncd is killed, the directory stays in
+    use until git has ended too. The caller holds the lock on the index, so every other such
+    directory that is not in use was left behind.
     """
     for left in repository.git_directory.glob(f"{_SCRATCH}*"):
-        shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=repository.git_directory) as directory:
-        yield Path(directory)
+        if not is_in_use(left):
+            shutil.rmtree(left, ignore_errors=True)
+    with (
+        tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=repository.git_directory) as directory,
+        in_use(Path(directory)) as descriptor,
+    ):
+        yield Path(directory), descriptor
 
 
 def _commit(
@@ -202,7 +206,7 @@ def _commit(
     scratch: Path,
     tip: Tip,
     names: Collection[str],
-    is_meant: Callable[[str], bool],
+    reject: Reject,
     compose: Compose,
     check: Check,
 ) -> bool:
@@ -211,7 +215,7 @@ def _commit(
     # Under the lock, so no git command can leave another file unmerged before the commit.
     unmerged = work.unmerged()
     names = {name for name in names if f"{work.repository.prefix}{name}" not in unmerged}
-    _stage(staged, tip, before, names, is_meant)
+    _stage(staged, tip, before, names, reject)
     tree = staged.git.text("write-tree")
     folder_tree = staged.tree_id(tree)
     files = staged.files(tree)
@@ -249,7 +253,7 @@ def _stage(
     tip: Tip,
     before: Tree,
     names: Collection[str],
-    is_meant: Callable[[str], bool],
+    reject: Reject,
 ) -> None:
     """Fill our index with HEAD and the files `names`.
 
@@ -262,8 +266,8 @@ def _stage(
     staged.git.run("update-index", "-z", "--add", "--remove", "--stdin", send=staged.listed(names))
     # Only now is it known which content git has read. A file that changed before or during the
     # read may hold an edit that was not synced: set it back to HEAD.
-    back = {name: before.get(name) for name in names if not is_meant(name)}
-    _put(staged, back)
+    found = {name: blob for name, blob in _entries(staged).items() if blob and name in names}
+    _put(staged, {name: before.get(name) for name in reject(found) if name in names})
 
 
 def _put(work: Worktree, entries: Mapping[str, GitFile | None]) -> None:
@@ -352,52 +356,6 @@ def _copy(source: Path, target: Path | None) -> None:
     """Copy an index with its time: git reads a file again that changed within that second."""
     with suppress(FileNotFoundError):
         shutil.copy2(source, target or source)
-
-
-@contextmanager
-def _locked(repository: Repository) -> Iterator[None]:
-    """Lock the index as a git command does: no other git command changes it or HEAD meanwhile.
-
-    Raises GitFailed if another git command holds the lock for LOCK_SECONDS.
-    """
-    deadline = time.monotonic() + LOCK_SECONDS
-    while not _try_lock(repository.lock):
-        if time.monotonic() > deadline:
-            hint = "wait for the other git command; if none is running, remove that file"
-            raise GitFailed(f"git is locked: {repository.lock} is there", hint=hint)
-        time.sleep(_LOCK_PAUSE_SECONDS)
-    try:
-        yield
-    finally:
-        repository.lock.unlink(missing_ok=True)
-
-
-def _try_lock(lock: Path) -> bool:
-    is_made = False
-    try:
-        with lock.open("x", encoding="ascii") as file:
-            is_made = True
-            file.write(f"{_OURS}{os.getpid()}\n")
-    except FileExistsError:
-        if _is_left_behind(lock):
-            lock.unlink(missing_ok=True)
-        return False
-    except OSError as error:
-        if is_made:
-            # The disk is full: without our name in it, the lock would look like one of git's.
-            lock.unlink(missing_ok=True)
-        raise GitFailed(f"{lock} cannot be made: {error.strerror}") from None
-    return True
-
-
-def _is_left_behind(lock: Path) -> bool:
-    """Return whether `lock` is of a killed syncd. A lock of git itself is never judged."""
-    with suppress(OSError, ValueError):
-        text = lock.read_text(encoding="ascii")
-        return (
-            text.startswith(_OURS) and not Path(f"/proc/{int(text.removeprefix(_OURS))}").exists()
-        )
-    return False
 
 
 def push(work: Worktree, remote: str, branch: str) -> None:

@@ -51,10 +51,12 @@ class Git:
     Attributes:
         top: The directory where git runs.
         index: An index to use instead of the worktree's own.
+        inherited: Descriptors that stay open in git for as long as it runs.
     """
 
     top: Path
     index: Path | None = None
+    inherited: tuple[int, ...] = ()
     _environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
 
     def run(
@@ -96,6 +98,7 @@ class Git:
                 stdout=ends[0],
                 stderr=ends[1],
                 start_new_session=True,
+                pass_fds=self.inherited,
             )
         except FileNotFoundError:
             raise GitFailed("git is not installed", hint="install git 2.34 or newer") from None

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from syncd.git.indexlock import is_left_behind
+
 STALE_SECONDS = 120.0
 """An older lock was left behind by a killed git or a power cut."""
 BISECT = "a bisect"
@@ -58,9 +60,11 @@ class Repository:
     def is_locked(self) -> bool:
         """Return whether a git command holds the lock on the index; it may be changing files too.
 
-        False for a lock older than STALE_SECONDS.
+        False for a lock older than STALE_SECONDS, and for one that a killed syncd left.
         """
         try:
+            if is_left_behind(self.lock):
+                return False
             return time.time() - self.lock.stat().st_mtime < STALE_SECONDS
         except OSError:
             return False

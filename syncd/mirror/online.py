@@ -16,6 +16,7 @@ from syncd.cycle.git.companion import Companion
 from syncd.cycle.home import Home
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.observe.account import Whereabouts, describe_change
+from syncd.cycle.pull.drafts import respell_known
 from syncd.cycle.witness import take_place
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FolderWrong, PdsError
@@ -38,7 +39,7 @@ from syncd.mirror.offline import (
 from syncd.model import Account, Conflict
 from syncd.pds import HttpPds, Pds
 from syncd.pds.http import OnRequest
-from syncd.state.notes import Doubt, Filenames, KnownAccount
+from syncd.state.notes import Doubt, Filenames, KnownAccount, Overtaken
 
 USER_AGENT = f"syncd/{__version__}"
 
@@ -75,6 +76,7 @@ async def open_mirror(
         for sentence, hint in take_place(root, state, files.history):
             listeners.notice(Notice(sentence, hint))
         _follow_filenames(files, listeners.notice)
+        _follow_spelling(files, listeners.notice)
         async with _connected(files, listeners, pds) as mirror:
             doubt = state.note(Doubt)
             mirror.on_renewal = lambda: _take_place_again(files, doubt)
@@ -107,6 +109,16 @@ def _follow_filenames(files: Workspace, on_notice: OnNotice) -> None:
         raise FolderWrong(message, hint=hint) from error
     files.state.keep(Filenames(now))
     on_notice(Notice(f'filenames = "{now}": {count} files were renamed'))
+
+
+def _follow_spelling(files: Workspace, on_notice: OnNotice) -> None:
+    """Rename, once, the files of records whose names have been those of drafts since."""
+    if files.state.note(Overtaken) is not None:
+        return
+    count = respell_known(files)
+    files.state.keep(Overtaken(()))
+    if count:
+        on_notice(Notice(f"{count} files of records were renamed: NAME.draft.json is a draft now"))
 
 
 def _kept_conflicts(files: Workspace) -> list[tuple[str, str]]:

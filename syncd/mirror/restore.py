@@ -1,6 +1,6 @@
 """Bring a superseded version back into its file. Never asks the PDS and never syncs.
 
-The push follows as for any edit, with the next cycle of whichever process runs it.
+The push follows with the next cycle of whichever process runs it, whatever delays other edits.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from syncd.errors import SyncdError
 from syncd.mirror.git_versions import superseded_in_git
 from syncd.mirror.notices import OnNotice, ignore
 from syncd.mirror.timeline import read_superseded
+from syncd.mirror.waiting import publish_version
 from syncd.model import RecordPath, split_record_path
 from syncd.state import Superseded
 
@@ -29,6 +30,8 @@ def restore(
     """
     event = _find(workspace, path, ending, on_notice)
     _write_back(workspace, event)
+    # A person asked for this version, so no setting delays it.
+    publish_version(workspace, path, event.cid)
     return event
 
 

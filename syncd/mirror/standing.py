@@ -11,17 +11,17 @@ from pathlib import Path
 
 from syncd.atproto.syntax import Did
 from syncd.budget import Ledger, batch_points
-from syncd.cycle.observe.ignored import ignored_here
-from syncd.cycle.observe.local import look_everywhere
 from syncd.cycle.push.ledger import read_ledger
 from syncd.cycle.workspace import Workspace
 from syncd.errors import OtherVersion, SyncdError
+from syncd.folder.drafts import list_drafts
 from syncd.folder.ignore.inventory import Inventory, NoRecord
 from syncd.folder.ignore.rules import read_rules
 from syncd.lock import holder, is_locked
 from syncd.mirror.offline import known_account
-from syncd.model import Change, Conflict, Head, Held, Problem, RecordPath
-from syncd.plan import for_a_person, touched
+from syncd.mirror.waiting import read_unpushed
+from syncd.model import Change, Conflict, Head, Held, Pending, Problem, RecordPath
+from syncd.plan import for_a_person
 from syncd.replica import remotes_of
 from syncd.sharing import Sharing, find_sharing
 from syncd.state.notes import DaemonState, Doubt, KnownGuards, LastCycle, Trouble, Unwatched
@@ -51,7 +51,9 @@ class Standing:
         records: How many records of the mirror both sides agree on.
         guards: Whether the PDS honours swaps; None before the first push.
         no_records: What lies in the folder and is no record.
-        unpushed: Where files differ from base and stand for a record.
+        unpushed: Where files differ from base and stand for a record, and nothing delays them.
+        waiting: Where a setting delays what differs.
+        drafts: How many drafts the folder has.
         ledger: The write points that were spent.
     """
 
@@ -68,9 +70,11 @@ class Standing:
     records: int
     guards: bool | None
     unpushed: Sequence[Change]
+    drafts: int
     conflicts: Sequence[Conflict]
     problems: Sequence[Problem]
     held: Sequence[Held]
+    waiting: Sequence[Pending]
     ledger: Ledger
     last_cycle: LastCycle | None
     no_records: Sequence[NoRecord]
@@ -95,7 +99,7 @@ def read_standing(workspace: Workspace) -> Standing:
     account = known_account(state)
     pds = (account.pds if account else config.pds) or ""
     conflicts, problems, held = for_a_person(state.waiting())
-    daemon = _daemon(workspace)
+    daemon, unpushed = _daemon(workspace), read_unpushed(workspace)
     return Standing(
         at=now,
         did=config.did,
@@ -109,10 +113,12 @@ def read_standing(workspace: Workspace) -> Standing:
         head=state.head(),
         records=state.count_in(config.covers),
         guards=_guards(state.note(KnownGuards), pds),
-        unpushed=_unpushed(workspace),
+        unpushed=unpushed.due,
+        drafts=len(list_drafts(workspace.folder, config.covers)),
         conflicts=conflicts,
         problems=problems,
         held=held,
+        waiting=unpushed.waiting,
         ledger=read_ledger(state, pds, now),
         last_cycle=state.note(LastCycle),
         no_records=_no_records(workspace),
@@ -163,21 +169,3 @@ def _no_records(workspace: Workspace) -> list[NoRecord]:
     with workspace.folder.open() as root:
         rules = read_rules(root)
         return Inventory(rules, config.covers, sizes, records, portable=portable).take(root)
-
-
-def _unpushed(workspace: Workspace) -> list[Change]:
-    """Return where files differ from base and stand for a record, in the order of their paths."""
-    state = workspace.state
-    found = look_everywhere(workspace, (), workspace.clock_ns())
-    base, local = found.base, {path: seen.cid for path, seen in found.look.seen.items()}
-    paths = touched(base, local, (), found.look.absent)
-    paths -= ignored_here(workspace, found.look, paths, base, found.rules)
-    _, problems, held = for_a_person(state.waiting())
-    asked = {problem.path for problem in problems} | {item.path for item in held}
-    # A missing file is nothing to push while a person has to say what that means.
-    undecided = asked - state.decisions().keys()
-    if workspace.doubt is not None:
-        # In doubt nothing is pushed but what a person decided.
-        paths = paths & state.decisions().keys()
-    changes = (Change(path, base.get(path), local.get(path)) for path in sorted(paths))
-    return [c for c in changes if c.after is not None or c.path not in undecided]

@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 
 from syncd.control import Failure, Said, not_understood
 from syncd.errors import BadShape, SyncdError
-from syncd.model import CODEC, Conflict, Head, Held, Problem, RecordPath, Report
+from syncd.model import CODEC, Conflict, Head, Held, Pending, Problem, RecordPath, Report
 from syncd.state.notes import Trouble
 
 
@@ -71,6 +71,7 @@ class SentReport:
     requests: int
     head: Head | None
     halted: Failure | None
+    pending: tuple[Pending, ...] = ()
 
     @classmethod
     def of(cls, report: Report) -> Self:
@@ -88,6 +89,7 @@ class SentReport:
             report.requests,
             report.head,
             None if report.halted is None else Failure.of(report.halted),
+            report.pending,
         )
 
     @property
@@ -106,6 +108,7 @@ class SentReport:
             head=self.head,
             remarks=self.remarks,
             halted=None if self.halted is None else DaemonFailed(self.halted),
+            pending=self.pending,
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from syncd.atproto.token import read_payload
-from syncd.model import Session
+from syncd.exchange import Session
 
 _APP_SCOPES = ("com.atproto.appPass", "com.atproto.appPassPrivileged")
 _MAIN_SCOPE = "com.atproto.access"

@@ -16,7 +16,8 @@ from syncd.atproto.car import CarReader
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.syntax import Did, Tid
 from syncd.errors import BadAnswer, CredentialsRefused, NotFound, Rejected, SwapFailed
-from syncd.model import Account, Change, RecordPath, Written, split_record_path
+from syncd.exchange import Written
+from syncd.model import Account, Change, RecordPath, split_record_path
 from syncd.pds.http import DEFAULT_BOUNDS, NOT_MODIFIED, Bounds, Http, OnRequest
 from syncd.pds.protocol import Meanwhile, Tokens
 from syncd.pds.session import LiveSession

@@ -9,7 +9,8 @@ from typing import Protocol, TypeAlias
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Did, Tid
 from syncd.atproto.xrpc import RateLimit, RepoStatus
-from syncd.model import Change, RecordPath, Session, Written
+from syncd.exchange import Session, Written
+from syncd.model import Change, RecordPath
 
 Meanwhile: TypeAlias = Callable[[], None]
 """What to do between a request and its answer."""

@@ -29,7 +29,7 @@ from syncd.errors import (
     RateLimited,
     Unreachable,
 )
-from syncd.model import Session
+from syncd.exchange import Session
 from syncd.pds.claims import read_claims
 from syncd.pds.http import DEFAULT_BOUNDS, Bounds, Http, OnRequest
 from syncd.pds.protocol import Meanwhile, Tokens

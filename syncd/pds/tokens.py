@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from syncd.errors import CredentialsElsewhere
-from syncd.model import Session
+from syncd.exchange import Session
 
 
 @dataclass(slots=True)

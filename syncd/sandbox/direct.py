@@ -17,7 +17,8 @@ from syncd.atproto.car import write_car
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Did, Tid
 from syncd.errors import BadAnswer, NotFound, Rejected, SwapFailed, SyncdError, Unknown, Unreachable
-from syncd.model import Change, RecordPath, Written, make_record_path
+from syncd.exchange import Written
+from syncd.model import Change, RecordPath, make_record_path
 from syncd.pds import NO_COMMIT, Meanwhile, op_of
 from syncd.sandbox import faults
 from syncd.sandbox.accounts import check_readable, check_writable

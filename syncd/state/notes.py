@@ -232,6 +232,25 @@ class Filenames(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class Overtaken(Note):
+    """Records that got another version while the folder had a draft of them; None: any of them.
+
+    Written when the mirror is made or first opened, and by each cycle before base moves. Read by
+    `publish`, which lets none of these drafts take the place of its record unasked. Without it, no
+    version that knows drafts had the mirror: files may have names that are now those of drafts.
+    """
+
+    kept_as = "overtaken"
+    form = Form.ALONE
+    paths: tuple[RecordPath, ...] | None
+
+    @classmethod
+    def unreadable(cls) -> Self:
+        """Return that any record may have moved."""
+        return cls(None)
+
+
+@dataclass(frozen=True, slots=True)
 class Place(Note):
     """Where the state file was used last: its folder, its inode, and history's newest rev then.
 
@@ -409,6 +428,7 @@ NOTES: Final[tuple[type[Note], ...]] = (
     Unnamed,
     UnfinishedClone,
     Filenames,
+    Overtaken,
     Place,
     Witness,
     Doubt,

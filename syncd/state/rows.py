@@ -20,6 +20,7 @@ from syncd.model import (
     Departure,
     Held,
     Moved,
+    Pending,
     Problem,
     RecordPath,
     Refusal,
@@ -40,6 +41,7 @@ KINDS: Final[Mapping[str, type[Waiting]]] = {
     "retry": Retry,
     "arrival": Arrival,
     "departure": Departure,
+    "pending": Pending,
 }
 """What may wait, by the name that its rows carry."""
 

@@ -271,7 +271,7 @@ class Watcher(FileSystemEventHandler):
         try:
             path = self._record_of(relative)
         except BadSyntax:
-            # A draft to be named, or a misspelled name to report: only a whole look handles these.
+            # A misspelled name to report: only a whole look handles it.
             if _is_noteworthy(relative.rpartition("/")[2]):
                 self._note_everywhere()
             return
@@ -307,5 +307,6 @@ def _setting(name: str) -> int:
 
 
 def _is_noteworthy(name: str) -> bool:
-    """Return True for drafts and strays, False for the temporary files of syncd and editors."""
-    return name.endswith(".json") and not name.startswith(".")
+    """Return True for strays, False for drafts and the temporary files of syncd and editors."""
+    is_draft = name.startswith("+") or name.endswith(".draft.json")
+    return name.endswith(".json") and not name.startswith(".") and not is_draft

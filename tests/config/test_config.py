@@ -63,20 +63,29 @@ def test_the_environment_comes_after_the_file(tmp_path: Path) -> None:
     [
         ("", "did is missing"),
         ("[mirror\n", "line 1"),
-        (MINIMAL + '[run]\ndoorbell = "loud"\n', "line 4: [run] doorbell needs one of"),
+        (MINIMAL + '[run]\ndoorbell = "loud"\n', "line 4, column 1: [run] doorbell needs one of"),
         (MINIMAL + '[run]\ndoorbell = "jetstream"\n', "asks for a Jetstream, none is named"),
-        (MINIMAL + "colour = 3\n", "line 3: there is no setting [mirror] colour"),
-        (MINIMAL + "[paint]\ncolour = 3\n", "line 4: there is no setting [paint] colour"),
-        ('[mirror]\ndid = "alice"\n', "line 2: [mirror] did"),
-        ("[mirror]\ndid = 7\n", "line 2: [mirror] did needs a string"),
-        (MINIMAL + 'read_only = "yes"\n', "line 3: [mirror] read_only needs true or false"),
-        (MINIMAL + 'pds = "ftp://x"\n', "line 3: [mirror] pds needs an origin"),
+        (MINIMAL + "colour = 3\n", "line 3, column 1: there is no setting [mirror] colour"),
+        (MINIMAL + "[paint]\ncolour = 3\n", "line 4, column 1: there is no setting [paint] colour"),
+        ('[mirror]\ndid = "alice"\n', "line 2, column 1: [mirror] did"),
+        ("[mirror]\ndid = 7\n", "line 2, column 1: [mirror] did needs a string"),
+        (
+            MINIMAL + 'read_only = "yes"\n',
+            "line 3, column 1: [mirror] read_only needs true or false",
+        ),
+        (MINIMAL + 'pds = "ftp://x"\n', "line 3, column 1: [mirror] pds needs an origin"),
         (MINIMAL + 'pds = "https://x/path"\n', "needs an origin"),
-        (MINIMAL + "collections = [3]\n", "line 3: [mirror] collections needs a list"),
-        (MINIMAL + 'collections = ["nonsense"]\n', "line 3: [mirror] collections"),
-        (MINIMAL + "[run]\npoll_seconds = 0\n", "line 4: [run] poll_seconds needs a number"),
+        (MINIMAL + "collections = [3]\n", "line 3, column 1: [mirror] collections needs a list"),
+        (MINIMAL + 'collections = ["nonsense"]\n', "line 3, column 1: [mirror] collections"),
+        (
+            MINIMAL + "[run]\npoll_seconds = 0\n",
+            "line 4, column 1: [run] poll_seconds needs a number",
+        ),
         (MINIMAL + "[run]\npoll_seconds = true\n", "needs a number"),
-        (MINIMAL + "[brake]\npercent = 101\n", "line 4: [brake] percent needs a whole number"),
+        (
+            MINIMAL + "[brake]\npercent = 101\n",
+            "line 4, column 1: [brake] percent needs a whole number",
+        ),
         (MINIMAL + "[brake]\nrecords = -1\n", "needs a whole number"),
     ],
 )
@@ -153,7 +162,9 @@ def test_a_server_that_could_not_be_connected_to_is_no_setting(tmp_path: Path, t
     with pytest.raises(BadSyntax):
         parse_origin(text)
     for section, key in SERVERS:
-        with pytest.raises(ConfigWrong, match=rf"line [34]: \[{section}\] {key} needs") as caught:
+        with pytest.raises(
+            ConfigWrong, match=rf"line [34], column 1: \[{section}\] {key} needs"
+        ) as caught:
             set_server(tmp_path, section, key, text)
         assert "secret" not in caught.value.message
     if text:
@@ -192,9 +203,91 @@ def test_validation_is_set_for_all_or_for_each_pattern(
 
 
 @pytest.mark.parametrize(
-    "value", ['"yes"', "1", '{ "com.*" = 1 }', '{ "not a pattern" = true }', "[]"]
+    ("value", "column"),
+    [
+        ('"yes"', 1),
+        ("1", 1),
+        ('{ "com.*" = 1 }', 14),
+        ('{ "com.*" = true, "not a pattern" = true }', 30),
+        ("[]", 1),
+    ],
 )
-def test_a_wrong_validate_is_named_with_its_line(tmp_path: Path, value: str) -> None:
+def test_a_wrong_validate_is_named_with_its_place(tmp_path: Path, value: str, column: int) -> None:
     with pytest.raises(ConfigWrong) as caught:
         read(tmp_path, MINIMAL + f"[push]\nvalidate = {value}\n")
-    assert "line 4: [push] validate" in caught.value.message
+    assert f"line 4, column {column}: [push] validate" in caught.value.message
+
+
+PATHS = tuple(map(RecordPath, ("com.example.note/a", "com.example.other/a", "org.example.note/a")))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", (False, False, False)),
+        ('[push]\nwhen = "save"\n', (False, False, False)),
+        ('[push]\nwhen = "ask"\n', (True, True, True)),
+        ('[push.when]\n"com.example.*" = "ask"\n', (True, True, False)),
+        (
+            '[push]\nwhen = { "com.example.other" = "save", "com.*" = "ask" }\n',
+            (True, False, False),
+        ),
+        ('[push.when]\n"*" = "ask"\n"com.example.note" = "save"\n', (True, True, True)),
+    ],
+)
+def test_a_push_asks_in_all_collections_or_by_the_first_pattern(
+    tmp_path: Path, text: str, expected: tuple[bool, ...]
+) -> None:
+    config = read(tmp_path, MINIMAL + text)
+    assert tuple(map(config.asks_before_push, PATHS)) == expected
+    assert read(tmp_path, render_config(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", (0.0, 0.0, 0.0)),
+        ("[push]\nsettle_seconds = 30\n", (30.0, 30.0, 30.0)),
+        ("[push]\nsettle_seconds = 0\n", (0.0, 0.0, 0.0)),
+        (
+            '[push.settle_seconds]\n"com.example.note" = 0.5\n"com.*" = 60\n',
+            (0.5, 60.0, 0.0),
+        ),
+    ],
+)
+def test_files_settle_for_so_long_in_all_collections_or_by_the_first_pattern(
+    tmp_path: Path, text: str, expected: tuple[float, ...]
+) -> None:
+    config = read(tmp_path, MINIMAL + text)
+    assert tuple(map(config.settle_seconds_of, PATHS)) == expected
+    assert read(tmp_path, render_config(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('when = "later"\n', "line 4, column 1: [push] when"),
+        ("  when = true\n", "line 4, column 3: [push] when"),
+        ('when = ["ask"]\n', "line 4, column 1: [push] when"),
+        ('when = { "com.*" = "ask", "org.*" = "no" }\n', "line 4, column 27: [push] when"),
+        ('when = { "com.*" = "ask", "org .*" = "ask" }\n', "line 4, column 27: [push] when"),
+        ('"when"."com.*" = "never"\n', "line 4, column 1: [push] when"),
+        ("settle_seconds = -1\n", "line 4, column 1: [push] settle_seconds"),
+        ("settle_seconds = true\n", "line 4, column 1: [push] settle_seconds"),
+        ("settle_seconds = nan\n", "line 4, column 1: [push] settle_seconds"),
+        ("settle_seconds = 86401\n", "line 4, column 1: [push] settle_seconds"),
+        ('settle_seconds = "30"\n', "line 4, column 1: [push] settle_seconds"),
+        ('[push.when]\n"com.*" = "ask"\n"x.*" = 3\n', "line 6, column 1: [push] when"),
+        (
+            "[push.settle_seconds]\n\"com.*\" = 1\n  'x.*' = inf\n",
+            "line 6, column 3: [push] settle_seconds",
+        ),
+    ],
+)
+def test_a_wrong_time_to_push_is_one_sentence_with_its_place(
+    tmp_path: Path, text: str, place: str
+) -> None:
+    with pytest.raises(ConfigWrong) as caught:
+        read(tmp_path, MINIMAL + "[push]\n" + text)
+    assert f"syncd.toml, {place}" in caught.value.message
+    assert "\n" not in caught.value.message

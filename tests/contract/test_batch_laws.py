@@ -8,7 +8,8 @@ import pytest
 
 from syncd.atproto.data import cid_of
 from syncd.errors import SwapFailed, TooLarge, Unknown
-from syncd.model import Change, Written
+from syncd.exchange import Written
+from syncd.model import Change
 from tests.contract.rungs import Ground
 from tests.contract.words import (
     creation,

@@ -30,7 +30,7 @@ from syncd.atproto.firehose import (
 )
 from syncd.atproto.keys import parse_did_key, parse_verification_method
 from syncd.errors import CredentialsRefused
-from syncd.model import Session
+from syncd.exchange import Session
 from syncd.pds import HttpPds, MemoryTokens, log_in
 from syncd.sandbox import Status
 from tests.contract.rungs import Ground, HttpRung

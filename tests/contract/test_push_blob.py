@@ -83,6 +83,21 @@ async def test_the_picture_of_a_post_outlives_a_name_that_the_pds_refuses(scene:
     assert scene.has_picture()
 
 
+async def test_the_picture_of_a_post_outlives_a_move_to_another_collection(scene: Scene) -> None:
+    """The file is inert there until its `$type` is changed, and then it is another record."""
+    moved = RecordPath("com.example.archive/holidays")
+    scene.laptop.file(moved).parent.mkdir()
+    scene.rename(POST, moved)
+    for _ in range(2):
+        (problem,) = (await scene.laptop.sync()).problems
+        assert problem.path == POST
+        assert scene.has_picture()
+    scene.laptop.save(moved, **scene.post("one"))
+    report = await scene.laptop.sync()
+    assert (set(report.pushed), report.problems) == ({POST, moved}, ())
+    assert scene.has_picture()
+
+
 @pytest.mark.parametrize("is_busy", [False, True])
 async def test_the_picture_outlives_an_edit_right_after_the_renaming(
     scene: Scene, is_busy: bool

@@ -10,7 +10,7 @@ import pytest
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import Record, cid_of
 from syncd.errors import Rejected, SwapFailed, Unknown
-from syncd.model import Written
+from syncd.exchange import Written
 from tests.contract.rungs import Ground
 from tests.contract.words import (
     creation,

@@ -17,7 +17,8 @@ from syncd.atproto.data import Record, cid_of
 from syncd.atproto.syntax import Did
 from syncd.credentials import Credentials
 from syncd.credentials.secretfile import STALE_SECONDS
-from syncd.model import Change, RecordPath, Session
+from syncd.exchange import Session
+from syncd.model import Change, RecordPath
 from syncd.pds import HttpPds, log_in
 from tests.contract.rungs import Ground, HttpRung
 

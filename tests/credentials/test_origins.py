@@ -19,7 +19,7 @@ from syncd.errors import (
     SyncdError,
     Unreachable,
 )
-from syncd.model import Session
+from syncd.exchange import Session
 from tests.credentials.test_store import (
     DID,
     ELSEWHERE,

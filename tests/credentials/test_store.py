@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from syncd.atproto.syntax import Did
 from syncd.credentials import Credentials, Keyring, find_keyring
 from syncd.errors import CredentialsRefused, FileProblem
-from syncd.model import Session
+from syncd.exchange import Session
 from syncd.pds import Tokens
 
 DID = Did("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa")

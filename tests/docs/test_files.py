@@ -9,7 +9,14 @@ import pytest
 from syncd.atproto.data import MAX_DEPTH
 from syncd.atproto.jsontext import format_record, parse_record
 from syncd.atproto.syntax import parse_rkey, parse_tid
-from syncd.folder.names import file_name, is_draft, record_path_of
+from syncd.errors import BadSyntax
+from syncd.folder.names import (
+    drafted_name,
+    file_name,
+    is_draft,
+    record_of_draft,
+    record_path_of,
+)
 
 from .markdown import read, table
 
@@ -41,8 +48,17 @@ def test_the_bound_of_nesting_is_the_one_that_is_told() -> None:
     assert f"nesting beyond {MAX_DEPTH}" in DOCUMENT
 
 
-def test_the_draft_and_its_record_are_what_they_are_called() -> None:
-    (draft,) = re.findall(r"com\.example\.note/(\+\S+\.json)", DOCUMENT)
-    assert is_draft(draft)
-    (record,) = re.findall(r"`(com\.example\.note/3\S+\.json)`", DOCUMENT)
-    assert parse_tid(record_path_of(record).partition("/")[2])
+def test_the_drafts_and_their_record_are_what_they_are_called() -> None:
+    drafts = re.findall(r"com\.example\.note/(\S+\.draft\.json)", DOCUMENT)
+    assert len(drafts) >= 3
+    assert all(is_draft(draft) for draft in drafts)
+    assert any(is_tid(drafted_name(draft)) for draft in drafts)
+    (record,) = re.findall(r"`(com\.example\.note/\w+\.json)`", DOCUMENT)
+    assert record_path_of(record) == record_of_draft("com.example.note/first.draft.json")
+
+
+def is_tid(text: str) -> bool:
+    try:
+        return bool(parse_tid(text))
+    except BadSyntax:
+        return False

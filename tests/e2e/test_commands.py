@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import stat
-from pathlib import Path
 
 from syncd.model import RecordPath
 from tests.rigs.home import Home
@@ -137,15 +136,17 @@ def test_mass_deletion_waits_for_approval(home: Home) -> None:
     assert laptop.run("held", at=folder).code == 0
 
 
-def test_new_makes_a_record_file_that_syncs(home: Home) -> None:
+def test_new_makes_drafts_that_are_published(home: Home) -> None:
     laptop = home.machine()
     folder = home.clone(laptop)
     made = laptop.ok("new", "com.example.note", "--json", at=folder).json
-    assert Path(made["file"]).is_file()
-    draft = laptop.home / "draft.json"
-    draft.write_text('{"text": "from a file"}')
-    second = laptop.ok("new", "com.example.note", draft, "--json", at=folder).json
-    assert laptop.ok("sync", "--json", at=folder).json["pushed"] == 2
+    assert (folder / made["file"]).is_file()
+    text = laptop.home / "text.json"
+    text.write_text('{"text": "from a file"}')
+    second = laptop.ok("new", "com.example.note", text, "--json", at=folder).json
+    assert laptop.ok("sync", "--json", at=folder).json["pushed"] == 0
+    done = laptop.ok("publish", made["file"], second["path"], "--json", at=folder).json
+    assert done["pushed"] == 2
     assert home.cid(made["path"]) is not None
     assert home.cid(RecordPath(second["path"])) is not None
 

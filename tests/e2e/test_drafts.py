@@ -1,28 +1,33 @@
-"""A draft dropped into the folder of a running daemon is a record on the PDS, once."""
+"""Beside a running daemon on the reference PDS a draft stays a draft until it is published."""
 
 from __future__ import annotations
 
-import time
-
 from tests.rigs.home import Home
-from tests.rigs.machine import configure, wait_until
+from tests.rigs.machine import configure, save
 
 
-def test_a_draft_is_pushed_as_soon_as_it_is_whole(home: Home) -> None:
+def test_a_draft_is_sent_by_the_daemon_once_it_is_published(home: Home) -> None:
     home.write("com.example.note/one", text="there")
     laptop = home.machine()
     folder = home.clone(laptop)
     configure(folder, "run", full_look_seconds=3600)
+    draft = folder / "com.example.note" / "+slow.json"
     with laptop.daemon(folder) as daemon:
         daemon.wait_for("watching")
-        with (folder / "com.example.note" / "+slow.json").open("w") as writer:
-            for part in ("{", '"text": "slow"', "}", "\n"):
-                writer.write(part)
-                writer.flush()
-                time.sleep(0.5)
-                assert len(home.records()) == 1
-        wait_until(lambda: len(home.records()) == 2, "the draft is on the PDS")
-        daemon.wait_for("note      com.example.note/+slow.json: it is com.example.note/3")
-        wait_until(lambda: len(list((folder / "com.example.note").iterdir())) == 2, "two files")
-    assert laptop.ok("sync", "--json", at=folder).json["pushed"] == 0
-    assert len(home.records()) == 2
+        draft.write_text('{"text": "slow"}')
+        save(folder, "com.example.note/beside", text="a record")
+        made = laptop.ok("new", "com.example.note", at=folder).out.strip()
+        laptop.ok("now", at=folder)
+        assert home.records().keys() == {"com.example.note/one", "com.example.note/beside"}
+        done = laptop.ok("publish", draft, "--json", at=folder).json
+        (item,) = done["published"]
+        assert home.cid(item["path"]) is not None
+        assert not draft.exists()
+        laptop.ok("publish", made, at=folder)
+        assert home.cid(made.removesuffix(".draft.json")) is not None
+        laptop.ok("unpublish", "com.example.note/one", "--yes", at=folder)
+        assert home.cid("com.example.note/one") is None
+        assert (folder / "com.example.note" / "one.draft.json").exists()
+    status = laptop.ok("status", "--json", at=folder).json
+    assert (status["drafts"], status["pending"]["push"]) == (1, 0)
+    assert len(home.records()) == 3

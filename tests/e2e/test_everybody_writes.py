@@ -21,14 +21,14 @@ from typing import Any
 
 import pytest
 
-from tests.chance import seeded, times
+from tests.chance import IS_STRESS, seeded
 from tests.rigs.home import Home
 from tests.rigs.machine import Machine, cid_in, configure, wait_until
 
 from .editor import Editor
 from .journal import Journal, Version
 
-ROUNDS = times(1600)
+ROUNDS = 1600 if IS_STRESS else 80
 """What each of the three does; an order of the app may be several writes."""
 ROUND_SECONDS = 0.08
 """How long a round takes at least, so that nobody is done long before the others."""

@@ -227,7 +227,9 @@ def test_a_signal_ends_it_promptly_and_nothing_saved_is_forgotten(
 def paused_at_most(desk: Desk) -> Iterator[None]:
     """Whatever happens in a test that stops or freezes the PDS, the next one finds it running."""
     yield
-    desk.home.pds.restart()
+    desk.home.pds.resume()
+    if not desk.home.pds.is_running:
+        desk.home.pds.restart()
 
 
 @pytest.mark.usefixtures("paused_at_most")

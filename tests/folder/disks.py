@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Mapping
 
 from syncd.folder.disk import Disk
@@ -53,3 +55,10 @@ def _staged(name: str) -> Callable[..., None]:
 
 for _name in STEPS:
     setattr(StagedDisk, _name, _staged(_name))
+
+
+class SimpleDisk(StagedDisk):
+    """A disk that cannot rename to a free name in one step: it links and unlinks instead."""
+
+    def rename_new(self, directory: int, old: str, new: str) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))

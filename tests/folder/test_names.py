@@ -14,7 +14,10 @@ from syncd.errors import BadSyntax
 from syncd.folder.names import (
     COMPONENT_BYTES,
     conflict_name,
+    draft_name,
+    drafted_name,
     file_name,
+    former_file_name,
     is_draft,
     is_record_like,
     meant_path,
@@ -50,6 +53,12 @@ BOTH = pytest.mark.parametrize("portable", [False, True])
         ("lpt1", "lpt1.json", "%6cpt1.json"),
         ("console", "console.json", "console.json"),
         ("~", "~.json", "~.json"),
+        ("x.draft", "x%2edraft.json", "x%2edraft.json"),
+        (".draft", "%2edraft.json", "%2edraft.json"),
+        ("..draft", "%2e%2edraft.json", "%2e%2edraft.json"),
+        ("con.draft", "con%2edraft.json", "con%2edraft.json"),
+        ("x.draft.draft", "x.draft%2edraft.json", "x.draft%2edraft.json"),
+        ("x.draft.json", "x.draft.json.json", "x.draft.json.json"),
         ("-rf", "-rf.json", "-rf.json"),
         ("a" * 250, "a" * 250 + ".json", "a" * 250 + ".json"),
         ("a" * 251, "a" * 180 + "%/" + "a" * 71 + ".json", "a" * 180 + "%/" + "a" * 71 + ".json"),
@@ -178,10 +187,50 @@ def test_what_editors_leave_behind_is_not_taken_for_a_record(name: str, is_like:
     assert is_record_like(name) == is_like
 
 
-def test_a_draft_begins_with_a_plus() -> None:
-    assert is_draft("+my post.json")
-    assert not is_draft("+notes.txt")
-    assert not is_draft("x.json")
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        *(("+my post.json", True), ("+.json", True), ("x.draft.json", True), ("+notes.txt", False)),
+        *(("x.json", False), (".draft.json", False), (".x.draft.json", True), ("x.draft", False)),
+        *((".#x.draft.json", False), (".syncd-w-0.draft.json", False), ("draft.json", False)),
+        *(("my post.draft.json", True), ("x.draft.json~", False), ("x.DRAFT.json", False)),
+    ],
+)
+def test_what_is_a_draft(name: str, is_one: bool) -> None:
+    assert is_draft(name) == is_one
+    assert not (is_one and is_record_like(name))
+
+
+@BOTH
+@THOROUGH
+@given(rkey=RKEYS | LONG_RKEYS | RKEYS.map(lambda key: f"{key}.draft"[-512:]))
+def test_no_record_has_the_name_of_a_draft_and_every_record_can_have_one(
+    rkey: str, portable: bool
+) -> None:
+    key = Rkey(rkey)
+    name = file_name(key, portable=portable)
+    draft = draft_name(key, portable=portable)
+    assert parse_file_name(name, portable=portable) == rkey
+    assert not is_draft(name.rpartition("/")[2])
+    assert is_draft(draft.rpartition("/")[2])
+    assert drafted_name(draft) == rkey
+    assert all(len(part) <= COMPONENT_BYTES for part in draft.split("/"))
+    for setting in (False, True):
+        with pytest.raises(BadSyntax):
+            parse_file_name(draft, portable=setting)
+
+
+@BOTH
+@THOROUGH
+@given(rkey=RKEYS | LONG_RKEYS | RKEYS.map(lambda key: f"{key}.draft"[-512:]))
+def test_only_a_key_that_ends_like_a_draft_has_a_former_name(rkey: str, portable: bool) -> None:
+    former = former_file_name(Rkey(rkey), portable=portable)
+    drafty = rkey.endswith(".draft") and rkey != ".draft"
+    assert (former is not None) == drafty
+    if former is not None:
+        assert is_draft(former.rpartition("/")[2])
+        assert f"{drafted_name(former)}.draft" == rkey
+        assert former.replace("/", "").replace("%", "") != file_name(Rkey(rkey), portable=portable)
 
 
 @BOTH

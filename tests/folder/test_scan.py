@@ -17,6 +17,7 @@ from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.data import cid_of
 from syncd.atproto.syntax import Nsid
 from syncd.errors import FolderWrong
+from syncd.folder.drafts import list_drafts
 from syncd.folder.names import relative_path
 from syncd.folder.read import MAX_FILE_BYTES
 from syncd.folder.root import Folder
@@ -64,7 +65,7 @@ def look(
 
 def kinds(found: Look) -> set[str]:
     """Which parts of the answer are not empty."""
-    parts = ("seen", "problems", "strays", "drafts", "leftovers", "unread")
+    parts = ("seen", "problems", "strays", "leftovers", "unread")
     return {part for part in parts if getattr(found, part)}
 
 
@@ -144,16 +145,24 @@ def test_a_hard_link_is_an_ordinary_file(folder: Folder, tmp_path: Path) -> None
     assert set(look(folder).seen) == {X}
 
 
-def test_drafts_are_shown_as_drafts(folder: Folder) -> None:
-    put(folder, f"{POST}/+my post.json")
-    put(folder, f"{POST}/+notes.txt")
+def test_drafts_are_no_records_and_no_problems(folder: Folder) -> None:
+    names = ["+my post.json", "my post.draft.json", "x.draft.json", "aaa%/x.draft.json"]
+    for name in (*names, "+notes.txt", ".#x.draft.json"):
+        put(folder, f"{POST}/{name}")
     (folder.root / POST / "+dir.json").mkdir()
-    found = look(folder)
-    assert found.drafts == (f"{POST}/+my post.json",)
-    assert [(stray.path, stray.reason) for stray in found.strays] == [
-        (f"{POST}/+dir.json", "it is a directory, not a file")
-    ]
-    assert kinds(found) == {"drafts", "strays"}
+    assert kinds(look(folder)) == set()
+    assert list_drafts(folder, lambda _: True) == sorted(f"{POST}/{name}" for name in names)
+    assert list_drafts(folder, lambda _: False) == []
+
+
+@pytest.mark.parametrize("portable", [False, True])
+def test_a_former_name_of_a_record_is_no_deletion(folder: Folder, portable: bool) -> None:
+    folder = Folder(folder.root, MARKER, portable=portable)
+    put(folder, f"{POST}/x.draft.json")
+    for found in both(folder, at("x.draft")):
+        assert set(found.problems) == {at("x.draft")}
+        assert not found.absent(at("x.draft"))
+        assert "rename it to" in found.problems[at("x.draft")].hint
 
 
 def test_editor_files_are_silently_ignored(folder: Folder) -> None:

@@ -18,7 +18,7 @@ from syncd.folder.write import Replacement, read_bytes, remove, write_many
 from syncd.model import RecordPath, Seen
 from tests.chance import THOROUGH
 from tests.folder.conftest import MARKER
-from tests.model.crashes import PLACE
+from tests.place import PLACE
 
 COLLECTIONS = ("com.example.note", "com.example.page")
 PATHS = tuple(RecordPath(f"{c}/{rkey}") for c in COLLECTIONS for rkey in ("a", "b", "A"))

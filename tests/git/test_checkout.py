@@ -119,9 +119,31 @@ async def test_a_file_that_was_only_not_checked_out_is_no_deletion(
         (repo.top / f"{origin.prefix}{ONE}.json").unlink()
     device = origin.adopt(repo)
     assert not device.has(ONE)
-    await device.sync()
+    report = await device.sync()
     assert (origin.world.records(), origin.world.rev()) == (records, rev)
-    assert device.has(ONE)
+    assert (device.has(ONE), [p.path for p in report.problems]) == (
+        (False, [ONE]) if is_sparse else (True, [])
+    )
+    device.delete(TWO)
+    await device.sync()
+    assert set(origin.world.records()) == {ONE}
+    device.mirror.state.close()
+
+
+async def test_a_sparse_clone_without_a_published_commit_leaves_out_what_git_leaves_out(
+    origin: Origin,
+) -> None:
+    for path in (ONE, TWO):
+        await origin.world.write(path, n=1)
+    origin.merge_pull_request("pr-1", one='{"n": 1}')
+    repo = origin.clone("job", "--sparse")
+    pattern = f"!/{origin.prefix}com.example.note/one.json"
+    repo.git("sparse-checkout", "set", "--no-cone", "/*", pattern)
+    device = origin.adopt(repo)
+    report = await device.sync()
+    assert (device.has(ONE), device.has(TWO)) == (False, True)
+    assert ([p.path for p in report.problems], report.conflicts) == ([ONE], ())
+    assert set(origin.world.records()) == {ONE, TWO}
     device.mirror.state.close()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from syncd.config import SETTINGS
-from syncd.git.commits import LOCK_SECONDS
+from syncd.git.indexlock import LOCK_SECONDS
 from syncd.git.repository import STALE_SECONDS
 from tests.docs.markdown import ROOT, console_lines, read
 from tests.rigs.terminal import HANDLE, Terminal, open_terminal

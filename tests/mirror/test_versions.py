@@ -48,6 +48,8 @@ ARGUMENTS: dict[str, list[list[str]]] = {
     "log": [[], [ONE]],
     "restore": [[ONE]],
     "new": [["com.example.note"]],
+    "publish": [[ONE], ["--drafts", "--yes"]],
+    "unpublish": [[ONE, "--yes"]],
     "git": [["install"], ["uninstall"]],
     "verify": [[]],
     "doctor": [["--json"]],

@@ -10,13 +10,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from syncd.errors import SyncdError
+from tests.place import PLACE
 
 from .disks import Power
 from .points import Act, Crash, Points, staged_databases
 from .scene import Scene
 
-MEMORY = Path("/dev/shm")
-PLACE = MEMORY if MEMORY.is_dir() else None
 Tell = Callable[[Scene], Awaitable[None]]
 
 

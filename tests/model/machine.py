@@ -32,9 +32,9 @@ from syncd.sandbox import (
     Status,
     Torn,
 )
+from tests.place import PLACE
 from tests.rigs.staged import MINE, SAME, Desk
 
-from .crashes import PLACE
 from .disks import Power
 from .points import Crash, Points, staged_databases
 from .scene import Scene

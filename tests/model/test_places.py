@@ -16,7 +16,7 @@ import pytest
 
 from syncd.atproto.cid import Cid
 from syncd.mirror.held import decide_held
-from syncd.model import Choice, Conflict, Decision, RecordPath
+from syncd.model import Choice, Conflict, Decision, RecordPath, Side
 from syncd.sandbox import Sandbox
 from syncd.state.notes import Doubt
 from tests.chance import seeded, times
@@ -145,7 +145,9 @@ class Day:
             decide_held(device.mirror.workspace, held, choice)
             device.mirror.state.decide([self.answer(conflict) for conflict in found.conflicts])
             before = self.seat.world.records()
-            approved = {item.path for item in held} if choice is Choice.APPROVE else set()
+            # To reject a deletion that was made in the repo is to write the record there again.
+            pushed_by = Side.LOCAL if choice is Choice.APPROVE else Side.REMOTE
+            approved = {item.path for item in held if item.side is pushed_by}
             approved |= {conflict.path for conflict in found.conflicts}
             conflicts = {item.path for item in (await device.sync()).conflicts}
             is_in_doubt = device.mirror.state.note(Doubt) is not None

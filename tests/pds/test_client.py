@@ -34,7 +34,8 @@ from syncd.errors import (
     Unknown,
     Unreachable,
 )
-from syncd.model import Account, Change, RecordPath, Session, Written
+from syncd.exchange import Session, Written
+from syncd.model import Account, Change, RecordPath
 from syncd.pds import (
     Bounds,
     HttpPds,

@@ -58,6 +58,7 @@ class ReferencePds:
         self.data_dir = data_dir
         self.admin_password = ADMIN_PASSWORD
         self._env = make_environment(home, data_dir, env)
+        self._tokens: dict[str, str] = {}
         self._waker: subprocess.Popen[bytes] | None = None
         self._begin()
 
@@ -85,6 +86,10 @@ class ReferencePds:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
 
     def stop(self) -> None:
         """End the server as its parent's death would, and wait until it is gone."""
@@ -145,6 +150,7 @@ class ReferencePds:
             {"name": "syncd"},
             headers=bearer(made["accessJwt"]),
         )["password"]
+        self._tokens[made["did"]] = str(made["accessJwt"])
         return Account(did=made["did"], handle=handle, password=password)
 
     def client(self, account: Account) -> httpx.Client:
@@ -180,8 +186,15 @@ class ReferencePds:
         self._admin("com.atproto.admin.deleteAccount", {"did": did})
 
     def _access_token(self, account: Account) -> str:
-        login = {"identifier": account.did, "password": MAIN_PASSWORD}
-        return str(self._call("com.atproto.server.createSession", login)["accessJwt"])
+        """Return the token of the one session of the account's owner. It outlives a restart.
+
+        A login costs the server what a password must cost, several times what a write does.
+        """
+        if account.did not in self._tokens:
+            login = {"identifier": account.did, "password": MAIN_PASSWORD}
+            session = self._call("com.atproto.server.createSession", login)
+            self._tokens[account.did] = str(session["accessJwt"])
+        return self._tokens[account.did]
 
     def _set_status(self, did: str, status: str, *, applied: bool) -> None:
         subject = {"$type": "com.atproto.admin.defs#repoRef", "did": did}

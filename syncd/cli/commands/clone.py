@@ -17,7 +17,17 @@ import click
 from syncd.cli.commands.login import PDS_HELP, PLC_HELP
 from syncd.cli.commands.sync import report_json
 from syncd.cli.screen import progress
-from syncd.cli.screen.output import exit_code, fail, many, say, say_json, say_waiting, tell
+from syncd.cli.screen.output import (
+    exit_code,
+    fail,
+    many,
+    pending_json,
+    say,
+    say_json,
+    say_pending,
+    say_waiting,
+    tell,
+)
 from syncd.cli.screen.verbose import listeners
 from syncd.config import (
     DEFAULT_PLC,
@@ -46,7 +56,7 @@ from syncd.sharing import find_sharing
 from syncd.state import create_state, set_aside
 from syncd.state.consent import Adoption
 from syncd.state.note import Note
-from syncd.state.notes import Filenames, KnownAccount, UnfinishedClone
+from syncd.state.notes import Filenames, KnownAccount, Overtaken, UnfinishedClone
 
 Agree = Callable[[Mapping[str, int]], bool]
 """Whether a person agrees to publish so many records of each collection."""
@@ -175,7 +185,8 @@ def _mark(
         set_aside(state_file)
     initialise(root, marker)
     with create_state(state_file, did=config.did, marker=marker) as state:
-        state.keep(KnownAccount.of(account), UnfinishedClone(), Filenames(config.filenames), *more)
+        naming = Filenames(config.filenames), Overtaken(())
+        state.keep(KnownAccount.of(account), UnfinishedClone(), *naming, *more)
 
 
 def _fitted(root: Path, config: Config) -> Config:
@@ -261,5 +272,6 @@ def _say(report: Report, cloned: int, account: Account, root: Path, as_json: boo
         say(f"cloned {many(count, 'record')} of {name} into {root}, rev {rev}")
         say("every block was hashed, the tree walked whole, the commit's signature verified")
         say_waiting(report.conflicts, report.problems, report.held)
+        say_pending([pending_json(item) for item in report.pending])
     if report.halted is not None:
         fail(report.halted)

@@ -6,7 +6,7 @@ folder, this one or a running daemon, carries it out in its next cycle.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -119,10 +119,13 @@ def _merge_all(
     return failed
 
 
-def carry_out(directory: Path, as_json: bool) -> None:
-    """Sync for what was just decided, here or in the daemon, or leave it to the next sync."""
+def carry_out(directory: Path, as_json: bool, done: Mapping[str, object] | None = None) -> None:
+    """Sync for what was just decided, here or in the daemon, or leave it to the next sync.
+
+    `done` is what the command has done already, for its JSON object.
+    """
     try:
-        run_sync(directory, as_json)
+        run_sync(directory, as_json, done)
     except Locked as error:
         say(f"noted; another syncd (pid {error.pid}) has the folder: the next sync carries it out")
     except OtherVersion as error:

@@ -27,7 +27,7 @@ from syncd.folder.write import read_bytes
 from syncd.merge import changed
 from syncd.mirror.online import open_to_look
 from syncd.mirror.times import rfc3339
-from syncd.model import Held, Kind, RecordPath, Side, Step, Verdict, split_record_path
+from syncd.model import Held, Kind, RecordPath, Report, Side, Step, Verdict, split_record_path
 
 _SHOWN = (Verdict.PUSH, Verdict.PULL, Verdict.CONFLICT)
 
@@ -84,15 +84,11 @@ def diff(directory: Path, paths: tuple[str, ...], as_json: bool) -> None:
 async def _differences(directory: Path, patterns: tuple[str, ...]) -> list[RecordDiff]:
     async with open_to_look(directory, listeners()) as mirror:
         report = await mirror.preview()
-        steps = [
-            step
-            for step in report.plan.steps
-            if step.verdict in _SHOWN and _is_wanted(step.path, patterns)
-        ]
-        held = [
-            _step_of(mirror, item) for item in report.plan.held if _is_wanted(item.path, patterns)
-        ]
-        steps = sorted([*steps, *held], key=lambda step: step.path)
+        planned = [step for step in report.plan.steps if step.verdict in _SHOWN]
+        held = [_step_of(mirror, item) for item in report.plan.held]
+        every = (*planned, *held, *_delayed(mirror, report))
+        wanted = (step for step in every if _is_wanted(step.path, patterns))
+        steps = sorted(wanted, key=lambda step: step.path)
         cids = {step.remote for step in steps if step.remote is not None}
         blocks = await _blocks(mirror, cids)
         return [replace(_difference(mirror, step, blocks), is_held=step in held) for step in steps]
@@ -107,6 +103,15 @@ def _step_of(mirror: Mirror, held: Held) -> Step:
         # The side that lost the record has nothing; the other side still has what base has.
         local, remote = (None, base) if held.side is Side.LOCAL else (base, None)
     return Step(held.path, verdict, base, local, remote, held.reason)
+
+
+def _delayed(mirror: Mirror, report: Report) -> list[Step]:
+    """Return the pushes that wait for their time, which have no step in the plan."""
+    base = mirror.state.base_of([item.path for item in report.pending])
+    return [
+        Step(i.path, Verdict.PUSH, base.get(i.path), i.local, i.remote, i.reason)
+        for i in report.pending
+    ]
 
 
 def _is_wanted(path: RecordPath, patterns: tuple[str, ...]) -> bool:

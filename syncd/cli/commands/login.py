@@ -15,9 +15,10 @@ import click
 from syncd.cli.screen.output import say, tell, tell_notice
 from syncd.config import DEFAULT_PLC
 from syncd.errors import CredentialsRefused, FileProblem, PdsError
+from syncd.exchange import Session
 from syncd.identity import resolve
 from syncd.mirror.credentials import close_state_directory, credentials_of
-from syncd.model import Account, Session
+from syncd.model import Account
 from syncd.pds import is_app_password, log_in, log_out
 
 PDS_HELP = "The PDS, instead of the one the DID document names."

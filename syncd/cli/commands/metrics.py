@@ -17,6 +17,7 @@ from syncd.errors import FileProblem
 from syncd.mirror.delegate import ask_daemon
 from syncd.mirror.offline import known_account, open_files
 from syncd.mirror.wire import StatusAnswer
+from syncd.model import Pending
 from syncd.plan import for_a_person
 
 Sample = tuple[str, str, str, float]
@@ -82,6 +83,8 @@ def _of_state(files: Workspace) -> Iterator[Sample]:
     yield "syncd_conflicts", "gauge", "Conflicts that wait for a decision.", len(conflicts)
     yield "syncd_problems", "gauge", "Files or records that wait to be mended.", len(problems)
     yield "syncd_held", "gauge", "Deletions that the brake holds.", len(held)
+    waiting = sum(isinstance(item, Pending) for item in state.waiting())
+    yield "syncd_waiting", "gauge", "Changes that wait for their time to be pushed.", waiting
     account = known_account(state)
     ledger = read_ledger(state, (account.pds if account else files.config.pds) or "", now)
     for window, name in ((HOUR, "hour"), (DAY, "day")):

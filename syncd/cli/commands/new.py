@@ -1,67 +1,66 @@
-"""Make a record file with a fresh TID as its name (`syncd new`). Never replaces a file."""
+"""`syncd new`: make a draft named by a fresh TID. Never replaces a file."""
 
 from __future__ import annotations
 
-import secrets
-import time
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from syncd.atproto.data import Record, cid_of
+from syncd.atproto.data import Record
 from syncd.atproto.jsontext import format_record, parse_record
-from syncd.atproto.syntax import Nsid, Rkey, make_tid, parse_nsid
+from syncd.atproto.syntax import Nsid, parse_nsid
+from syncd.cli.commands.conflicts import carry_out
+from syncd.cli.commands.publish import publish_all
+from syncd.cli.screen.editor import run_editor
 from syncd.cli.screen.output import say, say_json
-from syncd.cycle.pull.supersede import Successor, put
-from syncd.cycle.workspace import Workspace
-from syncd.errors import FileChanged, FileProblem
-from syncd.folder.names import relative_path
+from syncd.errors import FileProblem
+from syncd.folder.names import record_of_draft
 from syncd.mirror.offline import open_files
-from syncd.model import RecordPath, make_record_path
+from syncd.mirror.publishing import check_writable, make_draft
 
 
 @click.command()
 @click.argument("collection")
 @click.argument("source", required=False, type=click.Path(path_type=Path), metavar="[FILE]")
+@click.option("--edit", is_flag=True, help="Open the draft in $VISUAL or $EDITOR, then ask.")
+@click.option("--publish", is_flag=True, help="Make the record at once, without a question.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def new(directory: Path, collection: str, source: Path | None, as_json: bool) -> None:
-    """Make a record file in COLLECTION, empty but for $type and createdAt, or with FILE's content.
+def new(
+    directory: Path, collection: str, source: Path | None, edit: bool, publish: bool, as_json: bool
+) -> None:
+    """Make a draft in COLLECTION, empty but for $type and createdAt, or with FILE's content.
+
+    Print its path from the top of the mirror. It stays in the folder until you publish it.
 
     \b
     Examples:
-      $EDITOR "$(syncd new com.example.note)"
-      syncd new app.bsky.feed.post draft.json
+      syncd new com.example.note --edit
+      syncd new app.bsky.feed.post post.json --publish
     """
     nsid = parse_nsid(collection)
-    record = _record(nsid, source)
-    with open_files(directory) as files:
-        path = _write(files, nsid, record)
-        file = files.root / relative_path(path, portable=files.config.is_portable)
-    if as_json:
-        say_json({"path": path, "file": str(file)})
-    else:
-        say(str(file))
+    content = format_record(_record(nsid, source))
+    with open_files(directory) as workspace:
+        if publish:
+            check_writable(workspace)
+        draft = make_draft(workspace, nsid, content)
+        if as_json and not publish:
+            say_json({"path": record_of_draft(draft), "file": draft})
+        elif not as_json:
+            say(draft)
+        if edit:
+            run_editor(workspace.root / draft)
+        if not (publish or (edit and _is_wanted(draft))):
+            return
+        done = publish_all(workspace, [draft], is_quiet=as_json)
+    carry_out(directory, as_json, {"published": done})
 
 
-def _write(workspace: Workspace, collection: Nsid, record: Record) -> RecordPath:
-    """Write the record under a fresh key; try a second key if the first is taken."""
-    try:
-        return _make(workspace, _fresh(collection), record)
-    except FileChanged:
-        return _make(workspace, _fresh(collection), record)
-
-
-def _make(workspace: Workspace, path: RecordPath, record: Record) -> RecordPath:
-    text, cid = format_record(record), cid_of(record)
-    put(workspace, Successor(path, None, cid, None, "made by syncd new", text))
-    return path
-
-
-def _fresh(collection: Nsid) -> RecordPath:
-    tid = make_tid(time.time_ns() // 1000, secrets.randbelow(1024))
-    return make_record_path(collection, Rkey(tid))
+def _is_wanted(draft: str) -> bool:
+    """Ask whether to publish what was edited; where nobody can be asked, it stays a draft."""
+    return sys.stdin.isatty() and click.confirm(f"Publish {draft} now?", err=True)
 
 
 def _record(collection: Nsid, source: Path | None) -> Record:

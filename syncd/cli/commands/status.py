@@ -16,6 +16,7 @@ from syncd.cli.screen.output import (
     head_json,
     say,
     say_json,
+    say_pending,
     say_waiting,
     waiting_json,
 )
@@ -88,10 +89,11 @@ def status_json(found: Standing) -> dict[str, Any]:
         "watch": plain(found.unwatched),
         "head": head_json(found.head),
         "records": found.records,
+        "drafts": found.drafts,
         "no_records": len(found.no_records),
         "guards": found.guards,
         "pending": {"push": len(found.unpushed), "pull": len(found.conflicts)},
-        **waiting_json(found.conflicts, found.problems, found.held),
+        **waiting_json(found.conflicts, found.problems, found.held, found.waiting),
         "budget": _budget_json(found),
         "last_cycle": plain(found.last_cycle),
     }
@@ -117,6 +119,7 @@ def _say_json(seen: Seen) -> None:
 def _say_plain(seen: Seen) -> None:
     _say(seen[0])
     say_waiting(*seen[1])
+    say_pending(seen[0]["waiting"])
 
 
 def _say(found: Mapping[str, Any]) -> None:
@@ -147,14 +150,20 @@ def _say(found: Mapping[str, Any]) -> None:
         else "head     none yet: run syncd sync"
     )
     say(f"records  {found['records']}, {found['pending']['push']} to push")
-    if found["no_records"]:
-        say(f"others   {found['no_records']} are no records: syncd status --ignored")
+    _say_others(found)
     if found["budget"]["counted"]:
         _say_budget(found["budget"])
     if found["guards"] is False:
         say("guards   this PDS ignores them: syncd looks before and after each write instead")
     if found["last_cycle"]:
         say(f"last     {found['last_cycle']['at']}")
+
+
+def _say_others(found: Mapping[str, Any]) -> None:
+    if found["drafts"]:
+        say(f"drafts   {found['drafts']}, in the folder alone: syncd publish PATH")
+    if found["no_records"]:
+        say(f"others   {found['no_records']} are no records: syncd status --ignored")
 
 
 def _say_budget(budget: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -15,9 +16,12 @@ from syncd.cli.screen.output import (
     exit_code,
     fail,
     head_json,
+    many,
+    pending_json,
     say,
     say_effects,
     say_json,
+    say_pending,
     say_waiting,
     waiting_json,
     waiting_words,
@@ -48,17 +52,22 @@ def sync(directory: Path, dry_run: bool, as_json: bool) -> None:
     run_sync(directory, as_json)
 
 
-def run_sync(directory: Path, as_json: bool) -> None:
-    """Sync, or have the running daemon do it; report, and end with the exit code that fits."""
+def run_sync(directory: Path, as_json: bool, done: Mapping[str, object] | None = None) -> None:
+    """Sync, or have the running daemon do it; report, and end with the exit code that fits.
+
+    `done` is what else the JSON object says.
+    """
     show: progress.Show = nullcontext if as_json else progress.show_progress
     report, cloned = sync_here_or_there(directory, lambda: asyncio.run(_sync(directory, show)))
-    say_outcome(report, as_json, cloned)
+    say_outcome(report, as_json, cloned, done)
 
 
-def say_outcome(report: Report, as_json: bool, cloned: int = 0) -> None:
+def say_outcome(
+    report: Report, as_json: bool, cloned: int = 0, done: Mapping[str, object] | None = None
+) -> None:
     """Report, and end with the exit code that fits."""
     if as_json:
-        say_json(report_json(report, cloned))
+        say_json({**report_json(report, cloned), **(done or {})})
     else:
         say_report(report, cloned)
     if report.halted is not None:
@@ -84,7 +93,7 @@ def report_json(report: Report, cloned: int = 0) -> dict[str, object]:
     """Return the JSON object of `sync` and of `clone`."""
     return {
         **counts(report, cloned),
-        **waiting_json(report.conflicts, report.problems, report.held),
+        **waiting_json(report.conflicts, report.problems, report.held, report.pending),
         "told": list(report.remarks),
         "requests": report.requests,
         "head": head_json(report.head),
@@ -94,6 +103,7 @@ def report_json(report: Report, cloned: int = 0) -> dict[str, object]:
 def say_report(report: Report, cloned: int = 0) -> None:
     say_effects(report)
     say_waiting(report.conflicts, report.problems, report.held)
+    say_pending([pending_json(item) for item in report.pending])
     say(f"{_summary(report, cloned)}; head {report.head.rev if report.head else 'unknown'}")
 
 
@@ -108,9 +118,15 @@ def _summary(report: Report, cloned: int) -> str:
         "merged": len(report.merged),
     }
     done = ", ".join(f"{count} {name}" for name, count in numbers.items() if count)
-    waiting = waiting_words(report)
-    nothing = "nothing done" if waiting else "nothing to do"
-    return "; ".join(filter(None, (done or nothing, waiting)))
+    waiting, later = waiting_words(report), _later_words(report)
+    nothing = "nothing done" if waiting or later else "nothing to do"
+    return "; ".join(filter(None, (done or nothing, later, waiting)))
+
+
+def _later_words(report: Report) -> str:
+    """Count the changes that wait for their time, in words; empty if there are none."""
+    count = len(report.pending)
+    return f"{many(count, 'change')} not pushed yet" if count else ""
 
 
 def _say_plan(report: Report, as_json: bool) -> None:
@@ -125,7 +141,9 @@ def _say_plan(report: Report, as_json: bool) -> None:
         for step in steps:
             say(f"{step.verdict.value:<9} {step.path}: {step.reason}")
         say_waiting((), report.problems, report.held)
+        say_pending([pending_json(item) for item in report.pending])
         to_do = sum(step.verdict is not Verdict.CONFLICT for step in steps)
-        words = (f"{to_do} to do; nothing was done" if to_do else "", waiting_words(report))
+        doing = f"{to_do} to do; nothing was done" if to_do else ""
+        words = (doing, _later_words(report), waiting_words(report))
         say("; ".join(filter(None, words)) or "nothing to do")
     raise click.exceptions.Exit(exit_code(report))

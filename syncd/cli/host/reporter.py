@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from syncd.cli.host.journal import Level, LogEntry, Voice
-from syncd.cli.screen.output import APPROVE_HINT, RESOLVE_HINT, effects, many
+from syncd.cli.screen.output import APPROVE_HINT, PUBLISH_HINT, RESOLVE_HINT, effects, many
 from syncd.cycle.mirror import Mirror
 from syncd.daemon import Phase
 from syncd.errors import SyncdError
@@ -188,3 +188,7 @@ def _waiting(report: Report, mirror: str) -> Iterator[LogEntry]:
         yield entry("problem", problem.path, problem.reason, problem.hint, place)
     for held in report.held:
         yield entry("held", held.path, held.reason, APPROVE_HINT)
+    for item in report.pending:
+        # What becomes due by itself is reported when it is pushed.
+        if item.due_ns is None:
+            yield LogEntry("waiting", item.reason, path=item.path, mirror=mirror, hint=PUBLISH_HINT)

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from syncd.cli.screen.output import APPROVE_HINT, RESOLVE_HINT
+from syncd.cli.screen.output import APPROVE_HINT, LINES, PUBLISH_HINT, RESOLVE_HINT
 from syncd.cli.screen.seen import REFRESH_SECONDS, Seen
 from syncd.cli.screen.visible import visible
 from syncd.model import Conflict, Held, Problem
@@ -38,6 +38,7 @@ def draw(seen: Seen) -> RenderableType:
     for name, value in _facts(found):
         facts.add_row(name, value)
     lists = [_waiting(*waiting)] if any(waiting) else []
+    lists += [_later(found["waiting"])] if found["waiting"] else []
     return Group(facts, *lists)
 
 
@@ -139,6 +140,17 @@ def _waiting(
     hints += [APPROVE_HINT] * any(held)
     steps = [_text(f"next: {hint}", style="blue") for hint in dict.fromkeys(hints) if hint]
     return Group(Text(), table, *steps)
+
+
+def _later(waiting: Sequence[Mapping[str, str]]) -> RenderableType:
+    table = Table(title="not pushed yet", title_justify="left", title_style="bold", box=None)
+    for column in ("what", "record", "why"):
+        table.add_column(column, header_style="dim", overflow="fold")
+    for item in waiting[:LINES]:
+        table.add_row(f"… {item['kind']}", _text(item["path"]), _text(item["reason"]))
+    if len(waiting) > LINES:
+        table.add_row("…", f"{len(waiting) - LINES} more", "")
+    return Group(Text(), table, _text(f"next: {PUBLISH_HINT}", style="blue"))
 
 
 def _text(words: str, style: str = "") -> Text:

@@ -16,7 +16,7 @@ from syncd.atproto.cid import Cid
 from syncd.cli.screen.visible import visible, visible_json
 from syncd.errors import BadJson, SyncdError
 from syncd.mirror.notices import Notice
-from syncd.model import Conflict, Head, Held, Problem, RecordPath, Report
+from syncd.model import Conflict, Head, Held, Pending, Problem, RecordPath, Report
 
 NEEDS_A_PERSON = 3
 """The exit code if the command is done, but an item waits for a person."""
@@ -25,6 +25,8 @@ LINES = 20
 _ALL = "; syncd status --json names them all"
 RESOLVE_HINT = "syncd diff PATH, then syncd resolve PATH --local, --remote, --merge or --edit"
 APPROVE_HINT = "syncd approve PATH (or --all) lets them happen, syncd reject brings them back"
+
+PUBLISH_HINT = "syncd publish PATH (or --all) sends it at once"
 
 
 def say(text: str = "", *, paint: Callable[[str], str] = str) -> None:
@@ -118,14 +120,23 @@ def held_json(held: Held) -> dict[str, str]:
     }
 
 
+def pending_json(item: Pending) -> dict[str, str]:
+    """Return the JSON object of a change that waits for its time."""
+    return {"path": item.path, "kind": item.kind.value, "reason": item.reason}
+
+
 def waiting_json(
-    conflicts: Sequence[Conflict], problems: Sequence[Problem], held: Sequence[Held]
+    conflicts: Sequence[Conflict],
+    problems: Sequence[Problem],
+    held: Sequence[Held],
+    pending: Sequence[Pending],
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return the three lists that `status` and `sync` share."""
+    """Return the four lists that `status` and `sync` share."""
     return {
         "conflicts": [conflict_json(conflict) for conflict in conflicts],
         "problems": [problem_json(problem) for problem in problems],
         "held": [held_json(item) for item in held],
+        "waiting": [pending_json(item) for item in pending],
     }
 
 
@@ -146,6 +157,13 @@ def say_waiting(
     _say_some([f"held      {item.path}: {item.reason}" for item in held], lines, _ALL)
     if held:
         say(f"  next: {APPROVE_HINT}")
+
+
+def say_pending(pending: Sequence[Mapping[str, str]]) -> None:
+    """Print the changes that wait for their time, each as `pending_json` has it."""
+    _say_some([f"waiting   {item['path']}: {item['reason']}" for item in pending], LINES, _ALL)
+    if pending:
+        say(f"  next: {PUBLISH_HINT}")
 
 
 def _say_problem(problem: Problem) -> None:

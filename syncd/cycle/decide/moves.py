@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from syncd.atproto.cid import Cid
-from syncd.model import Moved, Moves, RecordPath, Seen, split_record_path
+from syncd.model import Moved, RecordPath, Seen, split_record_path
+from syncd.plan import Moves
 
 _HINT = (
     "make a record of that file, or move it back; to delete the record and keep the file: syncd "

@@ -8,22 +8,24 @@ from collections.abc import Sequence
 from syncd.cycle.decide.brake import brake_of, recent_deletions
 from syncd.cycle.decide.doubt import is_over, objection_of
 from syncd.cycle.decide.firsts import Firsts
+from syncd.cycle.decide.timing import Timing, delays
 from syncd.cycle.decide.trace import trace
 from syncd.cycle.observe.views import Sides
-from syncd.cycle.workspace import Workspace
+from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.merge import settle
-from syncd.model import Moves, Plan, Step
-from syncd.plan import make_plan
+from syncd.model import Pending, Plan, Step
+from syncd.plan import Moves, make_plan
 from syncd.state.notes import Doubt
 
 
-def plan_cycle(workspace: Workspace, sides: Sides, at: int) -> Plan:
-    """Return the plan for `sides`, under the policies and the brake of the settings.
+def plan_cycle(workspace: Workspace, sides: Sides, now_ns: int) -> Plan:
+    """Return the plan for `sides`, under the policies, the brake and the delays of the settings.
 
-    `at` is unix seconds: the brake counts the deletions of a while before.
+    `now_ns` is the time of the wall clock: the brake counts the deletions of a while before it.
     """
     config = workspace.config
     firsts = Firsts(workspace, sides)
+    timing = _timing(workspace, sides, now_ns)
     # A mirror that never pushes has nothing to hold: its plan becomes problems instead.
     doubt = None if config.read_only else workspace.doubt
 
@@ -41,11 +43,18 @@ def plan_cycle(workspace: Workspace, sides: Sides, at: int) -> Plan:
         settle=lambda step: settle(step, config.policy(step.path)),
         sizes=workspace.state.collection_sizes,
         brake=brake_of(config),
-        recent=lambda now: recent_deletions(workspace, at, now),
+        recent=lambda now: recent_deletions(workspace, now_ns // SECOND_NS, now),
         objection=objection,
         moves=moves,
+        delays=lambda pushes: delays(pushes, timing),
     )
     return firsts.marked(plan)
+
+
+def _timing(workspace: Workspace, sides: Sides, now_ns: int) -> Timing:
+    before = {item.path: item for item in sides.waiting if isinstance(item, Pending)}
+    decisions = {**sides.views.decisions, **sides.views.published}
+    return Timing(workspace.config, sides.look.seen, before, decisions, now_ns)
 
 
 def end_doubt(workspace: Workspace, sides: Sides, plan: Plan) -> None:

@@ -21,14 +21,8 @@ from syncd.folder.problems import printable
 from syncd.folder.search.contents import Reader, arrived_ns, changed_ns, stat_of
 from syncd.folder.search.walk import Entry, walk
 from syncd.folder.survey import is_nsid
-from syncd.model import (
-    Moves,
-    RecordPath,
-    Seen,
-    Step,
-    make_record_path,
-    split_record_path,
-)
+from syncd.model import RecordPath, Seen, Step, make_record_path, split_record_path
+from syncd.plan import Moves
 from syncd.state.notes import LastLook
 
 STATS = 20_000

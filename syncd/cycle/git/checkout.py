@@ -23,7 +23,7 @@ from syncd.git.repository import find_repository
 from syncd.git.versions import Anchor, check_complete, last_published
 from syncd.model import Memory, RecordPath, split_record_path
 from syncd.state import create_state
-from syncd.state.notes import Filenames
+from syncd.state.notes import Filenames, Overtaken
 
 STATE = "state.db"
 
@@ -90,11 +90,13 @@ def adopt_checkout(root: Path, make_marker: Callable[[], str]) -> Adopted:
 
 
 def _not_checked_out(work: Worktree, root: Path) -> set[str]:
-    """Return the files in HEAD that the folder lacks: they were not deleted in git.
+    """Return the files in HEAD that the folder lacks and should have: none was deleted in git.
 
-    A sparse checkout and an interrupted checkout have such files.
+    An interrupted checkout has such files. What a sparse checkout leaves out is not among them:
+    it stays in base, so that it is neither deleted nor brought back.
     """
-    return {name for name in work.files(work.tip().commit) if not os.path.lexists(root / name)}
+    lacking = {n for n in work.files(work.tip().commit) if not os.path.lexists(root / n)}
+    return lacking - work.left_out() if lacking else lacking
 
 
 def _blocks(
@@ -131,5 +133,5 @@ def _lay_out(
     newest = anchor.published.rev if anchor else None
     with create_state(own / STATE, did=config.did, marker=marker) as state:
         known = Memory(base=base, blocks=blocks, newest=newest)
-        state.record(known, [Filenames(config.filenames)])
+        state.record(known, [Filenames(config.filenames), Overtaken(())])
     initialise(root, marker)

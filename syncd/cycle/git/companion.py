@@ -7,12 +7,13 @@ person's unfinished work. A failure is a problem for `status` and never stops a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Tid
-from syncd.cycle.git.decision import Facts, acting, name_switch, put_off
+from syncd.cycle.git.decision import LEFT_OUT, Facts, Obstacle, acting, name_switch, put_off
+from syncd.cycle.git.making import Making, Reader
 from syncd.cycle.git.obstacles import Obstacles
 from syncd.cycle.git.records import Cids, cid_in, records_in
 from syncd.cycle.observe.views import Sides
@@ -21,9 +22,9 @@ from syncd.errors import FileChanged, FileProblem, GitFailed
 from syncd.folder.names import relative_path
 from syncd.folder.write import read_bytes
 from syncd.git.commits import Tip, Tree, Worktree, commit, push
-from syncd.git.message import Published, make_message, parse_blocks
+from syncd.git.indexlock import clear_left
 from syncd.git.repository import Repository, find_repository, last_switch
-from syncd.git.versions import last_published, says
+from syncd.git.versions import last_published
 from syncd.model import (
     Memory,
     Plan,
@@ -32,6 +33,7 @@ from syncd.model import (
     Report,
     Retry,
     Snapshot,
+    Verdict,
     find_record_path,
 )
 from syncd.replica import remotes_of
@@ -47,15 +49,6 @@ NAME = ".git"
 """The path of git's own problem in `status`."""
 _BUSY = "it is gone, and git holds its lock: a command may not be done"
 _BUSY_HINT = "wait for that command; if none is running, remove .git/index.lock"
-_UNREADABLE = "a hook takes the Atproto- lines out of the message; the commit was taken back"
-_UNREADABLE_HINT = "have the hooks commit-msg and prepare-commit-msg keep the lines: git help hooks"
-_ALTERED = "a hook changes the files of every commit, so none can say what was published"
-_ALTERED_HINT = "have the hook pre-commit add nothing to a commit without files: git help hooks"
-_LEFT_OUT = "git leaves it out of this sparse checkout; that does not delete it in the repo"
-_SPARSE_HINT = (
-    "git sparse-checkout add its directory; or [scope] in syncd.toml, to mirror less; "
-    "to delete the record: git rm --sparse"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +59,14 @@ class CommitAttempt:
         commit: The id of the new commit; None if none was needed.
         left: Records that could not be committed yet, and how each came to agree.
         is_pushed: False if the push failed and must be repeated.
-        failed: The error of that push.
+        failed: What git refused: some of the files, or the push.
     """
 
     commit: str | None = None
     branch: str = ""
     left: Mapping[RecordPath, str] = field(default_factory=dict)
     is_pushed: bool = True
-    failed: GitFailed | None = None
+    failed: tuple[GitFailed, ...] = ()
 
 
 @dataclass(slots=True)
@@ -92,6 +85,10 @@ class Companion:
     _doubted: tuple[RecordPath, ...] = ()
 
     def __post_init__(self) -> None:
+        repository = find_repository(self.workspace.folder.root)
+        if repository is not None:
+            # At the start, and not only before the next commit: it keeps every git command out.
+            clear_left(repository.lock)
         self.obstacles = Obstacles(self.workspace.folder.root.absolute())
         head, known = self.workspace.state.head(), self.workspace.state.note(GitProgress)
         # The note has the rev up to which no move is missing. If there is no note, or a crash came
@@ -141,7 +138,7 @@ class Companion:
             unclear = gone if repository.is_sparse() else ()
             return {path: Problem(path, reason, error.hint) for path in unclear}
         left_out = (path for path in gone if self._name(path) in names)
-        return {path: Problem(path, _LEFT_OUT, _SPARSE_HINT) for path in left_out}
+        return {path: Problem(path, LEFT_OUT.words, LEFT_OUT.hint) for path in left_out}
 
     def judge(self, plan: Plan, now: int) -> Plan:
         """Return the plan as git's state allows it; `now` is in unix seconds.
@@ -152,12 +149,27 @@ class Companion:
         """
         config = self.workspace.config
         names = {path: self._name(path) for path in acting(plan, config)}
-        obstacles = self.obstacles.find(names)
         repository = find_repository(self.workspace.folder.root)
+        obstacles = self._left_out(repository, plan) | self.obstacles.find(names)
         switch = last_switch(repository) if repository is not None and plan.held else None
         if switch is not None and now - switch.at <= config.brake_window_seconds:
             plan = name_switch(plan, switch)
         return put_off(plan, obstacles, config) if obstacles else plan
+
+    def _left_out(self, repository: Repository | None, plan: Plan) -> dict[RecordPath, Obstacle]:
+        """Return the new records of the repo whose files a sparse checkout leaves out.
+
+        As after a clone that no published commit is a base for: there, nothing else knows of them.
+        """
+        new = [s.path for s in plan.with_verdict(Verdict.PULL) if s.base is None is s.local]
+        if repository is None or not new or not repository.is_sparse():
+            return {}
+        try:
+            names = Worktree.at(repository).left_out()
+        except GitFailed:
+            # To bring a file that git leaves out costs nothing but the room for it.
+            return {}
+        return {path: LEFT_OUT for path in new if self._name(path) in names}
 
     async def commit_after(self, report: Report) -> Report:
         """Commit the records that a cycle moved or confirmed, if the settings ask for commits.
@@ -167,15 +179,15 @@ class Companion:
         if not self.workspace.config.git_commit or self.workspace.state.head() is None:
             return report
         notes: tuple[str, ...] = ()
-        failed: GitFailed | None = None
+        failed: tuple[GitFailed, ...] = ()
         try:
             done = await self._committed(report)
             if done is not None and done.commit:
                 notes = (f"committed {done.commit[:10]} on {done.branch}",)
-            failed = done.failed if done else None
+            failed = done.failed if done else ()
         except GitFailed as error:
-            failed = error
-        problems = (Problem(NAME, failed.message, failed.hint),) if failed else ()
+            failed = (error,)
+        problems = tuple(Problem(NAME, error.message, error.hint) for error in failed)
         self._remember_problems(problems)
         others = (problem for problem in report.problems if problem.path != NAME)
         return replace(report, problems=(*others, *problems), remarks=(*report.remarks, *notes))
@@ -244,16 +256,20 @@ class Companion:
         in_git = self._records(work, work.files(tip.commit))
         chosen, left = self._chosen(work, facts, in_git)
         is_news = facts.is_news(last_published(work, self.workspace.config.did), in_git, left)
-        made, late = self._commit_chosen(work, tip, facts, chosen, is_news=is_news)
-        left |= {path: facts.moved.get(path, "adopted") for path in late}
+        before = work.tree_id(tip.commit) if tip.commit else None
+        reader = Reader(self._holds, lambda files: self._records(work, files))
+        making = Making(work, self.workspace.config.did, facts, chosen, reader, is_news, before)
+        made = self._commit_chosen(work, tip, making)
+        left |= {path: facts.moved.get(path, "adopted") for path in making.late}
         wants_push = self.workspace.config.git_push is not None and (must_push or made is not None)
         try:
             if wants_push and self.workspace.config.git_push is not None:
                 push(work, self.workspace.config.git_push, tip.branch)
         except GitFailed as error:
             # The commit stands; only the push must be repeated.
-            return CommitAttempt(made, tip.branch, left, is_pushed=False, failed=error)
-        return CommitAttempt(made, tip.branch, left)
+            failed = (*making.refused(), error)
+            return CommitAttempt(made, tip.branch, left, is_pushed=False, failed=failed)
+        return CommitAttempt(made, tip.branch, left, failed=tuple(making.refused()))
 
     def _chosen(
         self, work: Worktree, facts: Facts, in_git: Snapshot
@@ -264,58 +280,34 @@ class Companion:
         names = {self._name(path): path for path in ready}
         # .gitignore is for files that git does not track yet: such a record is not for git.
         ignored = work.ignored({name for name, path in names.items() if path not in in_git})
+        unmerged = self._unmerged(work, names)
         waits = {
             path
             for path in facts.moved.keys() - ready
             if not in_git.get(path) == facts.truth.get(path) == facts.base.get(path)
         }
         left = {path: how for path, how in facts.moved.items() if path in waits}
-        return {n: p for n, p in names.items() if n not in ignored}, left
+        # They may be in agreement, as where one side was taken: they are to be committed all the
+        # same, once the person has told git.
+        left |= {names[name]: facts.moved.get(names[name], "adopted") for name in unmerged}
+        return {n: p for n, p in names.items() if n not in ignored | unmerged}, left
 
-    def _commit_chosen(
-        self,
-        work: Worktree,
-        tip: Tip,
-        facts: Facts,
-        chosen: Mapping[str, RecordPath],
-        *,
-        is_news: bool,
-    ) -> tuple[str | None, set[RecordPath]]:
-        """Commit the files; return the commit and the records of `chosen` edited meanwhile."""
-        if not chosen and not is_news:
-            return None, set()
-        late = set(chosen.values())
-        said: list[Published] = []
-        before = work.tree_id(tip.commit) if tip.commit else None
+    def _unmerged(self, work: Worktree, names: Collection[str]) -> set[str]:
+        found, prefix = work.unmerged(), work.repository.prefix
+        return {name for name in names if f"{prefix}{name}" in found}
 
-        def compose(tree: str, files: Tree) -> str | None:
-            if tree == before and not is_news:
-                # The commit would change no file: every chosen one was edited meanwhile.
-                return None
-            head, now = facts.head, self._records(work, files)
-            unpublished = facts.unpublished(now)
-            published = Published(
-                self.workspace.config.did, head.rev, head.commit, tree, unpublished
-            )
-            late.intersection_update(p for p in late if now.get(p) != facts.truth.get(p))
-            moved = {p: facts.moved.get(p, "adopted") for p in chosen.values() if p not in late}
-            message = make_message(moved, published)
-            said.extend(parse_blocks(message))
-            return message
-
-        def check(made: str) -> None:
-            check_made(work, made, said, may_add=bool(chosen))
-
-        def is_meant(name: str) -> bool:
-            return self._holds(chosen[name], facts.truth.get(chosen[name]))
-
-        made = commit(work, tip, set(chosen), is_meant, compose, check)
-        if made is not None and any(one.tree != work.tree_id(made) for one in said):
-            # A hook added to the commit or changed it. What was said is not of this tree, so it is
-            # said again, of the tree that there is now.
-            again, _ = self._commit_chosen(work, work.tip(), facts, {}, is_news=True)
-            made = again or made
-        return made, late
+    def _commit_chosen(self, work: Worktree, tip: Tip, making: Making) -> str | None:
+        """Commit the files that were chosen; return the commit."""
+        if not making.chosen and not making.is_news:
+            return None
+        names = set(making.chosen)
+        made = commit(work, tip, names, making.reject, making.compose, making.check)
+        if made is None or making.is_of_its_tree(made):
+            return made
+        # A hook added to the commit or changed it. What was said is not of this tree, so it is
+        # said again, of the tree that there is now.
+        anew = replace(making, chosen={}, is_news=True, before=None, said=[])
+        return self._commit_chosen(work, work.tip(), anew) or made
 
     def _name(self, path: RecordPath) -> str:
         return relative_path(path, portable=self.workspace.folder.portable)
@@ -338,18 +330,9 @@ class Companion:
         )
 
 
-def check_made(work: Worktree, made: str, said: Sequence[Published], *, may_add: bool) -> None:
-    """Raise GitFailed unless the commit `made` says what it was to say, of its own tree.
-
-    With `may_add`, its tree may be another one: what a hook added is for the caller to deal with.
-    """
-    if not all(says(work, made, one) for one in said):
-        raise GitFailed(_UNREADABLE, hint=_UNREADABLE_HINT)
-    if not may_add and any(one.tree != work.tree_id(made) for one in said):
-        raise GitFailed(_ALTERED, hint=_ALTERED_HINT)
-
-
 async def _ready(repository: Repository | None) -> None:
+    if repository is not None:
+        clear_left(repository.lock)
     for _ in range(int(READY_SECONDS / _PAUSE_SECONDS)):
         if repository is None or not repository.is_locked():
             return

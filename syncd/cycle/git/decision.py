@@ -73,6 +73,11 @@ UNMERGED = Obstacle(
     "git has its file as unmerged",
     "decide in the file, then: git add it; or take one side: git checkout HEAD -- it",
 )
+LEFT_OUT = Obstacle(
+    "git leaves it out of this sparse checkout; that does not delete it in the repo",
+    "git sparse-checkout add its directory; or [scope] in syncd.toml, to mirror less; "
+    "to delete the record: git rm --sparse",
+)
 
 
 def acting(plan: Plan, config: Config) -> dict[RecordPath, Step]:

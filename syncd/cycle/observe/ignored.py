@@ -65,7 +65,7 @@ def ignored_here(
 
 
 def without_ignored(look: Look, rules: Rules, base: Iterable[RecordPath]) -> Look:
-    """Return `look` without the strays and drafts that are ignored, and with what is wrong with
+    """Return `look` without the strays that are ignored, and with what is wrong with
     the rules themselves."""
 
     def is_kept(stray: Problem) -> bool:
@@ -76,9 +76,8 @@ def without_ignored(look: Look, rules: Rules, base: Iterable[RecordPath]) -> Loo
         return not is_ignored or any(path.startswith(f"{stray.path}/") for path in base)
 
     strays = tuple(filter(is_kept, look.strays)) if look.strays else ()
-    drafts = tuple(draft for draft in look.drafts if not rules.excludes(draft))
     wrong = (rules.problem,) if rules.problem else ()
-    return replace(look, strays=(*wrong, *strays), drafts=drafts)
+    return replace(look, strays=(*wrong, *strays))
 
 
 def misnamed(folder: Folder, collections: Callable[[], Collection[str]]) -> list[Problem]:

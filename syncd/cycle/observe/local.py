@@ -90,7 +90,7 @@ def _fingerprints(
     files = {*look.seen, *look.problems}
     ignored = ignored_among(files - base.keys(), look, base, lambda: rules, portable=portable)
     problems = look.problems.keys() - ignored
-    beside = (item.path for item in left.strays), problems, left.drafts, look.leftovers
+    beside = (item.path for item in left.strays), problems, look.leftovers
     unclear = look.unread | {_collection(path) for paths in beside for path in paths}
     paths = (look.seen.keys() | base.keys()) - ignored
     differing = {

@@ -7,7 +7,7 @@ whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from syncd.atproto.cid import Cid
@@ -17,7 +17,7 @@ from syncd.atproto.syntax import Tid
 from syncd.cycle.home import Home
 from syncd.cycle.observe.fetch import Fetched, OnFetch
 from syncd.errors import BadCar, BadTree, MissingBlocks, NotFound, Unverified
-from syncd.model import Head
+from syncd.model import Head, RecordPath
 from syncd.pds import Pds
 from syncd.replica import View, advance, check_grown, first_of, read_head
 
@@ -32,6 +32,11 @@ class Sight:
     view: View
     get: Get
     """Returns a block by its CID: fetched, or after a small fetch also from the kept tree."""
+
+    def known(self, cids: Mapping[RecordPath, Cid | None]) -> dict[RecordPath, bytes]:
+        """Return the records of `cids`, as far as they came with the view."""
+        found = ((path, self.get(cid)) for path, cid in cids.items() if cid is not None)
+        return {path: block for path, block in found if block is not None}
 
     async def records(self, pds: Pds, cids: Iterable[Cid]) -> dict[Cid, bytes]:
         """Return the record blocks of `cids`; fetch those that did not come with the view.

@@ -20,11 +20,14 @@ from syncd.folder.ignore.rules import Rules
 from syncd.folder.scan import Look, scan
 from syncd.model import (
     Arrival,
+    Choice,
     Decision,
     Departure,
     Held,
+    Kind,
     Memory,
     Moved,
+    Pending,
     Plan,
     Problem,
     RecordPath,
@@ -91,10 +94,6 @@ class Sides:
         views = replace(self.views, inert={**more, **self.views.inert})
         return replace(self, views=views)
 
-    def with_strays(self, more: tuple[Problem, ...]) -> Sides:
-        """Return the same, with problems that were found after the look."""
-        return replace(self, look=replace(self.look, strays=(*self.look.strays, *more)))
-
 
 def bring_sides(workspace: Workspace, sight: Sight, dirty: Dirty, now_ns: int) -> Sides:
     """Look at the folder (all of it, or just the paths that matter) and compare with the rest.
@@ -151,14 +150,25 @@ def _views(
     remote: Snapshot,
 ) -> Views:
     """Return the three views, and what keeps a path from being judged by them alone."""
+    published = {
+        path: decision
+        for path, decision in pending.decisions.items()
+        if decision.choice is Choice.PUBLISH
+    }
     return Views(
         base=base,
         local=_local(look),
         remote=remote,
         inert=_inert(look, paths),
         refused=_refused(pending.waiting, known, look),
-        decisions=pending.decisions,
-        held=frozenset(item.path for item in pending.waiting if isinstance(item, Held)),
+        # Whatever asks for a person's decision must not take a publication for one.
+        decisions={p: d for p, d in pending.decisions.items() if p not in published},
+        held=frozenset(
+            item.path
+            for item in pending.waiting
+            if isinstance(item, Held) and item.kind is Kind.DELETION
+        ),
+        published=published,
     )
 
 
@@ -301,11 +311,6 @@ def _remote(sight: Sight, paths: Collection[RecordPath]) -> dict[RecordPath, Cid
     return fetched | remotes_of(view.head, kept, sight.get)
 
 
-def remote_cid(sight: Sight, path: RecordPath) -> Cid | None:
-    """Return what the repo has at one path."""
-    return _remote(sight, (path,)).get(path)
-
-
 def _inert(look: Look, paths: Collection[RecordPath]) -> dict[RecordPath, Problem]:
     """Files that cannot be read as records, and paths whose absence is not proven."""
     unproven = {
@@ -348,9 +353,20 @@ def bookkeeping(plan: Plan, sides: Sides) -> Memory:
         base={**sides.arrived, **adopted},
         seen=_seen_changes(sides),
         waiting=dict.fromkeys(_settled(plan, sides), ()) | _waiting_of(plan, sides),
-        decided=[path for path, choice in sides.views.decisions.items() if _lapsed(choice, sides)],
+        decided=_spent(plan, sides),
         settled=sides.fingerprints,
     )
+
+
+def _spent(plan: Plan, sides: Sides) -> list[RecordPath]:
+    """Return the paths whose decision is no longer valid, or has done all that it can do."""
+    choices = {**sides.views.decisions, **sides.views.published}
+    # What stops a published change asks for another decision, or for an edit. If this one were
+    # left, it would make the daemon look at the path again and again.
+    stopped = {item.path for item in plan.held} | {item.path for item in plan.conflicts}
+    stopped |= {step.path for step in plan.with_verdict(Verdict.SETTLED)}
+    stopped &= sides.views.published.keys()
+    return [path for path, c in choices.items() if path in stopped or _lapsed(c, sides)]
 
 
 def _lapsed(decision: Decision, sides: Sides) -> bool:
@@ -373,7 +389,10 @@ def _settled(plan: Plan, sides: Sides) -> set[str]:
     names = {
         item.path
         for item in sides.waiting
-        if item.path not in acting or item.path in sides.arrived or isinstance(item, Arrival)
+        if item.path not in acting
+        or item.path in sides.arrived
+        # Neither is true of a path whose change is about to be carried out.
+        or isinstance(item, Arrival | Pending)
     }
     strays = {name for name in names if find_record_path(name) is None}
     return names if sides.is_whole else names - strays
@@ -389,6 +408,6 @@ def _waiting_of(plan: Plan, sides: Sides) -> dict[str, tuple[Waiting, ...]]:
     problems: tuple[Waiting, ...] = tuple(refused.get(p.path, p) for p in plan.problems)
     strays = strays_apart(plan, sides.look.strays) if sides.is_whole else ()
     found: dict[str, tuple[Waiting, ...]] = {}
-    for item in (*plan.conflicts, *plan.held, *problems, *strays):
+    for item in (*plan.conflicts, *plan.held, *plan.pending, *problems, *strays):
         found[item.path] = (*found.get(item.path, ()), item)
     return found

@@ -36,18 +36,9 @@ from syncd.errors import (
     RateLimited,
     Unknown,
 )
+from syncd.exchange import Limits
 from syncd.folder.write import read_below
-from syncd.model import (
-    Change,
-    Limits,
-    Memory,
-    Moved,
-    RecordPath,
-    Retry,
-    Step,
-    Waiting,
-    split_record_path,
-)
+from syncd.model import Change, Memory, Moved, RecordPath, Retry, Step, Waiting, split_record_path
 from syncd.state.notes import KnownBody, KnownGuards
 
 READ_AHEAD = 25

@@ -8,7 +8,8 @@ from enum import StrEnum
 
 from syncd.atproto.xrpc import ENVELOPE_BYTES
 from syncd.errors import Rejected, SyncdError, TooLarge
-from syncd.model import Change, Departure, Limits, Memory, RecordPath
+from syncd.exchange import Limits
+from syncd.model import Change, Departure, Memory, RecordPath
 from syncd.pds import encoded_size
 
 OLD_JSON_BYTES = 150 * 1024

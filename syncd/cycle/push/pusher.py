@@ -36,17 +36,8 @@ from syncd.errors import (
     SwapFailed,
     Unknown,
 )
-from syncd.model import (
-    Change,
-    Limits,
-    Memory,
-    Moved,
-    RecordPath,
-    Refusal,
-    Retry,
-    Waiting,
-    Written,
-)
+from syncd.exchange import Limits, Written
+from syncd.model import Change, Memory, Moved, RecordPath, Refusal, Retry, Waiting
 from syncd.pds import Pds, encoded_size
 
 TO_BE_SEEN = "written; to be seen in the repo's tree"

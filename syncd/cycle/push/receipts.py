@@ -15,7 +15,8 @@ from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Tid
 from syncd.budget import DAY
 from syncd.errors import FileProblem, StateWrong
-from syncd.model import Change, Side, Written
+from syncd.exchange import Written
+from syncd.model import Change, Side
 from syncd.state import HISTORY_FILE, History, Provenance, Push, Pushes, Superseded
 
 PUSHES = "pushed.db"

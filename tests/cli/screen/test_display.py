@@ -45,6 +45,7 @@ FOUND: dict[str, Any] = {
         "push_done_at": "2026-01-01T00:00:00Z",
     },
     "doubt": None,
+    "waiting": [{"path": "com.example.note/two", "kind": "edit", "reason": "waits [on] you"}],
     "shared": [],
     "last_cycle": {"at": "2026-01-01T00:00:00Z", "seconds": 1.25, "pushed": 2, "pulled": 0},
 }

@@ -394,6 +394,33 @@ async def test_a_settled_record_of_the_same_content_keeps_no_other(world: World)
     await agreed(world, laptop)
 
 
+async def test_a_cycle_that_deletes_nothing_searches_nothing(
+    world: World, laptop: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that finds a moved file again: it asks for that file alone."""
+    move(laptop, ONE, "one.txt")
+    await laptop.sync()
+    monkeypatch.setattr(walk, "NAMES", 0)
+    monkeypatch.setattr(contents, "FILES", 0)
+    laptop.save(OTHER, text="edited")
+    laptop.save("com.example.note/new", text="new")
+    assert pair(await laptop.sync()) == (ONE, "one.txt")
+    await world.delete(OTHER)
+    await laptop.sync()
+    assert pair(await laptop.mirror.cycle([])) == (ONE, "one.txt")
+
+
+@pytest.mark.parametrize("name", ["+one.json", "one.draft.json", "+one.draft.json"])
+async def test_a_file_named_like_a_draft_is_a_record_or_keeps_the_old_one(
+    world: World, laptop: Device, name: str
+) -> None:
+    before = world.records()[ONE]
+    move(laptop, ONE, f"com.example.note/{name}")
+    report = await laptop.sync()
+    assert before in world.records().values()
+    assert (ONE in world.records()) is bool(report.problems)
+
+
 async def test_a_read_only_mirror_says_what_it_always_said(world: World) -> None:
     await world.write(ONE, text="one")
     laptop = world.device(config=Config(world.login.did, read_only=True))

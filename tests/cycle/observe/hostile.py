@@ -14,7 +14,8 @@ from syncd.atproto.mst import build
 from syncd.atproto.syntax import Did, Tid, make_tid
 from syncd.atproto.xrpc import RateLimit, RepoStatus
 from syncd.errors import NotFound, RepoUnavailable, SyncdError
-from syncd.model import Account, Change, RecordPath, Written
+from syncd.exchange import Written
+from syncd.model import Account, Change, RecordPath
 
 DID = Did("did:plc:ewvi7nxzyoun6zhxrhs64oiz")
 KEY, OTHER_KEY = make_key("k256", b"\x01" * 32), make_key("p256", b"\x02" * 32)

@@ -176,7 +176,7 @@ async def test_neither_status_nor_verify_counts_what_is_ignored(world: World) ->
     device.save(COPY, v=2)
     await device.sync()
     mirror = device.mirror
-    assert read_standing(mirror.workspace).unpushed == []
+    assert not read_standing(mirror.workspace).unpushed
     assert verify_mirror(mirror.workspace, world.account()).findings == ()
 
 

@@ -170,10 +170,12 @@ async def test_a_file_that_no_record_can_have_keeps_its_collection_from_being_se
     assert looked(device) == (set(), set())
 
 
-async def test_a_draft_in_a_settled_collection_becomes_a_record(world: World) -> None:
+async def test_a_collection_with_drafts_is_settled_all_the_same(world: World) -> None:
     device = await settled_device(world)
-    (device.root / NOTE / "+draft.json").write_text("{}", encoding="utf-8")
-    assert len((await device.sync()).pushed) == 1
+    for name in ("+draft.json", "one.draft.json"):
+        (device.root / NOTE / name).write_text("{}", encoding="utf-8")
+    await device.sync()
+    assert looked(device) == (set(), set())
 
 
 async def test_a_deletion_by_another_client_reaches_a_settled_collection(world: World) -> None:

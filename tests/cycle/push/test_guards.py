@@ -10,7 +10,8 @@ import pytest
 
 from syncd.atproto import xrpc
 from syncd.atproto.xrpc import UNGUARDED
-from syncd.model import Change, RecordPath, Written
+from syncd.exchange import Written
+from syncd.model import Change, RecordPath
 from syncd.pds import op_of
 from syncd.sandbox import MemoryPds, Sandbox
 from syncd.sandbox.direct import _written

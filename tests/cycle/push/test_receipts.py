@@ -15,7 +15,8 @@ from syncd.atproto.cid import Cid
 from syncd.atproto.data import Record, cid_of
 from syncd.cli import cli
 from syncd.config import Config, render_config
-from syncd.model import Change, RecordPath, Side, Written
+from syncd.exchange import Written
+from syncd.model import Change, RecordPath, Side
 from syncd.pds import Meanwhile
 from syncd.sandbox import Login, MemoryPds, Sandbox
 from syncd.sandbox.faults import Call, Delay

@@ -1,0 +1,99 @@
+"""Delay the pushes that the settings delay: until a person publishes, or the file rests. Pure.
+
+Takes the pushes of a plan, returns those that wait. Never holds a change for its content, and never
+delays what a person decided or published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from syncd.config import Config
+from syncd.cycle.workspace import SECOND_NS
+from syncd.model import Decision, Kind, Pending, RecordPath, Seen, Step
+from syncd.plan import kind_of, still_holds
+
+_ASKED = "waits for syncd publish"
+_RESTS = "waits until it was left alone for {:g} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What a delay depends on.
+
+    Attributes:
+        files: The files that the plan is made from.
+        before: What was delayed in an earlier cycle.
+        decisions: What a person decided or published. It is sent at once.
+        now_ns: The time of the wall clock.
+    """
+
+    config: Config
+    files: Mapping[RecordPath, Seen]
+    before: Mapping[RecordPath, Pending]
+    decisions: Mapping[RecordPath, Decision]
+    now_ns: int
+
+    def delay(self, push: Step) -> Pending | None:
+        """Return how `push` is delayed, or None if it is due."""
+        # A mirror that never pushes has nothing to delay: each of its edits is a problem.
+        if self.config.read_only or self.is_chosen(push):
+            return None
+        stamp_ns = self._stamp_ns(push.path)
+        item = Pending(push.path, kind_of(push), "", push.local, push.remote, None, stamp_ns)
+        if self.config.asks_before_push(push.path):
+            return replace(item, reason=f"{push.reason}: {_ASKED}")
+        seconds = self.config.settle_seconds_of(push.path)
+        due_ns = self._due_ns(push.path, stamp_ns, int(seconds * SECOND_NS))
+        if due_ns <= self.now_ns or not seconds:
+            return None
+        return replace(item, reason=f"{push.reason}: {_RESTS.format(seconds)}", due_ns=due_ns)
+
+    def is_chosen(self, push: Step) -> bool:
+        """Return whether a person decided or published exactly this change."""
+        decision = self.decisions.get(push.path)
+        return decision is not None and still_holds(decision, push.local, push.remote)
+
+    def _stamp_ns(self, path: RecordPath) -> int | None:
+        """Return when the file was changed last, as its file system says; None without a file.
+
+        `touch -d` and a move keep or set the time of the content. The time of the inode shows both.
+        """
+        seen = self.files.get(path)
+        if seen is None:
+            return None
+        # Anybody may give a file any mtime; one of the future must not delay the push until then.
+        is_later = seen.ctime_ns < seen.mtime_ns <= self.now_ns
+        return seen.mtime_ns if is_later else seen.ctime_ns
+
+    def _due_ns(self, path: RecordPath, stamp_ns: int | None, settle_ns: int) -> int:
+        # A missing file, and a stamp of the future, do not say since when a file is left alone: it
+        # is since the first look that found it so, which no later look can put off.
+        known = self.before.get(path)
+        since_ns = self.now_ns if stamp_ns is None else min(stamp_ns, self.now_ns)
+        due_ns = since_ns + settle_ns
+        if known is None or known.due_ns is None or known.stamp_ns != stamp_ns:
+            return due_ns
+        return min(due_ns, known.due_ns)
+
+
+def delays(pushes: Sequence[Step], timing: Timing) -> dict[RecordPath, Pending]:
+    """Return which of `pushes` wait, by path.
+
+    The deletion of a record waits for its content, which went to an heir or stands in a creation:
+    were it sent alone, the repo would not have the content, and would drop its blobs.
+    """
+    found = {step.path: item for step in pushes if (item := timing.delay(step)) is not None}
+    creations = {item.local: item for item in found.values() if item.kind is Kind.CREATION}
+    for step in pushes:
+        home = creations.get(step.remote) if step.heir is None else found.get(step.heir)
+        is_alone = step.local is None and home is not None and step.path not in found
+        if home is not None and is_alone and not timing.is_chosen(step):
+            found[step.path] = _with(step, home)
+    return {path: found[path] for path in sorted(found)}
+
+
+def _with(deletion: Step, home: Pending) -> Pending:
+    reason = f"{deletion.reason}: its content is in {home.path}, which waits"
+    return Pending(deletion.path, Kind.DELETION, reason, None, deletion.remote, home.due_ns)

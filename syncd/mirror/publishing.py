@@ -1,0 +1,361 @@
+"""Make records of drafts and drafts of records, as a person asks. Never asks the PDS or syncs.
+
+The record is sent, or deleted in the repo, by the next cycle of whichever process runs it. Each
+draft becomes a record by one rename, so a stop at any moment leaves either the one or the other.
+A draft of a record that exists already takes its place as an edit does: the old text goes to
+history first, the draft goes last.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from syncd.atproto.data import cid_of
+from syncd.atproto.jsontext import parse_record
+from syncd.atproto.syntax import Nsid, Rkey, make_tid, parse_rkey, parse_tid
+from syncd.cycle.pull.supersede import Successor, put
+from syncd.cycle.workspace import Workspace
+from syncd.errors import BadSyntax, FileChanged, FolderWrong, SyncdError
+from syncd.folder.drafts import (
+    drop_twin,
+    list_drafts,
+    place_draft,
+    read_draft,
+    remove_draft,
+    same_file,
+    shelve,
+    write_draft,
+)
+from syncd.folder.names import FRESH, drafted_name, record_of_draft, record_path_of
+from syncd.folder.problems import printable
+from syncd.folder.read import FileStat
+from syncd.folder.scan import Look, scan
+from syncd.folder.write import read_bytes
+from syncd.mirror.held import decide_held
+from syncd.mirror.waiting import publish_version, read_unpushed
+from syncd.model import (
+    Choice,
+    Conflict,
+    Held,
+    Pending,
+    Problem,
+    RecordPath,
+    Seen,
+    Side,
+    make_record_path,
+    parse_record_path,
+    split_record_path,
+)
+from syncd.state.notes import Overtaken
+
+_READ_ONLY = "this mirror is read-only: nothing is published or deleted from it"
+_READ_ONLY_HINT = "clone again without --read-only"
+
+
+class DraftOvertaken(SyncdError):
+    """The record of a draft may have changed since the draft was made: a person has to compare."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A draft that can be published.
+
+    Attributes:
+        draft: Its file, relative to the folder.
+        content, expect: What it holds, and its stat.
+        path: The record that it becomes.
+        replaces: The record's file of now, which it takes the place of.
+    """
+
+    draft: str
+    content: bytes
+    expect: FileStat
+    path: RecordPath
+    replaces: Seen | None = None
+
+
+def drafts_of(workspace: Workspace) -> list[str]:
+    """Return the files of all drafts of the mirror, sorted, relative to the folder."""
+    return list_drafts(workspace.folder, workspace.config.covers)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a person asked to publish.
+
+    Attributes:
+        drafts: Files of drafts, relative to the folder.
+        waiting: Changes of records that wait for it.
+        named: The records that were named by their whole paths, not by a pattern or a directory.
+    """
+
+    drafts: tuple[str, ...] = ()
+    waiting: tuple[Pending, ...] = ()
+    named: frozenset[str] = frozenset()
+
+
+def choose(workspace: Workspace, names: Sequence[str], here: Path) -> Chosen:
+    """Return what `names` mean: files, directories, record paths, URIs, patterns.
+
+    A relative name counts from the top of the mirror, or from `here`. The path of a record means
+    its draft if it has one. Raises SyncdError if one of the names means nothing to publish.
+    """
+    every, waiting = drafts_of(workspace), read_unpushed(workspace).waiting
+    drafts: set[str] = set()
+    records: set[str] = set()
+    named: set[str] = set()
+    for name in names:
+        forms = list(forms_of(workspace, name, here))
+        found = {draft for draft in every if any(_means(form, draft) for form in forms)}
+        whole = {*forms, *_records_of(workspace, forms)}
+        exact = {item.path for item in waiting if item.path in whole and not found}
+        more = {i.path for i in waiting if any(_covers(f, i.path) for f in forms)} - whole
+        if not (found or exact or more):
+            raise SyncdError(f"there is nothing to publish at {name}", hint="syncd status")
+        drafts |= found
+        records |= exact | more
+        named |= exact
+    chosen = tuple(item for item in waiting if item.path in records)
+    return Chosen(tuple(sorted(drafts)), chosen, frozenset(named))
+
+
+def choose_all(workspace: Workspace) -> Chosen:
+    """Return all changes that wait, and no draft."""
+    return Chosen(waiting=read_unpushed(workspace).waiting)
+
+
+def _records_of(workspace: Workspace, forms: Sequence[str]) -> Iterator[str]:
+    """Yield the record of each form that is the name of a record's file."""
+    for form in forms:
+        with suppress(BadSyntax):
+            yield _path_of_file(workspace)(form)
+
+
+def _covers(form: str, path: str) -> bool:
+    return path.startswith(f"{form}/") or fnmatchcase(path, form)
+
+
+def forms_of(workspace: Workspace, name: str, here: Path) -> Iterator[str]:
+    """Yield what `name` may be, relative to the top of the mirror."""
+    uri = f"at://{workspace.config.did}/"
+    handle = workspace.config.handle
+    if handle is not None:
+        name = name.removeprefix(f"at://{handle}/")
+    name = name.removeprefix(uri).removeprefix("./").rstrip("/")
+    yield name
+    absolute = Path(here, name)
+    if absolute.is_relative_to(workspace.root):
+        yield str(absolute.relative_to(workspace.root))
+
+
+def prepare(workspace: Workspace, draft: str, key: Rkey | None = None) -> Publication:
+    """Return how `draft` would be published, under `key` if one is given. Changes nothing.
+
+    Raises:
+        SyncdError: It holds no record, or it has no key.
+        DraftOvertaken: Its record may have changed since it was made.
+        FolderWrong: This mirror is read-only.
+    """
+    check_writable(workspace)
+    found = read_draft(workspace.folder, draft)
+    if isinstance(found, Problem):
+        raise SyncdError(f"{_place(found)}: {found.reason}", hint=found.hint)
+    content, expect = found
+    path = _path_for(workspace, draft, expect, key)
+    replaces = _replaced(workspace, path, draft, expect, is_named=key is not None)
+    return Publication(draft, content, expect, path, replaces)
+
+
+def publish(workspace: Workspace, publication: Publication) -> None:
+    """Make the record of a draft. The next cycle sends it.
+
+    Raises FileChanged, FileProblem: the draft stays what it is, or is the record already.
+    """
+    draft, path, folder = publication.draft, publication.path, workspace.folder
+    if drop_twin(folder, draft, path):
+        return
+    cid = cid_of(parse_record(publication.content, split_record_path(path)[0]))
+    if publication.replaces is None:
+        place_draft(folder, draft, path, expect=publication.expect)
+        publish_version(workspace, path, cid)
+        return
+    base = workspace.state.base_of([path]).get(path)
+    successor = Successor(
+        path, publication.replaces, cid, base, "published from a draft", publication.content
+    )
+    put(workspace, successor)
+    remove_draft(folder, draft, expect=publication.expect)
+    publish_version(workspace, path, cid)
+
+
+def unpublish(workspace: Workspace, path: RecordPath) -> str:
+    """Make a draft of the file of `path`, have the record deleted, and return the draft's file.
+
+    The deletion is approved, so neither the brake nor anything else holds it.
+
+    Raises:
+        FileChanged, FileProblem: There is no such file, or it cannot be renamed now.
+        SyncdError: A conflict about it is open.
+        FolderWrong: This mirror is read-only.
+    """
+    check_writable(workspace)
+    _check_no_conflict(workspace, path)
+    _, expect = read_bytes(workspace.folder, path)
+    draft = shelve(workspace.folder, path, expect=expect)
+    # After the rename: a decision about a missing file lapses while a cycle sees the file.
+    decide_held(workspace, [Held(path, Side.LOCAL, "unpublished")], Choice.APPROVE)
+    return draft
+
+
+def make_draft(workspace: Workspace, collection: Nsid, content: bytes) -> str:
+    """Write a draft named by a fresh TID, and return its file relative to the folder."""
+    try:
+        return write_draft(workspace.folder, _fresh(workspace, collection), content)
+    except FileChanged:
+        return write_draft(workspace.folder, _fresh(workspace, collection), content)
+
+
+def record_named(workspace: Workspace, name: str, here: Path) -> RecordPath:
+    """Return the record that a file, a record path or a URI names. Raises BadSyntax."""
+    for form in forms_of(workspace, name, here):
+        for parse in (_path_of_file(workspace), parse_record_path):
+            try:
+                return parse(form)
+            except BadSyntax:
+                continue
+    raise BadSyntax(f"{name!r} names no record", hint="name it as collection/rkey or by its file")
+
+
+def check_writable(workspace: Workspace) -> None:
+    """Raise FolderWrong if this mirror is read-only."""
+    if workspace.config.read_only:
+        raise FolderWrong(_READ_ONLY, hint=_READ_ONLY_HINT)
+
+
+def key_by_lexicon(collection: Nsid, name: str) -> Rkey | None:  # noqa: ARG001
+    """Return the key that the lexicon of `collection` prescribes; None where none is known."""
+    return None
+
+
+def _means(form: str, draft: str) -> bool:
+    names = (record_of_draft(draft), draft)
+    return form in names or draft.startswith(f"{form}/") or fnmatchcase(draft, form)
+
+
+def _path_of_file(workspace: Workspace) -> Callable[[str], RecordPath]:
+    return lambda form: record_path_of(form, portable=workspace.folder.portable)
+
+
+def _place(problem: Problem) -> str:
+    if problem.line is None:
+        return problem.path
+    return f"{problem.path}, line {problem.line}, column {problem.column}"
+
+
+def _path_for(workspace: Workspace, draft: str, expect: FileStat, key: Rkey | None) -> RecordPath:
+    """Return the record that the draft becomes. Raises SyncdError if nothing says which."""
+    collection = Nsid(draft.partition("/")[0])
+    name = drafted_name(draft.partition("/")[2])
+    if key is not None:
+        return make_record_path(collection, key)
+    own = _legal(name)
+    if own is not None and _exists(workspace, make_record_path(collection, own)):
+        return make_record_path(collection, own)
+    prescribed = key_by_lexicon(collection, name)
+    if prescribed is not None:
+        return make_record_path(collection, prescribed)
+    if name.startswith(FRESH):
+        return _twin(workspace, draft, expect) or _fresh(workspace, collection)
+    if own is None:
+        reason = f"{printable(draft)} has no record key for a name: {name!r} cannot be one"
+        raise SyncdError(reason, hint="say which one: syncd publish PATH --key RKEY")
+    return make_record_path(collection, own)
+
+
+def _legal(name: str) -> Rkey | None:
+    try:
+        return parse_rkey(name)
+    except BadSyntax:
+        return None
+
+
+def _exists(workspace: Workspace, path: RecordPath) -> bool:
+    return bool(workspace.state.base_of([path])) or not _look(workspace, path).absent(path)
+
+
+def _look(workspace: Workspace, path: RecordPath) -> Look:
+    known = workspace.state.seen_of([path])
+    return scan(workspace.folder, known=known, only=[path], now_ns=workspace.clock_ns())
+
+
+def _replaced(
+    workspace: Workspace, path: RecordPath, draft: str, expect: FileStat, *, is_named: bool
+) -> Seen | None:
+    """Return the file that the draft replaces; None if there is none.
+
+    Raises DraftOvertaken if it may have changed since the draft was made, but for a key that a
+    person named.
+    """
+    look = _look(workspace, path)
+    seen = look.seen.get(path)
+    if seen is not None and seen.inode == expect.inode:
+        return None
+    _check_no_conflict(workspace, path)
+    if path in look.problems:
+        problem = look.problems[path]
+        raise SyncdError(f"{_place(problem)}: {problem.reason}", hint=problem.hint)
+    base = workspace.state.base_of([path]).get(path)
+    is_edited = seen is not None and seen.cid != base
+    is_known = seen is not None or base is not None
+    if not is_named and (is_edited or (is_known and _is_overtaken(workspace, path))):
+        raise _changed(path, draft)
+    return seen
+
+
+def _is_overtaken(workspace: Workspace, path: RecordPath) -> bool:
+    """Return whether the record may have moved while the folder had a draft of it."""
+    noted = workspace.state.note(Overtaken)
+    return noted is not None and (noted.paths is None or path in noted.paths)
+
+
+def _changed(path: RecordPath, draft: str) -> DraftOvertaken:
+    rkey = split_record_path(path)[1]
+    return DraftOvertaken(
+        f"conflict: {path} may have changed since {printable(draft)} was made",
+        hint="compare the two files; the draft takes the record's place with "
+        f"syncd publish {printable(draft)} --key {rkey}",
+    )
+
+
+def _check_no_conflict(workspace: Workspace, path: RecordPath) -> None:
+    if any(isinstance(item, Conflict) and item.path == path for item in workspace.state.waiting()):
+        raise SyncdError(f"a conflict about {path} is open", hint=f"syncd resolve {path}")
+
+
+def _fresh(workspace: Workspace, collection: Nsid) -> RecordPath:
+    """Return a record path of the collection that nobody has, with the time in its key."""
+    microseconds = workspace.clock_ns() // 1000
+    while True:
+        tid = make_tid(microseconds, secrets.randbelow(1024))
+        path = make_record_path(collection, Rkey(tid))
+        if not _exists(workspace, path):
+            return path
+        microseconds += 1
+
+
+def _twin(workspace: Workspace, draft: str, expect: FileStat) -> RecordPath | None:
+    """Return the record whose file is this very draft under a second name of ours."""
+    for path in same_file(workspace.folder, draft, expect):
+        try:
+            parse_tid(split_record_path(path)[1])
+        except BadSyntax:
+            continue
+        return path
+    return None

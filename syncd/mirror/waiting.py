@@ -1,0 +1,109 @@
+"""Changes that a setting delays: list them, publish them. Never asks the PDS, never syncs.
+
+They are found by a look at the folder, so that a file counts that was saved since the last cycle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from syncd.atproto.cid import Cid
+from syncd.config import Config
+from syncd.cycle.decide.timing import Timing, delays
+from syncd.cycle.observe.ignored import ignored_here
+from syncd.cycle.observe.local import look_everywhere
+from syncd.cycle.workspace import Workspace
+from syncd.folder.scan import Look
+from syncd.merge import settle
+from syncd.model import (
+    Change,
+    Choice,
+    Decision,
+    Kind,
+    Pending,
+    RecordPath,
+    Snapshot,
+    Step,
+    Verdict,
+)
+from syncd.plan import Views, compare, for_a_person, touched
+from syncd.replica import remotes_of
+
+
+@dataclass(frozen=True, slots=True)
+class Unpushed:
+    """Records whose files differ from base: what is due, and what a setting delays."""
+
+    due: tuple[Change, ...]
+    waiting: tuple[Pending, ...]
+
+
+def read_unpushed(workspace: Workspace) -> Unpushed:
+    """Look at the folder, and return what differs from base in the order of the paths."""
+    now_ns = workspace.clock_ns()
+    found = look_everywhere(workspace, (), now_ns)
+    base, local = found.base, {path: seen.cid for path, seen in found.look.seen.items()}
+    paths = touched(base, local, (), found.look.absent)
+    paths -= ignored_here(workspace, found.look, paths, base, found.rules)
+    conflicts, problems, held = for_a_person(workspace.state.waiting())
+    decided = workspace.state.decisions().keys()
+    if workspace.doubt is not None:
+        # In doubt nothing is pushed but what a person decided.
+        paths = paths & decided
+    asked = ({item.path for item in problems} | {item.path for item in held}) - decided
+    open_conflicts = {item.path for item in conflicts} - decided
+    views = Views(base, local, _remote(workspace, paths))
+    waiting = _delayed(workspace, paths - asked - open_conflicts, views, found.look, now_ns)
+    later = {item.path for item in waiting}
+    changes = (Change(path, base.get(path), local.get(path)) for path in sorted(paths - later))
+    # A missing file is nothing to push while a person has to say what that means.
+    due = tuple(c for c in changes if c.after is not None or c.path not in asked)
+    return Unpushed(due, waiting)
+
+
+def _remote(workspace: Workspace, paths: Collection[RecordPath]) -> Snapshot:
+    head = workspace.state.head()
+    return {} if head is None else remotes_of(head, paths, workspace.state.node)
+
+
+def _delayed(
+    workspace: Workspace, paths: Collection[RecordPath], views: Views, look: Look, now_ns: int
+) -> tuple[Pending, ...]:
+    """Return which of `paths` the next cycle would delay, with what the last one noted of them."""
+    state, config = workspace.state, workspace.config
+    steps = (_planned(path, views, config) for path in sorted(paths))
+    before = {item.path: item for item in state.waiting() if isinstance(item, Pending)}
+    timing = Timing(config, look.seen, before, state.decisions(), now_ns)
+    pushes = tuple(step for step in steps if step.verdict is Verdict.PUSH)
+    return tuple(delays(pushes, timing).values())
+
+
+def _planned(path: RecordPath, views: Views, config: Config) -> Step:
+    step = compare(path, views)
+    return settle(step, config.policy(path)) if step.verdict is Verdict.CONFLICT else step
+
+
+def publish_waiting(
+    workspace: Workspace, chosen: Sequence[Pending], *, named: Collection[str] = ()
+) -> None:
+    """Note that `chosen` is sent with the next cycle, as the files and the repo are now.
+
+    A deletion whose whole path is in `named` passes the brake as well: who names it means it.
+    """
+    workspace.state.decide([_decision(item, named) for item in chosen])
+
+
+def _decision(item: Pending, named: Collection[str]) -> Decision:
+    is_meant = item.kind is Kind.DELETION and item.path in named
+    choice = Choice.APPROVE if is_meant else Choice.PUBLISH
+    return Decision(item.path, choice, item.local, item.remote)
+
+
+def publish_version(workspace: Workspace, path: RecordPath, cid: Cid) -> None:
+    """Note that the file of `path`, which a person just gave the version `cid`, is sent at once."""
+    config = workspace.config
+    if not (config.asks_before_push(path) or config.settle_seconds_of(path)):
+        return
+    remote = _remote(workspace, [path]).get(path)
+    workspace.state.decide([Decision(path, Choice.PUBLISH, cid, remote)])
