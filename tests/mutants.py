@@ -414,7 +414,7 @@ MUTANTS = (
     ),
     Mutant(
         "a pattern that fits nothing is no error", "mirror/selection.py",
-        "    return [p for p in patterns if not any(fnmatchcase(path, p) for path in paths)]",
+        "    return [p for p in patterns if not any(_fits(item, p) for item in found)]",
         "    return []", "tests/mirror/test_verbs.py", "without_a_conflict",
     ),
     Mutant(
