@@ -25,6 +25,7 @@ OWN_TESTS: Mapping[str, Sequence[str]] = {
     "exchange": ("tests/test_model.py",),
     "backoff": ("tests/test_backoff.py",),
     "plan": ("tests/test_plan.py",),
+    "slips": ("tests/test_slips.py",),
     "merge": ("tests/merge/test_merge.py", "tests/merge/test_texts.py"),
     "replica": ("tests/test_replica.py",),
     "budget": ("tests/test_budget.py",),

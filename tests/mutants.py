@@ -413,8 +413,13 @@ MUTANTS = (
         "address_of_a_machine",
     ),
     Mutant(
+        "numbered names taken for slips", "slips.py",
+        '    if _DIGITS.sub("", one) == _DIGITS.sub("", other):', "    if one == other:",
+        "tests/test_slips.py", "family",
+    ),
+    Mutant(
         "a pattern that fits nothing is no error", "mirror/selection.py",
-        "    return [p for p in patterns if not any(fnmatchcase(path, p) for path in paths)]",
+        "    return [p for p in patterns if not any(_fits(item, p) for item in found)]",
         "    return []", "tests/mirror/test_verbs.py", "without_a_conflict",
     ),
     Mutant(

@@ -40,6 +40,7 @@ FLOORS: dict[str, int] = {
     "children": 2,
     "private": 2,
     "plan": 3,
+    "slips": 3,
     "merge": 3,
     "replica": 3,
     "budget": 3,
@@ -69,7 +70,7 @@ FLOORS: dict[str, int] = {
 }
 PURE = (
     *("errors", "atproto", "typedjson", "model", "exchange", "backoff"),
-    *("plan", "merge", "replica", "budget", "batches"),
+    *("plan", "slips", "merge", "replica", "budget", "batches"),
 )
 PURE_IMPORTS = frozenset(
     {"__future__", "base64", "bisect", "cbor2", "collections", "contextlib", "cryptography"}
@@ -114,6 +115,7 @@ LIBRARIES: dict[str, Library] = {
     "dns": Library(frozenset({"identity"}), "asks DNS for the TXT record of a handle"),
     "httpx": Library(frozenset({"connect", "identity", "pds"}), "speaks HTTP, with bounds of time"),
     "multiformats": Library(frozenset({"atproto"}), "knows multibase and multicodec"),
+    "pathspec": Library(frozenset({"folder"}), "reads patterns as git reads a .gitignore"),
     "platformdirs": Library(frozenset({"private"}), "knows where an account keeps its state"),
     "rich": Library(frozenset({"cli"}), "draws status and progress on terminals"),
     "starlette": Library(frozenset({"sandbox"}), "serves the sandbox over HTTP"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from syncd.cycle.decide.firsts import is_first
 from syncd.cycle.observe.views import strays_apart
 from syncd.cycle.pull.merge import Joined
 from syncd.cycle.push.outcome import Pushed
@@ -62,7 +63,11 @@ def report_cycle(
         merged=joined.paths,
         deleted=_deleted(pulled, steps, pushed),
         unsent=tuple(sorted(_paths(plan, Verdict.PUSH) - answered)),
-        remarks=tuple(f"{step.path}: {step.reason}" for step in plan.steps if is_edit_kept(step)),
+        remarks=tuple(
+            f"{step.path}: {step.reason}"
+            for step in plan.steps
+            if is_edit_kept(step) or (is_first(step) and step.path in pushed.done)
+        ),
         retries=tuple(item for item in waiting if isinstance(item, Retry)),
         halted=pushed.halted,
         pending=tuple(item for item in waiting if isinstance(item, Pending)),

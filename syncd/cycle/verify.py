@@ -14,6 +14,7 @@ from syncd.atproto.commit import parse_commit, verify
 from syncd.atproto.keys import parse_did_key
 from syncd.atproto.mst import build, walk
 from syncd.config import Config
+from syncd.cycle.observe.ignored import ignored_here
 from syncd.cycle.observe.inexact import Versions, with_inexact
 from syncd.cycle.workspace import Workspace
 from syncd.errors import SyncdError
@@ -47,7 +48,7 @@ def verify_mirror(workspace: Workspace, account: Account) -> Verified:
         *broken,
         *_check_root(tree, head, is_whole=not broken),
         *_check_base(state, config, tree),
-        *_check_files(state, config, look),
+        *_check_files(workspace, look),
     )
     return Verified(sum(1 for key in tree if _is_covered(config, key)), findings)
 
@@ -106,9 +107,11 @@ def _is_covered(config: Config, path: str) -> bool:
         return False
 
 
-def _check_files(state: State, config: Config, look: Look) -> Iterator[Problem]:
+def _check_files(workspace: Workspace, look: Look) -> Iterator[Problem]:
+    state, config = workspace.state, workspace.config
     base, seen = state.base(), state.seen()
     known = {item.path for item in state.waiting()}
+    known |= ignored_here(workspace, look, look.seen.keys() | look.problems.keys(), base)
     yield from (problem for path, problem in sorted(look.problems.items()) if path not in known)
     for path in sorted(filter(config.covers_path, base.keys() | look.seen.keys())):
         now, kept = look.seen.get(path), seen.get(path)

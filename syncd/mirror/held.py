@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 
 from syncd.cycle.workspace import Workspace
-from syncd.model import Choice, Decision, Held, Kind, Moved, RecordPath, Side
+from syncd.model import (
+    Choice,
+    Decision,
+    Held,
+    Kind,
+    Moved,
+    RecordPath,
+    Side,
+    split_record_path,
+)
 from syncd.replica import remote_of
+from syncd.state.consent import Adoption, ApprovedCollections
 
 
 def held_changes(workspace: Workspace) -> list[Held]:
@@ -26,6 +37,41 @@ def moved_records(workspace: Workspace) -> list[Moved]:
 def decide_held(workspace: Workspace, held: Sequence[Held | Moved], choice: Choice) -> None:
     """Note `choice` (approve or reject) for each of `held`; the next cycle carries it out."""
     workspace.state.decide([_decision(workspace, item, choice) for item in held])
+
+
+def approve_collections(workspace: Workspace, names: Collection[str]) -> None:
+    """Note that what will be created in these collections is approved, too."""
+    state = workspace.state
+    approved = state.note(ApprovedCollections)
+    before = approved.names if approved else ()
+    state.keep(ApprovedCollections(tuple(sorted({*before, *names}))))
+    adoption = state.note(Adoption)
+    if adoption is not None:
+        rest = _waiting_since(workspace, adoption) - set(names)
+        state.keep(Adoption(tuple(sorted(rest))))
+
+
+def end_adoption(workspace: Workspace, *, published: bool) -> None:
+    """Publish from now on what was here before the mirror, or have its collections wait."""
+    adoption = workspace.state.note(Adoption)
+    waiting = set() if adoption is None else _waiting_since(workspace, adoption)
+    if published or not waiting:
+        workspace.state.forget(Adoption)
+    else:
+        workspace.state.keep(Adoption(tuple(sorted(waiting))))
+
+
+def _waiting_since(workspace: Workspace, adoption: Adoption) -> set[str]:
+    """Return the collections that wait since the folder was adopted."""
+    if adoption.collections is not None:
+        return set(adoption.collections)
+    return set(held_creations(held_changes(workspace)))
+
+
+def held_creations(held: Sequence[Held]) -> Counter[str]:
+    """Count the records that wait to be created, by collection."""
+    created = (item for item in held if item.kind is Kind.CREATION)
+    return Counter(split_record_path(item.path)[0] for item in created)
 
 
 def _decision(workspace: Workspace, item: Held | Moved, choice: Choice) -> Decision:

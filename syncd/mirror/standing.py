@@ -5,7 +5,7 @@ Needs no PDS: what the repo has is what the last cycle proved.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +15,14 @@ from syncd.cycle.push.ledger import read_ledger
 from syncd.cycle.workspace import Workspace
 from syncd.errors import OtherVersion, SyncdError
 from syncd.folder.drafts import list_drafts
+from syncd.folder.ignore.inventory import Inventory, NoRecord
+from syncd.folder.ignore.rules import read_rules
 from syncd.lock import holder, is_locked
 from syncd.mirror.offline import known_account
 from syncd.mirror.waiting import read_unpushed
-from syncd.model import Change, Conflict, Head, Held, Pending, Problem
+from syncd.model import Change, Conflict, Head, Held, Pending, Problem, RecordPath
 from syncd.plan import for_a_person
+from syncd.replica import remotes_of
 from syncd.sharing import Sharing, find_sharing
 from syncd.state.notes import DaemonState, Doubt, KnownGuards, LastCycle, Trouble, Unwatched
 
@@ -47,6 +50,7 @@ class Standing:
         unwatched: Why a running daemon gets no file events, if it gets none.
         records: How many records of the mirror both sides agree on.
         guards: Whether the PDS honours swaps; None before the first push.
+        no_records: What lies in the folder and is no record.
         unpushed: Where files differ from base and stand for a record, and nothing delays them.
         waiting: Where a setting delays what differs.
         drafts: How many drafts the folder has.
@@ -73,6 +77,7 @@ class Standing:
     waiting: Sequence[Pending]
     ledger: Ledger
     last_cycle: LastCycle | None
+    no_records: Sequence[NoRecord]
 
     @property
     def needs_a_person(self) -> bool:
@@ -116,6 +121,7 @@ def read_standing(workspace: Workspace) -> Standing:
         waiting=unpushed.waiting,
         ledger=read_ledger(state, pds, now),
         last_cycle=state.note(LastCycle),
+        no_records=_no_records(workspace),
     )
 
 
@@ -150,3 +156,16 @@ def _asked(root: Path, noted: DaemonSeen) -> DaemonSeen:
 
 def _guards(known: KnownGuards | None, pds: str) -> bool | None:
     return None if known is None or known.pds != pds else known.honoured
+
+
+def _no_records(workspace: Workspace) -> list[NoRecord]:
+    state, config, head = workspace.state, workspace.config, workspace.state.head()
+
+    def records(paths: Collection[RecordPath]) -> Collection[RecordPath]:
+        in_repo = remotes_of(head, paths, state.node) if head else {}
+        return state.base_of(paths).keys() | in_repo.keys()
+
+    sizes, portable = state.collection_sizes(), workspace.folder.portable
+    with workspace.folder.open() as root:
+        rules = read_rules(root)
+        return Inventory(rules, config.covers, sizes, records, portable=portable).take(root)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from syncd.atproto.cid import Cid
 from syncd.config import Config
 from syncd.cycle.decide.timing import Timing, delays
+from syncd.cycle.observe.ignored import ignored_here
 from syncd.cycle.observe.local import look_everywhere
 from syncd.cycle.workspace import Workspace
 from syncd.folder.scan import Look
@@ -44,6 +45,7 @@ def read_unpushed(workspace: Workspace) -> Unpushed:
     found = look_everywhere(workspace, (), now_ns)
     base, local = found.base, {path: seen.cid for path, seen in found.look.seen.items()}
     paths = touched(base, local, (), found.look.absent)
+    paths -= ignored_here(workspace, found.look, paths, base, found.rules)
     conflicts, problems, held = for_a_person(workspace.state.waiting())
     decided = workspace.state.decisions().keys()
     if workspace.doubt is not None:

@@ -174,6 +174,15 @@ class State:
         """Return how many records base holds of the collections in scope."""
         return sum(size for name, size in self.collection_sizes().items() if in_scope(name))
 
+    def collections(self) -> list[str]:
+        """Return the collections that base has records of, at the cost of one search for each."""
+        found: list[str] = []
+        query = "SELECT path FROM base WHERE path >= ? ORDER BY path LIMIT 1"
+        while row := self._row(query, f"{found[-1]}0" if found else ""):
+            # A path is longer than its collection by a slash, and 0 comes right after that.
+            found.append(str(row[0]).partition("/")[0])
+        return found
+
     def collection_sizes(self) -> Counter[str]:
         """Return how many records of each collection base holds."""
         query = "SELECT substr(path, 1, instr(path, '/') - 1), count(*) FROM base GROUP BY 1"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -74,6 +74,8 @@ class Watcher(FileSystemEventHandler):
         record_of: Returns the record of a file, given its path below the folder. Raises BadSyntax
             for other files.
         is_git_busy: Returns whether git is changing files now. Must not wait.
+        rules: The files at the top of the folder that say which files are records: after a change
+            of one of them, only a look everywhere finds what is another record now.
         on_blindness: Called with a FileProblem if some directory cannot be watched any more, and
             with None once all are watched again.
 
@@ -88,8 +90,10 @@ class Watcher(FileSystemEventHandler):
         record_of: Callable[[str], RecordPath],
         is_git_busy: Callable[[], bool] = bool,
         on_blindness: Callable[[FileProblem | None], None] = lambda _: None,
+        rules: Collection[str] = (),
     ) -> None:
         self._root = root
+        self._whole = {".", *rules}
         self._is_git_busy = is_git_busy
         self._in_scope = in_scope
         self._record_of = record_of
@@ -258,7 +262,7 @@ class Watcher(FileSystemEventHandler):
     def _note(self, relative: str, is_directory: bool, is_finished: bool) -> None:
         collection, *inside = relative.split("/")
         # A directory came or went with any number of files: their events may never have been seen.
-        if relative == "." or (is_directory and self._is_ours(collection)):
+        if relative in self._whole or (is_directory and self._is_ours(collection)):
             self._note_everywhere()
         elif inside and self._is_ours(collection):
             self._note_file(relative, is_finished)

@@ -39,10 +39,13 @@ from syncd.model import (
     Waiting,
 )
 from syncd.state import History, Provenance, State, Superseded, create_state, open_state
+from syncd.state.consent import Adoption, ApprovedCollections
 from syncd.state.damage import checksum
 from syncd.state.note import LATEST, Note, note_text, read_note
 from syncd.state.notes import (
-    NOTES,
+    NOTES as SMALL_FACTS,
+)
+from syncd.state.notes import (
     DaemonState,
     Doubt,
     Filenames,
@@ -69,6 +72,7 @@ from syncd.state.recording import NOTE, put
 from syncd.state.rows import KINDS, parse_waiting, waiting_row
 from tests.test_typedjson import JSON, WRITABLE
 
+NOTES: tuple[type[Note], ...] = (*SMALL_FACTS, ApprovedCollections, Adoption)
 ONE = RecordPath("com.example.note/one")
 DID = Did("did:plc:ewvi7nxzyoun6zhxrhs64oiz")
 A, B = cid_of_block(b"a"), cid_of_block(b"b")
@@ -128,6 +132,8 @@ MADE: dict[type[Note], st.SearchStrategy[Note]] = {
         st.dictionaries(PATHS, TEXTS, max_size=3),
         st.booleans(),
     ),
+    ApprovedCollections: st.builds(ApprovedCollections, st.lists(TEXTS, max_size=3).map(tuple)),
+    Adoption: st.builds(Adoption, st.none() | st.lists(TEXTS, max_size=3).map(tuple)),
     Paused: st.just(Paused()),
     DaemonState: st.builds(
         DaemonState,
@@ -151,6 +157,7 @@ CAREFUL = {
     Filenames: Filenames(""),
     Overtaken: Overtaken(None),
     GitProgress: GitProgress(push=True),
+    Adoption: Adoption(None),
     Paused: Paused(),
 }
 """What a fact means that cannot be read, where it is not safe to take it for absent."""
@@ -217,6 +224,7 @@ def test_whatever_stands_there_is_the_fact_or_means_what_the_class_says(
 @pytest.mark.parametrize("text", ['{"of": "another version"', "[[[[", "7.5", '"\\ud800"', "[]"])
 def test_what_cannot_be_read_is_unknown_or_the_most_careful(kind: type[Note], text: str) -> None:
     readable = {Unnamed: ["[]"], Filenames: ['"\\ud800"'], Overtaken: ["[]"]}
+    readable[ApprovedCollections] = ["[]"]
     if text not in readable.get(kind, []):
         assert read_note(kind, text) == CAREFUL.get(kind)
 

@@ -425,6 +425,25 @@ async def test_once_blind_to_a_directory_it_asks_for_a_whole_look_from_time_to_t
             assert await rung(watcher) is None
 
 
+@pytest.mark.parametrize("how", ["written", "moved there", "deleted"])
+async def test_other_rules_ask_for_a_look_everywhere(root: Path, how: str) -> None:
+    rules = root / ".rules"
+    rules.write_text("old")
+    (root / "new").write_text("new")
+    watcher = Watcher(root, bool, record_path_of, rules=(".rules",))
+    watcher.start()
+    try:
+        if how == "written":
+            rules.write_text("new")
+        elif how == "moved there":
+            (root / "new").rename(rules)
+        else:
+            rules.unlink()
+        assert await rung(watcher) is None
+    finally:
+        watcher.stop()
+
+
 async def test_a_folder_that_is_not_there_cannot_be_watched(tmp_path: Path) -> None:
     with pytest.raises(FileProblem, match="cannot be watched"):
         Watcher(tmp_path / "gone", bool, record_path_of).start()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import sys
 import time
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -37,13 +40,13 @@ from syncd.config import (
 )
 from syncd.credentials import Credentials
 from syncd.cycle.clone.clone import is_unfinished
-from syncd.cycle.observe.views import Dirty
 from syncd.errors import CredentialsRefused, FolderWrong, SyncdError
 from syncd.folder.names import COMPONENT_BYTES
 from syncd.folder.probe import probe
 from syncd.folder.root import initialise, read_marker
 from syncd.identity import resolve
 from syncd.lock import FolderLock
+from syncd.mirror.held import end_adoption, held_creations
 from syncd.mirror.last_cycle import keep_last_cycle
 from syncd.mirror.offline import STATE_FILE, open_files
 from syncd.mirror.online import open_mirror
@@ -51,7 +54,12 @@ from syncd.model import Account, Report
 from syncd.pds import HttpPds
 from syncd.sharing import find_sharing
 from syncd.state import create_state, set_aside
+from syncd.state.consent import Adoption
+from syncd.state.note import Note
 from syncd.state.notes import Filenames, KnownAccount, Overtaken, UnfinishedClone
+
+Agree = Callable[[Mapping[str, int]], bool]
+"""Whether a person agrees to publish so many records of each collection."""
 
 
 @click.command()
@@ -61,6 +69,7 @@ from syncd.state.notes import Filenames, KnownAccount, Overtaken, UnfinishedClon
               help="Only these collections, such as 'app.bsky.*'; may be repeated.")  # fmt: skip
 @click.option("--read-only", is_flag=True, help="Never write to the repo; needs no login.")
 @click.option("--adopt", is_flag=True, help="Take a DIR that already holds files; none is lost.")
+@click.option("--yes", is_flag=True, help="With --adopt: publish what is there, without asking.")
 @click.option("--pds", metavar="URL", envvar="SYNCD_PDS", help=PDS_HELP)
 @click.option("--plc", metavar="URL", envvar="SYNCD_PLC_URL", help=PLC_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -72,6 +81,7 @@ def clone(
     collections: tuple[str, ...],
     read_only: bool,
     adopt: bool,
+    yes: bool,
     pds: str | None,
     plc: str | None,
     as_json: bool,
@@ -79,12 +89,15 @@ def clone(
     """Make DIR (absent or empty) a verified mirror of ACCOUNT's repo.
 
     A clone that was interrupted goes on where it stopped when the same command is run again.
+    With --adopt, files that the repo does not have are published once you agree; else they wait.
 
     \b
     Examples:
       syncd clone alice.example.com
       syncd clone did:plc:abc… notes --collection 'com.example.*' --read-only
     """
+    if yes and not adopt:
+        raise click.UsageError("--yes needs --adopt")
     patterns = tuple(check_pattern(pattern) for pattern in collections)
     found = asyncio.run(resolve(account, plc=plc or DEFAULT_PLC, pds=pds))
     root = (directory / (target or Path(found.handle or found.did))).absolute()
@@ -99,11 +112,12 @@ def clone(
     if not _is_begun(root, found):
         _check_target(root, adopt)
         asyncio.run(_check_access(found, read_only))
-        _lay_out(root, config, found)
+        _lay_out(root, config, found, is_adopted=adopt)
     for sharing in find_sharing(root):
         tell(f"syncd: {sharing.reason}\n  next: {sharing.hint}")
     show: progress.Show = nullcontext if as_json else progress.show_progress
-    report, cloned = asyncio.run(_first_sync(root, show, None if adopt else (), pds))
+    agree = partial(_agree, yes=yes) if adopt else None
+    report, cloned = asyncio.run(_first_sync(root, show, agree, pds))
     _say(report, cloned, found, root, as_json)
     raise click.exceptions.Exit(exit_code(report))
 
@@ -147,7 +161,7 @@ async def _check_access(account: Account, read_only: bool) -> None:
         await pds.fetch_latest()
 
 
-def _lay_out(root: Path, config: Config, account: Account) -> None:
+def _lay_out(root: Path, config: Config, account: Account, *, is_adopted: bool = False) -> None:
     marker = secrets.token_hex(16)
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -159,10 +173,12 @@ def _lay_out(root: Path, config: Config, account: Account) -> None:
         raise FolderWrong(f"{root} cannot be made a mirror: {error.strerror}") from None
     is_marked_anew = (root / ".syncd").is_dir()
     with FolderLock(root) if is_marked_anew else nullcontext():
-        _mark(root, config, account, marker)
+        _mark(root, config, account, marker, (Adoption(),) if is_adopted else ())
 
 
-def _mark(root: Path, config: Config, account: Account, marker: str) -> None:
+def _mark(
+    root: Path, config: Config, account: Account, marker: str, more: tuple[Note, ...]
+) -> None:
     """Make the folder a mirror. A state file from before it lost its marker is set aside."""
     state_file = root / STATE_FILE
     if state_file.exists():
@@ -170,7 +186,7 @@ def _mark(root: Path, config: Config, account: Account, marker: str) -> None:
     initialise(root, marker)
     with create_state(state_file, did=config.did, marker=marker) as state:
         naming = Filenames(config.filenames), Overtaken(())
-        state.keep(KnownAccount.of(account), UnfinishedClone(), *naming)
+        state.keep(KnownAccount.of(account), UnfinishedClone(), *naming, *more)
 
 
 def _fitted(root: Path, config: Config) -> Config:
@@ -198,23 +214,52 @@ def _fitted(root: Path, config: Config) -> Config:
 
 
 async def _first_sync(
-    root: Path, show: progress.Show, dirty: Dirty, pds: str | None
+    root: Path, show: progress.Show, agree: Agree | None, pds: str | None
 ) -> tuple[Report, int]:
-    """Finish the clone, and then sync what changed meanwhile, and `dirty`.
+    """Finish the clone, and then sync what changed meanwhile; with `agree`, the whole folder.
 
-    `pds` is the PDS that the command names.
+    `agree` is asked before anything is published that the folder had. `pds` is the PDS that the
+    command names.
     """
     async with open_mirror(root, listeners(), pds=pds) as mirror:
         started = time.time()
         try:
             with show(mirror):
-                report = await mirror.sync(dirty)
+                report = await mirror.sync(None if agree else ())
+            # Until here, and after a stop until here, the note `Adoption` holds all that is new.
+            if agree and mirror.state.note(Adoption) is not None:
+                found = held_creations(report.held)
+                agreed = not found or agree(found)
+                end_adoption(mirror.workspace, published=agreed)
+                if found and agreed:
+                    with show(mirror):
+                        report = report.followed_by(await mirror.sync())
         except SyncdError:
             if is_unfinished(mirror.state):
                 tell("syncd: run the same command again, and it goes on from here")
             raise
         keep_last_cycle(mirror.state, report, started, mirror.cloned)
         return report, mirror.cloned
+
+
+def _agree(found: Mapping[str, int], *, yes: bool) -> bool:
+    """Show what would be published, by collection, and ask. Without a terminal, nobody agrees."""
+    if yes:
+        return True
+    tell("syncd: these files are not in the repo, where everybody can read them:")
+    for collection, count in sorted(found.items()):
+        tell(f"  {many(count, 'record'):<12} {collection}")
+    agreed = can_ask() and click.confirm("Publish them?", err=True)
+    if not agreed:
+        tell("syncd: none of them was published; they wait")
+        tell("  next: syncd approve --all publishes them, syncd approve COLLECTION a part")
+        tell("        name what you never want to publish in .syncdignore")
+    return agreed
+
+
+def can_ask() -> bool:
+    """Return whether a person can read a question and answer it."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _say(report: Report, cloned: int, account: Account, root: Path, as_json: bool) -> None:

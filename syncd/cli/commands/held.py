@@ -10,9 +10,15 @@ import click
 from syncd.cli.commands.conflicts import carry_out
 from syncd.cli.screen.output import NEEDS_A_PERSON, held_json, say_json, say_waiting
 from syncd.errors import SyncdError
-from syncd.mirror.held import decide_held, held_changes, moved_records
+from syncd.mirror.held import (
+    approve_collections,
+    decide_held,
+    held_changes,
+    held_creations,
+    moved_records,
+)
 from syncd.mirror.offline import open_files
-from syncd.mirror.selection import matching
+from syncd.mirror.selection import collections_named, matching
 from syncd.model import Choice, Held, Moved
 
 
@@ -43,12 +49,14 @@ def held(directory: Path, as_json: bool) -> None:
 def approve(directory: Path, paths: tuple[str, ...], everything: bool, as_json: bool) -> None:
     """Let held changes happen on the other side too.
 
+    The name of a collection stands for all of it, for what you will create in it as well.
     PATH may also be a record whose file was moved to where it is no record: this deletes the
     record and leaves that file. --all does not include such records.
 
     \b
     Examples:
       syncd approve com.example.note/one
+      syncd approve com.example.note
       syncd approve 'com.example.*/*'
       syncd approve --all
     """
@@ -87,4 +95,13 @@ def _decide(
         if not chosen:
             raise SyncdError("no held change matches", hint="syncd held lists them")
         decide_held(workspace, chosen, choice)
+        if choice is Choice.APPROVE:
+            approve_collections(workspace, _collections(chosen, paths))
     carry_out(directory, as_json)
+
+
+def _collections(chosen: Sequence[Held | Moved], paths: Sequence[str]) -> set[str]:
+    """Return the collections that `paths` name as a whole; without paths, all of `chosen`."""
+    created = [item for item in chosen if isinstance(item, Held)]
+    new = held_creations(created).keys()
+    return new & collections_named(created, paths) if paths else set(new)

@@ -31,16 +31,21 @@ from syncd.typedjson import plain
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--watch", is_flag=True, help="Show it until Ctrl-C, as it changes.")
+@click.option("--ignored", is_flag=True, help="List the files that are no records, and why.")
 @click.pass_obj
-def status(directory: Path, as_json: bool, watch: bool) -> None:
+def status(directory: Path, as_json: bool, watch: bool, ignored: bool) -> None:
     """Where the mirror stands: head, what is pending, and what waits for you.
 
     \b
     Examples:
       syncd status
       syncd status --watch
+      syncd status --ignored
       syncd -C ~/repo status --json
     """
+    if ignored:
+        _list_ignored(directory, as_json)
+        return
     show = _say_json if as_json else _say_plain
     if watch:
         display.watch(lambda: look(directory), show, is_json=as_json)
@@ -49,6 +54,21 @@ def status(directory: Path, as_json: bool, watch: bool) -> None:
         (show if as_json else partial(display.show, plain=show))(seen)
     is_halted = seen[0]["daemon"]["phase"] == "halted"
     raise click.exceptions.Exit(NEEDS_A_PERSON if is_halted or any(seen[1]) else 0)
+
+
+def _list_ignored(directory: Path, as_json: bool) -> None:
+    """Show the status with each file that is no record, or these files alone as text."""
+    with open_files(directory, is_checked=False) as workspace:
+        found = read_standing(workspace)
+    if as_json:
+        say_json({**status_json(found), "ignored": [plain(item) for item in found.no_records]})
+        return
+    for item in found.no_records:
+        say(f"ignored   {item.path}: {item.reason}")
+        if item.hint:
+            say(f"  next: {item.hint}")
+    if not found.no_records:
+        say("every file is a record, or on its way to be one")
 
 
 def look(directory: Path) -> Seen:
@@ -70,6 +90,7 @@ def status_json(found: Standing) -> dict[str, Any]:
         "head": head_json(found.head),
         "records": found.records,
         "drafts": found.drafts,
+        "no_records": len(found.no_records),
         "guards": found.guards,
         "pending": {"push": len(found.unpushed), "pull": len(found.conflicts)},
         **waiting_json(found.conflicts, found.problems, found.held, found.waiting),
@@ -129,14 +150,20 @@ def _say(found: Mapping[str, Any]) -> None:
         else "head     none yet: run syncd sync"
     )
     say(f"records  {found['records']}, {found['pending']['push']} to push")
-    if found["drafts"]:
-        say(f"drafts   {found['drafts']}, in the folder alone: syncd publish PATH")
+    _say_others(found)
     if found["budget"]["counted"]:
         _say_budget(found["budget"])
     if found["guards"] is False:
         say("guards   this PDS ignores them: syncd looks before and after each write instead")
     if found["last_cycle"]:
         say(f"last     {found['last_cycle']['at']}")
+
+
+def _say_others(found: Mapping[str, Any]) -> None:
+    if found["drafts"]:
+        say(f"drafts   {found['drafts']}, in the folder alone: syncd publish PATH")
+    if found["no_records"]:
+        say(f"others   {found['no_records']} are no records: syncd status --ignored")
 
 
 def _say_budget(budget: Mapping[str, Any]) -> None:

@@ -22,6 +22,7 @@ from syncd.credentials.store import CREDENTIAL
 from syncd.cycle.mirror import Mirror
 from syncd.daemon import FATAL, Daemon, Pulse
 from syncd.errors import ConfigWrong, CredentialsRefused, FileProblem, SyncdError
+from syncd.folder.ignore.rules import IGNORE_FILE
 from syncd.folder.names import record_path_of
 from syncd.folder.root import OWN
 from syncd.git.repository import is_changing
@@ -127,7 +128,10 @@ def watched(mirror: Mirror, voice: Voice) -> Iterator[Watcher]:
     notice = Blindness(mirror, voice).notice
     notice(None)
     record_of = partial(record_path_of, portable=mirror.folder.portable)
-    watcher = Watcher(root, mirror.config.covers, record_of, lambda: is_changing(root), notice)
+    watcher = Watcher(
+        *(root, mirror.config.covers, record_of, lambda: is_changing(root), notice),
+        rules=(IGNORE_FILE,),
+    )
     try:
         watcher.start()
     except FileProblem as error:

@@ -68,6 +68,9 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
         ("head", _text(f"{head['cid']} at rev {head['rev']}" if head else "none yet: syncd sync")),
         ("records", _records(found)),
     ]
+    if found["no_records"]:
+        words = f"{found['no_records']} are no records: syncd status --ignored"
+        rows.append(("others", _text(words)))
     if found["budget"]["counted"]:
         rows.append(("budget", _budget(found["budget"])))
     if found["guards"] is False:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from syncd.cycle.decide.brake import brake_of, recent_deletions
 from syncd.cycle.decide.doubt import is_over, objection_of
+from syncd.cycle.decide.firsts import Firsts
 from syncd.cycle.decide.timing import Timing, delays
 from syncd.cycle.decide.trace import trace
 from syncd.cycle.observe.views import Sides
@@ -23,6 +24,7 @@ def plan_cycle(workspace: Workspace, sides: Sides, now_ns: int) -> Plan:
     `now_ns` is the time of the wall clock: the brake counts the deletions of a while before it.
     """
     config = workspace.config
+    firsts = Firsts(workspace, sides)
     timing = _timing(workspace, sides, now_ns)
     # A mirror that never pushes has nothing to hold: its plan becomes problems instead.
     doubt = None if config.read_only else workspace.doubt
@@ -31,17 +33,22 @@ def plan_cycle(workspace: Workspace, sides: Sides, now_ns: int) -> Plan:
         # A read-only mirror deletes nothing in the repo.
         return Moves() if config.read_only else trace(workspace, sides, gone, coming)
 
-    return make_plan(
+    def objection(step: Step) -> str | None:
+        found = None if doubt is None else objection_of(doubt, step)
+        return found or firsts.objection(step)
+
+    plan = make_plan(
         sides.paths,
         sides.views,
         settle=lambda step: settle(step, config.policy(step.path)),
         sizes=workspace.state.collection_sizes,
         brake=brake_of(config),
         recent=lambda now: recent_deletions(workspace, now_ns // SECOND_NS, now),
-        objection=lambda step: None if doubt is None else objection_of(doubt, step),
+        objection=objection,
         moves=moves,
         delays=lambda pushes: delays(pushes, timing),
     )
+    return firsts.marked(plan)
 
 
 def _timing(workspace: Workspace, sides: Sides, now_ns: int) -> Timing:

@@ -15,6 +15,7 @@ from syncd.cycle.decide.moves import Found, Gone, follow
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.errors import BadSyntax
+from syncd.folder.ignore.rules import read_rules
 from syncd.folder.names import meant_path, parse_file_name, relative_path
 from syncd.folder.problems import printable
 from syncd.folder.search.contents import Reader, arrived_ns, changed_ns, stat_of
@@ -95,8 +96,8 @@ class _Search:
     # --- files that this look, or an earlier cycle, has met ---------------------------------------
 
     def _meet_records(self, wanted: set[int], since: int) -> None:
-        """Note the files of the records that matter, those that hold no record included."""
-        for path in self.sides.paths:
+        """Note the files of the records that matter, also where they are no records."""
+        for path in self.sides.paths | self.sides.ignored:
             if path in self.sides.look.seen:
                 self._note(self._as_record(path, self.sides.look.seen[path], wanted))
             elif path in self.sides.look.problems:
@@ -114,11 +115,17 @@ class _Search:
             born_ns=0 if now is None else now.born_ns,
             heir=path if path in self.coming or local == remote else None,
             local=local,
-            why="which the PDS refuses" if path in self.sides.views.refused else "",
+            why=self._why_not(path),
             # Of two records that have long been equal, one may go.
             is_news=local != remote,
             digest=seen.digest,
         )
+
+    def _why_not(self, path: RecordPath) -> str:
+        """Return why a file that holds a record does not become one; empty if it does."""
+        if path in self.sides.ignored:
+            return "which is ignored"
+        return "which the PDS refuses" if path in self.sides.views.refused else ""
 
     def _meet_again(self, files: Iterable[str], since: int) -> None:
         for file in files:
@@ -130,7 +137,7 @@ class _Search:
     def _look_around(self, wanted: set[int], since: int) -> None:
         """Note the files of inodes that are `wanted`, and files that have appeared elsewhere."""
         stats, is_record_name = STATS, self._is_record_name()
-        for entry in walk(self.root, _is_left_out):
+        for entry in walk(self.root, self._is_left_out()):
             if entry.file in self.found:
                 continue
             if entry.inode in wanted:
@@ -139,6 +146,11 @@ class _Search:
                 stats -= 1
                 item = self._as_file(entry.file, entry.arrived_ns, since)
                 self._note(item if item is not None and item.is_news else None)
+
+    def _is_left_out(self) -> Callable[[str], bool]:
+        """Return what says of a directory that it is ignored, so the search does not enter it."""
+        rules = read_rules(self.root)
+        return lambda directory: rules.match(f"{directory}/") is not None
 
     def _as_file(self, file: str, arrived_ns: int, since: int) -> Found | None:
         """Return the file as one that may have been moved to; None if it is gone."""
@@ -236,11 +248,6 @@ class _Search:
 
     def _why(self, told_as: str) -> str:
         return self.reasons.get(told_as, "")
-
-
-def _is_left_out(_: str) -> bool:
-    """Return whether the search does not enter a directory. So far it enters each."""
-    return False
 
 
 def _collection(path: RecordPath) -> str:

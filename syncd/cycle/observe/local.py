@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from syncd.atproto.cid import Cid
+from syncd.cycle.observe.ignored import ignored_among, misnamed, rules_of, without_ignored
 from syncd.cycle.workspace import Workspace
+from syncd.folder.ignore.rules import Rules
 from syncd.folder.listing import Listing, fingerprints_of, list_collections
-from syncd.folder.names import is_record_like
+from syncd.folder.names import SUFFIX, is_record_like
 from syncd.folder.scan import Look, scan
 from syncd.model import RecordPath, Seen, Snapshot
 
@@ -33,12 +35,14 @@ class Everywhere:
         base: Base of the same collections and paths.
         fingerprints: The listings of collections whose files were found to equal base, by
             collection; the caller keeps them unless base moves.
+        rules: What is ignored; None if that was not looked up.
     """
 
     look: Look
     known: Mapping[RecordPath, Seen]
     base: Mapping[RecordPath, Cid]
     fingerprints: Mapping[str, bytes]
+    rules: Rules | None = None
 
 
 def look_everywhere(
@@ -49,11 +53,13 @@ def look_everywhere(
     `now_ns` is the wall clock in nanoseconds. Raises FolderWrong as `scan` does.
     """
     folder, state, config = workspace.folder, workspace.state, workspace.config
+    # Before the look: what is ignored from now on is another digest, and so another fingerprint.
+    rules = rules_of(folder)
     crowds = Counter(_collection(path) for path in concerned)
     kept = state.settled()
     asked = [name for name in kept if config.covers(name) and crowds[name] <= FEW]
     marks = fingerprints_of(folder, asked)
-    settled = {name for name, mark in marks.items() if mark == kept[name]}
+    settled = {name for name, mark in marks.items() if mark + rules.digest == kept[name]}
     apart = {path for path in concerned if _collection(path) in settled}
     known = {**state.seen_outside(settled), **state.seen_of(apart)}
     base = {**state.base_outside(settled), **state.base_of(apart)}
@@ -69,16 +75,24 @@ def look_everywhere(
         if listing.is_flat and listing.is_steady
     }
     look = scan(folder, known=known, expected=base, now_ns=now_ns, in_scope=in_scope)
+    found = _fingerprints(listings, look, base, rules, portable=folder.portable)
     if apart:
         look = look.joined(scan(folder, known=known, only=apart, now_ns=now_ns))
-    return Everywhere(look, known, base, _fingerprints(listings, look, base))
+    look = replace(look, strays=(*look.strays, *misnamed(folder, state.collections)))
+    return Everywhere(without_ignored(look, rules, base), known, base, found, rules)
 
 
-def _fingerprints(listings: Mapping[str, Listing], look: Look, base: Snapshot) -> dict[str, bytes]:
+def _fingerprints(
+    listings: Mapping[str, Listing], look: Look, base: Snapshot, rules: Rules, *, portable: bool
+) -> dict[str, bytes]:
     """Return the fingerprints of collections whose files are all listed and all as in base."""
-    beside = (item.path for item in look.strays), look.problems, look.leftovers
+    left = without_ignored(look, rules, base)
+    files = {*look.seen, *look.problems}
+    ignored = ignored_among(files - base.keys(), look, base, lambda: rules, portable=portable)
+    problems = look.problems.keys() - ignored
+    beside = (item.path for item in left.strays), problems, look.leftovers
     unclear = look.unread | {_collection(path) for paths in beside for path in paths}
-    paths = look.seen.keys() | base.keys()
+    paths = (look.seen.keys() | base.keys()) - ignored
     differing = {
         _collection(path)
         for path in paths
@@ -88,16 +102,24 @@ def _fingerprints(listings: Mapping[str, Listing], look: Look, base: Snapshot) -
     for path, seen in look.seen.items():
         stamp = (seen.inode, seen.size, seen.mtime_ns, seen.ctime_ns)
         stamps[_collection(path)].add(stamp)
+    unread = {f"{path}{SUFFIX}" for path in ignored - look.seen.keys()}
+    aside = unread | {item.path for item in look.strays}
     return {
-        name: listing.fingerprint
+        name: listing.fingerprint + rules.digest
         for name, listing in listings.items()
-        if name not in unclear | differing and _is_all_of(listing, stamps[name])
+        if name not in unclear | differing and _is_all_of(name, listing, stamps[name], aside)
     }
 
 
-def _is_all_of(listing: Listing, stamps: set[tuple[int, ...]]) -> bool:
-    """Return whether the record files of a listing are exactly the files with these stamps."""
-    records = sum(map(is_record_like, listing.names))
+def _is_all_of(
+    collection: str, listing: Listing, stamps: set[tuple[int, ...]], aside: set[str]
+) -> bool:
+    """Return whether the record files of a listing are exactly the files with these stamps.
+
+    Those of `aside`, named from the folder, are ignored and stand for no record.
+    """
+    names = filter(is_record_like, listing.names)
+    records = sum(f"{collection}/{name}" not in aside for name in names)
     return records == len(stamps) and stamps <= set(listing.stamps())
 
 

@@ -10,11 +10,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from syncd.atproto.cid import Cid
+from syncd.cycle.observe.ignored import ignored_among, rules_of
 from syncd.cycle.observe.inexact import Versions, with_inexact
 from syncd.cycle.observe.local import Everywhere, look_everywhere
 from syncd.cycle.observe.remote import Sight
 from syncd.cycle.observe.scope import newly_covered
 from syncd.cycle.workspace import Workspace
+from syncd.folder.ignore.rules import Rules
 from syncd.folder.scan import Look, scan
 from syncd.model import (
     Arrival,
@@ -55,7 +57,8 @@ class Sides:
     interrupted had brought into the folder already, and versions of the folder that were written to
     the repo although no answer said so. `regained` is what of base no longer counts: records of
     collections that were out of scope, whose files went away meanwhile. `fingerprints` are those
-    that settled.py has found. `at_ns` is when the look began, in nanoseconds.
+    that settled.py has found. `at_ns` is when the look began, in nanoseconds. `ignored` are new
+    files that are no records, by the records that they would be.
     """
 
     paths: frozenset[RecordPath]
@@ -68,6 +71,7 @@ class Sides:
     regained: frozenset[RecordPath]
     fingerprints: Mapping[str, bytes]
     at_ns: int = 0
+    ignored: frozenset[RecordPath] = frozenset()
 
     def expect(self, path: RecordPath) -> Seen | None:
         """Return the file that the plan saw at `path`, or None if there was none."""
@@ -103,6 +107,8 @@ def bring_sides(workspace: Workspace, sight: Sight, dirty: Dirty, now_ns: int) -
     pending = _Pending(state.waiting(), state.decisions())
     found, paths = _look_at(workspace, _changed(sight.view, state) | pending.paths, dirty, now_ns)
     remote = _remote(sight, paths)
+    ignored = _ignored(workspace, found, paths, remote)
+    paths -= ignored
     regained = _regained(is_new, found, remote)
     base = _without(found.base, regained)
     versions = Versions(base, remote, lambda path, cid: state.block(path, cid) or sight.get(cid))
@@ -119,6 +125,7 @@ def bring_sides(workspace: Workspace, sight: Sight, dirty: Dirty, now_ns: int) -
         regained=regained,
         fingerprints=found.fingerprints,
         at_ns=now_ns,
+        ignored=frozenset(ignored),
     )
 
 
@@ -191,6 +198,18 @@ def _look_at(
     known = state.seen_of(matter)
     look = scan(workspace.folder, known=known, only=matter, now_ns=now_ns, in_scope=config.covers)
     return Everywhere(look, known, state.base_of(matter), {}), matter
+
+
+def _ignored(
+    workspace: Workspace, found: Everywhere, paths: frozenset[RecordPath], remote: Snapshot
+) -> set[RecordPath]:
+    """Return new files that are no records. What either side has as a record is not ignored."""
+    folder, records = workspace.folder, found.base.keys() | remote.keys()
+
+    def rules() -> Rules:
+        return found.rules or rules_of(folder)
+
+    return ignored_among(paths, found.look, records, rules, portable=folder.portable)
 
 
 def _regained(

@@ -34,6 +34,7 @@ FOUND: dict[str, Any] = {
     },
     "head": {"cid": "bafyx", "rev": "3jzf"},
     "records": 12,
+    "no_records": 2,
     "guards": False,
     "watch": None,
     "pending": {"push": 3, "pull": 0},

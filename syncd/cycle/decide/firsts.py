@@ -1,0 +1,97 @@
+"""Object to the first records of a collection that nobody may have meant to publish.
+
+That is a collection that the repo does not have and whose name is one slip away from one that it
+has, or from a known one; and, after `clone --adopt`, every collection whose files were there before
+anybody agreed. Any other first record is pushed at once, and its step says that it is the first.
+Looks at the state file alone, and only if the plan would create a record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from syncd.cycle.decide.lexicons import KNOWN
+from syncd.cycle.observe.views import Sides
+from syncd.cycle.workspace import Workspace
+from syncd.model import Kind, Plan, Step, Verdict, split_record_path
+from syncd.plan import kind_of
+from syncd.slips import slip_of
+from syncd.state.consent import Adoption, ApprovedCollections
+
+_FIRST = ", the first record of {} in the repo"
+
+
+@dataclass(frozen=True)
+class Firsts:
+    """What the repo has, and what a person agreed to, in one cycle."""
+
+    workspace: Workspace
+    sides: Sides
+
+    def objection(self, step: Step) -> str | None:
+        """Return why a push has to wait for a person; None if nothing speaks against it."""
+        if not _creates(step) or self.workspace.config.read_only:
+            return None
+        name = _collection(step)
+        if self._adoption is not None and self._adoption.concerns(name):
+            return (
+                "it was here before the folder became a mirror: syncd publishes it after "
+                f"syncd approve {name}"
+            )
+        if name in self._in_repo or name in self._agreed:
+            return None
+        if name in KNOWN:
+            return None
+        # Nobody else gives names beside the known ones, so a short word is enough there.
+        meant = slip_of(name, sorted(self._in_repo)) or slip_of(name, sorted(KNOWN), likely=4)
+        if meant is None:
+            return None
+        return (
+            f"the repo has no {name}; if you mean {meant}, move the file there and set its $type, "
+            f"else: syncd approve {name}"
+        )
+
+    def marked(self, plan: Plan) -> Plan:
+        """Return `plan` with the first record of each new collection marked as that."""
+        new: dict[str, Step] = {}
+        for step in plan.with_verdict(Verdict.PUSH):
+            if _creates(step) and _collection(step) not in self._in_repo:
+                new.setdefault(_collection(step), step)
+        if not new:
+            return plan
+        firsts = {step.path for step in new.values()}
+        return replace(plan, steps=tuple(_marked(s) if s.path in firsts else s for s in plan.steps))
+
+    @cached_property
+    def _in_repo(self) -> frozenset[str]:
+        found = {split_record_path(path)[0] for path in self.sides.views.remote}
+        return frozenset((*self.workspace.state.collections(), *found))
+
+    @cached_property
+    def _agreed(self) -> frozenset[str]:
+        """The collections that a person named: to `syncd approve`, or in syncd.toml."""
+        approved = self.workspace.state.note(ApprovedCollections)
+        names = approved.names if approved else ()
+        return frozenset((*names, *self.workspace.config.collections))
+
+    @cached_property
+    def _adoption(self) -> Adoption | None:
+        return self.workspace.state.note(Adoption)
+
+
+def is_first(step: Step) -> bool:
+    """Return whether `step` creates the first record of its collection."""
+    return step.reason.endswith(_FIRST.format(_collection(step)))
+
+
+def _marked(step: Step) -> Step:
+    return replace(step, reason=step.reason + _FIRST.format(_collection(step)))
+
+
+def _creates(step: Step) -> bool:
+    return step.base is None and step.local is not None and kind_of(step) is Kind.CREATION
+
+
+def _collection(step: Step) -> str:
+    return split_record_path(step.path)[0]

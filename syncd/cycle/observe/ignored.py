@@ -1,0 +1,117 @@
+"""Leave out of a look what is no record: what `.syncdignore` and the built-in forms exclude.
+
+As in git, what is a record already is never left out: neither what both sides had last, nor what
+the repo has. Only names that are new are matched, so this costs nothing where nothing is new.
+Changes no file and forgets none: as soon as nothing excludes a file, it is a new file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Container, Iterable
+from dataclasses import replace
+
+from syncd.cycle.workspace import Workspace
+from syncd.folder.ignore.rules import IGNORE_FILE, Rules, read_rules
+from syncd.folder.names import SUFFIX, relative_path
+from syncd.folder.problems import printable
+from syncd.folder.root import Folder
+from syncd.folder.scan import Look
+from syncd.folder.survey import is_nsid
+from syncd.model import Problem, RecordPath
+from syncd.replica import remotes_of
+from syncd.slips import slip_of
+
+
+def rules_of(folder: Folder) -> Rules:
+    """Read what is ignored in `folder` now. Raises FolderWrong as `Folder.open` does."""
+    with folder.open() as root:
+        return read_rules(root)
+
+
+def ignored_among(
+    paths: Iterable[RecordPath],
+    look: Look,
+    records: Container[RecordPath],
+    rules: Callable[[], Rules],
+    *,
+    portable: bool,
+) -> set[RecordPath]:
+    """Return those of `paths` that have a file, are none of `records` and are ignored.
+
+    `rules` is called only if there is such a file.
+    """
+    new = [p for p in paths if p not in records and (p in look.seen or p in look.problems)]
+    if not new:
+        return set()
+    excludes = rules().excludes
+    return {path for path in new if any(map(excludes, _names(path, portable)))}
+
+
+def ignored_here(
+    workspace: Workspace,
+    look: Look,
+    paths: Iterable[RecordPath],
+    base: Collection[RecordPath],
+    rules: Rules | None = None,
+) -> set[RecordPath]:
+    """Return the same for a mirror whose repo is what the last cycle saw of it. Asks no PDS."""
+    folder, state = workspace.folder, workspace.state
+    found = ignored_among(
+        paths, look, base, lambda: rules or rules_of(folder), portable=folder.portable
+    )
+    head = state.head() if found else None
+    return found - remotes_of(head, found, state.node).keys() if head else found
+
+
+def without_ignored(look: Look, rules: Rules, base: Iterable[RecordPath]) -> Look:
+    """Return `look` without the strays that are ignored, and with what is wrong with
+    the rules themselves."""
+
+    def is_kept(stray: Problem) -> bool:
+        if "/" in stray.path:
+            return not rules.excludes(stray.path)
+        # A collection that cannot be read matters for as long as it has records.
+        is_ignored = stray.path != "." and rules.match(f"{stray.path}/") is not None
+        return not is_ignored or any(path.startswith(f"{stray.path}/") for path in base)
+
+    strays = tuple(filter(is_kept, look.strays)) if look.strays else ()
+    wrong = (rules.problem,) if rules.problem else ()
+    return replace(look, strays=(*wrong, *strays))
+
+
+def misnamed(folder: Folder, collections: Callable[[], Collection[str]]) -> list[Problem]:
+    """Return the directories whose names are no NSIDs, but one slip from one of `collections`.
+
+    Raises FolderWrong as `Folder.open` does.
+    """
+    with folder.open() as root:
+        names = _directories(root)
+    known = collections() if names else ()
+    found = ((name, slip_of(name, known)) for name in sorted(names))
+    return [
+        Problem(
+            printable(name),
+            f"its name is not an NSID, so nothing in it is a record; do you mean {meant}?",
+            f"rename it, or name it in {IGNORE_FILE}",
+        )
+        for name, meant in found
+        if meant is not None
+    ]
+
+
+def _directories(root: int) -> list[str]:
+    """Return the directories in the open directory `root` that are neither hidden nor NSIDs."""
+    with os.scandir(root) as entries:
+        return [
+            entry.name
+            for entry in entries
+            if not entry.name.startswith(".")
+            and entry.is_dir(follow_symlinks=False)
+            and not is_nsid(entry.name)
+        ]
+
+
+def _names(path: RecordPath, portable: bool) -> set[str]:
+    """Return the record's file as it is spelt, and as its key alone would have it."""
+    return {relative_path(path, portable=portable), f"{path}{SUFFIX}"}

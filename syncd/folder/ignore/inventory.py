@@ -1,0 +1,136 @@
+"""List what lies in a folder and is no record, with the reasons. Opens no file, changes nothing.
+
+A directory that holds no records counts once, whatever lies in it. Left out is what other lists
+name: new records, drafts, problems, and what belongs to syncd itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from syncd.errors import BadSyntax
+from syncd.folder.ignore.rules import IGNORE_FILE, Rules
+from syncd.folder.names import CONTINUED, is_draft, is_record_like, record_path_of
+from syncd.folder.problems import printable
+from syncd.folder.replace import is_leftover
+from syncd.folder.root import opened
+from syncd.folder.survey import is_nsid
+from syncd.model import RecordPath
+
+OURS: Final = frozenset({"syncd.toml", "blobs", "lexicons"})
+"""Names at the top that have a meaning of their own; hidden ones are nobody's business."""
+_MOVE = "move it into a directory that is named after its collection, if it is meant to be a record"
+
+
+@dataclass(frozen=True, slots=True)
+class NoRecord:
+    """A file or, with a final `/`, a directory that is no record.
+
+    Attributes:
+        path: Where it is, from the top of the folder.
+        line: The line of `.syncdignore` that ignores it, if one does.
+    """
+
+    path: str
+    reason: str
+    hint: str = ""
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What a list of these needs to know.
+
+    Attributes:
+        in_scope: Whether a collection belongs to the mirror.
+        sizes: The number of records in each collection.
+        records: Returns which of some paths are records.
+    """
+
+    rules: Rules
+    in_scope: Callable[[str], bool]
+    sizes: Mapping[str, int]
+    records: Callable[[Collection[RecordPath]], Collection[RecordPath]]
+    portable: bool = False
+
+    def take(self, root: int) -> list[NoRecord]:
+        """Return what lies below the open directory `root` and is no record, by path."""
+        found: list[NoRecord] = []
+        for name in sorted(os.listdir(root)):
+            if name in OURS or name.startswith("."):
+                continue
+            with suppress(OSError):
+                found += self._at_top(root, name)
+        return found
+
+    def _at_top(self, root: int, name: str) -> Iterator[NoRecord]:
+        try:
+            names = _entries(root, name)
+        except NotADirectoryError:
+            reason = "it lies at the top of the folder"
+            yield NoRecord(printable(name), reason, _MOVE if name.endswith(".json") else "")
+            return
+        if not is_nsid(name):
+            yield NoRecord(f"{printable(name)}/", "its name is not an NSID")
+        elif not self.in_scope(name):
+            yield NoRecord(f"{name}/", "the mirror does not have this collection")
+        else:
+            yield from self._in_collection(name, names)
+
+    def _in_collection(self, collection: str, names: list[str]) -> Iterator[NoRecord]:
+        files = [name for name in names if not name.endswith("/") and _may_be_record(name)]
+        # Names alone say nothing where there are as many records: no pattern is tried on any.
+        is_all = len(files) == self.sizes.get(collection, 0)
+        ignored = set[str]() if is_all else self._ignored(collection, files)
+        for name in names:
+            path = f"{collection}/{name}"
+            if name in ignored:
+                yield self._why(path)
+            elif not _may_be_record(name) and not name.endswith(f"{CONTINUED}/"):
+                is_ours = is_leftover(name)
+                yield from () if is_ours else (self._other(path),)
+
+    def _ignored(self, collection: str, files: Collection[str]) -> set[str]:
+        """Return those of `files` that are ignored and no records."""
+        found = {name for name in files if self.rules.match(f"{collection}/{name}")}
+        paths = {name: self._path(f"{collection}/{name}") for name in found}
+        records = self.records([path for path in paths.values() if path is not None])
+        return {name for name, path in paths.items() if path not in records}
+
+    def _path(self, relative: str) -> RecordPath | None:
+        try:
+            return record_path_of(relative, portable=self.portable)
+        except BadSyntax:
+            return None
+
+    def _why(self, path: str) -> NoRecord:
+        match = self.rules.match(path)
+        if match is None:
+            return NoRecord(printable(path), "it is ignored")
+        where = "take that line away" if match.line else f"name it in {IGNORE_FILE} with a !"
+        return NoRecord(printable(path), match.reason, f"{where} to publish it", match.line)
+
+    def _other(self, path: str) -> NoRecord:
+        if self.rules.match(path):
+            return self._why(path)
+        if path.endswith("/"):
+            return NoRecord(printable(path), "it is a subfolder, and records lie beside it", _UP)
+        hint = "name it like the record's key, with .json" if path.endswith(".JSON") else ""
+        return NoRecord(printable(path), "its name does not end with .json", hint)
+
+
+_UP = "move its files into the collection's directory, if they are meant to be records"
+
+
+def _entries(root: int, name: str) -> list[str]:
+    """Return the names in a directory, sorted; those of directories end with `/`."""
+    with opened(root, (name,)) as directory, os.scandir(directory) as entries:
+        return sorted(e.name + "/" * e.is_dir(follow_symlinks=False) for e in entries)
+
+
+def _may_be_record(name: str) -> bool:
+    return is_record_like(name) or is_draft(name)

@@ -1,0 +1,86 @@
+"""Find the collection that a misspelt one was meant for. Pure; compares names and nothing else.
+
+A slip is one letter too many, too few or another, two neighbours that changed places, another case,
+a plural, a dot too many or too few, or two segments that changed places. Names that people number
+or letter on purpose, such as `.v1` and `.v2` or `.a` and `.b`, are no slips of each other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+_SHORT = 3
+"""A segment of fewer letters says too little: most pairs of them are one edit apart."""
+_WORD = 4
+"""At least one of two segments has as many letters, if one can be a slip of the other."""
+_DIGITS = re.compile("[0-9]+")
+
+
+_LIKELY = 5
+"""Shorter words, such as note and vote, are often another in one letter and both meant."""
+
+
+def slip_of(name: str, known: Collection[str], *, likely: int = _LIKELY) -> str | None:
+    """Return the first of `known`, in their order, that `name` is a slip of; None if it is none.
+
+    One letter in the place of another counts in words of at least `likely` letters.
+    """
+    if name in known:
+        return None
+    return next((other for other in known if is_slip(name, other, likely=likely)), None)
+
+
+def is_slip(one: str, other: str, *, likely: int = _LIKELY) -> bool:
+    """Return whether two different names are one slip apart. The order does not matter."""
+    if one == other or one.lower() == other.lower():
+        return one != other
+    ours, theirs = one.lower().split("."), other.lower().split(".")
+    if len(ours) != len(theirs):
+        return _is_dot(ours, theirs)
+    pairs = [(a, b) for a, b in zip(ours, theirs, strict=True) if a != b]
+    if len(pairs) == 1:
+        return _is_word(*pairs[0], likely)
+    if sorted(ours) == sorted(theirs):
+        return all(len(a) >= _SHORT for a, _ in pairs)
+    # A dot that changed places with a letter beside it.
+    return len(pairs) == 2 and is_one_edit(one.lower(), other.lower())
+
+
+def is_one_edit(one: str, other: str) -> bool:
+    """Return whether one letter more, less or other, or two swapped neighbours, tell them apart."""
+    short, long = sorted((one, other), key=len)
+    start = next((at for at, char in enumerate(short) if char != long[at]), len(short))
+    if len(long) == len(short) + 1:
+        return short[start:] == long[start + 1 :]
+    if len(long) != len(short) or start == len(short):
+        return False
+    swapped = short[start + 1 : start + 2] + short[start]
+    return short[start + 1 :] == long[start + 1 :] or (
+        swapped == long[start : start + 2] and short[start + 2 :] == long[start + 2 :]
+    )
+
+
+def _is_word(one: str, other: str, likely: int) -> bool:
+    """Return whether two segments are one slip apart."""
+    if _DIGITS.sub("", one) == _DIGITS.sub("", other):
+        return False
+    short, long = sorted((len(one), len(other)))
+    if long < likely and short == long and sorted(one) != sorted(other):
+        return False
+    is_long_enough = short >= _SHORT and long >= _WORD
+    return is_long_enough and (is_one_edit(one, other) or _is_plural(one, other))
+
+
+def _is_plural(one: str, other: str) -> bool:
+    single, many = sorted((one, other), key=len)
+    return many in (f"{single}s", f"{single}es") or many == f"{single.removesuffix('y')}ies"
+
+
+def _is_dot(ours: list[str], theirs: list[str]) -> bool:
+    """Return whether a dot alone is too many or too few, between two words."""
+    few, many = sorted((ours, theirs), key=len)
+    if len(many) != len(few) + 1 or "".join(few) != "".join(many):
+        return False
+    at = next(at for at, segment in enumerate(many) if at == len(few) or segment != few[at])
+    return min(len(many[at]), len(many[at + 1])) >= _SHORT

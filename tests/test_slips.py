@@ -1,0 +1,154 @@
+"""Which names are one slip apart, and which people give on purpose."""
+
+from __future__ import annotations
+
+import random
+from importlib import import_module
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from syncd.atproto.syntax import parse_nsid
+from syncd.cycle.decide.lexicons import KNOWN
+from syncd.slips import is_one_edit, is_slip, slip_of
+from tests.chance import times
+
+POST = "app.bsky.feed.post"
+WORDS = st.text("abcdefgh", min_size=4, max_size=8)
+NAMES = st.lists(WORDS, min_size=3, max_size=5).map(".".join)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("app.bsky.feed.posts", "app.bsky.feed.pots", "app.bsky.feed.pst", "app.bsky.feed.poost"),
+        *("app.bsky.feed.Post", "App.bsky.feed.post", "app.bsky.feeds.post", "app.bksy.feed.post"),
+        *("app.bsky.fed.post", "app.bskyfeed.post", "app.bsky.feedpost", "apps.bsky.feed.post"),
+        *("app.bsky.feedd.post", "bsky.app.feed.post", "app.bsky.post.feed", "app.bskyf.eed.post"),
+        *("app.bsky.feed.ppost", "app.sky.feed.post"),
+    ],
+)
+def test_a_misspelt_name_is_a_slip_both_ways(name: str) -> None:
+    assert is_slip(name, POST)
+    assert is_slip(POST, name)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("com.example.story", "com.example.stories"),
+        ("com.example.match", "com.example.matches"),
+        ("com.example.tag", "com.example.tags"),
+        ("com.example.longNameOfIt", "com.example.longnameofit"),
+        ("com.exmaple.note", "com.example.note"),
+    ],
+)
+def test_plurals_and_other_segments_count_too(one: str, other: str) -> None:
+    assert is_slip(one, other)
+    assert is_slip(other, one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("com.example.a", "com.example.b"),
+        ("com.example.note.a", "com.example.note.b"),
+        ("com.example.note.v1", "com.example.note.v2"),
+        ("com.example.v1", "com.example.v10"),
+        ("com.example.note1", "com.example.note2"),
+        ("com.example.note", "com.example.note2"),
+        ("com.example1.note", "com.example2.note"),
+        ("com.example.cat", "com.example.bat"),
+        ("com.example.en", "com.example.de"),
+        ("com.example.x.note", "com.example.y.note"),
+        ("com.example.a.b", "com.example.b.a"),
+        ("com.example.a.b", "com.example.ab"),
+        ("com.example.note", "com.example.vote"),
+        ("com.example.note", "com.example.page"),
+        ("com.example.note", "org.example.note"),
+        ("app.bsky.graph.list", "app.bsky.graph.listitem"),
+        ("app.bsky.feed.post", "app.bsky.feed.repost"),
+        ("app.bsky.feed.post", "app.bsky.feed.postgate"),
+        ("com.example.note", "com.example.note.draft"),
+        ("com.example.note", "com.example.note"),
+    ],
+)
+def test_names_of_a_family_are_no_slips(one: str, other: str) -> None:
+    assert not is_slip(one, other)
+    assert not is_slip(other, one)
+
+
+def test_no_known_name_is_a_slip_of_another_and_all_are_names() -> None:
+    for name in KNOWN:
+        assert parse_nsid(name) == name
+        assert not [other for other in KNOWN if is_slip(name, other)]
+
+
+def test_the_known_names_are_those_of_the_published_lexicons_and_more() -> None:
+    models = import_module("atproto_client.models.type_conversion")
+    published = set(models.RECORD_TYPE_TO_MODEL_CLASS)
+    assert len(published) > 30
+    assert published <= KNOWN
+
+
+def test_a_wrong_letter_in_a_short_word_counts_only_where_it_is_asked_for() -> None:
+    assert slip_of("app.bsky.feed.poat", [POST]) is None
+    assert slip_of("app.bsky.feed.poat", [POST], likely=4) == POST
+    assert slip_of("app.bsky.feed.geneXator", ["app.bsky.feed.generator"]) is not None
+
+
+def test_a_name_that_is_known_itself_is_no_slip() -> None:
+    assert slip_of(POST, [POST, f"{POST}s"]) is None
+    assert slip_of(f"{POST}s", [POST]) == POST
+    assert slip_of("com.example.note", []) is None
+
+
+def edited(text: str, pick: random.Random) -> str:
+    at = pick.randrange(len(text))
+    char = pick.choice("abcdefgh")
+    return pick.choice(
+        [
+            text[:at] + char + text[at:],
+            text[:at] + text[at + 1 :],
+            text[:at] + char + text[at + 1 :],
+            text[:at] + text[at + 1 : at + 2] + text[at : at + 1] + text[at + 2 :],
+        ]
+    )
+
+
+@settings(max_examples=times(200))
+@given(WORDS, st.randoms(use_true_random=False))
+def test_one_edit_is_one_edit(word: str, pick: random.Random) -> None:
+    other = edited(word, pick)
+    assert other == word or is_one_edit(word, other)
+    assert is_one_edit(word, other) == is_one_edit(other, word)
+
+
+def distance(one: str, other: str) -> int:
+    """The slow twin: the distance with swapped neighbours, by the whole table."""
+    rows = [[at + to if not at or not to else 0 for to in range(len(other) + 1)]
+            for at in range(len(one) + 1)]  # fmt: skip
+    for at in range(1, len(one) + 1):
+        for to in range(1, len(other) + 1):
+            rows[at][to] = min(
+                rows[at - 1][to] + 1,
+                rows[at][to - 1] + 1,
+                rows[at - 1][to - 1] + (one[at - 1] != other[to - 1]),
+            )
+            if at > 1 < to and one[at - 2 : at] == other[to - 2 : to][::-1]:
+                rows[at][to] = min(rows[at][to], rows[at - 2][to - 2] + 1)
+    return rows[-1][-1]
+
+
+@settings(max_examples=times(300))
+@given(st.text("ab", max_size=6), st.text("ab", max_size=6))
+def test_one_edit_agrees_with_the_whole_table(one: str, other: str) -> None:
+    assert is_one_edit(one, other) == (distance(one, other) == 1)
+
+
+@settings(max_examples=times(200))
+@given(NAMES, NAMES)
+def test_a_slip_goes_both_ways_and_is_never_of_itself(one: str, other: str) -> None:
+    assert is_slip(one, other) == is_slip(other, one)
+    assert not is_slip(one, one)
