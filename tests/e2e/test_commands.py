@@ -81,7 +81,7 @@ def test_adopting_a_folder_loses_nothing(home: Home) -> None:
     save(folder, "com.example.note/new", text="new")
     clone = ("clone", home.account.handle, str(folder), *home.place)
     assert laptop.run(*clone).code == 78
-    ran = laptop.run(*clone, "--adopt", "--json")
+    ran = laptop.run(*clone, "--adopt", "--yes", "--json")
     assert ran.code == 3
     assert (ran.json["adopted"], ran.json["pushed"]) == (1, 1)
     assert [conflict["path"] for conflict in ran.json["conflicts"]] == [NOTE]

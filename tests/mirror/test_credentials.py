@@ -101,7 +101,9 @@ def test_a_clone_that_names_another_server_pushes_nothing_to_it(mirror: Lured) -
     other = mirror.home / "other"
     (other / NOTE).mkdir(parents=True)
     (other / NOTE / "more.json").write_text('{"text": "more"}')
-    ran = mirror.run("clone", mirror.did, str(other), "--adopt", "--pds", mirror.hostile.url)
+    ran = mirror.run(
+        "clone", mirror.did, str(other), "--adopt", "--yes", "--pds", mirror.hostile.url
+    )
     mirror.assert_halted(ran, mirror.honest.url, mirror.hostile.url)
     mirror.assert_nothing_was_learned()
 
@@ -313,7 +315,7 @@ def test_a_given_password_goes_to_the_pds_that_an_argument_names(
     (home.root / NOTE).mkdir(parents=True)
     home.edit()
     home.directory.place = home.hostile.url
-    home.ok("clone", home.did, str(home.root), "--adopt", "--pds", home.honest.url)
+    home.ok("clone", home.did, str(home.root), "--adopt", "--yes", "--pds", home.honest.url)
     assert f"{NOTE}/mine" in home.records()
     home.assert_nothing_was_learned()
 

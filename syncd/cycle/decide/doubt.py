@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from syncd.cycle.observe.views import Sides
 from syncd.model import Plan, Side, Step, Verdict
 from syncd.state.notes import Doubt, Place, Witness
+
+if TYPE_CHECKING:
+    # Sides comes with an HTTP client, which a command that only reads the folder has no time for.
+    from syncd.cycle.observe.views import Sides
 
 HINT = (
     "no change of a file is pushed from here until you decide: syncd held lists what differs, "
