@@ -119,10 +119,14 @@ class Sharing:
     @property
     def hint(self) -> str:
         """Say what to do."""
+        alone = (
+            "let syncd run on one machine alone, with settle_seconds in [push] of syncd.toml if "
+            "what others save may be half written"
+        )
         if self.is_kept_out:
-            return "let syncd run on one machine alone"
+            return alone
         return (
-            f"keep {OWN} out of it ({self.keep_out}) and let syncd run on one machine alone; or "
+            f"keep {OWN} out of it ({self.keep_out}) and {alone}; or "
             f"leave the folder to syncd, and clone it on each machine: syncd clone ACCOUNT DIR"
         )
 

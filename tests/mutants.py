@@ -321,6 +321,10 @@ MUTANTS = (
         "tests/test_sharing.py", "in_the_folder_or_above",
     ),
     Mutant(
+        "a setting in a comment believed", "autosave.py", '^[^/\\n]*"files', '"files',
+        "tests/test_autosave.py", "saves_by_itself",
+    ),
+    Mutant(
         "a doubt that a look at some files ends", "cycle/decide/doubt.py",
         "    return is_complete and not undecided and not _is_kept(plan) and all(map(look.absent, unseen))",
         "    return not undecided", "tests/cycle/test_witness.py", "half_there",

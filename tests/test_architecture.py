@@ -55,6 +55,7 @@ FLOORS: dict[str, int] = {
     "config": 3,
     "lock": 3,
     "sharing": 3,
+    "autosave": 3,
     "git": 3,
     "notify": 3,
     "desktop": 3,

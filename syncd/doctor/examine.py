@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
+from syncd.autosave import find_autosave
 from syncd.config import FILE_NAME, Config, load_config
 from syncd.credentials import Credentials
 from syncd.cycle.decide.doubt import HINT
@@ -26,6 +27,7 @@ from syncd.doctor.kinds import CHECKS, Finding, found
 from syncd.doctor.machine import (
     Complaint,
     judge_access,
+    judge_autosave,
     judge_daemon,
     judge_disk,
     judge_sharing,
@@ -71,6 +73,7 @@ async def examine(
         if config is None:
             findings += judge_access(measure_access(root, ()))
         else:
+            findings.append(judge_autosave(find_autosave(root), config))
             findings += await _examine_mirror(root, config, state, environ)
     order = {check: n for n, check in enumerate(CHECKS)}
     return tuple(sorted(findings, key=lambda finding: order[finding.check]))

@@ -115,6 +115,11 @@ KINDS: Final[Mapping[str, Kind]] = {
     "sharing.none": Kind(_OK, "no file-sync program is seen to share the folder"),
     "sharing.kept_out": Kind(_OK, "{reason}: {hint}"),
     "sharing.found": Kind(_WARNING, "{reason}", "{hint}"),
+    "autosave.none": Kind(_OK, "no editor is seen to save by itself"),
+    "autosave.settled": Kind(_OK, "{editors} may save by itself, and what it saves waits"),
+    "autosave.found": Kind(
+        _WARNING, "{editors} may save by itself here, and what is saved is pushed", "{hint}"
+    ),
     # --- what syncd remembers ---
     "state.ok": Kind(_OK, "{records} records are remembered, every row as it was written"),
     "state.missing": Kind(_WARNING, "there is no state file", "syncd sync"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from syncd.autosave import HINT
+from syncd.config import Config
 from syncd.doctor.kinds import Finding, found
 from syncd.sharing import Sharing
 from syncd.state.notes import DaemonState
@@ -199,6 +201,15 @@ def judge_sharing(programs: Sequence[Sharing]) -> Iterator[Finding]:
         yield found(name, reason=sharing.reason, hint=sharing.hint)
     if not programs:
         yield found("sharing.none")
+
+
+def judge_autosave(editors: Sequence[str], config: Config) -> Finding:
+    """Judge whether what an editor saves by itself is pushed at once."""
+    if not editors:
+        return found("autosave.none")
+    is_delayed = config.push_when != "save" or config.settle_seconds != 0
+    name = "autosave.settled" if is_delayed else "autosave.found"
+    return found(name, editors=" and ".join(editors), hint=HINT)
 
 
 def judge_units(units: Sequence[UnitFile]) -> Iterator[Finding]:

@@ -135,6 +135,21 @@ def test_a_text_for_people_has_one_line_for_each_finding_and_the_cure_below(clin
     assert lines[-1].startswith("0 errors, ")
 
 
+def test_an_editor_that_saves_by_itself_is_named_unless_what_it_saves_waits(clinic: Clinic) -> None:
+    (clinic.root / ".obsidian").mkdir()
+    assert clinic.wrong() == {"autosave.found"}
+    (clinic.home / ".obsidian").mkdir()
+    cloned = clinic.run("clone", clinic.login.did, str(clinic.home / "another"), *clinic.place)
+    assert cloned.exit_code == 0
+    assert "Obsidian" in cloned.stderr
+    settings = clinic.root / "syncd.toml"
+    before = settings.read_text()
+    for line in ("settle_seconds = 30", 'when = "ask"'):
+        settings.write_text(f"{before}\n[push]\n{line}\n")
+        assert clinic.wrong() == set()
+        assert "autosave.settled" in clinic.findings()
+
+
 def test_a_mirror_that_a_file_sync_program_shares_is_named(clinic: Clinic) -> None:
     (clinic.home / ".stfolder").mkdir()
     assert clinic.wrong() == {"sharing.found"}

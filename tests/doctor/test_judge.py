@@ -12,6 +12,7 @@ import pytest
 
 from syncd.atproto.syntax import Did, Handle
 from syncd.budget import Announcement, Ledger
+from syncd.config import Config
 from syncd.doctor import KINDS, Finding, Severity, account, kinds, machine
 from syncd.doctor.account import (
     CLOCK_SECONDS,
@@ -37,6 +38,7 @@ from syncd.doctor.machine import (
     Watching,
     in_size,
     judge_access,
+    judge_autosave,
     judge_daemon,
     judge_disk,
     judge_sharing,
@@ -313,6 +315,26 @@ def test_a_program_that_shares_the_folder_is_named(
     assert all(sharing.program in finding.what for sharing in programs)
 
 
+AUTOSAVES = [
+    ((), Config(DID), "autosave.none"),
+    (("Zed",), Config(DID), "autosave.found"),
+    (("Zed", "VS Code"), Config(DID), "autosave.found"),
+    (("Zed",), Config(DID, push_when="ask"), "autosave.settled"),
+    (("Zed",), Config(DID, settle_seconds=2.0), "autosave.settled"),
+    (("Zed",), Config(DID, settle_seconds=(("*", 2.0),)), "autosave.settled"),
+    ((), Config(DID, push_when="ask"), "autosave.none"),
+]
+
+
+@pytest.mark.parametrize(("editors", "config", "name"), AUTOSAVES)
+def test_an_editor_that_saves_by_itself_is_named(
+    editors: tuple[str, ...], config: Config, name: str
+) -> None:
+    finding = judge_autosave(editors, config)
+    assert finding.name == name
+    assert all(editor in finding.what for editor in editors)
+
+
 def test_every_finding_is_reached_by_a_judgement() -> None:
     reached = {
         *(name for _, expected in DISKS for name in expected),
@@ -321,6 +343,7 @@ def test_every_finding_is_reached_by_a_judgement() -> None:
         *(name for _, name in CREDENTIALS),
         *(name for _, _, name in DAEMONS),
         *(name for _, name in SHARINGS),
+        *(name for _, _, name in AUTOSAVES),
         *("watches.ok", "watches.few", "watches.none"),
         *("unit.ok", "unit.none", "unit.program", "unit.restarts"),
         *("identity.ok", "identity.moved", "identity.unconfirmed", "identity.wrong"),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 
+from syncd.autosave import HINT, find_autosave
 from syncd.cli.commands.login import PDS_HELP, PLC_HELP
 from syncd.cli.commands.sync import report_json
 from syncd.cli.screen import progress
@@ -115,6 +116,9 @@ def clone(
         _lay_out(root, config, found, is_adopted=adopt)
     for sharing in find_sharing(root):
         tell(f"syncd: {sharing.reason}\n  next: {sharing.hint}")
+    if not read_only and (editors := find_autosave(root)):
+        what = " and ".join(editors)
+        tell(f"syncd: {what} may save by itself here, and what is saved is pushed\n  next: {HINT}")
     show: progress.Show = nullcontext if as_json else progress.show_progress
     agree = partial(_agree, yes=yes) if adopt else None
     report, cloned = asyncio.run(_first_sync(root, show, agree, pds))
