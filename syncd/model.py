@@ -282,13 +282,14 @@ class Policy(StrEnum):
 
 
 class Choice(StrEnum):
-    """The decision of a person about a path."""
+    """The decision of a person about a path; the last two say when, not what."""
 
     LOCAL = "local"
     REMOTE = "remote"
     APPROVE = "approve"
     REJECT = "reject"
     PUBLISH = "publish"
+    DELETE = "delete"
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ class Views:
         held: Deletions held by the brake in an earlier cycle. They stay held until a person
             decides.
         published: The contents that a person published, by path. No setting delays them; all that
-            holds a push for another reason still does.
+            holds a push for another reason still does, but for the brake and `Choice.DELETE`.
     """
 
     base: Snapshot
@@ -242,8 +242,8 @@ def _chosen(step: Step, decision: Decision | None) -> Step | None:
             return replace(step, reason=f"{APPROVED}{step.reason}")
         case Choice.REJECT:
             return _rejected(step)
-        case Choice.PUBLISH:
-            # It decides when, not what: the step is that of the three views.
+        case Choice.PUBLISH | Choice.DELETE:
+            # They decide when, not what: the step is that of the three views.
             return None
 
 
@@ -341,11 +341,8 @@ def _held(
     brake: Brake,
 ) -> tuple[Held, ...]:
     """Return the undecided deletions beyond the brake, and those held before."""
-    deletions = [
-        (step, side)
-        for step in steps
-        if (side := _deletion_side(step)) and not _is_decided(step, views.decisions)
-    ]
+    undecided = (s for s in steps if not (_is_decided(s, views.decisions) or _is_named(s, views)))
+    deletions = [(step, side) for step in undecided if (side := _deletion_side(step))]
     # Counting the records of the mirror takes a query: only a deletion is worth it.
     if not deletions:
         return ()
@@ -398,6 +395,13 @@ def _tally(
         totals[collection] += count
     now = Counter((_collection(step), side) for step, side in deletions)
     return _Tally(now + Counter(dict(recent)), totals)
+
+
+def _is_named(step: Step, views: Views) -> bool:
+    """Return whether a person published this very deletion by the whole path of the record."""
+    published = views.published.get(step.path)
+    is_named = published is not None and published.choice is Choice.DELETE
+    return is_named and _is_decided(step, views.published)
 
 
 def _is_decided(step: Step, decisions: Mapping[RecordPath, Decision]) -> bool:

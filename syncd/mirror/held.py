@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from syncd.cycle.workspace import Workspace
+from syncd.folder.names import relative_path
 from syncd.model import (
     Choice,
     Decision,
@@ -35,8 +36,26 @@ def moved_records(workspace: Workspace) -> list[Moved]:
 
 
 def decide_held(workspace: Workspace, held: Sequence[Held | Moved], choice: Choice) -> None:
-    """Note `choice` (approve or reject) for each of `held`; the next cycle carries it out."""
+    """Note `choice` (approve or reject) for each of `held`; the next cycle carries it out.
+
+    A rejected creation leaves the folder. If its file is where the content of a record went, that
+    record gets its file back: otherwise its deletion would follow.
+    """
+    if choice is Choice.REJECT:
+        held = [*held, *_left_behind(workspace, held)]
     workspace.state.decide([_decision(workspace, item, choice) for item in held])
+
+
+def _left_behind(workspace: Workspace, rejected: Sequence[Held | Moved]) -> list[Moved]:
+    """Return the other records whose files went to a file that `rejected` takes away."""
+    portable, paths = workspace.folder.portable, {item.path for item in rejected}
+    files = {
+        relative_path(item.path, portable=portable)
+        for item in rejected
+        if isinstance(item, Held) and item.kind is Kind.CREATION
+    }
+    moved = moved_records(workspace)
+    return [item for item in moved if item.file in files and item.path not in paths]
 
 
 def approve_collections(workspace: Workspace, names: Collection[str]) -> None:

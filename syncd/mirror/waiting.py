@@ -96,7 +96,7 @@ def publish_waiting(
 
 def _decision(item: Pending, named: Collection[str]) -> Decision:
     is_meant = item.kind is Kind.DELETION and item.path in named
-    choice = Choice.APPROVE if is_meant else Choice.PUBLISH
+    choice = Choice.DELETE if is_meant else Choice.PUBLISH
     return Decision(item.path, choice, item.local, item.remote)
 
 

@@ -117,3 +117,13 @@ def test_status_counts_what_is_no_record_and_lists_it(site: Lured) -> None:
     ]
     assert all(item["reason"] for item in listed)
     assert "git mergetool" in site.ok(*at, "--ignored")
+
+
+def test_a_read_only_mirror_asks_nobody_and_so_nobody_agreed(site: Lured) -> None:
+    adopt(site, "--read-only")
+    settings = site.root / "syncd.toml"
+    text = settings.read_text()
+    assert "read_only = true" in text
+    settings.write_text(text.replace("read_only = true", "read_only = false"))
+    assert site.sync().exit_code == 3
+    assert site.records() == {f"{NOTE}/theirs"}

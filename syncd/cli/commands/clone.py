@@ -231,7 +231,9 @@ async def _first_sync(
             with show(mirror):
                 report = await mirror.sync(None if agree else ())
             # Until here, and after a stop until here, the note `Adoption` holds all that is new.
-            if agree and mirror.state.note(Adoption) is not None:
+            # A read-only mirror holds nothing, so nobody can be asked before it is writable.
+            is_asked = agree and not mirror.config.read_only
+            if agree and is_asked and mirror.state.note(Adoption) is not None:
                 found = held_creations(report.held)
                 agreed = not found or agree(found)
                 end_adoption(mirror.workspace, published=agreed)

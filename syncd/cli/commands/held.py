@@ -89,8 +89,11 @@ def _decide(
         raise click.UsageError("name the paths, or give --all")
     with open_files(directory) as workspace:
         found = held_changes(workspace)
-        # A move may be half done: only whoever names the record gives it up.
-        named: list[Held | Moved] = [*found, *moved_records(workspace)]
+        moved = moved_records(workspace)
+        if choice is Choice.APPROVE:
+            # A move may be half done: only whoever names the record itself gives it up.
+            moved = [item for item in moved if item.path in paths]
+        named: list[Held | Moved] = [*found, *moved]
         chosen: Sequence[Held | Moved] = found if everything else matching(named, paths)
         if not chosen:
             raise SyncdError("no held change matches", hint="syncd held lists them")

@@ -137,7 +137,11 @@ def is_over(plan: Plan, sides: Sides) -> bool:
     unseen = (path for path in sides.paths if path in base and path not in look.seen)
     # A conflict is a difference too: once the repo deletes the record, the file would be pushed.
     undecided = plan.conflicts or any(item.side is Side.LOCAL for item in plan.held)
-    return is_complete and not undecided and not _is_kept(plan) and all(map(look.absent, unseen))
+    # What git hides or puts off, and what a read-only mirror does not push, differs all the same.
+    hidden = any(path in sides.views.inert for path in base if path not in look.seen)
+    delayed = hidden or any(problem.path in sides.paths for problem in plan.problems)
+    is_settled = not undecided and not delayed and not _is_kept(plan)
+    return is_complete and is_settled and all(map(look.absent, unseen))
 
 
 def _is_kept(plan: Plan) -> bool:

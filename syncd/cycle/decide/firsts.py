@@ -34,11 +34,18 @@ class Firsts:
         if not _creates(step) or self.workspace.config.read_only:
             return None
         name = _collection(step)
-        if self._adoption is not None and self._adoption.concerns(name):
-            return (
-                "it was here before the folder became a mirror: syncd publishes it after "
-                f"syncd approve {name}"
-            )
+        reasons = [why for why in (self._adopted(name), self._misspelt(name)) if why is not None]
+        return "; ".join(reasons) or None
+
+    def _adopted(self, name: str) -> str | None:
+        if self._adoption is None or not self._adoption.concerns(name):
+            return None
+        return (
+            "it was here before the folder became a mirror: syncd publishes it after "
+            f"syncd approve {name}"
+        )
+
+    def _misspelt(self, name: str) -> str | None:
         if name in self._in_repo or name in self._agreed:
             return None
         if name in KNOWN:

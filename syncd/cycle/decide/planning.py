@@ -34,8 +34,10 @@ def plan_cycle(workspace: Workspace, sides: Sides, now_ns: int) -> Plan:
         return Moves() if config.read_only else trace(workspace, sides, gone, coming)
 
     def objection(step: Step) -> str | None:
-        found = None if doubt is None else objection_of(doubt, step)
-        return found or firsts.objection(step)
+        doubted = None if doubt is None else objection_of(doubt, step)
+        # A person must see each reason: to answer one is to answer all of them.
+        reasons = [why for why in (doubted, firsts.objection(step)) if why is not None]
+        return "; ".join(reasons) or None
 
     plan = make_plan(
         sides.paths,

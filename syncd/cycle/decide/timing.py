@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from syncd.config import Config
 from syncd.cycle.workspace import SECOND_NS
-from syncd.model import Decision, Kind, Pending, RecordPath, Seen, Step
+from syncd.model import Choice, Decision, Kind, Pending, RecordPath, Seen, Step
 from syncd.plan import kind_of, still_holds
 
 _ASKED = "waits for syncd publish"
@@ -55,6 +55,12 @@ class Timing:
         decision = self.decisions.get(push.path)
         return decision is not None and still_holds(decision, push.local, push.remote)
 
+    def is_approved(self, push: Step) -> bool:
+        """Return whether a person decided what becomes of the record, and not only when."""
+        decision = self.decisions.get(push.path)
+        is_time = decision is not None and decision.choice in (Choice.PUBLISH, Choice.DELETE)
+        return self.is_chosen(push) and not is_time
+
     def _stamp_ns(self, path: RecordPath) -> int | None:
         """Return when the file was changed last, as its file system says; None without a file.
 
@@ -89,7 +95,7 @@ def delays(pushes: Sequence[Step], timing: Timing) -> dict[RecordPath, Pending]:
     for step in pushes:
         home = creations.get(step.remote) if step.heir is None else found.get(step.heir)
         is_alone = step.local is None and home is not None and step.path not in found
-        if home is not None and is_alone and not timing.is_chosen(step):
+        if home is not None and is_alone and not timing.is_approved(step):
             found[step.path] = _with(step, home)
     return {path: found[path] for path in sorted(found)}
 

@@ -153,7 +153,7 @@ def _views(
     published = {
         path: decision
         for path, decision in pending.decisions.items()
-        if decision.choice is Choice.PUBLISH
+        if decision.choice in (Choice.PUBLISH, Choice.DELETE)
     }
     return Views(
         base=base,
@@ -365,7 +365,9 @@ def _spent(plan: Plan, sides: Sides) -> list[RecordPath]:
     # left, it would make the daemon look at the path again and again.
     stopped = {item.path for item in plan.held} | {item.path for item in plan.conflicts}
     stopped |= {step.path for step in plan.with_verdict(Verdict.SETTLED)}
+    stopped |= {item.path for item in plan.pending}
     stopped &= sides.views.published.keys()
+    stopped |= sides.ignored
     return [path for path, c in choices.items() if path in stopped or _lapsed(c, sides)]
 
 

@@ -176,6 +176,11 @@ async def test_a_record_whose_file_was_moved_is_one_problem_and_decided_by_its_n
         await person.do("laptop syncs")
     with pytest.raises(AssertionError, match="no held change matches"):
         await person.stage.ask("laptop", command, "--all")
+    if command == "approve":
+        # A pattern and a collection are no name of the record either.
+        for pattern in ("*", PAGES[0].partition("/")[0]):
+            with pytest.raises(AssertionError, match="no held change matches"):
+                await person.stage.ask("laptop", command, pattern)
     await person.stage.ask("laptop", command, PAGES[0])
     await person.do("laptop syncs")
     await person.read("status", codes=(0,))

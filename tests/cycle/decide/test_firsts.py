@@ -243,3 +243,27 @@ async def test_where_there_is_nothing_to_publish_nothing_waits(world: World) -> 
     end_adoption(device.mirror.workspace, published=False)
     device.save(f"{NOTE}/new", v=1)
     assert (await device.sync()).pushed == (f"{NOTE}/new",)
+
+
+async def test_to_reject_a_creation_brings_back_the_record_whose_file_it_was(world: World) -> None:
+    device = await mirrored(world)
+    old, new = device.file(ONE), device.file(RecordPath(f"{NOTES}/one"))
+    new.parent.mkdir()
+    text = old.read_text().replace(f'"{NOTE}"', f'"{NOTES}"')
+    old.rename(new)
+    new.write_text(text)
+    assert held(await device.sync()) == {f"{NOTES}/one": Kind.CREATION}
+    approve(device, f"{NOTES}/one", choice=Choice.REJECT)
+    for _ in range(2):
+        await device.sync()
+        assert world.records().keys() == {ONE}
+        assert device.has(ONE)
+
+
+async def test_every_reason_why_a_collection_waits_is_named(world: World) -> None:
+    device = await mirrored(world)
+    device.mirror.state.keep(Adoption())
+    device.save(f"{NOTES}/new", v=1)
+    reason = (await device.sync()).held[0].reason
+    assert f"approve {NOTES}" in reason
+    assert f"mean {NOTE}," in reason

@@ -612,3 +612,39 @@ async def test_a_renamed_record_never_leaves_the_repo_while_its_new_file_is_youn
     clock.pass_by(20)
     assert (await laptop.sync()).pending == ()
     assert set(world.records()) == {OTHER}
+
+
+async def test_who_publishes_a_deletion_by_its_name_gives_up_no_content(world: World) -> None:
+    path, other = RecordPath("com.example.note/n1"), RecordPath("com.example.note/n2")
+    await world.write(path, v=1)
+    laptop = ask(world)
+    await laptop.sync()
+    kept = laptop.root / "kept.json"
+    laptop.file(path).rename(kept)
+    publish(laptop, path)
+    report = await laptop.sync()
+    assert [problem.path for problem in report.problems] == [path]
+    assert set(world.records()) == {path}
+    # As a record that waits, it is the record's only home as well.
+    kept.rename(laptop.file(other))
+    await laptop.sync()
+    publish(laptop, path)
+    assert (await laptop.sync()).pushed == ()
+    assert set(world.records()) == {path}
+    assert laptop.mirror.state.decisions() == {}
+    publish(laptop)
+    await laptop.sync()
+    assert set(world.records()) == {other}
+
+
+async def test_a_deletion_that_is_published_by_its_name_passes_the_brake(world: World) -> None:
+    paths = [RecordPath(f"com.example.note/n{n}") for n in range(4)]
+    for path in paths:
+        await world.write(path, v=1)
+    laptop = ask(world)
+    await laptop.sync()
+    for path in paths:
+        laptop.delete(path)
+    publish(laptop, *paths)
+    assert (await laptop.sync()).held == ()
+    assert world.records() == {}
