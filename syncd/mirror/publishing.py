@@ -18,6 +18,7 @@ from pathlib import Path
 from syncd.atproto.data import cid_of
 from syncd.atproto.jsontext import parse_record
 from syncd.atproto.syntax import Nsid, Rkey, make_tid, parse_rkey, parse_tid
+from syncd.cycle.observe.ignored import is_ignored
 from syncd.cycle.pull.supersede import Successor, put
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadSyntax, FileChanged, FolderWrong, SyncdError
@@ -160,7 +161,7 @@ def prepare(workspace: Workspace, draft: str, key: Rkey | None = None) -> Public
     """Return how `draft` would be published, under `key` if one is given. Changes nothing.
 
     Raises:
-        SyncdError: It holds no record, or it has no key.
+        SyncdError: It holds no record, it has no key, or the mirror leaves its record out.
         DraftOvertaken: Its record may have changed since it was made.
         FolderWrong: This mirror is read-only.
     """
@@ -170,6 +171,7 @@ def prepare(workspace: Workspace, draft: str, key: Rkey | None = None) -> Public
         raise SyncdError(f"{_place(found)}: {found.reason}", hint=found.hint)
     content, expect = found
     path = _path_for(workspace, draft, expect, key)
+    check_mirrored(workspace, path)
     replaces = _replaced(workspace, path, draft, expect, is_named=key is not None)
     return Publication(draft, content, expect, path, replaces)
 
@@ -214,6 +216,17 @@ def unpublish(workspace: Workspace, path: RecordPath) -> str:
     # After the rename: a decision about a missing file lapses while a cycle sees the file.
     decide_held(workspace, [Held(path, Side.LOCAL, "unpublished")], Choice.APPROVE)
     return draft
+
+
+def check_mirrored(workspace: Workspace, path: RecordPath) -> None:
+    """Raise SyncdError if no sync would ever send a file of this record."""
+    if not workspace.config.covers_path(path):
+        collection = split_record_path(path)[0]
+        hint = f'name "{collection}" in collections of [mirror] in syncd.toml, and not in exclude'
+        raise SyncdError(f"this mirror leaves {collection} out", hint=hint)
+    if is_ignored(workspace, path):
+        hint = "publish it under another key: --key RKEY; or take it back in .syncdignore with a !"
+        raise SyncdError(f"a file of {path} is ignored: syncd status --ignored", hint=hint)
 
 
 def make_draft(workspace: Workspace, collection: Nsid, content: bytes) -> str:

@@ -505,3 +505,37 @@ async def test_a_draft_is_named_by_its_file_its_record_its_directory_or_a_patter
     for unknown in ("", "com.example", f"{COLLECTION}/none", "../x", "/etc", f"{key}.json"):
         with pytest.raises(SyncdError):
             chosen(one, unknown)
+
+
+@pytest.mark.parametrize("left_out", ["ignored", "excluded", "not named"])
+async def test_a_draft_whose_record_no_sync_would_send_stays_a_draft(
+    world: World, left_out: str
+) -> None:
+    did = world.login.did
+    settings = {
+        "ignored": Config(did),
+        "excluded": Config(did, exclude=(COLLECTION,)),
+        "not named": Config(did, collections=("org.*",)),
+    }
+    laptop = world.device(config=settings[left_out])
+    if left_out == "ignored":
+        (laptop.root / ".syncdignore").write_text("secret*\n")
+    draft = drop(laptop, "secret.draft.json")
+    with pytest.raises(SyncdError) as caught:
+        put_out(laptop, draft)
+    assert caught.value.hint
+    assert names(laptop) == ["secret.draft.json"]
+    await laptop.sync()
+    assert world.records() == {}
+
+
+async def test_what_is_a_record_already_is_published_under_an_ignored_name(world: World) -> None:
+    await world.write(f"{COLLECTION}/secret", text="before")
+    laptop = world.device()
+    await laptop.sync()
+    (laptop.root / ".syncdignore").write_text("secret*\n")
+    await laptop.sync()
+    put_out(laptop, drop(laptop, "secret.draft.json"))
+    await laptop.sync()
+    assert texts(laptop) == ["draft"]
+    await agreed(world, laptop)

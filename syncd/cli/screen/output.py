@@ -24,7 +24,10 @@ LINES = 20
 """The most lines of one kind; the remaining ones are printed as a number."""
 _ALL = "; syncd status --json names them all"
 RESOLVE_HINT = "syncd diff PATH, then syncd resolve PATH --local, --remote, --merge or --edit"
-APPROVE_HINT = "syncd approve PATH (or --all) lets them happen, syncd reject brings them back"
+APPROVE_HINT = (
+    "syncd approve PATH (or --all) lets them happen, syncd reject undoes them; history keeps the "
+    "text of each file that it replaces or removes"
+)
 
 PUBLISH_HINT = "syncd publish PATH (or --all) sends it at once"
 

@@ -112,6 +112,16 @@ def _directories(root: int) -> list[str]:
         ]
 
 
+def is_ignored(workspace: Workspace, path: RecordPath) -> bool:
+    """Return whether a new file of this record would be left out. Asks no PDS."""
+    folder, state = workspace.folder, workspace.state
+    head = state.head()
+    in_repo = remotes_of(head, [path], state.node) if head else {}
+    if path in in_repo or state.base_of([path]):
+        return False
+    return any(map(rules_of(folder).excludes, _names(path, folder.portable)))
+
+
 def _names(path: RecordPath, portable: bool) -> set[str]:
     """Return the record's file as it is spelt, and as its key alone would have it."""
     return {relative_path(path, portable=portable), f"{path}{SUFFIX}"}

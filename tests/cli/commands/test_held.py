@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
+from syncd.cli.screen.output import APPROVE_HINT
 from syncd.sandbox import Sandbox
 from tests.rigs.device import World
 from tests.stories import Stage, assert_nothing_lost
 from tests.stories.script import Step
 
-BOTH_COMMANDS = (
-    "  next: syncd approve PATH (or --all) lets them happen, syncd reject brings them back"
-)
+BOTH_COMMANDS = f"  next: {APPROVE_HINT}"
 
 
 @dataclass(frozen=True, slots=True)
