@@ -37,11 +37,16 @@ cd "$work/alice"
 # A record is a file: collection/rkey.json. $type may be left out; it is the collection.
 mkdir com.example.note
 echo '{"text": "written in a text editor"}' >com.example.note/hello.json
-note=$(syncd new com.example.note)
 
 show syncd sync --dry-run
 show syncd sync
 show cat com.example.note/hello.json
+
+# What is not finished is a draft. It stays in the folder until it is published.
+draft=$(syncd new com.example.note)
+show syncd sync
+show syncd publish "$draft"
+note=${draft%.draft.json}.json
 show cat "$note"
 
 # Only meaning counts: a file that was laid out in another way is no change and costs no write.

@@ -277,7 +277,9 @@ def _moves(
     steps: Sequence[Step], views: Views, moves: Callable[[Sequence[Step], Sequence[Step]], Moves]
 ) -> Moves:
     pushes = [step for step in steps if step.verdict is Verdict.PUSH]
-    gone = [s for s in pushes if s.local is None and not _is_decided(s, views.decisions)]
+    # What is held already stays held, wherever its content went: a person has been asked.
+    asked = {*views.held, *(s.path for s in pushes if _is_decided(s, views.decisions))}
+    gone = [step for step in pushes if step.local is None and step.path not in asked]
     # Finding moved files takes a look around the folder: only a deletion is worth it.
     return moves(gone, [s for s in pushes if s.local is not None]) if gone else Moves()
 

@@ -70,9 +70,10 @@ def test_the_first_mirror_is_made_and_leaves_nothing_behind(tmp_path: Path) -> N
     ran = run("bash", EXAMPLES / "first-mirror.sh", home=tmp_path)
     assert (ran.code, ran.err) == (0, "")
     assert "push      com.example.note/hello: created in the folder" in ran.out
-    assert "2 to do; nothing was done" in ran.out
-    assert "2 pushed; head" in ran.out
-    assert ran.out.count("nothing to do; head") == 1
+    assert "1 to do; nothing was done" in ran.out
+    assert ran.out.count("1 pushed; head") == 2
+    assert ran.out.count("nothing to do; head") == 2
+    assert "1 deleted; head" in ran.out
     assert "1 record agrees: files, base, tree, root and signature" in ran.out
     assert not list((tmp_path / "tmp").iterdir())
     assert {path.name for path in tmp_path.iterdir()} == {"bin", "tmp"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from itertools import count
 from pathlib import Path
 
@@ -59,11 +60,16 @@ def test_the_ratio_is_the_median_of_those_of_each_round() -> None:
     assert ratio([2.0, 20.0, 3.0], [1.0, 10.0, 1.0]) == 2.0
 
 
-def test_what_a_process_writes_to_the_disk_is_counted(tmp_path: Path) -> None:
+def test_what_a_process_writes_to_the_disk_is_counted() -> None:
+    with tempfile.TemporaryDirectory(dir=ROOT) as disk:
+        counts_what_it_writes(Path(disk))
+
+
+def counts_what_it_writes(disk: Path) -> None:
     program = f"""
 import os
 before = bytes_written(os.getpid())
-with open({str(tmp_path / "file")!r}, "wb") as file:
+with open({str(disk / "file")!r}, "wb") as file:
     file.write(bytes(1_000_000))
     os.fsync(file)
 assert bytes_written(os.getpid()) - before >= 1_000_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -104,7 +105,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from syncd.credentials import Credentials
-from syncd.model import Session
+from syncd.exchange import Session
 Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 did, home = sys.argv[1:]
 Credentials(did, config_dir=Path(home), environ={}).keep(
@@ -119,7 +120,8 @@ def test_what_a_killed_process_left_of_a_secret_is_swept_up(tmp_path: Path) -> N
     old = Session(did, "old-token", "old-refresh", "https://pds.example.com")
     mine.keep(old)
     for _ in range(2):
-        subprocess.run([sys.executable, "-c", KILLED, did, str(tmp_path)], check=False)
+        done = subprocess.run([sys.executable, "-c", KILLED, did, str(tmp_path)], check=False)
+        assert done.returncode == -signal.SIGKILL
     assert mine.load() == old
     directory = tmp_path / "credentials"
     left = list(directory.glob(".*.tmp"))

@@ -59,7 +59,11 @@ def test_the_other_ways_to_begin_work(terminal: Terminal) -> None:
     terminal.ok(read_only)
     (terminal.home / "site" / "com.example.note").mkdir(parents=True)
     (terminal.home / "site" / "com.example.note" / "mine.json").write_text('{"text": "mine"}')
-    terminal.ok(lines_of(FIRST)[0], some, adopt)
+    terminal.ok(lines_of(FIRST)[0], some)
+    # It shows what would become public, and there is no terminal to ask on.
+    assert terminal.run(adopt).code == 3
+    assert "syncd approve" in terminal.run("syncd -C ~/site held").out
+    terminal.ok("syncd -C ~/site approve --all")
     terminal.ok("syncd -C ~/public sync")
     assert (terminal.home / "public" / "com.example.note" / "mine.json").exists()
     terminal.ok("syncd -C ~/posts sync")

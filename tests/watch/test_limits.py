@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -139,15 +139,18 @@ async def test_many_saves_of_few_files_with_small_queues_end_with_the_last_of_ea
     config = Config(world.login.did, full_look_seconds=NEVER, poll_seconds=NEVER)
     paths = [path_of(number) for number in range(20)]
 
-    def save_all(root: Path) -> None:
-        for version in range(200):
+    def save_all(root: Path, versions: Iterable[int]) -> None:
+        for version in versions:
             for path in paths:
                 (root / path).parent.mkdir(exist_ok=True)
                 (root / f"{path}.json").write_text(text_of(path, version=version))
 
     with small_queues(monkeypatch):
         async with at_work(world, config=config) as desk:
-            await in_a_thread(lambda: save_all(desk.root))
+            await in_a_thread(lambda: save_all(desk.root, [0]))
+            for path in paths:
+                await desk.until_pushed({"version": 0}, path)
+            await in_a_thread(lambda: save_all(desk.root, range(1, 200)))
             for path in paths:
                 await desk.until_pushed({"version": 199}, path)
             assert {op.action for op in desk.ops} == {"create", "update"}

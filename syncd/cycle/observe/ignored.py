@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Container, Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 from syncd.cycle.workspace import Workspace
@@ -101,8 +102,11 @@ def misnamed(folder: Folder, collections: Callable[[], Collection[str]]) -> list
 
 
 def _directories(root: int) -> list[str]:
-    """Return the directories in the open directory `root` that are neither hidden nor NSIDs."""
-    with os.scandir(root) as entries:
+    """Return the directories in the open directory `root` that are neither hidden nor NSIDs.
+
+    None where it cannot be read to its end: the look at the records says that.
+    """
+    with suppress(OSError), os.scandir(root) as entries:
         return [
             entry.name
             for entry in entries
@@ -110,6 +114,7 @@ def _directories(root: int) -> list[str]:
             and entry.is_dir(follow_symlinks=False)
             and not is_nsid(entry.name)
         ]
+    return []
 
 
 def is_ignored(workspace: Workspace, path: RecordPath) -> bool:

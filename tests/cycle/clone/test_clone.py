@@ -100,7 +100,8 @@ def kept(device: Device) -> dict[str, list[tuple[object, ...]]]:
                 ("waiting", "path, kind, detail"),
             )
         }
-        told = "SELECT key, value FROM meta WHERE key <> 'marker' AND key <> 'note:clone'"
+        but = "('marker', 'note:clone', 'note:look')"
+        told = f"SELECT key, value FROM meta WHERE key NOT IN {but}"
         rows["meta"] = sorted(sql.execute(told))
     sql.close()
     return rows
