@@ -242,8 +242,8 @@ def _chosen(step: Step, decision: Decision | None) -> Step | None:
             return replace(step, reason=f"{APPROVED}{step.reason}")
         case Choice.REJECT:
             return _rejected(step)
-        case Choice.PUBLISH | Choice.DELETE:
-            # They decide when, not what: the step is that of the three views.
+        case _:
+            # PUBLISH and DELETE decide when, not what: the step is that of the three views.
             return None
 
 
