@@ -98,10 +98,9 @@ def _unreadable(path: str, kind: type[Waiting] | None) -> Held | Retry | None:
         return None
     if kind in (Held, Moved, Arrival, None):
         # A deletion that was held, or whose file had moved, is not pushed before a person approves
-        # it, also where by now
-        # there are too few of them for the brake. Nor is one that an interrupted cycle made in the
-        # folder, for the repo may have the record again. If it is no deletion, the next cycle drops
-        # this.
+        # it, also where by now there are too few of them for the brake. Nor is one that an
+        # interrupted cycle made in the folder, for the repo may have the record again. If it is no
+        # deletion, the next cycle drops this.
         return Held(record_path, Side.LOCAL, _UNREADABLE)
     return Retry(record_path, _UNREADABLE)
 
