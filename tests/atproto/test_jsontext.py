@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from syncd.atproto.cid import cid_of_blob, cid_of_block
 from syncd.atproto.data import MAX_DEPTH, MAX_INTEGER, Record, Value, to_json
-from syncd.atproto.jsontext import _decode, _reread, format_record, parse_record
+from syncd.atproto.jsontext import _decode, _reread, format_record, parse_as, parse_record
 from syncd.errors import BadData, BadJson
 from tests.chance import THOROUGH
 
@@ -311,3 +311,18 @@ def test_what_json_has_no_form_for_is_not_written(value: object) -> None:
     record: Any = {"a": [value]}
     with pytest.raises(BadData):
         format_record(record)
+
+
+@pytest.mark.parametrize("type_", ["", '"$type": "com.example.other", '])
+def test_a_text_is_read_as_a_record_of_another_collection(type_: str) -> None:
+    text = f'{{{type_}"text": "a"}}'.encode()
+    assert parse_as(text, "com.example.note") == {"text": "a", "$type": "com.example.note"}
+    assert parse_as(text, "com.example.note") == parse_record(
+        b'{"$type": "com.example.note", "text": "a"}', "com.example.note"
+    )
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b'"a"', b"{", b"\xff", b'{"a": 1.5}', b"[" * 9999])
+def test_a_text_that_is_no_record_is_one_of_no_collection(text: bytes) -> None:
+    with pytest.raises((BadJson, BadData)):
+        parse_as(text, "com.example.note")
