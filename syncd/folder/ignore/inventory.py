@@ -127,13 +127,9 @@ _UP = "move its files into the collection's directory, if they are meant to be r
 
 
 def _entries(root: int, name: str) -> list[str]:
-    """Return the names in a directory, sorted; those of directories end with `/`.
-
-    None where it cannot be read: the look at the records says so.
-    """
-    with suppress(OSError), opened(root, (name,)) as directory, os.scandir(directory) as entries:
+    """Return the names in a directory, sorted; those of directories end with `/`."""
+    with opened(root, (name,)) as directory, os.scandir(directory) as entries:
         return sorted(e.name + "/" * e.is_dir(follow_symlinks=False) for e in entries)
-    return []
 
 
 def _may_be_record(name: str) -> bool:
