@@ -163,7 +163,7 @@ class Moved(Problem):
         file: The path of the file, relative to the folder.
         inode: The inode of the file.
         born_ns: When the inode came into being; 0 where the file system does not say.
-        told_as: The path of a problem of the file itself; the two are told as this one problem.
+        told_as: The path of a problem of the file itself; the two are one problem.
     """
 
     file: str = ""

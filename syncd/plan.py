@@ -135,7 +135,7 @@ def make_plan(
     # A held change has no step, so nothing can carry it out before a person approves.
     steps = _without(steps, objected)
     # After the objections: a content is not safe in a record whose creation is held. Before the
-    # brake: what stays in the repo is no deletion to be counted.
+    # brake: what stays in the repo does not count as deleted.
     moved = _moves(steps, views, moves)
     steps = tuple(_as_moved(step, moved) for step in steps)
     # Before the brake too: a deletion that waits is not about to happen. What the brake holds

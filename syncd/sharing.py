@@ -101,7 +101,7 @@ class Sharing:
     Attributes:
         at: The directory that it shares; the folder is that or below it.
         keep_out: How to keep `.syncd` out of it.
-        is_kept_out: It is told to leave `.syncd` out, as far as this disk shows.
+        is_kept_out: It is set to leave `.syncd` out, as far as this disk shows.
     """
 
     program: str
@@ -113,7 +113,7 @@ class Sharing:
     def reason(self) -> str:
         """Say what is the matter, in a sentence."""
         if self.is_kept_out:
-            return f"{self.program} shares {self.at} and is told to leave {OWN} out"
+            return f"{self.program} shares {self.at} and is set to leave {OWN} out"
         return f"{self.program} shares {self.at}, and {OWN} with it"
 
     @property

@@ -81,7 +81,7 @@ class Repository:
         """Search the index for an unmerged entry of `name`, without git; `name` is below `top`.
 
         For where git itself cannot be asked. It finds every entry of the formats 2 and 3
-        (gitformat-index(5)), which git writes unless it is told otherwise.
+        (gitformat-index(5)), which git writes unless a setting says otherwise.
         """
         raw = os.fsencode(name)
         flags = (stage << _STAGE_SHIFT | min(len(raw), _LONGEST) for stage in (1, 2, 3))

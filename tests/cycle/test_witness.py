@@ -148,7 +148,7 @@ async def test_each_way_to_differ_is_held_with_its_kind(seat: Seat) -> None:
         "com.example.note/new": Kind.CREATION,
         **dict.fromkeys(NAMES[2:], Kind.DELETION),
     }
-    assert report.pulled == (NAMES[1],), "what the repo says goes on"
+    assert report.pulled == (NAMES[1],), "what the repo changed is still pulled"
     save(root, NAMES[1], "a new edit")
     assert NAMES[1] in {item.path for item in (await synced(seat, root)).held}
     assert len(seat.world.records()) == len(NAMES)

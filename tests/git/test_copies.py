@@ -1,4 +1,4 @@
-"""A copy of a mirror with its git repository: what has not arrived is no deletion in git either."""
+"""A copy of a mirror with its git repository: what has not arrived is deleted in git neither."""
 
 from __future__ import annotations
 

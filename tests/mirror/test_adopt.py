@@ -1,4 +1,4 @@
-"""`clone --adopt` publishes nothing before somebody agreed: the commands themselves."""
+"""`clone --adopt` publishes nothing before a person agreed: the commands themselves."""
 
 from __future__ import annotations
 

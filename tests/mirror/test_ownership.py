@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 @needs_root
 @pytest.mark.parametrize("place", ["folder", "."])
 def test_root_in_the_folder_of_another_user_is_warned(folder: Path, place: str) -> None:
-    """Also where the folder is new: a clone by root below the home of somebody."""
+    """Also where the folder is new: a clone by root below the home of another user."""
     heard: list[Notice] = []
     _warn_root(folder, heard.append)
     assert heard == []

@@ -42,7 +42,7 @@ class Found:
 
     Attributes:
         file: Its path, relative to the folder.
-        name: What a person is told for it.
+        name: What syncd says of it to a person.
         heir: The record that it is, if the repo has that or is about to get it.
         why: Why it is no such record, if that is known.
         local: The record that it holds, where it is the file of one.

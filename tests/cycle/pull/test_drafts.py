@@ -96,7 +96,7 @@ async def test_a_crash_at_any_step_of_it_loses_nothing_and_the_next_start_ends_i
         laptop = world.restart(laptop)
         if crash_at % 2:
             await laptop.sync()
-            assert world.records() == before, "a file halfway is no deletion"
+            assert world.records() == before, "a file halfway does not count as deleted"
         respell_known(laptop.mirror.workspace)
         await agreed(world, laptop)
         assert world.records() == before
