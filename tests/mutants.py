@@ -220,7 +220,7 @@ MUTANTS = (
         "    exit_code = 75", "    exit_code = 1", "tests/test_lock.py", "told_who_the_first_is",
     ),
     Mutant(
-        "a record key of any form", "model.py",
+        "a record key of any form", "model/paths.py",
         "make_record_path(parse_nsid(collection), parse_rkey(rkey))",
         "make_record_path(parse_nsid(collection), Rkey(rkey))", "tests/test_model.py",
     ),
@@ -316,13 +316,13 @@ MUTANTS = (
         "stat.S_ISDIR(mode)", "tests/mirror/test_credentials.py", "what_was_open",
     ),
     Mutant(
-        "a mark of another program overlooked", "sharing.py",
+        "a mark of another program overlooked", "neighbours/sharing.py",
         "places = [root.absolute(), *root.absolute().parents]", "places = [root.absolute()]",
-        "tests/test_sharing.py", "in_the_folder_or_above",
+        "tests/neighbours/test_sharing.py", "in_the_folder_or_above",
     ),
     Mutant(
-        "a setting in a comment believed", "autosave.py", '^[^/\\n]*"files', '"files',
-        "tests/test_autosave.py", "saves_by_itself",
+        "a setting in a comment believed", "neighbours/autosave.py", '^[^/\\n]*"files', '"files',
+        "tests/neighbours/test_autosave.py", "saves_by_itself",
     ),
     Mutant(
         "a doubt that a look at some files ends", "cycle/decide/doubt.py",

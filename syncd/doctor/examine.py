@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from syncd.autosave import find_autosave
 from syncd.config import FILE_NAME, Config, load_config
 from syncd.credentials import Credentials
 from syncd.cycle.decide.doubt import HINT
@@ -45,7 +44,8 @@ from syncd.errors import ConfigWrong, FolderWrong, SyncdError
 from syncd.folder.root import OWN, Folder, read_marker
 from syncd.lock import holder
 from syncd.model import Account
-from syncd.sharing import find_sharing
+from syncd.neighbours.autosave import find_autosave
+from syncd.neighbours.sharing import find_sharing
 from syncd.state import HISTORY_FILE, History, State, open_state
 from syncd.state.notes import DaemonState, Doubt, KnownAccount, KnownGuards
 

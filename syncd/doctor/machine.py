@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from syncd.autosave import HINT
 from syncd.config import Config
 from syncd.doctor.kinds import Finding, found
-from syncd.sharing import Sharing
+from syncd.neighbours.autosave import HINT
+from syncd.neighbours.sharing import Sharing
 from syncd.state.notes import DaemonState
 
 NAME_BYTES = 255

@@ -21,9 +21,9 @@ from syncd.lock import holder, is_locked
 from syncd.mirror.offline import known_account
 from syncd.mirror.waiting import read_unpushed
 from syncd.model import Change, Conflict, Head, Held, Pending, Problem, RecordPath
+from syncd.neighbours.sharing import Sharing, find_sharing
 from syncd.plan import for_a_person
 from syncd.replica import remotes_of
-from syncd.sharing import Sharing, find_sharing
 from syncd.state.notes import DaemonState, Doubt, KnownGuards, LastCycle, Trouble, Unwatched
 
 ANSWER_SECONDS = 0.5

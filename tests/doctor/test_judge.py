@@ -46,7 +46,7 @@ from syncd.doctor.machine import (
     judge_watching,
 )
 from syncd.model import Account
-from syncd.sharing import Sharing
+from syncd.neighbours.sharing import Sharing
 from syncd.state.notes import DaemonState, Trouble
 from tests.test_architecture import Module, impurities
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import click
 
-from syncd.autosave import HINT, find_autosave
 from syncd.cli.commands.login import PDS_HELP, PLC_HELP
 from syncd.cli.commands.sync import report_json
 from syncd.cli.screen import progress
@@ -52,8 +51,9 @@ from syncd.mirror.last_cycle import keep_last_cycle
 from syncd.mirror.offline import STATE_FILE, open_files
 from syncd.mirror.online import open_mirror
 from syncd.model import Account, Report
+from syncd.neighbours.autosave import HINT, find_autosave
+from syncd.neighbours.sharing import find_sharing
 from syncd.pds import HttpPds
-from syncd.sharing import find_sharing
 from syncd.state import create_state, set_aside
 from syncd.state.consent import Adoption
 from syncd.state.note import Note

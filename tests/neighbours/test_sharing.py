@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.sharing import find_sharing
+from syncd.neighbours.sharing import find_sharing
 
 MARKS = [
     ("Syncthing", ".stfolder/"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.autosave import find_autosave
+from syncd.neighbours.autosave import find_autosave
 
 SETTINGS = [
     (".vscode/settings.json", '{"files.autoSave": "afterDelay"}', "VS Code"),
