@@ -75,10 +75,17 @@ class Memory:
             for path, block in self.blocks.items()
             if path not in later.base or later.base[path] == self.base.get(path)
         }
+        # Where base forgets a path, what its file was is forgotten with it: see record().
+        seen: dict[RecordPath, Seen | None] = {
+            **{path: None for path, cid in self.base.items() if cid is None and path in later.base},
+            **self.seen,
+            **{path: None for path, cid in later.base.items() if cid is None and path in self.seen},
+            **later.seen,
+        }
         return Memory(
             base={**self.base, **later.base},
             blocks={**blocks, **later.blocks},
-            seen={**self.seen, **later.seen},
+            seen=seen,
             waiting={**self.waiting, **later.waiting},
             head=later.head or self.head,
             newest=max(revs, default=None),

@@ -114,6 +114,15 @@ def test_memories_made_one_leave_what_they_leave_when_recorded_in_turn(
     assert {**at_once, "kept": [r for r in at_once["kept"] if r not in stayed]} == in_turn
 
 
+def test_what_a_file_was_is_forgotten_with_its_base(fresh: sqlite3.Connection) -> None:
+    path, cid = PATHS[0], cid_of_block(BLOCKS[0])
+    known = Memory(base={path: cid}, seen={path: seen(path, cid)})
+    gone, back = Memory(base={path: None}), Memory(base={path: cid})
+    for first, second in ((known, gone), (gone, back)):
+        for several in ((first, second), (first.and_then(second),)):
+            assert recorded(copy_of(fresh), known, *several)["seen"] == []
+
+
 def test_a_block_stays_for_as_long_as_base_is_its_version(fresh: sqlite3.Connection) -> None:
     path, (cid, other) = PATHS[0], map(cid_of_block, BLOCKS[:2])
     first = Memory(base={path: cid}, blocks={path: BLOCKS[0]})
