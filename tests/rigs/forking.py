@@ -28,6 +28,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
+LATE = (
+    "anyio._backends._asyncio",
+    "anyio._core._synchronization",
+    "httpcore",
+    "multiformats.multibase",
+    "multiformats.multicodec",
+    "websockets.asyncio.client",
+)
+"""What syncd, or a library of it, imports where it is first used."""
 MOST_BYTES = 200_000
 """The longest request."""
 
@@ -57,9 +66,10 @@ def main(door: socket.socket, shells: socket.socket) -> None:
 def _import_all() -> None:
     """Import every command. What is there then is never looked at again by the collector."""
     sys.path.pop(0)  # the directory of this file
-    commands = import_module("syncd.cli.commands")
-    for module in pkgutil.iter_modules(commands.__path__, f"{commands.__name__}."):
-        import_module(module.name)
+    commands = import_module("syncd.cli.commands").__path__
+    modules = (module.name for module in pkgutil.iter_modules(commands, "syncd.cli.commands."))
+    for name in (*modules, *LATE):
+        import_module(name)
     gc.collect()
     gc.freeze()
 
