@@ -16,7 +16,7 @@ import pytest
 
 from syncd.atproto.cid import cid_of_block
 from syncd.atproto.syntax import Did
-from syncd.model import Conflict, Held, Memory, RecordPath, Side
+from syncd.model import Conflict, Held, Memory, RecordPath, Side, Waiting
 from syncd.state import create_state
 from tests.docs.markdown import ROOT
 from tests.programs import program
@@ -58,7 +58,7 @@ def mirror(tmp_path: Path) -> Path:
     for file in ("one.json", "first.draft.json"):
         (mirror / "com.example.note" / file).write_text("{}")
     with create_state(mirror / ".syncd/state.db", did=DID, marker="m") as state:
-        waits = {
+        waits: dict[str, tuple[Waiting, ...]] = {
             NOTE: (Conflict(NOTE, None, CID, CID, "why"),),
             OTHER: (Held(OTHER, Side.LOCAL, "why"),),
         }

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from syncd.atproto.cid import cid_of_block
 from syncd.atproto.syntax import Did
-from syncd.model import Conflict, Held, Memory, RecordPath, Side
+from syncd.model import Conflict, Held, Memory, RecordPath, Side, Waiting
 from syncd.state import create_state
 from syncd.state.peek import MOST, RECORDS, WENT, FirstFrom, branches, offers, waiting
 
@@ -64,7 +64,7 @@ def test_what_is_there_went_or_waits_is_offered(tmp_path: Path) -> None:
     other = RecordPath("com.example.other/two")
     with create_state(tmp_path / "state.db", did=DID, marker="m") as state:
         base = {NOTE: CID, other: CID}
-        waits = {
+        waits: dict[str, tuple[Waiting, ...]] = {
             NOTE: (Conflict(NOTE, None, CID, CID, "why"),),
             other: (Held(other, Side.LOCAL, "why"),),
         }
