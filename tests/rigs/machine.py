@@ -76,11 +76,17 @@ class Machine:
         return ran
 
     @contextmanager
-    def daemon(self, *folders: Path, code: int = 0) -> Iterator[Daemon]:
-        """`syncd run` for as long as the `with` lasts; it must end with `code` on SIGTERM."""
+    def daemon(self, *folders: Path, code: int = 0, is_measured: bool = False) -> Iterator[Daemon]:
+        """`syncd run` for as long as the `with` lasts; it must end with `code` on SIGTERM.
+
+        Args:
+            is_measured: Somebody looks at what the process takes. It is executed then: a fork holds
+                what all commands import.
+        """
+        start = subprocess.Popen[bytes] if is_measured else warm.Process[bytes]
         log = self.home / f"run-{len(list(self.home.glob('run-*.log')))}.log"
         with log.open("wb") as out:
-            process = warm.Process[bytes](
+            process = start(
                 self.command("run", *folders),
                 env=self.environment(),
                 stdin=subprocess.DEVNULL,
