@@ -34,6 +34,7 @@ from tests.cycle.observe.hostile import (
     forged,
     rev_of,
     serving,
+    with_foreign_leaves,
 )
 from tests.rigs.device import Device
 
@@ -130,6 +131,7 @@ LOST = cid_of_block(encode({"v": 7}))
                      id="unnamed keys"),
         pytest.param(Repo({**RECORDS, "com.example.note/f": b"\xa1\x61v\xfb" + b"\x3f" * 8}),
                      Config(DID), id="a float"),
+        pytest.param(with_foreign_leaves(RECORDS), Config(DID), id="records of other codecs"),
     ],
 )  # fmt: skip
 async def test_a_clone_is_what_the_ordinary_road_makes(
