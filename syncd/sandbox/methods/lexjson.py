@@ -13,7 +13,7 @@ import re
 from base64 import b64decode
 from typing import NoReturn
 
-from syncd.atproto.cid import Cid, parse_cid
+from syncd.atproto.cid import Link, parse_link
 from syncd.atproto.data import MAX_INTEGER, Value
 from syncd.errors import BadSyntax
 from syncd.sandbox.answer import internal, invalid
@@ -83,7 +83,7 @@ def _to_map(item: dict[str, object], at: str) -> dict[str, Value]:
     return {_to_text(key): to_value(value, f"{at}.{key}") for key, value in item.items()}
 
 
-def _to_special(item: dict[str, object]) -> Cid | bytes | None:
+def _to_special(item: dict[str, object]) -> Link | bytes | None:
     """Convert a map of one key to a link or bytes; None if it is neither."""
     match item:
         case {"$link": str(text)} if len(item) == 1:
@@ -94,9 +94,9 @@ def _to_special(item: dict[str, object]) -> Cid | bytes | None:
             return None
 
 
-def _to_link(text: str) -> Cid | None:
+def _to_link(text: str) -> Link | None:
     try:
-        return parse_cid(text)
+        return parse_link(text)
     except BadSyntax:
         return None
 
