@@ -439,7 +439,7 @@ MUTANTS = (
     ),
     Mutant(
         "a pattern that fits nothing is no error", "mirror/selection.py",
-        "    return [p for p in patterns if not any(_fits(item, p) for item in found)]",
+        "    return [name for name in names if not _meant(name, every)]",
         "    return []", "tests/mirror/test_verbs.py", "without_a_conflict",
     ),
     Mutant(
