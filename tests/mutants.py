@@ -422,6 +422,16 @@ MUTANTS = (
         "tests/test_slips.py", "family",
     ),
     Mutant(
+        "a fault of others held against an edit", "cycle/lexicons/court.py",
+        "        return new_faults(self._faults(*split_record_path(path), before), found)",
+        "        return found", "tests/cycle/lexicons/test_judge.py", "had_before",
+    ),
+    Mutant(
+        "a lexicon from beside the folder", "cycle/lexicons/library.py",
+        "            nsid = parse_nsid(text)\n", "            nsid = Nsid(text)\n",
+        "tests/cycle/lexicons/test_judge.py", "lead_nowhere",
+    ),
+    Mutant(
         "a bundle that never grows old", "lexicons/bundle.py",
         "        return self.age_days(now) > OLD_DAYS", "        return False",
         "tests/lexicons/test_bundle.py", "age",
