@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
 from syncd.atproto.cid import Cid, parse_cid
+from syncd.atproto.jsontext import TOKEN
 from syncd.atproto.syntax import Tid, parse_tid
 from syncd.errors import BadAnswer, BadSyntax
 
@@ -38,16 +40,41 @@ class Response:
 
 
 def read_object(response: Response) -> Fields:
-    """Parse the body as a JSON object. Raises BadAnswer, without quoting the body."""
+    """Parse the body as a JSON object. Raises BadAnswer, without quoting the body.
+
+    Of a body that is nested too deep for the parser, returns the texts of the outermost object.
+    """
     try:
         return as_object(json.loads(response.body))
-    except (ValueError, RecursionError):
+    except RecursionError:
+        # A record may be nested thousands deep, and its CID stands beside it.
+        return _outermost_texts(response.body)
+    except ValueError:
         kind = response.media_type or "no type"
         shown = kind if kind.isprintable() and len(kind) < 80 else "a strange type"
         raise BadAnswer(
             f"the PDS answered {response.status} with {shown} that is not a JSON object",
             hint="look for a proxy or a wrong address between syncd and the PDS",
         ) from None
+
+
+def _outermost_texts(body: bytes) -> Fields:
+    """Return the members of the outermost object that are texts. Never recurses."""
+    found: dict[str, object] = {}
+    depth, key = 0, None
+    for token in TOKEN.finditer(body.decode("utf-8", "replace")):
+        is_text = token[0].startswith('"')
+        depth += (token[0] in ("[", "{")) - (token[0] in ("]", "}"))
+        if depth != 1:
+            continue
+        if key is None:
+            key = token[0] if is_text else None
+            continue
+        if is_text:
+            with suppress(ValueError):
+                found[json.loads(key)] = json.loads(token[0])
+        key = None
+    return found
 
 
 def as_object(value: object) -> Fields:
