@@ -75,7 +75,7 @@ async def test_a_record_that_json_cannot_say_is_pulled_and_then_silent(
     assert (await silent(laptop, INEXACT[name])).requests == 1
     mirror = laptop.mirror
     verified = verify_mirror(mirror.workspace, mirror.account)
-    assert (verified.records, verified.findings) == (1, ())
+    assert (verified.records, verified.agree, verified.findings) == (1, 1, ())
 
 
 @EACH
