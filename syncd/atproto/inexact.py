@@ -21,14 +21,16 @@ from syncd.atproto.dagcbor import TOO_DEEP, read_cbor
 from syncd.atproto.data import (
     MAX_INTEGER,
     Record,
+    Trail,
     Value,
     cid_of,
     decode_lenient,
     encode,
+    pointer_of,
     read_json_object,
 )
 from syncd.atproto.deep import deep_text
-from syncd.atproto.jsontext import TOKEN, format_record, parse_record
+from syncd.atproto.jsontext import TOKEN, format_record, parse_record, within_bounds
 from syncd.errors import BadData, BadJson
 
 __all__ = [
@@ -59,14 +61,17 @@ def _map_of(value: Value) -> Record:
 def file_of(block: bytes) -> bytes:
     """Make the file of the record in `block`; a record too deep for `dagcbor` is one line.
 
-    Raises BadData if JSON cannot show the record.
+    Raises BadData if JSON cannot show the record, or not in the size of a file.
     """
     try:
         return format_record(_map_of(read_cbor(block)))
     except BadData as error:
+        deep = None
         with suppress(BadData):
-            return deep_text(block)
-        raise error from None
+            deep = deep_text(block)
+        if deep is None:
+            raise error from None
+    return within_bounds(deep)
 
 
 def is_exact_in_file(block: bytes, collection: str) -> bool:
@@ -131,19 +136,19 @@ def what_json_cannot_say(block: bytes, collection: str) -> str | None:
     return None if found is None else _named(found)
 
 
-_Place: TypeAlias = "tuple[str, str]"
-"""Where something is that no file can express, as a JSON pointer, and what it is."""
+_Place: TypeAlias = "tuple[Trail, str]"
+"""Where something is that no file can express, and what it is."""
 
 
 def _places(record: Record, collection: str) -> Iterator[_Place]:
-    yield from _untellable(record, "")
+    yield from _untellable(record, None)
     if record.get("$type") != collection:
-        yield "/$type", _ELSEWHERE
+        yield (None, "$type"), _ELSEWHERE
 
 
 def _named(place: _Place) -> str:
-    pointer, reason = place
-    return f"{reason} at {pointer}" if pointer else reason
+    trail, reason = place
+    return f"{reason} at {pointer}" if (pointer := pointer_of(trail)) else reason
 
 
 def _is_deep(block: bytes) -> bool:
@@ -170,8 +175,11 @@ def what_text_leaves(text: bytes, block: bytes, collection: str) -> str | None:
         record = record_of(block)
     except BadData:
         return _what_deep_leaves(text, block) if _is_deep(block) else None
-    left = _left(list(_places(record, collection)), _read(file_of(block)), new)
-    return next(map(_named, left), None)
+    try:
+        old = _read(file_of(block))
+    except BadData:
+        return None
+    return next(map(_named, _left(list(_places(record, collection)), old, new)), None)
 
 
 def _left(places: Sequence[_Place], old: object, new: object) -> Iterator[_Place]:
@@ -179,7 +187,7 @@ def _left(places: Sequence[_Place], old: object, new: object) -> Iterator[_Place
     before, after, counted = Counter[int](), Counter[int](), Counter[int]()
     _tally(old, before)
     _tally(new, after)
-    values = [_at(old, pointer) for pointer, _ in places]
+    values = [_at(old, trail) for trail, _ in places]
     keys = [_tally(value, Counter()) for value in values]
     counted.update(keys)
     for place, value, key in zip(places, values, keys, strict=True):
@@ -192,16 +200,20 @@ def _left(places: Sequence[_Place], old: object, new: object) -> Iterator[_Place
 _NOTHING: Final = object()
 
 
-def _at(value: object, pointer: str) -> object:
-    """Return what `pointer` (RFC 6901) leads to."""
-    for part in pointer.split("/")[1:]:
-        key = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(value, dict) and key in value:
-            value = value[key]
-        elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
-            value = value[int(key)]
-        else:
-            return _NOTHING
+def _at(value: object, trail: Trail) -> object:
+    """Return what `trail` leads to in parsed JSON."""
+    keys: list[str | int] = []
+    while trail is not None:
+        trail, key = trail
+        keys.append(key)
+    for key in reversed(keys):
+        match value, key:
+            case dict(), str() if key in value:
+                value = value[key]
+            case list(), int() if key < len(value):
+                value = value[key]
+            case _:
+                return _NOTHING
     return value
 
 
@@ -233,30 +245,29 @@ def _is_suspect(text: bytes) -> bool:
     return any(token in _SHOWN_AS_MAPS or _FLOAT.fullmatch(token) for token in tokens)
 
 
-def _untellable(value: Value | float, pointer: str) -> Iterator[tuple[str, str]]:
+def _untellable(value: Value | float, trail: Trail) -> Iterator[tuple[Trail, str]]:
     match value:
         case float():
-            yield pointer, "a floating-point number"
+            yield trail, "a floating-point number"
         case MalformedLink():
-            yield pointer, "a link that is not a CID"
+            yield trail, "a link that is not a CID"
         case int() if abs(value) > MAX_INTEGER:
-            yield pointer, "an integer beyond ±(2**53 - 1)"
+            yield trail, "an integer beyond ±(2**53 - 1)"
         case list():
             for at, item in enumerate(value):
-                yield from _untellable(item, f"{pointer}/{at}")
+                yield from _untellable(item, (trail, at))
         case dict():
             for key, item in value.items():
-                escaped = key.replace("~", "~0").replace("/", "~1")
-                yield from _untellable(item, f"{pointer}/{escaped}")
-            yield from _misread(value, pointer)
+                yield from _untellable(item, (trail, key))
+            yield from _misread(value, trail)
 
 
-def _misread(entries: dict[str, Value], pointer: str) -> Iterator[tuple[str, str]]:
+def _misread(entries: dict[str, Value], trail: Trail) -> Iterator[tuple[Trail, str]]:
     """Report a map that JSON cannot express, or would express as a link or bytes."""
     try:
         read = read_json_object(entries)
     except BadData:
-        yield pointer, "a map that JSON has no valid form for"
+        yield trail, "a map that JSON has no valid form for"
     else:
         if read is not entries:
-            yield pointer, "a map that JSON would read as a link or as bytes"
+            yield trail, "a map that JSON would read as a link or as bytes"

@@ -40,22 +40,33 @@ class Response:
 
 
 def read_object(response: Response) -> Fields:
-    """Parse the body as a JSON object. Raises BadAnswer, without quoting the body.
+    """Parse the body as a JSON object. Raises BadAnswer, without quoting the body."""
+    try:
+        return as_object(json.loads(response.body))
+    except (ValueError, RecursionError):
+        raise _no_object(response) from None
 
-    Of a body that is nested too deep for the parser, returns the texts of the outermost object.
+
+def read_deep_object(response: Response) -> Fields:
+    """Do the same for a body that may hold a record of any depth.
+
+    If it is nested too deep for the parser, only the texts of the outermost object are returned.
     """
     try:
         return as_object(json.loads(response.body))
     except RecursionError:
-        # A record may be nested thousands deep, and its CID stands beside it.
         return _outermost_texts(response.body)
     except ValueError:
-        kind = response.media_type or "no type"
-        shown = kind if kind.isprintable() and len(kind) < 80 else "a strange type"
-        raise BadAnswer(
-            f"the PDS answered {response.status} with {shown} that is not a JSON object",
-            hint="look for a proxy or a wrong address between syncd and the PDS",
-        ) from None
+        raise _no_object(response) from None
+
+
+def _no_object(response: Response) -> BadAnswer:
+    kind = response.media_type or "no type"
+    shown = kind if kind.isprintable() and len(kind) < 80 else "a strange type"
+    return BadAnswer(
+        f"the PDS answered {response.status} with {shown} that is not a JSON object",
+        hint="look for a proxy or a wrong address between syncd and the PDS",
+    )
 
 
 def _outermost_texts(body: bytes) -> Fields:
