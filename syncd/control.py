@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from syncd.errors import BadShape, FolderWrong, OtherVersion, SyncdError
+from syncd.trouble import in_trouble
 from syncd.typedjson import parse_json, text_of
 
 NAME: Final = "control.sock"
@@ -187,7 +188,8 @@ def _open(own: Path) -> Iterator[int]:
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(own, flags)
     except OSError as error:
-        raise FolderWrong(f"{own} cannot be opened: {error.strerror}") from None
+        trouble = in_trouble(error, own, "opened")
+        raise trouble or FolderWrong(f"{own} cannot be opened: {error.strerror}") from None
     try:
         yield descriptor
     finally:
@@ -211,6 +213,9 @@ def _bind(own: Path, directory: int) -> socket.socket:
         os.chmod(NAME, 0o600, dir_fd=directory)
     except OSError as error:
         listening.close()
+        trouble = in_trouble(error, own / NAME, "made")
+        if trouble is not None:
+            raise trouble from error
         message = f"{own / NAME} cannot be made: {error.strerror}"
         raise FolderWrong(message, hint="keep the mirror on a local disk") from None
     listening.listen(16)

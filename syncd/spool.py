@@ -7,7 +7,6 @@ a transaction. The caller who made a spool removes it.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -18,6 +17,7 @@ from typing import Final, Self
 from syncd.atproto.car import CarReader, section_of, write_car
 from syncd.atproto.cid import Cid, is_content_of
 from syncd.errors import BadCar, FileProblem
+from syncd.trouble import explain_at
 
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ_BYTES: Final = 256 * 1024
@@ -178,10 +178,6 @@ class _Index:
 
 
 def _problem(path: Path, error: OSError) -> FileProblem:
+    cause, hint = explain_at(error, path)
     again = "what was fetched is kept, and syncd goes on from there"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return FileProblem(
-            f"the disk is full: {path} cannot be written", hint=f"free some space; {again}"
-        )
-    reason = error.strerror or type(error).__name__
-    return FileProblem(f"{path} cannot be used: {reason}", hint=f"check the disk; {again}")
+    return FileProblem(f"{path} cannot be used: {cause}", hint=f"{hint}; {again}")

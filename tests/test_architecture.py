@@ -38,6 +38,7 @@ FLOORS: dict[str, int] = {
     "backoff": 2,
     "connect": 2,
     "children": 2,
+    "trouble": 2,
     "private": 2,
     "plan": 3,
     "slips": 3,

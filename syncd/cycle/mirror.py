@@ -29,7 +29,7 @@ from syncd.cycle.pull.drafts import note_overtaken, respell_unchanged
 from syncd.cycle.pull.merge import Joined, join, wants_merge
 from syncd.cycle.push.outbox import Outbox
 from syncd.cycle.report import report_cycle, report_plan
-from syncd.cycle.workspace import SECOND_NS, Workspace
+from syncd.cycle.workspace import SECOND_NS, Workspace, explained
 from syncd.errors import StateDamaged, Unreachable
 from syncd.exchange import Limits
 from syncd.folder.recover import recover
@@ -128,15 +128,17 @@ class Mirror:
             FolderWrong: The folder is not the one the state file knows; nothing was done.
             Unreachable, RepoUnavailable, Unverified, Malformed: The repo cannot be seen; nothing
                 was concluded or done.
+            FileProblem: The disk is in trouble; what was done before is found again.
         """
-        try:
-            report = await self._cycle(dirty)
-        except StateDamaged:
-            renew_state(self.state, did=self.account.did, marker=self.marker)
-            self.on_renewal()
-            report = await self._cycle(None)
-        if self.companion is not None:
-            report = await self.companion.commit_after(report)
+        with explained():
+            try:
+                report = await self._cycle(dirty)
+            except StateDamaged:
+                renew_state(self.state, did=self.account.did, marker=self.marker)
+                self.on_renewal()
+                report = await self._cycle(None)
+            if self.companion is not None:
+                report = await self.companion.commit_after(report)
         if self.state.aside is None:
             return report
         rebuilt = f"{self.state.path.name} was damaged: it is {self.state.aside} now, and rebuilt"

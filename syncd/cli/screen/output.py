@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from io import TextIOWrapper
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -30,6 +31,13 @@ APPROVE_HINT = (
 )
 
 PUBLISH_HINT = "syncd publish PATH (or --all) sends it at once"
+
+
+def take_any_text() -> None:
+    """Have stdout and stderr escape what their encoding lacks, so that no output ever fails."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(text: str = "", *, paint: Callable[[str], str] = str) -> None:
@@ -68,7 +76,19 @@ def fail(error: SyncdError) -> int:
 
 def say_json(value: Mapping[str, Any], *, indent: int | None = 2) -> None:
     """Print one JSON object on stdout; with `indent` None, on one line."""
-    print(visible_json(json.dumps(value, ensure_ascii=False, indent=indent)), flush=True)
+    text = visible_json(json.dumps(value, ensure_ascii=False, indent=indent))
+    if not _takes(text):
+        # The escapes of the stream are none of JSON's.
+        text = json.dumps(value, indent=indent)
+    print(text, flush=True)
+
+
+def _takes(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def many(count: int, what: str) -> str:
