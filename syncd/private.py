@@ -13,7 +13,7 @@ from pathlib import Path
 
 from platformdirs import user_state_path
 
-from syncd.trouble import at_home
+from syncd.trouble import at_home, homeless
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -23,7 +23,11 @@ def state_directory() -> Path:
 
     Raises SyncdError for a user without a home, whose directory would be below the current one.
     """
-    return at_home(user_state_path("syncd"))
+    try:
+        return at_home(user_state_path("syncd"))
+    except RuntimeError:
+        # Newer versions of platformdirs refuse to guess.
+        raise homeless() from None
 
 
 def make_private(directory: Path, top: Path) -> None:

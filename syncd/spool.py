@@ -8,6 +8,8 @@ a transaction. The caller who made a spool removes it.
 from __future__ import annotations
 
 import os
+import secrets
+import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +25,21 @@ _OPEN = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ_BYTES: Final = 256 * 1024
 _CID_BYTES: Final = 36
 _HEADER: Final = b"".join(write_car((), ()))
+
+
+def unnamed_spool(directory: Path) -> Spool:
+    """Make a spool in `directory` that is gone when nothing refers to it any more.
+
+    Raises FileProblem if the disk refuses.
+    """
+    path = directory / f"{secrets.token_hex(8)}.car"
+    spool = Spool(path)
+    try:
+        spool.remove()
+    except OSError as error:
+        raise _problem(path, error) from error
+    weakref.finalize(spool, os.close, spool.fileno())
+    return spool
 
 
 class Spool:
@@ -62,6 +79,10 @@ class Spool:
         trace: TracebackType | None,
     ) -> None:
         os.close(self._file)
+
+    def fileno(self) -> int:
+        """Return the descriptor of the file."""
+        return self._file
 
     def add(self, blocks: Iterable[tuple[Cid, bytes]]) -> None:
         """Append blocks; the caller has checked their hashes. Skips blocks already there."""

@@ -24,6 +24,7 @@ _BROKEN: Final = ("the disk reports an input/output error", "check the disk")
 CAUSES: Final[Mapping[int, tuple[str, str]]] = {
     errno.ENOSPC: (_NO_ROOM, _ROOM),
     errno.EDQUOT: ("the disk quota is used up", _ROOM),
+    errno.EFBIG: ("the disk is full, or a limit on files is reached (ulimit -f)", _ROOM),
     errno.EROFS: _READ_ONLY,
     errno.EACCES: ("permission denied", "check the owner and mode of the file and its directory"),
     errno.EPERM: ("not permitted", "check the owner, mode and attributes (lsattr) of the file"),
@@ -49,9 +50,9 @@ CAUSES: Final[Mapping[int, tuple[str, str]]] = {
 }
 
 PASSING: Final = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EUCLEAN, errno.EMFILE, errno.ENFILE}
-    | {errno.ENOMEM, errno.ESTALE, errno.ENXIO, errno.ENODEV, errno.EREMOTEIO, errno.ESHUTDOWN}
-    | {errno.ENOTCONN, errno.ETIMEDOUT, errno.EBUSY}
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EUCLEAN}
+    | {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ENXIO, errno.ENODEV}
+    | {errno.EREMOTEIO, errno.ESHUTDOWN, errno.ENOTCONN, errno.ETIMEDOUT, errno.EBUSY}
 )
 """What a disk or a machine in trouble answers. No setting or file of the mirror is wrong then."""
 
@@ -125,6 +126,11 @@ def at_home(path: str | Path) -> Path:
     found = Path(os.path.expanduser(path))  # noqa: PTH111 - that of pathlib raises RuntimeError
     if found.parts[:1] != ("~",):
         return found
+    raise homeless()
+
+
+def homeless() -> SyncdError:
+    """Return the error for a user whose home nobody knows."""
     message = f"nobody knows the home directory of this user ({os.geteuid()})"
     hint = "set HOME to the absolute path of a directory that belongs to this user"
-    raise SyncdError(message, hint=hint)
+    return SyncdError(message, hint=hint)

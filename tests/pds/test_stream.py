@@ -253,7 +253,8 @@ def flooding(frame: bytes, *, reads: bool) -> Wire:
 async def test_a_flood_of_frames_that_are_no_message_is_cut_off(frame: bytes, reads: bool) -> None:
     wire = flooding(frame, reads=reads)
     async with listening(wire):
-        with pytest.raises(Crowded):
+        # Some versions of websockets bound the parts of a message themselves.
+        with pytest.raises(Crowded if frame[0] else (Crowded, Unreachable)):
             await heard(pds_stream(account(wire)), 9)
     assert wire.visits == 1
 

@@ -7,7 +7,7 @@ whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from syncd.atproto.cid import Cid
@@ -15,7 +15,7 @@ from syncd.atproto.commit import parse_did_key
 from syncd.atproto.mst import Get
 from syncd.atproto.syntax import Tid
 from syncd.cycle.home import Home
-from syncd.cycle.observe.fetch import Fetched, OnFetch
+from syncd.cycle.observe.fetch import Blocks, Fetched, InMemory, OnFetch
 from syncd.errors import BadCar, BadTree, MissingBlocks, NotFound, Unverified
 from syncd.model import Head, RecordPath
 from syncd.pds import Pds
@@ -63,11 +63,15 @@ async def _obtainable(pds: Pds, cids: Sequence[Cid]) -> dict[Cid, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """The knowledge before a look: the kept head and tree, and the newest rev ever seen."""
+    """The knowledge before a look: the kept head and tree, and the newest rev ever seen.
+
+    `store` makes what the fetched blocks are kept in.
+    """
 
     head: Head | None
     node: Get
     newest: Tid | None
+    store: Callable[[], Blocks] = InMemory
 
 
 async def look(home: Home, known: Watermark, on_fetch: OnFetch | None = None) -> Sight:
@@ -88,7 +92,7 @@ async def look(home: Home, known: Watermark, on_fetch: OnFetch | None = None) ->
 
 
 async def _look_since(home: Home, known: Watermark, head: Head, on_fetch: OnFetch | None) -> Sight:
-    fetched = Fetched(on_fetch)
+    fetched = Fetched(on_fetch, known.store())
     root = await fetched.add(home.pds, head.rev)
     get = first_of(fetched.blocks.get, known.node)
     if root == head.commit:
@@ -108,7 +112,7 @@ async def _look_whole(home: Home, known: Watermark, on_fetch: OnFetch | None) ->
     after all repairs, the tree is accepted, and each missing record becomes a problem of its own.
     """
     _, before = await home.pds.fetch_latest()
-    fetched = Fetched(on_fetch)
+    fetched = Fetched(on_fetch, known.store())
     get = fetched.blocks.get
     since: Tid | None = None
     for _ in range(1 + REPAIRS):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from syncd.config import Config
+from syncd.cycle.observe.fetch import Overflowing
 from syncd.cycle.observe.remote import Watermark
 from syncd.cycle.observe.unmappable import describe_unnamed, names_that_wait, unnamed_after
 from syncd.cycle.workspace import Workspace
@@ -23,12 +24,16 @@ from syncd.state.notes import KnownHome, Scope, Unnamed
 def watermark(workspace: Workspace, account: Account) -> Watermark:
     """Return what to look at the repo from."""
     state, config = workspace.state, workspace.config
+
+    def store() -> Overflowing:
+        return Overflowing(workspace.own)
+
     if not is_same_home(state, account):
-        return Watermark(None, state.node, None)
+        return Watermark(None, state.node, None, store)
     # Of what changed outside the scope, and of keys that are not known, a difference to head says
     # nothing: only the whole tree has them.
     is_enough = is_same_scope(state, config) and state.note(Unnamed) != Unnamed(None)
-    return Watermark(state.head() if is_enough else None, state.node, state.newest())
+    return Watermark(state.head() if is_enough else None, state.node, state.newest(), store)
 
 
 def is_same_home(state: State, account: Account) -> bool:
