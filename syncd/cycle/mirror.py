@@ -19,8 +19,9 @@ from syncd.cycle.git.companion import Companion
 from syncd.cycle.home import Home
 from syncd.cycle.observe.account import LOST, Whereabouts, explain
 from syncd.cycle.observe.fetch import OnFetch
+from syncd.cycle.observe.horizon import DOUBTFUL, explained, keep_doubt
 from syncd.cycle.observe.remote import Sight, Watermark, look
-from syncd.cycle.observe.scope import is_same_home, known_after, watermark
+from syncd.cycle.observe.scope import forget_outdated, known_after, watermark
 from syncd.cycle.observe.views import Dirty, Sides, bookkeeping, bring_sides, last_look
 from syncd.cycle.pull.apply import pull
 from syncd.cycle.pull.archive import Keeper, prune, seconds_of
@@ -29,7 +30,7 @@ from syncd.cycle.pull.drafts import note_overtaken, respell_unchanged
 from syncd.cycle.pull.merge import Joined, join, wants_merge
 from syncd.cycle.push.outbox import Outbox
 from syncd.cycle.report import report_cycle, report_plan
-from syncd.cycle.workspace import SECOND_NS, Workspace, explained
+from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.errors import StateDamaged, Unreachable
 from syncd.exchange import Limits
 from syncd.folder.recover import recover
@@ -137,6 +138,9 @@ class Mirror:
                 renew_state(self.state, did=self.account.did, marker=self.marker)
                 self.on_renewal()
                 report = await self._cycle(None)
+            except DOUBTFUL as error:
+                keep_doubt(self.workspace, error)
+                raise
             if self.companion is not None:
                 report = await self.companion.commit_after(report)
         if self.state.aside is None:
@@ -264,8 +268,7 @@ class Mirror:
         view = sight.view
         unnamed, notes = known_after(self.workspace, view, self.account)
         notes += last_look(self.state, plan, sides)
-        if not is_same_home(self.state, self.account):
-            self.state.forget_newest()
+        forget_outdated(self.workspace, self.account)
         tree = Memory(
             blocks=sight.known(books.base),
             waiting=unnamed,

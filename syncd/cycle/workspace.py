@@ -10,9 +10,6 @@ from syncd.config import Config
 from syncd.folder.root import OWN, Folder
 from syncd.state import HISTORY_FILE, History, State
 from syncd.state.notes import Doubt
-from syncd.trouble import explained
-
-__all__ = ["SECOND_NS", "Workspace", "explained"]
 
 SECOND_NS = 1_000_000_000
 

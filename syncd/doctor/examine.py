@@ -47,7 +47,7 @@ from syncd.model import Account
 from syncd.neighbours.autosave import find_autosave
 from syncd.neighbours.sharing import find_sharing
 from syncd.state import HISTORY_FILE, History, State, open_state
-from syncd.state.notes import DaemonState, Doubt, KnownAccount, KnownGuards
+from syncd.state.notes import DaemonState, Doubt, DoubtedRev, KnownAccount, KnownGuards
 
 
 async def examine(
@@ -97,6 +97,7 @@ def _open(root: Path, findings: list[Finding], open_files: ExitStack) -> State |
         findings.append(found("state.damaged", reason=error.message, hint=error.hint))
         return None
     findings.append(found("state.ok", records=state.count()))
+    findings.append(_judge_repo(state.note(DoubtedRev)))
     findings.append(judge_daemon(holder(root), state.note(DaemonState)))
     try:
         Folder(root, marker).check_marker(marker)
@@ -105,6 +106,12 @@ def _open(root: Path, findings: list[Finding], open_files: ExitStack) -> State |
     else:
         findings.append(_judge_place(root, suspect(root, state)))
     return state
+
+
+def _judge_repo(doubted: DoubtedRev | None) -> Finding:
+    if doubted is None:
+        return found("repo.ok")
+    return found("repo.doubted", reason=doubted.reason, hint=doubted.hint)
 
 
 def _judge_place(root: Path, doubt: Doubt | None) -> Finding:
@@ -139,7 +146,7 @@ def _config(
                 f"{FILE_NAME} names {config.did}, and the state file belongs to {state.did}",
                 hint="put the did back, or clone the other account into a folder of its own",
             )
-    except ConfigWrong as error:
+    except SyncdError as error:
         findings.append(found("config.wrong", reason=error.message, hint=error.hint))
         return None
     findings.append(found("config.ok"))

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Self, TypeAlias
 
@@ -100,6 +101,7 @@ class Http:
         self.origin = str(origin)
         self.requests = 0
         self.rate_limit: RateLimit | None = None
+        self.server_time: float | None = None
         self._bounds = bounds
         self._on_request = on_request
         self._client = httpx.AsyncClient(
@@ -199,7 +201,9 @@ class Http:
             headers=headers,
             extensions={"trace": _calling(meanwhile)} if meanwhile else None,
         )
-        return await self._client.send(message, stream=True)
+        answer = await self._client.send(message, stream=True)
+        self.server_time = read_date(answer.headers)
+        return answer
 
     def _raise_for(self, response: Response, request: Request, secret: str | None) -> None:
         now = time.time()
@@ -278,6 +282,14 @@ async def _read_whole(answer: httpx.Response, limit: int) -> bytes:
     inflater = Inflater(answer.headers.get("content-encoding", ""), limit=limit)
     pieces = [piece async for chunk in _stream_of(answer) for piece in inflater.feed(chunk)]
     return b"".join(pieces) + inflater.close()
+
+
+def read_date(headers: Mapping[str, str]) -> float | None:
+    """Return the Date of an answer in unix seconds (RFC 9110); None without a valid one."""
+    try:
+        return parsedate_to_datetime(headers["date"]).timestamp()
+    except (KeyError, ValueError, OverflowError):
+        return None
 
 
 def _stream_of(answer: httpx.Response) -> httpx.AsyncByteStream:

@@ -65,13 +65,15 @@ async def _obtainable(pds: Pds, cids: Sequence[Cid]) -> dict[Cid, bytes]:
 class Watermark:
     """The knowledge before a look: the kept head and tree, and the newest rev ever seen.
 
-    `store` makes what the fetched blocks are kept in.
+    `store` makes what the fetched blocks are kept in. `latest` returns the latest rev to be
+    believed by our clock and the time of the server, which it takes in unix seconds or as None.
     """
 
     head: Head | None
     node: Get
     newest: Tid | None
     store: Callable[[], Blocks] = InMemory
+    latest: Callable[[float | None], Tid] | None = None
 
 
 async def look(home: Home, known: Watermark, on_fetch: OnFetch | None = None) -> Sight:
@@ -98,9 +100,9 @@ async def _look_since(home: Home, known: Watermark, head: Head, on_fetch: OnFetc
     if root == head.commit:
         if known.newest is not None and known.newest > head.rev:
             # This PDS has answered with a newer rev before: it is serving an old copy.
-            raise _stale(known.newest)
+            raise _stale(known.newest, head.rev)
         return Sight(View(head), get)
-    new = _read_head(home, root, get, known.newest)
+    new = _read_head(home, root, get, known)
     check_grown(head, new)
     return Sight(advance(head, new, get), get)
 
@@ -119,7 +121,7 @@ async def _look_whole(home: Home, known: Watermark, on_fetch: OnFetch | None) ->
         view = None
         root = await fetched.add(home.pds, since)
         try:
-            head = _read_head(home, root, get, known.newest)
+            head = _read_head(home, root, get, known)
             check_grown(known.head, head)
             view = advance(None, head, get)
             _check_records(view, get)
@@ -131,10 +133,10 @@ async def _look_whole(home: Home, known: Watermark, on_fetch: OnFetch | None) ->
     raise never_whole(missing)
 
 
-def _read_head(home: Home, root: Cid, get: Get, newest: Tid | None) -> Head:
-    account = home.account
-    key = parse_did_key(account.key)
-    return read_head(root, get, did=account.did, key=key, newest=newest)
+def _read_head(home: Home, root: Cid, get: Get, known: Watermark) -> Head:
+    did, key = home.account.did, parse_did_key(home.account.key)
+    latest = None if known.latest is None else known.latest(home.pds.server_time)
+    return read_head(root, get, did=did, key=key, newest=known.newest, latest=latest)
 
 
 def never_whole(missing: str) -> Unverified:
@@ -151,8 +153,9 @@ def _check_records(view: View, get: Get) -> None:
         raise MissingBlocks(f"{missing} records of the repo did not arrive", count=missing)
 
 
-def _stale(newest: Tid) -> Unverified:
+def _stale(newest: Tid, shown: Tid) -> Unverified:
     return Unverified(
         f"the PDS does not show rev {newest} yet, which it gave us before",
-        hint="nothing was changed; the next sync looks again",
+        hint="nothing was changed; the next sync looks again; if that rev never comes: "
+        f"syncd sync --accept-rev {shown}",
     )

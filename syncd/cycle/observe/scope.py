@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from syncd.config import Config
 from syncd.cycle.observe.fetch import Overflowing
+from syncd.cycle.observe.horizon import accepted, latest_rev
 from syncd.cycle.observe.remote import Watermark
 from syncd.cycle.observe.unmappable import describe_unnamed, names_that_wait, unnamed_after
 from syncd.cycle.workspace import Workspace
@@ -18,7 +20,7 @@ from syncd.model import Account, Problem, RecordPath
 from syncd.replica import View
 from syncd.state import State
 from syncd.state.note import Note
-from syncd.state.notes import KnownHome, Scope, Unnamed
+from syncd.state.notes import DoubtedRev, KnownHome, Scope, Unnamed
 
 
 def watermark(workspace: Workspace, account: Account) -> Watermark:
@@ -28,12 +30,16 @@ def watermark(workspace: Workspace, account: Account) -> Watermark:
     def store() -> Overflowing:
         return Overflowing(workspace.own)
 
+    latest = partial(latest_rev, workspace)
     if not is_same_home(state, account):
-        return Watermark(None, state.node, None, store)
+        return Watermark(None, state.node, None, store, latest)
+    back, _ = accepted(workspace)
+    if back is not None:
+        return Watermark(None, state.node, back, store, latest)
     # Of what changed outside the scope, and of keys that are not known, a difference to head says
     # nothing: only the whole tree has them.
     is_enough = is_same_scope(state, config) and state.note(Unnamed) != Unnamed(None)
-    return Watermark(state.head() if is_enough else None, state.node, state.newest(), store)
+    return Watermark(state.head() if is_enough else None, state.node, state.newest(), store, latest)
 
 
 def is_same_home(state: State, account: Account) -> bool:
@@ -73,7 +79,15 @@ def known_after(
     # Most cycles change none of them, and have nothing to write then.
     new: list[Note] = [] if known == Unnamed(now) else [Unnamed(now)]
     new += (one for one in (_scope(config), _home(account)) if state.note(type(one)) != one)
+    new += accepted(workspace)[1]
     return describe_unnamed(before, now) if before or now else {}, tuple(new)
+
+
+def forget_outdated(workspace: Workspace, account: Account) -> None:
+    """Forget the newest rev where it says nothing about the repo, and doubt that has ended."""
+    if not is_same_home(workspace.state, account) or accepted(workspace)[0] is not None:
+        workspace.state.forget_newest()
+    workspace.state.forget(DoubtedRev)
 
 
 def _home(account: Account) -> KnownHome:

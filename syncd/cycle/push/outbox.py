@@ -18,6 +18,7 @@ from syncd.backoff import Backoff, doubled
 from syncd.batches import in_order
 from syncd.budget import Ledger, batch_points, in_words
 from syncd.cycle.home import Home
+from syncd.cycle.observe.horizon import latest_rev
 from syncd.cycle.observe.remote import Sight
 from syncd.cycle.pull.archive import Keeper
 from syncd.cycle.push.outcome import Guards, Pushed
@@ -133,6 +134,13 @@ class Outbox:
         self.workspace.state.record(Memory(waiting=waiting))
         return [step for step in steps if step.path not in waiting], lost
 
+    def _record(self, memory: Memory) -> None:
+        """Remember what an answer says; its rev only if it is one that the repo may have now."""
+        latest = latest_rev(self.workspace, self.home.pds.server_time)
+        if memory.newest is not None and memory.newest > latest:
+            memory = replace(memory, newest=None)
+        self.workspace.state.record(memory)
+
     async def send(
         self, steps: Sequence[Step], swap: Cid, lost: Collection[RecordPath] = ()
     ) -> Pushed:
@@ -152,7 +160,7 @@ class Outbox:
             self._limits(),
             self.workspace.config.validate_of,
             self.allowance,
-            self.workspace.state.record,
+            self._record,
             self.answers,
             self._moved(),
             lambda change: self.failed.get(_key(change), 0),
