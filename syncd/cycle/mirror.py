@@ -19,9 +19,15 @@ from syncd.cycle.git.companion import Companion
 from syncd.cycle.home import Home
 from syncd.cycle.observe.account import LOST, Whereabouts, explain
 from syncd.cycle.observe.fetch import OnFetch
-from syncd.cycle.observe.horizon import DOUBTFUL, explained, keep_doubt
 from syncd.cycle.observe.remote import Sight, Watermark, look
-from syncd.cycle.observe.scope import forget_outdated, known_after, watermark
+from syncd.cycle.observe.scope import (
+    DOUBTFUL,
+    explained,
+    forget_outdated,
+    keep_doubt,
+    known_after,
+    watermark,
+)
 from syncd.cycle.observe.views import Dirty, Sides, bookkeeping, bring_sides, last_look
 from syncd.cycle.pull.apply import pull
 from syncd.cycle.pull.archive import Keeper, prune, seconds_of

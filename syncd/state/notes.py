@@ -223,6 +223,20 @@ class DoubtedRev(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class LostBlocks(Note):
+    """The CIDs of records that the tree names and the PDS did not have at unix seconds `at`.
+
+    `times`: how often they were asked for again. Written and read by cycle/observe/lost.py.
+    Unknown, they are asked for at once.
+    """
+
+    kept_as = "lost_blocks"
+    cids: tuple[str, ...]
+    at: int
+    times: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class UnfinishedClone(Note):
     """A clone was begun and has not ended. `since`: the rev before the download in the spool began.
 
@@ -461,6 +475,7 @@ NOTES: Final[tuple[type[Note], ...]] = (
     Unnamed,
     AcceptedRev,
     DoubtedRev,
+    LostBlocks,
     UnfinishedClone,
     Filenames,
     Overtaken,

@@ -7,8 +7,8 @@ whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.commit import parse_did_key
@@ -16,7 +16,8 @@ from syncd.atproto.mst import Get
 from syncd.atproto.syntax import Tid
 from syncd.cycle.home import Home
 from syncd.cycle.observe.fetch import Blocks, Fetched, InMemory, OnFetch
-from syncd.errors import BadCar, BadTree, MissingBlocks, NotFound, Unverified
+from syncd.cycle.observe.lost import Lost
+from syncd.errors import BadCar, BadTree, MissingBlocks, Unverified
 from syncd.model import Head, RecordPath
 from syncd.pds import Pds
 from syncd.replica import View, advance, check_grown, first_of, read_head
@@ -32,6 +33,7 @@ class Sight:
     view: View
     get: Get
     """Returns a block by its CID: fetched, or after a small fetch also from the kept tree."""
+    lost: Lost = field(default_factory=Lost)
 
     def known(self, cids: Mapping[RecordPath, Cid | None]) -> dict[RecordPath, bytes]:
         """Return the records of `cids`, as far as they came with the view."""
@@ -45,20 +47,7 @@ class Sight:
         """
         wanted = sorted(set(cids))
         found = {cid: block for cid in wanted if (block := self.get(cid)) is not None}
-        return found | await _obtainable(pds, [cid for cid in wanted if cid not in found])
-
-
-async def _obtainable(pds: Pds, cids: Sequence[Cid]) -> dict[Cid, bytes]:
-    """Fetch the blocks of `cids` that the PDS has."""
-    if not cids:
-        return {}
-    try:
-        return await pds.fetch_blocks(cids)
-    except NotFound:
-        # The PDS answers for all CIDs or for none. Halving finds the missing ones.
-        half = len(cids) // 2
-    first, second = cids[:half], cids[half:]
-    return await _obtainable(pds, first) | await _obtainable(pds, second) if half else {}
+        return found | await self.lost.fetch(pds, (cid for cid in wanted if cid not in found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +56,7 @@ class Watermark:
 
     `store` makes what the fetched blocks are kept in. `latest` returns the latest rev to be
     believed by our clock and the time of the server, which it takes in unix seconds or as None.
+    `lost` asks for records that do not come with the tree.
     """
 
     head: Head | None
@@ -74,6 +64,7 @@ class Watermark:
     newest: Tid | None
     store: Callable[[], Blocks] = InMemory
     latest: Callable[[float | None], Tid] | None = None
+    lost: Lost = field(default_factory=Lost)
 
 
 async def look(home: Home, known: Watermark, on_fetch: OnFetch | None = None) -> Sight:
@@ -101,10 +92,10 @@ async def _look_since(home: Home, known: Watermark, head: Head, on_fetch: OnFetc
         if known.newest is not None and known.newest > head.rev:
             # This PDS has answered with a newer rev before: it is serving an old copy.
             raise _stale(known.newest, head.rev)
-        return Sight(View(head), get)
+        return Sight(View(head), get, known.lost)
     new = _read_head(home, root, get, known)
     check_grown(head, new)
-    return Sight(advance(head, new, get), get)
+    return Sight(advance(head, new, get), get, known.lost)
 
 
 async def _look_whole(home: Home, known: Watermark, on_fetch: OnFetch | None) -> Sight:
@@ -125,11 +116,11 @@ async def _look_whole(home: Home, known: Watermark, on_fetch: OnFetch | None) ->
             check_grown(known.head, head)
             view = advance(None, head, get)
             _check_records(view, get)
-            return Sight(view, get)
+            return Sight(view, get, known.lost)
         except MissingBlocks as error:
             since, missing = before, error.message
     if view is not None:
-        return Sight(view, get)
+        return Sight(view, get, known.lost)
     raise never_whole(missing)
 
 

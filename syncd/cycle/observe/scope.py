@@ -12,7 +12,8 @@ from functools import partial
 
 from syncd.config import Config
 from syncd.cycle.observe.fetch import Overflowing
-from syncd.cycle.observe.horizon import accepted, latest_rev
+from syncd.cycle.observe.horizon import DOUBTFUL, accepted, explained, keep_doubt, latest_rev
+from syncd.cycle.observe.lost import Lost
 from syncd.cycle.observe.remote import Watermark
 from syncd.cycle.observe.unmappable import describe_unnamed, names_that_wait, unnamed_after
 from syncd.cycle.workspace import Workspace
@@ -22,6 +23,8 @@ from syncd.state import State
 from syncd.state.note import Note
 from syncd.state.notes import DoubtedRev, KnownHome, Scope, Unnamed
 
+__all__ = ["DOUBTFUL", "explained", "forget_outdated", "keep_doubt", "known_after", "watermark"]
+
 
 def watermark(workspace: Workspace, account: Account) -> Watermark:
     """Return what to look at the repo from."""
@@ -30,16 +33,23 @@ def watermark(workspace: Workspace, account: Account) -> Watermark:
     def store() -> Overflowing:
         return Overflowing(workspace.own)
 
-    latest = partial(latest_rev, workspace)
+    latest, lost = partial(latest_rev, workspace), Lost(workspace)
     if not is_same_home(state, account):
-        return Watermark(None, state.node, None, store, latest)
+        return Watermark(None, state.node, None, store, latest, lost)
     back, _ = accepted(workspace)
     if back is not None:
-        return Watermark(None, state.node, back, store, latest)
+        return Watermark(None, state.node, back, store, latest, lost)
     # Of what changed outside the scope, and of keys that are not known, a difference to head says
     # nothing: only the whole tree has them.
     is_enough = is_same_scope(state, config) and state.note(Unnamed) != Unnamed(None)
-    return Watermark(state.head() if is_enough else None, state.node, state.newest(), store, latest)
+    return Watermark(
+        state.head() if is_enough else None,
+        state.node,
+        state.newest(),
+        store,
+        latest,
+        Lost(workspace),
+    )
 
 
 def is_same_home(state: State, account: Account) -> bool:
