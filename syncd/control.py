@@ -22,6 +22,7 @@ from typing import Final, Self
 from syncd.errors import BadShape, FolderWrong, OtherVersion, SyncdError
 from syncd.trouble import in_trouble
 from syncd.typedjson import parse_json, text_of
+from syncd.waiting import waiting_for
 
 NAME: Final = "control.sock"
 PROTOCOL: Final = 1
@@ -100,7 +101,7 @@ def ask(own: Path, question: str, *, seconds: float | None = None) -> Said | Non
             asking.connect(_address(directory))
             _check_server(own, asking)
             asking.sendall(_question(question))
-            with asking.makefile("rb") as answering:
+            with waiting_for("the running syncd"), asking.makefile("rb") as answering:
                 line = answering.readline()
     except (FolderWrong, FileNotFoundError, ConnectionRefusedError):
         return None

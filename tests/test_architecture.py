@@ -37,6 +37,7 @@ FLOORS: dict[str, int] = {
     "model": 2,
     "exchange": 2,
     "backoff": 2,
+    "waiting": 2,
     "connect": 2,
     "children": 2,
     "private": 2,

@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 
 from syncd.cli.screen.output import fail, take_any_text
 from syncd.cli.screen.suggest import Suggesting
+from syncd.cli.screen.waits import show_waits
 from syncd.errors import SyncdError
 from syncd.trouble import refusal
 
@@ -110,6 +111,7 @@ def cli(ctx: click.Context, directory: Path | None, verbose: bool) -> None:  # n
 def main() -> None:
     """Run the command line. Every failure is a sentence on stderr and an exit code."""
     take_any_text()
+    show_waits()
     try:
         sys.exit(cli(prog_name="syncd", standalone_mode=False) or 0)
     except click.Abort:

@@ -159,7 +159,7 @@ class Mirror:
         before, doubt = self.requests, self.workspace.doubt
         # Only a look at the whole folder can show that nothing differs from base.
         dirty = dirty if doubt is None else None
-        await self.sleep(self.outbox.pause_seconds(self.jitter()))
+        await self.outbox.pause(self.sleep, self.jitter())
         if is_unfinished(self.state):
             await self._finish_clone()
         sight, sides, plan = await self._decide(dirty)

@@ -18,6 +18,7 @@ from syncd.cli.screen.visible import visible, visible_json
 from syncd.errors import BadJson, SyncdError
 from syncd.mirror.notices import Notice
 from syncd.model import Conflict, Head, Held, Pending, Problem, RecordPath, Report
+from syncd.waiting import WAITS
 
 NEEDS_A_PERSON = 3
 """The exit code if the command is done, but an item waits for a person."""
@@ -42,6 +43,7 @@ def take_any_text() -> None:
 
 def say(text: str = "", *, paint: Callable[[str], str] = str) -> None:
     """Print one line on stdout. Only `paint` may add control characters, for colour."""
+    WAITS.ended()
     print(paint(visible(text)), flush=True)
 
 
@@ -53,6 +55,7 @@ def say_lines(text: str) -> None:
 
 def tell(text: str) -> None:
     """Print one line on stderr."""
+    WAITS.ended()
     print(visible(text), file=sys.stderr, flush=True)
 
 
@@ -80,6 +83,7 @@ def say_json(value: Mapping[str, Any], *, indent: int | None = 2) -> None:
     if not _takes(text):
         # The escapes of the stream are none of JSON's.
         text = json.dumps(value, indent=indent)
+    WAITS.ended()
     print(text, flush=True)
 
 

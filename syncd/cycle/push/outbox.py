@@ -7,7 +7,7 @@ repo: what was sent is seen, or not, by the next cycle.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -41,6 +41,7 @@ from syncd.exchange import Limits
 from syncd.folder.write import read_below
 from syncd.model import Change, Memory, Moved, RecordPath, Retry, Step, Waiting, split_record_path
 from syncd.state.notes import KnownBody, KnownGuards
+from syncd.waiting import waiting_for
 
 READ_AHEAD = 25
 """How many files are read with one look at whether the folder is still ours."""
@@ -107,6 +108,11 @@ class Outbox:
     def ledger(self) -> Ledger:
         """Return the write points that were spent, and what the PDS says of them."""
         return self.allowance.ledger()
+
+    async def pause(self, sleep: Callable[[float], Awaitable[None]], jitter: float) -> None:
+        """Wait after a swap or an answer was lost, so that two writers do not meet again."""
+        with waiting_for("the other writers of the repo"):
+            await sleep(self.pause_seconds(jitter))
 
     def pause_seconds(self, jitter: float) -> float:
         """Return how long the next cycle should wait; `jitter` is in [0, 1).
