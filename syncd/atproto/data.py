@@ -21,6 +21,7 @@ __all__ = [
     "MAX_INTEGER",
     "Json",
     "Record",
+    "Trail",
     "Value",
     "check_keys",
     "cid_of",
@@ -29,6 +30,7 @@ __all__ = [
     "encode",
     "from_json",
     "is_exact",
+    "pointer_of",
     "read_json_object",
     "read_json_value",
     "to_json",
@@ -107,10 +109,11 @@ def from_json(obj: object) -> Record:
     return record
 
 
-_Trail: TypeAlias = "tuple[_Trail, str | int] | None"
+Trail: TypeAlias = "tuple[Trail, str | int] | None"
+"""The keys and indexes that lead to a value, the last one outermost; None for the record."""
 
 
-def _from_json(obj: object, trail: _Trail, room: int) -> Value:
+def _from_json(obj: object, trail: Trail, room: int) -> Value:
     if type(obj) in (list, dict) and not room:
         raise BadData(_at(trail, TOO_DEEP))
     if type(obj) is list:
@@ -123,13 +126,19 @@ def _from_json(obj: object, trail: _Trail, room: int) -> Value:
         raise BadData(_at(trail, error.message), hint=error.hint) from None
 
 
-def _at(trail: _Trail, reason: str) -> str:
-    """Put the JSON pointer (RFC 6901, `~` and `/` escaped) of a value before `reason`."""
-    pointer = ""
+def _at(trail: Trail, reason: str) -> str:
+    """Put the JSON pointer of a value before `reason`."""
+    pointer = pointer_of(trail)
+    return f"at {pointer}: {reason}" if pointer else reason
+
+
+def pointer_of(trail: Trail) -> str:
+    """Return the JSON pointer (RFC 6901) of a value, with `~` and `/` escaped."""
+    keys: list[str] = []
     while trail is not None:
         trail, key = trail
-        pointer = "/" + str(key).replace("~", "~0").replace("/", "~1") + pointer
-    return f"at {pointer}: {reason}" if pointer else reason
+        keys.append("/" + str(key).replace("~", "~0").replace("/", "~1"))
+    return "".join(reversed(keys))
 
 
 def read_json_value(item: object) -> Value:

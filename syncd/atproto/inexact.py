@@ -19,14 +19,16 @@ from syncd.atproto.dagcbor import TOO_DEEP, read_cbor
 from syncd.atproto.data import (
     MAX_INTEGER,
     Record,
+    Trail,
     Value,
     cid_of,
     decode_lenient,
     encode,
+    pointer_of,
     read_json_object,
 )
 from syncd.atproto.deep import deep_text
-from syncd.atproto.jsontext import format_record, parse_record
+from syncd.atproto.jsontext import format_record, parse_record, within_bounds
 from syncd.errors import BadData, BadJson
 
 __all__ = ["file_of", "is_exact_in_file", "means", "record_of", "what_json_cannot_say"]
@@ -46,14 +48,17 @@ def _map_of(value: Value) -> Record:
 def file_of(block: bytes) -> bytes:
     """Make the file of the record in `block`; a record too deep for `dagcbor` is one line.
 
-    Raises BadData if JSON cannot show the record.
+    Raises BadData if JSON cannot show the record, or not in the size of a file.
     """
     try:
         return format_record(_map_of(read_cbor(block)))
     except BadData as error:
+        deep = None
         with suppress(BadData):
-            return deep_text(block)
-        raise error from None
+            deep = deep_text(block)
+        if deep is None:
+            raise error from None
+    return within_bounds(deep)
 
 
 def is_exact_in_file(block: bytes, collection: str) -> bool:
@@ -107,35 +112,34 @@ def what_json_cannot_say(block: bytes, collection: str) -> str | None:
         record = record_of(block)
     except BadData:
         return TOO_DEEP
-    for pointer, reason in _untellable(record, ""):
-        return f"{reason} at {pointer}" if pointer else reason
+    for trail, reason in _untellable(record, None):
+        return f"{reason} at {pointer}" if (pointer := pointer_of(trail)) else reason
     if record.get("$type") != collection:
         return "a type that is not its collection at /$type"
     return None
 
 
-def _untellable(value: Value | float, pointer: str) -> Iterator[tuple[str, str]]:
+def _untellable(value: Value | float, trail: Trail) -> Iterator[tuple[Trail, str]]:
     match value:
         case float():
-            yield pointer, "a floating-point number"
+            yield trail, "a floating-point number"
         case int() if abs(value) > MAX_INTEGER:
-            yield pointer, "an integer beyond ±(2**53 - 1)"
+            yield trail, "an integer beyond ±(2**53 - 1)"
         case list():
             for at, item in enumerate(value):
-                yield from _untellable(item, f"{pointer}/{at}")
+                yield from _untellable(item, (trail, at))
         case dict():
             for key, item in value.items():
-                escaped = key.replace("~", "~0").replace("/", "~1")
-                yield from _untellable(item, f"{pointer}/{escaped}")
-            yield from _misread(value, pointer)
+                yield from _untellable(item, (trail, key))
+            yield from _misread(value, trail)
 
 
-def _misread(entries: dict[str, Value], pointer: str) -> Iterator[tuple[str, str]]:
+def _misread(entries: dict[str, Value], trail: Trail) -> Iterator[tuple[Trail, str]]:
     """Report a map that JSON cannot express, or would express as a link or bytes."""
     try:
         read = read_json_object(entries)
     except BadData:
-        yield pointer, "a map that JSON has no valid form for"
+        yield trail, "a map that JSON has no valid form for"
     else:
         if read is not entries:
-            yield pointer, "a map that JSON would read as a link or as bytes"
+            yield trail, "a map that JSON would read as a link or as bytes"

@@ -47,7 +47,8 @@ from syncd.model import Account
 from syncd.neighbours.autosave import find_autosave
 from syncd.neighbours.sharing import find_sharing
 from syncd.state import HISTORY_FILE, History, State, open_state
-from syncd.state.notes import DaemonState, Doubt, DoubtedRev, KnownAccount, KnownGuards
+from syncd.state.credence import DoubtedRev
+from syncd.state.notes import DaemonState, Doubt, KnownAccount, KnownGuards
 
 
 async def examine(

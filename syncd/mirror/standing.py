@@ -24,10 +24,10 @@ from syncd.model import Change, Conflict, Head, Held, Pending, Problem, RecordPa
 from syncd.neighbours.sharing import Sharing, find_sharing
 from syncd.plan import for_a_person
 from syncd.replica import remotes_of
+from syncd.state.credence import DoubtedRev
 from syncd.state.notes import (
     DaemonState,
     Doubt,
-    DoubtedRev,
     KnownGuards,
     LastCycle,
     Trouble,

@@ -22,7 +22,7 @@ from syncd.atproto.inexact import (
     means,
     what_json_cannot_say,
 )
-from syncd.atproto.jsontext import format_record, parse_record
+from syncd.atproto.jsontext import MAX_TEXT_BYTES, format_record, parse_record
 from syncd.errors import BadData
 from tests.chance import THOROUGH
 
@@ -207,3 +207,33 @@ def test_a_text_that_gives_a_key_twice_means_nothing() -> None:
     assert not means(
         b'{"$type": "com.example.note", "text": "hello", "n": 1.5, "n": 1.5}', found, COLLECTION
     )
+
+
+def test_a_fault_below_a_long_key_is_named_once() -> None:
+    key = "k" * 400_000
+    record = block(**{key: [[0] * 50_000, 1.5]})
+    assert what_json_cannot_say(record, COLLECTION) == f"a floating-point number at /{key}/1"
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        block(n=[1.5] * 9_000),
+        block(n=[5.960464477539063e-08] * 9_000),
+        b"\xa1\x61a" + b"\x81" * 250 + b"\x99\x80\x00" + b"\xf9\x00\x01" * 0x8000,
+        b"\xa1\x61a" + b"\x81" * 900 + b"\x99\x80\x00" + b"\x40" * 0x8000,
+    ],
+    ids=["floats", "long floats", "half floats deep inside", "bytes deeper inside"],
+)
+def test_a_large_record_that_json_cannot_say_has_a_file_that_counts_as_it(record: bytes) -> None:
+    text = file_of(record)
+    compact = json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
+    assert len(text) <= min(max(3 * len(compact), 64 * 1024), MAX_TEXT_BYTES)
+    assert means(text, record, COLLECTION)
+
+
+@pytest.mark.parametrize("depth", [1, 300])
+def test_a_record_whose_json_no_file_may_have_has_none(depth: int) -> None:
+    record = b"\xa1\x61a" + b"\x81" * depth + b"\x7a\x00\x2a\x00\x00" + bytes(0x2A0000)
+    with pytest.raises(BadData, match="more than the file of a record may have"):
+        file_of(record)

@@ -44,3 +44,28 @@ def nested(depth: int, leaf: Value = None) -> Value:
     for _ in range(depth):
         leaf = [leaf]
     return leaf
+
+
+def stacked(depth: int, width: int) -> Value:
+    """`depth` lists, each the last item of the one around it, behind `width` numbers."""
+    value: Value = []
+    for _ in range(depth):
+        value = [*range(width), value]
+    return value
+
+
+LARGE: dict[str, Record] = {
+    "numbers deep inside": {"a": nested(250, [0] * 20_000)},
+    "numbers at every depth": {"a": stacked(250, 100)},
+    "maps deep inside": {"a": nested(200, [{"a": 1, "": [[]]}] * 2_000)},
+    "many keys deep inside": {"a": nested(240, {f"{at}": at for at in range(9_000)})},
+    "many keys": {f"{at}": None for at in range(9_000)},
+    "a long key around much": {"k" * 300_000: [{"a": [0]}] * 2_000},
+    "long keys deep inside": {"a": nested(250, [{"k" * 9_000 + str(at): 0} for at in range(80)])},
+    "empty lists": {"a": nested(250, [[]] * 8_000)},
+    "bytes and links": {"a": nested(100, [b"", cid_of_block(b"a"), b"a"] * 2_000)},
+    "control characters": {"a": ["\0" * 900_000, "\x1f"]},
+    "characters of two words": {"a": nested(250, ["😀é\u2028", '"\\'] * 9_000)},
+    "one long text": {"a": "é" * 900_000},
+}
+"""Records of up to 1 MB of the kinds whose files could become large."""

@@ -13,8 +13,8 @@ from syncd.atproto.syntax import Tid, make_tid, tid_microseconds
 from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.errors import RevAhead, RolledBack
 from syncd.model import Head
+from syncd.state.credence import AcceptedRev, DoubtedRev
 from syncd.state.note import Note
-from syncd.state.notes import AcceptedRev, DoubtedRev
 from syncd.trouble import explained
 
 __all__ = ["DOUBTFUL", "accept_rev", "accepted", "explained", "keep_doubt", "latest_rev"]

@@ -15,7 +15,7 @@ from syncd.backoff import Backoff
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadSyntax, NotFound
 from syncd.pds import Pds
-from syncd.state.notes import LostBlocks
+from syncd.state.credence import LostBlocks
 
 PAUSES: Final = Backoff(600.0, 86_400.0)
 """How long what is lost is not asked for: ten minutes, then twice as long each time."""

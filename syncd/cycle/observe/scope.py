@@ -20,8 +20,9 @@ from syncd.cycle.workspace import Workspace
 from syncd.model import Account, Problem, RecordPath
 from syncd.replica import View
 from syncd.state import State
+from syncd.state.credence import DoubtedRev
 from syncd.state.note import Note
-from syncd.state.notes import DoubtedRev, KnownHome, Scope, Unnamed
+from syncd.state.notes import KnownHome, Scope, Unnamed
 
 __all__ = ["DOUBTFUL", "explained", "forget_outdated", "keep_doubt", "known_after", "watermark"]
 

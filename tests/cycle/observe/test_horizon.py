@@ -14,7 +14,7 @@ from syncd.cycle.observe.horizon import AHEAD_SECONDS, accept_rev
 from syncd.errors import RevAhead, RolledBack
 from syncd.model import Memory, Report
 from syncd.sandbox import Sandbox
-from syncd.state.notes import AcceptedRev, DoubtedRev
+from syncd.state.credence import AcceptedRev, DoubtedRev
 from tests.rigs.device import Device, World, rework
 
 NOTE = "com.example.note/one"
