@@ -14,7 +14,7 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
-from syncd.atproto.cid import cid_of_block
+from syncd.atproto.cid import MalformedLink, cid_of_block
 from syncd.atproto.dagcbor import TOO_DEEP, read_cbor
 from syncd.atproto.data import (
     MAX_INTEGER,
@@ -123,6 +123,8 @@ def _untellable(value: Value | float, trail: Trail) -> Iterator[tuple[Trail, str
     match value:
         case float():
             yield trail, "a floating-point number"
+        case MalformedLink():
+            yield trail, "a link that is not a CID"
         case int() if abs(value) > MAX_INTEGER:
             yield trail, "an integer beyond ±(2**53 - 1)"
         case list():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cbor2
+from cbor2 import CBORTag
 
 from syncd.atproto.cid import cid_of_blob
 
@@ -33,6 +34,15 @@ UNTELLABLE: dict[str, tuple[bytes, str]] = {
     "a map like a bad link": (block(n={"$link": "x"}), "no valid form for at /n"),
     "a map like a bad blob": (block(n={"$type": "blob"}), "no valid form for at /n"),
     "an old blob": (block(n={"cid": LINK, "mimeType": "a/b"}), "no valid form for at /n"),
+    "an old blob of an old link": (
+        block(n={"cid": "QmbWqxBEKC3P8tqsKc98xmWNzrzDtRLMiMPL8wBuTGsMnR", "mimeType": "a/b"}),
+        "no valid form for at /n",
+    ),
+    "a link that is cut off": (block(n=CBORTag(42, b"\0\x01\x71\x12\x20ab")), "not a CID at /n"),
+    "a link longer than a PDS reads": (
+        block(n=[CBORTag(42, b"\0\x01\x55\x00\x4d" + bytes(77))]),
+        "not a CID at /n/0",
+    ),
     "a key that no PDS takes": (block(n={"__proto__": 1}), "no valid form for at /n"),
     "a type of another kind": (block(n={"$type": 7}), "no valid form for at /n"),
     "another type": (cbor2.dumps({"text": "hello", "$type": "com.example.other"}), "at /$type"),

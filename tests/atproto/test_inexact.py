@@ -173,7 +173,7 @@ def test_a_damaged_deep_block_is_shown_or_refused(data: st.DataObject) -> None:
         b"\xa1\x61d" + b"\x81" * 300 + b"\xc1\x00",
         b"\xa1\x61d" + b"\x81" * 300 + b"\x9f\xff",
         b"\xa1\x61d" + b"\x81" * 300 + b"\x61\xff",
-        b"\xa1\x61d" + b"\x81" * 300 + b"\xd8\x2a\x42\x00\x01",
+        b"\xa1\x61d" + b"\x81" * 300 + b"\xd8\x2a\x62\x00\x01",
         b"\xa1\x61d" + b"\x81" * 300 + b"\xd8\x2a\x42\x01\x01",
     ],
 )
