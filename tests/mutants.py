@@ -316,6 +316,14 @@ MUTANTS = (
         "stat.S_ISDIR(mode)", "tests/mirror/test_credentials.py", "what_was_open",
     ),
     Mutant(
+        "a wait that nobody hears of", "waiting.py", "self._now.append(wait)", "pass",
+        "tests/cli/screen/test_waits.py", "long_wait",
+    ),
+    Mutant(
+        "a full disk taken for a mistake", "trouble.py", "if error.errno not in PASSING:",
+        "if error.errno in PASSING:", "tests/test_lock.py", "disk_in_trouble",
+    ),
+    Mutant(
         "a mark of another program overlooked", "neighbours/sharing.py",
         "places = [root.absolute(), *root.absolute().parents]", "places = [root.absolute()]",
         "tests/neighbours/test_sharing.py", "in_the_folder_or_above",
