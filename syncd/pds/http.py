@@ -22,6 +22,7 @@ from syncd.atproto.xrpc import (
     Request,
     Response,
     check_car,
+    is_long_enough,
     parse_origin,
     raise_for,
     read_rate_limit,
@@ -169,15 +170,9 @@ class Http:
                     body = await _read_whole(answer, self._bounds.answer_bytes)
                     response = Response(answer.status_code, dict(answer.headers), body)
                     self._raise_for(response, request, None)
-                check_car(Response(answer.status_code, dict(answer.headers)))
-                encoding = answer.headers.get("content-encoding", "")
-                inflater = Inflater(encoding, limit=self._bounds.stream_bytes)
-                async for chunk in _stream_of(answer):
-                    for piece in inflater.feed(chunk):
-                        yield piece
-                    if time.monotonic() > deadline:
-                        raise TimeoutError
-                yield inflater.close()
+                pieces = _inflated(answer, self._bounds.stream_bytes, deadline)
+                async for piece in _as_car(answer, pieces):
+                    yield piece
 
     async def _open(
         self,
@@ -207,7 +202,8 @@ class Http:
         if secret:
             hidden = response.body.replace(secret.encode(), b"(hidden)")
             response = Response(response.status, response.headers, hidden)
-        raise_for(response, is_write=request.is_write, now=now)
+        is_open = request.auth == "none" and request.method == "GET"
+        raise_for(response, is_write=request.is_write, now=now, is_open=is_open)
 
     @contextmanager
     def _watched(self, request: Request) -> Iterator[list[int]]:
@@ -278,6 +274,38 @@ async def _read_whole(answer: httpx.Response, limit: int) -> bytes:
     inflater = Inflater(answer.headers.get("content-encoding", ""), limit=limit)
     pieces = [piece async for chunk in _stream_of(answer) for piece in inflater.feed(chunk)]
     return b"".join(pieces) + inflater.close()
+
+
+async def _inflated(
+    answer: httpx.Response, limit: int, deadline: float
+) -> AsyncGenerator[bytes, None]:
+    """Yield the plain bytes of a body. Raises TimeoutError after the moment `deadline`."""
+    inflater = Inflater(answer.headers.get("content-encoding", ""), limit=limit)
+    async for chunk in _stream_of(answer):
+        for piece in inflater.feed(chunk):
+            yield piece
+        if time.monotonic() > deadline:
+            raise TimeoutError
+    yield inflater.close()
+
+
+async def _as_car(
+    answer: httpx.Response, pieces: AsyncGenerator[bytes, None]
+) -> AsyncGenerator[bytes, None]:
+    """Yield `pieces`, the first ones together once they show that the body can be a CAR."""
+    response = Response(answer.status_code, dict(answer.headers))
+    held, is_checked = b"", False
+    async with aclosing(pieces):
+        async for piece in pieces:
+            if is_checked:
+                yield piece
+            elif is_long_enough(held := held + piece):
+                check_car(response, held)
+                is_checked = True
+                yield held
+    if not is_checked:
+        check_car(response, held)
+        yield held
 
 
 def _stream_of(answer: httpx.Response) -> httpx.AsyncByteStream:
