@@ -189,7 +189,8 @@ def _whereabouts(
     def changed(before: Account, after: Account) -> None:
         _keep_account(files, after, before, on_notice)
 
-    return Whereabouts(lambda: _resolve(files.config), connect, changed)
+    # It was resolved a moment ago, so whoever does not answer now has not moved since.
+    return Whereabouts(lambda: _resolve(files.config), connect, changed, files.clock_ns())
 
 
 def _resolve(config: Config) -> Awaitable[Account]:
