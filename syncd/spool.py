@@ -144,6 +144,14 @@ class Spool:
             self.count += 1
 
 
+def has_blocks(path: Path) -> bool:
+    """Return whether a spool at `path` has anything that a later run can continue from."""
+    try:
+        return path.stat().st_size > len(_HEADER)
+    except OSError:
+        return False
+
+
 class _Index:
     """The offset and length of each block: 17 bytes, in a bucket by the first 16 bits of its hash.
 

@@ -100,12 +100,13 @@ class Crowd:
 def read_frame(frame: bytes | str, did: Did) -> Ring | None:
     """Read what a message of subscribeRepos is worth; None if it is not about `did`.
 
-    What cannot be read may be about anybody: it rings. Raises Unreachable for the server's goodbye.
+    What cannot be read rings unless it names another account: it may be about anybody. Raises
+    Unreachable for the server's goodbye.
     """
     try:
         event = parse_frame(frame if isinstance(frame, bytes) else frame.encode())
-    except BadFrame:
-        return Ring(Reason.UNCLEAR)
+    except BadFrame as bad:
+        return Ring(Reason.UNCLEAR) if bad.about in (None, did) else None
     match event:
         case CommitEvent(repo=repo, commit=commit):
             return Ring(Reason.REPO, commit) if repo == did else None

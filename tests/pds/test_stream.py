@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 from websockets.asyncio.server import ServerConnection
@@ -17,6 +18,7 @@ from syncd.atproto.firehose import (
     Event,
     IdentityEvent,
     Info,
+    Op,
     OtherEvent,
     StreamError,
     SyncEvent,
@@ -111,6 +113,30 @@ def test_a_goodbye_ends_the_listening(name: str) -> None:
 @pytest.mark.parametrize("frame", [b"", b"\xff" * 99, b"\xa0", b"\x00" * 1000, "text", b"\x9f" * 9])
 def test_a_message_that_cannot_be_read_may_be_about_us(frame: bytes | str) -> None:
     assert read_frame(frame, US) == UNCLEAR
+
+
+FOREIGN_CID = b"\xd8\x2a\x58\x26\x00\x01\xa9\x02\x12\x20" + bytes(32)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        (b"create", b"rename"),
+        (b"\x65blobs\x80", b"\x65blobs\x81" + FOREIGN_CID),
+        (b"\x64time\x74", b"\x64tame\x74"),
+        (b"\x63rev\x6d3", b"\x63rev\x6d1"),
+    ],
+    ids=["an unknown action", "a foreign CID", "no time", "no rev"],
+)
+def test_a_malformed_event_about_another_account_rings_for_that_one_alone(
+    change: tuple[bytes, bytes],
+) -> None:
+    old, new = change
+    ops = (Op("create", "com.example.note/1", COMMIT),)
+    for did, expected in ((US, {NEWS, UNCLEAR}), (THEM, {None})):
+        frame = encode_frame(replace(commit_of(did), ops=ops))
+        assert frame.count(old) == 1
+        assert read_frame(frame.replace(old, new), US) in expected
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ from syncd.config import (
     render_config,
 )
 from syncd.credentials import Credentials
-from syncd.cycle.clone.clone import is_unfinished
+from syncd.cycle.clone.clone import goes_on, is_unfinished
 from syncd.errors import CredentialsRefused, FolderWrong, SyncdError
 from syncd.folder.names import COMPONENT_BYTES
 from syncd.folder.probe import probe
@@ -241,7 +241,7 @@ async def _first_sync(
                     with show(mirror):
                         report = report.followed_by(await mirror.sync())
         except SyncdError:
-            if is_unfinished(mirror.state):
+            if goes_on(mirror.workspace):
                 tell("syncd: run the same command again, and it goes on from here")
             raise
         keep_last_cycle(mirror.state, report, started, mirror.cloned)

@@ -51,7 +51,7 @@ from syncd.model import (
     find_record_path,
 )
 from syncd.replica import View, read_head
-from syncd.spool import Spool
+from syncd.spool import Spool, has_blocks
 from syncd.state import State
 from syncd.state.notes import UnfinishedClone
 
@@ -71,6 +71,11 @@ _CHANGED = "changed in the repo while it was cloned"
 def is_unfinished(state: State) -> bool:
     """Return whether a clone was begun and not finished."""
     return state.note(UnfinishedClone) is not None
+
+
+def goes_on(workspace: Workspace) -> bool:
+    """Return whether a clone that was stopped continues from what it has fetched."""
+    return is_unfinished(workspace.state) and has_blocks(workspace.own / SPOOL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +218,7 @@ class Clone:
         sizes, lost = Counter[str](), 0
         for number, (path, cid) in enumerate(walk(head.data, noting)):
             sizes[path.partition("/")[0]] += 1
-            lost += cid not in spool
+            lost += cid.is_block and cid not in spool
             if not number % CHUNK_RECORDS:
                 await asyncio.sleep(0)
         return Proven(head, tuple(sorted(nodes)), sizes, lost)
@@ -279,7 +284,7 @@ class Clone:
             if path is None:
                 continue
             steps.append(Step(path, Verdict.PULL, None, None, cid, _CREATED))
-            block = spool.get(cid)
+            block = spool.get(cid) if cid.is_block else None
             if block is not None:
                 blocks[cid] = block
                 size += len(block)

@@ -88,26 +88,28 @@ class Fetched:
     fetches: int = 0
 
     async def add(self, pds: Pds, since: Tid | None) -> Cid:
-        """Fetch the repo, or its blocks newer than `since`, into `blocks`; return the root.
+        """Fetch the repo, or its blocks newer than `since`, into `blocks`; return its commit.
 
         Raises:
-            BadCar: The answer is no CAR with one root.
-            Unverified: The blocks are larger than REPO_BYTES.
+            BadCar: The answer is no CAR, or its first root is not a commit.
+            Unverified: The answer or the blocks are larger than REPO_BYTES.
         """
-        reader = CarReader()
+        reader, received = CarReader(), 0
         self.fetches += 1
         async for chunk in pds.fetch_repo(since):
-            self._keep(reader.feed(chunk))
+            received += len(chunk)
+            self._keep(reader.feed(chunk), received)
             if self.on_fetch is not None:
                 self.on_fetch(Fetching(self.blocks.count, self.blocks.size, self.fetches - 1))
         reader.close()
-        if len(reader.roots) != 1:
-            raise BadCar(f"the PDS sent a repo with {len(reader.roots)} roots instead of one")
-        return reader.roots[0]
+        if reader.commit is None:
+            raise BadCar("the PDS sent a repo whose CAR does not name its commit as first root")
+        return reader.commit
 
-    def _keep(self, blocks: Iterable[tuple[Cid, bytes]]) -> None:
+    def _keep(self, blocks: Iterable[tuple[Cid, bytes]], received: int) -> None:
         self.blocks.add(blocks)
-        if self.blocks.size > REPO_BYTES:
+        # The same blocks again and again take no room, but would never end.
+        if max(self.blocks.size, received) > REPO_BYTES:
             raise Unverified(
                 f"the PDS sends a repo of more than {REPO_BYTES} bytes",
                 hint="nothing was changed; a repo of that size is beyond what syncd can mirror",

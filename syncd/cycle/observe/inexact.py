@@ -51,7 +51,7 @@ class Versions:
     def inexact(self, path: RecordPath, side: Snapshot) -> tuple[Cid, bytes] | None:
         """Return the CID and block of `side`, if the block is at hand and no file can hold it."""
         cid = side.get(path)
-        block = None if cid is None else self.block_of(path, cid)
+        block = None if cid is None or not cid.is_block else self.block_of(path, cid)
         if cid is None or block is None or is_exact_in_file(block, split_record_path(path)[0]):
             return None
         return cid, block

@@ -35,15 +35,17 @@ class Sight:
 
     def known(self, cids: Mapping[RecordPath, Cid | None]) -> dict[RecordPath, bytes]:
         """Return the records of `cids`, as far as they came with the view."""
-        found = ((path, self.get(cid)) for path, cid in cids.items() if cid is not None)
+        named = ((path, cid) for path, cid in cids.items() if cid is not None and cid.is_block)
+        found = ((path, self.get(cid)) for path, cid in named)
         return {path: block for path, block in found if block is not None}
 
     async def records(self, pds: Pds, cids: Iterable[Cid]) -> dict[Cid, bytes]:
         """Return the record blocks of `cids`; fetch those that did not come with the view.
 
-        Blocks that the PDS does not have are left out of the result.
+        Blocks that the PDS does not have are left out of the result, and so is what the tree names
+        by a CID that is not that of a record.
         """
-        wanted = sorted(set(cids))
+        wanted = sorted({cid for cid in cids if cid.is_block})
         found = {cid: block for cid in wanted if (block := self.get(cid)) is not None}
         return found | await _obtainable(pds, [cid for cid in wanted if cid not in found])
 
@@ -142,7 +144,7 @@ def never_whole(missing: str) -> Unverified:
 
 
 def _check_records(view: View, get: Get) -> None:
-    missing = sum(1 for _, cid in view.after() if get(cid) is None)
+    missing = sum(1 for _, cid in view.after() if cid.is_block and get(cid) is None)
     if missing:
         raise MissingBlocks(f"{missing} records of the repo did not arrive", count=missing)
 
