@@ -9,13 +9,17 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from syncd.atproto.cid import Cid, parse_cid
 from syncd.atproto.jsontext import TOKEN
 from syncd.atproto.syntax import Tid, parse_tid
 from syncd.errors import BadAnswer, BadSyntax
 
+MAX_VALUES: Final = 1_500_000
+"""The most values in one answer: an empty object takes two bytes there, and 64 in memory."""
+
+_BEFORE_VALUES: Final = (b"[", b"{", b",", b":")
 Fields: TypeAlias = Mapping[str, object]
 T = TypeVar("T")
 
@@ -41,6 +45,9 @@ class Response:
 
 def read_object(response: Response) -> Fields:
     """Parse the body as a JSON object. Raises BadAnswer, without quoting the body."""
+    values = sum(map(response.body.count, _BEFORE_VALUES))
+    if values > MAX_VALUES:
+        raise BadAnswer(f"the PDS answered with JSON of more than {MAX_VALUES} values")
     try:
         return as_object(json.loads(response.body))
     except (ValueError, RecursionError):

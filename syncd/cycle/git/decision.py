@@ -78,6 +78,11 @@ LEFT_OUT = Obstacle(
     "git sparse-checkout add its directory; or [scope] in syncd.toml, to mirror less",
 )
 
+EMPTY = Obstacle(
+    "git has not checked out the submodule that it is in; that does not delete it in the repo",
+    "git submodule update --init; to delete the record, delete its file there after that",
+)
+
 
 def acting(plan: Plan, config: Config) -> dict[RecordPath, Step]:
     """Return the steps that change a side, and those of conflicts to merge, by path."""

@@ -69,6 +69,7 @@ def _type_of(record: Record, collection: Nsid) -> str:
 def _validation(collection: Nsid, *, validate: bool | None) -> str | None:
     if validate is False:
         return None
+    # Here they pass unchecked: as records whose lexicon nobody knows.
     if validate and collection not in KNOWN_TO_PDS:
         raise invalid(f"Unknown lexicon type: {collection}")
     return "unknown"
