@@ -114,6 +114,10 @@ class RolledBack(Unverified):
     """The PDS shows an older commit than before."""
 
 
+class RevAhead(Unverified):
+    """The rev of a commit is further ahead of all clocks than any clock is wrong."""
+
+
 # --- The PDS did not carry the request out: syncd waits, or looks and plans again. ---------------
 
 

@@ -316,6 +316,14 @@ MUTANTS = (
         "stat.S_ISDIR(mode)", "tests/mirror/test_credentials.py", "what_was_open",
     ),
     Mutant(
+        "a wait that nobody hears of", "waiting.py", "self._now.append(wait)", "pass",
+        "tests/cli/screen/test_waits.py", "long_wait",
+    ),
+    Mutant(
+        "a full disk taken for a mistake", "trouble.py", "if error.errno not in PASSING:",
+        "if error.errno in PASSING:", "tests/test_lock.py", "disk_in_trouble",
+    ),
+    Mutant(
         "a mark of another program overlooked", "neighbours/sharing.py",
         "places = [root.absolute(), *root.absolute().parents]", "places = [root.absolute()]",
         "tests/neighbours/test_sharing.py", "in_the_folder_or_above",
@@ -420,6 +428,16 @@ MUTANTS = (
         "numbered names taken for slips", "slips.py",
         '    if _DIGITS.sub("", one) == _DIGITS.sub("", other):', "    if one == other:",
         "tests/test_slips.py", "family",
+    ),
+    Mutant(
+        "a fault of others held against an edit", "cycle/lexicons/court.py",
+        "        return new_faults(self._faults(*split_record_path(path), before), found)",
+        "        return found", "tests/cycle/lexicons/test_judge.py", "had_before",
+    ),
+    Mutant(
+        "a lexicon from beside the folder", "cycle/lexicons/library.py",
+        "            nsid = parse_nsid(text)\n", "            nsid = Nsid(text)\n",
+        "tests/cycle/lexicons/test_judge.py", "lead_nowhere",
     ),
     Mutant(
         "a bundle that never grows old", "lexicons/bundle.py",

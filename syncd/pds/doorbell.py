@@ -75,9 +75,13 @@ class Doorbell(Protocol):
 
 @dataclass(slots=True)
 class Crowd:
-    """Counts what a stream carries for others. `clock` gives seconds, from any start."""
+    """Counts what a stream carries for others. `clock` gives seconds, from any start.
+
+    `frames` is how many messages a minute are too many.
+    """
 
     clock: Callable[[], float]
+    frames: int = FOREIGN_FRAMES
     _since: float = 0.0
     _frames: int = 0
     _bytes: int = 0
@@ -89,9 +93,9 @@ class Crowd:
             self._since, self._frames, self._bytes = now, 0, 0
         self._frames += 1
         self._bytes += size
-        if self._frames > FOREIGN_FRAMES or self._bytes > FOREIGN_BYTES:
+        if self._frames > self.frames or self._bytes > FOREIGN_BYTES:
             raise Crowded(
-                f"the stream carries more than {FOREIGN_FRAMES} messages or {FOREIGN_BYTES} bytes"
+                f"the stream carries more than {self.frames} messages or {FOREIGN_BYTES} bytes"
                 f" a minute for other accounts",
                 hint="syncd polls instead; a Jetstream can be named in syncd.toml",
             )

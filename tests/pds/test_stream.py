@@ -249,6 +249,49 @@ async def test_garbage_without_end_is_a_crowd_too() -> None:
             await heard(pds_stream(account(wire)), FOREIGN_FRAMES + 2)
 
 
+BEGINNING = b"\x02\x00"
+"""The first part of a message, and not the last."""
+
+
+def flooding(frame: bytes, *, reads: bool) -> Wire:
+    """A server that sends one raw frame for ever; `reads` says whether it takes any answer."""
+
+    async def flood(connection: ServerConnection) -> None:
+        if not reads:
+            connection.transport.pause_reading()
+        if frame[0] == 0:
+            connection.transport.write(BEGINNING)
+        while not connection.transport.is_closing():
+            connection.transport.write(frame * 1_000)
+            await asyncio.sleep(0)
+
+    wire = Wire()
+    wire.says(then=flood)
+    return wire
+
+
+@pytest.mark.parametrize("reads", [True, False])
+@pytest.mark.parametrize(
+    "frame",
+    [b"\x89\x7d" + bytes(125), b"\x89\x00", b"\x8a\x00", b"\x00\x00"],
+    ids=["long pings", "pings", "pongs", "parts of a message that never ends"],
+)
+async def test_a_flood_of_frames_that_are_no_message_is_cut_off(frame: bytes, reads: bool) -> None:
+    wire = flooding(frame, reads=reads)
+    async with listening(wire):
+        # Some versions of websockets bound the parts of a message themselves.
+        with pytest.raises(Crowded if frame[0] else (Crowded, Unreachable)):
+            await heard(pds_stream(account(wire)), 9)
+    assert wire.visits == 1
+
+
+async def test_a_stream_that_cannot_be_written_to_is_left_at_once() -> None:
+    wire = flooding(b"\x81\x00", reads=False)
+    async with listening(wire):
+        doorbell = pds_stream(account(wire))
+        assert await heard(doorbell, 1) == [OPEN]
+
+
 async def test_a_stream_that_has_died_is_noticed_by_its_silence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -24,6 +24,7 @@ from syncd.cycle.clone.fresh import PART_RECORDS, WholeRepo, write_aside
 from syncd.cycle.clone.refill import fill
 from syncd.cycle.home import Home
 from syncd.cycle.observe.fetch import Fetched, OnFetch, Writing
+from syncd.cycle.observe.horizon import latest_rev
 from syncd.cycle.observe.remote import REPAIRS, never_whole
 from syncd.cycle.observe.scope import known_after
 from syncd.cycle.pull.apply import pull
@@ -207,8 +208,9 @@ class Clone:
         Raises MissingBlocks if a node is missing; a missing record only counts as lost.
         """
         key = parse_did_key(self.home.account.key)
-        newest = self.workspace.state.newest()
-        head = read_head(root, spool.get, did=self.home.account.did, key=key, newest=newest)
+        did, newest = self.home.account.did, self.workspace.state.newest()
+        latest = latest_rev(self.workspace, self.home.pds.server_time)
+        head = read_head(root, spool.get, did=did, key=key, newest=newest, latest=latest)
         nodes: list[Cid] = []
 
         def noting(cid: Cid) -> bytes | None:

@@ -72,6 +72,7 @@ class ServedPds:
     did: Did = DID
     requests: int = 0
     rate_limit: RateLimit | None = None
+    server_time: float | None = None
     status: RepoStatus | SyncdError = field(default_factory=lambda: RepoStatus(True, None, None))
     asked: list[Tid | None] = field(default_factory=list)
 
