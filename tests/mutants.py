@@ -68,7 +68,7 @@ MUTANTS = (
     ),
     Mutant(
         "no swap on a record", "pds/client.py",
-        "xrpc.put_record(self._did, op, swap=change.before,", "xrpc.put_record(self._did, op, swap=None,",
+        "swap = change.before if is_guarded else xrpc.UNGUARDED", "swap = None",
         "tests/pds/test_client.py",
     ),
     Mutant(
@@ -428,6 +428,16 @@ MUTANTS = (
         "numbered names taken for slips", "slips.py",
         '    if _DIGITS.sub("", one) == _DIGITS.sub("", other):', "    if one == other:",
         "tests/test_slips.py", "family",
+    ),
+    Mutant(
+        "a fault of others held against an edit", "cycle/lexicons/court.py",
+        "        return new_faults(self._faults(*split_record_path(path), before), found)",
+        "        return found", "tests/cycle/lexicons/test_judge.py", "had_before",
+    ),
+    Mutant(
+        "a lexicon from beside the folder", "cycle/lexicons/library.py",
+        "            nsid = parse_nsid(text)\n", "            nsid = Nsid(text)\n",
+        "tests/cycle/lexicons/test_judge.py", "lead_nowhere",
     ),
     Mutant(
         "a bundle that never grows old", "lexicons/bundle.py",

@@ -50,6 +50,29 @@ UNTELLABLE: dict[str, tuple[bytes, str]] = {
 }
 """Records whose file is another record, or none, when it is read as JSON."""
 
+REPAIRED: dict[str, dict[str, object]] = {
+    "a float": {"n": "1.5"},
+    "a whole float": {"n": 2},
+    "a float far inside": {"list": [{"a/b": [0, "0.1"]}]},
+    "an integer beyond 2^53": {"n": str(2**53)},
+    "the least integer": {"n": [str(-(2**63))]},
+    "a map like a link": {"n": LINK},
+    "a map like bytes": {"n": ["AA"]},
+    "a map like a bad link": {"n": {"$link": LINK}},
+    "a map like a bad blob": {
+        "n": {"$type": "blob", "ref": {"$link": LINK}, "mimeType": "a/b", "size": 1}
+    },
+    "an old blob": {"n": {"$type": "blob", "ref": {"$link": LINK}, "mimeType": "a/b", "size": 1}},
+    "an old blob of an old link": {"n": None},
+    "a link that is cut off": {"n": {"$link": LINK}},
+    "a link longer than a PDS reads": {"n": [{"$link": LINK}]},
+    "a key that no PDS takes": {"n": {"proto": 1}},
+    "a type of another kind": {"n": {"$type": "7"}},
+    "another type": {"$type": COLLECTION},
+    "no type": {"$type": COLLECTION},
+}
+"""What of each can be said instead, where that was which could not."""
+
 ENCODED: dict[str, bytes] = {
     "keys out of order": cbor2.dumps({"$type": COLLECTION, "text": "hello", "n": 1}),
     "a long integer": block(n=1).replace(b"\x61n\x01", b"\x61n\x18\x01"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from syncd.atproto.syntax import parse_did, parse_handle, parse_nsid
 from syncd.errors import BadSyntax
-from syncd.sandbox.accounts import HostedAccount, Status, check_login, did_document
+from syncd.sandbox.accounts import HashedPassword, HostedAccount, Status, check_login, did_document
 from syncd.sandbox.answer import Answer, empty_answer, invalid, json_answer, unauthorized
 from syncd.sandbox.methods.call import CheckedCall, Method
 from syncd.sandbox.methods.request import BLOB_BYTES
@@ -88,16 +88,19 @@ def delete_session(call: CheckedCall) -> Answer:
 def create_app_password(call: CheckedCall) -> Answer:
     name = call.body.text("name")
     password = call.sandbox.add_app_password(call.caller.did, name)
-    made = call.sandbox.time_text()
-    return json_answer({"name": name, "password": password, "createdAt": made, "privileged": False})
+    made = call.sandbox.accounts.get(call.caller.did).passwords[-1]
+    return json_answer({"password": password, **_listed(made)})
 
 
 def list_app_passwords(call: CheckedCall) -> Answer:
     """Answer the names of the app passwords, the newest first."""
     account = call.sandbox.accounts.get(call.caller.did)
     named = (kept for kept in reversed(account.passwords) if kept.name is not None)
-    shown = [{"name": p.name, "createdAt": p.created, "privileged": False} for p in named]
-    return json_answer({"passwords": shown})
+    return json_answer({"passwords": [_listed(password) for password in named]})
+
+
+def _listed(password: HashedPassword) -> dict[str, object]:
+    return {"name": password.name, "createdAt": password.created, "privileged": False}
 
 
 def revoke_app_password(call: CheckedCall) -> Answer:

@@ -69,6 +69,7 @@ def _type_of(record: Record, collection: Nsid) -> str:
 def _validation(collection: Nsid, *, validate: bool | None) -> str | None:
     if validate is False:
         return None
+    # Here they pass unchecked: as records whose lexicon nobody knows.
     if validate and collection not in KNOWN_TO_PDS:
         raise invalid(f"Unknown lexicon type: {collection}")
     return "unknown"
@@ -94,6 +95,7 @@ def put_record(
 
     Raises Rejected: InvalidSwap, and as `Repo.apply`.
     """
+    repo.refuse_guards(swap_record=swap_record)
     current = repo.current(write.path)
     # The reference PDS checks no guard if there is nothing to do.
     if current is not None and current == write.cid:
@@ -111,6 +113,7 @@ def delete_record(
 
     Raises Rejected: InvalidSwap, and as `Repo.apply`.
     """
+    repo.refuse_guards(swap_record=swap_record)
     current = repo.current(make_record_path(op.collection, op.rkey))
     # The reference PDS checks no guard if there is nothing to do.
     if current is None:
