@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from syncd.atproto.data import cid_of
+from syncd.atproto.data import Value, cid_of
 from syncd.cli import cli
 from syncd.errors import SyncdError
 from syncd.model import Change, RecordPath
@@ -47,7 +47,7 @@ def test_sync_status_and_doctor_name_the_command_that_accepts_it(
         cloned = CliRunner().invoke(cli, ["clone", login.did, str(root), "--read-only"])
         assert cloned.exit_code == 0, cloned.output
         ahead[0] = 365 * 86_400.0
-        record = {"$type": "com.example.note", "text": "from the future"}
+        record: dict[str, Value] = {"$type": "com.example.note", "text": "from the future"}
         written = MemoryPds(sandbox, login.did).put(Change(NOTE, None, cid_of(record), record))
         asyncio.run(written)
         ahead[0] = 0.0
