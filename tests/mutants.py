@@ -243,12 +243,12 @@ MUTANTS = (
         "tests/test_batches.py",
     ),
     Mutant(
-        "a CAR that is cut taken for a whole one", "atproto/car.py", "        if self._held:",
-        "        if False:", "tests/atproto/test_car.py",
+        "a CAR that is cut taken for a whole one", "atproto/car.py",
+        "        if self._held or self._to_skip:", "        if False:", "tests/atproto/test_car.py",
     ),
     Mutant(
-        "a commit with a field too many", "atproto/commit.py", "if not others and data.is_block",
-        "if data.is_block", "tests/atproto/test_commit.py",
+        "a commit with a field too many", "atproto/commit.py", "sorted(value.keys() - _FIELDS)",
+        "sorted(value.keys() - value.keys())", "tests/atproto/test_commit.py",
     ),
     Mutant(
         "a whole number taken for the truth", "merge/fields.py",
@@ -314,6 +314,14 @@ MUTANTS = (
     Mutant(
         "an open file left open", "private.py", "(stat.S_ISREG(mode) or stat.S_ISDIR(mode))",
         "stat.S_ISDIR(mode)", "tests/mirror/test_credentials.py", "what_was_open",
+    ),
+    Mutant(
+        "a wait that nobody hears of", "waiting.py", "self._now.append(wait)", "pass",
+        "tests/cli/screen/test_waits.py", "long_wait",
+    ),
+    Mutant(
+        "a full disk taken for a mistake", "trouble.py", "if error.errno not in PASSING:",
+        "if error.errno in PASSING:", "tests/test_lock.py", "disk_in_trouble",
     ),
     Mutant(
         "a mark of another program overlooked", "neighbours/sharing.py",
@@ -422,8 +430,34 @@ MUTANTS = (
         "tests/test_slips.py", "family",
     ),
     Mutant(
+        "a fault of others held against an edit", "cycle/lexicons/court.py",
+        "        return new_faults(self._faults(*split_record_path(path), before), found)",
+        "        return found", "tests/cycle/lexicons/test_judge.py", "had_before",
+    ),
+    Mutant(
+        "a lexicon from beside the folder", "cycle/lexicons/library.py",
+        "            nsid = parse_nsid(text)\n", "            nsid = Nsid(text)\n",
+        "tests/cycle/lexicons/test_judge.py", "lead_nowhere",
+    ),
+    Mutant(
+        "a bundle that never grows old", "lexicons/bundle.py",
+        "        return self.age_days(now) > OLD_DAYS", "        return False",
+        "tests/lexicons/test_bundle.py", "age",
+    ),
+    Mutant(
+        "a fault of base taken for a new one", "atproto/lexicon/fault.py",
+        "ours[fault.rule] > theirs[fault.rule]", "ours[fault.rule]",
+        "tests/atproto/lexicon/test_catalog.py", "is_not_new",
+    ),
+    Mutant(
+        "a true that is a number for a lexicon", "atproto/lexicon/compiling.py",
+        "        if type(value) is not int or abs(value)",
+        "        if not isinstance(value, int) or abs(value)",
+        "tests/atproto/lexicon/test_catalog.py", "breaks_a_rule",
+    ),
+    Mutant(
         "a pattern that fits nothing is no error", "mirror/selection.py",
-        "    return [p for p in patterns if not any(_fits(item, p) for item in found)]",
+        "    return [name for name in names if not _meant(name, every)]",
         "    return []", "tests/mirror/test_verbs.py", "without_a_conflict",
     ),
     Mutant(

@@ -33,9 +33,11 @@ FLOORS: dict[str, int] = {
     "errors": 0,
     "atproto": 1,
     "typedjson": 1,
+    "trouble": 1,
     "model": 2,
     "exchange": 2,
     "backoff": 2,
+    "waiting": 2,
     "connect": 2,
     "children": 2,
     "private": 2,
@@ -56,6 +58,7 @@ FLOORS: dict[str, int] = {
     "lock": 3,
     "neighbours": 3,
     "git": 3,
+    "lexicons": 3,
     "notify": 3,
     "desktop": 3,
     "control": 3,
@@ -75,8 +78,8 @@ PURE = (
 PURE_IMPORTS = frozenset(
     {"__future__", "base64", "bisect", "cbor2", "collections", "contextlib", "cryptography"}
     | {"dataclasses", "decimal", "difflib", "email.utils", "enum", "functools", "hashlib"}
-    | {"ipaddress", "itertools", "json", "math", "multiformats", "operator", "re", "struct"}
-    | {"syncd", "types", "typing", "urllib.parse"}
+    | {"ipaddress", "itertools", "json", "math", "multiformats", "operator", "re", "regex"}
+    | {"struct", "syncd", "types", "typing", "urllib.parse"}
 )
 """All that the core may import: what is not here could be a clock, a disk or a network."""
 IMPURE_BUILTINS = frozenset({"open", "input", "print", "breakpoint", "exec", "eval", "__import__"})
@@ -117,6 +120,7 @@ LIBRARIES: dict[str, Library] = {
     "multiformats": Library(frozenset({"atproto"}), "knows multibase and multicodec"),
     "pathspec": Library(frozenset({"folder"}), "reads patterns as git reads a .gitignore"),
     "platformdirs": Library(frozenset({"private"}), "knows where an account keeps its state"),
+    "regex": Library(frozenset({"atproto"}), "finds grapheme clusters, as UAX 29 has them"),
     "rich": Library(frozenset({"cli"}), "draws status and progress on terminals"),
     "starlette": Library(frozenset({"sandbox"}), "serves the sandbox over HTTP"),
     "tomli": Library(frozenset({"cli", "config"}), "reads TOML, with line and column of a mistake"),
@@ -343,8 +347,11 @@ def printing(module: Module) -> Iterator[str]:
 
 
 def starting_of_tasks(module: Module) -> Iterator[str]:
+    # The line about a wait is drawn by a thread, because what waits may hold the loop.
+    allowed = {"threading.Thread"} if module.part == "cli" else set[str]()
     if module.part not in {"daemon", "sandbox", "desktop"}:
-        yield from (name for name in module.calls() if STARTERS.search(name))
+        started = (name for name in module.calls() if STARTERS.search(name))
+        yield from (name for name in started if name not in allowed)
 
 
 def leaking_of_secrets_to_programs(module: Module) -> Iterator[str]:

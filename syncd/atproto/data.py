@@ -12,7 +12,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import TypeAlias
 
-from syncd.atproto.cid import Cid, cid_of_block, parse_cid
+from syncd.atproto.cid import Cid, Link, cid_of_block, parse_link
 from syncd.atproto.dagcbor import MAX_DEPTH, TOO_DEEP, Value, decode, encode, read_cbor, utf8
 from syncd.errors import BadData, BadSyntax
 
@@ -21,6 +21,7 @@ __all__ = [
     "MAX_INTEGER",
     "Json",
     "Record",
+    "Trail",
     "Value",
     "check_keys",
     "cid_of",
@@ -29,6 +30,7 @@ __all__ = [
     "encode",
     "from_json",
     "is_exact",
+    "pointer_of",
     "read_json_object",
     "read_json_value",
     "to_json",
@@ -84,7 +86,7 @@ def _to_json(value: object, room: int) -> Json:
             return value
         case _ if not room:
             raise BadData(TOO_DEEP)
-        case Cid():
+        case Link():
             return {"$link": str(value)}
         case bytes():
             return {"$bytes": b64encode(value).decode("ascii").rstrip("=")}
@@ -107,10 +109,11 @@ def from_json(obj: object) -> Record:
     return record
 
 
-_Trail: TypeAlias = "tuple[_Trail, str | int] | None"
+Trail: TypeAlias = "tuple[Trail, str | int] | None"
+"""The keys and indexes that lead to a value, the last one outermost; None for the record."""
 
 
-def _from_json(obj: object, trail: _Trail, room: int) -> Value:
+def _from_json(obj: object, trail: Trail, room: int) -> Value:
     if type(obj) in (list, dict) and not room:
         raise BadData(_at(trail, TOO_DEEP))
     if type(obj) is list:
@@ -123,13 +126,19 @@ def _from_json(obj: object, trail: _Trail, room: int) -> Value:
         raise BadData(_at(trail, error.message), hint=error.hint) from None
 
 
-def _at(trail: _Trail, reason: str) -> str:
-    """Put the JSON pointer (RFC 6901, `~` and `/` escaped) of a value before `reason`."""
-    pointer = ""
+def _at(trail: Trail, reason: str) -> str:
+    """Put the JSON pointer of a value before `reason`."""
+    pointer = pointer_of(trail)
+    return f"at {pointer}: {reason}" if pointer else reason
+
+
+def pointer_of(trail: Trail) -> str:
+    """Return the JSON pointer (RFC 6901) of a value, with `~` and `/` escaped."""
+    keys: list[str] = []
     while trail is not None:
         trail, key = trail
-        pointer = "/" + str(key).replace("~", "~0").replace("/", "~1") + pointer
-    return f"at {pointer}: {reason}" if pointer else reason
+        keys.append("/" + str(key).replace("~", "~0").replace("/", "~1"))
+    return "".join(reversed(keys))
 
 
 def read_json_value(item: object) -> Value:
@@ -183,11 +192,11 @@ def check_keys(keys: Collection[str]) -> None:
         raise BadData('a PDS refuses the key "__proto__"')
 
 
-def _read_link(entries: dict[str, Value]) -> Cid:
+def _read_link(entries: dict[str, Value]) -> Link:
     text = entries["$link"]
     if len(entries) == 1 and isinstance(text, str):
         with suppress(BadSyntax):
-            return parse_cid(text)
+            return parse_link(text)
     raise BadData('malformed "$link": it must be the only key, and its value a CID')
 
 
@@ -227,15 +236,16 @@ def _check_blob(entries: dict[str, Value]) -> None:
 
 def _check_not_legacy_blob(entries: dict[str, Value]) -> None:
     match entries:
-        case {"cid": str(cid), "mimeType": str(mime_type)} if mime_type and _is_cid(cid):
+        case {"cid": str(cid), "mimeType": str(mime_type)} if mime_type and _is_as_written(cid):
             raise BadData(
                 "a blob is referred to in the old form, which a PDS does not accept any more",
                 hint='the new form has "$type": "blob", "ref" (a link), "mimeType" and "size"',
             )
 
 
-def _is_cid(text: str) -> bool:
+def _is_as_written(text: str) -> bool:
+    """Return whether `text` is a CID in the spelling of a PDS, which takes no other for one."""
     try:
-        return bool(parse_cid(text))
+        return str(parse_link(text)) == text
     except BadSyntax:
         return False

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from decimal import Context, Decimal
-from functools import lru_cache
-from typing import TypeAlias
+from itertools import accumulate, takewhile
+from typing import Any, TypeAlias, TypeVar
 
 from syncd.atproto.dagcbor import TOO_DEEP, utf8
 from syncd.atproto.data import (
@@ -30,6 +31,13 @@ from syncd.atproto.data import (
 )
 from syncd.errors import BadData, BadJson
 
+MAX_TEXT_BYTES = 16_000_000
+"""The largest file of a record. A record has at most 2 MB of CBOR; its JSON may be longer."""
+SMALL_TEXT_BYTES = 64 * 1024
+"""A file of this size is never too large for its record."""
+
+_KEPT_KEYS = 4_096
+_LONGEST_KEPT_KEY = 100
 _BOM = b"\xef\xbb\xbf"
 _CONFLICT = re.compile(r"^(?:<{7}|>{7})(?= |\r?$)", re.MULTILINE)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -39,6 +47,7 @@ _NO_TRAPS = Context(traps=[])
 
 _Token: TypeAlias = re.Match[str]
 _Tokens: TypeAlias = Iterator[_Token]
+_Made = TypeVar("_Made")
 
 
 def parse_record(text: bytes, collection: str) -> Record:
@@ -80,7 +89,7 @@ def parse_as(text: bytes, collection: str) -> Record:
 def _decode(text: bytes) -> str:
     text = text.removeprefix(_BOM)
     if not text.strip():
-        raise _refusal("", 0, "the file is empty", "to delete the record, delete the file")
+        raise _refusal("", 0, "the file is empty", "undo the edit, or write the record again")
     if not text.strip(b"\0"):
         raise _refusal("", 0, "the file holds only NUL bytes", "a crash may have cut it off")
     try:
@@ -222,33 +231,183 @@ def _refusal(source: str, at: int, reason: str, hint: str = "") -> BadJson:
 def format_record(record: Record) -> bytes:
     """Format `record` as a file: UTF-8, LF, two spaces, a final newline, non-ASCII unescaped.
 
-    `$type` comes first, then the other keys in DAG-CBOR order, at every level. Formats floats too,
-    for display. Raises BadData if JSON cannot show a value.
+    `$type` comes first, then the other keys in DAG-CBOR order, at every level. Each item of a list
+    or map has its own line; where the file would be larger than `most_bytes`, the innermost lists
+    and maps are each written in one line. Formats floats too, for display.
+
+    Raises BadData if JSON cannot show a value, or not in MAX_TEXT_BYTES.
     """
-    return utf8(_format(to_json(record), "\n") + "\n")
+    lines = _Lines()
+    try:
+        lines.write(record, "\n")
+        text = lines.text()
+    except _TooLong:
+        return within_bounds(_fitted(_ordered(to_json(record))))
+    if len(text) > SMALL_TEXT_BYTES and len(text) > most_bytes(len(text) - lines.layout - 1):
+        text = _fitted(_ordered(to_json(record)))
+    return within_bounds(text)
+
+
+def most_bytes(compact: int) -> int:
+    """Return how large a file may be if the most compact JSON of its record has `compact` bytes."""
+    return min(max(3 * compact, SMALL_TEXT_BYTES), MAX_TEXT_BYTES)
+
+
+def within_bounds(text: bytes) -> bytes:
+    """Return `text`. Raises BadData if it is larger than any file of a record."""
+    if len(text) > MAX_TEXT_BYTES:
+        raise BadData(f"its JSON has {len(text)} bytes, more than the file of a record may have")
+    return text
 
 
 _quote = json.JSONEncoder(ensure_ascii=False).encode
+compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""Write JSON without white space."""
 _quote_text = json.encoder.encode_basestring
-_quote_key = lru_cache(maxsize=4_096)(_quote_text)
 
 
-def _format(value: Json, newline: str) -> str:
-    if type(value) is str:
-        return _quote_text(value)
-    inner = newline + "  "
-    if isinstance(value, dict) and value:
-        keys = sorted(value, key=file_order) if len(value) > 1 else value
-        lines = [f"{_quote_key(key)}: {_format(value[key], inner)}" for key in keys]
-        return "{" + inner + ("," + inner).join(lines) + newline + "}"
-    if isinstance(value, list) and value:
-        lines = [_format(item, inner) for item in value]
-        return "[" + inner + ("," + inner).join(lines) + newline + "]"
-    return _quote(value)
+class _TooLong(Exception):
+    """The line breaks and indents of a text need more bytes than any file may have."""
 
 
-@lru_cache(maxsize=4_096)
-def file_order(key: str) -> tuple[bool, int, bytes]:
+@dataclass(slots=True)
+class _Lines:
+    """The parts of a text in which each item of a list or map has its own line.
+
+    Attributes:
+        widest: The longest `newline` of a list or map with lines; a longer one means one line.
+        layout: How many bytes of white space the parts hold outside of strings.
+    """
+
+    widest: int = 2 * MAX_DEPTH
+    layout: int = 0
+    parts: list[str] = field(default_factory=list)
+
+    def text(self) -> bytes:
+        self.parts.append("\n")
+        return utf8("".join(self.parts))
+
+    def write(self, value: Any, newline: str) -> None:  # noqa: ANN401
+        """Write `value`, with `newline` before its last bracket. Raises BadData and _TooLong."""
+        kind = type(value)
+        if kind is str:
+            self.parts.append(_quote_text(value))
+        elif kind is dict:
+            self._write_map(value, newline)
+        elif kind is list:
+            self._write_list(value, newline)
+        elif type(shown := to_json(value)) is dict:
+            self._write_map(shown, newline)
+        else:
+            self.parts.append(_quote(shown))
+
+    def _write_map(self, entries: dict[Any, Any], newline: str) -> None:
+        inner = self._open(entries, newline)
+        if inner is None:
+            return
+        self.layout += len(entries)
+        put, start = self.parts.append, "{" + inner
+        for key in sorted(entries, key=_ORDERS.__getitem__) if len(entries) > 1 else entries:
+            value = entries[key]
+            if type(value) is str:
+                put(f"{start}{_LABELS[key]}{_quote_text(value)}")
+            else:
+                put(start + _LABELS[key])
+                self.write(value, inner)
+            start = "," + inner
+        put(newline + "}")
+
+    def _write_list(self, items: list[Any], newline: str) -> None:
+        inner = self._open(items, newline)
+        if inner is None:
+            return
+        start = "[" + inner
+        for item in items:
+            self.parts.append(start)
+            self.write(item, inner)
+            start = "," + inner
+        self.parts.append(newline + "]")
+
+    def _open(self, value: list[Any] | dict[Any, Any], newline: str) -> str | None:
+        """Return the `newline` of the items of `value`, or write it in one line."""
+        if len(newline) > 2 * MAX_DEPTH:
+            raise BadData(TOO_DEEP)
+        if not value or len(newline) > self.widest:
+            self.parts.append(_quote(value))
+            return None
+        inner = newline + "  "
+        self.layout += len(inner) * (len(value) + 1) - 2
+        if self.layout > MAX_TEXT_BYTES:
+            raise _TooLong
+        return inner
+
+
+def _fitted(value: Json) -> bytes:
+    """Write `value`, whose keys are in order, in as many lines as `most_bytes` allows."""
+    shortest, one_line = utf8(compact(value)), utf8(_quote(value))
+    spare = most_bytes(len(shortest)) - len(one_line) - 1
+    if spare < 0:
+        return shortest + b"\n"
+    depth = sum(1 for _ in takewhile(spare.__ge__, accumulate(_layouts(value))))
+    lines = _Lines(widest=2 * depth)
+    lines.write(value, "\n")
+    return lines.text()
+
+
+def _layouts(value: Json) -> Iterator[int]:
+    """Yield, for each depth, how many bytes longer the lists and maps there make one line."""
+    level = [value]
+    for depth in range(MAX_DEPTH):
+        nested = [item for item in level if isinstance(item, list | dict) and item]
+        if not nested:
+            return
+        # Each item and the last bracket begin a line, and each comma loses its space.
+        yield sum(len(item) + 1 for item in nested) * (2 * depth + 2)
+        level = [
+            inner
+            for item in nested
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+
+
+def _ordered(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {key: _ordered(value[key]) for key in sorted(value, key=file_order)}
+    return [_ordered(item) for item in value] if isinstance(value, list) else value
+
+
+def file_order(key: str) -> bytes:
     """Return the sort key of a key in a file: `$type` first, then the order of DAG-CBOR."""
+    return _ORDERS[key]
+
+
+def _order_of(key: object) -> bytes:
+    if type(key) is not str:
+        raise BadData(f"JSON cannot show the key {key!r}")
     raw = utf8(key)
-    return key != "$type", len(raw), raw
+    return b"" if key == "$type" else len(raw).to_bytes(8, "big") + raw
+
+
+def _label_of(key: object) -> str:
+    if type(key) is not str:
+        raise BadData(f"JSON cannot show the key {key!r}")
+    return f"{_quote_text(key)}: "
+
+
+class _OfKeys(dict[str, _Made]):
+    """What `make` returns for a key. The records of a collection have the same few keys."""
+
+    def __init__(self, make: Callable[[object], _Made]) -> None:
+        self._make = make
+
+    def __missing__(self, key: str) -> _Made:
+        made = self._make(key)
+        if len(key) <= _LONGEST_KEPT_KEY:
+            if len(self) == _KEPT_KEYS:
+                self.clear()
+            self[key] = made
+        return made
+
+
+_ORDERS = _OfKeys(_order_of)
+_LABELS = _OfKeys(_label_of)

@@ -2,7 +2,8 @@
 
 The style is the order of keys, the indentation, lists and maps in one line, the spaces there, line
 ends, a byte order mark, escapes, and the end of the file. Never changes the record: the result is
-parsed again, and if it is not exactly the new version, the file gets syncd's own style.
+parsed again, and if it is not exactly the new version, the file gets syncd's own style. So it does
+if in the old style it would be much larger than the old file, and larger than syncd's may be.
 """
 
 from __future__ import annotations
@@ -10,12 +11,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 from syncd.atproto.cid import cid_of_block
+from syncd.atproto.dagcbor import utf8
 from syncd.atproto.data import Json, cid_of, to_json
 from syncd.atproto.inexact import file_of, record_of
-from syncd.atproto.jsontext import TOKEN, file_order, parse_record
+from syncd.atproto.jsontext import (
+    MAX_TEXT_BYTES,
+    TOKEN,
+    compact,
+    file_order,
+    format_record,
+    most_bytes,
+    parse_record,
+)
 from syncd.errors import BadData, BadJson
 
 _BOM = "\ufeff"
@@ -30,16 +41,24 @@ def restyled(old: bytes, block: bytes, collection: str) -> bytes:
     Raises BadData if JSON cannot show the record.
     """
     written = file_of(block)
+    if _is_own_style(old, collection):
+        return written
     try:
-        source = old.decode()
-        text = _restyled(source, to_json(record_of(block))).encode()
+        text = _restyled(old, to_json(record_of(block)))
         is_same = cid_of(parse_record(text, collection)) == cid_of_block(block)
     except (BadData, BadJson, ValueError, RecursionError, StopIteration):
         return written
     return text if is_same else written
 
 
-def _restyled(source: str, value: Json) -> str:
+def _is_own_style(old: bytes, collection: str) -> bool:
+    with suppress(BadData, BadJson):
+        return format_record(parse_record(old, collection)) == old
+    return False
+
+
+def _restyled(old: bytes, value: Json) -> bytes:
+    source = old.decode()
     body = source.removeprefix(_BOM)
     parse = json.loads(body)
     if not isinstance(parse, dict):
@@ -47,8 +66,13 @@ def _restyled(source: str, value: Json) -> str:
     tokens = _Tokens(body, TOKEN.finditer(body))
     shape = tokens.shape(tokens.take())
     style = _style(body, tokens)
-    tail = body[len(body.rstrip()) :]
-    return source[: len(source) - len(body)] + _text(style, value, shape, style.newline) + tail
+    # An old file that is larger than syncd's may be was so by somebody's choice.
+    most = min(max(most_bytes(len(utf8(compact(value)))), 2 * len(old)), MAX_TEXT_BYTES)
+    text = _Text(style, most)
+    text.put(source[: len(source) - len(body)])
+    text.write(value, shape, style.newline)
+    text.put(body[len(body.rstrip()) :])
+    return text.bytes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,43 +159,73 @@ def _style(source: str, tokens: _Tokens) -> _Style:
     )
 
 
-def _text(
-    style: _Style, value: Json, shape: _Shape | None, newline: str, is_inline: bool = False
-) -> str:
-    if not isinstance(value, dict | list) or not value:
-        return style.quote(value)
-    is_inline = is_inline or (style.is_inline if shape is None else shape.is_inline)
-    inner = newline + style.indent
-    parts: Iterable[str]
-    if isinstance(value, dict):
-        keys = {} if shape is None else shape.keys
-        brackets = "{}"
-        parts = [
-            style.quote(key)
-            + style.colon
-            + _text(style, value[key], keys.get(key), inner, is_inline)
-            for key in _ordered(value, keys)
-        ]
-    else:
-        brackets = "[]"
-        items = [None] if shape is None or not shape.items else shape.items
-        parts = [
-            _text(style, item, items[min(at, len(items) - 1)], inner, is_inline)
-            for at, item in enumerate(value)
-        ]
-    if is_inline:
+@dataclass(slots=True)
+class _Text:
+    """The parts of the new file, which may have `spare` more characters."""
+
+    style: _Style
+    spare: int
+    parts: list[str] = field(default_factory=list)
+
+    def put(self, part: str) -> None:
+        """Add a part. Raises BadData if the text is too large with it."""
+        self.spare -= len(part)
+        if self.spare < 0:
+            raise BadData("the text is too large in the old style")
+        self.parts.append(part)
+
+    def bytes(self) -> bytes:
+        """Return the file. Raises BadData if it has more bytes than it may have characters."""
+        raw = "".join(self.parts).encode()
+        if len(raw) > self.spare + sum(map(len, self.parts)):
+            raise BadData("the text is too large in the old style")
+        return raw
+
+    def write(
+        self, value: Json, shape: _Shape | None, newline: str, is_inline: bool = False
+    ) -> None:
+        """Write `value`, whose old version had `shape`, with `newline` before its last bracket."""
+        if not isinstance(value, dict | list) or not value:
+            self.put(self.style.quote(value))
+            return
+        is_inline = is_inline or (self.style.is_inline if shape is None else shape.is_inline)
+        inner = newline + self.style.indent
         pad = "" if shape is None else shape.pad
-        return brackets[0] + pad + style.comma.join(parts) + pad + brackets[1]
-    return brackets[0] + inner + ("," + inner).join(parts) + newline + brackets[1]
+        start, comma, end = (
+            (pad, self.style.comma, pad) if is_inline else (inner, "," + inner, newline)
+        )
+        brackets = "{}" if isinstance(value, dict) else "[]"
+        lead = brackets[0] + start
+        for label, item, old in self._items(value, shape):
+            self.put(lead + label)
+            self.write(item, old, inner, is_inline)
+            lead = comma
+        self.put(end + brackets[1])
+
+    def _items(
+        self, value: dict[str, Json] | list[Json], shape: _Shape | None
+    ) -> Iterator[tuple[str, Json, _Shape | None]]:
+        """Yield the items of `value` in order: what is before each, the item, its old shape."""
+        if isinstance(value, dict):
+            keys = {} if shape is None else shape.keys
+            for key in _ordered(value, keys):
+                yield self.style.quote(key) + self.style.colon, value[key], keys.get(key)
+        else:
+            items = [None] if shape is None or not shape.items else shape.items
+            for at, item in enumerate(value):
+                yield "", item, items[min(at, len(items) - 1)]
 
 
 def _ordered(keys: Iterable[str], old: Iterable[str]) -> list[str]:
     """Sort `keys` as in `old`; a new key goes after its predecessor in syncd's own order."""
     canonical = sorted(keys, key=file_order)
-    there = set(canonical)
-    ordered = [key for key in old if key in there]
-    known = set(ordered)
-    for at, key in enumerate(canonical):
-        if key not in known:
-            ordered.insert(ordered.index(canonical[at - 1]) + 1 if at else 0, key)
-    return ordered
+    kept = dict.fromkeys(old, True)
+    runs: dict[str | None, list[str]] = {None: []}
+    before: str | None = None
+    for key in canonical:
+        if key in kept:
+            before = key
+            runs[key] = [key]
+        else:
+            runs[before].append(key)
+    return [key for first in (None, *kept) for key in runs.get(first, ())]

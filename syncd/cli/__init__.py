@@ -12,9 +12,12 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from syncd.cli.screen.output import fail
+from syncd.cli.arguments.offer import OFFERS, Offering
+from syncd.cli.screen.output import fail, take_any_text
 from syncd.cli.screen.suggest import Suggesting
+from syncd.cli.screen.waits import show_waits
 from syncd.errors import SyncdError
+from syncd.trouble import refusal
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "login": ("login", "Check an app password and keep it."),
@@ -40,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "publish": ("publish", "Make records of drafts and send them."),
     "unpublish": ("publish", "Make a draft of a record and delete the record."),
     "git": ("git", "Let git merge records and show their diffs."),
+    "lexicon": ("lexicon", "Check records against lexicons."),
     "verify": ("verify", "Recompute everything and say what does not agree."),
     "doctor": ("doctor", "What is wrong around the mirror, and what mends it."),
     "metrics": ("metrics", "How the mirror is, for Prometheus."),
@@ -61,7 +65,10 @@ class Commands(Suggesting):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"syncd.cli.commands.{COMMANDS[cmd_name][0]}")
+        place = f"syncd.cli.commands.{COMMANDS[cmd_name][0]}"
+        if ctx.resilient_parsing and cmd_name in OFFERS:
+            return Offering(cmd_name, place)
+        module = import_module(place)
         command = getattr(module, cmd_name)
         return command if isinstance(command, click.Command) else None
 
@@ -108,6 +115,8 @@ def cli(ctx: click.Context, directory: Path | None, verbose: bool) -> None:  # n
 
 def main() -> None:
     """Run the command line. Every failure is a sentence on stderr and an exit code."""
+    take_any_text()
+    show_waits()
     try:
         sys.exit(cli(prog_name="syncd", standalone_mode=False) or 0)
     except click.Abort:
@@ -117,5 +126,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except SyncdError as error:
         sys.exit(fail(error))
+    except OSError as error:
+        sys.exit(fail(refusal(error)))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -121,6 +121,12 @@ def conflict_name(rkey: Rkey, cid: str, *, portable: bool = False) -> str:
     return file_name(rkey, portable=portable, suffix=f".{cid}{SUFFIX}")
 
 
+def parse_conflict_name(name: str) -> Rkey:
+    """Return the rkey of a `conflict_name`. Raises BadSyntax if it is none."""
+    stem = name.removesuffix(SUFFIX).rpartition(".")[0]
+    return parse_rkey(_decoded(stem + SUFFIX))
+
+
 def is_record_like(name: str) -> bool:
     """Return whether a person may have meant `name` as a record's file, and must fix it if not.
 

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import cid_of
-from syncd.atproto.jsontext import parse_record
+from syncd.atproto.jsontext import MAX_TEXT_BYTES, parse_record
 from syncd.errors import BadData, BadJson, FileProblem
 from syncd.folder import linux
 from syncd.folder.problems import explain
 from syncd.model import Problem, RecordPath, Seen, split_record_path
 
-MAX_FILE_BYTES = 16_000_000
-"""A record has at most 1 MB of CBOR; JSON text with escapes and white space may be longer."""
+MAX_FILE_BYTES = MAX_TEXT_BYTES
+"""What `format_record` writes at most: a file that syncd writes can be read again."""
 RACY_NS = 2_000_000_000
 """If the last change is this recent, a second change may have left the same time stamps."""
 IDLE_NS = 60_000_000_000

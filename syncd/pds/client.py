@@ -89,6 +89,11 @@ class HttpPds:
         """The rate limit that was told last, or None if none was."""
         return self._http.rate_limit
 
+    @property
+    def server_time(self) -> float | None:
+        """The Date of the last answer, in unix seconds; None if it had none."""
+        return self._http.server_time
+
     async def aclose(self) -> None:
         """Close every connection."""
         await self._http.aclose()

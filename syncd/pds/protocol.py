@@ -33,6 +33,10 @@ class Pds(Protocol):
         """The rate limit that the PDS told last, or None if it never told one."""
 
     @property
+    def server_time(self) -> float | None:
+        """The time at the PDS by its last answer, in unix seconds; None if it stated none."""
+
+    @property
     def requests(self) -> int:
         """How many requests were sent so far."""
 

@@ -52,6 +52,11 @@ class MemoryPds:
         self.rate_limit: xrpc.RateLimit | None = None
         self._sandbox = sandbox
 
+    @property
+    def server_time(self) -> float | None:
+        """As `Pds.server_time`: what an answer would say now."""
+        return self._sandbox.clock()
+
     async def fetch_latest(self) -> tuple[Cid, Tid]:
         def latest(effect: View | None) -> tuple[Cid, Tid]:
             head = seen(self._sandbox, self.did, effect).head

@@ -315,10 +315,11 @@ class Witness(Note):
 
 @dataclass(frozen=True, slots=True)
 class Doubt(Note):
-    """Why this folder may not be where this state lived without a break: every push waits.
+    """Why this state may not belong to the files around it: every push waits.
 
-    Written with the `Witness` that raised it. Read by each cycle; one that finds no difference left
-    forgets it. One that cannot be read is a doubt, for a reason that nobody knows any more.
+    Written with the `Witness` that raised it, or with a state file that is made anew in the place
+    of a lost or damaged one. Read by each cycle; one that finds no difference left forgets it.
+    One that cannot be read is a doubt, for a reason that nobody knows any more.
     """
 
     kept_as = "doubt"

@@ -4,6 +4,8 @@ Runs in arroba's own environment and imports nothing of syncd. It prints `ready`
 stdin closes. `POST /_new` drops the repo and makes another one under a fresh DID.
 """
 
+# mypy: disable-error-code="import-not-found,untyped-decorator"
+
 import importlib
 import os
 import secrets

@@ -1,19 +1,30 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncd.atproto.cid import cid_of_blob, cid_of_block
-from syncd.atproto.data import MAX_DEPTH, MAX_INTEGER, Record, Value, to_json
-from syncd.atproto.jsontext import _decode, _reread, format_record, parse_as, parse_record
+from syncd.atproto.data import MAX_DEPTH, MAX_INTEGER, Record, Value, cid_of, to_json
+from syncd.atproto.jsontext import (
+    _LABELS,
+    _ORDERS,
+    MAX_TEXT_BYTES,
+    SMALL_TEXT_BYTES,
+    _decode,
+    _reread,
+    format_record,
+    parse_as,
+    parse_record,
+)
 from syncd.errors import BadData, BadJson
-from tests.chance import THOROUGH
+from tests.chance import THOROUGH, times
 
-from .values import ANY_VALUES, EXACT_RECORDS, EXACT_VALUES, is_same, nested
+from .values import ANY_VALUES, EXACT_RECORDS, EXACT_VALUES, LARGE, is_same, nested
 
 HERE = "com.example.thing"
 LINK, BLOB = cid_of_block(b"a"), cid_of_blob(b"a")
@@ -326,3 +337,77 @@ def test_a_text_is_read_as_a_record_of_another_collection(type_: str) -> None:
 def test_a_text_that_is_no_record_is_one_of_no_collection(text: bytes) -> None:
     with pytest.raises((BadJson, BadData)):
         parse_as(text, "com.example.note")
+
+
+# --- How large a file is --------------------------------------------------------------------------
+
+
+def laid_out(value: Any, lines: int, depth: int = 0) -> str:  # noqa: ANN401
+    """`value` as ASCII whose lists and maps have lines of their own down to a depth of `lines`."""
+    if depth >= lines or not value or not isinstance(value, list | dict):
+        return json.dumps(value)
+    before, after = "\n" + "  " * (depth + 1), "\n" + "  " * depth
+    if isinstance(value, list):
+        items = [laid_out(item, lines, depth + 1) for item in value]
+        return "[" + before + ("," + before).join(items) + after + "]"
+    items = [f"{json.dumps(k)}: {laid_out(v, lines, depth + 1)}" for k, v in value.items()]
+    return "{" + before + ("," + before).join(items) + after + "}"
+
+
+def most(value: object) -> int:
+    """How many bytes the file of `value` may have."""
+    compact = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return max(3 * len(compact.encode()), 64 * 1024)
+
+
+@settings(max_examples=times(100))
+@given(
+    st.none() | st.integers(0, 999) | st.just(b"") | st.lists(st.just([])),
+    st.integers(0, 70),
+    st.integers(1, 80),
+    st.integers(0, 70),
+    st.booleans(),
+)
+def test_a_file_has_as_many_lines_as_its_size_allows(
+    value: Value, outside: int, count: int, inside: int, is_map: bool
+) -> None:
+    inner = nested(inside, value)
+    many = {str(at): inner for at in range(count)} if is_map else [inner] * count
+    record: Record = {"$type": HERE, "a": nested(outside, many)}
+    text = format_record(record)
+    shown = json.loads(text)
+    assert shown == to_json(record)
+    too_deep = bisect_left(
+        range(MAX_DEPTH + 1), x=True, key=lambda n: len(laid_out(shown, n)) >= most(shown)
+    )
+    assert text.decode() == laid_out(shown, too_deep - 1) + "\n"
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_the_file_of_a_large_record_is_bounded_and_read_back(name: str) -> None:
+    record: Record = {"$type": HERE, **LARGE[name]}
+    text = format_record(record)
+    assert len(text) <= min(most(to_json(record)), MAX_TEXT_BYTES)
+    assert cid_of(parse_record(text, HERE)) == cid_of(record)
+
+
+def test_a_record_whose_json_no_file_may_have_is_not_written() -> None:
+    with pytest.raises(BadData, match="more than the file of a record may have"):
+        format_record({"a": "\0" * 2_700_000})
+
+
+def test_a_small_file_has_a_line_for_each_item() -> None:
+    record: Record = {"$type": HERE, "a": nested(170, [1, 2, 3])}
+    text = format_record(record)
+    assert 10 * len(text) > SMALL_TEXT_BYTES > len(text) > 3 * len(json.dumps(to_json(record)))
+    assert text.decode() == json.dumps(to_json(record), indent=2) + "\n"
+
+
+def test_the_keys_that_were_seen_take_little_memory() -> None:
+    for at in range(300):
+        format_record({"k" * 100_000 + str(at): 1, "$type": HERE})
+    for at in range(10_000):
+        format_record({f"{at}": 1, "$type": HERE})
+    kept = [key for keys in (_ORDERS, _LABELS) for key in keys]
+    assert len(kept) <= 8_192
+    assert max(map(len, kept)) <= 100

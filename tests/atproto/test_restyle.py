@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import random
+from itertools import cycle
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.atproto.data import Record, encode, to_json
+from syncd.atproto.data import Record, cid_of, encode, to_json
 from syncd.atproto.inexact import file_of
-from syncd.atproto.jsontext import format_record, parse_record
+from syncd.atproto.jsontext import MAX_TEXT_BYTES, format_record, parse_record
 from syncd.atproto.restyle import restyled
 from tests.chance import THOROUGH
 
 from .inexact import COLLECTION, INEXACT
-from .values import ANY_VALUES, EXACT_RECORDS, KEYS
+from .values import ANY_VALUES, EXACT_RECORDS, KEYS, LARGE, nested
 
 STYLES = st.fixed_dictionaries(
     {
@@ -118,6 +119,14 @@ def test_what_json_cannot_say_is_not_restyled(name: str) -> None:
     assert restyled(b'{"a":1}', INEXACT[name], COLLECTION) == file_of(INEXACT[name])
 
 
+ROOMY = (
+    "{\n" + " " * 500 + '"a": 1\n}',
+    '{"a" : [' + " " * 500 + "[ [1]" + " " * 900 + "] ]}",
+    '{\n\t"a": [ [1] ,  2 ]\r\n}\n',
+    "{" + "\n" * 70_000 + ' "a": 1}',
+)
+"""Old files with more white space than a large record can have throughout."""
+
 NEW: Record = {
     "$type": COLLECTION, "text": "new", "tags": ["a", "b", "c"], "n": 2,
     "size": {"w": 1, "h": 2}, "langs": ["é"],
@@ -167,3 +176,29 @@ def test_the_form_of_a_persons_file(old: str, new: str) -> None:
 def test_where_no_record_was_the_new_one_has_syncds_own_form(old: bytes) -> None:
     new = typed({"a": 1})
     assert restyled(old, encode(new), COLLECTION) == format_record(new)
+
+
+@pytest.mark.parametrize(("name", "old"), list(zip(LARGE, cycle(ROOMY), strict=False)))
+def test_a_large_record_gets_a_bounded_file_whatever_the_old_style(name: str, old: str) -> None:
+    record = typed(LARGE[name])
+    found = restyled(old.encode(), encode(record), COLLECTION)
+    compact = json.dumps(to_json(record), ensure_ascii=False, separators=(",", ":"))
+    assert len(found) <= min(max(3 * len(compact.encode()), 64 * 1024), MAX_TEXT_BYTES)
+    assert cid_of(parse_record(found, COLLECTION)) == cid_of(record)
+
+
+def test_a_file_that_a_person_made_large_stays_in_their_style() -> None:
+    old = typed({"a": [[at, [at]] for at in range(2_000)]})
+    new = typed({"a": [[at, [at]] for at in range(2_100)]})
+    text = json.dumps(old, indent=9) + "\n"
+    assert len(text) > max(5 * len(json.dumps(old)), 64 * 1024)
+    assert restyled(text.encode(), encode(new), COLLECTION).decode() == (
+        json.dumps(new, indent=9) + "\n"
+    )
+
+
+def test_a_large_file_in_syncds_own_style_stays_in_it() -> None:
+    old, new = typed({"a": nested(200, [[0]] * 900)}), typed({"a": nested(200, [[0]] * 4_000)})
+    assert len(format_record(new).splitlines()) < 4_000
+    assert restyled(format_record(old), encode(new), COLLECTION) == format_record(new)
+    assert restyled(format_record(new), encode(old), COLLECTION) == format_record(old)

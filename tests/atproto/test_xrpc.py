@@ -796,3 +796,12 @@ def test_blob_cids_are_cids_too() -> None:
     raw: Cid = cid_of_blob(b"x")
     body = body_of(xrpc.create_record(DID, WriteOp("create", NOTE, ONE, {"blob": raw})))
     assert body["record"] == {"blob": {"$link": str(raw)}}
+
+
+def test_a_record_of_any_depth_has_the_cid_beside_it() -> None:
+    cid = cid_of({"a": 1})
+    deep = "[" * 100_000 + "]" * 100_000
+    body = f'{{"uri":"at://x","value":{{"cid":"no","d":{deep}}},"cid":"{cid}","n":[],"z":null}}'
+    assert xrpc.read_record(xrpc.Response(200, body=body.encode())).cid == cid
+    with pytest.raises(BadAnswer):
+        xrpc.read_record(xrpc.Response(200, body=deep.encode()))

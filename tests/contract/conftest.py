@@ -56,7 +56,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         case = f"{name}[{rest.removeprefix('arroba-')}"
         reason = DEVIATIONS.get(name, DEVIATIONS.get(case))
         if reason is not None or name in UNPROMISED:
-            item.add_marker(pytest.mark.xfail(reason=reason, strict=reason is not None))
+            known = reason or UNPROMISED[name]
+            item.add_marker(pytest.mark.xfail(reason=known, strict=reason is not None))
 
 
 @pytest.fixture(scope="session", params=["memory", "sandbox", REFERENCE, ARROBA])

@@ -20,6 +20,7 @@ from syncd.atproto.xrpc.answer import (
     items_of,
     maybe,
     parsed,
+    read_deep_object,
     read_object,
     text_of,
 )
@@ -149,7 +150,7 @@ class RepoStatus:
 
 def read_record(response: Response) -> RecordAnswer:
     """Read getRecord. Computes the CID if the PDS omits it, as the lexicon allows."""
-    return _record(read_object(response))
+    return _record(read_deep_object(response))
 
 
 def read_page(response: Response) -> RecordPage:

@@ -252,7 +252,13 @@ def read_error(response: Response) -> ErrorAnswer:
     return ErrorAnswer(response.status, "", "" if is_page else _one_line(text), is_page)
 
 
+_BODY_BYTES: Final = 256 * 1024
+"""The longest body that is read for an error name: no server needs more words."""
+
+
 def _name_and_words(body: bytes) -> tuple[str, str | None]:
+    if len(body) > _BODY_BYTES:
+        return "", None
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError):

@@ -7,18 +7,19 @@ repo: what was sent is seen, or not, by the next cycle.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.data import encode
-from syncd.atproto.jsonplace import find_place
+from syncd.atproto.jsonplaces import find_places
 from syncd.atproto.jsontext import parse_record
 from syncd.backoff import Backoff, doubled
 from syncd.batches import in_order
 from syncd.budget import Ledger, batch_points, in_words
 from syncd.cycle.home import Home
+from syncd.cycle.observe.horizon import latest_rev
 from syncd.cycle.observe.remote import Sight
 from syncd.cycle.pull.archive import Keeper
 from syncd.cycle.push.batched import Batched
@@ -47,6 +48,7 @@ from syncd.exchange import Limits
 from syncd.folder.write import read_below
 from syncd.model import Change, Memory, Moved, RecordPath, Retry, Step, Waiting, split_record_path
 from syncd.state.notes import KnownBody, KnownGuards
+from syncd.waiting import waiting_for
 
 READ_AHEAD = 25
 """How many files are read with one look at whether the folder is still ours."""
@@ -114,6 +116,11 @@ class Outbox:
         """Return the write points that were spent, and what the PDS says of them."""
         return self.allowance.ledger()
 
+    async def pause(self, sleep: Callable[[float], Awaitable[None]], jitter: float) -> None:
+        """Wait after a swap or an answer was lost, so that two writers do not meet again."""
+        with waiting_for("the other writers of the repo"):
+            await sleep(self.pause_seconds(jitter))
+
     def pause_seconds(self, jitter: float) -> float:
         """Return how long the next cycle should wait; `jitter` is in [0, 1).
 
@@ -154,6 +161,13 @@ class Outbox:
         self.workspace.state.record(Memory(waiting=waiting))
         return [step for step in steps if step.path not in waiting], lost
 
+    def _record(self, memory: Memory) -> None:
+        """Remember what an answer says; its rev only if it is one that the repo may have now."""
+        latest = latest_rev(self.workspace, self.home.pds.server_time)
+        if memory.newest is not None and memory.newest > latest:
+            memory = replace(memory, newest=None)
+        self.workspace.state.record(memory)
+
     async def send(
         self, steps: Sequence[Step], swap: Cid, lost: Collection[RecordPath] = ()
     ) -> Pushed:
@@ -173,7 +187,7 @@ class Outbox:
             self._limits(),
             self.workspace.config.validate_of,
             self.allowance,
-            self.workspace.state.record,
+            self._record,
             self.answers,
             self._moved(),
             lambda change: self.failed.get(_key(change), 0),
@@ -368,7 +382,7 @@ class Outbox:
         except (SyncdError, BadJson):
             return None, None
         is_same = cid_of_block(encode(record)) == change.after
-        return (find_place(text, steps) if is_same else None) or (None, None)
+        return find_places(text, [steps])[steps] if is_same else (None, None)
 
     def _is_since(self, at: int, seconds: int) -> bool:
         """Return True for so long after `at`; not before it, as where the clock was ahead then."""

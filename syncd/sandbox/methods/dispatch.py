@@ -29,6 +29,7 @@ from syncd.sandbox.faults import Habits, View
 from syncd.sandbox.host import Sandbox
 from syncd.sandbox.limits import Charge, Header, RateLimits
 from syncd.sandbox.methods import account as account_methods
+from syncd.sandbox.methods import migration as migration_methods
 from syncd.sandbox.methods import repo as repo_methods
 from syncd.sandbox.methods import sync as sync_methods
 from syncd.sandbox.methods.call import Auth, CheckedCall, Method
@@ -38,6 +39,7 @@ from syncd.sandbox.sessions import FULL, Sessions, TokenClaims
 
 METHODS: Mapping[str, Method] = {
     **account_methods.METHODS,
+    **migration_methods.METHODS,
     **repo_methods.METHODS,
     **sync_methods.METHODS,
 }
@@ -110,6 +112,8 @@ def _body(request: XrpcRequest, method: Method, habits: Habits) -> Fields:
             return request.json_body(min(method.limit, habits.json_bytes))
         case "blob":
             request.blob_body()
+        case "car":
+            request.check_car()
         case "none":
             request.no_body()
     return Fields({})

@@ -7,7 +7,7 @@ clock.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from threading import RLock
 
@@ -20,6 +20,7 @@ from syncd.model import Head, RecordPath, split_record_path
 from syncd.sandbox.answer import invalid
 from syncd.sandbox.faults import REFERENCE_HABITS, Habits
 from syncd.sandbox.repo.commits import NewCommit, RepoState, first_commit, next_commit
+from syncd.sandbox.repo.imports import imported
 
 MAX_WRITES = 200
 REMEMBERED_COMMITS = 8
@@ -132,6 +133,16 @@ class Repo:
             keeps = self._habits.keeps_equal_contents
             made = next_commit(self.did, self.state, writes, rev, self._key, keeps_equal=keeps)
             return self._keep(made)
+
+    def take_over(self, root: Cid, blocks: Mapping[Cid, bytes]) -> NewCommit:
+        """Become the repo at the commit `root`; return the states before and after.
+
+        No event tells of it. Raises Rejected as `imported`, with nothing changed.
+        """
+        with self._lock:
+            before = self.state
+            self._states.append(imported(before, root, blocks, self._next_rev()))
+            return NewCommit(self.did, before, self.state)
 
     def _next_rev(self) -> Tid:
         """Return the rev of now, but always after the last one, whatever the clock says."""

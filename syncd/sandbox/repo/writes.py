@@ -6,44 +6,20 @@ com.atproto.repo.{applyWrites,createRecord,putRecord,deleteRecord}
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from syncd.atproto.cid import Cid, parse_cid
+from syncd.atproto.cid import Cid
 from syncd.atproto.data import MAX_INTEGER, Record, Value, cid_of
 from syncd.atproto.syntax import Nsid
 from syncd.atproto.xrpc import UNGUARDED, Action, Guard, WriteOp
-from syncd.errors import BadData, BadSyntax
+from syncd.errors import BadData
+from syncd.lexicons.bundle import KNOWN_TO_PDS
 from syncd.model import RecordPath, make_record_path
 from syncd.sandbox.answer import internal, invalid
 from syncd.sandbox.repo.commits import NewCommit
 from syncd.sandbox.repo.engine import Repo
-
-KNOWN_LEXICONS = frozenset(
-    {
-        "app.bsky.actor.profile",
-        "app.bsky.actor.status",
-        "app.bsky.feed.generator",
-        "app.bsky.feed.like",
-        "app.bsky.feed.post",
-        "app.bsky.feed.postgate",
-        "app.bsky.feed.repost",
-        "app.bsky.feed.threadgate",
-        "app.bsky.graph.block",
-        "app.bsky.graph.follow",
-        "app.bsky.graph.list",
-        "app.bsky.graph.listblock",
-        "app.bsky.graph.listitem",
-        "app.bsky.graph.starterpack",
-        "app.bsky.graph.verification",
-        "app.bsky.labeler.service",
-        "app.bsky.notification.declaration",
-        "chat.bsky.actor.declaration",
-        "com.atproto.lexicon.schema",
-        "com.germnetwork.declaration",
-    }
-)
-"""The record types validated by the reference PDS. Here they pass unchecked."""
+from syncd.sandbox.repo.references import references
 
 POINTS: Mapping[Action, int] = {"create": 3, "update": 2, "delete": 1}
 """The write points of each write of an applyWrites."""
@@ -77,8 +53,9 @@ def prepare(op: WriteOp, *, validate: bool | None) -> Prepared:
     if not _is_safe(record):
         raise internal()
     status = _validation(op.collection, validate=validate)
-    for cid in _legacy_blobs(record):
-        raise invalid(f"Legacy blobs are not allowed ({cid})")
+    for reference in references(record):
+        if reference.is_refused:
+            raise invalid(f"Legacy blobs are not allowed ({reference.cid})")
     return Prepared(replace(op, value=record), status)
 
 
@@ -92,23 +69,10 @@ def _type_of(record: Record, collection: Nsid) -> str:
 def _validation(collection: Nsid, *, validate: bool | None) -> str | None:
     if validate is False:
         return None
-    if collection in KNOWN_LEXICONS:
-        return "valid"
-    if validate:
+    # Here they pass unchecked: as records whose lexicon nobody knows.
+    if validate and collection not in KNOWN_TO_PDS:
         raise invalid(f"Unknown lexicon type: {collection}")
     return "unknown"
-
-
-def _legacy_blobs(value: Value) -> Iterator[str]:
-    match value:
-        case {"cid": str(cid), "mimeType": str(), **others} if not others and _is_cid(cid):
-            yield cid
-        case dict():
-            for item in value.values():
-                yield from _legacy_blobs(item)
-        case list():
-            for item in value:
-                yield from _legacy_blobs(item)
 
 
 def _is_safe(value: Value) -> bool:
@@ -122,13 +86,6 @@ def _is_safe(value: Value) -> bool:
             return all(map(_is_safe, value))
         case _:
             return True
-
-
-def _is_cid(text: str) -> bool:
-    try:
-        return bool(parse_cid(text))
-    except BadSyntax:
-        return False
 
 
 def put_record(

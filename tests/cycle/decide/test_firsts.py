@@ -12,6 +12,7 @@ from syncd.mirror.held import (
     held_changes,
     held_creations,
 )
+from syncd.mirror.names import read_names
 from syncd.mirror.selection import collections_named, matching
 from syncd.model import Choice, Kind, RecordPath, Report
 from syncd.state.consent import Adoption
@@ -35,11 +36,12 @@ def held(report: Report) -> dict[str, Kind]:
 def approve(device: Device, *patterns: str, choice: Choice = Choice.APPROVE) -> None:
     """What the command does."""
     workspace = device.mirror.workspace
-    chosen = matching(held_changes(workspace), patterns)
+    names = read_names(workspace, patterns, [device.root])
+    chosen = matching(held_changes(workspace), names)
     assert chosen
     decide_held(workspace, chosen, choice)
     if choice is Choice.APPROVE:
-        approve_collections(workspace, collections_named(chosen, patterns))
+        approve_collections(workspace, collections_named(chosen, names))
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ async def test_a_misspelt_collection_waits_with_a_suggestion(
 
 
 @pytest.mark.parametrize(
-    "name", ["com.example.page", "org.other.thing", "app.bsky.feed.post", "com.example.note.v2"]
+    "name", ["com.example.page", "org.other.thing", "sh.tangled.repo", "com.example.note.v2"]
 )
 async def test_any_other_new_collection_goes_at_once_and_its_first_record_is_named(
     world: World, name: str

@@ -225,8 +225,27 @@ def log_json(laptop: Device, *flags: str) -> dict[str, Any]:
     return found
 
 
+class _Validating(MemoryPds):
+    """A PDS that knows the lexicons of Bluesky, unlike the sandbox."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.sandbox, world.login.did)
+
+    async def write(
+        self,
+        changes: Sequence[Change],
+        *,
+        swap: Cid | None,
+        validate: bool | None = None,
+        meanwhile: Meanwhile | None = None,
+    ) -> Written:
+        done = await super().write(changes, swap=swap, validate=validate, meanwhile=meanwhile)
+        found = ("valid" if c.path.startswith("app.bsky.") else "unknown" for c in changes)
+        return replace(done, validation=tuple(found))
+
+
 async def test_what_the_pds_found_of_a_lexicon_is_in_the_log(world: World) -> None:
-    laptop = world.device()
+    laptop = Device.make(world.tmp_path / "laptop", world.account(), _Validating(world))
     profile = "app.bsky.actor.profile/self"
     laptop.save(profile, displayName="Alice")
     laptop.save(NOTE, v=1)
