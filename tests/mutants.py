@@ -68,7 +68,7 @@ MUTANTS = (
     ),
     Mutant(
         "no swap on a record", "pds/client.py",
-        "xrpc.put_record(self._did, op, swap=change.before,", "xrpc.put_record(self._did, op, swap=None,",
+        "swap = change.before if is_guarded else xrpc.UNGUARDED", "swap = None",
         "tests/pds/test_client.py",
     ),
     Mutant(
