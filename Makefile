@@ -44,6 +44,7 @@ programs: $(VENV)/.test
 
 reference: $(VENV)/.test
 	$(BIN)/python -m tests.reference.install
+	$(BIN)/python -m tests.arroba.install
 
 # The oldest versions that pyproject.toml admits, without the reference PDS; and what the tests reach.
 lowest: $(LOWEST)/.test
