@@ -11,10 +11,11 @@ from pathlib import Path
 from syncd.errors import FolderWrong
 from syncd.folder.names import COMPONENT_BYTES, OURS
 from syncd.folder.problems import explain
+from syncd.forms import USUAL
 
-_NEEDED = (f"{OURS}x", "%2ex.json", "+x.json", "x~_-.json")
+_NEEDED = (f"{OURS}x", *(f"{stem}{USUAL.default.ending}" for stem in ("%2ex", "+x", "x~_-")))
 """Names that syncd needs under every setting."""
-_WISHED = ("a:b.json", "con.json")
+_WISHED = tuple(f"{stem}{USUAL.default.ending}" for stem in ("a:b", "con"))
 """Names that records have unless their files are to be portable."""
 
 

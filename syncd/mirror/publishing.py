@@ -16,7 +16,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from syncd.atproto.data import cid_of
-from syncd.atproto.jsontext import parse_record
 from syncd.atproto.syntax import Nsid, Rkey, make_tid, parse_rkey, parse_tid
 from syncd.cycle.observe.ignored import is_ignored
 from syncd.cycle.pull.supersede import Successor, put
@@ -115,7 +114,7 @@ def choose(workspace: Workspace, names: Sequence[str], here: Path) -> Chosen:
     named: set[str] = set()
     for name in names:
         forms = list(forms_of(workspace, name, here))
-        found = {draft for draft in every if any(_means(form, draft) for form in forms)}
+        found = {draft for draft in every if any(_means(workspace, form, draft) for form in forms)}
         whole = {*forms, *_records_of(workspace, forms)}
         exact = {item.path for item in waiting if item.path in whole and not found}
         more = {i.path for i in waiting if any(_covers(f, i.path) for f in forms)} - whole
@@ -184,7 +183,8 @@ def publish(workspace: Workspace, publication: Publication) -> None:
     draft, path, folder = publication.draft, publication.path, workspace.folder
     if drop_twin(folder, draft, path):
         return
-    cid = cid_of(parse_record(publication.content, split_record_path(path)[0]))
+    collection = split_record_path(path)[0]
+    cid = cid_of(folder.forms.of(collection).parse(publication.content, collection))
     if publication.replaces is None:
         place_draft(folder, draft, path, expect=publication.expect)
         publish_version(workspace, path, cid)
@@ -259,13 +259,15 @@ def key_by_lexicon(collection: Nsid, name: str) -> Rkey | None:  # noqa: ARG001
     return None
 
 
-def _means(form: str, draft: str) -> bool:
-    names = (record_of_draft(draft), draft)
+def _means(workspace: Workspace, form: str, draft: str) -> bool:
+    names = (record_of_draft(draft, workspace.folder.forms), draft)
     return form in names or draft.startswith(f"{form}/") or fnmatchcase(draft, form)
 
 
 def _path_of_file(workspace: Workspace) -> Callable[[str], RecordPath]:
-    return lambda form: record_path_of(form, portable=workspace.folder.portable)
+    return lambda form: record_path_of(
+        form, portable=workspace.folder.portable, forms=workspace.folder.forms
+    )
 
 
 def _place(problem: Problem) -> str:
@@ -277,7 +279,7 @@ def _place(problem: Problem) -> str:
 def _path_for(workspace: Workspace, draft: str, expect: FileStat, key: Rkey | None) -> RecordPath:
     """Return the record that the draft becomes. Raises SyncdError if nothing says which."""
     collection = Nsid(draft.partition("/")[0])
-    name = drafted_name(draft.partition("/")[2])
+    name = drafted_name(draft.partition("/")[2], workspace.folder.forms.of(collection))
     if key is not None:
         return make_record_path(collection, key)
     own = _legal(name)

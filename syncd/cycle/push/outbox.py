@@ -13,7 +13,6 @@ from typing import TypeAlias
 
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.data import encode
-from syncd.atproto.jsontext import parse_record
 from syncd.backoff import Backoff, doubled
 from syncd.batches import in_order
 from syncd.budget import Ledger, batch_points, in_words
@@ -306,7 +305,8 @@ class Outbox:
         if change.after is None:
             return self._still_gone(change, root)
         text, _ = read_below(self.workspace.folder, root, change.path)
-        record = parse_record(text, split_record_path(change.path)[0])
+        collection = split_record_path(change.path)[0]
+        record = self.workspace.folder.forms.of(collection).parse(text, collection)
         block = encode(record)
         if cid_of_block(block) != change.after:
             raise FileChanged(f"{change.path} was edited after it was looked at")

@@ -1,0 +1,9 @@
+"""How the file of a record is written: each form is one module, and nothing outside knows which.
+
+`Forms` says which form the files of a collection have. Pure; never opens a file.
+"""
+
+from syncd.forms.form import DRAFT, Collided, Form, Marks
+from syncd.forms.forms import USUAL, Forms
+
+__all__ = ["DRAFT", "USUAL", "Collided", "Form", "Forms", "Marks"]
