@@ -143,7 +143,7 @@ def measure(home: Path, count: int, records: int, seconds: float) -> Idle:
     machine, host = Machine(home), Sandbox()
     with start(host) as running:
         folders = make_mirrors(machine, host, running.url, count, records)
-        with machine.daemon(*folders) as daemon:
+        with machine.daemon(*folders, is_measured=True) as daemon:
             _wait_for_all(daemon, folders)
             rest(machine, host, folders)
             return observe(daemon.pid, count, records, seconds)

@@ -19,6 +19,7 @@ from syncd.cycle.workspace import Workspace
 from syncd.errors import SyncdError
 from syncd.folder.names import relative_path
 from syncd.mirror.conflicts import open_conflicts, remote_file, take_side
+from syncd.mirror.names import read_names
 from syncd.mirror.offline import open_files
 from syncd.mirror.online import open_mirror
 from syncd.mirror.selection import matching
@@ -47,7 +48,8 @@ def length(file: Path) -> int:
 def decide(folder: Path, patterns: list[str]) -> None:
     """Decide each conflict that a pattern names, and print what was decided."""
     with open_files(folder) as workspace:
-        for conflict in matching(open_conflicts(workspace), patterns):
+        names = read_names(workspace, patterns, [folder])
+        for conflict in matching(open_conflicts(workspace), names):
             choice = longer(workspace, conflict)
             print(f"{conflict.path}: {choice.value if choice else 'left for a person'}")
             if choice is not None:

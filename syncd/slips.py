@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from syncd.atproto.lexicon.oneedit import is_one_edit
+
 _SHORT = 3
 """A segment of fewer letters says too little: most pairs of them are one edit apart."""
 _WORD = 4
@@ -45,20 +47,6 @@ def is_slip(one: str, other: str, *, likely: int = _LIKELY) -> bool:
         return all(len(a) >= _SHORT for a, _ in pairs)
     # A dot that changed places with a letter beside it.
     return len(pairs) == 2 and is_one_edit(one.lower(), other.lower())
-
-
-def is_one_edit(one: str, other: str) -> bool:
-    """Return whether one letter more, less or other, or two swapped neighbours, tell them apart."""
-    short, long = sorted((one, other), key=len)
-    start = next((at for at, char in enumerate(short) if char != long[at]), len(short))
-    if len(long) == len(short) + 1:
-        return short[start:] == long[start + 1 :]
-    if len(long) != len(short) or start == len(short):
-        return False
-    swapped = short[start + 1 : start + 2] + short[start]
-    return short[start + 1 :] == long[start + 1 :] or (
-        swapped == long[start : start + 2] and short[start + 2 :] == long[start + 2 :]
-    )
 
 
 def _is_word(one: str, other: str, likely: int) -> bool:

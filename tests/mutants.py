@@ -364,8 +364,13 @@ MUTANTS = (
     ),
     Mutant(
         "a file that JSON cannot say read as JSON", "cycle/observe/inexact.py",
-        "        if cid is None or block is None or is_exact_in_file(block, split_record_path(path)[0]):",
+        "        if cid is None or block is None or self.forms.of(collection).is_exact(block, collection):",
         "        if True:", "tests/cycle/observe/test_inexact.py",
+    ),
+    Mutant(
+        "a form that is every collection's", "forms/forms.py",
+        "            if name == collection:", "            if False:",
+        "tests/forms/test_letters.py", "its_own_form",
     ),
     Mutant(
         "a session that is printed with its token", "exchange.py",
@@ -422,8 +427,24 @@ MUTANTS = (
         "tests/test_slips.py", "family",
     ),
     Mutant(
+        "a bundle that never grows old", "lexicons/bundle.py",
+        "        return self.age_days(now) > OLD_DAYS", "        return False",
+        "tests/lexicons/test_bundle.py", "age",
+    ),
+    Mutant(
+        "a fault of base taken for a new one", "atproto/lexicon/fault.py",
+        "ours[fault.rule] > theirs[fault.rule]", "ours[fault.rule]",
+        "tests/atproto/lexicon/test_catalog.py", "is_not_new",
+    ),
+    Mutant(
+        "a true that is a number for a lexicon", "atproto/lexicon/compiling.py",
+        "        if type(value) is not int or abs(value)",
+        "        if not isinstance(value, int) or abs(value)",
+        "tests/atproto/lexicon/test_catalog.py", "breaks_a_rule",
+    ),
+    Mutant(
         "a pattern that fits nothing is no error", "mirror/selection.py",
-        "    return [p for p in patterns if not any(_fits(item, p) for item in found)]",
+        "    return [name for name in names if not _meant(name, every)]",
         "    return []", "tests/mirror/test_verbs.py", "without_a_conflict",
     ),
     Mutant(

@@ -15,6 +15,7 @@ import pytest
 
 PACKAGES = {
     "emacs": "emacs-nox",
+    "fish": "fish",
     "git": "git",
     "groff": "groff-base",
     "nano": "nano",
@@ -25,6 +26,7 @@ PACKAGES = {
     "tar": "tar",
     "unshare": "util-linux",
     "vim": "vim",
+    "zsh": "zsh",
 }
 """Each program, and the Debian package that has it."""
 

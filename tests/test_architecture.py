@@ -57,6 +57,7 @@ FLOORS: dict[str, int] = {
     "lock": 3,
     "neighbours": 3,
     "git": 3,
+    "lexicons": 3,
     "notify": 3,
     "desktop": 3,
     "control": 3,
@@ -76,8 +77,8 @@ PURE = (
 PURE_IMPORTS = frozenset(
     {"__future__", "base64", "bisect", "cbor2", "collections", "contextlib", "cryptography"}
     | {"dataclasses", "decimal", "difflib", "email.utils", "enum", "functools", "hashlib"}
-    | {"ipaddress", "itertools", "json", "math", "multiformats", "operator", "re", "struct"}
-    | {"syncd", "types", "typing", "urllib.parse"}
+    | {"ipaddress", "itertools", "json", "math", "multiformats", "operator", "re", "regex"}
+    | {"struct", "syncd", "types", "typing", "urllib.parse"}
 )
 """All that the core may import: what is not here could be a clock, a disk or a network."""
 IMPURE_BUILTINS = frozenset({"open", "input", "print", "breakpoint", "exec", "eval", "__import__"})
@@ -118,6 +119,7 @@ LIBRARIES: dict[str, Library] = {
     "multiformats": Library(frozenset({"atproto"}), "knows multibase and multicodec"),
     "pathspec": Library(frozenset({"folder"}), "reads patterns as git reads a .gitignore"),
     "platformdirs": Library(frozenset({"private"}), "knows where an account keeps its state"),
+    "regex": Library(frozenset({"atproto"}), "finds grapheme clusters, as UAX 29 has them"),
     "rich": Library(frozenset({"cli"}), "draws status and progress on terminals"),
     "starlette": Library(frozenset({"sandbox"}), "serves the sandbox over HTTP"),
     "tomli": Library(frozenset({"cli", "config"}), "reads TOML, with line and column of a mistake"),

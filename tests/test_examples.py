@@ -19,6 +19,7 @@ from syncd.atproto.keys import make_key
 from syncd.model import Change, RecordPath
 from syncd.sandbox import MemoryPds, Sandbox
 from syncd.sandbox.http.server import start
+from tests.rigs import warm
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 ROOT = EXAMPLES.parent
@@ -36,8 +37,6 @@ def run(*command: str | Path, home: Path) -> Ran:
     """Run an example in an empty home, with this syncd as the `syncd` of its PATH."""
     syncd = home / "bin" / "syncd"
     syncd.parent.mkdir(exist_ok=True)
-    syncd.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m syncd "$@"\n', encoding="utf-8")
-    syncd.chmod(0o755)
     (home / "tmp").mkdir(exist_ok=True)
     environ: Mapping[str, str] = {
         "HOME": str(home),
@@ -47,6 +46,9 @@ def run(*command: str | Path, home: Path) -> Ran:
         "PYTHONPATH": str(ROOT),
         "PYTHONWARNINGS": "error",
     }
+    program = warm.in_a_shell(environ)
+    syncd.write_text(f'#!/bin/sh\nexec {program} "$@"\n', encoding="utf-8")
+    syncd.chmod(0o755)
     done = subprocess.run(
         [str(word) for word in command],
         cwd=home,

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
+from syncd.cli.arguments.offer import OFFERS, Offering
 from syncd.cli.screen.output import fail
 from syncd.cli.screen.suggest import Suggesting
 from syncd.errors import SyncdError
@@ -61,7 +62,10 @@ class Commands(Suggesting):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"syncd.cli.commands.{COMMANDS[cmd_name][0]}")
+        place = f"syncd.cli.commands.{COMMANDS[cmd_name][0]}"
+        if ctx.resilient_parsing and cmd_name in OFFERS:
+            return Offering(cmd_name, place)
+        module = import_module(place)
         command = getattr(module, cmd_name)
         return command if isinstance(command, click.Command) else None
 

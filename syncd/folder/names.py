@@ -132,6 +132,12 @@ def conflict_name(
     return "/".join(_components(_tokens(rkey, portable), portable, f".{cid}{form.ending}"))
 
 
+def parse_conflict_name(name: str, form: Form = USUAL.default) -> Rkey:
+    """Return the rkey of a `conflict_name`. Raises BadSyntax if it is none."""
+    stem = name.removesuffix(form.ending).rpartition(".")[0]
+    return parse_rkey(_decoded(stem + form.ending, form.ending))
+
+
 def is_record_like(name: str, form: Form = USUAL.default) -> bool:
     """Return whether a person may have meant `name` as a record's file, and must fix it if not.
 

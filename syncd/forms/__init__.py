@@ -3,7 +3,7 @@
 `Forms` says which form the files of a collection have. Pure; never opens a file.
 """
 
-from syncd.forms.form import DRAFT, Collided, Form, Marks
+from syncd.forms.form import DRAFT, Collided, Form, Marks, Pointer
 from syncd.forms.forms import USUAL, Forms
 
-__all__ = ["DRAFT", "USUAL", "Collided", "Form", "Forms", "Marks"]
+__all__ = ["DRAFT", "USUAL", "Collided", "Form", "Forms", "Marks", "Pointer"]

@@ -9,7 +9,7 @@ Whatever the form, these hold:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -20,6 +20,9 @@ DRAFT = ".draft"
 
 Collided: TypeAlias = "tuple[Sequence[Value], Sequence[Value]]"
 """What each side of a merge, the folder first, has in one place: one value, or none."""
+
+Pointer: TypeAlias = "tuple[str | int, ...]"
+"""The keys and indexes that lead to a value of a record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,14 @@ class Form(Protocol):
 
     def ordered(self, text: bytes) -> bytes:
         """Write the record of any collection in syncd's own style; return other texts unchanged."""
+
+    def find_places(
+        self, text: bytes, pointers: Iterable[Pointer]
+    ) -> dict[Pointer, tuple[int, int]]:
+        """Return line and column of each value in a text that means a record.
+
+        Of a value that is not in the text, they are those of what is around it.
+        """
 
     def marked(self, record: Record, collisions: Mapping[str, Collided], marks: Marks) -> bytes:
         """Write a record with the lines of both sides, between marks, at each collision.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from syncd.atproto import inexact, jsontext, restyle
+from syncd.atproto import inexact, jsonplaces, jsontext, restyle
 from syncd.atproto.data import Record, Value
-from syncd.forms.form import Collided, Marks
+from syncd.forms.form import Collided, Marks, Pointer
 
 _ANY_COLLECTION = "any.any.any"
 """A collection for texts without `$type`."""
@@ -53,6 +53,11 @@ class JsonForm:
         except (ValueError, RecursionError):
             return text
         return self.format({k: v for k, v in record.items() if k != "$type" or kind is not None})
+
+    def find_places(
+        self, text: bytes, pointers: Iterable[Pointer]
+    ) -> dict[Pointer, tuple[int, int]]:
+        return jsonplaces.find_places(text, pointers)
 
     def marked(self, record: Record, collisions: Mapping[str, Collided], marks: Marks) -> bytes:
         lines = [_expanded(line, collisions, marks) for line in _lines(record)]

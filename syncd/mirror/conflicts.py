@@ -13,6 +13,7 @@ from syncd.cycle.workspace import Workspace
 from syncd.errors import FolderWrong, SyncdError
 from syncd.folder.scan import scan
 from syncd.folder.write import conflict_file
+from syncd.mirror.names import Name
 from syncd.mirror.selection import matching, unmatched
 from syncd.model import Choice, Conflict, Decision
 
@@ -32,12 +33,12 @@ def remote_file(workspace: Workspace, conflict: Conflict) -> str | None:
     )
 
 
-def choose_conflicts(workspace: Workspace, patterns: Sequence[str]) -> list[Conflict]:
-    """Return the open conflicts that `patterns` name; raise SyncdError if one names none."""
+def choose_conflicts(workspace: Workspace, names: Sequence[Name]) -> list[Conflict]:
+    """Return the open conflicts that `names` mean; raise SyncdError if one names none."""
     found = open_conflicts(workspace)
-    for pattern in unmatched(found, patterns):
-        raise SyncdError(f"there is no conflict at {pattern}", hint="syncd conflicts lists them")
-    return matching(found, patterns)
+    for name in unmatched(found, names):
+        raise SyncdError(f"there is no conflict at {name.text}", hint="syncd conflicts lists them")
+    return matching(found, names)
 
 
 def take_side(workspace: Workspace, conflicts: Sequence[Conflict], choice: Choice) -> None:

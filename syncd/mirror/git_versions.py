@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.dagcbor import encode
 from syncd.cycle.workspace import Workspace
-from syncd.errors import BadData, BadJson, BadSyntax, GitFailed
+from syncd.errors import BadData, BadJson, GitFailed
 from syncd.folder.names import relative_path
 from syncd.forms import Forms
 from syncd.git.commits import Worktree
 from syncd.git.repository import find_repository
 from syncd.git.versions import FileVersion, file_versions
 from syncd.mirror.notices import Notice, OnNotice, ignore
-from syncd.model import RecordPath, Side, parse_record_path, split_record_path
+from syncd.model import RecordPath, Side, split_record_path
 from syncd.state import Provenance, Superseded
 
 
@@ -35,30 +34,27 @@ class Committed:
 
 def committed(
     workspace: Workspace,
-    pattern: str | None,
+    path: RecordPath,
     *,
     everywhere: bool = False,
     on_notice: OnNotice = ignore,
 ) -> list[Committed]:
-    """Return the git commits of one record, newest first; none for a pattern, none without git.
+    """Return the git commits of one record, newest first; none without git.
 
     Read the commits that HEAD comes from; with `everywhere`, all that git still has. If git fails,
     `on_notice` hears why, and there are none.
     """
     repository = find_repository(workspace.root)
-    with suppress(BadSyntax):
-        path = parse_record_path(pattern or "")
-        if repository is None:
-            return []
-        folder = workspace.folder
-        try:
-            name = relative_path(path, portable=folder.portable, forms=folder.forms)
-            found = file_versions(Worktree.at(repository), name, everywhere=everywhere)
-        except GitFailed as error:
-            on_notice(Notice(f"the versions in git are left out: {error.message}"))
-            return []
-        return [Committed(path, version, _block(version, path, folder.forms)) for version in found]
-    return []
+    if repository is None:
+        return []
+    folder = workspace.folder
+    try:
+        name = relative_path(path, portable=folder.portable, forms=folder.forms)
+        found = file_versions(Worktree.at(repository), name, everywhere=everywhere)
+    except GitFailed as error:
+        on_notice(Notice(f"the versions in git are left out: {error.message}"))
+        return []
+    return [Committed(path, version, _block(version, path, folder.forms)) for version in found]
 
 
 def _block(version: FileVersion, path: RecordPath, forms: Forms) -> bytes | None:

@@ -9,11 +9,8 @@ history first, the draft goes last.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from pathlib import Path
 
 from syncd.atproto.data import cid_of
 from syncd.atproto.syntax import Nsid, Rkey, make_tid, parse_rkey, parse_tid
@@ -32,12 +29,14 @@ from syncd.folder.drafts import (
     shelve,
     write_draft,
 )
-from syncd.folder.names import FRESH, drafted_name, record_of_draft, record_path_of
+from syncd.folder.names import FRESH, drafted_name, record_of_draft
 from syncd.folder.problems import printable
 from syncd.folder.read import FileStat
 from syncd.folder.scan import Look, scan
 from syncd.folder.write import read_bytes
 from syncd.mirror.held import decide_held
+from syncd.mirror.names import Name
+from syncd.mirror.selection import named_whole
 from syncd.mirror.waiting import publish_version, read_unpushed
 from syncd.model import (
     Choice,
@@ -49,7 +48,6 @@ from syncd.model import (
     Seen,
     Side,
     make_record_path,
-    parse_record_path,
     split_record_path,
 )
 from syncd.state.notes import Overtaken
@@ -102,27 +100,25 @@ class Chosen:
     named: frozenset[str] = frozenset()
 
 
-def choose(workspace: Workspace, names: Sequence[str], here: Path) -> Chosen:
-    """Return what `names` mean: files, directories, record paths, URIs, patterns.
+def choose(workspace: Workspace, names: Sequence[Name]) -> Chosen:
+    """Return the drafts and the changes that `names` mean.
 
-    A relative name counts from the top of the mirror, or from `here`. The path of a record means
-    its draft if it has one. Raises SyncdError if one of the names means nothing to publish.
+    The path of a record means its draft if it has one. Raises SyncdError if a name means nothing
+    to publish.
     """
     every, waiting = drafts_of(workspace), read_unpushed(workspace).waiting
     drafts: set[str] = set()
     records: set[str] = set()
     named: set[str] = set()
     for name in names:
-        forms = list(forms_of(workspace, name, here))
-        found = {draft for draft in every if any(_means(workspace, form, draft) for form in forms)}
-        whole = {*forms, *_records_of(workspace, forms)}
-        exact = {item.path for item in waiting if item.path in whole and not found}
-        more = {i.path for i in waiting if any(_covers(f, i.path) for f in forms)} - whole
-        if not (found or exact or more):
-            raise SyncdError(f"there is nothing to publish at {name}", hint="syncd status")
+        found = {draft for draft in every if _means(workspace, name, draft)}
+        whole = set() if found else named_whole(waiting, [name])
+        more = {item.path for item in waiting if name.covers(item.path)} - set(name.records)
+        if not (found or whole or more):
+            raise SyncdError(f"there is nothing to publish at {name.text}", hint="syncd status")
         drafts |= found
-        records |= exact | more
-        named |= exact
+        records |= whole | more
+        named |= whole
     chosen = tuple(item for item in waiting if item.path in records)
     return Chosen(tuple(sorted(drafts)), chosen, frozenset(named))
 
@@ -130,30 +126,6 @@ def choose(workspace: Workspace, names: Sequence[str], here: Path) -> Chosen:
 def choose_all(workspace: Workspace) -> Chosen:
     """Return all changes that wait, and no draft."""
     return Chosen(waiting=read_unpushed(workspace).waiting)
-
-
-def _records_of(workspace: Workspace, forms: Sequence[str]) -> Iterator[str]:
-    """Yield the record of each form that is the name of a record's file."""
-    for form in forms:
-        with suppress(BadSyntax):
-            yield _path_of_file(workspace)(form)
-
-
-def _covers(form: str, path: str) -> bool:
-    return path.startswith(f"{form}/") or fnmatchcase(path, form)
-
-
-def forms_of(workspace: Workspace, name: str, here: Path) -> Iterator[str]:
-    """Yield what `name` may be, relative to the top of the mirror."""
-    uri = f"at://{workspace.config.did}/"
-    handle = workspace.config.handle
-    if handle is not None:
-        name = name.removeprefix(f"at://{handle}/")
-    name = name.removeprefix(uri).removeprefix("./").rstrip("/")
-    yield name
-    absolute = Path(here, name)
-    if absolute.is_relative_to(workspace.root):
-        yield str(absolute.relative_to(workspace.root))
 
 
 def prepare(workspace: Workspace, draft: str, key: Rkey | None = None) -> Publication:
@@ -237,17 +209,6 @@ def make_draft(workspace: Workspace, collection: Nsid, content: bytes) -> str:
         return write_draft(workspace.folder, _fresh(workspace, collection), content)
 
 
-def record_named(workspace: Workspace, name: str, here: Path) -> RecordPath:
-    """Return the record that a file, a record path or a URI names. Raises BadSyntax."""
-    for form in forms_of(workspace, name, here):
-        for parse in (_path_of_file(workspace), parse_record_path):
-            try:
-                return parse(form)
-            except BadSyntax:
-                continue
-    raise BadSyntax(f"{name!r} names no record", hint="name it as collection/rkey or by its file")
-
-
 def check_writable(workspace: Workspace) -> None:
     """Raise FolderWrong if this mirror is read-only."""
     if workspace.config.read_only:
@@ -259,15 +220,9 @@ def key_by_lexicon(collection: Nsid, name: str) -> Rkey | None:  # noqa: ARG001
     return None
 
 
-def _means(workspace: Workspace, form: str, draft: str) -> bool:
-    names = (record_of_draft(draft, workspace.folder.forms), draft)
-    return form in names or draft.startswith(f"{form}/") or fnmatchcase(draft, form)
-
-
-def _path_of_file(workspace: Workspace) -> Callable[[str], RecordPath]:
-    return lambda form: record_path_of(
-        form, portable=workspace.folder.portable, forms=workspace.folder.forms
-    )
+def _means(workspace: Workspace, name: Name, draft: str) -> bool:
+    record = record_of_draft(draft, workspace.folder.forms)
+    return draft in name.forms or record in name.forms or name.covers(draft)
 
 
 def _place(problem: Problem) -> str:

@@ -1,10 +1,11 @@
-"""Choose among what waits, by record path or by pattern. Never opens or changes anything."""
+"""Choose among what waits by what a person named. Never opens or changes anything."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from fnmatch import fnmatchcase
 from typing import Protocol, TypeVar
+
+from syncd.mirror.names import Name
 
 
 class HasPath(Protocol):
@@ -18,29 +19,36 @@ class HasPath(Protocol):
 Item = TypeVar("Item", bound=HasPath)
 
 
-def matching(items: Iterable[Item], patterns: Sequence[str]) -> list[Item]:
-    """Return the items whose path one of `patterns` fits, in their own order.
+def matching(items: Iterable[Item], names: Sequence[Name]) -> list[Item]:
+    """Return the items that one of `names` means, in their own order.
 
-    A bare collection fits all of it.
+    A name that is the whole name of an item means that one alone; else it is a directory or a
+    pattern, and means all that it covers.
     """
-    return [item for item in items if any(_fits(item, p) for p in patterns)]
+    every = list(items)
+    meant = set().union(*(_meant(name, every) for name in names))
+    return [item for item in every if item.path in meant]
 
 
-def collections_named(items: Iterable[HasPath], patterns: Sequence[str]) -> set[str]:
-    """Return the collections of `items` that `patterns` name as a whole."""
-    names = {pattern.removesuffix("/") for pattern in patterns}
-    return names.intersection(_collection(item) for item in items)
+def unmatched(items: Iterable[HasPath], names: Sequence[Name]) -> list[Name]:
+    """Return the names that mean no item."""
+    every = list(items)
+    return [name for name in names if not _meant(name, every)]
 
 
-def _fits(item: HasPath, pattern: str) -> bool:
-    return fnmatchcase(item.path, pattern) or _collection(item) == pattern.removesuffix("/")
+def named_whole(items: Iterable[HasPath], names: Sequence[Name]) -> set[str]:
+    """Return the paths of the items whose whole name is one of `names`."""
+    paths = {item.path for item in items}
+    return {path for name in names if (path := name.record_among(paths)) is not None}
 
 
-def _collection(item: HasPath) -> str:
-    return item.path.partition("/")[0]
+def collections_named(items: Iterable[HasPath], names: Sequence[Name]) -> set[str]:
+    """Return the collections of `items` that `names` name as a whole."""
+    forms = {form for name in names for form in name.forms}
+    return forms.intersection(item.path.partition("/")[0] for item in items)
 
 
-def unmatched(items: Iterable[HasPath], patterns: Sequence[str]) -> list[str]:
-    """Return the patterns that fit no item."""
-    found = list(items)
-    return [p for p in patterns if not any(_fits(item, p) for item in found)]
+def _meant(name: Name, items: Sequence[HasPath]) -> set[str]:
+    paths = {item.path for item in items}
+    whole = name.record_among(paths)
+    return {path for path in paths if name.covers(path)} if whole is None else {whole}

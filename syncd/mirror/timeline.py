@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from itertools import islice
 
 from syncd.cycle.push.receipts import PUSHES
 from syncd.cycle.workspace import Workspace
-from syncd.errors import BadSyntax, StateDamaged
+from syncd.errors import StateDamaged
 from syncd.mirror.git_versions import Committed, committed
+from syncd.mirror.names import Name, record_meant
 from syncd.mirror.notices import Notice, OnNotice, ignore
-from syncd.model import RecordPath, Side, parse_record_path
+from syncd.model import RecordPath, Side
 from syncd.state import Push, Pushes, Superseded
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """What is known of the records that a pattern fits, each list newest first.
+    """What is known of the records that a name means, each list newest first.
 
     Attributes:
         superseded: The versions that syncd replaced or deleted.
@@ -39,12 +38,20 @@ class Timeline:
 
 
 def read_timeline(
-    workspace: Workspace, pattern: str | None, count: int, on_notice: OnNotice = ignore
+    workspace: Workspace, name: Name | None, count: int, on_notice: OnNotice = ignore
 ) -> Timeline:
-    """Return the newest `count` events of each kind for a record path, a pattern, or everything."""
-    superseded = _matching(workspace, pattern, count, on_notice)
-    commits = committed(workspace, pattern, on_notice=on_notice)[:count]
-    return Timeline(tuple(superseded), _pushes(workspace, pattern), tuple(commits))
+    """Return the newest `count` events of each kind for what `name` means; None is everything."""
+    pushes = _pushes(workspace)
+    record = None if name is None else record_meant(workspace, name)
+    if record is not None:
+        superseded = read_superseded(workspace, record, count, on_notice)
+        commits = tuple(committed(workspace, record, on_notice=on_notice)[:count])
+        own = {record: pushes[record]} if record in pushes else {}
+        return Timeline(tuple(superseded), own, commits)
+    superseded = read_superseded(workspace, None, -1 if name else count, on_notice)
+    found = (event for event in superseded if name is None or name.covers(event.path))
+    wanted = {path: push for path, push in pushes.items() if name is None or name.covers(path)}
+    return Timeline(tuple(islice(found, count)), wanted, ())
 
 
 def read_superseded(
@@ -65,20 +72,9 @@ def read_superseded(
         return history.events(path, count)
 
 
-def _matching(
-    workspace: Workspace, pattern: str | None, count: int, on_notice: OnNotice
-) -> list[Superseded]:
-    with suppress(BadSyntax):
-        path = parse_record_path(pattern) if pattern else None
-        return read_superseded(workspace, path, count, on_notice)
-    every = read_superseded(workspace, None, -1, on_notice)
-    return list(islice((e for e in every if fnmatchcase(e.path, pattern or "*")), count))
-
-
-def _pushes(workspace: Workspace, pattern: str | None) -> dict[RecordPath, Push]:
+def _pushes(workspace: Workspace) -> dict[RecordPath, Push]:
     found = Pushes(workspace.own / PUSHES).read().values()
-    wanted = (push for push in found if pattern is None or fnmatchcase(push.path, pattern))
-    return {push.path: push for push in sorted(wanted, key=_newest_first)}
+    return {push.path: push for push in sorted(found, key=_newest_first)}
 
 
 def _newest_first(push: Push) -> tuple[int, str]:

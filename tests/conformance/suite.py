@@ -38,7 +38,24 @@ CRYPTO = (
 )
 MST = ("mst/common_prefix.json", "mst/example_keys.txt", "mst/key_heights.json")
 FIREHOSE = ("firehose/commit-proof-fixtures.json",)
-CLAIMED = (*VALID_SYNTAX, *INVALID_SYNTAX, *DATA_MODEL, *CRYPTO, *MST, *FIREHOSE)
+LEXICON = tuple(
+    f"lexicon/{kind}.json"
+    for kind in ("lexicon-valid", "lexicon-invalid", "record-data-valid", "record-data-invalid")
+)
+CATALOG = tuple(
+    f"lexicon/catalog/{kind}.json"
+    for kind in ("permission-set", "procedure", "query", "record", "subscription")
+)
+CLAIMED = (
+    *LEXICON,
+    *CATALOG,
+    *VALID_SYNTAX,
+    *INVALID_SYNTAX,
+    *DATA_MODEL,
+    *CRYPTO,
+    *MST,
+    *FIREHOSE,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import pytest
 
 from .suite import CLAIMED, read_vectors
 
-FOLDERS = sorted({Path(file).parent.name for file in CLAIMED})
+FOLDERS = sorted({str(Path(file).parent) for file in CLAIMED})
 
 
 @pytest.mark.parametrize("file", CLAIMED)
@@ -18,5 +18,6 @@ def test_a_claimed_file_is_there_and_has_cases(directory: Path, file: str) -> No
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_every_file_of_a_claimed_folder_is_claimed(directory: Path, folder: str) -> None:
-    found = {f"{folder}/{path.name}" for path in (directory / folder).iterdir()}
-    assert found == {file for file in CLAIMED if file.startswith(f"{folder}/")}
+    files = (path for path in (directory / folder).iterdir() if path.is_file())
+    found = {f"{folder}/{path.name}" for path in files}
+    assert found == {file for file in CLAIMED if str(Path(file).parent) == folder}

@@ -43,7 +43,7 @@ class Login:
 
     def client(self) -> httpx.Client:
         """A client that is logged in and knows nothing of syncd."""
-        http = httpx.Client(base_url=self.account.pds, timeout=30, trust_env=False)
+        http = httpx.Client(base_url=self.account.pds, timeout=30, trust_env=False, verify=False)
         body = {"identifier": self.account.did, "password": self.password}
         session = http.post("/xrpc/com.atproto.server.createSession", json=body).json()
         http.headers["authorization"] = f"Bearer {session['accessJwt']}"
@@ -140,7 +140,7 @@ class ReferenceRung:
         did = parse_did(made.did)
         self._accounts[did] = made
         document = httpx.get(
-            f"{self.plc()}/{did}", trust_env=False, timeout=PATIENCE_SECONDS
+            f"{self.plc()}/{did}", trust_env=False, verify=False, timeout=PATIENCE_SECONDS
         ).json()
         key = parse_verification_method(document["verificationMethod"][0]).did_key
         account = Account(did, parse_handle(made.handle), self._reference.url, key)

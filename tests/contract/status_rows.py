@@ -59,7 +59,10 @@ class Desk:
         url = "/xrpc/com.atproto.sync.getLatestCommit"
         return str(
             httpx.get(
-                self.client.base_url.join(url), params=params, timeout=PATIENCE_SECONDS
+                self.client.base_url.join(url),
+                params=params,
+                verify=False,
+                timeout=PATIENCE_SECONDS,
             ).json()["cid"]
         )
 

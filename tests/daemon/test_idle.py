@@ -17,6 +17,8 @@ from syncd.sandbox.http.server import start
 from tests.rigs.machine import Daemon, Machine, save, wait_until
 
 CPU_PERCENT = 0.5
+pytestmark = pytest.mark.xdist_group("idle")  # what they share takes long to make
+
 RESIDENT_MB = 90.0
 OBSERVED_SECONDS = 8.0
 ASLEEP_SECONDS = 2.0
@@ -52,7 +54,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     machine, host = Machine(tmp_path_factory.mktemp("fleet")), Sandbox()
     with start(host) as running:
         folders = make_mirrors(machine, host, running.url, MIRRORS, RECORDS)
-        with machine.daemon(*folders) as daemon:
+        with machine.daemon(*folders, is_measured=True) as daemon:
             for folder in folders:
                 daemon.wait_for(f"watching {folder} ")
             rest(machine, host, folders)

@@ -65,7 +65,8 @@ def test_the_wheel_holds_syncd_and_nothing_else(tmp_path: Path) -> None:
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "syncd").rglob("*.py")}
     units = {f"syncd/units/{path.name}" for path in (ROOT / "systemd").iterdir()}
     inside = {name for name in names if ".dist-info/" not in name}
-    assert inside == {*modules, *units, "syncd/py.typed"}
+    lexicons = {"syncd/lexicons/bundle.json", "syncd/lexicons/LICENSE-atproto.txt"}
+    assert inside == {*modules, *units, *lexicons, "syncd/py.typed"}
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

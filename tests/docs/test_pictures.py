@@ -12,6 +12,8 @@ import pytest
 
 from .markdown import ROOT, read
 
+pytestmark = pytest.mark.xdist_group("pictures")  # what they share takes long to make
+
 SHOWN = sorted(re.findall(r'src="(docs/pictures/\w+\.svg)"', read("README.md")))
 BLANKS = " \xa0"
 SVG = "{http://www.w3.org/2000/svg}"

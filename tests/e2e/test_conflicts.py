@@ -7,7 +7,6 @@ import os
 import pty
 import select
 import shutil
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.rigs import warm
 from tests.rigs.home import Home
 from tests.rigs.machine import Machine, save, wait_until
 
@@ -280,7 +280,7 @@ def on_a_terminal(
 ) -> tuple[int, bytes]:
     """Run `command` on a terminal of its own, type `keys` once it shows a mark, and wait."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
+    process = warm.Process[bytes](
         command, cwd=at, env=environ, stdin=theirs, stdout=theirs, stderr=theirs,
         start_new_session=True,
     )  # fmt: skip

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from tests.chance import SEED, seeded, times
+from tests.rigs import warm
 from tests.rigs.home import Home
 from tests.rigs.machine import cid_in, wait_until
 
@@ -58,7 +59,7 @@ def live_and_die(desk: Desk, editor: Editor, app: App, rng: random.Random) -> bo
     log = desk.machine.home / "killed.log"
     with (
         log.open("wb") as out,
-        subprocess.Popen(
+        warm.Process[bytes](
             desk.machine.command("run", desk.folder),
             env=desk.machine.environment(),
             stdin=subprocess.DEVNULL,

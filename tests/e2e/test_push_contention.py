@@ -36,7 +36,7 @@ PATIENCE_SECONDS = 300.0
 def account_of(home: Home) -> Account:
     did = parse_did(home.account.did)
     document = httpx.get(
-        f"{home.pds.plc_url}/{did}", trust_env=False, timeout=PATIENCE_SECONDS
+        f"{home.pds.plc_url}/{did}", trust_env=False, verify=False, timeout=PATIENCE_SECONDS
     ).json()
     key = parse_verification_method(document["verificationMethod"][0]).did_key
     return Account(did, parse_handle(home.account.handle), home.pds.url, key)
@@ -51,7 +51,7 @@ async def foreign_writer(home: Home) -> AsyncIterator[list[int]]:
 
     async def write() -> None:
         async with httpx.AsyncClient(
-            base_url=home.pds.url, headers=headers, timeout=PATIENCE_SECONDS
+            base_url=home.pds.url, headers=headers, verify=False, timeout=PATIENCE_SECONDS
         ) as client:
             while True:
                 due = time.monotonic() + 1 / WRITES_PER_SECOND

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 
 from tests.chance import IS_STRESS
+from tests.rigs import warm
 from tests.rigs.home import Home
 from tests.rigs.machine import PATIENCE_SECONDS, Machine, wait_until
 
@@ -126,7 +127,7 @@ def test_clones_while_two_writers_write_without_pause_are_complete_and_verified(
 
 def clone(home: Home, machine: Machine) -> subprocess.Popen[str]:
     folder = machine.home / "mirror"
-    return subprocess.Popen(
+    return warm.Process(
         machine.command("clone", home.account.handle, folder, *home.place, "--read-only"),
         env=machine.environment(),
         stdout=subprocess.PIPE,

@@ -6,14 +6,14 @@ knows nothing of JSON. `LETTERS` are the settings of a mirror in which all files
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 from syncd.atproto.data import Record
 from syncd.config import Config
 from syncd.errors import BadJson
-from syncd.forms import Collided, Form, Forms, Marks
+from syncd.forms import Collided, Form, Forms, Marks, Pointer
 from syncd.forms.json_form import JSON
 
 GREETING = b"Dear syncd,"
@@ -72,6 +72,12 @@ class Letter:
             return GREETING + b"\n" + JSON.ordered(self._body(text))
         except BadJson:
             return text
+
+    def find_places(
+        self, text: bytes, pointers: Iterable[Pointer]
+    ) -> dict[Pointer, tuple[int, int]]:
+        found = JSON.find_places(self._body(text), pointers)
+        return {pointer: (line + 1, column) for pointer, (line, column) in found.items()}
 
     def marked(self, record: Record, collisions: Mapping[str, Collided], marks: Marks) -> bytes:
         return GREETING + b"\n" + JSON.marked(record, collisions, marks)

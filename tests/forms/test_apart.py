@@ -9,13 +9,13 @@ import pytest
 
 from tests.test_architecture import ROOT, Module, modules, name_of
 
-TEXTS = frozenset({"jsontext", "restyle", "deep", "inexact"})
+TEXTS = frozenset({"jsontext", "restyle", "deep", "inexact", "jsonplaces"})
 """The modules of `atproto` that know the text of a JSON file."""
 NO_TEXT = frozenset({"record_of"})
 """What is in them and reads no text."""
 NAMING = {
     **dict.fromkeys(("is_draft", "is_record_like", "drafted_name", "record_of_draft"), 1),
-    "marked": 1,
+    **dict.fromkeys(("marked", "parse_conflict_name"), 1),
     "meant_path": 2,
     **dict.fromkeys(("file_name", "former_file_name", "draft_name", "parse_file_name"), 9),
     **dict.fromkeys(("relative_path", "record_path_of", "conflict_name", "conflict_file"), 9),
@@ -27,6 +27,7 @@ SOURCES = ("syncd.folder.", "syncd.merge.")
 OTHER_FILES = {
     "syncd.cycle.witness": "what a mirror was when it was last seen, for all mirrors of an account",
     "syncd.identity.resolver": "a DID document",
+    "syncd.lexicons.bundle": "the lexicons that come with syncd",
     "syncd.neighbours.autosave": "settings of editors",
     "syncd.pds.stream": "a word of a Jetstream's protocol",
     "syncd.sandbox.repo.storage": "an account of the sandbox",

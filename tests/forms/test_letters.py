@@ -41,7 +41,8 @@ from syncd.git.drivers import attribute_line
 from syncd.merge.texts import merge_texts
 from syncd.mirror.conflicts import open_conflicts, remote_file
 from syncd.mirror.merging import settle_by_merge
-from syncd.mirror.publishing import drafts_of, make_draft, prepare, publish, record_named, unpublish
+from syncd.mirror.names import read_name, record_named
+from syncd.mirror.publishing import drafts_of, make_draft, prepare, publish, unpublish
 from syncd.mirror.restore import restore
 from syncd.mirror.timeline import read_timeline
 from syncd.model import RecordPath, Step, Verdict
@@ -250,7 +251,8 @@ async def test_an_old_version_comes_back_as_a_letter(world: World, laptop: Devic
     assert old.cid == cid_of({"$type": COLLECTION, "v": 1})
     await laptop.sync()
     await settled(world, laptop)
-    timeline = read_timeline(laptop.mirror.workspace, NOTE, 9)
+    name = read_name(laptop.mirror.workspace, NOTE, [])
+    timeline = read_timeline(laptop.mirror.workspace, name, 9)
     assert old.cid in {event.cid for event in timeline.superseded}
 
 
@@ -267,7 +269,8 @@ async def test_a_draft_is_a_letter_until_it_is_published_and_again_afterwards(
     assert path == NOTE
     await laptop.sync()
     await settled(world, laptop)
-    assert record_named(workspace, f"{COLLECTION}/one.letter", laptop.root) == NOTE
+    assert record_named(workspace, f"{COLLECTION}/one.letter", [laptop.root]) == NOTE
+    assert read_name(workspace, f"{COLLECTION}/*.letter", [laptop.root]).covers(NOTE)
     assert unpublish(workspace, NOTE) == f"{COLLECTION}/one.draft.letter"
     await laptop.sync()
     assert (world.records(), files(laptop)) == ({}, ["one.draft.letter"])
@@ -350,3 +353,4 @@ def test_a_record_comes_back_from_its_letter(record: dict[str, Value]) -> None:
     assert encode(LETTER.parse(text, COLLECTION)) == encode(whole)
     assert LETTER.restyled(text, encode(whole), COLLECTION) == text
     assert LETTER.ordered(text) == text
+    assert LETTER.find_places(text, [()]) == {(): (2, 1)}

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from syncd.sandbox import MemoryPds, Refuse
 from syncd.state import open_state
 from syncd.state.notes import DaemonState
 from syncd.typedjson import text_of
+from tests.rigs import warm
 from tests.rigs.terminal import HANDLE, Terminal, open_terminal
 
 NOTE = RecordPath("com.example.note/one")
@@ -54,8 +54,8 @@ def daemon(terminal: Terminal, *arguments: str | Path, **more: str) -> Iterator[
     """`syncd run`; its words are in run.log."""
     log = terminal.home / "run.log"
     with log.open("ab") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "syncd", "run", *arguments],
+        process = warm.Process[bytes](
+            [*warm.SYNCD, "run", *map(str, arguments)],
             env={**terminal.environment(), **more},
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -214,9 +214,7 @@ def test_a_syncd_that_only_syncs_is_waited_for_and_then_named(
     lock = os.open(notes / ".syncd" / "lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(lock, fcntl.LOCK_EX)
     assert terminal.run("syncd sync", at=notes).code == 75
-    waiting = subprocess.Popen(
-        [sys.executable, "-m", "syncd", "sync"], cwd=notes, env=terminal.environment()
-    )
+    waiting = warm.Process[bytes]([*warm.SYNCD, "sync"], cwd=notes, env=terminal.environment())
     os.close(lock)
     assert waiting.wait(PATIENCE_SECONDS) == 0
 

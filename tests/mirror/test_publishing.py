@@ -14,6 +14,7 @@ from syncd.atproto.syntax import Nsid, make_tid, parse_rkey, parse_tid, tid_micr
 from syncd.config import Config
 from syncd.errors import FileChanged, FolderWrong, SyncdError
 from syncd.folder.disk import Disk
+from syncd.mirror.names import read_names
 from syncd.mirror.publishing import (
     choose,
     drafts_of,
@@ -495,7 +496,7 @@ async def test_a_draft_is_named_by_its_file_its_record_its_directory_or_a_patter
     key = one.removesuffix(".draft.json")
 
     def chosen(*given: str, here: Path = root) -> list[str]:
-        return list(choose(workspace, given, here).drafts)
+        return list(choose(workspace, read_names(workspace, given, [here])).drafts)
 
     for form in (one, f"./{one}", key, f"at://{world.login.did}/{key}", str(root / one)):
         assert chosen(form) == [one]

@@ -14,11 +14,11 @@ from syncd.errors import FolderWrong, SyncdError
 from syncd.mirror.conflicts import choose_conflicts, open_conflicts, remote_file, take_side
 from syncd.mirror.held import decide_held, held_changes
 from syncd.mirror.merging import settle_by_merge
+from syncd.mirror.names import Name, read_names
 from syncd.mirror.notices import Notice
 from syncd.mirror.offline import open_files
 from syncd.mirror.restore import restore
-from syncd.mirror.selection import matching, unmatched
-from syncd.mirror.timeline import read_timeline
+from syncd.mirror.timeline import Timeline, read_timeline
 from syncd.model import Choice, RecordPath
 from tests.rigs.device import Device, World
 
@@ -36,6 +36,15 @@ async def laptop(world: World) -> Device:
     await world.write(NOTE, v=1, kept=3)
     await device.sync()
     return device
+
+
+def named(workspace: Workspace, *texts: str) -> list[Name]:
+    return read_names(workspace, texts, [workspace.root])
+
+
+def timeline(workspace: Workspace, text: str) -> Timeline:
+    (name,) = named(workspace, text)
+    return read_timeline(workspace, name, 50)
 
 
 def workspace_of(device: Device) -> Workspace:
@@ -58,7 +67,7 @@ async def test_a_side_that_is_taken_is_on_both_sides_after_the_next_sync(
     laptop: Device, choice: Choice, v: int, kept: int
 ) -> None:
     workspace = workspace_of(laptop)
-    take_side(workspace, choose_conflicts(workspace, ["com.example.*/o*"]), choice)
+    take_side(workspace, choose_conflicts(workspace, named(workspace, "com.example.*/o*")), choice)
     assert open_conflicts(workspace)
     assert (await laptop.sync()).is_settled
     found = laptop.read(NOTE)
@@ -71,7 +80,7 @@ async def test_a_merge_keeps_both_edits_and_what_it_replaced_is_in_history(lapto
     assert (await laptop.sync()).is_settled
     found = laptop.read(NOTE)
     assert (found["v"], found["kept"]) == (2, 3)
-    reasons = [event.reason for event in read_timeline(workspace, NOTE, 50).superseded]
+    reasons = [event.reason for event in timeline(workspace, NOTE).superseded]
     assert "resolved: merged" in reasons
 
 
@@ -119,7 +128,7 @@ async def test_a_file_that_is_no_record_cannot_be_chosen_and_nothing_is_noted(
 
 async def test_a_pattern_without_a_conflict_is_an_error(laptop: Device) -> None:
     with pytest.raises(SyncdError):
-        choose_conflicts(workspace_of(laptop), [NOTE, OTHER])
+        choose_conflicts(workspace_of(laptop), named(workspace_of(laptop), NOTE, OTHER))
 
 
 @pytest.mark.parametrize("choice", [Choice.APPROVE, Choice.REJECT], ids=str)
@@ -151,7 +160,7 @@ async def test_a_replaced_version_is_restored_and_the_present_one_kept(laptop: D
     await laptop.sync()
     event = restore(workspace, NOTE)
     assert laptop.read(NOTE)["v"] == 2
-    kept = read_timeline(workspace, NOTE, 50).superseded
+    kept = timeline(workspace, NOTE).superseded
     assert {item.reason for item in kept} >= {"restored"}
     assert event.path == NOTE
 
@@ -166,8 +175,8 @@ async def test_the_timeline_of_a_pattern_holds_what_it_fits(laptop: Device) -> N
     workspace = workspace_of(laptop)
     take_side(workspace, open_conflicts(workspace), Choice.LOCAL)
     await laptop.sync()
-    assert {e.path for e in read_timeline(workspace, "com.example.*/*", 9).superseded} == {NOTE}
-    assert read_timeline(workspace, "com.other.*/*", 9).superseded == ()
+    assert {e.path for e in timeline(workspace, "com.example.*/*").superseded} == {NOTE}
+    assert timeline(workspace, "com.other.*/*").superseded == ()
     assert set(read_timeline(workspace, None, 9).pushes) == {NOTE}
 
 
@@ -178,17 +187,6 @@ async def test_a_mirror_is_opened_by_any_directory_in_it(laptop: Device) -> None
     with open_files(laptop.root / "com.example.note") as workspace:
         assert workspace.root == laptop.root
         assert [conflict.path for conflict in open_conflicts(workspace)] == [NOTE]
-
-
-def test_patterns_choose_in_the_order_of_the_items() -> None:
-    class Item:
-        def __init__(self, path: str) -> None:
-            self.path = path
-
-    items = [Item("a/2"), Item("a/1"), Item("b/1")]
-    assert [i.path for i in matching(items, ["b/*", "a/*"])] == ["a/2", "a/1", "b/1"]
-    assert [i.path for i in matching(items, ["a/1"])] == ["a/1"]
-    assert unmatched(items, ["a/1", "c/*", "b/?"]) == ["c/*"]
 
 
 def test_a_mirror_is_opened_without_loading_an_http_client() -> None:

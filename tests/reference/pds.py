@@ -65,7 +65,9 @@ class ReferencePds:
     def _begin(self) -> None:
         self._process = launch(self.data_dir, self._env)
         self.url, self.plc_url = wait_until_ready(self._process, self.data_dir)
-        self._http = httpx.Client(base_url=self.url, timeout=HTTP_SECONDS, trust_env=False)
+        self._http = httpx.Client(
+            base_url=self.url, timeout=HTTP_SECONDS, trust_env=False, verify=False
+        )
 
     @classmethod
     def start(cls, data_dir: Path, *, env: Mapping[str, str] | None = None) -> Self:
@@ -160,7 +162,7 @@ class ReferencePds:
         """
         headers = bearer(self._access_token(account))
         return httpx.Client(
-            base_url=self.url, headers=headers, timeout=HTTP_SECONDS, trust_env=False
+            base_url=self.url, headers=headers, timeout=HTTP_SECONDS, trust_env=False, verify=False
         )
 
     def takedown(self, did: str) -> None:

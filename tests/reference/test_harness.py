@@ -28,7 +28,7 @@ os.kill(os.getpid(), 9)
 
 
 def get(url: str, **params: str) -> httpx.Response:
-    return httpx.get(url, params=params, trust_env=False, timeout=HTTP_SECONDS)
+    return httpx.get(url, params=params, trust_env=False, verify=False, timeout=HTTP_SECONDS)
 
 
 def test_the_server_is_the_version_the_facts_were_observed_on(reference_pds: ReferencePds) -> None:
@@ -52,7 +52,11 @@ def test_the_app_password_logs_in_and_a_record_written_is_read_back(
     login = {"identifier": account.handle, "password": account.password}
     xrpc = f"{reference_pds.url}/xrpc/com.atproto"
     session = httpx.post(
-        f"{xrpc}.server.createSession", json=login, trust_env=False, timeout=HTTP_SECONDS
+        f"{xrpc}.server.createSession",
+        json=login,
+        trust_env=False,
+        verify=False,
+        timeout=HTTP_SECONDS,
     ).json()
     record = {"$type": "com.example.note", "text": "hello"}
     with httpx.Client(

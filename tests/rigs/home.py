@@ -56,6 +56,7 @@ class Home:
             f"{self.pds.url}/xrpc/com.atproto.repo.getRecord",
             params=params,
             trust_env=False,
+            verify=False,
             timeout=PATIENCE_SECONDS,
         )
         return str(answer.json()["cid"]) if answer.status_code == 200 else None
@@ -64,7 +65,11 @@ class Home:
         url = f"{self.pds.url}/xrpc/com.atproto.sync.getLatestCommit"
         return str(
             httpx.get(
-                url, params={"did": self.account.did}, trust_env=False, timeout=PATIENCE_SECONDS
+                url,
+                params={"did": self.account.did},
+                trust_env=False,
+                verify=False,
+                timeout=PATIENCE_SECONDS,
             ).json()["rev"]
         )
 
@@ -72,7 +77,10 @@ class Home:
         """Every record of the repo now: its path and CID, as listRecords tells them."""
         found: dict[str, str] = {}
         with httpx.Client(
-            base_url=f"{self.pds.url}/xrpc/", trust_env=False, timeout=PATIENCE_SECONDS
+            base_url=f"{self.pds.url}/xrpc/",
+            trust_env=False,
+            verify=False,
+            timeout=PATIENCE_SECONDS,
         ) as client:
             repo = {"repo": self.account.did}
             described = client.get("com.atproto.repo.describeRepo", params=repo)

@@ -94,7 +94,7 @@ class Lured:
     def write_remotely(self, name: str) -> None:
         """Another client of the account, at the honest PDS."""
         url = f"{self.honest.url}/xrpc/com.atproto"
-        with httpx.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client:
+        with httpx.Client(trust_env=False, verify=False, timeout=PATIENCE_SECONDS) as client:
             body = {"identifier": self.did, "password": self.login.password}
             token = client.post(f"{url}.server.createSession", json=body).json()["accessJwt"]
             record = {"$type": NOTE, "text": name}

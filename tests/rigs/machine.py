@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import Any
 from syncd.atproto.data import cid_of
 from syncd.atproto.jsontext import parse_record
 from syncd.errors import BadJson
+from tests.rigs import warm
 
 PATIENCE_SECONDS = 120.0
 
@@ -55,20 +55,16 @@ class Machine:
         return {**bare, **self.environ}
 
     def command(self, *arguments: str | Path) -> list[str]:
-        return [sys.executable, "-m", "syncd", *map(str, arguments)]
+        return [*warm.SYNCD, *map(str, arguments)]
 
     def run(self, *arguments: str | Path, at: Path | None = None, stdin: str | None = None) -> Ran:
         """Run one command to its end, in `at` or the home."""
-        done = subprocess.run(
+        done = warm.run(
             self.command(*arguments),
+            seconds=300,
             cwd=at or self.home,
             env=self.environment(),
             input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
         )
         assert "Traceback" not in done.stderr, done.stderr
         return Ran(done.returncode, done.stdout, done.stderr)
@@ -80,11 +76,17 @@ class Machine:
         return ran
 
     @contextmanager
-    def daemon(self, *folders: Path, code: int = 0) -> Iterator[Daemon]:
-        """`syncd run` for as long as the `with` lasts; it must end with `code` on SIGTERM."""
+    def daemon(self, *folders: Path, code: int = 0, is_measured: bool = False) -> Iterator[Daemon]:
+        """`syncd run` for as long as the `with` lasts; it must end with `code` on SIGTERM.
+
+        Args:
+            is_measured: Somebody looks at what the process takes. It is executed then: a fork holds
+                what all commands import.
+        """
+        start = subprocess.Popen[bytes] if is_measured else warm.Process[bytes]
         log = self.home / f"run-{len(list(self.home.glob('run-*.log')))}.log"
         with log.open("wb") as out:
-            process = subprocess.Popen(
+            process = start(
                 self.command("run", *folders),
                 env=self.environment(),
                 stdin=subprocess.DEVNULL,

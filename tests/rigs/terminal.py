@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from syncd.atproto.syntax import Handle
 from syncd.sandbox import Login, Sandbox
 from syncd.sandbox.http.server import start
 from tests.docs.markdown import ROOT
+from tests.rigs import warm
 
 HANDLE = Handle("alice.example.com")
 PATIENCE_SECONDS = 120.0
@@ -33,7 +33,7 @@ case $command in
 login) set -- "$@" --password-file "{password}" --pds "{url}" --plc "{url}" ;;
 clone | logout) set -- "$@" --pds "{url}" --plc "{url}" ;;
 esac
-exec "{python}" -m syncd "$@"
+exec {syncd} "$@"
 """
 
 
@@ -122,9 +122,10 @@ def open_terminal(home: Path) -> Iterator[Terminal]:
     with start(host) as running:
         command = home / "bin" / "syncd"
         command.parent.mkdir()
+        terminal = Terminal(home, host, login)
+        syncd = warm.in_a_shell(terminal.environment())
         command.write_text(
-            _SYNCD.format(password=password, url=running.url, python=sys.executable),
-            encoding="utf-8",
+            _SYNCD.format(password=password, url=running.url, syncd=syncd), encoding="utf-8"
         )
         command.chmod(0o755)
-        yield Terminal(home, host, login)
+        yield terminal

@@ -48,23 +48,23 @@ async def all_listening(sandbox: Sandbox, count: int) -> None:
 async def test_a_sandbox_is_served_in_this_event_loop(sandbox: Sandbox) -> None:
     async with (
         serve(sandbox) as url,
-        httpx.AsyncClient(trust_env=False, timeout=PATIENCE_SECONDS) as client,
+        httpx.AsyncClient(trust_env=False, verify=False, timeout=PATIENCE_SECONDS) as client,
     ):
         answer = await client.get(f"{url}/xrpc/_health")
         assert answer.json().keys() == {"version"}
     with pytest.raises(httpx.ConnectError):
-        httpx.get(url, trust_env=False, timeout=PATIENCE_SECONDS)  # noqa: ASYNC210
+        httpx.get(url, trust_env=False, verify=False, timeout=PATIENCE_SECONDS)  # noqa: ASYNC210
 
 
 def test_a_sandbox_is_served_by_a_thread_until_it_is_stopped(sandbox: Sandbox) -> None:
     running = start(sandbox)
     assert httpx.get(
-        f"{running.url}/xrpc/_health", trust_env=False, timeout=PATIENCE_SECONDS
+        f"{running.url}/xrpc/_health", trust_env=False, verify=False, timeout=PATIENCE_SECONDS
     ).is_success
     running.stop()
     running.stop()
     with pytest.raises(httpx.ConnectError):
-        httpx.get(running.url, trust_env=False, timeout=PATIENCE_SECONDS)
+        httpx.get(running.url, trust_env=False, verify=False, timeout=PATIENCE_SECONDS)
 
 
 def test_a_port_that_is_taken_is_an_error_at_once(sandbox: Sandbox) -> None:
@@ -90,7 +90,7 @@ async def test_stopping_ends_the_streams_and_what_takes_long(
 ) -> None:
     monkeypatch.setattr("syncd.sandbox.http.server.STOP_SECONDS", 0.05)
     sandbox.faults.add(Delay(3600))
-    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE_SECONDS) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=False, timeout=PATIENCE_SECONDS) as client:
         async with serve(sandbox) as url, listening(url) as stream:
             slow = asyncio.create_task(client.get(f"{url}/xrpc/_health"))
             await all_listening(sandbox, 1)

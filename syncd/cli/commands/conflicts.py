@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from syncd.cli.arguments.places import standing
 from syncd.cli.commands.sync import run_sync
 from syncd.cli.screen.editor import run_editor
 from syncd.cli.screen.output import (
@@ -27,6 +28,7 @@ from syncd.cycle.workspace import Workspace
 from syncd.errors import Locked, OtherVersion, SyncdError
 from syncd.mirror.conflicts import choose_conflicts, open_conflicts, remote_file, take_side
 from syncd.mirror.merging import Edit, settle_by_merge
+from syncd.mirror.names import read_names
 from syncd.mirror.offline import open_files
 from syncd.model import Choice, Conflict
 
@@ -81,7 +83,7 @@ def conflicts(directory: Path, as_json: bool) -> None:
 def resolve(
     directory: Path, paths: tuple[str, ...], choices: tuple[str, ...], as_json: bool
 ) -> None:
-    """Decide conflicts. PATH is collection/rkey or a pattern such as 'app.bsky.feed.*/*'.
+    """Decide conflicts. PATH is a record, its file, a directory, an at:// URI or a pattern.
 
     The version that is not taken stays in history: syncd log, syncd restore.
 
@@ -94,7 +96,7 @@ def resolve(
         raise click.UsageError("say what to take: one of --local, --remote, --merge and --edit")
     (choice,) = choices
     with open_files(directory) as workspace:
-        chosen = choose_conflicts(workspace, paths)
+        chosen = choose_conflicts(workspace, read_names(workspace, paths, standing(directory)))
         failed: list[SyncdError] = []
         if choice in ("merge", "edit"):
             failed = _merge_all(workspace, chosen, run_editor if choice == "edit" else None)

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import unified_diff
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import click
@@ -17,6 +16,7 @@ import click
 from syncd.atproto.cid import Cid
 from syncd.atproto.inexact import record_of
 from syncd.atproto.syntax import tid_microseconds
+from syncd.cli.arguments.places import standing
 from syncd.cli.screen.colour import has_colour
 from syncd.cli.screen.output import cid_json, say, say_json
 from syncd.cli.screen.verbose import listeners
@@ -25,9 +25,11 @@ from syncd.errors import BadData, BadJson, NotFound
 from syncd.folder.write import read_bytes
 from syncd.forms import Form
 from syncd.merge import changed
+from syncd.mirror.names import check_known, read_names
 from syncd.mirror.online import open_to_look
+from syncd.mirror.selection import matching, unmatched
 from syncd.mirror.times import rfc3339
-from syncd.model import Held, Kind, RecordPath, Report, Side, Step, Verdict, split_record_path
+from syncd.model import Held, Kind, Report, Side, Step, Verdict, split_record_path
 
 _SHOWN = (Verdict.PUSH, Verdict.PULL, Verdict.CONFLICT)
 
@@ -64,7 +66,9 @@ class RecordDiff:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def diff(directory: Path, paths: tuple[str, ...], as_json: bool) -> None:
-    """Show what differs between the repo (-) and the folder (+). PATH may be a pattern.
+    """Show what differs between the repo (-) and the folder (+).
+
+    PATH is a record, its file, a directory, an at:// URI or a pattern.
 
     \b
     Examples:
@@ -81,13 +85,16 @@ def diff(directory: Path, paths: tuple[str, ...], as_json: bool) -> None:
             say(line, paint=coloured if has_colour(sys.stdout, os.environ) else str)
 
 
-async def _differences(directory: Path, patterns: tuple[str, ...]) -> list[RecordDiff]:
+async def _differences(directory: Path, paths: tuple[str, ...]) -> list[RecordDiff]:
     async with open_to_look(directory, listeners()) as mirror:
+        names = read_names(mirror.workspace, paths, standing(directory))
         report = await mirror.preview()
         planned = [step for step in report.plan.steps if step.verdict in _SHOWN]
         held = [_step_of(mirror, item) for item in report.plan.held]
         every = (*planned, *held, *_delayed(mirror, report))
-        wanted = (step for step in every if _is_wanted(step.path, patterns))
+        for name in unmatched(every, names):
+            check_known(mirror.workspace, name)
+        wanted = matching(every, names) if names else every
         steps = sorted(wanted, key=lambda step: step.path)
         cids = {step.remote for step in steps if step.remote is not None}
         blocks = await _blocks(mirror, cids)
@@ -112,10 +119,6 @@ def _delayed(mirror: Mirror, report: Report) -> list[Step]:
         Step(i.path, Verdict.PUSH, base.get(i.path), i.local, i.remote, i.reason)
         for i in report.pending
     ]
-
-
-def _is_wanted(path: RecordPath, patterns: tuple[str, ...]) -> bool:
-    return not patterns or any(fnmatchcase(path, pattern) for pattern in patterns)
 
 
 async def _blocks(mirror: Mirror, cids: set[Cid]) -> Mapping[Cid, bytes]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from syncd.cli.arguments.places import standing
 from syncd.cli.commands.conflicts import carry_out
 from syncd.cli.screen.output import NEEDS_A_PERSON, held_json, say_json, say_waiting
 from syncd.errors import SyncdError
@@ -17,8 +18,9 @@ from syncd.mirror.held import (
     held_creations,
     moved_records,
 )
+from syncd.mirror.names import Name, read_names
 from syncd.mirror.offline import open_files
-from syncd.mirror.selection import collections_named, matching
+from syncd.mirror.selection import collections_named, matching, named_whole, unmatched
 from syncd.model import Choice, Held, Moved
 
 
@@ -90,21 +92,25 @@ def _decide(
     with open_files(directory) as workspace:
         found = held_changes(workspace)
         moved = moved_records(workspace)
+        names = read_names(workspace, paths, standing(directory))
         if choice is Choice.APPROVE:
             # A move may be half done: only whoever names the record itself gives it up.
-            moved = [item for item in moved if item.path in paths]
+            whole = named_whole(moved, names)
+            moved = [item for item in moved if item.path in whole]
         named: list[Held | Moved] = [*found, *moved]
-        chosen: Sequence[Held | Moved] = found if everything else matching(named, paths)
+        for name in unmatched(named, names):
+            raise SyncdError(f"nothing is held at {name.text}", hint="syncd held lists what is")
+        chosen: Sequence[Held | Moved] = found if everything else matching(named, names)
         if not chosen:
-            raise SyncdError("no held change matches", hint="syncd held lists them")
+            raise SyncdError("nothing is held", hint="syncd status")
         decide_held(workspace, chosen, choice)
         if choice is Choice.APPROVE:
-            approve_collections(workspace, _collections(chosen, paths))
+            approve_collections(workspace, _collections(chosen, names))
     carry_out(directory, as_json)
 
 
-def _collections(chosen: Sequence[Held | Moved], paths: Sequence[str]) -> set[str]:
-    """Return the collections that `paths` name as a whole; without paths, all of `chosen`."""
+def _collections(chosen: Sequence[Held | Moved], names: Sequence[Name]) -> set[str]:
+    """Return the collections that `names` name as a whole; without names, all of `chosen`."""
     created = [item for item in chosen if isinstance(item, Held)]
     new = held_creations(created).keys()
-    return new & collections_named(created, paths) if paths else set(new)
+    return new & collections_named(created, names) if names else set(new)

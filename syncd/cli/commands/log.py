@@ -12,25 +12,28 @@ from pathlib import Path
 
 import click
 
+from syncd.cli.arguments.places import standing
 from syncd.cli.screen.output import cid_json, say, say_json, short, tell_notice
 from syncd.mirror.git_versions import Committed
+from syncd.mirror.names import check_known, read_name, record_named
 from syncd.mirror.offline import open_files
 from syncd.mirror.restore import restore as restore_version
 from syncd.mirror.timeline import read_timeline
 from syncd.mirror.times import rfc3339
-from syncd.model import Side, parse_record_path
+from syncd.model import Side
 from syncd.state import Push, Superseded
 
 
 @click.command()
-@click.argument("path", required=False)
+@click.argument("path", required=False, metavar="[PATH]")
 @click.option("-n", "count", type=click.IntRange(1), default=50, help="How many at most (50).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def log(directory: Path, path: str | None, count: int, as_json: bool) -> None:
-    """List what syncd did to records, newest first. PATH may be a pattern.
+    """List what syncd did to records, newest first.
 
-    For one record, the git commits that changed its file follow.
+    PATH is a record, its file, a directory, an at:// URI or a pattern. For one record, the git
+    commits that changed its file follow.
 
     \b
     Examples:
@@ -38,7 +41,10 @@ def log(directory: Path, path: str | None, count: int, as_json: bool) -> None:
       syncd log 'com.example.*/*' -n 5
     """
     with open_files(directory) as workspace:
-        found = read_timeline(workspace, path, count, tell_notice)
+        name = None if path is None else read_name(workspace, path, standing(directory))
+        found = read_timeline(workspace, name, count, tell_notice)
+        if name is not None and not (found.superseded or found.pushes or found.commits):
+            check_known(workspace, name)
     if as_json:
         events = [_json(event, found.push_of(event)) for event in found.superseded]
         newest = [_push_json(push) for push in islice(found.pushes.values(), count)]
@@ -56,7 +62,7 @@ def log(directory: Path, path: str | None, count: int, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("path")
+@click.argument("path", metavar="PATH")
 @click.option("--cid", "wanted", help="Which version: a CID of `syncd log`, or its last letters.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
@@ -71,7 +77,8 @@ def restore(directory: Path, path: str, wanted: str | None, as_json: bool) -> No
       syncd restore app.bsky.actor.profile/self --cid yaqjkzzvfu
     """
     with open_files(directory) as workspace:
-        event = restore_version(workspace, parse_record_path(path), wanted, tell_notice)
+        record = record_named(workspace, path, standing(directory))
+        event = restore_version(workspace, record, wanted, tell_notice)
     if as_json:
         say_json({"path": event.path, "cid": str(event.cid)})
     else:

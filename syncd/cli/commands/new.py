@@ -10,6 +10,7 @@ import click
 
 from syncd.atproto.data import Record
 from syncd.atproto.syntax import Nsid, parse_nsid
+from syncd.cli.arguments.places import standing
 from syncd.cli.commands.conflicts import carry_out
 from syncd.cli.commands.publish import publish_all
 from syncd.cli.screen.editor import run_editor
@@ -17,6 +18,7 @@ from syncd.cli.screen.output import say, say_json
 from syncd.errors import FileProblem
 from syncd.folder.names import record_of_draft
 from syncd.forms import Form
+from syncd.mirror.names import collection_named
 from syncd.mirror.offline import open_files
 from syncd.mirror.publishing import check_writable, make_draft
 
@@ -40,8 +42,8 @@ def new(
       syncd new com.example.note --edit
       syncd new app.bsky.feed.post post.json --publish
     """
-    nsid = parse_nsid(collection)
     with open_files(directory) as workspace:
+        nsid = parse_nsid(collection_named(workspace, collection, standing(directory)))
         form = workspace.folder.forms.of(nsid)
         content = form.format(_record(nsid, source, form))
         if publish:

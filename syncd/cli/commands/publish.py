@@ -14,10 +14,12 @@ from pathlib import Path
 import click
 
 from syncd.atproto.syntax import Rkey, parse_rkey
+from syncd.cli.arguments.places import standing
 from syncd.cli.commands.conflicts import carry_out
 from syncd.cli.screen.output import say
 from syncd.cycle.workspace import Workspace
 from syncd.folder.problems import printable
+from syncd.mirror.names import read_names, record_named
 from syncd.mirror.offline import open_files
 from syncd.mirror.publishing import (
     Chosen,
@@ -27,7 +29,6 @@ from syncd.mirror.publishing import (
     choose_all,
     drafts_of,
     prepare,
-    record_named,
 )
 from syncd.mirror.publishing import publish as make_record_of
 from syncd.mirror.publishing import unpublish as make_draft_of
@@ -73,7 +74,9 @@ def publish(
     rkey = None if key is None else parse_rkey(key)
     with open_files(directory) as workspace:
         check_writable(workspace)
-        chosen = choose(workspace, paths, Path.cwd()) if paths else Chosen()
+        chosen = Chosen()
+        if paths:
+            chosen = choose(workspace, read_names(workspace, paths, standing(directory)))
         if everything:
             chosen = choose_all(workspace)
         if drafts:
@@ -102,7 +105,7 @@ def unpublish(directory: Path, path: str, yes: bool, as_json: bool) -> None:
     """
     with open_files(directory) as workspace:
         check_writable(workspace)
-        record = record_named(workspace, path, Path.cwd())
+        record = record_named(workspace, path, standing(directory))
         if not yes:
             _ask(f"{record} will be deleted in the repo, and blobs that no other record names.")
         draft = make_draft_of(workspace, record)

@@ -23,7 +23,7 @@ WHERE = {
 @click.argument("shell", type=click.Choice(list(WHERE)))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print the script that completes commands and options in your shell.
+    """Print the script that completes commands, options, records and accounts in your shell.
 
     \b
     Examples:

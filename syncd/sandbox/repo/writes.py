@@ -14,36 +14,11 @@ from syncd.atproto.data import MAX_INTEGER, Record, Value, cid_of
 from syncd.atproto.syntax import Nsid
 from syncd.atproto.xrpc import UNGUARDED, Action, Guard, WriteOp
 from syncd.errors import BadData, BadSyntax
+from syncd.lexicons.bundle import KNOWN_TO_PDS
 from syncd.model import RecordPath, make_record_path
 from syncd.sandbox.answer import internal, invalid
 from syncd.sandbox.repo.commits import NewCommit
 from syncd.sandbox.repo.engine import Repo
-
-KNOWN_LEXICONS = frozenset(
-    {
-        "app.bsky.actor.profile",
-        "app.bsky.actor.status",
-        "app.bsky.feed.generator",
-        "app.bsky.feed.like",
-        "app.bsky.feed.post",
-        "app.bsky.feed.postgate",
-        "app.bsky.feed.repost",
-        "app.bsky.feed.threadgate",
-        "app.bsky.graph.block",
-        "app.bsky.graph.follow",
-        "app.bsky.graph.list",
-        "app.bsky.graph.listblock",
-        "app.bsky.graph.listitem",
-        "app.bsky.graph.starterpack",
-        "app.bsky.graph.verification",
-        "app.bsky.labeler.service",
-        "app.bsky.notification.declaration",
-        "chat.bsky.actor.declaration",
-        "com.atproto.lexicon.schema",
-        "com.germnetwork.declaration",
-    }
-)
-"""The record types validated by the reference PDS. Here they pass unchecked."""
 
 POINTS: Mapping[Action, int] = {"create": 3, "update": 2, "delete": 1}
 """The write points of each write of an applyWrites."""
@@ -92,7 +67,7 @@ def _type_of(record: Record, collection: Nsid) -> str:
 def _validation(collection: Nsid, *, validate: bool | None) -> str | None:
     if validate is False:
         return None
-    if collection in KNOWN_LEXICONS:
+    if collection in KNOWN_TO_PDS:
         return "valid"
     if validate:
         raise invalid(f"Unknown lexicon type: {collection}")

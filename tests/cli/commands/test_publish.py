@@ -6,7 +6,6 @@ import json
 import os
 import pty
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from syncd.errors import SyncdError
 from syncd.folder.names import drafted_name
 from syncd.state import open_state
 from syncd.state.notes import Overtaken
+from tests.rigs import warm
 from tests.rigs.lured import NOTE, Lured, home, mirror
 
 __all__ = ("home", "mirror")
@@ -198,13 +198,8 @@ def answered(mirror: Lured, answer: str, *arguments: str) -> subprocess.Complete
     ours, theirs = pty.openpty()
     try:
         os.write(ours, f"{answer}\n".encode())
-        return subprocess.run(
-            [sys.executable, "-m", "syncd", "-C", str(mirror.root), *arguments],
-            stdin=theirs,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = [*warm.SYNCD, "-C", str(mirror.root), *arguments]
+        return warm.run(command, seconds=300, stdin=theirs)
     finally:
         os.close(ours)
         os.close(theirs)

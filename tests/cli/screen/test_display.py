@@ -8,8 +8,6 @@ import os
 import pty
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +19,7 @@ from rich.console import Console
 from syncd.cli.screen.board import draw
 from syncd.model import Conflict, Held, Problem, RecordPath, Side
 from tests.mirror.test_delegate import save, wait_until
+from tests.rigs import warm
 from tests.rigs.terminal import HANDLE, Terminal, open_terminal
 
 NOTE = RecordPath("com.example.note/one")
@@ -103,8 +102,8 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 def on_a_terminal(terminal: Terminal, **more: str) -> str:
     """What `syncd status` writes where somebody sees it."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "syncd", "status"],
+    process = warm.Process[bytes](
+        [*warm.SYNCD, "status"],
         cwd=terminal.home / "notes",
         env={**terminal.environment(), "TERM": "xterm-256color", "COLUMNS": "120", **more},
         stdin=theirs, stdout=theirs,
@@ -134,8 +133,8 @@ def test_there_is_colour_on_a_terminal_and_none_where_it_is_not_wanted(terminal:
 def test_it_is_followed_as_it_changes(terminal: Terminal, form: tuple[str, ...]) -> None:
     notes, log = terminal.home / "notes", terminal.home / "watch.log"
     with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "syncd", "status", "--watch", *form],
+        process = warm.Process[bytes](
+            [*warm.SYNCD, "status", "--watch", *form],
             cwd=notes, env=terminal.environment(), stdout=out,
         )  # fmt: skip
     wait_until(lambda: "records" in log.read_text(), "the first look")

@@ -12,6 +12,7 @@ from syncd.mirror.held import (
     held_changes,
     held_creations,
 )
+from syncd.mirror.names import read_names
 from syncd.mirror.selection import collections_named, matching
 from syncd.model import Choice, Kind, RecordPath, Report
 from syncd.state.consent import Adoption
@@ -35,11 +36,12 @@ def held(report: Report) -> dict[str, Kind]:
 def approve(device: Device, *patterns: str, choice: Choice = Choice.APPROVE) -> None:
     """What the command does."""
     workspace = device.mirror.workspace
-    chosen = matching(held_changes(workspace), patterns)
+    names = read_names(workspace, patterns, [device.root])
+    chosen = matching(held_changes(workspace), names)
     assert chosen
     decide_held(workspace, chosen, choice)
     if choice is Choice.APPROVE:
-        approve_collections(workspace, collections_named(chosen, patterns))
+        approve_collections(workspace, collections_named(chosen, names))
 
 
 @pytest.mark.parametrize(

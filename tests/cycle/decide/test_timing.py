@@ -15,6 +15,7 @@ from syncd.cycle.decide.timing import Timing, delays
 from syncd.mirror.conflicts import open_conflicts, take_side
 from syncd.mirror.held import decide_held, held_changes
 from syncd.mirror.merging import settle_by_merge
+from syncd.mirror.names import read_names
 from syncd.mirror.publishing import choose, choose_all
 from syncd.mirror.restore import restore
 from syncd.mirror.standing import read_standing
@@ -177,7 +178,9 @@ def waiting(device: Device) -> list[tuple[str, Kind]]:
 def publish(device: Device, *patterns: str) -> None:
     """As `syncd publish PATTERN...`, or with `--all` for none."""
     workspace = device.mirror.workspace
-    chosen = choose(workspace, patterns, device.root) if patterns else choose_all(workspace)
+    chosen = choose_all(workspace)
+    if patterns:
+        chosen = choose(workspace, read_names(workspace, patterns, [device.root]))
     publish_waiting(workspace, chosen.waiting, named=chosen.named)
 
 

@@ -1,0 +1,108 @@
+"""What Tab offers after a command: records, what waits, drafts, collections, accounts.
+
+Imports no command and opens nothing but names, so that a Tab is fast. It never fails: where the
+names cannot be read, the shell offers files.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+from syncd.errors import SyncdError
+from syncd.folder.names import is_draft
+from syncd.folder.root import OWN, find_root
+from syncd.forms import USUAL
+from syncd.private import state_directory
+from syncd.state.peek import RECORDS, WENT, Names, offers, waiting
+
+Offer = Callable[[Path, str], list[str]]
+"""Returns how a word can go on that begins with a text, in the mirror at a directory."""
+
+
+class Offering(click.Command):
+    """A command as Tab sees it: the names that it takes. Its options are asked of the command."""
+
+    def __init__(self, name: str, module: str) -> None:
+        argument = click.Argument(["names"], nargs=-1, shell_complete=_offered(OFFERS[name]))
+        settings = {"ignore_unknown_options": True}
+        super().__init__(name, params=[argument], context_settings=settings, add_help_option=False)
+        self.module = module
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the options; click asks the arguments themselves."""
+        command: click.Command = getattr(import_module(self.module), self.name or "")
+        return command.shell_complete(click.Context(command, parent=ctx.parent), incomplete)
+
+
+def _offered(
+    offer: Offer,
+) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    def complete(ctx: click.Context, _: click.Parameter, start: str) -> list[CompletionItem]:
+        directory = ctx.find_root().params.get("directory") or Path()
+        found: list[str] = []
+        with suppress(SyncdError, OSError):
+            found = offer(Path(directory), start)
+        # The shell knows files better, and a file names its record as well.
+        return [CompletionItem(name) for name in found] or [CompletionItem(start, type="file")]
+
+    return complete
+
+
+def _names(*where: Names) -> Offer:
+    def offer(directory: Path, start: str) -> list[str]:
+        own = find_root(directory) / OWN
+        return sorted({name for names in where for name in offers(own, names, start)})
+
+    return offer
+
+
+def _publishable(directory: Path, start: str) -> list[str]:
+    drafts = (name for name in _drafts(find_root(directory)) if name.startswith(start))
+    return sorted({*drafts, *_names(waiting("pending"))(directory, start)})
+
+
+def _drafts(root: Path) -> Iterator[str]:
+    for collection in os.scandir(root):
+        if "." in collection.name.strip(".") and collection.is_dir(follow_symlinks=False):
+            names = (entry.name for entry in os.scandir(collection))
+            yield from (
+                f"{collection.name}/{name}"
+                for name in names
+                if is_draft(name, USUAL.of(collection.name))
+            )
+
+
+def _collections(directory: Path, start: str) -> list[str]:
+    root = find_root(directory)
+    names = (entry.name for entry in os.scandir(root) if entry.is_dir() and "." in entry.name)
+    return sorted(name for name in names if name.startswith(start) and not name.startswith("."))
+
+
+def _accounts(_: Path, start: str) -> list[str]:
+    """Return the DIDs that this user logged in with."""
+    kept = (state_directory() / "credentials").glob("did:*.session")
+    return sorted(file.stem for file in kept if file.name.startswith(start))
+
+
+OFFERS: Mapping[str, Offer] = {
+    "diff": _names(RECORDS, waiting("conflict", "held", "moved", "problem", "pending")),
+    "log": _names(RECORDS, WENT),
+    "restore": _names(WENT),
+    "resolve": _names(waiting("conflict")),
+    "approve": _names(waiting("held", "moved")),
+    "reject": _names(waiting("held", "moved")),
+    "publish": _publishable,
+    "unpublish": _names(RECORDS),
+    "new": _collections,
+    "login": _accounts,
+    "logout": _accounts,
+    "clone": _accounts,
+}
+"""What each command takes."""

@@ -1,0 +1,14 @@
+"""Where the names that a person types count from. Never looks at what is there."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+
+def standing(directory: Path) -> tuple[Path, ...]:
+    """Return the directories that relative names count from: that of -C, then the shell's."""
+    places = [directory]
+    with suppress(FileNotFoundError):  # somebody removed the directory that the shell is in
+        places.append(Path.cwd())
+    return tuple(dict.fromkeys(places))

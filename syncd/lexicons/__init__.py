@@ -1,0 +1,1 @@
+"""The lexicons that syncd ships. Opens the bundle at the first use, and no other file."""

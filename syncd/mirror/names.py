@@ -1,0 +1,216 @@
+"""What a person names: files, directories, record paths, at:// URIs and patterns.
+
+A name is read by its form alone. Nothing here opens a file; only symbolic links on the way to it
+are followed.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import shlex
+import unicodedata
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from syncd.atproto.syntax import parse_nsid
+from syncd.cycle.workspace import Workspace
+from syncd.errors import BadSyntax, StateDamaged, SyncdError
+from syncd.folder.names import is_draft, parse_conflict_name, record_path_of, relative_path
+from syncd.folder.root import OWN, Folder
+from syncd.folder.write import CONFLICTS
+from syncd.forms import USUAL, Forms
+from syncd.mirror.offline import known_account
+from syncd.model import RecordPath, make_record_path, parse_record_path
+
+_AT = "at://"
+_HINT_ONE = "name it as collection/rkey, by its file, or by its at:// URI"
+_HINT = "name it as collection/rkey, by its file, by its at:// URI, or by a pattern"
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """What a person typed, and what it may mean.
+
+    Attributes:
+        text: As it was typed.
+        forms: What it may be, relative to the top of the mirror; "" is the whole mirror.
+        records: The records that it may name as a whole, the likeliest first.
+        portable, written: How files are named and written in this mirror.
+    """
+
+    text: str
+    forms: tuple[str, ...]
+    records: tuple[RecordPath, ...]
+    portable: bool = False
+    written: Forms = USUAL
+
+    def record_among(self, paths: Container[str]) -> RecordPath | None:
+        """Return the record of `paths` that it names as a whole; None if there is none."""
+        return next((path for path in self.records if path in paths), None)
+
+    def covers(self, path: str) -> bool:
+        """Return whether it is a directory or a pattern that `path`, or the file of it, fits."""
+        return any(_covers(form, path, self) for form in self.forms)
+
+
+def read_name(workspace: Workspace, text: str, places: Iterable[Path]) -> Name:
+    """Return what `text` may mean to a person in one of `places`, the likeliest place first.
+
+    Raises BadSyntax: it is empty, outside of the mirror, or in another repo.
+    """
+    folder = workspace.folder
+    forms = tuple(dict.fromkeys(_forms(workspace, text, places)))
+    if not forms:
+        raise BadSyntax(f"{text!r} is outside of the mirror {workspace.root}")
+    is_uri = _cleaned(text).startswith(_AT)
+    found = (path for form in forms for path in _records(folder, form, is_uri=is_uri))
+    return Name(text, forms, tuple(dict.fromkeys(found)), folder.portable, folder.forms)
+
+
+def read_names(workspace: Workspace, texts: Sequence[str], places: Iterable[Path]) -> list[Name]:
+    """Return what each of `texts` may mean. Raises BadSyntax as `read_name` does."""
+    here = list(places)
+    return [read_name(workspace, text, here) for text in texts]
+
+
+def record_named(workspace: Workspace, text: str, places: Iterable[Path]) -> RecordPath:
+    """Return the one record that `text` names. Raises BadSyntax if it names none, or many.
+
+    Of two readings, that of a record which the mirror has counts, else the first.
+    """
+    name = read_name(workspace, text, places)
+    record = record_meant(workspace, name)
+    if record is None:
+        raise BadSyntax(f"{text!r} names no record", hint=_HINT_ONE)
+    return record
+
+
+def record_meant(workspace: Workspace, name: Name) -> RecordPath | None:
+    """Return the record that `name` names as a whole, one that the mirror has or had before others.
+
+    None if it is no name of a record.
+    """
+    known = set(workspace.state.base_of(name.records))
+    with suppress(StateDamaged):
+        known.update(path for path in name.records if workspace.history.events(path, 1))
+    return name.record_among(known) or next(iter(name.records), None)
+
+
+def collection_named(workspace: Workspace, text: str, places: Iterable[Path]) -> str:
+    """Return the collection that `text` names, as its NSID or by its directory."""
+    name = read_name(workspace, text, places)
+    return next((form for form in name.forms if _is_nsid(form)), name.forms[0])
+
+
+def check_known(workspace: Workspace, name: Name) -> None:
+    """Raise SyncdError unless base or what waits has a record that `name` means."""
+    state = workspace.state
+    if state.base_of(name.records) or any(_means(name, item.path) for item in state.waiting()):
+        return
+    if not any(name.covers(path) for path in state.base()):
+        raise unknown(workspace, name)
+
+
+def unknown(workspace: Workspace, name: Name) -> SyncdError:
+    """Return the error that says what `name` is, if it is no record of the mirror."""
+    file = next((form for form in name.forms if os.path.lexists(workspace.root / form)), None)
+    if file is None:
+        return SyncdError(f"there is no record at {name.text} in this mirror", hint=_HINT)
+    if (workspace.root / file).is_dir():
+        return SyncdError(f"there is no record in {name.text}", hint="syncd status --ignored")
+    form = workspace.folder.forms.of(file.partition("/")[0])
+    if is_draft(file.rpartition("/")[2], form):
+        hint = f"syncd publish {shlex.quote(name.text)}"
+        return SyncdError(f"{name.text} is a draft, and no record yet", hint=hint)
+    return SyncdError(f"{name.text} is no record of this mirror", hint="syncd status --ignored")
+
+
+def _means(name: Name, path: str) -> bool:
+    return path in name.records or name.covers(path)
+
+
+def _forms(workspace: Workspace, text: str, places: Iterable[Path]) -> Iterator[str]:
+    if not text:
+        raise BadSyntax("an empty name names no record", hint="name it as collection/rkey")
+    uri = _cleaned(text)
+    if uri.startswith(_AT):
+        yield _in_repo(workspace, uri)
+        return
+    # A plain name counts from the top wherever a person stands; ./ and ../ count from there.
+    if not text.startswith(("/", "./", "../")) and text not in (".", ".."):
+        yield posixpath.normpath(text)
+    root = os.path.realpath(workspace.root)
+    for place in places:
+        inside = posixpath.relpath(_real(place / text), root)
+        if inside != ".." and not inside.startswith("../"):
+            yield "" if inside == "." else inside
+
+
+def _real(path: Path) -> str:
+    """Follow symbolic links to a directory, or up to a file, which may be missing."""
+    if path.is_dir():
+        return os.path.realpath(path)
+    return posixpath.normpath(posixpath.join(os.path.realpath(path.parent), path.name))
+
+
+def _cleaned(text: str) -> str:
+    """Leave out blanks at the ends, and the invisible characters that come with a pasted text."""
+    return "".join(char for char in text if unicodedata.category(char) != "Cf").strip()
+
+
+def _in_repo(workspace: Workspace, uri: str) -> str:
+    """Return the path of an at:// URI. Raises BadSyntax if it is in another repo."""
+    authority, _, path = uri.removeprefix(_AT).partition("/")
+    if authority.casefold() not in _authorities(workspace):
+        did = workspace.config.did
+        raise BadSyntax(f"{uri} is in another repo: this mirror is of {did}")
+    return path.partition("#")[0].partition("?")[0].strip("/")
+
+
+def _authorities(workspace: Workspace) -> set[str]:
+    account = known_account(workspace.state)
+    handles = (workspace.config.handle, account.handle if account else None)
+    return {workspace.config.did.casefold(), *(str(h).casefold() for h in handles if h)}
+
+
+def _records(folder: Folder, form: str, *, is_uri: bool) -> Iterator[RecordPath]:
+    """Yield the records that `form` may be, as a file of one first, then as a record path."""
+    with suppress(BadSyntax):
+        if not is_uri:
+            yield _record_of_file(folder, form)
+    with suppress(BadSyntax):
+        yield parse_record_path(form)
+
+
+def _record_of_file(folder: Folder, form: str) -> RecordPath:
+    own = f"{OWN}/{CONFLICTS}/"
+    if form.startswith(own):
+        collection, _, name = form.removeprefix(own).partition("/")
+        return make_record_path(
+            parse_nsid(collection), parse_conflict_name(name, folder.forms.of(collection))
+        )
+    return record_path_of(form, portable=folder.portable, forms=folder.forms)
+
+
+def _is_nsid(form: str) -> bool:
+    with suppress(BadSyntax):
+        parse_nsid(form)
+        return True
+    return False
+
+
+def _covers(form: str, path: str, name: Name) -> bool:
+    if form == "" or path.startswith(f"{form}/") or fnmatchcase(path, form):
+        return True
+    # A pattern may be one of files, as a shell would have it.
+    return any(c in form for c in "*?[") and fnmatchcase(_file(path, name), form)
+
+
+def _file(path: str, name: Name) -> str:
+    with suppress(BadSyntax):
+        return relative_path(RecordPath(path), portable=name.portable, forms=name.written)
+    return path

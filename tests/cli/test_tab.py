@@ -1,0 +1,133 @@
+"""Tab in real shells: bash, zsh and fish complete what a command takes, in a real mirror."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from syncd.atproto.cid import cid_of_block
+from syncd.atproto.syntax import Did
+from syncd.model import Conflict, Held, Memory, RecordPath, Side, Waiting
+from syncd.state import create_state
+from tests.docs.markdown import ROOT
+from tests.programs import program
+
+DID = Did("did:plc:ewvi7nxzyoun6zhxrhs64oiz")
+NOTE, OTHER = RecordPath("com.example.note/one"), RecordPath("com.example.other/two")
+CID = cid_of_block(b"\xa0")
+PATIENCE_SECONDS = 120
+SHELLS = {
+    "bash": ["--noprofile", "--norc", "-i"],
+    "zsh": ["-f", "-i"],
+    "fish": ["--no-config", "-i"],
+}
+LOADS = {
+    "bash": ". ../script",
+    "zsh": "autoload -Uz compinit && compinit -u && . ../script",
+    "fish": ". ../script",
+}
+TYPED = {
+    "syncd stat": "syncd status",
+    "syncd log com.example.no": "syncd log com.example.note/one",
+    "syncd diff --json com.example.ot": "syncd diff --json com.example.other/two",
+    "syncd resolve c": "syncd resolve com.example.note/one",
+    "syncd approve c": "syncd approve com.example.other/two",
+    "syncd publish com.example.note/": "syncd publish com.example.note/first.draft.json",
+    "syncd new com.example.ot": "syncd new com.example.other",
+    "syncd logout d": f"syncd logout {DID}",
+    "syncd diff ./com.example.note/on": "syncd diff ./com.example.note/one.json",
+}
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Path:
+    """A mirror with a conflict, a held deletion and a draft, and a `syncd` beside it."""
+    mirror = tmp_path / "mirror"
+    for directory in (".syncd", "com.example.note", "com.example.other"):
+        (mirror / directory).mkdir(parents=True)
+    (mirror / ".syncd/marker").write_text("m\n")
+    for file in ("one.json", "first.draft.json"):
+        (mirror / "com.example.note" / file).write_text("{}")
+    with create_state(mirror / ".syncd/state.db", did=DID, marker="m") as state:
+        waits: dict[str, tuple[Waiting, ...]] = {
+            NOTE: (Conflict(NOTE, None, CID, CID, "why"),),
+            OTHER: (Held(OTHER, Side.LOCAL, "why"),),
+        }
+        state.record(Memory(base={NOTE: CID, OTHER: CID}, waiting=waits))
+    kept = tmp_path / "state/syncd/credentials"
+    kept.mkdir(parents=True)
+    (kept / f"{DID}.session").write_text("")
+    syncd = tmp_path / "bin/syncd"
+    syncd.parent.mkdir()
+    syncd.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m syncd "$@"\n')
+    syncd.chmod(0o755)
+    return mirror
+
+
+def environ_of(mirror: Path) -> dict[str, str]:
+    top = mirror.parent
+    return {
+        "PATH": f"{top / 'bin'}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "HOME": str(top),
+        "XDG_STATE_HOME": str(top / "state"),
+        "TERM": "dumb",
+        "LANG": "C.UTF-8",
+    }
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_tab_completes_commands_records_what_waits_drafts_collections_and_accounts(
+    mirror: Path, shell: str
+) -> None:
+    environ = environ_of(mirror)
+    script = subprocess.run(
+        ["syncd", "completion", shell], env=environ, capture_output=True, text=True, check=True
+    )
+    (mirror.parent / "script").write_text(script.stdout)
+    # Tab, then "echo " before the line and ">" after it: what was completed lands in a file.
+    lines = [f"{line}\t\x05 >>../out\x01echo \n" for line in TYPED]
+    in_terminal([program(shell), *SHELLS[shell]], [f"{LOADS[shell]}\n", *lines], mirror, environ)
+    found = (mirror.parent / "out").read_text().splitlines()
+    assert [" ".join(line.split()) for line in found] == list(TYPED.values())
+
+
+def in_terminal(
+    command: Sequence[str], lines: Sequence[str], directory: Path, environ: dict[str, str]
+) -> str:
+    """Type `lines` into a shell on a terminal, each when it is ready for it; return its output."""
+    ours, theirs = pty.openpty()
+    command = [program("setsid"), "--ctty", *command]
+    running = subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=directory, env=environ
+    )
+    os.close(theirs)
+    shown = ""
+    try:
+        for number, line in enumerate([*lines, "exit\n"]):
+            os.write(ours, f"echo ready{number}''.\n".encode())
+            shown = read_until(ours, rf"ready{number}\.")
+            os.write(ours, line.encode())
+        running.wait(PATIENCE_SECONDS)
+    finally:
+        running.kill()
+        os.close(ours)
+    return shown
+
+
+def read_until(terminal: int, pattern: str) -> str:
+    shown, until = "", time.monotonic() + PATIENCE_SECONDS
+    while not re.search(pattern, shown):
+        assert time.monotonic() < until, shown
+        if select.select([terminal], [], [], 1)[0]:
+            shown += os.read(terminal, 4096).decode("utf-8", "replace")
+    return shown
