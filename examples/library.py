@@ -26,15 +26,15 @@ CHUNK_BYTES = 64 * 1024
 
 
 def read_car(path: Path) -> tuple[Cid, dict[Cid, bytes]]:
-    """Return the root and the blocks of a CAR file; raise BadCar unless each block is its CID's."""
+    """Return the commit and the blocks of a CAR file; raise BadCar unless each is its CID's."""
     reader, blocks = CarReader(), dict[Cid, bytes]()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             blocks.update(reader.feed(chunk))
     reader.close()
-    if len(reader.roots) != 1:
-        raise BadCar(f"a repo has one root, and this file has {len(reader.roots)}")
-    return reader.roots[0], blocks
+    if reader.commit is None:
+        raise BadCar("the first root of a repo is its commit, and this file names none")
+    return reader.commit, blocks
 
 
 def read_repo(root: Cid, blocks: dict[Cid, bytes]) -> tuple[Commit, dict[str, Cid]]:
@@ -56,7 +56,7 @@ def main() -> None:
         commit, records = read_repo(root, blocks)
         if options.key:
             verify(commit, parse_did_key(options.key))
-        missing = [path for path, cid in records.items() if cid not in blocks]
+        missing = [path for path, cid in records.items() if cid.is_block and cid not in blocks]
         if missing:
             raise MissingBlocks(f"the record {missing[0]} is not in the file", count=len(missing))
     except SyncdError as error:
@@ -65,7 +65,7 @@ def main() -> None:
     print("signature verified" if options.key else "signature not checked: no --key was given")
     for path, cid in records.items():
         print(f"{cid}  {path}")
-    if options.show in records:
+    if records.get(options.show) in blocks:
         record = to_json(decode(blocks[records[options.show]]))
         print(json.dumps(record, indent=2, ensure_ascii=False))
 

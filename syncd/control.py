@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Final, Self
 
 from syncd.errors import BadShape, FolderWrong, OtherVersion, SyncdError
+from syncd.trouble import in_trouble
 from syncd.typedjson import parse_json, text_of
+from syncd.waiting import waiting_for
 
 NAME: Final = "control.sock"
 PROTOCOL: Final = 1
@@ -99,7 +101,7 @@ def ask(own: Path, question: str, *, seconds: float | None = None) -> Said | Non
             asking.connect(_address(directory))
             _check_server(own, asking)
             asking.sendall(_question(question))
-            with asking.makefile("rb") as answering:
+            with waiting_for("the running syncd"), asking.makefile("rb") as answering:
                 line = answering.readline()
     except (FolderWrong, FileNotFoundError, ConnectionRefusedError):
         return None
@@ -187,7 +189,8 @@ def _open(own: Path) -> Iterator[int]:
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(own, flags)
     except OSError as error:
-        raise FolderWrong(f"{own} cannot be opened: {error.strerror}") from None
+        trouble = in_trouble(error, own, "opened")
+        raise trouble or FolderWrong(f"{own} cannot be opened: {error.strerror}") from None
     try:
         yield descriptor
     finally:
@@ -211,6 +214,9 @@ def _bind(own: Path, directory: int) -> socket.socket:
         os.chmod(NAME, 0o600, dir_fd=directory)
     except OSError as error:
         listening.close()
+        trouble = in_trouble(error, own / NAME, "made")
+        if trouble is not None:
+            raise trouble from error
         message = f"{own / NAME} cannot be made: {error.strerror}"
         raise FolderWrong(message, hint="keep the mirror on a local disk") from None
     listening.listen(16)

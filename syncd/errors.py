@@ -8,16 +8,24 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+_ASK_THE_OPERATOR = (
+    "nothing was changed; another try would find the same: ask the operator of the PDS"
+)
+
 
 class SyncdError(Exception):
-    """Root of the tree. `message` says what happened, `hint` what to do next (may be empty)."""
+    """Root of the tree. `message` says what happened, `hint` what to do next (may be empty).
+
+    `ordinary_hint` is the hint of a class whose errors all have the same next step.
+    """
 
     exit_code: ClassVar[int] = 1
+    ordinary_hint: ClassVar[str] = ""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = hint or self.ordinary_hint
 
 
 # --- The bytes or the text are wrong: their author must change them. ----------------------------
@@ -49,13 +57,19 @@ class BadData(Malformed):
 class BadCar(Malformed):
     """A CAR stream is cut, or the content of a block does not match its CID."""
 
+    ordinary_hint = "nothing was changed; try again, and if it stays, ask the operator of the PDS"
+
 
 class BadTree(Malformed):
     """A Merkle search tree node breaks a rule of the tree: order, layer, prefix or shape."""
 
+    ordinary_hint = _ASK_THE_OPERATOR
+
 
 class BadCommit(Malformed):
     """A commit block is malformed, is for another repo, or its signature does not verify."""
+
+    ordinary_hint = _ASK_THE_OPERATOR
 
 
 class WrongKey(BadCommit):
@@ -63,7 +77,11 @@ class WrongKey(BadCommit):
 
 
 class BadFrame(Malformed):
-    """A firehose frame cannot be read."""
+    """A firehose frame cannot be read. `about` is the DID that it names all the same, if any."""
+
+    def __init__(self, message: str, *, about: str | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.about = about
 
 
 class BadShape(Malformed):
@@ -94,6 +112,10 @@ class MissingBlocks(Unverified):
 
 class RolledBack(Unverified):
     """The PDS shows an older commit than before."""
+
+
+class RevAhead(Unverified):
+    """The rev of a commit is further ahead of all clocks than any clock is wrong."""
 
 
 # --- The PDS did not carry the request out: syncd waits, or looks and plans again. ---------------
@@ -134,17 +156,25 @@ class SwapFailed(PdsError):
 class Rejected(PdsError):
     """The PDS refused the content of a write; nothing was written.
 
-    `name` is the XRPC error name, `status` the HTTP status.
+    `name` is the XRPC error name, `status` the HTTP status. `place` is where in the request the
+    fault is, as the PDS says it (`$.writes[77].record.langs`), or empty.
     """
 
-    def __init__(self, message: str, *, name: str, status: int, hint: str = "") -> None:
+    def __init__(
+        self, message: str, *, name: str, status: int, hint: str = "", place: str = ""
+    ) -> None:
         super().__init__(message, hint=hint)
         self.name = name
         self.status = status
+        self.place = place
 
 
 class TooLarge(Rejected):
     """The request body or the commit is over a limit of the PDS; nothing was written."""
+
+
+class GuardUnsupported(Rejected):
+    """The PDS takes no write with this guard (swapCommit, swapRecord); nothing was written."""
 
 
 class Unknown(PdsError):

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from syncd.errors import FolderWrong, Locked
+from syncd.trouble import in_trouble
 
 _OWN = Path(".syncd")
 _LOCK = _OWN / "lock"
@@ -36,6 +37,7 @@ class FolderLock:
     Raises on entering:
         Locked: Another syncd has the folder; `pid` is its process, if known.
         FolderWrong: The lock file cannot be made, or the file system has no locks.
+        FileProblem: The disk is in trouble.
     """
 
     def __init__(self, root: Path) -> None:
@@ -49,15 +51,14 @@ class FolderLock:
             for directory in (self._root, self._root / _OWN):
                 _lock_directory(self._root, _kept(held, directory, _DIRECTORY))
             descriptor = _lock_file(self._root, held)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+            _write_owner(descriptor)
             self._held = held.pop_all()
         self._descriptor = descriptor
 
     def release(self) -> None:
         """Release the lock; does nothing if it is not held."""
         if self._descriptor is not None:
-            os.ftruncate(self._descriptor, 0)
+            _forget_owner(self._descriptor)
             self._descriptor = None
             self._held.close()
 
@@ -119,10 +120,25 @@ def _kept(held: ExitStack, path: Path, flags: int) -> int:
     try:
         descriptor = os.open(path, flags, 0o600)
     except OSError as error:
+        trouble = in_trouble(error, path, "opened")
+        if trouble is not None:
+            raise trouble from error
         message = f"the lock {path} cannot be opened: {error.strerror}"
         raise FolderWrong(message, hint="check the owner and mode of its directory") from error
     held.callback(os.close, descriptor)
     return descriptor
+
+
+def _write_owner(descriptor: int) -> None:
+    """Write the PID into the lock file, where the disk takes it: the lock holds without it."""
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+
+
+def _forget_owner(descriptor: int) -> None:
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
 
 
 def _lock_directory(root: Path, descriptor: int) -> None:

@@ -13,12 +13,21 @@ from pathlib import Path
 
 from platformdirs import user_state_path
 
+from syncd.trouble import at_home, homeless
+
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def state_directory() -> Path:
-    """Return `$XDG_STATE_HOME/syncd`, whether it is there or not."""
-    return user_state_path("syncd")
+    """Return `$XDG_STATE_HOME/syncd`, whether it is there or not.
+
+    Raises SyncdError for a user without a home, whose directory would be below the current one.
+    """
+    try:
+        return at_home(user_state_path("syncd"))
+    except RuntimeError:
+        # Newer versions of platformdirs refuse to guess.
+        raise homeless() from None
 
 
 def make_private(directory: Path, top: Path) -> None:

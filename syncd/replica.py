@@ -14,7 +14,7 @@ from syncd.atproto.cid import Cid
 from syncd.atproto.commit import PublicKey, parse_commit, verify
 from syncd.atproto.mst import Get, difference, lookup, lookup_all
 from syncd.atproto.syntax import Did, Tid
-from syncd.errors import BadCommit, BadSyntax, MissingBlocks, RolledBack, WrongKey
+from syncd.errors import BadCommit, BadSyntax, MissingBlocks, RevAhead, RolledBack, WrongKey
 from syncd.model import Head, RecordPath, parse_record_path
 
 
@@ -44,7 +44,15 @@ class View:
         return ((path, after) for path, (_, after) in self.changes.items() if after is not None)
 
 
-def read_head(commit: Cid, get: Get, *, did: Did, key: PublicKey, newest: Tid | None) -> Head:
+def read_head(
+    commit: Cid,
+    get: Get,
+    *,
+    did: Did,
+    key: PublicKey,
+    newest: Tid | None,
+    latest: Tid | None = None,
+) -> Head:
     """Verify a commit and return its head.
 
     Args:
@@ -53,12 +61,14 @@ def read_head(commit: Cid, get: Get, *, did: Did, key: PublicKey, newest: Tid | 
         did: The account whose repo this must be.
         key: The signing key of the account.
         newest: The newest rev verified or written before, if any.
+        latest: The latest rev that the clocks allow; None allows any.
 
     Raises:
         MissingBlocks: The commit block is missing.
         BadCommit: It is for another repo or of another version.
         WrongKey: `key` did not sign it.
         RolledBack: Its rev is older than `newest`.
+        RevAhead: Its rev is later than `latest`.
     """
     block = get(commit)
     if block is None:
@@ -74,9 +84,22 @@ def read_head(commit: Cid, get: Get, *, did: Did, key: PublicKey, newest: Tid | 
     if newest is not None and found.rev < newest:
         raise RolledBack(
             f"the PDS shows the repo at rev {found.rev}, older than rev {newest} known before",
-            hint="nothing was changed; if the PDS was restored from a backup, ask its operator",
+            hint=f"nothing was changed; if the PDS was restored from a backup, ask its operator; "
+            f"{_to_accept(found.rev)}",
+        )
+    # The specification lets a reader ignore a rev from the future: revs only grow, so this one
+    # would make every commit of an honest clock too old.
+    if latest is not None and found.rev > latest:
+        raise RevAhead(
+            f"the PDS shows the repo at rev {found.rev}, which is far ahead of all clocks",
+            hint=f"nothing was changed; see whether the clock of this machine is right; "
+            f"{_to_accept(found.rev)}",
         )
     return Head(commit, found.rev, found.data)
+
+
+def _to_accept(rev: Tid) -> str:
+    return f"to follow the repo as it is: syncd sync --accept-rev {rev}"
 
 
 def check_grown(known: Head | None, head: Head) -> None:
@@ -85,7 +108,8 @@ def check_grown(known: Head | None, head: Head) -> None:
     if known is not None and head.commit != known.commit and head.rev <= known.rev:
         raise RolledBack(
             f"the PDS shows another commit at rev {head.rev} than {known.commit}, known before",
-            hint="nothing was changed; ask the operator of the PDS what became of that commit",
+            hint="nothing was changed; ask the operator of the PDS what became of that commit; "
+            f"{_to_accept(head.rev)}",
         )
 
 

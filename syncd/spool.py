@@ -7,8 +7,9 @@ a transaction. The caller who made a spool removes it.
 
 from __future__ import annotations
 
-import errno
 import os
+import secrets
+import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,11 +19,27 @@ from typing import Final, Self
 from syncd.atproto.car import CarReader, section_of, write_car
 from syncd.atproto.cid import Cid, is_content_of
 from syncd.errors import BadCar, FileProblem
+from syncd.trouble import explain_at
 
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ_BYTES: Final = 256 * 1024
 _CID_BYTES: Final = 36
 _HEADER: Final = b"".join(write_car((), ()))
+
+
+def unnamed_spool(directory: Path) -> Spool:
+    """Make a spool in `directory` that is gone when nothing refers to it any more.
+
+    Raises FileProblem if the disk refuses.
+    """
+    path = directory / f"{secrets.token_hex(8)}.car"
+    spool = Spool(path)
+    try:
+        spool.remove()
+    except OSError as error:
+        raise _problem(path, error) from error
+    weakref.finalize(spool, os.close, spool.fileno())
+    return spool
 
 
 class Spool:
@@ -62,6 +79,10 @@ class Spool:
         trace: TracebackType | None,
     ) -> None:
         os.close(self._file)
+
+    def fileno(self) -> int:
+        """Return the descriptor of the file."""
+        return self._file
 
     def add(self, blocks: Iterable[tuple[Cid, bytes]]) -> None:
         """Append blocks; the caller has checked their hashes. Skips blocks already there."""
@@ -144,6 +165,14 @@ class Spool:
             self.count += 1
 
 
+def has_blocks(path: Path) -> bool:
+    """Return whether a spool at `path` has anything that a later run can continue from."""
+    try:
+        return path.stat().st_size > len(_HEADER)
+    except OSError:
+        return False
+
+
 class _Index:
     """The offset and length of each block: 17 bytes, in a bucket by the first 16 bits of its hash.
 
@@ -178,10 +207,6 @@ class _Index:
 
 
 def _problem(path: Path, error: OSError) -> FileProblem:
+    cause, hint = explain_at(error, path)
     again = "what was fetched is kept, and syncd goes on from there"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return FileProblem(
-            f"the disk is full: {path} cannot be written", hint=f"free some space; {again}"
-        )
-    reason = error.strerror or type(error).__name__
-    return FileProblem(f"{path} cannot be used: {reason}", hint=f"check the disk; {again}")
+    return FileProblem(f"{path} cannot be used: {cause}", hint=f"{hint}; {again}")

@@ -10,7 +10,7 @@ import pytest
 
 from tests.chance import AGAIN, SEED
 from tests.docs.shown import unshown
-from tests.place import work_in_memory
+from tests.place import keep_state_apart, work_in_memory
 from tests.reference.pds import ReferencePds
 from tests.rigs.device import close_all
 from tests.slowest import slowest_first
@@ -42,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.hypothesis_seed = str(SEED)
     _hear_signals()
     work_in_memory()
+    keep_state_apart()
 
 
 def pytest_report_header() -> str:

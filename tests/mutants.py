@@ -68,7 +68,7 @@ MUTANTS = (
     ),
     Mutant(
         "no swap on a record", "pds/client.py",
-        "xrpc.put_record(self._did, op, swap=change.before,", "xrpc.put_record(self._did, op, swap=None,",
+        "swap = change.before if is_guarded else xrpc.UNGUARDED", "swap = None",
         "tests/pds/test_client.py",
     ),
     Mutant(
@@ -243,12 +243,12 @@ MUTANTS = (
         "tests/test_batches.py",
     ),
     Mutant(
-        "a CAR that is cut taken for a whole one", "atproto/car.py", "        if self._held:",
-        "        if False:", "tests/atproto/test_car.py",
+        "a CAR that is cut taken for a whole one", "atproto/car.py",
+        "        if self._held or self._to_skip:", "        if False:", "tests/atproto/test_car.py",
     ),
     Mutant(
-        "a commit with a field too many", "atproto/commit.py", "if not others and data.is_block",
-        "if data.is_block", "tests/atproto/test_commit.py",
+        "a commit with a field too many", "atproto/commit.py", "sorted(value.keys() - _FIELDS)",
+        "sorted(value.keys() - value.keys())", "tests/atproto/test_commit.py",
     ),
     Mutant(
         "a whole number taken for the truth", "merge/fields.py",
@@ -314,6 +314,14 @@ MUTANTS = (
     Mutant(
         "an open file left open", "private.py", "(stat.S_ISREG(mode) or stat.S_ISDIR(mode))",
         "stat.S_ISDIR(mode)", "tests/mirror/test_credentials.py", "what_was_open",
+    ),
+    Mutant(
+        "a wait that nobody hears of", "waiting.py", "self._now.append(wait)", "pass",
+        "tests/cli/screen/test_waits.py", "long_wait",
+    ),
+    Mutant(
+        "a full disk taken for a mistake", "trouble.py", "if error.errno not in PASSING:",
+        "if error.errno in PASSING:", "tests/test_lock.py", "disk_in_trouble",
     ),
     Mutant(
         "a mark of another program overlooked", "neighbours/sharing.py",
@@ -425,6 +433,16 @@ MUTANTS = (
         "numbered names taken for slips", "slips.py",
         '    if _DIGITS.sub("", one) == _DIGITS.sub("", other):', "    if one == other:",
         "tests/test_slips.py", "family",
+    ),
+    Mutant(
+        "a fault of others held against an edit", "cycle/lexicons/court.py",
+        "        return new_faults(self._faults(*split_record_path(path), before), found)",
+        "        return found", "tests/cycle/lexicons/test_judge.py", "had_before",
+    ),
+    Mutant(
+        "a lexicon from beside the folder", "cycle/lexicons/library.py",
+        "            nsid = parse_nsid(text)\n", "            nsid = Nsid(text)\n",
+        "tests/cycle/lexicons/test_judge.py", "lead_nowhere",
     ),
     Mutant(
         "a bundle that never grows old", "lexicons/bundle.py",

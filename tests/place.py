@@ -7,6 +7,7 @@ stress` works on the disk. Never looks at how full the place is once it is chose
 
 from __future__ import annotations
 
+import atexit
 import os
 import tempfile
 from pathlib import Path
@@ -37,3 +38,13 @@ def work_in_memory() -> None:
     """Have this process and those that it starts make temporary files in memory."""
     if PLACE is not None and not IS_STRESS and "TMPDIR" not in os.environ:
         os.environ["TMPDIR"] = tempfile.tempdir = PLACE
+
+
+def keep_state_apart() -> None:
+    """Have commands in this process keep nothing below the home of whoever runs the tests.
+
+    A test that asks what is kept there names a place of its own.
+    """
+    kept = tempfile.TemporaryDirectory(prefix="syncd-state-")
+    os.environ["XDG_STATE_HOME"] = kept.name
+    atexit.register(kept.cleanup)

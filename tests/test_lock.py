@@ -12,10 +12,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from syncd.errors import FolderWrong, Locked
+from syncd.errors import FileProblem, FolderWrong, Locked
 from syncd.lock import FolderLock, holder, is_locked
 
 HOLD = """
@@ -217,3 +218,37 @@ def test_a_lock_file_that_is_replaced_while_it_is_taken_is_taken_again(
     with FolderLock(root):
         assert holder(root) == os.getpid()
         assert lock_file(root).read_text() == f"{os.getpid()}\n"
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EROFS])
+def test_a_disk_in_trouble_is_no_wrong_folder(
+    tmp_path: Path, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong folder ends a service for good (78); a disk in trouble does not."""
+    (tmp_path / ".syncd").mkdir()
+    opened = os.open
+
+    def refusing(path: str, *how: int, **options: Any) -> int:  # noqa: ANN401
+        if str(path).endswith("lock"):
+            raise OSError(code, os.strerror(code))
+        return opened(path, *how, **options)
+
+    monkeypatch.setattr(os, "open", refusing)
+    with pytest.raises(FileProblem) as refused, FolderLock(tmp_path):
+        pass
+    assert refused.value.exit_code == 1
+
+
+def test_the_lock_is_held_where_the_disk_takes_no_process_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".syncd").mkdir()
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    monkeypatch.setattr(os, "ftruncate", full)
+    with FolderLock(tmp_path):
+        assert is_locked(tmp_path)
+    assert not is_locked(tmp_path)

@@ -13,7 +13,7 @@ from syncd.atproto.car import section_of, write_car
 from syncd.atproto.cid import Cid, cid_of_blob, cid_of_block
 from syncd.atproto.data import encode
 from syncd.errors import FileProblem
-from syncd.spool import Spool, _Index
+from syncd.spool import Spool, _Index, unnamed_spool
 
 HEADER = b"".join(write_car((), ()))
 
@@ -146,3 +146,15 @@ def test_a_link_in_its_place_is_not_followed(path: Path, tmp_path: Path) -> None
     with pytest.raises(FileProblem, match="cannot be used"):
         Spool(path)
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_spool_without_a_name_leaves_no_file_and_no_descriptor(tmp_path: Path) -> None:
+    descriptors = Path("/proc/self/fd")
+    before = sorted(descriptors.iterdir())
+    spool = unnamed_spool(tmp_path)
+    blocks = blocks_of(3)
+    spool.add(blocks)
+    assert list(tmp_path.iterdir()) == []
+    assert all(spool.get(cid) == block for cid, block in blocks)
+    del spool
+    assert sorted(descriptors.iterdir()) == before

@@ -13,18 +13,17 @@ from typing import Any, TypeAlias
 
 import cbor2
 
-from syncd.atproto.cid import Cid, cid_from_bytes
-from syncd.errors import BadData
+from syncd.atproto.cid import Cid, Link, MalformedLink, link_from_bytes
+from syncd.errors import BadData, BadSyntax
 
-Value: TypeAlias = "bool | int | str | bytes | Cid | list[Value] | dict[str, Value] | None"
+Value: TypeAlias = "bool | int | str | bytes | Link | list[Value] | dict[str, Value] | None"
 
 MAX_DEPTH = 256
 """How deep lists and maps may nest; a link or bytes counts as a map, its form in JSON.
 The spec recommends 32. Python's recursion limit forbids 1000."""
 
 _LINK_TAG = 42
-_LINK_HEAD = b"\xd8\x2a\x58\x25\x00"
-"""Tag 42 and 37 bytes: a zero byte, then the binary CID."""
+_TAG_42 = b"\xd8\x2a"
 
 TOO_DEEP = f"lists and maps are nested more than {MAX_DEPTH} deep"
 
@@ -50,8 +49,8 @@ def _encode(value: object, room: int) -> bytes:
         return _head(0x80, len(value)) + b"".join(map(_encode, value, repeat(room - 1)))
     if type(value) is bytes:
         return _head(0x40, len(value)) + value
-    if type(value) is Cid:
-        return _LINK_HEAD + value
+    if type(value) is Cid or type(value) is Link:
+        return _TAG_42 + _head(0x40, 1 + len(value)) + b"\x00" + value
     raise BadData(f"the data model has no {type(value).__name__}")
 
 
@@ -109,7 +108,9 @@ def decode(block: bytes) -> Value:
 
 
 def read_cbor(block: bytes, *, allow_indefinite: bool = True) -> Value:
-    """Read the first CBOR item of `block`, canonical or not. The result may hold floats.
+    """Read the first CBOR item of `block`, canonical or not.
+
+    The result may hold floats, and links that are no CID (`MalformedLink`).
 
     Raises BadData for unreadable bytes, a duplicate key, a tag other than a link, or nesting beyond
     MAX_DEPTH.
@@ -127,23 +128,27 @@ def read_cbor(block: bytes, *, allow_indefinite: bool = True) -> Value:
         raise BadData(f"the block cannot be read as DAG-CBOR: {error.__cause__ or error}") from None
 
 
-_TagReader: TypeAlias = Callable[[object, bool], Cid]
+_TagReader: TypeAlias = Callable[[object, bool], Link]
 
 
 class _OnlyLinks(dict[int, _TagReader]):
     """Readers of tags: 42 is a link. Refuses every other tag, also those known to cbor2."""
 
     def __missing__(self, tag: int) -> _TagReader:
-        def refuse(_content: object, _immutable: bool) -> Cid:
+        def refuse(_content: object, _immutable: bool) -> Link:
             raise BadData(f"the data model has no tag {tag}")
 
         return refuse
 
 
-def _read_link(content: object, _immutable: bool) -> Cid:
+def _read_link(content: object, _immutable: bool) -> Link:
     if type(content) is not bytes or content[:1] != b"\x00":
         raise BadData("a link does not hold a binary CID")
-    return cid_from_bytes(content[1:])
+    try:
+        return link_from_bytes(content[1:])
+    except BadSyntax:
+        # It can be shown. `encode` refuses it, and so do `decode` and every reader of JSON.
+        return MalformedLink(content[1:])
 
 
 _TAGS = _OnlyLinks({_LINK_TAG: _read_link})

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import TypeAlias
 
-from syncd.atproto.cid import Cid, cid_of_block, parse_cid
+from syncd.atproto.cid import Cid, Link, cid_of_block, parse_link
 from syncd.atproto.dagcbor import MAX_DEPTH, TOO_DEEP, Value, decode, encode, read_cbor, utf8
 from syncd.errors import BadData, BadSyntax
 
@@ -90,7 +90,7 @@ def _to_json(value: object, room: int) -> Json:
             return value
         case _ if not room:
             raise BadData(TOO_DEEP)
-        case Cid():
+        case Link():
             return {"$link": str(value)}
         case bytes():
             return {"$bytes": b64encode(value).decode("ascii").rstrip("=")}
@@ -196,11 +196,11 @@ def check_keys(keys: Collection[str]) -> None:
         raise BadData('a PDS refuses the key "__proto__"')
 
 
-def _read_link(entries: dict[str, Value]) -> Cid:
+def _read_link(entries: dict[str, Value]) -> Link:
     text = entries["$link"]
     if len(entries) == 1 and isinstance(text, str):
         with suppress(BadSyntax):
-            return parse_cid(text)
+            return parse_link(text)
     raise BadData('malformed "$link": it must be the only key, and its value a CID')
 
 
@@ -240,15 +240,16 @@ def _check_blob(entries: dict[str, Value]) -> None:
 
 def _check_not_legacy_blob(entries: dict[str, Value]) -> None:
     match entries:
-        case {"cid": str(cid), "mimeType": str(mime_type)} if mime_type and _is_cid(cid):
+        case {"cid": str(cid), "mimeType": str(mime_type)} if mime_type and _is_as_written(cid):
             raise BadData(
                 "a blob is referred to in the old form, which a PDS does not accept any more",
                 hint='the new form has "$type": "blob", "ref" (a link), "mimeType" and "size"',
             )
 
 
-def _is_cid(text: str) -> bool:
+def _is_as_written(text: str) -> bool:
+    """Return whether `text` is a CID in the spelling of a PDS, which takes no other for one."""
     try:
-        return bool(parse_cid(text))
+        return str(parse_link(text)) == text
     except BadSyntax:
         return False

@@ -13,7 +13,7 @@ import struct
 from base64 import b64encode
 from dataclasses import dataclass, field
 
-from syncd.atproto.cid import cid_from_bytes
+from syncd.atproto.cid import MalformedLink, link_from_bytes
 from syncd.atproto.dagcbor import MAX_DEPTH
 from syncd.errors import BadData, BadSyntax
 
@@ -143,9 +143,9 @@ def _link(reader: _Reader) -> str:
     if major != 2 or raw[:1] != b"\0":
         raise BadData("a link does not hold a binary CID")
     try:
-        return str(cid_from_bytes(raw[1:]))
-    except BadSyntax as error:
-        raise BadData(error.message) from None
+        return str(link_from_bytes(raw[1:]))
+    except BadSyntax:
+        return str(MalformedLink(raw[1:]))
 
 
 def _float(low: int, argument: int) -> str:

@@ -6,6 +6,7 @@ Sources: https://atproto.com/specs/event-stream and the lexicon named above
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
@@ -125,7 +126,11 @@ def encode_frame(event: Event) -> bytes:
 def _parse(frame: Value) -> Event:
     match frame:
         case [{"op": 1, "t": str(kind)}, dict() as payload]:
-            return _parse_event(kind, payload)
+            try:
+                return _parse_event(kind, payload)
+            except (BadFrame, BadSyntax) as error:
+                # One malformed event must not be news for every account of the server.
+                raise BadFrame(error.message, about=_about(payload)) from None
         case [{"op": -1}, dict() as payload]:
             return StreamError(_text(payload, "error") or "", _text(payload, "message"))
         case _:
@@ -151,6 +156,15 @@ def _parse_event(kind: str, payload: Record) -> Event:
             raise BadFrame(f"a {kind} event of the stream lacks a field that it needs")
         case _:
             return OtherEvent(kind)
+
+
+def _about(payload: Record) -> str | None:
+    """Return the DID that an event is about, whatever else is wrong with it."""
+    match payload:
+        case {"repo": str(did)} | {"did": str(did)}:
+            with suppress(BadSyntax):
+                return parse_did(did)
+    return None
 
 
 def _parse_commit(payload: Record) -> CommitEvent:

@@ -88,7 +88,7 @@ def parse_as(text: bytes, collection: str) -> Record:
 def _decode(text: bytes) -> str:
     text = text.removeprefix(_BOM)
     if not text.strip():
-        raise _refusal("", 0, "the file is empty", "to delete the record, delete the file")
+        raise _refusal("", 0, "the file is empty", "undo the edit, or write the record again")
     if not text.strip(b"\0"):
         raise _refusal("", 0, "the file holds only NUL bytes", "a crash may have cut it off")
     try:

@@ -13,9 +13,11 @@ import click
 from click.shell_completion import CompletionItem
 
 from syncd.cli.arguments.offer import OFFERS, Offering
-from syncd.cli.screen.output import fail
+from syncd.cli.screen.output import fail, take_any_text
 from syncd.cli.screen.suggest import Suggesting
+from syncd.cli.screen.waits import show_waits
 from syncd.errors import SyncdError
+from syncd.trouble import refusal
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "login": ("login", "Check an app password and keep it."),
@@ -41,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "publish": ("publish", "Make records of drafts and send them."),
     "unpublish": ("publish", "Make a draft of a record and delete the record."),
     "git": ("git", "Let git merge records and show their diffs."),
+    "lexicon": ("lexicon", "Check records against lexicons."),
     "verify": ("verify", "Recompute everything and say what does not agree."),
     "doctor": ("doctor", "What is wrong around the mirror, and what mends it."),
     "metrics": ("metrics", "How the mirror is, for Prometheus."),
@@ -112,6 +115,8 @@ def cli(ctx: click.Context, directory: Path | None, verbose: bool) -> None:  # n
 
 def main() -> None:
     """Run the command line. Every failure is a sentence on stderr and an exit code."""
+    take_any_text()
+    show_waits()
     try:
         sys.exit(cli(prog_name="syncd", standalone_mode=False) or 0)
     except click.Abort:
@@ -121,5 +126,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except SyncdError as error:
         sys.exit(fail(error))
+    except OSError as error:
+        sys.exit(fail(refusal(error)))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -2,11 +2,20 @@
 
 from syncd.config.file import FILE_NAME, load_config, render_config
 from syncd.config.settings import SETTINGS, Setting
-from syncd.config.values import DEFAULT_PLC, PORTABLE, Config, check_pattern
+from syncd.config.values import (
+    DEFAULT_PLC,
+    LEXICONS_OFF,
+    LEXICONS_WARN,
+    PORTABLE,
+    Config,
+    check_pattern,
+)
 
 __all__ = [
     "DEFAULT_PLC",
     "FILE_NAME",
+    "LEXICONS_OFF",
+    "LEXICONS_WARN",
     "PORTABLE",
     "SETTINGS",
     "Config",

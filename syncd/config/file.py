@@ -16,17 +16,23 @@ from syncd.config.place import place_of
 from syncd.config.settings import SETTINGS, Setting, parse_server
 from syncd.config.values import Config
 from syncd.errors import BadSyntax, ConfigWrong, SyncdError
+from syncd.trouble import in_trouble
 
 FILE_NAME = "syncd.toml"
 
 
 def load_config(path: Path, environ: Mapping[str, str]) -> Config:
-    """Read syncd.toml, then the environment. Raises ConfigWrong naming file, place and key."""
+    """Read syncd.toml, then the environment. Raises ConfigWrong naming file, place and key.
+
+    FileProblem: The disk is in trouble.
+    """
     try:
         text = path.read_text(encoding="utf-8")
         tables = tomli.loads(text)
     except OSError as error:
-        raise ConfigWrong(f"{path} cannot be read: {error.strerror}", hint=_NO_FILE_HINT) from None
+        words = f"{path} cannot be read: {error.strerror}"
+        trouble = in_trouble(error, path, "read")
+        raise trouble or ConfigWrong(words, hint=_NO_FILE_HINT) from None
     except (UnicodeDecodeError, tomli.TOMLDecodeError) as error:
         raise ConfigWrong(f"{path}: {error}", hint="mend the line, then run again") from None
     values = _values(tables, text, path)

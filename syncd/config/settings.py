@@ -12,7 +12,7 @@ from typing import Any
 
 from syncd.atproto.syntax import parse_did, parse_handle
 from syncd.atproto.xrpc import parse_origin
-from syncd.config.values import FILENAMES, WHEN, check_pattern
+from syncd.config.values import FILENAMES, LEXICONS, WHEN, check_pattern
 from syncd.errors import BadSyntax
 
 
@@ -117,6 +117,15 @@ def _parse_validate(value: Any) -> bool | tuple[tuple[str, bool], ...]:  # noqa:
     return tuple((check_pattern(pattern), item) for pattern, item in value.items())
 
 
+def _parse_lexicons(value: Any) -> str | tuple[tuple[str, str], ...]:  # noqa: ANN401
+    if isinstance(value, str) and value in LEXICONS:
+        return value
+    words = ", ".join(f'"{word}"' for word in LEXICONS)
+    if not isinstance(value, dict) or not all(item in LEXICONS for item in value.values()):
+        raise ValueError(f"one of {words}, or a table of patterns that are each one of them")
+    return tuple((check_pattern(pattern), item) for pattern, item in value.items())
+
+
 def _parse_when(value: Any) -> str | tuple[tuple[str, str], ...]:  # noqa: ANN401
     if isinstance(value, str) and value in WHEN:
         return value
@@ -176,6 +185,10 @@ SETTINGS: tuple[Setting, ...] = (
             "against their lexicons: true always, false never, unset where it knows them; or this "
             "for each collection or pattern, of which the first that matches counts",
             '{ "com.example.*" = false }', _parse_validate),
+    Setting("push", "lexicons", "lexicons", "word or table", "what breaks a lexicon that syncd "
+            "knows is known: held as a problem and not sent; warn: told and sent; off: not looked "
+            "at; or one of them for each collection or pattern, of which the first that matches "
+            "counts", '{ "com.example.*" = "warn" }', _parse_lexicons),
     Setting("push", "when", "push_when", "word or table", "save: push what was saved; ask: it "
             "waits for `syncd publish`; or one of them for each collection or pattern, of which "
             "the first that matches counts", '{ "app.bsky.*" = "ask" }', _parse_when),

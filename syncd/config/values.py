@@ -17,6 +17,7 @@ PORTABLE = "portable"
 FILENAMES = ("plain", PORTABLE)
 ASK = "ask"
 WHEN = ("save", ASK)
+LEXICONS_OFF, LEXICONS_WARN, LEXICONS_KNOWN = LEXICONS = ("off", "warn", "known")
 
 Value = TypeVar("Value")
 
@@ -25,9 +26,9 @@ Value = TypeVar("Value")
 class Config:
     """The settings of a mirror. Durations are in seconds.
 
-    `validate`, `push_when` and `settle_seconds` are each one value for every collection, or
-    (pattern, value) pairs where the first match counts. `validate` None leaves the choice to the
-    PDS.
+    `validate`, `lexicons`, `push_when` and `settle_seconds` are each one value for every
+    collection, or (pattern, value) pairs where the first match counts. `validate` None leaves the
+    choice to the PDS.
     """
 
     did: Did
@@ -39,6 +40,7 @@ class Config:
     exclude: tuple[str, ...] = ()
     filenames: str = "plain"
     validate: bool | tuple[tuple[str, bool], ...] | None = None
+    lexicons: str | tuple[tuple[str, str], ...] = LEXICONS_KNOWN
     push_when: str | tuple[tuple[str, str], ...] = "save"
     settle_seconds: float | tuple[tuple[str, float], ...] = 0.0
     doorbell: str = "auto"
@@ -78,6 +80,10 @@ class Config:
     def validate_of(self, path: RecordPath) -> bool | None:
         """Return whether the PDS must check this record; None leaves the choice to the PDS."""
         return _value_for(path, self.validate, None)
+
+    def lexicons_of(self, path: RecordPath) -> str:
+        """Return what becomes of this record where it breaks its lexicon: one of `LEXICONS`."""
+        return _value_for(path, self.lexicons, LEXICONS_KNOWN)
 
     def asks_before_push(self, path: RecordPath) -> bool:
         """Return whether changes of this record wait until a person publishes them."""

@@ -13,6 +13,7 @@ from typing import Final
 
 from syncd.errors import CredentialsRefused, FileProblem
 from syncd.private import make_private
+from syncd.trouble import in_trouble
 
 MAX_BYTES: Final = 64 * 1024
 """No password and no pair of tokens is longer."""
@@ -41,7 +42,7 @@ def read_secret(path: Path, *, is_ours: bool = True) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise CredentialsRefused(
+        raise in_trouble(error, path, "read") or CredentialsRefused(
             f"{path} cannot be read: {error.strerror}", hint=f"see who may read {path}"
         ) from None
     return _text(path, content)

@@ -51,6 +51,7 @@ from syncd.errors import (
 )
 from syncd.exchange import Session
 from syncd.private import make_private, state_directory
+from syncd.waiting import waiting_for
 
 SERVICE: Final = "syncd"
 """The service under which the keyring holds passwords; the user name is the DID."""
@@ -250,10 +251,11 @@ class Credentials:
         descriptor = _open_lock(self._lock_file)
         try:
             deadline = time.monotonic() + WAIT_SECONDS
-            while descriptor is not None and not _try_lock(descriptor):
-                if time.monotonic() > deadline:
-                    break
-                await asyncio.sleep(_POLL_SECONDS)
+            with waiting_for("another syncd that renews the session"):
+                while descriptor is not None and not _try_lock(descriptor):
+                    if time.monotonic() > deadline:
+                        break
+                    await asyncio.sleep(_POLL_SECONDS)
             yield
         finally:
             if descriptor is not None:

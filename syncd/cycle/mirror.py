@@ -20,7 +20,14 @@ from syncd.cycle.home import Home
 from syncd.cycle.observe.account import LOST, Whereabouts, explain
 from syncd.cycle.observe.fetch import OnFetch
 from syncd.cycle.observe.remote import Sight, Watermark, look
-from syncd.cycle.observe.scope import is_same_home, known_after, watermark
+from syncd.cycle.observe.scope import (
+    DOUBTFUL,
+    explained,
+    forget_outdated,
+    keep_doubt,
+    known_after,
+    watermark,
+)
 from syncd.cycle.observe.views import Dirty, Sides, bookkeeping, bring_sides, last_look
 from syncd.cycle.pull.apply import pull
 from syncd.cycle.pull.archive import Keeper, prune, seconds_of
@@ -128,15 +135,20 @@ class Mirror:
             FolderWrong: The folder is not the one the state file knows; nothing was done.
             Unreachable, RepoUnavailable, Unverified, Malformed: The repo cannot be seen; nothing
                 was concluded or done.
+            FileProblem: The disk is in trouble; what was done before is found again.
         """
-        try:
-            report = await self._cycle(dirty)
-        except StateDamaged:
-            renew_state(self.state, did=self.account.did, marker=self.marker)
-            self.on_renewal()
-            report = await self._cycle(None)
-        if self.companion is not None:
-            report = await self.companion.commit_after(report)
+        with explained():
+            try:
+                report = await self._cycle(dirty)
+            except StateDamaged:
+                renew_state(self.state, did=self.account.did, marker=self.marker)
+                self.on_renewal()
+                report = await self._cycle(None)
+            except DOUBTFUL as error:
+                keep_doubt(self.workspace, error)
+                raise
+            if self.companion is not None:
+                report = await self.companion.commit_after(report)
         if self.state.aside is None:
             return report
         rebuilt = f"{self.state.path.name} was damaged: it is {self.state.aside} now, and rebuilt"
@@ -147,7 +159,7 @@ class Mirror:
         before, doubt = self.requests, self.workspace.doubt
         # Only a look at the whole folder can show that nothing differs from base.
         dirty = dirty if doubt is None else None
-        await self.sleep(self.outbox.pause_seconds(self.jitter()))
+        await self.outbox.pause(self.sleep, self.jitter())
         if is_unfinished(self.state):
             await self._finish_clone()
         sight, sides, plan = await self._decide(dirty)
@@ -164,6 +176,7 @@ class Mirror:
         pulled = await self._pull(sight, sides, joined)
         end_doubt(self.workspace, sides, plan)
         keeper = self._keeper(sight.view.head)
+        await self.outbox.look_after(sight)
         steps, lost = await self.outbox.archive(keeper, sight, plan.with_verdict(Verdict.PUSH))
         pushed = await self.outbox.send(steps, sight.view.head.commit, lost)
         waiting = self.state.waiting()
@@ -262,8 +275,7 @@ class Mirror:
         view = sight.view
         unnamed, notes = known_after(self.workspace, view, self.account)
         notes += last_look(self.state, plan, sides)
-        if not is_same_home(self.state, self.account):
-            self.state.forget_newest()
+        forget_outdated(self.workspace, self.account)
         tree = Memory(
             blocks=sight.known(books.base),
             waiting=unnamed,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from syncd.cycle.decide.firsts import is_first
+from syncd.cycle.lexicons.judge import is_warned
 from syncd.cycle.observe.views import strays_apart
 from syncd.cycle.pull.merge import Joined
 from syncd.cycle.push.outcome import Pushed
@@ -66,7 +67,8 @@ def report_cycle(
         remarks=tuple(
             f"{step.path}: {step.reason}"
             for step in plan.steps
-            if is_edit_kept(step) or (is_first(step) and step.path in pushed.done)
+            if is_edit_kept(step)
+            or ((is_first(step) or is_warned(step)) and step.path in pushed.done)
         ),
         retries=tuple(item for item in waiting if isinstance(item, Retry)),
         halted=pushed.halted,

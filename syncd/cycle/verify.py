@@ -20,16 +20,30 @@ from syncd.cycle.workspace import Workspace
 from syncd.errors import SyncdError
 from syncd.folder.root import Folder
 from syncd.folder.scan import Look, scan
-from syncd.model import Account, Head, Problem, RecordPath, parse_record_path
+from syncd.model import Account, Head, Problem, RecordPath, Seen, Waiting, parse_record_path
 from syncd.state import State
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """How many records of the mirror were recomputed, and every disagreement that was found."""
+    """What was recomputed.
+
+    Attributes:
+        records: How many records of the repo are mirrored.
+        findings: Every disagreement that nothing explains.
+        agree: How many records are the same in the folder, in base and in the tree.
+        waiting: Why others are not, as the last cycle left it; and what else waits for a person.
+    """
 
     records: int
     findings: tuple[Problem, ...]
+    agree: int = 0
+    waiting: tuple[Waiting, ...] = ()
+
+    @property
+    def is_sound(self) -> bool:
+        """True if everything agrees."""
+        return not (self.findings or self.waiting)
 
 
 def verify_mirror(workspace: Workspace, account: Account) -> Verified:
@@ -50,7 +64,27 @@ def verify_mirror(workspace: Workspace, account: Account) -> Verified:
         *_check_base(state, config, tree),
         *_check_files(workspace, look),
     )
-    return Verified(sum(1 for key in tree if _is_covered(config, key)), findings)
+    covered = {RecordPath(key): cid for key, cid in tree.items() if _is_covered(config, key)}
+    agreed = _agreed(workspace, look, covered)
+    waiting = tuple(item for item in state.waiting() if item.path not in agreed)
+    return Verified(len(covered), findings, len(agreed), waiting)
+
+
+def _agreed(workspace: Workspace, look: Look, tree: Mapping[RecordPath, Cid]) -> set[str]:
+    """Return the records of `tree` that base and the folder have too."""
+    base, kept = workspace.state.base(), workspace.state.seen()
+    same = (path for path, cid in tree.items() if base.get(path) == cid)
+    return {path for path in same if _found(look.seen.get(path), kept.get(path)) == base[path]}
+
+
+def _found(now: Seen | None, kept: Seen | None) -> Cid | None:
+    """Return the record that a file is; None if it is none.
+
+    JSON cannot express every record: the very bytes that were synchronized are theirs.
+    """
+    if now is None or kept is None or now.digest != kept.digest:
+        return None if now is None else now.cid
+    return kept.cid
 
 
 def _with_inexact(folder: Folder, state: State, look: Look, now_ns: int) -> Look:
@@ -114,9 +148,7 @@ def _check_files(workspace: Workspace, look: Look) -> Iterator[Problem]:
     known |= ignored_here(workspace, look, look.seen.keys() | look.problems.keys(), base)
     yield from (problem for path, problem in sorted(look.problems.items()) if path not in known)
     for path in sorted(filter(config.covers_path, base.keys() | look.seen.keys())):
-        now, kept = look.seen.get(path), seen.get(path)
-        is_same_bytes = now is not None and kept is not None and now.digest == kept.digest
-        found = kept.cid if is_same_bytes and kept else now.cid if now else None
+        found = _found(look.seen.get(path), seen.get(path))
         if found != base.get(path) and path not in known and path not in look.problems:
             yield Problem(path, "the file is not what was synchronized last", "syncd sync")
 

@@ -84,6 +84,9 @@ def _look(root: Path, state: State, known: Tid | None) -> Arrived:
         is_blank=state.is_blank(),
         synced_at="" if last is None else last.at,
     )
+    if before == Spot(None, None):
+        # A state file that was rebuilt knows best why.
+        doubt = state.note(Doubt) or doubt
     return Arrived(before, place, witness, outside, doubt)
 
 

@@ -18,6 +18,7 @@ from syncd.daemon.loop import Daemon
 from syncd.daemon.pulse import SECONDS, Pulse
 from syncd.errors import PdsError, SyncdError
 from syncd.notify import Notifier
+from syncd.trouble import explained
 
 BEATS = 4
 """How many pulses of each mirror fit into the time after which systemd kills a hung process.
@@ -147,13 +148,14 @@ class Fleet:
             member.is_wanted_again, backoff = False, backoff.succeeded()
 
     async def _run(self, member: Member) -> None:
-        async with self.open(member.directory, self._pulse(member)) as daemon:
-            member.daemon, member.is_settled = daemon, True
-            self._settle()
-            try:
-                await daemon.run()
-            finally:
-                member.daemon = None
+        with explained():
+            async with self.open(member.directory, self._pulse(member)) as daemon:
+                member.daemon, member.is_settled = daemon, True
+                self._settle()
+                try:
+                    await daemon.run()
+                finally:
+                    member.daemon = None
 
     def _may_pass(self, error: Exception) -> bool:
         """Return True if the mirror should be tried again.

@@ -13,6 +13,7 @@ from syncd.errors import (
     CredentialsRefused,
     FolderWrong,
     RepoUnavailable,
+    RevAhead,
     RolledBack,
     StateWrong,
     SyncdError,
@@ -21,7 +22,7 @@ from syncd.model import Report
 
 FATAL = (FolderWrong, StateWrong, ConfigWrong)
 """Errors that end a daemon: without folder, state or settings there is nothing to look at."""
-HALTING = (CredentialsRefused, RepoUnavailable, BadCommit, RolledBack)
+HALTING = (CredentialsRefused, RepoUnavailable, BadCommit, RolledBack, RevAhead)
 """Errors that a person fixes elsewhere; until then syncd looks again from time to time."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,6 +47,7 @@ from syncd.model import Account
 from syncd.neighbours.autosave import find_autosave
 from syncd.neighbours.sharing import find_sharing
 from syncd.state import HISTORY_FILE, History, State, open_state
+from syncd.state.credence import DoubtedRev
 from syncd.state.notes import DaemonState, Doubt, KnownAccount, KnownGuards
 
 
@@ -55,6 +56,7 @@ async def examine(
     *,
     environ: Mapping[str, str] = os.environ,
     units: Iterable[Path] | None = None,
+    on_found: Callable[[Finding], None] = lambda _: None,
 ) -> tuple[Finding, ...]:
     """Run all checks on the mirror at `root`; return the findings in the order of CHECKS.
 
@@ -62,8 +64,10 @@ async def examine(
         root: The folder.
         environ: The environment, for settings and credentials.
         units: The directories of unit files (default: those of systemd on this machine).
+        on_found: Called with each finding, in the same order, before a server is waited for.
     """
-    findings = list(judge_disk(measure_disk(root)))
+    findings = Findings(on_found)
+    findings += judge_disk(measure_disk(root))
     findings += judge_sharing(find_sharing(root))
     findings += judge_units(measure_units(unit_directories() if units is None else units))
     findings.append(_judge_history(root))
@@ -74,9 +78,30 @@ async def examine(
             findings += judge_access(measure_access(root, ()))
         else:
             findings.append(judge_autosave(find_autosave(root), config))
-            findings += await _examine_mirror(root, config, state, environ)
-    order = {check: n for n, check in enumerate(CHECKS)}
-    return tuple(sorted(findings, key=lambda finding: order[finding.check]))
+            await _examine_mirror(root, config, state, environ, findings)
+    findings.tell()
+    return tuple(sorted(findings, key=_order))
+
+
+class Findings(list[Finding]):
+    """Findings as they are made; those told so far come first in the report."""
+
+    def __init__(self, on_found: Callable[[Finding], None]) -> None:
+        super().__init__()
+        self._on_found = on_found
+        self._told: set[int] = set()
+
+    def tell(self, before: str = "") -> None:
+        """Tell those of the checks that come before the check `before`; of all without one."""
+        bound = CHECKS.index(before) if before else len(CHECKS)
+        for finding in sorted(self, key=_order):
+            if _order(finding) < bound and id(finding) not in self._told:
+                self._told.add(id(finding))
+                self._on_found(finding)
+
+
+def _order(finding: Finding) -> int:
+    return CHECKS.index(finding.check)
 
 
 def _open(root: Path, findings: list[Finding], open_files: ExitStack) -> State | None:
@@ -97,6 +122,7 @@ def _open(root: Path, findings: list[Finding], open_files: ExitStack) -> State |
         findings.append(found("state.damaged", reason=error.message, hint=error.hint))
         return None
     findings.append(found("state.ok", records=state.count()))
+    findings.append(_judge_repo(state.note(DoubtedRev)))
     findings.append(judge_daemon(holder(root), state.note(DaemonState)))
     try:
         Folder(root, marker).check_marker(marker)
@@ -105,6 +131,12 @@ def _open(root: Path, findings: list[Finding], open_files: ExitStack) -> State |
     else:
         findings.append(_judge_place(root, suspect(root, state)))
     return state
+
+
+def _judge_repo(doubted: DoubtedRev | None) -> Finding:
+    if doubted is None:
+        return found("repo.ok")
+    return found("repo.doubted", reason=doubted.reason, hint=doubted.hint)
 
 
 def _judge_place(root: Path, doubt: Doubt | None) -> Finding:
@@ -139,7 +171,7 @@ def _config(
                 f"{FILE_NAME} names {config.did}, and the state file belongs to {state.did}",
                 hint="put the did back, or clone the other account into a folder of its own",
             )
-    except ConfigWrong as error:
+    except SyncdError as error:
         findings.append(found("config.wrong", reason=error.message, hint=error.hint))
         return None
     findings.append(found("config.ok"))
@@ -147,26 +179,29 @@ def _config(
 
 
 async def _examine_mirror(
-    root: Path, config: Config, state: State | None, environ: Mapping[str, str]
-) -> list[Finding]:
+    root: Path,
+    config: Config,
+    state: State | None,
+    environ: Mapping[str, str],
+    findings: Findings,
+) -> None:
     credentials = Credentials(config.did, environ=environ)
     secrets = () if config.read_only else credentials.files()
     now = time.time()
     keys = None if config.read_only else ask_credentials(credentials)
-    findings = [
-        *judge_access(measure_access(root, secrets, config.covers)),
-        judge_watching(await measure_watching(root, config.covers)),
-    ]
+    findings += judge_access(measure_access(root, secrets, config.covers))
+    findings.append(judge_watching(await measure_watching(root, config.covers)))
+    findings.tell("identity")
     known = None if state is None else _known(state)
     account = await ask_identity(config)
     findings += judge_identity(account, known)
+    findings.tell("pds")
     place = known if isinstance(account, Complaint) else account
     pds = None if place is None else place.pds
     findings.append(judge_credentials(keys, config.did, now, pds))
     if place is not None:
         findings += judge_server(await ask_pds(place))
         findings += _judge_pushes(config, state, place.pds, int(now))
-    return findings
 
 
 def _known(state: State) -> Account | None:

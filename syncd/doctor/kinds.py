@@ -126,6 +126,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "state.damaged": Kind(_ERROR, "{reason}", "{hint}"),
     "history.ok": Kind(_OK, "every version that is kept can be read"),
     "history.damaged": Kind(_ERROR, "{reason}", "syncd log"),
+    "repo.ok": Kind(_OK, "the newest commit that was seen of the repo is believed"),
+    "repo.doubted": Kind(_ERROR, "{reason}", "{hint}"),
     # --- the account ---
     "identity.ok": Kind(_OK, "{did} is {handle}, on {pds}"),
     "identity.unconfirmed": Kind(

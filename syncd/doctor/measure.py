@@ -13,10 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from syncd.doctor.machine import Access, Complaint, FileSystem, UnitFile, Watching
-from syncd.errors import BadSyntax, FileProblem
+from syncd.errors import BadSyntax, FileProblem, SyncdError
 from syncd.folder.root import OWN
 from syncd.folder.survey import is_nsid
 from syncd.model import RecordPath
+from syncd.trouble import at_home
 from syncd.watch import Watcher
 
 _PROBE = "doctor.tmp"
@@ -191,9 +192,16 @@ def program_of(command: str) -> str:
 
 def unit_directories() -> list[Path]:
     """Return the directories of unit files, of this user and of the system (systemd.unit(5))."""
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or _home() / ".config")
     system = [Path(top, "systemd", "system") for top in ("/etc", "/usr/local/lib", "/usr/lib")]
     return [config / "systemd" / "user", Path("/etc/systemd/user"), *system]
+
+
+def _home() -> Path:
+    """Return the home of this user; where nobody knows it, a directory that has no units."""
+    with suppress(SyncdError):
+        return at_home("~")
+    return Path("/nonexistent")
 
 
 def _read(path: Path) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from syncd.errors import FolderWrong
 from syncd.folder.names import COMPONENT_BYTES, OURS
-from syncd.folder.problems import explain
 from syncd.forms import USUAL
+from syncd.trouble import PASSING, explain, in_trouble
 
 _NEEDED = (f"{OURS}x", *(f"{stem}{USUAL.default.ending}" for stem in ("%2ex", "+x", "x~_-")))
 """Names that syncd needs under every setting."""
@@ -46,6 +46,7 @@ def probe(directory: Path) -> Traits:
 
     Raises:
         FolderWrong: No file can be made there, or none with the names that syncd needs.
+        FileProblem: The disk is in trouble.
     """
     place = directory / f"{OURS}{secrets.token_hex(8)}"
     try:
@@ -55,8 +56,10 @@ def probe(directory: Path) -> Traits:
         finally:
             shutil.rmtree(place, ignore_errors=True)
     except OSError as error:
+        trouble = in_trouble(error, directory, "written to")
         cause, hint = explain(error)
-        raise FolderWrong(f"{directory} cannot be written to: {cause}", hint=hint) from error
+        words = f"{directory} cannot be written to: {cause}"
+        raise trouble or FolderWrong(words, hint=hint) from error
 
 
 def _probe(place: Path) -> Traits:
@@ -77,7 +80,10 @@ def _is_taken(place: Path, name: str) -> bool:
     """Return whether a file can have exactly this name."""
     try:
         (place / name).touch()
-    except OSError:
+    except OSError as error:
+        # A disk in trouble refuses every name, and says nothing about this one.
+        if error.errno in PASSING:
+            raise
         return False
     is_there = name in {entry.name for entry in place.iterdir()}
     with suppress(OSError):

@@ -14,11 +14,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from syncd.errors import FolderWrong
+from syncd.errors import FileProblem, FolderWrong
 from syncd.folder.disk import Disk
-from syncd.folder.problems import explain
 from syncd.folder.spelling import check_spelt, is_spelt
 from syncd.forms import USUAL, Forms
+from syncd.trouble import PASSING, explain, explain_at, in_trouble
 
 OWN = ".syncd"
 MARKER = "marker"
@@ -163,10 +163,16 @@ def initialise(root: Path, marker: str, *, disk: Disk | None = None) -> None:
             os.close(own)
         disk.sync_directory(descriptor)
     except OSError as error:
-        cause, hint = explain(error)
-        raise FolderWrong(f"{root} cannot be made a mirror: {cause}", hint=hint) from error
+        raise unmade(root, error) from error
     finally:
         os.close(descriptor)
+
+
+def unmade(root: Path, error: OSError) -> FolderWrong | FileProblem:
+    """Return why `root` cannot be made a mirror: by the folder, or by a disk in trouble."""
+    cause, hint = explain_at(error, root)
+    kind = FileProblem if error.errno in PASSING else FolderWrong
+    return kind(f"{root} cannot be made a mirror: {cause}", hint=hint)
 
 
 def open_directory(
@@ -225,7 +231,10 @@ def _open_root(root: Path) -> int:
         raise FolderWrong(f"{root} is gone", hint=_GONE_HINT) from None
     except OSError as error:
         cause, _ = explain(error)
-        raise FolderWrong(f"{root} cannot be opened: {cause}", hint=_GONE_HINT) from error
+        trouble = in_trouble(error, root, "opened")
+        raise trouble or FolderWrong(
+            f"{root} cannot be opened: {cause}", hint=_GONE_HINT
+        ) from error
 
 
 def _marker_in(root: Path, descriptor: int) -> str:
@@ -235,6 +244,9 @@ def _marker_in(root: Path, descriptor: int) -> str:
     except FileNotFoundError:
         raise _unmarked(root, descriptor) from None
     except OSError as error:
+        trouble = in_trouble(error, root / OWN / MARKER, "read")
+        if trouble is not None:
+            raise trouble from error
         cause, _ = explain(error)
         message = f"{root} is not a mirror: its marker {OWN}/{MARKER} cannot be read ({cause})"
         raise FolderWrong(message, hint=_GONE_HINT) from error

@@ -4,6 +4,6 @@
 """
 
 from syncd.forms.form import DRAFT, Collided, Form, Marks, Pointer
-from syncd.forms.forms import USUAL, Forms
+from syncd.forms.forms import DOCUMENTS, USUAL, Forms
 
-__all__ = ["DRAFT", "USUAL", "Collided", "Form", "Forms", "Marks", "Pointer"]
+__all__ = ["DOCUMENTS", "DRAFT", "USUAL", "Collided", "Form", "Forms", "Marks", "Pointer"]

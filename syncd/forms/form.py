@@ -71,6 +71,12 @@ class Form(Protocol):
     def unsayable(self, block: bytes, collection: str) -> str | None:
         """Name the first value that no text can say, with its place, or return None."""
 
+    def what_text_leaves(self, text: bytes, block: bytes, collection: str) -> str | None:
+        """Name what no text can say in the record of `block` and `text` still shows as it was.
+
+        Return None if there is none: then an edit leaves nothing to be altered unseen.
+        """
+
     def ordered(self, text: bytes) -> bytes:
         """Write the record of any collection in syncd's own style; return other texts unchanged."""
 

@@ -44,3 +44,5 @@ class Forms:
 
 USUAL: Final = Forms()
 """The forms of a folder whose settings choose none."""
+DOCUMENTS: Final[Form] = JSON
+"""The form in which other programs keep lexicons, whatever that of the records is."""

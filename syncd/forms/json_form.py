@@ -45,6 +45,9 @@ class JsonForm:
     def unsayable(self, block: bytes, collection: str) -> str | None:
         return inexact.what_json_cannot_say(block, collection)
 
+    def what_text_leaves(self, text: bytes, block: bytes, collection: str) -> str | None:
+        return inexact.what_text_leaves(text, block, collection)
+
     def ordered(self, text: bytes) -> bytes:
         try:
             found = json.loads(text)

@@ -24,6 +24,8 @@ from syncd.git.repository import Repository
 
 _SCRATCH = "syncd-"
 _GONE = f"0 {'0' * 40}"
+_LINK = b"160000 "
+"""Begins the entry of a submodule: the mode that git gives it (gitformat-index(5))."""
 _ABSENT = object()
 """Stands for a file that an index does not have; one with a merge conflict is None there."""
 
@@ -120,6 +122,15 @@ class Worktree:
         names = (os.fsdecode(entry[2:]) for entry in entries if entry.startswith(b"S "))
         prefix = self.repository.prefix
         return {name[len(prefix) :] for name in names if name.startswith(prefix)}
+
+    def empty_submodules(self) -> set[str]:
+        """Return the submodules of the folder that are not checked out, by path below it."""
+        entries = self.git.run("ls-files", "--stage", "-z").split(b"\0")
+        links = (entry for entry in entries if entry.startswith(_LINK))
+        names = (os.fsdecode(entry.partition(b"\t")[2]) for entry in links)
+        prefix, top = self.repository.prefix, self.repository.top
+        inside = (name for name in names if name.startswith(prefix))
+        return {name[len(prefix) :] for name in inside if not os.path.lexists(top / name / ".git")}
 
     def unmerged(self) -> frozenset[str]:
         """Return the files of the worktree, by path below its top, that a merge left unmerged."""

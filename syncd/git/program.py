@@ -17,6 +17,7 @@ from typing import BinaryIO, TypeAlias
 
 from syncd.children import without_secrets
 from syncd.errors import GitFailed
+from syncd.waiting import waiting_for
 
 SECONDS = 120.0
 """The time limit of one git command, including its hooks and signing."""
@@ -111,7 +112,8 @@ class Git:
     ) -> tuple[bytes | None, bytes | None]:
         """Return (stdout, stderr), each None if it goes to a file. Kills git after SECONDS."""
         try:
-            return process.communicate(send, timeout=SECONDS)
+            with waiting_for(f"git {command}"):
+                return process.communicate(send, timeout=SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()

@@ -6,7 +6,6 @@ gitrepository-layout(5), and the files that git's own prompt checks.
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from syncd.git.indexlock import is_left_behind
+from syncd.git.stages import is_in_stages
 
 STALE_SECONDS = 120.0
 """An older lock was left behind by a killed git or a power cut."""
@@ -31,8 +31,6 @@ _LOCK = "index.lock"
 _SWITCH = re.compile(r"> (\d+) [+-]\d{4}\tcheckout: moving from (\S+) to (\S+)\Z")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _TAIL_BYTES = 4096
-_STAGE_SHIFT, _LONGEST = 12, 0xFFF
-"""In the flags of an index entry: the stage of a merge, and the longest name that is counted."""
 
 Moment: TypeAlias = tuple[bool, tuple[int, int, int] | None]
 """Whether the index is locked, and the stat that tells one index from the next."""
@@ -78,18 +76,8 @@ class Repository:
         return self.is_locked(), (index.st_ino, index.st_mtime_ns, index.st_size)
 
     def may_be_unmerged(self, name: str) -> bool:
-        """Search the index for an unmerged entry of `name`, without git; `name` is below `top`.
-
-        For where git itself cannot be asked. It finds every entry of the formats 2 and 3
-        (gitformat-index(5)), which git writes unless a setting says otherwise.
-        """
-        raw = os.fsencode(name)
-        flags = (stage << _STAGE_SHIFT | min(len(raw), _LONGEST) for stage in (1, 2, 3))
-        try:
-            index = (self.git_directory / "index").read_bytes()
-        except OSError:
-            return False
-        return any(flag.to_bytes(2, "big") + raw + b"\0" in index for flag in flags)
+        """Search the index for an unmerged entry of `name`, without git; `name` is below `top`."""
+        return is_in_stages(self.git_directory, name)
 
     def is_sparse(self) -> bool:
         """Return whether this worktree may be a sparse checkout (git-sparse-checkout(1))."""

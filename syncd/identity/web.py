@@ -13,11 +13,12 @@ from syncd import __version__
 from syncd.atproto.xrpc import Response, parse_origin
 from syncd.connect import LookUp, Transport, look_up, trust
 from syncd.errors import BadSyntax, IdentityError, Unreachable
+from syncd.waiting import waiting_for
 
 MAX_BYTES: Final = 256 * 1024
 """The largest answer in bytes; DID documents and answers about handles are far smaller."""
 
-TOTAL_SECONDS: Final = 20.0
+TOTAL_SECONDS: Final = 8.0
 _CONNECT_SECONDS = 10.0
 _MAX_REDIRECTS = 3
 
@@ -107,8 +108,12 @@ class Web:
 
     async def _get(self, url: str) -> Response:
         try:
-            async with asyncio.timeout(TOTAL_SECONDS), self._client.stream("GET", url) as answer:
-                body = await _read(answer)
+            with waiting_for(url):
+                async with (
+                    asyncio.timeout(TOTAL_SECONDS),
+                    self._client.stream("GET", url) as answer,
+                ):
+                    body = await _read(answer)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise Unreachable(
                 f"{httpx.URL(url).host} cannot be reached: {_words(error)}",

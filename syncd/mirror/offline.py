@@ -12,7 +12,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from syncd.atproto.syntax import Tid
 from syncd.config import FILE_NAME, Config, load_config
+from syncd.cycle.observe.horizon import accept_rev
 from syncd.cycle.witness import suspect
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FolderWrong, GitFailed, StateWrong
@@ -36,6 +38,12 @@ def open_files(directory: Path, *, is_checked: bool = True) -> Iterator[Workspac
     state = open_state(path, is_checked=is_checked) if path.exists() else renewed(root, config)
     with checked(state, root, config):
         yield replace(workspace_of(root, config, state), suspicion=suspect(root, state))
+
+
+def accept(directory: Path, rev: Tid) -> None:
+    """Note that a person accepts `rev` of the repo; the next sync believes it."""
+    with open_files(directory) as files:
+        accept_rev(files, rev)
 
 
 def workspace_of(root: Path, config: Config, state: State) -> Workspace:

@@ -40,7 +40,7 @@ from syncd.mirror.offline import (
 from syncd.model import Account, Conflict
 from syncd.pds import HttpPds, Pds
 from syncd.pds.http import OnRequest
-from syncd.state.notes import Doubt, Filenames, KnownAccount, Overtaken
+from syncd.state.notes import Filenames, KnownAccount, Overtaken
 
 USER_AGENT = f"syncd/{__version__}"
 
@@ -80,8 +80,7 @@ async def open_mirror(
         _follow_filenames(files, listeners.notice)
         _follow_spelling(files, listeners.notice)
         async with _connected(files, listeners, pds) as mirror:
-            doubt = state.note(Doubt)
-            mirror.on_renewal = lambda: _take_place_again(files, doubt)
+            mirror.on_renewal = lambda: _take_place_again(files)
             yield mirror
 
 
@@ -96,11 +95,9 @@ def _warn_root(root: Path, on_notice: OnNotice) -> None:
         on_notice(Notice(message, hint))
 
 
-def _take_place_again(files: Workspace, doubt: Doubt | None) -> None:
-    """Note that a state file which was rebuilt lives here, and the doubt about the one before."""
+def _take_place_again(files: Workspace) -> None:
+    """Note that a state file which was rebuilt lives here; the doubt about it was born with it."""
     take_place(files.root, files.state, files.history)
-    if doubt is not None:
-        files.state.keep(doubt)
 
 
 def _follow_filenames(files: Workspace, on_notice: OnNotice) -> None:
@@ -197,7 +194,8 @@ def _whereabouts(
     def changed(before: Account, after: Account) -> None:
         _keep_account(files, after, before, on_notice)
 
-    return Whereabouts(lambda: _resolve(files.config), connect, changed)
+    # It was resolved a moment ago, so whoever does not answer now has not moved since.
+    return Whereabouts(lambda: _resolve(files.config), connect, changed, files.clock_ns())
 
 
 def _resolve(config: Config) -> Awaitable[Account]:

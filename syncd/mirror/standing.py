@@ -24,7 +24,15 @@ from syncd.model import Change, Conflict, Head, Held, Pending, Problem, RecordPa
 from syncd.neighbours.sharing import Sharing, find_sharing
 from syncd.plan import for_a_person
 from syncd.replica import remotes_of
-from syncd.state.notes import DaemonState, Doubt, KnownGuards, LastCycle, Trouble, Unwatched
+from syncd.state.credence import DoubtedRev
+from syncd.state.notes import (
+    DaemonState,
+    Doubt,
+    KnownGuards,
+    LastCycle,
+    Trouble,
+    Unwatched,
+)
 
 ANSWER_SECONDS = 0.5
 """How long a running daemon may take to answer. After that, what it noted last is shown."""
@@ -45,6 +53,7 @@ class Standing:
 
     Attributes:
         pds: The URL of the PDS as it was resolved last; empty before the first sync.
+        doubted_rev: Why the newest commit of the repo is not believed; None if it is.
         doubt: Why this may not be where its state lived without a break; None without doubt.
         shared: The file-sync programs that carry its `.syncd` to other machines.
         unwatched: Why a running daemon gets no file events, if it gets none.
@@ -63,6 +72,7 @@ class Standing:
     pds: str
     folder: Path
     daemon: DaemonSeen
+    doubted_rev: DoubtedRev | None
     doubt: Doubt | None
     shared: Sequence[Sharing]
     unwatched: Unwatched | None
@@ -82,7 +92,7 @@ class Standing:
     @property
     def needs_a_person(self) -> bool:
         """True if something waits for a decision, or the daemon cannot continue by itself."""
-        is_halted = self.daemon.phase == "halted"
+        is_halted = self.daemon.phase == "halted" or self.doubted_rev is not None
         return is_halted or bool(self.conflicts or self.problems or self.held)
 
     @property
@@ -107,6 +117,7 @@ def read_standing(workspace: Workspace) -> Standing:
         pds=pds,
         folder=workspace.root,
         daemon=daemon,
+        doubted_rev=state.note(DoubtedRev),
         doubt=workspace.doubt,
         shared=[found for found in find_sharing(workspace.root) if not found.is_kept_out],
         unwatched=state.note(Unwatched) if daemon.pid else None,

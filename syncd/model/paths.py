@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NewType
 
-from syncd.atproto.cid import Cid, parse_cid
+from syncd.atproto.cid import Cid, parse_link
 from syncd.atproto.syntax import (
     Did,
     Handle,
@@ -55,9 +55,14 @@ def split_record_path(path: RecordPath) -> tuple[Nsid, Rkey]:
     return Nsid(collection), Rkey(rkey)
 
 
+def _parse_cid_of_tree(text: str) -> Cid:
+    """Read a CID that a tree may have: of any codec and hash (see `mst.Entry`)."""
+    return Cid(parse_link(text))
+
+
 CODEC: Final = Codec(
     {
-        Cid: parse_cid,
+        Cid: _parse_cid_of_tree,
         Did: parse_did,
         Handle: parse_handle,
         Tid: parse_tid,

@@ -75,9 +75,13 @@ class Doorbell(Protocol):
 
 @dataclass(slots=True)
 class Crowd:
-    """Counts what a stream carries for others. `clock` gives seconds, from any start."""
+    """Counts what a stream carries for others. `clock` gives seconds, from any start.
+
+    `frames` is how many messages a minute are too many.
+    """
 
     clock: Callable[[], float]
+    frames: int = FOREIGN_FRAMES
     _since: float = 0.0
     _frames: int = 0
     _bytes: int = 0
@@ -89,9 +93,9 @@ class Crowd:
             self._since, self._frames, self._bytes = now, 0, 0
         self._frames += 1
         self._bytes += size
-        if self._frames > FOREIGN_FRAMES or self._bytes > FOREIGN_BYTES:
+        if self._frames > self.frames or self._bytes > FOREIGN_BYTES:
             raise Crowded(
-                f"the stream carries more than {FOREIGN_FRAMES} messages or {FOREIGN_BYTES} bytes"
+                f"the stream carries more than {self.frames} messages or {FOREIGN_BYTES} bytes"
                 f" a minute for other accounts",
                 hint="syncd polls instead; a Jetstream can be named in syncd.toml",
             )
@@ -100,12 +104,13 @@ class Crowd:
 def read_frame(frame: bytes | str, did: Did) -> Ring | None:
     """Read what a message of subscribeRepos is worth; None if it is not about `did`.
 
-    What cannot be read may be about anybody: it rings. Raises Unreachable for the server's goodbye.
+    What cannot be read rings unless it names another account: it may be about anybody. Raises
+    Unreachable for the server's goodbye.
     """
     try:
         event = parse_frame(frame if isinstance(frame, bytes) else frame.encode())
-    except BadFrame:
-        return Ring(Reason.UNCLEAR)
+    except BadFrame as bad:
+        return Ring(Reason.UNCLEAR) if bad.about in (None, did) else None
     match event:
         case CommitEvent(repo=repo, commit=commit):
             return Ring(Reason.REPO, commit) if repo == did else None

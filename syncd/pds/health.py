@@ -6,13 +6,12 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
 import httpx
 
 from syncd.atproto import xrpc
 from syncd.errors import SyncdError
-from syncd.pds.http import Http
+from syncd.pds.http import Http, read_date
 
 _DATE_STEP_SECONDS = 1.0
 _SHOWN = 60
@@ -53,8 +52,5 @@ def _version(answer: xrpc.Response) -> str | None:
 
 
 def _ahead(headers: Mapping[str, str], now: float) -> float | None:
-    try:
-        stated = parsedate_to_datetime(headers["date"]).timestamp()
-    except (KeyError, ValueError, OverflowError):
-        return None
-    return stated + _DATE_STEP_SECONDS / 2 - now
+    stated = read_date(headers)
+    return None if stated is None else stated + _DATE_STEP_SECONDS / 2 - now

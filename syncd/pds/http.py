@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, aclosing, contextmanager, suppress
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Self, TypeAlias
 
@@ -22,6 +23,8 @@ from syncd.atproto.xrpc import (
     Request,
     Response,
     check_car,
+    describe_server,
+    is_long_enough,
     parse_origin,
     raise_for,
     read_rate_limit,
@@ -30,6 +33,7 @@ from syncd.connect import Transport, trust
 from syncd.errors import BadAnswer, BadSyntax, ConfigWrong, Unknown, Unreachable
 from syncd.pds.inflate import Inflater
 from syncd.pds.protocol import Meanwhile
+from syncd.waiting import waiting_for
 
 OnRequest: TypeAlias = Callable[[str, int | None, float], None]
 """Called once per request: its NSID, the status (None without an answer), seconds it took."""
@@ -52,7 +56,9 @@ _NOTHING_SENT = (
 class Bounds:
     """How long one request may take and how much an answer may hold, in seconds and plain bytes.
 
-    `total_seconds` and `answer_bytes` are for whole answers, the `stream_` ones for a CAR.
+    `total_seconds` and `answer_bytes` are for whole answers, the `stream_` ones for a CAR. A server
+    may be silent for `answer_seconds` before it answers a read; for `silent_seconds` before a CAR,
+    and as long again before it answers something that takes no work.
     """
 
     connect_seconds: float = 10.0
@@ -62,11 +68,16 @@ class Bounds:
     stream_seconds: float = 3_600.0
     answer_bytes: int = 16 * 1024 * 1024
     stream_bytes: int = 4 * 1024 * 1024 * 1024
+    answer_seconds: float = 15.0
+    silent_seconds: float = 9.0
 
 
 DEFAULT_BOUNDS = Bounds()
 
 NOT_MODIFIED = 304
+
+CARS = ("com.atproto.sync.getRepo", "com.atproto.sync.getBlocks")
+"""What is answered with a CAR, which may take a server a while to begin."""
 
 SENT = "http11.send_request_body.complete"
 """How httpcore names the moment at which a request is sent (HTTP/1.1 is all that is spoken)."""
@@ -100,6 +111,7 @@ class Http:
         self.origin = str(origin)
         self.requests = 0
         self.rate_limit: RateLimit | None = None
+        self.server_time: float | None = None
         self._bounds = bounds
         self._on_request = on_request
         self._client = httpx.AsyncClient(
@@ -107,12 +119,6 @@ class Http:
             transport=transport or _transport(origin, is_named=is_named),
             follow_redirects=False,
             headers={"user-agent": USER_AGENT, "accept-encoding": "gzip"},
-            timeout=httpx.Timeout(
-                connect=bounds.connect_seconds,
-                read=bounds.read_seconds,
-                write=bounds.write_seconds,
-                pool=bounds.total_seconds,
-            ),
         )
 
     async def aclose(self) -> None:
@@ -147,7 +153,7 @@ class Http:
         Raises what `raise_for` raises; Unreachable if nothing was sent, or a read brought nothing
         back; Unknown if a write may have been sent and no usable answer came.
         """
-        with self._watched(request) as told:
+        with self._watched(request) as told, self._waiting(request):
             async with asyncio.timeout(self._bounds.total_seconds):
                 async with aclosing(await self._open(request, bearer, etag, meanwhile)) as answer:
                     told.append(answer.status_code)
@@ -161,23 +167,50 @@ class Http:
         """Yield the CAR that answers `request`. Raises as `send` does, also between pieces."""
         deadline = time.monotonic() + self._bounds.stream_seconds
         with self._watched(request) as told:
-            async with asyncio.timeout(self._bounds.total_seconds):
-                answer = await self._open(request, None)
+            answer = await self._open_car(request)
             async with aclosing(answer):
                 told.append(answer.status_code)
                 if not answer.is_success:
                     body = await _read_whole(answer, self._bounds.answer_bytes)
                     response = Response(answer.status_code, dict(answer.headers), body)
                     self._raise_for(response, request, None)
-                check_car(Response(answer.status_code, dict(answer.headers)))
-                encoding = answer.headers.get("content-encoding", "")
-                inflater = Inflater(encoding, limit=self._bounds.stream_bytes)
-                async for chunk in _stream_of(answer):
-                    for piece in inflater.feed(chunk):
-                        yield piece
-                    if time.monotonic() > deadline:
-                        raise TimeoutError
-                yield inflater.close()
+                limit = self._bounds.stream_bytes
+                pieces = _inflated(answer, self._chunks(answer, request), limit, deadline)
+                async for piece in _as_car(answer, pieces):
+                    yield piece
+
+    async def _open_car(self, request: Request) -> httpx.Response:
+        """Send a request whose answer may take a server long to make, if the server is there.
+
+        One that accepts connections and answers nothing is found out by a question that is
+        answered without work, so that it costs no more than `silent_seconds` twice.
+        """
+        silent, total = self._bounds.silent_seconds, self._bounds.total_seconds
+        with self._waiting(request):
+            with suppress(TimeoutError, httpx.ReadTimeout):
+                async with asyncio.timeout(silent):
+                    return await self._open(request, None)
+            self.requests += 1
+            async with asyncio.timeout(silent):
+                # Whatever it says: a server that refuses is there.
+                await (await self._open(describe_server(), None)).aclose()
+            async with asyncio.timeout(total):
+                return await self._open(request, None)
+
+    async def _chunks(
+        self, answer: httpx.Response, request: Request
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the body as it comes, and say so where it is long in coming."""
+        chunks = aiter(_stream_of(answer))
+        while (chunk := await self._next(chunks, request)) is not None:
+            yield chunk
+
+    async def _next(self, chunks: AsyncIterator[bytes], request: Request) -> bytes | None:
+        with self._waiting(request):
+            return await anext(chunks, None)
+
+    def _waiting(self, request: Request) -> AbstractContextManager[None]:
+        return waiting_for(f"{self.origin} ({request.nsid})")
 
     async def _open(
         self,
@@ -198,8 +231,24 @@ class Http:
             content=request.body,
             headers=headers,
             extensions={"trace": _calling(meanwhile)} if meanwhile else None,
+            timeout=self._patience(request),
         )
-        return await self._client.send(message, stream=True)
+        answer = await self._client.send(message, stream=True)
+        self.server_time = read_date(answer.headers)
+        return answer
+
+    def _patience(self, request: Request) -> httpx.Timeout:
+        """Return the longest silences: of a server that works on a write, longer ones."""
+        bounds = self._bounds
+        read = bounds.read_seconds
+        if request.method == "GET" and request.nsid not in CARS:
+            read = min(read, bounds.answer_seconds)
+        return httpx.Timeout(
+            connect=bounds.connect_seconds,
+            read=read,
+            write=bounds.write_seconds,
+            pool=bounds.total_seconds,
+        )
 
     def _raise_for(self, response: Response, request: Request, secret: str | None) -> None:
         now = time.time()
@@ -207,7 +256,8 @@ class Http:
         if secret:
             hidden = response.body.replace(secret.encode(), b"(hidden)")
             response = Response(response.status, response.headers, hidden)
-        raise_for(response, is_write=request.is_write, now=now)
+        is_open = request.auth == "none" and request.method == "GET"
+        raise_for(response, is_write=request.is_write, now=now, is_open=is_open)
 
     @contextmanager
     def _watched(self, request: Request) -> Iterator[list[int]]:
@@ -278,6 +328,47 @@ async def _read_whole(answer: httpx.Response, limit: int) -> bytes:
     inflater = Inflater(answer.headers.get("content-encoding", ""), limit=limit)
     pieces = [piece async for chunk in _stream_of(answer) for piece in inflater.feed(chunk)]
     return b"".join(pieces) + inflater.close()
+
+
+def read_date(headers: Mapping[str, str]) -> float | None:
+    """Return the Date of an answer in unix seconds (RFC 9110); None without a valid one."""
+    try:
+        return parsedate_to_datetime(headers["date"]).timestamp()
+    except (KeyError, ValueError, OverflowError):
+        return None
+
+
+async def _inflated(
+    answer: httpx.Response, chunks: AsyncGenerator[bytes, None], limit: int, deadline: float
+) -> AsyncGenerator[bytes, None]:
+    """Yield the plain bytes of a body. Raises TimeoutError after the moment `deadline`."""
+    inflater = Inflater(answer.headers.get("content-encoding", ""), limit=limit)
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            for piece in inflater.feed(chunk):
+                yield piece
+            if time.monotonic() > deadline:
+                raise TimeoutError
+    yield inflater.close()
+
+
+async def _as_car(
+    answer: httpx.Response, pieces: AsyncGenerator[bytes, None]
+) -> AsyncGenerator[bytes, None]:
+    """Yield `pieces`, the first ones together once they show that the body can be a CAR."""
+    response = Response(answer.status_code, dict(answer.headers))
+    held, is_checked = b"", False
+    async with aclosing(pieces):
+        async for piece in pieces:
+            if is_checked:
+                yield piece
+            elif is_long_enough(held := held + piece):
+                check_car(response, held)
+                is_checked = True
+                yield held
+    if not is_checked:
+        check_car(response, held)
+        yield held
 
 
 def _stream_of(answer: httpx.Response) -> httpx.AsyncByteStream:

@@ -31,6 +31,9 @@ class Inflater:
             yield self._counted(chunk)
             return
         while chunk:
+            if self._gzip.eof:
+                # zlib would keep all of it, and nothing would count it.
+                raise BadAnswer("the PDS answered with more than its compressed body")
             try:
                 piece = self._gzip.decompress(chunk, PIECE_BYTES)
             except zlib.error:

@@ -6,15 +6,19 @@ every connection. No redirect is followed, and nothing but the account's DID is 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Event
 from websockets.typing import Subprotocol
 
 from syncd import __version__
@@ -22,7 +26,7 @@ from syncd.atproto.firehose import MAX_FRAME_BYTES
 from syncd.atproto.syntax import Did
 from syncd.atproto.xrpc import Origin, parse_origin
 from syncd.connect import proxy_of, public_addresses, trust
-from syncd.errors import BadSyntax, IdentityError, Unreachable
+from syncd.errors import BadSyntax, Crowded, IdentityError, Unreachable
 from syncd.model import Account
 from syncd.pds.doorbell import Crowd, Doorbell, Reason, Ring, read_frame, read_jetstream
 
@@ -30,6 +34,12 @@ OPEN_SECONDS: Final = 10.0
 PING_SECONDS: Final = 20.0
 """How often a silent stream is pinged, and how long the answer may take: it is dead after both."""
 
+UNSENT_BYTES: Final = 64 * 1024
+"""How much may be left unsent to a server that does not read."""
+CONTROL_FRAMES: Final = 10_000
+"""How many control frames and parts of messages may come in a minute."""
+
+_WHOLE = (Opcode.TEXT, Opcode.BINARY)
 _LOST = (OSError, TimeoutError, WebSocketException, BadSyntax, IdentityError, ImportError)
 _QUEUED_FRAMES = 4
 _CLOSE_SECONDS = 1.0
@@ -104,12 +114,14 @@ class Stream:
                 if ring is not None:
                     yield ring
         except _LOST as error:
+            if isinstance(self._connection, Bounded) and self._connection.flood is not None:
+                raise self._connection.flood from None
             # A SOCKS proxy in the environment needs a package that syncd does not: an ImportError.
             raise Unreachable(f"{self._name} is not to be had: {type(error).__name__}") from None
         finally:
             if self._connection is not None:
-                await self._connection.close()
-                self._connection = None
+                connection, self._connection = self._connection, None
+                await _leave(connection)
 
     async def _connect(self) -> tuple[ClientConnection, Callable[[bytes | str, Did], Ring | None]]:
         *others, last = self._endpoints
@@ -128,6 +140,52 @@ class _Connect(connect):
         return exc
 
 
+class Bounded(ClientConnection):
+    """A connection that is cut off where its server fills this machine's memory.
+
+    Control frames are answered, and parts of a message kept, before anybody reads the message. So
+    both are counted here; and so is what a server that does not read leaves unsent.
+
+    Attributes:
+        flood: Why the connection was cut off; None if it was not.
+    """
+
+    flood: Crowded | None = None
+    _crowd: Crowd | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Take data, and answer what is to be answered at once."""
+        super().data_received(data)
+        if self.transport.get_write_buffer_size() > UNSENT_BYTES:
+            self._cut_off(f"the stream asks for answers and leaves {UNSENT_BYTES} bytes unread")
+
+    def process_event(self, event: Event) -> None:
+        """Take a frame, unless there were too many of its kind."""
+        if isinstance(event, Frame) and (event.opcode not in _WHOLE or not event.fin):
+            self._crowd = self._crowd or Crowd(self.loop.time, CONTROL_FRAMES)
+            try:
+                self._crowd.count(0)
+            except Crowded as error:
+                self._cut_off(error.message)
+        if self.flood is None:
+            super().process_event(event)
+
+    def _cut_off(self, message: str) -> None:
+        """End the connection without a word: a polite end would wait behind what is unsent."""
+        if self.flood is None:
+            self.flood = Crowded(message)
+            self.transport.abort()
+
+
+async def _leave(connection: ClientConnection) -> None:
+    """Close a connection, politely only if its server takes what is sent."""
+    if connection.transport.get_write_buffer_size() == 0:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2 * _CLOSE_SECONDS):
+                await connection.close()
+    connection.transport.abort()
+
+
 async def _open(endpoint: Endpoint) -> ClientConnection:
     """Raise BadSyntax unless the origin is https:// or on the loopback."""
     origin = parse_origin(endpoint.origin)
@@ -143,6 +201,7 @@ async def _open(endpoint: Endpoint) -> ClientConnection:
         ping_interval=PING_SECONDS,
         ping_timeout=PING_SECONDS,
         close_timeout=_CLOSE_SECONDS,
+        create_connection=Bounded,
         max_size=MAX_FRAME_BYTES,
         max_queue=_QUEUED_FRAMES,
         logger=_LOG,

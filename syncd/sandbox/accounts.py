@@ -30,11 +30,12 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HashedPassword:
-    """A hashed password. Only an app password has a `name`."""
+    """A hashed password. Only an app password has a `name`; `created` is in RFC 3339."""
 
     name: str | None
     salt: bytes = field(repr=False)
     digest: bytes = field(repr=False)
+    created: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +46,18 @@ class HostedAccount:
     key: PrivateKey = field(repr=False)
     passwords: tuple[HashedPassword, ...] = ()
     status: Status = Status.ACTIVE
+    created_ms: int = 0
 
     @property
     def is_active(self) -> bool:
         return self.status is Status.ACTIVE
 
 
-def hash_password(text: str, salt: bytes, name: str | None = None) -> HashedPassword:
+def hash_password(
+    text: str, salt: bytes, name: str | None = None, created: str = ""
+) -> HashedPassword:
     """Hash a password; `name` makes it an app password."""
-    return HashedPassword(name, salt, _hash(text, salt))
+    return HashedPassword(name, salt, _hash(text, salt), created)
 
 
 def find_password(account: HostedAccount, text: str) -> HashedPassword | None:

@@ -11,10 +11,11 @@ import random
 import threading
 import time
 from base64 import b32encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from syncd.atproto.cid import Cid
 from syncd.atproto.keys import make_key
 from syncd.atproto.syntax import Did, Handle, parse_handle
 from syncd.sandbox.accounts import (
@@ -25,7 +26,7 @@ from syncd.sandbox.accounts import (
     check_readable,
     hash_password,
 )
-from syncd.sandbox.faults import Faults
+from syncd.sandbox.faults import REFERENCE_HABITS, Faults, Habits
 from syncd.sandbox.limits import Charge, Header, RateLimits, Usage
 from syncd.sandbox.repo.blobs import Blobs
 from syncd.sandbox.repo.commits import NewCommit, RepoState
@@ -61,7 +62,7 @@ class Sandbox:
         rng: The source of DIDs, keys, passwords and token IDs.
         limits: Rate limits; None for none, the default of the reference PDS.
         data: A directory to keep accounts and repos in; None to forget them.
-        honours_swaps: False for a PDS that accepts every guard of a write and checks none.
+        habits: How it differs from the reference PDS.
     """
 
     def __init__(
@@ -71,11 +72,11 @@ class Sandbox:
         rng: random.Random | None = None,
         limits: RateLimits | None = None,
         data: Path | None = None,
-        honours_swaps: bool = True,
+        habits: Habits = REFERENCE_HABITS,
     ) -> None:
         self.clock = clock
         self.limits = limits
-        self._honours_swaps = honours_swaps
+        self.habits = habits
         self.lock = threading.RLock()
         self.accounts = Accounts()
         self.faults = Faults()
@@ -147,7 +148,9 @@ class Sandbox:
         with self.lock:
             did = Did("did:plc:" + b32encode(self._rng.randbytes(15)).decode().lower())
             key = make_key("k256", b"\x01" + self._rng.randbytes(31))
-            account = self._keep_account(HostedAccount(did, handle, email, key))
+            created = self.microseconds() // 1000
+            account = HostedAccount(did, handle, email, key, created_ms=created)
+            self._keep_account(account)
             if password is not None:
                 account = self._keep_password(did, password)
             announce_identity(self.stream, account)
@@ -172,9 +175,21 @@ class Sandbox:
             self._keep_account(replace(account, passwords=left))
             self.sessions.close_all(did, name)
 
+    def import_repo(self, did: Did, root: Cid, blocks: Mapping[Cid, bytes]) -> None:
+        """Replace the repo of an account by the one at the commit `root`. Raises Rejected."""
+        with self.lock:
+            commit = self.repo(did).take_over(root, blocks)
+            self._blobs[did].expect(commit.after)
+            if self._store is not None:
+                self._store.keep_commit(commit)
+
     def microseconds(self) -> int:
         """Return the time of now for a TID, in microseconds since 1970."""
         return int(self.clock() * 1_000_000)
+
+    def token_id(self) -> str:
+        """Return an identifier that no token has had."""
+        return self._rng.randbytes(16).hex()
 
     def time_text(self) -> str:
         """Return the time of now in RFC 3339."""
@@ -183,7 +198,8 @@ class Sandbox:
     def charge(self, charges: Sequence[Charge]) -> tuple[bool, tuple[Header, ...]]:
         """Charge a call; return whether it may continue, and the headers of its answer."""
         with self.lock:
-            return self._usage.charge(charges, self.clock())
+            says_pauses = self.habits.says_pauses
+            return self._usage.charge(charges, self.clock(), says_pauses=says_pauses)
 
     def state(self, did: str, *, is_owner: bool = False, commits_ago: int = 0) -> RepoState:
         """Return a state of a repo. Raises Rejected if the account is unknown or unreadable."""
@@ -201,7 +217,7 @@ class Sandbox:
             on_commit=self._on_commit,
             lock=self.lock,
             state=state,
-            honours_swaps=self._honours_swaps,
+            habits=self.habits,
         )
         self._repos[account.did] = repo
         return repo
@@ -220,5 +236,6 @@ class Sandbox:
 
     def _keep_password(self, did: Did, text: str, name: str | None = None) -> HostedAccount:
         account = self.accounts.get(did)
-        password: HashedPassword = hash_password(text, self._rng.randbytes(_SALT_BYTES), name)
+        salt, created = self._rng.randbytes(_SALT_BYTES), self.time_text()
+        password: HashedPassword = hash_password(text, salt, name, created)
         return self._keep_account(replace(account, passwords=(*account.passwords, password)))

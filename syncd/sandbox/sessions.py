@@ -14,6 +14,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from syncd.atproto.keys import PrivateKey, sign
 from syncd.atproto.syntax import Did
 from syncd.errors import Rejected
 from syncd.sandbox.answer import invalid
@@ -140,6 +141,13 @@ class Sessions:
         return TokenClaims(
             Did(str(claims["sub"])), str(claims["scope"]), str(claims.get("jti", ""))
         )
+
+
+def sign_service_token(claims: dict[str, object], key: PrivateKey) -> str:
+    """Make a token for another service, signed by the key of an account."""
+    algorithm = {"k256": "ES256K", "p256": "ES256"}[key.public.curve]
+    signed = f"{_encode({'typ': 'JWT', 'alg': algorithm})}.{_encode(claims)}"
+    return f"{signed}.{_base64(sign(key, signed.encode()))}"
 
 
 def _unverified() -> Rejected:

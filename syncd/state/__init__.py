@@ -6,7 +6,14 @@ to be superseded, before the effects. Neither knows folder or PDS.
 """
 
 from syncd.state.damage import set_aside
-from syncd.state.file import SCHEMA_VERSION, create_state, open_or_renew, open_state, renew_state
+from syncd.state.file import (
+    LOST,
+    SCHEMA_VERSION,
+    create_state,
+    open_or_renew,
+    open_state,
+    renew_state,
+)
 from syncd.state.history import HISTORY_FILE, History
 from syncd.state.pushes import Push, Pushes
 from syncd.state.store import State
@@ -14,6 +21,7 @@ from syncd.state.superseded import Provenance, Superseded
 
 __all__ = [
     "HISTORY_FILE",
+    "LOST",
     "SCHEMA_VERSION",
     "History",
     "Provenance",

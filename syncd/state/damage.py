@@ -6,6 +6,7 @@ structure of a file but not a flipped bit inside a value.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import zlib
@@ -14,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from syncd.errors import FileProblem, StateDamaged, SyncdError
+from syncd.trouble import explain, explain_at, find_cause
 
 REBUILT_HINT = (
     "run `syncd sync`: it sets the file aside and makes a new one; equal records are adopted, "
@@ -23,6 +25,7 @@ SQLITE_ERRORS = (sqlite3.Error, UnicodeError)
 """A damaged file makes SQLite quote its bytes in messages that are no text any more."""
 _PARTS = ("", "-wal", "-shm", "-journal")
 _FULL = {sqlite3.SQLITE_FULL}
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _REFUSALS = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_CANTOPEN,
@@ -59,14 +62,25 @@ def explained(path: Path, error: Exception) -> SyncdError:
     """Return FileProblem where the disk refuses, StateDamaged where the file is another."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     primary = code & 0xFF
-    if primary in _FULL or isinstance(error, OSError) or "No space" in str(error):
-        hint = "free some space; nothing is lost, and the next sync goes on"
-        return FileProblem(f"the disk is full: {path} cannot be written", hint=hint)
+    if isinstance(error, OSError):
+        cause, hint = explain_at(error, path)
+        return FileProblem(f"{path} cannot be written: {cause}", hint=hint)
+    if primary in _FULL or "No space" in str(error):
+        return _full(path)
     is_writable = os.access(path, os.W_OK)
     if primary in _REFUSALS and not (primary == sqlite3.SQLITE_READONLY and is_writable):
+        # SQLite says "disk I/O error" and "unable to open database file" of a full disk too.
+        trouble = None if primary in _BUSY else find_cause(path)
+        if trouble is not None:
+            return FileProblem(f"{path} cannot be used: {trouble[0]}", hint=trouble[1])
         hint = "check the disk, the owner and the mode of .syncd; the next sync tries again"
         return FileProblem(f"{path} cannot be used: {error}", hint=hint)
     return StateDamaged(f"{path} is damaged: {error}", hint=REBUILT_HINT)
+
+
+def _full(path: Path) -> FileProblem:
+    cause, hint = find_cause(path) or explain(OSError(errno.ENOSPC, ""))
+    return FileProblem(f"{path} cannot be written: {cause}", hint=hint)
 
 
 def set_aside(path: Path) -> Path:

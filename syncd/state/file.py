@@ -1,5 +1,8 @@
 """Make, open, migrate and renew the state file: schema, version, durability. Reads no rows of it.
 
+A file that takes the place of a lost or damaged one begins with a `Doubt`: what the old one had
+held back, or had agreed on, is not known any more.
+
 Source of the settings: https://www.sqlite.org/wal.html and pragma.html#pragma_synchronous
 """
 
@@ -7,9 +10,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from syncd.atproto.syntax import Did
 from syncd.errors import StateDamaged, StateWrong
@@ -22,11 +26,16 @@ from syncd.state.damage import (
     explaining,
     set_aside,
 )
+from syncd.state.note import Note
+from syncd.state.notes import Doubt
+from syncd.state.recording import put_notes
 from syncd.state.store import RESET_HINT, State
 
 SCHEMA_VERSION = 2
 _APPLICATION_ID = 0x73796E63
 _BUSY_SECONDS = 10.0
+LOST: Final = Doubt("the state file was lost and rebuilt")
+DAMAGED: Final = Doubt("the state file was damaged and rebuilt")
 _SUMMED = ("meta", "base", "seen", "waiting", "decision")
 """Tables whose last column is the checksum of the others, since schema 2."""
 
@@ -82,27 +91,28 @@ def open_state(path: Path, *, is_checked: bool = True) -> State:
 def open_or_renew(path: Path, *, did: Did, marker: str) -> State:
     """As `open_state`, but a file that is absent or damaged gives way to a new, empty one.
 
-    Nothing is ever deleted for what an empty state file does not know. Whoever calls this holds the
-    folder's lock. `State.aside` tells the name of a file that was set aside.
+    Nothing is deleted or published for what an empty state file does not know: it is in doubt.
+    Whoever calls this holds the folder's lock. `State.aside` tells the name of a file that was set
+    aside.
     """
     if not path.exists():
-        return create_state(path, did=did, marker=marker)
+        return State(_create(path, did, marker, LOST), path)
     try:
         return open_state(path)
     except StateDamaged:
         aside = set_aside(path)
-        return State(_create(path, did, marker), path, aside=aside.name)
+        return State(_create(path, did, marker, DAMAGED), path, aside=aside.name)
 
 
 def renew_state(state: State, *, did: Did, marker: str) -> None:
     """Set the damaged file of an open state aside and go on with a new one, as `open_or_renew`."""
     state.close()
     aside = set_aside(state.path)
-    state.reconnect(_create(state.path, did, marker), aside.name)
+    state.reconnect(_create(state.path, did, marker, DAMAGED), aside.name)
 
 
-def _create(path: Path, did: Did, marker: str) -> sqlite3.Connection:
-    """Make a new file with its schema or, if that fails, no file."""
+def _create(path: Path, did: Did, marker: str, *notes: Note) -> sqlite3.Connection:
+    """Make a new file with its schema and `notes` or, if that fails, no file."""
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
@@ -110,17 +120,21 @@ def _create(path: Path, did: Did, marker: str) -> sqlite3.Connection:
     except OSError as error:
         raise explained(path, error) from error
     try:
-        return _connect(path, lambda connection: _fill(connection, did, marker))
+        return _connect(path, lambda connection: _fill(connection, did, marker, notes))
     except sqlite3.Error as error:
         discard(path)
         raise explained(path, error) from error
 
 
-def _fill(connection: sqlite3.Connection, did: Did, marker: str) -> None:
+def _fill(connection: sqlite3.Connection, did: Did, marker: str, notes: Collection[Note]) -> None:
     connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
     about = {"did": did, "marker": marker, "schema": str(SCHEMA_VERSION)}
     rows = [(key, value, checksum(key, value)) for key, value in about.items()]
-    connection.executemany("INSERT INTO meta VALUES (?, ?, ?)", rows)
+    # One transaction: a file that is opened after a stop has the doubt too, or counts as damaged.
+    connection.execute("BEGIN IMMEDIATE")
+    with connection:
+        put_notes(connection, notes)
+        connection.executemany("INSERT INTO meta VALUES (?, ?, ?)", rows)
 
 
 def _check(path: Path, sql: sqlite3.Connection, *, is_checked: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cbor2
+from cbor2 import CBORTag
 
 from syncd.atproto.cid import cid_of_blob
 
@@ -33,12 +34,44 @@ UNTELLABLE: dict[str, tuple[bytes, str]] = {
     "a map like a bad link": (block(n={"$link": "x"}), "no valid form for at /n"),
     "a map like a bad blob": (block(n={"$type": "blob"}), "no valid form for at /n"),
     "an old blob": (block(n={"cid": LINK, "mimeType": "a/b"}), "no valid form for at /n"),
+    "an old blob of an old link": (
+        block(n={"cid": "QmbWqxBEKC3P8tqsKc98xmWNzrzDtRLMiMPL8wBuTGsMnR", "mimeType": "a/b"}),
+        "no valid form for at /n",
+    ),
+    "a link that is cut off": (block(n=CBORTag(42, b"\0\x01\x71\x12\x20ab")), "not a CID at /n"),
+    "a link longer than a PDS reads": (
+        block(n=[CBORTag(42, b"\0\x01\x55\x00\x4d" + bytes(77))]),
+        "not a CID at /n/0",
+    ),
     "a key that no PDS takes": (block(n={"__proto__": 1}), "no valid form for at /n"),
     "a type of another kind": (block(n={"$type": 7}), "no valid form for at /n"),
     "another type": (cbor2.dumps({"text": "hello", "$type": "com.example.other"}), "at /$type"),
     "no type": (cbor2.dumps({"text": "hello"}), "at /$type"),
 }
 """Records whose file is another record, or none, when it is read as JSON."""
+
+REPAIRED: dict[str, dict[str, object]] = {
+    "a float": {"n": "1.5"},
+    "a whole float": {"n": 2},
+    "a float far inside": {"list": [{"a/b": [0, "0.1"]}]},
+    "an integer beyond 2^53": {"n": str(2**53)},
+    "the least integer": {"n": [str(-(2**63))]},
+    "a map like a link": {"n": LINK},
+    "a map like bytes": {"n": ["AA"]},
+    "a map like a bad link": {"n": {"$link": LINK}},
+    "a map like a bad blob": {
+        "n": {"$type": "blob", "ref": {"$link": LINK}, "mimeType": "a/b", "size": 1}
+    },
+    "an old blob": {"n": {"$type": "blob", "ref": {"$link": LINK}, "mimeType": "a/b", "size": 1}},
+    "an old blob of an old link": {"n": None},
+    "a link that is cut off": {"n": {"$link": LINK}},
+    "a link longer than a PDS reads": {"n": [{"$link": LINK}]},
+    "a key that no PDS takes": {"n": {"proto": 1}},
+    "a type of another kind": {"n": {"$type": "7"}},
+    "another type": {"$type": COLLECTION},
+    "no type": {"$type": COLLECTION},
+}
+"""What of each can be said instead, where that was which could not."""
 
 ENCODED: dict[str, bytes] = {
     "keys out of order": cbor2.dumps({"$type": COLLECTION, "text": "hello", "n": 1}),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from syncd.atproto.car import (
     MAX_BLOCK_BYTES,
     MAX_HEADER_BYTES,
+    MAX_SKIPPED_BYTES,
     MAX_VARINT_BYTES,
     CarReader,
     write_car,
@@ -142,16 +143,63 @@ def test_a_block_that_is_not_what_its_cid_says_is_refused() -> None:
         b"",
         b"\x01",
         CID[:35],
-        b"\x12\x20" + CID[4:] + RECORD,
-        b"\x01\x70\x12\x20" + CID[4:] + RECORD,
-        b"\x01\x71\x13\x20" + CID[4:] + RECORD,
-        b"\x01\x71\x00\x20" + RECORD.ljust(32, b"\x00"),
+        b"\x12\x20" + CID[4:-1],
+        b"\x02\x71\x12\x20" + CID[4:] + RECORD,
+        b"\x01\xf1\x00\x12\x20" + CID[4:] + RECORD,
+        b"\x01\x71\x13\x40" + bytes(63),
+        b"<html>502 Bad Gateway</html>",
     ],
-    ids=["nothing", "one byte", "cut cid", "cid v0", "dag-pb", "sha-512", "identity"],
-)
-def test_a_section_without_a_cid_of_atproto_is_refused(content: bytes) -> None:
-    with pytest.raises(BadCar, match="CID"):
+    ids=[
+        "nothing", "one byte", "cut cid", "cut cid v0", "version 2", "a long codec", "cut sha-512",
+        "a page",
+    ],
+)  # fmt: skip
+def test_a_section_without_a_whole_cid_is_refused(content: bytes) -> None:
+    with pytest.raises(BadCar):
         read(EMPTY + section(content))
+
+
+FOREIGN = {
+    "cid v0": b"\x12\x20" + CID[4:],
+    "dag-pb": b"\x01\x70\x12\x20" + CID[4:],
+    "dag-json": b"\x01\xa9\x02\x12\x20" + CID[4:],
+    "sha-512": b"\x01\x71\x13\x40" + bytes(64),
+    "BLAKE3": b"\x01\x71\x1e\x20" + CID[4:],
+    "identity": b"\x01\x55\x00\x02hi",
+    "cut SHA-256": b"\x01\x71\x12\x14" + CID[4:24],
+}
+"""CIDs that the format allows and no repo has a block of."""
+
+
+@pytest.mark.parametrize("cid", FOREIGN.values(), ids=FOREIGN)
+def test_a_block_of_another_codec_or_hash_hides_no_other(cid: bytes) -> None:
+    stream = EMPTY + section(cid + RECORD) + section(CID + RECORD) + section(cid)
+    assert read(stream) == [(CID, RECORD)]
+
+
+@pytest.mark.parametrize("chunk", [1, 1000, 65_536, 10_000_000])
+def test_a_block_that_is_too_large_is_skipped_without_being_held(chunk: int) -> None:
+    large = section(CID + bytes(MAX_BLOCK_BYTES + (1 if chunk > 1 else 20_000)))
+    start = 0 if chunk > 1 else MAX_BLOCK_BYTES - 100
+    reader, found, held = CarReader(), Blocks(), 0
+    reader.feed(EMPTY + large[:start])
+    stream = large[start:] + section(CID + RECORD)
+    for at in range(0, len(stream), chunk):
+        found += reader.feed(stream[at : at + chunk])
+        held = max(held, reader._held)
+    reader.close()
+    assert found == [(CID, RECORD)]
+    assert held <= max(chunk, 2 * len(CID + RECORD))
+
+
+def test_a_stream_cut_inside_a_block_that_is_skipped_does_not_close() -> None:
+    reader = CarReader()
+    reader.feed(EMPTY + section(CID + bytes(MAX_BLOCK_BYTES + 1))[:-1])
+    reader.feed(b"")
+    with pytest.raises(BadCar, match="ended"):
+        reader.close()
+    reader.feed(b"\x00")
+    reader.close()
 
 
 @pytest.mark.parametrize(
@@ -186,10 +234,19 @@ def test_a_page_in_place_of_a_car_is_refused_or_left_unfinished(page: bytes) -> 
 def test_lengths_out_of_bounds_are_refused_before_their_bytes_come() -> None:
     with pytest.raises(BadCar, match="header"):
         CarReader().feed(varint(MAX_HEADER_BYTES + 1))
-    with pytest.raises(BadCar, match="block"):
-        CarReader().feed(EMPTY + varint(MAX_BLOCK_BYTES + 37))
+    with pytest.raises(BadCar, match="blocks"):
+        CarReader().feed(EMPTY + varint(MAX_SKIPPED_BYTES + 1))
     with pytest.raises(BadCar):
         CarReader().feed(EMPTY + varint(2**63))
+
+
+def test_blocks_that_are_skipped_count_together() -> None:
+    half = MAX_SKIPPED_BYTES // 2
+    large, reader = varint(half) + bytes(half), CarReader()
+    assert reader.feed(EMPTY + large + large) == []
+    reader.close()
+    with pytest.raises(BadCar, match="blocks"):
+        reader.feed(section(FOREIGN["cid v0"]))
 
 
 def test_the_largest_block_is_read() -> None:

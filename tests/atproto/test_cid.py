@@ -1,22 +1,29 @@
 from __future__ import annotations
 
 from base64 import b32encode
+from hashlib import blake2b, sha512
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multiformats import CID, multibase
 
 from syncd.atproto.cid import (
+    LINK_BYTES,
+    LINK_CHARACTERS,
     Cid,
+    Link,
     cid_from_bytes,
     cid_of_blob,
     cid_of_block,
     is_content_of,
+    link_from_bytes,
     parse_cid,
+    parse_link,
 )
 from syncd.errors import BadSyntax
 
-from .values import CIDS
+from .values import CIDS, LINKS, foreign, varint
 
 EMPTY_MAP = "bafyreigbtj4x7ip5legnfznufuopl4sg4knzc2cof6duas4b3q2fy6swua"
 
@@ -96,3 +103,113 @@ def test_content_is_told_from_other_content() -> None:
     assert is_content_of(b"\xa0", cid_of_block(b"\xa0"))
     assert is_content_of(b"\xa0", cid_of_blob(b"\xa0"))
     assert not is_content_of(b"\xa1", cid_of_block(b"\xa0"))
+
+
+# --- Links to anything ----------------------------------------------------------------------------
+
+V0 = "QmbWqxBEKC3P8tqsKc98xmWNzrzDtRLMiMPL8wBuTGsMnR"
+SPELLINGS = [
+    V0,
+    "bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi",
+    str(foreign(0x55, 0x13, sha512(b"a").digest())),
+    str(foreign(0x0129, 0xB220, blake2b(b"a", digest_size=32).digest())),
+    EMPTY_MAP,
+]
+"""Links as a PDS writes them: CIDv0; dag-pb; raw with SHA-512; dag-json with BLAKE2b; a record."""
+
+
+@given(LINKS | CIDS)
+def test_a_link_survives_its_text_and_its_bytes(link: Link) -> None:
+    assert parse_link(str(link)) == link_from_bytes(bytes(link)) == link
+    assert type(parse_link(str(link))) is type(link_from_bytes(bytes(link))) is type(link)
+    assert len(str(link)) <= LINK_CHARACTERS
+
+
+@given(LINKS)
+def test_a_foreign_link_is_no_cid_of_a_repo(link: Link) -> None:
+    try:
+        cid = cid_from_bytes(link)
+    except BadSyntax:
+        assert type(link) is Link
+        return
+    assert type(link) is Cid
+    assert parse_cid(str(link)) == cid
+
+
+@pytest.mark.parametrize("text", SPELLINGS)
+def test_a_link_is_what_another_reader_makes_of_its_text(text: str) -> None:
+    link = parse_link(text)
+    assert (str(link), bytes(link)) == (text, bytes(CID.decode(text)))
+
+
+@pytest.mark.parametrize("text", SPELLINGS[1:])
+def test_a_link_is_the_same_in_every_base_that_a_pds_reads(text: str) -> None:
+    link = parse_link(text)
+    for base in ("base58btc", "base36"):
+        assert parse_link(multibase.encode(link, base)) == link
+    for base in ("base16", "base32upper", "base32pad", "base64url", "base36upper"):
+        other = multibase.encode(link, base)
+        if other != text:
+            with pytest.raises(BadSyntax):
+                parse_link(other)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "b", "z", "k", "Q", "Qm", "b======", "x", V0[:-1], V0 + "1", "z" + V0, "1" + V0),
+        EMPTY_MAP[:-1] + "b",
+        EMPTY_MAP + "a",
+        EMPTY_MAP + "\n",
+        EMPTY_MAP + "=",
+        "b" + b32encode(b"\x12\x20" + bytes(32)).decode().rstrip("=").lower(),
+        multibase.encode(b"\x12\x20" + bytes(32), "base36"),
+        "z1" + multibase.encode(parse_link(EMPTY_MAP), "base58btc")[1:],
+        "b" + "a" * LINK_CHARACTERS,
+        "z" + "2" * 100_000,
+    ],
+)
+def test_text_that_is_no_link_is_refused(text: str) -> None:
+    with pytest.raises(BadSyntax):
+        parse_link(text)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *(
+            b"",
+            b"\x01",
+            b"\x01\x55",
+            b"\x01\x55\x12",
+            b"\x12",
+            b"\x12\x20",
+            b"\x12\x14" + bytes(20),
+        ),
+        b"\x00\x70\x12\x20" + bytes(32),
+        b"\x02\x55\x12\x20" + bytes(32),
+        b"\x81\x00\x55\x12\x20" + bytes(32),
+        b"\x01\xd5\x00\x12\x20" + bytes(32),
+        b"\x01\x55\x92\x00\x20" + bytes(32),
+        b"\x01\x55\x12\xa0\x00" + bytes(32),
+        b"\x01\x55\x12\x20" + bytes(31),
+        b"\x01\x55\x12\x20" + bytes(33),
+        b"\x01" + varint(2**53) + b"\x12\x20" + bytes(32),
+        b"\x01" + b"\xff" * 9,
+        b"\x01\x55\x00" + varint(LINK_BYTES) + bytes(LINK_BYTES),
+    ],
+)
+def test_bytes_that_are_no_link_are_refused(raw: bytes) -> None:
+    with pytest.raises(BadSyntax):
+        link_from_bytes(raw)
+
+
+@given(st.binary(max_size=90) | LINKS.map(bytes).map(lambda raw: raw + b"\x00"))
+def test_whatever_bytes_are_accepted_are_those_of_the_text(raw: bytes) -> None:
+    try:
+        link = link_from_bytes(raw)
+    except BadSyntax:
+        with pytest.raises(BadSyntax):
+            parse_link("b" + b32encode(raw).decode().rstrip("=").lower())
+        return
+    assert bytes(parse_link(str(link))) == raw

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from syncd.atproto.cid import Cid, cid_of_blob, cid_of_block
 from syncd.atproto.commit import Commit, parse_commit, sign_commit, verify
 from syncd.atproto.dagcbor import Value, decode, encode
-from syncd.atproto.keys import make_key
+from syncd.atproto.keys import make_key, sign
 from syncd.atproto.syntax import Did, Tid, parse_did, parse_tid
 from syncd.errors import BadCommit
 
@@ -72,36 +72,71 @@ def test_a_commit_whose_fields_were_changed_does_not_verify(change: dict[str, ob
         verify(commit, KEY.public)
 
 
-@pytest.mark.parametrize("name", ["did", "rev", "data", "sig", "version", "prev"])
-def test_every_field_must_be_there(name: str) -> None:
+def signed(fields: dict[str, Value]) -> bytes:
+    """Sign any fields, as a client did that knew another version of commits."""
+    return encode({**fields, "sig": sign(KEY, encode(fields))})
+
+
+UNSIGNED: dict[str, Value] = {"did": DID, "rev": REV, "data": ROOT, "version": 3, "prev": None}
+
+
+@pytest.mark.parametrize("prev", [{"prev": None}, {"prev": ROOT}, {}], ids=str)
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_commit_of_an_older_form_is_read_and_verified(
+    version: int, prev: dict[str, Value]
+) -> None:
+    """Version 2 was compatible, and `prev` could be left out of the first of version 3."""
+    fields = {name: value for name, value in UNSIGNED.items() if name != "prev"}
+    commit = parse_commit(signed({**fields, **prev, "version": version}))
+    assert (commit.did, commit.rev, commit.data) == (DID, REV, ROOT)
+    verify(commit, KEY.public)
     with pytest.raises(BadCommit):
+        verify(replace(commit, has_prev=not prev, prev=None if prev else ROOT), KEY.public)
+
+
+@pytest.mark.parametrize("name", ["did", "rev", "data", "sig", "version"])
+def test_the_field_that_a_commit_lacks_is_named(name: str) -> None:
+    with pytest.raises(BadCommit, match=f'no "{name}"'):
         parse_commit(without(name))
 
 
+def test_a_commit_of_version_2_without_a_rev_has_no_clock_and_is_refused() -> None:
+    fields = {name: value for name, value in UNSIGNED.items() if name != "rev"}
+    with pytest.raises(BadCommit, match='no "rev"'):
+        parse_commit(signed({**fields, "version": 2}))
+
+
 @pytest.mark.parametrize(
-    "change",
+    ("change", "named"),
     [
-        {"did": "plc:44ybard66vv44zksje25o7dz"},
-        {"did": None},
-        {"rev": "yesterday"},
-        {"rev": 7},
-        {"data": None},
-        {"data": str(ROOT)},
-        {"data": cid_of_blob(b"root")},
-        {"prev": False},
-        {"prev": "nothing"},
-        {"version": 2},
-        {"version": "3"},
-        {"sig": b"\x00" * 63},
-        {"sig": b"\x00" * 65},
-        {"sig": "text"},
-        {"extra": 1},
+        ({"did": "plc:44ybard66vv44zksje25o7dz"}, "DID"),
+        ({"did": None}, '"did"'),
+        ({"rev": "yesterday"}, "TID"),
+        ({"rev": 7}, '"rev"'),
+        ({"data": None}, '"data"'),
+        ({"data": str(ROOT)}, '"data"'),
+        ({"data": cid_of_blob(b"root")}, '"data"'),
+        ({"prev": False}, '"prev"'),
+        ({"prev": "nothing"}, '"prev"'),
+        ({"version": 1}, "version 1"),
+        ({"version": 4}, "version 4"),
+        ({"version": "3"}, "version '3'"),
+        ({"version": None}, "version None"),
+        ({"sig": b"\x00" * 63}, '"sig"'),
+        ({"sig": b"\x00" * 65}, '"sig"'),
+        ({"sig": "text"}, '"sig"'),
+        ({"extra": 1}, "'extra'"),
+        ({"": 1}, "''"),
+        ({"e\x1b[2J": 1}, r"'e\\x1b\[2J'"),
     ],
     ids=str,
 )
-def test_a_field_of_another_form_is_refused(change: dict[str, Value]) -> None:
-    with pytest.raises(BadCommit):
+def test_a_field_of_another_form_is_refused_by_its_name(
+    change: dict[str, Value], named: str
+) -> None:
+    with pytest.raises(BadCommit, match=named) as caught:
         parse_commit(with_fields(**change))
+    assert len(caught.value.message) < 250
 
 
 @pytest.mark.parametrize(

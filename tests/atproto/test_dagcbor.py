@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.atproto.cid import Cid, cid_of_block
+from syncd.atproto.cid import Cid, Link, MalformedLink, cid_of_block
 from syncd.atproto.dagcbor import MAX_DEPTH, Value, decode, encode, read_cbor
 from syncd.errors import BadData
 
@@ -21,7 +21,7 @@ class Text(str):
     __slots__ = ()
 
 
-def tag_links(encoder: cbor2.CBOREncoder, cid: Cid) -> None:
+def tag_links(encoder: cbor2.CBOREncoder, cid: Link) -> None:
     encoder.encode(cbor2.CBORTag(42, b"\x00" + cid))
 
 
@@ -32,7 +32,9 @@ def test_a_value_survives_its_block_with_its_types(value: Value) -> None:
 
 @given(ANY_VALUES)
 def test_the_block_is_what_another_canonical_encoder_makes(value: Value) -> None:
-    assert encode(value) == cbor2.dumps(value, canonical=True, encoders={Cid: tag_links})
+    assert encode(value) == cbor2.dumps(
+        value, canonical=True, encoders={Cid: tag_links, Link: tag_links}
+    )
 
 
 def test_keys_are_ordered_by_the_length_of_their_utf8_then_bytewise() -> None:
@@ -66,6 +68,7 @@ def test_every_length_of_integer_is_as_short_as_it_can_be(number: int) -> None:
         "\ud800",
         {"\udfff": 1},
         Ellipsis,
+        MalformedLink(b"\x01"),
         cbor2.CBORTag(42, b""),
         cbor2.undefined,
     ],
@@ -132,8 +135,9 @@ def test_a_block_that_no_value_has_is_refused(block: str) -> None:
         b"\xd8\x2a\x40",
         b"\xd8\x2a\x61a",
         b"\xd8\x2a" + LINK,
-        b"\xd8\x2a\x58\x23\x00\x12\x20" + bytes(32),
-        b"\xd8\x2a\x58\x25\x00\x01\x70\x12\x20" + bytes(32),
+        b"\xd8\x2a\x58\x22\x00\x12\x20" + bytes(31),
+        b"\xd8\x2a\x58\x25\x00\x02\x70\x12\x20" + bytes(32),
+        b"\xd8\x2a\x58\x26\x00\x01\xf0\x00\x12\x20" + bytes(32),
     ],
 )
 def test_a_link_is_a_whole_binary_cid_or_refused(block: bytes) -> None:

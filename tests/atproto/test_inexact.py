@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from syncd.atproto.cid import parse_link
 from syncd.atproto.dagcbor import TOO_DEEP
 from syncd.atproto.data import MAX_INTEGER, MAX_TEXT_BYTES, Value, cid_of, encode
 from syncd.atproto.deep import deep_text
@@ -21,12 +22,13 @@ from syncd.atproto.inexact import (
     is_exact_in_file,
     means,
     what_json_cannot_say,
+    what_text_leaves,
 )
 from syncd.atproto.jsontext import format_record, parse_record
 from syncd.errors import BadData
 from tests.chance import THOROUGH
 
-from .inexact import COLLECTION, DEEP, ENCODED, UNTELLABLE, block, nested
+from .inexact import COLLECTION, DEEP, ENCODED, LINK, REPAIRED, UNTELLABLE, block, nested
 from .values import EXACT_RECORDS, KEYS, TEXTS
 
 TOLD = st.none() | st.booleans() | st.integers(-MAX_INTEGER, MAX_INTEGER) | TEXTS
@@ -173,7 +175,7 @@ def test_a_damaged_deep_block_is_shown_or_refused(data: st.DataObject) -> None:
         b"\xa1\x61d" + b"\x81" * 300 + b"\xc1\x00",
         b"\xa1\x61d" + b"\x81" * 300 + b"\x9f\xff",
         b"\xa1\x61d" + b"\x81" * 300 + b"\x61\xff",
-        b"\xa1\x61d" + b"\x81" * 300 + b"\xd8\x2a\x42\x00\x01",
+        b"\xa1\x61d" + b"\x81" * 300 + b"\xd8\x2a\x62\x00\x01",
         b"\xa1\x61d" + b"\x81" * 300 + b"\xd8\x2a\x42\x01\x01",
     ],
 )
@@ -237,3 +239,91 @@ def test_a_record_whose_json_no_file_may_have_has_none(depth: int) -> None:
     record = b"\xa1\x61a" + b"\x81" * depth + b"\x7a\x00\x2a\x00\x00" + bytes(0x2A0000)
     with pytest.raises(BadData, match="more than the file of a record may have"):
         file_of(record)
+
+
+# --- Edits that repair ----------------------------------------------------------------------------
+
+
+def changed(found: bytes, **fields: object) -> bytes:
+    """The file of a record after an edit of `fields`."""
+    return json.dumps({**json.loads(file_of(found)), **fields}).encode()
+
+
+@pytest.mark.parametrize("name", UNTELLABLE)
+def test_an_edit_of_the_place_leaves_nothing_and_is_a_record(name: str) -> None:
+    found, place = UNTELLABLE[name]
+    text = changed(found, **REPAIRED[name])
+    assert what_text_leaves(text, found, COLLECTION) is None
+    assert parse_record(text, COLLECTION)
+    assert place in (what_text_leaves(changed(found, text="x"), found, COLLECTION) or "")
+    assert what_text_leaves(changed(found, text="x", **REPAIRED[name]), found, COLLECTION) is None
+
+
+@THOROUGH
+@given(RECORDS, TEXTS)
+def test_whatever_is_edited_beside_it_the_place_is_left(found: bytes, text: str) -> None:
+    assert what_text_leaves(file_of(found), found, COLLECTION) is not None
+    assert what_text_leaves(changed(found, text=text), found, COLLECTION) is not None or (
+        # The place itself may be under that key.
+        json.loads(file_of(found))["text"] != "hello"
+    )
+
+
+@THOROUGH
+@given(RECORDS)
+def test_without_the_fields_of_the_places_nothing_is_left(found: bytes) -> None:
+    plain = dict.fromkeys(json.loads(file_of(found)), "plain") | {"$type": COLLECTION}
+    assert what_text_leaves(json.dumps(plain).encode(), found, COLLECTION) is None
+
+
+def test_a_value_that_only_moved_is_left() -> None:
+    found = block(list=[2.0])
+    for text in (changed(found, list=["new", 2.0]), changed(found, list=[], other={"n": [2.0]})):
+        assert "/list/0" in (what_text_leaves(text, found, COLLECTION) or "")
+
+
+def test_a_value_that_could_be_said_elsewhere_may_stay_there() -> None:
+    found = block(n=7, list=[{"$link": LINK}, cbor2.CBORTag(42, b"\0" + parse_link(LINK))])
+    link = {"$link": LINK}
+    assert what_text_leaves(changed(found, list=[None, link]), found, COLLECTION) is None
+    for left in ([link, None], [link], [None, link, link]):
+        assert what_text_leaves(changed(found, list=left), found, COLLECTION) is not None
+
+
+def test_of_several_places_one_that_is_left_is_named() -> None:
+    found = block(a=1.5, b=[2.5])
+    assert what_text_leaves(changed(found, a="1.5"), found, COLLECTION) == (
+        "a floating-point number at /b/0"
+    )
+    assert what_text_leaves(changed(found, a="1.5", b=[]), found, COLLECTION) is None
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_a_deep_record_that_was_made_flat_leaves_nothing(name: str) -> None:
+    flat = b'{"d": [true], "text": "at 1.5e3, \\"$link\\": 2.0"}'
+    assert what_text_leaves(flat, DEEP[name], COLLECTION) is None
+
+
+def test_of_a_deep_record_with_floats_no_float_may_be_left() -> None:
+    around = b"\xa2\x61d" + b"\x81" * 300 + b"\xf6" + b"\x61n" + cbor2.dumps(2.0)
+    for text, left in ((b'{"n": 2.0}', TOO_DEEP), (b'{"n": 2e0}', TOO_DEEP), (b'{"n": 2}', None)):
+        assert what_text_leaves(text, around, COLLECTION) == left
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"\xff", b'{"n": 1, "n": 2}'])
+def test_a_text_that_is_no_json_leaves_it_to_its_reader_to_say_so(text: bytes) -> None:
+    assert what_text_leaves(text, block(n=1.5), COLLECTION) is None
+
+
+def test_many_places_take_a_moment_and_not_their_square() -> None:
+    found = block(n=[float(n) for n in range(20_000)])
+    text = changed(found, text="x")
+    assert what_text_leaves(text, found, COLLECTION) == "a floating-point number at /n/0"
+    assert what_text_leaves(changed(found, n=[]), found, COLLECTION) is None
+
+
+def test_of_a_block_without_a_file_the_reason_is_named() -> None:
+    for found in (block(t="é").replace("é".encode(), b"\xff\xfe"), block(n=float("nan"))):
+        reason = what_json_cannot_say(found, COLLECTION)
+        assert reason
+        assert reason != TOO_DEEP

@@ -4,18 +4,45 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from syncd.atproto.cid import Cid, cid_of_blob, cid_of_block
+from syncd.atproto.cid import Cid, Link, cid_of_blob, cid_of_block, link_from_bytes
 from syncd.atproto.data import MAX_INTEGER, Record, Value
 
 CIDS: st.SearchStrategy[Cid] = st.binary(max_size=4).map(cid_of_block) | st.binary(max_size=4).map(
     cid_of_blob
 )
+
+
+def varint(number: int) -> bytes:
+    """`number` as multiformats writes it: seven bits a byte, the lowest first."""
+    parts = bytearray()
+    while number > 0x7F:
+        parts.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*parts, number])
+
+
+def foreign(codec: int, code: int, digest: bytes) -> Link:
+    """A link of version 1 to what no repo is made of."""
+    return link_from_bytes(b"\x01" + b"".join(map(varint, (codec, code, len(digest)))) + digest)
+
+
+LINKS: st.SearchStrategy[Link] = st.one_of(
+    st.builds(
+        foreign,
+        st.sampled_from([0x55, 0x70, 0x71, 0x78, 0x0129, 0x0202]) | st.integers(0, 2**53 - 1),
+        st.sampled_from([0x00, 0x12, 0x13, 0x14, 0x1E, 0xB220]) | st.integers(0, 2**20),
+        st.binary(max_size=64),
+    ),
+    st.binary(min_size=32, max_size=32).map(lambda digest: link_from_bytes(b"\x12\x20" + digest)),
+)
+"""Links to anything: another codec, another hash, CIDv0."""
 TEXTS = st.text(max_size=12)
 KEYS = TEXTS.filter(lambda key: key not in ("$link", "$bytes", "$type", "cid", "__proto__"))
 
 
 def values(integers: st.SearchStrategy[int]) -> st.SearchStrategy[Value]:
-    scalars = st.none() | st.booleans() | integers | TEXTS | st.binary(max_size=40) | CIDS
+    scalars = st.none() | st.booleans() | integers | TEXTS | st.binary(max_size=40)
+    scalars = scalars | CIDS | LINKS
     return st.recursive(
         scalars,
         lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=5),

@@ -165,7 +165,8 @@ class Side:
         reader = CarReader()
         blocks = dict(reader.feed(car))
         reader.close()
-        commit = blocks.pop(reader.roots[0], None)
+        assert reader.commit is not None
+        commit = blocks.pop(reader.commit, None)
         return (parse_commit(commit).data if commit else None), set(blocks)
 
 

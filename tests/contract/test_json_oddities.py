@@ -14,16 +14,19 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from syncd.atproto.cid import cid_of_blob
+from syncd.atproto.cid import cid_of_blob, parse_link
 from syncd.atproto.data import cid_of
 from syncd.atproto.jsontext import parse_record
+from syncd.atproto.multibase import to_base58
 from syncd.errors import BadJson
+from tests.atproto.test_cid import SPELLINGS
 from tests.contract.rungs import HttpRung
 from tests.contract.words import COLLECTION
 
 TYPE = f'"$type": "{COLLECTION}"'
 BLOCK = str(cid_of({"$type": COLLECTION}))
 BLOB = str(cid_of_blob(b"a"))
+IN_BASE58 = "z" + to_base58(parse_link(SPELLINGS[1]))
 
 SAME = {
     "a number with a zero fraction": f'{{{TYPE}, "v": 1.0}}',
@@ -41,6 +44,11 @@ SAME = {
     "keys that JavaScript orders first": f'{{{TYPE}, "b": 1, "10": 2, "9": 3, "constructor": 4}}',
     "a link": f'{{{TYPE}, "v": {{"$link": "{BLOCK}"}}}}',
     "a link to a blob": f'{{{TYPE}, "v": {{"$link": "{BLOB}"}}}}',
+    **{
+        f"a foreign link, {link[:8]}": f'{{{TYPE}, "v": {{"$link": "{link}"}}}}'
+        for link in SPELLINGS
+    },
+    "a link in base58": f'{{{TYPE}, "v": {{"$link": "{IN_BASE58}"}}}}',
     "bytes": f'{{{TYPE}, "v": {{"$bytes": "AAECAw"}}}}',
     "bytes with padding": f'{{{TYPE}, "v": {{"$bytes": "AAECAw=="}}}}',
     "no bytes at all": f'{{{TYPE}, "v": {{"$bytes": ""}}}}',
@@ -141,6 +149,12 @@ def test_the_cid_that_syncd_predicts_is_the_one_of_the_pds(server: Server, name:
     predicted = str(cid_of(parse_record(SAME[name].encode(), COLLECTION)))
     answer = server.put(SAME[name])
     assert (answer.status_code, answer.json().get("cid")) == (200, predicted)
+
+
+@pytest.mark.parametrize("link", [*SPELLINGS, IN_BASE58])
+def test_a_link_has_the_spelling_of_the_pds(server: Server, link: str) -> None:
+    answer = server.put(f'{{{TYPE}, "v": {{"$link": "{link}"}}}}')
+    assert server.stored(answer) == {"$link": str(parse_link(link))}
 
 
 @pytest.mark.parametrize("name", FAILS)

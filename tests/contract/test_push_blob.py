@@ -60,7 +60,7 @@ async def scene(reference_rung: ReferenceRung, tmp_path: Path) -> AsyncIterator[
         picture = answer.raise_for_status().json()["blob"]
         async with HttpPds(ground.account, ground.login.tokens(), transport=Line()) as pds:
             laptop = Device.make(
-                tmp_path / "laptop", ground.account, pds, Config(ground.account.did)
+                tmp_path / "laptop", ground.account, pds, Config(ground.account.did, lexicons="off")
             )
             laptop.mirror = replace(laptop.mirror, sleep=no_sleep)
             found = Scene(ground, laptop, picture)

@@ -67,7 +67,9 @@ async def scene(http_rung: HttpRung, tmp_path: Path) -> AsyncIterator[Scene]:
     async with fresh_ground(http_rung) as ground:
         line = Line()
         async with HttpPds(ground.account, ground.login.tokens(), transport=line) as pds:
-            config = Config(ground.account.did, validate=(("com.example.strict", True),))
+            # What the PDS refuses is asked here, not what syncd would not have sent.
+            strict = (("com.example.strict", True),)
+            config = Config(ground.account.did, validate=strict, lexicons="off")
             laptop = Device.make(tmp_path / "laptop", ground.account, pds, config)
             laptop.mirror = replace(laptop.mirror, sleep=no_sleep)
             yield Scene(ground, line, laptop, poison)

@@ -71,7 +71,8 @@ async def fetch(pds: Pds, since: Tid | None = None) -> Fetched:
         blocks.update(reader.feed(piece))
     reader.close()
     (root,) = reader.roots
-    return Fetched(root, blocks)
+    assert root == reader.commit
+    return Fetched(reader.commit, blocks)
 
 
 async def records(pds: Pds) -> dict[str, Cid]:

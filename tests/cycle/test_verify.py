@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from syncd.atproto.cid import cid_of_block
 from syncd.atproto.keys import make_key
 from syncd.atproto.mst import build
+from syncd.cycle.served import verify_served
 from syncd.cycle.verify import Verified, verify_mirror
 from syncd.model import Head, Memory, RecordPath
-from tests.cycle.observe.hostile import rev_of
+from tests.atproto.inexact import block
+from tests.cycle.observe.hostile import Repo, account_of, rev_of, serving
 from tests.rigs.device import Device, World, rework
 
 ONE, TWO = RecordPath("com.example.note/one"), RecordPath("com.example.note/two")
@@ -39,7 +42,7 @@ async def laptop(world: World) -> Device:
 
 
 async def test_a_mirror_that_is_in_sync_agrees(laptop: Device) -> None:
-    assert verified(laptop) == Verified(3, ())
+    assert verified(laptop) == Verified(3, (), 3)
 
 
 def edit(laptop: Device) -> None:
@@ -118,14 +121,69 @@ async def test_a_conflict_is_known_and_no_finding(world: World, laptop: Device) 
     await world.write(ONE, v="theirs")
     await laptop.sync()
     assert findings(laptop) == []
+    found = verified(laptop)
+    assert (found.records, found.agree, [item.path for item in found.waiting]) == (3, 2, [ONE])
+    assert not found.is_sound
+
+
+async def test_what_waits_is_counted_with_its_reason(laptop: Device) -> None:
+    laptop.save_text(ONE, "{")
+    laptop.save_text(f"{ONE}2", "{")
+    await laptop.sync()
+    found = verified(laptop)
+    assert (found.records, found.agree, found.findings) == (3, 2, ())
+    assert {item.path for item in found.waiting} == {ONE, f"{ONE}2"}
+
+
+async def test_what_was_settled_since_the_last_sync_waits_no_more(laptop: Device) -> None:
+    text = laptop.file(ONE).read_text()
+    laptop.save_text(ONE, "{")
+    await laptop.sync()
+    laptop.save_text(ONE, text)
+    assert verified(laptop) == Verified(3, (), 3)
+
+
+async def test_what_a_pds_serves_of_the_repo_is_all_of_it(laptop: Device) -> None:
+    found = await verify_served(laptop.mirror.state, laptop.mirror.pds)
+    assert found.findings == ()
+    assert found.blocks >= 5
+
+
+@pytest.mark.parametrize(("lost", "named"), [(0, ["tree"]), (1, ["tree"]), (2, [TWO])])
+async def test_a_block_that_the_pds_lost_is_named(
+    tmp_path: Path, lost: int, named: list[str]
+) -> None:
+    repo = Repo({ONE: block(v=1), TWO: block(v=2)})
+    pds = serving(repo)
+    laptop = Device.make(tmp_path / "laptop", account_of(), pds)
+    await laptop.sync()
+    head = laptop.mirror.state.head()
+    assert head is not None
+    gone = (head.commit, head.data, laptop.base()[TWO])[lost]
+    pds.serve = lambda _: repo.car([item for item in repo.blocks.items() if item[0] != gone])
+    found = await verify_served(laptop.mirror.state, pds)
+    assert [finding.path for finding in found.findings] == named
+    assert all(finding.hint for finding in found.findings)
+
+
+async def test_with_a_damaged_tree_nothing_is_compared(laptop: Device) -> None:
+    damage(laptop)
+    found = await verify_served(laptop.mirror.state, laptop.mirror.pds)
+    assert [finding.path for finding in found.findings] == ["repo"]
+
+
+async def test_a_repo_that_changed_since_is_not_compared(world: World, laptop: Device) -> None:
+    await world.write(ONE, v="new")
+    found = await verify_served(laptop.mirror.state, laptop.mirror.pds)
+    assert [finding.path for finding in found.findings] == ["repo"]
 
 
 async def test_what_is_out_of_scope_is_neither_counted_nor_missed(laptop: Device) -> None:
     rework(laptop.mirror, config=replace(laptop.mirror.config, exclude=("com.other.*",)))
     await laptop.sync()
-    assert verified(laptop) == Verified(2, ())
+    assert verified(laptop) == Verified(2, (), 2)
     laptop.delete(ELSEWHERE)
-    assert verified(laptop) == Verified(2, ())
+    assert verified(laptop) == Verified(2, (), 2)
 
 
 async def test_it_changes_nothing(laptop: Device) -> None:

@@ -14,7 +14,7 @@ from syncd.cycle import witness
 from syncd.cycle.witness import suspect, take_place
 from syncd.mirror.held import decide_held
 from syncd.model import Choice, Decision, Kind, RecordPath, Report
-from syncd.state import History, create_state, open_state
+from syncd.state import History, open_state
 from syncd.state.notes import Doubt, Witness
 from tests.rigs.device import Device, World
 from tests.rigs.places import Seat, close, copy, is_own
@@ -451,18 +451,6 @@ async def test_a_state_of_an_older_syncd_raises_no_doubt(seat: Seat) -> None:
         state.forget(Witness)
     (root / f"{NAMES[0]}.json").unlink()
     assert (await synced(seat, root)).pushed == (NAMES[0],)
-
-
-async def test_a_lost_state_file_raises_no_doubt(seat: Seat) -> None:
-    root = await lived(seat)
-    with open_state(root / ".syncd" / "state.db") as state:
-        did, marker = state.did, state.marker
-    (root / ".syncd" / "state.db").unlink()
-    create_state(root / ".syncd" / "state.db", did=did, marker=marker).close()
-    save(root, NAMES[0], "an edit")
-    report = await synced(seat, root)
-    assert doubt(root) is None
-    assert [item.path for item in report.conflicts] == [NAMES[0]]
 
 
 # --- Crashes -------------------------------------------------------------------------------------

@@ -295,6 +295,7 @@ def test_a_daemon_is_judged_by_what_it_says_if_it_is_the_one_that_runs(
 ELSEWHERE = {
     *("folder.ok", "folder.wrong", "folder.doubt", "config.ok", "config.wrong"),
     *("state.ok", "state.missing", "state.damaged", "history.ok", "history.damaged"),
+    *("repo.ok", "repo.doubted"),
 }
 """What needs no judgement: an edge refused, or it did not (see test_examine.py)."""
 

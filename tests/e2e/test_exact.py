@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from syncd.atproto.data import cid_of, from_json
+from tests.atproto.test_cid import SPELLINGS
 from tests.contract.test_json_oddities import TYPE
 from tests.rigs.home import Home
 
@@ -45,8 +49,15 @@ def test_it_is_mirrored_and_an_edit_that_would_alter_it_is_refused(home: Home, n
     assert "which an edit of the file would alter" in problem["reason"]
     laptop.run("diff", at=folder)
     laptop.run("status", at=folder)
-    file.write_bytes(before)
+    file.write_bytes(b'{"text": "repaired", "v": "said"}')
+    assert laptop.ok("sync", "--json", at=folder).json["pushed"] == 1
+    repaired = {"$type": NOTE.split("/", maxsplit=1)[0], "text": "repaired", "v": "said"}
+    assert home.cid(NOTE) == str(cid_of(from_json(repaired)))
+    put(home, ODD[name])
     laptop.ok("sync", at=folder)
+    assert b"hello" in file.read_bytes()
+    file.write_bytes(before)
+    assert laptop.ok("sync", at=folder).out.startswith("nothing to do")
     (folder / ".syncd" / "state.db").unlink()
     assert laptop.ok("sync", "--json", at=folder).json["adopted"] == 1
     put(home, '"plain"')
@@ -54,3 +65,20 @@ def test_it_is_mirrored_and_an_edit_that_would_alter_it_is_refused(home: Home, n
     assert b'"v": "plain"' in file.read_bytes()
     laptop.run("restore", NOTE, at=folder)
     assert file.read_bytes() == before
+
+
+def test_links_to_anything_are_mirrored_as_the_pds_spells_them(home: Home) -> None:
+    links = [{"$link": link} for link in SPELLINGS]
+    put(home, json.dumps(links))
+    laptop = home.machine()
+    folder = home.clone(laptop)
+    file = folder / f"{NOTE}.json"
+    assert json.loads(file.read_bytes())["v"] == links
+    file.write_bytes(file.read_bytes().replace(b"hello", b"edited"))
+    assert laptop.ok("sync", "--json", at=folder).json["pushed"] == 1
+    record = {"$type": NOTE.split("/", maxsplit=1)[0], "text": "edited", "v": links}
+    assert home.cid(NOTE) == str(cid_of(from_json(record)))
+    put(home, json.dumps(links[::-1]))
+    laptop.ok("sync", at=folder)
+    assert json.loads(file.read_bytes())["v"] == links[::-1]
+    assert laptop.ok("verify", "--json", at=folder).json["findings"] == []

@@ -67,6 +67,12 @@ class Letter:
     def unsayable(self, block: bytes, collection: str) -> str | None:
         return JSON.unsayable(block, collection)
 
+    def what_text_leaves(self, text: bytes, block: bytes, collection: str) -> str | None:
+        try:
+            return JSON.what_text_leaves(self._body(text), block, collection)
+        except BadJson:
+            return None
+
     def ordered(self, text: bytes) -> bytes:
         try:
             return GREETING + b"\n" + JSON.ordered(self._body(text))

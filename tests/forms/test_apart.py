@@ -11,8 +11,8 @@ from tests.test_architecture import ROOT, Module, modules, name_of
 
 TEXTS = frozenset({"jsontext", "restyle", "deep", "inexact", "jsonplaces"})
 """The modules of `atproto` that know the text of a JSON file."""
-NO_TEXT = frozenset({"record_of"})
-"""What is in them and reads no text."""
+NO_TEXT = frozenset({"record_of", "TOKEN"})
+"""What is in them and is about no file: a block's record, and what JSON is made of."""
 NAMING = {
     **dict.fromkeys(("is_draft", "is_record_like", "drafted_name", "record_of_draft"), 1),
     **dict.fromkeys(("marked", "parse_conflict_name"), 1),

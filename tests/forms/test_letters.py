@@ -180,6 +180,8 @@ async def test_a_letter_that_cannot_say_its_record_counts_as_it_until_it_is_edit
     assert LETTER.means(text.replace(b"1.5", b"1.50"), block, COLLECTION)
     assert not LETTER.means(text.replace(b"1.5", b"2.5"), block, COLLECTION)
     assert not JSON.means(text, block, COLLECTION)
+    assert LETTER.what_text_leaves(text, block, COLLECTION) == "a floating-point number at /n"
+    assert LETTER.what_text_leaves(text.replace(b"1.5", b"2"), block, COLLECTION) is None
     assert version_of(text, NOTE, folder.forms) != (cid_of_block(block), block)
 
 

@@ -81,10 +81,10 @@ class Repo:
         file.chmod(0o755)
 
 
-def make_repo(top: Path) -> Repo:
+def make_repo(top: Path, algorithm: str = "sha1") -> Repo:
     top.mkdir(parents=True, exist_ok=True)
     repo = Repo(top)
-    repo.git("init", "--quiet")
+    repo.git("init", "--quiet", f"--object-format={algorithm}")
     return repo
 
 

@@ -52,6 +52,16 @@ def read_tree(study: Study) -> None:
     git("read-tree", "-m", git("merge-base", "main", "side"), "main", "side")
 
 
+def checkout_as(style: str) -> Act:
+    """Another branch is checked out over an edit, and the conflict is shown in this style."""
+
+    def act(study: Study) -> None:
+        study.device.save(ONE, n=5)
+        study.repo.git("checkout", "--quiet", f"--conflict={style}", "side")
+
+    return act
+
+
 def fails(*words: str) -> Act:
     """A git command that ends with a conflict."""
 
@@ -68,6 +78,8 @@ CONFLICTS: dict[str, tuple[Act, Act]] = {
     "merge --squash": (side_branch, fails("merge", "--squash", "side")),
     "cherry-pick -n": (side_branch, fails("cherry-pick", "--no-commit", "side")),
     "read-tree -m": (side_branch, read_tree),
+    "checkout --conflict=merge": (side_branch, checkout_as("merge")),
+    "checkout --conflict=diff3": (side_branch, checkout_as("diff3")),
 }
 """What is prepared while ONE has n=1, and what leaves it unmerged once it has n=3."""
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click import testing
 
 from syncd.cli import cli
+from syncd.errors import FolderWrong
 from tests.rigs.lured import NOTE, Lured, home  # noqa: F401
 
 PAGES = "www.example.com"
@@ -54,6 +57,57 @@ def test_with_yes_it_publishes_all(site: Lured) -> None:
     code, output = adopt(site, "--yes", "--json")
     assert (code, json.loads(output)["pushed"]) == (0, 2)
     assert site.records() == {f"{NOTE}/theirs", f"{NOTE}/mine", f"{PAGES}/index"}
+
+
+def lose(root: Path) -> None:
+    (root / ".syncd" / "state.db").unlink()
+
+
+def cut(root: Path) -> None:
+    (root / ".syncd" / "state.db").write_bytes((root / ".syncd" / "state.db").read_bytes()[:4000])
+
+
+@pytest.mark.parametrize("harm", [lose, cut])
+@pytest.mark.parametrize("command", ["status", "sync"])
+def test_what_was_declined_stays_declined_when_the_state_file_is_lost(
+    site: Lured, harm: Callable[[Path], None], command: str
+) -> None:
+    adopt(site)
+    harm(site.root)
+    # Whichever command finds it first: `status` takes no lock, and makes a lost file anew too.
+    at = ("-C", str(site.root))
+    site.run(*at, command)
+    assert site.sync().exit_code == 3
+    assert site.records() == {f"{NOTE}/theirs"}
+    shown = json.loads(site.run(*at, "status", "--json").output)
+    assert "rebuilt" in shown["doubt"]["reason"]
+    assert "syncd_doubt{" in site.run(*at, "metrics").output
+    assert len(shown["held"]) == 2
+    assert site.run(*at, "approve", f"{NOTE}/mine").exit_code == 3
+    assert site.records() == {f"{NOTE}/theirs", f"{NOTE}/mine"}
+    assert site.run(*at, "approve", "--all").exit_code == 0
+    assert json.loads(site.run(*at, "status", "--json").output)["doubt"] is None
+
+
+@pytest.mark.parametrize("harm", [lose, cut])
+def test_a_lost_state_file_is_named_with_what_to_do_next(
+    site: Lured, harm: Callable[[Path], None]
+) -> None:
+    adopt(site)
+    harm(site.root)
+    said = site.sync().output
+    assert "and rebuilt" in said
+    assert "syncd approve" in said
+    assert "syncd reject" in said
+
+
+def test_all_of_syncd_s_own_is_lost_and_adopted_again(site: Lured) -> None:
+    adopt(site)
+    shutil.rmtree(site.root / ".syncd")
+    assert isinstance(site.sync().exception, FolderWrong)
+    assert adopt(site)[0] == 3
+    assert site.sync().exit_code == 3
+    assert site.records() == {f"{NOTE}/theirs"}
 
 
 @pytest.mark.parametrize("agrees", [True, False])

@@ -31,13 +31,20 @@ class Journal:
 
     What was `spoilt` gave way to a text that stands for nothing: syncd need not have it, and may.
     `again` is who, by a rename, has written what somebody had written before, and has had it ever
-    since: as long as there is one, nobody else's giving it up makes it a version given up.
+    since: as long as there is one, nobody else's giving it up makes it a version given up. `drafts`
+    are those that nobody has published.
     """
 
     written: dict[Version, str] = field(default_factory=dict)
     superseded: set[Version] = field(default_factory=set)
     spoilt: set[Version] = field(default_factory=set)
     again: dict[Version, set[str]] = field(default_factory=dict)
+    drafts: set[Version] = field(default_factory=set)
+
+    def drafted(self, path: RecordPath, cid: Cid, by: str) -> None:
+        """A version is written as a draft: it may not be lost, and may not be sent."""
+        self.wrote(path, cid, by)
+        self.drafts.add((path, cid))
 
     def wrote(self, path: RecordPath, cid: Cid, by: str) -> None:
         self.written[path, cid] = by

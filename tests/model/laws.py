@@ -57,7 +57,13 @@ class Laws:
             self._check_change(desk, change)
 
     def _check_change(self, desk: Desk, change: Sent) -> None:
+        if desk.is_in_doubt:
+            # The state file was lost: what differs since may be what a person had held back.
+            is_decided = change.path in desk.diary.decided
+            assert is_decided, (desk.name, "sent in doubt, and nobody approved", change)
         if change.after is not None:
+            is_draft = (change.path, change.after) in self.scene.journal.drafts
+            assert not is_draft, (desk.name, "a draft that nobody published", change)
             self.published.add((change.path, change.after))
             self.sent.add((desk.name, (change.path, change.after)))
             is_written = (change.path, change.after) in self.scene.journal.written

@@ -33,11 +33,11 @@ from syncd.sandbox import (
     Torn,
 )
 from tests.place import PLACE
-from tests.rigs.staged import MINE, SAME, Desk
+from tests.rigs.staged import MINE, SAME, WHERE, Desk
 
 from .disks import Power
 from .points import Crash, Points, staged_databases
-from .scene import Scene
+from .scene import ROUNDS, Scene
 
 T = TypeVar("T")
 
@@ -106,12 +106,28 @@ class Machine(RuleBasedStateMachine):
         self.scene.world.sandbox.set_status(self.scene.world.login.did, Status.ACTIVE)
         self.run(self.scene.converge())
         self.run(self.scene.check())
+        if any(desk.is_in_doubt for desk in self.scene.desks.values()):
+            self.decide_everything()
+            self.run(self.scene.check())
         TALLY["schedules"] += 1
         risen = self.scene.journal.risen(self.scene.world.records().items())
         waiting = {path for desk in self.scene.desks.values() for path, _ in desk.waiting()}
         unclear = {SAME, MINE, *waiting}
         is_risen = any(path not in unclear for path, _ in risen)
         assert self.may_rise or not is_risen, risen
+
+    def decide_everything(self) -> None:
+        """People answer all that waits for an answer: whatever happened, a doubt ends by that."""
+        for _ in range(ROUNDS):
+            for desk in self.scene.desks.values():
+                desk.answer_what_is_held(Choice.REJECT)
+                for path in (*PATHS, SAME):
+                    desk.decide(path, Choice.REMOTE)
+            self.run(self.scene.converge())
+            if not any(desk.is_answerable for desk in self.scene.desks.values()):
+                break
+        for desk in self.scene.desks.values():
+            assert not desk.is_in_doubt or desk.waiting(), desk.name
 
     def run(self, work: Awaitable[T]) -> T:
         async def whole() -> T:
@@ -208,8 +224,28 @@ class Machine(RuleBasedStateMachine):
         self.desk(name).decide(path, choice)
 
     @rule(name=names, choice=st.sampled_from((Choice.APPROVE, Choice.REJECT)))
-    def answer_for_the_brake(self, name: str, choice: Choice) -> None:
-        self.desk(name).answer_for_the_brake(choice)
+    def answer_what_is_held(self, name: str, choice: Choice) -> None:
+        self.desk(name).answer_what_is_held(choice)
+
+    @rule(name=names, path=paths, where=st.sampled_from(WHERE))
+    def move_away(self, name: str, path: str, where: str) -> None:
+        self.desk(name).move_away(path, where)
+
+    @rule(name=names, path=paths, where=st.sampled_from(WHERE))
+    def move_back(self, name: str, path: str, where: str) -> None:
+        self.desk(name).move_back(path, where)
+
+    @rule(name=names, path=paths)
+    def draft(self, name: str, path: str) -> None:
+        self.desk(name).draft(path)
+
+    @rule(name=names, path=paths)
+    def publish(self, name: str, path: str) -> None:
+        self.desk(name).publish(path)
+
+    @rule(name=names, path=paths)
+    def unpublish(self, name: str, path: str) -> None:
+        self.desk(name).unpublish(path)
 
     # --- The other client -------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 from websockets.asyncio.server import ServerConnection
@@ -17,6 +18,7 @@ from syncd.atproto.firehose import (
     Event,
     IdentityEvent,
     Info,
+    Op,
     OtherEvent,
     StreamError,
     SyncEvent,
@@ -111,6 +113,30 @@ def test_a_goodbye_ends_the_listening(name: str) -> None:
 @pytest.mark.parametrize("frame", [b"", b"\xff" * 99, b"\xa0", b"\x00" * 1000, "text", b"\x9f" * 9])
 def test_a_message_that_cannot_be_read_may_be_about_us(frame: bytes | str) -> None:
     assert read_frame(frame, US) == UNCLEAR
+
+
+FOREIGN_CID = b"\xd8\x2a\x58\x26\x00\x01\xa9\x02\x12\x20" + bytes(32)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        (b"create", b"rename"),
+        (b"\x65blobs\x80", b"\x65blobs\x81" + FOREIGN_CID),
+        (b"\x64time\x74", b"\x64tame\x74"),
+        (b"\x63rev\x6d3", b"\x63rev\x6d1"),
+    ],
+    ids=["an unknown action", "a foreign CID", "no time", "no rev"],
+)
+def test_a_malformed_event_about_another_account_rings_for_that_one_alone(
+    change: tuple[bytes, bytes],
+) -> None:
+    old, new = change
+    ops = (Op("create", "com.example.note/1", COMMIT),)
+    for did, expected in ((US, {NEWS, UNCLEAR}), (THEM, {None})):
+        frame = encode_frame(replace(commit_of(did), ops=ops))
+        assert frame.count(old) == 1
+        assert read_frame(frame.replace(old, new), US) in expected
 
 
 @pytest.mark.parametrize(
@@ -221,6 +247,49 @@ async def test_garbage_without_end_is_a_crowd_too() -> None:
     async with listening(wire):
         with pytest.raises(Crowded):
             await heard(pds_stream(account(wire)), FOREIGN_FRAMES + 2)
+
+
+BEGINNING = b"\x02\x00"
+"""The first part of a message, and not the last."""
+
+
+def flooding(frame: bytes, *, reads: bool) -> Wire:
+    """A server that sends one raw frame for ever; `reads` says whether it takes any answer."""
+
+    async def flood(connection: ServerConnection) -> None:
+        if not reads:
+            connection.transport.pause_reading()
+        if frame[0] == 0:
+            connection.transport.write(BEGINNING)
+        while not connection.transport.is_closing():
+            connection.transport.write(frame * 1_000)
+            await asyncio.sleep(0)
+
+    wire = Wire()
+    wire.says(then=flood)
+    return wire
+
+
+@pytest.mark.parametrize("reads", [True, False])
+@pytest.mark.parametrize(
+    "frame",
+    [b"\x89\x7d" + bytes(125), b"\x89\x00", b"\x8a\x00", b"\x00\x00"],
+    ids=["long pings", "pings", "pongs", "parts of a message that never ends"],
+)
+async def test_a_flood_of_frames_that_are_no_message_is_cut_off(frame: bytes, reads: bool) -> None:
+    wire = flooding(frame, reads=reads)
+    async with listening(wire):
+        # Some versions of websockets bound the parts of a message themselves.
+        with pytest.raises(Crowded if frame[0] else (Crowded, Unreachable)):
+            await heard(pds_stream(account(wire)), 9)
+    assert wire.visits == 1
+
+
+async def test_a_stream_that_cannot_be_written_to_is_left_at_once() -> None:
+    wire = flooding(b"\x81\x00", reads=False)
+    async with listening(wire):
+        doorbell = pds_stream(account(wire))
+        assert await heard(doorbell, 1) == [OPEN]
 
 
 async def test_a_stream_that_has_died_is_noticed_by_its_silence(

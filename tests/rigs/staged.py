@@ -10,6 +10,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,20 +21,23 @@ from syncd.atproto.cid import Cid
 from syncd.atproto.data import cid_of
 from syncd.atproto.jsontext import parse_record
 from syncd.config import Config
-from syncd.errors import BadJson
+from syncd.errors import BadJson, SyncdError
 from syncd.folder.names import record_path_of, relative_path
+from syncd.mirror.held import decide_held, held_changes
+from syncd.mirror.publishing import prepare, publish, unpublish
 from syncd.model import (
     Choice,
     Conflict,
     Decision,
     Held,
+    Kind,
     Policy,
     RecordPath,
     Report,
-    Side,
     split_record_path,
 )
 from syncd.state import History, open_or_renew
+from syncd.state.notes import Doubt
 from tests.model.disks import StagedDisk
 from tests.model.journal import Diary, Sent, Version
 from tests.model.points import StagedPds
@@ -48,6 +52,9 @@ IN_HISTORY = (MINE, THEIRS, SAME)
 """Where one side wins by a setting, or where people write what was there before: a version of that
 path may be in history only."""
 AGED_NS = 10_000_000_000
+WHERE = (".txt", "sub", ".draft.json")
+"""Where a record's file is no record: under another ending, in a directory, as a draft."""
+AWAY = ("*.*/*.txt", "*.*/sub/*.json", "*.*/*.draft.json")
 
 
 @dataclass
@@ -91,8 +98,7 @@ class Desk:
         self.start()
 
     def lose_state(self) -> None:
-        """What is only here may be sent again: whether it was given up elsewhere is forgotten."""
-        self.diary.acts += len(self.local())
+        """What was held, and what was agreed on, is forgotten. No person did anything."""
         self.stop()
         for file in (self.root / ".syncd").glob("state.db*"):
             file.unlink()
@@ -205,21 +211,95 @@ class Desk:
                 decision = Decision(item.path, choice, item.local, item.remote)
                 self.device.mirror.state.decide([decision])
 
-    def answer_for_the_brake(self, choice: Choice) -> None:
-        """Answer for every held deletion, as `syncd approve` and `syncd reject` do."""
-        state = self.device.mirror.state
-        base = state.base()
-        for item in state.waiting():
-            if isinstance(item, Held):
-                path = RecordPath(item.path)
-                local, remote = None, self.scene.world.records().get(path)
-                if item.side is Side.REMOTE:
-                    local, remote = base.get(path), None
-                state.decide([Decision(path, choice, local, remote)])
-                self._answered(path)
-                cid = local or remote
-                if cid is not None and choice is Choice.REJECT:
-                    self.scene.journal.spoilt.add((path, cid))
+    def answer_what_is_held(self, choice: Choice) -> None:
+        """Answer for every change that is held, as `syncd approve` and `syncd reject` do."""
+        workspace = self.device.mirror.workspace
+        held = held_changes(workspace)
+        decide_held(workspace, held, choice)
+        for item in held:
+            self._answered(item.path)
+            if item.kind is not Kind.DELETION:
+                loser = item.remote if choice is Choice.APPROVE else item.local
+                self.scene.journal.replaced(item.path, loser)
+            elif choice is Choice.REJECT:
+                sides = self.device.base(), self.scene.world.records()
+                back = {side[item.path] for side in sides if item.path in side}
+                self.scene.journal.spoilt |= {(item.path, cid) for cid in back}
+
+    @property
+    def is_answerable(self) -> bool:
+        """Whether a conflict or a held change waits for this person."""
+        waiting = self.device.mirror.state.waiting()
+        return any(isinstance(item, Conflict | Held) for item in waiting)
+
+    @property
+    def is_in_doubt(self) -> bool:
+        return self.device.mirror.state.note(Doubt) is not None
+
+    # --- Where a file is no record ----------------------------------------------------------------
+
+    def move_away(self, path: str, where: str) -> None:
+        """Move a record's file to where it is none: the repo keeps the record."""
+        file, new = self.file(path), self._elsewhere(path, where)
+        if file.exists() and not new.exists():
+            new.parent.mkdir(exist_ok=True)
+            self.diary.saw(RecordPath(path), self.content(path))
+            file.rename(new)
+            self._left(path)
+
+    def move_back(self, path: str, where: str) -> None:
+        """Move it back, over whatever took its place meanwhile."""
+        away = self._elsewhere(path, where)
+        if away.exists():
+            self._replaced(path)
+            away.rename(self.file(path))
+            self._came_back(path)
+
+    def draft(self, path: str) -> None:
+        """Write a draft of a record, whether there is one or not."""
+        text = json.dumps(self.scene.fresh(path)).encode()
+        cid, file = _cid_of_text(text, path), self._elsewhere(path, ".draft.json")
+        if cid is not None and not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(text)
+            self.scene.journal.drafted(RecordPath(path), cid, self.name)
+
+    def publish(self, path: str) -> None:
+        """As `syncd publish` does; what it refuses stays a draft."""
+        workspace, before = self.device.mirror.workspace, self.content(path)
+        draft = self._elsewhere(path, ".draft.json")
+        if not draft.exists():
+            return
+        with suppress(SyncdError):
+            publication = prepare(workspace, str(draft.relative_to(self.root)))
+            cid = _cid_of_text(publication.content, path)
+            self.scene.journal.drafts.discard((RecordPath(path), cid))
+            self.scene.journal.replaced(RecordPath(path), before)
+            publish(workspace, publication)
+            self._came_back(path)
+
+    def unpublish(self, path: str) -> None:
+        """As `syncd unpublish` does: a person gives up what syncd has seen in the repo."""
+        workspace = self.device.mirror.workspace
+        there, before = self.scene.world.records().get(RecordPath(path)), self.content(path)
+        with suppress(SyncdError):
+            unpublish(workspace, RecordPath(path))
+            self.diary.saw(RecordPath(path), before)
+            self.scene.journal.replaced(RecordPath(path), there)
+            self._answered(RecordPath(path))
+            self._left(path)
+
+    def _elsewhere(self, path: str, where: str) -> Path:
+        file = self.file(path)
+        return file.parent / where / file.name if where == "sub" else file.with_suffix(where)
+
+    def _came_back(self, path: str) -> None:
+        name, cid = RecordPath(path), self.content(path)
+        if cid is None:
+            self.scene.journal.spoil(name)
+        else:
+            self.scene.journal.wrote_again(name, cid, self.name)
+        self._left(path)
 
     def _answered(self, path: RecordPath) -> None:
         self.diary.acts += 1
@@ -269,7 +349,9 @@ class Desk:
         """The files that stand for records: in the folder, or the one or those `at` a place."""
         place, portable = at or self.root, self.device.mirror.folder.portable
         files = [place] if place.is_file() else sorted(place.rglob("*.json"))
-        names = {file: str(file.relative_to(self.root)) for file in files if file.is_file()}
+        away = {file for name in AWAY for file in self.root.glob(name)}
+        there = (file for file in files if file.is_file() and file not in away)
+        names = {file: str(file.relative_to(self.root)) for file in there}
         return {
             record_path_of(name, portable=portable): file
             for file, name in names.items()
@@ -290,6 +372,9 @@ class Desk:
                 found |= self._at_any_path(_cid_of_text(file.read_bytes(), f"{file.parent.name}/x"))
         for held in (file for file in self.root.rglob(".syncd-x-*") if file.is_file()):
             found |= self._at_any_path(_cid_of_text(held.read_bytes(), f"{held.parent.name}/x"))
+        for file in (file for name in AWAY for file in self.root.glob(name)):
+            collection = file.relative_to(self.root).parts[0]
+            found |= self._at_any_path(_cid_of_text(file.read_bytes(), f"{collection}/x"))
         found |= set(self.kept_conflicts())
         return found | {version for version in self.superseded() if version[0] in IN_HISTORY}
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from syncd.atproto.cid import Cid
-from syncd.errors import BadTree
+from syncd.atproto.cid import Cid, Link, link_from_bytes
+from syncd.errors import BadSyntax, BadTree
 
 Get = Callable[[Cid], bytes | None]
 """A source of blocks: returns bytes whose hash the caller has checked, or None."""
@@ -29,18 +29,26 @@ _KEY = re.compile(rb"[a-zA-Z0-9_~.:-]+/[a-zA-Z0-9_~.:-]+")
 # `ap` consists of characters of keys, but the head of a number after `ap` does not.
 _LINK = rb"\xd8\x2a\x58\x25\x00(\x01\x71\x12\x20.{32})"
 _OPENING = re.compile(rb"\xa2\x61e([\x80-\x97]|\x98.|\x99..|\x9a....)", re.DOTALL)
-_ENTRY = re.compile(
+_KEY_AND_SUBTREE = (
     rb"\xa4\x61k([\x40-\x57]|\x58.|\x59..)([a-zA-Z0-9_~.:/-]*)"
     rb"\x61p([\x00-\x17]|\x18.|\x19..)"
-    rb"\x61t(?:\xf6|" + _LINK + rb")\x61v" + _LINK,
-    re.DOTALL,
+    rb"\x61t(?:\xf6|" + _LINK + rb")\x61v"
 )
+_ENTRY = re.compile(
+    _KEY_AND_SUBTREE + rb"\xd8\x2a\x58\x25\x00(\x01[\x55\x71]\x12\x20.{32})", re.DOTALL
+)
+_FOREIGN = re.compile(_KEY_AND_SUBTREE + rb"\xd8\x2a([\x41-\x57]|\x58[\x18-\xff])\x00", re.DOTALL)
+"""The same up to the CID of the record, which no PDS makes, and which may be of any length."""
 _CLOSING = re.compile(rb"\x61l(?:\xf6|" + _LINK + rb")", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A key of a node, the CID of its record, and the subtree with the keys right after it."""
+    """A key of a node, the CID of its record, and the subtree with the keys right after it.
+
+    The specification leaves the record to its reader, so its CID may be of any codec and hash. If
+    it `is_block`, it is one that a PDS makes; for every other the tree has no record to show.
+    """
 
     key: str
     value: Cid
@@ -92,7 +100,7 @@ def encode_node(node: Node) -> bytes:
         shared = common_prefix(last, key)
         rest = key[shared:]
         parts += (b"\xa4\x61k", _KEY_HEADS[len(rest)], rest, b"\x61p", _head(0x00, shared))
-        parts += (b"\x61t", _link(entry.right), b"\x61v", _link(entry.value))
+        parts += (b"\x61t", _link(entry.right), b"\x61v", _leaf(entry.value))
         last = key
     parts += (b"\x61l", _link(node.left))
     return b"".join(parts)
@@ -100,6 +108,10 @@ def encode_node(node: Node) -> bytes:
 
 def _link(cid: Cid | None) -> bytes:
     return b"\xf6" if cid is None else b"\xd8\x2a\x58\x25\x00" + cid
+
+
+def _leaf(cid: Cid) -> bytes:
+    return b"\xd8\x2a" + _head(0x40, len(cid) + 1) + b"\x00" + cid
 
 
 def _head(major: int, number: int) -> bytes:
@@ -126,18 +138,31 @@ def parse_node(block: bytes) -> Node:
     at = opening.end() if opening else 0
     entries: list[Entry] = []
     last, layer = b"", None
-    while found := _ENTRY.match(block, at):
+    while found := _ENTRY.match(block, at) or _FOREIGN.match(block, at):
         head, rest, shared, right, value = found.groups()
+        at = found.end()
+        if found.re is _FOREIGN:
+            value, at = _foreign_leaf(block, value, at)
         key = _next_key(last, head, rest, _NUMBERS.get(shared))
         height = _layer(key)
         if layer not in (None, height):
             raise BadTree("a tree node holds keys of different layers")
         entries.append(Entry(key.decode("ascii"), Cid(value), Cid(right) if right else None))
-        last, layer, at = key, height, found.end()
+        last, layer = key, height
     closing = _CLOSING.fullmatch(block, at)
     if not opening or not closing or opening[1] != _head(0x80, len(entries)):
-        raise BadTree("a block is not a tree node in canonical DAG-CBOR")
+        raise BadTree("a block is not a tree node in the one form that atproto gives it")
     return Node(Cid(closing[1]) if closing[1] else None, tuple(entries))
+
+
+def _foreign_leaf(block: bytes, head: bytes, at: int) -> tuple[Link, int]:
+    """Read the CID of a record at `at`, behind the head of its bytes; return it and its end."""
+    # The byte before `at` is the first of the bytes that the head counts.
+    length = head[-1] - (0x41 if len(head) == 1 else 1)
+    try:
+        return link_from_bytes(block[at : at + length]), at + length
+    except BadSyntax as error:
+        raise BadTree(f"a tree node names a record by no CID: {error.message}") from None
 
 
 def _next_key(last: bytes, head: bytes, rest: bytes, shared: int | None) -> bytes:

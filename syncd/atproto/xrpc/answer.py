@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from syncd.atproto.cid import Cid, parse_cid
+from syncd.atproto.jsontext import TOKEN
 from syncd.atproto.syntax import Tid, parse_tid
 from syncd.errors import BadAnswer, BadSyntax
 
+MAX_VALUES: Final = 1_500_000
+"""The most values in one answer: an empty object takes two bytes there, and 64 in memory."""
+
+_BEFORE_VALUES: Final = (b"[", b"{", b",", b":")
 Fields: TypeAlias = Mapping[str, object]
 T = TypeVar("T")
 
@@ -39,15 +45,54 @@ class Response:
 
 def read_object(response: Response) -> Fields:
     """Parse the body as a JSON object. Raises BadAnswer, without quoting the body."""
+    values = sum(map(response.body.count, _BEFORE_VALUES))
+    if values > MAX_VALUES:
+        raise BadAnswer(f"the PDS answered with JSON of more than {MAX_VALUES} values")
     try:
         return as_object(json.loads(response.body))
     except (ValueError, RecursionError):
-        kind = response.media_type or "no type"
-        shown = kind if kind.isprintable() and len(kind) < 80 else "a strange type"
-        raise BadAnswer(
-            f"the PDS answered {response.status} with {shown} that is not a JSON object",
-            hint="look for a proxy or a wrong address between syncd and the PDS",
-        ) from None
+        raise _no_object(response) from None
+
+
+def read_deep_object(response: Response) -> Fields:
+    """Do the same for a body that may hold a record of any depth.
+
+    If it is nested too deep for the parser, only the texts of the outermost object are returned.
+    """
+    try:
+        return as_object(json.loads(response.body))
+    except RecursionError:
+        return _outermost_texts(response.body)
+    except ValueError:
+        raise _no_object(response) from None
+
+
+def _no_object(response: Response) -> BadAnswer:
+    kind = response.media_type or "no type"
+    shown = kind if kind.isprintable() and len(kind) < 80 else "a strange type"
+    return BadAnswer(
+        f"the PDS answered {response.status} with {shown} that is not a JSON object",
+        hint="look for a proxy or a wrong address between syncd and the PDS",
+    )
+
+
+def _outermost_texts(body: bytes) -> Fields:
+    """Return the members of the outermost object that are texts. Never recurses."""
+    found: dict[str, object] = {}
+    depth, key = 0, None
+    for token in TOKEN.finditer(body.decode("utf-8", "replace")):
+        is_text = token[0].startswith('"')
+        depth += (token[0] in ("[", "{")) - (token[0] in ("]", "}"))
+        if depth != 1:
+            continue
+        if key is None:
+            key = token[0] if is_text else None
+            continue
+        if is_text:
+            with suppress(ValueError):
+                found[json.loads(key)] = json.loads(token[0])
+        key = None
+    return found
 
 
 def as_object(value: object) -> Fields:

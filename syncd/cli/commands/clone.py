@@ -6,11 +6,12 @@ import asyncio
 import secrets
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from shutil import rmtree
 
 import click
 
@@ -39,11 +40,11 @@ from syncd.config import (
     render_config,
 )
 from syncd.credentials import Credentials
-from syncd.cycle.clone.clone import is_unfinished
+from syncd.cycle.clone.clone import goes_on, is_unfinished
 from syncd.errors import CredentialsRefused, FolderWrong, SyncdError
 from syncd.folder.names import COMPONENT_BYTES
 from syncd.folder.probe import probe
-from syncd.folder.root import initialise, read_marker
+from syncd.folder.root import OWN, initialise, read_marker, unmade
 from syncd.identity import resolve
 from syncd.lock import FolderLock
 from syncd.mirror.held import end_adoption, held_creations
@@ -113,7 +114,8 @@ def clone(
     if not _is_begun(root, found):
         _check_target(root, adopt)
         asyncio.run(_check_access(found, read_only))
-        _lay_out(root, config, found, is_adopted=adopt)
+        with _undone(root):
+            _lay_out(root, config, found, is_adopted=adopt)
     for sharing in find_sharing(root):
         tell(f"syncd: {sharing.reason}\n  next: {sharing.hint}")
     if not read_only and (editors := find_autosave(root)):
@@ -165,6 +167,23 @@ async def _check_access(account: Account, read_only: bool) -> None:
         await pds.fetch_latest()
 
 
+@contextmanager
+def _undone(root: Path) -> Iterator[None]:
+    """Remove what an error leaves of a mirror that was to be made in an empty folder.
+
+    Else the same command would find half a mirror the next time, and refuse it.
+    """
+    is_ours = not root.exists() or not any(root.iterdir())
+    try:
+        yield
+    except SyncdError:
+        if is_ours:
+            with suppress(OSError):
+                (root / FILE_NAME).unlink(missing_ok=True)
+            rmtree(root / OWN, ignore_errors=True)
+        raise
+
+
 def _lay_out(root: Path, config: Config, account: Account, *, is_adopted: bool = False) -> None:
     marker = secrets.token_hex(16)
     try:
@@ -174,7 +193,7 @@ def _lay_out(root: Path, config: Config, account: Account, *, is_adopted: bool =
         if not settings.exists():
             settings.write_text(render_config(config), encoding="utf-8")
     except OSError as error:
-        raise FolderWrong(f"{root} cannot be made a mirror: {error.strerror}") from None
+        raise unmade(root, error) from None
     is_marked_anew = (root / ".syncd").is_dir()
     with FolderLock(root) if is_marked_anew else nullcontext():
         _mark(root, config, account, marker, (Adoption(),) if is_adopted else ())
@@ -241,7 +260,7 @@ async def _first_sync(
                     with show(mirror):
                         report = report.followed_by(await mirror.sync())
         except SyncdError:
-            if is_unfinished(mirror.state):
+            if goes_on(mirror.workspace):
                 tell("syncd: run the same command again, and it goes on from here")
             raise
         keep_last_cycle(mirror.state, report, started, mirror.cloned)

@@ -163,7 +163,8 @@ class Tour:
             env=without_secrets(self._environment()),
             check=False,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
         _say_lines(done.stdout + done.stderr)
         if done.returncode != code:

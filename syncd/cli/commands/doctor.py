@@ -27,20 +27,23 @@ def doctor(directory: Path, as_json: bool) -> None:
       syncd doctor
       syncd -C ~/repo doctor --json
     """
-    findings = asyncio.run(examine(find_root(directory)))
     if as_json:
+        findings = asyncio.run(examine(find_root(directory)))
         say_json({"findings": [_json(finding) for finding in findings]})
     else:
-        _say(findings)
+        findings = asyncio.run(examine(find_root(directory), on_found=_say))
+        _say_sum(findings)
     is_broken = any(finding.level is Severity.ERROR for finding in findings)
     raise click.exceptions.Exit(BROKEN if is_broken else 0)
 
 
-def _say(findings: tuple[Finding, ...]) -> None:
-    for finding in findings:
-        say(f"{finding.level.value:<8} {finding.check:<12} {finding.what}")
-        if finding.level is not Severity.OK and finding.mend:
-            say(f"  next: {finding.mend}")
+def _say(finding: Finding) -> None:
+    say(f"{finding.level.value:<8} {finding.check:<12} {finding.what}")
+    if finding.level is not Severity.OK and finding.mend:
+        say(f"  next: {finding.mend}")
+
+
+def _say_sum(findings: tuple[Finding, ...]) -> None:
     count = Counter(finding.level for finding in findings)
     errors, warnings = count[Severity.ERROR], count[Severity.WARNING]
     say(f"{errors} errors, {warnings} warnings" if errors or warnings else "all is well")

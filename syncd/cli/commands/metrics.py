@@ -82,7 +82,9 @@ def _of_state(files: Workspace) -> Iterator[Sample]:
     yield "syncd_records", "gauge", "Records that both sides agree on.", records
     yield "syncd_conflicts", "gauge", "Conflicts that wait for a decision.", len(conflicts)
     yield "syncd_problems", "gauge", "Files or records that wait to be mended.", len(problems)
-    yield "syncd_held", "gauge", "Deletions that the brake holds.", len(held)
+    yield "syncd_held", "gauge", "Changes that wait to be approved or rejected.", len(held)
+    meaning = "1 if the state may not belong to the files, so that no change of them is pushed."
+    yield "syncd_doubt", "gauge", meaning, files.doubt is not None
     waiting = sum(isinstance(item, Pending) for item in state.waiting())
     yield "syncd_waiting", "gauge", "Changes that wait for their time to be pushed.", waiting
     account = known_account(state)

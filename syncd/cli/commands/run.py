@@ -24,6 +24,7 @@ from syncd.cli.host.process import Running
 from syncd.daemon.fleet import Fleet
 from syncd.errors import ConfigWrong
 from syncd.notify import find_notifier
+from syncd.trouble import at_home
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 
@@ -101,7 +102,7 @@ def mirrors_of(
     if directories or not named:
         found = tuple(dict.fromkeys(directories or (directory,)))
         return lambda: found
-    file = Path(named).expanduser().absolute()
+    file = at_home(named).absolute()
     return lambda: _read_list(file)
 
 
@@ -117,5 +118,5 @@ def _read_list(file: Path) -> Sequence[Path]:
     match listed:
         case {"mirrors": [str(), *_] as names, **rest} if not rest:
             if all(isinstance(name, str) for name in names):
-                return tuple(dict.fromkeys(file.parent / Path(n).expanduser() for n in names))
+                return tuple(dict.fromkeys(file.parent / at_home(n) for n in names))
     raise ConfigWrong(f"{file} does not hold a list of mirrors, and nothing else", hint=hint)

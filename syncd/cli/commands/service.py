@@ -20,6 +20,7 @@ from syncd.cli.screen.output import say, say_json
 from syncd.cli.screen.suggest import Suggesting
 from syncd.errors import ConfigWrong, FolderWrong, SyncdError
 from syncd.folder.root import find_root
+from syncd.trouble import at_home
 
 STATE: Final = Path("/var/lib/syncd")
 """The directory of the system service's mirrors, and the home of its user."""
@@ -218,7 +219,7 @@ def _system_unit(root: Path) -> Unit:
 
 
 def _user_unit(root: Path) -> Unit:
-    template, home = "syncd-user@.service", Path.home()
+    template, home = "syncd-user@.service", at_home("~")
     config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
     directory = config / "systemd" / "user"
     if root.parent == home and _PLAIN.fullmatch(root.name):
@@ -268,7 +269,12 @@ def _systemctl(unit: Unit, *arguments: str) -> str:
 def _call(command: Sequence[str]) -> str:
     try:
         done = subprocess.run(  # noqa: S603 - our own words, and the name of a unit
-            command, env=without_secrets(), check=False, capture_output=True, text=True
+            command,
+            env=without_secrets(),
+            check=False,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
         )
     except OSError:
         hint = "run `syncd run` from whatever starts services here"

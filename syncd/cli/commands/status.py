@@ -52,7 +52,7 @@ def status(directory: Path, as_json: bool, watch: bool, ignored: bool) -> None:
     seen = look(directory)
     if not watch:
         (show if as_json else partial(display.show, plain=show))(seen)
-    is_halted = seen[0]["daemon"]["phase"] == "halted"
+    is_halted = seen[0]["daemon"]["phase"] == "halted" or seen[0]["doubted_rev"] is not None
     raise click.exceptions.Exit(NEEDS_A_PERSON if is_halted or any(seen[1]) else 0)
 
 
@@ -84,6 +84,7 @@ def status_json(found: Standing) -> dict[str, Any]:
         "account": {"did": found.did, "handle": found.handle, "pds": found.pds or None},
         "folder": str(found.folder),
         "daemon": plain(found.daemon),
+        "doubted_rev": plain(found.doubted_rev),
         "doubt": None if found.doubt is None else {"reason": found.doubt.reason, "hint": HINT},
         "shared": [{"reason": one.reason, "hint": one.hint} for one in found.shared],
         "watch": plain(found.unwatched),
@@ -135,6 +136,9 @@ def _say(found: Mapping[str, Any]) -> None:
         say(f"         {daemon['trouble']['message']}")
         if daemon["trouble"]["hint"]:
             say(f"         next: {daemon['trouble']['hint']}")
+    if found["doubted_rev"]:
+        say(f"repo     {found['doubted_rev']['reason']}")
+        say(f"         next: {found['doubted_rev']['hint']}")
     if found["doubt"]:
         say(f"doubt    {found['doubt']['reason']}")
         say(f"         next: {found['doubt']['hint']}")

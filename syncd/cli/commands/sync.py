@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from syncd.atproto.syntax import parse_tid
 from syncd.cli.commands.git import take_checkout
 from syncd.cli.screen import progress
 from syncd.cli.screen.output import (
@@ -29,6 +30,7 @@ from syncd.cli.screen.output import (
 from syncd.cli.screen.verbose import listeners
 from syncd.mirror.delegate import sync_here_or_there
 from syncd.mirror.last_cycle import counts, keep_last_cycle
+from syncd.mirror.offline import accept
 from syncd.mirror.online import open_mirror, open_to_look
 from syncd.model import Report, Verdict
 
@@ -36,8 +38,9 @@ from syncd.model import Report, Verdict
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Print the plan, path by path, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--accept-rev", metavar="REV", help="Believe a rev of the repo that syncd doubted.")
 @click.pass_obj
-def sync(directory: Path, dry_run: bool, as_json: bool) -> None:
+def sync(directory: Path, dry_run: bool, as_json: bool, accept_rev: str | None) -> None:
     """Sync once, both ways.
 
     \b
@@ -45,7 +48,11 @@ def sync(directory: Path, dry_run: bool, as_json: bool) -> None:
       syncd sync --dry-run
       syncd -C ~/repo sync --json
     """
+    if dry_run and accept_rev is not None:
+        raise click.UsageError("--dry-run does nothing, and so it accepts no rev")
     take_checkout(directory)
+    if accept_rev is not None:
+        accept(directory, parse_tid(accept_rev))
     if dry_run:
         _say_plan(asyncio.run(_preview(directory)), as_json)
         return

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import asyncio
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -11,29 +12,40 @@ from syncd.cli.screen.output import (
     NEEDS_A_PERSON,
     head_json,
     many,
+    pending_json,
     problem_json,
     say,
     say_json,
+    say_pending,
     say_waiting,
+    waiting_json,
 )
+from syncd.cli.screen.verbose import listeners
 from syncd.cycle.decide.doubt import HINT
+from syncd.cycle.served import Served, verify_served
 from syncd.cycle.verify import Verified, verify_mirror
 from syncd.errors import StateDamaged, StateWrong
 from syncd.mirror.offline import known_account, open_files
-from syncd.model import Head, Problem
+from syncd.mirror.online import open_to_look
+from syncd.model import Arrival, Departure, Head, Pending, Problem, Retry, Waiting
+from syncd.plan import for_a_person
 from syncd.state import History
 from syncd.state.notes import Doubt
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option(
+    "--remote", "is_remote", is_flag=True, help="Download the repo: are all its blocks served?"
+)
 @click.pass_obj
-def verify(directory: Path, as_json: bool) -> None:
+def verify(directory: Path, as_json: bool, is_remote: bool) -> None:
     """Recompute files, base, tree, root and signature, and say what does not agree.
 
     \b
     Examples:
       syncd verify
+      syncd verify --remote
       syncd -C ~/notes verify --json
     """
     with open_files(directory) as files:
@@ -44,8 +56,25 @@ def verify(directory: Path, as_json: bool) -> None:
         more = (*_doubt_findings(files.doubt), *_history_findings(files.history))
         found = replace(found, findings=(*found.findings, *more))
         head = files.state.head()
-    _say(found, head, as_json)
-    raise click.exceptions.Exit(NEEDS_A_PERSON if found.findings else 0)
+    served = asyncio.run(_ask(directory)) if is_remote else None
+    if served is not None:
+        found = replace(found, findings=(*found.findings, *served.findings))
+    _say(_Seen(found, head, served), as_json)
+    raise click.exceptions.Exit(0 if found.is_sound else NEEDS_A_PERSON)
+
+
+async def _ask(directory: Path) -> Served:
+    async with open_to_look(directory, listeners()) as mirror:
+        return await verify_served(mirror.state, mirror.pds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was recomputed, at which head, and what the PDS serves if it was asked."""
+
+    found: Verified
+    head: Head | None
+    served: Served | None
 
 
 def _doubt_findings(doubt: Doubt | None) -> tuple[Problem, ...]:
@@ -61,13 +90,49 @@ def _history_findings(history: History) -> tuple[Problem, ...]:
     return ()
 
 
-def _say(found: Verified, head: Head | None, as_json: bool) -> None:
+def _say(seen: _Seen, as_json: bool) -> None:
+    found, served = seen.found, seen.served
+    conflicts, problems, held = for_a_person(found.waiting)
+    pending = [item for item in found.waiting if isinstance(item, Pending)]
+    unfinished = [p for item in found.waiting if (p := _unfinished(item)) is not None]
+    problems = (*problems, *unfinished)
     if as_json:
-        findings = [problem_json(finding) for finding in found.findings]
-        say_json({"records": found.records, "head": head_json(head), "findings": findings})
+        say_json(
+            {
+                "records": found.records,
+                "agree": found.agree,
+                "head": head_json(seen.head),
+                "findings": [problem_json(finding) for finding in found.findings],
+                **waiting_json(conflicts, problems, held, pending),
+                "served": None if served is None else {"blocks": served.blocks},
+            }
+        )
         return
-    say_waiting([], found.findings, [])
-    if not found.findings:
-        rev = head.rev if head else "none"
+    say_waiting(conflicts, (*found.findings, *problems), held)
+    say_pending([pending_json(item) for item in pending])
+    say(_summary(found, seen.head))
+    if served is not None and not served.findings:
+        say(f"the PDS serves all blocks of the repo: {served.blocks}")
+
+
+def _unfinished(item: Waiting) -> Problem | None:
+    """Return a step that the last sync did not finish, as a problem that the next one may end."""
+    match item:
+        case Retry():
+            return Problem(item.path, item.reason, "syncd sync")
+        case Arrival() | Departure():
+            return Problem(item.path, "a sync was interrupted here", "syncd sync")
+        case _:
+            return None
+
+
+def _summary(found: Verified, head: Head | None) -> str:
+    rev = head.rev if head else "none"
+    what = f"files, base, tree, root and signature, at rev {rev}"
+    waits = len({item.path for item in found.waiting})
+    if found.agree == found.records and not waits:
         agree = many(found.records, "record") + (" agrees" if found.records == 1 else " agree")
-        say(f"{agree}: files, base, tree, root and signature, at rev {rev}")
+        return f"{agree}: {what}" if not found.findings else f"{agree} in the folder and the tree"
+    verb = "agrees" if found.agree == 1 else "agree"
+    wait = f", {waits} {'waits' if waits == 1 else 'wait'}" if waits else ""
+    return f"{found.agree} of {many(found.records, 'record')} {verb}{wait}: {what}"

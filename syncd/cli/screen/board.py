@@ -63,6 +63,7 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
         ("folder", _text(found["folder"])),
         ("daemon", _daemon(found["daemon"])),
         *_trouble(found["daemon"]["trouble"]),
+        *_warning("repo", found["doubted_rev"]),
         *_warning("doubt", found["doubt"]),
         *(row for shared in found["shared"] for row in _warning("shared", shared)),
         ("head", _text(f"{head['cid']} at rev {head['rev']}" if head else "none yet: syncd sync")),

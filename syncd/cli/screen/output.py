@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from io import TextIOWrapper
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -17,6 +18,7 @@ from syncd.cli.screen.visible import visible, visible_json
 from syncd.errors import BadJson, SyncdError
 from syncd.mirror.notices import Notice
 from syncd.model import Conflict, Head, Held, Pending, Problem, RecordPath, Report
+from syncd.waiting import WAITS
 
 NEEDS_A_PERSON = 3
 """The exit code if the command is done, but an item waits for a person."""
@@ -32,8 +34,16 @@ APPROVE_HINT = (
 PUBLISH_HINT = "syncd publish PATH (or --all) sends it at once"
 
 
+def take_any_text() -> None:
+    """Have stdout and stderr escape what their encoding lacks, so that no output ever fails."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def say(text: str = "", *, paint: Callable[[str], str] = str) -> None:
     """Print one line on stdout. Only `paint` may add control characters, for colour."""
+    WAITS.ended()
     print(paint(visible(text)), flush=True)
 
 
@@ -45,6 +55,7 @@ def say_lines(text: str) -> None:
 
 def tell(text: str) -> None:
     """Print one line on stderr."""
+    WAITS.ended()
     print(visible(text), file=sys.stderr, flush=True)
 
 
@@ -68,7 +79,20 @@ def fail(error: SyncdError) -> int:
 
 def say_json(value: Mapping[str, Any], *, indent: int | None = 2) -> None:
     """Print one JSON object on stdout; with `indent` None, on one line."""
-    print(visible_json(json.dumps(value, ensure_ascii=False, indent=indent)), flush=True)
+    text = visible_json(json.dumps(value, ensure_ascii=False, indent=indent))
+    if not _takes(text):
+        # The escapes of the stream are none of JSON's.
+        text = json.dumps(value, indent=indent)
+    WAITS.ended()
+    print(text, flush=True)
+
+
+def _takes(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def many(count: int, what: str) -> str:

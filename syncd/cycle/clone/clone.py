@@ -23,6 +23,7 @@ from syncd.cycle.clone.fresh import PART_RECORDS, WholeRepo, write_aside
 from syncd.cycle.clone.refill import fill
 from syncd.cycle.home import Home
 from syncd.cycle.observe.fetch import Fetched, OnFetch, Writing
+from syncd.cycle.observe.horizon import latest_rev
 from syncd.cycle.observe.remote import REPAIRS, never_whole
 from syncd.cycle.observe.scope import known_after
 from syncd.cycle.pull.apply import pull
@@ -52,7 +53,7 @@ from syncd.model import (
     split_record_path,
 )
 from syncd.replica import View, read_head
-from syncd.spool import Spool
+from syncd.spool import Spool, has_blocks
 from syncd.state import State
 from syncd.state.notes import UnfinishedClone
 
@@ -72,6 +73,11 @@ _CHANGED = "changed in the repo while it was cloned"
 def is_unfinished(state: State) -> bool:
     """Return whether a clone was begun and not finished."""
     return state.note(UnfinishedClone) is not None
+
+
+def goes_on(workspace: Workspace) -> bool:
+    """Return whether a clone that was stopped continues from what it has fetched."""
+    return is_unfinished(workspace.state) and has_blocks(workspace.own / SPOOL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +209,9 @@ class Clone:
         Raises MissingBlocks if a node is missing; a missing record only counts as lost.
         """
         key = parse_did_key(self.home.account.key)
-        newest = self.workspace.state.newest()
-        head = read_head(root, spool.get, did=self.home.account.did, key=key, newest=newest)
+        did, newest = self.home.account.did, self.workspace.state.newest()
+        latest = latest_rev(self.workspace, self.home.pds.server_time)
+        head = read_head(root, spool.get, did=did, key=key, newest=newest, latest=latest)
         nodes: list[Cid] = []
 
         def noting(cid: Cid) -> bytes | None:
@@ -214,7 +221,7 @@ class Clone:
         sizes, lost = Counter[str](), 0
         for number, (path, cid) in enumerate(walk(head.data, noting)):
             sizes[path.partition("/")[0]] += 1
-            lost += cid not in spool
+            lost += cid.is_block and cid not in spool
             if not number % CHUNK_RECORDS:
                 await asyncio.sleep(0)
         return Proven(head, tuple(sorted(nodes)), sizes, lost)
@@ -280,7 +287,7 @@ class Clone:
             if path is None:
                 continue
             steps.append(Step(path, Verdict.PULL, None, None, cid, _CREATED))
-            block = spool.get(cid)
+            block = spool.get(cid) if cid.is_block else None
             if block is not None:
                 blocks[cid] = block
                 size += len(block)

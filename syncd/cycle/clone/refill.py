@@ -72,7 +72,7 @@ class _Wanting:
             place = places.pop()
             for item in contents(place, load(place, self._spool.get)):
                 if isinstance(item, Entry):
-                    if item.value not in self._spool:
+                    if item.value.is_block and item.value not in self._spool:
                         records.append(item.value)
                 elif item.cid in self._spool:
                     places.append(item)

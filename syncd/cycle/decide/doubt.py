@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from syncd.model import Plan, Side, Step, Verdict
+from syncd.state import LOST
 from syncd.state.notes import Doubt, Place, Witness
 
 if TYPE_CHECKING:
@@ -72,11 +73,13 @@ def doubt_about(
         before: Where the state file says that it was.
         now: Where it is.
         outside: What is known outside; None where nothing is.
-        is_blank: The state file knows no record. It is new, unless it says where it was.
+        is_blank: The state file knows no record. It is new, unless it says where it was; where
+            another one was synced before, that one is lost.
         synced_at: When it was synced last, for the sentence.
     """
-    is_new = is_blank and before == Spot(None, None)
-    if is_new or not (_is_elsewhere(before, now) or _is_other(before, now, outside)):
+    if is_blank and before == Spot(None, None):
+        return LOST if _is_other(before, now, outside) else None
+    if not (_is_elsewhere(before, now) or _is_other(before, now, outside)):
         return None
     if before.root in ("", now.root):
         until = f", and knows what was synced until {synced_at}" if synced_at else ""

@@ -15,8 +15,8 @@ from syncd.model import Moved, RecordPath, Seen, split_record_path
 from syncd.plan import Moves
 
 _HINT = (
-    "make a record of that file, or move it back; to delete the record and keep the file: syncd "
-    "approve {}; to delete both, delete that file as well"
+    "make a record of that file, or move it back; to let the record go and keep the file: syncd "
+    "approve {}"
 )
 
 

@@ -10,6 +10,7 @@ from syncd.cycle.decide.doubt import is_over, objection_of
 from syncd.cycle.decide.firsts import Firsts
 from syncd.cycle.decide.timing import Timing, delays
 from syncd.cycle.decide.trace import trace
+from syncd.cycle.lexicons.judge import with_warnings
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.merge import settle
@@ -50,7 +51,7 @@ def plan_cycle(workspace: Workspace, sides: Sides, now_ns: int) -> Plan:
         moves=moves,
         delays=lambda pushes: delays(pushes, timing),
     )
-    return firsts.marked(plan)
+    return with_warnings(firsts.marked(plan), sides.warned)
 
 
 def _timing(workspace: Workspace, sides: Sides, now_ns: int) -> Timing:

@@ -129,6 +129,8 @@ class _Search:
         """Return why a file that holds a record does not become one; empty if it does."""
         if path in self.sides.ignored:
             return "which is ignored"
+        if path in self.sides.views.inert:
+            return f"which is held: {self.sides.views.inert[path].reason}"
         return "which the PDS refuses" if path in self.sides.views.refused else ""
 
     def _meet_again(self, files: Iterable[str], since: int) -> None:

@@ -13,7 +13,7 @@ from functools import partial
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Tid
-from syncd.cycle.git.decision import LEFT_OUT, Facts, Obstacle, acting, name_switch, put_off
+from syncd.cycle.git.decision import EMPTY, LEFT_OUT, Facts, Obstacle, acting, name_switch, put_off
 from syncd.cycle.git.making import Making, Reader
 from syncd.cycle.git.obstacles import Obstacles
 from syncd.cycle.git.records import Cids, cid_in, records_in
@@ -106,7 +106,7 @@ class Companion:
 
         Half a checkout would look like deletions. So this waits for a running git command, and
         looks again if another one disturbed the look. A missing file is inert, and not a deletion,
-        while the lock stays or if a sparse checkout leaves it out.
+        while the lock stays or if git leaves it out: a sparse checkout, an empty submodule.
         """
         repository = find_repository(self.workspace.folder.root)
         for _ in range(_LOOKS):
@@ -132,14 +132,17 @@ class Companion:
             # A git command may still be removing or restoring files: no absence is proven.
             return {path: Problem(path, _BUSY, _BUSY_HINT) for path in gone}
         try:
-            names = Worktree.at(repository).left_out()
+            work = Worktree.at(repository)
+            names, empty = work.left_out(), work.empty_submodules()
         except GitFailed as error:
             reason = f"git cannot tell whether it left it out: {error.message}"
             # Only a sparse checkout leaves files out. Without one, every absence is a deletion.
             unclear = gone if repository.is_sparse() else ()
             return {path: Problem(path, reason, error.hint) for path in unclear}
-        left_out = (path for path in gone if self._name(path) in names)
-        return {path: Problem(path, LEFT_OUT.words, LEFT_OUT.hint) for path in left_out}
+        # The files of a submodule that git emptied are those of another repository.
+        hidden = {p: EMPTY for p in gone if self._name(p).partition("/")[0] in empty}
+        hidden |= {path: LEFT_OUT for path in gone if self._name(path) in names}
+        return {path: Problem(path, why.words, why.hint) for path, why in hidden.items()}
 
     def judge(self, plan: Plan, now: int) -> Plan:
         """Return the plan as git's state allows it; `now` is in unix seconds.

@@ -75,8 +75,12 @@ UNMERGED = Obstacle(
 )
 LEFT_OUT = Obstacle(
     "git leaves it out of this sparse checkout; that does not delete it in the repo",
-    "git sparse-checkout add its directory; or [scope] in syncd.toml, to mirror less; "
-    "to delete the record: git rm --sparse",
+    "git sparse-checkout add its directory; or [scope] in syncd.toml, to mirror less",
+)
+
+EMPTY = Obstacle(
+    "git has not checked out the submodule that it is in; that does not delete it in the repo",
+    "git submodule update --init; to delete the record, delete its file there after that",
 )
 
 

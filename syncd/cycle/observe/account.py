@@ -29,21 +29,22 @@ class Whereabouts:
         resolve: Resolves the account anew from its DID document.
         connect: Makes a client of the PDS of an account.
         changed: Called for every difference with the account before and after.
+        asked_ns: When the account was resolved last, by the wall clock.
     """
 
     resolve: Callable[[], Awaitable[Account]]
     connect: Callable[[Account], Pds]
     changed: Callable[[Account, Account], None]
-    _asked_ns: int = 0
+    asked_ns: int = 0
 
     async def find(self, home: Home, now_ns: int, *, if_due: bool = False) -> Home:
         """Return the home of the account now, or `home` if it cannot be resolved.
 
         With `if_due`, resolve only if the last time is at least `RESOLVE_SECONDS` ago.
         """
-        if if_due and abs(now_ns - self._asked_ns) < RESOLVE_SECONDS * 1_000_000_000:
+        if if_due and abs(now_ns - self.asked_ns) < RESOLVE_SECONDS * 1_000_000_000:
             return home
-        self._asked_ns = now_ns
+        self.asked_ns = now_ns
         try:
             now = await self.resolve()
         except SyncdError:

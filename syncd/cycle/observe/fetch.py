@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from syncd.atproto.car import CarReader
@@ -14,9 +15,18 @@ from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Tid
 from syncd.errors import BadCar, Unverified
 from syncd.pds import Pds
+from syncd.spool import unnamed_spool
 
 REPO_BYTES = 2 * 1024 * 1024 * 1024
 """The largest repo, in bytes of its blocks: no PDS may fill this machine's memory or disk."""
+
+REPO_BLOCKS = 4_000_000
+"""The most blocks of a repo: memory holds 17 bytes of each, wherever the block itself is."""
+
+IN_MEMORY_BYTES = 16 * 1024 * 1024
+"""The largest difference of a repo that is kept in memory."""
+
+_BLOCK_OVERHEAD = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +88,43 @@ class InMemory:
     def get(self, cid: Cid) -> bytes | None:
         return self._blocks.get(cid)
 
+    def items(self) -> Iterable[tuple[Cid, bytes]]:
+        """Return all blocks with their CIDs."""
+        return self._blocks.items()
+
+
+@dataclass(slots=True)
+class Overflowing:
+    """A store in memory that moves to a spool once it is larger than IN_MEMORY_BYTES.
+
+    The spool is in `directory` and has no name: it is gone when nothing refers to it any more.
+    """
+
+    directory: Path
+    _blocks: Blocks = field(default_factory=InMemory)
+
+    @property
+    def count(self) -> int:
+        return self._blocks.count
+
+    @property
+    def size(self) -> int:
+        return self._blocks.size
+
+    def add(self, blocks: Iterable[tuple[Cid, bytes]]) -> None:
+        """Store blocks with checked hashes. Raises FileProblem if the disk refuses."""
+        self._blocks.add(blocks)
+        # A small block takes some hundred bytes of memory, whatever it holds.
+        is_large = self.size + self.count * _BLOCK_OVERHEAD > IN_MEMORY_BYTES
+        if is_large and isinstance(self._blocks, InMemory):
+            spool = unnamed_spool(self.directory)
+            spool.add(self._blocks.items())
+            self._blocks = spool
+
+    def get(self, cid: Cid) -> bytes | None:
+        """Return the block of `cid`; None if it was not fetched."""
+        return self._blocks.get(cid)
+
 
 @dataclass(slots=True)
 class Fetched:
@@ -88,27 +135,36 @@ class Fetched:
     fetches: int = 0
 
     async def add(self, pds: Pds, since: Tid | None) -> Cid:
-        """Fetch the repo, or its blocks newer than `since`, into `blocks`; return the root.
+        """Fetch the repo, or its blocks newer than `since`, into `blocks`; return its commit.
 
         Raises:
-            BadCar: The answer is no CAR with one root.
-            Unverified: The blocks are larger than REPO_BYTES.
+            BadCar: The answer is no CAR, or its first root is not a commit.
+            Unverified: The answer or the blocks are larger than REPO_BYTES, or the blocks are more
+                than REPO_BLOCKS.
         """
-        reader = CarReader()
+        reader, received = CarReader(), 0
         self.fetches += 1
         async for chunk in pds.fetch_repo(since):
-            self._keep(reader.feed(chunk))
+            received += len(chunk)
+            self._keep(reader.feed(chunk), received)
             if self.on_fetch is not None:
                 self.on_fetch(Fetching(self.blocks.count, self.blocks.size, self.fetches - 1))
         reader.close()
-        if len(reader.roots) != 1:
-            raise BadCar(f"the PDS sent a repo with {len(reader.roots)} roots instead of one")
-        return reader.roots[0]
+        if reader.commit is None:
+            raise BadCar("the PDS sent a repo whose CAR does not name its commit as first root")
+        return reader.commit
 
-    def _keep(self, blocks: Iterable[tuple[Cid, bytes]]) -> None:
+    def _keep(self, blocks: Iterable[tuple[Cid, bytes]], received: int) -> None:
         self.blocks.add(blocks)
-        if self.blocks.size > REPO_BYTES:
-            raise Unverified(
-                f"the PDS sends a repo of more than {REPO_BYTES} bytes",
-                hint="nothing was changed; a repo of that size is beyond what syncd can mirror",
-            )
+        # The same blocks again and again take no room, but would never end.
+        if max(self.blocks.size, received) > REPO_BYTES:
+            raise _too_large(f"{REPO_BYTES} bytes")
+        if self.blocks.count > REPO_BLOCKS:
+            raise _too_large(f"{REPO_BLOCKS} blocks")
+
+
+def _too_large(bound: str) -> Unverified:
+    return Unverified(
+        f"the PDS sends a repo of more than {bound}",
+        hint="nothing was changed; a repo of that size is beyond what syncd can mirror",
+    )

@@ -2,8 +2,9 @@
 
 Such a file, read as JSON, is another record or none. So it is compared with the file that syncd
 would write for the record of base or of the repo. If the meaning is equal, the file counts as that
-record. If not, the file is inert: a push would change the part of the record that the file cannot
-show. A renamed file is inert too: a push would delete the record and create another one.
+record. If not, an edit is pushed where it changes every place that could not be said. Else the file
+is inert: a push would change the part of the record that the file cannot show. A renamed file is
+inert too: a push would delete the record and create another one.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from syncd.model import Problem, RecordPath, Seen, Snapshot, split_record_path
 BlockOf = Callable[[RecordPath, Cid], bytes | None]
 
 _HINT = (
-    "undo the edit; to replace the record knowingly, delete its file, let syncd sync, and save it "
-    "as a new one"
+    "undo the edit, or change that value too, to one that a record can have: a whole number, a "
+    "text, a well-formed link or blob"
 )
-_RENAMED_HINT = "name the file {old} again; to delete the record, delete that file as well"
+_TYPE_HINT = 'undo the edit, or set "$type" to "{collection}" too'
+_RENAMED_HINT = "name the file {old} again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Versions:
     def inexact(self, path: RecordPath, side: Snapshot) -> tuple[Cid, bytes] | None:
         """Return the CID and block of `side`, if the block is at hand and no file can hold it."""
         cid = side.get(path)
-        block = None if cid is None else self.block_of(path, cid)
+        block = None if cid is None or not cid.is_block else self.block_of(path, cid)
         collection = split_record_path(path)[0]
         if cid is None or block is None or self.forms.of(collection).is_exact(block, collection):
             return None
@@ -65,7 +67,7 @@ def with_inexact(
         return look
     seen, problems = dict(look.seen), dict(look.problems)
     for path in doubtful:
-        found = _judge(folder, path, versions, now_ns)
+        found = _judge(folder, path, versions, now_ns, look.problems.get(path))
         if isinstance(found, Seen):
             seen[path] = found
             problems.pop(path, None)
@@ -82,9 +84,12 @@ def _is_doubtful(look: Look, path: RecordPath, versions: Versions) -> bool:
 
 
 def _judge(
-    folder: Folder, path: RecordPath, versions: Versions, now_ns: int
+    folder: Folder, path: RecordPath, versions: Versions, now_ns: int, met: Problem | None
 ) -> Seen | Problem | None:
-    """Return the record that the file is, or a problem, or None if it is what its JSON is."""
+    """Return the record that the file is, or a problem, or None if it is what its JSON is.
+
+    `met` is the problem of the file as JSON, if it has one.
+    """
     base = remote = versions.inexact(path, versions.remote)
     if versions.base.get(path) != versions.remote.get(path):
         base = versions.inexact(path, versions.base)
@@ -102,10 +107,13 @@ def _judge(
             return now.seen(path, version[0], seen_ns=now_ns)
     if base is None or (remote is None and path in versions.remote):
         return None  # a file shows all of base's record, or of the repo's new one: it can be edited
-    place = form.unsayable(base[1], collection)
+    place = form.what_text_leaves(text, base[1], collection)
     if place is None:
         return None
-    return Problem(path, f"its record holds {place}, which an edit of the file would alter", _HINT)
+    reason = f"its record holds {place}, which an edit of the file would alter"
+    hint = _TYPE_HINT.format(collection=collection) if place.endswith(" at /$type") else _HINT
+    line, column = (met.line, met.column) if met else (None, None)
+    return Problem(path, reason, hint, line, column)
 
 
 def _with_renamed(

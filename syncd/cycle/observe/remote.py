@@ -7,16 +7,17 @@ whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.commit import parse_did_key
 from syncd.atproto.mst import Get
 from syncd.atproto.syntax import Tid
 from syncd.cycle.home import Home
-from syncd.cycle.observe.fetch import Fetched, OnFetch
-from syncd.errors import BadCar, BadTree, MissingBlocks, NotFound, Unverified
+from syncd.cycle.observe.fetch import Blocks, Fetched, InMemory, OnFetch
+from syncd.cycle.observe.lost import Lost
+from syncd.errors import BadCar, BadTree, MissingBlocks, Unverified
 from syncd.model import Head, RecordPath
 from syncd.pds import Pds
 from syncd.replica import View, advance, check_grown, first_of, read_head
@@ -32,42 +33,40 @@ class Sight:
     view: View
     get: Get
     """Returns a block by its CID: fetched, or after a small fetch also from the kept tree."""
+    lost: Lost = field(default_factory=Lost)
 
     def known(self, cids: Mapping[RecordPath, Cid | None]) -> dict[RecordPath, bytes]:
         """Return the records of `cids`, as far as they came with the view."""
-        found = ((path, self.get(cid)) for path, cid in cids.items() if cid is not None)
+        named = ((path, cid) for path, cid in cids.items() if cid is not None and cid.is_block)
+        found = ((path, self.get(cid)) for path, cid in named)
         return {path: block for path, block in found if block is not None}
 
     async def records(self, pds: Pds, cids: Iterable[Cid]) -> dict[Cid, bytes]:
         """Return the record blocks of `cids`; fetch those that did not come with the view.
 
-        Blocks that the PDS does not have are left out of the result.
+        Blocks that the PDS does not have are left out of the result, and so is what the tree names
+        by a CID that is not that of a record.
         """
-        wanted = sorted(set(cids))
+        wanted = sorted({cid for cid in cids if cid.is_block})
         found = {cid: block for cid in wanted if (block := self.get(cid)) is not None}
-        return found | await _obtainable(pds, [cid for cid in wanted if cid not in found])
-
-
-async def _obtainable(pds: Pds, cids: Sequence[Cid]) -> dict[Cid, bytes]:
-    """Fetch the blocks of `cids` that the PDS has."""
-    if not cids:
-        return {}
-    try:
-        return await pds.fetch_blocks(cids)
-    except NotFound:
-        # The PDS answers for all CIDs or for none. Halving finds the missing ones.
-        half = len(cids) // 2
-    first, second = cids[:half], cids[half:]
-    return await _obtainable(pds, first) | await _obtainable(pds, second) if half else {}
+        return found | await self.lost.fetch(pds, (cid for cid in wanted if cid not in found))
 
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """The knowledge before a look: the kept head and tree, and the newest rev ever seen."""
+    """The knowledge before a look: the kept head and tree, and the newest rev ever seen.
+
+    `store` makes what the fetched blocks are kept in. `latest` returns the latest rev to be
+    believed by our clock and the time of the server, which it takes in unix seconds or as None.
+    `lost` asks for records that do not come with the tree.
+    """
 
     head: Head | None
     node: Get
     newest: Tid | None
+    store: Callable[[], Blocks] = InMemory
+    latest: Callable[[float | None], Tid] | None = None
+    lost: Lost = field(default_factory=Lost)
 
 
 async def look(home: Home, known: Watermark, on_fetch: OnFetch | None = None) -> Sight:
@@ -88,17 +87,17 @@ async def look(home: Home, known: Watermark, on_fetch: OnFetch | None = None) ->
 
 
 async def _look_since(home: Home, known: Watermark, head: Head, on_fetch: OnFetch | None) -> Sight:
-    fetched = Fetched(on_fetch)
+    fetched = Fetched(on_fetch, known.store())
     root = await fetched.add(home.pds, head.rev)
     get = first_of(fetched.blocks.get, known.node)
     if root == head.commit:
         if known.newest is not None and known.newest > head.rev:
             # This PDS has answered with a newer rev before: it is serving an old copy.
-            raise _stale(known.newest)
-        return Sight(View(head), get)
-    new = _read_head(home, root, get, known.newest)
+            raise _stale(known.newest, head.rev)
+        return Sight(View(head), get, known.lost)
+    new = _read_head(home, root, get, known)
     check_grown(head, new)
-    return Sight(advance(head, new, get), get)
+    return Sight(advance(head, new, get), get, known.lost)
 
 
 async def _look_whole(home: Home, known: Watermark, on_fetch: OnFetch | None) -> Sight:
@@ -108,29 +107,29 @@ async def _look_whole(home: Home, known: Watermark, on_fetch: OnFetch | None) ->
     after all repairs, the tree is accepted, and each missing record becomes a problem of its own.
     """
     _, before = await home.pds.fetch_latest()
-    fetched = Fetched(on_fetch)
+    fetched = Fetched(on_fetch, known.store())
     get = fetched.blocks.get
     since: Tid | None = None
     for _ in range(1 + REPAIRS):
         view = None
         root = await fetched.add(home.pds, since)
         try:
-            head = _read_head(home, root, get, known.newest)
+            head = _read_head(home, root, get, known)
             check_grown(known.head, head)
             view = advance(None, head, get)
             _check_records(view, get)
-            return Sight(view, get)
+            return Sight(view, get, known.lost)
         except MissingBlocks as error:
             since, missing = before, error.message
     if view is not None:
-        return Sight(view, get)
+        return Sight(view, get, known.lost)
     raise never_whole(missing)
 
 
-def _read_head(home: Home, root: Cid, get: Get, newest: Tid | None) -> Head:
-    account = home.account
-    key = parse_did_key(account.key)
-    return read_head(root, get, did=account.did, key=key, newest=newest)
+def _read_head(home: Home, root: Cid, get: Get, known: Watermark) -> Head:
+    did, key = home.account.did, parse_did_key(home.account.key)
+    latest = None if known.latest is None else known.latest(home.pds.server_time)
+    return read_head(root, get, did=did, key=key, newest=known.newest, latest=latest)
 
 
 def never_whole(missing: str) -> Unverified:
@@ -142,13 +141,14 @@ def never_whole(missing: str) -> Unverified:
 
 
 def _check_records(view: View, get: Get) -> None:
-    missing = sum(1 for _, cid in view.after() if get(cid) is None)
+    missing = sum(1 for _, cid in view.after() if cid.is_block and get(cid) is None)
     if missing:
         raise MissingBlocks(f"{missing} records of the repo did not arrive", count=missing)
 
 
-def _stale(newest: Tid) -> Unverified:
+def _stale(newest: Tid, shown: Tid) -> Unverified:
     return Unverified(
         f"the PDS does not show rev {newest} yet, which it gave us before",
-        hint="nothing was changed; the next sync looks again",
+        hint="nothing was changed; the next sync looks again; if that rev never comes: "
+        f"syncd sync --accept-rev {shown}",
     )

@@ -8,27 +8,49 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from syncd.config import Config
+from syncd.cycle.observe.fetch import Overflowing
+from syncd.cycle.observe.horizon import DOUBTFUL, accepted, explained, keep_doubt, latest_rev
+from syncd.cycle.observe.lost import Lost
 from syncd.cycle.observe.remote import Watermark
 from syncd.cycle.observe.unmappable import describe_unnamed, names_that_wait, unnamed_after
 from syncd.cycle.workspace import Workspace
 from syncd.model import Account, Problem, RecordPath
 from syncd.replica import View
 from syncd.state import State
+from syncd.state.credence import DoubtedRev
 from syncd.state.note import Note
 from syncd.state.notes import KnownHome, Scope, Unnamed
+
+__all__ = ["DOUBTFUL", "explained", "forget_outdated", "keep_doubt", "known_after", "watermark"]
 
 
 def watermark(workspace: Workspace, account: Account) -> Watermark:
     """Return what to look at the repo from."""
     state, config = workspace.state, workspace.config
+
+    def store() -> Overflowing:
+        return Overflowing(workspace.own)
+
+    latest, lost = partial(latest_rev, workspace), Lost(workspace)
     if not is_same_home(state, account):
-        return Watermark(None, state.node, None)
+        return Watermark(None, state.node, None, store, latest, lost)
+    back, _ = accepted(workspace)
+    if back is not None:
+        return Watermark(None, state.node, back, store, latest, lost)
     # Of what changed outside the scope, and of keys that are not known, a difference to head says
     # nothing: only the whole tree has them.
     is_enough = is_same_scope(state, config) and state.note(Unnamed) != Unnamed(None)
-    return Watermark(state.head() if is_enough else None, state.node, state.newest())
+    return Watermark(
+        state.head() if is_enough else None,
+        state.node,
+        state.newest(),
+        store,
+        latest,
+        Lost(workspace),
+    )
 
 
 def is_same_home(state: State, account: Account) -> bool:
@@ -68,7 +90,15 @@ def known_after(
     # Most cycles change none of them, and have nothing to write then.
     new: list[Note] = [] if known == Unnamed(now) else [Unnamed(now)]
     new += (one for one in (_scope(config), _home(account)) if state.note(type(one)) != one)
+    new += accepted(workspace)[1]
     return describe_unnamed(before, now) if before or now else {}, tuple(new)
+
+
+def forget_outdated(workspace: Workspace, account: Account) -> None:
+    """Forget the newest rev where it says nothing about the repo, and doubt that has ended."""
+    if not is_same_home(workspace.state, account) or accepted(workspace)[0] is not None:
+        workspace.state.forget_newest()
+    workspace.state.forget(DoubtedRev)
 
 
 def _home(account: Account) -> KnownHome:

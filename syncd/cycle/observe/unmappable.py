@@ -15,7 +15,9 @@ NAMED = 100
 """The most keys that are named; the others are counted."""
 
 _MORE = "(more)"
-_HINT = "delete it with the client that wrote it; nothing else is affected"
+_HINT = "it stays in the repo as it is; nothing else is affected"
+_HINTS = frozenset({_HINT, "delete it with the client that wrote it; nothing else is affected"})
+"""The hints by which a state file tells such a problem, those of earlier versions among them."""
 
 
 def unnamed_after(known: Collection[str], view: View) -> tuple[str, ...]:
@@ -26,7 +28,7 @@ def unnamed_after(known: Collection[str], view: View) -> tuple[str, ...]:
 
 def names_that_wait(waiting: Iterable[Waiting]) -> tuple[str, ...]:
     """Return the names under which such keys wait, for where the keys themselves are not known."""
-    found = (item for item in waiting if isinstance(item, Problem) and item.hint == _HINT)
+    found = (item for item in waiting if isinstance(item, Problem) and item.hint in _HINTS)
     return tuple(item.path for item in found)
 
 

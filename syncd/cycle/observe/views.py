@@ -7,9 +7,10 @@ dirty, if it changed in the repo, or if something about it waits since an earlie
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
+from syncd.cycle.lexicons.judge import judge
 from syncd.cycle.observe.ignored import ignored_among, rules_of
 from syncd.cycle.observe.inexact import Versions, with_inexact
 from syncd.cycle.observe.local import Everywhere, look_everywhere
@@ -58,7 +59,8 @@ class Sides:
     the repo although no answer said so. `regained` is what of base no longer counts: records of
     collections that were out of scope, whose files went away meanwhile. `fingerprints` are those
     that settled.py has found. `at_ns` is when the look began, in nanoseconds. `ignored` are new
-    files that are no records, by the records that they would be.
+    files that are no records, by the records that they would be. `warned` is what lexicons say of
+    files that they do not hold.
     """
 
     paths: frozenset[RecordPath]
@@ -72,6 +74,7 @@ class Sides:
     fingerprints: Mapping[str, bytes]
     at_ns: int = 0
     ignored: frozenset[RecordPath] = frozenset()
+    warned: Mapping[RecordPath, str] = field(default_factory=dict)
 
     def expect(self, path: RecordPath) -> Seen | None:
         """Return the file that the plan saw at `path`, or None if there was none."""
@@ -117,9 +120,11 @@ def bring_sides(workspace: Workspace, sight: Sight, dirty: Dirty, now_ns: int) -
     )
     look = with_inexact(folder, found.look, paths, versions, now_ns)
     arrived = _brought(pending, paths, look, base, remote)
+    views = _views(pending, paths, look, found.known, _moved(base, arrived), remote)
+    judged = judge(workspace, look, views, paths, versions.block_of)
     return Sides(
         paths,
-        _views(pending, paths, look, found.known, _moved(base, arrived), remote),
+        replace(views, inert={**judged.held, **views.inert}),
         look,
         found.known,
         pending.waiting,
@@ -129,6 +134,7 @@ def bring_sides(workspace: Workspace, sight: Sight, dirty: Dirty, now_ns: int) -
         fingerprints=found.fingerprints,
         at_ns=now_ns,
         ignored=frozenset(ignored),
+        warned=judged.warned,
     )
 
 
@@ -249,7 +255,7 @@ def _refused(
     """Return what the PDS refused and nobody has saved again: it is not sent as it is."""
     refusals = (item for item in waiting if isinstance(item, Refusal))
     return {
-        item.path: (item.local, Problem(item.path, item.reason, item.hint))
+        item.path: (item.local, item.problem)
         for item in refusals
         if not _is_saved_again(item.path, known, look)
     }

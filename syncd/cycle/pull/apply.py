@@ -12,7 +12,7 @@ from functools import partial
 from syncd.atproto.cid import Cid
 from syncd.cycle.pull.archive import Keeper
 from syncd.cycle.pull.supersede import Successor, supersede
-from syncd.errors import NotFound
+from syncd.errors import BadData, NotFound
 from syncd.folder.root import Folder
 from syncd.forms import Forms
 from syncd.model import Memory, RecordPath, Seen, Step, split_record_path
@@ -44,6 +44,11 @@ def pull(
 
 def _text(forms: Forms, blocks: Mapping[Cid, bytes], step: Step, old: bytes | None) -> bytes:
     """Return the file of a step's record, in the form of the file that it replaces."""
+    if step.remote is not None and not step.remote.is_block:
+        raise BadData(
+            f"the repo's tree names it by {step.remote}, which is not the CID of a record",
+            hint="write it anew with the client that wrote it; all other records are mirrored",
+        )
     if step.remote is None or step.remote not in blocks:
         raise NotFound(
             "the repo's tree has this record, but the PDS does not have its content",

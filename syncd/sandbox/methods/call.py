@@ -59,6 +59,6 @@ class Method:
     verb: Literal["GET", "POST"]
     answer: Callable[[CheckedCall], Answer]
     auth: Auth = "none"
-    body: Literal["none", "json", "blob"] = "none"
+    body: Literal["none", "json", "blob", "car"] = "none"
     limit: int = JSON_BYTES
     points: Callable[[CheckedCall], int] | None = None

@@ -7,18 +7,17 @@ about its own requests.
 
 from __future__ import annotations
 
-import binascii
 import json
 import re
 from base64 import b64decode
 from typing import NoReturn
 
-from syncd.atproto.cid import Cid, parse_cid
+from syncd.atproto.cid import Link
 from syncd.atproto.data import MAX_INTEGER, Value
-from syncd.errors import BadSyntax
 from syncd.sandbox.answer import internal, invalid
+from syncd.sandbox.repo.references import read_link
 
-_BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*")
 _KINDS = "null, boolean, integer, string, array or object"
 
 
@@ -83,29 +82,22 @@ def _to_map(item: dict[str, object], at: str) -> dict[str, Value]:
     return {_to_text(key): to_value(value, f"{at}.{key}") for key, value in item.items()}
 
 
-def _to_special(item: dict[str, object]) -> Cid | bytes | None:
+def _to_special(item: dict[str, object]) -> Link | bytes | None:
     """Convert a map of one key to a link or bytes; None if it is neither."""
     match item:
         case {"$link": str(text)} if len(item) == 1:
-            return _to_link(text)
+            return read_link(text)
         case {"$bytes": str(text)} if len(item) == 1:
             return _to_bytes(text)
         case _:
             return None
 
 
-def _to_link(text: str) -> Cid | None:
-    try:
-        return parse_cid(text)
-    except BadSyntax:
-        return None
-
-
 def _to_bytes(text: str) -> bytes | None:
+    """Decode base64 of either alphabet, with any padding that leads to a whole group or less."""
     standard = text.replace("-", "+").replace("_", "/")
-    if not _BASE64.fullmatch(standard):
+    digits = standard.removesuffix("=").removesuffix("=")
+    whole = -(-len(digits) // 4) * 4
+    if not _BASE64.fullmatch(digits) or len(digits) % 4 == 1 or len(standard) > whole:
         return None
-    try:
-        return b64decode(standard.rstrip("=") + "=" * (-len(standard.rstrip("=")) % 4))
-    except binascii.Error:
-        return None
+    return b64decode(digits.ljust(whole, "="))

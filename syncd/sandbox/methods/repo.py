@@ -8,12 +8,12 @@ from syncd.atproto.cid import Cid, parse_cid
 from syncd.atproto.data import to_json
 from syncd.atproto.syntax import Did, Rkey, make_tid, parse_at_identifier, parse_nsid, parse_rkey
 from syncd.atproto.xrpc import UNGUARDED, Action, Guard, WriteOp
-from syncd.errors import BadSyntax
 from syncd.model import RecordPath, make_record_path, split_record_path
 from syncd.sandbox.accounts import HostedAccount, check_readable, did_document
 from syncd.sandbox.answer import Answer, invalid, json_answer
 from syncd.sandbox.methods.call import CheckedCall, Method
 from syncd.sandbox.methods.lexjson import to_record
+from syncd.sandbox.methods.pages import size_up_to
 from syncd.sandbox.methods.request import RECORD_JSON_BYTES, Fields
 from syncd.sandbox.repo.blobs import StoredBlob
 from syncd.sandbox.repo.commits import NewCommit
@@ -43,7 +43,10 @@ def apply_writes(call: CheckedCall) -> Answer:
 def create_record(call: CheckedCall) -> Answer:
     write, swap = _prepare_one(call, "create"), call.body.cid("swapCommit")
     repo = call.sandbox.repo(call.own_account().did)
-    commit = repo.apply([write.op], swap=swap)
+    if call.sandbox.habits.create_refuses:
+        commit: NewCommit | None = repo.apply([write.op], swap=swap)
+    else:
+        commit = put_record(repo, write, swap_record=UNGUARDED, swap_commit=swap)
     return json_answer({**_written(repo.did, write), "commit": _commit(commit)})
 
 
@@ -144,7 +147,7 @@ def get_record(call: CheckedCall) -> Answer:
 def list_records(call: CheckedCall) -> Answer:
     """Answer a page by descending rkey, ascending if `reverse`. Only an empty one has no cursor."""
     request = call.request
-    limit = request.maybe("limit", _page_size) or _ORDINARY_PAGE
+    limit = request.maybe("limit", size_up_to(_LARGEST_PAGE)) or _ORDINARY_PAGE
     collection = request.required("collection", parse_nsid)
     cursor, reverse = request.maybe("cursor", str), request.maybe("reverse", str) == "true"
     repo = call.sandbox.repo(_active(call, f"Could not find repo: {_name(call)}").did)
@@ -176,13 +179,6 @@ def _page(rkeys: list[str], cursor: str | None, limit: int, *, reverse: bool) ->
         return rkeys[start : start + limit]
     end = len(rkeys) if cursor is None else bisect_left(rkeys, cursor)
     return rkeys[max(0, end - limit) : end][::-1]
-
-
-def _page_size(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= _LARGEST_PAGE:
-        raise BadSyntax(f"limit is not from 1 to {_LARGEST_PAGE} (got {number})")
-    return number
 
 
 def _shown(repo: Repo, path: RecordPath, cid: Cid) -> dict[str, object]:

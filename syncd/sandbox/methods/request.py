@@ -13,7 +13,7 @@ from typing import TypeVar
 from syncd.atproto.cid import Cid, parse_cid
 from syncd.atproto.syntax import Nsid, Rkey, parse_at_identifier, parse_nsid, parse_rkey
 from syncd.errors import BadSyntax, Rejected
-from syncd.sandbox.answer import invalid, too_large
+from syncd.sandbox.answer import CAR, invalid, too_large
 from syncd.sandbox.methods.lexjson import parse_json
 
 T = TypeVar("T")
@@ -21,6 +21,7 @@ T = TypeVar("T")
 JSON_BYTES = 150 * 1024
 RECORD_JSON_BYTES = 1_000_000
 BLOB_BYTES = 5 * 1024 * 1024
+IMPORT_BYTES = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,10 @@ class XrpcRequest:
         if not isinstance(body, dict):
             raise invalid("Expected object value type at $")
         return Fields(body)
+
+    def check_car(self) -> None:
+        """Raise Rejected unless the body is a CAR of at most IMPORT_BYTES, by its media type."""
+        self._check_body(CAR, IMPORT_BYTES)
 
     def blob_body(self) -> bytes:
         """Read the body as a blob of at most BLOB_BYTES. Raises Rejected."""

@@ -7,11 +7,15 @@ from collections.abc import Iterable, Iterator
 from syncd.atproto import mst
 from syncd.atproto.cid import Cid, parse_cid
 from syncd.atproto.syntax import Did, Tid, parse_did, parse_nsid, parse_rkey, parse_tid
-from syncd.model import make_record_path
-from syncd.sandbox.accounts import check_readable
+from syncd.errors import BadSyntax
+from syncd.model import Head, make_record_path
+from syncd.sandbox.accounts import HostedAccount, check_readable
 from syncd.sandbox.answer import Answer, car_answer, invalid, json_answer
 from syncd.sandbox.methods.call import CheckedCall, Method
+from syncd.sandbox.methods.pages import page
 from syncd.sandbox.repo.commits import RepoState
+
+_IN_CURSOR = "::"
 
 
 def get_latest_commit(call: CheckedCall) -> Answer:
@@ -31,7 +35,7 @@ def get_repo_status(call: CheckedCall) -> Answer:
 
 def get_repo(call: CheckedCall) -> Answer:
     state = call.state(_did(call))
-    since = call.request.maybe("since", parse_tid)
+    since = call.request.maybe("since", parse_tid) if call.sandbox.habits.heeds_since else None
     return car_answer([state.head.commit], blocks_since(state, since))
 
 
@@ -85,6 +89,53 @@ def get_blob(call: CheckedCall) -> Answer:
     return Answer(200, blob.mime_type, blob.data, (("X-Content-Type-Options", "nosniff"),))
 
 
+def list_blobs(call: CheckedCall) -> Answer:
+    """Answer a page of the CIDs of blobs that records name, named since a rev if one is given."""
+    did, since = _did(call), call.request.maybe("since", parse_tid)
+    call.state(did)
+    cids, cursor = page(call.request, call.sandbox.blobs(did).named(since), str, str)
+    return json_answer({"cids": cids, "cursor": cursor})
+
+
+def list_repos(call: CheckedCall) -> Answer:
+    """Answer a page of the repos, oldest account first. The cursor is that of the reference PDS."""
+    accounts = sorted(call.sandbox.accounts, key=_age)
+    found, last = page(call.request, accounts, _age, _read_age)
+    repos = [_listed(account, call.sandbox.repo(account.did).head) for account in found]
+    cursor = None if last is None else f"{last[0]}{_IN_CURSOR}{last[1]}"
+    return json_answer({"repos": repos, "cursor": cursor})
+
+
+def _age(account: HostedAccount) -> tuple[int, str]:
+    return account.created_ms, account.did
+
+
+def _read_age(cursor: str) -> tuple[int, str]:
+    match cursor.split(_IN_CURSOR):
+        case [created, did] if created.isdecimal() and did:
+            return int(created), did
+        case _:
+            raise BadSyntax("Malformed cursor")
+
+
+def _listed(account: HostedAccount, head: Head) -> dict[str, object]:
+    """Describe a repo in a list; only one that is not active has a status."""
+    status = {} if account.is_active else {"status": account.status.value}
+    repo = {"did": account.did, "head": str(head.commit), "rev": head.rev}
+    return {**repo, "active": account.is_active, **status}
+
+
+def get_head(call: CheckedCall) -> Answer:
+    """Answer the commit of a repo. The lexicon has getLatestCommit for it now."""
+    return json_answer({"root": str(call.state(_did(call)).head.commit)})
+
+
+def get_checkout(call: CheckedCall) -> Answer:
+    """Answer the whole repo. The lexicon has getRepo for it now."""
+    state = call.state(_did(call))
+    return car_answer([state.head.commit], blocks_since(state, None))
+
+
 def _did(call: CheckedCall) -> Did:
     return call.request.required("did", parse_did)
 
@@ -96,4 +147,8 @@ METHODS = {
     "com.atproto.sync.getBlocks": Method("GET", get_blocks, "optional"),
     "com.atproto.sync.getRecord": Method("GET", get_record, "optional"),
     "com.atproto.sync.getBlob": Method("GET", get_blob, "optional"),
+    "com.atproto.sync.listBlobs": Method("GET", list_blobs, "optional"),
+    "com.atproto.sync.listRepos": Method("GET", list_repos),
+    "com.atproto.sync.getHead": Method("GET", get_head, "optional"),
+    "com.atproto.sync.getCheckout": Method("GET", get_checkout, "optional"),
 }

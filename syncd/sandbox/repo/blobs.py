@@ -6,14 +6,16 @@ before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from syncd.atproto.cid import Cid, cid_of_blob
+from syncd.atproto.cid import Cid, Link, cid_of_blob
 from syncd.atproto.data import Value, decode
+from syncd.atproto.syntax import Tid
 from syncd.model import RecordPath
-from syncd.sandbox.answer import invalid
-from syncd.sandbox.repo.commits import NewCommit
+from syncd.sandbox.answer import internal, invalid
+from syncd.sandbox.repo.commits import NewCommit, RepoState
+from syncd.sandbox.repo.references import Reference, references
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,25 @@ class StoredBlob:
         return {"$type": "blob", "ref": cid, "mimeType": self.mime_type, "size": size}
 
 
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """The blobs that one record names, and the rev that brought the record."""
+
+    cids: frozenset[Link]
+    rev: Tid
+
+
 class Blobs:
     """The blobs of an account, and the blobs named by each record."""
 
     def __init__(self) -> None:
-        self._blobs: dict[Cid, StoredBlob] = {}
-        self._named: dict[RecordPath, frozenset[Cid]] = {}
+        self._blobs: dict[Link, StoredBlob] = {}
+        self._named: dict[RecordPath, Naming] = {}
+
+    @property
+    def count(self) -> int:
+        """The number of blobs that are here, named or not."""
+        return len(self._blobs)
 
     def upload(self, blob: StoredBlob) -> None:
         self._blobs.setdefault(cid_of_blob(blob.data), blob)
@@ -44,62 +59,72 @@ class Blobs:
         """Return a blob if some record names it."""
         return self._blobs.get(cid) if cid in self._all_named() else None
 
+    def named(self, since: Tid | None = None) -> list[str]:
+        """List the CIDs of the blobs that records name; `since` asks for newer records alone."""
+        found = (n.cids for n in self._named.values() if since is None or n.rev > since)
+        return sorted(map(str, frozenset().union(*found)))
+
+    def missing(self) -> list[tuple[str, RecordPath]]:
+        """List the blobs that are named and not here, each with one of the records naming it."""
+        naming = {
+            str(cid): path
+            for path, names in sorted(self._named.items(), reverse=True)
+            for cid in names.cids
+            if cid not in self._blobs
+        }
+        return sorted(naming.items())
+
     def follow(self, commit: NewCommit) -> None:
         """Update the blobs after a commit; drop blobs that no record names any more.
 
-        Raises Rejected: BlobNotFound if the commit names a missing blob; InvalidMimeType or
-        InvalidSize if it describes a temporary blob wrongly.
+        Raises Rejected: InternalServerError for a reference of the old form; BlobNotFound if the
+        commit names a missing blob; InvalidMimeType or InvalidSize if it describes a temporary blob
+        wrongly.
         """
+        rev = commit.after.head.rev
         named = {
-            op.path: frozenset(self._check(commit.blocks[op.after])) if op.after else frozenset()
+            op.path: Naming(self._check(commit.blocks[op.after]) if op.after else frozenset(), rev)
             for op in commit.ops
         }
         before = self._all_named()
-        self._named = {path: cids for path, cids in (self._named | named).items() if cids}
+        self._named = {path: names for path, names in (self._named | named).items() if names.cids}
         for cid in before - self._all_named():
-            del self._blobs[cid]
+            self._blobs.pop(cid, None)
 
-    def snapshot(self) -> Mapping[Cid, StoredBlob]:
-        """Return all blobs named by records, to keep across a restart."""
-        return {cid: self._blobs[cid] for cid in self._all_named()}
+    def expect(self, state: RepoState) -> None:
+        """Take note of the blobs that an imported repo names; they may be uploaded later."""
+        blocks = ((path, state.get(cid)) for path, cid in state.records.items())
+        named = (
+            (path, Naming(frozenset(item.cid for item in _references_of(block)), state.head.rev))
+            for path, block in blocks
+            if block is not None
+        )
+        self._named = {path: names for path, names in named if names.cids}
 
-    def _all_named(self) -> frozenset[Cid]:
-        return frozenset().union(*self._named.values())
+    def _all_named(self) -> frozenset[Link]:
+        return frozenset().union(*(names.cids for names in self._named.values()))
 
-    def _check(self, block: bytes) -> Iterator[Cid]:
-        for reference in _references(decode(block)):
-            cid = reference["ref"]
-            assert isinstance(cid, Cid)
-            blob = self._blobs.get(cid)
+    def _check(self, block: bytes) -> frozenset[Link]:
+        found = tuple(_references_of(block))
+        # The reference PDS takes such a reference for one with a link, before it looks for any.
+        if any(item.size is None for item in found):
+            raise internal()
+        for item in found:
+            blob = self._blobs.get(item.cid)
             if blob is None:
-                raise invalid(f"Could not find blob: {cid}", "BlobNotFound")
-            if cid not in self._all_named():
-                _check_description(blob, reference)
-            yield cid
+                raise invalid(f"Could not find blob: {item.cid}", "BlobNotFound")
+            if item.cid not in self._all_named():
+                _check_description(blob, item)
+        return frozenset(item.cid for item in found)
 
 
-def _check_description(blob: StoredBlob, reference: Mapping[str, Value]) -> None:
-    if reference["mimeType"] != blob.mime_type:
+def _references_of(block: bytes) -> Iterator[Reference]:
+    record = decode(block)
+    return references(record) if isinstance(record, dict) else iter(())
+
+
+def _check_description(blob: StoredBlob, reference: Reference) -> None:
+    if reference.mime_type != blob.mime_type:
         raise invalid("Referenced Mimetype does not match stored blob", "InvalidMimeType")
-    if reference["size"] != len(blob.data):
+    if reference.size != len(blob.data):
         raise invalid("Referenced size does not match stored blob", "InvalidSize")
-
-
-def _references(value: Value) -> Iterator[dict[str, Value]]:
-    match value:
-        case dict() if _is_reference(value):
-            yield value
-        case dict():
-            for item in value.values():
-                yield from _references(item)
-        case list():
-            for item in value:
-                yield from _references(item)
-
-
-def _is_reference(value: dict[str, Value]) -> bool:
-    match value:
-        case {"$type": "blob", "ref": Cid(), "mimeType": str(), "size": int()}:
-            return True
-        case _:
-            return False

@@ -17,7 +17,7 @@ from syncd.atproto.car import CarReader, write_car
 from syncd.atproto.cid import Cid
 from syncd.atproto.commit import parse_commit
 from syncd.atproto.keys import make_key
-from syncd.atproto.syntax import Did, parse_did, parse_handle, parse_tid
+from syncd.atproto.syntax import Did, Tid, parse_did, parse_handle, parse_tid
 from syncd.model import Head, RecordPath
 from syncd.sandbox.accounts import HashedPassword, HostedAccount, Status
 from syncd.sandbox.repo.commits import Block, NewCommit, RepoState
@@ -71,15 +71,17 @@ def _load_state(cars: list[Path]) -> RepoState:
     """Read every commit in order, and keep the blocks the last one reaches."""
     blocks: dict[Cid, Block] = {}
     root: Cid | None = None
+    rev: Tid | None = None
     for car in cars:
         reader = CarReader()
         rev = parse_tid(car.stem)
         blocks |= {cid: Block(data, rev) for cid, data in reader.feed(car.read_bytes())}
         reader.close()
-        root = reader.roots[0]
+        root = reader.commit
     assert root is not None
-    commit = parse_commit(blocks[root].data)
-    return _reached(Head(root, commit.rev, commit.data), blocks)
+    assert rev is not None
+    # An imported commit keeps the rev that it had elsewhere; the repo's own is in the file's name.
+    return _reached(Head(root, rev, parse_commit(blocks[root].data).data), blocks)
 
 
 def _reached(head: Head, blocks: dict[Cid, Block]) -> RepoState:
@@ -102,7 +104,8 @@ def _write(path: Path, content: bytes) -> None:
 
 def _to_json(account: HostedAccount) -> dict[str, object]:
     passwords = [
-        {"name": p.name, "salt": p.salt.hex(), "digest": p.digest.hex()} for p in account.passwords
+        {"name": p.name, "salt": p.salt.hex(), "digest": p.digest.hex(), "created": p.created}
+        for p in account.passwords
     ]
     return {
         "did": account.did,
@@ -110,11 +113,12 @@ def _to_json(account: HostedAccount) -> dict[str, object]:
         "email": account.email,
         "key": account.key.secret.hex(),
         "status": account.status.value,
+        "created_ms": account.created_ms,
         "passwords": passwords,
     }
 
 
-def _from_json(kept: dict[str, str | list[dict[str, str]]]) -> HostedAccount:
+def _from_json(kept: dict[str, int | str | list[dict[str, str]]]) -> HostedAccount:
     passwords = kept["passwords"]
     assert isinstance(passwords, list)
     return HostedAccount(
@@ -124,7 +128,13 @@ def _from_json(kept: dict[str, str | list[dict[str, str]]]) -> HostedAccount:
         key=make_key("k256", bytes.fromhex(str(kept["key"]))),
         status=Status(str(kept["status"])),
         passwords=tuple(
-            HashedPassword(p["name"], bytes.fromhex(p["salt"]), bytes.fromhex(p["digest"]))
+            HashedPassword(
+                p["name"],
+                bytes.fromhex(p["salt"]),
+                bytes.fromhex(p["digest"]),
+                p.get("created", ""),  # not in directories of syncd 0.1.0
+            )
             for p in passwords
         ),
+        created_ms=int(str(kept.get("created_ms", 0))),
     )

@@ -6,19 +6,20 @@ com.atproto.repo.{applyWrites,createRecord,putRecord,deleteRecord}
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from syncd.atproto.cid import Cid, parse_cid
+from syncd.atproto.cid import Cid
 from syncd.atproto.data import MAX_INTEGER, Record, Value, cid_of
 from syncd.atproto.syntax import Nsid
 from syncd.atproto.xrpc import UNGUARDED, Action, Guard, WriteOp
-from syncd.errors import BadData, BadSyntax
+from syncd.errors import BadData
 from syncd.lexicons.bundle import KNOWN_TO_PDS
 from syncd.model import RecordPath, make_record_path
 from syncd.sandbox.answer import internal, invalid
 from syncd.sandbox.repo.commits import NewCommit
 from syncd.sandbox.repo.engine import Repo
+from syncd.sandbox.repo.references import references
 
 POINTS: Mapping[Action, int] = {"create": 3, "update": 2, "delete": 1}
 """The write points of each write of an applyWrites."""
@@ -52,8 +53,9 @@ def prepare(op: WriteOp, *, validate: bool | None) -> Prepared:
     if not _is_safe(record):
         raise internal()
     status = _validation(op.collection, validate=validate)
-    for cid in _legacy_blobs(record):
-        raise invalid(f"Legacy blobs are not allowed ({cid})")
+    for reference in references(record):
+        if reference.is_refused:
+            raise invalid(f"Legacy blobs are not allowed ({reference.cid})")
     return Prepared(replace(op, value=record), status)
 
 
@@ -67,23 +69,10 @@ def _type_of(record: Record, collection: Nsid) -> str:
 def _validation(collection: Nsid, *, validate: bool | None) -> str | None:
     if validate is False:
         return None
-    if collection in KNOWN_TO_PDS:
-        return "valid"
-    if validate:
+    # Here they pass unchecked: as records whose lexicon nobody knows.
+    if validate and collection not in KNOWN_TO_PDS:
         raise invalid(f"Unknown lexicon type: {collection}")
     return "unknown"
-
-
-def _legacy_blobs(value: Value) -> Iterator[str]:
-    match value:
-        case {"cid": str(cid), "mimeType": str(), **others} if not others and _is_cid(cid):
-            yield cid
-        case dict():
-            for item in value.values():
-                yield from _legacy_blobs(item)
-        case list():
-            for item in value:
-                yield from _legacy_blobs(item)
 
 
 def _is_safe(value: Value) -> bool:
@@ -99,13 +88,6 @@ def _is_safe(value: Value) -> bool:
             return True
 
 
-def _is_cid(text: str) -> bool:
-    try:
-        return bool(parse_cid(text))
-    except BadSyntax:
-        return False
-
-
 def put_record(
     repo: Repo, write: Prepared, *, swap_record: Guard, swap_commit: Cid | None = None
 ) -> NewCommit | None:
@@ -113,6 +95,7 @@ def put_record(
 
     Raises Rejected: InvalidSwap, and as `Repo.apply`.
     """
+    repo.refuse_guards(swap_record=swap_record)
     current = repo.current(write.path)
     # The reference PDS checks no guard if there is nothing to do.
     if current is not None and current == write.cid:
@@ -130,6 +113,7 @@ def delete_record(
 
     Raises Rejected: InvalidSwap, and as `Repo.apply`.
     """
+    repo.refuse_guards(swap_record=swap_record)
     current = repo.current(make_record_path(op.collection, op.rkey))
     # The reference PDS checks no guard if there is nothing to do.
     if current is None:

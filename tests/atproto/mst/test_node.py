@@ -21,7 +21,7 @@ from syncd.atproto.mst import (
 )
 from syncd.errors import BadTree
 
-from .trees import POOL, keys_of_layer, values
+from .trees import FOREIGN, POOL, keys_of_layer, values
 
 LINK = cid_of_block(b"node")
 VALUE = cid_of_block(b"record")
@@ -34,7 +34,11 @@ nodes = st.builds(
     ),
     st.sampled_from([LOW, HIGH]).flatmap(lambda keys: st.sets(st.sampled_from(keys))),
     maybe_links,
-    st.lists(st.tuples(values, maybe_links), min_size=len(LOW), max_size=len(LOW)),
+    st.lists(
+        st.tuples(values | st.sampled_from(FOREIGN), maybe_links),
+        min_size=len(LOW),
+        max_size=len(LOW),
+    ),
 )
 
 
@@ -151,7 +155,6 @@ def test_missing_fields_may_not_stand_for_null() -> None:
         {"t": cid_of_blob(b"blob")},
         {"v": None},
         {"v": b"bytes"},
-        {"v": cid_of_blob(b"blob")},
     ],
     ids=str,
 )
@@ -177,6 +180,28 @@ def test_a_link_to_another_kind_of_cid_is_refused() -> None:
     for other in (b"\x01\x71\x13\x20", b"\x00\x71\x12\x20", b"\x01\x70\x12\x20"):
         with pytest.raises(BadTree):
             parse_node(good.replace(b"\x01\x71\x12\x20", other))
+
+
+@pytest.mark.parametrize("cid", FOREIGN, ids=str)
+def test_a_record_may_have_a_cid_of_any_codec_and_hash_but_a_subtree_may_not(cid: Cid) -> None:
+    (key,) = keys(0, 1)
+    found = parse_node(block(cell(key, value=cid)))
+    assert found == Node(None, (Entry(key.decode(), cid, None),))
+    assert not found.entries[0].value.is_block
+    for wrong in (block(cell(key, right=cid)), block(cell(key), left=cid)):
+        with pytest.raises(BadTree):
+            parse_node(wrong)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"\x01", b"\x01\x71\x12\x20" + bytes(31), b"\x02\x71\x12\x01a", bytes(40)], ids=len
+)
+def test_a_record_without_a_cid_is_refused(raw: bytes) -> None:
+    (key,) = keys(0, 1)
+    good = block(cell(key))
+    link = b"\xd8\x2a" + encode(b"\x00" + raw)
+    with pytest.raises(BadTree):
+        parse_node(good.replace(b"\xd8\x2a\x58\x25\x00" + VALUE, link))
 
 
 def test_keys_out_of_order_are_refused() -> None:

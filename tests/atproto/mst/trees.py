@@ -20,6 +20,25 @@ def value(number: int) -> Cid:
     return cid_of_block(b"record %d" % number)
 
 
+FOREIGN = tuple(
+    Cid(raw)
+    for raw in (
+        b"\x01\x55\x12\x20" + bytes(32),
+        b"\x12\x20" + bytes(range(32)),
+        b"\x01\x70\x12\x20" + bytes(32),
+        b"\x01\xa9\x02\x12\x20" + bytes(32),
+        b"\x01\x71\x13\x40" + bytes(64),
+        b"\x01\x71\x1e\x20" + bytes(32),
+        b"\x01\x71\x12\x14" + bytes(20),
+        b"\x01\x55\x00\x00",
+        b"\x01\x55\x00\x02hi",
+        b"\x01\x71\x00\x12" + bytes(18),
+        b"\x01\x71\x00\x13" + bytes(19),
+    )
+)
+"""CIDs of records that no PDS makes: raw, version 0, other codecs and hashes, short and long."""
+
+
 def _make_pool() -> list[str]:
     """A few keys of each layer from 0 to 4, in three collections: small trees are high."""
     pool: dict[int, list[str]] = {layer: [] for layer in range(5)}

@@ -51,6 +51,7 @@ def test_a_mirror_without_a_daemon_is_measured_from_the_disk(terminal: Terminal)
     found = parse(terminal.ok("syncd metrics", at=notes))
     assert (found["syncd_records"], found["syncd_problems"], found["syncd_up"]) == (1, 1, 0)
     assert found['syncd_budget_left{window="hour"}'] > 0
+    assert found["syncd_doubt"] == 0
     assert "syncd_pushed_total" not in found
 
 

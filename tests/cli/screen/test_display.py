@@ -43,6 +43,7 @@ FOUND: dict[str, Any] = {
         "counted": True,
         "push_done_at": "2026-01-01T00:00:00Z",
     },
+    "doubted_rev": None,
     "doubt": None,
     "waiting": [{"path": "com.example.note/two", "kind": "edit", "reason": "waits [on] you"}],
     "shared": [],

@@ -16,10 +16,19 @@ from syncd.atproto.data import encode
 from syncd.atproto.syntax import Tid
 from syncd.config import Config
 from syncd.cycle.clone import clone as module
-from syncd.cycle.clone.clone import SPOOL, is_unfinished
+from syncd.cycle.clone.clone import SPOOL, goes_on, is_unfinished
 from syncd.cycle.observe.fetch import Fetching, Writing
 from syncd.cycle.verify import verify_mirror
-from syncd.errors import BadTree, FileProblem, NotFound, Unreachable, Unverified, WrongKey
+from syncd.errors import (
+    BadCar,
+    BadTree,
+    FileProblem,
+    NotFound,
+    SyncdError,
+    Unreachable,
+    Unverified,
+    WrongKey,
+)
 from syncd.model import Memory, RecordPath
 from syncd.spool import Spool
 from syncd.state import State
@@ -34,6 +43,7 @@ from tests.cycle.observe.hostile import (
     forged,
     rev_of,
     serving,
+    with_foreign_leaves,
 )
 from tests.rigs.device import Device
 
@@ -130,6 +140,7 @@ LOST = cid_of_block(encode({"v": 7}))
                      id="unnamed keys"),
         pytest.param(Repo({**RECORDS, "com.example.note/f": b"\xa1\x61v\xfb" + b"\x3f" * 8}),
                      Config(DID), id="a float"),
+        pytest.param(with_foreign_leaves(RECORDS), Config(DID), id="records of other codecs"),
     ],
 )  # fmt: skip
 async def test_a_clone_is_what_the_ordinary_road_makes(
@@ -181,6 +192,38 @@ async def test_records_that_the_pds_has_lost_are_told_and_hold_nobody_back(make:
         "com.example.note/twin",
     }
     assert len(device.files()) == len(RECORDS) - 2
+
+
+def cut_after_the_first_blocks(repo: Repo) -> bytes:
+    return repo.car()[: len(repo.car()) // 2]
+
+
+def with_a_wrong_tree(_: Repo) -> bytes:
+    return forged(encode({"e": [], "l": None, "x": 1})).car()
+
+
+@pytest.mark.parametrize(
+    ("serve", "refusal", "continues"),
+    [
+        (cut_after_the_first_blocks, BadCar, True),
+        (with_a_wrong_tree, BadTree, False),
+        (lambda _: b"<html>", BadCar, False),
+    ],
+    ids=["cut", "a wrong tree", "a page"],
+)
+async def test_a_clone_goes_on_only_from_blocks_that_can_be_the_repo(
+    make: Maker, serve: Callable[[Repo], bytes], refusal: type[SyncdError], continues: bool
+) -> None:
+    repo = Repo(RECORDS)
+    device = make.cloning("laptop", ServedPds(repo, lambda _: serve(repo)))
+    with pytest.raises(refusal) as caught:
+        await device.mirror.sync(())
+    assert goes_on(device.mirror.workspace) is continues
+    assert caught.value.hint
+    device = make.restart(device, serving(repo))
+    await device.mirror.sync(())
+    assert device.base() == repo.cids()
+    assert not goes_on(device.mirror.workspace)
 
 
 class StopError(Exception):

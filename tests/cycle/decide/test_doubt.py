@@ -78,9 +78,13 @@ def test_a_state_file_from_before_there_were_witnesses_is_doubtful_where_there_i
     assert doubt_about(spot, NOW, first, is_blank=False) is None, "it was being written first"
 
 
-def test_a_state_file_that_was_made_anew_is_no_doubt() -> None:
-    outside = Outside("me", ("t2",))
-    assert doubt_about(Spot(None, None), NOW, outside, is_blank=True) is None
+def test_a_new_state_file_is_in_doubt_only_where_one_was_synced_before() -> None:
+    outside, first = Outside("me", ("t2",)), Outside("me", ("t1", ""))
+    assert doubt_about(Spot(None, None), NOW, None, is_blank=True) is None
+    assert doubt_about(Spot(None, None), NOW, first, is_blank=True) is None, "a stop in the first"
+    lost = doubt_about(Spot(None, None), NOW, outside, is_blank=True)
+    assert lost is not None
+    assert "lost" in lost.reason
     assert doubt_about(Spot(None, None), NOW, outside, is_blank=False) is not None
     assert doubt_about(before(own=(60, 1)), NOW, outside, is_blank=True) is not None
 

@@ -70,7 +70,7 @@ async def test_a_misspelt_collection_waits_with_a_suggestion(
 
 
 @pytest.mark.parametrize(
-    "name", ["com.example.page", "org.other.thing", "app.bsky.feed.post", "com.example.note.v2"]
+    "name", ["com.example.page", "org.other.thing", "sh.tangled.repo", "com.example.note.v2"]
 )
 async def test_any_other_new_collection_goes_at_once_and_its_first_record_is_named(
     world: World, name: str

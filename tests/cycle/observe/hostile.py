@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from syncd.atproto.car import write_car
-from syncd.atproto.cid import Cid, cid_of_block
+from syncd.atproto.cid import Cid, cid_of_blob, cid_of_block
 from syncd.atproto.commit import sign_commit
 from syncd.atproto.data import encode
 from syncd.atproto.keys import PrivateKey, make_key
@@ -16,6 +16,7 @@ from syncd.atproto.xrpc import RateLimit, RepoStatus
 from syncd.errors import NotFound, RepoUnavailable, SyncdError
 from syncd.exchange import Written
 from syncd.model import Account, Change, RecordPath
+from tests.atproto.mst.trees import FOREIGN
 
 DID = Did("did:plc:ewvi7nxzyoun6zhxrhs64oiz")
 KEY, OTHER_KEY = make_key("k256", b"\x01" * 32), make_key("p256", b"\x02" * 32)
@@ -31,7 +32,7 @@ def account_of(key: PrivateKey = KEY, pds: str = "https://pds.example.com") -> A
 
 @dataclass(slots=True)
 class Repo:
-    """`records` by tree key; a value that is bytes is the block itself."""
+    """`records` by tree key: a value; or bytes, the block itself; or a Cid, a leaf without one."""
 
     records: Mapping[str, object]
     rev: Tid = field(default_factory=lambda: rev_of(1))
@@ -41,14 +42,11 @@ class Repo:
     blocks: dict[Cid, bytes] = field(init=False)
 
     def __post_init__(self) -> None:
-        blocks = {
-            key: value if isinstance(value, bytes) else encode({"v": value})  # type: ignore[dict-item]
-            for key, value in self.records.items()
-        }
-        data, nodes = build({key: cid_of_block(block) for key, block in blocks.items()})
+        data, nodes = build({str(path): cid for path, cid in self.cids().items()})
         commit = sign_commit(self.did, self.rev, data, self.key)
         self.root = cid_of_block(commit)
-        found = {cid_of_block(block): block for block in blocks.values()}
+        values = (value for value in self.records.values() if not isinstance(value, Cid))
+        found = {cid_of_block(block): block for block in map(_block_of, values)}
         self.blocks = {self.root: commit, **nodes, **found}
 
     def car(self, blocks: Iterable[tuple[Cid, bytes]] | None = None) -> bytes:
@@ -56,9 +54,13 @@ class Repo:
 
     def cids(self) -> dict[RecordPath, Cid]:
         return {
-            RecordPath(key): cid_of_block(v if isinstance(v, bytes) else encode({"v": v}))  # type: ignore[dict-item]
-            for key, v in self.records.items()
+            RecordPath(key): value if isinstance(value, Cid) else cid_of_block(_block_of(value))
+            for key, value in self.records.items()
         }
+
+
+def _block_of(value: object) -> bytes:
+    return value if isinstance(value, bytes) else encode({"v": value})  # type: ignore[dict-item]
 
 
 @dataclass(slots=True)
@@ -70,6 +72,7 @@ class ServedPds:
     did: Did = DID
     requests: int = 0
     rate_limit: RateLimit | None = None
+    server_time: float | None = None
     status: RepoStatus | SyncdError = field(default_factory=lambda: RepoStatus(True, None, None))
     asked: list[Tid | None] = field(default_factory=list)
 
@@ -104,14 +107,28 @@ class ServedPds:
     async def write(self, changes: object, **how: object) -> Written:
         raise NotImplementedError
 
-    async def put(self, change: Change, *, validate: bool | None = None) -> Written:
+    async def put(
+        self, change: Change, *, validate: bool | None = None, is_guarded: bool = True
+    ) -> Written:
         raise NotImplementedError
 
-    async def create(self, change: Change, *, validate: bool | None = None) -> Written:
+    async def delete(self, change: Change, *, is_guarded: bool = True) -> Written:
         raise NotImplementedError
 
-    async def delete(self, change: Change) -> Written:
-        raise NotImplementedError
+
+RAW = encode({"v": "the block of a record, under the CID of a blob"})
+
+
+def with_foreign_leaves(records: Mapping[str, object], rev: Tid | None = None) -> Repo:
+    """A repo that names some more records by CIDs that no PDS gives them, some with a block."""
+    names = ("raw", *(f"foreign-{n:02}" for n in range(len(FOREIGN))))
+    leaves = (cid_of_blob(RAW), *FOREIGN)
+    repo = Repo(
+        {**records, **{f"com.example.note/{n}": cid for n, cid in zip(names, leaves, strict=True)}},
+        rev or rev_of(1),
+    )
+    repo.blocks[leaves[0]] = RAW
+    return repo
 
 
 def forged(node: bytes, *others: Repo) -> Repo:

@@ -12,7 +12,15 @@ import pytest
 from syncd.atproto.cid import cid_of_block
 from syncd.cycle.verify import verify_mirror
 from syncd.model import RecordPath, Report, Verdict
-from tests.atproto.inexact import COLLECTION, DEEP, ENCODED, INEXACT, UNTELLABLE, block
+from tests.atproto.inexact import (
+    COLLECTION,
+    DEEP,
+    ENCODED,
+    INEXACT,
+    REPAIRED,
+    UNTELLABLE,
+    block,
+)
 from tests.cycle.observe.hostile import Repo, ServedPds, account_of, rev_of, serving
 from tests.rigs.device import Device
 
@@ -67,7 +75,7 @@ async def test_a_record_that_json_cannot_say_is_pulled_and_then_silent(
     assert (await silent(laptop, INEXACT[name])).requests == 1
     mirror = laptop.mirror
     verified = verify_mirror(mirror.workspace, mirror.account)
-    assert (verified.records, verified.findings) == (1, ())
+    assert (verified.records, verified.agree, verified.findings) == (1, 1, ())
 
 
 @EACH
@@ -116,6 +124,32 @@ async def test_an_edit_is_pushed_where_only_the_encoding_was_odd(name: str, tmp_
     laptop.file(NOTE).write_bytes(edited(laptop.file(NOTE).read_bytes()))
     (step,) = (await laptop.mirror.preview()).plan.steps
     assert step.verdict is Verdict.PUSH
+
+
+@pytest.mark.parametrize("name", [*UNTELLABLE, *DEEP])
+async def test_an_edit_that_repairs_it_is_pushed_over_what_it_repairs(
+    name: str, tmp_path: Path
+) -> None:
+    laptop, _ = mirror_of(INEXACT[name], tmp_path)
+    await laptop.sync()
+    said = {"text": "hello"} if name in DEEP else json.loads(laptop.file(NOTE).read_bytes())
+    laptop.save(NOTE, **{**said, "text": "goodbye", **REPAIRED.get(name, {})})
+    report = await laptop.mirror.preview()
+    (step,) = report.plan.steps
+    assert (step.verdict, step.remote) == (Verdict.PUSH, cid_of_block(INEXACT[name]))
+    assert not report.problems
+
+
+async def test_a_record_of_another_type_waits_until_it_is_given_the_right_one(
+    tmp_path: Path,
+) -> None:
+    laptop, _ = mirror_of(UNTELLABLE["another type"][0], tmp_path)
+    await laptop.sync()
+    laptop.file(NOTE).write_bytes(edited(laptop.file(NOTE).read_bytes()))
+    (problem,) = (await laptop.sync()).problems
+    assert (problem.line, COLLECTION in problem.hint) == (2, True)
+    laptop.save(NOTE, text="goodbye")
+    assert [step.verdict for step in (await laptop.mirror.preview()).plan.steps] == [Verdict.PUSH]
 
 
 @EACH

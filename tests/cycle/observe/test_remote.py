@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import pytest
 
-from syncd.atproto.car import write_car
-from syncd.atproto.cid import Cid, cid_of_block
-from syncd.atproto.data import encode
+from syncd.atproto.car import MAX_SKIPPED_BYTES, write_car
+from syncd.atproto.cid import Cid, cid_of_blob, cid_of_block
+from syncd.atproto.data import Record, decode, encode
+from syncd.atproto.keys import sign
 from syncd.atproto.mst import build
 from syncd.atproto.syntax import Did, Tid
 from syncd.cycle.home import Home
@@ -17,8 +18,11 @@ from syncd.cycle.observe.fetch import Fetching, Writing
 from syncd.cycle.observe.remote import REPAIRS, Watermark, look
 from syncd.errors import BadCar, BadCommit, BadTree, RolledBack, SyncdError, Unverified, WrongKey
 from syncd.model import Head, RecordPath
+from tests.atproto.mst.trees import FOREIGN
+from tests.atproto.test_car import varint
 from tests.chance import seeded, times
 from tests.cycle.observe.hostile import (
+    KEY,
     OTHER_KEY,
     Repo,
     ServedPds,
@@ -28,9 +32,11 @@ from tests.cycle.observe.hostile import (
     serving,
 )
 
-MUTATIONS = times(10_000)
+MUTATIONS = VARIATIONS = times(10_000)
 ACCOUNT = account_of()
 THEM = Did("did:plc:ragtjsm2j2vknwkz3zp4oxrd")
+FORMS_OF_A_REPO = 20
+"""How many answers of one repo are tried: to sign a commit costs more than to read one."""
 RECORDS = {f"com.example.note/{n:02}": n for n in range(24)}
 
 
@@ -114,6 +120,93 @@ async def test_mutations_of_an_answer_give_the_true_view_or_a_named_refusal() ->
     assert {BadCar, Unverified} <= refused <= {BadCar, BadCommit, BadTree, Unverified, WrongKey}
 
 
+# --- 10,000 ways to send the same -----------------------------------------------------------------
+
+
+def legal(records: Mapping[str, object], number: int, rng: random.Random) -> Repo:
+    """A repo of `records` at the rev `number`, whose commit is of any form that was ever made."""
+    some = {key: value for key, value in records.items() if rng.randrange(6)}
+    leaves = {f"com.example.{rng.choice('aznot')}/{n}": rng.choice(FOREIGN) for n in range(9)}
+    repo = Repo(
+        {**some, **dict(rng.sample(sorted(leaves.items()), rng.randrange(4)))}, rev_of(number)
+    )
+    fields = decode(repo.blocks.pop(repo.root))
+    assert isinstance(fields, dict)
+    fields["version"] = rng.choice((2, 3, 3))
+    match rng.randrange(4):
+        case 0:
+            del fields["prev"]
+        case 1:
+            fields["prev"] = rng.choice(tuple(repo.blocks))
+    del fields["sig"]
+    commit = encode({**fields, "sig": sign(KEY, encode(fields))})
+    repo.root = cid_of_block(commit)
+    repo.blocks[repo.root] = commit
+    return repo
+
+
+def sent(repo: Repo, rng: random.Random, others: Iterable[tuple[Cid, bytes]] = ()) -> bytes:
+    """A CAR of the repo in any order, with roots, duplicates and blocks that nothing links to."""
+    blocks = [*repo.blocks.items()]
+    blocks += rng.sample(blocks, rng.randrange(len(blocks)))
+    blocks += rng.sample([*others], rng.randrange(1 + len([*others])))
+    blocks += ((cid, rng.randbytes(rng.randrange(99))) for cid in rng.choices(FOREIGN[1:], k=2))
+    rng.shuffle(blocks)
+    roots = [repo.root, *rng.choices([*repo.blocks, *FOREIGN], k=rng.choice((0, 0, 1, 3)))]
+    fields: Record = {"version": 1, "roots": list(roots)}
+    header = encode({**fields, "made by": "another client"} if rng.randrange(2) else fields)
+    sections = [header, *(cid + block for cid, block in blocks)]
+    return b"".join(varint(len(section)) + section for section in sections)
+
+
+async def test_every_legal_form_of_an_answer_is_read() -> None:
+    rng = seeded()
+    before = legal({**RECORDS, "com.example.note/gone": 1}, 1, rng)
+    for n in range(VARIATIONS):
+        if n % FORMS_OF_A_REPO == 0:
+            kept = knowing(before)
+            after = legal({**RECORDS, "com.example.note/03": n, "com.example.y/y": 1}, n + 2, rng)
+        car = sent(after, rng, before.blocks.items())
+        pds = ServedPds(after, lambda _, car=car: car)  # type: ignore[misc]
+        known, base = (kept, before) if n % 2 else (nothing(), None)
+        assert await records_of(pds, known, base) == after.cids()
+        assert pds.requests == (1 if n % 2 else 2)
+        if n % FORMS_OF_A_REPO == FORMS_OF_A_REPO - 1:
+            before = after
+
+
+async def test_blocks_that_nothing_links_to_are_bounded_as_a_whole() -> None:
+    repo = Repo(RECORDS)
+    large = b"\x01\x71\x13\x40" + bytes(3_000_000)
+    one = varint(len(large)) + large
+    pds = ServedPds(repo, lambda _: repo.car() + one)
+    assert dict((await look(Home(ACCOUNT, pds), nothing())).view.after()) == repo.cids()
+    pds = ServedPds(repo, lambda _: repo.car() + one * (1 + MAX_SKIPPED_BYTES // len(one)))
+    with pytest.raises(BadCar, match=str(MAX_SKIPPED_BYTES)):
+        await look(Home(ACCOUNT, pds), nothing())
+
+
+async def test_an_answer_that_repeats_itself_for_ever_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("syncd.cycle.observe.fetch.REPO_BYTES", 1_000_000)
+    repo = Repo(RECORDS)
+    again = [*repo.blocks.items()] * 1_000
+    with pytest.raises(Unverified, match="more than 1000000 bytes"):
+        await look(Home(ACCOUNT, ServedPds(repo, lambda _: repo.car(again))), nothing())
+
+
+async def test_what_the_tree_names_by_no_cid_of_a_record_is_never_asked_for() -> None:
+    block = encode({"v": "the block of a record, under the CID of a blob"})
+    raw = cid_of_blob(block)
+    repo = Repo({**RECORDS, "com.example.raw/1": raw, "com.example.raw/2": FOREIGN[1]})
+    repo.blocks[raw] = block
+    pds = serving(repo)
+    sight = await look(Home(ACCOUNT, pds), nothing())
+    asked = pds.requests
+    found = await sight.records(pds, repo.cids().values())
+    assert found.keys() == {cid for cid in repo.cids().values() if cid.is_block}
+    assert pds.requests == asked
+
+
 # --- Each oddity by its name ----------------------------------------------------------------------
 
 
@@ -129,7 +222,8 @@ def cars(repo: Repo) -> Iterator[tuple[str, bytes, type[SyncdError]]]:
     yield "empty", b"", BadCar
     yield "cut", repo.car()[:-1], BadCar
     yield "a page", b"<html>", BadCar
-    for name, roots in (("no root in the header", []), ("two roots", [repo.root, record])):
+    blob = cid_of_blob(b"no commit")
+    for name, roots in (("no root in the header", []), ("a root that is a blob", [blob])):
         yield name, b"".join(write_car(roots, repo.blocks.items())), BadCar
     yield (
         "another repo",

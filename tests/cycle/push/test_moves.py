@@ -55,7 +55,7 @@ async def test_the_old_record_stays_where_the_new_name_is_refused(
         assert {problem.path for problem in report.problems} == {OLD, new}
         told = {problem.path: problem for problem in report.problems}
         assert f"its file is {new} now" in told[OLD].reason
-        assert "delete that file as well" in told[OLD].hint
+        assert f"syncd approve {OLD}" in told[OLD].hint
         assert OLD in world.records()
     assert RecordPath("com.example.note/other") in world.records()
     before, requests = commits_of(world), laptop.mirror.pds.requests

@@ -1,0 +1,190 @@
+"""Look at lexicons, and check files against them (`syncd lexicon`). Asks no account."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from syncd.atproto.syntax import parse_nsid
+from syncd.cli.screen.output import NEEDS_A_PERSON, many, say, say_json, say_lines
+from syncd.cli.screen.suggest import Suggesting
+from syncd.cycle.lexicons.library import Found
+from syncd.errors import FolderWrong
+from syncd.lexicons.bundle import load_bundle
+from syncd.mirror.lexicons import (
+    Checked,
+    Finding,
+    check_files,
+    find_lexicon,
+    lexicons_of,
+    place_around,
+)
+
+FORMATS: Final = ("text", "json", "github")
+
+
+@click.group(cls=Suggesting)
+def lexicon() -> None:
+    """Look at lexicons, and check record files against them, also without an account."""
+
+
+@lexicon.command()
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text", help="How to print.")
+@click.pass_obj
+def check(directory: Path, paths: tuple[str, ...], as_json: bool, form: str) -> None:
+    """Check record files against their lexicons: all of the folder, or those of PATH.
+
+    The folder need not be a mirror. Exits with 3 if a file breaks its lexicon.
+
+    \b
+    Examples:
+      syncd lexicon check
+      syncd lexicon check app.bsky.feed.post
+      syncd -C ~/notes lexicon check --format=github
+    """
+    root, portable = place_around(directory)
+    names = [_below(root, directory, path) for path in paths]
+    found = check_files(root, names, portable=portable)
+    _PRINTERS["json" if as_json else form](found)
+    raise click.exceptions.Exit(NEEDS_A_PERSON if found.faults else 0)
+
+
+def _below(root: Path, directory: Path, path: str) -> str:
+    """Return `path` as it lies below `root`: a name there, or of a file around `directory`."""
+    file, around = (directory / path).resolve(), root.resolve()
+    is_inside = file.exists() and file.is_relative_to(around)
+    return str(file.relative_to(around)) if is_inside else path
+
+
+def _say_text(found: Checked) -> None:
+    for each in found.findings:
+        say(f"{_place(each)}: {'note: ' if each.fault.is_note else ''}{each.fault}")
+    bad = len({each.file for each in found.faults})
+    unknown = sum(found.unknown.values())
+    rest = f", {unknown} of them without a lexicon" if unknown else ""
+    verdict = f"{many(bad, 'file')} with faults" if bad else "no fault"
+    say(f"{many(found.files, 'file')} checked{rest}: {verdict}")
+
+
+def _place(found: Finding) -> str:
+    return ":".join([found.file, *map(str, found.place or ())])
+
+
+def _say_json(found: Checked) -> None:
+    say_json(
+        {
+            "files": found.files,
+            "without_lexicon": found.unknown,
+            "faults": [_finding_json(each) for each in found.findings if not each.fault.is_note],
+            "notes": [_finding_json(each) for each in found.findings if each.fault.is_note],
+        }
+    )
+
+
+def _finding_json(found: Finding) -> dict[str, Any]:
+    line, column = found.place or (None, None)
+    return {
+        "file": found.file,
+        "line": line,
+        "column": column,
+        "pointer": found.fault.json_pointer,
+        "kind": found.fault.kind.value,
+        "reason": found.fault.reason,
+        "lexicon": found.lexicon or None,
+    }
+
+
+def _say_github(found: Checked) -> None:
+    """Print workflow commands, which GitHub shows at the lines of a pull request."""
+    for each in found.findings:
+        line, column = each.place or (1, 1)
+        level = "notice" if each.fault.is_note else "error"
+        where = f"file={_escaped(each.file, ':,')},line={line},col={column}"
+        say(f"::{level} {where}::{_escaped(str(each.fault))}")
+
+
+def _escaped(text: str, more: str = "") -> str:
+    """Escape what ends a workflow command, or one of its properties."""
+    for mark in f"%\r\n{more}":
+        text = text.replace(mark, f"%{ord(mark):02X}")
+    return text
+
+
+_PRINTERS: Final[Mapping[str, Callable[[Checked], None]]] = {
+    "text": _say_text,
+    "json": _say_json,
+    "github": _say_github,
+}
+
+
+@lexicon.command("ls")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def list_lexicons(directory: Path, as_json: bool) -> None:
+    """List the collections of the folder, and where the lexicon of each is from.
+
+    \b
+    Examples:
+      syncd lexicon ls
+    """
+    root, portable = place_around(directory)
+    known = lexicons_of(root, portable=portable)
+    bundle, now = load_bundle(), time.time()
+    if as_json:
+        about = {
+            "package": bundle.package,
+            "version": bundle.version,
+            "published": bundle.published,
+            "is_old": bundle.is_old(now),
+        }
+        rows = [{"collection": name, **_found_json(found)} for name, found in known.items()]
+        say_json({"collections": rows, "bundle": about})
+        return
+    width = max(map(len, known), default=0)
+    for name, found in known.items():
+        say(f"{name:<{width}}  {_origin(found)}")
+    age = many(bundle.age_days(now), "day")
+    old = ", so it only warns of what the PDS checks itself" if bundle.is_old(now) else ""
+    say(f"the bundle is {bundle.package} {bundle.version} of {bundle.published}, {age} old{old}")
+
+
+def _origin(found: Found | None) -> str:
+    if found is None:
+        return "no lexicon"
+    if found.problems:
+        return f"no lexicon: {found.file}: {found.problems[0].reason}"
+    return f"{found.origin.value} {found.file}".rstrip()
+
+
+def _found_json(found: Found | None) -> dict[str, Any]:
+    return {
+        "origin": None if found is None else found.origin.value,
+        "file": found.file or None if found else None,
+        "problem": found.problems[0].reason if found and found.problems else None,
+    }
+
+
+@lexicon.command()
+@click.argument("nsid")
+@click.pass_obj
+def show(directory: Path, nsid: str) -> None:
+    """Print the lexicon NSID as JSON, from where a check takes it.
+
+    \b
+    Examples:
+      syncd lexicon show app.bsky.feed.post
+    """
+    root, portable = place_around(directory)
+    found = find_lexicon(root, parse_nsid(nsid), portable=portable)
+    if found is None or found.lexicon is None:
+        reason = f": {found.file}: {found.problems[0].reason}" if found else ""
+        raise FolderWrong(f"there is no lexicon {nsid}{reason}", hint="syncd lexicon ls")
+    document = {"lexicon": 1, "id": nsid, "defs": found.lexicon.definitions}
+    say_lines(json.dumps(document, ensure_ascii=False, indent=2))

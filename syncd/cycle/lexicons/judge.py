@@ -1,0 +1,94 @@
+"""Hold what breaks a known lexicon, before anything of it is sent. Reads files, sends nothing.
+
+Only what would be pushed is judged. Held is never a record without a lexicon, an unknown field, or
+a fault that the record had before in the repo: what others wrote is no fault of an edit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from syncd.atproto.cid import Cid
+from syncd.config import LEXICONS_OFF
+from syncd.cycle.workspace import Workspace
+from syncd.folder.scan import Look
+from syncd.model import Choice, Plan, Policy, Problem, RecordPath, Step
+from syncd.plan import Views, still_holds
+
+BlockOf = Callable[[RecordPath, Cid], bytes | None]
+_WARNED: Final = "; its lexicon says: "
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What lexicons say of the pushes of a cycle: problems that hold a file, and mere warnings."""
+
+    held: Mapping[RecordPath, Problem] = field(default_factory=dict)
+    warned: Mapping[RecordPath, str] = field(default_factory=dict)
+
+
+def judge(
+    workspace: Workspace, look: Look, views: Views, paths: Iterable[RecordPath], block_of: BlockOf
+) -> Judged:
+    """Return what the lexicons say of the files of `paths` that are to be pushed.
+
+    `block_of` returns the record of base at a path, None if it is not at hand. Raises FolderWrong.
+    """
+    config = workspace.config
+    pushes = [
+        (path, look.seen[path])
+        for path in sorted(paths)
+        if path in look.seen and _is_pushed(workspace, views, path, look.seen[path].cid)
+    ]
+    pushes = [push for push in pushes if config.lexicons_of(push[0]) != LEXICONS_OFF]
+    if config.read_only or not pushes:
+        return Judged()
+    gone = frozenset(cid for path, cid in views.base.items() if path not in views.local)
+    from syncd.cycle.lexicons.court import Court  # noqa: PLC0415 (most cycles push nothing)
+
+    held, warned = {}, {}
+    with workspace.folder.open() as root:
+        court = Court(workspace, root, views, gone, block_of)
+        for path, seen in pushes:
+            problem = court.problem(path, seen)
+            if problem is not None and court.only_warns(path):
+                warned[path] = problem.reason
+            elif problem is not None:
+                held[path] = problem
+    return Judged(held, warned)
+
+
+def _is_pushed(workspace: Workspace, views: Views, path: RecordPath, local: Cid) -> bool:
+    """Return whether the file would be sent as it is, by the three views or by a decision."""
+    base, remote = views.base.get(path), views.remote.get(path)
+    if path in views.inert or local in (base, remote):
+        return False
+    # The PDS has spoken: what it refused is told in its words.
+    if path in views.refused and views.refused[path][0] == local:
+        return False
+    if base == remote:
+        return True
+    decision = views.decisions.get(path)
+    if decision is not None and still_holds(decision, local, remote):
+        return decision.choice is Choice.LOCAL
+    return workspace.config.policy(path) is Policy.LOCAL
+
+
+def with_warnings(plan: Plan, warned: Mapping[RecordPath, str]) -> Plan:
+    """Return `plan`, in which the reason of a push says what its lexicon says."""
+    if not warned:
+        return plan
+    return replace(plan, steps=tuple(_with_warning(step, warned) for step in plan.steps))
+
+
+def _with_warning(step: Step, warned: Mapping[RecordPath, str]) -> Step:
+    if step.path not in warned:
+        return step
+    return replace(step, reason=f"{step.reason}{_WARNED}{warned[step.path]}")
+
+
+def is_warned(step: Step) -> bool:
+    """Return whether the record of a push breaks its lexicon."""
+    return _WARNED in step.reason

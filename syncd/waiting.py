@@ -1,0 +1,52 @@
+"""Know what this process waits for, so that a person may be told. Waits for nothing itself.
+
+Who waits for a server, a program or another process says so here; who talks to a person looks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wait:
+    """A wait for `what` (a noun), since a moment of the monotonic clock."""
+
+    what: str
+    since: float = field(default_factory=time.monotonic)
+
+
+@dataclass(slots=True)
+class Waits:
+    """All waits of this process. `ended` is called at the end of each."""
+
+    ended: Callable[[], None] = lambda: None
+    _now: list[Wait] = field(default_factory=list)
+
+    @property
+    def longest(self) -> Wait | None:
+        """Return the wait that began first; None without any."""
+        return min(tuple(self._now), key=lambda wait: wait.since, default=None)
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """Know of a wait for `what` for the length of the `with`."""
+        wait = Wait(what)
+        self._now.append(wait)
+        try:
+            yield
+        finally:
+            self._now.remove(wait)
+            self.ended()
+
+
+WAITS = Waits()
+"""Those of this process."""
+
+
+def waiting_for(what: str) -> AbstractContextManager[None]:
+    """Say what this process waits for, for the length of the `with`."""
+    return WAITS.waiting(what)
