@@ -21,6 +21,7 @@ OWN_TESTS: Mapping[str, Sequence[str]] = {
     "errors": ("tests/test_model.py",),
     "atproto": ("tests/atproto",),
     "typedjson": ("tests/test_typedjson.py",),
+    "forms": ("tests/forms", "tests/merge"),
     "model": ("tests/test_model.py",),
     "exchange": ("tests/test_model.py",),
     "backoff": ("tests/test_backoff.py",),

@@ -382,8 +382,13 @@ MUTANTS = (
     ),
     Mutant(
         "a file that JSON cannot say read as JSON", "cycle/observe/inexact.py",
-        "        if cid is None or block is None or is_exact_in_file(block, split_record_path(path)[0]):",
+        "        if cid is None or block is None or self.forms.of(collection).is_exact(block, collection):",
         "        if True:", "tests/cycle/observe/test_inexact.py",
+    ),
+    Mutant(
+        "a form that is every collection's", "forms/forms.py",
+        "            if name == collection:", "            if False:",
+        "tests/forms/test_letters.py", "its_own_form",
     ),
     Mutant(
         "a session that is printed with its token", "exchange.py",

@@ -33,6 +33,7 @@ FLOORS: dict[str, int] = {
     "errors": 0,
     "atproto": 1,
     "typedjson": 1,
+    "forms": 2,
     "trouble": 1,
     "model": 2,
     "exchange": 2,
@@ -72,7 +73,7 @@ FLOORS: dict[str, int] = {
     "__main__": 7,
 }
 PURE = (
-    *("errors", "atproto", "typedjson", "model", "exchange", "backoff"),
+    *("errors", "atproto", "typedjson", "forms", "model", "exchange", "backoff"),
     *("plan", "slips", "merge", "replica", "budget", "batches"),
 )
 PURE_IMPORTS = frozenset(

@@ -19,6 +19,7 @@ from syncd.errors import BadData, BadSyntax
 __all__ = [
     "MAX_DEPTH",
     "MAX_INTEGER",
+    "MAX_TEXT_BYTES",
     "Json",
     "Record",
     "Trail",
@@ -41,6 +42,9 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 MAX_INTEGER = 2**53 - 1
 """The largest integer every JSON reader keeps exact; its negative is the smallest."""
+
+MAX_TEXT_BYTES = 16_000_000
+"""The largest file of a record. A record has at most 2 MB of CBOR; its text may be longer."""
 
 _TEXT = frozenset({str})
 _LARGEST_FLOAT = 1.7976931348623157e308

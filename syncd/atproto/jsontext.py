@@ -20,6 +20,7 @@ from syncd.atproto.dagcbor import TOO_DEEP, utf8
 from syncd.atproto.data import (
     MAX_DEPTH,
     MAX_INTEGER,
+    MAX_TEXT_BYTES,
     Json,
     Record,
     Value,
@@ -31,8 +32,6 @@ from syncd.atproto.data import (
 )
 from syncd.errors import BadData, BadJson
 
-MAX_TEXT_BYTES = 16_000_000
-"""The largest file of a record. A record has at most 2 MB of CBOR; its JSON may be longer."""
 SMALL_TEXT_BYTES = 64 * 1024
 """A file of this size is never too large for its record."""
 
@@ -246,6 +245,19 @@ def format_record(record: Record) -> bytes:
     if len(text) > SMALL_TEXT_BYTES and len(text) > most_bytes(len(text) - lines.layout - 1):
         text = _fitted(_ordered(to_json(record)))
     return within_bounds(text)
+
+
+def format_in_lines(record: Record) -> bytes:
+    """Format `record` as `format_record` does, but with a line for each item, however large.
+
+    Raises BadData if JSON cannot show a value, or not in MAX_TEXT_BYTES.
+    """
+    lines = _Lines()
+    try:
+        lines.write(record, "\n")
+    except _TooLong:
+        raise BadData("its JSON is larger than the file of a record may be") from None
+    return within_bounds(lines.text())
 
 
 def most_bytes(compact: int) -> int:

@@ -16,10 +16,9 @@ from dataclasses import dataclass, field
 
 from syncd.atproto.cid import cid_of_block
 from syncd.atproto.dagcbor import utf8
-from syncd.atproto.data import Json, cid_of, to_json
+from syncd.atproto.data import MAX_TEXT_BYTES, Json, cid_of, to_json
 from syncd.atproto.inexact import file_of, record_of
 from syncd.atproto.jsontext import (
-    MAX_TEXT_BYTES,
     TOKEN,
     compact,
     file_order,

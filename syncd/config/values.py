@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from syncd.atproto.syntax import Did, Handle, parse_nsid
 from syncd.errors import BadSyntax, ConfigWrong
+from syncd.forms import USUAL, Forms
 from syncd.model import Policy, RecordPath, split_record_path
 
 DEFAULT_PLC = "https://plc.directory"
@@ -60,6 +61,11 @@ class Config:
     history_megabytes: int = 1024
     git_commit: bool = False
     git_push: str | None = None
+
+    @property
+    def forms(self) -> Forms:
+        """Return how the files of each collection are written."""
+        return USUAL
 
     @property
     def is_portable(self) -> bool:

@@ -89,7 +89,7 @@ def _found(now: Seen | None, kept: Seen | None) -> Cid | None:
 
 def _with_inexact(folder: Folder, state: State, look: Look, now_ns: int) -> Look:
     base = state.base()
-    return with_inexact(folder, look, base, Versions(base, base, state.block), now_ns)
+    return with_inexact(folder, look, base, Versions(base, base, state.block, folder.forms), now_ns)
 
 
 def _check_commit(state: State, head: Head, account: Account) -> Iterator[Problem]:

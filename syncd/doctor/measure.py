@@ -14,8 +14,9 @@ from pathlib import Path
 
 from syncd.doctor.machine import Access, Complaint, FileSystem, UnitFile, Watching
 from syncd.errors import BadSyntax, FileProblem, SyncdError
-from syncd.folder.names import record_path_of
 from syncd.folder.root import OWN
+from syncd.folder.survey import is_nsid
+from syncd.model import RecordPath
 from syncd.trouble import at_home
 from syncd.watch import Watcher
 
@@ -120,9 +121,13 @@ def _access(path: Path, wanted: int, is_secret: bool) -> Iterator[Access]:
         )
 
 
+def _no_record(file: str) -> RecordPath:
+    raise BadSyntax(f"{file} is not looked at")
+
+
 async def measure_watching(root: Path, in_scope: Callable[[str], bool]) -> Watching:
     """Watch the folder for a moment, as the daemon does; count its directories."""
-    watcher, refused = Watcher(root, in_scope, record_path_of), None
+    watcher, refused = Watcher(root, in_scope, _no_record), None
     try:
         watcher.start()
     except FileProblem as error:
@@ -144,11 +149,7 @@ def _collections(root: Path, in_scope: Callable[[str], bool]) -> list[Path]:
 
 
 def _is_ours(name: str, in_scope: Callable[[str], bool]) -> bool:
-    try:
-        record_path_of(f"{name}/self.json")
-    except BadSyntax:
-        return False
-    return in_scope(name)
+    return is_nsid(name) and in_scope(name)
 
 
 def _continued(directory: Path) -> int:

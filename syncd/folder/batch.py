@@ -79,7 +79,9 @@ class Batch:
         groups: defaultdict[tuple[str, ...], list[tuple[Replacement, str]]] = defaultdict(list)
         for item in self.items:
             if item.path not in self.results:
-                relative = relative_path(item.path, portable=self.folder.portable)
+                relative = relative_path(
+                    item.path, portable=self.folder.portable, forms=self.folder.forms
+                )
                 *directories, name = relative.split("/")
                 groups[tuple(directories)].append((item, name))
         return list(groups.items())

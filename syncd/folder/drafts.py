@@ -13,7 +13,6 @@ from contextlib import suppress
 from itertools import groupby
 
 from syncd.atproto.data import encode
-from syncd.atproto.jsontext import parse_record
 from syncd.errors import BadData, BadJson, BadSyntax, FileChanged, FileProblem
 from syncd.folder.names import (
     CONTINUED,
@@ -28,6 +27,7 @@ from syncd.folder.read import FIX_HINT, FileStat, is_at_rest, read_file
 from syncd.folder.replace import place_new, unfinished_name, withdraw
 from syncd.folder.root import Folder, opened
 from syncd.folder.survey import is_nsid
+from syncd.forms import Form
 from syncd.model import Problem, RecordPath, split_record_path
 
 _OPEN = "another program is still writing it"
@@ -41,7 +41,9 @@ def list_drafts(folder: Folder, in_scope: Callable[[str], bool]) -> list[str]:
     with folder.open() as root:
         with os.scandir(root) as entries:
             names = [e.name for e in entries if is_nsid(e.name) and in_scope(e.name)]
-        return sorted(draft for name in names for draft in _drafts_in(root, (name,)))
+        return sorted(
+            draft for name in names for draft in _drafts_in(root, (name,), folder.forms.of(name))
+        )
 
 
 def with_drafts(folder: Folder, paths: Iterable[RecordPath]) -> frozenset[RecordPath]:
@@ -75,7 +77,7 @@ def read_draft(folder: Folder, relative: str) -> tuple[bytes, FileStat] | Proble
             opened(root, directories) as directory,
         ):
             content, now = read_file(directory, name)
-            encode(parse_record(content, directories[0]))
+            encode(folder.forms.of(directories[0]).parse(content, directories[0]))
             return (content, now) if _is_at_rest(directory, name, now) else Problem(path, _OPEN)
     except BadJson as error:
         return Problem(path, error.message, error.hint or FIX_HINT, error.line, error.column)
@@ -113,7 +115,9 @@ def place_draft(folder: Folder, relative: str, path: RecordPath, *, expect: File
             already has a file. The draft stays.
         FileProblem: The disk refused. The whole content is in the draft or in the record's file.
     """
-    _rename(folder, relative, relative_path(path, portable=folder.portable), expect)
+    _rename(
+        folder, relative, relative_path(path, portable=folder.portable, forms=folder.forms), expect
+    )
 
 
 def shelve(folder: Folder, path: RecordPath, *, expect: FileStat) -> str:
@@ -124,7 +128,8 @@ def shelve(folder: Folder, path: RecordPath, *, expect: FileStat) -> str:
             writing, or there is a draft of that name. The record's file stays.
         FileProblem: The disk refused. The whole content is in the draft or in the record's file.
     """
-    draft, record = _draft_of(folder, path), relative_path(path, portable=folder.portable)
+    draft = _draft_of(folder, path)
+    record = relative_path(path, portable=folder.portable, forms=folder.forms)
     # Where the file system cannot rename in one step, a crash left one file under both names.
     if not _drop_if_same(folder, record, draft):
         _rename(folder, record, draft, expect)
@@ -156,7 +161,8 @@ def drop_twin(folder: Folder, relative: str, twin: RecordPath) -> bool:
 
     Raises FileProblem: The disk refused.
     """
-    return _drop_if_same(folder, relative, relative_path(twin, portable=folder.portable))
+    kept = relative_path(twin, portable=folder.portable, forms=folder.forms)
+    return _drop_if_same(folder, relative, kept)
 
 
 def same_file(folder: Folder, relative: str, expect: FileStat) -> Iterator[RecordPath]:
@@ -166,7 +172,8 @@ def same_file(folder: Folder, relative: str, expect: FileStat) -> Iterator[Recor
         names = [e.name for e in os.scandir(directory) if e.inode() == expect.inode]
     for name in names:
         with suppress(BadSyntax):
-            rkey = parse_file_name(name, portable=folder.portable)
+            form = folder.forms.of(collection)
+            rkey = parse_file_name(name, portable=folder.portable, form=form)
             yield RecordPath(f"{collection}/{rkey}")
 
 
@@ -179,7 +186,7 @@ def respell_former(folder: Folder, path: RecordPath) -> bool:
     former = former_file(folder, path)
     if former is None:
         return False
-    right = relative_path(path, portable=folder.portable)
+    right = relative_path(path, portable=folder.portable, forms=folder.forms)
     try:
         _rename(folder, former, right, None)
     except FileChanged:
@@ -190,7 +197,8 @@ def respell_former(folder: Folder, path: RecordPath) -> bool:
 def former_file(folder: Folder, path: RecordPath) -> str | None:
     """Return the regular file that has the former name of `path`, relative to the folder."""
     collection, rkey = split_record_path(path)
-    old = former_file_name(rkey, portable=folder.portable)
+    form = folder.forms.of(collection)
+    old = former_file_name(rkey, portable=folder.portable, form=form)
     if old is None:
         return None
     *inside, name = old.split("/")
@@ -202,7 +210,8 @@ def former_file(folder: Folder, path: RecordPath) -> str | None:
 
 def _draft_of(folder: Folder, path: RecordPath) -> str:
     collection, rkey = split_record_path(path)
-    return f"{collection}/{draft_name(rkey, portable=folder.portable)}"
+    form = folder.forms.of(collection)
+    return f"{collection}/{draft_name(rkey, portable=folder.portable, form=form)}"
 
 
 def _has_draft(folder: Folder, directory: int, path: RecordPath) -> bool:
@@ -212,12 +221,12 @@ def _has_draft(folder: Folder, directory: int, path: RecordPath) -> bool:
     return False
 
 
-def _drafts_in(root: int, inside: tuple[str, ...]) -> Iterator[str]:
+def _drafts_in(root: int, inside: tuple[str, ...], form: Form) -> Iterator[str]:
     with suppress(OSError), opened(root, inside) as directory, os.scandir(directory) as entries:
         for entry in entries:
             if entry.name.endswith(CONTINUED) and entry.is_dir(follow_symlinks=False):
-                yield from _drafts_in(root, (*inside, entry.name))
-            elif is_draft(entry.name) and entry.is_file(follow_symlinks=False):
+                yield from _drafts_in(root, (*inside, entry.name), form)
+            elif is_draft(entry.name, form) and entry.is_file(follow_symlinks=False):
                 yield "/".join((*inside, entry.name))
 
 

@@ -1,10 +1,11 @@
 """Map record paths to file paths and back, without loss. Pure; never looks at a disk.
 
-The file of the record `collection/rkey` is `collection/rkey.json`. Some characters are escaped as
-`%` and two lower-case hexadecimal digits; no rkey contains a `%`:
+The file of the record `collection/rkey` is `collection/rkey` and the ending of the collection's
+form. Some characters are escaped as `%` and two lower-case hexadecimal digits; no rkey contains a
+`%`:
 
 - a leading dot, always: so no record file is hidden, and dot files are free for editors;
-- the dot of a final `.draft`, always: `NAME.draft.json` is a draft and no record;
+- the dot of a final `.draft`, always: a name with it and the ending is that of a draft;
 - `:`, upper-case letters and the device names of Windows, if the names must be portable.
 
 A name too long for one path component continues in a directory whose name ends with a bare `%`.
@@ -15,14 +16,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 from syncd.atproto.syntax import Nsid, Rkey, parse_nsid, parse_rkey
 from syncd.errors import BadSyntax
+from syncd.forms import DRAFT, USUAL, Form, Forms
 from syncd.model import RecordPath, make_record_path, parse_record_path, split_record_path
 
-SUFFIX = ".json"
-DRAFT_SUFFIX = ".draft.json"
-"""The end of a draft's name: the file never leaves the folder."""
 CONTINUED = "%"
 """The last character of a directory name where longer names continue."""
 FRESH = "+"
@@ -33,119 +33,130 @@ COMPONENT_BYTES = 255
 """The longest name of a file or directory (NAME_MAX of Linux file systems)."""
 
 _CHUNK = 180
-_DRAFTED = ".draft"
-_PLAIN = re.compile(r"([A-Za-z0-9_~:-][A-Za-z0-9_~.:-]{0,249})(?<!\.draft)\.json")
 _ESCAPE = re.compile(r"%([0-9a-fA-F]{2})")
 _DEVICES = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z)")
 
 
-def file_name(rkey: Rkey, *, portable: bool = False, suffix: str = SUFFIX) -> str:
+def file_name(rkey: Rkey, *, portable: bool = False, form: Form = USUAL.default) -> str:
     """Return the record's file name, relative to its collection's directory; may contain `/`."""
-    if not portable and _PLAIN.fullmatch(name := rkey + suffix) and suffix == SUFFIX:
+    if not portable and _plain(form.ending).fullmatch(name := rkey + form.ending):
         return name
-    tokens = [_token(char, portable) for char in rkey]
-    if suffix == SUFFIX and rkey.endswith(_DRAFTED):
-        tokens[-len(_DRAFTED)] = _escaped(".")
-    return "/".join(_components(tokens, portable, suffix))
+    tokens = _tokens(rkey, portable)
+    if rkey.endswith(DRAFT):
+        tokens[-len(DRAFT)] = _escaped(".")
+    return "/".join(_components(tokens, portable, form.ending))
 
 
-def former_file_name(rkey: Rkey, *, portable: bool = False) -> str | None:
+@cache
+def _plain(ending: str) -> re.Pattern[str]:
+    """Return what matches the names of files that are their rkey and `ending`, unescaped."""
+    return re.compile(
+        rf"([A-Za-z0-9_~:-][A-Za-z0-9_~.:-]{{0,{COMPONENT_BYTES - 1 - len(ending)}}})"
+        rf"(?<!{re.escape(DRAFT)}){re.escape(ending)}"
+    )
+
+
+def former_file_name(
+    rkey: Rkey, *, portable: bool = False, form: Form = USUAL.default
+) -> str | None:
     """Return the file name that versions before drafts gave to the record; None if it is the same.
 
     It is now the name of a draft.
     """
-    stem = rkey.removesuffix(_DRAFTED)
+    stem = rkey.removesuffix(DRAFT)
     if stem in ("", rkey):
         return None
-    return draft_name(Rkey(stem), portable=portable)
+    return draft_name(Rkey(stem), portable=portable, form=form)
 
 
-def draft_name(rkey: Rkey, *, portable: bool = False) -> str:
+def draft_name(rkey: Rkey, *, portable: bool = False, form: Form = USUAL.default) -> str:
     """Return the name of a draft of the record, relative to its collection; may contain `/`."""
-    return file_name(rkey, portable=portable, suffix=DRAFT_SUFFIX)
+    return "/".join(_components(_tokens(rkey, portable), portable, DRAFT + form.ending))
 
 
-def drafted_name(relative: str) -> str:
-    """Return NAME of the draft `relative`, which is `NAME.draft.json` or `+anything.json`.
+def drafted_name(relative: str, form: Form = USUAL.default) -> str:
+    """Return NAME of the draft `relative`: `NAME.draft` or `+anything`, each with the ending.
 
     Escapes are decoded. NAME need not be a legal rkey.
     """
-    stem = relative.removesuffix(DRAFT_SUFFIX)
-    stem = stem.removesuffix(SUFFIX) if stem == relative else stem
+    stem = relative.removesuffix(form.ending).removesuffix(DRAFT)
     return _unescaped("".join(part.removesuffix(CONTINUED) for part in stem.split("/")))
 
 
-def record_of_draft(relative: str) -> str:
+def record_of_draft(relative: str, forms: Forms = USUAL) -> str:
     """Return `COLLECTION/NAME` of the draft `relative`; a record path if NAME is a legal rkey."""
     collection, _, name = relative.partition("/")
-    return f"{collection}/{drafted_name(name)}"
+    return f"{collection}/{drafted_name(name, forms.of(collection))}"
 
 
-def parse_file_name(relative: str, *, portable: bool = False) -> Rkey:
+def parse_file_name(relative: str, *, portable: bool = False, form: Form = USUAL.default) -> Rkey:
     """Return the rkey whose `file_name` is `relative`.
 
     Raises BadSyntax: no rkey has this file name; the hint gives the right spelling if there is one.
     """
-    if not portable and (plain := _PLAIN.fullmatch(relative)):
+    if not portable and (plain := _plain(form.ending).fullmatch(relative)):
         return Rkey(plain[1])
-    rkey = parse_rkey(_decoded(relative))
-    right = file_name(rkey, portable=portable)
+    rkey = parse_rkey(_decoded(relative, form.ending))
+    right = file_name(rkey, portable=portable, form=form)
     if right != relative:
         message = f"{relative!r} is not how syncd spells the file of the record key {rkey!r}"
         raise BadSyntax(message, hint=f"rename it to {right}")
     return rkey
 
 
-def relative_path(path: RecordPath, *, portable: bool = False) -> str:
+def relative_path(path: RecordPath, *, portable: bool = False, forms: Forms = USUAL) -> str:
     """Return the record's file, relative to the folder. Raises BadSyntax on a bad record path."""
     collection, rkey = split_record_path(parse_record_path(path))
-    return f"{collection}/{file_name(rkey, portable=portable)}"
+    return f"{collection}/{file_name(rkey, portable=portable, form=forms.of(collection))}"
 
 
-def record_path_of(relative: str, *, portable: bool = False) -> RecordPath:
+def record_path_of(relative: str, *, portable: bool = False, forms: Forms = USUAL) -> RecordPath:
     """Return the record whose `relative_path` is `relative`. Raises BadSyntax if there is none."""
     collection, _, name = relative.partition("/")
-    return make_record_path(parse_nsid(collection), parse_file_name(name, portable=portable))
+    rkey = parse_file_name(name, portable=portable, form=forms.of(collection))
+    return make_record_path(parse_nsid(collection), rkey)
 
 
-def meant_path(collection: Nsid, name: str) -> RecordPath | None:
+def meant_path(collection: Nsid, name: str, form: Form = USUAL.default) -> RecordPath | None:
     """Guess the record that a misspelt file name in `collection` was meant for; None if unclear."""
     try:
-        return make_record_path(collection, parse_rkey(_decoded(name)))
+        return make_record_path(collection, parse_rkey(_decoded(name, form.ending)))
     except BadSyntax:
         return None
 
 
-def conflict_name(rkey: Rkey, cid: str, *, portable: bool = False) -> str:
-    """Return `<rkey>.<cid>.json`, with the rkey escaped and split like a record's file name."""
-    return file_name(rkey, portable=portable, suffix=f".{cid}{SUFFIX}")
+def conflict_name(
+    rkey: Rkey, cid: str, *, portable: bool = False, form: Form = USUAL.default
+) -> str:
+    """Return `<rkey>.<cid>` and the ending, with the rkey escaped and split like in `file_name`."""
+    return "/".join(_components(_tokens(rkey, portable), portable, f".{cid}{form.ending}"))
 
 
-def parse_conflict_name(name: str) -> Rkey:
+def parse_conflict_name(name: str, form: Form = USUAL.default) -> Rkey:
     """Return the rkey of a `conflict_name`. Raises BadSyntax if it is none."""
-    stem = name.removesuffix(SUFFIX).rpartition(".")[0]
-    return parse_rkey(_decoded(stem + SUFFIX))
+    stem = name.removesuffix(form.ending).rpartition(".")[0]
+    return parse_rkey(_decoded(stem + form.ending, form.ending))
 
 
-def is_record_like(name: str) -> bool:
+def is_record_like(name: str, form: Form = USUAL.default) -> bool:
     """Return whether a person may have meant `name` as a record's file, and must fix it if not.
 
-    False for drafts, for editors' temporary files, and for every name other than `*.json`.
+    False for drafts, for editors' temporary files, and for every name without the form's ending.
     """
-    stem = name.removesuffix(SUFFIX)
-    if stem == name or name.startswith((FRESH, OURS)) or is_draft(name):
+    stem = name.removesuffix(form.ending)
+    if stem == name or name.startswith((FRESH, OURS)) or is_draft(name, form):
         return False
     return not name.startswith(".") or _is_rkey(stem)
 
 
-def is_draft(name: str) -> bool:
-    """Return whether `name` is `+anything.json` or `NAME.draft.json`.
+def is_draft(name: str, form: Form = USUAL.default) -> bool:
+    """Return whether `name` is `+anything` or `NAME.draft`, each with the ending of the form.
 
     A hidden file counts if NAME is a legal rkey: others are the temporary files of editors.
     """
-    stem = name.removesuffix(DRAFT_SUFFIX)
+    stem = name.removesuffix(DRAFT + form.ending)
     if stem == name:
-        return name.startswith(FRESH) and name.endswith(SUFFIX)
+        return name.startswith(FRESH) and name.endswith(form.ending)
     return bool(stem) and not stem.startswith(OURS) and (stem[0] != "." or _is_rkey(stem))
 
 
@@ -157,8 +168,10 @@ def _is_rkey(text: str) -> bool:
     return True
 
 
-def _token(char: str, portable: bool) -> str:
-    return _escaped(char) if portable and (char == ":" or char.isupper()) else char
+def _tokens(rkey: Rkey, portable: bool) -> list[str]:
+    return [
+        _escaped(char) if portable and (char == ":" or char.isupper()) else char for char in rkey
+    ]
 
 
 def _escaped(char: str) -> str:
@@ -191,12 +204,13 @@ def _chunk(tokens: list[str]) -> int:
     return len(tokens)
 
 
-def _decoded(relative: str) -> str:
+def _decoded(relative: str, ending: str) -> str:
     """Decode `relative` in any spelling. Raises BadSyntax if it is not of the form of a record."""
     *directories, last = relative.split("/")
-    stem = last.removesuffix(SUFFIX)
+    stem = last.removesuffix(ending)
     if stem == last or not all(name.endswith(CONTINUED) for name in directories):
-        raise BadSyntax(f"{relative!r} is not the file of a record: it needs the form rkey.json")
+        reason = f"{relative!r} is not the file of a record: it needs the form rkey{ending}"
+        raise BadSyntax(reason)
     return _unescaped("".join(name.removesuffix(CONTINUED) for name in directories) + stem)
 
 

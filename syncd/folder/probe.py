@@ -10,11 +10,12 @@ from pathlib import Path
 
 from syncd.errors import FolderWrong
 from syncd.folder.names import COMPONENT_BYTES, OURS
+from syncd.forms import USUAL
 from syncd.trouble import PASSING, explain, in_trouble
 
-_NEEDED = (f"{OURS}x", "%2ex.json", "+x.json", "x~_-.json")
+_NEEDED = (f"{OURS}x", *(f"{stem}{USUAL.default.ending}" for stem in ("%2ex", "+x", "x~_-")))
 """Names that syncd needs under every setting."""
-_WISHED = ("a:b.json", "con.json")
+_WISHED = tuple(f"{stem}{USUAL.default.ending}" for stem in ("a:b", "con"))
 """Names that records have unless their files are to be portable."""
 
 

@@ -1,6 +1,6 @@
 """Read one whole file. Never follows a link, never waits on a FIFO, never writes.
 
-A file counts as a record if it is a regular file, did not change during the read, and its JSON is
+A file counts as a record if it is a regular file, did not change during the read, and its text is
 a record. Anything else is a Problem of the path: the file exists, but is inert.
 """
 
@@ -12,15 +12,15 @@ import stat
 from dataclasses import dataclass
 
 from syncd.atproto.cid import Cid
-from syncd.atproto.data import cid_of
-from syncd.atproto.jsontext import MAX_TEXT_BYTES, parse_record
+from syncd.atproto.data import MAX_TEXT_BYTES, cid_of
 from syncd.errors import BadData, BadJson, FileProblem
 from syncd.folder import linux
 from syncd.folder.problems import explain
+from syncd.forms import USUAL, Form
 from syncd.model import Problem, RecordPath, Seen, split_record_path
 
 MAX_FILE_BYTES = MAX_TEXT_BYTES
-"""What `format_record` writes at most: a file that syncd writes can be read again."""
+"""What a form writes at most: a file that syncd writes can be read again."""
 RACY_NS = 2_000_000_000
 """If the last change is this recent, a second change may have left the same time stamps."""
 IDLE_NS = 60_000_000_000
@@ -94,7 +94,13 @@ def read_file(directory: int, name: str) -> tuple[bytes, FileStat]:
 
 
 def read_record(
-    directory: int, name: str, path: RecordPath, known: Seen | None, *, seen_ns: int
+    directory: int,
+    name: str,
+    path: RecordPath,
+    known: Seen | None,
+    *,
+    seen_ns: int,
+    form: Form = USUAL.default,
 ) -> Seen | Problem:
     """Read the record file `name`; return a Problem if it holds no record now.
 
@@ -110,7 +116,7 @@ def read_record(
             return now.seen(path, known.cid, seen_ns=seen_ns)
         if is_open and seen_ns < max(now.mtime_ns, now.ctime_ns) + IDLE_NS:
             return Problem(path, "another program has it open for writing", _WRITING_HINT)
-        record = parse_record(content, split_record_path(path)[0])
+        record = form.parse(content, split_record_path(path)[0])
         return now.seen(path, cid_of(record), seen_ns=seen_ns)
     except BadJson as error:
         return Problem(path, error.message, error.hint or FIX_HINT, error.line, error.column)

@@ -13,7 +13,6 @@ from contextlib import suppress
 
 from syncd.atproto.cid import parse_cid
 from syncd.errors import BadSyntax, FileChanged, FileProblem
-from syncd.folder.names import SUFFIX
 from syncd.folder.problems import printable
 from syncd.folder.read import FileStat, os_problem, read_file
 from syncd.folder.replace import (
@@ -25,6 +24,7 @@ from syncd.folder.replace import (
 )
 from syncd.folder.root import OWN, Folder, opened
 from syncd.folder.write import CONFLICTS, is_edited_copy
+from syncd.forms import Form
 from syncd.model import Problem
 
 _RECOVERED = "recovered"
@@ -66,18 +66,20 @@ def sweep_conflicts(folder: Folder, keep: Collection[str]) -> None:
             collection = inside.removeprefix("./").partition("/")[0]
             for name in names:
                 relative = os.path.normpath(f"{OWN}/{CONFLICTS}/{inside}/{name}")
-                if relative not in keep and _is_ours(descriptor, name, collection):
+                if relative not in keep and _is_ours(
+                    descriptor, name, collection, folder.forms.of(collection)
+                ):
                     folder.disk.unlink(descriptor, name)
 
 
-def _is_ours(directory: int, name: str, collection: str) -> bool:
-    stem = name.removesuffix(SUFFIX)
+def _is_ours(directory: int, name: str, collection: str, form: Form) -> bool:
+    stem = name.removesuffix(form.ending)
     with suppress(BadSyntax):
         if is_unfinished(name):
             return True
         # The name holds the CID of the repo's version, so an edited copy shows by its content.
         cid = parse_cid(stem.rpartition(".")[2])
-        return stem != name and not is_edited_copy(directory, name, collection, cid)
+        return stem != name and not is_edited_copy(directory, name, collection, form, cid)
     return False
 
 

@@ -15,6 +15,7 @@ from syncd.errors import BadSyntax, FileChanged
 from syncd.folder.names import CONTINUED, file_name, parse_file_name
 from syncd.folder.replace import place_new
 from syncd.folder.root import OWN, Folder, opened
+from syncd.forms import Form
 
 
 def respell(
@@ -39,7 +40,8 @@ def respell(
     with folder.open() as root:
         for collection in filter(in_scope, list(_collections(root))):
             with opened(root, (collection,)) as directory:
-                for old, new in list(_moves(folder, directory)):
+                form = folder.forms.of(collection)
+                for old, new in list(_moves(folder, directory, form)):
                     renamed += _rename(folder, directory, old, new)
                 folder.disk.sync_directory(directory)
         with opened(root, (OWN,)) as own:
@@ -48,14 +50,14 @@ def respell(
     return renamed
 
 
-def _moves(folder: Folder, directory: int) -> Iterator[tuple[str, str]]:
+def _moves(folder: Folder, directory: int, form: Form) -> Iterator[tuple[str, str]]:
     """Yield (old, new) for each file of a collection in the other spelling."""
     for name in _files(directory):
         try:
-            rkey = parse_file_name(name, portable=not folder.portable)
+            rkey = parse_file_name(name, portable=not folder.portable, form=form)
         except BadSyntax:
             continue
-        right = file_name(rkey, portable=folder.portable)
+        right = file_name(rkey, portable=folder.portable, form=form)
         if right != name:
             yield name, right
 

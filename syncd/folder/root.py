@@ -17,6 +17,7 @@ from pathlib import Path
 from syncd.errors import FileProblem, FolderWrong
 from syncd.folder.disk import Disk
 from syncd.folder.spelling import check_spelt, is_spelt
+from syncd.forms import USUAL, Forms
 from syncd.trouble import PASSING, explain, explain_at, in_trouble
 
 OWN = ".syncd"
@@ -47,6 +48,7 @@ class Folder:
         portable: File names also avoid `:`, upper case and reserved names (see names.py).
         disk: Where lasting effects go.
         own: The device and inode that its `.syncd` must have; None accepts any.
+        forms: How the files of each collection are written.
     """
 
     root: Path
@@ -54,6 +56,7 @@ class Folder:
     portable: bool = False
     disk: Disk = field(default_factory=Disk, repr=False, compare=False)
     own: tuple[int, int] | None = None
+    forms: Forms = USUAL
 
     @contextmanager
     def open(self) -> Iterator[int]:

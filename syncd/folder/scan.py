@@ -16,6 +16,7 @@ from syncd.folder.read import os_problem
 from syncd.folder.root import Folder, opened
 from syncd.folder.spelling import is_spelt
 from syncd.folder.survey import EVERYWHERE, Notes, examine, survey
+from syncd.forms import Forms
 from syncd.model import Problem, RecordPath, Seen, split_record_path
 
 
@@ -27,8 +28,8 @@ class Look:
         seen: Every file that holds a record.
         problems: Files that exist but hold no record now (invalid, unreadable, a link, misspelt),
             by the record they were meant for. They are inert: neither content nor absence.
-        strays: `*.json` files that belong to no record, and collections that cannot be read; the
-            path of each problem is relative to the folder.
+        strays: Files that are named like those of records and belong to none, and collections that
+            cannot be read; the path of each problem is relative to the folder.
         leftovers: Files of an interrupted write of syncd itself; see recover.py.
         unread: Collections whose directory could not be listed completely, or `EVERYWHERE`.
         reads: The number of files opened; all others were unchanged by their stat.
@@ -92,7 +93,7 @@ def scan(
     Raises:
         FolderWrong: The folder is missing, belongs to another mirror, or was replaced meanwhile.
     """
-    notes = Notes(known, now_ns, folder.portable)
+    notes = Notes(known, now_ns, folder.portable, folder.forms)
     covers = _within(in_scope)
     if only is not None:
         only = frozenset(path for path in only if covers(path))
@@ -122,21 +123,22 @@ def _within(in_scope: Callable[[str], bool]) -> Callable[[RecordPath], bool]:
 def _look_up(notes: Notes, root: int, paths: Iterable[RecordPath]) -> None:
     """Look up the file of each path by name. ENOENT is an absence; any other error a problem."""
     for path in paths:
-        right = relative_path(path, portable=notes.portable)
+        right = relative_path(path, portable=notes.portable, forms=notes.forms)
         try:
             if not _look_at(notes, root, path, right):
-                for other in _other_names(path, notes.portable):
+                for other in _other_names(path, notes.portable, notes.forms):
                     _look_for_misspelt(notes, root, path, right, other)
         except OSError as error:
             notes.problems[path] = os_problem(path, error)
 
 
-def _other_names(path: RecordPath, portable: bool) -> list[str]:
+def _other_names(path: RecordPath, portable: bool, forms: Forms) -> list[str]:
     """Return the names that the file of `path` had by another setting or an older version."""
     collection, rkey = split_record_path(path)
-    right = relative_path(path, portable=portable)
-    names = [relative_path(path, portable=not portable)]
-    former = (former_file_name(rkey, portable=setting) for setting in (portable, not portable))
+    form = forms.of(collection)
+    right = relative_path(path, portable=portable, forms=forms)
+    names = [relative_path(path, portable=not portable, forms=forms)]
+    former = (former_file_name(rkey, portable=p, form=form) for p in (portable, not portable))
     names += [f"{collection}/{name}" for name in former if name is not None]
     return [name for name in names if name != right]
 
@@ -166,7 +168,7 @@ def _look_for_misspelt(notes: Notes, root: int, path: RecordPath, right: str, ot
             return
         reason = f"{other!r} is not how syncd spells this record's file"
         hint = f"rename it to {right}"
-        if is_draft(name):
+        if is_draft(name, notes.forms.of(split_record_path(path)[0])):
             reason = f"{other!r} is a draft, and was this record's file before there were drafts"
             hint += ", or give the draft another name: then the record counts as deleted"
         notes.problems[path] = Problem(path, reason, hint)

@@ -15,13 +15,13 @@ from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Final, Self, TypeAlias
 
-from syncd.atproto.inexact import file_of
 from syncd.errors import BadData
 from syncd.folder.disk import Disk
 from syncd.folder.names import relative_path
 from syncd.folder.read import RACY_NS, FileStat
 from syncd.folder.root import OWN, Folder, open_directory, opened
 from syncd.folder.survey import is_nsid
+from syncd.forms import Form, Forms
 from syncd.model import RecordPath
 
 Item: TypeAlias = "tuple[RecordPath, bytes]"
@@ -48,7 +48,7 @@ class Staging:
     """
 
     def __init__(self, folder: Folder) -> None:
-        self.portable = folder.portable
+        self.portable, self.forms = folder.portable, folder.forms
         self.path = folder.root / OWN / NAME
         self._folder = folder
         self._disk = folder.disk
@@ -79,7 +79,7 @@ class Staging:
 
     def write(self, items: Sequence[Item]) -> list[Made | None]:
         """Write files aside as `write_files` does."""
-        return write_files(self._disk, self._aside, items, portable=self.portable)
+        return write_files(self._disk, self._aside, items, portable=self.portable, forms=self.forms)
 
     def place(self, newest_ns: int) -> None:
         """Make all files durable, then move every collection into the folder.
@@ -132,11 +132,11 @@ def _collections(directory: int) -> list[str]:
 
 
 def write_files(
-    disk: Disk, aside: int, items: Sequence[Item], *, portable: bool
+    disk: Disk, aside: int, items: Sequence[Item], *, portable: bool, forms: Forms
 ) -> list[Made | None]:
     """Write the file of each record below the directory `aside`; return the stat of each.
 
-    The stat is None for a record that no JSON file can hold. Raises OSError.
+    The stat is None for a record that no file can hold. Raises OSError.
     """
     with ExitStack() as stack:
         directories: dict[str, int] = {}
@@ -150,14 +150,16 @@ def write_files(
 
         made: list[Made | None] = []
         for path, block in items:
-            inside, _, name = relative_path(path, portable=portable).rpartition("/")
-            made.append(_write(disk, directory_of(inside), name, block))
+            relative = relative_path(path, portable=portable, forms=forms)
+            inside, _, name = relative.rpartition("/")
+            form = forms.of(inside.partition("/")[0])
+            made.append(_write(disk, directory_of(inside), name, form, block))
         return made
 
 
-def _write(disk: Disk, directory: int, name: str, block: bytes) -> Made | None:
+def _write(disk: Disk, directory: int, name: str, form: Form, block: bytes) -> Made | None:
     try:
-        content = file_of(block)
+        content = form.file_of(block)
     except BadData:
         return None
     disk.write(directory, name, content, None)

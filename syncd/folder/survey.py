@@ -22,6 +22,7 @@ from syncd.folder.problems import printable
 from syncd.folder.read import is_current, kind_problem, os_problem, read_record
 from syncd.folder.replace import is_leftover
 from syncd.folder.root import opened
+from syncd.forms import Forms
 from syncd.model import Problem, RecordPath, Seen, make_record_path, split_record_path
 
 EVERYWHERE = "*"
@@ -45,6 +46,7 @@ class Notes:
     known: Mapping[RecordPath, Seen]
     now_ns: int
     portable: bool
+    forms: Forms
     seen: dict[RecordPath, Seen] = field(default_factory=dict)
     problems: dict[RecordPath, Problem] = field(default_factory=dict)
     strays: list[Problem] = field(default_factory=list)
@@ -91,7 +93,8 @@ def examine(notes: Notes, directory: int, name: str, path: RecordPath, now: os.s
         notes.seen[path] = known
     else:
         notes.reads += 1
-        found = read_record(directory, name, path, known, seen_ns=notes.now_ns)
+        form = notes.forms.of(split_record_path(path)[0])
+        found = read_record(directory, name, path, known, seen_ns=notes.now_ns, form=form)
         if isinstance(found, Seen):
             notes.seen[path] = found
         else:
@@ -136,7 +139,7 @@ def _survey_directory(
                 if entry.is_dir(follow_symlinks=False) and len(inside) < _DEPTH:
                     with opened(directory, (entry.name,)) as inner:
                         _survey_directory(notes, inner, collection, (*inside, entry.name))
-            elif is_record_like(entry.name):
+            elif is_record_like(entry.name, notes.forms.of(collection)):
                 _meet(notes, directory, collection, name, entry)
             elif is_leftover(entry.name):
                 notes.leftovers.append(f"{collection}/{name}")
@@ -146,12 +149,13 @@ def _meet(
     notes: Notes, directory: int, collection: Nsid, name: str, entry: os.DirEntry[str]
 ) -> None:
     """Note the file `name` of a collection, which is named like the file of a record."""
+    form = notes.forms.of(collection)
     try:
-        rkey = parse_file_name(name, portable=notes.portable)
+        rkey = parse_file_name(name, portable=notes.portable, form=form)
     except BadSyntax as error:
         relative = printable(f"{collection}/{name}")
         problem = Problem(relative, error.message, error.hint or _STRAY_HINT)
-        notes.misspelt.append((meant_path(collection, name), problem))
+        notes.misspelt.append((meant_path(collection, name, form), problem))
         return
     path = make_record_path(collection, rkey)
     try:

@@ -12,15 +12,15 @@ from contextlib import suppress
 
 from syncd.atproto.cid import Cid, parse_cid
 from syncd.atproto.data import cid_of
-from syncd.atproto.jsontext import parse_record
 from syncd.errors import BadJson, BadSyntax, FileChanged, FileProblem
 from syncd.folder.batch import Batch, Replacement
-from syncd.folder.names import SUFFIX, conflict_name, relative_path
+from syncd.folder.names import conflict_name, relative_path
 from syncd.folder.problems import printable, raise_as
 from syncd.folder.read import FileStat, read_file
 from syncd.folder.replace import unfinished_name, withdraw
 from syncd.folder.root import OWN, Folder, opened
 from syncd.folder.spelling import check_spelt, is_spelt
+from syncd.forms import USUAL, Form, Forms
 from syncd.model import RecordPath, Seen, parse_record_path, split_record_path
 
 __all__ = (
@@ -107,10 +107,13 @@ def remove(folder: Folder, path: RecordPath, *, expect: Seen) -> None:
         folder.disk.sync_directory(directory)
 
 
-def conflict_file(path: RecordPath, cid: Cid, *, portable: bool = False) -> str:
+def conflict_file(
+    path: RecordPath, cid: Cid, *, portable: bool = False, forms: Forms = USUAL
+) -> str:
     """Return where the remote side of a conflict lies, relative to the folder."""
     collection, rkey = split_record_path(parse_record_path(path))
-    return f"{OWN}/{CONFLICTS}/{collection}/{conflict_name(rkey, str(cid), portable=portable)}"
+    name = conflict_name(rkey, str(cid), portable=portable, form=forms.of(collection))
+    return f"{OWN}/{CONFLICTS}/{collection}/{name}"
 
 
 def keep_conflict(folder: Folder, path: RecordPath, cid: Cid, content: bytes) -> str:
@@ -118,7 +121,7 @@ def keep_conflict(folder: Folder, path: RecordPath, cid: Cid, content: bytes) ->
 
     The name tells the content, so it may be there already. Raises FileProblem, FolderWrong.
     """
-    relative = conflict_file(path, cid, portable=folder.portable)
+    relative = conflict_file(path, cid, portable=folder.portable, forms=folder.forms)
     *directories, name = relative.split("/")
     disk = folder.disk
     with (
@@ -140,8 +143,10 @@ def drop_conflicts(folder: Folder, path: RecordPath, keep: Collection[Cid] = ())
     Raises FileProblem, FolderWrong.
     """
     collection, rkey = split_record_path(parse_record_path(path))
-    *inside, pattern = conflict_name(rkey, _ANY_CID, portable=folder.portable).split("/")
-    stem = pattern.removesuffix(_ANY_CID + SUFFIX)
+    form = folder.forms.of(collection)
+    pattern = conflict_name(rkey, _ANY_CID, portable=folder.portable, form=form)
+    *inside, last = pattern.split("/")
+    stem = last.removesuffix(_ANY_CID + form.ending)
     with (
         folder.open() as root,
         suppress(FileChanged),
@@ -150,22 +155,26 @@ def drop_conflicts(folder: Folder, path: RecordPath, keep: Collection[Cid] = ())
         os.scandir(directory) as entries,
     ):
         for name in [entry.name for entry in entries if entry.name.startswith(stem)]:
-            cid = _cid_or_none(name.removeprefix(stem).removesuffix(SUFFIX))
-            if cid and cid not in keep and not is_edited_copy(directory, name, collection, cid):
+            cid = _cid_or_none(name.removeprefix(stem).removesuffix(form.ending))
+            if cid in keep or cid is None:
+                continue
+            if not is_edited_copy(directory, name, collection, form, cid):
                 folder.disk.unlink(directory, name)
 
 
-def is_edited_copy(directory: int, name: str, collection: str, cid: Cid) -> bool:
+def is_edited_copy(directory: int, name: str, collection: str, form: Form, cid: Cid) -> bool:
     """Return True if somebody has made another record of the copy of `cid`, which is theirs."""
     try:
         content, _ = read_file(directory, name)
-        return cid_of(parse_record(content, collection)) != cid
+        return cid_of(form.parse(content, collection)) != cid
     except (OSError, FileProblem, BadJson):
         return False
 
 
 def _place_of(folder: Folder, path: RecordPath) -> tuple[list[str], str]:
-    *directories, name = relative_path(path, portable=folder.portable).split("/")
+    *directories, name = relative_path(path, portable=folder.portable, forms=folder.forms).split(
+        "/"
+    )
     return directories, name
 
 

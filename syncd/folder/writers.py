@@ -19,6 +19,7 @@ from typing import BinaryIO, Final, Self, TypeAlias
 from syncd.children import without_secrets
 from syncd.folder.disk import Disk
 from syncd.folder.staging import Item, Made, Staging, write_files
+from syncd.forms import USUAL
 
 MANY: Final = 20_000
 """The least number of records for a second process: below it, the start costs more time."""
@@ -130,7 +131,7 @@ def serve() -> None:
     aside = os.open(where, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     while (items := _heard(sys.stdin.buffer)) is not None:
         try:
-            answer = write_files(Disk(), aside, items, portable=bool(portable)), 0
+            answer = write_files(Disk(), aside, items, portable=bool(portable), forms=USUAL), 0
         except OSError as error:
             answer = [], error.errno or 1
         marshal.dump(answer, sys.stdout.buffer)

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from syncd.errors import GitFailed
+from syncd.forms import USUAL, Forms
 from syncd.git.commits import Worktree
 
 _NAME = "syncd"
@@ -17,26 +18,26 @@ _ATTRIBUTES = f"merge={_NAME} diff={_NAME}"
 _COMMENT = "# record files, by `syncd git install`"
 
 
-def install(work: Worktree, command: str) -> str:
-    """Register `command` for the folder's record files; return their pattern. Raises GitFailed."""
-    git, line = work.git, attribute_line(work.repository.prefix)
+def install(work: Worktree, command: str, forms: Forms = USUAL) -> str:
+    """Register `command` for the folder's record files; return their patterns. Raises GitFailed."""
+    git, lines, ours = work.git, _read(work), _lines_of(work, forms)
     git.run("config", f"merge.{_NAME}.name", "records, field by field")
     git.run("config", f"merge.{_NAME}.driver", f"{command} git merge %O %A %B %L %P")
     git.run("config", f"diff.{_NAME}.textconv", f"{command} git show")
-    lines = _read(work)
-    if line not in lines:
-        _write(work, [*lines, _COMMENT, line])
-    return line.removesuffix(f" {_ATTRIBUTES}")
+    if new := [line for line in ours if line not in lines]:
+        _write(work, [*lines, _COMMENT, *new])
+    return ", ".join(line.removesuffix(f" {_ATTRIBUTES}") for line in ours)
 
 
-def uninstall(work: Worktree) -> bool:
+def uninstall(work: Worktree, forms: Forms = USUAL) -> bool:
     """Undo `install` for the folder; return False if it was not installed. Raises GitFailed."""
-    lines, line = _read(work), attribute_line(work.repository.prefix)
-    if line not in lines:
+    lines, ours = _read(work), _lines_of(work, forms)
+    found = [at for at, line in enumerate(lines) if line in ours]
+    if not found:
         return False
-    at = lines.index(line)
-    first = at - 1 if at and lines[at - 1] == _COMMENT else at
-    left = lines[:first] + lines[at + 1 :]
+    if found[0] and lines[found[0] - 1] == _COMMENT:
+        found.append(found[0] - 1)
+    left = [line for at, line in enumerate(lines) if at not in found]
     _write(work, left)
     if not any(other.endswith(_ATTRIBUTES) for other in left):
         # No other folder of this clone uses the drivers.
@@ -45,9 +46,16 @@ def uninstall(work: Worktree) -> bool:
     return True
 
 
-def attribute_line(prefix: str) -> str:
-    """Make the line of `info/attributes` for the record files below `prefix` (gitattributes(5))."""
-    escaped = re.sub(r"([\\*?\[\]])", r"\\\1", f"/{prefix}") + "*.*.*/**/*.json"
+def _lines_of(work: Worktree, forms: Forms) -> list[str]:
+    return [attribute_line(work.repository.prefix, ending) for ending in forms.endings]
+
+
+def attribute_line(prefix: str, ending: str) -> str:
+    """Make the line of `info/attributes` for the files below `prefix` with an ending.
+
+    Source: gitattributes(5).
+    """
+    escaped = re.sub(r"([\\*?\[\]])", r"\\\1", f"/{prefix}") + f"*.*.*/**/*{ending}"
     if re.search(r'[\s"\\]', escaped):
         inner = escaped.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t")
         escaped = f'"{inner}"'

@@ -1,6 +1,6 @@
-"""Write a merge as text for an editor, with the marks of git around each collision. Pure.
+"""Write a merge as text for an editor, with marks around each collision. Pure.
 
-With a mark the text is not JSON. So a file with a mark left in it never becomes a record.
+With a mark the text is no record. So a file with a mark left in it never becomes one.
 """
 
 from __future__ import annotations
@@ -8,22 +8,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from syncd.atproto.data import Record
-from syncd.atproto.jsontext import format_record
+from syncd.atproto.data import Record, Value
+from syncd.forms import USUAL, Form, Marks
 from syncd.merge.fields import ABSENT, Collision, Field, Merged
 
-LOCAL_MARK, MIDDLE_MARK, REMOTE_MARK = "<<<<<<< folder", "=======", ">>>>>>> repo"
 _PLACEHOLDER = "\ue000"
 
 
-def marked(merged: Merged) -> bytes:
-    """Format the merged record; at each collision, put the lines of both sides between marks."""
+def marked(merged: Merged, form: Form = USUAL.default, marks: Marks = Marks()) -> bytes:  # noqa: B008 (frozen)
+    """Write the merged record; at each collision, put the lines of both sides between marks.
+
+    Raises BadData if the form cannot show it.
+    """
     found: list[Collision] = []
     # Longer than any run in the record, a placeholder cannot be mistaken for its content.
     mark = _PLACEHOLDER * (_longest_run(repr(merged.tree)) + 1)
-    text = format_record(cast("Record", _with_placeholders(merged.tree, found, mark)))
-    lines = text.decode("utf-8").splitlines()
-    return "\n".join(_expanded(line, found, mark) for line in lines).encode("utf-8") + b"\n"
+    record = cast("Record", _with_placeholders(merged.tree, found, mark))
+    sides = {f"{mark}{at}": (_shown(c.local), _shown(c.remote)) for at, c in enumerate(found)}
+    return form.marked(record, sides, marks)
+
+
+def _shown(side: Field) -> tuple[Value, ...]:
+    return () if side is ABSENT else (cast("Value", side),)
 
 
 def _longest_run(text: str) -> int:
@@ -41,28 +47,3 @@ def _with_placeholders(tree: object, found: list[Collision], mark: str) -> objec
     if isinstance(tree, Mapping):
         return {key: _with_placeholders(value, found, mark) for key, value in tree.items()}
     return tree
-
-
-def _expanded(line: str, found: list[Collision], mark: str) -> str:
-    head, is_marked, number = line.partition(f': "{mark}')
-    if not is_marked:
-        return line
-    collision = found[int(number.rstrip('",'))]
-    indent = len(head) - len(head.lstrip(" "))
-    comma = "," if line.endswith(",") else ""
-
-    def shown(value: Field) -> list[str]:
-        return [] if value is ABSENT else _lines(head.strip(), value, indent, comma)
-
-    sides = shown(collision.local), shown(collision.remote)
-    return "\n".join([LOCAL_MARK, *sides[0], MIDDLE_MARK, *sides[1], REMOTE_MARK])
-
-
-def _lines(key: str, value: Field, indent: int, comma: str) -> list[str]:
-    """Format `key: value` at an indentation; `key` is JSON text."""
-    text = format_record(cast("Record", {"k": value})).decode("utf-8")
-    first, *rest = text.splitlines()[1:-1]
-    lines = [first.replace('"k"', key, 1), *rest]
-    return [" " * (indent - 2) + line for line in lines[:-1]] + [
-        " " * (indent - 2) + lines[-1] + comma
-    ]

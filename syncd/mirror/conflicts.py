@@ -27,7 +27,10 @@ def remote_file(workspace: Workspace, conflict: Conflict) -> str | None:
     """Return the file that holds the repo's version, relative to the folder; None without one."""
     if conflict.remote is None:
         return None
-    return conflict_file(conflict.path, conflict.remote, portable=workspace.folder.portable)
+    folder = workspace.folder
+    return conflict_file(
+        conflict.path, conflict.remote, portable=folder.portable, forms=folder.forms
+    )
 
 
 def choose_conflicts(workspace: Workspace, names: Sequence[Name]) -> list[Conflict]:

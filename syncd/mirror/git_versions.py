@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.dagcbor import encode
-from syncd.atproto.jsontext import parse_record
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, BadJson, GitFailed
 from syncd.folder.names import relative_path
+from syncd.forms import Forms
 from syncd.git.commits import Worktree
 from syncd.git.repository import find_repository
 from syncd.git.versions import FileVersion, file_versions
@@ -47,18 +47,20 @@ def committed(
     repository = find_repository(workspace.root)
     if repository is None:
         return []
+    folder = workspace.folder
     try:
-        name = relative_path(path, portable=workspace.folder.portable)
+        name = relative_path(path, portable=folder.portable, forms=folder.forms)
         found = file_versions(Worktree.at(repository), name, everywhere=everywhere)
     except GitFailed as error:
         on_notice(Notice(f"the versions in git are left out: {error.message}"))
         return []
-    return [Committed(path, version, _block(version, path)) for version in found]
+    return [Committed(path, version, _block(version, path, folder.forms)) for version in found]
 
 
-def _block(version: FileVersion, path: RecordPath) -> bytes | None:
+def _block(version: FileVersion, path: RecordPath, forms: Forms) -> bytes | None:
     try:
-        return encode(parse_record(version.content or b"", split_record_path(path)[0]))
+        collection = split_record_path(path)[0]
+        return encode(forms.of(collection).parse(version.content or b"", collection))
     except (BadJson, BadData):
         return None
 

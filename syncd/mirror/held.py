@@ -48,9 +48,9 @@ def decide_held(workspace: Workspace, held: Sequence[Held | Moved], choice: Choi
 
 def _left_behind(workspace: Workspace, rejected: Sequence[Held | Moved]) -> list[Moved]:
     """Return the other records whose files went to a file that `rejected` takes away."""
-    portable, paths = workspace.folder.portable, {item.path for item in rejected}
+    folder, paths = workspace.folder, {item.path for item in rejected}
     files = {
-        relative_path(item.path, portable=portable)
+        relative_path(item.path, portable=folder.portable, forms=folder.forms)
         for item in rejected
         if isinstance(item, Held) and item.kind is Kind.CREATION
     }

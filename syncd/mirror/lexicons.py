@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from syncd.atproto.data import Record
-from syncd.atproto.jsonplaces import Place, find_places
-from syncd.atproto.jsontext import parse_record
 from syncd.atproto.lexicon.checks import FINE, Faults, fault
 from syncd.atproto.lexicon.fault import Fault, Kind
 from syncd.atproto.syntax import Nsid, parse_nsid
@@ -31,6 +29,7 @@ from syncd.folder.problems import explain
 from syncd.folder.read import read_file
 from syncd.folder.root import find_root, opened
 from syncd.folder.survey import is_nsid
+from syncd.forms import DOCUMENTS, USUAL, Form, Forms
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class Finding:
     file: str
     lexicon: str
     fault: Fault
-    place: Place | None = None
+    place: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +79,20 @@ def place_around(directory: Path) -> tuple[Path, bool]:
         return root, False
 
 
-def check_files(root: Path, names: Sequence[str], *, portable: bool) -> Checked:
+def check_files(
+    root: Path, names: Sequence[str], *, portable: bool, forms: Forms = USUAL
+) -> Checked:
     """Check the files of a folder: all of them, or those below `names`.
 
     `names` are record paths, collections, files or directories, relative to `root`. Raises
     FolderWrong: one of `names` is none of these.
     """
-    with open_library(root, portable=portable) as library:
-        files = [*_files(root)]
-        wanted = files if not names else [f for f in files if any(_fits(f, n) for n in names)]
-        _refuse_unmet(names, files)
+    with open_library(root, portable=portable, forms=forms) as library:
+        files = [*_files(root, forms)]
+        wanted = (
+            files if not names else [f for f in files if any(_fits(forms, f, n) for n in names)]
+        )
+        _refuse_unmet(names, files, forms)
         found: list[Finding] = []
         unknown: dict[str, int] = {}
         for file in sorted(wanted):
@@ -100,8 +103,8 @@ def check_files(root: Path, names: Sequence[str], *, portable: bool) -> Checked:
         return Checked(len(wanted), tuple(found), unknown)
 
 
-def _refuse_unmet(names: Sequence[str], files: Sequence[str]) -> None:
-    unmet = [name for name in names if not any(_fits(file, name) for file in files)]
+def _refuse_unmet(names: Sequence[str], files: Sequence[str], forms: Forms) -> None:
+    unmet = [name for name in names if not any(_fits(forms, file, name) for file in files)]
     if unmet:
         raise FolderWrong(
             f"there is no record file {unmet[0]}",
@@ -109,31 +112,37 @@ def _refuse_unmet(names: Sequence[str], files: Sequence[str]) -> None:
         )
 
 
-def _fits(file: str, name: str) -> bool:
+def _form_of(forms: Forms, file: str) -> Form:
+    collection = file.partition("/")[0]
+    return DOCUMENTS if collection == GOAT else forms.of(collection)
+
+
+def _fits(forms: Forms, file: str, name: str) -> bool:
     name = name.removeprefix("./").rstrip("/")
-    return name in ("", ".", file, file.removesuffix(".json")) or file.startswith(f"{name}/")
+    stem = file.removesuffix(_form_of(forms, file).ending)
+    return name in ("", ".", file, stem) or file.startswith(f"{name}/")
 
 
-def _files(root: Path) -> Iterator[str]:
+def _files(root: Path, forms: Forms) -> Iterator[str]:
     """Yield the files of records, drafts and documents, relative to `root`."""
     for name in _names(root):
         if is_nsid(name) or name == GOAT:
-            yield from _below(root, name)
+            yield from _below(root, name, _form_of(forms, name).ending)
 
 
 def _names(root: Path) -> list[str]:
     return sorted(entry.name for entry in root.iterdir())
 
 
-def _below(root: Path, directory: str) -> Iterator[str]:
+def _below(root: Path, directory: str, ending: str) -> Iterator[str]:
     if (root / directory).is_symlink() or not (root / directory).is_dir():
         return
     with os.scandir(root / directory) as entries:
         listed = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
     for name, is_directory in listed:
         if is_directory:
-            yield from _below(root, f"{directory}/{name}")
-        elif name.endswith(".json"):
+            yield from _below(root, f"{directory}/{name}", ending)
+        elif name.endswith(ending):
             yield f"{directory}/{name}"
 
 
@@ -144,21 +153,24 @@ def _check(library: Library, file: str) -> list[Finding]:
     text = _read(library, file)
     if isinstance(text, Finding):
         return [text]
+    form = _form_of(library.forms, file)
     try:
-        record = parse_record(text, SCHEMAS if is_document else collection)
+        record = form.parse(text, SCHEMAS if is_document else collection)
     except BadJson as error:
         place = None if error.line is None else (error.line, error.column or 1)
         return [Finding(file, "", Fault(Kind.TYPE, error.message), place)]
     if is_document:
-        name = rest.removesuffix(".json").replace("/", ".")
-        return _located(file, SCHEMAS, text, lexicon_faults(record, name))
-    return _located(file, collection, text, _record_faults(library, collection, rest, record))
+        name = rest.removesuffix(form.ending).replace("/", ".")
+        return _located(file, SCHEMAS, text, lexicon_faults(record, name), form)
+    faults = _record_faults(library, collection, rest, record)
+    return _located(file, collection, text, faults, form)
 
 
 def _record_faults(library: Library, collection: str, name: str, record: Record) -> Faults:
-    catalog, misnamed = library.catalog, FINE
+    catalog, misnamed, form = library.catalog, FINE, library.forms.of(collection)
     try:
-        rkey = "" if is_draft(name) else parse_file_name(name, portable=library.portable)
+        is_key = not is_draft(name, form)
+        rkey = parse_file_name(name, portable=library.portable, form=form) if is_key else ""
     except BadSyntax as error:
         rkey = ""
         misnamed = fault(Kind.KEY, f"its name stands for no record: {error.message}")
@@ -181,8 +193,8 @@ def _read(library: Library, file: str) -> bytes | Finding:
     return Finding(file, "", Fault(Kind.TYPE, reason))
 
 
-def _located(file: str, lexicon: str, text: bytes, faults: Faults) -> list[Finding]:
-    places = find_places(text, [each.pointer for each in faults]) if faults else {}
+def _located(file: str, lexicon: str, text: bytes, faults: Faults, form: Form) -> list[Finding]:
+    places = form.find_places(text, [each.pointer for each in faults]) if faults else {}
     return [
         Finding(file, lexicon, each, None if each.kind is Kind.KEY else places[each.pointer])
         for each in faults

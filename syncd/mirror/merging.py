@@ -13,7 +13,6 @@ from typing import TypeAlias
 from syncd.atproto.cid import Cid
 from syncd.atproto.dagcbor import encode
 from syncd.atproto.data import cid_of
-from syncd.atproto.jsontext import parse_record
 from syncd.cycle.pull.merge import clean_record, merged_file
 from syncd.cycle.pull.supersede import Successor, file_at, put
 from syncd.cycle.workspace import Workspace
@@ -58,7 +57,7 @@ def _settle(
     try:
         merged = _merged(workspace, conflict)
         text, cid = (
-            clean_record(merged, conflict.path)
+            clean_record(merged, conflict.path, workspace.folder.forms)
             if edit is None
             else _edited(workspace, conflict, merged, edit, on_notice)
         )
@@ -68,16 +67,18 @@ def _settle(
         raise SyncdError(message, hint=hint) from error
     _put(workspace, conflict, text, cid)
     workspace.state.decide([Decision(conflict.path, Choice.LOCAL, cid, conflict.remote)])
-    _draft(workspace.own, conflict).unlink(missing_ok=True)
+    _draft(workspace, conflict).unlink(missing_ok=True)
 
 
 def _merged(workspace: Workspace, conflict: Conflict) -> Merged:
     if conflict.local is None or conflict.remote is None:
         raise SyncdError("one of its sides is no record", hint="mend the file, or take --remote")
-    portable = workspace.folder.portable
-    kept = workspace.root / conflict_file(conflict.path, conflict.remote, portable=portable)
+    folder, collection = workspace.folder, split_record_path(conflict.path)[0]
+    kept = workspace.root / conflict_file(
+        conflict.path, conflict.remote, portable=folder.portable, forms=folder.forms
+    )
     try:
-        record = parse_record(kept.read_bytes(), split_record_path(conflict.path)[0])
+        record = folder.forms.of(collection).parse(kept.read_bytes(), collection)
     except OSError:
         hint = "run syncd sync, which lays it down again"
         raise SyncdError("the repo's version is not at hand", hint=hint) from None
@@ -93,16 +94,17 @@ def _edited(
 ) -> tuple[bytes, Cid]:
     """Return what a person made of the merge. An unfinished edit is continued."""
     collection, rkey = split_record_path(conflict.path)
-    draft = _draft(workspace.own, conflict)
+    form = workspace.folder.forms.of(collection)
+    draft = _draft(workspace, conflict)
     if draft.exists():
         on_notice(Notice(f"going on with the edit that was not finished, in {draft}"))
     else:
         draft.parent.mkdir(mode=0o700, exist_ok=True)
-        draft.write_bytes(marked(merged))
+        draft.write_bytes(marked(merged, form))
     edit(draft)
     text = draft.read_bytes()
     try:
-        cid = cid_of(parse_record(text, collection))
+        cid = cid_of(form.parse(text, collection))
     except BadJson as error:
         place = "" if error.line is None else f"line {error.line}, column {error.column}: "
         again = f"syncd resolve {conflict.path} --edit"
@@ -111,10 +113,11 @@ def _edited(
     return text, cid
 
 
-def _draft(own: Path, conflict: Conflict) -> Path:
+def _draft(workspace: Workspace, conflict: Conflict) -> Path:
     """Where a conflict is edited: a short name for its two sides, in the way of no other edit."""
     sides = f"{str(conflict.local)[-10:]}.{str(conflict.remote)[-10:]}"
-    return own / "edit" / f"{sides}.json"
+    form = workspace.folder.forms.of(split_record_path(conflict.path)[0])
+    return workspace.own / "edit" / f"{sides}{form.ending}"
 
 
 def _put(workspace: Workspace, conflict: Conflict, text: bytes, cid: Cid) -> None:
@@ -122,7 +125,7 @@ def _put(workspace: Workspace, conflict: Conflict, text: bytes, cid: Cid) -> Non
     path = conflict.path
     seen = file_at(workspace.folder, path)
     if seen is None or seen.cid != conflict.local:
-        draft = _draft(workspace.own, conflict)
+        draft = _draft(workspace, conflict)
         kept = f"; your text is in {draft}" if draft.exists() else ""
         message = f"{path} was edited meanwhile"
         raise FileChanged(message, hint=f"nothing was changed{kept}")

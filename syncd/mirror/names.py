@@ -20,8 +20,9 @@ from syncd.atproto.syntax import parse_nsid
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadSyntax, StateDamaged, SyncdError
 from syncd.folder.names import is_draft, parse_conflict_name, record_path_of, relative_path
-from syncd.folder.root import OWN
+from syncd.folder.root import OWN, Folder
 from syncd.folder.write import CONFLICTS
+from syncd.forms import USUAL, Forms
 from syncd.mirror.offline import known_account
 from syncd.model import RecordPath, make_record_path, parse_record_path
 
@@ -38,13 +39,14 @@ class Name:
         text: As it was typed.
         forms: What it may be, relative to the top of the mirror; "" is the whole mirror.
         records: The records that it may name as a whole, the likeliest first.
-        portable: How files are named in this mirror.
+        portable, written: How files are named and written in this mirror.
     """
 
     text: str
     forms: tuple[str, ...]
     records: tuple[RecordPath, ...]
     portable: bool = False
+    written: Forms = USUAL
 
     def record_among(self, paths: Container[str]) -> RecordPath | None:
         """Return the record of `paths` that it names as a whole; None if there is none."""
@@ -52,7 +54,7 @@ class Name:
 
     def covers(self, path: str) -> bool:
         """Return whether it is a directory or a pattern that `path`, or the file of it, fits."""
-        return any(_covers(form, path, self.portable) for form in self.forms)
+        return any(_covers(form, path, self) for form in self.forms)
 
 
 def read_name(workspace: Workspace, text: str, places: Iterable[Path]) -> Name:
@@ -60,13 +62,13 @@ def read_name(workspace: Workspace, text: str, places: Iterable[Path]) -> Name:
 
     Raises BadSyntax: it is empty, outside of the mirror, or in another repo.
     """
-    portable = workspace.folder.portable
+    folder = workspace.folder
     forms = tuple(dict.fromkeys(_forms(workspace, text, places)))
     if not forms:
         raise BadSyntax(f"{text!r} is outside of the mirror {workspace.root}")
     is_uri = _cleaned(text).startswith(_AT)
-    found = (path for form in forms for path in _records(form, portable=portable, is_uri=is_uri))
-    return Name(text, forms, tuple(dict.fromkeys(found)), portable)
+    found = (path for form in forms for path in _records(folder, form, is_uri=is_uri))
+    return Name(text, forms, tuple(dict.fromkeys(found)), folder.portable, folder.forms)
 
 
 def read_names(workspace: Workspace, texts: Sequence[str], places: Iterable[Path]) -> list[Name]:
@@ -120,7 +122,8 @@ def unknown(workspace: Workspace, name: Name) -> SyncdError:
         return SyncdError(f"there is no record at {name.text} in this mirror", hint=_HINT)
     if (workspace.root / file).is_dir():
         return SyncdError(f"there is no record in {name.text}", hint="syncd status --ignored")
-    if is_draft(file.rpartition("/")[2]):
+    form = workspace.folder.forms.of(file.partition("/")[0])
+    if is_draft(file.rpartition("/")[2], form):
         hint = f"syncd publish {shlex.quote(name.text)}"
         return SyncdError(f"{name.text} is a draft, and no record yet", hint=hint)
     return SyncdError(f"{name.text} is no record of this mirror", hint="syncd status --ignored")
@@ -174,21 +177,23 @@ def _authorities(workspace: Workspace) -> set[str]:
     return {workspace.config.did.casefold(), *(str(h).casefold() for h in handles if h)}
 
 
-def _records(form: str, *, portable: bool, is_uri: bool) -> Iterator[RecordPath]:
+def _records(folder: Folder, form: str, *, is_uri: bool) -> Iterator[RecordPath]:
     """Yield the records that `form` may be, as a file of one first, then as a record path."""
     with suppress(BadSyntax):
         if not is_uri:
-            yield _record_of_file(form, portable)
+            yield _record_of_file(folder, form)
     with suppress(BadSyntax):
         yield parse_record_path(form)
 
 
-def _record_of_file(form: str, portable: bool) -> RecordPath:
+def _record_of_file(folder: Folder, form: str) -> RecordPath:
     own = f"{OWN}/{CONFLICTS}/"
     if form.startswith(own):
         collection, _, name = form.removeprefix(own).partition("/")
-        return make_record_path(parse_nsid(collection), parse_conflict_name(name))
-    return record_path_of(form, portable=portable)
+        return make_record_path(
+            parse_nsid(collection), parse_conflict_name(name, folder.forms.of(collection))
+        )
+    return record_path_of(form, portable=folder.portable, forms=folder.forms)
 
 
 def _is_nsid(form: str) -> bool:
@@ -198,14 +203,14 @@ def _is_nsid(form: str) -> bool:
     return False
 
 
-def _covers(form: str, path: str, portable: bool) -> bool:
+def _covers(form: str, path: str, name: Name) -> bool:
     if form == "" or path.startswith(f"{form}/") or fnmatchcase(path, form):
         return True
-    # A pattern may be one of files, as a shell would have it: com.example.note/*.json
-    return any(c in form for c in "*?[") and fnmatchcase(_file(path, portable), form)
+    # A pattern may be one of files, as a shell would have it.
+    return any(c in form for c in "*?[") and fnmatchcase(_file(path, name), form)
 
 
-def _file(path: str, portable: bool) -> str:
+def _file(path: str, name: Name) -> str:
     with suppress(BadSyntax):
-        return relative_path(RecordPath(path), portable=portable)
+        return relative_path(RecordPath(path), portable=name.portable, forms=name.written)
     return path

@@ -48,7 +48,8 @@ def accept(directory: Path, rev: Tid) -> None:
 
 def workspace_of(root: Path, config: Config, state: State) -> Workspace:
     """Return the mirror in `root`, with its files named as the settings say."""
-    folder = Folder(root, state.marker, portable=config.is_portable, own=own_of(root))
+    own, forms = own_of(root), config.forms
+    folder = Folder(root, state.marker, portable=config.is_portable, own=own, forms=forms)
     return Workspace(folder, state, config, time.time_ns)
 
 

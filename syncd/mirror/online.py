@@ -25,6 +25,7 @@ from syncd.folder.problems import explain
 from syncd.folder.respell import respell
 from syncd.folder.root import find_root
 from syncd.folder.write import conflict_file
+from syncd.forms import DRAFT
 from syncd.identity import resolve
 from syncd.lock import FolderLock
 from syncd.mirror.credentials import close_state_directory, credentials_of
@@ -127,16 +128,20 @@ def _follow_spelling(files: Workspace, on_notice: OnNotice) -> None:
     count = respell_known(files)
     files.state.keep(Overtaken(()))
     if count:
-        on_notice(Notice(f"{count} files of records were renamed: NAME.draft.json is a draft now"))
+        name = f"NAME{DRAFT}{files.config.forms.default.ending}"
+        on_notice(Notice(f"{count} files of records were renamed: {name} is a draft now"))
 
 
 def _kept_conflicts(files: Workspace) -> list[tuple[str, str]]:
     """Return the files of open conflicts: their present names and their new ones."""
-    now = files.config.is_portable
+    now, forms = files.config.is_portable, files.config.forms
     found = (item for item in files.state.waiting() if isinstance(item, Conflict))
     kept = [(item.path, item.remote) for item in found if item.remote is not None]
     return [
-        (conflict_file(path, cid, portable=not now), conflict_file(path, cid, portable=now))
+        (
+            conflict_file(path, cid, portable=not now, forms=forms),
+            conflict_file(path, cid, portable=now, forms=forms),
+        )
         for path, cid in kept
     ]
 

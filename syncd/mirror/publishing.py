@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from syncd.atproto.data import cid_of
-from syncd.atproto.jsontext import parse_record
 from syncd.atproto.syntax import Nsid, Rkey, make_tid, parse_rkey, parse_tid
 from syncd.cycle.observe.ignored import is_ignored
 from syncd.cycle.pull.supersede import Successor, put
@@ -112,7 +111,7 @@ def choose(workspace: Workspace, names: Sequence[Name]) -> Chosen:
     records: set[str] = set()
     named: set[str] = set()
     for name in names:
-        found = {draft for draft in every if _means(name, draft)}
+        found = {draft for draft in every if _means(workspace, name, draft)}
         whole = set() if found else named_whole(waiting, [name])
         more = {item.path for item in waiting if name.covers(item.path)} - set(name.records)
         if not (found or whole or more):
@@ -156,7 +155,8 @@ def publish(workspace: Workspace, publication: Publication) -> None:
     draft, path, folder = publication.draft, publication.path, workspace.folder
     if drop_twin(folder, draft, path):
         return
-    cid = cid_of(parse_record(publication.content, split_record_path(path)[0]))
+    collection = split_record_path(path)[0]
+    cid = cid_of(folder.forms.of(collection).parse(publication.content, collection))
     if publication.replaces is None:
         place_draft(folder, draft, path, expect=publication.expect)
         publish_version(workspace, path, cid)
@@ -220,8 +220,9 @@ def key_by_lexicon(collection: Nsid, name: str) -> Rkey | None:  # noqa: ARG001
     return None
 
 
-def _means(name: Name, draft: str) -> bool:
-    return draft in name.forms or record_of_draft(draft) in name.forms or name.covers(draft)
+def _means(workspace: Workspace, name: Name, draft: str) -> bool:
+    record = record_of_draft(draft, workspace.folder.forms)
+    return draft in name.forms or record in name.forms or name.covers(draft)
 
 
 def _place(problem: Problem) -> str:
@@ -233,7 +234,7 @@ def _place(problem: Problem) -> str:
 def _path_for(workspace: Workspace, draft: str, expect: FileStat, key: Rkey | None) -> RecordPath:
     """Return the record that the draft becomes. Raises SyncdError if nothing says which."""
     collection = Nsid(draft.partition("/")[0])
-    name = drafted_name(draft.partition("/")[2])
+    name = drafted_name(draft.partition("/")[2], workspace.folder.forms.of(collection))
     if key is not None:
         return make_record_path(collection, key)
     own = _legal(name)

@@ -5,7 +5,6 @@ The push follows with the next cycle of whichever process runs it, whatever dela
 
 from __future__ import annotations
 
-from syncd.atproto.inexact import file_of, what_json_cannot_say
 from syncd.cycle.pull.supersede import Successor, file_at, put
 from syncd.cycle.workspace import Workspace
 from syncd.errors import SyncdError
@@ -57,18 +56,19 @@ def _write_back(workspace: Workspace, event: Superseded) -> None:
     if content is None:
         hint = "syncd log lists the others"
         raise SyncdError(f"the version {event.cid} is not readable any more", hint=hint)
-    _check_tellable(event, content)
     path = event.path
+    collection = split_record_path(path)[0]
+    form = workspace.folder.forms.of(collection)
+    place = form.unsayable(content, collection) if event.cid.is_block else None
+    _check_tellable(event, place)
     base = workspace.state.base_of([path]).get(path)
-    text = file_of(content) if event.cid.is_block else content
+    text = form.file_of(content) if event.cid.is_block else content
     seen = file_at(workspace.folder, path)
     put(workspace, Successor(path, seen, event.cid, base, "restored", text))
 
 
-def _check_tellable(event: Superseded, content: bytes) -> None:
-    """Raise SyncdError if JSON cannot say the version: its file would be another record."""
-    collection = split_record_path(event.path)[0]
-    place = what_json_cannot_say(content, collection) if event.cid.is_block else None
+def _check_tellable(event: Superseded, place: str | None) -> None:
+    """Raise SyncdError if no file can say `place` of it: its file would be another record."""
     if place is not None:
         raise SyncdError(
             f"the version {event.cid} of {event.path} cannot be restored: it holds {place}",

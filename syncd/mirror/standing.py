@@ -176,7 +176,9 @@ def _no_records(workspace: Workspace) -> list[NoRecord]:
         in_repo = remotes_of(head, paths, state.node) if head else {}
         return state.base_of(paths).keys() | in_repo.keys()
 
-    sizes, portable = state.collection_sizes(), workspace.folder.portable
-    with workspace.folder.open() as root:
+    sizes, folder = state.collection_sizes(), workspace.folder
+    with folder.open() as root:
         rules = read_rules(root)
-        return Inventory(rules, config.covers, sizes, records, portable=portable).take(root)
+        return Inventory(
+            *(rules, config.covers, sizes, records), portable=folder.portable, forms=folder.forms
+        ).take(root)

@@ -32,6 +32,7 @@ from watchdog.observers.inotify import InotifyEmitter
 
 from syncd.atproto.syntax import parse_nsid
 from syncd.errors import BadSyntax, FileProblem
+from syncd.forms import DRAFT, USUAL, Form, Forms
 from syncd.model import RecordPath
 from syncd.watch.queue import LIMITS, Queue
 
@@ -76,6 +77,7 @@ class Watcher(FileSystemEventHandler):
         is_git_busy: Returns whether git is changing files now. Must not wait.
         rules: The files at the top of the folder that say which files are records: after a change
             of one of them, only a look everywhere finds what is another record now.
+        forms: How the files of each collection are written.
         on_blindness: Called with a FileProblem if some directory cannot be watched any more, and
             with None once all are watched again.
 
@@ -91,12 +93,14 @@ class Watcher(FileSystemEventHandler):
         is_git_busy: Callable[[], bool] = bool,
         on_blindness: Callable[[FileProblem | None], None] = lambda _: None,
         rules: Collection[str] = (),
+        forms: Forms = USUAL,
     ) -> None:
         self._root = root
         self._whole = {".", *rules}
         self._is_git_busy = is_git_busy
         self._in_scope = in_scope
         self._record_of = record_of
+        self._forms = forms
         self._on_blindness = on_blindness
         self._loop: asyncio.AbstractEventLoop | None = None
         self._queue: Queue | None = None
@@ -272,7 +276,9 @@ class Watcher(FileSystemEventHandler):
             path = self._record_of(relative)
         except BadSyntax:
             # A misspelled name to report: only a whole look handles it.
-            if _is_noteworthy(relative.rpartition("/")[2]):
+            if _is_noteworthy(
+                relative.rpartition("/")[2], self._forms.of(relative.partition("/")[0])
+            ):
                 self._note_everywhere()
             return
         self._paths.add(path)
@@ -306,7 +312,7 @@ def _setting(name: str) -> int:
     return 0
 
 
-def _is_noteworthy(name: str) -> bool:
+def _is_noteworthy(name: str, form: Form) -> bool:
     """Return True for strays, False for drafts and the temporary files of syncd and editors."""
-    is_draft = name.startswith("+") or name.endswith(".draft.json")
-    return name.endswith(".json") and not name.startswith(".") and not is_draft
+    is_draft = name.startswith("+") or name.endswith(DRAFT + form.ending)
+    return name.endswith(form.ending) and not name.startswith(".") and not is_draft

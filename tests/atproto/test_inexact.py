@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from syncd.atproto.cid import parse_link
 from syncd.atproto.dagcbor import TOO_DEEP
-from syncd.atproto.data import MAX_INTEGER, Value, cid_of, encode
+from syncd.atproto.data import MAX_INTEGER, MAX_TEXT_BYTES, Value, cid_of, encode
 from syncd.atproto.deep import deep_text
 from syncd.atproto.inexact import (
     file_of,
@@ -24,7 +24,7 @@ from syncd.atproto.inexact import (
     what_json_cannot_say,
     what_text_leaves,
 )
-from syncd.atproto.jsontext import MAX_TEXT_BYTES, format_record, parse_record
+from syncd.atproto.jsontext import format_record, parse_record
 from syncd.errors import BadData
 from tests.chance import THOROUGH
 

@@ -9,14 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncd.atproto.cid import cid_of_blob, cid_of_block
-from syncd.atproto.data import MAX_DEPTH, MAX_INTEGER, Record, Value, cid_of, to_json
+from syncd.atproto.data import (
+    MAX_DEPTH,
+    MAX_INTEGER,
+    MAX_TEXT_BYTES,
+    Record,
+    Value,
+    cid_of,
+    to_json,
+)
 from syncd.atproto.jsontext import (
     _LABELS,
     _ORDERS,
-    MAX_TEXT_BYTES,
     SMALL_TEXT_BYTES,
     _decode,
     _reread,
+    format_in_lines,
     format_record,
     parse_as,
     parse_record,
@@ -411,3 +419,19 @@ def test_the_keys_that_were_seen_take_little_memory() -> None:
     kept = [key for keys in (_ORDERS, _LABELS) for key in keys]
     assert len(kept) <= 8_192
     assert max(map(len, kept)) <= 100
+
+
+def test_a_text_with_all_its_lines_is_no_larger_than_any_file() -> None:
+    deep: Record = {"a": nested(200, [[0]] * 4_000)}
+    assert json.loads(format_in_lines(deep)) == deep
+    assert len(format_in_lines(deep)) > 3 * len(format_record(deep))
+    with pytest.raises(BadData):
+        format_in_lines({"a": nested(250, [[]] * 40_000)})
+
+
+def test_a_text_that_has_no_room_for_white_space_has_none() -> None:
+    compact = len(b'{"a":["",""],"b":""}\n')
+    record: Record = {"a": ["", ""], "b": "x" * (MAX_TEXT_BYTES - compact)}
+    text = format_record(record)
+    assert len(text) == MAX_TEXT_BYTES
+    assert text.startswith(b'{"a":["",""],"b":"x')

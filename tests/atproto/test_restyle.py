@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.atproto.data import Record, cid_of, encode, to_json
+from syncd.atproto.data import MAX_TEXT_BYTES, Record, cid_of, encode, to_json
 from syncd.atproto.inexact import file_of
-from syncd.atproto.jsontext import MAX_TEXT_BYTES, format_record, parse_record
+from syncd.atproto.jsontext import format_record, parse_record
 from syncd.atproto.restyle import restyled
 from tests.chance import THOROUGH
 

@@ -53,7 +53,7 @@ def test_the_drafts_and_their_record_are_what_they_are_called() -> None:
     assert len(drafts) >= 3
     assert all(is_draft(draft) for draft in drafts)
     assert any(is_tid(drafted_name(draft)) for draft in drafts)
-    (record,) = re.findall(r"`(com\.example\.note/\w+\.json)`", DOCUMENT)
+    (record,) = set(re.findall(r"`(com\.example\.note/\w+\.json)`", DOCUMENT))
     assert record_path_of(record) == record_of_draft("com.example.note/first.draft.json")
 
 

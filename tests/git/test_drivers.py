@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from syncd.forms import USUAL
 from syncd.git.drivers import attribute_line
-from syncd.merge.texts import merge_texts, ordered_text
+from syncd.merge.texts import merge_texts
 from tests.rigs.machine import Machine
 
 from .conftest import Repo, make_repo
@@ -239,10 +240,10 @@ def test_marks_are_as_long_as_git_asks_and_no_text_can_pass_for_one() -> None:
     ],
 )
 def test_what_is_shown_is_in_order_or_as_it_is(text: bytes, shown: bytes) -> None:
-    assert ordered_text(text) == shown
+    assert USUAL.default.ordered(text) == shown
 
 
 def test_the_attribute_of_a_strange_directory_is_quoted() -> None:
-    assert attribute_line("") == "/*.*.*/**/*.json merge=syncd diff=syncd"
-    assert attribute_line("a/") == "/a/*.*.*/**/*.json merge=syncd diff=syncd"
-    assert attribute_line('a "b"*/').startswith(r'"/a \"b\"\\*/*.*.*/**/*.json" ')
+    assert attribute_line("", ".json") == "/*.*.*/**/*.json merge=syncd diff=syncd"
+    assert attribute_line("a/", ".json") == "/a/*.*.*/**/*.json merge=syncd diff=syncd"
+    assert attribute_line('a "b"*/', ".json").startswith(r'"/a \"b\"\\*/*.*.*/**/*.json" ')

@@ -9,7 +9,8 @@ import pytest
 
 from syncd.atproto.jsontext import parse_record
 from syncd.errors import BadData, BadJson
-from syncd.merge.texts import _formatted, merge_texts, ordered_text
+from syncd.forms import USUAL
+from syncd.merge.texts import _formatted, merge_texts
 
 NOTE = "com.example.note"
 
@@ -66,14 +67,16 @@ def test_a_merge_that_no_file_can_say_is_refused() -> None:
     with pytest.raises(BadData, match="old form"):
         merge_texts(text(m={"a": 1, "b": 1}), ours, theirs, NOTE)
     with pytest.raises(BadData, match="cannot be written"):
-        _formatted({"$type": NOTE, "m": {"$bytes": "AA"}}, NOTE)
+        _formatted({"$type": NOTE, "m": {"$bytes": "AA"}}, NOTE, USUAL.default)
 
 
 @pytest.mark.parametrize("found", [b"{", b"[]", b"\xff", b'{"$type": 7}', b"[" * 100_000])
 def test_for_a_diff_what_is_no_record_stays_as_it_is(found: bytes) -> None:
-    assert ordered_text(found) == found
+    assert USUAL.default.ordered(found) == found
 
 
 def test_for_a_diff_a_record_is_in_one_form_with_or_without_its_type() -> None:
-    assert ordered_text(b'{"b": 1, "$type": "a.b.c"}') == ordered_text(b'{"$type":"a.b.c","b":1}')
-    assert json.loads(ordered_text(b'{"b":1,"a":2}')) == {"a": 2, "b": 1}
+    assert USUAL.default.ordered(b'{"b": 1, "$type": "a.b.c"}') == USUAL.default.ordered(
+        b'{"$type":"a.b.c","b":1}'
+    )
+    assert json.loads(USUAL.default.ordered(b'{"b":1,"a":2}')) == {"a": 2, "b": 1}

@@ -65,15 +65,18 @@ class Device:
         """The device as it comes up after a restart."""
         state = open_state(root / ".syncd" / "state.db")
         config = config or Config(account.did, brake_records=1000)
-        folder = Folder(root, state.marker, portable=config.is_portable)
+        forms = config.forms
+        folder = Folder(root, state.marker, portable=config.is_portable, forms=forms)
         workspace = Workspace(folder, state, config, time.time_ns)
         device = cls(root, Mirror(workspace, Home(account, pds)))
         OPEN.append(device)
         return device
 
     def file(self, path: str) -> Path:
-        portable = self.mirror.folder.portable
-        return self.root / relative_path(RecordPath(path), portable=portable)
+        folder = self.mirror.folder
+        return self.root / relative_path(
+            RecordPath(path), portable=folder.portable, forms=folder.forms
+        )
 
     def save(self, path: str, **fields: Any) -> None:  # noqa: ANN401
         """Write a record's file as an editor would."""

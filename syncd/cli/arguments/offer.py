@@ -18,6 +18,7 @@ from click.shell_completion import CompletionItem
 from syncd.errors import SyncdError
 from syncd.folder.names import is_draft
 from syncd.folder.root import OWN, find_root
+from syncd.forms import USUAL
 from syncd.private import state_directory
 from syncd.state.peek import RECORDS, WENT, Names, offers, waiting
 
@@ -71,7 +72,11 @@ def _drafts(root: Path) -> Iterator[str]:
     for collection in os.scandir(root):
         if "." in collection.name.strip(".") and collection.is_dir(follow_symlinks=False):
             names = (entry.name for entry in os.scandir(collection))
-            yield from (f"{collection.name}/{name}" for name in names if is_draft(name))
+            yield from (
+                f"{collection.name}/{name}"
+                for name in names
+                if is_draft(name, USUAL.of(collection.name))
+            )
 
 
 def _collections(directory: Path, start: str) -> list[str]:

@@ -6,7 +6,6 @@ Never touches a file outside its own directory; sessions and passwords of the de
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import shutil
 import subprocess
@@ -21,17 +20,18 @@ from pathlib import Path
 import click
 
 from syncd.atproto.data import Record, cid_of
-from syncd.atproto.jsontext import format_record, parse_record
 from syncd.children import without_secrets
 from syncd.cli.commands.sandbox import served
 from syncd.cli.screen.output import say
 from syncd.errors import SyncdError
 from syncd.folder.names import relative_path
+from syncd.forms import USUAL
 from syncd.model import Change, RecordPath
 from syncd.sandbox import Login, MemoryPds, Sandbox
 
 NOTE = RecordPath("com.example.note/hello")
 _COLLECTION = "com.example.note"
+_FORM = USUAL.of(_COLLECTION)
 _PATIENCE_SECONDS = 20.0
 
 
@@ -86,7 +86,7 @@ class Tour:
     @property
     def file(self) -> Path:
         """The file of the record that both sides edit."""
-        return self.folder / relative_path(NOTE)
+        return self.folder / relative_path(NOTE, forms=USUAL)
 
     def give(self) -> None:
         """Walk through all steps. Raises SyncdError if a step ends in another way than shown."""
@@ -142,7 +142,7 @@ class Tour:
         self._run("sync", code=3)
         self._run("conflicts", code=3)
         say(f"here:  {self.file} says {_text(self.file)!r}")
-        for kept in (self.folder / ".syncd" / "conflicts").rglob("*.json"):
+        for kept in (self.folder / ".syncd" / "conflicts").rglob(f"*{_FORM.ending}"):
             say(f"there: {kept} says {_text(kept)!r}")
 
     def _decide(self) -> None:
@@ -201,7 +201,7 @@ class Tour:
 
     def _save(self, text: str) -> None:
         say(f"(saving {self.file})")
-        self.file.write_bytes(format_record(_note(text)))
+        self.file.write_bytes(_FORM.format(_note(text)))
 
     def _write_remotely(self, text: str) -> None:
         pds = MemoryPds(self.host, self.login.did)
@@ -215,7 +215,7 @@ class Tour:
 
     def _local(self) -> str:
         try:
-            return str(cid_of(parse_record(self.file.read_bytes(), _COLLECTION)))
+            return str(cid_of(_FORM.parse(self.file.read_bytes(), _COLLECTION)))
         except SyncdError:
             return ""
 
@@ -230,7 +230,7 @@ def _note(text: str) -> Record:
 
 
 def _text(file: Path) -> str:
-    return str(json.loads(file.read_text(encoding="utf-8"))["text"])
+    return str(_FORM.parse(file.read_bytes(), _COLLECTION)["text"])
 
 
 def _say_lines(text: str) -> None:

@@ -14,8 +14,7 @@ from pathlib import Path
 import click
 
 from syncd.atproto.cid import Cid
-from syncd.atproto.inexact import file_of, record_of
-from syncd.atproto.jsontext import format_record, parse_record
+from syncd.atproto.inexact import record_of
 from syncd.atproto.syntax import tid_microseconds
 from syncd.cli.arguments.places import standing
 from syncd.cli.screen.colour import has_colour
@@ -24,12 +23,13 @@ from syncd.cli.screen.verbose import listeners
 from syncd.cycle.mirror import Mirror
 from syncd.errors import BadData, BadJson, NotFound
 from syncd.folder.write import read_bytes
+from syncd.forms import Form
 from syncd.merge import changed
 from syncd.mirror.names import check_known, read_names
 from syncd.mirror.online import open_to_look
 from syncd.mirror.selection import matching, unmatched
 from syncd.mirror.times import rfc3339
-from syncd.model import Held, Kind, RecordPath, Report, Side, Step, Verdict, split_record_path
+from syncd.model import Held, Kind, Report, Side, Step, Verdict, split_record_path
 
 _SHOWN = (Verdict.PUSH, Verdict.PULL, Verdict.CONFLICT)
 
@@ -132,15 +132,18 @@ async def _blocks(mirror: Mirror, cids: set[Cid]) -> Mapping[Cid, bytes]:
 
 def _difference(mirror: Mirror, step: Step, blocks: Mapping[Cid, bytes]) -> RecordDiff:
     local, mine, local_at = None, None, ""
+    collection = split_record_path(step.path)[0]
+    form = mirror.folder.forms.of(collection)
     if step.local is not None:
         content, now = read_bytes(mirror.folder, step.path)
-        local, local_at = _readable(content, step.path), rfc3339(now.mtime_ns // 1_000_000_000)
+        local = _readable(content, form, collection)
+        local_at = rfc3339(now.mtime_ns // 1_000_000_000)
         with suppress(BadJson):
-            mine = parse_record(content, split_record_path(step.path)[0])
+            mine = form.parse(content, collection)
     remote, theirs = None, None
     if step.remote is not None and step.remote in blocks:
         with suppress(BadData):
-            remote = file_of(blocks[step.remote]).decode("utf-8")
+            remote = form.file_of(blocks[step.remote]).decode("utf-8")
             theirs = record_of(blocks[step.remote])
     block = None if step.base is None else mirror.state.block(step.path, step.base)
     found: dict[Side, tuple[str, ...]] = {}
@@ -178,10 +181,10 @@ def coloured(line: str) -> str:
     return line if colour is None else click.style(line, fg=colour)
 
 
-def _readable(content: bytes, path: RecordPath) -> str:
+def _readable(content: bytes, form: Form, collection: str) -> str:
     """Lay the record out as syncd writes it, so that the diff shows only changes of meaning."""
     with suppress(BadJson):
-        content = format_record(parse_record(content, split_record_path(path)[0]))
+        content = form.format(form.parse(content, collection))
     return content.decode("utf-8", "replace")
 
 

@@ -16,16 +16,17 @@ import click
 
 from syncd.atproto.syntax import Nsid, parse_nsid
 from syncd.cli.screen.output import say, say_lines, tell
-from syncd.config import FILE_NAME, load_config
+from syncd.config import FILE_NAME, Config, load_config
 from syncd.cycle.git.checkout import adopt_checkout, find_checkout
 from syncd.errors import BadData, BadJson, BadSyntax, ConfigWrong, GitFailed
 from syncd.folder.names import CONTINUED, record_path_of
+from syncd.forms import USUAL
 from syncd.git.commits import Worktree
 from syncd.git.drivers import install as install_drivers
 from syncd.git.drivers import uninstall as uninstall_drivers
 from syncd.git.program import Git
 from syncd.git.repository import find_repository
-from syncd.merge.texts import merge_texts, ordered_text
+from syncd.merge.texts import merge_texts
 
 
 @click.group()
@@ -74,10 +75,13 @@ def uninstall(directory: Path) -> None:
 def merge(base: Path, ours: Path, theirs: Path, mark_length: int, path: str) -> None:
     """Merge three versions of the file at PATH into OURS; git calls this."""
     texts = [file.read_bytes() for file in (base, ours, theirs)]
+    config, name = _settings_of(path)
     try:
+        collection = _collection(path)
         merged, collisions = merge_texts(
-            *(texts[0], texts[1], texts[2], _collection(path)),
-            text=_merges_lines(path),
+            *(texts[0], texts[1], texts[2], collection),
+            form=USUAL.of(collection) if config is None else config.forms.of(collection),
+            text=_merges_lines(config, name),
             mark_length=mark_length,
         )
     except (BadJson, BadData, BadSyntax) as error:
@@ -93,7 +97,8 @@ def merge(base: Path, ours: Path, theirs: Path, mark_length: int, path: str) -> 
 @click.argument("file", type=click.Path(path_type=Path))
 def show(file: Path) -> None:
     """Print the record in FILE with its keys in syncd's order; git calls this."""
-    say_lines(ordered_text(file.read_bytes()).decode("utf-8", "backslashreplace"))
+    ordered = USUAL.of_file(file.name).ordered(file.read_bytes())
+    say_lines(ordered.decode("utf-8", "backslashreplace"))
 
 
 def _command() -> str:
@@ -140,16 +145,23 @@ def _collection(path: str) -> Nsid:
     return parse_nsid(directories[-1] if directories else "")
 
 
-def _merges_lines(path: str) -> bool:
-    """Return whether the settings of the file's mirror ask to merge its strings by line."""
+def _settings_of(path: str) -> tuple[Config | None, str]:
+    """Return the settings of the file's mirror, if they can be read, and its name in the mirror."""
     file = Path(path).absolute()
     folder = _nearest_settings(file.parent, Path.cwd())
-    if folder is None:
+    if folder is not None:
+        with suppress(ConfigWrong):
+            return load_config(folder / FILE_NAME, {}), file.relative_to(folder).as_posix()
+    return None, ""
+
+
+def _merges_lines(config: Config | None, name: str) -> bool:
+    """Return whether the settings of the file's mirror ask to merge its strings by line."""
+    if config is None:
         return False
-    with suppress(ConfigWrong, BadSyntax):
-        config = load_config(folder / FILE_NAME, {})
-        name = file.relative_to(folder).as_posix()
-        return config.merges_lines(record_path_of(name, portable=config.is_portable))
+    with suppress(BadSyntax):
+        path = record_path_of(name, portable=config.is_portable, forms=config.forms)
+        return config.merges_lines(path)
     return False
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 
 from syncd.atproto.data import Record
-from syncd.atproto.jsontext import format_record, parse_record
 from syncd.atproto.syntax import Nsid, parse_nsid
 from syncd.cli.arguments.places import standing
 from syncd.cli.commands.conflicts import carry_out
@@ -18,6 +17,7 @@ from syncd.cli.screen.editor import run_editor
 from syncd.cli.screen.output import say, say_json
 from syncd.errors import FileProblem
 from syncd.folder.names import record_of_draft
+from syncd.forms import Form
 from syncd.mirror.names import collection_named
 from syncd.mirror.offline import open_files
 from syncd.mirror.publishing import check_writable, make_draft
@@ -44,12 +44,13 @@ def new(
     """
     with open_files(directory) as workspace:
         nsid = parse_nsid(collection_named(workspace, collection, standing(directory)))
-        content = format_record(_record(nsid, source))
+        form = workspace.folder.forms.of(nsid)
+        content = form.format(_record(nsid, source, form))
         if publish:
             check_writable(workspace)
         draft = make_draft(workspace, nsid, content)
         if as_json and not publish:
-            say_json({"path": record_of_draft(draft), "file": draft})
+            say_json({"path": record_of_draft(draft, workspace.folder.forms), "file": draft})
         elif not as_json:
             say(draft)
         if edit:
@@ -65,7 +66,7 @@ def _is_wanted(draft: str) -> bool:
     return sys.stdin.isatty() and click.confirm(f"Publish {draft} now?", err=True)
 
 
-def _record(collection: Nsid, source: Path | None) -> Record:
+def _record(collection: Nsid, source: Path | None, form: Form) -> Record:
     if source is None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         return {"$type": collection, "createdAt": now}
@@ -73,4 +74,4 @@ def _record(collection: Nsid, source: Path | None) -> Record:
         text = source.read_bytes()
     except OSError as error:
         raise FileProblem(f"{source} cannot be read: {error.strerror}") from None
-    return parse_record(text, collection)
+    return form.parse(text, collection)

@@ -127,10 +127,11 @@ def watched(mirror: Mirror, voice: Voice) -> Iterator[Watcher]:
     root = mirror.folder.root
     notice = Blindness(mirror, voice).notice
     notice(None)
-    record_of = partial(record_path_of, portable=mirror.folder.portable)
+    record_of = partial(record_path_of, portable=mirror.folder.portable, forms=mirror.folder.forms)
     watcher = Watcher(
         *(root, mirror.config.covers, record_of, lambda: is_changing(root), notice),
         rules=(IGNORE_FILE,),
+        forms=mirror.folder.forms,
     )
     try:
         watcher.start()

@@ -17,7 +17,6 @@ from functools import partial
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.commit import parse_did_key
-from syncd.atproto.inexact import file_of
 from syncd.atproto.mst import HIGHEST, walk
 from syncd.atproto.syntax import Tid
 from syncd.cycle.clone.fresh import PART_RECORDS, WholeRepo, write_aside
@@ -39,6 +38,7 @@ from syncd.errors import (
     Unverified,
 )
 from syncd.folder.staging import clear_staging
+from syncd.forms import Forms
 from syncd.model import (
     Head,
     Memory,
@@ -50,6 +50,7 @@ from syncd.model import (
     Verdict,
     Waiting,
     find_record_path,
+    split_record_path,
 )
 from syncd.replica import View, read_head
 from syncd.spool import Spool, has_blocks
@@ -255,7 +256,7 @@ class Clone:
             # A path in base was written by an earlier run of this clone.
             fresh = [step for step in steps if step.path not in known]
             done = pull(self.workspace.folder, fresh, blocks=blocks, expect=_nothing, keeper=keeper)
-            _stop_if_the_disk_refuses(fresh, blocks, done)
+            _stop_if_the_disk_refuses(self.workspace.folder.forms, fresh, blocks, done)
             # The repo has changed since that run. The clone replaces no file, so the next ordinary
             # cycle pulls these paths.
             moved = {s.path for s in steps if known.get(s.path) not in (None, s.remote)}
@@ -327,7 +328,7 @@ def _nothing(_: RecordPath) -> Seen | None:
 
 
 def _stop_if_the_disk_refuses(
-    steps: Sequence[Step], blocks: Mapping[Cid, bytes], done: Memory
+    forms: Forms, steps: Sequence[Step], blocks: Mapping[Cid, bytes], done: Memory
 ) -> None:
     """Raise FileProblem if every one of many files could not be written.
 
@@ -336,15 +337,16 @@ def _stop_if_the_disk_refuses(
     """
     if done.base:
         return
-    tried = [step for step in steps if step.remote and _has_text(blocks.get(step.remote))]
+    tried = [s for s in steps if s.remote and _has_text(s.path, blocks.get(s.remote), forms)]
     items = [item for step in tried for item in done.waiting.get(step.path, ())]
     problems = [item for item in items if isinstance(item, Problem)]
     if len(tried) >= _MANY and problems == items:
         raise FileProblem(problems[0].reason, hint="mend the cause; syncd goes on from there")
 
 
-def _has_text(block: bytes | None) -> bool:
+def _has_text(path: RecordPath, block: bytes | None, forms: Forms) -> bool:
+    form = forms.of(split_record_path(path)[0])
     try:
-        return block is not None and bool(file_of(block))
+        return block is not None and bool(form.file_of(block))
     except BadData:
         return False

@@ -17,6 +17,7 @@ from syncd.folder.read import RACY_NS
 from syncd.folder.root import Folder
 from syncd.folder.staging import Item, Staging, has_collections, stat_of
 from syncd.folder.writers import Apart, Part, share
+from syncd.forms import USUAL
 from syncd.model import Memory, RecordPath, Seen, Step
 from syncd.state import State
 
@@ -104,7 +105,9 @@ async def write_aside(folder: Folder, state: State, repo: WholeRepo) -> Progress
 
 
 async def _write(folder: Folder, state: State, repo: WholeRepo) -> Progress:
-    done, apart_names = Progress(), share(repo.sizes)
+    # The second process knows no settings, so it writes files of the usual forms only.
+    apart_names = share(repo.sizes) if folder.forms == USUAL else frozenset()
+    done = Progress()
     with Staging(folder) as aside, state.filling() as filling, Apart(aside) as apart:
         theirs = _items(done, repo, apart_names)
         ours = _items(done, repo, repo.sizes.keys() - apart_names)

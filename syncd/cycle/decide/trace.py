@@ -67,7 +67,11 @@ class _Search:
     def run(self, gone: Sequence[Gone]) -> Moves:
         since = self._since(gone)
         wanted = {each.inode for item in gone for each in (item.seen, item.before) if each}
-        reader = Reader(self.root, sorted({_collection(item.path) for item in gone}))
+        reader = Reader(
+            self.root,
+            sorted({_collection(item.path) for item in gone}),
+            self.workspace.folder.forms,
+        )
         self._meet_records(wanted, since)
         self._meet_again((item.before.file for item in gone if item.before is not None), since)
         moves = follow(gone, self.found.values())
@@ -185,7 +189,7 @@ class _Search:
 
         This look has met all of those that have changed, or will, when their event has arrived.
         """
-        portable = self.workspace.folder.portable
+        folder = self.workspace.folder
 
         @cache
         def is_collection(name: str) -> bool:
@@ -195,7 +199,9 @@ class _Search:
             if not entry.directory or not is_collection(entry.directory[0]):
                 return False
             try:
-                parse_file_name("/".join((*entry.directory[1:], entry.name)), portable=portable)
+                form = folder.forms.of(entry.directory[0])
+                name = "/".join((*entry.directory[1:], entry.name))
+                parse_file_name(name, portable=folder.portable, form=form)
             except BadSyntax:
                 return False
             return True
@@ -231,21 +237,25 @@ class _Search:
             self.found[item.file] = item
 
     def _file(self, path: RecordPath) -> str:
-        return relative_path(path, portable=self.workspace.folder.portable)
+        folder = self.workspace.folder
+        return relative_path(path, portable=folder.portable, forms=folder.forms)
 
     def _record_of(self, file: str) -> RecordPath | None:
         collection, _, name = file.partition("/")
         if not (name and is_nsid(collection) and self.workspace.config.covers(collection)):
             return None
         try:
-            rkey = parse_file_name(name, portable=self.workspace.folder.portable)
+            folder = self.workspace.folder
+            form = folder.forms.of(collection)
+            rkey = parse_file_name(name, portable=folder.portable, form=form)
         except BadSyntax:
             return None
         return make_record_path(Nsid(collection), rkey)
 
     def _told_as(self, file: str, path: RecordPath | None) -> str:
         collection, _, name = file.partition("/")
-        meant = path or (meant_path(Nsid(collection), name) if is_nsid(collection) else None)
+        form = self.workspace.folder.forms.of(collection)
+        meant = path or (meant_path(Nsid(collection), name, form) if is_nsid(collection) else None)
         return meant if meant and meant in self.sides.look.problems else printable(file)
 
     def _why(self, told_as: str) -> str:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.dagcbor import encode
-from syncd.atproto.jsontext import parse_record
 from syncd.config import FILE_NAME, Config, load_config
 from syncd.cycle.git.records import record_paths
 from syncd.errors import BadData, BadJson, FolderWrong, GitFailed
@@ -104,14 +103,15 @@ def _blocks(
 ) -> dict[RecordPath, bytes]:
     """Return the blocks of the records published with `anchor`, except the files `but`."""
     files = {name: blob for name, blob in work.files(anchor.commit).items() if name not in but}
-    paths = dict(record_paths(files, config, config.is_portable))
+    paths = dict(record_paths(files, config))
     contents = work.contents(files[name].id for name in paths)
     found: dict[RecordPath, bytes] = {}
     for path, text in zip(paths.values(), contents, strict=True):
         if path in anchor.published.unpublished:
             continue
         try:
-            found[path] = encode(parse_record(text or b"", split_record_path(path)[0]))
+            collection = split_record_path(path)[0]
+            found[path] = encode(config.forms.of(collection).parse(text or b"", collection))
         except (BadJson, BadData):
             continue  # no record then either, so the repo never had it
     return found

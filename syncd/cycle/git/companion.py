@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Tid
@@ -260,7 +261,11 @@ class Companion:
         chosen, left = self._chosen(work, facts, in_git)
         is_news = facts.is_news(last_published(work, self.workspace.config.did), in_git, left)
         before = work.tree_id(tip.commit) if tip.commit else None
-        reader = Reader(self._holds, lambda files: self._records(work, files))
+        reader = Reader(
+            self._holds,
+            lambda files: self._records(work, files),
+            partial(cid_in, forms=self.workspace.folder.forms),
+        )
         making = Making(work, self.workspace.config.did, facts, chosen, reader, is_news, before)
         made = self._commit_chosen(work, tip, making)
         left |= {path: facts.moved.get(path, "adopted") for path in making.late}
@@ -313,7 +318,8 @@ class Companion:
         return self._commit_chosen(work, work.tip(), anew) or made
 
     def _name(self, path: RecordPath) -> str:
-        return relative_path(path, portable=self.workspace.folder.portable)
+        folder = self.workspace.folder
+        return relative_path(path, portable=folder.portable, forms=folder.forms)
 
     def _holds(self, path: RecordPath, cid: Cid | None) -> bool:
         """Return whether the file of `path` holds the record `cid`, or is missing for None."""
@@ -324,13 +330,11 @@ class Companion:
         except FileProblem:
             # Unreadable is not gone: neither the record nor its deletion is there to commit.
             return False
-        return cid is not None and cid_in(text, path) == cid
+        return cid is not None and cid_in(text, path, self.workspace.folder.forms) == cid
 
     def _records(self, work: Worktree, files: Tree) -> dict[RecordPath, Cid]:
         """Return the CIDs of the mirrored, readable records in a git tree."""
-        return records_in(
-            work, files, self.workspace.config, self.workspace.folder.portable, self.cids
-        )
+        return records_in(work, files, self.workspace.config, self.cids)
 
 
 async def _ready(repository: Repository | None) -> None:

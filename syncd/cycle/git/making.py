@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Did
 from syncd.cycle.git.decision import Facts
-from syncd.cycle.git.records import cid_in
 from syncd.errors import GitFailed
 from syncd.git.commits import Tree, Worktree
 from syncd.git.message import Published, make_message, parse_blocks
@@ -33,10 +32,12 @@ class Reader:
     Attributes:
         holds: Whether the file of a record holds this version; None is no file.
         records: The records of a git tree.
+        cid: The CID of the record that a text is; None if it is none.
     """
 
     holds: Callable[[RecordPath, Cid | None], bool]
     records: Callable[[Tree], Snapshot]
+    cid: Callable[[bytes, RecordPath], Cid | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Making:
         except GitFailed:
             return False
         path = self.chosen[name]
-        return cid_in(text, path) == self.facts.truth.get(path)
+        return self.read.cid(text, path) == self.facts.truth.get(path)
 
     def compose(self, tree: str, files: Tree) -> str | None:
         """Make the message for the folder's tree; None if the commit would be useless."""

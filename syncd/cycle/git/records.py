@@ -7,10 +7,10 @@ from typing import TypeAlias
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import cid_of
-from syncd.atproto.jsontext import parse_record
 from syncd.config import Config
 from syncd.errors import BadData, BadJson, BadSyntax
 from syncd.folder.names import record_path_of
+from syncd.forms import Forms
 from syncd.git.commits import Tree, Worktree
 from syncd.model import RecordPath, split_record_path
 
@@ -22,40 +22,38 @@ def records_in(
     work: Worktree,
     files: Tree,
     config: Config,
-    portable: bool,
     cids: Cids,
 ) -> dict[RecordPath, Cid]:
     """Return the CIDs of the mirrored, readable records among the `files` of a git tree.
 
     Blobs that are not in `cids` are read and added to it. Raises GitFailed.
     """
-    paths = dict(record_paths(files, config, portable))
+    paths = dict(record_paths(files, config))
     keys = {name: (split_record_path(path)[0], files[name].id) for name, path in paths.items()}
     unknown = sorted({key[1] for key in keys.values() if key not in cids})
     contents = dict(zip(unknown, work.contents(unknown), strict=True))
     for name, key in keys.items():
         if key not in cids:
-            cids[key] = cid_in(contents[key[1]] or b"", paths[name])
+            cids[key] = cid_in(contents[key[1]] or b"", paths[name], config.forms)
     found = ((path, cids[keys[name]]) for name, path in paths.items())
     return {path: cid for path, cid in found if cid is not None}
 
 
-def record_paths(
-    files: Iterable[str], config: Config, portable: bool
-) -> Iterable[tuple[str, RecordPath]]:
+def record_paths(files: Iterable[str], config: Config) -> Iterable[tuple[str, RecordPath]]:
     """Yield (file, record path) for each file with the name of a mirrored record."""
     for name in files:
         try:
-            path = record_path_of(name, portable=portable)
+            path = record_path_of(name, portable=config.is_portable, forms=config.forms)
         except BadSyntax:
             continue
         if config.covers_path(path):
             yield name, path
 
 
-def cid_in(text: bytes, path: RecordPath) -> Cid | None:
+def cid_in(text: bytes, path: RecordPath, forms: Forms) -> Cid | None:
     """Return the CID of the record in a file; None if the text is no record."""
     try:
-        return cid_of(parse_record(text, split_record_path(path)[0]))
+        collection = split_record_path(path)[0]
+        return cid_of(forms.of(collection).parse(text, collection))
     except (BadJson, BadData):
         return None

@@ -12,7 +12,6 @@ from typing import Final, Self
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import Record, decode_lenient
-from syncd.atproto.jsontext import parse_record
 from syncd.atproto.lexicon.checks import Faults
 from syncd.atproto.lexicon.fault import Kind, new_faults
 from syncd.config import LEXICONS_WARN
@@ -47,7 +46,8 @@ class Court:
     _open: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        library = Library(self.root, self.workspace.folder.portable)
+        folder = self.workspace.folder
+        library = Library(self.root, folder.portable, folder.forms)
         object.__setattr__(self, "library", library)
 
     def problem(self, path: RecordPath, seen: Seen) -> Problem | None:
@@ -64,20 +64,22 @@ class Court:
         collection, rkey = split_record_path(path)
         if not self.library.catalog.knows(collection):
             return ()
+        form = self.workspace.folder.forms.of(collection)
         try:
             text, now = self._read(path)
             # Another content than the plan is made from is the business of the next look.
-            record = parse_record(text, collection) if now.digest == seen.digest else None
+            record = form.parse(text, collection) if now.digest == seen.digest else None
         except (OSError, FileProblem, Malformed):
             return ()
         if record is None:
             return ()
         found = self._faults(collection, rkey, record)
-        return placed(path, text, self._new(path, seen.cid, found)) if found else ()
+        return placed(path, text, self._new(path, seen.cid, found), form) if found else ()
 
     def _read(self, path: RecordPath) -> tuple[bytes, FileStat]:
         """Read a file. Whether it is the one that was seen, its digest says."""
-        relative = relative_path(path, portable=self.workspace.folder.portable)
+        folder = self.workspace.folder
+        relative = relative_path(path, portable=folder.portable, forms=folder.forms)
         directory, _, name = relative.rpartition("/")
         if directory not in self._open:
             # Files come by collection: one directory after the other.

@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Final
 
 from syncd.atproto.data import Record, cid_of, from_json
-from syncd.atproto.jsonplaces import find_places
-from syncd.atproto.jsontext import parse_record
 from syncd.atproto.lexicon.catalog import Catalog
 from syncd.atproto.lexicon.checks import Faults, fault
 from syncd.atproto.lexicon.document import Lexicon, document_faults, parse_lexicon
@@ -27,13 +25,14 @@ from syncd.errors import BadData, BadJson, BadSyntax, FileProblem
 from syncd.folder.names import relative_path
 from syncd.folder.read import os_problem, read_file
 from syncd.folder.root import OWN, opened
+from syncd.forms import DOCUMENTS, USUAL, Form, Forms
 from syncd.lexicons.bundle import load_bundle
 from syncd.model import Problem, make_record_path
 
 SCHEMAS: Final = Nsid("com.atproto.lexicon.schema")
 """The collection whose records are lexicons."""
 GOAT: Final = "lexicons"
-"""Where `goat lex` keeps documents: that of com.example.thing in com/example/thing.json."""
+"""Where `goat lex` keeps documents: that of com.example.thing in com/example/thing."""
 RESOLVED: Final = f"{OWN}/lexicons"
 
 
@@ -71,6 +70,7 @@ class Library:
 
     root: int
     portable: bool = False
+    forms: Forms = USUAL
     _found: dict[str, Found | None] = field(default_factory=dict)
     catalog: Catalog = field(init=False)
 
@@ -97,15 +97,18 @@ class Library:
         for origin, file, read in self._places(nsid):
             content = self._read(file)
             if content is not None:
-                return _judge(nsid, origin, file, content, read)
+                form = self.forms.of(SCHEMAS) if origin is Origin.MIRROR else DOCUMENTS
+                return _judge(nsid, origin, file, content, read, form)
         shipped = load_bundle().find(nsid)
         return None if shipped is None else Found(nsid, Origin.BUNDLE, lexicon=shipped)
 
     def _places(self, nsid: Nsid) -> Iterator[tuple[Origin, str, Callable[[bytes], Record]]]:
         record = make_record_path(SCHEMAS, Rkey(nsid))
-        yield Origin.MIRROR, relative_path(record, portable=self.portable), _as_record
-        yield Origin.FOLDER, f"{GOAT}/{nsid.replace('.', '/')}.json", _as_record
-        yield Origin.RESOLVED, f"{RESOLVED}/{nsid}.json", read_resolved
+        file = relative_path(record, portable=self.portable, forms=self.forms)
+        form, ending = self.forms.of(SCHEMAS), DOCUMENTS.ending
+        yield Origin.MIRROR, file, lambda text: form.parse(text, SCHEMAS)
+        yield Origin.FOLDER, f"{GOAT}/{nsid.replace('.', '/')}{ending}", _document
+        yield Origin.RESOLVED, f"{RESOLVED}/{nsid}{ending}", read_resolved
 
     def _read(self, file: str) -> bytes | Problem | None:
         *directories, name = file.split("/")
@@ -121,17 +124,17 @@ class Library:
 
 
 @contextmanager
-def open_library(root: Path, *, portable: bool = False) -> Iterator[Library]:
+def open_library(root: Path, *, portable: bool = False, forms: Forms = USUAL) -> Iterator[Library]:
     """Open the library of a directory, which need not be a mirror. Raises OSError."""
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        yield Library(descriptor, portable)
+        yield Library(descriptor, portable, forms)
     finally:
         os.close(descriptor)
 
 
-def _as_record(content: bytes) -> Record:
-    return parse_record(content, SCHEMAS)
+def _document(content: bytes) -> Record:
+    return DOCUMENTS.parse(content, SCHEMAS)
 
 
 def read_resolved(content: bytes) -> Record:
@@ -152,12 +155,13 @@ def _judge(
     file: str,
     content: bytes | Problem,
     read: Callable[[bytes], Record],
+    form: Form,
 ) -> Found:
     if isinstance(content, Problem):
         return Found(nsid, origin, file, problems=(content,))
     try:
         record = read(content)
-        problems = lexicon_problems(file, content, record, nsid)
+        problems = lexicon_problems(file, content, record, nsid, form)
         if not problems:
             return Found(nsid, origin, file, parse_lexicon(record))
     except BadJson as error:
@@ -167,9 +171,11 @@ def _judge(
     return Found(nsid, origin, file, problems=problems)
 
 
-def lexicon_problems(file: str, text: bytes, record: Record, nsid: str) -> tuple[Problem, ...]:
+def lexicon_problems(
+    file: str, text: bytes, record: Record, nsid: str, form: Form
+) -> tuple[Problem, ...]:
     """Return all that is wrong with a record that is to be the lexicon of `nsid`, with places."""
-    return placed(file, text, lexicon_faults(record, nsid))
+    return placed(file, text, lexicon_faults(record, nsid), form)
 
 
 def lexicon_faults(record: Record, nsid: str) -> Faults:
@@ -181,11 +187,11 @@ def lexicon_faults(record: Record, nsid: str) -> Faults:
     return found
 
 
-def placed(file: str, text: bytes, faults: Faults) -> tuple[Problem, ...]:
+def placed(file: str, text: bytes, faults: Faults, form: Form) -> tuple[Problem, ...]:
     """Return faults as problems of a file, each with its line and column in `text`."""
     if not faults:
         return ()
-    places = find_places(text, [each.pointer for each in faults])
+    places = form.find_places(text, [each.pointer for each in faults])
     return tuple(
         Problem(file, str(each), "", *(places[each.pointer] if each.kind is not Kind.KEY else ()))
         for each in faults

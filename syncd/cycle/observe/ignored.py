@@ -14,12 +14,12 @@ from dataclasses import replace
 
 from syncd.cycle.workspace import Workspace
 from syncd.folder.ignore.rules import IGNORE_FILE, Rules, read_rules
-from syncd.folder.names import SUFFIX, relative_path
+from syncd.folder.names import relative_path
 from syncd.folder.problems import printable
 from syncd.folder.root import Folder
 from syncd.folder.scan import Look
 from syncd.folder.survey import is_nsid
-from syncd.model import Problem, RecordPath
+from syncd.model import Problem, RecordPath, split_record_path
 from syncd.replica import remotes_of
 from syncd.slips import slip_of
 
@@ -35,8 +35,7 @@ def ignored_among(
     look: Look,
     records: Container[RecordPath],
     rules: Callable[[], Rules],
-    *,
-    portable: bool,
+    folder: Folder,
 ) -> set[RecordPath]:
     """Return those of `paths` that have a file, are none of `records` and are ignored.
 
@@ -46,7 +45,7 @@ def ignored_among(
     if not new:
         return set()
     excludes = rules().excludes
-    return {path for path in new if any(map(excludes, _names(path, portable)))}
+    return {path for path in new if any(map(excludes, _names(path, folder)))}
 
 
 def ignored_here(
@@ -58,9 +57,7 @@ def ignored_here(
 ) -> set[RecordPath]:
     """Return the same for a mirror whose repo is what the last cycle saw of it. Asks no PDS."""
     folder, state = workspace.folder, workspace.state
-    found = ignored_among(
-        paths, look, base, lambda: rules or rules_of(folder), portable=folder.portable
-    )
+    found = ignored_among(paths, look, base, lambda: rules or rules_of(folder), folder)
     head = state.head() if found else None
     return found - remotes_of(head, found, state.node).keys() if head else found
 
@@ -124,9 +121,10 @@ def is_ignored(workspace: Workspace, path: RecordPath) -> bool:
     in_repo = remotes_of(head, [path], state.node) if head else {}
     if path in in_repo or state.base_of([path]):
         return False
-    return any(map(rules_of(folder).excludes, _names(path, folder.portable)))
+    return any(map(rules_of(folder).excludes, _names(path, folder)))
 
 
-def _names(path: RecordPath, portable: bool) -> set[str]:
+def _names(path: RecordPath, folder: Folder) -> set[str]:
     """Return the record's file as it is spelt, and as its key alone would have it."""
-    return {relative_path(path, portable=portable), f"{path}{SUFFIX}"}
+    spelt = relative_path(path, portable=folder.portable, forms=folder.forms)
+    return {spelt, f"{path}{folder.forms.of(split_record_path(path)[0]).ending}"}

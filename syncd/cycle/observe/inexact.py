@@ -14,16 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from syncd.atproto.cid import Cid
-from syncd.atproto.inexact import (
-    is_exact_in_file,
-    means,
-    what_json_cannot_say,
-    what_text_leaves,
-)
 from syncd.errors import FileChanged, FileProblem
 from syncd.folder.root import Folder
 from syncd.folder.scan import Look
 from syncd.folder.write import read_bytes
+from syncd.forms import Form, Forms
 from syncd.model import Problem, RecordPath, Seen, Snapshot, split_record_path
 
 BlockOf = Callable[[RecordPath, Cid], bytes | None]
@@ -47,12 +42,14 @@ class Versions:
     base: Snapshot
     remote: Snapshot
     block_of: BlockOf
+    forms: Forms
 
     def inexact(self, path: RecordPath, side: Snapshot) -> tuple[Cid, bytes] | None:
         """Return the CID and block of `side`, if the block is at hand and no file can hold it."""
         cid = side.get(path)
         block = None if cid is None or not cid.is_block else self.block_of(path, cid)
-        if cid is None or block is None or is_exact_in_file(block, split_record_path(path)[0]):
+        collection = split_record_path(path)[0]
+        if cid is None or block is None or self.forms.of(collection).is_exact(block, collection):
             return None
         return cid, block
 
@@ -99,17 +96,18 @@ def _judge(
     if base is None and remote is None:
         return None
     collection = split_record_path(path)[0]
+    form = folder.forms.of(collection)
     try:
         text, now = read_bytes(folder, path)
     except (FileChanged, FileProblem):
         # The look has a problem for it already, or the next look will see the change.
         return None
     for version in (remote, base):
-        if version is not None and means(text, version[1], collection):
+        if version is not None and form.means(text, version[1], collection):
             return now.seen(path, version[0], seen_ns=now_ns)
     if base is None or (remote is None and path in versions.remote):
         return None  # a file shows all of base's record, or of the repo's new one: it can be edited
-    place = what_text_leaves(text, base[1], collection)
+    place = form.what_text_leaves(text, base[1], collection)
     if place is None:
         return None
     reason = f"its record holds {place}, which an edit of the file would alter"
@@ -136,8 +134,10 @@ def _with_renamed(
     texts = _texts(folder, new) if inexact else {}
     seen, problems = dict(look.seen), dict(look.problems)
     for old, block in inexact:
-        place = what_json_cannot_say(block, split_record_path(old)[0])
-        name = _renamed(old, block, texts)
+        collection = split_record_path(old)[0]
+        form = folder.forms.of(collection)
+        place = form.unsayable(block, collection)
+        name = _renamed(old, block, texts, form)
         if place is not None and name is not None:
             reason = f"its record holds {place}, which an edit or another name would alter"
             hint = _RENAMED_HINT.format(old=old)
@@ -155,8 +155,10 @@ def _texts(folder: Folder, paths: Iterable[RecordPath]) -> dict[RecordPath, byte
     return texts
 
 
-def _renamed(old: RecordPath, block: bytes, texts: Mapping[RecordPath, bytes]) -> RecordPath | None:
+def _renamed(
+    old: RecordPath, block: bytes, texts: Mapping[RecordPath, bytes], form: Form
+) -> RecordPath | None:
     """Find the new file in the collection of `old` with the meaning of the old file."""
     collection = split_record_path(old)[0]
     same = (path for path in texts if split_record_path(path)[0] == collection)
-    return next((path for path in same if means(texts[path], block, collection)), None)
+    return next((path for path in same if form.means(texts[path], block, collection)), None)

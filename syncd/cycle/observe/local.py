@@ -17,8 +17,10 @@ from syncd.cycle.observe.ignored import ignored_among, misnamed, rules_of, witho
 from syncd.cycle.workspace import Workspace
 from syncd.folder.ignore.rules import Rules
 from syncd.folder.listing import Listing, fingerprints_of, list_collections
-from syncd.folder.names import SUFFIX, is_record_like
+from syncd.folder.names import is_record_like
+from syncd.folder.root import Folder
 from syncd.folder.scan import Look, scan
+from syncd.forms import Form
 from syncd.model import RecordPath, Seen, Snapshot
 
 FEW = 1_000
@@ -75,7 +77,7 @@ def look_everywhere(
         if listing.is_flat and listing.is_steady
     }
     look = scan(folder, known=known, expected=base, now_ns=now_ns, in_scope=in_scope)
-    found = _fingerprints(listings, look, base, rules, portable=folder.portable)
+    found = _fingerprints(listings, look, base, rules, folder)
     if apart:
         look = look.joined(scan(folder, known=known, only=apart, now_ns=now_ns))
     look = replace(look, strays=(*look.strays, *misnamed(folder, state.collections)))
@@ -83,12 +85,12 @@ def look_everywhere(
 
 
 def _fingerprints(
-    listings: Mapping[str, Listing], look: Look, base: Snapshot, rules: Rules, *, portable: bool
+    listings: Mapping[str, Listing], look: Look, base: Snapshot, rules: Rules, folder: Folder
 ) -> dict[str, bytes]:
     """Return the fingerprints of collections whose files are all listed and all as in base."""
     left = without_ignored(look, rules, base)
     files = {*look.seen, *look.problems}
-    ignored = ignored_among(files - base.keys(), look, base, lambda: rules, portable=portable)
+    ignored = ignored_among(files - base.keys(), look, base, lambda: rules, folder)
     problems = look.problems.keys() - ignored
     beside = (item.path for item in left.strays), problems, look.leftovers
     unclear = look.unread | {_collection(path) for paths in beside for path in paths}
@@ -102,23 +104,26 @@ def _fingerprints(
     for path, seen in look.seen.items():
         stamp = (seen.inode, seen.size, seen.mtime_ns, seen.ctime_ns)
         stamps[_collection(path)].add(stamp)
-    unread = {f"{path}{SUFFIX}" for path in ignored - look.seen.keys()}
+    unread = {
+        f"{path}{folder.forms.of(_collection(path)).ending}" for path in ignored - look.seen.keys()
+    }
     aside = unread | {item.path for item in look.strays}
     return {
         name: listing.fingerprint + rules.digest
         for name, listing in listings.items()
-        if name not in unclear | differing and _is_all_of(name, listing, stamps[name], aside)
+        if name not in unclear | differing
+        and _is_all_of(name, folder.forms.of(name), listing, stamps[name], aside)
     }
 
 
 def _is_all_of(
-    collection: str, listing: Listing, stamps: set[tuple[int, ...]], aside: set[str]
+    collection: str, form: Form, listing: Listing, stamps: set[tuple[int, ...]], aside: set[str]
 ) -> bool:
     """Return whether the record files of a listing are exactly the files with these stamps.
 
     Those of `aside`, named from the folder, are ignored and stand for no record.
     """
-    names = filter(is_record_like, listing.names)
+    names = (name for name in listing.names if is_record_like(name, form))
     records = sum(f"{collection}/{name}" not in aside for name in names)
     return records == len(stamps) and stamps <= set(listing.stamps())
 

@@ -114,8 +114,11 @@ def bring_sides(workspace: Workspace, sight: Sight, dirty: Dirty, now_ns: int) -
     paths -= ignored
     regained = _regained(is_new, found, remote)
     base = _without(found.base, regained)
-    versions = Versions(base, remote, lambda path, cid: state.block(path, cid) or sight.get(cid))
-    look = with_inexact(workspace.folder, found.look, paths, versions, now_ns)
+    folder = workspace.folder
+    versions = Versions(
+        base, remote, lambda path, cid: state.block(path, cid) or sight.get(cid), folder.forms
+    )
+    look = with_inexact(folder, found.look, paths, versions, now_ns)
     arrived = _brought(pending, paths, look, base, remote)
     views = _views(pending, paths, look, found.known, _moved(base, arrived), remote)
     judged = judge(workspace, look, views, paths, versions.block_of)
@@ -215,7 +218,7 @@ def _ignored(
     def rules() -> Rules:
         return found.rules or rules_of(folder)
 
-    return ignored_among(paths, found.look, records, rules, portable=folder.portable)
+    return ignored_among(paths, found.look, records, rules, folder)
 
 
 def _regained(

@@ -10,12 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from syncd.atproto.cid import Cid
-from syncd.atproto.inexact import file_of
-from syncd.atproto.restyle import restyled
 from syncd.cycle.pull.archive import Keeper
 from syncd.cycle.pull.supersede import Successor, supersede
 from syncd.errors import BadData, NotFound
 from syncd.folder.root import Folder
+from syncd.forms import Forms
 from syncd.model import Memory, RecordPath, Seen, Step, split_record_path
 
 
@@ -34,7 +33,7 @@ def pull(
     successors = [
         Successor(
             step.path, expect(step.path), step.remote, step.base, step.reason,
-            partial(_text, blocks, step),
+            partial(_text, folder.forms, blocks, step),
         )
         for step in steps
     ]  # fmt: skip
@@ -43,7 +42,7 @@ def pull(
     return memory.and_then(Memory(decided=tuple(placement.files)))
 
 
-def _text(blocks: Mapping[Cid, bytes], step: Step, old: bytes | None) -> bytes:
+def _text(forms: Forms, blocks: Mapping[Cid, bytes], step: Step, old: bytes | None) -> bytes:
     """Return the file of a step's record, in the form of the file that it replaces."""
     if step.remote is not None and not step.remote.is_block:
         raise BadData(
@@ -56,5 +55,6 @@ def _text(blocks: Mapping[Cid, bytes], step: Step, old: bytes | None) -> bytes:
             hint="tell the operator of the PDS; writing the record anew, with another content, "
             "mends it",
         )
-    block = blocks[step.remote]
-    return file_of(block) if old is None else restyled(old, block, split_record_path(step.path)[0])
+    block, collection = blocks[step.remote], split_record_path(step.path)[0]
+    form = forms.of(collection)
+    return form.file_of(block) if old is None else form.restyled(old, block, collection)

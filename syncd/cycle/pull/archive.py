@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from syncd.atproto.cid import Cid, cid_of_blob, cid_of_block
 from syncd.atproto.dagcbor import encode
-from syncd.atproto.jsontext import parse_record
 from syncd.atproto.syntax import Tid, tid_microseconds
 from syncd.budget import DAY
 from syncd.cycle.workspace import Workspace
@@ -23,6 +22,7 @@ from syncd.errors import (
     StateWrong,
     SyncdError,
 )
+from syncd.forms import Forms
 from syncd.model import (
     Conflict,
     RecordPath,
@@ -68,10 +68,11 @@ class Keeper:
         return {}
 
 
-def version_of(content: bytes, path: RecordPath) -> tuple[Cid, bytes]:
+def version_of(content: bytes, path: RecordPath, forms: Forms) -> tuple[Cid, bytes]:
     """Return the CID and block of the record that a file holds; of its bytes if it holds none."""
     try:
-        block = encode(parse_record(content, split_record_path(path)[0]))
+        collection = split_record_path(path)[0]
+        block = encode(forms.of(collection).parse(content, collection))
     except (BadJson, BadData):
         return cid_of_blob(content), content
     return cid_of_block(block), block

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from syncd.atproto.cid import Cid
-from syncd.atproto.inexact import file_of
 from syncd.cycle.observe.views import Sides
 from syncd.errors import BadData
 from syncd.folder.recover import sweep_conflicts
 from syncd.folder.root import Folder
 from syncd.folder.write import conflict_file, drop_conflicts, keep_conflict
-from syncd.model import Conflict, Plan, RecordPath
+from syncd.model import Conflict, Plan, RecordPath, split_record_path
 
 
 def is_kept(folder: Folder, conflict: Conflict) -> bool:
@@ -28,7 +27,8 @@ def keep_conflicts(
         if conflict.remote is None or conflict.remote not in blocks:
             continue
         try:
-            content = file_of(blocks[conflict.remote])
+            form = folder.forms.of(split_record_path(conflict.path)[0])
+            content = form.file_of(blocks[conflict.remote])
         except BadData:
             continue  # there is no text to lay beside the folder; the repo still has the record
         keep_conflict(folder, conflict.path, conflict.remote, content)
@@ -47,4 +47,4 @@ def drop_closed(folder: Folder, sides: Sides, plan: Plan) -> None:
 
 
 def _file(folder: Folder, path: RecordPath, remote: Cid) -> str:
-    return conflict_file(path, remote, portable=folder.portable)
+    return conflict_file(path, remote, portable=folder.portable, forms=folder.forms)

@@ -65,7 +65,8 @@ def _paths(noted: Overtaken | None) -> frozenset[RecordPath]:
 
 def _all(workspace: Workspace) -> frozenset[RecordPath]:
     drafts = list_drafts(workspace.folder, workspace.config.covers)
-    paths = (find_record_path(record_of_draft(draft)) for draft in drafts)
+    forms = workspace.folder.forms
+    paths = (find_record_path(record_of_draft(draft, forms)) for draft in drafts)
     return frozenset(path for path in paths if path is not None)
 
 
@@ -76,7 +77,9 @@ def _respell(workspace: Workspace, sides: Sides, path: RecordPath) -> bool:
     with suppress(FileChanged, FileProblem):
         content, now = read_named(workspace.folder, former)
         base, known = sides.views.base[path], sides.known.get(path)
-        if version_of(content, path)[0] == base or _is_as_seen(now, known, base):
+        if version_of(content, path, workspace.folder.forms)[0] == base or _is_as_seen(
+            now, known, base
+        ):
             return respell_former(workspace.folder, path)
     return False
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import cid_of
 from syncd.atproto.inexact import record_of
-from syncd.atproto.jsontext import format_record, parse_record
 from syncd.config import Config
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.pull.archive import Keeper
@@ -21,6 +20,7 @@ from syncd.cycle.pull.supersede import Placement, Successor, supersede
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, BadJson, FileChanged, SyncdError
 from syncd.folder.write import read_bytes
+from syncd.forms import Forms
 from syncd.merge import Merged, merge
 from syncd.model import (
     Conflict,
@@ -72,7 +72,9 @@ def join(
     for path, conflict in wanted.items():
         try:
             merged = merged_file(workspace, conflict, blocks)
-            successors.append(_successor(conflict, sides.expect(path), merged))
+            successors.append(
+                _successor(conflict, sides.expect(path), merged, workspace.folder.forms)
+            )
         except SyncdError as error:
             errors[path] = error
     placement = supersede(workspace.folder, keeper, successors)
@@ -96,7 +98,8 @@ def merged_file(workspace: Workspace, conflict: Conflict, blocks: Mapping[Cid, b
     path, remote = conflict.path, conflict.remote
     content, _ = read_bytes(workspace.folder, path)
     try:
-        local = parse_record(content, split_record_path(path)[0])
+        collection = split_record_path(path)[0]
+        local = workspace.folder.forms.of(collection).parse(content, collection)
     except BadJson as error:
         raise BadData(error.message) from error
     if cid_of(local) != conflict.local or remote is None:
@@ -111,14 +114,16 @@ def merged_file(workspace: Workspace, conflict: Conflict, blocks: Mapping[Cid, b
     return merge(start, local, record_of(blocks[remote]), text=workspace.config.merges_lines(path))
 
 
-def clean_record(merged: Merged, path: RecordPath) -> tuple[bytes, Cid]:
-    """Return the merge as a file and its CID. BadData: sides collide, or JSON cannot say it."""
+def clean_record(merged: Merged, path: RecordPath, forms: Forms) -> tuple[bytes, Cid]:
+    """Return the merge as a file and its CID. BadData: sides collide, or no file can say it."""
     record = merged.record
     if record is None:
         raise BadData(f"both sides changed {', '.join(merged.collisions)}")
-    text, cid = format_record(record), cid_of(record)
+    collection = split_record_path(path)[0]
+    form = forms.of(collection)
+    text, cid = form.format(record), cid_of(record)
     try:
-        is_exact = cid_of(parse_record(text, split_record_path(path)[0])) == cid
+        is_exact = cid_of(form.parse(text, collection)) == cid
     except BadJson as error:
         raise BadData(error.message) from error
     if not is_exact:
@@ -126,10 +131,10 @@ def clean_record(merged: Merged, path: RecordPath) -> tuple[bytes, Cid]:
     return text, cid
 
 
-def _successor(conflict: Conflict, seen: Seen | None, merged: Merged) -> Successor:
+def _successor(conflict: Conflict, seen: Seen | None, merged: Merged, forms: Forms) -> Successor:
     """Return the merge as the file's successor. Raises BadData if it is not clean."""
     path, reason = conflict.path, f"{conflict.reason}: merged"
-    text, cid = clean_record(merged, path)
+    text, cid = clean_record(merged, path, forms)
     if seen is None:
         raise FileChanged(f"{path} is gone")
     return Successor(path, seen, cid, conflict.base, reason, text)

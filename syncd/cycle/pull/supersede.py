@@ -18,6 +18,7 @@ from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, FileChanged, FileProblem, NotFound, SwapFailed, SyncdError
 from syncd.folder.root import Folder
 from syncd.folder.write import Replacement, read_below, read_bytes, remove, write_many
+from syncd.forms import Forms
 from syncd.model import Memory, Problem, RecordPath, Retry, Seen, Side, Waiting
 from syncd.state import Provenance, Superseded
 
@@ -124,7 +125,7 @@ def file_at(folder: Folder, path: RecordPath) -> Seen | None:
         content, now = read_bytes(folder, path)
     except FileChanged:
         return None
-    return now.seen(path, version_of(content, path)[0], seen_ns=0)
+    return now.seen(path, version_of(content, path, folder.forms)[0], seen_ns=0)
 
 
 def not_done(path: RecordPath, error: SyncdError) -> Waiting:
@@ -167,16 +168,18 @@ def _plan(work: _Work, folder: Folder, root: int, keeper: Keeper, successor: Suc
             work.files[path] = replace(seen, cid=cid)
             return
         work.writes.append(Replacement(path, text, seen, cid))
-    work.versions.append(_version(keeper, successor, seen, old))
+    work.versions.append(_version(keeper, successor, seen, old, folder.forms))
 
 
 def _text(successor: Successor, old: bytes | None) -> bytes:
     return successor.text if isinstance(successor.text, bytes) else successor.text(old)
 
 
-def _version(keeper: Keeper, successor: Successor, seen: Seen, old: bytes) -> Superseded:
+def _version(
+    keeper: Keeper, successor: Successor, seen: Seen, old: bytes, forms: Forms
+) -> Superseded:
     """Return the version that the file stands for: its record's block, or its very bytes."""
-    cid, content = version_of(old, seen.path)
+    cid, content = version_of(old, seen.path, forms)
     if cid != seen.cid:
         # JSON does not express the record exactly: what somebody can have typed is the text.
         cid, content = cid_of_blob(old), old

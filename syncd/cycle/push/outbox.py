@@ -13,8 +13,6 @@ from typing import TypeAlias
 
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.data import encode
-from syncd.atproto.jsonplaces import find_places
-from syncd.atproto.jsontext import parse_record
 from syncd.backoff import Backoff, doubled
 from syncd.batches import in_order
 from syncd.budget import Ledger, batch_points, in_words
@@ -357,7 +355,8 @@ class Outbox:
         if change.after is None:
             return self._still_gone(change, root)
         text, _ = read_below(self.workspace.folder, root, change.path)
-        record = parse_record(text, split_record_path(change.path)[0])
+        collection = split_record_path(change.path)[0]
+        record = self.workspace.folder.forms.of(collection).parse(text, collection)
         block = encode(record)
         if cid_of_block(block) != change.after:
             raise FileChanged(f"{change.path} was edited after it was looked at")
@@ -378,11 +377,13 @@ class Outbox:
         try:
             with self.workspace.folder.open() as root:
                 text, _ = read_below(self.workspace.folder, root, change.path)
-            record = parse_record(text, split_record_path(change.path)[0])
+            collection = split_record_path(change.path)[0]
+            form = self.workspace.folder.forms.of(collection)
+            record = form.parse(text, collection)
         except (SyncdError, BadJson):
             return None, None
         is_same = cid_of_block(encode(record)) == change.after
-        return find_places(text, [steps])[steps] if is_same else (None, None)
+        return form.find_places(text, [steps])[steps] if is_same else (None, None)
 
     def _is_since(self, at: int, seconds: int) -> bool:
         """Return True for so long after `at`; not before it, as where the clock was ahead then."""

@@ -19,6 +19,7 @@ from syncd.folder.problems import printable
 from syncd.folder.replace import is_leftover
 from syncd.folder.root import opened
 from syncd.folder.survey import is_nsid
+from syncd.forms import USUAL, Form, Forms
 from syncd.model import RecordPath
 
 OURS: Final = frozenset({"syncd.toml", "blobs", "lexicons"})
@@ -56,6 +57,7 @@ class Inventory:
     sizes: Mapping[str, int]
     records: Callable[[Collection[RecordPath]], Collection[RecordPath]]
     portable: bool = False
+    forms: Forms = USUAL
 
     def take(self, root: int) -> list[NoRecord]:
         """Return what lies below the open directory `root` and is no record, by path."""
@@ -72,7 +74,9 @@ class Inventory:
             names = _entries(root, name)
         except NotADirectoryError:
             reason = "it lies at the top of the folder"
-            yield NoRecord(printable(name), reason, _MOVE if name.endswith(".json") else "")
+            yield NoRecord(
+                printable(name), reason, _MOVE if name.endswith(self.forms.endings) else ""
+            )
             return
         if not is_nsid(name):
             yield NoRecord(f"{printable(name)}/", "its name is not an NSID")
@@ -82,7 +86,8 @@ class Inventory:
             yield from self._in_collection(name, names)
 
     def _in_collection(self, collection: str, names: list[str]) -> Iterator[NoRecord]:
-        files = [name for name in names if not name.endswith("/") and _may_be_record(name)]
+        form = self.forms.of(collection)
+        files = [n for n in names if not n.endswith("/") and _may_be_record(n, form)]
         # Names alone say nothing where there are as many records: no pattern is tried on any.
         is_all = len(files) == self.sizes.get(collection, 0)
         ignored = set[str]() if is_all else self._ignored(collection, files)
@@ -90,9 +95,9 @@ class Inventory:
             path = f"{collection}/{name}"
             if name in ignored:
                 yield self._why(path)
-            elif not _may_be_record(name) and not name.endswith(f"{CONTINUED}/"):
+            elif not _may_be_record(name, form) and not name.endswith(f"{CONTINUED}/"):
                 is_ours = is_leftover(name)
-                yield from () if is_ours else (self._other(path),)
+                yield from () if is_ours else (self._other(path, form.ending),)
 
     def _ignored(self, collection: str, files: Collection[str]) -> set[str]:
         """Return those of `files` that are ignored and no records."""
@@ -103,7 +108,7 @@ class Inventory:
 
     def _path(self, relative: str) -> RecordPath | None:
         try:
-            return record_path_of(relative, portable=self.portable)
+            return record_path_of(relative, portable=self.portable, forms=self.forms)
         except BadSyntax:
             return None
 
@@ -114,13 +119,14 @@ class Inventory:
         where = "take that line away" if match.line else f"name it in {IGNORE_FILE} with a !"
         return NoRecord(printable(path), match.reason, f"{where} to publish it", match.line)
 
-    def _other(self, path: str) -> NoRecord:
+    def _other(self, path: str, ending: str) -> NoRecord:
         if self.rules.match(path):
             return self._why(path)
         if path.endswith("/"):
             return NoRecord(printable(path), "it is a subfolder, and records lie beside it", _UP)
-        hint = "name it like the record's key, with .json" if path.endswith(".JSON") else ""
-        return NoRecord(printable(path), "its name does not end with .json", hint)
+        is_loud = path.endswith(ending.upper())
+        hint = f"name it like the record's key, with {ending}" if is_loud else ""
+        return NoRecord(printable(path), f"its name does not end with {ending}", hint)
 
 
 _UP = "move its files into the collection's directory, if they are meant to be records"
@@ -132,5 +138,5 @@ def _entries(root: int, name: str) -> list[str]:
         return sorted(e.name + "/" * e.is_dir(follow_symlinks=False) for e in entries)
 
 
-def _may_be_record(name: str) -> bool:
-    return is_record_like(name) or is_draft(name)
+def _may_be_record(name: str, form: Form) -> bool:
+    return is_record_like(name, form) or is_draft(name, form)

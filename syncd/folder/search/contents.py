@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import cid_of
-from syncd.atproto.jsontext import parse_as
 from syncd.errors import BadData, BadJson, FileProblem
 from syncd.folder.linux import born_ns
 from syncd.folder.read import MAX_FILE_BYTES, read_file
 from syncd.folder.root import opened
+from syncd.forms import Forms
 
 FILES = 1_000
 BYTES = 64_000_000
@@ -89,6 +89,7 @@ class Reader:
 
     root: int
     collections: Sequence[str]
+    forms: Forms
     files: int = field(default_factory=lambda: FILES)
     size: int = field(default_factory=lambda: BYTES)
 
@@ -110,7 +111,10 @@ class Reader:
 
     def _cids(self, content: bytes) -> dict[str, Cid]:
         try:
-            return {name: cid_of(parse_as(content, name)) for name in self.collections}
+            return {
+                name: cid_of(self.forms.of(name).parse_as(content, name))
+                for name in self.collections
+            }
         except (BadJson, BadData):
             # Text of another kind can still be the very bytes of the record's file.
             return {}

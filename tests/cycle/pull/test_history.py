@@ -12,6 +12,7 @@ from syncd.atproto.dagcbor import decode
 from syncd.config import Config
 from syncd.cycle.pull.archive import version_of
 from syncd.errors import FileProblem
+from syncd.forms import USUAL
 from syncd.model import Choice, Decision, RecordPath, Side
 from syncd.sandbox import Refuse
 from syncd.state import History, Provenance, Superseded
@@ -164,7 +165,7 @@ async def test_history_is_pruned_but_never_what_an_open_conflict_needs(world: Wo
     await world.write(NOTE, v="theirs")
     await laptop.sync()
     content = laptop.file(NOTE).read_bytes()
-    cid, block = version_of(content, NOTE)
+    cid, block = version_of(content, NOTE, USUAL)
     version = Superseded(NOTE, Side.LOCAL, cid, block, None, 1, "test", None, Provenance.FOLDER)
     laptop.mirror.history.keep([version])
     laptop.save(OTHER, v=2)

@@ -1,0 +1,9 @@
+"""How the file of a record is written: each form is one module, and nothing outside knows which.
+
+`Forms` says which form the files of a collection have. Pure; never opens a file.
+"""
+
+from syncd.forms.form import DRAFT, Collided, Form, Marks, Pointer
+from syncd.forms.forms import DOCUMENTS, USUAL, Forms
+
+__all__ = ["DOCUMENTS", "DRAFT", "USUAL", "Collided", "Form", "Forms", "Marks", "Pointer"]

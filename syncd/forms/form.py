@@ -1,0 +1,96 @@
+"""What syncd asks of the form of a file: text <-> record. Pure; names no form.
+
+Whatever the form, these hold:
+
+- A text means one record of a collection or none, and `parse` names the place of what is wrong.
+- What `file_of` writes can be read again. If `is_exact`, it means exactly the record in the block.
+- `restyled` writes the same record as `file_of`, and keeps what a person chose about the old text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from syncd.atproto.data import Record, Value
+
+DRAFT = ".draft"
+"""What the name of a draft has before the ending of its form."""
+
+Collided: TypeAlias = "tuple[Sequence[Value], Sequence[Value]]"
+"""What each side of a merge, the folder first, has in one place: one value, or none."""
+
+Pointer: TypeAlias = "tuple[str | int, ...]"
+"""The keys and indexes that lead to a value of a record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The lines around and between the two sides of a collision."""
+
+    folder: str = "<<<<<<< folder"
+    middle: str = "======="
+    repo: str = ">>>>>>> repo"
+
+
+class Form(Protocol):
+    """How the file of one record is written."""
+
+    @property
+    def ending(self) -> str:
+        """Return the end of the names of its files, with the dot."""
+
+    def parse(self, text: bytes, collection: str) -> Record:
+        """Read the record of `collection` that `text` means.
+
+        Raises BadJson, with line and column where the fault has a place, if it means none.
+        """
+
+    def parse_as(self, text: bytes, collection: str) -> Record:
+        """Read a record as if it were of `collection`. Raises BadJson or BadData, with no place."""
+
+    def format(self, record: Record) -> bytes:
+        """Write a record in syncd's own style. Raises BadData if the form cannot show a value."""
+
+    def file_of(self, block: bytes) -> bytes:
+        """Write the record in a block, also one that the form can only show.
+
+        Raises BadData if it cannot show it.
+        """
+
+    def restyled(self, old: bytes, block: bytes, collection: str) -> bytes:
+        """Write the record in `block` in the style of the text `old`. Raises as `file_of` does."""
+
+    def is_exact(self, block: bytes, collection: str) -> bool:
+        """Return whether the file of the record in `block` means exactly that record."""
+
+    def means(self, text: bytes, block: bytes, collection: str) -> bool:
+        """Return whether `text` has the meaning of the file of the record in `block`."""
+
+    def unsayable(self, block: bytes, collection: str) -> str | None:
+        """Name the first value that no text can say, with its place, or return None."""
+
+    def what_text_leaves(self, text: bytes, block: bytes, collection: str) -> str | None:
+        """Name what no text can say in the record of `block` and `text` still shows as it was.
+
+        Return None if there is none: then an edit leaves nothing to be altered unseen.
+        """
+
+    def ordered(self, text: bytes) -> bytes:
+        """Write the record of any collection in syncd's own style; return other texts unchanged."""
+
+    def find_places(
+        self, text: bytes, pointers: Iterable[Pointer]
+    ) -> dict[Pointer, tuple[int, int]]:
+        """Return line and column of each value in a text that means a record.
+
+        Of a value that is not in the text, they are those of what is around it.
+        """
+
+    def marked(self, record: Record, collisions: Mapping[str, Collided], marks: Marks) -> bytes:
+        """Write a record with the lines of both sides, between marks, at each collision.
+
+        Where a key of `collisions` is the value of a key in `record`, it stands for that collision,
+        and it is nowhere else. With a mark, the text means no record. Raises BadData as `format`.
+        """

@@ -1,0 +1,1 @@
+"""How the file of a record is written, and that nothing outside knows which form it has."""
