@@ -79,7 +79,7 @@ def _merged(workspace: Workspace, conflict: Conflict) -> Merged:
     try:
         record = parse_record(kept.read_bytes(), split_record_path(conflict.path)[0])
     except OSError:
-        hint = "run syncd sync, which lays it down again"
+        hint = "run syncd sync, which lays it down again; if no file can show it, take --local"
         raise SyncdError("the repo's version is not at hand", hint=hint) from None
     if cid_of(record) != conflict.remote:
         hint = "take from it what you need into the file, then --local"

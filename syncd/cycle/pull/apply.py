@@ -18,6 +18,12 @@ from syncd.errors import BadData, NotFound
 from syncd.folder.root import Folder
 from syncd.model import Memory, RecordPath, Seen, Step, split_record_path
 
+_HINT = "it stays in the repo as it is; all else is synced"
+_OLD_HINT = (
+    "an edit of the file is a conflict: syncd resolve PATH --local then writes it over the repo's "
+    "version, which stays in history"
+)
+
 
 def pull(
     folder: Folder,
@@ -57,4 +63,12 @@ def _text(blocks: Mapping[Cid, bytes], step: Step, old: bytes | None) -> bytes:
             "mends it",
         )
     block = blocks[step.remote]
-    return file_of(block) if old is None else restyled(old, block, split_record_path(step.path)[0])
+    try:
+        return (
+            file_of(block) if old is None else restyled(old, block, split_record_path(step.path)[0])
+        )
+    except BadData as error:
+        if old is None:
+            raise BadData(f"no file can show this record: {error.message}", hint=_HINT) from None
+        message = f"its file is old: no file can show the repo's new version: {error.message}"
+        raise BadData(message, hint=_OLD_HINT) from None
