@@ -156,17 +156,25 @@ class SwapFailed(PdsError):
 class Rejected(PdsError):
     """The PDS refused the content of a write; nothing was written.
 
-    `name` is the XRPC error name, `status` the HTTP status.
+    `name` is the XRPC error name, `status` the HTTP status. `place` is where in the request the
+    fault is, as the PDS says it (`$.writes[77].record.langs`), or empty.
     """
 
-    def __init__(self, message: str, *, name: str, status: int, hint: str = "") -> None:
+    def __init__(
+        self, message: str, *, name: str, status: int, hint: str = "", place: str = ""
+    ) -> None:
         super().__init__(message, hint=hint)
         self.name = name
         self.status = status
+        self.place = place
 
 
 class TooLarge(Rejected):
     """The request body or the commit is over a limit of the PDS; nothing was written."""
+
+
+class GuardUnsupported(Rejected):
+    """The PDS takes no write with this guard (swapCommit, swapRecord); nothing was written."""
 
 
 class Unknown(PdsError):

@@ -438,10 +438,7 @@ def for_a_person(
 
     A refusal by the PDS counts as a problem of its file.
     """
-    problems = (
-        Problem(item.path, item.reason, item.hint) if isinstance(item, Refusal) else item
-        for item in waiting
-    )
+    problems = (item.problem if isinstance(item, Refusal) else item for item in waiting)
     return (
         tuple(item for item in waiting if isinstance(item, Conflict)),
         tuple(item for item in problems if isinstance(item, Problem)),

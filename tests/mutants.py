@@ -68,7 +68,7 @@ MUTANTS = (
     ),
     Mutant(
         "no swap on a record", "pds/client.py",
-        "xrpc.put_record(self._did, op, swap=change.before,", "xrpc.put_record(self._did, op, swap=None,",
+        "swap = change.before if is_guarded else xrpc.UNGUARDED", "swap = None",
         "tests/pds/test_client.py",
     ),
     Mutant(
@@ -336,6 +336,16 @@ MUTANTS = (
         "a doubt that a look at some files ends", "cycle/decide/doubt.py",
         "    return is_complete and is_settled and all(map(look.absent, unseen))",
         "    return is_settled", "tests/cycle/test_witness.py", "half_there",
+    ),
+    Mutant(
+        "a lost state file made anew without a doubt", "state/file.py",
+        "State(_create(path, did, marker, LOST), path)", "State(_create(path, did, marker), path)",
+        "tests/cycle/test_lost_state.py", "says_by_itself",
+    ),
+    Mutant(
+        "a submodule that git emptied taken for deletions", "cycle/git/companion.py",
+        "work.left_out(), work.empty_submodules()", "work.left_out(), set[str]()",
+        "tests/git/test_index_forms.py", "empties_it",
     ),
     Mutant(
         "the token of before believed in doubt", "cycle/witness.py",

@@ -176,6 +176,7 @@ class Mirror:
         pulled = await self._pull(sight, sides, joined)
         end_doubt(self.workspace, sides, plan)
         keeper = self._keeper(sight.view.head)
+        await self.outbox.look_after(sight)
         steps, lost = await self.outbox.archive(keeper, sight, plan.with_verdict(Verdict.PUSH))
         pushed = await self.outbox.send(steps, sight.view.head.commit, lost)
         waiting = self.state.waiting()

@@ -153,12 +153,22 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A change refused by the PDS. syncd sends it again only after an edit of the file."""
+    """A change refused by the PDS. syncd sends it again only after an edit of the file.
+
+    `line` and `column` are where in the file, from 1; None if the PDS does not say what is wrong.
+    """
 
     path: RecordPath
     local: Cid | None
     reason: str
     hint: str = ""
+    line: int | None = None
+    column: int | None = None
+
+    @property
+    def problem(self) -> Problem:
+        """The refusal as a problem of its file."""
+        return Problem(self.path, self.reason, self.hint, self.line, self.column)
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,7 +168,7 @@ class HttpPds:
         self,
         changes: Sequence[Change],
         *,
-        swap: Cid,
+        swap: Cid | None,
         validate: bool | None = None,
         meanwhile: Meanwhile | None = None,
     ) -> Written:
@@ -179,22 +179,21 @@ class HttpPds:
         request = xrpc.apply_writes(self._did, ops, swap=swap, validate=validate)
         return _written(xrpc.read_applied(await self._send(request, meanwhile), ops))
 
-    async def put(self, change: Change, *, validate: bool | None = None) -> Written:
+    async def put(
+        self, change: Change, *, validate: bool | None = None, is_guarded: bool = True
+    ) -> Written:
         op = op_of(change)
-        request = xrpc.put_record(self._did, op, swap=change.before, validate=validate)
+        swap = change.before if is_guarded else xrpc.UNGUARDED
+        request = xrpc.put_record(self._did, op, swap=swap, validate=validate)
         return _written(xrpc.read_put(await self._send(request), op))
 
-    async def create(self, change: Change, *, validate: bool | None = None) -> Written:
-        op = op_of(change)
-        request = xrpc.create_record(self._did, op, validate=validate)
-        return _written(xrpc.read_put(await self._send(request), op))
-
-    async def delete(self, change: Change) -> Written:
+    async def delete(self, change: Change, *, is_guarded: bool = True) -> Written:
         """As `Pds.delete`. Nothing before is no request: it could not be guarded."""
         if change.before is None:
             return Written((None,), None, None)
         collection, rkey = split_record_path(change.path)
-        request = xrpc.delete_record(self._did, collection, rkey, swap=change.before)
+        swap = change.before if is_guarded else None
+        request = xrpc.delete_record(self._did, collection, rkey, swap=swap)
         return _written(xrpc.read_deleted(await self._send(request)))
 
     async def _send(

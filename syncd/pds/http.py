@@ -24,6 +24,7 @@ from syncd.atproto.xrpc import (
     Response,
     check_car,
     describe_server,
+    is_long_enough,
     parse_origin,
     raise_for,
     read_rate_limit,
@@ -173,16 +174,10 @@ class Http:
                     body = await _read_whole(answer, self._bounds.answer_bytes)
                     response = Response(answer.status_code, dict(answer.headers), body)
                     self._raise_for(response, request, None)
-                check_car(Response(answer.status_code, dict(answer.headers)))
-                encoding = answer.headers.get("content-encoding", "")
-                inflater = Inflater(encoding, limit=self._bounds.stream_bytes)
-                chunks = aiter(_stream_of(answer))
-                while (chunk := await self._next(chunks, request)) is not None:
-                    for piece in inflater.feed(chunk):
-                        yield piece
-                    if time.monotonic() > deadline:
-                        raise TimeoutError
-                yield inflater.close()
+                limit = self._bounds.stream_bytes
+                pieces = _inflated(answer, self._chunks(answer, request), limit, deadline)
+                async for piece in _as_car(answer, pieces):
+                    yield piece
 
     async def _open_car(self, request: Request) -> httpx.Response:
         """Send a request whose answer may take a server long to make, if the server is there.
@@ -201,6 +196,14 @@ class Http:
                 await (await self._open(describe_server(), None)).aclose()
             async with asyncio.timeout(total):
                 return await self._open(request, None)
+
+    async def _chunks(
+        self, answer: httpx.Response, request: Request
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the body as it comes, and say so where it is long in coming."""
+        chunks = aiter(_stream_of(answer))
+        while (chunk := await self._next(chunks, request)) is not None:
+            yield chunk
 
     async def _next(self, chunks: AsyncIterator[bytes], request: Request) -> bytes | None:
         with self._waiting(request):
@@ -253,7 +256,8 @@ class Http:
         if secret:
             hidden = response.body.replace(secret.encode(), b"(hidden)")
             response = Response(response.status, response.headers, hidden)
-        raise_for(response, is_write=request.is_write, now=now)
+        is_open = request.auth == "none" and request.method == "GET"
+        raise_for(response, is_write=request.is_write, now=now, is_open=is_open)
 
     @contextmanager
     def _watched(self, request: Request) -> Iterator[list[int]]:
@@ -332,6 +336,39 @@ def read_date(headers: Mapping[str, str]) -> float | None:
         return parsedate_to_datetime(headers["date"]).timestamp()
     except (KeyError, ValueError, OverflowError):
         return None
+
+
+async def _inflated(
+    answer: httpx.Response, chunks: AsyncGenerator[bytes, None], limit: int, deadline: float
+) -> AsyncGenerator[bytes, None]:
+    """Yield the plain bytes of a body. Raises TimeoutError after the moment `deadline`."""
+    inflater = Inflater(answer.headers.get("content-encoding", ""), limit=limit)
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            for piece in inflater.feed(chunk):
+                yield piece
+            if time.monotonic() > deadline:
+                raise TimeoutError
+    yield inflater.close()
+
+
+async def _as_car(
+    answer: httpx.Response, pieces: AsyncGenerator[bytes, None]
+) -> AsyncGenerator[bytes, None]:
+    """Yield `pieces`, the first ones together once they show that the body can be a CAR."""
+    response = Response(answer.status_code, dict(answer.headers))
+    held, is_checked = b"", False
+    async with aclosing(pieces):
+        async for piece in pieces:
+            if is_checked:
+                yield piece
+            elif is_long_enough(held := held + piece):
+                check_car(response, held)
+                is_checked = True
+                yield held
+    if not is_checked:
+        check_car(response, held)
+        yield held
 
 
 def _stream_of(answer: httpx.Response) -> httpx.AsyncByteStream:

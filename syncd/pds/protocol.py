@@ -74,36 +74,37 @@ class Pds(Protocol):
         self,
         changes: Sequence[Change],
         *,
-        swap: Cid,
+        swap: Cid | None,
         validate: bool | None = None,
         meanwhile: Meanwhile | None = None,
     ) -> Written:
         """Apply all of `changes` or none of them, if the repo is still at commit `swap`.
 
+        None is no guard. Creations need none: every PDS that was tried refuses applyWrites#create
+        on an existing record, by SwapFailed, Rejected or (the reference PDS: a 500) Unknown.
         `meanwhile` may be called, also twice, once the request is sent and before it is answered.
 
         Raises:
             SwapFailed: The repo has moved on; nothing was written.
             Rejected: A record was refused; nothing was written. TooLarge: the batch was.
+            GuardUnsupported: The PDS takes no write with such a guard; nothing was written.
             Unknown: No usable answer. The writes may or may not have been applied.
         """
 
-    async def put(self, change: Change, *, validate: bool | None = None) -> Written:
+    async def put(
+        self, change: Change, *, validate: bool | None = None, is_guarded: bool = True
+    ) -> Written:
         """Write one record if it is still `change.before` there. Raises as `write` does.
 
         Safe to repeat: where the record is `change.after` already, this succeeds.
+        Not `is_guarded`, it is written whatever is there.
         """
 
-    async def create(self, change: Change, *, validate: bool | None = None) -> Written:
-        """Write one record if there is none at its path. Raises as `write` does.
-
-        The reference PDS answers an existing record with a 500, which is Unknown.
-        """
-
-    async def delete(self, change: Change) -> Written:
+    async def delete(self, change: Change, *, is_guarded: bool = True) -> Written:
         """Delete one record if it is still `change.before` there. Raises as `write` does.
 
         Safe to repeat: where there is no record any more, this succeeds.
+        Not `is_guarded`, it is deleted whatever is there.
         """
 
 

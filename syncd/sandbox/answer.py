@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from syncd.atproto.car import write_car
 from syncd.atproto.cid import Cid
 from syncd.errors import Rejected
+from syncd.sandbox.faults import Habits
 
 Json = Mapping[str, object]
 
 JSON = "application/json; charset=utf-8"
 CAR = "application/vnd.ipld.car"
+HTML = "text/html; charset=utf-8"
+_GET_RECORD = "com.atproto.repo.getRecord"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,9 @@ def empty_answer() -> Answer:
 
 
 def refusal_answer(refusal: Rejected) -> Answer:
-    """Make the error answer of XRPC for a refusal."""
+    """Make the error answer of XRPC for a refusal; one without a name is plain text."""
+    if not refusal.name:
+        return Answer(refusal.status, "text/plain", refusal.message.encode())
     return json_answer({"error": refusal.name, "message": refusal.message}, refusal.status)
 
 
@@ -64,6 +69,15 @@ def unauthorized(
 def internal() -> Rejected:
     """Make the refusal for input the reference PDS does not expect. It never gives a reason."""
     return Rejected("Internal Server Error", name="InternalServerError", status=500)
+
+
+def as_habitual(refusal: Rejected, nsid: str, habits: Habits) -> Rejected:
+    """Return what a PDS of these habits says in the place of `refusal`."""
+    if refusal.name == "RecordNotFound" and nsid == _GET_RECORD and not habits.shows_absence:
+        return Rejected("Unauthorized", name="", status=401)
+    if refusal.name == "BlobNotFound" and not habits.names_missing_blobs:
+        return Rejected("Internal Server Error", name="", status=500)
+    return refusal
 
 
 def too_large() -> Rejected:

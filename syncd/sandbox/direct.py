@@ -22,7 +22,7 @@ from syncd.model import Change, RecordPath, make_record_path
 from syncd.pds import NO_COMMIT, Meanwhile, op_of
 from syncd.sandbox import faults
 from syncd.sandbox.accounts import check_readable, check_writable
-from syncd.sandbox.answer import invalid, too_large, too_many_requests
+from syncd.sandbox.answer import as_habitual, invalid, too_large, too_many_requests
 from syncd.sandbox.faults import Cut, Delay, DropAnswer, DropRequest, Html, Refuse, View
 from syncd.sandbox.host import Sandbox
 from syncd.sandbox.limits import Charge
@@ -76,7 +76,8 @@ class MemoryPds:
     async def fetch_repo(self, since: Tid | None = None) -> AsyncIterator[bytes]:
         def car(effect: View | None) -> bytes:
             state = seen(self._sandbox, self.did, effect)
-            return b"".join(write_car([state.head.commit], blocks_since(state, since)))
+            asked = since if self._sandbox.habits.heeds_since else None
+            return b"".join(write_car([state.head.commit], blocks_since(state, asked)))
 
         effect = self._meet(_REPO)
         content = await self._read_under(effect, _REPO, car)
@@ -97,7 +98,10 @@ class MemoryPds:
             account = self._sandbox.accounts.find(self.did)
             if account is None or not account.is_active:
                 raise invalid("Could not locate record")
-            return self._sandbox.repo(self.did).current(path)
+            found = self._sandbox.repo(self.did).current(path)
+            if found is None:
+                raise invalid("Could not locate record", "RecordNotFound")
+            return found
 
         try:
             return await self._read(_RECORD, record, [path])
@@ -113,12 +117,14 @@ class MemoryPds:
             return await self._write(xrpc.apply_writes(self.did, [], swap=NO_COMMIT), [], probe)
         except SwapFailed:
             return True
+        except Rejected:
+            return False
 
     async def write(
         self,
         changes: Sequence[Change],
         *,
-        swap: Cid,
+        swap: Cid | None,
         validate: bool | None = None,
         meanwhile: Meanwhile | None = None,
     ) -> Written:
@@ -136,32 +142,29 @@ class MemoryPds:
             meanwhile()
         return await self._write(request, ops, apply)
 
-    async def put(self, change: Change, *, validate: bool | None = None) -> Written:
+    async def put(
+        self, change: Change, *, validate: bool | None = None, is_guarded: bool = True
+    ) -> Written:
+        swap = change.before if is_guarded else xrpc.UNGUARDED
+
         def apply(repo: Repo) -> Written:
             write = prepare(op, validate=validate)
-            return _written([write], put_record(repo, write, swap_record=change.before))
+            return _written([write], put_record(repo, write, swap_record=swap))
 
         op = replace(op_of(change), action="update")
-        request = xrpc.put_record(self.did, op, swap=change.before, validate=validate)
+        request = xrpc.put_record(self.did, op, swap=swap, validate=validate)
         return await self._write(request, [op], apply)
 
-    async def create(self, change: Change, *, validate: bool | None = None) -> Written:
-        def apply(repo: Repo) -> Written:
-            write = prepare(op, validate=validate)
-            return _written([write], repo.apply([write.op]))
-
-        op = replace(op_of(change), action="create")
-        return await self._write(xrpc.create_record(self.did, op, validate=validate), [op], apply)
-
-    async def delete(self, change: Change) -> Written:
+    async def delete(self, change: Change, *, is_guarded: bool = True) -> Written:
         if change.before is None:
             return Written((None,), None, None)
+        swap = change.before if is_guarded else None
 
         def apply(repo: Repo) -> Written:
-            return _written([Prepared(op)], delete_record(repo, op, swap_record=change.before))
+            return _written([Prepared(op)], delete_record(repo, op, swap_record=swap))
 
         op = replace(op_of(change), action="delete", value=None)
-        request = xrpc.delete_record(self.did, op.collection, op.rkey, swap=change.before)
+        request = xrpc.delete_record(self.did, op.collection, op.rkey, swap=swap)
         return await self._write(request, [op], apply)
 
     # --- Calls and their faults -----------------------------------------------------------------
@@ -193,6 +196,7 @@ class MemoryPds:
             try:
                 return read(bend)
             except Rejected as refusal:
+                refusal = as_habitual(refusal, nsid, self._sandbox.habits)
                 raise self._error_of(refusal, is_write=False) from None
 
     async def _write(
@@ -203,7 +207,9 @@ class MemoryPds:
         effect = self._meet(request.nsid, paths)
         if isinstance(effect, DropRequest | Html):
             raise Unknown(f"{request.nsid} got no usable answer: nothing came back")
-        await self._suffer(effect, is_write=True)
+        is_late = isinstance(effect, Refuse) and effect.is_done
+        if not is_late:
+            await self._suffer(effect, is_write=True)
         with self._sandbox.lock:
             try:
                 self._check_size(request)
@@ -211,7 +217,10 @@ class MemoryPds:
                 check_writable(self._sandbox.accounts, self.did)
                 written = apply(self._sandbox.repo(self.did))
             except Rejected as refusal:
+                refusal = as_habitual(refusal, request.nsid, self._sandbox.habits)
                 raise self._error_of(refusal, is_write=True) from None
+        if is_late:
+            await self._suffer(effect, is_write=True)
         if isinstance(effect, DropAnswer | Cut):
             raise Unknown(f"{request.nsid} got no usable answer: the connection closed")
         return written
@@ -226,7 +235,7 @@ class MemoryPds:
 
     def _check_size(self, request: xrpc.Request) -> None:
         limit = JSON_BYTES if request.nsid == _DELETE else RECORD_JSON_BYTES
-        if len(request.body or b"") > limit:
+        if len(request.body or b"") > min(limit, self._sandbox.habits.json_bytes):
             raise too_large()
 
     def _charge(self, points: int) -> None:
@@ -248,7 +257,9 @@ class MemoryPds:
         body = json.dumps({"error": refusal.name, "message": refusal.message}).encode()
         sent = {name.lower(): value for name, value in headers}
         answer = xrpc.Response(refusal.status, sent, body)
-        return xrpc.error_of(answer, is_write=is_write, now=self._sandbox.clock())
+        is_open = not is_write
+        now = self._sandbox.clock()
+        return xrpc.error_of(answer, is_write=is_write, now=now, is_open=is_open)
 
 
 def _written(writes: Sequence[Prepared], commit: NewCommit | None) -> Written:

@@ -1,6 +1,7 @@
 """The faults between a client and the sandbox as values, and the queue of planned faults.
 
-Never touches a repo or a connection. The two ways into the sandbox (`http.app` over HTTP, `direct`
+A fault happens to some calls. A habit is what a PDS of another make does at every call. Never
+touches a repo or a connection. The two ways into the sandbox (`http.app` over HTTP, `direct`
 without) apply the effect of a fault to a call.
 """
 
@@ -13,6 +14,40 @@ from dataclasses import dataclass, field, replace
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Did
 from syncd.model import RecordPath
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How a PDS differs from the reference PDS. Each was observed on another implementation.
+
+    Attributes:
+        honours_swaps: False: it takes every guard of a write and looks at none (cirrus).
+        takes_swaps: False: it refuses every write with a guard, except null (arroba).
+        keeps_equal_contents: False: a deletion drops the content that another record has as well
+            (cirrus).
+        shows_absence: False: getRecord answers 401 in plain text where there is no record
+            (millipds).
+        names_missing_blobs: False: it answers 500 in plain text for them (millipds).
+        labels_cars: False: a CAR is sent as text/html (arroba, and whatever serves with Flask).
+        create_refuses: False: createRecord overwrites an existing record (arroba).
+        json_bytes: The largest JSON body (alteran: 64 KiB).
+        says_pauses: False: a 429 has no Retry-After and no policy, only x-ratelimit-* (alteran).
+        heeds_since: False: getRepo sends the whole repo, whatever is asked for (three of them).
+    """
+
+    honours_swaps: bool = True
+    takes_swaps: bool = True
+    keeps_equal_contents: bool = True
+    shows_absence: bool = True
+    names_missing_blobs: bool = True
+    labels_cars: bool = True
+    create_refuses: bool = True
+    json_bytes: int = 1_000_000
+    says_pauses: bool = True
+    heeds_since: bool = True
+
+
+REFERENCE_HABITS = Habits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +78,13 @@ class Delay:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """The answer is this error, with `headers`. Nothing is applied."""
+    """The answer is this error, with `headers`. Nothing is applied, unless the call `is_done`."""
 
     status: int
     name: str = "InternalServerError"
     message: str = "Internal Server Error"
     headers: tuple[tuple[str, str], ...] = ()
+    is_done: bool = False
 
 
 @dataclass(frozen=True, slots=True)

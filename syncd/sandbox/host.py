@@ -26,7 +26,7 @@ from syncd.sandbox.accounts import (
     check_readable,
     hash_password,
 )
-from syncd.sandbox.faults import Faults
+from syncd.sandbox.faults import REFERENCE_HABITS, Faults, Habits
 from syncd.sandbox.limits import Charge, Header, RateLimits, Usage
 from syncd.sandbox.repo.blobs import Blobs
 from syncd.sandbox.repo.commits import NewCommit, RepoState
@@ -62,7 +62,7 @@ class Sandbox:
         rng: The source of DIDs, keys, passwords and token IDs.
         limits: Rate limits; None for none, the default of the reference PDS.
         data: A directory to keep accounts and repos in; None to forget them.
-        honours_swaps: False for a PDS that accepts every guard of a write and checks none.
+        habits: How it differs from the reference PDS.
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class Sandbox:
         rng: random.Random | None = None,
         limits: RateLimits | None = None,
         data: Path | None = None,
-        honours_swaps: bool = True,
+        habits: Habits = REFERENCE_HABITS,
     ) -> None:
         self.clock = clock
         self.limits = limits
-        self._honours_swaps = honours_swaps
+        self.habits = habits
         self.lock = threading.RLock()
         self.accounts = Accounts()
         self.faults = Faults()
@@ -198,7 +198,8 @@ class Sandbox:
     def charge(self, charges: Sequence[Charge]) -> tuple[bool, tuple[Header, ...]]:
         """Charge a call; return whether it may continue, and the headers of its answer."""
         with self.lock:
-            return self._usage.charge(charges, self.clock())
+            says_pauses = self.habits.says_pauses
+            return self._usage.charge(charges, self.clock(), says_pauses=says_pauses)
 
     def state(self, did: str, *, is_owner: bool = False, commits_ago: int = 0) -> RepoState:
         """Return a state of a repo. Raises Rejected if the account is unknown or unreadable."""
@@ -216,7 +217,7 @@ class Sandbox:
             on_commit=self._on_commit,
             lock=self.lock,
             state=state,
-            honours_swaps=self._honours_swaps,
+            habits=self.habits,
         )
         self._repos[account.did] = repo
         return repo

@@ -67,14 +67,19 @@ class Usage:
     def __init__(self) -> None:
         self._windows: dict[tuple[str, str], tuple[float, int]] = {}
 
-    def charge(self, charges: Sequence[Charge], now: float) -> tuple[bool, tuple[Header, ...]]:
-        """Charge a call; return whether it may continue, and the headers of its answer."""
+    def charge(
+        self, charges: Sequence[Charge], now: float, *, says_pauses: bool = True
+    ) -> tuple[bool, tuple[Header, ...]]:
+        """Charge a call; return whether it may continue, and the headers of its answer.
+
+        A PDS that does not say pauses sends x-ratelimit-* headers alone.
+        """
         standings = [self._take(charge, now) for charge in charges if charge.points]
         if not standings:
             return True, ()
         over = next((standing for standing in standings if standing.is_over), None)
         shown = over or min(standings, key=lambda standing: standing.left)
-        return over is None, _headers(shown, now)
+        return over is None, _headers(shown, now) if says_pauses else _vague_headers(shown, now)
 
     def _take(self, charge: Charge, now: float) -> WindowUse:
         key = (charge.bucket.name, charge.key)
@@ -83,6 +88,14 @@ class Usage:
             ends, used = now + charge.bucket.seconds, 0
         self._windows[key] = (ends, used + charge.points)
         return WindowUse(charge.bucket, used + charge.points, ends - now)
+
+
+def _vague_headers(standing: WindowUse, now: float) -> tuple[Header, ...]:
+    return (
+        ("x-ratelimit-limit", str(standing.bucket.points)),
+        ("x-ratelimit-remaining", str(standing.left)),
+        ("x-ratelimit-reset", str(math.floor(now + standing.seconds_left))),
+    )
 
 
 def _headers(standing: WindowUse, now: float) -> tuple[Header, ...]:

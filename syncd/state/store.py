@@ -145,6 +145,11 @@ class State:
         """Return base of just these paths."""
         return self._cids(self._of("SELECT path, cid, crc FROM base WHERE path IN ({})", paths))
 
+    def base_with(self, cids: Collection[Cid]) -> dict[RecordPath, Cid]:
+        """Return base of the paths that have one of these contents."""
+        keys = [bytes(cid) for cid in cids]
+        return self._cids(self._of("SELECT path, cid, crc FROM base WHERE cid IN ({})", keys))
+
     def base_between(self, last: RecordPath, until: RecordPath) -> dict[RecordPath, Cid]:
         """Return base of the paths after `last`, up to `until` and with it."""
         query = "SELECT path, cid, crc FROM base WHERE path > ? AND path <= ?"
@@ -298,7 +303,7 @@ class State:
                 check_row(self._path, *row)
                 yield row[:-1]
 
-    def _of(self, sql: str, paths: Collection[RecordPath]) -> Iterator[tuple[Any, ...]]:
+    def _of(self, sql: str, paths: Collection[str | bytes]) -> Iterator[tuple[Any, ...]]:
         ordered = list(paths)
         for start in range(0, len(ordered), _CHUNK):
             chunk = ordered[start : start + _CHUNK]

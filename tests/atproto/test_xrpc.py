@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncd.atproto import xrpc
+from syncd.atproto.car import write_car
 from syncd.atproto.cid import Cid, cid_of_blob, cid_of_block
 from syncd.atproto.data import Record, cid_of
 from syncd.atproto.syntax import Did, Handle, Nsid, Rkey, Tid
@@ -24,6 +25,7 @@ from syncd.errors import (
     BadSyntax,
     CredentialsRefused,
     ExpiredToken,
+    GuardUnsupported,
     IdentityError,
     NotFound,
     PdsError,
@@ -441,13 +443,32 @@ def test_the_status_of_another_repo_is_not_ours() -> None:
         xrpc.read_repo_status(answer({"did": "did:web:other.example.com", "active": True}), DID)
 
 
-def test_a_page_in_place_of_a_car_is_seen_before_its_bytes_are_read() -> None:
-    xrpc.check_car(Response(200, {"content-type": "application/vnd.ipld.car"}))
-    xrpc.check_car(Response(200, {"content-type": "application/octet-stream"}))
-    xrpc.check_car(Response(200))
-    for kind in ("text/html; charset=utf-8", "TEXT/plain", "application/json"):
-        with pytest.raises(BadAnswer):
-            xrpc.check_car(Response(200, {"content-type": kind}))
+PAGES = [b"<!doctype html>", b"\n <html>", b'{"error": "Moved"}', b"please log in", b""]
+
+
+@pytest.mark.parametrize("roots", [(), (CID,), (CID,) * 4])
+@pytest.mark.parametrize(
+    "kind", ["application/vnd.ipld.car", "text/html; charset=utf-8", "application/json", ""]
+)
+def test_a_car_is_known_by_its_first_bytes_whatever_it_is_called(
+    kind: str, roots: tuple[Cid, ...]
+) -> None:
+    car = b"".join(write_car(roots, ()))
+    start = next(car[:size] for size in range(20) if xrpc.is_long_enough(car[:size]))
+    xrpc.check_car(Response(200, {"content-type": kind}), start)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "TEXT/plain", "application/json"])
+def test_a_page_in_place_of_a_car_is_seen_before_its_bytes_are_read(kind: str, page: bytes) -> None:
+    with pytest.raises(BadAnswer):
+        xrpc.check_car(Response(200, {"content-type": kind}), page)
+
+
+@pytest.mark.parametrize("page", PAGES[:3])
+def test_a_page_that_is_called_a_car_is_none(page: bytes) -> None:
+    with pytest.raises(BadAnswer):
+        xrpc.check_car(Response(200, {"content-type": "application/vnd.ipld.car"}), page)
 
 
 # --- Refusals ------------------------------------------------------------------------------------
@@ -490,6 +511,9 @@ TABLE: list[tuple[int, str, str, type[SyncdError], type[SyncdError]]] = [
     (400, "InvalidSize", "", PdsError, Rejected),
     (400, "InvalidSwap", "Commit was at bafy", SwapFailed, SwapFailed),
     (400, "InvalidRequest", "Expected string (got null) at $.swapCommit", PdsError, Rejected),
+    (400, "InvalidRequest", "swapCommit not supported yet", PdsError, GuardUnsupported),
+    (400, "InvalidRequest", "swapRecord is not implemented", PdsError, GuardUnsupported),
+    (400, "InvalidRequest", "Invalid bearer token", ExpiredToken, ExpiredToken),
     (409, "RecordAlreadyExists", "", SwapFailed, SwapFailed),
     (409, "", "", PdsError, SwapFailed),
     (400, "InvalidRequest", "Too many writes. Max: 200", TooLarge, TooLarge),

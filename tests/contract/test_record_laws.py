@@ -94,18 +94,18 @@ async def test_twenty_puts_at_once_to_different_records_all_land(ground: Ground)
 # --- Create and delete ----------------------------------------------------------------------------
 
 
-async def test_create_writes_where_nothing_is(ground: Ground) -> None:
+async def test_a_creation_without_a_guard_writes_where_nothing_is(ground: Ground) -> None:
     change = creation("a", ONE)
-    written = await ground.pds.create(change)
+    written = await ground.pds.write([change], swap=None)
     assert written.cids == (change.after,)
     assert (written.commit, written.rev) == await ground.pds.fetch_latest()
 
 
-async def test_create_never_replaces_a_record(ground: Ground) -> None:
+async def test_a_creation_without_a_guard_never_replaces_a_record(ground: Ground) -> None:
     await ground.other.put(creation("a", ONE))
     before = await ground.pds.fetch_latest()
     with pytest.raises(Unknown):
-        await ground.pds.create(creation("a", TWO))
+        await ground.pds.write([creation("b", TWO), creation("a", TWO)], swap=None)
     assert await ground.pds.fetch_latest() == before
 
 

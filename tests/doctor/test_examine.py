@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from syncd.cli import cli
 from syncd.sandbox import Login, Sandbox, Status
+from syncd.sandbox.faults import Habits
 from syncd.sandbox.http.server import ServingThread, start
 
 NOTE = "com.example.note"
@@ -289,7 +290,7 @@ def test_a_pds_that_ignores_guards_is_named(clinic: Clinic) -> None:
         row = sql.execute("SELECT value FROM meta WHERE key = 'note:guards'").fetchone()
     sql.close()
     assert json.loads(row[0])["honoured"] is True
-    sandbox = Sandbox(honours_swaps=False)
+    sandbox = Sandbox(habits=Habits(honours_swaps=False))
     login = sandbox.create_account("carol")
     clinic.password.write_text(login.password)
     with start(sandbox) as running:

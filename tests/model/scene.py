@@ -17,6 +17,7 @@ from syncd.atproto.xrpc import WriteOp
 from syncd.config import Config
 from syncd.model import Policy, RecordPath, split_record_path
 from syncd.sandbox import Sandbox
+from syncd.sandbox.faults import Habits
 from syncd.sandbox.repo.engine import Repo
 from tests.rigs.device import Device, World
 from tests.rigs.staged import Desk, did_something
@@ -48,7 +49,8 @@ class Scene:
 
     def __init__(self, root: Path, *, honours_swaps: bool = True) -> None:
         self.gate = Gate()
-        sandbox = Sandbox(rng=random.Random(7), honours_swaps=honours_swaps)
+        habits = Habits(honours_swaps=honours_swaps)
+        sandbox = Sandbox(rng=random.Random(7), habits=habits)
         self.world = World(root, sandbox, sandbox.create_account("alice"))
         self.journal = Journal()
         self.laws = Laws(self)

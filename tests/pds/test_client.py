@@ -162,7 +162,7 @@ async def test_public_reads_never_carry_a_token() -> None:
         status = await pds.fetch_status()
         assert (status.active, status.status, status.rev) == (False, "deactivated", None)
         assert await pds.fetch_record(PATH) == NEW
-        assert [piece async for piece in pds.fetch_repo(REV)] == [b"car", b""]
+        assert [piece async for piece in pds.fetch_repo(REV)] == [b"car"]
         assert pds.requests == 4
     assert script.bearers == [None] * 4
     assert script.asked[-1].url.params["since"] == REV
@@ -227,18 +227,48 @@ async def test_whether_swaps_are_honoured_is_seen_from_a_batch_of_nothing(
 async def test_single_writes_name_the_record_that_they_replace() -> None:
     put = {"uri": URI, "cid": str(NEW), "commit": COMMIT}
     script = Script(
-        {"putRecord": [put], "createRecord": [put], "deleteRecord": [{"commit": COMMIT}]}
+        {"putRecord": [put, put, put], "deleteRecord": [{"commit": COMMIT}, {"commit": COMMIT}]}
     )
     async with pds_of(script, logged_in()) as pds:
         assert await pds.put(UPDATE) == Written((NEW,), NEXT, REV)
         assert await pds.put(CREATION) == Written((NEW,), NEXT, REV)
-        assert await pds.create(CREATION, validate=True) == Written((NEW,), NEXT, REV)
         assert await pds.delete(DELETION) == Written((None,), NEXT, REV)
+        assert await pds.put(UPDATE, validate=True, is_guarded=False) == Written((NEW,), NEXT, REV)
+        assert await pds.delete(DELETION, is_guarded=False) == Written((None,), NEXT, REV)
     key = {"repo": DID, "collection": "com.example.note", "rkey": "one"}
     assert script.body(0) == {**key, "record": ONE, "swapRecord": str(OLD)}
     assert script.body(1) == {**key, "record": ONE, "swapRecord": None}
-    assert script.body(2) == {**key, "record": ONE, "validate": True}
-    assert script.body(3) == {**key, "swapRecord": str(OLD)}
+    assert script.body(2) == {**key, "swapRecord": str(OLD)}
+    assert script.body(3) == {**key, "record": ONE, "validate": True}
+    assert script.body(4) == key
+
+
+async def test_a_batch_without_a_guard_sends_none() -> None:
+    script = Script({"applyWrites": [{"commit": COMMIT}]})
+    async with pds_of(script, logged_in()) as pds:
+        await pds.write([CREATION], swap=None)
+    assert script.body().keys() == {"repo", "writes"}
+
+
+async def test_what_is_hidden_from_readers_says_nothing_about_credentials() -> None:
+    script = Script({"getRecord": [httpx.Response(401, text="no"), refused(403, "AuthMissing")]})
+    async with pds_of(script, logged_in()) as pds:
+        for _ in range(2):
+            with pytest.raises(Unreachable):
+                await pds.fetch_record(PATH)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1_000])
+async def test_a_car_that_is_called_a_page_is_read_in_whatever_pieces_it_comes(size: int) -> None:
+    car = b"".join(write_car([OLD], [(OLD, encode(ONE))]))
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(car), size):
+            yield car[start : start + size]
+
+    reply = httpx.Response(200, content=pieces(), headers={"content-type": "text/html"})
+    async with pds_of(Script({"getRepo": [reply]})) as pds:
+        assert b"".join([piece async for piece in pds.fetch_repo()]) == car
 
 
 async def test_a_deletion_of_nothing_is_not_sent_unguarded() -> None:
@@ -273,7 +303,7 @@ async def test_without_tokens_no_write_leaves() -> None:
         writes: list[Callable[[], Awaitable[Written]]] = [
             lambda: pds.write([UPDATE], swap=HEAD),
             lambda: pds.put(UPDATE),
-            lambda: pds.create(CREATION),
+            lambda: pds.write([CREATION], swap=None),
             lambda: pds.delete(DELETION),
         ]
         for write in writes:

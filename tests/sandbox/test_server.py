@@ -16,6 +16,7 @@ from syncd.atproto.data import Record
 from syncd.atproto.firehose import CommitEvent, Info, parse_frame
 from syncd.model import parse_record_path
 from syncd.sandbox import Delay, Login, Sandbox
+from syncd.sandbox.faults import Habits
 from syncd.sandbox.http.server import serve, start
 from syncd.sandbox.stream import KEPT_EVENTS
 from tests.rigs.machine import PATIENCE_SECONDS
@@ -170,7 +171,7 @@ async def test_a_cursor_that_is_no_number_is_refused(sandbox: Sandbox, cursor: s
 
 
 async def test_a_pds_can_ignore_every_guard(sandbox: Sandbox) -> None:
-    careless = Sandbox(honours_swaps=False)
+    careless = Sandbox(habits=Habits(honours_swaps=False))
     repo = careless.repo(careless.create_account("alice").did)
     repo.check_swap(sandbox.repo(sandbox.create_account("bob").did).head.commit)
     repo.check_record_swap(None, repo.head.commit)

@@ -54,6 +54,7 @@ from syncd.state.notes import (
     KnownBody,
     KnownGuards,
     KnownHome,
+    KnownKeeping,
     KnownLimits,
     KnownWindow,
     LastCycle,
@@ -96,7 +97,15 @@ MADE: dict[type[Note], st.SearchStrategy[Note]] = {
     KnownGuards: st.builds(
         KnownGuards, TEXTS, st.booleans(), st.none() | st.booleans(), st.integers()
     ),
-    KnownBody: st.builds(KnownBody, TEXTS, st.integers(1, 2**40), st.integers()),
+    KnownBody: st.builds(
+        KnownBody, TEXTS, st.integers(1, 2**40), st.integers(), NUMBERS, st.none() | NUMBERS
+    ),
+    KnownKeeping: st.builds(
+        KnownKeeping,
+        TEXTS,
+        st.none() | st.booleans(),
+        st.lists(st.tuples(PATHS, st.just(cid_of_block(b"one"))), max_size=3).map(tuple),
+    ),
     KnownLimits: st.builds(
         KnownLimits,
         TEXTS,
@@ -252,6 +261,7 @@ OLD_TEXTS: list[tuple[str, Note]] = [
     ('{"pds": "u", "honoured": true}', KnownGuards("u", True)),
     (f'{{"pds": "u", "told": [{WINDOW}], "closed_until": 0, "is_counted": true}}',
      KnownLimits("u", (KnownWindow(3600, 5, 4, 9),), 0, True)),
+    ('{"pds": "u", "json_bytes": 5, "at": 1}', KnownBody("u", 5, 1)),
     ('["u", "k"]', KnownHome("u", "k")),
     ('[["a.*"], []]', Scope(("a.*",), ())),
     ('["odd/key"]', Unnamed(("odd/key",))),

@@ -7,6 +7,7 @@ Sources: lexicons com.atproto.{server,repo,sync,identity}.*
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from syncd.atproto.cid import Cid, parse_cid
 from syncd.atproto.data import cid_of, from_json
@@ -24,6 +25,11 @@ from syncd.atproto.xrpc.answer import (
     text_of,
 )
 from syncd.errors import BadAnswer, BadData, BadSyntax
+
+_MORE = 0x80
+"""The bit of a byte of a varint that says that another one follows."""
+_CBOR_MAP = 5
+"""The major type of a map in CBOR: the upper three bits of its first byte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +204,31 @@ def read_did(response: Response) -> Did:
     return parsed(parse_did, text_of(read_object(response), "did"))
 
 
-def check_car(response: Response) -> None:
-    """Check an answer to getRepo or getBlocks. Raises BadAnswer for a page, text or JSON."""
-    if response.media_type.startswith("text/") or response.media_type.endswith("json"):
+CAR_START_BYTES: Final = 11
+"""How many bytes of a body show at most whether it can be a CAR: a varint and one byte."""
+
+
+def is_long_enough(start: bytes) -> bool:
+    """Return True if the first bytes of a body show whether it can be a CAR."""
+    return len(start) >= CAR_START_BYTES or any(byte < _MORE for byte in start[:-1])
+
+
+def check_car(response: Response, start: bytes) -> None:
+    """Check the first bytes of an answer to getRepo or getBlocks. Raises BadAnswer for a page.
+
+    The media type decides nothing alone: a PDS that serves through Flask calls its CAR text/html.
+    """
+    if _is_car(start):
+        return
+    is_text = response.media_type.startswith("text/") or response.media_type.endswith("json")
+    if is_text or start.lstrip()[:1] in (b"<", b"{"):
         raise BadAnswer(
-            f"the PDS answered with {response.media_type} in place of a CAR file",
+            f"the PDS answered with {response.media_type or 'a page'} in place of a CAR file",
             hint="is the network one that wants a login first? nothing was changed; try again then",
         )
+
+
+def _is_car(start: bytes) -> bool:
+    """Return True for the length of a header (a varint) and the first byte of a CBOR map."""
+    end = next((at for at, byte in enumerate(start) if byte < _MORE), len(start))
+    return start[end + 1 : end + 2] != b"" and start[end + 1] >> 5 == _CBOR_MAP

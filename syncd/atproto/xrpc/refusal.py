@@ -18,6 +18,7 @@ from syncd.errors import (
     BadAnswer,
     CredentialsRefused,
     ExpiredToken,
+    GuardUnsupported,
     IdentityError,
     NotFound,
     PdsError,
@@ -86,8 +87,12 @@ _PHRASES: Final = (
     ("too many writes", TooLarge),
     ("could not find cids", NotFound),
     ("could not find repo", RepoUnavailable),
+    ("invalid bearer token", ExpiredToken),
 )
-"""Messages of the reference PDS under error names too general to decide by."""
+"""Messages under error names too general to decide by: of the reference PDS, the last of arroba."""
+
+_UNSUPPORTED = re.compile(r"\bswap(?:commit|record)\b.*\b(?:support|implement)")
+_PLACE = re.compile(r"\$(?:\.[\w$-]+|\[[0-9]{1,6}\])+")
 
 _HINTS: Final[Mapping[type[SyncdError], str]] = {
     CredentialsRefused: "run `syncd login` with an app password of this account",
@@ -106,9 +111,11 @@ _NAME_HINTS: Final = {
     "BlobNotFound": "upload the blob again with another client, then save the file once more; "
     "or take it out of the record",
 }
+_CLOSED_HINT = "the PDS, or a server before it, hides from readers what other PDSes answer to all"
 _REDIRECT_HINT = "syncd follows no redirect; give it the address where the PDS really is"
 
 _WORDS_LENGTH = 200
+_PLACE_LENGTH = 1_000
 _SECRET = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+|\b[a-z0-9]{4}(?:-[a-z0-9]{4}){3}\b", re.ASCII)
 
 
@@ -120,12 +127,14 @@ class ErrorAnswer:
         name: The error name; empty unless the body is the error object of XRPC.
         words: The message of the server, in one bounded line without tokens.
         is_page: The body is HTML, so the answer may not come from the PDS.
+        place: The last path into the request that the message names, or empty.
     """
 
     status: int
     name: str
     words: str
     is_page: bool
+    place: str = ""
 
     @property
     def sentence(self) -> str:
@@ -134,8 +143,10 @@ class ErrorAnswer:
         return f"the PDS answered {named}" + (f": {self.words}" if self.words else "")
 
 
-def raise_for(response: Response, *, is_write: bool, now: float) -> None:
+def raise_for(response: Response, *, is_write: bool, now: float, is_open: bool = False) -> None:
     """Return if the answer is a 2xx, else raise its error. `now` is in unix seconds.
+
+    `is_open`: the request carried no credential, so a 401 or 403 says nothing about ours.
 
     Raises:
         RateLimited: A 429: nothing was done. Or a 503 with a pause: a write may have been applied,
@@ -143,18 +154,22 @@ def raise_for(response: Response, *, is_write: bool, now: float) -> None:
         SwapFailed, TooLarge, Rejected: The PDS refused the write; nothing was written.
         NotFound, RepoUnavailable, IdentityError: The PDS does not have or does not show the object.
         ExpiredToken, CredentialsRefused: The PDS refused the token; nothing was done.
-        Unreachable, BadAnswer: A read got a 5xx, or an answer outside XRPC.
+        Unreachable, BadAnswer: A read got a 5xx, or an answer outside XRPC. An open one got a 401.
         Unknown: A write got one of these: it may have been applied.
         PdsError: The PDS refused a read for another reason.
     """
     if not response.is_ok:
-        raise error_of(response, is_write=is_write, now=now)
+        raise error_of(response, is_write=is_write, now=now, is_open=is_open)
 
 
-def error_of(response: Response, *, is_write: bool, now: float) -> SyncdError:
+def error_of(
+    response: Response, *, is_write: bool, now: float, is_open: bool = False
+) -> SyncdError:
     """Return the error of an answer outside 2xx (see `raise_for`)."""
     answer = read_error(response)
     kind = kind_of(answer, is_write=is_write)
+    if is_open and issubclass(kind, CredentialsRefused):
+        return Unreachable(answer.sentence, hint=_CLOSED_HINT)
     # A server that names a pause is alive: waiting that long is better than a guessed backoff.
     if "retry-after" in response.headers and (kind is Unreachable or response.status == 503):
         kind = RateLimited
@@ -166,7 +181,8 @@ def error_of(response: Response, *, is_write: bool, now: float) -> SyncdError:
         status = UNAVAILABLE.get(answer.name, "notfound")
         return RepoUnavailable(answer.sentence, status=status, hint=hint)
     if issubclass(kind, Rejected):
-        return kind(answer.sentence, name=answer.name, status=answer.status, hint=hint)
+        named = {"name": answer.name, "place": answer.place}
+        return kind(answer.sentence, status=answer.status, hint=hint, **named)
     return kind(answer.sentence, hint=hint)
 
 
@@ -202,6 +218,8 @@ def _kind_by_status(status: int, *, is_write: bool) -> type[SyncdError] | None:
 def _kind_by_words(answer: ErrorAnswer, *, is_write: bool) -> type[SyncdError] | None:
     words = answer.words.lower()
     is_plain_text = answer.status == 400 and not answer.name and not answer.is_page
+    if is_write and answer.status == 400 and _UNSUPPORTED.search(words):
+        return GuardUnsupported
     # Some servers refuse a swap in plain text without an error name.
     if is_write and is_plain_text and "swap" in words:
         return SwapFailed
@@ -225,7 +243,10 @@ def read_error(response: Response) -> ErrorAnswer:
     """Parse an error answer. Never raises."""
     name, words = _name_and_words(response.body)
     if name or words is not None:
-        return ErrorAnswer(response.status, _one_line(name), _one_line(words or ""), is_page=False)
+        said = words or ""
+        # Read before the message is cut: it ends with the place, behind whatever it quotes.
+        place = next(iter(reversed(_PLACE.findall(said[-_PLACE_LENGTH:]))), "")
+        return ErrorAnswer(response.status, _one_line(name), _one_line(said), False, place)
     text = response.body[:4096].decode("utf-8", "replace").strip()
     is_page = text.startswith("<") or response.media_type == "text/html"
     return ErrorAnswer(response.status, "", "" if is_page else _one_line(text), is_page)

@@ -252,7 +252,7 @@ def _refused(
     """Return what the PDS refused and nobody has saved again: it is not sent as it is."""
     refusals = (item for item in waiting if isinstance(item, Refusal))
     return {
-        item.path: (item.local, Problem(item.path, item.reason, item.hint))
+        item.path: (item.local, item.problem)
         for item in refusals
         if not _is_saved_again(item.path, known, look)
     }

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.data import encode
+from syncd.atproto.jsonplaces import find_places
 from syncd.atproto.jsontext import parse_record
 from syncd.backoff import Backoff, doubled
 from syncd.batches import in_order
@@ -21,9 +22,13 @@ from syncd.cycle.home import Home
 from syncd.cycle.observe.horizon import latest_rev
 from syncd.cycle.observe.remote import Sight
 from syncd.cycle.pull.archive import Keeper
+from syncd.cycle.push.batched import Batched
+from syncd.cycle.push.body import Body
+from syncd.cycle.push.keeping import Keeping
 from syncd.cycle.push.outcome import Guards, Pushed
+from syncd.cycle.push.place import place_in_record
 from syncd.cycle.push.predecessors import keep_records, not_kept
-from syncd.cycle.push.pusher import Pusher
+from syncd.cycle.push.pusher import Position, Pusher
 from syncd.cycle.push.quota import Allowance
 from syncd.cycle.push.receipts import Receipts
 from syncd.cycle.workspace import Workspace
@@ -35,6 +40,8 @@ from syncd.errors import (
     NotFound,
     PdsError,
     RateLimited,
+    Rejected,
+    SyncdError,
     Unknown,
 )
 from syncd.exchange import Limits
@@ -124,6 +131,20 @@ class Outbox:
         doubt = Backoff(DOUBT_PAUSE_SECONDS, failures=self.doubts)
         return min(LONGEST_PAUSE_SECONDS, loss + (doubt.seconds(jitter) if self.doubts else 0.0))
 
+    async def look_after(self, sight: Sight) -> None:
+        """Ask for the records that an earlier deletion may have taken the content of."""
+        guards = self.workspace.state.note(KnownGuards)
+        is_guarded = guards is not None and guards.honoured and guards.pds == self.home.account.pds
+        await self._keeping().look(sight, is_guarded=is_guarded)
+
+    def _keeping(self) -> Keeping:
+        def filled(change: Change) -> Change:
+            with self.workspace.folder.open() as root:
+                return self._fill(change, root)
+
+        tell = self.answers.sentences.append
+        return Keeping(self.workspace, self.home, filled, self.allowance.charge, tell)
+
     async def archive(
         self, keeper: Keeper, sight: Sight, steps: Sequence[Step]
     ) -> tuple[list[Step], list[RecordPath]]:
@@ -171,20 +192,24 @@ class Outbox:
             self._moved(),
             lambda change: self.failed.get(_key(change), 0),
             self._progress(light),
+            place_of=self._place_of,
         )
+        pusher.body = self._body()
         try:
             guards = await self._guards()
         except (Unknown, RateLimited, CredentialsRefused) as error:
             return Pushed(halted=error)
+        self._keeping().note(light)
         singly = tuple(c for c in light if self._goes_alone(c, len(light), guards, lost))
         together = [change for change in light if change not in singly]
         pushed = pusher.pushed
         if together:
-            await pusher.push(self._filled(together, pusher.missing), swap=swap)
+            filled = self._filled(together, pusher.missing)
+            await Batched(pusher).push(filled, swap=None if guards is Guards.NONE else swap)
             self._count_loss(pushed)
         if singly and pushed.halted is None:
-            await pusher.push_singly(self._filled(singly, pusher.missing), guards)
-        self._learn(pushed, light, pusher.limits)
+            await pusher.push_singly(self._filled(singly, pusher.missing), guards, swap)
+        self._learn(pushed, light, pusher)
         return _with_forecast(pushed, self.ledger(), light, self.workspace.now())
 
     def _moved(self) -> dict[RecordPath, Moved]:
@@ -206,9 +231,10 @@ class Outbox:
         self, change: Change, count: int, guards: Guards, lost: Collection[RecordPath]
     ) -> bool:
         """Whether a change of a push of `count` goes by itself, not in a batch."""
-        # No swap guards a batch there; a change alone is at least looked at before and after.
+        # No swap guards a batch there; a change alone is at least looked at before and after. A
+        # creation needs neither: the PDS refuses it over an existing record.
         if guards is Guards.NONE:
-            return True
+            return change.before is not None
         # The PDS cannot name what this would replace: only a swap of the whole tree guards it.
         if change.path in lost or _key(change) in self.denied:
             return False
@@ -238,18 +264,22 @@ class Outbox:
         if self.losses >= SWAP_LOSSES:
             self.losses, self.busy_until = 0, self.workspace.now() + BUSY_SECONDS
 
-    def _learn(self, pushed: Pushed, changes: Sequence[Change], limits: Limits) -> None:
+    def _learn(self, pushed: Pushed, changes: Sequence[Change], pusher: Pusher) -> None:
         is_unclear = isinstance(pushed.halted, Unknown) and not pushed.done
         self.doubts = self.doubts + 1 if is_unclear else 0
         self.doubted = frozenset((c.path, c.after) for c in changes if is_unclear)
         self.denied = frozenset(map(_key, pushed.denied))
         self.failed = self._failures_after(pushed, changes)
         if pushed.guards is not None:
-            self._keep_guards(honoured=True, records=pushed.guards is Guards.ALL)
-        if limits.json_bytes < self._limits().json_bytes:
-            self.workspace.state.keep(
-                KnownBody(self.home.account.pds, limits.json_bytes, self.workspace.now())
-            )
+            is_honoured, records = pushed.guards is not Guards.NONE, pushed.guards is Guards.ALL
+            self._keep_guards(honoured=is_honoured, records=records)
+        body, known = pusher.body, self._body()
+        if body.refused is not None and body != known:
+            # A limit that was found anew is believed from now on, one that still holds from then.
+            now, old = self.workspace.now(), self.workspace.state.note(KnownBody)
+            at = now if old is None or body.refused != known.refused else old.at
+            named = KnownBody(self.home.account.pds, body.room, at, body.passed, body.refused)
+            self.workspace.state.keep(named)
 
     def _failures_after(self, pushed: Pushed, changes: Sequence[Change]) -> dict[Key, int]:
         """Those of changes that are done by now, or are other ones, are forgotten."""
@@ -263,13 +293,20 @@ class Outbox:
     def _limits(self) -> Limits:
         """Return what a request may hold: less where the PDS has shown that it takes less, fewer
         writes while answers get lost, so that a change the PDS fails on comes to stand alone."""
-        known = self.workspace.state.note(KnownBody)
-        json_bytes = self.limits.json_bytes
-        is_ours = known is not None and known.pds == self.home.account.pds
-        if known is not None and is_ours and self._is_since(known.at, BODY_SECONDS):
-            json_bytes = min(json_bytes, known.json_bytes)
         writes = max(1, self.limits.writes >> 3 * max(0, self.doubts - 1))
-        return replace(self.limits, json_bytes=json_bytes, writes=writes)
+        return replace(self.limits, json_bytes=self._body().room, writes=writes)
+
+    def _body(self) -> Body:
+        """Return what is known of how large a body this PDS takes.
+
+        After a while a large one is tried again; if it is refused, what passed before is not
+        looked for anew.
+        """
+        known, most = self.workspace.state.note(KnownBody), self.limits.json_bytes
+        if known is None or known.pds != self.home.account.pds:
+            return Body(most)
+        room = known.json_bytes if self._is_since(known.at, BODY_SECONDS) else most
+        return Body(min(most, room), known.passed, known.refused)
 
     async def _guards(self) -> Guards:
         """Find what this PDS honours, once; then it is remembered with the PDS's name.
@@ -332,6 +369,22 @@ class Outbox:
         except FileChanged:
             return change
         raise FileChanged(f"{change.path} is there again")
+
+    def _place_of(self, change: Change, error: Rejected) -> Position:
+        """Return the line and column of what `error` names, if the file is still what was sent."""
+        steps = place_in_record(error)
+        if steps is None or change.after is None:
+            return None, None
+        try:
+            with self.workspace.folder.open() as root:
+                text, _ = read_below(self.workspace.folder, root, change.path)
+            record = parse_record(text, split_record_path(change.path)[0])
+        except (SyncdError, BadJson):
+            return None, None
+        if cid_of_block(encode(record)) != change.after:
+            return None, None
+        pointer = tuple(steps)
+        return find_places(text, [pointer])[pointer]
 
     def _is_since(self, at: int, seconds: int) -> bool:
         """Return True for so long after `at`; not before it, as where the clock was ahead then."""

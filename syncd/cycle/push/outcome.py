@@ -7,13 +7,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from syncd.atproto.xrpc import ENVELOPE_BYTES
-from syncd.errors import Rejected, SyncdError, TooLarge
+from syncd.errors import SyncdError
 from syncd.exchange import Limits
 from syncd.model import Change, Departure, Memory, RecordPath
-from syncd.pds import encoded_size
-
-OLD_JSON_BYTES = 150 * 1024
-"""The largest JSON body that older PDSes take; none says how much it takes (observed on 0.4)."""
 
 
 class Guards(StrEnum):
@@ -64,13 +60,6 @@ def validated_alike(
         yield [c for c in batch if c.after is not None and validate(c.path) is kind]
     rest = set(kinds[:-1])
     yield [c for c in batch if c.after is None or validate(c.path) not in rest]
-
-
-def is_older_limit(batch: Sequence[Change], error: Rejected, limits: Limits) -> bool:
-    """Return True if the PDS refuses as too large what only an older PDS finds too large."""
-    size = ENVELOPE_BYTES + sum(encoded_size(change)[0] for change in batch)
-    is_too_large = isinstance(error, TooLarge) and error.status == 413
-    return is_too_large and OLD_JSON_BYTES < size <= limits.json_bytes
 
 
 def room_of(limits: Limits) -> Limits:

@@ -1,44 +1,41 @@
 """Carry the folder's changes into the repo. Every write names what it replaces; none is repeated.
 
 One change goes as putRecord or deleteRecord with swapRecord; two or more go as applyWrites with
-swapCommit, each batch on the commit that the last one returned. A PDS that ignores swaps gets
-createRecord for what is new, and a fresh read before and after for the rest. Whether it honours
-swapRecord, null included, is found with the first update: it is sent on "there must be no record",
-which is refused, or else is the very write that was wanted. What an answer says is remembered
-before the next request is sent.
+swapCommit (batched.py), each batch on the commit that the last one returned. A PDS that ignores
+swaps is sent none: what is new goes as creations, which it refuses on an existing record, and the
+rest with a look before and after. Whether it honours swapRecord, null included, is found with the
+first update: it is sent on "there must be no record", which is refused, or else is the very write
+that was wanted. What an answer says is remembered before the next request is sent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from syncd.atproto.cid import Cid
-from syncd.batches import Ahead, batches
-from syncd.budget import CREATE_POINTS, batch_points, fitting, single_points
-from syncd.cycle.push.outcome import (
-    OLD_JSON_BYTES,
-    Guards,
-    Pushed,
-    departing,
-    departure,
-    is_older_limit,
-    room_of,
-    validated_alike,
-)
+from syncd.budget import CREATE_POINTS, single_points
+from syncd.cycle.push.body import Body, body_bytes
+from syncd.cycle.push.looks import UNSEEN, Looks, Unclear
+from syncd.cycle.push.outcome import Guards, Pushed, departing, departure
+from syncd.cycle.push.place import place_in_record
 from syncd.cycle.push.quota import Allowance
 from syncd.cycle.push.receipts import Receipts
 from syncd.errors import (
     CredentialsRefused,
+    GuardUnsupported,
     PdsError,
     RateLimited,
     Rejected,
     SwapFailed,
+    TooLarge,
     Unknown,
+    Unreachable,
 )
 from syncd.exchange import Limits, Written
 from syncd.model import Change, Memory, Moved, RecordPath, Refusal, Retry, Waiting
-from syncd.pds import Pds, encoded_size
+from syncd.pds import Pds
 
 TO_BE_SEEN = "written; to be seen in the repo's tree"
 NOT_MOVED_YET = "its content is not at its new path in the repo yet"
@@ -47,6 +44,9 @@ FAILURES = 4
 
 Less often it may be a restart, a proxy or a line: then it is simply sent again.
 """
+
+Position: TypeAlias = tuple[int | None, int | None]
+"""Line and column of a file, from 1; None if nobody knows."""
 
 
 @dataclass(slots=True)
@@ -63,7 +63,9 @@ class Pusher:
         missing: Contents that this push did not bring to where they were to be, and those paths:
             no deletion takes a content, or what it was edited from, from where it is, because a PDS
             drops a blob with the last record that names it.
-        ahead: The batches to come: the next is read and cut while the last is on its way.
+        place_of: The line and column, in the file of a change, of what an error names.
+        guards: What the PDS honours, for changes that go one by one.
+        body: How large a body the PDS takes, as far as it is known.
         on_done: Is given after each answer how many records are done.
     """
 
@@ -78,106 +80,53 @@ class Pusher:
     on_done: Callable[[int], None] = lambda _: None
     pushed: Pushed = field(default_factory=Pushed)
     missing: set[Cid | RecordPath | None] = field(default_factory=set)
-    ahead: Ahead = field(default_factory=lambda: Ahead(iter(())))
+    place_of: Callable[[Change, Rejected], Position] = lambda *_: (None, None)
+    guards: Guards = Guards.ALL
+    body: Body = field(init=False)
+    looks: Looks = field(init=False)
 
-    async def push(self, changes: Iterable[Change], *, swap: Cid) -> Pushed:
-        """Send `changes` in batches; they were planned against the commit `swap`."""
-        try:
-            room = room_of(self.limits)
-            self.ahead = Ahead(batches(changes, room, encoded_size))
-            for whole in self.ahead:
-                for batch in self._requests(whole, room):
-                    swap = await self._within_budget(batch, swap)
-        except SwapFailed:
-            self.pushed.is_overtaken = True
-        except (Unknown, RateLimited, CredentialsRefused) as error:
-            self.pushed.halted = error
-        return self.pushed
+    def __post_init__(self) -> None:
+        """Know nothing of the PDS but the limits that it is to be asked under."""
+        self.body = Body(self.limits.json_bytes)
+        self.looks = Looks(self.pds)
 
-    async def push_singly(self, changes: Iterable[Change], guards: Guards) -> Pushed:
+    async def push_singly(self, changes: Iterable[Change], guards: Guards, head: Cid) -> Pushed:
         """Send `changes` one by one, so that unrelated commits of others cannot get in the way.
 
-        One that gets no usable answer does not hold the others back. If the PDS takes others and
-        fails on that one again and again, it is refused.
+        They were planned against the commit `head`. One that gets no usable answer does not hold
+        the others back. If the PDS takes others and fails on that one again and again, it is
+        refused.
         """
+        self.guards, self.looks.known = guards, None if self.pushed.done else head
         ways = {Guards.ALL: self._guarded, Guards.UNTRIED: self._trying}
         send = ways.get(guards, self._unguarded)
         unclear: list[tuple[Change, Unknown]] = []
         try:
             for change in changes:
                 try:
-                    if self._due([change]):
+                    if self.due([change]):
                         await self._one(change, send)
+                except Unclear as error:
+                    self._deny(change, error)
                 except Unknown as error:
                     unclear.append((change, error))
                     self.missing.update((change.after, change.path))
                     await self._look_whether_it_is_up(error, len(unclear))
-            await self._judge(unclear, guards)
-        except (Unknown, RateLimited, CredentialsRefused) as error:
+            await self._judge(unclear)
+        except (Unknown, RateLimited, CredentialsRefused, Unreachable) as error:
             self.pushed.halted = error
         return self.pushed
 
-    # --- Batches ----------------------------------------------------------------------------------
+    # --- Before a request -------------------------------------------------------------------------
 
-    def _requests(self, batch: Sequence[Change], room: Limits) -> Iterator[Sequence[Change]]:
-        """`batch`, cut to `room`, cut again: limits may be lower now, and `validate` differ."""
-        now = room_of(self.limits)
-        for part in [batch] if now == room else batches(batch, now, encoded_size):
-            yield from validated_alike(part, self.validate)
-
-    async def _within_budget(self, batch: Sequence[Change], swap: Cid) -> Cid:
-        """Send as much of a batch as fits: one that does not would empty what is left."""
-        count = fitting(batch, self.allowance.room())
-        if count:
-            swap = await self._batch(batch[:count], swap)
-        if count < len(batch):
-            # This raises RateLimited, unless there is room by now: the rest is for a later cycle.
-            self.allowance.check(batch_points(batch[count:]))
-            swap = await self._within_budget(batch[count:], swap)
-        return swap
-
-    async def _batch(self, batch: Sequence[Change], swap: Cid) -> Cid:
-        """Send one batch; halve it until what is refused stands alone. Returns the next swap."""
-        batch = self._due(batch)
-        if not batch:
-            return swap
-        kind = next((self.validate(c.path) for c in batch if c.after is not None), None)
-        self.allowance.charge(batch_points(batch))
-        self._leave(batch)
-        try:
-            written = await self._heeding(
-                self.pds.write(batch, swap=swap, validate=kind, meanwhile=self.ahead.prepare)
-            )
-        except Rejected as error:
-            return await self._refused(batch, swap, error)
-        self._confirm(batch, written)
-        if written.commit is None:
-            # All of it is written; the next batch has no commit to name, so the repo is seen first.
-            raise SwapFailed("the PDS did not say which commit it made; looking again")
-        return written.commit
-
-    async def _refused(self, batch: Sequence[Change], swap: Cid, error: Rejected) -> Cid:
-        if is_older_limit(batch, error, self.limits):
-            self.limits = replace(self.limits, json_bytes=OLD_JSON_BYTES)
-            parts = list(batches(batch, room_of(self.limits), encoded_size))
-        elif len(batch) == 1:
-            self._refuse(batch[0], error)
-            return swap
-        else:
-            half = len(batch) // 2
-            parts = [tuple(batch[:half]), tuple(batch[half:])]
-        for part in parts:
-            swap = await self._within_budget(part, swap)
-        return swap
-
-    def _due(self, batch: Sequence[Change]) -> Sequence[Change]:
+    def due(self, batch: Sequence[Change]) -> Sequence[Change]:
         """`batch` without the deletions of what is missing; those wait."""
         late = [c for c in batch if c.after is None and self._is_missing(c)]
         for change in late:
             self._wait(change, Retry(change.path, NOT_MOVED_YET), *self._moved_of(change))
         return [change for change in batch if change not in late] if late else batch
 
-    def _leave(self, batch: Sequence[Change]) -> None:
+    def leave(self, batch: Sequence[Change]) -> None:
         """Remember that `batch` is about to be sent."""
         leaving = departing(batch)
         waiting: dict[str, tuple[Waiting, ...]] = {
@@ -196,40 +145,46 @@ class Pusher:
 
     async def _one(self, change: Change, send: Callable[[Change], Awaitable[Written]]) -> None:
         self.allowance.charge(single_points(change))
-        self._leave([change])
+        self.leave([change])
         try:
             written = await send(change)
         except SwapFailed as error:
             self._deny(change, error)
         except Rejected as error:
-            self._refuse(change, error)
+            await self.refuse_alone(change, error, is_guarded=self.guards is Guards.ALL)
         else:
-            self._confirm([change], written)
+            self.looks.known = None
+            self.confirm([change], written)
 
-    def _deny(self, change: Change, error: SwapFailed) -> None:
+    def _deny(self, change: Change, error: SwapFailed | Unclear) -> None:
         self.pushed.is_overtaken = True
-        self.pushed.denied.append(change)
+        if isinstance(error, SwapFailed):
+            self.pushed.denied.append(change)
         self._wait(change, Retry(change.path, error.message))
 
     async def _guarded(self, change: Change) -> Written:
         if change.after is None:
-            written = await self._heeding(self.pds.delete(change))
+            written = await self.heeding(self.pds.delete(change))
             if written.commit is None:
                 raise SwapFailed(f"the PDS says that there is no record {change.path}")
             return written
-        return await self._heeding(self.pds.put(change, validate=self.validate(change.path)))
+        return await self.heeding(self.pds.put(change, validate=self.validate(change.path)))
 
     async def _trying(self, change: Change) -> Written:
         """Send the first update so that it shows whether the PDS honours swapRecord, at no risk."""
         if change.before is None:
-            # createRecord needs no guard, so it shows nothing of them.
+            # A creation needs no guard, so it shows nothing of them.
             return await self._created(change)
         if change.after is None:
             return await self._unguarded(change)
-        await self._check(change)
+        await self.looks.check(change)
         on_nothing = replace(change, before=None)
         try:
             written = await self._guarded(on_nothing)
+        except GuardUnsupported as error:
+            # It honours that of a batch, so the next cycle sends this in a batch of its own.
+            self.pushed.guards = Guards.BATCH
+            raise SwapFailed(error.message) from error
         except SwapFailed:
             # Null was honoured: the record is there, and the true guard will be honoured too.
             self.pushed.guards = Guards.ALL
@@ -241,23 +196,37 @@ class Pusher:
         return await self._proven(change, written)
 
     async def _created(self, change: Change) -> Written:
-        """createRecord refuses an existing record on every PDS."""
+        """Send a creation, which no PDS carries out over an existing record."""
         self.allowance.charge(CREATE_POINTS - single_points(change))
-        return await self._heeding(self.pds.create(change, validate=self.validate(change.path)))
+        validate = self.validate(change.path)
+        return await self.heeding(self.pds.write([change], swap=None, validate=validate))
 
     async def _unguarded(self, change: Change) -> Written:
         """Look, write, look again: the nearest thing to a swap where the PDS offers none."""
-        await self._check(change)
-        send = self._created if change.before is None else self._guarded
-        return await self._proven(change, await send(change))
+        if change.before is None:
+            return await self._created(change)
+        await self.looks.check(change)
+        try:
+            # A guard is worth nothing where all are ignored, and some refuse what has one.
+            is_worth_it = self.guards is not Guards.NONE
+            written = await (self._guarded(change) if is_worth_it else self._bare(change))
+        except GuardUnsupported:
+            written = await self._bare(change)
+        return await self._proven(change, written)
 
-    async def _check(self, change: Change) -> None:
-        if await self.pds.fetch_record(change.path) != change.before:
-            raise SwapFailed(f"{change.path} was changed in the repo meanwhile")
+    async def _bare(self, change: Change) -> Written:
+        """Send a change without a guard."""
+        if change.after is None:
+            return await self.heeding(self.pds.delete(change, is_guarded=False))
+        validate = self.validate(change.path)
+        return await self.heeding(self.pds.put(change, validate=validate, is_guarded=False))
 
     async def _proven(self, change: Change, written: Written) -> Written:
         """`written`, if the repo has it. Raises SwapFailed."""
-        found, stored = await self.pds.fetch_record(change.path), written.cids[0]
+        found, stored = await self.looks.at(change.path), written.cids[0]
+        if found is UNSEEN:
+            # The tree will show it: until then the path waits, as after every write.
+            return written
         if found not in (change.after, stored):
             reason = "overtaken in the repo while it was written; this PDS ignores guards"
             self.answers.lose(change, found, reason, written.rev)
@@ -273,14 +242,19 @@ class Pusher:
         except PdsError:
             raise error from None
 
-    async def _judge(self, unclear: Sequence[tuple[Change, Unknown]], guards: Guards) -> None:
+    async def _judge(self, unclear: Sequence[tuple[Change, Unknown]]) -> None:
         """Look again at what got no usable answer; refuse what fails again and again."""
         for change, error in unclear:
-            has_failed = await self.pds.fetch_record(change.path) == change.before
+            found = await self.looks.at(change.path)
+            if self.guards is Guards.NONE and found is not UNSEEN and found == change.after:
+                # Some of these PDSes fail after they have carried a deletion out.
+                self.confirm([change], Written((change.after,), None, None))
+                continue
+            has_failed = found is not UNSEEN and found == change.before
             if has_failed:
                 self.pushed.failed.append(change)
             is_often = has_failed and self.failures(change) + 1 >= FAILURES
-            if is_often and await self._takes_others(guards):
+            if is_often and await self._takes_others():
                 reason = f"the PDS fails on this change, and takes others: {error.message}"
                 hint = "change the record; it is not sent again as it is"
                 self._wait(change, Refusal(change.path, change.after, reason, hint))
@@ -288,9 +262,9 @@ class Pusher:
                 self._wait(change, Retry(change.path, error.message), departure(change))
                 self.pushed.halted = error
 
-    async def _takes_others(self, guards: Guards) -> bool:
+    async def _takes_others(self) -> bool:
         """Whether the PDS carries out writes at this time: it did, or it looks at their guards."""
-        if self.pushed.done or guards is Guards.NONE:
+        if self.pushed.done or self.guards is Guards.NONE:
             return bool(self.pushed.done)
         try:
             return await self.pds.honours_swaps()
@@ -299,7 +273,7 @@ class Pusher:
 
     # --- What an answer says ----------------------------------------------------------------------
 
-    async def _heeding(self, request: Awaitable[Written]) -> Written:
+    async def heeding(self, request: Awaitable[Written]) -> Written:
         """Send, and write down at once if the PDS asks for a pause."""
         try:
             return await request
@@ -307,7 +281,7 @@ class Pusher:
             self.allowance.close(error.retry_seconds)
             raise
 
-    def _confirm(self, batch: Sequence[Change], written: Written) -> None:
+    def confirm(self, batch: Sequence[Change], written: Written) -> None:
         """Move base to what was sent, for every record.
 
         Also where the PDS stored something else: then that is what the repo made of this base, and
@@ -330,9 +304,36 @@ class Pusher:
         self.pushed.done += [change.path for change in batch]
         self.on_done(len(self.pushed.done))
 
-    def _refuse(self, change: Change, error: Rejected) -> None:
+    async def refuse_alone(self, change: Change, error: Rejected, *, is_guarded: bool) -> None:
+        """Say what the refusal of one change means: where no guard was sent, a look tells.
+
+        Some PDSes carry a deletion out and then refuse it, and a creation is refused for what is
+        there as it is for what it holds.
+        """
+        may_be_there = change.before is None and not is_guarded
+        if change.after is None or (may_be_there and not place_in_record(error)):
+            found = await self.looks.at(change.path)
+            if found is not UNSEEN and found == change.after:
+                self.confirm([change], Written((change.after,), None, None))
+                return
+            if found is not UNSEEN and found != change.before:
+                self._deny(change, SwapFailed(f"{change.path} was changed in the repo meanwhile"))
+                return
+        self.refuse(change, error)
+
+    def refuse(self, change: Change, error: Rejected) -> None:
+        """Leave a change to a person: the PDS does not take it."""
         reason = f"the PDS refuses this record: {error.message}"
-        self._wait(change, Refusal(change.path, change.after, reason, error.hint))
+        if isinstance(error, TooLarge):
+            reason += self._sizes(change)
+        line, column = self.place_of(change, error)
+        cause = Refusal(change.path, change.after, reason, error.hint, line, column)
+        self._wait(change, cause)
+
+    def _sizes(self, change: Change) -> str:
+        """Return how large the request is, and what the PDS took before, for a sentence."""
+        taken = f"; the largest that it took has {self.body.passed}" if self.body.passed else ""
+        return f" (its request has {body_bytes([change])} bytes{taken})"
 
     def _wait(self, change: Change, *items: Waiting) -> None:
         self.missing.update((change.after, change.path))

@@ -109,7 +109,9 @@ async def _respond(
         case faults.Delay(seconds):
             await asyncio.sleep(seconds)
             return _to_http(dispatch(sandbox, request))
-        case faults.Refuse(status, name, message, headers):
+        case faults.Refuse(status, name, message, headers, is_done):
+            if is_done:
+                dispatch(sandbox, request)
             refusal = json_answer({"error": name, "message": message}, status)
             return _to_http(Answer(status, refusal.content_type, refusal.body, headers))
         case faults.Html(body):

@@ -14,7 +14,10 @@ from syncd.errors import BadSyntax, Rejected
 from syncd.model import RecordPath, make_record_path
 from syncd.sandbox import faults
 from syncd.sandbox.answer import (
+    CAR,
+    HTML,
     Answer,
+    as_habitual,
     internal,
     invalid,
     json_answer,
@@ -22,7 +25,7 @@ from syncd.sandbox.answer import (
     too_many_requests,
     unauthorized,
 )
-from syncd.sandbox.faults import View
+from syncd.sandbox.faults import Habits, View
 from syncd.sandbox.host import Sandbox
 from syncd.sandbox.limits import Charge, Header, RateLimits
 from syncd.sandbox.methods import account as account_methods
@@ -99,13 +102,14 @@ def _checked(sandbox: Sandbox, request: XrpcRequest, effect: View | None) -> Che
     if request.verb != method.verb:
         raise invalid(f"Incorrect HTTP method ({request.verb}) expected {method.verb}")
     claims = _authorize(sandbox.sessions, request, method.auth)
-    return CheckedCall(sandbox, request, claims, _body(request, method), effect)
+    body = _body(request, method, sandbox.habits)
+    return CheckedCall(sandbox, request, claims, body, effect)
 
 
-def _body(request: XrpcRequest, method: Method) -> Fields:
+def _body(request: XrpcRequest, method: Method, habits: Habits) -> Fields:
     match method.body:
         case "json":
-            return request.json_body(method.limit)
+            return request.json_body(min(method.limit, habits.json_bytes))
         case "blob":
             request.blob_body()
         case "car":
@@ -152,9 +156,11 @@ def _charges(call: CheckedCall, limits: RateLimits) -> Iterable[Charge]:
 
 def _answered(call: CheckedCall) -> Answer:
     try:
-        return METHODS[call.request.nsid].answer(call)
+        answer = METHODS[call.request.nsid].answer(call)
+        is_mislabelled = answer.content_type == CAR and not call.sandbox.habits.labels_cars
+        return replace(answer, content_type=HTML) if is_mislabelled else answer
     except Rejected as refusal:
-        return refusal_answer(refusal)
+        return refusal_answer(as_habitual(refusal, call.request.nsid, call.sandbox.habits))
     except BadSyntax as error:
         return refusal_answer(invalid(error.message))
     except RecursionError:

@@ -43,7 +43,10 @@ def apply_writes(call: CheckedCall) -> Answer:
 def create_record(call: CheckedCall) -> Answer:
     write, swap = _prepare_one(call, "create"), call.body.cid("swapCommit")
     repo = call.sandbox.repo(call.own_account().did)
-    commit = repo.apply([write.op], swap=swap)
+    if call.sandbox.habits.create_refuses:
+        commit: NewCommit | None = repo.apply([write.op], swap=swap)
+    else:
+        commit = put_record(repo, write, swap_record=UNGUARDED, swap_commit=swap)
     return json_answer({**_written(repo.did, write), "commit": _commit(commit)})
 
 

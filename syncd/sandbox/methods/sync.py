@@ -35,7 +35,7 @@ def get_repo_status(call: CheckedCall) -> Answer:
 
 def get_repo(call: CheckedCall) -> Answer:
     state = call.state(_did(call))
-    since = call.request.maybe("since", parse_tid)
+    since = call.request.maybe("since", parse_tid) if call.sandbox.habits.heeds_since else None
     return car_answer([state.head.commit], blocks_since(state, since))
 
 

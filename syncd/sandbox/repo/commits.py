@@ -97,9 +97,17 @@ def first_commit(did: Did, rev: Tid, key: PrivateKey) -> NewCommit:
 
 
 def next_commit(
-    did: Did, before: RepoState, writes: Sequence[WriteOp], rev: Tid, key: PrivateKey
+    did: Did,
+    before: RepoState,
+    writes: Sequence[WriteOp],
+    rev: Tid,
+    key: PrivateKey,
+    *,
+    keeps_equal: bool = True,
 ) -> NewCommit:
     """Make the commit of `writes`, applied in order.
+
+    Unless it `keeps_equal` contents, a content that one record loses is dropped for all others too.
 
     Raises Rejected: InternalServerError for the creation of an existing record, the update or
     deletion of an absent one, and a record that cannot be encoded; InvalidRequest for an event
@@ -107,7 +115,7 @@ def next_commit(
     """
     edit = _edit(before, writes)
     nodes = mst.difference(before.head.data, edit.root, _layered(edit.blocks, before.get))
-    gained, lost = _moved(before, edit)
+    gained, lost = _moved(before, edit, keeps_equal=keeps_equal)
     block = sign_commit(did, rev, edit.root, key)
     head = Head(cid_of_block(block), rev, edit.root)
     new = {cid: edit.blocks[cid] for cid in nodes.added_nodes | gained} | {head.commit: block}
@@ -147,7 +155,7 @@ def _leaf(new: dict[Cid, bytes], record: Record) -> Cid:
     return cid
 
 
-def _moved(state: RepoState, edit: _Edit) -> tuple[set[Cid], set[Cid]]:
+def _moved(state: RepoState, edit: _Edit, *, keeps_equal: bool) -> tuple[set[Cid], set[Cid]]:
     """Return the gained and the lost contents.
 
     The function collects both key by key and applies them separately, as the reference PDS does. A
@@ -166,7 +174,8 @@ def _moved(state: RepoState, edit: _Edit) -> tuple[set[Cid], set[Cid]]:
         if before is not None:
             lost.add(before)
     replaced = {op.path for op in edit.ops if op.action != "create"}
-    held = {cid for path, cid in state.records.items() if cid in lost and path not in replaced}
+    others = state.records.items() if keeps_equal else ()
+    held = {cid for path, cid in others if cid in lost and path not in replaced}
     return gained, lost - held
 
 

@@ -15,9 +15,10 @@ from syncd.atproto.cid import Cid
 from syncd.atproto.data import Record, decode
 from syncd.atproto.keys import PrivateKey
 from syncd.atproto.syntax import Did, Tid, make_tid, tid_microseconds
-from syncd.atproto.xrpc import Action, WriteOp
+from syncd.atproto.xrpc import UNGUARDED, Action, Guard, WriteOp
 from syncd.model import Head, RecordPath, split_record_path
 from syncd.sandbox.answer import invalid
+from syncd.sandbox.faults import REFERENCE_HABITS, Habits
 from syncd.sandbox.repo.commits import NewCommit, RepoState, first_commit, next_commit
 from syncd.sandbox.repo.imports import imported
 
@@ -45,7 +46,7 @@ class Repo:
         on_commit: Called with each commit before it takes effect; if it raises, there is no commit.
         lock: A reentrant lock, held by writes. Reads see the state before or after a write.
         state: The state to continue from; None for an empty repo.
-        honours_swaps: False to accept every swap unchecked.
+        habits: How it differs from a repo of the reference PDS.
     """
 
     def __init__(
@@ -58,13 +59,13 @@ class Repo:
         on_commit: Callable[[NewCommit], None] = ignore,
         lock: AbstractContextManager[object] | None = None,
         state: RepoState | None = None,
-        honours_swaps: bool = True,
+        habits: Habits = REFERENCE_HABITS,
     ) -> None:
         self.did = did
         self._key = key
         self._now = now
         self._clock_id = clock_id
-        self._honours_swaps = honours_swaps
+        self._habits = habits
         self._on_commit = on_commit
         self._lock = lock or RLock()
         self._states: deque[RepoState] = deque(maxlen=REMEMBERED_COMMITS + 1)
@@ -101,12 +102,23 @@ class Repo:
 
     def check_swap(self, swap: Cid | None) -> None:
         """Raise Rejected, InvalidSwap, unless `swap` is None or the present commit."""
-        if self._honours_swaps and swap not in (None, self.head.commit):
+        self.refuse_guards(swap_commit=swap)
+        if self._habits.honours_swaps and swap not in (None, self.head.commit):
             raise invalid(f"Commit was at {self.head.commit}", "InvalidSwap")
+
+    def refuse_guards(self, swap_commit: Cid | None = None, swap_record: Guard = None) -> None:
+        """Raise Rejected for any guard but null where this PDS takes none."""
+        if self._habits.takes_swaps:
+            return
+        if swap_commit is not None:
+            raise invalid("swapCommit not supported yet")
+        if swap_record not in (None, UNGUARDED):
+            raise invalid("swapRecord not supported yet")
 
     def check_record_swap(self, current: Cid | None, swap: Cid | None) -> None:
         """Raise Rejected, InvalidSwap, unless the record is the one its writer expects."""
-        if self._honours_swaps and swap != current:
+        is_looked_at = self._habits.honours_swaps and self._habits.takes_swaps
+        if is_looked_at and swap != current:
             raise invalid(f"Record was at {current or 'null'}", "InvalidSwap")
 
     def apply(self, writes: Sequence[WriteOp], *, swap: Cid | None = None) -> NewCommit:
@@ -118,7 +130,9 @@ class Repo:
         with self._lock:
             self.check_swap(swap)
             rev = self._next_rev()
-            return self._keep(next_commit(self.did, self.state, writes, rev, self._key))
+            keeps = self._habits.keeps_equal_contents
+            made = next_commit(self.did, self.state, writes, rev, self._key, keeps_equal=keeps)
+            return self._keep(made)
 
     def take_over(self, root: Cid, blocks: Mapping[Cid, bytes]) -> NewCommit:
         """Become the repo at the commit `root`; return the states before and after.

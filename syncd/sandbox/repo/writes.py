@@ -95,6 +95,7 @@ def put_record(
 
     Raises Rejected: InvalidSwap, and as `Repo.apply`.
     """
+    repo.refuse_guards(swap_record=swap_record)
     current = repo.current(write.path)
     # The reference PDS checks no guard if there is nothing to do.
     if current is not None and current == write.cid:
@@ -112,6 +113,7 @@ def delete_record(
 
     Raises Rejected: InvalidSwap, and as `Repo.apply`.
     """
+    repo.refuse_guards(swap_record=swap_record)
     current = repo.current(make_record_path(op.collection, op.rkey))
     # The reference PDS checks no guard if there is nothing to do.
     if current is None:

@@ -107,13 +107,12 @@ class ServedPds:
     async def write(self, changes: object, **how: object) -> Written:
         raise NotImplementedError
 
-    async def put(self, change: Change, *, validate: bool | None = None) -> Written:
+    async def put(
+        self, change: Change, *, validate: bool | None = None, is_guarded: bool = True
+    ) -> Written:
         raise NotImplementedError
 
-    async def create(self, change: Change, *, validate: bool | None = None) -> Written:
-        raise NotImplementedError
-
-    async def delete(self, change: Change) -> Written:
+    async def delete(self, change: Change, *, is_guarded: bool = True) -> Written:
         raise NotImplementedError
 
 

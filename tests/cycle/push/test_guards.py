@@ -15,7 +15,7 @@ from syncd.model import Change, RecordPath
 from syncd.pds import op_of
 from syncd.sandbox import MemoryPds, Sandbox
 from syncd.sandbox.direct import _written
-from syncd.sandbox.faults import Call, Delay
+from syncd.sandbox.faults import Call, Delay, Habits
 from syncd.sandbox.repo.engine import Repo
 from syncd.sandbox.repo.writes import Prepared, delete_record, prepare, put_record
 from syncd.state.notes import KnownGuards
@@ -31,7 +31,9 @@ CREATE, DELETE = "com.atproto.repo.createRecord", "com.atproto.repo.deleteRecord
 class BatchOnly(MemoryPds):
     """Honours `swapCommit` and looks at no `swapRecord`."""
 
-    async def put(self, change: Change, *, validate: bool | None = None) -> Written:
+    async def put(
+        self, change: Change, *, validate: bool | None = None, is_guarded: bool = True
+    ) -> Written:
         op = replace(op_of(change), action="update")
 
         def apply(repo: Repo) -> Written:
@@ -41,7 +43,7 @@ class BatchOnly(MemoryPds):
         request = xrpc.put_record(self.did, op, swap=None, validate=validate)
         return await self._write(request, [op], apply)
 
-    async def delete(self, change: Change) -> Written:
+    async def delete(self, change: Change, *, is_guarded: bool = True) -> Written:
         op = op_of(change)
 
         def apply(repo: Repo) -> Written:
@@ -54,12 +56,14 @@ class BatchOnly(MemoryPds):
 class NullIsNothing(BatchOnly):
     """Takes `swapRecord: null` for no guard, as some do whose language has one word for both."""
 
-    async def put(self, change: Change, *, validate: bool | None = None) -> Written:
+    async def put(
+        self, change: Change, *, validate: bool | None = None, is_guarded: bool = True
+    ) -> Written:
         if change.before is None:
             return await super().put(change, validate=validate)
-        return await MemoryPds.put(self, change, validate=validate)
+        return await MemoryPds.put(self, change, validate=validate, is_guarded=is_guarded)
 
-    async def delete(self, change: Change) -> Written:
+    async def delete(self, change: Change, *, is_guarded: bool = True) -> Written:
         return await MemoryPds.delete(self, change)
 
 
@@ -114,7 +118,7 @@ async def test_the_first_update_tells_and_makes_one_commit(
     await taught(laptop)
     assert records_guarded(laptop) is records
     assert world.sandbox.stream.last_seq - before == 2
-    assert calls == {APPLY: 1, CREATE: 1, PUT: 2 if records else 1}, "applyWrites is the probe"
+    assert calls == {APPLY: 2, PUT: 2 if records else 1}, "the probe, and the creation"
     calls.clear()
     for v in (3, 4):
         laptop.save(OTHER, v=v)
@@ -179,7 +183,7 @@ async def test_without_any_guard_what_a_fresh_look_shows_is_not_written_over(
     tmp_path: Path, time: Time
 ) -> None:
     """Not even for a moment: nothing is sent."""
-    sandbox = Sandbox(clock=time.now, honours_swaps=False)
+    sandbox = Sandbox(clock=time.now, habits=Habits(honours_swaps=False))
     world = World(tmp_path, sandbox, sandbox.create_account("alice"))
     laptop = timed(world.device(), time)
     laptop.save(NOTE, v=1)

@@ -13,7 +13,7 @@ from syncd.atproto import xrpc
 from syncd.atproto.cid import Cid
 from syncd.config import Config
 from syncd.cycle.push import outbox
-from syncd.cycle.push.outcome import OLD_JSON_BYTES
+from syncd.cycle.push.body import OLD_JSON_BYTES
 from syncd.cycle.push.pusher import FAILURES
 from syncd.errors import RateLimited, TooLarge, Unknown
 from syncd.exchange import Written
@@ -32,7 +32,7 @@ from syncd.sandbox import (
     Refuse,
     Sandbox,
 )
-from syncd.sandbox.faults import Call, Delay
+from syncd.sandbox.faults import Call, Delay, Habits
 from syncd.sandbox.limits import Bucket, Charge, Header
 from syncd.state.notes import KnownBody, KnownGuards
 from tests.chance import IS_STRESS, seeded, times
@@ -187,7 +187,7 @@ class OlderPds(MemoryPds):
         self,
         changes: Sequence[Change],
         *,
-        swap: Cid,
+        swap: Cid | None,
         validate: bool | None = None,
         meanwhile: Meanwhile | None = None,
     ) -> Written:
@@ -575,7 +575,7 @@ def forecast(laptop: Device, creations: int, time: Time) -> float:
 
 @pytest.fixture
 def unguarded(tmp_path: Path, time: Time) -> World:
-    sandbox = Sandbox(clock=time.now, honours_swaps=False)
+    sandbox = Sandbox(clock=time.now, habits=Habits(honours_swaps=False))
     return World(tmp_path, sandbox, sandbox.create_account("alice"))
 
 

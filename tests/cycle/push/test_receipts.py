@@ -19,7 +19,7 @@ from syncd.exchange import Written
 from syncd.model import Change, RecordPath, Side
 from syncd.pds import Meanwhile
 from syncd.sandbox import Login, MemoryPds, Sandbox
-from syncd.sandbox.faults import Call, Delay
+from syncd.sandbox.faults import Call, Delay, Habits
 from tests.cycle.test_mirror import agreed
 from tests.rigs.device import Device, World
 
@@ -43,19 +43,18 @@ class Normalising(MemoryPds):
         record = self.norm(change.record)
         return replace(change, after=cid_of(record), record=record)
 
-    async def put(self, change: Change, *, validate: bool | None = None) -> Written:
+    async def put(
+        self, change: Change, *, validate: bool | None = None, is_guarded: bool = True
+    ) -> Written:
         self.writes += 1
-        return await super().put(self._changed(change), validate=validate)
-
-    async def create(self, change: Change, *, validate: bool | None = None) -> Written:
-        self.writes += 1
-        return await super().create(self._changed(change), validate=validate)
+        changed = self._changed(change)
+        return await super().put(changed, validate=validate, is_guarded=is_guarded)
 
     async def write(
         self,
         changes: Sequence[Change],
         *,
-        swap: Cid,
+        swap: Cid | None,
         validate: bool | None = None,
         meanwhile: Meanwhile | None = None,
     ) -> Written:
@@ -167,15 +166,28 @@ async def test_a_restart_between_the_answer_and_the_pull_changes_nothing(world: 
 # --- An overlap on a PDS that ignores guards ------------------------------------------------------
 
 
-@pytest.mark.parametrize("before", [None, 1])
-async def test_the_loser_of_an_overlap_is_in_history(tmp_path: Path, before: int | None) -> None:
+async def test_a_creation_that_somebody_else_overwrites_is_in_history(tmp_path: Path) -> None:
+    """It was written where nothing was, so theirs is an edit of it, and no overlap."""
+    sandbox = Sandbox(habits=Habits(honours_swaps=False))
+    world = World(tmp_path, sandbox, sandbox.create_account("alice"))
+    laptop = world.device()
+    laptop.save(NOTE, v=2)
+    await laptop.mirror.cycle()
+    sandbox.repo(world.login.did).put(NOTE, {"$type": "com.example.note", "v": 9})
+    await laptop.sync()
+    assert laptop.read(NOTE)["v"] == 9
+    ours = cid_of({"$type": "com.example.note", "v": 2})
+    assert laptop.mirror.history.content(ours) is not None
+    await agreed(world, laptop)
+
+
+async def test_the_loser_of_an_overlap_is_in_history(tmp_path: Path) -> None:
     """Another client writes right after our write, before we look again: theirs is in the repo."""
-    sandbox = Sandbox(honours_swaps=False)
+    sandbox = Sandbox(habits=Habits(honours_swaps=False))
     world = World(tmp_path, sandbox, sandbox.create_account("alice"))
     laptop = world.device()
     laptop.save(OTHER, v=0)
-    if before is not None:
-        laptop.save(NOTE, v=before)
+    laptop.save(NOTE, v=1)
     await laptop.sync()
     repo = sandbox.repo(world.login.did)
     ours = cid_of({"$type": "com.example.note", "v": 2})
@@ -223,7 +235,7 @@ class _Validating(MemoryPds):
         self,
         changes: Sequence[Change],
         *,
-        swap: Cid,
+        swap: Cid | None,
         validate: bool | None = None,
         meanwhile: Meanwhile | None = None,
     ) -> Written:

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from syncd.cli import cli
 from syncd.config import Config, render_config
 from syncd.sandbox import RateLimits, Sandbox
+from syncd.sandbox.faults import Habits
 from syncd.sandbox.limits import Bucket
 from syncd.state.notes import KnownAccount
 from tests.rigs.device import Device, World
@@ -74,7 +75,7 @@ async def test_a_pds_that_counts_nothing_has_no_budget_to_show(tmp_path: Path) -
 
 @pytest.mark.parametrize("is_guarded", [True, False])
 async def test_a_pds_without_guards_is_named(tmp_path: Path, is_guarded: bool) -> None:
-    laptop = mirror_of(Sandbox(honours_swaps=is_guarded), tmp_path)
+    laptop = mirror_of(Sandbox(habits=Habits(honours_swaps=is_guarded)), tmp_path)
     assert status_json(laptop)["guards"] is None
     laptop.save("com.example.note/one", n=1)
     await laptop.sync()

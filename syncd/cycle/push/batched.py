@@ -1,0 +1,178 @@
+"""Send changes in batches, each one commit: with swapCommit, or as creations, which need no guard.
+
+A batch is refused whole. What the refusal names is set aside, and where it names nothing the batch
+is halved. Never sends a change twice without an answer between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from syncd.atproto.cid import Cid
+from syncd.batches import Ahead, batches
+from syncd.budget import batch_points, fitting
+from syncd.cycle.push.body import body_bytes, shows_a_limit
+from syncd.cycle.push.outcome import Guards, Pushed, room_of, validated_alike
+from syncd.cycle.push.place import named_write
+from syncd.cycle.push.pusher import Pusher
+from syncd.errors import (
+    CredentialsRefused,
+    GuardUnsupported,
+    RateLimited,
+    Rejected,
+    SwapFailed,
+    Unknown,
+)
+from syncd.exchange import Limits, Written
+from syncd.model import Change
+from syncd.pds import encoded_size
+
+
+@dataclass(slots=True)
+class Batched:
+    """Sends batches through a pusher.
+
+    Attributes:
+        ahead: The batches to come: the next is read and cut while the last is on its way.
+        counts_alike: Whether this PDS numbers the writes of a batch as they were sent, so that a
+            refusal names the right one; None until one that was named was refused alone as well.
+    """
+
+    pusher: Pusher
+    ahead: Ahead = field(default_factory=lambda: Ahead(iter(())))
+    counts_alike: bool | None = None
+
+    async def push(self, changes: Iterable[Change], *, swap: Cid | None) -> Pushed:
+        """Send `changes`; they were planned against the commit `swap`.
+
+        Without a `swap` they must be creations, which need no guard.
+        """
+        pusher = self.pusher
+        try:
+            room = room_of(pusher.limits)
+            self.ahead = Ahead(batches(changes, room, encoded_size))
+            for whole in self.ahead:
+                for batch in self._requests(whole, room):
+                    swap = await self._within_budget(batch, swap)
+        except SwapFailed:
+            pusher.pushed.is_overtaken = True
+        except (Unknown, RateLimited, CredentialsRefused) as error:
+            pusher.pushed.halted = error
+        return pusher.pushed
+
+    def _requests(self, batch: Sequence[Change], room: Limits) -> Iterator[Sequence[Change]]:
+        """`batch`, cut to `room`, cut again: limits may be lower now, and `validate` differ."""
+        now = room_of(self.pusher.limits)
+        for part in [batch] if now == room else batches(batch, now, encoded_size):
+            yield from validated_alike(part, self.pusher.validate)
+
+    async def _within_budget(self, batch: Sequence[Change], swap: Cid | None) -> Cid | None:
+        """Send as much of a batch as fits: one that does not would empty what is left."""
+        allowance = self.pusher.allowance
+        count = fitting(batch, allowance.room())
+        if count:
+            swap = await self._batch(batch[:count], swap)
+        if count < len(batch):
+            # This raises RateLimited, unless there is room by now: the rest is for a later cycle.
+            allowance.check(batch_points(batch[count:]))
+            swap = await self._within_budget(batch[count:], swap)
+        return swap
+
+    async def _batch(self, batch: Sequence[Change], swap: Cid | None) -> Cid | None:
+        """Send one batch; divide it until what is refused stands alone. Returns the next swap."""
+        batch = self.pusher.due(batch)
+        try:
+            return await self._sent(batch, swap)
+        except Rejected as error:
+            return await self._divided(batch, swap, error)
+
+    async def _sent(self, batch: Sequence[Change], swap: Cid | None) -> Cid | None:
+        """Send one batch as it is, and remember its answer. Raises Rejected."""
+        if not batch:
+            return swap
+        self.pusher.allowance.charge(batch_points(batch))
+        self.pusher.leave(batch)
+        written = await self.pusher.heeding(self._request(batch, swap))
+        self.pusher.body = self.pusher.body.after_passing(body_bytes(batch))
+        self.pusher.confirm(batch, written)
+        if swap is None:
+            return None
+        if written.commit is None:
+            # All of it is written; the next batch has no commit to name, so the repo is seen first.
+            raise SwapFailed("the PDS did not say which commit it made; looking again")
+        return written.commit
+
+    async def _request(self, batch: Sequence[Change], swap: Cid | None) -> Written:
+        pds, ahead = self.pusher.pds, self.ahead.prepare
+        kind = next((self.pusher.validate(c.path) for c in batch if c.after is not None), None)
+        try:
+            return await pds.write(batch, swap=swap, validate=kind, meanwhile=ahead)
+        except GuardUnsupported as error:
+            # It honoured this guard before: it is another server now, to be asked anew.
+            self.pusher.pushed.guards = Guards.NONE
+            raise SwapFailed(error.message) from error
+        except SwapFailed as error:
+            if swap is not None:
+                raise
+            # One of these creations is of a record that is there: the others can still be sent.
+            raise Rejected(error.message, name="", status=409, hint=error.hint) from error
+
+    async def _divided(
+        self, batch: Sequence[Change], swap: Cid | None, error: Rejected
+    ) -> Cid | None:
+        """Send the parts of a batch that was refused."""
+        pusher, size = self.pusher, body_bytes(batch)
+        if shows_a_limit(error, size, pusher.limits.json_bytes):
+            pusher.body = pusher.body.after_refusal(size)
+            pusher.limits = replace(pusher.limits, json_bytes=pusher.body.room)
+        if len(batch) == 1:
+            # A change over every limit gets a request of its own, and this was it.
+            await pusher.refuse_alone(batch[0], error, is_guarded=swap is not None)
+            return swap
+        if self._is_to_be_believed(error, batch):
+            return await self._without_the_named(batch, swap, error)
+        half = len(batch) // 2
+        parts = [batch] if size > pusher.limits.json_bytes else [batch[:half], batch[half:]]
+        for part in parts:
+            rest = part
+            while rest:
+                # Each piece is cut in its turn: the limit may be lower by then.
+                piece = next(batches(rest, room_of(pusher.limits), encoded_size))
+                swap = await self._within_budget(piece, swap)
+                rest = rest[len(piece) :]
+        return swap
+
+    def _is_to_be_believed(self, error: Rejected, batch: Sequence[Change]) -> bool:
+        """Return True if `error` names one of `batch` that may be sent before the others."""
+        at = named_write(error, len(batch))
+        if at is None or self.counts_alike is False:
+            return False
+        return batch[at].before is None or all(c.after != batch[at].before for c in batch)
+
+    async def _without_the_named(
+        self, batch: Sequence[Change], swap: Cid | None, error: Rejected
+    ) -> Cid | None:
+        """Send a batch again without what is named as refused, until the rest is taken.
+
+        Each refused change costs one request, and the first of them one more: it is sent alone,
+        because a PDS may number the writes of a batch in its own way.
+        """
+        rest = list(batch)
+        while self._is_to_be_believed(error, rest):
+            at = named_write(error, len(rest))
+            assert at is not None
+            change = rest.pop(at)
+            if self.counts_alike:
+                await self.pusher.refuse_alone(change, error, is_guarded=swap is not None)
+            else:
+                done = len(self.pusher.pushed.done)
+                swap = await self._batch([change], swap)
+                self.counts_alike = len(self.pusher.pushed.done) == done
+            # No deletion takes a content from where it is if its new record was refused.
+            rest = list(self.pusher.due(rest))
+            try:
+                return await self._sent(rest, swap)
+            except Rejected as again:
+                error = again
+        return await self._divided(rest, swap, error)

@@ -1,0 +1,72 @@
+"""Look at one record before and after a write that no guard protects. Never writes.
+
+A look is the trouble of that one write. Where the PDS does not answer for one record, its newest
+commit can: as long as it is the one that was verified, the record is what the verified tree says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from syncd.atproto.cid import Cid
+from syncd.errors import BadAnswer, PdsError, RateLimited, SwapFailed, Unreachable
+from syncd.model import Change, RecordPath
+from syncd.pds import Pds
+
+
+class Unseen(Enum):
+    """What is known of a record that the PDS did not answer for; None would be its absence."""
+
+    UNSEEN = "unseen"
+
+
+UNSEEN: Final = Unseen.UNSEEN
+
+
+class Unclear(PdsError):
+    """The PDS does not say what one record is now; nothing was written."""
+
+
+@dataclass(slots=True)
+class Looks:
+    """The looks of one push.
+
+    Attributes:
+        known: The commit of the tree that the changes were planned against, until the first write
+            of our own: a commit of somebody else may lie below that.
+    """
+
+    pds: Pds
+    known: Cid | None = None
+
+    async def check(self, change: Change) -> None:
+        """Return if the record is still `change.before`.
+
+        Raises:
+            SwapFailed: It is not.
+            Unclear: The PDS does not answer for it, and has a commit that was not verified.
+            Unreachable, RateLimited: The PDS answers nothing else either.
+        """
+        try:
+            found = await self.pds.fetch_record(change.path)
+        except (Unreachable, BadAnswer) as error:
+            newest, _ = await self.pds.fetch_latest()
+            if newest != self.known:
+                raise Unclear(f"the PDS does not show this record: {error.message}") from error
+            return
+        if found != change.before:
+            raise SwapFailed(f"{change.path} was changed in the repo meanwhile")
+
+    async def at(self, path: RecordPath) -> Cid | Unseen | None:
+        """Return the record as it is now; UNSEEN if the PDS does not answer for it.
+
+        Raises RateLimited.
+        """
+        try:
+            return await self.pds.fetch_record(path)
+        except RateLimited:
+            raise
+        except (PdsError, BadAnswer):
+            return UNSEEN

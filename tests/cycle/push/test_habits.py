@@ -1,0 +1,428 @@
+"""Pushes to PDSes of other makes: what each of their habits may cost, and what it may not."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from syncd.atproto.cid import Cid, cid_of_blob
+from syncd.atproto.data import Record, to_json
+from syncd.cycle.push.outbox import BODY_SECONDS
+from syncd.errors import CredentialsRefused, Rejected, SyncdError
+from syncd.exchange import Written
+from syncd.model import Change, RecordPath
+from syncd.pds import Meanwhile
+from syncd.sandbox import MemoryPds, Refuse, Sandbox
+from syncd.sandbox.faults import Call, Delay, Habits
+from syncd.sandbox.repo.blobs import StoredBlob
+from syncd.state.notes import KnownBody, KnownGuards
+from tests.cycle.push.test_pusher import APPLY, WRITES, Time, timed
+from tests.cycle.test_mirror import agreed
+from tests.rigs.device import Device, World
+
+A, B, Z = (RecordPath(f"com.example.note/{name}") for name in ("a", "b", "z"))
+DELETE, GET = "com.atproto.repo.deleteRecord", "com.atproto.repo.getRecord"
+UNGUARDED = Habits(honours_swaps=False)
+UNSUPPORTED = Habits(honours_swaps=False, takes_swaps=False)
+LOSSY = Habits(honours_swaps=False, keeps_equal_contents=False)
+GUARDED_AND_LOSSY = Habits(keeps_equal_contents=False)
+
+
+def world_of(tmp_path: Path, habits: Habits, time: Time | None = None) -> World:
+    sandbox = Sandbox(habits=habits) if time is None else Sandbox(clock=time.now, habits=habits)
+    return World(tmp_path, sandbox, sandbox.create_account("alice"))
+
+
+def device_of(world: World) -> Device:
+    return timed(world.device(), Time())
+
+
+def counted(world: World) -> Counter[str]:
+    """How often each write is called from now on."""
+    calls = Counter[str]()
+
+    def count(call: Call) -> bool:
+        if call.nsid in WRITES:
+            calls[call.nsid] += 1
+        return False
+
+    world.sandbox.faults.add(Delay(0), when=count)
+    return calls
+
+
+# --- No guards ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("habits", [UNGUARDED, UNSUPPORTED], ids=["ignored", "unsupported"])
+async def test_without_guards_everything_is_pushed_and_no_guard_is_sent(
+    tmp_path: Path, habits: Habits
+) -> None:
+    world = world_of(tmp_path, habits)
+    laptop = device_of(world)
+    for path in (A, B, Z):
+        laptop.save(path, v=1)
+    await laptop.sync()
+    laptop.save(A, v=2)
+    laptop.delete(B)
+    laptop.file(Z).rename(laptop.file("com.example.note/c"))
+    report = await laptop.sync()
+    assert (report.problems, report.conflicts) == ((), ())
+    await agreed(world, laptop)
+
+
+async def test_a_guard_that_is_not_taken_any_more_is_sent_no_more(tmp_path: Path) -> None:
+    """The server behind the name is another one now, or was changed."""
+    time = Time()
+    world = world_of(tmp_path, Habits(), time)
+    laptop = timed(world.device(), time)
+    for v in (1, 2):
+        laptop.save(A, v=v)
+        await laptop.sync()
+    world.sandbox.repo(world.login.did)._habits = UNSUPPORTED
+    for path in (A, B, Z):
+        laptop.save(path, v=3)
+    report = await laptop.sync()
+    assert report.problems == ()
+    known = laptop.mirror.state.note(KnownGuards)
+    assert known is not None
+    assert not known.honoured
+    await agreed(world, laptop)
+
+
+async def test_many_creations_without_guards_are_few_requests(tmp_path: Path) -> None:
+    world = world_of(tmp_path, UNGUARDED)
+    laptop = device_of(world)
+    for n in range(450):
+        laptop.save(f"com.example.note/n{n:03}", n=n)
+    calls = counted(world)
+    assert len((await laptop.sync()).pushed) == 450
+    assert calls == {APPLY: 1 + 3}, "the probe, and three batches"
+    await agreed(world, laptop)
+
+
+@pytest.mark.parametrize("others", [0, 40])
+async def test_a_creation_without_a_guard_replaces_nothing_of_somebody_else(
+    tmp_path: Path, others: int
+) -> None:
+    world = world_of(tmp_path, UNGUARDED)
+    laptop = device_of(world)
+    repo = world.sandbox.repo(world.login.did)
+    theirs: Record = {"$type": "com.example.note", "v": 9}
+
+    def appear(call: Call) -> bool:
+        if call.nsid == APPLY and call.paths and repo.current(A) is None:
+            repo.put(A, theirs)
+        return False
+
+    world.sandbox.faults.add(Delay(0), when=appear)
+    for path in (A, *(f"com.example.note/n{n}" for n in range(others))):
+        laptop.save(path, v=1)
+    report = await laptop.sync()
+    assert repo.record(A) == theirs
+    assert laptop.read(A)["v"] == 1
+    assert [conflict.path for conflict in report.conflicts] == [A]
+    assert len(report.pushed) == others
+
+
+@pytest.mark.parametrize("effect", [Refuse(500, is_done=True), Refuse(400, "Odd", is_done=True)])
+async def test_a_deletion_that_is_refused_after_it_was_done_is_done(
+    tmp_path: Path, effect: Refuse
+) -> None:
+    world = world_of(tmp_path, UNSUPPORTED)
+    laptop = device_of(world)
+    for path in (A, B):
+        laptop.save(path, v=1)
+    await laptop.sync()
+    world.sandbox.faults.add(effect, DELETE, times=9)
+    laptop.delete(A)
+    laptop.save(B, v=2)
+    report = await laptop.sync()
+    assert (report.problems, report.halted) == ((), None)
+    await agreed(world, laptop)
+
+
+# --- The look before a write ----------------------------------------------------------------------
+
+
+async def test_one_record_that_cannot_be_looked_at_stops_no_other_nor_its_own_edit(
+    tmp_path: Path,
+) -> None:
+    world = world_of(tmp_path, UNGUARDED)
+    laptop = device_of(world)
+    for path in (A, B, Z):
+        laptop.save(path, v=1)
+    await laptop.sync()
+    world.sandbox.faults.add(Refuse(500), GET, times=1000, when=lambda call: A in call.paths)
+    for path in (A, B, Z):
+        laptop.save(path, v=2)
+    report = await laptop.sync()
+    assert (report.problems, report.halted) == ((), None)
+    assert set(report.pushed) == {A, B, Z}
+    await agreed(world, laptop)
+
+
+async def test_what_cannot_be_looked_at_is_not_written_over_what_came_meanwhile(
+    tmp_path: Path,
+) -> None:
+    world = world_of(tmp_path, UNGUARDED)
+    laptop = device_of(world)
+    laptop.save(A, v=1)
+    await laptop.sync()
+    repo = world.sandbox.repo(world.login.did)
+
+    def edit(call: Call) -> bool:
+        if A in call.paths and repo.record(A) == {"$type": "com.example.note", "v": 1}:
+            repo.put(A, {"$type": "com.example.note", "v": 9})
+        return A in call.paths
+
+    world.sandbox.faults.add(Refuse(500), GET, times=1000, when=edit)
+    laptop.save(A, v=2)
+    report = await laptop.sync()
+    assert repo.record(A) == {"$type": "com.example.note", "v": 9}
+    assert [conflict.path for conflict in report.conflicts] == [A]
+
+
+async def test_a_record_that_the_pds_fails_on_and_hides_is_nobody_elses_trouble(
+    tmp_path: Path,
+) -> None:
+    """It names a blob that was never uploaded; the PDS fails, and says 401 where nothing is."""
+    habits = Habits(shows_absence=False, names_missing_blobs=False)
+    world = world_of(tmp_path, habits)
+    laptop = device_of(world)
+    for v in (1, 2):
+        laptop.save(B, v=v)
+        await laptop.sync()
+    blob = StoredBlob(b"x", "text/plain").reference
+    laptop.save(A, image=to_json(blob))
+    laptop.save(Z, v=1)
+    halts: list[SyncdError | None] = []
+    for _ in range(8):
+        laptop.save(B, v=len(halts) + 10)
+        halts.append((await laptop.sync()).halted)
+    assert not any(isinstance(halt, CredentialsRefused) for halt in halts)
+    repo = world.sandbox.repo(world.login.did)
+    assert repo.record(Z) is not None
+    assert repo.record(B) == {"$type": "com.example.note", "v": 17}
+    assert cid_of_blob(b"x") == blob["ref"]
+
+
+# --- Equal contents -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("habits", [LOSSY, GUARDED_AND_LOSSY], ids=["unguarded", "guarded"])
+@pytest.mark.parametrize("is_renamed", [True, False])
+async def test_a_record_that_the_pds_loses_with_an_equal_one_is_written_again(
+    tmp_path: Path, habits: Habits, is_renamed: bool
+) -> None:
+    world = world_of(tmp_path, habits)
+    laptop = device_of(world)
+    laptop.save(Z, v=1)
+    if not is_renamed:
+        laptop.save(A, v=1)
+    await laptop.sync()
+    if is_renamed:
+        laptop.file(Z).rename(laptop.file(A))
+    else:
+        laptop.delete(Z)
+    report = await laptop.sync()
+    repo = world.sandbox.repo(world.login.did)
+    assert repo.record(A) == {"$type": "com.example.note", "v": 1}
+    assert repo.current(Z) is None
+    assert any(remark.startswith(f"{A}: ") for remark in report.remarks)
+    await agreed(world, laptop)
+
+
+async def test_that_a_pds_keeps_equal_contents_is_asked_once(tmp_path: Path) -> None:
+    world = world_of(tmp_path, Habits())
+    laptop = device_of(world)
+    for path in (A, B, Z):
+        laptop.save(path, v=1)
+    await laptop.sync()
+    asked: list[str] = []
+
+    def note(call: Call) -> bool:
+        asked.append(call.nsid)
+        return False
+
+    world.sandbox.faults.add(Delay(0), when=note)
+    for path in (Z, B):
+        laptop.delete(path)
+        await laptop.sync()
+    assert asked.count("com.atproto.sync.getBlocks") == 1
+    assert asked.count(GET) == 0
+    await agreed(world, laptop)
+
+
+async def test_a_lost_record_with_a_blob_is_told_and_not_deleted(tmp_path: Path) -> None:
+    """A PDS drops a blob with the last record that names it: to write it again would cost it."""
+    world = world_of(tmp_path, LOSSY)
+    laptop = device_of(world)
+    blob = StoredBlob(b"x", "text/plain")
+    world.sandbox.blobs(world.login.did).upload(blob)
+    for path in (A, Z):
+        laptop.save(path, image=to_json(blob.reference))
+    await laptop.sync()
+    laptop.delete(Z)
+    report = await laptop.sync()
+    assert [r for r in report.remarks if r.startswith(f"{A}: ")]
+    assert A in world.records()
+    assert laptop.has(A)
+
+
+# --- Small bodies ---------------------------------------------------------------------------------
+
+
+class Sizes(MemoryPds):
+    """Counts refusals of whole bodies."""
+
+    refused = 0
+
+    async def write(
+        self,
+        changes: Sequence[Change],
+        *,
+        swap: Cid | None,
+        validate: bool | None = None,
+        meanwhile: Meanwhile | None = None,
+    ) -> Written:
+        try:
+            return await super().write(changes, swap=swap, validate=validate, meanwhile=meanwhile)
+        except Rejected as error:
+            self.refused += error.status == 413
+            raise
+
+
+@pytest.mark.parametrize("limit", [150 * 1024, 100 * 1024, 64 * 1024, 20_000])
+async def test_however_small_the_body_that_a_pds_takes_it_is_learnt_once(
+    tmp_path: Path, limit: int
+) -> None:
+    time = Time()
+    world = world_of(tmp_path, Habits(json_bytes=limit), time)
+    pds = Sizes(world.sandbox, world.login.did)
+    laptop = timed(Device.make(tmp_path / "laptop", world.account(), pds), time)
+    for text in "xy":
+        for n in range(400):
+            laptop.save(f"com.example.note/n{n:03}", text=text * 1_000, n=n)
+        assert len((await laptop.sync()).pushed) == 400
+        assert pds.refused <= 4
+        first, pds.refused = pds.refused, 0
+    assert first == 0, "the second push met no refusal"
+    known = laptop.mirror.state.note(KnownBody)
+    assert known is not None
+    assert known.refused is not None
+    assert 0 < known.passed <= limit < known.refused
+    time.seconds += BODY_SECONDS
+    for n in range(400):
+        laptop.save(f"com.example.note/n{n:03}", text="z" * 1_000, n=n)
+    await laptop.sync()
+    assert pds.refused <= 2, "it may have grown since; if not, that is seen at once"
+
+
+async def test_one_record_over_a_small_limit_names_the_sizes(tmp_path: Path) -> None:
+    time = Time()
+    world = world_of(tmp_path, Habits(json_bytes=64 * 1024), time)
+    laptop = timed(world.device(), time)
+    laptop.save(A, text="x" * 100_000)
+    for n in range(5):
+        laptop.save(f"com.example.note/n{n}", n=n)
+    report = await laptop.sync()
+    assert len(report.pushed) == 5
+    (problem,) = report.problems
+    assert problem.path == A
+    assert "bytes" in problem.reason
+
+
+# --- One bad record -------------------------------------------------------------------------------
+
+
+class Strict(MemoryPds):
+    """Refuses records with `bad`, and names the first of them as the reference PDS does."""
+
+    names = "$.writes[{}].value.deep[1].bad"
+    shift = 0
+    asked = 0
+
+    async def write(
+        self,
+        changes: Sequence[Change],
+        *,
+        swap: Cid | None,
+        validate: bool | None = None,
+        meanwhile: Meanwhile | None = None,
+    ) -> Written:
+        self.asked += 1
+        for at, change in enumerate(changes):
+            if change.record is not None and "deep" in change.record:
+                place = self.names.format((at + self.shift) % max(1, len(changes)))
+                raise Rejected("invalid", name="InvalidRequest", status=400, place=place)
+        return await super().write(changes, swap=swap, validate=validate, meanwhile=meanwhile)
+
+
+async def pushed_with(tmp_path: Path, bad: Sequence[int], pds: type[Strict]) -> tuple[int, Device]:
+    world = world_of(tmp_path, Habits())
+    client = pds(world.sandbox, world.login.did)
+    laptop = timed(Device.make(tmp_path / "laptop", world.account(), client), Time())
+    laptop.save(B, v=1)
+    await laptop.sync()
+    for n in range(200):
+        deep = {"deep": [0, {"n": 1, "bad": "x"}]} if n in bad else {}
+        laptop.save(f"com.example.note/n{n:03}", n=n, **deep)
+    client.asked = 0
+    report = await laptop.sync()
+    assert [p.path for p in report.problems] == [f"com.example.note/n{n:03}" for n in sorted(bad)]
+    assert len(report.pushed) == 200 - len(bad)
+    assert await world.pds().fetch_record(B) is not None
+    return client.asked, laptop
+
+
+@pytest.mark.parametrize("bad", [[77], [0, 1, 2], [199], [3, 50, 51, 120, 198]], ids=str)
+async def test_refused_records_of_a_batch_cost_one_request_each_and_two(
+    tmp_path: Path, bad: Sequence[int]
+) -> None:
+    asked, laptop = await pushed_with(tmp_path, bad, Strict)
+    assert asked <= len(bad) + 2
+    text = laptop.file(f"com.example.note/n{bad[0]:03}").read_text()
+    (problem, *_) = (await laptop.sync()).problems
+    assert (problem.line, problem.column) == (1, text.index('"x"') + 1)
+
+
+class OffByOne(Strict):
+    """Names the wrong one: its numbers begin elsewhere."""
+
+    shift = 1
+
+
+class Speechless(Strict):
+    """Names none."""
+
+    names = ""
+
+
+@pytest.mark.parametrize("pds", [OffByOne, Speechless])
+async def test_a_hint_that_is_wrong_or_missing_refuses_no_innocent_record(
+    tmp_path: Path, pds: type[Strict]
+) -> None:
+    bad = [3, 77, 150]
+    asked, _ = await pushed_with(tmp_path, bad, pds)
+    assert asked < 8 * len(bad) * math.log2(200)
+
+
+# --- A whole repo each time -----------------------------------------------------------------------
+
+
+async def test_a_pds_that_heeds_no_since_costs_nothing_but_bytes(tmp_path: Path) -> None:
+    world = world_of(tmp_path, Habits(heeds_since=False))
+    laptop, phone = device_of(world), timed(world.device("phone"), Time())
+    for turn in range(3):
+        laptop.save(A, v=turn)
+        await laptop.sync()
+        await phone.sync()
+        phone.save(B, v=turn)
+        await phone.sync()
+        await laptop.sync()
+    await agreed(world, laptop)
+    await agreed(world, phone)
