@@ -24,13 +24,17 @@ def open_conflicts(workspace: Workspace) -> list[Conflict]:
 
 
 def remote_file(workspace: Workspace, conflict: Conflict) -> str | None:
-    """Return the file that holds the repo's version, relative to the folder; None without one."""
+    """Return the file that holds the repo's version, relative to the folder; None without one.
+
+    Not every version can be shown in a file.
+    """
     if conflict.remote is None:
         return None
     folder = workspace.folder
-    return conflict_file(
+    name = conflict_file(
         conflict.path, conflict.remote, portable=folder.portable, forms=folder.forms
     )
+    return name if (workspace.root / name).exists() else None
 
 
 def choose_conflicts(workspace: Workspace, names: Sequence[Name]) -> list[Conflict]:

@@ -80,7 +80,7 @@ def _merged(workspace: Workspace, conflict: Conflict) -> Merged:
     try:
         record = folder.forms.of(collection).parse(kept.read_bytes(), collection)
     except OSError:
-        hint = "run syncd sync, which lays it down again"
+        hint = "run syncd sync, which lays it down again; if no file can show it, take --local"
         raise SyncdError("the repo's version is not at hand", hint=hint) from None
     if cid_of(record) != conflict.remote:
         hint = "take from it what you need into the file, then --local"

@@ -53,6 +53,8 @@ def conflicts(directory: Path, as_json: bool) -> None:
             say_waiting([conflict], [], [])
             if remote is not None:
                 say(f"  remote: {remote}")
+            elif conflict.remote is not None:
+                say("  remote: no file shows it; --local writes yours over it, history keeps it")
     raise click.exceptions.Exit(NEEDS_A_PERSON if found else 0)
 
 

@@ -45,6 +45,7 @@ class RecordDiff:
         local_at: The time of the file's last save, in RFC 3339.
         remote_at: The time of the repo's last commit, in RFC 3339.
         is_held: The change waits until a person approves it.
+        unshown: Why no text can show the repo's version; empty if one does.
     """
 
     step: Step
@@ -54,6 +55,7 @@ class RecordDiff:
     local_at: str = ""
     remote_at: str = ""
     is_held: bool = False
+    unshown: str = ""
 
     @property
     def verdict(self) -> str:
@@ -81,6 +83,8 @@ def diff(directory: Path, paths: tuple[str, ...], as_json: bool) -> None:
         return
     for difference in found:
         say(f"{difference.verdict}: {difference.step.reason}")
+        if difference.unshown:
+            say(f"  no text can show the repo's version: {difference.unshown}")
         for line in (*_changed_fields(difference), *_lines(difference)):
             say(line, paint=coloured if has_colour(sys.stdout, os.environ) else str)
 
@@ -140,18 +144,20 @@ def _difference(mirror: Mirror, step: Step, blocks: Mapping[Cid, bytes]) -> Reco
         local_at = rfc3339(now.mtime_ns // 1_000_000_000)
         with suppress(BadJson):
             mine = form.parse(content, collection)
-    remote, theirs = None, None
+    remote, theirs, unshown = None, None, ""
     if step.remote is not None and step.remote in blocks:
-        with suppress(BadData):
+        try:
             remote = form.file_of(blocks[step.remote]).decode("utf-8")
             theirs = record_of(blocks[step.remote])
+        except BadData as error:
+            unshown = "" if remote else error.message
     block = None if step.base is None else mirror.state.block(step.path, step.base)
     found: dict[Side, tuple[str, ...]] = {}
     for side, record in ((Side.LOCAL, mine), (Side.REMOTE, theirs)):
         if block is not None and record is not None:
             with suppress(BadData):
                 found[side] = changed(record_of(block), record)
-    return RecordDiff(step, local, remote, found, local_at, _head_time(mirror))
+    return RecordDiff(step, local, remote, found, local_at, _head_time(mirror), unshown=unshown)
 
 
 def _head_time(mirror: Mirror) -> str:
@@ -203,6 +209,7 @@ def _json(difference: RecordDiff) -> dict[str, object]:
         "path": step.path,
         "verdict": difference.verdict,
         "reason": step.reason,
+        "unshown": difference.unshown,
         "base": cid_json(step.base),
         "local": cid_json(step.local),
         "remote": cid_json(step.remote),

@@ -17,6 +17,12 @@ from syncd.folder.root import Folder
 from syncd.forms import Forms
 from syncd.model import Memory, RecordPath, Seen, Step, split_record_path
 
+_HINT = "it stays in the repo as it is; all else is synced"
+_OLD_HINT = (
+    "an edit of the file is a conflict: syncd resolve PATH --local then writes it over the repo's "
+    "version, which stays in history"
+)
+
 
 def pull(
     folder: Folder,
@@ -57,4 +63,10 @@ def _text(forms: Forms, blocks: Mapping[Cid, bytes], step: Step, old: bytes | No
         )
     block, collection = blocks[step.remote], split_record_path(step.path)[0]
     form = forms.of(collection)
-    return form.file_of(block) if old is None else form.restyled(old, block, collection)
+    try:
+        return form.file_of(block) if old is None else form.restyled(old, block, collection)
+    except BadData as error:
+        if old is None:
+            raise BadData(f"no file can show this record: {error.message}", hint=_HINT) from None
+        message = f"its file is old: no file can show the repo's new version: {error.message}"
+        raise BadData(message, hint=_OLD_HINT) from None

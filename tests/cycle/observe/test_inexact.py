@@ -11,7 +11,8 @@ import pytest
 
 from syncd.atproto.cid import cid_of_block
 from syncd.cycle.verify import verify_mirror
-from syncd.model import RecordPath, Report, Verdict
+from syncd.mirror.conflicts import remote_file, take_side
+from syncd.model import Choice, RecordPath, Report, Verdict
 from tests.atproto.inexact import (
     COLLECTION,
     DEEP,
@@ -218,6 +219,41 @@ async def test_a_refused_edit_is_never_overwritten_by_the_repo(name: str, tmp_pa
     assert [conflict.path for conflict in report.conflicts] == [NOTE]
     assert laptop.file(NOTE).read_bytes() == mine
     assert [kept["text"] for kept in laptop.kept_conflicts()] == ["new"]
+
+
+UNSHOWN = block(text="new").replace(b"new", b"n\xff\xfe")
+
+
+async def test_a_new_version_that_no_file_can_show_leaves_the_old_file_and_says_so(
+    tmp_path: Path,
+) -> None:
+    laptop, pds = mirror_of(block(n=1), tmp_path)
+    await laptop.sync()
+    before = laptop.files()
+    serve(pds, UNSHOWN)
+    for _ in range(2):
+        report = await laptop.sync()
+        (problem,) = report.problems
+        assert (problem.path, report.pulled, report.conflicts) == (NOTE, (), ())
+        assert "its file is old" in problem.reason
+        assert "--local" in problem.hint
+        assert laptop.files() == before
+    assert laptop.mirror.history.events() == []
+    workspace = laptop.mirror.workspace
+    found = verify_mirror(workspace, laptop.mirror.account)
+    assert (found.agree, [item.path for item in found.waiting]) == (0, [NOTE])
+    laptop.file(NOTE).write_bytes(edited(laptop.file(NOTE).read_bytes()))
+    (conflict,) = (await laptop.sync()).conflicts
+    assert remote_file(workspace, conflict) is None
+    take_side(workspace, [conflict], Choice.LOCAL)
+    (step,) = (await laptop.mirror.preview()).plan.steps
+    assert (step.verdict, step.remote) == (Verdict.PUSH, cid_of_block(UNSHOWN))
+
+
+async def test_a_record_that_no_file_can_show_is_one_problem(tmp_path: Path) -> None:
+    laptop, _ = mirror_of(UNSHOWN, tmp_path)
+    (problem,) = (await laptop.sync()).problems
+    assert (problem.path, laptop.files()) == (NOTE, {})
 
 
 async def test_a_text_that_is_no_json_is_still_named_by_its_line(tmp_path: Path) -> None:
