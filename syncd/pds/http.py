@@ -190,7 +190,8 @@ class Http:
                 yield piece
             if time.monotonic() > deadline:
                 raise TimeoutError
-        yield inflater.close()
+        if rest := inflater.close():
+            yield rest
 
     async def _open_car(self, request: Request) -> httpx.Response:
         """Send a request whose answer may take a server long to make, if the server is there.
