@@ -10,6 +10,22 @@ from syncd.state.note import Note
 
 
 @dataclass(frozen=True, slots=True)
+class KnownGuards(Note):
+    """Which guards of a write the PDS at `pds` honours, as found `at` unix seconds.
+
+    `honoured`: those of a batch. `records`: those of single records, None while that was not tried.
+    Written and read by the outbox; `status` and `doctor` show it.
+    Unknown, the outbox probes the PDS before it pushes anything, as at the first push.
+    """
+
+    kept_as = "guards"
+    pds: str
+    honoured: bool
+    records: bool | None = None
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class KnownBody(Note):
     """How large a body the PDS at `pds` takes, in bytes, as found `at` unix seconds.
 

@@ -17,7 +17,7 @@ from typing import Final, Self
 
 from syncd.atproto.syntax import Did, Handle, Tid
 from syncd.model import Account, RecordPath
-from syncd.state.learnt import KnownBody, KnownKeeping
+from syncd.state.learnt import KnownBody, KnownGuards, KnownKeeping
 from syncd.state.note import LATEST, Form, Note
 
 
@@ -55,22 +55,6 @@ class KnownAccount(Note):
     def account(self) -> Account:
         """The account that is known."""
         return Account(self.did, self.handle, self.pds, self.key, self.is_named)
-
-
-@dataclass(frozen=True, slots=True)
-class KnownGuards(Note):
-    """Which guards of a write the PDS at `pds` honours, as found `at` unix seconds.
-
-    `honoured`: those of a batch. `records`: those of single records, None while that was not tried.
-    Written and read by the outbox; `status` and `doctor` show it.
-    Unknown, the outbox probes the PDS before it pushes anything, as at the first push.
-    """
-
-    kept_as = "guards"
-    pds: str
-    honoured: bool
-    records: bool | None = None
-    at: int = 0
 
 
 @dataclass(frozen=True, slots=True)

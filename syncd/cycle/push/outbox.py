@@ -45,8 +45,7 @@ from syncd.errors import (
 from syncd.exchange import Limits
 from syncd.folder.write import read_below
 from syncd.model import Change, Memory, Moved, RecordPath, Retry, Step, Waiting, split_record_path
-from syncd.state.learnt import KnownBody
-from syncd.state.notes import KnownGuards
+from syncd.state.learnt import KnownBody, KnownGuards
 from syncd.waiting import waiting_for
 
 READ_AHEAD = 25
