@@ -48,7 +48,8 @@ from syncd.neighbours.autosave import find_autosave
 from syncd.neighbours.sharing import find_sharing
 from syncd.state import HISTORY_FILE, History, State, open_state
 from syncd.state.credence import DoubtedRev
-from syncd.state.notes import DaemonState, Doubt, KnownAccount, KnownGuards
+from syncd.state.learnt import KnownGuards
+from syncd.state.notes import DaemonState, Doubt, KnownAccount
 
 
 async def examine(

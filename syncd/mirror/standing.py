@@ -25,10 +25,10 @@ from syncd.neighbours.sharing import Sharing, find_sharing
 from syncd.plan import for_a_person
 from syncd.replica import remotes_of
 from syncd.state.credence import DoubtedRev
+from syncd.state.learnt import KnownGuards
 from syncd.state.notes import (
     DaemonState,
     Doubt,
-    KnownGuards,
     LastCycle,
     Trouble,
     Unwatched,

@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Did, Handle, Tid
 from syncd.model import Account, RecordPath
+from syncd.state.learnt import KnownBody, KnownGuards, KnownKeeping
 from syncd.state.note import LATEST, Form, Note
 
 
@@ -55,60 +55,6 @@ class KnownAccount(Note):
     def account(self) -> Account:
         """The account that is known."""
         return Account(self.did, self.handle, self.pds, self.key, self.is_named)
-
-
-@dataclass(frozen=True, slots=True)
-class KnownGuards(Note):
-    """Which guards of a write the PDS at `pds` honours, as found `at` unix seconds.
-
-    `honoured`: those of a batch. `records`: those of single records, None while that was not tried.
-    Written and read by the outbox; `status` and `doctor` show it.
-    Unknown, the outbox probes the PDS before it pushes anything, as at the first push.
-    """
-
-    kept_as = "guards"
-    pds: str
-    honoured: bool
-    records: bool | None = None
-    at: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class KnownBody(Note):
-    """How large a body the PDS at `pds` takes, in bytes, as found `at` unix seconds.
-
-    `json_bytes` is what a request may have, `passed` the largest body that it took, and `refused`
-    the smallest that it refused. Written and read by the outbox; `doctor` shows it.
-    Unknown, the outbox sends a body of ordinary size, which the PDS refuses whole, and learns.
-    """
-
-    kept_as = "body"
-    pds: str
-    json_bytes: int
-    at: int
-    passed: int = 0
-    refused: int | None = None
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for a size that nothing fits into: no push would ever end."""
-        if self.json_bytes < 1:
-            raise ValueError("it is no size of a body")
-
-
-@dataclass(frozen=True, slots=True)
-class KnownKeeping(Note):
-    """Whether the PDS at `pds` keeps a record whose content another path loses.
-
-    Found with the first deletion of a content that another record has as well; `doubted` are the
-    (path, CID) of such records that are still to be asked for, noted before the deletion is sent.
-    Written and read by the push half. Unknown, it asks after each such deletion; what was doubted
-    is only seen again by `syncd verify`.
-    """
-
-    kept_as = "keeping"
-    pds: str
-    is_kept: bool | None = None
-    doubted: tuple[tuple[RecordPath, Cid], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ from syncd.model import (
 from syncd.state import History, Provenance, State, Superseded, create_state, open_state
 from syncd.state.consent import Adoption, ApprovedCollections
 from syncd.state.damage import checksum
+from syncd.state.learnt import KnownBody, KnownGuards, KnownKeeping
 from syncd.state.note import LATEST, Note, note_text, read_note
 from syncd.state.notes import (
     NOTES as SMALL_FACTS,
@@ -51,10 +52,7 @@ from syncd.state.notes import (
     Filenames,
     GitProgress,
     KnownAccount,
-    KnownBody,
-    KnownGuards,
     KnownHome,
-    KnownKeeping,
     KnownLimits,
     KnownWindow,
     LastCycle,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeAlias
 
 from syncd.atproto.cid import Cid, cid_of_block
@@ -24,9 +25,9 @@ from syncd.cycle.push.batched import Batched
 from syncd.cycle.push.body import Body
 from syncd.cycle.push.keeping import Keeping
 from syncd.cycle.push.outcome import Guards, Pushed
-from syncd.cycle.push.place import place_in_record
+from syncd.cycle.push.place import find_in_file
 from syncd.cycle.push.predecessors import keep_records, not_kept
-from syncd.cycle.push.pusher import Position, Pusher
+from syncd.cycle.push.pusher import Pusher
 from syncd.cycle.push.quota import Allowance
 from syncd.cycle.push.receipts import Receipts
 from syncd.cycle.workspace import Workspace
@@ -38,14 +39,12 @@ from syncd.errors import (
     NotFound,
     PdsError,
     RateLimited,
-    Rejected,
-    SyncdError,
     Unknown,
 )
 from syncd.exchange import Limits
 from syncd.folder.write import read_below
 from syncd.model import Change, Memory, Moved, RecordPath, Retry, Step, Waiting, split_record_path
-from syncd.state.notes import KnownBody, KnownGuards
+from syncd.state.learnt import KnownBody, KnownGuards
 from syncd.waiting import waiting_for
 
 READ_AHEAD = 25
@@ -190,7 +189,7 @@ class Outbox:
             self._moved(),
             lambda change: self.failed.get(_key(change), 0),
             self._progress(light),
-            place_of=self._place_of,
+            place_of=partial(find_in_file, self.workspace.folder),
         )
         pusher.body = self._body()
         try:
@@ -368,22 +367,6 @@ class Outbox:
         except FileChanged:
             return change
         raise FileChanged(f"{change.path} is there again")
-
-    def _place_of(self, change: Change, error: Rejected) -> Position:
-        """Return the line and column of what `error` names, if the file is still what was sent."""
-        steps = place_in_record(error)
-        if steps is None or change.after is None:
-            return None, None
-        try:
-            with self.workspace.folder.open() as root:
-                text, _ = read_below(self.workspace.folder, root, change.path)
-            collection = split_record_path(change.path)[0]
-            form = self.workspace.folder.forms.of(collection)
-            record = form.parse(text, collection)
-        except (SyncdError, BadJson):
-            return None, None
-        is_same = cid_of_block(encode(record)) == change.after
-        return form.find_places(text, [steps])[steps] if is_same else (None, None)
 
     def _is_since(self, at: int, seconds: int) -> bool:
         """Return True for so long after `at`; not before it, as where the clock was ahead then."""

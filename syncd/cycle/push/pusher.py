@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
 
 from syncd.atproto.cid import Cid
 from syncd.budget import CREATE_POINTS, single_points
 from syncd.cycle.push.body import Body, body_bytes
 from syncd.cycle.push.looks import UNSEEN, Looks, Unclear
 from syncd.cycle.push.outcome import Guards, Pushed, departing, departure
-from syncd.cycle.push.place import place_in_record
+from syncd.cycle.push.place import Position, place_in_record
 from syncd.cycle.push.quota import Allowance
 from syncd.cycle.push.receipts import Receipts
 from syncd.errors import (
@@ -44,9 +43,6 @@ FAILURES = 4
 
 Less often it may be a restart, a proxy or a line: then it is simply sent again.
 """
-
-Position: TypeAlias = tuple[int | None, int | None]
-"""Line and column of a file, from 1; None if nobody knows."""
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from syncd.sandbox.direct import _written
 from syncd.sandbox.faults import Call, Delay, Habits
 from syncd.sandbox.repo.engine import Repo
 from syncd.sandbox.repo.writes import Prepared, delete_record, prepare, put_record
-from syncd.state.notes import KnownGuards
+from syncd.state.learnt import KnownGuards
 from tests.cycle.push.test_pusher import APPLY, PUT, Time, busy_writer, timed
 from tests.cycle.test_mirror import agreed
 from tests.rigs.device import Device, World

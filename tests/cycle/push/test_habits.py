@@ -19,7 +19,7 @@ from syncd.pds import Meanwhile
 from syncd.sandbox import MemoryPds, Refuse, Sandbox
 from syncd.sandbox.faults import Call, Delay, Habits
 from syncd.sandbox.repo.blobs import StoredBlob
-from syncd.state.notes import KnownBody, KnownGuards
+from syncd.state.learnt import KnownBody, KnownGuards
 from tests.cycle.push.test_pusher import APPLY, WRITES, Time, timed
 from tests.cycle.test_mirror import agreed
 from tests.rigs.device import Device, World

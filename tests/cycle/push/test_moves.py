@@ -11,7 +11,7 @@ import pytest
 from syncd.model import RecordPath
 from syncd.sandbox import DropRequest, Refuse
 from syncd.sandbox.faults import Call, Delay
-from syncd.state.notes import KnownGuards
+from syncd.state.learnt import KnownGuards
 from tests.cycle.push.test_pusher import WRITES, Time, commits_of, timed, used
 from tests.cycle.test_mirror import agreed
 from tests.rigs.device import Device, World

@@ -34,7 +34,7 @@ from syncd.sandbox import (
 )
 from syncd.sandbox.faults import Call, Delay, Habits
 from syncd.sandbox.limits import Bucket, Charge, Header
-from syncd.state.notes import KnownBody, KnownGuards
+from syncd.state.learnt import KnownBody, KnownGuards
 from tests.chance import IS_STRESS, seeded, times
 from tests.cycle.test_mirror import agreed
 from tests.rigs.device import Device, World
