@@ -1,10 +1,12 @@
-"""The small facts about what of a repo is believed. Each is kept as notes.py explains."""
+"""The small facts about what is believed of a repo and of its PDS; notes.py explains how."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Tid
+from syncd.model import RecordPath
 from syncd.state.note import LATEST, Note
 
 
@@ -54,3 +56,19 @@ class LostBlocks(Note):
     cids: tuple[str, ...]
     at: int
     times: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKeeping(Note):
+    """Whether the PDS at `pds` keeps a record whose content another path loses.
+
+    Found with the first deletion of a content that another record has as well; `doubted` are the
+    (path, CID) of such records that are still to be asked for, noted before the deletion is sent.
+    Written and read by the push half. Unknown, it asks after each such deletion; what was doubted
+    is only seen again by `syncd verify`.
+    """
+
+    kept_as = "keeping"
+    pds: str
+    is_kept: bool | None = None
+    doubted: tuple[tuple[RecordPath, Cid], ...] = ()

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Did, Handle, Tid
 from syncd.model import Account, RecordPath
 from syncd.state.note import LATEST, Form, Note
@@ -93,22 +92,6 @@ class KnownBody(Note):
         """Raise ValueError for a size that nothing fits into: no push would ever end."""
         if self.json_bytes < 1:
             raise ValueError("it is no size of a body")
-
-
-@dataclass(frozen=True, slots=True)
-class KnownKeeping(Note):
-    """Whether the PDS at `pds` keeps a record whose content another path loses.
-
-    Found with the first deletion of a content that another record has as well; `doubted` are the
-    (path, CID) of such records that are still to be asked for, noted before the deletion is sent.
-    Written and read by the push half. Unknown, it asks after each such deletion; what was doubted
-    is only seen again by `syncd verify`.
-    """
-
-    kept_as = "keeping"
-    pds: str
-    is_kept: bool | None = None
-    doubted: tuple[tuple[RecordPath, Cid], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -443,7 +426,6 @@ NOTES: Final[tuple[type[Note], ...]] = (
     KnownAccount,
     KnownGuards,
     KnownBody,
-    KnownKeeping,
     KnownLimits,
     KnownHome,
     Scope,

@@ -40,6 +40,7 @@ from syncd.model import (
 )
 from syncd.state import History, Provenance, State, Superseded, create_state, open_state
 from syncd.state.consent import Adoption, ApprovedCollections
+from syncd.state.credence import AcceptedRev, DoubtedRev, KnownKeeping, LostBlocks
 from syncd.state.damage import checksum
 from syncd.state.note import LATEST, Note, note_text, read_note
 from syncd.state.notes import (
@@ -54,7 +55,6 @@ from syncd.state.notes import (
     KnownBody,
     KnownGuards,
     KnownHome,
-    KnownKeeping,
     KnownLimits,
     KnownWindow,
     LastCycle,
@@ -73,7 +73,8 @@ from syncd.state.recording import NOTE, put
 from syncd.state.rows import KINDS, parse_waiting, waiting_row
 from tests.test_typedjson import JSON, WRITABLE
 
-NOTES: tuple[type[Note], ...] = (*SMALL_FACTS, ApprovedCollections, Adoption)
+CREDENCE = (AcceptedRev, DoubtedRev, KnownKeeping, LostBlocks)
+NOTES: tuple[type[Note], ...] = (*SMALL_FACTS, *CREDENCE, ApprovedCollections, Adoption)
 ONE = RecordPath("com.example.note/one")
 DID = Did("did:plc:ewvi7nxzyoun6zhxrhs64oiz")
 A, B = cid_of_block(b"a"), cid_of_block(b"b")
@@ -86,6 +87,9 @@ MOMENTS = st.integers(0, LATEST)
 WINDOWS = st.builds(KnownWindow, NUMBERS, NUMBERS, NUMBERS, MOMENTS)
 
 MADE: dict[type[Note], st.SearchStrategy[Note]] = {
+    AcceptedRev: st.builds(AcceptedRev, TIDS, MOMENTS, st.booleans()),
+    DoubtedRev: st.builds(DoubtedRev, TEXTS, TEXTS),
+    LostBlocks: st.builds(LostBlocks, st.lists(TEXTS, max_size=3).map(tuple), NUMBERS, NUMBERS),
     KnownAccount: st.builds(
         KnownAccount,
         st.just(DID),

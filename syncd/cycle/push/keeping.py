@@ -29,7 +29,7 @@ from syncd.errors import (
 from syncd.model import Change, Memory, RecordPath, Retry
 from syncd.pds import Pds
 from syncd.replica import remotes_of
-from syncd.state.notes import KnownKeeping
+from syncd.state.credence import KnownKeeping
 
 WRITTEN_AGAIN = "written again; to be seen in the repo's tree"
 
