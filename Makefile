@@ -44,6 +44,7 @@ programs: $(VENV)/.test
 
 reference: $(VENV)/.test
 	$(BIN)/python -m tests.reference.install
+	$(BIN)/python -m tests.arroba.install
 
 # The oldest versions that pyproject.toml admits, without the reference PDS; and what the tests reach.
 lowest: $(LOWEST)/.test
@@ -68,9 +69,10 @@ others: $(VENV)/.test programs
 packages: $(VENV)/.test
 	$(BIN)/python -m pytest --only packages tests/docs/test_packaging.py $(PYTEST)
 
-# Where the tools of others are tried that protect no record: what `make bench` measures and draws.
+# Where the tools of others are tried that protect no record: what `make bench` measures and draws,
+# and clients of others on the sandbox.
 tools: $(VENV)/.test reference
-	$(BIN)/python -m pytest $(SPREAD) --only tools tests/bench $(PYTEST)
+	$(BIN)/python -m pytest $(SPREAD) --only tools tests/bench tests/sandbox $(PYTEST)
 
 # The random and the large tests at their full size, on the disk, from the seed SEED or that of the day.
 stress: $(VENV)/.test programs reference

@@ -193,6 +193,8 @@ class _Index:
 
     def find(self, cid: Cid) -> Iterator[tuple[int, int]]:
         """Yield (offset, length) of every block that may be the one of `cid`."""
+        if len(cid) != _CID_BYTES:
+            return  # a tree may name a record by any CID, and the spool has no block of such
         bucket = self._buckets[cid[4] << 8 | cid[5]]
         if bucket is None:
             return

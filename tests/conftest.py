@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.arroba.pds import ArrobaPds
+from tests.arroba.pds import running as arroba
 from tests.chance import AGAIN, SEED
 from tests.docs.shown import unshown
 from tests.place import keep_state_apart, work_in_memory
@@ -35,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before hypothesis reads its option
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "reference: talks to the reference PDS")
+    config.addinivalue_line("markers", "reference: talks to a PDS that the tests install")
     for name, meaning in ELSEWHERE.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
     if config.option.hypothesis_seed is None:
@@ -60,8 +62,8 @@ def _hear_signals() -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """A test of the reference PDS is known by the fixture: `-m "not reference"` leaves it out."""
-    if "reference_pds" in getattr(item, "fixturenames", ()):
+    """A test of a real PDS is known by the fixture: `-m "not reference"` leaves it out."""
+    if {"reference_pds", "arroba_pds"}.intersection(getattr(item, "fixturenames", ())):
         item.add_marker(pytest.mark.reference)
 
 
@@ -91,6 +93,13 @@ def reference_pds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Referenc
     If it cannot be installed or started, the tests fail: they are never skipped.
     """
     with ReferencePds.start(tmp_path_factory.mktemp("reference")) as pds:
+        yield pds
+
+
+@pytest.fixture(scope="session")
+def arroba_pds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArrobaPds]:
+    """The PDS without guards, one in each process that runs tests; never skipped either."""
+    with arroba(tmp_path_factory.mktemp("arroba")) as pds:
         yield pds
 
 

@@ -338,6 +338,16 @@ MUTANTS = (
         "    return is_settled", "tests/cycle/test_witness.py", "half_there",
     ),
     Mutant(
+        "a lost state file made anew without a doubt", "state/file.py",
+        "State(_create(path, did, marker, LOST), path)", "State(_create(path, did, marker), path)",
+        "tests/cycle/test_lost_state.py", "says_by_itself",
+    ),
+    Mutant(
+        "a submodule that git emptied taken for deletions", "cycle/git/companion.py",
+        "work.left_out(), work.empty_submodules()", "work.left_out(), set[str]()",
+        "tests/git/test_index_forms.py", "empties_it",
+    ),
+    Mutant(
         "the token of before believed in doubt", "cycle/witness.py",
         "(new,) if found.doubt else (new, old)", "(new, old)",
         "tests/cycle/test_witness.py", "keeps_a_doubt",

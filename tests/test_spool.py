@@ -14,6 +14,7 @@ from syncd.atproto.cid import Cid, cid_of_blob, cid_of_block
 from syncd.atproto.data import encode
 from syncd.errors import FileProblem
 from syncd.spool import Spool, _Index, unnamed_spool
+from tests.atproto.mst.trees import FOREIGN
 
 HEADER = b"".join(write_car((), ()))
 
@@ -158,3 +159,10 @@ def test_a_spool_without_a_name_leaves_no_file_and_no_descriptor(tmp_path: Path)
     assert all(spool.get(cid) == block for cid, block in blocks)
     del spool
     assert sorted(descriptors.iterdir()) == before
+
+
+def test_a_cid_of_another_kind_has_no_block(tmp_path: Path) -> None:
+    with Spool(tmp_path / "spool.car") as spool:
+        spool.add([(cid_of_block(b"block"), b"block")])
+        assert [spool.get(cid) for cid in FOREIGN] == [None] * len(FOREIGN)
+        assert not any(cid in spool for cid in FOREIGN)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.measure import Failed
@@ -16,18 +17,18 @@ HERE = Path(__file__).parent
 FILES = ("package.json", "package-lock.json", "atcute.mjs", "atproto.mjs")
 
 
-def ensure_installed() -> Path:
-    """The directory where the scripts find their packages. Raises Failed."""
-    digest = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in FILES))
-    target = cache_directory() / f"peers-{digest.hexdigest()[:16]}"
+def ensure_installed(here: Path = HERE, files: Sequence[str] = FILES, name: str = "peers") -> Path:
+    """The directory where the scripts `files` of `here` find their packages. Raises Failed."""
+    digest = hashlib.sha256(b"".join((here / file).read_bytes() for file in files))
+    target = cache_directory() / f"{name}-{digest.hexdigest()[:16]}"
     target.parent.mkdir(parents=True, exist_ok=True)
-    with exclusive(target.with_name("peers.lock")):
+    with exclusive(target.with_name(f"{name}.lock")):
         if not target.exists():
             partial = target.with_name(f"{target.name}.partial")
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir()
-            for name in FILES:
-                shutil.copy(HERE / name, partial)
+            for file in files:
+                shutil.copy(here / file, partial)
             install(partial)
             partial.rename(target)
     return target

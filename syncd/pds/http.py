@@ -174,10 +174,24 @@ class Http:
                     body = await _read_whole(answer, self._bounds.answer_bytes)
                     response = Response(answer.status_code, dict(answer.headers), body)
                     self._raise_for(response, request, None)
-                limit = self._bounds.stream_bytes
-                pieces = _inflated(answer, self._chunks(answer, request), limit, deadline)
+                pieces = self._pieces(answer, request, deadline)
                 async for piece in _as_car(answer, pieces):
                     yield piece
+
+    async def _pieces(
+        self, answer: httpx.Response, request: Request, deadline: float
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the plain bytes of a body. Raises TimeoutError after the moment `deadline`."""
+        encoding = answer.headers.get("content-encoding", "")
+        inflater = Inflater(encoding, limit=self._bounds.stream_bytes)
+        chunks = aiter(_stream_of(answer))
+        while (chunk := await self._next(chunks, request)) is not None:
+            for piece in inflater.feed(chunk):
+                yield piece
+            if time.monotonic() > deadline:
+                raise TimeoutError
+        if rest := inflater.close():
+            yield rest
 
     async def _open_car(self, request: Request) -> httpx.Response:
         """Send a request whose answer may take a server long to make, if the server is there.
@@ -196,14 +210,6 @@ class Http:
                 await (await self._open(describe_server(), None)).aclose()
             async with asyncio.timeout(total):
                 return await self._open(request, None)
-
-    async def _chunks(
-        self, answer: httpx.Response, request: Request
-    ) -> AsyncGenerator[bytes, None]:
-        """Yield the body as it comes, and say so where it is long in coming."""
-        chunks = aiter(_stream_of(answer))
-        while (chunk := await self._next(chunks, request)) is not None:
-            yield chunk
 
     async def _next(self, chunks: AsyncIterator[bytes], request: Request) -> bytes | None:
         with self._waiting(request):
@@ -330,28 +336,6 @@ async def _read_whole(answer: httpx.Response, limit: int) -> bytes:
     return b"".join(pieces) + inflater.close()
 
 
-def read_date(headers: Mapping[str, str]) -> float | None:
-    """Return the Date of an answer in unix seconds (RFC 9110); None without a valid one."""
-    try:
-        return parsedate_to_datetime(headers["date"]).timestamp()
-    except (KeyError, ValueError, OverflowError):
-        return None
-
-
-async def _inflated(
-    answer: httpx.Response, chunks: AsyncGenerator[bytes, None], limit: int, deadline: float
-) -> AsyncGenerator[bytes, None]:
-    """Yield the plain bytes of a body. Raises TimeoutError after the moment `deadline`."""
-    inflater = Inflater(answer.headers.get("content-encoding", ""), limit=limit)
-    async with aclosing(chunks):
-        async for chunk in chunks:
-            for piece in inflater.feed(chunk):
-                yield piece
-            if time.monotonic() > deadline:
-                raise TimeoutError
-    yield inflater.close()
-
-
 async def _as_car(
     answer: httpx.Response, pieces: AsyncGenerator[bytes, None]
 ) -> AsyncGenerator[bytes, None]:
@@ -369,6 +353,14 @@ async def _as_car(
     if not is_checked:
         check_car(response, held)
         yield held
+
+
+def read_date(headers: Mapping[str, str]) -> float | None:
+    """Return the Date of an answer in unix seconds (RFC 9110); None without a valid one."""
+    try:
+        return parsedate_to_datetime(headers["date"]).timestamp()
+    except (KeyError, ValueError, OverflowError):
+        return None
 
 
 def _stream_of(answer: httpx.Response) -> httpx.AsyncByteStream:

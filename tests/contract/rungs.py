@@ -1,7 +1,8 @@
-"""The three rungs the PDS contract runs on, and the ground under each law: a fresh account.
+"""The four rungs the PDS contract runs on, and the ground under each law: a fresh account.
 
 `memory` is the sandbox without HTTP, `sandbox` is the same over HTTP, and `reference` is the real
-PDS. A law that holds below and fails on top is a bug in the sandbox.
+PDS. A law that holds below and fails there is a bug in the sandbox. `arroba` is a PDS of another
+make: DEVIATIONS are the laws that it breaks.
 """
 
 from __future__ import annotations
@@ -12,20 +13,23 @@ import itertools
 import json
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import httpx
 
+from syncd.atproto.cid import Cid
 from syncd.atproto.keys import parse_verification_method
 from syncd.atproto.syntax import Did, parse_did, parse_handle
-from syncd.model import Account
-from syncd.pds import HttpPds, MemoryTokens, Pds, Tokens
+from syncd.exchange import Written
+from syncd.model import Account, Change
+from syncd.pds import HttpPds, Meanwhile, MemoryTokens, Pds, Tokens
 from syncd.sandbox import MemoryPds, Sandbox, Status
 from syncd.sandbox.http.server import start
 from syncd.sandbox.sessions import ACCESS_SECONDS, APP
+from tests.arroba.pds import ArrobaPds
 from tests.reference.pds import Account as ReferenceAccount
 from tests.reference.pds import ReferencePds
 from tests.rigs.machine import PATIENCE_SECONDS
@@ -167,6 +171,48 @@ class ReferenceRung:
             for part in ({"typ": "at+jwt", "alg": "HS256"}, {**claims, "exp": past + 60})
         )
         return f"{signed}.{_base64(hmac.digest(b'jwt-secret', signed.encode(), hashlib.sha256))}"
+
+
+class BarePds(HttpPds):
+    """Sends no guards, as syncd sends none to a PDS that takes none."""
+
+    async def write(
+        self,
+        changes: Sequence[Change],
+        *,
+        swap: Cid | None,
+        validate: bool | None = None,
+        meanwhile: Meanwhile | None = None,
+    ) -> Written:
+        return await super().write(changes, swap=None, validate=validate, meanwhile=meanwhile)
+
+    async def put(
+        self, change: Change, *, validate: bool | None = None, is_guarded: bool = True
+    ) -> Written:
+        return await super().put(change, validate=validate, is_guarded=False)
+
+    async def delete(self, change: Change, *, is_guarded: bool = True) -> Written:
+        return await super().delete(change, is_guarded=False)
+
+
+class ArrobaRung:
+    """arroba: one account at a time."""
+
+    def __init__(self, arroba: ArrobaPds) -> None:
+        self._arroba = arroba
+
+    def login(self) -> Login:
+        made = self._arroba.new_account()
+        account = Account(
+            parse_did(made.did), parse_handle(made.handle), self._arroba.url, made.key
+        )
+        return Login(account, made.password)
+
+    def pds(self, login: Login, tokens: Tokens) -> Pds:
+        return BarePds(login.account, tokens)
+
+    def set_status(self, did: Did, status: Status) -> None:
+        raise NotImplementedError("arroba has no status of accounts")
 
 
 def _base64(raw: bytes) -> str:

@@ -74,8 +74,12 @@ def names() -> Names:
 def owners(base_url: str, names: Names) -> Iterator[tuple[Owner, Owner]]:
     """Two accounts of one server."""
     with (
-        httpx.Client(base_url=base_url, timeout=PATIENCE_SECONDS, trust_env=False) as one,
-        httpx.Client(base_url=base_url, timeout=PATIENCE_SECONDS, trust_env=False) as other,
+        httpx.Client(
+            base_url=base_url, timeout=PATIENCE_SECONDS, trust_env=False, verify=False
+        ) as one,
+        httpx.Client(
+            base_url=base_url, timeout=PATIENCE_SECONDS, trust_env=False, verify=False
+        ) as other,
     ):
         yield registered(one, names), registered(other, names)
 
@@ -242,7 +246,9 @@ def test_a_token_for_another_service_is_signed_by_the_account(
     assert header == {"typ": "JWT", "alg": "ES256K"}
     assert {name: claims[name] for name in ("iss", "aud", "lxm")} == {"iss": owner.did, **params}
     assert claims["exp"] - claims["iat"] == 60
-    plc = httpx.get(f"{http_rung.plc()}/{owner.did}", trust_env=False, timeout=PATIENCE_SECONDS)
+    plc = httpx.get(
+        f"{http_rung.plc()}/{owner.did}", trust_env=False, verify=False, timeout=PATIENCE_SECONDS
+    )
     key = parse_verification_method(plc.json()["verificationMethod"][0])
     assert has_signed(key, signed.encode(), decoded(signature))
     now = int(time.time())

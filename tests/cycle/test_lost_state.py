@@ -267,3 +267,17 @@ async def test_a_new_mirror_is_in_no_doubt(seat: Seat) -> None:
     assert device.mirror.state.note(Doubt) is None
     device.save(HERE, v=1)
     assert (await device.sync()).pushed == (HERE,)
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_a_state_file_says_by_itself_that_it_was_made_anew(
+    tmp_path: Path, world: World, harm: Callable[[Path], None]
+) -> None:
+    """Also where nothing is known outside, as for another account or after a reinstallation."""
+    file = tmp_path / "state.db"
+    create_state(file, did=world.login.did, marker="m").close()
+    harm(file)
+    with open_or_renew(file, did=world.login.did, marker="m") as state:
+        found = state.note(Doubt)
+        assert found is not None
+        assert ("lost" if state.aside is None else "damaged") in found.reason

@@ -540,3 +540,32 @@ async def test_what_is_a_record_already_is_published_under_an_ignored_name(world
     await laptop.sync()
     assert texts(laptop) == ["draft"]
     await agreed(world, laptop)
+
+
+WHEN: dict[str, str | tuple[tuple[str, str], ...]] = {
+    "save": "save",
+    "ask": "ask",
+    "ask here": ((COLLECTION, "ask"),),
+    "ask elsewhere": (("com.example.page", "ask"), ("*", "save")),
+}
+
+
+@pytest.mark.parametrize("when", WHEN)
+async def test_what_is_published_is_sent_at_once_under_every_setting(
+    world: World, when: str
+) -> None:
+    laptop = world.device(config=Config(world.login.did, push_when=WHEN[when]))
+    published = put_out(laptop, drop(laptop, "first.draft.json"))
+    saved = RecordPath(f"{COLLECTION}/saved")
+    laptop.save(saved, v=1)
+    is_asked = laptop.mirror.config.asks_before_push(saved)
+    report = await laptop.sync()
+    assert set(report.pushed) == ({published} if is_asked else {published, saved})
+    assert [item.path for item in report.pending] == ([saved] if is_asked else [])
+    # A draft of a record takes its place at once, and so does its deletion.
+    drop(laptop, "first.draft.json", '{"text": "again"}')
+    assert put_out(laptop, f"{COLLECTION}/first.draft.json") == published
+    assert (await laptop.sync()).pushed == (published,)
+    unpublish(laptop.mirror.workspace, published)
+    assert (await laptop.sync()).pushed == (published,)
+    assert published not in world.records()

@@ -1,4 +1,4 @@
-"""Schedules that random play has found, each played again with a name.
+"""Schedules that random play has found, or was made to find, each played again with a name.
 
 Of renames the law was at fault: two people may rename files alike, and one of them take that back;
 what the other did is no version that somebody gave up. Of clocks it was the program.
@@ -11,7 +11,9 @@ from functools import partial
 
 import pytest
 
+from syncd.model import RecordPath
 from syncd.sandbox import Refuse
+from tests.rigs.staged import WHERE
 
 from .machine import APPLY, DAY_NS, Machine
 
@@ -73,3 +75,32 @@ def test_a_pause_noted_while_the_clock_was_ahead_ends_when_it_is_right(
     sent = desktop.diary.pushes
     played.sync("desktop")
     assert desktop.diary.pushes == sent + 2
+
+
+def test_what_only_the_folder_has_waits_after_its_state_file_was_lost(played: Machine) -> None:
+    played.begin(there={A}, count=2, brake=1000, honours_swaps=True)
+    played.save("laptop", B)
+    played.lose_state("laptop")
+    played.sync("laptop")
+    assert set(played.scene.world.records()) == {A}
+    assert played.desk("laptop").is_in_doubt
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_a_record_whose_file_is_moved_away_stays_and_its_draft_is_published(
+    played: Machine, where: str
+) -> None:
+    played.begin(there={A, B}, count=2, brake=1000, honours_swaps=True)
+    played.move_away("laptop", A, where)
+    played.sync("laptop")
+    assert set(played.scene.world.records()) == {A, B}
+    played.move_back("laptop", A, where)
+    played.draft("laptop", B)
+    played.sync("laptop")
+    before = played.scene.world.records()
+    played.publish("laptop", B)
+    played.sync("laptop")
+    assert played.scene.world.records()[RecordPath(B)] != before[RecordPath(B)]
+    played.unpublish("laptop", B)
+    played.sync("laptop")
+    assert set(played.scene.world.records()) == {A}

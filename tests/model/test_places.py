@@ -1,4 +1,4 @@
-"""Random days of a folder that is copied, half copied, restored and brought by other programs.
+"""Random days of a folder that is copied, half copied, restored, brought by others, or forgotten.
 
 The fifth promise: nothing is published or deleted that no person's act meant. A person's acts are
 saves and deletions in a folder where they have synced since the last copy, and approvals.
@@ -18,6 +18,7 @@ from syncd.atproto.cid import Cid
 from syncd.mirror.held import decide_held
 from syncd.model import Choice, Conflict, Decision, RecordPath, Side
 from syncd.sandbox import Sandbox
+from syncd.state import open_or_renew
 from syncd.state.notes import Doubt
 from tests.chance import seeded, times
 from tests.rigs.device import World
@@ -59,6 +60,29 @@ class Day:
         path = self.chance.choice(PATHS)
         (self.root / f"{path}.json").unlink(missing_ok=True)
         self.meant.add(path)
+
+    def draft(self) -> None:
+        """A draft, and a new file that .syncdignore names: neither is an act of publishing."""
+        self.versions += 1
+        notes = self.root / "com.example.note"
+        notes.mkdir(exist_ok=True)
+        (self.root / ".syncdignore").write_text("private*\n")
+        for name in ("f.draft.json", "private.json"):
+            (notes / name).write_text(f'{{"$type": "com.example.note", "v": {self.versions}}}')
+
+    def move_away(self) -> None:
+        """The file of a record gets a name that is none: the record is not to be deleted for it."""
+        file = self.root / f"{self.chance.choice(PATHS)}.json"
+        if file.exists() and not file.with_suffix(".txt").exists():
+            file.rename(file.with_suffix(".txt"))
+
+    def move_back(self) -> None:
+        for file in sorted((self.root / "com.example.note").glob("*.txt")):
+            if not file.with_suffix(".json").exists():
+                self.meant.add(RecordPath(f"com.example.note/{file.stem}"))
+                file.rename(file.with_suffix(".json"))
+            else:
+                file.unlink()
 
     async def write_elsewhere(self) -> None:
         self.versions += 1
@@ -117,6 +141,19 @@ class Day:
             (own / "brought").rename(own / "state.db")
             self.waits = True
 
+    def lose_the_state(self) -> None:
+        """Some program removes the state file, or cuts it short."""
+        own = self.root / ".syncd"
+        for file in own.glob("state.db-*"):
+            file.unlink()
+        whole = (own / "state.db").read_bytes()
+        (own / "state.db").unlink()
+        if self.chance.random() < 0.5:
+            (own / "state.db").write_bytes(whole[: len(whole) // 2])
+        marker = (own / "marker").read_text().strip()
+        open_or_renew(own / "state.db", did=self.seat.world.login.did, marker=marker).close()
+        self.waits = True
+
     def move(self) -> None:
         self.places += 1
         self.root = self.root.rename(self.root.with_name(f"moved{self.places}"))
@@ -168,8 +205,11 @@ class Day:
         assert not unmeant, (unmeant, " ".join(self.told))
 
 
-ACTS = ("save", "save", "delete", "write_elsewhere", "delete_elsewhere", "back_up", "move")
-HARMS = ("go_on_in_a_copy", "restore", "restore_the_state", "bring_the_state")
+ACTS = (
+    *("save", "save", "delete", "draft", "move_away", "move_back"),
+    *("write_elsewhere", "delete_elsewhere", "back_up", "move"),
+)
+HARMS = ("go_on_in_a_copy", "restore", "restore_the_state", "bring_the_state", "lose_the_state")
 
 
 @pytest.fixture
@@ -202,6 +242,7 @@ async def test_nothing_is_published_or_deleted_that_no_person_meant(
     day.back_up()
     await play(day, 25)
     # Whatever happened, a person can end it: with all decided, both sides agree and pushes go on.
+    day.move_back()
     await day.decide()
     await day.decide()
     with seat.at(day.root) as device:

@@ -18,6 +18,8 @@ from marshal import dumps
 
 AT_START = ("PYTHON", "LANG", "LC_", "LD_", "MALLOC_", "OPENSSL_")
 """How the variables begin that Python and the C library read at their start, and never again."""
+READ_LATER = "PYTHON_KEYRING_BACKEND"
+"""A variable that begins as those of Python do, and that its library reads at its first use."""
 LIMITS = tuple(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_"))
 PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -40,7 +42,8 @@ def inherited(arguments: Sequence[str], environment: Mapping[str, str]) -> dict[
 
 def at_start(environment: Mapping[str, str]) -> str:
     """Return, as text, the variables that must be those of the server."""
-    return repr(sorted(pair for pair in environment.items() if pair[0].startswith(AT_START)))
+    names = sorted(n for n in environment if n.startswith(AT_START) and n != READ_LATER)
+    return repr([(name, environment[name]) for name in names])
 
 
 def _umask() -> int:

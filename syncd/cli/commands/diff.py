@@ -122,8 +122,10 @@ def _delayed(mirror: Mirror, report: Report) -> list[Step]:
 
 
 async def _blocks(mirror: Mirror, cids: set[Cid]) -> Mapping[Cid, bytes]:
+    # One CID that is not that of a record would leave all others without an answer.
+    wanted = sorted(cid for cid in cids if cid.is_block)
     try:
-        return await mirror.pds.fetch_blocks(sorted(cids)) if cids else {}
+        return await mirror.pds.fetch_blocks(wanted) if wanted else {}
     except NotFound:
         return {}
 

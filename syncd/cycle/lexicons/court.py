@@ -5,9 +5,10 @@ Only a cycle that has something to push needs this module, and what it imports.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Self
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import Record, decode_lenient
@@ -17,8 +18,10 @@ from syncd.atproto.lexicon.fault import Kind, new_faults
 from syncd.config import LEXICONS_WARN
 from syncd.cycle.lexicons.library import Library, Origin, placed
 from syncd.cycle.workspace import SECOND_NS, Workspace
-from syncd.errors import BadData, FileChanged, FileProblem, Malformed
-from syncd.folder.write import read_below
+from syncd.errors import BadData, FileProblem, Malformed
+from syncd.folder.names import relative_path
+from syncd.folder.read import FileStat, read_file
+from syncd.folder.root import open_directory
 from syncd.lexicons.bundle import KNOWN_TO_PDS, load_bundle
 from syncd.model import Problem, RecordPath, Seen, split_record_path
 from syncd.plan import Views
@@ -41,6 +44,7 @@ class Court:
     block_of: BlockOf
     library: Library = field(init=False)
     _unsure: set[RecordPath] = field(default_factory=set)
+    _open: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         library = Library(self.root, self.workspace.folder.portable)
@@ -61,15 +65,35 @@ class Court:
         if not self.library.catalog.knows(collection):
             return ()
         try:
-            text, now = read_below(self.workspace.folder, self.root, path)
+            text, now = self._read(path)
             # Another content than the plan is made from is the business of the next look.
             record = parse_record(text, collection) if now.digest == seen.digest else None
-        except (FileChanged, FileProblem, Malformed):
+        except (OSError, FileProblem, Malformed):
             return ()
         if record is None:
             return ()
         found = self._faults(collection, rkey, record)
         return placed(path, text, self._new(path, seen.cid, found)) if found else ()
+
+    def _read(self, path: RecordPath) -> tuple[bytes, FileStat]:
+        """Read a file. Whether it is the one that was seen, its digest says."""
+        relative = relative_path(path, portable=self.workspace.folder.portable)
+        directory, _, name = relative.rpartition("/")
+        if directory not in self._open:
+            # Files come by collection: one directory after the other.
+            self._close()
+            self._open[directory] = open_directory(self.root, directory.split("/"))
+        return read_file(self._open[directory], name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        while self._open:
+            os.close(self._open.popitem()[1])
 
     def only_warns(self, path: RecordPath) -> bool:
         """Return whether faults of this record are told, and the record is sent."""

@@ -49,8 +49,10 @@ def judge(
     from syncd.cycle.lexicons.court import Court  # noqa: PLC0415 (most cycles push nothing)
 
     held, warned = {}, {}
-    with workspace.folder.open() as root:
-        court = Court(workspace, root, views, gone, block_of)
+    with (
+        workspace.folder.open() as root,
+        Court(workspace, root, views, gone, block_of) as court,
+    ):
         for path, seen in pushes:
             problem = court.problem(path, seen)
             if problem is not None and court.only_warns(path):

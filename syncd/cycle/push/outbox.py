@@ -378,10 +378,8 @@ class Outbox:
             record = parse_record(text, split_record_path(change.path)[0])
         except (SyncdError, BadJson):
             return None, None
-        if cid_of_block(encode(record)) != change.after:
-            return None, None
-        pointer = tuple(steps)
-        return find_places(text, [pointer])[pointer]
+        is_same = cid_of_block(encode(record)) == change.after
+        return find_places(text, [steps])[steps] if is_same else (None, None)
 
     def _is_since(self, at: int, seconds: int) -> bool:
         """Return True for so long after `at`; not before it, as where the clock was ahead then."""

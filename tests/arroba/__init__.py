@@ -1,0 +1,1 @@
+"""arroba, the PDS without guards: a library that serves repos of the network, pinned and run."""

@@ -1,0 +1,61 @@
+"""The laws of the contract that arroba 3.1 breaks, by name, with what it does instead.
+
+A law that is named here has to fail on arroba. A key may name one case of a law: `law[case]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+NO_GUARDS = "it takes no guard, so what is written without one is written over whatever is there"
+NO_STATUS = "it has no status of accounts, and its getRepoStatus names no rev"
+KEEPS_OLD = "in memory it drops no block that is superseded, and sends the whole repo for any since"
+REFUSES = "it refuses with a 400 what the reference PDS fails on with a 500: an existing key"
+DELETES = "its deleteRecord carries a deletion out and answers 400, because its answer has no body"
+TAKES_ANY = "it checks neither a $type nor an integer nor an unknown lexicon"
+
+DEVIATIONS: Final[Mapping[str, str]] = {
+    # --- guards ---
+    "test_guards_are_honoured": NO_GUARDS,
+    "test_a_batch_on_a_head_that_is_past_is_refused_and_writes_nothing": NO_GUARDS,
+    "test_of_ten_batches_on_one_head_exactly_one_is_written": NO_GUARDS,
+    "test_a_put_that_expects_nothing_leaves_what_is_there": NO_GUARDS,
+    "test_a_put_leaves_a_record_that_it_does_not_name": NO_GUARDS,
+    "test_a_put_that_names_a_record_does_not_create_one": NO_GUARDS,
+    # --- writes ---
+    "test_one_impossible_change_keeps_a_whole_batch_from_being_written": REFUSES,
+    "test_a_creation_without_a_guard_never_replaces_a_record": REFUSES,
+    "test_two_hundred_and_one_changes_are_too_many_and_none_is_written": "it says so in a 400",
+    "test_a_body_over_a_million_bytes_is_too_large_and_nothing_is_written": "it says so in a 400",
+    "test_a_put_of_what_is_there_succeeds_without_a_commit_whatever_it_expects": "it commits it",
+    "test_delete_removes_the_record_that_it_names": DELETES,
+    "test_delete_leaves_a_record_that_it_does_not_name": DELETES,
+    "test_deleting_what_is_not_there_succeeds_without_a_commit": "it refuses that with a 400",
+    "test_a_repo_whose_last_record_is_deleted_can_still_be_read": DELETES,
+    "test_a_record_without_a_type_is_given_one": "it leaves it without one",
+    "test_a_record_of_another_type_than_its_collection_is_refused": TAKES_ANY,
+    "test_a_record_of_an_unknown_type_is_refused_if_validation_is_asked_for": TAKES_ANY,
+    "test_an_integer_that_javascript_cannot_hold_is_never_written": TAKES_ANY,
+    "test_every_legal_record_key_is_taken[~tilde_-]": "its tree takes no tilde in a key",
+    "test_every_legal_record_key_is_taken[rkey7]": "its tree takes 256 characters of a key at most",
+    "test_collections_that_differ_in_case_are_two": "it takes no upper case in the authority",
+    # --- reads ---
+    "test_since_the_head_there_is_nothing_but_the_root": KEEPS_OLD,
+    "test_since_a_moment_that_is_still_to_come_there_is_nothing_but_the_root": KEEPS_OLD,
+    "test_a_difference_holds_only_blocks_that_are_live_and_were_not_before": KEEPS_OLD,
+    "test_a_difference_leaves_out_a_record_whose_content_was_there_already": KEEPS_OLD,
+    "test_a_deletion_leaves_no_trace_but_the_new_tree": DELETES,
+    "test_a_record_that_moves_in_two_commits_is_never_lost": DELETES,
+    "test_a_superseded_block_is_gone": KEEPS_OLD,
+    # --- accounts ---
+    "test_an_active_repo_says_where_it_is": NO_STATUS,
+    "test_an_account_that_is_active_again_is_as_it_was": NO_STATUS,
+    "test_an_account_that_is_not_active_is_unavailable_and_never_empty": NO_STATUS,
+    "test_an_account_that_is_not_active_cannot_be_written_to": NO_STATUS,
+}
+
+UNPROMISED: Final[Mapping[str, str]] = {
+    "test_twenty_puts_at_once_to_different_records_all_land": "it may lose writes sent at once"
+}
+"""What arroba breaks by chance. syncd sends one write at a time."""
