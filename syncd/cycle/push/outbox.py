@@ -18,13 +18,12 @@ from syncd.backoff import Backoff, doubled
 from syncd.batches import in_order
 from syncd.budget import Ledger, batch_points, in_words
 from syncd.cycle.home import Home
-from syncd.cycle.observe.horizon import latest_rev
 from syncd.cycle.observe.remote import Sight
 from syncd.cycle.pull.archive import Keeper
 from syncd.cycle.push.batched import Batched
 from syncd.cycle.push.body import Body
 from syncd.cycle.push.keeping import Keeping
-from syncd.cycle.push.outcome import Guards, Pushed
+from syncd.cycle.push.outcome import Guards, Pushed, believable
 from syncd.cycle.push.place import find_in_file
 from syncd.cycle.push.predecessors import keep_records, not_kept
 from syncd.cycle.push.pusher import Pusher
@@ -160,9 +159,7 @@ class Outbox:
 
     def _record(self, memory: Memory) -> None:
         """Remember what an answer says; its rev only if it is one that the repo may have now."""
-        latest = latest_rev(self.workspace, self.home.pds.server_time)
-        if memory.newest is not None and memory.newest > latest:
-            memory = replace(memory, newest=None)
+        memory = believable(memory, self.workspace, self.home.pds.server_time)
         self.workspace.state.record(memory)
 
     async def send(

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from syncd.atproto.xrpc import ENVELOPE_BYTES
+from syncd.cycle.observe.horizon import latest_rev
+from syncd.cycle.workspace import Workspace
 from syncd.errors import SyncdError
 from syncd.exchange import Limits
 from syncd.model import Change, Departure, Memory, RecordPath
@@ -40,6 +42,13 @@ class Pushed:
     denied: list[Change] = field(default_factory=list)
     failed: list[Change] = field(default_factory=list)
     guards: Guards | None = None
+
+
+def believable(memory: Memory, workspace: Workspace, server_time: float | None) -> Memory:
+    """Return `memory` without its newest rev, if that is far ahead of all clocks."""
+    rev = memory.newest
+    is_ahead = rev is not None and rev > latest_rev(workspace, server_time)
+    return replace(memory, newest=None) if is_ahead else memory
 
 
 def departing(batch: Sequence[Change]) -> Memory:
