@@ -49,6 +49,7 @@ class Scene:
 
     def __init__(self, root: Path, *, honours_swaps: bool = True) -> None:
         self.gate = Gate()
+        self.is_guarded = honours_swaps
         habits = Habits(honours_swaps=honours_swaps)
         sandbox = Sandbox(rng=random.Random(7), habits=habits)
         self.world = World(root, sandbox, sandbox.create_account("alice"))

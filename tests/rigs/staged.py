@@ -36,6 +36,7 @@ from syncd.model import (
     Report,
     split_record_path,
 )
+from syncd.replica import remotes_of
 from syncd.state import History, open_or_renew
 from syncd.state.notes import Doubt
 from tests.model.disks import StagedDisk
@@ -281,11 +282,12 @@ class Desk:
     def unpublish(self, path: str) -> None:
         """As `syncd unpublish` does: a person gives up what syncd has seen in the repo."""
         workspace = self.device.mirror.workspace
-        there, before = self.scene.world.records().get(RecordPath(path)), self.content(path)
+        head, before = workspace.state.head(), self.content(path)
+        seen = {} if head is None else remotes_of(head, [RecordPath(path)], workspace.state.node)
         with suppress(SyncdError):
             unpublish(workspace, RecordPath(path))
             self.diary.saw(RecordPath(path), before)
-            self.scene.journal.replaced(RecordPath(path), there)
+            self.scene.journal.replaced(RecordPath(path), seen.get(RecordPath(path)))
             self._answered(RecordPath(path))
             self._left(path)
 
