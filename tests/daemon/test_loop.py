@@ -41,7 +41,7 @@ PROBE = 1
 """The first applyWrites of a mirror finds out whether the PDS honours swaps at all."""
 BUSY_TURNS = 2000
 """So many turns of the loop without a pause are no work any more."""
-APPLY, CREATE = "com.atproto.repo.applyWrites", "com.atproto.repo.createRecord"
+APPLY = "com.atproto.repo.applyWrites"
 REPO, LATEST = "com.atproto.sync.getRepo", "com.atproto.sync.getLatestCommit"
 
 
@@ -380,7 +380,7 @@ def test_a_pds_that_asks_for_a_pause_gets_it_and_pulls_go_on(world: World) -> No
         async with running(desk):
             assert desk.watcher is not None
             refusal = Refuse(429, "RateLimitExceeded", "later", (("retry-after", "120"),))
-            desk.fail(refusal, CREATE)
+            desk.fail(refusal, APPLY)
             desk.device.save(NOTE, v=1)
             desk.watcher.tell(NOTE)
             await until(lambda: isinstance(desk.log[-1].error, RateLimited), "the refusal")
@@ -457,7 +457,7 @@ def test_refused_credentials_halt_and_a_new_login_goes_on(world: World) -> None:
         desk = make_desk(world)
         async with running(desk):
             assert desk.watcher is not None
-            desk.fail(Refuse(401, "AuthMissing", "Authentication Required"), CREATE, times=3)
+            desk.fail(Refuse(401, "AuthMissing", "Authentication Required"), APPLY, times=3)
             desk.device.save(NOTE, v=1)
             desk.watcher.tell(NOTE)
             await until(lambda: desk.phases()[-1] is Phase.HALTED, "the halt")
@@ -579,7 +579,7 @@ def test_who_asks_in_the_middle_of_a_cycle_hears_of_the_next_one(world: World) -
         desk = make_desk(world)
         async with running(desk):
             assert desk.watcher is not None
-            desk.fail(Delay(30), CREATE)
+            desk.fail(Delay(30), APPLY)
             desk.device.save(NOTE, v=1)
             desk.watcher.tell(NOTE)
             await until(lambda: not world.sandbox.faults.waiting, "the slow request")
@@ -669,7 +669,7 @@ def test_credentials_that_nobody_can_renew_end_the_daemon(world: World) -> None:
     async def story() -> None:
         desk = make_desk(world)
         desk.daemon.ends_on = (CredentialsRefused,)
-        desk.fail(Refuse(401, "AuthMissing", "Authentication Required"), CREATE)
+        desk.fail(Refuse(401, "AuthMissing", "Authentication Required"), APPLY)
         desk.device.save(NOTE, v=1)
         with pytest.raises(CredentialsRefused):
             await asyncio.wait_for(desk.daemon.run(), 60)
@@ -718,7 +718,7 @@ def test_a_stop_lets_the_running_cycle_finish(world: World) -> None:
         desk = make_desk(world)
         async with running(desk) as task:
             assert desk.watcher is not None
-            desk.fail(Delay(STOP_SECONDS / 2), CREATE)
+            desk.fail(Delay(STOP_SECONDS / 2), APPLY)
             desk.device.save(NOTE, v=1)
             desk.watcher.tell(NOTE)
             await until(lambda: not world.sandbox.faults.waiting, "the slow request")
@@ -734,7 +734,7 @@ def test_a_stop_does_not_wait_for_a_pds_that_hangs(world: World) -> None:
         desk = make_desk(world)
         async with running(desk) as task:
             assert desk.watcher is not None
-            desk.fail(Delay(1000), CREATE)
+            desk.fail(Delay(1000), APPLY)
             desk.device.save(NOTE, v=1)
             desk.watcher.tell(NOTE)
             await until(lambda: not world.sandbox.faults.waiting, "the hanging request")

@@ -173,7 +173,7 @@ def test_a_reload_takes_new_settings_and_keeps_the_old_where_they_are_wrong(
 def test_a_stop_in_the_middle_of_a_push_is_quick_and_loses_nothing(service: Service) -> None:
     service.start()
     wait_until(lambda: service.show("StatusText") == "idle", "the first cycle")
-    service.host.faults.add(Delay(600), "com.atproto.repo.createRecord")
+    service.host.faults.add(Delay(600), "com.atproto.repo.applyWrites")
     service.save(NOTE, text="hello")
     wait_until(lambda: not service.host.faults.waiting, "the push")
     service.machine.ok("systemctl", "stop", service.unit)
