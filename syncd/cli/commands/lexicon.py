@@ -30,7 +30,13 @@ FORMATS: Final = ("text", "json", "github")
 
 @click.group(cls=Suggesting)
 def lexicon() -> None:
-    """Look at lexicons, and check record files against them, also without an account."""
+    """Look at lexicons, and check record files against them, also without an account.
+
+    \b
+    Examples:
+      syncd lexicon ls
+      syncd lexicon check
+    """
 
 
 @lexicon.command()
