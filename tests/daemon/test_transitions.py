@@ -19,7 +19,6 @@ from syncd.errors import SyncdError, Unreachable
 from syncd.sandbox import Delay, DropRequest, Html, Refuse, Sandbox, Status
 from tests.daemon.test_loop import (
     APPLY,
-    CREATE,
     NOTE,
     OTHER,
     POLL_SECONDS,
@@ -176,12 +175,12 @@ class Play:
     def prepare(self, event: Event) -> None:
         """Let a cycle that pushes something end in `event`."""
         if event is Event.PUT_OFF:
-            self.desk.fail(LIMIT, CREATE)
+            self.desk.fail(LIMIT, APPLY)
         elif event is Event.LOCK_OUT:
-            self.desk.fail(LOGIN, CREATE, times=3)
+            self.desk.fail(LOGIN, APPLY, times=3)
         elif event is Event.FAIL:
             self.desk.fail(DropRequest(), APPLY, times=50)
-            self.desk.fail(DropRequest(), CREATE, times=50)
+            self.desk.fail(DropRequest(), APPLY, times=50)
         elif event is Event.HALT:
             self.world.sandbox.set_status(self.world.login.did, Status.DEACTIVATED)
 
@@ -290,7 +289,7 @@ def test_whatever_happens_in_whatever_order_the_daemon_stays_on_the_table_and_re
             status = Status.DEACTIVATED if action == "away" else Status.ACTIVE
             world.sandbox.set_status(world.login.did, status)
         elif action == "fault":
-            desk.fail(chance.choice(faults), chance.choice((None, REPO, CREATE, APPLY)))
+            desk.fail(chance.choice(faults), chance.choice((None, REPO, APPLY, APPLY)))
         else:
             await asyncio.sleep(chance.choice((0.01, 0.3, POLL_SECONDS, 60)))
 

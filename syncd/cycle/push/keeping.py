@@ -25,6 +25,7 @@ from syncd.errors import (
     FileProblem,
     NotFound,
     PdsError,
+    SwapFailed,
 )
 from syncd.model import Change, Memory, RecordPath, Retry
 from syncd.pds import Pds
@@ -75,12 +76,19 @@ class Keeping:
         tree = remotes_of(sight.view.head, doubted, sight.get)
         named = [(path, cid) for path, cid in sorted(doubted.items()) if tree.get(path) == cid]
         lost = await _lost(self.home.pds, named)
-        if lost is None:
+        # Where the repo moved on, somebody may have deleted what the tree of `sight` names.
+        if lost is None or (lost and not await self._is_newest(sight)):
             return  # the PDS cannot tell now: the next cycle asks again
         for path, cid in lost:
             await self._write_again(path, cid, sight.view.head.commit if is_guarded else None)
         is_kept = not lost if named else known.is_kept
         self._keep(replace(known, is_kept=is_kept, doubted=()))
+
+    async def _is_newest(self, sight: Sight) -> bool:
+        try:
+            return (await self.home.pds.fetch_latest())[0] == sight.view.head.commit
+        except (PdsError, BadAnswer):
+            return False
 
     async def _write_again(self, path: RecordPath, cid: Cid, swap: Cid | None) -> None:
         """Write a record anew that the tree names and the PDS has lost."""
@@ -97,7 +105,12 @@ class Keeping:
         try:
             self.charge(DELETE_POINTS + CREATE_POINTS)
             deletion = Change(path, cid, None)
-            await self.home.pds.write([deletion], swap=swap)
+            try:
+                await self.home.pds.write([deletion], swap=swap)
+            except SwapFailed:
+                # Somebody wrote meanwhile: without its base, a record they deleted would come back.
+                self.workspace.state.record(Memory(base={path: cid}, waiting={path: ()}))
+                raise
             await self.home.pds.write([change], swap=None)
         except (PdsError, BadAnswer, CredentialsRefused) as error:
             self.tell(f"{lost}; the PDS does not take it again: {error.message}")
