@@ -1,4 +1,4 @@
-"""The way of createRecord: a new record, alone, on a PDS whose guards are not all known yet."""
+"""The way of a creation: a new record, alone, on a PDS whose guards are not all known yet."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.contract.test_push_table import (
 )
 from tests.rigs.device import Device
 
-CREATE, PROBE = "createRecord", "applyWrites"
+CREATE = PROBE = "applyWrites"
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ async def test_a_pause_that_is_asked_for_is_made(scene: Scene) -> None:
 async def test_what_somebody_created_meanwhile_is_not_replaced(
     scene: Scene, is_equal: bool
 ) -> None:
-    """The reference PDS answers with a 500, as to anything: what is there tells what happened."""
+    """The PDS refuses, in words of its own: what is there tells what happened."""
     scene.laptop.save(new(0), v=1)
     scene.line.before_write = lambda: scene.write(new(0), v=1 if is_equal else 9)
     report = await scene.laptop.sync()

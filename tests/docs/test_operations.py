@@ -72,7 +72,7 @@ def test_the_other_ways_to_begin_work(terminal: Terminal) -> None:
 
 def test_health_is_told_by_exit_codes(terminal: Terminal, notes: Path) -> None:
     lines = lines_of("Is it well?")
-    assert len(lines) == 5
+    assert len(lines) == 6
     terminal.ok(*lines, at=notes)
     assert "syncd_records{" in (notes / "notes.prom").read_text()
     (notes / "com.example.note" / "one.json").write_text("{")
