@@ -9,7 +9,7 @@ from syncd.atproto.commit import parse_commit, sign_commit
 from syncd.atproto.keys import make_key
 from syncd.atproto.mst import build
 from syncd.atproto.syntax import make_tid, parse_did
-from syncd.errors import BadCommit, MissingBlocks, RolledBack, WrongKey
+from syncd.errors import BadCommit, MissingBlocks, RevAhead, RolledBack, WrongKey
 from syncd.model import Head, RecordPath
 from syncd.replica import View, advance, check_grown, first_of, read_head, remote_of, remotes_of
 
@@ -64,6 +64,14 @@ def test_a_commit_of_another_repo_key_or_time_is_refused() -> None:
     with pytest.raises(RolledBack) as caught:
         read_head(head.commit, blocks.get, did=DID, key=KEY.public, newest=LATER)
     assert "nothing was changed" in caught.value.hint
+
+
+def test_a_commit_that_is_far_ahead_of_all_clocks_is_not_believed() -> None:
+    head, blocks = repo({})
+    with pytest.raises(RevAhead):
+        read_head(head.commit, blocks.get, did=DID, key=KEY.public, newest=None, latest=OLD)
+    found = read_head(head.commit, blocks.get, did=DID, key=KEY.public, newest=None, latest=LATER)
+    assert found == head
 
 
 def test_a_view_from_nothing_holds_every_record_and_all_that_is_to_be_kept() -> None:

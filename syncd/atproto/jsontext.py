@@ -368,13 +368,11 @@ def _fitted(value: Json) -> bytes:
 
 def _layouts(value: Json) -> Iterator[int]:
     """Yield, for each depth, how many bytes longer the lists and maps there make one line."""
-    level = [value]
-    for depth in range(MAX_DEPTH):
-        nested = [item for item in level if isinstance(item, list | dict) and item]
-        if not nested:
-            return
+    level, depth = [value], 0
+    while nested := [item for item in level if isinstance(item, list | dict) and item]:
+        depth += 1
         # Each item and the last bracket begin a line, and each comma loses its space.
-        yield sum(len(item) + 1 for item in nested) * (2 * depth + 2)
+        yield sum(len(item) + 1 for item in nested) * 2 * depth
         level = [
             inner
             for item in nested
