@@ -49,6 +49,10 @@ def test_a_text_that_is_no_json_leaves_nothing() -> None:
     assert what_text_leaves(b"{", block(a=1.5), COLLECTION) is None
 
 
+def test_a_text_that_is_too_deep_to_be_read_is_named() -> None:
+    assert what_text_leaves(b'{"a":' + b"[" * 100_000, block(a=1.5), COLLECTION)
+
+
 def test_a_record_without_a_file_leaves_nothing() -> None:
     long = block(a=1.5, b="\x01" * 3_000_000)
     assert what_text_leaves(b'{"a": 1}', long, COLLECTION) is None
