@@ -68,7 +68,7 @@ def branches(first_from: FirstFrom, start: str) -> list[str]:
     """
     while True:
         heads = list(_heads(first_from, start))
-        if len(heads) != 1 or heads[0] == start or first_from(heads[0]) == heads[0]:
+        if len(heads) != 1 or _only(first_from, heads[0]) is not None:
             return [_only(first_from, head) or head for head in heads]
         start = heads[0]
 
