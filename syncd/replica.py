@@ -80,22 +80,27 @@ def read_head(
         verify(found, key)
     except BadCommit as error:
         raise WrongKey(error.message) from None
+    _check_rev(found.rev, newest, latest)
+    return Head(commit, found.rev, found.data)
+
+
+def _check_rev(rev: Tid, newest: Tid | None, latest: Tid | None) -> None:
+    """Raise RolledBack or RevAhead for a rev that a clock or a backup set wrong."""
     # The signature is valid, but an older rev would undo later writes: the PDS may be a backup.
-    if newest is not None and found.rev < newest:
+    if newest is not None and rev < newest:
         raise RolledBack(
-            f"the PDS shows the repo at rev {found.rev}, older than rev {newest} known before",
+            f"the PDS shows the repo at rev {rev}, older than rev {newest} known before",
             hint=f"nothing was changed; if the PDS was restored from a backup, ask its operator; "
-            f"{_to_accept(found.rev)}",
+            f"{_to_accept(rev)}",
         )
     # The specification lets a reader ignore a rev from the future: revs only grow, so this one
     # would make every commit of an honest clock too old.
-    if latest is not None and found.rev > latest:
+    if latest is not None and rev > latest:
         raise RevAhead(
-            f"the PDS shows the repo at rev {found.rev}, which is far ahead of all clocks",
+            f"the PDS shows the repo at rev {rev}, which is far ahead of all clocks",
             hint=f"nothing was changed; see whether the clock of this machine is right; "
-            f"{_to_accept(found.rev)}",
+            f"{_to_accept(rev)}",
         )
-    return Head(commit, found.rev, found.data)
 
 
 def _to_accept(rev: Tid) -> str:

@@ -15,7 +15,7 @@ from typing import Final
 
 from syncd.errors import FileProblem, SyncdError
 
-_ROOM: Final = "free some space; nothing is lost, and the next sync goes on"
+_ROOM: Final = "free some space; nothing is lost, and the next sync continues"
 _NO_ROOM: Final = "the disk is full"
 _NO_INODE: Final = "the disk has no room for another file (df -i)"
 _READ_ONLY: Final = ("the file system is read-only", "mount it writable")
@@ -32,7 +32,7 @@ CAUSES: Final[Mapping[int, tuple[str, str]]] = {
     errno.EUCLEAN: ("the file system is damaged", "check it: fsck"),
     errno.EMFILE: ("too many files are open", "raise the limit on open files (ulimit -n)"),
     errno.ENFILE: ("too many files are open", "raise the system's limit (sysctl fs.file-max)"),
-    errno.ENOMEM: ("there is not enough memory", "end other programs; the next sync goes on"),
+    errno.ENOMEM: ("there is not enough memory", "end other programs; the next sync continues"),
     errno.ENAMETOOLONG: (
         "the name is too long for this file system",
         "keep this collection out of the mirror, or use a file system with longer names",
@@ -65,7 +65,7 @@ def explain(error: OSError) -> tuple[str, str]:
     """Return the cause as half a sentence, and a hint for the person."""
     code = error.errno or 0
     words = error.strerror or os.strerror(code)
-    return CAUSES.get(code, (words, "mend the cause; the next sync tries again"))
+    return CAUSES.get(code, (words, "remove the cause; the next sync tries again"))
 
 
 def explain_at(error: OSError, path: Path) -> tuple[str, str]:

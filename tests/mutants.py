@@ -90,7 +90,7 @@ MUTANTS = (
     ),
     Mutant(
         "a rev compared the wrong way round", "replica.py",
-        "newest is not None and found.rev < newest", "newest is not None and found.rev > newest",
+        "newest is not None and rev < newest", "newest is not None and rev > newest",
         MIRROR,
     ),
     Mutant(

@@ -16,7 +16,7 @@ FirstFrom = Callable[[str], str | None]
 """Returns the first name, in their order, that is not before a text."""
 
 MOST = 200
-"""The most names that are offered one by one; more are offered by how they go on."""
+"""The most names that are offered one by one; of more, only the beginnings are offered."""
 _BUSY_SECONDS = 0.02
 _LAST = "\U0010ffff"
 
@@ -46,7 +46,7 @@ def waiting(*kinds: str) -> Names:
 
 
 def offers(own: Path, names: Names, start: str) -> list[str]:
-    """Return how names that begin with `start` go on: MOST whole names, or their beginnings.
+    """Return how names that begin with `start` continue: MOST whole names, or their beginnings.
 
     `own` is the directory of syncd's files in the mirror.
     """
@@ -74,7 +74,7 @@ def branches(first_from: FirstFrom, start: str) -> list[str]:
 
 
 def _heads(first_from: FirstFrom, start: str) -> Iterator[str]:
-    """Yield `start` with each character that names go on with, and `start` itself if it is one."""
+    """Yield `start` with each character that comes next in names, and `start` if it is one."""
     name = first_from(start)
     while name is not None and name.startswith(start):
         head = name[: len(start) + 1]

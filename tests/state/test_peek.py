@@ -1,4 +1,4 @@
-"""How names go on: nothing is left out, nothing is made up, and a large repo costs no more."""
+"""How names continue: nothing is left out, nothing is made up, and a large repo costs no more."""
 
 from __future__ import annotations
 

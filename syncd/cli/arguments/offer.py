@@ -23,7 +23,7 @@ from syncd.private import state_directory
 from syncd.state.peek import RECORDS, WENT, Names, offers, waiting
 
 Offer = Callable[[Path, str], list[str]]
-"""Returns how a word can go on that begins with a text, in the mirror at a directory."""
+"""Returns how a word that begins with a text can continue, in the mirror at a directory."""
 
 
 class Offering(click.Command):

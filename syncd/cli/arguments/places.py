@@ -9,6 +9,6 @@ from pathlib import Path
 def standing(directory: Path) -> tuple[Path, ...]:
     """Return the directories that relative names count from: that of -C, then the shell's."""
     places = [directory]
-    with suppress(FileNotFoundError):  # somebody removed the directory that the shell is in
+    with suppress(FileNotFoundError):  # the directory that the shell is in was removed
         places.append(Path.cwd())
     return tuple(dict.fromkeys(places))

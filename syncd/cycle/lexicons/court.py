@@ -98,7 +98,7 @@ class Court:
             os.close(self._open.popitem()[1])
 
     def only_warns(self, path: RecordPath) -> bool:
-        """Return whether faults of this record are told, and the record is sent."""
+        """Return whether faults of this record are only named, and the record is sent."""
         config, collection = self.workspace.config, split_record_path(path)[0]
         if config.lexicons_of(path) == LEXICONS_WARN or config.validate_of(path) is False:
             return True

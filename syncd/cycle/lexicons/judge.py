@@ -67,7 +67,7 @@ def _is_pushed(workspace: Workspace, views: Views, path: RecordPath, local: Cid)
     base, remote = views.base.get(path), views.remote.get(path)
     if path in views.inert or local in (base, remote):
         return False
-    # The PDS has spoken: what it refused is told in its words.
+    # The PDS refused this itself, so its own words say why.
     if path in views.refused and views.refused[path][0] == local:
         return False
     if base == remote:

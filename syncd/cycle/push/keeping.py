@@ -76,7 +76,7 @@ class Keeping:
         tree = remotes_of(sight.view.head, doubted, sight.get)
         named = [(path, cid) for path, cid in sorted(doubted.items()) if tree.get(path) == cid]
         lost = await _lost(self.home.pds, named)
-        # Where the repo moved on, somebody may have deleted what the tree of `sight` names.
+        # Where the repo moved on, another client may have deleted what the tree of `sight` names.
         if lost is None or (lost and not await self._is_newest(sight)):
             return  # the PDS cannot tell now: the next cycle asks again
         for path, cid in lost:
