@@ -236,6 +236,29 @@ async def test_a_record_that_the_pds_loses_with_an_equal_one_is_written_again(
     await agreed(world, laptop)
 
 
+async def test_a_record_that_another_client_deletes_meanwhile_is_not_written_again(
+    tmp_path: Path,
+) -> None:
+    world = world_of(tmp_path, Habits())
+    laptop = device_of(world)
+    for path in (A, Z):
+        laptop.save(path, v=1)
+    await laptop.sync()
+    repo = world.sandbox.repo(world.login.did)
+
+    def delete_it(call: Call) -> bool:
+        if call.nsid == "com.atproto.sync.getBlocks" and repo.current(A) is not None:
+            repo.delete(A)
+        return False
+
+    world.sandbox.faults.add(Delay(0), when=delete_it)
+    laptop.delete(Z)
+    for _ in range(3):
+        await laptop.sync()
+    assert world.records() == {}
+    assert not laptop.has(A)
+
+
 async def test_that_a_pds_keeps_equal_contents_is_asked_once(tmp_path: Path) -> None:
     world = world_of(tmp_path, Habits())
     laptop = device_of(world)
