@@ -1,4 +1,4 @@
-"""Compute how long to wait before the next try: twice as long each time, spread by chance.
+"""Compute how long to wait before the next try: twice as long each time, spread by chance; say it.
 
 Never waits, and never draws a random number: `jitter`, a number in [0, 1), comes in as an argument.
 """
@@ -41,3 +41,11 @@ class Backoff:
     def succeeded(self) -> Backoff:
         """Return the same after a success: the next pause is a short one again."""
         return replace(self, failures=0)
+
+
+def in_words(seconds: float) -> str:
+    """Write a duration for people, rounded up: `40 seconds`, `58 minutes`, `7 hours`."""
+    for unit, size in (("hours", 3_600), ("minutes", 60)):
+        if seconds > 2 * size:
+            return f"{math.ceil(seconds / size)} {unit}"
+    return f"{math.ceil(seconds)} seconds"

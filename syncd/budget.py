@@ -2,9 +2,10 @@
 
 A PDS with rate limits charges points for each write of an account, in fixed windows of an hour and
 a day. A request for more points than are left empties the bucket. The ledger counts every window of
-that length, wherever it starts, so it never allows more than a fixed window would. The count the
-PDS announces can only lower the result: other clients may write to the same account. Source:
-reference PDS, rate limits.
+that length, wherever it starts, so it never allows more than a fixed window would. A PDS may
+announce another limit than the documented one: that limit is its own, also after the window in
+which it was announced. What the PDS says is left can only lower the result: other clients may write
+to the same account. Source: reference PDS, rate limits.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ class Window:
 HOUR = Window(3_600, 5_000)
 DAY = Window(86_400, 35_000)
 WINDOWS = (HOUR, DAY)
+
+REQUESTS_SECONDS = 300
+"""The window in which a PDS with the documented limits counts requests of one address."""
 
 UNCOUNTED = 10**9
 """The room on a PDS without rate limits, in points."""
@@ -78,10 +82,18 @@ class Ledger:
     def left(self, window: Window, now: int) -> int:
         """Return the points left now: the smaller of our count and the PDS's announcement."""
         found = self._announcement_for(window, now)
-        if found is None:
-            return max(0, window.points - self.used(window, now))
-        ours = min(window.points, found.limit) - self.used(window, now)
-        return max(0, min(ours, found.remaining))
+        ours = max(0, self.limit(window) - self.used(window, now))
+        return ours if found is None else min(ours, found.remaining)
+
+    def limit(self, window: Window) -> int:
+        """Return the points that the PDS allows in a window: as announced, else as documented."""
+        announced = (each.limit for each in self.announcements if each.seconds == window.seconds)
+        return next(announced, window.points)
+
+    def own_limits(self) -> list[Window]:
+        """Return the windows for which the PDS announced another limit than the documented one."""
+        all_limits = [Window(window.seconds, self.limit(window)) for window in WINDOWS]
+        return [limit for limit in all_limits if limit not in WINDOWS]
 
     def room(self, now: int) -> int:
         """Return the points that may be sent now without exceeding any window."""
@@ -108,8 +120,9 @@ class Ledger:
     def fits_at(self, points: int, now: int) -> int:
         """Return the first moment (unix seconds) at which `points` fit.
 
-        If they never fit, return the last moment at which room grows.
+        Of more than a window allows, only as many are meant as the smallest window allows.
         """
+        points = min(points, *map(self.limit, WINDOWS)) if self.is_counted else points
         moments = [now, *self.openings(now)]
         return next((at for at in moments if self.fits(points, at)), moments[-1])
 
@@ -131,14 +144,17 @@ class Ledger:
 
     def after_announcement(self, limit: RateLimit) -> Ledger:
         """Return the ledger after an announcement of a limit, of write points or another kind."""
-        kept = (each for each in self.announcements if each.seconds != limit.window_seconds)
-        # A limit of any other window is not on write points: it only shows that the PDS counts.
-        new = (
-            Announcement(window.seconds, limit.limit, limit.remaining, math.ceil(limit.reset_at))
-            for window in WINDOWS
-            if window.seconds == limit.window_seconds
-        )
-        return replace(self, announcements=(*kept, *new), is_counted=True)
+        seconds = limit.window_seconds
+        if seconds == REQUESTS_SECONDS:
+            # A limit on requests says nothing of points, but who has it has the documented limits.
+            return replace(self, is_counted=True)
+        # A limit of any other window counts something else, and so does one that allows nothing.
+        if seconds not in (HOUR.seconds, DAY.seconds) or limit.limit < CREATE_POINTS:
+            return self
+        kept = (each for each in self.announcements if each.seconds != seconds)
+        reset_at = math.ceil(limit.reset_at)
+        new = Announcement(seconds, limit.limit, limit.remaining, reset_at)
+        return replace(self, announcements=(*kept, new), is_counted=True)
 
     def openings(self, now: int) -> Iterator[int]:
         """Return the moments after `now` at which room may grow, in order (unix seconds)."""
@@ -186,9 +202,7 @@ def points_of(before: Cid | None, after: Cid | None) -> int:
     return CREATE_POINTS if before is None else UPDATE_POINTS
 
 
-def in_words(seconds: float) -> str:
-    """Write a duration for people, rounded up: `40 seconds`, `58 minutes`, `7 hours`."""
-    for unit, size in (("hours", 3_600), ("minutes", 60)):
-        if seconds > 2 * size:
-            return f"{math.ceil(seconds / size)} {unit}"
-    return f"{math.ceil(seconds)} seconds"
+def limit_in_words(window: Window) -> str:
+    """Write a limit for people: `100 write points an hour`."""
+    unit = "an hour" if window.seconds == HOUR.seconds else "a day"
+    return f"{window.points:,} write points {unit}"

@@ -141,6 +141,14 @@ class RateLimited(PdsError):
         self.retry_seconds = retry_seconds
 
 
+class Busy(RateLimited):
+    """The PDS has too much to do, or is being maintained: a 503 that names a pause."""
+
+
+class LoginLimited(RateLimited):
+    """The PDS begins or renews no session of this account for a while. It does take writes."""
+
+
 class Crowded(PdsError):
     """A stream carries so many events of other accounts that polling is cheaper."""
 

@@ -229,8 +229,8 @@ MUTANTS = (
         "tests/test_budget.py",
     ),
     Mutant(
-        "what others spend not counted", "budget.py", "        return max(0, min(ours, found.remaining))",
-        "        return max(0, ours)", "tests/test_budget.py",
+        "what others spend not counted", "budget.py", "        return ours if found is None else min(ours, found.remaining)",
+        "        return ours", "tests/test_budget.py",
     ),
     Mutant(
         "one path twice in a batch", "batches.py",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.backoff import MOST_DOUBLINGS, Backoff, doubled, spread
+from syncd.backoff import MOST_DOUBLINGS, Backoff, doubled, in_words, spread
 
 COUNTS = st.integers(0, 10_000)
 JITTERS = st.floats(0, 1, exclude_max=True)
@@ -58,3 +58,12 @@ def test_one_second_doubles_to_five_minutes(
 ) -> None:
     """The numbers of a failed cycle, of a mirror that did not open, and of doorbells."""
     assert Backoff(1.0, 300.0, failures).seconds(jitter) == seconds * share
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 seconds"), (0.2, "1 seconds"), (119, "119 seconds"), (121, "3 minutes"),
+     (3600, "60 minutes"), (7201, "3 hours"), (86400, "24 hours"), (math.pi, "4 seconds")],
+)  # fmt: skip
+def test_a_pause_is_told_in_words(seconds: float, words: str) -> None:
+    assert in_words(seconds) == words

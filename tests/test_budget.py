@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,9 +13,10 @@ from syncd.budget import (
     HOUR,
     UNCOUNTED,
     Ledger,
+    Window,
     batch_points,
     fitting,
-    in_words,
+    limit_in_words,
     points_of,
     single_points,
 )
@@ -99,10 +98,51 @@ def test_the_newest_word_about_a_window_takes_the_place_of_the_last() -> None:
     assert (ledger.left(HOUR, 1000), ledger.left(DAY, 1000)) == (30, 7)
 
 
-@pytest.mark.parametrize("window", [300, None])
-def test_a_limit_on_something_else_only_shows_that_the_pds_counts(window: int | None) -> None:
-    ledger = Ledger(is_counted=False).after_announcement(RateLimit(3000, 0, 4000, window))
+def test_the_documented_limit_on_requests_only_shows_that_the_pds_counts() -> None:
+    ledger = Ledger(is_counted=False).after_announcement(RateLimit(3000, 0, 4000, 300))
     assert ledger == Ledger()
+
+
+@pytest.mark.parametrize("window", [1, 60, 7200, None])
+def test_a_limit_of_another_kind_says_nothing_of_points(window: int | None) -> None:
+    ledger = Ledger(is_counted=False)
+    assert ledger.after_announcement(RateLimit(60, 0, 4000, window)) == ledger
+
+
+def test_a_limit_that_allows_no_creation_is_none_on_points() -> None:
+    ledger = Ledger(is_counted=False)
+    assert ledger.after_announcement(limit(0, of=2)) == ledger
+    assert ledger.after_announcement(limit(0, of=3)).left(HOUR, 1000) == 0
+
+
+@pytest.mark.parametrize("own", [100, 50_000])
+def test_a_limit_that_was_announced_is_this_servers_also_after_its_window(own: int) -> None:
+    ledger = Ledger(((900, 60),)).after_announcement(limit(own - 60, of=own))
+    assert ledger.left(HOUR, 3999) == own - 60
+    assert ledger.left(HOUR, 4000) == own - 60
+    assert ledger.left(HOUR, 4500) == own
+    assert ledger.own_limits() == [Window(3600, own)]
+    assert ledger.left(DAY, 4500) == 35_000 - 60
+
+
+def test_the_documented_limits_are_nobodys_own() -> None:
+    announced = Ledger().after_announcement(limit(9)).after_announcement(limit(9, window=300))
+    assert announced.own_limits() == Ledger().own_limits() == []
+    assert Ledger().after_announcement(limit(9, of=7, window=86_400)).own_limits() == [
+        Window(86_400, 7)
+    ]
+
+
+def test_more_than_a_window_allows_waits_for_one_window_only() -> None:
+    ledger = Ledger(((1000, 99),)).after_announcement(limit(1, of=100, reset_at=4600))
+    assert ledger.fits_at(600, 1001) == 4600
+    assert Ledger(((1000, 5000),)).fits_at(5001, 1001) == 4600
+    assert ledger.done_at(201, 1001) == 4601 + HOUR.seconds
+
+
+def test_a_limit_is_said_in_words() -> None:
+    assert limit_in_words(HOUR) == "5,000 write points an hour"
+    assert limit_in_words(Window(86_400, 7)) == "7 write points a day"
 
 
 def test_nothing_fits_while_the_pds_wants_no_write() -> None:
@@ -173,12 +213,3 @@ def test_no_window_of_an_hour_ever_holds_more_than_its_points(
     for start, _ in ledger.spent:
         sent = sum(p for at, p in ledger.spent if start <= at < start + HOUR.seconds)
         assert sent <= HOUR.points
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0, "0 seconds"), (0.2, "1 seconds"), (119, "119 seconds"), (121, "3 minutes"),
-     (3600, "60 minutes"), (7201, "3 hours"), (86400, "24 hours"), (math.pi, "4 seconds")],
-)  # fmt: skip
-def test_a_pause_is_told_in_words(seconds: float, words: str) -> None:
-    assert in_words(seconds) == words

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from syncd.budget import DAY, HOUR, Ledger, in_words
+from syncd.backoff import in_words
+from syncd.budget import DAY, HOUR, Ledger, limit_in_words
 from syncd.doctor.kinds import Finding, found
 from syncd.doctor.machine import Complaint
 from syncd.model import Account
@@ -139,4 +140,7 @@ def judge_budget(ledger: Ledger, now: int, at: str) -> Finding:
         return found("budget.uncounted")
     if not ledger.fits(1, now):
         return found("budget.spent", at=at)
-    return found("budget.ok", hour=ledger.left(HOUR, now), day=ledger.left(DAY, now))
+    hour, day = ledger.left(HOUR, now), ledger.left(DAY, now)
+    if own := " and ".join(map(limit_in_words, ledger.own_limits())):
+        return found("budget.own", limits=own, hour=hour, day=day)
+    return found("budget.ok", hour=hour, day=day)

@@ -185,6 +185,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "credentials.refused": Kind(_ERROR, "{reason}", "{hint}"),
     "budget.ok": Kind(_OK, "{hour} write points are left this hour, {day} today"),
+    "budget.own": Kind(
+        _OK, "this PDS allows {limits}; {hour} points are left this hour, {day} today"
+    ),
     "budget.uncounted": Kind(_OK, "the PDS has not shown that it counts writes"),
     "budget.spent": Kind(
         _WARNING,

@@ -86,7 +86,7 @@ _HINT = "see whether the network and the PDS are up; `syncd run` tries again by 
 
 
 class Http:
-    """One server. Counts its requests and remembers the last rate limit that was told.
+    """One server. Counts its requests and remembers the last rate limit that a write was told.
 
     `origin` is the server's, in the one form in which origins are compared.
     """
@@ -258,7 +258,9 @@ class Http:
 
     def _raise_for(self, response: Response, request: Request, secret: str | None) -> None:
         now = time.time()
-        self.rate_limit = read_rate_limit(response.headers, now=now) or self.rate_limit
+        if request.is_write:
+            # Logins and reads have limits of their own, in windows of the same length.
+            self.rate_limit = read_rate_limit(response.headers, now=now) or self.rate_limit
         if secret:
             hidden = response.body.replace(secret.encode(), b"(hidden)")
             response = Response(response.status, response.headers, hidden)

@@ -13,18 +13,22 @@ import asyncio
 import math
 import time
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import httpx
 
 from syncd.atproto import xrpc
 from syncd.atproto.syntax import Did
+from syncd.backoff import in_words
 from syncd.errors import (
+    Busy,
     CredentialsElsewhere,
     CredentialsRefused,
     ExpiredToken,
     FileProblem,
+    LoginLimited,
     PdsError,
     RateLimited,
     Unreachable,
@@ -60,7 +64,8 @@ async def log_in(
     Raises:
         CredentialsRefused: Wrong password, or a second factor is asked for.
         RepoUnavailable: The account is taken down, or is not on this PDS.
-        Unreachable, RateLimited, BadAnswer: See `Http.send`.
+        LoginLimited: The account has logged in too often.
+        Unreachable, Busy, BadAnswer: See `Http.send`.
         ConfigWrong: `pds_url` is not a secure origin.
     """
     async with Http(
@@ -178,7 +183,8 @@ class LiveSession:
         return await self._signed_in()
 
     async def _refreshed(self, old: Session) -> Session:
-        answer = await self._http.send(xrpc.refresh_session(), bearer=old.refresh)
+        with _limits_of_logins():
+            answer = await self._http.send(xrpc.refresh_session(), bearer=old.refresh)
         return _checked(xrpc.read_session(answer), self._did, self._http.origin)
 
     async def _signed_in(self) -> tuple[Session, str]:
@@ -214,8 +220,25 @@ class LiveSession:
 
 async def _sign_in(http: Http, identifier: str, password: str) -> Session:
     request = xrpc.create_session(identifier, password)
-    answer = xrpc.read_session(await http.send(request, secret=password))
-    return _checked(answer, identifier, http.origin)
+    with _limits_of_logins():
+        answer = await http.send(request, secret=password)
+    return _checked(xrpc.read_session(answer), identifier, http.origin)
+
+
+@contextmanager
+def _limits_of_logins() -> Iterator[None]:
+    """Raise LoginLimited where a request for a session is refused for its rate."""
+    try:
+        yield
+    except Busy:
+        raise
+    except RateLimited as error:
+        raise LoginLimited(
+            f"the PDS lets this account log in again in {in_words(error.retry_seconds)}: "
+            f"{error.message}",
+            retry_seconds=error.retry_seconds,
+            hint="wait; this limit counts logins only, and `syncd run` tries again by itself",
+        ) from error
 
 
 def _checked(answer: xrpc.SessionAnswer, identifier: str, origin: str) -> Session:

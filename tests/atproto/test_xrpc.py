@@ -23,6 +23,7 @@ from syncd.errors import (
     BadAnswer,
     BadData,
     BadSyntax,
+    Busy,
     CredentialsRefused,
     ExpiredToken,
     GuardUnsupported,
@@ -597,9 +598,9 @@ def test_a_rejected_write_carries_name_and_status() -> None:
 
 def test_a_busy_server_that_says_how_long_is_waited_for() -> None:
     error = error_of(refused(503, retry_after="7"))
-    assert isinstance(error, RateLimited)
+    assert isinstance(error, Busy)
     assert error.retry_seconds == 7
-    assert type(error_of(refused(503, retry_after="7"), is_write=True)) is RateLimited
+    assert type(error_of(refused(503, retry_after="7"), is_write=True)) is Busy
     assert type(error_of(refused(502, retry_after="7"), is_write=True)) is Unknown
     assert type(error_of(refused(503), is_write=True)) is Unknown
 
@@ -689,6 +690,82 @@ def test_the_bucket_is_known_by_its_window() -> None:
     assert xrpc.read_rate_limit(headers, now=NOW) == xrpc.RateLimit(5000, 199, NOW + 1800, None)
     del headers["ratelimit-remaining"]
     assert xrpc.read_rate_limit(headers, now=NOW) is None
+
+
+SOON = str(int(NOW) + 60)
+THREE = {"limit": "100", "remaining": "9", "reset": SOON}
+PLAIN = {f"ratelimit-{name}": text for name, text in THREE.items()}
+
+
+@pytest.mark.parametrize(
+    ("headers", "window"),
+    [
+        ({f"x-ratelimit-{name}": text for name, text in THREE.items()}, None),
+        (PLAIN | {"ratelimit-policy": "100;w=3600, 500;w=86400"}, 3600),
+        (PLAIN | {"ratelimit-policy": "500;w=86400,100; w=3600;burst=7"}, 3600),
+        (PLAIN | {"ratelimit-policy": "500;w=86400, 700;w=3600"}, None),
+        (PLAIN | {"ratelimit-policy": "100;w=60, 100;w=3600"}, None),
+        (PLAIN | {"ratelimit-policy": '"a";q=100;w=3600, "b";q=5;w=60'}, 3600),
+        (PLAIN | {"ratelimit-limit": "100, 100;w=3600, 900;w=86400"}, 3600),
+        (PLAIN | {"x-ratelimit-limit": "7", "x-ratelimit-policy": "100;w=86400"}, 86_400),
+        (PLAIN | {"ratelimit-reset": f"{SOON}000"}, None),
+        (PLAIN | {"ratelimit-reset": "60", "ratelimit": '"a";r=1;t=1'}, None),
+        ({"ratelimit": "limit=100, remaining=9, reset=60"}, None),
+        (
+            {"ratelimit": "limit=100,remaining=9,reset=60", "ratelimit-policy": "100;w=3600"},
+            3600,
+        ),
+        (
+            {
+                "ratelimit": '"day";r=400;t=7000, "hour";r=9;t=60',
+                "ratelimit-policy": '"hour";q=100;w=3600, "day";q=500;w=86400',
+            },
+            3600,
+        ),
+    ],
+)
+def test_a_limit_is_read_in_each_form_that_servers_give_it(
+    headers: dict[str, str], window: int | None
+) -> None:
+    limit = xrpc.read_rate_limit(headers, now=NOW)
+    assert limit is not None
+    assert (limit.limit, limit.remaining, limit.window_seconds) == (100, 9, window)
+    assert limit.reset_at == pytest.approx(NOW + 60, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"x-ratelimit-reset": SOON, "x-ratelimit-remaining": "0"}, 60),
+        ({"x-ratelimit-reset": f"{SOON}000", "x-ratelimit-limit": "60"}, 60),
+        ({"ratelimit": '"hour";r=0;t=60, "day";r=3;t=70000'}, 60),
+        ({"ratelimit": "limit=100, remaining=0, reset=60"}, 60),
+        ({"ratelimit-reset": "3600", "ratelimit-remaining": "5"}, xrpc.DEFAULT_RETRY_SECONDS),
+        ({"x-ratelimit-reset": "soon"}, xrpc.DEFAULT_RETRY_SECONDS),
+        ({"retry-after": "7", "x-ratelimit-reset": "3600"}, 7),
+    ],
+)
+def test_a_pause_is_until_the_bucket_that_is_empty_is_full_again(
+    headers: dict[str, str], seconds: float
+) -> None:
+    assert xrpc.retry_seconds(headers, now=NOW) == pytest.approx(seconds, abs=1)
+
+
+FIELDS = (
+    *("retry-after", "date", "ratelimit", "ratelimit-policy", "x-ratelimit-policy"),
+    *(f"{x}ratelimit-{name}" for x in ("", "x-") for name in THREE),
+)
+PIECES = st.sampled_from([",", ";", "=", '"', " ", "w", "q", "r", "t", "limit", "reset", "9" * 99])
+
+
+@given(
+    st.dictionaries(st.sampled_from(FIELDS), st.lists(PIECES | st.integers().map(str)).map("".join))
+)
+def test_no_header_of_a_limit_is_a_crash(headers: dict[str, str]) -> None:
+    pause = xrpc.retry_seconds(headers, now=NOW)
+    assert xrpc.MIN_RETRY_SECONDS <= pause <= xrpc.MAX_RETRY_SECONDS
+    limit = xrpc.read_rate_limit(headers, now=NOW)
+    assert limit is None or NOW < limit.reset_at <= NOW + xrpc.MAX_RETRY_SECONDS
 
 
 # --- Origins -------------------------------------------------------------------------------------

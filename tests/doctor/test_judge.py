@@ -261,6 +261,7 @@ def test_the_age_of_a_session_is_told() -> None:
         (replace(SPENT, is_counted=False), "budget.uncounted"),
         (Ledger(is_counted=False, closed_until=NOW + 9), "budget.spent"),
         (Ledger(closed_until=NOW), "budget.ok"),
+        (Ledger(announcements=(Announcement(3600, 100, 9, NOW + 60),)), "budget.own"),
         (Ledger(announcements=(Announcement(3600, 5000, 0, NOW + 60),)), "budget.spent"),
     ],
 )
@@ -349,7 +350,7 @@ def test_every_finding_is_reached_by_a_judgement() -> None:
         *("unit.ok", "unit.none", "unit.program", "unit.restarts"),
         *("identity.ok", "identity.moved", "identity.unconfirmed", "identity.wrong"),
         *("guards.ok", "guards.batch", "guards.ignored", "guards.unknown", "guards.unneeded"),
-        *("budget.ok", "budget.spent", "budget.uncounted"),
+        *("budget.ok", "budget.own", "budget.spent", "budget.uncounted"),
     }
     assert reached | ELSEWHERE == KINDS.keys()
 

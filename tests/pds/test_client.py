@@ -22,10 +22,12 @@ from syncd.atproto.syntax import Did, Tid
 from syncd.errors import (
     BadAnswer,
     BadCar,
+    Busy,
     ConfigWrong,
     CredentialsElsewhere,
     CredentialsRefused,
     FileProblem,
+    LoginLimited,
     NotFound,
     RateLimited,
     Rejected,
@@ -347,27 +349,79 @@ async def test_every_request_is_told_in_one_line_that_holds_no_secret() -> None:
     assert all(seconds >= 0 for _, _, seconds in lines)
 
 
-async def test_the_last_rate_limit_that_was_told_is_remembered() -> None:
-    headers = {
+def limited(remaining: int, *, window: int = 3600) -> dict[str, str]:
+    """The headers of a limit of 5,000 points."""
+    return {
         "RateLimit-Limit": "5000",
-        "RateLimit-Remaining": "12",
+        "RateLimit-Remaining": str(remaining),
         "RateLimit-Reset": str(int(time.time()) + 100),
-        "RateLimit-Policy": "5000;w=3600",
+        "RateLimit-Policy": f"5000;w={window}",
     }
+
+
+async def test_the_last_rate_limit_that_a_write_was_told_is_remembered() -> None:
     answers: list[Reply] = [
-        httpx.Response(200, json=COMMIT, headers=headers),
-        httpx.Response(200, json=COMMIT),
+        httpx.Response(200, json=DONE, headers=limited(12)),
+        httpx.Response(200, json=DONE),
         httpx.Response(429, json={"error": "RateLimitExceeded"}, headers={"Retry-After": "30"}),
     ]
-    async with pds_of(Script({"getLatestCommit": answers})) as pds:
+    async with pds_of(Script({"putRecord": answers}), logged_in()) as pds:
         assert pds.rate_limit is None
         for _ in range(2):
-            await pds.fetch_latest()
+            await pds.put(UPDATE)
         assert pds.rate_limit is not None
         assert (pds.rate_limit.remaining, pds.rate_limit.window_seconds) == (12, 3600)
         with pytest.raises(RateLimited) as caught:
-            await pds.fetch_latest()
+            await pds.put(UPDATE)
         assert caught.value.retry_seconds == 30
+
+
+async def test_the_limit_of_reads_and_of_logins_is_none_of_writes() -> None:
+    """A large host answers a login with `100;w=86400`, which is the length of a day of writes."""
+    script = Script(
+        {
+            "getLatestCommit": [httpx.Response(200, json=COMMIT, headers=limited(1))],
+            "refreshSession": [refused(400, "ExpiredToken")],
+            "createSession": [
+                httpx.Response(200, json=told(SECOND), headers=limited(1, window=86_400))
+            ],
+            "putRecord": [refused(400, "ExpiredToken"), DONE],
+        }
+    )
+    async with pds_of(script, logged_in()) as pds:
+        await pds.fetch_latest()
+        await pds.put(UPDATE)
+        assert script.names[-2:] == ["createSession", "putRecord"]
+        assert pds.rate_limit is None
+
+
+@pytest.mark.parametrize(
+    ("refresh", "login"), [(429, 200), (400, 429)], ids=["its renewal", "a new login"]
+)
+async def test_a_limit_of_logins_says_that_it_is_one_and_when_it_ends(
+    refresh: int, login: int
+) -> None:
+    wait = {"Retry-After": "300"}
+    script = Script(
+        {
+            "putRecord": [refused(400, "ExpiredToken")],
+            "refreshSession": [httpx.Response(refresh, json={"error": "Any"}, headers=wait)],
+            "createSession": [httpx.Response(login, json=told(SECOND), headers=wait)],
+        }
+    )
+    async with pds_of(script, logged_in()) as pds:
+        with pytest.raises(LoginLimited) as caught:
+            await pds.put(UPDATE)
+    assert caught.value.retry_seconds == 300
+    assert "log in" in caught.value.message
+    assert PASSWORD not in f"{caught.value.message}{caught.value.hint}"
+
+
+async def test_a_login_on_a_pds_that_has_too_much_to_do_is_not_limited() -> None:
+    busy = httpx.Response(503, json={"error": "Any"}, headers={"Retry-After": "9"})
+    script = Script({"createSession": [busy]})
+    with pytest.raises(Busy):
+        await log_in(URL, DID, PASSWORD, transport=httpx.MockTransport(script))
 
 
 # --- Blocks --------------------------------------------------------------------------------------

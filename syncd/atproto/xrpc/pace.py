@@ -7,7 +7,7 @@ does not stretch a pause. Sources: RFC 9110 §10.2.3, IETF draft ratelimit-heade
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import mktime_tz, parsedate_tz
 from typing import Final
@@ -22,8 +22,12 @@ MAX_RETRY_SECONDS: Final = 86_400.0
 _EPOCH_SECONDS = 1_000_000_000
 """A RateLimit-Reset of this or more counts from 1970; a smaller number counts from now."""
 
+_EPOCH_MILLISECONDS = 1_000_000_000_000
+"""One of this or more counts thousandths of seconds from 1970."""
+
 _NUMBER = re.compile(r"[0-9]{1,100}", re.ASCII)
-_WINDOW = re.compile(r"(?:^|[;,\s])w=([0-9]{1,9})", re.ASCII)
+_PARAMETER = re.compile(r"\s*([a-z]+)\s*=\s*([0-9]{1,100})\s*", re.ASCII)
+_PREFIXES: Final = ("ratelimit-", "x-ratelimit-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +43,112 @@ class RateLimit:
     window_seconds: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Bucket:
+    """What the headers say of one bucket; `reset_seconds` counts from now."""
+
+    limit: int | None
+    remaining: int | None
+    reset_seconds: float | None
+    window_seconds: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One item of a list, with its parameters: `5000;w=3600`, `"hour";q=5000;w=3600`."""
+
+    name: str
+    parameters: Mapping[str, int]
+
+    @property
+    def quota(self) -> int | None:
+        """The limit of a policy."""
+        return self.parameters.get("q", _number(self.name))
+
+
 def read_rate_limit(headers: Mapping[str, str], *, now: float) -> RateLimit | None:
-    """Read the RateLimit-* headers (lower-case names); None unless all three numbers are there."""
-    numbers = [_number(headers.get(f"ratelimit-{name}")) for name in ("limit", "remaining")]
-    reset_seconds = _reset_seconds(headers, now)
-    if numbers[0] is None or numbers[1] is None or reset_seconds is None:
-        return None
-    window = _WINDOW.search(headers.get("ratelimit-policy", ""))
-    reset_at = now + _capped(reset_seconds)
-    return RateLimit(numbers[0], numbers[1], reset_at, int(window[1]) if window else None)
+    """Return the rate limit of an answer (`headers` by lower-case names), if all of it is there.
+
+    Servers say it in `RateLimit-Limit`, `-Remaining` and `-Reset`, in the same three with `X-`, or
+    in one `RateLimit` (`limit=100, remaining=9, reset=60`, or `"name";r=9;t=60`).
+    """
+    found = [
+        RateLimit(b.limit, b.remaining, now + _capped(b.reset_seconds), b.window_seconds)
+        for b in _buckets(headers, now)
+        if b.limit is not None and b.remaining is not None and b.reset_seconds is not None
+    ]
+    return min(found, key=lambda limit: limit.remaining, default=None)
 
 
 def retry_seconds(headers: Mapping[str, str], *, now: float) -> float:
-    """Return the pause: Retry-After, else RateLimit-Reset, else a default; 1 second to 1 day."""
+    """Return the pause: Retry-After, else the reset of a bucket, else a default; 1 s to 1 day."""
     asked = _retry_after(headers, now)
-    seconds = _reset_seconds(headers, now) if asked is None else asked
-    return _capped(DEFAULT_RETRY_SECONDS if seconds is None else seconds)
+    if asked is not None:
+        return _capped(asked)
+    # A bucket with points left is not the one that was empty.
+    empty = [bucket for bucket in _buckets(headers, now) if not bucket.remaining]
+    resets = [b.reset_seconds for b in empty if b.reset_seconds is not None]
+    return _capped(max(resets, default=DEFAULT_RETRY_SECONDS))
+
+
+def _buckets(headers: Mapping[str, str], now: float) -> list[_Bucket]:
+    policies = _items(headers.get("ratelimit-policy", headers.get("x-ratelimit-policy", "")))
+    three = [_of_three_headers(headers, prefix, policies, now) for prefix in _PREFIXES]
+    one = _of_one_header(_items(headers.get("ratelimit", "")), policies)
+    return [bucket for bucket in three if bucket is not None] or one
+
+
+def _of_three_headers(
+    headers: Mapping[str, str], prefix: str, policies: Sequence[_Item], now: float
+) -> _Bucket | None:
+    """Read the bucket of three headers; None if they are not there.
+
+    The limit may have its policies behind it: `100, 100;w=60, 5000;w=3600`.
+    """
+    texts = [headers.get(prefix + name) for name in ("limit", "remaining", "reset")]
+    if texts == [None, None, None]:
+        return None
+    limits = _items(texts[0] or "")
+    limit = _number(limits[0].name) if limits else None
+    window = _window(limit, [*policies, *limits[1:]])
+    reset = _reset_seconds(_number(texts[2]), headers, now)
+    return _Bucket(limit, _number(texts[1]), reset, window)
+
+
+def _of_one_header(items: Sequence[_Item], policies: Sequence[_Item]) -> list[_Bucket]:
+    if not items:
+        return []
+    if not items[0].name:
+        told = {name: value for item in items for name, value in item.parameters.items()}
+        limit, window = told.get("limit"), _window(told.get("limit"), policies)
+        return [_Bucket(limit, told.get("remaining"), told.get("reset"), window)]
+    return [_named(item, policies) for item in items]
+
+
+def _named(item: _Item, policies: Sequence[_Item]) -> _Bucket:
+    """Read `"name";r=9;t=60`, whose quota and window the policy of that name has."""
+    policy = next((each for each in policies if each.name == item.name), item)
+    told = {**policy.parameters, **item.parameters}
+    return _Bucket(told.get("q"), told.get("r"), told.get("t"), told.get("w"))
+
+
+def _window(limit: int | None, policies: Sequence[_Item]) -> int | None:
+    """Return the window of the one policy there is, or of the one with that limit."""
+    fitting = [each for each in policies if each.quota == limit] if len(policies) > 1 else policies
+    windows = {each.parameters.get("w") for each in fitting}
+    return windows.pop() if len(windows) == 1 else None
+
+
+def _items(text: str) -> list[_Item]:
+    return [_item(part) for part in text.split(",") if part.strip()]
+
+
+def _item(text: str) -> _Item:
+    """Read one item. What is neither a name nor a parameter with a number is left out."""
+    parts = text.split(";")
+    found = [_PARAMETER.fullmatch(part) for part in parts]
+    name = "" if found[0] else parts[0].strip()
+    return _Item(name, {each[1]: int(each[2]) for each in found if each})
 
 
 def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
@@ -66,11 +160,11 @@ def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
     return None if moment is None else moment - _server_now(headers, now)
 
 
-def _reset_seconds(headers: Mapping[str, str], now: float) -> float | None:
-    reset = _number(headers.get("ratelimit-reset"))
-    if reset is None:
-        return None
-    return reset - _server_now(headers, now) if reset >= _EPOCH_SECONDS else float(reset)
+def _reset_seconds(reset: int | None, headers: Mapping[str, str], now: float) -> float | None:
+    if reset is None or reset < _EPOCH_SECONDS:
+        return reset
+    moment = reset / 1000 if reset >= _EPOCH_MILLISECONDS else reset
+    return moment - _server_now(headers, now)
 
 
 def _server_now(headers: Mapping[str, str], now: float) -> float:

@@ -16,6 +16,7 @@ from syncd.atproto.xrpc.answer import Response
 from syncd.atproto.xrpc.pace import retry_seconds
 from syncd.errors import (
     BadAnswer,
+    Busy,
     CredentialsRefused,
     ExpiredToken,
     GuardUnsupported,
@@ -98,6 +99,7 @@ _HINTS: Final[Mapping[type[SyncdError], str]] = {
     CredentialsRefused: "run `syncd login` with an app password of this account",
     ExpiredToken: "run `syncd login` if this does not go away",
     RateLimited: "wait, then try again; `syncd run` does so by itself",
+    Busy: "wait, then try again; `syncd run` does so by itself",
     Rejected: "change the record, or the name of its file, so that the PDS accepts it",
     TooLarge: "make the record smaller: its PDS takes no more in one request",
     RepoUnavailable: "see the state of the account at its PDS; nothing local is touched meanwhile",
@@ -149,8 +151,8 @@ def raise_for(response: Response, *, is_write: bool, now: float, is_open: bool =
     `is_open`: the request carried no credential, so a 401 or 403 says nothing about ours.
 
     Raises:
-        RateLimited: A 429: nothing was done. Or a 503 with a pause: a write may have been applied,
-            as after Unknown. `retry_seconds` is the pause.
+        RateLimited: A 429: nothing was done. `retry_seconds` is the pause.
+        Busy: A 503 with a pause: a write may have been applied, as after Unknown.
         SwapFailed, TooLarge, Rejected: The PDS refused the write; nothing was written.
         NotFound, RepoUnavailable, IdentityError: The PDS does not have or does not show the object.
         ExpiredToken, CredentialsRefused: The PDS refused the token; nothing was done.
@@ -172,11 +174,11 @@ def error_of(
         return Unreachable(answer.sentence, hint=_CLOSED_HINT)
     # A server that names a pause is alive: waiting that long is better than a guessed backoff.
     if "retry-after" in response.headers and (kind is Unreachable or response.status == 503):
-        kind = RateLimited
+        kind = Busy
     hint = _hint(answer, kind)
-    if kind is RateLimited:
+    if issubclass(kind, RateLimited):
         pause = retry_seconds(response.headers, now=now)
-        return RateLimited(answer.sentence, retry_seconds=pause, hint=hint)
+        return kind(answer.sentence, retry_seconds=pause, hint=hint)
     if kind is RepoUnavailable:
         status = UNAVAILABLE.get(answer.name, "notfound")
         return RepoUnavailable(answer.sentence, status=status, hint=hint)

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from syncd.budget import in_words
+from syncd.backoff import in_words
 from syncd.cli.screen.colour import has_colour
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.observe.fetch import Fetching, Writing

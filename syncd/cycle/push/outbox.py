@@ -14,9 +14,9 @@ from typing import TypeAlias
 
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.data import encode
-from syncd.backoff import Backoff, doubled
+from syncd.backoff import Backoff, doubled, in_words
 from syncd.batches import in_order
-from syncd.budget import Ledger, batch_points, in_words
+from syncd.budget import Ledger, batch_points
 from syncd.cycle.home import Home
 from syncd.cycle.observe.remote import Sight
 from syncd.cycle.pull.archive import Keeper
@@ -35,6 +35,7 @@ from syncd.errors import (
     CredentialsRefused,
     FileChanged,
     FileProblem,
+    LoginLimited,
     NotFound,
     PdsError,
     RateLimited,
@@ -376,13 +377,13 @@ def _key(change: Change) -> Key:
 
 def _with_forecast(pushed: Pushed, ledger: Ledger, changes: Sequence[Change], now: int) -> Pushed:
     """Return `pushed`; if the budget stopped it, with when the rest follows."""
-    if not isinstance(pushed.halted, RateLimited):
+    if not isinstance(pushed.halted, RateLimited) or isinstance(pushed.halted, LoginLimited):
         return pushed
     done: set[RecordPath] = set(pushed.done)
     left = [change for change in changes if change.path not in done]
     seconds = ledger.done_at(batch_points(left), now) - now
     error = pushed.halted
-    pushed.halted = RateLimited(
+    pushed.halted = type(error)(
         f"{error.message}; {len(left)} of {len(changes)} changes are left to push, "
         f"the last in about {in_words(seconds)}",
         retry_seconds=error.retry_seconds,

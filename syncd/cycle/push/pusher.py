@@ -24,6 +24,7 @@ from syncd.cycle.push.receipts import Receipts
 from syncd.errors import (
     CredentialsRefused,
     GuardUnsupported,
+    LoginLimited,
     PdsError,
     RateLimited,
     Rejected,
@@ -270,11 +271,14 @@ class Pusher:
     # --- What an answer says ----------------------------------------------------------------------
 
     async def heeding(self, request: Awaitable[Written]) -> Written:
-        """Send, and write down at once if the PDS asks for a pause."""
+        """Send, and write down at once if the PDS asks for a pause between writes."""
         try:
             return await request
+        except LoginLimited:
+            # The write was not sent, and with a session that somebody else begins it can be.
+            raise
         except RateLimited as error:
-            self.allowance.close(error.retry_seconds)
+            self.allowance.close(error)
             raise
 
     def confirm(self, batch: Sequence[Change], written: Written) -> None:

@@ -10,11 +10,12 @@ import math
 from dataclasses import dataclass, replace
 
 from syncd.atproto.xrpc import RateLimit
-from syncd.budget import DAY, Ledger, in_words
+from syncd.backoff import in_words
+from syncd.budget import DAY, Ledger, limit_in_words
 from syncd.cycle.home import Home
 from syncd.cycle.push.ledger import limits_of, read_ledger
 from syncd.cycle.workspace import Workspace
-from syncd.errors import RateLimited
+from syncd.errors import Busy, RateLimited
 
 
 @dataclass(slots=True)
@@ -46,17 +47,23 @@ class Allowance:
         now, ledger = self.workspace.now(), self.ledger()
         if not ledger.fits(points, now):
             wait = ledger.fits_at(points, now) - now
+            own = " and ".join(map(limit_in_words, ledger.own_limits()))
             raise RateLimited(
-                f"the write budget of the PDS is used up for {in_words(wait)}",
+                f"the write budget of the PDS is used up for {in_words(wait)}"
+                + (f" (this PDS allows {own})" if own else ""),
                 retry_seconds=wait,
                 hint="wait; syncd run goes on by itself, and syncd status shows when",
             )
 
-    def close(self, seconds: float) -> None:
-        """Send no write for so long: the PDS has refused one for its rate."""
+    def close(self, error: RateLimited) -> None:
+        """Send no write for as long as the PDS asked when it refused one.
+
+        A PDS that has too much to do shows no limit: only a refusal for the rate of writes does.
+        """
         now, ledger = self.workspace.now(), self.ledger()
-        until = now + math.ceil(seconds)
-        self._keep(replace(ledger, closed_from=now, closed_until=until, is_counted=True))
+        until, is_counted = now + math.ceil(error.retry_seconds), ledger.is_counted
+        is_counted = is_counted or not isinstance(error, Busy)
+        self._keep(replace(ledger, closed_from=now, closed_until=until, is_counted=is_counted))
 
     def _hear(self) -> None:
         """Take up what the answers since the last call have told."""

@@ -11,11 +11,12 @@ import pytest
 
 from syncd.atproto import xrpc
 from syncd.atproto.cid import Cid
+from syncd.budget import UNCOUNTED
 from syncd.config import Config
 from syncd.cycle.push import outbox
 from syncd.cycle.push.body import OLD_JSON_BYTES
 from syncd.cycle.push.pusher import FAILURES
-from syncd.errors import RateLimited, TooLarge, Unknown
+from syncd.errors import Busy, LoginLimited, RateLimited, TooLarge, Unknown
 from syncd.exchange import Written
 from syncd.folder.read import FileStat
 from syncd.folder.root import Folder
@@ -535,6 +536,69 @@ async def test_a_429_is_obeyed_across_a_restart(world: World, laptop: Device, ti
     time.seconds += 1
     assert (await laptop.sync()).pushed == (NOTE,)
     await agreed(world, laptop)
+
+
+class Loginless(MemoryPds):
+    """A PDS on which the session has ended, and which lets the account log in tomorrow."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.sandbox, world.login.did)
+
+    async def put(
+        self, change: Change, *, validate: bool | None = None, is_guarded: bool = True
+    ) -> Written:
+        raise LoginLimited(
+            "the PDS lets this account log in again in 24 hours", retry_seconds=86_400
+        )
+
+
+async def test_a_limit_of_logins_closes_no_writes(world: World, laptop: Device, time: Time) -> None:
+    await used(world, laptop)
+    laptop.save(NOTE, v=1)
+    laptop.mirror.state.close()
+    laptop = timed(Device.open(laptop.root, world.account(), Loginless(world)), time)
+    report = await laptop.sync()
+    assert isinstance(report.halted, LoginLimited)
+    assert report.halted.retry_seconds == 86_400
+    assert "write budget" not in report.halted.message
+    laptop = timed(world.restart(laptop), time)
+    assert (await laptop.sync()).pushed == (NOTE,)
+
+
+async def test_a_pds_that_has_too_much_to_do_is_left_alone_and_does_not_count(
+    world: World, laptop: Device, time: Time
+) -> None:
+    await used(world, laptop)
+    laptop.save(NOTE, v=1)
+    world.sandbox.faults.add(Refuse(503, "", "", (("Retry-After", "120"),)), PUT)
+    report = await laptop.sync()
+    assert isinstance(report.halted, Busy)
+    assert report.halted.retry_seconds == 120
+    ledger = laptop.mirror.outbox.ledger()
+    assert not ledger.is_counted
+    assert (ledger.room(int(time.now())), ledger.room(int(time.now()) + 120)) == (0, UNCOUNTED)
+
+
+async def test_a_pds_that_allows_little_gets_all_of_it_hour_by_hour(
+    tmp_path: Path, time: Time
+) -> None:
+    world, sandbox = counted_world(
+        tmp_path, time, RateLimits(hour=Bucket("hour", 100, 3600), day=Bucket("day", 9000, 86_400))
+    )
+    laptop = timed(world.device(), time)
+    laptop.save(NOTE, v=1)
+    await laptop.sync()
+    for n in range(200):
+        laptop.save(f"com.example.note/n{n:03}", n=n)
+    started = time.now()
+    while isinstance((halted := (await laptop.sync()).halted), RateLimited):
+        assert "100 write points an hour" in halted.message
+        time.seconds += halted.retry_seconds
+    assert halted is None
+    assert laptop.base() == world.records()
+    assert sandbox.refused == 0
+    # 33 records an hour.
+    assert time.now() - started <= 7 * 3600
 
 
 CREATIONS = 20_000 if IS_STRESS else 12_000
