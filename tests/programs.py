@@ -19,6 +19,7 @@ PACKAGES = {
     "git": "git",
     "groff": "groff-base",
     "nano": "nano",
+    "openssl": "openssl",
     "rsync": "rsync",
     "sed": "sed",
     "setsid": "util-linux",
