@@ -87,7 +87,7 @@ ROWS = {
         status_and_help,
     ),
     "S11": Row(
-        "clone beside others that write JSON files from the same CAR, unverified, not durable",
+        "clone beside others that write JSON files from the same CAR, unverified, and sync",
         "ahead of every one",
         clone_beside_readers,
     ),
