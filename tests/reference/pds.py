@@ -25,7 +25,9 @@ from typing import Any, Self
 
 import httpx
 
-from .install import NODE, ensure_installed
+from tests.npm import NODE
+
+from .install import ensure_installed
 
 START = Path(__file__).with_name("start.mjs")
 ADMIN_PASSWORD = "admin-password"
