@@ -19,6 +19,7 @@ from tests.slowest import slowest_first
 
 ELSEWHERE = {
     "packages": "builds and installs packages of syncd: `make packages`",
+    "peers": "runs PDSes from npm of other makes and ages: `make peers-pds`",
     "tools": "needs tools of others, and protects no record: `make tools`",
 }
 """Tests that run only where they are asked for."""
