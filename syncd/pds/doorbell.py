@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Protocol
 
@@ -56,7 +56,7 @@ class Ring:
 
     reason: Reason
     commit: Cid | None = None
-    event: CommitEvent | None = None
+    event: CommitEvent | None = field(default=None, compare=False, repr=False)
 
 
 class Doorbell(Protocol):

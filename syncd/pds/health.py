@@ -47,15 +47,12 @@ async def fetch_health(url: str, *, transport: httpx.AsyncBaseTransport | None =
     Sources: com.atproto.server.describeServer, the Date header (RFC 9110), and `_health`, which is
     in no lexicon: the reference PDS tells its version there.
     """
-    statuses: list[int | None] = []
-    async with Http(
-        url, transport=transport, on_request=lambda _, status, __: statuses.append(status)
-    ) as http:
+    async with Http(url, transport=transport) as http:
         asked = time.time()
         try:
             answer = await http.send(xrpc.describe_server())
         except SyncdError:
-            if statuses[-1:] in ([], [None]) or int(statuses[-1] or 0) >= _FAILURES:
+            if http.last_status is None or http.last_status >= _FAILURES:
                 raise
             answer = xrpc.Response(200)
         now, stated = (asked + time.time()) / 2, http.server_time
