@@ -77,7 +77,7 @@ tools: $(VENV)/.test reference
 # The PDS contract and the main job on PDSes of another make and age, which are installed from npm.
 peers-pds: $(VENV)/.test reference
 	$(BIN)/python -m tests.peers.install
-	$(BIN)/python -m pytest $(SPREAD) --only peers tests/contract $(PYTEST)
+	$(BIN)/python -m pytest $(SPREAD) --only peers-pds tests/contract $(PYTEST)
 
 # The random and the large tests at their full size, on the disk, from the seed SEED or that of the day.
 stress: $(VENV)/.test programs reference

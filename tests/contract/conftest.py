@@ -61,8 +61,8 @@ def alteran_rung(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AlteranRu
 
 REFERENCE = pytest.param("reference", marks=pytest.mark.reference)
 ARROBA = pytest.param("arroba", marks=pytest.mark.reference)
-OLDER = pytest.param("older", marks=pytest.mark.peers)
-ALTERAN = pytest.param("alteran", marks=pytest.mark.peers)
+OLDER = pytest.param("older", marks=pytest.mark.peers_pds)
+ALTERAN = pytest.param("alteran", marks=pytest.mark.peers_pds)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
