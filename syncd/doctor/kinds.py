@@ -139,11 +139,12 @@ KINDS: Final[Mapping[str, Kind]] = {
         _WARNING, "the account is on {pds} now, and was on {before}", "syncd sync"
     ),
     "identity.wrong": Kind(_ERROR, "{reason}", "{hint}"),
-    "pds.ok": Kind(_OK, "{pds} answers, version {version}"),
+    "pds.ok": Kind(_OK, "{pds} answers ({software}), version {version}"),
     "pds.away": Kind(_ERROR, "{reason}", "{hint}"),
     "pds.unavailable": Kind(
         _ERROR, "the repo cannot be read: {status}", "see the state of the account at its PDS"
     ),
+    "limits.seen": Kind(_OK, "one request: {body}; one blob: {blob}; reads: {reads}"),
     "clock.ok": Kind(_OK, "{seconds} seconds from the clock of the PDS"),
     "clock.unknown": Kind(_OK, "the PDS does not tell what time it is"),
     "clock.off": Kind(
