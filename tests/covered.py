@@ -85,8 +85,7 @@ def measure(place: Path) -> None:
     tests = sorted({test for tests in OWN_TESTS.values() for test in tests})
     data = str(place / "data")
     # The same examples each time: 100 % of the branches must not depend on the day.
-    same = {"COVERAGE_FILE": data, "SYNCD_SEED": "1"}
-    run("-m", "coverage", "run", "--parallel-mode", *PYTEST, *tests, **same)
+    coverage("run", "--parallel-mode", *PYTEST, *SPREAD, *tests, data=data, SYNCD_SEED="1")
     coverage("combine", "--quiet", data=data)
     coverage("report", f"--include={pure}", f"--fail-under={PERCENT}", data=data)
     ignored = (left_out(test) for test in (*tests, *ELSEWHERE))
@@ -101,8 +100,8 @@ def left_out(test: str) -> str:
     return f"--{'deselect' if '::' in test else 'ignore'}={test}"
 
 
-def coverage(*arguments: str, data: str) -> None:
-    run("-m", "coverage", *arguments, COVERAGE_FILE=data)
+def coverage(*arguments: str, data: str, **environment: str) -> None:
+    run("-m", "coverage", *arguments, COVERAGE_FILE=data, **environment)
 
 
 def main() -> None:
