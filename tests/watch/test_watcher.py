@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -238,25 +239,35 @@ async def test_a_file_made_right_after_its_directory_is_not_missed(root: Path) -
             pass
         for number in range(50):
             (root / f"com.example.c{number}" / "x.json").write_bytes(OLD)
-        expected = (RecordPath(f"com.example.c{number}/x") for number in range(50))
-        assert await rung(watcher) == only(*expected)
+        missing = {RecordPath(f"com.example.c{number}/x") for number in range(50)}
+        while missing:  # a machine that has much to do may tell of them in parts
+            told = await rung(watcher)
+            assert told
+            assert told <= missing
+            missing -= told
 
 
 # --- When it rings. -------------------------------------------------------------------------------
 
 
 @contextmanager
-def saving(file: Path, every_seconds: float) -> Iterator[None]:
+def saving(file: Path, every_seconds: float) -> Iterator[Callable[[], float]]:
+    """Save all the while. Yields what says how long the longest pause between two saves was."""
     stop = threading.Event()
+    saved = [time.monotonic()]
 
     def save() -> None:
         while not stop.wait(every_seconds):
             file.write_bytes(NEW)
+            saved.append(time.monotonic())
+
+    def longest_pause() -> float:
+        return max(later - at for at, later in pairwise([*saved, time.monotonic()]))
 
     editor = threading.Thread(target=save)
     editor.start()
     try:
-        yield
+        yield longest_pause
     finally:
         stop.set()
         editor.join()
@@ -264,11 +275,11 @@ def saving(file: Path, every_seconds: float) -> Iterator[None]:
 
 async def test_it_waits_for_quiet(root: Path) -> None:
     async with watching(root) as watcher:
-        with saving(root / POST / "x.json", 0.02):
+        with saving(root / POST / "x.json", 0.02) as longest_pause:
             assert await rung(watcher) == only(X)  # the first of many is not waited for
-            answer = asyncio.create_task(watcher.changes(quiet_seconds=0.3, max_seconds=60.0))
-            await asyncio.sleep(0.6)
-            assert not answer.done()
+            answer = asyncio.create_task(watcher.changes(quiet_seconds=1.0, max_seconds=60.0))
+            await asyncio.sleep(1.5)
+            assert not answer.done() or longest_pause() > 0.5, "it was not quiet"
         async with asyncio.timeout(PATIENCE_SECONDS):
             assert await answer == only(X)
 
@@ -279,8 +290,8 @@ async def test_it_does_not_wait_for_ever(root: Path) -> None:
         with saving(root / POST / "x.json", 0.02):
             assert await rung(watcher) == only(X)
             start = loop.time()
-            assert await watcher.changes(quiet_seconds=0.5, max_seconds=0.6) == only(X)
-            assert 0.5 <= loop.time() - start < 2.0
+            assert await watcher.changes(quiet_seconds=30.0, max_seconds=0.6) == only(X)
+            assert 0.5 <= loop.time() - start < 30.0
 
 
 async def test_it_waits_for_git_to_finish(root: Path) -> None:
@@ -304,13 +315,13 @@ async def test_it_is_quiet_once_for_as_long_as_asked_after_git_has_finished(root
         lock.touch()
         for n in range(watch.FEW_PATHS + 1):
             (root / POST / f"n{n}.json").write_bytes(NEW)
-        answer = asyncio.create_task(watcher.changes(quiet_seconds=2.0, max_seconds=60.0))
+        answer = asyncio.create_task(watcher.changes(quiet_seconds=3.0, max_seconds=60.0))
         await asyncio.sleep(0.2)
         lock.unlink()
         finished = loop.time()
         async with asyncio.timeout(PATIENCE_SECONDS):
             assert len(await answer or ()) == watch.FEW_PATHS + 1
-        assert 2.0 <= loop.time() - finished < 3.5, "not as long again for the time it was busy"
+        assert 3.0 <= loop.time() - finished < 5.9, "not as long again for the time it was busy"
 
 
 async def test_a_lock_that_git_left_behind_does_not_stop_it(root: Path) -> None:
@@ -458,38 +469,42 @@ async def test_only_collections_take_up_watches(root: Path) -> None:
 
 
 async def test_after_the_end_nothing_is_left_running(root: Path) -> None:
-    before = threads_and_files()
+    threads, files = threads_and_files()
     for _ in range(3):
         async with watching(root) as watcher:
             pass
         watcher.stop()
         (root / POST / "x.json").write_bytes(NEW)
-    assert threads_and_files() == before
+    now = threads_and_files()
+    assert now[0] <= threads  # those of tests before may end meanwhile
+    assert now[1] <= files
 
 
-def threads_and_files() -> tuple[int, int]:
-    return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+def threads_and_files() -> tuple[set[threading.Thread], set[Path]]:
+    return set(threading.enumerate()), set(Path("/proc/self/fd").iterdir())
 
 
-async def quiet_time(watcher: Watcher, save: Callable[[], object]) -> float:
-    """For how long `changes` waits after a save that nothing came before, at most a second."""
+async def quiet_time(
+    watcher: Watcher, save: Callable[[], object], quiet_seconds: float = 0.4
+) -> float:
+    """For how long `changes` waits after a save that nothing came before."""
     await asyncio.sleep(0.5)
     save()
     began = time.monotonic()
-    await watcher.changes(quiet_seconds=0.4, max_seconds=1.0)
+    await watcher.changes(quiet_seconds=quiet_seconds, max_seconds=2 * quiet_seconds)
     return time.monotonic() - began
 
 
 async def test_a_file_that_is_closed_or_moved_into_place_is_soon_reported(root: Path) -> None:
-    file = root / POST / "one.json"
+    file, other = root / POST / "one.json", root / POST / "two.json"
     async with watching(root) as watcher:
 
         def moved() -> None:
-            file.with_name(".one.swp").write_text("{}")
-            file.with_name(".one.swp").rename(file)
+            other.with_name(".two.swp").write_text("{}")
+            other.with_name(".two.swp").rename(other)
 
         for save in (lambda: file.write_text("{}"), moved):
-            assert await quiet_time(watcher, save) < 0.3
+            assert await quiet_time(watcher, save, 30.0) < 30.0
 
 
 async def test_a_file_that_is_away_or_open_is_given_time(root: Path) -> None:
