@@ -15,7 +15,7 @@ from bench.measure import Command, Spent, alternate, ratio, run, walls
 from bench.outcome import Check, Outcome
 from bench.peers.install import HERE, ensure_installed
 from bench.stage import Served, Stage, remove, repo_of, serving
-from tests.reference.install import NODE
+from tests.npm import NODE
 
 
 @dataclass(frozen=True, slots=True)
