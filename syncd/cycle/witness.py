@@ -76,6 +76,19 @@ def remembers_waiting(root: Path) -> Callable[[bool], None]:
     return lambda waits: leave_trace(root, waits=waits)
 
 
+def part_from_log(path: Path) -> None:
+    """Set the log of the state file aside if another file took the place of that state file.
+
+    SQLite would play the log into the file that is there now, and mix what two files know. A log is
+    made when its file is opened, so a log that was made before the file belongs to another one.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    if 0 < made_ns(log) < made_ns(path):
+        for part in (log, path.with_name(f"{path.name}-shm")):
+            with suppress(OSError):
+                part.replace(part.with_name(f"{part.name}.other"))
+
+
 def _look(root: Path, state: State, known: Tid | None) -> Arrived:
     before = Spot(state.note(Place), state.note(Witness))
     place, witness = Place(str(root), state.path.stat().st_ino, known), _measure(root, state)
