@@ -90,6 +90,12 @@ class Problem:
     line: int | None = None
     column: int | None = None
 
+    @property
+    def place(self) -> str:
+        """Return line and column in words, as far as they are known."""
+        known = {"line": self.line, "column": self.column}
+        return ", ".join(f"{name} {count}" for name, count in known.items() if count is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Moved(Problem):
