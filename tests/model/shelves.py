@@ -101,7 +101,10 @@ class Shelves(Machine):
 
     @rule(name=names, path=st.sampled_from(PATHS))
     def stash_meets_the_repo(self, name: str, path: str) -> None:
-        """An edit is stashed, the repo's version comes and is committed, and the edit is popped."""
+        """An edit is stashed, the repo's version comes and is committed, and the edit is popped.
+
+        Then the person decides in the file, and has not told git yet.
+        """
         desk = self.desk(name)
         if self.is_faulty:
             return
@@ -114,6 +117,8 @@ class Shelves(Machine):
         self.sync(name)
         self.by_git(desk, "commit", "--quiet", "--all", "--message", "Theirs")
         self.by_git(desk, "stash", "pop")
+        self.sync(name)
+        desk.save(path)
         self.sync(name)
 
     @invariant()
