@@ -8,7 +8,7 @@ import sys
 
 from tests.chance import seed_of, times
 
-SCHEDULES = times(8)
+SCHEDULES = times(80)
 
 
 def test_random_schedules_with_git_push_nothing_that_it_has_unmerged_and_lose_nothing() -> None:
