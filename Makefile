@@ -24,7 +24,7 @@ define install_syncd
 	$(install) --no-build-isolation --editable '.[$(3)]'
 endef
 
-.PHONY: demo test lint types programs reference lowest coverage pythons others packages tools stress model torture mutants bench flames publish idle pictures format clean
+.PHONY: demo test lint types programs reference lowest coverage pythons others packages tools peers-pds stress model torture mutants bench flames publish idle pictures format clean
 
 demo: $(VENV)/.demo
 	$(BIN)/syncd demo $(if $(ONCE),--once)
@@ -73,6 +73,11 @@ packages: $(VENV)/.test
 # and clients of others on the sandbox.
 tools: $(VENV)/.test reference
 	$(BIN)/python -m pytest $(SPREAD) --only tools tests/bench tests/sandbox $(PYTEST)
+
+# The PDS contract and the main job on PDSes of another make and age, which are installed from npm.
+peers-pds: $(VENV)/.test reference
+	$(BIN)/python -m tests.peers.install
+	$(BIN)/python -m pytest $(SPREAD) --only peers-pds tests/contract $(PYTEST)
 
 # The random and the large tests at their full size, on the disk, from the seed SEED or that of the day.
 stress: $(VENV)/.test programs reference

@@ -6,6 +6,7 @@ there without its content, and what was done to a directory since it was last sy
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import defaultdict
 from collections.abc import Callable
@@ -64,12 +65,13 @@ class StagedDisk(Disk):
 
     # --- Effects --------------------------------------------------------------------------------
 
-    def write(self, directory: int, name: str, content: bytes, mode: int | None) -> None:
+    def write(self, directory: int, name: str, content: bytes, mode: int | None) -> os.stat_result:
         self.gate.meet("write")
-        super().write(directory, name, content, mode)
+        made = super().write(directory, name, content, mode)
         file = _path(directory, name)
         self._unsynced.add(_identity(file))
         self._then(directory, lambda: file.unlink(missing_ok=True))
+        return made
 
     def sync_file(self, directory: int, name: str) -> None:
         self.gate.meet("sync file")
