@@ -13,7 +13,7 @@ from syncd.config import FILE_NAME, Config, load_config
 from syncd.credentials import Credentials
 from syncd.cycle.decide.doubt import HINT
 from syncd.cycle.push.ledger import read_ledger
-from syncd.cycle.witness import suspect
+from syncd.cycle.witness import part_from_log, suspect
 from syncd.doctor.account import (
     judge_budget,
     judge_credentials,
@@ -113,6 +113,7 @@ def _open(root: Path, findings: list[Finding], open_files: ExitStack) -> State |
         if not path.exists():
             findings += [found("state.missing"), found("folder.ok", path=root)]
             return None
+        part_from_log(path)
         state = open_files.enter_context(open_state(path))
         _read_all(state)
         marker = state.marker
