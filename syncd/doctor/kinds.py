@@ -161,7 +161,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "guards.ignored": Kind(
         _WARNING,
         "this PDS ignores guards: who writes to a record at the same moment can be overwritten",
-        "write from one place at a time; see docs/pushing.md",
+        "write from one place at a time; see: syncd help pushing",
     ),
     "credentials.ok": Kind(_OK, "the password is in {source}; {age}"),
     "credentials.unneeded": Kind(_OK, "this mirror is read-only and needs none"),
