@@ -882,3 +882,9 @@ def test_a_record_of_any_depth_has_the_cid_beside_it() -> None:
     assert xrpc.read_record(xrpc.Response(200, body=body.encode())).cid == cid
     with pytest.raises(BadAnswer):
         xrpc.read_record(xrpc.Response(200, body=deep.encode()))
+
+
+@pytest.mark.parametrize(("status", "body"), [(204, b""), (200, b"{}"), (202, b"{}")])
+def test_a_deletion_that_is_answered_with_nothing_names_no_commit(status: int, body: bytes) -> None:
+    found = xrpc.read_deleted(xrpc.Response(status, {}, body))
+    assert (found.cids, found.commit, found.rev) == ((None,), None, None)

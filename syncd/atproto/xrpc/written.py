@@ -24,6 +24,7 @@ from syncd.atproto.xrpc.request import WriteOp
 from syncd.errors import BadAnswer, Unknown
 
 _WORD_LENGTH = 40
+_NO_CONTENT = 204
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,12 @@ def read_put(response: Response, op: WriteOp) -> WriteAnswer:
 
 
 def read_deleted(response: Response) -> WriteAnswer:
-    """Read deleteRecord; an empty object means that there was no such record. Raises Unknown."""
+    """Read deleteRecord; no commit means that there may have been no such record. Raises Unknown.
+
+    A 204 is an answer without a body.
+    """
+    if response.status == _NO_CONTENT:
+        return WriteAnswer((None,), None, None)
     with _unknown_if_unreadable():
         return WriteAnswer((None,), *_commit(read_object(response)))
 
