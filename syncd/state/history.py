@@ -11,16 +11,17 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 from syncd.atproto.cid import Cid, is_content_of
 from syncd.atproto.syntax import Tid
 from syncd.errors import StateDamaged, StateWrong
 from syncd.model import RecordPath, Side
-from syncd.state.damage import SQLITE_ERRORS, check_row, checksum, explained, explaining, set_aside
+from syncd.state.damage import check_row, checksum, explained, explaining, set_aside
+from syncd.state.salvage import readable_rows
 from syncd.state.superseded import Provenance, Superseded
 
 HISTORY_VERSION = 1
@@ -72,7 +73,7 @@ class History:
         """Return the content of a version, or None if it is not kept (any more)."""
         with self._opened() as sql:
             row = sql.execute("SELECT content FROM version WHERE cid = ?", (bytes(cid),)).fetchone()
-        return row[0] if row and is_content_of(row[0], cid) else None
+        return row[0] if row and _is_version(cid, row[0]) else None
 
     def events(self, path: RecordPath | None = None, limit: int = -1) -> list[Superseded]:
         """Return what was superseded, newest first, without contents; of one record or of all."""
@@ -137,8 +138,8 @@ class History:
             for row in sql.execute(f"SELECT {_COLUMNS} FROM event"):  # noqa: S608
                 check_row(self.path, *row)
             for cid, content in sql.execute("SELECT cid, content FROM version"):
-                if not is_content_of(content, Cid(cid)):
-                    raise StateDamaged(f"{self.path} is damaged: the version {Cid(cid)} is another")
+                if not _is_version(cid, content):
+                    raise StateDamaged(f"{self.path} is damaged: a version is another")
 
     def mend(self) -> Path:
         """Set a damaged file aside and keep all that can still be read of it in a new one."""
@@ -156,21 +157,16 @@ class History:
 
     def readable_versions(self) -> Iterator[tuple[Cid, bytes]]:
         """Yield every version of a damaged file whose content is still that of its CID."""
-        for order in ("rowid", "rowid DESC", "cid", "cid DESC"):
-            query = f"SELECT cid, content FROM version ORDER BY {order}"  # noqa: S608
-            for cid, content in self._readable(query):
-                with suppress(TypeError):
-                    if is_content_of(content, Cid(cid)):
-                        yield Cid(cid), content
+        for _, *row in readable_rows(self.path, "version"):
+            if _is_version(*row):
+                yield Cid(row[0]), row[1]
 
     def readable_events(self) -> Iterator[Superseded]:
         """Yield every event of a damaged file that is still as written, newest first."""
         found: dict[int, Superseded] = {}
-        for order in ("id DESC", "id"):
-            query = f"SELECT id, {_COLUMNS} FROM event ORDER BY {order}"  # noqa: S608
-            for number, *row in self._readable(query):
-                with suppress(StateDamaged):
-                    found[number] = self._event(row)
+        for number, *row in readable_rows(self.path, "event"):
+            with suppress(StateDamaged):
+                found[number] = self._event(row[1:])
         yield from (found[number] for number in sorted(found, reverse=True))
 
     # --- plumbing ------------------------------------------------------------------------------
@@ -189,15 +185,6 @@ class History:
         query = "SELECT content FROM version WHERE cid = ?"
         if sql.execute(query, (bytes(version.cid),)).fetchone() != (version.content,):
             raise StateDamaged(f"{self.path} is damaged: it does not give back what it was given")
-
-    def _readable(self, query: str) -> Iterator[tuple[Any, ...]]:
-        """Yield rows up to the first that cannot be read."""
-        with suppress(*SQLITE_ERRORS):
-            sql = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True)
-            try:
-                yield from sql.execute(query)
-            finally:
-                sql.close()
 
     @contextmanager
     def _opened(self, *, make: bool = False) -> Iterator[sqlite3.Connection]:
@@ -232,6 +219,8 @@ class History:
             raise StateWrong(f"{self.path} was written by a newer syncd ({row[0]})", hint=hint)
         if (application, version) != (_APPLICATION_ID, HISTORY_VERSION):
             raise StateDamaged(f"{self.path} is damaged: its header is another")
+        if _stored_schema(sql) != _own_schema():
+            raise StateDamaged(f"{self.path} is damaged: its schema is another")
         if self.path.stat().st_size < pages * page_size:
             raise StateDamaged(f"{self.path} is damaged: it was cut")
 
@@ -266,6 +255,24 @@ def _cid(value: object) -> Cid:
     if not isinstance(value, bytes):
         raise TypeError(value)
     return Cid(value)
+
+
+def _is_version(cid: object, content: object, *_: object) -> bool:
+    """Return whether two columns are a CID and its content: damage also changes their types."""
+    is_typed = isinstance(cid, bytes) and isinstance(content, bytes)
+    return is_typed and is_content_of(content, Cid(cid))
+
+
+def _stored_schema(sql: sqlite3.Connection) -> set[str]:
+    """Return the schema that the file has: a flipped bit in it renames a column for all to come."""
+    return {" ".join(str(text).split()) for (text,) in sql.execute("SELECT sql FROM sqlite_schema")}
+
+
+@cache
+def _own_schema() -> set[str]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as sql:
+        sql.executescript(_SCHEMA)
+        return _stored_schema(sql)
 
 
 def _is_made(path: Path) -> bool:
