@@ -158,8 +158,9 @@ class History:
     def readable_versions(self) -> Iterator[tuple[Cid, bytes]]:
         """Yield every version of a damaged file whose content is still that of its CID."""
         for _, *row in readable_rows(self.path, "version"):
-            if _is_version(*row):
-                yield Cid(row[0]), row[1]
+            match row:
+                case [bytes(cid), bytes(content), *_] if is_content_of(content, Cid(cid)):
+                    yield Cid(cid), content
 
     def readable_events(self) -> Iterator[Superseded]:
         """Yield every event of a damaged file that is still as written, newest first."""
@@ -257,10 +258,12 @@ def _cid(value: object) -> Cid:
     return Cid(value)
 
 
-def _is_version(cid: object, content: object, *_: object) -> bool:
+def _is_version(cid: object, content: object) -> bool:
     """Return whether two columns are a CID and its content: damage also changes their types."""
-    is_typed = isinstance(cid, bytes) and isinstance(content, bytes)
-    return is_typed and is_content_of(content, Cid(cid))
+    match cid, content:
+        case bytes(), bytes():
+            return is_content_of(content, Cid(cid))
+    return False
 
 
 def _stored_schema(sql: sqlite3.Connection) -> set[str]:
