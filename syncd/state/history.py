@@ -178,13 +178,17 @@ class History:
                 "INSERT OR REPLACE INTO version VALUES (?, ?)",
                 [(bytes(version.cid), version.content) for version in versions],
             )
-            for version in versions:
-                _log(sql, version)
-                self._check_kept(sql, version)
+            logged = {_log(sql, version): version for version in versions}
+            # A page with a wrong length in it takes a row, and gives back another or none.
+            for number, version in logged.items():
+                self._check_kept(sql, number, version)
 
-    def _check_kept(self, sql: sqlite3.Connection, version: Superseded) -> None:
-        query = "SELECT content FROM version WHERE cid = ?"
-        if sql.execute(query, (bytes(version.cid),)).fetchone() != (version.content,):
+    def _check_kept(self, sql: sqlite3.Connection, number: int, version: Superseded) -> None:
+        content = "SELECT content FROM version WHERE cid = ?"
+        event = f"SELECT {_COLUMNS} FROM event WHERE id = ?"  # noqa: S608
+        is_there = sql.execute(content, (bytes(version.cid),)).fetchone() == (version.content,)
+        row = sql.execute(event, (number,)).fetchone()
+        if not is_there or row is None or self._event(row) != replace(version, content=b""):
             raise StateDamaged(f"{self.path} is damaged: it does not give back what it was given")
 
     @contextmanager
@@ -291,8 +295,11 @@ def _touch(path: Path) -> None:
         raise explained(path, error) from error
 
 
-def _log(sql: sqlite3.Connection, version: Superseded) -> None:
-    """Write one event. The same one again, of a step that is tried once more, is redated."""
+def _log(sql: sqlite3.Connection, version: Superseded) -> int:
+    """Write one event and return its number.
+
+    The same one again, of a step that is tried once more, is redated.
+    """
     after = None if version.after is None else bytes(version.after)
     values = (version.path, version.side.value, bytes(version.cid), after, version.at)
     row = (*values, version.reason, version.rev, version.origin.value)
@@ -301,10 +308,11 @@ def _log(sql: sqlite3.Connection, version: Superseded) -> None:
         (version.path, version.side.value),
     ).fetchone()
     repeated = last[0] if last and last[1:] == (bytes(version.cid), after) else None
-    sql.execute(
+    done = sql.execute(
         "INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (repeated, *row, checksum(*row)),
     )
+    return done.lastrowid or 0
 
 
 def _size(sql: sqlite3.Connection) -> int:

@@ -17,15 +17,17 @@ from syncd.state.damage import SQLITE_ERRORS
 _SCANS = ("", "ORDER BY rowid", "ORDER BY rowid DESC", "ORDER BY 2", "ORDER BY 2 DESC")
 _MOST_GAPS = 100_000
 """How many rows are asked for one by one: each costs a look at some pages."""
+_BEYOND = 1_000
+"""How many rows may lie behind the last one that a scan reached."""
 
 
 def readable_rows(path: Path, table: str) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of `table` in no order, each at least once: the rowid, then its values."""
     with suppress(*SQLITE_ERRORS), closing(_opened(path)) as sql:
-        found = set[int]()
+        read = set[int]()
         for order in _SCANS:
-            yield from _noting(found, _rows(sql, f"SELECT rowid, * FROM {table} {order}"))  # noqa: S608
-        for rowid in _gaps(found):
+            yield from _noting(read, _rows(sql, f"SELECT rowid, * FROM {table} {order}"))  # noqa: S608
+        for rowid in _unread(sql, table, read):
             yield from _rows(sql, f"SELECT rowid, * FROM {table} WHERE rowid = {rowid}")  # noqa: S608
 
 
@@ -39,14 +41,16 @@ def _rows(sql: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
         yield from sql.execute(query)
 
 
-def _noting(found: set[int], rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+def _noting(read: set[int], rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
     for row in rows:
-        found.add(row[0])
+        read.add(row[0])
         yield row
 
 
-def _gaps(found: set[int]) -> Iterator[int]:
-    """Yield the numbers of rows that no scan reached, from the newest to the oldest."""
-    last = max(found, default=0) + 1
+def _unread(sql: sqlite3.Connection, table: str, read: set[int]) -> Iterator[int]:
+    """Yield the numbers of rows that no scan has read, from the newest to the oldest."""
+    # The number of a row can often be read where its values cannot.
+    numbered = {number for (number,) in _rows(sql, f"SELECT rowid FROM {table}")}  # noqa: S608
+    last = max(numbered | read, default=0) + _BEYOND
     numbers = range(last, max(0, last - _MOST_GAPS), -1)
-    return (number for number in numbers if number not in found)
+    return (number for number in numbers if number not in read)

@@ -87,7 +87,7 @@ def versions() -> Iterator[Superseded]:
         yield Superseded(path, Side.LOCAL, cid, block, None, n, f"why {n}", None, Provenance.BOTH)
 
 
-A_COLUMN_RENAMED, TEXT_FOR_A_CID, TEXT_FOR_CONTENT = 1729, 1274, 2966
+A_COLUMN_RENAMED, TEXT_FOR_A_CID, TEXT_FOR_CONTENT, A_ROW_TOO_LONG = 1729, 1274, 2966, 4206
 """Flips that lost the next version, or stopped `check`."""
 
 
@@ -102,7 +102,7 @@ def test_no_damage_to_the_history_file_stops_it_or_is_believed(tmp_path: Path) -
         Provenance.REPO,
     )  # fmt: skip
     dated = range(seed_of(1), seed_of(1) + FLIPS)
-    for seed in (A_COLUMN_RENAMED, TEXT_FOR_A_CID, TEXT_FOR_CONTENT, *dated):
+    for seed in (A_COLUMN_RENAMED, TEXT_FOR_A_CID, TEXT_FOR_CONTENT, A_ROW_TOO_LONG, *dated):
         history.path.write_bytes(damaged(whole, seed))
         history.keep([new])
         try:
