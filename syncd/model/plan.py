@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from syncd.atproto.cid import Cid
@@ -142,13 +142,17 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Both sides changed independently. While it is open, syncd overwrites neither side."""
+    """Both sides changed independently. While it is open, syncd overwrites neither side.
+
+    `unshown` is why no file can have the repo's version; empty if one can.
+    """
 
     path: RecordPath
     base: Cid | None
     local: Cid | None
     remote: Cid | None
     reason: str
+    unshown: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
