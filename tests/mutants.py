@@ -277,7 +277,7 @@ MUTANTS = (
     ),
     Mutant(
         "a secret that others may read", "credentials/secretfile.py",
-        "    if is_ours and status.st_mode & _OTHERS:", "    if False:",
+        "    if mode & _OTHERS:", "    if False:",
         "tests/credentials/test_store.py",
     ),
     Mutant(

@@ -163,6 +163,7 @@ def test_a_rule_of_ones_own_decides_conflicts_and_the_other_version_stays_in_his
     sandbox = Sandbox()
     login = sandbox.create_account("alice")
     password = tmp_path / "password"
+    password.touch(mode=0o600)
     password.write_text(login.password, encoding="utf-8")
     pds, folder = MemoryPds(sandbox, login.did), tmp_path / "notes"
     files = {path: folder / f"{path}.json" for path in PATHS[:3]}

@@ -49,6 +49,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "metrics": ("metrics", "How the mirror is, for Prometheus."),
     "service": ("service", "Run the mirror as a systemd service."),
     "sandbox": ("sandbox", "Run an embedded PDS on the loopback."),
+    "help": ("shell", "Show the help of a command."),
     "completion": ("shell", "Print the completion script of a shell."),
     "man": ("shell", "Print the manual page."),
     "demo": ("demo", "See the whole thing work, without an account."),
@@ -56,8 +57,28 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Command name -> (module in syncd.cli.commands, one line of help)."""
 
 
+_BOTH_WAYS = "'syncd sync' sends your changes and brings those of others"
+MEANT: dict[str, str] = {
+    **dict.fromkeys(("push", "pull", "fetch", "update", "commit"), _BOTH_WAYS),
+    **dict.fromkeys(("init", "create"), "'syncd clone ACCOUNT' makes a mirror"),
+    **dict.fromkeys(("add", "edit"), "save a file in the folder, or make one: 'syncd new'"),
+    **dict.fromkeys(("rm", "remove", "delete"), "delete the file, then 'syncd sync'"),
+    **dict.fromkeys(("mv", "rename"), "rename the file, then 'syncd sync'"),
+    **dict.fromkeys(("ls", "list", "info"), "see 'syncd status'"),
+    **dict.fromkeys(("start", "daemon", "watch"), "'syncd run' keeps a mirror in sync"),
+    **dict.fromkeys(("check", "lint", "validate"), "see 'syncd lexicon check', 'syncd doctor'"),
+    **dict.fromkeys(("undo", "revert", "checkout"), "see 'syncd restore'"),
+    **dict.fromkeys(("history", "show"), "see 'syncd log'"),
+    "merge": "see 'syncd resolve --merge'",
+    "version": "see 'syncd --version'",
+}
+"""What to say to who types the name that another program has for something."""
+
+
 class Commands(Suggesting):
     """A group that imports a command's module when the command is used."""
+
+    meant = MEANT
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -69,7 +90,8 @@ class Commands(Suggesting):
         if ctx.resilient_parsing and cmd_name in OFFERS:
             return Offering(cmd_name, place)
         module = import_module(place)
-        command = getattr(module, cmd_name)
+        # `help` is a name of Python's own.
+        command = getattr(module, "help_" if cmd_name == "help" else cmd_name)
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

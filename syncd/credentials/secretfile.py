@@ -88,7 +88,13 @@ def sweep(directory: Path) -> None:
 def _check(path: Path, status: os.stat_result, *, is_ours: bool) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise CredentialsRefused(f"{path} is not a file", hint="name a regular file")
-    if is_ours and status.st_mode & _OTHERS:
+    if is_ours:
+        check_mode(path, status.st_mode)
+
+
+def check_mode(path: Path, mode: int) -> None:
+    """Raise CredentialsRefused if a file of this mode is for other users as well."""
+    if mode & _OTHERS:
         raise CredentialsRefused(
             f"{path} can be read or changed by other users of this machine",
             hint=f"run: chmod 600 {shlex.quote(str(path))}",

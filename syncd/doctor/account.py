@@ -99,15 +99,22 @@ def judge_guards(honoured: bool | None, *, read_only: bool, records: bool | None
 
 
 def judge_credentials(
-    keys: KnownCredentials | Complaint | None, did: str, now: float, pds: str | None = None
+    keys: KnownCredentials | Complaint | None,
+    did: str,
+    now: float,
+    pds: str | None = None,
+    refused: Complaint | None = None,
 ) -> Finding:
     """Judge the credentials of `did`; `keys` is None for a mirror that needs none.
 
-    `pds` is the origin of the PDS that has the account, None if unknown.
+    `pds` is the origin of the PDS that has the account, None if unknown. `refused` is why the PDS
+    took none of them in the last cycle.
     """
     match keys:
         case None:
             return found("credentials.unneeded")
+        case _ if refused is not None:
+            return found("credentials.refused", reason=refused.reason, hint=refused.hint)
         case Complaint(reason, hint):
             return found("credentials.refused", reason=reason, hint=hint or f"syncd login {did}")
     if keys.made_at is not None and pds is not None and keys.made_at != pds:

@@ -49,7 +49,7 @@ from syncd.neighbours.sharing import find_sharing
 from syncd.state import HISTORY_FILE, History, State, open_state
 from syncd.state.credence import DoubtedRev
 from syncd.state.learnt import KnownGuards
-from syncd.state.notes import DaemonState, Doubt, KnownAccount
+from syncd.state.notes import DaemonState, Doubt, KnownAccount, LastCycle
 
 
 async def examine(
@@ -199,7 +199,7 @@ async def _examine_mirror(
     findings.tell("pds")
     place = known if isinstance(account, Complaint) else account
     pds = None if place is None else place.pds
-    findings.append(judge_credentials(keys, config.did, now, pds))
+    findings.append(judge_credentials(keys, config.did, now, pds, _refused(state)))
     if place is not None:
         findings += judge_server(await ask_pds(place))
         findings += _judge_pushes(config, state, place.pds, int(now))
@@ -208,6 +208,14 @@ async def _examine_mirror(
 def _known(state: State) -> Account | None:
     known = state.note(KnownAccount)
     return None if known is None else known.account
+
+
+def _refused(state: State | None) -> Complaint | None:
+    """Return why the PDS took no write in the last cycle for want of credentials."""
+    last = None if state is None else state.note(LastCycle)
+    if last is None or last.refused is None:
+        return None
+    return Complaint(f"at {last.at} {last.refused.message}", last.refused.hint)
 
 
 def _judge_pushes(config: Config, state: State | None, pds: str, now: int) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from typing import Final
+from unicodedata import category
 from urllib.parse import unquote
 
 import httpx
@@ -39,7 +40,7 @@ async def resolve(
     machine. If `text` is a DID, the account's handle is None unless it is confirmed.
 
     Args:
-        text: A handle or a DID, also as `@handle` or an at:// URI.
+        text: A handle or a DID, also as `named` takes it.
         plc: The origin of the PLC directory.
         pds: The origin of a PDS, used instead of the document's endpoint and for handles.
         txt: Looks up TXT records.
@@ -59,6 +60,20 @@ async def resolve(
         return await _Resolver(directory, server, web, txt).account(text)
 
 
+def named(text: str) -> str:
+    """Return what stands for the account in what people copy; the text itself if nothing does.
+
+    That is `@handle`, an at:// URI, the URL of a profile, or that of the handle's own page. Marks
+    that no screen shows, such as those of a text's direction, are copied with a handle unseen.
+    """
+    shown = "".join(sign for sign in text if category(sign) != "Cf").strip()
+    parts = [part for part in re.split(r"[/?#]+", re.sub(r"^(at|https?):/*", "", shown)) if part]
+    at = parts.index("profile") + 1 if "profile" in parts[:-1] else 0
+    found = parts[at].removeprefix("@") if parts else shown
+    # A DID of its own may have a percent sign: did:web:localhost%3A2583.
+    return found if found.startswith("did:") else unquote(found)
+
+
 class _Resolver:
     def __init__(self, plc: Origin, pds: Origin | None, web: Web, txt: TxtLookup) -> None:
         self._plc = plc
@@ -67,7 +82,7 @@ class _Resolver:
         self._txt = txt
 
     async def account(self, text: str) -> Account:
-        name = parse_at_identifier(text.strip().removeprefix("at://").removeprefix("@"))
+        name = parse_at_identifier(named(text))
         if not name.startswith("did:"):
             return await self._by_handle(Handle(name))
         document = await self._document(Did(name))

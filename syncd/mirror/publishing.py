@@ -34,6 +34,7 @@ from syncd.folder.problems import printable
 from syncd.folder.read import FileStat
 from syncd.folder.scan import Look, scan
 from syncd.folder.write import read_bytes
+from syncd.mirror.by_lexicon import faults_of, is_key, literal_key, wants_tid
 from syncd.mirror.held import decide_held
 from syncd.mirror.names import Name
 from syncd.mirror.selection import named_whole
@@ -58,6 +59,12 @@ _READ_ONLY_HINT = "clone again without --read-only"
 
 class DraftOvertaken(SyncdError):
     """The record of a draft may have changed since the draft was made: a person has to compare."""
+
+    exit_code = 3
+
+
+class DraftFaulty(SyncdError):
+    """A draft breaks its lexicon, and stays a draft."""
 
     exit_code = 3
 
@@ -134,6 +141,7 @@ def prepare(workspace: Workspace, draft: str, key: Rkey | None = None) -> Public
     Raises:
         SyncdError: It holds no record, it has no key, or the mirror leaves its record out.
         DraftOvertaken: Its record may have changed since it was made.
+        DraftFaulty: It breaks its lexicon, so its record would not be sent.
         FolderWrong: This mirror is read-only.
     """
     check_writable(workspace)
@@ -144,6 +152,8 @@ def prepare(workspace: Workspace, draft: str, key: Rkey | None = None) -> Public
     path = _path_for(workspace, draft, expect, key)
     check_mirrored(workspace, path)
     replaces = _replaced(workspace, path, draft, expect, is_named=key is not None)
+    if replaces is None:
+        _check_lexicon(workspace, path, draft, content)
     return Publication(draft, content, expect, path, replaces)
 
 
@@ -202,7 +212,19 @@ def check_mirrored(workspace: Workspace, path: RecordPath) -> None:
 
 
 def make_draft(workspace: Workspace, collection: Nsid, content: bytes) -> str:
-    """Write a draft named by a fresh TID, and return its file relative to the folder."""
+    """Write a new draft, and return its file relative to the folder.
+
+    It is named by the one key that its lexicon allows, else by a fresh TID. Raises FileChanged: the
+    record of that one key, or a draft of it, is there.
+    """
+    literal = literal_key(workspace, collection)
+    if literal is not None:
+        path = make_record_path(collection, literal)
+        draft = find_draft(workspace.folder, path)
+        if draft is not None or _exists(workspace, path):
+            there = path if draft is None else printable(draft)
+            raise FileChanged(f"there is {there} already, and it can be the only one: edit it")
+        return write_draft(workspace.folder, path, content)
     try:
         return write_draft(workspace.folder, _fresh(workspace, collection), content)
     except FileChanged:
@@ -213,11 +235,6 @@ def check_writable(workspace: Workspace) -> None:
     """Raise FolderWrong if this mirror is read-only."""
     if workspace.config.read_only:
         raise FolderWrong(_READ_ONLY, hint=_READ_ONLY_HINT)
-
-
-def key_by_lexicon(collection: Nsid, name: str) -> Rkey | None:  # noqa: ARG001
-    """Return the key that the lexicon of `collection` prescribes; None where none is known."""
-    return None
 
 
 def _means(workspace: Workspace, name: Name, draft: str) -> bool:
@@ -240,15 +257,43 @@ def _path_for(workspace: Workspace, draft: str, expect: FileStat, key: Rkey | No
     own = _legal(name)
     if own is not None and _exists(workspace, make_record_path(collection, own)):
         return make_record_path(collection, own)
-    prescribed = key_by_lexicon(collection, name)
-    if prescribed is not None:
-        return make_record_path(collection, prescribed)
-    if name.startswith(FRESH):
+    literal = literal_key(workspace, collection)
+    if literal is not None:
+        return _only(workspace, make_record_path(collection, literal), draft)
+    is_fitting = own is not None and is_key(workspace, collection, own)
+    if name.startswith(FRESH) or (not is_fitting and wants_tid(workspace, collection)):
         return _twin(workspace, draft, expect) or _fresh(workspace, collection)
+    if own is not None and not is_fitting:
+        raise SyncdError(
+            f"the lexicon wants an NSID for the key of {printable(draft)}",
+            hint="say which one: syncd publish PATH --key NSID",
+        )
     if own is None:
         reason = f"{printable(draft)} has no record key for a name: {name!r} cannot be one"
         raise SyncdError(reason, hint="say which one: syncd publish PATH --key RKEY")
     return make_record_path(collection, own)
+
+
+def _check_lexicon(workspace: Workspace, path: RecordPath, draft: str, content: bytes) -> None:
+    """Raise DraftFaulty if the record would be held because of its lexicon."""
+    found = faults_of(workspace, path, content)
+    if not found:
+        return
+    fault, collection = found[0], split_record_path(path)[0]
+    place = f", line {fault.line}, column {fault.column}" if fault.line else ""
+    more = f"; and {len(found) - 1} more" if found[1:] else ""
+    raise DraftFaulty(
+        f"{printable(draft)}{place}: {fault.reason} (lexicon {collection}){more}",
+        hint=f"fix the draft, which was not published; syncd lexicon check {printable(draft)}",
+    )
+
+
+def _only(workspace: Workspace, path: RecordPath, draft: str) -> RecordPath:
+    """Return `path`, the only one that its lexicon allows, unless there is a record already."""
+    if _exists(workspace, path):
+        # The draft has another name, so nothing says that it is the record's new version.
+        raise _changed(path, draft)
+    return path
 
 
 def _legal(name: str) -> Rkey | None:

@@ -93,7 +93,13 @@ class Standing:
     def needs_a_person(self) -> bool:
         """True if something waits for a decision, or the daemon cannot continue by itself."""
         is_halted = self.daemon.phase == "halted" or self.doubted_rev is not None
-        return is_halted or bool(self.conflicts or self.problems or self.held)
+        waiting = self.conflicts or self.problems or self.held
+        return is_halted or self.refused is not None or bool(waiting)
+
+    @property
+    def refused(self) -> Trouble | None:
+        """Why the PDS took no write in the last cycle for want of credentials."""
+        return None if self.last_cycle is None else self.last_cycle.refused
 
     @property
     def push_done_at(self) -> int | None:

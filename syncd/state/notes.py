@@ -371,7 +371,8 @@ class Unwatched(Note):
 class LastCycle(Note):
     """What the last cycle did, for `status`: when it began (RFC 3339), how long it took, counts.
 
-    Written after each sync that did something. Read by `status`, and in cycle/witness.py.
+    `refused`: why the PDS took no write for want of credentials; None if it did, or was not asked.
+    Written after each sync that did something. Read by `status`, `doctor`, and cycle/witness.py.
     Unknown, `status` leaves it out until the next.
     """
 
@@ -383,6 +384,7 @@ class LastCycle(Note):
     deleted: int = 0
     adopted: int = 0
     merged: int = 0
+    refused: Trouble | None = None
 
 
 NOTES: Final[tuple[type[Note], ...]] = (

@@ -92,6 +92,7 @@ def person(
             monkeypatch.setenv(name, str(value))
         monkeypatch.setattr(sys, "argv", [])
         found = Person(login.did, tmp_path, disk, capsys)
+        found.password.touch(mode=0o600)
         found.password.write_text(login.password)
         found.ok("login", login.did, "--password-file", found.password)
         found.ok("clone", login.did, found.root)

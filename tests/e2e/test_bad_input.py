@@ -42,6 +42,7 @@ def test_a_password_file_that_cannot_be_read(home: Home, content: bytes | None, 
     machine = home.machine(logged_in=False)
     file = machine.home / "secret"
     if content is not None:
+        file.touch(mode=0o600)
         file.write_bytes(content)
     ran = machine.run("login", home.account.handle, "--password-file", "secret", *home.place)
     assert ran.code == 1

@@ -75,8 +75,14 @@ def test_sync_ends_with_77_and_has_pulled_all_the_same(
         assert ran.code == 77, ran
         assert "syncd login" in ran.err or "app password" in ran.err
         assert ("pulled    " + THEIRS in ran.out) is (turn == 0)
+        assert "1 change could not be sent" in ran.out
+        assert "nothing to do" not in ran.out
     assert home.cid(MINE) is None
-    assert laptop.run("doctor", at=folder).code == (1 if lock_out is forget else 0)
+    # Who looks later hears of it, too, although nothing runs.
+    status = laptop.run("status", "--json", at=folder)
+    assert (status.code, status.json["needs_a_person"]) == (3, True)
+    assert status.json["last_cycle"]["refused"]["message"] in ran.err
+    assert laptop.run("doctor", at=folder).code == 1
     log_in(home, laptop)
     assert "pushed    " + MINE in laptop.ok("sync", at=folder).out
     assert home.cid(MINE) is not None

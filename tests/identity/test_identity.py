@@ -27,6 +27,7 @@ from syncd.errors import (
 from syncd.identity import lookup_txt, resolve
 from syncd.identity.document import read_document
 from syncd.identity.names import RESERVED
+from syncd.identity.resolver import named
 from syncd.model import Account
 
 DID = Did("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa")
@@ -246,6 +247,34 @@ async def test_handles_under_reserved_names_are_not_even_looked_up(top: str) -> 
 async def test_what_is_neither_handle_nor_did_is_refused(text: str) -> None:
     with pytest.raises(BadSyntax):
         await ask(text, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (f"https://bsky.app/profile/{HANDLE}", HANDLE),
+        (f"https://bsky.app/profile/@{HANDLE}/post/3k2?x=1#top", HANDLE),
+        (f"https://bsky.app/profile/{DID}", DID),
+        (f"https://bsky.app/profile/{DID.replace(':', '%3A')}/feed", DID),
+        (f"http://{HANDLE}/", HANDLE),
+        (f"https://{HANDLE}", HANDLE),
+        (f"at://{DID}/com.example.note/3k2", DID),
+        (f"\u202a{HANDLE}\u202c", HANDLE),
+        (f"\u2066@{HANDLE}\u2069\ufeff", HANDLE),
+        ("did:web:localhost%3A2583", "did:web:localhost%3A2583"),
+        ("https://bsky.app/profile", "bsky.app"),
+        ("https://", "https://"),
+        ("", ""),
+    ],
+)
+def test_an_account_is_named_by_what_people_copy(text: str, name: str) -> None:
+    assert named(text) == name
+
+
+@given(st.text(max_size=40) | st.text("%/@:?#at ", max_size=9))
+def test_whatever_is_pasted_stands_for_one_name(text: str) -> None:
+    assert f"{HANDLE}" == named(f"@{HANDLE}/{text}")
+    assert isinstance(named(text), str)
 
 
 # --- By DID --------------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ ARGUMENTS: dict[str, list[list[str]]] = {
     "stop": [[]],
 }
 """Each command that opens a mirror, as people type it."""
-APART = {"login", "logout", "lexicon", "sandbox", "demo", "completion", "man"}
+APART = {"login", "logout", "lexicon", "sandbox", "demo", "completion", "man", "help"}
 """Those that open none."""
 LASTING = {"run"}
 """It ends when it is told to; test_delegate.py and the tests of systemd run it."""

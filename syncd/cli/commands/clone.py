@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
@@ -125,7 +125,20 @@ def clone(
     agree = partial(_agree, yes=yes) if adopt else None
     report, cloned = asyncio.run(_first_sync(root, show, agree, pds))
     _say(report, cloned, found, root, as_json)
+    _warn_of_empty(root, patterns)
     raise click.exceptions.Exit(exit_code(report))
+
+
+def _warn_of_empty(root: Path, patterns: Sequence[str]) -> None:
+    """Name each pattern that no collection of the repo fits: most are slips."""
+    with open_files(root) as files:
+        config, collections = files.config, files.state.collection_sizes()
+    for pattern in patterns:
+        alone = replace(config, collections=(pattern,))
+        if not any(map(alone.covers, collections)):
+            tell(f"syncd: the repo has no collection {pattern}; there may be one later")
+            if not pattern.endswith("*"):
+                tell(f"  next: name all below it by --collection '{pattern}.*', if you meant these")
 
 
 def _is_begun(root: Path, account: Account) -> bool:

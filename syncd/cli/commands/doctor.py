@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from syncd.cli.screen.output import say, say_json
+from syncd.cli.screen.output import many, say, say_json
 from syncd.doctor import Finding, Severity, examine
 from syncd.folder.root import find_root
 
@@ -46,7 +46,8 @@ def _say(finding: Finding) -> None:
 def _say_sum(findings: tuple[Finding, ...]) -> None:
     count = Counter(finding.level for finding in findings)
     errors, warnings = count[Severity.ERROR], count[Severity.WARNING]
-    say(f"{errors} errors, {warnings} warnings" if errors or warnings else "all is well")
+    counted = f"{many(errors, 'error')}, {many(warnings, 'warning')}"
+    say(counted if errors or warnings else "all is well")
 
 
 def _json(finding: Finding) -> dict[str, str]:

@@ -6,6 +6,7 @@ A password is never an argument: it comes from a file, from stdin, or from the t
 from __future__ import annotations
 
 import asyncio
+import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ import click
 
 from syncd.cli.screen.output import say, tell, tell_notice
 from syncd.config import DEFAULT_PLC
+from syncd.credentials.secretfile import check_mode
 from syncd.errors import CredentialsRefused, FileProblem, PdsError
 from syncd.exchange import Session
 from syncd.identity import resolve
@@ -70,11 +72,16 @@ def _read_password(password_file: str | None, account: Account) -> str:
 
 
 def _read_file(name: str) -> bytes:
+    path = Path(name)
     try:
-        return Path(name).read_bytes()
+        mode, content = path.stat().st_mode, path.read_bytes()
     except OSError as error:
         message = f"{name} cannot be read: {error.strerror}"
         raise FileProblem(message, hint=_FILE_HINT) from None
+    # A shell's <(command) is a pipe, which nobody else can read whatever its mode says.
+    if stat.S_ISREG(mode):
+        check_mode(path, mode)
+    return content
 
 
 def _decoded(source: str, content: bytes) -> str:

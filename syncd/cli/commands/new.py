@@ -1,4 +1,4 @@
-"""`syncd new`: make a draft named by a fresh TID. Never replaces a file."""
+"""`syncd new`: make a draft, begun by its lexicon. Never replaces a file."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from syncd.cli.commands.conflicts import carry_out
 from syncd.cli.commands.publish import publish_all
 from syncd.cli.screen.editor import run_editor
 from syncd.cli.screen.output import say, say_json
+from syncd.cycle.workspace import Workspace
 from syncd.errors import FileProblem
 from syncd.folder.names import record_of_draft
 from syncd.forms import Form
+from syncd.mirror.by_lexicon import begin
 from syncd.mirror.names import collection_named
 from syncd.mirror.offline import open_files
 from syncd.mirror.publishing import check_writable, make_draft
@@ -33,7 +35,7 @@ from syncd.mirror.publishing import check_writable, make_draft
 def new(
     directory: Path, collection: str, source: Path | None, edit: bool, publish: bool, as_json: bool
 ) -> None:
-    """Make a draft in COLLECTION, empty but for $type and createdAt, or with FILE's content.
+    """Make a draft in COLLECTION, with the fields that its lexicon asks for or FILE's content.
 
     Print its path from the top of the mirror. It stays in the folder until you publish it.
 
@@ -45,7 +47,7 @@ def new(
     with open_files(directory) as workspace:
         nsid = parse_nsid(collection_named(workspace, collection, standing(directory)))
         form = workspace.folder.forms.of(nsid)
-        content = form.format(_record(nsid, source, form))
+        content = form.format(_record(workspace, nsid, source, form))
         if publish:
             check_writable(workspace)
         draft = make_draft(workspace, nsid, content)
@@ -66,10 +68,10 @@ def _is_wanted(draft: str) -> bool:
     return sys.stdin.isatty() and click.confirm(f"Publish {draft} now?", err=True)
 
 
-def _record(collection: Nsid, source: Path | None, form: Form) -> Record:
+def _record(workspace: Workspace, collection: Nsid, source: Path | None, form: Form) -> Record:
     if source is None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return {"$type": collection, "createdAt": now}
+        return begin(workspace, collection, now)
     try:
         text = source.read_bytes()
     except OSError as error:

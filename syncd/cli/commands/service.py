@@ -16,7 +16,7 @@ from typing import Final
 import click
 
 from syncd.children import without_secrets
-from syncd.cli.screen.output import say, say_json
+from syncd.cli.screen.output import say, say_json, say_lines
 from syncd.cli.screen.suggest import Suggesting
 from syncd.errors import ConfigWrong, FolderWrong, SyncdError
 from syncd.folder.root import find_root
@@ -87,16 +87,22 @@ _OF_SYSTEM = click.option("--system", is_flag=True, help="A service of the machi
 @service.command()
 @_OF_SYSTEM
 @click.option("--no-start", is_flag=True, help="Install and enable it, but do not start it now.")
+@click.option("--print", "only_print", is_flag=True, help="Print the files, and write nothing.")
 @click.pass_obj
-def install(directory: Path, system: bool, no_start: bool) -> None:
+def install(directory: Path, system: bool, no_start: bool, only_print: bool) -> None:
     """Install the unit, enable it and start it.
 
     \b
-    Example:
+    Examples:
       syncd -C ~/notes service install
+      syncd -C ~/notes service install --print
     """
-    unit = _unit_of(directory, system)
-    _write(unit.file, render(unit.template, find_program(is_system=system), _systemd_version()))
+    unit, program = _unit_of(directory, system), find_program(is_system=system)
+    if only_print:
+        _print(unit, program)
+        return
+    _check_manager(unit)
+    _write(unit.file, render(unit.template, program, _systemd_version()))
     if unit.override:
         _write(unit.drop_in, unit.override)
     _systemctl(unit, "daemon-reload")
@@ -119,6 +125,7 @@ def uninstall(directory: Path, system: bool) -> None:
       syncd -C ~/notes service uninstall
     """
     unit = _unit_of(directory, system)
+    _check_manager(unit)
     if unit.file.exists():
         _systemctl(unit, "disable", "--now", unit.name)
     shutil.rmtree(unit.drop_in.parent, ignore_errors=True)
@@ -159,6 +166,17 @@ def status(directory: Path, system: bool, as_json: bool) -> None:
             say("the unit file is not there, or of another syncd")
             say(f"  next: syncd service install{' --system' if system else ''}")
     raise click.exceptions.Exit(0 if state in ("active", "reloading") else NOT_RUNNING)
+
+
+def _print(unit: Unit, program: str) -> None:
+    """Print what `install` would write, also where there is no systemd to ask."""
+    try:
+        version = _systemd_version()
+    except ConfigWrong:
+        version = 0
+    say_lines(f"# {unit.file}\n{render(unit.template, program, version)}")
+    if unit.override:
+        say_lines(f"# {unit.drop_in}\n{unit.override}")
 
 
 def render(template: str, program: str, systemd_version: int) -> str:
@@ -260,6 +278,21 @@ def _write(file: Path, text: str) -> None:
 def _systemd_version() -> int:
     found = re.match(r"systemd (\d+)", _call(["systemctl", "--version"]))
     return int(found[1]) if found else 0
+
+
+def _check_manager(unit: Unit) -> None:
+    """Raise ConfigWrong, before anything is written, if the manager of units cannot be reached."""
+    try:
+        _systemctl(unit, "show", "--property=Version")
+    except SyncdError as error:
+        if isinstance(error, ConfigWrong) or not unit.manager:
+            raise
+        user = pwd.getpwuid(os.getuid()).pw_name
+        raise ConfigWrong(
+            f"your services cannot be reached from here, and nothing was changed: {error.message}",
+            hint=f"log in as {user} itself (su and sudo bring no session), or once: sudo loginctl "
+            f"enable-linger {user}, then export XDG_RUNTIME_DIR=/run/user/{os.getuid()}",
+        ) from None
 
 
 def _systemctl(unit: Unit, *arguments: str) -> str:

@@ -51,6 +51,28 @@ def man(ctx: click.Context) -> None:
     say_lines("\n".join(_page(root)))
 
 
+@click.command("help")
+@click.argument("command", nargs=-1)
+@click.pass_context
+def help_(ctx: click.Context, command: tuple[str, ...]) -> None:
+    """Show the help of COMMAND, or of syncd.
+
+    \b
+    Examples:
+      syncd help sync
+      syncd help lexicon check
+    """
+    shown = ctx.find_root()
+    for name in command:
+        group = shown.command
+        if not isinstance(group, click.Group):
+            ctx.fail(f"{shown.command_path!r} has no commands of its own")
+        found = group.resolve_command(shown, [name])[1]
+        assert found is not None
+        shown = click.Context(found, info_name=name, parent=shown)
+    say_lines(shown.get_help())
+
+
 def _page(root: click.Context) -> Iterator[str]:
     group = root.command
     assert isinstance(group, click.Group)

@@ -52,8 +52,7 @@ def status(directory: Path, as_json: bool, watch: bool, ignored: bool) -> None:
     seen = look(directory)
     if not watch:
         (show if as_json else partial(display.show, plain=show))(seen)
-    is_halted = seen[0]["daemon"]["phase"] == "halted" or seen[0]["doubted_rev"] is not None
-    raise click.exceptions.Exit(NEEDS_A_PERSON if is_halted or any(seen[1]) else 0)
+    raise click.exceptions.Exit(NEEDS_A_PERSON if seen[0]["needs_a_person"] else 0)
 
 
 def _list_ignored(directory: Path, as_json: bool) -> None:
@@ -97,6 +96,7 @@ def status_json(found: Standing) -> dict[str, Any]:
         **waiting_json(found.conflicts, found.problems, found.held, found.waiting),
         "budget": _budget_json(found),
         "last_cycle": plain(found.last_cycle),
+        "needs_a_person": found.needs_a_person,
     }
 
 
@@ -161,6 +161,13 @@ def _say(found: Mapping[str, Any]) -> None:
         say("guards   this PDS ignores them: syncd looks before and after each write instead")
     if found["last_cycle"]:
         say(f"last     {found['last_cycle']['at']}")
+        _say_refusal(found["last_cycle"]["refused"])
+
+
+def _say_refusal(refused: Mapping[str, str] | None) -> None:
+    if refused:
+        say(f"refused  {refused['message']}")
+        say(f"         next: {refused['hint']}")
 
 
 def _say_others(found: Mapping[str, Any]) -> None:

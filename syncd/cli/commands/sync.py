@@ -125,9 +125,15 @@ def _summary(report: Report, cloned: int) -> str:
         "merged": len(report.merged),
     }
     done = ", ".join(f"{count} {name}" for name, count in numbers.items() if count)
-    waiting, later = waiting_words(report), _later_words(report)
-    nothing = "nothing done" if waiting or later else "nothing to do"
-    return "; ".join(filter(None, (done or nothing, later, waiting)))
+    left = [_unsent_words(report), _later_words(report), waiting_words(report)]
+    nothing = "nothing done" if any(left) else "nothing to do"
+    return "; ".join(filter(None, (done or nothing, *left)))
+
+
+def _unsent_words(report: Report) -> str:
+    """Count the changes that could not be sent, in words; empty if there are none."""
+    count = len(report.unsent)
+    return f"{many(count, 'change')} could not be sent" if count else ""
 
 
 def _later_words(report: Report) -> str:

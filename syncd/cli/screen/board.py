@@ -81,6 +81,7 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
         rows.append(("events", _text(found["watch"]["problem"], style="yellow")))
     if last:
         rows.append(("last", _text(f"{last['at']}, {_done(last)} in {last['seconds']:.1f} s")))
+        rows += _refusal(last.get("refused"))
     return rows
 
 
@@ -96,6 +97,11 @@ def _trouble(trouble: Mapping[str, str] | None) -> list[tuple[str, RenderableTyp
         return []
     hint = [("", _text(f"next: {trouble['hint']}", style="blue"))] if trouble["hint"] else []
     return [("", _text(trouble["message"], style="yellow")), *hint]
+
+
+def _refusal(refused: Mapping[str, str] | None) -> list[tuple[str, RenderableType]]:
+    said = None if refused is None else {"reason": refused["message"], "hint": refused["hint"]}
+    return _warning("refused", said)
 
 
 def _warning(name: str, said: Mapping[str, str] | None) -> list[tuple[str, RenderableType]]:
@@ -121,7 +127,8 @@ def _budget(budget: Mapping[str, Any]) -> Text:
 
 def _done(last: Mapping[str, Any]) -> str:
     names = ("pushed", "pulled", "merged", "adopted")
-    return ", ".join(f"{last[name]} {name}" for name in names if last.get(name)) or "nothing to do"
+    nothing = "nothing done" if last.get("refused") else "nothing to do"
+    return ", ".join(f"{last[name]} {name}" for name in names if last.get(name)) or nothing
 
 
 def _waiting(

@@ -16,7 +16,7 @@ from syncd.atproto.lexicon.checks import Faults
 from syncd.atproto.lexicon.fault import Kind, new_faults
 from syncd.config import LEXICONS_WARN
 from syncd.cycle.lexicons.library import Library, Origin, placed
-from syncd.cycle.workspace import SECOND_NS, Workspace
+from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, FileProblem, Malformed
 from syncd.folder.names import relative_path
 from syncd.folder.read import FileStat, read_file
@@ -99,18 +99,8 @@ class Court:
 
     def only_warns(self, path: RecordPath) -> bool:
         """Return whether faults of this record are only named, and the record is sent."""
-        config, collection = self.workspace.config, split_record_path(path)[0]
-        if config.lexicons_of(path) == LEXICONS_WARN or config.validate_of(path) is False:
-            return True
         # Without the former record nobody knows whether a fault is new.
-        return path in self._unsure or self._may_be_overtaken(collection)
-
-    def _may_be_overtaken(self, collection: str) -> bool:
-        """Return whether the PDS checks the type itself, and maybe by a looser lexicon."""
-        found = self.library.find(collection)
-        is_shipped = found is not None and found.origin is Origin.BUNDLE
-        now = self.workspace.clock_ns() // SECOND_NS
-        return is_shipped and collection in KNOWN_TO_PDS and load_bundle().is_old(now)
+        return path in self._unsure or only_warns(self.workspace, self.library, path)
 
     def _faults(self, collection: str, rkey: str, record: Record) -> Faults:
         found = self.library.catalog.check(collection, rkey, record)
@@ -136,3 +126,14 @@ class Court:
         except BadData:
             return None
         return record if isinstance(record, dict) else None
+
+
+def only_warns(workspace: Workspace, library: Library, path: RecordPath) -> bool:
+    """Return whether faults of a record are only named, and the record is sent."""
+    config, collection = workspace.config, split_record_path(path)[0]
+    if config.lexicons_of(path) == LEXICONS_WARN or config.validate_of(path) is False:
+        return True
+    # The PDS checks the type itself, and maybe by a looser lexicon than one that is old.
+    found = library.find(collection)
+    is_shipped = found is not None and found.origin is Origin.BUNDLE
+    return is_shipped and collection in KNOWN_TO_PDS and load_bundle().is_old(workspace.now())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,7 @@ def test_what_is_no_password_is_named_and_not_shown(
 ) -> None:
     file = tmp_path / "password"
     if content is not None:
+        file.touch(mode=0o600)
         file.write_bytes(content)
     sandbox = Sandbox()
     login = sandbox.create_account("alice")
@@ -42,3 +45,37 @@ def test_what_is_no_password_is_named_and_not_shown(
     assert ran.exception.hint
     assert "hunter2" not in f"{ran.output}{ran.exception}"
     assert "xff" not in f"{ran.output}{ran.exception}"
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o602])
+def test_a_password_file_that_others_may_use_is_refused_as_everywhere(
+    tmp_path: Path, mode: int
+) -> None:
+    sandbox = Sandbox()
+    login = sandbox.create_account("alice")
+    file = tmp_path / "password"
+    file.write_text(login.password, encoding="utf-8")
+    file.chmod(mode)
+    with start(sandbox) as running:
+        place = ["--pds", running.url, "--plc", running.url]
+        ran = CliRunner().invoke(cli, ["login", login.did, "--password-file", str(file), *place])
+    assert isinstance(ran.exception, CredentialsRefused)
+    assert "chmod 600" in ran.exception.hint
+    assert login.password not in f"{ran.output}{ran.exception}"
+
+
+def test_a_password_may_come_from_a_pipe_that_has_a_name(tmp_path: Path) -> None:
+    """As from a shell's <(command)."""
+    sandbox = Sandbox()
+    login = sandbox.create_account("alice")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o644)
+    writer = threading.Thread(target=pipe.write_text, args=(login.password,))
+    writer.start()
+    with start(sandbox) as running:
+        place = ["--pds", running.url, "--plc", running.url]
+        environ = {"XDG_STATE_HOME": str(tmp_path / "state")}
+        words = ["login", login.did, "--password-file", str(pipe), *place]
+        ran = CliRunner().invoke(cli, words, env=environ)
+    writer.join()
+    assert ran.exit_code == 0, ran.output

@@ -9,12 +9,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from syncd.cli import cli
 from syncd.cli.commands import service
 from syncd.cli.commands.service import escape, find_program, render
 from syncd.errors import ConfigWrong
+from syncd.folder.root import initialise
 
 ENV = "/usr/bin/env syncd"
 TEMPLATES = ("syncd@.service", "syncd-user@.service")
@@ -91,3 +94,39 @@ def test_a_system_service_is_not_started_from_a_home(
     monkeypatch.setattr(service, "_HIDDEN", (tmp_path,))
     with pytest.raises(ConfigWrong, match="which is in a home"):
         find_program(is_system=True)
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Path:
+    """A folder that looks like a mirror."""
+    root = tmp_path / "notes"
+    root.mkdir()
+    initialise(root, "marker")
+    return root
+
+
+@pytest.mark.parametrize("command", ["install", "uninstall"])
+def test_without_a_session_of_the_user_nothing_is_written_and_a_way_is_named(
+    mirror: Path, tmp_path: Path, command: str
+) -> None:
+    config = tmp_path / "config"
+    environ = {
+        "XDG_CONFIG_HOME": str(config),
+        "XDG_RUNTIME_DIR": str(tmp_path / "none"),
+        "DBUS_SESSION_BUS_ADDRESS": f"unix:path={tmp_path}/none/bus",
+    }
+    ran = CliRunner().invoke(cli, ["-C", str(mirror), "service", command], env=environ)
+    assert isinstance(ran.exception, ConfigWrong)
+    assert "enable-linger" in ran.exception.hint
+    assert not config.exists()
+
+
+def test_the_unit_can_be_printed_and_nothing_is_written(mirror: Path, tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    environ = {"XDG_CONFIG_HOME": str(config), "PATH": str(tmp_path)}
+    words = ["-C", str(mirror), "service", "install", "--print"]
+    ran = CliRunner().invoke(cli, words, env=environ)
+    assert ran.exit_code == 0, ran.output
+    assert f"# {config}/systemd/user/syncd-user@.service" in ran.output
+    assert f"run {mirror}" in ran.output
+    assert not config.exists()

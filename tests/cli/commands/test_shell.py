@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from syncd import __version__
-from syncd.cli import COMMANDS, cli
+from syncd.cli import COMMANDS, MEANT, cli
 from syncd.cli.commands.shell import EXIT
 from tests.docs.markdown import ROOT, read, table
 
@@ -63,6 +63,30 @@ def test_a_misspelt_command_is_answered_with_the_nearest(typed: list[str], meant
     result = CliRunner().invoke(cli, typed)
     assert result.exit_code == 2
     assert f"did you mean '{meant}'?" in result.output
+
+
+@pytest.mark.parametrize(("typed", "meant"), list(MEANT.items()))
+def test_the_name_that_another_program_has_for_a_command_is_answered_with_ours(
+    typed: str, meant: str
+) -> None:
+    result = CliRunner().invoke(cli, [typed])
+    assert result.exit_code == 2
+    assert meant in result.output
+    for name in re.findall(r"'syncd ([a-z]+)", meant):
+        assert name in COMMANDS
+    assert typed not in COMMANDS
+
+
+@pytest.mark.parametrize("command", [[], ["sync"], ["lexicon"], ["lexicon", "check"]])
+def test_help_shows_what_the_option_shows(command: list[str]) -> None:
+    asked = CliRunner().invoke(cli, ["help", *command], prog_name="syncd")
+    shown = CliRunner().invoke(cli, [*command, "--help"], prog_name="syncd")
+    assert (asked.exit_code, asked.output) == (0, shown.output)
+
+
+@pytest.mark.parametrize("command", [["synk"], ["sync", "now"], ["lexicon", "chek"]])
+def test_help_for_no_command_says_so(command: list[str]) -> None:
+    assert CliRunner().invoke(cli, ["help", *command]).exit_code == 2
 
 
 def test_the_version_names_what_syncd_is_made_of() -> None:
