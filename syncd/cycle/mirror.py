@@ -263,7 +263,7 @@ class Mirror:
         steps = plan.with_verdict(Verdict.PULL)
         fresh = [c for c in plan.conflicts if not is_kept(self.folder, c)]
         wanted = [step.remote for step in steps] + [c.remote for c in fresh]
-        get = await sight.gather(self.pds, [cid for cid in wanted if cid is not None])
+        get = await sight.bring(self.pds, [cid for cid in wanted if cid is not None])
         unshown = keep_conflicts(self.folder, fresh, get)
         if sides.regained:
             # They have no file because they were out of scope; base would make that a deletion.

@@ -54,10 +54,10 @@ class Sight:
         by a CID that is not that of a record.
         """
         wanted = sorted({cid for cid in cids if cid.is_block})
-        get = await self.gather(pds, wanted)
+        get = await self.bring(pds, wanted)
         return {cid: block for cid in wanted if (block := get(cid)) is not None}
 
-    async def gather(self, pds: Pds, cids: Iterable[Cid]) -> Get:
+    async def bring(self, pds: Pds, cids: Iterable[Cid]) -> Get:
         """Fetch the record blocks of `cids` that did not come with the view.
 
         Return what gives one of them, or None as far as `records` would leave it out. However many
