@@ -7,8 +7,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := $(VENV)-lowest
-# The tests run in this many processes, each with a reference PDS of its own.
-JOBS ?= 2
+# The tests run in this many processes, each with a reference PDS of its own: one more than the two
+# cores of CI, for a quarter of the time a test waits.
+JOBS ?= 3
 # The other Pythons that `make pythons` looks for.
 PYTHONS ?= python3.12 python3.13
 SPREAD := -n $(JOBS) --dist loadgroup
@@ -24,12 +25,16 @@ define install_syncd
 	$(install) --no-build-isolation --editable '.[$(3)]'
 endef
 
-.PHONY: demo test lint types programs reference lowest coverage pythons others packages tools stress model torture mutants bench flames publish idle pictures format clean
+.PHONY: demo test tests lint types programs reference lowest coverage pythons others packages tools peers-pds stress model torture mutants bench flames publish idle pictures format clean
 
 demo: $(VENV)/.demo
 	$(BIN)/syncd demo $(if $(ONCE),--once)
 
-test: lint types programs reference
+# The types are checked beside the tests: that takes one core, and tests wait now and then.
+test: lint programs reference
+	$(MAKE) --no-print-directory --jobs=2 types tests
+
+tests: $(VENV)/.test
 	$(BIN)/python -m pytest $(SPREAD) $(PYTEST)
 
 lint: $(VENV)/.test
@@ -73,6 +78,11 @@ packages: $(VENV)/.test
 # and clients of others on the sandbox.
 tools: $(VENV)/.test reference
 	$(BIN)/python -m pytest $(SPREAD) --only tools tests/bench tests/sandbox $(PYTEST)
+
+# The PDS contract and the main job on PDSes of another make and age, which are installed from npm.
+peers-pds: $(VENV)/.test reference
+	$(BIN)/python -m tests.peers.install
+	$(BIN)/python -m pytest $(SPREAD) --only peers-pds tests/contract $(PYTEST)
 
 # The random and the large tests at their full size, on the disk, from the seed SEED or that of the day.
 stress: $(VENV)/.test programs reference

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 
+from bench.disk import measure_disk
 from bench.measure import Failed
 from bench.results import RESULTS, Result, keep, this_machine
 from bench.rows import ROWS
@@ -56,16 +57,19 @@ def measured(row: str, asked: argparse.Namespace) -> bool:
     try:
         with work_directory() as work:
             stage = Stage(asked.records, asked.rounds, asked.changes, asked.seconds, work)
+            disk = measure_disk(work)
+            print(f"    a file on its disk: {disk.text()}", flush=True)
             outcome = ROWS[row].measure(stage)
     except FAILURES as failed:
         print(f"    {failed}", file=sys.stderr)
         return False
     took = time.monotonic() - began
     command = command_of(row, asked)
-    keep(Result(row, asked.records, command, date, this_machine(), took, outcome), asked.out)
-    for line in (*(check.text() for check in outcome.checks), *outcome.notes):
+    result = Result(row, asked.records, command, date, this_machine(), took, outcome, disk)
+    keep(result, asked.out)
+    for line in (*outcome.spent(), *(check.text() for check in outcome.checks), *outcome.notes):
         print(f"    {line}")
-    mark = outcome.mark if ROWS[row].is_judged else "measured"
+    mark = result.mark if ROWS[row].is_judged else "measured"
     print(f"    {mark}, in {took:.0f} s", flush=True)
     return True
 

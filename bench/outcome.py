@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -18,6 +19,7 @@ class Mark(StrEnum):
     STRETCH = "met (stretch)"
     MET = "met"
     MISSED = "missed"
+    SLOW_DISK = "not marked: the disk is slow"
     OPEN = "not measured"
 
 
@@ -74,6 +76,14 @@ class Outcome:
         """The mark of the worst; what was not measured has no say beside what was."""
         marks = {check.mark for check in self.checks} - {Mark.OPEN}
         return max(marks, key=_BEST_FIRST.index, default=Mark.OPEN)
+
+    def spent(self) -> list[str]:
+        """What each contender took, in the median of its runs."""
+        return [
+            f"{name}: wall {statistics.median(run.wall for run in runs):.2f} s, "
+            f"CPU {statistics.median(run.cpu for run in runs):.2f} s"
+            for name, runs in self.runs.items()
+        ]
 
     def json(self) -> dict[str, Any]:
         return asdict(self)

@@ -1,6 +1,7 @@
 """S11: a clone beside what other implementations do with the same CAR: write its records as JSON.
 
-They read it from a file and neither verify nor sync; syncd fetches it, and does both.
+They read it from a file and do not verify it; syncd fetches and proves it. All are followed by, or
+end with, one sync of the file system.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from bench.measure import Command, Spent, alternate, ratio, run, walls
 from bench.outcome import Check, Outcome
 from bench.peers.install import HERE, ensure_installed
 from bench.stage import Served, Stage, remove, repo_of, serving
-from tests.reference.install import NODE
+from tests.npm import NODE
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,10 @@ class Reader:
     def read(self) -> Spent:
         target = self.stage.directory("read")
         try:
-            spent = run(Command((*self.words, self.served.car, target)))
+            # The last argument is the tree: durable like that of syncd.
+            script = 'target=$1; shift; "$@" "$target" && sync -f "$target"'
+            words = ("sh", "-c", script, "sh", target, *self.words, self.served.car)
+            spent = run(Command(words))
             self.served.check(target)
             return spent
         finally:

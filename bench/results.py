@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.outcome import Outcome, read_outcome
+from bench.disk import Disk
+from bench.outcome import Mark, Outcome, read_outcome
 from bench.stage import ROOT
 
 RESULTS = ROOT / "build" / "bench"
@@ -19,7 +20,12 @@ RESULTS = ROOT / "build" / "bench"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One row, measured once. `took` is how many seconds that needed."""
+    """One row, measured once.
+
+    Attributes:
+        took: How many seconds that needed.
+        disk: What a file cost on its disk; None where nobody measured that.
+    """
 
     row: str
     records: int
@@ -28,6 +34,12 @@ class Result:
     machine: str
     took: float
     outcome: Outcome
+    disk: Disk | None = None
+
+    @property
+    def mark(self) -> Mark:
+        """The mark of its outcome; none of a disk that hides what the contenders do."""
+        return Mark.SLOW_DISK if self.disk and self.disk.is_slow else self.outcome.mark
 
 
 def keep(result: Result, directory: Path) -> None:
@@ -44,7 +56,9 @@ def kept(directory: Path) -> dict[str, Result]:
 
 
 def _read(told: Mapping[str, Any]) -> Result:
-    return Result(**{**told, "outcome": read_outcome(told["outcome"])})
+    disk = told.get("disk")
+    read = {"outcome": read_outcome(told["outcome"]), "disk": disk and Disk(**disk)}
+    return Result(**{**told, **read})
 
 
 def this_machine() -> str:

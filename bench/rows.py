@@ -14,7 +14,7 @@ from bench.outcome import Outcome
 from bench.pushes import push_checkout, push_new
 from bench.readers import clone_beside_readers
 from bench.stage import Stage
-from bench.unchanged import status_and_help, sync_unchanged
+from bench.unchanged import status_and_help, sync_unchanged, verify_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,14 @@ ROWS = {
         status_and_help,
     ),
     "S11": Row(
-        "clone beside others that write JSON files from the same CAR, unverified, not durable",
+        "clone beside others that write JSON files from the same CAR, unverified, and sync",
         "ahead of every one",
         clone_beside_readers,
+    ),
+    "S12": Row(
+        "`syncd verify`: every file, block and signature",
+        "wall <= 3 x `sha256sum` of all files (stretch: 1.5 x)",
+        verify_all,
     ),
     "sizes": Row(
         "clone, sync and status at a hundredth, a tenth and all of the records",

@@ -1,7 +1,8 @@
 """Where rows are measured: sizes, directories, repos made once, their server, syncd's own home.
 
-Everything lies on one disk, below `~/.cache/syncd-bench` unless SYNCD_BENCH_CACHE names another
-place; a RAM disk would make every write look free. What a run made is removed with it, repos stay.
+Repos lie below `~/.cache/syncd-bench`, and root gives each row a fresh file system there. Where
+SYNCD_BENCH_CACHE names a place, everything lies in it and nothing is mounted. A RAM disk would make
+every write look free. What a run made is removed with it, repos stay.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench import repos
+from bench.disk import fresh_disk
 from bench.measure import Command, Failed
 from bench.repos import About
 from tests.reference.pds import ReferencePds
@@ -99,18 +101,25 @@ class User:
 
 @contextmanager
 def work_directory() -> Iterator[Path]:
+    """An empty directory: on a fresh file system, unless SYNCD_BENCH_CACHE names a place."""
     place = cache_directory()
     place.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix="work-", dir=place))
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    with nullcontext(None) if _named_cache() else fresh_disk(place) as disk:
+        work = Path(tempfile.mkdtemp(prefix="work-", dir=disk or place))
+        try:
+            yield work
+        finally:
+            if disk is None:
+                shutil.rmtree(work, ignore_errors=True)
 
 
 def cache_directory() -> Path:
-    named = os.environ.get("SYNCD_BENCH_CACHE")
+    named = _named_cache()
     return Path(named) if named else Path.home() / ".cache" / "syncd-bench"
+
+
+def _named_cache() -> str | None:
+    return os.environ.get("SYNCD_BENCH_CACHE")
 
 
 def repo_of(records: int) -> Path:

@@ -23,8 +23,8 @@ def tables(results: Mapping[str, Result]) -> str:
             "",
             f"Measured on {'; '.join(machines) or 'no machine yet'}:",
             "",
-            "| row | command | date | minutes |",
-            "|---|---|---|---|",
+            "| row | command | date | minutes | a file on its disk |",
+            "|---|---|---|---|---|",
             *_commands(results),
         ]
     )
@@ -36,10 +36,10 @@ def _judged(results: Mapping[str, Result]) -> Iterator[str]:
             continue
         records, measured, mark = "", "", f"{Mark.OPEN}"
         if name in results:
-            outcome = results[name].outcome
+            outcome, found = results[name].outcome, results[name].mark
             records = f"{results[name].records:,}" if row.is_sized else "few"
             measured = "; ".join([*(check.text() for check in outcome.checks), *outcome.notes])
-            mark = f"**{outcome.mark}**" if outcome.mark is Mark.MISSED else f"{outcome.mark}"
+            mark = f"{found}" if found in (Mark.MET, Mark.STRETCH) else f"**{found}**"
         yield f"| {name} | {row.work} | {records} | {row.goal} | {measured} | {mark} |"
 
 
@@ -47,7 +47,9 @@ def _commands(results: Mapping[str, Result]) -> Iterator[str]:
     for name in ROWS:
         if name in results:
             result = results[name]
-            yield f"| {name} | `{result.command}` | {result.date} | {result.took / 60:.1f} |"
+            disk = result.disk.text() if result.disk else "not measured"
+            minutes = f"{result.took / 60:.1f}"
+            yield f"| {name} | `{result.command}` | {result.date} | {minutes} | {disk} |"
 
 
 def with_tables(document: str, results: Mapping[str, Result]) -> str:

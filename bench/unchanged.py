@@ -1,4 +1,4 @@
-"""S2 and S10: what it costs to find that nothing happened, beside others that find that out."""
+"""S2, S10, S12: what it costs to find that nothing happened, beside others that find that out."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from bench.stage import SYNCD, Stage, User, repo_of, serving
 from syncd.folder.read import RACY_NS
 
 SYNC, GIT = "syncd sync", "git status"
+VERIFY, HASH = "syncd verify", "sha256sum of all files"
 PEERS = {"unison": "unison", "rclone": "rclone bisync"}
 """Programs that may be installed, and what is run of them."""
 
@@ -33,6 +34,13 @@ class Unchanged:
 
     def status(self) -> Spent:
         return run(self.user.syncd("-C", self.mirror, "status"))
+
+    def verify(self) -> Spent:
+        return run(self.user.syncd("-C", self.mirror, "verify"))
+
+    def hash(self) -> Spent:
+        script = 'find "$1" -name "*.json" -print0 | xargs -0 sha256sum'
+        return run(Command(["sh", "-c", script, "sh", self.mirror], self.environment()))
 
     def git(self, *words: str) -> Spent:
         """git with its own directory elsewhere, so that the mirror is in no git repository."""
@@ -115,3 +123,13 @@ def status_and_help(stage: Stage) -> Outcome:
         Check(told, statistics.median(walls(runs[told])), 0.15, "s"),
     ]
     return Outcome(checks, runs)
+
+
+def verify_all(stage: Stage) -> Outcome:
+    """S12."""
+    with unchanged(stage) as tree:
+        contenders = {VERIFY: tree.verify, HASH: tree.hash}
+        alternate(contenders, 1)
+        runs = alternate(contenders, stage.rounds)
+    slower = ratio(walls(runs[VERIFY]), walls(runs[HASH]))
+    return Outcome([Check(f"wall / {HASH}", slower, 3, "x", stretch=1.5)], runs)

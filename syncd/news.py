@@ -12,6 +12,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from syncd.atproto.firehose import CommitEvent
 from syncd.config import Config
 from syncd.errors import RepoUnavailable, SyncdError, Unreachable
 from syncd.model import Account, Head
@@ -30,6 +31,7 @@ SILENT_POLLS = 3
 """After so many polls in a row without an answer, ask for a look: the repo may have moved."""
 
 Doorbells = Callable[[Config, Account], Sequence[Doorbell]]
+Overhear = Callable[[CommitEvent], bool]
 
 
 def choose_doorbells(config: Config, account: Account) -> Sequence[Doorbell]:
@@ -43,6 +45,11 @@ def choose_doorbells(config: Config, account: Account) -> Sequence[Doorbell]:
 def no_doorbells(config: Config, account: Account) -> Sequence[Doorbell]:  # noqa: ARG001
     """Return no doorbell: the PDS is polled."""
     return ()
+
+
+def nothing_overheard(_: CommitEvent) -> bool:
+    """Return that an event shows nothing."""
+    return False
 
 
 class Source(Protocol):
@@ -74,6 +81,7 @@ class News:
         hurry: Called when the account may have come back or moved, so that a retry may succeed.
         jitter: Returns a number in [0, 1) for each pause between connections.
         doorbells: Returns what to listen to for an account.
+        overhear: Takes what the stream says of a commit; True if people are to hear of it.
     """
 
     source: Source
@@ -81,6 +89,7 @@ class News:
     hurry: Callable[[], None]
     jitter: Callable[[], float]
     doorbells: Doorbells
+    overhear: Overhear = nothing_overheard
     _ear: Ear = field(init=False)
     _has_account_news: bool = False
     _has_ring_caused_look: bool = False
@@ -159,6 +168,9 @@ class News:
             self._futile_looks += 1
 
     def _heed(self, ring: Ring) -> None:
+        if ring.event is not None and self.overhear(ring.event):
+            # What was overheard is said with the next report.
+            self.look()
         self._heard_at = _now()
         head = self._head()
         if head is not None and ring.commit == head.commit:

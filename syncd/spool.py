@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import secrets
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 from syncd.atproto.car import CarReader, section_of, write_car
 from syncd.atproto.cid import Cid, is_content_of
@@ -25,6 +25,17 @@ _OPEN = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ_BYTES: Final = 256 * 1024
 _CID_BYTES: Final = 36
 _HEADER: Final = b"".join(write_car((), ()))
+_LENGTH_BITS: Final = 24
+
+Place: TypeAlias = int
+"""Where a block is: its offset in the file, and in the lowest 24 bits its length."""
+NOWHERE: Final[Place] = 0
+"""No place of any block, for the file begins with a header."""
+
+
+def length_at(place: Place) -> int:
+    """Return the length of the block at a place."""
+    return place & (1 << _LENGTH_BITS) - 1
 
 
 def unnamed_spool(directory: Path) -> Spool:
@@ -98,20 +109,32 @@ class Spool:
 
     def get(self, cid: Cid) -> bytes | None:
         """Read the block of `cid` and check its hash again; None if there is no such block."""
-        for offset, length in self._index.find(cid):
-            section = os.pread(self._file, _CID_BYTES + length, offset - _CID_BYTES)
-            block = section[_CID_BYTES:]
-            # The index knows only a part of the hash, and the disk may have changed the bytes.
-            if section.startswith(cid) and is_content_of(block, cid):
+        for place in self._index.find(cid):
+            block = self.get_at(place, cid)
+            if block is not None:
                 return block
         return None
 
+    def get_at(self, place: Place, cid: Cid) -> bytes | None:
+        """Read the block of `cid` as `get` does, at the place that `place_of` returned."""
+        if place == NOWHERE:
+            return None
+        size = _CID_BYTES + length_at(place)
+        section = os.pread(self._file, size, (place >> _LENGTH_BITS) - _CID_BYTES)
+        block = section[_CID_BYTES:]
+        # The index knows only a part of the hash, and the disk may have changed the bytes.
+        return block if section.startswith(cid) and is_content_of(block, cid) else None
+
+    def place_of(self, cid: Cid) -> Place:
+        """Return where the block with this CID is, without checking its hash; 0 if nowhere."""
+        for place in self._index.find(cid):
+            if os.pread(self._file, _CID_BYTES, (place >> _LENGTH_BITS) - _CID_BYTES) == cid:
+                return place
+        return NOWHERE
+
     def __contains__(self, cid: Cid) -> bool:
         """Return whether the file has a block with this CID, without checking its hash."""
-        return any(
-            os.pread(self._file, _CID_BYTES, offset - _CID_BYTES) == cid
-            for offset, _ in self._index.find(cid)
-        )
+        return self.place_of(cid) != NOWHERE
 
     def clear(self) -> None:
         """Remove all blocks, leaving an empty CAR."""
@@ -184,28 +207,28 @@ class _Index:
 
     def add(self, cid: Cid, offset: int, length: int) -> None:
         number = cid[4] << 8 | cid[5]
-        entry = cid[6:14] + offset.to_bytes(6, "big") + length.to_bytes(3, "big")
+        entry = cid[6:14] + (offset << _LENGTH_BITS | length).to_bytes(9, "big")
         bucket = self._buckets[number]
         if bucket is None:
             self._buckets[number] = bytearray(entry)
         else:
             bucket += entry
 
-    def find(self, cid: Cid) -> Iterator[tuple[int, int]]:
-        """Yield (offset, length) of every block that may be the one of `cid`."""
-        if len(cid) != _CID_BYTES:
-            return  # a tree may name a record by any CID, and the spool has no block of such
-        bucket = self._buckets[cid[4] << 8 | cid[5]]
+    def find(self, cid: Cid) -> list[Place]:
+        """List the places of all blocks that may be the one of `cid`."""
+        places: list[Place] = []
+        # A tree may name a record by any CID, and the spool has no block of another length.
+        bucket = self._buckets[cid[4] << 8 | cid[5]] if len(cid) == _CID_BYTES else None
         if bucket is None:
-            return
+            return places
         key = cid[6:14]
         at = bucket.find(key)
         while at >= 0:
             # A match across two entries is chance.
             if at % 17 == 0:
-                offset, length = bucket[at + 8 : at + 14], bucket[at + 14 : at + 17]
-                yield int.from_bytes(offset, "big"), int.from_bytes(length, "big")
+                places.append(int.from_bytes(bucket[at + 8 : at + 17], "big"))
             at = bucket.find(key, at + 1)
+        return places
 
 
 def _problem(path: Path, error: OSError) -> FileProblem:

@@ -19,9 +19,10 @@ from tests.slowest import slowest_first
 
 ELSEWHERE = {
     "packages": "builds and installs packages of syncd: `make packages`",
+    "peers-pds": "runs PDSes from npm of other makes and ages: `make peers-pds`",
     "tools": "needs tools of others, and protects no record: `make tools`",
 }
-"""Tests that run only where they are asked for."""
+"""Tests that run only where they are asked for, by the name of their target and marker."""
 UNSHOWN = pytest.StashKey[list[str]]()
 
 
@@ -39,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "reference: talks to a PDS that the tests install")
     for name, meaning in ELSEWHERE.items():
-        config.addinivalue_line("markers", f"{name}: {meaning}")
+        config.addinivalue_line("markers", f"{marker_of(name)}: {meaning}")
     if config.option.hypothesis_seed is None:
         config.option.hypothesis_seed = str(SEED)
     _hear_signals()
@@ -77,7 +78,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _elsewhere(item: pytest.Item) -> str | None:
     """Which of ELSEWHERE a test is one of."""
-    return next((name for name in ELSEWHERE if item.get_closest_marker(name)), None)
+    return next((name for name in ELSEWHERE if item.get_closest_marker(marker_of(name))), None)
+
+
+def marker_of(target: str) -> str:
+    return target.replace("-", "_")
 
 
 @pytest.fixture(autouse=True)

@@ -286,8 +286,8 @@ MUTANTS = (
     ),
     Mutant(
         "a spooled block believed without its hash", "spool.py",
-        "            if section.startswith(cid) and is_content_of(block, cid):",
-        "            if section.startswith(cid):", "tests/test_spool.py",
+        "if section.startswith(cid) and is_content_of(block, cid)", "if section.startswith(cid)",
+        "tests/test_spool.py",
     ),
     Mutant(
         "a queue of events that overflowed", "watch/queue.py",

@@ -110,3 +110,10 @@ def test_of_two_memories_a_whole_tree_replaces_the_nodes_that_were_added_before(
     assert both.is_whole_tree is is_whole
     assert CID_B in both.dropped_nodes
     assert set(both.decided) == {NOTE, OTHER}
+
+
+def test_the_place_of_a_problem_says_what_is_known_of_it() -> None:
+    places = [
+        Problem("a", "b", "", line, column).place for line in (None, 3) for column in (None, 5)
+    ]
+    assert places == ["", "column 5", "line 3", "line 3, column 5"]

@@ -13,7 +13,7 @@ from syncd.atproto.car import section_of, write_car
 from syncd.atproto.cid import Cid, cid_of_blob, cid_of_block
 from syncd.atproto.data import encode
 from syncd.errors import FileProblem
-from syncd.spool import Spool, _Index, unnamed_spool
+from syncd.spool import Spool, _Index, length_at, unnamed_spool
 from tests.atproto.mst.trees import FOREIGN
 
 HEADER = b"".join(write_car((), ()))
@@ -115,7 +115,9 @@ def test_blocks_whose_hashes_begin_alike_are_told_apart() -> None:
     one, other = (Cid(b"\x01\x71\x12\x20" + b"s" * 10 + end * 22) for end in (b"a", b"b"))
     index.add(one, 100, 1)
     index.add(other, 2**40, 2**20)
-    assert list(index.find(one)) == list(index.find(other)) == [(100, 1), (2**40, 2**20)]
+    places = [100 << 24 | 1, 2**40 << 24 | 2**20]
+    assert index.find(one) == index.find(other) == places
+    assert [length_at(place) for place in places] == [1, 2**20]
 
 
 @contextmanager
@@ -151,14 +153,14 @@ def test_a_link_in_its_place_is_not_followed(path: Path, tmp_path: Path) -> None
 
 def test_a_spool_without_a_name_leaves_no_file_and_no_descriptor(tmp_path: Path) -> None:
     descriptors = Path("/proc/self/fd")
-    before = sorted(descriptors.iterdir())
+    before = set(descriptors.iterdir())
     spool = unnamed_spool(tmp_path)
     blocks = blocks_of(3)
     spool.add(blocks)
     assert list(tmp_path.iterdir()) == []
     assert all(spool.get(cid) == block for cid, block in blocks)
     del spool
-    assert sorted(descriptors.iterdir()) == before
+    assert set(descriptors.iterdir()) <= before
 
 
 def test_a_cid_of_another_kind_has_no_block(tmp_path: Path) -> None:

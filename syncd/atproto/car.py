@@ -9,8 +9,9 @@ Source: the CARv1 page of https://ipld.io/specs
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
-from syncd.atproto.cid import Cid, Link, cid_from_bytes, is_content_of
+from syncd.atproto.cid import Cid, Link, is_content_of
 from syncd.atproto.dagcbor import encode, read_cbor
 from syncd.errors import BadCar, BadData
 
@@ -132,19 +133,19 @@ def _section(data: bytes, at: int, *, is_header: bool) -> tuple[int, int]:
 def _parse_varint(data: bytes, at: int) -> tuple[int, int]:
     """Read an unsigned LEB128 number; return it and its end, past the data if incomplete."""
     number = shift = 0
-    for place in range(at, min(at + MAX_VARINT_BYTES, len(data))):
-        byte = data[place]
+    for end, byte in enumerate(data[at : at + MAX_VARINT_BYTES], at + 1):
         number |= (byte & 0x7F) << shift
         if byte < 0x80:
             if byte == 0 and shift:
                 raise BadCar("the CAR has a length that is not in its shortest form")
-            return number, place + 1
+            return number, end
         shift += 7
     if len(data) - at >= MAX_VARINT_BYTES:
         raise BadCar(f"the CAR has a length of more than {MAX_VARINT_BYTES} bytes")
     return 0, len(data) + 1
 
 
+@lru_cache(maxsize=4096)
 def _varint(number: int) -> bytes:
     parts = bytearray()
     while number > 0x7F:
@@ -173,7 +174,7 @@ def _parse_block(data: bytes, start: int, end: int) -> tuple[Cid, bytes] | None:
         return None
     if end - start < _CID_BYTES:
         raise BadCar("the CAR holds a block whose CID is cut")
-    cid = cid_from_bytes(data[start : start + _CID_BYTES])
+    cid = Cid(data[start : start + _CID_BYTES])
     block = data[start + _CID_BYTES : end]
     if not is_content_of(block, cid):
         raise BadCar(f"the CAR holds a block that is not the content of {cid}")

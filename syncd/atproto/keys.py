@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -99,11 +100,15 @@ def make_key(curve: Curve, secret: bytes) -> PrivateKey:
 def sign(key: PrivateKey, message: bytes) -> bytes:
     """Sign a message; the same message gets the same 64 bytes each time (RFC 6979)."""
     curve = key.public.curve
-    signer = ec.derive_private_key(int.from_bytes(key.secret, "big"), _CURVES[curve])
-    der = signer.sign(message, ec.ECDSA(SHA256(), deterministic_signing=True))
+    der = _signer(key).sign(message, ec.ECDSA(SHA256(), deterministic_signing=True))
     r, s = decode_dss_signature(der)
     low_s = min(s, _ORDERS[curve] - s)
     return r.to_bytes(32, "big") + low_s.to_bytes(32, "big")
+
+
+@lru_cache(maxsize=8)  # to derive a key takes longer than to sign with it
+def _signer(key: PrivateKey) -> ec.EllipticCurvePrivateKey:
+    return ec.derive_private_key(int.from_bytes(key.secret, "big"), _CURVES[key.public.curve])
 
 
 def has_signed(key: PublicKey, message: bytes, signature: bytes) -> bool:

@@ -68,6 +68,11 @@ def parse_rkey(text: str) -> Rkey:
     return Rkey(_match(_RKEY, text, _RKEY_LENGTH, "a record key", form))
 
 
+def is_rkey(text: str) -> bool:
+    """Return whether `parse_rkey` accepts `text`."""
+    return len(text) <= _RKEY_LENGTH and _RKEY.fullmatch(text) is not None
+
+
 def parse_tid(text: str) -> Tid:
     """Parse thirteen digits of sortable base32 with a top bit of zero. Raises BadSyntax."""
     return Tid(_match(_TID, text, _TID_LENGTH, "a TID", "3jzfcijpj2z2a"))

@@ -57,7 +57,7 @@ def _values(tables: Mapping[str, Any], text: str, path: Path) -> dict[str, Any]:
         for key, value in table.items() if isinstance(table, dict) else [("", table)]:
             if (section, key) not in known:
                 where = f"{path}, {_place(text, section, key)}"
-                hint = "docs/configuration.md lists every key"
+                hint = "syncd help configuration lists every key"
                 raise ConfigWrong(f"{where}: there is no setting [{section}] {key}", hint=hint)
             setting = known[section, key]
             try:
@@ -100,7 +100,7 @@ def _place(text: str, *keys: str) -> str:
 def render_config(config: Config) -> str:
     """Write the syncd.toml of a new mirror: only the settings that differ from the defaults."""
     defaults = {field.name: field.default for field in fields(Config)}
-    lines = ["# Settings of this syncd mirror. Every key: docs/configuration.md"]
+    lines = ["# Settings of this syncd mirror. Every key: syncd help configuration"]
     section = ""
     for setting in SETTINGS:
         value = getattr(config, setting.field)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -41,7 +41,7 @@ from syncd.errors import StateDamaged, Unreachable
 from syncd.exchange import Limits
 from syncd.folder.recover import recover
 from syncd.folder.root import Folder, read_marker
-from syncd.model import Account, Arrival, Head, Memory, Plan, Report, Verdict
+from syncd.model import Account, Arrival, Head, Memory, Plan, Report, Verdict, Waiting, is_held_back
 from syncd.pds import Pds
 from syncd.plan import without_pushes
 from syncd.state import History, State, renew_state
@@ -64,6 +64,8 @@ class Mirror:
         cloned: How many files were written to finish a clone that was begun here.
         companion: The git repository that the folder may be in.
         on_renewal: Called after a damaged state file was rebuilt in the middle of a cycle.
+        on_waiting: Hears whether a change is held back: before the state file says that one is, and
+            after it says that none is.
     """
 
     workspace: Workspace
@@ -76,6 +78,7 @@ class Mirror:
     cloned: int = 0
     companion: Companion | None = None
     on_renewal: Callable[[], None] = lambda: None
+    on_waiting: Callable[[bool], None] = lambda _: None
     outbox: Outbox = field(init=False)
     _requests_elsewhere: int = 0
 
@@ -111,6 +114,10 @@ class Mirror:
     def requests(self) -> int:
         """How many requests were sent so far, to every PDS the account lived on."""
         return self._requests_elsewhere + self.pds.requests
+
+    def holds(self, waiting: Iterable[Waiting]) -> bool:
+        """Return whether a person must say what becomes of some change."""
+        return self.workspace.doubt is not None or is_held_back(waiting)
 
     async def sync(self, dirty: Dirty = None) -> Report:
         """Cycle until nothing is left to do but what waits for a person, or for a pause."""
@@ -149,6 +156,7 @@ class Mirror:
                 raise
             if self.companion is not None:
                 report = await self.companion.commit_after(report)
+            self.on_waiting(self.holds(self.state.waiting()))
         if self.state.aside is None:
             return report
         rebuilt = f"{self.state.path.name} was damaged: it is {self.state.aside} now, and rebuilt"
@@ -173,6 +181,8 @@ class Mirror:
         note_overtaken(self.workspace, plan)
         joined = await self._join(sight, sides, plan)
         plan = joined.plan
+        if self.holds((*plan.conflicts, *plan.problems, *plan.held, *plan.pending)):
+            self.on_waiting(True)
         pulled = await self._pull(sight, sides, joined)
         end_doubt(self.workspace, sides, plan)
         keeper = self._keeper(sight.view.head)

@@ -18,7 +18,6 @@ from syncd.cycle.observe.ignored import ignored_here
 from syncd.cycle.observe.inexact import Versions, with_inexact
 from syncd.cycle.workspace import Workspace
 from syncd.errors import SyncdError
-from syncd.folder.root import Folder
 from syncd.folder.scan import Look, scan
 from syncd.model import Account, Head, Problem, RecordPath, Seen, Waiting, parse_record_path
 from syncd.state import State
@@ -54,27 +53,38 @@ def verify_mirror(workspace: Workspace, account: Account) -> Verified:
         missing = Problem("head", "no commit was ever verified", "syncd sync")
         return Verified(0, (missing,))
     folder, now_ns = workspace.folder, workspace.clock_ns()
-    look = scan(folder, known={}, expected=state.base(), now_ns=now_ns, in_scope=config.covers)
-    look = _with_inexact(folder, state, look, now_ns)
+    known = _Known(state.base(), state.seen(), {item.path for item in state.waiting()})
+    look = scan(folder, known={}, expected=known.base, now_ns=now_ns, in_scope=config.covers)
+    versions = Versions(known.base, known.base, state.block, folder.forms)
+    look = with_inexact(folder, look, known.base, versions, now_ns)
     tree, broken = _tree(state, head)
     findings = (
         *_check_commit(state, head, account),
         *broken,
         *_check_root(tree, head, is_whole=not broken),
-        *_check_base(state, config, tree),
-        *_check_files(workspace, look),
+        *_check_base(known, config, tree),
+        *_check_files(workspace, known, look),
     )
     covered = {RecordPath(key): cid for key, cid in tree.items() if _is_covered(config, key)}
-    agreed = _agreed(workspace, look, covered)
+    agreed = _agreed(known, look, covered)
     waiting = tuple(item for item in state.waiting() if item.path not in agreed)
     return Verified(len(covered), findings, len(agreed), waiting)
 
 
-def _agreed(workspace: Workspace, look: Look, tree: Mapping[RecordPath, Cid]) -> set[str]:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the state file knows of all records, read once: it is most of what `verify` reads."""
+
+    base: Mapping[RecordPath, Cid]
+    seen: Mapping[RecordPath, Seen]
+    waiting: set[str]
+
+
+def _agreed(known: _Known, look: Look, tree: Mapping[RecordPath, Cid]) -> set[str]:
     """Return the records of `tree` that base and the folder have too."""
-    base, kept = workspace.state.base(), workspace.state.seen()
-    same = (path for path, cid in tree.items() if base.get(path) == cid)
-    return {path for path in same if _found(look.seen.get(path), kept.get(path)) == base[path]}
+    same = (path for path, cid in tree.items() if known.base.get(path) == cid)
+    seen = ((path, _found(look.seen.get(path), known.seen.get(path))) for path in same)
+    return {path for path, found in seen if found == known.base[path]}
 
 
 def _found(now: Seen | None, kept: Seen | None) -> Cid | None:
@@ -85,11 +95,6 @@ def _found(now: Seen | None, kept: Seen | None) -> Cid | None:
     if now is None or kept is None or now.digest != kept.digest:
         return None if now is None else now.cid
     return kept.cid
-
-
-def _with_inexact(folder: Folder, state: State, look: Look, now_ns: int) -> Look:
-    base = state.base()
-    return with_inexact(folder, look, base, Versions(base, base, state.block, folder.forms), now_ns)
 
 
 def _check_commit(state: State, head: Head, account: Account) -> Iterator[Problem]:
@@ -125,13 +130,13 @@ def _check_root(tree: Mapping[str, Cid], head: Head, *, is_whole: bool) -> Itera
         yield Problem("tree", "the tree rebuilt from its records has another root", _RESET)
 
 
-def _check_base(state: State, config: Config, tree: Mapping[str, Cid]) -> Iterator[Problem]:
-    base = state.base()
-    waiting = {item.path for item in state.waiting()}
+def _check_base(known: _Known, config: Config, tree: Mapping[str, Cid]) -> Iterator[Problem]:
+    base = known.base
     for path in sorted(base.keys() | {RecordPath(key) for key in tree}):
-        if path in waiting or not _is_covered(config, path) or base.get(path) == tree.get(path):
+        if base.get(path) == tree.get(path) or path in known.waiting:
             continue
-        yield Problem(path, "base and the repo's tree do not agree", "syncd sync")
+        if _is_covered(config, path):
+            yield Problem(path, "base and the repo's tree do not agree", "syncd sync")
 
 
 def _is_covered(config: Config, path: str) -> bool:
@@ -141,15 +146,14 @@ def _is_covered(config: Config, path: str) -> bool:
         return False
 
 
-def _check_files(workspace: Workspace, look: Look) -> Iterator[Problem]:
-    state, config = workspace.state, workspace.config
-    base, seen = state.base(), state.seen()
-    known = {item.path for item in state.waiting()}
-    known |= ignored_here(workspace, look, look.seen.keys() | look.problems.keys(), base)
-    yield from (problem for path, problem in sorted(look.problems.items()) if path not in known)
-    for path in sorted(filter(config.covers_path, base.keys() | look.seen.keys())):
-        found = _found(look.seen.get(path), seen.get(path))
-        if found != base.get(path) and path not in known and path not in look.problems:
+def _check_files(workspace: Workspace, known: _Known, look: Look) -> Iterator[Problem]:
+    base, covers = known.base, workspace.config.covers_path
+    ignored = ignored_here(workspace, look, look.seen.keys() | look.problems.keys(), base)
+    left = known.waiting | ignored
+    yield from (problem for path, problem in sorted(look.problems.items()) if path not in left)
+    for path in sorted(filter(covers, base.keys() | look.seen.keys())):
+        found = _found(look.seen.get(path), known.seen.get(path))
+        if found != base.get(path) and path not in left and path not in look.problems:
             yield Problem(path, "the file is not what was synchronized last", "syncd sync")
 
 

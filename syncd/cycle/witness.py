@@ -8,9 +8,8 @@ one of those outside. A doubt is kept in the state file with the new token. Chan
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,11 +17,12 @@ from typing import Final
 
 from syncd.atproto.syntax import Tid
 from syncd.cycle.decide.doubt import HINT, Outside, Spot, doubt_about
+from syncd.cycle.outside import filesystem_of, leave_trace, write_outside
 from syncd.errors import BadShape, SyncdError
 from syncd.folder.linux import made_ns
 from syncd.folder.root import OWN
 from syncd.model import CODEC
-from syncd.private import make_private, state_directory
+from syncd.private import state_directory
 from syncd.state import History, State
 from syncd.state.notes import Doubt, LastCycle, Place, Witness
 from syncd.typedjson import plain, text_of
@@ -32,8 +32,6 @@ DIRECTORY: Final = "witness"
 MACHINE = Path("/etc/machine-id")
 _SEATS = 64
 """How many accounts and machines may take turns in one folder without any doubt."""
-_DEVICE_NUMBERS = 2**32
-"""Below this, the id of a file system is its device number, or none: it changes with a restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +71,24 @@ def take_place(root: Path, state: State, history: History) -> list[tuple[str, st
     return _notices(found, state)
 
 
+def remembers_waiting(root: Path) -> Callable[[bool], None]:
+    """Return what keeps outside the folder `root` whether a change is held back in it."""
+    return lambda waits: leave_trace(root, waits=waits)
+
+
+def part_from_log(path: Path) -> None:
+    """Set the log of the state file aside if another file took the place of that state file.
+
+    SQLite would play the log into the file that is there now, and mix what two files know. A log is
+    made when its file is opened, so a log that was made before the file belongs to another one.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    if 0 < made_ns(log) < made_ns(path):
+        for part in (log, path.with_name(f"{path.name}-shm")):
+            with suppress(OSError):
+                part.replace(part.with_name(f"{part.name}.other"))
+
+
 def _look(root: Path, state: State, known: Tid | None) -> Arrived:
     before = Spot(state.note(Place), state.note(Witness))
     place, witness = Place(str(root), state.path.stat().st_ino, known), _measure(root, state)
@@ -91,12 +107,12 @@ def _look(root: Path, state: State, known: Tid | None) -> Arrived:
 
 
 def _measure(root: Path, state: State) -> Witness:
-    own, filesystem = root / OWN, os.statvfs(root).f_fsid
+    own = root / OWN
     return Witness(
         made_ns(state.path),
         (root.stat().st_ino, made_ns(root)),
         (own.stat().st_ino, made_ns(own)),
-        filesystem if filesystem >= _DEVICE_NUMBERS else 0,
+        filesystem_of(root),
         _machine(),
     )
 
@@ -134,33 +150,7 @@ def _read(file: Path) -> Outside | None:
 
 
 def _write(file: Path, outside: Outside) -> bool:
-    """Write it in one step that lasts. Return False where it cannot be written."""
-    new = file.with_suffix(".new")
-    try:
-        make_private(file.parent, state_directory())
-        new.unlink(missing_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        _fill(os.open(new, flags, 0o600), text_of(plain(outside)).encode())
-        new.replace(file)
-        _sync(file.parent)
-    except OSError:
-        return False
-    return True
-
-
-def _fill(descriptor: int, content: bytes) -> None:
-    with open(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    return write_outside(file, text_of(plain(outside)).encode())
 
 
 # --- what a person hears -------------------------------------------------------------------------

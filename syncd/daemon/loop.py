@@ -79,7 +79,9 @@ class Daemon:
             self._bell.ring(())
 
         self._waits = Waits(self.pulse)
-        self._news = News(self.mirror, look, self._waits.hurry.set, self.jitter, self.doorbells)
+        hear = self.mirror.outbox.answers.overheard.hear
+        hurry = self._waits.hurry.set
+        self._news = News(self.mirror, look, hurry, self.jitter, self.doorbells, hear)
         self._traffic = Traffic(self.mirror)
         self._put_off = PutOff(self.backoff)
         self._push_later = Alarm(self._bell, None)

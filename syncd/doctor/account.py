@@ -10,6 +10,8 @@ from syncd.budget import DAY, HOUR, Ledger, limit_in_words
 from syncd.doctor.kinds import Finding, found
 from syncd.doctor.machine import Complaint
 from syncd.model import Account
+from syncd.pds.health import Health
+from syncd.state.learnt import KnownBody
 
 CLOCK_SECONDS = 30.0
 """The largest harmless difference of two clocks: a token is renewed a minute before it expires."""
@@ -20,14 +22,12 @@ class Server:
     """A PDS that answered.
 
     Attributes:
-        version: The version it states; None if it states none.
-        ahead_seconds: Its clock minus ours; None if it states no time.
+        health: What it says of itself.
         repo: Why the repo cannot be read; None if it can.
     """
 
     url: str
-    version: str | None = None
-    ahead_seconds: float | None = None
+    health: Health
     repo: str | None = None
 
 
@@ -66,15 +66,36 @@ def judge_identity(found_now: Account | Complaint, known: Account | None) -> Ite
                 yield found("identity.ok", did=did, handle=handle, pds=pds)
 
 
-def judge_server(server: Server | Complaint) -> Iterator[Finding]:
-    """Judge whether the PDS answers, can be read, and has the right time."""
+def judge_server(server: Server | Complaint, body: KnownBody | None = None) -> Iterator[Finding]:
+    """Judge whether the PDS answers, can be read, and has the right time; name its limits.
+
+    `body` is what is known of the bodies that it takes.
+    """
     if isinstance(server, Complaint):
         yield found("pds.away", reason=server.reason, hint=server.hint)
         return
-    yield found("pds.ok", pds=server.url, version=server.version or "unknown")
+    health = server.health
+    software, version = health.software or "unknown software", health.version or "unknown"
+    yield found("pds.ok", pds=server.url, software=software, version=version)
     if server.repo is not None:
         yield found("pds.unavailable", status=server.repo)
-    yield _judge_clock(server.ahead_seconds)
+    yield _name_limits(health, body)
+    yield _judge_clock(health.ahead_seconds)
+
+
+def _name_limits(health: Health, body: KnownBody | None) -> Finding:
+    limit, blob = health.limit, health.blob_bytes
+    seen = "no body was refused as too large yet"
+    if body is not None and body.refused is not None:
+        seen = f"{body.refused} bytes were refused, and {body.passed} taken"
+    every = "" if limit is None or limit.window_seconds is None else in_words(limit.window_seconds)
+    rate = "" if limit is None else f"{limit.limit} in {every or 'a time that it does not name'}"
+    return found(
+        "limits.seen",
+        body=seen,
+        blob="the PDS names no limit" if blob is None else f"{blob} bytes at most",
+        reads=rate or "the PDS shows no limit",
+    )
 
 
 def _judge_clock(ahead: float | None) -> Finding:

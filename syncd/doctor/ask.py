@@ -31,7 +31,7 @@ async def ask_pds(account: Account) -> Server | Complaint:
         health = await fetch_health(account.pds)
     except SyncdError as error:
         return make_complaint(error)
-    return Server(account.pds, health.version, health.ahead_seconds, await _why_unreadable(account))
+    return Server(account.pds, health, await _why_unreadable(account))
 
 
 async def _why_unreadable(account: Account) -> str | None:

@@ -13,7 +13,7 @@ from syncd.config import FILE_NAME, Config, load_config
 from syncd.credentials import Credentials
 from syncd.cycle.decide.doubt import HINT
 from syncd.cycle.push.ledger import read_ledger
-from syncd.cycle.witness import suspect
+from syncd.cycle.witness import part_from_log, suspect
 from syncd.doctor.account import (
     judge_budget,
     judge_credentials,
@@ -48,7 +48,7 @@ from syncd.neighbours.autosave import find_autosave
 from syncd.neighbours.sharing import find_sharing
 from syncd.state import HISTORY_FILE, History, State, open_state
 from syncd.state.credence import DoubtedRev
-from syncd.state.learnt import KnownGuards
+from syncd.state.learnt import KnownBody, KnownGuards
 from syncd.state.notes import DaemonState, Doubt, KnownAccount, LastCycle
 
 
@@ -113,6 +113,7 @@ def _open(root: Path, findings: list[Finding], open_files: ExitStack) -> State |
         if not path.exists():
             findings += [found("state.missing"), found("folder.ok", path=root)]
             return None
+        part_from_log(path)
         state = open_files.enter_context(open_state(path))
         _read_all(state)
         marker = state.marker
@@ -201,7 +202,9 @@ async def _examine_mirror(
     pds = None if place is None else place.pds
     findings.append(judge_credentials(keys, config.did, now, pds, _refused(state)))
     if place is not None:
-        findings += judge_server(await ask_pds(place))
+        body = None if state is None else state.note(KnownBody)
+        is_its = body is not None and body.pds == place.pds
+        findings += judge_server(await ask_pds(place), body if is_its else None)
         findings += _judge_pushes(config, state, place.pds, int(now))
 
 

@@ -139,11 +139,12 @@ KINDS: Final[Mapping[str, Kind]] = {
         _WARNING, "the account is on {pds} now, and was on {before}", "syncd sync"
     ),
     "identity.wrong": Kind(_ERROR, "{reason}", "{hint}"),
-    "pds.ok": Kind(_OK, "{pds} answers, version {version}"),
+    "pds.ok": Kind(_OK, "{pds} answers ({software}), version {version}"),
     "pds.away": Kind(_ERROR, "{reason}", "{hint}"),
     "pds.unavailable": Kind(
         _ERROR, "the repo cannot be read: {status}", "see the state of the account at its PDS"
     ),
+    "limits.seen": Kind(_OK, "one request: {body}; one blob: {blob}; reads: {reads}"),
     "clock.ok": Kind(_OK, "{seconds} seconds from the clock of the PDS"),
     "clock.unknown": Kind(_OK, "the PDS does not tell what time it is"),
     "clock.off": Kind(
@@ -160,7 +161,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "guards.ignored": Kind(
         _WARNING,
         "this PDS ignores guards: who writes to a record at the same moment can be overwritten",
-        "write from one place at a time; see docs/pushing.md",
+        "write from one place at a time; see: syncd help pushing",
     ),
     "credentials.ok": Kind(_OK, "the password is in {source}; {age}"),
     "credentials.unneeded": Kind(_OK, "this mirror is read-only and needs none"),

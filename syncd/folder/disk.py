@@ -20,8 +20,10 @@ class Disk:
     OSError.
     """
 
-    def write(self, directory: int, name: str, content: bytes, mode: int | None) -> None:
-        """Create `name` with `content`; with `mode` None, the mode is 0666 less the umask.
+    def write(self, directory: int, name: str, content: bytes, mode: int | None) -> os.stat_result:
+        """Create `name` with `content` and return its stat.
+
+        With `mode` None, the mode is 0666 less the umask.
 
         The content is durable only after `sync_file` or `sync_all`.
         """
@@ -32,6 +34,7 @@ class Disk:
             rest = memoryview(content)
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
+            return os.fstat(descriptor)
         finally:
             os.close(descriptor)
 

@@ -10,24 +10,33 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from functools import cache
 from types import TracebackType
-from typing import Final, Self, TypeAlias
+from typing import Final, NamedTuple, Self, TypeAlias
 
+from syncd.atproto.cid import Cid
+from syncd.atproto.syntax import Rkey
 from syncd.errors import BadData
 from syncd.folder.disk import Disk
-from syncd.folder.names import relative_path
-from syncd.folder.read import RACY_NS, FileStat
+from syncd.folder.names import file_name
+from syncd.folder.read import RACY_NS
 from syncd.folder.root import OWN, Folder, open_directory, opened
 from syncd.folder.survey import is_nsid
 from syncd.forms import Form, Forms
-from syncd.model import RecordPath
 
-Item: TypeAlias = "tuple[RecordPath, bytes]"
-"""A record to write: its path and its block."""
+
+class Batch(NamedTuple):
+    """Records of one collection to write: their keys, CIDs and blocks, in the same order."""
+
+    collection: str
+    rkeys: list[str]
+    cids: list[Cid]
+    blocks: list[bytes]
+
+
 Made: TypeAlias = "tuple[int, int, int, int, bytes]"
-"""The fields of the FileStat of a new file."""
+"""Of a new file: inode, size, time of change and of its inode in nanoseconds, and SHA-256."""
 
 NAME: Final = "staging"
 """The directory aside, in `.syncd`."""
@@ -77,9 +86,9 @@ class Staging:
     def _clear(self) -> None:
         _clear(self._root)
 
-    def write(self, items: Sequence[Item]) -> list[Made | None]:
+    def write(self, batch: Batch) -> list[Made | None]:
         """Write files aside as `write_files` does."""
-        return write_files(self._disk, self._aside, items, portable=self.portable, forms=self.forms)
+        return write_files(self._disk, self._aside, batch, portable=self.portable, forms=self.forms)
 
     def place(self, newest_ns: int) -> None:
         """Make all files durable, then move every collection into the folder.
@@ -132,27 +141,25 @@ def _collections(directory: int) -> list[str]:
 
 
 def write_files(
-    disk: Disk, aside: int, items: Sequence[Item], *, portable: bool, forms: Forms
+    disk: Disk, aside: int, batch: Batch, *, portable: bool, forms: Forms
 ) -> list[Made | None]:
-    """Write the file of each record below the directory `aside`; return the stat of each.
+    """Write the file of each record below the directory `aside`; return what each is.
 
-    The stat is None for a record that no file can hold. Raises OSError.
+    None stands for a record that no file can hold. Raises OSError.
     """
+    form = forms.of(batch.collection)
     with ExitStack() as stack:
-        directories: dict[str, int] = {}
 
+        @cache
         def directory_of(inside: str) -> int:
-            if inside not in directories:
-                found = open_directory(aside, inside.split("/"), make=disk)
-                stack.callback(os.close, found)
-                directories[inside] = found
-            return directories[inside]
+            parts = (batch.collection, *filter(None, inside.split("/")))
+            found = open_directory(aside, parts, make=disk)
+            stack.callback(os.close, found)
+            return found
 
         made: list[Made | None] = []
-        for path, block in items:
-            relative = relative_path(path, portable=portable, forms=forms)
-            inside, _, name = relative.rpartition("/")
-            form = forms.of(inside.partition("/")[0])
+        for rkey, block in zip(batch.rkeys, batch.blocks, strict=True):
+            inside, _, name = file_name(Rkey(rkey), portable=portable, form=form).rpartition("/")
             made.append(_write(disk, directory_of(inside), name, form, block))
         return made
 
@@ -162,12 +169,6 @@ def _write(disk: Disk, directory: int, name: str, form: Form, block: bytes) -> M
         content = form.file_of(block)
     except BadData:
         return None
-    disk.write(directory, name, content, None)
-    now = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    now = disk.write(directory, name, content, None)
     digest = hashlib.sha256(content).digest()
     return now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns, digest
-
-
-def stat_of(made: Made) -> FileStat:
-    """Return the fields of a new file as a FileStat."""
-    return FileStat(*made)

@@ -18,7 +18,7 @@ from typing import BinaryIO, Final, Self, TypeAlias
 
 from syncd.children import without_secrets
 from syncd.folder.disk import Disk
-from syncd.folder.staging import Item, Made, Staging, write_files
+from syncd.folder.staging import Batch, Made, Staging, write_files
 from syncd.forms import USUAL
 
 MANY: Final = 20_000
@@ -26,10 +26,10 @@ MANY: Final = 20_000
 THEIRS: Final = 0.75
 """The largest share of the writing for the second process; the first does all other work."""
 _AHEAD = 2
-"""The number of parts given to the second process at a time: one in work, one waiting."""
+"""The number of batches given to the second process at a time: one in work, one waiting."""
 
-Part: TypeAlias = "tuple[Sequence[Item], Sequence[Made | None]]"
-"""Records, and the stat of each file (see `write_files`)."""
+Done: TypeAlias = "tuple[Batch, Sequence[Made | None]]"
+"""Records, and what the file of each is (see `write_files`)."""
 
 
 def share(sizes: Mapping[str, int]) -> frozenset[str]:
@@ -53,7 +53,7 @@ class Apart:
 
     def __init__(self, aside: Staging) -> None:
         self._aside = aside
-        self._given: deque[tuple[Sequence[Item], Future[list[Made | None]]]] = deque()
+        self._given: deque[tuple[Batch, Future[list[Made | None]]]] = deque()
         self._speaker = ThreadPoolExecutor(1)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -76,17 +76,17 @@ class Apart:
         """True if the process will soon start on more records."""
         return len(self._given) < _AHEAD
 
-    def give(self, items: Sequence[Item]) -> None:
+    def give(self, batch: Batch) -> None:
         """Queue these records for the second process."""
         self._process = self._process or _start(self._aside)
-        self._given.append((items, self._speaker.submit(_ask, self._process, items)))
+        self._given.append((batch, self._speaker.submit(_ask, self._process, batch)))
 
-    def take(self, *, wait: bool) -> Part | None:
-        """Return the next finished part; None if none is finished, or with `wait`, none is left."""
+    def take(self, *, wait: bool) -> Done | None:
+        """Return what was finished next; None if nothing is, or with `wait`, nothing is left."""
         if not self._given or not (wait or self._given[0][1].done()):
             return None
-        items, future = self._given.popleft()
-        return items, future.result()
+        batch, future = self._given.popleft()
+        return batch, future.result()
 
 
 def _start(aside: Staging) -> subprocess.Popen[bytes]:
@@ -110,11 +110,11 @@ def _start(aside: Staging) -> subprocess.Popen[bytes]:
     )
 
 
-def _ask(process: subprocess.Popen[bytes], items: Sequence[Item]) -> list[Made | None]:
+def _ask(process: subprocess.Popen[bytes], batch: Batch) -> list[Made | None]:
     """Send these records to the process and wait for its answer."""
     if process.stdin is None or process.stdout is None:
         raise OSError("the second process cannot be spoken to")
-    marshal.dump(list(items), process.stdin)
+    marshal.dump((batch.collection, batch.rkeys, batch.blocks), process.stdin)
     process.stdin.flush()
     try:
         made, code = marshal.load(process.stdout)  # noqa: S302 (we started who says it)
@@ -129,17 +129,19 @@ def serve() -> None:
     """Run the second process: read records, write their files, answer, until the input ends."""
     _, where, *portable = sys.argv
     aside = os.open(where, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    while (items := _heard(sys.stdin.buffer)) is not None:
+    while (batch := _heard(sys.stdin.buffer)) is not None:
         try:
-            answer = write_files(Disk(), aside, items, portable=bool(portable), forms=USUAL), 0
+            answer = write_files(Disk(), aside, batch, portable=bool(portable), forms=USUAL), 0
         except OSError as error:
             answer = [], error.errno or 1
         marshal.dump(answer, sys.stdout.buffer)
         sys.stdout.buffer.flush()
 
 
-def _heard(source: BinaryIO) -> list[Item] | None:
+def _heard(source: BinaryIO) -> Batch | None:
     try:
-        return list(marshal.load(source))  # noqa: S302 (from the process that started this one)
+        # From the process that started this one, which keeps the CIDs to itself.
+        collection, rkeys, blocks = marshal.load(source)  # noqa: S302
+        return Batch(collection, rkeys, [], blocks)
     except EOFError:
         return None

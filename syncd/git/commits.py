@@ -116,6 +116,20 @@ class Worktree:
         skip = len(self.repository.prefix)
         return {os.fsdecode(name)[skip:] for name in out.split(b"\0")[:-1]}
 
+    def uncommitted(self) -> set[str]:
+        """Return the files of the folder that are not as HEAD has them, ignored ones included."""
+        words = (
+            "status",
+            "--porcelain",
+            "-z",
+            "--no-renames",
+            "--untracked-files=all",
+            "--ignored",
+        )
+        entries = self.git.run(*words).split(b"\0")[:-1]
+        names, prefix = (os.fsdecode(entry[3:]) for entry in entries), self.repository.prefix
+        return {name[len(prefix) :] for name in names if name.startswith(prefix)}
+
     def left_out(self) -> set[str]:
         """Return the files of the folder that a sparse checkout leaves out (git-ls-files(1), S)."""
         entries = self.git.run("ls-files", "-t", "-z").split(b"\0")

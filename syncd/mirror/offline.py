@@ -15,7 +15,7 @@ from pathlib import Path
 from syncd.atproto.syntax import Tid
 from syncd.config import FILE_NAME, Config, load_config
 from syncd.cycle.observe.horizon import accept_rev
-from syncd.cycle.witness import suspect
+from syncd.cycle.witness import part_from_log, suspect
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FolderWrong, GitFailed, StateWrong
 from syncd.folder.root import Folder, find_root, own_of, read_marker
@@ -35,6 +35,7 @@ def open_files(directory: Path, *, is_checked: bool = True) -> Iterator[Workspac
     root = _root_around(directory)
     config = load_config(root / FILE_NAME, os.environ)
     path = root / STATE_FILE
+    part_from_log(path)
     state = open_state(path, is_checked=is_checked) if path.exists() else renewed(root, config)
     with checked(state, root, config):
         yield replace(workspace_of(root, config, state), suspicion=suspect(root, state))
@@ -71,6 +72,7 @@ def _root_around(directory: Path) -> Path:
 
 def renewed(root: Path, config: Config) -> State:
     """Open the state file, or make a new one if it is lost or damaged: nothing is deleted by it."""
+    part_from_log(root / STATE_FILE)
     return open_or_renew(root / STATE_FILE, did=config.did, marker=read_marker(root))
 
 

@@ -17,7 +17,7 @@ from syncd.cycle.home import Home
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.observe.account import Whereabouts, describe_change
 from syncd.cycle.pull.drafts import respell_known
-from syncd.cycle.witness import take_place
+from syncd.cycle.witness import remembers_waiting, take_place
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FolderWrong, PdsError
 from syncd.folder.probe import probe
@@ -81,6 +81,8 @@ async def open_mirror(
         _follow_spelling(files, listeners.notice)
         async with _connected(files, listeners, pds) as mirror:
             mirror.on_renewal = lambda: _take_place_again(files)
+            mirror.on_waiting = remembers_waiting(root)
+            mirror.on_waiting(mirror.holds(state.waiting()))
             yield mirror
 
 

@@ -243,9 +243,7 @@ def _means(workspace: Workspace, name: Name, draft: str) -> bool:
 
 
 def _place(problem: Problem) -> str:
-    if problem.line is None:
-        return problem.path
-    return f"{problem.path}, line {problem.line}, column {problem.column}"
+    return ", ".join(filter(None, (problem.path, problem.place)))
 
 
 def _path_for(workspace: Workspace, draft: str, expect: FileStat, key: Rkey | None) -> RecordPath:

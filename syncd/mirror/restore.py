@@ -1,14 +1,18 @@
-"""Bring a superseded version back into its file. Never asks the PDS and never syncs.
+"""Bring superseded versions back into their files. Never asks the PDS and never syncs.
 
 The push follows with the next cycle of whichever process runs it, whatever delays other edits.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 from syncd.cycle.pull.supersede import Successor, file_at, put
 from syncd.cycle.workspace import Workspace
-from syncd.errors import SyncdError
+from syncd.errors import FolderWrong, SyncdError
 from syncd.mirror.git_versions import superseded_in_git
+from syncd.mirror.names import Name
 from syncd.mirror.notices import OnNotice, ignore
 from syncd.mirror.timeline import read_superseded
 from syncd.mirror.waiting import publish_version
@@ -32,6 +36,70 @@ def restore(
     # A person asked for this version, so no setting delays it.
     publish_version(workspace, path, event.cid)
     return event
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Which versions are wanted back.
+
+    Attributes:
+        names: What the records are called.
+        deleted: Only records that have no file.
+        before: The versions of this moment (unix seconds); None: the newest ones of history.
+    """
+
+    names: Sequence[Name]
+    deleted: bool = False
+    before: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The versions that are in the folder again, and why others are not."""
+
+    done: tuple[Superseded, ...]
+    failed: Mapping[RecordPath, SyncdError]
+
+
+def plan_restore(
+    workspace: Workspace, wish: Wish, on_notice: OnNotice = ignore
+) -> list[Superseded]:
+    """Return the versions to bring back, by path; none where the file has that version already.
+
+    A second call after a stop in the middle returns those that are missing still.
+    """
+    wanted: dict[RecordPath, Superseded] = {}
+    for event in read_superseded(workspace, None, -1, on_notice):
+        if not any(event.path in name.records or name.covers(event.path) for name in wish.names):
+            continue
+        if wish.before is None:
+            wanted.setdefault(event.path, event)
+        elif event.at >= wish.before:
+            # Newest first: what went first after that moment was there at that moment.
+            wanted[event.path] = event
+    files = {path: file_at(workspace.folder, path) for path in wanted}
+    return [
+        event
+        for path, event in sorted(wanted.items())
+        if (seen := files[path]) is None or not (wish.deleted or seen.cid == event.cid)
+    ]
+
+
+def restore_all(workspace: Workspace, events: Sequence[Superseded]) -> Restored:
+    """Write each of `events` into the folder; what fails leaves its file as it is."""
+    done: list[Superseded] = []
+    failed: dict[RecordPath, SyncdError] = {}
+    for event in events:
+        try:
+            _write_back(workspace, event)
+            publish_version(workspace, event.path, event.cid)
+        except FolderWrong:
+            raise
+        except SyncdError as error:
+            failed[event.path] = error
+        else:
+            done.append(event)
+    return Restored(tuple(done), failed)
 
 
 def _find(

@@ -179,7 +179,7 @@ def _no_records(workspace: Workspace) -> list[NoRecord]:
     state, config, head = workspace.state, workspace.config, workspace.state.head()
 
     def records(paths: Collection[RecordPath]) -> Collection[RecordPath]:
-        in_repo = remotes_of(head, paths, state.node) if head else {}
+        in_repo = remotes_of(head, paths, state.kept_node) if head else {}
         return state.base_of(paths).keys() | in_repo.keys()
 
     sizes, folder = state.collection_sizes(), workspace.folder

@@ -1,10 +1,31 @@
-"""Times as text. Never asks a clock."""
+"""Times as text, and text as times. Never asks a clock."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+
+from syncd.errors import BadSyntax
+
+_AGO = re.compile(r"([0-9]{1,9})([smhdw])", re.ASCII)
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
 def rfc3339(seconds: float) -> str:
     """Format unix seconds as RFC 3339 in UTC, to the second."""
     return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")
+
+
+def read_moment(text: str, now: int) -> int:
+    """Return the unix second that a person means by `text`: a time, a day, or how long ago.
+
+    A time without an offset is one of this machine's time zone. Raises BadSyntax.
+    """
+    ago = _AGO.fullmatch(text.strip())
+    if ago is not None:
+        return now - int(ago[1]) * _SECONDS[ago[2]]
+    try:
+        return int(datetime.fromisoformat(text.strip()).timestamp())
+    except (ValueError, OverflowError, OSError):
+        hint = "write 2030-01-02, 2030-01-02T03:04:05Z, or how long ago: 90m, 2h, 3d"
+        raise BadSyntax(f"{text!r} is not a time", hint=hint) from None

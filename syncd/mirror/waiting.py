@@ -64,7 +64,7 @@ def read_unpushed(workspace: Workspace) -> Unpushed:
 
 def _remote(workspace: Workspace, paths: Collection[RecordPath]) -> Snapshot:
     head = workspace.state.head()
-    return {} if head is None else remotes_of(head, paths, workspace.state.node)
+    return {} if head is None else remotes_of(head, paths, workspace.state.kept_node)
 
 
 def _delayed(

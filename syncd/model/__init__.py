@@ -36,6 +36,7 @@ from syncd.model.plan import (
     Step,
     Verdict,
     Waiting,
+    is_held_back,
 )
 from syncd.model.report import Report
 
@@ -68,6 +69,7 @@ __all__ = [
     "Verdict",
     "Waiting",
     "find_record_path",
+    "is_held_back",
     "make_record_path",
     "parse_record_path",
     "split_record_path",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -88,6 +89,12 @@ class Problem:
     hint: str = ""
     line: int | None = None
     column: int | None = None
+
+    @property
+    def place(self) -> str:
+        """Return line and column in words, as far as they are known."""
+        known = {"line": self.line, "column": self.column}
+        return ", ".join(f"{name} {count}" for name, count in known.items() if count is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +228,18 @@ class Pending:
 
 Waiting = Conflict | Problem | Held | Refusal | Retry | Arrival | Departure | Pending
 """A reason why a path is not settled. Every cycle looks at such a path again."""
+
+
+def is_held_back(waiting: Iterable[Waiting]) -> bool:
+    """Return whether a change waits for what a person says, and not only until its file is fixed.
+
+    Were it forgotten why it waits, it could be pushed.
+    """
+    return any(
+        isinstance(item, Conflict | Held | Moved)
+        or (isinstance(item, Pending) and item.due_ns is None)
+        for item in waiting
+    )
 
 
 class Policy(StrEnum):

@@ -15,8 +15,22 @@ import httpx
 from syncd.atproto import xrpc
 from syncd.atproto.car import CarReader
 from syncd.atproto.cid import Cid, cid_of_block
+from syncd.atproto.commit import parse_commit
 from syncd.atproto.syntax import Did, Tid
-from syncd.errors import BadAnswer, CredentialsRefused, NotFound, Rejected, SwapFailed
+from syncd.errors import (
+    BadAnswer,
+    BadCar,
+    BadCommit,
+    CredentialsRefused,
+    NotFound,
+    PdsError,
+    RateLimited,
+    Rejected,
+    RepoUnavailable,
+    SwapFailed,
+    SyncdError,
+    Unreachable,
+)
 from syncd.exchange import Written
 from syncd.model import Account, Change, RecordPath, split_record_path
 from syncd.pds.http import DEFAULT_BOUNDS, NOT_MODIFIED, Bounds, Http, OnRequest
@@ -28,6 +42,9 @@ MAX_BLOCKS: Final = 100
 
 PROOF_BYTES: Final = 2_000
 """What one write adds to a commit besides its record: tree nodes, on the generous side."""
+
+COMMIT_WITHIN_BYTES: Final = 2_000_000
+"""Where the commit of a repo must stand in its CAR: it comes first everywhere."""
 
 MAX_ETAG: Final = 200
 """A longer ETag is not sent back."""
@@ -111,14 +128,39 @@ class HttpPds:
         await self.aclose()
 
     async def fetch_latest(self) -> tuple[Cid, Tid]:
+        """As `Pds.fetch_latest`. Where the PDS has no answer, the beginning of getRepo names it."""
         etag, known = self._latest or (None, None)
-        answer = await self._http.send(xrpc.get_latest_commit(self._did), etag=etag)
-        if known is not None and answer.status == NOT_MODIFIED:
-            return known
-        latest = xrpc.read_latest(answer)
+        try:
+            answer = await self._http.send(xrpc.get_latest_commit(self._did), etag=etag)
+            if known is not None and answer.status == NOT_MODIFIED:
+                return known
+            latest = xrpc.read_latest(answer)
+        except (RepoUnavailable, RateLimited):
+            raise
+        except (PdsError, BadAnswer) as error:
+            # A server that did not even answer would not answer the next question either.
+            if self._http.last_status is None:
+                raise
+            return await self._latest_by_repo(error)
         tag = answer.headers.get("etag", "")
         self._latest = (tag, latest) if 0 < len(tag) <= MAX_ETAG else None
         return latest
+
+    async def _latest_by_repo(self, error: SyncdError) -> tuple[Cid, Tid]:
+        """Return what the CAR of the repo names as its commit. Raises `error` if it has none."""
+        reader, size = CarReader(), 0
+        try:
+            async with aclosing(self.fetch_repo()) as pieces:
+                async for piece in pieces:
+                    found = dict(reader.feed(piece))
+                    if reader.commit is not None and reader.commit in found:
+                        return reader.commit, parse_commit(found[reader.commit]).rev
+                    size += len(piece)
+                    if size > COMMIT_WITHIN_BYTES:
+                        break
+        except (BadCar, BadCommit, BadAnswer, Unreachable):
+            raise error from None
+        raise error
 
     async def fetch_status(self) -> xrpc.RepoStatus:
         answer = await self._http.send(xrpc.get_repo_status(self._did))

@@ -2,14 +2,15 @@
 
 A doorbell carries no trust and no data: it only says "look". What it claims is used for nothing
 but to leave out looks that are plainly not needed, and a look that was left out is made up for by
-a slow poll. Sources: https://atproto.com/specs/sync and the lexicon com.atproto.sync.subscribeRepos
+a slow poll. The one exception is cycle/push/overheard.py, which gets the event itself.
+Sources: https://atproto.com/specs/sync and the lexicon com.atproto.sync.subscribeRepos
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Protocol
 
@@ -48,10 +49,14 @@ class Reason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """`commit` is the repo's newest by the claim of whoever rings, or None if they do not say."""
+    """`commit` is the repo's newest by the claim of whoever rings, or None if they do not say.
+
+    `event` is all that the stream of the PDS said of that commit.
+    """
 
     reason: Reason
     commit: Cid | None = None
+    event: CommitEvent | None = field(default=None, compare=False, repr=False)
 
 
 class Doorbell(Protocol):
@@ -113,7 +118,7 @@ def read_frame(frame: bytes | str, did: Did) -> Ring | None:
         return Ring(Reason.UNCLEAR) if bad.about in (None, did) else None
     match event:
         case CommitEvent(repo=repo, commit=commit):
-            return Ring(Reason.REPO, commit) if repo == did else None
+            return Ring(Reason.REPO, commit, event) if repo == did else None
         case SyncEvent(did=about):
             return Ring(Reason.REPO) if about == did else None
         case IdentityEvent(did=about) | AccountEvent(did=about):

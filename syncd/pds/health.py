@@ -11,46 +11,74 @@ import httpx
 
 from syncd.atproto import xrpc
 from syncd.errors import SyncdError
-from syncd.pds.http import Http, read_date
+from syncd.pds.http import Http
 
 _DATE_STEP_SECONDS = 1.0
 _SHOWN = 60
+_FAILURES = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
     """A PDS that answered.
 
-    `ahead_seconds` is how much later it is there than here, to a second and the time that the
-    answer took; None if it does not say, as `version`.
+    None stands for what it does not say.
+
+    Attributes:
+        ahead_seconds: How much later it is there than here, to a second and the time that the
+            answer took.
+        software: What its headers say of it, which may be a proxy's word.
+        blob_bytes: The largest blob that it takes, by its own word.
+        limit: The rate limit of reads that it told.
     """
 
     version: str | None
     ahead_seconds: float | None
+    software: str | None = None
+    blob_bytes: int | None = None
+    limit: xrpc.RateLimit | None = None
 
 
 async def fetch_health(url: str, *, transport: httpx.AsyncBaseTransport | None = None) -> Health:
     """Ask the PDS at the origin `url`. Raises as `Http.send`; ConfigWrong for a bad origin.
+
+    A server that has no describeServer, or refuses it, is there all the same.
 
     Sources: com.atproto.server.describeServer, the Date header (RFC 9110), and `_health`, which is
     in no lexicon: the reference PDS tells its version there.
     """
     async with Http(url, transport=transport) as http:
         asked = time.time()
-        answer = await http.send(xrpc.describe_server())
-        middle = (asked + time.time()) / 2
+        try:
+            answer = await http.send(xrpc.describe_server())
+        except SyncdError:
+            if http.last_status is None or http.last_status >= _FAILURES:
+                raise
+            answer = xrpc.Response(200)
+        now, stated = (asked + time.time()) / 2, http.server_time
         version = None
         with suppress(SyncdError):
-            version = _version(await http.send(xrpc.Request("GET", "_health")))
-    return Health(version, _ahead(answer.headers, middle))
+            version = _plain(
+                xrpc.read_object(await http.send(xrpc.Request("GET", "_health"))).get("version")
+            )
+    blob_bytes = None
+    with suppress(SyncdError):
+        blob_bytes = xrpc.read_server(answer).blob_limit
+    return Health(
+        version,
+        None if stated is None else stated + _DATE_STEP_SECONDS / 2 - now,
+        _software(answer.headers),
+        blob_bytes,
+        xrpc.read_rate_limit(answer.headers, now=now),
+    )
 
 
-def _version(answer: xrpc.Response) -> str | None:
-    version = xrpc.read_object(answer).get("version")
-    is_plain = isinstance(version, str) and version.isprintable() and len(version) <= _SHOWN
-    return version if isinstance(version, str) and is_plain else None
+def _software(headers: Mapping[str, str]) -> str | None:
+    said = (_plain(headers.get(name)) for name in ("server", "x-powered-by", "via"))
+    return ", ".join(filter(None, said)) or None
 
 
-def _ahead(headers: Mapping[str, str], now: float) -> float | None:
-    stated = read_date(headers)
-    return None if stated is None else stated + _DATE_STEP_SECONDS / 2 - now
+def _plain(text: object) -> str | None:
+    """Return a text that is fit to be shown, else None."""
+    is_plain = isinstance(text, str) and text.isprintable() and 0 < len(text) <= _SHOWN
+    return text if isinstance(text, str) and is_plain else None

@@ -91,7 +91,8 @@ _HINT = "see whether the network and the PDS are up; `syncd run` tries again by 
 class Http:
     """One server. Counts its requests and remembers the last rate limit that a write was told.
 
-    `origin` is the server's, in the one form in which origins are compared.
+    `origin` is the server's, in the one form in which origins are compared. `last_status` is that
+    of the last answer, None if the last request got none.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class Http:
         self.requests = 0
         self.rate_limit: RateLimit | None = None
         self.server_time: float | None = None
+        self.last_status: int | None = None
         self._bounds = bounds
         self._on_request = on_request
         self._client = httpx.AsyncClient(
@@ -304,8 +306,8 @@ class Http:
             with _translated(request):
                 yield told
         finally:
+            self.last_status = status = told[0] if told else None
             if self._on_request is not None:
-                status = told[0] if told else None
                 self._on_request(request.nsid, status, time.monotonic() - started)
 
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
-from syncd.model import Memory
-from syncd.state.recording import fill
+from syncd.state.damage import checksum
+
+Filled: TypeAlias = "tuple[str, bytes, bytes, tuple[int, int, int, int, int, bytes]]"
+"""A record path, the CID and the block that base gets, and the rest of a `Seen` but its CID."""
 
 _TABLES: Final = ("base", "kept", "seen")
 _INCOMING: Final = "incoming_"
@@ -45,11 +48,21 @@ class Filling:
         self._sql.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         self._drop()
 
-    def add(self, memory: Memory) -> None:
+    def add(self, filled: Sequence[Filled]) -> None:
         """Take in base, blocks and seen of paths that were not added before."""
+        kept = [(path, cid, block) for path, cid, block, _ in filled]
+        base = [(path, cid, checksum(path, cid)) for path, cid, _, _ in filled]
+        files = [(path, *file, cid) for path, cid, _, file in filled]
+        seen = [(*row, checksum(*row)) for row in files]
         self._sql.execute("BEGIN IMMEDIATE")
         with self._sql:
-            fill(self._sql, memory, _INCOMING)
+            for table, rows in (("kept", kept), ("base", base), ("seen", seen)):
+                self._insert(table, rows)
+
+    def _insert(self, table: str, rows: Sequence[tuple[object, ...]]) -> None:
+        if rows:
+            places = ", ".join("?" * len(rows[0]))
+            self._sql.executemany(f"INSERT INTO {_INCOMING}{table} VALUES ({places})", rows)  # noqa: S608
 
     def finish(self) -> None:
         """Let all that was added be what is remembered. Raises ValueError unless base is empty."""

@@ -53,6 +53,8 @@ class KnownKeeping(Note):
 
     Found with the first deletion of a content that another record has as well; `doubted` are the
     (path, CID) of such records that are still to be asked for, noted before the deletion is sent.
+    `is_proof`: one of them had the content before, so that the PDS is seen to keep it. A record
+    that is created in the same commit proves nothing: some PDSes keep that one alone.
     Written and read by the push half. Unknown, it asks after each such deletion; what was doubted
     is only seen again by `syncd verify`.
     """
@@ -61,3 +63,4 @@ class KnownKeeping(Note):
     pds: str
     is_kept: bool | None = None
     doubted: tuple[tuple[RecordPath, Cid], ...] = ()
+    is_proof: bool = False

@@ -30,19 +30,6 @@ def record(sql: sqlite3.Connection, memory: Memory, newest: Tid | None) -> None:
     sql.executemany("DELETE FROM decision WHERE path = ?", decided)
 
 
-def fill(sql: sqlite3.Connection, memory: Memory, prefix: str) -> None:
-    """Record base, blocks and seen of paths of which nothing is recorded yet.
-
-    `prefix` begins the names of the tables that they go into.
-    """
-    base = [(path, bytes(cid)) for path, cid in memory.base.items() if cid is not None]
-    kept = ((path, cid, memory.blocks[path]) for path, cid in base if path in memory.blocks)
-    sql.executemany(f"INSERT INTO {prefix}kept VALUES (?, ?, ?)", kept)  # noqa: S608
-    put(sql, f"{prefix}base", base)
-    seen = (seen_row(row) for row in memory.seen.values() if row is not None)
-    put(sql, f"{prefix}seen", seen)
-
-
 def put(sql: sqlite3.Connection, table: str, rows: Iterable[tuple[object, ...]]) -> None:
     """Insert or replace rows, each with its checksum as one more value."""
     summed = [(*row, checksum(*row)) for row in rows]

@@ -137,6 +137,14 @@ class State:
         row = self._row("SELECT block FROM node WHERE cid = ?", bytes(cid))
         return row[0] if row and is_content_of(row[0], cid) else None
 
+    def kept_node(self, cid: Cid) -> bytes:
+        """Return a node of the tree of the kept head, all of which is here. Raises StateDamaged."""
+        block = self.node(cid)
+        if block is None:
+            what = f"{self.path} is damaged: it lacks a node of the repo's tree"
+            raise StateDamaged(what, hint=REBUILT_HINT)
+        return block
+
     def base(self) -> dict[RecordPath, Cid]:
         """Return all of base."""
         return self.base_outside(())

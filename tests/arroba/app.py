@@ -32,6 +32,7 @@ for module in ("xrpc_repo", "xrpc_server", "xrpc_sync"):
     importlib.import_module(f"arroba.{module}")  # each adds its methods to the server
 
 HANDLE = "alice.test"
+STREAM = "com.atproto.sync.subscribeRepos"
 LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 app = Flask("arroba")
 
@@ -53,6 +54,9 @@ def make_repo() -> dict[str, str]:
         server.storage, made, signing_key=key, rotation_key=key, handle=HANDLE
     )
     server.repo.callback = announce
+    if firehose.collector:
+        # The numbers of events begin anew with the storage.
+        firehose.collector.last_seq = server.storage.sequences.last(STREAM)
     app.config["KEY"] = did.encode_did_key(key.public_key())
     return {"did": made, "handle": HANDLE, "key": app.config["KEY"]}
 
@@ -80,6 +84,7 @@ def leave_with_parent() -> None:
 
 lexrpc.flask_server.init_flask(server.server, app)
 make_repo()
+firehose.start()
 threading.Thread(target=leave_with_parent, daemon=True).start()
 print("ready", flush=True)  # noqa: T201
 app.run("127.0.0.1", int(sys.argv[1]), threaded=True)

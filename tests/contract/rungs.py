@@ -1,8 +1,9 @@
-"""The four rungs the PDS contract runs on, and the ground under each law: a fresh account.
+"""The rungs the PDS contract runs on, and the ground under each law: a fresh account.
 
 `memory` is the sandbox without HTTP, `sandbox` is the same over HTTP, and `reference` is the real
 PDS. A law that holds below and fails there is a bug in the sandbox. `arroba` is a PDS of another
-make: DEVIATIONS are the laws that it breaks.
+make, as is `alteran`, and `older` is a real PDS of another age (both in `make peers-pds`):
+DEVIATIONS are the laws that each of them breaks.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Protocol
 import httpx
 
 from syncd.atproto.cid import Cid
-from syncd.atproto.keys import parse_verification_method
+from syncd.atproto.keys import make_key, parse_verification_method
 from syncd.atproto.syntax import Did, parse_did, parse_handle
 from syncd.exchange import Written
 from syncd.model import Account, Change
@@ -30,6 +31,7 @@ from syncd.sandbox import MemoryPds, Sandbox, Status
 from syncd.sandbox.http.server import start
 from syncd.sandbox.sessions import ACCESS_SECONDS, APP
 from tests.arroba.pds import ArrobaPds
+from tests.peers.pds import DID, HANDLE, PASSWORD, SIGNING_KEY, AlteranPds
 from tests.reference.pds import Account as ReferenceAccount
 from tests.reference.pds import ReferencePds
 from tests.rigs.machine import PATIENCE_SECONDS
@@ -213,6 +215,25 @@ class ArrobaRung:
 
     def set_status(self, did: Did, status: Status) -> None:
         raise NotImplementedError("arroba has no status of accounts")
+
+
+class AlteranRung:
+    """alteran: one account, whose repo is emptied for each login."""
+
+    def __init__(self, alteran: AlteranPds) -> None:
+        self._alteran = alteran
+
+    def login(self) -> Login:
+        self._alteran.empty()
+        key = make_key("k256", bytes.fromhex(SIGNING_KEY)).public.did_key
+        account = Account(parse_did(DID), parse_handle(HANDLE), self._alteran.url, key)
+        return Login(account, PASSWORD)
+
+    def pds(self, login: Login, tokens: Tokens) -> Pds:
+        return HttpPds(login.account, tokens)
+
+    def set_status(self, did: Did, status: Status) -> None:
+        raise NotImplementedError("alteran has no status of accounts")
 
 
 def _base64(raw: bytes) -> str:

@@ -72,7 +72,7 @@ async def test_a_daemon_that_is_locked_out_pulls_and_waits_for_a_password(
             await until(partial(is_pulled, laptop, v), "a pull")
             assert phases[-1] is Phase.HALTED
         tokens.secret = http_ground.login.password
-        await until(lambda: phases[-1] is Phase.IDLE, "the end of the halt", seconds=60)
+        await until(lambda: phases[-1] is Phase.IDLE, "the end of the halt")
         daemon.stop()
         await running
         found = await http_ground.other.fetch_record(NOTE)
@@ -84,7 +84,7 @@ def is_pulled(laptop: Device, v: int) -> bool:
     return laptop.has(FOREIGN) and laptop.read(FOREIGN)["v"] == v
 
 
-async def until(is_true: Callable[[], bool], what: str, seconds: float = 20) -> None:
+async def until(is_true: Callable[[], bool], what: str, seconds: float = 120) -> None:
     async with asyncio.timeout(seconds):
         while not is_true():  # noqa: ASYNC110 (nothing tells when)
             await asyncio.sleep(0.02)

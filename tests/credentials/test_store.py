@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from syncd.atproto.syntax import Did
 from syncd.credentials import Credentials, Keyring, find_keyring
+from syncd.credentials.store import WAIT_SECONDS
 from syncd.errors import CredentialsRefused, FileProblem
 from syncd.exchange import Session
 from syncd.pds import Tokens
@@ -425,7 +426,7 @@ async def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
             pass
     process.kill()
     await process.wait()
-    async with asyncio.timeout(2), make(tmp_path).alone():
+    async with asyncio.timeout(WAIT_SECONDS / 5), make(tmp_path).alone():
         pass
 
 
@@ -433,7 +434,7 @@ async def test_a_process_that_is_stuck_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("syncd.credentials.store.WAIT_SECONDS", 0.1)
-    async with asyncio.timeout(2), make(tmp_path).alone(), make(tmp_path).alone():
+    async with asyncio.timeout(60), make(tmp_path).alone(), make(tmp_path).alone():
         pass
 
 

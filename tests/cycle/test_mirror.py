@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -508,7 +509,7 @@ async def test_a_narrower_scope_leaves_alone_and_a_wider_one_catches_up(world: W
 class FullDisk(Disk):
     """Has no room."""
 
-    def write(self, directory: int, name: str, content: bytes, mode: int | None) -> None:
+    def write(self, directory: int, name: str, content: bytes, mode: int | None) -> os.stat_result:
         raise OSError(errno.ENOSPC, "no space left on device")
 
 

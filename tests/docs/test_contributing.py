@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.conftest import ELSEWHERE
+from tests.conftest import ELSEWHERE, marker_of
 
 from .markdown import ROOT, console_lines, inline_code, read
 
@@ -21,7 +21,7 @@ def test_the_story_that_is_shown_is_one_of_the_tests() -> None:
 
 
 def test_every_target_of_make_exists() -> None:
-    targets = set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
     for line in [*console_lines(DOCUMENT), *inline_code(DOCUMENT)]:
         if line.startswith("make "):
             words = re.sub(r'\w+=("[^"]*"|\S+)', "", line).split()[1:]
@@ -38,8 +38,8 @@ def test_every_path_in_the_running_text_exists() -> None:
 def test_what_does_not_run_in_make_test_is_run_by_a_target_of_its_own(target: str) -> None:
     marked = {
         str(file.relative_to(ROOT))
-        for file in (ROOT / "tests").rglob("test_*.py")
-        if f"pytest.mark.{target}\n" in file.read_text(encoding="utf-8")
+        for file in (ROOT / "tests").rglob("*.py")
+        if re.search(rf"pytest\.mark\.{marker_of(target)}\b", file.read_text(encoding="utf-8"))
     }
     (places,) = re.findall(rf"--only {target} ((?:tests/\S+ )+)", read("Makefile"))
     assert marked

@@ -64,9 +64,10 @@ def test_the_wheel_holds_syncd_and_nothing_else(tmp_path: Path) -> None:
         assert "syncd = syncd.cli:main" in archive.read(entry).decode()
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "syncd").rglob("*.py")}
     units = {f"syncd/units/{path.name}" for path in (ROOT / "systemd").iterdir()}
+    pages = {f"syncd/pages/{path.name}" for path in (ROOT / "docs").glob("*.md")}
     inside = {name for name in names if ".dist-info/" not in name}
     lexicons = {"syncd/lexicons/bundle.json", "syncd/lexicons/LICENSE-atproto.txt"}
-    assert inside == {*modules, *units, *lexicons, "syncd/py.typed"}
+    assert inside == {*modules, *units, *pages, *lexicons, "syncd/py.typed"}
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

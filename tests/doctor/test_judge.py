@@ -7,10 +7,12 @@ import string
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from syncd.atproto.syntax import Did, Handle
+from syncd.atproto.xrpc import RateLimit
 from syncd.budget import Announcement, Ledger
 from syncd.config import Config
 from syncd.doctor import KINDS, Finding, Severity, account, kinds, machine
@@ -47,6 +49,8 @@ from syncd.doctor.machine import (
 )
 from syncd.model import Account
 from syncd.neighbours.sharing import Sharing
+from syncd.pds.health import Health
+from syncd.state.learnt import KnownBody
 from syncd.state.notes import DaemonState, Trouble
 from tests.test_architecture import Module, impurities
 
@@ -189,16 +193,23 @@ def test_an_identity_is_judged_by_what_the_document_says_now(
     assert names(judge_identity(now, known)) == expected
 
 
-SERVER = Server(PDS, "0.4.1", ahead_seconds=0.4)
+HEALTH = Health("0.4.1", ahead_seconds=0.4)
+SERVER = Server(PDS, HEALTH)
+
+
+def server(**said: Any) -> Server:  # noqa: ANN401
+    return Server(PDS, replace(HEALTH, **said))
+
+
 SERVERS: list[tuple[Server | Complaint, list[str]]] = [
-    (SERVER, ["pds.ok", "clock.ok"]),
-    (replace(SERVER, version=None), ["pds.ok", "clock.ok"]),
-    (replace(SERVER, ahead_seconds=None), ["pds.ok", "clock.unknown"]),
-    (replace(SERVER, ahead_seconds=CLOCK_SECONDS), ["pds.ok", "clock.ok"]),
-    (replace(SERVER, ahead_seconds=-CLOCK_SECONDS), ["pds.ok", "clock.ok"]),
-    (replace(SERVER, ahead_seconds=CLOCK_SECONDS + 1), ["pds.ok", "clock.off"]),
-    (replace(SERVER, ahead_seconds=-90_000.0), ["pds.ok", "clock.off"]),
-    (replace(SERVER, repo="takendown"), ["pds.ok", "pds.unavailable", "clock.ok"]),
+    (SERVER, ["pds.ok", "limits.seen", "clock.ok"]),
+    (server(version=None), ["pds.ok", "limits.seen", "clock.ok"]),
+    (server(ahead_seconds=None), ["pds.ok", "limits.seen", "clock.unknown"]),
+    (server(ahead_seconds=CLOCK_SECONDS), ["pds.ok", "limits.seen", "clock.ok"]),
+    (server(ahead_seconds=-CLOCK_SECONDS), ["pds.ok", "limits.seen", "clock.ok"]),
+    (server(ahead_seconds=CLOCK_SECONDS + 1), ["pds.ok", "limits.seen", "clock.off"]),
+    (server(ahead_seconds=-90_000.0), ["pds.ok", "limits.seen", "clock.off"]),
+    (replace(SERVER, repo="takendown"), ["pds.ok", "pds.unavailable", "limits.seen", "clock.ok"]),
     (NO, ["pds.away"]),
 ]
 
@@ -335,6 +346,17 @@ def test_an_editor_that_saves_by_itself_is_named(
     finding = judge_autosave(editors, config)
     assert finding.name == name
     assert all(editor in finding.what for editor in editors)
+
+
+def test_what_a_pds_says_of_itself_and_what_it_showed_is_named() -> None:
+    limit = RateLimit(3000, 2999, NOW + 60.0, 300)
+    said = server(software="Express", blob_bytes=5_242_880, limit=limit)
+    known = KnownBody(PDS, 60_000, NOW, passed=60_000, refused=70_000)
+    pds, limits, _ = judge_server(said, known)
+    assert "Express" in pds.what
+    assert "0.4.1" in pds.what
+    for number in ("60000", "70000", "5242880", "3000"):
+        assert number in limits.what
 
 
 def test_every_finding_is_reached_by_a_judgement() -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from syncd.atproto.data import Record
 from syncd.atproto.syntax import Did
@@ -84,7 +85,9 @@ def test_a_daemon_follows_its_account_to_another_pds(tmp_path: Path) -> None:
             directory.pds = new.url
             old.stop()
             write(sandbox, did, THREE, 3)
-            wait_until((folder / f"{THREE}.json").exists, "the pull from the new PDS")
+            # While the old PDS is only unreachable, the directory is asked once a minute.
+            with start(Sandbox(), urlsplit(old.url).port or 0):
+                wait_until((folder / f"{THREE}.json").exists, "the pull from the new PDS")
             assert not daemon.is_over()
         assert f"moved from {old.url} to {new.url}" in daemon.said()
         account = machine.ok("status", "--json", at=folder).json["account"]

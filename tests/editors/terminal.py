@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.programs import program
 
-_TERMINAL_SECONDS = 60.0
+_TERMINAL_SECONDS = 180.0
 
 
 def type_into(command: Sequence[str], at: Path, dialogue: Sequence[tuple[bytes, bytes]]) -> None:
@@ -37,7 +37,7 @@ def type_into(command: Sequence[str], at: Path, dialogue: Sequence[tuple[bytes, 
                 except OSError:  # the program has closed its end
                     break
         assert not said, (command, said, shown)
-        assert process.wait(timeout=10) == 0, shown
+        assert process.wait(timeout=_TERMINAL_SECONDS) == 0, shown
     finally:
         process.kill()
         process.wait()

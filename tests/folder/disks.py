@@ -40,15 +40,16 @@ class StagedDisk(Disk):
             self.moments[moment]()
 
 
-def _staged(name: str) -> Callable[..., None]:
-    def method(self: StagedDisk, *args: object) -> None:
+def _staged(name: str) -> Callable[..., object]:
+    def method(self: StagedDisk, *args: object) -> object:
         step = len(self.steps)
         self.pass_moment(2 * step)
         if self.crash_at is not None and step >= self.crash_at:
             raise Crash
         self.steps.append(name)
-        getattr(Disk, name)(self, *args)
+        done: object = getattr(Disk, name)(self, *args)
         self.pass_moment(2 * step + 1)
+        return done
 
     return method
 

@@ -64,7 +64,7 @@ def traced(stage: Stage, *options: str) -> Trace:
         *(f"--trace={','.join(CALLS)}", f"--output={log}", *options),
         *(sys.executable, "-B", "-m", "tests.folder.pull_once", str(stage.directory)),
     ]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     found = [_LINE.match(line) for line in log.read_text(errors="replace").splitlines()]
     calls = [Call(match[1], match[2]) for match in found if match]
     start = next((n for n, call in enumerate(calls) if call.is_on(MARK)), len(calls))

@@ -46,7 +46,7 @@ def cycle_with(stage: Stage, calls: str, path: Path) -> None:
     log = stage.directory / "trace"
     module = (sys.executable, "-B", "-m", "tests.folder.pull_once", str(stage.directory))
     command = [program("strace"), "--follow-forks", f"--output={log}", *failing, *module]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert ran.returncode == 0, ran.stderr
     assert "EIO (Input/output error) (INJECTED)" in log.read_text(), "nothing was asked of it"
 

@@ -153,11 +153,11 @@ def initialise_again(root: Path) -> None:
 
 
 def test_no_descriptor_stays_open(folder: Folder, tmp_path: Path) -> None:
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = set(Path("/proc/self/fd").iterdir())
     for _ in range(3):
         folder.check_marker(MARKER)
         with pytest.raises(FolderWrong):
             Folder(tmp_path).check_marker(MARKER)
         with folder.open() as root, pytest.raises(FileNotFoundError):
             open_directory(root, ("a.b.c", "d"))
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert set(Path("/proc/self/fd").iterdir()) <= before

@@ -653,10 +653,10 @@ def test_no_descriptor_stays_open_after_a_scan(folder: Folder) -> None:
     put(folder, relative_path(at("a" * 500)))
     put(folder, f"{POST}/x.json", b"{")
     (folder.root / "a.b.c").symlink_to(".")
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = set(Path("/proc/self/fd").iterdir())
     for _ in range(3):
         look(folder, expected=[at("gone"), at("x", "no.such.thing")])
         look(folder, only=[X, Y, at("x", "a.b.c")])
         with listings(fail=True):
             look(folder)
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert set(Path("/proc/self/fd").iterdir()) <= before

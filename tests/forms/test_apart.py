@@ -26,6 +26,7 @@ SOURCES = ("syncd.folder.", "syncd.merge.")
 """Where that is imported from; other modules may have other things of these names."""
 OTHER_FILES = {
     "syncd.cycle.witness": "what a mirror was when it was last seen, for all mirrors of an account",
+    "syncd.cycle.outside": "that a mirror was in a folder, for one whose `.syncd` was removed",
     "syncd.identity.resolver": "a DID document",
     "syncd.lexicons.bundle": "the lexicons that come with syncd",
     "syncd.neighbours.autosave": "settings of editors",

@@ -33,7 +33,7 @@ from syncd.folder.respell import respell
 from syncd.folder.root import Folder
 from syncd.folder.scan import scan
 from syncd.folder.search.contents import Reader
-from syncd.folder.staging import Staging
+from syncd.folder.staging import Batch, Staging
 from syncd.folder.write import read_bytes
 from syncd.forms import Forms
 from syncd.forms.json_form import JSON
@@ -117,7 +117,8 @@ async def test_a_fresh_clone_writes_letters(world: World, laptop: Device) -> Non
     folder = laptop.mirror.folder
     block = encode({"$type": COLLECTION, "v": 1})
     with Staging(folder) as aside:
-        assert aside.write([(NOTE, block), (OTHER, block)])
+        rkeys = [path.partition("/")[2] for path in (NOTE, OTHER)]
+        assert aside.write(Batch(COLLECTION, rkeys, [cid_of_block(block)] * 2, [block, block]))
         aside.place(0)
     assert read_bytes(folder, NOTE)[0] == LETTER.file_of(block)
     laptop.file(OTHER).unlink()

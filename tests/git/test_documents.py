@@ -139,6 +139,7 @@ def test_a_workflow_s_script_publishes_and_does_nothing_the_second_time(
     assert any("fetch-depth: 0" in row or "GIT_DEPTH" in row for row in _rows(workflow))
     preview = "git clone --quiet site.git preview", "cd preview", "syncd sync --dry-run"
     assert "1 to do; nothing was done" in terminal.ok(*preview)
+    assert not (home / "preview" / ".syncd").exists()
     detached = ["git checkout --quiet --detach"] if workflow == "gitlab.yml" else []
     outs = []
     for name in ("first", "second", "third"):

@@ -6,9 +6,10 @@ there without its content, and what was done to a directory since it was last sy
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -41,10 +42,14 @@ class StagedDisk(Disk):
         self._unsynced: set[tuple[int, int]] = set()
         self._undo: defaultdict[Path, list[Undo]] = defaultdict(list)
 
-    @property
-    def is_volatile(self) -> bool:
-        """True if a power cut now would lose anything."""
-        return bool(self._unsynced or any(self._undo.values()))
+    def at_stake(self) -> Mapping[Power, object]:
+        """The power cuts that would lose anything now, and what."""
+        names = {directory: len(steps) for directory, steps in self._undo.items() if steps}
+        found: dict[Power, Collection[object]]
+        found = {Power.LOSES_CONTENTS: frozenset(self._unsynced), Power.LOSES_NAMES: names}
+        if all(found.values()):
+            found[Power.LOSES_BOTH] = tuple(found.values())
+        return {power: lost for power, lost in found.items() if lost}
 
     def cut(self, root: Path, power: Power) -> None:
         if power in (Power.LOSES_CONTENTS, Power.LOSES_BOTH):
@@ -64,12 +69,13 @@ class StagedDisk(Disk):
 
     # --- Effects --------------------------------------------------------------------------------
 
-    def write(self, directory: int, name: str, content: bytes, mode: int | None) -> None:
+    def write(self, directory: int, name: str, content: bytes, mode: int | None) -> os.stat_result:
         self.gate.meet("write")
-        super().write(directory, name, content, mode)
+        made = super().write(directory, name, content, mode)
         file = _path(directory, name)
         self._unsynced.add(_identity(file))
         self._then(directory, lambda: file.unlink(missing_ok=True))
+        return made
 
     def sync_file(self, directory: int, name: str) -> None:
         self.gate.meet("sync file")

@@ -60,6 +60,11 @@ class Laws:
             self._check_change(desk, change)
 
     def _check_change(self, desk: Desk, change: Sent) -> None:
+        assert change.path not in desk.unmerged, (
+            desk.name,
+            "sent while git has it unmerged",
+            change,
+        )
         if desk.is_in_doubt:
             # The state file was lost: what differs since may be what a person had held back.
             is_decided = change.path in desk.diary.decided

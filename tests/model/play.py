@@ -12,10 +12,10 @@ from .machine import TALLY, Machine
 STEPS = 30
 
 
-def play_schedules(count: int, number: int) -> Counter[str]:
+def play_schedules(count: int, number: int, machine: type[Machine] = Machine) -> Counter[str]:
     """`count` schedules from the seed `number`, and what they came to. Raises what one fails of."""
 
-    class Seeded(Machine):
+    class Seeded(machine):  # type: ignore[misc, valid-type]
         """A class of its own, because hypothesis keeps the seed there."""
 
     wanted = settings(

@@ -32,18 +32,18 @@ class Crash(BaseException):
 class Points:
     """Counts from 0. Effect `die_at` is not done, nor any after it; `acts` come before theirs.
 
-    `volatile` are the points before which a power cut would lose something.
+    `seen` has what `look` returned before each effect.
     """
 
     def __init__(
         self,
         die_at: int | None = None,
         acts: Mapping[int, Act] | None = None,
-        is_volatile: Callable[[], bool] = lambda: False,
+        look: Callable[[], object] = lambda: None,
     ) -> None:
         self.passed: list[str] = []
-        self.volatile: set[int] = set()
-        self.is_volatile = is_volatile
+        self.seen: list[object] = []
+        self.look = look
         self.die_at = die_at
         self.acts = acts or {}
 
@@ -51,8 +51,7 @@ class Points:
         number = len(self.passed)
         if self.die_at is not None and number >= self.die_at:
             raise Crash
-        if self.is_volatile():
-            self.volatile.add(number)
+        self.seen.append(self.look())
         self.passed.append(name)
         if number in self.acts:
             self.acts[number]()

@@ -5,16 +5,13 @@ from __future__ import annotations
 import pytest
 
 from .crashes import play
-from .disks import Power
 from .stories import STORIES
-
-CUTS = (Power.LOSES_CONTENTS, Power.LOSES_NAMES, Power.LOSES_BOTH)
 
 
 @pytest.mark.parametrize("name", STORIES)
 async def test_a_story_that_dies_at_any_point_ends_the_same(name: str) -> None:
     plain = await play(STORIES[name])
     for point, effect in enumerate(plain.points):
-        for power in (Power.STAYS, *(CUTS if point in plain.volatile else ())):
+        for power in plain.ways(point):
             ending = await play(STORIES[name], die_at=point, power=power)
             assert (ending.end, ending.sent) == (plain.end, plain.sent), (point, effect, power)

@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.reference.install import NODE, environment, npm
+from tests.npm import NODE, environment, npm
 
 PACKAGE = "@atproto/api"
 VERSION = "0.21.0"

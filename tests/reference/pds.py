@@ -16,7 +16,7 @@ import select
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,7 +25,9 @@ from typing import Any, Self
 
 import httpx
 
-from .install import NODE, ensure_installed
+from tests.npm import NODE
+
+from .install import ensure_installed
 
 START = Path(__file__).with_name("start.mjs")
 ADMIN_PASSWORD = "admin-password"
@@ -70,20 +72,27 @@ class ReferencePds:
         )
 
     @classmethod
-    def start(cls, data_dir: Path, *, env: Mapping[str, str] | None = None) -> Self:
+    def start(
+        cls,
+        data_dir: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        installed: Callable[[], Path] = ensure_installed,
+    ) -> Self:
         """Install the server if need be and start it on free ports, with its data in `data_dir`.
 
         Args:
             data_dir: Made if missing; a directory that an earlier run used is taken up again.
             env: Settings of the server, over the defaults: `{"PDS_RATE_LIMITS_ENABLED": "true"}`.
                 With `LOG_ENABLED` the log goes to `pds.log` in `data_dir`.
+            installed: Returns where a version of it is, installed if need be.
 
         Raises:
             InstallError: It could not be installed.
             StartError: It ended, or was not ready in time; no process is left.
         """
         data_dir.mkdir(parents=True, exist_ok=True)
-        return cls(ensure_installed(), data_dir, env or {})
+        return cls(installed(), data_dir, env or {})
 
     @property
     def pid(self) -> int:

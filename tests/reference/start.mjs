@@ -37,8 +37,10 @@ async function startPlc() {
 
 async function startPds(plcUrl) {
   process.env.PDS_DID_PLC_URL = plcUrl
-  const { PDS } = await load('@atproto/pds')
-  const pds = await PDS.fromEnv()
+  const { PDS, envToCfg, envToSecrets, readEnv } = await load('@atproto/pds')
+  // Older versions take their settings apart.
+  const old = async () => { const env = readEnv(); return PDS.create(envToCfg(env), envToSecrets(env)) }
+  const pds = await (PDS.fromEnv ? PDS.fromEnv() : old())
   await pds.start()
   return pds.ctx.cfg.service.publicUrl
 }

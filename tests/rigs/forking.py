@@ -37,6 +37,8 @@ LATE = (
     "websockets.asyncio.client",
 )
 """What syncd, or a library of it, imports where it is first used."""
+MEASURED = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+"""Variables, of older and newer versions of coverage, that ask a new process to measure itself."""
 MOST_BYTES = 200_000
 """The longest request."""
 
@@ -167,7 +169,7 @@ def _become(asked: Asked) -> None:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, request["masked"])
     _take_words(request["arguments"], request["environment"])
-    if "COVERAGE_PROCESS_CONFIG" in os.environ:
+    if any(name in os.environ for name in MEASURED):
         import_module("coverage").process_startup()
 
 

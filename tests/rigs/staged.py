@@ -21,6 +21,7 @@ from syncd.atproto.cid import Cid
 from syncd.atproto.data import cid_of
 from syncd.atproto.jsontext import parse_record
 from syncd.config import Config
+from syncd.cycle.git.companion import Companion
 from syncd.errors import BadJson, SyncdError
 from syncd.folder.names import record_path_of, relative_path
 from syncd.mirror.held import decide_held, held_changes
@@ -72,6 +73,7 @@ class Desk:
     sent: list[tuple[RecordPath, str]] = field(default_factory=list)
     skew_ns: int = 0
     diary: Diary = field(default_factory=Diary)
+    unmerged: set[RecordPath] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.start()
@@ -90,6 +92,8 @@ class Desk:
         rework(mirror, folder=replace(mirror.folder, disk=self.disk))
         rework(mirror, clock_ns=lambda: time.time_ns() + self.skew_ns)
         mirror.sleep, mirror.jitter = _no_time, float
+        if (self.root / ".git").exists():
+            mirror.companion = Companion(mirror.workspace)
 
     def stop(self) -> None:
         self.device.mirror.state.close()
@@ -237,6 +241,18 @@ class Desk:
     def is_in_doubt(self) -> bool:
         return self.device.mirror.state.note(Doubt) is not None
 
+    def taken_from_git(self, path: str, before: Cid | None) -> None:
+        """Note that git, called by this person, changed a file which said `before` until then."""
+        name, cid = RecordPath(path), self.content(path)
+        self.diary.saw(name, before)
+        self.scene.journal.replaced(name, before)
+        if cid is not None and (name, cid) not in self.scene.journal.written:
+            self._wrote(path)
+        if self.file(path).exists():
+            self._came_back(path)
+        else:
+            self._left(path)
+
     # --- Where a file is no record ----------------------------------------------------------------
 
     def move_away(self, path: str, where: str) -> None:
@@ -254,6 +270,10 @@ class Desk:
         if away.exists():
             self._replaced(path)
             away.rename(self.file(path))
+            cid = self.content(path)
+            if cid is not None:
+                # Whoever gives a draft the name of a record by hand publishes it.
+                self.scene.journal.drafts.discard((RecordPath(path), cid))
             self._came_back(path)
 
     def draft(self, path: str) -> None:

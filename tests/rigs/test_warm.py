@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from coverage import CoverageData
 
 from tests.rigs import warm
 from tests.rigs.machine import wait_until
@@ -149,6 +150,25 @@ def test_what_a_fork_ends_with_is_what_it_was(environment: dict[str, str]) -> No
         with warm.Process[bytes]([*warm.SYNCD, *arguments], env=environment) as process:
             assert process.wait(100) == code
         assert warm.run([*warm.SYNCD, *arguments], seconds=100, env=environment).returncode == code
+
+
+def test_a_fork_that_is_measured_writes_what_it_reached(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    at = tmp_path / "measured" / "data"
+    at.parent.mkdir()
+    settings = tmp_path / "settings"
+    settings.write_text(
+        f"[run]\nparallel = true\ndata_file = {at}\nsource = {tmp_path / 'found'}\n"
+    )
+    measured = {**environment, "COVERAGE_PROCESS_START": str(settings)}
+    warm.run([*warm.SYNCD, "exit", "3"], seconds=100, env=measured)
+    warm.run([*warm.SYNCD, "exit", "3"], seconds=100, env=environment)
+    (written,) = at.parent.iterdir()
+    found = CoverageData(str(written))
+    found.read()
+    (program,) = (name for name in found.measured_files() if name.endswith("__main__.py"))
+    assert found.lines(program) == [2, 3, 4]
 
 
 def test_a_fork_is_a_child_that_signals_reach_and_nobody_else_waits_for(

@@ -4,8 +4,8 @@ What is asked for is `python -m syncd ...` with the options of `subprocess`. Wha
 of this process, with the arguments, directory, environment, descriptors, umask, limits, session and
 signals that an exec would have given it; only `/proc` shows another command line. A fork does not
 show how long a start takes, that a command imports what it needs, or what another hash seed does.
-The tests of these execute `syncd` by `subprocess`, and so does every test under `make stress` and
-where coverage is measured.
+The tests of these execute `syncd` by `subprocess`, and so does every test under `make stress`.
+Where coverage is measured, a fork writes its own data, as a new process does.
 """
 
 from __future__ import annotations
@@ -38,8 +38,6 @@ ORDINARY: Mapping[str, Any] = {
     "preexec_fn": None, "restore_signals": True, "shell": False, "uid": None,
 }  # fmt: skip
 """Options of subprocess that a fork does not carry out, with the values that ask for nothing."""
-IS_EXECUTED = IS_STRESS or "COVERAGE_PROCESS_CONFIG" in os.environ
-"""Coverage counts what a new process reaches, and a fork is none."""
 SET_CHILD_SUBREAPER = 36
 """Of prctl(2): processes below this one whose parent ends become children of this one."""
 
@@ -90,7 +88,7 @@ def run(
 
 def in_a_shell(environment: Mapping[str, str]) -> str:
     """Return the words with which a shell of this environment starts `syncd`."""
-    if IS_EXECUTED:
+    if IS_STRESS:
         return shlex.join(SYNCD)
     name = _server_for(environment).name.hex()
     asking = (str(HERE / "asking.py"), name, at_start(environment))
@@ -100,7 +98,7 @@ def in_a_shell(environment: Mapping[str, str]) -> str:
 def _can_fork(asked: Mapping[str, Any]) -> bool:
     arguments = asked["args"]
     is_syncd = isinstance(arguments, list) and tuple(arguments[: len(SYNCD)]) == SYNCD
-    return is_syncd and not IS_EXECUTED and all(asked[name] == at for name, at in ORDINARY.items())
+    return is_syncd and not IS_STRESS and all(asked[name] == at for name, at in ORDINARY.items())
 
 
 def _fork(asked: Mapping[str, Any]) -> int:

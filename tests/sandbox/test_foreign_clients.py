@@ -14,7 +14,7 @@ from bench.peers.install import ensure_installed
 from syncd.atproto.cid import cid_of_blob
 from syncd.sandbox import Login, Sandbox
 from syncd.sandbox.http.server import start
-from tests.reference.install import NODE
+from tests.npm import NODE
 from tests.rigs.machine import PATIENCE_SECONDS
 
 CLIENTS = Path(__file__).parent / "clients"

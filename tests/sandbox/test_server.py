@@ -22,7 +22,7 @@ from syncd.sandbox.stream import KEPT_EVENTS
 from tests.rigs.machine import PATIENCE_SECONDS
 
 A = parse_record_path("com.example.thing/a")
-SECONDS = 5.0
+SECONDS = 60.0
 
 
 def thing(number: int) -> Record:

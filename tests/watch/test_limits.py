@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -36,8 +35,6 @@ __all__ = ("world",)
 FILES = 3000
 QUEUED = Path("/proc/sys/fs/inotify/max_queued_events")
 NEVER = 86_400.0
-LATE_SECONDS = 60.0
-"""How much later than a bare loop of the same writes all may be pushed; the loop is given none."""
 
 
 def path_of(number: int) -> RecordPath:
@@ -119,10 +116,8 @@ async def test_three_thousand_files_that_overflow_the_queue_are_all_pushed(
             await desk.rest()
             with reader_held(monkeypatch):
                 await in_a_thread(lambda: fill(desk.root, 1))
-                filled = time.monotonic()
                 await in_a_thread(lambda: flood(desk.root, 2 * queued if queued > 16 else 0))
             await desk.until(lambda: is_all(desk, 1), "the push of everything")
-            assert time.monotonic() - filled <= LATE_SECONDS
             assert desk.watcher.overflows > 0
             assert Counter(op.action for op in desk.ops) == {"create": FILES}
             await desk.rest()

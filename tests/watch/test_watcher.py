@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,21 @@ async def watching(root: Path, in_scope: Callable[[str], bool] = bool) -> AsyncI
 async def rung(watcher: Watcher) -> Dirty:
     async with asyncio.timeout(PATIENCE_SECONDS):
         return await watcher.changes(quiet_seconds=0.05, max_seconds=1.0)
+
+
+async def rung_for(watcher: Watcher, *paths: RecordPath) -> None:
+    """It rings for all of these and nothing else, where the machine has much to do in parts."""
+    missing = set(paths)
+    while missing:
+        told = await rung(watcher)
+        assert told
+        assert told <= set(paths)
+        missing -= told
+
+
+async def silence(watcher: Watcher) -> None:
+    while not await is_silent(watcher):
+        pass
 
 
 def only(*paths: RecordPath) -> Dirty:
@@ -134,7 +150,7 @@ async def test_a_file_changed_by_another_program_rings(root: Path, tool: list[st
 async def test_a_renamed_file_names_both_records(root: Path) -> None:
     async with watching(root) as watcher:
         (root / POST / "x.json").rename(root / POST / "y.json")
-        assert await rung(watcher) == only(X, Y)
+        await rung_for(watcher, X, Y)
 
 
 async def test_a_new_file_and_a_long_name_are_named(root: Path) -> None:
@@ -152,7 +168,8 @@ async def test_a_write_of_syncd_rings_for_its_record_once(root: Path) -> None:
         seen = scan(folder, known={}, now_ns=0).seen[X]
         seen = write(folder, X, NEW, expect=seen, cid=CID)
         write(folder, Y, NEW, expect=None, cid=CID)
-        assert await rung(watcher) == only(X, Y)
+        await rung_for(watcher, X, Y)
+        await silence(watcher)
         remove(folder, X, expect=seen)
         assert await rung(watcher) == only(X)
         assert await is_silent(watcher)
@@ -223,7 +240,8 @@ async def test_a_change_of_directories_asks_for_a_whole_look(
 ) -> None:
     async with watching(root) as watcher:
         change(root)
-        assert await rung(watcher) is None
+        while (told := await rung(watcher)) is not None:
+            assert told == only(X)  # its file may be told of before its directory
 
 
 async def test_a_file_made_right_after_its_directory_is_not_missed(root: Path) -> None:
@@ -233,30 +251,34 @@ async def test_a_file_made_right_after_its_directory_is_not_missed(root: Path) -
             directory.mkdir()
             (directory / "x.json").write_bytes(NEW)
         assert await rung(watcher) is None
-        await asyncio.sleep(0.2)
-        while not await is_silent(watcher):
-            pass
+        await silence(watcher)
         for number in range(50):
             (root / f"com.example.c{number}" / "x.json").write_bytes(OLD)
         expected = (RecordPath(f"com.example.c{number}/x") for number in range(50))
-        assert await rung(watcher) == only(*expected)
+        await rung_for(watcher, *expected)
 
 
 # --- When it rings. -------------------------------------------------------------------------------
 
 
 @contextmanager
-def saving(file: Path, every_seconds: float) -> Iterator[None]:
+def saving(file: Path, every_seconds: float) -> Iterator[Callable[[], float]]:
+    """Save all the while. Yields what says how long the longest pause between two saves was."""
     stop = threading.Event()
+    saved = [time.monotonic()]
 
     def save() -> None:
         while not stop.wait(every_seconds):
             file.write_bytes(NEW)
+            saved.append(time.monotonic())
+
+    def longest_pause() -> float:
+        return max(later - at for at, later in pairwise([*saved, time.monotonic()]))
 
     editor = threading.Thread(target=save)
     editor.start()
     try:
-        yield
+        yield longest_pause
     finally:
         stop.set()
         editor.join()
@@ -264,11 +286,11 @@ def saving(file: Path, every_seconds: float) -> Iterator[None]:
 
 async def test_it_waits_for_quiet(root: Path) -> None:
     async with watching(root) as watcher:
-        with saving(root / POST / "x.json", 0.02):
+        with saving(root / POST / "x.json", 0.02) as longest_pause:
             assert await rung(watcher) == only(X)  # the first of many is not waited for
-            answer = asyncio.create_task(watcher.changes(quiet_seconds=0.3, max_seconds=60.0))
-            await asyncio.sleep(0.6)
-            assert not answer.done()
+            answer = asyncio.create_task(watcher.changes(quiet_seconds=1.0, max_seconds=60.0))
+            await asyncio.sleep(1.5)
+            assert not answer.done() or longest_pause() > 0.5, "it was not quiet"
         async with asyncio.timeout(PATIENCE_SECONDS):
             assert await answer == only(X)
 
@@ -279,8 +301,8 @@ async def test_it_does_not_wait_for_ever(root: Path) -> None:
         with saving(root / POST / "x.json", 0.02):
             assert await rung(watcher) == only(X)
             start = loop.time()
-            assert await watcher.changes(quiet_seconds=0.5, max_seconds=0.6) == only(X)
-            assert 0.5 <= loop.time() - start < 2.0
+            assert await watcher.changes(quiet_seconds=30.0, max_seconds=0.6) == only(X)
+            assert 0.5 <= loop.time() - start < 30.0
 
 
 async def test_it_waits_for_git_to_finish(root: Path) -> None:
@@ -304,13 +326,13 @@ async def test_it_is_quiet_once_for_as_long_as_asked_after_git_has_finished(root
         lock.touch()
         for n in range(watch.FEW_PATHS + 1):
             (root / POST / f"n{n}.json").write_bytes(NEW)
-        answer = asyncio.create_task(watcher.changes(quiet_seconds=2.0, max_seconds=60.0))
+        answer = asyncio.create_task(watcher.changes(quiet_seconds=3.0, max_seconds=60.0))
         await asyncio.sleep(0.2)
         lock.unlink()
         finished = loop.time()
         async with asyncio.timeout(PATIENCE_SECONDS):
             assert len(await answer or ()) == watch.FEW_PATHS + 1
-        assert 2.0 <= loop.time() - finished < 3.5, "not as long again for the time it was busy"
+        assert 3.0 <= loop.time() - finished < 5.9, "not as long again for the time it was busy"
 
 
 async def test_a_lock_that_git_left_behind_does_not_stop_it(root: Path) -> None:
@@ -338,8 +360,8 @@ async def test_very_many_changes_become_one_look_everywhere(
     async with watching(root) as watcher:
         for number in range(30):
             (root / POST / f"{number}.json").write_bytes(NEW)
-        assert await rung(watcher) is None
-        await asyncio.sleep(0.1)
+        assert await watcher.changes(quiet_seconds=1.0, max_seconds=PATIENCE_SECONDS) is None
+        await silence(watcher)
         (root / POST / "x.json").write_bytes(NEW)
         assert await rung(watcher) == only(X)
 
@@ -358,8 +380,7 @@ async def test_a_queue_that_overflowed_asks_for_a_whole_look_and_goes_on_watchin
         )
         watcher._queue.handle_event(overflow)
         assert await rung(watcher) is None
-        while not await is_silent(watcher):
-            pass
+        await silence(watcher)
         (root / POST / "x.json").write_bytes(NEW)
         assert await rung(watcher) == only(X)
 
@@ -458,38 +479,42 @@ async def test_only_collections_take_up_watches(root: Path) -> None:
 
 
 async def test_after_the_end_nothing_is_left_running(root: Path) -> None:
-    before = threads_and_files()
+    threads, files = threads_and_files()
     for _ in range(3):
         async with watching(root) as watcher:
             pass
         watcher.stop()
         (root / POST / "x.json").write_bytes(NEW)
-    assert threads_and_files() == before
+    now = threads_and_files()
+    assert now[0] <= threads  # those of tests before may end meanwhile
+    assert now[1] <= files
 
 
-def threads_and_files() -> tuple[int, int]:
-    return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+def threads_and_files() -> tuple[set[threading.Thread], set[Path]]:
+    return set(threading.enumerate()), set(Path("/proc/self/fd").iterdir())
 
 
-async def quiet_time(watcher: Watcher, save: Callable[[], object]) -> float:
-    """For how long `changes` waits after a save that nothing came before, at most a second."""
+async def quiet_time(
+    watcher: Watcher, save: Callable[[], object], quiet_seconds: float = 0.4
+) -> float:
+    """For how long `changes` waits after a save that nothing came before."""
     await asyncio.sleep(0.5)
     save()
     began = time.monotonic()
-    await watcher.changes(quiet_seconds=0.4, max_seconds=1.0)
+    await watcher.changes(quiet_seconds=quiet_seconds, max_seconds=2 * quiet_seconds)
     return time.monotonic() - began
 
 
 async def test_a_file_that_is_closed_or_moved_into_place_is_soon_reported(root: Path) -> None:
-    file = root / POST / "one.json"
+    file, other = root / POST / "one.json", root / POST / "two.json"
     async with watching(root) as watcher:
 
         def moved() -> None:
-            file.with_name(".one.swp").write_text("{}")
-            file.with_name(".one.swp").rename(file)
+            other.with_name(".two.swp").write_text("{}")
+            other.with_name(".two.swp").rename(other)
 
         for save in (lambda: file.write_text("{}"), moved):
-            assert await quiet_time(watcher, save) < 0.3
+            assert await quiet_time(watcher, save, 30.0) < 30.0
 
 
 async def test_a_file_that_is_away_or_open_is_given_time(root: Path) -> None:

@@ -4,7 +4,6 @@ The caller checks the hash of every block. A missing block raises MissingBlocks 
 such key". Source: https://atproto.com/specs/repository#mst-structure
 """
 
-from syncd.atproto.mst.bounds import HIGHEST
 from syncd.atproto.mst.diff import Difference, KeyChange, diff, difference
 from syncd.atproto.mst.edit import Put, build, insert, remove
 from syncd.atproto.mst.node import (
@@ -29,7 +28,6 @@ from syncd.atproto.mst.read import (
 )
 
 __all__ = [
-    "HIGHEST",
     "MAX_KEY_LENGTH",
     "MAX_LAYER",
     "Difference",

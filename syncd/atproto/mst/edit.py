@@ -129,7 +129,7 @@ def _insert(tree: _Nodes, node: Node, height: int, leaf: _Leaf) -> Cid:
         child = _insert(tree, tree.open(link), height - 1, leaf)
         return tree.save(_linked(node, at, child))
     if _holds(node, at, leaf.key):
-        entry = replace(node.entries[at], value=leaf.value)
+        entry = node.entries[at]._replace(value=leaf.value)
         return tree.save(replace(node, entries=_spliced(node.entries, at, 1, entry)))
     # The new key cuts the subtree between its neighbours in two: one half for each side of it.
     left, right = _split(tree, link, leaf.key)
@@ -202,7 +202,7 @@ def _linked(node: Node, at: int, link: Cid | None) -> Node:
     """Return the node with `link` before entry number `at`, or after the last."""
     if at == 0:
         return replace(node, left=link)
-    entry = replace(node.entries[at - 1], right=link)
+    entry = node.entries[at - 1]._replace(right=link)
     return replace(node, entries=_spliced(node.entries, at - 1, 1, entry))
 
 

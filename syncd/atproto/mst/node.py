@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from syncd.atproto.cid import Cid, Link, link_from_bytes
 from syncd.errors import BadSyntax, BadTree
@@ -23,6 +24,8 @@ MAX_LAYER = 128
 """The highest layer of any tree: SHA-256 has 256 bits, two for each layer."""
 
 _HASH_BITS = 256
+_LOWEST_LAYER = 0x40
+"""The least first byte of a hash that does not begin with a pair of zero bits."""
 _KEY = re.compile(rb"[a-zA-Z0-9_~.:-]+/[a-zA-Z0-9_~.:-]+")
 
 # The canonical DAG-CBOR of a node, as a grammar. A match of a key cannot swallow what follows:
@@ -44,8 +47,7 @@ _FOREIGN = re.compile(
 _CLOSING = re.compile(rb"\x61l(?:\xf6|" + _LINK + rb")", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A key of a node, the CID of its record, and the subtree with the keys right after it.
 
     The specification leaves the record to its reader, so its CID may be of any codec and hash. If
@@ -76,8 +78,11 @@ def layer_of(key: str) -> int:
 
 
 def _layer(key: bytes) -> int:
-    digest = int.from_bytes(hashlib.sha256(key).digest(), "big")
-    return (_HASH_BITS - digest.bit_length()) // 2
+    digest = hashlib.sha256(key).digest()
+    # Three of four keys are on the lowest layer, and their first byte says so.
+    if digest[0] >= _LOWEST_LAYER:
+        return 0
+    return (_HASH_BITS - int.from_bytes(digest, "big").bit_length()) // 2
 
 
 def common_prefix(left: bytes, right: bytes) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
 
 from syncd.atproto.cid import Cid
-from syncd.atproto.mst.bounds import HIGHEST, Link, check, contents, gap, load
+from syncd.atproto.mst.bounds import Link, check, contents, gap, load
 from syncd.atproto.mst.node import Entry, Get, Node
 
 _Bisect = Callable[[tuple[Entry, ...], str], int]
@@ -24,23 +24,24 @@ def _after(entries: tuple[Entry, ...], key: str) -> int:
     return bisect_right(entries, key, key=attrgetter("key"))
 
 
-def walk(root: Cid, get: Get, *, first: str = "", end: str = HIGHEST) -> Iterator[tuple[str, Cid]]:
-    """Yield (key, CID of the record) from `first` on and before `end`, in key order.
+def walk(root: Cid, get: Get) -> Iterator[tuple[str, Cid]]:
+    """Yield (key, CID of the record) of the whole tree in key order.
 
-    Reads and checks each node of that range once.
+    Reads and checks each node once.
 
     Raises:
         MissingBlocks: A node of the tree is missing.
         BadTree: A node is malformed, out of order, not on its layer, or empty.
     """
-    stack: list[Link | Entry] = [Link(root)]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, Entry):
-            if first <= item.key < end:
-                yield item.key, item.value
-        elif first < item.high and item.low < end:
-            stack.extend(reversed(contents(item, load(item, get))))
+    levels: list[Iterator[Link | Entry]] = [iter((Link(root),))]
+    while levels:
+        item = next(levels[-1], None)
+        if item is None:
+            levels.pop()
+        elif isinstance(item, Entry):
+            yield item.key, item.value
+        else:
+            levels.append(iter(contents(item, load(item, get))))
 
 
 def nodes(root: Cid, get: Get) -> Iterator[Cid]:

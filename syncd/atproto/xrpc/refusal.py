@@ -87,10 +87,11 @@ _PHRASES: Final = (
     ("bad token scope", CredentialsRefused),
     ("too many writes", TooLarge),
     ("could not find cids", NotFound),
+    ("blocks not found", NotFound),
     ("could not find repo", RepoUnavailable),
     ("invalid bearer token", ExpiredToken),
 )
-"""Messages under error names too general to decide by: of the reference PDS, the last of arroba."""
+"""Messages under error names too general to decide by: of the reference PDS, alteran and arroba."""
 
 _UNSUPPORTED = re.compile(r"\bswap(?:commit|record)\b.*\b(?:support|implement)")
 _PLACE = re.compile(r"\$(?:\.[\w$-]+|\[[0-9]{1,6}\])+")

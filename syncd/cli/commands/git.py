@@ -1,15 +1,18 @@
 """Register syncd with git for merges and diffs, and run them when git calls (`syncd git`).
 
-`take_checkout` also turns a fresh checkout into a mirror for `syncd sync`. Never needs credentials
+`checkout_taken` also turns a fresh checkout into a mirror for `syncd sync`. Never needs credentials
 or a PDS.
 """
 
 from __future__ import annotations
 
+import os
 import secrets
 import shlex
+import shutil
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -20,6 +23,7 @@ from syncd.config import FILE_NAME, Config, load_config
 from syncd.cycle.git.checkout import adopt_checkout, find_checkout
 from syncd.errors import BadData, BadJson, BadSyntax, ConfigWrong, GitFailed
 from syncd.folder.names import CONTINUED, record_path_of
+from syncd.folder.root import OWN
 from syncd.forms import USUAL
 from syncd.git.commits import Worktree
 from syncd.git.drivers import install as install_drivers
@@ -177,14 +181,31 @@ def _merge_lines(base: Path, ours: Path, theirs: Path, mark_length: int) -> int:
     return 0
 
 
-def take_checkout(directory: Path) -> None:
-    """Turn the checkout around `directory` into a mirror, if its settings are versioned."""
+@contextmanager
+def checkout_taken(directory: Path, *, only_now: bool) -> Iterator[None]:
+    """Turn the checkout around `directory` into a mirror, if its settings are versioned.
+
+    With `only_now`, only while inside: what was made is removed again.
+    """
     root = find_checkout(directory)
-    if root is None:
-        return
+    # A `.syncd` that lost its marker may still hold history, which nothing can bring back.
+    is_made_here = root is not None and not os.path.lexists(root / OWN)
+    if root is not None:
+        said = _take(root)
+        if not only_now:
+            tell(said)
+    try:
+        yield
+    finally:
+        if root is not None and only_now and is_made_here:
+            shutil.rmtree(root / OWN, ignore_errors=True)
+
+
+def _take(root: Path) -> str:
+    """Make the folder a mirror; return what to say of it."""
     adopted = adopt_checkout(root, lambda: secrets.token_hex(16))
     said = "nothing is known of an earlier sync, so nothing counts as deleted"
     if adopted.anchor is not None:
         published = adopted.anchor.published
         said = f"it goes on from {adopted.count} records that were published at rev {published.rev}"
-    tell(f"syncd: {root} is a mirror of {adopted.config.did} now; {said}")
+    return f"syncd: {root} is a mirror of {adopted.config.did} now; {said}"

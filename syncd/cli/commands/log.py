@@ -6,6 +6,8 @@ syncd's next cycle.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
@@ -13,15 +15,27 @@ from pathlib import Path
 import click
 
 from syncd.cli.arguments.places import standing
-from syncd.cli.screen.output import cid_json, say, say_json, short, tell_notice
+from syncd.cli.screen.output import (
+    NEEDS_A_PERSON,
+    cid_json,
+    many,
+    say,
+    say_json,
+    short,
+    tell_notice,
+)
 from syncd.mirror.git_versions import Committed
-from syncd.mirror.names import check_known, read_name, record_named
+from syncd.mirror.names import check_known, read_name, read_names, record_meant, record_named
 from syncd.mirror.offline import open_files
+from syncd.mirror.restore import Restored, Wish, plan_restore, restore_all
 from syncd.mirror.restore import restore as restore_version
 from syncd.mirror.timeline import read_timeline
-from syncd.mirror.times import rfc3339
+from syncd.mirror.times import read_moment, rfc3339
 from syncd.model import Side
 from syncd.state import Push, Superseded
+
+ASKED_ABOVE = 10
+"""So many records are restored without a question on a terminal."""
 
 
 @click.command()
@@ -62,23 +76,92 @@ def log(directory: Path, path: str | None, count: int, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("path", metavar="PATH")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @click.option("--cid", "wanted", help="Which version: a CID of `syncd log`, or its last letters.")
+@click.option("--deleted", is_flag=True, help="Only records that have no file any more.")
+@click.option("--before", metavar="TIME", help="The versions of TIME: 2h, 3d, 2030-01-02T03:04Z.")
+@click.option("--dry-run", is_flag=True, help="Print what would be restored, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def restore(directory: Path, path: str, wanted: str | None, as_json: bool) -> None:
-    """Write a superseded version of PATH (the newest, or --cid) into the folder.
+def restore(
+    directory: Path,
+    paths: tuple[str, ...],
+    wanted: str | None,
+    deleted: bool,
+    before: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Write superseded versions of PATH (the newest, or --cid) into the folder.
 
-    With --cid, versions that are in git on any branch count too.
+    PATH is a record, its file, a directory, an at:// URI or a pattern. With --cid, versions that
+    are in git on any branch count too.
 
     \b
     Examples:
       syncd restore app.bsky.actor.profile/self
       syncd restore app.bsky.actor.profile/self --cid yaqjkzzvfu
+      syncd restore 'com.example.*' --deleted --before 2h
     """
+    is_plain = not (deleted or before or dry_run)
     with open_files(directory) as workspace:
-        record = record_named(workspace, path, standing(directory))
-        event = restore_version(workspace, record, wanted, tell_notice)
+        names = read_names(workspace, paths, standing(directory))
+        if wanted is not None and (len(names) > 1 or not is_plain):
+            raise click.UsageError("--cid names one version of one PATH")
+        if is_plain and len(names) == 1 and (wanted or record_meant(workspace, names[0])):
+            record = record_named(workspace, paths[0], standing(directory))
+            _say_restored(restore_version(workspace, record, wanted, tell_notice), as_json)
+            return
+        moment = None if before is None else read_moment(before, workspace.now())
+        events = plan_restore(workspace, Wish(names, deleted, moment), tell_notice)
+        if not events:
+            for name in names:
+                check_known(workspace, name)
+        if dry_run:
+            _say_plan(events, as_json)
+        elif _is_wanted(len(events)):
+            _say_all(restore_all(workspace, events), as_json)
+
+
+def _is_wanted(count: int) -> bool:
+    """Return whether to restore so many; asks where a person can answer."""
+    asks = count > ASKED_ABOVE and sys.stdin.isatty() and sys.stderr.isatty()
+    return not asks or click.confirm(f"Restore {count} records?", err=True)
+
+
+def _say_plan(events: Sequence[Superseded], as_json: bool) -> None:
+    if as_json:
+        say_json({"restore": [_version_json(event) for event in events]})
+        return
+    for event in events:
+        say(f"restore   {event.path} as it was until {rfc3339(event.at)} ({short(event.cid)})")
+    say(f"{many(len(events), 'record')} to restore; nothing was done")
+
+
+def _say_all(restored: Restored, as_json: bool) -> None:
+    """Report, and end with 3 if something could not be restored."""
+    if as_json:
+        failed = [
+            {"path": path, "reason": error.message, "hint": error.hint}
+            for path, error in restored.failed.items()
+        ]
+        say_json({"restored": [_version_json(e) for e in restored.done], "failed": failed})
+    else:
+        for event in restored.done:
+            say(f"restored  {event.path} as it was until {rfc3339(event.at)} ({short(event.cid)})")
+        for path, error in restored.failed.items():
+            say(f"problem   {path}: {error.message}")
+            say(f"  next: {error.hint}")
+        left = f"; {len(restored.failed)} could not be" if restored.failed else ""
+        say(f"{many(len(restored.done), 'record')} restored{left}")
+    raise click.exceptions.Exit(NEEDS_A_PERSON if restored.failed else 0)
+
+
+def _version_json(event: Superseded) -> dict[str, str]:
+    return {"path": event.path, "cid": str(event.cid)}
+
+
+def _say_restored(event: Superseded, as_json: bool) -> None:
     if as_json:
         say_json({"path": event.path, "cid": str(event.cid)})
     else:

@@ -208,7 +208,7 @@ def find_program(*, is_system: bool) -> str:
     if is_system and any(real.is_relative_to(home) for home in _HIDDEN):
         raise ConfigWrong(
             f"a system service does not see {program}, which is in a home",
-            hint="install syncd for everybody, as docs/operations.md says",
+            hint="install syncd for everybody: syncd help operations",
         )
     return _quoted(program) if found is not None else program
 
@@ -222,7 +222,7 @@ def _system_unit(root: Path) -> Unit:
     if root.parent != STATE or not _PLAIN.fullmatch(root.name):
         raise FolderWrong(
             f"{root} cannot be a system service's: it writes nowhere but in {STATE}",
-            hint=f"clone into {STATE}/NAME, as docs/operations.md says",
+            hint=f"clone into {STATE}/NAME: syncd help operations",
         )
     try:
         owner = pwd.getpwnam(USER).pw_uid
@@ -231,7 +231,7 @@ def _system_unit(root: Path) -> Unit:
     if root.stat().st_uid != owner:
         raise FolderWrong(
             f"{root} does not belong to a user {USER}, who the service runs as",
-            hint="docs/operations.md says how to make the user and the mirror",
+            hint="make the user and the mirror: syncd help operations",
         )
     return Unit("syncd@.service", root.name, Path("/etc/systemd/system"), ())
 

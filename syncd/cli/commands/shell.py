@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
 
 import click
 from click.shell_completion import get_completion_class
@@ -12,6 +14,7 @@ from syncd import __version__
 from syncd.cli.screen.output import say_lines
 
 _NAME = "syncd"
+_PAGES: Final = (Path(__file__).parents[2] / "pages", Path(__file__).parents[3] / "docs")
 WHERE = {
     "bash": "~/.local/share/bash-completion/completions/syncd",
     "zsh": "a directory of $fpath, as _syncd",
@@ -55,14 +58,20 @@ def man(ctx: click.Context) -> None:
 @click.argument("command", nargs=-1)
 @click.pass_context
 def help_(ctx: click.Context, command: tuple[str, ...]) -> None:
-    """Show the help of COMMAND, or of syncd.
+    """Show the help of COMMAND, or of syncd; or a page of the documentation, by its name.
 
     \b
     Examples:
       syncd help sync
       syncd help lexicon check
+      syncd help configuration
     """
-    shown = ctx.find_root()
+    shown, pages = ctx.find_root(), find_pages()
+    # Three pages have the name of a command: `syncd help git.md` shows that page.
+    (name,) = command if len(command) == 1 else ("",)
+    if name in pages and name not in _group_of(shown).list_commands(shown):
+        say_lines(pages[name].read_text(encoding="utf-8").strip())
+        return
     for name in command:
         group = shown.command
         if not isinstance(group, click.Group):
@@ -73,9 +82,20 @@ def help_(ctx: click.Context, command: tuple[str, ...]) -> None:
     say_lines(shown.get_help())
 
 
+def _group_of(context: click.Context) -> click.Group:
+    assert isinstance(context.command, click.Group)
+    return context.command
+
+
+def find_pages() -> dict[str, Path]:
+    """Return the pages of the documentation by name, with `.md` and without."""
+    place = next((place for place in _PAGES if place.is_dir()), None)
+    pages = [] if place is None else list(place.glob("*.md"))
+    return {name: page for page in pages for name in (page.stem, page.name)}
+
+
 def _page(root: click.Context) -> Iterator[str]:
-    group = root.command
-    assert isinstance(group, click.Group)
+    group = _group_of(root)
     yield f'.TH SYNCD 1 "" "syncd {__version__}" "User Commands"'
     yield ".SH NAME"
     yield "syncd \\- keep a folder of JSON files and an AT Protocol repo identical, both ways"

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from syncd.atproto.syntax import parse_tid
-from syncd.cli.commands.git import take_checkout
+from syncd.cli.commands.git import checkout_taken
 from syncd.cli.screen import progress
 from syncd.cli.screen.output import (
     exit_code,
@@ -50,13 +50,13 @@ def sync(directory: Path, dry_run: bool, as_json: bool, accept_rev: str | None) 
     """
     if dry_run and accept_rev is not None:
         raise click.UsageError("--dry-run does nothing, and so it accepts no rev")
-    take_checkout(directory)
-    if accept_rev is not None:
-        accept(directory, parse_tid(accept_rev))
-    if dry_run:
-        _say_plan(asyncio.run(_preview(directory)), as_json)
-        return
-    run_sync(directory, as_json)
+    with checkout_taken(directory, only_now=dry_run):
+        if accept_rev is not None:
+            accept(directory, parse_tid(accept_rev))
+        if dry_run:
+            _say_plan(asyncio.run(_preview(directory)), as_json)
+        else:
+            run_sync(directory, as_json)
 
 
 def run_sync(directory: Path, as_json: bool, done: Mapping[str, object] | None = None) -> None:

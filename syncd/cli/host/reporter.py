@@ -184,8 +184,7 @@ def _waiting(report: Report, mirror: str) -> Iterator[LogEntry]:
     for conflict in report.conflicts:
         yield entry("conflict", conflict.path, conflict.reason, RESOLVE_HINT)
     for problem in report.problems:
-        place = "" if problem.line is None else f"line {problem.line}, column {problem.column}"
-        yield entry("problem", problem.path, problem.reason, problem.hint, place)
+        yield entry("problem", problem.path, problem.reason, problem.hint, problem.place)
     for held in report.held:
         yield entry("held", held.path, held.reason, APPROVE_HINT)
     for item in report.pending:

@@ -140,7 +140,7 @@ def _waiting(
     for conflict in conflicts:
         table.add_row("≠ conflict", _text(conflict.path), _text(conflict.reason))
     for problem in problems:
-        place = "" if problem.line is None else f"line {problem.line}, column {problem.column}: "
+        place = f"{problem.place}: " if problem.place else ""
         table.add_row("! problem", _text(problem.path), _text(place + problem.reason))
     for item in held:
         table.add_row("‖ held", _text(item.path), _text(item.reason))

@@ -194,7 +194,7 @@ def say_pending(pending: Sequence[Mapping[str, str]]) -> None:
 
 
 def _say_problem(problem: Problem) -> None:
-    place = "" if problem.line is None else f" (line {problem.line}, column {problem.column})"
+    place = f" ({problem.place})" if problem.place else ""
     say(f"problem   {problem.path}{place}: {problem.reason}")
     if problem.hint:
         say(f"  next: {problem.hint}")

@@ -1,25 +1,25 @@
 """Fill an empty base from a whole repo, in bounded memory. Never replaces or removes a file.
 
 The repo is downloaded into a spool on the disk and proven there, from the signed root to the last
-record. Only then it becomes files: all together if the folder has none (fresh.py), else a few
-thousand at a time, written, durable, then in base. So a clone that was killed continues from the
-disk. Files that exist already are left to the next ordinary cycle.
+record. The proof notes where each record lies (leaves.py), so that the tree is read once. Only then
+the records become files: all together if the folder has none (fresh.py), else a few thousand at a
+time, written, durable, then in base. So a clone that was killed continues from the disk. Files that
+exist already are left to the next ordinary cycle.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.commit import parse_did_key
-from syncd.atproto.mst import HIGHEST, walk
-from syncd.atproto.syntax import Tid
-from syncd.cycle.clone.fresh import PART_RECORDS, WholeRepo, write_aside
+from syncd.atproto.mst import walk
+from syncd.atproto.syntax import Tid, is_rkey
+from syncd.cycle.clone.fresh import WholeRepo, created, write_aside
+from syncd.cycle.clone.leaves import Leaf, Leaves, Part, by_part
 from syncd.cycle.clone.refill import fill
 from syncd.cycle.home import Home
 from syncd.cycle.observe.fetch import Fetched, OnFetch, Writing
@@ -38,6 +38,7 @@ from syncd.errors import (
     Unverified,
 )
 from syncd.folder.staging import clear_staging
+from syncd.folder.survey import is_nsid
 from syncd.forms import Forms
 from syncd.model import (
     Head,
@@ -47,13 +48,11 @@ from syncd.model import (
     Retry,
     Seen,
     Step,
-    Verdict,
     Waiting,
-    find_record_path,
     split_record_path,
 )
 from syncd.replica import View, read_head
-from syncd.spool import Spool, has_blocks
+from syncd.spool import NOWHERE, Spool, has_blocks
 from syncd.state import State
 from syncd.state.notes import UnfinishedClone
 
@@ -63,10 +62,9 @@ SPOOL = "clone.car"
 _MANY = 100
 CHUNK_RECORDS = 5_000
 CHUNK_BYTES = 8_000_000
-"""A chunk of files ends at either limit. Memory holds one chunk, and a kill costs one."""
+"""The limits of a chunk of files. Memory holds one chunk, and a kill costs one."""
 
 _LAST = "\x7f"
-_CREATED = "created in the repo"
 _CHANGED = "changed in the repo while it was cloned"
 
 
@@ -86,19 +84,14 @@ class Proven:
 
     Attributes:
         nodes: The CIDs of all nodes of its tree.
-        sizes: The number of keys in its tree, by collection.
         lost: The number of records whose blocks the PDS does not have.
+        unnamed: The keys of its tree that are no record path, with their CIDs.
     """
 
     head: Head
     nodes: tuple[Cid, ...]
-    sizes: Mapping[str, int]
     lost: int
-
-    @property
-    def records(self) -> int:
-        """The number of keys in its tree."""
-        return sum(self.sizes.values())
+    unnamed: Mapping[str, Cid | None]
 
 
 @dataclass(slots=True)
@@ -117,7 +110,6 @@ class Clone:
     on_fetch: OnFetch | None = None
     written: int = 0
     _done: int = 0
-    _unnamed: dict[str, Cid | None] = field(default_factory=dict)
 
     async def finish(self) -> int:
         """Do the rest of the clone; return the number of files written.
@@ -126,12 +118,13 @@ class Clone:
             Unverified, BadCar, BadTree, BadCommit: The answers of the PDS are inconsistent.
             FileProblem: The disk refuses. Finished files stay, and the next call continues.
         """
-        with Spool(self.workspace.own / SPOOL) as spool:
+        own = self.workspace.own
+        with Spool(own / SPOOL) as spool, Leaves(own) as leaves:
             # The head is recorded last. If it is there, an earlier run was stopped after all files
             # were written, and only the spool and the note are left to remove.
             if self.workspace.state.head() is None:
-                proven = await self._prove(spool)
-                await self._write(spool, proven)
+                proven = await self._prove(spool, leaves)
+                await self._write(spool, leaves, proven)
                 self._remember(spool, proven)
             spool.remove()
         with suppress(OSError):
@@ -141,22 +134,22 @@ class Clone:
 
     # --- the repo, into the spool ---------------------------------------------------------------
 
-    async def _prove(self, spool: Spool) -> Proven:
+    async def _prove(self, spool: Spool, leaves: Leaves) -> Proven:
         try:
-            return await self._fetch_whole(spool)
+            return await self._fetch_whole(spool, leaves)
         except (BadCommit, BadTree, Unverified):
             # The blocks form no whole repo of this account, and a repetition would not help: a
             # later run starts anew. After any other error it can continue from the blocks.
             spool.clear()
             raise
 
-    async def _fetch_whole(self, spool: Spool) -> Proven:
+    async def _fetch_whole(self, spool: Spool, leaves: Leaves) -> Proven:
         """Fetch until the tree is whole, as `look` does; use the blocks of an earlier run too."""
         fetched = Fetched(self.on_fetch, spool)
         since, root = await self._fetch(fetched, spool)
         for _ in range(REPAIRS):
             try:
-                proven, missing = await self._walk(spool, root), ""
+                proven, missing = await self._walk(spool, leaves, root), ""
             except MissingBlocks as error:
                 proven, missing = None, error.message
             if proven is not None and not proven.lost:
@@ -203,8 +196,8 @@ class Clone:
     def _origin(self) -> tuple[str, str]:
         return self.home.account.pds, self.home.account.key
 
-    async def _walk(self, spool: Spool, root: Cid) -> Proven:
-        """Verify the repo at `root`: signature, tree and records.
+    async def _walk(self, spool: Spool, leaves: Leaves, root: Cid) -> Proven:
+        """Verify the repo at `root`: signature, tree and records; leave its records in `leaves`.
 
         Raises MissingBlocks if a node is missing; a missing record only counts as lost.
         """
@@ -212,45 +205,62 @@ class Clone:
         did, newest = self.home.account.did, self.workspace.state.newest()
         latest = latest_rev(self.workspace, self.home.pds.server_time)
         head = read_head(root, spool.get, did=did, key=key, newest=newest, latest=latest)
-        nodes: list[Cid] = []
+        nodes, unnamed, lost = list[Cid](), dict[str, Cid | None](), 0
+        leaves.clear()
 
         def noting(cid: Cid) -> bytes | None:
             nodes.append(cid)
             return spool.get(cid)
 
-        sizes, lost = Counter[str](), 0
-        for number, (path, cid) in enumerate(walk(head.data, noting)):
-            sizes[path.partition("/")[0]] += 1
-            lost += cid.is_block and cid not in spool
-            if not number % CHUNK_RECORDS:
-                await asyncio.sleep(0)
-        return Proven(head, tuple(sorted(nodes)), sizes, lost)
+        for collection, found in by_part(walk(head.data, noting), spool.place_of):
+            lost += sum(cid.is_block and place == NOWHERE for _, cid, place in found)
+            # No file has the name of such a key, and so none of what base and folder know.
+            named = [leaf for leaf in found if is_rkey(leaf[0])] if is_nsid(collection) else []
+            others = set(found).difference(named) if len(named) < len(found) else ()
+            unnamed |= {f"{collection}/{rkey}": cid for rkey, cid, _ in others}
+            if named and self.workspace.config.covers(collection):
+                leaves.add(collection, named)
+            await asyncio.sleep(0)
+        return Proven(head, tuple(sorted(nodes)), lost, unnamed)
 
     # --- the spool, into the folder ---------------------------------------------------------------
 
-    async def _write(self, spool: Spool, proven: Proven) -> None:
+    async def _write(self, spool: Spool, leaves: Leaves, proven: Proven) -> None:
         """Write the records that base lacks: together into an empty folder, else in chunks."""
-        chunks = partial(self._chunks, spool, proven, PART_RECORDS)
-        done = await write_aside(
-            self.workspace.folder, self.workspace.state, WholeRepo(proven.sizes, chunks)
-        )
+        total = sum(part.count for part in leaves.parts)
+
+        def read(part: Part) -> list[Leaf]:
+            self._done += part.count
+            self._tell(Writing(self._done, total))
+            return leaves.read(part)
+
+        workspace = self.workspace
+        whole = WholeRepo(leaves.parts, read, spool.get_at)
+        done = await write_aside(workspace.folder, workspace.state, whole)
         if done is None:
             # The folder has collections, base has records, or the disk refused. In the last case
             # some files may be in the folder already; `_write_beside` finds them equal.
-            await self._write_beside(spool, proven)
+            await self._write_beside(whole, proven)
         else:
             self.written += done.written
             keeper = self.keeper(proven.head)
             # No file can hold these records, or their blocks are lost. Without blocks, `pull`
             # writes none of them and returns what waits for each.
-            rest = pull(self.workspace.folder, done.left, blocks={}, expect=_nothing, keeper=keeper)
+            rest = pull(workspace.folder, done.left, blocks={}, expect=_nothing, keeper=keeper)
             self._record(rest, ())
 
-    async def _write_beside(self, spool: Spool, proven: Proven) -> None:
+    async def _write_beside(self, whole: WholeRepo, proven: Proven) -> None:
         """Write chunk by chunk in the order of the tree, beside the files that exist."""
         keeper, last = self.keeper(proven.head), RecordPath("")
         self._done = 0
-        for steps, blocks in self._chunks(spool, proven, CHUNK_RECORDS):
+        for parts in _chunks(whole.parts):
+            found = [(part.collection, leaf) for part in parts for leaf in whole.read(part)]
+            steps = [created(collection, leaf) for collection, leaf in found]
+            blocks = {
+                cid: block
+                for _, (_, cid, place) in found
+                if (block := whole.get_at(place, cid)) is not None
+            }
             known = self.workspace.state.base_between(last, steps[-1].path)
             last = steps[-1].path
             # A path in base was written by an earlier run of this clone.
@@ -271,41 +281,6 @@ class Clone:
         self.workspace.state.record(done.and_then(Memory(waiting=retries)))
         self.written += len(done.base)
 
-    def _chunks(
-        self, spool: Spool, proven: Proven, most: int, first: str = "", end: str = HIGHEST
-    ) -> Iterator[tuple[list[Step], dict[Cid, bytes]]]:
-        """Yield the records of the mirror as steps with their blocks, in the order of the tree.
-
-        A chunk has at most `most` records. Only keys from `first` (included) to `end` count.
-        """
-        steps: list[Step] = []
-        blocks: dict[Cid, bytes] = {}
-        size = 0
-        for key, cid in walk(proven.head.data, spool.get, first=first, end=end):
-            self._done += 1
-            path = self._path_of(key, cid)
-            if path is None:
-                continue
-            steps.append(Step(path, Verdict.PULL, None, None, cid, _CREATED))
-            block = spool.get(cid) if cid.is_block else None
-            if block is not None:
-                blocks[cid] = block
-                size += len(block)
-            if len(steps) >= most or size >= CHUNK_BYTES:
-                yield steps, blocks
-                steps, blocks, size = [], {}, 0
-                self._tell(Writing(self._done, proven.records))
-        if steps:
-            yield steps, blocks
-
-    def _path_of(self, key: str, cid: Cid) -> RecordPath | None:
-        """Return the record path of a key; None if it is no record path or not mirrored."""
-        path = find_record_path(key)
-        if path is None:
-            self._unnamed[key] = cid
-            return None
-        return path if self.workspace.config.covers_path(path) else None
-
     def _remember(self, spool: Spool, proven: Proven) -> None:
         """Record the tree, then the head: later cycles fetch only changes since that head."""
         head = proven.head
@@ -313,13 +288,27 @@ class Clone:
         self.workspace.state.replace_nodes(
             (cid, block) for cid, block in blocks if block is not None
         )
-        view = View(head, unnamed=self._unnamed, is_whole=True)
+        view = View(head, unnamed=proven.unnamed, is_whole=True)
         waiting, notes = known_after(self.workspace, view, self.home.account)
         self.workspace.state.record(Memory(head=head, newest=head.rev, waiting=waiting), notes)
 
     def _tell(self, writing: Writing) -> None:
         if self.on_fetch is not None:
             self.on_fetch(writing)
+
+
+def _chunks(parts: Sequence[Part]) -> Iterator[list[Part]]:
+    """Put parts together to chunks within CHUNK_RECORDS and CHUNK_BYTES, if each part is."""
+    chunk: list[Part] = []
+    for part in parts:
+        more = [*chunk, part]
+        is_large = sum(p.size for p in more) > CHUNK_BYTES
+        if chunk and (is_large or sum(p.count for p in more) > CHUNK_RECORDS):
+            yield chunk
+            more = [part]
+        chunk = more
+    if chunk:
+        yield chunk
 
 
 def _nothing(_: RecordPath) -> Seen | None:

@@ -7,24 +7,29 @@ disk refuses, the caller writes file by file instead, and finds the files that a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from syncd.atproto.cid import Cid
-from syncd.atproto.mst import HIGHEST
+from syncd.cycle.clone.leaves import Leaf, Part
 from syncd.folder.read import RACY_NS
 from syncd.folder.root import Folder
-from syncd.folder.staging import Item, Staging, has_collections, stat_of
-from syncd.folder.writers import Apart, Part, share
+from syncd.folder.staging import Batch, Made, Staging, has_collections
+from syncd.folder.writers import Apart, share
 from syncd.forms import USUAL
-from syncd.model import Memory, RecordPath, Seen, Step
+from syncd.model import RecordPath, Step, Verdict
+from syncd.spool import NOWHERE, Place
 from syncd.state import State
+from syncd.state.filling import Filled
 
-PART_RECORDS = 1_000
-"""The number of records that one process writes at a time."""
+_CREATED = "created in the repo"
 
-Chunk = tuple[Sequence[Step], Mapping[Cid, bytes]]
+
+def created(collection: str, leaf: Leaf) -> Step:
+    """Return the step that makes the file of a leaf."""
+    rkey, cid, _ = leaf
+    return Step(RecordPath(f"{collection}/{rkey}"), Verdict.PULL, None, None, cid, _CREATED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +37,14 @@ class WholeRepo:
     """A whole repo, proven.
 
     Attributes:
-        sizes: The number of keys in its tree, by collection.
-        chunks: Returns the steps and blocks for the keys from the first (included) to the second.
+        parts: All its records that are to be written.
+        read: Returns the leaves of a part.
+        get_at: Returns the block of a leaf, its hash checked; None if it has none.
     """
 
-    sizes: Mapping[str, int]
-    chunks: Callable[[str, str], Iterable[Chunk]]
+    parts: Sequence[Part]
+    read: Callable[[Part], list[Leaf]]
+    get_at: Callable[[Place, Cid], bytes | None]
 
 
 @dataclass(slots=True)
@@ -53,40 +60,44 @@ class Progress:
     written: int = 0
     left: list[Step] = field(default_factory=list)
     newest_ns: int = 0
-    _asked: dict[RecordPath, Step] = field(default_factory=dict)
 
-    def ask(self, steps: Iterable[Step], blocks: Mapping[Cid, bytes]) -> list[Item]:
-        """Return the records to write for `steps`; note the steps without a block as left."""
-        items: list[Item] = []
-        for step in steps:
-            if step.remote is not None and step.remote in blocks:
-                self._asked[step.path] = step
-                items.append((step.path, blocks[step.remote]))
-            else:
-                self.left.append(step)
-        return items
+    def batches(self, repo: WholeRepo, names: Collection[str]) -> Iterator[Batch]:
+        """Yield the records of the collections `names`; note those without a block as left."""
+        for part in repo.parts:
+            if part.collection not in names:
+                continue
+            leaves = repo.read(part)
+            blocks = [repo.get_at(place, cid) for _, cid, place in leaves]
+            if None in blocks:
+                pairs = list(zip(leaves, blocks, strict=True))
+                self.left += [created(part.collection, leaf) for leaf, block in pairs if not block]
+                leaves = [leaf for leaf, block in pairs if block]
+            yield Batch(
+                part.collection,
+                [rkey for rkey, _, _ in leaves],
+                [cid for _, cid, _ in leaves],
+                [block for block in blocks if block is not None],
+            )
 
-    def take(self, part: Part) -> Memory:
-        """Note a written part; return its rows for base, blocks and the scan cache.
+    def take(self, batch: Batch, made: Sequence[Made | None]) -> list[Filled]:
+        """Note a written batch; return what base, blocks and the scan cache get of it.
 
         The files stay aside until the clock of the file system is past their times. So no later
         edit can have the same stat, and `seen_ns` may say that they were seen RACY_NS later.
         """
-        base: dict[RecordPath, Cid | None] = {}
-        blocks: dict[RecordPath, bytes] = {}
-        seen: dict[RecordPath, Seen | None] = {}
-        for (path, block), made in zip(*part, strict=True):
-            step = self._asked.pop(path)
-            if made is None or step.remote is None:
-                self.left.append(step)
+        filled: list[Filled] = []
+        name, rkeys, cids, blocks = batch
+        for rkey, cid, block, new in zip(rkeys, cids, blocks, made, strict=True):
+            if new is None:
+                self.left.append(created(name, (rkey, cid, NOWHERE)))
                 continue
-            now = stat_of(made)
-            newest_ns = max(now.mtime_ns, now.ctime_ns)
+            inode, size, mtime_ns, ctime_ns, digest = new
+            newest_ns = max(mtime_ns, ctime_ns)
+            seen = (inode, size, mtime_ns, ctime_ns, newest_ns + RACY_NS, digest)
+            filled.append((f"{name}/{rkey}", bytes(cid), block, seen))
             self.newest_ns = max(self.newest_ns, newest_ns)
-            base[path], blocks[path] = step.remote, block
-            seen[path] = now.seen(path, step.remote, seen_ns=newest_ns + RACY_NS)
-        self.written += len(base)
-        return Memory(base=base, blocks=blocks, seen=seen)
+        self.written += len(filled)
+        return filled
 
 
 async def write_aside(folder: Folder, state: State, repo: WholeRepo) -> Progress | None:
@@ -105,35 +116,28 @@ async def write_aside(folder: Folder, state: State, repo: WholeRepo) -> Progress
 
 
 async def _write(folder: Folder, state: State, repo: WholeRepo) -> Progress:
+    sizes = Counter[str]()
+    for part in repo.parts:
+        sizes[part.collection] += part.count
     # The second process knows no settings, so it writes files of the usual forms only.
-    apart_names = share(repo.sizes) if folder.forms == USUAL else frozenset()
+    apart_names = share(sizes) if folder.forms == USUAL else frozenset()
     done = Progress()
     with Staging(folder) as aside, state.filling() as filling, Apart(aside) as apart:
-        theirs = _items(done, repo, apart_names)
-        ours = _items(done, repo, repo.sizes.keys() - apart_names)
+        theirs = done.batches(repo, apart_names)
+        ours = done.batches(repo, sizes.keys() - apart_names)
         is_more = True
         while is_more:
-            while apart.has_room and (items := next(theirs, None)):
-                apart.give(items)
+            while apart.has_room and (batch := next(theirs, None)):
+                apart.give(batch)
             mine = next(ours, None)
             if mine is not None:
-                filling.add(done.take((mine, aside.write(mine))))
+                filling.add(done.take(mine, aside.write(mine)))
             # With nothing left to write here, wait for the second process.
-            part = apart.take(wait=mine is None)
-            if part is not None:
-                filling.add(done.take(part))
-            is_more = mine is not None or part is not None
+            finished = apart.take(wait=mine is None)
+            if finished is not None:
+                filling.add(done.take(*finished))
+            is_more = mine is not None or finished is not None
             await asyncio.sleep(0)
         aside.place(done.newest_ns)
         filling.finish()
     return done
-
-
-def _items(done: Progress, repo: WholeRepo, names: Collection[str]) -> Iterator[list[Item]]:
-    """Yield the records of the collections `names`, a part at a time."""
-    starts = sorted(f"{name}/" for name in repo.sizes)
-    bounds = ["", *starts[1:], HIGHEST] if starts else [""]
-    for start, (first, end) in zip(starts, pairwise(bounds), strict=True):
-        if start.removesuffix("/") in names:
-            for steps, blocks in repo.chunks(first, end):
-                yield done.ask(steps, blocks)

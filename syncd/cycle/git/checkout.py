@@ -2,6 +2,7 @@
 
 Base is the last published commit of git. So equal records cost nothing, and a file that was removed
 from git since that commit is a deletion. Without such a commit, no missing file is a deletion.
+Where a mirror lost its `.syncd`, what no commit shows and what a person had to decide is a doubt.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.dagcbor import encode
 from syncd.config import FILE_NAME, Config, load_config
 from syncd.cycle.git.records import record_paths
+from syncd.cycle.outside import trace_of
 from syncd.errors import BadData, BadJson, FolderWrong, GitFailed
 from syncd.folder.root import MARKER, OWN, initialise
 from syncd.git.commits import Worktree
@@ -22,9 +25,12 @@ from syncd.git.repository import find_repository
 from syncd.git.versions import Anchor, check_complete, last_published
 from syncd.model import Memory, RecordPath, split_record_path
 from syncd.state import create_state
-from syncd.state.notes import Filenames, Overtaken
+from syncd.state.notes import Doubt, Filenames, Overtaken
 
 STATE = "state.db"
+REMOVED: Final = Doubt(
+    "the .syncd of this mirror was removed, and with it what syncd knew of its files"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +90,21 @@ def adopt_checkout(root: Path, make_marker: Callable[[], str]) -> Adopted:
         # were deleted in git since that commit would be pulled back.
         check_complete(work)
     blocks = _blocks(work, anchor, config, _not_checked_out(work, root)) if anchor else {}
-    _lay_out(root, config, make_marker(), anchor, blocks)
+    doubt = REMOVED if _is_bereft(root, work, config) else None
+    _lay_out(root, config, make_marker(), anchor, blocks, doubt)
     return Adopted(root, config, anchor, len(blocks))
+
+
+def _is_bereft(root: Path, work: Worktree, config: Config) -> bool:
+    """Return whether a mirror that was here knew of changes what git does not.
+
+    A runner of a CI may keep its workspace and remove what git does not have. There, each change is
+    a commit, and no person could answer: so that alone is no doubt.
+    """
+    trace = trace_of(root)
+    if trace is None:
+        return False
+    return trace.waits or any(record_paths(work.uncommitted(), config))
 
 
 def _not_checked_out(work: Worktree, root: Path) -> set[str]:
@@ -123,6 +142,7 @@ def _lay_out(
     marker: str,
     anchor: Anchor | None,
     blocks: dict[RecordPath, bytes],
+    doubt: Doubt | None,
 ) -> None:
     own = root / OWN
     try:
@@ -133,5 +153,6 @@ def _lay_out(
     newest = anchor.published.rev if anchor else None
     with create_state(own / STATE, did=config.did, marker=marker) as state:
         known = Memory(base=base, blocks=blocks, newest=newest)
-        state.record(known, [Filenames(config.filenames), Overtaken(())])
+        doubts = [] if doubt is None else [doubt]
+        state.record(known, [Filenames(config.filenames), Overtaken(()), *doubts])
     initialise(root, marker)

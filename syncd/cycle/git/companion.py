@@ -246,7 +246,7 @@ class Companion:
         # just moved. Only there the tree is asked.
         doubtful = waiting | moved.keys()
         sure = {path: cid for path, cid in base.items() if path not in doubtful}
-        truth = sure | remotes_of(head, doubtful, self.workspace.state.node)
+        truth = sure | remotes_of(head, doubtful, self.workspace.state.kept_node)
         return Facts(head, truth, base, moved, self._is_behind)
 
     # --- In a thread: nothing below touches the state. -------------------------------------------

@@ -75,7 +75,7 @@ UNMERGED = Obstacle(
 )
 LEFT_OUT = Obstacle(
     "git leaves it out of this sparse checkout; that does not delete it in the repo",
-    "git sparse-checkout add its directory; or [scope] in syncd.toml, to mirror less",
+    "git sparse-checkout add its directory; or, to mirror less, [mirror] collections in syncd.toml",
 )
 
 EMPTY = Obstacle(

@@ -59,7 +59,7 @@ def ignored_here(
     folder, state = workspace.folder, workspace.state
     found = ignored_among(paths, look, base, lambda: rules or rules_of(folder), folder)
     head = state.head() if found else None
-    return found - remotes_of(head, found, state.node).keys() if head else found
+    return found - remotes_of(head, found, state.kept_node).keys() if head else found
 
 
 def without_ignored(look: Look, rules: Rules, base: Iterable[RecordPath]) -> Look:
@@ -118,7 +118,7 @@ def is_ignored(workspace: Workspace, path: RecordPath) -> bool:
     """Return whether a new file of this record would be left out. Asks no PDS."""
     folder, state = workspace.folder, workspace.state
     head = state.head()
-    in_repo = remotes_of(head, [path], state.node) if head else {}
+    in_repo = remotes_of(head, [path], state.kept_node) if head else {}
     if path in in_repo or state.base_of([path]):
         return False
     return any(map(rules_of(folder).excludes, _names(path, folder)))

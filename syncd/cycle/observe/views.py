@@ -40,7 +40,7 @@ from syncd.model import (
     find_record_path,
 )
 from syncd.plan import Views, still_holds, touched
-from syncd.replica import View, remotes_of
+from syncd.replica import View, first_of, remotes_of
 from syncd.state import State
 from syncd.state.notes import LastLook
 
@@ -109,7 +109,7 @@ def bring_sides(workspace: Workspace, sight: Sight, dirty: Dirty, now_ns: int) -
     dirty = dirty if is_new is None else None
     pending = _Pending(state.waiting(), state.decisions())
     found, paths = _look_at(workspace, _changed(sight.view, state) | pending.paths, dirty, now_ns)
-    remote = _remote(sight, paths)
+    remote = _remote(sight, state, paths)
     ignored = _ignored(workspace, found, paths, remote)
     paths -= ignored
     regained = _regained(is_new, found, remote)
@@ -309,15 +309,18 @@ def _record_paths(waiting: Collection[Waiting]) -> set[RecordPath]:
     return {path for item in waiting if (path := find_record_path(item.path))}
 
 
-def _remote(sight: Sight, paths: Collection[RecordPath]) -> dict[RecordPath, Cid]:
-    """Return the verified CID of each path that the repo has, by the view or the kept tree."""
+def _remote(sight: Sight, state: State, paths: Collection[RecordPath]) -> dict[RecordPath, Cid]:
+    """Return the verified CID of each path that the repo has, by the view or the kept tree.
+
+    Raises StateDamaged where that tree lacks a node: no fetch of what is newer brings it.
+    """
     view = sight.view
     found = ((path, view.changes[path][1]) for path in paths if path in view.changes)
     fetched = {path: cid for path, cid in found if cid is not None}
     if view.is_whole:
         return fetched
     kept = (path for path in paths if path not in view.changes)
-    return fetched | remotes_of(view.head, kept, sight.get)
+    return fetched | remotes_of(view.head, kept, first_of(sight.get, state.kept_node))
 
 
 def _inert(look: Look, paths: Collection[RecordPath]) -> dict[RecordPath, Problem]:

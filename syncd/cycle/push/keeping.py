@@ -1,7 +1,7 @@
-"""See that no record loses its content because another record of equal content is deleted.
+"""See that no record loses its content because one of equal content is deleted or replaced.
 
-Some PDSes drop the block of a deleted record although another record still has it. So such a
-record is noted before the deletion is sent, asked for afterwards, and written again where it is
+Some PDSes drop the block of a deleted or replaced record although another record still has it. So
+such a record is noted before the write is sent, asked for afterwards, and written again where it is
 gone. Decides nothing that a plan decides: it writes only what both sides agree on.
 """
 
@@ -27,12 +27,14 @@ from syncd.errors import (
     PdsError,
     SwapFailed,
 )
-from syncd.model import Change, Memory, RecordPath, Retry
+from syncd.model import Change, Memory, RecordPath, Retry, Waiting
 from syncd.pds import Pds
 from syncd.replica import remotes_of
 from syncd.state.learnt import KnownKeeping
 
 WRITTEN_AGAIN = "written again; to be seen in the repo's tree"
+MOST_AT_ONCE = 200
+_LOST = "the PDS has lost this record with the deletion or the edit of one that was equal"
 
 
 @dataclass(slots=True)
@@ -53,8 +55,8 @@ class Keeping:
     tell: Callable[[str], None]
 
     def note(self, changes: Collection[Change]) -> None:
-        """Note the records that share their content with one that `changes` are about to delete."""
-        gone = {c.before for c in changes if c.after is None and c.before is not None}
+        """Note the records that share their content with one that `changes` delete or replace."""
+        gone = {c.before for c in changes if c.before not in (None, c.after)}
         known = self._known()
         if not gone or known.is_kept:
             return
@@ -62,7 +64,9 @@ class Keeping:
         shared = (self.workspace.state.base_with(gone) | after).items()
         doubted = {(path, cid) for path, cid in shared if cid is not None and cid in gone}
         if doubted - set(known.doubted):
-            self._keep(replace(known, doubted=tuple(sorted(doubted | set(known.doubted)))))
+            every = tuple(sorted(doubted | set(known.doubted)))
+            is_old = known.is_proof or any(path not in after for path, _ in doubted)
+            self._keep(replace(known, doubted=every, is_proof=is_old))
 
     async def look(self, sight: Sight, *, is_guarded: bool) -> None:
         """Ask for the noted records that the tree of `sight` names; write again what is gone.
@@ -79,10 +83,11 @@ class Keeping:
         # Where the repo moved on, another client may have deleted what the tree of `sight` names.
         if lost is None or (lost and not await self._is_newest(sight)):
             return  # the PDS cannot tell now: the next cycle asks again
-        for path, cid in lost:
-            await self._write_again(path, cid, sight.view.head.commit if is_guarded else None)
-        is_kept = not lost if named else known.is_kept
-        self._keep(replace(known, is_kept=is_kept, doubted=()))
+        is_done = await self._write_again(lost, sight.view.head.commit if is_guarded else None)
+        # Once seen to lose a content, a PDS stays one that does, whatever it keeps another time.
+        is_kept = False if lost else known.is_kept or (known.is_proof and bool(named)) or None
+        is_kept = False if known.is_kept is False else is_kept
+        self._keep(KnownKeeping(known.pds, is_kept, () if is_done else tuple(lost)))
 
     async def _is_newest(self, sight: Sight) -> bool:
         try:
@@ -90,43 +95,54 @@ class Keeping:
         except (PdsError, BadAnswer):
             return False
 
-    async def _write_again(self, path: RecordPath, cid: Cid, swap: Cid | None) -> None:
-        """Write a record anew that the tree names and the PDS has lost."""
-        lost = f"{path}: the PDS has lost this record with the deletion of one that was equal"
-        try:
-            change = self._replaceable(path, cid)
-        except (FileChanged, FileProblem, BadJson) as error:
-            self.tell(f"{lost}; it is not written again: {error.message}")
-            return
-        # Without a base the record is new here: whatever happens next, nothing deletes its file.
-        self.workspace.state.record(
-            Memory(base={path: None}, waiting={path: (Retry(path, WRITTEN_AGAIN),)})
-        )
-        try:
-            self.charge(DELETE_POINTS + CREATE_POINTS)
-            deletion = Change(path, cid, None)
-            try:
-                await self.home.pds.write([deletion], swap=swap)
-            except SwapFailed:
-                # Somebody wrote meanwhile: without its base, a record they deleted would come back.
-                self.workspace.state.record(Memory(base={path: cid}, waiting={path: ()}))
-                raise
-            await self.home.pds.write([change], swap=None)
-        except (PdsError, BadAnswer, CredentialsRefused) as error:
-            self.tell(f"{lost}; the PDS does not take it again: {error.message}")
-        else:
-            self.tell(f"{lost}; it was written again")
+    async def _write_again(self, lost: Sequence[tuple[RecordPath, Cid]], swap: Cid | None) -> bool:
+        """Write records anew that the tree names and the PDS has lost. False: try it once more.
 
-    def _replaceable(self, path: RecordPath, cid: Cid) -> Change:
-        """Return the creation of the record, if the folder and base have it as it was.
-
-        Raises FileChanged, FileProblem, BadJson.
+        All of them are deleted before any is written: where two are equal, the deletion of the
+        second would take the content of the first again.
         """
-        if self.workspace.state.base_of([path]).get(path) != cid:
-            raise FileChanged("it has changed here meanwhile")
-        change = self.filled(Change(path, None, cid))
-        if change.record is not None and _has_blob(change.record):
-            raise FileChanged("to do so would delete its blobs; save its file with a change")
+        changes = [c for path, cid in lost[:MOST_AT_ONCE] if (c := self._replaceable(path, cid))]
+        if not changes:
+            return True
+        # Without a base a record is new here: whatever happens next, nothing deletes its file.
+        again: dict[str, tuple[Waiting, ...]] = {
+            c.path: (Retry(c.path, WRITTEN_AGAIN),) for c in changes
+        }
+        self.workspace.state.record(Memory(base={c.path: None for c in changes}, waiting=again))
+        try:
+            self.charge(len(changes) * (DELETE_POINTS + CREATE_POINTS))
+            await self.home.pds.write([Change(c.path, c.after, None) for c in changes], swap=swap)
+        except SwapFailed:
+            # Somebody wrote meanwhile: without its base, a record they deleted would come back.
+            base = {c.path: c.after for c in changes}
+            self.workspace.state.record(Memory(base=base, waiting=dict.fromkeys(base, ())))
+            return False
+        except (PdsError, BadAnswer, CredentialsRefused) as error:
+            self._tell(changes, f"the PDS does not take it again: {error.message}")
+            return True
+        try:
+            await self.home.pds.write(changes, swap=None)
+        except (PdsError, BadAnswer, CredentialsRefused) as error:
+            self._tell(changes, f"the PDS does not take it again: {error.message}")
+        else:
+            self._tell(changes, "it was written again")
+        return True
+
+    def _tell(self, changes: Sequence[Change], what: str) -> None:
+        for change in changes:
+            self.tell(f"{change.path}: {_LOST}; {what}")
+
+    def _replaceable(self, path: RecordPath, cid: Cid) -> Change | None:
+        """Return the creation of the record, if the folder and base have it as it was."""
+        try:
+            if self.workspace.state.base_of([path]).get(path) != cid:
+                raise FileChanged("it has changed here meanwhile")
+            change = self.filled(Change(path, None, cid))
+            if change.record is not None and _has_blob(change.record):
+                raise FileChanged("to do so would delete its blobs; save its file with a change")
+        except (FileChanged, FileProblem, BadJson) as error:
+            self.tell(f"{path}: {_LOST}; it is not written again: {error.message}")
+            return None
         return change
 
     def _known(self) -> KnownKeeping:

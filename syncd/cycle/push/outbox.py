@@ -139,7 +139,7 @@ class Outbox:
             with self.workspace.folder.open() as root:
                 return self._fill(change, root)
 
-        tell = self.answers.sentences.append
+        tell = self.answers.say
         return Keeping(self.workspace, self.home, filled, self.allowance.charge, tell)
 
     async def archive(

@@ -6,7 +6,7 @@ came from is about to be replaced, or already stands against another version.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Tid
 from syncd.budget import DAY
+from syncd.cycle.push.overheard import Overheard
 from syncd.errors import FileProblem, StateWrong
 from syncd.exchange import Written
 from syncd.model import Change, Side
@@ -31,15 +32,27 @@ class Receipts:
         own: The mirror's `.syncd` directory.
         now: Unix seconds.
         sentences: About versions that are not in the repo as they were sent; not taken yet.
+        overheard: Compares the answers with what a stream tells of the same writes.
     """
 
     own: Path
     days: int
     now: Callable[[], int]
     sentences: list[str] = field(default_factory=list)
+    overheard: Overheard = field(init=False)
 
-    def keep(self, batch: Iterable[Change], written: Written) -> None:
+    def __post_init__(self) -> None:
+        """Have heard nothing."""
+        history = History(self.own / HISTORY_FILE)
+        self.overheard = Overheard(history, self.now, self.say)
+
+    def say(self, sentence: str) -> None:
+        """Keep a sentence for people until it is taken."""
+        self.sentences.append(sentence)
+
+    def keep(self, batch: Sequence[Change], written: Written) -> None:
         """Keep what the PDS said of each record that it took."""
+        self.overheard.take_answer(batch, written)
         at = self.now()
         validations = [*written.validation, *[None] * len(written.cids)]
         pushes = [

@@ -115,6 +115,11 @@ LEFTOVERS: tuple[Leftover, ...] = (
         "the script of git mergetool before 2.0",
     ),
     Leftover(
+        "a copy of a draft",
+        rf".+\.draft[._~:-].*{_END}",
+        "docs/files.md, drafts: a backup of what is not published is not published either",
+    ),
+    Leftover(
         "a file that a merge or a patch left",
         r".+\.(?:orig|rej)",
         "git-mergetool(1), mergetool.keepBackup; patch(1)",

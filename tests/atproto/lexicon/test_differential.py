@@ -16,7 +16,8 @@ from syncd.atproto.lexicon.catalog import Catalog
 from syncd.atproto.lexicon.document import Lexicon, parse_lexicon
 from syncd.errors import BadData
 from tests.chance import seeded, times
-from tests.reference.install import NODE, ensure_installed
+from tests.npm import NODE
+from tests.reference.install import ensure_installed
 
 from .mutations import RECORDS, mutants
 

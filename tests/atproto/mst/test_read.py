@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.mst import (
-    HIGHEST,
     Node,
     build,
     covering_proof,
@@ -54,32 +53,6 @@ def test_a_missing_node_is_never_read_as_missing_keys(mapped: Mapped, data: st.D
         list(walk(root, fewer.get))
     with pytest.raises(MissingBlocks):
         list(nodes(root, fewer.get))
-
-
-@given(mappings, keys, keys)
-def test_a_range_of_keys_is_what_a_walk_of_all_has_there(
-    mapped: Mapped, first: str, end: str
-) -> None:
-    root, blocks = build(mapped)
-    expected = [(key, cid) for key, cid in sorted(mapped.items()) if first <= key < end]
-    assert list(walk(root, blocks.get, first=first, end=end)) == expected
-    parts = (("", first), (first, HIGHEST))
-    found = [item for low, high in parts for item in walk(root, blocks.get, first=low, end=high)]
-    assert found == sorted(mapped.items())
-
-
-@given(mappings, st.sets(keys, min_size=1, max_size=1))
-def test_a_range_reads_no_node_that_has_none_of_its_keys(mapped: Mapped, one: set[str]) -> None:
-    root, blocks = build(mapped)
-    (key,) = one
-    read: list[Cid] = []
-
-    def noting(cid: Cid) -> bytes | None:
-        read.append(cid)
-        return blocks.get(cid)
-
-    assert dict(walk(root, noting, first=key, end=key + "\x00")).keys() == {key} & mapped.keys()
-    assert set(read) <= covering_proof(root, key, blocks.get) | set(proof(root, key, blocks.get))
 
 
 @given(mappings, keys, st.data())

@@ -93,7 +93,7 @@ def with_link(node: Node, at: int, link: Cid | None) -> Node:
     if at == 0:
         return replace(node, left=link)
     entries = list(node.entries)
-    entries[at - 1] = replace(entries[at - 1], right=link)
+    entries[at - 1] = entries[at - 1]._replace(right=link)
     return replace(node, entries=tuple(entries))
 
 

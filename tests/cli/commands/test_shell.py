@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 import click
 import pytest
@@ -16,7 +18,7 @@ from click.testing import CliRunner
 
 from syncd import __version__
 from syncd.cli import COMMANDS, MEANT, cli
-from syncd.cli.commands.shell import EXIT
+from syncd.cli.commands.shell import EXIT, find_pages
 from tests.docs.markdown import ROOT, read, table
 
 
@@ -82,6 +84,34 @@ def test_help_shows_what_the_option_shows(command: list[str]) -> None:
     asked = CliRunner().invoke(cli, ["help", *command], prog_name="syncd")
     shown = CliRunner().invoke(cli, [*command, "--help"], prog_name="syncd")
     assert (asked.exit_code, asked.output) == (0, shown.output)
+
+
+@pytest.mark.parametrize("name", ["configuration", "files", "git.md", "doctor.md"])
+def test_help_shows_a_page_of_the_documentation(name: str) -> None:
+    shown = CliRunner().invoke(cli, ["help", name])
+    page = read(f"docs/{name.removesuffix('.md')}.md")
+    assert (shown.exit_code, shown.output.strip()) == (0, page.strip())
+
+
+def test_no_sentence_names_a_file_that_is_not_installed() -> None:
+    """A page of the documentation is `syncd help NAME`, wherever syncd runs."""
+    texts = [text for module in (ROOT / "syncd").rglob("*.py") for text in sentences_of(module)]
+    # The README of another program is not ours.
+    assert [t for t in texts if re.search(r"docs/\w+\.md", t) and "github.com" not in t] == []
+    named = {name for text in texts for name in re.findall(r"syncd help ([a-z]+)", text)}
+    assert {"configuration", "operations"} <= named <= {*find_pages(), *COMMANDS}
+
+
+def sentences_of(module: Path) -> list[str]:
+    """All texts of a module but its docstrings."""
+    nodes = list(ast.walk(ast.parse(module.read_text(encoding="utf-8"))))
+    docs = {ast.get_docstring(node, clean=False) for node in nodes if _has_doc(node)}
+    texts = [node.value for node in nodes if isinstance(node, ast.Constant)]
+    return [text for text in texts if isinstance(text, str) and text not in docs]
+
+
+def _has_doc(node: ast.AST) -> TypeGuard[ast.Module | ast.ClassDef | ast.FunctionDef]:
+    return isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
 
 
 @pytest.mark.parametrize("command", [["synk"], ["sync", "now"], ["lexicon", "chek"]])

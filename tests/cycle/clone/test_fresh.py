@@ -6,7 +6,7 @@ import errno
 import os
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,16 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from syncd.atproto.cid import cid_of_block
 from syncd.atproto.data import encode
-from syncd.cycle.clone import clone as module
+from syncd.cycle.clone import leaves
 from syncd.folder import staging, writers
 from syncd.folder.disk import Disk
 from syncd.folder.root import Folder
 from syncd.folder.scan import scan
-from syncd.folder.staging import Staging
+from syncd.folder.staging import Batch, Staging
 from syncd.folder.writers import THEIRS, Apart, share
-from syncd.model import Memory, RecordPath
-from syncd.state.filling import Filling
+from syncd.state.filling import Filled, Filling
 from syncd.state.notes import UnfinishedClone
 from tests.cycle.observe.hostile import Repo, ServedPds, account_of
 from tests.folder.disks import Crash, StagedDisk
@@ -41,7 +41,7 @@ PART = 5
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PART_RECORDS", PART)
+    monkeypatch.setattr(leaves, "PART_RECORDS", PART)
 
 
 def pds() -> ServedPds:
@@ -130,7 +130,7 @@ def dying(monkeypatch: pytest.MonkeyPatch, name: str, calls: int, *, after: bool
     method: Callable[..., None] = getattr(Filling, name)
     seen: list[int] = []
 
-    def die(self: Filling, *arguments: Memory) -> None:
+    def die(self: Filling, *arguments: Sequence[Filled]) -> None:
         seen.append(1)
         if len(seen) < calls:
             method(self, *arguments)
@@ -176,11 +176,11 @@ class FullDisk(Disk):
     def __init__(self, room: int) -> None:
         self.room = room
 
-    def write(self, directory: int, name: str, content: bytes, mode: int | None) -> None:
+    def write(self, directory: int, name: str, content: bytes, mode: int | None) -> os.stat_result:
         if not self.room:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.room -= 1
-        super().write(directory, name, content, mode)
+        return super().write(directory, name, content, mode)
 
 
 async def test_on_a_full_disk_nothing_is_half_there_and_it_goes_on_later(tmp_path: Path) -> None:
@@ -201,8 +201,8 @@ async def test_a_collection_that_somebody_makes_meanwhile_is_theirs(
     device = cloning(tmp_path / "laptop")
     add = Filling.add
 
-    def saving(self: Filling, memory: Memory) -> None:
-        add(self, memory)
+    def saving(self: Filling, filled: Sequence[Filled]) -> None:
+        add(self, filled)
         device.save("com.example.note/n01", v="mine")
 
     monkeypatch.setattr(Filling, "add", saving)
@@ -266,7 +266,8 @@ async def test_a_second_process_that_cannot_write_says_why(
     device = cloning(tmp_path / "laptop")
     with Staging(device.mirror.folder) as where, Apart(where) as apart:
         for _ in range(2):
-            apart.give([(RecordPath("com.example.note/one"), encode({"v": 1}))])
+            block = encode({"v": 1})
+            apart.give(Batch("com.example.note", ["one"], [cid_of_block(block)], [block]))
         part = apart.take(wait=True)
         assert part is not None
         with pytest.raises(FileExistsError):

@@ -58,6 +58,13 @@ REAL = {
         "3kabc_LOCAL_LCONFL_77.json",
         "3kabc.json.LOCAL.12345.json",
     ),
+    "a draft": (
+        "3kabc.draft.bak.json",
+        "3kabc.draft-1.json",
+        "3kabc.draft_backup.json",
+        "3kabc.draft~.json",
+        "3kabc.draft:2.json",
+    ),
     "merge or a patch": ("3kabc.json.orig", "3kabc.json.rej"),
     "Vim": (".3kabc.json.swp", ".3kabc.json.swo", "4913"),
     "editor": ("3kabc.json~", "3kabc.json.bak", "3kabc.json.save"),
@@ -96,7 +103,15 @@ def test_every_form_is_shown_by_a_real_name() -> None:
         *("a.sync-conflict-2026-01-31", "report.variant-b", "report.variant-large"),
         *("note_conflict-2026", "safeBackup", "x-safeBackup-1", "2026-11-28", "release.v1.2"),
         *("report.bak.2", "x.orig", "x.bak", "~tilde", "a~b", "lex-BASE-12", "post.tmp", "x.swp"),
-        *("mergers_acquisitions_2026", "Conflict", "on.Conflict.and.peace", "jb_tmp"),
+        *(
+            "mergers_acquisitions_2026",
+            "my.drafts",
+            "draft.1",
+            "x-draft.2",
+            "Conflict",
+            "on.Conflict.and.peace",
+            "jb_tmp",
+        ),
     ],
 )
 def test_an_ordinary_key_is_no_leftover(rkey: str) -> None:

@@ -1,0 +1,150 @@
+"""Many records are restored by one plan: as they were, those that are gone, again after a stop."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syncd.cli import cli
+from syncd.config import FILE_NAME, Config, render_config
+from syncd.cycle.workspace import Workspace
+from syncd.errors import BadSyntax
+from syncd.mirror.names import read_names
+from syncd.mirror.restore import Wish, plan_restore, restore_all
+from syncd.mirror.times import read_moment, rfc3339
+from syncd.model import RecordPath
+from tests.cycle.push.test_pusher import Time, timed
+from tests.rigs.device import Device, World
+
+NOTES = [RecordPath(f"com.example.note/n{number}") for number in range(12)]
+HOUR = 3_600.0
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+async def laptop(world: World, time: Time) -> Device:
+    """Each note had v=0, an hour later v=1, another hour later half of them were deleted."""
+    device = timed(world.device(config=Config(world.login.did, brake_records=99)), time)
+    for version in (0, 1):
+        for path in NOTES:
+            device.save(path, v=version)
+        await device.sync()
+        time.seconds += HOUR
+    for path in NOTES[::2]:
+        device.delete(path)
+    await device.sync()
+    time.seconds += HOUR
+    return device
+
+
+def workspace_of(device: Device) -> Workspace:
+    return device.mirror.workspace
+
+
+def wish(device: Device, *names: str, deleted: bool = False, before: int | None = None) -> Wish:
+    return Wish(read_names(workspace_of(device), names, [device.root]), deleted, before)
+
+
+def versions(device: Device) -> list[int | None]:
+    return [device.read(path)["v"] if device.has(path) else None for path in NOTES]
+
+
+async def test_what_was_deleted_comes_back_and_nothing_else_moves(
+    world: World, laptop: Device
+) -> None:
+    events = plan_restore(workspace_of(laptop), wish(laptop, "com.example.*", deleted=True))
+    assert [event.path for event in events] == sorted(NOTES[::2])
+    found = restore_all(workspace_of(laptop), events)
+    assert (len(found.done), found.failed) == (6, {})
+    assert versions(laptop) == [1] * 12
+    await laptop.sync()
+    assert laptop.base() == world.records()
+    assert len(world.records()) == 12
+
+
+async def test_records_are_as_they_were_at_a_moment(laptop: Device, time: Time) -> None:
+    workspace, now = workspace_of(laptop), int(time.now())
+    for hours, version in ((1.5, 1), (2.5, 0)):
+        events = plan_restore(workspace, wish(laptop, "*", before=now - int(hours * HOUR)))
+        restore_all(workspace, events)
+        assert versions(laptop) == [version] * 12
+
+
+async def test_a_second_plan_has_what_a_stop_left_over_and_then_nothing(laptop: Device) -> None:
+    workspace, wanted = workspace_of(laptop), wish(laptop, "com.example.note", deleted=True)
+    events = plan_restore(workspace, wanted)
+    restore_all(workspace, events[:2])
+    assert plan_restore(workspace, wanted) == events[2:]
+    restore_all(workspace, events[2:])
+    assert plan_restore(workspace, wanted) == []
+
+
+async def test_what_is_not_named_is_not_restored(laptop: Device) -> None:
+    found = plan_restore(workspace_of(laptop), wish(laptop, f"{NOTES[0]}.json", NOTES[2]))
+    assert [event.path for event in found] == [NOTES[0], NOTES[2]]
+    assert plan_restore(workspace_of(laptop), wish(laptop, "org.*")) == []
+
+
+async def test_one_that_fails_keeps_no_other_back(laptop: Device) -> None:
+    workspace = workspace_of(laptop)
+    events = plan_restore(workspace, wish(laptop, "*", deleted=True))
+    (laptop.root / f"{NOTES[4]}.json").mkdir()
+    found = restore_all(workspace, events)
+    assert list(found.failed) == [NOTES[4]]
+    assert len(found.done) == 5
+
+
+async def test_the_command_prints_a_plan_and_carries_it_out(laptop: Device) -> None:
+    laptop.mirror.state.close()
+    (laptop.root / FILE_NAME).write_text(render_config(laptop.mirror.config), encoding="utf-8")
+
+    def ran(*words: str) -> tuple[int, dict[str, list[dict[str, str]]]]:
+        done = CliRunner().invoke(cli, ["-C", str(laptop.root), "restore", *words, "--json"])
+        return done.exit_code, json.loads(done.stdout) if done.stdout else {}
+
+    code, plan = ran("com.example.*", "--deleted", "--dry-run")
+    assert (code, len(plan["restore"])) == (0, 6)
+    assert versions(laptop) == [None, 1] * 6
+    assert ran("com.example.*", "--deleted") == (0, {"restored": plan["restore"], "failed": []})
+    assert versions(laptop) == [1] * 12
+    assert ran("com.example.*", "--deleted") == (0, {"restored": [], "failed": []})
+    assert ran("com.exmaple.*", "--deleted")[0] == 1
+    assert ran("com.example.*", "--before", "yesterday")[0] == 1
+    assert ran(NOTES[0], NOTES[1], "--cid", "abc")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2030-01-02T03:04:05Z", 1_893_553_445),
+        ("2030-01-02T03:04:05+01:00", 1_893_549_845),
+        ("90m", 1_000_000 - 5_400),
+        (" 3d ", 1_000_000 - 259_200),
+        ("0s", 1_000_000),
+    ],
+)
+def test_a_time_is_read_as_people_write_it(text: str, moment: int) -> None:
+    assert read_moment(text, 1_000_000) == moment
+
+
+@pytest.mark.parametrize("text", ["", "soon", "3 d", "-1h", "3y", "2030-13-01", "99:99", "٣d"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(BadSyntax) as caught:
+        read_moment(text, 0)
+    assert caught.value.hint
+
+
+@given(st.integers(0, 4_000_000_000))
+def test_a_time_that_syncd_wrote_is_read_again(seconds: int) -> None:
+    assert read_moment(rfc3339(seconds), 0) == seconds
+    local = datetime.fromtimestamp(seconds, UTC).astimezone().isoformat()
+    assert read_moment(local, 0) == seconds
