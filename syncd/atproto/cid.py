@@ -101,6 +101,14 @@ def parse_link(text: str) -> Link:
     return link_from_bytes(raw)
 
 
+def parse_own_link(text: str) -> Link:
+    """Read a CID of any length, as `str` wrote it. Raises BadSyntax."""
+    raw = _read_text(text)
+    if raw is None:
+        raise BadSyntax(f"{text[:80]!r} is not a CID")
+    return link_from_bytes(raw, most=len(raw))
+
+
 def _read_text(text: str) -> bytes | None:
     match text[:1]:
         case "b":
@@ -120,15 +128,15 @@ def _without_v0(raw: bytes | None) -> bytes | None:
     return None if raw is None or raw.startswith(_V0) else raw
 
 
-def link_from_bytes(raw: bytes) -> Link:
+def link_from_bytes(raw: bytes, *, most: int = LINK_BYTES) -> Link:
     """Read the binary form of any CID; return a `Cid` where it is of the kind that repos use.
 
     Raises BadSyntax unless it is a CIDv0 or CIDv1 with the length that it names, each number in the
-    fewest bytes, and at most 79 bytes.
+    fewest bytes, and at most `most` bytes.
     """
     if len(raw) == _LENGTH and raw[:4] in (_DAG_CBOR, _RAW):
         return Cid(raw)
-    if not _is_well_formed(raw):
+    if len(raw) > most or not _is_well_formed(raw):
         raise BadSyntax(f"{raw[:40].hex()} is not a binary CID")
     return Link(raw)
 
@@ -142,7 +150,7 @@ def _is_well_formed(raw: bytes) -> bool:
         if number is None:
             return False
         numbers.append(number)
-    return numbers[0] == _V1 and numbers[3] == len(raw) - at and len(raw) <= LINK_BYTES
+    return numbers[0] == _V1 and numbers[3] == len(raw) - at
 
 
 def _varint(raw: bytes, at: int) -> tuple[int | None, int]:

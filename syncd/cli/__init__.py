@@ -133,6 +133,8 @@ def cli(ctx: click.Context, directory: Path | None, verbose: bool) -> None:  # n
     Try it without an account: syncd demo
     """
     ctx.obj = directory or Path.cwd()
+    # Only commands need it, and the import would slow down --help.
+    import_module("syncd.cli.screen.dead_disk").say_of_a_dead_disk(ctx.obj)
 
 
 def main() -> None:

@@ -29,9 +29,9 @@ from syncd.cycle.observe.scope import (
     watermark,
 )
 from syncd.cycle.observe.views import Dirty, Sides, bookkeeping, bring_sides, last_look
-from syncd.cycle.pull.apply import pull
+from syncd.cycle.pull.apply import pull_in_portions
 from syncd.cycle.pull.archive import Keeper, prune, seconds_of
-from syncd.cycle.pull.conflict_files import drop_closed, is_kept, keep_conflicts
+from syncd.cycle.pull.conflict_files import drop_closed, is_kept, keep_conflicts, note_unshown
 from syncd.cycle.pull.drafts import note_overtaken, respell_unchanged
 from syncd.cycle.pull.merge import Joined, join, wants_merge
 from syncd.cycle.push.outbox import Outbox
@@ -273,15 +273,20 @@ class Mirror:
         steps = plan.with_verdict(Verdict.PULL)
         fresh = [c for c in plan.conflicts if not is_kept(self.folder, c)]
         wanted = [step.remote for step in steps] + [c.remote for c in fresh]
-        blocks = await sight.records(self.pds, [cid for cid in wanted if cid is not None])
-        keep_conflicts(self.folder, fresh, blocks)
-        keeper = self._keeper(sight.view.head)
+        get = await sight.bring(self.pds, [cid for cid in wanted if cid is not None])
+        unshown = keep_conflicts(self.folder, fresh, get)
         if sides.regained:
             # They have no file because they were out of scope; base would make that a deletion.
             self.state.record(Memory(base=dict.fromkeys(sides.regained)))
         self.state.record(Memory(waiting={s.path: (Arrival(s.path, s.remote),) for s in steps}))
-        done = pull(self.folder, steps, blocks=blocks, expect=sides.expect, keeper=keeper)
-        books = bookkeeping(plan, sides)
+        keeper, seen = self._keeper(sight.view.head), Memory(newest=sight.view.head.rev)
+        done = pull_in_portions(
+            *(self.folder, steps, get),
+            expect=sides.expect,
+            keeper=keeper,
+            record=lambda memory: self.state.record(memory.and_then(seen)),
+        )
+        books = note_unshown(bookkeeping(plan, sides), unshown)
         view = sight.view
         unnamed, notes = known_after(self.workspace, view, self.account)
         notes += last_look(self.state, plan, sides)

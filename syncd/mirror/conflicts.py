@@ -53,7 +53,12 @@ def take_side(workspace: Workspace, conflicts: Sequence[Conflict], choice: Choic
 
     Raises:
         FolderWrong: A file cannot be read as a record, so it cannot be chosen. Nothing was noted.
+        SyncdError: No file can have a version of the repo, so that cannot be chosen. Nothing was
+            noted.
     """
+    if choice is Choice.REMOTE:
+        for conflict in conflicts:
+            _check_shown(conflict)
     paths = {conflict.path for conflict in conflicts}
     known = workspace.state.seen_of(paths)
     look = scan(workspace.folder, known=known, only=paths, now_ns=workspace.clock_ns())
@@ -68,6 +73,20 @@ def take_side(workspace: Workspace, conflicts: Sequence[Conflict], choice: Choic
         # Such a file stands for no record: a pull would wait for it to become one again.
         if conflict.path in look.problems:
             _set_aside(workspace, conflict)
+
+
+def next_step(conflict: Conflict) -> str:
+    """Return what a person can do about a conflict whose repo's version no file can have."""
+    choice = f"syncd resolve {conflict.path} --local writes the folder's version over it"
+    first = "" if conflict.local else "mend the file; then "
+    again = "or have the client that wrote the repo's version write it anew"
+    return f"{first}{choice}; {again}"
+
+
+def _check_shown(conflict: Conflict) -> None:
+    if conflict.unshown:
+        message = f"the repo's version of {conflict.path} cannot be taken: {conflict.unshown}"
+        raise SyncdError(message, hint=next_step(conflict))
 
 
 def _set_aside(workspace: Workspace, conflict: Conflict) -> None:

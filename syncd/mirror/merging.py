@@ -19,6 +19,7 @@ from syncd.cycle.workspace import Workspace
 from syncd.errors import BadJson, FileChanged, SyncdError
 from syncd.folder.write import conflict_file
 from syncd.merge import Merged, marked
+from syncd.mirror.conflicts import next_step
 from syncd.mirror.notices import Notice, OnNotice, ignore
 from syncd.model import Choice, Conflict, Decision, split_record_path
 
@@ -73,12 +74,20 @@ def _settle(
 def _merged(workspace: Workspace, conflict: Conflict) -> Merged:
     if conflict.local is None or conflict.remote is None:
         raise SyncdError("one of its sides is no record", hint="mend the file, or take --remote")
+    if conflict.unshown:
+        raise SyncdError(f"of the repo's version: {conflict.unshown}", hint=next_step(conflict))
     folder, collection = workspace.folder, split_record_path(conflict.path)[0]
     kept = workspace.root / conflict_file(
         conflict.path, conflict.remote, portable=folder.portable, forms=folder.forms
     )
     try:
         record = folder.forms.of(collection).parse(kept.read_bytes(), collection)
+    except BadJson as error:
+        hint = "take from it what you need into the file, then --local"
+        place = "" if error.line is None else f":{error.line}:{error.column}"
+        raise SyncdError(
+            f"the repo's version ({kept}{place}): {error.message}", hint=hint
+        ) from None
     except OSError:
         hint = "run syncd sync, which lays it down again; if no file can show it, take --local"
         raise SyncdError("the repo's version is not at hand", hint=hint) from None

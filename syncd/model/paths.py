@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NewType
 
-from syncd.atproto.cid import Cid, parse_link
+from syncd.atproto.cid import Cid, parse_own_link
 from syncd.atproto.syntax import (
     Did,
     Handle,
@@ -57,7 +57,7 @@ def split_record_path(path: RecordPath) -> tuple[Nsid, Rkey]:
 
 def _parse_cid_of_tree(text: str) -> Cid:
     """Read a CID that a tree may have: of any codec and hash (see `mst.Entry`)."""
-    return Cid(parse_link(text))
+    return Cid(parse_own_link(text))
 
 
 CODEC: Final = Codec(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from syncd.atproto.cid import Cid
@@ -149,13 +149,17 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Both sides changed independently. While it is open, syncd overwrites neither side."""
+    """Both sides changed independently. While it is open, syncd overwrites neither side.
+
+    `unshown` is why no file can have the repo's version; empty if one can.
+    """
 
     path: RecordPath
     base: Cid | None
     local: Cid | None
     remote: Cid | None
     reason: str
+    unshown: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

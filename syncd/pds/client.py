@@ -178,9 +178,11 @@ class HttpPds:
         return found
 
     async def _fetch_chunk(self, wanted: Sequence[Cid]) -> dict[Cid, bytes]:
-        reader, found = CarReader(), dict[Cid, bytes]()
-        async for piece in self._http.stream(xrpc.get_blocks(self._did, wanted)):
-            found.update(reader.feed(piece))
+        reader, found, asked = CarReader(), dict[Cid, bytes](), frozenset(wanted)
+        async with aclosing(self._http.stream(xrpc.get_blocks(self._did, wanted))) as pieces:
+            async for piece in pieces:
+                # Blocks that nobody asked for would fill memory, each with a hash that is right.
+                found.update(block for block in reader.feed(piece) if block[0] in asked)
         reader.close()
         absent = [cid for cid in wanted if cid not in found]
         if absent:

@@ -58,7 +58,8 @@ class Bounds:
 
     `total_seconds` and `answer_bytes` are for whole answers, the `stream_` ones for a CAR. A server
     may be silent for `answer_seconds` before it answers a read; for `silent_seconds` before a CAR,
-    and as long again before it answers something that takes no work.
+    and as long again before it answers something that takes no work. A CAR has to bring at least
+    `slow_bytes` in each `slow_seconds` that syncd waits for it.
     """
 
     connect_seconds: float = 10.0
@@ -70,6 +71,8 @@ class Bounds:
     stream_bytes: int = 4 * 1024 * 1024 * 1024
     answer_seconds: float = 15.0
     silent_seconds: float = 9.0
+    slow_seconds: float = 60.0
+    slow_bytes: int = 64 * 1024
 
 
 DEFAULT_BOUNDS = Bounds()
@@ -157,7 +160,7 @@ class Http:
         """
         with self._watched(request) as told, self._waiting(request):
             async with asyncio.timeout(self._bounds.total_seconds):
-                async with aclosing(await self._open(request, bearer, etag, meanwhile)) as answer:
+                async with aclosing(await self._begin(request, bearer, etag, meanwhile)) as answer:
                     told.append(answer.status_code)
                     body = await _read_whole(answer, self._bounds.answer_bytes)
         response = Response(answer.status_code, dict(answer.headers), body)
@@ -186,8 +189,8 @@ class Http:
         """Yield the plain bytes of a body. Raises TimeoutError after the moment `deadline`."""
         encoding = answer.headers.get("content-encoding", "")
         inflater = Inflater(encoding, limit=self._bounds.stream_bytes)
-        chunks = aiter(_stream_of(answer))
-        while (chunk := await self._next(chunks, request)) is not None:
+        chunks, pace = aiter(_stream_of(answer)), _Pace(self._bounds)
+        while (chunk := await self._next(chunks, request, pace)) is not None:
             for piece in inflater.feed(chunk):
                 yield piece
             if time.monotonic() > deadline:
@@ -213,12 +216,36 @@ class Http:
             async with asyncio.timeout(total):
                 return await self._open(request, None)
 
-    async def _next(self, chunks: AsyncIterator[bytes], request: Request) -> bytes | None:
+    async def _next(
+        self, chunks: AsyncIterator[bytes], request: Request, pace: _Pace
+    ) -> bytes | None:
+        """Return the next chunk; None at the end. Raises TooSlow."""
+        started = time.monotonic()
         with self._waiting(request):
-            return await anext(chunks, None)
+            chunk = await anext(chunks, None)
+        if chunk is not None:
+            pace.count(len(chunk), time.monotonic() - started)
+        return chunk
 
     def _waiting(self, request: Request) -> AbstractContextManager[None]:
         return waiting_for(f"{self.origin} ({request.nsid})")
+
+    async def _begin(
+        self,
+        request: Request,
+        bearer: str | None,
+        etag: str | None,
+        meanwhile: Meanwhile | None,
+    ) -> httpx.Response:
+        """As `_open`, with a bound on all that comes before the body of an answer to a read.
+
+        A header a second, or interim answers without end, are no silence.
+        """
+        bounds = self._bounds
+        is_read = request.method == "GET"
+        longest = bounds.connect_seconds + bounds.answer_seconds if is_read else None
+        async with asyncio.timeout(longest):
+            return await self._open(request, bearer, etag, meanwhile)
 
     async def _open(
         self,
@@ -284,6 +311,33 @@ class Http:
                 self._on_request(request.nsid, status, time.monotonic() - started)
 
 
+class TooSlow(TimeoutError):
+    """A stream brought so little that it would take hours."""
+
+
+@dataclass(slots=True)
+class _Pace:
+    """What a stream brought, and how long it was waited for, since it was last fast enough.
+
+    The time in which syncd itself works on what came does not count.
+    """
+
+    bounds: Bounds
+    received: int = 0
+    seconds: float = 0.0
+
+    def count(self, received: int, seconds: float) -> None:
+        """Count a chunk. Raises TooSlow where too little came in too long."""
+        self.received += received
+        self.seconds += seconds
+        if self.received >= self.bounds.slow_bytes:
+            self.received, self.seconds = 0, 0.0
+        elif self.seconds > self.bounds.slow_seconds:
+            raise TooSlow(
+                f"it came too slowly ({self.received} bytes in {self.seconds:.0f} seconds)"
+            )
+
+
 def _calling(meanwhile: Meanwhile) -> Callable[[str, object], Awaitable[None]]:
     """Call `meanwhile` once the last byte of a request was handed to the system."""
 
@@ -324,6 +378,8 @@ def _translated(request: Request) -> Iterator[None]:
 def _words(error: Exception) -> str:
     """Say what went wrong. Only a connect error is quoted: others may hold a header."""
     match error:
+        case TooSlow():
+            return str(error)
         case httpx.TimeoutException() | TimeoutError():
             return "it took too long"
         case httpx.ConnectError() if str(error):

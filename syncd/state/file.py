@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -85,7 +86,8 @@ def open_state(path: Path, *, is_checked: bool = True) -> State:
     if not path.is_file():
         raise StateWrong(f"there is no state file at {path}", hint=RESET_HINT)
     with explaining(path):
-        return State(_connect(path, partial(_check, path, is_checked=is_checked)), path)
+        connect = _connect_frozen if _is_frozen(path) else _connect
+        return State(connect(path, partial(_check, path, is_checked=is_checked)), path)
 
 
 def open_or_renew(path: Path, *, did: Did, marker: str) -> State:
@@ -185,12 +187,42 @@ def _migrate_from_1(sql: sqlite3.Connection) -> None:
         sql.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
+def _is_frozen(path: Path) -> bool:
+    """Return whether nobody can write to the file, and all that was written is in it.
+
+    SQLite needs files of its own beside one in WAL mode, to write and to read.
+    """
+    wal = path.with_name(f"{path.name}-wal")
+    with suppress(OSError):
+        is_read_only = bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+        return is_read_only and not (wal.exists() and wal.stat().st_size)
+    return False
+
+
+def _connect_frozen(
+    path: Path, prepare: Callable[[sqlite3.Connection], None]
+) -> sqlite3.Connection:
+    """Open a connection to read a file on a read-only file system; what writes raises."""
+    uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    return _prepared(sqlite3.connect(uri, uri=True, isolation_level=None), prepare)
+
+
 def _connect(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
     """Open a connection and `prepare` it; none is left open if anything fails."""
-    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
-    try:
+
+    def durable(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        prepare(connection)
+
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+    return _prepared(connection, durable)
+
+
+def _prepared(
+    connection: sqlite3.Connection, prepare: Callable[[sqlite3.Connection], None]
+) -> sqlite3.Connection:
+    try:
         prepare(connection)
     except BaseException:
         connection.close()

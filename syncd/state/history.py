@@ -11,16 +11,17 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 from syncd.atproto.cid import Cid, is_content_of
 from syncd.atproto.syntax import Tid
 from syncd.errors import StateDamaged, StateWrong
 from syncd.model import RecordPath, Side
-from syncd.state.damage import SQLITE_ERRORS, check_row, checksum, explained, explaining, set_aside
+from syncd.state.damage import check_row, checksum, explained, explaining, set_aside
+from syncd.state.salvage import readable_rows
 from syncd.state.superseded import Provenance, Superseded
 
 HISTORY_VERSION = 1
@@ -72,7 +73,7 @@ class History:
         """Return the content of a version, or None if it is not kept (any more)."""
         with self._opened() as sql:
             row = sql.execute("SELECT content FROM version WHERE cid = ?", (bytes(cid),)).fetchone()
-        return row[0] if row and is_content_of(row[0], cid) else None
+        return row[0] if row and _is_version(cid, row[0]) else None
 
     def events(self, path: RecordPath | None = None, limit: int = -1) -> list[Superseded]:
         """Return what was superseded, newest first, without contents; of one record or of all."""
@@ -137,8 +138,8 @@ class History:
             for row in sql.execute(f"SELECT {_COLUMNS} FROM event"):  # noqa: S608
                 check_row(self.path, *row)
             for cid, content in sql.execute("SELECT cid, content FROM version"):
-                if not is_content_of(content, Cid(cid)):
-                    raise StateDamaged(f"{self.path} is damaged: the version {Cid(cid)} is another")
+                if not _is_version(cid, content):
+                    raise StateDamaged(f"{self.path} is damaged: a version is another")
 
     def mend(self) -> Path:
         """Set a damaged file aside and keep all that can still be read of it in a new one."""
@@ -156,21 +157,17 @@ class History:
 
     def readable_versions(self) -> Iterator[tuple[Cid, bytes]]:
         """Yield every version of a damaged file whose content is still that of its CID."""
-        for order in ("rowid", "rowid DESC", "cid", "cid DESC"):
-            query = f"SELECT cid, content FROM version ORDER BY {order}"  # noqa: S608
-            for cid, content in self._readable(query):
-                with suppress(TypeError):
-                    if is_content_of(content, Cid(cid)):
-                        yield Cid(cid), content
+        for _, *row in readable_rows(self.path, "version"):
+            match row:
+                case [bytes(cid), bytes(content), *_] if is_content_of(content, Cid(cid)):
+                    yield Cid(cid), content
 
     def readable_events(self) -> Iterator[Superseded]:
         """Yield every event of a damaged file that is still as written, newest first."""
         found: dict[int, Superseded] = {}
-        for order in ("id DESC", "id"):
-            query = f"SELECT id, {_COLUMNS} FROM event ORDER BY {order}"  # noqa: S608
-            for number, *row in self._readable(query):
-                with suppress(StateDamaged):
-                    found[number] = self._event(row)
+        for number, *row in readable_rows(self.path, "event"):
+            with suppress(StateDamaged):
+                found[number] = self._event(row[1:])
         yield from (found[number] for number in sorted(found, reverse=True))
 
     # --- plumbing ------------------------------------------------------------------------------
@@ -181,23 +178,18 @@ class History:
                 "INSERT OR REPLACE INTO version VALUES (?, ?)",
                 [(bytes(version.cid), version.content) for version in versions],
             )
-            for version in versions:
-                _log(sql, version)
-                self._check_kept(sql, version)
+            logged = {_log(sql, version): version for version in versions}
+            # A page with a wrong length in it takes a row, and gives back another or none.
+            for number, version in logged.items():
+                self._check_kept(sql, number, version)
 
-    def _check_kept(self, sql: sqlite3.Connection, version: Superseded) -> None:
-        query = "SELECT content FROM version WHERE cid = ?"
-        if sql.execute(query, (bytes(version.cid),)).fetchone() != (version.content,):
+    def _check_kept(self, sql: sqlite3.Connection, number: int, version: Superseded) -> None:
+        content = "SELECT content FROM version WHERE cid = ?"
+        event = f"SELECT {_COLUMNS} FROM event WHERE id = ?"  # noqa: S608
+        is_there = sql.execute(content, (bytes(version.cid),)).fetchone() == (version.content,)
+        row = sql.execute(event, (number,)).fetchone()
+        if not is_there or row is None or self._event(row) != replace(version, content=b""):
             raise StateDamaged(f"{self.path} is damaged: it does not give back what it was given")
-
-    def _readable(self, query: str) -> Iterator[tuple[Any, ...]]:
-        """Yield rows up to the first that cannot be read."""
-        with suppress(*SQLITE_ERRORS):
-            sql = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True)
-            try:
-                yield from sql.execute(query)
-            finally:
-                sql.close()
 
     @contextmanager
     def _opened(self, *, make: bool = False) -> Iterator[sqlite3.Connection]:
@@ -232,6 +224,8 @@ class History:
             raise StateWrong(f"{self.path} was written by a newer syncd ({row[0]})", hint=hint)
         if (application, version) != (_APPLICATION_ID, HISTORY_VERSION):
             raise StateDamaged(f"{self.path} is damaged: its header is another")
+        if _stored_schema(sql) != _own_schema():
+            raise StateDamaged(f"{self.path} is damaged: its schema is another")
         if self.path.stat().st_size < pages * page_size:
             raise StateDamaged(f"{self.path} is damaged: it was cut")
 
@@ -268,6 +262,26 @@ def _cid(value: object) -> Cid:
     return Cid(value)
 
 
+def _is_version(cid: object, content: object) -> bool:
+    """Return whether two columns are a CID and its content: damage also changes their types."""
+    match cid, content:
+        case bytes(), bytes():
+            return is_content_of(content, Cid(cid))
+    return False
+
+
+def _stored_schema(sql: sqlite3.Connection) -> set[str]:
+    """Return the schema that the file has: a flipped bit in it renames a column for all to come."""
+    return {" ".join(str(text).split()) for (text,) in sql.execute("SELECT sql FROM sqlite_schema")}
+
+
+@cache
+def _own_schema() -> set[str]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as sql:
+        sql.executescript(_SCHEMA)
+        return _stored_schema(sql)
+
+
 def _is_made(path: Path) -> bool:
     """Return False also for the empty file that an interruption of making it leaves."""
     return path.exists() and path.stat().st_size > 0
@@ -281,8 +295,11 @@ def _touch(path: Path) -> None:
         raise explained(path, error) from error
 
 
-def _log(sql: sqlite3.Connection, version: Superseded) -> None:
-    """Write one event. The same one again, of a step that is tried once more, is redated."""
+def _log(sql: sqlite3.Connection, version: Superseded) -> int:
+    """Write one event and return its number.
+
+    The same one again, of a step that is tried once more, is redated.
+    """
     after = None if version.after is None else bytes(version.after)
     values = (version.path, version.side.value, bytes(version.cid), after, version.at)
     row = (*values, version.reason, version.rev, version.origin.value)
@@ -291,10 +308,11 @@ def _log(sql: sqlite3.Connection, version: Superseded) -> None:
         (version.path, version.side.value),
     ).fetchone()
     repeated = last[0] if last and last[1:] == (bytes(version.cid), after) else None
-    sql.execute(
+    done = sql.execute(
         "INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (repeated, *row, checksum(*row)),
     )
+    return done.lastrowid or 0
 
 
 def _size(sql: sqlite3.Connection) -> int:

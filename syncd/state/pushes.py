@@ -74,11 +74,12 @@ class Pushes:
         with suppress(
             OSError, TypeError, *SQLITE_ERRORS
         ):  # a row of another version has other types
-            if self.path.exists():
-                with self._opened() as sql:
-                    for *row, crc in sql.execute(f"SELECT {_COLUMNS} FROM push"):  # noqa: S608
-                        if checksum(*row) == crc:
-                            found[RecordPath(row[0])] = _push(*row)
+            # Only to read, so that a read-only disk has them too.
+            uri = f"{self.path.absolute().as_uri()}?mode=ro"
+            with closing(sqlite3.connect(uri, timeout=_BUSY_SECONDS, uri=True)) as sql:
+                for *row, crc in sql.execute(f"SELECT {_COLUMNS} FROM push"):  # noqa: S608
+                    if checksum(*row) == crc:
+                        found[RecordPath(row[0])] = _push(*row)
         return found
 
     @contextmanager

@@ -26,8 +26,14 @@ COMMANDS = (
     *("sync", "sync --dry-run", "status", "status --json", "diff", f"diff {NOTE}/n1"),
     *("conflicts", "held", "log", "verify", "metrics", f"new {NOTE}", "publish --all"),
     *("approve --all", "reject --all", f"resolve {NOTE}/n0 --local", f"restore {NOTE}/n2"),
-    *(f"unpublish {NOTE}/n1", "run"),
+    *(f"unpublish {NOTE}/n1 --yes", "run"),
 )
+TIMED = ("status", "status --json", "metrics")
+READING = (
+    *("diff", f"diff {NOTE}/n1", "conflicts", "held", "log", "verify", "sync --dry-run"),
+    *("approve --all", "reject --all", "publish --all", f"resolve {NOTE}/n0 --local"),
+)
+"""What has nothing to write: a read-only disk has all that it reads. TIMED say what time it is."""
 
 
 class Person:
@@ -102,10 +108,16 @@ def person(
 def test_every_command_says_the_cause_and_all_is_well_when_it_is_over(
     trouble: str, person: Person, disk: BadDisk
 ) -> None:
+    before = {command: person.call(*command.split()) for command in READING}
     os.sync()
     TROUBLES[trouble](disk)
     for command in COMMANDS:
         code, said = person.call(*command.split())
+        if trouble == "read-only" and command in TIMED:
+            assert code == 0, said
+            continue
+        if trouble == "read-only" and (code, said) == before.get(command):
+            continue
         assert (code, CAUSES[trouble] in said) == (1, True), (command, said)
     assert person.call("doctor")[0] == 1
     other = disk.at / "other"

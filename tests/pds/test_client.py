@@ -968,6 +968,49 @@ async def test_a_stream_that_never_ends_is_stopped_however_little_comes_at_a_tim
             [piece async for piece in pds.fetch_repo()]
 
 
+@pytest.mark.parametrize("count", [100, None])
+async def test_a_stream_that_comes_too_slowly_is_given_up(count: int | None) -> None:
+    """A byte at a time is enough as long as it ends, but not for ever."""
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with suppress(ConnectionError):
+            while not writer.is_closing() and next(left, None) is not None:
+                writer.write(b"1\r\n\x01\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.001)
+            writer.write(b"0\r\n\r\n")
+
+    left = iter(range(count or 10**9))
+    bounds = Bounds(slow_bytes=10**9, slow_seconds=60.0 if count else 0.02)
+    async with server_that(drip) as (url, _), HttpPds(local(url), None, bounds=bounds) as pds:
+        if count:
+            assert sum([len(piece) async for piece in pds.fetch_repo()]) == count
+            return
+        with pytest.raises(Unreachable, match=r"too slowly \(\d+ bytes"):
+            [piece async for piece in pds.fetch_repo()]
+
+
+@pytest.mark.parametrize("line", [b"HTTP/1.1 100 Continue\r\n\r\n", b"x: y\r\n"])
+async def test_headers_that_drip_are_given_up(line: bytes) -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"" if line.startswith(b"HTTP") else b"HTTP/1.1 200 OK\r\n")
+        with suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(line)
+                await writer.drain()
+                await asyncio.sleep(0.01)
+
+    bounds = Bounds(connect_seconds=0.1, answer_seconds=0.1)
+    async with (
+        asyncio.timeout(60),
+        server_that(drip) as (url, _),
+        HttpPds(local(url), None, bounds=bounds) as pds,
+    ):
+        with pytest.raises(Unreachable, match="too long"):
+            await pds.fetch_latest()
+
+
 async def test_a_stream_that_is_left_early_closes_its_connection() -> None:
     closed = asyncio.Event()
 

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,13 @@ from syncd.errors import StateDamaged, StateWrong
 from syncd.model import RecordPath, Side
 from syncd.state import History, Provenance, Superseded, create_state, open_or_renew, open_state
 from syncd.state.notes import LastCycle
-from tests.chance import times
+from tests.chance import seed_of, times
 from tests.rigs.device import Device, World
 from tests.state.test_store import DID
 
 FLIPS = times(1000)
 RECORDS = 10
+PAGE_BYTES = 4096
 OLD, BOTH = RecordPath("com.example.note/n0"), RecordPath("com.example.note/n1")
 
 
@@ -85,6 +87,10 @@ def versions() -> Iterator[Superseded]:
         yield Superseded(path, Side.LOCAL, cid, block, None, n, f"why {n}", None, Provenance.BOTH)
 
 
+A_COLUMN_RENAMED, TEXT_FOR_A_CID, TEXT_FOR_CONTENT, A_ROW_TOO_LONG = 1729, 1274, 2966, 4206
+"""Flips that lost the next version, or stopped `check`."""
+
+
 def test_no_damage_to_the_history_file_stops_it_or_is_believed(tmp_path: Path) -> None:
     history = History(tmp_path / "history.db")
     history.keep(versions())
@@ -95,7 +101,8 @@ def test_no_damage_to_the_history_file_stops_it_or_is_believed(tmp_path: Path) -
         RecordPath("a.b.c/d"), Side.REMOTE, cid_of_block(block), block, None, 99, "r", None,
         Provenance.REPO,
     )  # fmt: skip
-    for seed in range(FLIPS):
+    dated = range(seed_of(1), seed_of(1) + FLIPS)
+    for seed in (A_COLUMN_RENAMED, TEXT_FOR_A_CID, TEXT_FOR_CONTENT, A_ROW_TOO_LONG, *dated):
         history.path.write_bytes(damaged(whole, seed))
         history.keep([new])
         try:
@@ -113,6 +120,58 @@ def test_no_damage_to_the_history_file_stops_it_or_is_believed(tmp_path: Path) -
             assert list(tmp_path.glob("history.db.damaged-*")), seed
         for file in tmp_path.iterdir():
             file.unlink()
+
+
+def renamed(history: History, before: str, after: str) -> None:
+    """Put `after` for `before` in the stored schema, as a flipped bit does."""
+    whole = history.path.read_bytes()
+    assert whole.count(before.encode()) == 1
+    history.path.write_bytes(whole.replace(before.encode(), after.encode()))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("origin TEXT", "ovigin TEXT"),
+        ("content BLOB", "kontent BLOB"),
+        ("reason TEXT", "reason DEXT"),
+    ],
+)
+def test_a_renamed_column_costs_no_version(tmp_path: Path, before: str, after: str) -> None:
+    history = History(tmp_path / "history.db")
+    history.keep(versions())
+    told = history.events()
+    renamed(history, before, after)
+    block = b"kept after the damage"
+    history.keep([replace(told[0], cid=cid_of_block(block), content=block)])
+    assert history.content(cid_of_block(block)) == block
+    assert history.events()[1:] == told
+    assert {v.cid: history.content(v.cid) for v in versions()} == {
+        v.cid: v.content for v in versions()
+    }
+    history.check()
+
+
+def test_versions_between_two_broken_pages_are_read_one_by_one(tmp_path: Path) -> None:
+    history = History(tmp_path / "history.db")
+    long = [long_version(n) for n in range(60)]
+    history.keep(long)
+    whole = bytearray(history.path.read_bytes())
+    for n in (10, 50):
+        at = whole.index(long[n].content) // PAGE_BYTES * PAGE_BYTES
+        whole[at : at + 8] = b"\xff" * 8
+    history.path.write_bytes(whole)
+    history.mend()
+    lost = {n for n, version in enumerate(long) if history.content(version.cid) is None}
+    assert {10, 50} <= lost
+    assert len(lost) <= 2 * (PAGE_BYTES // 1_500)
+
+
+def long_version(n: int) -> Superseded:
+    """Return a version of which a page of SQLite holds two."""
+    block = b"version %03d " % n * 125
+    path, cid = RecordPath(f"com.example.note/n{n}"), cid_of_block(block)
+    return Superseded(path, Side.LOCAL, cid, block, None, n, "why", None, Provenance.BOTH)
 
 
 @pytest.mark.parametrize("change", ["reason = 'another'", "at = at + 1", "after = x'00'"])

@@ -40,7 +40,9 @@ _KEY_AND_SUBTREE = (
 _ENTRY = re.compile(
     _KEY_AND_SUBTREE + rb"\xd8\x2a\x58\x25\x00(\x01[\x55\x71]\x12\x20.{32})", re.DOTALL
 )
-_FOREIGN = re.compile(_KEY_AND_SUBTREE + rb"\xd8\x2a([\x41-\x57]|\x58[\x18-\xff])\x00", re.DOTALL)
+_FOREIGN = re.compile(
+    _KEY_AND_SUBTREE + rb"\xd8\x2a([\x41-\x57]|\x58[\x18-\xff]|\x59[\x01-\xff].)\x00", re.DOTALL
+)
 """The same up to the CID of the record, which no PDS makes, and which may be of any length."""
 _CLOSING = re.compile(rb"\x61l(?:\xf6|" + _LINK + rb")", re.DOTALL)
 
@@ -163,9 +165,9 @@ def parse_node(block: bytes) -> Node:
 def _foreign_leaf(block: bytes, head: bytes, at: int) -> tuple[Link, int]:
     """Read the CID of a record at `at`, behind the head of its bytes; return it and its end."""
     # The byte before `at` is the first of the bytes that the head counts.
-    length = head[-1] - (0x41 if len(head) == 1 else 1)
+    length = head[0] - 0x41 if len(head) == 1 else int.from_bytes(head[1:], "big") - 1
     try:
-        return link_from_bytes(block[at : at + length]), at + length
+        return link_from_bytes(block[at : at + length], most=length), at + length
     except BadSyntax as error:
         raise BadTree(f"a tree node names a record by no CID: {error.message}") from None
 

@@ -54,7 +54,8 @@ def conflicts(directory: Path, as_json: bool) -> None:
             if remote is not None:
                 say(f"  remote: {remote}")
             elif conflict.remote is not None:
-                say("  remote: no file shows it; --local writes yours over it, history keeps it")
+                why = conflict.unshown or "no file shows it"
+                say(f"  remote: {why}; --local writes yours over it, history keeps it")
     raise click.exceptions.Exit(NEEDS_A_PERSON if found else 0)
 
 

@@ -20,7 +20,8 @@ from syncd.spool import Spool
 AT_MOST = 100_000
 """The most blocks to ask for by CID. More than these are cheaper in one new download."""
 
-_AT_ONCE = 1_000
+_AT_ONCE = 100
+"""How many blocks one request asks for, which is what memory has at a time."""
 
 
 class _TooMany(Exception):

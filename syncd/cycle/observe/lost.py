@@ -6,12 +6,13 @@ requests. What was lost once is asked for again seldom. Never says what a lost b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from syncd.atproto.cid import Cid, parse_cid
 from syncd.backoff import Backoff
+from syncd.cycle.observe.fetch import Blocks
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadSyntax, NotFound
 from syncd.pds import Pds
@@ -32,23 +33,24 @@ class Lost:
 
     workspace: Workspace | None = None
 
-    async def fetch(self, pds: Pds, cids: Iterable[Cid]) -> dict[Cid, bytes]:
-        """Return the blocks of `cids`, without those that the PDS does not have."""
+    async def fetch(self, pds: Pds, cids: Iterable[Cid], store: Blocks) -> set[Cid]:
+        """Fetch the blocks of `cids` into `store`; return those of `cids` that the PDS has."""
         wanted = sorted(set(cids))
         if not wanted:
-            return {}
+            return set()
         known = self._known()
         before = set(known.lost) if known is not None else set[Cid]()
-        new = Search(pds)
-        await new.ask([cid for cid in wanted if cid not in before])
-        again = Search(pds, REQUESTS)
+        new = Search(pds, store)
+        for part in _parts([cid for cid in wanted if cid not in before]):
+            await new.ask(part)
+        again = Search(pds, store, REQUESTS)
         old = [cid for cid in wanted if cid in before]
         if old and known is not None and known.is_due(self._now()):
-            for start in range(0, len(old), _CHUNK):
-                await again.ask(old[start : start + _CHUNK])
+            for part in _parts(old):
+                await again.ask(part)
             known = known.asked(self._now())
         if new.lost or again.found or again.requests:
-            self._remember(known, (before - again.found.keys()) | new.lost)
+            self._remember(known, (before - again.found) | new.lost)
         return new.found | again.found
 
     def _known(self) -> KnownLost | None:
@@ -86,12 +88,13 @@ class KnownLost:
 
 @dataclass(slots=True)
 class Search:
-    """A search for blocks by halving, in at most `most` requests."""
+    """A search for blocks by halving, in at most `most` requests; `store` takes what it finds."""
 
     pds: Pds
+    store: Blocks
     most: int | None = None
     requests: int = 0
-    found: dict[Cid, bytes] = field(default_factory=dict)
+    found: set[Cid] = field(default_factory=set)
     lost: set[Cid] = field(default_factory=set)
 
     async def ask(self, cids: Sequence[Cid]) -> None:
@@ -100,7 +103,7 @@ class Search:
             return
         self.requests += 1
         try:
-            self.found |= await self.pds.fetch_blocks(cids)
+            blocks = await self.pds.fetch_blocks(cids)
         except NotFound:
             if len(cids) == 1:
                 self.lost.update(cids)
@@ -108,6 +111,14 @@ class Search:
             half = len(cids) // 2
             await self.ask(cids[:half])
             await self.ask(cids[half:])
+        else:
+            self.store.add(blocks.items())
+            self.found.update(blocks)
+
+
+def _parts(cids: Sequence[Cid]) -> Iterator[Sequence[Cid]]:
+    """Divide `cids` into what one request asks for, which is what memory has at a time."""
+    return (cids[start : start + _CHUNK] for start in range(0, len(cids), _CHUNK))
 
 
 def _parsed(texts: Iterable[str]) -> Iterable[Cid]:

@@ -28,12 +28,18 @@ REPAIRS = 8
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """A proven view of the repo, and the fetched blocks."""
+    """A proven view of the repo, and the fetched blocks.
+
+    Attributes:
+        get: Returns a block by its CID: fetched, or after a small fetch also from the kept tree.
+        lost: Asks for records that did not come with the view.
+        store: Takes what is fetched for it later.
+    """
 
     view: View
     get: Get
-    """Returns a block by its CID: fetched, or after a small fetch also from the kept tree."""
     lost: Lost = field(default_factory=Lost)
+    store: Blocks = field(default_factory=InMemory)
 
     def known(self, cids: Mapping[RecordPath, Cid | None]) -> dict[RecordPath, bytes]:
         """Return the records of `cids`, as far as they came with the view."""
@@ -48,8 +54,19 @@ class Sight:
         by a CID that is not that of a record.
         """
         wanted = sorted({cid for cid in cids if cid.is_block})
-        found = {cid: block for cid in wanted if (block := self.get(cid)) is not None}
-        return found | await self.lost.fetch(pds, (cid for cid in wanted if cid not in found))
+        get = await self.bring(pds, wanted)
+        return {cid: block for cid in wanted if (block := get(cid)) is not None}
+
+    async def bring(self, pds: Pds, cids: Iterable[Cid]) -> Get:
+        """Fetch the record blocks of `cids` that did not come with the view.
+
+        Return what gives one of them, or None as far as `records` would leave it out. However many
+        they are, memory has no more of them than the store.
+        """
+        missing = {cid for cid in cids if cid.is_block and self.get(cid) is None}
+        await self.lost.fetch(pds, missing, self.store)
+        get = first_of(self.get, self.store.get)
+        return lambda cid: get(cid) if cid.is_block else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +111,10 @@ async def _look_since(home: Home, known: Watermark, head: Head, on_fetch: OnFetc
         if known.newest is not None and known.newest > head.rev:
             # This PDS has answered with a newer rev before: it is serving an old copy.
             raise _stale(known.newest, head.rev)
-        return Sight(View(head), get, known.lost)
+        return Sight(View(head), get, known.lost, fetched.blocks)
     new = _read_head(home, root, get, known)
     check_grown(head, new)
-    return Sight(advance(head, new, get), get, known.lost)
+    return Sight(advance(head, new, get), get, known.lost, fetched.blocks)
 
 
 async def _look_whole(home: Home, known: Watermark, on_fetch: OnFetch | None) -> Sight:
@@ -118,11 +135,11 @@ async def _look_whole(home: Home, known: Watermark, on_fetch: OnFetch | None) ->
             check_grown(known.head, head)
             view = advance(None, head, get)
             _check_records(view, get)
-            return Sight(view, get, known.lost)
+            return Sight(view, get, known.lost, fetched.blocks)
         except MissingBlocks as error:
             since, missing = before, error.message
     if view is not None:
-        return Sight(view, get, known.lost)
+        return Sight(view, get, known.lost, fetched.blocks)
     raise never_whole(missing)
 
 

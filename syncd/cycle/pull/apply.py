@@ -6,7 +6,8 @@ a file itself: supersede.py does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from syncd.atproto.cid import Cid
@@ -16,6 +17,9 @@ from syncd.errors import BadData, NotFound
 from syncd.folder.root import Folder
 from syncd.forms import Forms
 from syncd.model import Memory, RecordPath, Seen, Step, split_record_path
+
+PORTION_BYTES = 16_000_000
+"""The most bytes of records, and of the files that they replace, that are pulled together."""
 
 _HINT = "it stays in the repo as it is; all else is synced"
 _OLD_HINT = (
@@ -46,6 +50,52 @@ def pull(
     placement = supersede(folder, keeper, successors)
     memory = placement.memory({step.path: step.remote for step in steps}, blocks)
     return memory.and_then(Memory(decided=tuple(placement.files)))
+
+
+def pull_in_portions(
+    folder: Folder,
+    steps: Sequence[Step],
+    get: Callable[[Cid], bytes | None],
+    *,
+    expect: Callable[[RecordPath], Seen | None],
+    keeper: Keeper,
+    record: Callable[[Memory], None],
+) -> Memory:
+    """As `pull`, with blocks from `get`, of which memory has one portion at a time.
+
+    `record` takes what to remember of each portion but the last. Base is then ahead of the head, as
+    a stop before the head is recorded leaves it too: the next look finds that all sides agree.
+    """
+    done, last = Memory(), Memory()
+    for part, blocks in _portions(steps, get, expect):
+        if last.base:
+            record(last)
+        done = done.and_then(replace(last, blocks={}))
+        last = pull(folder, part, blocks=blocks, expect=expect, keeper=keeper)
+    return done.and_then(last)
+
+
+def _portions(
+    steps: Sequence[Step],
+    get: Callable[[Cid], bytes | None],
+    expect: Callable[[RecordPath], Seen | None],
+) -> Iterator[tuple[Sequence[Step], dict[Cid, bytes]]]:
+    """Divide `steps`, each portion with the blocks of its records; there is always one."""
+    part: list[Step] = []
+    blocks: dict[Cid, bytes] = {}
+    size = 0
+    for step in steps:
+        block = None if step.remote is None else get(step.remote)
+        seen = expect(step.path)
+        added = len(block or b"") + (0 if seen is None else seen.size)
+        if part and size + added > PORTION_BYTES:
+            yield part, blocks
+            part, blocks, size = [], {}, 0
+        part.append(step)
+        size += added
+        if step.remote is not None and block is not None:
+            blocks[step.remote] = block
+    yield part, blocks
 
 
 def _text(forms: Forms, blocks: Mapping[Cid, bytes], step: Step, old: bytes | None) -> bytes:

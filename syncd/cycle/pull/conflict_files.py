@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from syncd.atproto.cid import Cid
 from syncd.cycle.observe.views import Sides
@@ -10,7 +11,7 @@ from syncd.errors import BadData
 from syncd.folder.recover import sweep_conflicts
 from syncd.folder.root import Folder
 from syncd.folder.write import conflict_file, drop_conflicts, keep_conflict
-from syncd.model import Conflict, Plan, RecordPath, split_record_path
+from syncd.model import Conflict, Memory, Plan, RecordPath, Waiting, split_record_path
 
 
 def is_kept(folder: Folder, conflict: Conflict) -> bool:
@@ -20,19 +21,51 @@ def is_kept(folder: Folder, conflict: Conflict) -> bool:
 
 
 def keep_conflicts(
-    folder: Folder, conflicts: Sequence[Conflict], blocks: Mapping[Cid, bytes]
-) -> None:
-    """Lay the remote side of each conflict beside the folder, named by its content."""
+    folder: Folder, conflicts: Sequence[Conflict], get: Callable[[Cid], bytes | None]
+) -> Mapping[str, str]:
+    """Lay the remote side of each conflict beside the folder, named by its content.
+
+    Return why there is no text to lay there, by path; the repo still has these versions.
+    """
+    unshown: dict[str, str] = {}
     for conflict in conflicts:
-        if conflict.remote is None or conflict.remote not in blocks:
+        if conflict.remote is None:
             continue
         try:
-            form = folder.forms.of(split_record_path(conflict.path)[0])
-            content = form.file_of(blocks[conflict.remote])
-        except BadData:
-            continue  # there is no text to lay beside the folder; the repo still has the record
+            content = _content(folder, conflict, conflict.remote, get(conflict.remote))
+        except BadData as error:
+            unshown[conflict.path] = error.message
+            continue
         keep_conflict(folder, conflict.path, conflict.remote, content)
         drop_conflicts(folder, conflict.path, keep=(conflict.remote,))
+    return unshown
+
+
+def note_unshown(books: Memory, unshown: Mapping[str, str]) -> Memory:
+    """Return `books` with the reasons of `unshown` in its conflicts, for whoever decides them."""
+    waiting = {
+        path: tuple(_noted(item, unshown[path]) for item in items)
+        for path, items in books.waiting.items()
+        if path in unshown
+    }
+    return replace(books, waiting={**books.waiting, **waiting})
+
+
+def _noted(item: Waiting, reason: str) -> Waiting:
+    return replace(item, unshown=reason) if isinstance(item, Conflict) else item
+
+
+def _content(folder: Folder, conflict: Conflict, remote: Cid, block: bytes | None) -> bytes:
+    """Return the file of the repo's version. Raises BadData if there is none."""
+    if not remote.is_block:
+        raise BadData(f"the repo's tree names it by {remote}, which is not the CID of a record")
+    if block is None:
+        raise BadData("the PDS does not have its content")
+    form = folder.forms.of(split_record_path(conflict.path)[0])
+    try:
+        return form.file_of(block)
+    except BadData as error:
+        raise BadData(f"no file can show it: {error.message}") from None
 
 
 def drop_closed(folder: Folder, sides: Sides, plan: Plan) -> None:

@@ -34,6 +34,10 @@ FOREIGN = tuple(
         b"\x01\x55\x00\x02hi",
         b"\x01\x71\x00\x12" + bytes(18),
         b"\x01\x71\x00\x13" + bytes(19),
+        b"\x01\x71\x00\x4c" + bytes(76),
+        b"\x01\x71\x00\xfa\x01" + bytes(250),
+        b"\x01\x71\x00\xfb\x01" + bytes(251),
+        b"\x01\x71\x00\xb8\x17" + bytes(3_000),
     )
 )
 """CIDs of records that no PDS makes: raw, version 0, other codecs and hashes, short and long."""

@@ -8,7 +8,9 @@ import pytest
 
 from syncd.atproto.cid import Cid, cid_of_blob
 from syncd.cycle.verify import verify_mirror
-from syncd.model import Conflict, Problem, RecordPath, Report
+from syncd.errors import SyncdError
+from syncd.mirror.conflicts import take_side
+from syncd.model import Choice, Conflict, Problem, RecordPath, Report
 from tests.atproto.mst.trees import FOREIGN
 from tests.cycle.observe.hostile import (
     RAW,
@@ -97,6 +99,9 @@ async def test_an_edit_of_its_old_file_is_a_conflict_and_not_pushed(
         device = restarted(device, pds)
     (waiting,) = (item for item in device.mirror.state.waiting() if isinstance(item, Conflict))
     assert waiting.remote == leaf
+    with pytest.raises(SyncdError, match=str(leaf)):
+        take_side(device.mirror.workspace, [waiting], Choice.REMOTE)
+    assert device.mirror.state.decisions() == {}
 
 
 @LEAVES

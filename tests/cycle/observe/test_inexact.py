@@ -11,7 +11,9 @@ import pytest
 
 from syncd.atproto.cid import cid_of_block
 from syncd.cycle.verify import verify_mirror
-from syncd.mirror.conflicts import remote_file, take_side
+from syncd.errors import SyncdError
+from syncd.mirror.conflicts import open_conflicts, remote_file, take_side
+from syncd.mirror.merging import settle_by_merge
 from syncd.model import Choice, RecordPath, Report, Verdict
 from tests.atproto.inexact import (
     COLLECTION,
@@ -244,7 +246,15 @@ async def test_a_new_version_that_no_file_can_show_leaves_the_old_file_and_says_
     assert (found.agree, [item.path for item in found.waiting]) == (0, [NOTE])
     laptop.file(NOTE).write_bytes(edited(laptop.file(NOTE).read_bytes()))
     (conflict,) = (await laptop.sync()).conflicts
+    (conflict,) = open_conflicts(workspace)
     assert remote_file(workspace, conflict) is None
+    assert "utf-8" in conflict.unshown
+    with pytest.raises(SyncdError) as refused:
+        take_side(workspace, [conflict], Choice.REMOTE)
+    for error in (refused.value, *settle_by_merge(workspace, [conflict])[1]):
+        assert "utf-8" in error.message
+        assert f"resolve {NOTE} --local" in error.hint
+    assert workspace.state.decisions() == {}
     take_side(workspace, [conflict], Choice.LOCAL)
     (step,) = (await laptop.mirror.preview()).plan.steps
     assert (step.verdict, step.remote) == (Verdict.PUSH, cid_of_block(UNSHOWN))
