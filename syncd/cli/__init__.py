@@ -6,6 +6,7 @@ Commands are imported when they are called, so that `syncd --help` stays fast.
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -133,8 +134,10 @@ def cli(ctx: click.Context, directory: Path | None, verbose: bool) -> None:  # n
     Try it without an account: syncd demo
     """
     ctx.obj = directory or Path.cwd()
-    # Only commands need it, and the import would slow down --help.
-    import_module("syncd.cli.screen.dead_disk").say_of_a_dead_disk(ctx.obj)
+    # Only commands need it, and the import would slow down --help. A Python without ctypes, or a
+    # process that may map no code (MemoryDenyWriteExecute= with an old libffi), does without.
+    with suppress(ImportError, OSError, MemoryError, AttributeError):
+        import_module("syncd.cli.screen.dead_disk").say_of_a_dead_disk(ctx.obj)
 
 
 def main() -> None:

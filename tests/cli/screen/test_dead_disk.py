@@ -7,6 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from syncd.cli import cli
+from syncd.cli.screen import dead_disk
 
 DIES = """
 import mmap, os, sys, threading
@@ -47,3 +51,19 @@ def test_a_page_that_cannot_be_had_ends_in_a_sentence(where: str, tmp_path: Path
     assert "/a/mirror" in lines[0]
     assert "input/output error" in lines[0]
     assert "\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize("error", [MemoryError, OSError])
+def test_a_process_that_may_map_no_code_does_without(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def refuse(_: Path) -> None:
+        raise error
+
+    monkeypatch.setattr(dead_disk, "say_of_a_dead_disk", refuse)
+    assert CliRunner().invoke(cli, ["completion", "bash"]).exit_code == 0
+
+
+def test_a_python_without_ctypes_does_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "syncd.cli.screen.dead_disk", None)
+    assert CliRunner().invoke(cli, ["completion", "bash"]).exit_code == 0
