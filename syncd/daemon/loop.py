@@ -79,9 +79,9 @@ class Daemon:
             self._bell.ring(())
 
         self._waits = Waits(self.pulse)
-        hear = self.mirror.outbox.answers.overheard.hear
-        hurry = self._waits.hurry.set
-        self._news = News(self.mirror, look, hurry, self.jitter, self.doorbells, hear)
+        overheard, hurry = self.mirror.outbox.answers.overheard, self._waits.hurry.set
+        overheard.is_listening = self.doorbells is not no_doorbells
+        self._news = News(self.mirror, look, hurry, self.jitter, self.doorbells, overheard.hear)
         self._traffic = Traffic(self.mirror)
         self._put_off = PutOff(self.backoff)
         self._push_later = Alarm(self._bell, None)

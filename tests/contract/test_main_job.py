@@ -107,6 +107,7 @@ class Home:
 
         async def listen() -> None:
             overheard = self.laptop.mirror.outbox.answers.overheard
+            overheard.is_listening = True
             async with aclosing(pds_stream(self.laptop.mirror.account).rings()) as rings:
                 async for ring in rings:
                     heard.add(ring.commit)

@@ -54,9 +54,14 @@ class Keeping:
     charge: Callable[[int], None]
     tell: Callable[[str], None]
 
-    def note(self, changes: Collection[Change]) -> None:
-        """Note the records that share their content with one that `changes` delete or replace."""
-        gone = {c.before for c in changes if c.before not in (None, c.after)}
+    def note(self, changes: Collection[Change], *, is_guarded: bool) -> None:
+        """Note the records that share their content with one that `changes` delete or replace.
+
+        Edits are frequent, and to look for equal records reads all of base: where the PDS honours
+        guards, only deletions are watched. No PDS is known that honours them and loses contents.
+        """
+        watched = [c for c in changes if c.after is None or not is_guarded]
+        gone = {c.before for c in watched if c.before not in (None, c.after)}
         known = self._known()
         if not gone or known.is_kept:
             return

@@ -194,7 +194,7 @@ class Outbox:
             guards = await self._guards()
         except (Unknown, RateLimited, CredentialsRefused) as error:
             return Pushed(halted=error)
-        self._keeping().note(light)
+        self._keeping().note(light, is_guarded=guards is not Guards.NONE)
         singly = tuple(c for c in light if self._goes_alone(c, len(light), guards, lost))
         together = [change for change in light if change not in singly]
         pushed = pusher.pushed

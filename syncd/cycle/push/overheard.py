@@ -51,11 +51,13 @@ class Overheard:
         history: Where versions are kept.
         now: Unix seconds.
         tell: Takes a sentence about a record for people.
+        is_listening: Whether anybody passes events on. Else no write waits for its own.
     """
 
     history: History
     now: Callable[[], int]
     tell: Callable[[str], None]
+    is_listening: bool = False
     _sent: deque[_Sent] = field(default_factory=lambda: deque(maxlen=MOST_WRITES))
     _events: deque[CommitEvent] = field(default_factory=deque)
 
@@ -68,6 +70,8 @@ class Overheard:
 
     def take_answer(self, batch: Iterable[Change], written: Written) -> None:
         """Take the answer to a write of ours; its event may have come before."""
+        if not self.is_listening:
+            return
         for change, stored in zip(batch, written.cids, strict=True):
             after = None if change.after is None else stored or change.after
             self._sent.append(_Sent(change.path, change.before, after, written.commit))

@@ -43,6 +43,7 @@ def world(tmp_path: Path) -> World:
 @pytest.fixture
 async def laptop(world: World) -> Device:
     laptop = world.device()
+    laptop.mirror.outbox.answers.overheard.is_listening = True
     for path in (A, B):
         laptop.save(path, v=1)
     await laptop.sync()
