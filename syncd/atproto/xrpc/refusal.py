@@ -110,7 +110,8 @@ _HINTS: Final[Mapping[type[SyncdError], str]] = {
 
 _NAME_HINTS: Final = {
     "AuthFactorTokenRequired": "use an app password: it needs no second factor",
-    "AuthenticationRequired": "make an app password for syncd in the settings of the account",
+    "AuthenticationRequired": "make an app password for syncd in the settings of the account, "
+    "then: syncd login",
     "BlobNotFound": "upload the blob again with another client, then save the file once more; "
     "or take it out of the record",
 }
