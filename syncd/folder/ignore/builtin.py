@@ -117,7 +117,7 @@ LEFTOVERS: tuple[Leftover, ...] = (
     Leftover(
         "a copy of a draft",
         rf".+\.draft[._~:-].*{_END}",
-        "docs/files.md, drafts: a backup of what is not published is not published either",
+        "the drafts of syncd: a backup of what is not published is not published either",
     ),
     Leftover(
         "a file that a merge or a patch left",
