@@ -14,6 +14,7 @@ Each rkey has exactly one spelling; every other spelling is refused.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -33,6 +34,8 @@ COMPONENT_BYTES = 255
 """The longest name of a file or directory (NAME_MAX of Linux file systems)."""
 
 _CHUNK = 180
+_CID_CHARACTERS = 128
+"""A CID of a record has 59 characters; one that identity or SHA-512 makes can have many more."""
 _ESCAPE = re.compile(r"%([0-9a-fA-F]{2})")
 _DEVICES = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z)")
 
@@ -128,7 +131,12 @@ def meant_path(collection: Nsid, name: str, form: Form = USUAL.default) -> Recor
 def conflict_name(
     rkey: Rkey, cid: str, *, portable: bool = False, form: Form = USUAL.default
 ) -> str:
-    """Return `<rkey>.<cid>` and the ending, with the rkey escaped and split like in `file_name`."""
+    """Return `<rkey>.<cid>` and the ending, with the rkey escaped and split like in `file_name`.
+
+    The CID of a foreign leaf can be longer than a file name: its hash stands for it.
+    """
+    if len(cid) > _CID_CHARACTERS:
+        cid = hashlib.sha256(cid.encode()).hexdigest()
     return "/".join(_components(_tokens(rkey, portable), portable, f".{cid}{form.ending}"))
 
 
