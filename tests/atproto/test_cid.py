@@ -20,6 +20,7 @@ from syncd.atproto.cid import (
     link_from_bytes,
     parse_cid,
     parse_link,
+    parse_own_link,
 )
 from syncd.errors import BadSyntax
 
@@ -213,3 +214,14 @@ def test_whatever_bytes_are_accepted_are_those_of_the_text(raw: bytes) -> None:
             parse_link("b" + b32encode(raw).decode().rstrip("=").lower())
         return
     assert bytes(parse_link(str(link))) == raw
+
+
+@given(LINKS)
+def test_a_link_that_syncd_wrote_is_read_again(link: Link) -> None:
+    assert parse_own_link(str(link)) == link
+
+
+@pytest.mark.parametrize("text", ["", "b", "not a cid", "bafy!"])
+def test_what_is_no_cid_is_refused_whoever_wrote_it(text: str) -> None:
+    with pytest.raises(BadSyntax):
+        parse_own_link(text)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from syncd.atproto.syntax import (
     AtUri,
+    is_rkey,
     make_tid,
     parse_at_identifier,
     parse_at_uri,
@@ -135,3 +136,12 @@ def test_an_at_uri_has_parts() -> None:
     assert parse_at_uri("at://did:plc:a/a.b.c/self") == AtUri(did, collection, rkey)
     assert parse_at_uri("at://did:plc:a/a.b.c") == AtUri(did, collection)
     assert parse_at_uri("at://did:plc:a") == AtUri(did)
+
+
+@given(st.text(max_size=20) | st.sampled_from(["A" * 512, "A" * 513, ".", "..", "a/b", "self"]))
+def test_what_is_a_record_key_is_what_can_be_parsed_as_one(text: str) -> None:
+    try:
+        is_one = bool(parse_rkey(text))
+    except BadSyntax:
+        is_one = False
+    assert is_rkey(text) is is_one
