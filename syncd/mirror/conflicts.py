@@ -78,7 +78,7 @@ def take_side(workspace: Workspace, conflicts: Sequence[Conflict], choice: Choic
 def next_step(conflict: Conflict) -> str:
     """Return what a person can do about a conflict whose repo's version no file can have."""
     choice = f"syncd resolve {conflict.path} --local writes the folder's version over it"
-    first = "" if conflict.local else "mend the file; then "
+    first = "" if conflict.local else "fix the file; then "
     again = "or have the client that wrote the repo's version write it anew"
     return f"{first}{choice}; {again}"
 

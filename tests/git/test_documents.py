@@ -174,7 +174,7 @@ def test_a_workflow_s_script_publishes_and_does_nothing_the_second_time(
 
 
 def edit_and_push(clone: Path) -> tuple[str, ...]:
-    """What somebody does who has only git."""
+    """Edit the record as a colleague does who has only git."""
     return (
         f"cd {clone}",
         "git switch --quiet main",

@@ -116,17 +116,22 @@ def clone(
         asyncio.run(_check_access(found, read_only))
         with _undone(root):
             _lay_out(root, config, found, is_adopted=adopt)
-    for sharing in find_sharing(root):
-        tell(f"syncd: {sharing.reason}\n  next: {sharing.hint}")
-    if not read_only and (editors := find_autosave(root)):
-        what = " and ".join(editors)
-        tell(f"syncd: {what} may save by itself here, and what is saved is pushed\n  next: {HINT}")
+    _warn_of_neighbours(root, read_only=read_only)
     show: progress.Show = nullcontext if as_json else progress.show_progress
     agree = partial(_agree, yes=yes) if adopt else None
     report, cloned = asyncio.run(_first_sync(root, show, agree, pds))
     _say(report, cloned, found, root, as_json)
     _warn_of_empty(root, patterns)
     raise click.exceptions.Exit(exit_code(report))
+
+
+def _warn_of_neighbours(root: Path, *, read_only: bool) -> None:
+    """Name the programs that share the folder or save in it by themselves."""
+    for sharing in find_sharing(root):
+        tell(f"syncd: {sharing.reason}\n  next: {sharing.hint}")
+    if not read_only and (editors := find_autosave(root)):
+        what = " and ".join(editors)
+        tell(f"syncd: {what} may save by itself here, and what is saved is pushed\n  next: {HINT}")
 
 
 def _warn_of_empty(root: Path, patterns: Sequence[str]) -> None:

@@ -275,7 +275,7 @@ class Pusher:
         try:
             return await request
         except LoginLimited:
-            # The write was not sent, and with a session that somebody else begins it can be.
+            # The write was not sent, and with a session that another process begins it can be.
             raise
         except RateLimited as error:
             self.allowance.close(error)
