@@ -21,6 +21,7 @@ from syncd.cli.host.journal import (
     say_text,
 )
 from syncd.cli.host.process import Running
+from syncd.cli.host.reporter import ALIKE
 from syncd.daemon.fleet import Fleet
 from syncd.errors import ConfigWrong
 from syncd.notify import find_notifier
@@ -58,7 +59,10 @@ def run(directory: Path, directories: tuple[Path, ...], form: str) -> None:
 
 async def _run(listed: Callable[[], Sequence[Path]], form: str) -> int:
     notifier = find_notifier(os.environ)
-    running = Running(_voice(form, is_one=len(listed()) == 1), notifier)
+    if form == "auto":
+        form = "journal" if is_journaled(os.environ) else "text"
+    voice = _voice(form, is_one=len(listed()) == 1)
+    running = Running(voice, notifier, alike=ALIKE if form == "text" else None)
     fleet = Fleet(running.open, listed, running.is_changed, running.failed, notifier)
     running.reload = fleet.reload
     _catch_signals(fleet)
@@ -85,8 +89,6 @@ def _catch_signals(fleet: Fleet) -> None:
 
 
 def _voice(form: str, *, is_one: bool) -> Voice:
-    if form == "auto":
-        form = "journal" if is_journaled(os.environ) else "text"
     text = say_text if is_one else say_named_text
     return {"journal": journal(), "json": say_json_line}.get(form, text)
 
