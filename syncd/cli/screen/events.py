@@ -68,7 +68,7 @@ def event_parts(event: Event, *, is_local: bool) -> list[str]:
 def painted(event: Event) -> Callable[[str], str]:
     """Return what colours the line of an event: in by one, out by another, deletions by a third."""
     colour = _COLOURS.get(event.deed)
-    return lambda line: click.style(line, fg=colour, bold=event.side is Side.REMOTE)
+    return lambda line: click.style(line, fg=colour, bold=event.side is Side.REMOTE or None)
 
 
 def folded(parts: Sequence[str]) -> list[str]:
@@ -78,7 +78,7 @@ def folded(parts: Sequence[str]) -> list[str]:
     for part in parts[1:]:
         is_room = not width or len(lines[-1]) + 2 + len(part.rstrip()) <= width
         lines = [*lines[:-1], f"{lines[-1]}  {part}"] if is_room else [*lines, f"  {part}"]
-    return lines
+    return [line.rstrip() for line in lines]
 
 
 def event_json(event: Event) -> dict[str, Any]:
