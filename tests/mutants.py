@@ -502,7 +502,7 @@ MUTANTS = (
         "what is open is forgotten", "cycle/branch/trees.py",
         "    base |= mark.open\n",
         "",
-        "tests/git/test_one_way.py", "taken_back or differs_is_a_conflict or takes_back",
+        "tests/git/test_one_way.py", "an_edit_that_another_program_takes_back",
     ),
 )  # fmt: skip
 

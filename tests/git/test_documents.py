@@ -49,7 +49,8 @@ def test_every_command_of_the_page_works_in_order(terminal: Terminal) -> None:
     assert "committed to git" in out
     assert f"restored {NOTE}" in out
     assert "is a mirror of did:plc:" in out
-    assert out.rstrip().splitlines()[-1].startswith("nothing to do; head")
+    assert "\nnothing to do; head" in out
+    assert out.endswith("::notice title=syncd::nothing to do\n")
 
 
 def test_the_numbers_and_settings_of_the_page_are_those_of_the_code() -> None:

@@ -39,7 +39,6 @@ CLONES = {
     "full": (),
     "shallow": ("--depth=1",),
     "blobless": ("--filter=blob:none",),
-    "shallow and blobless": ("--depth=1", "--filter=blob:none"),
 }
 
 

@@ -32,12 +32,16 @@ _OTHERWISE = "syncd sync --dry-run shows what it would change"
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """A checkout that is to be published: the folder, git, the settings and the commit of HEAD."""
+    """A checkout that is to be published: the folder, git, the settings and the commit of HEAD.
+
+    `branch` is the branch that is checked out; None if HEAD is detached.
+    """
 
     root: Path
     work: Worktree
     config: Config
     head: str
+    branch: str | None
 
     @property
     def published(self) -> tuple[Config, str]:
@@ -97,12 +101,13 @@ def checkout_at(root: Path, environ: Mapping[str, str]) -> Checkout:
         message = f"{root} is a mirror that syncs both ways, and its settings say publish"
         raise FolderWrong(message, hint="publish from a clone of its own: git clone")
     work = Worktree.at(repository)
-    head = work.tip().commit
+    tip = work.tip()
+    head = tip.commit
     config = None if head is None else settings_at(work, head, environ)
     if head is None or config is None or not config.is_one_way:
         message = f'{FILE_NAME} says mode = "publish", and in HEAD it does not'
         raise ConfigWrong(message, hint=f"git add {FILE_NAME} && git commit")
-    return Checkout(root, work, config, head)
+    return Checkout(root, work, config, head, tip.branch)
 
 
 def find_in_remote(checkout: Checkout) -> Found:
@@ -128,7 +133,7 @@ def _read(checkout: Checkout, ends: Ends) -> Mark | None:
 
 def check_branch(checkout: Checkout) -> None:
     """Raise GitFailed if another branch than that of the settings is checked out."""
-    branch, wanted = checkout.work.tip().branch, checkout.config.branch
+    branch, wanted = checkout.branch, checkout.config.branch
     if branch not in (None, wanted):
         message = f"the branch {branch} is checked out, and only {wanted} is published"
         raise GitFailed(message, hint=_OTHERWISE)
