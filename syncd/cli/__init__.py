@@ -44,7 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "publish": ("publish", "Make records of drafts and send them."),
     "unpublish": ("publish", "Make a draft of a record and delete the record."),
     "git": ("git", "Let git merge records and show their diffs."),
-    "lexicon": ("lexicon", "Check records against lexicons."),
+    "lexicon": ("lexicons.lexicon", "Check records against lexicons."),
     "verify": ("verify", "Recompute everything and say what does not agree."),
     "doctor": ("doctor", "What is wrong around the mirror, and what mends it."),
     "metrics": ("metrics", "How the mirror is, for Prometheus."),
