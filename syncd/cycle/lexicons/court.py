@@ -5,7 +5,6 @@ Only a cycle that has something to push needs this module, and what it imports.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, Self
@@ -16,11 +15,9 @@ from syncd.atproto.lexicon.checks import Faults
 from syncd.atproto.lexicon.fault import Kind, new_faults
 from syncd.config import LEXICONS_WARN
 from syncd.cycle.lexicons.library import Library, Origin, placed
+from syncd.cycle.lexicons.reading import Reading
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, FileProblem, Malformed
-from syncd.folder.names import relative_path
-from syncd.folder.read import FileStat, read_file
-from syncd.folder.root import open_directory
 from syncd.lexicons.bundle import KNOWN_TO_PDS, load_bundle
 from syncd.model import Problem, RecordPath, Seen, split_record_path
 from syncd.plan import Views
@@ -43,12 +40,13 @@ class Court:
     block_of: BlockOf
     library: Library = field(init=False)
     _unsure: set[RecordPath] = field(default_factory=set)
-    _open: dict[str, int] = field(default_factory=dict)
+    files: Reading = field(init=False)
 
     def __post_init__(self) -> None:
         folder = self.workspace.folder
         library = Library(self.root, folder.portable, folder.forms)
         object.__setattr__(self, "library", library)
+        object.__setattr__(self, "files", Reading(folder, self.root))
 
     def problem(self, path: RecordPath, seen: Seen) -> Problem | None:
         """Return the new faults of a file as one problem; None if it has none, as far as known."""
@@ -66,7 +64,7 @@ class Court:
             return ()
         form = self.workspace.folder.forms.of(collection)
         try:
-            text, now = self._read(path)
+            text, now = self.files.read(path)
             # Another content than the plan is made from is the business of the next look.
             record = form.parse(text, collection) if now.digest == seen.digest else None
         except (OSError, FileProblem, Malformed):
@@ -76,26 +74,11 @@ class Court:
         found = self._faults(collection, rkey, record)
         return placed(path, text, self._new(path, seen.cid, found), form) if found else ()
 
-    def _read(self, path: RecordPath) -> tuple[bytes, FileStat]:
-        """Read a file. Whether it is the one that was seen, its digest says."""
-        folder = self.workspace.folder
-        relative = relative_path(path, portable=folder.portable, forms=folder.forms)
-        directory, _, name = relative.rpartition("/")
-        if directory not in self._open:
-            # Files come by collection: one directory after the other.
-            self._close()
-            self._open[directory] = open_directory(self.root, directory.split("/"))
-        return read_file(self._open[directory], name)
-
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._close()
-
-    def _close(self) -> None:
-        while self._open:
-            os.close(self._open.popitem()[1])
+    def __exit__(self, *error: object) -> None:
+        self.files.__exit__(*error)
 
     def only_warns(self, path: RecordPath) -> bool:
         """Return whether faults of this record are only named, and the record is sent."""
