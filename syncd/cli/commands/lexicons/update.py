@@ -16,6 +16,7 @@ from syncd.config import FILE_NAME, load_config
 from syncd.errors import Unreachable
 from syncd.folder.root import find_root
 from syncd.identity.lexicons import resolve_lexicon
+from syncd.mirror.editors.install import refresh
 from syncd.mirror.lexicons.updating import (
     MOST,
     Mirrored,
@@ -36,6 +37,7 @@ def update_and_say(directory: Path, nsids: Sequence[str], *, is_json: bool) -> i
     resolve = partial(resolve_lexicon, plc=config.plc)
     on_done: Callable[[Updated], None] = (lambda _: None) if is_json else _say
     done = asyncio.run(update_lexicons(mirrored, names, resolve, rfc3339(time.time()), on_done))
+    refresh(mirrored)
     if is_json:
         say_json({"lexicons": [_json(each) for each in done], "is_cut": len(done) == MOST})
     elif not done:
