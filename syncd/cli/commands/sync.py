@@ -48,6 +48,7 @@ from syncd.mirror.branch.publication import (
     publish_branch,
 )
 from syncd.mirror.delegate import sync_here_or_there
+from syncd.mirror.editors.served import keep_served
 from syncd.mirror.last_cycle import counts, keep_last_cycle
 from syncd.mirror.offline import accept
 from syncd.mirror.online import open_mirror, open_to_look
@@ -171,6 +172,7 @@ async def _sync(directory: Path, show: progress.Show) -> tuple[Report, int]:
         with show(mirror):
             report = await mirror.sync()
         keep_last_cycle(mirror.state, report, started, mirror.cloned)
+        keep_served(mirror.workspace)
         return report, mirror.cloned
 
 
