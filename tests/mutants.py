@@ -492,6 +492,18 @@ MUTANTS = (
         "        _waiting.__dict__.setdefault('kept', []).append(report)\n",
         "tests/daemon/test_endurance.py",
     ),
+    Mutant(
+        "an edit of the repo gives way to a deletion in git", "cycle/branch/one_way.py",
+        "    if policy is Policy.LOCAL and step.local is not None:\n",
+        "    if policy is Policy.LOCAL:\n",
+        "tests/git/test_one_way.py", "both_changed",
+    ),
+    Mutant(
+        "what is open is forgotten", "cycle/branch/trees.py",
+        "    base |= mark.open\n",
+        "",
+        "tests/git/test_one_way.py", "an_edit_that_another_program_takes_back",
+    ),
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -44,7 +44,7 @@ from syncd.folder.root import Folder, read_marker
 from syncd.model import Account, Arrival, Head, Memory, Plan, Report, Verdict, Waiting, is_held_back
 from syncd.pds import Pds
 from syncd.plan import without_pushes
-from syncd.state import History, State, renew_state
+from syncd.state import History, State, Superseded, renew_state
 
 Seeing = TypeVar("Seeing")
 ATTEMPTS = 8
@@ -66,6 +66,7 @@ class Mirror:
         on_renewal: Called after a damaged state file was rebuilt in the middle of a cycle.
         on_waiting: Hears whether a change is held back: before the state file says that one is, and
             after it says that none is.
+        on_archive: Gets each version that is about to be replaced or deleted, once history has it.
     """
 
     workspace: Workspace
@@ -79,6 +80,7 @@ class Mirror:
     companion: Companion | None = None
     on_renewal: Callable[[], None] = lambda: None
     on_waiting: Callable[[bool], None] = lambda _: None
+    on_archive: Callable[[Sequence[Superseded]], None] = lambda _: None
     outbox: Outbox = field(init=False)
     _requests_elsewhere: int = 0
 
@@ -333,4 +335,4 @@ class Mirror:
     def _keeper(self, head: Head) -> Keeper:
         """Return a keeper at the time of now, or of `head` where the clock is years behind it."""
         at = max(self.workspace.now(), seconds_of(head.rev))
-        return Keeper(self.history, at, head.rev)
+        return Keeper(self.history, at, head.rev, self.on_archive)

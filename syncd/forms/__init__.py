@@ -5,7 +5,7 @@
 
 from syncd.forms.by_line import by_line, from_lines, line_shown
 from syncd.forms.form import DRAFT, Collided, Form, Marks, Pointer
-from syncd.forms.forms import DOCUMENTS, USUAL, Forms
+from syncd.forms.forms import DOCUMENTS, USUAL, Forms, cid_of_text
 
 __all__ = [
     "DOCUMENTS",
@@ -16,7 +16,11 @@ __all__ = [
     "Forms",
     "Marks",
     "Pointer",
+<<<<<<< HEAD
     "by_line",
     "from_lines",
     "line_shown",
+=======
+    "cid_of_text",
+>>>>>>> main
 ]

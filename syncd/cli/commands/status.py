@@ -13,6 +13,7 @@ import click
 
 from syncd.budget import DAY, HOUR
 from syncd.cli.screen import display
+from syncd.cli.screen.lexicons import lexicons_json, lexicons_line
 from syncd.cli.screen.output import (
     NEEDS_A_PERSON,
     head_json,
@@ -157,6 +158,7 @@ def status_json(found: Standing) -> dict[str, Any]:
         "records": found.records,
         "drafts": found.drafts,
         "no_records": len(found.no_records),
+        "lexicons": lexicons_json(found.lexicons),
         "guards": found.guards,
         "pending": {"push": len(found.unpushed), "pull": len(found.conflicts)},
         **waiting_json(found.conflicts, found.problems, found.held, found.waiting),
@@ -241,6 +243,8 @@ def _say_others(found: Mapping[str, Any]) -> None:
         say(f"drafts   {found['drafts']}, in the folder alone: syncd publish PATH")
     if found["no_records"]:
         say(f"others   {found['no_records']} are no records: syncd status --ignored")
+    if known := lexicons_line(found["lexicons"]):
+        say(f"lexicons {known}")
 
 
 def _say_budget(budget: Mapping[str, Any]) -> None:

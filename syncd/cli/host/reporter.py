@@ -17,6 +17,7 @@ from syncd.cli.screen.output import APPROVE_HINT, PUBLISH_HINT, RESOLVE_HINT, ef
 from syncd.cycle.mirror import Mirror
 from syncd.daemon import Phase
 from syncd.errors import SyncdError
+from syncd.mirror.editors.served import keep_served
 from syncd.mirror.last_cycle import keep_last_cycle
 from syncd.model import Report
 from syncd.state.notes import DaemonState, Trouble
@@ -131,6 +132,7 @@ class Teller:
         if report.pulled or report.pushed or report.adopted or self.phase is Phase.SYNCING:
             with suppress(SyncdError):
                 keep_last_cycle(self.mirror.state, report, self._started)
+        keep_served(self.mirror.workspace)
 
     def _tell_waiting(self, report: Report) -> None:
         """Report what newly waits for a person."""

@@ -125,5 +125,6 @@ def _cut(spans: tuple[Span, ...]) -> tuple[Span, ...]:
 
 
 def _shortened(text: str, *, is_last: bool) -> str:
-    begin, end = text[:_AROUND], "" if is_last else text[-_AROUND:]
-    return text if len(text) <= 3 * _AROUND else f"{begin} … {end}".rstrip(" ")
+    if len(text) <= 3 * _AROUND:
+        return text
+    return f"{text[:_AROUND]} …" if is_last else f"{text[:_AROUND]} … {text[-_AROUND:]}"

@@ -8,7 +8,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+<<<<<<< HEAD
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+=======
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+>>>>>>> main
 from io import TextIOWrapper
 from itertools import groupby
 from operator import itemgetter
@@ -34,6 +39,16 @@ APPROVE_HINT = (
     "text of each file that it replaces or removes"
 )
 
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What to do next about conflicts and about held changes."""
+
+    conflict: str = RESOLVE_HINT
+    held: str = APPROVE_HINT
+
+
+AT_A_MIRROR = Hints()
 PUBLISH_HINT = "syncd publish PATH (or --all) sends it at once"
 
 
@@ -184,17 +199,18 @@ def say_waiting(
     held: Sequence[Held],
     *,
     lines: int | None = LINES,
+    hints: Hints = AT_A_MIRROR,
 ) -> None:
     """Print the items that wait for a person, with the next command; at most `lines` of a kind."""
     _say_some([f"conflict  {item.path}: {item.reason}" for item in conflicts], lines, _ALL)
     if conflicts:
-        say(f"  next: {RESOLVE_HINT}")
+        say(f"  next: {hints.conflict}")
     for problem in problems[:lines]:
         _say_problem(problem)
     _say_rest("problem", len(problems) - len(problems[:lines]), _ALL)
     _say_some([f"held      {item.path}: {item.reason}" for item in held], lines, _ALL)
     if held:
-        say(f"  next: {APPROVE_HINT}")
+        say(f"  next: {hints.held}")
 
 
 def say_pending(pending: Sequence[Mapping[str, str]]) -> None:

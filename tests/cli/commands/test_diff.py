@@ -52,6 +52,7 @@ def test_one_word_in_a_long_text_is_a_few_short_lines_and_the_word_is_marked(bod
     painted = shown(body, after, is_painted=True)
     marked_words = [line.partition("\x1b[7m")[2].partition("\x1b")[0] for line in painted]
     assert [word for word in marked_words if word] == ["brown", "red"]
+    assert any("The quick red fox" in line for line in lines)
 
 
 def test_lines_that_have_nothing_in_common_are_shown_whole_and_unmarked() -> None:
