@@ -16,11 +16,8 @@ __all__ = [
     "Forms",
     "Marks",
     "Pointer",
-<<<<<<< HEAD
     "by_line",
+    "cid_of_text",
     "from_lines",
     "line_shown",
-=======
-    "cid_of_text",
->>>>>>> main
 ]

@@ -8,12 +8,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-<<<<<<< HEAD
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-=======
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
->>>>>>> main
 from io import TextIOWrapper
 from itertools import groupby
 from operator import itemgetter
