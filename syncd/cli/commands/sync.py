@@ -97,9 +97,11 @@ def _done_before(report: Report, acted_on: Collection[RecordPath]) -> list[Recor
     """Return which of `acted_on` a whole sync found settled: a daemon saw the file change first."""
     if report.halted is not None:
         return []
-    waiting = (*report.conflicts, *report.problems, *report.held, *report.pending)
-    done = {*report.pushed, *report.pulled, *report.merged, *report.adopted, *report.unsent}
-    named = done | {item.path for item in waiting}
+    named: set[str] = {*report.pushed, *report.pulled, *report.merged, *report.adopted}
+    named.update(report.unsent, (item.path for item in report.conflicts))
+    named.update(item.path for item in report.problems)
+    named.update(item.path for item in report.held)
+    named.update(item.path for item in report.pending)
     return sorted(path for path in acted_on if path not in named)
 
 
@@ -135,7 +137,8 @@ def say_report(report: Report, cloned: int = 0, before: Sequence[RecordPath] = (
     say_effects(report)
     say_waiting(report.conflicts, report.problems, report.held)
     say_pending([pending_json(item) for item in report.pending])
-    say(f"{_summary(report, cloned, len(before))}; head {report.head.rev if report.head else 'unknown'}")
+    head = report.head.rev if report.head else "unknown"
+    say(f"{_summary(report, cloned, len(before))}; head {head}")
 
 
 def _summary(report: Report, cloned: int, before: int) -> str:
