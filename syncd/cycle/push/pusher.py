@@ -106,6 +106,7 @@ class Pusher:
                 except Unclear as error:
                     self._deny(change, error)
                 except Unknown as error:
+                    self.answers.overheard.take_silence(change)
                     unclear.append((change, error))
                     self.missing.update((change.after, change.path))
                     await self._look_whether_it_is_up(error, len(unclear))
