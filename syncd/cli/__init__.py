@@ -38,7 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "held": ("held", "List the deletions held by the brake."),
     "approve": ("held", "Let held changes happen."),
     "reject": ("held", "Undo held changes: bring back the repo's records."),
-    "log": ("log", "What was replaced or deleted, when and why."),
+    "log": ("log", "What came in, went out and was replaced, and when."),
     "restore": ("log", "Bring a superseded version back into the folder."),
     "new": ("new", "Make a draft of a new record."),
     "publish": ("publish", "Make records of drafts and send them."),

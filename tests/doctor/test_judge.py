@@ -212,6 +212,10 @@ SERVERS: list[tuple[Server | Complaint, list[str]]] = [
     (server(ahead_seconds=CLOCK_SECONDS + 1), ["pds.ok", "limits.seen", "clock.off"]),
     (server(ahead_seconds=-90_000.0), ["pds.ok", "limits.seen", "clock.off"]),
     (replace(SERVER, repo="takendown"), ["pds.ok", "pds.unavailable", "limits.seen", "clock.ok"]),
+    (
+        replace(SERVER, repo=Complaint("a web page", "look for a proxy")),
+        ["pds.ok", "pds.away", "limits.seen", "clock.ok"],
+    ),
     (NO, ["pds.away"]),
 ]
 
