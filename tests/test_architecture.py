@@ -153,6 +153,8 @@ OTHER_WAYS: Mapping[tuple[str, str], str] = {
     ("syncd.cycle.pull.conflict_files", "write.keep_conflict"): "copies beside the folder",
     ("syncd.cycle.pull.conflict_files", "write.drop_conflicts"): "copies beside the folder",
     ("syncd.cycle.pull.conflict_files", "recover.sweep_conflicts"): "copies beside the folder",
+    ("syncd.cycle.branch.kept", "disk.Disk"): "copies beside the collections",
+    ("syncd.cycle.branch.kept", "disk.*"): "copies beside the collections",
     ("syncd.mirror.publishing", "drafts.drop_twin"): "one file under two names gets one",
     ("syncd.mirror.publishing", "drafts.place_draft"): "a draft is renamed to a free name",
     ("syncd.mirror.publishing", "drafts.remove_draft"): "a record's file has its content",

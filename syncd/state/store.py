@@ -19,6 +19,7 @@ from syncd.state.filling import Filling
 from syncd.state.note import LATEST, N, Note, read_note
 from syncd.state.recording import NOTE, SETTLED, put, put_notes, record
 from syncd.state.rows import blob_or_none, parse_decision, parse_seen, parse_waiting
+from syncd.state.turns import TURN, Turns
 
 RESET_HINT = (
     "move the state file away and run `syncd sync`: equal records are adopted, nothing is deleted"
@@ -42,6 +43,7 @@ class State:
         self._sql = connection
         self._path = path
         self._file = _file_at(path)
+        self._turns = Turns()
         self.aside = aside
 
     def __enter__(self) -> Self:
@@ -62,15 +64,25 @@ class State:
         """Go on with a new file at the same path; the old one is called `aside` now."""
         self._sql = connection
         self._file = _file_at(self._path)
+        self._turns = Turns()
         self.aside = aside
 
     def check_in_place(self) -> None:
         """Raise StateWrong if another file took the place of the one that is open.
 
-        A file that was only removed is none: what is remembered is still in the open one.
+        Raise StateDamaged if an older one was written over it. A file that was only removed is
+        neither: what is remembered is still in the open one.
         """
         if _file_at(self._path) not in (None, self._file):
             raise StateWrong(f"{self._path} was replaced while syncd ran", hint=REPLACED_HINT)
+        turn = self._stored_turn()
+        if self._turns.is_alone_older(self._path):
+            raise _overwritten(self._path)
+        self._turns.reached(turn)
+
+    def turn(self) -> int:
+        """Return how often something was recorded: it only grows, until the file is rebuilt."""
+        return self._stored_turn()
 
     # --- identity and small facts --------------------------------------------------------------
 
@@ -97,9 +109,14 @@ class State:
             with self._transaction():
                 put_notes(self._sql, notes)
 
-    def keep_anew(self, *notes: Note) -> None:
-        """Keep these facts, and forget what any file was: whoever looks next reads them all."""
+    def keep_anew(self, *notes: Note, turn: int = 0) -> None:
+        """Keep these facts, and forget what any file was: whoever looks next reads them all.
+
+        The file is at `turn` then, if it was not that far.
+        """
+        turn = max(turn, self.turn())
         with self._transaction():
+            put(self._sql, "meta", [(TURN, str(turn))])
             self._sql.execute("DELETE FROM seen")
             self._sql.execute("DELETE FROM meta WHERE key GLOB 'settled:*'")
             put_notes(self._sql, notes)
@@ -282,8 +299,13 @@ class State:
         if memory == Memory() and not notes:
             return
         with self._transaction():
+            turn = self._stored_turn() + (memory != Memory())
+            if memory != Memory():
+                put(self._sql, "meta", [(TURN, str(turn))])
             record(self._sql, memory, self.newest())
             put_notes(self._sql, notes)
+        # After the commit: a turn that was rolled back was never reached.
+        self._turns.reached(turn)
 
     @contextmanager
     def filling(self) -> Iterator[Filling]:
@@ -302,6 +324,15 @@ class State:
         while chunk := [(bytes(cid), block) for cid, block in islice(rows, _NODES)]:
             with self._transaction():
                 self._sql.executemany("INSERT OR REPLACE INTO node VALUES (?, ?)", chunk)
+
+    def _stored_turn(self) -> int:
+        """Return the turn in the file. Raise StateDamaged if it was further before."""
+        text = self._found(TURN)
+        with self._as_written():
+            turn = 0 if text is None else int(text)
+        if turn < self._turns.newest:
+            raise _overwritten(self._path)
+        return turn
 
     # --- plumbing ------------------------------------------------------------------------------
 
@@ -361,6 +392,11 @@ class State:
         if text is None:
             raise StateWrong(f"{self._path} has no {key}", hint=RESET_HINT)
         return text
+
+
+def _overwritten(path: Path) -> StateDamaged:
+    what = f"{path} is damaged: it was overwritten while syncd ran"
+    return StateDamaged(what, hint=REBUILT_HINT)
 
 
 def _file_at(path: Path) -> tuple[int, int] | None:
