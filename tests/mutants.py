@@ -430,8 +430,8 @@ MUTANTS = (
     ),
     Mutant(
         "what a server sent steers the terminal", "cli/screen/output.py",
-        "    print(visible(text), file=sys.stderr, flush=True)",
-        "    print(text, file=sys.stderr, flush=True)", "tests/cli/screen/test_output.py",
+        "    print(paint(visible(text)), file=sys.stderr, flush=True)",
+        "    print(paint(text), file=sys.stderr, flush=True)", "tests/cli/screen/test_output.py",
     ),
     Mutant(
         "an address of this machine taken for a public one", "connect.py",

@@ -79,7 +79,8 @@ PURE = (
 PURE_IMPORTS = frozenset(
     {"__future__", "base64", "bisect", "cbor2", "collections", "contextlib", "cryptography"}
     | {"dataclasses", "decimal", "difflib", "email.utils", "enum", "functools", "hashlib"}
-    | {"ipaddress", "itertools", "json", "math", "multiformats", "operator", "re", "regex"}
+    | {"ipaddress", "itertools", "json", "libipld", "math", "multiformats", "operator", "orjson"}
+    | {"re", "regex"}
     | {"struct", "syncd", "types", "typing", "urllib.parse"}
 )
 """All that the core may import: what is not here could be a clock, a disk or a network."""
@@ -118,7 +119,9 @@ LIBRARIES: dict[str, Library] = {
     "cryptography": Library(frozenset({"atproto"}), "signs and verifies on k256 and p256"),
     "dns": Library(frozenset({"identity"}), "asks DNS for the TXT record of a handle"),
     "httpx": Library(frozenset({"connect", "identity", "pds"}), "speaks HTTP, with bounds of time"),
+    "libipld": Library(frozenset({"atproto"}), "reads and writes plain records, where installed"),
     "multiformats": Library(frozenset({"atproto"}), "knows multibase and multicodec"),
+    "orjson": Library(frozenset({"atproto"}), "the same in JSON; syncd does without both"),
     "pathspec": Library(frozenset({"folder"}), "reads patterns as git reads a .gitignore"),
     "platformdirs": Library(frozenset({"private"}), "knows where an account keeps its state"),
     "regex": Library(frozenset({"atproto"}), "finds grapheme clusters, as UAX 29 has them"),

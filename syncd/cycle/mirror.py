@@ -35,7 +35,7 @@ from syncd.cycle.pull.conflict_files import drop_closed, is_kept, keep_conflicts
 from syncd.cycle.pull.drafts import note_overtaken, respell_unchanged
 from syncd.cycle.pull.merge import Joined, join, wants_merge
 from syncd.cycle.push.outbox import Outbox
-from syncd.cycle.report import report_cycle, report_plan
+from syncd.cycle.report import Diary, report_cycle, report_plan
 from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.errors import StateDamaged, Unreachable
 from syncd.exchange import Limits
@@ -267,7 +267,13 @@ class Mirror:
             return Joined(plan)
         blocks = await sight.records(self.pds, [cid for cid in remotes if cid is not None])
         keeper = self._keeper(sight.view.head)
-        return join(self.workspace, keeper, sides, plan, blocks)
+        joined = join(self.workspace, keeper, sides, plan, blocks)
+        self._diary(sight).merged(plan, joined)
+        return joined
+
+    def _diary(self, sight: Sight) -> Diary:
+        now, pds = self.workspace.now(), self.account.pds
+        return Diary(self.workspace.activity, sight.view.head, now, pds)
 
     async def _pull(self, sight: Sight, sides: Sides, joined: Joined) -> Memory:
         """Bring the repo's changes into the folder, then remember head, tree and base at once."""
@@ -282,11 +288,17 @@ class Mirror:
             self.state.record(Memory(base=dict.fromkeys(sides.regained)))
         self.state.record(Memory(waiting={s.path: (Arrival(s.path, s.remote),) for s in steps}))
         keeper, seen = self._keeper(sight.view.head), Memory(newest=sight.view.head.rev)
+        diary = self._diary(sight)
+
+        def remember(portion: Memory) -> None:
+            diary.pulled(steps, portion)
+            self.state.record(portion.and_then(seen))
+
         done = pull_in_portions(
             *(self.folder, steps, get),
             expect=sides.expect,
             keeper=keeper,
-            record=lambda memory: self.state.record(memory.and_then(seen)),
+            record=remember,
         )
         books = note_unshown(bookkeeping(plan, sides), unshown)
         view = sight.view
@@ -302,6 +314,9 @@ class Mirror:
             added_nodes=view.added,
             dropped_nodes=view.dropped,
         )
+        diary.pulled(steps, done)
+        diary.found(sides, self.state.base_of(sides.arrived))
+        diary.adopted(plan.with_verdict(Verdict.ADOPT))
         # One transaction: a head without its base would hide what changed between the two.
         self.state.record(books.and_then(tree).and_then(merged).and_then(done), notes)
         drop_closed(self.folder, sides, plan)

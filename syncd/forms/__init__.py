@@ -4,6 +4,16 @@
 """
 
 from syncd.forms.form import DRAFT, Collided, Form, Marks, Pointer
-from syncd.forms.forms import DOCUMENTS, USUAL, Forms
+from syncd.forms.forms import DOCUMENTS, USUAL, Forms, cid_of_text
 
-__all__ = ["DOCUMENTS", "DRAFT", "USUAL", "Collided", "Form", "Forms", "Marks", "Pointer"]
+__all__ = [
+    "DOCUMENTS",
+    "DRAFT",
+    "USUAL",
+    "Collided",
+    "Form",
+    "Forms",
+    "Marks",
+    "Pointer",
+    "cid_of_text",
+]

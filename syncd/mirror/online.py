@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,9 +17,9 @@ from syncd.cycle.home import Home
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.observe.account import Whereabouts, describe_change
 from syncd.cycle.pull.drafts import respell_known
-from syncd.cycle.witness import remembers_waiting, take_place
+from syncd.cycle.witness import leave_place, remembers_waiting, take_place
 from syncd.cycle.workspace import Workspace
-from syncd.errors import FolderWrong, PdsError
+from syncd.errors import FolderWrong, PdsError, SyncdError
 from syncd.folder.probe import probe
 from syncd.folder.problems import explain
 from syncd.folder.respell import respell
@@ -84,7 +84,12 @@ async def open_mirror(
             mirror.on_renewal = lambda: _take_place_again(files)
             mirror.on_waiting = remembers_waiting(root)
             mirror.on_waiting(mirror.holds(state.waiting()))
-            yield mirror
+            try:
+                yield mirror
+            finally:
+                # Nothing depends on it but the doubt about a backup that may be put back later.
+                with suppress(OSError, SyncdError):
+                    leave_place(root, state)
 
 
 def _warn_root(root: Path, on_notice: OnNotice) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import NoReturn
@@ -49,10 +49,11 @@ from syncd.mirror.branch.publication import (
     publish_branch,
 )
 from syncd.mirror.delegate import sync_here_or_there
+from syncd.mirror.editors.served import keep_served
 from syncd.mirror.last_cycle import counts, keep_last_cycle
 from syncd.mirror.offline import accept
 from syncd.mirror.online import open_mirror, open_to_look
-from syncd.model import Report
+from syncd.model import RecordPath, Report
 
 
 @click.command()
@@ -115,27 +116,50 @@ def _check_branch_usage(accept_rev: str | None) -> None:
         raise click.UsageError('--accept-rev is for a mirror, and [mirror] mode is "publish"')
 
 
-def run_sync(directory: Path, as_json: bool, done: Mapping[str, object] | None = None) -> None:
+def run_sync(
+    directory: Path,
+    as_json: bool,
+    done: Mapping[str, object] | None = None,
+    *,
+    acted_on: Collection[RecordPath] = (),
+) -> None:
     """Sync, or have the running daemon do it; report, and end with the exit code that fits.
 
-    `done` is what else the JSON object says.
+    `done` is what else the JSON object says; `acted_on` are the records that a person just named.
     """
     show: progress.Show = nullcontext if as_json else progress.show_progress
     report, cloned = sync_here_or_there(directory, lambda: asyncio.run(_sync(directory, show)))
-    say_outcome(report, as_json, cloned, done)
+    say_outcome(report, as_json, cloned, done, acted_on=acted_on)
 
 
 def say_outcome(
-    report: Report, as_json: bool, cloned: int = 0, done: Mapping[str, object] | None = None
+    report: Report,
+    as_json: bool,
+    cloned: int = 0,
+    done: Mapping[str, object] | None = None,
+    *,
+    acted_on: Collection[RecordPath] = (),
 ) -> None:
     """Report, and end with the exit code that fits."""
     if as_json:
         say_json({**report_json(report, cloned), **(done or {}), **halt_json(report)})
     else:
-        say_report(report, cloned)
+        say_report(report, cloned, _done_before(report, acted_on))
     if report.halted is not None:
         fail(report.halted)
     raise click.exceptions.Exit(exit_code(report))
+
+
+def _done_before(report: Report, acted_on: Collection[RecordPath]) -> list[RecordPath]:
+    """Return which of `acted_on` a whole sync found settled: a daemon saw the file change first."""
+    if report.halted is not None:
+        return []
+    named: set[str] = {*report.pushed, *report.pulled, *report.merged, *report.adopted}
+    named.update(report.unsent, (item.path for item in report.conflicts))
+    named.update(item.path for item in report.problems)
+    named.update(item.path for item in report.held)
+    named.update(item.path for item in report.pending)
+    return sorted(path for path in acted_on if path not in named)
 
 
 async def _preview(directory: Path) -> tuple[Report, Named]:
@@ -172,6 +196,7 @@ async def _sync(directory: Path, show: progress.Show) -> tuple[Report, int]:
         with show(mirror):
             report = await mirror.sync()
         keep_last_cycle(mirror.state, report, started, mirror.cloned)
+        keep_served(mirror.workspace)
         return report, mirror.cloned
 
 
@@ -191,17 +216,22 @@ def halt_json(report: Report) -> dict[str, object]:
     return {} if report.halted is None else {"error": error_json(report.halted)}
 
 
-def say_report(report: Report, cloned: int = 0) -> None:
+def say_report(report: Report, cloned: int = 0, before: Sequence[RecordPath] = ()) -> None:
+    """Print what a sync did, and what the running daemon had done `before` it was asked to."""
+    for path in before:
+        say(f"done      {path}, by the running syncd")
     say_effects(report)
     say_waiting(report.conflicts, report.problems, report.held)
     say_pending([pending_json(item) for item in report.pending])
-    say(f"{_summary(report, cloned)}; head {report.head.rev if report.head else 'unknown'}")
+    head = report.head.rev if report.head else "unknown"
+    say(f"{_summary(report, cloned, len(before))}; head {head}")
 
 
-def _summary(report: Report, cloned: int) -> str:
+def _summary(report: Report, cloned: int, before: int) -> str:
     """Count what was done and what waits."""
     deleted = set(report.deleted)
     numbers = {
+        "done by the running syncd": before,
         "pulled": cloned + len(set(report.pulled) - deleted),
         "pushed": len(set(report.pushed) - deleted),
         "deleted": len(deleted),

@@ -64,10 +64,10 @@ def say_lines(text: str) -> None:
         say(line)
 
 
-def tell(text: str) -> None:
-    """Print one line on stderr."""
+def tell(text: str, *, paint: Callable[[str], str] = str) -> None:
+    """Print one line on stderr. Only `paint` may add control characters, for colour."""
     WAITS.ended()
-    print(visible(text), file=sys.stderr, flush=True)
+    print(paint(visible(text)), file=sys.stderr, flush=True)
 
 
 def tell_notice(notice: Notice) -> None:
