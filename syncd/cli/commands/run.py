@@ -7,12 +7,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
 import tomli
 
 from syncd.cli.host.journal import (
+    LogEntry,
     Voice,
     is_journaled,
     journal,
@@ -22,7 +24,7 @@ from syncd.cli.host.journal import (
 )
 from syncd.cli.host.process import Running
 from syncd.daemon.fleet import Fleet
-from syncd.errors import ConfigWrong
+from syncd.errors import ConfigWrong, FileProblem
 from syncd.notify import find_notifier
 from syncd.trouble import at_home
 
@@ -88,7 +90,17 @@ def _voice(form: str, *, is_one: bool) -> Voice:
     if form == "auto":
         form = "journal" if is_journaled(os.environ) else "text"
     text = say_text if is_one else say_named_text
-    return {"journal": journal(), "json": say_json_line}.get(form, text)
+    return _steady({"journal": journal(), "json": say_json_line}.get(form, text))
+
+
+def _steady(voice: Voice) -> Voice:
+    """Return `voice` for a process that outlives its listeners: a full disk ends no mirror."""
+
+    def say(entry: LogEntry) -> None:
+        with suppress(OSError, FileProblem):
+            voice(entry)
+
+    return say
 
 
 def mirrors_of(
