@@ -123,6 +123,9 @@ LIBRARIES: dict[str, Library] = {
     "platformdirs": Library(frozenset({"private"}), "knows where an account keeps its state"),
     "regex": Library(frozenset({"atproto"}), "finds grapheme clusters, as UAX 29 has them"),
     "rich": Library(frozenset({"cli"}), "draws status and progress on terminals"),
+    "ruamel": Library(
+        frozenset({"forms"}), "reads the front matter of Markdown files, with places"
+    ),
     "starlette": Library(frozenset({"sandbox"}), "serves the sandbox over HTTP"),
     "tomli": Library(frozenset({"cli", "config"}), "reads TOML, with line and column of a mistake"),
     "uvicorn": Library(frozenset({"sandbox"}), "serves the sandbox over HTTP"),

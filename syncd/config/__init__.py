@@ -9,6 +9,7 @@ from syncd.config.values import (
     PORTABLE,
     Config,
     check_pattern,
+    forms_of_text,
 )
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Config",
     "Setting",
     "check_pattern",
+    "forms_of_text",
     "load_config",
     "render_config",
 ]

@@ -4,6 +4,17 @@
 """
 
 from syncd.forms.form import DRAFT, Collided, Form, Marks, Pointer
-from syncd.forms.forms import DOCUMENTS, USUAL, Forms
+from syncd.forms.forms import DOCUMENTS, ENDINGS, USUAL, Forms, with_markdown
 
-__all__ = ["DOCUMENTS", "DRAFT", "USUAL", "Collided", "Form", "Forms", "Marks", "Pointer"]
+__all__ = [
+    "DOCUMENTS",
+    "DRAFT",
+    "ENDINGS",
+    "USUAL",
+    "Collided",
+    "Form",
+    "Forms",
+    "Marks",
+    "Pointer",
+    "with_markdown",
+]

@@ -29,6 +29,7 @@ from syncd.forms import DRAFT
 from syncd.identity import resolve
 from syncd.lock import FolderLock
 from syncd.mirror.credentials import close_state_directory, credentials_of
+from syncd.mirror.follow.markdown import follow_markdown
 from syncd.mirror.notices import Notice, OnNotice, ignore
 from syncd.mirror.offline import (
     checked,
@@ -78,6 +79,7 @@ async def open_mirror(
         for sentence, hint in take_place(root, state, files.history):
             listeners.notice(Notice(sentence, hint))
         _follow_filenames(files, listeners.notice)
+        follow_markdown(files, listeners.notice)
         _follow_spelling(files, listeners.notice)
         async with _connected(files, listeners, pds) as mirror:
             mirror.on_renewal = lambda: _take_place_again(files)

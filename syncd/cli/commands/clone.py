@@ -58,7 +58,7 @@ from syncd.pds import HttpPds
 from syncd.state import create_state, set_aside
 from syncd.state.consent import Adoption
 from syncd.state.note import Note
-from syncd.state.notes import Filenames, KnownAccount, Overtaken, UnfinishedClone
+from syncd.state.notes import Filenames, KnownAccount, MarkdownFiles, Overtaken, UnfinishedClone
 
 Agree = Callable[[Mapping[str, int]], bool]
 """Whether a person agrees to publish so many records of each collection."""
@@ -227,6 +227,9 @@ def _mark(
     initialise(root, marker)
     with create_state(state_file, did=config.did, marker=marker) as state:
         naming = Filenames(config.filenames), Overtaken(())
+        if not more:
+            # Files that are there already may be written by another setting: the first sync sees.
+            state.keep(MarkdownFiles(config.markdown_text))
         state.keep(KnownAccount.of(account), UnfinishedClone(), *naming, *more)
 
 
@@ -237,7 +240,8 @@ def _fitted(root: Path, config: Config) -> Config:
     """
     settings = root / FILE_NAME
     if settings.exists():
-        config = replace(config, filenames=load_config(settings, {}).filenames)
+        found = load_config(settings, {})
+        config = replace(config, filenames=found.filenames, markdown=found.markdown)
     traits = probe(root)
     if traits.name_bytes < COMPONENT_BYTES:
         tell(

@@ -8,6 +8,7 @@ Where a mirror lost its `.syncd`, what no commit shows and what a person had to 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,8 +126,9 @@ def _blocks(
     paths = dict(record_paths(files, config))
     contents = work.contents(files[name].id for name in paths)
     found: dict[RecordPath, bytes] = {}
+    count = Counter(paths.values())
     for path, text in zip(paths.values(), contents, strict=True):
-        if path in anchor.published.unpublished:
+        if path in anchor.published.unpublished or count[path] > 1:
             continue
         try:
             collection = split_record_path(path)[0]

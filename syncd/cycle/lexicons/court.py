@@ -18,9 +18,9 @@ from syncd.config import LEXICONS_WARN
 from syncd.cycle.lexicons.library import Library, Origin, placed
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, FileProblem, Malformed
-from syncd.folder.names import relative_path
 from syncd.folder.read import FileStat, read_file
 from syncd.folder.root import open_directory
+from syncd.folder.write import file_below
 from syncd.lexicons.bundle import KNOWN_TO_PDS, load_bundle
 from syncd.model import Problem, RecordPath, Seen, split_record_path
 from syncd.plan import Views
@@ -78,8 +78,7 @@ class Court:
 
     def _read(self, path: RecordPath) -> tuple[bytes, FileStat]:
         """Read a file. Whether it is the one that was seen, its digest says."""
-        folder = self.workspace.folder
-        relative = relative_path(path, portable=folder.portable, forms=folder.forms)
+        relative = file_below(self.workspace.folder, self.root, path)
         directory, _, name = relative.rpartition("/")
         if directory not in self._open:
             # Files come by collection: one directory after the other.

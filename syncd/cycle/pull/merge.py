@@ -111,7 +111,13 @@ def merged_file(workspace: Workspace, conflict: Conflict, blocks: Mapping[Cid, b
         # Without it, what one side left alone cannot be told from what it changed.
         raise BadData("the version that both sides started from is not known any more")
     start = None if base is None else record_of(base)
-    return merge(start, local, record_of(blocks[remote]), text=workspace.config.merges_lines(path))
+    return merge(
+        start,
+        local,
+        record_of(blocks[remote]),
+        text=workspace.config.merges_lines(path),
+        bodies=workspace.folder.forms.of(collection).bodies,
+    )
 
 
 def clean_record(merged: Merged, path: RecordPath, forms: Forms) -> tuple[bytes, Cid]:
