@@ -3,8 +3,10 @@
 `Forms` says which form the files of a collection have. Pure; never opens a file.
 """
 
+from syncd.forms.bodies import lines_for
 from syncd.forms.form import DRAFT, Collided, Form, Marks, Pointer
 from syncd.forms.forms import DOCUMENTS, ENDINGS, USUAL, Forms, with_markdown
+from syncd.forms.imported import import_post
 
 __all__ = [
     "DOCUMENTS",
@@ -16,5 +18,7 @@ __all__ = [
     "Forms",
     "Marks",
     "Pointer",
+    "import_post",
+    "lines_for",
     "with_markdown",
 ]

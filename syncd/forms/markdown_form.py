@@ -23,6 +23,7 @@ from syncd.atproto.data import (
 )
 from syncd.atproto.jsontext import within_bounds
 from syncd.errors import BadData, BadJson
+from syncd.forms.bodies import SHAPES
 from syncd.forms.form import Collided, Marks, Pointer
 from syncd.forms.frontmatter.edit import edited
 from syncd.forms.frontmatter.emit import write_front
@@ -79,12 +80,10 @@ class MarkdownForm:
 
     def begun(self, record: Record) -> bytes:
         """Write a new record, with an empty body where it has none."""
-        front = to_json(record)
-        if isinstance(front, dict) and self._body_of(front) is None:
-            keys = next(filter(lambda keys: _is_free(front, keys), self.pointers), None)
-            if keys is not None:
-                with suppress(BadData):
-                    return self.format(from_json(_with(front, keys, "")))
+        front = _fields(record)
+        if self._body_of(front) is None and _at(front, self.pointers[0][:1]) is None:
+            front = {**front, **SHAPES.get(self.pointers[0], {})}
+            return self.format(from_json(with_body(front, self.pointers[0], "")))
         return self.format(record)
 
     def file_of(self, block: bytes) -> bytes:
@@ -147,9 +146,9 @@ class MarkdownForm:
         }
 
     def marked(self, record: Record, collisions: Mapping[str, Collided], marks: Marks) -> bytes:
-        front = to_json(record)
-        found = self._body_of(front) if isinstance(front, dict) else None
-        if found is None or not isinstance(front, dict) or "\r" in found[1]:
+        front = _fields(record)
+        found = self._body_of(front)
+        if found is None or "\r" in found[1]:
             return JSON.marked(record, collisions, marks)
         keys, body = found
         lines = write_front(self._front(front, keys))
@@ -180,7 +179,7 @@ class MarkdownForm:
             raise Fault(at, reason, "remove the line: the directory says it")
         front.pop(BODY, None)
         try:
-            return from_json(_with(front, keys, page.body))
+            return from_json(with_body(front, keys, page.body))
         except BadData as error:
             raise _placed(node, error) from None
 
@@ -200,9 +199,9 @@ class MarkdownForm:
 
     def _exact(self, record: Record) -> Page | None:
         """Return the page of a record; None if it would not be exactly that record."""
-        front = to_json(record)
-        found = self._body_of(front) if isinstance(front, dict) else None
-        if found is None or not isinstance(front, dict):
+        front = _fields(record)
+        found = self._body_of(front)
+        if found is None:
             return None
         keys, body = found
         if "\r" in body or "\0" in body or find_unmerged(body) >= 0:
@@ -266,6 +265,11 @@ def _is_same(one: Value, other: Value) -> bool:
     return one == other
 
 
+def _fields(record: Record) -> Front:
+    """Return the fields of a record as JSON has them. Raises BadData."""
+    return {key: to_json(value) for key, value in record.items()}
+
+
 def _is_encodable(record: Record) -> bool:
     try:
         encode(record)
@@ -288,6 +292,12 @@ def _front_of(text: bytes) -> tuple[Page, Node]:
             return page, read_yaml(page.front)
     except Fault as fault:
         raise page.refusal(fault.at, fault.reason, fault.hint) from None
+
+
+def front_of(text: bytes) -> tuple[Page, Front]:
+    """Read a page and the fields of its front matter, whatever they are. Raises BadJson."""
+    page, node = _front_of(text)
+    return page, _map_of(node)
 
 
 def _map_of(node: Node) -> Front:
@@ -326,11 +336,11 @@ def _at(front: Json, keys: Sequence[str]) -> Json:
     return front
 
 
-def _with(front: Front, keys: Keys, body: str) -> Front:
+def with_body(front: Front, keys: Keys, body: str) -> Front:
     """Return the fields with the body in its place."""
     key, *rest = keys
     inner = front.get(key)
-    below = _with(inner if isinstance(inner, dict) else {}, tuple(rest), body) if rest else body
+    below = with_body(inner if isinstance(inner, dict) else {}, tuple(rest), body) if rest else body
     return {**front, key: below}
 
 

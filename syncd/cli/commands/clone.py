@@ -45,6 +45,7 @@ from syncd.errors import CredentialsRefused, FolderWrong, SyncdError
 from syncd.folder.names import COMPONENT_BYTES
 from syncd.folder.probe import probe
 from syncd.folder.root import OWN, initialise, read_marker, unmade
+from syncd.forms import lines_for
 from syncd.identity import resolve
 from syncd.lock import FolderLock
 from syncd.mirror.held import end_adoption, held_creations
@@ -122,6 +123,7 @@ def clone(
     report, cloned = asyncio.run(_first_sync(root, show, agree, pds))
     _say(report, cloned, found, root, as_json)
     _warn_of_empty(root, patterns)
+    _offer_markdown(root)
     raise click.exceptions.Exit(exit_code(report))
 
 
@@ -144,6 +146,16 @@ def _warn_of_empty(root: Path, patterns: Sequence[str]) -> None:
             tell(f"syncd: the repo has no collection {pattern}; there may be one later")
             if not pattern.endswith("*"):
                 tell(f"  next: name all below it by --collection '{pattern}.*', if you meant these")
+
+
+def _offer_markdown(root: Path) -> None:
+    """Print the setting for Markdown files, if the repo has long texts and nothing says how."""
+    with open_files(root) as files:
+        lines = [] if files.config.markdown else lines_for(files.state.collection_sizes())
+    if lines:
+        tell(f"syncd: it holds long texts; as Markdown files, by these lines in {FILE_NAME}:")
+        for line in lines:
+            tell(f"  {line}")
 
 
 def _is_begun(root: Path, account: Account) -> bool:

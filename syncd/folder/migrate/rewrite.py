@@ -1,8 +1,9 @@
 """Rewrite and rename record files and drafts after `[files] markdown` was changed.
 
 Each file is a step of its own: the new text takes the place of the old one, then the file gets its
-new ending. What a text means does not depend on its ending, so a stop in between leaves every record
-readable, and the next run ends it. Never changes a record, and leaves alone what it cannot read.
+new ending. What a text means does not depend on its ending, so a stop in between leaves every
+record readable, and the next run ends it. Never changes a record, and leaves alone what it cannot
+read.
 """
 
 from __future__ import annotations
