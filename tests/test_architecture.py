@@ -80,7 +80,7 @@ PURE_IMPORTS = frozenset(
     {"__future__", "base64", "bisect", "cbor2", "collections", "contextlib", "cryptography"}
     | {"dataclasses", "decimal", "difflib", "email.utils", "enum", "functools", "hashlib"}
     | {"ipaddress", "itertools", "json", "math", "multiformats", "operator", "re", "regex"}
-    | {"struct", "syncd", "types", "typing", "urllib.parse"}
+    | {"ruamel.yaml", "struct", "syncd", "types", "typing", "urllib.parse"}
 )
 """All that the core may import: what is not here could be a clock, a disk or a network."""
 IMPURE_BUILTINS = frozenset({"open", "input", "print", "breakpoint", "exec", "eval", "__import__"})
@@ -144,6 +144,7 @@ WRITERS: Mapping[str, frozenset[str]] = {
     | {"respell_former", "shelve", "write_draft"},
     "syncd.folder.recover": frozenset({"recover", "sweep_conflicts"}),
     "syncd.folder.respell": frozenset({"respell"}),
+    "syncd.folder.migrate.rewrite": frozenset({"rewrite"}),
     "syncd.folder.disk": frozenset({"Disk"}),
 }
 """What changes files in a folder, by the module that it is in; the rest of these modules reads."""
@@ -163,7 +164,8 @@ OTHER_WAYS: Mapping[tuple[str, str], str] = {
     ("syncd.cycle.clone.fresh", "staging.Staging"): "makes collections that the folder lacks",
     ("syncd.cycle.clone.fresh", "writers.Apart"): "does half of that in a second process",
     ("syncd.cycle.clone.clone", "staging.clear_staging"): "removes what lies aside in .syncd",
-    ("syncd.mirror.online", "respell.respell"): "renames files to free names",
+    ("syncd.mirror.follow.filenames", "respell.respell"): "renames files to free names",
+    ("syncd.mirror.follow.markdown", "rewrite.rewrite"): "writes the same record in another form",
 }
 """(module, what it uses): why no version can be lost by it."""
 STARTERS = re.compile(

@@ -11,6 +11,7 @@ from syncd.config.values import (
     check_pattern,
     forms_of_text,
 )
+from syncd.forms import lines_for
 
 __all__ = [
     "DEFAULT_PLC",
@@ -23,6 +24,7 @@ __all__ = [
     "Setting",
     "check_pattern",
     "forms_of_text",
+    "lines_for",
     "load_config",
     "render_config",
 ]

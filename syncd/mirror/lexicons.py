@@ -61,8 +61,8 @@ class Checked:
         return tuple(each for each in self.findings if not each.fault.is_note)
 
 
-def place_around(directory: Path) -> tuple[Path, bool]:
-    """Return the folder to check around `directory`, and whether its names are portable.
+def place_around(directory: Path) -> tuple[Path, bool, Forms]:
+    """Return the folder to check around `directory`, whether its names are portable, its forms.
 
     Raises FolderWrong: there is no such directory.
     """
@@ -71,12 +71,13 @@ def place_around(directory: Path) -> tuple[Path, bool]:
     except FolderWrong:
         if not directory.is_dir():
             raise FolderWrong(f"{directory} is no directory") from None
-        return directory, False
+        root = directory
     try:
-        return root, load_config(root / FILE_NAME, {}).is_portable
+        config = load_config(root / FILE_NAME, {})
     except SyncdError:
         # A mistake in the settings is no fault of a record, and other commands say it.
-        return root, False
+        return root, False, USUAL
+    return root, config.is_portable, config.forms
 
 
 def check_files(

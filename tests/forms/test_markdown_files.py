@@ -360,6 +360,18 @@ async def test_a_change_of_the_setting_rewrites_all_files_and_sends_nothing(worl
     assert world.records() == held
 
 
+async def test_comments_that_json_has_no_place_for_are_kept_aside(
+    world: World, laptop: Device
+) -> None:
+    text = "---\n# a note of mine\ntitle: A\n---\n\nHi\n"
+    laptop.save_text(ONE, text)
+    laptop.save_text(TWO, "---\ntitle: B\n---\n\nHo\n")
+    laptop, _ = reopened(world, laptop, MARKDOWN)
+    laptop, _ = reopened(world, laptop, ())
+    kept = laptop.root / ".syncd" / "rewritten" / BLOG
+    assert {file.name: file.read_text() for file in kept.iterdir()} == {"one.md": text}
+
+
 async def test_what_is_no_record_stays_as_it_is_and_is_no_deletion(world: World) -> None:
     laptop = world.device()
     await world.write(ONE, content="Hi")

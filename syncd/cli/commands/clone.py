@@ -36,6 +36,7 @@ from syncd.config import (
     PORTABLE,
     Config,
     check_pattern,
+    lines_for,
     load_config,
     render_config,
 )
@@ -45,7 +46,6 @@ from syncd.errors import CredentialsRefused, FolderWrong, SyncdError
 from syncd.folder.names import COMPONENT_BYTES
 from syncd.folder.probe import probe
 from syncd.folder.root import OWN, initialise, read_marker, unmade
-from syncd.forms import lines_for
 from syncd.identity import resolve
 from syncd.lock import FolderLock
 from syncd.mirror.held import end_adoption, held_creations

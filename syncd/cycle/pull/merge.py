@@ -152,7 +152,10 @@ def in_style(text: bytes, path: RecordPath, forms: Forms) -> Text:
     form = forms.of(collection)
     if not form.bodies:
         return text
-    block = encode(form.parse(text, collection))
+    try:
+        block = encode(form.parse(text, collection))
+    except (BadJson, BadData):
+        return text
     return lambda old: text if old is None else form.restyled(old, block, collection)
 
 

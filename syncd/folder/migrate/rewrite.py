@@ -16,12 +16,15 @@ from dataclasses import dataclass
 
 from syncd.atproto.data import Record, encode
 from syncd.errors import BadData, BadJson, FileChanged, FileProblem
-from syncd.folder.names import OURS, is_draft, is_record_like
+from syncd.folder.names import COMPONENT_BYTES, OURS, is_draft, is_record_like
 from syncd.folder.read import read_file
 from syncd.folder.replace import place_new, replace, unfinished_name
 from syncd.folder.respell import files_in
 from syncd.folder.root import OWN, Folder, opened
 from syncd.forms import ENDINGS, Form, Forms
+
+REWRITTEN = "rewritten"
+"""Where below `.syncd` a file lies whose new form has no place for a person's comments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ def rewrite(
     count, left = 0, list[str]()
     with folder.open() as root:
         for collection in sorted(collections):
-            one = _One(folder, collection, before.of(collection), folder.forms.of(collection))
+            one = _One(folder, root, collection, before.of(collection), folder.forms.of(collection))
             with (
                 suppress(FileNotFoundError, NotADirectoryError),
                 opened(root, (collection,)) as top,
@@ -64,7 +67,7 @@ def rewrite(
                     left += [f"{collection}/{name}"] * (done is None)
         for old, new in aside:
             collection = old.split("/")[2]
-            one = _One(folder, collection, before.of(collection), folder.forms.of(collection))
+            one = _One(folder, root, collection, before.of(collection), folder.forms.of(collection))
             with suppress(OSError), opened(root, (OWN,)) as own:
                 one.copy(own, old.removeprefix(f"{OWN}/"), new.removeprefix(f"{OWN}/"))
     return Rewritten(count, tuple(left))
@@ -75,6 +78,7 @@ class _One:
     """The change of one collection."""
 
     folder: Folder
+    root: int
     collection: str
     before: Form
     after: Form
@@ -99,6 +103,7 @@ class _One:
                 if right != name and _exists(directory, right):
                     return None
                 if new != text:
+                    self._keep(relative, text)
                     self._replace(directory, name, new, now.digest)
                 if right != name:
                     place_new(self.folder.disk, directory, name, right)
@@ -120,6 +125,21 @@ class _One:
             if right != name:
                 disk.unlink(directory, name)
             disk.sync_directory(directory)
+
+    def _keep(self, relative: str, text: bytes) -> None:
+        """Keep a text whose comments the new form has no place for, below `.syncd`."""
+        has_comments = self.before.ending_of(text) != self.before.endings[-1]
+        if self.after.bodies or not self.before.bodies or not has_comments:
+            return
+        if self.before.file_of(encode(self._record(text))) == text:
+            return
+        disk, temp = self.folder.disk, unfinished_name()
+        inside = (OWN, REWRITTEN, self.collection)
+        with opened(self.root, inside, make=disk, mode=0o700) as aside:
+            disk.write(aside, temp, text, 0o600)
+            disk.sync_file(aside, temp)
+            disk.rename(aside, temp, relative.replace("/", "")[-COMPONENT_BYTES:])
+            disk.sync_directory(aside)
 
     def _text(self, text: bytes) -> bytes:
         """Return the same record in the new form. Raises BadJson and BadData."""
