@@ -125,7 +125,7 @@ class News:
             return
         self._polled_at = _now()
         try:
-            commit, _ = await self.source.pds.fetch_latest()
+            commit, _ = await self.source.pds.fetch_latest(is_poll=True)
         except SyncdError as error:
             self._judge_failed_poll(error)
             return

@@ -430,8 +430,8 @@ MUTANTS = (
     ),
     Mutant(
         "what a server sent steers the terminal", "cli/screen/output.py",
-        "    print(visible(text), file=sys.stderr, flush=True)",
-        "    print(text, file=sys.stderr, flush=True)", "tests/cli/screen/test_output.py",
+        "    print(paint(visible(text)), file=sys.stderr, flush=True)",
+        "    print(paint(text), file=sys.stderr, flush=True)", "tests/cli/screen/test_output.py",
     ),
     Mutant(
         "an address of this machine taken for a public one", "connect.py",
@@ -491,6 +491,18 @@ MUTANTS = (
         "        self.tally.add(report, now - self._started, now)\n"
         "        _waiting.__dict__.setdefault('kept', []).append(report)\n",
         "tests/daemon/test_endurance.py",
+    ),
+    Mutant(
+        "an edit of the repo gives way to a deletion in git", "cycle/branch/one_way.py",
+        "    if policy is Policy.LOCAL and step.local is not None:\n",
+        "    if policy is Policy.LOCAL:\n",
+        "tests/git/test_one_way.py", "both_changed",
+    ),
+    Mutant(
+        "what is open is forgotten", "cycle/branch/trees.py",
+        "    base |= mark.open\n",
+        "",
+        "tests/git/test_one_way.py", "an_edit_that_another_program_takes_back",
     ),
 )  # fmt: skip
 

@@ -2,12 +2,15 @@
 
 A random token, new with each sync, is kept outside the folder first and in the state file second;
 then the older token is dropped outside. A crash at any moment leaves a state file whose token is
-one of those outside. A doubt is kept in the state file with the new token. Changes no other fact.
+one of those outside. A doubt is kept in the state file with the new token. A copy that was made
+while a daemon ran has the token of that daemon: so what is kept outside when syncd ends is also
+how far the state file had come by then. Changes no other fact.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -56,8 +59,9 @@ def take_place(root: Path, state: State, history: History) -> list[tuple[str, st
     seat = secrets.token_hex(8) if found.outside is None else found.outside.seat
     old, new = found.before.tokens.get(seat, ""), secrets.token_hex(16)
     file = _file(found.witness, state.marker)
+    turn = max(state.turn(), found.outside.turn if found.outside else 0)
     # In doubt the old token is no witness: a crash before the doubt is noted must raise it again.
-    is_renewed = _write(file, Outside(seat, (new,) if found.doubt else (new, old)))
+    is_renewed = _write(file, Outside(seat, (new,) if found.doubt else (new, old), turn))
     if not is_renewed:
         # What is outside stays as it is. It is what the state file has, but for a doubt.
         new = found.outside.tokens[0] if found.outside and found.doubt else old
@@ -65,10 +69,19 @@ def take_place(root: Path, state: State, history: History) -> list[tuple[str, st
     if found.doubt is None:
         state.keep(found.place, witness)
     else:
-        state.keep_anew(found.place, witness, found.doubt)
+        state.keep_anew(found.place, witness, found.doubt, turn=turn)
     if is_renewed:
-        _write(file, Outside(seat, (new,)))
+        _write(file, Outside(seat, (new,), turn))
     return _notices(found, state)
+
+
+def leave_place(root: Path, state: State) -> None:
+    """Keep outside how far the state file has come since it was opened: a backup may be younger."""
+    turn, file = state.turn(), _file(_measure(root, state), state.marker)
+    outside = _read(file)
+    # It costs two waits for the disk, so an end that leaves nothing new writes nothing.
+    if outside is not None and outside.turn < turn:
+        _write(file, replace(outside, turn=turn))
 
 
 def remembers_waiting(root: Path) -> Callable[[bool], None]:
@@ -99,6 +112,7 @@ def _look(root: Path, state: State, known: Tid | None) -> Arrived:
         outside,
         is_blank=state.is_blank(),
         synced_at="" if last is None else last.at,
+        turn=state.turn(),
     )
     if before == Spot(None, None):
         # A state file that was rebuilt knows best why.
@@ -161,7 +175,8 @@ def _notices(found: Arrived, state: State) -> list[tuple[str, str]]:
     said = []
     if found.doubt is not None:
         said.append((found.doubt.reason, HINT))
-    elif before not in ("", root):
+    # One folder has several names: of those that lead to it today, none says that it was moved.
+    elif before and os.path.realpath(before) != os.path.realpath(root):
         hint = f"if a service runs it, name the new place there: syncd run {root}"
         said.append((f"this mirror was moved here from {before}", hint))
     return [*said, *_older(found.before.place, found.place, state)]

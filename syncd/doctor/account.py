@@ -23,12 +23,12 @@ class Server:
 
     Attributes:
         health: What it says of itself.
-        repo: Why the repo cannot be read; None if it can.
+        repo: Why the repo cannot be read, as its status or an error; None if it can.
     """
 
     url: str
     health: Health
-    repo: str | None = None
+    repo: str | Complaint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,10 @@ def judge_server(server: Server | Complaint, body: KnownBody | None = None) -> I
     health = server.health
     software, version = health.software or "unknown software", health.version or "unknown"
     yield found("pds.ok", pds=server.url, software=software, version=version)
-    if server.repo is not None:
+    if isinstance(server.repo, Complaint):
+        reason = f"the repo cannot be read: {server.repo.reason}"
+        yield found("pds.away", reason=reason, hint=server.repo.hint)
+    elif server.repo is not None:
         yield found("pds.unavailable", status=server.repo)
     yield _name_limits(health, body)
     yield _judge_clock(health.ahead_seconds)

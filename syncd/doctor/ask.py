@@ -34,14 +34,14 @@ async def ask_pds(account: Account) -> Server | Complaint:
     return Server(account.pds, health, await _why_unreadable(account))
 
 
-async def _why_unreadable(account: Account) -> str | None:
+async def _why_unreadable(account: Account) -> str | Complaint | None:
     async with HttpPds(account, None) as pds:
         try:
             status = await pds.fetch_status()
         except RepoUnavailable as error:
             return error.status
         except SyncdError as error:
-            return error.message
+            return make_complaint(error)
     return None if status.active else status.status or "inactive"
 
 

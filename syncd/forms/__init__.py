@@ -5,7 +5,7 @@
 
 from syncd.forms.bodies import lines_for
 from syncd.forms.form import DRAFT, Collided, Form, Marks, Pointer
-from syncd.forms.forms import DOCUMENTS, ENDINGS, USUAL, Forms, with_markdown
+from syncd.forms.forms import DOCUMENTS, ENDINGS, USUAL, Forms, cid_of_text, with_markdown
 from syncd.forms.imported import import_post
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Forms",
     "Marks",
     "Pointer",
+    "cid_of_text",
     "import_post",
     "lines_for",
     "with_markdown",

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from syncd import __version__
-from syncd.config import FILE_NAME, Config, load_config
+from syncd.config import Config
 from syncd.credentials import Credentials
 from syncd.cycle.git.companion import Companion
 from syncd.cycle.home import Home
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.observe.account import Whereabouts, describe_change
 from syncd.cycle.pull.drafts import respell_known
-from syncd.cycle.witness import remembers_waiting, take_place
+from syncd.cycle.witness import leave_place, remembers_waiting, take_place
 from syncd.cycle.workspace import Workspace
-from syncd.errors import PdsError
-from syncd.folder.root import find_root
+from syncd.errors import PdsError, SyncdError
 from syncd.forms import DRAFT
 from syncd.identity import resolve
 from syncd.lock import FolderLock
@@ -31,8 +30,10 @@ from syncd.mirror.notices import Notice, OnNotice, ignore
 from syncd.mirror.offline import (
     checked,
     known_account,
+    load_two_way,
     open_files,
     renewed,
+    root_around,
     workspace_of,
 )
 from syncd.model import Account
@@ -68,9 +69,9 @@ async def open_mirror(
     `pds` is the PDS that a person named in an argument of this command.
     """
     close_state_directory(listeners.notice)
-    root = find_root(directory)
+    root = root_around(directory)
     _warn_root(root, listeners.notice)
-    config = load_config(root / FILE_NAME, os.environ)
+    config = load_two_way(root)
     with FolderLock(root), checked(renewed(root, config), root, config) as state:
         files = workspace_of(root, config, state)
         for sentence, hint in take_place(root, state, files.history):
@@ -78,11 +79,16 @@ async def open_mirror(
         follow_filenames(files, listeners.notice)
         follow_markdown(files, listeners.notice)
         _follow_spelling(files, listeners.notice)
-        async with _connected(files, listeners, pds) as mirror:
+        async with connected(files, listeners, pds, companion=Companion(files)) as mirror:
             mirror.on_renewal = lambda: _take_place_again(files)
             mirror.on_waiting = remembers_waiting(root)
             mirror.on_waiting(mirror.holds(state.waiting()))
-            yield mirror
+            try:
+                yield mirror
+            finally:
+                # Nothing depends on it but the doubt about a backup that may be put back later.
+                with suppress(OSError, SyncdError):
+                    leave_place(root, state)
 
 
 def _warn_root(root: Path, on_notice: OnNotice) -> None:
@@ -116,14 +122,22 @@ def _follow_spelling(files: Workspace, on_notice: OnNotice) -> None:
 async def open_to_look(directory: Path, listeners: Listeners = NOBODY) -> AsyncIterator[Mirror]:
     """Open the mirror around `directory` for `preview` alone, also while another syncd has it."""
     with open_files(directory) as files:
-        async with _connected(files, listeners) as mirror:
+        async with connected(files, listeners, companion=Companion(files)) as mirror:
             yield mirror
 
 
 @asynccontextmanager
-async def _connected(
-    files: Workspace, listeners: Listeners, named: str | None = None
+async def connected(
+    files: Workspace,
+    listeners: Listeners,
+    named: str | None = None,
+    *,
+    companion: Companion | None,
 ) -> AsyncIterator[Mirror]:
+    """Yield a mirror of `files` with its PDS, and with the git around it if there is `companion`.
+
+    `named` is the PDS that a person named in an argument of this command.
+    """
     account = await find_account(files, listeners.notice)
     async with AsyncExitStack() as clients:
         tokens = _tokens(files.config, named)
@@ -132,7 +146,7 @@ async def _connected(
             files,
             Home(account, connect(account)),
             whereabouts=_whereabouts(files, connect, listeners.notice),
-            companion=Companion(files),
+            companion=companion,
         )
 
 

@@ -127,7 +127,7 @@ class HttpPds:
     ) -> None:
         await self.aclose()
 
-    async def fetch_latest(self) -> tuple[Cid, Tid]:
+    async def fetch_latest(self, *, is_poll: bool = False) -> tuple[Cid, Tid]:
         """As `Pds.fetch_latest`. Where the PDS has no answer, the beginning of getRepo names it."""
         etag, known = self._latest or (None, None)
         try:
@@ -138,8 +138,10 @@ class HttpPds:
         except (RepoUnavailable, RateLimited):
             raise
         except (PdsError, BadAnswer) as error:
-            # A server that did not even answer would not answer the next question either.
-            if self._http.last_status is None:
+            # A server that did not even answer would not answer the next question either. And one
+            # that fails is not to begin a whole repo with each poll: the next look asks for it.
+            is_failing = is_poll and isinstance(error, Unreachable)
+            if self._http.last_status is None or is_failing:
                 raise
             return await self._latest_by_repo(error)
         tag = answer.headers.get("etag", "")

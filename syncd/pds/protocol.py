@@ -40,8 +40,11 @@ class Pds(Protocol):
     def requests(self) -> int:
         """How many requests were sent so far."""
 
-    async def fetch_latest(self) -> tuple[Cid, Tid]:
-        """Return the newest commit and its rev, unverified (com.atproto.sync.getLatestCommit)."""
+    async def fetch_latest(self, *, is_poll: bool = False) -> tuple[Cid, Tid]:
+        """Return the newest commit and its rev, unverified (com.atproto.sync.getLatestCommit).
+
+        `is_poll`: it is asked for every few seconds. A PDS in trouble is asked nothing else then.
+        """
 
     async def fetch_status(self) -> RepoStatus:
         """Whether the repo can be read, and why not (com.atproto.sync.getRepoStatus)."""

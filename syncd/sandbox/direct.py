@@ -57,7 +57,7 @@ class MemoryPds:
         """As `Pds.server_time`: what an answer would say now."""
         return self._sandbox.clock()
 
-    async def fetch_latest(self) -> tuple[Cid, Tid]:
+    async def fetch_latest(self, *, is_poll: bool = False) -> tuple[Cid, Tid]:  # noqa: ARG002
         def latest(effect: View | None) -> tuple[Cid, Tid]:
             head = seen(self._sandbox, self.did, effect).head
             return head.commit, head.rev

@@ -54,7 +54,8 @@ class KnownKeeping(Note):
     Found with the first deletion of a content that another record has as well; `doubted` are the
     (path, CID) of such records that are still to be asked for, noted before the deletion is sent.
     `is_proof`: one of them had the content before, so that the PDS is seen to keep it. A record
-    that is created in the same commit proves nothing: some PDSes keep that one alone.
+    that is created in the same commit proves nothing: some PDSes keep that one alone. `again` are
+    those that were written again last.
     Written and read by the push half. Unknown, it asks after each such deletion; what was doubted
     is only seen again by `syncd verify`.
     """
@@ -64,3 +65,4 @@ class KnownKeeping(Note):
     is_kept: bool | None = None
     doubted: tuple[tuple[RecordPath, Cid], ...] = ()
     is_proof: bool = False
+    again: tuple[tuple[RecordPath, Cid], ...] = ()

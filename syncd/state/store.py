@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -14,11 +14,12 @@ from syncd.atproto.cid import Cid, is_content_of, parse_cid
 from syncd.atproto.syntax import Did, Tid, parse_tid
 from syncd.errors import StateDamaged, StateWrong
 from syncd.model import Decision, Head, Memory, RecordPath, Seen, Waiting
-from syncd.state.damage import REBUILT_HINT, check_row, explaining
+from syncd.state.damage import REBUILT_HINT, checked, explaining
 from syncd.state.filling import Filling
 from syncd.state.note import LATEST, N, Note, read_note
 from syncd.state.recording import NOTE, SETTLED, put, put_notes, record
 from syncd.state.rows import blob_or_none, parse_decision, parse_seen, parse_waiting
+from syncd.state.turns import TURN, Turns
 
 RESET_HINT = (
     "move the state file away and run `syncd sync`: equal records are adopted, nothing is deleted"
@@ -42,6 +43,7 @@ class State:
         self._sql = connection
         self._path = path
         self._file = _file_at(path)
+        self._turns = Turns()
         self.aside = aside
 
     def __enter__(self) -> Self:
@@ -62,15 +64,25 @@ class State:
         """Go on with a new file at the same path; the old one is called `aside` now."""
         self._sql = connection
         self._file = _file_at(self._path)
+        self._turns = Turns()
         self.aside = aside
 
     def check_in_place(self) -> None:
         """Raise StateWrong if another file took the place of the one that is open.
 
-        A file that was only removed is none: what is remembered is still in the open one.
+        Raise StateDamaged if an older one was written over it. A file that was only removed is
+        neither: what is remembered is still in the open one.
         """
         if _file_at(self._path) not in (None, self._file):
             raise StateWrong(f"{self._path} was replaced while syncd ran", hint=REPLACED_HINT)
+        turn = self._stored_turn()
+        if self._turns.is_alone_older(self._path):
+            raise _overwritten(self._path)
+        self._turns.reached(turn)
+
+    def turn(self) -> int:
+        """Return how often something was recorded: it only grows, until the file is rebuilt."""
+        return self._stored_turn()
 
     # --- identity and small facts --------------------------------------------------------------
 
@@ -97,9 +109,14 @@ class State:
             with self._transaction():
                 put_notes(self._sql, notes)
 
-    def keep_anew(self, *notes: Note) -> None:
-        """Keep these facts, and forget what any file was: whoever looks next reads them all."""
+    def keep_anew(self, *notes: Note, turn: int = 0) -> None:
+        """Keep these facts, and forget what any file was: whoever looks next reads them all.
+
+        The file is at `turn` then, if it was not that far.
+        """
+        turn = max(turn, self.turn())
         with self._transaction():
+            put(self._sql, "meta", [(TURN, str(turn))])
             self._sql.execute("DELETE FROM seen")
             self._sql.execute("DELETE FROM meta WHERE key GLOB 'settled:*'")
             put_notes(self._sql, notes)
@@ -144,6 +161,13 @@ class State:
             what = f"{self.path} is damaged: it lacks a node of the repo's tree"
             raise StateDamaged(what, hint=REBUILT_HINT)
         return block
+
+    def has_nodes(self, nodes: Mapping[Cid, bytes]) -> bool:
+        """Return whether the kept tree has all these nodes, each as it is here."""
+        with explaining(self._path):
+            rows = self._sql.execute("SELECT cid, block FROM node")
+            same = sum(nodes.get(cid) == block for cid, block in rows)
+        return bool(same == len(nodes))
 
     def base(self) -> dict[RecordPath, Cid]:
         """Return all of base."""
@@ -205,6 +229,11 @@ class State:
     def seen(self) -> dict[RecordPath, Seen]:
         """Return what every file was when last read."""
         return self.seen_outside(())
+
+    def check_seen(self) -> None:
+        """Raise StateDamaged if a row of `seen` is not as written."""
+        for _ in self._all(_SELECT_SEEN):
+            pass
 
     def seen_of(self, paths: Collection[RecordPath]) -> dict[RecordPath, Seen]:
         """Return what these files were when last read; unknown ones are left out."""
@@ -270,8 +299,13 @@ class State:
         if memory == Memory() and not notes:
             return
         with self._transaction():
+            turn = self._stored_turn() + (memory != Memory())
+            if memory != Memory():
+                put(self._sql, "meta", [(TURN, str(turn))])
             record(self._sql, memory, self.newest())
             put_notes(self._sql, notes)
+        # After the commit: a turn that was rolled back was never reached.
+        self._turns.reached(turn)
 
     @contextmanager
     def filling(self) -> Iterator[Filling]:
@@ -291,6 +325,15 @@ class State:
             with self._transaction():
                 self._sql.executemany("INSERT OR REPLACE INTO node VALUES (?, ?)", chunk)
 
+    def _stored_turn(self) -> int:
+        """Return the turn in the file. Raise StateDamaged if it was further before."""
+        text = self._found(TURN)
+        with self._as_written():
+            turn = 0 if text is None else int(text)
+        if turn < self._turns.newest:
+            raise _overwritten(self._path)
+        return turn
+
     # --- plumbing ------------------------------------------------------------------------------
 
     @contextmanager
@@ -307,9 +350,7 @@ class State:
     def _all(self, sql: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
         """Yield rows without their checksum, which was their last value and is right."""
         with explaining(self._path):
-            for row in self._sql.execute(sql, values):
-                check_row(self._path, *row)
-                yield row[:-1]
+            yield from checked(self._path, self._sql.execute(sql, values))
 
     def _of(self, sql: str, paths: Collection[str | bytes]) -> Iterator[tuple[Any, ...]]:
         ordered = list(paths)
@@ -351,6 +392,11 @@ class State:
         if text is None:
             raise StateWrong(f"{self._path} has no {key}", hint=RESET_HINT)
         return text
+
+
+def _overwritten(path: Path) -> StateDamaged:
+    what = f"{path} is damaged: it was overwritten while syncd ran"
+    return StateDamaged(what, hint=REBUILT_HINT)
 
 
 def _file_at(path: Path) -> tuple[int, int] | None:

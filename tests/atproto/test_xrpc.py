@@ -485,6 +485,8 @@ TABLE: list[tuple[int, str, str, type[SyncdError], type[SyncdError]]] = [
     (401, "AuthenticationRequired", "", CredentialsRefused, CredentialsRefused),
     (401, "AuthFactorTokenRequired", "", CredentialsRefused, CredentialsRefused),
     (403, "ScopeMissingError", "", CredentialsRefused, CredentialsRefused),
+    (401, "use_dpop_nonce", "", CredentialsRefused, CredentialsRefused),
+    (400, "invalid_dpop_proof", "", CredentialsRefused, CredentialsRefused),
     (401, "SomethingNew", "", CredentialsRefused, CredentialsRefused),
     (
         401,
@@ -888,3 +890,12 @@ def test_a_record_of_any_depth_has_the_cid_beside_it() -> None:
 def test_a_deletion_that_is_answered_with_nothing_names_no_commit(status: int, body: bytes) -> None:
     found = xrpc.read_deleted(xrpc.Response(status, {}, body))
     assert (found.cids, found.commit, found.rev) == ((None,), None, None)
+
+
+@pytest.mark.parametrize("name", ["use_dpop_nonce", "invalid_dpop_proof"])
+def test_a_pds_that_wants_oauth_sends_nobody_back_to_the_login(name: str) -> None:
+    body = json.dumps({"error": name, "message": "DPoP"}).encode()
+    error = xrpc.error_of(xrpc.Response(401, {}, body), is_write=True, now=0.0)
+    assert isinstance(error, CredentialsRefused)
+    assert "syncd login" not in error.hint
+    assert "--read-only" in error.hint

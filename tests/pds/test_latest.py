@@ -19,7 +19,9 @@ CAR = b"".join(write_car([HEAD[0]], ((cid, b.data) for cid, b in STATE.blocks.it
 OTHER = b"".join(write_car([HEAD[0]], ()))
 
 
-async def latest(answer: httpx.Response | Exception, car: httpx.Response) -> tuple[object, int]:
+async def latest(
+    answer: httpx.Response | Exception, car: httpx.Response, *, is_poll: bool = False
+) -> tuple[object, int]:
     asked: list[str] = []
 
     def respond(request: httpx.Request) -> httpx.Response:
@@ -33,7 +35,7 @@ async def latest(answer: httpx.Response | Exception, car: httpx.Response) -> tup
     transport = httpx.MockTransport(respond)
     async with HttpPds(account_of(SANDBOX, LOGIN), None, transport=transport) as pds:
         try:
-            return await pds.fetch_latest(), len(asked)
+            return await pds.fetch_latest(is_poll=is_poll), len(asked)
         except SyncdError as error:
             return type(error), len(asked)
 
@@ -75,6 +77,13 @@ async def test_what_is_an_answer_or_no_server_leads_to_no_second_question(
     answer: httpx.Response | Exception, kind: type[SyncdError]
 ) -> None:
     assert await latest(answer, httpx.Response(200, content=CAR)) == (kind, 1)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 408])
+async def test_a_poll_of_a_pds_that_fails_begins_no_repo(status: int) -> None:
+    car = httpx.Response(200, content=CAR)
+    assert await latest(error(status), car, is_poll=True) == (Unreachable, 1)
+    assert await latest(error(501, "MethodNotImplemented"), car, is_poll=True) == (HEAD, 2)
 
 
 @pytest.mark.parametrize(

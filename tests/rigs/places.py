@@ -12,7 +12,7 @@ import pytest
 
 from syncd.config import Config
 from syncd.cycle import witness
-from syncd.cycle.witness import take_place
+from syncd.cycle.witness import leave_place, take_place
 from syncd.mirror.offline import workspace_of
 from tests.rigs.device import OPEN, Device, World, rework
 
@@ -57,6 +57,7 @@ class Seat:
         device = self.start(root, **settings)
         try:
             yield device
+            leave_place(root, device.mirror.state)
         finally:
             close(device)
 

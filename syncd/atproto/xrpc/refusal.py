@@ -59,6 +59,8 @@ ERRORS: Final[Mapping[str, type[SyncdError]]] = {
     "RepoSuspended": RepoUnavailable,
     "RepoTakendown": RepoUnavailable,
     "ScopeMissingError": CredentialsRefused,
+    "invalid_dpop_proof": CredentialsRefused,
+    "use_dpop_nonce": CredentialsRefused,
 }
 """Error names with one meaning. InvalidToken counts as expired, because a new token resolves it."""
 
@@ -108,7 +110,14 @@ _HINTS: Final[Mapping[type[SyncdError], str]] = {
     Unreachable: "wait, then try again; `syncd run` does so by itself",
 }
 
+_DPOP_HINT: Final = (
+    "this PDS takes OAuth (DPoP) alone, which syncd does not speak: ask its operator for app "
+    "passwords; `syncd clone --read-only` mirrors the account without any"
+)
+
 _NAME_HINTS: Final = {
+    "invalid_dpop_proof": _DPOP_HINT,
+    "use_dpop_nonce": _DPOP_HINT,
     "AuthFactorTokenRequired": "use an app password: it needs no second factor",
     "AuthenticationRequired": "make an app password for syncd in the settings of the account, "
     "then: syncd login",

@@ -6,7 +6,7 @@ folder, this one or a running daemon, carries it out in its next cycle.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -30,7 +30,7 @@ from syncd.mirror.conflicts import choose_conflicts, open_conflicts, remote_file
 from syncd.mirror.merging import Edit, settle_by_merge
 from syncd.mirror.names import read_names
 from syncd.mirror.offline import open_files
-from syncd.model import Choice, Conflict
+from syncd.model import Choice, Conflict, RecordPath
 
 
 @click.command()
@@ -124,13 +124,19 @@ def _merge_all(
     return failed
 
 
-def carry_out(directory: Path, as_json: bool, done: Mapping[str, object] | None = None) -> None:
+def carry_out(
+    directory: Path,
+    as_json: bool,
+    done: Mapping[str, object] | None = None,
+    *,
+    acted_on: Collection[RecordPath] = (),
+) -> None:
     """Sync for what was just decided, here or in the daemon, or leave it to the next sync.
 
-    `done` is what the command has done already, for its JSON object.
+    `done` is what the command has done already, for its JSON object; `acted_on` are its records.
     """
     try:
-        run_sync(directory, as_json, done)
+        run_sync(directory, as_json, done, acted_on=acted_on)
     except Locked as error:
         say(f"noted; another syncd (pid {error.pid}) has the folder: the next sync carries it out")
     except OtherVersion as error:

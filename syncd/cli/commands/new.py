@@ -23,6 +23,7 @@ from syncd.mirror.by_lexicon import begin, fields_of
 from syncd.mirror.names import collection_named
 from syncd.mirror.offline import open_files
 from syncd.mirror.publishing import check_writable, make_draft
+from syncd.model import RecordPath
 
 
 @click.command()
@@ -64,7 +65,8 @@ def new(
         if not (publish or (edit and _is_wanted(draft))):
             return
         done = publish_all(workspace, [draft], is_quiet=as_json)
-    carry_out(directory, as_json, {"published": done})
+    acted_on = [RecordPath(item["path"]) for item in done]
+    carry_out(directory, as_json, {"published": done}, acted_on=acted_on)
 
 
 def _is_wanted(draft: str) -> bool:

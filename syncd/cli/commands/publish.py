@@ -88,7 +88,8 @@ def publish(
         done = publish_all(workspace, chosen.drafts, rkey, is_quiet=as_json)
         publish_waiting(workspace, chosen.waiting, named=chosen.named)
     done += [{"path": item.path} for item in chosen.waiting]
-    carry_out(directory, as_json, {"published": done})
+    acted_on = [RecordPath(item["path"]) for item in done]
+    carry_out(directory, as_json, {"published": done}, acted_on=acted_on)
 
 
 @click.command()
@@ -111,7 +112,8 @@ def unpublish(directory: Path, path: str, yes: bool, as_json: bool) -> None:
         draft = make_draft_of(workspace, record)
     if not as_json:
         say(f"{record}: it is the draft {printable(draft)} now")
-    carry_out(directory, as_json, {"unpublished": [{"path": record, "draft": printable(draft)}]})
+    done = {"unpublished": [{"path": record, "draft": printable(draft)}]}
+    carry_out(directory, as_json, done, acted_on=[record])
 
 
 def publish_all(

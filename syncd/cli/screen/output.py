@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from io import TextIOWrapper
 from itertools import groupby
 from operator import itemgetter
@@ -31,6 +32,16 @@ APPROVE_HINT = (
     "text of each file that it replaces or removes"
 )
 
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What to do next about conflicts and about held changes."""
+
+    conflict: str = RESOLVE_HINT
+    held: str = APPROVE_HINT
+
+
+AT_A_MIRROR = Hints()
 PUBLISH_HINT = "syncd publish PATH (or --all) sends it at once"
 
 
@@ -53,10 +64,10 @@ def say_lines(text: str) -> None:
         say(line)
 
 
-def tell(text: str) -> None:
-    """Print one line on stderr."""
+def tell(text: str, *, paint: Callable[[str], str] = str) -> None:
+    """Print one line on stderr. Only `paint` may add control characters, for colour."""
     WAITS.ended()
-    print(visible(text), file=sys.stderr, flush=True)
+    print(paint(visible(text)), file=sys.stderr, flush=True)
 
 
 def tell_notice(notice: Notice) -> None:
@@ -173,17 +184,18 @@ def say_waiting(
     held: Sequence[Held],
     *,
     lines: int | None = LINES,
+    hints: Hints = AT_A_MIRROR,
 ) -> None:
     """Print the items that wait for a person, with the next command; at most `lines` of a kind."""
     _say_some([f"conflict  {item.path}: {item.reason}" for item in conflicts], lines, _ALL)
     if conflicts:
-        say(f"  next: {RESOLVE_HINT}")
+        say(f"  next: {hints.conflict}")
     for problem in problems[:lines]:
         _say_problem(problem)
     _say_rest("problem", len(problems) - len(problems[:lines]), _ALL)
     _say_some([f"held      {item.path}: {item.reason}" for item in held], lines, _ALL)
     if held:
-        say(f"  next: {APPROVE_HINT}")
+        say(f"  next: {hints.held}")
 
 
 def say_pending(pending: Sequence[Mapping[str, str]]) -> None:

@@ -58,14 +58,23 @@ class Outside:
         tokens: What the state file may have as the token of that seat. There is a second one only
             while the state file is opened: a crash then leaves it with either. An empty token
             stands for none.
+        turn: How far the state file had come when syncd last ended: a state file that has not come
+            so far is older.
     """
 
     seat: str
     tokens: tuple[str, ...]
+    turn: int = 0
 
 
 def doubt_about(
-    before: Spot, now: Spot, outside: Outside | None, *, is_blank: bool, synced_at: str = ""
+    before: Spot,
+    now: Spot,
+    outside: Outside | None,
+    *,
+    is_blank: bool,
+    synced_at: str = "",
+    turn: int = 0,
 ) -> Doubt | None:
     """Return the doubt about a state file that was in `before` and is opened in `now`.
 
@@ -76,10 +85,12 @@ def doubt_about(
         is_blank: The state file knows no record. It is new, unless it says where it was; where
             another one was synced before, that one is lost.
         synced_at: When it was synced last, for the sentence.
+        turn: How far the state file has come.
     """
+    is_other = _is_other(before, now, outside) or (outside is not None and turn < outside.turn)
     if is_blank and before == Spot(None, None):
-        return LOST if _is_other(before, now, outside) else None
-    if not (_is_elsewhere(before, now) or _is_other(before, now, outside)):
+        return LOST if is_other else None
+    if not (_is_elsewhere(before, now) or is_other):
         return None
     if before.root in ("", now.root):
         until = f", and knows what was synced until {synced_at}" if synced_at else ""

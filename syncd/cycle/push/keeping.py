@@ -66,7 +66,7 @@ class Keeping:
         if not gone or known.is_kept:
             return
         after = {change.path: change.after for change in changes}
-        shared = (self.workspace.state.base_with(gone) | after).items()
+        shared = (self.workspace.state.base_with(gone) | dict(known.again) | after).items()
         doubted = {(path, cid) for path, cid in shared if cid is not None and cid in gone}
         if doubted - set(known.doubted):
             every = tuple(sorted(doubted | set(known.doubted)))
@@ -88,11 +88,14 @@ class Keeping:
         # Where the repo moved on, another client may have deleted what the tree of `sight` names.
         if lost is None or (lost and not await self._is_newest(sight)):
             return  # the PDS cannot tell now: the next cycle asks again
-        is_done = await self._write_again(lost, sight.view.head.commit if is_guarded else None)
+        swap = sight.view.head.commit if is_guarded else None
+        is_done = await self._write_again(lost, swap)
         # Once seen to lose a content, a PDS stays one that does, whatever it keeps another time.
         is_kept = False if lost else known.is_kept or (known.is_proof and bool(named)) or None
         is_kept = False if known.is_kept is False else is_kept
-        self._keep(KnownKeeping(known.pds, is_kept, () if is_done else tuple(lost)))
+        # What was written again has no base yet, and the next deletion can take its content too.
+        left, again = ((), tuple(lost)) if is_done else (tuple(lost), ())
+        self._keep(KnownKeeping(known.pds, is_kept, left, again=again))
 
     async def _is_newest(self, sight: Sight) -> bool:
         try:

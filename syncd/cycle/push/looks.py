@@ -41,8 +41,11 @@ class Looks:
     pds: Pds
     known: Cid | None = None
 
-    async def check(self, change: Change) -> None:
-        """Return if the record is still `change.before`.
+    async def check(self, change: Change) -> bool:
+        """Return if the record is still `change.before`: whether the PDS has its content, too.
+
+        A PDS may lose it with that of an equal record that was edited or deleted. Only the tree
+        has the record then, and what replaces or deletes it takes nothing away.
 
         Raises:
             SwapFailed: It is not.
@@ -52,12 +55,18 @@ class Looks:
         try:
             found = await self.pds.fetch_record(change.path)
         except (Unreachable, BadAnswer) as error:
-            newest, _ = await self.pds.fetch_latest()
-            if newest != self.known:
+            if not await self._is_as_verified():
                 raise Unclear(f"the PDS does not show this record: {error.message}") from error
-            return
-        if found != change.before:
+            return True
+        is_lost = found is None and change.before is not None and await self._is_as_verified()
+        if found != change.before and not is_lost:
             raise SwapFailed(f"{change.path} was changed in the repo meanwhile")
+        return not is_lost
+
+    async def _is_as_verified(self) -> bool:
+        """Return whether nobody has written to the repo since its tree was verified."""
+        newest, _ = await self.pds.fetch_latest()
+        return newest == self.known
 
     async def at(self, path: RecordPath) -> Cid | Unseen | None:
         """Return the record as it is now; UNSEEN if the PDS does not answer for it.

@@ -60,6 +60,7 @@ class Overheard:
     is_listening: bool = False
     _sent: deque[_Sent] = field(default_factory=lambda: deque(maxlen=MOST_WRITES))
     _events: deque[CommitEvent] = field(default_factory=deque)
+    _met: deque[tuple[RecordPath, Cid]] = field(default_factory=lambda: deque(maxlen=MOST_WRITES))
 
     def hear(self, event: CommitEvent) -> bool:
         """Take an event of this repo. True if it shows that a version was overwritten unseen."""
@@ -77,15 +78,26 @@ class Overheard:
             self._sent.append(_Sent(change.path, change.before, after, written.commit))
         self._compare(self._events)
 
+    def take_silence(self, change: Change) -> None:
+        """Take a write that got no usable answer: it may have been carried out all the same."""
+        if self.is_listening:
+            self._sent.append(_Sent(change.path, change.before, change.after, None))
+            self._compare(self._events)
+
     def _size(self) -> int:
         return sum(len(event.blocks) for event in self._events)
 
     def _compare(self, events: Iterable[CommitEvent]) -> bool:
         """Return whether one of `events` shows a version that was overwritten unseen."""
-        pairs = [pair for event in events for pair in self._ours(event)]
-        for sent, _ in pairs:
-            with suppress(ValueError):  # an event may name one path twice
-                self._sent.remove(sent)
+        pairs: list[tuple[_Sent, Op]] = []
+        for event in events:
+            found = list(self._ours(event))
+            for sent, _ in found:
+                with suppress(ValueError):  # an event may name one path twice
+                    self._sent.remove(sent)
+                self._met.append((sent.path, event.commit))
+            # A write that got no answer is taken again once it is found to be carried out.
+            pairs += {sent.path: (sent, op) for sent, op in found}.values()
         unseen = [(sent, op.prev) for sent, op in pairs if op.prev not in (None, *sent[1:3])]
         for sent, prev in unseen:
             assert prev is not None
@@ -100,7 +112,8 @@ class Overheard:
         for sent in self._sent:
             op = ops.get(sent.path)
             is_it = op is not None and op.cid == sent.after
-            if op is not None and is_it and sent.commit in (None, event.commit):
+            is_met = (sent.path, event.commit) in self._met
+            if op is not None and is_it and not is_met and sent.commit in (None, event.commit):
                 yield sent, op
 
     def _report(self, sent: _Sent, prev: Cid) -> None:

@@ -106,6 +106,7 @@ class Pusher:
                 except Unclear as error:
                     self._deny(change, error)
                 except Unknown as error:
+                    self.answers.overheard.take_silence(change)
                     unclear.append((change, error))
                     self.missing.update((change.after, change.path))
                     await self._look_whether_it_is_up(error, len(unclear))
@@ -202,7 +203,11 @@ class Pusher:
         """Look, write, look again: the nearest thing to a swap where the PDS offers none."""
         if change.before is None:
             return await self._created(change)
-        await self.looks.check(change)
+        if not await self.looks.check(change):
+            # A batch looks at the tree alone; to the others there is no such record.
+            validate = self.validate(change.path)
+            written = await self.heeding(self.pds.write([change], swap=None, validate=validate))
+            return await self._proven(change, written)
         try:
             # A guard is worth nothing where all are ignored, and some refuse what has one.
             is_worth_it = self.guards is not Guards.NONE
@@ -291,6 +296,7 @@ class Pusher:
             if stored not in (change.after, None):
                 reason = f"the PDS stored {stored} where {change.after} was sent"
                 self.answers.lose(change, stored, reason, written.rev)
+        self.answers.log(batch, written)
         self.remember(
             Memory(
                 base={change.path: change.after for change in batch},

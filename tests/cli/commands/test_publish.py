@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.exceptions import Exit
 
 from syncd.atproto.syntax import parse_tid
-from syncd.errors import SyncdError
+from syncd.cli.commands.sync import say_outcome
+from syncd.errors import SyncdError, Unreachable
 from syncd.folder.names import drafted_name
+from syncd.model import Problem, RecordPath, Report
 from syncd.state import open_state
 from syncd.state.notes import Overtaken
 from tests.rigs import warm
@@ -283,3 +286,22 @@ def test_a_name_at_which_nothing_waits_publishes_nothing_else(asking: Lured) -> 
     at(asking, "publish", "--all", f"{NOTE}/second", code=2)
     at(asking, "sync")
     assert asking.records() == {FIRST}
+
+
+def outcome(report: Report, acted_on: list[RecordPath], capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(Exit):
+        say_outcome(report, as_json=False, acted_on=acted_on)
+    return capsys.readouterr().out
+
+
+def test_what_a_daemon_sent_before_it_was_asked_is_not_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sent, waits = RecordPath(f"{NOTE}/sent"), RecordPath(f"{NOTE}/waits")
+    assert f"{sent}, by the running syncd" in outcome(Report(), [sent], capsys)
+    assert "by the running syncd" not in outcome(Report(pushed=(sent,)), [sent], capsys)
+    problem = Report(problems=(Problem(waits, "it is no JSON"),))
+    assert f"{waits}, by" not in outcome(problem, [waits], capsys)
+    later = Report(unsent=(waits,))
+    assert f"{waits}, by" not in outcome(later, [waits], capsys)
+    assert f"{sent}, by" not in outcome(Report(halted=Unreachable("down")), [sent], capsys)

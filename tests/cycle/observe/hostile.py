@@ -76,7 +76,7 @@ class ServedPds:
     status: RepoStatus | SyncdError = field(default_factory=lambda: RepoStatus(True, None, None))
     asked: list[Tid | None] = field(default_factory=list)
 
-    async def fetch_latest(self) -> tuple[Cid, Tid]:
+    async def fetch_latest(self, *, is_poll: bool = False) -> tuple[Cid, Tid]:
         self.requests += 1
         return self.repo.root, self.repo.rev
 

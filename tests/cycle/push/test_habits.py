@@ -236,6 +236,41 @@ async def test_a_record_that_the_pds_loses_with_an_equal_one_is_written_again(
     await agreed(world, laptop)
 
 
+# No PDS is known that honours guards and loses contents with an edit: such edits are not watched.
+@pytest.mark.parametrize(
+    ("habits", "after"),
+    [(LOSSY, after) for after in [(2, None), (None, 2), (2, 3), (None, None)]]
+    + [(GUARDED_AND_LOSSY, after) for after in [(2, None), (None, None)]],
+    ids=lambda value: str(value) if isinstance(value, tuple) else f"guards {value.honours_swaps}",
+)
+@pytest.mark.parametrize("others", [(), (B,)], ids=["two", "three"])
+async def test_equal_records_of_which_one_push_edits_and_deletes_several_end_as_they_are_here(
+    tmp_path: Path,
+    habits: Habits,
+    after: tuple[int | None, int | None],
+    others: tuple[RecordPath, ...],
+) -> None:
+    """The first of them takes the content of the second before that is replaced or deleted."""
+    world = world_of(tmp_path, habits)
+    laptop = device_of(world)
+    for path in (A, Z, *others):
+        laptop.save(path, v=1)
+    await laptop.sync()
+    for path, v in zip((A, Z), after, strict=True):
+        if v is None:
+            laptop.delete(path)
+        else:
+            laptop.save(path, v=v)
+    for _ in range(3):
+        report = await laptop.sync()
+    assert (report.problems, report.conflicts) == ((), ())
+    wanted = {A: after[0], Z: after[1], **dict.fromkeys(others, 1)}
+    repo = world.sandbox.repo(world.login.did)
+    for path, v in wanted.items():
+        assert repo.record(path) == ({"$type": "com.example.note", "v": v} if v else None)
+    await agreed(world, laptop)
+
+
 async def test_a_record_that_another_client_deletes_meanwhile_is_not_written_again(
     tmp_path: Path,
 ) -> None:

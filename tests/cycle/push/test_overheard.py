@@ -15,8 +15,8 @@ from syncd.atproto.firehose import CommitEvent, Op, encode_frame
 from syncd.cycle.push.overheard import MOST_BYTES, MOST_EVENTS
 from syncd.model import RecordPath, Side
 from syncd.pds.doorbell import read_frame
-from syncd.sandbox import Delay, Sandbox
-from syncd.sandbox.faults import Call, Habits
+from syncd.sandbox import Delay, DropAnswer, Sandbox
+from syncd.sandbox.faults import Call, Effect, Habits
 from syncd.state import Provenance
 from tests.cycle.test_mirror import agreed
 from tests.rigs.device import Device, World
@@ -31,6 +31,7 @@ def note(v: int) -> Record:
 
 
 THEIRS = cid_of(note(9))
+NOTHING = Delay(0)
 Change = Callable[[CommitEvent], CommitEvent]
 
 
@@ -50,7 +51,9 @@ async def laptop(world: World) -> Device:
     return laptop
 
 
-def at_the_worst_moment(world: World, method: str, path: RecordPath = A) -> None:
+def at_the_worst_moment(
+    world: World, method: str, path: RecordPath = A, effect: Effect = NOTHING
+) -> None:
     """Another client writes after syncd has looked and before its write."""
     repo = world.sandbox.repo(world.login.did)
 
@@ -59,7 +62,7 @@ def at_the_worst_moment(world: World, method: str, path: RecordPath = A) -> None
             repo.put(path, note(9))
         return call.nsid == method
 
-    world.sandbox.faults.add(Delay(0), when=write)
+    world.sandbox.faults.add(effect, when=write)
 
 
 def events(world: World) -> list[CommitEvent]:
@@ -95,6 +98,34 @@ async def test_a_version_that_we_overwrote_unseen_is_said_and_kept(
     (kept,) = [e for e in laptop.mirror.history.events(A) if e.cid == THEIRS]
     assert (kept.side, kept.origin, kept.rev) == (Side.REMOTE, Provenance.REPO, None)
     assert kept.after == world.records().get(A)
+    assert laptop.mirror.history.content(THEIRS) == encode(note(9))
+    await agreed(world, laptop)
+
+
+@pytest.mark.parametrize("is_heard_first", [False, True], ids=["answered", "heard"])
+@pytest.mark.parametrize("method", [PUT, DELETE], ids=["edited", "deleted"])
+async def test_a_version_that_a_write_without_an_answer_replaced_is_said_once(
+    world: World, laptop: Device, method: str, is_heard_first: bool
+) -> None:
+    heard: list[bool] = []
+
+    def hear_already(call: Call) -> bool:
+        is_written = world.records().get(A) in (None, cid_of(note(2)))
+        if is_heard_first and call.nsid == GET and is_written and not heard:
+            heard.extend(hear(laptop, *events(world)))
+        return False
+
+    world.sandbox.faults.add(NOTHING, when=hear_already)
+    at_the_worst_moment(world, method, effect=DropAnswer())
+    if method == DELETE:
+        laptop.delete(A)
+    else:
+        laptop.save(A, v=2)
+    remarks = (await laptop.sync()).remarks
+    assert any(heard) == is_heard_first
+    hear(laptop, *events(world))
+    remarks += (await laptop.sync()).remarks
+    assert len([r for r in remarks if r.startswith(f"{A}: {THEIRS} ")]) == 1
     assert laptop.mirror.history.content(THEIRS) == encode(note(9))
     await agreed(world, laptop)
 
