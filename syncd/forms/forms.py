@@ -59,6 +59,8 @@ def with_markdown(chosen: tuple[tuple[str, tuple[Keys, ...]], ...]) -> Forms:
 
 ENDINGS: Final = tuple(dict.fromkeys((*JSON.endings, *MarkdownForm.endings)))
 """Every ending that the file of a record can have by one or another setting."""
+EVERY: Final = with_markdown((("any.any.any", (("any",),)),))
+"""All forms by their endings, for files whose settings are not at hand."""
 USUAL: Final = Forms()
 """The forms of a folder whose settings choose none."""
 DOCUMENTS: Final[Form] = JSON

@@ -18,7 +18,7 @@ from click.shell_completion import CompletionItem
 from syncd.errors import SyncdError
 from syncd.folder.names import is_draft
 from syncd.folder.root import OWN, find_root
-from syncd.forms import USUAL, with_markdown
+from syncd.forms import EVERY
 from syncd.private import state_directory
 from syncd.state.peek import RECORDS, WENT, Names, offers, waiting
 
@@ -65,17 +65,14 @@ def _names(*where: Names) -> Offer:
     return offer
 
 
-_SOME = with_markdown((("any.any.any", (("any",),)),))
-"""Forms with every ending: a name is offered before the settings are read."""
-
-
 def _publishable(directory: Path, start: str) -> list[str]:
     drafts = (name for name in _drafts(find_root(directory)) if name.startswith(start))
     return sorted({*drafts, *_names(waiting("pending"))(directory, start)})
 
 
 def _drafts(root: Path) -> Iterator[str]:
-    forms = (USUAL.default, *(form for _, form in _SOME.chosen))
+    # A name is offered before the settings are read.
+    forms = (EVERY.default, *(form for _, form in EVERY.chosen))
     for collection in os.scandir(root):
         if "." in collection.name.strip(".") and collection.is_dir(follow_symlinks=False):
             names = (entry.name for entry in os.scandir(collection))

@@ -6,8 +6,9 @@ All output passes through here. Never prints a character that could control the 
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
 from itertools import groupby
@@ -15,6 +16,8 @@ from operator import itemgetter
 from typing import Any
 
 from syncd.atproto.cid import Cid
+from syncd.cli.screen.changes import Line
+from syncd.cli.screen.colour import has_colour
 from syncd.cli.screen.visible import visible, visible_json
 from syncd.errors import BadJson, SyncdError
 from syncd.mirror.notices import Notice
@@ -62,6 +65,14 @@ def say_lines(text: str) -> None:
     """Print all lines of a text on stdout."""
     for line in text.removesuffix("\n").split("\n"):
         say(line)
+
+
+def say_changes(lines: Iterable[Line]) -> None:
+    """Print the lines of a diff, with colour where it may be."""
+    is_painted = has_colour(sys.stdout, os.environ)
+    for line in lines:
+        WAITS.ended()
+        print(line.shown(is_painted=is_painted), flush=True)
 
 
 def tell(text: str, *, paint: Callable[[str], str] = str) -> None:
