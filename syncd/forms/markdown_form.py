@@ -256,13 +256,11 @@ def _is_json(text: bytes) -> bool:
 
 def _is_same(one: Value, other: Value) -> bool:
     """Return whether two values are one, also in type: True is not 1."""
-    if type(one) is not type(other):
-        return False
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(_is_same(one[k], other[k]) for k in one)
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_is_same, one, other))
-    return one == other
+    return type(one) is type(other) and one == other
 
 
 def _fields(record: Record) -> Front:

@@ -140,13 +140,11 @@ class _Edit:
 
 def _is_same(one: Json, other: Json) -> bool:
     """Return whether two values are one, also in type: True is not 1."""
-    if type(one) is not type(other):
-        return False
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(_is_same(one[k], other[k]) for k in one)
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_is_same, one, other))
-    return one == other
+    return type(one) is type(other) and one == other
 
 
 def _added(entries: Sequence[Entry], new: Mapping[str, Json]) -> Iterator[tuple[int, list[str]]]:

@@ -143,14 +143,13 @@ class _Builder:
 
     def _put(self, node: Node) -> None:
         if not self.stack:
-            if self.root is not None:
-                raise Fault(node.at, "the front matter has two parts")
             self.root = node
             return
         top = self.stack[-1]
         if top.entries is None:
             top.items.append(node)
-        elif top.key is not None:
+        else:
+            assert top.key is not None
             key, at, end = top.key
             node = self._after_colon(node, end)
             top.entries.add(key, at, node)
