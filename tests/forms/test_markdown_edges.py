@@ -158,6 +158,7 @@ def test_what_is_too_deep_or_too_long_is_no_front_matter() -> None:
         " a: 1\n",
         "a:\n" + "".join(f"{' ' * depth}a:\n" for depth in range(1, 60)),
         "a:\n- b\n  - c\n",
+        "r:\n  a:\n" + "".join(f"{' ' * 2 * depth}- a:\n" for depth in range(2, 60)),
         "a:\n" + "".join(f"{' ' * 2 * depth}- a:\n" for depth in range(1, 60)),
         "a:\n  - b\n   - c\n",
         "a:\n  -\n",
