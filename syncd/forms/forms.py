@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from syncd.atproto.cid import Cid, cid_of_block
@@ -10,6 +11,7 @@ from syncd.atproto.compiled import block_of
 from syncd.atproto.data import cid_of
 from syncd.forms.form import Form
 from syncd.forms.json_form import JSON
+from syncd.forms.markdown_form import Keys, MarkdownForm
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,26 @@ class Forms:
     @property
     def endings(self) -> tuple[str, ...]:
         """Return the endings of all forms, the usual one first."""
-        return tuple(dict.fromkeys(form.ending for form in self._all()))
+        every = (ending for form in self._all() for ending in form.endings)
+        return tuple(dict.fromkeys(every))
 
     def _all(self) -> tuple[Form, ...]:
         return self.default, *(form for _, form in self.chosen)
 
 
+@cache
+def with_markdown(chosen: tuple[tuple[str, tuple[Keys, ...]], ...]) -> Forms:
+    """Return the forms of a folder in which these collections have Markdown files.
+
+    Each collection comes with the pointers to the body of its records.
+    """
+    return Forms(chosen=tuple((name, MarkdownForm(name, keys)) for name, keys in chosen))
+
+
+ENDINGS: Final = tuple(dict.fromkeys((*JSON.endings, *MarkdownForm.endings)))
+"""Every ending that the file of a record can have by one or another setting."""
+EVERY: Final = with_markdown((("any.any.any", (("any",),)),))
+"""All forms by their endings, for files whose settings are not at hand."""
 USUAL: Final = Forms()
 """The forms of a folder whose settings choose none."""
 DOCUMENTS: Final[Form] = JSON
