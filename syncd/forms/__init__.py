@@ -4,7 +4,7 @@
 """
 
 from syncd.forms.form import DRAFT, Collided, Form, Marks, Pointer
-from syncd.forms.forms import DOCUMENTS, USUAL, Forms, cid_of_text
+from syncd.forms.forms import DOCUMENTS, USUAL, Forms, cid_of_text, read_plain
 
 __all__ = [
     "DOCUMENTS",
@@ -16,4 +16,5 @@ __all__ = [
     "Marks",
     "Pointer",
     "cid_of_text",
+    "read_plain",
 ]
