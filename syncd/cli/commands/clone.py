@@ -16,7 +16,7 @@ from shutil import rmtree
 import click
 
 from syncd.cli.commands.login import PDS_HELP, PLC_HELP
-from syncd.cli.commands.sync import report_json
+from syncd.cli.commands.sync import halt_json, report_json
 from syncd.cli.screen import progress
 from syncd.cli.screen.output import (
     exit_code,
@@ -307,7 +307,7 @@ def can_ask() -> bool:
 
 def _say(report: Report, cloned: int, account: Account, root: Path, as_json: bool) -> None:
     if as_json:
-        say_json(report_json(report, cloned))
+        say_json({**report_json(report, cloned), **halt_json(report)})
     else:
         rev = report.head.rev if report.head else "unknown"
         count = cloned + len(report.pulled) + len(report.adopted)

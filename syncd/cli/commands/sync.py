@@ -15,6 +15,7 @@ from syncd.atproto.syntax import parse_tid
 from syncd.cli.commands.git import checkout_taken
 from syncd.cli.screen import progress
 from syncd.cli.screen.output import (
+    error_json,
     exit_code,
     fail,
     head_json,
@@ -141,7 +142,7 @@ def say_outcome(
 ) -> None:
     """Report, and end with the exit code that fits."""
     if as_json:
-        say_json({**report_json(report, cloned), **(done or {})})
+        say_json({**report_json(report, cloned), **(done or {}), **halt_json(report)})
     else:
         say_report(report, cloned, _done_before(report, acted_on))
     if report.halted is not None:
@@ -181,7 +182,7 @@ def publish(root: Path, file: Path | None, output: Output) -> NoReturn:
     if output.is_dry_run and not output.as_json:
         say_plan_of(done, output.shown_as, Named(_prefix_of(root), done.config))
     elif output.as_json:
-        say_json({**report_json(done.report), **published_json(done)})
+        say_json({**report_json(done.report), **published_json(done), **halt_json(done.report)})
     else:
         say_published(done)
     if done.report.halted is not None:
@@ -208,6 +209,11 @@ def report_json(report: Report, cloned: int = 0) -> dict[str, object]:
         "requests": report.requests,
         "head": head_json(report.head),
     }
+
+
+def halt_json(report: Report) -> dict[str, object]:
+    """Return what the JSON object has of an error that ended the pushes early."""
+    return {} if report.halted is None else {"error": error_json(report.halted)}
 
 
 def say_report(report: Report, cloned: int = 0, before: Sequence[RecordPath] = ()) -> None:
