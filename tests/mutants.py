@@ -520,6 +520,12 @@ MUTANTS = (
         "",
         "tests/git/test_one_way.py", "an_edit_that_another_program_takes_back",
     ),
+    Mutant(
+        "a script that changed runs", "hooks/table.py",
+        "            event: [*command, *(f\"{file}:{_digest(file)}\" for file in self.files(command))]\n",
+        "            event: [*command]\n",
+        "tests/hooks/test_queue.py", "any_change",
+    ),
 )  # fmt: skip
 
 
