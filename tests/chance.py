@@ -17,11 +17,16 @@ from hypothesis import HealthCheck, settings
 SEED = int(os.environ.get("SYNCD_SEED") or f"{datetime.now(UTC):%Y%m%d}")
 os.environ["SYNCD_SEED"] = str(SEED)
 IS_STRESS = bool(os.environ.get("SYNCD_STRESS"))
+IS_BRIEF = bool(os.environ.get("SYNCD_BRIEF"))
+"""Whether another run tries the same properties in full: see tests/covered.py."""
 
 AGAIN = f"random tests drew from the seed {SEED}: SYNCD_SEED={SEED} draws the same again"
 
+_EXAMPLES = 25 if IS_BRIEF else 100
+
 settings.register_profile(
     "dated",
+    max_examples=_EXAMPLES,
     deadline=None,  # neither depends on what else the machine does
     suppress_health_check=[HealthCheck.too_slow],
     derandomize=False,
@@ -31,8 +36,9 @@ settings.load_profile("dated")
 
 
 def times(full: int) -> int:
-    """How often to try: `full` where nobody waits, else a tenth of it."""
-    return full if IS_STRESS else max(1, full // 10)
+    """How often to try: `full` where nobody waits, else a tenth, or a fortieth in a brief run."""
+    share = 1 if IS_STRESS else 40 if IS_BRIEF else 10
+    return max(1, full // share)
 
 
 def seed_of(number: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,6 +113,8 @@ def arroba_pds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArrobaPds]:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A run of all tests fails where docs/reliability.md promises more than the run has shown."""
     config = session.config
+    if hasattr(config, "workerinput"):
+        collect_before_the_end()
     options = config.option
     is_chosen = options.keyword or options.markexpr or options.collectonly or options.only
     is_whole = config.args == config.getini("testpaths") and not is_chosen
@@ -126,6 +129,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config.stash[UNSHOWN] = lines
     if lines and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def collect_before_the_end() -> None:
+    """Collect garbage while nobody waits, and leave nothing that could be collected later.
+
+    When a process of xdist ends, pytest collects five times. xdist kills one that takes longer than
+    ten seconds to end, and what coverage counted in it is lost.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -94,9 +94,8 @@ def measure(place: Path) -> None:
     pure = ",".join(map(files_of, OWN_TESTS))
     tests = sorted({test for tests in OWN_TESTS.values() for test in tests})
     data = str(place / "data")
-    # The same examples each time: 100 % of the branches must not depend on the day. And in one
-    # process: where workers of xdist ran these tests, some of what they reached was not counted.
-    coverage("run", "--parallel-mode", *PYTEST, *tests, data=data, SYNCD_SEED="1")
+    # The same examples each time: 100 % of the branches must not depend on the day.
+    coverage("run", "--parallel-mode", *PYTEST, *SPREAD, *tests, data=data, SYNCD_SEED="1")
     coverage("combine", "--quiet", data=data)
     coverage("report", f"--include={pure}", f"--fail-under={PERCENT}", data=data)
     ignored = (left_out(test) for test in (*tests, *ELSEWHERE))
@@ -112,7 +111,8 @@ def left_out(test: str) -> str:
 
 
 def coverage(*arguments: str, data: str, **environment: str) -> None:
-    run("-m", "coverage", *arguments, COVERAGE_FILE=data, **environment)
+    """Run coverage, and the tests below it in brief: `make test` draws more."""
+    run("-m", "coverage", *arguments, COVERAGE_FILE=data, SYNCD_BRIEF="1", **environment)
 
 
 def main() -> None:

@@ -79,7 +79,8 @@ PURE = (
 PURE_IMPORTS = frozenset(
     {"__future__", "base64", "bisect", "cbor2", "collections", "contextlib", "cryptography"}
     | {"dataclasses", "decimal", "difflib", "email.utils", "enum", "functools", "hashlib"}
-    | {"ipaddress", "itertools", "json", "math", "multiformats", "operator", "re", "regex"}
+    | {"ipaddress", "itertools", "json", "libipld", "math", "multiformats", "operator", "orjson"}
+    | {"re", "regex"}
     | {"struct", "syncd", "types", "typing", "urllib.parse"}
 )
 """All that the core may import: what is not here could be a clock, a disk or a network."""
@@ -118,7 +119,9 @@ LIBRARIES: dict[str, Library] = {
     "cryptography": Library(frozenset({"atproto"}), "signs and verifies on k256 and p256"),
     "dns": Library(frozenset({"identity"}), "asks DNS for the TXT record of a handle"),
     "httpx": Library(frozenset({"connect", "identity", "pds"}), "speaks HTTP, with bounds of time"),
+    "libipld": Library(frozenset({"atproto"}), "reads and writes plain records, where installed"),
     "multiformats": Library(frozenset({"atproto"}), "knows multibase and multicodec"),
+    "orjson": Library(frozenset({"atproto"}), "the same in JSON; syncd does without both"),
     "pathspec": Library(frozenset({"folder"}), "reads patterns as git reads a .gitignore"),
     "platformdirs": Library(frozenset({"private"}), "knows where an account keeps its state"),
     "regex": Library(frozenset({"atproto"}), "finds grapheme clusters, as UAX 29 has them"),
@@ -150,6 +153,8 @@ OTHER_WAYS: Mapping[tuple[str, str], str] = {
     ("syncd.cycle.pull.conflict_files", "write.keep_conflict"): "copies beside the folder",
     ("syncd.cycle.pull.conflict_files", "write.drop_conflicts"): "copies beside the folder",
     ("syncd.cycle.pull.conflict_files", "recover.sweep_conflicts"): "copies beside the folder",
+    ("syncd.cycle.branch.kept", "disk.Disk"): "copies beside the collections",
+    ("syncd.cycle.branch.kept", "disk.*"): "copies beside the collections",
     ("syncd.mirror.publishing", "drafts.drop_twin"): "one file under two names gets one",
     ("syncd.mirror.publishing", "drafts.place_draft"): "a draft is renamed to a free name",
     ("syncd.mirror.publishing", "drafts.remove_draft"): "a record's file has its content",

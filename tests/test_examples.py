@@ -199,5 +199,5 @@ def test_a_rule_of_ones_own_decides_conflicts_and_the_other_version_stays_in_his
             "written here",
         ]
         assert run(*decide, "com.example.*/*", home=tmp_path).code == 0
-        log = json.loads(syncd("-C", folder, "log", "--json").out)
-    assert {event["path"] for event in log["events"]} == set(files)
+        log = syncd("-C", folder, "log", "--json").out.splitlines()
+    assert {event["path"] for event in map(json.loads, log)} >= set(files)

@@ -35,21 +35,30 @@ url=$(sed -n 's/^PDS and PLC directory at //p' "$work/sandbox.log")
 # A password that is given like this goes to the PDS of the DID document, or to the one named here.
 export SYNCD_PASSWORD_FILE=$work/password SYNCD_PDS=$url
 
-# Once: a mirror, its settings and its records in git.
-syncd clone alice.test "$work/site" --pds "$url" --plc "$url" >"$work/clone.log"
+# Once: the settings and the records in git, and nothing of syncd but syncd.toml.
+export SYNCD_PLC_URL=$url
 git init --quiet --bare "$work/site.git"
+mkdir -p "$work/site/com.example.page"
 cd "$work/site"
-printf '\n[git]\ncommit = true\npush = "origin"\n' >>syncd.toml
-mkdir com.example.page
+did=$(sed -n 's/.*\(did:plc:[a-z0-9]*\).*/\1/p' "$work/sandbox.log" | head -n 1)
+printf '[mirror]\ndid = "%s"\nmode = "publish"\n' "$did" >syncd.toml
 echo '{"title": "Home"}' >com.example.page/home.json
 echo '{"title": "News"}' >com.example.page/news.json
 git init --quiet
 git remote add origin "$work/site.git"
 git add syncd.toml com.example.page
 git commit --quiet --message 'A site of two pages'
-show syncd sync
+git push --quiet --set-upstream origin main
 
-# Somebody without syncd, and without the password: one page edited, one made, one deleted.
+# What a CI job does: a fresh clone, and one command.
+job() {
+    git clone --quiet "$work/site.git" "$work/$1"
+    cd "$work/$1"
+    show syncd sync
+}
+job first
+
+# A colleague without syncd, and without the password: one page edited, one made, one deleted.
 git clone --quiet "$work/site.git" "$work/colleague"
 cd "$work/colleague"
 echo '{"title": "Welcome"}' >com.example.page/home.json
@@ -59,14 +68,10 @@ git add com.example.page
 git commit --quiet --message 'Welcome, and no news'
 git push --quiet
 
-# What a CI job does: a fresh clone, and one command.
-job() {
-    git clone --quiet "$work/site.git" "$work/$1"
-    cd "$work/$1"
-    show syncd sync
-}
-job first
-job second
+# What the job of a pull request does: it needs no password, and changes nothing.
+show env -u SYNCD_PASSWORD_FILE syncd sync --dry-run --format=markdown
 
-show git log --format='%h %s'
-show git show --no-patch --format=%b
+job second
+job third
+
+show git ls-remote "$work/site.git"

@@ -17,6 +17,7 @@ from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 from syncd.atproto.cid import MalformedLink, cid_of_block
+from syncd.atproto.compiled import text_of
 from syncd.atproto.dagcbor import TOO_DEEP, read_cbor
 from syncd.atproto.data import (
     MAX_INTEGER,
@@ -40,6 +41,7 @@ __all__ = [
     "record_of",
     "what_json_cannot_say",
     "what_text_leaves",
+    "written",
 ]
 
 _SHOWN_AS_MAPS = frozenset({'"$link"', '"$bytes"'})
@@ -63,6 +65,11 @@ def file_of(block: bytes) -> bytes:
 
     Raises BadData if JSON cannot show the record, or not in the size of a file.
     """
+    return text_of(block) or written(block)
+
+
+def written(block: bytes) -> bytes:
+    """Make the file of the record in `block` as `file_of` does, without compiled libraries."""
     try:
         return format_record(_map_of(read_cbor(block)))
     except BadData as error:

@@ -1,6 +1,7 @@
 """The settings of one mirror: read syncd.toml once into a frozen Config. Never asks the network."""
 
-from syncd.config.file import FILE_NAME, load_config, render_config
+from syncd.config.file import FILE_NAME, load_config, parse_config, render_config
+from syncd.config.mirrors import read_list
 from syncd.config.settings import SETTINGS, Setting
 from syncd.config.values import (
     DEFAULT_PLC,
@@ -22,5 +23,7 @@ __all__ = [
     "Setting",
     "check_pattern",
     "load_config",
+    "parse_config",
+    "read_list",
     "render_config",
 ]

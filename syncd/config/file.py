@@ -27,12 +27,22 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     FileProblem: The disk is in trouble.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        tables = tomli.loads(text)
+        content = path.read_bytes()
     except OSError as error:
         words = f"{path} cannot be read: {error.strerror}"
         trouble = in_trouble(error, path, "read")
         raise trouble or ConfigWrong(words, hint=_NO_FILE_HINT) from None
+    return parse_config(content, path, environ)
+
+
+def parse_config(content: bytes, path: Path, environ: Mapping[str, str]) -> Config:
+    """Parse what syncd.toml holds, then the environment. Messages name the file as `path`.
+
+    Raises ConfigWrong as `load_config`.
+    """
+    try:
+        text = content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+        tables = tomli.loads(text)
     except (UnicodeDecodeError, tomli.TOMLDecodeError) as error:
         raise ConfigWrong(f"{path}: {error}", hint="mend the line, then run again") from None
     values = _values(tables, text, path)

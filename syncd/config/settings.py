@@ -12,7 +12,7 @@ from typing import Any
 
 from syncd.atproto.syntax import parse_did, parse_handle
 from syncd.atproto.xrpc import parse_origin
-from syncd.config.values import FILENAMES, LEXICONS, WHEN, check_pattern
+from syncd.config.values import FILENAMES, LEXICONS, MODES, WHEN, check_pattern
 from syncd.errors import BadSyntax
 
 
@@ -85,6 +85,21 @@ def _parse_filenames(value: Any) -> str:  # noqa: ANN401
     if value not in FILENAMES:
         raise ValueError("one of " + ", ".join(f'"{name}"' for name in FILENAMES))
     return str(value)
+
+
+def _parse_mode(value: Any) -> str:  # noqa: ANN401
+    if value not in MODES:
+        raise ValueError("one of " + ", ".join(f'"{name}"' for name in MODES))
+    return str(value)
+
+
+def _parse_branch(value: Any) -> str:  # noqa: ANN401
+    # What git-check-ref-format(1) forbids, as far as a command line could mistake it.
+    if not isinstance(value, str) or not re.fullmatch(
+        r"[^-/\s~^:?*\[\\\x00-\x20\x7f][^\s~^:?*\[\\\x00-\x20\x7f]*", value
+    ):
+        raise ValueError("the name of a git branch")
+    return value.removeprefix("refs/heads/")
 
 
 _AN_ORIGIN = "an origin such as https://pds.example.com"
@@ -181,6 +196,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("mirror", "filenames", "filenames", "word", "plain, or portable: names that also fit "
             "file systems that do not tell upper from lower case, or refuse some characters",
             '"portable"', _parse_filenames),
+    Setting("mirror", "mode", "mode", "word", "sync: both ways; publish: in CI, one way: the repo "
+            "gets what the git branch has (`syncd help git`)", '"publish"', _parse_mode),
+    Setting("mirror", "branch", "branch", "name", "the only git branch that mode publish sends "
+            "from", '"main"', _parse_branch),
     Setting("push", "validate", "validate", "boolean or table", "ask the PDS to check records "
             "against their lexicons: true always, false never, unset where it knows them; or this "
             "for each collection or pattern, of which the first that matches counts",

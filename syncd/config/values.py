@@ -17,6 +17,8 @@ PORTABLE = "portable"
 FILENAMES = ("plain", PORTABLE)
 ASK = "ask"
 WHEN = ("save", ASK)
+PUBLISH = "publish"
+MODES = ("sync", PUBLISH)
 LEXICONS_OFF, LEXICONS_WARN, LEXICONS_KNOWN = LEXICONS = ("off", "warn", "known")
 
 Value = TypeVar("Value")
@@ -61,6 +63,13 @@ class Config:
     history_megabytes: int = 1024
     git_commit: bool = False
     git_push: str | None = None
+    mode: str = "sync"
+    branch: str = "main"
+
+    @property
+    def is_one_way(self) -> bool:
+        """True if the repo gets what a branch of git has, and the folder nothing of the repo."""
+        return self.mode == PUBLISH
 
     @property
     def forms(self) -> Forms:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -35,7 +35,7 @@ from syncd.cycle.pull.conflict_files import drop_closed, is_kept, keep_conflicts
 from syncd.cycle.pull.drafts import note_overtaken, respell_unchanged
 from syncd.cycle.pull.merge import Joined, join, wants_merge
 from syncd.cycle.push.outbox import Outbox
-from syncd.cycle.report import report_cycle, report_plan
+from syncd.cycle.report import Diary, report_cycle, report_plan
 from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.errors import StateDamaged, Unreachable
 from syncd.exchange import Limits
@@ -44,7 +44,7 @@ from syncd.folder.root import Folder, read_marker
 from syncd.model import Account, Arrival, Head, Memory, Plan, Report, Verdict, Waiting, is_held_back
 from syncd.pds import Pds
 from syncd.plan import without_pushes
-from syncd.state import History, State, renew_state
+from syncd.state import History, State, Superseded, renew_state
 
 Seeing = TypeVar("Seeing")
 ATTEMPTS = 8
@@ -66,6 +66,7 @@ class Mirror:
         on_renewal: Called after a damaged state file was rebuilt in the middle of a cycle.
         on_waiting: Hears whether a change is held back: before the state file says that one is, and
             after it says that none is.
+        on_archive: Gets each version that is about to be replaced or deleted, once history has it.
     """
 
     workspace: Workspace
@@ -79,6 +80,7 @@ class Mirror:
     companion: Companion | None = None
     on_renewal: Callable[[], None] = lambda: None
     on_waiting: Callable[[bool], None] = lambda _: None
+    on_archive: Callable[[Sequence[Superseded]], None] = lambda _: None
     outbox: Outbox = field(init=False)
     _requests_elsewhere: int = 0
 
@@ -265,7 +267,13 @@ class Mirror:
             return Joined(plan)
         blocks = await sight.records(self.pds, [cid for cid in remotes if cid is not None])
         keeper = self._keeper(sight.view.head)
-        return join(self.workspace, keeper, sides, plan, blocks)
+        joined = join(self.workspace, keeper, sides, plan, blocks)
+        self._diary(sight).merged(plan, joined)
+        return joined
+
+    def _diary(self, sight: Sight) -> Diary:
+        now, pds = self.workspace.now(), self.account.pds
+        return Diary(self.workspace.activity, sight.view.head, now, pds)
 
     async def _pull(self, sight: Sight, sides: Sides, joined: Joined) -> Memory:
         """Bring the repo's changes into the folder, then remember head, tree and base at once."""
@@ -280,11 +288,17 @@ class Mirror:
             self.state.record(Memory(base=dict.fromkeys(sides.regained)))
         self.state.record(Memory(waiting={s.path: (Arrival(s.path, s.remote),) for s in steps}))
         keeper, seen = self._keeper(sight.view.head), Memory(newest=sight.view.head.rev)
+        diary = self._diary(sight)
+
+        def remember(portion: Memory) -> None:
+            diary.pulled(steps, portion)
+            self.state.record(portion.and_then(seen))
+
         done = pull_in_portions(
             *(self.folder, steps, get),
             expect=sides.expect,
             keeper=keeper,
-            record=lambda memory: self.state.record(memory.and_then(seen)),
+            record=remember,
         )
         books = note_unshown(bookkeeping(plan, sides), unshown)
         view = sight.view
@@ -300,6 +314,9 @@ class Mirror:
             added_nodes=view.added,
             dropped_nodes=view.dropped,
         )
+        diary.pulled(steps, done)
+        diary.found(sides, self.state.base_of(sides.arrived))
+        diary.adopted(plan.with_verdict(Verdict.ADOPT))
         # One transaction: a head without its base would hide what changed between the two.
         self.state.record(books.and_then(tree).and_then(merged).and_then(done), notes)
         drop_closed(self.folder, sides, plan)
@@ -318,4 +335,4 @@ class Mirror:
     def _keeper(self, head: Head) -> Keeper:
         """Return a keeper at the time of now, or of `head` where the clock is years behind it."""
         at = max(self.workspace.now(), seconds_of(head.rev))
-        return Keeper(self.history, at, head.rev)
+        return Keeper(self.history, at, head.rev, self.on_archive)

@@ -53,38 +53,47 @@ def verify_mirror(workspace: Workspace, account: Account) -> Verified:
         missing = Problem("head", "no commit was ever verified", "syncd sync")
         return Verified(0, (missing,))
     folder, now_ns = workspace.folder, workspace.clock_ns()
-    known = _Known(state.base(), state.seen(), {item.path for item in state.waiting()})
-    look = scan(folder, known={}, expected=known.base, now_ns=now_ns, in_scope=config.covers)
-    versions = Versions(known.base, known.base, state.block, folder.forms)
-    look = with_inexact(folder, look, known.base, versions, now_ns)
-    tree, broken = _tree(state, head)
+    base, items = state.base(), state.waiting()
+    look = scan(folder, known={}, expected=base, now_ns=now_ns, in_scope=config.covers, agreed=base)
+    versions = Versions(base, base, state.block, folder.forms)
+    look = with_inexact(folder, look, base, versions, now_ns)
+    known = _known(state, base, look, {item.path for item in items})
+    tree, broken = _tree(state, head, base)
     findings = (
         *_check_commit(state, head, account),
         *broken,
-        *_check_root(tree, head, is_whole=not broken),
         *_check_base(known, config, tree),
         *_check_files(workspace, known, look),
     )
-    covered = {RecordPath(key): cid for key, cid in tree.items() if _is_covered(config, key)}
+    covered = _covered(config, tree)
     agreed = _agreed(known, look, covered)
-    waiting = tuple(item for item in state.waiting() if item.path not in agreed)
+    waiting = tuple(item for item in items if item.path not in agreed)
     return Verified(len(covered), findings, len(agreed), waiting)
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the state file knows of all records, read once: it is most of what `verify` reads."""
+    """What the state file knows, read once: it is most of what `verify` reads.
+
+    Attributes:
+        seen: Of files that are not what base has, what they were when last read.
+    """
 
     base: Mapping[RecordPath, Cid]
     seen: Mapping[RecordPath, Seen]
     waiting: set[str]
 
 
+def _known(state: State, base: Mapping[RecordPath, Cid], look: Look, waiting: set[str]) -> _Known:
+    state.check_seen()
+    other = [path for path, seen in look.seen.items() if seen.cid != base.get(path)]
+    return _Known(base, state.seen_of(other), waiting)
+
+
 def _agreed(known: _Known, look: Look, tree: Mapping[RecordPath, Cid]) -> set[str]:
     """Return the records of `tree` that base and the folder have too."""
-    same = (path for path, cid in tree.items() if known.base.get(path) == cid)
-    seen = ((path, _found(look.seen.get(path), known.seen.get(path))) for path in same)
-    return {path for path, found in seen if found == known.base[path]}
+    same = tree.items() & known.base.items()
+    return {path for path, cid in same if _found(look.seen.get(path), known.seen.get(path)) == cid}
 
 
 def _found(now: Seen | None, kept: Seen | None) -> Cid | None:
@@ -112,31 +121,37 @@ def _check_commit(state: State, head: Head, account: Account) -> Iterator[Proble
         yield Problem("commit", "the kept commit is not the one the state file names", _RESET)
 
 
-def _tree(state: State, head: Head) -> tuple[dict[str, Cid], tuple[Problem, ...]]:
-    """Walk the kept tree, checking the hash of every node; return its records and its faults."""
-
-    def get(cid: Cid) -> bytes | None:
-        block = state.node(cid)
-        return block if block is not None and is_content_of(block, cid) else None
-
+def _tree(
+    state: State, head: Head, base: Mapping[RecordPath, Cid]
+) -> tuple[Mapping[str, Cid], tuple[Problem, ...]]:
+    """Return the records of the kept tree and its faults: each node is hashed again."""
+    agreed = {str(path): cid for path, cid in base.items()}
     try:
-        return dict(walk(head.data, get)), ()
+        root, nodes = build(agreed)
+        # The root names every byte below it. So the tree of base is the kept one, also rebuilt.
+        if root == head.data and state.has_nodes(nodes):
+            return agreed, ()
+        # `node` leaves out a block that has not the hash.
+        tree = dict(walk(head.data, state.node))
     except SyncdError as error:
         return {}, (Problem("tree", error.message, _RESET),)
+    return tree, tuple(_check_root(tree, head))
 
 
-def _check_root(tree: Mapping[str, Cid], head: Head, *, is_whole: bool) -> Iterator[Problem]:
-    if is_whole and build(tree)[0] != head.data:
+def _check_root(tree: Mapping[str, Cid], head: Head) -> Iterator[Problem]:
+    if build(tree)[0] != head.data:
         yield Problem("tree", "the tree rebuilt from its records has another root", _RESET)
 
 
 def _check_base(known: _Known, config: Config, tree: Mapping[str, Cid]) -> Iterator[Problem]:
-    base = known.base
-    for path in sorted(base.keys() | {RecordPath(key) for key in tree}):
-        if base.get(path) == tree.get(path) or path in known.waiting:
-            continue
-        if _is_covered(config, path):
+    base = {str(path): cid for path, cid in known.base.items()}
+    for path in sorted({path for path, _ in base.items() ^ tree.items()}):
+        if path not in known.waiting and _is_covered(config, path):
             yield Problem(path, "base and the repo's tree do not agree", "syncd sync")
+
+
+def _covered(config: Config, tree: Mapping[str, Cid]) -> dict[RecordPath, Cid]:
+    return {RecordPath(key): cid for key, cid in tree.items() if _is_covered(config, key)}
 
 
 def _is_covered(config: Config, path: str) -> bool:
@@ -151,7 +166,8 @@ def _check_files(workspace: Workspace, known: _Known, look: Look) -> Iterator[Pr
     ignored = ignored_here(workspace, look, look.seen.keys() | look.problems.keys(), base)
     left = known.waiting | ignored
     yield from (problem for path, problem in sorted(look.problems.items()) if path not in left)
-    for path in sorted(filter(covers, base.keys() | look.seen.keys())):
+    other = {path for path, seen in look.seen.items() if seen.cid != base.get(path)}
+    for path in sorted(filter(covers, other | (base.keys() - look.seen.keys()))):
         found = _found(look.seen.get(path), known.seen.get(path))
         if found != base.get(path) and path not in left and path not in look.problems:
             yield Problem(path, "the file is not what was synchronized last", "syncd sync")

@@ -10,6 +10,7 @@ how far the state file had come by then. Changes no other fact.
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -174,7 +175,8 @@ def _notices(found: Arrived, state: State) -> list[tuple[str, str]]:
     said = []
     if found.doubt is not None:
         said.append((found.doubt.reason, HINT))
-    elif before not in ("", root):
+    # One folder has several names: of those that lead to it today, none says that it was moved.
+    elif before and os.path.realpath(before) != os.path.realpath(root):
         hint = f"if a service runs it, name the new place there: syncd run {root}"
         said.append((f"this mirror was moved here from {before}", hint))
     return [*said, *_older(found.before.place, found.place, state)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from syncd.config import Config
 from syncd.folder.root import OWN, Folder
-from syncd.state import HISTORY_FILE, History, State
+from syncd.state import HISTORY_FILE, ActivityLog, History, State
 from syncd.state.notes import Doubt
 
 SECOND_NS = 1_000_000_000
@@ -48,6 +48,11 @@ class Workspace:
     def history(self) -> History:
         """Return the versions that syncd replaced or deleted in this mirror."""
         return History(self.own / HISTORY_FILE)
+
+    @property
+    def activity(self) -> ActivityLog:
+        """Return what came in and went out."""
+        return ActivityLog(self.own)
 
     def check(self) -> None:
         """Raise FolderWrong or StateWrong unless folder and state file are those it was made of."""

@@ -29,6 +29,7 @@ from syncd.doctor.machine import (
     judge_autosave,
     judge_daemon,
     judge_disk,
+    judge_lexicons,
     judge_sharing,
     judge_units,
     judge_watching,
@@ -42,6 +43,7 @@ from syncd.doctor.measure import (
 )
 from syncd.errors import ConfigWrong, FolderWrong, SyncdError
 from syncd.folder.root import OWN, Folder, read_marker
+from syncd.lexicons.bundle import load_bundle
 from syncd.lock import holder
 from syncd.model import Account
 from syncd.neighbours.autosave import find_autosave
@@ -72,6 +74,7 @@ async def examine(
     findings += judge_sharing(find_sharing(root))
     findings += judge_units(measure_units(unit_directories() if units is None else units))
     findings.append(_judge_history(root))
+    findings.append(judge_lexicons(load_bundle(), time.time()))
     with ExitStack() as open_files:
         state = _open(root, findings, open_files)
         config = _config(root, environ, state, findings)

@@ -212,6 +212,14 @@ KINDS: Final[Mapping[str, Kind]] = {
         "{path} starts {program}, which is not there",
         "see ExecStart= in {path}, then run: systemctl daemon-reload",
     ),
+    # --- what comes with syncd ---
+    "lexicons.ok": Kind(_OK, "the lexicons of {package} {version} are {days} days old"),
+    "lexicons.old": Kind(
+        _WARNING,
+        "the lexicons of {package} {version} are {days} days old: what breaks them is only warned "
+        "of where the PDS checks it itself",
+        "install a newer syncd, or: syncd lexicon update",
+    ),
 }
 """The template of each finding by `check.finding`, in the order of the report."""
 

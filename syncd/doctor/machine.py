@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from syncd.config import Config
 from syncd.doctor.kinds import Finding, found
+from syncd.lexicons.bundle import Bundle
 from syncd.neighbours.autosave import HINT
 from syncd.neighbours.sharing import Sharing
 from syncd.state.notes import DaemonState
@@ -210,6 +211,12 @@ def judge_autosave(editors: Sequence[str], config: Config) -> Finding:
     is_delayed = config.push_when != "save" or config.settle_seconds != 0
     name = "autosave.settled" if is_delayed else "autosave.found"
     return found(name, editors=" and ".join(editors), hint=HINT)
+
+
+def judge_lexicons(bundle: Bundle, now: float) -> Finding:
+    """Judge the age of the lexicons that come with syncd; `now` is in unix seconds."""
+    name = "lexicons.old" if bundle.is_old(now) else "lexicons.ok"
+    return found(name, package=bundle.package, version=bundle.version, days=bundle.age_days(now))
 
 
 def judge_units(units: Sequence[UnitFile]) -> Iterator[Finding]:

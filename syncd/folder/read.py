@@ -12,11 +12,11 @@ import stat
 from dataclasses import dataclass
 
 from syncd.atproto.cid import Cid
-from syncd.atproto.data import MAX_TEXT_BYTES, cid_of
+from syncd.atproto.data import MAX_TEXT_BYTES
 from syncd.errors import BadData, BadJson, FileProblem
 from syncd.folder import linux
 from syncd.folder.problems import explain
-from syncd.forms import USUAL, Form
+from syncd.forms import USUAL, Form, cid_of_text
 from syncd.model import Problem, RecordPath, Seen, split_record_path
 
 MAX_FILE_BYTES = MAX_TEXT_BYTES
@@ -116,12 +116,43 @@ def read_record(
             return now.seen(path, known.cid, seen_ns=seen_ns)
         if is_open and seen_ns < max(now.mtime_ns, now.ctime_ns) + IDLE_NS:
             return Problem(path, "another program has it open for writing", _WRITING_HINT)
-        record = form.parse(content, split_record_path(path)[0])
-        return now.seen(path, cid_of(record), seen_ns=seen_ns)
+        cid = cid_of_text(form, content, split_record_path(path)[0])
+        return now.seen(path, cid, seen_ns=seen_ns)
     except BadJson as error:
         return Problem(path, error.message, error.hint or FIX_HINT, error.line, error.column)
     except (BadData, FileProblem) as error:
         return Problem(path, error.message, error.hint or FIX_HINT)
+
+
+def read_agreed(
+    directory: int,
+    name: str,
+    path: RecordPath,
+    cid: Cid,
+    *,
+    seen_ns: int,
+    form: Form = USUAL.default,
+) -> Seen | None:
+    """Read the record file `name`; return None unless it is the record `cid`.
+
+    Nothing is asked about programs that have the file open: `cid` is no new content, and half of a
+    save has no CID that was known before.
+    """
+    try:
+        descriptor = os.open(name, _READ, dir_fd=directory)
+        try:
+            now = os.fstat(descriptor)
+            _check_readable(now)
+            content = os.read(descriptor, now.st_size + 1)
+        finally:
+            os.close(descriptor)
+        # A write during the read makes another CID, or the content is the one that was asked for.
+        if cid_of_text(form, content, split_record_path(path)[0]) != cid:
+            return None
+    except (BadJson, BadData, FileProblem, OSError):
+        return None
+    digest = hashlib.sha256(content).digest()
+    return Seen(path, *_stamp(now), seen_ns, digest, cid)
 
 
 def _read_watched(directory: int, name: str) -> tuple[bytes, FileStat, bool]:
@@ -169,10 +200,15 @@ def os_problem(path: str, error: OSError) -> Problem:
 
 
 def _read_open(descriptor: int) -> tuple[bytes, FileStat]:
-    for _ in range(_TRIES):
+    for number in range(_TRIES):
         before = os.fstat(descriptor)
         _check_readable(before)
-        content = _bytes(descriptor, before.st_size + 1)
+        if number:
+            os.lseek(descriptor, 0, os.SEEK_SET)
+        # One read is enough for nearly every file: it asks for a byte more than there are.
+        content = os.read(descriptor, before.st_size + 1)
+        if len(content) < before.st_size:
+            content += _rest(descriptor, before.st_size + 1 - len(content))
         after = os.fstat(descriptor)
         # Equal stats, and as many bytes as the size: no write fell between the first and last byte.
         if _stamp(before) == _stamp(after) and len(content) == after.st_size:
@@ -189,8 +225,7 @@ def _check_readable(now: os.stat_result) -> None:
         raise FileProblem(f"it has {now.st_size} bytes, more than any record", hint=hint)
 
 
-def _bytes(descriptor: int, most: int) -> bytes:
-    os.lseek(descriptor, 0, os.SEEK_SET)
+def _rest(descriptor: int, most: int) -> bytes:
     parts = []
     while most > 0 and (part := os.read(descriptor, most)):
         parts.append(part)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from syncd.atproto.cid import Cid
 from syncd.folder.names import former_file_name, is_draft, relative_path
 from syncd.folder.read import os_problem
 from syncd.folder.root import Folder, opened
@@ -32,7 +33,8 @@ class Look:
             cannot be read; the path of each problem is relative to the folder.
         leftovers: Files of an interrupted write of syncd itself; see recover.py.
         unread: Collections whose directory could not be listed completely, or `EVERYWHERE`.
-        reads: The number of files opened; all others were unchanged by their stat.
+        reads: The number of files opened, but for those of `agreed`; all others were unchanged
+            by their stat.
         covers: Whether the scan looked for a path at all.
     """
 
@@ -77,6 +79,7 @@ def scan(
     expected: Collection[RecordPath] = (),
     now_ns: int,
     in_scope: Callable[[str], bool] = everything,
+    agreed: Mapping[RecordPath, Cid] | None = None,
 ) -> Look:
     """Scan the whole folder, or only the files of `only`.
 
@@ -86,6 +89,7 @@ def scan(
         expected: Paths besides `known` whose absence matters (see below).
         now_ns: The wall clock, in nanoseconds.
         in_scope: Whether a collection belongs to the mirror.
+        agreed: What files probably are. These are all read, which costs less than to find it out.
 
     A directory listing can miss a file that is replaced during the listing. So every path of
     `known` and `expected` that was not met is looked up by name before it counts as absent.
@@ -93,7 +97,7 @@ def scan(
     Raises:
         FolderWrong: The folder is missing, belongs to another mirror, or was replaced meanwhile.
     """
-    notes = Notes(known, now_ns, folder.portable, folder.forms)
+    notes = Notes(known, now_ns, folder.portable, folder.forms, agreed or {})
     covers = _within(in_scope)
     if only is not None:
         only = frozenset(path for path in only if covers(path))

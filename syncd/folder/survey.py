@@ -10,6 +10,7 @@ import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Nsid, parse_nsid
 from syncd.errors import BadSyntax
 from syncd.folder.names import (
@@ -19,7 +20,7 @@ from syncd.folder.names import (
     parse_file_name,
 )
 from syncd.folder.problems import printable
-from syncd.folder.read import is_current, kind_problem, os_problem, read_record
+from syncd.folder.read import is_current, kind_problem, os_problem, read_agreed, read_record
 from syncd.folder.replace import is_leftover
 from syncd.folder.root import opened
 from syncd.forms import Forms
@@ -40,6 +41,7 @@ class Notes:
     """The findings of a scan so far; `Look` explains the fields.
 
     Attributes:
+        agreed: What files probably are, to be read again: see `read_agreed`.
         misspelt: Files with the wrong name, each with the record it may have been meant for.
     """
 
@@ -47,6 +49,7 @@ class Notes:
     now_ns: int
     portable: bool
     forms: Forms
+    agreed: Mapping[RecordPath, Cid] = field(default_factory=dict)
     seen: dict[RecordPath, Seen] = field(default_factory=dict)
     problems: dict[RecordPath, Problem] = field(default_factory=dict)
     strays: list[Problem] = field(default_factory=list)
@@ -158,7 +161,13 @@ def _meet(
         notes.misspelt.append((meant_path(collection, name, form), problem))
         return
     path = make_record_path(collection, rkey)
+    cid = notes.agreed.get(path)
     try:
+        if cid is not None and entry.is_file(follow_symlinks=False):
+            found = read_agreed(directory, entry.name, path, cid, seen_ns=notes.now_ns, form=form)
+            if found is not None:
+                notes.seen[path] = found
+                return
         examine(notes, directory, entry.name, path, entry.stat(follow_symlinks=False))
     except FileNotFoundError:
         return  # gone since the listing: scan.py looks up every known path by name

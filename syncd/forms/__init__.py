@@ -3,7 +3,21 @@
 `Forms` says which form the files of a collection have. Pure; never opens a file.
 """
 
+from syncd.forms.by_line import by_line, from_lines, line_shown
 from syncd.forms.form import DRAFT, Collided, Form, Marks, Pointer
-from syncd.forms.forms import DOCUMENTS, USUAL, Forms
+from syncd.forms.forms import DOCUMENTS, USUAL, Forms, cid_of_text
 
-__all__ = ["DOCUMENTS", "DRAFT", "USUAL", "Collided", "Form", "Forms", "Marks", "Pointer"]
+__all__ = [
+    "DOCUMENTS",
+    "DRAFT",
+    "USUAL",
+    "Collided",
+    "Form",
+    "Forms",
+    "Marks",
+    "Pointer",
+    "by_line",
+    "cid_of_text",
+    "from_lines",
+    "line_shown",
+]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from syncd.atproto.cid import Cid, cid_of_block
+from syncd.atproto.compiled import block_of
+from syncd.atproto.data import cid_of
 from syncd.forms.form import Form
 from syncd.forms.json_form import JSON
 
@@ -46,3 +49,12 @@ USUAL: Final = Forms()
 """The forms of a folder whose settings choose none."""
 DOCUMENTS: Final[Form] = JSON
 """The form in which other programs keep lexicons, whatever that of the records is."""
+
+
+def cid_of_text(form: Form, text: bytes, collection: str) -> Cid:
+    """Return the CID of the record of `collection` that a file of `form` means.
+
+    Raises BadJson as `Form.parse` does, and BadData as `cid_of`.
+    """
+    block = block_of(text, collection) if form is JSON else None
+    return cid_of(form.parse(text, collection)) if block is None else cid_of_block(block)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from syncd.errors import GitFailed
 from syncd.git.indexlock import in_use, is_in_use, lock_index
+from syncd.git.partial import fetch_missing
 from syncd.git.program import Git
 from syncd.git.repository import Repository
 
@@ -36,6 +37,11 @@ class GitFile:
 
     mode: str
     id: str
+
+    @property
+    def is_regular(self) -> bool:
+        """False for a symbolic link and a submodule: neither is the file of a record."""
+        return self.mode.startswith("100")
 
 
 Tree = Mapping[str, GitFile]
@@ -75,16 +81,19 @@ class Worktree:
 
     def files(self, treeish: str | None) -> dict[str, GitFile]:
         """Return the regular files of the folder in a commit or tree; none for None."""
-        tree = None if treeish is None else self.tree_id(treeish)
+        found = {} if treeish is None else self.entries(treeish)
+        return {name: file for name, file in found.items() if file.is_regular}
+
+    def entries(self, treeish: str) -> dict[str, GitFile]:
+        """Return all that the folder has in a commit or tree: files, links and submodules."""
+        tree = self.tree_id(treeish)
         if tree is None:
             return {}
         found: dict[str, GitFile] = {}
         for entry in self.git.run("ls-tree", "-r", "-z", "--full-tree", tree).split(b"\0")[:-1]:
             kind, _, name = entry.partition(b"\t")
-            mode, what, blob = kind.decode().split()
-            # Other kinds are submodules, and mode 120000 is a symbolic link: no record files.
-            if what == "blob" and mode != "120000":
-                found[os.fsdecode(name)] = GitFile(mode, blob)
+            mode, _, blob = kind.decode().split()
+            found[os.fsdecode(name)] = GitFile(mode, blob)
         return found
 
     def contents(self, names: Iterable[str]) -> Iterator[bytes | None]:
@@ -107,6 +116,13 @@ class Worktree:
             size = int(head[-1])
             yield bytes(out[at : at + size]) if head[-2] == b"blob" else None
             at += size + 1
+
+    def bring_blobs(self, treeish: str, ids: Collection[str]) -> None:
+        """Fetch all blobs of `ids` that a partial clone lacks, in one request.
+
+        They are blobs of `treeish`. Without this, git fetches each when it is read.
+        """
+        fetch_missing(self.git, treeish, ids)
 
     def ignored(self, names: Collection[str]) -> set[str]:
         """Return the files of `names` that .gitignore excludes and that are not tracked."""

@@ -98,17 +98,22 @@ async def _over_dns(handle: Handle, txt: TxtLookup) -> Did | Unreachable | None:
     Raises IdentityError: several DIDs, and syncd cannot know the right one.
     """
     try:
-        records = await txt(f"_atproto.{handle}")
+        dids = await claimed_dids(f"_atproto.{handle}", txt)
     except Unreachable as error:
         return error
-    claims = (_did(record.removeprefix("did=")) for record in records if record[:4] == "did=")
-    dids = {did for did in claims if did is not None}
     if len(dids) > 1:
         raise IdentityError(
             f"DNS names {len(dids)} DIDs for the handle {handle}",
             hint=f"leave one TXT record at _atproto.{handle}, or name the account by its DID",
         )
     return dids.pop() if dids else None
+
+
+async def claimed_dids(name: str, txt: TxtLookup) -> set[Did]:
+    """Return the DIDs that the TXT records of `name` state as `did=…`. Raises Unreachable."""
+    records = await txt(name)
+    claims = (_did(record.removeprefix("did=")) for record in records if record[:4] == "did=")
+    return {did for did in claims if did is not None}
 
 
 async def _over_https(handle: Handle, web: Web) -> Did | Unreachable | None:

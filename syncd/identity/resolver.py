@@ -60,6 +60,12 @@ async def resolve(
         return await _Resolver(directory, server, web, txt).account(text)
 
 
+async def find_repo(did: Did, plc: Origin, web: Web) -> Account:
+    """Find the PDS and the signing key of `did`; its handle stays unknown. Raises as `resolve`."""
+    resolver = _Resolver(plc, None, web, lookup_txt)
+    return resolver.repo(await resolver.document(did), None)
+
+
 def named(text: str) -> str:
     """Return what stands for the account in what people copy; the text itself if nothing does.
 
@@ -85,16 +91,16 @@ class _Resolver:
         name = parse_at_identifier(named(text))
         if not name.startswith("did:"):
             return await self._by_handle(Handle(name))
-        document = await self._document(Did(name))
+        document = await self.document(Did(name))
         handle = document.handle
         if handle is not None and not await self._is_confirmed(handle, document.did):
             # The DID alone identifies the account. The document's handle is only a claim, and the
             # handle may belong to another account by now.
             handle = None
-        return self._account(document, handle)
+        return self.repo(document, handle)
 
     async def _by_handle(self, handle: Handle) -> Account:
-        document = await self._document(await self._find_did(handle))
+        document = await self.document(await self._find_did(handle))
         if document.handle != handle:
             # Any owner of a domain can point it at any DID. Only the document's owner can confirm
             # the handle.
@@ -102,7 +108,7 @@ class _Resolver:
                 f"the handle {handle} points to {document.did}, whose handle is {document.handle}",
                 hint=f"if this is the account you mean, name it by its DID: {document.did}",
             )
-        return self._account(document, handle)
+        return self.repo(document, handle)
 
     async def _find_did(self, handle: Handle) -> Did:
         if self._pds is not None:
@@ -117,7 +123,7 @@ class _Resolver:
             # Not even a network error may stop a resolution by DID: the handle is not needed.
             return False
 
-    def _account(self, document: Document, handle: Handle | None) -> Account:
+    def repo(self, document: Document, handle: Handle | None) -> Account:
         if self._pds is not None:
             return Account(document.did, handle, str(self._pds), document.key, is_named=True)
         if document.endpoint is None:
@@ -131,7 +137,7 @@ class _Resolver:
         endpoint = str(parse_origin(document.endpoint))
         return Account(document.did, handle, endpoint, document.key, is_named=self._web.is_local)
 
-    async def _document(self, did: Did) -> Document:
+    async def document(self, did: Did) -> Document:
         origin, target = self._document_url(did)
         response = await self._web.get(origin, target)
         _check_status(response, did, origin)

@@ -72,22 +72,22 @@ class Web:
     ) -> None:
         await self._client.aclose()
 
-    async def get(self, origin: str, target: str) -> Response:
+    async def get(self, origin: str, target: str, *, max_bytes: int = MAX_BYTES) -> Response:
         """Get `target` from `origin`; return the answer, whatever its status.
 
         Raises:
             Unreachable: No answer within TOTAL_SECONDS.
-            IdentityError: `origin` is not allowed, or the answer is longer than MAX_BYTES.
+            IdentityError: `origin` is not allowed, or the answer is longer than `max_bytes`.
         """
         self.check(origin)
-        return await self._get(origin + target)
+        return await self._get(origin + target, max_bytes)
 
     async def follow(self, origin: str, target: str) -> Response:
         """Get as `get` does, and follow a few redirects, each to an allowed https:// address."""
         url = httpx.URL(origin + target)
         for _ in range(_MAX_REDIRECTS + 1):
             self.check(f"{url.scheme}://{url.netloc.decode('ascii')}")
-            response = await self._get(str(url))
+            response = await self._get(str(url), MAX_BYTES)
             if not 300 <= response.status < 400 or "location" not in response.headers:
                 return response
             url = _joined(url, response.headers["location"])
@@ -106,14 +106,14 @@ class Web:
                 hint="if that is meant to be, name the PDS with --pds",
             )
 
-    async def _get(self, url: str) -> Response:
+    async def _get(self, url: str, max_bytes: int) -> Response:
         try:
             with waiting_for(url):
                 async with (
                     asyncio.timeout(TOTAL_SECONDS),
                     self._client.stream("GET", url) as answer,
                 ):
-                    body = await _read(answer)
+                    body = await _read(answer, max_bytes)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise Unreachable(
                 f"{httpx.URL(url).host} cannot be reached: {_words(error)}",
@@ -129,14 +129,14 @@ def _words(error: Exception) -> str:
     return stated or type(error).__name__
 
 
-async def _read(answer: httpx.Response) -> bytes:
+async def _read(answer: httpx.Response, max_bytes: int) -> bytes:
     assert isinstance(answer.stream, httpx.AsyncByteStream)
-    body = b""
+    body = bytearray()
     async for chunk in answer.stream:
         body += chunk
-        if len(body) > MAX_BYTES:
-            raise IdentityError(f"{answer.url.host} answered with more than {MAX_BYTES} bytes")
-    return body
+        if len(body) > max_bytes:
+            raise IdentityError(f"{answer.url.host} answered with more than {max_bytes} bytes")
+    return bytes(body)
 
 
 def _joined(url: httpx.URL, location: str) -> httpx.URL:

@@ -17,7 +17,7 @@ from syncd.config import FILE_NAME, Config, load_config
 from syncd.cycle.observe.horizon import accept_rev
 from syncd.cycle.witness import part_from_log, suspect
 from syncd.cycle.workspace import Workspace
-from syncd.errors import FolderWrong, GitFailed, StateWrong
+from syncd.errors import ConfigWrong, FolderWrong, GitFailed, StateWrong
 from syncd.folder.root import Folder, find_root, own_of, read_marker
 from syncd.model import Account
 from syncd.state import State, open_or_renew, open_state
@@ -32,13 +32,22 @@ def open_files(directory: Path, *, is_checked: bool = True) -> Iterator[Workspac
 
     `is_checked`: whether the structure of the state file must be whole, as `open_state` has it.
     """
-    root = _root_around(directory)
-    config = load_config(root / FILE_NAME, os.environ)
+    root = root_around(directory)
+    config = load_two_way(root)
     path = root / STATE_FILE
     part_from_log(path)
     state = open_state(path, is_checked=is_checked) if path.exists() else renewed(root, config)
     with checked(state, root, config):
         yield replace(workspace_of(root, config, state), suspicion=suspect(root, state))
+
+
+def load_two_way(root: Path) -> Config:
+    """Load the settings of the mirror in `root`. Raises ConfigWrong, also if they say publish."""
+    config = load_config(root / FILE_NAME, os.environ)
+    if config.is_one_way:
+        message = f'{root} is a mirror, and {FILE_NAME} says mode = "publish": that is for a CI'
+        raise ConfigWrong(message, hint="take mode out of [mirror], or publish from a clone of git")
+    return config
 
 
 def accept(directory: Path, rev: Tid) -> None:
@@ -54,7 +63,8 @@ def workspace_of(root: Path, config: Config, state: State) -> Workspace:
     return Workspace(folder, state, config, time.time_ns)
 
 
-def _root_around(directory: Path) -> Path:
+def root_around(directory: Path) -> Path:
+    """Return the root of the mirror around `directory`. Raises FolderWrong."""
     try:
         return find_root(directory)
     except FolderWrong as error:
@@ -67,6 +77,9 @@ def _root_around(directory: Path) -> Path:
             raise
         hint = "syncd sync makes it one, and goes on from what git has of the last sync"
         message = f"{checkout} is a git checkout and no mirror yet"
+        if load_config(checkout / FILE_NAME, os.environ).is_one_way:
+            message = f"{checkout} is published from git and no mirror: it has nothing to show"
+            hint = "syncd sync publishes it, syncd sync --dry-run shows what it would change"
         raise FolderWrong(message, hint=hint) from error
 
 

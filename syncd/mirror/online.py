@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from syncd import __version__
-from syncd.config import FILE_NAME, PORTABLE, Config, load_config
+from syncd.config import PORTABLE, Config
 from syncd.credentials import Credentials
 from syncd.cycle.git.companion import Companion
 from syncd.cycle.home import Home
@@ -23,7 +23,6 @@ from syncd.errors import FolderWrong, PdsError, SyncdError
 from syncd.folder.probe import probe
 from syncd.folder.problems import explain
 from syncd.folder.respell import respell
-from syncd.folder.root import find_root
 from syncd.folder.write import conflict_file
 from syncd.forms import DRAFT
 from syncd.identity import resolve
@@ -33,8 +32,10 @@ from syncd.mirror.notices import Notice, OnNotice, ignore
 from syncd.mirror.offline import (
     checked,
     known_account,
+    load_two_way,
     open_files,
     renewed,
+    root_around,
     workspace_of,
 )
 from syncd.model import Account, Conflict
@@ -70,16 +71,16 @@ async def open_mirror(
     `pds` is the PDS that a person named in an argument of this command.
     """
     close_state_directory(listeners.notice)
-    root = find_root(directory)
+    root = root_around(directory)
     _warn_root(root, listeners.notice)
-    config = load_config(root / FILE_NAME, os.environ)
+    config = load_two_way(root)
     with FolderLock(root), checked(renewed(root, config), root, config) as state:
         files = workspace_of(root, config, state)
         for sentence, hint in take_place(root, state, files.history):
             listeners.notice(Notice(sentence, hint))
         _follow_filenames(files, listeners.notice)
         _follow_spelling(files, listeners.notice)
-        async with _connected(files, listeners, pds) as mirror:
+        async with connected(files, listeners, pds, companion=Companion(files)) as mirror:
             mirror.on_renewal = lambda: _take_place_again(files)
             mirror.on_waiting = remembers_waiting(root)
             mirror.on_waiting(mirror.holds(state.waiting()))
@@ -157,14 +158,22 @@ def _kept_conflicts(files: Workspace) -> list[tuple[str, str]]:
 async def open_to_look(directory: Path, listeners: Listeners = NOBODY) -> AsyncIterator[Mirror]:
     """Open the mirror around `directory` for `preview` alone, also while another syncd has it."""
     with open_files(directory) as files:
-        async with _connected(files, listeners) as mirror:
+        async with connected(files, listeners, companion=Companion(files)) as mirror:
             yield mirror
 
 
 @asynccontextmanager
-async def _connected(
-    files: Workspace, listeners: Listeners, named: str | None = None
+async def connected(
+    files: Workspace,
+    listeners: Listeners,
+    named: str | None = None,
+    *,
+    companion: Companion | None,
 ) -> AsyncIterator[Mirror]:
+    """Yield a mirror of `files` with its PDS, and with the git around it if there is `companion`.
+
+    `named` is the PDS that a person named in an argument of this command.
+    """
     account = await find_account(files, listeners.notice)
     async with AsyncExitStack() as clients:
         tokens = _tokens(files.config, named)
@@ -173,7 +182,7 @@ async def _connected(
             files,
             Home(account, connect(account)),
             whereabouts=_whereabouts(files, connect, listeners.notice),
-            companion=Companion(files),
+            companion=companion,
         )
 
 

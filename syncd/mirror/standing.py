@@ -18,6 +18,7 @@ from syncd.folder.drafts import list_drafts
 from syncd.folder.ignore.inventory import Inventory, NoRecord
 from syncd.folder.ignore.rules import read_rules
 from syncd.lock import holder, is_locked
+from syncd.mirror.lexicons.counting import AT_ONCE, Counted, count_lexicons
 from syncd.mirror.offline import known_account
 from syncd.mirror.waiting import read_unpushed
 from syncd.model import Change, Conflict, Head, Held, Pending, Problem, RecordPath
@@ -60,6 +61,7 @@ class Standing:
         records: How many records of the mirror both sides agree on.
         guards: Whether the PDS honours swaps; None before the first push.
         no_records: What lies in the folder and is no record.
+        lexicons: How many records have a lexicon, and how many break it.
         unpushed: Where files differ from base and stand for a record, and nothing delays them.
         waiting: Where a setting delays what differs.
         drafts: How many drafts the folder has.
@@ -88,6 +90,7 @@ class Standing:
     ledger: Ledger
     last_cycle: LastCycle | None
     no_records: Sequence[NoRecord]
+    lexicons: Counted
 
     @property
     def needs_a_person(self) -> bool:
@@ -139,6 +142,7 @@ def read_standing(workspace: Workspace) -> Standing:
         ledger=read_ledger(state, pds, now),
         last_cycle=state.note(LastCycle),
         no_records=_no_records(workspace),
+        lexicons=count_lexicons(workspace, most=AT_ONCE),
     )
 
 

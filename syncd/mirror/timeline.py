@@ -41,7 +41,7 @@ def read_timeline(
     workspace: Workspace, name: Name | None, count: int, on_notice: OnNotice = ignore
 ) -> Timeline:
     """Return the newest `count` events of each kind for what `name` means; None is everything."""
-    pushes = _pushes(workspace)
+    pushes = read_pushes(workspace)
     record = None if name is None else record_meant(workspace, name)
     if record is not None:
         superseded = read_superseded(workspace, record, count, on_notice)
@@ -72,7 +72,8 @@ def read_superseded(
         return history.events(path, count)
 
 
-def _pushes(workspace: Workspace) -> dict[RecordPath, Push]:
+def read_pushes(workspace: Workspace) -> dict[RecordPath, Push]:
+    """Return how each record was pushed last, the newest push first."""
     found = Pushes(workspace.own / PUSHES).read().values()
     return {push.path: push for push in sorted(found, key=_newest_first)}
 

@@ -16,6 +16,11 @@ def rfc3339(seconds: float) -> str:
     return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")
 
 
+def local_time(seconds: float) -> str:
+    """Format unix seconds for a person at this machine, in its time zone, to the second."""
+    return datetime.fromtimestamp(int(seconds)).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
 def read_moment(text: str, now: int) -> int:
     """Return the unix second that a person means by `text`: a time, a day, or how long ago.
 

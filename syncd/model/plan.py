@@ -274,13 +274,17 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The plan of one cycle: a step for each path, sorted, and the items left to a person."""
+    """The plan of one cycle: a step for each path, sorted, and the items left to a person.
+
+    `foreign` is what the repo changed and a mirror that only publishes does not bring.
+    """
 
     steps: tuple[Step, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     problems: tuple[Problem, ...] = ()
     held: tuple[Held, ...] = ()
     pending: tuple[Pending, ...] = ()
+    foreign: tuple[Step, ...] = ()
 
     def with_verdict(self, verdict: Verdict) -> tuple[Step, ...]:
         """Return the steps with this verdict, sorted by path."""

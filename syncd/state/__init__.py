@@ -5,6 +5,7 @@ learns is recorded in one transaction, after the effects. history.db holds versi
 to be superseded, before the effects. Neither knows folder or PDS.
 """
 
+from syncd.state.activity import ACTIVITY_FILE, Activities, Activity, ActivityLog, How
 from syncd.state.damage import set_aside
 from syncd.state.file import (
     LOST,
@@ -20,10 +21,15 @@ from syncd.state.store import State
 from syncd.state.superseded import Provenance, Superseded
 
 __all__ = [
+    "ACTIVITY_FILE",
     "HISTORY_FILE",
     "LOST",
     "SCHEMA_VERSION",
+    "Activities",
+    "Activity",
+    "ActivityLog",
     "History",
+    "How",
     "Provenance",
     "Push",
     "Pushes",

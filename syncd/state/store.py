@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,7 @@ from syncd.atproto.cid import Cid, is_content_of, parse_cid
 from syncd.atproto.syntax import Did, Tid, parse_tid
 from syncd.errors import StateDamaged, StateWrong
 from syncd.model import Decision, Head, Memory, RecordPath, Seen, Waiting
-from syncd.state.damage import REBUILT_HINT, check_row, explaining
+from syncd.state.damage import REBUILT_HINT, checked, explaining
 from syncd.state.filling import Filling
 from syncd.state.note import LATEST, N, Note, read_note
 from syncd.state.recording import NOTE, SETTLED, put, put_notes, record
@@ -162,6 +162,13 @@ class State:
             raise StateDamaged(what, hint=REBUILT_HINT)
         return block
 
+    def has_nodes(self, nodes: Mapping[Cid, bytes]) -> bool:
+        """Return whether the kept tree has all these nodes, each as it is here."""
+        with explaining(self._path):
+            rows = self._sql.execute("SELECT cid, block FROM node")
+            same = sum(nodes.get(cid) == block for cid, block in rows)
+        return bool(same == len(nodes))
+
     def base(self) -> dict[RecordPath, Cid]:
         """Return all of base."""
         return self.base_outside(())
@@ -222,6 +229,11 @@ class State:
     def seen(self) -> dict[RecordPath, Seen]:
         """Return what every file was when last read."""
         return self.seen_outside(())
+
+    def check_seen(self) -> None:
+        """Raise StateDamaged if a row of `seen` is not as written."""
+        for _ in self._all(_SELECT_SEEN):
+            pass
 
     def seen_of(self, paths: Collection[RecordPath]) -> dict[RecordPath, Seen]:
         """Return what these files were when last read; unknown ones are left out."""
@@ -338,9 +350,7 @@ class State:
     def _all(self, sql: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
         """Yield rows without their checksum, which was their last value and is right."""
         with explaining(self._path):
-            for row in self._sql.execute(sql, values):
-                check_row(self._path, *row)
-                yield row[:-1]
+            yield from checked(self._path, self._sql.execute(sql, values))
 
     def _of(self, sql: str, paths: Collection[str | bytes]) -> Iterator[tuple[Any, ...]]:
         ordered = list(paths)

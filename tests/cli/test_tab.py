@@ -44,6 +44,9 @@ TYPED = {
     "syncd publish com.example.note/": "syncd publish com.example.note/first.draft.json",
     "syncd new com.example.ot": "syncd new com.example.other",
     "syncd logout d": f"syncd logout {DID}",
+    "syncd lexicon show app.bsky.feed.po": "syncd lexicon show app.bsky.feed.post",
+    "syncd lexicon show com.example.no": "syncd lexicon show com.example.note",
+    "syncd lexicon check com.example.ot": "syncd lexicon check com.example.other",
     "syncd diff ./com.example.note/on": "syncd diff ./com.example.note/one.json",
 }
 

@@ -116,6 +116,23 @@ async def test_what_does_not_agree_is_named(
     assert all(finding.hint for finding in verified(laptop).findings if finding.path != ONE)
 
 
+async def test_a_file_that_no_sync_would_take_is_named_though_its_last_word_is_right(
+    laptop: Device,
+) -> None:
+    text = laptop.file(ONE).read_text()
+    laptop.save_text(ONE, text.replace("{", '{\n  "v": 5,', 1))
+    assert findings(laptop) == [ONE]
+
+
+async def test_a_tree_is_proven_that_has_more_than_the_mirror(laptop: Device) -> None:
+    mirror = laptop.mirror
+    mirror.workspace = replace(
+        mirror.workspace, config=replace(mirror.workspace.config, exclude=("com.other.*",))
+    )
+    mirror.state.record(Memory(base={ELSEWHERE: None}))
+    assert verified(laptop) == Verified(2, (), 2)
+
+
 async def test_a_conflict_is_known_and_no_finding(world: World, laptop: Device) -> None:
     laptop.save(ONE, v="mine")
     await world.write(ONE, v="theirs")

@@ -43,10 +43,12 @@ from syncd.doctor.machine import (
     judge_autosave,
     judge_daemon,
     judge_disk,
+    judge_lexicons,
     judge_sharing,
     judge_units,
     judge_watching,
 )
+from syncd.lexicons.bundle import Bundle
 from syncd.model import Account
 from syncd.neighbours.sharing import Sharing
 from syncd.pds.health import Health
@@ -332,6 +334,20 @@ def test_a_program_that_shares_the_folder_is_named(
     assert all(sharing.program in finding.what for sharing in programs)
 
 
+BUNDLE = Bundle("@atproto/api", "1.0.0", "2030-01-01", {})
+DAY = 86_400
+NEW_YEAR = 1_893_456_000
+
+
+@pytest.mark.parametrize(
+    ("days", "name"), [(0, "lexicons.ok"), (90, "lexicons.ok"), (91, "lexicons.old")]
+)
+def test_the_age_of_the_shipped_lexicons_is_said(days: int, name: str) -> None:
+    finding = judge_lexicons(BUNDLE, NEW_YEAR + days * DAY)
+    assert finding.name == name
+    assert f"{days} days old" in finding.what
+
+
 AUTOSAVES = [
     ((), Config(DID), "autosave.none"),
     (("Zed",), Config(DID), "autosave.found"),
@@ -371,6 +387,7 @@ def test_every_finding_is_reached_by_a_judgement() -> None:
         *(name for _, name in CREDENTIALS),
         *(name for _, _, name in DAEMONS),
         *(name for _, name in SHARINGS),
+        *("lexicons.ok", "lexicons.old"),
         *(name for _, _, name in AUTOSAVES),
         *("watches.ok", "watches.few", "watches.none"),
         *("unit.ok", "unit.none", "unit.program", "unit.restarts"),

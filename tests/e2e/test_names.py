@@ -32,16 +32,16 @@ def test_every_command_takes_a_record_as_a_person_names_it(home: Home) -> None:
         assert [item["path"] for item in shown] == [NOTE, OTHER], name
     laptop.ok("sync", at=folder)
     assert laptop.ok("diff", "one.json", at=inside).out == ""
-    events = laptop.ok("log", "one.json", "--json", at=inside).json["events"]
-    assert [event["path"] for event in events] == [NOTE]
+    events = laptop.ok("log", "one.json", "--json", at=inside).lines
+    assert {event["path"] for event in events} == {NOTE}
     assert laptop.ok("restore", f"{NOTE}.json", "--json", at=folder).json["path"] == NOTE
     laptop.ok("sync", at=folder)
     home.write(NOTE, text="theirs")
     save(folder, NOTE, text="again")
     assert laptop.run("sync", at=folder).code == 3
     laptop.ok("resolve", "./one.json", "--local", at=inside)
-    pushed = laptop.ok("log", "-n1", NOTE, "--json", at=folder).json["pushed"]
-    assert [push["cid"] for push in pushed] == [home.cid(NOTE)]
+    pushed = laptop.ok("log", "-n1", NOTE, "--pushed", "--json", at=folder).lines
+    assert [push["after"] for push in pushed] == [home.cid(NOTE)]
     laptop.ok("unpublish", "one.json", "--yes", at=inside)
     assert home.cid(NOTE) is None
     laptop.ok("publish", "one.draft.json", at=inside)

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from syncd.atproto.data import cid_of
 from syncd.errors import FileProblem
 from syncd.folder import linux
 from syncd.folder.problems import explain, printable
-from syncd.folder.read import IDLE_NS, is_at_rest, read_file, read_record
+from syncd.folder.read import IDLE_NS, is_at_rest, read_agreed, read_file, read_record
 from syncd.model import Problem, RecordPath, Seen
 
 
@@ -118,6 +119,27 @@ def test_a_lease_ends_when_somebody_wants_to_write_and_the_process_lives_on(tmp_
         assert not lease.holds()
     finally:
         os.close(descriptor)
+
+
+def test_a_file_is_what_was_agreed_only_if_it_is_whole_and_means_it(tmp_path: Path) -> None:
+    path = RecordPath("com.example.note/x")
+    agreed = cid_of({"$type": "com.example.note", "a": 1})
+    whole = b'{"a": 1, "$type": "com.example.note"}'
+    others = (whole[:-1], whole.replace(b"1", b"2"), b'{"a": 1, "a": 1}', b"", b"\xff")
+    (tmp_path / "link").symlink_to("x")
+    (tmp_path / "below").mkdir()
+    with opened(tmp_path) as directory:
+
+        def read(name: str) -> Seen | None:
+            return read_agreed(directory, name, path, agreed, seen_ns=5)
+
+        for other in others:
+            (tmp_path / "x").write_bytes(other)
+            assert read("x") is None
+        (tmp_path / "x").write_bytes(whole)
+        with (tmp_path / "x").open("r+b"):
+            assert read("x") == read_record(directory, "x", path, read("x"), seen_ns=5)
+        assert [read(name) for name in ("link", "below", "nothing")] == [None] * 3
 
 
 def test_where_there_are_no_leases_no_writer_is_assumed() -> None:

@@ -49,7 +49,8 @@ def test_every_command_of_the_page_works_in_order(terminal: Terminal) -> None:
     assert "committed to git" in out
     assert f"restored {NOTE}" in out
     assert "is a mirror of did:plc:" in out
-    assert out.rstrip().splitlines()[-1].startswith("nothing to do; head")
+    assert "\nnothing to do; head" in out
+    assert out.endswith("::notice title=syncd::nothing to do\n")
 
 
 def test_the_numbers_and_settings_of_the_page_are_those_of_the_code() -> None:
@@ -63,16 +64,13 @@ def test_the_numbers_and_settings_of_the_page_are_those_of_the_code() -> None:
 def test_the_example_publishes_a_pull_request_from_fresh_clones(tmp_path: Path) -> None:
     ran = run("bash", EXAMPLES / "publish.sh", home=tmp_path)
     assert ran.code == 0, ran.err
-    _, first, second, log, trailers = ran.out.split("\n$ ")[1:]
-    assert "2 pushed, 1 deleted; head" in first
-    assert "nothing to do; head" in second
-    assert [row.split(" ", 1)[1].partition(" at rev")[0] for row in log.splitlines()[1:5]] == [
-        "Published",
-        "Welcome, and no news",
-        "Published",
-        "A site of two pages",
-    ]
-    assert "Atproto-Commit: bafyrei" in trailers
+    first, preview, second, third, refs = ran.out.split("\n$ ")[1:]
+    assert "2 pushed; " in first
+    assert "| deletion | `com.example.page/news` | `deleted in git` |" in preview
+    assert "2 pushed, 1 deleted; " in second
+    assert third.endswith("nothing to do\n")
+    found = {row.split("\t")[1]: row.split("\t")[0] for row in refs.splitlines()[1:]}
+    assert found["refs/syncd/published"] == found["refs/heads/main"]
     assert not list((tmp_path / "tmp").iterdir())
 
 
@@ -80,9 +78,9 @@ def script_of(workflow: str) -> list[str]:
     """The shell lines of a workflow, but those that fetch an image's packages."""
     text = (EXAMPLES / workflow).read_text(encoding="utf-8")
     if workflow == "gitlab.yml":
-        lines = re.findall(r"^    - (.*)$", text.partition("  script:\n")[2], re.MULTILINE)
+        lines = re.findall(r"^    - (.*)$", text.rpartition("  script:\n")[2], re.MULTILINE)
     else:
-        lines = text.rpartition("run: |\n")[2].splitlines()
+        lines = text.rpartition("run: |\n")[2].partition("      #")[0].splitlines()
     skipped = ("pip ", "apt-get ", "python3 -m venv", "git remote set-url")
     return [line.strip() for line in lines if not line.strip().startswith(skipped)]
 
@@ -93,18 +91,20 @@ def test_a_workflow_fails_in_its_first_step_until_it_says_where_syncd_comes_from
 ) -> None:
     """A name of a package index would be anybody's who registers it, and gets the password."""
     rows = _rows(workflow)
-    assert [row.split("#")[0].strip() for row in rows if "SYNCD_SOURCE:" in row] == [
-        'SYNCD_SOURCE: ""'
-    ]
+    named = {row.split("#")[0].strip() for row in rows if "SYNCD_SOURCE:" in row}
+    assert named == {'SYNCD_SOURCE: ""'}
     steps = [row.removeprefix("    - ").strip() for row in rows if row.strip()]
     shell = [row for row in steps if "SYNCD_SOURCE" in row or row.startswith(("pip", "syncd"))]
-    check = next(row for row in shell if row.startswith("case "))
+    (check,) = {row for row in shell if row.startswith("case ")}
     begin = "script:" if workflow == "gitlab.yml" else "steps:"
-    assert steps.index(check) - steps.index(begin) in (1, 3)
+    begins = [number for number, row in enumerate(steps) if row == begin]
+    checks = [number for number, row in enumerate(steps) if row == check]
+    assert len(begins) == len(checks) == 2
+    assert all(at - start in (1, 3) for start, at in zip(begins, checks, strict=True))
     for source, code in (("", 1), ("syncd", 1), ("syncd[keyring]", 1), ("git+https://h/o/s", 0)):
         done = subprocess.run(["sh", "-c", check], env={"SYNCD_SOURCE": source}, check=False)
         assert done.returncode == code
-    assert [row for row in shell if row.startswith("pip")] == ['pip install "$SYNCD_SOURCE"']
+    assert {row for row in shell if row.startswith("pip")} == {'pip install "$SYNCD_SOURCE"'}
 
 
 def test_nothing_installs_syncd_by_a_name_that_nobody_has_registered() -> None:
@@ -116,29 +116,38 @@ def test_nothing_installs_syncd_by_a_name_that_nobody_has_registered() -> None:
     assert [str(page) for page, text in texts.items() if named.search(text)] == []
 
 
-@pytest.mark.parametrize("workflow", ["github.yml", "forgejo.yml", "gitlab.yml"])
+CLONES = {
+    "github.yml": "git clone --quiet --filter=blob:none",
+    "forgejo.yml": "git clone --quiet --depth=1",
+    "gitlab.yml": "git clone --quiet",
+}
+"""What a workflow is run from: a blobless clone, a shallow one, and a full one."""
+
+
+@pytest.mark.parametrize("workflow", CLONES)
 def test_a_workflow_s_script_publishes_and_does_nothing_the_second_time(
     workflow: str, terminal: Terminal
 ) -> None:
-    home = terminal.home
+    home, did = terminal.home, terminal.login.did
     terminal.ok(
-        f"syncd login {HANDLE}",
-        f"syncd clone {HANDLE} site",
+        "git init --quiet --initial-branch main site",
         "cd site",
-        "git init --quiet --initial-branch main",
-        "printf '\\n[git]\\ncommit = true\\npush = \"origin\"\\n' >>syncd.toml",
+        f'printf \'[mirror]\\ndid = "{did}"\\nmode = "publish"\\n\' >syncd.toml',
         "mkdir com.example.note",
         f'echo \'{{"text": "hi"}}\' >{NOTE}.json',
         "git add --all",
         "git commit --quiet --message 'A note'",
         "git clone --quiet --bare . ../site.git",
-        f"syncd logout {HANDLE}",
+        "git -C ../site.git config uploadpack.allowFilter true",
     )
     lines = script_of(workflow)
-    assert [line for line in lines if line.startswith("syncd")] == ["syncd sync"]
-    assert any("fetch-depth: 0" in row or "GIT_DEPTH" in row for row in _rows(workflow))
-    preview = "git clone --quiet site.git preview", "cd preview", "syncd sync --dry-run"
-    assert "1 to do; nothing was done" in terminal.ok(*preview)
+    assert [line for line in lines if line.startswith("syncd")] == ["syncd sync || code=$?"]
+    plc = f"export SYNCD_PLC_URL={terminal.url}"
+    preview = "git clone --quiet site.git preview", "cd preview", plc, *preview_of(workflow)
+    assert "| creation | `com.example.note/hello` |" in terminal.ok(
+        f"export GITHUB_STEP_SUMMARY={home}/summary; touch {home}/summary", *preview,
+        f"cat {home}/summary",
+    )  # fmt: skip
     assert not (home / "preview" / ".syncd").exists()
     detached = ["git checkout --quiet --detach"] if workflow == "gitlab.yml" else []
     outs = []
@@ -146,31 +155,34 @@ def test_a_workflow_s_script_publishes_and_does_nothing_the_second_time(
         if name == "third":
             # A session is in the cache by now: this job needs no login.
             terminal.host.faults.add(Refuse(429, "RateLimitExceeded", "no login"), LOGIN, times=9)
-            terminal.ok(*edit_and_push(home / "first"))
+            terminal.ok("git clone --quiet site.git edits", *edit_and_push(home / "edits"))
         outs.append(
             terminal.ok(
-                f"git clone --quiet site.git {name}",
+                f"{CLONES[workflow]} file://{home}/site.git {name}",
                 f"cd {name}",
+                plc,
                 f"export SESSION={home}/cache XDG_STATE_HOME={home}/state-of-{name}",
                 *detached,
                 "export SYNCD_SOURCE=git+https://example.com/syncd",
                 f'export SYNCD_PASSWORD="$(cat {home}/app-password)" CI_COMMIT_BRANCH=main',
-                f"export SYNCD_PASSWORD_FILE={home}/{name}-password",
                 *lines,
             )
         )
     assert "1 pushed" in outs[0]
-    assert outs[1].rstrip().splitlines()[-1].startswith("nothing to do; head")
+    assert outs[1].rstrip().splitlines()[-1] == "nothing to do"
     assert "1 pushed" in outs[2]
-    assert terminal.login.did.encode() not in (home / "cache").read_bytes()
-    assert set(terminal.host.repo(terminal.login.did).state.records) == {NOTE}
+    assert did.encode() not in (home / "cache").read_bytes()
+    assert set(terminal.host.repo(did).state.records) == {NOTE}
     subjects = terminal.ok("git -C site.git log --format=%s main").splitlines()
-    assert [subject.partition(" at rev")[0] for subject in subjects] == [
-        "Published",
-        "An edit",
-        "Published",
-        "A note",
-    ]
+    assert subjects == ["An edit", "A note"]
+    refs = terminal.ok("git -C site.git rev-parse main refs/syncd/published").split()
+    assert len(set(refs)) == 1
+
+
+def preview_of(workflow: str) -> list[str]:
+    """The lines of the job of a pull request that run syncd."""
+    rows = [row.strip().removeprefix("- ") for row in _rows(workflow)]
+    return [row for row in rows if row.startswith("syncd sync --dry-run")]
 
 
 def edit_and_push(clone: Path) -> tuple[str, ...]:

@@ -38,8 +38,12 @@ def machine(tmp_path: Path, own_git: Path) -> Machine:
 
 
 def versions(study: Study, machine: Machine) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = machine.ok("log", ONE, "--json", at=study.device.root).json["git"]
-    return found
+    return [event for event in story(study, machine) if event["how"] == "committed"]
+
+
+def story(study: Study, machine: Machine, *paths: str) -> list[dict[str, str]]:
+    ran = machine.ok("log", *(paths or [ONE]), "--json", at=study.device.root)
+    return [json.loads(line) for line in ran.out.splitlines()]
 
 
 def test_log_knows_the_git_commits_of_a_record(study: Study, machine: Machine) -> None:
@@ -49,35 +53,31 @@ def test_log_knows_the_git_commits_of_a_record(study: Study, machine: Machine) -
     assert [version["subject"] for version in found] == ["Take it away", *[f"Pulled {ONE}"] * 3]
     commits = study.repo.git("log", "--format=%H").splitlines()
     assert [version["commit"] for version in found] == commits
-    assert found[0]["cid"] is None
-    assert found[1]["cid"] == str(study.world.records()[next(iter(study.world.records()))])
-    assert len({version["cid"] for version in found}) == 4
-    text = machine.ok("log", ONE, "-n", "2", at=study.device.root).out.splitlines()
-    assert len(text) == 2
-    assert "deleted in git" in text[0]
-    assert f"({commits[0][:10]} Alice: Take it away)" in text[0]
-    assert "committed to git" in text[1]
+    assert found[0]["after"] is None
+    assert found[1]["after"] == str(study.world.records()[next(iter(study.world.records()))])
+    assert len({version["after"] for version in found}) == 4
+    text = machine.ok("log", ONE, at=study.device.root).out.splitlines()
+    gone = next(line for line in text if "deleted in git" in line)
+    assert f"({commits[0][:10]} Alice: Take it away)" in gone
+    assert sum("committed to git" in line for line in text) == 3
+    assert len(machine.ok("log", ONE, "-n", "2", at=study.device.root).out.splitlines()) == 2
 
 
 def test_log_of_many_records_or_outside_git_is_syncd_s_own(study: Study, machine: Machine) -> None:
-    assert machine.ok("log", "--json", at=study.device.root).json == {
-        "events": [],
-        "pushed": [],
-        "git": [],
-    }
-    pattern = machine.ok("log", "com.example.*/*", at=study.device.root).out
-    assert pattern.startswith("nothing was replaced or deleted")
+    for path in ("com.example.*/*", "."):
+        found = story(study, machine, path)
+        assert {(event["how"], event["commit"] is None) for event in found} == {("pulled", False)}
     (study.repo.top / ".git").rename(study.repo.top / "no-git")
     assert versions(study, machine) == []
 
 
 def test_restore_finds_a_version_in_git(study: Study, machine: Machine) -> None:
     oldest = versions(study, machine)[-1]
-    ran = machine.ok("restore", ONE, "--cid", oldest["cid"], at=study.device.root)
+    ran = machine.ok("restore", ONE, "--cid", oldest["after"], at=study.device.root)
     assert f"as it was in git commit {oldest['commit'][:10]}" in ran.out
     assert study.device.read(ONE)["n"] == 0
-    back = machine.ok("log", ONE, "--json", at=study.device.root).json["events"]
-    assert [event["reason"] for event in back] == ["restored"]
+    back = [event["reason"] for event in story(study, machine) if event["how"] is None]
+    assert back == ["restored"]
 
 
 def test_restore_finds_a_version_that_only_another_branch_has(
@@ -86,7 +86,7 @@ def test_restore_finds_a_version_that_only_another_branch_has(
     study.repo.git("switch", "--quiet", "--create", "idea")
     study.device.save(ONE, n=99)
     study.repo.git("commit", "--quiet", "--all", "--message", "An idea")
-    cid = versions(study, machine)[0]["cid"]
+    cid = versions(study, machine)[0]["after"]
     study.repo.git("switch", "--quiet", "main")
     study.repo.git("rm", "--quiet", study.device.file(ONE))
     machine.ok("restore", ONE, "--cid", cid[-10:], at=study.device.root)

@@ -33,6 +33,11 @@ class Ran:
     def json(self) -> Any:  # noqa: ANN401
         return json.loads(self.out)
 
+    @property
+    def lines(self) -> list[Any]:
+        """Return one JSON value a line."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:

@@ -50,6 +50,7 @@ class Terminal:
     home: Path
     host: Sandbox
     login: Login
+    url: str = ""
 
     def environment(self) -> dict[str, str]:
         return {
@@ -122,7 +123,7 @@ def open_terminal(home: Path) -> Iterator[Terminal]:
     with start(host) as running:
         command = home / "bin" / "syncd"
         command.parent.mkdir()
-        terminal = Terminal(home, host, login)
+        terminal = Terminal(home, host, login, running.url)
         syncd = warm.in_a_shell(terminal.environment())
         command.write_text(
             _SYNCD.format(password=password, url=running.url, syncd=syncd), encoding="utf-8"

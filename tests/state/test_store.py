@@ -11,7 +11,7 @@ import pytest
 
 from syncd.atproto.cid import cid_of_block
 from syncd.atproto.syntax import Did, Tid
-from syncd.errors import FileProblem, StateWrong
+from syncd.errors import FileProblem, StateDamaged, StateWrong
 from syncd.model import (
     Choice,
     Conflict,
@@ -69,6 +69,22 @@ def test_base_head_and_nodes_are_remembered_together(state: State) -> None:
     assert state.count_in(lambda name: TWO.startswith(f"{name}/")) == 1
     assert state.count_in(lambda name: not TWO.startswith(f"{name}/")) == 0
     assert state.collection_sizes() == {"com.example.note": 1}
+
+
+def test_the_kept_tree_is_compared_node_by_node(state: State) -> None:
+    state.record(Memory(head=HEAD, added_nodes={B: b"b", C: b"c"}))
+    assert state.has_nodes({B: b"b"})
+    assert state.has_nodes({B: b"b", C: b"c"})
+    assert not state.has_nodes({A: b"a", B: b"b"})
+    assert not state.has_nodes({B: b"b", C: b"x"})
+
+
+def test_a_flipped_bit_in_the_scan_cache_is_found(state: State) -> None:
+    state.record(Memory(seen={ONE: Seen(ONE, 1, 2, 3, 4, 5, b"d", A)}))
+    state.check_seen()
+    state._sql.execute("UPDATE seen SET size = 3")
+    with pytest.raises(StateDamaged):
+        state.check_seen()
 
 
 def test_a_record_interrupted_halfway_leaves_no_trace(state: State) -> None:

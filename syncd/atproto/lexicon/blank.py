@@ -15,6 +15,8 @@ from syncd.atproto.lexicon.document import Definition, Lexicon
 
 MAX_DEPTH = 8
 """An object within objects is begun no deeper: a lexicon may require an object within itself."""
+MAX_VALUES = 500
+"""How many values a record begins with at most: a few definitions may require millions."""
 
 _NOTHING = object()
 
@@ -50,6 +52,7 @@ class _Begun:
     def __init__(self, find: Callable[[str], Lexicon | None], now: str) -> None:
         self._find = find
         self._now = now
+        self._left = MAX_VALUES
 
     def fields(self, definition: Definition, name: str, depth: int) -> dict[str, Any]:
         properties, nullable = definition["properties"], definition.get("nullable", ())
@@ -60,6 +63,9 @@ class _Begun:
         return {key: value for key, value in found.items() if value is not _NOTHING}
 
     def _value(self, definition: Definition, name: str, depth: int) -> Any:  # noqa: ANN401
+        self._left -= 1
+        if self._left < 0:
+            return _NOTHING
         said = next((definition[key] for key in ("const", "default") if key in definition), None)
         if said is not None:
             return said

@@ -34,11 +34,18 @@ class Catalog:
         return lexicon is not None and lexicon.record is not None
 
     def check(self, collection: str, rkey: str, record: Record) -> Faults:
-        """Return all faults of a record and of its key; empty if its lexicon is not known."""
+        """Return all faults of a record and of its key; empty if its lexicon is not known.
+
+        A record that is nested too deep for a check has none either.
+        """
         lexicon = self.source(collection)
         if lexicon is None or lexicon.key is None:
             return FINE
-        return _key_faults(lexicon.key, rkey) + self._find(collection)(record)
+        try:
+            return _key_faults(lexicon.key, rkey) + self._find(collection)(record)
+        except RecursionError:
+            # The PDS takes such a record: to hold it would be worse than not to check it.
+            return FINE
 
     def _find(self, reference: str) -> Check:
         known = self._compiled.get(reference)

@@ -73,7 +73,10 @@ def parse_lexicon(document: object) -> Lexicon:
 
 def document_faults(document: object) -> tuple[Fault, ...]:
     """Return everything that is wrong with a document; empty for a lexicon."""
-    return tuple(found for found in _DOCUMENT(document) if not found.is_note)
+    try:
+        return tuple(found for found in _DOCUMENT(document) if not found.is_note)
+    except RecursionError:
+        return fault(Kind.VALUE, "is nested too deep")
 
 
 # --- The rules -----------------------------------------------------------------------------------

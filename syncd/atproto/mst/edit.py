@@ -7,7 +7,7 @@ input: a tree built here or verified. Never reads a node outside the edited path
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
@@ -35,28 +35,62 @@ def build(entries: Mapping[str, Cid]) -> tuple[Cid, dict[Cid, bytes]]:
 
     Raises BadTree for an invalid key.
     """
-    blocks: dict[Cid, bytes] = {}
-    tree = _Nodes(blocks.get, blocks.__setitem__)
-    leaves = [_Leaf(key, entries[key], layer_of(key)) for key in sorted(entries)]
-    for leaf in leaves:
-        check_key(leaf.key.encode())
-    root = _build(tree, leaves, max((leaf.layer for leaf in leaves), default=0))
-    return root or tree.save(_EMPTY), blocks
+    tree = _Growing({}, [])
+    for key in sorted(entries):
+        check_key(key.encode())
+        tree.add(key, entries[key])
+    return tree.root(), tree.blocks
 
 
-def _build(tree: _Nodes, leaves: Sequence[_Leaf], layer: int) -> Cid | None:
-    """Build the subtree of neighbouring keys, all on `layer` or below."""
-    if not leaves:
-        return None
-    here = [at for at, leaf in enumerate(leaves) if leaf.layer == layer]
-    starts, ends = [at + 1 for at in here], [*here, len(leaves)]
-    left, *rights = (
-        _build(tree, leaves[start:end], layer - 1)
-        for start, end in zip([0, *starts], ends, strict=True)
-    )
-    tops = (leaves[at] for at in here)
-    entries = (Entry(top.key, top.value, right) for top, right in zip(tops, rights, strict=True))
-    return tree.save(Node(left, tuple(entries)))
+@dataclass(frozen=True, slots=True)
+class _Growing:
+    """A tree that gets its keys in order: each node is saved when the last of its keys is known.
+
+    Attributes:
+        blocks: The nodes that are finished.
+        layers: The unfinished node of each layer, the lowest first: its left subtree, the keys
+            whose right subtree is known, and the last key, with its value, whose is not.
+    """
+
+    blocks: dict[Cid, bytes]
+    layers: list[tuple[Cid | None, list[Entry], tuple[str, Cid] | None]]
+
+    def add(self, key: str, value: Cid) -> None:
+        """Add a key greater than all before it."""
+        layer = layer_of(key)
+        while len(self.layers) <= layer:
+            self.layers.append((None, [], None))
+        below = self._finished(layer)
+        left, entries, last = self.layers[layer]
+        if last is None:
+            left = below
+        else:
+            entries.append(Entry(*last, below))
+        self.layers[layer] = left, entries, (key, value)
+
+    def root(self) -> Cid:
+        """Finish the tree."""
+        top = self._finished(len(self.layers))
+        return top or self._save(_EMPTY)
+
+    def _finished(self, layer: int) -> Cid | None:
+        """Save the unfinished nodes below `layer`; return the highest, None if there is none."""
+        below: Cid | None = None
+        for at in range(layer):
+            left, entries, last = self.layers[at]
+            if last is not None:
+                node = Node(left, (*entries, Entry(*last, below)))
+                self.layers[at] = None, [], None
+                below = self._save(node)
+            elif below is not None:
+                below = self._save(Node(below, ()))
+        return below
+
+    def _save(self, node: Node) -> Cid:
+        block = encode_node(node)
+        cid = cid_of_block(block)
+        self.blocks[cid] = block
+        return cid
 
 
 def insert(root: Cid, key: str, value: Cid, get: Get, put: Put) -> Cid:

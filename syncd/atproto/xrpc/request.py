@@ -248,6 +248,12 @@ def get_blocks(did: Did, cids: Sequence[Cid]) -> Request:
     return _query("com.atproto.sync.getBlocks", params)
 
 
+def get_record_proof(did: Did, collection: Nsid, rkey: Rkey) -> Request:
+    """Build com.atproto.sync.getRecord for a record, with the blocks that prove it."""
+    params = [("did", did), ("collection", collection), ("rkey", rkey)]
+    return _query("com.atproto.sync.getRecord", params)
+
+
 def resolve_handle(handle: Handle) -> Request:
     """Build com.atproto.identity.resolveHandle."""
     return _query("com.atproto.identity.resolveHandle", [("handle", handle)])

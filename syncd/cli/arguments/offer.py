@@ -30,7 +30,7 @@ class Offering(click.Command):
     """A command as Tab sees it: the names that it takes. Its options are asked of the command."""
 
     def __init__(self, name: str, module: str) -> None:
-        argument = click.Argument(["names"], nargs=-1, shell_complete=_offered(OFFERS[name]))
+        argument = click.Argument(["names"], nargs=-1, shell_complete=offered(OFFERS[name]))
         settings = {"ignore_unknown_options": True}
         super().__init__(name, params=[argument], context_settings=settings, add_help_option=False)
         self.module = module
@@ -41,9 +41,11 @@ class Offering(click.Command):
         return command.shell_complete(click.Context(command, parent=ctx.parent), incomplete)
 
 
-def _offered(
+def offered(
     offer: Offer,
 ) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """Return what Tab asks for the words of an argument."""
+
     def complete(ctx: click.Context, _: click.Parameter, start: str) -> list[CompletionItem]:
         directory = ctx.find_root().params.get("directory") or Path()
         found: list[str] = []
@@ -90,6 +92,33 @@ def _accounts(_: Path, start: str) -> list[str]:
     kept = (state_directory() / "credentials").glob("did:*.session")
     return sorted(file.stem for file in kept if file.name.startswith(start))
 
+
+def offer_lexicons(directory: Path, start: str) -> list[str]:
+    """Return the NSIDs of the bundle, of the folder's documents and of its collections."""
+    from syncd.lexicons.bundle import load_bundle  # noqa: PLC0415 (a Tab elsewhere needs none)
+
+    names = set(load_bundle().documents)
+    with suppress(SyncdError, OSError):
+        names.update(_collections(directory, start))
+        names.update(_documents(find_root(directory)))
+    return sorted(name for name in names if name.startswith(start))
+
+
+def _documents(root: Path) -> Iterator[str]:
+    """Yield the NSIDs of the documents in a folder, wherever it keeps some."""
+    files = ((root / directory).glob("*.json") for directory in (_SCHEMAS, f"{OWN}/lexicons"))
+    yield from (file.stem for each in files for file in each)
+    nested = (root / "lexicons").rglob("*.json")
+    for file in nested:
+        yield ".".join(file.relative_to(root / "lexicons").with_suffix("").parts)
+
+
+def offer_checked(directory: Path, start: str) -> list[str]:
+    """Return what `lexicon check` takes: collections, and records."""
+    return [*_collections(directory, start), *_names(RECORDS)(directory, start)]
+
+
+_SCHEMAS = "com.atproto.lexicon.schema"
 
 OFFERS: Mapping[str, Offer] = {
     "diff": _names(RECORDS, waiting("conflict", "held", "moved", "problem", "pending")),

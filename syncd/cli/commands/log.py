@@ -1,4 +1,4 @@
-"""`syncd log` and `syncd restore`: what was replaced or deleted, and bringing it back.
+"""`syncd log` and `syncd restore`: what came, went and was replaced, and bringing it back.
 
 `restore` writes the file and nothing else; the push follows as for any edit, by this or a running
 syncd's next cycle.
@@ -6,34 +6,34 @@ syncd's next cycle.
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
-from itertools import islice
-from operator import itemgetter
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
 from syncd.cli.arguments.places import standing
-from syncd.cli.screen.output import (
-    NEEDS_A_PERSON,
-    cid_json,
-    many,
-    say,
-    say_json,
-    short,
-    tell_notice,
-)
-from syncd.mirror.git_versions import Committed
+from syncd.cli.screen.colour import has_colour
+from syncd.cli.screen.events import alike, event_json, event_parts, folded, painted
+from syncd.cli.screen.output import NEEDS_A_PERSON, many, say, say_json, short, tell_notice
+from syncd.folder.root import OWN, find_root
 from syncd.mirror.names import check_known, read_name, read_names, record_meant, record_named
+from syncd.mirror.notices import OnNotice, ignore
 from syncd.mirror.offline import open_files
+from syncd.mirror.past.events import PULLED, PUSHED, Event, Question, mark_of, read_events
 from syncd.mirror.restore import Restored, Wish, plan_restore, restore_all
 from syncd.mirror.restore import restore as restore_version
-from syncd.mirror.timeline import read_timeline
 from syncd.mirror.times import read_moment, rfc3339
-from syncd.model import Side
-from syncd.state import Push, Superseded
+from syncd.state import How, Superseded
 
+FOLLOWED = 5_000
+FOLLOW_SECONDS = 1.0
+"""`--follow` looks so often, at so many of the newest events."""
 ASKED_ABOVE = 10
 """So many records are restored without a question on a terminal."""
 
@@ -41,38 +41,111 @@ ASKED_ABOVE = 10
 @click.command()
 @click.argument("path", required=False, metavar="[PATH]")
 @click.option("-n", "count", type=click.IntRange(1), default=50, help="How many at most (50).")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--since", metavar="TIME", help="Only from TIME on: 2h, 3d, 2030-01-02T03:04Z.")
+@click.option("--pulled", is_flag=True, help="Only what came in: cloned, pulled, merged.")
+@click.option("--pushed", is_flag=True, help="Only what went out.")
+@click.option("--follow", "-f", is_flag=True, help="Go on with what happens, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @click.pass_obj
-def log(directory: Path, path: str | None, count: int, as_json: bool) -> None:
-    """List what syncd did to records, newest first.
+def log(
+    directory: Path,
+    path: str | None,
+    count: int,
+    since: str | None,
+    pulled: bool,
+    pushed: bool,
+    follow: bool,
+    as_json: bool,
+) -> None:
+    """List what came in, what went out and what was replaced, newest first.
 
     PATH is a record, its file, a directory, an at:// URI or a pattern. For one record, the git
-    commits that changed its file follow.
+    commits that changed its file are listed too. With --follow, the newest come last.
 
     \b
     Examples:
+      syncd log --since 2h --pulled
       syncd log app.bsky.actor.profile/self
       syncd log 'com.example.*/*' -n 5
+      syncd log --follow --json
     """
-    with open_files(directory) as workspace:
-        name = None if path is None else read_name(workspace, path, standing(directory))
-        found = read_timeline(workspace, name, count, tell_notice)
-        if name is not None and not (found.superseded or found.pushes or found.commits):
-            check_known(workspace, name)
-    if as_json:
-        events = [_json(event, found.push_of(event)) for event in found.superseded]
-        newest = [_push_json(push) for push in islice(found.pushes.values(), count)]
-        git = [_commit_json(version) for version in found.commits]
-        say_json({"events": events, "pushed": newest, "git": git})
+    hows = frozenset[How]().union(*([PULLED] * pulled), *([PUSHED] * pushed))
+
+    def look(most: int, on_notice: OnNotice) -> list[Event]:
+        with open_files(directory, is_checked=False) as workspace:
+            name = None if path is None else read_name(workspace, path, standing(directory))
+            record = None if name is None else record_meant(workspace, name)
+            moment = None if since is None else read_moment(since, started)
+            events = read_events(workspace, Question(name, record, moment, hows, most), on_notice)
+            if name is not None and not events and not (hows or since):
+                check_known(workspace, name)
+            return events
+
+    started = int(time.time())
+    if follow:
+        with suppress(KeyboardInterrupt):
+            _follow(find_root(directory) / OWN, look, count, as_json)
         return
-    lines = [(event.at, _line(event, found.push_of(event))) for event in found.superseded]
-    lines += [(push.at, _created(push)) for push in found.pushes.values() if push.is_new]
-    for _, line in sorted(lines, key=itemgetter(0), reverse=True)[:count]:
-        say(line)
-    for version in found.commits:
-        say(_commit_line(version))
-    if not (lines or found.commits):
-        say("nothing was replaced or deleted" + (f" at {path}" if path else " yet"))
+    events = look(count, tell_notice)
+    _say_events(events, as_json)
+    if not events and not as_json:
+        say(_nothing(path, since, hows))
+
+
+def _say_events(events: Iterable[Event], as_json: bool) -> None:
+    """Print events, each on a line; those that are alike on one, if it is for people."""
+    if as_json:
+        for event in events:
+            say_json(event_json(event), indent=None)
+        return
+    is_terminal = sys.stdout.isatty()
+    has_paint = has_colour(sys.stdout, os.environ)
+    for event in alike(list(events)):
+        paint = painted(event) if has_paint else str
+        for line in folded(event_parts(event, is_local=is_terminal)):
+            say(line, paint=paint)
+
+
+def _follow(
+    own: Path, look: Callable[[int, OnNotice], list[Event]], count: int, as_json: bool
+) -> NoReturn:
+    """Print the newest events, the oldest of them first, and then each one that is new."""
+    mark = mark_of(own)
+    shown = look(max(count, FOLLOWED), tell_notice)
+    _say_events(shown[:count][::-1], as_json)
+    before = Counter(map(_same, shown))
+    while True:
+        time.sleep(FOLLOW_SECONDS)
+        # The mark is older than what is read after it, so nothing that comes between is missed.
+        if (now := mark_of(own)) != mark:
+            mark = now
+            found = look(FOLLOWED, ignore)
+            _say_events(_unseen(found, before)[::-1], as_json)
+            before = Counter(map(_same, found))
+
+
+def _unseen(found: Sequence[Event], before: Counter[object]) -> list[Event]:
+    """Return what is new of `found`: of the same thing twice, the newer one."""
+    left = Counter(map(_same, found)) - before
+    new: list[Event] = []
+    for event in found:
+        if left[_same(event)] > 0:
+            left[_same(event)] -= 1
+            new.append(event)
+    return new
+
+
+def _same(event: Event) -> object:
+    """Return what is equal before and after a write, which history knows first, is confirmed."""
+    return event.path, event.side, event.deed, event.before, event.after, event.keys
+
+
+def _nothing(path: str | None, since: str | None, hows: frozenset[How]) -> str:
+    what = {PULLED: "nothing came in", PUSHED: "nothing went out"}.get(
+        hows, "nothing came in, went out or was replaced"
+    )
+    where = f" at {path}" if path else ""
+    return f"{what}{where}{f' since {since}' if since else ''}" + ("" if path or since else " yet")
 
 
 @click.command()
@@ -167,70 +240,3 @@ def _say_restored(event: Superseded, as_json: bool) -> None:
     else:
         when = event.reason if event.content else f"until {rfc3339(event.at)}"
         say(f"restored {event.path} as it was {when} ({short(event.cid)})")
-
-
-def _deed(event: Superseded) -> str:
-    verb = "deleted" if event.after is None else "replaced"
-    return f"{verb} in the {'folder' if event.side is Side.LOCAL else 'repo'}"
-
-
-def _line(event: Superseded, push: Push | None) -> str:
-    change = f"{short(event.cid)} -> {short(event.after)}"
-    why = f"({event.reason}{_found(push)})"
-    return f"{rfc3339(event.at)}  {_deed(event):<22} {event.path}  {change}  {why}"
-
-
-def _created(push: Push) -> str:
-    why = f"(created in the folder{_found(push)})"
-    deed = "created in the repo"
-    return f"{rfc3339(push.at)}  {deed:<22} {push.path}  - -> {short(push.cid)}  {why}"
-
-
-def _found(push: Push | None) -> str:
-    """Return the PDS's answer about the record's lexicon, as the end of a remark."""
-    return f"; lexicon {push.validation}" if push and push.validation else ""
-
-
-def _push_json(push: Push) -> dict[str, object]:
-    return {
-        "at": rfc3339(push.at),
-        "path": push.path,
-        "cid": str(push.cid),
-        "deed": "created" if push.is_new else "replaced",
-        "rev": push.rev,
-        "validation": push.validation,
-    }
-
-
-def _json(event: Superseded, push: Push | None) -> dict[str, object]:
-    return {
-        "at": rfc3339(event.at),
-        "path": event.path,
-        "side": event.side.value,
-        "deed": "deleted" if event.after is None else "replaced",
-        "cid": str(event.cid),
-        "after": cid_json(event.after),
-        "reason": event.reason,
-        "rev": event.rev,
-        "origin": event.origin.value,
-        "validation": push.validation if push else None,
-    }
-
-
-def _commit_line(version: Committed) -> str:
-    found = version.found
-    verb = "deleted in git" if found.content is None else "committed to git"
-    said = f"({found.commit[:10]} {found.author}: {found.subject})"
-    return f"{rfc3339(found.at)}  {verb:<22} {version.path}  {short(version.cid)}  {said}"
-
-
-def _commit_json(version: Committed) -> dict[str, object]:
-    found = version.found
-    return {
-        "at": rfc3339(found.at),
-        "path": version.path,
-        "commit": found.commit,
-        "author": found.author,
-        "subject": found.subject,
-        "cid": cid_json(version.cid),
-    }

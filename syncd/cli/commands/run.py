@@ -11,7 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import click
-import tomli
 
 from syncd.cli.host.journal import (
     LogEntry,
@@ -23,8 +22,10 @@ from syncd.cli.host.journal import (
     say_text,
 )
 from syncd.cli.host.process import Running
+from syncd.cli.host.reporter import ALIKE
+from syncd.config import read_list
 from syncd.daemon.fleet import Fleet
-from syncd.errors import ConfigWrong, FileProblem
+from syncd.errors import FileProblem
 from syncd.notify import find_notifier
 from syncd.trouble import at_home
 
@@ -60,7 +61,10 @@ def run(directory: Path, directories: tuple[Path, ...], form: str) -> None:
 
 async def _run(listed: Callable[[], Sequence[Path]], form: str) -> int:
     notifier = find_notifier(os.environ)
-    running = Running(_voice(form, is_one=len(listed()) == 1), notifier)
+    if form == "auto":
+        form = "journal" if is_journaled(os.environ) else "text"
+    voice = _voice(form, is_one=len(listed()) == 1)
+    running = Running(voice, notifier, alike=ALIKE if form == "text" else None)
     fleet = Fleet(running.open, listed, running.is_changed, running.failed, notifier)
     running.reload = fleet.reload
     _catch_signals(fleet)
@@ -87,8 +91,6 @@ def _catch_signals(fleet: Fleet) -> None:
 
 
 def _voice(form: str, *, is_one: bool) -> Voice:
-    if form == "auto":
-        form = "journal" if is_journaled(os.environ) else "text"
     text = say_text if is_one else say_named_text
     return _steady({"journal": journal(), "json": say_json_line}.get(form, text))
 
@@ -115,20 +117,4 @@ def mirrors_of(
         found = tuple(dict.fromkeys(directories or (directory,)))
         return lambda: found
     file = at_home(named).absolute()
-    return lambda: _read_list(file)
-
-
-def _read_list(file: Path) -> Sequence[Path]:
-    hint = 'it holds one line such as mirrors = ["~/alice", "/srv/bob"]'
-    try:
-        listed = tomli.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        message = f"SYNCD_CONFIG names {file}, which cannot be read: {error.strerror}"
-        raise ConfigWrong(message, hint=hint) from None
-    except (UnicodeDecodeError, tomli.TOMLDecodeError) as error:
-        raise ConfigWrong(f"{file}: {error}", hint=hint) from None
-    match listed:
-        case {"mirrors": [str(), *_] as names, **rest} if not rest:
-            if all(isinstance(name, str) for name in names):
-                return tuple(dict.fromkeys(file.parent / at_home(n) for n in names))
-    raise ConfigWrong(f"{file} does not hold a list of mirrors, and nothing else", hint=hint)
+    return lambda: read_list(file)

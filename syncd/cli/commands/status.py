@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import click
 
 from syncd.budget import DAY, HOUR
 from syncd.cli.screen import display
+from syncd.cli.screen.lexicons import lexicons_json, lexicons_line
 from syncd.cli.screen.output import (
     NEEDS_A_PERSON,
     head_json,
@@ -20,8 +23,14 @@ from syncd.cli.screen.output import (
     say_waiting,
     waiting_json,
 )
+from syncd.cli.screen.overview import say_overview
 from syncd.cli.screen.seen import Seen
+from syncd.config import FILE_NAME
 from syncd.cycle.decide.doubt import HINT
+from syncd.errors import FolderWrong
+from syncd.folder.root import OWN, find_root
+from syncd.mirror.every.find import find_mirrors
+from syncd.mirror.every.overview import Glance, look_at_all
 from syncd.mirror.offline import open_files
 from syncd.mirror.standing import Standing, read_standing
 from syncd.mirror.times import rfc3339
@@ -32,17 +41,27 @@ from syncd.typedjson import plain
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--watch", is_flag=True, help="Show it until Ctrl-C, as it changes.")
 @click.option("--ignored", is_flag=True, help="List the files that are no records, and why.")
+@click.option("--all", "of_all", is_flag=True, help="Show all your mirrors, a row for each.")
 @click.pass_obj
-def status(directory: Path, as_json: bool, watch: bool, ignored: bool) -> None:
+def status(directory: Path, as_json: bool, watch: bool, ignored: bool, of_all: bool) -> None:
     """Where the mirror stands: head, what is pending, and what waits for you.
+
+    Outside of a mirror, and with --all, it shows every mirror of yours: those that SYNCD_CONFIG
+    lists, those that a syncd runs for, and those of installed units.
 
     \b
     Examples:
       syncd status
+      syncd status --all --watch
       syncd status --watch
       syncd status --ignored
       syncd -C ~/repo status --json
     """
+    if of_all and ignored:
+        raise click.UsageError("--ignored is about one mirror: name it with -C DIR")
+    if of_all or (not ignored and _is_elsewhere(directory)):
+        _show_all(directory, as_json, watch)
+        return
     if ignored:
         _list_ignored(directory, as_json)
         return
@@ -53,6 +72,54 @@ def status(directory: Path, as_json: bool, watch: bool, ignored: bool) -> None:
     if not watch:
         (show if as_json else partial(display.show, plain=show))(seen)
     raise click.exceptions.Exit(NEEDS_A_PERSON if seen[0]["needs_a_person"] else 0)
+
+
+def _is_elsewhere(directory: Path) -> bool:
+    """Return whether a person stands where no mirror is or was, and named no place."""
+    context = click.get_current_context(silent=True)
+    if context is not None and context.find_root().params.get("directory") is not None:
+        return False
+    places = (directory.absolute(), *directory.absolute().parents)
+    return not any((place / name).exists() for place in places for name in (OWN, FILE_NAME))
+
+
+def _show_all(directory: Path, as_json: bool, watch: bool) -> None:
+    """Show all mirrors, once or as they change."""
+    show = say_json if as_json else say_overview
+    with suppress(KeyboardInterrupt):
+        if watch:
+            display.watch_all(lambda: _look_at_all(directory), show)
+    found = _look_at_all(directory)
+    if not watch:
+        show(found)
+    raise click.exceptions.Exit(NEEDS_A_PERSON if found["needs_a_person"] else 0)
+
+
+def _look_at_all(directory: Path) -> dict[str, Any]:
+    """Return the JSON object of `status --all`. Raises FolderWrong if no mirror is known."""
+    here = None
+    with suppress(FolderWrong):
+        here = find_root(directory)
+    mirrors = find_mirrors(os.environ, here)
+    if not mirrors:
+        raise FolderWrong(
+            f"{directory} is not in a mirror, and no other mirror of yours is known: SYNCD_CONFIG "
+            "lists none, none runs, and none has a unit",
+            hint="name one with -C DIR, or make one with `syncd clone`",
+        )
+    glances = look_at_all(mirrors)
+    needs = any(glance.needs_a_person for glance in glances)
+    return {"mirrors": [_glance_json(glance) for glance in glances], "needs_a_person": needs}
+
+
+def _glance_json(glance: Glance) -> dict[str, Any]:
+    error, standing = glance.error, glance.standing
+    return {
+        "folder": str(glance.known.folder),
+        "sources": list(glance.known.sources),
+        "error": None if error is None else {"message": error.message, "hint": error.hint},
+        "status": None if standing is None else status_json(standing),
+    }
 
 
 def _list_ignored(directory: Path, as_json: bool) -> None:
@@ -91,6 +158,7 @@ def status_json(found: Standing) -> dict[str, Any]:
         "records": found.records,
         "drafts": found.drafts,
         "no_records": len(found.no_records),
+        "lexicons": lexicons_json(found.lexicons),
         "guards": found.guards,
         "pending": {"push": len(found.unpushed), "pull": len(found.conflicts)},
         **waiting_json(found.conflicts, found.problems, found.held, found.waiting),
@@ -175,6 +243,8 @@ def _say_others(found: Mapping[str, Any]) -> None:
         say(f"drafts   {found['drafts']}, in the folder alone: syncd publish PATH")
     if found["no_records"]:
         say(f"others   {found['no_records']} are no records: syncd status --ignored")
+    if known := lexicons_line(found["lexicons"]):
+        say(f"lexicons {known}")
 
 
 def _say_budget(budget: Mapping[str, Any]) -> None:

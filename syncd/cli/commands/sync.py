@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -27,36 +28,91 @@ from syncd.cli.screen.output import (
     waiting_json,
     waiting_words,
 )
+from syncd.cli.screen.planned import (
+    Named,
+    later_words,
+    plan_json,
+    plan_words,
+    say_review,
+    say_steps,
+)
+from syncd.cli.screen.published import Output, published_json, say_plan_of, say_published
+from syncd.cli.screen.review import FORMATS
 from syncd.cli.screen.verbose import listeners
+from syncd.git.repository import find_repository
+from syncd.mirror.branch.marks import FileMarks, RemoteMarks
+from syncd.mirror.branch.publication import (
+    at_the_pds,
+    find_published,
+    preview_branch,
+    publish_branch,
+)
 from syncd.mirror.delegate import sync_here_or_there
+from syncd.mirror.editors.served import keep_served
 from syncd.mirror.last_cycle import counts, keep_last_cycle
 from syncd.mirror.offline import accept
 from syncd.mirror.online import open_mirror, open_to_look
-from syncd.model import RecordPath, Report, Verdict
+from syncd.model import RecordPath, Report
 
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Print the plan, path by path, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--accept-rev", metavar="REV", help="Believe a rev of the repo that syncd doubted.")
+@click.option(
+    "--format", "shown_as", type=click.Choice(FORMATS), help="Print the plan for a pull request."
+)
+@click.option(
+    "--published",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Keep what was published in FILE, in a CI's cache.",
+)
 @click.pass_obj
-def sync(directory: Path, dry_run: bool, as_json: bool, accept_rev: str | None) -> None:
-    """Sync once, both ways.
+def sync(
+    directory: Path,
+    dry_run: bool,
+    as_json: bool,
+    accept_rev: str | None,
+    shown_as: str | None,
+    published: Path | None,
+) -> None:
+    """Sync once, both ways; or publish a branch of git, where the settings say so.
 
     \b
     Examples:
       syncd sync --dry-run
+      syncd sync --dry-run --format=markdown
       syncd -C ~/repo sync --json
     """
-    if dry_run and accept_rev is not None:
-        raise click.UsageError("--dry-run does nothing, and so it accepts no rev")
+    _check_usage(dry_run, as_json, accept_rev, shown_as)
+    root = find_published(directory)
+    if root is not None:
+        _check_branch_usage(accept_rev)
+        publish(root, published, Output(as_json, dry_run, shown_as))
+    if published is not None:
+        raise click.UsageError('--published is for [mirror] mode = "publish"')
     with checkout_taken(directory, only_now=dry_run):
         if accept_rev is not None:
             accept(directory, parse_tid(accept_rev))
         if dry_run:
-            _say_plan(asyncio.run(_preview(directory)), as_json)
+            _say_plan(*asyncio.run(_preview(directory)), as_json, shown_as)
         else:
             run_sync(directory, as_json)
+
+
+def _check_usage(
+    dry_run: bool, as_json: bool, accept_rev: str | None, shown_as: str | None
+) -> None:
+    if dry_run and accept_rev is not None:
+        raise click.UsageError("--dry-run does nothing, and so it accepts no rev")
+    if shown_as is not None and (as_json or not dry_run):
+        raise click.UsageError("--format is for --dry-run, and without --json")
+
+
+def _check_branch_usage(accept_rev: str | None) -> None:
+    if accept_rev is not None:
+        raise click.UsageError('--accept-rev is for a mirror, and [mirror] mode is "publish"')
 
 
 def run_sync(
@@ -105,9 +161,32 @@ def _done_before(report: Report, acted_on: Collection[RecordPath]) -> list[Recor
     return sorted(path for path in acted_on if path not in named)
 
 
-async def _preview(directory: Path) -> Report:
+async def _preview(directory: Path) -> tuple[Report, Named]:
     async with open_to_look(directory, listeners()) as mirror:
-        return await mirror.preview()
+        report, prefix = await mirror.preview(), _prefix_of(mirror.folder.root)
+        return report, Named(prefix, mirror.config)
+
+
+def _prefix_of(root: Path) -> str:
+    """Return where a folder is below the top of its git repository; empty if it is in none."""
+    repository = find_repository(root)
+    return "" if repository is None else repository.prefix
+
+
+def publish(root: Path, file: Path | None, output: Output) -> NoReturn:
+    """Publish the branch that is checked out at `root`, or show what that would do; end so."""
+    marks = RemoteMarks() if file is None else FileMarks(file)
+    do = preview_branch if output.is_dry_run else publish_branch
+    done = asyncio.run(do(root, marks, at_the_pds(listeners())))
+    if output.is_dry_run and not output.as_json:
+        say_plan_of(done, output.shown_as, Named(_prefix_of(root), done.config))
+    elif output.as_json:
+        say_json({**report_json(done.report), **published_json(done)})
+    else:
+        say_published(done)
+    if done.report.halted is not None:
+        fail(done.report.halted)
+    raise click.exceptions.Exit(exit_code(done.report))
 
 
 async def _sync(directory: Path, show: progress.Show) -> tuple[Report, int]:
@@ -116,6 +195,7 @@ async def _sync(directory: Path, show: progress.Show) -> tuple[Report, int]:
         with show(mirror):
             report = await mirror.sync()
         keep_last_cycle(mirror.state, report, started, mirror.cloned)
+        keep_served(mirror.workspace)
         return report, mirror.cloned
 
 
@@ -153,7 +233,7 @@ def _summary(report: Report, cloned: int, before: int) -> str:
         "merged": len(report.merged),
     }
     done = ", ".join(f"{count} {name}" for name, count in numbers.items() if count)
-    left = [_unsent_words(report), _later_words(report), waiting_words(report)]
+    left = [_unsent_words(report), later_words(report), waiting_words(report)]
     nothing = "nothing done" if any(left) or report.halted is not None else "nothing to do"
     return "; ".join(filter(None, (done or nothing, *left)))
 
@@ -164,27 +244,14 @@ def _unsent_words(report: Report) -> str:
     return f"{many(count, 'change')} could not be sent" if count else ""
 
 
-def _later_words(report: Report) -> str:
-    """Count the changes that wait for their time, in words; empty if there are none."""
-    count = len(report.pending)
-    return f"{many(count, 'change')} not pushed yet" if count else ""
-
-
-def _say_plan(report: Report, as_json: bool) -> None:
-    steps = [step for step in report.plan.steps if step.verdict is not Verdict.SETTLED]
+def _say_plan(report: Report, named: Named, as_json: bool, shown_as: str | None) -> None:
     if as_json:
-        plan = [
-            {"path": step.path, "verdict": step.verdict.value, "reason": step.reason}
-            for step in steps
-        ]
-        say_json({**report_json(report), "plan": plan})
+        say_json({**report_json(report), "plan": plan_json(report)})
+    elif shown_as is not None:
+        say_review(report, plan_words(report), shown_as, named)
     else:
-        for step in steps:
-            say(f"{step.verdict.value:<9} {step.path}: {step.reason}")
+        say_steps(report)
         say_waiting((), report.problems, report.held)
         say_pending([pending_json(item) for item in report.pending])
-        to_do = sum(step.verdict is not Verdict.CONFLICT for step in steps)
-        doing = f"{to_do} to do; nothing was done" if to_do else ""
-        words = (doing, _later_words(report), waiting_words(report))
-        say("; ".join(filter(None, words)) or "nothing to do")
+        say(plan_words(report))
     raise click.exceptions.Exit(exit_code(report))

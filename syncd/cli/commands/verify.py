@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from syncd.cli.screen.lexicons import lexicons_json, lexicons_line
 from syncd.cli.screen.output import (
     NEEDS_A_PERSON,
     head_json,
@@ -25,6 +26,7 @@ from syncd.cycle.decide.doubt import HINT
 from syncd.cycle.served import Served, verify_served
 from syncd.cycle.verify import Verified, verify_mirror
 from syncd.errors import StateDamaged, StateWrong
+from syncd.mirror.lexicons.counting import Counted, count_lexicons
 from syncd.mirror.offline import known_account, open_files
 from syncd.mirror.online import open_to_look
 from syncd.model import Arrival, Departure, Head, Pending, Problem, Retry, Waiting
@@ -55,11 +57,11 @@ def verify(directory: Path, as_json: bool, is_remote: bool) -> None:
         found = verify_mirror(files, account)
         more = (*_doubt_findings(files.doubt), *_history_findings(files.history))
         found = replace(found, findings=(*found.findings, *more))
-        head = files.state.head()
+        head, lexicons = files.state.head(), count_lexicons(files)
     served = asyncio.run(_ask(directory)) if is_remote else None
     if served is not None:
         found = replace(found, findings=(*found.findings, *served.findings))
-    _say(_Seen(found, head, served), as_json)
+    _say(_Seen(found, head, served, lexicons), as_json)
     raise click.exceptions.Exit(0 if found.is_sound else NEEDS_A_PERSON)
 
 
@@ -75,6 +77,7 @@ class _Seen:
     found: Verified
     head: Head | None
     served: Served | None
+    lexicons: Counted
 
 
 def _doubt_findings(doubt: Doubt | None) -> tuple[Problem, ...]:
@@ -104,6 +107,7 @@ def _say(seen: _Seen, as_json: bool) -> None:
                 "head": head_json(seen.head),
                 "findings": [problem_json(finding) for finding in found.findings],
                 **waiting_json(conflicts, problems, held, pending),
+                "lexicons": lexicons_json(seen.lexicons),
                 "served": None if served is None else {"blocks": served.blocks},
             }
         )
@@ -111,6 +115,8 @@ def _say(seen: _Seen, as_json: bool) -> None:
     say_waiting(conflicts, (*found.findings, *problems), held)
     say_pending([pending_json(item) for item in pending])
     say(_summary(found, seen.head))
+    if known := lexicons_line(lexicons_json(seen.lexicons)):
+        say(f"lexicons: {known}")
     if served is not None and not served.findings:
         say(f"the PDS serves all blocks of the repo: {served.blocks}")
 

@@ -14,10 +14,14 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
+import click
+
+from syncd.cli.screen.colour import has_colour
 from syncd.cli.screen.output import say, say_json, tell
-from syncd.mirror.times import rfc3339
+from syncd.mirror.times import local_time, rfc3339
 
 JOURNAL = Path("/run/systemd/journal/socket")
+_COLOURS = {"pushed": "green", "pulled": "cyan", "merged": "cyan", "deleted": "magenta"}
 
 
 class Level(IntEnum):
@@ -40,6 +44,7 @@ class LogEntry:
         place: Where in its file, such as "line 1, column 2".
         mirror: The folder, or "" for the whole process.
         hint: What a person can do next.
+        count: The number of records; if there are many, `path` is their collection.
     """
 
     event: str
@@ -49,11 +54,14 @@ class LogEntry:
     mirror: str = ""
     hint: str = ""
     place: str = ""
+    count: int = 1
 
     @property
     def line(self) -> str:
         """It as one line for people."""
         where = f"{self.path} ({self.place})" if self.place else self.path
+        if self.count > 1:
+            where = f"{self.count} records of {self.path}"
         return ": ".join(part for part in (where, self.message) if part)
 
     def fields(self) -> dict[str, str]:
@@ -65,6 +73,7 @@ class LogEntry:
             "mirror": self.mirror,
             "message": self.line,
             "hint": self.hint,
+            "count": str(self.count) if self.count > 1 else "",
         }
         return {name: value for name, value in named.items() if value}
 
@@ -73,17 +82,26 @@ Voice = Callable[[LogEntry], None]
 
 
 def say_text(entry: LogEntry, *, prefix: str = "") -> None:
-    """For a terminal: what is done goes to stdout, what is wrong to stderr."""
+    """For people: what is done goes to stdout, what is wrong to stderr; a terminal gets times."""
     is_wrong = entry.level <= Level.WARNING and not entry.path
-    out = tell if is_wrong else say
+    out, stream = (tell, sys.stderr) if is_wrong else (say, sys.stdout)
+    stamp = f"{local_time(time.time())[-8:]} " if stream.isatty() else ""
+    paint = _paint(entry) if has_colour(stream, os.environ) else str
     if is_wrong:
-        out(f"syncd: {prefix}{entry.line}")
+        out(f"{stamp}syncd: {prefix}{entry.line}", paint=paint)
     elif entry.path or entry.event == "note":
-        out(f"{prefix}{entry.event:<9} {entry.line}")
+        out(f"{stamp}{prefix}{entry.event:<9} {entry.line}", paint=paint)
     else:
-        out(f"{prefix}{entry.line}")
+        out(f"{stamp}{prefix}{entry.line}", paint=paint)
     if entry.hint:
-        out(f"  next: {entry.hint}")
+        out(f"{' ' * len(stamp)}  next: {entry.hint}")
+
+
+def _paint(entry: LogEntry) -> Callable[[str], str]:
+    """Return what colours a line: its words say the same without it."""
+    levels = {Level.ERROR: "red", Level.WARNING: "yellow"}
+    colour = levels.get(entry.level) or _COLOURS.get(entry.event)
+    return lambda line: click.style(line, fg=colour)
 
 
 def say_named_text(entry: LogEntry) -> None:

@@ -35,11 +35,12 @@ from syncd.watch import Watcher
 
 @dataclass(slots=True)
 class Running:
-    """What the mirrors of one process share."""
+    """What the mirrors of one process share; for `alike` see Teller."""
 
     voice: Voice
     notifier: Notifier
     reload: Callable[[], None] = lambda: None
+    alike: int | None = None
     _shown: dict[Path, str] = field(default_factory=dict)
 
     @asynccontextmanager
@@ -47,7 +48,9 @@ class Running:
         """Open the daemon of the mirror around `directory`; the caller runs it."""
         async with open_mirror(directory, listeners()) as mirror:
             root = mirror.folder.root
-            teller = Teller(mirror, self.voice, lambda text: self._show(root, text))
+            teller = Teller(
+                mirror, self.voice, lambda text: self._show(root, text), alike=self.alike
+            )
             if mirror.config.desktop:
                 self._alert_on_desktop(teller)
             with watched(mirror, self.voice) as watcher:

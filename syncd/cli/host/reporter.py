@@ -8,19 +8,22 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from syncd.cli.host.journal import Level, LogEntry, Voice
 from syncd.cli.screen.output import APPROVE_HINT, PUBLISH_HINT, RESOLVE_HINT, effects, many
 from syncd.cycle.mirror import Mirror
 from syncd.daemon import Phase
 from syncd.errors import SyncdError
+from syncd.mirror.editors.served import keep_served
 from syncd.mirror.last_cycle import keep_last_cycle
 from syncd.model import Report
 from syncd.state.notes import DaemonState, Trouble
 
+ALIKE = 10
+"""More entries than this that differ in the record key alone become one."""
 ALERTED = 5
 """So many records are named on the desktop at once."""
 _NUMBER = re.compile(r"\d+")
@@ -63,12 +66,14 @@ class Teller:
     Attributes:
         shown: Hears the phase and what waits for a person in one line, whenever it is another.
         alert: Hears of new conflicts: a title, and which records they are.
+        alike: More effects than this that are alike get one entry together; None: each gets one.
     """
 
     mirror: Mirror
     voice: Voice
     shown: Callable[[str], None]
     alert: Callable[[str, str], None] = _nobody
+    alike: int | None = None
     phase: Phase | None = None
     tally: Tally = field(default_factory=Tally)
     _waiting: frozenset[LogEntry] = frozenset()
@@ -113,8 +118,12 @@ class Teller:
         self._show()
 
     def _tell_report(self, report: Report) -> None:
-        for verb, path, where in effects(report):
-            self.say(verb, where, path)
+        root = str(self.mirror.folder.root)
+        done = [
+            LogEntry(verb, where, path=path, mirror=root) for verb, path, where in effects(report)
+        ]
+        for entry in done if self.alike is None else together(done, self.alike):
+            self.voice(entry)
         for sentence in report.remarks:
             self.say("note", sentence)
         now = time.time()
@@ -123,13 +132,14 @@ class Teller:
         if report.pulled or report.pushed or report.adopted or self.phase is Phase.SYNCING:
             with suppress(SyncdError):
                 keep_last_cycle(self.mirror.state, report, self._started)
+        keep_served(self.mirror.workspace)
 
     def _tell_waiting(self, report: Report) -> None:
         """Report what newly waits for a person."""
         root = str(self.mirror.folder.root)
         waiting = frozenset(_waiting(report, root))
         new = sorted(waiting - self._waiting, key=lambda e: (e.event, e.path))
-        for entry in new:
+        for entry in together(new, ALIKE):
             self.voice(entry)
         self._alert([entry.path for entry in new if entry.event == "conflict"])
         if waiting != self._waiting:
@@ -175,6 +185,16 @@ class Teller:
             times = f", after {self._failures} failures" if self._failures > 1 else ""
             self.say("recovered", f"well again{times} in {seconds:.0f} s")
             self._error, self._hint, self._failures, self._said = "", "", 0, set()
+
+
+def together(entries: Iterable[LogEntry], most: int) -> Iterator[LogEntry]:
+    """Yield the entries; of more than `most` of one collection that are alike, one with a count."""
+    groups: dict[LogEntry, list[LogEntry]] = {}
+    for entry in entries:
+        collection = entry.path.partition("/")[0]
+        groups.setdefault(replace(entry, path=collection), []).append(entry)
+    for of_all, found in groups.items():
+        yield from [replace(of_all, count=len(found))] if len(found) > most else found
 
 
 def _waiting(report: Report, mirror: str) -> Iterator[LogEntry]:

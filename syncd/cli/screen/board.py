@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from syncd.cli.screen.lexicons import lexicons_line
 from syncd.cli.screen.output import APPROVE_HINT, LINES, PUBLISH_HINT, RESOLVE_HINT
 from syncd.cli.screen.seen import REFRESH_SECONDS, Seen
 from syncd.cli.screen.visible import visible
@@ -72,6 +73,8 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
     if found["no_records"]:
         words = f"{found['no_records']} are no records: syncd status --ignored"
         rows.append(("others", _text(words)))
+    if known := lexicons_line(found["lexicons"]):
+        rows.append(("lexicons", _text(known)))
     if found["budget"]["counted"]:
         rows.append(("budget", _budget(found["budget"])))
     if found["guards"] is False:

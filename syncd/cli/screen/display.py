@@ -12,6 +12,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
+from typing import Any, NoReturn
+
+import click
 
 from syncd.cli.screen.colour import has_colour
 from syncd.cli.screen.seen import REFRESH_SECONDS, Seen
@@ -37,6 +40,31 @@ def watch(look: Callable[[], Seen], plain: Callable[[Seen], None], *, is_json: b
                 plain(seen)
             before = _lasting(seen)
             time.sleep(REFRESH_SECONDS)
+
+
+def watch_all(
+    look: Callable[[], dict[str, Any]], show: Callable[[dict[str, Any]], None]
+) -> NoReturn:
+    """Show all mirrors until Ctrl-C, again after each change; a terminal is cleared first.
+
+    The looks take at most a tenth of the time: a look reads the stat of every file.
+    """
+    is_cleared = has_colour(sys.stdout, os.environ)
+    before: object = None
+    while True:
+        began = time.monotonic()
+        found = look()
+        lasting = [{**mirror, "status": _lasting_of(mirror)} for mirror in found["mirrors"]]
+        if lasting != before:
+            if is_cleared:
+                click.clear()
+            show(found)
+        before = lasting
+        time.sleep(max(REFRESH_SECONDS, 9 * (time.monotonic() - began)))
+
+
+def _lasting_of(mirror: dict[str, Any]) -> object:
+    return mirror["status"] and _lasting((mirror["status"], ((), (), ())))
 
 
 def _lasting(seen: Seen) -> object:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from io import TextIOWrapper
 from itertools import groupby
 from operator import itemgetter
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from syncd.atproto.cid import Cid
+from syncd.cli.screen.changes import Line
+from syncd.cli.screen.colour import has_colour
 from syncd.cli.screen.visible import visible, visible_json
 from syncd.errors import BadJson, FileProblem, SyncdError
 from syncd.mirror.notices import Notice
@@ -36,6 +39,16 @@ APPROVE_HINT = (
     "text of each file that it replaces or removes"
 )
 
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What to do next about conflicts and about held changes."""
+
+    conflict: str = RESOLVE_HINT
+    held: str = APPROVE_HINT
+
+
+AT_A_MIRROR = Hints()
 PUBLISH_HINT = "syncd publish PATH (or --all) sends it at once"
 
 
@@ -69,11 +82,21 @@ def say_lines(text: str) -> None:
         say(line)
 
 
-def tell(text: str) -> None:
-    """Print one line on stderr; where that cannot be written, there is nobody to say so to."""
+def say_changes(lines: Iterable[Line]) -> None:
+    """Print the lines of a diff, with colour where it may be."""
+    is_painted = has_colour(sys.stdout, os.environ)
+    for line in lines:
+        _print(line.shown(is_painted=is_painted))
+
+
+def tell(text: str, *, paint: Callable[[str], str] = str) -> None:
+    """Print one line on stderr. Only `paint` may add control characters, for colour.
+
+    Where it cannot be written, there is nobody to say so to.
+    """
     WAITS.ended()
     with suppress(OSError):
-        print(visible(text), file=sys.stderr, flush=True)
+        print(paint(visible(text)), file=sys.stderr, flush=True)
 
 
 def _print(text: str) -> None:
@@ -202,17 +225,18 @@ def say_waiting(
     held: Sequence[Held],
     *,
     lines: int | None = LINES,
+    hints: Hints = AT_A_MIRROR,
 ) -> None:
     """Print the items that wait for a person, with the next command; at most `lines` of a kind."""
     _say_some([f"conflict  {item.path}: {item.reason}" for item in conflicts], lines, _ALL)
     if conflicts:
-        say(f"  next: {RESOLVE_HINT}")
+        say(f"  next: {hints.conflict}")
     for problem in problems[:lines]:
         _say_problem(problem)
     _say_rest("problem", len(problems) - len(problems[:lines]), _ALL)
     _say_some([f"held      {item.path}: {item.reason}" for item in held], lines, _ALL)
     if held:
-        say(f"  next: {APPROVE_HINT}")
+        say(f"  next: {hints.held}")
 
 
 def say_pending(pending: Sequence[Mapping[str, str]]) -> None:

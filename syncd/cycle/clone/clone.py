@@ -10,6 +10,7 @@ exist already are left to the next ordinary cycle.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ from syncd.model import (
 )
 from syncd.replica import View, read_head
 from syncd.spool import NOWHERE, Spool, has_blocks
-from syncd.state import State
+from syncd.state import Activity, How, State
 from syncd.state.notes import UnfinishedClone
 
 SPOOL = "clone.car"
@@ -125,6 +126,7 @@ class Clone:
             if self.workspace.state.head() is None:
                 proven = await self._prove(spool, leaves)
                 await self._write(spool, leaves, proven)
+                self._log(leaves, proven.head)
                 self._remember(spool, proven)
             spool.remove()
         with suppress(OSError):
@@ -291,6 +293,17 @@ class Clone:
         view = View(head, unnamed=proven.unnamed, is_whole=True)
         waiting, notes = known_after(self.workspace, view, self.home.account)
         self.workspace.state.record(Memory(head=head, newest=head.rev, waiting=waiting), notes)
+
+    def _log(self, leaves: Leaves, head: Head) -> None:
+        """Add the clone to the activity log, with one line for each collection."""
+        counts = Counter[str]()
+        for part in leaves.parts:
+            counts[part.collection] += part.count
+        at, pds = self.workspace.now(), self.home.account.pds
+        self.workspace.activity.keep(
+            Activity(at, How.CLONED, name, count=n, rev=head.rev, commit=head.commit, pds=pds)
+            for name, n in counts.items()
+        )
 
     def _tell(self, writing: Writing) -> None:
         if self.on_fetch is not None:

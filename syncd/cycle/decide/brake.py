@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from syncd.config import Config
 from syncd.cycle.workspace import Workspace
@@ -14,12 +15,18 @@ _OTHER = {Side.LOCAL: Side.REMOTE, Side.REMOTE: Side.LOCAL}
 
 
 def brake_of(config: Config) -> Brake:
-    """Make the brake that the settings describe."""
-    return Brake(
+    """Make the brake that the settings describe.
+
+    Where a branch of git is published, nobody can approve: `[brake] records` then allows the
+    deletion of a whole collection too.
+    """
+    brake = Brake(
         records=config.brake_records,
         percent=config.brake_percent,
         window_seconds=config.brake_window_seconds,
     )
+    whole = max(brake.whole, config.brake_records + 1)
+    return replace(brake, whole=whole) if config.is_one_way else brake
 
 
 def recent_deletions(workspace: Workspace, at: int, now: Collection[RecordPath]) -> Recent:

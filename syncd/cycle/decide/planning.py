@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from syncd.cycle.branch.one_way import settle_for_branch, without_pulls
 from syncd.cycle.decide.brake import brake_of, recent_deletions
 from syncd.cycle.decide.doubt import is_over, objection_of
 from syncd.cycle.decide.firsts import Firsts
@@ -26,6 +27,7 @@ def plan_cycle(workspace: Workspace, sides: Sides, now_ns: int) -> Plan:
     """
     config = workspace.config
     firsts = Firsts(workspace, sides)
+    settled_by = settle_for_branch if config.is_one_way else settle
     timing = _timing(workspace, sides, now_ns)
     # A mirror that never pushes has nothing to hold: its plan becomes problems instead.
     doubt = None if config.read_only else workspace.doubt
@@ -43,7 +45,7 @@ def plan_cycle(workspace: Workspace, sides: Sides, now_ns: int) -> Plan:
     plan = make_plan(
         sides.paths,
         sides.views,
-        settle=lambda step: settle(step, config.policy(step.path)),
+        settle=lambda step: settled_by(step, config.policy(step.path)),
         sizes=workspace.state.collection_sizes,
         brake=brake_of(config),
         recent=lambda now: recent_deletions(workspace, now_ns // SECOND_NS, now),
@@ -51,7 +53,8 @@ def plan_cycle(workspace: Workspace, sides: Sides, now_ns: int) -> Plan:
         moves=moves,
         delays=lambda pushes: delays(pushes, timing),
     )
-    return with_warnings(firsts.marked(plan), sides.warned)
+    plan = with_warnings(firsts.marked(plan), sides.warned)
+    return without_pulls(plan) if config.is_one_way else plan
 
 
 def _timing(workspace: Workspace, sides: Sides, now_ns: int) -> Timing:

@@ -123,7 +123,9 @@ def _blocks(
     """Return the blocks of the records published with `anchor`, except the files `but`."""
     files = {name: blob for name, blob in work.files(anchor.commit).items() if name not in but}
     paths = dict(record_paths(files, config))
-    contents = work.contents(files[name].id for name in paths)
+    ids = [files[name].id for name in paths]
+    work.bring_blobs(anchor.commit, ids)
+    contents = work.contents(ids)
     found: dict[RecordPath, bytes] = {}
     for path, text in zip(paths.values(), contents, strict=True):
         if path in anchor.published.unpublished:

@@ -5,22 +5,22 @@ Only a cycle that has something to push needs this module, and what it imports.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Final, Self
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import Record, decode_lenient
 from syncd.atproto.lexicon.checks import Faults
+from syncd.atproto.lexicon.document import parse_lexicon
 from syncd.atproto.lexicon.fault import Kind, new_faults
 from syncd.config import LEXICONS_WARN
-from syncd.cycle.lexicons.library import Library, Origin, placed
+from syncd.cycle.lexicons.breaking import MOST, Change, Found, find_broken, remembering
+from syncd.cycle.lexicons.library import SCHEMAS, Library, Origin, lexicon_faults, placed
+from syncd.cycle.lexicons.reading import Reading
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, FileProblem, Malformed
-from syncd.folder.names import relative_path
-from syncd.folder.read import FileStat, read_file
-from syncd.folder.root import open_directory
 from syncd.lexicons.bundle import KNOWN_TO_PDS, load_bundle
 from syncd.model import Problem, RecordPath, Seen, split_record_path
 from syncd.plan import Views
@@ -43,12 +43,14 @@ class Court:
     block_of: BlockOf
     library: Library = field(init=False)
     _unsure: set[RecordPath] = field(default_factory=set)
-    _open: dict[str, int] = field(default_factory=dict)
+    _certain: set[RecordPath] = field(default_factory=set)
+    files: Reading = field(init=False)
 
     def __post_init__(self) -> None:
         folder = self.workspace.folder
         library = Library(self.root, folder.portable, folder.forms)
         object.__setattr__(self, "library", library)
+        object.__setattr__(self, "files", Reading(folder, self.root))
 
     def problem(self, path: RecordPath, seen: Seen) -> Problem | None:
         """Return the new faults of a file as one problem; None if it has none, as far as known."""
@@ -66,40 +68,66 @@ class Court:
             return ()
         form = self.workspace.folder.forms.of(collection)
         try:
-            text, now = self._read(path)
+            text, now = self.files.read(path)
             # Another content than the plan is made from is the business of the next look.
             record = form.parse(text, collection) if now.digest == seen.digest else None
         except (OSError, FileProblem, Malformed):
             return ()
         if record is None:
             return ()
+        if collection == SCHEMAS:
+            return self._schema_problems(path, seen, text, record)
         found = self._faults(collection, rkey, record)
         return placed(path, text, self._new(path, seen.cid, found), form) if found else ()
 
-    def _read(self, path: RecordPath) -> tuple[bytes, FileStat]:
-        """Read a file. Whether it is the one that was seen, its digest says."""
-        folder = self.workspace.folder
-        relative = relative_path(path, portable=folder.portable, forms=folder.forms)
-        directory, _, name = relative.rpartition("/")
-        if directory not in self._open:
-            # Files come by collection: one directory after the other.
-            self._close()
-            self._open[directory] = open_directory(self.root, directory.split("/"))
-        return read_file(self._open[directory], name)
+    def _schema_problems(
+        self, path: RecordPath, seen: Seen, text: bytes, record: Record
+    ) -> tuple[Problem, ...]:
+        """Return what is wrong with a lexicon, or which records it would break."""
+        collection, nsid = split_record_path(path)
+        faults = (*self._faults(collection, nsid, record), *lexicon_faults(record, nsid))
+        if faults:
+            # The language of lexicons grows: to a later syncd it may be a good one.
+            self._unsure.add(path)
+            form = self.workspace.folder.forms.of(collection)
+            return placed(path, text, self._new(path, seen.cid, faults), form)
+        self._certain.add(path)
+        broken = self._broken(path, seen.cid)
+        if not broken:
+            return ()
+        (first, fault), count = broken[0], len(broken)
+        records = "1 record" if count == 1 else f"{count} records"
+        least = "at least " * (count == MOST)
+        words = f"it breaks {least}{records} of this mirror that had no fault before"
+        return (Problem(path, f"{words}: {first}: {fault}"),)
+
+    def _broken(self, path: RecordPath, cid: Cid) -> list[Found]:
+        """Return records that a lexicon breaks and the published one does not; MOST of them."""
+        nsid, base = split_record_path(path)[1], self.views.base.get(path)
+        before = None if base is None else self._record(path, base)
+        former = None if before is None or lexicon_faults(before, nsid) else parse_lexicon(before)
+        change = Change(nsid, former)
+
+        def look(paths: Collection[RecordPath] | None) -> list[Found]:
+            chosen = self.views.base
+            if paths is not None:
+                chosen = {each: chosen[each] for each in paths if each in chosen}
+            return [*islice(find_broken(self.library, self.files, chosen, change), MOST)]
+
+        return remembering((str(self.workspace.root), path, cid), look)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._close()
-
-    def _close(self) -> None:
-        while self._open:
-            os.close(self._open.popitem()[1])
+    def __exit__(self, *error: object) -> None:
+        self.files.__exit__(*error)
 
     def only_warns(self, path: RecordPath) -> bool:
         """Return whether faults of this record are only named, and the record is sent."""
         # Without the former record nobody knows whether a fault is new.
+        if path in self._certain:
+            # Its records were checked, and no lexicon that may have grown old.
+            return is_warned_of(self.workspace, path)
         return path in self._unsure or only_warns(self.workspace, self.library, path)
 
     def _faults(self, collection: str, rkey: str, record: Record) -> Faults:
@@ -130,10 +158,16 @@ class Court:
 
 def only_warns(workspace: Workspace, library: Library, path: RecordPath) -> bool:
     """Return whether faults of a record are only named, and the record is sent."""
-    config, collection = workspace.config, split_record_path(path)[0]
-    if config.lexicons_of(path) == LEXICONS_WARN or config.validate_of(path) is False:
+    collection = split_record_path(path)[0]
+    if is_warned_of(workspace, path):
         return True
     # The PDS checks the type itself, and maybe by a looser lexicon than one that is old.
     found = library.find(collection)
     is_shipped = found is not None and found.origin is Origin.BUNDLE
     return is_shipped and collection in KNOWN_TO_PDS and load_bundle().is_old(workspace.now())
+
+
+def is_warned_of(workspace: Workspace, path: RecordPath) -> bool:
+    """Return whether the settings ask to send a record with faults."""
+    config = workspace.config
+    return config.lexicons_of(path) == LEXICONS_WARN or config.validate_of(path) is False

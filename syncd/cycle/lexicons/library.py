@@ -6,7 +6,6 @@ document is no lexicon, for an older one from elsewhere would judge by rules tha
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,16 +14,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from syncd.atproto.data import Record, cid_of, from_json
+from syncd.atproto.data import Record
 from syncd.atproto.lexicon.catalog import Catalog
 from syncd.atproto.lexicon.checks import Faults, fault
 from syncd.atproto.lexicon.document import Lexicon, document_faults, parse_lexicon
 from syncd.atproto.lexicon.fault import Kind
 from syncd.atproto.syntax import Nsid, Rkey, parse_nsid
+from syncd.cycle.lexicons.resolved import RESOLVED, file_of, read_resolved
 from syncd.errors import BadData, BadJson, BadSyntax, FileProblem
 from syncd.folder.names import relative_path
 from syncd.folder.read import os_problem, read_file
-from syncd.folder.root import OWN, opened
+from syncd.folder.root import opened
 from syncd.forms import DOCUMENTS, USUAL, Form, Forms
 from syncd.lexicons.bundle import load_bundle
 from syncd.model import Problem, make_record_path
@@ -33,7 +33,6 @@ SCHEMAS: Final = Nsid("com.atproto.lexicon.schema")
 """The collection whose records are lexicons."""
 GOAT: Final = "lexicons"
 """Where `goat lex` keeps documents: that of com.example.thing in com/example/thing."""
-RESOLVED: Final = f"{OWN}/lexicons"
 
 
 class Origin(StrEnum):
@@ -108,7 +107,7 @@ class Library:
         form, ending = self.forms.of(SCHEMAS), DOCUMENTS.ending
         yield Origin.MIRROR, file, lambda text: form.parse(text, SCHEMAS)
         yield Origin.FOLDER, f"{GOAT}/{nsid.replace('.', '/')}{ending}", _document
-        yield Origin.RESOLVED, f"{RESOLVED}/{nsid}{ending}", read_resolved
+        yield Origin.RESOLVED, f"{RESOLVED}/{file_of(nsid)}", read_resolved
 
     def _read(self, file: str) -> bytes | Problem | None:
         *directories, name = file.split("/")
@@ -135,18 +134,6 @@ def open_library(root: Path, *, portable: bool = False, forms: Forms = USUAL) ->
 
 def _document(content: bytes) -> Record:
     return DOCUMENTS.parse(content, SCHEMAS)
-
-
-def read_resolved(content: bytes) -> Record:
-    """Read a document that was resolved and kept. Raises BadData if it is not what was proven."""
-    try:
-        kept = json.loads(content)
-        record = from_json(kept["lexicon"])
-        if str(cid_of(record)) == kept["cid"]:
-            return record
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise BadData("it is not as it was resolved: syncd lexicon update gets it again")
 
 
 def _judge(

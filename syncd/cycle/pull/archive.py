@@ -6,7 +6,7 @@ them wait.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from syncd.atproto.cid import Cid, cid_of_blob, cid_of_block
@@ -38,11 +38,15 @@ NOT_OVERWRITTEN = "nothing was overwritten; the next sync tries again"
 
 @dataclass(frozen=True, slots=True)
 class Keeper:
-    """Where superseded versions go during one cycle; `at` is unix seconds, `rev` the repo's."""
+    """Where superseded versions go during one cycle; `at` is unix seconds, `rev` the repo's.
+
+    `copy` gets them too, once history has them. It raises FileProblem if it cannot keep them.
+    """
 
     history: History
     at: int
     rev: Tid | None
+    copy: Callable[[Sequence[Superseded]], None] = lambda _: None
 
     def superseded(
         self,
@@ -61,6 +65,7 @@ class Keeper:
         """Have all of `versions` on the disk, or none; return why those of a path are not."""
         try:
             self.history.keep(versions)
+            self.copy(versions)
         except (FileProblem, StateWrong) as error:
             reason = f"the version it replaces cannot be kept: {error.message}"
             hint = error.hint or NOT_OVERWRITTEN

@@ -103,7 +103,9 @@ class Outbox:
     def __post_init__(self) -> None:
         self.allowance = Allowance(self.workspace, self.home)
         days = self.workspace.config.history_days
-        self.answers = Receipts(self.workspace.own, days, self.workspace.now)
+        self.answers = Receipts(
+            self.workspace.own, days, self.workspace.now, lambda: self.home.account.pds
+        )
 
     def move(self, home: Home) -> None:
         """Send to another PDS from now on: the account lives there."""

@@ -296,6 +296,7 @@ class Pusher:
             if stored not in (change.after, None):
                 reason = f"the PDS stored {stored} where {change.after} was sent"
                 self.answers.lose(change, stored, reason, written.rev)
+        self.answers.log(batch, written)
         self.remember(
             Memory(
                 base={change.path: change.after for change in batch},

@@ -18,7 +18,17 @@ from syncd.cycle.push.overheard import Overheard
 from syncd.errors import FileProblem, StateWrong
 from syncd.exchange import Written
 from syncd.model import Change, Side
-from syncd.state import HISTORY_FILE, History, Provenance, Push, Pushes, Superseded
+from syncd.state import (
+    HISTORY_FILE,
+    Activity,
+    ActivityLog,
+    History,
+    How,
+    Provenance,
+    Push,
+    Pushes,
+    Superseded,
+)
 
 PUSHES = "pushed.db"
 """Where answers are kept, beside the state file."""
@@ -31,6 +41,7 @@ class Receipts:
     Attributes:
         own: The mirror's `.syncd` directory.
         now: Unix seconds.
+        pds: The URL of the server that answers.
         sentences: About versions that are not in the repo as they were sent; not taken yet.
         overheard: Compares the answers with what a stream tells of the same writes.
     """
@@ -38,6 +49,7 @@ class Receipts:
     own: Path
     days: int
     now: Callable[[], int]
+    pds: Callable[[], str] = str
     sentences: list[str] = field(default_factory=list)
     overheard: Overheard = field(init=False)
 
@@ -49,6 +61,22 @@ class Receipts:
     def say(self, sentence: str) -> None:
         """Keep a sentence for people until it is taken."""
         self.sentences.append(sentence)
+
+    def log(self, batch: Sequence[Change], written: Written) -> None:
+        """Add a batch that the PDS took to the activity log, before it is remembered as done.
+
+        After a stop between the two, the next cycle finds that it is in the log.
+        """
+        at, pds = self.now(), self.pds()
+        ActivityLog(self.own).keep(
+            Activity(
+                *(at, How.PUSHED, change.path, change.before, stored or change.after),
+                rev=written.rev,
+                commit=written.commit,
+                pds=pds,
+            )
+            for change, stored in zip(batch, written.cids, strict=False)
+        )
 
     def keep(self, batch: Sequence[Change], written: Written) -> None:
         """Keep what the PDS said of each record that it took."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from syncd.atproto.lexicon.blank import MAX_DEPTH, begin_record
+from syncd.atproto.lexicon.blank import MAX_DEPTH, MAX_VALUES, begin_record
 from syncd.atproto.lexicon.catalog import Catalog
 from syncd.atproto.lexicon.document import Lexicon, parse_lexicon
 from syncd.atproto.syntax import Nsid
@@ -117,3 +117,13 @@ def test_what_is_begun_lacks_only_what_a_person_has_to_say(nsid: str) -> None:
     # Whatever is there has the right type: no fault says that it is another one.
     faults = Catalog(bundle.find).check(nsid, "self", record)
     assert [str(each) for each in faults if "must be a" in str(each)] == []
+
+
+def test_a_lexicon_that_requires_millions_of_values_begins_a_short_record() -> None:
+    fields = {f"f{number}": {"type": "ref", "ref": "#many"} for number in range(100)}
+    many = {"type": "object", "required": list(fields), "properties": fields}
+
+    def count(value: object) -> int:
+        return 1 + sum(map(count, value.values())) if isinstance(value, dict) else 1
+
+    assert count(begun(fields, many=many)) <= MAX_VALUES + 3

@@ -12,7 +12,7 @@ from syncd.atproto.cid import cid_of_blob, cid_of_block
 from syncd.atproto.data import MAX_DEPTH, Value, from_json
 from syncd.atproto.lexicon import strings
 from syncd.atproto.lexicon.catalog import Catalog
-from syncd.atproto.lexicon.document import Lexicon, parse_lexicon
+from syncd.atproto.lexicon.document import Lexicon, document_faults, parse_lexicon
 from syncd.atproto.lexicon.fault import Fault, Kind, new_faults
 from syncd.atproto.lexicon.graphemes import count_graphemes
 from syncd.atproto.syntax import parse_at_uri
@@ -392,3 +392,26 @@ def test_a_text_has_no_more_graphemes_than_characters_and_no_fewer_than_its_part
 )
 def test_graphemes_are_what_people_see_as_characters(text: str, count: int) -> None:
     assert count_graphemes(text) == count
+
+
+@pytest.mark.parametrize("kind", ["ref", "union", "list"])
+@pytest.mark.parametrize("depth", [10, MAX_DEPTH // 2 - 2, 3_000])
+def test_a_record_of_any_depth_is_checked_or_passes(kind: str, depth: int) -> None:
+    """A check that is nested as deep as the record would else end in an error of Python."""
+    inner = {"ref": {"type": "ref", "ref": "#o"}, "union": {"type": "union", "refs": ["#o"]}}
+    inner["list"] = {"type": "array", "items": inner["union"]}
+    again = {"type": "object", "properties": {"a": inner[kind]}, "nullable": ["a"]}
+    found = catalog(lexicon(main=record(a=inner[kind]), o=again))
+    value: Value = 1
+    for _ in range(depth):
+        value = {"$type": f"{NAME}#o", "a": [value] if kind == "list" else value}
+    faults = found.check(NAME, "a", {"$type": NAME, "a": [value] if kind == "list" else value})
+    assert len(faults) == (1 if depth < MAX_DEPTH else 0)
+
+
+def test_a_document_that_is_nested_without_end_is_no_lexicon() -> None:
+    definition: dict[str, object] = {"type": "object", "properties": {}}
+    for _ in range(3_000):
+        definition = {"type": "object", "properties": {"a": definition}}
+    document = {"lexicon": 1, "id": NAME, "defs": {"main": definition}}
+    assert [fault.kind for fault in document_faults(document)] == [Kind.VALUE]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import os
+import re
 import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from syncd.cli.host.journal import (
@@ -22,7 +25,7 @@ from syncd.cli.host.journal import (
     say_named_text,
     say_text,
 )
-from syncd.cli.host.reporter import Teller
+from syncd.cli.host.reporter import ALIKE, Teller, together
 from syncd.daemon import Phase
 from syncd.errors import RateLimited, SyncdError, Unreachable
 from syncd.model import Conflict, Problem, RecordPath, Report
@@ -235,3 +238,34 @@ def test_new_conflicts_are_shown_on_the_desktop_together_and_once(ears: Ears) ->
     assert (first, second) == ("1 conflict in laptop", "6 conflicts in laptop")
     assert one.splitlines()[0] == paths[0]
     assert more.splitlines()[:6] == [*paths[1:6], "…"]
+
+
+def test_many_alike_are_one_entry_and_others_stay_by_themselves() -> None:
+    def entry(number: int, message: str = "", collection: str = "com.example.note") -> LogEntry:
+        return LogEntry("held", message, path=f"{collection}/n{number}")
+
+    many = [entry(number, "many at once") for number in range(425)]
+    few = [entry(number, "another reason") for number in range(10)]
+    other = [entry(1, "many at once", "com.example.other")]
+    told = list(together([*many, *few, *other], ALIKE))
+    assert told[0] == LogEntry("held", "many at once", path="com.example.note", count=425)
+    assert told[1:] == [*few, *other]
+    assert told[0].line == "425 records of com.example.note: many at once"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("colours", "is_painted"), [("", True), ("1", False)])
+def test_a_terminal_gets_times_and_colour_and_without_colour_the_same_words(
+    monkeypatch: pytest.MonkeyPatch, colours: str, is_painted: bool
+) -> None:
+    out = Terminal()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", colours)
+    say_text(PUSHED)
+    assert ("\x1b[" in out.getvalue()) == is_painted
+    assert re.fullmatch(rf"\d\d:\d\d:\d\d pushed    {NOTE}\n", click.unstyle(out.getvalue()))

@@ -34,6 +34,7 @@ FOUND: dict[str, Any] = {
     "head": {"cid": "bafyx", "rev": "3jzf"},
     "records": 12,
     "no_records": 2,
+    "lexicons": {"known": {"mirror": 3, "bundle": 0}, "unknown": 9, "broken": 1},
     "guards": False,
     "watch": None,
     "pending": {"push": 3, "pull": 0},
@@ -140,9 +141,9 @@ def test_it_is_followed_as_it_changes(terminal: Terminal, form: tuple[str, ...])
         )  # fmt: skip
     wait_until(lambda: "records" in log.read_text(), "the first look")
     time.sleep(2.5)
-    assert log.read_text().count("folder") == 1
+    assert log.read_text().count("account") == 1
     save(notes, text="hello")
-    wait_until(lambda: log.read_text().count("folder") >= 2, "the second")
+    wait_until(lambda: log.read_text().count("account") >= 2, "the second")
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 0
     if form:

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from syncd.cycle.lexicons.breaking import MOST
 from syncd.lexicons.bundle import OLD_DAYS
 from syncd.model import Choice, Decision, RecordPath, Report
+from syncd.sandbox.faults import Habits
 from tests.lexicons.test_bundle import DAY, PUBLISHED
 from tests.rigs.device import Device, World, rework
 from tests.rigs.places import config
@@ -42,6 +44,12 @@ def teach(device: Device, document: object = NUMBERED, file: str = GOAT) -> None
     path = device.root / file
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document), encoding="utf-8")
+
+
+@pytest.fixture(autouse=True)
+def careless(world: World) -> None:
+    """A PDS that takes any record: what is sent is syncd's doing alone."""
+    world.sandbox.habits = Habits(checks_records=False)
 
 
 async def held(device: Device, path: RecordPath) -> tuple[str, int | None, int | None]:
@@ -281,3 +289,96 @@ async def test_a_read_only_mirror_says_only_that(world: World) -> None:
     device.save_text(POST, BAD_TEXT)
     (problem,) = (await device.sync()).problems
     assert "read-only" in problem.reason
+
+
+# --- Lexicons as records --------------------------------------------------------------------------
+
+OTHER = RecordPath("com.example.other/3jzfcijpj2z2a")
+
+
+async def published(world: World) -> Device:
+    """A device with a published lexicon, and a record of it."""
+    device = world.device()
+    device.save(SCHEMA, **NUMBERED)
+    device.save(THING, n=1)
+    await pushed(device, SCHEMA, THING)
+    return device
+
+
+async def test_a_change_of_a_lexicon_that_breaks_records_is_held_until_they_are_changed(
+    world: World,
+) -> None:
+    device = await published(world)
+    device.save(SCHEMA, **lexicon(n={"type": "string"}))
+    for _ in range(2):
+        reason, *_ = await held(device, SCHEMA)
+        assert THING in reason
+        assert "1 record" in reason
+    device.save(THING, n="one")
+    report = await device.sync()
+    assert {SCHEMA, THING} == set(report.pushed)
+
+
+async def test_a_change_that_breaks_none_is_sent_and_a_record_that_was_bad_before_does_not_count(
+    world: World,
+) -> None:
+    device = await published(world)
+    bad = RecordPath("com.example.thing/3jzfcijpj2z2b")
+    await world.write(bad, n=-5)
+    await device.sync()
+    device.save(SCHEMA, **lexicon(n={"type": "integer", "minimum": 1, "maximum": 9}))
+    await pushed(device, SCHEMA)
+
+
+async def test_a_definition_that_other_lexicons_refer_to_counts_for_their_records(
+    world: World,
+) -> None:
+    device = await published(world)
+    other = {
+        **lexicon(x={"type": "ref", "ref": "com.example.thing#part"}),
+        "id": "com.example.other",
+    }
+    teach(device, other, "lexicons/com/example/other.json")
+    device.save(OTHER, x={"a": 1})
+    await pushed(device, OTHER)
+    part = {"type": "object", "required": ["b"], "properties": {"b": {"type": "integer"}}}
+    changed = lexicon(n={"type": "integer"})
+    device.save(SCHEMA, **{**changed, "defs": {**changed["defs"], "part": part}})
+    reason, *_ = await held(device, SCHEMA)
+    assert OTHER in reason
+
+
+async def test_a_first_lexicon_that_existing_records_break_is_held(world: World) -> None:
+    device = world.device()
+    device.save(THING, n="text")
+    await pushed(device, THING)
+    device.save(SCHEMA, **NUMBERED)
+    reason, *_ = await held(device, SCHEMA)
+    assert THING in reason
+
+
+async def test_of_many_broken_records_some_are_counted(world: World) -> None:
+    device = world.device()
+    for number in range(MOST + 2):
+        device.save(RecordPath(f"com.example.thing/{number}"), n="text")
+    await device.sync()
+    device.save(SCHEMA, **NUMBERED)
+    reason, *_ = await held(device, SCHEMA)
+    assert f"at least {MOST} records" in reason
+
+
+async def test_a_setting_sends_a_lexicon_that_breaks_records(world: World) -> None:
+    device = await published(world)
+    setting = (("com.atproto.lexicon.schema", "warn"),)
+    rework(device.mirror, config=config(world, lexicons=setting))
+    device.save(SCHEMA, **lexicon(n={"type": "string"}))
+    await pushed(device, SCHEMA)
+
+
+async def test_what_is_no_lexicon_today_is_named_and_sent(world: World) -> None:
+    """The language of lexicons grows, and an author may be ahead of this version."""
+    device = world.device()
+    device.save(SCHEMA, **lexicon(n={"type": "later"}))
+    report = await device.sync()
+    assert report.pushed == (SCHEMA,)
+    assert report.problems == ()

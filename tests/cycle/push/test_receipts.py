@@ -220,9 +220,8 @@ def log(laptop: Device, *flags: str) -> str:
     return ran.output
 
 
-def log_json(laptop: Device, *flags: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(log(laptop, *flags, "--json"))
-    return found
+def pushes(laptop: Device, *flags: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log(laptop, "--pushed", *flags, "--json").splitlines()]
 
 
 class _Validating(MemoryPds):
@@ -250,22 +249,23 @@ async def test_what_the_pds_found_of_a_lexicon_is_in_the_log(world: World) -> No
     laptop.save(profile, displayName="Alice")
     laptop.save(NOTE, v=1)
     await laptop.sync()
-    pushed = {push["path"]: push for push in log_json(laptop)["pushed"]}
+    pushed = {push["path"]: push for push in pushes(laptop)}
     assert {path: push["validation"] for path, push in pushed.items()} == {
         profile: "valid",
         NOTE: "unknown",
     }
-    assert pushed[NOTE]["cid"] == str(laptop.base()[NOTE])
+    assert pushed[NOTE]["after"] == str(laptop.base()[NOTE])
     assert pushed[NOTE]["deed"] == "created"
     text = log(laptop)
-    assert "created in the repo    com.example.note/one" in text
+    assert f"created in the repo     {NOTE}" in text
     assert "lexicon unknown" in text
     assert "lexicon valid" in text
     laptop.save(NOTE, v=2)
     await laptop.sync()
-    (event,) = log_json(laptop, NOTE)["events"]
+    event, made = pushes(laptop, NOTE)
     assert (event["validation"], event["deed"]) == ("unknown", "replaced")
-    (line,) = log(laptop, NOTE).splitlines()
+    assert (made["validation"], made["deed"]) == (None, "created")
+    line, _ = log(laptop, NOTE).splitlines()
     assert line.endswith("(edited in the folder; lexicon unknown)")
 
 
@@ -274,7 +274,7 @@ async def test_a_record_that_was_not_to_be_checked_has_no_finding(world: World) 
     laptop = world.device(config=config)
     laptop.save(NOTE, v=1)
     await laptop.sync()
-    (push,) = log_json(laptop)["pushed"]
+    (push,) = pushes(laptop)
     assert push["validation"] is None
     assert "lexicon" not in log(laptop)
 
@@ -293,9 +293,12 @@ async def test_the_answers_that_were_kept_are_expendable(
         at = content.index(b"unknown")
         content[at : at + 7] = b"trusted"
     file.write_bytes(content if damage is None else damage)
-    assert log_json(laptop)["pushed"] == []
+    assert [push["validation"] for push in pushes(laptop)] == [None]
     laptop.save(OTHER, v=1)
     report = await laptop.sync()
     assert report.pushed == (OTHER,)
-    assert [push["path"] for push in log_json(laptop)["pushed"]] == [OTHER]
+    assert {push["path"]: push["validation"] for push in pushes(laptop)} == {
+        NOTE: None,
+        OTHER: "unknown",
+    }
     await agreed(world, laptop)

@@ -1,4 +1,7 @@
-"""Look at lexicons, and check files against them (`syncd lexicon`). Asks no account."""
+"""Look at lexicons, check files against them, and resolve them (`syncd lexicon`).
+
+Asks no account. Only `update` asks the network.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,13 @@ from typing import Any, Final
 import click
 
 from syncd.atproto.syntax import parse_nsid
+from syncd.cli.arguments.offer import offer_checked, offer_lexicons, offered
 from syncd.cli.screen.output import NEEDS_A_PERSON, many, say, say_json, say_lines
 from syncd.cli.screen.suggest import Suggesting
 from syncd.cycle.lexicons.library import Found
 from syncd.errors import FolderWrong
 from syncd.lexicons.bundle import load_bundle
-from syncd.mirror.lexicons import (
+from syncd.mirror.lexicons.linter import (
     Checked,
     Finding,
     check_files,
@@ -40,7 +44,7 @@ def lexicon() -> None:
 
 
 @lexicon.command()
-@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.argument("paths", nargs=-1, metavar="[PATH]...", shell_complete=offered(offer_checked))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", help="How to print.")
 @click.pass_obj
@@ -178,7 +182,7 @@ def _found_json(found: Found | None) -> dict[str, Any]:
 
 
 @lexicon.command()
-@click.argument("nsid")
+@click.argument("nsid", shell_complete=offered(offer_lexicons))
 @click.pass_obj
 def show(directory: Path, nsid: str) -> None:
     """Print the lexicon NSID as JSON, from where a check takes it.
@@ -194,3 +198,25 @@ def show(directory: Path, nsid: str) -> None:
         raise FolderWrong(f"there is no lexicon {nsid}{reason}", hint="syncd lexicon ls")
     document = {"lexicon": 1, "id": nsid, "defs": found.lexicon.definitions}
     say_lines(json.dumps(document, ensure_ascii=False, indent=2))
+
+
+@lexicon.command()
+@click.argument("nsids", nargs=-1, metavar="[NSID]...", shell_complete=offered(offer_lexicons))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def update(directory: Path, nsids: tuple[str, ...], as_json: bool) -> None:
+    """Resolve lexicons over the network, prove them, and keep them for checks.
+
+    Without NSID: those of the mirror's collections that the folder has no document of, and all that
+    were resolved before. Each is proven by DNS, DID and signature. What could not be resolved stays
+    as it was. Exits with 3 if one could not be resolved, with 69 if nobody answered.
+
+    \b
+    Examples:
+      syncd lexicon update
+      syncd lexicon update com.example.thing
+    """
+    # What asks the network takes long to import, and a check needs none of it.
+    from syncd.cli.commands.lexicons.update import update_and_say  # noqa: PLC0415
+
+    raise click.exceptions.Exit(update_and_say(directory, nsids, is_json=as_json))

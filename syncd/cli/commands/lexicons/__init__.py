@@ -1,0 +1,1 @@
+"""Commands about lexicons, one module for each group."""

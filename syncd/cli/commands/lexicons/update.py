@@ -1,0 +1,90 @@
+"""Resolve lexicons and say what became of each (`syncd lexicon update`). Never checks a record."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from syncd.atproto.syntax import parse_nsid
+from syncd.cli.screen.output import NEEDS_A_PERSON, say, say_json
+from syncd.config import FILE_NAME, load_config
+from syncd.errors import Unreachable
+from syncd.folder.root import find_root
+from syncd.identity.lexicons import resolve_lexicon
+from syncd.mirror.editors.install import refresh
+from syncd.mirror.lexicons.updating import (
+    MOST,
+    Mirrored,
+    Outcome,
+    Updated,
+    update_lexicons,
+    wanted_of,
+)
+from syncd.mirror.times import rfc3339
+
+
+def update_and_say(directory: Path, nsids: Sequence[str], *, is_json: bool) -> int:
+    """Resolve lexicons of the mirror around `directory`; return the exit code."""
+    root = find_root(directory)
+    config = load_config(root / FILE_NAME, os.environ)
+    mirrored = Mirrored(root, config.is_portable, config.forms)
+    names = [parse_nsid(nsid) for nsid in nsids] or wanted_of(mirrored)
+    resolve = partial(resolve_lexicon, plc=config.plc)
+    on_done: Callable[[Updated], None] = (lambda _: None) if is_json else _say
+    done = asyncio.run(update_lexicons(mirrored, names, resolve, rfc3339(time.time()), on_done))
+    refresh(mirrored)
+    if is_json:
+        say_json({"lexicons": [_json(each) for each in done], "is_cut": len(done) == MOST})
+    elif not done:
+        say("the folder has the documents of all its collections: nothing to resolve")
+    elif len(done) == MOST:
+        say(f"{MOST} lexicons were asked for, and no more: name others by their NSID")
+    return _code(done)
+
+
+def _code(done: Sequence[Updated]) -> int:
+    # What another lexicon refers to is not needed: its values are not checked.
+    errors = [each.error for each in done if each.error is not None and each.referrer is None]
+    is_offline = errors and all(isinstance(error, Unreachable) for error in errors)
+    return Unreachable.exit_code if is_offline else NEEDS_A_PERSON if errors else 0
+
+
+def _say(each: Updated) -> None:
+    if each.error is not None:
+        used = f"; that of {each.now.fetched_at} is still used" if each.now else ""
+        why = f"; {each.referrer} refers to it" if each.referrer else ""
+        say(f"{each.nsid}  not resolved: {each.error.message}{used}{why}")
+        if each.error.hint:
+            say(f"  next: {each.error.hint}")
+        return
+    assert each.now is not None
+    moved = f" (before: {each.former_owner})" if each.former_owner else ""
+    own = f"; {each.own} counts before it" if each.own else ""
+    say(f"{each.nsid}  {_OUTCOMES[each.outcome]}, published by {each.now.did}{moved}{own}")
+
+
+_OUTCOMES: Final[Mapping[Outcome, str]] = {
+    Outcome.NEW: "new",
+    Outcome.CHANGED: "changed",
+    Outcome.SAME: "unchanged",
+}
+
+
+def _json(each: Updated) -> dict[str, Any]:
+    now = each.now
+    return {
+        "nsid": each.nsid,
+        "outcome": each.outcome.value,
+        "did": now.did if now else None,
+        "rev": now.rev if now else None,
+        "fetched_at": now.fetched_at if now else None,
+        "former_did": each.former_owner,
+        "referrer": each.referrer,
+        "error": None if each.error is None else each.error.message,
+        "hint": None if each.error is None else each.error.hint,
+    }

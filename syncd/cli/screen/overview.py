@@ -1,0 +1,97 @@
+"""Show where all mirrors stand, a row for each. Never finds facts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import click
+
+from syncd.cli.screen.colour import has_colour
+from syncd.cli.screen.output import many, say
+from syncd.trouble import at_home
+
+_HEAD: Final = ("mirror", "account", "daemon", "records", "to push", "waits for you")
+_GAP: Final = 2
+
+
+def say_overview(found: Mapping[str, Any]) -> None:
+    """Print the object of `status --all --json` as a table; on a narrow terminal in blocks."""
+    mirrors = found["mirrors"]
+    rows = [_row(mirror) for mirror in mirrors]
+    widths = [max(map(len, column)) for column in zip(_HEAD, *rows, strict=True)]
+    is_wide = not sys.stdout.isatty() or sum(widths) + _GAP * len(widths) <= _columns()
+    is_painted = has_colour(sys.stdout, os.environ)
+    if is_wide:
+        say(_line(_HEAD, widths), paint=_dim if is_painted else str)
+    for mirror, row in zip(mirrors, rows, strict=True):
+        paint = _paint(mirror) if is_painted else str
+        lines = [_line(row, widths)] if is_wide else _block(row)
+        for line in lines:
+            say(line, paint=paint)
+        for line in _causes(mirror):
+            say(line, paint=paint)
+
+
+def _row(mirror: Mapping[str, Any]) -> tuple[str, ...]:
+    status = mirror["status"]
+    folder = _short(mirror["folder"])
+    if status is None:
+        return folder, "-", "-", "-", "-", "cannot be looked at"
+    daemon, account = status["daemon"], status["account"]
+    phase = (daemon["phase"] or "starting") if daemon["pid"] else "not running"
+    counts = (str(status["records"]), str(status["pending"]["push"]))
+    return folder, account["handle"] or account["did"], phase, *counts, _waits(status)
+
+
+def _waits(status: Mapping[str, Any]) -> str:
+    kinds = (("conflicts", "conflict"), ("problems", "problem"), ("held", "held change"))
+    words = [many(len(status[name]), word) for name, word in kinds if status[name]]
+    return ", ".join(words) or "-"
+
+
+def _causes(mirror: Mapping[str, Any]) -> list[str]:
+    """Return the lines below a row: what is wrong with the mirror as a whole, and what to do."""
+    status = mirror["status"] or {}
+    last = status.get("last_cycle") or {}
+    doubts = [status.get("doubt"), status.get("doubted_rev")]
+    said = [mirror["error"], (status.get("daemon") or {}).get("trouble"), last.get("refused")]
+    found = {(one.get("message") or one.get("reason"), one["hint"]) for one in said + doubts if one}
+    steps = {(said, f"next: {hint}" if hint else "") for said, hint in found}
+    if any(status.get(name) for name in ("conflicts", "problems", "held")):
+        steps.add(("", f"next: syncd -C {_short(mirror['folder'])} status"))
+    return [f"  {line}" for step in sorted(steps, reverse=True) for line in step if line]
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    parts = [f"{word:<{width}}" for word, width in zip(row, widths, strict=True)]
+    return (" " * _GAP).join(parts).rstrip()
+
+
+def _block(row: Sequence[str]) -> list[str]:
+    """Return a row as lines for a narrow terminal: no name is broken by us."""
+    facts = zip(_HEAD[1:], row[1:], strict=True)
+    return [row[0], *(f"  {name:<13} {word}" for name, word in facts if word != "-")]
+
+
+def _short(folder: str) -> str:
+    home = f"{at_home('~')}/"
+    return f"~/{folder.removeprefix(home)}" if folder.startswith(home) else folder
+
+
+def _columns() -> int:
+    return shutil.get_terminal_size().columns
+
+
+def _paint(mirror: Mapping[str, Any]) -> Callable[[str], str]:
+    """Return what colours a row that needs a person; its words say the same."""
+    status = mirror["status"]
+    colour = "red" if status is None else "yellow" if status["needs_a_person"] else None
+    return lambda line: click.style(line, fg=colour)
+
+
+def _dim(line: str) -> str:
+    return click.style(line, dim=True)

@@ -1,0 +1,29 @@
+"""Read the list of the mirrors that one process keeps in sync. Opens none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import tomli
+
+from syncd.errors import ConfigWrong
+from syncd.trouble import at_home
+
+_HINT = 'it holds one line such as mirrors = ["~/alice", "/srv/bob"]'
+
+
+def read_list(file: Path) -> Sequence[Path]:
+    """Return the folders that `file` lists, from where it is. Raises ConfigWrong."""
+    try:
+        listed = tomli.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        message = f"{file}, the list of mirrors, cannot be read: {error.strerror}"
+        raise ConfigWrong(message, hint=_HINT) from None
+    except (UnicodeDecodeError, tomli.TOMLDecodeError) as error:
+        raise ConfigWrong(f"{file}: {error}", hint=_HINT) from None
+    match listed:
+        case {"mirrors": [str(), *_] as names, **rest} if not rest:
+            if all(isinstance(name, str) for name in names):
+                return tuple(dict.fromkeys(file.parent / at_home(n) for n in names))
+    raise ConfigWrong(f"{file} does not hold a list of mirrors, and nothing else", hint=_HINT)

@@ -1,0 +1,120 @@
+"""What a branch of git has: the records of a commit, and its files in a folder of syncd's own.
+
+Reads git's objects, so what a job changed, added or checked out otherwise has no part in it. Never
+writes where git or a person works, and never asks a PDS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from syncd.atproto.cid import Cid, cid_of_block
+from syncd.atproto.dagcbor import encode
+from syncd.atproto.syntax import parse_nsid
+from syncd.config import FILE_NAME, Config, parse_config
+from syncd.cycle.branch.mark import Mark
+from syncd.cycle.git.records import Cids, record_paths, records_in
+from syncd.errors import BadData, BadJson, BadSyntax, ConfigWrong
+from syncd.folder.ignore.rules import IGNORE_FILE
+from syncd.forms import DRAFT
+from syncd.git.commits import GitFile, Worktree
+from syncd.model import RecordPath, split_record_path
+
+_NO_FILE: Final = "git-has-a-link-or-a-submodule-here"
+"""Where a link leads that stands for what is no file in git: such a name is not absent."""
+_NOT_A_NAME: Final = ("", ".", "..")
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What both sides agreed on with the last publication: CIDs, and the records of most."""
+
+    base: Mapping[RecordPath, Cid] = field(default_factory=dict)
+    blocks: Mapping[RecordPath, bytes] = field(default_factory=dict)
+
+
+def settings_at(work: Worktree, commit: str, environ: Mapping[str, str]) -> Config | None:
+    """Return the settings that a commit has; None if it has none. Raises ConfigWrong, GitFailed."""
+    name = f"{work.repository.prefix}{FILE_NAME}"
+    content = next(work.contents((f"{commit}:{name}",)))
+    return None if content is None else parse_config(content, Path(name), environ)
+
+
+def agreed_at(work: Worktree, mark: Mark, config: Config) -> Agreed:
+    """Return what the last publication left in both sides, as far as it concerns `config`.
+
+    Nothing, if the commit published another account, or has no settings to say what it published.
+    Raises GitFailed.
+    """
+    try:
+        then = settings_at(work, mark.commit, {})
+    except ConfigWrong:
+        then = None
+    if then is None or then.did != config.did:
+        return Agreed()
+    blocks = dict(_blocks(work, mark.commit, then))
+    base: dict[RecordPath, Cid | None] = {p: cid_of_block(block) for p, block in blocks.items()}
+    base |= mark.open
+    found = {p: cid for p, cid in base.items() if cid is not None and config.covers_path(p)}
+    kept = {p: b for p, b in blocks.items() if p in found and p not in mark.open}
+    return Agreed(found, kept)
+
+
+def _blocks(work: Worktree, commit: str, config: Config) -> Iterator[tuple[RecordPath, bytes]]:
+    files = work.files(commit)
+    paths = dict(record_paths(files, config))
+    ids = [files[name].id for name in paths]
+    work.bring_blobs(commit, ids)
+    for path, text in zip(paths.values(), work.contents(ids), strict=True):
+        try:
+            collection = split_record_path(path)[0]
+            yield path, encode(config.forms.of(collection).parse(text or b"", collection))
+        except (BadJson, BadData):
+            continue  # no record, so it was not published either
+
+
+def records_at(work: Worktree, commit: str, config: Config) -> dict[RecordPath, Cid]:
+    """Return the CID of each record that `commit` has. Raises GitFailed."""
+    cids: Cids = {}
+    return records_in(work, work.files(commit), config, cids)
+
+
+def lay_out(work: Worktree, commit: str, config: Config, root: Path) -> None:
+    """Write what `commit` has of collections into the directory `root`. Raises GitFailed, OSError.
+
+    A link or a submodule becomes a link that leads nowhere: its records are then not absent.
+    """
+    wanted = {
+        name: file
+        for name, file in work.entries(commit).items()
+        if name == IGNORE_FILE or _concerns(name, file, config)
+    }
+    regular = {name: file.id for name, file in wanted.items() if file.is_regular}
+    work.bring_blobs(commit, regular.values())
+    for name, text in zip(regular, work.contents(regular.values()), strict=True):
+        _place(root, name).write_bytes(text or b"")
+    for name in wanted.keys() - regular.keys():
+        _place(root, name).symlink_to(_NO_FILE)
+
+
+def _place(root: Path, name: str) -> Path:
+    place = root / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def _concerns(name: str, file: GitFile, config: Config) -> bool:
+    """Return whether something in git may be the file of a record, or should have been one."""
+    first, *rest = name.split("/")
+    try:
+        collection = parse_nsid(first)
+    except BadSyntax:
+        return False
+    if any(part in _NOT_A_NAME for part in rest) or not config.covers(collection):
+        return False
+    endings = config.forms.endings
+    is_draft = any(name.endswith(DRAFT + ending) for ending in endings)
+    return not file.is_regular or (name.endswith(endings) and not is_draft)

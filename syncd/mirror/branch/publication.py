@@ -1,0 +1,186 @@
+"""Publish the commit of HEAD: one sync, one way, from files that git has. `syncd sync` in a CI.
+
+The files are laid out in a directory that lives as long as the sync, so nothing of the checkout is
+read or written but what is kept for the job to store. The mark of the publication moves after the
+last write, and only if it still is what it was: a run that is killed before that is done again.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final, TypeAlias
+
+from syncd.config import FILE_NAME, Config, load_config
+from syncd.cycle.branch.kept import CONFLICTS, Shelf
+from syncd.cycle.branch.mark import Mark, make_mark
+from syncd.cycle.branch.trees import Agreed, agreed_at, lay_out, records_at
+from syncd.cycle.mirror import Mirror
+from syncd.cycle.workspace import Workspace
+from syncd.errors import FileProblem, GitFailed, SyncdError
+from syncd.folder.root import OWN, Folder, initialise
+from syncd.folder.write import conflict_file
+from syncd.mirror.branch.marks import Marks
+from syncd.mirror.branch.standing import Checkout, Since, checkout_at, since, since_for_preview
+from syncd.mirror.online import Listeners, connected
+from syncd.model import Memory, Problem, Report, Step
+from syncd.state import create_state
+from syncd.state.notes import Filenames, Overtaken
+from syncd.trouble import explained
+
+STATE: Final = "state.db"
+NAME: Final = ".git"
+"""The path of git's own problem, as in a mirror."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a publication did.
+
+    Attributes:
+        report: What the sync did and what it left.
+        config: The settings that HEAD has.
+        commit: The commit of HEAD.
+        since: What it started from.
+        has_moved: The mark of the last publication is another one now.
+    """
+
+    report: Report
+    config: Config
+    commit: str
+    since: Since
+    has_moved: bool = False
+
+    @property
+    def foreign(self) -> tuple[Step, ...]:
+        """What other programs changed in the repo, which git does not get."""
+        return self.report.plan.foreign
+
+
+def find_published(start: Path) -> Path | None:
+    """Return the nearest folder with settings around `start` if they say publish; else None.
+
+    Raises ConfigWrong if its settings cannot be read.
+    """
+    start = start.absolute()
+    nearest = next((f for f in (start, *start.parents) if (f / FILE_NAME).is_file()), None)
+    if nearest is None or not load_config(nearest / FILE_NAME, {}).is_one_way:
+        return None
+    return nearest
+
+
+Connect: TypeAlias = Callable[[Workspace], AbstractAsyncContextManager[Mirror]]
+"""Makes the files of a publication a mirror of the repo at its PDS."""
+
+
+def at_the_pds(listeners: Listeners) -> Connect:
+    """Return what connects with the PDS that the account has, over HTTP."""
+    return lambda files: connected(files, listeners, companion=None)
+
+
+async def publish_branch(root: Path, marks: Marks, connect: Connect) -> Published:
+    """Publish the commit of HEAD of the checkout at `root`.
+
+    Raises GitFailed if it is not to be published or git fails, ConfigWrong, and as `Mirror.sync`.
+    """
+    checkout = checkout_at(root, os.environ)
+    start = since(checkout, marks.find(checkout))
+    if start.is_done:
+        return Published(Report(remarks=(start.remark,)), *checkout.published, start)
+    shelf = Shelf(checkout.root, checkout.config.forms)
+    async with _laid_out(checkout, start, connect) as mirror:
+        mirror.on_archive = shelf.keep_foreign
+        report = await mirror.sync()
+        report = _with_conflicts_kept(report, mirror, shelf)
+        in_git = records_at(checkout.work, checkout.head, mirror.config)
+        mark = make_mark(checkout.head, in_git, mirror.state.base())
+    # The report of a first cycle has the plan; what is foreign may have changed since.
+    report = _remarked(report, start)
+    if report.halted is not None and not (report.pushed or report.adopted):
+        return Published(report, *checkout.published, start)
+    return _moved(checkout, marks, start, mark, report)
+
+
+async def preview_branch(root: Path, marks: Marks, connect: Connect) -> Published:
+    """Return the plan of a publication of HEAD, on whatever branch, and do nothing. Raises so."""
+    checkout = checkout_at(root, os.environ)
+    start = since_for_preview(checkout, marks.find(checkout))
+    async with _laid_out(checkout, start, connect) as mirror:
+        return Published(_remarked(await mirror.preview(), start), *checkout.published, start)
+
+
+def _remarked(report: Report, start: Since) -> Report:
+    return replace(report, remarks=(*filter(None, (start.remark,)), *report.remarks))
+
+
+def _moved(checkout: Checkout, marks: Marks, start: Since, mark: Mark, report: Report) -> Published:
+    """Move the mark. A failure is a problem: what was published is published."""
+    if start.mark == mark:
+        return Published(report, *checkout.published, start)
+    try:
+        remark = marks.move(checkout, start, mark)
+    except (GitFailed, FileProblem) as error:
+        problem = Problem(NAME, error.message, error.hint)
+        report = replace(report, problems=(*report.problems, problem))
+        return Published(report, *checkout.published, start)
+    report = replace(report, remarks=(*report.remarks, *filter(None, (remark,))))
+    return Published(report, *checkout.published, start, has_moved=not remark)
+
+
+@asynccontextmanager
+async def _laid_out(checkout: Checkout, start: Since, connect: Connect) -> AsyncIterator[Mirror]:
+    """Yield a mirror of the files that HEAD has, which knows what was agreed on before."""
+    config = _settings(checkout.config)
+    agreed = agreed_at(checkout.work, start.mark, config) if start.mark else Agreed()
+    with explained(), TemporaryDirectory(prefix="syncd-") as directory:
+        root = Path(directory)
+        lay_out(checkout.work, checkout.head, config, root)
+        marker = secrets.token_hex(16)
+        initialise(root, marker)
+        with create_state(root / OWN / STATE, did=config.did, marker=marker) as state:
+            known = Memory(base=agreed.base, blocks=agreed.blocks)
+            state.record(known, [Filenames(config.filenames), Overtaken(())])
+            forms = config.forms
+            folder = Folder(root, marker, portable=config.is_portable, forms=forms)
+            files = Workspace(folder, state, config, time.time_ns)
+            async with connect(files) as mirror:
+                yield mirror
+
+
+def _settings(config: Config) -> Config:
+    """Return the settings that a publication has: nothing waits for a person at this machine.
+
+    What is merged would be in the repo and in no commit, so such conflicts are held.
+    """
+    return replace(
+        config,
+        push_when="save",
+        settle_seconds=0.0,
+        conflicts_hold=(*config.conflicts_hold, *config.conflicts_merge),
+        conflicts_merge=(),
+        git_commit=False,
+    )
+
+
+def _with_conflicts_kept(report: Report, mirror: Mirror, shelf: Shelf) -> Report:
+    """Keep the repo's side of each conflict as a file; what cannot be kept is a remark."""
+    remarks: list[str] = []
+    folder = mirror.folder
+    for conflict in report.conflicts:
+        if conflict.remote is None:
+            continue
+        name = conflict_file(
+            conflict.path, conflict.remote, portable=folder.portable, forms=folder.forms
+        )
+        try:
+            content = (folder.root / name).read_bytes()
+            shelf.keep_text(CONFLICTS, conflict.path, conflict.remote, content)
+        except (OSError, SyncdError) as error:
+            remarks.append(f"{conflict.path}: the repo's version is not kept here: {error}")
+    return replace(report, remarks=(*report.remarks, *remarks))

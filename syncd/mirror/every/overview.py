@@ -1,0 +1,43 @@
+"""Where all mirrors of this user stand. One that cannot be looked at does not hide the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from syncd.errors import SyncdError
+from syncd.mirror.every.find import Known
+from syncd.mirror.offline import open_files
+from syncd.mirror.standing import Standing, read_standing
+from syncd.trouble import refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """A mirror, and where it stands or why nobody can say."""
+
+    known: Known
+    standing: Standing | None
+    error: SyncdError | None
+
+    @property
+    def needs_a_person(self) -> bool:
+        """Return whether somebody has to do something about it."""
+        return self.standing is None or self.standing.needs_a_person
+
+
+def look_at_all(mirrors: Iterable[Known]) -> list[Glance]:
+    """Look at each mirror on this disk, and ask its daemon."""
+    return [_glance(known) for known in mirrors]
+
+
+def _glance(known: Known) -> Glance:
+    if known.error is not None:
+        return Glance(known, None, known.error)
+    try:
+        with open_files(known.folder, is_checked=False) as workspace:
+            return Glance(known, read_standing(workspace), None)
+    except SyncdError as error:
+        return Glance(known, None, error)
+    except OSError as error:
+        return Glance(known, None, refusal(error))

@@ -1,0 +1,93 @@
+"""Count how many records of a mirror have a lexicon, and how many break it. Never writes.
+
+What others wrote and what was sent all the same is counted too: these are no problems of a file.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from syncd.atproto.syntax import Nsid
+from syncd.cycle.lexicons.library import Library, Origin
+from syncd.cycle.lexicons.reading import Reading
+from syncd.cycle.workspace import Workspace
+from syncd.errors import FileProblem, FolderWrong, Malformed
+from syncd.model import RecordPath, split_record_path
+
+AT_ONCE: Final = 1_000
+"""How many records are checked where an answer must not take long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many records have a lexicon.
+
+    Attributes:
+        known: How many, by where the lexicon is from; all places are named.
+        unknown: How many nobody has a lexicon of.
+        broken: How many files break theirs; None if they were too many to look at.
+    """
+
+    known: Mapping[Origin, int]
+    unknown: int
+    broken: int | None
+
+    @property
+    def having(self) -> int:
+        """Return how many records have a lexicon."""
+        return sum(self.known.values())
+
+
+def count_lexicons(workspace: Workspace, *, most: int | None = None) -> Counted:
+    """Count the records that both sides agreed on, and check the files that are there now.
+
+    With `most`, files are checked only if at most so many have a lexicon.
+    """
+    config, state = workspace.config, workspace.state
+    sizes = {name: n for name, n in state.collection_sizes().items() if config.covers(name)}
+    try:
+        with workspace.folder.open() as root:
+            library = Library(root, workspace.folder.portable, workspace.folder.forms)
+            origins = {name: origin for name in sizes if (origin := _origin(library, name))}
+            known = Counter(dict.fromkeys(Origin, 0))
+            for name, origin in origins.items():
+                known[origin] += sizes[name]
+            unknown = sum(sizes.values()) - known.total()
+            too_many = most is not None and known.total() > most
+            broken = None if too_many else _broken(workspace, root, library, origins)
+            return Counted(dict(known), unknown, broken)
+    except FolderWrong:
+        # A folder that is away has no files, and its lexicons are away with them.
+        return Counted(dict.fromkeys(Origin, 0), sum(sizes.values()), None)
+
+
+def _origin(library: Library, collection: str) -> Origin | None:
+    found = library.find(collection)
+    is_record = library.catalog.knows(collection)
+    return found.origin if found is not None and is_record else None
+
+
+def _broken(workspace: Workspace, root: int, library: Library, collections: Collection[str]) -> int:
+    with Reading(workspace.folder, root) as files:
+        paths = _paths(workspace, collections)
+        return sum(1 for path in paths if _is_broken(library, files, path))
+
+
+def _paths(workspace: Workspace, collections: Collection[str]) -> Iterator[RecordPath]:
+    if not collections:
+        return iter(())
+    return (p for p in sorted(workspace.state.base()) if split_record_path(p)[0] in collections)
+
+
+def _is_broken(library: Library, files: Reading, path: RecordPath) -> bool:
+    collection, rkey = split_record_path(path)
+    try:
+        record = library.forms.of(collection).parse(files.read(path)[0], Nsid(collection))
+    except (OSError, FileProblem, Malformed):
+        # A file that is gone or is no record has no fields, and is counted as what it is.
+        return False
+    found = library.catalog.check(collection, rkey, record)
+    return any(not each.is_note for each in found)

@@ -1,0 +1,266 @@
+"""What happened to records, each thing once, whichever files know of it. Reads; changes nothing.
+
+The activity log knows what came in and went out, history what was replaced and why, the receipts
+what the PDS said of it, and git the commits of a file. An event has what all of them know.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from syncd.atproto.cid import Cid
+from syncd.atproto.syntax import Tid
+from syncd.cycle.push.receipts import PUSHES
+from syncd.cycle.workspace import Workspace
+from syncd.mirror.git_versions import Committed, committed
+from syncd.mirror.names import Name
+from syncd.mirror.notices import Notice, OnNotice, ignore
+from syncd.mirror.timeline import read_pushes, read_superseded
+from syncd.model import RecordPath, Side
+from syncd.state import (
+    ACTIVITY_FILE,
+    HISTORY_FILE,
+    Activity,
+    How,
+    Provenance,
+    Push,
+    Superseded,
+)
+
+COMMITTED: Final = "committed"
+PULLED: Final = frozenset({How.CLONED, How.PULLED, How.MERGED})
+PUSHED: Final = frozenset({How.PUSHED})
+_BESIDE: Final = 100
+"""So many more are read than are asked for, so that the two files meet at the oldest one shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a person asks for.
+
+    Attributes:
+        name: Which records; None: all.
+        record: The one record that `name` means as a whole, if it means one.
+        since: The unix second of the oldest event; None: no bound.
+        hows: Only what came or went like this; empty: everything.
+        most: The number of events; None: all.
+    """
+
+    name: Name | None = None
+    record: RecordPath | None = None
+    since: int | None = None
+    hows: frozenset[How] = frozenset()
+    most: int | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Return whether the newest events of all are asked for."""
+        return self.name is None and self.since is None and not self.hows
+
+    def covers(self, path: str) -> bool:
+        """Return whether a record, or a collection as a whole, is asked for."""
+        if self.record is not None:
+            return path == self.record
+        return self.name is None or self.name.covers(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened at the unix second `at` to one record, or to `count` of one collection.
+
+    Attributes:
+        how: How it came or went; `committed` to git; None: decided here, or before there was a log.
+        deed: created, replaced, deleted.
+        side: Where; None: on both sides, or in git.
+        path: The path of the record, or the name of the collection where there are many.
+        keys: Their record keys, if they are known.
+        commit: The repo's commit, or that of git.
+        origin: Where the replaced version was; None: none is kept.
+        validation: What the PDS said of the record's lexicon.
+        author, subject: Those of the git commit.
+    """
+
+    at: int
+    how: str | None
+    deed: str
+    side: Side | None
+    path: str
+    before: Cid | None = None
+    after: Cid | None = None
+    count: int = 1
+    keys: tuple[str, ...] = ()
+    rev: Tid | None = None
+    commit: str | None = None
+    pds: str = ""
+    reason: str = ""
+    origin: Provenance | None = None
+    validation: str | None = None
+    author: str = ""
+    subject: str = ""
+
+    @property
+    def is_of_many(self) -> bool:
+        """Return whether it is about a collection."""
+        return "/" not in self.path
+
+
+def read_events(
+    workspace: Workspace, question: Question, on_notice: OnNotice = ignore
+) -> list[Event]:
+    """Return what is known, newest first."""
+    most = None if question.most is None or not question.is_plain else question.most * 2 + _BESIDE
+    limit = -1 if most is None else most
+    superseded = read_superseded(workspace, question.record, limit, on_notice)
+    activities = _activities(workspace, question, most, on_notice)
+    pushes = read_pushes(workspace)
+    events = [
+        *_joined(activities, superseded, pushes.values()),
+        *_commits(workspace, question, on_notice),
+    ]
+    wanted = [event for event in events if _is_wanted(event, question)]
+    if question.record is not None:
+        wanted = _from_its_beginning(wanted)
+    return sorted(wanted, key=lambda event: -event.at)[: question.most]
+
+
+def mark_of(own: Path) -> object:
+    """Return a value that is another after something happened in the mirror of `own`, `.syncd`."""
+    found: list[tuple[int, int, int]] = []
+    for name in (ACTIVITY_FILE, HISTORY_FILE, PUSHES):
+        with suppress(OSError):
+            stat = (own / name).stat()
+            found.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    return found
+
+
+def _from_its_beginning(events: Sequence[Event]) -> list[Event]:
+    """Leave out the clones that came before a record was made."""
+    made = [event.at for event in events if event.deed == "created" and event.how != How.CLONED]
+    first = min(made, default=0)
+    return [event for event in events if event.how != How.CLONED or event.at >= first]
+
+
+def _is_wanted(event: Event, question: Question) -> bool:
+    if question.since is not None and event.at < question.since:
+        return False
+    if question.hows and event.how not in question.hows:
+        return False
+    if not event.is_of_many:
+        return question.covers(event.path)
+    if question.record is not None or question.name is not None:
+        named = (f"{event.path}/{key}" for key in event.keys)
+        collection = (question.record or "").partition("/")[0]
+        # Of a clone no keys are kept: it is the beginning of every record of the collection.
+        is_all = not event.keys and (collection == event.path or question.covers(f"{event.path}/"))
+        return is_all or any(question.covers(path) for path in named)
+    return True
+
+
+def _activities(
+    workspace: Workspace, question: Question, most: int | None, on_notice: OnNotice
+) -> Sequence[Activity]:
+    """Return the activities; what cannot be read is one notice, and left out."""
+    about: Collection[str] = ()
+    if question.record is not None:
+        collection, _, rkey = question.record.partition("/")
+        about = (f'"{question.record}"', f'"{rkey}"', f'"path":"{collection}"')
+    try:
+        read = workspace.activity.read(most, about=about)
+    except OSError as error:
+        file = error.filename or workspace.own
+        on_notice(Notice(f"what came in and went out is left out: {file}: {error.strerror}"))
+        return ()
+    if read.unread:
+        what = "1 entry" if read.unread == 1 else f"{read.unread} entries"
+        message = f"{what} of the activity log cannot be read, and left out"
+        on_notice(Notice(message, "nothing, if a newer syncd was here; nothing depends on the log"))
+    return read.found
+
+
+def _joined(
+    activities: Sequence[Activity], superseded: Iterable[Superseded], pushes: Iterable[Push]
+) -> Iterator[Event]:
+    """Yield an event for each thing that happened, newest first within each source."""
+    waiting: dict[tuple[object, ...], list[Superseded]] = defaultdict(list)
+    for version in superseded:
+        key = (version.path, version.side, version.cid, version.after)
+        waiting[key].append(version)
+    answers = {(push.path, push.cid): push for push in pushes}
+    for activity in activities:
+        event = _event_of(activity)
+        found = waiting.get((event.path, event.side, event.before, event.after))
+        if found:
+            version = found.pop(0)
+            event = replace(event, reason=version.reason, origin=version.origin)
+        yield _answered(event, answers)
+    for versions in waiting.values():
+        yield from (_answered(_event_of_version(version), answers) for version in versions)
+    logged = {(a.path, a.after) for a in activities}
+    in_many = {path for a in activities if a.how is How.PUSHED and a.is_of_many for path in a.paths}
+    for push in answers.values():
+        if push.is_new and (push.path, push.cid) not in logged and push.path not in in_many:
+            yield _event_of_push(push)
+
+
+def _event_of(activity: Activity) -> Event:
+    sides = {How.PUSHED: Side.REMOTE, How.ADOPTED: None}
+    commit = None if activity.commit is None else str(activity.commit)
+    return Event(
+        activity.at,
+        activity.how,
+        "created" if activity.is_of_many else _deed(activity.before, activity.after),
+        sides.get(activity.how, Side.LOCAL),
+        activity.path,
+        activity.before,
+        activity.after,
+        activity.count,
+        activity.keys,
+        activity.rev,
+        commit,
+        activity.pds,
+        "created in the folder" if activity.how is How.PUSHED and not activity.before else "",
+    )
+
+
+def _event_of_version(version: Superseded) -> Event:
+    deed = "deleted" if version.after is None else "replaced"
+    named = (version.at, None, deed, version.side, version.path, version.cid, version.after)
+    return Event(*named, rev=version.rev, reason=version.reason, origin=version.origin)
+
+
+def _event_of_push(push: Push) -> Event:
+    named = (push.at, How.PUSHED, "created", Side.REMOTE, push.path, None, push.cid)
+    reason = "created in the folder"
+    return Event(*named, rev=push.rev, reason=reason, validation=push.validation)
+
+
+def _answered(event: Event, answers: dict[tuple[RecordPath, Cid], Push]) -> Event:
+    """Return the event with what the PDS found of the record, if this was its last push."""
+    if event.side is not Side.REMOTE or event.after is None:
+        return event
+    push = answers.get((RecordPath(event.path), event.after))
+    return event if push is None else replace(event, validation=push.validation)
+
+
+def _commits(workspace: Workspace, question: Question, on_notice: OnNotice) -> list[Event]:
+    if question.record is None or question.hows:
+        return []
+    return [_event_of_commit(c) for c in committed(workspace, question.record, on_notice=on_notice)]
+
+
+def _event_of_commit(version: Committed) -> Event:
+    found = version.found
+    deed = "deleted" if found.content is None else "replaced"
+    named = (found.at, COMMITTED, deed, None, version.path, None, version.cid)
+    return Event(*named, commit=found.commit, author=found.author, subject=found.subject)
+
+
+def _deed(before: Cid | None, after: Cid | None) -> str:
+    if before is None:
+        return "created" if after is not None else "deleted"
+    return "deleted" if after is None else "replaced"

@@ -1,0 +1,219 @@
+"""What came in, went out and was replaced: each thing once, whichever files know of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from syncd.cli import cli
+from syncd.config import FILE_NAME, Config, render_config
+from syncd.cycle.push.receipts import PUSHES
+from syncd.mirror.notices import Notice
+from syncd.mirror.past.events import PULLED, PUSHED, Event, Question, read_events
+from syncd.model import Arrival, Departure, Memory, RecordPath, Side, Waiting
+from syncd.sandbox.faults import DropAnswer
+from syncd.state import ACTIVITY_FILE, HISTORY_FILE, How
+from tests.rigs.device import Device, World
+
+NOTE, OTHER = RecordPath("com.example.note/one"), RecordPath("com.example.note/two")
+
+
+async def _at_once(_: float) -> None:
+    return
+
+
+def events(device: Device, question: Question | None = None) -> list[Event]:
+    return read_events(device.mirror.workspace, question or Question())
+
+
+def told(device: Device, record: RecordPath | None = None) -> list[tuple[str | None, str, str]]:
+    """Each event as how, deed and path, the oldest first."""
+    found = events(device, Question(record=record))
+    return [(event.how, event.deed, event.path) for event in reversed(found)]
+
+
+def log(device: Device, *options: str) -> Result:
+    config = Config(device.mirror.account.did, pds=device.mirror.account.pds)
+    (device.root / FILE_NAME).write_text(render_config(config), encoding="utf-8")
+    return CliRunner().invoke(cli, ["-C", str(device.root), "log", *options])
+
+
+def lines(device: Device, *options: str) -> list[dict[str, Any]]:
+    ran = log(device, *options, "--json")
+    assert ran.exit_code == 0, ran.output
+    return [json.loads(line) for line in ran.stdout.splitlines()]
+
+
+async def test_the_story_of_a_record_says_what_came_and_went_by_which_commit(world: World) -> None:
+    laptop = world.device()
+    laptop.save(NOTE, v=1)
+    await laptop.sync()
+    pushed = world.rev()
+    await world.write(NOTE, v=2)
+    await laptop.sync()
+    laptop.delete(NOTE)
+    await laptop.sync()
+    assert told(laptop, NOTE) == [
+        (How.PUSHED, "created", NOTE),
+        (How.PULLED, "replaced", NOTE),
+        (How.PUSHED, "deleted", NOTE),
+    ]
+    gone, came, made = events(laptop, Question(record=NOTE))
+    assert (made.rev, made.side, made.before) == (pushed, Side.REMOTE, None)
+    assert (came.before, came.after) == (made.after, gone.before)
+    assert came.origin is not None
+    assert {event.pds for event in (gone, came, made)} == {laptop.mirror.account.pds}
+    assert all(event.commit for event in (gone, came, made))
+
+
+async def test_a_merge_and_a_version_found_on_both_sides_are_told_too(world: World) -> None:
+    config = Config(world.login.did, conflicts_merge=("*",))
+    await world.write(NOTE, a=1, b=1)
+    laptop = world.device(config=config)
+    await laptop.sync()
+    laptop.save(NOTE, a=2, b=1)
+    await world.write(NOTE, a=1, b=2)
+    laptop.save(OTHER, v=1)
+    await world.write(OTHER, v=1)
+    await laptop.sync()
+    found = told(laptop)
+    assert found.count((How.MERGED, "replaced", NOTE)) == 1
+    assert found.count((How.ADOPTED, "created", OTHER)) == 1
+    assert found[-1] == (How.PUSHED, "replaced", NOTE)
+
+
+async def test_many_new_records_are_one_event_and_in_the_story_of_each(world: World) -> None:
+    for number in range(30):
+        await world.write(RecordPath(f"com.example.note/n{number}"), v=number)
+    laptop = world.device()
+    await laptop.sync()
+    (one,) = events(laptop)
+    assert (one.path, one.count, one.how) == ("com.example.note", 30, How.PULLED)
+    assert told(laptop, RecordPath("com.example.note/n7")) == [(How.PULLED, "created", one.path)]
+    assert told(laptop, RecordPath("com.example.note/n77")) == []
+
+
+async def test_what_came_in_and_went_out_is_chosen_by_way_and_by_time(world: World) -> None:
+    laptop = world.device()
+    laptop.save(NOTE, v=1)
+    await laptop.sync()
+    await world.write(OTHER, v=1)
+    await laptop.sync()
+    assert [event.path for event in events(laptop, Question(hows=PULLED))] == [OTHER]
+    assert [event.path for event in events(laptop, Question(hows=PUSHED))] == [NOTE]
+    assert len(events(laptop, Question(hows=PUSHED | PULLED))) == 2
+    now = laptop.mirror.workspace.now()
+    assert len(events(laptop, Question(since=now - 600))) == 2
+    assert events(laptop, Question(since=now + 600)) == []
+    assert [line["path"] for line in lines(laptop, "--pushed")] == [NOTE]
+    assert [line["path"] for line in lines(laptop, "--pulled", "--since", "1h")] == [OTHER]
+    assert len(lines(laptop, "-n", "1")) == 1
+    assert log(laptop, "--since", "yesterday-ish").exit_code != 0
+
+
+async def test_where_the_log_is_gone_history_and_receipts_still_tell(world: World) -> None:
+    laptop = world.device()
+    laptop.save(NOTE, v=1)
+    laptop.save(OTHER, v=1)
+    await laptop.sync()
+    laptop.save(NOTE, v=2)
+    await laptop.sync()
+    (laptop.root / ".syncd" / ACTIVITY_FILE).unlink()
+    assert told(laptop) == [(How.PUSHED, "created", OTHER), (None, "replaced", NOTE)]
+    (laptop.root / ".syncd" / HISTORY_FILE).unlink()
+    (laptop.root / ".syncd" / PUSHES).unlink()
+    assert told(laptop) == []
+    assert "nothing" in log(laptop).output
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 9000, b'{"v":9,"crc":1}\n', b"{" * 100_000])
+async def test_a_damaged_or_newer_log_is_one_sentence_and_stops_no_sync(
+    world: World, content: bytes
+) -> None:
+    laptop = world.device()
+    laptop.save(NOTE, v=1)
+    await laptop.sync()
+    (laptop.root / ".syncd" / ACTIVITY_FILE).write_bytes(content)
+    notices: list[Notice] = []
+    found = read_events(laptop.mirror.workspace, Question(), notices.append)
+    assert [event.path for event in found] == [NOTE]
+    assert len(notices) == (1 if content else 0)
+    laptop.save(NOTE, v=2)
+    assert (await laptop.sync()).pushed == (NOTE,)
+    assert told(laptop)[-1] == (How.PUSHED, "replaced", NOTE)
+    assert log(laptop).exit_code == 0
+
+
+async def test_a_log_that_cannot_be_read_is_one_sentence(world: World) -> None:
+    laptop = world.device()
+    laptop.save(NOTE, v=1)
+    await laptop.sync()
+    file = laptop.root / ".syncd" / ACTIVITY_FILE
+    file.unlink()
+    file.symlink_to(laptop.root / FILE_NAME)
+    ran = log(laptop)
+    assert (ran.exit_code, ran.stderr.count("\n")) == (0, 1)
+    assert str(file) in ran.stderr
+    assert NOTE in ran.stdout
+
+
+async def test_a_push_whose_answer_is_lost_is_told_when_it_is_seen(
+    world: World,
+) -> None:
+    laptop = world.device()
+    laptop.mirror.sleep = _at_once
+    laptop.save(NOTE, v=1)
+    world.sandbox.faults.add(DropAnswer(), when=lambda call: NOTE in map(str, call.paths))
+    await laptop.sync()
+    assert told(laptop) == [(How.PUSHED, "created", NOTE)]
+    assert world.records().keys() == {NOTE}
+
+
+async def test_what_was_done_before_a_stop_is_told_once(world: World) -> None:
+    """Base did not move yet: it is what the next cycle finds on both sides."""
+    await world.write(NOTE, v=1)
+    laptop = world.device()
+    await laptop.sync()
+    laptop.save(OTHER, v=1)
+    await laptop.sync()
+    base, state = laptop.base(), laptop.mirror.state
+    arrival, departure = Arrival(NOTE, base[NOTE]), Departure(OTHER, None, base[OTHER])
+    waiting: dict[str, tuple[Waiting, ...]] = {NOTE: (arrival,), OTHER: (departure,)}
+    state.record(Memory(base={NOTE: None, OTHER: None}, waiting=waiting))
+    before = told(laptop)
+    await laptop.sync()
+    assert laptop.base() == base
+    assert told(laptop) == before
+    (laptop.root / ".syncd" / ACTIVITY_FILE).unlink()
+    state.record(Memory(base={NOTE: None, OTHER: None}, waiting=waiting))
+    await laptop.sync()
+    assert sorted(told(laptop)) == sorted(before)
+
+
+async def test_no_record_and_no_secret_is_in_the_log(world: World) -> None:
+    laptop = world.device()
+    laptop.save(NOTE, text="a word of mine")
+    await laptop.sync()
+    assert b"a word of mine" not in (laptop.root / ".syncd" / ACTIVITY_FILE).read_bytes()
+
+
+async def test_alike_events_are_one_line_for_people_and_each_has_its_own_for_programs(
+    world: World,
+) -> None:
+    paths = [RecordPath(f"com.example.note/n{number}") for number in range(8)]
+    laptop = world.device()
+    for version in (1, 2):
+        for path in paths:
+            laptop.save(path, v=version)
+        await laptop.sync()
+    text = log(laptop, "--pushed").stdout.splitlines()
+    assert len(text) == 2
+    assert all("8 records" in line for line in text)
+    assert len(lines(laptop, "--pushed")) == 16
+    assert set(lines(laptop)[0]) == {
+        *("at", "how", "deed", "side", "path", "count", "keys", "before", "after", "rev"),
+        *("commit", "pds", "reason", "origin", "validation", "author", "subject"),
+    }
