@@ -41,6 +41,7 @@ TRIP, LIST, POST, IDEAS = (
         "com.example.note/ideas",
     )
 )
+POSTED = "2026-05-01T09:30:00.000Z"
 THEME = TerminalTheme(
     (13, 17, 23),
     (201, 209, 217),
@@ -156,7 +157,8 @@ def daemon(terminal: Terminal, folder: Path) -> Iterator[Daemon]:
 def fill(stage: Stage) -> None:
     """What alice has before the first picture."""
     for number, text in enumerate(("hello, world", "a folder is a repo", "off to Lisbon")):
-        stage.write(RecordPath(f"app.bsky.feed.post/3m4xkz2ydxs{number + 2}a"), text=text)
+        path = RecordPath(f"app.bsky.feed.post/3m4xkz2ydxs{number + 2}a")
+        stage.write(path, text=text, createdAt=POSTED)
     stage.write(LIST, text="passport", done=False)
     stage.write(TRIP, title="Lisbon", days=4, by="train")
 
@@ -183,7 +185,7 @@ def live(stage: Stage, running: Daemon) -> None:
     """An edit here, one there, a file with a slip, and a record edited on both sides at once."""
     stage.save(LIST, '{ "text": "passport, camera", "done": false }')
     running.wait_for(f"pushed    {LIST}")
-    stage.write(POST, text="from my phone: the sea!")
+    stage.write(POST, text="from my phone: the sea!", createdAt=POSTED)
     running.wait_for(f"pulled    {POST}")
     stage.save(IDEAS, '{\n  "text": "half a thought"\n  "done": false\n}')
     running.wait_for("problem")

@@ -3,6 +3,7 @@
 `Forms` says which form the files of a collection have. Pure; never opens a file.
 """
 
+from syncd.forms.by_line import by_line, from_lines, line_shown
 from syncd.forms.form import DRAFT, Collided, Form, Marks, Pointer
 from syncd.forms.forms import DOCUMENTS, USUAL, Forms, cid_of_text
 
@@ -15,5 +16,8 @@ __all__ = [
     "Forms",
     "Marks",
     "Pointer",
+    "by_line",
     "cid_of_text",
+    "from_lines",
+    "line_shown",
 ]

@@ -18,6 +18,7 @@ from syncd.cycle.pull.supersede import Successor, file_at, put
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadJson, FileChanged, SyncdError
 from syncd.folder.write import conflict_file
+from syncd.forms import Form, by_line, from_lines, line_shown
 from syncd.merge import Merged, marked
 from syncd.mirror.conflicts import next_step
 from syncd.mirror.notices import Notice, OnNotice, ignore
@@ -109,17 +110,27 @@ def _edited(
         on_notice(Notice(f"going on with the edit that was not finished, in {draft}"))
     else:
         draft.parent.mkdir(mode=0o700, exist_ok=True)
-        draft.write_bytes(marked(merged, form))
+        draft.write_bytes(by_line(form, marked(merged, form)))
     edit(draft)
-    text = draft.read_bytes()
     try:
-        cid = cid_of(form.parse(text, collection))
+        text, cid = _read(draft.read_bytes(), form, collection, marked(merged, form))
     except BadJson as error:
         place = "" if error.line is None else f"line {error.line}, column {error.column}: "
         again = f"syncd resolve {conflict.path} --edit"
         hint = f"nothing was changed; your text for {rkey} is in {draft}; go on with it: {again}"
         raise SyncdError(f"{place}{error.message}", hint=hint) from error
     return text, cid
+
+
+def _read(shown: bytes, form: Form, collection: str, before: bytes) -> tuple[bytes, Cid]:
+    """Return the text and the CID of an edited merge. Raises BadJson, with its place in `shown`."""
+    text = from_lines(form, shown, before)
+    try:
+        return text, cid_of(form.parse(text, collection))
+    except BadJson as error:
+        if error.line is not None:
+            error.line = line_shown(form, shown, error.line)
+        raise
 
 
 def _draft(workspace: Workspace, conflict: Conflict) -> Path:

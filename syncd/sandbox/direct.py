@@ -31,7 +31,14 @@ from syncd.sandbox.methods.sync import blocks_since, find_blocks
 from syncd.sandbox.methods.views import seen
 from syncd.sandbox.repo.commits import NewCommit
 from syncd.sandbox.repo.engine import Repo, check_count
-from syncd.sandbox.repo.writes import POINTS, Prepared, delete_record, prepare, put_record
+from syncd.sandbox.repo.writes import (
+    POINTS,
+    Prepared,
+    delete_record,
+    prepare,
+    prepare_all,
+    put_record,
+)
 
 T = TypeVar("T")
 
@@ -134,7 +141,8 @@ class MemoryPds:
 
         def apply(repo: Repo) -> Written:
             check_count(ops)
-            writes = [prepare(op, validate=validate) for op in ops]
+            asked = self._sandbox.habits.validation(validate)
+            writes = prepare_all(ops, validate=asked)
             return _written(writes, repo.apply([write.op for write in writes], swap=swap))
 
         request = xrpc.apply_writes(self.did, ops, swap=swap, validate=validate)
@@ -148,7 +156,7 @@ class MemoryPds:
         swap = change.before if is_guarded else xrpc.UNGUARDED
 
         def apply(repo: Repo) -> Written:
-            write = prepare(op, validate=validate)
+            write = prepare(op, validate=self._sandbox.habits.validation(validate))
             return _written([write], put_record(repo, write, swap_record=swap))
 
         op = replace(op_of(change), action="update")

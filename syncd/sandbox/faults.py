@@ -33,6 +33,7 @@ class Habits:
         json_bytes: The largest JSON body (alteran: 64 KiB).
         says_pauses: False: a 429 has no Retry-After and no policy, only x-ratelimit-* (alteran).
         heeds_since: False: getRepo sends the whole repo, whatever is asked for (three of them).
+        checks_records: False: it takes any record, whatever its type (arroba).
     """
 
     honours_swaps: bool = True
@@ -45,6 +46,11 @@ class Habits:
     json_bytes: int = 1_000_000
     says_pauses: bool = True
     heeds_since: bool = True
+    checks_records: bool = True
+
+    def validation(self, asked: bool | None) -> bool | None:
+        """Return how records are checked where a client asks for `asked`, as `prepare` takes it."""
+        return asked if self.checks_records else False
 
 
 REFERENCE_HABITS = Habits()

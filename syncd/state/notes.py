@@ -19,6 +19,7 @@ from syncd.atproto.syntax import Did, Handle, Tid
 from syncd.model import Account, RecordPath
 from syncd.state.learnt import KnownBody, KnownGuards, KnownKeeping
 from syncd.state.note import LATEST, Form, Note
+from syncd.state.restoring import LastRestore
 
 
 def _check_moments(*moments: int) -> None:
@@ -408,5 +409,6 @@ NOTES: Final[tuple[type[Note], ...]] = (
     DaemonState,
     Unwatched,
     LastCycle,
+    LastRestore,
 )
 """Every fact there is."""

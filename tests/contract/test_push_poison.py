@@ -12,7 +12,7 @@ import pytest
 from syncd.config import Config
 from syncd.pds import HttpPds
 from tests.contract.lines import Line
-from tests.contract.rungs import Ground, HttpRung, ReferenceRung, fresh_ground
+from tests.contract.rungs import Ground, HttpRung, fresh_ground
 from tests.contract.test_push_table import no_sleep
 from tests.contract.words import fetch
 from tests.rigs.device import Device
@@ -28,10 +28,6 @@ POISON: dict[str, tuple[object, object, str]] = {
     "com.example.note/blob": ({"image": MISSING}, {"image": None}, "BlobNotFound"),
     "com.example.note/large": ({"text": "x" * 1_000_000}, {"text": "x"}, "the PDS refuses"),
     "com.example.strict/unknown": ({"n": 1}, None, "Unknown lexicon type"),
-}
-"""Path -> a record that is refused, one that is not (None: there is none), words of the PDS."""
-
-OF_THE_REFERENCE: dict[str, tuple[object, object, str]] = {
     "app.bsky.feed.post/3jzfcijpj2z2a": (
         {"text": "no date"},
         {"text": "dated", "createdAt": "2026-01-01T00:00:00Z"},
@@ -43,7 +39,7 @@ OF_THE_REFERENCE: dict[str, tuple[object, object, str]] = {
         "Invalid record key",
     ),
 }
-"""The sandbox takes these: it does not check records against the lexicons it knows."""
+"""Path -> a record that is refused, one that is not (None: there is none), words of the PDS."""
 
 NEVER_SENT = {"com.example.note/integer": '{"n": 9007199254740993}'}
 """What no PDS would take is told with its line, before anything is sent."""
@@ -63,7 +59,6 @@ class Scene:
 
 @pytest.fixture
 async def scene(http_rung: HttpRung, tmp_path: Path) -> AsyncIterator[Scene]:
-    poison = POISON | (OF_THE_REFERENCE if isinstance(http_rung, ReferenceRung) else {})
     async with fresh_ground(http_rung) as ground:
         line = Line()
         async with HttpPds(ground.account, ground.login.tokens(), transport=line) as pds:
@@ -72,7 +67,7 @@ async def scene(http_rung: HttpRung, tmp_path: Path) -> AsyncIterator[Scene]:
             config = Config(ground.account.did, validate=strict, lexicons="off")
             laptop = Device.make(tmp_path / "laptop", ground.account, pds, config)
             laptop.mirror = replace(laptop.mirror, sleep=no_sleep)
-            yield Scene(ground, line, laptop, poison)
+            yield Scene(ground, line, laptop, POISON)
             laptop.mirror.state.close()
 
 

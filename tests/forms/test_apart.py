@@ -32,6 +32,7 @@ OTHER_FILES = {
     "syncd.neighbours.autosave": "settings of editors",
     "syncd.pds.stream": "a word of a Jetstream's protocol",
     "syncd.sandbox.repo.storage": "an account of the sandbox",
+    "syncd.state.activity": "what came in and went out, one JSON object a line",
 }
 """Who names JSON files of another kind, and of which."""
 

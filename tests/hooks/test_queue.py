@@ -168,9 +168,15 @@ def test_queued_hooks_run_one_at_a_time_in_order(folder: Path) -> None:
     )
     table = allowed(table_of(folder, after_pull=(script(folder, "hook", text),)))
     heard, over = Heard(), threading.Event()
+
+    def hear(told: Told) -> None:
+        heard.told.append(told)
+        if told.is_failure:
+            over.set()
+
     hooks = Hooks(
         replace(table, commands={**table.commands, AFTER_PUSH: ("./last",)}),
-        lambda told: (heard.told.append(told), over.set() if told.is_failure else None)[0],
+        hear,
     )
     Permission.of(folder).allow(hooks.table.digest())
     for n in range(5):

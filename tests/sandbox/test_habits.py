@@ -34,6 +34,7 @@ HABITS = {
     "json_bytes": 64 * 1024,
     "says_pauses": False,
     "heeds_since": False,
+    "checks_records": False,
 }
 
 
@@ -95,6 +96,8 @@ def seen(name: str, client: Client) -> object:
         case "says_pauses":
             answers = [client.put("one", v=v) for v in range(40)]
             return [a.headers.get("retry-after") is not None for a in answers if a.is_error][:1]
+        case "checks_records":
+            return client.write("putRecord", "one", record=record, validate=True).status_code
         case _:
             rev = client.get("sync.getLatestCommit", did=client.did).json()["rev"]
             return len(client.get("sync.getRepo", did=client.did, since=rev).content) > 300

@@ -68,6 +68,7 @@ from syncd.state.notes import (
     Witness,
 )
 from syncd.state.recording import NOTE, put
+from syncd.state.restoring import LastRestore
 from syncd.state.rows import KINDS, parse_waiting, waiting_row
 from tests.test_typedjson import JSON, WRITABLE
 
@@ -83,6 +84,7 @@ NUMBERS = st.integers(0, 2**70)
 MOMENTS = st.integers(0, LATEST)
 WINDOWS = st.builds(KnownWindow, NUMBERS, NUMBERS, NUMBERS, MOMENTS)
 
+VERSIONS = st.dictionaries(st.just(ONE), st.just(A))
 MADE: dict[type[Note], st.SearchStrategy[Note]] = {
     KnownAccount: st.builds(
         KnownAccount,
@@ -153,6 +155,7 @@ MADE: dict[type[Note], st.SearchStrategy[Note]] = {
     LastCycle: st.builds(
         LastCycle, TEXTS, st.floats(0, 1e9), *[st.integers(0, 10**6) for _ in range(5)]
     ),
+    LastRestore: st.builds(LastRestore, VERSIONS, VERSIONS, st.booleans()),
 }
 CAREFUL = {
     KnownHome: KnownHome("", ""),

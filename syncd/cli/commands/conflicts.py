@@ -7,45 +7,53 @@ folder, this one or a running daemon, carries it out in its next cycle.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from syncd.cli.arguments.places import standing
+from syncd.cli.commands.diff import difference_of, readable
 from syncd.cli.commands.sync import run_sync
+from syncd.cli.screen.changes import Line
 from syncd.cli.screen.editor import run_editor
 from syncd.cli.screen.output import (
     NEEDS_A_PERSON,
     conflict_json,
     fail,
     say,
+    say_changes,
     say_json,
     say_waiting,
     tell,
     tell_notice,
 )
 from syncd.cycle.workspace import Workspace
-from syncd.errors import Locked, OtherVersion, SyncdError
+from syncd.errors import FileChanged, FileProblem, Locked, OtherVersion, SyncdError
+from syncd.folder.write import read_bytes
 from syncd.mirror.conflicts import choose_conflicts, open_conflicts, remote_file, take_side
 from syncd.mirror.merging import Edit, settle_by_merge
 from syncd.mirror.names import read_names
 from syncd.mirror.offline import open_files
-from syncd.model import Choice, Conflict, RecordPath
+from syncd.model import Choice, Conflict, RecordPath, split_record_path
 
 
 @click.command()
+@click.option("--diff", "with_diff", is_flag=True, help="Show how both versions differ.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def conflicts(directory: Path, as_json: bool) -> None:
+def conflicts(directory: Path, with_diff: bool, as_json: bool) -> None:
     """List the records that both sides changed, and where the remote version lies.
 
     \b
     Examples:
       syncd conflicts
+      syncd conflicts --diff
       syncd conflicts --json
     """
     with open_files(directory) as workspace:
         found = [(item, remote_file(workspace, item)) for item in open_conflicts(workspace)]
+        shown = {item.path: _changes(workspace, item, file) for item, file in found if with_diff}
     if as_json:
         say_json({"conflicts": [conflict_json(conflict) for conflict, _ in found]})
     else:
@@ -56,7 +64,20 @@ def conflicts(directory: Path, as_json: bool) -> None:
             elif conflict.remote is not None:
                 why = conflict.unshown or "no file shows it"
                 say(f"  remote: {why}; --local writes yours over it, history keeps it")
+            say_changes(shown.get(conflict.path, ()))
     raise click.exceptions.Exit(NEEDS_A_PERSON if found else 0)
+
+
+def _changes(workspace: Workspace, conflict: Conflict, file: str | None) -> list[Line]:
+    """Return how the repo's version of a conflict and its file differ; nothing without a file."""
+    collection = split_record_path(conflict.path)[0]
+    form = workspace.folder.forms.of(collection)
+    with suppress(OSError, FileChanged, FileProblem):
+        remote = b"" if file is None else (workspace.root / file).read_bytes()
+        local = b"" if conflict.local is None else read_bytes(workspace.folder, conflict.path)[0]
+        was, now = (readable(text, form, collection) if text else "" for text in (remote, local))
+        return list(difference_of(was, now, conflict.path))
+    return []
 
 
 @click.command()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import unified_diff
@@ -17,13 +15,13 @@ from syncd.atproto.cid import Cid
 from syncd.atproto.inexact import record_of
 from syncd.atproto.syntax import tid_microseconds
 from syncd.cli.arguments.places import standing
-from syncd.cli.screen.colour import has_colour
-from syncd.cli.screen.output import cid_json, say, say_json
+from syncd.cli.screen.changes import Line, changes
+from syncd.cli.screen.output import cid_json, say, say_changes, say_json
 from syncd.cli.screen.verbose import listeners
 from syncd.cycle.mirror import Mirror
 from syncd.errors import BadData, BadJson, NotFound
 from syncd.folder.write import read_bytes
-from syncd.forms import Form
+from syncd.forms import Form, by_line
 from syncd.merge import changed
 from syncd.mirror.names import check_known, read_names
 from syncd.mirror.online import open_to_look
@@ -85,8 +83,9 @@ def diff(directory: Path, paths: tuple[str, ...], as_json: bool) -> None:
         say(f"{difference.verdict}: {difference.step.reason}")
         if difference.unshown:
             say(f"  no text can show the repo's version: {difference.unshown}")
-        for line in (*_changed_fields(difference), *_lines(difference)):
-            say(line, paint=coloured if has_colour(sys.stdout, os.environ) else str)
+        for line in _changed_fields(difference):
+            say(line)
+        say_changes(_changes(difference))
 
 
 async def _differences(directory: Path, paths: tuple[str, ...]) -> list[RecordDiff]:
@@ -140,14 +139,14 @@ def _difference(mirror: Mirror, step: Step, blocks: Mapping[Cid, bytes]) -> Reco
     form = mirror.folder.forms.of(collection)
     if step.local is not None:
         content, now = read_bytes(mirror.folder, step.path)
-        local = _readable(content, form, collection)
+        local = readable(content, form, collection)
         local_at = rfc3339(now.mtime_ns // 1_000_000_000)
         with suppress(BadJson):
             mine = form.parse(content, collection)
     remote, theirs, unshown = None, None, ""
     if step.remote is not None and step.remote in blocks:
         try:
-            remote = form.file_of(blocks[step.remote]).decode("utf-8")
+            remote = by_line(form, form.file_of(blocks[step.remote])).decode("utf-8")
             theirs = record_of(blocks[step.remote])
         except BadData as error:
             unshown = "" if remote else error.message
@@ -178,33 +177,41 @@ def _changed_fields(difference: RecordDiff) -> list[str]:
     ]
 
 
-def coloured(line: str) -> str:
-    """Colour one line of a diff for a terminal."""
-    if line.startswith(("---", "+++")):
-        return click.style(line, bold=True)
-    colours = {"-": "red", "+": "green", "@": "cyan"}
-    colour = colours.get(line[:1])
-    return line if colour is None else click.style(line, fg=colour)
+def difference_of(remote: str, local: str, path: str) -> Iterator[Line]:
+    """Yield the diff of two texts of one record: what the repo has (-) and the folder (+)."""
+    return changes(_split(remote), _split(local), (f"repo/{path}", f"folder/{path}"), ("", ""))
 
 
-def _readable(content: bytes, form: Form, collection: str) -> str:
+def readable(content: bytes, form: Form, collection: str) -> str:
     """Lay the record out as syncd writes it, so that the diff shows only changes of meaning."""
     with suppress(BadJson):
         content = form.format(form.parse(content, collection))
-    return content.decode("utf-8", "replace")
+    return by_line(form, content).decode("utf-8", "replace")
 
 
-def _lines(difference: RecordDiff) -> list[str]:
-    before = (difference.remote or "").splitlines()
-    after = (difference.local or "").splitlines()
+def _changes(difference: RecordDiff) -> Iterator[Line]:
+    before, after, names, times = _compared(difference)
+    return changes(before, after, names, times)
+
+
+def _split(text: str | None) -> list[str]:
+    # Only LF ends a line of a file; other line separators can be in its strings.
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def _compared(
+    difference: RecordDiff,
+) -> tuple[list[str], list[str], tuple[str, str], tuple[str, str]]:
+    before, after = _split(difference.remote), _split(difference.local)
     path = difference.step.path
     names = (f"repo/{path}", f"folder/{path}")
     times = (difference.remote_at if before else "", difference.local_at)
-    return list(unified_diff(before, after, *names, *times, lineterm=""))
+    return before, after, names, times
 
 
 def _json(difference: RecordDiff) -> dict[str, object]:
     step = difference.step
+    before, after, names, times = _compared(difference)
     return {
         "path": step.path,
         "verdict": difference.verdict,
@@ -214,5 +221,5 @@ def _json(difference: RecordDiff) -> dict[str, object]:
         "local": cid_json(step.local),
         "remote": cid_json(step.remote),
         "changed": {side.value: list(found) for side, found in difference.changed.items()},
-        "diff": "\n".join(_lines(difference)),
+        "diff": "\n".join(unified_diff(before, after, *names, *times, lineterm="")),
     }

@@ -24,7 +24,7 @@ from syncd.cycle.git.checkout import adopt_checkout, find_checkout
 from syncd.errors import BadData, BadJson, BadSyntax, ConfigWrong, GitFailed
 from syncd.folder.names import CONTINUED, record_path_of
 from syncd.folder.root import OWN
-from syncd.forms import USUAL
+from syncd.forms import USUAL, by_line
 from syncd.git.commits import Worktree
 from syncd.git.drivers import install as install_drivers
 from syncd.git.drivers import uninstall as uninstall_drivers
@@ -100,9 +100,10 @@ def merge(base: Path, ours: Path, theirs: Path, mark_length: int, path: str) -> 
 @git.command(hidden=True)
 @click.argument("file", type=click.Path(path_type=Path))
 def show(file: Path) -> None:
-    """Print the record in FILE with its keys in syncd's order; git calls this."""
-    ordered = USUAL.of_file(file.name).ordered(file.read_bytes())
-    say_lines(ordered.decode("utf-8", "backslashreplace"))
+    """Print the record in FILE with its keys in syncd's order, texts by line; git calls this."""
+    form = USUAL.of_file(file.name)
+    shown = by_line(form, form.ordered(file.read_bytes()))
+    say_lines(shown.decode("utf-8", "backslashreplace"))
 
 
 def _command() -> str:

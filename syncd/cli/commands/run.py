@@ -7,11 +7,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from syncd.cli.host.journal import (
+    LogEntry,
     Voice,
     is_journaled,
     journal,
@@ -23,6 +25,7 @@ from syncd.cli.host.process import Running
 from syncd.cli.host.reporter import ALIKE
 from syncd.config import read_list
 from syncd.daemon.fleet import Fleet
+from syncd.errors import FileProblem
 from syncd.notify import find_notifier
 from syncd.trouble import at_home
 
@@ -89,7 +92,17 @@ def _catch_signals(fleet: Fleet) -> None:
 
 def _voice(form: str, *, is_one: bool) -> Voice:
     text = say_text if is_one else say_named_text
-    return {"journal": journal(), "json": say_json_line}.get(form, text)
+    return _steady({"journal": journal(), "json": say_json_line}.get(form, text))
+
+
+def _steady(voice: Voice) -> Voice:
+    """Return `voice` for a process that outlives its listeners: a full disk ends no mirror."""
+
+    def say(entry: LogEntry) -> None:
+        with suppress(OSError, FileProblem):
+            voice(entry)
+
+    return say
 
 
 def mirrors_of(

@@ -260,7 +260,7 @@ def _summary(report: Report, cloned: int, before: int) -> str:
     }
     done = ", ".join(f"{count} {name}" for name, count in numbers.items() if count)
     left = [_unsent_words(report), later_words(report), waiting_words(report)]
-    nothing = "nothing done" if any(left) else "nothing to do"
+    nothing = "nothing done" if any(left) or report.halted is not None else "nothing to do"
     return "; ".join(filter(None, (done or nothing, *left)))
 
 

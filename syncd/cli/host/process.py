@@ -30,6 +30,7 @@ from syncd.git.repository import is_changing
 from syncd.mirror.online import open_mirror
 from syncd.news import choose_doorbells
 from syncd.notify import Notifier
+from syncd.pds.shared import SharedStreams
 from syncd.state.notes import DaemonState, Paused, Unwatched
 from syncd.watch import Watcher
 
@@ -43,6 +44,7 @@ class Running:
     reload: Callable[[], None] = lambda: None
     alike: int | None = None
     _shown: dict[Path, str] = field(default_factory=dict)
+    _streams: SharedStreams = field(default_factory=SharedStreams)
 
     @asynccontextmanager
     async def open(self, directory: Path, pulse: Pulse) -> AsyncIterator[Daemon]:
@@ -60,7 +62,7 @@ class Running:
                     mirror,
                     watcher,
                     teller.on_change,
-                    doorbells=choose_doorbells,
+                    doorbells=partial(choose_doorbells, stream=self._streams.stream),
                     ends_on=_ends_on(os.environ),
                     pulse=pulse,
                 )

@@ -18,7 +18,14 @@ from syncd.sandbox.methods.request import RECORD_JSON_BYTES, Fields
 from syncd.sandbox.repo.blobs import StoredBlob
 from syncd.sandbox.repo.commits import NewCommit
 from syncd.sandbox.repo.engine import Repo, check_count
-from syncd.sandbox.repo.writes import POINTS, Prepared, delete_record, prepare, put_record
+from syncd.sandbox.repo.writes import (
+    POINTS,
+    Prepared,
+    delete_record,
+    prepare,
+    prepare_all,
+    put_record,
+)
 
 _TYPE = "com.atproto.repo.applyWrites#"
 _LARGEST_PAGE = 100
@@ -29,12 +36,12 @@ _ORDINARY_PAGE = 50
 
 
 def apply_writes(call: CheckedCall) -> Answer:
-    validate, swap = call.body.flag("validate"), call.body.cid("swapCommit")
+    validate, swap = _validation(call), call.body.cid("swapCommit")
     items = call.body.items("writes")
     ops = [_op(call, item, _action(item), "value") for item in items]
     repo = call.sandbox.repo(call.own_account().did)
     check_count(ops)
-    writes = [prepare(op, validate=validate) for op in ops]
+    writes = prepare_all(ops, validate=validate)
     commit = repo.apply([write.op for write in writes], swap=swap)
     results = [_result(repo.did, write) for write in writes]
     return json_answer({"commit": _commit(commit), "results": results})
@@ -74,8 +81,11 @@ def upload_blob(call: CheckedCall) -> Answer:
 
 
 def _prepare_one(call: CheckedCall, action: Action) -> Prepared:
-    validate = call.body.flag("validate")
-    return prepare(_op(call, call.body, action, "record"), validate=validate)
+    return prepare(_op(call, call.body, action, "record"), validate=_validation(call))
+
+
+def _validation(call: CheckedCall) -> bool | None:
+    return call.sandbox.habits.validation(call.body.flag("validate"))
 
 
 def _action(item: Fields) -> Action:

@@ -6,7 +6,7 @@ com.atproto.repo.{applyWrites,createRecord,putRecord,deleteRecord}
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from syncd.atproto.cid import Cid
@@ -14,12 +14,12 @@ from syncd.atproto.data import MAX_INTEGER, Record, Value, cid_of
 from syncd.atproto.syntax import Nsid
 from syncd.atproto.xrpc import UNGUARDED, Action, Guard, WriteOp
 from syncd.errors import BadData
-from syncd.lexicons.bundle import KNOWN_TO_PDS
 from syncd.model import RecordPath, make_record_path
 from syncd.sandbox.answer import internal, invalid
 from syncd.sandbox.repo.commits import NewCommit
 from syncd.sandbox.repo.engine import Repo
 from syncd.sandbox.repo.references import references
+from syncd.sandbox.repo.validation import validate_record
 
 POINTS: Mapping[Action, int] = {"create": 3, "update": 2, "delete": 1}
 """The write points of each write of an applyWrites."""
@@ -45,14 +45,17 @@ class Prepared:
             raise internal() from None
 
 
-def prepare(op: WriteOp, *, validate: bool | None) -> Prepared:
-    """Complete a record with its `$type` and check it. Raises Rejected for an invalid record."""
+def prepare(op: WriteOp, *, validate: bool | None, at: str = "$.record") -> Prepared:
+    """Complete a record with its `$type` and check it. Raises Rejected for an invalid record.
+
+    `at` is the place of the record in the request, as messages name it.
+    """
     if op.value is None:
         return Prepared(op)
     record = {**op.value, "$type": _type_of(op.value, op.collection)}
     if not _is_safe(record):
         raise internal()
-    status = _validation(op.collection, validate=validate)
+    status = validate_record(op.collection, op.rkey, record, validate=validate, at=at)
     for reference in references(record):
         if reference.is_refused:
             raise invalid(f"Legacy blobs are not allowed ({reference.cid})")
@@ -66,15 +69,6 @@ def _type_of(record: Record, collection: Nsid) -> str:
     return collection
 
 
-def _validation(collection: Nsid, *, validate: bool | None) -> str | None:
-    if validate is False:
-        return None
-    # Here they pass unchecked: as records whose lexicon nobody knows.
-    if validate and collection not in KNOWN_TO_PDS:
-        raise invalid(f"Unknown lexicon type: {collection}")
-    return "unknown"
-
-
 def _is_safe(value: Value) -> bool:
     """Return whether JavaScript numbers can hold every integer exactly."""
     match value:
@@ -86,6 +80,12 @@ def _is_safe(value: Value) -> bool:
             return all(map(_is_safe, value))
         case _:
             return True
+
+
+def prepare_all(ops: Sequence[WriteOp], *, validate: bool | None) -> list[Prepared]:
+    """Prepare the writes of an applyWrites, in order. Raises Rejected for the first invalid one."""
+    places = (f"$.writes[{number}].record" for number in range(len(ops)))
+    return [prepare(op, validate=validate, at=at) for op, at in zip(ops, places, strict=True)]
 
 
 def put_record(

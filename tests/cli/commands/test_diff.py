@@ -1,15 +1,149 @@
-"""A diff shows by colour what went and what came."""
+"""A diff shows texts by line and, by colour, the words that changed: a screen for one word."""
 
 from __future__ import annotations
 
+import json
+
+import click
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from syncd.cli.commands.diff import coloured
+from syncd.atproto.data import cid_of
+from syncd.cli.commands.diff import difference_of, readable
+from syncd.cli.screen.changes import LONG
+from syncd.errors import BadJson
+from syncd.forms import USUAL, by_line, from_lines, line_shown
+from syncd.merge import marked, merge
+from tests.chance import times
+
+COLLECTION = "com.whtwnd.blog.entry"
+FORM = USUAL.of(COLLECTION)
+PARAGRAPH = "The quick brown fox jumps over the lazy dog, again and again. " * 12
+BODY = f"# A title\n\n{PARAGRAPH}\n\nAnother paragraph.\n\n{PARAGRAPH}\n"
 
 
-@pytest.mark.parametrize(
-    ("line", "code"), [("-a", "31"), ("+a", "32"), ("@@ -1 +1 @@", "36"), ("--- repo/x", "1")]
+def shown(before: str, after: str, *, is_painted: bool = False) -> list[str]:
+    texts = [
+        readable(FORM.format({"$type": COLLECTION, "content": body}), FORM, COLLECTION)
+        for body in (before, after)
+    ]
+    found = difference_of(texts[0], texts[1], f"{COLLECTION}/one")
+    return [line.shown(is_painted=is_painted) for line in found]
+
+
+def test_what_went_is_red_and_what_came_is_green() -> None:
+    lines = shown("one\ntwo", "one\nthree", is_painted=True)
+    assert [click.unstyle(line) for line in lines] == shown("one\ntwo", "one\nthree")
+    assert lines[0].startswith("\x1b[1m---")
+    assert any(line.startswith("\x1b[31m-") and "two" in line for line in lines)
+    assert any(line.startswith("\x1b[32m+") and "three" in line for line in lines)
+    assert " one" in lines
+
+
+@pytest.mark.parametrize("body", [BODY, PARAGRAPH * 5], ids=["of lines", "in one line"])
+def test_one_word_in_a_long_text_is_a_few_short_lines_and_the_word_is_marked(body: str) -> None:
+    at = body.index("brown", len(body) // 2)
+    after = f"{body[:at]}red{body[at + 5 :]}"
+    lines = shown(body, after)
+    assert len(lines) <= 12
+    assert max(map(len, lines)) <= 2 * LONG
+    assert [line[0] for line in lines].count("-") == 2
+    painted = shown(body, after, is_painted=True)
+    marked_words = [line.partition("\x1b[7m")[2].partition("\x1b")[0] for line in painted]
+    assert [word for word in marked_words if word] == ["brown", "red"]
+    assert any("The quick red fox" in line for line in lines)
+
+
+def test_lines_that_have_nothing_in_common_are_shown_whole_and_unmarked() -> None:
+    lines = shown("a\n" + "x" * 400, "a\n" + "y z " * 100, is_painted=True)
+    assert "\x1b[7m" not in "".join(lines)
+    assert any("x" * 400 in line for line in lines)
+
+
+def test_a_last_line_break_and_an_escape_sequence_are_seen() -> None:
+    assert [line[0] for line in shown("a\nb", "a\nb\n")].count("+") == 2
+    assert not any("\x1b" in line for line in shown("a\nb", "a\n\x1b[2J"))
+    assert shown("a\nb", "a\nb") == []
+
+
+# --- by line, and back --------------------------------------------------------------------------
+
+TEXT = st.text(st.sampled_from('ab"\\\n\r\t,é<=>` \x1b\u2028😀'), max_size=40)
+RECORDS = st.dictionaries(
+    st.sampled_from(["a", 'b"c', "text", "\n"]),
+    TEXT | st.lists(TEXT, max_size=3) | st.dictionaries(st.just("in"), TEXT),
+    max_size=4,
 )
-def test_what_went_is_red_and_what_came_is_green(line: str, code: str) -> None:
-    assert coloured(line) == f"\x1b[{code}m{line}\x1b[0m"
-    assert coloured(" same") == " same"
+
+
+@given(record=RECORDS)
+@settings(max_examples=times(2_000))
+def test_a_text_by_line_reads_back_as_it_was(record: dict[str, object]) -> None:
+    text = json.dumps(record, ensure_ascii=False, indent=2).encode()
+    spread = by_line(FORM, text)
+    assert json.loads(from_lines(FORM, spread, text)) == record
+    as_saved_by_others = spread.replace(b"\n", b"\r\n")
+    assert json.loads(from_lines(FORM, as_saved_by_others, text)) == record
+
+
+def test_lines_of_quotes_and_of_marks_in_a_text_are_no_end_and_no_mark() -> None:
+    body = 'a\n"""\n"""",\n=======\n<<<<<<< folder\n>>>>>>> repo\n'
+    text = FORM.format({"$type": COLLECTION, "content": body})
+    assert FORM.parse(from_lines(FORM, by_line(FORM, text), text), COLLECTION)["content"] == body
+
+
+def collided(mine: str, theirs: str) -> bytes:
+    base, local, remote = ({"$type": COLLECTION, "content": body} for body in ("", mine, theirs))
+    return marked(merge(base, local, remote, text=False), FORM)
+
+
+def test_a_collision_of_two_texts_has_marks_around_the_lines_that_differ_alone() -> None:
+    before = collided(f"{BODY}mine\n", f"{BODY}theirs\n")
+    lines = by_line(FORM, before).decode().split("\n")
+    assert lines.count(PARAGRAPH) == 2
+    at = lines.index("<<<<<<< folder")
+    assert lines[at + 1 : at + 5] == ["mine", "=======", "theirs", ">>>>>>> repo"]
+    with pytest.raises(BadJson, match="mark") as error:
+        from_lines(FORM, "\n".join(lines).encode(), before)
+    assert error.value.line == at + 1
+    kept = [line for line in lines if line not in {*lines[at : at + 3], ">>>>>>> repo"}]
+    text = from_lines(FORM, "\n".join(kept).encode(), before)
+    assert FORM.parse(text, COLLECTION)["content"] == f"{BODY}theirs\n"
+
+
+@pytest.mark.parametrize("left", ["=======", "<<<<<<< folder", ">>>>>>> repo"])
+def test_each_mark_that_is_left_is_named_with_its_line(left: str) -> None:
+    before = collided("a\nmine", "a\ntheirs")
+    lines = [
+        line
+        for line in by_line(FORM, before).decode().split("\n")
+        if line == left or not line.startswith(("<<<", "===", ">>>"))
+    ]
+    with pytest.raises(BadJson) as error:
+        from_lines(FORM, "\n".join(lines).encode(), before)
+    assert error.value.line == lines.index(left) + 1
+
+
+def test_marks_are_longer_than_what_looks_like_them_in_a_text() -> None:
+    before = collided("Title\n=======\nmine", "Title\n=======\ntheirs")
+    lines = by_line(FORM, before).decode().split("\n")
+    assert lines.count("=======") == 1
+    assert "========" in lines
+
+
+def test_a_text_without_an_end_and_a_fault_below_a_text_name_their_lines() -> None:
+    text = FORM.format({"$type": COLLECTION, "content": "a\nb\nc", "subtitles": "t"})
+    spread = by_line(FORM, text)
+    lines = spread.decode().split("\n")
+    begin = next(at for at, line in enumerate(lines, 1) if line.endswith('"""'))
+    with pytest.raises(BadJson) as error:
+        from_lines(FORM, spread.replace(b'\n""",', b"\n"), text)
+    assert error.value.line == begin
+    bad = spread.replace(b'"t"', b"t")
+    with pytest.raises(BadJson) as error:
+        FORM.parse(from_lines(FORM, bad, text), COLLECTION)
+    assert error.value.line is not None
+    shown_at = line_shown(FORM, bad, error.value.line)
+    assert bad.decode().split("\n")[shown_at - 1].endswith("t")
+    assert cid_of(FORM.parse(from_lines(FORM, spread, text), COLLECTION))

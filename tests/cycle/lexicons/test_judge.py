@@ -10,6 +10,7 @@ import pytest
 from syncd.cycle.lexicons.breaking import MOST
 from syncd.lexicons.bundle import OLD_DAYS
 from syncd.model import Choice, Decision, RecordPath, Report
+from syncd.sandbox.faults import Habits
 from tests.lexicons.test_bundle import DAY, PUBLISHED
 from tests.rigs.device import Device, World, rework
 from tests.rigs.places import config
@@ -43,6 +44,12 @@ def teach(device: Device, document: object = NUMBERED, file: str = GOAT) -> None
     path = device.root / file
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document), encoding="utf-8")
+
+
+@pytest.fixture(autouse=True)
+def careless(world: World) -> None:
+    """A PDS that takes any record: what is sent is syncd's doing alone."""
+    world.sandbox.habits = Habits(checks_records=False)
 
 
 async def held(device: Device, path: RecordPath) -> tuple[str, int | None, int | None]:
