@@ -9,23 +9,27 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from io import TextIOWrapper
 from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 from syncd.atproto.cid import Cid
 from syncd.cli.screen.changes import Line
 from syncd.cli.screen.colour import has_colour
 from syncd.cli.screen.visible import visible, visible_json
-from syncd.errors import BadJson, SyncdError
+from syncd.errors import BadJson, FileProblem, SyncdError
 from syncd.mirror.notices import Notice
 from syncd.model import Conflict, Head, Held, Pending, Problem, RecordPath, Report
+from syncd.trouble import explain
 from syncd.waiting import WAITS
 
 NEEDS_A_PERSON = 3
 """The exit code if the command is done, but an item waits for a person."""
+_STDERR = 2
 LINES = 20
 """The most lines of one kind; the remaining ones are printed as a number."""
 _ALL = "; syncd status --json names them all"
@@ -48,8 +52,20 @@ AT_A_MIRROR = Hints()
 PUBLISH_HINT = "syncd publish PATH (or --all) sends it at once"
 
 
+_OUTPUT_HINT = "what the command had done before stays done; send its output elsewhere"
+
+
 def take_any_text() -> None:
-    """Have stdout and stderr escape what their encoding lacks, so that no output ever fails."""
+    """Have stdout and stderr escape what their encoding lacks, so that no output ever fails.
+
+    A stream that was closed leads nowhere, and its number to no file that is opened later.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -57,8 +73,7 @@ def take_any_text() -> None:
 
 def say(text: str = "", *, paint: Callable[[str], str] = str) -> None:
     """Print one line on stdout. Only `paint` may add control characters, for colour."""
-    WAITS.ended()
-    print(paint(visible(text)), flush=True)
+    _print(paint(visible(text)))
 
 
 def say_lines(text: str) -> None:
@@ -71,14 +86,30 @@ def say_changes(lines: Iterable[Line]) -> None:
     """Print the lines of a diff, with colour where it may be."""
     is_painted = has_colour(sys.stdout, os.environ)
     for line in lines:
-        WAITS.ended()
-        print(line.shown(is_painted=is_painted), flush=True)
+        _print(line.shown(is_painted=is_painted))
 
 
 def tell(text: str, *, paint: Callable[[str], str] = str) -> None:
-    """Print one line on stderr. Only `paint` may add control characters, for colour."""
+    """Print one line on stderr; where that cannot be written, there is nobody to say so to.
+
+    Only `paint` may add control characters, for colour.
+    """
     WAITS.ended()
-    print(paint(visible(text)), file=sys.stderr, flush=True)
+    with suppress(OSError):
+        print(paint(visible(text)), file=sys.stderr, flush=True)
+
+
+def _print(text: str) -> None:
+    """Print on stdout. Raise FileProblem where it cannot be written, but for a closed pipe."""
+    WAITS.ended()
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        cause, _ = explain(error)
+        problem = FileProblem(f"the output cannot be written: {cause}", hint=_OUTPUT_HINT)
+        raise problem from error
 
 
 def tell_notice(notice: Notice) -> None:
@@ -99,14 +130,47 @@ def fail(error: SyncdError) -> int:
     return error.exit_code
 
 
+@dataclass(slots=True)
+class Spoken:
+    """Whether this process has printed a JSON object: then an error gets no second one."""
+
+    is_said: bool = False
+
+
+SPOKEN = Spoken()
+_PLAIN = (str, int, float, type(None))
+VERSION = 1
+"""Of all JSON objects: it grows if a field goes, or gets another meaning. See docs/json.md."""
+
+
+def fail_json(error: SyncdError) -> None:
+    """Print an error as the JSON object of a command, unless that has printed one already."""
+    if not SPOKEN.is_said:
+        say_json({"error": error_json(error)})
+
+
+def error_json(error: SyncdError) -> dict[str, Any]:
+    """Return the JSON object of an error; its code is the name of its class."""
+    own = ("message", "hint", "exit_code")
+    facts = {k: v for k, v in vars(error).items() if k not in own and isinstance(v, _PLAIN)}
+    return {
+        "code": type(error).__name__,
+        "message": error.message,
+        "hint": error.hint,
+        "exit": error.exit_code,
+        "details": facts,
+    }
+
+
 def say_json(value: Mapping[str, Any], *, indent: int | None = 2) -> None:
-    """Print one JSON object on stdout; with `indent` None, on one line."""
+    """Print one JSON object on stdout, with its version; with `indent` None, on one line."""
+    SPOKEN.is_said = True
+    value = {"version": VERSION, **value}
     text = visible_json(json.dumps(value, ensure_ascii=False, indent=indent))
     if not _takes(text):
         # The escapes of the stream are none of JSON's.
         text = json.dumps(value, indent=indent)
-    WAITS.ended()
-    print(text, flush=True)
+    _print(text)
 
 
 def _takes(text: str) -> bool:

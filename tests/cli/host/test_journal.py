@@ -74,6 +74,7 @@ def test_a_program_gets_one_object_a_line(capsys: pytest.CaptureFixture[str]) ->
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
     assert first.pop("at").endswith("Z")
     assert first == {
+        "version": 1,
         "level": "info",
         "event": "pushed",
         "path": NOTE,

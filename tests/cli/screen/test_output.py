@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from syncd.atproto.cid import cid_of_block
+from syncd.cli.commands.run import _voice
 from syncd.cli.commands.sync import say_report
-from syncd.cli.screen.output import LINES, fail, many, say, say_json, say_waiting, tell
+from syncd.cli.host.journal import LogEntry
+from syncd.cli.screen.output import (
+    LINES,
+    fail,
+    many,
+    say,
+    say_json,
+    say_waiting,
+    take_any_text,
+    tell,
+)
 from syncd.cli.screen.visible import visible, visible_json
-from syncd.errors import SyncdError
+from syncd.errors import FileProblem, SyncdError
 from syncd.model import Conflict, Held, Problem, RecordPath, Report, Side
 from tests.test_architecture import ROOT, Module
 
@@ -67,6 +84,65 @@ def test_whatever_is_said_is_made_visible(capsys: pytest.CaptureFixture[str]) ->
     printed = capsys.readouterr()
     assert steers((printed.out + printed.err).replace("\n", "")) == []
     assert "\\x1b]0;owned" in printed.out
+
+
+@contextmanager
+def stream_to(file: str | int, monkeypatch: pytest.MonkeyPatch, name: str) -> Iterator[None]:
+    stream = open(file, "w", encoding="utf-8", buffering=1)  # noqa: PTH123, SIM115
+    monkeypatch.setattr(f"sys.{name}", stream)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            stream.close()
+
+
+def test_output_that_cannot_be_written_is_a_sentence_about_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for write in (partial(say, "x"), partial(say_json, {"x": 1})):
+        with (
+            stream_to("/dev/full", monkeypatch, "stdout"),
+            pytest.raises(FileProblem, match=r"^the output cannot be written: "),
+        ):
+            write()
+    with stream_to("/dev/full", monkeypatch, "stderr"):
+        tell("there is nobody to hear it")
+
+
+def test_a_closed_pipe_is_no_trouble_of_a_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with stream_to(writing, monkeypatch, "stdout"), pytest.raises(BrokenPipeError):
+        say("x")
+
+
+def test_a_stream_that_was_closed_leads_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(f"sys.{name}", None)
+    take_any_text()
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    assert not any(stream.isatty() for stream in streams)
+    say("nobody reads it")
+    for stream in streams:
+        stream.close()
+
+
+def test_no_file_gets_the_number_of_a_stream_that_was_closed() -> None:
+    """A library that writes to its stderr would write into that file."""
+    script = (
+        "import os; os.close(1); os.close(2)\n"
+        "from syncd.cli.screen.output import take_any_text\n"
+        "take_any_text()\n"
+        "assert os.open(os.devnull, os.O_RDONLY) > 2 or os._exit(1)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_a_daemon_outlives_the_disk_of_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    for form in ("text", "json", "auto"):
+        with stream_to("/dev/full", monkeypatch, "stdout"):
+            _voice(form, is_one=True)(LogEntry("watching", "watching a folder"))
 
 
 def test_only_one_module_prints() -> None:
