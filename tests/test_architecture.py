@@ -82,7 +82,7 @@ PURE_IMPORTS = frozenset(
     | {"dataclasses", "decimal", "difflib", "email.utils", "enum", "functools", "hashlib"}
     | {"ipaddress", "itertools", "json", "libipld", "math", "multiformats", "operator", "orjson"}
     | {"re", "regex"}
-    | {"struct", "syncd", "types", "typing", "urllib.parse"}
+    | {"ruamel.yaml", "struct", "syncd", "types", "typing", "urllib.parse"}
 )
 """All that the core may import: what is not here could be a clock, a disk or a network."""
 IMPURE_BUILTINS = frozenset({"open", "input", "print", "breakpoint", "exec", "eval", "__import__"})
@@ -127,6 +127,9 @@ LIBRARIES: dict[str, Library] = {
     "platformdirs": Library(frozenset({"private"}), "knows where an account keeps its state"),
     "regex": Library(frozenset({"atproto"}), "finds grapheme clusters, as UAX 29 has them"),
     "rich": Library(frozenset({"cli"}), "draws status and progress on terminals"),
+    "ruamel": Library(
+        frozenset({"forms"}), "reads the front matter of Markdown files, with places"
+    ),
     "starlette": Library(frozenset({"sandbox"}), "serves the sandbox over HTTP"),
     "tomli": Library(frozenset({"cli", "config"}), "reads TOML, with line and column of a mistake"),
     "uvicorn": Library(frozenset({"sandbox"}), "serves the sandbox over HTTP"),
@@ -145,6 +148,7 @@ WRITERS: Mapping[str, frozenset[str]] = {
     | {"respell_former", "shelve", "write_draft"},
     "syncd.folder.recover": frozenset({"recover", "sweep_conflicts"}),
     "syncd.folder.respell": frozenset({"respell"}),
+    "syncd.folder.migrate.rewrite": frozenset({"rewrite"}),
     "syncd.folder.disk": frozenset({"Disk"}),
 }
 """What changes files in a folder, by the module that it is in; the rest of these modules reads."""
@@ -166,7 +170,8 @@ OTHER_WAYS: Mapping[tuple[str, str], str] = {
     ("syncd.cycle.clone.fresh", "staging.Staging"): "makes collections that the folder lacks",
     ("syncd.cycle.clone.fresh", "writers.Apart"): "does half of that in a second process",
     ("syncd.cycle.clone.clone", "staging.clear_staging"): "removes what lies aside in .syncd",
-    ("syncd.mirror.online", "respell.respell"): "renames files to free names",
+    ("syncd.mirror.follow.filenames", "respell.respell"): "renames files to free names",
+    ("syncd.mirror.follow.markdown", "rewrite.rewrite"): "writes the same record in another form",
 }
 """(module, what it uses): why no version can be lost by it."""
 STARTERS = re.compile(

@@ -28,6 +28,15 @@ _KINDS: Final[Mapping[str, dict[str, Any]]] = {
     "list": {"type": "array", "items": {"type": "string"}},
     "seconds": {**_SECONDS, "exclusiveMinimum": 0},
     "count": {"type": "integer", "minimum": 0},
+    "table": {
+        "type": "object",
+        "additionalProperties": {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ]
+        },
+    },
     "percent": {"type": "integer", "minimum": 0, "maximum": 100},
 }
 

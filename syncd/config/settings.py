@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from syncd.atproto.syntax import parse_did, parse_handle
+from syncd.atproto.syntax import parse_did, parse_handle, parse_nsid
 from syncd.atproto.xrpc import parse_origin
-from syncd.config.values import FILENAMES, LEXICONS, MODES, WHEN, check_pattern
+from syncd.config.values import FILENAMES, LEXICONS, MODES, WHEN, Markdown, check_pattern
 from syncd.errors import BadSyntax
 
 
@@ -183,6 +183,35 @@ def _parse_remote(value: Any) -> str:  # noqa: ANN401
     return value
 
 
+_NOT_MARKDOWN = frozenset({"com.atproto.lexicon.schema"})
+"""Collections that other parts of syncd read as JSON."""
+
+
+def _parse_markdown(value: Any) -> Markdown:  # noqa: ANN401
+    words = 'a table of collections, each with "content" or a list of such pointers'
+    if not isinstance(value, dict):
+        raise ValueError(words)
+    found: dict[str, tuple[tuple[str, ...], ...]] = {}
+    for name, pointers in value.items():
+        listed = [pointers] if isinstance(pointers, str) else pointers
+        if not isinstance(listed, list) or not listed:
+            raise ValueError(words)
+        if name in _NOT_MARKDOWN:
+            raise ValueError(f"another collection than {name}, whose records are always JSON")
+        found[parse_nsid(name)] = tuple(dict.fromkeys(map(_parse_pointer, listed)))
+    return tuple(found.items())
+
+
+def _parse_pointer(pointer: object) -> tuple[str, ...]:
+    """Parse the place of a body: keys with dots between them. Raises ValueError."""
+    if not isinstance(pointer, str):
+        raise ValueError("pointers that are texts")
+    keys = tuple(pointer.split("."))
+    if not all(keys) or any(key.startswith("$") or key == "__proto__" for key in keys):
+        raise ValueError(f"keys with dots between them, as in content.text, not {pointer!r}")
+    return keys
+
+
 _YES_NO = _parser_of(bool, "true or false")
 
 SETTINGS: tuple[Setting, ...] = (
@@ -252,6 +281,10 @@ SETTINGS: tuple[Setting, ...] = (
             '["com.example.cache"]', _parse_patterns),
     Setting("conflicts", "text", "conflicts_text", "list", "strings of these are merged line by "
             "line, not as a whole", '["com.example.page"]', _parse_patterns),
+    Setting("files", "markdown", "markdown", "table", "collections whose records are Markdown "
+            "files with front matter, each with the field that is the body, or a list of such "
+            "fields of which the first that holds a text counts",
+            '{ "com.whtwnd.blog.entry" = "content" }', _parse_markdown),
     Setting("history", "days", "history_days", "count", "how long superseded versions are kept",
             "90", _parse_count),
     Setting("history", "megabytes", "history_megabytes", "count", "how much of them is kept, the "

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from syncd.cycle.pull.merge import in_style
 from syncd.cycle.pull.supersede import Successor, file_at, put
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FolderWrong, SyncdError
@@ -213,7 +214,8 @@ def _write_back(workspace: Workspace, event: Superseded) -> None:
     base = workspace.state.base_of([path]).get(path)
     text = form.file_of(content) if event.cid.is_block else content
     seen = file_at(workspace.folder, path)
-    put(workspace, Successor(path, seen, event.cid, base, "restored", text))
+    styled = in_style(text, path, workspace.folder.forms) if event.cid.is_block else text
+    put(workspace, Successor(path, seen, event.cid, base, "restored", styled))
 
 
 def _check_tellable(event: Superseded, place: str | None) -> None:

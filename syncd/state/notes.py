@@ -180,6 +180,24 @@ class UnfinishedClone(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class MarkdownFiles(Note):
+    """The setting `[files] markdown` by which the files are written, as JSON text.
+
+    Written when the mirror is made, and after all files were rewritten. One that cannot be read is
+    no setting: then every file of the collections of now is read, and rewritten where it must be.
+    """
+
+    kept_as = "markdown"
+    form = Form.ALONE
+    setting: str
+
+    @classmethod
+    def unreadable(cls) -> Self:
+        """Return that no collection had Markdown files."""
+        return cls("[]")
+
+
+@dataclass(frozen=True, slots=True)
 class Filenames(Note):
     """The setting `filenames` by which the files are named.
 
@@ -399,6 +417,7 @@ NOTES: Final[tuple[type[Note], ...]] = (
     Unnamed,
     UnfinishedClone,
     Filenames,
+    MarkdownFiles,
     Overtaken,
     Place,
     Witness,

@@ -57,6 +57,7 @@ from syncd.state.notes import (
     KnownWindow,
     LastCycle,
     LastLook,
+    MarkdownFiles,
     Overtaken,
     Paused,
     Place,
@@ -123,6 +124,7 @@ MADE: dict[type[Note], st.SearchStrategy[Note]] = {
         UnfinishedClone, st.none() | st.tuples(TEXTS, TEXTS), st.none() | TIDS
     ),
     Filenames: st.builds(Filenames, TEXTS),
+    MarkdownFiles: st.builds(MarkdownFiles, TEXTS),
     Overtaken: st.builds(Overtaken, st.lists(PATHS, max_size=3).map(tuple)),
     Place: st.builds(Place, TEXTS, NUMBERS, st.none() | TIDS),
     Witness: st.builds(
@@ -165,6 +167,7 @@ CAREFUL = {
     Unnamed: Unnamed(None),
     UnfinishedClone: UnfinishedClone(),
     Filenames: Filenames(""),
+    MarkdownFiles: MarkdownFiles("[]"),
     Overtaken: Overtaken(None),
     GitProgress: GitProgress(push=True),
     Adoption: Adoption(None),
@@ -233,7 +236,12 @@ def test_whatever_stands_there_is_the_fact_or_means_what_the_class_says(
 @pytest.mark.parametrize("kind", NOTES, ids=lambda kind: kind.kept_as)
 @pytest.mark.parametrize("text", ['{"of": "another version"', "[[[[", "7.5", '"\\ud800"', "[]"])
 def test_what_cannot_be_read_is_unknown_or_the_most_careful(kind: type[Note], text: str) -> None:
-    readable = {Unnamed: ["[]"], Filenames: ['"\\ud800"'], Overtaken: ["[]"]}
+    readable = {
+        Unnamed: ["[]"],
+        Filenames: ['"\\ud800"'],
+        MarkdownFiles: ['"\\ud800"'],
+        Overtaken: ["[]"],
+    }
     readable[ApprovedCollections] = ["[]"]
     if text not in readable.get(kind, []):
         assert read_note(kind, text) == CAREFUL.get(kind)
