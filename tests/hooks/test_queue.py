@@ -174,12 +174,15 @@ def test_queued_hooks_run_one_at_a_time_in_order(folder: Path) -> None:
         if told.is_failure:
             over.set()
 
-    hooks = Hooks(replace(table, commands={**table.commands, AFTER_PUSH: ("./last",)}), hear)
+    hooks = Hooks(
+        replace(table, commands={**table.commands, AFTER_PUSH: ("./last",)}),
+        hear,
+    )
     Permission.of(folder).allow(hooks.table.digest())
     for n in range(5):
         hooks.queue(AFTER_PULL, f"{n}".encode())
     hooks.queue(AFTER_PUSH, b"")  # it is missing, which is told
-    over.wait()
+    assert over.wait(300)
     hooks.close()
     assert ran(folder) == "01234"
     assert [message.partition(" failed")[0] for message in heard.failures()] == [
