@@ -71,7 +71,8 @@ def test_nothing_runs_before_a_person_allowed_it_and_that_is_told_once(folder: P
 
 
 @pytest.mark.parametrize(
-    "change", ["a word", "another event", "the time", "the script", "an argument's file", "place"]
+    "change",
+    ["a word", "another event", "the time", "the script", "an argument's file", "a link", "place"],
 )
 def test_any_change_of_what_would_run_asks_again(folder: Path, change: str) -> None:
     hook, more = script(folder, "hook", NOTE), script(folder, "more", "")
@@ -83,6 +84,12 @@ def test_any_change_of_what_would_run_asks_again(folder: Path, change: str) -> N
         after = table_of(folder, after_pull=(hook, more), after_push=(hook,))
     elif change == "the time":
         after = replace(before, seconds=3599.0)
+    elif change == "a link":
+        elsewhere = folder.parent / "elsewhere"
+        elsewhere.write_bytes((folder / "hook").read_bytes())
+        elsewhere.chmod(0o755)
+        (folder / "hook").unlink()
+        (folder / "hook").symlink_to(elsewhere)
     elif change == "place":
         other = folder.parent / "other"
         folder.rename(other)
@@ -174,12 +181,15 @@ def test_queued_hooks_run_one_at_a_time_in_order(folder: Path) -> None:
         if told.is_failure:
             over.set()
 
-    hooks = Hooks(replace(table, commands={**table.commands, AFTER_PUSH: ("./last",)}), hear)
+    hooks = Hooks(
+        replace(table, commands={**table.commands, AFTER_PUSH: ("./last",)}),
+        hear,
+    )
     Permission.of(folder).allow(hooks.table.digest())
     for n in range(5):
         hooks.queue(AFTER_PULL, f"{n}".encode())
     hooks.queue(AFTER_PUSH, b"")  # it is missing, which is told
-    over.wait()
+    assert over.wait(300)
     hooks.close()
     assert ran(folder) == "01234"
     assert [message.partition(" failed")[0] for message in heard.failures()] == [
