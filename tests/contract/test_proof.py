@@ -15,6 +15,7 @@ from tests.contract.rungs import Ground
 
 SCHEMA, NSID = Nsid("com.atproto.lexicon.schema"), Rkey("com.example.thing")
 RECORD: Record = {"$type": SCHEMA, "lexicon": 1, "id": NSID, "defs": {}}
+OTHER: Record = {"$type": "com.example.note"}
 
 
 def proof(ground: Ground, rkey: Rkey) -> Proof:
@@ -32,7 +33,7 @@ async def test_a_published_lexicon_is_proven_and_so_is_that_there_is_none(
     async with HttpPds(http_ground.account, http_ground.login.tokens()) as pds:
         for path, record in (
             (make_record_path(SCHEMA, NSID), RECORD),
-            (RecordPath("com.example.note/one"), {"$type": "com.example.note"}),
+            (RecordPath("com.example.note/one"), OTHER),
         ):
             await pds.put(Change(path, None, cid_of(record), record))
     found = proof(http_ground, NSID)
