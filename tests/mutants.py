@@ -471,6 +471,22 @@ MUTANTS = (
         "tests/atproto/lexicon/test_catalog.py", "breaks_a_rule",
     ),
     Mutant(
+        "a lexicon that nobody signed", "atproto/proof.py",
+        "        verify(commit, key)\n", "        key.did_key\n",
+        "tests/identity/test_lexicons.py", "not_proven",
+    ),
+    Mutant(
+        "a lexicon older than the one before", "mirror/lexicons/updating.py",
+        "published.rev < before.rev", "published.rev > before.rev + '~'",
+        "tests/mirror/test_updating.py", "older",
+    ),
+    Mutant(
+        "settings of others taken out with ours", "mirror/editors/edits.py",
+        "        ours = [item for item in node.inside if is_ours(_shown(text, item))]",
+        "        ours = [*node.inside]",
+        "tests/mirror/editors/test_edits.py", "never_touched",
+    ),
+    Mutant(
         "a pattern that fits nothing is no error", "mirror/selection.py",
         "    return [name for name in names if not _meant(name, every)]",
         "    return []", "tests/mirror/test_verbs.py", "without_a_conflict",
@@ -503,6 +519,48 @@ MUTANTS = (
         "    base |= mark.open\n",
         "",
         "tests/git/test_one_way.py", "an_edit_that_another_program_takes_back",
+    ),
+    Mutant(
+        "a script that changed runs", "hooks/table.py",
+        "            event: [*command, *(f\"{file}:{_digest(file)}\" for file in self.files(command))]\n",
+        "            event: [*command]\n",
+        "tests/hooks/test_queue.py", "any_change",
+    ),
+    Mutant(
+        "an older state file written over the open one is mixed with its log", "state/turns.py",
+        "            return alone is not None\n",
+        "            return False\n",
+        "tests/cycle/test_mixed_state.py", "written_over_that_of_a_running_syncd_is_not_mixed",
+    ),
+    Mutant(
+        "what is kept outside does not come along with the state", "cycle/witness.py",
+        "    if outside is not None and outside.turn < turn:\n",
+        "    if False:\n",
+        "tests/cycle/test_mixed_state.py", "put_back_after_it_ended",
+    ),
+    Mutant(
+        "a record that the PDS lost counts as changed by others", "cycle/push/looks.py",
+        "        if found != change.before and not is_lost:\n",
+        "        if found != change.before:\n",
+        "tests/cycle/push/test_habits.py", "equal_records_of_which_one_push",
+    ),
+    Mutant(
+        "what was written again is not watched", "cycle/push/keeping.py",
+        "self.workspace.state.base_with(gone) | dict(known.again) | after)",
+        "self.workspace.state.base_with(gone) | after)",
+        "tests/cycle/push/test_habits.py", "equal_records_of_which_one_push",
+    ),
+    Mutant(
+        "a write without an answer is not listened for", "cycle/push/pusher.py",
+        "                    self.answers.overheard.take_silence(change)\n",
+        "",
+        "tests/cycle/push/test_overheard.py", "write_without_an_answer",
+    ),
+    Mutant(
+        "each poll of a PDS that fails begins a repo", "pds/client.py",
+        "            is_failing = is_poll and isinstance(error, Unreachable)\n",
+        "            is_failing = False\n",
+        "tests/pds/test_latest.py", "a_poll_of_a_pds_that_fails",
     ),
 )  # fmt: skip
 

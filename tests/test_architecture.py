@@ -62,6 +62,7 @@ FLOORS: dict[str, int] = {
     "lexicons": 3,
     "notify": 3,
     "desktop": 3,
+    "hooks": 3,
     "control": 3,
     "cycle": 4,
     "news": 4,
@@ -91,8 +92,8 @@ OWNERS: dict[str, frozenset[str]] = {
     **dict.fromkeys(("urllib.request", "ssl", "smtplib", "ftplib"), frozenset({"connect"})),
     "socket": frozenset({"connect", "control", "notify", "sandbox", "cli"}),
     "sqlite3": frozenset({"state"}),
-    "subprocess": frozenset({"git", "cli", "folder", "desktop"}),
-    "threading": frozenset({"sandbox", "cli", "desktop"}),
+    "subprocess": frozenset({"git", "cli", "folder", "desktop", "hooks"}),
+    "threading": frozenset({"sandbox", "cli", "desktop", "hooks"}),
     "importlib": frozenset({"cli", "credentials"}),
     "getpass": frozenset({"cli"}),
     "sys": frozenset({"cli", "__main__", "__init__", "folder"}),
@@ -360,7 +361,7 @@ def printing(module: Module) -> Iterator[str]:
 def starting_of_tasks(module: Module) -> Iterator[str]:
     # The line about a wait is drawn by a thread, because what waits may hold the loop.
     allowed = {"threading.Thread"} if module.part == "cli" else set[str]()
-    if module.part not in {"daemon", "sandbox", "desktop"}:
+    if module.part not in {"daemon", "sandbox", "desktop", "hooks"}:
         started = (name for name in module.calls() if STARTERS.search(name))
         yield from (name for name in started if name not in allowed)
 

@@ -38,6 +38,10 @@ SMALL_TEXT_BYTES = 64 * 1024
 _KEPT_KEYS = 4_096
 _LONGEST_KEPT_KEY = 100
 _BOM = b"\xef\xbb\xbf"
+_SAVE_AS = (
+    "save the file as UTF-8, as editors offer it; until then nothing pushes it and nothing "
+    "overwrites it"
+)
 _CONFLICT = re.compile(r"^(?:<{7}|>{7})(?= |\r?$)", re.MULTILINE)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]|[^\s\[\]{}:,"]+', re.DOTALL)
@@ -89,13 +93,23 @@ def _decode(text: bytes) -> str:
     text = text.removeprefix(_BOM)
     if not text.strip():
         raise _refusal("", 0, "the file is empty", "undo the edit, or write the record again")
+    if (named := _other_encoding(text)) is not None:
+        raise _refusal("", 0, f"the text is {named}, not UTF-8", _SAVE_AS)
     if not text.strip(b"\0"):
         raise _refusal("", 0, "the file holds only NUL bytes", "a crash may have cut it off")
     try:
         return text.decode()
     except UnicodeDecodeError as error:
         before = text[: error.start].decode()
-        raise _refusal(before, len(before), "the text is not UTF-8") from None
+        reason = "the text is not UTF-8; it may be Latin-1 (Windows-1252)"
+        raise _refusal(before, len(before), reason, _SAVE_AS) from None
+
+
+def _other_encoding(text: bytes) -> str | None:
+    """Return the encoding that a text begins in, by its mark or its first letters."""
+    if text[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff", b"{\0\0\0", b"\0\0\0{"):
+        return "UTF-32"
+    return "UTF-16" if text[:2] in (b"\xff\xfe", b"\xfe\xff", b"{\0", b"\0{") else None
 
 
 def _check_depth(source: str) -> None:

@@ -46,6 +46,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "git": ("git", "Let git merge records and show their diffs."),
     "lexicon": ("lexicons.lexicon", "Check records against lexicons."),
     "editor": ("lexicons.editor", "Have editors check and complete records."),
+    "hooks": ("hooks", "Show what runs after a sync, and let it."),
     "verify": ("verify", "Recompute everything and say what does not agree."),
     "doctor": ("doctor", "What is wrong around the mirror, and what mends it."),
     "metrics": ("metrics", "How the mirror is, for Prometheus."),

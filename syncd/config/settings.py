@@ -87,6 +87,13 @@ def _parse_filenames(value: Any) -> str:  # noqa: ANN401
     return str(value)
 
 
+def _parse_command(value: Any) -> tuple[str, ...]:  # noqa: ANN401
+    is_list = isinstance(value, list) and all(isinstance(word, str) for word in value)
+    if not is_list or not value or not value[0] or any("\0" in word for word in value):
+        raise ValueError("a list of a program and its arguments; no shell reads it")
+    return tuple(value)
+
+
 def _parse_mode(value: Any) -> str:  # noqa: ANN401
     if value not in MODES:
         raise ValueError("one of " + ", ".join(f'"{name}"' for name in MODES))
@@ -254,8 +261,9 @@ SETTINGS: tuple[Setting, ...] = (
             "0.2", _parse_seconds),
     Setting("run", "full_look_seconds", "full_look_seconds", "seconds", "how often the whole "
             "folder is looked at, whatever the file events say", "300.0", _parse_seconds),
-    Setting("run", "desktop", "desktop", "boolean", "show new conflicts on the desktop, by "
-            "notify-send", "true", _YES_NO),
+    Setting("run", "desktop", "desktop", "boolean", "show what newly waits for you on the "
+            "desktop, by notify-send: conflicts, problems, held deletions, errors", "true",
+            _YES_NO),
     Setting("brake", "records", "brake_records", "count", "deletions are held above this number …",
             "10", _parse_count),
     Setting("brake", "percent", "brake_percent", "percent", "… if they are also more than this "
@@ -285,4 +293,13 @@ SETTINGS: tuple[Setting, ...] = (
             "repository that the folder is in", "true", _YES_NO),
     Setting("git", "push", "git_push", "name", "the git remote that these commits are pushed to; "
             "none if unset", '"origin"', _parse_remote),
+    Setting("hooks", "after_pull", "hook_after_pull", "command", "the program to run after records "
+            "were pulled, and its arguments; see `syncd help hooks.md`", '["./deploy", "--quiet"]',
+            _parse_command),
+    Setting("hooks", "after_push", "hook_after_push", "command", "the same after records were "
+            "pushed", '["./announce"]', _parse_command),
+    Setting("hooks", "on_problem", "hook_on_problem", "command", "the same if something new waits "
+            "for you, or nothing can be synced", '["./page-me"]', _parse_command),
+    Setting("hooks", "seconds", "hook_seconds", "seconds", "how long one of them may take", "60.0",
+            _parse_seconds),
 )  # fmt: skip

@@ -67,6 +67,10 @@ class Config:
     history_megabytes: int = 1024
     git_commit: bool = False
     git_push: str | None = None
+    hook_after_pull: tuple[str, ...] = ()
+    hook_after_push: tuple[str, ...] = ()
+    hook_on_problem: tuple[str, ...] = ()
+    hook_seconds: float = 60.0
     mode: str = "sync"
     branch: str = "main"
 

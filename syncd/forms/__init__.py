@@ -6,7 +6,16 @@
 from syncd.forms.bodies import lines_for
 from syncd.forms.by_line import by_line, from_lines, line_shown
 from syncd.forms.form import DRAFT, Collided, Form, Marks, Pointer
-from syncd.forms.forms import DOCUMENTS, ENDINGS, EVERY, USUAL, Forms, cid_of_text, with_markdown
+from syncd.forms.forms import (
+    DOCUMENTS,
+    ENDINGS,
+    EVERY,
+    USUAL,
+    Forms,
+    cid_of_text,
+    read_plain,
+    with_markdown,
+)
 from syncd.forms.imported import import_post
 
 __all__ = [
@@ -26,5 +35,6 @@ __all__ = [
     "import_post",
     "line_shown",
     "lines_for",
+    "read_plain",
     "with_markdown",
 ]

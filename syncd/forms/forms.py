@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.compiled import block_of
-from syncd.atproto.data import cid_of
+from syncd.atproto.data import Record, cid_of
 from syncd.forms.form import Form
 from syncd.forms.json_form import JSON
 from syncd.forms.markdown_form import Keys, MarkdownForm
@@ -74,3 +75,21 @@ def cid_of_text(form: Form, text: bytes, collection: str) -> Cid:
     """
     block = block_of(text, collection) if form is JSON else None
     return cid_of(form.parse(text, collection)) if block is None else cid_of_block(block)
+
+
+def read_plain(form: Form, text: bytes) -> Record | None:
+    """Read the record in a text that is known to mean one, where that takes no care; else None.
+
+    Whole numbers may come as floats. Nothing else is other than `Form.parse` has it.
+    """
+    if form is not JSON or any(odd in text for odd in _ODD):
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+_ODD: Final = (b"$link", b"$bytes", b"\\u")
+"""What may stand for a link or for bytes, also by an escape."""

@@ -55,6 +55,9 @@ def test_what_each_command_prints_keeps_to_its_schema(terminal: Terminal) -> Non
         ("lexicon check", "syncd lexicon check --json"),
         ("restore", "syncd restore 'com.example.*/*' --deleted --dry-run --json"),
         ("restore", "syncd restore 'com.example.*/*' --deleted --json"),
+        ("restore", f"syncd restore {NOTE} --json"),
+        ("restore", "syncd restore --undo --dry-run --json"),
+        ("restore", "syncd restore --undo --json"),
     ):
         printed(terminal, schema, line, folder, 0, 1, 3)
 

@@ -16,7 +16,14 @@ from syncd.atproto.inexact import record_of
 from syncd.atproto.syntax import tid_microseconds
 from syncd.cli.arguments.places import standing
 from syncd.cli.screen.changes import Line, changes
-from syncd.cli.screen.output import cid_json, say, say_changes, say_json
+from syncd.cli.screen.output import (
+    cid_json,
+    problem_json,
+    say,
+    say_changes,
+    say_json,
+    say_waiting,
+)
 from syncd.cli.screen.verbose import listeners
 from syncd.cycle.mirror import Mirror
 from syncd.errors import BadData, BadJson, NotFound
@@ -27,7 +34,7 @@ from syncd.mirror.names import check_known, read_names
 from syncd.mirror.online import open_to_look
 from syncd.mirror.selection import matching, unmatched
 from syncd.mirror.times import rfc3339
-from syncd.model import Held, Kind, Report, Side, Step, Verdict, split_record_path
+from syncd.model import Held, Kind, Problem, Report, Side, Step, Verdict, split_record_path
 
 _SHOWN = (Verdict.PUSH, Verdict.PULL, Verdict.CONFLICT)
 
@@ -75,9 +82,10 @@ def diff(directory: Path, paths: tuple[str, ...], as_json: bool) -> None:
       syncd diff
       syncd diff app.bsky.actor.profile/self
     """
-    found = asyncio.run(_differences(directory, paths))
+    found, problems = asyncio.run(_differences(directory, paths))
     if as_json:
-        say_json({"differences": [_json(difference) for difference in found]})
+        differences = [_json(difference) for difference in found]
+        say_json({"differences": differences, "problems": list(map(problem_json, problems))})
         return
     for difference in found:
         say(f"{difference.verdict}: {difference.step.reason}")
@@ -86,22 +94,29 @@ def diff(directory: Path, paths: tuple[str, ...], as_json: bool) -> None:
         for line in _changed_fields(difference):
             say(line)
         say_changes(_changes(difference))
+    say_waiting((), problems, ())
 
 
-async def _differences(directory: Path, paths: tuple[str, ...]) -> list[RecordDiff]:
+async def _differences(
+    directory: Path, paths: tuple[str, ...]
+) -> tuple[list[RecordDiff], list[Problem]]:
+    """Return what differs, and the problems of what was named: a file that is no record differs
+    in nothing that could be shown."""
     async with open_to_look(directory, listeners()) as mirror:
         names = read_names(mirror.workspace, paths, standing(directory))
         report = await mirror.preview()
         planned = [step for step in report.plan.steps if step.verdict in _SHOWN]
         held = [_step_of(mirror, item) for item in report.plan.held]
         every = (*planned, *held, *_delayed(mirror, report))
-        for name in unmatched(every, names):
+        problems = matching(report.plan.problems, names)
+        for name in unmatched((*every, *problems), names):
             check_known(mirror.workspace, name)
         wanted = matching(every, names) if names else every
         steps = sorted(wanted, key=lambda step: step.path)
         cids = {step.remote for step in steps if step.remote is not None}
         blocks = await _blocks(mirror, cids)
-        return [replace(_difference(mirror, step, blocks), is_held=step in held) for step in steps]
+        found = ((_difference(mirror, step, blocks), step in held) for step in steps)
+        return [replace(one, is_held=is_held) for one, is_held in found], problems
 
 
 def _step_of(mirror: Mirror, held: Held) -> Step:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from syncd import desktop
+from syncd.cli.host.hooked import hooks_of
 from syncd.cli.host.journal import Level, LogEntry, Voice
 from syncd.cli.host.reporter import Teller
 from syncd.cli.host.requests import Responder
@@ -55,6 +56,7 @@ class Running:
             )
             if mirror.config.desktop:
                 self._alert_on_desktop(teller)
+            teller.hooks = hooks_of(root, mirror.config, teller.say_of_a_hook)
             with watched(mirror, self.voice) as watcher:
                 daemon = Daemon(
                     mirror,
@@ -72,18 +74,19 @@ class Running:
                     if mirror.state.note(Paused) is not None:
                         daemon.pause()
                     yield daemon
+            teller.hooks.close()
             with suppress(SyncdError):
                 mirror.state.forget(DaemonState)
             teller.say("stopped", f"stopped {root}")
             self._shown.pop(root, None)
 
     def _alert_on_desktop(self, teller: Teller) -> None:
-        """Show new conflicts there, or say why that cannot be."""
+        """Show what newly waits there, or say why that cannot be."""
         obstacle = desktop.find_obstacle(os.environ)
         if obstacle is None:
             teller.alert = desktop.show
         else:
-            message = f"conflicts cannot be shown on the desktop: {obstacle}"
+            message = f"what waits for you cannot be shown on the desktop: {obstacle}"
             hint = "syncd status shows them too; [run] desktop = false in syncd.toml ends this"
             root = str(teller.mirror.folder.root)
             self.voice(LogEntry("desktop", message, Level.WARNING, mirror=root, hint=hint))

@@ -16,6 +16,9 @@ from syncd.errors import BadJson
 from syncd.forms import USUAL, by_line, from_lines, line_shown
 from syncd.merge import marked, merge
 from tests.chance import times
+from tests.rigs.lured import NOTE, Lured, home, mirror
+
+__all__ = ("home", "mirror")
 
 COLLECTION = "com.whtwnd.blog.entry"
 FORM = USUAL.of(COLLECTION)
@@ -147,3 +150,22 @@ def test_a_text_without_an_end_and_a_fault_below_a_text_name_their_lines() -> No
     shown_at = line_shown(FORM, bad, error.value.line)
     assert bad.decode().split("\n")[shown_at - 1].endswith("t")
     assert cid_of(FORM.parse(from_lines(FORM, spread, text), COLLECTION))
+
+
+# --- what is only a problem ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["first", "new"], ids=["a record", "new"])
+def test_a_named_file_that_is_no_record_now_is_shown_with_its_problem(
+    mirror: Lured, name: str
+) -> None:
+    file = mirror.root / NOTE / f"{name}.json"
+    file.write_bytes('{"text": "é"}'.encode("utf-16"))
+    arguments = ("-C", str(mirror.root), "diff", f"{NOTE}/{name}")
+    found = json.loads(mirror.run(*arguments, "--json").stdout)
+    assert [item["path"] for item in found["problems"]] == [f"{NOTE}/{name}"]
+    assert (found["problems"][0]["line"], found["differences"]) == (1, [])
+    shown = mirror.run(*arguments)
+    assert shown.exit_code == 0
+    assert f"{NOTE}/{name}" in shown.stdout
+    assert mirror.run("-C", str(mirror.root), "diff").stdout == ""
