@@ -37,10 +37,6 @@ OTHER_FILES = {
     "syncd.pds.stream": "a word of a Jetstream's protocol",
     "syncd.sandbox.repo.storage": "an account of the sandbox",
     "syncd.state.activity": "what came in and went out, one JSON object a line",
-    "syncd.mirror.editors.install": "JSON Schemas, and the settings of editors",
-    "syncd.mirror.editors.kinds": "JSON Schemas, and the settings of editors",
-    "syncd.cycle.lexicons.resolved": "documents of lexicons",
-    "syncd.cli.arguments.offer": "files of lexicons",
 }
 """Who names JSON files of another kind, and of which."""
 
