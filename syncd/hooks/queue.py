@@ -22,7 +22,9 @@ LINES: Final = 20
 """So many lines of the output of one run are told."""
 WAITING: Final = 1_000
 """The most runs that wait; a newer one is then not queued, and that is told."""
-ALLOW_HINT: Final = "syncd hooks shows them, syncd hooks allow lets them run"
+ALLOW_HINT: Final = (
+    "syncd hooks shows them, syncd hooks allow lets them run; in a CI: syncd sync --allow-hooks"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,8 @@ class Table:
     def files(self, command: Command) -> Iterator[Path]:
         """Yield the files of the repository that the words of a command name."""
         for word in command:
-            place = (self.root / word).resolve()
+            # Of a link, that in the repository counts: a pull can lead it elsewhere.
+            place = Path(os.path.normpath(self.root / word))
             if place.is_relative_to(self.top) and place.is_file():
                 yield place
 
@@ -62,11 +63,16 @@ class Table:
         Raises OSError.
         """
         found = {
-            event: [*command, *(f"{file}:{_digest(file)}" for file in self.files(command))]
+            event: [*command, *map(_identity, self.files(command))]
             for event, command in sorted(self.commands.items())
         }
         text = json.dumps([str(self.root), self.seconds, found], ensure_ascii=True)
         return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _identity(file: Path) -> str:
+    """Return where a file is, also through links, and what it holds. Raises OSError."""
+    return f"{file} -> {file.resolve()}: {_digest(file)}"
 
 
 def _digest(file: Path) -> str:

@@ -25,6 +25,10 @@ NAMING = {
 SOURCES = ("syncd.folder.", "syncd.merge.")
 """Where that is imported from; other modules may have other things of these names."""
 OTHER_FILES = {
+    "syncd.cli.arguments.offer": "lexicon documents, and schemas for editors",
+    "syncd.cycle.lexicons.resolved": "lexicons that were resolved",
+    "syncd.mirror.editors.install": "schemas for editors, and settings of them",
+    "syncd.mirror.editors.kinds": "which schemas were written, and settings of editors",
     "syncd.cycle.witness": "what a mirror was when it was last seen, for all mirrors of an account",
     "syncd.cycle.outside": "that a mirror was in a folder, for one whose `.syncd` was removed",
     "syncd.identity.resolver": "a DID document",
@@ -33,10 +37,6 @@ OTHER_FILES = {
     "syncd.pds.stream": "a word of a Jetstream's protocol",
     "syncd.sandbox.repo.storage": "an account of the sandbox",
     "syncd.state.activity": "what came in and went out, one JSON object a line",
-    "syncd.mirror.editors.install": "JSON Schemas, and the settings of editors",
-    "syncd.mirror.editors.kinds": "JSON Schemas, and the settings of editors",
-    "syncd.cycle.lexicons.resolved": "documents of lexicons",
-    "syncd.cli.arguments.offer": "files of lexicons",
 }
 """Who names JSON files of another kind, and of which."""
 

@@ -71,7 +71,8 @@ def test_nothing_runs_before_a_person_allowed_it_and_that_is_told_once(folder: P
 
 
 @pytest.mark.parametrize(
-    "change", ["a word", "another event", "the time", "the script", "an argument's file", "place"]
+    "change",
+    ["a word", "another event", "the time", "the script", "an argument's file", "a link", "place"],
 )
 def test_any_change_of_what_would_run_asks_again(folder: Path, change: str) -> None:
     hook, more = script(folder, "hook", NOTE), script(folder, "more", "")
@@ -83,6 +84,12 @@ def test_any_change_of_what_would_run_asks_again(folder: Path, change: str) -> N
         after = table_of(folder, after_pull=(hook, more), after_push=(hook,))
     elif change == "the time":
         after = replace(before, seconds=3599.0)
+    elif change == "a link":
+        elsewhere = folder.parent / "elsewhere"
+        elsewhere.write_bytes((folder / "hook").read_bytes())
+        elsewhere.chmod(0o755)
+        (folder / "hook").unlink()
+        (folder / "hook").symlink_to(elsewhere)
     elif change == "place":
         other = folder.parent / "other"
         folder.rename(other)

@@ -101,3 +101,4 @@ def _say_table(table: Table) -> None:
         say(f"            program: {program or 'there is none that can be run'}")
         for file in table.files(command):
             say(f"            a change of this file asks again: {file}")
+    say("what these programs read by themselves, such as a Makefile, may change without a question")

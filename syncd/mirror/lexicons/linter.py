@@ -210,13 +210,13 @@ def collections_of(root: Path) -> list[Nsid]:
     return [parse_nsid(name) for name in _names(root) if is_nsid(name)]
 
 
-def lexicons_of(root: Path, *, portable: bool) -> dict[Nsid, Found | None]:
+def lexicons_of(root: Path, *, portable: bool, forms: Forms = USUAL) -> dict[Nsid, Found | None]:
     """Return where the lexicon of each collection of a folder is from; None for none."""
-    with open_library(root, portable=portable) as library:
+    with open_library(root, portable=portable, forms=forms) as library:
         return {name: library.find(name) for name in collections_of(root)}
 
 
-def find_lexicon(root: Path, nsid: Nsid, *, portable: bool) -> Found | None:
+def find_lexicon(root: Path, nsid: Nsid, *, portable: bool, forms: Forms = USUAL) -> Found | None:
     """Return the document of an NSID, as a check in `root` uses it."""
-    with open_library(root, portable=portable) as library:
+    with open_library(root, portable=portable, forms=forms) as library:
         return library.find(nsid)

@@ -144,8 +144,8 @@ def list_lexicons(directory: Path, as_json: bool) -> None:
     Examples:
       syncd lexicon ls
     """
-    root, portable, _ = place_around(directory)
-    known = lexicons_of(root, portable=portable)
+    root, portable, forms = place_around(directory)
+    known = lexicons_of(root, portable=portable, forms=forms)
     bundle, now = load_bundle(), time.time()
     if as_json:
         about = {
@@ -191,8 +191,8 @@ def show(directory: Path, nsid: str) -> None:
     Examples:
       syncd lexicon show app.bsky.feed.post
     """
-    root, portable, _ = place_around(directory)
-    found = find_lexicon(root, parse_nsid(nsid), portable=portable)
+    root, portable, forms = place_around(directory)
+    found = find_lexicon(root, parse_nsid(nsid), portable=portable, forms=forms)
     if found is None or found.lexicon is None:
         reason = f": {found.file}: {found.problems[0].reason}" if found else ""
         raise FolderWrong(f"there is no lexicon {nsid}{reason}", hint="syncd lexicon ls")
