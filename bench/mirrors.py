@@ -13,8 +13,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -135,18 +135,34 @@ def rest(machine: Machine, host: Sandbox, folders: Sequence[Path]) -> None:
 
     for folder in folders:
         wait_until(lambda folder=folder: is_idle(folder), f"{folder.name} at rest", LONG)  # type: ignore[misc]
-    wait_until(lambda: host.stream.listeners == len(folders), "all of them listening", LONG)
+    # All mirrors on one PDS share its stream.
+    wait_until(lambda: host.stream.listeners == 1, "one stream for all", LONG)
     time.sleep(REST_SECONDS)
 
 
-def measure(home: Path, count: int, records: int, seconds: float) -> Idle:
+@dataclass(frozen=True, slots=True)
+class Many:
+    """One daemon at rest with many mirrors, and the PDS of them all."""
+
+    host: Sandbox
+    daemon: Daemon
+    folders: Sequence[Path]
+
+
+@contextmanager
+def many(home: Path, count: int, records: int) -> Iterator[Many]:
     machine, host = Machine(home), Sandbox()
     with start(host) as running:
         folders = make_mirrors(machine, host, running.url, count, records)
         with machine.daemon(*folders, is_measured=True) as daemon:
             _wait_for_all(daemon, folders)
             rest(machine, host, folders)
-            return observe(daemon.pid, count, records, seconds)
+            yield Many(host, daemon, folders)
+
+
+def measure(home: Path, count: int, records: int, seconds: float) -> Idle:
+    with many(home, count, records) as mirrors:
+        return observe(mirrors.daemon.pid, count, records, seconds)
 
 
 def _wait_for_all(daemon: Daemon, folders: Sequence[Path]) -> None:

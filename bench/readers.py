@@ -18,6 +18,8 @@ from bench.peers.install import HERE, ensure_installed
 from bench.stage import Served, Stage, remove, repo_of, serving
 from tests.npm import NODE
 
+QUICKEST = "@atcute/repo"
+
 
 @dataclass(frozen=True, slots=True)
 class Reader:
@@ -47,15 +49,17 @@ def clone_beside_readers(stage: Stage) -> Outcome:
         reader = partial(Reader, stage, served)
         contenders = {
             CLONE: Cloning(stage, served).syncd,
-            "@atcute/repo": reader((NODE, scripts / "atcute.mjs")).read,
+            QUICKEST: reader((NODE, scripts / "atcute.mjs")).read,
             "@atproto/repo": reader((NODE, scripts / "atproto.mjs")).read,
             "atproto SDK": reader((sys.executable, HERE / "sdk.py")).read,
         }
         runs = alternate(contenders, stage.rounds)
     ours = walls(runs[CLONE])
     checks = [
-        Check(f"wall / {name}", ratio(ours, walls(theirs)), 1, "x")
+        Check(f"wall / {name}", ratio(ours, walls(theirs)), 1, "x", stretch=0.7)
         for name, theirs in runs.items()
         if name != CLONE
     ]
+    cpu = ratio(*([spent.cpu for spent in runs[name]] for name in (CLONE, QUICKEST)))
+    checks.append(Check(f"CPU / {QUICKEST}", cpu, 1.1, "x", stretch=0.8))
     return Outcome(checks, runs, notes=["unison, rclone bisync and git status are in S2"])

@@ -28,6 +28,9 @@ KEY = make_key("k256", b"\x01" * 32)
 BEGAN = 1_700_000_000_000_000
 """Microseconds: the time in the key of the first record, a second before that of the next."""
 
+YEAR = 2023
+"""When the records were made; of another year, each has the same path and another value."""
+
 _COLLECTIONS = (
     ["app.bsky.feed.like"] * 10
     + ["app.bsky.feed.post"] * 5
@@ -63,12 +66,14 @@ class About(TypedDict):
     blocks: int
 
 
-def record(number: int) -> tuple[str, bytes]:
+def record(number: int, year: int = YEAR) -> tuple[str, bytes]:
     """The path and the block of one record."""
     digest = hashlib.sha256(b"%d" % number).digest()
     collection = _COLLECTIONS[digest[0] % len(_COLLECTIONS)]
     second = number % 60
-    created = f"2023-11-{number // 86_400 % 28 + 1:02}T{number // 3600 % 24:02}:00:{second:02}.000Z"
+    created = (
+        f"{year}-11-{number // 86_400 % 28 + 1:02}T{number // 3600 % 24:02}:00:{second:02}.000Z"
+    )
     value: Record = {
         "$type": collection,
         "createdAt": created,
@@ -89,17 +94,17 @@ def _fields(collection: str, digest: bytes, number: int) -> Record:
     return {"text": f"{number}: {text}", "langs": ["en"]}
 
 
-def make_repo(records: int, target: Path) -> About:
-    """Make `repo.car` and `repo.json` in the directory `target`."""
+def make_repo(records: int, target: Path, year: int = YEAR) -> About:
+    """Make `repo.car` and `repo.json` in the directory `target`, a second later for each year."""
     target.mkdir(parents=True, exist_ok=True)
     blocks: dict[Cid, bytes] = {}
     entries: dict[str, Cid] = {}
     for number in range(records):
-        path, block = record(number)
+        path, block = record(number, year)
         cid = cid_of_block(block)
         entries[path], blocks[cid] = cid, block
     data, nodes = build(entries)
-    rev = make_tid(BEGAN + records * 1_000_000, 9)
+    rev = make_tid(BEGAN + (records + year - YEAR) * 1_000_000, 9)
     commit = sign_commit(DID, rev, data, KEY)
     root = cid_of_block(commit)
     blocks |= nodes
@@ -134,4 +139,4 @@ def _by_cid(blocks: dict[Cid, bytes]) -> Iterator[tuple[Cid, bytes]]:
 
 
 if __name__ == "__main__":
-    print(make_repo(int(sys.argv[1]), Path(sys.argv[2])))
+    print(make_repo(int(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:])))

@@ -1,6 +1,8 @@
 """Serve one repo that `bench.repos` made, and its DID document, over HTTP. Nothing else.
 
-    python -m bench.served /tmp/repo              prints its origin, which is PDS and PLC in one
+    python -m bench.served /tmp/repo [PORT]       prints its origin, which is PDS and PLC in one
+
+Whoever asks for what came after another rev than the repo's gets the whole repo.
 
 It answers at the speed of the disk, so what is measured is the client. A file `cut` beside the CAR
 holds how many bytes of the next download are sent before nothing more comes, until the client goes
@@ -88,7 +90,7 @@ class Handler(BaseHTTPRequestHandler):
         match url.path.rpartition("/")[2]:
             case "com.atproto.sync.getLatestCommit":
                 self._json({"cid": about["commit"], "rev": about["rev"]})
-            case "com.atproto.sync.getRepo" if "since" in asked:
+            case "com.atproto.sync.getRepo" if about["rev"] in asked.get("since", ()):
                 self._car("getRepo.since", write_car([parse_cid(about["commit"])], ()))
             case "com.atproto.sync.getRepo":
                 car, cut = self.served.car, self.served.cut()
@@ -137,15 +139,15 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing: what was served is in `served.log`."""
 
 
-def serve(source: Path) -> ThreadingHTTPServer:
-    """A server of the repo in `source` on a free port of the loopback; it is not running yet."""
+def serve(source: Path, port: int = 0) -> ThreadingHTTPServer:
+    """A server of the repo in `source` on the loopback; it is not running yet."""
     handler = type("BoundHandler", (Handler,), {"served": Served(source)})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
     server.daemon_threads = True
     return server
 
 
 if __name__ == "__main__":
-    running = serve(Path(sys.argv[1]))
+    running = serve(Path(sys.argv[1]), *map(int, sys.argv[2:]))
     print(f"http://127.0.0.1:{running.server_port}", flush=True)
     running.serve_forever()

@@ -122,21 +122,22 @@ def _named_cache() -> str | None:
     return os.environ.get("SYNCD_BENCH_CACHE")
 
 
-def repo_of(records: int) -> Path:
+def repo_of(records: int, year: int = repos.YEAR) -> Path:
     """The directory of a repo of so many records. It is made once for each state of its maker."""
     made_by = hashlib.sha256(Path(repos.__file__).read_bytes()).hexdigest()[:12]
-    target = cache_directory() / f"repo-{made_by}-{records}"
+    target = cache_directory() / f"repo-{made_by}-{records}-{year}"
     if not target.exists():
         partial = target.with_name(f"{target.name}.partial-{os.getpid()}")
-        command = [sys.executable, "-m", "bench.repos", str(records), str(partial)]
+        command = [sys.executable, "-m", "bench.repos", str(records), str(partial), str(year)]
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         partial.rename(target)
     return target
 
 
 @contextmanager
-def serving(source: Path) -> Iterator[Served]:
-    command = [sys.executable, "-m", "bench.served", str(source)]
+def serving(source: Path, port: int = 0) -> Iterator[Served]:
+    """A server of a repo on the loopback, on a free port if `port` is 0."""
+    command = [sys.executable, "-m", "bench.served", str(source), str(port)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -145,6 +146,7 @@ def serving(source: Path) -> Iterator[Served]:
             yield Served(source, url, about)
         finally:
             process.kill()
+            process.wait()
 
 
 def remove(tree: Path) -> None:

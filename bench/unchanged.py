@@ -103,7 +103,9 @@ def sync_unchanged(stage: Stage) -> Outcome:
             contenders[PEERS["rclone"]] = tree.rclone
         alternate(contenders, 1)
         runs = alternate(contenders, stage.rounds)
-    checks = [Check(f"wall / {GIT}", ratio(walls(runs[SYNC]), walls(runs[GIT])), 4, "x", stretch=2)]
+    checks = [
+        Check(f"wall / {GIT}", ratio(walls(runs[SYNC]), walls(runs[GIT])), 2.5, "x", stretch=2)
+    ]
     for name in PEERS.values():
         slower = ratio(walls(runs[SYNC]), walls(runs[name])) if name in runs else None
         checks.append(Check(f"wall / {name}", slower, 1, "x"))
@@ -119,8 +121,8 @@ def status_and_help(stage: Stage) -> Outcome:
         alternate(contenders, 1)
         runs = alternate(contenders, stage.rounds)
     checks = [
-        Check(status, statistics.median(walls(runs[status])), 0.4, "s"),
-        Check(told, statistics.median(walls(runs[told])), 0.15, "s"),
+        Check(status, statistics.median(walls(runs[status])), 0.25, "s", stretch=0.15),
+        Check(told, statistics.median(walls(runs[told])), 0.08, "s", stretch=0.08),
     ]
     return Outcome(checks, runs)
 

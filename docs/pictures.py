@@ -55,6 +55,7 @@ _ALWAYS = (
     (re.compile(r"http://127\.0\.0\.1:\d+"), "https://pds.example.com"),
     (re.compile(r"\(pid \d+\)"), "(pid 4711)"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "2026-05-01T09:30:00Z"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "2026-05-01 09:30:00"),
     (re.compile(r"(?<![\w/])3[a-z2-7]{12}(?![\w.])", re.MULTILINE), "3mkqx7tb3ls2a"),
     (re.compile(r"\bin \d+\.\d s\b"), "in 0.1 s"),
     (re.compile(r"bafyrei[a-z2-7]{52}(?= at rev)"), f"bafyrei{'d4kq7wnm2zfs' * 4}iv6y"),

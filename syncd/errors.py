@@ -271,6 +271,18 @@ class OtherVersion(SyncdError):
     """The running daemon is a syncd of another version, and does not speak as this one does."""
 
 
+class BadUsage(SyncdError):
+    """The command line is wrong. The parser of the command line shows it, and how to get help."""
+
+    exit_code = 2
+
+
+class Interrupted(SyncdError):
+    """A person pressed Ctrl-C, or gave no answer to a question."""
+
+    exit_code = 130
+
+
 class GitFailed(SyncdError):
     """A git command failed. The sync itself does not depend on git and continues."""
 

@@ -34,9 +34,14 @@ Doorbells = Callable[[Config, Account], Sequence[Doorbell]]
 Overhear = Callable[[CommitEvent], bool]
 
 
-def choose_doorbells(config: Config, account: Account) -> Sequence[Doorbell]:
-    """Return the doorbells that the settings allow, best first; none if they want only polling."""
-    own = [pds_stream(account)] if config.doorbell in ("auto", "stream") else []
+def choose_doorbells(
+    config: Config, account: Account, stream: Callable[[Account], Doorbell] = pds_stream
+) -> Sequence[Doorbell]:
+    """Return the doorbells that the settings allow, best first; none if they want only polling.
+
+    `stream` returns that of the account's PDS.
+    """
+    own = [stream(account)] if config.doorbell in ("auto", "stream") else []
     if config.jetstream is None or config.doorbell not in ("auto", "jetstream"):
         return own
     return [*own, jetstream(config.jetstream, account.did)]

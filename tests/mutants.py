@@ -471,6 +471,22 @@ MUTANTS = (
         "tests/atproto/lexicon/test_catalog.py", "breaks_a_rule",
     ),
     Mutant(
+        "a lexicon that nobody signed", "atproto/proof.py",
+        "        verify(commit, key)\n", "        key.did_key\n",
+        "tests/identity/test_lexicons.py", "not_proven",
+    ),
+    Mutant(
+        "a lexicon older than the one before", "mirror/lexicons/updating.py",
+        "published.rev < before.rev", "published.rev > before.rev + '~'",
+        "tests/mirror/test_updating.py", "older",
+    ),
+    Mutant(
+        "settings of others taken out with ours", "mirror/editors/edits.py",
+        "        ours = [item for item in node.inside if is_ours(_shown(text, item))]",
+        "        ours = [*node.inside]",
+        "tests/mirror/editors/test_edits.py", "never_touched",
+    ),
+    Mutant(
         "a pattern that fits nothing is no error", "mirror/selection.py",
         "    return [name for name in names if not _meant(name, every)]",
         "    return []", "tests/mirror/test_verbs.py", "without_a_conflict",
@@ -503,6 +519,12 @@ MUTANTS = (
         "    base |= mark.open\n",
         "",
         "tests/git/test_one_way.py", "an_edit_that_another_program_takes_back",
+    ),
+    Mutant(
+        "a script that changed runs", "hooks/table.py",
+        "            event: [*command, *map(_identity, self.files(command))]\n",
+        "            event: [*command]\n",
+        "tests/hooks/test_queue.py", "any_change",
     ),
     Mutant(
         "an older state file written over the open one is mixed with its log", "state/turns.py",

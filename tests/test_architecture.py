@@ -62,6 +62,7 @@ FLOORS: dict[str, int] = {
     "lexicons": 3,
     "notify": 3,
     "desktop": 3,
+    "hooks": 3,
     "control": 3,
     "cycle": 4,
     "news": 4,
@@ -81,7 +82,7 @@ PURE_IMPORTS = frozenset(
     | {"dataclasses", "decimal", "difflib", "email.utils", "enum", "functools", "hashlib"}
     | {"ipaddress", "itertools", "json", "libipld", "math", "multiformats", "operator", "orjson"}
     | {"re", "regex"}
-    | {"struct", "syncd", "types", "typing", "urllib.parse"}
+    | {"ruamel.yaml", "struct", "syncd", "types", "typing", "urllib.parse"}
 )
 """All that the core may import: what is not here could be a clock, a disk or a network."""
 IMPURE_BUILTINS = frozenset({"open", "input", "print", "breakpoint", "exec", "eval", "__import__"})
@@ -91,8 +92,8 @@ OWNERS: dict[str, frozenset[str]] = {
     **dict.fromkeys(("urllib.request", "ssl", "smtplib", "ftplib"), frozenset({"connect"})),
     "socket": frozenset({"connect", "control", "notify", "sandbox", "cli"}),
     "sqlite3": frozenset({"state"}),
-    "subprocess": frozenset({"git", "cli", "folder", "desktop"}),
-    "threading": frozenset({"sandbox", "cli", "desktop"}),
+    "subprocess": frozenset({"git", "cli", "folder", "desktop", "hooks"}),
+    "threading": frozenset({"sandbox", "cli", "desktop", "hooks"}),
     "importlib": frozenset({"cli", "credentials"}),
     "getpass": frozenset({"cli"}),
     "sys": frozenset({"cli", "__main__", "__init__", "folder"}),
@@ -126,6 +127,9 @@ LIBRARIES: dict[str, Library] = {
     "platformdirs": Library(frozenset({"private"}), "knows where an account keeps its state"),
     "regex": Library(frozenset({"atproto"}), "finds grapheme clusters, as UAX 29 has them"),
     "rich": Library(frozenset({"cli"}), "draws status and progress on terminals"),
+    "ruamel": Library(
+        frozenset({"forms"}), "reads the front matter of Markdown files, with places"
+    ),
     "starlette": Library(frozenset({"sandbox"}), "serves the sandbox over HTTP"),
     "tomli": Library(frozenset({"cli", "config"}), "reads TOML, with line and column of a mistake"),
     "uvicorn": Library(frozenset({"sandbox"}), "serves the sandbox over HTTP"),
@@ -144,6 +148,7 @@ WRITERS: Mapping[str, frozenset[str]] = {
     | {"respell_former", "shelve", "write_draft"},
     "syncd.folder.recover": frozenset({"recover", "sweep_conflicts"}),
     "syncd.folder.respell": frozenset({"respell"}),
+    "syncd.folder.migrate.rewrite": frozenset({"rewrite"}),
     "syncd.folder.disk": frozenset({"Disk"}),
 }
 """What changes files in a folder, by the module that it is in; the rest of these modules reads."""
@@ -165,7 +170,8 @@ OTHER_WAYS: Mapping[tuple[str, str], str] = {
     ("syncd.cycle.clone.fresh", "staging.Staging"): "makes collections that the folder lacks",
     ("syncd.cycle.clone.fresh", "writers.Apart"): "does half of that in a second process",
     ("syncd.cycle.clone.clone", "staging.clear_staging"): "removes what lies aside in .syncd",
-    ("syncd.mirror.online", "respell.respell"): "renames files to free names",
+    ("syncd.mirror.follow.filenames", "respell.respell"): "renames files to free names",
+    ("syncd.mirror.follow.markdown", "rewrite.rewrite"): "writes the same record in another form",
 }
 """(module, what it uses): why no version can be lost by it."""
 STARTERS = re.compile(
@@ -355,7 +361,7 @@ def printing(module: Module) -> Iterator[str]:
 def starting_of_tasks(module: Module) -> Iterator[str]:
     # The line about a wait is drawn by a thread, because what waits may hold the loop.
     allowed = {"threading.Thread"} if module.part == "cli" else set[str]()
-    if module.part not in {"daemon", "sandbox", "desktop"}:
+    if module.part not in {"daemon", "sandbox", "desktop", "hooks"}:
         started = (name for name in module.calls() if STARTERS.search(name))
         yield from (name for name in started if name not in allowed)
 

@@ -65,7 +65,9 @@ def run(*command: str | Path, home: Path) -> Ran:
 
 def test_there_are_no_other_examples() -> None:
     names = {path.name for path in EXAMPLES.iterdir() if not path.name.startswith((".", "_"))}
-    assert names == {"first-mirror.sh", "two-machines.sh", "decide.py", "library.py", "git"}
+    assert names == {
+        *("first-mirror.sh", "two-machines.sh", "own-lexicon.sh", "decide.py", "library.py", "git")
+    }
 
 
 def test_the_first_mirror_is_made_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -92,6 +94,29 @@ def test_two_machines_meet_in_a_conflict_and_both_versions_are_shown(tmp_path: P
     assert re.search(r'kept beside it: \{[^}]*"text": "milk, bread, eggs"', conflict)
     assert re.search(r'on the desktop now: \{[^}]*"text": "oat milk, bread, eggs"', end)
     assert end.count("1 record agrees") == 2
+    assert not list((tmp_path / "tmp").iterdir())
+
+
+def test_a_lexicon_of_ones_own_is_published_used_and_guards_its_records(tmp_path: Path) -> None:
+    ran = run("bash", EXAMPLES / "own-lexicon.sh", home=tmp_path)
+    assert ran.code == 0, ran.err
+    schema = "com.atproto.lexicon.schema/com.example.recipe"
+    begun = json.loads(ran.out.partition("draft.json\n")[2].partition("}")[0] + "}")
+    assert begun == {"$type": "com.example.recipe", "name": "", "minutes": 1}
+    check, _, rest = ran.out.partition("$ syncd sync")
+    assert "soup.json:1:29: minutes: must be a whole number, not a string" in check
+    assert 'did you mean "course"?' in check
+    assert "exit code 3" in check
+    held, _, rest = rest.partition("$ syncd lexicon check")
+    assert f"pushed    {schema}" in held
+    assert "problem   com.example.recipe/soup" in held
+    sent, _, broken = rest.partition("it breaks 1 record of this mirror")
+    assert "1 file with faults" not in sent
+    assert "pushed    com.example.recipe/soup" in sent
+    assert "com.example.recipe/soup: minutes: must be a string" in broken
+    assert f"pushed    {schema}" in broken
+    assert "changed  .vscode/settings.json" in broken
+    assert "lexicons 2 of 2 records have one" in broken
     assert not list((tmp_path / "tmp").iterdir())
 
 

@@ -8,16 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import (
-    decode_dss_signature,
-    encode_dss_signature,
-)
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from syncd.atproto.multikey import Curve, decode_multikey, encode_multikey
 from syncd.errors import BadSyntax
@@ -27,7 +17,6 @@ SECRET_BYTES = 32
 
 _DID_KEY = "did:key:"
 _MULTIBASE_LENGTH = 100
-_CURVES: dict[Curve, ec.EllipticCurve] = {"k256": ec.SECP256K1(), "p256": ec.SECP256R1()}
 _LEGACY_TYPES: dict[str, Curve] = {
     "EcdsaSecp256k1VerificationKey2019": "k256",
     "EcdsaSecp256r1VerificationKey2019": "p256",
@@ -90,38 +79,32 @@ def parse_verification_method(method: Mapping[str, object]) -> PublicKey:
 
 def make_key(curve: Curve, secret: bytes) -> PrivateKey:
     """Make the key of a secret: 32 bytes, a number within the curve's order. Raises BadSyntax."""
+    from syncd.atproto import curves  # noqa: PLC0415 (its import is slow)
+
     number = int.from_bytes(secret, "big")
     if len(secret) != SECRET_BYTES or not 0 < number < _ORDERS[curve]:
         raise BadSyntax(f"a private key on {curve} needs {SECRET_BYTES} bytes within its order")
-    public = ec.derive_private_key(number, _CURVES[curve]).public_key()
-    return PrivateKey(PublicKey(curve, _compress(public)), secret)
+    return PrivateKey(PublicKey(curve, curves.point_of(curve, secret)), secret)
 
 
 def sign(key: PrivateKey, message: bytes) -> bytes:
     """Sign a message; the same message gets the same 64 bytes each time (RFC 6979)."""
+    from syncd.atproto import curves  # noqa: PLC0415 (its import is slow)
+
     curve = key.public.curve
-    der = _signer(key).sign(message, ec.ECDSA(SHA256(), deterministic_signing=True))
-    r, s = decode_dss_signature(der)
+    r, s = curves.sign(curve, key.secret, message)
     low_s = min(s, _ORDERS[curve] - s)
     return r.to_bytes(32, "big") + low_s.to_bytes(32, "big")
 
 
-@lru_cache(maxsize=8)  # to derive a key takes longer than to sign with it
-def _signer(key: PrivateKey) -> ec.EllipticCurvePrivateKey:
-    return ec.derive_private_key(int.from_bytes(key.secret, "big"), _CURVES[key.public.curve])
-
-
 def has_signed(key: PublicKey, message: bytes, signature: bytes) -> bool:
     """Return whether `signature` is the one valid form of `key`'s signature on `message`."""
+    from syncd.atproto import curves  # noqa: PLC0415 (its import is slow)
+
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
     if len(signature) != SIGNATURE_BYTES or s > _ORDERS[key.curve] // 2:
         return False
-    public = ec.EllipticCurvePublicKey.from_encoded_point(_CURVES[key.curve], key.point)
-    try:
-        public.verify(encode_dss_signature(r, s), message, ec.ECDSA(SHA256()))
-    except InvalidSignature:
-        return False
-    return True
+    return curves.has_signed(key.curve, key.point, message, r, s)
 
 
 def _parse_multikey(text: str) -> PublicKey:
@@ -155,12 +138,9 @@ def _parse_base58(text: str) -> bytes:
 
 
 def _make_public(curve: Curve, point: bytes) -> PublicKey:
+    from syncd.atproto import curves  # noqa: PLC0415 (its import is slow)
+
     try:
-        public = ec.EllipticCurvePublicKey.from_encoded_point(_CURVES[curve], point)
+        return PublicKey(curve, curves.compressed(curve, point))
     except ValueError:
         raise BadSyntax(f"{point.hex()[:140]} is not a point on the curve {curve}") from None
-    return PublicKey(curve, _compress(public))
-
-
-def _compress(public: ec.EllipticCurvePublicKey) -> bytes:
-    return public.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)

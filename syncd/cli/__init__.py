@@ -14,10 +14,10 @@ import click
 from click.shell_completion import CompletionItem
 
 from syncd.cli.arguments.offer import OFFERS, Offering
-from syncd.cli.screen.output import fail, take_any_text
+from syncd.cli.screen.output import SPOKEN, fail, fail_json, take_any_text
 from syncd.cli.screen.suggest import Suggesting
 from syncd.cli.screen.waits import show_waits
-from syncd.errors import SyncdError
+from syncd.errors import BadUsage, Interrupted, SyncdError
 from syncd.trouble import refusal
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -46,6 +46,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "git": ("git", "Let git merge records and show their diffs."),
     "lexicon": ("lexicons.lexicon", "Check records against lexicons."),
     "editor": ("lexicons.editor", "Have editors check and complete records."),
+    "hooks": ("hooks", "Show what runs after a sync, and let it."),
     "verify": ("verify", "Recompute everything and say what does not agree."),
     "doctor": ("doctor", "What is wrong around the mirror, and what mends it."),
     "metrics": ("metrics", "How the mirror is, for Prometheus."),
@@ -145,16 +146,28 @@ def main() -> None:
     """Run the command line. Every failure is a sentence on stderr and an exit code."""
     take_any_text()
     show_waits()
+    SPOKEN.is_said = False
     try:
         sys.exit(cli(prog_name="syncd", standalone_mode=False) or 0)
-    except click.Abort:
-        sys.exit(130)
+    except (click.Abort, KeyboardInterrupt):
+        _say_error(Interrupted("interrupted"))
+        sys.exit(Interrupted.exit_code)
     except click.ClickException as error:
         error.show()
+        _say_error(BadUsage(error.format_message()))
         sys.exit(error.exit_code)
     except SyncdError as error:
-        sys.exit(fail(error))
+        code = fail(error)
+        _say_error(error)
+        sys.exit(code)
     except OSError as error:
-        sys.exit(fail(refusal(error)))
-    except KeyboardInterrupt:
-        sys.exit(130)
+        code = fail(refusal(error))
+        _say_error(refusal(error))
+        sys.exit(code)
+
+
+def _say_error(error: SyncdError) -> None:
+    """Print an error as JSON too, if the command line asks for JSON, as far as it can be read."""
+    words = sys.argv[1:]
+    if "--json" in words[: words.index("--") if "--" in words else None]:
+        fail_json(error)

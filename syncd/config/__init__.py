@@ -10,7 +10,9 @@ from syncd.config.values import (
     PORTABLE,
     Config,
     check_pattern,
+    forms_of_text,
 )
+from syncd.forms import lines_for
 
 __all__ = [
     "DEFAULT_PLC",
@@ -22,6 +24,8 @@ __all__ = [
     "Config",
     "Setting",
     "check_pattern",
+    "forms_of_text",
+    "lines_for",
     "load_config",
     "parse_config",
     "read_list",

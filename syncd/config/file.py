@@ -121,6 +121,8 @@ def render_config(config: Config) -> str:
         if setting.section != section:
             section = setting.section
             lines += ["", f"[{section}]"]
+        if setting.field == "markdown":
+            value = tuple((name, tuple(map(".".join, keys))) for name, keys in config.markdown)
         lines.append(f"{setting.key} = {_toml(value)}")
     return "\n".join(lines) + "\n"
 

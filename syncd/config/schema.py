@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from syncd.config.settings import DOORBELLS, SETTINGS, Setting
-from syncd.config.values import FILENAMES, LEXICONS, WHEN
+from syncd.config.values import FILENAMES, LEXICONS, MODES, WHEN
 
 _DIALECT: Final = "http://json-schema.org/draft-07/schema#"
 """Editors of TOML know this one."""
@@ -18,6 +18,7 @@ _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "lexicons": LEXICONS,
     "push_when": WHEN,
     "doorbell": DOORBELLS,
+    "mode": MODES,
 }
 _SECONDS: Final = {"type": "number", "minimum": 0, "maximum": 86_400}
 _KINDS: Final[Mapping[str, dict[str, Any]]] = {
@@ -28,6 +29,15 @@ _KINDS: Final[Mapping[str, dict[str, Any]]] = {
     "list": {"type": "array", "items": {"type": "string"}},
     "seconds": {**_SECONDS, "exclusiveMinimum": 0},
     "count": {"type": "integer", "minimum": 0},
+    "table": {
+        "type": "object",
+        "additionalProperties": {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ]
+        },
+    },
     "percent": {"type": "integer", "minimum": 0, "maximum": 100},
 }
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from syncd.atproto.syntax import parse_did, parse_handle
+from syncd.atproto.syntax import parse_did, parse_handle, parse_nsid
 from syncd.atproto.xrpc import parse_origin
-from syncd.config.values import FILENAMES, LEXICONS, MODES, WHEN, check_pattern
+from syncd.config.values import FILENAMES, LEXICONS, MODES, WHEN, Markdown, check_pattern
 from syncd.errors import BadSyntax
 
 
@@ -85,6 +85,13 @@ def _parse_filenames(value: Any) -> str:  # noqa: ANN401
     if value not in FILENAMES:
         raise ValueError("one of " + ", ".join(f'"{name}"' for name in FILENAMES))
     return str(value)
+
+
+def _parse_command(value: Any) -> tuple[str, ...]:  # noqa: ANN401
+    is_list = isinstance(value, list) and all(isinstance(word, str) for word in value)
+    if not is_list or not value or not value[0] or any("\0" in word for word in value):
+        raise ValueError("a list of a program and its arguments; no shell reads it")
+    return tuple(value)
 
 
 def _parse_mode(value: Any) -> str:  # noqa: ANN401
@@ -176,6 +183,35 @@ def _parse_remote(value: Any) -> str:  # noqa: ANN401
     return value
 
 
+_NOT_MARKDOWN = frozenset({"com.atproto.lexicon.schema"})
+"""Collections that other parts of syncd read as JSON."""
+
+
+def _parse_markdown(value: Any) -> Markdown:  # noqa: ANN401
+    words = 'a table of collections, each with "content" or a list of such pointers'
+    if not isinstance(value, dict):
+        raise ValueError(words)
+    found: dict[str, tuple[tuple[str, ...], ...]] = {}
+    for name, pointers in value.items():
+        listed = [pointers] if isinstance(pointers, str) else pointers
+        if not isinstance(listed, list) or not listed:
+            raise ValueError(words)
+        if name in _NOT_MARKDOWN:
+            raise ValueError(f"another collection than {name}, whose records are always JSON")
+        found[parse_nsid(name)] = tuple(dict.fromkeys(map(_parse_pointer, listed)))
+    return tuple(found.items())
+
+
+def _parse_pointer(pointer: object) -> tuple[str, ...]:
+    """Parse the place of a body: keys with dots between them. Raises ValueError."""
+    if not isinstance(pointer, str):
+        raise ValueError("pointers that are texts")
+    keys = tuple(pointer.split("."))
+    if not all(keys) or any(key.startswith("$") or key == "__proto__" for key in keys):
+        raise ValueError(f"keys with dots between them, as in content.text, not {pointer!r}")
+    return keys
+
+
 _YES_NO = _parser_of(bool, "true or false")
 
 SETTINGS: tuple[Setting, ...] = (
@@ -225,8 +261,9 @@ SETTINGS: tuple[Setting, ...] = (
             "0.2", _parse_seconds),
     Setting("run", "full_look_seconds", "full_look_seconds", "seconds", "how often the whole "
             "folder is looked at, whatever the file events say", "300.0", _parse_seconds),
-    Setting("run", "desktop", "desktop", "boolean", "show new conflicts on the desktop, by "
-            "notify-send", "true", _YES_NO),
+    Setting("run", "desktop", "desktop", "boolean", "show what newly waits for you on the "
+            "desktop, by notify-send: conflicts, problems, held deletions, errors", "true",
+            _YES_NO),
     Setting("brake", "records", "brake_records", "count", "deletions are held above this number …",
             "10", _parse_count),
     Setting("brake", "percent", "brake_percent", "percent", "… if they are also more than this "
@@ -244,6 +281,10 @@ SETTINGS: tuple[Setting, ...] = (
             '["com.example.cache"]', _parse_patterns),
     Setting("conflicts", "text", "conflicts_text", "list", "strings of these are merged line by "
             "line, not as a whole", '["com.example.page"]', _parse_patterns),
+    Setting("files", "markdown", "markdown", "table", "collections whose records are Markdown "
+            "files with front matter, each with the field that is the body, or a list of such "
+            "fields of which the first that holds a text counts",
+            '{ "com.whtwnd.blog.entry" = "content" }', _parse_markdown),
     Setting("history", "days", "history_days", "count", "how long superseded versions are kept",
             "90", _parse_count),
     Setting("history", "megabytes", "history_megabytes", "count", "how much of them is kept, the "
@@ -252,4 +293,13 @@ SETTINGS: tuple[Setting, ...] = (
             "repository that the folder is in", "true", _YES_NO),
     Setting("git", "push", "git_push", "name", "the git remote that these commits are pushed to; "
             "none if unset", '"origin"', _parse_remote),
+    Setting("hooks", "after_pull", "hook_after_pull", "command", "the program to run after records "
+            "were pulled, and its arguments; see `syncd help hooks.md`", '["./deploy", "--quiet"]',
+            _parse_command),
+    Setting("hooks", "after_push", "hook_after_push", "command", "the same after records were "
+            "pushed", '["./announce"]', _parse_command),
+    Setting("hooks", "on_problem", "hook_on_problem", "command", "the same if something new waits "
+            "for you, or nothing can be synced", '["./page-me"]', _parse_command),
+    Setting("hooks", "seconds", "hook_seconds", "seconds", "how long one of them may take", "60.0",
+            _parse_seconds),
 )  # fmt: skip

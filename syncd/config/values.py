@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from syncd.atproto.syntax import Did, Handle, parse_nsid
 from syncd.errors import BadSyntax, ConfigWrong
-from syncd.forms import USUAL, Forms
+from syncd.forms import USUAL, Forms, with_markdown
 from syncd.model import Policy, RecordPath, split_record_path
 
 DEFAULT_PLC = "https://plc.directory"
@@ -22,6 +23,8 @@ MODES = ("sync", PUBLISH)
 LEXICONS_OFF, LEXICONS_WARN, LEXICONS_KNOWN = LEXICONS = ("off", "warn", "known")
 
 Value = TypeVar("Value")
+Markdown: TypeAlias = "tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]"
+"""Collections of Markdown files, each with the keys that may lead to the body of a record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +62,15 @@ class Config:
     conflicts_local: tuple[str, ...] = ()
     conflicts_remote: tuple[str, ...] = ()
     conflicts_text: tuple[str, ...] = ()
+    markdown: Markdown = ()
     history_days: int = 90
     history_megabytes: int = 1024
     git_commit: bool = False
     git_push: str | None = None
+    hook_after_pull: tuple[str, ...] = ()
+    hook_after_push: tuple[str, ...] = ()
+    hook_on_problem: tuple[str, ...] = ()
+    hook_seconds: float = 60.0
     mode: str = "sync"
     branch: str = "main"
 
@@ -74,7 +82,12 @@ class Config:
     @property
     def forms(self) -> Forms:
         """Return how the files of each collection are written."""
-        return USUAL
+        return with_markdown(self.markdown) if self.markdown else USUAL
+
+    @property
+    def markdown_text(self) -> str:
+        """Return the setting `[files] markdown` as JSON, for whoever keeps it."""
+        return json.dumps([[name, [list(keys) for keys in found]] for name, found in self.markdown])
 
     @property
     def is_portable(self) -> bool:
@@ -146,3 +159,14 @@ def check_pattern(pattern: str) -> str:
         return parse_nsid(pattern)
     except BadSyntax as error:
         raise ConfigWrong(f"{error.message}, nor a pattern such as app.bsky.*") from None
+
+
+def forms_of_text(text: str) -> Forms:
+    """Return the forms that a `markdown_text` stands for; the usual ones if it is none."""
+    try:
+        found = tuple(
+            (str(n), tuple(tuple(map(str, k)) for k in keys)) for n, keys in json.loads(text)
+        )
+    except (ValueError, TypeError):
+        return USUAL
+    return with_markdown(found) if found else USUAL

@@ -44,8 +44,10 @@ class Feeders:
     async def poll(self) -> None:
         """Ring when the PDS names another commit, or a person has decided something."""
         before: object = {}
+        share = self._spread()
         while True:
-            await asyncio.sleep(self.mirror.config.poll_seconds)
+            await asyncio.sleep(self.mirror.config.poll_seconds * share)
+            share = 1.0
             # The requests of a cycle show that the PDS answers: a poll would add nothing.
             if self.course.state in CYCLING or self.course.state is LoopState.PAUSED:
                 continue
@@ -70,9 +72,18 @@ class Feeders:
 
     async def look_round(self) -> None:
         """Ask for a look at the whole folder from time to time, in case a file event was lost."""
+        share = self._spread()
         while True:
-            await asyncio.sleep(self.mirror.config.full_look_seconds)
+            await asyncio.sleep(self.mirror.config.full_look_seconds * share)
+            share = 1.0
             self.bell.ring(None)
+
+    def _spread(self) -> float:
+        """Return the part of the first wait that is waited for.
+
+        The mirrors of one process begin together, and should not all ask their PDS at one moment.
+        """
+        return 1.0 - self.news.jitter()
 
     async def listen(self) -> None:
         """Ring for files that were saved; without a watcher, look at everything with each poll."""

@@ -15,13 +15,13 @@ from typing import NamedTuple
 
 from syncd.atproto.cid import Cid
 from syncd.errors import FileChanged, FileProblem
-from syncd.folder.names import relative_path
+from syncd.folder.names import file_name, relative_paths
 from syncd.folder.problems import translated
 from syncd.folder.read import FileStat
 from syncd.folder.replace import place_new, replace, unfinished_name
 from syncd.folder.root import Folder, opened
-from syncd.folder.spelling import check_spelt
-from syncd.model import RecordPath, Seen
+from syncd.folder.spelling import check_spelt, find_there
+from syncd.model import RecordPath, Seen, split_record_path
 
 FEW = 8
 """Up to this many files are made durable one by one; more wait once for the whole file system."""
@@ -44,9 +44,11 @@ class Batch:
     items: Sequence[Replacement]
     results: dict[RecordPath, Seen | FileChanged | FileProblem] = field(default_factory=dict)
     _temps: dict[RecordPath, str] = field(default_factory=dict)
+    _names: dict[RecordPath, tuple[str, str]] = field(default_factory=dict)
 
     def prepare(self, root: int) -> None:
         """Write every file under another name, and wait until they all are on the disk."""
+        self._find_names(root)
         device = os.fstat(root).st_dev
         for directories, group in self._groups():
             with (
@@ -74,15 +76,23 @@ class Batch:
                 disk.sync_directory(directory)
                 self.results.update(placed)
 
+    def _find_names(self, root: int) -> None:
+        """Find the file that each item replaces, and the name that its text is to have."""
+        for item in self.items:
+            collection, rkey = split_record_path(item.path)
+            form, portable = self.folder.forms.of(collection), self.folder.portable
+            ending = form.ending_of(item.content)
+            name = file_name(rkey, portable=portable, form=form, ending=ending)
+            files = relative_paths(item.path, portable=portable, forms=self.folder.forms)
+            there = find_there(root, files) if len(files) > 1 else None
+            self._names[item.path] = there or f"{collection}/{name}", f"{collection}/{name}"
+
     def _groups(self) -> list[tuple[tuple[str, ...], list[tuple[Replacement, str]]]]:
         """Return the files by directory, each with its name there."""
         groups: defaultdict[tuple[str, ...], list[tuple[Replacement, str]]] = defaultdict(list)
         for item in self.items:
             if item.path not in self.results:
-                relative = relative_path(
-                    item.path, portable=self.folder.portable, forms=self.folder.forms
-                )
-                *directories, name = relative.split("/")
+                *directories, name = self._names[item.path][0].split("/")
                 groups[tuple(directories)].append((item, name))
         return list(groups.items())
 
@@ -114,11 +124,20 @@ class Batch:
                 else:
                     old = item.expect.digest
                     replace(self.folder.disk, directory, temp, name, old=old, new=new)
+                    self._rename(directory, item, name)
             except (OSError, FileChanged, FileProblem):
                 self._discard(directory, temp)
                 raise
             return seen
         return None
+
+    def _rename(self, directory: int, item: Replacement, name: str) -> None:
+        """Give a file the ending that its text is to have; what it means does not depend on it."""
+        right = self._names[item.path][1].rpartition("/")[2]
+        if right != name:
+            # Taken by now: then there are two files, which the next look reports.
+            with suppress(FileChanged):
+                place_new(self.folder.disk, directory, name, right)
 
     def _discard(self, directory: int, temp: str) -> None:
         with suppress(OSError):

@@ -17,6 +17,8 @@ from syncd.errors import BadData, BadJson, BadSyntax, FileChanged, FileProblem
 from syncd.folder.names import (
     CONTINUED,
     draft_name,
+    ending_in,
+    file_name,
     former_file_name,
     is_draft,
     parse_file_name,
@@ -26,7 +28,9 @@ from syncd.folder.problems import printable, raise_as
 from syncd.folder.read import FIX_HINT, FileStat, is_at_rest, read_file
 from syncd.folder.replace import place_new, unfinished_name, withdraw
 from syncd.folder.root import Folder, opened
+from syncd.folder.spelling import find_there
 from syncd.folder.survey import is_nsid
+from syncd.folder.write import file_of
 from syncd.forms import Form
 from syncd.model import Problem, RecordPath, split_record_path
 
@@ -58,7 +62,8 @@ def with_drafts(folder: Folder, paths: Iterable[RecordPath]) -> frozenset[Record
 
 def find_draft(folder: Folder, path: RecordPath) -> str | None:
     """Return the draft of `path`, relative to the folder; None if there is none."""
-    return _draft_of(folder, path) if with_drafts(folder, [path]) else None
+    with folder.open() as root:
+        return find_there(root, _drafts_of(folder, path))
 
 
 def read_draft(folder: Folder, relative: str) -> tuple[bytes, FileStat] | Problem:
@@ -92,9 +97,12 @@ def write_draft(folder: Folder, path: RecordPath, content: bytes) -> str:
         FileChanged: There is a draft of that name.
         FileProblem: The disk refused.
     """
-    relative = _draft_of(folder, path)
+    form = folder.forms.of(path.partition("/")[0])
+    relative = _draft_of(folder, path, form.ending_of(content))
     *directories, name = relative.split("/")
     disk, temp = folder.disk, unfinished_name()
+    if find_draft(folder, path):
+        raise FileChanged(f"there is a draft of {path} already")
     with (
         folder.open() as root,
         raise_as(relative, "written"),
@@ -115,9 +123,7 @@ def place_draft(folder: Folder, relative: str, path: RecordPath, *, expect: File
             already has a file. The draft stays.
         FileProblem: The disk refused. The whole content is in the draft or in the record's file.
     """
-    _rename(
-        folder, relative, relative_path(path, portable=folder.portable, forms=folder.forms), expect
-    )
+    _rename(folder, relative, _file_like(folder, path, relative), expect)
 
 
 def shelve(folder: Folder, path: RecordPath, *, expect: FileStat) -> str:
@@ -128,8 +134,8 @@ def shelve(folder: Folder, path: RecordPath, *, expect: FileStat) -> str:
             writing, or there is a draft of that name. The record's file stays.
         FileProblem: The disk refused. The whole content is in the draft or in the record's file.
     """
-    draft = _draft_of(folder, path)
-    record = relative_path(path, portable=folder.portable, forms=folder.forms)
+    record = file_of(folder, path)
+    draft = _draft_of(folder, path, ending_in(record, folder.forms.of(path.partition("/")[0])))
     # Where the file system cannot rename in one step, a crash left one file under both names.
     if not _drop_if_same(folder, record, draft):
         _rename(folder, record, draft, expect)
@@ -161,7 +167,7 @@ def drop_twin(folder: Folder, relative: str, twin: RecordPath) -> bool:
 
     Raises FileProblem: The disk refused.
     """
-    kept = relative_path(twin, portable=folder.portable, forms=folder.forms)
+    kept = _file_like(folder, twin, relative)
     return _drop_if_same(folder, relative, kept)
 
 
@@ -208,16 +214,30 @@ def former_file(folder: Folder, path: RecordPath) -> str | None:
     return None
 
 
-def _draft_of(folder: Folder, path: RecordPath) -> str:
+def _draft_of(folder: Folder, path: RecordPath, ending: str) -> str:
     collection, rkey = split_record_path(path)
     form = folder.forms.of(collection)
-    return f"{collection}/{draft_name(rkey, portable=folder.portable, form=form)}"
+    name = draft_name(rkey, portable=folder.portable, form=form, ending=ending)
+    return f"{collection}/{name}"
+
+
+def _drafts_of(folder: Folder, path: RecordPath) -> list[str]:
+    endings = folder.forms.of(path.partition("/")[0]).endings
+    return [_draft_of(folder, path, ending) for ending in endings]
+
+
+def _file_like(folder: Folder, path: RecordPath, draft: str) -> str:
+    """Return the record's file that has the ending of its draft."""
+    collection, rkey = split_record_path(path)
+    form = folder.forms.of(collection)
+    ending = ending_in(draft, form)
+    return f"{collection}/{file_name(rkey, portable=folder.portable, form=form, ending=ending)}"
 
 
 def _has_draft(folder: Folder, directory: int, path: RecordPath) -> bool:
+    names = [draft.partition("/")[2] for draft in _drafts_of(folder, path)]
     with suppress(OSError):
-        os.stat(_draft_of(folder, path).partition("/")[2], dir_fd=directory, follow_symlinks=False)
-        return True
+        return find_there(directory, names) is not None
     return False
 
 

@@ -40,23 +40,40 @@ _ESCAPE = re.compile(r"%([0-9a-fA-F]{2})")
 _DEVICES = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z)")
 
 
-def file_name(rkey: Rkey, *, portable: bool = False, form: Form = USUAL.default) -> str:
-    """Return the record's file name, relative to its collection's directory; may contain `/`."""
-    if not portable and _plain(form.ending).fullmatch(name := rkey + form.ending):
+def file_name(
+    rkey: Rkey, *, portable: bool = False, form: Form = USUAL.default, ending: str = ""
+) -> str:
+    """Return the record's file name, relative to its collection's directory; may contain `/`.
+
+    `ending`: one of the form's, if not its usual one. All are in one directory.
+    """
+    ending = ending or form.ending
+    if not portable and _plain(ending, form.endings).fullmatch(name := rkey + ending):
         return name
     tokens = _tokens(rkey, portable)
     if rkey.endswith(DRAFT):
         tokens[-len(DRAFT)] = _escaped(".")
-    return "/".join(_components(tokens, portable, form.ending))
+    return "/".join(_components(tokens, portable, ending, _spare(ending, form.endings)))
 
 
 @cache
-def _plain(ending: str) -> re.Pattern[str]:
+def _plain(ending: str, endings: tuple[str, ...]) -> re.Pattern[str]:
     """Return what matches the names of files that are their rkey and `ending`, unescaped."""
+    most = COMPONENT_BYTES - 1 - len(ending) - _spare(ending, endings)
     return re.compile(
-        rf"([A-Za-z0-9_~:-][A-Za-z0-9_~.:-]{{0,{COMPONENT_BYTES - 1 - len(ending)}}})"
+        rf"([A-Za-z0-9_~:-][A-Za-z0-9_~.:-]{{0,{most}}})"
         rf"(?<!{re.escape(DRAFT)}){re.escape(ending)}"
     )
+
+
+def _spare(ending: str, endings: tuple[str, ...]) -> int:
+    """Return how much longer the longest of `endings` is: with each, a name divides alike."""
+    return max(map(len, endings)) - len(ending)
+
+
+def ending_in(name: str, form: Form) -> str:
+    """Return the ending of the form that a name has; empty if it has none."""
+    return next((ending for ending in form.endings if name.endswith(ending)), "")
 
 
 def former_file_name(
@@ -72,9 +89,12 @@ def former_file_name(
     return draft_name(Rkey(stem), portable=portable, form=form)
 
 
-def draft_name(rkey: Rkey, *, portable: bool = False, form: Form = USUAL.default) -> str:
+def draft_name(
+    rkey: Rkey, *, portable: bool = False, form: Form = USUAL.default, ending: str = ""
+) -> str:
     """Return the name of a draft of the record, relative to its collection; may contain `/`."""
-    return "/".join(_components(_tokens(rkey, portable), portable, DRAFT + form.ending))
+    suffix, spare = DRAFT + (ending or form.ending), _spare(ending or form.ending, form.endings)
+    return "/".join(_components(_tokens(rkey, portable), portable, suffix, spare))
 
 
 def drafted_name(relative: str, form: Form = USUAL.default) -> str:
@@ -82,7 +102,7 @@ def drafted_name(relative: str, form: Form = USUAL.default) -> str:
 
     Escapes are decoded. NAME need not be a legal rkey.
     """
-    stem = relative.removesuffix(form.ending).removesuffix(DRAFT)
+    stem = relative.removesuffix(ending_in(relative, form)).removesuffix(DRAFT)
     return _unescaped("".join(part.removesuffix(CONTINUED) for part in stem.split("/")))
 
 
@@ -97,10 +117,11 @@ def parse_file_name(relative: str, *, portable: bool = False, form: Form = USUAL
 
     Raises BadSyntax: no rkey has this file name; the hint gives the right spelling if there is one.
     """
-    if not portable and (plain := _plain(form.ending).fullmatch(relative)):
+    ending = ending_in(relative, form) or form.ending
+    if not portable and (plain := _plain(ending, form.endings).fullmatch(relative)):
         return Rkey(plain[1])
-    rkey = parse_rkey(_decoded(relative, form.ending))
-    right = file_name(rkey, portable=portable, form=form)
+    rkey = parse_rkey(_decoded(relative, ending))
+    right = file_name(rkey, portable=portable, form=form, ending=ending)
     if right != relative:
         message = f"{relative!r} is not how syncd spells the file of the record key {rkey!r}"
         raise BadSyntax(message, hint=f"rename it to {right}")
@@ -113,6 +134,21 @@ def relative_path(path: RecordPath, *, portable: bool = False, forms: Forms = US
     return f"{collection}/{file_name(rkey, portable=portable, form=forms.of(collection))}"
 
 
+def relative_paths(
+    path: RecordPath, *, portable: bool = False, forms: Forms = USUAL
+) -> tuple[str, ...]:
+    """Return every file that can be the record's, the usual one first. Raises as `relative_path`.
+
+    All are in one directory, and only one of them may be there.
+    """
+    collection, rkey = split_record_path(parse_record_path(path))
+    form = forms.of(collection)
+    return tuple(
+        f"{collection}/{file_name(rkey, portable=portable, form=form, ending=ending)}"
+        for ending in form.endings
+    )
+
+
 def record_path_of(relative: str, *, portable: bool = False, forms: Forms = USUAL) -> RecordPath:
     """Return the record whose `relative_path` is `relative`. Raises BadSyntax if there is none."""
     collection, _, name = relative.partition("/")
@@ -123,7 +159,8 @@ def record_path_of(relative: str, *, portable: bool = False, forms: Forms = USUA
 def meant_path(collection: Nsid, name: str, form: Form = USUAL.default) -> RecordPath | None:
     """Guess the record that a misspelt file name in `collection` was meant for; None if unclear."""
     try:
-        return make_record_path(collection, parse_rkey(_decoded(name, form.ending)))
+        ending = ending_in(name, form) or form.ending
+        return make_record_path(collection, parse_rkey(_decoded(name, ending)))
     except BadSyntax:
         return None
 
@@ -151,7 +188,7 @@ def is_record_like(name: str, form: Form = USUAL.default) -> bool:
 
     False for drafts, for editors' temporary files, and for every name without the form's ending.
     """
-    stem = name.removesuffix(form.ending)
+    stem = name.removesuffix(ending_in(name, form))
     if stem == name or name.startswith((FRESH, OURS)) or is_draft(name, form):
         return False
     return not name.startswith(".") or _is_rkey(stem)
@@ -162,9 +199,10 @@ def is_draft(name: str, form: Form = USUAL.default) -> bool:
 
     A hidden file counts if NAME is a legal rkey: others are the temporary files of editors.
     """
-    stem = name.removesuffix(DRAFT + form.ending)
+    ending = ending_in(name, form)
+    stem = name.removesuffix(DRAFT + ending) if ending else name
     if stem == name:
-        return name.startswith(FRESH) and name.endswith(form.ending)
+        return name.startswith(FRESH) and bool(ending)
     return bool(stem) and not stem.startswith(OURS) and (stem[0] != "." or _is_rkey(stem))
 
 
@@ -186,8 +224,8 @@ def _escaped(char: str) -> str:
     return f"%{ord(char):02x}"
 
 
-def _components(tokens: list[str], portable: bool, suffix: str) -> Iterator[str]:
-    while len(last := _guarded(tokens, portable) + suffix) > COMPONENT_BYTES:
+def _components(tokens: list[str], portable: bool, suffix: str, spare: int = 0) -> Iterator[str]:
+    while len(last := _guarded(tokens, portable) + suffix) > COMPONENT_BYTES - spare:
         count = _chunk(tokens)
         yield _guarded(tokens[:count], portable) + CONTINUED
         tokens = tokens[count:]

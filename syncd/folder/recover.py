@@ -24,7 +24,7 @@ from syncd.folder.replace import (
 )
 from syncd.folder.root import OWN, Folder, opened
 from syncd.folder.write import CONFLICTS, is_edited_copy
-from syncd.forms import Form
+from syncd.forms import ENDINGS, Form
 from syncd.model import Problem
 
 _RECOVERED = "recovered"
@@ -73,7 +73,8 @@ def sweep_conflicts(folder: Folder, keep: Collection[str]) -> None:
 
 
 def _is_ours(directory: int, name: str, collection: str, form: Form) -> bool:
-    stem = name.removesuffix(form.ending)
+    # By another setting, the copy had another ending.
+    stem = next((name.removesuffix(each) for each in ENDINGS if name.endswith(each)), name)
     with suppress(BadSyntax):
         if is_unfinished(name):
             return True

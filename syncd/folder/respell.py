@@ -52,7 +52,7 @@ def respell(
 
 def _moves(folder: Folder, directory: int, form: Form) -> Iterator[tuple[str, str]]:
     """Yield (old, new) for each file of a collection in the other spelling."""
-    for name in _files(directory):
+    for name in files_in(directory):
         try:
             rkey = parse_file_name(name, portable=not folder.portable, form=form)
         except BadSyntax:
@@ -77,7 +77,7 @@ def _is_nsid(name: str) -> bool:
     return True
 
 
-def _files(directory: int, inside: tuple[str, ...] = ()) -> Iterator[str]:
+def files_in(directory: int, inside: tuple[str, ...] = ()) -> Iterator[str]:
     """Yield the files of a collection, relative to it, with those in continued directories."""
     with os.scandir(directory) as entries:
         for entry in entries:
@@ -85,7 +85,7 @@ def _files(directory: int, inside: tuple[str, ...] = ()) -> Iterator[str]:
                 yield "/".join((*inside, entry.name))
             elif entry.name.endswith(CONTINUED) and entry.is_dir(follow_symlinks=False):
                 with opened(directory, (entry.name,)) as inner:
-                    yield from _files(inner, (*inside, entry.name))
+                    yield from files_in(inner, (*inside, entry.name))
 
 
 def _rename(folder: Folder, directory: int, old: str, new: str) -> bool:

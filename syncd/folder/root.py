@@ -25,7 +25,7 @@ MARKER = "marker"
 
 _MARKER_BYTES = 256
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
-_SETTINGS = "syncd.toml"
+SETTINGS = "syncd.toml"
 """The settings file: a folder with this file was a mirror, even if every other file is gone."""
 _GONE_HINT = (
     "if its disk is not mounted, mount it; if it was moved, go on where it is: syncd -C DIR sync"
@@ -127,7 +127,7 @@ def find_root(start: Path) -> Path:
             # This was a mirror, so a mirror further up is not the one that was meant. read_marker
             # raises the sentence for a lost marker.
             read_marker(candidate)
-    if not start.is_dir() or not any(start.iterdir()) or (start / _SETTINGS).is_file():
+    if not start.is_dir() or not any(start.iterdir()) or (start / SETTINGS).is_file():
         # Missing, empty, or settings without `.syncd`: this looks like a mirror whose disk is not
         # mounted. read_marker raises the sentence for each, with a command that deletes nothing.
         read_marker(start)

@@ -12,12 +12,19 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from syncd.atproto.cid import Cid
-from syncd.folder.names import former_file_name, is_draft, relative_path
+from syncd.folder.names import (
+    ending_in,
+    file_name,
+    former_file_name,
+    is_draft,
+    relative_path,
+    relative_paths,
+)
 from syncd.folder.read import os_problem
-from syncd.folder.root import Folder, opened
+from syncd.folder.root import SETTINGS, Folder, opened
 from syncd.folder.spelling import is_spelt
 from syncd.folder.survey import EVERYWHERE, Notes, examine, survey
-from syncd.forms import Forms
+from syncd.forms import ENDINGS, Forms
 from syncd.model import Problem, RecordPath, Seen, split_record_path
 
 
@@ -129,7 +136,10 @@ def _look_up(notes: Notes, root: int, paths: Iterable[RecordPath]) -> None:
     for path in paths:
         right = relative_path(path, portable=notes.portable, forms=notes.forms)
         try:
-            if not _look_at(notes, root, path, right):
+            files = relative_paths(path, portable=notes.portable, forms=notes.forms)
+            # Each of them, also after one was found: two files for one record are a problem.
+            found = [file for file in files if _look_at(notes, root, path, file)]
+            if not found:
                 for other in _other_names(path, notes.portable, notes.forms):
                     _look_for_misspelt(notes, root, path, right, other)
         except OSError as error:
@@ -144,7 +154,14 @@ def _other_names(path: RecordPath, portable: bool, forms: Forms) -> list[str]:
     names = [relative_path(path, portable=not portable, forms=forms)]
     former = (former_file_name(rkey, portable=p, form=form) for p in (portable, not portable))
     names += [f"{collection}/{name}" for name in former if name is not None]
-    return [name for name in names if name != right]
+    # By another setting it may have another form: on another machine, or before this one was read.
+    foreign = [ending for ending in ENDINGS if ending not in form.endings]
+    names += [
+        f"{collection}/{file_name(rkey, portable=p, form=form, ending=ending)}"
+        for ending in foreign
+        for p in (portable, not portable)
+    ]
+    return [name for name in dict.fromkeys(names) if name != right]
 
 
 def _look_at(notes: Notes, root: int, path: RecordPath, relative: str) -> bool:
@@ -172,7 +189,11 @@ def _look_for_misspelt(notes: Notes, root: int, path: RecordPath, right: str, ot
             return
         reason = f"{other!r} is not how syncd spells this record's file"
         hint = f"rename it to {right}"
-        if is_draft(name, notes.forms.of(split_record_path(path)[0])):
+        form = notes.forms.of(split_record_path(path)[0])
+        if not ending_in(name, form):
+            reason = f"its file is {other!r} now, which the settings of this mirror do not name"
+            hint = f"name the collection in [files] markdown of {SETTINGS}, or {hint}"
+        if is_draft(name, form):
             reason = f"{other!r} is a draft, and was this record's file before there were drafts"
             hint += ", or give the draft another name: then the record counts as deleted"
         notes.problems[path] = Problem(path, reason, hint)

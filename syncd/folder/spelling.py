@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
+from contextlib import suppress
 
 
 def is_spelt(directory: int, name: str) -> bool:
@@ -37,6 +39,15 @@ def _listed(directory: int) -> list[str]:
         return os.listdir(again)  # noqa: PTH208 (a descriptor, not a path)
     finally:
         os.close(again)
+
+
+def find_there(directory: int, names: Sequence[str]) -> str | None:
+    """Return the first of `names` that leads to a file of that name; None if none does."""
+    for name in names:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            os.stat(name, dir_fd=directory, follow_symlinks=False)
+            return name
+    return None
 
 
 def check_spelt(directory: int, name: str) -> None:

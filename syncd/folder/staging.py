@@ -23,7 +23,7 @@ from syncd.folder.names import file_name
 from syncd.folder.read import RACY_NS
 from syncd.folder.root import OWN, Folder, open_directory, opened
 from syncd.folder.survey import is_nsid
-from syncd.forms import Form, Forms
+from syncd.forms import Forms
 
 
 class Batch(NamedTuple):
@@ -159,16 +159,20 @@ def write_files(
 
         made: list[Made | None] = []
         for rkey, block in zip(batch.rkeys, batch.blocks, strict=True):
-            inside, _, name = file_name(Rkey(rkey), portable=portable, form=form).rpartition("/")
-            made.append(_write(disk, directory_of(inside), name, form, block))
+            try:
+                content = form.file_of(block)
+            except BadData:
+                made.append(None)
+                continue
+            relative = file_name(
+                Rkey(rkey), portable=portable, form=form, ending=form.ending_of(content)
+            )
+            inside, _, name = relative.rpartition("/")
+            made.append(_write(disk, directory_of(inside), name, content))
         return made
 
 
-def _write(disk: Disk, directory: int, name: str, form: Form, block: bytes) -> Made | None:
-    try:
-        content = form.file_of(block)
-    except BadData:
-        return None
+def _write(disk: Disk, directory: int, name: str, content: bytes) -> Made:
     now = disk.write(directory, name, content, None)
     digest = hashlib.sha256(content).digest()
     return now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns, digest

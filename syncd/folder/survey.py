@@ -30,6 +30,7 @@ EVERYWHERE = "*"
 """An entry of `unread`: the folder itself could not be listed."""
 
 _DEPTH = 16
+_TWINS_HINT = "keep one of them, and move the other out of the collection or rename it"
 _STRAY_HINT = (
     "rename it: record keys have letters, digits and . _ ~ : - only; a name that begins with + "
     "is a draft, which syncd publish gives a new key"
@@ -41,6 +42,7 @@ class Notes:
     """The findings of a scan so far; `Look` explains the fields.
 
     Attributes:
+        names: The last part of the file's name of each record that may have several.
         agreed: What files probably are, to be read again: see `read_agreed`.
         misspelt: Files with the wrong name, each with the record it may have been meant for.
     """
@@ -57,12 +59,26 @@ class Notes:
     leftovers: list[str] = field(default_factory=list)
     unread: set[str] = field(default_factory=set)
     reads: int = 0
+    names: dict[RecordPath, str] = field(default_factory=dict)
 
     def is_unmet(self, path: RecordPath) -> bool:
         """Return whether no file was met for `path`, although its directory could be read."""
         if path in self.seen or path in self.problems:
             return False
         return self.unread.isdisjoint((EVERYWHERE, split_record_path(path)[0]))
+
+    def is_only_file(self, path: RecordPath, name: str) -> bool:
+        """Return False, and note a problem, if another file of the record was met before."""
+        if len(self.forms.of(split_record_path(path)[0]).endings) == 1:
+            return True
+        first = self.names.setdefault(path, name)
+        if first == name:
+            return True
+        one, other = sorted((first, name))
+        reason = f"two files stand for this record: {printable(one)} and {printable(other)}"
+        self.problems[path] = Problem(path, reason, _TWINS_HINT)
+        self.seen.pop(path, None)
+        return False
 
     def knows(self, collection: str) -> bool:
         """Return whether an earlier scan saw files of the collection."""
@@ -90,6 +106,8 @@ def survey(notes: Notes, root: int, in_scope: Callable[[str], bool]) -> None:
 def examine(notes: Notes, directory: int, name: str, path: RecordPath, now: os.stat_result) -> None:
     """Note the file of `path`, whose stat is `now`. Raises OSError if it cannot be opened."""
     known = notes.known.get(path)
+    if not notes.is_only_file(path, name):
+        return
     if not stat.S_ISREG(now.st_mode):
         notes.problems[path] = kind_problem(path, now.st_mode)
     elif known is not None and is_current(known, now):
@@ -166,7 +184,8 @@ def _meet(
         if cid is not None and entry.is_file(follow_symlinks=False):
             found = read_agreed(directory, entry.name, path, cid, seen_ns=notes.now_ns, form=form)
             if found is not None:
-                notes.seen[path] = found
+                if notes.is_only_file(path, entry.name):
+                    notes.seen[path] = found
                 return
         examine(notes, directory, entry.name, path, entry.stat(follow_symlinks=False))
     except FileNotFoundError:

@@ -14,12 +14,12 @@ from syncd.atproto.cid import Cid, parse_cid
 from syncd.atproto.data import cid_of
 from syncd.errors import BadJson, BadSyntax, FileChanged, FileProblem
 from syncd.folder.batch import Batch, Replacement
-from syncd.folder.names import conflict_name, relative_path
+from syncd.folder.names import conflict_name, relative_paths
 from syncd.folder.problems import printable, raise_as
 from syncd.folder.read import FileStat, read_file
 from syncd.folder.replace import unfinished_name, withdraw
 from syncd.folder.root import OWN, Folder, opened
-from syncd.folder.spelling import check_spelt, is_spelt
+from syncd.folder.spelling import check_spelt, find_there, is_spelt
 from syncd.forms import USUAL, Form, Forms
 from syncd.model import RecordPath, Seen, parse_record_path, split_record_path
 
@@ -28,6 +28,8 @@ __all__ = (
     "Replacement",
     "conflict_file",
     "drop_conflicts",
+    "file_below",
+    "file_of",
     "is_edited_copy",
     "keep_conflict",
     "read_below",
@@ -50,7 +52,7 @@ def read_bytes(folder: Folder, path: RecordPath) -> tuple[bytes, FileStat]:
 
 def read_below(folder: Folder, root: int, path: RecordPath) -> tuple[bytes, FileStat]:
     """Read as `read_bytes` does, where the folder is open already, as `root`."""
-    return _read(root, path, *_place_of(folder, path))
+    return _read(root, path, *_place_of(folder, root, path))
 
 
 def read_named(folder: Folder, relative: str) -> tuple[bytes, FileStat]:
@@ -100,11 +102,12 @@ def write_many(
 
 def remove(folder: Folder, path: RecordPath, *, expect: Seen) -> None:
     """Remove one file, durably, if it is what `expect` says. Raises as `write` does."""
-    directories, name = _place_of(folder, path)
-    with folder.open() as root, raise_as(path, "removed"), opened(root, directories) as directory:
-        check_spelt(directory, name)
-        withdraw(folder.disk, directory, name, old=expect.digest)
-        folder.disk.sync_directory(directory)
+    with folder.open() as root, raise_as(path, "removed"):
+        directories, name = _place_of(folder, root, path)
+        with opened(root, directories) as directory:
+            check_spelt(directory, name)
+            withdraw(folder.disk, directory, name, old=expect.digest)
+            folder.disk.sync_directory(directory)
 
 
 def conflict_file(
@@ -171,10 +174,26 @@ def is_edited_copy(directory: int, name: str, collection: str, form: Form, cid: 
         return False
 
 
-def _place_of(folder: Folder, path: RecordPath) -> tuple[list[str], str]:
-    *directories, name = relative_path(path, portable=folder.portable, forms=folder.forms).split(
-        "/"
-    )
+def file_of(folder: Folder, path: RecordPath) -> str:
+    """Return the record's file, relative to the folder: the one that is there, else the usual one.
+
+    Looks at the folder only where a record may have several. Raises FolderWrong then.
+    """
+    names = relative_paths(path, portable=folder.portable, forms=folder.forms)
+    if len(names) == 1:
+        return names[0]
+    with folder.open() as root:
+        return find_there(root, names) or names[0]
+
+
+def file_below(folder: Folder, root: int, path: RecordPath) -> str:
+    """Return the same where the folder is open already, as `root`."""
+    names = relative_paths(path, portable=folder.portable, forms=folder.forms)
+    return names[0] if len(names) == 1 else find_there(root, names) or names[0]
+
+
+def _place_of(folder: Folder, root: int, path: RecordPath) -> tuple[list[str], str]:
+    *directories, name = file_below(folder, root, path).split("/")
     return directories, name
 
 

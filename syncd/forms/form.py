@@ -41,6 +41,17 @@ class Form(Protocol):
     def ending(self) -> str:
         """Return the end of the names of its files, with the dot."""
 
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """Return every ending that its files may have, the usual one first."""
+
+    @property
+    def bodies(self) -> tuple[tuple[str, ...], ...]:
+        """Return the keys to each long text that a person edits by lines."""
+
+    def ending_of(self, text: bytes) -> str:
+        """Return the ending that the file with this text is to have."""
+
     def parse(self, text: bytes, collection: str) -> Record:
         """Read the record of `collection` that `text` means.
 
@@ -52,6 +63,9 @@ class Form(Protocol):
 
     def format(self, record: Record) -> bytes:
         """Write a record in syncd's own style. Raises BadData if the form cannot show a value."""
+
+    def begun(self, record: Record) -> bytes:
+        """Write a record that a person will fill in. Raises as `format` does."""
 
     def file_of(self, block: bytes) -> bytes:
         """Write the record in a block, also one that the form can only show.

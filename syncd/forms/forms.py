@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.compiled import block_of
-from syncd.atproto.data import cid_of
+from syncd.atproto.data import Record, cid_of
 from syncd.forms.form import Form
 from syncd.forms.json_form import JSON
+from syncd.forms.markdown_form import Keys, MarkdownForm
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +42,26 @@ class Forms:
     @property
     def endings(self) -> tuple[str, ...]:
         """Return the endings of all forms, the usual one first."""
-        return tuple(dict.fromkeys(form.ending for form in self._all()))
+        every = (ending for form in self._all() for ending in form.endings)
+        return tuple(dict.fromkeys(every))
 
     def _all(self) -> tuple[Form, ...]:
         return self.default, *(form for _, form in self.chosen)
 
 
+@cache
+def with_markdown(chosen: tuple[tuple[str, tuple[Keys, ...]], ...]) -> Forms:
+    """Return the forms of a folder in which these collections have Markdown files.
+
+    Each collection comes with the pointers to the body of its records.
+    """
+    return Forms(chosen=tuple((name, MarkdownForm(name, keys)) for name, keys in chosen))
+
+
+ENDINGS: Final = tuple(dict.fromkeys((*JSON.endings, *MarkdownForm.endings)))
+"""Every ending that the file of a record can have by one or another setting."""
+EVERY: Final = with_markdown((("any.any.any", (("any",),)),))
+"""All forms by their endings, for files whose settings are not at hand."""
 USUAL: Final = Forms()
 """The forms of a folder whose settings choose none."""
 DOCUMENTS: Final[Form] = JSON
@@ -58,3 +75,21 @@ def cid_of_text(form: Form, text: bytes, collection: str) -> Cid:
     """
     block = block_of(text, collection) if form is JSON else None
     return cid_of(form.parse(text, collection)) if block is None else cid_of_block(block)
+
+
+def read_plain(form: Form, text: bytes) -> Record | None:
+    """Read the record in a text that is known to mean one, where that takes no care; else None.
+
+    Whole numbers may come as floats. Nothing else is other than `Form.parse` has it.
+    """
+    if form is not JSON or any(odd in text for odd in _ODD):
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+_ODD: Final = (b"$link", b"$bytes", b"\\u")
+"""What may stand for a link or for bytes, also by an escape."""

@@ -20,6 +20,12 @@ class JsonForm:
     """A record as one JSON object; see `Form` for what each function is for."""
 
     ending: ClassVar[str] = ".json"
+    endings: ClassVar[tuple[str, ...]] = (ending,)
+
+    bodies: ClassVar[tuple[tuple[str, ...], ...]] = ()
+
+    def ending_of(self, text: bytes) -> str:  # noqa: ARG002 (all texts have one)
+        return self.ending
 
     def parse(self, text: bytes, collection: str) -> Record:
         return jsontext.parse_record(text, collection)
@@ -29,6 +35,9 @@ class JsonForm:
 
     def format(self, record: Record) -> bytes:
         return jsontext.format_record(record)
+
+    def begun(self, record: Record) -> bytes:
+        return self.format(record)
 
     def file_of(self, block: bytes) -> bytes:
         return inexact.file_of(block)

@@ -22,6 +22,9 @@ _FETCH: Final = (
 )
 _AUTHOR: Final = ("-c", "user.name=syncd", "-c", "user.email=syncd@noreply.localhost")
 """A job of a CI often has no name, and the commit that REF may lead to is on no branch."""
+_REMOTE_HINT: Final = (
+    "the remote is origin, or the one in [git] push; without one: syncd sync --published FILE"
+)
 _PUSH_HINT: Final = (
     "the job needs write access to the git repository (contents: write), or --published FILE"
 )
@@ -46,7 +49,10 @@ class Upstream:
     def ends(self) -> Ends:
         """Ask the remote where the branch and REF stand."""
         tip = f"refs/heads/{self.branch}"
-        out = self.work.git.text("ls-remote", self.remote, tip, REF)
+        try:
+            out = self.work.git.text("ls-remote", self.remote, tip, REF)
+        except GitFailed as error:
+            raise GitFailed(error.message, hint=error.hint or _REMOTE_HINT) from None
         pairs = (line.partition("\t") for line in out.splitlines())
         found = {name: commit for commit, _, name in pairs}
         return Ends(found.get(tip), found.get(REF))

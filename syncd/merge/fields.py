@@ -27,6 +27,8 @@ class Absent:
 
 ABSENT: Final = Absent()
 Field: TypeAlias = "Value | Absent"
+Bodies: TypeAlias = "Sequence[tuple[str, ...]]"
+"""The keys that lead to each long text of a record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +58,23 @@ def merge(
     remote: Mapping[str, Value],
     *,
     text: bool = False,
+    bodies: Bodies = (),
 ) -> Merged:
     """Merge two edits of one record. `base` is None if both sides created it.
 
     Merges maps by key. Merges lists if both sides only removed elements or appended new, distinct
-    ones. Merges strings by line with `text`. Every other double edit is a collision. Raises
-    BadData for values outside the data model.
+    ones. Merges strings by line with `text`, and always those at `bodies`. Every other double edit
+    is a collision. Raises BadData for values outside the data model.
     """
     start: Field = ABSENT if base is None else dict(base)
-    tree = _merge(start, dict(local), dict(remote), text=text)
+    tree = _merge(start, dict(local), dict(remote), text=text, bodies=bodies)
     if isinstance(tree, Collision):
         return Merged(_all_collide(local, remote), tuple(_pointers(_all_collide(local, remote))))
     assert isinstance(tree, dict)
     return Merged(tree, tuple(_pointers(tree)))
 
 
-def _merge(base: Field, local: Field, remote: Field, *, text: bool) -> object:
+def _merge(base: Field, local: Field, remote: Field, *, text: bool, bodies: Bodies = ()) -> object:
     """Merge one field: return a Field, a dict with Collisions inside, or a Collision."""
     # At most the local side made an edit, or both made the same.
     if is_same(local, remote) or is_same(base, remote):
@@ -83,11 +86,16 @@ def _merge(base: Field, local: Field, remote: Field, *, text: bool) -> object:
         start = base if isinstance(base, dict) else {}
         # Keys of maps with different types mean different things: mixing them makes nonsense.
         if _is_one_shape(base, local, remote):
-            return _merge_maps(start, local, remote, text=text)
+            return _merge_maps(start, local, remote, text=text, bodies=bodies)
     if isinstance(base, list) and isinstance(local, list) and isinstance(remote, list):
         merged = merge_lists(base, local, remote)
         return Collision(local, remote) if merged is None else merged
-    if text and isinstance(base, str) and isinstance(local, str) and isinstance(remote, str):
+    if (
+        (text or () in bodies)
+        and isinstance(base, str)
+        and isinstance(local, str)
+        and isinstance(remote, str)
+    ):
         lines = merge_text(base, local, remote)
         return Collision(local, remote) if lines is None else lines
     return Collision(local, remote)
@@ -119,11 +127,13 @@ def _merge_maps(
     remote: Mapping[str, Value],
     *,
     text: bool,
+    bodies: Bodies,
 ) -> dict[str, object]:
     merged: dict[str, object] = {}
     for key in sorted(base.keys() | local.keys() | remote.keys()):
         sides = [side.get(key, ABSENT) for side in (base, local, remote)]
-        merged[key] = _merge(*sides, text=text)
+        below = tuple(keys[1:] for keys in bodies if keys[:1] == (key,))
+        merged[key] = _merge(*sides, text=text, bodies=below)
     for unit in UNITS:
         # Each key by itself may have merged well, and still the pair would be of neither side.
         if _is_torn(unit, base, local, remote):

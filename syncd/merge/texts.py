@@ -7,7 +7,7 @@ is not a record.
 
 from __future__ import annotations
 
-from syncd.atproto.data import Record, cid_of
+from syncd.atproto.data import Record, cid_of, encode
 from syncd.errors import BadData, BadJson
 from syncd.forms import USUAL, Form, Marks
 from syncd.merge.fields import merge
@@ -34,16 +34,18 @@ def merge_texts(
     """
     start = form.parse(base, collection) if base.strip() else None
     local, remote = form.parse(ours, collection), form.parse(theirs, collection)
-    merged = merge(start, local, remote, text=text)
+    merged = merge(start, local, remote, text=text, bodies=form.bodies)
     if merged.record is None:
         return marked(merged, form, _git_marks(mark_length)), merged.collisions
     cid = cid_of(merged.record)
     kept = (text for side, text in ((local, ours), (remote, theirs)) if cid_of(side) == cid)
-    return next(kept, None) or _formatted(merged.record, collection, form), ()
+    return next(kept, None) or _formatted(merged.record, collection, form, ours), ()
 
 
-def _formatted(record: Record, collection: str, form: Form) -> bytes:
+def _formatted(record: Record, collection: str, form: Form, ours: bytes) -> bytes:
     text = form.format(record)
+    if form.bodies:
+        text = form.restyled(ours, encode(record), collection)
     try:
         is_exact = cid_of(form.parse(text, collection)) == cid_of(record)
     except BadJson as error:

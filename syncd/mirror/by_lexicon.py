@@ -42,6 +42,15 @@ def begin(workspace: Workspace, collection: Nsid, now: str) -> Record:
         return begin_record(lexicon, library.lexicon, now)
 
 
+def fields_of(workspace: Workspace, collection: Nsid) -> frozenset[str]:
+    """Return the fields that records of `collection` may have; none where no lexicon is known."""
+    with _open(workspace) as library:
+        lexicon = library.lexicon(collection)
+    if lexicon is None or lexicon.record is None:
+        return frozenset()
+    return frozenset(lexicon.record["record"]["properties"])
+
+
 def literal_key(workspace: Workspace, collection: Nsid) -> Rkey | None:
     """Return the one key that records of `collection` may have; None where they may have others."""
     kind = _kind(workspace, collection)

@@ -9,7 +9,7 @@ from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.dagcbor import encode
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, BadJson, GitFailed
-from syncd.folder.names import relative_path
+from syncd.folder.names import relative_paths
 from syncd.forms import Forms
 from syncd.git.commits import Worktree
 from syncd.git.repository import find_repository
@@ -49,12 +49,20 @@ def committed(
         return []
     folder = workspace.folder
     try:
-        name = relative_path(path, portable=folder.portable, forms=folder.forms)
-        found = file_versions(Worktree.at(repository), name, everywhere=everywhere)
+        work = Worktree.at(repository)
+        names = relative_paths(path, portable=folder.portable, forms=folder.forms)
+        found = [v for name in names for v in file_versions(work, name, everywhere=everywhere)]
+        found = sorted(_without_renames(found), key=lambda version: -version.at)
     except GitFailed as error:
         on_notice(Notice(f"the versions in git are left out: {error.message}"))
         return []
     return [Committed(path, version, _block(version, path, folder.forms)) for version in found]
+
+
+def _without_renames(found: list[FileVersion]) -> list[FileVersion]:
+    """Leave out that a file went where the same commit brought another file of the record."""
+    brought = {version.commit for version in found if version.content is not None}
+    return [v for v in found if v.content is not None or v.commit not in brought]
 
 
 def _block(version: FileVersion, path: RecordPath, forms: Forms) -> bytes | None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from syncd.cycle.workspace import Workspace
-from syncd.folder.names import relative_path
+from syncd.folder.write import file_of
 from syncd.model import (
     Choice,
     Decision,
@@ -50,7 +50,7 @@ def _left_behind(workspace: Workspace, rejected: Sequence[Held | Moved]) -> list
     """Return the other records whose files went to a file that `rejected` takes away."""
     folder, paths = workspace.folder, {item.path for item in rejected}
     files = {
-        relative_path(item.path, portable=folder.portable, forms=folder.forms)
+        file_of(folder, item.path)
         for item in rejected
         if isinstance(item, Held) and item.kind is Kind.CREATION
     }

@@ -13,8 +13,8 @@ from typing import TypeAlias
 from syncd.atproto.cid import Cid
 from syncd.atproto.dagcbor import encode
 from syncd.atproto.data import cid_of
-from syncd.cycle.pull.merge import clean_record, merged_file
-from syncd.cycle.pull.supersede import Successor, file_at, put
+from syncd.cycle.pull.merge import clean_record, in_style, merged_file
+from syncd.cycle.pull.supersede import Successor, Text, file_at, put
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadJson, FileChanged, SyncdError
 from syncd.folder.write import conflict_file
@@ -67,7 +67,9 @@ def _settle(
         message = f"{conflict.path} is not merged: {error.message}"
         hint = error.hint or f"syncd resolve {conflict.path} --edit, --local or --remote"
         raise SyncdError(message, hint=hint) from error
-    _put(workspace, conflict, text, cid)
+    # What a person edited has the form that they gave it.
+    styled = in_style(text, conflict.path, workspace.folder.forms) if edit is None else text
+    _put(workspace, conflict, styled, cid)
     workspace.state.decide([Decision(conflict.path, Choice.LOCAL, cid, conflict.remote)])
     _draft(workspace, conflict).unlink(missing_ok=True)
 
@@ -140,7 +142,7 @@ def _draft(workspace: Workspace, conflict: Conflict) -> Path:
     return workspace.own / "edit" / f"{sides}{form.ending}"
 
 
-def _put(workspace: Workspace, conflict: Conflict, text: bytes, cid: Cid) -> None:
+def _put(workspace: Workspace, conflict: Conflict, text: Text, cid: Cid) -> None:
     """Write the merge over the file it was made from, which goes to history first."""
     path = conflict.path
     seen = file_at(workspace.folder, path)

@@ -19,7 +19,7 @@ from pathlib import Path
 from syncd.atproto.syntax import parse_nsid
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadSyntax, StateDamaged, SyncdError
-from syncd.folder.names import is_draft, parse_conflict_name, record_path_of, relative_path
+from syncd.folder.names import is_draft, parse_conflict_name, record_path_of, relative_paths
 from syncd.folder.root import OWN, Folder
 from syncd.folder.write import CONFLICTS
 from syncd.forms import USUAL, Forms
@@ -207,10 +207,11 @@ def _covers(form: str, path: str, name: Name) -> bool:
     if form == "" or path.startswith(f"{form}/") or fnmatchcase(path, form):
         return True
     # A pattern may be one of files, as a shell would have it.
-    return any(c in form for c in "*?[") and fnmatchcase(_file(path, name), form)
+    is_pattern = any(c in form for c in "*?[")
+    return is_pattern and any(fnmatchcase(file, form) for file in _files(path, name))
 
 
-def _file(path: str, name: Name) -> str:
+def _files(path: str, name: Name) -> tuple[str, ...]:
     with suppress(BadSyntax):
-        return relative_path(RecordPath(path), portable=name.portable, forms=name.written)
-    return path
+        return relative_paths(RecordPath(path), portable=name.portable, forms=name.written)
+    return (path,)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from syncd import __version__
-from syncd.config import PORTABLE, Config
+from syncd.config import Config
 from syncd.credentials import Credentials
 from syncd.cycle.git.companion import Companion
 from syncd.cycle.home import Home
@@ -19,15 +19,13 @@ from syncd.cycle.observe.account import Whereabouts, describe_change
 from syncd.cycle.pull.drafts import respell_known
 from syncd.cycle.witness import leave_place, remembers_waiting, take_place
 from syncd.cycle.workspace import Workspace
-from syncd.errors import FolderWrong, PdsError, SyncdError
-from syncd.folder.probe import probe
-from syncd.folder.problems import explain
-from syncd.folder.respell import respell
-from syncd.folder.write import conflict_file
+from syncd.errors import PdsError, SyncdError
 from syncd.forms import DRAFT
 from syncd.identity import resolve
 from syncd.lock import FolderLock
 from syncd.mirror.credentials import close_state_directory, credentials_of
+from syncd.mirror.follow.filenames import follow_filenames
+from syncd.mirror.follow.markdown import follow_markdown
 from syncd.mirror.notices import Notice, OnNotice, ignore
 from syncd.mirror.offline import (
     checked,
@@ -38,10 +36,10 @@ from syncd.mirror.offline import (
     root_around,
     workspace_of,
 )
-from syncd.model import Account, Conflict
+from syncd.model import Account
 from syncd.pds import HttpPds, Pds
 from syncd.pds.http import OnRequest
-from syncd.state.notes import Filenames, KnownAccount, Overtaken
+from syncd.state.notes import KnownAccount, Overtaken
 
 USER_AGENT = f"syncd/{__version__}"
 
@@ -78,7 +76,8 @@ async def open_mirror(
         files = workspace_of(root, config, state)
         for sentence, hint in take_place(root, state, files.history):
             listeners.notice(Notice(sentence, hint))
-        _follow_filenames(files, listeners.notice)
+        follow_filenames(files, listeners.notice)
+        follow_markdown(files, listeners.notice)
         _follow_spelling(files, listeners.notice)
         async with connected(files, listeners, pds, companion=Companion(files)) as mirror:
             mirror.on_renewal = lambda: _take_place_again(files)
@@ -108,27 +107,6 @@ def _take_place_again(files: Workspace) -> None:
     take_place(files.root, files.state, files.history)
 
 
-def _follow_filenames(files: Workspace, on_notice: OnNotice) -> None:
-    """Rename all files if the setting `filenames` is another than when they were named."""
-    # A mirror from before there was the setting has no such fact, and plain names.
-    before, now = files.state.note(Filenames) or Filenames("plain"), files.config.filenames
-    if before.setting == now:
-        return
-    lack = "" if files.config.is_portable else probe(files.root).lack
-    if lack:
-        raise FolderWrong(
-            f"the file system of {files.root} {lack}", hint=f'put filenames = "{PORTABLE}" back'
-        )
-    try:
-        count = respell(files.folder, files.config.covers, _kept_conflicts(files))
-    except OSError as error:
-        cause, hint = explain(error)
-        message = f'the files cannot be renamed for filenames = "{now}": {cause}'
-        raise FolderWrong(message, hint=hint) from error
-    files.state.keep(Filenames(now))
-    on_notice(Notice(f'filenames = "{now}": {count} files were renamed'))
-
-
 def _follow_spelling(files: Workspace, on_notice: OnNotice) -> None:
     """Rename, once, the files of records whose names have been those of drafts since."""
     if files.state.note(Overtaken) is not None:
@@ -138,20 +116,6 @@ def _follow_spelling(files: Workspace, on_notice: OnNotice) -> None:
     if count:
         name = f"NAME{DRAFT}{files.config.forms.default.ending}"
         on_notice(Notice(f"{count} files of records were renamed: {name} is a draft now"))
-
-
-def _kept_conflicts(files: Workspace) -> list[tuple[str, str]]:
-    """Return the files of open conflicts: their present names and their new ones."""
-    now, forms = files.config.is_portable, files.config.forms
-    found = (item for item in files.state.waiting() if isinstance(item, Conflict))
-    kept = [(item.path, item.remote) for item in found if item.remote is not None]
-    return [
-        (
-            conflict_file(path, cid, portable=not now, forms=forms),
-            conflict_file(path, cid, portable=now, forms=forms),
-        )
-        for path, cid in kept
-    ]
 
 
 @asynccontextmanager

@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from syncd.cycle.pull.merge import in_style
 from syncd.cycle.pull.supersede import Successor, file_at, put
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FolderWrong, SyncdError
 from syncd.mirror.git_versions import superseded_in_git
 from syncd.mirror.names import Name
 from syncd.mirror.notices import OnNotice, ignore
+from syncd.mirror.past.undo import EDITED, Undo, begin_restore, end_restore, end_undo
 from syncd.mirror.timeline import read_superseded
 from syncd.mirror.waiting import publish_version
-from syncd.model import RecordPath, split_record_path
-from syncd.state import Superseded
+from syncd.model import RecordPath, Side, split_record_path
+from syncd.state import Provenance, Superseded
 
 
 def restore(
@@ -32,10 +34,42 @@ def restore(
         FileChanged, FileProblem: The file was edited meanwhile, or the disk refuses.
     """
     event = _find(workspace, path, ending, on_notice)
+    restore_version(workspace, event)
+    return event
+
+
+def restore_version(workspace: Workspace, event: Superseded) -> None:
+    """Write one version into the folder; see `restore`."""
+    begin_restore(workspace, {event.path: event.cid})
     _write_back(workspace, event)
     # A person asked for this version, so no setting delays it.
-    publish_version(workspace, path, event.cid)
-    return event
+    publish_version(workspace, event.path, event.cid)
+    end_restore(workspace)
+
+
+def find_back(
+    workspace: Workspace, path: RecordPath, steps: int, on_notice: OnNotice = ignore
+) -> Superseded:
+    """Return the version `steps` before what the file of `path` is now, in the order they came.
+
+    A version that came again counts where it was first, so that restoring does not make a way
+    back longer. Raises SyncdError if there are not so many.
+    """
+    events = read_superseded(workspace, path, -1, on_notice)
+    # Newest first: of equal versions the last one here came first.
+    order = [e for at, e in enumerate(events) if all(e.cid != o.cid for o in events[at + 1 :])]
+    cids, seen = [event.cid for event in order], file_at(workspace.folder, path)
+    now = None if seen is None else seen.cid
+    # An edit that is in no list yet follows what both sides had, else what went last.
+    earlier = [workspace.state.base_of([path]).get(path), *(event.cid for event in events)]
+    last = next((cids.index(cid) for cid in earlier if cid in cids), 0)
+    at = cids.index(now) if now in cids else last - 1
+    if not 0 <= at + steps < len(order):
+        count = max(0, len(order) - at - 1)
+        hint = "syncd log lists what can be restored"
+        what = "no older version" if count == 0 else f"only {count} older"
+        raise SyncdError(f"there is {what} of {path} than its file has", hint=hint)
+    return order[at + steps]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +123,8 @@ def restore_all(workspace: Workspace, events: Sequence[Superseded]) -> Restored:
     """Write each of `events` into the folder; what fails leaves its file as it is."""
     done: list[Superseded] = []
     failed: dict[RecordPath, SyncdError] = {}
+    if events:
+        begin_restore(workspace, {event.path: event.cid for event in events})
     for event in events:
         try:
             _write_back(workspace, event)
@@ -99,7 +135,53 @@ def restore_all(workspace: Workspace, events: Sequence[Superseded]) -> Restored:
             failed[event.path] = error
         else:
             done.append(event)
+    if events:
+        end_restore(workspace)
     return Restored(tuple(done), failed)
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What is as it was before the last restore, and why the rest is not."""
+
+    done: tuple[Undo, ...]
+    failed: Mapping[RecordPath, SyncdError]
+
+
+def undo_restore(workspace: Workspace, plan: Sequence[Undo]) -> Undone:
+    """Give each file the version it had before the last restore, or take it away.
+
+    What it has now goes to history first. A deletion then goes the way of any other: past the
+    brake, with the next sync.
+    """
+    done: list[Undo] = []
+    failed: dict[RecordPath, SyncdError] = {}
+    for undo in plan:
+        try:
+            _take_back(workspace, undo)
+        except FolderWrong:
+            raise
+        except SyncdError as error:
+            failed[undo.path] = error
+        else:
+            done.append(undo)
+    end_undo(workspace, done)
+    return Undone(tuple(done), failed)
+
+
+def _take_back(workspace: Workspace, undo: Undo) -> None:
+    path = undo.path
+    if undo.is_edited:
+        hint = "syncd log PATH lists its versions; syncd restore PATH --cid CID brings one back"
+        raise SyncdError(f"{EDITED}, and stays as it is", hint=hint)
+    if undo.back is not None:
+        named = (path, Side.LOCAL, undo.back, b"", None, workspace.now(), "restored", None)
+        _write_back(workspace, Superseded(*named, Provenance.FOLDER))
+        publish_version(workspace, path, undo.back)
+        return
+    seen, base = file_at(workspace.folder, path), workspace.state.base_of([path]).get(path)
+    if seen is not None and seen.cid == undo.now:
+        put(workspace, Successor(path, seen, None, base, "restored, and undone"))
 
 
 def _find(
@@ -132,7 +214,8 @@ def _write_back(workspace: Workspace, event: Superseded) -> None:
     base = workspace.state.base_of([path]).get(path)
     text = form.file_of(content) if event.cid.is_block else content
     seen = file_at(workspace.folder, path)
-    put(workspace, Successor(path, seen, event.cid, base, "restored", text))
+    styled = in_style(text, path, workspace.folder.forms) if event.cid.is_block else text
+    put(workspace, Successor(path, seen, event.cid, base, "restored", styled))
 
 
 def _check_tellable(event: Superseded, place: str | None) -> None:

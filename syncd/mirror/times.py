@@ -21,6 +21,14 @@ def local_time(seconds: float) -> str:
     return datetime.fromtimestamp(int(seconds)).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+def local_of(text: str) -> str:
+    """Return the local time of an RFC 3339 time; `text` itself if it is none."""
+    try:
+        return local_time(datetime.fromisoformat(text).timestamp())
+    except (ValueError, OverflowError, OSError):
+        return text
+
+
 def read_moment(text: str, now: int) -> int:
     """Return the unix second that a person means by `text`: a time, a day, or how long ago.
 

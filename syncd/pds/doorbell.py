@@ -12,7 +12,7 @@ import json
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.firehose import (
@@ -106,32 +106,37 @@ class Crowd:
             )
 
 
-def read_frame(frame: bytes | str, did: Did) -> Ring | None:
-    """Read what a message of subscribeRepos is worth; None if it is not about `did`.
+Heard: TypeAlias = "tuple[Did | None, Ring]"
+"""Whom a message is about, and what it is worth to them. None: it may be about anybody."""
 
-    What cannot be read rings unless it names another account: it may be about anybody. Raises
+
+def read_frame(frame: bytes | str) -> Heard | None:
+    """Read whom a message of subscribeRepos is about; None if it is news of nobody's repo.
+
+    What cannot be read rings unless it names an account: it may be about anybody. Raises
     Unreachable for the server's goodbye.
     """
     try:
         event = parse_frame(frame if isinstance(frame, bytes) else frame.encode())
     except BadFrame as bad:
-        return Ring(Reason.UNCLEAR) if bad.about in (None, did) else None
+        # As in a good event, this DID is only compared with those of mirrors.
+        return None if bad.about is None else Did(bad.about), Ring(Reason.UNCLEAR)
     match event:
         case CommitEvent(repo=repo, commit=commit):
-            return Ring(Reason.REPO, commit, event) if repo == did else None
+            return repo, Ring(Reason.REPO, commit, event)
         case SyncEvent(did=about):
-            return Ring(Reason.REPO) if about == did else None
+            return about, Ring(Reason.REPO)
         case IdentityEvent(did=about) | AccountEvent(did=about):
-            return Ring(Reason.ACCOUNT) if about == did else None
+            return about, Ring(Reason.ACCOUNT)
         case Info():
-            return Ring(Reason.UNCLEAR)
+            return None, Ring(Reason.UNCLEAR)
         case StreamError(error):
             raise Unreachable(f"the stream of the PDS ended: {error[:80]!r}")
         case OtherEvent():
             return None
 
 
-def read_jetstream(frame: bytes | str, did: Did) -> Ring | None:
+def read_jetstream(frame: bytes | str) -> Heard:
     """Read what a message of a Jetstream is worth: version 1, or version 2 with its envelope.
 
     As `read_frame`. Sources: the README of Jetstream, and network.bsky.jetstream.subscribeEvents
@@ -139,15 +144,14 @@ def read_jetstream(frame: bytes | str, did: Did) -> Ring | None:
     try:
         event = json.loads(frame)
     except (ValueError, RecursionError):
-        return Ring(Reason.UNCLEAR)
+        return None, Ring(Reason.UNCLEAR)
     match event:
         case {"$type": "message", "payload": {"did": str(about), "$type": str(kind)}}:
             pass
         case {"did": str(about), "kind": str(kind)}:
             pass
         case _:
-            return Ring(Reason.UNCLEAR)
-    if about != did:
-        return None
+            return None, Ring(Reason.UNCLEAR)
     is_account = kind.rpartition("#")[2] in ("identity", "account")
-    return Ring(Reason.ACCOUNT if is_account else Reason.REPO)
+    # It is only compared with the DIDs of mirrors.
+    return Did(about), Ring(Reason.ACCOUNT if is_account else Reason.REPO)

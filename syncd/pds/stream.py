@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -28,7 +28,15 @@ from syncd.atproto.xrpc import Origin, parse_origin
 from syncd.connect import proxy_of, public_addresses, trust
 from syncd.errors import BadSyntax, Crowded, IdentityError, Unreachable
 from syncd.model import Account
-from syncd.pds.doorbell import Crowd, Doorbell, Reason, Ring, read_frame, read_jetstream
+from syncd.pds.doorbell import (
+    Crowd,
+    Doorbell,
+    Heard,
+    Reason,
+    Ring,
+    read_frame,
+    read_jetstream,
+)
 
 OPEN_SECONDS: Final = 10.0
 PING_SECONDS: Final = 20.0
@@ -57,73 +65,97 @@ class Endpoint:
 
     origin: str
     target: str
-    read: Callable[[bytes | str, Did], Ring | None]
+    read: Callable[[bytes | str], Heard | None]
     subprotocol: str | None = None
     is_named: bool = True
 
 
 def pds_stream(account: Account) -> Doorbell:
     """com.atproto.sync.subscribeRepos of the account's PDS. It tells of every account there."""
+    return Stream(account.did, pds_line(account.pds, is_named=account.is_named))
+
+
+def pds_line(origin: str, *, is_named: bool) -> Line:
+    """Make a connection to the stream of the PDS at `origin`, not open yet."""
     target = "/xrpc/com.atproto.sync.subscribeRepos"
-    endpoint = Endpoint(account.pds, target, read_frame, is_named=account.is_named)
-    return Stream("the stream of the PDS", account.did, endpoint)
+    return Line("the stream of the PDS", Endpoint(origin, target, read_frame, is_named=is_named))
 
 
 def jetstream(origin: str, did: Did) -> Doorbell:
     """Make a doorbell of a Jetstream filtered by DID: version 2 or, where that is missing, 1."""
     second = f"/xrpc/network.bsky.jetstream.subscribeEvents?{urlencode({'dids': did})}"
     first = f"/subscribe?{urlencode({'wantedDids': did})}"
-    return Stream(
+    line = Line(
         f"the Jetstream {origin}",
-        did,
         Endpoint(origin, second, read_jetstream, "xrpc.v1.json"),
         Endpoint(origin, first, read_jetstream),
     )
+    return Stream(did, line)
 
 
-class Stream:
-    """A doorbell on a websocket. One listener at a time."""
+class Line:
+    """A websocket and what its messages are worth. One reader at a time.
 
-    def __init__(self, name: str, did: Did, *endpoints: Endpoint) -> None:
+    A call that is cancelled leaves the line as it was: another reader may go on with it.
+    """
+
+    def __init__(self, name: str, *endpoints: Endpoint) -> None:
         """Take the endpoints to try in their order, until a server does not refuse one."""
-        self._name = name
-        self._did = did
+        self.name = name
         self._endpoints = endpoints
         self._connection: ClientConnection | None = None
+        self._read: Callable[[bytes | str], Heard | None] = endpoints[-1].read
+        self._crowd = Crowd(time.monotonic)
 
     @property
-    def name(self) -> str:
-        return self._name
+    def is_open(self) -> bool:
+        return self._connection is not None
 
-    def hang_up(self) -> None:
-        """As `Doorbell.hang_up`. The server is not waited for."""
+    async def open(self) -> None:
+        """Connect. Raises Unreachable."""
+        with self._explained():
+            self._connection, self._read = await self._connect()
+            self._crowd = Crowd(time.monotonic)
+
+    async def next(self, is_ours: Callable[[Did], bool]) -> Heard:
+        """Return the next message that is about one of ours, or may be about anybody.
+
+        Raises as `Doorbell.rings`.
+        """
+        with self._explained():
+            if self._connection is None:
+                raise OSError("the line is not open")
+            while True:
+                frame = await self._connection.recv()
+                heard = self._read(frame)
+                is_wanted = heard is not None and (heard[0] is None or is_ours(heard[0]))
+                if not is_wanted or (heard and heard[1].reason is Reason.UNCLEAR):
+                    self._crowd.count(len(frame))
+                if heard is not None and is_wanted:
+                    return heard
+
+    def abort(self) -> None:
+        """End the connection without waiting for the server."""
         if self._connection is not None:
             self._connection.transport.abort()
 
-    async def rings(self) -> AsyncGenerator[Ring, None]:
-        """As `Doorbell.rings`."""
-        crowd = Crowd(time.monotonic)
+    async def leave(self) -> None:
+        """Close the connection, if there is one."""
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            await _leave(connection)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
         try:
-            self._connection, read = await self._connect()
-            yield Ring(Reason.OPEN)
-            while True:
-                frame = await self._connection.recv()
-                ring = read(frame, self._did)
-                if ring is None or ring.reason is Reason.UNCLEAR:
-                    crowd.count(len(frame))
-                if ring is not None:
-                    yield ring
+            yield
         except _LOST as error:
             if isinstance(self._connection, Bounded) and self._connection.flood is not None:
                 raise self._connection.flood from None
             # A SOCKS proxy in the environment needs a package that syncd does not: an ImportError.
-            raise Unreachable(f"{self._name} is not to be had: {type(error).__name__}") from None
-        finally:
-            if self._connection is not None:
-                connection, self._connection = self._connection, None
-                await _leave(connection)
+            raise Unreachable(f"{self.name} is not to be had: {type(error).__name__}") from None
 
-    async def _connect(self) -> tuple[ClientConnection, Callable[[bytes | str, Did], Ring | None]]:
+    async def _connect(self) -> tuple[ClientConnection, Callable[[bytes | str], Heard | None]]:
         *others, last = self._endpoints
         for endpoint in others:
             try:
@@ -131,6 +163,33 @@ class Stream:
             except InvalidStatus:
                 continue
         return await _open(last), last.read
+
+
+class Stream:
+    """A doorbell on a line of its own. One listener at a time."""
+
+    def __init__(self, did: Did, line: Line) -> None:
+        self._did = did
+        self._line = line
+
+    @property
+    def name(self) -> str:
+        return self._line.name
+
+    def hang_up(self) -> None:
+        """As `Doorbell.hang_up`. The server is not waited for."""
+        self._line.abort()
+
+    async def rings(self) -> AsyncGenerator[Ring, None]:
+        """As `Doorbell.rings`."""
+        try:
+            await self._line.open()
+            yield Ring(Reason.OPEN)
+            while True:
+                _, ring = await self._line.next(lambda did: did == self._did)
+                yield ring
+        finally:
+            await self._line.leave()
 
 
 class _Connect(connect):

@@ -19,6 +19,7 @@ from syncd.atproto.syntax import Did, Handle, Tid
 from syncd.model import Account, RecordPath
 from syncd.state.learnt import KnownBody, KnownGuards, KnownKeeping
 from syncd.state.note import LATEST, Form, Note
+from syncd.state.restoring import LastRestore
 
 
 def _check_moments(*moments: int) -> None:
@@ -176,6 +177,24 @@ class UnfinishedClone(Note):
 
 
 # --- the folder and git --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MarkdownFiles(Note):
+    """The setting `[files] markdown` by which the files are written, as JSON text.
+
+    Written when the mirror is made, and after all files were rewritten. One that cannot be read is
+    no setting: then every file of the collections of now is read, and rewritten where it must be.
+    """
+
+    kept_as = "markdown"
+    form = Form.ALONE
+    setting: str
+
+    @classmethod
+    def unreadable(cls) -> Self:
+        """Return that no collection had Markdown files."""
+        return cls("[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,6 +417,7 @@ NOTES: Final[tuple[type[Note], ...]] = (
     Unnamed,
     UnfinishedClone,
     Filenames,
+    MarkdownFiles,
     Overtaken,
     Place,
     Witness,
@@ -408,5 +428,6 @@ NOTES: Final[tuple[type[Note], ...]] = (
     DaemonState,
     Unwatched,
     LastCycle,
+    LastRestore,
 )
 """Every fact there is."""

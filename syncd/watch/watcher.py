@@ -314,5 +314,6 @@ def _setting(name: str) -> int:
 
 def _is_noteworthy(name: str, form: Form) -> bool:
     """Return True for strays, False for drafts and the temporary files of syncd and editors."""
-    is_draft = name.startswith("+") or name.endswith(DRAFT + form.ending)
-    return name.endswith(form.ending) and not name.startswith(".") and not is_draft
+    endings = form.endings
+    is_draft = name.startswith("+") or name.endswith(tuple(DRAFT + ending for ending in endings))
+    return name.endswith(endings) and not name.startswith(".") and not is_draft

@@ -66,8 +66,9 @@ def test_the_wheel_holds_syncd_and_nothing_else(tmp_path: Path) -> None:
     units = {f"syncd/units/{path.name}" for path in (ROOT / "systemd").iterdir()}
     pages = {f"syncd/pages/{path.name}" for path in (ROOT / "docs").glob("*.md")}
     inside = {name for name in names if ".dist-info/" not in name}
+    schemas = {"syncd/cli/schemas/v1.json"}
     lexicons = {"syncd/lexicons/bundle.json", "syncd/lexicons/LICENSE-atproto.txt"}
-    assert inside == {*modules, *units, *pages, *lexicons, "syncd/py.typed"}
+    assert inside == {*modules, *units, *pages, *lexicons, *schemas, "syncd/py.typed"}
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

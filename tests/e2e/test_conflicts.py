@@ -130,8 +130,8 @@ def test_whatever_was_replaced_or_deleted_can_be_restored(home: Home) -> None:
     laptop.ok("restore", NOTE, at=folder)
     assert value(folder, NOTE)["text"] == "four"
     laptop.ok("sync", at=folder)
-    assert home.cid(NOTE) == events[0]["cid"]
-    laptop.ok("restore", NOTE, "--cid", events[-1]["cid"][-10:], at=folder)
+    assert home.cid(NOTE) == events[0]["before"]
+    laptop.ok("restore", NOTE, "--cid", events[-2]["before"][-10:], at=folder)
     assert value(folder, NOTE)["text"] == "one"
     assert laptop.run("restore", OTHER, at=folder).code == 1
     assert laptop.run("restore", NOTE, "--cid", "nonsense", at=folder).code == 1

@@ -6,6 +6,7 @@ import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,3 +92,55 @@ def test_a_merged_pull_request_is_published_from_a_fresh_clone_and_only_once(
     assert (home.tmp_path / "second.requests").read_text(encoding="utf-8") == "2"
     assert git(machine, second, "rev-parse", "HEAD") == tip
     assert git(machine, home.tmp_path / "site.git", "rev-parse", "main") == tip
+
+
+@pytest.mark.parametrize("clone", ["", "--depth=1", "--filter=blob:none"], ids=repr)
+def test_a_branch_is_published_one_way_and_what_others_wrote_stays(
+    home: Home, machine: Machine, clone: str
+) -> None:
+    home.write(ONE, text="one")
+    site, bare = home.tmp_path / "site", home.tmp_path / "site.git"
+    site.mkdir()
+    settings = f'[mirror]\ndid = "{home.account.did}"\nmode = "publish"\n'
+    settings += f'pds = "{home.pds.url}"\nplc = "{home.pds.plc_url}"\n'
+    (site / "syncd.toml").write_text(settings, encoding="utf-8")
+    for path, text in ((ONE, "one"), (TWO, "two")):
+        save(site, path, text=text)
+    git(machine, home.tmp_path, "init", "--quiet", "--bare", "site.git")
+    git(machine, bare, "config", "uploadpack.allowFilter", "true")
+    git(machine, site, "init", "--quiet")
+    git(machine, site, "remote", "add", "origin", str(bare))
+
+    def publish(name: str, code: int = 0) -> dict[str, Any]:
+        git(machine, site, "add", "--all")
+        git(machine, site, "commit", "--quiet", "--message", name)
+        git(machine, site, "push", "--quiet", "origin", "main")
+        words = (clone,) if clone else ()
+        git(machine, home.tmp_path, "clone", "--quiet", *words, bare.as_uri(), name)
+        given = {"SYNCD_PASSWORD": home.account.password, "SYNCD_PDS": home.pds.url}
+        runner = Machine(home.tmp_path / f"home-of-{name}", {**machine.environ, **given})
+        ran = runner.run("sync", "--json", at=home.tmp_path / name)
+        assert ran.code == code, ran
+        found: dict[str, Any] = ran.json
+        return found
+
+    publish("first")
+    assert home.records().keys() == {ONE, TWO}
+    home.write(ONE, text="foreign")
+    home.write(NEW, text="foreign")
+    theirs = home.records()
+    save(site, ONE, text="edited")
+    (site / f"{TWO}.json").unlink()
+    second = publish("second", code=3)
+    assert [conflict["path"] for conflict in second["conflicts"]] == [ONE]
+    assert [item["path"] for item in second["foreign"]] == [NEW]
+    assert home.records() == {path: cid for path, cid in theirs.items() if path != TWO}
+    kept = list((home.tmp_path / "second" / "syncd-kept" / "conflicts").rglob("*.json"))
+    assert [file.name.split(".")[1] for file in kept] == [theirs[ONE]]
+    settings += '\n[conflicts]\nlocal = ["com.example.note"]\n'
+    (site / "syncd.toml").write_text(settings, encoding="utf-8")
+    third = publish("third")
+    assert (third["pushed"], home.records()[NEW]) == (1, theirs[NEW])
+    assert home.records()[ONE] != theirs[ONE]
+    tip = git(machine, bare, "rev-parse", "main")
+    assert git(machine, bare, "rev-parse", "refs/syncd/published") == tip

@@ -24,6 +24,12 @@ class Letter:
     """A line that begins with GREETING, which is a person's to choose, and a record as JSON."""
 
     ending: ClassVar[str] = ".letter"
+    endings: ClassVar[tuple[str, ...]] = (".letter",)
+
+    bodies: ClassVar[tuple[tuple[str, ...], ...]] = ()
+
+    def ending_of(self, text: bytes) -> str:
+        return self.ending
 
     def _body(self, text: bytes) -> bytes:
         greeting, _, body = text.partition(b"\n")
@@ -44,6 +50,9 @@ class Letter:
 
     def format(self, record: Record) -> bytes:
         return GREETING + b"\n" + JSON.format(record)
+
+    def begun(self, record: Record) -> bytes:
+        return self.format(record)
 
     def file_of(self, block: bytes) -> bytes:
         return GREETING + b"\n" + JSON.file_of(block)

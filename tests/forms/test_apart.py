@@ -25,6 +25,10 @@ NAMING = {
 SOURCES = ("syncd.folder.", "syncd.merge.")
 """Where that is imported from; other modules may have other things of these names."""
 OTHER_FILES = {
+    "syncd.cli.arguments.offer": "lexicon documents, and schemas for editors",
+    "syncd.cycle.lexicons.resolved": "lexicons that were resolved",
+    "syncd.mirror.editors.install": "schemas for editors, and settings of them",
+    "syncd.mirror.editors.kinds": "which schemas were written, and settings of editors",
     "syncd.cycle.witness": "what a mirror was when it was last seen, for all mirrors of an account",
     "syncd.cycle.outside": "that a mirror was in a folder, for one whose `.syncd` was removed",
     "syncd.identity.resolver": "a DID document",

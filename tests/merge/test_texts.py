@@ -67,7 +67,7 @@ def test_a_merge_that_no_file_can_say_is_refused() -> None:
     with pytest.raises(BadData, match="old form"):
         merge_texts(text(m={"a": 1, "b": 1}), ours, theirs, NOTE)
     with pytest.raises(BadData, match="cannot be written"):
-        _formatted({"$type": NOTE, "m": {"$bytes": "AA"}}, NOTE, USUAL.default)
+        _formatted({"$type": NOTE, "m": {"$bytes": "AA"}}, NOTE, USUAL.default, b"")
 
 
 @pytest.mark.parametrize("found", [b"{", b"[]", b"\xff", b'{"$type": 7}', b"[" * 100_000])

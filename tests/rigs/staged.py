@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -56,7 +58,7 @@ path may be in history only."""
 AGED_NS = 10_000_000_000
 WHERE = (".txt", "sub", ".draft.json")
 """Where a record's file is no record: under another ending, in a directory, as a draft."""
-AWAY = ("*.*/*.txt", "*.*/sub/*.json", "*.*/*.draft.json")
+AWAY = re.compile(r"[^/]*\.[^/]*/([^/]*\.txt|sub/[^/]*\.json|[^/]*\.draft\.json)")
 
 
 @dataclass
@@ -369,16 +371,21 @@ class Desk:
 
     def record_files(self, at: Path | None = None) -> dict[RecordPath, Path]:
         """The files that stand for records: in the folder, or the one or those `at` a place."""
-        place, portable = at or self.root, self.device.mirror.folder.portable
-        files = [place] if place.is_file() else sorted(place.rglob("*.json"))
-        away = {file for name in AWAY for file in self.root.glob(name)}
-        there = (file for file in files if file.is_file() and file not in away)
-        names = {file: str(file.relative_to(self.root)) for file in there}
+        portable = self.device.mirror.folder.portable
         return {
-            record_path_of(name, portable=portable): file
-            for file, name in names.items()
-            if "/" in name and name.endswith(".json") and not f"/{name}".count("/.")
+            record_path_of(name, portable=portable): self.root / name
+            for name in sorted(self._names(at or self.root))
+            if "/" in name and name.endswith(".json")
+            if not (AWAY.fullmatch(name) or f"/{name}".count("/."))
         }
+
+    def _names(self, at: Path) -> list[str]:
+        """The files at or below a place, by their paths from the top of the folder."""
+        top = f"{self.root}/"
+        if at.is_file():
+            return [str(at).removeprefix(top)]
+        found = (f"{where}/{name}" for where, _, names in os.walk(at) for name in names)
+        return [file.removeprefix(top) for file in found if os.path.isfile(file)]  # noqa: PTH113
 
     def local(self) -> dict[RecordPath, Cid]:
         """What the files say; files that say nothing are left out."""
@@ -388,15 +395,14 @@ class Desk:
     def versions(self) -> set[Version]:
         """All that can be had back here besides its files, with or without a command of syncd."""
         found: set[Version] = set()
-        kept = self.root / ".syncd"
-        for file in kept.glob("recovered/**/*"):
-            if file.is_file():
-                found |= self._at_any_path(_cid_of_text(file.read_bytes(), f"{file.parent.name}/x"))
-        for held in (file for file in self.root.rglob(".syncd-x-*") if file.is_file()):
-            found |= self._at_any_path(_cid_of_text(held.read_bytes(), f"{held.parent.name}/x"))
-        for file in (file for name in AWAY for file in self.root.glob(name)):
-            collection = file.relative_to(self.root).parts[0]
-            found |= self._at_any_path(_cid_of_text(file.read_bytes(), f"{collection}/x"))
+        for name in self._names(self.root):
+            *above, last = name.split("/")
+            is_kept = name.startswith(".syncd/recovered/") or last.startswith(".syncd-x-")
+            if not (is_kept or AWAY.fullmatch(name)):
+                continue
+            collection = above[-1] if is_kept else above[0]
+            text = (self.root / name).read_bytes()
+            found |= self._at_any_path(_cid_of_text(text, f"{collection}/x"))
         found |= set(self.kept_conflicts())
         return found | {version for version in self.superseded() if version[0] in IN_HISTORY}
 

@@ -57,6 +57,7 @@ from syncd.state.notes import (
     KnownWindow,
     LastCycle,
     LastLook,
+    MarkdownFiles,
     Overtaken,
     Paused,
     Place,
@@ -68,6 +69,7 @@ from syncd.state.notes import (
     Witness,
 )
 from syncd.state.recording import NOTE, put
+from syncd.state.restoring import LastRestore
 from syncd.state.rows import KINDS, parse_waiting, waiting_row
 from tests.test_typedjson import JSON, WRITABLE
 
@@ -83,6 +85,7 @@ NUMBERS = st.integers(0, 2**70)
 MOMENTS = st.integers(0, LATEST)
 WINDOWS = st.builds(KnownWindow, NUMBERS, NUMBERS, NUMBERS, MOMENTS)
 
+VERSIONS = st.dictionaries(st.just(ONE), st.just(A))
 MADE: dict[type[Note], st.SearchStrategy[Note]] = {
     KnownAccount: st.builds(
         KnownAccount,
@@ -121,6 +124,7 @@ MADE: dict[type[Note], st.SearchStrategy[Note]] = {
         UnfinishedClone, st.none() | st.tuples(TEXTS, TEXTS), st.none() | TIDS
     ),
     Filenames: st.builds(Filenames, TEXTS),
+    MarkdownFiles: st.builds(MarkdownFiles, TEXTS),
     Overtaken: st.builds(Overtaken, st.lists(PATHS, max_size=3).map(tuple)),
     Place: st.builds(Place, TEXTS, NUMBERS, st.none() | TIDS),
     Witness: st.builds(
@@ -153,6 +157,7 @@ MADE: dict[type[Note], st.SearchStrategy[Note]] = {
     LastCycle: st.builds(
         LastCycle, TEXTS, st.floats(0, 1e9), *[st.integers(0, 10**6) for _ in range(5)]
     ),
+    LastRestore: st.builds(LastRestore, VERSIONS, VERSIONS, st.booleans()),
 }
 CAREFUL = {
     KnownHome: KnownHome("", ""),
@@ -162,6 +167,7 @@ CAREFUL = {
     Unnamed: Unnamed(None),
     UnfinishedClone: UnfinishedClone(),
     Filenames: Filenames(""),
+    MarkdownFiles: MarkdownFiles("[]"),
     Overtaken: Overtaken(None),
     GitProgress: GitProgress(push=True),
     Adoption: Adoption(None),
@@ -230,7 +236,12 @@ def test_whatever_stands_there_is_the_fact_or_means_what_the_class_says(
 @pytest.mark.parametrize("kind", NOTES, ids=lambda kind: kind.kept_as)
 @pytest.mark.parametrize("text", ['{"of": "another version"', "[[[[", "7.5", '"\\ud800"', "[]"])
 def test_what_cannot_be_read_is_unknown_or_the_most_careful(kind: type[Note], text: str) -> None:
-    readable = {Unnamed: ["[]"], Filenames: ['"\\ud800"'], Overtaken: ["[]"]}
+    readable = {
+        Unnamed: ["[]"],
+        Filenames: ['"\\ud800"'],
+        MarkdownFiles: ['"\\ud800"'],
+        Overtaken: ["[]"],
+    }
     readable[ApprovedCollections] = ["[]"]
     if text not in readable.get(kind, []):
         assert read_note(kind, text) == CAREFUL.get(kind)

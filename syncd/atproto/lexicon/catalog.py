@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias
 
 from syncd.atproto.data import Record
@@ -39,10 +40,11 @@ class Catalog:
         A record that is nested too deep for a check has none either.
         """
         lexicon = self.source(collection)
-        if lexicon is None or lexicon.key is None:
+        key = None if lexicon is None else lexicon.key
+        if key is None:
             return FINE
         try:
-            return _key_faults(lexicon.key, rkey) + self._find(collection)(record)
+            return _check_of_key(key)(rkey) + self._find(collection)(record)
         except RecursionError:
             # The PDS takes such a record: to hold it would be worse than not to check it.
             return FINE
@@ -62,12 +64,25 @@ class Catalog:
         return compile_definition(definition, reference, self._find)
 
 
-def _key_faults(key: str, rkey: str) -> Faults:
+@lru_cache(maxsize=256)
+def _check_of_key(key: str) -> Check:
+    """Return the check of record keys by what a lexicon says of them."""
     if key == "any":
-        return FINE
+        return anything
     if key.startswith(LITERAL):
-        wanted = key.removeprefix(LITERAL)
+        return _only(key.removeprefix(LITERAL))
+    of_kind = of_format(key)
+
+    def check(rkey: object) -> Faults:
+        found = of_kind(rkey)
+        return fault(Kind.KEY, f"the record key {found[0].reason}") if found else FINE
+
+    return check
+
+
+def _only(wanted: str) -> Check:
+    def check(rkey: object) -> Faults:
         reason = f"the record key must be {shown(wanted)}, not {shown(rkey)}"
         return FINE if rkey == wanted else fault(Kind.KEY, reason)
-    found = of_format(key)(rkey)
-    return fault(Kind.KEY, f"the record key {found[0].reason}") if found else FINE
+
+    return check

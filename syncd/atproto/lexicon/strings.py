@@ -42,6 +42,7 @@ _COMMON_CID = re.compile(r"baf[ky]rei[a-h][a-z2-7]{50}[aeimquy4]")
 _COMMON_AT_URI = re.compile(
     r"at://did:plc:[a-z2-7]{24}/[a-z]{1,20}\.[a-z]{1,20}\.[a-z]{1,20}\.[a-zA-Z]{1,20}/[a-z0-9]{1,20}"
 )
+_COMMON_LANGUAGE = re.compile(r"[a-z]{2}(?:-[A-Z]{2})?")
 """Nearly all of their kind have these forms, and one match is faster than all the rules."""
 
 
@@ -57,6 +58,10 @@ def _parse_datetime(text: str) -> object:
 
 def _parse_at_uri(text: str) -> object:
     return _COMMON_AT_URI.fullmatch(text) or parse_at_uri(_FRAGMENT.sub("", text))
+
+
+def _parse_language(text: str) -> object:
+    return _COMMON_LANGUAGE.fullmatch(text) or parse_language(text)
 
 
 def _parse_cid(text: str) -> object:
@@ -98,7 +103,7 @@ _FORMATS: Final[Mapping[str, Callable[[str], object]]] = {
     "datetime": _parse_datetime,
     "did": parse_did,
     "handle": parse_handle,
-    "language": parse_language,
+    "language": _parse_language,
     "nsid": parse_nsid,
     "record-key": parse_rkey,
     "tid": parse_tid,

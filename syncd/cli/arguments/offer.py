@@ -18,7 +18,7 @@ from click.shell_completion import CompletionItem
 from syncd.errors import SyncdError
 from syncd.folder.names import is_draft
 from syncd.folder.root import OWN, find_root
-from syncd.forms import USUAL
+from syncd.forms import EVERY
 from syncd.private import state_directory
 from syncd.state.peek import RECORDS, WENT, Names, offers, waiting
 
@@ -71,13 +71,15 @@ def _publishable(directory: Path, start: str) -> list[str]:
 
 
 def _drafts(root: Path) -> Iterator[str]:
+    # A name is offered before the settings are read.
+    forms = (EVERY.default, *(form for _, form in EVERY.chosen))
     for collection in os.scandir(root):
         if "." in collection.name.strip(".") and collection.is_dir(follow_symlinks=False):
             names = (entry.name for entry in os.scandir(collection))
             yield from (
                 f"{collection.name}/{name}"
                 for name in names
-                if is_draft(name, USUAL.of(collection.name))
+                if any(is_draft(name, form) for form in forms)
             )
 
 

@@ -16,7 +16,7 @@ from shutil import rmtree
 import click
 
 from syncd.cli.commands.login import PDS_HELP, PLC_HELP
-from syncd.cli.commands.sync import report_json
+from syncd.cli.commands.sync import halt_json, report_json
 from syncd.cli.screen import progress
 from syncd.cli.screen.output import (
     exit_code,
@@ -36,6 +36,7 @@ from syncd.config import (
     PORTABLE,
     Config,
     check_pattern,
+    lines_for,
     load_config,
     render_config,
 )
@@ -58,7 +59,7 @@ from syncd.pds import HttpPds
 from syncd.state import create_state, set_aside
 from syncd.state.consent import Adoption
 from syncd.state.note import Note
-from syncd.state.notes import Filenames, KnownAccount, Overtaken, UnfinishedClone
+from syncd.state.notes import Filenames, KnownAccount, MarkdownFiles, Overtaken, UnfinishedClone
 
 Agree = Callable[[Mapping[str, int]], bool]
 """Whether a person agrees to publish so many records of each collection."""
@@ -122,6 +123,7 @@ def clone(
     report, cloned = asyncio.run(_first_sync(root, show, agree, pds))
     _say(report, cloned, found, root, as_json)
     _warn_of_empty(root, patterns)
+    _offer_markdown(root)
     raise click.exceptions.Exit(exit_code(report))
 
 
@@ -144,6 +146,16 @@ def _warn_of_empty(root: Path, patterns: Sequence[str]) -> None:
             tell(f"syncd: the repo has no collection {pattern}; there may be one later")
             if not pattern.endswith("*"):
                 tell(f"  next: name all below it by --collection '{pattern}.*', if you meant these")
+
+
+def _offer_markdown(root: Path) -> None:
+    """Print the setting for Markdown files, if the repo has long texts and nothing says how."""
+    with open_files(root) as files:
+        lines = [] if files.config.markdown else lines_for(files.state.collection_sizes())
+    if lines:
+        tell(f"syncd: it holds long texts; as Markdown files, by these lines in {FILE_NAME}:")
+        for line in lines:
+            tell(f"  {line}")
 
 
 def _is_begun(root: Path, account: Account) -> bool:
@@ -227,6 +239,9 @@ def _mark(
     initialise(root, marker)
     with create_state(state_file, did=config.did, marker=marker) as state:
         naming = Filenames(config.filenames), Overtaken(())
+        if not more:
+            # Files that are there already may be written by another setting: the first sync sees.
+            state.keep(MarkdownFiles(config.markdown_text))
         state.keep(KnownAccount.of(account), UnfinishedClone(), *naming, *more)
 
 
@@ -237,7 +252,8 @@ def _fitted(root: Path, config: Config) -> Config:
     """
     settings = root / FILE_NAME
     if settings.exists():
-        config = replace(config, filenames=load_config(settings, {}).filenames)
+        found = load_config(settings, {})
+        config = replace(config, filenames=found.filenames, markdown=found.markdown)
     traits = probe(root)
     if traits.name_bytes < COMPONENT_BYTES:
         tell(
@@ -307,7 +323,7 @@ def can_ask() -> bool:
 
 def _say(report: Report, cloned: int, account: Account, root: Path, as_json: bool) -> None:
     if as_json:
-        say_json(report_json(report, cloned))
+        say_json({**report_json(report, cloned), **halt_json(report)})
     else:
         rev = report.head.rev if report.head else "unknown"
         count = cloned + len(report.pulled) + len(report.adopted)

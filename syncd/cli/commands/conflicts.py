@@ -159,8 +159,18 @@ def carry_out(
     try:
         run_sync(directory, as_json, done, acted_on=acted_on)
     except Locked as error:
-        say(f"noted; another syncd (pid {error.pid}) has the folder: the next sync carries it out")
+        words = f"another syncd (pid {error.pid}) has the folder: the next sync carries it out"
+        _say_noted(words, as_json, done)
     except OtherVersion as error:
         # A daemon of any version finds what was decided in the state file, without being asked.
-        say("noted; the running syncd is of another version: its next sync carries it out")
+        words = "the running syncd is of another version: its next sync carries it out"
+        _say_noted(words, as_json, done)
         tell(f"  next: {error.hint}")
+
+
+def _say_noted(words: str, as_json: bool, done: Mapping[str, object] | None) -> None:
+    """Say that a decision was noted, and when it is carried out."""
+    if as_json:
+        say_json({"noted": words, **(done or {})})
+    else:
+        say(f"noted; {words}")

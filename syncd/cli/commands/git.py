@@ -21,10 +21,10 @@ from syncd.atproto.syntax import Nsid, parse_nsid
 from syncd.cli.screen.output import say, say_lines, tell
 from syncd.config import FILE_NAME, Config, load_config
 from syncd.cycle.git.checkout import adopt_checkout, find_checkout
-from syncd.errors import BadData, BadJson, BadSyntax, ConfigWrong, GitFailed
+from syncd.errors import BadData, BadJson, BadSyntax, ConfigWrong, FileProblem, GitFailed
 from syncd.folder.names import CONTINUED, record_path_of
 from syncd.folder.root import OWN
-from syncd.forms import USUAL, by_line
+from syncd.forms import EVERY, USUAL, Forms, by_line
 from syncd.git.commits import Worktree
 from syncd.git.drivers import install as install_drivers
 from syncd.git.drivers import uninstall as uninstall_drivers
@@ -53,7 +53,9 @@ def install(directory: Path) -> None:
     Example:
       syncd -C ~/notes git install
     """
-    pattern = install_drivers(_worktree(directory), _command())
+    work = _worktree(directory)
+    forms = _forms_in(work.repository.top / work.repository.prefix)
+    pattern = install_drivers(work, _command(), forms)
     say(f"git merges and shows {pattern} with syncd now, in this clone alone")
 
 
@@ -66,7 +68,8 @@ def uninstall(directory: Path) -> None:
     Example:
       syncd -C ~/notes git uninstall
     """
-    was_there = uninstall_drivers(_worktree(directory))
+    # By any setting: it may be another one than when they were registered.
+    was_there = uninstall_drivers(_worktree(directory), EVERY)
     say("git merges and shows record files by itself again" if was_there else "nothing to take out")
 
 
@@ -101,9 +104,16 @@ def merge(base: Path, ours: Path, theirs: Path, mark_length: int, path: str) -> 
 @click.argument("file", type=click.Path(path_type=Path))
 def show(file: Path) -> None:
     """Print the record in FILE with its keys in syncd's order, texts by line; git calls this."""
-    form = USUAL.of_file(file.name)
+    form = EVERY.of_file(file.name)
     shown = by_line(form, form.ordered(file.read_bytes()))
     say_lines(shown.decode("utf-8", "backslashreplace"))
+
+
+def _forms_in(folder: Path) -> Forms:
+    """Return the forms of a folder's files; the usual ones if its settings cannot be read."""
+    with suppress(ConfigWrong, FileProblem):
+        return load_config(folder / FILE_NAME, {}).forms
+    return USUAL
 
 
 def _command() -> str:

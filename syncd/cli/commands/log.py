@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -20,15 +20,35 @@ import click
 from syncd.cli.arguments.places import standing
 from syncd.cli.screen.colour import has_colour
 from syncd.cli.screen.events import alike, event_json, event_parts, folded, painted
-from syncd.cli.screen.output import NEEDS_A_PERSON, many, say, say_json, short, tell_notice
+from syncd.cli.screen.output import (
+    NEEDS_A_PERSON,
+    cid_json,
+    many,
+    say,
+    say_json,
+    short,
+    tell_notice,
+)
+from syncd.cycle.workspace import Workspace
+from syncd.errors import SyncdError
 from syncd.folder.root import OWN, find_root
 from syncd.mirror.names import check_known, read_name, read_names, record_meant, record_named
 from syncd.mirror.notices import OnNotice, ignore
 from syncd.mirror.offline import open_files
 from syncd.mirror.past.events import PULLED, PUSHED, Event, Question, mark_of, read_events
-from syncd.mirror.restore import Restored, Wish, plan_restore, restore_all
-from syncd.mirror.restore import restore as restore_version
+from syncd.mirror.past.undo import Undo, plan_undo
+from syncd.mirror.restore import (
+    Restored,
+    Wish,
+    find_back,
+    plan_restore,
+    restore_all,
+    restore_version,
+    undo_restore,
+)
+from syncd.mirror.restore import restore as restore_one
 from syncd.mirror.times import read_moment, rfc3339
+from syncd.model import RecordPath
 from syncd.state import How, Superseded
 
 FOLLOWED = 5_000
@@ -149,7 +169,9 @@ def _nothing(path: str | None, since: str | None, hows: frozenset[How]) -> str:
 
 
 @click.command()
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="PATH...", nargs=-1)
+@click.option("--back", type=click.IntRange(1), help="So many versions before the present one.")
+@click.option("--undo", is_flag=True, help="Undo the last restore; of an undo, do it again.")
 @click.option("--cid", "wanted", help="Which version: a CID of `syncd log`, or its last letters.")
 @click.option("--deleted", is_flag=True, help="Only records that have no file any more.")
 @click.option("--before", metavar="TIME", help="The versions of TIME: 2h, 3d, 2030-01-02T03:04Z.")
@@ -159,6 +181,8 @@ def _nothing(path: str | None, since: str | None, hows: frozenset[How]) -> str:
 def restore(
     directory: Path,
     paths: tuple[str, ...],
+    back: int | None,
+    undo: bool,
     wanted: str | None,
     deleted: bool,
     before: str | None,
@@ -168,22 +192,33 @@ def restore(
     """Write superseded versions of PATH (the newest, or --cid) into the folder.
 
     PATH is a record, its file, a directory, an at:// URI or a pattern. With --cid, versions that
-    are in git on any branch count too.
+    are in git on any branch count too. What a file held goes to history first. --back walks through
+    the versions of one record, however often they were restored.
 
     \b
     Examples:
       syncd restore app.bsky.actor.profile/self
       syncd restore app.bsky.actor.profile/self --cid yaqjkzzvfu
+      syncd restore app.bsky.actor.profile/self --back 3
       syncd restore 'com.example.*' --deleted --before 2h
+      syncd restore --undo
     """
+    _check_choices(paths, bool(wanted or deleted or before), back, undo)
+    if undo:
+        _undo(directory, dry_run, as_json)
+        return
     is_plain = not (deleted or before or dry_run)
     with open_files(directory) as workspace:
+        if back is not None:
+            record = record_named(workspace, paths[0], standing(directory))
+            _go_back(workspace, find_back(workspace, record, back, tell_notice), dry_run, as_json)
+            return
         names = read_names(workspace, paths, standing(directory))
         if wanted is not None and (len(names) > 1 or not is_plain):
             raise click.UsageError("--cid names one version of one PATH")
         if is_plain and len(names) == 1 and (wanted or record_meant(workspace, names[0])):
             record = record_named(workspace, paths[0], standing(directory))
-            _say_restored(restore_version(workspace, record, wanted, tell_notice), as_json)
+            _say_restored(restore_one(workspace, record, wanted, tell_notice), as_json)
             return
         moment = None if before is None else read_moment(before, workspace.now())
         events = plan_restore(workspace, Wish(names, deleted, moment), tell_notice)
@@ -196,10 +231,68 @@ def restore(
             _say_all(restore_all(workspace, events), as_json)
 
 
-def _is_wanted(count: int) -> bool:
-    """Return whether to restore so many; asks where a person can answer."""
+def _check_choices(paths: Sequence[str], has_other: bool, back: int | None, undo: bool) -> None:
+    """Raise UsageError unless the choices go together; `has_other`: there are more than named."""
+    if undo and (paths or has_other or back):
+        raise click.UsageError("--undo is about the last restore: it takes no PATH and no version")
+    if not (undo or paths):
+        raise click.UsageError("name a PATH, or --undo for the last restore")
+    if back and (len(paths) > 1 or has_other):
+        raise click.UsageError("--back is about one PATH, and takes no other choice of a version")
+
+
+def _go_back(workspace: Workspace, event: Superseded, dry_run: bool, as_json: bool) -> None:
+    if dry_run:
+        _say_plan([event], as_json)
+        return
+    restore_version(workspace, event)
+    _say_restored(event, as_json)
+
+
+def _undo(directory: Path, dry_run: bool, as_json: bool) -> None:
+    """Undo the last restore, and end with 3 if something of it stays."""
+    with open_files(directory) as workspace:
+        plan = plan_undo(workspace)
+        if dry_run:
+            _say_undone([one for one in plan if not one.is_edited], {}, as_json, is_done=False)
+        elif _is_wanted(len(plan), "Undo the restore of"):
+            undone = undo_restore(workspace, plan)
+            _say_undone(undone.done, undone.failed, as_json, is_done=True)
+            raise click.exceptions.Exit(NEEDS_A_PERSON if undone.failed else 0)
+
+
+def _say_undone(
+    done: Sequence[Undo], failed: Mapping[RecordPath, SyncdError], as_json: bool, *, is_done: bool
+) -> None:
+    if as_json:
+        versions = [{"path": one.path, "cid": cid_json(one.back)} for one in done]
+        say_json({"undone" if is_done else "undo": versions, "failed": _failed_json(failed)})
+        return
+    for one in done:
+        what = "removed: it had no file" if one.back is None else f"again as {short(one.back)}"
+        say(f"{'undone' if is_done else 'undo':<9} {one.path} {what}")
+    _say_failed(failed)
+    rest = f"; {len(failed)} could not be" if failed else ""
+    say(f"{many(len(done), 'record')} {'undone' if is_done else 'to undo; nothing was done'}{rest}")
+
+
+def _is_wanted(count: int, question: str = "Restore") -> bool:
+    """Return whether to change so many; asks where a person can answer."""
     asks = count > ASKED_ABOVE and sys.stdin.isatty() and sys.stderr.isatty()
-    return not asks or click.confirm(f"Restore {count} records?", err=True)
+    return not asks or click.confirm(f"{question} {count} records?", err=True)
+
+
+def _failed_json(failed: Mapping[RecordPath, SyncdError]) -> list[dict[str, str]]:
+    return [
+        {"path": path, "reason": error.message, "hint": error.hint}
+        for path, error in failed.items()
+    ]
+
+
+def _say_failed(failed: Mapping[RecordPath, SyncdError]) -> None:
+    for path, error in failed.items():
+        say(f"problem   {path}: {error.message}")
+        say(f"  next: {error.hint}")
 
 
 def _say_plan(events: Sequence[Superseded], as_json: bool) -> None:
@@ -214,17 +307,12 @@ def _say_plan(events: Sequence[Superseded], as_json: bool) -> None:
 def _say_all(restored: Restored, as_json: bool) -> None:
     """Report, and end with 3 if something could not be restored."""
     if as_json:
-        failed = [
-            {"path": path, "reason": error.message, "hint": error.hint}
-            for path, error in restored.failed.items()
-        ]
+        failed = _failed_json(restored.failed)
         say_json({"restored": [_version_json(e) for e in restored.done], "failed": failed})
     else:
         for event in restored.done:
             say(f"restored  {event.path} as it was until {rfc3339(event.at)} ({short(event.cid)})")
-        for path, error in restored.failed.items():
-            say(f"problem   {path}: {error.message}")
-            say(f"  next: {error.hint}")
+        _say_failed(restored.failed)
         left = f"; {len(restored.failed)} could not be" if restored.failed else ""
         say(f"{many(len(restored.done), 'record')} restored{left}")
     raise click.exceptions.Exit(NEEDS_A_PERSON if restored.failed else 0)

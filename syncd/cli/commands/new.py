@@ -14,12 +14,12 @@ from syncd.cli.arguments.places import standing
 from syncd.cli.commands.conflicts import carry_out
 from syncd.cli.commands.publish import publish_all
 from syncd.cli.screen.editor import run_editor
-from syncd.cli.screen.output import say, say_json
+from syncd.cli.screen.output import say, say_json, tell
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FileProblem
 from syncd.folder.names import record_of_draft
-from syncd.forms import Form
-from syncd.mirror.by_lexicon import begin
+from syncd.forms import Form, import_post
+from syncd.mirror.by_lexicon import begin, fields_of
 from syncd.mirror.names import collection_named
 from syncd.mirror.offline import open_files
 from syncd.mirror.publishing import check_writable, make_draft
@@ -38,17 +38,21 @@ def new(
 ) -> None:
     """Make a draft in COLLECTION, with the fields that its lexicon asks for or FILE's content.
 
+    Where COLLECTION has Markdown files, FILE may be a post of Hugo, Astro, Eleventy, Jekyll or
+    Obsidian: title, date, description and tags are taken over, and what is not is named.
+
     Print its path from the top of the mirror. It stays in the folder until you publish it.
 
     \b
     Examples:
       syncd new com.example.note --edit
       syncd new app.bsky.feed.post post.json --publish
+      syncd new com.whtwnd.blog.entry ~/blog/content/a-walk.md
     """
     with open_files(directory) as workspace:
         nsid = parse_nsid(collection_named(workspace, collection, standing(directory)))
         form = workspace.folder.forms.of(nsid)
-        content = form.format(_record(workspace, nsid, source, form))
+        content = _content(workspace, nsid, source, form)
         if publish:
             check_writable(workspace)
         draft = make_draft(workspace, nsid, content)
@@ -70,12 +74,30 @@ def _is_wanted(draft: str) -> bool:
     return sys.stdin.isatty() and click.confirm(f"Publish {draft} now?", err=True)
 
 
-def _record(workspace: Workspace, collection: Nsid, source: Path | None, form: Form) -> Record:
+def _content(workspace: Workspace, collection: Nsid, source: Path | None, form: Form) -> bytes:
     if source is None:
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return begin(workspace, collection, now)
+        return form.begun(begin(workspace, collection, _now()))
+    return form.format(_record(workspace, collection, source, form))
+
+
+def _record(workspace: Workspace, collection: Nsid, source: Path, form: Form) -> Record:
     try:
         text = source.read_bytes()
     except OSError as error:
         raise FileProblem(f"{source} cannot be read: {error.strerror}") from None
-    return form.parse(text, collection)
+    found = None
+    if source.suffix in _MARKDOWN:
+        begun = begin(workspace, collection, _now())
+        found = import_post(text, form, begun, fields_of(workspace, collection))
+    if found is None:
+        return form.parse(text, collection)
+    if found.left:
+        tell(f"syncd: {source}: not taken over: {', '.join(found.left)}")
+    return found.record
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+_MARKDOWN = frozenset({".md", ".markdown", ".mdx"})

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -23,11 +24,12 @@ from syncd.cli.host.journal import (
 )
 from syncd.cli.host.process import Running
 from syncd.cli.host.reporter import ALIKE
+from syncd.cli.screen.output import fail, say
 from syncd.config import read_list
 from syncd.daemon.fleet import Fleet
-from syncd.errors import FileProblem
+from syncd.errors import FileProblem, SyncdError
 from syncd.notify import find_notifier
-from syncd.trouble import at_home
+from syncd.trouble import at_home, refusal
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 
@@ -41,8 +43,9 @@ _STOPS = (signal.SIGTERM, signal.SIGINT)
     default="auto",
     help="How it tells what it does; auto: journald's fields under systemd, else text.",
 )
+@click.option("--once", is_flag=True, help="Sync each mirror once, one after the other, and end.")
 @click.pass_obj
-def run(directory: Path, directories: tuple[Path, ...], form: str) -> None:
+def run(directory: Path, directories: tuple[Path, ...], form: str, once: bool) -> None:
     """Keep one or more mirrors in sync until SIGTERM or Ctrl-C.
 
     SIGHUP (systemctl reload) reads the settings again. Without DIR, the mirrors are those of the
@@ -54,9 +57,25 @@ def run(directory: Path, directories: tuple[Path, ...], form: str) -> None:
       syncd run
       syncd run ~/alice ~/bob
       SYNCD_CONFIG=~/.config/syncd.toml syncd run --log json
+      SYNCD_CONFIG=~/.config/syncd.toml syncd run --once
     """
     listed = mirrors_of(directory, directories, os.environ)
+    if once:
+        raise click.exceptions.Exit(max(_sync_once(folder) for folder in listed()))
     raise click.exceptions.Exit(asyncio.run(_run(listed, form)))
+
+
+def _sync_once(folder: Path) -> int:
+    """Sync one mirror, as `syncd sync` does; a failure is told and keeps no other back."""
+    say(f"{folder}:")
+    command = import_module("syncd.cli.commands.sync").sync
+    try:
+        # Of a command that is not alone, main() returns the exit code.
+        return int(command.main([], standalone_mode=False, obj=folder) or 0)
+    except SyncdError as error:
+        return fail(error)
+    except OSError as error:
+        return fail(refusal(error))
 
 
 async def _run(listed: Callable[[], Sequence[Path]], form: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import re
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,11 +22,13 @@ from syncd.cli.screen.output import say, say_json, say_lines
 from syncd.cli.screen.suggest import Suggesting
 from syncd.errors import ConfigWrong, FolderWrong, SyncdError
 from syncd.folder.root import find_root
+from syncd.mirror.every.find import find_mirrors, usual_list
 from syncd.trouble import at_home
 
 STATE: Final = Path("/var/lib/syncd")
 """The directory of the system service's mirrors, and the home of its user."""
 USER: Final = "syncd"
+_ALL_MIRRORS: Final = "syncd-mirrors.service"
 NOT_RUNNING: Final = 1
 STEPS_SINCE: Final = 254
 """The first version of systemd with RestartSteps=."""
@@ -45,6 +49,7 @@ class Unit:
         directory: The directory of the unit file.
         manager: The options of systemctl that select the manager.
         override: The text of a drop-in; empty if none is needed.
+        starts: The template of the unit that it starts, for a timer.
     """
 
     template: str
@@ -52,6 +57,7 @@ class Unit:
     directory: Path
     manager: tuple[str, ...]
     override: str = ""
+    starts: str = ""
 
     @property
     def name(self) -> str:
@@ -82,27 +88,41 @@ def service() -> None:
 
 
 _OF_SYSTEM = click.option("--system", is_flag=True, help="A service of the machine, not yours.")
+_OF_ALL = click.option("--all", "of_all", is_flag=True, help="One service for all your mirrors.")
+_BY_TIMER = click.option("--timer", is_flag=True, help="With --all: sync every 15 minutes instead.")
 
 
 @service.command()
 @_OF_SYSTEM
+@_OF_ALL
+@_BY_TIMER
 @click.option("--no-start", is_flag=True, help="Install and enable it, but do not start it now.")
 @click.option("--print", "only_print", is_flag=True, help="Print the files, and write nothing.")
 @click.pass_obj
-def install(directory: Path, system: bool, no_start: bool, only_print: bool) -> None:
+def install(
+    directory: Path, system: bool, of_all: bool, timer: bool, no_start: bool, only_print: bool
+) -> None:
     """Install the unit, enable it and start it.
+
+    With --all it is one service for the mirrors that ~/.config/syncd/mirrors.toml lists, or a timer
+    that syncs them every 15 minutes. Where there is no list yet, those are written into one that
+    `syncd status --all` shows.
 
     \b
     Examples:
       syncd -C ~/notes service install
       syncd -C ~/notes service install --print
+      syncd service install --all --timer
     """
-    unit, program = _unit_of(directory, system), find_program(is_system=system)
+    unit, program = _unit_of(directory, system, of_all, timer), find_program(is_system=system)
     if only_print:
         _print(unit, program)
         return
     _check_manager(unit)
-    _write(unit.file, render(unit.template, program, _systemd_version()))
+    if of_all:
+        make_list(directory)
+    for template in filter(None, (unit.starts, unit.template)):
+        _write(unit.directory / template, render(template, program, _systemd_version()))
     if unit.override:
         _write(unit.drop_in, unit.override)
     _systemctl(unit, "daemon-reload")
@@ -116,38 +136,44 @@ def install(directory: Path, system: bool, no_start: bool, only_print: bool) -> 
 
 @service.command()
 @_OF_SYSTEM
+@_OF_ALL
+@_BY_TIMER
 @click.pass_obj
-def uninstall(directory: Path, system: bool) -> None:
+def uninstall(directory: Path, system: bool, of_all: bool, timer: bool) -> None:
     """Stop the service, disable it, and remove what `install` wrote. The mirror stays as it is.
 
     \b
     Example:
       syncd -C ~/notes service uninstall
     """
-    unit = _unit_of(directory, system)
+    unit = _unit_of(directory, system, of_all, timer)
     _check_manager(unit)
     if unit.file.exists():
         _systemctl(unit, "disable", "--now", unit.name)
     shutil.rmtree(unit.drop_in.parent, ignore_errors=True)
-    before, after = unit.template.split("@")
-    if not list(unit.directory.glob(f"*.wants/{before}@?*{after}")):
+    before, at, after = unit.template.partition("@")
+    if not at or not list(unit.directory.glob(f"*.wants/{before}@?*{after}")):
         unit.file.unlink(missing_ok=True)
+    if unit.starts:
+        (unit.directory / unit.starts).unlink(missing_ok=True)
     _systemctl(unit, "daemon-reload")
     say(f"uninstalled {unit.name}")
 
 
 @service.command()
 @_OF_SYSTEM
+@_OF_ALL
+@_BY_TIMER
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def status(directory: Path, system: bool, as_json: bool) -> None:
+def status(directory: Path, system: bool, of_all: bool, timer: bool, as_json: bool) -> None:
     """How the service is: its state, what it says of itself, how often it was restarted.
 
     \b
     Example:
       syncd -C ~/notes service status --json
     """
-    unit = _unit_of(directory, system)
+    unit = _unit_of(directory, system, of_all, timer)
     wanted = ("ActiveState", "SubState", "Result", "MainPID", "NRestarts", "StatusText")
     shown = _systemctl(unit, "show", *(f"--property={name}" for name in wanted), unit.name)
     found = dict(line.partition("=")[::2] for line in shown.splitlines())
@@ -164,7 +190,8 @@ def status(directory: Path, system: bool, as_json: bool) -> None:
         say(f"restarts {found.get('NRestarts', '0')}")
         if not is_current:
             say("the unit file is not there, or of another syncd")
-            say(f"  next: syncd service install{' --system' if system else ''}")
+            options = (" --system" * system, " --all" * of_all, " --timer" * timer)
+            say(f"  next: syncd service install{''.join(options)}")
     raise click.exceptions.Exit(0 if state in ("active", "reloading") else NOT_RUNNING)
 
 
@@ -174,7 +201,8 @@ def _print(unit: Unit, program: str) -> None:
         version = _systemd_version()
     except ConfigWrong:
         version = 0
-    say_lines(f"# {unit.file}\n{render(unit.template, program, version)}")
+    for template in filter(None, (unit.starts, unit.template)):
+        say_lines(f"# {unit.directory / template}\n{render(template, program, version)}")
     if unit.override:
         say_lines(f"# {unit.drop_in}\n{unit.override}")
 
@@ -213,7 +241,14 @@ def find_program(*, is_system: bool) -> str:
     return _quoted(program) if found is not None else program
 
 
-def _unit_of(directory: Path, is_system: bool) -> Unit:
+def _unit_of(
+    directory: Path, is_system: bool, of_all: bool = False, by_timer: bool = False
+) -> Unit:
+    if (by_timer and not of_all) or (of_all and is_system):
+        raise click.UsageError("--timer is for --all, and --all is for services of yours")
+    if of_all:
+        names = ("syncd-sync.timer", "syncd-sync.service") if by_timer else (_ALL_MIRRORS, "")
+        return Unit(names[0], "", _user_units(), ("--user",), starts=names[1])
     root = find_root(directory)
     return _system_unit(root) if is_system else _user_unit(root)
 
@@ -237,14 +272,34 @@ def _system_unit(root: Path) -> Unit:
 
 
 def _user_unit(root: Path) -> Unit:
-    template, home = "syncd-user@.service", at_home("~")
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
-    directory = config / "systemd" / "user"
+    template, home, directory = "syncd-user@.service", at_home("~"), _user_units()
     if root.parent == home and _PLAIN.fullmatch(root.name):
         return Unit(template, root.name, directory, ("--user",))
     program = find_program(is_system=False)
     override = f"[Service]\nExecStart=\nExecStart={program} run {_quoted(str(root))}\n"
     return Unit(template, escape(str(root)), directory, ("--user",), override)
+
+
+def _user_units() -> Path:
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or at_home("~") / ".config")
+    return config / "systemd" / "user"
+
+
+def make_list(directory: Path) -> None:
+    """Write the list of all mirrors that are known, if there is none. Raises FolderWrong."""
+    file = usual_list(os.environ)
+    if file.exists():
+        return
+    here = None
+    with suppress(FolderWrong):
+        here = find_root(directory)
+    known = [known.folder for known in find_mirrors(os.environ, here) if known.error is None]
+    if not known:
+        hint = f'write them into {file}: mirrors = ["~/alice", "/srv/bob"]'
+        raise FolderWrong("no mirror of yours is known that a service could run", hint=hint)
+    names = ",\n".join(f"    {json.dumps(str(folder), ensure_ascii=False)}" for folder in known)
+    _write(file, f"mirrors = [\n{names},\n]\n")
+    say(f"wrote {file}: {len(known)} of your mirrors")
 
 
 def escape(path: str) -> str:

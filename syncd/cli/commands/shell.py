@@ -67,7 +67,7 @@ def help_(ctx: click.Context, command: tuple[str, ...]) -> None:
       syncd help configuration
     """
     shown, pages = ctx.find_root(), find_pages()
-    # Three pages have the name of a command: `syncd help git.md` shows that page.
+    # Four pages have the name of a command: `syncd help git.md` shows that page.
     (name,) = command if len(command) == 1 else ("",)
     if name in pages and name not in _group_of(shown).list_commands(shown):
         say_lines(pages[name].read_text(encoding="utf-8").strip())

@@ -16,6 +16,7 @@ from syncd.cli.screen import display
 from syncd.cli.screen.lexicons import lexicons_json, lexicons_line
 from syncd.cli.screen.output import (
     NEEDS_A_PERSON,
+    error_json,
     head_json,
     say,
     say_json,
@@ -117,7 +118,7 @@ def _glance_json(glance: Glance) -> dict[str, Any]:
     return {
         "folder": str(glance.known.folder),
         "sources": list(glance.known.sources),
-        "error": None if error is None else {"message": error.message, "hint": error.hint},
+        "error": None if error is None else error_json(error),
         "status": None if standing is None else status_json(standing),
     }
 

@@ -13,8 +13,10 @@ import click
 
 from syncd.atproto.syntax import parse_tid
 from syncd.cli.commands.git import checkout_taken
+from syncd.cli.host.afterwards import Afterwards, hooks_afterwards
 from syncd.cli.screen import progress
 from syncd.cli.screen.output import (
+    error_json,
     exit_code,
     fail,
     head_json,
@@ -42,6 +44,7 @@ from syncd.cli.screen.verbose import listeners
 from syncd.git.repository import find_repository
 from syncd.mirror.branch.marks import FileMarks, RemoteMarks
 from syncd.mirror.branch.publication import (
+    Published,
     at_the_pds,
     find_published,
     preview_branch,
@@ -53,6 +56,7 @@ from syncd.mirror.last_cycle import counts, keep_last_cycle
 from syncd.mirror.offline import accept
 from syncd.mirror.online import open_mirror, open_to_look
 from syncd.model import RecordPath, Report
+from syncd.plan import for_a_person
 
 
 @click.command()
@@ -68,6 +72,7 @@ from syncd.model import RecordPath, Report
     metavar="FILE",
     help="Keep what was published in FILE, in a CI's cache.",
 )
+@click.option("--allow-hooks", is_flag=True, help="Run the hooks of syncd.toml, as in a CI.")
 @click.pass_obj
 def sync(
     directory: Path,
@@ -76,6 +81,7 @@ def sync(
     accept_rev: str | None,
     shown_as: str | None,
     published: Path | None,
+    allow_hooks: bool,
 ) -> None:
     """Sync once, both ways; or publish a branch of git, where the settings say so.
 
@@ -89,7 +95,7 @@ def sync(
     root = find_published(directory)
     if root is not None:
         _check_branch_usage(accept_rev)
-        publish(root, published, Output(as_json, dry_run, shown_as))
+        publish(root, published, Output(as_json, dry_run, shown_as), allow_hooks=allow_hooks)
     if published is not None:
         raise click.UsageError('--published is for [mirror] mode = "publish"')
     with checkout_taken(directory, only_now=dry_run):
@@ -98,7 +104,7 @@ def sync(
         if dry_run:
             _say_plan(*asyncio.run(_preview(directory)), as_json, shown_as)
         else:
-            run_sync(directory, as_json)
+            run_sync(directory, as_json, allow_hooks=allow_hooks)
 
 
 def _check_usage(
@@ -121,14 +127,18 @@ def run_sync(
     done: Mapping[str, object] | None = None,
     *,
     acted_on: Collection[RecordPath] = (),
+    allow_hooks: bool = False,
 ) -> None:
     """Sync, or have the running daemon do it; report, and end with the exit code that fits.
 
     `done` is what else the JSON object says; `acted_on` are the records that a person just named.
     """
     show: progress.Show = nullcontext if as_json else progress.show_progress
-    report, cloned = sync_here_or_there(directory, lambda: asyncio.run(_sync(directory, show)))
-    say_outcome(report, as_json, cloned, done, acted_on=acted_on)
+    with hooks_afterwards(is_allowed=allow_hooks) as after:
+        report, cloned = sync_here_or_there(
+            directory, lambda: asyncio.run(_sync(directory, show, after))
+        )
+        say_outcome(report, as_json, cloned, done, acted_on=acted_on)
 
 
 def say_outcome(
@@ -141,7 +151,7 @@ def say_outcome(
 ) -> None:
     """Report, and end with the exit code that fits."""
     if as_json:
-        say_json({**report_json(report, cloned), **(done or {})})
+        say_json({**report_json(report, cloned), **(done or {}), **halt_json(report)})
     else:
         say_report(report, cloned, _done_before(report, acted_on))
     if report.halted is not None:
@@ -173,15 +183,23 @@ def _prefix_of(root: Path) -> str:
     return "" if repository is None else repository.prefix
 
 
-def publish(root: Path, file: Path | None, output: Output) -> NoReturn:
+def publish(root: Path, file: Path | None, output: Output, *, allow_hooks: bool) -> NoReturn:
     """Publish the branch that is checked out at `root`, or show what that would do; end so."""
     marks = RemoteMarks() if file is None else FileMarks(file)
     do = preview_branch if output.is_dry_run else publish_branch
-    done = asyncio.run(do(root, marks, at_the_pds(listeners())))
+    with hooks_afterwards(is_allowed=allow_hooks) as after:
+        done = asyncio.run(do(root, marks, at_the_pds(listeners())))
+        if not output.is_dry_run:
+            after.note(root, done.config, done.report, Report())
+        _say_publication(root, done, output)
+
+
+def _say_publication(root: Path, done: Published, output: Output) -> NoReturn:
+    """Report, and end with the exit code that fits."""
     if output.is_dry_run and not output.as_json:
         say_plan_of(done, output.shown_as, Named(_prefix_of(root), done.config))
     elif output.as_json:
-        say_json({**report_json(done.report), **published_json(done)})
+        say_json({**report_json(done.report), **published_json(done), **halt_json(done.report)})
     else:
         say_published(done)
     if done.report.halted is not None:
@@ -189,11 +207,14 @@ def publish(root: Path, file: Path | None, output: Output) -> NoReturn:
     raise click.exceptions.Exit(exit_code(done.report))
 
 
-async def _sync(directory: Path, show: progress.Show) -> tuple[Report, int]:
+async def _sync(directory: Path, show: progress.Show, after: Afterwards) -> tuple[Report, int]:
     async with open_mirror(directory, listeners()) as mirror:
         started = time.time()
-        with show(mirror):
+        conflicts, problems, held = for_a_person(mirror.state.waiting())
+        before = Report(conflicts=conflicts, problems=problems, held=held)
+        with show(mirror), after.noting_errors(mirror.folder.root, mirror.config):
             report = await mirror.sync()
+        after.note(mirror.folder.root, mirror.config, report, before)
         keep_last_cycle(mirror.state, report, started, mirror.cloned)
         keep_served(mirror.workspace)
         return report, mirror.cloned
@@ -208,6 +229,11 @@ def report_json(report: Report, cloned: int = 0) -> dict[str, object]:
         "requests": report.requests,
         "head": head_json(report.head),
     }
+
+
+def halt_json(report: Report) -> dict[str, object]:
+    """Return what the JSON object has of an error that ended the pushes early."""
+    return {} if report.halted is None else {"error": error_json(report.halted)}
 
 
 def say_report(report: Report, cloned: int = 0, before: Sequence[RecordPath] = ()) -> None:

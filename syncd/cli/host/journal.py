@@ -21,7 +21,7 @@ from syncd.cli.screen.output import say, say_json, tell
 from syncd.mirror.times import local_time, rfc3339
 
 JOURNAL = Path("/run/systemd/journal/socket")
-_COLOURS = {"pushed": "green", "pulled": "cyan", "merged": "cyan", "deleted": "magenta"}
+_COLOURS = {"pushed": "blue", "pulled": "cyan", "merged": "cyan", "deleted": "yellow"}
 
 
 class Level(IntEnum):
@@ -99,9 +99,9 @@ def say_text(entry: LogEntry, *, prefix: str = "") -> None:
 
 def _paint(entry: LogEntry) -> Callable[[str], str]:
     """Return what colours a line: its words say the same without it."""
-    levels = {Level.ERROR: "red", Level.WARNING: "yellow"}
-    colour = levels.get(entry.level) or _COLOURS.get(entry.event)
-    return lambda line: click.style(line, fg=colour)
+    is_wrong = entry.level <= Level.WARNING
+    colour = "yellow" if is_wrong else _COLOURS.get(entry.event)
+    return lambda line: click.style(line, fg=colour, bold=is_wrong or None)
 
 
 def say_named_text(entry: LogEntry) -> None:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from syncd import desktop
+from syncd.cli.host.hooked import hooks_of
 from syncd.cli.host.journal import Level, LogEntry, Voice
 from syncd.cli.host.reporter import Teller
 from syncd.cli.host.requests import Responder
@@ -29,6 +30,7 @@ from syncd.git.repository import is_changing
 from syncd.mirror.online import open_mirror
 from syncd.news import choose_doorbells
 from syncd.notify import Notifier
+from syncd.pds.shared import SharedStreams
 from syncd.state.notes import DaemonState, Paused, Unwatched
 from syncd.watch import Watcher
 
@@ -42,6 +44,7 @@ class Running:
     reload: Callable[[], None] = lambda: None
     alike: int | None = None
     _shown: dict[Path, str] = field(default_factory=dict)
+    _streams: SharedStreams = field(default_factory=SharedStreams)
 
     @asynccontextmanager
     async def open(self, directory: Path, pulse: Pulse) -> AsyncIterator[Daemon]:
@@ -53,12 +56,13 @@ class Running:
             )
             if mirror.config.desktop:
                 self._alert_on_desktop(teller)
+            teller.hooks = hooks_of(root, mirror.config, teller.say_of_a_hook)
             with watched(mirror, self.voice) as watcher:
                 daemon = Daemon(
                     mirror,
                     watcher,
                     teller.on_change,
-                    doorbells=choose_doorbells,
+                    doorbells=partial(choose_doorbells, stream=self._streams.stream),
                     ends_on=_ends_on(os.environ),
                     pulse=pulse,
                 )
@@ -70,18 +74,19 @@ class Running:
                     if mirror.state.note(Paused) is not None:
                         daemon.pause()
                     yield daemon
+            teller.hooks.close()
             with suppress(SyncdError):
                 mirror.state.forget(DaemonState)
             teller.say("stopped", f"stopped {root}")
             self._shown.pop(root, None)
 
     def _alert_on_desktop(self, teller: Teller) -> None:
-        """Show new conflicts there, or say why that cannot be."""
+        """Show what newly waits there, or say why that cannot be."""
         obstacle = desktop.find_obstacle(os.environ)
         if obstacle is None:
             teller.alert = desktop.show
         else:
-            message = f"conflicts cannot be shown on the desktop: {obstacle}"
+            message = f"what waits for you cannot be shown on the desktop: {obstacle}"
             hint = "syncd status shows them too; [run] desktop = false in syncd.toml ends this"
             root = str(teller.mirror.folder.root)
             self.voice(LogEntry("desktop", message, Level.WARNING, mirror=root, hint=hint))

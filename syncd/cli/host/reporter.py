@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from syncd.cli.host.hooked import Mirrored, after_sync, needs_a_person, on_problem, only
 from syncd.cli.host.journal import Level, LogEntry, Voice
 from syncd.cli.screen.output import APPROVE_HINT, PUBLISH_HINT, RESOLVE_HINT, effects, many
 from syncd.cycle.mirror import Mirror
 from syncd.daemon import Phase
 from syncd.errors import SyncdError
+from syncd.hooks.queue import Hooks, Told
 from syncd.mirror.editors.served import keep_served
 from syncd.mirror.last_cycle import keep_last_cycle
 from syncd.model import Report
@@ -26,6 +28,13 @@ ALIKE = 10
 """More entries than this that differ in the record key alone become one."""
 ALERTED = 5
 """So many records are named on the desktop at once."""
+_ALERTS = {"conflict": "conflict", "problem": "problem", "held": "held change"}
+"""The kinds of what waits that are shown on the desktop, with their names there."""
+_NEXT = {
+    "conflict": "Both versions are kept: syncd diff, syncd resolve",
+    "problem": "Nothing is lost: syncd status",
+    "held change": "Nothing was done yet: syncd held, syncd approve, syncd reject",
+}
 _NUMBER = re.compile(r"\d+")
 
 
@@ -65,7 +74,8 @@ class Teller:
 
     Attributes:
         shown: Hears the phase and what waits for a person in one line, whenever it is another.
-        alert: Hears of new conflicts: a title, and which records they are.
+        alert: Hears of what newly waits for a person: a title, and which records they are.
+        hooks: Run after a pull, after a push, and when something newly waits.
         alike: More effects than this that are alike get one entry together; None: each gets one.
     """
 
@@ -76,6 +86,7 @@ class Teller:
     alike: int | None = None
     phase: Phase | None = None
     tally: Tally = field(default_factory=Tally)
+    hooks: Hooks | None = None
     _waiting: frozenset[LogEntry] = frozenset()
     _error: str = ""
     _hint: str = ""
@@ -126,6 +137,7 @@ class Teller:
             self.voice(entry)
         for sentence in report.remarks:
             self.say("note", sentence)
+        self._run_hooks(after_sync(self._mirrored, report))
         now = time.time()
         self.tally.add(report, now - self._started, now)
         self._tell_waiting(report)
@@ -141,18 +153,36 @@ class Teller:
         new = sorted(waiting - self._waiting, key=lambda e: (e.event, e.path))
         for entry in together(new, ALIKE):
             self.voice(entry)
-        self._alert([entry.path for entry in new if entry.event == "conflict"])
+        for event, word in _ALERTS.items():
+            self._alert(word, [entry.path for entry in new if entry.event == event])
+        if any(entry.event in _ALERTS for entry in new):
+            named = {(entry.event, entry.path) for entry in new}
+            self._run_hooks([on_problem(self._mirrored, only(report, named), None)])
         if waiting != self._waiting:
             self._waiting = waiting
             self._show()
 
-    def _alert(self, paths: Sequence[str]) -> None:
+    @property
+    def _mirrored(self) -> Mirrored:
+        return Mirrored(self.mirror.folder.root, self.mirror.account.did)
+
+    def _run_hooks(self, runs: Iterable[tuple[str, bytes]]) -> None:
+        if self.hooks is None:
+            return
+        for event, given in runs:
+            self.hooks.queue(event, given)
+
+    def say_of_a_hook(self, told: Told) -> None:
+        """Tell a line that a hook wrote, or why it failed."""
+        level = Level.WARNING if told.is_failure else Level.INFO
+        root = str(self.mirror.folder.root)
+        self.voice(LogEntry("hook", told.message, level, mirror=root, hint=told.hint))
+
+    def _alert(self, word: str, paths: Sequence[str]) -> None:
         if paths:
-            waits = f"{many(len(paths), 'conflict')} in {self.mirror.folder.root.name}"
+            waits = f"{many(len(paths), word)} in {self.mirror.folder.root.name}"
             named = [*paths[:ALERTED], *(["…"] if len(paths) > ALERTED else [])]
-            self.alert(
-                waits, "\n".join([*named, "Both versions are kept: syncd diff, syncd resolve"])
-            )
+            self.alert(waits, "\n".join([*named, _NEXT[word]]))
 
     def _show(self) -> None:
         counts = [
@@ -177,6 +207,9 @@ class Teller:
             self._said.add(kind)
             root = str(self.mirror.folder.root)
             self.voice(LogEntry("error", error.message, Level.ERROR, mirror=root, hint=error.hint))
+            if needs_a_person(error):
+                self.alert(f"{self.mirror.folder.root.name} is not synced", error.message)
+                self._run_hooks([on_problem(self._mirrored, Report(), error)])
         self._error, self._hint = error.message, error.hint
 
     def _tell_recovery(self) -> None:

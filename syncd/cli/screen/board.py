@@ -7,11 +7,12 @@ distinguish blue and yellow.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -19,6 +20,7 @@ from syncd.cli.screen.lexicons import lexicons_line
 from syncd.cli.screen.output import APPROVE_HINT, LINES, PUBLISH_HINT, RESOLVE_HINT
 from syncd.cli.screen.seen import REFRESH_SECONDS, Seen
 from syncd.cli.screen.visible import visible
+from syncd.mirror.times import local_of
 from syncd.model import Conflict, Held, Problem
 
 _PHASES = {
@@ -43,17 +45,27 @@ def draw(seen: Seen) -> RenderableType:
     return Group(facts, *lists)
 
 
-def show(seen: Seen) -> None:
-    """Print the status once."""
-    Console().print(draw(seen))
+def show(seen: Seen, *, is_painted: bool = True) -> None:
+    """Print the status once; without colour, the same lines."""
+    _console(is_painted).print(draw(seen))
 
 
-def watch(look: Callable[[], Seen], pause: Callable[[float], None] = time.sleep) -> None:
+def watch(
+    look: Callable[[], Seen],
+    pause: Callable[[float], None] = time.sleep,
+    *,
+    is_painted: bool = True,
+) -> None:
     """Show the status and its changes until Ctrl-C."""
-    with Live(draw(look()), auto_refresh=False, screen=False) as live:
+    console = _console(is_painted)
+    with Live(draw(look()), console=console, auto_refresh=False, screen=False) as live:
         while True:
             pause(REFRESH_SECONDS)
             live.update(draw(look()), refresh=True)
+
+
+def _console(is_painted: bool) -> Console:
+    return Console() if is_painted else Console(color_system=None)
 
 
 def _facts(found: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
@@ -83,7 +95,9 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
     if found["watch"]:
         rows.append(("events", _text(found["watch"]["problem"], style="yellow")))
     if last:
-        rows.append(("last", _text(f"{last['at']}, {_done(last)} in {last['seconds']:.1f} s")))
+        rows.append(
+            ("last", _text(f"{local_of(last['at'])}, {_done(last)} in {last['seconds']:.1f} s"))
+        )
         rows += _refusal(last.get("refused"))
     return rows
 
@@ -123,8 +137,8 @@ def _records(found: Mapping[str, Any]) -> Text:
 
 def _budget(budget: Mapping[str, Any]) -> Text:
     hour, day = budget["hour"]["left"], budget["day"]["left"]
-    done = f"; what is to push is done by {budget['push_done_at']}"
-    end = done if budget["push_done_at"] else ""
+    done = budget["push_done_at"]
+    end = f"; what is to push is done by {local_of(done)}" if done else ""
     return _text(f"{hour} write points left this hour, {day} today{end}")
 
 
@@ -137,31 +151,34 @@ def _done(last: Mapping[str, Any]) -> str:
 def _waiting(
     conflicts: Sequence[Conflict], problems: Sequence[Problem], held: Sequence[Held]
 ) -> RenderableType:
-    table = Table(title="waits for you", title_justify="left", title_style="bold yellow", box=None)
-    for column in ("what", "record", "why"):
-        table.add_column(column, header_style="dim", overflow="fold")
-    for conflict in conflicts:
-        table.add_row("≠ conflict", _text(conflict.path), _text(conflict.reason))
+    items: list[tuple[str, str, str]] = []
+    items += [("≠ conflict", conflict.path, conflict.reason) for conflict in conflicts]
     for problem in problems:
         place = f"{problem.place}: " if problem.place else ""
-        table.add_row("! problem", _text(problem.path), _text(place + problem.reason))
-    for item in held:
-        table.add_row("‖ held", _text(item.path), _text(item.reason))
+        items.append(("! problem", problem.path, place + problem.reason))
+    items += [("‖ held", item.path, item.reason) for item in held]
     hints = [RESOLVE_HINT] * any(conflicts) + [problem.hint for problem in problems]
     hints += [APPROVE_HINT] * any(held)
     steps = [_text(f"next: {hint}", style="blue") for hint in dict.fromkeys(hints) if hint]
-    return Group(Text(), table, *steps)
+    title = _text("waits for you", style="bold yellow")
+    return Group(Text(), title, *_listed(items), *steps)
 
 
 def _later(waiting: Sequence[Mapping[str, str]]) -> RenderableType:
-    table = Table(title="not pushed yet", title_justify="left", title_style="bold", box=None)
-    for column in ("what", "record", "why"):
-        table.add_column(column, header_style="dim", overflow="fold")
-    for item in waiting[:LINES]:
-        table.add_row(f"… {item['kind']}", _text(item["path"]), _text(item["reason"]))
+    items = [(f"… {item['kind']}", item["path"], item["reason"]) for item in waiting[:LINES]]
     if len(waiting) > LINES:
-        table.add_row("…", f"{len(waiting) - LINES} more", "")
-    return Group(Text(), table, _text(f"next: {PUBLISH_HINT}", style="blue"))
+        items.append(("…", f"{len(waiting) - LINES} more", ""))
+    title = _text("not pushed yet", style="bold")
+    step = _text(f"next: {PUBLISH_HINT}", style="blue")
+    return Group(Text(), title, *_listed(items), step)
+
+
+def _listed(items: Iterable[tuple[str, str, str]]) -> Iterator[RenderableType]:
+    """Yield each item as a line with its record, and its reason below: no key is broken for it."""
+    for what, record, why in items:
+        yield _text(f"{what:<12}{record}")
+        if why:
+            yield Padding(_text(why, style="dim"), (0, 0, 0, 2))
 
 
 def _text(words: str, style: str = "") -> Text:

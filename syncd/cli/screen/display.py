@@ -16,14 +16,15 @@ from typing import Any, NoReturn
 
 import click
 
-from syncd.cli.screen.colour import has_colour
+from syncd.cli.screen.colour import has_colour, is_drawn
 from syncd.cli.screen.seen import REFRESH_SECONDS, Seen
 
 
 def show(seen: Seen, plain: Callable[[Seen], None]) -> None:
     """Show the status once, in colour or by `plain`."""
-    if has_colour(sys.stdout, os.environ):
-        import_module("syncd.cli.screen.board").show(seen)
+    if is_drawn(sys.stdout, os.environ):
+        board = import_module("syncd.cli.screen.board")
+        board.show(seen, is_painted=has_colour(sys.stdout, os.environ))
     else:
         plain(seen)
 
@@ -31,8 +32,9 @@ def show(seen: Seen, plain: Callable[[Seen], None]) -> None:
 def watch(look: Callable[[], Seen], plain: Callable[[Seen], None], *, is_json: bool) -> None:
     """Show the status until Ctrl-C, again after each change."""
     with suppress(KeyboardInterrupt):
-        if has_colour(sys.stdout, os.environ) and not is_json:
-            import_module("syncd.cli.screen.board").watch(look)
+        if is_drawn(sys.stdout, os.environ) and not is_json:
+            board = import_module("syncd.cli.screen.board")
+            board.watch(look, is_painted=has_colour(sys.stdout, os.environ))
         before: object = None
         while True:
             seen = look()
@@ -49,7 +51,7 @@ def watch_all(
 
     The looks take at most a tenth of the time: a look reads the stat of every file.
     """
-    is_cleared = has_colour(sys.stdout, os.environ)
+    is_cleared = is_drawn(sys.stdout, os.environ)
     before: object = None
     while True:
         began = time.monotonic()

@@ -19,7 +19,7 @@ from syncd.state import How
 
 ALIKE: Final = 5
 """More events than this that are alike, one after the other, are one line."""
-_COLOURS: Final = {"created": "green", "replaced": "cyan", "deleted": "yellow"}
+_COLOURS: Final = {"created": "blue", "replaced": "cyan", "deleted": "yellow"}
 
 
 def alike(events: Sequence[Event]) -> Iterator[Event]:
@@ -66,7 +66,7 @@ def event_parts(event: Event, *, is_local: bool) -> list[str]:
 
 
 def painted(event: Event) -> Callable[[str], str]:
-    """Return what colours the line of an event: in by one, out by another, deletions by a third."""
+    """Return what colours the line of an event by its deed, and makes what went out bold."""
     colour = _COLOURS.get(event.deed)
     return lambda line: click.style(line, fg=colour, bold=event.side is Side.REMOTE or None)
 

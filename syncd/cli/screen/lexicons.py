@@ -21,7 +21,8 @@ def lexicons_line(found: Mapping[str, Any]) -> str:
         return ""
     places = ", ".join(f"{count} from the {origin}" for origin, count in _named(known))
     total, broken = sum(known.values()), found["broken"]
-    have = f"{total} of {total + found['unknown']} records have one: {places}"
+    verb = "has" if total == 1 else "have"
+    have = f"{total} of {total + found['unknown']} records {verb} one: {places}"
     if broken == 0:
         return f"{have}; none breaks it"
     which = "see which break it" if broken is None else f"{broken} break{'s' * (broken == 1)} it"

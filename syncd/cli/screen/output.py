@@ -90,9 +90,9 @@ def say_changes(lines: Iterable[Line]) -> None:
 
 
 def tell(text: str, *, paint: Callable[[str], str] = str) -> None:
-    """Print one line on stderr. Only `paint` may add control characters, for colour.
+    """Print one line on stderr; where that cannot be written, there is nobody to say so to.
 
-    Where it cannot be written, there is nobody to say so to.
+    Only `paint` may add control characters, for colour.
     """
     WAITS.ended()
     with suppress(OSError):
@@ -130,8 +130,42 @@ def fail(error: SyncdError) -> int:
     return error.exit_code
 
 
+@dataclass(slots=True)
+class Spoken:
+    """Whether this process has printed a JSON object: then an error gets no second one."""
+
+    is_said: bool = False
+
+
+SPOKEN = Spoken()
+_PLAIN = (str, int, float, type(None))
+VERSION = 1
+"""Of all JSON objects: it grows if a field goes, or gets another meaning. See docs/json.md."""
+
+
+def fail_json(error: SyncdError) -> None:
+    """Print an error as the JSON object of a command, unless that has printed one already."""
+    if not SPOKEN.is_said:
+        say_json({"error": error_json(error)})
+
+
+def error_json(error: SyncdError) -> dict[str, Any]:
+    """Return the JSON object of an error; its code is the name of its class."""
+    own = ("message", "hint", "exit_code")
+    facts = {k: v for k, v in vars(error).items() if k not in own and isinstance(v, _PLAIN)}
+    return {
+        "code": type(error).__name__,
+        "message": error.message,
+        "hint": error.hint,
+        "exit": error.exit_code,
+        "details": facts,
+    }
+
+
 def say_json(value: Mapping[str, Any], *, indent: int | None = 2) -> None:
-    """Print one JSON object on stdout; with `indent` None, on one line."""
+    """Print one JSON object on stdout, with its version; with `indent` None, on one line."""
+    SPOKEN.is_said = True
+    value = {"version": VERSION, **value}
     text = visible_json(json.dumps(value, ensure_ascii=False, indent=indent))
     if not _takes(text):
         # The escapes of the stream are none of JSON's.

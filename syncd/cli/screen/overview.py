@@ -89,8 +89,8 @@ def _columns() -> int:
 def _paint(mirror: Mapping[str, Any]) -> Callable[[str], str]:
     """Return what colours a row that needs a person; its words say the same."""
     status = mirror["status"]
-    colour = "red" if status is None else "yellow" if status["needs_a_person"] else None
-    return lambda line: click.style(line, fg=colour)
+    is_wrong = status is None or status["needs_a_person"]
+    return lambda line: click.style(line, fg="yellow" if is_wrong else None)
 
 
 def _dim(line: str) -> str:

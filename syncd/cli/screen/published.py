@@ -50,7 +50,7 @@ def published_json(done: Published) -> dict[str, Any]:
     return {
         "plan": plan_json(done.report),
         "foreign": [{"path": step.path, "reason": step.reason} for step in done.foreign],
-        "published": {
+        "publication": {
             "commit": done.commit,
             "since": None if since is None else since.commit,
             "moved": done.has_moved,

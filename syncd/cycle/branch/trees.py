@@ -6,6 +6,7 @@ writes where git or a person works, and never asks a PDS.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from syncd.cycle.branch.mark import Mark
 from syncd.cycle.git.records import Cids, record_paths, records_in
 from syncd.errors import BadData, BadJson, BadSyntax, ConfigWrong
 from syncd.folder.ignore.rules import IGNORE_FILE
-from syncd.forms import DRAFT
+from syncd.forms import DRAFT, ENDINGS
 from syncd.git.commits import GitFile, Worktree
 from syncd.model import RecordPath, split_record_path
 
@@ -68,7 +69,10 @@ def _blocks(work: Worktree, commit: str, config: Config) -> Iterator[tuple[Recor
     paths = dict(record_paths(files, config))
     ids = [files[name].id for name in paths]
     work.bring_blobs(commit, ids)
+    count = Counter(paths.values())
     for path, text in zip(paths.values(), work.contents(ids), strict=True):
+        if count[path] > 1:
+            continue  # two files, so neither was published
         try:
             collection = split_record_path(path)[0]
             yield path, encode(config.forms.of(collection).parse(text or b"", collection))
@@ -115,6 +119,7 @@ def _concerns(name: str, file: GitFile, config: Config) -> bool:
         return False
     if any(part in _NOT_A_NAME for part in rest) or not config.covers(collection):
         return False
-    endings = config.forms.endings
+    # By any setting: a record whose file has another form than this one reads is not gone.
+    endings = ENDINGS + config.forms.endings
     is_draft = any(name.endswith(DRAFT + ending) for ending in endings)
     return not file.is_regular or (name.endswith(endings) and not is_draft)

@@ -16,11 +16,12 @@ from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.errors import BadSyntax
 from syncd.folder.ignore.rules import read_rules
-from syncd.folder.names import meant_path, parse_file_name, relative_path
+from syncd.folder.names import meant_path, parse_file_name
 from syncd.folder.problems import printable
 from syncd.folder.search.contents import Reader, arrived_ns, changed_ns, stat_of
 from syncd.folder.search.walk import Entry, walk
 from syncd.folder.survey import is_nsid
+from syncd.folder.write import file_below
 from syncd.model import RecordPath, Seen, Step, make_record_path, split_record_path
 from syncd.plan import Moves
 from syncd.state.notes import LastLook
@@ -237,8 +238,7 @@ class _Search:
             self.found[item.file] = item
 
     def _file(self, path: RecordPath) -> str:
-        folder = self.workspace.folder
-        return relative_path(path, portable=folder.portable, forms=folder.forms)
+        return file_below(self.workspace.folder, self.root, path)
 
     def _record_of(self, file: str) -> RecordPath | None:
         collection, _, name = file.partition("/")

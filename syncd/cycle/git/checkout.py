@@ -8,6 +8,7 @@ Where a mirror lost its `.syncd`, what no commit shows and what a person had to 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,8 +128,9 @@ def _blocks(
     work.bring_blobs(anchor.commit, ids)
     contents = work.contents(ids)
     found: dict[RecordPath, bytes] = {}
+    count = Counter(paths.values())
     for path, text in zip(paths.values(), contents, strict=True):
-        if path in anchor.published.unpublished:
+        if path in anchor.published.unpublished or count[path] > 1:
             continue
         try:
             collection = split_record_path(path)[0]

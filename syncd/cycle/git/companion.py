@@ -20,8 +20,8 @@ from syncd.cycle.git.records import Cids, cid_in, records_in
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FileChanged, FileProblem, GitFailed
-from syncd.folder.names import relative_path
-from syncd.folder.write import read_bytes
+from syncd.folder.names import relative_paths
+from syncd.folder.write import file_of, read_bytes
 from syncd.git.commits import Tip, Tree, Worktree, commit, push
 from syncd.git.indexlock import clear_left
 from syncd.git.repository import Repository, find_repository, last_switch
@@ -141,7 +141,7 @@ class Companion:
             return {path: Problem(path, reason, error.hint) for path in unclear}
         # The files of a submodule that git emptied are those of another repository.
         hidden = {p: EMPTY for p in gone if self._name(p).partition("/")[0] in empty}
-        hidden |= {path: LEFT_OUT for path in gone if self._name(path) in names}
+        hidden |= {path: LEFT_OUT for path in gone if not names.isdisjoint(self._names(path))}
         return {path: Problem(path, why.words, why.hint) for path, why in hidden.items()}
 
     def judge(self, plan: Plan, now: int) -> Plan:
@@ -173,7 +173,7 @@ class Companion:
         except GitFailed:
             # To bring a file that git leaves out costs nothing but the room for it.
             return {}
-        return {path: LEFT_OUT for path in new if self._name(path) in names}
+        return {path: LEFT_OUT for path in new if not names.isdisjoint(self._names(path))}
 
     async def commit_after(self, report: Report) -> Report:
         """Commit the records that a cycle moved or confirmed, if the settings ask for commits.
@@ -286,6 +286,9 @@ class Companion:
         candidates = facts.candidates(in_git)
         ready = {path for path in candidates if self._holds(path, facts.truth.get(path))}
         names = {self._name(path): path for path in ready}
+        # A file that got another ending is one that went and one that came.
+        tracked = work.files(work.tip().commit)
+        names |= {n: path for path in ready for n in self._names(path) if n in tracked}
         # .gitignore is for files that git does not track yet: such a record is not for git.
         ignored = work.ignored({name for name, path in names.items() if path not in in_git})
         unmerged = self._unmerged(work, names)
@@ -318,8 +321,11 @@ class Companion:
         return self._commit_chosen(work, work.tip(), anew) or made
 
     def _name(self, path: RecordPath) -> str:
+        return file_of(self.workspace.folder, path)
+
+    def _names(self, path: RecordPath) -> tuple[str, ...]:
         folder = self.workspace.folder
-        return relative_path(path, portable=folder.portable, forms=folder.forms)
+        return relative_paths(path, portable=folder.portable, forms=folder.forms)
 
     def _holds(self, path: RecordPath, cid: Cid | None) -> bool:
         """Return whether the file of `path` holds the record `cid`, or is missing for None."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import TypeAlias
 
@@ -35,7 +36,9 @@ def records_in(
     for name, key in keys.items():
         if key not in cids:
             cids[key] = cid_in(contents[key[1]] or b"", paths[name], config.forms)
-    found = ((path, cids[keys[name]]) for name, path in paths.items())
+    # Where two files stand for one record, neither says which it is.
+    count = Counter(paths.values())
+    found = ((path, cids[keys[name]]) for name, path in paths.items() if count[path] == 1)
     return {path: cid for path, cid in found if cid is not None}
 
 

@@ -21,6 +21,7 @@ from syncd.cycle.lexicons.library import SCHEMAS, Library, Origin, lexicon_fault
 from syncd.cycle.lexicons.reading import Reading
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, FileProblem, Malformed
+from syncd.forms import Form, read_plain
 from syncd.lexicons.bundle import KNOWN_TO_PDS, load_bundle
 from syncd.model import Problem, RecordPath, Seen, split_record_path
 from syncd.plan import Views
@@ -70,15 +71,21 @@ class Court:
         try:
             text, now = self.files.read(path)
             # Another content than the plan is made from is the business of the next look.
-            record = form.parse(text, collection) if now.digest == seen.digest else None
+            if now.digest != seen.digest or self._is_plainly_good(path, form, text):
+                return ()
+            record = form.parse(text, collection)
         except (OSError, FileProblem, Malformed):
-            return ()
-        if record is None:
             return ()
         if collection == SCHEMAS:
             return self._schema_problems(path, seen, text, record)
         found = self._faults(collection, rkey, record)
         return placed(path, text, self._new(path, seen.cid, found), form) if found else ()
+
+    def _is_plainly_good(self, path: RecordPath, form: Form, text: bytes) -> bool:
+        """Return whether a text means a record without a fault, as far as is seen at a glance."""
+        collection, rkey = split_record_path(path)
+        record = None if collection == SCHEMAS else read_plain(form, text)
+        return record is not None and not self._faults(collection, rkey, record)
 
     def _schema_problems(
         self, path: RecordPath, seen: Seen, text: bytes, record: Record

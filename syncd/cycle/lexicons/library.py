@@ -22,7 +22,7 @@ from syncd.atproto.lexicon.fault import Kind
 from syncd.atproto.syntax import Nsid, Rkey, parse_nsid
 from syncd.cycle.lexicons.resolved import RESOLVED, file_of, read_resolved
 from syncd.errors import BadData, BadJson, BadSyntax, FileProblem
-from syncd.folder.names import relative_path
+from syncd.folder.names import relative_paths
 from syncd.folder.read import os_problem, read_file
 from syncd.folder.root import opened
 from syncd.forms import DOCUMENTS, USUAL, Form, Forms
@@ -103,9 +103,9 @@ class Library:
 
     def _places(self, nsid: Nsid) -> Iterator[tuple[Origin, str, Callable[[bytes], Record]]]:
         record = make_record_path(SCHEMAS, Rkey(nsid))
-        file = relative_path(record, portable=self.portable, forms=self.forms)
         form, ending = self.forms.of(SCHEMAS), DOCUMENTS.ending
-        yield Origin.MIRROR, file, lambda text: form.parse(text, SCHEMAS)
+        for file in relative_paths(record, portable=self.portable, forms=self.forms):
+            yield Origin.MIRROR, file, lambda text: form.parse(text, SCHEMAS)
         yield Origin.FOLDER, f"{GOAT}/{nsid.replace('.', '/')}{ending}", _document
         yield Origin.RESOLVED, f"{RESOLVED}/{file_of(nsid)}", read_resolved
 

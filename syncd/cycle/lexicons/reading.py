@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass, field
 from typing import Self
 
-from syncd.folder.names import relative_path
 from syncd.folder.read import FileStat, read_file
 from syncd.folder.root import Folder, open_directory
+from syncd.folder.write import file_below
 from syncd.model import RecordPath
 
 
@@ -25,7 +25,7 @@ class Reading:
 
         Raises OSError, FileProblem.
         """
-        relative = relative_path(path, portable=self.folder.portable, forms=self.folder.forms)
+        relative = file_below(self.folder, self.root, path)
         directory, _, name = relative.rpartition("/")
         if directory not in self._open:
             # Files come by collection: one directory after the other.

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from syncd.cycle.workspace import Workspace
 from syncd.folder.ignore.rules import IGNORE_FILE, Rules, read_rules
-from syncd.folder.names import relative_path
+from syncd.folder.names import relative_paths
 from syncd.folder.problems import printable
 from syncd.folder.root import Folder
 from syncd.folder.scan import Look
@@ -126,5 +126,6 @@ def is_ignored(workspace: Workspace, path: RecordPath) -> bool:
 
 def _names(path: RecordPath, folder: Folder) -> set[str]:
     """Return the record's file as it is spelt, and as its key alone would have it."""
-    spelt = relative_path(path, portable=folder.portable, forms=folder.forms)
-    return {spelt, f"{path}{folder.forms.of(split_record_path(path)[0]).ending}"}
+    spelt = relative_paths(path, portable=folder.portable, forms=folder.forms)
+    endings = folder.forms.of(split_record_path(path)[0]).endings
+    return {*spelt, *(f"{path}{ending}" for ending in endings)}

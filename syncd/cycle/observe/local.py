@@ -105,7 +105,9 @@ def _fingerprints(
         stamp = (seen.inode, seen.size, seen.mtime_ns, seen.ctime_ns)
         stamps[_collection(path)].add(stamp)
     unread = {
-        f"{path}{folder.forms.of(_collection(path)).ending}" for path in ignored - look.seen.keys()
+        f"{path}{ending}"
+        for path in ignored - look.seen.keys()
+        for ending in folder.forms.of(_collection(path)).endings
     }
     aside = unread | {item.path for item in look.strays}
     return {

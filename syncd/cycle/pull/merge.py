@@ -11,12 +11,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
-from syncd.atproto.data import cid_of
+from syncd.atproto.data import cid_of, encode
 from syncd.atproto.inexact import record_of
 from syncd.config import Config
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.pull.archive import Keeper
-from syncd.cycle.pull.supersede import Placement, Successor, supersede
+from syncd.cycle.pull.supersede import Placement, Successor, Text, supersede
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, BadJson, FileChanged, SyncdError
 from syncd.folder.write import read_bytes
@@ -111,7 +111,13 @@ def merged_file(workspace: Workspace, conflict: Conflict, blocks: Mapping[Cid, b
         # Without it, what one side left alone cannot be told from what it changed.
         raise BadData("the version that both sides started from is not known any more")
     start = None if base is None else record_of(base)
-    return merge(start, local, record_of(blocks[remote]), text=workspace.config.merges_lines(path))
+    return merge(
+        start,
+        local,
+        record_of(blocks[remote]),
+        text=workspace.config.merges_lines(path),
+        bodies=workspace.folder.forms.of(collection).bodies,
+    )
 
 
 def clean_record(merged: Merged, path: RecordPath, forms: Forms) -> tuple[bytes, Cid]:
@@ -137,7 +143,20 @@ def _successor(conflict: Conflict, seen: Seen | None, merged: Merged, forms: For
     text, cid = clean_record(merged, path, forms)
     if seen is None:
         raise FileChanged(f"{path} is gone")
-    return Successor(path, seen, cid, conflict.base, reason, text)
+    return Successor(path, seen, cid, conflict.base, reason, in_style(text, path, forms))
+
+
+def in_style(text: bytes, path: RecordPath, forms: Forms) -> Text:
+    """Return a merge, in the style of the file that it replaces where that is of long texts."""
+    collection = split_record_path(path)[0]
+    form = forms.of(collection)
+    if not form.bodies:
+        return text
+    try:
+        block = encode(form.parse(text, collection))
+    except (BadJson, BadData):
+        return text
+    return lambda old: text if old is None else form.restyled(old, block, collection)
 
 
 def _without(

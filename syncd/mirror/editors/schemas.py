@@ -23,12 +23,13 @@ SETTINGS: Final = "syncd.toml"
 
 
 def make_schemas(mirrored: Mirrored) -> dict[str, dict[str, Any]]:
-    """Return the schema of each collection whose files are JSON and whose lexicon is known."""
+    """Return the schema of each collection whose files may be JSON and whose lexicon is known."""
     made: dict[str, dict[str, Any]] = {SETTINGS: config_schema()}
     with mirrored.library() as library:
         for name in collections_of(mirrored.root):
             lexicon = library.lexicon(name)
-            is_json = mirrored.forms.of(name).ending == DOCUMENTS.ending
+            # Files of another form have no JSON; some forms leave a person the choice.
+            is_json = DOCUMENTS.ending in mirrored.forms.of(name).endings
             if is_json and lexicon is not None and lexicon.record is not None:
                 made[name] = record_schema(lexicon, library.lexicon)
     return made

@@ -63,8 +63,13 @@ def list_file(environ: Mapping[str, str]) -> Path | None:
     """Return the file that lists the mirrors of this user; None if there is none."""
     if named := environ.get("SYNCD_CONFIG"):
         return at_home(named).absolute()
-    usual = _config(environ) / LIST_FILE
+    usual = usual_list(environ)
     return usual if usual.is_file() else None
+
+
+def usual_list(environ: Mapping[str, str]) -> Path:
+    """Return where the list of this user's mirrors is, or would be."""
+    return _config(environ) / LIST_FILE
 
 
 def _listed(environ: Mapping[str, str]) -> tuple[Sequence[Path], list[Known]]:

@@ -24,7 +24,7 @@ from syncd.cycle.lexicons.library import (
     open_library,
 )
 from syncd.errors import BadJson, BadSyntax, FileProblem, FolderWrong, SyncdError
-from syncd.folder.names import is_draft, parse_file_name
+from syncd.folder.names import ending_in, is_draft, parse_file_name
 from syncd.folder.problems import explain
 from syncd.folder.read import read_file
 from syncd.folder.root import find_root, opened
@@ -61,8 +61,8 @@ class Checked:
         return tuple(each for each in self.findings if not each.fault.is_note)
 
 
-def place_around(directory: Path) -> tuple[Path, bool]:
-    """Return the folder to check around `directory`, and whether its names are portable.
+def place_around(directory: Path) -> tuple[Path, bool, Forms]:
+    """Return the folder to check around `directory`, whether its names are portable, its forms.
 
     Raises FolderWrong: there is no such directory.
     """
@@ -71,12 +71,13 @@ def place_around(directory: Path) -> tuple[Path, bool]:
     except FolderWrong:
         if not directory.is_dir():
             raise FolderWrong(f"{directory} is no directory") from None
-        return directory, False
+        root = directory
     try:
-        return root, load_config(root / FILE_NAME, {}).is_portable
+        config = load_config(root / FILE_NAME, {})
     except SyncdError:
         # A mistake in the settings is no fault of a record, and other commands say it.
-        return root, False
+        return root, False, USUAL
+    return root, config.is_portable, config.forms
 
 
 def check_files(
@@ -119,7 +120,7 @@ def _form_of(forms: Forms, file: str) -> Form:
 
 def _fits(forms: Forms, file: str, name: str) -> bool:
     name = name.removeprefix("./").rstrip("/")
-    stem = file.removesuffix(_form_of(forms, file).ending)
+    stem = file.removesuffix(ending_in(file, _form_of(forms, file)))
     return name in ("", ".", file, stem) or file.startswith(f"{name}/")
 
 
@@ -127,22 +128,22 @@ def _files(root: Path, forms: Forms) -> Iterator[str]:
     """Yield the files of records, drafts and documents, relative to `root`."""
     for name in _names(root):
         if is_nsid(name) or name == GOAT:
-            yield from _below(root, name, _form_of(forms, name).ending)
+            yield from _below(root, name, _form_of(forms, name).endings)
 
 
 def _names(root: Path) -> list[str]:
     return sorted(entry.name for entry in root.iterdir())
 
 
-def _below(root: Path, directory: str, ending: str) -> Iterator[str]:
+def _below(root: Path, directory: str, endings: tuple[str, ...]) -> Iterator[str]:
     if (root / directory).is_symlink() or not (root / directory).is_dir():
         return
     with os.scandir(root / directory) as entries:
         listed = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
     for name, is_directory in listed:
         if is_directory:
-            yield from _below(root, f"{directory}/{name}", ending)
-        elif name.endswith(ending):
+            yield from _below(root, f"{directory}/{name}", endings)
+        elif name.endswith(endings):
             yield f"{directory}/{name}"
 
 
@@ -209,13 +210,13 @@ def collections_of(root: Path) -> list[Nsid]:
     return [parse_nsid(name) for name in _names(root) if is_nsid(name)]
 
 
-def lexicons_of(root: Path, *, portable: bool) -> dict[Nsid, Found | None]:
+def lexicons_of(root: Path, *, portable: bool, forms: Forms = USUAL) -> dict[Nsid, Found | None]:
     """Return where the lexicon of each collection of a folder is from; None for none."""
-    with open_library(root, portable=portable) as library:
+    with open_library(root, portable=portable, forms=forms) as library:
         return {name: library.find(name) for name in collections_of(root)}
 
 
-def find_lexicon(root: Path, nsid: Nsid, *, portable: bool) -> Found | None:
+def find_lexicon(root: Path, nsid: Nsid, *, portable: bool, forms: Forms = USUAL) -> Found | None:
     """Return the document of an NSID, as a check in `root` uses it."""
-    with open_library(root, portable=portable) as library:
+    with open_library(root, portable=portable, forms=forms) as library:
         return library.find(nsid)

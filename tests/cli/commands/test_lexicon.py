@@ -72,6 +72,7 @@ def test_a_folder_without_a_fault_exits_with_0(tmp_path: Path) -> None:
     found, code = check(tmp_path)
     assert code == 0
     assert found == {
+        "version": 1,
         "files": 2,
         "without_lexicon": {"com.example.other": 1},
         "faults": [],

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from syncd.cli import cli
 from syncd.cli.commands import service
 from syncd.cli.commands.service import escape, find_program, render
+from syncd.config import read_list
 from syncd.errors import ConfigWrong
 from syncd.folder.root import initialise
+from tests.rigs.mirrors import make_mirror
 
 ENV = "/usr/bin/env syncd"
 TEMPLATES = ("syncd@.service", "syncd-user@.service")
@@ -130,3 +132,68 @@ def test_the_unit_can_be_printed_and_nothing_is_written(mirror: Path, tmp_path: 
     assert f"# {config}/systemd/user/syncd-user@.service" in ran.output
     assert f"run {mirror}" in ran.output
     assert not config.exists()
+
+
+MIRRORS, TIMED = "syncd-mirrors.service", ("syncd-sync.service", "syncd-sync.timer")
+
+
+def test_the_unit_of_all_mirrors_is_that_of_one_but_for_the_list() -> None:
+    one, of_all = (render(name, ENV, 254) for name in ("syncd-user@.service", MIRRORS))
+    lines = set(of_all.splitlines()) - set(one.splitlines())
+    assert {line for line in lines if not line.startswith("#")} == {
+        "Description=syncd mirrors of %u",
+        "Environment=SYNCD_CONFIG=%E/syncd/mirrors.toml",
+        f"ExecStart={ENV} run",
+    }
+
+
+def test_the_timer_starts_one_sync_of_all_for_which_3_is_no_failure() -> None:
+    text = render(TIMED[0], "/opt/syncd/bin/syncd", 254)
+    assert "\nType=oneshot\n" in text
+    assert "\nExecStart=/opt/syncd/bin/syncd run --once\n" in text
+    assert "\nSuccessExitStatus=3\n" in text
+    assert "OnUnitInactiveSec=15min" in render(TIMED[1], ENV, 254)
+
+
+@pytest.mark.parametrize(
+    ("options", "files"), [(["--all"], [MIRRORS]), (["--all", "--timer"], list(TIMED))]
+)
+def test_those_of_all_mirrors_are_printed_outside_of_any_and_nothing_is_written(
+    tmp_path: Path, options: list[str], files: list[str]
+) -> None:
+    config = tmp_path / "config"
+    environ = {"XDG_CONFIG_HOME": str(config), "PATH": str(tmp_path)}
+    words = ["-C", str(tmp_path), "service", "install", "--print", *options]
+    ran = CliRunner().invoke(cli, words, env=environ)
+    assert ran.exit_code == 0, ran.output
+    assert re.findall(r"^# /.*/user/(.*)$", ran.output, re.MULTILINE) == files
+    assert not config.exists()
+
+
+@pytest.mark.parametrize("options", [["--timer"], ["--all", "--system"]])
+def test_choices_that_do_not_go_together_are_refused(mirror: Path, options: list[str]) -> None:
+    words = ["-C", str(mirror), "service", "install", "--print", *options]
+    assert CliRunner().invoke(cli, words).exit_code == 2
+
+
+def test_a_list_is_made_of_what_is_known_and_one_that_is_there_stays(
+    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("SYNCD_CONFIG", raising=False)
+    service.make_list(mirror)
+    file = tmp_path / "config" / "syncd" / "mirrors.toml"
+    assert mirror in read_list(file)
+    file.write_text('mirrors = ["/srv/bob"]', encoding="utf-8")
+    service.make_list(mirror)
+    assert read_list(file) == (Path("/srv/bob"),)
+
+
+def test_of_several_mirrors_that_are_synced_once_one_that_fails_keeps_no_other_back(
+    tmp_path: Path,
+) -> None:
+    folders = [str(make_mirror(tmp_path / name)) for name in ("one", "two")]
+    ran = CliRunner().invoke(cli, ["run", "--once", str(tmp_path / "gone"), *folders])
+    assert ran.exit_code == 78
+    assert [f"{folder}:" in ran.stdout for folder in folders] == [True, True]
+    assert ran.stderr.count("syncd: ") == 3

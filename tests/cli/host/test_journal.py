@@ -74,6 +74,7 @@ def test_a_program_gets_one_object_a_line(capsys: pytest.CaptureFixture[str]) ->
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
     assert first.pop("at").endswith("Z")
     assert first == {
+        "version": 1,
         "level": "info",
         "event": "pushed",
         "path": NOTE,
@@ -221,7 +222,7 @@ def test_a_failure_that_counts_down_is_no_new_one(ears: Ears) -> None:
     assert [line for _, line in ears.events()] == ["in 50 minutes"]
 
 
-def test_new_conflicts_are_shown_on_the_desktop_together_and_once(ears: Ears) -> None:
+def test_what_newly_waits_is_shown_on_the_desktop_together_and_once(ears: Ears) -> None:
     alerts: list[tuple[str, str]] = []
     ears.teller.alert = lambda title, text: alerts.append((title, text))
     paths = [RecordPath(f"com.example.note/{name}") for name in "abcdefg"]
@@ -234,8 +235,9 @@ def test_new_conflicts_are_shown_on_the_desktop_together_and_once(ears: Ears) ->
         Report(conflicts=tuple(found)),
     ):
         ears.told(Phase.IDLE, report)
-    (first, one), (second, more) = alerts
-    assert (first, second) == ("1 conflict in laptop", "6 conflicts in laptop")
+    titles = ["1 problem in laptop", "1 conflict in laptop", "1 problem in laptop"]
+    assert [title for title, _ in alerts] == [*titles, "6 conflicts in laptop"]
+    (_, one), (_, more) = alerts[1], alerts[3]
     assert one.splitlines()[0] == paths[0]
     assert more.splitlines()[:6] == [*paths[1:6], "…"]
 

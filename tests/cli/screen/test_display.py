@@ -17,6 +17,7 @@ import pytest
 from rich.console import Console
 
 from syncd.cli.screen.board import draw
+from syncd.cli.screen.seen import Waits
 from syncd.model import Conflict, Held, Problem, RecordPath, Side
 from tests.mirror.test_delegate import save, wait_until
 from tests.rigs import warm
@@ -78,6 +79,17 @@ def test_everything_is_in_words_and_names_are_not_markup() -> None:
         assert words in text, words
 
 
+@pytest.mark.parametrize("width", [40, 80])
+def test_no_record_key_is_broken_at_the_widths_of_terminals(width: int) -> None:
+    path = RecordPath("com.example.note/3mabcdefghij2")
+    reason = "edited in the folder, edited in the repo"
+    waiting: Waits = ([Conflict(path, None, None, None, reason)], [], [])
+    out = io.StringIO()
+    Console(file=out, width=width).print(draw((FOUND, waiting)))
+    assert path in out.getvalue()
+    assert max(map(len, out.getvalue().splitlines())) <= width
+
+
 def test_colour_only_repeats_what_is_said_and_nobody_must_tell_red_from_green() -> None:
     text = drawn(colour=True)
     assert re.sub(r"\x1b\[[0-9;]*m", "", text) == drawn(colour=False)
@@ -126,9 +138,10 @@ def test_there_is_colour_on_a_terminal_and_none_where_it_is_not_wanted(terminal:
     notes = terminal.home / "notes"
     assert "\x1b[" in on_a_terminal(terminal)
     assert "\x1b[" in on_a_terminal(terminal, NO_COLOR="")
+    without = on_a_terminal(terminal, NO_COLOR="1")
+    assert without == re.sub(r"\x1b\[[0-9;]*m", "", on_a_terminal(terminal))
     plain = terminal.ok("syncd status", at=notes)
-    for more in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
-        assert on_a_terminal(terminal, **more).replace("\r\n", "\n") == plain
+    assert on_a_terminal(terminal, TERM="dumb").replace("\r\n", "\n") == plain
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from syncd.atproto.cid import cid_of_block
 from syncd.cycle.lexicons.breaking import MOST
 from syncd.lexicons.bundle import OLD_DAYS
 from syncd.model import Choice, Decision, RecordPath, Report
@@ -20,6 +21,7 @@ THING = RecordPath("com.example.thing/3jzfcijpj2z2a")
 SCHEMA = RecordPath("com.atproto.lexicon.schema/com.example.thing")
 GOAT = "lexicons/com/example/thing.json"
 NOW = "2026-11-29T10:00:00.000Z"
+LINK = str(cid_of_block(b"\xa0"))
 GOOD: dict[str, Any] = {"text": "hello", "createdAt": NOW}
 LANGS = ["en", "de", "fr", "it"]
 BAD_TEXT = f"""{{
@@ -382,3 +384,25 @@ async def test_what_is_no_lexicon_today_is_named_and_sent(world: World) -> None:
     report = await device.sync()
     assert report.pushed == (SCHEMA,)
     assert report.problems == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"n": 1.0}',
+        '{"n": 10e-1, "x": {"$link": "' + LINK + '"}}',
+        '{"n": 1, "x": {"\\u0024link": "' + LINK + '"}}',
+        '\ufeff{"n": 1, "x": {"$link": "' + LINK + '"}}',
+    ],
+)
+async def test_a_record_is_judged_by_what_it_means_however_it_is_written(
+    world: World, text: str
+) -> None:
+    device = world.device()
+    document = lexicon(n={"type": "integer", "minimum": 1})
+    document["defs"]["main"]["record"]["properties"]["x"] = {"type": "cid-link"}
+    teach(device, document)
+    device.save_text(THING, text)
+    await pushed(device, THING)
+    device.save_text(THING, text.replace("1", "-1", 1))
+    await held(device, THING)

@@ -68,8 +68,9 @@ def at_the_worst_moment(
 def events(world: World) -> list[CommitEvent]:
     """What the stream has told of the repo, read as the daemon reads it."""
     told = (event for _, event in world.sandbox.stream._events)
-    rings = (read_frame(encode_frame(event), world.login.did) for event in told)
-    return [ring.event for ring in rings if ring is not None and ring.event is not None]
+    heard = filter(None, (read_frame(encode_frame(event)) for event in told))
+    rings = (ring for about, ring in heard if about == world.login.did)
+    return [ring.event for ring in rings if ring.event is not None]
 
 
 def hear(device: Device, *heard: CommitEvent) -> list[bool]:

@@ -59,9 +59,9 @@ def check(directory: Path, paths: tuple[str, ...], as_json: bool, form: str) -> 
       syncd lexicon check app.bsky.feed.post
       syncd -C ~/notes lexicon check --format=github
     """
-    root, portable = place_around(directory)
+    root, portable, forms = place_around(directory)
     names = [_below(root, directory, path) for path in paths]
-    found = check_files(root, names, portable=portable)
+    found = check_files(root, names, portable=portable, forms=forms)
     _PRINTERS["json" if as_json else form](found)
     raise click.exceptions.Exit(NEEDS_A_PERSON if found.faults else 0)
 
@@ -144,8 +144,8 @@ def list_lexicons(directory: Path, as_json: bool) -> None:
     Examples:
       syncd lexicon ls
     """
-    root, portable = place_around(directory)
-    known = lexicons_of(root, portable=portable)
+    root, portable, forms = place_around(directory)
+    known = lexicons_of(root, portable=portable, forms=forms)
     bundle, now = load_bundle(), time.time()
     if as_json:
         about = {
@@ -191,8 +191,8 @@ def show(directory: Path, nsid: str) -> None:
     Examples:
       syncd lexicon show app.bsky.feed.post
     """
-    root, portable = place_around(directory)
-    found = find_lexicon(root, parse_nsid(nsid), portable=portable)
+    root, portable, forms = place_around(directory)
+    found = find_lexicon(root, parse_nsid(nsid), portable=portable, forms=forms)
     if found is None or found.lexicon is None:
         reason = f": {found.file}: {found.problems[0].reason}" if found else ""
         raise FolderWrong(f"there is no lexicon {nsid}{reason}", hint="syncd lexicon ls")

@@ -1,0 +1,104 @@
+"""Show, allow and forbid the hooks of a mirror (`syncd hooks`). Runs none."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from syncd.cli.host.hooked import table_of
+from syncd.cli.screen.output import say
+from syncd.config import FILE_NAME, load_config
+from syncd.errors import ConfigWrong, FolderWrong
+from syncd.folder.root import find_root
+from syncd.hooks.permission import Permission
+from syncd.hooks.table import Table
+from syncd.mirror.branch.publication import find_published
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def hooks(ctx: click.Context) -> None:
+    """Show which programs run after a sync, and let them.
+
+    They run only after `syncd hooks allow`, on this machine, and only as they are shown then.
+
+    \b
+    Examples:
+      syncd hooks
+      syncd hooks allow
+    """
+    if ctx.invoked_subcommand is None:
+        table = _table(ctx.obj)
+        _say_table(table)
+        if table.commands:
+            is_allowed = Permission.of(table.root).allows(table)
+            say("allowed here" if is_allowed else "not allowed here: syncd hooks allow")
+
+
+@hooks.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def allow(directory: Path, yes: bool) -> None:
+    """Let the hooks run on this machine, exactly as they are shown.
+
+    \b
+    Example:
+      syncd hooks allow
+    """
+    table = _table(directory)
+    # Before it is shown: what changes while a person reads is not what they allow.
+    digest = _digest(table)
+    _say_table(table)
+    if not table.commands:
+        raise ConfigWrong(f"{table.root / FILE_NAME} has no [hooks]", hint="syncd help hooks.md")
+    asks = not yes and sys.stdin.isatty()
+    if asks and not click.confirm("Let them run?", err=True):
+        raise click.Abort
+    Permission.of(table.root).allow(digest)
+    say("allowed here; any change of them asks again")
+
+
+@hooks.command()
+@click.pass_obj
+def forbid(directory: Path) -> None:
+    """Let no hook of this mirror run any more.
+
+    \b
+    Example:
+      syncd hooks forbid
+    """
+    was_there = Permission.of(_table(directory).root).forbid()
+    say("not allowed here any more" if was_there else "they were not allowed here")
+
+
+def _table(directory: Path) -> Table:
+    published = find_published(directory)
+    root = find_root(directory) if published is None else published
+    return table_of(root, load_config(root / FILE_NAME, os.environ))
+
+
+def _digest(table: Table) -> str:
+    try:
+        return table.digest()
+    except OSError as error:
+        message = f"a file that the hooks name cannot be read: {error}"
+        raise FolderWrong(message, hint="see [hooks] in syncd.toml") from error
+
+
+def _say_table(table: Table) -> None:
+    """Print what would run: each command as words, the program, the files that are watched."""
+    if not table.commands:
+        say("no hooks: see [hooks] in syncd help configuration")
+        return
+    say(f"in {table.root}, each for at most {table.seconds:g} seconds, and no shell:")
+    for event, command in table.commands.items():
+        say(f"{event:<10}  {shlex.join(command)}")
+        program = table.program(command)
+        say(f"            program: {program or 'there is none that can be run'}")
+        for file in table.files(command):
+            say(f"            a change of this file asks again: {file}")
+    say("what these programs read by themselves, such as a Makefile, may change without a question")

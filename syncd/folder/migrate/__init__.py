@@ -1,0 +1,1 @@
+"""Give files another form after a setting was changed."""

@@ -1,0 +1,93 @@
+"""What a front matter says, with the place of each key and each value. Pure; reads no text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from syncd.atproto.data import Json
+
+MAX_DEPTH = 48
+"""The deepest nesting of lists and maps in a front matter."""
+
+
+class Fault(Exception):
+    """A front matter means nothing. `at` is the offset, in characters, of what is wrong."""
+
+    def __init__(self, at: int, reason: str, hint: str = "") -> None:
+        super().__init__(reason)
+        self.at, self.reason, self.hint = at, reason, hint
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One value: a scalar, a list or a map.
+
+    Attributes:
+        at, end: Where its text begins and ends. An empty value has the place after its colon.
+        value: What it means.
+        entries: The entries of a map, in the order of the text; None for all else.
+        items: The items of a list; None for all else.
+        is_flow: It is a list or a map in brackets.
+    """
+
+    at: int
+    end: int
+    value: Json
+    entries: tuple[Entry, ...] | None = None
+    items: tuple[Node, ...] | None = None
+    is_flow: bool = False
+
+    @property
+    def is_block(self) -> bool:
+        """Return whether it is a list or map with a line for each item or key."""
+        return not self.is_flow and bool(self.entries or self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A key of a map with its value; `at` is where the key begins."""
+
+    key: str
+    at: int
+    node: Node
+
+
+NOTHING = Node(0, 0, {}, entries=())
+"""The front matter without a line."""
+
+
+@dataclass(slots=True)
+class Entries:
+    """The entries of a map that is being read. Refuses a key that is given twice."""
+
+    at: int
+    found: dict[str, Entry] = field(default_factory=dict)
+
+    def add(self, key: str, at: int, node: Node) -> None:
+        """Add an entry. Raises Fault."""
+        if key in self.found:
+            raise Fault(at, f"the key {key[:60]!r} is given twice", "remove one of the two")
+        self.found[key] = Entry(key, at, node)
+
+    def node(self, end: int, *, is_flow: bool = False) -> Node:
+        """Return the map."""
+        value: dict[str, Json] = {entry.key: entry.node.value for entry in self.found.values()}
+        return Node(self.at, end, value, entries=tuple(self.found.values()), is_flow=is_flow)
+
+
+def list_of(at: int, end: int, items: Sequence[Node], *, is_flow: bool = False) -> Node:
+    """Return a list of `items`."""
+    value: Json = [item.value for item in items]
+    return Node(at, end, value, items=tuple(items), is_flow=is_flow)
+
+
+def places(
+    node: Node, trail: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], int]]:
+    """Yield the pointer and the offset of each value."""
+    yield trail, node.at
+    for entry in node.entries or ():
+        yield from places(entry.node, (*trail, entry.key))
+    for index, item in enumerate(node.items or ()):
+        yield from places(item, (*trail, index))

@@ -1,0 +1,119 @@
+"""Make a record of a post that a static site or a notebook has. Pure.
+
+Front matter of Hugo, Astro, Eleventy, Jekyll and Obsidian is no record: what has a meaning here is
+taken over under the name that the lexicon has for it, and all else is named to the person.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from syncd.atproto.data import Json, Record, from_json, to_json
+from syncd.errors import BadData, BadJson
+from syncd.forms.bodies import FIELDS, SHAPES
+from syncd.forms.form import Form
+from syncd.forms.markdown_form import Front, MarkdownForm, front_of, with_body
+from syncd.forms.page import BOM, is_page
+
+_FIELDS_OF: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("description", "summary", "excerpt", "subtitle"), ("description", "subtitle")),
+    **dict.fromkeys(("date", "pubDate", "publishDate", "created"), ("publishedAt", "createdAt")),
+    **dict.fromkeys(("updated", "updatedDate", "lastmod", "modified"), ("updatedAt",)),
+    **dict.fromkeys(("tags", "categories"), ("tags",)),
+    "title": ("title",),
+}
+"""What others call a field, and what records call it; of these, the first that is known counts."""
+_DATES = frozenset({"publishedAt", "createdAt", "updatedAt"})
+_SAID = frozenset({"draft", "published"})
+"""What says that a post is a draft: here it is one until it is published."""
+
+_ISO = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(?:\.\d+)? ?(Z|[+-]\d\d:?\d\d)?)?"
+)
+_WORDS = re.compile(r"([A-Z][a-z]{2})[a-z]* (\d{1,2}),? (\d{4})")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A record, and the keys of the front matter that are not in it."""
+
+    record: Record
+    left: tuple[str, ...]
+
+
+def import_post(text: bytes, form: Form, begun: Record, fields: Collection[str]) -> Imported | None:
+    """Read a post as a record; None where `form` has no place for a post.
+
+    Args:
+        begun: The fields that a new record has.
+        fields: The fields that its lexicon knows; empty if there is none.
+
+    Raises BadJson if its front matter cannot be read.
+    """
+    if not isinstance(form, MarkdownForm):
+        return None
+    if text.removeprefix(BOM.encode()).startswith(b"+++"):
+        hint = "write it as YAML between lines of ---; `hugo convert toYAML` does that"
+        raise BadJson("front matter in TOML is not read", line=1, column=1, hint=hint)
+    if not is_page(text):
+        # A note without properties: all of it is the body.
+        text = b"---\n---\n" + text.removeprefix(BOM.encode())
+    page, front = front_of(text)
+    if "$type" in front:
+        return Imported(form.parse(text, form.collection), ())
+    known = frozenset(fields) or FIELDS.get(form.collection, frozenset()) | begun.keys()
+    taken = dict(_taken(front, known))
+    shape = SHAPES.get(form.pointers[0], {})
+    try:
+        own: Front = {key: to_json(value) for key, value in begun.items()}
+        whole = {**own, **shape, **{key: value for key, (_, value) in taken.items()}}
+        record = from_json(with_body(whole, form.pointers[0], page.body))
+    except BadData as error:
+        raise BadJson(error.message, hint=error.hint) from None
+    used = {source for source, _ in taken.values()} | _SAID
+    return Imported(record, tuple(key for key in front if key not in used))
+
+
+def _taken(front: Front, known: Collection[str]) -> Iterator[tuple[str, tuple[str, Json]]]:
+    """Yield each field of the record with the key that it is from, and its value."""
+    for key, value in front.items():
+        names = (name for name in _FIELDS_OF.get(key, (key,)) if name in known)
+        field = key if key in known else next(names, None)
+        if field is None:
+            continue
+        fitted = _fitted(field, value)
+        if fitted is not None:
+            yield field, (key, fitted)
+
+
+def _fitted(field: str, value: Json) -> Json:
+    """Return the value as the field has it; None if it cannot be that."""
+    if field in _DATES:
+        return _datetime(value) if isinstance(value, str) else None
+    if field == "tags":
+        return _tags(value)
+    return value
+
+
+def _tags(value: Json) -> Json:
+    if isinstance(value, str):
+        return [word for word in re.split(r"\s*,\s*" if "," in value else r"\s+", value) if word]
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return value
+    return None
+
+
+def _datetime(text: str) -> str | None:
+    if found := _WORDS.fullmatch(text):
+        month = found[1]
+        if month not in _MONTHS:
+            return None
+        return f"{found[3]}-{_MONTHS.index(month) + 1:02}-{int(found[2]):02}T00:00:00.000Z"
+    if (found := _ISO.fullmatch(text)) is None:
+        return None
+    date, zone = "-".join(found.group(1, 2, 3)), found[6] or "Z"
+    zone = zone if ":" in zone or zone == "Z" else f"{zone[:3]}:{zone[3:]}"
+    return f"{date}T{found[4] or '00:00'}{found[5] or ':00'}.000{zone}"

@@ -1,0 +1,148 @@
+"""A page: front matter between two lines of `---`, an empty line, and a body. Pure.
+
+The last line break of a file is not part of the body, and neither is one empty line before it. The
+lines may end with CRLF: the body has LF, and the file keeps its line ends.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from syncd.errors import BadJson
+
+BOM = "\ufeff"
+_MARK = re.compile(r"---[ \t]*")
+_SIDE = re.compile(r"^(?:<{7}|>{7}|\|{7})(?= |$)", re.MULTILINE)
+_LEFT = re.compile(r"^(?:<{7}(?= |$)|={7}$|>{7}(?= |$))", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The parts of a page, with LF.
+
+    Attributes:
+        head: A byte order mark, and the first line.
+        front: The lines of the front matter.
+        mark: The line that ends it, with its line break if it has one.
+        rest: All that follows.
+        newline: How lines end in the file.
+    """
+
+    head: str
+    front: str
+    mark: str
+    rest: str
+    newline: str = "\n"
+
+    @property
+    def body(self) -> str:
+        """Return the body: without the empty line before it, and the line break after it."""
+        return self.rest.removeprefix("\n").removesuffix("\n")
+
+    def with_body(self, body: str) -> Page:
+        """Return the page with another body; an equal one leaves every byte as it is."""
+        if body == self.body:
+            return self
+        # Somebody may like to have no empty line there; a body that begins with one needs it.
+        lead = "\n" if self.rest.startswith("\n") or not self.rest or body[:1] in ("\n", "") else ""
+        mark = self.mark if self.mark.endswith("\n") else f"{self.mark}\n"
+        return replace(self, mark=mark, rest=f"{lead}{body}\n")
+
+    def place(self, at: int) -> tuple[int, int]:
+        """Return line and column of an offset in the front matter."""
+        line = self.front.count("\n", 0, at) + 2
+        return line, at - self.front.rfind("\n", 0, at)
+
+    def place_of_body(self) -> tuple[int, int]:
+        """Return line and column of the first character of the body."""
+        return self.front.count("\n") + 3 + self.rest.startswith("\n"), 1
+
+    def refusal(self, at: int, reason: str, hint: str = "") -> BadJson:
+        """Return the error about what stands at an offset in the front matter."""
+        line, column = self.place(at)
+        return BadJson(reason, line=line, column=column, hint=hint)
+
+    def encode(self) -> bytes:
+        """Return the text of the file."""
+        text = self.head + self.front + self.mark + self.rest
+        return text.replace("\n", self.newline).encode()
+
+
+def new_page(front: str, body: str) -> Page:
+    """Return a page in syncd's own style."""
+    return Page("---\n", front, "---\n", f"\n{body}\n")
+
+
+def is_page(text: bytes) -> bool:
+    """Return whether a text begins as a page does."""
+    return text.removeprefix(BOM.encode()).startswith(b"---")
+
+
+def split_page(text: bytes) -> Page:
+    """Divide the text of a page. Raises BadJson if it has no front matter, or a lone CR."""
+    try:
+        source = text.decode()
+    except UnicodeDecodeError as error:
+        before = text[: error.start].decode().removeprefix(BOM)
+        raise refusal(before, len(before), "the text is not UTF-8") from None
+    newline = "\r\n" if source.partition("\n")[0].endswith("\r") else "\n"
+    source = source.replace("\r\n", "\n")
+    bare = source.removeprefix(BOM)
+    for char, name in (("\r", "a carriage return"), ("\0", "a NUL character")):
+        if (at := bare.find(char)) >= 0:
+            raise refusal(bare, at, f"{name} cannot stand in a Markdown file", _AS_JSON)
+    head, _, rest = bare.partition("\n")
+    if not _MARK.fullmatch(head):
+        hint = "begin with a line of ---, then `key: value` lines, then --- again"
+        raise refusal(bare, 0, "the front matter is missing", hint)
+    page = _ended(source[: len(source) - len(bare)] + f"{head}\n", rest, newline)
+    if page is None:
+        raise refusal(bare, len(bare), "the front matter has no end", "end it with a line of ---")
+    _check_merged(bare, page)
+    return page
+
+
+_AS_JSON = "remove it, or save the record as a JSON file instead"
+
+
+def _ended(head: str, rest: str, newline: str) -> Page | None:
+    at = 0
+    while at < len(rest):
+        end = rest.find("\n", at)
+        line = rest[at:] if end < 0 else rest[at:end]
+        after = len(rest) if end < 0 else end + 1
+        if _MARK.fullmatch(line):
+            return Page(head, rest[:at], rest[at:after], rest[after:], newline)
+        at = after
+    return None
+
+
+def _check_merged(bare: str, page: Page) -> None:
+    """Raise BadJson for the marks of a merge that nobody has finished."""
+    start = len(bare) - len(page.rest)
+    found = _SIDE.search(bare, 0, start)
+    at = found.start() if found else -1
+    if at < 0 and (inside := find_unmerged(page.rest)) >= 0:
+        at = start + inside
+    if at >= 0:
+        hint = "choose a side, or merge both, and remove the markers"
+        raise refusal(bare, at, "unresolved git conflict", hint)
+
+
+def find_unmerged(body: str) -> int:
+    """Return where the marks of a merge begin, if a body has all three, one after the other; -1."""
+    if "<<<<<<<" not in body:
+        return -1
+    at, wanted = -1, "<"
+    for mark in _LEFT.finditer(body):
+        if mark[0][0] == wanted:
+            at = mark.start() if wanted == "<" else at
+            wanted = {"<": "=", "=": ">", ">": ""}[wanted]
+    return at if not wanted else -1
+
+
+def refusal(source: str, at: int, reason: str, hint: str = "") -> BadJson:
+    """Return the error about what stands at an offset of a text with LF and no mark."""
+    line = source.count("\n", 0, at) + 1
+    return BadJson(reason, line=line, column=at - source.rfind("\n", 0, at), hint=hint)

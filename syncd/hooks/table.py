@@ -1,0 +1,83 @@
+"""What the `[hooks]` table asks for, and exactly what it would run, as a digest. Starts nothing.
+
+The digest covers the words of each command, the time limit, and the content of each file in the
+folder's git repository (or the folder) that a command names: a pull of git can change such a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+
+AFTER_PULL: Final = "after_pull"
+AFTER_PUSH: Final = "after_push"
+ON_PROBLEM: Final = "on_problem"
+EVENTS: Final = (AFTER_PULL, AFTER_PUSH, ON_PROBLEM)
+_CHUNK = 1 << 20
+
+Command: TypeAlias = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The hooks of the mirror at `root`.
+
+    Attributes:
+        top: Where files lie that a pull of git, or a sync, may change: the top of the git
+            repository, or the folder.
+        commands: The command of each event, as a list of words; no shell reads them.
+        seconds: How long one may take.
+    """
+
+    root: Path
+    top: Path
+    commands: Mapping[str, Command]
+    seconds: float
+
+    def program(self, command: Command) -> Path | None:
+        """Return the file that a command runs; None if there is none to be run."""
+        word = command[0]
+        if "/" in word:
+            place = self.root / word
+            return place if os.access(place, os.X_OK) and place.is_file() else None
+        found = shutil.which(word, path=os.environ.get("PATH", os.defpath))
+        return None if found is None or not Path(found).is_absolute() else Path(found)
+
+    def files(self, command: Command) -> Iterator[Path]:
+        """Yield the files of the repository that the words of a command name."""
+        for word in command:
+            # Of a link, that in the repository counts: a pull can lead it elsewhere.
+            place = Path(os.path.normpath(self.root / word))
+            if place.is_relative_to(self.top) and place.is_file():
+                yield place
+
+    def digest(self) -> str:
+        """Return what a person allows: it is another if anything that would run is another.
+
+        Raises OSError.
+        """
+        found = {
+            event: [*command, *map(_identity, self.files(command))]
+            for event, command in sorted(self.commands.items())
+        }
+        text = json.dumps([str(self.root), self.seconds, found], ensure_ascii=True)
+        return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _identity(file: Path) -> str:
+    """Return where a file is, also through links, and what it holds. Raises OSError."""
+    return f"{file} -> {file.resolve()}: {_digest(file)}"
+
+
+def _digest(file: Path) -> str:
+    found = hashlib.sha256()
+    with file.open("rb") as content:
+        while chunk := content.read(_CHUNK):
+            found.update(chunk)
+    return found.hexdigest()

@@ -1,0 +1,54 @@
+"""Follow the setting `[files] markdown`: rewrite the files of the collections that it changes.
+
+Sends nothing and changes no record. Whoever calls it holds the lock of the folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from syncd.config import forms_of_text
+from syncd.cycle.workspace import Workspace
+from syncd.errors import FolderWrong
+from syncd.folder.migrate.rewrite import changed_collections, rewrite
+from syncd.folder.problems import explain
+from syncd.folder.write import conflict_file
+from syncd.forms import Forms
+from syncd.mirror.notices import Notice, OnNotice
+from syncd.model import Conflict
+from syncd.state.notes import MarkdownFiles
+
+
+def follow_markdown(files: Workspace, on_notice: OnNotice) -> None:
+    """Rewrite the files of collections whose form the setting `[files] markdown` has changed."""
+    # A mirror from before there was the setting has no such fact, and JSON files.
+    noted, now = files.state.note(MarkdownFiles), files.config.markdown_text
+    before, forms = forms_of_text(noted.setting if noted else "[]"), files.config.forms
+    if noted == MarkdownFiles(now) or (noted is None and before == forms):
+        return
+    chosen = changed_collections(before, forms, files.config.covers)
+    try:
+        done = rewrite(files.folder, before, chosen, _copies_to_rewrite(files, before, chosen))
+    except OSError as error:
+        cause, hint = explain(error)
+        message = f"the files cannot be rewritten for [files] markdown: {cause}"
+        raise FolderWrong(message, hint=hint) from error
+    files.state.keep(MarkdownFiles(now))
+    left = f"; {len(done.left)} stay as they are, such as {done.left[0]}" if done.left else ""
+    if done.count or left:
+        on_notice(Notice(f"[files] markdown: {done.count} files were rewritten{left}"))
+
+
+def _copies_to_rewrite(
+    files: Workspace, before: Forms, chosen: Collection[str]
+) -> list[tuple[str, str]]:
+    """Return the files of open conflicts of some collections: present names and new ones."""
+    portable, forms = files.config.is_portable, files.config.forms
+    return [
+        (
+            conflict_file(item.path, item.remote, portable=portable, forms=before),
+            conflict_file(item.path, item.remote, portable=portable, forms=forms),
+        )
+        for item in files.state.waiting()
+        if isinstance(item, Conflict) and item.remote and item.path.partition("/")[0] in chosen
+    ]

@@ -1,0 +1,91 @@
+"""Undo the last restore, file by file. What it replaces or removes goes to history first.
+
+A file that was edited since stays as it is. The note of what a restore did is written before it
+changes a file, and what an undo did after it changed the last one: after a stop, the same command
+does the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from syncd.atproto.cid import Cid
+from syncd.cycle.pull.supersede import file_at
+from syncd.cycle.workspace import Workspace
+from syncd.errors import FileProblem, SyncdError
+from syncd.model import RecordPath
+from syncd.state.restoring import LastRestore
+
+EDITED = "its file was edited after it was restored"
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """What a file is to be again: the version `back`, or with None no file. `now` is what it is.
+
+    `is_edited`: it is neither, and stays.
+    """
+
+    path: RecordPath
+    now: Cid | None
+    back: Cid | None
+    is_edited: bool = False
+
+
+def begin_restore(workspace: Workspace, after: Mapping[RecordPath, Cid]) -> None:
+    """Note what the files are before they become `after`. Continues one that was stopped."""
+    before: dict[RecordPath, Cid] = {}
+    wanted: dict[RecordPath, Cid] = {}
+    for path, cid in after.items():
+        # A file that cannot be read is not replaced either.
+        with suppress(FileProblem):
+            seen = file_at(workspace.folder, path)
+            before |= {} if seen is None else {path: seen.cid}
+            wanted[path] = cid
+    last = workspace.state.note(LastRestore)
+    if last is not None and not last.is_done:
+        known = last.before.keys() | last.after.keys()
+        before = {p: cid for p, cid in before.items() if p not in known} | dict(last.before)
+        wanted = {**last.after, **wanted}
+    workspace.state.keep(LastRestore(before, wanted, is_done=False))
+
+
+def end_restore(workspace: Workspace) -> None:
+    """Note that the restore got to its end."""
+    last = workspace.state.note(LastRestore)
+    if last is not None:
+        workspace.state.keep(replace(last, is_done=True))
+
+
+def plan_undo(workspace: Workspace) -> list[Undo]:
+    """Return what the last restore changed and is not as before, by path.
+
+    Raises SyncdError if there was no restore.
+    """
+    last = workspace.state.note(LastRestore)
+    if last is None:
+        hint = "syncd log lists every version, and syncd restore PATH --cid CID brings it back"
+        raise SyncdError("there is no restore to undo", hint=hint)
+    plan: list[Undo] = []
+    for path in sorted(last.before.keys() | last.after.keys()):
+        back = last.before.get(path)
+        try:
+            seen = file_at(workspace.folder, path)
+        except FileProblem:
+            plan.append(Undo(path, None, back, is_edited=True))
+            continue
+        now = None if seen is None else seen.cid
+        if now != back:
+            plan.append(Undo(path, now, back, is_edited=now != last.after.get(path)))
+    return plan
+
+
+def end_undo(workspace: Workspace, plan: Sequence[Undo]) -> None:
+    """Note that `plan` was carried out, so that another undo does again what it undid."""
+    last = workspace.state.note(LastRestore)
+    if last is not None and plan:
+        before = {undo.path: undo.now for undo in plan if undo.now is not None}
+        after = {undo.path: undo.back for undo in plan if undo.back is not None}
+        workspace.state.keep(LastRestore(before, after))

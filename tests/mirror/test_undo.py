@@ -1,0 +1,186 @@
+"""A restore is undone file by file, loses nothing, and a walk back does not turn in a circle."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from syncd.cli import cli
+from syncd.config import FILE_NAME, Config, render_config
+from syncd.cycle.workspace import Workspace
+from syncd.errors import SyncdError
+from syncd.mirror.names import read_names
+from syncd.mirror.past.undo import begin_restore, plan_undo
+from syncd.mirror.restore import (
+    Wish,
+    find_back,
+    plan_restore,
+    restore,
+    restore_all,
+    restore_version,
+    undo_restore,
+)
+from syncd.model import RecordPath
+from tests.rigs.device import Device, World, rework
+
+NOTES = [RecordPath(f"com.example.note/n{number}") for number in range(6)]
+ONE = NOTES[0]
+
+
+@pytest.fixture
+async def laptop(world: World) -> Device:
+    """Each note had v=0 to v=2; then the first two were deleted."""
+    device = world.device(config=Config(world.login.did, brake_records=99))
+    for version in range(3):
+        for path in NOTES:
+            device.save(path, v=version)
+        await device.sync()
+    for path in NOTES[:2]:
+        device.delete(path)
+    await device.sync()
+    return device
+
+
+def workspace_of(device: Device) -> Workspace:
+    return device.mirror.workspace
+
+
+def undo(device: Device) -> dict[RecordPath, SyncdError]:
+    workspace = workspace_of(device)
+    return dict(undo_restore(workspace, plan_undo(workspace)).failed)
+
+
+def versions(device: Device) -> list[int | None]:
+    return [device.read(path)["v"] if device.has(path) else None for path in NOTES]
+
+
+def restore_everything(device: Device) -> None:
+    workspace = workspace_of(device)
+    names = read_names(workspace, ["*"], [device.root])
+    restore_all(workspace, plan_restore(workspace, Wish(names)))
+
+
+async def test_undo_gives_each_file_what_it_had_and_another_undo_does_it_again(
+    laptop: Device,
+) -> None:
+    before = versions(laptop)
+    restore_everything(laptop)
+    after = versions(laptop)
+    assert after == [2, 2, 1, 1, 1, 1]
+    assert undo(laptop) == {}
+    assert versions(laptop) == before
+    assert undo(laptop) == {}
+    assert versions(laptop) == after
+
+
+async def test_undo_works_after_a_sync_too_and_what_it_removes_is_in_history(
+    world: World, laptop: Device
+) -> None:
+    restore_everything(laptop)
+    await laptop.sync()
+    assert undo(laptop) == {}
+    await laptop.sync()
+    assert versions(laptop) == [None, None, 2, 2, 2, 2]
+    assert world.records().keys() == set(NOTES[2:])
+    restore(workspace_of(laptop), ONE)
+    assert laptop.read(ONE)["v"] == 2
+
+
+async def test_a_file_that_was_edited_since_stays_and_is_named(laptop: Device) -> None:
+    restore_everything(laptop)
+    laptop.save(NOTES[3], v=99)
+    laptop.delete(NOTES[4])
+    failed = undo(laptop)
+    assert failed.keys() == {NOTES[3], NOTES[4]}
+    assert all(error.hint for error in failed.values())
+    assert versions(laptop) == [None, None, 2, 99, None, 2]
+
+
+async def test_a_restore_that_was_stopped_and_done_again_is_undone_whole(laptop: Device) -> None:
+    workspace, before = workspace_of(laptop), versions(laptop)
+    names = read_names(workspace, ["*"], [laptop.root])
+    events = plan_restore(workspace, Wish(names))
+    begin_restore(workspace, {event.path: event.cid for event in events})
+    for event in events[:3]:
+        text = workspace.folder.forms.of("com.example.note")
+        content = workspace.history.content(event.cid)
+        assert content is not None
+        laptop.file(event.path).write_bytes(text.file_of(content))
+    restore_everything(laptop)
+    undo(laptop)
+    assert versions(laptop) == before
+
+
+async def test_an_undo_that_was_stopped_is_done_by_the_same_command(laptop: Device) -> None:
+    workspace, before = workspace_of(laptop), versions(laptop)
+    restore_everything(laptop)
+    laptop.delete(ONE)  # as far as it came
+    plan = plan_undo(workspace)
+    assert [one.path for one in plan] == NOTES[1:]
+    undo_restore(workspace, plan)
+    assert versions(laptop) == before
+
+
+async def test_many_files_that_an_undo_removes_are_held_by_the_brake(world: World) -> None:
+    device = world.device(config=Config(world.login.did, brake_records=99))
+    kept = RecordPath("com.example.note/kept")
+    for path in (*NOTES, kept):
+        device.save(path, v=1)
+    await device.sync()
+    for path in NOTES:
+        device.delete(path)
+    await device.sync()
+    restore_everything(device)
+    await device.sync()
+    assert world.records().keys() == {*NOTES, kept}
+    rework(device.mirror, config=Config(world.login.did, brake_records=3))
+    assert undo(device) == {}
+    report = await device.sync()
+    assert len(report.held) == len(NOTES)
+    assert world.records().keys() == {*NOTES, kept}
+
+
+async def test_back_walks_to_older_versions_and_ends(laptop: Device) -> None:
+    workspace, path = workspace_of(laptop), NOTES[2]
+    for version in (1, 0):
+        restore_version(workspace, find_back(workspace, path, 1))
+        await laptop.sync()
+        assert laptop.read(path)["v"] == version
+    with pytest.raises(SyncdError, match="no older"):
+        find_back(workspace, path, 1)
+    laptop.save(path, v=7)
+    restore_version(workspace, find_back(workspace, path, 1))
+    assert laptop.read(path)["v"] == 0
+    restore_version(workspace, find_back(workspace, ONE, 3))
+    assert laptop.read(ONE)["v"] == 0
+    with pytest.raises(SyncdError, match="older"):
+        find_back(workspace, NOTES[1], 4)
+
+
+async def test_the_command_says_what_it_undoes(laptop: Device) -> None:
+    laptop.mirror.state.close()
+    (laptop.root / FILE_NAME).write_text(render_config(laptop.mirror.config), encoding="utf-8")
+
+    def ran(*words: str) -> tuple[int, Any]:
+        done = CliRunner().invoke(cli, ["-C", str(laptop.root), "restore", *words, "--json"])
+        return done.exit_code, json.loads(done.stdout) if done.stdout else None
+
+    assert ran("--undo")[0] == 1
+    assert ran()[0] == 2
+    assert ran("--undo", ONE)[0] == 2
+    assert ran("--back", "1", ONE, NOTES[1])[0] == 2
+    assert ran(ONE, "--back", "2")[1]["path"] == ONE
+    assert laptop.read(ONE)["v"] == 1
+    code, plan = ran("--undo", "--dry-run")
+    assert (code, plan) == (0, {"undo": [{"path": ONE, "cid": None}], "failed": []})
+    assert laptop.has(ONE)
+    assert ran("--undo") == (0, {"undone": [{"path": ONE, "cid": None}], "failed": []})
+    assert not laptop.has(ONE)
+    code, plan = ran("--undo")
+    assert (code, laptop.read(ONE)["v"]) == (0, 1)
+    laptop.save(ONE, v=50)
+    code, plan = ran("--undo")
+    assert (code, len(plan["failed"]), laptop.read(ONE)["v"]) == (3, 1, 50)
