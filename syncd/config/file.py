@@ -31,7 +31,8 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     except OSError as error:
         words = f"{path} cannot be read: {error.strerror}"
         trouble = in_trouble(error, path, "read")
-        raise trouble or ConfigWrong(words, hint=_NO_FILE_HINT) from None
+        hint = _NO_FILE_HINT if isinstance(error, FileNotFoundError) else _CLOSED_HINT
+        raise trouble or ConfigWrong(words, hint=hint) from None
     return parse_config(content, path, environ)
 
 
@@ -57,6 +58,7 @@ def parse_config(content: bytes, path: Path, environ: Mapping[str, str]) -> Conf
     return Config(**values)
 
 
+_CLOSED_HINT = "check the owner and mode of the file; it is one that `syncd clone` wrote"
 _NO_FILE_HINT = "a mirror's settings are written by `syncd clone`"
 
 

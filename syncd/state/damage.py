@@ -79,15 +79,28 @@ def explained(path: Path, error: Exception) -> SyncdError:
         return FileProblem(f"{path} cannot be written: {cause}", hint=hint)
     if primary in _FULL or "No space" in str(error):
         return _full(path)
-    is_writable = os.access(path, os.W_OK)
+    closed = next((part for part in map(path.with_name, _names(path)) if _is_closed(part)), None)
+    is_writable = closed is None
     if primary in _REFUSALS and not (primary == sqlite3.SQLITE_READONLY and is_writable):
         # SQLite says "disk I/O error" and "unable to open database file" of a full disk too.
         trouble = None if primary in _BUSY else find_cause(path)
         if trouble is not None:
             return FileProblem(f"{path} cannot be used: {trouble[0]}", hint=trouble[1])
         hint = "check the disk, the owner and the mode of .syncd; the next sync tries again"
+        if closed is not None:
+            hint = f"check the owner and the mode of {closed}; the next sync tries again"
         return FileProblem(f"{path} cannot be used: {error}", hint=hint)
     return StateDamaged(f"{path} is damaged: {error}", hint=REBUILT_HINT)
+
+
+def _names(path: Path) -> list[str]:
+    return [path.name + part for part in _PARTS]
+
+
+def _is_closed(file: Path) -> bool:
+    """Return whether the file is there, and this user may not write to it."""
+    # SQLite gives the files beside a database its mode, and they outlive a change of that.
+    return file.exists() and not os.access(file, os.W_OK)
 
 
 def _full(path: Path) -> FileProblem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import sqlite3
@@ -14,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from syncd.atproto.cid import cid_of_block
-from syncd.errors import StateDamaged, StateWrong
+from syncd.errors import FileProblem, StateDamaged, StateWrong
 from syncd.model import RecordPath, Side
 from syncd.state import History, Provenance, Superseded, create_state, open_or_renew, open_state
+from syncd.state.damage import explained
 from syncd.state.notes import LastCycle
 from tests.chance import seed_of, times
 from tests.rigs.device import Device, World
@@ -286,3 +288,23 @@ def test_a_version_from_the_future_is_not_taken_for_damage(tmp_path: Path) -> No
     with pytest.raises(StateWrong, match="newer syncd") as caught:
         open_or_renew(path, did=DID, marker="m")
     assert not isinstance(caught.value, StateDamaged)
+
+
+@pytest.mark.parametrize("part", ["", "-wal", "-shm"])
+def test_a_file_of_the_state_that_may_not_be_written_is_named_and_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """SQLite makes `-wal` and `-shm` with the mode of the state file, and leaves them so."""
+    path = tmp_path / "state.db"
+    for each in ("", "-wal", "-shm"):
+        path.with_name(path.name + each).touch()
+    closed = path.with_name(path.name + part)
+    # Root, which runs the tests in CI, may write whatever its mode is.
+    monkeypatch.setattr(os, "access", lambda file, _: file != closed)
+    refused = sqlite3.OperationalError("attempt to write a readonly database")
+    refused.sqlite_errorcode = sqlite3.SQLITE_READONLY
+    error = explained(path, refused)
+    assert isinstance(error, FileProblem)
+    assert str(closed) in error.hint
+    closed.unlink()
+    assert isinstance(explained(path, refused), StateDamaged), "nothing else forbids it"
