@@ -10,7 +10,7 @@ import click
 
 from syncd.cli.screen.output import many, say, say_json
 from syncd.doctor import Finding, Severity, examine
-from syncd.folder.root import find_root
+from syncd.mirror.offline import root_around
 
 BROKEN = 1
 """The exit code if at least one finding is an error."""
@@ -28,10 +28,10 @@ def doctor(directory: Path, as_json: bool) -> None:
       syncd -C ~/repo doctor --json
     """
     if as_json:
-        findings = asyncio.run(examine(find_root(directory)))
+        findings = asyncio.run(examine(root_around(directory)))
         say_json({"findings": [_json(finding) for finding in findings]})
     else:
-        findings = asyncio.run(examine(find_root(directory), on_found=_say))
+        findings = asyncio.run(examine(root_around(directory), on_found=_say))
         _say_sum(findings)
     is_broken = any(finding.level is Severity.ERROR for finding in findings)
     raise click.exceptions.Exit(BROKEN if is_broken else 0)

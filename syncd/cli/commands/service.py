@@ -23,6 +23,7 @@ from syncd.cli.screen.suggest import Suggesting
 from syncd.errors import ConfigWrong, FolderWrong, SyncdError
 from syncd.folder.root import find_root
 from syncd.mirror.every.find import find_mirrors, usual_list
+from syncd.mirror.offline import root_around
 from syncd.trouble import at_home
 
 STATE: Final = Path("/var/lib/syncd")
@@ -249,7 +250,7 @@ def _unit_of(
     if of_all:
         names = ("syncd-sync.timer", "syncd-sync.service") if by_timer else (_ALL_MIRRORS, "")
         return Unit(names[0], "", _user_units(), ("--user",), starts=names[1])
-    root = find_root(directory)
+    root = root_around(directory)
     return _system_unit(root) if is_system else _user_unit(root)
 
 
