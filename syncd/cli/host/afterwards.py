@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -46,8 +46,10 @@ class Afterwards:
 
     def run(self) -> None:
         """Run what is due, one after the other, and wait for each."""
-        for root, config, (event, given) in self._due:
-            hooks_of(root, config, _tell, is_allowed=self.is_allowed).run(event, given)
+        # Signals are the main thread's, and a program that has no hooks may run commands in others.
+        with _killed_with_us() if self._due else nullcontext():
+            for root, config, (event, given) in self._due:
+                hooks_of(root, config, _tell, is_allowed=self.is_allowed).run(event, given)
 
 
 @contextmanager
@@ -57,8 +59,7 @@ def hooks_afterwards(*, is_allowed: bool) -> Iterator[Afterwards]:
     try:
         yield after
     finally:
-        with _killed_with_us():
-            after.run()
+        after.run()
 
 
 @contextmanager
