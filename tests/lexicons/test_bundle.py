@@ -62,7 +62,7 @@ def test_the_licences_come_along() -> None:
     assert "Permission is hereby granted" in text
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["status"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["held"]])
 def test_a_command_that_checks_nothing_loads_no_lexicon(
     arguments: list[str], tmp_path: Path
 ) -> None:
@@ -71,8 +71,7 @@ def test_a_command_that_checks_nothing_loads_no_lexicon(
         f"try: cli({arguments!r}, standalone_mode=False)\n"
         "except BaseException: pass\n"
         "assert 'regex' not in sys.modules, 'regex'\n"
-        "assert not any('lexicon' in name and 'oneedit' not in name and name not in "
-        "('syncd.atproto.lexicon', 'syncd.cycle.decide.lexicons') for name in sys.modules)"
+        "assert not [name for name in sys.modules if name.startswith('syncd.lexicons')]"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False

@@ -140,7 +140,7 @@ class Spoken:
 SPOKEN = Spoken()
 _PLAIN = (str, int, float, type(None))
 VERSION = 1
-"""Of all JSON objects: it grows if a field goes, or gets another meaning. See docs/json.md."""
+"""Of all JSON objects: it grows if a field goes, or gets another meaning."""
 
 
 def fail_json(error: SyncdError) -> None:
