@@ -45,12 +45,14 @@ ARGUMENTS: dict[str, list[list[str]]] = {
     "held": [[], ["--json"]],
     "approve": [["--all"], [GONE]],
     "reject": [["--all"]],
-    "log": [[], [ONE]],
-    "restore": [[ONE]],
+    "log": [[], [ONE], ["--json"]],
+    "restore": [[ONE], ["--undo"], [ONE, "--back", "1"]],
     "new": [["com.example.note"]],
     "publish": [[ONE], ["--drafts", "--yes"]],
     "unpublish": [[ONE, "--yes"]],
     "git": [["install"], ["uninstall"]],
+    "editor": [["install", "--vscode"], ["uninstall"]],
+    "hooks": [[], ["allow"], ["forbid"]],
     "verify": [[]],
     "doctor": [["--json"]],
     "metrics": [[]],
@@ -158,6 +160,7 @@ def test_no_command_trips_over_a_state_file_of_another_version(
 
 NEEDS_STATE = set(ARGUMENTS) - {
     *("now", "pause", "resume", "reload", "stop", "clone", "new", "git", "service"),
+    *("editor", "hooks"),
 }
 
 
