@@ -178,6 +178,11 @@ READS: list[tuple[Request, str, list[tuple[str, str]]]] = [
         [("did", DID), ("cids", str(CID)), ("cids", str(cid_of_block(b"two")))],
     ),
     (
+        xrpc.get_record_proof(DID, Nsid("com.example.note"), Rkey("a")),
+        "com.atproto.sync.getRecord",
+        [("did", DID), ("collection", "com.example.note"), ("rkey", "a")],
+    ),
+    (
         xrpc.resolve_handle(Handle("alice.example.com")),
         "com.atproto.identity.resolveHandle",
         [("handle", "alice.example.com")],

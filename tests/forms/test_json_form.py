@@ -8,8 +8,9 @@ import pytest
 
 from syncd.atproto.data import Record, Value
 from syncd.errors import BadJson
-from syncd.forms import Collided, Marks
+from syncd.forms import Collided, Marks, read_plain
 from syncd.forms.json_form import JSON
+from syncd.forms.markdown_form import MarkdownForm
 from syncd.merge import merge
 from syncd.merge.marked import marked
 from tests.atproto.values import nested
@@ -59,3 +60,12 @@ def test_a_side_without_the_field_has_no_lines() -> None:
     sides: dict[str, Collided] = {"@0": ([1], []), "@1": ([], ["b"])}
     text = JSON.marked({"a": "@0", "b": "@1", "c": {}}, sides, Marks("<", "=", ">"))
     assert text == (b'{\n<\n  "a": 1,\n=\n>\n<\n=\n  "b": "b",\n>\n  "c": {}\n}\n')
+
+
+@pytest.mark.parametrize("odd", [b"$link", b"$bytes", b"\\u0041"])
+def test_only_plain_records_are_read_without_care(odd: bytes) -> None:
+    assert read_plain(JSON, b'{"$type": "com.example.note", "n": 1}') == {"$type": HERE, "n": 1}
+    assert read_plain(JSON, b'{"a": "' + odd + b'"}') is None
+    assert read_plain(JSON, b"[1]") is None
+    assert read_plain(JSON, b"{") is None
+    assert read_plain(MarkdownForm(HERE, (("content",),)), b"{}") is None

@@ -129,6 +129,12 @@ def test_definitions_that_refer_to_each_other_have_any_name() -> None:
     assert not accepts(definition, {"x": {"x": 1}}, **{odd: tree})
 
 
+def test_a_token_is_its_own_full_name() -> None:
+    reference = {"type": "ref", "ref": "#red"}
+    assert accepts(reference, f"{NAME}#red", red={"type": "token"})
+    assert not accepts(reference, "red", red={"type": "token"})
+
+
 def test_descriptions_and_tokens_are_there_for_editors() -> None:
     schema = shipped("app.bsky.graph.list").schema
     assert isinstance(schema, dict)
