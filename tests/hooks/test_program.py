@@ -27,7 +27,7 @@ def test_it_gets_its_input_whole_in_its_directory_and_its_output_is_kept(tmp_pat
     assert found == Ran("", f"3000000 {tmp_path} after_pull\n")
 
 
-@pytest.mark.parametrize("given", [b"", b"x" * 3_000_000])
+@pytest.mark.parametrize("given", [b"", b"x" * 3_000_000], ids=["nothing", "megabytes"])
 def test_it_may_read_none_of_its_input_or_close_it(tmp_path: Path, given: bytes) -> None:
     assert python("pass", tmp_path, given) == Ran("", "")
     assert python("import os; os.close(0); print('on')", tmp_path, given) == Ran("", "on\n")
