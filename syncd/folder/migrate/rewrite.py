@@ -138,7 +138,9 @@ class _One:
         with opened(self.root, inside, make=disk, mode=0o700) as aside:
             disk.write(aside, temp, text, 0o600)
             disk.sync_file(aside, temp)
-            disk.rename(aside, temp, relative.replace("/", "")[-COMPONENT_BYTES:])
+            # By its content: what was kept of this name before, and of a name alike, stays.
+            mark, name = hashlib.sha256(text).hexdigest()[:16], relative.replace("/", "")
+            disk.rename(aside, temp, f"{mark}.{name[-(COMPONENT_BYTES - 17) :]}")
             disk.sync_directory(aside)
 
     def _text(self, text: bytes) -> bytes:
