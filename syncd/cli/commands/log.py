@@ -221,14 +221,18 @@ def restore(
             _say_restored(restore_one(workspace, record, wanted, tell_notice), as_json)
             return
         moment = None if before is None else read_moment(before, workspace.now())
-        events = plan_restore(workspace, Wish(names, deleted, moment), tell_notice)
-        if not events:
-            for name in names:
-                check_known(workspace, name)
-        if dry_run:
-            _say_plan(events, as_json)
-        elif _is_wanted(len(events)):
-            _say_all(restore_all(workspace, events), as_json)
+        _restore_many(workspace, Wish(names, deleted, moment), dry_run, as_json)
+
+
+def _restore_many(workspace: Workspace, wish: Wish, dry_run: bool, as_json: bool) -> None:
+    events = plan_restore(workspace, wish, tell_notice)
+    if not events:
+        for name in wish.names:
+            check_known(workspace, name)
+    if dry_run:
+        _say_plan(events, as_json)
+    elif _is_wanted(len(events)):
+        _say_all(restore_all(workspace, events), as_json)
 
 
 def _check_choices(paths: Sequence[str], has_other: bool, back: int | None, undo: bool) -> None:
