@@ -44,7 +44,7 @@ class Page:
         """Return the page with another body; an equal one leaves every byte as it is."""
         if body == self.body:
             return self
-        # Somebody may like to have no empty line there; a body that begins with one needs it.
+        # A person may leave that empty line out; a body that begins with one needs it.
         lead = "\n" if self.rest.startswith("\n") or not self.rest or body[:1] in ("\n", "") else ""
         mark = self.mark if self.mark.endswith("\n") else f"{self.mark}\n"
         return replace(self, mark=mark, rest=f"{lead}{body}\n")

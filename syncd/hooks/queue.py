@@ -1,4 +1,4 @@
-"""Run hooks one at a time, beside a sync that does not wait for them. What fails is told.
+"""Run hooks one at a time, beside a sync that does not wait for them. Report what fails.
 
 Each run asks anew whether a person allowed what would run now. Shutdown kills the program that
 runs, and drops what waits.
@@ -19,9 +19,9 @@ from syncd.hooks.program import INSIDE, run_program
 from syncd.hooks.table import Table
 
 LINES: Final = 20
-"""So many lines of the output of one run are told."""
+"""So many lines of the output of one run are reported."""
 WAITING: Final = 1_000
-"""The most runs that wait; a newer one is then not queued, and that is told."""
+"""The most runs that wait; a newer one is then not queued, and syncd reports that."""
 ALLOW_HINT: Final = (
     "syncd hooks shows them, syncd hooks allow lets them run; in a CI: syncd sync --allow-hooks"
 )
@@ -112,7 +112,7 @@ class Hooks:
             self.run(*found)
 
     def _may_run(self) -> bool:
-        """Return whether a person allowed the hooks. That they did not is told once."""
+        """Return whether a person allowed the hooks. Report once that they did not."""
         try:
             may = self.is_allowed or Permission.of(self.table.root).allows(self.table)
         except SyncdError:

@@ -153,7 +153,7 @@ class Line:
             if isinstance(self._connection, Bounded) and self._connection.flood is not None:
                 raise self._connection.flood from None
             # A SOCKS proxy in the environment needs a package that syncd does not: an ImportError.
-            raise Unreachable(f"{self.name} is not to be had: {type(error).__name__}") from None
+            raise Unreachable(f"{self.name} cannot be reached: {type(error).__name__}") from None
 
     async def _connect(self) -> tuple[ClientConnection, Callable[[bytes | str], Heard | None]]:
         *others, last = self._endpoints

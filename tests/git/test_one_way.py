@@ -209,7 +209,7 @@ async def test_without_a_publication_nothing_is_deleted_and_what_differs_is_a_co
     assert [step.path for step in done.foreign] == [other]
     assert site.numbers() == {ONE: 1, TWO: 12, THREE: 3, other: 4}
     assert site.kept(job) == ["conflicts 12"]
-    # It stays a conflict until somebody decides: the ref says that the commit is not true of it.
+    # It stays a conflict until a person decides: the ref says that the commit is not true of it.
     assert site.mark() == Mark(done.commit, {RecordPath(TWO): None})
     assert site.bare.git("rev-parse", f"{site.ref()}^@") == done.commit
     again = await site.job("--depth=1")

@@ -1,4 +1,4 @@
-"""Hooks run only as a person allowed them, one at a time, and what fails is told."""
+"""Hooks run only as a person allowed them, one at a time, and syncd reports what fails."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def test_queued_hooks_run_one_at_a_time_in_order(folder: Path) -> None:
     Permission.of(folder).allow(hooks.table.digest())
     for n in range(5):
         hooks.queue(AFTER_PULL, f"{n}".encode())
-    hooks.queue(AFTER_PUSH, b"")  # it is missing, which is told
+    hooks.queue(AFTER_PUSH, b"")  # it is missing, which is reported
     assert over.wait(300)
     hooks.close()
     assert ran(folder) == "01234"

@@ -66,7 +66,7 @@ def run(directory: Path, directories: tuple[Path, ...], form: str, once: bool) -
 
 
 def _sync_once(folder: Path) -> int:
-    """Sync one mirror, as `syncd sync` does; a failure is told and keeps no other back."""
+    """Sync one mirror, as `syncd sync` does; report a failure, and hold up no other mirror."""
     say(f"{folder}:")
     command = import_module("syncd.cli.commands.sync").sync
     try:

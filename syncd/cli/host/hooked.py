@@ -1,4 +1,4 @@
-"""What hooks are told of a sync, as JSON, and which of them are due. Starts none itself."""
+"""Say what hooks read of a sync, as JSON, and which of them are due. Starts none itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How each editor is told which schema a file has: the place of its settings, and the words. Pure.
+"""Where each editor reads which schema a file has: the place of its settings, and the words. Pure.
 
 Never reads a file. What is written is known again by the place of the schemas, or by the lines
 around it, so that it can be taken out of settings that a person went on to edit.

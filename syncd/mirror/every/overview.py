@@ -22,7 +22,7 @@ class Glance:
 
     @property
     def needs_a_person(self) -> bool:
-        """Return whether somebody has to do something about it."""
+        """Return whether it needs a person."""
         return self.standing is None or self.standing.needs_a_person
 
 
