@@ -16,7 +16,7 @@ from syncd.cli.commands.publish import publish_all
 from syncd.cli.screen.editor import run_editor
 from syncd.cli.screen.output import say, say_json, tell
 from syncd.cycle.workspace import Workspace
-from syncd.errors import FileProblem
+from syncd.errors import BadData, BadJson, FileProblem
 from syncd.folder.names import record_of_draft
 from syncd.forms import Form, import_post
 from syncd.mirror.by_lexicon import begin, fields_of
@@ -85,6 +85,19 @@ def _record(workspace: Workspace, collection: Nsid, source: Path, form: Form) ->
         text = source.read_bytes()
     except OSError as error:
         raise FileProblem(f"{source} cannot be read: {error.strerror}") from None
+    try:
+        return _taken_over(workspace, collection, source, text, form)
+    except (BadData, BadJson) as error:
+        where = str(source)
+        if isinstance(error, BadJson) and error.line is not None:
+            where += f":{error.line}:{error.column}"
+        raise FileProblem(f"{where}: {error.message}", hint=error.hint) from None
+
+
+def _taken_over(
+    workspace: Workspace, collection: Nsid, source: Path, text: bytes, form: Form
+) -> Record:
+    """Return the record of a post or of a file of a record; say what is not taken over."""
     found = None
     if source.suffix in _MARKDOWN:
         begun = begin(workspace, collection, _now())

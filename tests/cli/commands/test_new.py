@@ -1,0 +1,36 @@
+"""A file that cannot be taken over is named, with the place in it, and leaves no draft."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from syncd.cli import cli
+from syncd.errors import FileProblem
+from tests.rigs.mirrors import make_mirror
+
+BLOG = "com.whtwnd.blog.entry"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "place"),
+    [
+        ("post.md", '+++\ntitle = "A"\n+++\n', ":1:1:"),
+        ("post.md", "---\ntitle: &a A\n---\n", ":2:8:"),
+        ("post.json", '{\n  "a": 1,,\n}', ":2:10:"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_with_its_place(
+    tmp_path: Path, name: str, text: str, place: str
+) -> None:
+    root = make_mirror(tmp_path / "notes")
+    with (root / "syncd.toml").open("a", encoding="utf-8") as settings:
+        settings.write(f'\n[files]\nmarkdown = {{ "{BLOG}" = "content" }}\n')
+    source = tmp_path / name
+    source.write_text(text, encoding="utf-8")
+    done = CliRunner().invoke(cli, ["-C", str(root), "new", BLOG, str(source)])
+    assert isinstance(done.exception, FileProblem)
+    assert done.exception.message.startswith(f"{source}{place}")
+    assert not list((root / BLOG).glob("*"))
