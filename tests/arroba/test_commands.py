@@ -112,4 +112,6 @@ def test_a_daemon_carries_both_ways(desk: Desk) -> None:
         wait_until(lambda: desk.cid(B) is None, "the push of a deletion")
         desk.delete(C)
         wait_until(lambda: not (desk.folder / f"{C}.json").exists(), "the pull of a deletion")
+    # A daemon may end before it has seen in the tree what it wrote last.
+    desk.machine.ok("sync", at=desk.folder)
     desk.machine.ok("verify", at=desk.folder)
