@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from syncd.atproto.car import write_car
@@ -85,7 +85,7 @@ class ServedPds:
             raise self.status
         return self.status
 
-    async def fetch_repo(self, since: Tid | None = None) -> AsyncIterator[bytes]:
+    async def fetch_repo(self, since: Tid | None = None) -> AsyncGenerator[bytes, None]:
         self.requests += 1
         self.asked.append(since)
         car = self.serve(since)
