@@ -1,6 +1,7 @@
 """`HttpPds`: the Pds protocol over HTTP. Never looks at a folder, and decides nothing about a plan.
 
-Reads go out without a token: the public endpoints answer everyone, but refuse an expired one.
+Reads go out without a token: the public endpoints answer everyone, but refuse an expired one. A PDS
+that shows its repos only to those who are logged in is asked again with one.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from syncd.errors import (
     BadCar,
     BadCommit,
     CredentialsRefused,
+    LoginLimited,
+    LoginWanted,
     NotFound,
     PdsError,
     RateLimited,
@@ -84,6 +87,7 @@ class HttpPds:
         """Raise ConfigWrong unless the PDS is https:// or on the loopback."""
         self._did = account.did
         self._latest: tuple[str, tuple[Cid, Tid]] | None = None
+        self._kept_shut: set[str] = set()
         self._http = Http(
             account.pds,
             transport=transport,
@@ -131,7 +135,7 @@ class HttpPds:
         """As `Pds.fetch_latest`. Where the PDS has no answer, the beginning of getRepo names it."""
         etag, known = self._latest or (None, None)
         try:
-            answer = await self._http.send(xrpc.get_latest_commit(self._did), etag=etag)
+            answer = await self._read(xrpc.get_latest_commit(self._did), etag)
             if known is not None and answer.status == NOT_MODIFIED:
                 return known
             latest = xrpc.read_latest(answer)
@@ -165,12 +169,12 @@ class HttpPds:
         raise error
 
     async def fetch_status(self) -> xrpc.RepoStatus:
-        answer = await self._http.send(xrpc.get_repo_status(self._did))
+        answer = await self._read(xrpc.get_repo_status(self._did))
         return xrpc.read_repo_status(answer, self._did)
 
     def fetch_repo(self, since: Tid | None = None) -> AsyncGenerator[bytes, None]:
         """As `Pds.fetch_repo`; close the generator if you leave it early."""
-        return self._http.stream(xrpc.get_repo(self._did, since))
+        return self._stream(xrpc.get_repo(self._did, since))
 
     async def fetch_blocks(self, cids: Sequence[Cid]) -> dict[Cid, bytes]:
         wanted = list(dict.fromkeys(cids))
@@ -181,7 +185,7 @@ class HttpPds:
 
     async def _fetch_chunk(self, wanted: Sequence[Cid]) -> dict[Cid, bytes]:
         reader, found, asked = CarReader(), dict[Cid, bytes](), frozenset(wanted)
-        async with aclosing(self._http.stream(xrpc.get_blocks(self._did, wanted))) as pieces:
+        async with aclosing(self._stream(xrpc.get_blocks(self._did, wanted))) as pieces:
             async for piece in pieces:
                 # Blocks that nobody asked for would fill memory, each with a hash that is right.
                 found.update(block for block in reader.feed(piece) if block[0] in asked)
@@ -194,7 +198,7 @@ class HttpPds:
     async def fetch_record(self, path: RecordPath) -> Cid | None:
         try:
             request = xrpc.get_record(self._did, *split_record_path(path))
-            record = xrpc.read_record(await self._http.send(request))
+            record = xrpc.read_record(await self._read(request))
         except NotFound:
             return None
         if not record.uri.endswith(f"/{path}"):
@@ -242,6 +246,50 @@ class HttpPds:
         swap = change.before if is_guarded else None
         request = xrpc.delete_record(self._did, collection, rkey, swap=swap)
         return _written(xrpc.read_deleted(await self._send(request)))
+
+    async def _read(self, request: xrpc.Request, etag: str | None = None) -> xrpc.Response:
+        """Send a read. Raises LoginWanted if the PDS answers it neither without a token nor with.
+
+        A read says nothing about credentials: a login that is refused for it halts no push.
+        """
+        try:
+            return await self._http.send(request, etag=etag)
+        except LoginWanted as error:
+            session = self._key_to(request, error)
+            try:
+                return await session.send(request)
+            except (CredentialsRefused, LoginLimited):
+                self._kept_shut.add(request.nsid)
+                raise error from None
+
+    async def _stream(self, request: xrpc.Request) -> AsyncGenerator[bytes, None]:
+        """As `_read`, for a CAR. Close it if you leave it early."""
+        try:
+            async with aclosing(self._http.stream(request)) as pieces:
+                async for piece in pieces:
+                    yield piece
+            return
+        except LoginWanted as error:
+            # It comes in the place of the first piece.
+            wanted = error
+        session = self._key_to(request, wanted)
+        try:
+            async with aclosing(session.stream(request)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        except (CredentialsRefused, LoginLimited):
+            self._kept_shut.add(request.nsid)
+            raise wanted from None
+
+    def _key_to(self, request: xrpc.Request, error: LoginWanted) -> LiveSession:
+        """Return the session to ask with. Raises `error` if there is none, or if it did not help.
+
+        Where it did not help once it is not tried again, so that no read spends one login after
+        the other.
+        """
+        if self._session is None or request.nsid in self._kept_shut:
+            raise error
+        return self._session
 
     async def _send(
         self, request: xrpc.Request, meanwhile: Meanwhile | None = None
