@@ -6,14 +6,17 @@ that shows its repos only to those who are logged in is asked again with one.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+import math
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from types import TracebackType
-from typing import Final, Self
+from typing import BinaryIO, Final, Self
 
 import httpx
 
 from syncd.atproto import xrpc
+from syncd.atproto.blob import BlobRef
 from syncd.atproto.car import CarReader
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.commit import parse_commit
@@ -36,9 +39,11 @@ from syncd.errors import (
 )
 from syncd.exchange import Written
 from syncd.model import Account, Change, RecordPath, split_record_path
-from syncd.pds.http import DEFAULT_BOUNDS, NOT_MODIFIED, Bounds, Http, OnRequest
+from syncd.pds.bounds import DEFAULT_BOUNDS, Bounds
+from syncd.pds.http import NOT_MODIFIED, Http, OnRequest
 from syncd.pds.protocol import Meanwhile, Tokens
 from syncd.pds.session import LiveSession
+from syncd.pds.upload import Upload, checked_upload, upload_refusals
 
 MAX_BLOCKS: Final = 100
 """CIDs in one getBlocks: each takes 65 bytes of a URL, which servers bound at 8 KiB."""
@@ -87,7 +92,7 @@ class HttpPds:
         """Raise ConfigWrong unless the PDS is https:// or on the loopback."""
         self._did = account.did
         self._latest: tuple[str, tuple[Cid, Tid]] | None = None
-        self._kept_shut: set[str] = set()
+        self._no_login_before = -math.inf
         self._http = Http(
             account.pds,
             transport=transport,
@@ -110,6 +115,11 @@ class HttpPds:
     def rate_limit(self) -> xrpc.RateLimit | None:
         """The rate limit that was told last, or None if none was."""
         return self._http.rate_limit
+
+    @property
+    def upload_limit(self) -> xrpc.RateLimit | None:
+        """The rate limit of uploads that was told last, or None if none was."""
+        return self._http.upload_limit
 
     @property
     def server_time(self) -> float | None:
@@ -205,6 +215,25 @@ class HttpPds:
             raise BadAnswer(f"the PDS answered for another record than {path}")
         return record.cid
 
+    @asynccontextmanager
+    async def fetch_blob(self, cid: Cid) -> AsyncIterator[AsyncIterator[bytes]]:
+        request = xrpc.get_blob(self._did, cid)
+        async with AsyncExitStack() as stack:
+            try:
+                pieces = await stack.enter_async_context(self._http.blob(request))
+            except LoginWanted as error:
+                session = self._key(error)
+                with self._knocking(error):
+                    pieces = await stack.enter_async_context(session.blob(request))
+            yield pieces
+
+    async def upload_blob(self, file: BinaryIO, size: int, mime_type: str) -> BlobRef:
+        """As `Pds.upload_blob`. Raises BadAnswer if the PDS has stored other bytes."""
+        upload = Upload(file, size)
+        with upload_refusals():
+            answer = await self._send(xrpc.upload_blob(mime_type), upload=upload)
+        return checked_upload(xrpc.read_blob_ref(answer), upload)
+
     async def honours_swaps(self) -> bool:
         request = xrpc.apply_writes(self._did, [], swap=NO_COMMIT)
         try:
@@ -255,12 +284,9 @@ class HttpPds:
         try:
             return await self._http.send(request, etag=etag)
         except LoginWanted as error:
-            session = self._key_to(request, error)
-            try:
+            session = self._key(error)
+            with self._knocking(error):
                 return await session.send(request)
-            except (CredentialsRefused, LoginLimited):
-                self._kept_shut.add(request.nsid)
-                raise error from None
 
     async def _stream(self, request: xrpc.Request) -> AsyncGenerator[bytes, None]:
         """As `_read`, for a CAR. Close it if you leave it early."""
@@ -272,34 +298,41 @@ class HttpPds:
         except LoginWanted as error:
             # It comes in the place of the first piece.
             wanted = error
-        session = self._key_to(request, wanted)
-        try:
+        session = self._key(wanted)
+        with self._knocking(wanted):
             async with aclosing(session.stream(request)) as pieces:
                 async for piece in pieces:
                     yield piece
-        except (CredentialsRefused, LoginLimited):
-            self._kept_shut.add(request.nsid)
-            raise wanted from None
 
-    def _key_to(self, request: xrpc.Request, error: LoginWanted) -> LiveSession:
-        """Return the session to ask with. Raises `error` if there is none, or if it did not help.
-
-        Where it did not help once it is not tried again, so that no read spends one login after
-        the other.
-        """
-        if self._session is None or request.nsid in self._kept_shut:
+    def _key(self, error: LoginWanted) -> LiveSession:
+        """Return the session to ask with. Raises `error` if none may be asked for now."""
+        if self._session is None or time.monotonic() < self._no_login_before:
             raise error
         return self._session
 
+    @contextmanager
+    def _knocking(self, error: LoginWanted) -> Iterator[None]:
+        """Raise `error` where no login helps; wait with the next one as long as the PDS asks."""
+        try:
+            yield
+        except CredentialsRefused:
+            raise error from None
+        except LoginLimited as limit:
+            self._no_login_before = time.monotonic() + limit.retry_seconds
+            raise error from None
+
     async def _send(
-        self, request: xrpc.Request, meanwhile: Meanwhile | None = None
+        self,
+        request: xrpc.Request,
+        meanwhile: Meanwhile | None = None,
+        upload: Upload | None = None,
     ) -> xrpc.Response:
         if self._session is None:
             raise CredentialsRefused(
                 "this mirror is read-only: nothing was sent to the PDS",
                 hint="run `syncd login` and set read_only = false in syncd.toml to write",
             )
-        return await self._session.send(request, meanwhile)
+        return await self._session.send(request, meanwhile, upload)
 
 
 def _written(answer: xrpc.WriteAnswer) -> Written:

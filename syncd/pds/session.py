@@ -13,8 +13,14 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import (
+    AsyncExitStack,
+    aclosing,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from typing import Final
 
 import httpx
@@ -34,9 +40,11 @@ from syncd.errors import (
     Unreachable,
 )
 from syncd.exchange import Session
+from syncd.pds.bounds import DEFAULT_BOUNDS, Bounds
 from syncd.pds.claims import read_claims
-from syncd.pds.http import DEFAULT_BOUNDS, Bounds, Http, OnRequest
+from syncd.pds.http import Http, OnRequest
 from syncd.pds.protocol import Meanwhile, Tokens
+from syncd.pds.upload import Upload
 
 RENEW_AHEAD_SECONDS: Final = 60.0
 """How long before its end an access token is renewed, at most a tenth of its life."""
@@ -112,7 +120,10 @@ class LiveSession:
         self._refused: str | None = None
 
     async def send(
-        self, request: xrpc.Request, meanwhile: Meanwhile | None = None
+        self,
+        request: xrpc.Request,
+        meanwhile: Meanwhile | None = None,
+        upload: Upload | None = None,
     ) -> xrpc.Response:
         """As `Http.send`, with an access token. A request refused as expired was not carried out.
 
@@ -121,7 +132,9 @@ class LiveSession:
         token = await self._access()
         for _ in range(_ATTEMPTS):
             try:
-                return await self._http.send(request, bearer=token, meanwhile=meanwhile)
+                return await self._http.send(
+                    request, bearer=token, meanwhile=meanwhile, upload=upload
+                )
             except ExpiredToken:
                 token = await self._renew(token)
         raise self._no_token()
@@ -138,6 +151,22 @@ class LiveSession:
                 # It comes in the place of the first piece, so nothing is sent twice.
                 token = await self._renew(token)
             else:
+                return
+        raise self._no_token()
+
+    @asynccontextmanager
+    async def blob(self, request: xrpc.Request) -> AsyncIterator[AsyncIterator[bytes]]:
+        """As `Http.blob`, with an access token. Raises also CredentialsRefused, as `send`."""
+        token = await self._access()
+        for _ in range(_ATTEMPTS):
+            async with AsyncExitStack() as stack:
+                try:
+                    opened = self._http.blob(request, bearer=token)
+                    pieces = await stack.enter_async_context(opened)
+                except ExpiredToken:
+                    token = await self._renew(token)
+                    continue
+                yield pieces
                 return
         raise self._no_token()
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from syncd.atproto.cid import Cid
-from syncd.atproto.data import cid_of
+from syncd.atproto.data import Record, cid_of, encode
 from syncd.errors import LoginWanted
-from syncd.model import Account, RecordPath
+from syncd.model import Account, Change, RecordPath
 from syncd.pds import HttpPds, MemoryTokens
 from syncd.sandbox import Login, Sandbox
-from syncd.sandbox.faults import REFERENCE_HABITS
+from syncd.sandbox.faults import REFERENCE_HABITS, Refuse
 from syncd.sandbox.http.server import start
 from syncd.sandbox.sessions import ACCESS_SECONDS
 from tests.rigs.device import Device, account_of
@@ -48,6 +49,10 @@ class Closed:
         )
 
 
+def change(record: Record) -> Change:
+    return Change(NOTE, None, cid_of(record), record, encode(record))
+
+
 @pytest.fixture
 def closed() -> Iterator[Closed]:
     later: list[float] = []
@@ -71,6 +76,11 @@ async def test_each_read_is_asked_again_with_the_token(closed: Closed, tmp_path:
         assert await pds.fetch_record(NOTE) == cid_of({"$type": "com.example.note", "v": 1})
         assert await pds.fetch_record(RecordPath("com.example.note/b")) is None
         assert set(await pds.fetch_blocks([head])) == {head}
+        blob = await pds.upload_blob(BytesIO(b"hello"), 5, "text/plain")
+        record: Record = {"$type": "com.example.note", "image": blob.value}
+        await pds.put(change(record), is_guarded=False)
+        async with pds.fetch_blob(blob.cid) as pieces:
+            assert b"".join([piece async for piece in pieces]) == b"hello"
     logins = [nsid for nsid, _ in closed.asked if nsid.endswith("createSession")]
     assert len(logins) == 1
 
@@ -90,6 +100,9 @@ async def test_without_a_token_that_helps_a_read_asks_for_a_login_and_spends_one
                 await pds.fetch_blocks([cid])
             with pytest.raises(LoginWanted):
                 await pds.fetch_record(NOTE)
+            with pytest.raises(LoginWanted):
+                async with pds.fetch_blob(cid):
+                    pass
     logins = [nsid for nsid, _ in closed.asked if nsid.endswith("createSession")]
     assert len(logins) == (0 if secret is None else 1)
 
@@ -100,6 +113,17 @@ async def test_a_token_that_has_expired_is_renewed_for_a_read(closed: Closed) ->
         closed.later.append(2 * ACCESS_SECONDS)
         assert b"".join([piece async for piece in pds.fetch_repo()])
     assert ("com.atproto.server.refreshSession", 200) in closed.asked
+
+
+async def test_a_limit_of_logins_is_waited_for_by_reads_too(closed: Closed) -> None:
+    refusal = Refuse(429, "RateLimitExceeded")
+    closed.sandbox.faults.add(refusal, nsid="com.atproto.server.createSession", times=9)
+    async with closed.client(closed.login.password) as pds:
+        for _ in range(3):
+            with pytest.raises(LoginWanted):
+                await pds.fetch_latest()
+    logins = [nsid for nsid, _ in closed.asked if nsid.endswith("createSession")]
+    assert len(logins) == 1
 
 
 async def test_an_open_pds_gets_no_token_with_a_read(tmp_path: Path) -> None:
