@@ -9,7 +9,7 @@ from syncd.config import Config
 from syncd.credentials import Credentials
 from syncd.doctor.account import KnownCredentials, Server
 from syncd.doctor.machine import Complaint
-from syncd.errors import CredentialsRefused, RepoUnavailable, SyncdError
+from syncd.errors import CredentialsRefused, LoginWanted, RepoUnavailable, SyncdError
 from syncd.identity import resolve
 from syncd.model import Account
 from syncd.pds import HttpPds, is_app_password
@@ -25,21 +25,27 @@ async def ask_identity(config: Config) -> Account | Complaint:
         return make_complaint(error)
 
 
-async def ask_pds(account: Account) -> Server | Complaint:
-    """Ask the PDS for its health and for the status of the repo; return an error as a Complaint."""
+async def ask_pds(account: Account, *, has_login: bool) -> Server | Complaint:
+    """Ask the PDS for its health and for the status of the repo; return an error as a Complaint.
+
+    `has_login`: the mirror asks with a token where the PDS wants one.
+    """
     try:
         health = await fetch_health(account.pds)
     except SyncdError as error:
         return make_complaint(error)
-    return Server(account.pds, health, await _why_unreadable(account))
+    return Server(account.pds, health, await _why_unreadable(account, has_login))
 
 
-async def _why_unreadable(account: Account) -> str | Complaint | None:
+async def _why_unreadable(account: Account, has_login: bool) -> str | Complaint | None:
     async with HttpPds(account, None) as pds:
         try:
             status = await pds.fetch_status()
         except RepoUnavailable as error:
             return error.status
+        except LoginWanted as error:
+            # Whether the login is a good one is the business of another finding.
+            return None if has_login else make_complaint(error)
         except SyncdError as error:
             return make_complaint(error)
     return None if status.active else status.status or "inactive"

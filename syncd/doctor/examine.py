@@ -207,7 +207,8 @@ async def _examine_mirror(
     if place is not None:
         body = None if state is None else state.note(KnownBody)
         is_its = body is not None and body.pds == place.pds
-        findings += judge_server(await ask_pds(place), body if is_its else None)
+        server = await ask_pds(place, has_login=not config.read_only)
+        findings += judge_server(server, body if is_its else None)
         findings += _judge_pushes(config, state, place.pds, int(now))
 
 

@@ -1,7 +1,13 @@
-"""Find out by trying which names a file system cannot hold. Leaves no file behind."""
+"""Find out by trying which names a file system cannot hold. Leaves no file behind.
+
+A crash, or a disk that turns read-only meanwhile, leaves its directory: it counts as nothing, and
+the next probe removes it.
+"""
 
 from __future__ import annotations
 
+import errno
+import re
 import secrets
 import shutil
 from contextlib import suppress
@@ -17,6 +23,9 @@ _NEEDED = (f"{OURS}x", *(f"{stem}{USUAL.default.ending}" for stem in ("%2ex", "+
 """Names that syncd needs under every setting."""
 _WISHED = tuple(f"{stem}{USUAL.default.ending}" for stem in ("a:b", "con"))
 """Names that records have unless their files are to be portable."""
+
+
+_LEFT = re.compile(rf"{re.escape(OURS)}[0-9a-f]{{16}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,18 @@ class Traits:
         return f"does not take names such as {self.refused[0]}" if self.refused else ""
 
 
+def is_empty(directory: Path) -> bool:
+    """Return whether nothing is in a directory but what a probe left there. Raises OSError."""
+    return all(_is_left(entry) for entry in directory.iterdir())
+
+
+def _is_left(place: Path) -> bool:
+    """Return whether a probe made this directory: it made empty files there and nothing else."""
+    if not _LEFT.fullmatch(place.name) or place.is_symlink() or not place.is_dir():
+        return False
+    return all(e.is_file() and not e.is_symlink() and not e.stat().st_size for e in place.iterdir())
+
+
 def probe(directory: Path) -> Traits:
     """Try names in a fresh directory inside `directory`, which must exist.
 
@@ -50,6 +71,8 @@ def probe(directory: Path) -> Traits:
     """
     place = directory / f"{OURS}{secrets.token_hex(8)}"
     try:
+        for left in [each for each in directory.iterdir() if _is_left(each)]:
+            shutil.rmtree(left, ignore_errors=True)
         place.mkdir(mode=0o700)
         try:
             return _probe(place)
@@ -81,8 +104,8 @@ def _is_taken(place: Path, name: str) -> bool:
     try:
         (place / name).touch()
     except OSError as error:
-        # A disk in trouble refuses every name, and says nothing about this one.
-        if error.errno in PASSING:
+        # A disk in trouble, or a directory that is gone, says nothing about this name.
+        if error.errno in PASSING or error.errno == errno.ENOENT:
             raise
         return False
     is_there = name in {entry.name for entry in place.iterdir()}

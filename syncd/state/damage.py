@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from syncd.errors import FileProblem, StateDamaged, SyncdError
-from syncd.trouble import explain, explain_at, find_cause
+from syncd.trouble import PASSING, explain, explain_at, find_cause
 
 REBUILT_HINT = (
     "run `syncd sync`: it sets the file aside and makes a new one; equal records are adopted, "
@@ -25,6 +25,7 @@ REBUILT_HINT = (
 SQLITE_ERRORS = (sqlite3.Error, UnicodeError)
 """A damaged file makes SQLite quote its bytes in messages that are no text any more."""
 _PARTS = ("", "-wal", "-shm", "-journal")
+_BLOCK_BYTES = 65_536
 _FULL = {sqlite3.SQLITE_FULL}
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _REFUSALS = {
@@ -83,7 +84,7 @@ def explained(path: Path, error: Exception) -> SyncdError:
     is_writable = closed is None
     if primary in _REFUSALS and not (primary == sqlite3.SQLITE_READONLY and is_writable):
         # SQLite says "disk I/O error" and "unable to open database file" of a full disk too.
-        trouble = None if primary in _BUSY else find_cause(path)
+        trouble = None if primary in _BUSY else find_cause(path) or _tried(path)
         if trouble is not None:
             return FileProblem(f"{path} cannot be used: {trouble[0]}", hint=trouble[1])
         hint = "check the disk, the owner and the mode of .syncd; the next sync tries again"
@@ -91,6 +92,29 @@ def explained(path: Path, error: Exception) -> SyncdError:
             hint = f"check the owner and the mode of {closed}; the next sync tries again"
         return FileProblem(f"{path} cannot be used: {error}", hint=hint)
     return StateDamaged(f"{path} is damaged: {error}", hint=REBUILT_HINT)
+
+
+def _tried(path: Path) -> tuple[str, str] | None:
+    """Return why a block cannot be written where the database ends; None if it can.
+
+    SQLite says "disk I/O error" of a quota that is used up and of a limit on the size of files,
+    and the file system has room all the same. Leaves no file behind.
+    """
+    sizes = [part.stat().st_size for part in map(path.with_name, _names(path)) if part.exists()]
+    try:
+        descriptor = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        try:
+            end = max(sizes, default=0)
+            written = os.pwrite(descriptor, bytes(_BLOCK_BYTES), end)
+            # A write that was cut short says why at the next one.
+            os.pwrite(descriptor, bytes(_BLOCK_BYTES), end + written)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        # Some file systems have no files without a name, which says nothing about the disk.
+        return explain(error) if error.errno in PASSING else None
+    return None
 
 
 def _names(path: Path) -> list[str]:

@@ -12,6 +12,8 @@ import pytest
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import Record, cid_of, encode
+from syncd.doctor.account import Server
+from syncd.doctor.ask import ask_pds
 from syncd.errors import LoginWanted
 from syncd.model import Account, Change, RecordPath
 from syncd.pds import HttpPds, MemoryTokens
@@ -113,6 +115,15 @@ async def test_a_token_that_has_expired_is_renewed_for_a_read(closed: Closed) ->
         closed.later.append(2 * ACCESS_SECONDS)
         assert b"".join([piece async for piece in pds.fetch_repo()])
     assert ("com.atproto.server.refreshSession", 200) in closed.asked
+
+
+@pytest.mark.parametrize("has_login", [True, False])
+async def test_the_doctor_finds_no_fault_where_the_mirror_has_a_login(
+    closed: Closed, has_login: bool
+) -> None:
+    found = await ask_pds(closed.account, has_login=has_login)
+    assert isinstance(found, Server)
+    assert (found.repo is None) is has_login
 
 
 async def test_a_limit_of_logins_is_waited_for_by_reads_too(closed: Closed) -> None:

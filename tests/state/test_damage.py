@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
+import resource
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -308,3 +310,51 @@ def test_a_file_of_the_state_that_may_not_be_written_is_named_and_is_no_damage(
     assert str(closed) in error.hint
     closed.unlink()
     assert isinstance(explained(path, refused), StateDamaged), "nothing else forbids it"
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Let this process write no file beyond `size` bytes (`ulimit -f`)."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_an_io_error_of_sqlite_is_explained_by_what_a_write_there_says(tmp_path: Path) -> None:
+    """SQLite says "disk I/O error" of a limit, and the file system has room all the same."""
+    path = tmp_path / "state.db"
+    with closing(sqlite3.connect(path)) as sql:
+        sql.execute("CREATE TABLE t (v BLOB)")
+        sql.commit()
+        before = sorted(tmp_path.iterdir())
+        sql.isolation_level = None
+        with files_of_at_most(path.stat().st_size + 4096):
+            with pytest.raises(sqlite3.OperationalError) as failed:
+                sql.execute("INSERT INTO t VALUES (zeroblob(100000))")
+            error = explained(path, failed.value)
+    assert failed.value.sqlite_errorname.startswith("SQLITE_IOERR")
+    assert isinstance(error, FileProblem)
+    assert "ulimit -f" in error.message
+    assert sorted(p for p in tmp_path.iterdir() if p in before) == before
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(errno.EDQUOT, "quota"), (errno.EIO, "input/output"), (errno.EOPNOTSUPP, "disk I/O error")],
+)
+def test_a_quota_that_is_used_up_is_named_where_sqlite_says_io_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, words: str
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "pwrite", refuse)
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
+    found = explained(tmp_path / "state.db", error)
+    assert isinstance(found, FileProblem)
+    assert words in found.message
+    assert not list(tmp_path.iterdir())

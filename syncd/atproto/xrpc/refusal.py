@@ -129,7 +129,10 @@ _NAME_HINTS: Final = {
     "BlobNotFound": "upload the blob again with another client, then save the file once more; "
     "or take it out of the record",
 }
-_CLOSED_HINT = "the PDS, or a server before it, hides from readers what other PDSes answer to all"
+_CLOSED_HINT = (
+    "the PDS, or a server before it, shows to nobody without a login what other PDSes show to all; "
+    "a mirror that is not read-only asks with yours (syncd login)"
+)
 _REDIRECT_HINT = "syncd follows no redirect; give it the address where the PDS really is"
 
 _WORDS_LENGTH = 200

@@ -42,9 +42,9 @@ from syncd.config import (
 )
 from syncd.credentials import Credentials
 from syncd.cycle.clone.clone import goes_on, is_unfinished
-from syncd.errors import CredentialsRefused, FolderWrong, SyncdError
+from syncd.errors import CredentialsRefused, FolderWrong, LoginWanted, SyncdError
 from syncd.folder.names import COMPONENT_BYTES
-from syncd.folder.probe import probe
+from syncd.folder.probe import is_empty, probe
 from syncd.folder.root import OWN, initialise, read_marker, unmade
 from syncd.identity import resolve
 from syncd.lock import FolderLock
@@ -172,7 +172,7 @@ def _check_target(root: Path, adopt: bool) -> None:
         raise FolderWrong(f"{root} is a mirror already", hint=f"syncd -C {root} sync")
     if root.exists() and not root.is_dir():
         raise FolderWrong(f"{root} is not a directory", hint="name another DIR")
-    if root.exists() and any(root.iterdir()) and not adopt:
+    if root.exists() and not is_empty(root) and not adopt:
         hint = "name another DIR, or take this one as it is with --adopt"
         raise FolderWrong(f"{root} is not empty", hint=hint)
 
@@ -194,7 +194,12 @@ async def _check_access(account: Account, read_only: bool) -> None:
             hint=f"syncd login {name}, or clone with --read-only",
         )
     async with HttpPds(account, None) as pds:
-        await pds.fetch_latest()
+        try:
+            await pds.fetch_latest()
+        except LoginWanted:
+            # The mirror asks with its token.
+            if read_only:
+                raise
 
 
 @contextmanager
@@ -203,7 +208,7 @@ def _undone(root: Path) -> Iterator[None]:
 
     Else the same command would find half a mirror the next time, and refuse it.
     """
-    is_ours = not root.exists() or not any(root.iterdir())
+    is_ours = not root.exists() or is_empty(root)
     try:
         yield
     except SyncdError:
