@@ -39,6 +39,32 @@ def test_login_clone_edit_sync_status_verify(home: Home) -> None:
     assert laptop.ok("sync", at=folder).out.startswith("nothing to do")
 
 
+def test_verify_asks_the_pds_for_each_block_that_the_tree_leads_to(home: Home) -> None:
+    """The reference PDS loses contents that two records exchange in one batch."""
+    for key, n in (("a", 1), ("b", 2)):
+        home.write(f"com.example.note/{key}", n=n)
+    laptop = home.machine()
+    folder = home.clone(laptop)
+    found = laptop.ok("verify", "--remote", "--json", at=folder).json
+    commit, nodes, records = 1, 2, 2
+    assert (found["findings"], found["served"]["blocks"]) == ([], commit + nodes + records)
+    with home.pds.client(home.account) as client:
+        update = "com.atproto.repo.applyWrites#update"
+        place = {"$type": update, "collection": "com.example.note"}
+        writes = [
+            {**place, "rkey": key, "value": {"$type": "com.example.note", "n": n}}
+            for key, n in (("a", 2), ("b", 1))
+        ]
+        body = {"repo": home.account.did, "writes": writes}
+        client.post("/xrpc/com.atproto.repo.applyWrites", json=body).raise_for_status()
+    assert laptop.run("sync", at=folder).code == 3
+    lost = laptop.run("verify", "--remote", "--json", at=folder)
+    assert lost.code == 3
+    named = " ".join(json.dumps(each) for each in lost.json["findings"])
+    assert "com.example.note/a" in named
+    assert "com.example.note/b" in named
+
+
 def test_a_second_sync_sends_nothing_that_writes(home: Home) -> None:
     laptop = home.machine()
     folder = home.clone(laptop)
