@@ -8,7 +8,7 @@ starts faster.
 from syncd.pds.bounds import DEFAULT_BOUNDS, Bounds
 from syncd.pds.claims import is_app_password
 from syncd.pds.client import NO_COMMIT, HttpPds, encoded_size, op_of
-from syncd.pds.doorbell import Doorbell, Reason, Ring
+from syncd.pds.doorbell import Doorbell, Reason, Ring, size_of
 from syncd.pds.http import OnRequest
 from syncd.pds.protocol import Meanwhile, Pds, Tokens
 from syncd.pds.session import log_in, log_out
@@ -32,4 +32,5 @@ __all__ = [
     "log_in",
     "log_out",
     "op_of",
+    "size_of",
 ]

@@ -59,6 +59,15 @@ class Ring:
     event: CommitEvent | None = field(default=None, compare=False, repr=False)
 
 
+_OP_BYTES: Final = 400
+"""About what a change that an event names takes in memory."""
+
+
+def size_of(event: CommitEvent) -> int:
+    """Return about how many bytes an event takes in memory."""
+    return len(event.blocks) + _OP_BYTES * len(event.ops)
+
+
 class Doorbell(Protocol):
     """Something that rings when an account has news."""
 

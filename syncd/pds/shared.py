@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from syncd.atproto.syntax import Did
 from syncd.errors import Crowded, Unreachable
 from syncd.model import Account
-from syncd.pds.doorbell import Doorbell, Reason, Ring
+from syncd.pds.doorbell import Doorbell, Reason, Ring, size_of
 from syncd.pds.stream import Line, pds_line
 
 UNHEARD: Final = 256
@@ -23,6 +23,9 @@ UNHEARD: Final = 256
 
 Each ring has the mirror look at the whole repo, so one that waits is worth as much as all.
 """
+
+UNHEARD_BYTES: Final = 2_000_000
+"""How much of their events is kept for it meanwhile."""
 
 _Place: TypeAlias = "tuple[str, bool]"
 """The origin of a PDS, and whether a person named it."""
@@ -33,10 +36,11 @@ class SharedStreams:
     """The streams that this process listens to.
 
     Attributes:
-        unheard: See UNHEARD.
+        unheard, unheard_bytes: See UNHEARD and UNHEARD_BYTES.
     """
 
     unheard: int = UNHEARD
+    unheard_bytes: int = UNHEARD_BYTES
     _parties: dict[_Place, _Party] = field(default_factory=dict)
 
     def stream(self, account: Account) -> Doorbell:
@@ -101,6 +105,10 @@ class _Listener:
                 await party.line.leave()
 
     def ring(self, ring: Ring) -> None:
+        waiting = sum(size_of(other.event) for other in self.waiting if other.event)
+        if ring.event is not None and waiting + size_of(ring.event) > self.streams.unheard_bytes:
+            # It rings all the same: the repo is looked at, whatever the event says.
+            ring = replace(ring, event=None)
         self.waiting.append(ring)
         self.wake.set()
 

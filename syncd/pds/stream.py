@@ -238,11 +238,14 @@ class Bounded(ClientConnection):
 
 async def _leave(connection: ClientConnection) -> None:
     """Close a connection, politely only if its server takes what is sent."""
-    if connection.transport.get_write_buffer_size() == 0:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(2 * _CLOSE_SECONDS):
-                await connection.close()
-    connection.transport.abort()
+    try:
+        if connection.transport.get_write_buffer_size() == 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2 * _CLOSE_SECONDS):
+                    await connection.close()
+    finally:
+        # Also where the wait for the server's goodbye was cancelled.
+        connection.transport.abort()
 
 
 async def _open(endpoint: Endpoint) -> ClientConnection:

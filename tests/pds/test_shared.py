@@ -10,7 +10,7 @@ import pytest
 
 from syncd.errors import Crowded, Unreachable
 from syncd.model import Account
-from syncd.pds.doorbell import FOREIGN_FRAMES, Doorbell, Reason, Ring
+from syncd.pds.doorbell import FOREIGN_FRAMES, Doorbell, Reason, Ring, size_of
 from syncd.pds.shared import SharedStreams
 from syncd.sandbox import Login, Sandbox
 from syncd.sandbox.http.server import serve
@@ -203,4 +203,20 @@ async def test_what_a_mirror_does_not_ask_for_is_bounded(office: Office) -> None
         await office.rings(one)
     waiting = [await anext(rings) for _ in range(8)]
     assert waiting == one.heard[-8:]
+    await rings.aclose()
+
+
+async def test_of_the_events_that_a_mirror_does_not_ask_for_little_is_kept(office: Office) -> None:
+    (one,) = await office.open(1)
+    office.streams.unheard_bytes = 5_000
+    idle = office.streams.stream(Account(one.login.did, None, office.url, "did:key:z"))
+    rings = idle.rings()
+    assert await anext(rings) == OPEN
+    for _ in range(20):
+        await office.rings(one)
+    waiting = [await anext(rings) for _ in range(20)]
+    assert waiting == one.heard[-20:]
+    sizes = [0 if ring.event is None else size_of(ring.event) for ring in waiting]
+    assert 0 < sum(sizes) <= 5_000
+    assert sizes[-1] == 0
     await rings.aclose()

@@ -38,7 +38,7 @@ from syncd.pds.doorbell import (
     read_jetstream,
 )
 from syncd.pds.hearing import Ear
-from syncd.pds.stream import jetstream, pds_stream
+from syncd.pds.stream import jetstream, pds_line, pds_stream
 from syncd.sandbox import Sandbox
 from syncd.sandbox.http.server import serve
 from tests.pds.wire import Wire, listening, refusal, stay
@@ -444,3 +444,18 @@ async def test_pauses_between_tries_grow_even_if_the_server_answers_each_time(
 
 async def test_with_no_doorbell_nothing_is_heard_and_nothing_is_busy() -> None:
     assert await listen(Ear(list, lambda: 0.0), 0.1) == 0
+
+
+async def test_a_close_that_is_cancelled_leaves_no_connection_open() -> None:
+    wire = Wire()
+    async with listening(wire):
+        line = pds_line(wire.origin, is_named=True)
+        await line.open()
+        assert line._connection is not None
+        transport = line._connection.transport
+        leaving = asyncio.create_task(line.leave())
+        await asyncio.sleep(0)
+        assert not transport.is_closing(), "the server's goodbye is awaited"
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+        assert transport.is_closing()

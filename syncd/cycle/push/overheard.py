@@ -23,6 +23,7 @@ from syncd.atproto.firehose import CommitEvent, Op
 from syncd.errors import BadCar, BadData, FileProblem, StateWrong
 from syncd.exchange import Written
 from syncd.model import Change, RecordPath, Side
+from syncd.pds import size_of
 from syncd.state import History, Provenance, Superseded
 
 MOST_EVENTS: Final = 16
@@ -85,7 +86,7 @@ class Overheard:
             self._compare(self._events)
 
     def _size(self) -> int:
-        return sum(len(event.blocks) for event in self._events)
+        return sum(map(size_of, self._events))
 
     def _compare(self, events: Iterable[CommitEvent]) -> bool:
         """Return whether one of `events` shows a version that was overwritten unseen."""

@@ -240,3 +240,15 @@ async def test_what_is_kept_of_a_stream_has_a_bound(world: World, laptop: Device
             overheard.hear(replace(last, blocks=b"x" * size))
         assert len(overheard._events) <= MOST_EVENTS
         assert sum(len(event.blocks) for event in overheard._events) <= MOST_BYTES
+
+
+async def test_an_event_of_many_changes_is_as_large_as_they_are_in_memory(
+    world: World, laptop: Device
+) -> None:
+    """A frame may name tens of thousands of changes without any block."""
+    overheard = laptop.mirror.outbox.answers.overheard
+    (*_, last) = events(world)
+    ops = tuple(Op("create", f"com.example.note/{n}", THEIRS) for n in range(2_000))
+    for _ in range(MOST_EVENTS):
+        overheard.hear(replace(last, blocks=b"", ops=ops))
+    assert sum(len(event.ops) for event in overheard._events) * 400 <= MOST_BYTES
