@@ -192,7 +192,8 @@ class Mirror:
         end_doubt(self.workspace, sides, plan)
         keeper = self._keeper(sight.view.head)
         await self.outbox.look_after(sight)
-        steps, lost = await self.outbox.archive(keeper, sight, plan.with_verdict(Verdict.PUSH))
+        pushes = plan.with_verdict(Verdict.PUSH)
+        steps, lost = await self.outbox.archive(keeper, sight, pushes, sides.attached)
         pushed = await self.outbox.send(steps, sight.view.head.commit, lost)
         waiting = self.state.waiting()
         if pulled.base or pushed.done or joined.paths:

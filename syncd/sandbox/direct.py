@@ -29,7 +29,12 @@ from syncd.sandbox.answer import as_habitual, invalid, too_large, too_many_reque
 from syncd.sandbox.faults import Cut, Delay, DropAnswer, DropRequest, Html, Refuse, View
 from syncd.sandbox.host import Sandbox
 from syncd.sandbox.limits import Charge, Header
-from syncd.sandbox.methods.request import JSON_BYTES, RECORD_JSON_BYTES, check_blob_size
+from syncd.sandbox.methods.request import (
+    BLOB_BYTES,
+    JSON_BYTES,
+    RECORD_JSON_BYTES,
+    check_blob_size,
+)
 from syncd.sandbox.methods.sync import blocks_since, find_blocks
 from syncd.sandbox.methods.views import seen
 from syncd.sandbox.repo.commits import NewCommit
@@ -53,7 +58,7 @@ _DELETE = "com.atproto.repo.deleteRecord"
 _RECORD, _REPO = "com.atproto.repo.getRecord", "com.atproto.sync.getRepo"
 _LATEST, _STATUS = "com.atproto.sync.getLatestCommit", "com.atproto.sync.getRepoStatus"
 _BLOCKS, _BLOB = "com.atproto.sync.getBlocks", "com.atproto.sync.getBlob"
-_UPLOAD = "com.atproto.repo.uploadBlob"
+_UPLOAD, _SERVER = "com.atproto.repo.uploadBlob", "com.atproto.server.describeServer"
 
 
 class MemoryPds:
@@ -128,6 +133,12 @@ class MemoryPds:
         effect = self._meet(_BLOB)
         content = await self._read_under(effect, _BLOB, blob)
         yield _pieces(content, effect)
+
+    async def fetch_blob_limit(self) -> int | None:
+        def limit(_: View | None) -> int:
+            return BLOB_BYTES
+
+        return await self._read(_SERVER, limit)
 
     async def upload_blob(self, file: BinaryIO, size: int, mime_type: str) -> BlobRef:
         upload = Upload(file, size)
