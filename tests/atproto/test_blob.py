@@ -108,7 +108,7 @@ def test_a_map_of_two_keys_names_a_file(entries: dict[str, object], name: str | 
     assert file_named(entries) == name
 
 
-def given(name: str) -> BlobRef:
+def give(name: str) -> BlobRef:
     if name != "one.png":
         raise BadData(f"there is no {name}", hint="name another")
     return ONE
@@ -118,7 +118,7 @@ TEXT = b'{"n": 1, "v": [{"$type": "blob", "$file": "one.png"}]}'
 
 
 def test_a_text_that_names_files_is_a_record_once_somebody_says_what_they_are() -> None:
-    record = parse_record(TEXT, "com.example.note", given)
+    record = parse_record(TEXT, "com.example.note", give)
     assert record == {"$type": "com.example.note", "n": 1, "v": [ONE.value]}
     with pytest.raises(BadJson, match="malformed blob"):
         parse_record(TEXT, "com.example.note")
@@ -138,5 +138,5 @@ def test_what_is_wrong_beside_a_file_or_with_it_has_a_place(
     text: bytes, place: tuple[int, int]
 ) -> None:
     with pytest.raises(BadJson) as caught:
-        parse_record(text, "com.example.note", given)
+        parse_record(text, "com.example.note", give)
     assert (caught.value.line, caught.value.column) == place
