@@ -10,10 +10,10 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeAlias
 
 from syncd.atproto.blob import FILE, BlobRef
 from syncd.atproto.cid import cid_of_digest
@@ -21,7 +21,8 @@ from syncd.atproto.dagcbor import utf8
 from syncd.atproto.data import Record
 from syncd.blobs.kinds import ENOUGH_BYTES, mime_of
 from syncd.errors import BadData, FolderWrong
-from syncd.folder.root import Folder, opened
+from syncd.folder.root import opened
+from syncd.forms import Form
 from syncd.trouble import explain
 
 _OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -34,11 +35,15 @@ MARK: Final = FILE.encode()
 """What a text has in it that names a file, unless its letters are escaped."""
 
 
+OpenRoot: TypeAlias = Callable[[], AbstractContextManager[int]]
+"""Opens a folder: gives the descriptor of its top."""
+
+
 @dataclass(slots=True)
 class Files:
-    """The files of one folder. One that is named twice is read once."""
+    """The files of the folder that `open_root` opens. One that is named twice is read once."""
 
-    folder: Folder
+    open_root: OpenRoot
     _known: dict[str, BlobRef] = field(default_factory=dict)
 
     def refer(self, name: str) -> BlobRef:
@@ -65,7 +70,7 @@ class Files:
     def _open(self, name: str) -> int:
         *directories, last = parts_of(name)
         try:
-            with self.folder.open() as root, opened(root, directories) as directory:
+            with self.open_root() as root, opened(root, directories) as directory:
                 return os.open(last, _OPEN, dir_fd=directory)
         except FolderWrong as error:
             raise BadData(error.message, hint=error.hint) from error
@@ -106,13 +111,12 @@ def described(name: str, file: BinaryIO, size: int) -> BlobRef:
     return BlobRef(cid_of_digest(digest.digest()), mime_of(start), size)
 
 
-def record_in(folder: Folder, collection: str, text: bytes) -> Record:
+def record_in(form: Form, text: bytes, collection: str, open_root: OpenRoot) -> Record:
     """Read a text as the record that it will be once the files that it names are uploaded.
 
     Raises BadJson, with a place, for all other texts and where a file cannot be uploaded.
     """
-    form = folder.forms.of(collection)
-    return form.parse(text, collection, Files(folder).refer if MARK in text else None)
+    return form.parse(text, collection, Files(open_root).refer if MARK in text else None)
 
 
 def _check(words: str, now: os.stat_result) -> None:

@@ -75,7 +75,7 @@ class Court:
             # Another content than the plan is made from is the business of the next look.
             if now.digest != seen.digest or self._is_plainly_good(path, form, text):
                 return ()
-            record = record_in(self.workspace.folder, collection, text)
+            record = record_in(form, text, collection, self.workspace.folder.open)
         except (OSError, FileProblem, Malformed):
             return ()
         if collection == SCHEMAS:

@@ -70,7 +70,7 @@ def _read(
     folder: Folder, path: RecordPath, met: Problem, why: tuple[str, str] | None
 ) -> Attached | Problem:
     """Return what the file will be, or the problem that it has; `met` where it names no file."""
-    files, used = Files(folder), dict[str, BlobRef]()
+    files, used = Files(folder.open), dict[str, BlobRef]()
 
     def refer(name: str) -> BlobRef:
         if why is not None:

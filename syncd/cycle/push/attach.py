@@ -153,7 +153,7 @@ class Uploads:
             raise _Refused(name, error) from error
 
     async def _send(self, name: str, expected: BlobRef) -> BlobRef:
-        with Files(self.workspace.folder).opened(name) as (file, size):
+        with Files(self.workspace.folder.open).opened(name) as (file, size):
             if size != expected.size:
                 raise FileChanged(f"{name} was changed after it was looked at")
             found = await self.home.pds.upload_blob(file, size, expected.mime_type)

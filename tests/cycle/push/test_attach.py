@@ -13,8 +13,11 @@ import pytest
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import cid_of_blob
 from syncd.atproto.data import to_json
+from syncd.atproto.syntax import Rkey
 from syncd.config import Config
 from syncd.cycle.push.attach import Uploads
+from syncd.errors import SyncdError
+from syncd.mirror import publishing
 from syncd.model import Pending, RecordPath
 from syncd.sandbox import Bucket, MemoryPds, RateLimits, Sandbox, faults
 from syncd.sandbox.methods.request import BLOB_BYTES
@@ -266,6 +269,30 @@ async def test_a_dry_run_uploads_nothing_and_names_the_record(tmp_path: Path) ->
     report = await device.mirror.preview()
     assert not report.problems
     assert (uploads(world), device.files()) == (0, before)
+
+
+async def test_the_files_of_a_draft_are_uploaded_once_it_is_published(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    draft = "com.example.note/first.draft.json"
+    put(device, draft, json.dumps({"image": NAMED}).encode())
+    await device.sync()
+    assert uploads(world) == 0
+    workspace = device.mirror.workspace
+    publication = publishing.prepare(workspace, draft, Rkey("one"))
+    publishing.publish(workspace, publication)
+    assert uploads(world) == 0
+    assert (await device.sync()).pushed == (ONE,)
+    assert picture_of(world) == REF.value
+
+
+async def test_a_draft_that_names_no_file_is_not_published(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    draft = "com.example.note/first.draft.json"
+    put(device, draft, b'{"image": {"$type": "blob", "$file": "pictures/none.png"}}')
+    with pytest.raises(SyncdError, match=r"line 1, column 11.*no file pictures/none\.png"):
+        publishing.prepare(device.mirror.workspace, draft, Rkey("one"))
 
 
 async def test_nothing_is_uploaded_where_the_repo_changed_the_record_too(tmp_path: Path) -> None:
