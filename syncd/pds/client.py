@@ -212,6 +212,9 @@ class HttpPds:
     def fetch_blob(self, cid: Cid) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         return self._http.blob(xrpc.get_blob(self._did, cid))
 
+    async def fetch_blob_limit(self) -> int | None:
+        return xrpc.read_server(await self._http.send(xrpc.describe_server())).blob_limit
+
     async def upload_blob(self, file: BinaryIO, size: int, mime_type: str) -> BlobRef:
         """As `Pds.upload_blob`. Raises BadAnswer if the PDS has stored other bytes."""
         upload = Upload(file, size)
