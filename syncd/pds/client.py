@@ -227,6 +227,9 @@ class HttpPds:
                     pieces = await stack.enter_async_context(session.blob(request))
             yield pieces
 
+    async def fetch_blob_limit(self) -> int | None:
+        return xrpc.read_server(await self._http.send(xrpc.describe_server())).blob_limit
+
     async def upload_blob(self, file: BinaryIO, size: int, mime_type: str) -> BlobRef:
         """As `Pds.upload_blob`. Raises BadAnswer if the PDS has stored other bytes."""
         upload = Upload(file, size)

@@ -82,6 +82,9 @@ class Pds(Protocol):
             BlobNotFound: The PDS does not give it, now or to anybody, which deletes nothing.
         """
 
+    async def fetch_blob_limit(self) -> int | None:
+        """Return the bytes of the largest blob that the PDS takes by its own word, if it says."""
+
     async def upload_blob(self, file: BinaryIO, size: int, mime_type: str) -> BlobRef:
         """Upload the next `size` bytes of `file` (com.atproto.repo.uploadBlob).
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from syncd.atproto.data import Record
 from syncd.atproto.lexicon.checks import FINE, Faults, fault
 from syncd.atproto.lexicon.fault import Fault, Kind
 from syncd.atproto.syntax import Nsid, parse_nsid
+from syncd.blobs.files import record_in
 from syncd.config import FILE_NAME, load_config
 from syncd.cycle.lexicons.library import Found, Library, lexicon_faults, open_library
 from syncd.cycle.lexicons.places import GOAT, SCHEMAS
@@ -159,7 +161,8 @@ def _check(library: Library, file: str) -> list[Finding]:
         return [text]
     form = _form_of(library.forms, file)
     try:
-        record = form.parse(text, SCHEMAS if is_document else collection)
+        name = SCHEMAS if is_document else collection
+        record = record_in(form, text, name, lambda: nullcontext(library.root))
     except BadJson as error:
         place = None if error.line is None else (error.line, error.column or 1)
         return [Finding(file, "", Fault(Kind.TYPE, error.message), place)]

@@ -49,6 +49,7 @@ VERSION = "0.5.35-sandbox"
 """The version in the answer of `_health`: that of the reference PDS this sandbox imitates."""
 
 _GET_REPO = "com.atproto.sync.getRepo"
+_UPLOAD = "com.atproto.repo.uploadBlob"
 _READS = ("com.atproto.sync.", "com.atproto.repo.")
 _CREATE_SESSION = "com.atproto.server.createSession"
 
@@ -157,6 +158,9 @@ def _charges(call: CheckedCall, limits: RateLimits) -> Iterable[Charge]:
     if request.nsid == _CREATE_SESSION:
         identifier = call.body.members.get("identifier", "")
         yield Charge(limits.login, f"{identifier}-{request.address}", 1)
+    if request.nsid == _UPLOAD:
+        # By address, whoever's the blob is.
+        yield Charge(limits.upload, request.address, 1)
     bucket = limits.export if request.nsid == _GET_REPO else limits.address
     yield Charge(bucket, request.address, 1)
 

@@ -111,6 +111,9 @@ class ServedPds:
         raise BlobNotFound(f"there is no {cid}")
         yield
 
+    async def fetch_blob_limit(self) -> int | None:
+        return None
+
     async def upload_blob(self, file: BinaryIO, size: int, mime_type: str) -> BlobRef:
         raise NotImplementedError
 
