@@ -175,7 +175,11 @@ def _check_status(response: Response, did: Did, origin: str) -> None:
     if response.status == 429 or response.status >= 500:
         # The server is busy or broken: this says nothing about the DID.
         raise Unreachable(f"{origin} answered {response.status} for {did}", hint="try again later")
-    raise IdentityError(f"{origin} answered {response.status} for {did}")
+    is_moved = 300 <= response.status < 400
+    hints = ["syncd follows no redirect of a DID document"] if is_moved else []
+    if did.startswith("did:plc:"):
+        hints.append("name the PLC directory itself: --plc, SYNCD_PLC_URL or plc in syncd.toml")
+    raise IdentityError(f"{origin} answered {response.status} for {did}", hint="; ".join(hints))
 
 
 def _setting(name: str, url: str) -> Origin:

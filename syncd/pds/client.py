@@ -318,8 +318,9 @@ class HttpPds:
         """Raise `error` where no login helps; wait with the next one as long as the PDS asks."""
         try:
             yield
-        except CredentialsRefused:
-            raise error from None
+        except CredentialsRefused as refused:
+            # What a person can do is with the login: it may be one of another server.
+            raise LoginWanted(error.message, hint=refused.hint or error.hint) from None
         except LoginLimited as limit:
             self._no_login_before = time.monotonic() + limit.retry_seconds
             raise error from None

@@ -225,6 +225,16 @@ async def test_no_redirect_leads_out_of_the_public_web_or_in_circles(to: str) ->
     assert len(net.asked) < 8
 
 
+@pytest.mark.parametrize("to", ["https://elsewhere.example.com/", "/there", "http://127.0.0.1/"])
+async def test_a_directory_that_redirects_is_not_followed_and_the_way_on_is_said(to: str) -> None:
+    (place,) = plc()
+    net = Net({place: redirect(to)}, {})
+    with pytest.raises(IdentityError) as caught:
+        await resolve(DID, transport=httpx.MockTransport(net), txt=net.lookup)
+    assert net.asked == [place]
+    assert "--plc" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     "names",
     [[], ["at://mallory.example.com"], ["at://mallory.example.com", f"at://{HANDLE}"], None, "x"],

@@ -15,6 +15,7 @@ from syncd.atproto.data import Record, cid_of, encode
 from syncd.doctor.account import Server
 from syncd.doctor.ask import ask_pds
 from syncd.errors import LoginWanted
+from syncd.exchange import Session
 from syncd.model import Account, Change, RecordPath
 from syncd.pds import HttpPds, MemoryTokens
 from syncd.sandbox import Login, Sandbox
@@ -107,6 +108,17 @@ async def test_without_a_token_that_helps_a_read_asks_for_a_login_and_spends_one
                     pass
     logins = [nsid for nsid, _ in closed.asked if nsid.endswith("createSession")]
     assert len(logins) == (0 if secret is None else 1)
+
+
+async def test_a_login_of_another_pds_is_not_used_and_is_named_as_the_way_on(
+    closed: Closed,
+) -> None:
+    elsewhere = Session(closed.login.did, "access", "refresh", "http://127.0.0.1:1")
+    tokens = MemoryTokens(session=elsewhere)
+    async with HttpPds(closed.account, tokens) as pds:
+        with pytest.raises(LoginWanted) as failed:
+            await pds.fetch_latest()
+    assert "syncd login" in failed.value.hint
 
 
 async def test_a_token_that_has_expired_is_renewed_for_a_read(closed: Closed) -> None:
