@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +16,7 @@ from io import TextIOWrapper
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from syncd.atproto.cid import Cid
@@ -179,6 +181,26 @@ def _takes(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def columns() -> int:
+    """Return how many characters a line of the terminal has; 0 where stdout is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Return the lines of an indented sentence, broken between words; all of it if `width` is 0."""
+    if not width:
+        return [f"  {text}"]
+    indented = wrap(
+        text,
+        width,
+        initial_indent="  ",
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return indented or ["  "]
 
 
 def many(count: int, what: str) -> str:
