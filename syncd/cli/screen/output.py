@@ -290,9 +290,24 @@ def say_waiting(
     for problem in problems[:lines]:
         _say_problem(problem)
     _say_rest("problem", len(problems) - len(problems[:lines]), _ALL)
-    _say_some([f"held      {item.path}: {item.reason}" for item in held], lines, _ALL)
+    _say_some(_held_lines(held, lines), lines, _ALL)
     if held:
         say(f"  next: {hints.held}")
+
+
+def _held_lines(held: Sequence[Held], bound: int | None) -> list[str]:
+    """Return a line for each of `held`; one for more than `bound` of a collection and a reason."""
+
+    def kind(item: Held) -> tuple[str, str]:
+        return item.path.partition("/")[0], item.reason
+
+    lines: list[str] = []
+    for (collection, reason), group in groupby(held, kind):
+        alike = [f"held      {item.path}: {item.reason}" for item in group]
+        if bound is not None and len(alike) > bound:
+            alike = [f"held      {len(alike)} records of {collection}: {reason}"]
+        lines += alike
+    return lines
 
 
 def say_pending(pending: Sequence[Mapping[str, str]]) -> None:
