@@ -16,7 +16,7 @@ from syncd.atproto.blob import BlobRef, blob_refs
 from syncd.atproto.cid import Cid, cid_of_blob, cid_of_block
 from syncd.atproto.data import Value, decode, encode
 from syncd.backoff import in_words
-from syncd.blobs.files import Files, shown
+from syncd.blobs.files import Files, forget, shown
 from syncd.cycle.home import Home
 from syncd.cycle.observe.attached import Attached
 from syncd.cycle.pull.archive import Keeper
@@ -158,6 +158,7 @@ class Uploads:
                 raise FileChanged(f"{name} was changed after it was looked at")
             found = await self.home.pds.upload_blob(file, size, expected.mime_type)
         if found.cid != expected.cid:
+            forget()
             raise FileChanged(f"{name} was changed after it was looked at")
         self.sent[found.cid] = found
         return found
