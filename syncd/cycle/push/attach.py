@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -46,6 +47,7 @@ from syncd.model import (
     Retry,
     Seen,
     Step,
+    Verdict,
     Waiting,
     split_record_path,
 )
@@ -108,7 +110,18 @@ class Uploads:
                 ready.append(step)
             else:
                 self.workspace.state.record(Memory(waiting={step.path: (waits,)}))
+        self._put_in_settled(keeper, attached)
         return ready
+
+    def _put_in_settled(self, keeper: Keeper, attached: Mapping[RecordPath, Attached]) -> None:
+        """Put references into files whose records both sides have already, files and all."""
+        base = self.workspace.state.base_of(attached)
+        for path, item in attached.items():
+            if base.get(path) == (cid := item.seen.cid):
+                step = Step(path, Verdict.SETTLED, cid, cid, cid, _REASON)
+                # Until it is possible, the file stays as it is, and is looked at again.
+                with suppress(BadData, BadJson, FileChanged, FileProblem):
+                    self._put_in(keeper, step, item.seen, item.refs)
 
     async def _carry_out(self, keeper: Keeper, step: Step, item: Attached) -> Waiting | None:
         """Upload the files of one record and put the references in; return why it waits."""

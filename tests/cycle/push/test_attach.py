@@ -382,6 +382,21 @@ async def test_a_file_whose_bytes_the_record_names_already_is_not_uploaded(tmp_p
     assert requests.waiting
 
 
+async def test_a_file_that_says_nothing_new_gets_its_reference_and_is_not_sent(
+    tmp_path: Path,
+) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    device.save(ONE, image=NAMED)
+    await device.sync()
+    before = device.read(ONE)
+    device.save(ONE, image=NAMED)
+    world.sandbox.faults.add(faults.Refuse(500), UPLOAD)
+    report = await device.sync()
+    assert (report.pushed, report.problems) == ((), ())
+    assert device.read(ONE) == before
+
+
 async def test_the_reference_has_the_type_that_the_pds_says(tmp_path: Path) -> None:
     """Here of a text, which another client uploaded as Markdown."""
     world = world_of(tmp_path)
