@@ -159,7 +159,8 @@ def _check(words: str, now: os.stat_result) -> None:
 def _unopened(name: str, error: OSError | ValueError) -> BadData:
     code, words = error.errno if isinstance(error, OSError) else None, shown(name)
     if code == errno.ENOENT:
-        return BadData(f"there is no file {words} in this folder", hint=_NAME_HINT)
+        hint = "put it there, then: syncd sync; its name begins at the top of the folder"
+        return BadData(f"there is no file {words} in this folder", hint=hint)
     if code in (errno.ELOOP, errno.ENOTDIR):
         return BadData(
             f"{words} is a symbolic link, or a part of its name is one, or is no directory",
