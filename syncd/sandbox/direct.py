@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import BinaryIO, TypeVar
@@ -92,7 +92,7 @@ class MemoryPds:
 
         return await self._read(_STATUS, status)
 
-    async def fetch_repo(self, since: Tid | None = None) -> AsyncIterator[bytes]:
+    async def fetch_repo(self, since: Tid | None = None) -> AsyncGenerator[bytes, None]:
         def car(effect: View | None) -> bytes:
             state = seen(self._sandbox, self.did, effect)
             asked = since if self._sandbox.habits.heeds_since else None

@@ -26,6 +26,7 @@ from syncd.folder.read import read_file
 from syncd.folder.root import find_root, opened
 from syncd.folder.survey import is_nsid
 from syncd.forms import DOCUMENTS, USUAL, Form, Forms
+from syncd.slips import near_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +104,18 @@ def check_files(
 def _refuse_unmet(names: Sequence[str], files: Sequence[str], forms: Forms) -> None:
     unmet = [name for name in names if not any(_fits(forms, file, name) for file in files)]
     if unmet:
+        meant = near_name(unmet[0].removeprefix("./").rstrip("/"), _nameable(files, forms))
+        hint = "name a record, a collection or a file of it, as it lies in the folder"
         raise FolderWrong(
             f"there is no record file {unmet[0]}",
-            hint="name a record, a collection or a file of it, as it lies in the folder",
+            hint=f"did you mean {meant}?" if meant else hint,
         )
+
+
+def _nameable(files: Sequence[str], forms: Forms) -> set[str]:
+    """Return what of the files a person may name: collections, records and files."""
+    stems = {file.removesuffix(ending_in(file, _form_of(forms, file))) for file in files}
+    return {*files, *stems, *(file.partition("/")[0] for file in files)}
 
 
 def _form_of(forms: Forms, file: str) -> Form:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -89,7 +89,7 @@ class ServedPds:
             raise self.status
         return self.status
 
-    async def fetch_repo(self, since: Tid | None = None) -> AsyncIterator[bytes]:
+    async def fetch_repo(self, since: Tid | None = None) -> AsyncGenerator[bytes, None]:
         self.requests += 1
         self.asked.append(since)
         car = self.serve(since)
