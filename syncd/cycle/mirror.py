@@ -201,7 +201,7 @@ class Mirror:
         pushes = plan.with_verdict(Verdict.PUSH)
         if pushes:
             self.before_push()
-        steps, lost = await self.outbox.archive(keeper, sight, pushes)
+        steps, lost = await self.outbox.archive(keeper, sight, pushes, sides.attached)
         pushed = await self.outbox.send(steps, sight.view.head.commit, lost)
         waiting = self.state.waiting()
         if pulled.base or pushed.done or joined.paths:

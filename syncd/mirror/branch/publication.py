@@ -31,7 +31,7 @@ from syncd.cycle.mirror import Mirror
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FileProblem, GitFailed, SyncdError
 from syncd.folder.root import OWN, Folder, initialise
-from syncd.folder.write import conflict_file
+from syncd.folder.write import kept_conflict
 from syncd.mirror.branch.marks import Marks
 from syncd.mirror.branch.standing import Checkout, Since, checkout_at, since, since_for_preview
 from syncd.mirror.online import Listeners, connected
@@ -237,10 +237,10 @@ def _with_conflicts_kept(report: Report, mirror: Mirror, shelf: Shelf) -> Report
     for conflict in report.conflicts:
         if conflict.remote is None:
             continue
-        name = conflict_file(
-            conflict.path, conflict.remote, portable=folder.portable, forms=folder.forms
-        )
+        name = kept_conflict(folder, conflict.path, conflict.remote)
         try:
+            if name is None:
+                raise FileNotFoundError("it was not laid down")
             content = (folder.root / name).read_bytes()
             shelf.keep_text(CONFLICTS, conflict.path, conflict.remote, content)
         except (OSError, SyncdError) as error:
