@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from syncd.atproto.firehose import CommitEvent
+from syncd.atproto.syntax import Did
 from syncd.config import Config
 from syncd.errors import RepoUnavailable, SyncdError, Unreachable
 from syncd.model import Account, Head
@@ -35,11 +36,14 @@ Overhear = Callable[[CommitEvent], bool]
 
 
 def choose_doorbells(
-    config: Config, account: Account, stream: Callable[[Account], Doorbell] = pds_stream
+    config: Config,
+    account: Account,
+    stream: Callable[[Account], Doorbell] = pds_stream,
+    jetstream: Callable[[str, Did], Doorbell] = jetstream,
 ) -> Sequence[Doorbell]:
     """Return the doorbells that the settings allow, best first; none if they want only polling.
 
-    `stream` returns that of the account's PDS.
+    `stream` returns that of the account's PDS, `jetstream` that of an account on a Jetstream.
     """
     own = [stream(account)] if config.doorbell in ("auto", "stream") else []
     if config.jetstream is None or config.doorbell not in ("auto", "jetstream"):

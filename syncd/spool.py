@@ -126,15 +126,23 @@ class Spool:
         return block if section.startswith(cid) and is_content_of(block, cid) else None
 
     def place_of(self, cid: Cid) -> Place:
-        """Return where the block with this CID is, without checking its hash; 0 if nowhere."""
-        for place in self._index.find(cid):
+        """Return where the block with this CID must be, if the file has it; 0 if it has not.
+
+        Where one block alone has the first 80 bits of the hash, `get_at` finds out whether it is
+        the one.
+        """
+        places = self._index.find(cid)
+        return places[0] if len(places) == 1 else self._place_of(cid, places)
+
+    def _place_of(self, cid: Cid, places: Iterable[Place]) -> Place:
+        for place in places:
             if os.pread(self._file, _CID_BYTES, (place >> _LENGTH_BITS) - _CID_BYTES) == cid:
                 return place
         return NOWHERE
 
     def __contains__(self, cid: Cid) -> bool:
         """Return whether the file has a block with this CID, without checking its hash."""
-        return self.place_of(cid) != NOWHERE
+        return self._place_of(cid, self._index.find(cid)) != NOWHERE
 
     def clear(self) -> None:
         """Remove all blocks, leaving an empty CAR."""

@@ -13,7 +13,7 @@ from syncd.atproto.car import section_of, write_car
 from syncd.atproto.cid import Cid, cid_of_blob, cid_of_block
 from syncd.atproto.data import encode
 from syncd.errors import FileProblem
-from syncd.spool import Spool, _Index, length_at, unnamed_spool
+from syncd.spool import NOWHERE, Spool, _Index, length_at, unnamed_spool
 from tests.atproto.mst.trees import FOREIGN
 
 HEADER = b"".join(write_car((), ()))
@@ -118,6 +118,21 @@ def test_blocks_whose_hashes_begin_alike_are_told_apart() -> None:
     places = [100 << 24 | 1, 2**40 << 24 | 2**20]
     assert index.find(one) == index.find(other) == places
     assert [length_at(place) for place in places] == [1, 2**20]
+
+
+def test_the_place_of_a_block_whose_hash_only_begins_alike_holds_nothing(path: Path) -> None:
+    """A place may be that of a stranger: whoever reads there is told."""
+    [(cid, block)] = blocks_of(1)
+    alike = Cid(cid[:14] + bytes(22))
+    with Spool(path) as spool:
+        spool.add([(cid, block)])
+        assert spool.get_at(spool.place_of(alike), alike) is None
+        assert alike not in spool
+        assert spool.get(alike) is None
+        spool.add([(alike, b"another")])
+        assert spool.count == 2
+        assert spool.get_at(spool.place_of(cid), cid) == block
+        assert spool.place_of(Cid(cid[:14] + bytes(21) + b"\1")) == NOWHERE
 
 
 @contextmanager

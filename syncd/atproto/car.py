@@ -132,6 +132,9 @@ def _section(data: bytes, at: int, *, is_header: bool) -> tuple[int, int]:
 
 def _parse_varint(data: bytes, at: int) -> tuple[int, int]:
     """Read an unsigned LEB128 number; return it and its end, past the data if incomplete."""
+    # The section of nearly every record has a length of two bytes.
+    if at + 1 < len(data) and data[at] >= 0x80 > data[at + 1] > 0:
+        return data[at] & 0x7F | data[at + 1] << 7, at + 2
     number = shift = 0
     for end, byte in enumerate(data[at : at + MAX_VARINT_BYTES], at + 1):
         number |= (byte & 0x7F) << shift

@@ -8,7 +8,6 @@ So those modules stay the reference, and nothing here refuses a record.
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from itertools import count
 from types import ModuleType
@@ -19,7 +18,7 @@ WORTH: Final = 1_000
 MAX_BYTES: Final = 64 * 1024
 """The largest text: whether a larger one is too large for its record, `jsontext` decides."""
 
-_FLOAT = re.compile(rb"[\xf9-\xfb]")
+_FLOATS: Final = (0xF9, 0xFA, 0xFB)
 """The heads of floats in CBOR, which are in no text: no UTF-8 has these bytes."""
 _TYPE = b'"$type": '
 _ODD = (b'"$link"', b'"$bytes"', b'"$type": ""', b'"$type": "blob"')
@@ -36,7 +35,7 @@ _calls = count()
 def text_of(block: bytes) -> bytes | None:
     """Return the file of the record in `block`, as `inexact.file_of` does, or None."""
     found = _libraries_if_worth()
-    if found is None or _FLOAT.search(block):
+    if found is None or _may_have_float(block):
         return None
     orjson, libipld = found
     try:
@@ -67,7 +66,7 @@ def record_of(block: bytes) -> dict[str, Any] | None:
         orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER)
     except (TypeError, ValueError, RecursionError):
         return None
-    return None if _FLOAT.search(block) or type(value.get("$type")) is not str else value
+    return None if _may_have_float(block) or type(value.get("$type")) is not str else value
 
 
 def block_of(text: bytes, collection: str) -> bytes | None:
@@ -95,7 +94,13 @@ def block_of(text: bytes, collection: str) -> bytes | None:
         block: bytes = libipld.encode_dag_cbor(record)
     except (TypeError, ValueError, RecursionError):
         return None
-    return None if _FLOAT.search(block) else block
+    return None if _may_have_float(block) else block
+
+
+def _may_have_float(block: bytes) -> bool:
+    # A search for one byte is a tenth of the time of a pattern.
+    half, single, double = _FLOATS
+    return half in block or single in block or double in block
 
 
 def _with_type_first(value: dict[str, Any], types: int) -> dict[str, Any]:

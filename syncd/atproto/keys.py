@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from syncd.atproto.multikey import Curve, decode_multikey, encode_multikey
+from syncd.atproto.multikey import Curve, decode_multikey, encode_multikey, is_point
 from syncd.errors import BadSyntax
 
 SIGNATURE_BYTES = 64
@@ -111,7 +111,10 @@ def _parse_multikey(text: str) -> PublicKey:
     found = decode_multikey(text)
     if found is None:
         raise _why_no_multikey(text)
-    return _make_public(*found)
+    curve, point = found
+    if not is_point(curve, point):
+        raise _no_point(curve, point)
+    return PublicKey(curve, point)
 
 
 def _why_no_multikey(text: str) -> BadSyntax:
@@ -143,4 +146,8 @@ def _make_public(curve: Curve, point: bytes) -> PublicKey:
     try:
         return PublicKey(curve, curves.compressed(curve, point))
     except ValueError:
-        raise BadSyntax(f"{point.hex()[:140]} is not a point on the curve {curve}") from None
+        raise _no_point(curve, point) from None
+
+
+def _no_point(curve: Curve, point: bytes) -> BadSyntax:
+    return BadSyntax(f"{point.hex()[:140]} is not a point on the curve {curve}")

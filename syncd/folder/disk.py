@@ -31,9 +31,10 @@ class Disk:
         try:
             if mode is not None:
                 os.fchmod(descriptor, mode)
-            rest = memoryview(content)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
+            written = os.write(descriptor, content)
+            # A disk takes all of it at once, or says later why it cannot take the rest.
+            while written < len(content):
+                written += os.write(descriptor, memoryview(content)[written:])
             return os.fstat(descriptor)
         finally:
             os.close(descriptor)

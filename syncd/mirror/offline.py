@@ -50,6 +50,18 @@ def load_two_way(root: Path) -> Config:
     return config
 
 
+def find_published(start: Path) -> Path | None:
+    """Return the nearest folder with settings around `start` if they say publish; else None.
+
+    Raises ConfigWrong if its settings cannot be read.
+    """
+    start = start.absolute()
+    nearest = next((f for f in (start, *start.parents) if (f / FILE_NAME).is_file()), None)
+    if nearest is None or not load_config(nearest / FILE_NAME, {}).is_one_way:
+        return None
+    return nearest
+
+
 def accept(directory: Path, rev: Tid) -> None:
     """Note that a person accepts `rev` of the repo; the next sync believes it."""
     with open_files(directory) as files:

@@ -1,22 +1,27 @@
-"""One stream of a PDS for all mirrors of this process that listen to it. Starts no task.
+"""One stream of a PDS or of a Jetstream for all mirrors of this process. Starts no task.
 
 Whoever waits for a ring reads for all, until a message is its own or it stops to listen; then the
 next one reads. A mirror that leaves the stream leaves it alone: the others go on listening.
+
+A Jetstream sends only what it was asked for, so a mirror that joins or leaves needs another
+connection. It is opened before the old one is closed, once for all that came and went meanwhile.
+What falls between the two is found by the poll that goes on beside every stream.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, TypeAlias
 
 from syncd.atproto.syntax import Did
 from syncd.errors import Crowded, Unreachable
 from syncd.model import Account
 from syncd.pds.doorbell import Doorbell, Reason, Ring, size_of
-from syncd.pds.stream import Line, pds_line
+from syncd.pds.stream import Line, jetstream_line, pds_line
 
 UNHEARD: Final = 256
 """How many rings wait for a mirror that does not ask for them; of more, the oldest are dropped.
@@ -27,8 +32,12 @@ Each ring has the mirror look at the whole repo, so one that waits is worth as m
 UNHEARD_BYTES: Final = 2_000_000
 """How much of their events is kept for it meanwhile."""
 
-_Place: TypeAlias = "tuple[str, bool]"
-"""The origin of a PDS, and whether a person named it."""
+GATHER_SECONDS: Final = 5.0
+"""How long mirrors that came or went are gathered before a Jetstream is asked for others."""
+
+_Place: TypeAlias = "tuple[str, str, bool]"
+"""What the stream is, its origin, and whether a person named it."""
+_PDS: Final = "the stream of the PDS"
 
 
 @dataclass(slots=True)
@@ -37,25 +46,38 @@ class SharedStreams:
 
     Attributes:
         unheard, unheard_bytes: See UNHEARD and UNHEARD_BYTES.
+        gather_seconds: See GATHER_SECONDS.
     """
 
     unheard: int = UNHEARD
     unheard_bytes: int = UNHEARD_BYTES
+    gather_seconds: float = GATHER_SECONDS
     _parties: dict[_Place, _Party] = field(default_factory=dict)
 
     def stream(self, account: Account) -> Doorbell:
         """Return the stream of the account's PDS, as `pds_stream` does."""
-        place = account.pds, account.is_named
+        place = _PDS, account.pds, account.is_named
         return _Listener(self, account.did, place, deque(maxlen=self.unheard))
+
+    def jetstream(self, origin: str, did: Did) -> Doorbell:
+        """Return the stream of a Jetstream for one account, as `jetstream` of stream.py does."""
+        place = f"the Jetstream {origin}", origin, True
+        return _Listener(self, did, place, deque(maxlen=self.unheard))
 
     def join(self, listener: _Listener) -> _Party:
         """Return those who listen at the place of `listener`, which is one of them now."""
         party = self._parties.get(listener.place)
         if party is None:
-            origin, is_named = listener.place
-            party = self._parties[listener.place] = _Party(pds_line(origin, is_named=is_named))
+            party = self._parties[listener.place] = self._party_at(listener.place)
         party.add(listener)
         return party
+
+    def _party_at(self, place: _Place) -> _Party:
+        kind, origin, is_named = place
+        if kind == _PDS:
+            return _Party(pds_line(origin, is_named=is_named))
+        make = partial(jetstream_line, origin)
+        return _Party(make(()), make=make, gather_seconds=self.gather_seconds)
 
     def part(self, listener: _Listener, party: _Party) -> None:
         """Let whoever comes next listen to a line of their own."""
@@ -78,7 +100,7 @@ class _Listener:
 
     @property
     def name(self) -> str:
-        return "the stream of the PDS"
+        return self.place[0]
 
     def hang_up(self) -> None:
         """As `Doorbell.hang_up`. The line may be deaf: nobody joins it any more."""
@@ -87,7 +109,7 @@ class _Listener:
         self.streams.part(self, self._party)
         self.is_gone = True
         self.wake.set()
-        if self.limit is not None:
+        if self.limit is not None and not self.limit.expired():
             self.limit.reschedule(asyncio.get_running_loop().time())
 
     async def rings(self) -> AsyncGenerator[Ring, None]:
@@ -118,19 +140,26 @@ class _Party:
     """Those who listen to one line.
 
     Attributes:
+        make: Makes a line for the accounts that it names; None if each line is for all.
         failure: Why the line has ended; None if it has not.
         reader: Who reads it now.
+        due: When, by the clock of the loop, the line is to be replaced by one for others.
     """
 
     line: Line
+    make: Callable[[Collection[Did]], Line] | None = None
+    gather_seconds: float = GATHER_SECONDS
     listeners: dict[Did, list[_Listener]] = field(default_factory=dict)
     failure: Unreachable | Crowded | None = None
     reader: _Listener | None = None
+    due: float | None = None
+    _asked: frozenset[Did] = frozenset()
 
     def add(self, listener: _Listener) -> None:
         self.listeners.setdefault(listener.did, []).append(listener)
-        if self.line.is_open:
+        if self.line.is_open and self._carries(listener.did):
             listener.ring(Ring(Reason.OPEN))
+        self._gather()
 
     def remove(self, listener: _Listener) -> bool:
         """Return whether nobody listens any more."""
@@ -138,6 +167,7 @@ class _Party:
         self.listeners[listener.did] = left
         if not left:
             del self.listeners[listener.did]
+        self._gather()
         self._hand_on(listener)
         return not self.listeners
 
@@ -158,12 +188,16 @@ class _Party:
     async def _read(self, listener: _Listener) -> None:
         """Read for all until `listener` has a ring, hangs up, or the line ends."""
         self.reader = listener
+        is_due = self.due is not None and self.due <= asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(None) as listener.limit:
+            async with asyncio.timeout_at(None if is_due else self.due) as listener.limit:
+                if is_due:
+                    await self._replace_line()
                 while not (listener.waiting or listener.is_gone):
                     await self._hear()
         except TimeoutError:
-            # The listener has hung up; what the line does not answer in time is Unreachable.
+            # The listener has hung up, or others are to be asked for; what the line does not answer
+            # in time is Unreachable.
             pass
         except (Unreachable, Crowded) as error:
             self._end(listener, error)
@@ -173,12 +207,55 @@ class _Party:
 
     async def _hear(self) -> None:
         if not self.line.is_open:
-            await self.line.open()
-            about, ring = None, Ring(Reason.OPEN)
-        else:
-            about, ring = await self.line.next(self.listeners.__contains__)
+            await self._open()
+            self._gather()
+            return
+        about, ring = await self.line.next(self.listeners.__contains__)
         for listener in self._all() if about is None else self.listeners[about]:
             listener.ring(ring)
+
+    async def _open(self) -> None:
+        """Open a line for those who listen now, and ring for those whom the last did not carry."""
+        asked, before = frozenset(self.listeners), self._asked
+        line = self.line if self.make is None else self.make(asked)
+        await line.open()
+        self.line, self._asked = line, asked
+        # Who joined a Jetstream while it was opened is not carried yet.
+        for listener in self._all():
+            if self._carries(listener.did) and listener.did not in before:
+                listener.ring(Ring(Reason.OPEN))
+
+    async def _replace_line(self) -> None:
+        """Open a line for those who listen now, then close the one before.
+
+        If it cannot be opened, the one before stays, and those whom it does not carry go.
+        """
+        old = self.line
+        try:
+            if self._asked != self.listeners.keys():
+                await self._open()
+        except Unreachable:
+            for listener in self._all():
+                if not self._carries(listener.did):
+                    listener.is_gone = True
+                    listener.wake.set()
+        # Only now: where a hang-up stops this half way, whoever reads next begins again.
+        self.due = None
+        self._gather()
+        if self.line is not old:
+            await old.leave()
+
+    def _carries(self, did: Did) -> bool:
+        return self.make is None or did in self._asked
+
+    def _gather(self) -> None:
+        """Have the reader replace the line soon, if it carries others than those who listen."""
+        is_other = self.make is not None and self._asked != self.listeners.keys()
+        if not self.line.is_open or not is_other or self.due is not None:
+            return
+        self.due = asyncio.get_running_loop().time() + self.gather_seconds
+        if self.reader is not None and self.reader.limit is not None and not self.reader.is_gone:
+            self.reader.limit.reschedule(self.due)
 
     def _end(self, listener: _Listener, error: Unreachable | Crowded) -> None:
         self.failure = error

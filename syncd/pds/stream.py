@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -82,15 +82,24 @@ def pds_line(origin: str, *, is_named: bool) -> Line:
 
 
 def jetstream(origin: str, did: Did) -> Doorbell:
-    """Make a doorbell of a Jetstream filtered by DID: version 2 or, where that is missing, 1."""
-    second = f"/xrpc/network.bsky.jetstream.subscribeEvents?{urlencode({'dids': did})}"
-    first = f"/subscribe?{urlencode({'wantedDids': did})}"
-    line = Line(
+    """Make a doorbell of a Jetstream filtered by DID."""
+    return Stream(did, jetstream_line(origin, (did,)))
+
+
+def jetstream_line(origin: str, dids: Iterable[Did]) -> Line:
+    """Make a connection to a Jetstream, not open yet: version 2 or, where that is missing, 1."""
+    named = sorted(set(dids))
+    second = f"/xrpc/network.bsky.jetstream.subscribeEvents?{_each('dids', named)}"
+    first = f"/subscribe?{_each('wantedDids', named)}"
+    return Line(
         f"the Jetstream {origin}",
         Endpoint(origin, second, read_jetstream, "xrpc.v1.json"),
         Endpoint(origin, first, read_jetstream),
     )
-    return Stream(did, line)
+
+
+def _each(name: str, values: Iterable[str]) -> str:
+    return urlencode([(name, value) for value in values])
 
 
 class Line:

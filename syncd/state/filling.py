@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self, TypeAlias
 
-from syncd.state.damage import checksum
+from syncd.state.damage import with_checksums
 
 Filled: TypeAlias = "tuple[str, bytes, bytes, tuple[int, int, int, int, int, bytes]]"
 """A record path, the CID and the block that base gets, and the rest of a `Seen` but its CID."""
@@ -51,9 +51,8 @@ class Filling:
     def add(self, filled: Sequence[Filled]) -> None:
         """Take in base, blocks and seen of paths that were not added before."""
         kept = [(path, cid, block) for path, cid, block, _ in filled]
-        base = [(path, cid, checksum(path, cid)) for path, cid, _, _ in filled]
-        files = [(path, *file, cid) for path, cid, _, file in filled]
-        seen = [(*row, checksum(*row)) for row in files]
+        base = with_checksums([(path, cid) for path, cid, _, _ in filled])
+        seen = with_checksums([(path, *file, cid) for path, cid, _, file in filled])
         self._sql.execute("BEGIN IMMEDIATE")
         with self._sql:
             for table, rows in (("kept", kept), ("base", base), ("seen", seen)):

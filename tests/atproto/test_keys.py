@@ -186,6 +186,11 @@ def test_a_secret_is_not_shown() -> None:
     assert repr(SECRET) not in repr(key)
 
 
-def test_importing_keys_does_not_wait_for_multiformats() -> None:
-    code = "import sys, syncd.atproto.commit; sys.exit('multiformats' in sys.modules)"
+@on_both_curves
+def test_to_read_a_key_imports_no_library(curve: Curve) -> None:
+    code = (
+        "import sys; from syncd.atproto.keys import parse_did_key\n"
+        f"parse_did_key({make_key(curve, SECRET).public.did_key!r})\n"
+        "sys.exit(not sys.modules.keys().isdisjoint({'cryptography', 'multiformats'}))"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -88,3 +88,12 @@ def test_status_loads_what_markdown_needs_where_a_setting_asks_for_it(mirror: Pa
         settings.write('[files]\nmarkdown = { "com.example.note" = "text" }\n')
     _, names = loaded_by(mirror, "status")
     assert "syncd.forms.markdown_form" in names
+
+
+def test_sync_loads_neither_a_curve_nor_what_publishes_a_branch(tmp_path: Path) -> None:
+    code = "import sys, syncd.cli.commands.sync; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    parts = frozenset({"cryptography", "multiformats", "syncd.mirror.branch.publication"})
+    assert below(frozenset(done.stdout.split()), parts) == set()

@@ -22,11 +22,11 @@ from syncd.errors import ConfigWrong, FolderWrong, GitFailed, SyncdError
 from syncd.mirror.branch.marks import FileMarks, Marks, RemoteMarks
 from syncd.mirror.branch.publication import (
     Published,
-    find_published,
     preview_branch,
     publish_branch,
 )
 from syncd.mirror.branch.standing import Checkout, Found, Since
+from syncd.mirror.offline import find_published
 from syncd.model import RecordPath
 from tests.rigs.device import World
 

@@ -20,7 +20,7 @@ from syncd.atproto.cid import cid_of_block
 from syncd.errors import FileProblem, StateDamaged, StateWrong
 from syncd.model import RecordPath, Side
 from syncd.state import History, Provenance, Superseded, create_state, open_or_renew, open_state
-from syncd.state.damage import explained
+from syncd.state.damage import checked, checksum, explained, with_checksums
 from syncd.state.notes import LastCycle
 from tests.chance import seed_of, times
 from tests.rigs.device import Device, World
@@ -30,6 +30,12 @@ FLIPS = times(1000)
 RECORDS = 10
 PAGE_BYTES = 4096
 OLD, BOTH = RecordPath("com.example.note/n0"), RecordPath("com.example.note/n1")
+
+
+def test_rows_in_bulk_carry_the_checksum_that_each_alone_has(tmp_path: Path) -> None:
+    rows = [("a/b", b"\x00'\xff"), ("c/\ud800", 2**62, None, b"")]
+    assert with_checksums(rows) == [(*row, checksum(*row)) for row in rows]
+    assert list(checked(tmp_path, with_checksums(rows))) == rows
 
 
 def damaged(whole: bytes, seed: int) -> bytes:

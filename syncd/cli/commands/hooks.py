@@ -16,7 +16,7 @@ from syncd.errors import ConfigWrong, FolderWrong
 from syncd.folder.root import find_root
 from syncd.hooks.permission import Permission
 from syncd.hooks.table import Table
-from syncd.mirror.branch.publication import find_published
+from syncd.mirror.offline import find_published
 
 
 @click.group(invoke_without_command=True)

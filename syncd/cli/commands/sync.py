@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -38,25 +38,20 @@ from syncd.cli.screen.planned import (
     say_review,
     say_steps,
 )
-from syncd.cli.screen.published import Output, published_json, say_plan_of, say_published
 from syncd.cli.screen.review import FORMATS
 from syncd.cli.screen.verbose import listeners
 from syncd.git.repository import find_repository
-from syncd.mirror.branch.marks import FileMarks, RemoteMarks
-from syncd.mirror.branch.publication import (
-    Published,
-    at_the_pds,
-    find_published,
-    preview_branch,
-    publish_branch,
-)
 from syncd.mirror.delegate import sync_here_or_there
 from syncd.mirror.editors.served import keep_served
 from syncd.mirror.last_cycle import counts, keep_last_cycle
-from syncd.mirror.offline import accept
+from syncd.mirror.offline import accept, find_published
 from syncd.mirror.online import open_mirror, open_to_look
 from syncd.model import RecordPath, Report
 from syncd.plan import for_a_person
+
+if TYPE_CHECKING:
+    from syncd.cli.screen.published import Output
+    from syncd.mirror.branch.publication import Published
 
 
 @click.command()
@@ -94,6 +89,8 @@ def sync(
     _check_usage(dry_run, as_json, accept_rev, shown_as)
     root = find_published(directory)
     if root is not None:
+        from syncd.cli.screen.published import Output  # noqa: PLC0415 (only here)
+
         _check_branch_usage(accept_rev)
         publish(root, published, Output(as_json, dry_run, shown_as), allow_hooks=allow_hooks)
     if published is not None:
@@ -185,7 +182,14 @@ def _prefix_of(root: Path) -> str:
 
 def publish(root: Path, file: Path | None, output: Output, *, allow_hooks: bool) -> NoReturn:
     """Publish the branch that is checked out at `root`, or show what that would do; end so."""
-    marks = RemoteMarks() if file is None else FileMarks(file)
+    from syncd.mirror.branch import marks as kept  # noqa: PLC0415 (no mirror needs them)
+    from syncd.mirror.branch.publication import (  # noqa: PLC0415
+        at_the_pds,
+        preview_branch,
+        publish_branch,
+    )
+
+    marks = kept.RemoteMarks() if file is None else kept.FileMarks(file)
     do = preview_branch if output.is_dry_run else publish_branch
     with hooks_afterwards(is_allowed=allow_hooks) as after:
         done = asyncio.run(do(root, marks, at_the_pds(listeners())))
@@ -196,6 +200,12 @@ def publish(root: Path, file: Path | None, output: Output, *, allow_hooks: bool)
 
 def _say_publication(root: Path, done: Published, output: Output) -> NoReturn:
     """Report, and end with the exit code that fits."""
+    from syncd.cli.screen.published import (  # noqa: PLC0415 (no mirror needs them)
+        published_json,
+        say_plan_of,
+        say_published,
+    )
+
     if output.is_dry_run and not output.as_json:
         say_plan_of(done, output.shown_as, Named(root, _prefix_of(root), done.config))
     elif output.as_json:

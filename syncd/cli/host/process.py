@@ -62,7 +62,11 @@ class Running:
                     mirror,
                     watcher,
                     teller.on_change,
-                    doorbells=partial(choose_doorbells, stream=self._streams.stream),
+                    doorbells=partial(
+                        choose_doorbells,
+                        stream=self._streams.stream,
+                        jetstream=self._streams.jetstream,
+                    ),
                     ends_on=_ends_on(os.environ),
                     pulse=pulse,
                 )

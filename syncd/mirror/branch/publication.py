@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, TypeAlias
 
-from syncd.config import FILE_NAME, Config, load_config
+from syncd.config import Config
 from syncd.cycle.branch.kept import CONFLICTS, Shelf
 from syncd.cycle.branch.mark import Mark, make_mark
 from syncd.cycle.branch.trees import (
@@ -67,18 +67,6 @@ class Published:
     def foreign(self) -> tuple[Step, ...]:
         """What other programs changed in the repo, which git does not get."""
         return self.report.plan.foreign
-
-
-def find_published(start: Path) -> Path | None:
-    """Return the nearest folder with settings around `start` if they say publish; else None.
-
-    Raises ConfigWrong if its settings cannot be read.
-    """
-    start = start.absolute()
-    nearest = next((f for f in (start, *start.parents) if (f / FILE_NAME).is_file()), None)
-    if nearest is None or not load_config(nearest / FILE_NAME, {}).is_one_way:
-        return None
-    return nearest
 
 
 Connect: TypeAlias = Callable[[Workspace], AbstractAsyncContextManager[Mirror]]
