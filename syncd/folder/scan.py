@@ -192,9 +192,10 @@ def _look_for_misspelt(notes: Notes, root: int, path: RecordPath, right: str, ot
         form = notes.forms.of(split_record_path(path)[0])
         if not ending_in(name, form):
             reason = f"its file is {other!r} now, which the settings of this mirror do not name"
+            # Its text is of that form too: under the other ending it would be no record.
             hint = (
-                f"name the collection in [files] markdown of {SETTINGS}, and let a running daemon "
-                f"read it with syncd reload; or {hint}"
+                f"name the collection in [files] markdown of {SETTINGS}; if it is there, a running "
+                "daemon has not read it: syncd reload"
             )
         if is_draft(name, form):
             reason = f"{other!r} is a draft, and was this record's file before there were drafts"
