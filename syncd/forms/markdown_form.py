@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeAlias
 
+from syncd.atproto.blob import Refer
 from syncd.atproto.compiled import record_of
 from syncd.atproto.data import (
     Json,
@@ -28,6 +29,7 @@ from syncd.forms.bodies import SHAPES
 from syncd.forms.form import Collided, Marks, Pointer
 from syncd.forms.frontmatter.edit import edited
 from syncd.forms.frontmatter.emit import write_front
+from syncd.forms.frontmatter.files import referred
 from syncd.forms.frontmatter.lines import NotInLines, read_lines
 from syncd.forms.frontmatter.scalars import UNSAFE
 from syncd.forms.frontmatter.tree import Entry, Fault, Node, places
@@ -65,10 +67,10 @@ class MarkdownForm:
     def ending_of(self, text: bytes) -> str:
         return self.ending if is_page(text) else JSON.ending
 
-    def parse(self, text: bytes, collection: str) -> Record:
+    def parse(self, text: bytes, collection: str, refer: Refer | None = None) -> Record:
         if _is_json(text):
-            return JSON.parse(text, collection)
-        return self._read(text, collection)[1]
+            return JSON.parse(text, collection, refer)
+        return self._read(text, collection, refer)[1]
 
     def parse_as(self, text: bytes, collection: str) -> Record:
         if _is_json(text):
@@ -164,11 +166,14 @@ class MarkdownForm:
     def _as_json(self, text: bytes, collection: str) -> bytes:
         return text if _is_json(text) else JSON.format(self.parse(text, collection))
 
-    def _read(self, text: bytes, collection: str | None) -> tuple[Page, Record]:
+    def _read(
+        self, text: bytes, collection: str | None, refer: Refer | None = None
+    ) -> tuple[Page, Record]:
         """Read a page; `collection` None takes any `$type`. Raises BadJson with a place."""
         page, node = _front_of(text)
         try:
-            return page, self._record(page, node, collection)
+            given = node if refer is None else referred(node, refer)
+            return page, self._record(page, given, collection)
         except Fault as fault:
             raise page.refusal(fault.at, fault.reason, fault.hint) from None
 
