@@ -15,7 +15,7 @@ from syncd.errors import BadData, BadJson
 from syncd.forms.bodies import FIELDS, SHAPES
 from syncd.forms.form import Form
 from syncd.forms.markdown_form import Front, MarkdownForm, front_of, with_body
-from syncd.forms.page import BOM, is_page
+from syncd.forms.page import AS_YAML, BOM, is_page
 
 _FIELDS_OF: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("description", "summary", "excerpt", "subtitle"), ("description", "subtitle")),
@@ -56,8 +56,7 @@ def import_post(text: bytes, form: Form, begun: Record, fields: Collection[str])
     if not isinstance(form, MarkdownForm):
         return None
     if text.removeprefix(BOM.encode()).startswith(b"+++"):
-        hint = "write it as YAML between lines of ---; `hugo convert toYAML` does that"
-        raise BadJson("front matter in TOML is not read", line=1, column=1, hint=hint)
+        raise BadJson("front matter in TOML is not read", line=1, column=1, hint=AS_YAML)
     if not is_page(text):
         # A note without properties: all of it is the body.
         text = b"---\n---\n" + text.removeprefix(BOM.encode())

@@ -95,6 +95,8 @@ def split_page(text: bytes) -> Page:
             raise refusal(bare, at, f"{name} cannot stand in a Markdown file", _AS_JSON)
     head, _, rest = bare.partition("\n")
     if not _MARK.fullmatch(head):
+        if head.startswith("+++"):
+            raise refusal(bare, 0, "front matter in TOML is not read", AS_YAML)
         hint = "begin with a line of ---, then `key: value` lines, then --- again"
         raise refusal(bare, 0, "the front matter is missing", hint)
     page = _ended(source[: len(source) - len(bare)] + f"{head}\n", rest, newline)
@@ -104,6 +106,7 @@ def split_page(text: bytes) -> Page:
     return page
 
 
+AS_YAML = "write it as YAML between lines of ---; `hugo convert toYAML` does that"
 _AS_JSON = "remove it, or save the record as a JSON file instead"
 
 

@@ -26,6 +26,7 @@ from syncd.model import (
     Snapshot,
     Step,
     Verdict,
+    split_record_path,
 )
 from syncd.plan import Views, compare, for_a_person, touched
 from syncd.replica import remotes_of
@@ -103,7 +104,9 @@ def _decision(item: Pending, named: Collection[str]) -> Decision:
 def publish_version(workspace: Workspace, path: RecordPath, cid: Cid) -> None:
     """Note that the file of `path`, which a person just gave the version `cid`, is sent at once."""
     config = workspace.config
-    if not (config.asks_before_push(path) or config.settle_seconds_of(path)):
+    # A text may say of itself that it is not ready; whoever publishes it knows better.
+    is_text = bool(config.forms.of(split_record_path(path)[0]).bodies)
+    if not (config.asks_before_push(path) or config.settle_seconds_of(path) or is_text):
         return
     remote = _remote(workspace, [path]).get(path)
     workspace.state.decide([Decision(path, Choice.PUBLISH, cid, remote)])

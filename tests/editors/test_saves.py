@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from syncd.config import Config
 from tests.programs import program
 from tests.rigs.desk import NOTE, Desk, at_work, in_a_thread, text_of
 from tests.rigs.device import World
@@ -44,6 +45,22 @@ async def test_vim(world: World, copy: str, backup: str) -> None:
         await desk.run(*command, "-c", options, "-c", "%s/old/new/", "-c", "wq")
 
     await saved_once(world, save, "one.json~", *(["4913"] if copy == "auto" else []))
+
+
+@pytest.mark.parametrize("backup", ["backup", "nobackup"])
+async def test_vim_on_a_markdown_file(world: World, backup: str) -> None:
+    config = Config(world.login.did, markdown=((NOTE.partition("/")[0], (("text",),)),))
+    await world.write(NOTE, text="old\n", tags=["a"])
+    async with at_work(world, config=config) as desk:
+        await desk.until(lambda: desk.file().exists(), "the first pull")
+        assert desk.file().name == "one.md"
+        await desk.rest()
+        options = f"set nocompatible backupskip= {backup} writebackup undofile"
+        command = (program("vim"), "-u", "NONE", "-i", "NONE", "-es", desk.file())
+        await desk.run(*command, "-c", options, "-c", "%s/old/new/", "-c", "wq")
+        await desk.until_pushed({"text": "new\n", "tags": ["a"]})
+        assert [(op.action, op.path) for op in desk.ops] == [("update", NOTE)]
+        assert desk.device.mirror.state.waiting() == ()
 
 
 async def test_vim_on_a_terminal_with_several_writes_of_the_same_text(world: World) -> None:

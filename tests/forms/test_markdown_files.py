@@ -154,6 +154,37 @@ async def test_the_copy_of_a_conflict_has_the_ending_of_its_text(
     assert list((laptop.root / ".syncd" / "conflicts" / BLOG).iterdir()) == []
 
 
+@pytest.mark.parametrize("line", ["draft: true", "published: false", "draft: True # not yet"])
+async def test_a_new_post_that_says_it_is_a_draft_waits_until_a_person_publishes_it(
+    world: World, laptop: Device, line: str
+) -> None:
+    text = f"---\ntitle: A\n{line}\n---\n\nNot ready\n"
+    laptop.save_text(ONE, text)
+    report = await laptop.sync()
+    assert ([item.path for item in report.held], world.records()) == ([ONE], {})
+    assert f"{BLOG}/one.draft.md" in report.held[0].reason
+    laptop.file(ONE).rename(laptop.root / BLOG / "one.draft.md")
+    report = await laptop.sync()
+    assert (report.held, world.records()) == ((), {})
+    publish(laptop.mirror.workspace, prepare(laptop.mirror.workspace, f"{BLOG}/one.draft.md"))
+    report = await laptop.sync()
+    assert not report.held
+    assert world.records().keys() == {ONE}
+    laptop.save_text(ONE, text + "more\n")
+    await laptop.sync()
+    await settled(world, laptop)
+
+
+async def test_a_post_that_says_no_such_thing_or_is_in_the_repo_is_no_draft(
+    world: World, laptop: Device
+) -> None:
+    await world.write(TWO, draft=True, content="Hi")
+    laptop.save_text(ONE, "---\ndraft: false\npublished: true\n---\n\ndraft: true\n")
+    await laptop.sync()
+    assert world.records().keys() == {ONE, TWO}
+    await settled(world, laptop)
+
+
 async def test_two_files_for_one_record_are_a_problem_and_nothing_happens_to_either(
     world: World, laptop: Device
 ) -> None:

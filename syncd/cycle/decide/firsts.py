@@ -1,9 +1,10 @@
-"""Object to the first records of a collection that nobody may have meant to publish.
+"""Object to new records that nobody may have meant to publish: of a new collection, or a draft.
 
 That is a collection that the repo does not have and whose name is one slip away from one that it
 has, or from a known one; and, after `clone --adopt`, every collection whose files were there before
 anybody agreed. Any other first record is pushed at once, and its step says that it is the first.
-Looks at the state file alone, and only if the plan would create a record.
+A new text whose fields say that it is a draft, as static sites mark theirs, waits too. Looks at the
+state file, and at such texts, and only if the plan would create a record.
 """
 
 from __future__ import annotations
@@ -14,12 +15,17 @@ from functools import cached_property
 from syncd.cycle.decide.lexicons import KNOWN
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import Workspace
+from syncd.errors import BadJson, FileChanged, FileProblem
+from syncd.folder.names import draft_name
+from syncd.folder.write import read_bytes
 from syncd.model import Kind, Plan, Step, Verdict, split_record_path
 from syncd.plan import kind_of
 from syncd.slips import slip_of
 from syncd.state.consent import Adoption, ApprovedCollections
 
 _FIRST = ", the first record of {} in the repo"
+_MARKS = (("draft", True, "draft: true"), ("published", False, "published: false"))
+"""What static sites and notebooks say of a text that is not ready."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +40,8 @@ class Firsts:
         if not _creates(step) or self.workspace.config.read_only:
             return None
         name = _collection(step)
-        reasons = [why for why in (self._adopted(name), self._misspelt(name)) if why is not None]
-        return "; ".join(reasons) or None
+        found = (self._adopted(name), self._misspelt(name), self._unready(step))
+        return "; ".join(why for why in found if why is not None) or None
 
     def _adopted(self, name: str) -> str | None:
         if self._adoption is None or not self._adoption.concerns(name):
@@ -57,6 +63,26 @@ class Firsts:
         return (
             f"the repo has no {name}; if you mean {meant}, move the file there and set its $type, "
             f"else: syncd approve {name}"
+        )
+
+    def _unready(self, step: Step) -> str | None:
+        """Return why a text may be a draft. One that a person published is none."""
+        folder, (collection, rkey) = self.workspace.folder, split_record_path(step.path)
+        form = folder.forms.of(collection)
+        if not form.bodies or step.path in self.sides.views.published:
+            return None
+        try:
+            record = form.parse(read_bytes(folder, step.path)[0], collection)
+        except (BadJson, FileChanged, FileProblem):
+            # Not what this plan is about any more: then the push finds another content, and stops.
+            return None
+        mark = next((line for key, no, line in _MARKS if record.get(key) is no), None)
+        if mark is None:
+            return None
+        name = f"{collection}/{draft_name(rkey, portable=folder.portable, form=form)}"
+        return (
+            f"it says {mark}, which does not keep it out of the repo; rename it to {name} until it "
+            f"is ready, or: syncd approve {step.path}"
         )
 
     def marked(self, plan: Plan) -> Plan:
