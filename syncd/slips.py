@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 
 from syncd.atproto.lexicon.oneedit import is_one_edit
 
@@ -33,6 +34,7 @@ def slip_of(name: str, known: Collection[str], *, likely: int = _LIKELY) -> str 
     return next((other for other in known if is_slip(name, other, likely=likely)), None)
 
 
+@lru_cache(maxsize=4096)  # it is asked for each record of a collection
 def is_slip(one: str, other: str, *, likely: int = _LIKELY) -> bool:
     """Return whether two different names are one slip apart. The order does not matter."""
     if one == other or one.lower() == other.lower():
