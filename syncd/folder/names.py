@@ -166,7 +166,7 @@ def meant_path(collection: Nsid, name: str, form: Form = USUAL.default) -> Recor
 
 
 def conflict_name(
-    rkey: Rkey, cid: str, *, portable: bool = False, form: Form = USUAL.default
+    rkey: Rkey, cid: str, *, portable: bool = False, form: Form = USUAL.default, ending: str = ""
 ) -> str:
     """Return `<rkey>.<cid>` and the ending, with the rkey escaped and split like in `file_name`.
 
@@ -174,12 +174,13 @@ def conflict_name(
     """
     if len(cid) > _CID_CHARACTERS:
         cid = hashlib.sha256(cid.encode()).hexdigest()
-    return "/".join(_components(_tokens(rkey, portable), portable, f".{cid}{form.ending}"))
+    suffix = f".{cid}{ending or form.ending}"
+    return "/".join(_components(_tokens(rkey, portable), portable, suffix))
 
 
 def parse_conflict_name(name: str, form: Form = USUAL.default) -> Rkey:
     """Return the rkey of a `conflict_name`. Raises BadSyntax if it is none."""
-    stem = name.removesuffix(form.ending).rpartition(".")[0]
+    stem = name.removesuffix(ending_in(name, form)).rpartition(".")[0]
     return parse_rkey(_decoded(stem + form.ending, form.ending))
 
 
@@ -188,6 +189,8 @@ def is_record_like(name: str, form: Form = USUAL.default) -> bool:
 
     False for drafts, for editors' temporary files, and for every name without the form's ending.
     """
+    if is_plain(name, form):
+        return True
     stem = name.removesuffix(ending_in(name, form))
     if stem == name or name.startswith((FRESH, OURS)) or is_draft(name, form):
         return False
@@ -199,11 +202,21 @@ def is_draft(name: str, form: Form = USUAL.default) -> bool:
 
     A hidden file counts if NAME is a legal rkey: others are the temporary files of editors.
     """
+    if is_plain(name, form):
+        return False
     ending = ending_in(name, form)
     stem = name.removesuffix(DRAFT + ending) if ending else name
     if stem == name:
         return name.startswith(FRESH) and bool(ending)
     return bool(stem) and not stem.startswith(OURS) and (stem[0] != "." or _is_rkey(stem))
+
+
+def is_plain(name: str, form: Form = USUAL.default) -> bool:
+    """Return whether `name` shows at once that it is a record's file: an rkey and the usual ending.
+
+    One match answers for nearly every name of a folder; of the others it says nothing.
+    """
+    return _plain(form.ending, form.endings).fullmatch(name) is not None
 
 
 def _is_rkey(text: str) -> bool:

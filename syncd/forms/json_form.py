@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from syncd.atproto import inexact, jsonplaces, jsontext, restyle
+from syncd.atproto import inexact, jsonplaces, jsontext
+from syncd.atproto.blob import Refer
 from syncd.atproto.data import Record, Value
 from syncd.forms.form import Collided, Marks, Pointer
 
@@ -27,8 +28,8 @@ class JsonForm:
     def ending_of(self, text: bytes) -> str:  # noqa: ARG002 (all texts have one)
         return self.ending
 
-    def parse(self, text: bytes, collection: str) -> Record:
-        return jsontext.parse_record(text, collection)
+    def parse(self, text: bytes, collection: str, refer: Refer | None = None) -> Record:
+        return jsontext.parse_record(text, collection, refer)
 
     def parse_as(self, text: bytes, collection: str) -> Record:
         return jsontext.parse_as(text, collection)
@@ -43,6 +44,9 @@ class JsonForm:
         return inexact.file_of(block)
 
     def restyled(self, old: bytes, block: bytes, collection: str) -> bytes:
+        # Only a pull over an existing file needs it.
+        from syncd.atproto import restyle  # noqa: PLC0415
+
         return restyle.restyled(old, block, collection)
 
     def is_exact(self, block: bytes, collection: str) -> bool:

@@ -18,7 +18,7 @@ from click.shell_completion import CompletionItem
 from syncd.errors import SyncdError
 from syncd.folder.names import is_draft
 from syncd.folder.root import OWN, find_root
-from syncd.forms import EVERY
+from syncd.forms import every_form
 from syncd.private import state_directory
 from syncd.state.peek import RECORDS, WENT, Names, offers, waiting
 
@@ -72,7 +72,8 @@ def _publishable(directory: Path, start: str) -> list[str]:
 
 def _drafts(root: Path) -> Iterator[str]:
     # A name is offered before the settings are read.
-    forms = (EVERY.default, *(form for _, form in EVERY.chosen))
+    every = every_form()
+    forms = (every.default, *(form for _, form in every.chosen))
     for collection in os.scandir(root):
         if "." in collection.name.strip(".") and collection.is_dir(follow_symlinks=False):
             names = (entry.name for entry in os.scandir(collection))
@@ -84,7 +85,10 @@ def _drafts(root: Path) -> Iterator[str]:
 
 
 def _collections(directory: Path, start: str) -> list[str]:
-    root = find_root(directory)
+    return _directories(find_root(directory), start)
+
+
+def _directories(root: Path, start: str) -> list[str]:
     names = (entry.name for entry in os.scandir(root) if entry.is_dir() and "." in entry.name)
     return sorted(name for name in names if name.startswith(start) and not name.startswith("."))
 
@@ -100,9 +104,14 @@ def offer_lexicons(directory: Path, start: str) -> list[str]:
     from syncd.lexicons.bundle import load_bundle  # noqa: PLC0415 (a Tab elsewhere needs none)
 
     names = set(load_bundle().documents)
-    with suppress(SyncdError, OSError):
-        names.update(_collections(directory, start))
-        names.update(_documents(find_root(directory)))
+    with suppress(OSError):
+        try:
+            root = find_root(directory)
+        except SyncdError:
+            # A lexicon is shown and checked in any folder.
+            root = directory
+        names.update(_directories(root, start))
+        names.update(_documents(root))
     return sorted(name for name in names if name.startswith(start))
 
 

@@ -61,6 +61,8 @@ class Pusher:
             no deletion takes a content, or what it was edited from, from where it is, because a PDS
             drops a blob with the last record that names it.
         place_of: The line and column, in the file of a change, of what an error names.
+        obey: Corrects the file of a change by what a refusal asks for, if it may: then the change
+            is planned again.
         guards: What the PDS honours, for changes that go one by one.
         body: How large a body the PDS takes, as far as it is known.
         on_done: Is given after each answer how many records are done.
@@ -78,6 +80,7 @@ class Pusher:
     pushed: Pushed = field(default_factory=Pushed)
     missing: set[Cid | RecordPath | None] = field(default_factory=set)
     place_of: Callable[[Change, Rejected], Position] = lambda *_: (None, None)
+    obey: Callable[[Change, Rejected], Retry | None] = lambda *_: None
     guards: Guards = Guards.ALL
     body: Body = field(init=False)
     looks: Looks = field(init=False)
@@ -259,7 +262,7 @@ class Pusher:
             if is_often and await self._takes_others():
                 reason = f"the PDS fails on this change, and takes others: {error.message}"
                 hint = "change the record; it is not sent again as it is"
-                self._wait(change, Refusal(change.path, change.after, reason, hint))
+                self._give_up(change, Refusal(change.path, change.after, reason, hint))
             else:
                 self._wait(change, Retry(change.path, error.message), departure(change))
                 self.pushed.halted = error
@@ -328,13 +331,20 @@ class Pusher:
         self.refuse(change, error)
 
     def refuse(self, change: Change, error: Rejected) -> None:
-        """Leave a change to a person: the PDS does not take it."""
+        """Leave a change to a person: the PDS does not take it, and nothing here can be done."""
+        if (corrected := self.obey(change, error)) is not None:
+            self._wait(change, corrected)
+            return
         reason = f"the PDS refuses this record: {error.message}"
         if isinstance(error, TooLarge):
             reason += self._sizes(change)
         line, column = self.place_of(change, error)
         cause = Refusal(change.path, change.after, reason, error.hint, line, column)
+        self._give_up(change, cause)
+
+    def _give_up(self, change: Change, cause: Refusal) -> None:
         self._wait(change, cause)
+        self.answers.log_refusal(change, cause.reason)
 
     def _sizes(self, change: Change) -> str:
         """Return how large the request is, and what the PDS took before, for a sentence."""
