@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from difflib import get_close_matches
+from functools import lru_cache
 
 from syncd.atproto.lexicon.oneedit import is_one_edit
 
@@ -47,6 +48,7 @@ def near_name(name: str, known: Collection[str]) -> str | None:
     return meant or next(iter(get_close_matches(name, sorted(known), n=1, cutoff=_ALIKE)), None)
 
 
+@lru_cache(maxsize=4096)  # it is asked for each record of a collection
 def is_slip(one: str, other: str, *, likely: int = _LIKELY) -> bool:
     """Return whether two different names are one slip apart. The order does not matter."""
     if one == other or one.lower() == other.lower():

@@ -43,7 +43,7 @@ class ArrobaPds:
 
     def new_account(self) -> Account:
         """Make another repo; that of before is gone."""
-        made = httpx.post(f"{self.url}/_new", timeout=READY_SECONDS, trust_env=False)
+        made = httpx.post(f"{self.url}/_new", timeout=READY_SECONDS, trust_env=False, verify=False)
         return Account(**made.raise_for_status().json())
 
 
@@ -82,7 +82,9 @@ def _answering(url: str) -> str:
     until = time.monotonic() + READY_SECONDS
     while time.monotonic() < until:
         with suppress(httpx.TransportError):
-            httpx.get(f"{url}/xrpc/com.atproto.server.describeServer", trust_env=False)
+            httpx.get(
+                f"{url}/xrpc/com.atproto.server.describeServer", trust_env=False, verify=False
+            )
             return url
         time.sleep(0.05)
     raise StartError(f"arroba does not answer at {url}")

@@ -55,7 +55,9 @@ class Desk:
         return self._client().post(url, json={**named, **body}, headers=headers)
 
     def _client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.pds.url, trust_env=False, timeout=PATIENCE_SECONDS)
+        return httpx.Client(
+            base_url=self.pds.url, trust_env=False, verify=False, timeout=PATIENCE_SECONDS
+        )
 
 
 @pytest.fixture

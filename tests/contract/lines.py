@@ -25,6 +25,11 @@ class Answer:
     is_sent: bool = False
 
 
+def _plain() -> httpx.AsyncHTTPTransport:
+    """Make a transport for servers of this machine, without the certificates of the world."""
+    return httpx.AsyncHTTPTransport(verify=False)
+
+
 @dataclass(slots=True)
 class Line(httpx.AsyncBaseTransport):
     """`writes` is what was sent to write, by method name, lost ones too.
@@ -35,7 +40,7 @@ class Line(httpx.AsyncBaseTransport):
     meddle: Meddle = lambda _: None
     before_write: Callable[[], Awaitable[None]] | None = None
     writes: list[str] = field(default_factory=list)
-    _wire: httpx.AsyncHTTPTransport = field(default_factory=httpx.AsyncHTTPTransport)
+    _wire: httpx.AsyncHTTPTransport = field(default_factory=_plain)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         is_write = request.method == "POST" and "com.atproto.repo." in request.url.path

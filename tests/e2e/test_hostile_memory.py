@@ -6,9 +6,11 @@ import gzip
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import threading
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import repeat
@@ -63,7 +65,14 @@ def dense(unit: bytes) -> Iterator[bytes]:
 
 
 def bomb() -> Iterator[bytes]:
-    yield gzip.compress(bytes(400_000_000), 1)
+    """Yield 400 MB of zeros as gzip has them: 100 times what is compressed once."""
+    zeros, times, total = bytes(4_000_000), 100, 0
+    packer = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packed = packer.compress(zeros) + packer.flush(zlib.Z_FULL_FLUSH)
+    for _ in range(times):
+        total = zlib.crc32(zeros, total)
+    yield gzip.compress(b"")[:10] + packed * times + b"\x03\x00"
+    yield struct.pack("<II", total, len(zeros) * times)
 
 
 def trailing() -> Iterator[bytes]:

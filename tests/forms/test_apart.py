@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.test_architecture import ROOT, Module, modules, name_of
+from tests.test_architecture import ROOT, Module, modules, name_of, spelt
 
+pytestmark = pytest.mark.xdist_group("sources")  # one process parses all of them
 TEXTS = frozenset({"jsontext", "restyle", "deep", "inexact", "jsonplaces"})
 """The modules of `atproto` that know the text of a JSON file."""
 NO_TEXT = frozenset({"record_of", "TOKEN"})
@@ -70,7 +71,7 @@ def names_without_a_form(module: Module) -> Iterator[str]:
     told = set[int]()
     for call in module.nodes(ast.Call):
         asked = [call.func]
-        if ast.unparse(call.func) == "partial":
+        if spelt(call.func) == "partial":
             asked = [call.args[0]]
         is_told = bool({word.arg for word in call.keywords} & {"form", "forms"})
         for function in asked:

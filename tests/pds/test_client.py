@@ -826,7 +826,7 @@ def raw(body: bytes, *headers: str, status: str = "200 OK", length: int | None =
 
 
 LATEST = json.dumps(COMMIT).encode()
-BOMB = gzip.compress(b" " * 50_000_000 + LATEST)
+BOMB = gzip.compress(b" " * 50_000_000 + LATEST, 1)
 FAULTS: dict[str, Behave] = {
     "no answer": answering(),
     "cut in the head": answering(b"HTTP/1.1 200 OK\r\nContent-Le"),

@@ -46,7 +46,9 @@ class AlteranPds:
             for (name,) in names:
                 if not name.startswith(("_cf", "d1_", "sqlite")):
                     sql.execute(f'DELETE FROM "{name}"')
-        with httpx.Client(base_url=f"{self.url}/xrpc", trust_env=False, timeout=60) as http:
+        with httpx.Client(
+            base_url=f"{self.url}/xrpc", trust_env=False, verify=False, timeout=60
+        ) as http:
             login = {"identifier": DID, "password": PASSWORD}
             session = http.post("/com.atproto.server.createSession", json=login)
             token = session.raise_for_status().json()["accessJwt"]
@@ -138,7 +140,7 @@ def _answering(url: str, process: subprocess.Popen[bytes], log: Path) -> str:
     until = time.monotonic() + READY_SECONDS
     while time.monotonic() < until and process.poll() is None:
         with suppress(httpx.TransportError):
-            httpx.get(f"{url}/health", trust_env=False, timeout=30)
+            httpx.get(f"{url}/health", trust_env=False, verify=False, timeout=30)
             return url
         time.sleep(0.2)
     tail = log.read_text(errors="replace").splitlines()[-TAIL_LINES:]

@@ -456,8 +456,14 @@ class Desk:
             collection = above[-1] if is_kept else above[0]
             text = (self.root / name).read_bytes()
             found |= self._at_any_path(_cid_of(text, f"{collection}/x"))
-        found |= set(self.kept_conflicts())
+        found |= set(self.kept_conflicts()) | self._beside()
         return found | {version for version in self.superseded() if version[0] in IN_HISTORY}
+
+    def _beside(self) -> set[Version]:
+        """What the files say of records that have two: a person's, and one that syncd put there."""
+        pairs = ((path, self.files(path)) for path in self.record_files())
+        said = {(path, _cid_in(file, path)) for path, two in pairs if two[1:] for file in two}
+        return {(path, cid) for path, cid in said if cid is not None}
 
     def superseded(self) -> set[Version]:
         """What history has."""

@@ -75,6 +75,25 @@ def test_a_repo_is_its_model_and_a_refused_batch_leaves_no_trace(
         assert repo.head.rev > before.head.rev
 
 
+def test_many_writes_in_one_commit_end_in_the_same_tree_as_one_after_the_other() -> None:
+    """Many at once may have the tree built anew: then nothing else tells that from few."""
+    first = [op("create", f"k{n:03}", n) for n in range(60)]
+    then = [
+        *(op("create", f"n{n:03}", 100 + n) for n in range(20)),
+        *(op("update", f"k{n:03}", 200 + n) for n in range(20)),
+        *(op("delete", f"k{n:03}") for n in range(20, 40)),
+    ]
+    at_once, singly = make_repo(), make_repo()
+    for batch in (first, then):
+        at_once.apply(batch)
+        for write in batch:
+            singly.apply([write])
+        assert at_once.head.data == singly.head.data
+        assert at_once.state.records == singly.state.records
+        assert reached(at_once.state) == at_once.state.blocks.keys()
+        assert reached(singly.state) == singly.state.blocks.keys()
+
+
 def distinct(write: WriteOp, batch: int, at: int) -> WriteOp:
     """The write with a content of its own: no content moves from record to record."""
     if write.value is None:
@@ -201,11 +220,12 @@ def calls_of(act: Callable[[], object]) -> int:
     return calls
 
 
-def test_two_hundred_writes_to_ten_thousand_records_take_little_more_than_to_a_thousand() -> None:
+def test_sixty_writes_to_ten_thousand_records_take_little_more_than_to_a_thousand() -> None:
+    """So few that neither tree is built anew."""
     small, large = repo_of(1_000), repo_of(10_000)
 
     def update(repo: Repo, size: int) -> object:
-        return repo.apply([op("update", f"r{n}", -n) for n in range(5, size, size // 200)])
+        return repo.apply([op("update", f"r{n}", -n) for n in range(5, size, size // 60)])
 
     few = calls_of(lambda: update(small, 1_000))
     assert calls_of(lambda: update(large, 10_000)) < 3 * few

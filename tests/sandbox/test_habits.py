@@ -46,7 +46,7 @@ class Client:
     def __init__(self, url: str, login: Login) -> None:
         self.did = login.did
         self._methods = f"{url}/xrpc/com.atproto."
-        self._http = httpx.Client(trust_env=False, timeout=PATIENCE_SECONDS)
+        self._http = httpx.Client(trust_env=False, verify=False, timeout=PATIENCE_SECONDS)
         body = {"identifier": login.did, "password": login.password}
         token = self._http.post(f"{self._methods}server.createSession", json=body).json()[
             "accessJwt"

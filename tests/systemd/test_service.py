@@ -181,7 +181,9 @@ def test_a_stop_in_the_middle_of_a_push_is_quick_and_loses_nothing(service: Serv
     service.save(OTHER, text="saved while it was off")
     service.machine.ok("systemctl", "start", service.unit)
     wait_until(lambda: service.has(NOTE) and service.has(OTHER), "both pushes")
-    assert service.machine.run("syncd", "-C", str(service.folder), "verify", user=USER).code == 0
+    # The daemon has still to see in the tree what it wrote last.
+    verify = ("syncd", "-C", str(service.folder), "verify")
+    wait_until(lambda: service.machine.run(*verify, user=USER).code == 0, "both sides agreeing")
 
 
 def test_credentials_of_systemd_that_are_refused_end_it_for_good(service: Service) -> None:

@@ -35,6 +35,8 @@ POST = "app.bsky.feed.post"
 X = RecordPath(f"{POST}/x")
 Y = RecordPath(f"{POST}/y")
 PATIENCE_SECONDS = 60.0
+TRIES = 3
+"""How often something may take longer than it should, because the machine was busy meanwhile."""
 SILENCE_SECONDS = 0.4
 
 
@@ -323,16 +325,21 @@ async def test_it_is_quiet_once_for_as_long_as_asked_after_git_has_finished(root
     lock = root / ".git" / "index.lock"
     loop = asyncio.get_running_loop()
     async with watching(root) as watcher:
-        lock.touch()
-        for n in range(watch.FEW_PATHS + 1):
-            (root / POST / f"n{n}.json").write_bytes(NEW)
-        answer = asyncio.create_task(watcher.changes(quiet_seconds=3.0, max_seconds=60.0))
-        await asyncio.sleep(0.2)
-        lock.unlink()
-        finished = loop.time()
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            assert len(await answer or ()) == watch.FEW_PATHS + 1
-        assert 3.0 <= loop.time() - finished < 5.9, "not as long again for the time it was busy"
+        for _ in range(TRIES):
+            lock.touch()
+            for n in range(watch.FEW_PATHS + 1):
+                (root / POST / f"n{n}.json").write_bytes(NEW)
+            answer = asyncio.create_task(watcher.changes(quiet_seconds=3.0, max_seconds=60.0))
+            await asyncio.sleep(0.2)
+            lock.unlink()
+            finished = loop.time()
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                assert len(await answer or ()) == watch.FEW_PATHS + 1
+            seconds = loop.time() - finished
+            assert seconds >= 3.0
+            if seconds < 5.9:
+                return
+    raise AssertionError("it is quiet as long again for the time that git was busy, each time")
 
 
 async def test_a_lock_that_git_left_behind_does_not_stop_it(root: Path) -> None:

@@ -23,6 +23,10 @@ from syncd.model import Head, RecordPath, make_record_path
 from syncd.sandbox.answer import internal, invalid
 
 MAX_EVENT_BYTES = 2_000_000
+MANY_WRITES = 20
+"""The least writes in one commit for which the whole tree may be built anew."""
+WORTH_BUILDING = 16
+"""So many keys of a tree are built in less time than one key is put into it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,23 +130,44 @@ def next_commit(
 
 
 def _edit(state: RepoState, writes: Sequence[WriteOp]) -> _Edit:
-    root, ops = state.head.data, []
+    ops: list[CommitOp] = []
     new: dict[Cid, bytes] = {}
-    get, put = _layered(new, state.get), new.__setitem__
     records = dict(state.records)
     for write in writes:
         path = make_record_path(write.collection, write.rkey)
         if (write.action == "create") == (path in records):
             raise internal()
-        if write.value is None:
-            after = None
-            root = mst.remove(root, path, get, put)
+        after = None if write.value is None else _leaf(new, write.value)
+        if after is None:
             del records[path]
         else:
-            after = records[path] = _leaf(new, write.value)
-            root = mst.insert(root, path, after, get, put)
+            records[path] = after
         ops.append(CommitOp(write.action, path, state.records.get(path), after))
+    root = _root(state, records, ops, new)
     return _Edit(root, new, tuple(ops), {op.path: op.after for op in ops})
+
+
+def _root(
+    state: RepoState,
+    records: Mapping[RecordPath, Cid],
+    ops: Sequence[CommitOp],
+    new: dict[Cid, bytes],
+) -> Cid:
+    """Return the root of the tree of `records`, which `ops` made of the state; add its nodes.
+
+    Raises BadTree for an invalid key.
+    """
+    if len(ops) >= MANY_WRITES and len(records) <= WORTH_BUILDING * len(ops):
+        root, nodes = mst.build(dict[str, Cid](records.items()))
+        new.update(nodes)
+        return root
+    root, get = state.head.data, _layered(new, state.get)
+    for op in ops:
+        if op.after is None:
+            root = mst.remove(root, op.path, get, new.__setitem__)
+        else:
+            root = mst.insert(root, op.path, op.after, get, new.__setitem__)
+    return root
 
 
 def _leaf(new: dict[Cid, bytes], record: Record) -> Cid:
