@@ -64,14 +64,15 @@ FLOORS: dict[str, int] = {
     "desktop": 3,
     "hooks": 3,
     "control": 3,
-    "cycle": 4,
-    "news": 4,
-    "mirror": 5,
-    "daemon": 5,
-    "sandbox": 5,
-    "doctor": 5,
-    "cli": 6,
-    "__main__": 7,
+    "blobs": 4,
+    "cycle": 5,
+    "news": 5,
+    "mirror": 6,
+    "daemon": 6,
+    "sandbox": 6,
+    "doctor": 6,
+    "cli": 7,
+    "__main__": 8,
 }
 PURE = (
     *("errors", "atproto", "typedjson", "forms", "model", "exchange", "backoff"),
@@ -158,6 +159,7 @@ OTHER_WAYS: Mapping[tuple[str, str], str] = {
     ("syncd.cycle.pull.conflict_files", "write.keep_conflict"): "copies beside the folder",
     ("syncd.cycle.pull.conflict_files", "write.drop_conflicts"): "copies beside the folder",
     ("syncd.cycle.pull.conflict_files", "recover.sweep_conflicts"): "copies beside the folder",
+    ("syncd.blobs.store", "disk.*"): "writes to free names in blobs/, which hold no record",
     ("syncd.cycle.branch.kept", "disk.Disk"): "copies beside the collections",
     ("syncd.cycle.branch.kept", "disk.*"): "copies beside the collections",
     ("syncd.mirror.publishing", "drafts.drop_twin"): "one file under two names gets one",
@@ -361,7 +363,7 @@ def printing(module: Module) -> Iterator[str]:
 def starting_of_tasks(module: Module) -> Iterator[str]:
     # The line about a wait is drawn by a thread, because what waits may hold the loop.
     allowed = {"threading.Thread"} if module.part == "cli" else set[str]()
-    if module.part not in {"daemon", "sandbox", "desktop", "hooks"}:
+    if module.part not in {"daemon", "sandbox", "desktop", "hooks", "blobs"}:
         started = (name for name in module.calls() if STARTERS.search(name))
         yield from (name for name in started if name not in allowed)
 

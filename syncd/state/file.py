@@ -18,6 +18,7 @@ from typing import Final
 
 from syncd.atproto.syntax import Did
 from syncd.errors import StateDamaged, StateWrong
+from syncd.state.attachments import TABLES, prepare
 from syncd.state.damage import (
     REBUILT_HINT,
     check_row,
@@ -65,6 +66,7 @@ CREATE TABLE decision (
     path TEXT PRIMARY KEY, choice TEXT NOT NULL, local BLOB, remote BLOB, crc INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE spent (at INTEGER NOT NULL, points INTEGER NOT NULL);
+{TABLES}
 """
 
 
@@ -86,8 +88,15 @@ def open_state(path: Path, *, is_checked: bool = True) -> State:
     if not path.is_file():
         raise StateWrong(f"there is no state file at {path}", hint=RESET_HINT)
     with explaining(path):
-        connect = _connect_frozen if _is_frozen(path) else _connect
-        return State(connect(path, partial(_check, path, is_checked=is_checked)), path)
+        check = partial(_check, path, is_checked=is_checked)
+        if _is_frozen(path):
+            return State(_connect_frozen(path, check), path)
+
+        def ready(connection: sqlite3.Connection) -> None:
+            check(connection)
+            prepare(connection)
+
+        return State(_connect(path, ready), path)
 
 
 def open_or_renew(path: Path, *, did: Did, marker: str) -> State:
