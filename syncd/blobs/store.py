@@ -113,6 +113,11 @@ class Store:
                 problem = Problem(DIRECTORY, f"it cannot hold blobs: {cause}", hint)
                 return Listing({}, (problem,), is_open=False)
 
+    def changed_ns(self) -> int:
+        """Return when a name in `blobs/` changed last, as `Listing` has it, without a listing."""
+        with self._opened() as directory:
+            return 0 if directory is None else os.fstat(directory).st_mtime_ns
+
     def check(
         self, listing: Listing, known: Mapping[Cid, Stamp], *, reads_all: bool = False
     ) -> Checked:
