@@ -149,12 +149,20 @@ class LoginLimited(RateLimited):
     """The PDS begins or renews no session of this account for a while. It does take writes."""
 
 
+class UploadLimited(RateLimited):
+    """The PDS takes no more blobs for a while. It does take writes."""
+
+
 class Crowded(PdsError):
     """A stream carries so many events of other accounts that polling is cheaper."""
 
 
 class NotFound(PdsError):
     """The PDS knows the repo but not this record or blob."""
+
+
+class BlobNotFound(NotFound):
+    """The PDS does not give this blob: it has none, or does not show it. No deletion of it."""
 
 
 class SwapFailed(PdsError):

@@ -225,6 +225,22 @@ MUTANTS = (
         "make_record_path(parse_nsid(collection), Rkey(rkey))", "tests/test_model.py",
     ),
     Mutant(
+        "a picture of any kind opens by a double click", "blobs/kinds.py",
+        "    return EXTENSIONS.get(plain, OTHER_EXTENSION)",
+        '    return EXTENSIONS.get(plain, "." + plain.rpartition("/")[2])',
+        "tests/blobs/test_kinds.py",
+    ),
+    Mutant(
+        "a map with one key more is a blob", "atproto/blob.py",
+        "            if fields.keys() == _FIELDS and", "            if fields.keys() >= _FIELDS and",
+        "tests/atproto/test_blob.py",
+    ),
+    Mutant(
+        "an upload is sent in chunks", "pds/http.py",
+        'request.upload or "*/*", "content-length": str(upload.size)}', 'request.upload or "*/*"}',
+        "tests/pds/test_blobs.py",
+    ),
+    Mutant(
         "one point too many", "budget.py", "        if total > room:", "        if total > room + 1:",
         "tests/test_budget.py",
     ),

@@ -179,6 +179,11 @@ def cid_of_blob(blob: bytes) -> Cid:
     return Cid(_RAW + hashlib.sha256(blob).digest())
 
 
+def cid_of_digest(digest: bytes) -> Cid:
+    """Return the CID of a blob by the SHA-256 of its bytes."""
+    return Cid(_RAW + digest)
+
+
 def is_content_of(block: bytes, cid: Cid) -> bool:
     """Return whether `cid` has the hash of `block`."""
     return hashlib.sha256(block).digest() == cid[4:]

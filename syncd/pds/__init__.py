@@ -5,10 +5,11 @@ folder, no plan and no state. Streams are not imported from here, so that what l
 starts faster.
 """
 
+from syncd.pds.bounds import DEFAULT_BOUNDS, Bounds
 from syncd.pds.claims import is_app_password
 from syncd.pds.client import NO_COMMIT, HttpPds, encoded_size, op_of
 from syncd.pds.doorbell import Doorbell, Reason, Ring
-from syncd.pds.http import DEFAULT_BOUNDS, Bounds, OnRequest
+from syncd.pds.http import OnRequest
 from syncd.pds.protocol import Meanwhile, Pds, Tokens
 from syncd.pds.session import log_in, log_out
 from syncd.pds.tokens import MemoryTokens

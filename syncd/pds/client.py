@@ -5,14 +5,15 @@ Reads go out without a token: the public endpoints answer everyone, but refuse a
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 from types import TracebackType
-from typing import Final, Self
+from typing import BinaryIO, Final, Self
 
 import httpx
 
 from syncd.atproto import xrpc
+from syncd.atproto.blob import BlobRef
 from syncd.atproto.car import CarReader
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.commit import parse_commit
@@ -33,9 +34,11 @@ from syncd.errors import (
 )
 from syncd.exchange import Written
 from syncd.model import Account, Change, RecordPath, split_record_path
-from syncd.pds.http import DEFAULT_BOUNDS, NOT_MODIFIED, Bounds, Http, OnRequest
+from syncd.pds.bounds import DEFAULT_BOUNDS, Bounds
+from syncd.pds.http import NOT_MODIFIED, Http, OnRequest
 from syncd.pds.protocol import Meanwhile, Tokens
 from syncd.pds.session import LiveSession
+from syncd.pds.upload import Upload, checked_upload, upload_refusals
 
 MAX_BLOCKS: Final = 100
 """CIDs in one getBlocks: each takes 65 bytes of a URL, which servers bound at 8 KiB."""
@@ -106,6 +109,11 @@ class HttpPds:
     def rate_limit(self) -> xrpc.RateLimit | None:
         """The rate limit that was told last, or None if none was."""
         return self._http.rate_limit
+
+    @property
+    def upload_limit(self) -> xrpc.RateLimit | None:
+        """The rate limit of uploads that was told last, or None if none was."""
+        return self._http.upload_limit
 
     @property
     def server_time(self) -> float | None:
@@ -201,6 +209,16 @@ class HttpPds:
             raise BadAnswer(f"the PDS answered for another record than {path}")
         return record.cid
 
+    def fetch_blob(self, cid: Cid) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        return self._http.blob(xrpc.get_blob(self._did, cid))
+
+    async def upload_blob(self, file: BinaryIO, size: int, mime_type: str) -> BlobRef:
+        """As `Pds.upload_blob`. Raises BadAnswer if the PDS has stored other bytes."""
+        upload = Upload(file, size)
+        with upload_refusals():
+            answer = await self._send(xrpc.upload_blob(mime_type), upload=upload)
+        return checked_upload(xrpc.read_blob_ref(answer), upload)
+
     async def honours_swaps(self) -> bool:
         request = xrpc.apply_writes(self._did, [], swap=NO_COMMIT)
         try:
@@ -244,14 +262,17 @@ class HttpPds:
         return _written(xrpc.read_deleted(await self._send(request)))
 
     async def _send(
-        self, request: xrpc.Request, meanwhile: Meanwhile | None = None
+        self,
+        request: xrpc.Request,
+        meanwhile: Meanwhile | None = None,
+        upload: Upload | None = None,
     ) -> xrpc.Response:
         if self._session is None:
             raise CredentialsRefused(
                 "this mirror is read-only: nothing was sent to the PDS",
                 hint="run `syncd login` and set read_only = false in syncd.toml to write",
             )
-        return await self._session.send(request, meanwhile)
+        return await self._session.send(request, meanwhile, upload)
 
 
 def _written(answer: xrpc.WriteAnswer) -> Written:

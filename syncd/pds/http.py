@@ -8,8 +8,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, aclosing, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import (
+    AbstractContextManager,
+    aclosing,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Self, TypeAlias
@@ -31,8 +36,10 @@ from syncd.atproto.xrpc import (
 )
 from syncd.connect import Transport, trust
 from syncd.errors import BadAnswer, BadSyntax, ConfigWrong, Unknown, Unreachable
+from syncd.pds.bounds import DEFAULT_BOUNDS, Bounds, Pace, TooSlow
 from syncd.pds.inflate import Inflater
 from syncd.pds.protocol import Meanwhile
+from syncd.pds.upload import Upload
 from syncd.waiting import waiting_for
 
 OnRequest: TypeAlias = Callable[[str, int | None, float], None]
@@ -51,36 +58,13 @@ _NOTHING_SENT = (
     httpx.UnsupportedProtocol,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How long one request may take and how much an answer may hold, in seconds and plain bytes.
-
-    `total_seconds` and `answer_bytes` are for whole answers, the `stream_` ones for a CAR. A server
-    may be silent for `answer_seconds` before it answers a read; for `silent_seconds` before a CAR,
-    and as long again before it answers something that takes no work. A CAR has to bring at least
-    `slow_bytes` in each `slow_seconds` that syncd waits for it.
-    """
-
-    connect_seconds: float = 10.0
-    read_seconds: float = 60.0
-    write_seconds: float = 60.0
-    total_seconds: float = 120.0
-    stream_seconds: float = 3_600.0
-    answer_bytes: int = 16 * 1024 * 1024
-    stream_bytes: int = 4 * 1024 * 1024 * 1024
-    answer_seconds: float = 15.0
-    silent_seconds: float = 9.0
-    slow_seconds: float = 60.0
-    slow_bytes: int = 64 * 1024
-
-
-DEFAULT_BOUNDS = Bounds()
-
 NOT_MODIFIED = 304
+CONTENT_TOO_LARGE = 413
 
 CARS = ("com.atproto.sync.getRepo", "com.atproto.sync.getBlocks")
 """What is answered with a CAR, which may take a server a while to begin."""
+
+BLOB = "com.atproto.sync.getBlob"
 
 SENT = "http11.send_request_body.complete"
 """How httpcore names the moment at which a request is sent (HTTP/1.1 is all that is spoken)."""
@@ -115,6 +99,7 @@ class Http:
         self.origin = str(origin)
         self.requests = 0
         self.rate_limit: RateLimit | None = None
+        self.upload_limit: RateLimit | None = None
         self.server_time: float | None = None
         self.last_status: int | None = None
         self._bounds = bounds
@@ -149,24 +134,53 @@ class Http:
         secret: str | None = None,
         etag: str | None = None,
         meanwhile: Meanwhile | None = None,
+        upload: Upload | None = None,
     ) -> Response:
         """Return the whole answer if it is a 2xx. `secret` is cut from what an error quotes.
 
         `meanwhile` is called once the request is sent and not answered yet; it must not raise.
         With the `etag` of an earlier answer, a 304 says that the answer is still that one.
+        `upload` is the body of a request that has one from elsewhere.
 
         Raises what `raise_for` raises; Unreachable if nothing was sent, or a read brought nothing
         back; Unknown if a write may have been sent and no usable answer came.
         """
         with self._watched(request) as told, self._waiting(request):
-            async with asyncio.timeout(self._bounds.total_seconds):
-                async with aclosing(await self._begin(request, bearer, etag, meanwhile)) as answer:
+            async with asyncio.timeout(self._longest(upload)):
+                begun = await self._begin(request, bearer, etag, meanwhile, upload)
+                async with aclosing(begun) as answer:
                     told.append(answer.status_code)
-                    body = await _read_whole(answer, self._bounds.answer_bytes)
+                    body = await self._body_of(answer, upload)
         response = Response(answer.status_code, dict(answer.headers), body)
         if etag is None or response.status != NOT_MODIFIED:
             self._raise_for(response, request, bearer or secret)
         return response
+
+    def _longest(self, upload: Upload | None) -> float:
+        bounds = self._bounds
+        return bounds.total_seconds if upload is None else bounds.stream_seconds
+
+    async def _body_of(self, answer: httpx.Response, upload: Upload | None) -> bytes:
+        """Return the body. That of an upload over a limit is not read, which ends the connection.
+
+        Some servers answer nothing on such a connection any more.
+        """
+        if upload is not None and answer.status_code == CONTENT_TOO_LARGE:
+            return b""
+        return await _read_whole(answer, self._bounds.answer_bytes)
+
+    @asynccontextmanager
+    async def blob(self, request: Request) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Give the pieces of the blob that answers `request`. Raises as `send` does, in it too."""
+        deadline = time.monotonic() + self._bounds.stream_seconds
+        with self._watched(request) as told:
+            with self._waiting(request):
+                answer = await self._begin(request, None, None, None)
+            async with aclosing(answer):
+                told.append(answer.status_code)
+                await self._check(answer, request)
+                async with aclosing(self._pieces(answer, request, deadline)) as pieces:
+                    yield pieces
 
     async def stream(self, request: Request) -> AsyncGenerator[bytes, None]:
         """Yield the CAR that answers `request`. Raises as `send` does, also between pieces."""
@@ -175,13 +189,17 @@ class Http:
             answer = await self._open_car(request)
             async with aclosing(answer):
                 told.append(answer.status_code)
-                if not answer.is_success:
-                    body = await _read_whole(answer, self._bounds.answer_bytes)
-                    response = Response(answer.status_code, dict(answer.headers), body)
-                    self._raise_for(response, request, None)
+                await self._check(answer, request)
                 pieces = self._pieces(answer, request, deadline)
                 async for piece in _as_car(answer, pieces):
                     yield piece
+
+    async def _check(self, answer: httpx.Response, request: Request) -> None:
+        """Raise the error of a stream that did not begin."""
+        if not answer.is_success:
+            body = await _read_whole(answer, self._bounds.answer_bytes)
+            response = Response(answer.status_code, dict(answer.headers), body)
+            self._raise_for(response, request, None)
 
     async def _pieces(
         self, answer: httpx.Response, request: Request, deadline: float
@@ -189,7 +207,7 @@ class Http:
         """Yield the plain bytes of a body. Raises TimeoutError after the moment `deadline`."""
         encoding = answer.headers.get("content-encoding", "")
         inflater = Inflater(encoding, limit=self._bounds.stream_bytes)
-        chunks, pace = aiter(_stream_of(answer)), _Pace(self._bounds)
+        chunks, pace = aiter(_stream_of(answer)), Pace(self._bounds)
         while (chunk := await self._next(chunks, request, pace)) is not None:
             for piece in inflater.feed(chunk):
                 yield piece
@@ -217,7 +235,7 @@ class Http:
                 return await self._open(request, None)
 
     async def _next(
-        self, chunks: AsyncIterator[bytes], request: Request, pace: _Pace
+        self, chunks: AsyncIterator[bytes], request: Request, pace: Pace
     ) -> bytes | None:
         """Return the next chunk; None at the end. Raises TooSlow."""
         started = time.monotonic()
@@ -236,6 +254,7 @@ class Http:
         bearer: str | None,
         etag: str | None,
         meanwhile: Meanwhile | None,
+        upload: Upload | None = None,
     ) -> httpx.Response:
         """As `_open`, with a bound on all that comes before the body of an answer to a read.
 
@@ -245,7 +264,7 @@ class Http:
         is_read = request.method == "GET"
         longest = bounds.connect_seconds + bounds.answer_seconds if is_read else None
         async with asyncio.timeout(longest):
-            return await self._open(request, bearer, etag, meanwhile)
+            return await self._open(request, bearer, etag, meanwhile, upload)
 
     async def _open(
         self,
@@ -253,18 +272,14 @@ class Http:
         bearer: str | None,
         etag: str | None = None,
         meanwhile: Meanwhile | None = None,
+        upload: Upload | None = None,
     ) -> httpx.Response:
         """Send; the status and headers are there, the body is not read."""
-        headers = {"authorization": f"Bearer {bearer}"} if bearer else {}
-        if etag is not None:
-            headers["if-none-match"] = etag
-        if request.body is not None:
-            headers["content-type"] = "application/json"
         message = self._client.build_request(
             request.method,
             request.target,
-            content=request.body,
-            headers=headers,
+            content=request.body if upload is None else upload.pieces(),
+            headers=_headers(request, bearer, etag, upload),
             extensions={"trace": _calling(meanwhile)} if meanwhile else None,
             timeout=self._patience(request),
         )
@@ -286,15 +301,18 @@ class Http:
         )
 
     def _raise_for(self, response: Response, request: Request, secret: str | None) -> None:
-        now = time.time()
+        now, is_upload = time.time(), request.upload is not None
+        # Logins and reads have limits of their own, in windows of the same length.
         if request.is_write:
-            # Logins and reads have limits of their own, in windows of the same length.
             self.rate_limit = read_rate_limit(response.headers, now=now) or self.rate_limit
+        if is_upload:
+            self.upload_limit = read_rate_limit(response.headers, now=now) or self.upload_limit
         if secret:
             hidden = response.body.replace(secret.encode(), b"(hidden)")
             response = Response(response.status, response.headers, hidden)
         is_open = request.auth == "none" and request.method == "GET"
-        raise_for(response, is_write=request.is_write, now=now, is_open=is_open)
+        is_write = request.is_write or is_upload
+        raise_for(response, is_write=is_write, now=now, is_open=is_open)
 
     @contextmanager
     def _watched(self, request: Request) -> Iterator[list[int]]:
@@ -311,33 +329,6 @@ class Http:
                 self._on_request(request.nsid, status, time.monotonic() - started)
 
 
-class TooSlow(TimeoutError):
-    """A stream brought so little that it would take hours."""
-
-
-@dataclass(slots=True)
-class _Pace:
-    """What a stream brought, and how long it was waited for, since it was last fast enough.
-
-    The time in which syncd itself works on what came does not count.
-    """
-
-    bounds: Bounds
-    received: int = 0
-    seconds: float = 0.0
-
-    def count(self, received: int, seconds: float) -> None:
-        """Count a chunk. Raises TooSlow where too little came in too long."""
-        self.received += received
-        self.seconds += seconds
-        if self.received >= self.bounds.slow_bytes:
-            self.received, self.seconds = 0, 0.0
-        elif self.seconds > self.bounds.slow_seconds:
-            raise TooSlow(
-                f"it came too slowly ({self.received} bytes in {self.seconds:.0f} seconds)"
-            )
-
-
 def _calling(meanwhile: Meanwhile) -> Callable[[str, object], Awaitable[None]]:
     """Call `meanwhile` once the last byte of a request was handed to the system."""
 
@@ -346,6 +337,22 @@ def _calling(meanwhile: Meanwhile) -> Callable[[str, object], Awaitable[None]]:
             meanwhile()
 
     return trace
+
+
+def _headers(
+    request: Request, bearer: str | None, etag: str | None, upload: Upload | None
+) -> dict[str, str]:
+    headers = {"authorization": f"Bearer {bearer}"} if bearer else {}
+    if etag is not None:
+        headers["if-none-match"] = etag
+    if request.body is not None:
+        headers["content-type"] = "application/json"
+    if upload is not None:
+        headers |= {"content-type": request.upload or "*/*", "content-length": str(upload.size)}
+    if request.nsid == BLOB:
+        # A text would come compressed otherwise, and without a length.
+        headers["accept-encoding"] = "identity"
+    return headers
 
 
 def _transport(origin: Origin, *, is_named: bool) -> httpx.AsyncBaseTransport:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol, TypeAlias
+from typing import BinaryIO, Protocol, TypeAlias
 
+from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Did, Tid
 from syncd.atproto.xrpc import RateLimit, RepoStatus
@@ -31,6 +32,10 @@ class Pds(Protocol):
     @property
     def rate_limit(self) -> RateLimit | None:
         """The rate limit that the PDS told last, or None if it never told one."""
+
+    @property
+    def upload_limit(self) -> RateLimit | None:
+        """The same for uploads, which have a bucket of their own."""
 
     @property
     def server_time(self) -> float | None:
@@ -65,6 +70,31 @@ class Pds(Protocol):
 
     async def fetch_record(self, path: RecordPath) -> Cid | None:
         """Return the CID of a record now, unverified; None only if the PDS says there is none."""
+
+    def fetch_blob(self, cid: Cid) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Give the bytes of a blob in pieces, nothing of them verified (com.atproto.sync.getBlob).
+
+        Raises when it is entered, and between pieces too. That they ended is no proof that they
+        are whole.
+
+        Raises:
+            BlobNotFound: The PDS does not give it, now or to anybody, which deletes nothing.
+        """
+
+    async def upload_blob(self, file: BinaryIO, size: int, mime_type: str) -> BlobRef:
+        """Upload the next `size` bytes of `file` (com.atproto.repo.uploadBlob).
+
+        Safe to repeat. The PDS drops the blob after a while if no record names it. Its word on the
+        MIME type is not the last one: of two uploads of the same bytes the type of the first
+        counts, whatever is answered to the second.
+
+        Raises:
+            FileChanged: `file` has fewer bytes or more.
+            TooLarge: The PDS takes no blob of that size.
+            Rejected: The PDS refuses this blob for another reason.
+            UploadLimited: The PDS takes no blob for a while; it does take writes.
+            Unreachable: No usable answer. The blob may be there.
+        """
 
     async def honours_swaps(self) -> bool:
         """Whether the PDS refuses a batch of nothing on a commit that no repo has.

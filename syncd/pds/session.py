@@ -34,9 +34,11 @@ from syncd.errors import (
     Unreachable,
 )
 from syncd.exchange import Session
+from syncd.pds.bounds import DEFAULT_BOUNDS, Bounds
 from syncd.pds.claims import read_claims
-from syncd.pds.http import DEFAULT_BOUNDS, Bounds, Http, OnRequest
+from syncd.pds.http import Http, OnRequest
 from syncd.pds.protocol import Meanwhile, Tokens
+from syncd.pds.upload import Upload
 
 RENEW_AHEAD_SECONDS: Final = 60.0
 """How long before its end an access token is renewed, at most a tenth of its life."""
@@ -112,7 +114,10 @@ class LiveSession:
         self._refused: str | None = None
 
     async def send(
-        self, request: xrpc.Request, meanwhile: Meanwhile | None = None
+        self,
+        request: xrpc.Request,
+        meanwhile: Meanwhile | None = None,
+        upload: Upload | None = None,
     ) -> xrpc.Response:
         """As `Http.send`, with an access token. A request refused as expired was not carried out.
 
@@ -121,7 +126,9 @@ class LiveSession:
         token = await self._access()
         for _ in range(_ATTEMPTS):
             try:
-                return await self._http.send(request, bearer=token, meanwhile=meanwhile)
+                return await self._http.send(
+                    request, bearer=token, meanwhile=meanwhile, upload=upload
+                )
             except ExpiredToken:
                 token = await self._renew(token)
         raise CredentialsRefused(

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from syncd.atproto import xrpc
+from syncd.atproto.blob import BlobRef
 from syncd.atproto.car import write_car
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Did, Tid
@@ -20,13 +22,14 @@ from syncd.errors import BadAnswer, NotFound, Rejected, SwapFailed, SyncdError, 
 from syncd.exchange import Written
 from syncd.model import Change, RecordPath, make_record_path
 from syncd.pds import NO_COMMIT, Meanwhile, op_of
+from syncd.pds.upload import Upload, checked_upload, upload_refusals
 from syncd.sandbox import faults
 from syncd.sandbox.accounts import check_readable, check_writable
 from syncd.sandbox.answer import as_habitual, invalid, too_large, too_many_requests
 from syncd.sandbox.faults import Cut, Delay, DropAnswer, DropRequest, Html, Refuse, View
 from syncd.sandbox.host import Sandbox
 from syncd.sandbox.limits import Charge
-from syncd.sandbox.methods.request import JSON_BYTES, RECORD_JSON_BYTES
+from syncd.sandbox.methods.request import JSON_BYTES, RECORD_JSON_BYTES, check_blob_size
 from syncd.sandbox.methods.sync import blocks_since, find_blocks
 from syncd.sandbox.methods.views import seen
 from syncd.sandbox.repo.commits import NewCommit
@@ -47,7 +50,8 @@ PIECE_BYTES = 64 * 1024
 _DELETE = "com.atproto.repo.deleteRecord"
 _RECORD, _REPO = "com.atproto.repo.getRecord", "com.atproto.sync.getRepo"
 _LATEST, _STATUS = "com.atproto.sync.getLatestCommit", "com.atproto.sync.getRepoStatus"
-_BLOCKS = "com.atproto.sync.getBlocks"
+_BLOCKS, _BLOB = "com.atproto.sync.getBlocks", "com.atproto.sync.getBlob"
+_UPLOAD = "com.atproto.repo.uploadBlob"
 
 
 class MemoryPds:
@@ -57,6 +61,7 @@ class MemoryPds:
         self.did = did
         self.requests = 0
         self.rate_limit: xrpc.RateLimit | None = None
+        self.upload_limit: xrpc.RateLimit | None = None
         self._sandbox = sandbox
 
     @property
@@ -88,11 +93,8 @@ class MemoryPds:
 
         effect = self._meet(_REPO)
         content = await self._read_under(effect, _REPO, car)
-        keep = effect.keep if isinstance(effect, Cut) else len(content)
-        for start in range(0, keep, PIECE_BYTES):
-            yield content[start : min(start + PIECE_BYTES, keep)]
-        if isinstance(effect, Cut) and not effect.clean:
-            raise Unreachable(f"{_REPO} got no usable answer: the connection broke")
+        async for piece in _pieces(content, effect):
+            yield piece
 
     async def fetch_blocks(self, cids: Sequence[Cid]) -> dict[Cid, bytes]:
         def blocks(effect: View | None) -> dict[Cid, bytes]:
@@ -114,6 +116,41 @@ class MemoryPds:
             return await self._read(_RECORD, record, [path])
         except NotFound:
             return None
+
+    @asynccontextmanager
+    async def fetch_blob(self, cid: Cid) -> AsyncIterator[AsyncIterator[bytes]]:
+        def blob(_: View | None) -> bytes:
+            check_readable(self._sandbox.accounts, self.did)
+            return self._sandbox.blobs(self.did).get(cid).data
+
+        effect = self._meet(_BLOB)
+        content = await self._read_under(effect, _BLOB, blob)
+        yield _pieces(content, effect)
+
+    async def upload_blob(self, file: BinaryIO, size: int, mime_type: str) -> BlobRef:
+        upload = Upload(file, size)
+        with upload_refusals():
+            effect = self._meet(_UPLOAD)
+            if isinstance(effect, DropRequest | Html):
+                raise _lost_upload(is_page=isinstance(effect, Html))
+            is_late = isinstance(effect, Refuse) and effect.is_done
+            if not is_late:
+                await self._suffer(effect, is_write=True)
+            data = b"".join([piece async for piece in upload.pieces()])
+            ref = self._take_blob(data, mime_type)
+            if is_late:
+                await self._suffer(effect, is_write=True)
+            if isinstance(effect, DropAnswer | Cut):
+                raise _lost_upload(is_page=isinstance(effect, Cut) and effect.clean)
+        return checked_upload(ref, upload)
+
+    def _take_blob(self, data: bytes, mime_type: str) -> BlobRef:
+        with self._sandbox.lock:
+            try:
+                check_blob_size(len(data))
+                return self._sandbox.blobs(self.did).upload(data, mime_type)
+            except Rejected as refusal:
+                raise self._error_of(refusal, is_write=True) from None
 
     async def honours_swaps(self) -> bool:
         def probe(repo: Repo) -> bool:
@@ -268,6 +305,20 @@ class MemoryPds:
         is_open = not is_write
         now = self._sandbox.clock()
         return xrpc.error_of(answer, is_write=is_write, now=now, is_open=is_open)
+
+
+async def _pieces(content: bytes, effect: faults.Effect | None) -> AsyncIterator[bytes]:
+    """Yield an answer in pieces, up to where a fault cuts it."""
+    keep = effect.keep if isinstance(effect, Cut) else len(content)
+    for start in range(0, keep, PIECE_BYTES):
+        yield content[start : min(start + PIECE_BYTES, keep)]
+    if isinstance(effect, Cut) and not effect.clean:
+        raise Unreachable("the PDS gave no usable answer: the connection broke")
+
+
+def _lost_upload(*, is_page: bool) -> SyncdError:
+    message = f"{_UPLOAD} got no usable answer"
+    return BadAnswer(message) if is_page else Unreachable(message)
 
 
 def _written(writes: Sequence[Prepared], commit: NewCommit | None) -> Written:

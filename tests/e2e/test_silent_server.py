@@ -14,7 +14,7 @@ from syncd.errors import Unreachable
 from syncd.identity import web
 from syncd.model import Account
 from syncd.pds import HttpPds
-from syncd.pds.http import DEFAULT_BOUNDS, Bounds
+from syncd.pds.bounds import DEFAULT_BOUNDS, Bounds
 from tests.rigs.mirrors import make_mirror, silent_server, url_of
 
 MOST_SECONDS = 30.0

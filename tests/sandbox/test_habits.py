@@ -11,13 +11,14 @@ from typing import Any, Self
 import httpx
 import pytest
 
+from syncd.atproto.blob import BlobRef
+from syncd.atproto.cid import cid_of_blob
 from syncd.atproto.data import to_json
 from syncd.model import RecordPath
 from syncd.pds import HttpPds, MemoryTokens
 from syncd.sandbox import Bucket, Login, RateLimits, Sandbox
 from syncd.sandbox.faults import REFERENCE_HABITS, Habits
 from syncd.sandbox.http.server import start
-from syncd.sandbox.repo.blobs import StoredBlob
 from tests.rigs.device import Device, account_of
 from tests.rigs.machine import PATIENCE_SECONDS
 
@@ -85,7 +86,7 @@ def seen(name: str, client: Client) -> object:
             place = {"repo": client.did, "collection": "com.example.note", "rkey": "none"}
             return client.get("repo.getRecord", **place).status_code
         case "names_missing_blobs":
-            blob = to_json(StoredBlob(b"x", "text/plain").reference)
+            blob = to_json(BlobRef(cid_of_blob(b"x"), "text/plain", 1).value)
             return client.put("three", image=blob).status_code
         case "labels_cars":
             return client.get("sync.getRepo", did=client.did).headers["content-type"]

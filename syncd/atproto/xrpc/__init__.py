@@ -24,6 +24,7 @@ from syncd.atproto.xrpc.reads import (
     SessionInfo,
     check_car,
     is_long_enough,
+    read_blob_ref,
     read_did,
     read_latest,
     read_page,
@@ -61,6 +62,7 @@ from syncd.atproto.xrpc.request import (
     describe_repo,
     describe_server,
     encoded_size,
+    get_blob,
     get_blocks,
     get_latest_commit,
     get_record,
@@ -72,6 +74,7 @@ from syncd.atproto.xrpc.request import (
     put_record,
     refresh_session,
     resolve_handle,
+    upload_blob,
 )
 from syncd.atproto.xrpc.written import WriteAnswer, read_applied, read_deleted, read_put
 
@@ -112,6 +115,7 @@ __all__ = [
     "describe_server",
     "encoded_size",
     "error_of",
+    "get_blob",
     "get_blocks",
     "get_latest_commit",
     "get_record",
@@ -127,6 +131,7 @@ __all__ = [
     "put_record",
     "raise_for",
     "read_applied",
+    "read_blob_ref",
     "read_deleted",
     "read_did",
     "read_error",
@@ -144,4 +149,5 @@ __all__ = [
     "refresh_session",
     "resolve_handle",
     "retry_seconds",
+    "upload_blob",
 ]

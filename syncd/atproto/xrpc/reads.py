@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from syncd.atproto.blob import BlobRef, blob_ref
 from syncd.atproto.cid import Cid, parse_cid
 from syncd.atproto.data import cid_of, from_json
 from syncd.atproto.syntax import Did, Handle, Tid, parse_did, parse_handle, parse_tid
@@ -202,6 +203,18 @@ def read_repo_status(response: Response, did: Did) -> RepoStatus:
 def read_did(response: Response) -> Did:
     """Read resolveHandle. Raises BadAnswer."""
     return parsed(parse_did, text_of(read_object(response), "did"))
+
+
+def read_blob_ref(response: Response) -> BlobRef:
+    """Read uploadBlob: the reference for a record. Raises BadAnswer."""
+    try:
+        value = from_json(as_object(read_object(response).get("blob")))
+    except BadData as error:
+        raise BadAnswer(f"the PDS answered an upload with no blob: {error.message}") from error
+    ref = blob_ref(value) if isinstance(value, dict) else None
+    if ref is None:
+        raise BadAnswer("the PDS answered an upload with no blob")
+    return ref
 
 
 CAR_START_BYTES: Final = 11

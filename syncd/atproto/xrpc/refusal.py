@@ -16,6 +16,7 @@ from syncd.atproto.xrpc.answer import Response
 from syncd.atproto.xrpc.pace import retry_seconds
 from syncd.errors import (
     BadAnswer,
+    BlobNotFound,
     Busy,
     CredentialsRefused,
     ExpiredToken,
@@ -41,7 +42,7 @@ ERRORS: Final[Mapping[str, type[SyncdError]]] = {
     "AuthFactorTokenRequired": CredentialsRefused,
     "AuthMissing": CredentialsRefused,
     "AuthenticationRequired": CredentialsRefused,
-    "BlobNotFound": NotFound,
+    "BlobNotFound": BlobNotFound,
     "BlockNotFound": NotFound,
     "DidDeactivated": IdentityError,
     "DidNotFound": IdentityError,
@@ -94,6 +95,9 @@ _PHRASES: Final = (
     ("invalid bearer token", ExpiredToken),
 )
 """Messages under error names too general to decide by: of the reference PDS, alteran and arroba."""
+
+_READ_PHRASES: Final = (*_PHRASES, ("blob not found", BlobNotFound))
+"""The same for a read: the reference PDS has no name for a blob that it does not give."""
 
 _UNSUPPORTED = re.compile(r"\bswap(?:commit|record)\b.*\b(?:support|implement)")
 _PLACE = re.compile(r"\$(?:\.[\w$-]+|\[[0-9]{1,6}\])+")
@@ -236,7 +240,8 @@ def _kind_by_words(answer: ErrorAnswer, *, is_write: bool) -> type[SyncdError] |
     # Some servers refuse a swap in plain text without an error name.
     if is_write and is_plain_text and "swap" in words:
         return SwapFailed
-    return next((kind for phrase, kind in _PHRASES if words.startswith(phrase)), None)
+    phrases = _PHRASES if is_write else _READ_PHRASES
+    return next((kind for phrase, kind in phrases if words.startswith(phrase)), None)
 
 
 def _kind_by_default(answer: ErrorAnswer, *, is_write: bool) -> type[SyncdError]:

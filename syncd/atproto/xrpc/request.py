@@ -44,13 +44,17 @@ Guard: TypeAlias = Cid | Literal[Unguarded.UNGUARDED] | None
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One XRPC call. `params` keep their order and may repeat; `body` is JSON or absent."""
+    """One XRPC call. `params` keep their order and may repeat; `body` is JSON or absent.
+
+    `upload` is the Content-Type of a body that is no JSON and comes from elsewhere.
+    """
 
     method: Literal["GET", "POST"]
     nsid: str
     params: Params = ()
     body: bytes | None = field(default=None, repr=False)
     auth: Auth = "none"
+    upload: str | None = None
 
     @property
     def is_write(self) -> bool:
@@ -179,6 +183,11 @@ def delete_record(repo: Did, collection: Nsid, rkey: Rkey, *, swap: Cid | None =
     return _procedure("com.atproto.repo.deleteRecord", body | guard)
 
 
+def upload_blob(mime_type: str) -> Request:
+    """Build com.atproto.repo.uploadBlob. Whoever sends it has the bytes."""
+    return Request("POST", "com.atproto.repo.uploadBlob", auth="access", upload=mime_type)
+
+
 def _write(op: WriteOp) -> dict[str, object]:
     head: dict[str, object] = {
         "$type": f"com.atproto.repo.applyWrites#{op.action}",
@@ -246,6 +255,11 @@ def get_blocks(did: Did, cids: Sequence[Cid]) -> Request:
     """Build com.atproto.sync.getBlocks, answered with all of `cids` or an error."""
     params = [("did", did), *(("cids", str(cid)) for cid in cids)]
     return _query("com.atproto.sync.getBlocks", params)
+
+
+def get_blob(did: Did, cid: Cid) -> Request:
+    """Build com.atproto.sync.getBlob."""
+    return _query("com.atproto.sync.getBlob", [("did", did), ("cid", str(cid))])
 
 
 def get_record_proof(did: Did, collection: Nsid, rkey: Rkey) -> Request:

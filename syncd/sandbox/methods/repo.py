@@ -15,7 +15,6 @@ from syncd.sandbox.methods.call import CheckedCall, Method
 from syncd.sandbox.methods.lexjson import to_record
 from syncd.sandbox.methods.pages import size_up_to
 from syncd.sandbox.methods.request import RECORD_JSON_BYTES, Fields
-from syncd.sandbox.repo.blobs import StoredBlob
 from syncd.sandbox.repo.commits import NewCommit
 from syncd.sandbox.repo.engine import Repo, check_count
 from syncd.sandbox.repo.writes import (
@@ -75,9 +74,9 @@ def delete(call: CheckedCall) -> Answer:
 
 
 def upload_blob(call: CheckedCall) -> Answer:
-    blob = StoredBlob(call.request.blob_body(), call.request.media_type)
-    call.sandbox.blobs(call.caller.did).upload(blob)
-    return json_answer({"blob": to_json(blob.reference)})
+    request, blobs = call.request, call.sandbox.blobs(call.caller.did)
+    ref = blobs.upload(request.blob_body(), request.headers.get("content-type", ""))
+    return json_answer({"blob": to_json(ref.value)})
 
 
 def _prepare_one(call: CheckedCall, action: Action) -> Prepared:

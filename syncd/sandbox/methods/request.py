@@ -92,7 +92,9 @@ class XrpcRequest:
 
     def blob_body(self) -> bytes:
         """Read the body as a blob of at most BLOB_BYTES. Raises Rejected."""
-        self._check_body(self.media_type, BLOB_BYTES)
+        if not self.media_type:
+            raise invalid("Request encoding (Content-Type) required but not provided")
+        check_blob_size(len(self.body))
         return self.body
 
     def _check_body(self, media_type: str, limit: int) -> None:
@@ -104,6 +106,12 @@ class XrpcRequest:
             raise invalid(f"Wrong request encoding (Content-Type): {self.media_type}")
         if len(self.body) > limit:
             raise too_large()
+
+
+def check_blob_size(size: int) -> None:
+    """Raise Rejected for a blob above the limit."""
+    if size > BLOB_BYTES:
+        raise Rejected("request entity too large", name="PayloadTooLarge", status=413)
 
 
 @dataclass(frozen=True, slots=True)

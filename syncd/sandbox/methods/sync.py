@@ -83,9 +83,7 @@ def get_record(call: CheckedCall) -> Answer:
 def get_blob(call: CheckedCall) -> Answer:
     did, cid = _did(call), call.request.required("cid", parse_cid)
     check_readable(call.sandbox.accounts, did)
-    blob = call.sandbox.blobs(did).find(cid)
-    if blob is None:
-        raise invalid("Blob not found")
+    blob = call.sandbox.blobs(did).get(cid)
     return Answer(200, blob.mime_type, blob.data, (("X-Content-Type-Options", "nosniff"),))
 
 

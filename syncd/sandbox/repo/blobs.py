@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid, Link, cid_of_blob
-from syncd.atproto.data import Value, decode
+from syncd.atproto.data import decode
 from syncd.atproto.syntax import Tid
 from syncd.model import RecordPath
 from syncd.sandbox.answer import internal, invalid
@@ -20,16 +21,10 @@ from syncd.sandbox.repo.references import Reference, references
 
 @dataclass(frozen=True, slots=True)
 class StoredBlob:
-    """The bytes of a blob and the MIME type of its upload."""
+    """The bytes of a blob and the MIME type of its first upload."""
 
     data: bytes
     mime_type: str
-
-    @property
-    def reference(self) -> dict[str, Value]:
-        """The reference for a record (https://atproto.com/specs/data-model#blob-type)."""
-        cid, size = cid_of_blob(self.data), len(self.data)
-        return {"$type": "blob", "ref": cid, "mimeType": self.mime_type, "size": size}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +47,19 @@ class Blobs:
         """The number of blobs that are here, named or not."""
         return len(self._blobs)
 
-    def upload(self, blob: StoredBlob) -> None:
-        self._blobs.setdefault(cid_of_blob(blob.data), blob)
+    def upload(self, data: bytes, content_type: str) -> BlobRef:
+        """Keep bytes under the type of their first upload; answer with the type of this one."""
+        mime_type = content_type.partition(";")[0].strip()
+        cid = cid_of_blob(data)
+        self._blobs.setdefault(cid, StoredBlob(data, mime_type))
+        return BlobRef(cid, mime_type, len(data))
 
-    def find(self, cid: Cid) -> StoredBlob | None:
-        """Return a blob if some record names it."""
-        return self._blobs.get(cid) if cid in self._all_named() else None
+    def get(self, cid: Cid) -> StoredBlob:
+        """Return a blob. Raises Rejected unless it is here and some record names it."""
+        blob = self._blobs.get(cid) if cid in self._all_named() else None
+        if blob is None:
+            raise invalid("Blob not found")
+        return blob
 
     def named(self, since: Tid | None = None) -> list[str]:
         """List the CIDs of the blobs that records name; `since` asks for newer records alone."""

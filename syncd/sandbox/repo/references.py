@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from syncd.atproto.blob import typed_fields
 from syncd.atproto.cid import LINK_CHARACTERS, Link, parse_link
-from syncd.atproto.data import MAX_INTEGER, Record, Value
+from syncd.atproto.data import Record, Value
 from syncd.errors import BadSyntax
 
-_FIELDS = {"$type", "ref", "mimeType", "size"}
 _OLD_FIELDS = {"cid", "mimeType"}
 _RAW_OF_VERSION_1 = b"\x01\x55"
 
@@ -50,12 +50,8 @@ def references(record: Record) -> Iterator[Reference]:
 
 
 def _typed(fields: dict[str, Value]) -> Reference | None:
-    match fields:
-        case {"$type": "blob", "ref": Link() as cid, "mimeType": str(mime_type), "size": int(size)}:
-            is_sized = type(size) is int and -1 <= size <= MAX_INTEGER
-            if fields.keys() == _FIELDS and "/" in mime_type and is_sized:
-                return Reference(cid, mime_type, size)
-    return None
+    found = typed_fields(fields)
+    return None if found is None else Reference(*found)
 
 
 def _old(fields: dict[str, Value]) -> Reference | None:

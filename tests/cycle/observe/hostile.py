@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
+from syncd.atproto.blob import BlobRef
 from syncd.atproto.car import write_car
 from syncd.atproto.cid import Cid, cid_of_blob, cid_of_block
 from syncd.atproto.commit import sign_commit
@@ -13,7 +16,7 @@ from syncd.atproto.keys import PrivateKey, make_key
 from syncd.atproto.mst import build
 from syncd.atproto.syntax import Did, Tid, make_tid
 from syncd.atproto.xrpc import RateLimit, RepoStatus
-from syncd.errors import NotFound, RepoUnavailable, SyncdError
+from syncd.errors import BlobNotFound, NotFound, RepoUnavailable, SyncdError
 from syncd.exchange import Written
 from syncd.model import Account, Change, RecordPath
 from tests.atproto.mst.trees import FOREIGN
@@ -72,6 +75,7 @@ class ServedPds:
     did: Did = DID
     requests: int = 0
     rate_limit: RateLimit | None = None
+    upload_limit: RateLimit | None = None
     server_time: float | None = None
     status: RepoStatus | SyncdError = field(default_factory=lambda: RepoStatus(True, None, None))
     asked: list[Tid | None] = field(default_factory=list)
@@ -99,6 +103,15 @@ class ServedPds:
         return {cid: self.repo.blocks[cid] for cid in cids}
 
     async def fetch_record(self, path: RecordPath) -> Cid | None:
+        raise NotImplementedError
+
+    @asynccontextmanager
+    async def fetch_blob(self, cid: Cid) -> AsyncIterator[AsyncIterator[bytes]]:
+        self.requests += 1
+        raise BlobNotFound(f"there is no {cid}")
+        yield
+
+    async def upload_blob(self, file: BinaryIO, size: int, mime_type: str) -> BlobRef:
         raise NotImplementedError
 
     async def honours_swaps(self) -> bool:

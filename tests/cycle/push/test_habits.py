@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid, cid_of_blob
 from syncd.atproto.data import Record, to_json
 from syncd.cycle.push.outbox import BODY_SECONDS
@@ -18,7 +19,6 @@ from syncd.model import Change, RecordPath
 from syncd.pds import Meanwhile
 from syncd.sandbox import MemoryPds, Refuse, Sandbox
 from syncd.sandbox.faults import Call, Delay, Habits
-from syncd.sandbox.repo.blobs import StoredBlob
 from syncd.state.learnt import KnownBody, KnownGuards
 from tests.cycle.push.test_pusher import APPLY, WRITES, Time, timed
 from tests.cycle.test_mirror import agreed
@@ -196,8 +196,8 @@ async def test_a_record_that_the_pds_fails_on_and_hides_is_nobody_elses_trouble(
     for v in (1, 2):
         laptop.save(B, v=v)
         await laptop.sync()
-    blob = StoredBlob(b"x", "text/plain").reference
-    laptop.save(A, image=to_json(blob))
+    blob = BlobRef(cid_of_blob(b"x"), "text/plain", 1)
+    laptop.save(A, image=to_json(blob.value))
     laptop.save(Z, v=1)
     halts: list[SyncdError | None] = []
     for _ in range(8):
@@ -207,7 +207,7 @@ async def test_a_record_that_the_pds_fails_on_and_hides_is_nobody_elses_trouble(
     repo = world.sandbox.repo(world.login.did)
     assert repo.record(Z) is not None
     assert repo.record(B) == {"$type": "com.example.note", "v": 17}
-    assert cid_of_blob(b"x") == blob["ref"]
+    assert cid_of_blob(b"x") == blob.cid
 
 
 # --- Equal contents -------------------------------------------------------------------------------
@@ -319,10 +319,9 @@ async def test_a_lost_record_with_a_blob_is_told_and_not_deleted(tmp_path: Path)
     """A PDS drops a blob with the last record that names it: to write it again would cost it."""
     world = world_of(tmp_path, LOSSY)
     laptop = device_of(world)
-    blob = StoredBlob(b"x", "text/plain")
-    world.sandbox.blobs(world.login.did).upload(blob)
+    blob = world.sandbox.blobs(world.login.did).upload(b"x", "text/plain")
     for path in (A, Z):
-        laptop.save(path, image=to_json(blob.reference))
+        laptop.save(path, image=to_json(blob.value))
     await laptop.sync()
     laptop.delete(Z)
     report = await laptop.sync()

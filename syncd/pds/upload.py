@@ -1,0 +1,96 @@
+"""Send the bytes of one file as the body of a request. Never holds more than a piece of them.
+
+A blob goes out with its length and never in chunks: the reference PDS answers nothing any more on
+a connection where chunks went over its limit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import BinaryIO, Final
+
+from syncd.atproto.blob import BlobRef
+from syncd.atproto.cid import Cid, cid_of_digest
+from syncd.errors import (
+    BadAnswer,
+    Busy,
+    FileChanged,
+    RateLimited,
+    Rejected,
+    SwapFailed,
+    Unknown,
+    Unreachable,
+    UploadLimited,
+)
+
+PIECE_BYTES: Final = 64 * 1024
+
+
+@dataclass(slots=True)
+class Upload:
+    """`size` bytes of `file`, from where it stands now. May be sent again, from the beginning.
+
+    `cid` is that of the bytes that were sent last, None before all of them were.
+    """
+
+    file: BinaryIO
+    size: int
+    start: int = field(init=False)
+    cid: Cid | None = None
+
+    def __post_init__(self) -> None:
+        self.start = self.file.tell()
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield the bytes. Raises FileChanged if there are fewer or more than `size`."""
+        self.file.seek(self.start)
+        self.cid = None
+        digest, left = hashlib.sha256(), self.size
+        while left:
+            piece = self.file.read(min(PIECE_BYTES, left))
+            if not piece:
+                raise FileChanged(f"the file is {left} bytes shorter than when it was looked at")
+            digest.update(piece)
+            left -= len(piece)
+            # Whether the file has grown is known before its last piece is sent.
+            if not left and self.file.read(1):
+                raise FileChanged("the file is longer than when it was looked at")
+            yield piece
+        self.cid = cid_of_digest(digest.digest())
+
+
+def checked_upload(ref: BlobRef, upload: Upload) -> BlobRef:
+    """Return what the PDS made of an upload. Raises BadAnswer unless it has the bytes sent."""
+    if ref.cid != upload.cid or ref.size != upload.size:
+        raise BadAnswer(
+            f"the PDS stored other bytes than were sent to it: {ref.cid}, of {ref.size} bytes",
+            hint="nothing names them; try again, and if it stays, ask the operator of the PDS",
+        )
+    return ref
+
+
+@contextmanager
+def upload_refusals() -> Iterator[None]:
+    """Give the refusals of a write the meaning that they have for an upload, which changes no repo.
+
+    An upload without an answer is done again: no harm comes of one that was carried out.
+    """
+    try:
+        yield
+    except Busy:
+        raise
+    except RateLimited as error:
+        raise UploadLimited(
+            error.message,
+            retry_seconds=error.retry_seconds,
+            hint="wait; this limit counts uploads only, and `syncd run` tries again by itself",
+        ) from error
+    except Unknown as error:
+        raise Unreachable(
+            error.message, hint="wait, then try again; `syncd run` does so by itself"
+        ) from error
+    except SwapFailed as error:
+        raise Rejected(error.message, name="", status=409, hint=error.hint) from error
