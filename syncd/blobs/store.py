@@ -33,6 +33,8 @@ INCOMING: Final = "blobs"
 EDITED: Final = "edited-"
 """Begins the name of a file that no longer had the bytes of its name."""
 MODE: Final = 0o444
+MANY: Final = 1_000
+"""Above this number of blobs, a look at them costs more than a look whether they changed."""
 PIECE: Final = 1 << 18
 """How many bytes of a file memory has at once."""
 _MOVE_HINT: Final = "move it elsewhere; syncd fetches the blob again at the next sync"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from syncd.config import Config
+from syncd.cycle.blobs.rounds import Rounds
 from syncd.cycle.clone.clone import Clone, is_unfinished
 from syncd.cycle.decide.planning import end_doubt, plan_cycle
 from syncd.cycle.git.companion import Companion
@@ -29,7 +30,7 @@ from syncd.cycle.observe.scope import (
     watermark,
 )
 from syncd.cycle.observe.views import Dirty, Sides, bookkeeping, bring_sides, last_look
-from syncd.cycle.pull.apply import pull_in_portions
+from syncd.cycle.pull.apply import end_interrupted, pull_in_portions
 from syncd.cycle.pull.archive import Keeper, prune, seconds_of
 from syncd.cycle.pull.conflict_files import drop_closed, is_kept, keep_conflicts, note_unshown
 from syncd.cycle.pull.drafts import note_overtaken, respell_unchanged
@@ -39,7 +40,6 @@ from syncd.cycle.report import Diary, report_cycle, report_plan
 from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.errors import StateDamaged, Unreachable
 from syncd.exchange import Limits
-from syncd.folder.recover import recover
 from syncd.folder.root import Folder, read_marker
 from syncd.model import Account, Arrival, Head, Memory, Plan, Report, Verdict, Waiting, is_held_back
 from syncd.pds import Pds
@@ -66,6 +66,7 @@ class Mirror:
         on_renewal: Called after a damaged state file was rebuilt in the middle of a cycle.
         on_waiting: Hears whether a change is held back: before the state file says that one is, and
             after it says that none is.
+        rounds: Fetches the blobs that records name.
         on_archive: Gets each version that is about to be replaced or deleted, once history has it.
     """
 
@@ -81,6 +82,7 @@ class Mirror:
     on_renewal: Callable[[], None] = lambda: None
     on_waiting: Callable[[bool], None] = lambda _: None
     on_archive: Callable[[Sequence[Superseded]], None] = lambda _: None
+    rounds: Rounds = field(default_factory=Rounds)
     outbox: Outbox = field(init=False)
     _requests_elsewhere: int = 0
 
@@ -156,6 +158,7 @@ class Mirror:
             except DOUBTFUL as error:
                 keep_doubt(self.workspace, error)
                 raise
+            report = await self._bring_blobs(report, is_whole=dirty is None)
             if self.companion is not None:
                 report = await self.companion.commit_after(report)
             self.on_waiting(self.holds(self.state.waiting()))
@@ -174,7 +177,7 @@ class Mirror:
             await self._finish_clone()
         sight, sides, plan = await self._decide(dirty)
         # The lock is ours, so a leftover is no write that is going on: a crash interrupted it.
-        recovered = recover(self.folder, sides.look.leftovers) if sides.look.leftovers else ()
+        recovered = end_interrupted(self.folder, sides.look.leftovers)
         if sides.look.leftovers:
             sight, sides, plan = await self._decide(dirty)
         if respell_unchanged(self.workspace, sides):
@@ -200,6 +203,10 @@ class Mirror:
         met = (f"{problem.path}: {problem.reason}" for problem in recovered)
         remarks = (*met, *report.remarks, *self.outbox.answers.take())
         return replace(report, remarks=remarks)
+
+    async def _bring_blobs(self, report: Report, *, is_whole: bool) -> Report:
+        """Fetch the blobs that records name: the records are here already, whatever comes of it."""
+        return await self.rounds.after(self.workspace, self.pds, report, is_whole=is_whole)
 
     async def _decide(self, dirty: Dirty) -> tuple[Sight, Sides, Plan]:
         self.workspace.check()

@@ -14,7 +14,7 @@ from typing import Final
 from syncd.atproto.cid import Cid
 from syncd.backoff import in_words
 from syncd.blobs.bring import Bringer, Bringing, Brought
-from syncd.blobs.store import DIRECTORY, Checked
+from syncd.blobs.store import DIRECTORY, MANY, Checked, cid_of_name
 from syncd.cycle.blobs.standing import (
     MEGABYTE,
     Standing,
@@ -30,10 +30,8 @@ from syncd.pds import Pds
 from syncd.state.attachments import Asked
 from syncd.state.learnt import KnownBlobs
 
-FEW: Final = 1_000
-"""So many blobs are looked at by each look at the whole folder; of more, only what changed."""
 CHECK_SECONDS: Final = 3_600
-"""How often all of more are."""
+"""How often the files of many blobs are looked at where no name among them has changed."""
 YOUNG_NS: Final = 2 * SECOND_NS
 """A directory that changed so short a time ago may change again without another time."""
 NOT_GIVEN: Final = "the PDS does not give it"
@@ -66,9 +64,9 @@ class Rounds:
             return report
         found, checked = self._look(workspace)
         problems = self._put_right(workspace, checked)
-        if problems:
-            found, checked = self._look(workspace)
-        brought = await self._fetch(workspace, pds, found)
+        if checked.edited:
+            found, _ = self._look(workspace)
+        brought = await self._fetch(workspace, pds, found, checked.edited)
         self._has_more = bool(brought.left) and brought.halted is None
         self._remember(workspace, found, brought)
         return _reported(report, workspace, found, brought, problems, has_more=self._has_more)
@@ -91,9 +89,13 @@ class Rounds:
                 problems.append(Problem(f"{DIRECTORY}/{name}", error.message, error.hint))
         return (*problems, *store.list().problems) if checked.edited or problems else ()
 
-    async def _fetch(self, workspace: Workspace, pds: Pds, found: Standing) -> Brought:
-        """Fetch what is due, and also what was edited here, which somebody had fetched."""
-        store, due = store_of(workspace), found.due
+    async def _fetch(
+        self, workspace: Workspace, pds: Pds, found: Standing, edited: Sequence[str]
+    ) -> Brought:
+        """Fetch what is due, and the true bytes of what was edited here, whatever the settings."""
+        cids = {cid_of_name(name) for name in edited}
+        again = [ref for ref in found.missing if ref.cid in cids]
+        store, due = store_of(workspace), [*again, *(r for r in found.due if r not in again)]
         if not due or not found.listing.is_open:
             return Brought()
         store.sweep()
@@ -134,7 +136,7 @@ def is_as_it_was(workspace: Workspace) -> bool:
     now = workspace.now()
     return (
         known is not None
-        and known.count > FEW
+        and known.count > MANY
         and (known.turn, known.settings) == (workspace.state.turn(), _settings(workspace))
         and 0 <= now - known.at < CHECK_SECONDS
         and (known.due == 0 or now < known.due)
@@ -147,7 +149,7 @@ def keep_as_it_is(workspace: Workspace) -> None:
     state = workspace.state
     listing = store_of(workspace).list()
     changed_ns, now_ns = listing.changed_ns, workspace.clock_ns()
-    if len(listing.names) <= FEW or now_ns - changed_ns < YOUNG_NS:
+    if len(listing.names) <= MANY or now_ns - changed_ns < YOUNG_NS:
         return
     due = min((asked.due for asked in state.attachments.asked().values()), default=0)
     now = now_ns // SECOND_NS

@@ -6,8 +6,7 @@ Reads the state file and the names in `blobs/`; asks no PDS and writes no file.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import dataclass, field, replace
 
 from syncd.atproto.blob import BlobRef, blob_refs
 from syncd.atproto.cid import Cid, cid_of_block
@@ -53,7 +52,7 @@ class Standing:
     beyond: tuple[BlobRef, ...] = ()
     resting: tuple[BlobRef, ...] = ()
     unasked: tuple[BlobRef, ...] = ()
-    asked: Mapping[Cid, Asked] = MappingProxyType({})
+    asked: Mapping[Cid, Asked] = field(default_factory=dict)
 
     @property
     def missing(self) -> tuple[BlobRef, ...]:
