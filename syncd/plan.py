@@ -17,7 +17,7 @@ from syncd.model import (
     Decision,
     Held,
     Kind,
-    Moved,
+    Moves,
     Pending,
     Plan,
     Problem,
@@ -67,14 +67,6 @@ class Views:
     decisions: Mapping[RecordPath, Decision] = field(default_factory=dict)
     held: Collection[RecordPath] = frozenset()
     published: Mapping[RecordPath, Decision] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Moves:
-    """Records whose files are gone: `kept` in the repo, or deleted after the push of an heir."""
-
-    kept: Mapping[RecordPath, Moved] = field(default_factory=dict)
-    heirs: Mapping[RecordPath, RecordPath] = field(default_factory=dict)
 
 
 Recent = Mapping[tuple[str, Side], int]
@@ -152,6 +144,7 @@ def make_plan(
         problems=_problems(steps, views, moved),
         held=tuple(sorted((*objected, *held), key=lambda hold: hold.path)),
         pending=tuple(pending.values()),
+        retries=moved.retries,
     )
 
 
@@ -287,6 +280,8 @@ def _moves(
 def _as_moved(step: Step, moved: Moves) -> Step:
     if step.path in moved.kept:
         return replace(step, verdict=Verdict.SETTLED, reason="its file was moved")
+    if step.path in moved.awaited:
+        return replace(step, verdict=Verdict.SETTLED, reason="its file is being moved")
     return replace(step, heir=moved.heirs[step.path]) if step.path in moved.heirs else step
 
 

@@ -413,7 +413,13 @@ MUTANTS = (
     ),
     Mutant(
         "a deletion whose file was moved to where it is no record", "cycle/decide/moves.py",
-        "        if place.heir is None:", "        if False:", "tests/cycle/push/test_moves.py",
+        "            kept[record.path] = _moved(record.path, place)", "            pass",
+        "tests/cycle/push/test_moves.py",
+    ),
+    Mutant(
+        "a deletion whose file is being moved while the folder is looked at", "cycle/decide/moves.py",
+        "            awaited[record.path] = place.unmet", "            pass",
+        "tests/cycle/decide/test_trace.py", "awaited",
     ),
     Mutant(
         "a clone that is whole before it is", "cycle/clone/clone.py",

@@ -20,6 +20,7 @@ from syncd.model import (
     Held,
     Kind,
     Moved,
+    Moves,
     Plan,
     Problem,
     RecordPath,
@@ -33,7 +34,6 @@ from syncd.model import (
 )
 from syncd.plan import (
     Brake,
-    Moves,
     Views,
     for_a_person,
     make_plan,
@@ -367,6 +367,13 @@ def test_a_record_whose_content_stands_elsewhere_is_not_deleted_in_the_repo() ->
     found = one(A, None, A, moves=Moves({PATH: moved}))
     assert not found.with_verdict(Verdict.PUSH)
     assert not found.held
+
+
+def test_a_record_whose_file_is_being_moved_is_looked_at_again_with_its_heir() -> None:
+    heir = RecordPath("com.example.note/heir")
+    found = one(A, None, A, moves=Moves(awaited={PATH: heir}))
+    assert {item.path for item in found.retries} == {PATH, heir}
+    assert (found.problems, found.held, found.with_verdict(Verdict.PUSH)) == ((), (), ())
 
 
 def put(view: Snapshot, path: RecordPath, cid: Cid | None) -> Snapshot:

@@ -137,6 +137,9 @@ class Mirror:
         """Return the plan of a cycle, and do nothing. Raises as `cycle`, and StateDamaged."""
         before = self.requests
         _, sides, plan = await self._decide(None)
+        if plan.retries:
+            # A file was moved during the look; by the next one it has arrived.
+            _, sides, plan = await self._decide(None)
         return report_plan(plan, sides.look.strays, self.requests - before, self.state.head())
 
     async def cycle(self, dirty: Dirty = None) -> Report:

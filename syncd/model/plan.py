@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -273,10 +273,31 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Moves:
+    """Records whose files are gone: `kept` in the repo, or deleted after the push of an heir.
+
+    The file of an `awaited` record became that of another one while the folder was looked at: only
+    another look, which includes both, can say what becomes of the first.
+    """
+
+    kept: Mapping[RecordPath, Moved] = field(default_factory=dict)
+    heirs: Mapping[RecordPath, RecordPath] = field(default_factory=dict)
+    awaited: Mapping[RecordPath, RecordPath] = field(default_factory=dict)
+
+    @property
+    def retries(self) -> tuple[Retry, ...]:
+        """Return both paths of each move that is under way, for another look at them."""
+        went = (Retry(path, f"its file is becoming {heir}") for path, heir in self.awaited.items())
+        came = (Retry(heir, "its file is new since the look") for heir in self.awaited.values())
+        return tuple({item.path: item for item in (*came, *went)}.values())
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The plan of one cycle: a step for each path, sorted, and the items left to a person.
 
-    `foreign` is what the repo changed and a mirror that only publishes does not bring.
+    `foreign` is what the repo changed and a mirror that only publishes does not bring; `retries`
+    are paths that the next cycle must look at again before it can decide.
     """
 
     steps: tuple[Step, ...] = ()
@@ -285,6 +306,7 @@ class Plan:
     held: tuple[Held, ...] = ()
     pending: tuple[Pending, ...] = ()
     foreign: tuple[Step, ...] = ()
+    retries: tuple[Retry, ...] = ()
 
     def with_verdict(self, verdict: Verdict) -> tuple[Step, ...]:
         """Return the steps with this verdict, sorted by path."""

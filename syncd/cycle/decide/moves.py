@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from syncd.atproto.cid import Cid
-from syncd.model import Moved, RecordPath, Seen, split_record_path
-from syncd.plan import Moves
+from syncd.model import Moved, Moves, RecordPath, Seen, split_record_path
 
 _HINT = (
     "make a record of that file, or move it back; to let the record go and keep the file: syncd "
@@ -44,6 +43,8 @@ class Found:
         file: Its path, relative to the folder.
         name: What syncd says of it to a person.
         heir: The record that it is, if the repo has that or is about to get it.
+        unmet: The record that it is to be, if this look has not met the file yet: it got its name
+            after that name was looked up.
         why: Why it is no such record, if that is known.
         local: The record that it holds, where it is the file of one.
         told_as: The path that a problem of the file itself carries.
@@ -61,6 +62,7 @@ class Found:
     mtime_ns: int
     born_ns: int = 0
     heir: RecordPath | None = None
+    unmet: RecordPath | None = None
     local: Cid | None = None
     why: str = ""
     told_as: str = ""
@@ -72,7 +74,7 @@ class Found:
 
 
 def follow(gone: Sequence[Gone], found: Iterable[Found]) -> Moves:
-    """Return what of `gone` is kept, and what waits for the push of an heir.
+    """Return what of `gone` is kept, what waits for the push of an heir, and what for a look.
 
     The file itself counts, by its inode; else the file that an earlier cycle found; else a content
     that has appeared since the last look, `$type` aside. A content that is in the repo, or about to
@@ -81,15 +83,19 @@ def follow(gone: Sequence[Gone], found: Iterable[Found]) -> Moves:
     index = _Index.of(found)
     kept: dict[RecordPath, Moved] = {}
     heirs: dict[RecordPath, RecordPath] = {}
+    awaited: dict[RecordPath, RecordPath] = {}
     for record in gone:
         place = index.place_of(record)
         if place is None:
             continue
-        if place.heir is None:
-            kept[record.path] = _moved(record.path, place)
-        else:
+        if place.heir is not None:
             heirs[record.path] = place.heir
-    return Moves(kept, heirs)
+        # What an earlier cycle found stays known until the move is finished.
+        elif place.unmet is not None and record.before is None:
+            awaited[record.path] = place.unmet
+        else:
+            kept[record.path] = _moved(record.path, place)
+    return Moves(kept, heirs, awaited)
 
 
 @dataclass(frozen=True, slots=True)

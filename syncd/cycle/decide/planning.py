@@ -15,8 +15,8 @@ from syncd.cycle.lexicons.judge import with_warnings
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.merge import settle
-from syncd.model import Pending, Plan, Step
-from syncd.plan import Moves, make_plan
+from syncd.model import Moves, Pending, Plan, Step
+from syncd.plan import make_plan
 from syncd.state.notes import Doubt
 
 

@@ -22,8 +22,7 @@ from syncd.folder.search.contents import Reader, arrived_ns, changed_ns, stat_of
 from syncd.folder.search.walk import Entry, walk
 from syncd.folder.survey import is_nsid
 from syncd.folder.write import file_below
-from syncd.model import RecordPath, Seen, Step, make_record_path, split_record_path
-from syncd.plan import Moves
+from syncd.model import Moves, RecordPath, Seen, Step, make_record_path, split_record_path
 from syncd.state.notes import LastLook
 
 STATS = 20_000
@@ -148,7 +147,7 @@ class _Search:
             if entry.file in self.found:
                 continue
             if entry.inode in wanted:
-                self._note(self._as_file(entry.file, entry.arrived_ns, since))
+                self._note(self._as_unmet(self._as_file(entry.file, entry.arrived_ns, since)))
             elif stats and not is_record_name(entry):
                 stats -= 1
                 item = self._as_file(entry.file, entry.arrived_ns, since)
@@ -179,6 +178,19 @@ class _Search:
             is_arrival=arrived_ns >= since,
             is_news=now.ctime_ns >= since,
         )
+
+    def _as_unmet(self, item: Found | None) -> Found | None:
+        """Return `item` as a record that this look has not met, if it is to be one.
+
+        A rename between the listing of a directory and the lookup of the old name leaves neither.
+        So does an event of the old name that arrives before that of the new one.
+        """
+        path = None if item is None else self._record_of(item.file)
+        if item is None or path is None or path in self.sides.paths | self.sides.ignored:
+            return item
+        seen = self.sides.look.seen.get(path)
+        is_met = seen is not None and seen.inode == item.inode
+        return item if is_met else replace(item, heir=None, unmet=path)
 
     def _is_in_repo(self, path: RecordPath) -> bool:
         """Return whether a file that this look has not met stands for the record of the repo."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from syncd.atproto.cid import cid_of_block
 from syncd.cycle.decide.moves import Found, Gone, follow
-from syncd.model import Moved, RecordPath, Seen
+from syncd.model import Moved, Moves, RecordPath, Seen
 
 NOTE, PAGE = "com.example.note", "com.example.page"
 ONE, TWO = RecordPath(f"{NOTE}/one"), RecordPath(f"{NOTE}/two")
@@ -101,6 +101,16 @@ def test_where_the_content_of_a_record_is(
     else:
         assert {path: item.file for path, item in moves.kept.items()} == {ONE: place}
         assert moves.heirs == {}
+
+
+def test_a_file_that_the_look_has_not_met_is_awaited_unless_it_was_found_before() -> None:
+    unmet = replace(SAME, unmet=TWO)
+    assert follow([GONE], [unmet]) == Moves(awaited={ONE: TWO})
+    assert {item.path for item in follow([GONE], [unmet]).retries} == {ONE, TWO}
+    # A push of another record with the content is a better answer than another look.
+    assert follow([GONE], [unmet, replace(HEIR, file="a.json")]).awaited == {}
+    moved = follow([replace(GONE, before=BEFORE)], [unmet])
+    assert ({*moved.kept}, moved.awaited) == ({ONE}, {})
 
 
 def test_the_problem_names_the_file_and_both_ways_on() -> None:

@@ -9,7 +9,10 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -19,7 +22,7 @@ from syncd.cycle.decide.trace import SLACK_NS
 from syncd.folder.read import MAX_FILE_BYTES
 from syncd.folder.search import contents, walk
 from syncd.mirror.held import decide_held, moved_records
-from syncd.model import Choice, Moved, RecordPath, Report
+from syncd.model import Choice, Moved, RecordPath, Report, Verdict
 from syncd.sandbox import DropRequest, Refuse
 from syncd.state.notes import LastLook
 from tests.cycle.push.test_moves import order_of_writes, refuse
@@ -29,6 +32,7 @@ from tests.rigs.device import Device, World
 
 ONE = RecordPath("com.example.note/one")
 OTHER = RecordPath("com.example.note/other")
+TWO = RecordPath("com.example.note/two")
 TARGETS = {
     "another collection": "com.example.page/one.json",
     "an illegal name": "com.example.note/one%.json",
@@ -108,9 +112,136 @@ async def test_a_daemons_look_at_that_record_alone_keeps_it_too(
     world: World, laptop: Device, target: str
 ) -> None:
     move(laptop, ONE, target)
-    # The event of the other name is yet to come.
-    assert pair(await laptop.mirror.cycle([ONE])) == (ONE, target)
+    # The event of the other name is yet to come. Where that is the name of a record, nobody can
+    # say yet that it is none.
+    report = await laptop.mirror.cycle([ONE])
     assert ONE in world.records()
+    if target == TARGETS["another collection"]:
+        assert (report.problems, report.deleted, report.is_unfinished) == ((), (), True)
+        report = await laptop.mirror.cycle([])
+    assert pair(report) == (ONE, target)
+    assert ONE in world.records()
+
+
+class Listed:
+    """A listing of a directory that was read whole before `then` happens."""
+
+    def __init__(self, where: object, then: Callable[[], object]) -> None:
+        with os_scandir(where) as entries:  # type: ignore[call-overload]
+            self.entries = list(entries)
+        then()
+
+    def __enter__(self) -> Iterator[os.DirEntry[str]]:
+        return iter(self.entries)
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+os_scandir = os.scandir
+
+
+def await_the_rest(report: Report) -> None:
+    """Nobody is asked about a move that is under way, and nothing was done to either record."""
+    assert (report.problems, report.held, report.deleted, report.pushed) == ((), (), (), ())
+    assert report.is_unfinished
+
+
+@contextmanager
+def after_listing(directory: Path, turn: int, then: Callable[[], object]) -> Iterator[None]:
+    """Do `then` when `directory` was listed for the time `turn`, before its files are looked at."""
+    inode, left = directory.stat().st_ino, [then, *(lambda: None for _ in range(turn - 1))]
+
+    def scandir(where: object) -> object:
+        is_it = isinstance(where, int) and os.fstat(where).st_ino == inode
+        return Listed(where, left.pop()) if is_it and left else os_scandir(where)  # type: ignore[call-overload]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "scandir", scandir)
+        yield
+    assert left == []
+
+
+async def test_a_rename_after_any_listing_of_a_collection_asks_nobody(
+    world: World, laptop: Device
+) -> None:
+    """A listing may have the old name, gone when it is looked up, and not yet the new one."""
+    names, awaited = [ONE, TWO, ONE], []
+    for turn, (here, there) in enumerate(pairwise(names), start=1):
+        # So that the listing is not that of the last look, and each file is looked at.
+        (laptop.root / "com.example.note").touch()
+        rename = partial(move, laptop, here, f"{there}.json")
+        with after_listing(laptop.root / "com.example.note", turn, rename):
+            report = await laptop.mirror.cycle()
+        assert report.problems == ()
+        awaited += [turn] if report.is_unfinished and not report.pushed else []
+        report = await laptop.sync()
+        assert report.problems == ()
+        await agreed(world, laptop)
+        assert world.records().keys() == {there, OTHER}
+    assert awaited
+
+
+async def test_a_preview_during_a_rename_shows_both_ends_of_it(
+    world: World, laptop: Device
+) -> None:
+    for turn in (1, 2):
+        (laptop.root / "com.example.note").touch()
+        rename = partial(move, laptop, ONE, f"{TWO}.json")
+        with after_listing(laptop.root / "com.example.note", turn, rename):
+            plan = (await laptop.mirror.preview()).plan
+        assert {step.path for step in plan.with_verdict(Verdict.PUSH)} == {ONE, TWO}
+        move(laptop, TWO, f"{ONE}.json")
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_an_event_of_the_old_name_that_comes_first_is_awaited(
+    world: World, laptop: Device, is_restarted: bool
+) -> None:
+    move(laptop, ONE, "com.example.note/two.json")
+    await_the_rest(await laptop.mirror.cycle([ONE]))
+    assert TWO not in world.records()
+    laptop = world.restart(laptop) if is_restarted else laptop
+    report = await laptop.mirror.cycle([])
+    assert (report.problems, set(report.pushed), report.deleted) == ((), {ONE, TWO}, (ONE,))
+    await laptop.sync()
+    await agreed(world, laptop)
+
+
+async def test_a_move_over_another_record_is_awaited_too(world: World, laptop: Device) -> None:
+    """Were the record deleted first, its blobs would be gone before the other refers to them."""
+    move(laptop, ONE, "com.example.note/other.json")
+    await_the_rest(await laptop.mirror.cycle([ONE]))
+    report = await laptop.mirror.cycle([])
+    assert (report.problems, set(report.pushed), report.deleted) == ((), {ONE, OTHER}, (ONE,))
+    await laptop.sync()
+    await agreed(world, laptop)
+
+
+async def test_an_awaited_file_that_goes_on_is_awaited_again(world: World, laptop: Device) -> None:
+    for name in ("two", "three"):
+        here = ONE if name == "two" else TWO
+        move(laptop, here, f"com.example.note/{name}.json")
+        await_the_rest(await laptop.mirror.cycle([ONE]))
+    (laptop.root / "com.example.note/three.json").unlink()
+    report = await laptop.mirror.cycle([])
+    assert (report.problems, report.deleted, report.is_unfinished) == ((), (ONE,), True)
+    report = await laptop.sync()
+    assert not report.is_unfinished
+    assert laptop.mirror.state.waiting() == ()
+    await agreed(world, laptop)
+
+
+async def test_an_awaited_file_that_is_ignored_keeps_the_record_and_asks(
+    world: World, laptop: Device
+) -> None:
+    (laptop.root / ".syncdignore").write_text("two.json\n")
+    move(laptop, ONE, "com.example.note/two.json")
+    await_the_rest(await laptop.mirror.cycle([ONE]))
+    for _ in range(2):
+        report = await laptop.mirror.cycle([])
+        assert pair(report) == (ONE, "com.example.note/two.json")
+        assert not report.is_unfinished
 
 
 async def test_to_approve_deletes_the_record_and_leaves_the_file(
