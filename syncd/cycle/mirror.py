@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from syncd.config import Config
-from syncd.cycle.blobs.rounds import Rounds
+from syncd.cycle.blobs.rounds import Rounds, keep_blobs
 from syncd.cycle.clone.clone import Clone, is_unfinished
 from syncd.cycle.decide.planning import end_doubt, plan_cycle
 from syncd.cycle.git.companion import Companion
@@ -188,10 +188,13 @@ class Mirror:
             sight, sides, plan = await self._decide(dirty)
         note_overtaken(self.workspace, plan)
         joined = await self._join(sight, sides, plan)
+        kept = await keep_blobs(self.workspace, self.pds, sight, sides, joined.plan)
+        joined = replace(joined, plan=kept.plan)
         plan = joined.plan
         if self.holds((*plan.conflicts, *plan.problems, *plan.held, *plan.pending)):
             self.on_waiting(True)
         pulled = await self._pull(sight, sides, joined)
+        self.state.record(Memory(waiting=kept.waiting))
         end_doubt(self.workspace, sides, plan)
         keeper = self._keeper(sight.view.head)
         await self.outbox.look_after(sight)

@@ -15,6 +15,7 @@ from syncd.atproto.cid import Cid
 from syncd.backoff import in_words
 from syncd.blobs.bring import Bringer, Bringing, Brought
 from syncd.blobs.store import DIRECTORY, MANY, Checked, cid_of_name
+from syncd.cycle.blobs.keep import keep_blobs
 from syncd.cycle.blobs.standing import (
     MEGABYTE,
     Standing,
@@ -29,6 +30,8 @@ from syncd.model import Memory, Problem, RecordPath, Report, Retry
 from syncd.pds import Pds
 from syncd.state.attachments import Asked
 from syncd.state.learnt import KnownBlobs
+
+__all__ = ["Rounds", "is_as_it_was", "keep_blobs"]
 
 CHECK_SECONDS: Final = 3_600
 """How often the files of many blobs are looked at where no name among them has changed."""
