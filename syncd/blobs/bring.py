@@ -129,3 +129,27 @@ class Bringer:
     def _tell(self) -> None:
         done = len(self._found.stamps)
         self.on_progress(Bringing(done, self._total, self._size, self._total_size))
+
+
+async def not_served(pds: Pds, refs: Sequence[BlobRef]) -> list[BlobRef]:
+    """Return those of `refs` that the PDS does not give; no bytes of the others are read.
+
+    Raises as `Pds.fetch_blob`, but for what it says of one blob.
+    """
+    waiting, absent = iter(refs), list[BlobRef]()
+
+    async def work() -> None:
+        for ref in waiting:
+            try:
+                async with pds.fetch_blob(ref.cid):
+                    pass
+            except BlobNotFound:
+                absent.append(ref)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(STREAMS, len(refs))):
+                group.create_task(work())
+    except* SyncdError as errors:
+        raise errors.exceptions[0] from None
+    return [ref for ref in refs if ref in absent]

@@ -14,7 +14,7 @@ from typing import Final
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid
 from syncd.blobs.bring import Bringer, Brought
-from syncd.cycle.blobs.standing import fill, refs_in_file, store_of
+from syncd.cycle.blobs.attached import fill, refs_in_file, store_of
 from syncd.cycle.observe.remote import Sight
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import Workspace

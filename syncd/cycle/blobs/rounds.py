@@ -15,15 +15,15 @@ from syncd.atproto.cid import Cid
 from syncd.backoff import in_words
 from syncd.blobs.bring import Bringer, Bringing, Brought
 from syncd.blobs.store import DIRECTORY, MANY, Checked, cid_of_name
-from syncd.cycle.blobs.keep import keep_blobs
-from syncd.cycle.blobs.standing import (
+from syncd.cycle.blobs.attached import (
     MEGABYTE,
-    Standing,
+    Attached,
     asked_again,
+    attached,
     fill,
-    standing,
     store_of,
 )
+from syncd.cycle.blobs.keep import keep_blobs
 from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.errors import FileProblem, RateLimited
 from syncd.model import Memory, Problem, RecordPath, Report, Retry
@@ -74,13 +74,13 @@ class Rounds:
         self._remember(workspace, found, brought)
         return _reported(report, workspace, found, brought, problems, has_more=self._has_more)
 
-    def _look(self, workspace: Workspace) -> tuple[Standing, Checked]:
+    def _look(self, workspace: Workspace) -> tuple[Attached, Checked]:
         attachments, store = workspace.state.attachments, store_of(workspace)
         known, listing = attachments.stamps(), store.list()
         checked = store.check(listing, known)
         new = {cid: stamp for cid, stamp in checked.stamps.items() if known.get(cid) != stamp}
         attachments.keep_stamps(new, gone=known.keys() - checked.stamps.keys())
-        return standing(workspace, checked), checked
+        return attached(workspace, checked), checked
 
     def _put_right(self, workspace: Workspace, checked: Checked) -> tuple[Problem, ...]:
         """Rename what was edited in place, so that the true bytes have room."""
@@ -93,7 +93,7 @@ class Rounds:
         return (*problems, *store.list().problems) if checked.edited or problems else ()
 
     async def _fetch(
-        self, workspace: Workspace, pds: Pds, found: Standing, edited: Sequence[str]
+        self, workspace: Workspace, pds: Pds, found: Attached, edited: Sequence[str]
     ) -> Brought:
         """Fetch what is due, and the true bytes of what was edited here, whatever the settings."""
         cids = {cid_of_name(name) for name in edited}
@@ -112,12 +112,12 @@ class Rounds:
         )
         return await bringer.bring(due)
 
-    def _remember(self, workspace: Workspace, found: Standing, brought: Brought) -> None:
+    def _remember(self, workspace: Workspace, found: Attached, brought: Brought) -> None:
         attachments = workspace.state.attachments
         attachments.keep_stamps(brought.stamps)
         attachments.keep_asked(not_given(brought, found.asked, workspace.now()))
         if not brought.left:
-            keep_as_it_is(workspace)
+            keep_as_it_is(workspace, len(found.named))
 
 
 def not_given(brought: Brought, before: Mapping[Cid, Asked], now: int) -> dict[Cid, Asked]:
@@ -147,16 +147,17 @@ def is_as_it_was(workspace: Workspace) -> bool:
     )
 
 
-def keep_as_it_is(workspace: Workspace) -> None:
+def keep_as_it_is(workspace: Workspace, named: int) -> None:
     """Note that what is here now is all that can be here, so that the next look can see that."""
     state = workspace.state
     listing = store_of(workspace).list()
     changed_ns, now_ns = listing.changed_ns, workspace.clock_ns()
-    if len(listing.names) <= MANY or now_ns - changed_ns < YOUNG_NS:
+    count = max(named, len(listing.names))
+    if count <= MANY or now_ns - changed_ns < YOUNG_NS:
         return
     due = min((asked.due for asked in state.attachments.asked().values()), default=0)
     now = now_ns // SECOND_NS
-    known = KnownBlobs(state.turn(), changed_ns, _settings(workspace), now, len(listing.names), due)
+    known = KnownBlobs(state.turn(), changed_ns, _settings(workspace), now, count, due)
     state.keep(known)
 
 
@@ -169,7 +170,7 @@ def _settings(workspace: Workspace) -> str:
 def _reported(
     report: Report,
     workspace: Workspace,
-    found: Standing,
+    found: Attached,
     brought: Brought,
     problems: Sequence[Problem],
     *,
@@ -194,7 +195,7 @@ def _reported(
     )
 
 
-def _remarks(found: Standing, brought: Brought) -> list[str]:
+def _remarks(found: Attached, brought: Brought) -> list[str]:
     remarks: list[str] = []
     if brought.stamps:
         size = sum(stamp.size for stamp in brought.stamps.values()) / MEGABYTE

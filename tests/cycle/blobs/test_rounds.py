@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from syncd.atproto.cid import cid_of_blob
-from syncd.cycle.blobs import rounds, standing
+from syncd.cycle.blobs import attached, rounds
 from syncd.model import RecordPath
 from syncd.sandbox.faults import Cut, DropRequest
 from tests.rigs.device import Device, World, rework
@@ -60,7 +62,7 @@ async def test_a_look_that_changes_nothing_asks_for_no_blob(pictures: Pictures) 
     ],
 )
 async def test_what_the_settings_leave_out_stays_away(
-    pictures: Pictures, settings: dict[str, object]
+    pictures: Pictures, settings: dict[str, Any]
 ) -> None:
     await pictures.write(ONE, CAT)
     laptop = pictures.device(**settings)
@@ -68,7 +70,7 @@ async def test_what_the_settings_leave_out_stays_away(
     assert laptop.has(ONE)
     assert blobs(laptop) == {}
     assert report.is_settled
-    found = standing.standing(laptop.mirror.workspace)
+    found = attached.attached(laptop.mirror.workspace)
     assert [ref.cid for ref in found.missing] == [cid_of_blob(CAT)]
     assert not found.due
 
@@ -94,7 +96,7 @@ async def test_what_fits_comes_where_the_rest_is_beyond_the_limit(pictures: Pict
     laptop = pictures.device(blobs_total_megabytes=1)
     await laptop.sync()
     assert set(blobs(laptop)) == {name_of(CAT), name_of(DOG)}
-    assert [ref.size for ref in standing.standing(laptop.mirror.workspace).beyond] == [len(large)]
+    assert [ref.size for ref in attached.attached(laptop.mirror.workspace).beyond] == [len(large)]
 
 
 async def test_a_blob_that_the_pds_does_not_give_is_told_once_and_asked_for_later(
@@ -115,7 +117,7 @@ async def test_a_blob_that_the_pds_does_not_give_is_told_once_and_asked_for_late
     # The times are those of the table, each after the one before.
     start = laptop.mirror.workspace.clock_ns()
     passed = 0
-    for pause in (*standing.PAUSES_SECONDS, standing.LONGEST_PAUSE_SECONDS):
+    for pause in (*attached.PAUSES_SECONDS, attached.LONGEST_PAUSE_SECONDS):
         for seconds, asks in ((pause - 10, 0), (pause + 10, 1)):
             now = start + (passed + seconds) * 1_000_000_000
             rework(laptop.mirror, clock_ns=lambda now=now: now)
@@ -124,7 +126,7 @@ async def test_a_blob_that_the_pds_does_not_give_is_told_once_and_asked_for_late
             assert laptop.mirror.requests == before + 1 + asks
         passed += pause + 10
     pictures.put_back(ref.cid, blob)
-    passed += standing.LONGEST_PAUSE_SECONDS
+    passed += attached.LONGEST_PAUSE_SECONDS
     rework(laptop.mirror, clock_ns=lambda: start + (passed + 10) * 1_000_000_000)
     await laptop.sync()
     assert set(blobs(laptop)) == {name_of(CAT), name_of(DOG)}

@@ -33,7 +33,7 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Attached:
     """What the blobs of a mirror are.
 
     Attributes:
@@ -110,7 +110,7 @@ def named_blobs(workspace: Workspace) -> dict[Cid, Named]:
     return {cid: Named(ref, tuple(paths)) for cid, (ref, paths) in found.items()}
 
 
-def standing(workspace: Workspace, checked: Checked | None = None) -> Standing:
+def attached(workspace: Workspace, checked: Checked | None = None) -> Attached:
     """Return what the blobs of a mirror are. Raises FolderWrong, StateDamaged.
 
     `checked` is what the files of `blobs/` are; without it, a name is believed.
@@ -121,13 +121,13 @@ def standing(workspace: Workspace, checked: Checked | None = None) -> Standing:
     missing = [item for cid, item in named.items() if cid not in here]
     asked = workspace.state.attachments.asked() if missing else {}
     size = sum(item.ref.size for cid, item in named.items() if cid in here and item.ref.size > 0)
-    found = Standing(named, listing, asked=asked)
+    found = Attached(named, listing, asked=asked)
     return _sorted(workspace.config, found, missing, size, workspace.now())
 
 
 def _sorted(
-    config: Config, found: Standing, missing: Iterable[Named], size: int, now: int
-) -> Standing:
+    config: Config, found: Attached, missing: Iterable[Named], size: int, now: int
+) -> Attached:
     """Return `found` with each of `missing` where it belongs; those here have `size` bytes."""
     due: list[BlobRef] = []
     beyond: list[BlobRef] = []
