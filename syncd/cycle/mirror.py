@@ -153,15 +153,14 @@ class Mirror:
         """
         with explained():
             try:
-                report = await self._cycle(dirty)
+                report = await self._with_blobs(dirty)
             except StateDamaged:
                 renew_state(self.state, did=self.account.did, marker=self.marker)
                 self.on_renewal()
-                report = await self._cycle(None)
+                report = await self._with_blobs(None)
             except DOUBTFUL as error:
                 keep_doubt(self.workspace, error)
                 raise
-            report = await self._bring_blobs(report, is_whole=dirty is None)
             if self.companion is not None:
                 report = await self.companion.commit_after(report)
             self.on_waiting(self.holds(self.state.waiting()))
@@ -210,9 +209,10 @@ class Mirror:
         remarks = (*met, *report.remarks, *self.outbox.answers.take())
         return replace(report, remarks=remarks)
 
-    async def _bring_blobs(self, report: Report, *, is_whole: bool) -> Report:
-        """Fetch the blobs that records name: the records are here already, whatever comes of it."""
-        return await self.rounds.after(self.workspace, self.pds, report, is_whole=is_whole)
+    async def _with_blobs(self, dirty: Dirty) -> Report:
+        """One cycle, and then the blobs: the records are here already, whatever comes of these."""
+        report = await self._cycle(dirty)
+        return await self.rounds.after(self.workspace, self.pds, report, is_whole=dirty is None)
 
     async def _decide(self, dirty: Dirty) -> tuple[Sight, Sides, Plan]:
         self.workspace.check()

@@ -6,7 +6,7 @@ import json
 from io import BytesIO
 
 from syncd.atproto.blob import BlobRef
-from syncd.atproto.data import cid_of
+from syncd.atproto.data import Value, cid_of
 from syncd.config import SETTINGS
 from syncd.cycle.blobs.attached import PAUSES_SECONDS
 from syncd.cycle.blobs.keep import FAILURES
@@ -25,7 +25,7 @@ PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 async def write_profile(terminal: Terminal) -> BlobRef:
     pds = MemoryPds(terminal.host, terminal.login.did)
     ref = await pds.upload_blob(BytesIO(PICTURE), len(PICTURE), "image/png")
-    record = {"$type": "app.bsky.actor.profile", "avatar": ref.value}
+    record: dict[str, Value] = {"$type": "app.bsky.actor.profile", "avatar": ref.value}
     await pds.put(Change(RecordPath(PROFILE), None, cid_of(record), record), validate=False)
     return ref
 
