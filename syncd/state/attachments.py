@@ -24,15 +24,8 @@ from syncd.state.damage import checked, checksum, explaining
 MARK: Final = b"hmimeType"
 """What the block of each record has in it that names a blob: the key, as DAG-CBOR writes it."""
 _CHUNK = 500
-_NAMES: Final = (
-    "named",
-    "named_cid",
-    "unread",
-    "blob_file",
-    "blob_asked",
-    "base_moved",
-    "base_gone",
-)
+_TABLES: Final = ("named", "unread", "blob_file", "blob_asked")
+_NAMES: Final = (*_TABLES, "named_cid", "base_moved", "base_gone")
 
 TABLES: Final = """
 CREATE TABLE IF NOT EXISTS named (

@@ -120,6 +120,20 @@ def test_a_file_of_an_older_syncd_says_which_records_are_to_be_read(
         assert named(again) == {ONE: [CAT]}
 
 
+def test_an_older_file_that_nobody_can_write_to_is_read_as_one_that_names_nothing(
+    state: State, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with state:
+        state.record(memory(ONE, record(CAT)))
+    forget_tables(path)
+    monkeypatch.setattr("syncd.state.file._is_frozen", lambda _: True)
+    with open_state(path) as frozen:
+        assert named(frozen) == {}
+        assert frozen.attachments.unread() == []
+        assert frozen.attachments.stamps() == frozen.attachments.asked() == {}
+        assert frozen.base() == {ONE: cid_of_block(record(CAT))}
+
+
 def test_an_older_syncd_that_moves_base_leaves_no_wrong_answer(state: State, path: Path) -> None:
     with state:
         state.record(memory(ONE, record(CAT)))

@@ -6,6 +6,7 @@ Reads the state file and `blobs/`; asks no PDS, and fetches nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from syncd.atproto.blob import BlobRef
@@ -20,6 +21,7 @@ from syncd.cycle.blobs.attached import (
     store_of,
 )
 from syncd.cycle.workspace import Workspace
+from syncd.errors import FileProblem, StateWrong
 from syncd.mirror.times import rfc3339
 from syncd.model import Problem
 from syncd.pds import Pds
@@ -88,9 +90,10 @@ def _counted(found: Attached) -> BlobCount:
 def look_at_blobs(workspace: Workspace, *, reads_all: bool = False) -> tuple[Attached, Checked]:
     """Return what the blobs are and what their files are, each compared with its hash if need be.
 
-    With `reads_all`, every file is hashed. What was found is remembered for the next look.
+    With `reads_all`, every file is hashed.
     """
-    fill(workspace)
+    with suppress(FileProblem, StateWrong):  # as on a disk that is read-only
+        fill(workspace)
     store, attachments = store_of(workspace), workspace.state.attachments
     checked = store.check(store.list(), attachments.stamps(), reads_all=reads_all)
     return attached(workspace, checked), checked
