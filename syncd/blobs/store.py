@@ -33,6 +33,8 @@ INCOMING: Final = "blobs"
 EDITED: Final = "edited-"
 """Begins the name of a file that no longer had the bytes of its name."""
 MODE: Final = 0o444
+ATTRIBUTES: Final = ".gitattributes"
+_ATTRIBUTES: Final = b"* -text -diff -merge\n.gitattributes text diff merge\n"
 MANY: Final = 1_000
 """Above this number of blobs, a look at them costs more than a look whether they changed."""
 PIECE: Final = 1 << 18
@@ -196,6 +198,24 @@ class Store:
         """Remove one file, which no version names any more. Raises FileProblem."""
         with self._at_work() as (_, directory), suppress(FileNotFoundError):
             self.folder.disk.unlink(directory, name)
+
+    def write_attributes(self) -> str:
+        """Have git keep blobs as they are, unless a person says otherwise; return the file's name.
+
+        Raises FileProblem.
+        """
+        disk, name = self.folder.disk, ATTRIBUTES
+        with self._at_work() as (aside, directory), suppress(FileExistsError):
+            with suppress(FileNotFoundError):
+                os.stat(name, dir_fd=directory, follow_symlinks=False)
+                return name
+            new = f"{name}.{os.getpid()}"
+            with suppress(FileNotFoundError):
+                disk.unlink(aside, new)
+            disk.write(aside, new, _ATTRIBUTES, None)
+            disk.sync_file(aside, new)
+            _move_new(self.folder, aside, new, directory, name)
+        return name
 
     def settle(self) -> None:
         """Make the names in `blobs/` durable."""
