@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from syncd.atproto.cid import Cid
-from syncd.atproto.xrpc import RateLimit
+from syncd.atproto.server.pace import RateLimit
 from syncd.model import Change
 
 CREATE_POINTS = 3

@@ -18,7 +18,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from syncd.atproto.xrpc import is_public_address
+from syncd.atproto.server.origin import is_public_address
 from syncd.errors import IdentityError
 
 LookUp = Callable[[str, int], Awaitable[Sequence[str]]]

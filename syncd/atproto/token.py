@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import unquote
 
-from syncd.atproto.xrpc.origin import parse_origin
+from syncd.atproto.server.origin import parse_origin
 from syncd.errors import BadSyntax
 
 _WEB: Final = "did:web:"

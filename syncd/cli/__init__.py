@@ -13,7 +13,6 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from syncd.cli.arguments.offer import OFFERS, Offering
 from syncd.cli.screen.output import SPOKEN, fail, fail_json, take_any_text
 from syncd.cli.screen.suggest import Suggesting
 from syncd.cli.screen.waits import show_waits
@@ -91,8 +90,12 @@ class Commands(Suggesting):
         if cmd_name not in COMMANDS:
             return None
         place = f"syncd.cli.commands.{COMMANDS[cmd_name][0]}"
-        if ctx.resilient_parsing and cmd_name in OFFERS:
-            return Offering(cmd_name, place)
+        if ctx.resilient_parsing:
+            # Only a Tab needs what it offers; it would double the time of --help.
+            from syncd.cli.arguments.offer import OFFERS, Offering  # noqa: PLC0415
+
+            if cmd_name in OFFERS:
+                return Offering(cmd_name, place)
         module = import_module(place)
         # `help` is a name of Python's own.
         command = getattr(module, "help_" if cmd_name == "help" else cmd_name)

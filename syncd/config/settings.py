@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from syncd.atproto.server.origin import parse_origin
 from syncd.atproto.syntax import parse_did, parse_handle, parse_nsid
-from syncd.atproto.xrpc import parse_origin
 from syncd.config.values import (
     FETCH,
     FILENAMES,

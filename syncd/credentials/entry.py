@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
+from syncd.atproto.server.origin import parse_origin
 from syncd.atproto.syntax import Did
-from syncd.atproto.xrpc import parse_origin
 from syncd.errors import BadSyntax
 from syncd.exchange import Session
 

@@ -24,9 +24,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NoReturn, Protocol
 
+from syncd.atproto.server.origin import parse_origin
 from syncd.atproto.syntax import Did
 from syncd.atproto.token import audience_origin
-from syncd.atproto.xrpc import parse_origin
 from syncd.credentials.entry import (
     Password,
     format_password,

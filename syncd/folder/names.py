@@ -197,6 +197,8 @@ def is_record_like(name: str, form: Form = USUAL.default) -> bool:
 
     False for drafts, for editors' temporary files, and for every name without the form's ending.
     """
+    if is_plain(name, form):
+        return True
     stem = name.removesuffix(ending_in(name, form))
     if stem == name or name.startswith((FRESH, OURS)) or is_draft(name, form):
         return False
@@ -208,11 +210,21 @@ def is_draft(name: str, form: Form = USUAL.default) -> bool:
 
     A hidden file counts if NAME is a legal rkey: others are the temporary files of editors.
     """
+    if is_plain(name, form):
+        return False
     ending = ending_in(name, form)
     stem = name.removesuffix(DRAFT + ending) if ending else name
     if stem == name:
         return name.startswith(FRESH) and bool(ending)
     return bool(stem) and not stem.startswith(OURS) and (stem[0] != "." or _is_rkey(stem))
+
+
+def is_plain(name: str, form: Form = USUAL.default) -> bool:
+    """Return whether `name` shows at once that it is a record's file: an rkey and the usual ending.
+
+    One match answers for nearly every name of a folder; of the others it says nothing.
+    """
+    return _plain(form.ending, form.endings).fullmatch(name) is not None
 
 
 def _is_rkey(text: str) -> bool:

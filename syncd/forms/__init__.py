@@ -4,36 +4,30 @@
 """
 
 from syncd.forms.bodies import lines_for
-from syncd.forms.by_line import by_line, from_lines, line_shown
 from syncd.forms.form import DRAFT, Collided, Form, Marks, Pointer
 from syncd.forms.forms import (
     DOCUMENTS,
     ENDINGS,
-    EVERY,
     USUAL,
     Forms,
     cid_of_text,
+    every_form,
     read_plain,
     with_markdown,
 )
-from syncd.forms.imported import import_post
 
 __all__ = [
     "DOCUMENTS",
     "DRAFT",
     "ENDINGS",
-    "EVERY",
     "USUAL",
     "Collided",
     "Form",
     "Forms",
     "Marks",
     "Pointer",
-    "by_line",
     "cid_of_text",
-    "from_lines",
-    "import_post",
-    "line_shown",
+    "every_form",
     "lines_for",
     "read_plain",
     "with_markdown",

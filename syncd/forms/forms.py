@@ -12,7 +12,6 @@ from syncd.atproto.compiled import block_of
 from syncd.atproto.data import Record, cid_of
 from syncd.forms.form import Form
 from syncd.forms.json_form import JSON
-from syncd.forms.markdown_form import Keys, MarkdownForm
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +49,28 @@ class Forms:
 
 
 @cache
-def with_markdown(chosen: tuple[tuple[str, tuple[Keys, ...]], ...]) -> Forms:
+def with_markdown(chosen: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]) -> Forms:
     """Return the forms of a folder in which these collections have Markdown files.
 
-    Each collection comes with the pointers to the body of its records.
+    Each collection comes with the keys to each place where the body of its records may be.
     """
+    # Few mirrors have such files, and each command would import what reads and writes them.
+    from syncd.forms.markdown_form import MarkdownForm  # noqa: PLC0415
+
     return Forms(chosen=tuple((name, MarkdownForm(name, keys)) for name, keys in chosen))
 
 
-ENDINGS: Final = tuple(dict.fromkeys((*JSON.endings, *MarkdownForm.endings)))
+ENDINGS: Final = (JSON.ending, ".md")
 """Every ending that the file of a record can have by one or another setting."""
-EVERY: Final = with_markdown((("any.any.any", (("any",),)),))
-"""All forms by their endings, for files whose settings are not at hand."""
 USUAL: Final = Forms()
 """The forms of a folder whose settings choose none."""
 DOCUMENTS: Final[Form] = JSON
 """The form in which other programs keep lexicons, whatever that of the records is."""
+
+
+def every_form() -> Forms:
+    """Return all forms by their endings, for files whose settings are not at hand."""
+    return with_markdown((("any.any.any", (("any",),)),))
 
 
 def cid_of_text(form: Form, text: bytes, collection: str) -> Cid:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from syncd.atproto import inexact, jsonplaces, jsontext, restyle
+from syncd.atproto import inexact, jsonplaces, jsontext
 from syncd.atproto.data import Record, Value
 from syncd.forms.form import Collided, Marks, Pointer
 
@@ -43,6 +43,9 @@ class JsonForm:
         return inexact.file_of(block)
 
     def restyled(self, old: bytes, block: bytes, collection: str) -> bytes:
+        # Only a pull over an existing file needs it.
+        from syncd.atproto import restyle  # noqa: PLC0415
+
         return restyle.restyled(old, block, collection)
 
     def is_exact(self, block: bytes, collection: str) -> bool:

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from syncd.atproto.lexicon.document import Lexicon, parse_lexicon
 from syncd.atproto.syntax import Nsid
+
+if TYPE_CHECKING:
+    from syncd.atproto.lexicon.document import Lexicon
 
 _FILE: Final = Path(__file__).with_name("bundle.json")
 OLD_DAYS: Final = 90
@@ -52,6 +54,9 @@ class Bundle:
         """Return the lexicon of an NSID; None if the bundle lacks it."""
         known = self._parsed.get(nsid)
         if known is None and nsid in self.documents:
+            # `status` asks only what is there.
+            from syncd.atproto.lexicon.document import parse_lexicon  # noqa: PLC0415
+
             known = self._parsed[nsid] = parse_lexicon(self.documents[nsid])
         return known
 

@@ -6,8 +6,8 @@ import asyncio
 import os
 from collections.abc import Mapping
 
+from syncd.atproto.server.origin import parse_origin
 from syncd.atproto.syntax import Did
-from syncd.atproto.xrpc import parse_origin
 from syncd.config import DEFAULT_PLC, Config
 from syncd.credentials import Credentials
 from syncd.errors import BadSyntax, ConfigWrong, CredentialsRefused, RateLimited, Unreachable

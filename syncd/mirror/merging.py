@@ -18,7 +18,8 @@ from syncd.cycle.pull.supersede import Successor, Text, file_at, put
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadJson, FileChanged, SyncdError
 from syncd.folder.write import conflict_file
-from syncd.forms import Form, by_line, from_lines, line_shown
+from syncd.forms import Form
+from syncd.forms.by_line import by_line, from_lines, line_shown
 from syncd.merge import Merged, marked
 from syncd.mirror.conflicts import next_step
 from syncd.mirror.notices import Notice, OnNotice, ignore

@@ -1,8 +1,8 @@
-"""Keep what came in and what went out: one line of JSON a record, or one for many new ones.
+"""Keep what came in, went out or was refused: one line of JSON a record, or one for many new ones.
 
 Nothing is decided by it, only shown. So it costs no wait for the disk, what cannot be kept is not,
-and a line that is not as it was written is left out. It holds names and CIDs, never a record. It
-stays within its bound: at half of it the file becomes the older one of two.
+and a line that is not as it was written is left out. It holds names, CIDs and what a PDS said,
+never a record. It stays within its bound: at half of it the file becomes the older one of two.
 """
 
 from __future__ import annotations
@@ -34,18 +34,21 @@ _ALIKE: Final = 10
 """More new records of one collection than this get one line together."""
 _KEYS_OF_A_LINE: Final = 1_000
 _VERSION: Final = 1
+_MOST_REASON: Final = 500
+"""The most characters that are kept of what a PDS said."""
 _READ_BYTES: Final = 256 * 1024
 _MODE: Final = 0o600
 
 
 class How(StrEnum):
-    """How a record came in or went out."""
+    """How a record came in or went out, or that the PDS refused it."""
 
     CLONED = "cloned"
     PULLED = "pulled"
     MERGED = "merged"
     PUSHED = "pushed"
     ADOPTED = "adopted"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class Activity:
         keys: The record keys of many, if they are kept.
         rev, commit: The commit of the repo that it came from, or that it became part of.
         pds: The URL of the server.
+        reason: Why it was refused.
     """
 
     at: int
@@ -70,6 +74,7 @@ class Activity:
     rev: Tid | None = None
     commit: Cid | None = None
     pds: str = ""
+    reason: str = ""
 
     @property
     def is_of_many(self) -> bool:
@@ -133,6 +138,21 @@ class ActivityLog:
                 break
         return Activities(found, unread)
 
+    def oldest(self) -> Activity | None:
+        """Return the oldest activity that is kept and can be read; None if there is none.
+
+        Raises OSError where a file is there and cannot be read.
+        """
+        for name in (OLDER_FILE, ACTIVITY_FILE):
+            with suppress(FileNotFoundError), _open(self.own / name, os.O_RDONLY) as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    continue
+                lines = os.pread(file.fileno(), _READ_BYTES, 0).split(b"\n")
+                found = next(filter(None, map(_parsed, lines)), None)
+                if found is not None:
+                    return found
+        return None
+
     def _lines_backwards(self) -> Iterator[bytes]:
         # The newer one first: one that becomes the older meanwhile is read twice, not left out.
         read: set[int] = set()
@@ -180,7 +200,8 @@ def _grouped(activities: Iterable[Activity]) -> Iterator[Activity]:
         is_new = activity.before is None and activity.after is not None
         collection = activity.path.partition("/")[0]
         is_one = not (is_new and not activity.is_of_many)
-        return (is_one, collection, activity.how, activity.at, activity.rev, activity.commit)
+        came = activity.how, activity.at, activity.rev, activity.commit, activity.reason
+        return (is_one, collection, *came)
 
     for (is_one, collection, *_), group in groupby(activities, kind):
         found = list(group)
@@ -209,6 +230,7 @@ def _line(activity: Activity) -> bytes:
         "rev": activity.rev,
         "commit": _text(activity.commit),
         "pds": activity.pds,
+        "reason": activity.reason[:_MOST_REASON] or None,
     }
     kept = {name: value for name, value in named.items() if value is not None}
     text = json.dumps(kept, separators=(",", ":"))[:-1].encode()
@@ -239,4 +261,5 @@ def _activity(at: int, how: How, path: str, found: Mapping[Any, Any]) -> Activit
     rev = None if found.get("rev") is None else Tid(str(found["rev"]))
     keys = tuple(str(key) for key in found.get("keys") or ())
     count, pds = int(found.get("count", 1)), str(found.get("pds", ""))
-    return Activity(at, how, path, before, after, count, keys, rev, commit, pds)
+    reason = str(found.get("reason", ""))
+    return Activity(at, how, path, before, after, count, keys, rev, commit, pds, reason)

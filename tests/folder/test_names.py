@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncd.atproto.cid import cid_of_block
@@ -19,20 +19,24 @@ from syncd.folder.names import (
     file_name,
     former_file_name,
     is_draft,
+    is_plain,
     is_record_like,
     meant_path,
     parse_file_name,
     record_path_of,
     relative_path,
 )
+from syncd.forms import USUAL, Form
+from syncd.forms.markdown_form import MarkdownForm
 from syncd.model import RecordPath
-from tests.chance import THOROUGH
+from tests.chance import THOROUGH, times
 
 ALPHABET = string.ascii_letters + string.digits + "_~.:-"
 RKEYS = st.text(ALPHABET, min_size=1, max_size=512).filter(lambda text: text not in (".", ".."))
 LONG_RKEYS = st.integers(240, 512).flatmap(
     lambda length: st.text(ALPHABET, min_size=length, max_size=length)
 )
+MARKDOWN = MarkdownForm("com.example.post", (("text",),))
 BOTH = pytest.mark.parametrize("portable", [False, True])
 
 
@@ -199,6 +203,28 @@ def test_what_editors_leave_behind_is_not_taken_for_a_record(name: str, is_like:
 def test_what_is_a_draft(name: str, is_one: bool) -> None:
     assert is_draft(name) == is_one
     assert not (is_one and is_record_like(name))
+
+
+@pytest.mark.parametrize("form", [USUAL.default, MARKDOWN])
+@given(st.text("aZ0.-+_~:%/d", max_size=12), st.sampled_from(["", ".draft", ".syncd-", "+"]))
+@settings(max_examples=times(100))
+def test_a_name_that_shows_it_at_once_is_the_file_of_a_record(
+    form: Form, stem: str, odd: str
+) -> None:
+    for name in (f"{stem}{odd}{form.ending}", f"{odd}{stem}{form.ending}", f"{odd}{stem}.JSON"):
+        if is_plain(name, form):
+            rkey = name.removesuffix(form.ending)
+            assert set(rkey) <= set(ALPHABET)
+            assert not rkey.startswith(".")
+            assert not rkey.endswith(".draft")
+            assert is_record_like(name, form)
+            assert not is_draft(name, form)
+
+
+@pytest.mark.parametrize("name", ["a.draft.json", "+a.json", ".a.json", ".syncd-a.json", "a.md"])
+def test_no_draft_and_no_file_of_an_editor_shows_it_at_once(name: str) -> None:
+    assert not is_plain(name)
+    assert is_plain("3jzfcijpj2z2a.json")
 
 
 @BOTH

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from syncd.atproto.data import Record
 from syncd.errors import BadJson
-from syncd.forms import by_line, from_lines, line_shown
+from syncd.forms.by_line import by_line, from_lines, line_shown
 from syncd.forms.json_form import JSON
 from syncd.forms.markdown_form import MarkdownForm
 from tests.chance import THOROUGH

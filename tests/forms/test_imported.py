@@ -6,9 +6,9 @@ import pytest
 
 from syncd.atproto.data import Record, Value
 from syncd.errors import BadJson
-from syncd.forms import import_post, lines_for
+from syncd.forms import lines_for
 from syncd.forms.bodies import LONG_TEXTS
-from syncd.forms.imported import Imported
+from syncd.forms.imported import Imported, import_post
 from syncd.forms.json_form import JSON
 from syncd.forms.markdown_form import MarkdownForm
 

@@ -7,7 +7,7 @@ import pytest
 
 from syncd.atproto.data import Record, Value, encode
 from syncd.errors import BadData, BadJson
-from syncd.forms import EVERY, Marks
+from syncd.forms import ENDINGS, Marks, every_form
 from syncd.forms.frontmatter.edit import edited
 from syncd.forms.frontmatter.emit import write_front
 from syncd.forms.frontmatter.lines import NotInLines, read_lines
@@ -82,7 +82,11 @@ def test_each_json_text_is_handled_as_json() -> None:
     assert FORM.ordered(text) == JSON.ordered(text)
     assert FORM.ordered(page()) == page()
     assert FORM.find_places(text, [("n",)]) == {("n",): (1, 7)}
-    assert EVERY.of_file("x.md").ordered(page()) == page()
+    assert every_form().of_file("x.md").ordered(page()) == page()
+
+
+def test_the_endings_are_those_of_all_forms() -> None:
+    assert set(ENDINGS) == set(every_form().endings)
 
 
 def test_a_merge_without_a_body_is_shown_as_json() -> None:

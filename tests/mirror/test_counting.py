@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import json
 
-from syncd.cycle.lexicons.library import Origin
+from syncd.atproto.lexicon.catalog import Catalog
+from syncd.cycle.lexicons.places import Origin
+from syncd.lexicons.bundle import load_bundle
 from syncd.mirror.lexicons.counting import Counted, count_lexicons
 from tests.cli.commands.test_lexicon import THING, put
 from tests.rigs.device import Device, World
 
 NONE = dict.fromkeys(Origin, 0)
+LIKE = {
+    "$type": "app.bsky.feed.like",
+    "subject": {
+        "uri": "at://did:plc:ewvi7nxzyoun6zhxrhs64oiz/app.bsky.feed.post/3jzfcijpj2z2a",
+        "cid": "bafyreib7ci7dv2y6cvsdd7ilt2ffo5cobbs77n4hgqfpdiz4orb3jutaei",
+    },
+    "createdAt": "2026-11-29T00:00:00Z",
+}
 
 
 async def filled(world: World) -> Device:
@@ -42,6 +52,29 @@ async def test_what_was_sent_all_the_same_or_changed_since_is_counted_as_broken(
     assert count_lexicons(device.mirror.workspace, most=0).broken is None
     (device.root / "com.example.thing" / "self.json").write_text("{")
     assert count_lexicons(device.mirror.workspace).broken == 0
+
+
+async def test_a_document_that_is_no_lexicon_hides_the_one_of_the_bundle(world: World) -> None:
+    device = world.device()
+    put(device.root, "app.bsky.feed.like/3jzfcijpj2z2a.json", LIKE)
+    await device.sync()
+    assert count_lexicons(device.mirror.workspace) == Counted({**NONE, Origin.BUNDLE: 1}, 0, 0)
+    for broken in ("lexicons/app/bsky/feed/like.json", ".syncd/lexicons/app.bsky.feed.like.json"):
+        file = device.root / broken
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("{", encoding="utf-8")
+        assert count_lexicons(device.mirror.workspace) == Counted(NONE, 1, 0)
+        file.unlink()
+        file.mkdir()
+        assert count_lexicons(device.mirror.workspace) == Counted(NONE, 1, 0)
+        file.rmdir()
+    assert count_lexicons(device.mirror.workspace).known[Origin.BUNDLE] == 1
+
+
+def test_a_collection_has_a_lexicon_in_the_bundle_exactly_if_it_describes_records() -> None:
+    bundle = load_bundle()
+    catalog = Catalog(bundle.find)
+    assert set(bundle.record_types()) == set(filter(catalog.knows, bundle.documents))
 
 
 async def test_a_folder_that_is_away_has_no_lexicons(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -12,11 +13,19 @@ from syncd.cli import cli
 from syncd.config import FILE_NAME, Config, render_config
 from syncd.cycle.push.receipts import PUSHES
 from syncd.mirror.notices import Notice
-from syncd.mirror.past.events import PULLED, PUSHED, Event, Question, read_events
+from syncd.mirror.past.events import (
+    PULLED,
+    PUSHED,
+    REFUSED,
+    UNCONFIRMED,
+    Event,
+    Question,
+    read_events,
+)
 from syncd.model import Arrival, Departure, Memory, RecordPath, Side, Waiting
-from syncd.sandbox.faults import DropAnswer
+from syncd.sandbox.faults import DropAnswer, Refuse
 from syncd.state import ACTIVITY_FILE, HISTORY_FILE, How
-from tests.rigs.device import Device, World
+from tests.rigs.device import Device, World, rework
 
 NOTE, OTHER = RecordPath("com.example.note/one"), RecordPath("com.example.note/two")
 
@@ -218,3 +227,113 @@ async def test_alike_events_are_one_line_for_people_and_each_has_its_own_for_pro
         *("at", "how", "deed", "side", "path", "count", "keys", "before", "after", "rev"),
         *("commit", "pds", "reason", "origin", "validation", "author", "subject"),
     }
+
+
+def later(device: Device, seconds: int) -> None:
+    """Have the device do what follows so many seconds later: the log has no smaller unit."""
+    rework(device.mirror, clock_ns=lambda: time.time_ns() + seconds * 10**9)
+
+
+def refuse(world: World, *, when: bool = True) -> None:
+    world.sandbox.faults.clear()
+    if when:
+        fault = Refuse(400, "InvalidRequest", "Invalid record: no such thing")
+        world.sandbox.faults.add(fault, times=99, when=lambda call: NOTE in map(str, call.paths))
+
+
+async def test_a_refused_push_replaced_nothing_and_says_why(world: World) -> None:
+    laptop = world.device()
+    laptop.save(NOTE, v=1)
+    laptop.save(OTHER, v=1)
+    await laptop.sync()
+    refuse(world)
+    laptop.save(NOTE, v=2)
+    laptop.save(OTHER, v=2)
+    await laptop.sync()
+    laptop.delete(NOTE)
+    await laptop.sync()
+    found = told(laptop, NOTE)
+    made, refused, deletion = (event for event in reversed(events(laptop, Question(record=NOTE))))
+    assert found == [(How.PUSHED, "created", NOTE), *[(How.REFUSED, REFUSED, NOTE)] * 2]
+    assert (deletion.before, deletion.after) == (made.after, None)
+    assert refused.before == made.after
+    assert "no such thing" in refused.reason
+    assert (How.PUSHED, "replaced", OTHER) in told(laptop)
+    # What was kept before the push can still be brought back.
+    assert refused.origin is not None
+    assert [line["path"] for line in lines(laptop, "--pushed")].count(NOTE) == 1
+    # A later push that the PDS takes is one of its own.
+    refuse(world, when=False)
+    laptop.save(NOTE, v=3)
+    await laptop.sync()
+    assert told(laptop, NOTE) == [*found, (How.PUSHED, "replaced", NOTE)]
+
+
+async def test_a_creation_that_is_refused_is_in_the_story_too(world: World) -> None:
+    laptop = world.device()
+    refuse(world)
+    laptop.save(NOTE, v=1)
+    await laptop.sync()
+    assert told(laptop) == [(How.REFUSED, REFUSED, NOTE)]
+    refuse(world, when=False)
+    laptop.save(NOTE, v=2)
+    await laptop.sync()
+    assert told(laptop, NOTE)[-1] == (How.PUSHED, "created", NOTE)
+
+
+async def test_a_push_that_never_reached_the_repo_is_no_replacement(world: World) -> None:
+    laptop = world.device()
+    laptop.save(NOTE, v=1)
+    await laptop.sync()
+    down = Refuse(503, "Down", "down")
+    world.sandbox.faults.add(down, times=999, when=lambda call: bool(call.paths))
+    later(laptop, 10)
+    laptop.mirror.sleep = _at_once
+    laptop.save(NOTE, v=2)
+    await laptop.mirror.cycle()
+    assert (None, UNCONFIRMED, NOTE) in told(laptop)
+    assert UNCONFIRMED in {line["deed"] for line in lines(laptop)}
+    refuse(world, when=False)
+    laptop.save(NOTE, v=3)
+    await laptop.sync()
+    assert sorted(told(laptop), key=str) == sorted(
+        [
+            (How.PUSHED, "created", NOTE),
+            (None, UNCONFIRMED, NOTE),
+            (How.PUSHED, "replaced", NOTE),
+        ],
+        key=str,
+    )
+
+
+async def test_where_the_log_does_not_know_a_replacement_is_what_it_was(world: World) -> None:
+    """Before there was an activity log, and where a line of it is lost, a push may have arrived."""
+    laptop = world.device()
+    laptop.save(NOTE, v=1)
+    await laptop.sync()
+    for version in (2, 3):
+        later(laptop, version * 10)
+        laptop.save(NOTE, v=version)
+        await laptop.sync()
+    file = laptop.root / ".syncd" / ACTIVITY_FILE
+    first, _, last = file.read_bytes().splitlines(keepends=True)
+    for content in (b"", last, first + b"torn\n" + last):
+        file.write_bytes(content)
+        assert {event.deed for event in events(laptop)} <= {"created", "replaced"}
+    # A line that is lost without a trace leaves a version of which nobody knows.
+    file.write_bytes(first + last)
+    assert [event.deed for event in events(laptop)].count(UNCONFIRMED) == 1
+
+
+async def test_a_number_of_lines_is_one_of_whole_lines(world: World) -> None:
+    paths = [RecordPath(f"com.example.note/n{number}") for number in range(80)]
+    laptop = world.device()
+    for version in (1, 2, 3):
+        for path in paths:
+            laptop.save(path, v=version)
+        await laptop.sync()
+    for count in (1, 2, 3, 9):
+        text = log(laptop, "--pushed", "-n", str(count)).stdout.splitlines()
+        assert len(text) == min(count, 3)
+        assert all("80 records" in line for line in text)
+    assert len(lines(laptop, "--pushed", "-n", "7")) == 7

@@ -4,9 +4,8 @@ Values in, values out; never sends, waits or holds a session. A caller with a co
 `Request` and returns its `Response`.
 """
 
-from syncd.atproto.xrpc.answer import Response, read_object
-from syncd.atproto.xrpc.origin import Origin, is_public_address, parse_origin
-from syncd.atproto.xrpc.pace import (
+from syncd.atproto.server.origin import Origin, is_public_address, parse_origin
+from syncd.atproto.server.pace import (
     DEFAULT_RETRY_SECONDS,
     MAX_RETRY_SECONDS,
     MIN_RETRY_SECONDS,
@@ -14,6 +13,7 @@ from syncd.atproto.xrpc.pace import (
     read_rate_limit,
     retry_seconds,
 )
+from syncd.atproto.xrpc.answer import Response, read_object
 from syncd.atproto.xrpc.reads import (
     RecordAnswer,
     RecordPage,

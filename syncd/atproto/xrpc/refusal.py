@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from syncd.atproto.server.pace import retry_seconds
 from syncd.atproto.xrpc.answer import Response
-from syncd.atproto.xrpc.pace import retry_seconds
 from syncd.errors import (
     BadAnswer,
     BlobNotFound,

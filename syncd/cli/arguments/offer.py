@@ -18,7 +18,7 @@ from click.shell_completion import CompletionItem
 from syncd.errors import SyncdError
 from syncd.folder.names import is_draft
 from syncd.folder.root import OWN, find_root
-from syncd.forms import EVERY
+from syncd.forms import every_form
 from syncd.private import state_directory
 from syncd.state.peek import RECORDS, WENT, Names, offers, waiting
 
@@ -72,7 +72,8 @@ def _publishable(directory: Path, start: str) -> list[str]:
 
 def _drafts(root: Path) -> Iterator[str]:
     # A name is offered before the settings are read.
-    forms = (EVERY.default, *(form for _, form in EVERY.chosen))
+    every = every_form()
+    forms = (every.default, *(form for _, form in every.chosen))
     for collection in os.scandir(root):
         if "." in collection.name.strip(".") and collection.is_dir(follow_symlinks=False):
             names = (entry.name for entry in os.scandir(collection))

@@ -28,7 +28,8 @@ from syncd.cli.screen.verbose import listeners
 from syncd.cycle.mirror import Mirror
 from syncd.errors import BadData, BadJson, NotFound
 from syncd.folder.write import read_bytes
-from syncd.forms import Form, by_line
+from syncd.forms import Form
+from syncd.forms.by_line import by_line
 from syncd.merge import changed
 from syncd.mirror.names import check_known, read_names
 from syncd.mirror.online import open_to_look

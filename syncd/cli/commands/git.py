@@ -24,7 +24,8 @@ from syncd.cycle.git.checkout import adopt_checkout, find_checkout
 from syncd.errors import BadData, BadJson, BadSyntax, ConfigWrong, FileProblem, GitFailed
 from syncd.folder.names import CONTINUED, record_path_of
 from syncd.folder.root import OWN
-from syncd.forms import EVERY, USUAL, Forms, by_line
+from syncd.forms import USUAL, Forms, every_form
+from syncd.forms.by_line import by_line
 from syncd.git.commits import Worktree
 from syncd.git.drivers import install as install_drivers
 from syncd.git.drivers import uninstall as uninstall_drivers
@@ -69,7 +70,7 @@ def uninstall(directory: Path) -> None:
       syncd -C ~/notes git uninstall
     """
     # By any setting: it may be another one than when they were registered.
-    was_there = uninstall_drivers(_worktree(directory), EVERY)
+    was_there = uninstall_drivers(_worktree(directory), every_form())
     say("git merges and shows record files by itself again" if was_there else "nothing to take out")
 
 
@@ -104,7 +105,7 @@ def merge(base: Path, ours: Path, theirs: Path, mark_length: int, path: str) -> 
 @click.argument("file", type=click.Path(path_type=Path))
 def show(file: Path) -> None:
     """Print the record in FILE with its keys in syncd's order, texts by line; git calls this."""
-    form = EVERY.of_file(file.name)
+    form = every_form().of_file(file.name)
     shown = by_line(form, form.ordered(file.read_bytes()))
     say_lines(shown.decode("utf-8", "backslashreplace"))
 

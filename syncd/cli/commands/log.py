@@ -19,7 +19,7 @@ import click
 
 from syncd.cli.arguments.places import standing
 from syncd.cli.screen.colour import has_colour
-from syncd.cli.screen.events import alike, event_json, event_parts, folded, painted
+from syncd.cli.screen.events import ALIKE, alike, event_json, event_parts, folded, painted
 from syncd.cli.screen.output import (
     NEEDS_A_PERSON,
     cid_json,
@@ -35,7 +35,15 @@ from syncd.folder.root import OWN, find_root
 from syncd.mirror.names import check_known, read_name, read_names, record_meant, record_named
 from syncd.mirror.notices import OnNotice, ignore
 from syncd.mirror.offline import open_files
-from syncd.mirror.past.events import PULLED, PUSHED, Event, Question, mark_of, read_events
+from syncd.mirror.past.events import (
+    PULLED,
+    PUSHED,
+    UNCONFIRMED,
+    Event,
+    Question,
+    mark_of,
+    read_events,
+)
 from syncd.mirror.past.undo import Undo, plan_undo
 from syncd.mirror.restore import (
     Restored,
@@ -106,10 +114,25 @@ def log(
         with suppress(KeyboardInterrupt):
             _follow(find_root(directory) / OWN, look, count, as_json)
         return
-    events = look(count, tell_notice)
-    _say_events(events, as_json)
-    if not events and not as_json:
+    if as_json:
+        _say_events(look(count, tell_notice), as_json)
+        return
+    shown = _whole_lines(look, count)
+    _say_lines(shown)
+    if not shown:
         say(_nothing(path, since, hows))
+
+
+def _whole_lines(look: Callable[[int, OnNotice], list[Event]], count: int) -> list[Event]:
+    """Return the newest `count` lines, of which each has all the events that are alike."""
+    most, on_notice = count + ALIKE, tell_notice
+    while True:
+        events = look(most, on_notice)
+        lines = list(alike(events))
+        # The events of the last line may go on beyond what was read.
+        if len(lines) > count or len(events) < most:
+            return lines[:count]
+        most, on_notice = most * 4, ignore
 
 
 def _say_events(events: Iterable[Event], as_json: bool) -> None:
@@ -118,9 +141,13 @@ def _say_events(events: Iterable[Event], as_json: bool) -> None:
         for event in events:
             say_json(event_json(event), indent=None)
         return
+    _say_lines(alike(list(events)))
+
+
+def _say_lines(events: Iterable[Event]) -> None:
     is_terminal = sys.stdout.isatty()
     has_paint = has_colour(sys.stdout, os.environ)
-    for event in alike(list(events)):
+    for event in events:
         paint = painted(event) if has_paint else str
         for line in folded(event_parts(event, is_local=is_terminal)):
             say(line, paint=paint)
@@ -131,7 +158,7 @@ def _follow(
 ) -> NoReturn:
     """Print the newest events, the oldest of them first, and then each one that is new."""
     mark = mark_of(own)
-    shown = look(max(count, FOLLOWED), tell_notice)
+    shown = _confirmed(look(max(count, FOLLOWED), tell_notice))
     _say_events(shown[:count][::-1], as_json)
     before = Counter(map(_same, shown))
     while True:
@@ -139,9 +166,14 @@ def _follow(
         # The mark is older than what is read after it, so nothing that comes between is missed.
         if (now := mark_of(own)) != mark:
             mark = now
-            found = look(FOLLOWED, ignore)
+            found = _confirmed(look(FOLLOWED, ignore))
             _say_events(_unseen(found, before)[::-1], as_json)
             before = Counter(map(_same, found))
+
+
+def _confirmed(events: Sequence[Event]) -> list[Event]:
+    """Leave out pushes under way: each is shown once it is confirmed or refused."""
+    return [event for event in events if event.deed != UNCONFIRMED]
 
 
 def _unseen(found: Sequence[Event], before: Counter[object]) -> list[Event]:
@@ -156,7 +188,7 @@ def _unseen(found: Sequence[Event], before: Counter[object]) -> list[Event]:
 
 
 def _same(event: Event) -> object:
-    """Return what is equal before and after a write, which history knows first, is confirmed."""
+    """Return what is equal for an event in two looks."""
     return event.path, event.side, event.deed, event.before, event.after, event.keys
 
 

@@ -18,7 +18,8 @@ from syncd.cli.screen.output import say, say_json, tell
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, BadJson, FileProblem
 from syncd.folder.names import record_of_draft
-from syncd.forms import Form, import_post
+from syncd.forms import Form
+from syncd.forms.imported import import_post
 from syncd.mirror.by_lexicon import begin, fields_of
 from syncd.mirror.names import collection_named
 from syncd.mirror.offline import open_files

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,18 +25,18 @@ from syncd.cli.screen.output import (
     say_waiting,
     waiting_json,
 )
-from syncd.cli.screen.overview import say_overview
 from syncd.cli.screen.seen import Seen
 from syncd.config import FILE_NAME
 from syncd.cycle.decide.doubt import HINT
 from syncd.errors import FolderWrong
 from syncd.folder.root import OWN, find_root
-from syncd.mirror.every.find import find_mirrors
-from syncd.mirror.every.overview import Glance, look_at_all
 from syncd.mirror.offline import open_files
 from syncd.mirror.standing import Standing, read_standing
 from syncd.mirror.times import rfc3339
 from syncd.typedjson import plain
+
+if TYPE_CHECKING:
+    from syncd.mirror.every.overview import Glance
 
 
 @click.command()
@@ -87,6 +87,8 @@ def _is_elsewhere(directory: Path) -> bool:
 
 def _show_all(directory: Path, as_json: bool, watch: bool) -> None:
     """Show all mirrors, once or as they change."""
+    from syncd.cli.screen.overview import say_overview  # noqa: PLC0415 (seldom shown)
+
     show = say_json if as_json else say_overview
     with suppress(KeyboardInterrupt):
         if watch:
@@ -99,6 +101,9 @@ def _show_all(directory: Path, as_json: bool, watch: bool) -> None:
 
 def _look_at_all(directory: Path) -> dict[str, Any]:
     """Return the JSON object of `status --all`. Raises FolderWrong if no mirror is known."""
+    from syncd.mirror.every.find import find_mirrors  # noqa: PLC0415 (not for one mirror)
+    from syncd.mirror.every.overview import look_at_all  # noqa: PLC0415
+
     here = None
     with suppress(FolderWrong):
         here = find_root(directory)

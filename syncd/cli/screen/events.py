@@ -12,14 +12,15 @@ from typing import Any, Final
 import click
 
 from syncd.cli.screen.output import cid_json, many, short
-from syncd.mirror.past.events import COMMITTED, Event
+from syncd.mirror.past.events import COMMITTED, REFUSED, UNCONFIRMED, Event
 from syncd.mirror.times import local_time, rfc3339
 from syncd.model import Side
 from syncd.state import How
 
 ALIKE: Final = 5
 """More events than this that are alike, one after the other, are one line."""
-_COLOURS: Final = {"created": "blue", "replaced": "cyan", "deleted": "yellow"}
+_COLOURS: Final = {"created": "blue", "replaced": "cyan", "deleted": "yellow", REFUSED: "red"}
+_DEEDS: Final = {REFUSED: "refused by the PDS", UNCONFIRMED: "push not confirmed"}
 
 
 def alike(events: Sequence[Event]) -> Iterator[Event]:
@@ -107,6 +108,8 @@ def event_json(event: Event) -> dict[str, Any]:
 def _deed(event: Event) -> str:
     if event.how == COMMITTED:
         return "deleted in git" if event.deed == "deleted" else "committed to git"
+    if event.deed in _DEEDS:
+        return _DEEDS[event.deed]
     if event.how == How.ADOPTED:
         return "found on both sides" if event.deed != "deleted" else "gone on both sides"
     if event.how == How.CLONED:

@@ -17,7 +17,8 @@ from syncd.atproto.lexicon.document import parse_lexicon
 from syncd.atproto.lexicon.fault import Kind, new_faults
 from syncd.config import LEXICONS_WARN
 from syncd.cycle.lexicons.breaking import MOST, Change, Found, find_broken, remembering
-from syncd.cycle.lexicons.library import SCHEMAS, Library, Origin, lexicon_faults, placed
+from syncd.cycle.lexicons.library import Library, lexicon_faults, placed
+from syncd.cycle.lexicons.places import SCHEMAS, Origin
 from syncd.cycle.lexicons.reading import Reading
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, FileProblem, Malformed

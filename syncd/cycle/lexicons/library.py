@@ -10,38 +10,23 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Final
 
 from syncd.atproto.data import Record
 from syncd.atproto.lexicon.catalog import Catalog
 from syncd.atproto.lexicon.checks import Faults, fault
 from syncd.atproto.lexicon.document import Lexicon, document_faults, parse_lexicon
 from syncd.atproto.lexicon.fault import Kind
-from syncd.atproto.syntax import Nsid, Rkey, parse_nsid
-from syncd.cycle.lexicons.resolved import RESOLVED, file_of, read_resolved
+from syncd.atproto.syntax import Nsid, parse_nsid
+from syncd.cycle.lexicons.places import SCHEMAS, Origin, places_of
+from syncd.cycle.lexicons.resolved import read_resolved
 from syncd.errors import BadData, BadJson, BadSyntax, FileProblem
-from syncd.folder.names import relative_paths
 from syncd.folder.read import os_problem, read_file
 from syncd.folder.root import opened
 from syncd.forms import DOCUMENTS, USUAL, Form, Forms
 from syncd.lexicons.bundle import load_bundle
-from syncd.model import Problem, make_record_path
-
-SCHEMAS: Final = Nsid("com.atproto.lexicon.schema")
-"""The collection whose records are lexicons."""
-GOAT: Final = "lexicons"
-"""Where `goat lex` keeps documents: that of com.example.thing in com/example/thing."""
-
-
-class Origin(StrEnum):
-    """Where a lexicon was found."""
-
-    MIRROR = "mirror"
-    FOLDER = "folder"
-    RESOLVED = "resolved"
-    BUNDLE = "bundle"
+from syncd.model import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,21 +78,14 @@ class Library:
             nsid = parse_nsid(text)
         except BadSyntax:
             return None
-        for origin, file, read in self._places(nsid):
+        for origin, file in places_of(nsid, portable=self.portable, forms=self.forms):
             content = self._read(file)
             if content is not None:
                 form = self.forms.of(SCHEMAS) if origin is Origin.MIRROR else DOCUMENTS
+                read = read_resolved if origin is Origin.RESOLVED else partial(_document, form)
                 return _judge(nsid, origin, file, content, read, form)
         shipped = load_bundle().find(nsid)
         return None if shipped is None else Found(nsid, Origin.BUNDLE, lexicon=shipped)
-
-    def _places(self, nsid: Nsid) -> Iterator[tuple[Origin, str, Callable[[bytes], Record]]]:
-        record = make_record_path(SCHEMAS, Rkey(nsid))
-        form, ending = self.forms.of(SCHEMAS), DOCUMENTS.ending
-        for file in relative_paths(record, portable=self.portable, forms=self.forms):
-            yield Origin.MIRROR, file, lambda text: form.parse(text, SCHEMAS)
-        yield Origin.FOLDER, f"{GOAT}/{nsid.replace('.', '/')}{ending}", _document
-        yield Origin.RESOLVED, f"{RESOLVED}/{file_of(nsid)}", read_resolved
 
     def _read(self, file: str) -> bytes | Problem | None:
         *directories, name = file.split("/")
@@ -132,8 +110,8 @@ def open_library(root: Path, *, portable: bool = False, forms: Forms = USUAL) ->
         os.close(descriptor)
 
 
-def _document(content: bytes) -> Record:
-    return DOCUMENTS.parse(content, SCHEMAS)
+def _document(form: Form, content: bytes) -> Record:
+    return form.parse(content, SCHEMAS)
 
 
 def _judge(

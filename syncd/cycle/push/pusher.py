@@ -259,7 +259,7 @@ class Pusher:
             if is_often and await self._takes_others():
                 reason = f"the PDS fails on this change, and takes others: {error.message}"
                 hint = "change the record; it is not sent again as it is"
-                self._wait(change, Refusal(change.path, change.after, reason, hint))
+                self._give_up(change, Refusal(change.path, change.after, reason, hint))
             else:
                 self._wait(change, Retry(change.path, error.message), departure(change))
                 self.pushed.halted = error
@@ -334,7 +334,11 @@ class Pusher:
             reason += self._sizes(change)
         line, column = self.place_of(change, error)
         cause = Refusal(change.path, change.after, reason, error.hint, line, column)
+        self._give_up(change, cause)
+
+    def _give_up(self, change: Change, cause: Refusal) -> None:
         self._wait(change, cause)
+        self.answers.log_refusal(change, cause.reason)
 
     def _sizes(self, change: Change) -> str:
         """Return how large the request is, and what the PDS took before, for a sentence."""

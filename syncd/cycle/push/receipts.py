@@ -78,6 +78,11 @@ class Receipts:
             for change, stored in zip(batch, written.cids, strict=False)
         )
 
+    def log_refusal(self, change: Change, reason: str) -> None:
+        """Add a change that the PDS refused to the activity log."""
+        named = self.now(), How.REFUSED, change.path, change.before, change.after
+        ActivityLog(self.own).keep([Activity(*named, pds=self.pds(), reason=reason)])
+
     def keep(self, batch: Sequence[Change], written: Written) -> None:
         """Keep what the PDS said of each record that it took."""
         self.overheard.take_answer(batch, written)

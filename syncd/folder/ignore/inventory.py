@@ -14,7 +14,14 @@ from typing import Final
 
 from syncd.errors import BadSyntax
 from syncd.folder.ignore.rules import IGNORE_FILE, Rules
-from syncd.folder.names import BLOBS, CONTINUED, is_draft, is_record_like, record_path_of
+from syncd.folder.names import (
+    BLOBS,
+    CONTINUED,
+    is_draft,
+    is_plain,
+    is_record_like,
+    record_path_of,
+)
 from syncd.folder.problems import printable
 from syncd.folder.replace import is_leftover
 from syncd.folder.root import opened
@@ -87,11 +94,12 @@ class Inventory:
 
     def _in_collection(self, collection: str, names: list[str]) -> Iterator[NoRecord]:
         form = self.forms.of(collection)
-        files = [n for n in names if not n.endswith("/") and _may_be_record(n, form)]
+        odd = [name for name in names if not is_plain(name, form)]
+        files = _files(odd, form)
         # Names alone say nothing where there are as many records: no pattern is tried on any.
-        is_all = len(files) == self.sizes.get(collection, 0)
-        ignored = set[str]() if is_all else self._ignored(collection, files)
-        for name in names:
+        is_all = len(names) - len(odd) + len(files) == self.sizes.get(collection, 0)
+        ignored = set[str]() if is_all else self._ignored(collection, _files(names, form))
+        for name in sorted(odd if is_all else names):
             path = f"{collection}/{name}"
             if name in ignored:
                 yield self._why(path)
@@ -133,9 +141,14 @@ _UP = "move its files into the collection's directory, if they are meant to be r
 
 
 def _entries(root: int, name: str) -> list[str]:
-    """Return the names in a directory, sorted; those of directories end with `/`."""
+    """Return the names in a directory, in any order; those of directories end with `/`."""
     with opened(root, (name,)) as directory, os.scandir(directory) as entries:
-        return sorted(e.name + "/" * e.is_dir(follow_symlinks=False) for e in entries)
+        return [e.name + "/" if e.is_dir(follow_symlinks=False) else e.name for e in entries]
+
+
+def _files(names: Collection[str], form: Form) -> list[str]:
+    """Return those of `names` that are files of records or drafts, by their names."""
+    return [name for name in names if not name.endswith("/") and _may_be_record(name, form)]
 
 
 def _may_be_record(name: str, form: Form) -> bool:

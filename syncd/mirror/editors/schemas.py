@@ -12,7 +12,7 @@ from typing import Any, Final
 from syncd import __version__
 from syncd.atproto.lexicon.jsonschema import record_schema
 from syncd.config.schema import config_schema
-from syncd.cycle.lexicons.library import GOAT, SCHEMAS
+from syncd.cycle.lexicons.places import GOAT, SCHEMAS
 from syncd.cycle.lexicons.resolved import RESOLVED
 from syncd.forms import DOCUMENTS
 from syncd.mirror.lexicons.linter import collections_of

@@ -6,16 +6,21 @@ What others wrote and what was sent all the same is counted too: these are no pr
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from syncd.atproto.syntax import Nsid
-from syncd.cycle.lexicons.library import Library, Origin
+from syncd.cycle.lexicons.places import Origin, has_document
 from syncd.cycle.lexicons.reading import Reading
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FileProblem, FolderWrong, Malformed
+from syncd.folder.root import Folder
+from syncd.lexicons.bundle import load_bundle
 from syncd.model import RecordPath, split_record_path
+
+if TYPE_CHECKING:
+    from syncd.cycle.lexicons.library import Library
 
 AT_ONCE: Final = 1_000
 """How many records are checked where an answer must not take long."""
@@ -50,18 +55,36 @@ def count_lexicons(workspace: Workspace, *, most: int | None = None) -> Counted:
     sizes = {name: n for name, n in state.collection_sizes().items() if config.covers(name)}
     try:
         with workspace.folder.open() as root:
-            library = Library(root, workspace.folder.portable, workspace.folder.forms)
-            origins = {name: origin for name in sizes if (origin := _origin(library, name))}
+            origins = _origins(workspace.folder, root, sizes)
             known = Counter(dict.fromkeys(Origin, 0))
             for name, origin in origins.items():
                 known[origin] += sizes[name]
             unknown = sum(sizes.values()) - known.total()
             too_many = most is not None and known.total() > most
-            broken = None if too_many else _broken(workspace, root, library, origins)
+            broken = None if too_many else _broken(workspace, root, origins)
             return Counted(dict(known), unknown, broken)
     except FolderWrong:
         # A folder that is away has no files, and its lexicons are away with them.
         return Counted(dict.fromkeys(Origin, 0), sum(sizes.values()), None)
+
+
+def _origins(folder: Folder, root: int, collections: Iterable[str]) -> dict[str, Origin]:
+    """Return where the lexicon of each of `collections` is from; those without one are left out."""
+    portable, forms = folder.portable, folder.forms
+    own = {n for n in collections if has_document(root, Nsid(n), portable=portable, forms=forms)}
+    shipped = dict.fromkeys(load_bundle().record_types(), Origin.BUNDLE)
+    found = {name: shipped.get(Nsid(name)) for name in collections if name not in own}
+    if own:
+        library = _library(folder, root)
+        found |= {name: _origin(library, name) for name in own}
+    return {name: origin for name, origin in found.items() if origin is not None}
+
+
+def _library(folder: Folder, root: int) -> Library:
+    # What judges records takes long to import, and most looks judge none.
+    from syncd.cycle.lexicons.library import Library  # noqa: PLC0415
+
+    return Library(root, folder.portable, folder.forms)
 
 
 def _origin(library: Library, collection: str) -> Origin | None:
@@ -70,15 +93,16 @@ def _origin(library: Library, collection: str) -> Origin | None:
     return found.origin if found is not None and is_record else None
 
 
-def _broken(workspace: Workspace, root: int, library: Library, collections: Collection[str]) -> int:
+def _broken(workspace: Workspace, root: int, collections: Collection[str]) -> int:
+    if not collections:
+        return 0
+    library = _library(workspace.folder, root)
     with Reading(workspace.folder, root) as files:
         paths = _paths(workspace, collections)
         return sum(1 for path in paths if _is_broken(library, files, path))
 
 
 def _paths(workspace: Workspace, collections: Collection[str]) -> Iterator[RecordPath]:
-    if not collections:
-        return iter(())
     return (p for p in sorted(workspace.state.base()) if split_record_path(p)[0] in collections)
 
 

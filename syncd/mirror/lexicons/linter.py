@@ -15,14 +15,8 @@ from syncd.atproto.lexicon.checks import FINE, Faults, fault
 from syncd.atproto.lexicon.fault import Fault, Kind
 from syncd.atproto.syntax import Nsid, parse_nsid
 from syncd.config import FILE_NAME, load_config
-from syncd.cycle.lexicons.library import (
-    GOAT,
-    SCHEMAS,
-    Found,
-    Library,
-    lexicon_faults,
-    open_library,
-)
+from syncd.cycle.lexicons.library import Found, Library, lexicon_faults, open_library
+from syncd.cycle.lexicons.places import GOAT, SCHEMAS
 from syncd.errors import BadJson, BadSyntax, FileProblem, FolderWrong, SyncdError
 from syncd.folder.names import ending_in, is_draft, parse_file_name
 from syncd.folder.problems import explain

@@ -15,7 +15,8 @@ from typing import Final, TypeAlias
 from syncd.atproto.data import cid_of
 from syncd.atproto.lexicon.references import others_of
 from syncd.atproto.syntax import Did, Nsid, parse_nsid
-from syncd.cycle.lexicons.library import Library, Origin, lexicon_faults, open_library
+from syncd.cycle.lexicons.library import Library, lexicon_faults, open_library
+from syncd.cycle.lexicons.places import Origin
 from syncd.cycle.lexicons.resolved import (
     Resolved,
     find_resolved,

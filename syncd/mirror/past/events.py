@@ -6,6 +6,7 @@ what the PDS said of it, and git the commits of a file. An event has what all of
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -25,6 +26,7 @@ from syncd.model import RecordPath, Side
 from syncd.state import (
     ACTIVITY_FILE,
     HISTORY_FILE,
+    Activities,
     Activity,
     How,
     Provenance,
@@ -33,6 +35,8 @@ from syncd.state import (
 )
 
 COMMITTED: Final = "committed"
+REFUSED: Final = "refused"
+UNCONFIRMED: Final = "unconfirmed"
 PULLED: Final = frozenset({How.CLONED, How.PULLED, How.MERGED})
 PUSHED: Final = frozenset({How.PUSHED})
 _BESIDE: Final = 100
@@ -75,7 +79,8 @@ class Event:
 
     Attributes:
         how: How it came or went; `committed` to git; None: decided here, or before there was a log.
-        deed: created, replaced, deleted.
+        deed: created, replaced, deleted; refused by the PDS, or unconfirmed: a version was kept
+            before a push that, as far as is known, never reached the repo.
         side: Where; None: on both sides, or in git.
         path: The path of the record, or the name of the collection where there are many.
         keys: Their record keys, if they are known.
@@ -116,10 +121,11 @@ def read_events(
     most = None if question.most is None or not question.is_plain else question.most * 2 + _BESIDE
     limit = -1 if most is None else most
     superseded = read_superseded(workspace, question.record, limit, on_notice)
-    activities = _activities(workspace, question, most, on_notice)
+    read = _activities(workspace, question, most, on_notice)
+    activities, since = read.found, _told_since(workspace, read, most)
     pushes = read_pushes(workspace)
     events = [
-        *_joined(activities, superseded, pushes.values()),
+        *_joined(activities, superseded, pushes.values(), since),
         *_commits(workspace, question, on_notice),
     ]
     wanted = [event for event in events if _is_wanted(event, question)]
@@ -163,7 +169,7 @@ def _is_wanted(event: Event, question: Question) -> bool:
 
 def _activities(
     workspace: Workspace, question: Question, most: int | None, on_notice: OnNotice
-) -> Sequence[Activity]:
+) -> Activities:
     """Return the activities; what cannot be read is one notice, and left out."""
     about: Collection[str] = ()
     if question.record is not None:
@@ -174,18 +180,40 @@ def _activities(
     except OSError as error:
         file = error.filename or workspace.own
         on_notice(Notice(f"what came in and went out is left out: {file}: {error.strerror}"))
-        return ()
+        return Activities((), unread=1)
     if read.unread:
         what = "1 entry" if read.unread == 1 else f"{read.unread} entries"
         message = f"{what} of the activity log cannot be read, and left out"
         on_notice(Notice(message, "nothing, if a newer syncd was here; nothing depends on the log"))
-    return read.found
+    return read
+
+
+def _told_since(workspace: Workspace, read: Activities, most: int | None) -> float:
+    """Return the unix second from which on `read` lacks no push of the records asked for.
+
+    Before it there was no activity log, or it is not kept any more, or was not read; so may others
+    of the very second of the oldest one. Infinite where a line cannot be read: it may be any push.
+    """
+    if read.unread:
+        return math.inf
+    if most is not None and len(read.found) >= most:
+        return read.found[-1].at + 1
+    with suppress(OSError):
+        oldest = workspace.activity.oldest()
+        return math.inf if oldest is None else oldest.at + 1
+    return math.inf
 
 
 def _joined(
-    activities: Sequence[Activity], superseded: Iterable[Superseded], pushes: Iterable[Push]
+    activities: Sequence[Activity],
+    superseded: Sequence[Superseded],
+    pushes: Iterable[Push],
+    since: float,
 ) -> Iterator[Event]:
-    """Yield an event for each thing that happened, newest first within each source."""
+    """Yield an event for each thing that happened, newest first within each source.
+
+    From the unix second `since` on, `activities` have each push that reached the repo.
+    """
     waiting: dict[tuple[object, ...], list[Superseded]] = defaultdict(list)
     for version in superseded:
         key = (version.path, version.side, version.cid, version.after)
@@ -196,24 +224,42 @@ def _joined(
         found = waiting.get((event.path, event.side, event.before, event.after))
         if found:
             version = found.pop(0)
-            event = replace(event, reason=version.reason, origin=version.origin)
+            reason = event.reason if event.deed == REFUSED else version.reason
+            event = replace(event, reason=reason, origin=version.origin)
         yield _answered(event, answers)
-    for versions in waiting.values():
-        yield from (_answered(_event_of_version(version), answers) for version in versions)
-    logged = {(a.path, a.after) for a in activities}
+    logged = {(a.path, a.after) for a in activities if a.how is not How.REFUSED}
+    reached = (
+        logged | {*answers} | {(v.path, v.cid) for v in superseded if v.origin is Provenance.FOLDER}
+    )
+    for version in (version for versions in waiting.values() for version in versions):
+        event = _event_of_version(version)
+        is_told = version.after is not None and (version.path, version.after) in reached
+        if _is_before_a_push(version) and version.at >= since and not is_told:
+            event = replace(event, deed=UNCONFIRMED)
+        yield _answered(event, answers)
     in_many = {path for a in activities if a.how is How.PUSHED and a.is_of_many for path in a.paths}
     for push in answers.values():
         if push.is_new and (push.path, push.cid) not in logged and push.path not in in_many:
             yield _event_of_push(push)
 
 
+def _is_before_a_push(version: Superseded) -> bool:
+    """Return whether it was kept because syncd was about to replace it in the repo.
+
+    What was found overwritten afterwards has no rev, or was in the folder.
+    """
+    is_in_repo = version.side is Side.REMOTE and version.origin is not Provenance.FOLDER
+    return is_in_repo and version.rev is not None
+
+
 def _event_of(activity: Activity) -> Event:
-    sides = {How.PUSHED: Side.REMOTE, How.ADOPTED: None}
+    sides = {How.PUSHED: Side.REMOTE, How.REFUSED: Side.REMOTE, How.ADOPTED: None}
     commit = None if activity.commit is None else str(activity.commit)
+    deed = "created" if activity.is_of_many else _deed(activity.before, activity.after)
     return Event(
         activity.at,
         activity.how,
-        "created" if activity.is_of_many else _deed(activity.before, activity.after),
+        REFUSED if activity.how is How.REFUSED else deed,
         sides.get(activity.how, Side.LOCAL),
         activity.path,
         activity.before,
@@ -223,7 +269,9 @@ def _event_of(activity: Activity) -> Event:
         activity.rev,
         commit,
         activity.pds,
-        "created in the folder" if activity.how is How.PUSHED and not activity.before else "",
+        "created in the folder"
+        if activity.how is How.PUSHED and not activity.before
+        else activity.reason,
     )
 
 
@@ -241,7 +289,7 @@ def _event_of_push(push: Push) -> Event:
 
 def _answered(event: Event, answers: dict[tuple[RecordPath, Cid], Push]) -> Event:
     """Return the event with what the PDS found of the record, if this was its last push."""
-    if event.side is not Side.REMOTE or event.after is None:
+    if event.side is not Side.REMOTE or event.after is None or event.deed == REFUSED:
         return event
     push = answers.get((RecordPath(event.path), event.after))
     return event if push is None else replace(event, validation=push.validation)

@@ -13,7 +13,8 @@ from syncd.atproto.data import cid_of
 from syncd.cli.commands.diff import difference_of, readable
 from syncd.cli.screen.changes import LONG
 from syncd.errors import BadJson
-from syncd.forms import USUAL, by_line, from_lines, line_shown
+from syncd.forms import USUAL
+from syncd.forms.by_line import by_line, from_lines, line_shown
 from syncd.merge import marked, merge
 from tests.chance import times
 from tests.rigs.lured import NOTE, Lured, home, mirror

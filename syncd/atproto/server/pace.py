@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from email.utils import mktime_tz, parsedate_tz
 from typing import Final
 
 DEFAULT_RETRY_SECONDS: Final = 30.0
@@ -174,6 +173,9 @@ def _server_now(headers: Mapping[str, str], now: float) -> float:
 
 def _moment(text: str) -> float | None:
     """Convert an HTTP-date to unix seconds; None for other text."""
+    # It brings sockets and charsets along, and what reads no answer needs no date.
+    from email.utils import mktime_tz, parsedate_tz  # noqa: PLC0415
+
     try:
         parts = parsedate_tz(text)
         return None if parts is None else float(mktime_tz(parts))
