@@ -130,7 +130,8 @@ def test_an_older_file_that_nobody_can_write_to_is_read_as_one_that_names_nothin
     with open_state(path) as frozen:
         assert named(frozen) == {}
         assert frozen.attachments.unread() == []
-        assert frozen.attachments.stamps() == frozen.attachments.asked() == {}
+        assert frozen.attachments.stamps() == {}
+        assert frozen.attachments.asked() == {}
         assert frozen.base() == {ONE: cid_of_block(record(CAT))}
 
 
