@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from syncd.config import Config
-from syncd.cycle.blobs.attached import attached
+from syncd.cycle.blobs.attached import Attached, attached
 from syncd.cycle.workspace import Workspace
 from syncd.doctor.kinds import Finding, found
 from syncd.errors import SyncdError
@@ -19,9 +19,13 @@ def judge_blobs(root: Path, config: Config, state: State) -> Iterator[Finding]:
     """Yield what can be said of the blobs; what is wrong with folder or state, others say."""
     folder = Folder(root, portable=config.is_portable, forms=config.forms)
     try:
-        blobs = attached(Workspace(folder, state, config, time.time_ns))
+        yield from judge_attached(attached(Workspace(folder, state, config, time.time_ns)))
     except SyncdError:
         return
+
+
+def judge_attached(blobs: Attached) -> Iterator[Finding]:
+    """Yield what can be said of blobs that were looked at."""
     named = len(blobs.named)
     for problem in blobs.listing.problems:
         yield found("blobs.blocked", path=problem.path, reason=problem.reason, hint=problem.hint)

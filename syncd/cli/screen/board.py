@@ -89,7 +89,8 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
     if known := lexicons_line(found["lexicons"]):
         rows.append(("lexicons", _text(known)))
     if known := blobs_line(found["blobs"]):
-        rows.append(("blobs", _text(known)))
+        command = found["blobs"]["next"]
+        rows.append(("blobs", _text(f"{known}: {command}" if command else known)))
     if found["budget"]["counted"]:
         rows.append(("budget", _budget(found["budget"])))
     if found["guards"] is False:
