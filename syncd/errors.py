@@ -131,6 +131,10 @@ class Unreachable(PdsError):
     exit_code = 69
 
 
+class LoginWanted(Unreachable):
+    """A read without a token was refused for that. It says nothing about our credentials."""
+
+
 class RateLimited(PdsError):
     """The PDS asks for a pause of `retry_seconds`, already capped to a day."""
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from difflib import get_close_matches
 
 from syncd.atproto.lexicon.oneedit import is_one_edit
 
+_ALIKE = 0.93
+"""How much alike two names are: names share their first segments, so most of a name says little."""
 _SHORT = 3
 """A segment of fewer letters says too little: most pairs of them are one edit apart."""
 _WORD = 4
@@ -31,6 +34,17 @@ def slip_of(name: str, known: Collection[str], *, likely: int = _LIKELY) -> str 
     if name in known:
         return None
     return next((other for other in known if is_slip(name, other, likely=likely)), None)
+
+
+def near_name(name: str, known: Collection[str]) -> str | None:
+    """Return the name of `known` that an error may suggest in the place of an unknown `name`.
+
+    That is one that `name` is a slip of, else one that looks nearly alike. None if there is none.
+    """
+    if name in known:
+        return None
+    meant = slip_of(name, sorted(known), likely=_WORD)
+    return meant or next(iter(get_close_matches(name, sorted(known), n=1, cutoff=_ALIKE)), None)
 
 
 def is_slip(one: str, other: str, *, likely: int = _LIKELY) -> bool:

@@ -131,8 +131,8 @@ MUTANTS = (
         "        disk.rename(directory, temp, name)\n", acted("the first sync of a repo"),
     ),
     Mutant(
-        "a deletion sent without being proven again", "cycle/push/outbox.py",
-        "            return self._still_gone(change, root)", "            return change", MIRROR,
+        "a deletion sent without being proven again", "cycle/push/fill.py",
+        "        return _still_gone(folder, change, root)", "        return change", MIRROR,
         "is_back",
     ),
     Mutant(
@@ -254,6 +254,16 @@ MUTANTS = (
         "an upload is sent in chunks", "pds/http.py",
         'request.upload or "*/*", "content-length": str(upload.size)}', 'request.upload or "*/*"}',
         "tests/pds/test_blobs.py",
+    ),
+    Mutant(
+        "a file outside of the folder is uploaded", "blobs/files.py",
+        '    if name.startswith("/") or ".." in parts:', '    if name.startswith("/"):',
+        "tests/cycle/push/test_attach.py", "no_file_to_upload",
+    ),
+    Mutant(
+        "a file that names another is taken for the record that it was", "cycle/observe/views.py",
+        "for path, seen in new.items() if path not in sides.attached}", "for path, seen in new.items()}",
+        "tests/cycle/push/test_attach.py", "until_the_file_changes",
     ),
     Mutant(
         "one point too many", "budget.py", "        if total > room:", "        if total > room + 1:",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from syncd.atproto.syntax import parse_nsid
 from syncd.cycle.decide.lexicons import KNOWN
-from syncd.slips import is_slip, slip_of
+from syncd.slips import is_slip, near_name, slip_of
 from tests.chance import times
 
 POST = "app.bsky.feed.post"
@@ -108,3 +108,25 @@ def test_a_name_that_is_known_itself_is_no_slip() -> None:
 def test_a_slip_goes_both_ways_and_is_never_of_itself(one: str, other: str) -> None:
     assert is_slip(one, other) == is_slip(other, one)
     assert not is_slip(one, one)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("app.bsky.feed.poost", POST),
+        ("app.bsky.feed.pots", POST),
+        ("app.bsky.feeds.post", POST),
+        ("app.bsky.graph.starterpcak", "app.bsky.graph.starterpack"),
+        ("app.bsky.graph.startrpacks", "app.bsky.graph.starterpack"),
+        ("com.example.nothing.alike", None),
+        ("app.bsky.feed.note", None),
+        (POST, None),
+        ("x", None),
+    ],
+)
+def test_a_near_name_is_suggested_and_no_name_that_only_begins_alike(
+    name: str, meant: str | None
+) -> None:
+    known = (POST, "app.bsky.feed.like", "app.bsky.graph.starterpack")
+    assert near_name(name, known) == meant
+    assert near_name(name, ()) is None

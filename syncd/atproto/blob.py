@@ -6,14 +6,19 @@ no PDS tracks what it names. Source: https://atproto.com/specs/data-model#blob-t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from syncd.atproto.cid import Cid, Link
 from syncd.atproto.data import MAX_INTEGER, Value
 
 _FIELDS: Final = {"$type", "ref", "mimeType", "size"}
+FILE: Final = "$file"
+"""The key of a map that stands for the reference of a file: `{"$type": "blob", "$file": "a.jpg"}`.
+
+No PDS knows it: whoever reads a text for the PDS says what takes its place.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,18 @@ class BlobRef:
     def value(self) -> dict[str, Value]:
         """The reference as it stands in a record."""
         return {"$type": "blob", "ref": self.cid, "mimeType": self.mime_type, "size": self.size}
+
+
+Refer: TypeAlias = Callable[[str], BlobRef]
+"""Returns the reference of a file that a record names. Raises BadData if it names none."""
+
+
+def file_named(entries: Mapping[str, object]) -> str | None:
+    """Return the name in a map that stands for the reference of a file; None for any other map."""
+    match entries:
+        case {"$type": "blob", "$file": str(name)} if len(entries) == 2:
+            return name
+    return None
 
 
 def typed_fields(fields: Mapping[str, Value]) -> tuple[Link, str, int] | None:

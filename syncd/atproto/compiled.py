@@ -1,6 +1,6 @@
 """Plain records between block and file by compiled libraries, where they are installed. Pure.
 
-`orjson` and `libipld` are an extra: syncd works without them, slower. Both functions return None
+`orjson` and `libipld` are an extra: syncd works without them, slower. Each function returns None
 for every record of which they cannot know that `inexact` and `jsontext` would say the same: links,
 bytes, floats, large integers, odd keys, deep nesting, and files in another style than syncd's own.
 So those modules stay the reference, and nothing here refuses a record.
@@ -26,6 +26,8 @@ _ODD = (b'"$link"', b'"$bytes"', b'"$type": ""', b'"$type": "blob"')
 """What a text has, in syncd's own style, if JSON or a PDS could read more into a map; and these
 two, without a dollar."""
 _PROTO, _MIME = b'"__proto__"', b'"mimeType"'
+_ODD_KEYS = (b"$link", b"$bytes", b"__proto__", b"mimeType")
+"""The same in a block."""
 
 _Libraries: TypeAlias = "tuple[ModuleType, ModuleType]"
 _calls = count()
@@ -49,6 +51,23 @@ def text_of(block: bytes) -> bytes | None:
     except (TypeError, ValueError, RecursionError):
         return None
     return text if len(text) <= MAX_BYTES else None
+
+
+def record_of(block: bytes) -> dict[str, Any] | None:
+    """Return the record in `block`, in which every value is also its own JSON, or None."""
+    found = _libraries_if_worth()
+    if found is None or block.count(b"e$type") > 1 or any(odd in block for odd in _ODD_KEYS):
+        return None
+    orjson, libipld = found
+    try:
+        value = libipld.decode_dag_cbor(block)
+        if type(value) is not dict or libipld.encode_dag_cbor(value) != block:
+            return None
+        # Refuses bytes, of a link too, and the integers that JSON cannot say.
+        orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return None if _FLOAT.search(block) or type(value.get("$type")) is not str else value
 
 
 def block_of(text: bytes, collection: str) -> bytes | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Collection
 from contextlib import suppress
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from syncd.atproto.cid import Cid, Link, cid_of_block, parse_link
 from syncd.atproto.dagcbor import MAX_DEPTH, TOO_DEEP, Value, decode, encode, read_cbor, utf8
@@ -215,6 +215,10 @@ def _read_bytes(entries: dict[str, Value]) -> bytes:
     raise BadData('malformed "$bytes": it must be the only key, and its value standard base64')
 
 
+MALFORMED_BLOB: Final = "malformed blob"
+"""Begins what is said of a map that calls itself a blob and is no reference to one."""
+
+
 def _check_type(entries: dict[str, Value]) -> None:
     kind = entries["$type"]
     if not isinstance(kind, str) or not kind:
@@ -235,7 +239,7 @@ def _check_blob(entries: dict[str, Value]) -> None:
             and size >= -1
         ):
             return
-    raise BadData('malformed blob: beside "$type" it has "ref" (a link), "mimeType" and "size"')
+    raise BadData(f'{MALFORMED_BLOB}: beside "$type" it has "ref" (a link), "mimeType" and "size"')
 
 
 def _check_not_legacy_blob(entries: dict[str, Value]) -> None:

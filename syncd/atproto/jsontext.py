@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
+from functools import partial
 from itertools import accumulate, takewhile
 from typing import Any, TypeAlias, TypeVar
 
+from syncd.atproto.blob import Refer, file_named
 from syncd.atproto.dagcbor import TOO_DEEP, utf8
 from syncd.atproto.data import (
     MAX_DEPTH,
@@ -53,24 +55,25 @@ _Tokens: TypeAlias = Iterator[_Token]
 _Made = TypeVar("_Made")
 
 
-def parse_record(text: bytes, collection: str) -> Record:
+def parse_record(text: bytes, collection: str, refer: Refer | None = None) -> Record:
     """Parse the file of a record of `collection`. Adds a missing `$type`, as a PDS does.
 
     Accepts a byte order mark, CRLF, any white space and any order of keys; 1.0 and 1e2 are
-    integers. Raises BadJson with line and column (in characters) for all other text that a PDS
+    integers. With `refer`, a map that names a file is what that says; without, it is refused.
+    Raises BadJson with line and column (in characters) for all other text that a PDS
     would not store with the same meaning.
     """
     source = _decode(text)
     _check_depth(source)
     try:
-        record = _load(source)
+        record = _load(source, refer)
         if _SURROGATE.search(source):
             encode(record)
         if isinstance(record, dict) and record.setdefault("$type", collection) == collection:
             return record
     except ValueError:
         _check_syntax(source)
-    return _reread(source, collection)
+    return _reread(source, collection, refer)
 
 
 def parse_as(text: bytes, collection: str) -> Record:
@@ -124,11 +127,11 @@ def _check_depth(source: str) -> None:
             raise _refusal(source, token.start(), TOO_DEEP)
 
 
-def _load(source: str) -> Value:
+def _load(source: str, refer: Refer | None = None) -> Value:
     """Parse by all rules except lone surrogates and depth. Raises JSONDecodeError and BadData."""
     value: Value = json.loads(
         source,
-        object_pairs_hook=_read_pairs,
+        object_pairs_hook=_read_pairs if refer is None else partial(_read_pairs, refer=refer),
         parse_int=_read_integer,
         parse_float=_read_decimal,
         parse_constant=_refuse_constant,
@@ -136,11 +139,17 @@ def _load(source: str) -> Value:
     return value
 
 
-def _read_pairs(pairs: list[tuple[str, Value]]) -> Value:
+def _read_pairs(pairs: list[tuple[str, Value]], refer: Refer | None = None) -> Value:
     entries = dict(pairs)
     if len(entries) != len(pairs):
         raise BadData("a key is given twice")
-    return read_json_object(entries)
+    return _read_entries(entries, refer)
+
+
+def _read_entries(entries: dict[str, Value], refer: Refer | None) -> Value:
+    """Convert a JSON object, also one that stands for the reference of a file."""
+    name = None if refer is None else file_named(entries)
+    return read_json_object(entries) if refer is None or name is None else refer(name).value
 
 
 def _read_integer(text: str) -> Value:
@@ -178,36 +187,39 @@ def _check_syntax(source: str) -> None:
         raise _refusal(source, error.pos, f"this is not JSON: {reason.lower()}") from None
 
 
-def _reread(source: str, collection: str) -> Record:
+def _reread(source: str, collection: str, refer: Refer | None = None) -> Record:
     """Parse valid JSON token by token. Raises BadJson at the first fault."""
     tokens = TOKEN.finditer(source)
     top = next(tokens)
     with _placed(top):
-        record = read_json_object(_reread_entries(tokens, collection)) if top[0] == "{" else None
+        entries = _reread_entries(tokens, refer, collection) if top[0] == "{" else None
+        record = None if entries is None else read_json_object(entries)
         if not isinstance(record, dict):
             raise BadData("a record must be a JSON object")
         return {"$type": collection} | record
 
 
-def _reread_value(token: _Token, tokens: _Tokens) -> Value:
+def _reread_value(token: _Token, tokens: _Tokens, refer: Refer | None) -> Value:
     with _placed(token):
         match token[0]:
             case "{":
-                return read_json_object(_reread_entries(tokens))
+                return _read_entries(_reread_entries(tokens, refer), refer)
             case "[":
-                return _reread_items(tokens)
+                return _reread_items(tokens, refer)
             case text:
                 return read_json_value(_load(text))
 
 
-def _reread_items(tokens: _Tokens) -> list[Value]:
+def _reread_items(tokens: _Tokens, refer: Refer | None) -> list[Value]:
     items: list[Value] = []
     while (token := next(tokens))[0] != "]":
-        items.append(_reread_value(token, tokens))
+        items.append(_reread_value(token, tokens, refer))
     return items
 
 
-def _reread_entries(tokens: _Tokens, collection: str | None = None) -> dict[str, Value]:
+def _reread_entries(
+    tokens: _Tokens, refer: Refer | None, collection: str | None = None
+) -> dict[str, Value]:
     """Read the rest of an object; with `collection`, of the record itself."""
     entries: dict[str, Value] = {}
     while (token := next(tokens))[0] != "}":
@@ -217,7 +229,7 @@ def _reread_entries(tokens: _Tokens, collection: str | None = None) -> dict[str,
             if key in entries:
                 raise BadData(f"the key {token[0]} is given twice")
         value = next(tokens)
-        entries[key] = _reread_value(value, tokens)
+        entries[key] = _reread_value(value, tokens, refer)
         if key == "$type" and collection not in (None, entries[key]):
             reason = f'"$type" must be "{collection}", the collection of this file'
             raise _refusal(value.string, value.start(), reason)

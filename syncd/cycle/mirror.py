@@ -68,6 +68,9 @@ class Mirror:
             after it says that none is.
         rounds: Fetches the blobs that records name.
         on_archive: Gets each version that is about to be replaced or deleted, once history has it.
+        before_push: Called after the repo was seen and before something is sent; what it raises
+            ends the cycle.
+        so_far: What the last sync has done, also where an error ended it.
     """
 
     workspace: Workspace
@@ -83,7 +86,9 @@ class Mirror:
     on_waiting: Callable[[bool], None] = lambda _: None
     on_archive: Callable[[Sequence[Superseded]], None] = lambda _: None
     rounds: Rounds = field(default_factory=Rounds)
+    before_push: Callable[[], None] = lambda: None
     outbox: Outbox = field(init=False)
+    so_far: Report = field(init=False, default_factory=Report)
     _requests_elsewhere: int = 0
 
     def __post_init__(self) -> None:
@@ -125,12 +130,13 @@ class Mirror:
 
     async def sync(self, dirty: Dirty = None) -> Report:
         """Cycle until nothing is left to do but what waits for a person, or for a pause."""
-        report = last = await self.cycle(dirty)
+        self.so_far = Report()
+        report = self.so_far = last = await self.cycle(dirty)
         attempts = 1
         while last.is_unfinished and attempts < ATTEMPTS and not last.needs_a_pause:
             last = await self.cycle(dirty=last.unsent)
             attempts = 1 if last.pushed else attempts + 1
-            report = report.followed_by(last)
+            report = self.so_far = report.followed_by(last)
         return report
 
     async def preview(self) -> Report:
@@ -197,7 +203,10 @@ class Mirror:
         end_doubt(self.workspace, sides, plan)
         keeper = self._keeper(sight.view.head)
         await self.outbox.look_after(sight)
-        steps, lost = await self.outbox.archive(keeper, sight, plan.with_verdict(Verdict.PUSH))
+        pushes = plan.with_verdict(Verdict.PUSH)
+        if pushes:
+            self.before_push()
+        steps, lost = await self.outbox.archive(keeper, sight, pushes, sides.attached)
         pushed = await self.outbox.send(steps, sight.view.head.commit, lost)
         waiting = self.state.waiting()
         if pulled.base or pushed.done or joined.paths:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import groupby
 
-from syncd.atproto.data import encode
+from syncd.atproto.data import Record, encode
 from syncd.errors import BadData, BadJson, BadSyntax, FileChanged, FileProblem
 from syncd.folder.names import (
     CONTINUED,
@@ -66,8 +66,12 @@ def find_draft(folder: Folder, path: RecordPath) -> str | None:
         return find_there(root, _drafts_of(folder, path))
 
 
-def read_draft(folder: Folder, relative: str) -> tuple[bytes, FileStat] | Problem:
+def read_draft(
+    folder: Folder, relative: str, parse: Callable[[bytes, str], Record]
+) -> tuple[bytes, FileStat] | Problem:
     """Read the draft at `relative`; return a Problem if it is no record or still being written.
+
+    `parse` reads a text as a record of a collection, and raises BadJson.
 
     Raises:
         FolderWrong: The folder is missing or belongs to another mirror.
@@ -82,7 +86,7 @@ def read_draft(folder: Folder, relative: str) -> tuple[bytes, FileStat] | Proble
             opened(root, directories) as directory,
         ):
             content, now = read_file(directory, name)
-            encode(folder.forms.of(directories[0]).parse(content, directories[0]))
+            encode(parse(content, directories[0]))
             return (content, now) if _is_at_rest(directory, name, now) else Problem(path, _OPEN)
     except BadJson as error:
         return Problem(path, error.message, error.hint or FIX_HINT, error.line, error.column)

@@ -175,7 +175,7 @@ def meant_path(collection: Nsid, name: str, form: Form = USUAL.default) -> Recor
 
 
 def conflict_name(
-    rkey: Rkey, cid: str, *, portable: bool = False, form: Form = USUAL.default
+    rkey: Rkey, cid: str, *, portable: bool = False, form: Form = USUAL.default, ending: str = ""
 ) -> str:
     """Return `<rkey>.<cid>` and the ending, with the rkey escaped and split like in `file_name`.
 
@@ -183,12 +183,13 @@ def conflict_name(
     """
     if len(cid) > _CID_CHARACTERS:
         cid = hashlib.sha256(cid.encode()).hexdigest()
-    return "/".join(_components(_tokens(rkey, portable), portable, f".{cid}{form.ending}"))
+    suffix = f".{cid}{ending or form.ending}"
+    return "/".join(_components(_tokens(rkey, portable), portable, suffix))
 
 
 def parse_conflict_name(name: str, form: Form = USUAL.default) -> Rkey:
     """Return the rkey of a `conflict_name`. Raises BadSyntax if it is none."""
-    stem = name.removesuffix(form.ending).rpartition(".")[0]
+    stem = name.removesuffix(ending_in(name, form)).rpartition(".")[0]
     return parse_rkey(_decoded(stem + form.ending, form.ending))
 
 

@@ -32,6 +32,7 @@ __all__ = (
     "file_of",
     "is_edited_copy",
     "keep_conflict",
+    "kept_conflict",
     "read_below",
     "read_bytes",
     "read_named",
@@ -111,12 +112,32 @@ def remove(folder: Folder, path: RecordPath, *, expect: Seen) -> None:
 
 
 def conflict_file(
-    path: RecordPath, cid: Cid, *, portable: bool = False, forms: Forms = USUAL
+    path: RecordPath,
+    cid: Cid,
+    *,
+    portable: bool = False,
+    forms: Forms = USUAL,
+    ending: str = "",
 ) -> str:
-    """Return where the remote side of a conflict lies, relative to the folder."""
+    """Return where the remote side of a conflict lies, relative to the folder.
+
+    `ending`: the one that its text is to have, if not the usual one.
+    """
     collection, rkey = split_record_path(parse_record_path(path))
-    name = conflict_name(rkey, str(cid), portable=portable, form=forms.of(collection))
+    form = forms.of(collection)
+    name = conflict_name(rkey, str(cid), portable=portable, form=form, ending=ending)
     return f"{OWN}/{CONFLICTS}/{collection}/{name}"
+
+
+def kept_conflict(folder: Folder, path: RecordPath, cid: Cid) -> str | None:
+    """Return the file that `keep_conflict` laid down, relative to the folder; None without one."""
+    portable, forms = folder.portable, folder.forms
+    endings = forms.of(split_record_path(path)[0]).endings
+    names = (
+        conflict_file(path, cid, portable=portable, forms=forms, ending=ending)
+        for ending in endings
+    )
+    return next((name for name in names if (folder.root / name).exists()), None)
 
 
 def keep_conflict(folder: Folder, path: RecordPath, cid: Cid, content: bytes) -> str:
@@ -124,7 +145,8 @@ def keep_conflict(folder: Folder, path: RecordPath, cid: Cid, content: bytes) ->
 
     The name tells the content, so it may be there already. Raises FileProblem, FolderWrong.
     """
-    relative = conflict_file(path, cid, portable=folder.portable, forms=folder.forms)
+    ending = folder.forms.of(split_record_path(path)[0]).ending_of(content)
+    relative = conflict_file(path, cid, portable=folder.portable, forms=folder.forms, ending=ending)
     *directories, name = relative.split("/")
     disk = folder.disk
     with (
@@ -145,11 +167,16 @@ def drop_conflicts(folder: Folder, path: RecordPath, keep: Collection[Cid] = ())
 
     Raises FileProblem, FolderWrong.
     """
+    for ending in folder.forms.of(split_record_path(path)[0]).endings:
+        _drop_conflicts(folder, path, keep, ending)
+
+
+def _drop_conflicts(folder: Folder, path: RecordPath, keep: Collection[Cid], ending: str) -> None:
     collection, rkey = split_record_path(parse_record_path(path))
     form = folder.forms.of(collection)
-    pattern = conflict_name(rkey, _ANY_CID, portable=folder.portable, form=form)
+    pattern = conflict_name(rkey, _ANY_CID, portable=folder.portable, form=form, ending=ending)
     *inside, last = pattern.split("/")
-    stem = last.removesuffix(_ANY_CID + form.ending)
+    stem = last.removesuffix(_ANY_CID + ending)
     with (
         folder.open() as root,
         suppress(FileChanged),
@@ -158,7 +185,7 @@ def drop_conflicts(folder: Folder, path: RecordPath, keep: Collection[Cid] = ())
         os.scandir(directory) as entries,
     ):
         for name in [entry.name for entry in entries if entry.name.startswith(stem)]:
-            cid = _cid_or_none(name.removeprefix(stem).removesuffix(form.ending))
+            cid = _cid_or_none(name.removeprefix(stem).removesuffix(ending))
             if cid in keep or cid is None:
                 continue
             if not is_edited_copy(directory, name, collection, form, cid):

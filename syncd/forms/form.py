@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from syncd.atproto.blob import Refer
 from syncd.atproto.data import Record, Value
 
 DRAFT = ".draft"
@@ -52,8 +53,11 @@ class Form(Protocol):
     def ending_of(self, text: bytes) -> str:
         """Return the ending that the file with this text is to have."""
 
-    def parse(self, text: bytes, collection: str) -> Record:
+    def parse(self, text: bytes, collection: str, refer: Refer | None = None) -> Record:
         """Read the record of `collection` that `text` means.
+
+        With `refer`, a map that names a file to upload is the reference that it returns. Without,
+        a text with such a map means no record.
 
         Raises BadJson, with line and column where the fault has a place, if it means none.
         """

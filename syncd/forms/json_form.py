@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from syncd.atproto import inexact, jsonplaces, jsontext
+from syncd.atproto.blob import Refer
 from syncd.atproto.data import Record, Value
 from syncd.forms.form import Collided, Marks, Pointer
 
@@ -27,8 +28,8 @@ class JsonForm:
     def ending_of(self, text: bytes) -> str:  # noqa: ARG002 (all texts have one)
         return self.ending
 
-    def parse(self, text: bytes, collection: str) -> Record:
-        return jsontext.parse_record(text, collection)
+    def parse(self, text: bytes, collection: str, refer: Refer | None = None) -> Record:
+        return jsontext.parse_record(text, collection, refer)
 
     def parse_as(self, text: bytes, collection: str) -> Record:
         return jsontext.parse_as(text, collection)

@@ -11,6 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeAlias
 
+from syncd.atproto.blob import Refer
+from syncd.atproto.compiled import record_of
 from syncd.atproto.data import (
     Json,
     Record,
@@ -27,6 +29,7 @@ from syncd.forms.bodies import SHAPES
 from syncd.forms.form import Collided, Marks, Pointer
 from syncd.forms.frontmatter.edit import edited
 from syncd.forms.frontmatter.emit import write_front
+from syncd.forms.frontmatter.files import referred
 from syncd.forms.frontmatter.lines import NotInLines, read_lines
 from syncd.forms.frontmatter.scalars import UNSAFE
 from syncd.forms.frontmatter.tree import Entry, Fault, Node, places
@@ -64,10 +67,10 @@ class MarkdownForm:
     def ending_of(self, text: bytes) -> str:
         return self.ending if is_page(text) else JSON.ending
 
-    def parse(self, text: bytes, collection: str) -> Record:
+    def parse(self, text: bytes, collection: str, refer: Refer | None = None) -> Record:
         if _is_json(text):
-            return JSON.parse(text, collection)
-        return self._read(text, collection)[1]
+            return JSON.parse(text, collection, refer)
+        return self._read(text, collection, refer)[1]
 
     def parse_as(self, text: bytes, collection: str) -> Record:
         if _is_json(text):
@@ -76,7 +79,7 @@ class MarkdownForm:
 
     def format(self, record: Record) -> bytes:
         page = self._exact(record) if _is_encodable(record) else None
-        return JSON.format(record) if page is None else page.encode()
+        return JSON.format(record) if page is None else page
 
     def begun(self, record: Record) -> bytes:
         """Write a new record, with an empty body where it has none."""
@@ -88,10 +91,12 @@ class MarkdownForm:
 
     def file_of(self, block: bytes) -> bytes:
         with suppress(BadData):
-            record = decode(block)
-            page = self._exact(record) if isinstance(record, dict) else None
+            # Every value of a plain record is its own JSON: no other has to be made of it.
+            plain = record_of(block)
+            record = decode(block) if plain is None else plain
+            page = self._exact(record, plain) if isinstance(record, dict) else None
             if page is not None:
-                return within_bounds(page.encode())
+                return within_bounds(page)
         return JSON.file_of(block)
 
     def restyled(self, old: bytes, block: bytes, collection: str) -> bytes:
@@ -161,15 +166,26 @@ class MarkdownForm:
     def _as_json(self, text: bytes, collection: str) -> bytes:
         return text if _is_json(text) else JSON.format(self.parse(text, collection))
 
-    def _read(self, text: bytes, collection: str | None) -> tuple[Page, Record]:
+    def _read(
+        self, text: bytes, collection: str | None, refer: Refer | None = None
+    ) -> tuple[Page, Record]:
         """Read a page; `collection` None takes any `$type`. Raises BadJson with a place."""
         page, node = _front_of(text)
         try:
-            return page, self._record(page, node, collection)
+            given = node if refer is None else referred(node, refer)
+            return page, self._record(page, given, collection)
         except Fault as fault:
             raise page.refusal(fault.at, fault.reason, fault.hint) from None
 
     def _record(self, page: Page, node: Node, collection: str | None) -> Record:
+        fields = self._fields_in(page, node, collection)
+        try:
+            return from_json(fields)
+        except BadData as error:
+            raise _placed(node, error) from None
+
+    def _fields_in(self, page: Page, node: Node, collection: str | None = None) -> Front:
+        """Return the fields of a page with its body. Raises Fault."""
         front = dict(_map_of(node))
         keys = self._place(node, front)
         kind = front.setdefault("$type", collection or self.collection)
@@ -178,10 +194,7 @@ class MarkdownForm:
             reason = f'"$type" must be "{collection}", the collection of this file'
             raise Fault(at, reason, "remove the line: the directory says it")
         front.pop(BODY, None)
-        try:
-            return from_json(with_body(front, keys, page.body))
-        except BadData as error:
-            raise _placed(node, error) from None
+        return with_body(front, keys, page.body)
 
     def _place(self, node: Node, front: Front) -> Keys:
         """Return where the body belongs, given the other fields. Raises Fault."""
@@ -197,9 +210,12 @@ class MarkdownForm:
 
     # --- writing ----------------------------------------------------------------------------------
 
-    def _exact(self, record: Record) -> Page | None:
-        """Return the page of a record; None if it would not be exactly that record."""
-        front = _fields(record)
+    def _exact(self, record: Record, plain: Front | None = None) -> bytes | None:
+        """Return the page of a record; None if it would not be exactly that record.
+
+        `plain`: its fields, if the record of these very fields is known to be `record`.
+        """
+        front = _fields(record) if plain is None else plain
         found = self._body_of(front)
         if found is None:
             return None
@@ -207,9 +223,12 @@ class MarkdownForm:
         if "\r" in body or "\0" in body or find_unmerged(body) >= 0:
             return None
         try:
-            page = new_page(write_front(self._front(front, keys)), body)
-            is_same = _is_same(self._read(page.encode(), self.collection)[1], record)
-        except (BadData, BadJson):
+            page = new_page(write_front(self._front(front, keys)), body).encode()
+            if plain is None:
+                is_same = _is_same(self._read(page, self.collection)[1], record)
+            else:
+                is_same = _is_same(self._fields_in(*_front_of(page)), plain)
+        except (BadData, BadJson, Fault):
             return None
         return page if is_same else None
 
@@ -254,13 +273,15 @@ def _is_json(text: bytes) -> bool:
     return start in (b"{", b"[", b"", b"\0")
 
 
-def _is_same(one: Value, other: Value) -> bool:
+def _is_same(one: object, other: object) -> bool:
     """Return whether two values are one, also in type: True is not 1."""
+    if one != other or type(one) is not type(other):
+        return False
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_is_same(one[k], other[k]) for k in one)
+        return all(map(_is_same, one.values(), map(other.__getitem__, one)))
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_is_same, one, other))
-    return type(one) is type(other) and one == other
+        return all(map(_is_same, one, other))
+    return True
 
 
 def _fields(record: Record) -> Front:

@@ -13,6 +13,7 @@ from syncd.errors import BadJson
 
 BOM = "\ufeff"
 _MARK = re.compile(r"---[ \t]*")
+_END = re.compile(r"^---[ \t]*(?:\n|\Z)", re.MULTILINE)
 _SIDE = re.compile(r"^(?:<{7}|>{7}|\|{7})(?= |$)", re.MULTILINE)
 _LEFT = re.compile(r"^(?:<{7}(?= |$)|={7}$|>{7}(?= |$))", re.MULTILINE)
 
@@ -66,7 +67,7 @@ class Page:
     def encode(self) -> bytes:
         """Return the text of the file."""
         text = self.head + self.front + self.mark + self.rest
-        return text.replace("\n", self.newline).encode()
+        return (text if self.newline == "\n" else text.replace("\n", self.newline)).encode()
 
 
 def new_page(front: str, body: str) -> Page:
@@ -107,15 +108,10 @@ _AS_JSON = "remove it, or save the record as a JSON file instead"
 
 
 def _ended(head: str, rest: str, newline: str) -> Page | None:
-    at = 0
-    while at < len(rest):
-        end = rest.find("\n", at)
-        line = rest[at:] if end < 0 else rest[at:end]
-        after = len(rest) if end < 0 else end + 1
-        if _MARK.fullmatch(line):
-            return Page(head, rest[:at], rest[at:after], rest[after:], newline)
-        at = after
-    return None
+    end = _END.search(rest)
+    if end is None:
+        return None
+    return Page(head, rest[: end.start()], end[0], rest[end.end() :], newline)
 
 
 def _check_merged(bare: str, page: Page) -> None:

@@ -6,6 +6,8 @@ Never touches a branch, an index or a file.
 
 from __future__ import annotations
 
+import os
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Final
 
@@ -126,3 +128,25 @@ def note_beside(work: Worktree, commit: str, message: str) -> str:
     words = ("commit-tree", f"{commit}^{{tree}}", "-p", commit, "-F", "-")
     send = message.encode("utf-8")
     return work.git.run(*words, send=send, options=_AUTHOR).decode("ascii").strip()
+
+
+def blobs_between(work: Worktree, older: str, newer: str) -> dict[str, set[str | None]]:
+    """Return what each file of the folder was in the commits from `older`, without it, to `newer`.
+
+    The ids of its blobs by its name below the folder; None where a commit removed it. Files that no
+    commit changed are not among them. Raises GitFailed.
+    """
+    prefix = work.repository.prefix
+    words = ("log", "-z", "-m", "--raw", "--no-abbrev", "--no-renames", "--full-history")
+    where = ("--format=", f"{older}..{newer}", "--", prefix or ".")
+    out = work.git.run(*words, *where, options=("--literal-pathspecs",))
+    found: dict[str, set[str | None]] = defaultdict(set)
+    fields = iter(out.split(b"\0"))
+    for field in fields:
+        change = field.decode("ascii", "replace").strip().removeprefix(":").split()
+        if len(change) != 5:
+            continue
+        name = os.fsdecode(next(fields, b""))
+        is_gone = not change[3].strip("0")
+        found[name.removeprefix(prefix)].add(None if is_gone else change[3])
+    return dict(found)

@@ -12,6 +12,7 @@ from syncd.atproto.data import Record
 from syncd.atproto.lexicon.blank import begin_record
 from syncd.atproto.lexicon.document import LITERAL
 from syncd.atproto.syntax import Nsid, Rkey, parse_nsid, parse_tid
+from syncd.blobs.files import record_in
 from syncd.config import LEXICONS_OFF
 from syncd.cycle.lexicons.court import only_warns
 from syncd.cycle.lexicons.library import Library, placed
@@ -87,9 +88,10 @@ def faults_of(workspace: Workspace, path: RecordPath, text: bytes) -> tuple[Prob
         return ()
     collection, rkey = split_record_path(path)
     form = workspace.folder.forms.of(collection)
+    record = record_in(form, text, collection, workspace.folder.open)
     with _open(workspace) as library:
         if only_warns(workspace, library, path):
             return ()
-        found = library.catalog.check(collection, rkey, form.parse(text, collection))
+        found = library.catalog.check(collection, rkey, record)
     faults = tuple(each for each in found if not each.is_note)
     return placed(path, text, faults, form)

@@ -12,7 +12,7 @@ from syncd.cycle.pull.supersede import Successor, file_at, put
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FolderWrong, SyncdError
 from syncd.folder.scan import scan
-from syncd.folder.write import conflict_file
+from syncd.folder.write import kept_conflict
 from syncd.mirror.names import Name
 from syncd.mirror.selection import matching, unmatched
 from syncd.model import Choice, Conflict, Decision
@@ -30,11 +30,7 @@ def remote_file(workspace: Workspace, conflict: Conflict) -> str | None:
     """
     if conflict.remote is None:
         return None
-    folder = workspace.folder
-    name = conflict_file(
-        conflict.path, conflict.remote, portable=folder.portable, forms=folder.forms
-    )
-    return name if (workspace.root / name).exists() else None
+    return kept_conflict(workspace.folder, conflict.path, conflict.remote)
 
 
 def choose_conflicts(workspace: Workspace, names: Sequence[Name]) -> list[Conflict]:

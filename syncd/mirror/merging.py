@@ -17,7 +17,7 @@ from syncd.cycle.pull.merge import clean_record, in_style, merged_file
 from syncd.cycle.pull.supersede import Successor, Text, file_at, put
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadJson, FileChanged, SyncdError
-from syncd.folder.write import conflict_file
+from syncd.folder.write import kept_conflict
 from syncd.forms import Form
 from syncd.forms.by_line import by_line, from_lines, line_shown
 from syncd.merge import Merged, marked
@@ -81,10 +81,11 @@ def _merged(workspace: Workspace, conflict: Conflict) -> Merged:
     if conflict.unshown:
         raise SyncdError(f"of the repo's version: {conflict.unshown}", hint=next_step(conflict))
     folder, collection = workspace.folder, split_record_path(conflict.path)[0]
-    kept = workspace.root / conflict_file(
-        conflict.path, conflict.remote, portable=folder.portable, forms=folder.forms
-    )
+    name = kept_conflict(folder, conflict.path, conflict.remote)
+    kept = workspace.root / (name or "")
     try:
+        if name is None:
+            raise FileNotFoundError
         record = folder.forms.of(collection).parse(kept.read_bytes(), collection)
     except BadJson as error:
         hint = "take from it what you need into the file, then --local"

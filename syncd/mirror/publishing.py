@@ -9,11 +9,12 @@ history first, the draft goes last.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from syncd.atproto.data import cid_of
+from syncd.atproto.data import Record, cid_of
 from syncd.atproto.syntax import Nsid, Rkey, make_tid, parse_rkey, parse_tid
+from syncd.blobs.files import record_in
 from syncd.cycle.observe.ignored import is_ignored
 from syncd.cycle.pull.supersede import Successor, put
 from syncd.cycle.workspace import Workspace
@@ -32,6 +33,7 @@ from syncd.folder.drafts import (
 from syncd.folder.names import FRESH, drafted_name, record_of_draft
 from syncd.folder.problems import printable
 from syncd.folder.read import FileStat
+from syncd.folder.root import Folder
 from syncd.folder.scan import Look, scan
 from syncd.folder.write import read_bytes
 from syncd.mirror.by_lexicon import faults_of, is_key, literal_key, wants_tid
@@ -145,7 +147,7 @@ def prepare(workspace: Workspace, draft: str, key: Rkey | None = None) -> Public
         FolderWrong: This mirror is read-only.
     """
     check_writable(workspace)
-    found = read_draft(workspace.folder, draft)
+    found = read_draft(workspace.folder, draft, _parsed(workspace.folder))
     if isinstance(found, Problem):
         raise SyncdError(f"{_place(found)}: {found.reason}", hint=found.hint)
     content, expect = found
@@ -157,6 +159,11 @@ def prepare(workspace: Workspace, draft: str, key: Rkey | None = None) -> Public
     return Publication(draft, content, expect, path, replaces)
 
 
+def _parsed(folder: Folder) -> Callable[[bytes, str], Record]:
+    """Return what reads a draft as the record that it will be once its files are uploaded."""
+    return lambda text, name: record_in(folder.forms.of(name), text, name, folder.open)
+
+
 def publish(workspace: Workspace, publication: Publication) -> None:
     """Make the record of a draft. The next cycle sends it.
 
@@ -166,7 +173,8 @@ def publish(workspace: Workspace, publication: Publication) -> None:
     if drop_twin(folder, draft, path):
         return
     collection = split_record_path(path)[0]
-    cid = cid_of(folder.forms.of(collection).parse(publication.content, collection))
+    form = folder.forms.of(collection)
+    cid = cid_of(record_in(form, publication.content, collection, folder.open))
     if publication.replaces is None:
         place_draft(folder, draft, path, expect=publication.expect)
         publish_version(workspace, path, cid)

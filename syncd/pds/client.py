@@ -1,12 +1,15 @@
 """`HttpPds`: the Pds protocol over HTTP. Never looks at a folder, and decides nothing about a plan.
 
-Reads go out without a token: the public endpoints answer everyone, but refuse an expired one.
+Reads go out without a token: the public endpoints answer everyone, but refuse an expired one. A PDS
+that shows its repos only to those who are logged in is asked again with one.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing
+import math
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
@@ -23,6 +26,8 @@ from syncd.errors import (
     BadCar,
     BadCommit,
     CredentialsRefused,
+    LoginLimited,
+    LoginWanted,
     NotFound,
     PdsError,
     RateLimited,
@@ -87,6 +92,7 @@ class HttpPds:
         """Raise ConfigWrong unless the PDS is https:// or on the loopback."""
         self._did = account.did
         self._latest: tuple[str, tuple[Cid, Tid]] | None = None
+        self._no_login_before = -math.inf
         self._http = Http(
             account.pds,
             transport=transport,
@@ -139,7 +145,7 @@ class HttpPds:
         """As `Pds.fetch_latest`. Where the PDS has no answer, the beginning of getRepo names it."""
         etag, known = self._latest or (None, None)
         try:
-            answer = await self._http.send(xrpc.get_latest_commit(self._did), etag=etag)
+            answer = await self._read(xrpc.get_latest_commit(self._did), etag)
             if known is not None and answer.status == NOT_MODIFIED:
                 return known
             latest = xrpc.read_latest(answer)
@@ -173,12 +179,12 @@ class HttpPds:
         raise error
 
     async def fetch_status(self) -> xrpc.RepoStatus:
-        answer = await self._http.send(xrpc.get_repo_status(self._did))
+        answer = await self._read(xrpc.get_repo_status(self._did))
         return xrpc.read_repo_status(answer, self._did)
 
     def fetch_repo(self, since: Tid | None = None) -> AsyncGenerator[bytes, None]:
         """As `Pds.fetch_repo`; close the generator if you leave it early."""
-        return self._http.stream(xrpc.get_repo(self._did, since))
+        return self._stream(xrpc.get_repo(self._did, since))
 
     async def fetch_blocks(self, cids: Sequence[Cid]) -> dict[Cid, bytes]:
         wanted = list(dict.fromkeys(cids))
@@ -189,7 +195,7 @@ class HttpPds:
 
     async def _fetch_chunk(self, wanted: Sequence[Cid]) -> dict[Cid, bytes]:
         reader, found, asked = CarReader(), dict[Cid, bytes](), frozenset(wanted)
-        async with aclosing(self._http.stream(xrpc.get_blocks(self._did, wanted))) as pieces:
+        async with aclosing(self._stream(xrpc.get_blocks(self._did, wanted))) as pieces:
             async for piece in pieces:
                 # Blocks that nobody asked for would fill memory, each with a hash that is right.
                 found.update(block for block in reader.feed(piece) if block[0] in asked)
@@ -202,15 +208,27 @@ class HttpPds:
     async def fetch_record(self, path: RecordPath) -> Cid | None:
         try:
             request = xrpc.get_record(self._did, *split_record_path(path))
-            record = xrpc.read_record(await self._http.send(request))
+            record = xrpc.read_record(await self._read(request))
         except NotFound:
             return None
         if not record.uri.endswith(f"/{path}"):
             raise BadAnswer(f"the PDS answered for another record than {path}")
         return record.cid
 
-    def fetch_blob(self, cid: Cid) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        return self._http.blob(xrpc.get_blob(self._did, cid))
+    @asynccontextmanager
+    async def fetch_blob(self, cid: Cid) -> AsyncIterator[AsyncIterator[bytes]]:
+        request = xrpc.get_blob(self._did, cid)
+        async with AsyncExitStack() as stack:
+            try:
+                pieces = await stack.enter_async_context(self._http.blob(request))
+            except LoginWanted as error:
+                session = self._key(error)
+                with self._knocking(error):
+                    pieces = await stack.enter_async_context(session.blob(request))
+            yield pieces
+
+    async def fetch_blob_limit(self) -> int | None:
+        return xrpc.read_server(await self._http.send(xrpc.describe_server())).blob_limit
 
     async def upload_blob(self, file: BinaryIO, size: int, mime_type: str) -> BlobRef:
         """As `Pds.upload_blob`. Raises BadAnswer if the PDS has stored other bytes."""
@@ -260,6 +278,51 @@ class HttpPds:
         swap = change.before if is_guarded else None
         request = xrpc.delete_record(self._did, collection, rkey, swap=swap)
         return _written(xrpc.read_deleted(await self._send(request)))
+
+    async def _read(self, request: xrpc.Request, etag: str | None = None) -> xrpc.Response:
+        """Send a read. Raises LoginWanted if the PDS answers it neither without a token nor with.
+
+        A read says nothing about credentials: a login that is refused for it halts no push.
+        """
+        try:
+            return await self._http.send(request, etag=etag)
+        except LoginWanted as error:
+            session = self._key(error)
+            with self._knocking(error):
+                return await session.send(request)
+
+    async def _stream(self, request: xrpc.Request) -> AsyncGenerator[bytes, None]:
+        """As `_read`, for a CAR. Close it if you leave it early."""
+        try:
+            async with aclosing(self._http.stream(request)) as pieces:
+                async for piece in pieces:
+                    yield piece
+            return
+        except LoginWanted as error:
+            # It comes in the place of the first piece.
+            wanted = error
+        session = self._key(wanted)
+        with self._knocking(wanted):
+            async with aclosing(session.stream(request)) as pieces:
+                async for piece in pieces:
+                    yield piece
+
+    def _key(self, error: LoginWanted) -> LiveSession:
+        """Return the session to ask with. Raises `error` if none may be asked for now."""
+        if self._session is None or time.monotonic() < self._no_login_before:
+            raise error
+        return self._session
+
+    @contextmanager
+    def _knocking(self, error: LoginWanted) -> Iterator[None]:
+        """Raise `error` where no login helps; wait with the next one as long as the PDS asks."""
+        try:
+            yield
+        except CredentialsRefused:
+            raise error from None
+        except LoginLimited as limit:
+            self._no_login_before = time.monotonic() + limit.retry_seconds
+            raise error from None
 
     async def _send(
         self,

@@ -170,36 +170,40 @@ class Http:
         return await _read_whole(answer, self._bounds.answer_bytes)
 
     @asynccontextmanager
-    async def blob(self, request: Request) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def blob(
+        self, request: Request, *, bearer: str | None = None
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Give the pieces of the blob that answers `request`. Raises as `send` does, in it too."""
         deadline = time.monotonic() + self._bounds.stream_seconds
         with self._watched(request) as told:
             with self._waiting(request):
-                answer = await self._begin(request, None, None, None)
+                answer = await self._begin(request, bearer, None, None)
             async with aclosing(answer):
                 told.append(answer.status_code)
-                await self._check(answer, request)
+                await self._check(answer, request, bearer)
                 async with aclosing(self._pieces(answer, request, deadline)) as pieces:
                     yield pieces
 
-    async def stream(self, request: Request) -> AsyncGenerator[bytes, None]:
+    async def stream(
+        self, request: Request, *, bearer: str | None = None
+    ) -> AsyncGenerator[bytes, None]:
         """Yield the CAR that answers `request`. Raises as `send` does, also between pieces."""
         deadline = time.monotonic() + self._bounds.stream_seconds
         with self._watched(request) as told:
-            answer = await self._open_car(request)
+            answer = await self._open_car(request, bearer)
             async with aclosing(answer):
                 told.append(answer.status_code)
-                await self._check(answer, request)
+                await self._check(answer, request, bearer)
                 pieces = self._pieces(answer, request, deadline)
                 async for piece in _as_car(answer, pieces):
                     yield piece
 
-    async def _check(self, answer: httpx.Response, request: Request) -> None:
+    async def _check(self, answer: httpx.Response, request: Request, bearer: str | None) -> None:
         """Raise the error of a stream that did not begin."""
         if not answer.is_success:
             body = await _read_whole(answer, self._bounds.answer_bytes)
             response = Response(answer.status_code, dict(answer.headers), body)
-            self._raise_for(response, request, None)
+            self._raise_for(response, request, bearer)
 
     async def _pieces(
         self, answer: httpx.Response, request: Request, deadline: float
@@ -216,7 +220,7 @@ class Http:
         if rest := inflater.close():
             yield rest
 
-    async def _open_car(self, request: Request) -> httpx.Response:
+    async def _open_car(self, request: Request, bearer: str | None) -> httpx.Response:
         """Send a request whose answer may take a server long to make, if the server is there.
 
         One that accepts connections and answers nothing is found out by a question that is
@@ -226,13 +230,13 @@ class Http:
         with self._waiting(request):
             with suppress(TimeoutError, httpx.ReadTimeout):
                 async with asyncio.timeout(silent):
-                    return await self._open(request, None)
+                    return await self._open(request, bearer)
             self.requests += 1
             async with asyncio.timeout(silent):
                 # Whatever it says: a server that refuses is there.
                 await (await self._open(describe_server(), None)).aclose()
             async with asyncio.timeout(total):
-                return await self._open(request, None)
+                return await self._open(request, bearer)
 
     async def _next(
         self, chunks: AsyncIterator[bytes], request: Request, pace: Pace
@@ -310,7 +314,7 @@ class Http:
         if secret:
             hidden = response.body.replace(secret.encode(), b"(hidden)")
             response = Response(response.status, response.headers, hidden)
-        is_open = request.auth == "none" and request.method == "GET"
+        is_open = secret is None and request.auth == "none" and request.method == "GET"
         is_write = request.is_write or is_upload
         raise_for(response, is_write=is_write, now=now, is_open=is_open)
 

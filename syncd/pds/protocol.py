@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import BinaryIO, Protocol, TypeAlias
 
@@ -54,10 +54,11 @@ class Pds(Protocol):
     async def fetch_status(self) -> RepoStatus:
         """Whether the repo can be read, and why not (com.atproto.sync.getRepoStatus)."""
 
-    def fetch_repo(self, since: Tid | None = None) -> AsyncIterator[bytes]:
+    def fetch_repo(self, since: Tid | None = None) -> AsyncGenerator[bytes, None]:
         """Return the CAR of the repo, or of the blocks after `since`, in pieces of any size.
 
-        Nothing in it is verified, and that it ended is no proof that it is whole.
+        Nothing in it is verified, and that it ended is no proof that it is whole. Close it if you
+        leave it early, also by an error: a connection hangs on it.
         """
 
     async def fetch_blocks(self, cids: Sequence[Cid]) -> dict[Cid, bytes]:
@@ -80,6 +81,9 @@ class Pds(Protocol):
         Raises:
             BlobNotFound: The PDS does not give it, now or to anybody, which deletes nothing.
         """
+
+    async def fetch_blob_limit(self) -> int | None:
+        """Return the bytes of the largest blob that the PDS takes by its own word, if it says."""
 
     async def upload_blob(self, file: BinaryIO, size: int, mime_type: str) -> BlobRef:
         """Upload the next `size` bytes of `file` (com.atproto.repo.uploadBlob).

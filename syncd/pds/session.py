@@ -13,8 +13,14 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import (
+    AsyncExitStack,
+    aclosing,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from typing import Final
 
 import httpx
@@ -131,7 +137,41 @@ class LiveSession:
                 )
             except ExpiredToken:
                 token = await self._renew(token)
-        raise CredentialsRefused(
+        raise self._no_token()
+
+    async def stream(self, request: xrpc.Request) -> AsyncGenerator[bytes, None]:
+        """As `Http.stream`, with an access token. Raises also CredentialsRefused, as `send`."""
+        token = await self._access()
+        for _ in range(_ATTEMPTS):
+            try:
+                async with aclosing(self._http.stream(request, bearer=token)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+            except ExpiredToken:
+                # It comes in the place of the first piece, so nothing is sent twice.
+                token = await self._renew(token)
+            else:
+                return
+        raise self._no_token()
+
+    @asynccontextmanager
+    async def blob(self, request: xrpc.Request) -> AsyncIterator[AsyncIterator[bytes]]:
+        """As `Http.blob`, with an access token. Raises also CredentialsRefused, as `send`."""
+        token = await self._access()
+        for _ in range(_ATTEMPTS):
+            async with AsyncExitStack() as stack:
+                try:
+                    opened = self._http.blob(request, bearer=token)
+                    pieces = await stack.enter_async_context(opened)
+                except ExpiredToken:
+                    token = await self._renew(token)
+                    continue
+                yield pieces
+                return
+        raise self._no_token()
+
+    def _no_token(self) -> CredentialsRefused:
+        return CredentialsRefused(
             f"the PDS accepts no token of {self._did}, not even one it has just made",
             hint="see whether the clock of the PDS is right, then run `syncd login`",
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import BinaryIO, TypeVar
@@ -28,8 +28,13 @@ from syncd.sandbox.accounts import check_readable, check_writable
 from syncd.sandbox.answer import as_habitual, invalid, too_large, too_many_requests
 from syncd.sandbox.faults import Cut, Delay, DropAnswer, DropRequest, Html, Refuse, View
 from syncd.sandbox.host import Sandbox
-from syncd.sandbox.limits import Charge
-from syncd.sandbox.methods.request import JSON_BYTES, RECORD_JSON_BYTES, check_blob_size
+from syncd.sandbox.limits import Charge, Header
+from syncd.sandbox.methods.request import (
+    BLOB_BYTES,
+    JSON_BYTES,
+    RECORD_JSON_BYTES,
+    check_blob_size,
+)
 from syncd.sandbox.methods.sync import blocks_since, find_blocks
 from syncd.sandbox.methods.views import seen
 from syncd.sandbox.repo.commits import NewCommit
@@ -46,12 +51,14 @@ from syncd.sandbox.repo.writes import (
 T = TypeVar("T")
 
 PIECE_BYTES = 64 * 1024
+ADDRESS = "127.0.0.1"
+"""Where a client is that comes over no network."""
 
 _DELETE = "com.atproto.repo.deleteRecord"
 _RECORD, _REPO = "com.atproto.repo.getRecord", "com.atproto.sync.getRepo"
 _LATEST, _STATUS = "com.atproto.sync.getLatestCommit", "com.atproto.sync.getRepoStatus"
 _BLOCKS, _BLOB = "com.atproto.sync.getBlocks", "com.atproto.sync.getBlob"
-_UPLOAD = "com.atproto.repo.uploadBlob"
+_UPLOAD, _SERVER = "com.atproto.repo.uploadBlob", "com.atproto.server.describeServer"
 
 
 class MemoryPds:
@@ -85,7 +92,7 @@ class MemoryPds:
 
         return await self._read(_STATUS, status)
 
-    async def fetch_repo(self, since: Tid | None = None) -> AsyncIterator[bytes]:
+    async def fetch_repo(self, since: Tid | None = None) -> AsyncGenerator[bytes, None]:
         def car(effect: View | None) -> bytes:
             state = seen(self._sandbox, self.did, effect)
             asked = since if self._sandbox.habits.heeds_since else None
@@ -127,6 +134,12 @@ class MemoryPds:
         content = await self._read_under(effect, _BLOB, blob)
         yield _pieces(content, effect)
 
+    async def fetch_blob_limit(self) -> int | None:
+        def limit(_: View | None) -> int:
+            return BLOB_BYTES
+
+        return await self._read(_SERVER, limit)
+
     async def upload_blob(self, file: BinaryIO, size: int, mime_type: str) -> BlobRef:
         upload = Upload(file, size)
         with upload_refusals():
@@ -146,6 +159,7 @@ class MemoryPds:
 
     def _take_blob(self, data: bytes, mime_type: str) -> BlobRef:
         with self._sandbox.lock:
+            self._charge_upload()
             try:
                 check_blob_size(len(data))
                 return self._sandbox.blobs(self.did).upload(data, mime_type)
@@ -258,7 +272,7 @@ class MemoryPds:
         with self._sandbox.lock:
             try:
                 self._check_size(request)
-                self._charge(sum(POINTS[op.action] for op in ops))
+                self._charge_write(sum(POINTS[op.action] for op in ops))
                 check_writable(self._sandbox.accounts, self.did)
                 written = apply(self._sandbox.repo(self.did))
             except Rejected as refusal:
@@ -283,15 +297,26 @@ class MemoryPds:
         if len(request.body or b"") > min(limit, self._sandbox.habits.json_bytes):
             raise too_large()
 
-    def _charge(self, points: int) -> None:
+    def _charge_write(self, points: int) -> None:
+        """Charge a write and remember the limit that its answer names. Raises RateLimited."""
         limits = self._sandbox.limits
-        if limits is None:
-            return
-        charges = [Charge(bucket, self.did, points) for bucket in (limits.hour, limits.day)]
-        may_go_on, headers = self._sandbox.charge(charges)
+        buckets = () if limits is None else (limits.hour, limits.day)
+        told = self._sandbox.charge([Charge(bucket, self.did, points) for bucket in buckets])
+        self.rate_limit = self._limit_in(told[1]) or self.rate_limit
+        self._check_charge(*told)
+
+    def _charge_upload(self) -> None:
+        """Do the same for an upload."""
+        limits = self._sandbox.limits
+        told = self._sandbox.charge([] if limits is None else [Charge(limits.upload, ADDRESS, 1)])
+        self.upload_limit = self._limit_in(told[1]) or self.upload_limit
+        self._check_charge(*told)
+
+    def _limit_in(self, headers: Iterable[Header]) -> xrpc.RateLimit | None:
         sent = {name.lower(): value for name, value in headers}
-        now = self._sandbox.clock()
-        self.rate_limit = xrpc.read_rate_limit(sent, now=now) or self.rate_limit
+        return xrpc.read_rate_limit(sent, now=self._sandbox.clock())
+
+    def _check_charge(self, may_go_on: bool, headers: Iterable[Header]) -> None:
         if not may_go_on:
             raise self._error_of(too_many_requests(), headers, is_write=True)
 

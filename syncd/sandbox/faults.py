@@ -27,6 +27,7 @@ class Habits:
             (cirrus).
         shows_absence: False: getRecord answers 401 in plain text where there is no record
             (millipds).
+        reads_openly: False: it shows repos and records only with a token (a PDS behind a login).
         names_missing_blobs: False: it answers 500 in plain text for them (millipds).
         labels_cars: False: a CAR is sent as text/html (arroba, and whatever serves with Flask).
         create_refuses: False: createRecord overwrites an existing record (arroba).
@@ -40,6 +41,7 @@ class Habits:
     takes_swaps: bool = True
     keeps_equal_contents: bool = True
     shows_absence: bool = True
+    reads_openly: bool = True
     names_missing_blobs: bool = True
     labels_cars: bool = True
     create_refuses: bool = True

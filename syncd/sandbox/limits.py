@@ -1,9 +1,9 @@
 """The write points and request counts of a PDS with rate limits on, as the reference PDS counts.
 
-Never sleeps and never reads a clock. There are buckets for the requests, whole repos and logins of
-an address, and for the points of an account's writes in an hour and in a day (create 3, update 2,
-delete 1). A window starts with its first hit. A refused call is charged in full, too, so the bucket
-stays empty until its window ends.
+Never sleeps and never reads a clock. There are buckets for the requests, whole repos, logins and
+uploads of an address, and for the points of an account's writes in an hour and in a day (create 3,
+update 2, delete 1). A window starts with its first hit. A refused call is charged in full, too, so
+the bucket stays empty until its window ends.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class RateLimits:
     address: Bucket = Bucket("global-ip", 3000, 300)
     export: Bucket = Bucket("get-repo", 6000, 300)
     login: Bucket = Bucket("create-session", 30, 300)
+    upload: Bucket = Bucket("upload-blob", 1000, 86400)
     hour: Bucket = Bucket("repo-write-hour", 5000, 3600)
     day: Bucket = Bucket("repo-write-day", 35000, 86400)
 

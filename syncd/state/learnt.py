@@ -48,6 +48,18 @@ class KnownBody(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class UploadPause(Note):
+    """Until when the PDS at `pds` takes no more blobs, in unix seconds.
+
+    Written and read by the push half. Unknown, the next upload is refused, and says it again.
+    """
+
+    kept_as = "upload_pause"
+    pds: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
 class KnownKeeping(Note):
     """Whether the PDS at `pds` keeps a record whose content another path loses.
 

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.atproto.blob import BlobRef, blob_refs
+from syncd.atproto.blob import BlobRef, blob_refs, file_named
 from syncd.atproto.cid import cid_of_blob, cid_of_block, cid_of_digest, parse_link
 from syncd.atproto.data import MAX_INTEGER, Value, decode, encode, from_json, to_json
+from syncd.atproto.jsontext import parse_record
+from syncd.errors import BadData, BadJson
 from syncd.sandbox.repo.references import references
 
 ONE, TWO = (BlobRef(cid_of_blob(name), "image/png", 3) for name in (b"one", b"two"))
@@ -86,3 +88,55 @@ def test_a_record_names_the_same_blobs_to_syncd_and_to_a_pds(value: Value) -> No
     assert found == blob_refs(from_json(to_json(record)))
     theirs = [BlobRef(r.cid, r.mime_type, r.size) for r in references(record)]  # type: ignore[arg-type]
     assert sorted(found, key=repr) == sorted(theirs, key=repr)
+
+
+# --- Files to upload ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("entries", "name"),
+    [
+        ({"$type": "blob", "$file": "a.png"}, "a.png"),
+        ({"$file": "", "$type": "blob"}, ""),
+        ({"$type": "blob", "$file": "a.png", "alt": "x"}, None),
+        ({"$type": "picture", "$file": "a.png"}, None),
+        ({"$type": "blob", "$file": 1}, None),
+        ({"$file": "a.png"}, None),
+    ],
+)
+def test_a_map_of_two_keys_names_a_file(entries: dict[str, object], name: str | None) -> None:
+    assert file_named(entries) == name
+
+
+def give(name: str) -> BlobRef:
+    if name != "one.png":
+        raise BadData(f"there is no {name}", hint="name another")
+    return ONE
+
+
+TEXT = b'{"n": 1, "v": [{"$type": "blob", "$file": "one.png"}]}'
+
+
+def test_a_text_that_names_files_is_a_record_once_somebody_says_what_they_are() -> None:
+    record = parse_record(TEXT, "com.example.note", give)
+    assert record == {"$type": "com.example.note", "n": 1, "v": [ONE.value]}
+    with pytest.raises(BadJson, match="malformed blob"):
+        parse_record(TEXT, "com.example.note")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (TEXT.replace(b"one", b"two"), (1, 16)),
+        (b'{"ok": {"$type": "blob", "$file": "one.png"},\n "x": 0.5}', (2, 7)),
+        (b'{"ok": {"$type": "blob", "$file": "one.png"},\n "ok": 1}', (2, 2)),
+        (b'{"$type": "blob", "$file": "one.png"}', (1, 11)),
+        (b'{"v": {"$type": "blob", "$file": 1}}', (1, 7)),
+    ],
+)
+def test_what_is_wrong_beside_a_file_or_with_it_has_a_place(
+    text: bytes, place: tuple[int, int]
+) -> None:
+    with pytest.raises(BadJson) as caught:
+        parse_record(text, "com.example.note", give)
+    assert (caught.value.line, caught.value.column) == place

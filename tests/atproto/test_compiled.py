@@ -11,9 +11,9 @@ import pytest
 
 from syncd.atproto import compiled
 from syncd.atproto.cid import cid_of_blob, cid_of_block
-from syncd.atproto.compiled import block_of, text_of
+from syncd.atproto.compiled import block_of, record_of, text_of
 from syncd.atproto.dagcbor import read_cbor
-from syncd.atproto.data import MAX_INTEGER, Record, encode
+from syncd.atproto.data import MAX_INTEGER, Record, decode, encode, from_json
 from syncd.atproto.inexact import file_of, written
 from syncd.atproto.jsontext import format_record, parse_record
 from syncd.errors import BadData, BadJson
@@ -52,7 +52,18 @@ def slow_block(text: bytes) -> bytes | None:
         return None
 
 
+def slow_record(block: bytes) -> object:
+    """The record in a block, if each of its values is its own JSON."""
+    try:
+        record = decode(block)
+        return record if isinstance(record, dict) and from_json(record) == record else None
+    except BadData:
+        return None
+
+
 def test_a_plain_record_is_read_and_written_by_them() -> None:
+    block = encode({**PLAIN, "to": [None, {}]})
+    assert record_of(block) == decode(block)
     block = encode(PLAIN)
     assert text_of(block) == written(block) == file_of(block)
     assert block_of(written(block), HERE) == block
@@ -87,6 +98,7 @@ def test_what_they_might_say_otherwise_is_left_to_the_slower_way(value: Any) -> 
     except BadData:
         block = b"\xa2" + b"evalue" + b"\x81" * 400 + b"\xf6" + b"e$type" + encode(HERE)
     text = slow_text(block)
+    assert record_of(block) in (None, slow_record(block))
     assert text_of(block) in (None, text)
     assert text is None or block_of(text, HERE) in (None, slow_block(text))
 
@@ -112,6 +124,7 @@ def test_what_they_might_say_otherwise_is_left_to_the_slower_way(value: Any) -> 
     ],
 )
 def test_a_block_that_no_pds_makes_has_the_same_file(block: bytes) -> None:
+    assert record_of(block) in (None, slow_record(block))
     assert text_of(block) in (None, slow_text(block))
 
 
@@ -172,7 +185,7 @@ def drawn(random: random.Random, room: int) -> object:
 
 def test_both_ways_give_the_same_block_text_and_verdict() -> None:
     random = seeded()
-    told = {"text": 0, "block": 0}
+    told = {"text": 0, "block": 0, "record": 0}
     for _ in range(times(100_000)):
         record = {str(number): drawn(random, 3) for number in range(random.randrange(5))}
         record = dict(sorted([*record.items(), ("$type", HERE)], key=lambda item: len(item[0])))
@@ -184,6 +197,9 @@ def test_both_ways_give_the_same_block_text_and_verdict() -> None:
         quick = text_of(block)
         assert quick in (None, text)
         told["text"] += quick is not None
+        fields = record_of(block)
+        assert fields is None or repr(fields) == repr(slow_record(block))
+        told["record"] += fields is not None
         if text is not None:
             found = block_of(text, HERE)
             assert found is None or found == slow_block(text)
@@ -198,6 +214,7 @@ def test_a_block_with_any_byte_changed_has_the_same_file() -> None:
         at = random.randrange(len(block))
         changed = block[:at] + bytes([random.randrange(256)]) + block[at + 1 :]
         assert text_of(changed) in (None, slow_text(changed))
+        assert record_of(changed) in (None, slow_record(changed))
 
 
 def test_a_text_with_any_byte_changed_means_the_same() -> None:
@@ -215,6 +232,7 @@ def test_syncd_does_without_them(monkeypatch: pytest.MonkeyPatch, missing: str) 
         without.setitem(sys.modules, missing, None)
         compiled._libraries.cache_clear()
         assert text_of(block) is None
+        assert record_of(block) is None
         assert block_of(written(block), HERE) is None
         assert file_of(block) == written(block)
         assert cid_of_text(USUAL.default, written(block), HERE) == cid_of_block(block)

@@ -17,6 +17,7 @@ NO_STATUS = "it has no status of accounts that its getRepoStatus could name"
 KEEPS_OLD = "in memory it drops no block that is superseded, and sends the whole repo for any since"
 REFUSES = "it refuses with a 400 what the reference PDS fails on with a 500: an existing key"
 DELETES = "its deleteRecord carries a deletion out and answers 400, because its answer has no body"
+NO_BLOBS = "it answers an upload with 501, and fetches the blobs that its records name elsewhere"
 TAKES_ANY = "it checks neither a $type nor an integer nor an unknown lexicon"
 
 ARROBA: Final[Mapping[str, str]] = {
@@ -57,6 +58,24 @@ ARROBA: Final[Mapping[str, str]] = {
     "test_an_account_that_is_active_again_is_as_it_was": NO_STATUS,
     "test_an_account_that_is_not_active_is_unavailable_and_never_empty": NO_STATUS,
     "test_an_account_that_is_not_active_cannot_be_written_to": NO_STATUS,
+    # --- blobs ---
+    "test_an_upload_says_the_hash_the_size_and_the_type": NO_BLOBS,
+    "test_the_first_bytes_say_the_type_and_else_the_upload": NO_BLOBS,
+    "test_the_type_of_the_first_upload_stays_whatever_the_second_is_told": NO_BLOBS,
+    "test_an_empty_blob_is_taken": NO_BLOBS,
+    "test_a_blob_of_the_limit_is_taken_and_one_byte_more_is_too_much": NO_BLOBS,
+    "test_a_blob_can_be_fetched_once_a_record_names_it": NO_BLOBS,
+    "test_a_record_without_its_blob_is_refused_and_with_it_the_whole_batch": NO_BLOBS,
+    "test_a_size_that_is_not_the_blob_s_is_refused": NO_BLOBS,
+    "test_of_a_blob_that_a_record_names_nothing_is_checked": NO_BLOBS,
+    "test_a_blob_of_another_account_is_not_found": NO_BLOBS,
+    "test_an_account_that_is_deactivated_takes_blobs_and_gives_none": NO_BLOBS,
+    "test_a_blob_goes_with_the_last_record_that_names_it": NO_BLOBS,
+    "test_a_blob_that_went_can_be_uploaded_again_as_another_type": NO_BLOBS,
+    "test_a_blob_stays_with_a_record_that_takes_it_in_the_same_batch": NO_BLOBS,
+    "test_a_blob_that_an_edit_replaces_goes_and_the_new_one_stays": NO_BLOBS,
+    "test_an_edit_that_keeps_a_blob_keeps_it": NO_BLOBS,
+    "test_a_blob_that_was_taken_down_is_gone_for_everybody_until_that_is_undone": NO_BLOBS,
 }
 
 BAD_PARAMETER = "it answers a bad parameter with a 500"

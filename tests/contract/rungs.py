@@ -68,6 +68,9 @@ class Rung(Protocol):
     def set_status(self, did: Did, status: Status) -> None:
         """Deactivate an account, take it down, or make it active again."""
 
+    def take_blob_down(self, did: Did, cid: Cid, *, is_down: bool) -> None:
+        """Take a blob down, or undo that."""
+
 
 class HttpRung(Rung, Protocol):
     """A host of accounts behind HTTP."""
@@ -104,6 +107,9 @@ class MemoryRung:
 
     def set_status(self, did: Did, status: Status) -> None:
         self.sandbox.set_status(did, status)
+
+    def take_blob_down(self, did: Did, cid: Cid, *, is_down: bool) -> None:
+        self.sandbox.blobs(did).take_down(cid, is_down=is_down)
 
 
 class SandboxRung(MemoryRung):
@@ -164,6 +170,9 @@ class ReferenceRung:
             case Status.ACTIVE:
                 self._reference.activate(self._accounts[did])
 
+    def take_blob_down(self, did: Did, cid: Cid, *, is_down: bool) -> None:
+        self._reference.take_blob_down(did, str(cid), is_down=is_down)
+
     def expired(self, did: Did) -> str:
         """Made with the secret that the harness starts the server with."""
         past = int(time.time()) - ACCESS_SECONDS - 60
@@ -216,6 +225,9 @@ class ArrobaRung:
     def set_status(self, did: Did, status: Status) -> None:
         raise NotImplementedError("arroba has no status of accounts")
 
+    def take_blob_down(self, did: Did, cid: Cid, *, is_down: bool) -> None:
+        raise NotImplementedError("arroba takes no blobs")
+
 
 class AlteranRung:
     """alteran: one account, whose repo is emptied for each login."""
@@ -234,6 +246,9 @@ class AlteranRung:
 
     def set_status(self, did: Did, status: Status) -> None:
         raise NotImplementedError("alteran has no status of accounts")
+
+    def take_blob_down(self, did: Did, cid: Cid, *, is_down: bool) -> None:
+        raise NotImplementedError("alteran takes no blob down")
 
 
 def _base64(raw: bytes) -> str:

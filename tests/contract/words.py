@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from syncd.atproto.car import CarReader
@@ -67,8 +68,9 @@ class Fetched:
 
 async def fetch(pds: Pds, since: Tid | None = None) -> Fetched:
     reader, blocks = CarReader(), dict[Cid, bytes]()
-    async for piece in pds.fetch_repo(since):
-        blocks.update(reader.feed(piece))
+    async with aclosing(pds.fetch_repo(since)) as pieces:
+        async for piece in pieces:
+            blocks.update(reader.feed(piece))
     reader.close()
     (root,) = reader.roots
     assert root == reader.commit

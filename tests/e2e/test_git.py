@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -92,6 +94,46 @@ def test_a_merged_pull_request_is_published_from_a_fresh_clone_and_only_once(
     assert (home.tmp_path / "second.requests").read_text(encoding="utf-8") == "2"
     assert git(machine, second, "rev-parse", "HEAD") == tip
     assert git(machine, home.tmp_path / "site.git", "rev-parse", "main") == tip
+
+
+def test_two_jobs_that_publish_at_the_same_moment_write_each_record_once(
+    home: Home, machine: Machine
+) -> None:
+    site, bare = home.tmp_path / "site", home.tmp_path / "site.git"
+    site.mkdir()
+    settings = f'[mirror]\ndid = "{home.account.did}"\nmode = "publish"\n'
+    settings += f'pds = "{home.pds.url}"\nplc = "{home.pds.plc_url}"\n'
+    (site / "syncd.toml").write_text(settings, encoding="utf-8")
+    git(machine, home.tmp_path, "init", "--quiet", "--bare", "site.git")
+    git(machine, site, "init", "--quiet")
+    git(machine, site, "remote", "add", "origin", str(bare))
+    given = {"SYNCD_PASSWORD": home.account.password, "SYNCD_PDS": home.pds.url}
+
+    def job(name: str, *words: str) -> Callable[[], Any]:
+        git(machine, home.tmp_path, "clone", "--quiet", *words, bare.as_uri(), name)
+        runner = Machine(home.tmp_path / f"home-of-{name}", {**machine.environ, **given})
+        return lambda: runner.run("sync", "--json", at=home.tmp_path / name)
+
+    for turn in range(2):
+        for number in range(30):
+            save(site, f"com.example.note/n{number + turn}", text=str(number * (turn + 1)))
+        (site / f"com.example.note/n{turn}.json").unlink()
+        git(machine, site, "add", "--all")
+        git(machine, site, "commit", "--quiet", "--message", "A change")
+        git(machine, site, "push", "--quiet", "origin", "main")
+        before = home.records()
+        jobs = [job(f"full-{turn}"), job(f"shallow-{turn}", "--depth=1")]
+        with ThreadPoolExecutor(2) as pool:
+            ran = list(pool.map(lambda run: run(), jobs))
+        assert [each.code for each in ran] == [0, 0], ran
+        after = home.records()
+        changed = {path for path in before | after if before.get(path) != after.get(path)}
+        assert sum(each.json["pushed"] for each in ran) == len(changed)
+        assert {f"{path}.json" for path in after} == {
+            str(file.relative_to(site)) for file in site.glob("*/*.json")
+        }
+        tip = git(machine, bare, "rev-parse", "main")
+        assert git(machine, bare, "rev-parse", "refs/syncd/published") == tip
 
 
 @pytest.mark.parametrize("clone", ["", "--depth=1", "--filter=blob:none"], ids=repr)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
+from syncd.atproto.blob import Refer
 from syncd.atproto.data import Record
 from syncd.config import Config
 from syncd.errors import BadJson
@@ -37,7 +38,7 @@ class Letter:
             raise BadJson("a letter begins with a greeting", line=1, column=1)
         return body
 
-    def parse(self, text: bytes, collection: str) -> Record:
+    def parse(self, text: bytes, collection: str, refer: Refer | None = None) -> Record:
         body = self._body(text)
         try:
             return JSON.parse(body, collection)

@@ -130,6 +130,30 @@ async def test_what_a_page_cannot_say_is_a_json_file_and_comes_back(
     assert world.records().keys() == {ONE}
 
 
+async def test_the_copy_of_a_conflict_has_the_ending_of_its_text(
+    world: World, laptop: Device
+) -> None:
+    for path in (ONE, TWO):
+        await world.write(path, content="Hi")
+    await laptop.sync()
+    laptop.save_text(ONE, "---\n---\n\nmine\n")
+    laptop.save_text(TWO, "---\n---\n\nmine\n")
+    await world.write(ONE, content="theirs")
+    await world.write(TWO, content="theirs\r\n")
+    await laptop.sync()
+    found = open_conflicts(laptop.mirror.workspace)
+    assert [item.path for item in found] == [ONE, TWO]
+    names = [remote_file(laptop.mirror.workspace, item) for item in found]
+    assert [str(name).rpartition(".")[2] for name in names] == ["md", "json"]
+    copies = sorted((laptop.root / ".syncd" / "conflicts" / BLOG).iterdir())
+    assert [laptop.root / str(name) for name in names] == copies
+    for path in (ONE, TWO):
+        await world.write(path, content="mine")
+    await laptop.sync()
+    assert open_conflicts(laptop.mirror.workspace) == []
+    assert list((laptop.root / ".syncd" / "conflicts" / BLOG).iterdir()) == []
+
+
 async def test_two_files_for_one_record_are_a_problem_and_nothing_happens_to_either(
     world: World, laptop: Device
 ) -> None:

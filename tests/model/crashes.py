@@ -7,8 +7,9 @@ that ended a point earlier: only `make stress` plays that again.
 
 from __future__ import annotations
 
+import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
@@ -16,8 +17,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from syncd.errors import SyncdError
-from tests.chance import IS_STRESS
+from tests.chance import IS_STRESS, SEED
 from tests.place import PLACE
+from tests.rigs.papers import COLLECTIONS
 
 from .disks import Power
 from .points import Act, Crash, Points, staged_databases
@@ -57,6 +59,12 @@ class Ending:
         return tuple(power for power in Power if now(power) not in (None, before(power)))
 
 
+def pages_of(name: str) -> Collection[str]:
+    """The collections that have pages in a story: others on another day."""
+    chance = random.Random(f"{SEED} {name}")
+    return [each for each in COLLECTIONS if chance.random() < 0.5]
+
+
 async def play(
     tell: Tell,
     *,
@@ -65,10 +73,11 @@ async def play(
     acts: Callable[[Scene], dict[int, Act]] = lambda _: {},
     meanwhile: Callable[[Scene], object] = lambda _: None,
     honours_swaps: bool = True,
+    markdown: Collection[str] = (),
 ) -> Ending:
     """Play a story to its end. The laptop's sync dies at `die_at`; `meanwhile` it does nothing."""
     with TemporaryDirectory(prefix="syncd-model-", dir=PLACE) as root:
-        scene = Scene(Path(root), honours_swaps=honours_swaps)
+        scene = Scene(Path(root), honours_swaps=honours_swaps, markdown=markdown)
         with staged_databases(scene.gate):
             try:
                 return await _play(scene, tell, die_at, power, acts, meanwhile)

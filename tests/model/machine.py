@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
@@ -18,6 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from syncd.daemon.phase import FATAL, HALTING
 from syncd.errors import SyncdError
+from syncd.mirror.follow.markdown import follow_markdown
+from syncd.mirror.notices import ignore
 from syncd.model import Choice, RecordPath
 from syncd.sandbox import (
     Call,
@@ -33,6 +35,7 @@ from syncd.sandbox import (
     Torn,
 )
 from tests.place import PLACE
+from tests.rigs.papers import COLLECTIONS, pages
 from tests.rigs.staged import MINE, SAME, WHERE, Desk
 
 from .disks import Power
@@ -69,6 +72,9 @@ names = st.sampled_from(NAMES)
 paths = st.sampled_from(PATHS)
 points = st.integers(0, 9) | st.integers(0, 40)
 times = st.integers(1, 4)
+unlike = st.integers(10_000, 10_001)
+"""What no new record has: one of equal fields elsewhere would be a file that was moved there."""
+forms = st.sets(st.sampled_from(COLLECTIONS))
 
 
 class Machine(RuleBasedStateMachine):
@@ -177,15 +183,24 @@ class Machine(RuleBasedStateMachine):
         return any(not isinstance(fault.effect, Delay) for fault in waiting)
 
     @initialize(there=st.sets(paths), count=st.integers(2, 3), brake=st.sampled_from((1000, 1)),
-                honours_swaps=st.sampled_from((True, True, True, False)))  # fmt: skip
-    def begin(self, there: set[str], count: int, brake: int, honours_swaps: bool) -> None:
+                honours_swaps=st.sampled_from((True, True, True, False)),
+                markdown=st.tuples(forms, forms, forms))  # fmt: skip
+    def begin(
+        self,
+        there: set[str],
+        count: int,
+        brake: int,
+        honours_swaps: bool,
+        markdown: Sequence[Collection[str]] = ((), (), ()),
+    ) -> None:
         self.scene.close()
         self.scene = Scene(self.place, honours_swaps=honours_swaps)
         self.is_guarded = honours_swaps
         for path in sorted(there):
             self.scene.put(path)
-        for name in NAMES[:count]:
-            self.run(self.scene.sit_down(name, brake_records=brake).sync())
+        for name, chosen in zip(NAMES[:count], markdown, strict=False):
+            desk = self.scene.sit_down(name, brake_records=brake, markdown=chosen)
+            self.run(desk.sync())
 
     # --- People ---------------------------------------------------------------------------------
 
@@ -197,7 +212,7 @@ class Machine(RuleBasedStateMachine):
     def type(self, name: str, path: str) -> None:
         self.desk(name).type(path)
 
-    @rule(name=names, v=st.integers(0, 1))
+    @rule(name=names, v=unlike)
     def save_what_was_there_before(self, name: str, v: int) -> None:
         self.desk(name).save(SAME, v=v)
 
@@ -253,7 +268,7 @@ class Machine(RuleBasedStateMachine):
     def put(self, path: str) -> None:
         self.scene.put(path)
 
-    @rule(v=st.integers(0, 1))
+    @rule(v=unlike)
     def put_what_was_there_before(self, v: int) -> None:
         self.scene.put(SAME, v=v)
 
@@ -324,6 +339,25 @@ class Machine(RuleBasedStateMachine):
     @rule(name=names)
     def restart(self, name: str) -> None:
         self.desk(name).restart()
+
+    @rule(name=names, markdown=forms, point=points, power=st.sampled_from(Power))
+    def choose_markdown(
+        self, name: str, markdown: Collection[str], point: int, power: Power
+    ) -> None:
+        """The setting is changed, and the program may die while it rewrites the files."""
+        desk = self.desk(name)
+        rev = self.scene.repo.head
+        desk.choose(pages(markdown))
+        desk.disk.forget()
+        with suppress(Crash), self.scene.gate.counting(Points(point)):
+            follow_markdown(desk.device.mirror.workspace, ignore)
+            point = -1
+        if point >= 0:
+            TALLY["crashes"] += 1
+            desk.stop()
+            desk.disk.cut(desk.root, power)
+            desk.start()
+        assert self.scene.repo.head == rev
 
     # --- What goes wrong --------------------------------------------------------------------------
 

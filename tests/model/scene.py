@@ -20,6 +20,7 @@ from syncd.sandbox import Sandbox
 from syncd.sandbox.faults import Habits
 from syncd.sandbox.repo.engine import Repo
 from tests.rigs.device import Device, World
+from tests.rigs.papers import body_of, pages
 from tests.rigs.staged import Desk, did_something
 
 from .journal import Journal
@@ -33,7 +34,10 @@ ROUNDS = 12
 
 
 def settings(did: Any, **others: Any) -> Config:  # noqa: ANN401
-    """One policy for each of some collections, and a brake that lets the stories alone."""
+    """One policy for each of some collections, and a brake that lets the stories alone.
+
+    `markdown`: collections whose files are pages.
+    """
     wanted: dict[str, Any] = {
         "brake_records": 1000,
         "conflicts_merge": ("com.example.merged", "com.example.page"),
@@ -41,14 +45,21 @@ def settings(did: Any, **others: Any) -> Config:  # noqa: ANN401
         "conflicts_local": ("com.example.mine",),
         "conflicts_remote": ("com.example.theirs",),
     }
-    return Config(did, **(wanted | others))
+    chosen = pages(others.pop("markdown", ()))
+    return Config(did, markdown=chosen, **(wanted | others))
 
 
 class Scene:
-    """A repo, a journal, and the desks of those who mirror it."""
+    """A repo, a journal, and the desks of those who mirror it.
 
-    def __init__(self, root: Path, *, honours_swaps: bool = True) -> None:
+    `markdown` has the collections whose files are pages, where no desk has others.
+    """
+
+    def __init__(
+        self, root: Path, *, honours_swaps: bool = True, markdown: Collection[str] = ()
+    ) -> None:
         self.gate = Gate()
+        self.markdown = markdown
         self.is_guarded = honours_swaps
         habits = Habits(honours_swaps=honours_swaps)
         sandbox = Sandbox(rng=random.Random(7), habits=habits)
@@ -65,7 +76,7 @@ class Scene:
     def sit_down(self, name: str = "laptop", **others: Any) -> Desk:  # noqa: ANN401
         """A new, empty mirror."""
         root = self.world.tmp_path / name
-        config = settings(self.world.login.did, **others)
+        config = settings(self.world.login.did, **{"markdown": self.markdown, **others})
         device = Device.make(root, self.world.account(), self.world.pds(), config)
         device.mirror.state.close()
         self.desks[name] = Desk(name, self, root, config)
@@ -79,12 +90,13 @@ class Scene:
 
     def fresh(self, path: str) -> dict[str, Any]:
         """A record that nobody has written before."""
-        return {"$type": path.partition("/")[0], "v": next(self.versions)}
+        v = next(self.versions)
+        return {"$type": path.partition("/")[0], "v": v, **body_of(v)}
 
     def put(self, path: str, **fields: Any) -> Cid:  # noqa: ANN401
         """Another client writes a record, new content if nothing is said, over anything."""
-        record = {"$type": path.partition("/")[0], **fields} if fields else self.fresh(path)
-        return self.put_record(RecordPath(path), record)
+        given = {"$type": path.partition("/")[0], **body_of(fields.get("v")), **fields}
+        return self.put_record(RecordPath(path), given if fields else self.fresh(path))
 
     def put_record(self, path: RecordPath, record: dict[str, Any]) -> Cid:
         repo = self.repo

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from .crashes import play
+from .crashes import pages_of, play
 from .scene import Scene
 from .stories import FAR, STORIES, A, B, C
 
@@ -35,9 +35,11 @@ async def test_what_another_client_undoes_after_a_crash_stays_undone(name: str) 
         await STORIES[name](scene)
         UNDONE[name](scene)
 
-    plain, undone = await play(STORIES[name]), await play(undo)
+    markdown = pages_of(name)
+    plain = await play(STORIES[name], markdown=markdown)
+    undone = await play(undo, markdown=markdown)
     for point, effect in enumerate(plain.points):
-        ending = await play(STORIES[name], die_at=point, meanwhile=UNDONE[name])
+        ending = await play(STORIES[name], die_at=point, meanwhile=UNDONE[name], markdown=markdown)
         assert ending.end["repo"] == undone.end["repo"], (point, effect)
         assert ending.end["laptop"]["files"] == undone.end["laptop"]["files"], (point, effect)
         assert not ending.sent, (point, effect)

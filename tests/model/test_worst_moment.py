@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 
-from .crashes import play
+from .crashes import pages_of, play
 from .points import Act
 from .scene import Scene
 from .stories import STORIES, A
@@ -58,11 +58,12 @@ def chosen(name: str, point: int) -> list[str]:
 
 @pytest.mark.parametrize("name", BUSY)
 async def test_nothing_is_lost_to_whoever_acts_at_the_worst_moment(name: str) -> None:
-    plain = await play(STORIES[name])
+    told = partial(play, STORIES[name], markdown=pages_of(name))
+    plain = await told()
     for point, effect in enumerate(plain.points):
         for doing in chosen(name, point):
             try:
-                await play(STORIES[name], acts=partial(act, name=doing, point=point))
+                await told(acts=partial(act, name=doing, point=point))
             except BaseException as error:
                 error.add_note(f"somebody {doing} before {point}: {effect}")
                 raise

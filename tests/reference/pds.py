@@ -182,6 +182,12 @@ class ReferencePds:
         """Lift the takedown."""
         self._set_status(did, "takedown", applied=False)
 
+    def take_blob_down(self, did: str, cid: str, *, is_down: bool = True) -> None:
+        """Take one blob down, as a moderator would, or undo that."""
+        subject = {"$type": "com.atproto.admin.defs#repoBlobRef", "did": did, "cid": cid}
+        body = {"subject": subject, "takedown": {"applied": is_down}}
+        self._admin("com.atproto.admin.updateSubjectStatus", body)
+
     def deactivate(self, account: Account) -> None:
         """Deactivate the account, as its owner would."""
         headers = bearer(self._access_token(account))

@@ -6,7 +6,6 @@ Everything that a person does here is in the journal of the scene and in the des
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import shutil
@@ -14,19 +13,20 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from syncd.atproto import xrpc
 from syncd.atproto.cid import Cid
-from syncd.atproto.data import cid_of
-from syncd.atproto.jsontext import parse_record
 from syncd.config import Config
+from syncd.config.values import Markdown
 from syncd.cycle.git.companion import Companion
-from syncd.errors import BadJson, SyncdError
-from syncd.folder.names import record_path_of, relative_path
+from syncd.errors import SyncdError
+from syncd.folder.names import record_path_of, relative_path, relative_paths
+from syncd.forms import ENDINGS, Form
+from syncd.mirror.follow.markdown import follow_markdown
 from syncd.mirror.held import decide_held, held_changes
+from syncd.mirror.notices import ignore
 from syncd.mirror.publishing import prepare, publish, unpublish
 from syncd.model import (
     Choice,
@@ -46,6 +46,7 @@ from tests.model.disks import StagedDisk
 from tests.model.journal import Diary, Sent, Version
 from tests.model.points import StagedPds
 from tests.rigs.device import Device, rework
+from tests.rigs.papers import as_written, body_of, cid_of_text, reformatted
 
 if TYPE_CHECKING:
     from tests.model.scene import Scene
@@ -56,9 +57,9 @@ IN_HISTORY = (MINE, THEIRS, SAME)
 """Where one side wins by a setting, or where people write what was there before: a version of that
 path may be in history only."""
 AGED_NS = 10_000_000_000
-WHERE = (".txt", "sub", ".draft.json")
+WHERE = (".txt", "sub", ".draft")
 """Where a record's file is no record: under another ending, in a directory, as a draft."""
-AWAY = re.compile(r"[^/]*\.[^/]*/([^/]*\.txt|sub/[^/]*\.json|[^/]*\.draft\.json)")
+AWAY = re.compile(r"[^/]*\.[^/]*/([^/]*\.txt|sub/[^/]*\.(json|md)|[^/]*\.draft\.(json|md))")
 
 
 @dataclass
@@ -82,6 +83,11 @@ class Desk:
 
     def start(self) -> None:
         """As the program comes up."""
+        self.open()
+        follow_markdown(self.device.mirror.workspace, ignore)
+
+    def open(self) -> None:
+        """As it is before it has followed its settings."""
         world = self.scene.world
         self.pds = StagedPds(world.sandbox, world.login.did, self.scene.gate)
         self.pds.sent, self.pds.witness = self.sent, self._witness
@@ -103,6 +109,16 @@ class Desk:
     def restart(self) -> None:
         self.stop()
         self.start()
+
+    def choose(self, markdown: Markdown) -> None:
+        """Change the setting `[files] markdown`; the program is to come up again after that."""
+        self.stop()
+        self.config = replace(self.config, markdown=markdown)
+        self.open()
+        for path in list(self.diary.spoilt):
+            # What holds no record keeps its name, which these settings may not know.
+            if not self.files(path):
+                del self.diary.spoilt[path]
 
     def lose_state(self) -> None:
         """What was held, and what was agreed on, is forgotten. No person did anything."""
@@ -144,25 +160,38 @@ class Desk:
 
     # --- The person ------------------------------------------------------------------------------
 
+    def files(self, path: str) -> list[Path]:
+        """The files of a record that are there: one at most, if nobody has made another."""
+        folder = self.device.mirror.folder
+        names = relative_paths(RecordPath(path), portable=folder.portable, forms=folder.forms)
+        return [file for name in names if (file := self.root / name).exists()]
+
     def file(self, path: str) -> Path:
-        portable = self.device.mirror.folder.portable
-        return self.root / relative_path(RecordPath(path), portable=portable)
+        """The file of a record: what a person would open, else what it would be."""
+        folder, there = self.device.mirror.folder, self.files(path)
+        saying = (file for file in there if _cid_in(file, path) is not None)
+        usual = relative_path(RecordPath(path), portable=folder.portable, forms=folder.forms)
+        return next(saying, there[0] if there else self.root / usual)
+
+    def form(self, path: str) -> Form:
+        return self.device.mirror.folder.forms.of(split_record_path(RecordPath(path))[0])
 
     def content(self, path: str) -> Cid | None:
         """What the record's file says, if it says anything."""
-        try:
-            text = self.file(path).read_bytes()
-        except FileNotFoundError:
-            return None
-        return _cid_of_text(text, path)
+        return _cid_in(self.file(path), path)
 
     def save(self, path: str, **fields: Any) -> None:  # noqa: ANN401
         """Save a record as editors do, under its name in one step; new content if none is given."""
-        record = {"$type": path.partition("/")[0], **fields} if fields else self.scene.fresh(path)
-        self.save_text(path, json.dumps(record).encode())
+        self.save_text(path, self._written(path, **fields))
+
+    def _written(self, path: str, **fields: Any) -> bytes:  # noqa: ANN401
+        """A record as this person writes it, in JSON here and there also where pages are usual."""
+        given = {"$type": path.partition("/")[0], **body_of(fields.get("v")), **fields}
+        record = given if fields else self.scene.fresh(path)
+        return as_written(self.form(path), record, in_json=record.get("v") in range(4, 1000, 5))
 
     def save_text(self, path: str, text: bytes, *, in_place: bool = False) -> None:
-        file = self.file(path)
+        file = self._target(path, text)
         file.parent.mkdir(parents=True, exist_ok=True)
         self._replaced(path)
         if in_place:
@@ -174,9 +203,14 @@ class Desk:
         self._wrote(path)
         self._left(path)
 
+    def _target(self, path: str, text: bytes) -> Path:
+        """Where a person saves a text: over the file that is there, or under the right ending."""
+        file = self.file(path)
+        return file if file.exists() else _ending_with(file, self.form(path).ending_of(text))
+
     def type(self, path: str) -> None:
         """Save new content into the file that is there, as simpler editors do."""
-        self.save_text(path, json.dumps(self.scene.fresh(path)).encode(), in_place=True)
+        self.save_text(path, self._written(path), in_place=True)
 
     def spoil(self, path: str, text: bytes = b'{"half": ') -> None:
         self.scene.journal.spoil(RecordPath(path))
@@ -185,19 +219,23 @@ class Desk:
     def reformat(self, path: str) -> None:
         """Lay a file out anew: nothing that anybody has to keep."""
         file = self.file(path)
-        file.write_bytes(json.dumps(json.loads(file.read_bytes()), indent=7).encode() + b"\r\n")
+        file.write_bytes(reformatted(file.read_bytes()))
 
     def delete(self, path: str) -> None:
         self._replaced(path)
-        self.file(path).unlink(missing_ok=True)
+        self._clear(path)
         self._left(path)
+
+    def _clear(self, path: str) -> None:
+        for file in self.files(path):
+            self.scene.journal.replaced(RecordPath(path), _cid_in(file, path))
+            file.unlink()
 
     def rename(self, path: str, new: str) -> None:
         if self.file(path).exists():
-            self.file(new).parent.mkdir(parents=True, exist_ok=True)
             self._replaced(new)
             self._replaced(path)
-            self.file(path).rename(self.file(new))
+            self._place(self.file(path), new)
             name, cid = RecordPath(new), self.content(new)
             if cid is None:
                 self.scene.journal.spoil(name)
@@ -259,8 +297,9 @@ class Desk:
 
     def move_away(self, path: str, where: str) -> None:
         """Move a record's file to where it is none: the repo keeps the record."""
-        file, new = self.file(path), self._elsewhere(path, where)
-        if file.exists() and not new.exists():
+        file = self.file(path)
+        if file.exists() and not self._away(path, where):
+            new = _elsewhere(file, where)
             new.parent.mkdir(exist_ok=True)
             self.diary.saw(RecordPath(path), self.content(path))
             file.rename(new)
@@ -268,10 +307,9 @@ class Desk:
 
     def move_back(self, path: str, where: str) -> None:
         """Move it back, over whatever took its place meanwhile."""
-        away = self._elsewhere(path, where)
-        if away.exists():
+        for away in self._away(path, where):
             self._replaced(path)
-            away.rename(self.file(path))
+            self._place(away, path)
             cid = self.content(path)
             if cid is not None:
                 # Whoever gives a draft the name of a record by hand publishes it.
@@ -280,9 +318,9 @@ class Desk:
 
     def draft(self, path: str) -> None:
         """Write a draft of a record, whether there is one or not."""
-        text = json.dumps(self.scene.fresh(path)).encode()
-        cid, file = _cid_of_text(text, path), self._elsewhere(path, ".draft.json")
-        if cid is not None and not file.exists():
+        text = self._written(path)
+        cid, file = _cid_of(text, path), _elsewhere(self._target(path, text), ".draft")
+        if cid is not None and not self._away(path, ".draft"):
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(text)
             self.scene.journal.drafted(RecordPath(path), cid, self.name)
@@ -290,12 +328,12 @@ class Desk:
     def publish(self, path: str) -> None:
         """As `syncd publish` does; what it refuses stays a draft."""
         workspace, before = self.device.mirror.workspace, self.content(path)
-        draft = self._elsewhere(path, ".draft.json")
-        if not draft.exists():
+        drafts = self._away(path, ".draft")
+        if not drafts:
             return
         with suppress(SyncdError):
-            publication = prepare(workspace, str(draft.relative_to(self.root)))
-            cid = _cid_of_text(publication.content, path)
+            publication = prepare(workspace, str(drafts[0].relative_to(self.root)))
+            cid = _cid_of(publication.content, path)
             self.scene.journal.drafts.discard((RecordPath(path), cid))
             self.scene.journal.replaced(RecordPath(path), before)
             publish(workspace, publication)
@@ -313,9 +351,21 @@ class Desk:
             self._answered(RecordPath(path))
             self._left(path)
 
-    def _elsewhere(self, path: str, where: str) -> Path:
-        file = self.file(path)
-        return file.parent / where / file.name if where == "sub" else file.with_suffix(where)
+    def _away(self, path: str, where: str) -> list[Path]:
+        """The file of a record that lies where it is none, if there is one."""
+        usual = (_ending_with(self.file(path), ending) for ending in self.form(path).endings)
+        places = (_elsewhere(file, where) for file in usual)
+        return [file for file in dict.fromkeys(places) if file.exists()][:1]
+
+    def _place(self, file: Path, path: str) -> None:
+        """Give a file the name of a record, with its own ending if a record's can have that."""
+        endings = self.form(path).endings
+        usual, text = self.file(path), file.read_bytes()
+        ending = file.suffix if file.suffix in endings else self.form(path).ending_of(text)
+        target = _ending_with(usual, ending)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._clear(path)
+        file.rename(target)
 
     def _came_back(self, path: str) -> None:
         name, cid = RecordPath(path), self.content(path)
@@ -334,7 +384,8 @@ class Desk:
         self.scene.journal.replaced(RecordPath(path), self.content(path))
 
     def _left(self, path: str) -> None:
-        text = self.file(path).read_bytes() if self.file(path).is_file() else None
+        file = self.file(path)
+        text = file.read_bytes() if file.is_file() else None
         self.diary.left(RecordPath(path), self.content(path), text)
 
     def _wrote(self, path: str) -> None:
@@ -371,13 +422,15 @@ class Desk:
 
     def record_files(self, at: Path | None = None) -> dict[RecordPath, Path]:
         """The files that stand for records: in the folder, or the one or those `at` a place."""
-        portable = self.device.mirror.folder.portable
-        return {
-            record_path_of(name, portable=portable): self.root / name
-            for name in sorted(self._names(at or self.root))
-            if "/" in name and name.endswith(".json")
-            if not (AWAY.fullmatch(name) or f"/{name}".count("/."))
-        }
+        folder, found = self.device.mirror.folder, dict[RecordPath, Path]()
+        for name in sorted(self._names(at or self.root)):
+            form = folder.forms.of(name.partition("/")[0])
+            if "/" not in name or not name.endswith(form.endings):
+                continue
+            if not (AWAY.fullmatch(name) or f"/{name}".count("/.")):
+                path = record_path_of(name, portable=folder.portable, forms=folder.forms)
+                found[path] = self.file(path)
+        return found
 
     def _names(self, at: Path) -> list[str]:
         """The files at or below a place, by their paths from the top of the folder."""
@@ -402,7 +455,7 @@ class Desk:
                 continue
             collection = above[-1] if is_kept else above[0]
             text = (self.root / name).read_bytes()
-            found |= self._at_any_path(_cid_of_text(text, f"{collection}/x"))
+            found |= self._at_any_path(_cid_of(text, f"{collection}/x"))
         found |= set(self.kept_conflicts())
         return found | {version for version in self.superseded() if version[0] in IN_HISTORY}
 
@@ -421,10 +474,10 @@ class Desk:
         root = self.root / ".syncd" / "conflicts"
         if not root.is_dir():
             return
-        for file in sorted(root.rglob("*.json")):
-            name = str(file.relative_to(root)).rpartition(".json")[0]
+        for file in sorted(each for each in root.rglob("*") if each.suffix in ENDINGS):
+            name = str(file.relative_to(root)).removesuffix(file.suffix)
             path, _, _ = name.rpartition(".")
-            cid = _cid_of_text(file.read_bytes(), path)
+            cid = _cid_of(file.read_bytes(), path)
             if cid is not None:
                 yield RecordPath(path), cid
 
@@ -493,12 +546,27 @@ def did_something(report: Report) -> bool:
     return bool(done) or report.is_unfinished
 
 
-@lru_cache(maxsize=10_000)
-def _cid_of_text(text: bytes, path: str) -> Cid | None:
-    try:
-        return cid_of(parse_record(text, split_record_path(RecordPath(path))[0]))
-    except BadJson:
-        return None
+def _cid_of(text: bytes, path: str) -> Cid | None:
+    return cid_of_text(text, split_record_path(RecordPath(path))[0])
+
+
+def _cid_in(file: Path, path: str) -> Cid | None:
+    return _cid_of(file.read_bytes(), path) if file.is_file() else None
+
+
+def _ending_with(file: Path, ending: str) -> Path:
+    """The file under another ending that the file of a record can have."""
+    old = next(each for each in ENDINGS if file.name.endswith(each))
+    return file.with_name(file.name.removesuffix(old) + ending)
+
+
+def _elsewhere(file: Path, where: str) -> Path:
+    match where:
+        case "sub":
+            return file.parent / where / file.name
+        case ".draft":
+            return _ending_with(file, where + file.suffix)
+    return _ending_with(file, where)
 
 
 def _superseded(history: History) -> set[Version]:

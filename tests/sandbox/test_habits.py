@@ -29,6 +29,7 @@ HABITS = {
     "takes_swaps": False,
     "keeps_equal_contents": False,
     "shows_absence": False,
+    "reads_openly": False,
     "names_missing_blobs": False,
     "labels_cars": False,
     "create_refuses": False,
@@ -61,6 +62,9 @@ class Client:
     def get(self, method: str, **params: str) -> httpx.Response:
         return self._http.get(f"{self._methods}{method}", params=params)
 
+    def as_a_stranger(self, method: str, **params: str) -> httpx.Response:
+        return httpx.get(f"{self._methods}{method}", params=params, trust_env=False)
+
     def write(self, method: str, rkey: str, **body: Any) -> httpx.Response:  # noqa: ANN401
         place = {"repo": self.did, "collection": "com.example.note", "rkey": rkey}
         return self._http.post(f"{self._methods}repo.{method}", json={**place, **body})
@@ -82,9 +86,9 @@ def seen(name: str, client: Client) -> object:
             client.write("deleteRecord", "two")
             place = {"repo": client.did, "collection": "com.example.note", "rkey": "one"}
             return client.get("repo.getRecord", **place).status_code
-        case "shows_absence":
+        case "shows_absence" | "reads_openly":
             place = {"repo": client.did, "collection": "com.example.note", "rkey": "none"}
-            return client.get("repo.getRecord", **place).status_code
+            return client.as_a_stranger("repo.getRecord", **place).status_code
         case "names_missing_blobs":
             blob = to_json(BlobRef(cid_of_blob(b"x"), "text/plain", 1).value)
             return client.put("three", image=blob).status_code

@@ -6,7 +6,8 @@ nothing. Values are those of the data model: dict, list, str, int, bool, None, b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeAlias
 
 from syncd.atproto.cid import Cid
@@ -28,6 +29,7 @@ _NAMES = {
     type(None): "null",
 }
 _SHOWN = 60
+_DIGITS = re.compile("[0-9]+")
 
 
 def anything(_: object) -> Faults:
@@ -177,12 +179,19 @@ def _slips(value: Mapping[str, object], names: Collection[str]) -> Faults:
     return tuple(
         Fault(Kind.UNKNOWN, f'is no field of its lexicon; did you mean "{meant}"?', (name,))
         for name in value
-        if name not in names
-        and (meant := next((a for a in absent if _is_slip(name, a)), None)) is not None
+        if name not in names and (meant := meant_name(name, absent)) is not None
     )
 
 
+def meant_name(name: str, known: Iterable[str]) -> str | None:
+    """Return the first of `known` that is one edit away from `name`, or differs in case alone."""
+    return next((each for each in known if _is_slip(name, each)), None)
+
+
 def _is_slip(name: str, known: str) -> bool:
+    # Names are numbered on purpose: a second version is no slip of the first.
+    if _DIGITS.sub("", name) == _DIGITS.sub("", known):
+        return False
     return name.lower() == known.lower() or is_one_edit(name, known)
 
 

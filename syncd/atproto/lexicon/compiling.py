@@ -22,6 +22,7 @@ from syncd.atproto.lexicon.checks import (
     fault,
     fields,
     items,
+    meant_name,
     nullable,
     of_type,
     one_of,
@@ -29,7 +30,7 @@ from syncd.atproto.lexicon.checks import (
     within,
 )
 from syncd.atproto.lexicon.document import Definition
-from syncd.atproto.lexicon.fault import Kind
+from syncd.atproto.lexicon.fault import Fault, Kind
 from syncd.atproto.lexicon.strings import Lengths, of_format, string
 
 Find: TypeAlias = Callable[[str], Check]
@@ -212,7 +213,10 @@ def _union(definition: Definition, name: str, find: Find) -> Check:
         if is_closed:
             reason = f'"$type" must be {which}, not {shown(kind)}'
             return fault(Kind.UNION, reason)
-        return FINE
+        # An open union takes any type: at most one that is misspelt gets a note.
+        meant = meant_name(kind, known)
+        reason = f'is no type that its lexicon knows; did you mean "{meant}"?'
+        return (Fault(Kind.UNKNOWN, reason, ("$type",)),) if meant else FINE
 
     return check
 

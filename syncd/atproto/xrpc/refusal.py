@@ -22,6 +22,7 @@ from syncd.errors import (
     ExpiredToken,
     GuardUnsupported,
     IdentityError,
+    LoginWanted,
     NotFound,
     PdsError,
     RateLimited,
@@ -171,7 +172,8 @@ def raise_for(response: Response, *, is_write: bool, now: float, is_open: bool =
         SwapFailed, TooLarge, Rejected: The PDS refused the write; nothing was written.
         NotFound, RepoUnavailable, IdentityError: The PDS does not have or does not show the object.
         ExpiredToken, CredentialsRefused: The PDS refused the token; nothing was done.
-        Unreachable, BadAnswer: A read got a 5xx, or an answer outside XRPC. An open one got a 401.
+        Unreachable, BadAnswer: A read got a 5xx, or an answer outside XRPC.
+        LoginWanted: A read without a token got a 401 or a 403.
         Unknown: A write got one of these: it may have been applied.
         PdsError: The PDS refused a read for another reason.
     """
@@ -186,7 +188,7 @@ def error_of(
     answer = read_error(response)
     kind = kind_of(answer, is_write=is_write)
     if is_open and issubclass(kind, CredentialsRefused):
-        return Unreachable(answer.sentence, hint=_CLOSED_HINT)
+        return LoginWanted(answer.sentence, hint=_CLOSED_HINT)
     # A server that names a pause is alive: waiting that long is better than a guessed backoff.
     if "retry-after" in response.headers and (kind is Unreachable or response.status == 503):
         kind = Busy

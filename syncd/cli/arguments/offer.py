@@ -85,7 +85,10 @@ def _drafts(root: Path) -> Iterator[str]:
 
 
 def _collections(directory: Path, start: str) -> list[str]:
-    root = find_root(directory)
+    return _directories(find_root(directory), start)
+
+
+def _directories(root: Path, start: str) -> list[str]:
     names = (entry.name for entry in os.scandir(root) if entry.is_dir() and "." in entry.name)
     return sorted(name for name in names if name.startswith(start) and not name.startswith("."))
 
@@ -101,9 +104,14 @@ def offer_lexicons(directory: Path, start: str) -> list[str]:
     from syncd.lexicons.bundle import load_bundle  # noqa: PLC0415 (a Tab elsewhere needs none)
 
     names = set(load_bundle().documents)
-    with suppress(SyncdError, OSError):
-        names.update(_collections(directory, start))
-        names.update(_documents(find_root(directory)))
+    with suppress(OSError):
+        try:
+            root = find_root(directory)
+        except SyncdError:
+            # A lexicon is shown and checked in any folder.
+            root = directory
+        names.update(_directories(root, start))
+        names.update(_documents(root))
     return sorted(name for name in names if name.startswith(start))
 
 

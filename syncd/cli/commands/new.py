@@ -10,6 +10,7 @@ import click
 
 from syncd.atproto.data import Record
 from syncd.atproto.syntax import Nsid, parse_nsid
+from syncd.cli.arguments.offer import offer_lexicons
 from syncd.cli.arguments.places import standing
 from syncd.cli.commands.conflicts import carry_out
 from syncd.cli.commands.publish import publish_all
@@ -25,6 +26,7 @@ from syncd.mirror.names import collection_named
 from syncd.mirror.offline import open_files
 from syncd.mirror.publishing import check_writable, make_draft
 from syncd.model import RecordPath
+from syncd.slips import near_name
 
 
 @click.command()
@@ -52,6 +54,7 @@ def new(
     """
     with open_files(directory) as workspace:
         nsid = parse_nsid(collection_named(workspace, collection, standing(directory)))
+        _question(directory, nsid)
         form = workspace.folder.forms.of(nsid)
         content = _content(workspace, nsid, source, form)
         if publish:
@@ -68,6 +71,16 @@ def new(
         done = publish_all(workspace, [draft], is_quiet=as_json)
     acted_on = [RecordPath(item["path"]) for item in done]
     carry_out(directory, as_json, {"published": done}, acted_on=acted_on)
+
+
+def _question(directory: Path, collection: Nsid) -> None:
+    """Ask whether another collection was meant, where nobody knows this one; make it all the same.
+
+    A record of it waits to be published if the collection is one slip away from another.
+    """
+    meant = near_name(collection, offer_lexicons(directory, ""))
+    if meant is not None:
+        tell(f"syncd: {collection} has no lexicon and no records here: did you mean {meant}?")
 
 
 def _is_wanted(draft: str) -> bool:

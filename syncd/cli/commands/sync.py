@@ -173,8 +173,8 @@ def _done_before(report: Report, acted_on: Collection[RecordPath]) -> list[Recor
 
 async def _preview(directory: Path) -> tuple[Report, Named]:
     async with open_to_look(directory, listeners()) as mirror:
-        report, prefix = await mirror.preview(), _prefix_of(mirror.folder.root)
-        return report, Named(prefix, mirror.config)
+        report, root = await mirror.preview(), mirror.folder.root
+        return report, Named(root, _prefix_of(root), mirror.config)
 
 
 def _prefix_of(root: Path) -> str:
@@ -197,7 +197,7 @@ def publish(root: Path, file: Path | None, output: Output, *, allow_hooks: bool)
 def _say_publication(root: Path, done: Published, output: Output) -> NoReturn:
     """Report, and end with the exit code that fits."""
     if output.is_dry_run and not output.as_json:
-        say_plan_of(done, output.shown_as, Named(_prefix_of(root), done.config))
+        say_plan_of(done, output.shown_as, Named(root, _prefix_of(root), done.config))
     elif output.as_json:
         say_json({**report_json(done.report), **published_json(done), **halt_json(done.report)})
     else:

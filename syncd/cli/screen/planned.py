@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from syncd.cli.screen.output import many, say, waiting_words
 from syncd.cli.screen.review import markdown, rows_of, workflow_commands
 from syncd.config import Config
-from syncd.folder.names import relative_path
+from syncd.folder.names import relative_paths
 from syncd.model import Report, Verdict, find_record_path
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """How the files of records are named, from the top of the git repository."""
+    """How the files of records in the folder `root` are named, from the top of git's repository."""
 
+    root: Path
     prefix: str
     config: Config
 
@@ -24,7 +26,9 @@ class Named:
         if record is None:
             return None if path.startswith(".") else self.prefix + path
         portable, forms = self.config.is_portable, self.config.forms
-        return self.prefix + relative_path(record, portable=portable, forms=forms)
+        names = relative_paths(record, portable=portable, forms=forms)
+        there = (name for name in names if (self.root / name).exists())
+        return self.prefix + next(there, names[0])
 
 
 def plan_json(report: Report) -> list[dict[str, str]]:

@@ -67,7 +67,7 @@ class Shelf:
         collection, rkey = split_record_path(path)
         form = self.forms.of(collection)
         name = conflict_name(rkey, str(cid), portable=True, form=form)
-        name = name.removesuffix(form.ending) + (ending or form.ending)
+        name = name.removesuffix(form.ending) + (ending or form.ending_of(content))
         *inside, last = (collection, *name.split("/"))
         try:
             self._put((KEPT, kind, *inside), last, content)

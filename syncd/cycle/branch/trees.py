@@ -6,8 +6,8 @@ writes where git or a person works, and never asks a PDS.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -17,11 +17,12 @@ from syncd.atproto.dagcbor import encode
 from syncd.atproto.syntax import parse_nsid
 from syncd.config import FILE_NAME, Config, parse_config
 from syncd.cycle.branch.mark import Mark
-from syncd.cycle.git.records import Cids, record_paths, records_in
+from syncd.cycle.git.records import Cids, cid_in, record_paths, records_in
 from syncd.errors import BadData, BadJson, BadSyntax, ConfigWrong
 from syncd.folder.ignore.rules import IGNORE_FILE
 from syncd.forms import DRAFT, ENDINGS
 from syncd.git.commits import GitFile, Worktree
+from syncd.git.published import blobs_between
 from syncd.model import RecordPath, split_record_path
 
 _NO_FILE: Final = "git-has-a-link-or-a-submodule-here"
@@ -84,6 +85,31 @@ def records_at(work: Worktree, commit: str, config: Config) -> dict[RecordPath, 
     """Return the CID of each record that `commit` has. Raises GitFailed."""
     cids: Cids = {}
     return records_in(work, work.files(commit), config, cids)
+
+
+def versions_between(
+    work: Worktree, older: str, newer: str, config: Config, paths: Collection[RecordPath]
+) -> dict[RecordPath, set[Cid | None]]:
+    """Return the versions of each of `paths` that git had after the commit `older`, to `newer`.
+
+    None is absence. Where a record may have two files, the absence of one says nothing. Raises
+    GitFailed.
+    """
+    files = blobs_between(work, older, newer)
+    found: dict[RecordPath, set[Cid | None]] = defaultdict(set)
+    for name, path in record_paths(files, config):
+        if path not in paths:
+            continue
+        forms = config.forms
+        ids = sorted(blob for blob in files[name] if blob is not None)
+        found[path] |= {
+            cid
+            for text in work.contents(ids)
+            if (cid := cid_in(text or b"", path, forms)) is not None
+        }
+        if None in files[name] and len(forms.of(split_record_path(path)[0]).endings) == 1:
+            found[path].add(None)
+    return dict(found)
 
 
 def lay_out(work: Worktree, commit: str, config: Config, root: Path) -> None:

@@ -15,6 +15,7 @@ from syncd.atproto.data import Record, decode_lenient
 from syncd.atproto.lexicon.checks import Faults
 from syncd.atproto.lexicon.document import parse_lexicon
 from syncd.atproto.lexicon.fault import Kind, new_faults
+from syncd.blobs.files import record_in
 from syncd.config import LEXICONS_WARN
 from syncd.cycle.lexicons.breaking import MOST, Change, Found, find_broken, remembering
 from syncd.cycle.lexicons.library import Library, lexicon_faults, placed
@@ -74,7 +75,7 @@ class Court:
             # Another content than the plan is made from is the business of the next look.
             if now.digest != seen.digest or self._is_plainly_good(path, form, text):
                 return ()
-            record = form.parse(text, collection)
+            record = record_in(form, text, collection, self.workspace.folder.open)
         except (OSError, FileProblem, Malformed):
             return ()
         if collection == SCHEMAS:

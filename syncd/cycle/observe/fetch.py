@@ -6,6 +6,7 @@ Never interprets a block: only its hash was checked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -144,11 +145,13 @@ class Fetched:
         """
         reader, received = CarReader(), 0
         self.fetches += 1
-        async for chunk in pds.fetch_repo(since):
-            received += len(chunk)
-            self._keep(reader.feed(chunk), received)
-            if self.on_fetch is not None:
-                self.on_fetch(Fetching(self.blocks.count, self.blocks.size, self.fetches - 1))
+        # A refusal in the middle would else keep its connection for as long as the error lives.
+        async with aclosing(pds.fetch_repo(since)) as chunks:
+            async for chunk in chunks:
+                received += len(chunk)
+                self._keep(reader.feed(chunk), received)
+                if self.on_fetch is not None:
+                    self.on_fetch(Fetching(self.blocks.count, self.blocks.size, self.fetches - 1))
         reader.close()
         if reader.commit is None:
             raise BadCar("the PDS sent a repo whose CAR does not name its commit as first root")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.cycle.lexicons.judge import judge
+from syncd.cycle.observe.attached import Attached, with_attached
 from syncd.cycle.observe.ignored import ignored_among, rules_of
 from syncd.cycle.observe.inexact import Versions, with_inexact
 from syncd.cycle.observe.local import Everywhere, look_everywhere
@@ -60,7 +61,7 @@ class Sides:
     collections that were out of scope, whose files went away meanwhile. `fingerprints` are those
     that settled.py has found. `at_ns` is when the look began, in nanoseconds. `ignored` are new
     files that are no records, by the records that they would be. `warned` is what lexicons say of
-    files that they do not hold.
+    files that they do not hold. `attached` are files that name others, which are to be uploaded.
     """
 
     paths: frozenset[RecordPath]
@@ -75,6 +76,7 @@ class Sides:
     at_ns: int = 0
     ignored: frozenset[RecordPath] = frozenset()
     warned: Mapping[RecordPath, str] = field(default_factory=dict)
+    attached: Mapping[RecordPath, Attached] = field(default_factory=dict)
 
     def expect(self, path: RecordPath) -> Seen | None:
         """Return the file that the plan saw at `path`, or None if there was none."""
@@ -119,6 +121,8 @@ def bring_sides(workspace: Workspace, sight: Sight, dirty: Dirty, now_ns: int) -
         base, remote, lambda path, cid: state.block(path, cid) or sight.get(cid), folder.forms
     )
     look = with_inexact(folder, found.look, paths, versions, now_ns)
+    is_one_way = workspace.config.is_one_way
+    look, attached = with_attached(folder, look, paths, base, remote, is_one_way=is_one_way)
     arrived = _brought(pending, paths, look, base, remote)
     views = _views(pending, paths, look, found.known, _moved(base, arrived), remote)
     judged = judge(workspace, look, views, paths, versions.block_of)
@@ -135,6 +139,7 @@ def bring_sides(workspace: Workspace, sight: Sight, dirty: Dirty, now_ns: int) -
         at_ns=now_ns,
         ignored=frozenset(ignored),
         warned=judged.warned,
+        attached=attached,
     )
 
 
@@ -395,7 +400,9 @@ def _seen_changes(sides: Sides) -> dict[RecordPath, Seen | None]:
     # What the file of a record was helps to find where it went, until the record is deleted.
     away = known.keys() - now.keys() - sides.views.base.keys()
     gone: dict[RecordPath, Seen | None] = dict.fromkeys(away)
-    return gone | {path: seen for path, seen in now.items() if known.get(path) != seen}
+    # A file that names others is read with each look: its record depends on them too.
+    new = {path: seen for path, seen in now.items() if known.get(path) != seen}
+    return gone | {path: seen for path, seen in new.items() if path not in sides.attached}
 
 
 def _settled(plan: Plan, sides: Sides) -> set[str]:

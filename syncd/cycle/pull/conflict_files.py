@@ -10,14 +10,14 @@ from syncd.cycle.observe.views import Sides
 from syncd.errors import BadData
 from syncd.folder.recover import sweep_conflicts
 from syncd.folder.root import Folder
-from syncd.folder.write import conflict_file, drop_conflicts, keep_conflict
-from syncd.model import Conflict, Memory, Plan, RecordPath, Waiting, split_record_path
+from syncd.folder.write import drop_conflicts, keep_conflict, kept_conflict
+from syncd.model import Conflict, Memory, Plan, Waiting, split_record_path
 
 
 def is_kept(folder: Folder, conflict: Conflict) -> bool:
     """Return True if the remote version is already saved, or if there is none to save."""
     cid = conflict.remote
-    return cid is None or (folder.root / _file(folder, conflict.path, cid)).exists()
+    return cid is None or kept_conflict(folder, conflict.path, cid) is not None
 
 
 def keep_conflicts(
@@ -75,9 +75,5 @@ def drop_closed(folder: Folder, sides: Sides, plan: Plan) -> None:
         if isinstance(item, Conflict) and item.path not in still:
             drop_conflicts(folder, item.path)
     if sides.is_whole:
-        files = (_file(folder, c.path, c.remote) for c in plan.conflicts if c.remote)
-        sweep_conflicts(folder, set(files))
-
-
-def _file(folder: Folder, path: RecordPath, remote: Cid) -> str:
-    return conflict_file(path, remote, portable=folder.portable, forms=folder.forms)
+        files = (kept_conflict(folder, c.path, c.remote) for c in plan.conflicts if c.remote)
+        sweep_conflicts(folder, set(filter(None, files)))

@@ -7,21 +7,22 @@ repo: what was sent is seen, or not, by the next cycle.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
 
-from syncd.atproto.cid import Cid, cid_of_block
-from syncd.atproto.data import encode
+from syncd.atproto.cid import Cid
 from syncd.backoff import Backoff, doubled, in_words
 from syncd.batches import in_order
 from syncd.budget import Ledger, batch_points
 from syncd.cycle.home import Home
 from syncd.cycle.observe.remote import Sight
 from syncd.cycle.pull.archive import Keeper
+from syncd.cycle.push.attach import Attached, Uploads
 from syncd.cycle.push.batched import Batched
 from syncd.cycle.push.body import Body
+from syncd.cycle.push.fill import fill
 from syncd.cycle.push.keeping import Keeping
 from syncd.cycle.push.outcome import Guards, Pushed, believable
 from syncd.cycle.push.place import find_in_file
@@ -42,8 +43,7 @@ from syncd.errors import (
     Unknown,
 )
 from syncd.exchange import Limits
-from syncd.folder.write import read_below
-from syncd.model import Change, Memory, Moved, RecordPath, Retry, Step, Waiting, split_record_path
+from syncd.model import Change, Memory, Moved, RecordPath, Retry, Step, Waiting
 from syncd.state.learnt import KnownBody, KnownGuards
 from syncd.waiting import waiting_for
 
@@ -99,9 +99,11 @@ class Outbox:
     on_push: Callable[[Pushing], None] | None = None
     allowance: Allowance = field(init=False)
     answers: Receipts = field(init=False)
+    uploads: Uploads = field(init=False)
 
     def __post_init__(self) -> None:
         self.allowance = Allowance(self.workspace, self.home)
+        self.uploads = Uploads(self.workspace, self.home)
         days = self.workspace.config.history_days
         self.answers = Receipts(
             self.workspace.own, days, self.workspace.now, lambda: self.home.account.pds
@@ -110,6 +112,7 @@ class Outbox:
     def move(self, home: Home) -> None:
         """Send to another PDS from now on: the account lives there."""
         self.home, self.allowance = home, Allowance(self.workspace, home)
+        self.uploads = Uploads(self.workspace, home)
 
     def ledger(self) -> Ledger:
         """Return the write points that were spent, and what the PDS says of them."""
@@ -139,17 +142,22 @@ class Outbox:
     def _keeping(self) -> Keeping:
         def filled(change: Change) -> Change:
             with self.workspace.folder.open() as root:
-                return self._fill(change, root)
+                return fill(self.workspace.folder, change, root)
 
         tell = self.answers.say
         return Keeping(self.workspace, self.home, filled, self.allowance.charge, tell)
 
     async def archive(
-        self, keeper: Keeper, sight: Sight, steps: Sequence[Step]
+        self,
+        keeper: Keeper,
+        sight: Sight,
+        steps: Sequence[Step],
+        attached: Mapping[RecordPath, Attached],
     ) -> tuple[list[Step], list[RecordPath]]:
         """Archive what each step overwrites. Return (steps that may be sent, lost paths).
 
-        A path is lost if the PDS names its old record in the tree and does not have it any more.
+        Files that the records of `attached` name are uploaded then. A path is lost if the PDS
+        names its old record in the tree and does not have it any more.
         The steps that may not be sent wait.
         """
         failed = await keep_records(keeper, self.workspace.state, sight, self.home.pds, steps)
@@ -158,7 +166,8 @@ class Outbox:
             path: (not_kept(path, error),) for path, error in failed.items() if path not in lost
         }
         self.workspace.state.record(Memory(waiting=waiting))
-        return [step for step in steps if step.path not in waiting], lost
+        kept = [step for step in steps if step.path not in waiting]
+        return await self.uploads.attach(keeper, kept, attached), lost
 
     def _record(self, memory: Memory) -> None:
         """Remember what an answer says; its rev only if it is one that the repo may have now."""
@@ -173,7 +182,7 @@ class Outbox:
         The PDS does not have what the tree names at `lost`: only a batch can be written over that.
         """
         if not steps:
-            return Pushed()
+            return Pushed(halted=self.uploads.take_halt())
         light = in_order(
             [Change(step.path, step.remote, step.local, heir=step.heir) for step in steps]
         )
@@ -190,6 +199,7 @@ class Outbox:
             lambda change: self.failed.get(_key(change), 0),
             self._progress(light),
             place_of=partial(find_in_file, self.workspace.folder),
+            obey=self.uploads.obey,
         )
         pusher.body = self._body()
         try:
@@ -207,6 +217,7 @@ class Outbox:
         if singly and pushed.halted is None:
             await pusher.push_singly(self._filled(singly, pusher.missing), guards, swap)
         self._learn(pushed, light, pusher)
+        pushed.halted = pushed.halted or self.uploads.take_halt()
         return _with_forecast(pushed, self.ledger(), light, self.workspace.now())
 
     def _moved(self) -> dict[RecordPath, Moved]:
@@ -339,34 +350,12 @@ class Outbox:
             with self.workspace.folder.open() as root:
                 for change in light[start : start + READ_AHEAD]:
                     try:
-                        filled.append(self._fill(change, root))
+                        filled.append(fill(self.workspace.folder, change, root))
                     except (FileChanged, FileProblem, BadJson) as error:
                         item = Retry(change.path, error.message)
                         self.workspace.state.record(Memory(waiting={change.path: (item,)}))
                         missing.update((change.after, change.path))
             yield from filled
-
-    def _fill(self, change: Change, root: int) -> Change:
-        """Return the change with its record, read again and proven to be the one planned.
-
-        A deletion is proven again too: some editors leave no file for a moment while they save.
-        """
-        if change.after is None:
-            return self._still_gone(change, root)
-        text, _ = read_below(self.workspace.folder, root, change.path)
-        collection = split_record_path(change.path)[0]
-        record = self.workspace.folder.forms.of(collection).parse(text, collection)
-        block = encode(record)
-        if cid_of_block(block) != change.after:
-            raise FileChanged(f"{change.path} was edited after it was looked at")
-        return replace(change, record=record, block=block)
-
-    def _still_gone(self, change: Change, root: int) -> Change:
-        try:
-            read_below(self.workspace.folder, root, change.path)
-        except FileChanged:
-            return change
-        raise FileChanged(f"{change.path} is there again")
 
     def _is_since(self, at: int, seconds: int) -> bool:
         """Return True for so long after `at`; not before it, as where the clock was ahead then."""

@@ -61,6 +61,8 @@ class Pusher:
             no deletion takes a content, or what it was edited from, from where it is, because a PDS
             drops a blob with the last record that names it.
         place_of: The line and column, in the file of a change, of what an error names.
+        obey: Corrects the file of a change by what a refusal asks for, if it may: then the change
+            is planned again.
         guards: What the PDS honours, for changes that go one by one.
         body: How large a body the PDS takes, as far as it is known.
         on_done: Is given after each answer how many records are done.
@@ -78,6 +80,7 @@ class Pusher:
     pushed: Pushed = field(default_factory=Pushed)
     missing: set[Cid | RecordPath | None] = field(default_factory=set)
     place_of: Callable[[Change, Rejected], Position] = lambda *_: (None, None)
+    obey: Callable[[Change, Rejected], Retry | None] = lambda *_: None
     guards: Guards = Guards.ALL
     body: Body = field(init=False)
     looks: Looks = field(init=False)
@@ -328,7 +331,10 @@ class Pusher:
         self.refuse(change, error)
 
     def refuse(self, change: Change, error: Rejected) -> None:
-        """Leave a change to a person: the PDS does not take it."""
+        """Leave a change to a person: the PDS does not take it, and nothing here can be done."""
+        if (corrected := self.obey(change, error)) is not None:
+            self._wait(change, corrected)
+            return
         reason = f"the PDS refuses this record: {error.message}"
         if isinstance(error, TooLarge):
             reason += self._sizes(change)

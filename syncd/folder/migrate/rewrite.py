@@ -115,9 +115,10 @@ class _One:
     def copy(self, own: int, old: str, new: str) -> None:
         """Write the copy of a conflict under its new name, then take the old one away."""
         *inside, name = old.split("/")
-        right, disk = new.rpartition("/")[2], self.folder.disk
+        disk = self.folder.disk
         with suppress(BadData, BadJson, FileProblem), opened(own, inside) as directory:
             text = self._text(read_file(directory, name)[0])
+            right = _with_ending(new.rpartition("/")[2], self.after.ending_of(text))
             temp = unfinished_name()
             disk.write(directory, temp, text, 0o600)
             disk.sync_file(directory, temp)

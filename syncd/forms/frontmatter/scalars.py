@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
+from json.encoder import encode_basestring
 
 from syncd.atproto.data import Json
 from syncd.forms.frontmatter.tree import Fault
@@ -82,7 +84,7 @@ def is_plain_in_flow(text: str) -> bool:
 
 def quoted(text: str) -> str:
     """Write a text in double quotes; JSON and YAML read it alike."""
-    return _ESCAPED.sub(lambda char: f"\\u{ord(char[0]):04x}", json.dumps(text, ensure_ascii=False))
+    return _ESCAPED.sub(lambda char: f"\\u{ord(char[0]):04x}", encode_basestring(text))
 
 
 def single_quoted(text: str) -> str | None:
@@ -97,6 +99,7 @@ def written(value: Json) -> str:
     return json.dumps(value)
 
 
+@lru_cache(maxsize=4096)
 def key_of(key: str) -> str | None:
     """Write a key; None if it is too long for one."""
     if _PLAIN_KEY.fullmatch(key) and not _TAKEN.fullmatch(key):

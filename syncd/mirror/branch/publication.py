@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,16 +20,22 @@ from typing import Final, TypeAlias
 from syncd.config import FILE_NAME, Config, load_config
 from syncd.cycle.branch.kept import CONFLICTS, Shelf
 from syncd.cycle.branch.mark import Mark, make_mark
-from syncd.cycle.branch.trees import Agreed, agreed_at, lay_out, records_at
+from syncd.cycle.branch.trees import (
+    Agreed,
+    agreed_at,
+    lay_out,
+    records_at,
+    versions_between,
+)
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FileProblem, GitFailed, SyncdError
 from syncd.folder.root import OWN, Folder, initialise
-from syncd.folder.write import conflict_file
+from syncd.folder.write import kept_conflict
 from syncd.mirror.branch.marks import Marks
 from syncd.mirror.branch.standing import Checkout, Since, checkout_at, since, since_for_preview
 from syncd.mirror.online import Listeners, connected
-from syncd.model import Memory, Problem, Report, Step
+from syncd.model import Memory, Problem, RecordPath, Report, Step
 from syncd.state import create_state
 from syncd.state.notes import Filenames, Overtaken
 from syncd.trouble import explained
@@ -96,7 +102,11 @@ async def publish_branch(root: Path, marks: Marks, connect: Connect) -> Publishe
     shelf = Shelf(checkout.root, checkout.config.forms)
     async with _laid_out(checkout, start, connect) as mirror:
         mirror.on_archive = shelf.keep_foreign
-        report = await mirror.sync()
+        try:
+            report = await _sync(mirror, checkout, marks, start)
+        except _Overtaken as error:
+            # The mark is for the job of the newer commit to move.
+            return Published(_so_far(mirror.so_far, error), *checkout.published, start)
         report = _with_conflicts_kept(report, mirror, shelf)
         in_git = records_at(checkout.work, checkout.head, mirror.config)
         mark = make_mark(checkout.head, in_git, mirror.state.base())
@@ -112,7 +122,71 @@ async def preview_branch(root: Path, marks: Marks, connect: Connect) -> Publishe
     checkout = checkout_at(root, os.environ)
     start = since_for_preview(checkout, marks.find(checkout))
     async with _laid_out(checkout, start, connect) as mirror:
-        return Published(_remarked(await mirror.preview(), start), *checkout.published, start)
+        report = await mirror.preview()
+        if _take_over(mirror, checkout, start, report):
+            report = await mirror.preview()
+        return Published(_remarked(report, start), *checkout.published, start)
+
+
+class _Overtaken(Exception):
+    """The job of a newer commit publishes, or has published: nothing more is to be sent."""
+
+
+async def _sync(mirror: Mirror, checkout: Checkout, marks: Marks, start: Since) -> Report:
+    """Sync, and once more where the job of an earlier commit was the last to write.
+
+    Raises _Overtaken, between two requests.
+    """
+
+    def check() -> None:
+        # After the repo was seen: what a job of a newer commit writes from now on costs this one
+        # its swap, and the next cycle asks again.
+        try:
+            found = marks.find(checkout)
+        except (GitFailed, FileProblem):
+            # The mark cannot be moved then either, which says so.
+            return
+        now = since(checkout, found)
+        if now.is_done:
+            raise _Overtaken(now.remark)
+
+    mirror.before_push = check
+    report = await mirror.sync()
+    own = _take_over(mirror, checkout, start, report)
+    if not own:
+        return report
+    try:
+        both = report.followed_by(await mirror.sync())
+    except _Overtaken:
+        mirror.so_far = report.followed_by(mirror.so_far)
+        raise
+    foreign = tuple(step for step in both.plan.foreign if step.path not in own)
+    return replace(both, plan=replace(both.plan, foreign=foreign))
+
+
+def _so_far(report: Report, error: _Overtaken) -> Report:
+    """Return what was sent; the job of the newer commit finds it in the repo and in git."""
+    return Report(report.pushed, deleted=report.deleted, remarks=(*report.remarks, str(error)))
+
+
+def _take_over(
+    mirror: Mirror, checkout: Checkout, start: Since, report: Report
+) -> Collection[RecordPath]:
+    """Take for agreed what the repo has as a commit since the last publication had it.
+
+    The job of such a commit wrote it, and was overtaken or killed before it could say so. Return
+    these records. No version is lost by what follows: git has it.
+    """
+    if start.mark is None:
+        return ()
+    remotes = {item.path: item.remote for item in report.conflicts}
+    remotes |= {step.path: step.remote for step in report.plan.foreign}
+    versions = versions_between(
+        checkout.work, start.mark.commit, checkout.head, mirror.config, remotes
+    )
+    own = {path: remotes[path] for path, known in versions.items() if remotes[path] in known}
+    mirror.state.record(Memory(base=own))
+    return own
 
 
 def _remarked(report: Report, start: Since) -> Report:
@@ -175,10 +249,10 @@ def _with_conflicts_kept(report: Report, mirror: Mirror, shelf: Shelf) -> Report
     for conflict in report.conflicts:
         if conflict.remote is None:
             continue
-        name = conflict_file(
-            conflict.path, conflict.remote, portable=folder.portable, forms=folder.forms
-        )
+        name = kept_conflict(folder, conflict.path, conflict.remote)
         try:
+            if name is None:
+                raise FileNotFoundError("it was not laid down")
             content = (folder.root / name).read_bytes()
             shelf.keep_text(CONFLICTS, conflict.path, conflict.remote, content)
         except (OSError, SyncdError) as error:

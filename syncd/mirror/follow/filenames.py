@@ -45,8 +45,9 @@ def _kept_conflicts(files: Workspace) -> list[tuple[str, str]]:
     kept = [(item.path, item.remote) for item in found if item.remote is not None]
     return [
         (
-            conflict_file(path, cid, portable=not now, forms=forms),
-            conflict_file(path, cid, portable=now, forms=forms),
+            conflict_file(path, cid, portable=not now, forms=forms, ending=ending),
+            conflict_file(path, cid, portable=now, forms=forms, ending=ending),
         )
         for path, cid in kept
+        for ending in forms.of(path.partition("/")[0]).endings
     ]

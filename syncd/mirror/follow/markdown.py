@@ -6,13 +6,14 @@ Sends nothing and changes no record. Whoever calls it holds the lock of the fold
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from syncd.config import forms_of_text
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FolderWrong
 from syncd.folder.migrate.rewrite import changed_collections, rewrite
 from syncd.folder.problems import explain
-from syncd.folder.write import conflict_file
+from syncd.folder.write import conflict_file, kept_conflict
 from syncd.forms import Forms
 from syncd.mirror.notices import Notice, OnNotice
 from syncd.model import Conflict
@@ -42,13 +43,15 @@ def follow_markdown(files: Workspace, on_notice: OnNotice) -> None:
 def _copies_to_rewrite(
     files: Workspace, before: Forms, chosen: Collection[str]
 ) -> list[tuple[str, str]]:
-    """Return the files of open conflicts of some collections: present names and new ones."""
-    portable, forms = files.config.is_portable, files.config.forms
-    return [
-        (
-            conflict_file(item.path, item.remote, portable=portable, forms=before),
-            conflict_file(item.path, item.remote, portable=portable, forms=forms),
-        )
+    """Return the files of open conflicts of some collections: present names and usual new ones."""
+    was, now = replace(files.folder, forms=before), files.folder
+    found = [
+        (item.path, item.remote)
         for item in files.state.waiting()
         if isinstance(item, Conflict) and item.remote and item.path.partition("/")[0] in chosen
+    ]
+    return [
+        (name, conflict_file(path, cid, portable=now.portable, forms=now.forms))
+        for path, cid in found
+        if (name := kept_conflict(was, path, cid)) is not None
     ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from syncd.atproto.data import Record
 from syncd.atproto.lexicon.checks import FINE, Faults, fault
 from syncd.atproto.lexicon.fault import Fault, Kind
 from syncd.atproto.syntax import Nsid, parse_nsid
+from syncd.blobs.files import record_in
 from syncd.config import FILE_NAME, load_config
 from syncd.cycle.lexicons.library import Found, Library, lexicon_faults, open_library
 from syncd.cycle.lexicons.places import GOAT, SCHEMAS
@@ -24,6 +26,7 @@ from syncd.folder.read import read_file
 from syncd.folder.root import find_root, opened
 from syncd.folder.survey import is_nsid
 from syncd.forms import DOCUMENTS, USUAL, Form, Forms
+from syncd.slips import near_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +104,18 @@ def check_files(
 def _refuse_unmet(names: Sequence[str], files: Sequence[str], forms: Forms) -> None:
     unmet = [name for name in names if not any(_fits(forms, file, name) for file in files)]
     if unmet:
+        meant = near_name(unmet[0].removeprefix("./").rstrip("/"), _nameable(files, forms))
+        hint = "name a record, a collection or a file of it, as it lies in the folder"
         raise FolderWrong(
             f"there is no record file {unmet[0]}",
-            hint="name a record, a collection or a file of it, as it lies in the folder",
+            hint=f"did you mean {meant}?" if meant else hint,
         )
+
+
+def _nameable(files: Sequence[str], forms: Forms) -> set[str]:
+    """Return what of the files a person may name: collections, records and files."""
+    stems = {file.removesuffix(ending_in(file, _form_of(forms, file))) for file in files}
+    return {*files, *stems, *(file.partition("/")[0] for file in files)}
 
 
 def _form_of(forms: Forms, file: str) -> Form:
@@ -150,7 +161,8 @@ def _check(library: Library, file: str) -> list[Finding]:
         return [text]
     form = _form_of(library.forms, file)
     try:
-        record = form.parse(text, SCHEMAS if is_document else collection)
+        name = SCHEMAS if is_document else collection
+        record = record_in(form, text, name, lambda: nullcontext(library.root))
     except BadJson as error:
         place = None if error.line is None else (error.line, error.column or 1)
         return [Finding(file, "", Fault(Kind.TYPE, error.message), place)]

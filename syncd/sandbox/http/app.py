@@ -20,14 +20,17 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from syncd.atproto.firehose import StreamError, encode_frame
 from syncd.sandbox import faults
 from syncd.sandbox.accounts import did_document
-from syncd.sandbox.answer import Answer, json_answer
+from syncd.sandbox.answer import Answer, json_answer, refusal_answer
 from syncd.sandbox.faults import Effect, LoseBlock, Stale, Torn
 from syncd.sandbox.host import Sandbox
 from syncd.sandbox.methods.dispatch import dispatch, target_of
-from syncd.sandbox.methods.request import XrpcRequest
+from syncd.sandbox.methods.request import BLOB_BYTES, XrpcRequest, too_large_blob
 
 HANG_UP = "hang_up"
 """The key in the ASGI state for the server's function to close the connection."""
+
+DEAFEN = "deafen"
+"""The key of its function to read nothing more from the connection."""
 
 _POLICY_VIOLATION = 1008
 
@@ -43,6 +46,8 @@ def make_app(sandbox: Sandbox) -> Starlette:
         request = await _read(http)
         effect = sandbox.faults.meet(target_of(sandbox, request))
         try:
+            if answer := _refuse_chunks(http, request):
+                return answer
             answer = await _respond(sandbox, request, effect, _hang_up_of(http))
             answer.headers["date"] = formatdate(sandbox.clock(), usegmt=True)
             return answer
@@ -80,7 +85,7 @@ async def _read(http: HttpRequest) -> XrpcRequest:
     for name, value in http.query_params.multi_items():
         params[name] = (*params.get(name, ()), value)
     return XrpcRequest(
-        verb=http.method,
+        verb="GET" if http.method == "HEAD" else http.method,
         nsid=http.path_params["nsid"],
         params=params,
         headers=dict(http.headers),
@@ -88,6 +93,17 @@ async def _read(http: HttpRequest) -> XrpcRequest:
         address=http.client.host if http.client else "",
         origin=_origin(http),
     )
+
+
+def _refuse_chunks(http: HttpRequest, request: XrpcRequest) -> Response | None:
+    """Refuse a body in chunks that goes over the limit, and hear nothing more on its connection.
+
+    The reference PDS does so. A body of a stated length leaves the connection usable.
+    """
+    if "content-length" in request.headers or len(request.body) <= BLOB_BYTES:
+        return None
+    getattr(http.state, DEAFEN, lambda: None)()
+    return _to_http(refusal_answer(too_large_blob()))
 
 
 def _origin(http: HttpRequest) -> str:

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from syncd.sandbox.host import Sandbox
-from syncd.sandbox.http.app import HANG_UP, make_app
+from syncd.sandbox.http.app import DEAFEN, HANG_UP, make_app
 
 HOST = "127.0.0.1"
 _LARGEST_MESSAGE = 1 << 20
@@ -30,7 +30,8 @@ class _Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.app_state = {**self.app_state, HANG_UP: transport.close}
+        ways = {HANG_UP: transport.close, DEAFEN: transport.pause_reading}
+        self.app_state = {**self.app_state, **ways}
 
 
 @asynccontextmanager

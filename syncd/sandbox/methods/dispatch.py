@@ -49,6 +49,8 @@ VERSION = "0.5.35-sandbox"
 """The version in the answer of `_health`: that of the reference PDS this sandbox imitates."""
 
 _GET_REPO = "com.atproto.sync.getRepo"
+_UPLOAD = "com.atproto.repo.uploadBlob"
+_READS = ("com.atproto.sync.", "com.atproto.repo.")
 _CREATE_SESSION = "com.atproto.server.createSession"
 
 
@@ -101,9 +103,15 @@ def _checked(sandbox: Sandbox, request: XrpcRequest, effect: View | None) -> Che
         raise Rejected("Method Not Implemented", name="MethodNotImplemented", status=501)
     if request.verb != method.verb:
         raise invalid(f"Incorrect HTTP method ({request.verb}) expected {method.verb}")
-    claims = _authorize(sandbox.sessions, request, method.auth)
+    claims = _authorize(sandbox.sessions, request, _asked_for(sandbox.habits, request, method))
     body = _body(request, method, sandbox.habits)
     return CheckedCall(sandbox, request, claims, body, effect)
+
+
+def _asked_for(habits: Habits, request: XrpcRequest, method: Method) -> Auth:
+    """Return the token that a request needs by the habits of the PDS."""
+    is_read = method.verb == "GET" and request.nsid.startswith(_READS)
+    return "access" if is_read and not habits.reads_openly else method.auth
 
 
 def _body(request: XrpcRequest, method: Method, habits: Habits) -> Fields:
@@ -150,6 +158,9 @@ def _charges(call: CheckedCall, limits: RateLimits) -> Iterable[Charge]:
     if request.nsid == _CREATE_SESSION:
         identifier = call.body.members.get("identifier", "")
         yield Charge(limits.login, f"{identifier}-{request.address}", 1)
+    if request.nsid == _UPLOAD:
+        # By address, whoever's the blob is.
+        yield Charge(limits.upload, request.address, 1)
     bucket = limits.export if request.nsid == _GET_REPO else limits.address
     yield Charge(bucket, request.address, 1)
 

@@ -6,6 +6,8 @@ of the reference PDS.
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -95,7 +97,16 @@ class XrpcRequest:
         if not self.media_type:
             raise invalid("Request encoding (Content-Type) required but not provided")
         check_blob_size(len(self.body))
-        return self.body
+        return self._plain_body()
+
+    def _plain_body(self) -> bytes:
+        """Return the body before it was compressed, if it was."""
+        if self.headers.get("content-encoding") != "gzip":
+            return self.body
+        try:
+            return gzip.decompress(self.body)
+        except (OSError, EOFError, zlib.error):
+            raise invalid("unable to read input") from None
 
     def _check_body(self, media_type: str, limit: int) -> None:
         if not self.body:
@@ -111,7 +122,12 @@ class XrpcRequest:
 def check_blob_size(size: int) -> None:
     """Raise Rejected for a blob above the limit."""
     if size > BLOB_BYTES:
-        raise Rejected("request entity too large", name="PayloadTooLarge", status=413)
+        raise too_large_blob()
+
+
+def too_large_blob() -> Rejected:
+    """Make the refusal of a blob above the limit, which has another name than that of a write."""
+    return Rejected("request entity too large", name="PayloadTooLarge", status=413)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterable, Iterator
 
 from syncd.atproto import mst
@@ -13,6 +14,7 @@ from syncd.sandbox.accounts import HostedAccount, check_readable
 from syncd.sandbox.answer import Answer, car_answer, invalid, json_answer
 from syncd.sandbox.methods.call import CheckedCall, Method
 from syncd.sandbox.methods.pages import page
+from syncd.sandbox.repo.blobs import StoredBlob
 from syncd.sandbox.repo.commits import RepoState
 
 _IN_CURSOR = "::"
@@ -84,7 +86,23 @@ def get_blob(call: CheckedCall) -> Answer:
     did, cid = _did(call), call.request.required("cid", parse_cid)
     check_readable(call.sandbox.accounts, did)
     blob = call.sandbox.blobs(did).get(cid)
-    return Answer(200, blob.mime_type, blob.data, (("X-Content-Type-Options", "nosniff"),))
+    return _download(blob, cid, call.request.headers.get("accept-encoding", ""))
+
+
+def _download(blob: StoredBlob, cid: Cid, accepted: str) -> Answer:
+    """Make the answer to getBlob: whole whatever range is asked for, a text compressed."""
+    headers = (
+        ("X-Content-Type-Options", "nosniff"),
+        ("Content-Disposition", f'attachment; filename="{cid}"'),
+        ("Content-Security-Policy", "default-src 'none'; sandbox"),
+        ("Cache-Control", "private"),
+    )
+    if not blob.mime_type.startswith("text/"):
+        return Answer(200, blob.mime_type, blob.data, headers)
+    kind = f"{blob.mime_type}; charset=utf-8"
+    if "gzip" not in accepted:
+        return Answer(200, kind, blob.data, headers)
+    return Answer(200, kind, gzip.compress(blob.data), (*headers, ("Content-Encoding", "gzip")))
 
 
 def list_blobs(call: CheckedCall) -> Answer:

@@ -1,30 +1,38 @@
 """The blobs of one account: uploaded, named by records, dropped with the last such record.
 
-Never guesses a MIME type. A blob is temporary until a record names it; clients cannot download it
-before.
+A blob is temporary until a record names it; clients cannot download it before. Of the type of a
+blob its first bytes decide where they can, and else its first upload. Never reads more of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid, Link, cid_of_blob
 from syncd.atproto.data import decode
 from syncd.atproto.syntax import Tid
+from syncd.blobs.kinds import UNKNOWN, mime_of
 from syncd.model import RecordPath
 from syncd.sandbox.answer import internal, invalid
 from syncd.sandbox.repo.commits import NewCommit, RepoState
 from syncd.sandbox.repo.references import Reference, references
 
+NOT_SNIFFED: Final = frozenset(
+    {UNKNOWN, "image/svg+xml", "text/html", "text/plain", "text/vtt"},
+)
+"""What `mime_of` knows and the reference PDS does not see: it keeps the type of the upload."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredBlob:
-    """The bytes of a blob and the MIME type of its first upload."""
+    """The bytes of a blob, its MIME type, and whether a moderator has taken it down."""
 
     data: bytes
     mime_type: str
+    is_taken_down: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +56,28 @@ class Blobs:
         return len(self._blobs)
 
     def upload(self, data: bytes, content_type: str) -> BlobRef:
-        """Keep bytes under the type of their first upload; answer with the type of this one."""
-        mime_type = content_type.partition(";")[0].strip()
-        cid = cid_of_blob(data)
-        self._blobs.setdefault(cid, StoredBlob(data, mime_type))
+        """Keep bytes under the type of their first upload; answer with the type of this one.
+
+        Raises Rejected for a blob that was taken down.
+        """
+        mime_type, cid = _type_of(data, content_type), cid_of_blob(data)
+        if self._blobs.setdefault(cid, StoredBlob(data, mime_type)).is_taken_down:
+            raise invalid("Blob has been takendown, cannot re-upload")
         return BlobRef(cid, mime_type, len(data))
 
     def get(self, cid: Cid) -> StoredBlob:
-        """Return a blob. Raises Rejected unless it is here and some record names it."""
+        """Return a blob. Raises Rejected unless it is here, named by a record and not taken down.
+
+        Nobody gets one that is taken down, and it cannot be told apart from one that is gone.
+        """
         blob = self._blobs.get(cid) if cid in self._all_named() else None
-        if blob is None:
+        if blob is None or blob.is_taken_down:
             raise invalid("Blob not found")
         return blob
+
+    def take_down(self, cid: Cid, *, is_down: bool = True) -> None:
+        """Take a blob down that is here, as a moderator would, or undo that."""
+        self._blobs[cid] = replace(self._blobs[cid], is_taken_down=is_down)
 
     def named(self, since: Tid | None = None) -> list[str]:
         """List the CIDs of the blobs that records name; `since` asks for newer records alone."""
@@ -113,11 +131,17 @@ class Blobs:
             raise internal()
         for item in found:
             blob = self._blobs.get(item.cid)
-            if blob is None:
+            if blob is None or blob.is_taken_down:
                 raise invalid(f"Could not find blob: {item.cid}", "BlobNotFound")
             if item.cid not in self._all_named():
                 _check_description(blob, item)
         return frozenset(item.cid for item in found)
+
+
+def _type_of(data: bytes, content_type: str) -> str:
+    """Return the type of an upload: by its first bytes, or as it was sent, without parameters."""
+    found = mime_of(data)
+    return content_type.partition(";")[0].strip() if found in NOT_SNIFFED else found
 
 
 def _references_of(block: bytes) -> Iterator[Reference]:
@@ -127,6 +151,8 @@ def _references_of(block: bytes) -> Iterator[Reference]:
 
 def _check_description(blob: StoredBlob, reference: Reference) -> None:
     if reference.mime_type != blob.mime_type:
-        raise invalid("Referenced Mimetype does not match stored blob", "InvalidMimeType")
+        found = f"Expected: {blob.mime_type}, Got: {reference.mime_type}"
+        raise invalid(f"Referenced Mimetype does not match stored blob. {found}", "InvalidMimeType")
     if reference.size != len(blob.data):
-        raise invalid("Referenced size does not match stored blob", "InvalidSize")
+        found = f"Expected: {len(blob.data)}, Got: {reference.size}"
+        raise invalid(f"Referenced size does not match stored blob. {found}", "InvalidSize")

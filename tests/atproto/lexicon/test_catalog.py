@@ -415,3 +415,22 @@ def test_a_document_that_is_nested_without_end_is_no_lexicon() -> None:
         definition = {"type": "object", "properties": {"a": definition}}
     document = {"lexicon": 1, "id": NAME, "defs": {"main": definition}}
     assert [fault.kind for fault in document_faults(document)] == [Kind.VALUE]
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_noted"),
+    [
+        (f"{NAME}#strukt", True),
+        (f"{NAME}#Struct", True),
+        (f"{NAME}#structs", True),
+        (f"{NAME}#other", False),
+        ("com.example.elsewhere", False),
+        (f"{NAME}#struct2", False),
+    ],
+)
+def test_a_misspelt_type_in_an_open_union_is_a_note_and_no_fault(kind: str, is_noted: bool) -> None:
+    found = faults_of(UNION, {"$type": kind, "n": 1}, struct=STRUCT)
+    assert [(fault.kind, fault.pointer) for fault in found] == (
+        [(Kind.UNKNOWN, ("$type",))] if is_noted else []
+    )
+    assert all(fault.is_note and f"{NAME}#struct" in fault.reason for fault in found)

@@ -185,3 +185,25 @@ def test_a_lexicon_is_shown_as_json(tmp_path: Path) -> None:
     shipped = json.loads(run(tmp_path, "show", "app.bsky.feed.post").stdout)
     assert shipped["defs"]["main"]["key"] == "tid"
     assert isinstance(run(tmp_path, "show", "com.example.none").exception, FolderWrong)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (("show", "app.bsky.feed.pots"), "app.bsky.feed.post"),
+        (("show", "com.example.things"), "com.example.thing"),
+        (("check", "app.bsky.feed.pst"), "app.bsky.feed.post"),
+        (("check", POST.replace("2a.json", "2b.json")), POST),
+    ],
+)
+def test_a_name_that_is_nearly_another_is_asked_about(
+    tmp_path: Path, arguments: tuple[str, ...], meant: str
+) -> None:
+    put(tmp_path, POST, BAD)
+    put(tmp_path, "lexicons/com/example/thing.json", THING)
+    error = run(tmp_path, *arguments).exception
+    assert isinstance(error, FolderWrong)
+    assert meant in error.hint
+    other = run(tmp_path, arguments[0], "org.nothing.alike").exception
+    assert isinstance(other, FolderWrong)
+    assert meant not in other.hint

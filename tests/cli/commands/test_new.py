@@ -1,4 +1,4 @@
-"""A file that cannot be taken over is named, with the place in it, and leaves no draft."""
+"""What `new` says of a file that cannot be taken over, and of a collection that nobody knows."""
 
 from __future__ import annotations
 
@@ -34,3 +34,15 @@ def test_a_file_that_cannot_be_read_is_named_with_its_place(
     assert isinstance(done.exception, FileProblem)
     assert done.exception.message.startswith(f"{source}{place}")
     assert not list((root / BLOG).glob("*"))
+
+
+def test_a_collection_that_is_nearly_another_is_asked_about_and_made_all_the_same(
+    tmp_path: Path,
+) -> None:
+    root = make_mirror(tmp_path / "notes")
+    done = CliRunner().invoke(cli, ["-C", str(root), "new", "app.bsky.feed.pots"])
+    assert done.exit_code == 0
+    assert "app.bsky.feed.post?" in done.stderr
+    assert (root / done.stdout.strip()).is_file()
+    known = CliRunner().invoke(cli, ["-C", str(root), "new", "app.bsky.feed.post"])
+    assert known.stderr == ""

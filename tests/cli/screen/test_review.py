@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from syncd.atproto.syntax import Did
@@ -49,8 +51,19 @@ def test_a_workflow_command_is_one_line_and_names_file_line_and_column() -> None
     assert "%250A" in line
 
 
-def test_files_are_named_from_the_top_of_git() -> None:
-    named = Named("sites/", Config(Did("did:plc:ewvi7nxzyoun6zhxrhs64oiz"), filenames="portable"))
+def test_files_are_named_from_the_top_of_git(tmp_path: Path) -> None:
+    config = Config(Did("did:plc:ewvi7nxzyoun6zhxrhs64oiz"), filenames="portable")
+    named = Named(tmp_path, "sites/", config)
     assert named.file("com.example.note/Aa") == "sites/com.example.note/%41a.json"
     assert named.file("com.example.note/Bad Name.json") == "sites/com.example.note/Bad Name.json"
     assert named.file(".git") is None
+
+
+def test_the_file_that_is_there_is_named_where_a_record_may_have_several(tmp_path: Path) -> None:
+    markdown = (("com.example.note", (("text",),)),)
+    config = Config(Did("did:plc:ewvi7nxzyoun6zhxrhs64oiz"), markdown=markdown)
+    named = Named(tmp_path, "", config)
+    assert named.file(PATH) == "com.example.note/one.md"
+    (tmp_path / "com.example.note").mkdir()
+    (tmp_path / "com.example.note" / "one.json").write_text("{}")
+    assert named.file(PATH) == "com.example.note/one.json"

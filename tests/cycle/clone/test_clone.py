@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -320,7 +320,7 @@ class CutPds(ServedPds):
     cut: int | None = None
     sent: int = 0
 
-    async def fetch_repo(self, since: Tid | None = None) -> AsyncIterator[bytes]:
+    async def fetch_repo(self, since: Tid | None = None) -> AsyncGenerator[bytes, None]:
         async for chunk in ServedPds.fetch_repo(self, since):
             if self.cut is not None and self.sent + len(chunk) > self.cut:
                 self.cut = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -89,7 +89,7 @@ class ServedPds:
             raise self.status
         return self.status
 
-    async def fetch_repo(self, since: Tid | None = None) -> AsyncIterator[bytes]:
+    async def fetch_repo(self, since: Tid | None = None) -> AsyncGenerator[bytes, None]:
         self.requests += 1
         self.asked.append(since)
         car = self.serve(since)
@@ -110,6 +110,9 @@ class ServedPds:
         self.requests += 1
         raise BlobNotFound(f"there is no {cid}")
         yield
+
+    async def fetch_blob_limit(self) -> int | None:
+        return None
 
     async def upload_blob(self, file: BinaryIO, size: int, mime_type: str) -> BlobRef:
         raise NotImplementedError

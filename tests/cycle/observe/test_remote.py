@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
 
 import pytest
 
@@ -14,7 +16,7 @@ from syncd.atproto.keys import sign
 from syncd.atproto.mst import build
 from syncd.atproto.syntax import Did, Tid
 from syncd.cycle.home import Home
-from syncd.cycle.observe.fetch import Fetching, Writing
+from syncd.cycle.observe.fetch import Fetched, Fetching, Writing
 from syncd.cycle.observe.remote import REPAIRS, Watermark, look
 from syncd.errors import BadCar, BadCommit, BadTree, RolledBack, SyncdError, Unverified, WrongKey
 from syncd.model import Head, RecordPath
@@ -393,3 +395,31 @@ async def test_the_tree_rebuilt_from_the_view_has_the_root_that_was_signed() -> 
     repo = Repo({f"com.example.c{n % 7}/{n:05}": n for n in range(2_000)})
     sight = await look(Home(ACCOUNT, serving(repo)), nothing())
     assert build({str(p): cid for p, cid in sight.view.after()})[0] == sight.view.head.data
+
+
+@dataclass(slots=True)
+class LeftPds(ServedPds):
+    """Knows whether somebody still holds its last answer open."""
+
+    is_open: bool = False
+
+    async def fetch_repo(self, since: Tid | None = None) -> AsyncGenerator[bytes, None]:
+        self.is_open = True
+        try:
+            async with aclosing(ServedPds.fetch_repo(self, since)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        finally:
+            self.is_open = False
+
+
+async def test_a_repo_that_is_refused_in_the_middle_leaves_no_connection_open() -> None:
+    """The error keeps all that was under way, so nobody else would close it."""
+    repo = Repo(RECORDS)
+    pds = LeftPds(repo, lambda _: b"\x00" + repo.car()[1:])
+    try:
+        await Fetched().add(pds, None)
+    except BadCar as error:
+        held = error
+    assert held.__traceback__ is not None
+    assert not pds.is_open

@@ -28,6 +28,7 @@ from syncd.mirror.lexicons.linter import (
     lexicons_of,
     place_around,
 )
+from syncd.slips import near_name
 
 FORMATS: Final = ("text", "json", "github")
 
@@ -195,7 +196,9 @@ def show(directory: Path, nsid: str) -> None:
     found = find_lexicon(root, parse_nsid(nsid), portable=portable, forms=forms)
     if found is None or found.lexicon is None:
         reason = f": {found.file}: {found.problems[0].reason}" if found else ""
-        raise FolderWrong(f"there is no lexicon {nsid}{reason}", hint="syncd lexicon ls")
+        meant = None if found else near_name(nsid, offer_lexicons(directory, ""))
+        hint = f"did you mean {meant}?" if meant else "syncd lexicon ls"
+        raise FolderWrong(f"there is no lexicon {nsid}{reason}", hint=hint)
     document = {"lexicon": 1, "id": nsid, "defs": found.lexicon.definitions}
     say_lines(json.dumps(document, ensure_ascii=False, indent=2))
 

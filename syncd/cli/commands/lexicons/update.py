@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from syncd.atproto.syntax import parse_nsid
+from syncd.cli.arguments.offer import offer_lexicons
 from syncd.cli.screen.output import NEEDS_A_PERSON, say, say_json
 from syncd.config import FILE_NAME, load_config
 from syncd.errors import Unreachable
@@ -26,6 +27,7 @@ from syncd.mirror.lexicons.updating import (
     wanted_of,
 )
 from syncd.mirror.times import rfc3339
+from syncd.slips import near_name
 
 
 def update_and_say(directory: Path, nsids: Sequence[str], *, is_json: bool) -> int:
@@ -35,7 +37,7 @@ def update_and_say(directory: Path, nsids: Sequence[str], *, is_json: bool) -> i
     mirrored = Mirrored(root, config.is_portable, config.forms)
     names = [parse_nsid(nsid) for nsid in nsids] or wanted_of(mirrored)
     resolve = partial(resolve_lexicon, plc=config.plc)
-    on_done: Callable[[Updated], None] = (lambda _: None) if is_json else _say
+    on_done: Callable[[Updated], None] = (lambda _: None) if is_json else partial(_say, directory)
     done = asyncio.run(update_lexicons(mirrored, names, resolve, rfc3339(time.time()), on_done))
     refresh(mirrored)
     if is_json:
@@ -54,13 +56,15 @@ def _code(done: Sequence[Updated]) -> int:
     return Unreachable.exit_code if is_offline else NEEDS_A_PERSON if errors else 0
 
 
-def _say(each: Updated) -> None:
+def _say(directory: Path, each: Updated) -> None:
     if each.error is not None:
         used = f"; that of {each.now.fetched_at} is still used" if each.now else ""
         why = f"; {each.referrer} refers to it" if each.referrer else ""
         say(f"{each.nsid}  not resolved: {each.error.message}{used}{why}")
-        if each.error.hint:
-            say(f"  next: {each.error.hint}")
+        meant = near_name(each.nsid, offer_lexicons(directory, ""))
+        hint = f"did you mean {meant}?" if meant else each.error.hint
+        if hint:
+            say(f"  next: {hint}")
         return
     assert each.now is not None
     moved = f" (before: {each.former_owner})" if each.former_owner else ""

@@ -1,0 +1,152 @@
+"""The files that records name to be uploaded: read below the folder, hashed, and told by kind.
+
+No name leads out of the folder, through a link, or to what belongs to syncd or git. A file counts
+if it is a regular one that does not change while it is read. Never writes, and sends nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import BinaryIO, Final, TypeAlias
+
+from syncd.atproto.blob import FILE, BlobRef
+from syncd.atproto.cid import cid_of_digest
+from syncd.atproto.dagcbor import utf8
+from syncd.atproto.data import Record
+from syncd.blobs.kinds import ENOUGH_BYTES, mime_of
+from syncd.errors import BadData, FolderWrong
+from syncd.folder.root import opened
+from syncd.forms import Form
+from syncd.trouble import explain
+
+_OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_CLOSED: Final = frozenset({".git", ".syncd"})
+_PIECE: Final = 1 << 18
+_NAME_HINT: Final = (
+    'name a file in this folder, from its top and with "/": "$file": "pictures/cover.jpg"'
+)
+MARK: Final = FILE.encode()
+"""What a text has in it that names a file, unless its letters are escaped."""
+
+
+OpenRoot: TypeAlias = Callable[[], AbstractContextManager[int]]
+"""Opens a folder: gives the descriptor of its top."""
+
+
+@dataclass(slots=True)
+class Files:
+    """The files of the folder that `open_root` opens. One that is named twice is read once."""
+
+    open_root: OpenRoot
+    _known: dict[str, BlobRef] = field(default_factory=dict)
+
+    def refer(self, name: str) -> BlobRef:
+        """Return the reference that a file will have. Raises BadData if it cannot be uploaded."""
+        if name not in self._known:
+            with self.opened(name) as (file, size):
+                self._known[name] = described(name, file, size)
+        return self._known[name]
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[tuple[BinaryIO, int]]:
+        """Open a file and say its size. Raises BadData if it cannot be uploaded."""
+        descriptor = self._open(name)
+        try:
+            now = os.fstat(descriptor)
+            _check(shown(name), now)
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                yield file, now.st_size
+            if _stamp(os.fstat(descriptor)) != _stamp(now):
+                raise _changing(name)
+        finally:
+            os.close(descriptor)
+
+    def _open(self, name: str) -> int:
+        *directories, last = parts_of(name)
+        try:
+            with self.open_root() as root, opened(root, directories) as directory:
+                return os.open(last, _OPEN, dir_fd=directory)
+        except FolderWrong as error:
+            raise BadData(error.message, hint=error.hint) from error
+        except (OSError, ValueError) as error:
+            raise _unopened(name, error) from error
+
+
+def parts_of(name: str) -> list[str]:
+    """Return the parts of a name from the top of the folder. Raises BadData for any other."""
+    utf8(name)
+    parts = name.split("/")
+    if name.startswith("/") or ".." in parts:
+        raise BadData(f'"$file" cannot be {name!r}: it leads out of the folder', hint=_NAME_HINT)
+    if not all(parts) or "." in parts or "\0" in name:
+        raise BadData(f'"$file" cannot be {name!r}', hint=_NAME_HINT)
+    if any(part.rstrip(". ").casefold() in _CLOSED for part in parts):
+        raise BadData(
+            f'"$file" cannot be {name!r}: nothing in .git or .syncd is uploaded',
+            hint="copy the file to another place in the folder, and name it there",
+        )
+    return parts
+
+
+def shown(name: str) -> str:
+    """Return a name as it can be printed."""
+    return name if name.isprintable() else ascii(name)
+
+
+def described(name: str, file: BinaryIO, size: int) -> BlobRef:
+    """Read a file to its end and return its reference. Raises BadData if it is not `size` long."""
+    start = file.read(ENOUGH_BYTES)
+    digest, count = hashlib.sha256(start), len(start)
+    while piece := file.read(_PIECE):
+        digest.update(piece)
+        count += len(piece)
+    if count != size:
+        raise _changing(name)
+    return BlobRef(cid_of_digest(digest.digest()), mime_of(start), size)
+
+
+def record_in(form: Form, text: bytes, collection: str, open_root: OpenRoot) -> Record:
+    """Read a text as the record that it will be once the files that it names are uploaded.
+
+    Raises BadJson, with a place, for all other texts and where a file cannot be uploaded.
+    """
+    return form.parse(text, collection, Files(open_root).refer if MARK in text else None)
+
+
+def _check(words: str, now: os.stat_result) -> None:
+    if stat.S_ISDIR(now.st_mode):
+        raise BadData(f"{words} is a directory, not a file", hint=_NAME_HINT)
+    if not stat.S_ISREG(now.st_mode):
+        raise BadData(f"{words} is not a regular file", hint=_NAME_HINT)
+    if now.st_size == 0:
+        raise BadData(f"{words} is empty", hint="save the file with its content, or name another")
+
+
+def _unopened(name: str, error: OSError | ValueError) -> BadData:
+    code, words = error.errno if isinstance(error, OSError) else None, shown(name)
+    if code == errno.ENOENT:
+        return BadData(f"there is no file {words} in this folder", hint=_NAME_HINT)
+    if code in (errno.ELOOP, errno.ENOTDIR):
+        return BadData(
+            f"{words} is a symbolic link, or a part of its name is one, or is no directory",
+            hint="put the file itself into the folder; syncd follows no links",
+        )
+    if not isinstance(error, OSError):
+        return BadData(f'"$file" cannot be {name!r}', hint=_NAME_HINT)
+    cause, hint = explain(error)
+    return BadData(f"{words} cannot be read: {cause}", hint=hint)
+
+
+def _changing(name: str) -> BadData:
+    hint = "syncd reads it again when the writing has ended"
+    return BadData(f"{shown(name)} is being written", hint=hint)
+
+
+def _stamp(now: os.stat_result) -> tuple[int, int, int]:
+    return now.st_size, now.st_mtime_ns, now.st_ctime_ns

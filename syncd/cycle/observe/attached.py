@@ -1,0 +1,93 @@
+"""Take a file that names others to be uploaded for the record that it will be. Never uploads one.
+
+Hash, size and kind of a file are known here, and so is the reference that stands in its place: the
+plan, and all that keeps a change back, judge the record as it will be. This is so only where the
+change is one of this folder alone. Elsewhere such a file is inert, as any that holds no record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from syncd.atproto.blob import BlobRef
+from syncd.atproto.cid import cid_of_block
+from syncd.atproto.data import MALFORMED_BLOB, encode
+from syncd.blobs.files import MARK, Files
+from syncd.errors import BadData, BadJson, FileChanged, FileProblem
+from syncd.folder.read import FIX_HINT
+from syncd.folder.root import Folder
+from syncd.folder.scan import Look
+from syncd.folder.write import read_bytes
+from syncd.model import Problem, RecordPath, Seen, Snapshot, split_record_path
+
+_BOTH = "it names a file to upload, and the repo changed the record meanwhile"
+_BOTH_HINT = "look at `syncd diff`, and write the file of the record anew from what it shows"
+_ONE_WAY = "it names a file to upload, which this version of syncd does not do in publish mode"
+_ONE_WAY_HINT = "put the reference of an uploaded blob there"
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A file of a record, and what each file that it names will be referred to by."""
+
+    seen: Seen
+    refs: Mapping[str, BlobRef]
+
+
+def with_attached(
+    folder: Folder,
+    look: Look,
+    paths: Collection[RecordPath],
+    base: Snapshot,
+    remote: Snapshot,
+    *,
+    is_one_way: bool,
+) -> tuple[Look, dict[RecordPath, Attached]]:
+    """Return `look` with the records that name files, and these records alone.
+
+    Only files that a scan refused for a malformed blob are read again.
+    """
+    seen, problems = dict(look.seen), dict(look.problems)
+    found: dict[RecordPath, Attached] = {}
+    for path in sorted(look.problems.keys() & paths):
+        met = look.problems[path]
+        if MALFORMED_BLOB not in met.reason:
+            continue
+        is_ours = base.get(path) == remote.get(path)
+        why = (_ONE_WAY, _ONE_WAY_HINT) if is_one_way else None if is_ours else (_BOTH, _BOTH_HINT)
+        read = _read(folder, path, met, why)
+        if isinstance(read, Problem):
+            problems[path] = read
+        else:
+            found[path] = read
+            seen[path] = read.seen
+            del problems[path]
+    return replace(look, seen=seen, problems=problems), found
+
+
+def _read(
+    folder: Folder, path: RecordPath, met: Problem, why: tuple[str, str] | None
+) -> Attached | Problem:
+    """Return what the file will be, or the problem that it has; `met` where it names no file."""
+    files, used = Files(folder.open), dict[str, BlobRef]()
+
+    def refer(name: str) -> BlobRef:
+        if why is not None:
+            raise BadData(why[0], hint=why[1])
+        used[name] = files.refer(name)
+        return used[name]
+
+    collection = split_record_path(path)[0]
+    try:
+        text, now = read_bytes(folder, path)
+        if MARK not in text:
+            return met
+        record = folder.forms.of(collection).parse(text, collection, refer)
+        cid = cid_of_block(encode(record))
+    except BadJson as error:
+        return Problem(path, error.message, error.hint or FIX_HINT, error.line, error.column)
+    except (BadData, FileChanged, FileProblem):
+        return met
+    # It is not the record yet: no later look may take this for what the file was read as.
+    return Attached(now.seen(path, cid, seen_ns=0), used)

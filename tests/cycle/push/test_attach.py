@@ -1,0 +1,525 @@
+"""A record that names files: they are uploaded when it may be sent, and their references put in."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from syncd.atproto.blob import BlobRef
+from syncd.atproto.cid import cid_of_blob
+from syncd.atproto.data import to_json
+from syncd.atproto.syntax import Rkey
+from syncd.config import Config
+from syncd.cycle.push.attach import Uploads
+from syncd.errors import SyncdError
+from syncd.mirror import publishing
+from syncd.model import Pending, RecordPath
+from syncd.sandbox import Bucket, MemoryPds, RateLimits, Sandbox, faults
+from syncd.sandbox.methods.request import BLOB_BYTES
+from tests.rigs.device import Device, World, rework
+
+ONE = RecordPath("com.example.note/one")
+TWO = RecordPath("com.example.note/two")
+UPLOAD = "com.atproto.repo.uploadBlob"
+PICTURE = b"\x89PNG\r\n\x1a\n" + b"0" * 100
+REF = BlobRef(cid_of_blob(PICTURE), "image/png", len(PICTURE))
+PADDED = '{"$type": "blob", "ref": {"$link": "CID"}, "size": 108, "mimeType": "image/png"}'
+NAMED = {"$type": "blob", "$file": "pictures/cover.png"}
+
+
+def world_of(tmp_path: Path, sandbox: Sandbox | None = None) -> World:
+    sandbox = sandbox or Sandbox()
+    return World(tmp_path, sandbox, sandbox.create_account())
+
+
+def device_of(world: World, **settings: Any) -> Device:  # noqa: ANN401
+    config = Config(world.login.did, brake_records=1000, **settings)
+    device = world.device(config=config)
+    put(device, "pictures/cover.png")
+    return device
+
+
+def put(device: Device, name: str, content: bytes = PICTURE) -> Path:
+    file = device.root / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    return file
+
+
+def uploads(world: World) -> int:
+    return world.sandbox.blobs(world.login.did).count
+
+
+def picture_of(world: World, path: RecordPath = ONE) -> Any:  # noqa: ANN401
+    record = world.sandbox.repo(world.login.did).record(path)
+    return record and record.get("image")
+
+
+async def test_a_file_that_a_record_names_is_uploaded_and_its_reference_put_in_once(
+    tmp_path: Path,
+) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    device.save(ONE, image=NAMED, text="hello")
+    report = await device.sync()
+    assert (report.pushed, report.problems) == ((ONE,), ())
+    assert picture_of(world) == REF.value
+    assert device.read(ONE)["image"] == to_json(REF.value)
+    async with world.pds().fetch_blob(REF.cid) as pieces:
+        assert b"".join([piece async for piece in pieces]) == PICTURE
+    before = device.files()
+    assert not (await device.sync()).pushed
+    assert device.files() == before
+    assert (device.root / "pictures/cover.png").read_bytes() == PICTURE
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "image"),
+    [
+        ('{\n    "text": "x",\n    "image": ', ',\n    "$type": "com.example.note"\n}', PADDED),
+        ('{"$type": "com.example.note", "image": ', ', "text": "x"}\r\n', PADDED),
+        ('{"$type":"com.example.note","image":', "}", PADDED.replace(": ", ":").replace(", ", ",")),
+    ],
+)
+async def test_the_rest_of_the_file_stays_as_a_person_wrote_it(
+    tmp_path: Path, before: str, after: str, image: str
+) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    device.save_text(ONE, before + json.dumps(NAMED) + after)
+    await device.sync()
+    assert picture_of(world) == REF.value
+    found = device.file(ONE).read_bytes().decode().replace(str(REF.cid), "CID")
+    assert found == before + image + after
+
+
+@pytest.mark.parametrize(
+    "cover",
+    [
+        "cover: {$type: blob, $file: pictures/cover.png}",
+        "cover:\n  $type: blob\n  $file: pictures/cover.png",
+    ],
+)
+async def test_a_page_names_a_file_in_its_front_matter(tmp_path: Path, cover: str) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world, markdown=(("com.example.note", (("content",),)),))
+    device.root.joinpath("com.example.note").mkdir()
+    page = device.root / "com.example.note" / "one.md"
+    page.write_text(f"---\n# mine\ntitle: A title\n{cover}\n---\n\nThe text.\n", encoding="utf-8")
+    report = await device.sync()
+    assert (report.pushed, report.problems) == ((ONE,), ())
+    record = world.sandbox.repo(world.login.did).record(ONE)
+    assert record is not None
+    assert (record["cover"], record["content"]) == (REF.value, "The text.")
+    text = page.read_text(encoding="utf-8")
+    assert "# mine\ntitle: A title\n" in text
+    assert "$file" not in text
+    assert not (await device.sync()).pushed
+
+
+# --- Names that are no file to upload -------------------------------------------------------------
+
+
+def link(device: Device) -> None:
+    (device.root / "pictures" / "link.png").symlink_to(device.root / "pictures" / "cover.png")
+
+
+def link_above(device: Device) -> None:
+    (device.root / "album").symlink_to(device.root / "pictures")
+
+
+def fifo(device: Device) -> None:
+    os.mkfifo(device.root / "pictures" / "fifo.png")
+
+
+def nothing(device: Device) -> None:
+    put(device, "pictures/empty.png", b"")
+    put(device, "pictures/.git/config", b"secret")
+    put(device, "pictures/large.png", bytes(BLOB_BYTES + 1))
+    put(device, "pictures/closed.png").chmod(0)
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("/etc/passwd", nothing),
+        ("../secret", nothing),
+        ("pictures/../../secret", nothing),
+        ("pictures/../pictures/cover.png", nothing),
+        ("./pictures/cover.png", nothing),
+        ("pictures//cover.png", nothing),
+        ("", nothing),
+        (".", nothing),
+        ("pictures/cover.png\0", nothing),
+        ("pictures", nothing),
+        ("pictures/", nothing),
+        ("pictures/none.png", nothing),
+        ("pictures/cover.png/x", nothing),
+        ("pictures/empty.png", nothing),
+        (".syncd/state.db", nothing),
+        (".SyncD/state.db", nothing),
+        (".syncd./state.db", nothing),
+        ("pictures/.git/config", nothing),
+        ("pictures/.GIT/config", nothing),
+        ("x" * 300, nothing),
+        ("pictures/cover\ud800.png", nothing),
+        ("pictures/link.png", link),
+        ("album/cover.png", link_above),
+        ("pictures/fifo.png", fifo),
+    ],
+)
+async def test_a_name_that_is_no_file_to_upload_is_a_problem_with_its_place(
+    tmp_path: Path, name: str, make: Callable[[Device], None]
+) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    put(device, "../secret", b"secret")
+    make(device)
+    text = json.dumps({"text": "x", "image": {"$type": "blob", "$file": name}}, indent=2)
+    device.save_text(ONE, text)
+    (problem,) = (await device.sync()).problems
+    assert problem.path == ONE
+    assert problem.line is not None
+    assert problem.hint
+    assert uploads(world) == 0
+    assert device.file(ONE).read_text(encoding="utf-8") == text
+
+
+async def test_a_file_that_is_too_large_is_never_sent(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    put(device, "pictures/cover.png", bytes(BLOB_BYTES + 1))
+    device.save(ONE, image=NAMED)
+    requests = world.sandbox.faults
+    requests.add(faults.Refuse(500), UPLOAD)
+    (problem,) = (await device.sync()).problems
+    assert str(BLOB_BYTES) in problem.reason
+    assert (problem.line, problem.column) == (1, 40)
+    assert requests.waiting  # nothing was sent
+    put(device, "pictures/cover.png")
+    requests.clear()
+    device.save(ONE, image=NAMED, text="smaller")
+    assert (await device.sync()).pushed == (ONE,)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"$type": "blob", "$file": 5},
+        {"$type": "blob", "$file": "pictures/cover.png", "alt": "x"},
+        {"$type": "blob", "$file": "pictures/cover.png", "size": 1},
+        {"$type": "blob"},
+    ],
+)
+async def test_a_map_that_is_nearly_a_name_of_a_file_is_a_malformed_blob(
+    tmp_path: Path, value: dict[str, object]
+) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    device.save(ONE, image=value)
+    (problem,) = (await device.sync()).problems
+    assert "malformed blob" in problem.reason
+    assert uploads(world) == 0
+
+
+async def test_a_name_without_its_type_is_a_map_like_any_other(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    device.save(ONE, image={"$file": "pictures/cover.png"})
+    assert (await device.sync()).pushed == (ONE,)
+    assert picture_of(world) == {"$file": "pictures/cover.png"}
+    assert uploads(world) == 0
+
+
+# --- Not before the record may be sent ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"read_only": True},
+        {"push_when": "ask"},
+        {"settle_seconds": 3600.0},
+    ],
+)
+async def test_nothing_is_uploaded_for_a_record_that_waits(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world, **settings)
+    device.save(ONE, image=NAMED)
+    before = device.files()
+    for _ in range(2):
+        report = await device.sync()
+        assert not report.pushed
+        assert uploads(world) == 0
+    assert device.files() == before
+
+
+async def test_a_dry_run_uploads_nothing_and_names_the_record(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    device.save(ONE, image=NAMED)
+    before = device.files()
+    report = await device.mirror.preview()
+    assert not report.problems
+    assert (uploads(world), device.files()) == (0, before)
+
+
+async def test_the_files_of_a_draft_are_uploaded_once_it_is_published(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    draft = "com.example.note/first.draft.json"
+    put(device, draft, json.dumps({"image": NAMED}).encode())
+    await device.sync()
+    assert uploads(world) == 0
+    workspace = device.mirror.workspace
+    publication = publishing.prepare(workspace, draft, Rkey("one"))
+    publishing.publish(workspace, publication)
+    assert uploads(world) == 0
+    assert (await device.sync()).pushed == (ONE,)
+    assert picture_of(world) == REF.value
+
+
+async def test_a_draft_that_names_no_file_is_not_published(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    draft = "com.example.note/first.draft.json"
+    put(device, draft, b'{"image": {"$type": "blob", "$file": "pictures/none.png"}}')
+    with pytest.raises(SyncdError, match=r"line 1, column 11.*no file pictures/none\.png"):
+        publishing.prepare(device.mirror.workspace, draft, Rkey("one"))
+
+
+async def test_nothing_is_uploaded_where_the_repo_changed_the_record_too(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    device.save(ONE, text="first")
+    await device.sync()
+    other = world.device("phone")
+    await other.sync()
+    other.save(ONE, text="theirs")
+    await other.sync()
+    device.save(ONE, text="mine", image=NAMED)
+    before = device.files()
+    report = await device.sync()
+    assert [problem.path for problem in report.problems] == [ONE]
+    assert "repo changed" in report.problems[0].reason
+    assert (uploads(world), device.files()) == (0, before)
+
+
+async def test_a_record_that_its_lexicon_refuses_uploads_nothing(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    post = RecordPath("app.bsky.feed.post/3jzfcijpj2z2a")
+    images = [{"image": NAMED, "alt": "x"}] * 5
+    embed = {"$type": "app.bsky.embed.images", "images": images}
+    device.save(post, text="x", createdAt="2026-01-01T00:00:00Z", embed=embed)
+    (problem,) = (await device.sync()).problems
+    assert "lexicon" in problem.reason
+    assert uploads(world) == 0
+
+
+# --- What is there already, and what the PDS says -------------------------------------------------
+
+
+async def test_a_file_that_two_records_name_is_uploaded_once(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    device.save(ONE, image=NAMED, images=[NAMED])
+    device.save(TWO, image=NAMED)
+    requests = world.sandbox.faults
+    requests.add(faults.Refuse(500), UPLOAD, skip=1)
+    report = await device.sync()
+    assert report.pushed == (ONE, TWO)
+    assert requests.waiting
+    assert picture_of(world) == picture_of(world, TWO) == REF.value
+
+
+async def test_a_file_whose_bytes_the_record_names_already_is_not_uploaded(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    device.save(ONE, image=NAMED)
+    await device.sync()
+    device = world.restart(device)
+    device.save(ONE, image=NAMED, text="again")
+    requests = world.sandbox.faults
+    requests.add(faults.Refuse(500), UPLOAD)
+    assert (await device.sync()).pushed == (ONE,)
+    assert requests.waiting
+
+
+async def test_the_reference_has_the_type_that_the_pds_says(tmp_path: Path) -> None:
+    """Here of a text, which another client uploaded as Markdown."""
+    world = world_of(tmp_path)
+    device = device_of(world)
+    put(device, "pictures/notes.md", b"# Notes\n")
+    world.sandbox.blobs(world.login.did).upload(b"# Notes\n", "text/markdown")
+    device.save(ONE, image={"$type": "blob", "$file": "pictures/notes.md"})
+    report = await device.sync()
+    assert (report.pushed, report.problems) == ((ONE,), ())
+    assert picture_of(world)["mimeType"] == "text/markdown"
+
+
+async def test_a_limit_of_uploads_holds_its_records_back_and_no_others(tmp_path: Path) -> None:
+    limits = RateLimits(upload=Bucket("upload-blob", 1, 86400))
+    world = world_of(tmp_path, Sandbox(limits=limits))
+    device = device_of(world)
+    put(device, "pictures/other.png", PICTURE + b"1")
+    device.save(ONE, image=NAMED)
+    device.save(TWO, image={"$type": "blob", "$file": "pictures/other.png"})
+    three = RecordPath("com.example.note/zzz")
+    device.save(three, text="no picture")
+    report = await device.sync()
+    assert report.pushed == (ONE, three)
+    assert report.halted is None
+    (waits,) = device.mirror.state.waiting()
+    assert isinstance(waits, Pending)
+    assert waits.path == TWO
+    assert waits.due_ns is not None
+    # The next cycle asks for nothing, and the record waits on.
+    assert not (await device.sync()).pushed
+    assert [item.path for item in device.mirror.state.waiting()] == [TWO]
+    rework(device.mirror, clock_ns=lambda: waits.due_ns + 1)
+    world.sandbox.limits = None
+    assert (await device.sync()).pushed == (TWO,)
+    assert device.mirror.state.waiting() == ()
+
+
+@pytest.mark.parametrize(
+    "effect", [faults.DropRequest(), faults.DropAnswer(), faults.Refuse(502), faults.Html()]
+)
+async def test_an_upload_without_an_answer_is_done_again(
+    tmp_path: Path, effect: faults.Effect
+) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    device.save(ONE, image=NAMED)
+    device.save(TWO, text="no picture")
+    world.sandbox.faults.add(effect, UPLOAD)
+    report = await device.mirror.cycle()
+    assert report.pushed == (TWO,)
+    assert report.halted is not None
+    assert (await device.sync()).pushed == (ONE,)
+    assert picture_of(world) == REF.value
+
+
+async def test_what_the_pds_refuses_is_a_problem_until_the_file_changes(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    device.save(ONE, image=NAMED)
+    blobs = world.sandbox.blobs(world.login.did)
+    blobs.upload(PICTURE, "image/png")
+    blobs.take_down(REF.cid)
+    for _ in range(2):
+        report = await device.sync()
+        (problem,) = report.problems
+        assert "takendown" in problem.reason
+        assert not report.pushed
+    put(device, "pictures/cover.png", PICTURE + b"1")
+    assert (await device.sync()).pushed == (ONE,)
+
+
+# --- Edits and stops in between -------------------------------------------------------------------
+
+
+async def test_a_file_that_changes_before_it_is_uploaded_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    device.save(ONE, image=NAMED)
+    upload, edits = Uploads._upload, [PICTURE + b"edited", b"GIF89a" + PICTURE]
+
+    async def edited(self: Uploads, *what: Any) -> BlobRef:  # noqa: ANN401
+        if edits:
+            put(device, "pictures/cover.png", edits.pop())
+        return await upload(self, *what)
+
+    monkeypatch.setattr(Uploads, "_upload", edited)
+    assert (await device.sync()).pushed == (ONE,)
+    assert picture_of(world)["ref"] == cid_of_blob(PICTURE + b"edited")
+    assert device.read(ONE)["image"]["mimeType"] == "image/png"
+
+
+async def test_a_record_that_is_edited_during_the_upload_keeps_the_edit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    device.save(ONE, image=NAMED, text="one")
+    upload, edits = Uploads._upload, ["two"]
+
+    async def edited(self: Uploads, *what: Any) -> BlobRef:  # noqa: ANN401
+        found = await upload(self, *what)
+        if edits:
+            device.save(ONE, image=NAMED, text=edits.pop())
+        return found
+
+    monkeypatch.setattr(Uploads, "_upload", edited)
+    assert (await device.sync()).pushed == (ONE,)
+    assert device.read(ONE)["text"] == "two"
+    assert picture_of(world) == REF.value
+
+
+class Stop(BaseException):
+    """The process ends here."""
+
+
+STOPS = ("before the upload", "after the upload", "after the file", "after the record")
+
+
+@pytest.mark.parametrize("stop", STOPS)
+async def test_a_stop_between_any_two_steps_loses_nothing_and_the_next_run_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: str
+) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    device.save(ONE, image=NAMED, text="hello")
+    upload, put_in = Uploads._upload, Uploads._put_in
+
+    async def stopped_upload(self: Uploads, *what: Any) -> BlobRef:  # noqa: ANN401
+        if stop == STOPS[0]:
+            raise Stop
+        found = await upload(self, *what)
+        if stop == STOPS[1]:
+            raise Stop
+        return found
+
+    def stopped_put(self: Uploads, *what: Any) -> Any:  # noqa: ANN401
+        found = put_in(self, *what)
+        if stop == STOPS[2]:
+            raise Stop
+        return found
+
+    def stopping(send: Callable[..., Any]) -> Callable[..., Any]:
+        async def stopped(*what: Any, **how: Any) -> Any:  # noqa: ANN401
+            written = await send(*what, **how)
+            if stop == STOPS[3]:
+                raise Stop
+            return written
+
+        return stopped
+
+    with monkeypatch.context() as patches:
+        patches.setattr(Uploads, "_upload", stopped_upload)
+        patches.setattr(Uploads, "_put_in", stopped_put)
+        patches.setattr(MemoryPds, "put", stopping(MemoryPds.put))
+        patches.setattr(MemoryPds, "write", stopping(MemoryPds.write))
+        with pytest.raises(Stop):
+            await device.sync()
+    device = world.restart(device)
+    report = await device.sync()
+    assert report.problems == ()
+    assert picture_of(world) == REF.value
+    assert device.read(ONE) == {
+        "$type": "com.example.note",
+        "image": to_json(REF.value),
+        "text": "hello",
+    }
+    assert uploads(world) == 1
+    assert not (await device.sync()).pushed
