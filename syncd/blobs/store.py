@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from syncd.atproto.cid import Cid, parse_cid
 from syncd.errors import BadSyntax, FileProblem
@@ -239,6 +239,21 @@ class Store:
         except OSError as error:
             cause, hint = explain(error)
             raise FileProblem(f"{DIRECTORY}/{name}: {cause}", hint=hint) from error
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[BinaryIO]:
+        """Open a file of `blobs/` to read it, for the length of a `with`. Raises FileProblem."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            with self._opened() as directory:
+                if directory is None:
+                    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+                file = os.fdopen(os.open(name, flags, dir_fd=directory), "rb")
+        except OSError as error:
+            cause, hint = explain(error)
+            raise FileProblem(f"{DIRECTORY}/{name}: {cause}", hint=hint) from error
+        with file:
+            yield file
 
     @contextmanager
     def _opened(self) -> Iterator[int | None]:

@@ -15,6 +15,7 @@ from syncd.atproto.cid import Cid
 from syncd.backoff import in_words
 from syncd.blobs.bring import Bringer, Bringing, Brought
 from syncd.blobs.store import DIRECTORY, MANY, Checked, cid_of_name
+from syncd.cycle.blobs.again import upload_again
 from syncd.cycle.blobs.attached import (
     MEGABYTE,
     Attached,
@@ -31,7 +32,7 @@ from syncd.pds import Pds
 from syncd.state.attachments import Asked
 from syncd.state.learnt import KnownBlobs
 
-__all__ = ["Rounds", "is_as_it_was", "keep_blobs"]
+__all__ = ["Rounds", "is_as_it_was", "keep_blobs", "upload_again"]
 
 CHECK_SECONDS: Final = 3_600
 """How often the files of many blobs are looked at where no name among them has changed."""
