@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from syncd.atproto.cid import cid_of_blob
 from syncd.cycle.blobs import attached, rounds
+from syncd.folder.disk import Disk
 from syncd.model import RecordPath
 from syncd.sandbox.faults import Cut, DropRequest
+from tests.folder.disks import Crash, StagedDisk
 from tests.rigs.device import Device, World, rework
 
 from .conftest import Pictures
@@ -254,3 +258,29 @@ async def test_many_blobs_that_did_not_change_are_not_looked_at(
     assert set(blobs(laptop)) == {name_of(CAT), name_of(DOG)}
     rework(laptop.mirror, clock_ns=lambda: later + rounds.CHECK_SECONDS * 1_000_000_000)
     assert not rounds.is_as_it_was(laptop.mirror.workspace)
+
+
+async def test_a_crash_at_any_step_of_a_download_costs_nothing(pictures: Pictures) -> None:
+    await pictures.write(ONE, CAT, DOG)
+    laptop = pictures.device(blobs_fetch="none")
+    await laptop.sync()
+    config = laptop.mirror.config
+    wants = type(config)(config.did, blobs_fetch="all")
+    counted = StagedDisk()
+    rework(laptop.mirror, config=wants, folder=replace(laptop.mirror.folder, disk=counted))
+    await laptop.sync()
+    steps = len(counted.steps)
+    assert steps > 15
+    for step in range(steps):
+        for file in (laptop.root / "blobs").iterdir():
+            file.unlink()
+        disk = StagedDisk(crash_at=step)
+        rework(laptop.mirror, folder=replace(laptop.mirror.folder, disk=disk))
+        with suppress(Crash, BaseExceptionGroup):
+            await laptop.sync()
+        assert all(name.startswith(str(cid_of_blob(data))) for name, data in blobs(laptop).items())
+        rework(laptop.mirror, folder=replace(laptop.mirror.folder, disk=Disk()))
+        report = await laptop.sync()
+        assert report.is_settled
+        assert set(blobs(laptop)) == {name_of(CAT), name_of(DOG)}
+        assert list((laptop.root / ".syncd" / "blobs").iterdir()) == []
