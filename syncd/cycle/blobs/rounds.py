@@ -199,9 +199,10 @@ def _reported(
 def _remarks(found: Attached, brought: Brought) -> list[str]:
     remarks: list[str] = []
     if brought.stamps:
-        size = sum(stamp.size for stamp in brought.stamps.values()) / MEGABYTE
+        size = sum(stamp.size for stamp in brought.stamps.values())
+        amount = f"{size / MEGABYTE:.1f} MB" if size >= MEGABYTE // 10 else f"{size} bytes"
         what = "1 blob" if len(brought.stamps) == 1 else f"{len(brought.stamps)} blobs"
-        remarks.append(f"{DIRECTORY}: fetched {what}, {size:.1f} MB")
+        remarks.append(f"{DIRECTORY}: fetched {what}, {amount}")
     refused = {ref.cid: NOT_GIVEN for ref in brought.absent} | brought.refused
     # Each is told once; `status` and `blob ls` name those that are still missing.
     for cid, reason in refused.items():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from syncd.atproto.blob import BlobRef
 from syncd.blobs.bring import not_served
-from syncd.blobs.store import DIRECTORY, Checked
+from syncd.blobs.store import DIRECTORY, Checked, cid_of_name
 from syncd.cycle.blobs.attached import (
     MEGABYTE,
     Attached,
@@ -149,8 +149,9 @@ def blob_findings(workspace: Workspace) -> tuple[BlobCount, list[Problem]]:
         for name in checked.edited
     ]
     left = {*found.beyond, *found.unasked}
+    edited = {cid_of_name(name) for name in checked.edited}
     for ref in found.missing:
-        if ref not in left:
+        if ref not in left and ref.cid not in edited:
             why, hint = why_missing(workspace, found, ref)
             path = str(found.named[ref.cid].paths[0])
             problems.append(Problem(path, f"its blob {ref.cid} is missing here: {why}", hint))

@@ -119,7 +119,7 @@ def get(directory: Path, what: str | None, everything: bool, as_json: bool) -> N
     else:
         size = sum(stamp.size for stamp in found.values())
         here = len(rows) - len(found) - failed
-        were = f", {here} were here already" if here else ""
+        were = f"; {here} {'was' if here == 1 else 'were'} here already" if here else ""
         say(f"fetched {many(len(found), 'blob')}, {size_words(size)}{were}")
         for ref in brought.absent:
             say(f"missing   {ref.cid}: the PDS does not give it")
