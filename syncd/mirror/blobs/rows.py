@@ -139,7 +139,9 @@ def blob_findings(workspace: Workspace) -> tuple[BlobCount, list[Problem]]:
     A blob that the settings leave out is no finding.
     """
     found, checked = look_at_blobs(workspace, reads_all=True)
-    problems = [*found.listing.problems, *checked.problems]
+    told = {item.path for item in workspace.state.waiting()}
+    known = (*found.listing.problems, *checked.problems)
+    problems = [problem for problem in known if problem.path not in told]
     problems += [
         Problem(
             f"{DIRECTORY}/{name}",
