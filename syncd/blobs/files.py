@@ -10,6 +10,7 @@ import errno
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -47,10 +48,13 @@ class Files:
     _known: dict[str, BlobRef] = field(default_factory=dict)
 
     def refer(self, name: str) -> BlobRef:
-        """Return the reference that a file will have. Raises BadData if it cannot be uploaded."""
+        """Return the reference that a file will have. Raises BadData if it cannot be uploaded.
+
+        A file is read again only if its stat is another one than before.
+        """
         if name not in self._known:
             with self.opened(name) as (file, size):
-                self._known[name] = described(name, file, size)
+                self._known[name] = _described_once(name, file, size)
         return self._known[name]
 
     @contextmanager
@@ -76,6 +80,30 @@ class Files:
             raise BadData(error.message, hint=error.hint) from error
         except (OSError, ValueError) as error:
             raise _unopened(name, error) from error
+
+
+_MOST_KEPT: Final = 1_000
+_RESTS_NS: Final = 2_000_000_000
+_kept: dict[tuple[int, ...], BlobRef] = {}
+"""What files were that this process has read, by their stat: a record that waits is looked at
+again and again, and a film takes long to hash."""
+
+
+def forget() -> None:
+    """Read every file anew from now on: one was found to be another than its stat says."""
+    _kept.clear()
+
+
+def _described_once(name: str, file: BinaryIO, size: int) -> BlobRef:
+    now = os.fstat(file.fileno())
+    key = (now.st_dev, now.st_ino, *_stamp(now))
+    found = _kept.get(key) or described(name, file, size)
+    # A file that was changed a moment ago may change again within one tick of its clock.
+    if now.st_ctime_ns + _RESTS_NS < time.time_ns():
+        while len(_kept) >= _MOST_KEPT:
+            del _kept[next(iter(_kept))]
+        _kept[key] = found
+    return found
 
 
 def parts_of(name: str) -> list[str]:
@@ -131,7 +159,8 @@ def _check(words: str, now: os.stat_result) -> None:
 def _unopened(name: str, error: OSError | ValueError) -> BadData:
     code, words = error.errno if isinstance(error, OSError) else None, shown(name)
     if code == errno.ENOENT:
-        return BadData(f"there is no file {words} in this folder", hint=_NAME_HINT)
+        hint = "put it there, then: syncd sync; its name begins at the top of the folder"
+        return BadData(f"there is no file {words} in this folder", hint=hint)
     if code in (errno.ELOOP, errno.ENOTDIR):
         return BadData(
             f"{words} is a symbolic link, or a part of its name is one, or is no directory",

@@ -93,6 +93,14 @@ class Repository:
         """Return whether files may be half of one change: git, or a person, is still at work."""
         return self.is_locked() or self.unfinished() is not None
 
+    def is_detached(self) -> bool:
+        """Return whether HEAD names a commit and no branch, as always in a colocated jj."""
+        try:
+            text = (self.git_directory / "HEAD").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return False
+        return _COMMIT.match(text.strip()) is not None
+
     @property
     def lock(self) -> Path:
         """The file that a git command creates to lock the index."""
@@ -122,14 +130,42 @@ def _named(target: str) -> str:
 
 
 def find_repository(folder: Path) -> Repository | None:
-    """Find the repository of the worktree around `folder`; None if there is none to read."""
+    """Find the repository of the worktree around `folder`; None if there is none to read.
+
+    A `.git` file that leads nowhere ends the search, as it ends git: what lies below it is no part
+    of a repository further up.
+    """
     folder = folder.absolute()
     for top in (folder, *folder.parents):
         found = _git_directory(top / ".git")
         if found is not None:
             relative = folder.relative_to(top).as_posix()
             return Repository(top, found, "" if relative == "." else f"{relative}/")
+        if (top / ".git").is_file():
+            return None
     return None
+
+
+def why_no_repository(folder: Path) -> tuple[str, str]:
+    """Return why `find_repository` finds none, and what to do about it."""
+    folder = folder.absolute()
+    drop = "take commit = true out of syncd.toml"
+    for top in (folder, *folder.parents):
+        if (top / ".git").is_file():
+            hint = f"git worktree repair, or git submodule update, or {drop}"
+            return f"{top / '.git'} names a git directory that is not there", hint
+        if (top / ".jj").is_dir():
+            reason = f"{top} is a repository of jj, and has none of git beside it"
+            return reason, f"jj commits what is in the folder by itself: {drop}"
+    return f"{folder} is not in a git repository", f"run git init there, or {drop}"
+
+
+def without_branch(repository: Repository) -> str:
+    """Return why nothing is committed where no branch is checked out."""
+    if (repository.top / ".jj").is_dir():
+        return "not committed: jj works here, and commits what is in the folder by itself"
+    how = "git switch BRANCH, and the next sync commits it"
+    return f"not committed: no branch is checked out; {how}"
 
 
 def _git_directory(entry: Path) -> Path | None:

@@ -36,6 +36,8 @@ _KEYS_OF_A_LINE: Final = 1_000
 _VERSION: Final = 1
 _MOST_REASON: Final = 500
 """The most characters that are kept of what a PDS said."""
+_CLOCK_SECONDS: Final = 86_400
+"""So far a clock may have been set back without an activity that `read` misses."""
 _READ_BYTES: Final = 256 * 1024
 _MODE: Final = 0o600
 
@@ -119,10 +121,13 @@ class ActivityLog:
                     file.replace(self.own / OLDER_FILE)
             _add(file, lines)
 
-    def read(self, most: int | None = None, *, about: Collection[str] = ()) -> Activities:
+    def read(
+        self, most: int | None = None, *, about: Collection[str] = (), since: int | None = None
+    ) -> Activities:
         """Return the newest `most` activities (None: all); if `about`, of lines with one of these.
 
-        Raises OSError where a file is there and cannot be read.
+        Those before the unix second `since` may be left out. Raises OSError where a file is there
+        and cannot be read.
         """
         found: list[Activity] = []
         unread, words = 0, [word.encode() for word in about]
@@ -135,6 +140,9 @@ class ActivityLog:
             else:
                 found.append(activity)
             if len(found) == most:
+                break
+            # Lines stand in the order of time but where the clock was set meanwhile.
+            if since is not None and activity is not None and activity.at < since - _CLOCK_SECONDS:
                 break
         return Activities(found, unread)
 

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 import resource
+import shutil
 import sys
 import time
 from collections.abc import Iterable
@@ -271,12 +272,84 @@ async def test_a_bisect_pulls_and_pushes_and_commits_nothing(study: Study) -> No
 
 async def test_on_no_branch_commits_wait_for_one(study: Study) -> None:
     study.repo.git("checkout", "--quiet", "--detach")
-    await study.world.write(ONE, n=1)
-    report = await study.device.sync()
-    assert [p.reason for p in report.problems] == ["no branch is checked out: commits wait for one"]
+    said = 0
+    for n in (1, 2):
+        await study.world.write(ONE, n=n)
+        report = await study.device.sync()
+        # Nothing is wrong, and nobody has to act: in a submodule, or with jj, it is always so.
+        assert (report.is_settled, study.repo.subjects()) == (True, ["Begin"])
+        said += sum("no branch" in remark for remark in report.remarks)
+    assert said == 1
+    assert study.device.mirror.state.waiting() == ()
     study.repo.git("switch", "--quiet", "main")
     assert (await study.device.sync()).is_settled
     assert study.repo.subjects() == [f"Pulled {ONE}", "Begin"]
+    assert study.repo.status() == []
+
+
+async def test_what_was_synced_on_no_branch_is_committed_after_a_restart_too(study: Study) -> None:
+    study.repo.git("checkout", "--quiet", "--detach")
+    await study.world.write(ONE, n=1)
+    await study.device.sync()
+    again = study.world.restart(study.device)
+    rework(again.mirror, config=study.device.mirror.config)
+    meet_git(again)
+    assert sum("no branch" in remark for remark in (await again.sync()).remarks) == 1
+    study.repo.git("switch", "--quiet", "main")
+    await again.sync()
+    assert study.repo.subjects() == [f"Pulled {ONE}", "Begin"]
+    again.mirror.state.close()
+
+
+async def test_where_jj_works_nothing_is_committed_and_nobody_is_asked_to(study: Study) -> None:
+    (study.repo.top / ".jj").mkdir()
+    study.repo.git("checkout", "--quiet", "--detach")
+    await study.world.write(ONE, n=1)
+    report = await study.device.sync()
+    assert report.is_settled
+    assert sum("jj" in remark for remark in report.remarks) == 1
+    assert not any("git switch" in remark for remark in report.remarks)
+    # Without git beside it, there is nothing to commit to; another `git init` would be wrong.
+    shutil.rmtree(study.repo.top / ".git")
+    await study.world.write(ONE, n=2)
+    (problem,) = (await study.device.sync()).problems
+    assert "jj" in problem.reason
+    assert "git init" not in problem.hint
+
+
+async def test_a_git_file_that_leads_nowhere_commits_to_no_repository_around_it(
+    world: World, tmp_path: Path
+) -> None:
+    outer = make_repo(tmp_path / "outer")
+    (outer.top / "README").touch()
+    outer.commit_all("Begin")
+    device = with_git(world, outer.top / "notes")
+    (device.root / ".git").write_text("gitdir: ../gone/.git/worktrees/notes\n", encoding="utf-8")
+    await world.write(ONE, n=1)
+    report = await device.sync()
+    assert report.pulled == (ONE,)
+    (problem,) = report.problems
+    assert str(device.root / ".git") in problem.reason
+    assert outer.subjects() == ["Begin"]
+    device.mirror.state.close()
+
+
+async def test_a_detached_worktree_and_its_main_one_get_no_commit_of_the_other(
+    world: World, tmp_path: Path
+) -> None:
+    main = make_repo(tmp_path / "main")
+    (main.top / "README").touch()
+    main.commit_all("Begin")
+    main.git("worktree", "add", "--quiet", "--detach", tmp_path / "linked")
+    linked = Repo(tmp_path / "linked")
+    device = with_git(world, linked.top / "notes")
+    await world.write(ONE, n=1)
+    assert (await device.sync()).is_settled
+    assert main.subjects() == linked.subjects() == ["Begin"]
+    linked.git("switch", "--quiet", "--create", "linked")
+    await device.sync()
+    assert (linked.subjects(), main.subjects()) == ([f"Pulled {ONE}", "Begin"], ["Begin"])
+    device.mirror.state.close()
 
 
 async def test_a_lock_of_git_that_stays_is_a_problem_and_stops_no_sync(

@@ -45,6 +45,16 @@ def test_no_repository_and_no_readable_one_is_none(tmp_path: Path) -> None:
     assert not is_changing(tmp_path)
 
 
+def test_a_head_that_names_a_commit_is_detached(repo: Repo, tmp_path: Path) -> None:
+    repository = find_repository(repo.top)
+    assert repository is not None
+    assert not repository.is_detached()
+    repo.git("checkout", "--quiet", "--detach")
+    assert repository.is_detached()
+    (repository.git_directory / "HEAD").unlink()
+    assert not repository.is_detached()
+
+
 def test_a_linked_worktree_has_its_own_directory(repo: Repo, tmp_path: Path) -> None:
     repo.git("worktree", "add", "--quiet", tmp_path / "linked")
     linked = find_repository(tmp_path / "linked")

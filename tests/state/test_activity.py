@@ -145,3 +145,17 @@ def test_a_directory_that_takes_no_file_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / ACTIVITY_FILE).mkdir()
     ActivityLog(tmp_path).keep([replaced(1)])
     assert list((tmp_path / ACTIVITY_FILE).iterdir()) == []
+
+
+def test_of_what_is_older_than_asked_only_so_much_is_read_as_a_clock_may_be_wrong(
+    tmp_path: Path,
+) -> None:
+    day, log = 86_400, ActivityLog(tmp_path)
+    for number in range(20):
+        log.keep([replaced(number, at=number * day)])
+    # This clock was set back by half a day: the entry before it is newer.
+    log.keep([replaced(20, at=19 * day - day // 2)])
+    found = log.read(since=18 * day).found
+    assert {activity.at for activity in found} >= {18 * day, 19 * day, 19 * day - day // 2}
+    assert len(found) < 6
+    assert len(log.read(since=0).found) == len(log.read().found) == 21

@@ -60,3 +60,48 @@ def test_a_mirror_becomes_a_service_of_the_user_and_is_none_any_more(
         assert machine.run(*service, "status", user=USER).code == 1
         units = machine.root / str(home / ".config/systemd/user").removeprefix("/")
         assert [path for path in units.rglob("*") if not path.is_dir()] == []
+
+
+def test_all_mirrors_of_a_user_are_kept_by_one_service_or_by_a_timer(
+    machine: SystemdMachine, home: Path
+) -> None:
+    host = Sandbox()
+    logins = [host.create_account(name) for name in ("carol", "dan")]
+    folders = [home / f"of-{login.handle}" for login in logins]
+
+    def save(rkey: str) -> None:
+        for folder in folders:
+            file = folder / "com.example.note" / f"{rkey}.json"
+            machine.write(file, json.dumps({"text": rkey}), user=USER)
+
+    def are_pushed(rkey: str) -> bool:
+        path = RecordPath(f"com.example.note/{rkey}")
+        return all(host.repo(login.did).current(path) is not None for login in logins)
+
+    with start(host) as running:
+        at = ("--pds", running.url, "--plc", running.url)
+        for login, folder in zip(logins, folders, strict=True):
+            log_in = ("syncd", "login", login.handle, "--password-file", "-", *at)
+            machine.ok(*log_in, user=USER, stdin=login.password)
+            machine.ok("syncd", "clone", login.handle, str(folder), *at, user=USER)
+        names = ", ".join(f'"{folder}"' for folder in folders)
+        machine.write(home / ".config/syncd/mirrors.toml", f"mirrors = [{names}]\n", user=USER)
+        service = ("syncd", "service")
+        machine.ok(*service, "install", "--all", user=USER)
+        save("served")
+        wait_until(lambda: are_pushed("served"), "the pushes of the service")
+        status = json.loads(machine.ok(*service, "status", "--all", "--json", user=USER))
+        assert (status["ActiveState"], status["is_current"]) == ("active", True)
+        machine.ok(*service, "uninstall", "--all", user=USER)
+        # Before the timer is there: whichever run it starts, and when, finds this.
+        save("timed")
+        machine.ok(*service, "install", "--all", "--timer", user=USER)
+        # What the timer starts, now and not in a quarter of an hour.
+        machine.ok("systemctl", "--user", "start", "syncd-sync.service", user=USER)
+        wait_until(lambda: are_pushed("timed"), "the pushes of the timed sync")
+        timer = ("systemctl", "--user", "is-active", "syncd-sync.timer")
+        assert machine.ok(*timer, user=USER).strip() == "active"
+        machine.ok(*service, "uninstall", "--all", "--timer", user=USER)
+        assert machine.run(*timer, user=USER).code != 0
+        units = machine.root / str(home / ".config/systemd/user").removeprefix("/")
+        assert [path for path in units.rglob("*") if not path.is_dir()] == []

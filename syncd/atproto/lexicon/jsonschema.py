@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
+from syncd.atproto.blob import FILE
 from syncd.atproto.lexicon.compiling import full_reference
 from syncd.atproto.lexicon.document import Definition, Lexicon
 
@@ -204,7 +205,12 @@ def _blob(_making: _Making, definition: Definition, _here: str) -> Schema:
         "mimeType": mime,
         "size": {"type": "integer", "minimum": 0, **_some(definition, maxSize="maximum")},
     }
-    return {"type": "object", "properties": fields, "required": list(fields)}
+    given: Schema = {"properties": fields, "required": list(fields)}
+    # What syncd puts a reference in the place of, before the record is sent.
+    file = {"type": "string", "description": "A file to upload, from the top of the folder."}
+    named = {"$type": {"const": "blob"}, FILE: file}
+    chosen: Schema = {"properties": named, "required": ["$type"], "additionalProperties": False}
+    return {"type": "object", "if": {"required": [FILE]}, "then": chosen, "else": given}
 
 
 def _mime_pattern(accept: list[str]) -> str:

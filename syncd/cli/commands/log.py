@@ -23,6 +23,7 @@ from syncd.cli.screen.events import ALIKE, alike, event_json, event_parts, folde
 from syncd.cli.screen.output import (
     NEEDS_A_PERSON,
     cid_json,
+    columns,
     many,
     say,
     say_json,
@@ -149,7 +150,7 @@ def _say_lines(events: Iterable[Event]) -> None:
     has_paint = has_colour(sys.stdout, os.environ)
     for event in events:
         paint = painted(event) if has_paint else str
-        for line in folded(event_parts(event, is_local=is_terminal)):
+        for line in folded(event_parts(event, is_local=is_terminal), columns()):
             say(line, paint=paint)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -11,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from syncd.cli.screen.output import cid_json, many, short
+from syncd.cli.screen.output import cid_json, many, short, wrapped
 from syncd.mirror.past.events import COMMITTED, REFUSED, UNCONFIRMED, Event
 from syncd.mirror.times import local_time, rfc3339
 from syncd.model import Side
@@ -72,13 +70,18 @@ def painted(event: Event) -> Callable[[str], str]:
     return lambda line: click.style(line, fg=colour, bold=event.side is Side.REMOTE or None)
 
 
-def folded(parts: Sequence[str]) -> list[str]:
-    """Put parts together to lines for the terminal, so that no name is broken if it has room."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+def folded(parts: Sequence[str], width: int) -> list[str]:
+    """Put parts together to lines of `width` characters, so that no name is broken; 0: one line.
+
+    A sentence that needs more than a line is broken between words, and nothing is left out.
+    """
     lines = [parts[0]]
     for part in parts[1:]:
         is_room = not width or len(lines[-1]) + 2 + len(part.rstrip()) <= width
-        lines = [*lines[:-1], f"{lines[-1]}  {part}"] if is_room else [*lines, f"  {part}"]
+        if is_room:
+            lines[-1] = f"{lines[-1]}  {part}"
+        else:
+            lines += wrapped(part, width)
     return [line.rstrip() for line in lines]
 
 

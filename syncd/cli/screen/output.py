@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +16,7 @@ from io import TextIOWrapper
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from syncd.atproto.cid import Cid
@@ -181,6 +183,26 @@ def _takes(text: str) -> bool:
     return True
 
 
+def columns() -> int:
+    """Return how many characters a line of the terminal has; 0 where stdout is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Return the lines of an indented sentence, broken between words; all of it if `width` is 0."""
+    if not width:
+        return [f"  {text}"]
+    indented = wrap(
+        text,
+        width,
+        initial_indent="  ",
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return indented or ["  "]
+
+
 def many(count: int, what: str) -> str:
     """Return the count with its noun: `1 record`, `2 records`."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
@@ -268,9 +290,24 @@ def say_waiting(
     for problem in problems[:lines]:
         _say_problem(problem)
     _say_rest("problem", len(problems) - len(problems[:lines]), _ALL)
-    _say_some([f"held      {item.path}: {item.reason}" for item in held], lines, _ALL)
+    _say_some(_held_lines(held, lines), lines, _ALL)
     if held:
         say(f"  next: {hints.held}")
+
+
+def _held_lines(held: Sequence[Held], bound: int | None) -> list[str]:
+    """Return a line for each of `held`; one for more than `bound` of a collection and a reason."""
+
+    def kind(item: Held) -> tuple[str, str]:
+        return item.path.partition("/")[0], item.reason
+
+    lines: list[str] = []
+    for (collection, reason), group in groupby(held, kind):
+        alike = [f"held      {item.path}: {item.reason}" for item in group]
+        if bound is not None and len(alike) > bound:
+            alike = [f"held      {len(alike)} records of {collection}: {reason}"]
+        lines += alike
+    return lines
 
 
 def say_pending(pending: Sequence[Mapping[str, str]]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -11,7 +10,7 @@ from typing import Any, Final
 import click
 
 from syncd.cli.screen.colour import has_colour
-from syncd.cli.screen.output import many, say
+from syncd.cli.screen.output import columns, many, say, wrapped
 from syncd.trouble import at_home
 
 _HEAD: Final = ("mirror", "account", "daemon", "records", "to push", "waits for you")
@@ -23,7 +22,8 @@ def say_overview(found: Mapping[str, Any]) -> None:
     mirrors = found["mirrors"]
     rows = [_row(mirror) for mirror in mirrors]
     widths = [max(map(len, column)) for column in zip(_HEAD, *rows, strict=True)]
-    is_wide = not sys.stdout.isatty() or sum(widths) + _GAP * len(widths) <= _columns()
+    room = columns()
+    is_wide = not room or sum(widths) + _GAP * len(widths) <= room
     is_painted = has_colour(sys.stdout, os.environ)
     if is_wide:
         say(_line(_HEAD, widths), paint=_dim if is_painted else str)
@@ -32,7 +32,7 @@ def say_overview(found: Mapping[str, Any]) -> None:
         lines = [_line(row, widths)] if is_wide else _block(row)
         for line in lines:
             say(line, paint=paint)
-        for line in _causes(mirror):
+        for line in (line for cause in _causes(mirror) for line in wrapped(cause, room)):
             say(line, paint=paint)
 
 
@@ -63,7 +63,7 @@ def _causes(mirror: Mapping[str, Any]) -> list[str]:
     steps = {(said, f"next: {hint}" if hint else "") for said, hint in found}
     if any(status.get(name) for name in ("conflicts", "problems", "held")):
         steps.add(("", f"next: syncd -C {_short(mirror['folder'])} status"))
-    return [f"  {line}" for step in sorted(steps, reverse=True) for line in step if line]
+    return [line for step in sorted(steps, reverse=True) for line in step if line]
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
@@ -80,10 +80,6 @@ def _block(row: Sequence[str]) -> list[str]:
 def _short(folder: str) -> str:
     home = f"{at_home('~')}/"
     return f"~/{folder.removeprefix(home)}" if folder.startswith(home) else folder
-
-
-def _columns() -> int:
-    return shutil.get_terminal_size().columns
 
 
 def _paint(mirror: Mapping[str, Any]) -> Callable[[str], str]:

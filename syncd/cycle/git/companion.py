@@ -25,9 +25,16 @@ from syncd.folder.names import relative_paths
 from syncd.folder.write import file_of, read_bytes
 from syncd.git.commits import Tip, Tree, Worktree, commit, push
 from syncd.git.indexlock import clear_left
-from syncd.git.repository import Repository, find_repository, last_switch
+from syncd.git.repository import (
+    Repository,
+    find_repository,
+    last_switch,
+    why_no_repository,
+    without_branch,
+)
 from syncd.git.versions import last_published
 from syncd.model import (
+    Head,
     Memory,
     Plan,
     Problem,
@@ -62,6 +69,7 @@ class CommitAttempt:
         left: Records that could not be committed yet, and how each came to agree.
         is_pushed: False if the push failed and must be repeated.
         failed: What git refused: some of the files, or the push.
+        note: Why nothing is committed although nothing is wrong; empty if that was said before.
     """
 
     commit: str | None = None
@@ -69,6 +77,7 @@ class CommitAttempt:
     left: Mapping[RecordPath, str] = field(default_factory=dict)
     is_pushed: bool = True
     failed: tuple[GitFailed, ...] = ()
+    note: str = ""
 
 
 @dataclass(slots=True)
@@ -85,6 +94,7 @@ class Companion:
     obstacles: Obstacles = field(init=False)
     _is_behind: bool = False
     _with_git: frozenset[str] = frozenset()
+    _is_without_branch: bool = False
     _doubted: tuple[RecordPath, ...] = ()
 
     def __post_init__(self) -> None:
@@ -190,6 +200,8 @@ class Companion:
             done = await self._committed(report)
             if done is not None and done.commit:
                 notes = (f"committed {done.commit[:10]} on {done.branch}",)
+            elif done is not None and done.note:
+                notes = (done.note,)
             failed = done.failed if done else ()
         except GitFailed as error:
             failed = (error,)
@@ -210,16 +222,23 @@ class Companion:
         if not (moved or self._is_behind or known.push or not blobs <= self._with_git):
             # Nothing came to agree since the last commit, and no push is due: do not run git.
             return None
-        facts = self._facts(moved)
+        head = self.workspace.state.head()
+        assert head is not None
         # Before the commit: after a crash or a failure, the next cycle commits the same records.
-        self._keep(known.rev if self._is_behind else facts.head.rev, moved, known.push)
+        self._keep(known.rev if self._is_behind else head.rev, moved, known.push)
         repository = find_repository(self.workspace.folder.root)
         if repository is None:
-            hint = "run git init there, or take commit = true out of syncd.toml"
-            raise GitFailed(f"{self.workspace.folder.root} is not in a git repository", hint=hint)
+            reason, hint = why_no_repository(self.workspace.folder.root)
+            raise GitFailed(reason, hint=hint)
         if repository.operation() is not None:
             # A commit now would become part of the person's merge, rebase or bisect.
             return None
+        if repository.is_detached():
+            # A commit on a detached HEAD belongs to no branch: the person could lose it. In a
+            # submodule, or with jj, that is how it always is, and nothing to be mended.
+            return self._wait_for_branch(repository)
+        self._is_without_branch = False
+        facts = self._facts(head, moved)
         work = Worktree.at(repository)
         done = await asyncio.to_thread(self._commit, work, facts, known.push, blobs)
         self._with_git = blobs
@@ -241,9 +260,14 @@ class Companion:
             found.update(dict.fromkeys(paths, how))
         return found
 
-    def _facts(self, moved: Mapping[RecordPath, str]) -> Facts:
-        head, base = self.workspace.state.head(), self.workspace.state.base()
-        assert head is not None
+    def _wait_for_branch(self, repository: Repository) -> CommitAttempt:
+        """Commit nothing, and say why once."""
+        note = "" if self._is_without_branch else without_branch(repository)
+        self._is_without_branch = True
+        return CommitAttempt(note=note)
+
+    def _facts(self, head: Head, moved: Mapping[RecordPath, str]) -> Facts:
+        base = self.workspace.state.base()
         waiting = {
             path for item in self.workspace.state.waiting() if (path := find_record_path(item.path))
         }
@@ -261,7 +285,7 @@ class Companion:
     ) -> CommitAttempt:
         tip = work.tip()
         if tip.branch is None:
-            # A commit on a detached HEAD belongs to no branch: the person could lose it.
+            # It was left since `_committed` looked.
             hint = "git switch BRANCH; what was synced is committed there"
             raise GitFailed("no branch is checked out: commits wait for one", hint=hint)
         tracked = work.files(tip.commit)

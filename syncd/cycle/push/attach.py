@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -16,7 +17,7 @@ from syncd.atproto.blob import BlobRef, blob_refs
 from syncd.atproto.cid import Cid, cid_of_blob, cid_of_block
 from syncd.atproto.data import Value, decode, encode
 from syncd.backoff import in_words
-from syncd.blobs.files import Files, shown
+from syncd.blobs.files import Files, forget, shown
 from syncd.cycle.home import Home
 from syncd.cycle.observe.attached import Attached
 from syncd.cycle.pull.archive import Keeper
@@ -46,6 +47,7 @@ from syncd.model import (
     Retry,
     Seen,
     Step,
+    Verdict,
     Waiting,
     split_record_path,
 )
@@ -108,7 +110,18 @@ class Uploads:
                 ready.append(step)
             else:
                 self.workspace.state.record(Memory(waiting={step.path: (waits,)}))
+        self._put_in_settled(keeper, attached)
         return ready
+
+    def _put_in_settled(self, keeper: Keeper, attached: Mapping[RecordPath, Attached]) -> None:
+        """Put references into files whose records both sides have already, files and all."""
+        base = self.workspace.state.base_of(attached)
+        for path, item in attached.items():
+            if base.get(path) == (cid := item.seen.cid):
+                step = Step(path, Verdict.SETTLED, cid, cid, cid, _REASON)
+                # Until it is possible, the file stays as it is, and is looked at again.
+                with suppress(BadData, BadJson, FileChanged, FileProblem):
+                    self._put_in(keeper, step, item.seen, item.refs)
 
     async def _carry_out(self, keeper: Keeper, step: Step, item: Attached) -> Waiting | None:
         """Upload the files of one record and put the references in; return why it waits."""
@@ -158,6 +171,7 @@ class Uploads:
                 raise FileChanged(f"{name} was changed after it was looked at")
             found = await self.home.pds.upload_blob(file, size, expected.mime_type)
         if found.cid != expected.cid:
+            forget()
             raise FileChanged(f"{name} was changed after it was looked at")
         self.sent[found.cid] = found
         return found

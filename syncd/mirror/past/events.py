@@ -176,7 +176,7 @@ def _activities(
         collection, _, rkey = question.record.partition("/")
         about = (f'"{question.record}"', f'"{rkey}"', f'"path":"{collection}"')
     try:
-        read = workspace.activity.read(most, about=about)
+        read = workspace.activity.read(most, about=about, since=question.since)
     except OSError as error:
         file = error.filename or workspace.own
         on_notice(Notice(f"what came in and went out is left out: {file}: {error.strerror}"))

@@ -176,10 +176,19 @@ def test_more_than_a_screen_of_one_kind_is_a_number(capsys: pytest.CaptureFixtur
     many_paths = paths(300)
     held = tuple(Held(path, Side.LOCAL, "why") for path in many_paths)
     lines = report_text(capsys, Report(pushed=many_paths, deleted=many_paths, held=held))
-    assert len(lines) == 2 * (LINES + 1) + 2
+    assert len(lines) == LINES + 1 + 1 + 2
     assert lines[LINES] == "deleted   280 more"
-    assert lines[2 * LINES + 1] == "held      280 more; syncd status --json names them all"
+    assert lines[LINES + 1] == "held      300 records of com.example.note: why"
     assert lines[-1] == "300 deleted; 300 held changes wait for you; head unknown"
+
+
+def test_held_changes_with_a_reason_of_their_own_are_lines_of_their_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    held = tuple(Held(path, Side.LOCAL, f"why {path}") for path in paths(300))
+    lines = report_text(capsys, Report(held=held))
+    assert len(lines) == LINES + 1 + 2
+    assert lines[LINES] == "held      280 more; syncd status --json names them all"
 
 
 CONFLICT, PROBLEM = Conflict(NOTE, CID, CID, None, "why"), Problem(NOTE, "why")

@@ -14,6 +14,7 @@ from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import cid_of_blob
 from syncd.atproto.data import to_json
 from syncd.atproto.syntax import Rkey
+from syncd.blobs import files
 from syncd.config import Config
 from syncd.cycle.push.attach import Uploads
 from syncd.errors import SyncdError
@@ -261,6 +262,34 @@ async def test_nothing_is_uploaded_for_a_record_that_waits(
     assert device.files() == before
 
 
+async def test_a_file_that_waits_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless its stat is another one, or it was changed a moment ago."""
+    world = world_of(tmp_path)
+    device = device_of(world, push_when="ask")
+    device.save(ONE, image=NAMED)
+    read: list[str] = []
+    describe = files.described
+
+    def described(name: str, *what: Any) -> BlobRef:  # noqa: ANN401
+        read.append(name)
+        return describe(name, *what)
+
+    monkeypatch.setattr(files, "described", described)
+    await device.sync()
+    count = len(read)
+    assert count >= 1
+    monkeypatch.setattr(files, "_RESTS_NS", -3_600_000_000_000)
+    await device.sync()
+    assert len(read) == count + 1
+    await device.sync()
+    assert len(read) == count + 1
+    put(device, "pictures/cover.png", PICTURE + b"1")
+    await device.sync()
+    assert len(read) == count + 2
+
+
 async def test_a_dry_run_uploads_nothing_and_names_the_record(tmp_path: Path) -> None:
     world = world_of(tmp_path)
     device = device_of(world)
@@ -351,6 +380,21 @@ async def test_a_file_whose_bytes_the_record_names_already_is_not_uploaded(tmp_p
     requests.add(faults.Refuse(500), UPLOAD)
     assert (await device.sync()).pushed == (ONE,)
     assert requests.waiting
+
+
+async def test_a_file_that_says_nothing_new_gets_its_reference_and_is_not_sent(
+    tmp_path: Path,
+) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    device.save(ONE, image=NAMED)
+    await device.sync()
+    before = device.read(ONE)
+    device.save(ONE, image=NAMED)
+    world.sandbox.faults.add(faults.Refuse(500), UPLOAD)
+    report = await device.sync()
+    assert (report.pushed, report.problems) == ((), ())
+    assert device.read(ONE) == before
 
 
 async def test_the_reference_has_the_type_that_the_pds_says(tmp_path: Path) -> None:

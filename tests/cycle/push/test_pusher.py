@@ -13,7 +13,7 @@ from syncd.atproto import xrpc
 from syncd.atproto.cid import Cid
 from syncd.budget import UNCOUNTED
 from syncd.config import Config
-from syncd.cycle.push import outbox
+from syncd.cycle.push import fill, outbox
 from syncd.cycle.push.body import OLD_JSON_BYTES
 from syncd.cycle.push.pusher import FAILURES
 from syncd.errors import Busy, LoginLimited, RateLimited, TooLarge, Unknown
@@ -61,7 +61,7 @@ async def test_the_next_batch_is_read_while_the_last_is_on_its_way(
     def told(_: outbox.Pushing) -> None:
         known.append(len(read))
 
-    monkeypatch.setattr(outbox, "read_below", counted)
+    monkeypatch.setattr(fill, "read_below", counted)
     laptop = world.device()
     for n in range(4 * outbox.READ_AHEAD):
         laptop.save(f"com.example.note/n{n:03}", n=n)
