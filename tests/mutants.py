@@ -231,6 +231,21 @@ MUTANTS = (
         "tests/blobs/test_kinds.py",
     ),
     Mutant(
+        "other bytes under the name of a blob", "blobs/store.py",
+        "        if not self.is_right:\n", "        if False:\n", "tests/blobs/test_store.py",
+        "other_bytes_get_no_name",
+    ),
+    Mutant(
+        "a blob that goes with its last record", "cycle/blobs/keep.py",
+        "    if not lacking:\n", "    if lacking:\n", "tests/cycle/blobs/test_keep.py",
+        "the_blobs_of_a_record_that_is_deleted_here",
+    ),
+    Mutant(
+        "a record that moves and names what it named before", "state/attachments.py",
+        "    DELETE FROM named WHERE path = new.path;\n", "", "tests/state/test_attachments.py",
+        "what_base_names_moves_with_base",
+    ),
+    Mutant(
         "a map with one key more is a blob", "atproto/blob.py",
         "            if fields.keys() == _FIELDS and", "            if fields.keys() >= _FIELDS and",
         "tests/atproto/test_blob.py",

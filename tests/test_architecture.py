@@ -159,6 +159,7 @@ OTHER_WAYS: Mapping[tuple[str, str], str] = {
     ("syncd.cycle.pull.conflict_files", "write.keep_conflict"): "copies beside the folder",
     ("syncd.cycle.pull.conflict_files", "write.drop_conflicts"): "copies beside the folder",
     ("syncd.cycle.pull.conflict_files", "recover.sweep_conflicts"): "copies beside the folder",
+    ("syncd.blobs.store", "disk.*"): "writes to free names in blobs/, which hold no record",
     ("syncd.cycle.branch.kept", "disk.Disk"): "copies beside the collections",
     ("syncd.cycle.branch.kept", "disk.*"): "copies beside the collections",
     ("syncd.mirror.publishing", "drafts.drop_twin"): "one file under two names gets one",
@@ -167,7 +168,7 @@ OTHER_WAYS: Mapping[tuple[str, str], str] = {
     ("syncd.mirror.publishing", "drafts.shelve"): "a record's file is renamed to a free name",
     ("syncd.mirror.publishing", "drafts.write_draft"): "makes a file of a free name",
     ("syncd.cycle.pull.drafts", "drafts.respell_former"): "renames files to free names",
-    ("syncd.cycle.mirror", "recover.recover"): "ends what a crash of supersede interrupted",
+    ("syncd.cycle.pull.apply", "recover.recover"): "ends what a crash of supersede interrupted",
     ("syncd.cycle.clone.fresh", "staging.Staging"): "makes collections that the folder lacks",
     ("syncd.cycle.clone.fresh", "writers.Apart"): "does half of that in a second process",
     ("syncd.cycle.clone.clone", "staging.clear_staging"): "removes what lies aside in .syncd",
@@ -386,7 +387,7 @@ def printing(module: Module) -> Iterator[str]:
 def starting_of_tasks(module: Module) -> Iterator[str]:
     # The line about a wait is drawn by a thread, because what waits may hold the loop.
     allowed = {"threading.Thread"} if module.part == "cli" else set[str]()
-    if module.part not in {"daemon", "sandbox", "desktop", "hooks"}:
+    if module.part not in {"daemon", "sandbox", "desktop", "hooks", "blobs"}:
         started = (name for name in module.calls() if STARTERS.search(name))
         yield from (name for name in started if name not in allowed)
 

@@ -5,6 +5,8 @@ from syncd.config.mirrors import read_list
 from syncd.config.settings import SETTINGS, Setting
 from syncd.config.values import (
     DEFAULT_PLC,
+    FETCH_ALL,
+    FETCH_NONE,
     LEXICONS_OFF,
     LEXICONS_WARN,
     PORTABLE,
@@ -16,6 +18,8 @@ from syncd.forms import lines_for
 
 __all__ = [
     "DEFAULT_PLC",
+    "FETCH_ALL",
+    "FETCH_NONE",
     "FILE_NAME",
     "LEXICONS_OFF",
     "LEXICONS_WARN",

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from syncd.config.settings import DOORBELLS, SETTINGS, Setting
-from syncd.config.values import FILENAMES, LEXICONS, MODES, WHEN
+from syncd.config.values import FETCH, FILENAMES, LEXICONS, MODES, WHEN
 
 _DIALECT: Final = "http://json-schema.org/draft-07/schema#"
 """Editors of TOML know this one."""
@@ -19,6 +19,7 @@ _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "push_when": WHEN,
     "doorbell": DOORBELLS,
     "mode": MODES,
+    "blobs_fetch": FETCH,
 }
 _SECONDS: Final = {"type": "number", "minimum": 0, "maximum": 86_400}
 _KINDS: Final[Mapping[str, dict[str, Any]]] = {
@@ -29,6 +30,7 @@ _KINDS: Final[Mapping[str, dict[str, Any]]] = {
     "list": {"type": "array", "items": {"type": "string"}},
     "seconds": {**_SECONDS, "exclusiveMinimum": 0},
     "count": {"type": "integer", "minimum": 0},
+    "megabytes": {"type": "integer", "minimum": 0, "maximum": 1_000_000},
     "table": {
         "type": "object",
         "additionalProperties": {

@@ -12,7 +12,15 @@ from typing import Any
 
 from syncd.atproto.server.origin import parse_origin
 from syncd.atproto.syntax import parse_did, parse_handle, parse_nsid
-from syncd.config.values import FILENAMES, LEXICONS, MODES, WHEN, Markdown, check_pattern
+from syncd.config.values import (
+    FETCH,
+    FILENAMES,
+    LEXICONS,
+    MODES,
+    WHEN,
+    Markdown,
+    check_pattern,
+)
 from syncd.errors import BadSyntax
 
 
@@ -66,6 +74,15 @@ def _parse_count(value: Any) -> int:  # noqa: ANN401
     return value
 
 
+_MOST_MEGABYTES = 1_000_000
+
+
+def _parse_megabytes(value: Any) -> int:  # noqa: ANN401
+    if type(value) is not int or not 0 <= value <= _MOST_MEGABYTES:
+        raise ValueError("a whole number of megabytes from 0 to 1000000")
+    return value
+
+
 def _parse_percent(value: Any) -> int:  # noqa: ANN401
     if type(value) is not int or not 0 <= value <= 100:
         raise ValueError("a whole number from 0 to 100")
@@ -84,6 +101,12 @@ def _parse_doorbell(value: Any) -> str:  # noqa: ANN401
 def _parse_filenames(value: Any) -> str:  # noqa: ANN401
     if value not in FILENAMES:
         raise ValueError("one of " + ", ".join(f'"{name}"' for name in FILENAMES))
+    return str(value)
+
+
+def _parse_fetch(value: Any) -> str:  # noqa: ANN401
+    if value not in FETCH:
+        raise ValueError("one of " + ", ".join(f'"{name}"' for name in FETCH))
     return str(value)
 
 
@@ -289,10 +312,22 @@ SETTINGS: tuple[Setting, ...] = (
             "90", _parse_count),
     Setting("history", "megabytes", "history_megabytes", "count", "how much of them is kept, the "
             "oldest go first", "1024", _parse_count),
+    Setting("blobs", "fetch", "blobs_fetch", "word", "all: bring the blobs that records name into "
+            "`blobs/`; none: only those that you ask for (`syncd blob get`)", '"all"',
+            _parse_fetch),
+    Setting("blobs", "collections", "blobs_collections", "list", "bring only the blobs that "
+            "records of these collections or patterns name", '["app.bsky.actor.*"]',
+            _parse_patterns),
+    Setting("blobs", "max_megabytes", "blobs_max_megabytes", "megabytes", "a larger blob comes "
+            "only if you ask for it", "50", _parse_megabytes),
+    Setting("blobs", "total_megabytes", "blobs_total_megabytes", "megabytes", "no blob comes by "
+            "itself that would make `blobs/` larger than this", "1024", _parse_megabytes),
     Setting("git", "commit", "git_commit", "boolean", "commit what was synced to the git "
             "repository that the folder is in", "true", _YES_NO),
     Setting("git", "push", "git_push", "name", "the git remote that these commits are pushed to; "
             "none if unset", '"origin"', _parse_remote),
+    Setting("git", "blobs", "git_blobs", "boolean", "commit the files in `blobs/` too", "true",
+            _YES_NO),
     Setting("hooks", "after_pull", "hook_after_pull", "command", "the program to run after records "
             "were pulled, and its arguments; see `syncd help hooks.md`", '["./deploy", "--quiet"]',
             _parse_command),

@@ -20,6 +20,7 @@ ASK = "ask"
 WHEN = ("save", ASK)
 PUBLISH = "publish"
 MODES = ("sync", PUBLISH)
+FETCH_ALL, FETCH_NONE = FETCH = ("all", "none")
 LEXICONS_OFF, LEXICONS_WARN, LEXICONS_KNOWN = LEXICONS = ("off", "warn", "known")
 
 Value = TypeVar("Value")
@@ -67,6 +68,11 @@ class Config:
     history_megabytes: int = 1024
     git_commit: bool = False
     git_push: str | None = None
+    git_blobs: bool = False
+    blobs_fetch: str = FETCH_NONE
+    blobs_collections: tuple[str, ...] = ()
+    blobs_max_megabytes: int = 50
+    blobs_total_megabytes: int = 1024
     hook_after_pull: tuple[str, ...] = ()
     hook_after_push: tuple[str, ...] = ()
     hook_on_problem: tuple[str, ...] = ()
@@ -130,6 +136,13 @@ class Config:
     def merges_lines(self, path: RecordPath) -> bool:
         """Return whether a merge of this record merges its strings line by line."""
         return _matches(split_record_path(path)[0], self.conflicts_text)
+
+    def fetches_blobs_of(self, path: RecordPath) -> bool:
+        """Return whether the blobs that this record names are fetched without being asked for."""
+        if self.blobs_fetch != FETCH_ALL or self.is_one_way:
+            return False
+        patterns = self.blobs_collections
+        return not patterns or _matches(split_record_path(path)[0], patterns)
 
     def covers_path(self, path: RecordPath) -> bool:
         """Return whether the record at `path` belongs to the mirror."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from syncd.config import Config
+from syncd.cycle.blobs.rounds import Rounds, keep_blobs, upload_again
 from syncd.cycle.clone.clone import Clone, is_unfinished
 from syncd.cycle.decide.planning import end_doubt, plan_cycle
 from syncd.cycle.git.companion import Companion
@@ -29,7 +30,7 @@ from syncd.cycle.observe.scope import (
     watermark,
 )
 from syncd.cycle.observe.views import Dirty, Sides, bookkeeping, bring_sides, last_look
-from syncd.cycle.pull.apply import pull_in_portions
+from syncd.cycle.pull.apply import end_interrupted, pull_in_portions
 from syncd.cycle.pull.archive import Keeper, prune, seconds_of
 from syncd.cycle.pull.conflict_files import drop_closed, is_kept, keep_conflicts, note_unshown
 from syncd.cycle.pull.drafts import note_overtaken, respell_unchanged
@@ -39,7 +40,6 @@ from syncd.cycle.report import Diary, report_cycle, report_plan
 from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.errors import StateDamaged, Unreachable
 from syncd.exchange import Limits
-from syncd.folder.recover import recover
 from syncd.folder.root import Folder, read_marker
 from syncd.model import Account, Arrival, Head, Memory, Plan, Report, Verdict, Waiting, is_held_back
 from syncd.pds import Pds
@@ -66,6 +66,7 @@ class Mirror:
         on_renewal: Called after a damaged state file was rebuilt in the middle of a cycle.
         on_waiting: Hears whether a change is held back: before the state file says that one is, and
             after it says that none is.
+        rounds: Fetches the blobs that records name.
         on_archive: Gets each version that is about to be replaced or deleted, once history has it.
         before_push: Called after the repo was seen and before something is sent; what it raises
             ends the cycle.
@@ -84,6 +85,7 @@ class Mirror:
     on_renewal: Callable[[], None] = lambda: None
     on_waiting: Callable[[bool], None] = lambda _: None
     on_archive: Callable[[Sequence[Superseded]], None] = lambda _: None
+    rounds: Rounds = field(default_factory=Rounds)
     before_push: Callable[[], None] = lambda: None
     outbox: Outbox = field(init=False)
     so_far: Report = field(init=False, default_factory=Report)
@@ -157,11 +159,11 @@ class Mirror:
         """
         with explained():
             try:
-                report = await self._cycle(dirty)
+                report = await self._with_blobs(dirty)
             except StateDamaged:
                 renew_state(self.state, did=self.account.did, marker=self.marker)
                 self.on_renewal()
-                report = await self._cycle(None)
+                report = await self._with_blobs(None)
             except DOUBTFUL as error:
                 keep_doubt(self.workspace, error)
                 raise
@@ -183,7 +185,7 @@ class Mirror:
             await self._finish_clone()
         sight, sides, plan = await self._decide(dirty)
         # The lock is ours, so a leftover is no write that is going on: a crash interrupted it.
-        recovered = recover(self.folder, sides.look.leftovers) if sides.look.leftovers else ()
+        recovered = end_interrupted(self.folder, sides.look.leftovers)
         if sides.look.leftovers:
             sight, sides, plan = await self._decide(dirty)
         if respell_unchanged(self.workspace, sides):
@@ -191,16 +193,20 @@ class Mirror:
             sight, sides, plan = await self._decide(dirty)
         note_overtaken(self.workspace, plan)
         joined = await self._join(sight, sides, plan)
+        kept = await keep_blobs(self.workspace, self.pds, sight, sides, joined.plan)
+        joined = replace(joined, plan=kept.plan)
         plan = joined.plan
         if self.holds((*plan.conflicts, *plan.problems, *plan.held, *plan.pending)):
             self.on_waiting(True)
         pulled = await self._pull(sight, sides, joined)
+        self.state.record(Memory(waiting=kept.waiting))
         end_doubt(self.workspace, sides, plan)
         keeper = self._keeper(sight.view.head)
         await self.outbox.look_after(sight)
         pushes = plan.with_verdict(Verdict.PUSH)
         if pushes:
             self.before_push()
+            pushes = tuple(await upload_again(self.workspace, self.pds, pushes))
         steps, lost = await self.outbox.archive(keeper, sight, pushes, sides.attached)
         pushed = await self.outbox.send(steps, sight.view.head.commit, lost)
         waiting = self.state.waiting()
@@ -212,6 +218,11 @@ class Mirror:
         met = (f"{problem.path}: {problem.reason}" for problem in recovered)
         remarks = (*met, *report.remarks, *self.outbox.answers.take())
         return replace(report, remarks=remarks)
+
+    async def _with_blobs(self, dirty: Dirty) -> Report:
+        """One cycle, and then the blobs: the records are here already, whatever comes of these."""
+        report = await self._cycle(dirty)
+        return await self.rounds.after(self.workspace, self.pds, report, is_whole=dirty is None)
 
     async def _decide(self, dirty: Dirty) -> tuple[Sight, Sides, Plan]:
         self.workspace.check()

@@ -34,6 +34,8 @@ from syncd.errors import SyncdError
 from syncd.model import Pending, Report
 from syncd.news import Doorbells, News, no_doorbells
 
+BLOB_SECONDS = 10.0
+"""How long the blobs of one cycle may take: then saved files and news have their turn."""
 STOP_SECONDS = 5.0
 """How long a running cycle may last after a stop. Cut short, it is as after a crash: safe."""
 
@@ -79,6 +81,7 @@ class Daemon:
             self._bell.ring(())
 
         self._waits = Waits(self.pulse)
+        self.mirror.rounds.seconds = BLOB_SECONDS
         overheard, hurry = self.mirror.outbox.answers.overheard, self._waits.hurry.set
         overheard.is_listening = self.doorbells is not no_doorbells
         self._news = News(self.mirror, look, hurry, self.jitter, self.doorbells, overheard.hear)

@@ -22,6 +22,7 @@ from syncd.doctor.account import (
     judge_server,
 )
 from syncd.doctor.ask import ask_credentials, ask_identity, ask_pds
+from syncd.doctor.attachments import judge_blobs
 from syncd.doctor.kinds import CHECKS, Finding, found
 from syncd.doctor.machine import (
     Complaint,
@@ -82,6 +83,7 @@ async def examine(
             findings += judge_access(measure_access(root, ()))
         else:
             findings.append(judge_autosave(find_autosave(root), config))
+            findings += () if state is None else judge_blobs(root, config, state)
             await _examine_mirror(root, config, state, environ, findings)
     findings.tell()
     return tuple(sorted(findings, key=_order))

@@ -126,6 +126,18 @@ KINDS: Final[Mapping[str, Kind]] = {
     "state.damaged": Kind(_ERROR, "{reason}", "{hint}"),
     "history.ok": Kind(_OK, "every version that is kept can be read"),
     "history.damaged": Kind(_ERROR, "{reason}", "syncd log"),
+    "blobs.none": Kind(_OK, "no record that was synced names a blob"),
+    "blobs.ok": Kind(_OK, "{here} of {named} blobs are in blobs/, and no other is asked for"),
+    "blobs.due": Kind(_WARNING, "{count} of {named} blobs are still to be fetched", "syncd sync"),
+    "blobs.beyond": Kind(
+        _WARNING,
+        "{count} of {named} blobs are beyond the limits of [blobs] in syncd.toml",
+        "syncd blob get --all",
+    ),
+    "blobs.missing": Kind(
+        _WARNING, "the PDS did not give {count} of {named} blobs", "see which: syncd blob ls"
+    ),
+    "blobs.blocked": Kind(_ERROR, "{path}: {reason}", "{hint}"),
     "repo.ok": Kind(_OK, "the newest commit that was seen of the repo is believed"),
     "repo.doubted": Kind(_ERROR, "{reason}", "{hint}"),
     # --- the account ---

@@ -39,6 +39,25 @@ class Disk:
         finally:
             os.close(descriptor)
 
+    def append(self, directory: int, name: str, content: bytes) -> None:
+        """Add `content` to the end of `name`; durable only after `sync_file`."""
+        flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(name, flags, dir_fd=directory)
+        try:
+            rest = memoryview(content)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+        finally:
+            os.close(descriptor)
+
+    def set_mode(self, directory: int, name: str, mode: int) -> None:
+        """Give the file `name` its mode."""
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+        try:
+            os.fchmod(descriptor, mode)
+        finally:
+            os.close(descriptor)
+
     def sync_file(self, directory: int, name: str) -> None:
         """Make the content of `name` durable (fsync(2))."""
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)

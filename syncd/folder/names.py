@@ -30,14 +30,23 @@ FRESH = "+"
 """The first character of the name of a draft that gets a fresh rkey when it is published."""
 OURS = ".syncd-"
 """The prefix of syncd's own unfinished files."""
+BLOBS = "blobs"
+"""The directory at the top that holds the blobs of records, each under its CID."""
 COMPONENT_BYTES = 255
 """The longest name of a file or directory (NAME_MAX of Linux file systems)."""
 
+_BLOB = re.compile(r"(bafkrei[a-z2-7]{52})(?:\.[a-z0-9]{1,8})?")
 _CHUNK = 180
 _CID_CHARACTERS = 128
 """A CID of a record has 59 characters; one that identity or SHA-512 makes can have many more."""
 _ESCAPE = re.compile(r"%([0-9a-fA-F]{2})")
 _DEVICES = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z)")
+
+
+def blob_of_name(name: str) -> str | None:
+    """Return the text of the CID that the name of a file in `blobs/` states, or None."""
+    found = _BLOB.fullmatch(name)
+    return None if found is None else found[1]
 
 
 def file_name(

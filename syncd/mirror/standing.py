@@ -18,6 +18,7 @@ from syncd.folder.drafts import list_drafts
 from syncd.folder.ignore.inventory import Inventory, NoRecord
 from syncd.folder.ignore.rules import read_rules
 from syncd.lock import holder, is_locked
+from syncd.mirror.blobs.rows import BlobCount, count_blobs
 from syncd.mirror.lexicons.counting import AT_ONCE, Counted, count_lexicons
 from syncd.mirror.offline import known_account
 from syncd.mirror.waiting import read_unpushed
@@ -61,6 +62,7 @@ class Standing:
         records: How many records of the mirror both sides agree on.
         guards: Whether the PDS honours swaps; None before the first push.
         no_records: What lies in the folder and is no record.
+        blobs: How many blobs records name, and where these are.
         lexicons: How many records have a lexicon, and how many break it.
         unpushed: Where files differ from base and stand for a record, and nothing delays them.
         waiting: Where a setting delays what differs.
@@ -91,6 +93,7 @@ class Standing:
     last_cycle: LastCycle | None
     no_records: Sequence[NoRecord]
     lexicons: Counted
+    blobs: BlobCount
 
     @property
     def needs_a_person(self) -> bool:
@@ -143,6 +146,7 @@ def read_standing(workspace: Workspace) -> Standing:
         last_cycle=state.note(LastCycle),
         no_records=_no_records(workspace),
         lexicons=count_lexicons(workspace, most=AT_ONCE),
+        blobs=count_blobs(workspace),
     )
 
 

@@ -136,7 +136,8 @@ class Held:
     """A change, made on `side`, that waits until a person approves or rejects it.
 
     `local` and `remote` are what the two sides have of a creation or an edit. A deletion leaves
-    them out: whoever decides about it looks up what the other side still has.
+    them out: whoever decides about it looks up what the other side still has. `blobs` are the CIDs
+    of those that the change would lose, if that is why it is held.
     """
 
     path: RecordPath
@@ -145,6 +146,7 @@ class Held:
     kind: Kind = Kind.DELETION
     local: Cid | None = None
     remote: Cid | None = None
+    blobs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from typing import Final
 
 from syncd.atproto.syntax import Did
 from syncd.errors import StateDamaged, StateWrong
+from syncd.state.attachments import TABLES, prepare, stand_in
 from syncd.state.damage import (
     REBUILT_HINT,
     check_row,
@@ -65,6 +66,7 @@ CREATE TABLE decision (
     path TEXT PRIMARY KEY, choice TEXT NOT NULL, local BLOB, remote BLOB, crc INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE spent (at INTEGER NOT NULL, points INTEGER NOT NULL);
+{TABLES}
 """
 
 
@@ -86,8 +88,10 @@ def open_state(path: Path, *, is_checked: bool = True) -> State:
     if not path.is_file():
         raise StateWrong(f"there is no state file at {path}", hint=RESET_HINT)
     with explaining(path):
-        connect = _connect_frozen if _is_frozen(path) else _connect
-        return State(connect(path, partial(_check, path, is_checked=is_checked)), path)
+        check = partial(_check, path, is_checked=is_checked)
+        if _is_frozen(path):
+            return State(_connect_frozen(path, _both(check, stand_in)), path)
+        return State(_connect(path, _both(check, prepare)), path)
 
 
 def open_or_renew(path: Path, *, did: Did, marker: str) -> State:
@@ -137,6 +141,16 @@ def _fill(connection: sqlite3.Connection, did: Did, marker: str, notes: Collecti
     with connection:
         put_notes(connection, notes)
         connection.executemany("INSERT INTO meta VALUES (?, ?, ?)", rows)
+
+
+def _both(
+    one: Callable[[sqlite3.Connection], None], other: Callable[[sqlite3.Connection], None]
+) -> Callable[[sqlite3.Connection], None]:
+    def prepare_both(connection: sqlite3.Connection) -> None:
+        one(connection)
+        other(connection)
+
+    return prepare_both
 
 
 def _check(path: Path, sql: sqlite3.Connection, *, is_checked: bool) -> None:

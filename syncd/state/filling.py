@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self, TypeAlias
 
+from syncd.state.attachments import MARK, named_rows, refs_in, statements
 from syncd.state.damage import with_checksums
 
 Filled: TypeAlias = "tuple[str, bytes, bytes, tuple[int, int, int, int, int, bytes]]"
 """A record path, the CID and the block that base gets, and the rest of a `Seen` but its CID."""
 
-_TABLES: Final = ("base", "kept", "seen")
+_TABLES: Final = ("base", "kept", "seen", "named")
 _INCOMING: Final = "incoming_"
 _CHECKPOINT_PAGES = 1_000
 
@@ -53,9 +54,17 @@ class Filling:
         kept = [(path, cid, block) for path, cid, block, _ in filled]
         base = with_checksums([(path, cid) for path, cid, _, _ in filled])
         seen = with_checksums([(path, *file, cid) for path, cid, _, file in filled])
+        named = [
+            row
+            for path, _, block, _ in filled
+            if MARK in block
+            for row in named_rows(path, refs_in(block))
+        ]
         self._sql.execute("BEGIN IMMEDIATE")
         with self._sql:
-            for table, rows in (("kept", kept), ("base", base), ("seen", seen)):
+            every: list[tuple[str, Sequence[tuple[object, ...]]]]
+            every = [("kept", kept), ("base", base), ("seen", seen), ("named", named)]
+            for table, rows in every:
                 self._insert(table, rows)
 
     def _insert(self, table: str, rows: Sequence[tuple[object, ...]]) -> None:
@@ -68,11 +77,16 @@ class Filling:
         self._sql.execute("PRAGMA synchronous = FULL")
         self._sql.execute("BEGIN IMMEDIATE")
         with self._sql:
+            # They belong to the table that is about to go, and come back with the next one.
+            for trigger in ("base_moved", "base_gone"):
+                self._sql.execute(f"DROP TRIGGER IF EXISTS {trigger}")
             for table in _TABLES:
                 if self._sql.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():  # noqa: S608
                     raise ValueError(f"{table} is not empty")
                 self._sql.execute(f"DROP TABLE {table}")
                 self._sql.execute(f"ALTER TABLE {_INCOMING}{table} RENAME TO {table}")
+            for statement in statements():
+                self._sql.execute(statement)
 
     def _drop(self) -> None:
         for table in _TABLES:

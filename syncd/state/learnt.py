@@ -78,3 +78,22 @@ class KnownKeeping(Note):
     doubted: tuple[tuple[RecordPath, Cid], ...] = ()
     is_proof: bool = False
     again: tuple[tuple[RecordPath, Cid], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBlobs(Note):
+    """What was so when nothing of what base names could be fetched into `blobs/` any more.
+
+    `turn`: that of the state file. `changed_ns`: when a name in `blobs/` had changed last.
+    `settings`: the settings of blobs, as text. `at`: when it was found, in unix seconds. `count`:
+    how many blobs lay there. `due`: when one of those that are missing is asked for again; 0: none.
+    Written and read by cycle/blobs/rounds.py. Unknown, the names in `blobs/` are compared again.
+    """
+
+    kept_as = "blobs"
+    turn: int
+    changed_ns: int
+    settings: str
+    at: int
+    count: int
+    due: int = 0

@@ -9,6 +9,7 @@ from typing import Final
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Tid
 from syncd.model import Memory, RecordPath, Seen, Waiting
+from syncd.state.attachments import note_blocks
 from syncd.state.damage import checksum
 from syncd.state.note import Note, note_text
 from syncd.state.rows import seen_row, waiting_row
@@ -59,6 +60,7 @@ def _record_base(
     sql.executemany("DELETE FROM kept WHERE path = ? AND cid <> ?", moved)
     sql.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", kept)
     put(sql, "base", moved)
+    note_blocks(sql, {path: blocks[path] for path, cid in base.items() if cid and path in blocks})
 
 
 def _record_settled(sql: sqlite3.Connection, memory: Memory) -> None:

@@ -14,6 +14,7 @@ from syncd.atproto.cid import Cid, is_content_of, parse_cid
 from syncd.atproto.syntax import Did, Tid, parse_tid
 from syncd.errors import StateDamaged, StateWrong
 from syncd.model import Decision, Head, Memory, RecordPath, Seen, Waiting
+from syncd.state.attachments import Attachments
 from syncd.state.damage import REBUILT_HINT, checked, explaining
 from syncd.state.filling import Filling
 from syncd.state.note import LATEST, N, Note, read_note
@@ -272,6 +273,11 @@ class State:
         ]
         with self._transaction():
             put(self._sql, "decision", rows)
+
+    @property
+    def attachments(self) -> Attachments:
+        """Return what is known of the blobs that base names."""
+        return Attachments(self._sql, self._path)
 
     # --- the ledger of write points ------------------------------------------------------------
 

@@ -11,10 +11,14 @@ from typing import Any
 
 import pytest
 
+from syncd.atproto.blob import BlobRef
+from syncd.atproto.cid import cid_of_blob
 from syncd.atproto.syntax import Did, Handle
 from syncd.atproto.xrpc import RateLimit
+from syncd.blobs.store import Listing
 from syncd.budget import Announcement, Ledger
 from syncd.config import Config
+from syncd.cycle.blobs.attached import Attached, Named
 from syncd.doctor import KINDS, Finding, Severity, account, kinds, machine
 from syncd.doctor.account import (
     CLOCK_SECONDS,
@@ -26,6 +30,7 @@ from syncd.doctor.account import (
     judge_identity,
     judge_server,
 )
+from syncd.doctor.attachments import judge_attached
 from syncd.doctor.kinds import found
 from syncd.doctor.machine import (
     LOW_BYTES,
@@ -49,7 +54,7 @@ from syncd.doctor.machine import (
     judge_watching,
 )
 from syncd.lexicons.bundle import Bundle
-from syncd.model import Account
+from syncd.model import Account, Problem, RecordPath
 from syncd.neighbours.sharing import Sharing
 from syncd.pds.health import Health
 from syncd.state.learnt import KnownBody
@@ -379,6 +384,30 @@ def test_what_a_pds_says_of_itself_and_what_it_showed_is_named() -> None:
         assert number in limits.what
 
 
+REFS = [BlobRef(cid_of_blob(bytes([n])), "image/png", 1) for n in range(3)]
+NAMED = {ref.cid: Named(ref, (RecordPath("com.example.note/one"),)) for ref in REFS}
+NOTHING = Listing({})
+ODD = Listing({}, (Problem("blobs", "it cannot hold blobs", "move it elsewhere"),), is_open=False)
+BLOBS = [
+    (Attached({}, NOTHING), ["blobs.none"]),
+    (Attached(NAMED, NOTHING), ["blobs.ok"]),
+    (Attached(NAMED, NOTHING, unasked=tuple(REFS)), ["blobs.ok"]),
+    (Attached(NAMED, NOTHING, due=(REFS[0],)), ["blobs.due"]),
+    (
+        Attached(NAMED, NOTHING, beyond=(REFS[0],), resting=(REFS[1],)),
+        ["blobs.beyond", "blobs.missing"],
+    ),
+    (Attached(NAMED, ODD, due=tuple(REFS)), ["blobs.blocked", "blobs.due"]),
+]
+
+
+@pytest.mark.parametrize(("attached", "names"), BLOBS)
+def test_blobs_that_are_not_here_are_counted_by_the_reason(
+    attached: Attached, names: list[str]
+) -> None:
+    assert [finding.name for finding in judge_attached(attached)] == names
+
+
 def test_every_finding_is_reached_by_a_judgement() -> None:
     reached = {
         *(name for _, expected in DISKS for name in expected),
@@ -389,6 +418,7 @@ def test_every_finding_is_reached_by_a_judgement() -> None:
         *(name for _, name in SHARINGS),
         *("lexicons.ok", "lexicons.old"),
         *(name for _, _, name in AUTOSAVES),
+        *(name for _, expected in BLOBS for name in expected),
         *("watches.ok", "watches.few", "watches.none"),
         *("unit.ok", "unit.none", "unit.program", "unit.restarts"),
         *("identity.ok", "identity.moved", "identity.unconfirmed", "identity.wrong"),

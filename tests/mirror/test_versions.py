@@ -50,6 +50,7 @@ ARGUMENTS: dict[str, list[list[str]]] = {
     "new": [["com.example.note"]],
     "publish": [[ONE], ["--drafts", "--yes"]],
     "unpublish": [[ONE, "--yes"]],
+    "blob": [["ls"], ["ls", ONE, "--json"], ["get", "--all"]],
     "git": [["install"], ["uninstall"]],
     "editor": [["install", "--vscode"], ["uninstall"]],
     "hooks": [[], ["allow"], ["forbid"]],

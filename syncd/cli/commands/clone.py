@@ -32,6 +32,8 @@ from syncd.cli.screen.output import (
 from syncd.cli.screen.verbose import listeners
 from syncd.config import (
     DEFAULT_PLC,
+    FETCH_ALL,
+    FETCH_NONE,
     FILE_NAME,
     PORTABLE,
     Config,
@@ -71,6 +73,7 @@ Agree = Callable[[Mapping[str, int]], bool]
 @click.option("--collection", "collections", multiple=True, metavar="PATTERN",
               help="Only these collections, such as 'app.bsky.*'; may be repeated.")  # fmt: skip
 @click.option("--read-only", is_flag=True, help="Never write to the repo; needs no login.")
+@click.option("--no-blobs", is_flag=True, help="Fetch no pictures and other files of records.")
 @click.option("--adopt", is_flag=True, help="Take a DIR that already holds files; none is lost.")
 @click.option("--yes", is_flag=True, help="With --adopt: publish what is there, without asking.")
 @click.option("--pds", metavar="URL", envvar="SYNCD_PDS", help=PDS_HELP)
@@ -83,6 +86,7 @@ def clone(
     target: Path | None,
     collections: tuple[str, ...],
     read_only: bool,
+    no_blobs: bool,
     adopt: bool,
     yes: bool,
     pds: str | None,
@@ -111,6 +115,7 @@ def clone(
         plc=plc or DEFAULT_PLC,
         read_only=read_only,
         collections=patterns,
+        blobs_fetch=FETCH_NONE if no_blobs else FETCH_ALL,
     )
     if not _is_begun(root, found):
         _check_target(root, adopt)

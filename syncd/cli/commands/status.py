@@ -13,6 +13,7 @@ import click
 
 from syncd.budget import DAY, HOUR
 from syncd.cli.screen import display
+from syncd.cli.screen.blobs import blobs_line, count_json
 from syncd.cli.screen.lexicons import lexicons_json, lexicons_line
 from syncd.cli.screen.output import (
     NEEDS_A_PERSON,
@@ -165,6 +166,7 @@ def status_json(found: Standing) -> dict[str, Any]:
         "drafts": found.drafts,
         "no_records": len(found.no_records),
         "lexicons": lexicons_json(found.lexicons),
+        "blobs": count_json(found.blobs),
         "guards": found.guards,
         "pending": {"push": len(found.unpushed), "pull": len(found.conflicts)},
         **waiting_json(found.conflicts, found.problems, found.held, found.waiting),
@@ -251,6 +253,10 @@ def _say_others(found: Mapping[str, Any]) -> None:
         say(f"others   {found['no_records']} are no records: syncd status --ignored")
     if known := lexicons_line(found["lexicons"]):
         say(f"lexicons {known}")
+    if known := blobs_line(found["blobs"]):
+        say(f"blobs    {known}")
+        if found["blobs"]["next"]:
+            say(f"         next: {found['blobs']['next']}")
 
 
 def _say_budget(budget: Mapping[str, Any]) -> None:

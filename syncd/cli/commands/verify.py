@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from syncd.cli.screen.blobs import blobs_line, count_json
 from syncd.cli.screen.lexicons import lexicons_json, lexicons_line
 from syncd.cli.screen.output import (
     NEEDS_A_PERSON,
@@ -26,6 +27,7 @@ from syncd.cycle.decide.doubt import HINT
 from syncd.cycle.served import Served, verify_served
 from syncd.cycle.verify import Verified, verify_mirror
 from syncd.errors import StateDamaged, StateWrong
+from syncd.mirror.blobs.rows import BlobCount, blob_findings, served_findings
 from syncd.mirror.lexicons.counting import Counted, count_lexicons
 from syncd.mirror.offline import known_account, open_files
 from syncd.mirror.online import open_to_look
@@ -55,19 +57,22 @@ def verify(directory: Path, as_json: bool, is_remote: bool) -> None:
         if account is None:
             raise StateWrong("the account's signing key is not known yet", hint="syncd sync")
         found = verify_mirror(files, account)
-        more = (*_doubt_findings(files.doubt), *_history_findings(files.history))
+        blobs, missing = blob_findings(files)
+        more = (*_doubt_findings(files.doubt), *_history_findings(files.history), *missing)
         found = replace(found, findings=(*found.findings, *more))
         head, lexicons = files.state.head(), count_lexicons(files)
     served = asyncio.run(_ask(directory)) if is_remote else None
     if served is not None:
         found = replace(found, findings=(*found.findings, *served.findings))
-    _say(_Seen(found, head, served, lexicons), as_json)
+    _say(_Seen(found, head, served, lexicons, blobs), as_json)
     raise click.exceptions.Exit(0 if found.is_sound else NEEDS_A_PERSON)
 
 
 async def _ask(directory: Path) -> Served:
     async with open_to_look(directory, listeners()) as mirror:
-        return await verify_served(mirror.state, mirror.pds)
+        served = await verify_served(mirror.state, mirror.pds)
+        absent = await served_findings(mirror.workspace, mirror.pds)
+        return replace(served, findings=(*served.findings, *absent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,7 @@ class _Seen:
     head: Head | None
     served: Served | None
     lexicons: Counted
+    blobs: BlobCount
 
 
 def _doubt_findings(doubt: Doubt | None) -> tuple[Problem, ...]:
@@ -108,6 +114,7 @@ def _say(seen: _Seen, as_json: bool) -> None:
                 "findings": [problem_json(finding) for finding in found.findings],
                 **waiting_json(conflicts, problems, held, pending),
                 "lexicons": lexicons_json(seen.lexicons),
+                "blobs": count_json(seen.blobs),
                 "served": None if served is None else {"blocks": served.blocks},
             }
         )
@@ -117,6 +124,8 @@ def _say(seen: _Seen, as_json: bool) -> None:
     say(_summary(found, seen.head))
     if known := lexicons_line(lexicons_json(seen.lexicons)):
         say(f"lexicons: {known}")
+    if known := blobs_line(count_json(seen.blobs)):
+        say(f"blobs: {known}; each file was hashed")
     if served is not None and not served.findings:
         say(f"the PDS serves all blocks of the repo: {served.blocks}")
 

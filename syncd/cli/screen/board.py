@@ -16,6 +16,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from syncd.cli.screen.blobs import blobs_line
 from syncd.cli.screen.lexicons import lexicons_line
 from syncd.cli.screen.output import APPROVE_HINT, LINES, PUBLISH_HINT, RESOLVE_HINT
 from syncd.cli.screen.seen import REFRESH_SECONDS, Seen
@@ -87,6 +88,9 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
         rows.append(("others", _text(words)))
     if known := lexicons_line(found["lexicons"]):
         rows.append(("lexicons", _text(known)))
+    if known := blobs_line(found["blobs"]):
+        command = found["blobs"]["next"]
+        rows.append(("blobs", _text(f"{known}: {command}" if command else known)))
     if found["budget"]["counted"]:
         rows.append(("budget", _budget(found["budget"])))
     if found["guards"] is False:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from syncd.backoff import in_words
+from syncd.blobs.bring import Bringing
 from syncd.cli.screen.colour import has_colour
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.observe.fetch import Fetching, Writing
@@ -36,7 +37,7 @@ def standard_error() -> TextIO:
 def show_progress(mirror: Mirror) -> Iterator[None]:
     """Show the progress of `mirror` for the length of the `with`; leave no line behind."""
     meter = Meter()
-    mirror.on_fetch = mirror.outbox.on_push = meter.note
+    mirror.on_fetch = mirror.outbox.on_push = mirror.rounds.on_progress = meter.note
     try:
         yield
     finally:
@@ -53,18 +54,21 @@ class Meter:
     _shown: float = field(init=False)
     _wrote: tuple[float, int] | None = None
     _pushed: tuple[float, int] | None = None
+    _brought: tuple[float, int] | None = None
     _is_drawn: bool = False
 
     def __post_init__(self) -> None:
         self._began = self._shown = self.clock()
 
-    def note(self, progress: Fetching | Writing | Pushing) -> None:
+    def note(self, progress: Fetching | Writing | Pushing | Bringing) -> None:
         """Note the progress after each chunk; print it if the last print is long enough ago."""
         now, is_live = self.clock(), has_colour(self.out, os.environ)
         if self._wrote is None and isinstance(progress, Writing):
             self._wrote = now, progress.done
         if isinstance(progress, Pushing) and (not self._pushed or progress.done < self._pushed[1]):
             self._pushed = now, progress.done
+        if self._brought is None and isinstance(progress, Bringing):
+            self._brought = now, progress.size
         if now - self._shown < (REDRAW_SECONDS if is_live else LINE_SECONDS):
             return
         self._shown = now
@@ -73,6 +77,14 @@ class Meter:
         self.out.flush()
         self._is_drawn = is_live
 
+    @contextmanager
+    def shown(self) -> Iterator[Meter]:
+        """Show a progress for the length of the `with`; leave no line behind."""
+        try:
+            yield self
+        finally:
+            self.clear()
+
     def clear(self) -> None:
         """Remove the changing line."""
         if self._is_drawn:
@@ -80,9 +92,12 @@ class Meter:
             self.out.flush()
             self._is_drawn = False
 
-    def _describe(self, progress: Fetching | Writing | Pushing, now: float) -> str:
+    def _describe(self, progress: Fetching | Writing | Pushing | Bringing, now: float) -> str:
         if isinstance(progress, Fetching):
             return describe(progress, now - self._began)
+        if isinstance(progress, Bringing):
+            began, before = self._brought or (now, progress.size)
+            return describe_bringing(progress, progress.size - before, now - began)
         if isinstance(progress, Pushing):
             began, before = self._pushed or (now, progress.done)
             return describe_pushing(progress, progress.done - before, now - began)
@@ -113,6 +128,16 @@ def describe_pushing(pushing: Pushing, done: int, seconds: float) -> str:
         return f"{line}, the last in about {in_words(pushing.wait_seconds)}, as the PDS allows"
     left = pushing.total - pushing.done
     return f"{line}, {_span(left / rate)} left" if rate > 0 else line
+
+
+def describe_bringing(bringing: Bringing, size: int, seconds: float) -> str:
+    """Return the same line for blobs; `size` bytes of them took `seconds`."""
+    rate = size / seconds if seconds > 0 else 0.0
+    left = max(0, bringing.total_size - bringing.size)
+    rest = f", {_span(left / rate)} left" if rate > 0 else ""
+    done, total = bringing.size / 1_000_000, bringing.total_size / 1_000_000
+    line = f"fetched {bringing.done} of {bringing.total} blobs, {done:.1f} of {total:.1f} MB"
+    return f"{line}, {rate / 1_000_000:.1f} MB/s{rest}"
 
 
 def _span(seconds: float) -> str:

@@ -13,6 +13,7 @@ from functools import partial
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Tid
+from syncd.cycle.git.blobs import files_for_git
 from syncd.cycle.git.decision import EMPTY, LEFT_OUT, Facts, Obstacle, acting, name_switch, put_off
 from syncd.cycle.git.making import Making, Reader
 from syncd.cycle.git.obstacles import Obstacles
@@ -92,6 +93,7 @@ class Companion:
     cids: Cids = field(default_factory=dict)
     obstacles: Obstacles = field(init=False)
     _is_behind: bool = False
+    _with_git: frozenset[str] = frozenset()
     _is_without_branch: bool = False
     _doubted: tuple[RecordPath, ...] = ()
 
@@ -216,7 +218,8 @@ class Companion:
     async def _committed(self, report: Report) -> CommitAttempt | None:
         known = self.workspace.state.note(GitProgress) or GitProgress()
         moved = {**known.moved, **self._moved(report)}
-        if not (moved or self._is_behind or known.push):
+        blobs = files_for_git(self.workspace)
+        if not (moved or self._is_behind or known.push or not blobs <= self._with_git):
             # Nothing came to agree since the last commit, and no push is due: do not run git.
             return None
         head = self.workspace.state.head()
@@ -236,7 +239,9 @@ class Companion:
             return self._wait_for_branch(repository)
         self._is_without_branch = False
         facts = self._facts(head, moved)
-        done = await asyncio.to_thread(self._commit, Worktree.at(repository), facts, known.push)
+        work = Worktree.at(repository)
+        done = await asyncio.to_thread(self._commit, work, facts, known.push, blobs)
+        self._with_git = blobs
         self._keep(facts.head.rev, done.left, not done.is_pushed)
         self._is_behind = False
         return done
@@ -275,15 +280,23 @@ class Companion:
 
     # --- In a thread: nothing below touches the state. -------------------------------------------
 
-    def _commit(self, work: Worktree, facts: Facts, must_push: bool) -> CommitAttempt:
+    def _commit(
+        self, work: Worktree, facts: Facts, must_push: bool, blobs: Collection[str]
+    ) -> CommitAttempt:
         tip = work.tip()
         if tip.branch is None:
             # It was left since `_committed` looked.
             hint = "git switch BRANCH; what was synced is committed there"
             raise GitFailed("no branch is checked out: commits wait for one", hint=hint)
-        in_git = self._records(work, work.files(tip.commit))
+        tracked = work.files(tip.commit)
+        in_git = self._records(work, tracked)
         chosen, left = self._chosen(work, facts, in_git)
-        is_news = facts.is_news(last_published(work, self.workspace.config.did), in_git, left)
+        # Only new ones: a blob never changes, and one that was removed here is no deletion.
+        fresh = {name for name in blobs if name not in tracked}
+        fresh -= work.ignored(fresh)
+        is_news = bool(fresh) or facts.is_news(
+            last_published(work, self.workspace.config.did), in_git, left
+        )
         before = work.tree_id(tip.commit) if tip.commit else None
         reader = Reader(
             self._holds,
@@ -291,7 +304,7 @@ class Companion:
             partial(cid_in, forms=self.workspace.folder.forms),
         )
         making = Making(work, self.workspace.config.did, facts, chosen, reader, is_news, before)
-        made = self._commit_chosen(work, tip, making)
+        made = self._commit_chosen(work, tip, making, fresh)
         left |= {path: facts.moved.get(path, "adopted") for path in making.late}
         wants_push = self.workspace.config.git_push is not None and (must_push or made is not None)
         try:
@@ -331,11 +344,13 @@ class Companion:
         found, prefix = work.unmerged(), work.repository.prefix
         return {name for name in names if f"{prefix}{name}" in found}
 
-    def _commit_chosen(self, work: Worktree, tip: Tip, making: Making) -> str | None:
-        """Commit the files that were chosen; return the commit."""
+    def _commit_chosen(
+        self, work: Worktree, tip: Tip, making: Making, blobs: Collection[str] = ()
+    ) -> str | None:
+        """Commit the files that were chosen, and new `blobs`; return the commit."""
         if not making.chosen and not making.is_news:
             return None
-        names = set(making.chosen)
+        names = {*making.chosen, *blobs}
         made = commit(work, tip, names, making.reject, making.compose, making.check)
         if made is None or making.is_of_its_tree(made):
             return made

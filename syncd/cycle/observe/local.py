@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from syncd.atproto.cid import Cid
+from syncd.blobs.store import DIRECTORY, MANY, Store
 from syncd.cycle.observe.ignored import ignored_among, misnamed, rules_of, without_ignored
 from syncd.cycle.workspace import Workspace
 from syncd.folder.ignore.rules import Rules
@@ -21,7 +22,8 @@ from syncd.folder.names import is_record_like
 from syncd.folder.root import Folder
 from syncd.folder.scan import Look, scan
 from syncd.forms import Form
-from syncd.model import RecordPath, Seen, Snapshot
+from syncd.model import Problem, RecordPath, Seen, Snapshot
+from syncd.state.learnt import KnownBlobs
 
 FEW = 1_000
 """With more paths than this in one collection, the whole collection is scanned instead."""
@@ -80,8 +82,19 @@ def look_everywhere(
     found = _fingerprints(listings, look, base, rules, folder)
     if apart:
         look = look.joined(scan(folder, known=known, only=apart, now_ns=now_ns))
-    look = replace(look, strays=(*look.strays, *misnamed(folder, state.collections)))
+    strays = (*misnamed(folder, state.collections), *_blob_problems(workspace))
+    look = replace(look, strays=(*look.strays, *strays))
     return Everywhere(without_ignored(look, rules, base), known, base, found, rules)
+
+
+def _blob_problems(workspace: Workspace) -> Collection[Problem]:
+    """Return what lies in `blobs/` and cannot be a blob."""
+    store, known = Store(workspace.folder), workspace.state.note(KnownBlobs)
+    if known is not None and known.count > MANY and store.changed_ns() == known.changed_ns:
+        # No name has changed, so what waits there is what waited there: see cycle/blobs/rounds.py.
+        waiting = (item for item in workspace.state.waiting() if isinstance(item, Problem))
+        return [item for item in waiting if item.path.partition("/")[0] == DIRECTORY]
+    return store.list().problems
 
 
 def _fingerprints(

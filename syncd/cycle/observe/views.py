@@ -180,7 +180,8 @@ def _views(
         held=frozenset(
             item.path
             for item in pending.waiting
-            if isinstance(item, Held) and item.kind is Kind.DELETION
+            # What is held for its blobs goes by itself once these are here.
+            if isinstance(item, Held) and item.kind is Kind.DELETION and not item.blobs
         ),
         published=published,
     )

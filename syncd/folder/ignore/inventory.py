@@ -14,7 +14,14 @@ from typing import Final
 
 from syncd.errors import BadSyntax
 from syncd.folder.ignore.rules import IGNORE_FILE, Rules
-from syncd.folder.names import CONTINUED, is_draft, is_plain, is_record_like, record_path_of
+from syncd.folder.names import (
+    BLOBS,
+    CONTINUED,
+    is_draft,
+    is_plain,
+    is_record_like,
+    record_path_of,
+)
 from syncd.folder.problems import printable
 from syncd.folder.replace import is_leftover
 from syncd.folder.root import opened
@@ -22,7 +29,7 @@ from syncd.folder.survey import is_nsid
 from syncd.forms import USUAL, Form, Forms
 from syncd.model import RecordPath
 
-OURS: Final = frozenset({"syncd.toml", "blobs", "lexicons"})
+OURS: Final = frozenset({"syncd.toml", BLOBS, "lexicons"})
 """Names at the top that have a meaning of their own; hidden ones are nobody's business."""
 _MOVE = "move it into a directory that is named after its collection, if it is meant to be a record"
 

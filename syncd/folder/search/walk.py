@@ -1,7 +1,8 @@
 """List the files of the folder, the nearest first. Never reads one, never leaves the file system.
 
 Not entered are directories that a link leads to, other file systems, `.git`, `.syncd`, and what
-the caller leaves out. What cannot be listed is passed over: this is a search, and proves nothing.
+the caller leaves out. Blobs are left out: their names say that they are no records. What cannot be
+listed is passed over: this is a search, and proves nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from syncd.folder.names import OURS
+from syncd.folder.names import BLOBS, OURS, blob_of_name
 from syncd.folder.root import OWN, opened
 
 NAMES = 200_000
@@ -67,8 +68,12 @@ def walk(root: int, is_left_out: Callable[[str], bool]) -> Iterator[Entry]:
             if kind == "directory" and name not in _CLOSED and not is_left_out("/".join(inner)):
                 # A change of the folder itself says nothing about what lies in its directories.
                 waiting.append((inner, arrived_ns if directory else 0))
-            elif kind == "file" and not name.startswith(OURS):
+            elif kind == "file" and not (name.startswith(OURS) or _is_blob(directory, name)):
                 yield Entry(directory, name, inode, arrived_ns)
+
+
+def _is_blob(directory: tuple[str, ...], name: str) -> bool:
+    return directory == (BLOBS,) and blob_of_name(name) is not None
 
 
 def _kind(entry: os.DirEntry[str]) -> str:

@@ -1,0 +1,155 @@
+"""Bring blobs from the PDS into `blobs/`, some at a time, each hashed while it comes.
+
+What came is here for good; all else is told apart: what the PDS does not give, what it gave with
+other bytes, and what kept the rest from being asked for. Remembers nothing, and writes no record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from syncd.atproto.blob import BlobRef
+from syncd.atproto.cid import Cid
+from syncd.blobs.kinds import extension_of
+from syncd.blobs.store import Store
+from syncd.errors import BadData, BlobNotFound, FileProblem, RateLimited, SyncdError, Unreachable
+from syncd.pds import Pds
+from syncd.state.attachments import Stamp
+
+STREAMS: Final = 4
+"""How many blobs are on their way at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bringing:
+    """How far it is: blobs and bytes that came, and of how many; the sizes are those of records."""
+
+    done: int
+    total: int
+    size: int
+    total_size: int
+
+
+@dataclass(slots=True)
+class Brought:
+    """What became of each blob that was asked for.
+
+    Attributes:
+        stamps: The files that came.
+        absent: What the PDS does not give.
+        refused: What came with other bytes, or with too many, and why.
+        halted: What kept the rest from being asked for.
+        left: What nobody asked for.
+    """
+
+    stamps: dict[Cid, Stamp] = field(default_factory=dict)
+    absent: list[BlobRef] = field(default_factory=list)
+    refused: dict[Cid, str] = field(default_factory=dict)
+    halted: SyncdError | None = None
+    left: list[BlobRef] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Bringer:
+    """Brings blobs.
+
+    Attributes:
+        most: The most bytes that one of them may have, whatever its record says.
+        is_over: Whether to ask for no more now.
+        on_progress: Hears how far it is, after each piece.
+    """
+
+    store: Store
+    pds: Pds
+    most: int
+    is_over: Callable[[], bool] = lambda: False
+    on_progress: Callable[[Bringing], None] = lambda _: None
+    streams: int = STREAMS
+    _found: Brought = field(default_factory=Brought)
+    _size: int = 0
+    _total: int = 0
+    _total_size: int = 0
+
+    async def bring(self, refs: Sequence[BlobRef]) -> Brought:
+        """Ask for all of `refs`. Raises FolderWrong."""
+        self._total, self._total_size = len(refs), sum(max(0, ref.size) for ref in refs)
+        waiting = iter(refs)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self.streams, len(refs))):
+                group.create_task(self._work(waiting))
+        self._found.left += waiting
+        if self._found.stamps:
+            self.store.settle()
+        return self._found
+
+    async def _work(self, waiting: Iterator[BlobRef]) -> None:
+        """Bring one after the other; the streams share what waits."""
+        for ref in waiting:
+            if self._found.halted is not None or self.is_over():
+                self._found.left.append(ref)
+                return
+            try:
+                self._found.stamps[ref.cid] = await self._one(ref)
+            except BlobNotFound:
+                self._found.absent.append(ref)
+            except BadData as error:
+                self._found.refused[ref.cid] = error.message
+            except (FileProblem, RateLimited, Unreachable) as error:
+                self._found.halted = error
+                self._found.left.append(ref)
+            except SyncdError as error:
+                self._found.refused[ref.cid] = error.message
+            self._tell()
+
+    async def _one(self, ref: BlobRef) -> Stamp:
+        room = self.store.room()
+        if ref.size > room:
+            raise FileProblem(
+                f"the disk has no room for a blob of {ref.size} bytes",
+                hint="free some space; a part of the disk always stays free",
+            )
+        most = min(self.most, room)
+        before = 0
+        async with self.pds.fetch_blob(ref.cid) as pieces:
+            with self.store.incoming(ref.cid) as incoming:
+                async for piece in pieces:
+                    if incoming.size + len(piece) > most:
+                        raise BadData(f"the PDS gives more than {most} bytes for it")
+                    incoming.write(piece)
+                    self._size += incoming.size - before
+                    before = incoming.size
+                    self._tell()
+                if not incoming.is_right:
+                    raise BadData("the PDS gives other bytes than those of its hash")
+                return incoming.place(extension_of(ref.mime_type))
+
+    def _tell(self) -> None:
+        done = len(self._found.stamps)
+        self.on_progress(Bringing(done, self._total, self._size, self._total_size))
+
+
+async def not_served(pds: Pds, refs: Sequence[BlobRef]) -> list[BlobRef]:
+    """Return those of `refs` that the PDS does not give; no bytes of the others are read.
+
+    Raises as `Pds.fetch_blob`, but for what it says of one blob.
+    """
+    waiting, absent = iter(refs), list[BlobRef]()
+
+    async def work() -> None:
+        for ref in waiting:
+            try:
+                async with pds.fetch_blob(ref.cid):
+                    pass
+            except BlobNotFound:
+                absent.append(ref)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(STREAMS, len(refs))):
+                group.create_task(work())
+    except* SyncdError as errors:
+        raise errors.exceptions[0] from None
+    return [ref for ref in refs if ref in absent]

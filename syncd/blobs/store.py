@@ -1,0 +1,411 @@
+"""The files of `blobs/`: list them, write a new one while it is hashed, check what is there.
+
+The bytes under a name are that name's: no file gets the name of a CID, and none that has it is
+believed, unless its SHA-256 is that CID. No link is followed, and no file is replaced. Never asks a
+PDS, and never decides which blobs belong here.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from syncd.atproto.cid import Cid, parse_cid
+from syncd.errors import BadSyntax, FileProblem
+from syncd.folder.linux import UNSUPPORTED
+from syncd.folder.names import BLOBS, blob_of_name
+from syncd.folder.problems import printable
+from syncd.folder.root import OWN, Folder, opened
+from syncd.model import Problem
+from syncd.state.attachments import Stamp
+from syncd.trouble import explain, explain_at
+
+DIRECTORY: Final = BLOBS
+INCOMING: Final = "blobs"
+"""The directory in `.syncd` where a blob is written before it has its name."""
+EDITED: Final = "edited-"
+"""Begins the name of a file that no longer had the bytes of its name."""
+MODE: Final = 0o444
+ATTRIBUTES: Final = ".gitattributes"
+_ATTRIBUTES: Final = b"* -text -diff -merge\n.gitattributes text diff merge\n"
+MANY: Final = 1_000
+"""Above this number of blobs, a look at them costs more than a look whether they changed."""
+PIECE: Final = 1 << 18
+"""How many bytes of a file memory has at once."""
+_MOVE_HINT: Final = "move it elsewhere; syncd fetches the blob again at the next sync"
+_EDITED_HINT: Final = (
+    "the name of a blob is its hash, so it cannot be edited: move this file out of blobs/ to keep "
+    "it, or delete it; syncd fetches the true bytes again"
+)
+_LEAST_FREE_SHARE: Final = 20
+"""One part in so many of a disk stays free: a blob that a record names is no reason to fill it."""
+_LEAST_FREE_BYTES: Final = 1_000_000_000
+"""More than this need not stay free."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The names in `blobs/`.
+
+    Attributes:
+        names: The name of each blob that is there, by its CID. Nothing was read or compared.
+        problems: What lies there and cannot be a blob, for a person.
+        is_open: False if `blobs` is something else than a directory: nothing can be put there.
+        changed_ns: When a name in the directory changed last; 0 if there is no directory.
+    """
+
+    names: Mapping[Cid, str]
+    problems: tuple[Problem, ...] = ()
+    is_open: bool = True
+    changed_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the files of `blobs/` are.
+
+    Attributes:
+        stamps: Each file that has the bytes of its name, by its CID.
+        edited: The names of files that have other bytes.
+        problems: Files that cannot be read, for a person.
+    """
+
+    stamps: Mapping[Cid, Stamp]
+    edited: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Return the bytes of all that are what they should be."""
+        return sum(stamp.size for stamp in self.stamps.values())
+
+
+def cid_of_name(name: str) -> Cid | None:
+    """Return the CID that a file name in `blobs/` states, or None."""
+    text = blob_of_name(name)
+    try:
+        return None if text is None else parse_cid(text)
+    except BadSyntax:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The directory `blobs/` of a folder."""
+
+    folder: Folder
+
+    def list(self) -> Listing:
+        """Return the names in `blobs/`, at the cost of one listing. Raises FolderWrong."""
+        with self.folder.open() as root:
+            try:
+                with opened(root, (DIRECTORY,)) as directory:
+                    changed_ns = os.fstat(directory).st_mtime_ns
+                    return _listing(directory, changed_ns)
+            except FileNotFoundError:
+                return Listing({})
+            except OSError as error:
+                cause, _ = explain(error)
+                hint = "syncd keeps blobs there: move it elsewhere; records are synced all the same"
+                problem = Problem(DIRECTORY, f"it cannot hold blobs: {cause}", hint)
+                return Listing({}, (problem,), is_open=False)
+
+    def changed_ns(self) -> int:
+        """Return when a name in `blobs/` changed last, as `Listing` has it, without a listing."""
+        with self._opened() as directory:
+            return 0 if directory is None else os.fstat(directory).st_mtime_ns
+
+    def check(
+        self, listing: Listing, known: Mapping[Cid, Stamp], *, reads_all: bool = False
+    ) -> Checked:
+        """Compare each file with its stamp, and hash those that have another one.
+
+        With `reads_all`, every file is hashed. Raises FolderWrong.
+        """
+        stamps: dict[Cid, Stamp] = {}
+        edited: list[str] = []
+        problems: list[Problem] = []
+        with self._opened() as directory:
+            for cid, name in listing.names.items() if directory is not None else ():
+                assert directory is not None
+                try:
+                    stamp = _stamp(directory, name)
+                    is_known = known.get(cid) == stamp and not reads_all
+                    found = stamp if is_known else _hashed(directory, name, cid)
+                    if found is None:
+                        edited.append(name)
+                    else:
+                        stamps[cid] = found
+                except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    cause, hint = explain(error)
+                    where = printable(f"{DIRECTORY}/{name}")
+                    problems.append(Problem(where, f"it cannot be read: {cause}", hint))
+        return Checked(stamps, tuple(edited), tuple(problems))
+
+    def set_aside(self, name: str) -> str:
+        """Rename a file that has other bytes than its name says; return the new name.
+
+        Raises FileProblem.
+        """
+        disk = self.folder.disk
+        with self._at_work() as (_, directory):
+            for number in range(1, 1_000):
+                new = f"{EDITED}{number}-{name}"
+                try:
+                    disk.rename_new(directory, name, new)
+                except FileExistsError:
+                    continue
+                disk.sync_directory(directory)
+                return new
+        raise FileProblem(f"{DIRECTORY}/{name} cannot be renamed", hint=_MOVE_HINT)
+
+    @contextmanager
+    def incoming(self, cid: Cid) -> Iterator[Incoming]:
+        """Begin a new file for `cid`; without `Incoming.place` nothing of it stays.
+
+        Raises FileProblem, also from within.
+        """
+        with self._at_work() as (aside, directory):
+            begun = Incoming(self.folder, aside, directory, cid)
+            begun.begin()
+            try:
+                yield begun
+            finally:
+                begun.drop()
+
+    def sweep(self) -> None:
+        """Remove what a stop left of unfinished files, but not what another process writes now."""
+        with ExitStack() as stack, suppress(FileNotFoundError):
+            root = stack.enter_context(self.folder.open())
+            aside = stack.enter_context(opened(root, (OWN, INCOMING)))
+            with os.scandir(aside) as entries:
+                names = [entry.name for entry in entries]
+            for name in names:
+                if not _is_begun_elsewhere(name):
+                    with suppress(OSError):
+                        self.folder.disk.unlink(aside, name)
+
+    def remove(self, name: str) -> None:
+        """Remove one file, which no version names any more. Raises FileProblem."""
+        with self._at_work() as (_, directory), suppress(FileNotFoundError):
+            self.folder.disk.unlink(directory, name)
+
+    def write_attributes(self) -> str:
+        """Have git keep blobs as they are, unless a person says otherwise; return the file's name.
+
+        Raises FileProblem.
+        """
+        disk, name = self.folder.disk, ATTRIBUTES
+        with self._at_work() as (aside, directory), suppress(FileExistsError):
+            with suppress(FileNotFoundError):
+                os.stat(name, dir_fd=directory, follow_symlinks=False)
+                return name
+            new = f"{name}.{os.getpid()}"
+            with suppress(FileNotFoundError):
+                disk.unlink(aside, new)
+            disk.write(aside, new, _ATTRIBUTES, None)
+            disk.sync_file(aside, new)
+            _move_new(self.folder, aside, new, directory, name)
+        return name
+
+    def settle(self) -> None:
+        """Make the names in `blobs/` durable."""
+        with self._opened() as directory:
+            if directory is not None:
+                self.folder.disk.sync_directory(directory)
+
+    def room(self) -> int:
+        """Return how many bytes more the disk has room for: a part of it always stays free."""
+        found = os.statvfs(self.folder.root)
+        kept = min(found.f_blocks * found.f_frsize // _LEAST_FREE_SHARE, _LEAST_FREE_BYTES)
+        return max(0, found.f_bavail * found.f_frsize - kept)
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """Yield the bytes of a file, some at a time. Raises FileProblem."""
+        try:
+            with self._opened() as directory:
+                if directory is None:
+                    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+                yield from _pieces(directory, name)
+        except OSError as error:
+            cause, hint = explain(error)
+            raise FileProblem(f"{DIRECTORY}/{name}: {cause}", hint=hint) from error
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[BinaryIO]:
+        """Open a file of `blobs/` to read it, for the length of a `with`. Raises FileProblem."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            with self._opened() as directory:
+                if directory is None:
+                    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+                file = os.fdopen(os.open(name, flags, dir_fd=directory), "rb")
+        except OSError as error:
+            cause, hint = explain(error)
+            raise FileProblem(f"{DIRECTORY}/{name}: {cause}", hint=hint) from error
+        with file:
+            yield file
+
+    @contextmanager
+    def _opened(self) -> Iterator[int | None]:
+        """Open `blobs/`; None if there is none, or something else."""
+        with self.folder.open() as root, ExitStack() as stack:
+            found = None
+            with suppress(OSError):
+                found = stack.enter_context(opened(root, (DIRECTORY,)))
+            yield found
+
+    @contextmanager
+    def _at_work(self) -> Iterator[tuple[int, int]]:
+        """Open the directory aside and `blobs/`, made where they lack. Raises FileProblem."""
+        disk = self.folder.disk
+        try:
+            with (
+                self.folder.open() as root,
+                opened(root, (OWN, INCOMING), make=disk, mode=0o700) as aside,
+                opened(root, (DIRECTORY,), make=disk) as directory,
+            ):
+                yield aside, directory
+        except OSError as error:
+            cause, hint = explain_at(error, self.folder.root / DIRECTORY)
+            raise FileProblem(f"{DIRECTORY}/ cannot hold a blob: {cause}", hint=hint) from error
+
+
+@dataclass(slots=True)
+class Incoming:
+    """A file on its way into `blobs/`, hashed as it comes."""
+
+    folder: Folder
+    aside: int
+    directory: int
+    cid: Cid
+    size: int = 0
+    _digest: hashlib._Hash = field(default_factory=hashlib.sha256)
+
+    @property
+    def name(self) -> str:
+        """The name of the file while it has none in `blobs/`: no other process writes to it."""
+        return f"{self.cid}.{os.getpid()}"
+
+    def begin(self) -> None:
+        """Make the file, empty. Raises OSError."""
+        disk = self.folder.disk
+        with suppress(FileNotFoundError):
+            disk.unlink(self.aside, self.name)
+        disk.write(self.aside, self.name, b"", 0o600)
+
+    def write(self, piece: bytes) -> None:
+        """Add the next bytes. Raises OSError."""
+        self._digest.update(piece)
+        self.size += len(piece)
+        self.folder.disk.append(self.aside, self.name, piece)
+
+    @property
+    def is_right(self) -> bool:
+        """True if what was written is what the CID names."""
+        return bytes(self.cid).endswith(self._digest.digest())
+
+    def place(self, extension: str) -> Stamp:
+        """Give the file its name in `blobs/`, once it is on the disk; return what it is.
+
+        Raises ValueError if the bytes are not those of the CID, OSError if the disk refuses.
+        """
+        if not self.is_right:
+            raise ValueError(f"these are not the bytes of {self.cid}")
+        disk, name = self.folder.disk, f"{self.cid}{extension}"
+        disk.set_mode(self.aside, self.name, MODE)
+        disk.sync_file(self.aside, self.name)
+        try:
+            _move_new(self.folder, self.aside, self.name, self.directory, name)
+        except FileExistsError:
+            # Somebody put it there meanwhile: it is the true one, or in the way of it.
+            if (found := _hashed(self.directory, name, self.cid)) is None:
+                raise
+            return found
+        return _stamp(self.directory, name)
+
+    def drop(self) -> None:
+        """Remove what has no name in `blobs/`."""
+        with suppress(OSError):
+            self.folder.disk.unlink(self.aside, self.name)
+
+
+def _is_begun_elsewhere(name: str) -> bool:
+    """Return whether a process that runs now, and is not this one, has the file `name` aside."""
+    pid = name.rpartition(".")[2]
+    return pid.isdecimal() and int(pid) != os.getpid() and Path(f"/proc/{pid}").exists()
+
+
+def _move_new(folder: Folder, source: int, old: str, target: int, new: str) -> None:
+    """Move a file to a free name. Raises FileExistsError if it is taken."""
+    try:
+        folder.disk.move_new(source, old, target, new)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+        # This file system knows no such step. A name in `blobs/` is taken by its own bytes only.
+        with suppress(FileNotFoundError):
+            os.stat(new, dir_fd=target, follow_symlinks=False)
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new) from None
+        folder.disk.move(source, old, target, new)
+
+
+def _listing(directory: int, changed_ns: int) -> Listing:
+    names: dict[Cid, str] = {}
+    problems: list[Problem] = []
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.name.startswith(EDITED):
+                where = printable(f"{DIRECTORY}/{entry.name}")
+                problems.append(Problem(where, "it was edited in place", _EDITED_HINT))
+                continue
+            cid = cid_of_name(entry.name)
+            if cid is None:
+                continue
+            if entry.is_file(follow_symlinks=False):
+                names[cid] = entry.name
+            else:
+                kind = "a symbolic link" if entry.is_symlink() else "no file"
+                where = printable(f"{DIRECTORY}/{entry.name}")
+                problems.append(
+                    Problem(where, f"it is {kind}, and has the name of a blob", _MOVE_HINT)
+                )
+    problems.sort(key=lambda problem: problem.path)
+    return Listing(names, tuple(problems), changed_ns=changed_ns)
+
+
+def _stamp(directory: int, name: str) -> Stamp:
+    now = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    return Stamp(name, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
+
+
+def _hashed(directory: int, name: str, cid: Cid) -> Stamp | None:
+    """Return the stamp of a file that has the bytes of `cid`; None for other bytes.
+
+    The stat is from before the read: an edit meanwhile gives the file another one.
+    """
+    stamp, digest = _stamp(directory, name), hashlib.sha256()
+    for piece in _pieces(directory, name):
+        digest.update(piece)
+    return stamp if bytes(cid).endswith(digest.digest()) else None
+
+
+def _pieces(directory: int, name: str) -> Iterator[bytes]:
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(name, flags, dir_fd=directory)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        while piece := os.read(descriptor, PIECE):
+            yield piece
+    finally:
+        os.close(descriptor)

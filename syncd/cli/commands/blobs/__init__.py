@@ -1,0 +1,1 @@
+"""`syncd blob`: the blobs that records name."""

@@ -1,0 +1,56 @@
+"""Blobs in words and as JSON. Decides nothing, and reads no file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from syncd.mirror.blobs.rows import BlobCount, BlobRow
+from syncd.typedjson import plain
+
+_SORTS: Final[Mapping[str, str]] = {
+    "due": "to fetch",
+    "beyond": "beyond the limits",
+    "not_given": "not given by the PDS",
+    "not_asked": "not asked for by the settings",
+}
+
+
+def count_json(found: BlobCount) -> dict[str, Any]:
+    """Return the JSON object of how many blobs there are."""
+    return {**plain(found), "next": found.next or None}
+
+
+def blobs_line(blobs: Mapping[str, Any]) -> str:
+    """Return one line for the object of `count_json`; empty if no record names a blob."""
+    if not blobs["named"]:
+        return ""
+    rest = "".join(f", {blobs[key]} {words}" for key, words in _SORTS.items() if blobs[key])
+    return f"{blobs['named']} named, {blobs['here']} here{rest}"
+
+
+def row_json(row: BlobRow) -> dict[str, Any]:
+    """Return the JSON object of one blob."""
+    return {
+        "cid": str(row.ref.cid),
+        "mime_type": row.ref.mime_type,
+        "size": row.ref.size,
+        "file": row.file,
+        "records": list(row.records),
+        "missing": row.missing or None,
+        "hint": row.hint or None,
+    }
+
+
+def size_words(size: int) -> str:
+    """Return a size in words, short enough for a column."""
+    if size < 0:
+        return "? B"
+    if size < 1_000:
+        return f"{size} B"
+    amount = float(size)
+    for unit in ("kB", "MB"):
+        amount /= 1_000
+        if amount < 1_000:
+            return f"{amount:.1f} {unit}"
+    return f"{amount / 1_000:.1f} GB"

@@ -1,0 +1,1 @@
+"""The blobs that records name, in a cycle: which are missing, which are fetched, which are kept."""

@@ -1,0 +1,1 @@
+"""What a person asks of the blobs of a mirror: which they are, and to have them here."""

@@ -1,0 +1,122 @@
+"""Some blobs at a time, in little memory, and each told by what became of it."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from syncd.atproto.blob import BlobRef
+from syncd.atproto.cid import Cid, cid_of_blob
+from syncd.blobs.bring import STREAMS, Bringer, Bringing
+from syncd.blobs.store import Store
+from syncd.errors import BlobNotFound, Unreachable
+from syncd.folder.root import Folder, initialise
+from syncd.pds import Pds
+
+PIECE = bytes(1 << 16)
+
+
+class Giver:
+    """A PDS that gives blobs in pieces, and counts how many are on their way at once."""
+
+    def __init__(self, contents: dict[Cid, tuple[bytes, ...]]) -> None:
+        self.contents = contents
+        self.open = self.most = 0
+        self.away = False
+
+    @asynccontextmanager
+    async def fetch_blob(self, cid: Cid) -> AsyncIterator[AsyncIterator[bytes]]:
+        if self.away:
+            raise Unreachable("nobody answers")
+        if cid not in self.contents:
+            raise BlobNotFound("no such blob")
+        self.open += 1
+        self.most = max(self.most, self.open)
+        try:
+            yield self._pieces(cid)
+        finally:
+            self.open -= 1
+
+    async def _pieces(self, cid: Cid) -> AsyncIterator[bytes]:
+        for piece in self.contents[cid]:
+            yield piece
+
+    @property
+    def pds(self) -> Pds:
+        return cast("Pds", self)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    root = tmp_path / "mirror"
+    root.mkdir()
+    initialise(root, "marker")
+    return Store(Folder(root, "marker"))
+
+
+def refs_of(*contents: bytes) -> list[BlobRef]:
+    return [BlobRef(cid_of_blob(data), "image/png", len(data)) for data in contents]
+
+
+async def test_never_more_than_a_few_are_on_their_way(store: Store) -> None:
+    contents = [b"%d" % n for n in range(20)]
+    refs = refs_of(*contents)
+    giver = Giver({r.cid: (data,) for r, data in zip(refs, contents, strict=True)})
+    heard: list[Bringing] = []
+    brought = await Bringer(store, giver.pds, 1_000, on_progress=heard.append).bring(refs)
+    assert brought.stamps.keys() == {ref.cid for ref in refs}
+    assert 1 <= giver.most <= STREAMS
+    assert (heard[-1].done, heard[-1].total, heard[-1].size) == (20, 20, sum(map(len, contents)))
+
+
+async def test_each_is_told_by_what_became_of_it(store: Store) -> None:
+    good, absent, wrong, large = refs_of(b"good", b"absent", b"wrong", b"large" * 100)
+    given = {good.cid: (b"go", b"od"), wrong.cid: (b"other",), large.cid: (b"large" * 100,)}
+    brought = await Bringer(store, Giver(given).pds, 100).bring([good, absent, wrong, large])
+    assert brought.stamps.keys() == {good.cid}
+    assert brought.absent == [absent]
+    assert brought.refused.keys() == {wrong.cid, large.cid}
+    assert brought.left == []
+
+
+async def test_where_nobody_answers_nothing_is_concluded(store: Store) -> None:
+    refs = refs_of(*(b"%d" % n for n in range(9)))
+    giver = Giver({})
+    giver.away = True
+    brought = await Bringer(store, giver.pds, 100).bring(refs)
+    assert isinstance(brought.halted, Unreachable)
+    assert set(brought.left) == set(refs)
+    assert not brought.absent
+
+
+async def test_a_large_blob_takes_little_memory(store: Store) -> None:
+    pieces = (PIECE,) * 800
+    digest = sha256()
+    for piece in pieces:
+        digest.update(piece)
+    cid = Cid(bytes(cid_of_blob(b""))[:4] + digest.digest())
+    ref = BlobRef(cid, "video/mp4", len(PIECE) * len(pieces))
+    assert ref.size > 50_000_000
+    bringer = Bringer(store, Giver({cid: pieces}).pds, ref.size)
+    tracemalloc.start()
+    try:
+        brought = await bringer.bring([ref])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert brought.stamps[cid].size == ref.size
+    assert peak < 8_000_000
+    tracemalloc.start()
+    try:
+        checked = store.check(store.list(), {}, reads_all=True)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert checked.stamps.keys() == {cid}
+    assert peak < 8_000_000

@@ -1,0 +1,190 @@
+"""The files of blobs/: the bytes under a name are that name's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from syncd.atproto.cid import Cid, cid_of_blob
+from syncd.blobs.store import EDITED, MODE, Store
+from syncd.errors import FileProblem
+from syncd.folder.root import Folder, initialise
+from syncd.state.attachments import Stamp
+from tests.folder.disks import Crash, StagedDisk
+
+CONTENT = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40
+CID = cid_of_blob(CONTENT)
+NAME = f"{CID}.png"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "mirror"
+    root.mkdir()
+    initialise(root, "marker")
+    return root
+
+
+@pytest.fixture
+def store(root: Path) -> Store:
+    return Store(Folder(root, "marker"))
+
+
+def put(store: Store, content: bytes = CONTENT, cid: Cid = CID, extension: str = ".png") -> Stamp:
+    with store.incoming(cid) as incoming:
+        for start in range(0, len(content), 1_000):
+            incoming.write(content[start : start + 1_000])
+        return incoming.place(extension)
+
+
+def test_a_blob_lies_under_its_hash_and_nobody_can_write_to_it(root: Path, store: Store) -> None:
+    stamp = put(store)
+    file = root / "blobs" / NAME
+    assert file.read_bytes() == CONTENT
+    assert file.stat().st_mode & 0o777 == MODE
+    assert store.list().names == {CID: NAME}
+    assert store.check(store.list(), {}).stamps == {CID: stamp}
+    assert b"".join(store.pieces(NAME)) == CONTENT
+    assert list((root / ".syncd" / "blobs").iterdir()) == []
+
+
+def test_other_bytes_get_no_name(root: Path, store: Store) -> None:
+    with store.incoming(CID) as incoming:
+        incoming.write(CONTENT[:-1] + b"?")
+        assert not incoming.is_right
+        with pytest.raises(ValueError, match="not the bytes"):
+            incoming.place(".png")
+    assert store.list().names == {}
+    assert list((root / ".syncd" / "blobs").iterdir()) == []
+
+
+def test_an_empty_blob_is_one_too(store: Store) -> None:
+    put(store, b"", cid_of_blob(b""), ".bin")
+    assert list(store.list().names.values()) == [f"{cid_of_blob(b'')}.bin"]
+
+
+def test_a_crash_at_any_step_leaves_the_whole_blob_or_none_and_the_rest_is_swept(
+    root: Path,
+) -> None:
+    put(Store(Folder(root, "marker")))
+    (root / "blobs" / NAME).unlink()
+    disk = StagedDisk()
+    put(Store(Folder(root, "marker", disk=disk)))
+    steps = len(disk.steps)
+    assert steps > 10
+    (root / "blobs" / NAME).unlink()
+    for step in range(steps):
+        store = Store(Folder(root, "marker", disk=StagedDisk(crash_at=step)))
+        with pytest.raises(Crash):
+            put(store)
+        fresh = Store(Folder(root, "marker"))
+        found = fresh.check(fresh.list(), {})
+        assert not found.edited
+        fresh.sweep()
+        aside = root / ".syncd" / "blobs"
+        assert not aside.exists() or list(aside.iterdir()) == []
+        put(fresh)
+        assert (root / "blobs" / NAME).read_bytes() == CONTENT
+        (root / "blobs" / NAME).unlink()
+
+
+def test_what_another_process_writes_now_is_not_swept(root: Path, store: Store) -> None:
+    put(store)
+    other = root / ".syncd" / "blobs" / f"{CID}.{os.getppid()}"
+    other.write_bytes(b"half")
+    store.sweep()
+    assert other.exists()
+
+
+def test_an_edited_file_is_found_and_gives_way(root: Path, store: Store) -> None:
+    known = {CID: put(store)}
+    file = root / "blobs" / NAME
+    file.chmod(0o644)
+    file.write_bytes(CONTENT + b"more")
+    assert store.check(store.list(), known).edited == (NAME,)
+    aside = store.set_aside(NAME)
+    assert aside.startswith(EDITED)
+    assert (root / "blobs" / aside).read_bytes() == CONTENT + b"more"
+    put(store)
+    assert file.read_bytes() == CONTENT
+    problems = store.list().problems
+    assert [problem.path for problem in problems] == [f"blobs/{aside}"]
+    assert problems[0].hint
+
+
+def test_no_edited_file_takes_the_place_of_another(root: Path, store: Store) -> None:
+    for _ in range(3):
+        put(store)
+        store.set_aside(NAME)
+    assert len(list((root / "blobs").iterdir())) == 3
+
+
+def test_bytes_that_look_unchanged_are_hashed_where_that_is_asked(root: Path, store: Store) -> None:
+    known = {CID: put(store)}
+    file = root / "blobs" / NAME
+    file.chmod(0o644)
+    file.write_bytes(bytes(len(CONTENT)))
+    now = file.stat()
+    stamp = Stamp(NAME, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
+    assert stamp != known[CID]
+    assert store.check(store.list(), {CID: stamp}).edited == ()
+    assert store.check(store.list(), {CID: stamp}, reads_all=True).edited == (NAME,)
+
+
+def test_a_link_or_a_directory_is_followed_nowhere(root: Path, store: Store) -> None:
+    secret = root.parent / "secret"
+    secret.write_bytes(CONTENT)
+    (root / "blobs").mkdir()
+    (root / "blobs" / NAME).symlink_to(secret)
+    other = cid_of_blob(b"other")
+    (root / "blobs" / f"{other}.bin").mkdir()
+    listing = store.list()
+    assert listing.names == {}
+    assert len(listing.problems) == 2
+    assert all(problem.hint for problem in listing.problems)
+    with pytest.raises(FileProblem):
+        list(store.pieces(NAME))
+    with pytest.raises(FileProblem):
+        put(store)
+    assert (root / "blobs" / NAME).is_symlink()
+
+
+@pytest.mark.parametrize("kind", ["link", "file"])
+def test_where_blobs_is_no_directory_nothing_is_put(root: Path, store: Store, kind: str) -> None:
+    elsewhere = root.parent / "elsewhere"
+    elsewhere.mkdir()
+    if kind == "link":
+        (root / "blobs").symlink_to(elsewhere)
+    else:
+        (root / "blobs").write_text("mine")
+    listing = store.list()
+    assert not listing.is_open
+    assert [problem.path for problem in listing.problems] == ["blobs"]
+    with pytest.raises(FileProblem):
+        put(store)
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_what_a_person_keeps_in_blobs_is_left_alone(root: Path, store: Store) -> None:
+    put(store)
+    (root / "blobs" / "cover.jpg").write_bytes(b"mine")
+    (root / "blobs" / "originals").mkdir()
+    assert store.list().names == {CID: NAME}
+    assert store.list().problems == ()
+    store.sweep()
+    assert (root / "blobs" / "cover.jpg").read_bytes() == b"mine"
+
+
+def test_a_blob_that_somebody_put_there_meanwhile_is_the_same(root: Path, store: Store) -> None:
+    with store.incoming(CID) as incoming:
+        incoming.write(CONTENT)
+        (root / "blobs" / NAME).write_bytes(CONTENT)
+        assert incoming.place(".png").name == NAME
+    with store.incoming(CID) as incoming:
+        incoming.write(CONTENT)
+        (root / "blobs" / NAME).write_bytes(b"other")
+        with pytest.raises(FileExistsError):
+            incoming.place(".png")
+    assert (root / "blobs" / NAME).read_bytes() == b"other"
