@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Mapping
 from io import BytesIO
 
 import pytest
@@ -21,7 +22,7 @@ XMP = b'<rdf:Description exif:GPSLatitude="52,31.2N" exif:GPSLongitude="13,24.3E
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
 
 
-def picture(form: str, gps: dict[int, object] | None, **more: object) -> bytes:
+def picture(form: str, gps: Mapping[int, object] | None, **more: object) -> bytes:
     """Return a picture with a camera's name, and the fields of a place in `gps`."""
     exif = Image.Exif()
     exif[0x010F] = "Camera"
@@ -54,7 +55,7 @@ def film(*boxes: bytes) -> bytes:
     return box(b"ftyp", b"isom\0\0\0\0") + box(b"mdat", b"\0" * 64) + box(b"moov", b"".join(boxes))
 
 
-def exif_of(form: str, gps: dict[int, object] | None) -> bytes:
+def exif_of(form: str, gps: Mapping[int, object] | None) -> bytes:
     """Return the Exif block alone."""
     data = picture(form, gps)
     return data[data.index(b"II*\0") if b"II*\0" in data else data.index(b"MM\0*") :]
@@ -67,7 +68,7 @@ def test_a_picture_that_says_where_it_was_taken_tells_a_place(form: str) -> None
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("gps", [None, {0: b"\2\3\0\0", 29: "2026:11:29"}], ids=["none", "time"])
-def test_a_picture_without_one_tells_none(form: str, gps: dict[int, object] | None) -> None:
+def test_a_picture_without_one_tells_none(form: str, gps: Mapping[int, object] | None) -> None:
     assert not tells(picture(form, gps))
 
 
@@ -118,7 +119,7 @@ def test_a_place_in_xmp_is_found(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(("gps", "found"), [(PLACE, True), (None, False)])
-def test_a_profile_of_a_png_is_read(gps: dict[int, object] | None, found: bool) -> None:
+def test_a_profile_of_a_png_is_read(gps: Mapping[int, object] | None, found: bool) -> None:
     block = b"Exif\0\0" + exif_of("JPEG", gps)
     text = b"\nexif\n %8d\n" % len(block) + block.hex("\n", 36).encode()
     data = png_with(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text))
