@@ -1,0 +1,176 @@
+"""Whether a file tells a place: pictures as Pillow writes them, films and texts made by hand."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Mapping
+from io import BytesIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from syncd.blobs.kinds import mime_of
+from syncd.blobs.location import tells_place
+from tests.chance import seeded
+
+FORMATS = ["JPEG", "PNG", "WEBP", "AVIF"]
+PLACE = {1: "N", 2: (52.0, 31.0, 12.0), 3: "E", 4: (13.0, 24.0, 18.0)}
+XMP = b'<rdf:Description exif:GPSLatitude="52,31.2N" exif:GPSLongitude="13,24.3E"/>'
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+
+
+def picture(form: str, gps: Mapping[int, object] | None, **more: object) -> bytes:
+    """Return a picture with a camera's name, and the fields of a place in `gps`."""
+    exif = Image.Exif()
+    exif[0x010F] = "Camera"
+    if gps is not None:
+        exif.get_ifd(0x8825).update(gps)
+    out = BytesIO()
+    Image.new("RGB", (8, 8), "red").save(out, form, exif=exif, **more)
+    return out.getvalue()
+
+
+def tells(data: bytes) -> bool:
+    return tells_place(BytesIO(data), mime_of(data))
+
+
+def box(kind: bytes, content: bytes) -> bytes:
+    return (8 + len(content)).to_bytes(4, "big") + kind + content
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    crc = zlib.crc32(kind + content).to_bytes(4, "big")
+    return len(content).to_bytes(4, "big") + kind + content + crc
+
+
+def png_with(kind: bytes, content: bytes) -> bytes:
+    plain = picture("PNG", None)
+    return plain[:33] + chunk(kind, content) + plain[33:]
+
+
+def film(*boxes: bytes) -> bytes:
+    return box(b"ftyp", b"isom\0\0\0\0") + box(b"mdat", b"\0" * 64) + box(b"moov", b"".join(boxes))
+
+
+def exif_of(form: str, gps: Mapping[int, object] | None) -> bytes:
+    """Return the Exif block alone."""
+    data = picture(form, gps)
+    return data[data.index(b"II*\0") if b"II*\0" in data else data.index(b"MM\0*") :]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_picture_that_says_where_it_was_taken_tells_a_place(form: str) -> None:
+    assert tells(picture(form, PLACE))
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("gps", [None, {0: b"\2\3\0\0", 29: "2026:11:29"}], ids=["none", "time"])
+def test_a_picture_without_one_tells_none(form: str, gps: Mapping[int, object] | None) -> None:
+    assert not tells(picture(form, gps))
+
+
+@pytest.mark.parametrize("tag", [2, 4, 20, 22, 28])
+def test_half_a_place_and_the_name_of_an_area_are_places(tag: int) -> None:
+    value = b"ASCII\0\0\0Berlin" if tag == 28 else (52.0, 31.0, 12.0)
+    assert tells(picture("JPEG", {tag: value}))
+
+
+def test_a_place_in_a_block_of_another_byte_order_is_found() -> None:
+    entry = struct.pack(">HHII", 0x8825, 4, 1, 26)
+    places = struct.pack(">H", 1) + struct.pack(">HHII", 2, 5, 3, 64)
+    block = b"MM\0*" + struct.pack(">IH", 8, 1) + entry + b"\0" * 4 + places
+    assert tells(b"\xff\xd8\xff\xe1\0\x40Exif\0\0" + block)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(b"", b"", id="tiff"),
+        pytest.param(HEIC + b"\0" * 40, b"", id="heic"),
+        pytest.param(b"%PDF-1.7\n" + b" " * 3_000_000, b"%%EOF", id="far behind in a pdf"),
+        pytest.param(b"RIFF\0\0\0\0WEBPVP8X" + b"\0" * 14 + b"EXIF\0\0\0\0", b"", id="webp, bare"),
+        pytest.param(b"II*\0" * 2_000, b"", id="behind many marks"),
+        pytest.param(b"\0" * ((1 << 20) - 2), b"", id="across the end of a piece"),
+    ],
+)
+def test_the_container_of_an_exif_block_does_not_matter(before: bytes, after: bytes) -> None:
+    assert tells(before + exif_of("JPEG", PLACE) + after)
+    assert not tells(before + exif_of("JPEG", None) + after)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(png_with(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP), id="plain"),
+        pytest.param(
+            png_with(b"iTXt", b"XML:com.adobe.xmp\0\1\0en\0x\0" + zlib.compress(XMP)),
+            id="compressed",
+        ),
+        pytest.param(png_with(b"zTXt", b"xmp\0\0" + zlib.compress(XMP)), id="compressed, short"),
+        pytest.param(picture("JPEG", None, xmp=XMP), id="jpeg"),
+        pytest.param(picture("WEBP", None, xmp=XMP), id="webp"),
+    ],
+)
+def test_a_place_in_xmp_is_found(data: bytes) -> None:
+    assert tells(data)
+
+
+@pytest.mark.parametrize(("gps", "found"), [(PLACE, True), (None, False)])
+def test_a_profile_of_a_png_is_read(gps: Mapping[int, object] | None, found: bool) -> None:
+    block = b"Exif\0\0" + exif_of("JPEG", gps)
+    text = b"\nexif\n %8d\n" % len(block) + block.hex("\n", 36).encode()
+    data = png_with(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text))
+    assert tells(data) is found
+
+
+@pytest.mark.parametrize(
+    "boxes",
+    [
+        pytest.param(box(b"udta", box(b"\xa9xyz", b"\0\x12\x15\xc7+52.52+013.4/")), id="phone"),
+        pytest.param(box(b"udta", box(b"loci", b"\0" * 24)), id="3gpp"),
+        pytest.param(box(b"meta", b"com.apple.quicktime.location.ISO6709"), id="iphone"),
+        pytest.param(box(b"stsd", b"\0" * 8 + box(b"gpmd", b"\0" * 8)), id="gopro"),
+        pytest.param(box(b"stsd", b"\0" * 8 + box(b"camm", b"\0" * 8)), id="street view"),
+    ],
+)
+def test_a_film_that_says_where_it_was_made_tells_a_place(boxes: bytes) -> None:
+    assert tells(film(boxes))
+
+
+def test_a_film_without_a_place_tells_none() -> None:
+    assert not tells(film(box(b"udta", box(b"\xa9nam", b"the velocity of light"))))
+    assert not tells(film(box(b"udta", b"\xff\xff\xff\xff\xa9xyz")))
+
+
+@pytest.mark.parametrize(
+    "text", [b"GPSLatitude is a field of Exif.", b"<svg>GPSLatitude</svg>", b"<?xml?> GPSLatitude"]
+)
+def test_a_text_about_places_is_none(text: bytes) -> None:
+    assert not tells(text)
+
+
+@pytest.mark.parametrize("cut", [1, 5, 8, 9, 12, 30, 60])
+def test_a_block_that_is_cut_is_read_as_far_as_it_goes(cut: int) -> None:
+    tells(HEIC + exif_of("JPEG", PLACE)[:cut])
+
+
+def test_a_text_that_holds_itself_compressed_has_an_end() -> None:
+    inner = b"zTXtxmp\0\0" + zlib.compress(XMP)
+    for _ in range(3):
+        inner = b"\0\0\xff\xffzTXtxmp\0\0" + zlib.compress(inner)
+    tells(png_with(b"iTXt", inner))
+
+
+@given(st.data())
+def test_no_bytes_are_more_than_an_answer(data: st.DataObject) -> None:
+    marks = st.sampled_from([b"II*\0", b"MM\0*", b"\xa9xyz", b"zTXt", b"iTXt", b"GPSLatitude"])
+    parts = data.draw(st.lists(st.one_of(marks, st.binary(max_size=24)), max_size=12))
+    assert tells_place(BytesIO(b"".join(parts)), "image/jpeg") in (True, False)
+
+
+def test_random_bytes_tell_no_place() -> None:
+    noise = seeded().randbytes(4 << 20)
+    assert not tells_place(BytesIO(noise), "image/jpeg")
