@@ -14,13 +14,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import BinaryIO, Final, TypeAlias
+from typing import BinaryIO, Final, NamedTuple, TypeAlias
 
 from syncd.atproto.blob import FILE, BlobRef
 from syncd.atproto.cid import cid_of_digest
 from syncd.atproto.dagcbor import utf8
 from syncd.atproto.data import Record
 from syncd.blobs.kinds import ENOUGH_BYTES, mime_of
+from syncd.blobs.location import tells_place
 from syncd.errors import BadData, FolderWrong
 from syncd.folder.root import opened
 from syncd.forms import Form
@@ -32,6 +33,10 @@ _PIECE: Final = 1 << 18
 _NAME_HINT: Final = (
     'name a file in this folder, from its top and with "/": "$file": "pictures/cover.jpg"'
 )
+_PLACE_HINT: Final = (
+    "take the place out of it, with exiftool or mat2 for example; to publish it with its place, "
+    'set location = "keep" under [blobs] in syncd.toml'
+)
 MARK: Final = FILE.encode()
 """What a text has in it that names a file, unless its letters are escaped."""
 
@@ -40,11 +45,21 @@ OpenRoot: TypeAlias = Callable[[], AbstractContextManager[int]]
 """Opens a folder: gives the descriptor of its top."""
 
 
+class _Described(NamedTuple):
+    ref: BlobRef
+    tells_place: bool
+
+
 @dataclass(slots=True)
 class Files:
-    """The files of the folder that `open_root` opens. One that is named twice is read once."""
+    """The files of the folder that `open_root` opens. One that is named twice is read once.
+
+    Attributes:
+        may_tell_place: Whether a file whose metadata says where it was made can be uploaded.
+    """
 
     open_root: OpenRoot
+    may_tell_place: bool = False
     _known: dict[str, BlobRef] = field(default_factory=dict)
 
     def refer(self, name: str) -> BlobRef:
@@ -54,7 +69,10 @@ class Files:
         """
         if name not in self._known:
             with self.opened(name) as (file, size):
-                self._known[name] = _described_once(name, file, size)
+                known = _described_once(name, file, size)
+            if known.tells_place and not self.may_tell_place:
+                raise BadData(f"{shown(name)} says where it was made", hint=_PLACE_HINT)
+            self._known[name] = known.ref
         return self._known[name]
 
     @contextmanager
@@ -84,7 +102,7 @@ class Files:
 
 _MOST_KEPT: Final = 1_000
 _RESTS_NS: Final = 2_000_000_000
-_kept: dict[tuple[int, ...], BlobRef] = {}
+_kept: dict[tuple[int, ...], _Described] = {}
 """What files were that this process has read, by their stat: a record that waits is looked at
 again and again, and a film takes long to hash."""
 
@@ -94,10 +112,13 @@ def forget() -> None:
     _kept.clear()
 
 
-def _described_once(name: str, file: BinaryIO, size: int) -> BlobRef:
+def _described_once(name: str, file: BinaryIO, size: int) -> _Described:
     now = os.fstat(file.fileno())
     key = (now.st_dev, now.st_ino, *_stamp(now))
-    found = _kept.get(key) or described(name, file, size)
+    found = _kept.get(key)
+    if found is None:
+        ref = described(name, file, size)
+        found = _Described(ref, tells_place(file, ref.mime_type))
     # A file that was changed a moment ago may change again within one tick of its clock.
     if now.st_ctime_ns + _RESTS_NS < time.time_ns():
         while len(_kept) >= _MOST_KEPT:
@@ -139,12 +160,15 @@ def described(name: str, file: BinaryIO, size: int) -> BlobRef:
     return BlobRef(cid_of_digest(digest.digest()), mime_of(start), size)
 
 
-def record_in(form: Form, text: bytes, collection: str, open_root: OpenRoot) -> Record:
+def record_in(
+    form: Form, text: bytes, collection: str, open_root: OpenRoot, *, may_tell_place: bool
+) -> Record:
     """Read a text as the record that it will be once the files that it names are uploaded.
 
     Raises BadJson, with a place, for all other texts and where a file cannot be uploaded.
     """
-    return form.parse(text, collection, Files(open_root).refer if MARK in text else None)
+    files = Files(open_root, may_tell_place)
+    return form.parse(text, collection, files.refer if MARK in text else None)
 
 
 def _check(words: str, now: os.stat_result) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from syncd.config.settings import DOORBELLS, SETTINGS, Setting
-from syncd.config.values import FETCH, FILENAMES, LEXICONS, MODES, WHEN
+from syncd.config.values import FETCH, FILENAMES, LEXICONS, LOCATIONS, MODES, WHEN
 
 _DIALECT: Final = "http://json-schema.org/draft-07/schema#"
 """Editors of TOML know this one."""
@@ -20,6 +20,7 @@ _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "doorbell": DOORBELLS,
     "mode": MODES,
     "blobs_fetch": FETCH,
+    "blobs_location": LOCATIONS,
 }
 _SECONDS: Final = {"type": "number", "minimum": 0, "maximum": 86_400}
 _KINDS: Final[Mapping[str, dict[str, Any]]] = {

@@ -16,6 +16,7 @@ from syncd.config.values import (
     FETCH,
     FILENAMES,
     LEXICONS,
+    LOCATIONS,
     MODES,
     WHEN,
     Markdown,
@@ -101,6 +102,12 @@ def _parse_doorbell(value: Any) -> str:  # noqa: ANN401
 def _parse_filenames(value: Any) -> str:  # noqa: ANN401
     if value not in FILENAMES:
         raise ValueError("one of " + ", ".join(f'"{name}"' for name in FILENAMES))
+    return str(value)
+
+
+def _parse_location(value: Any) -> str:  # noqa: ANN401
+    if value not in LOCATIONS:
+        raise ValueError("one of " + ", ".join(f'"{name}"' for name in LOCATIONS))
     return str(value)
 
 
@@ -322,6 +329,8 @@ SETTINGS: tuple[Setting, ...] = (
             "only if you ask for it", "50", _parse_megabytes),
     Setting("blobs", "total_megabytes", "blobs_total_megabytes", "megabytes", "no blob comes by "
             "itself that would make `blobs/` larger than this", "1024", _parse_megabytes),
+    Setting("blobs", "location", "blobs_location", "word", "hold: a file whose metadata says where "
+            "it was made is not uploaded; keep: it is", '"keep"', _parse_location),
     Setting("git", "commit", "git_commit", "boolean", "commit what was synced to the git "
             "repository that the folder is in", "true", _YES_NO),
     Setting("git", "push", "git_push", "name", "the git remote that these commits are pushed to; "

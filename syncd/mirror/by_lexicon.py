@@ -88,7 +88,8 @@ def faults_of(workspace: Workspace, path: RecordPath, text: bytes) -> tuple[Prob
         return ()
     collection, rkey = split_record_path(path)
     form = workspace.folder.forms.of(collection)
-    record = record_in(form, text, collection, workspace.folder.open)
+    may = workspace.config.may_tell_place
+    record = record_in(form, text, collection, workspace.folder.open, may_tell_place=may)
     with _open(workspace) as library:
         if only_warns(workspace, library, path):
             return ()

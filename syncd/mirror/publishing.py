@@ -33,7 +33,6 @@ from syncd.folder.drafts import (
 from syncd.folder.names import FRESH, drafted_name, record_of_draft
 from syncd.folder.problems import printable
 from syncd.folder.read import FileStat
-from syncd.folder.root import Folder
 from syncd.folder.scan import Look, scan
 from syncd.folder.write import read_bytes
 from syncd.mirror.by_lexicon import faults_of, is_key, literal_key, wants_tid
@@ -147,7 +146,7 @@ def prepare(workspace: Workspace, draft: str, key: Rkey | None = None) -> Public
         FolderWrong: This mirror is read-only.
     """
     check_writable(workspace)
-    found = read_draft(workspace.folder, draft, _parsed(workspace.folder))
+    found = read_draft(workspace.folder, draft, _parsed(workspace))
     if isinstance(found, Problem):
         raise SyncdError(f"{_place(found)}: {found.reason}", hint=found.hint)
     content, expect = found
@@ -159,9 +158,12 @@ def prepare(workspace: Workspace, draft: str, key: Rkey | None = None) -> Public
     return Publication(draft, content, expect, path, replaces)
 
 
-def _parsed(folder: Folder) -> Callable[[bytes, str], Record]:
+def _parsed(workspace: Workspace) -> Callable[[bytes, str], Record]:
     """Return what reads a draft as the record that it will be once its files are uploaded."""
-    return lambda text, name: record_in(folder.forms.of(name), text, name, folder.open)
+    folder, may = workspace.folder, workspace.config.may_tell_place
+    return lambda text, name: record_in(
+        folder.forms.of(name), text, name, folder.open, may_tell_place=may
+    )
 
 
 def publish(workspace: Workspace, publication: Publication) -> None:
@@ -173,8 +175,7 @@ def publish(workspace: Workspace, publication: Publication) -> None:
     if drop_twin(folder, draft, path):
         return
     collection = split_record_path(path)[0]
-    form = folder.forms.of(collection)
-    cid = cid_of(record_in(form, publication.content, collection, folder.open))
+    cid = cid_of(_parsed(workspace)(publication.content, collection))
     if publication.replaces is None:
         place_draft(folder, draft, path, expect=publication.expect)
         publish_version(workspace, path, cid)

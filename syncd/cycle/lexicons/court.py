@@ -75,7 +75,8 @@ class Court:
             # Another content than the plan is made from is the business of the next look.
             if now.digest != seen.digest or self._is_plainly_good(path, form, text):
                 return ()
-            record = record_in(form, text, collection, self.workspace.folder.open)
+            may, folder = self.workspace.config.may_tell_place, self.workspace.folder
+            record = record_in(form, text, collection, folder.open, may_tell_place=may)
         except (OSError, FileProblem, Malformed):
             return ()
         if collection == SCHEMAS:

@@ -14,6 +14,7 @@ from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import cid_of_block
 from syncd.atproto.data import MALFORMED_BLOB, encode
 from syncd.blobs.files import MARK, Files
+from syncd.config import Config
 from syncd.errors import BadData, BadJson, FileChanged, FileProblem
 from syncd.folder.read import FIX_HINT
 from syncd.folder.root import Folder
@@ -42,7 +43,7 @@ def with_attached(
     base: Snapshot,
     remote: Snapshot,
     *,
-    is_one_way: bool,
+    config: Config,
 ) -> tuple[Look, dict[RecordPath, Attached]]:
     """Return `look` with the records that name files, and these records alone.
 
@@ -55,8 +56,9 @@ def with_attached(
         if MALFORMED_BLOB not in met.reason:
             continue
         is_ours = base.get(path) == remote.get(path)
+        is_one_way = config.is_one_way
         why = (_ONE_WAY, _ONE_WAY_HINT) if is_one_way else None if is_ours else (_BOTH, _BOTH_HINT)
-        read = _read(folder, path, met, why)
+        read = _read(Files(folder.open, config.may_tell_place), folder, path, met, why)
         if isinstance(read, Problem):
             problems[path] = read
         else:
@@ -67,10 +69,10 @@ def with_attached(
 
 
 def _read(
-    folder: Folder, path: RecordPath, met: Problem, why: tuple[str, str] | None
+    files: Files, folder: Folder, path: RecordPath, met: Problem, why: tuple[str, str] | None
 ) -> Attached | Problem:
     """Return what the file will be, or the problem that it has; `met` where it names no file."""
-    files, used = Files(folder.open), dict[str, BlobRef]()
+    used = dict[str, BlobRef]()
 
     def refer(name: str) -> BlobRef:
         if why is not None:

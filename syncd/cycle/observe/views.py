@@ -121,8 +121,7 @@ def bring_sides(workspace: Workspace, sight: Sight, dirty: Dirty, now_ns: int) -
         base, remote, lambda path, cid: state.block(path, cid) or sight.get(cid), folder.forms
     )
     look = with_inexact(folder, found.look, paths, versions, now_ns)
-    is_one_way = workspace.config.is_one_way
-    look, attached = with_attached(folder, look, paths, base, remote, is_one_way=is_one_way)
+    look, attached = with_attached(folder, look, paths, base, remote, config=workspace.config)
     arrived = _brought(pending, paths, look, base, remote)
     views = _views(pending, paths, look, found.known, _moved(base, arrived), remote)
     judged = judge(workspace, look, views, paths, versions.block_of)

@@ -162,7 +162,7 @@ def _check(library: Library, file: str) -> list[Finding]:
     form = _form_of(library.forms, file)
     try:
         name = SCHEMAS if is_document else collection
-        record = record_in(form, text, name, lambda: nullcontext(library.root))
+        record = record_in(form, text, name, lambda: nullcontext(library.root), may_tell_place=True)
     except BadJson as error:
         place = None if error.line is None else (error.line, error.column or 1)
         return [Finding(file, "", Fault(Kind.TYPE, error.message), place)]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import cid_of_blob
@@ -189,6 +191,54 @@ async def test_a_name_that_is_no_file_to_upload_is_a_problem_with_its_place(
     assert problem.hint
     assert uploads(world) == 0
     assert device.file(ONE).read_text(encoding="utf-8") == text
+
+
+def taken_in_berlin() -> bytes:
+    """Return a picture whose metadata says where it was taken."""
+    exif = Image.Exif()
+    exif.get_ifd(0x8825).update({1: "N", 2: (52.0, 31.0, 12.0), 3: "E", 4: (13.0, 24.0, 18.0)})
+    out = BytesIO()
+    Image.new("RGB", (8, 8), "red").save(out, "JPEG", exif=exif)
+    return out.getvalue()
+
+
+async def test_a_picture_that_says_where_it_was_taken_is_not_uploaded(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    put(device, "pictures/cover.png", taken_in_berlin())
+    device.save(ONE, image=NAMED)
+    device.save(TWO, text="no picture")
+    for _ in range(2):
+        report = await device.sync()
+        (problem,) = report.problems
+        assert (problem.path, problem.line, problem.column) == (ONE, 1, 40)
+        assert uploads(world) == 0
+    assert picture_of(world) is None
+    put(device, "pictures/cover.png")
+    assert (await device.sync()).pushed == (ONE,)
+    assert picture_of(world) == REF.value
+
+
+async def test_a_picture_that_may_say_where_it_was_taken_is_uploaded_as_it_is(
+    tmp_path: Path,
+) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world, blobs_location="keep")
+    put(device, "pictures/cover.png", taken_in_berlin())
+    device.save(ONE, image=NAMED)
+    assert (await device.sync()).pushed == (ONE,)
+    assert picture_of(world)["ref"] == cid_of_blob(taken_in_berlin())
+
+
+async def test_a_draft_with_such_a_picture_is_not_published(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    put(device, "pictures/cover.png", taken_in_berlin())
+    draft = "com.example.note/first.draft.json"
+    put(device, draft, json.dumps({"image": NAMED}).encode())
+    with pytest.raises(SyncdError, match="line 1, column 11"):
+        publishing.prepare(device.mirror.workspace, draft, Rkey("one"))
+    assert uploads(world) == 0
 
 
 async def test_a_file_that_is_too_large_is_never_sent(tmp_path: Path) -> None:
