@@ -151,10 +151,23 @@ class Attachments:
     sql: sqlite3.Connection
     path: Path
 
-    def unread(self) -> list[RecordPath]:
-        """Return the paths of base whose records nobody has looked into yet, in order."""
+    def unread(self, among: Collection[RecordPath] | None = None) -> list[RecordPath]:
+        """Return the paths of base, or those of `among`, whose records nobody has looked into yet.
+
+        They come in order.
+        """
+        query = "SELECT path FROM unread"
+        if among is None:
+            return self._paths(query, ())
+        ordered, found = sorted(among), list[RecordPath]()
+        for start in range(0, len(ordered), _CHUNK):
+            chunk = ordered[start : start + _CHUNK]
+            found += self._paths(f"{query} WHERE path IN ({', '.join('?' * len(chunk))})", chunk)
+        return found
+
+    def _paths(self, query: str, values: Sequence[str]) -> list[RecordPath]:
         with explaining(self.path):
-            return [RecordPath(row[0]) for row in self.sql.execute("SELECT path FROM unread")]
+            return [RecordPath(row[0]) for row in self.sql.execute(query, values)]
 
     def learn(self, found: Mapping[RecordPath, tuple[Cid, Sequence[BlobRef]]]) -> None:
         """Note what records name, each with its CID: it counts only while base has that."""

@@ -5,7 +5,7 @@ Reads the state file and the names in `blobs/`; asks no PDS and writes no file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from syncd.atproto.blob import BlobRef, blob_refs
@@ -65,10 +65,13 @@ def store_of(workspace: Workspace) -> Store:
     return Store(workspace.folder)
 
 
-def fill(workspace: Workspace) -> None:
-    """Look into the records of base that nobody has looked into, as far as they are at hand."""
+def fill(workspace: Workspace, among: Collection[RecordPath] | None = None) -> None:
+    """Look into the records of base that nobody has looked into, as far as they are at hand.
+
+    Where `among` is given, only into these: a cycle works as much in a large repo as in a small.
+    """
     state = workspace.state
-    unread = state.attachments.unread()
+    unread = state.attachments.unread(among)
     for start in range(0, len(unread), PORTION):
         base = state.base_of(unread[start : start + PORTION])
         found: dict[RecordPath, tuple[Cid, tuple[BlobRef, ...]]] = {}

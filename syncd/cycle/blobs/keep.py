@@ -78,10 +78,11 @@ async def _going(
 ) -> dict[RecordPath, dict[Cid, BlobRef]]:
     """Return what each version names that a step replaces or deletes."""
     old = [step for step in steps if step.base is not None]
-    fill(workspace)
+    paths = [step.path for step in old]
+    fill(workspace, paths)
     attachments = workspace.state.attachments
     found = {p: {r.cid: r for r in refs} for p, refs in _named(workspace, old).items()}
-    unread = set(attachments.unread()) & {step.path for step in old}
+    unread = set(attachments.unread(paths))
     blocks: dict[RecordPath, Cid] = {
         step.path: step.base for step in old if step.path in unread and step.base is not None
     }

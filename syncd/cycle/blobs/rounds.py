@@ -60,11 +60,12 @@ class Rounds:
         self, workspace: Workspace, pds: Pds, report: Report, *, is_whole: bool
     ) -> Report:
         """Fetch what is missing after a cycle; return its report with what came of that."""
-        moved = bool(report.pulled or report.pushed or report.adopted or report.merged)
+        moved = {*report.pulled, *report.pushed, *report.adopted, *report.merged}
         if workspace.config.is_one_way or not (is_whole or moved or self._has_more):
             return report
-        fill(workspace)
-        if not moved and not self._has_more and is_as_it_was(workspace):
+        fill(workspace, None if is_whole else moved)
+        has_news = bool(workspace.state.attachments.named_by(moved))
+        if not self._has_more and not has_news and (not is_whole or is_as_it_was(workspace)):
             return report
         found, checked = self._look(workspace)
         problems = self._put_right(workspace, checked)
