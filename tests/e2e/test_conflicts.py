@@ -147,6 +147,12 @@ def test_a_record_whose_blob_is_gone_waits_until_the_blob_is_there_again(home: H
     file.unlink()
     laptop.ok("sync", at=folder)
     laptop.ok("restore", NOTE, at=folder)
+    laptop.ok("sync", at=folder)
+    assert home.cid(NOTE) == cid, "it comes back with its blob"
+    file.unlink()
+    laptop.ok("sync", at=folder)
+    shutil.rmtree(folder / "blobs")
+    laptop.ok("restore", NOTE, at=folder)
     save(folder, OTHER, text="goes on")
     ran = laptop.run("sync", at=folder)
     assert (ran.code, "BlobNotFound" in ran.out, "upload the blob again" in ran.out) == (
