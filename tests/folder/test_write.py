@@ -497,5 +497,5 @@ def assert_whole(folder: Folder) -> None:
 def test_the_disk_has_no_other_steps_than_these() -> None:
     assert set(STEPS) == {
         *("write", "sync_file", "sync_directory", "sync_all", "make_directory", "rename"),
-        *("rename_new", "exchange", "link", "move", "move_new", "unlink"),
+        *("rename_new", "exchange", "link", "move", "move_new", "unlink", "append", "set_mode"),
     }

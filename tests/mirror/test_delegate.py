@@ -131,14 +131,14 @@ def test_settings_are_read_again_and_kept_where_the_new_ones_are_wrong(
 ) -> None:
     log, toml = terminal.home / "run.log", notes / "syncd.toml"
     good = toml.read_text() + "\n[run]\npoll_seconds = 1\n"
-    did = terminal.login.did
+    did, line = terminal.login.did, good.count("\n") + 1
     with daemon(terminal, notes):
         toml.write_text(good)
         terminal.ok("syncd reload", at=notes)
         wait_until(lambda: "in use now: [run] poll_seconds" in log.read_text(), "the new settings")
         wait_until(lambda: log.read_text().count("watching") == 2, "the mirror, opened anew")
         for wrong, words in (
-            (good + "colour = 3\n", "line 11, column 1: there is no setting [run] colour"),
+            (good + "colour = 3\n", f"line {line}, column 1: there is no setting [run] colour"),
             (good.replace(did, "did:plc:" + "a" * 24), "a folder mirrors one repo"),
         ):
             toml.write_text(wrong)

@@ -27,7 +27,8 @@ from syncd.cycle.decide.doubt import HINT
 from syncd.cycle.served import Served, verify_served
 from syncd.cycle.verify import Verified, verify_mirror
 from syncd.errors import StateDamaged, StateWrong
-from syncd.mirror.blobs.rows import BlobCount, blob_findings, served_findings
+from syncd.mirror.blobs.getting import served_findings
+from syncd.mirror.blobs.rows import BlobCount, blob_findings
 from syncd.mirror.lexicons.counting import Counted, count_lexicons
 from syncd.mirror.offline import known_account, open_files
 from syncd.mirror.online import open_to_look

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from syncd.atproto.blob import BlobRef
-from syncd.blobs.bring import Bringer, Bringing, Brought
-from syncd.cycle.blobs.attached import store_of
+from syncd.blobs.bring import Bringer, Bringing, Brought, not_served
+from syncd.cycle.blobs.attached import named_blobs, store_of
 from syncd.cycle.blobs.keep import LARGEST
 from syncd.cycle.blobs.rounds import not_given
 from syncd.cycle.workspace import Workspace
+from syncd.model import Problem
 from syncd.pds import Pds
 
 
@@ -25,3 +26,17 @@ async def get_blobs(
     attachments.keep_stamps(brought.stamps)
     attachments.keep_asked(not_given(brought, attachments.asked(), workspace.now()))
     return brought
+
+
+async def served_findings(workspace: Workspace, pds: Pds) -> list[Problem]:
+    """Ask the PDS for each blob that a record names; return those that it does not give."""
+    named = named_blobs(workspace)
+    absent = await not_served(pds, [item.ref for item in named.values()])
+    return [
+        Problem(
+            str(named[ref.cid].paths[0]),
+            f"its blob {ref.cid} is missing on the PDS",
+            "whoever has its bytes can upload them; a copy in blobs/ stays here",
+        )
+        for ref in absent
+    ]

@@ -10,21 +10,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from syncd.atproto.blob import BlobRef
-from syncd.blobs.bring import not_served
 from syncd.blobs.store import DIRECTORY, Checked, cid_of_name
 from syncd.cycle.blobs.attached import (
     MEGABYTE,
     Attached,
     attached,
     fill,
-    named_blobs,
     store_of,
 )
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FileProblem, StateWrong
 from syncd.mirror.times import rfc3339
 from syncd.model import Problem
-from syncd.pds import Pds
 
 GET = "syncd blob get"
 
@@ -158,17 +155,3 @@ def blob_findings(workspace: Workspace) -> tuple[BlobCount, list[Problem]]:
             path = str(found.named[ref.cid].paths[0])
             problems.append(Problem(path, f"its blob {ref.cid} is missing here: {why}", hint))
     return _counted(found), problems
-
-
-async def served_findings(workspace: Workspace, pds: Pds) -> list[Problem]:
-    """Ask the PDS for each blob that a record names; return those that it does not give."""
-    named = named_blobs(workspace)
-    absent = await not_served(pds, [item.ref for item in named.values()])
-    return [
-        Problem(
-            str(named[ref.cid].paths[0]),
-            f"its blob {ref.cid} is missing on the PDS",
-            "whoever has its bytes can upload them; a copy in blobs/ stays here",
-        )
-        for ref in absent
-    ]
