@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,9 @@ async def at_work(
 ) -> AsyncIterator[Desk]:
     """A desk whose daemon runs until the end of the `with`."""
     device = device or world.device(config=config)
-    watcher = Watcher(device.root, device.mirror.config.covers, record_path_of)
+    forms = device.mirror.folder.forms
+    record_of = partial(record_path_of, forms=forms)
+    watcher = Watcher(device.root, device.mirror.config.covers, record_of, forms=forms)
     watcher.start()
     desk = Desk(world, device, watcher)
     observer = Observer()
