@@ -1,6 +1,6 @@
 """The files that records name to be uploaded: read below the folder, hashed, and told by kind.
 
-No name leads out of the folder, through a link, or to what belongs to syncd or git. A file counts
+No name leads out of the folder, through a link, or to anything hidden. A file counts
 if it is a regular one that does not change while it is read. Never writes, and sends nothing.
 """
 
@@ -28,7 +28,6 @@ from syncd.forms import Form
 from syncd.trouble import explain
 
 _OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_CLOSED: Final = frozenset({".git", ".syncd"})
 _PIECE: Final = 1 << 18
 _NAME_HINT: Final = (
     'name a file in this folder, from its top and with "/": "$file": "pictures/cover.jpg"'
@@ -135,10 +134,11 @@ def parts_of(name: str) -> list[str]:
         raise BadData(f'"$file" cannot be {name!r}: it leads out of the folder', hint=_NAME_HINT)
     if not all(parts) or "." in parts or "\0" in name:
         raise BadData(f'"$file" cannot be {name!r}', hint=_NAME_HINT)
-    if any(part.rstrip(". ").casefold() in _CLOSED for part in parts):
+    # Where secrets lie (.env, .ssh), and where syncd and git keep their own.
+    if any(part.startswith(".") for part in parts):
         raise BadData(
-            f'"$file" cannot be {name!r}: nothing in .git or .syncd is uploaded',
-            hint="copy the file to another place in the folder, and name it there",
+            f'"$file" cannot be {name!r}: no hidden file is uploaded',
+            hint="name a file of which no part of the name begins with a dot",
         )
     return parts
 

@@ -132,6 +132,11 @@ def link(device: Device) -> None:
     (device.root / "pictures" / "link.png").symlink_to(device.root / "pictures" / "cover.png")
 
 
+def hidden(device: Device) -> None:
+    put(device, ".env", b"TOKEN=secret")
+    put(device, "pictures/.private/cover.png")
+
+
 def link_above(device: Device) -> None:
     (device.root / "album").symlink_to(device.root / "pictures")
 
@@ -169,6 +174,8 @@ def nothing(device: Device) -> None:
         (".syncd./state.db", nothing),
         ("pictures/.git/config", nothing),
         ("pictures/.GIT/config", nothing),
+        (".env", hidden),
+        ("pictures/.private/cover.png", hidden),
         ("x" * 300, nothing),
         ("pictures/cover\ud800.png", nothing),
         ("pictures/link.png", link),
