@@ -6,7 +6,7 @@ docs/configuration.md shows the same table, and a test compares the two.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,28 +93,13 @@ def _parse_percent(value: Any) -> int:  # noqa: ANN401
 DOORBELLS = ("auto", "stream", "jetstream", "poll")
 
 
-def _parse_doorbell(value: Any) -> str:  # noqa: ANN401
-    if value not in DOORBELLS:
-        raise ValueError("one of " + ", ".join(f'"{name}"' for name in DOORBELLS))
-    return str(value)
+def _word_parser(words: Sequence[str]) -> Callable[[Any], str]:
+    def parse_setting(value: Any) -> str:  # noqa: ANN401
+        if value not in words:
+            raise ValueError("one of " + ", ".join(f'"{word}"' for word in words))
+        return str(value)
 
-
-def _parse_filenames(value: Any) -> str:  # noqa: ANN401
-    if value not in FILENAMES:
-        raise ValueError("one of " + ", ".join(f'"{name}"' for name in FILENAMES))
-    return str(value)
-
-
-def _parse_location(value: Any) -> str:  # noqa: ANN401
-    if value not in LOCATIONS:
-        raise ValueError("one of " + ", ".join(f'"{name}"' for name in LOCATIONS))
-    return str(value)
-
-
-def _parse_fetch(value: Any) -> str:  # noqa: ANN401
-    if value not in FETCH:
-        raise ValueError("one of " + ", ".join(f'"{name}"' for name in FETCH))
-    return str(value)
+    return parse_setting
 
 
 def _parse_command(value: Any) -> tuple[str, ...]:  # noqa: ANN401
@@ -122,12 +107,6 @@ def _parse_command(value: Any) -> tuple[str, ...]:  # noqa: ANN401
     if not is_list or not value or not value[0] or any("\0" in word for word in value):
         raise ValueError("a list of a program and its arguments; no shell reads it")
     return tuple(value)
-
-
-def _parse_mode(value: Any) -> str:  # noqa: ANN401
-    if value not in MODES:
-        raise ValueError("one of " + ", ".join(f'"{name}"' for name in MODES))
-    return str(value)
 
 
 def _parse_branch(value: Any) -> str:  # noqa: ANN401
@@ -261,9 +240,9 @@ SETTINGS: tuple[Setting, ...] = (
             '["app.bsky.feed.like"]', _parse_patterns),
     Setting("mirror", "filenames", "filenames", "word", "plain, or portable: names that also fit "
             "file systems that do not tell upper from lower case, or refuse some characters",
-            '"portable"', _parse_filenames),
+            '"portable"', _word_parser(FILENAMES)),
     Setting("mirror", "mode", "mode", "word", "sync: both ways; publish: in CI, one way: the repo "
-            "gets what the git branch has (`syncd help git`)", '"publish"', _parse_mode),
+            "gets what the git branch has (`syncd help git`)", '"publish"', _word_parser(MODES)),
     Setting("mirror", "branch", "branch", "name", "the only git branch that mode publish sends "
             "from", '"main"', _parse_branch),
     Setting("push", "validate", "validate", "boolean or table", "ask the PDS to check records "
@@ -281,7 +260,8 @@ SETTINGS: tuple[Setting, ...] = (
             "have been left alone before it is pushed, from 0; or this for each collection or "
             "pattern, of which the first that matches counts", "30.0", _parse_settle),
     Setting("run", "doorbell", "doorbell", "word", "what tells of news: the PDS's own stream, a "
-            "Jetstream, polling, or auto: the best of them that works", '"auto"', _parse_doorbell),
+            "Jetstream, polling, or auto: the best of them that works", '"auto"',
+            _word_parser(DOORBELLS)),
     Setting("run", "jetstream", "jetstream", "origin", "the Jetstream to listen to",
             '"https://jetstream2.us-east.bsky.network"', parse_server),
     Setting("run", "poll_seconds", "poll_seconds", "seconds", "how often the PDS is asked for news "
@@ -321,7 +301,7 @@ SETTINGS: tuple[Setting, ...] = (
             "oldest go first", "1024", _parse_count),
     Setting("blobs", "fetch", "blobs_fetch", "word", "all: bring the blobs that records name into "
             "`blobs/`; none: only those that you ask for (`syncd blob get`)", '"all"',
-            _parse_fetch),
+            _word_parser(FETCH)),
     Setting("blobs", "collections", "blobs_collections", "list", "bring only the blobs that "
             "records of these collections or patterns name", '["app.bsky.actor.*"]',
             _parse_patterns),
@@ -330,7 +310,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("blobs", "total_megabytes", "blobs_total_megabytes", "megabytes", "no blob comes by "
             "itself that would make `blobs/` larger than this", "1024", _parse_megabytes),
     Setting("blobs", "location", "blobs_location", "word", "hold: a file whose metadata says where "
-            "it was made is not uploaded; keep: it is", '"keep"', _parse_location),
+            "it was made is not uploaded; keep: it is", '"keep"', _word_parser(LOCATIONS)),
     Setting("git", "commit", "git_commit", "boolean", "commit what was synced to the git "
             "repository that the folder is in", "true", _YES_NO),
     Setting("git", "push", "git_push", "name", "the git remote that these commits are pushed to; "
