@@ -108,7 +108,7 @@ def _in_compressed(file: BinaryIO, at: int) -> bool:
         digits = re.sub(rb"[^0-9a-fA-F]", b"", b"".join(text.split(b"\n")[3:]))
         text += bytes.fromhex(digits[: len(digits) // 2 * 2].decode("ascii"))
     plain = BytesIO(text)
-    # No text is compressed twice, except by somebody who wants this to have no end.
+    # No text is compressed twice, except in a file that is made to keep this busy for ever.
     return any(
         _MARKS[mark](plain, place)
         for mark, place in _marks_in(plain)

@@ -327,7 +327,7 @@ class Incoming:
         try:
             _move_new(self.folder, self.aside, self.name, self.directory, name)
         except FileExistsError:
-            # Somebody put it there meanwhile: it is the true one, or in the way of it.
+            # Another process put it there meanwhile: it is the true one, or in the way of it.
             if (found := _hashed(self.directory, name, self.cid)) is None:
                 raise
             return found

@@ -5,7 +5,7 @@ next one reads. A mirror that leaves the stream leaves it alone: the others go o
 
 A Jetstream sends only what it was asked for, so a mirror that joins or leaves needs another
 connection. It is opened before the old one is closed, once for all that came and went meanwhile.
-What falls between the two is found by the poll that goes on beside every stream.
+The poll beside every stream finds what falls between the two.
 """
 
 from __future__ import annotations

@@ -205,7 +205,7 @@ def _remarks(found: Attached, brought: Brought) -> list[str]:
         what = "1 blob" if len(brought.stamps) == 1 else f"{len(brought.stamps)} blobs"
         remarks.append(f"{DIRECTORY}: fetched {what}, {amount}")
     refused = {ref.cid: NOT_GIVEN for ref in brought.absent} | brought.refused
-    # Each is told once; `status` and `blob ls` name those that are still missing.
+    # Each is reported once; `status` and `blob ls` name those that are still missing.
     for cid, reason in refused.items():
         if cid not in found.asked:
             path = found.named[cid].paths[0]

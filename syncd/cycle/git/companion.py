@@ -235,7 +235,7 @@ class Companion:
             return None
         if repository.is_detached():
             # A commit on a detached HEAD belongs to no branch: the person could lose it. In a
-            # submodule, or with jj, that is how it always is, and nothing to be mended.
+            # submodule, or with jj, that is the normal state, and needs no repair.
             return self._wait_for_branch(repository)
         self._is_without_branch = False
         facts = self._facts(head, moved)
@@ -291,7 +291,7 @@ class Companion:
         tracked = work.files(tip.commit)
         in_git = self._records(work, tracked)
         chosen, left = self._chosen(work, facts, in_git)
-        # Only new ones: a blob never changes, and one that was removed here is no deletion.
+        # Only new ones: a blob never changes, and removing one here deletes nothing in git.
         fresh = {name for name in blobs if name not in tracked}
         fresh -= work.ignored(fresh)
         is_news = bool(fresh) or facts.is_news(

@@ -207,7 +207,7 @@ class Uploads:
         def restyled(old: bytes | None) -> bytes:
             return form.restyled(old or b"", block, collection)
 
-        # As it stands the file is no record: history keeps its bytes, as what somebody typed.
+        # As it stands the file is no record: history keeps its bytes, as what a person typed.
         expect = replace(seen, cid=cid_of_blob(text))
         successor = Successor(path, expect, cid, step.base, _REASON, restyled, later=cid)
         placed = supersede(folder, keeper, [successor])
