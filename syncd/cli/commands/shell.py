@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -72,6 +73,9 @@ def help_(ctx: click.Context, command: tuple[str, ...]) -> None:
     if name in pages and name not in _group_of(shown).list_commands(shown):
         say_lines(pages[name].read_text(encoding="utf-8").strip())
         return
+    if name and pages and not get_close_matches(name, _group_of(shown).list_commands(shown), n=1):
+        known = ", ".join(sorted(page for page in pages if not page.endswith(".md")))
+        ctx.fail(f"there is no command and no page {name!r}; the pages are {known}")
     for name in command:
         group = shown.command
         if not isinstance(group, click.Group):
