@@ -52,7 +52,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "metrics": ("metrics", "How the mirror is, for Prometheus."),
     "service": ("service", "Run the mirror as a systemd service."),
     "sandbox": ("sandbox", "Run an embedded PDS on the loopback."),
-    "help": ("shell", "Show the help of a command."),
+    "help": ("shell", "Show the help of a command, or a page of the documentation."),
     "completion": ("shell", "Print the completion script of a shell."),
     "man": ("shell", "Print the manual page."),
     "demo": ("demo", "See the whole thing work, without an account."),
@@ -138,6 +138,8 @@ def cli(ctx: click.Context, directory: Path | None, verbose: bool) -> None:  # n
     """Keep a folder of JSON files and an AT Protocol repo identical, both ways.
 
     Try it without an account: syncd demo
+
+    Read the documentation, also offline: syncd help topics
     """
     ctx.obj = directory or Path.cwd()
     # Only commands need it, and the import would slow down --help. A Python without ctypes, or a
