@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from syncd.atproto.cid import Cid
@@ -110,3 +111,16 @@ class KnownBlobs(Note):
     at: int
     count: int
     due: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UnnamedBlobs(Note):
+    """Since when nothing names each file of `blobs/` that base does not name, in unix seconds.
+
+    `since` is by the text of a CID; `at` is when it was looked for. Written and read by
+    cycle/blobs/removal.py. Unknown, what nothing names stays for its days from now on.
+    """
+
+    kept_as = "unnamed_blobs"
+    at: int
+    since: Mapping[str, int]

@@ -25,6 +25,7 @@ from syncd.cycle.blobs.attached import (
     store_of,
 )
 from syncd.cycle.blobs.keep import keep_blobs
+from syncd.cycle.blobs.removal import remove_unnamed
 from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.errors import FileProblem, RateLimited
 from syncd.model import Memory, Problem, RecordPath, Report, Retry
@@ -64,6 +65,10 @@ class Rounds:
         if workspace.config.is_one_way or not (is_whole or moved or self._has_more):
             return report
         fill(workspace, None if is_whole else moved)
+        if is_whole and (gone := remove_unnamed(workspace)):
+            many = "1 file" if len(gone) == 1 else f"{len(gone)} files"
+            remark = f"{DIRECTORY}: removed {many}, which no version has named for long"
+            report = replace(report, remarks=(*report.remarks, remark))
         has_news = bool(workspace.state.attachments.named_by(moved))
         if not self._has_more and not has_news and (not is_whole or is_as_it_was(workspace)):
             return report
