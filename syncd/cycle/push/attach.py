@@ -22,6 +22,7 @@ from syncd.cycle.home import Home
 from syncd.cycle.observe.attached import Attached
 from syncd.cycle.pull.archive import Keeper
 from syncd.cycle.pull.supersede import Successor, not_done, supersede
+from syncd.cycle.push.renew import renew_texts
 from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.errors import (
     BadAnswer,
@@ -111,7 +112,7 @@ class Uploads:
             else:
                 self.workspace.state.record(Memory(waiting={step.path: (waits,)}))
         self._put_in_settled(keeper, attached)
-        return ready
+        return renew_texts(self.workspace, keeper, ready)
 
     def _put_in_settled(self, keeper: Keeper, attached: Mapping[RecordPath, Attached]) -> None:
         """Put references into files whose records both sides have already, files and all."""
