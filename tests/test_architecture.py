@@ -81,7 +81,17 @@ PURE = (
 PURE_IMPORTS = frozenset(
     {"__future__", "base64", "bisect", "cbor2", "collections", "contextlib", "cryptography"}
     | {"dataclasses", "decimal", "difflib", "email.utils", "enum", "functools", "hashlib"}
-    | {"ipaddress", "itertools", "json", "libipld", "math", "multiformats", "operator", "orjson"}
+    | {
+        "ipaddress",
+        "itertools",
+        "json",
+        "libipld",
+        "markdown_it",
+        "math",
+        "multiformats",
+        "operator",
+        "orjson",
+    }
     | {"re", "regex"}
     | {"ruamel.yaml", "struct", "syncd", "types", "typing", "urllib.parse"}
 )
@@ -122,6 +132,9 @@ LIBRARIES: dict[str, Library] = {
     "dns": Library(frozenset({"identity"}), "asks DNS for the TXT record of a handle"),
     "httpx": Library(frozenset({"connect", "identity", "pds"}), "speaks HTTP, with bounds of time"),
     "libipld": Library(frozenset({"atproto"}), "reads and writes plain records, where installed"),
+    "markdown_it": Library(
+        frozenset({"forms"}), "reads Markdown, for the same text without markup"
+    ),
     "multiformats": Library(frozenset({"atproto"}), "knows multibase and multicodec"),
     "orjson": Library(frozenset({"atproto"}), "the same in JSON; syncd does without both"),
     "pathspec": Library(frozenset({"folder"}), "reads patterns as git reads a .gitignore"),

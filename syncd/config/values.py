@@ -65,6 +65,7 @@ class Config:
     conflicts_remote: tuple[str, ...] = ()
     conflicts_text: tuple[str, ...] = ()
     markdown: Markdown = ()
+    plain_text: tuple[tuple[str, tuple[str, ...]], ...] = ()
     history_days: int = 90
     history_megabytes: int = 1024
     git_commit: bool = False

@@ -26,6 +26,7 @@ from syncd.cycle.observe.attached import Naming
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.pull.archive import Keeper
 from syncd.cycle.pull.supersede import Successor, not_done, supersede
+from syncd.cycle.push.renew import renew_texts
 from syncd.cycle.push.sending import Parcel, Refused, Sender
 from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.errors import (
@@ -111,7 +112,7 @@ class Uploads:
             else:
                 self.workspace.state.record(Memory(waiting={step.path: (waits,)}))
         self._put_in_settled(keeper, naming)
-        return ready
+        return renew_texts(self.workspace, keeper, ready)
 
     def end(self, done: Iterable[RecordPath]) -> None:
         """Believe no longer that the PDS has what these records name: they may be deleted again."""
