@@ -61,6 +61,19 @@ class UploadPause(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class KnownBlobLimit(Note):
+    """How many bytes a blob may have by the word of the PDS at `pds`, `at` unix seconds.
+
+    Written by the push half, and read before a file is hashed. Unknown, the file is hashed first.
+    """
+
+    kept_as = "blob_limit"
+    pds: str
+    bytes: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class KnownKeeping(Note):
     """Whether the PDS at `pds` keeps a record whose content another path loses.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from syncd.atproto.cid import Cid
@@ -16,7 +16,6 @@ from syncd.backoff import in_words
 from syncd.blobs.bring import Bringer, Bringing, Brought
 from syncd.blobs.store import DIRECTORY, MANY, Checked, cid_of_name
 from syncd.blobs.words import blob_words
-from syncd.cycle.blobs.again import Again
 from syncd.cycle.blobs.attached import (
     MEGABYTE,
     Attached,
@@ -51,13 +50,11 @@ class Rounds:
         seconds: How long the blobs of one cycle may take; None: until all are here.
         on_progress: Hears how far the fetching is.
         clock: Counts these seconds.
-        again: Uploads what the PDS has dropped.
     """
 
     seconds: float | None = None
     on_progress: Callable[[Bringing], None] = lambda _: None
     clock: Callable[[], float] = time.monotonic
-    again: Again = field(default_factory=Again)
     _has_more: bool = True
 
     async def after(
