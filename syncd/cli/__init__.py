@@ -42,7 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "new": ("new", "Make a draft of a new record."),
     "publish": ("publish", "Make records of drafts and send them."),
     "unpublish": ("publish", "Make a draft of a record and delete the record."),
-    "blob": ("blobs.blob", "See and get the files that records name."),
+    "blob": ("blobs.blob", "See, get and add the files that records name."),
     "git": ("git", "Let git merge records and show their diffs."),
     "lexicon": ("lexicons.lexicon", "Check records against lexicons."),
     "editor": ("lexicons.editor", "Have editors check and complete records."),

@@ -320,7 +320,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("blobs", "total_megabytes", "blobs_total_megabytes", "megabytes", "no blob comes by "
             "itself that would make `blobs/` larger than this", "1024", _parse_megabytes),
     Setting("blobs", "location", "blobs_location", "word", "hold: a file whose metadata says where "
-            "it was made is not uploaded; keep: it is", '"keep"', _word_parser(LOCATIONS)),
+            "it was made is not uploaded; strip: it is uploaded without its metadata; keep: it is "
+            "uploaded as it is, on a machine where `syncd blob location allow` was said", '"strip"',
+            _word_parser(LOCATIONS)),
     Setting("git", "commit", "git_commit", "boolean", "commit what was synced to the git "
             "repository that the folder is in", "true", _YES_NO),
     Setting("git", "push", "git_push", "name", "the git remote that these commits are pushed to; "
