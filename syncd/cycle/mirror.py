@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from syncd.config import Config
-from syncd.cycle.blobs.rounds import Rounds, keep_blobs, upload_again
+from syncd.cycle.blobs.rounds import Rounds, keep_blobs
 from syncd.cycle.clone.clone import Clone, is_unfinished
 from syncd.cycle.decide.planning import end_doubt, plan_cycle
 from syncd.cycle.git.companion import Companion
@@ -93,6 +93,7 @@ class Mirror:
 
     def __post_init__(self) -> None:
         self.outbox = Outbox(self.workspace, self.home, self.limits)
+        self.outbox.on_absent = self.rounds.again.obey
 
     @property
     def folder(self) -> Folder:
@@ -206,7 +207,8 @@ class Mirror:
         pushes = plan.with_verdict(Verdict.PUSH)
         if pushes:
             self.before_push()
-            pushes = tuple(await upload_again(self.workspace, self.pds, pushes))
+            again = self.rounds.again
+            pushes = tuple(await again.upload(self.workspace, self.home, sides, pushes))
         steps, lost = await self.outbox.archive(keeper, sight, pushes, sides.attached)
         pushed = await self.outbox.send(steps, sight.view.head.commit, lost)
         waiting = self.state.waiting()

@@ -193,10 +193,7 @@ def _look_for_misspelt(notes: Notes, root: int, path: RecordPath, right: str, ot
         if not ending_in(name, form):
             reason = f"its file is {other!r} now, which the settings of this mirror do not name"
             # Its text is of that form too: under the other ending it would be no record.
-            hint = (
-                f"name the collection in [files] markdown of {SETTINGS}; if it is there, a running "
-                "daemon has not read it: syncd reload"
-            )
+            hint = f"name the collection in [files] markdown of {SETTINGS}"
         if is_draft(name, form):
             reason = f"{other!r} is a draft, and was this record's file before there were drafts"
             hint += ", or give the draft another name: then the record counts as deleted"

@@ -249,6 +249,7 @@ def test_a_word_means_what_the_core_schema_says(word: str, value: Value) -> None
         ("---\na: 1\n$body: a\n---\n\ny\n", 3, 8),
         ("---\na: 1\n", 3, 1),
         ("# Title\n", 1, 1),
+        ("+++\na = 1\n+++\n", 1, 1),
         ("\n---\na: 1\n---\n", 1, 1),
         ("---\na: 1\n---\n\nx\ry\n", 5, 2),
         ("---\na: 1\n---\n\nx\0\n", 5, 2),

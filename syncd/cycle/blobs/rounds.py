@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from syncd.atproto.cid import Cid
 from syncd.backoff import in_words
 from syncd.blobs.bring import Bringer, Bringing, Brought
 from syncd.blobs.store import DIRECTORY, MANY, Checked, cid_of_name
-from syncd.cycle.blobs.again import upload_again
+from syncd.cycle.blobs.again import Again
 from syncd.cycle.blobs.attached import (
     MEGABYTE,
     Attached,
@@ -32,7 +32,7 @@ from syncd.pds import Pds
 from syncd.state.attachments import Asked
 from syncd.state.learnt import KnownBlobs
 
-__all__ = ["Rounds", "is_as_it_was", "keep_blobs", "upload_again"]
+__all__ = ["Rounds", "is_as_it_was", "keep_blobs"]
 
 CHECK_SECONDS: Final = 3_600
 """How often the files of many blobs are looked at where no name among them has changed."""
@@ -49,11 +49,13 @@ class Rounds:
         seconds: How long the blobs of one cycle may take; None: until all are here.
         on_progress: Hears how far the fetching is.
         clock: Counts these seconds.
+        again: Uploads what the PDS has dropped.
     """
 
     seconds: float | None = None
     on_progress: Callable[[Bringing], None] = lambda _: None
     clock: Callable[[], float] = time.monotonic
+    again: Again = field(default_factory=Again)
     _has_more: bool = True
 
     async def after(

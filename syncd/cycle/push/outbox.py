@@ -40,6 +40,7 @@ from syncd.errors import (
     NotFound,
     PdsError,
     RateLimited,
+    Rejected,
     Unknown,
 )
 from syncd.exchange import Limits
@@ -84,7 +85,8 @@ class Outbox:
     there than its tree. If they are planned again, on a tree that still has what they replace, the
     PDS has lost that record's content: it goes by applyWrites, which looks at the tree alone.
     `failed` counts how often a change was sent alone and got no usable answer.
-    `on_push` hears how far a push is.
+    `on_push` hears how far a push is. `on_absent` hears of a refused change, and returns that it is
+    sent again if the PDS lacks a blob that can be uploaded.
     """
 
     workspace: Workspace
@@ -97,6 +99,7 @@ class Outbox:
     failed: dict[Key, int] = field(default_factory=dict)
     busy_until: int = 0
     on_push: Callable[[Pushing], None] | None = None
+    on_absent: Callable[[Workspace, Change, Rejected], Retry | None] = lambda *_: None
     allowance: Allowance = field(init=False)
     answers: Receipts = field(init=False)
     uploads: Uploads = field(init=False)
@@ -199,7 +202,7 @@ class Outbox:
             lambda change: self.failed.get(_key(change), 0),
             self._progress(light),
             place_of=partial(find_in_file, self.workspace.folder),
-            obey=self.uploads.obey,
+            obey=self._obey,
         )
         pusher.body = self._body()
         try:
@@ -219,6 +222,10 @@ class Outbox:
         self._learn(pushed, light, pusher)
         pushed.halted = pushed.halted or self.uploads.take_halt()
         return _with_forecast(pushed, self.ledger(), light, self.workspace.now())
+
+    def _obey(self, change: Change, error: Rejected) -> Retry | None:
+        corrected = self.uploads.obey(change, error)
+        return corrected or self.on_absent(self.workspace, change, error)
 
     def _moved(self) -> dict[RecordPath, Moved]:
         waiting = self.workspace.state.waiting()
