@@ -73,8 +73,8 @@ def test_the_pictures_of_the_pages_are_in_the_site() -> None:
 
 
 def run_mkdocs(staged: Path, site: Path) -> subprocess.CompletedProcess[str]:
-    command = [PYTHON, "-m", "mkdocs", "build", "--strict"]
-    config = ["--config-file", staged / "mkdocs.yml", "--site-dir", site]
+    command = [str(PYTHON), "-m", "mkdocs", "build", "--strict"]
+    config = ["--config-file", str(staged / "mkdocs.yml"), "--site-dir", str(site)]
     return subprocess.run([*command, *config], capture_output=True, text=True, check=False)
 
 

@@ -28,6 +28,9 @@ UNSEEN: Final = Unseen.UNSEEN
 class Unclear(PdsError):
     """The PDS does not say what one record is now; nothing was written."""
 
+    effect = "nothing was written; that change waits for the next look"
+    advice = "nothing"
+
 
 @dataclass(slots=True)
 class Looks:
