@@ -14,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from syncd.cli.screen.output import SPOKEN, fail, fail_json, take_any_text
-from syncd.cli.screen.suggest import Suggesting
+from syncd.cli.screen.suggest import Suggesting, explain_option
 from syncd.cli.screen.waits import show_waits
 from syncd.errors import BadUsage, Interrupted, SyncdError
 from syncd.trouble import refusal
@@ -159,6 +159,7 @@ def main() -> None:
         _say_error(Interrupted("interrupted"))
         sys.exit(Interrupted.exit_code)
     except click.ClickException as error:
+        explain_option(error, cli)
         error.show()
         _say_error(BadUsage(error.format_message()))
         sys.exit(error.exit_code)

@@ -15,6 +15,7 @@ from syncd.atproto.cid import Cid
 from syncd.backoff import in_words
 from syncd.blobs.bring import Bringer, Bringing, Brought
 from syncd.blobs.store import DIRECTORY, MANY, Checked, cid_of_name
+from syncd.blobs.words import blob_words
 from syncd.cycle.blobs.again import Again
 from syncd.cycle.blobs.attached import (
     MEGABYTE,
@@ -210,9 +211,10 @@ def _remarks(found: Attached, brought: Brought) -> list[str]:
     # Each is reported once; `status` and `blob ls` name those that are still missing.
     for cid, reason in refused.items():
         if cid not in found.asked:
-            path = found.named[cid].paths[0]
+            item = found.named[cid]
             again = in_words(asked_again(None, 0, "", is_absent=True).due)
-            remarks.append(f"{path}: its blob {cid}: {reason}; syncd asks again in {again}")
+            what = f"{item.paths[0]}: its blob {blob_words(item.ref)}"
+            remarks.append(f"{what}: {reason}; syncd asks again in {again}")
     if brought.halted is not None:
         left = "1 blob is" if len(brought.left) == 1 else f"{len(brought.left)} blobs are"
         again = "" if isinstance(brought.halted, RateLimited) else "; the next sync tries again"

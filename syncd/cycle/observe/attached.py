@@ -7,13 +7,15 @@ change is one of this folder alone. Elsewhere such a file is inert, as any that 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Final
 
 from syncd.atproto.blob import BlobRef
-from syncd.atproto.cid import cid_of_block
+from syncd.atproto.cid import cid_of_blob, cid_of_block
 from syncd.atproto.data import MALFORMED_BLOB, encode
-from syncd.blobs.files import MARK, Files
+from syncd.blobs.files import MARK, Files, parts_of
 from syncd.config import Config
 from syncd.errors import BadData, BadJson, FileChanged, FileProblem
 from syncd.folder.read import FIX_HINT
@@ -25,6 +27,7 @@ from syncd.model import Problem, RecordPath, Seen, Snapshot, split_record_path
 _BOTH = "it names a file to upload, and the repo changed the record meanwhile"
 _BOTH_HINT = "look at `syncd diff`, and write the file of the record anew from what it shows"
 _ONE_WAY = "it names a file to upload, which this version of syncd does not do in publish mode"
+_ANY: Final = BlobRef(cid_of_blob(b""), "*/*", 0)
 _ONE_WAY_HINT = "put the reference of an uploaded blob there"
 
 
@@ -66,6 +69,24 @@ def with_attached(
             seen[path] = read.seen
             del problems[path]
     return replace(look, seen=seen, problems=problems), found
+
+
+def files_named(folder: Folder, paths: Iterable[RecordPath]) -> set[str]:
+    """Return which files of the folder these records name to be uploaded, be they there or not."""
+    found = set[str]()
+
+    def refer(name: str) -> BlobRef:
+        parts_of(name)
+        found.add(name)
+        return _ANY
+
+    for path in paths:
+        collection = split_record_path(path)[0]
+        with suppress(BadData, BadJson, FileChanged, FileProblem):
+            text, _ = read_bytes(folder, path)
+            if MARK in text:
+                folder.forms.of(collection).parse(text, collection, refer)
+    return found
 
 
 def _read(

@@ -12,8 +12,9 @@ import click
 
 from syncd.atproto.cid import parse_cid
 from syncd.blobs.bring import Brought
+from syncd.blobs.words import size_words
 from syncd.cli.arguments.places import standing
-from syncd.cli.screen.blobs import row_json, size_words
+from syncd.cli.screen.blobs import row_json
 from syncd.cli.screen.output import NEEDS_A_PERSON, fail, many, say, say_json
 from syncd.cli.screen.progress import Meter
 from syncd.cli.screen.suggest import Suggesting
