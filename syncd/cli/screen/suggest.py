@@ -35,11 +35,13 @@ class Suggesting(click.Group):
         return meant or (f"did you mean {near[0]!r}?" if near else "")
 
 
-def explain_option(error: click.ClickException, group: click.Group) -> None:
-    """Say of an unknown option of a command where it belongs, if it is one of `group` itself."""
+def explained(error: click.ClickException, group: click.Group) -> click.ClickException:
+    """Return the error; of an option that is one of `group` itself, with where it belongs."""
     if not isinstance(error, click.NoSuchOption) or error.ctx is None or error.ctx.parent is None:
-        return
+        return error
     own = {name for parameter in group.params for name in parameter.opts}
-    if error.option_name in own:
-        error.message += f" It comes before the command: syncd {error.option_name} … "
-        error.message += error.ctx.command_path.partition(" ")[2]
+    if error.option_name not in own:
+        return error
+    command = error.ctx.command_path.partition(" ")[2]
+    where = f"It comes before the command: syncd {error.option_name} … {command}"
+    return click.UsageError(f"{error.message} {where}", error.ctx)

@@ -15,6 +15,7 @@ from typing import Final
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import cid_of_blob, cid_of_block
 from syncd.atproto.data import MALFORMED_BLOB, encode
+from syncd.blobs.consent import files_of
 from syncd.blobs.files import MARK, Files, parts_of
 from syncd.config import Config
 from syncd.errors import BadData, BadJson, FileChanged, FileProblem
@@ -32,7 +33,7 @@ _ONE_WAY_HINT = "put the reference of an uploaded blob there"
 
 
 @dataclass(frozen=True, slots=True)
-class Attached:
+class Naming:
     """A file of a record, and what each file that it names will be referred to by."""
 
     seen: Seen
@@ -47,13 +48,13 @@ def with_attached(
     remote: Snapshot,
     *,
     config: Config,
-) -> tuple[Look, dict[RecordPath, Attached]]:
+) -> tuple[Look, dict[RecordPath, Naming]]:
     """Return `look` with the records that name files, and these records alone.
 
     Only files that a scan refused for a malformed blob are read again.
     """
     seen, problems = dict(look.seen), dict(look.problems)
-    found: dict[RecordPath, Attached] = {}
+    found: dict[RecordPath, Naming] = {}
     for path in sorted(look.problems.keys() & paths):
         met = look.problems[path]
         if MALFORMED_BLOB not in met.reason:
@@ -61,7 +62,7 @@ def with_attached(
         is_ours = base.get(path) == remote.get(path)
         is_one_way = config.is_one_way
         why = (_ONE_WAY, _ONE_WAY_HINT) if is_one_way else None if is_ours else (_BOTH, _BOTH_HINT)
-        read = _read(Files(folder.open, config.may_tell_place), folder, path, met, why)
+        read = _read(files_of(folder, config), folder, path, met, why)
         if isinstance(read, Problem):
             problems[path] = read
         else:
@@ -91,7 +92,7 @@ def files_named(folder: Folder, paths: Iterable[RecordPath]) -> set[str]:
 
 def _read(
     files: Files, folder: Folder, path: RecordPath, met: Problem, why: tuple[str, str] | None
-) -> Attached | Problem:
+) -> Naming | Problem:
     """Return what the file will be, or the problem that it has; `met` where it names no file."""
     used = dict[str, BlobRef]()
 
@@ -113,4 +114,4 @@ def _read(
     except (BadData, FileChanged, FileProblem):
         return met
     # It is not the record yet: no later look may take this for what the file was read as.
-    return Attached(now.seen(path, cid, seen_ns=0), used)
+    return Naming(now.seen(path, cid, seen_ns=0), used)

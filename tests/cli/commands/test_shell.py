@@ -164,7 +164,7 @@ def test_help_for_no_command_says_so(command: list[str]) -> None:
         ("deltee", "delete the file, then 'syncd sync'"),
         ("git instal", "did you mean 'install'?"),
         ("hooks alow", "did you mean 'allow'?"),
-        ("help confguration", "the pages are blobs, "),
+        ("help confguration", "did you mean 'configuration'?"),
         ("status -C /notes", "It comes before the command: syncd -C … status"),
         ("git install -v", "It comes before the command: syncd -v … git install"),
     ],
