@@ -26,7 +26,7 @@ define install_syncd
 	$(install) --no-build-isolation --editable '.[$(3)]'
 endef
 
-.PHONY: demo test tests lint types programs reference lowest coverage pythons others packages site tools peers-pds stress model torture mutants bench flames publish idle pictures format clean
+.PHONY: demo test tests lint types programs reference lowest coverage pythons others packages readability site tools peers-pds stress model torture mutants bench flames publish idle pictures format clean
 
 demo: $(VENV)/.demo
 	$(BIN)/syncd demo $(if $(ONCE),--once)
@@ -74,6 +74,10 @@ others: $(VENV)/.test programs
 # Packages of syncd: what is in them, and that they run where they are installed.
 packages: $(VENV)/.test
 	$(BIN)/python -m pytest --only packages tests/docs/test_packaging.py $(PYTEST)
+
+# How documents, docstrings and messages read: sentences, passives, idioms; SHOW=messages names each idiom.
+readability: $(VENV)/.test
+	$(BIN)/python -m tests.docs.readability $(SHOW)
 
 # The site of the documents, in build/site: no link may lead nowhere. Where there is a chromium, it opens each page.
 site: $(VENV)/.test $(SITE)/.made

@@ -131,7 +131,7 @@ class Unverified(SyncdError):
 
 
 class MissingBlocks(Unverified):
-    """The tree links to `count` blocks that did not arrive. A missing block is no deletion."""
+    """The tree links to `count` blocks that did not arrive. A missing block deletes nothing."""
 
     def __init__(self, message: str, *, count: int, hint: str = "") -> None:
         super().__init__(message, hint=hint)

@@ -38,7 +38,7 @@ class Looks:
 
     Attributes:
         known: The commit of the tree that the changes were planned against, until the first write
-            of our own: a commit of somebody else may lie below that.
+            of our own: a commit of another client may lie below that.
     """
 
     pds: Pds
