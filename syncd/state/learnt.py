@@ -9,6 +9,8 @@ from syncd.atproto.cid import Cid
 from syncd.model import RecordPath
 from syncd.state.note import Note
 
+_LIMIT_SECONDS = 86_400
+
 
 @dataclass(frozen=True, slots=True)
 class KnownGuards(Note):
@@ -71,6 +73,10 @@ class KnownBlobLimit(Note):
     pds: str
     bytes: int
     at: int
+
+    def most(self, now: int) -> int | None:
+        """Return the limit, for a day: the PDS may take more since."""
+        return self.bytes if 0 <= now - self.at < _LIMIT_SECONDS else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,10 +46,12 @@ def with_attached(
     remote: Snapshot,
     *,
     config: Config,
+    most: int | None = None,
 ) -> tuple[Look, dict[RecordPath, Naming]]:
     """Return `look` with the records that name files, and these records alone.
 
-    Only files that a scan refused for a malformed blob are read again.
+    Only files that a scan refused for a malformed blob are read again. `most`: the most bytes that
+    the PDS takes, where it said so lately; a larger file is not read.
     """
     seen, problems = dict(look.seen), dict(look.problems)
     found: dict[RecordPath, Naming] = {}
@@ -60,7 +62,7 @@ def with_attached(
         # Where git publishes, its file keeps the name: it is compared as any other version.
         is_ours = base.get(path) == remote.get(path) or config.is_one_way
         why = None if is_ours else (_BOTH, _BOTH_HINT)
-        read = _read(files_of(folder, config), folder, path, met, why)
+        read = _read(replace(files_of(folder, config), most=most), folder, path, met, why)
         if isinstance(read, Problem):
             problems[path] = read
         else:

@@ -17,7 +17,7 @@ from syncd.cycle.observe.inexact import Versions, with_inexact
 from syncd.cycle.observe.local import Everywhere, look_everywhere
 from syncd.cycle.observe.remote import Sight
 from syncd.cycle.observe.scope import newly_covered
-from syncd.cycle.workspace import Workspace
+from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.folder.ignore.rules import Rules
 from syncd.folder.scan import Look, scan
 from syncd.model import (
@@ -43,6 +43,7 @@ from syncd.model import (
 from syncd.plan import Views, still_holds, touched
 from syncd.replica import View, first_of, remotes_of
 from syncd.state import State
+from syncd.state.learnt import KnownBlobLimit
 from syncd.state.notes import LastLook
 
 Dirty = Collection[RecordPath] | None
@@ -121,7 +122,10 @@ def bring_sides(workspace: Workspace, sight: Sight, dirty: Dirty, now_ns: int) -
         base, remote, lambda path, cid: state.block(path, cid) or sight.get(cid), folder.forms
     )
     look = with_inexact(folder, found.look, paths, versions, now_ns)
-    look, attached = with_attached(folder, look, paths, base, remote, config=workspace.config)
+    most = _most_bytes(state, now_ns)
+    look, attached = with_attached(
+        folder, look, paths, base, remote, config=workspace.config, most=most
+    )
     arrived = _brought(pending, paths, look, base, remote)
     views = _views(pending, paths, look, found.known, _moved(base, arrived), remote)
     judged = judge(workspace, look, views, paths, versions.block_of)
@@ -140,6 +144,12 @@ def bring_sides(workspace: Workspace, sight: Sight, dirty: Dirty, now_ns: int) -
         warned=judged.warned,
         attached=attached,
     )
+
+
+def _most_bytes(state: State, now_ns: int) -> int | None:
+    """Return the most bytes that a blob may have, where the PDS said so lately."""
+    known = state.note(KnownBlobLimit)
+    return None if known is None else known.most(now_ns // SECOND_NS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,6 @@ from syncd.state.learnt import KnownBlobLimit
 from syncd.trouble import explain
 
 _NAME_HINT: Final = "name one file that has something in it"
-_DAY_SECONDS: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +117,9 @@ def _inside(root: Path, file: Path) -> str | None:
 def _check_size(workspace: Workspace, shown: str, size: int) -> None:
     """Raise BadData for a file of which the PDS said lately that it takes none so large."""
     known = workspace.state.note(KnownBlobLimit)
-    is_new = known is not None and 0 <= workspace.now() - known.at < _DAY_SECONDS
-    if known is not None and is_new and size > known.bytes:
-        raise too_large(shown, size, known.bytes)
+    most = None if known is None else known.most(workspace.now())
+    if most is not None and size > most:
+        raise too_large(shown, size, most)
 
 
 def _put(workspace: Workspace, shown: str, content: BinaryIO, ref: BlobRef) -> Stamp:

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from PIL import Image
@@ -315,7 +315,17 @@ async def test_a_draft_with_such_a_picture_is_not_published(tmp_path: Path) -> N
     assert uploads(world) == 0
 
 
-async def test_a_file_that_is_too_large_is_never_sent(tmp_path: Path) -> None:
+async def test_a_file_that_is_too_large_is_never_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described: list[int] = []
+    describe = files.described
+
+    def noted(name: str, file: BinaryIO, size: int) -> BlobRef:
+        described.append(size)
+        return describe(name, file, size)
+
+    monkeypatch.setattr(files, "described", noted)
     world = world_of(tmp_path)
     device = device_of(world)
     put(device, "pictures/cover.png", bytes(BLOB_BYTES + 1))
@@ -326,6 +336,11 @@ async def test_a_file_that_is_too_large_is_never_sent(tmp_path: Path) -> None:
     assert str(BLOB_BYTES) in problem.reason
     assert (problem.line, problem.column) == (1, 40)
     assert requests.waiting  # nothing was sent
+    # From now on the file is not even read.
+    described.clear()
+    put(device, "pictures/cover.png", bytes(BLOB_BYTES + 2))
+    (problem,) = (await device.sync()).problems
+    assert (problem.line, problem.column, described) == (1, 40, [])
     put(device, "pictures/cover.png")
     requests.clear()
     device.save(ONE, image=NAMED, text="smaller")
