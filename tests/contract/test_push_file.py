@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +13,12 @@ from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import cid_of_blob
 from syncd.atproto.data import to_json
 from syncd.config import Config
+from syncd.cycle.home import Home
+from syncd.mirror.blobs.pushing import push_missing
 from syncd.model import RecordPath
 from syncd.pds import HttpPds
 from tests.contract.rungs import Ground, ReferenceRung, fresh_ground
+from tests.reference.pds import MAIN_PASSWORD
 from tests.rigs.device import Device
 
 POST = RecordPath("app.bsky.feed.post/3jzfcijpj2z2a")
@@ -76,3 +79,29 @@ async def test_the_type_by_which_the_pds_knows_a_file_is_taken(scene: Scene) -> 
     report = await scene.laptop.sync()
     assert (report.pushed, report.problems) == ((NOTE,), ())
     assert scene.laptop.read(NOTE)["text"]["mimeType"] == "text/markdown"
+
+
+async def test_what_a_repo_that_moved_lacks_is_uploaded(
+    scene: Scene, reference_rung: ReferenceRung
+) -> None:
+    scene.put("pictures/one.png", PNG)
+    scene.laptop.save(NOTE, image={"$type": "blob", "$file": "pictures/one.png"})
+    assert (await scene.laptop.sync()).pushed == (NOTE,)
+    async with fresh_ground(reference_rung) as there:
+        # Only who is logged in with the account's own password may import.
+        owner = replace(there.login, password=MAIN_PASSWORD)
+        with closing(scene.ground.login.client()) as old, closing(owner.client()) as new:
+            params = {"did": scene.ground.account.did}
+            car = old.get("/xrpc/com.atproto.sync.getRepo", params=params).content
+            headers = {"content-type": "application/vnd.ipld.car"}
+            url = "/xrpc/com.atproto.repo.importRepo"
+            assert new.post(url, content=car, headers=headers).status_code == 200
+        async with HttpPds(there.account, there.login.tokens()) as pds:
+            lacking = await pds.fetch_missing_blobs()
+            assert lacking == [cid_of_blob(PNG)]
+            # The mirror knows what its records name, and has the picture where a person put it.
+            files, home = scene.laptop.mirror.workspace, Home(there.account, pds)
+            assert (await push_missing(files, home, lacking)).is_whole
+            assert await pds.fetch_missing_blobs() == []
+            async with pds.fetch_blob(cid_of_blob(PNG)) as pieces:
+                assert b"".join([piece async for piece in pieces]) == PNG
