@@ -14,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from syncd.cli.screen.output import SPOKEN, fail, fail_json, take_any_text
-from syncd.cli.screen.suggest import Suggesting
+from syncd.cli.screen.suggest import Suggesting, explained
 from syncd.cli.screen.waits import show_waits
 from syncd.errors import BadUsage, Interrupted, SyncdError
 from syncd.trouble import refusal
@@ -42,7 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "new": ("new", "Make a draft of a new record."),
     "publish": ("publish", "Make records of drafts and send them."),
     "unpublish": ("publish", "Make a draft of a record and delete the record."),
-    "blob": ("blobs.blob", "See and get the files that records name."),
+    "blob": ("blobs.blob", "See, get and add the files that records name."),
     "git": ("git", "Let git merge records and show their diffs."),
     "lexicon": ("lexicons.lexicon", "Check records against lexicons."),
     "editor": ("lexicons.editor", "Have editors check and complete records."),
@@ -159,6 +159,7 @@ def main() -> None:
         _say_error(Interrupted("interrupted"))
         sys.exit(Interrupted.exit_code)
     except click.ClickException as error:
+        error = explained(error, cli)
         error.show()
         _say_error(BadUsage(error.format_message()))
         sys.exit(error.exit_code)

@@ -93,7 +93,6 @@ class Mirror:
 
     def __post_init__(self) -> None:
         self.outbox = Outbox(self.workspace, self.home, self.limits)
-        self.outbox.on_absent = self.rounds.again.obey
 
     @property
     def folder(self) -> Folder:
@@ -207,9 +206,7 @@ class Mirror:
         pushes = plan.with_verdict(Verdict.PUSH)
         if pushes:
             self.before_push()
-            again = self.rounds.again
-            pushes = tuple(await again.upload(self.workspace, self.home, sides, pushes))
-        steps, lost = await self.outbox.archive(keeper, sight, pushes, sides.attached)
+        steps, lost = await self.outbox.archive(keeper, sight, pushes, sides)
         pushed = await self.outbox.send(steps, sight.view.head.commit, lost)
         waiting = self.state.waiting()
         if pulled.base or pushed.done or joined.paths:

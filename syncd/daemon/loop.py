@@ -26,6 +26,7 @@ from syncd.daemon.delays import (
 from syncd.daemon.feeders import Feeders, Watches
 from syncd.daemon.heap import give_back
 from syncd.daemon.phase import FATAL, PHASES, OnChange, event_of
+from syncd.daemon.pictures import Pictures
 from syncd.daemon.pulse import Pulse
 from syncd.daemon.traffic import Traffic
 from syncd.daemon.transitions import CYCLING, Course, Event, LoopState
@@ -77,6 +78,7 @@ class Daemon:
     _push_later: Alarm = field(init=False)
     _look_again: Alarm = field(init=False)
     _push_delayed: Alarm = field(init=False)
+    _pictures: Pictures = field(init=False)
     _limit: asyncio.Timeout | None = None
     _resident: int = 0
     _is_outdated: bool = False
@@ -95,6 +97,7 @@ class Daemon:
         self._push_later = Alarm(self._bell, None)
         self._look_again = Alarm(self._bell, ())
         self._push_delayed = Alarm(self._bell, ())
+        self._pictures = Pictures(self.mirror, self._bell)
 
     def pause(self) -> None:
         """Begin no cycle until `resume`, but for requested syncs; a running cycle ends first."""
@@ -175,7 +178,8 @@ class Daemon:
         """Start what rings the bell, and what feels the pulse of a cycle."""
         feeders = Feeders(self.mirror, self.watcher, self._bell, self._news, self._course)
         feeling = self.pulse.feel(self._progress)
-        return [asyncio.create_task(task) for task in (*feeders.all(), feeling)]
+        tasks = (*feeders.all(), self._pictures.watch(), feeling)
+        return [asyncio.create_task(task) for task in tasks]
 
     def _progress(self) -> object:
         return self._traffic.mark if self._course.state in CYCLING else None
@@ -252,6 +256,7 @@ class Daemon:
 
     async def _conclude(self, dirty: Dirty, report: Report) -> None:
         """Show what a cycle did, and see to it that what it left undone is done."""
+        self._pictures.follow(report)
         if isinstance(report.halted, self.ends_on):
             # The cycle may have done something before the error, and nothing else will show it.
             self._enter(Event.HALT, report)

@@ -1,30 +1,34 @@
-"""Upload blobs that a record names again and that the PDS has dropped, from `blobs/`.
+"""Find which blobs of `blobs/` the PDS may lack that a record names which is about to be sent.
 
-A record that `restore` brought back, or that a rejected deletion leaves, comes with its pictures.
-Only for a record that is about to be sent; only bytes that were compared with their hash; and none
-that another record of the repo names, because the PDS has those. Where the PDS lacks one all the
-same, its refusal says so: then it is uploaded, once.
+A record that `restore` brought back, or that a rejected deletion leaves, comes with its pictures,
+and so does one that a person gave a file with `syncd blob add`. Only bytes that were compared with
+their hash, and none that a record of the repo names: the PDS has those. Where the PDS lacks one all
+the same, its refusal says so, and it is sent once. Uploads nothing itself.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO, Final
 
 from syncd.atproto.blob import BlobRef, blob_refs
 from syncd.atproto.cid import Cid
-from syncd.backoff import in_words
-from syncd.blobs.store import Listing
-from syncd.cycle.blobs.attached import refs_in_file, store_of
-from syncd.cycle.home import Home
+from syncd.blobs.store import DIRECTORY, Checked, Store
+from syncd.cycle.blobs.attached import store_of
+from syncd.cycle.observe.attached import Naming
 from syncd.cycle.observe.views import Sides
-from syncd.cycle.workspace import SECOND_NS, Workspace
-from syncd.errors import Rejected, SyncdError, UploadLimited
-from syncd.model import Change, Memory, Pending, RecordPath, Retry, Step, Waiting
-from syncd.plan import kind_of
-from syncd.state.learnt import UploadPause
+from syncd.cycle.workspace import Workspace
+from syncd.errors import BadJson, FileChanged, FileProblem, Rejected
+from syncd.folder.root import Folder
+from syncd.folder.write import read_below
+from syncd.model import Change, RecordPath, Retry, Step, split_record_path
+
+_MAY_NAME: Final = re.compile(rb"blob|\\[uUxX]")
+"""What a text has in it that names a blob: the word, or an escape that may stand for a letter."""
+
 
 TRIED_SECONDS: Final = 3_600
 """How long a refusal is believed that came although the blob had been uploaded again."""
@@ -58,88 +62,72 @@ class Again:
         self.tried[key] = now
         return Retry(change.path, "the PDS lacks a blob that it names: it is uploaded again")
 
-    async def upload(
-        self, workspace: Workspace, home: Home, sides: Sides, steps: Sequence[Step]
-    ) -> list[Step]:
-        """Upload what these pushes name and the PDS may lack; return those that may be sent.
+    def to_send(
+        self, workspace: Workspace, sides: Sides, steps: Sequence[Step]
+    ) -> dict[RecordPath, list[BlobRef]]:
+        """Return what these pushes name, `blobs/` has, and no record of the repo names.
 
-        The others wait, with their reason. What is not here is not uploaded: the PDS may have it.
+        What is not here is left out: the PDS may have it. Raises FolderWrong.
         """
-        listing = store_of(workspace).list()
-        if not listing.names or workspace.config.is_one_way:
-            return list(steps)
-        ready: list[Step] = []
+        listing = None if workspace.config.is_one_way else store_of(workspace).list()
+        if listing is None or not listing.names:
+            return {}
+        naming = sides.attached
+        found: dict[RecordPath, list[BlobRef]] = {}
+        for path, refs in _named(workspace.folder, steps, naming):
+            files = {ref.cid for ref in naming[path].refs.values()} if path in naming else set()
+            wanted = [ref for ref in refs if ref.cid in listing.names and ref.cid not in files]
+            wanted = [ref for ref in wanted if self._may_lack(workspace, sides, ref.cid)]
+            if wanted:
+                found[path] = wanted
+        return found
+
+    def _may_lack(self, workspace: Workspace, sides: Sides, cid: Cid) -> bool:
+        """Return whether the repo has no record that names a blob, as far as base can tell.
+
+        What another client changed or deleted since base may name it no more.
+        """
+        base, remote = sides.views.base, sides.views.remote
+        namers = workspace.state.attachments.namers(cid)
+        is_in_repo = any(p not in sides.paths or base.get(p) == remote.get(p) for p in namers)
+        return cid in self.lacking or not is_in_repo
+
+
+def _named(
+    folder: Folder, steps: Sequence[Step], naming: Mapping[RecordPath, Naming]
+) -> Iterator[tuple[RecordPath, Sequence[BlobRef]]]:
+    """Yield what the file of each step names. Most name nothing, which costs no parse."""
+    with folder.open() as root:
         for step in steps:
+            if step.local is None:
+                continue
+            collection = split_record_path(step.path)[0]
+            refer = naming[step.path].refs.__getitem__ if step.path in naming else None
             try:
-                for ref in self._to_upload(workspace, sides, step, listing):
-                    await _upload(workspace, home, ref, listing.names[ref.cid])
-                    self.lacking.discard(ref.cid)
-            except Rejected:
-                # The PDS says the same of the record, and where in it.
-                ready.append(step)
-            except UploadLimited as error:
-                _wait(workspace, step.path, _pending(workspace, sides, step, error))
-            except SyncdError as error:
-                reason = f"a blob that it names could not be uploaded: {error.message}"
-                _wait(workspace, step.path, Retry(step.path, reason))
-            else:
-                ready.append(step)
-        return ready
-
-    def _to_upload(
-        self, workspace: Workspace, sides: Sides, step: Step, listing: Listing
-    ) -> Iterator[BlobRef]:
-        found = refs_in_file(workspace, step.path) if step.local is not None else None
-        for ref in () if found is None else found[1]:
-            is_here = ref.cid in listing.names
-            if is_here and (ref.cid in self.lacking or not _is_in_repo(workspace, sides, ref.cid)):
-                yield ref
+                text, _ = read_below(folder, root, step.path)
+                if _MAY_NAME.search(text):
+                    record = folder.forms.of(collection).parse(text, collection, refer)
+                    yield step.path, blob_refs(record)
+            except (BadJson, FileChanged, FileProblem, KeyError):
+                continue  # another file than was planned for: it is not sent either
 
 
-def _is_in_repo(workspace: Workspace, sides: Sides, cid: Cid) -> bool:
-    """Return whether the repo has a record that names a blob, as far as base can tell.
-
-    What another client changed or deleted since base may name it no more.
-    """
-    base, remote = sides.views.base, sides.views.remote
-    namers = workspace.state.attachments.namers(cid)
-    return any(p not in sides.paths or base.get(p) == remote.get(p) for p in namers)
+def compared(workspace: Workspace, refs: Collection[BlobRef]) -> Checked:
+    """Return which of `refs` have files with their bytes in `blobs/`. Raises FolderWrong."""
+    store, cids = store_of(workspace), {ref.cid for ref in refs}
+    listing = store.list()
+    some = replace(listing, names={c: n for c, n in listing.names.items() if c in cids})
+    return store.check(some, workspace.state.attachments.stamps())
 
 
-async def _upload(workspace: Workspace, home: Home, ref: BlobRef, name: str) -> None:
-    """Upload one blob. Raises what `Pds.upload_blob` does, and FileProblem."""
-    _check_pause(workspace, home)
-    store = store_of(workspace)
-    known = workspace.state.attachments.stamps()
-    checked = store.check(Listing({ref.cid: name}), known)
-    if ref.cid not in checked.stamps:
-        return
-    with store.reading(name) as file:
-        try:
-            await home.pds.upload_blob(file, checked.stamps[ref.cid].size, ref.mime_type)
-        except UploadLimited as error:
-            until = workspace.now() + math.ceil(error.retry_seconds)
-            workspace.state.keep(UploadPause(home.account.pds, until))
-            raise
+@contextmanager
+def opened_blob(store: Store, checked: Checked, cid: Cid) -> Iterator[tuple[BinaryIO, int]]:
+    """Open a file that was compared, and say its size. Raises FileProblem."""
+    stamp = checked.stamps[cid]
+    with store.reading(stamp.name) as file:
+        yield file, stamp.size
 
 
-def _check_pause(workspace: Workspace, home: Home) -> None:
-    """Raise UploadLimited while the PDS takes no more files."""
-    note = workspace.state.note(UploadPause)
-    left = 0 if note is None or note.pds != home.account.pds else note.until - workspace.now()
-    if left > 0:
-        raise UploadLimited("the PDS takes no more files", retry_seconds=left)
-
-
-def _pending(workspace: Workspace, sides: Sides, step: Step, error: UploadLimited) -> Pending:
-    """Return that a record waits for its blobs, and until when: nothing can be done before."""
-    seconds = math.ceil(error.retry_seconds)
-    reason = f"{step.reason}: the PDS takes no more files for {in_words(seconds)}"
-    seen = sides.expect(step.path)
-    stamp_ns = None if seen is None else max(seen.mtime_ns, seen.ctime_ns)
-    due_ns = (workspace.now() + seconds) * SECOND_NS
-    return Pending(step.path, kind_of(step), reason, step.local, step.remote, due_ns, stamp_ns)
-
-
-def _wait(workspace: Workspace, path: RecordPath, item: Waiting) -> None:
-    workspace.state.record(Memory(waiting={path: (item,)}))
+def name_of(checked: Checked, cid: Cid) -> str:
+    """Return the file of a blob that was compared, from the top of the folder."""
+    return f"{DIRECTORY}/{checked.stamps[cid].name}"

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from syncd.atproto.cid import Cid
 from syncd.backoff import in_words
 from syncd.blobs.bring import Bringer, Bringing, Brought
 from syncd.blobs.store import DIRECTORY, MANY, Checked, cid_of_name
-from syncd.cycle.blobs.again import Again
+from syncd.blobs.words import blob_words
 from syncd.cycle.blobs.attached import (
     MEGABYTE,
     Attached,
@@ -25,6 +25,7 @@ from syncd.cycle.blobs.attached import (
     store_of,
 )
 from syncd.cycle.blobs.keep import keep_blobs
+from syncd.cycle.blobs.removal import remove_unnamed
 from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.errors import FileProblem, RateLimited
 from syncd.model import Memory, Problem, RecordPath, Report, Retry
@@ -49,13 +50,11 @@ class Rounds:
         seconds: How long the blobs of one cycle may take; None: until all are here.
         on_progress: Hears how far the fetching is.
         clock: Counts these seconds.
-        again: Uploads what the PDS has dropped.
     """
 
     seconds: float | None = None
     on_progress: Callable[[Bringing], None] = lambda _: None
     clock: Callable[[], float] = time.monotonic
-    again: Again = field(default_factory=Again)
     _has_more: bool = True
 
     async def after(
@@ -66,6 +65,10 @@ class Rounds:
         if workspace.config.is_one_way or not (is_whole or moved or self._has_more):
             return report
         fill(workspace, None if is_whole else moved)
+        if is_whole and (gone := remove_unnamed(workspace)):
+            many = "1 file" if len(gone) == 1 else f"{len(gone)} files"
+            remark = f"{DIRECTORY}: removed {many}, which no version has named for long"
+            report = replace(report, remarks=(*report.remarks, remark))
         has_news = bool(workspace.state.attachments.named_by(moved))
         if not self._has_more and not has_news and (not is_whole or is_as_it_was(workspace)):
             return report
@@ -210,9 +213,10 @@ def _remarks(found: Attached, brought: Brought) -> list[str]:
     # Each is reported once; `status` and `blob ls` name those that are still missing.
     for cid, reason in refused.items():
         if cid not in found.asked:
-            path = found.named[cid].paths[0]
+            item = found.named[cid]
             again = in_words(asked_again(None, 0, "", is_absent=True).due)
-            remarks.append(f"{path}: its blob {cid}: {reason}; syncd asks again in {again}")
+            what = f"{item.paths[0]}: its blob {blob_words(item.ref)}"
+            remarks.append(f"{what}: {reason}; syncd asks again in {again}")
     if brought.halted is not None:
         left = "1 blob is" if len(brought.left) == 1 else f"{len(brought.left)} blobs are"
         again = "" if isinstance(brought.halted, RateLimited) else "; the next sync tries again"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.cycle.lexicons.judge import judge
-from syncd.cycle.observe.attached import Attached, with_attached
+from syncd.cycle.observe.attached import Naming, with_attached
 from syncd.cycle.observe.ignored import ignored_among, rules_of
 from syncd.cycle.observe.inexact import Versions, with_inexact
 from syncd.cycle.observe.local import Everywhere, look_everywhere
@@ -78,7 +78,7 @@ class Sides:
     at_ns: int = 0
     ignored: frozenset[RecordPath] = frozenset()
     warned: Mapping[RecordPath, str] = field(default_factory=dict)
-    attached: Mapping[RecordPath, Attached] = field(default_factory=dict)
+    attached: Mapping[RecordPath, Naming] = field(default_factory=dict)
 
     def expect(self, path: RecordPath) -> Seen | None:
         """Return the file that the plan saw at `path`, or None if there was none."""

@@ -7,7 +7,7 @@ repo: what was sent is seen, or not, by the next cycle.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
@@ -18,8 +18,9 @@ from syncd.batches import in_order
 from syncd.budget import Ledger, batch_points
 from syncd.cycle.home import Home
 from syncd.cycle.observe.remote import Sight
+from syncd.cycle.observe.views import Sides
 from syncd.cycle.pull.archive import Keeper
-from syncd.cycle.push.attach import Attached, Uploads
+from syncd.cycle.push.attach import Uploads
 from syncd.cycle.push.batched import Batched
 from syncd.cycle.push.body import Body
 from syncd.cycle.push.fill import fill
@@ -40,7 +41,6 @@ from syncd.errors import (
     NotFound,
     PdsError,
     RateLimited,
-    Rejected,
     Unknown,
 )
 from syncd.exchange import Limits
@@ -85,8 +85,7 @@ class Outbox:
     there than its tree. If they are planned again, on a tree that still has what they replace, the
     PDS has lost that record's content: it goes by applyWrites, which looks at the tree alone.
     `failed` counts how often a change was sent alone and got no usable answer.
-    `on_push` hears how far a push is. `on_absent` hears of a refused change, and returns that it is
-    sent again if the PDS lacks a blob that can be uploaded.
+    `on_push` hears how far a push is.
     """
 
     workspace: Workspace
@@ -99,7 +98,6 @@ class Outbox:
     failed: dict[Key, int] = field(default_factory=dict)
     busy_until: int = 0
     on_push: Callable[[Pushing], None] | None = None
-    on_absent: Callable[[Workspace, Change, Rejected], Retry | None] = lambda *_: None
     allowance: Allowance = field(init=False)
     answers: Receipts = field(init=False)
     uploads: Uploads = field(init=False)
@@ -155,11 +153,11 @@ class Outbox:
         keeper: Keeper,
         sight: Sight,
         steps: Sequence[Step],
-        attached: Mapping[RecordPath, Attached],
+        sides: Sides,
     ) -> tuple[list[Step], list[RecordPath]]:
         """Archive what each step overwrites. Return (steps that may be sent, lost paths).
 
-        Files that the records of `attached` name are uploaded then. A path is lost if the PDS
+        Files that their records name are uploaded then. A path is lost if the PDS
         names its old record in the tree and does not have it any more.
         The steps that may not be sent wait.
         """
@@ -170,7 +168,7 @@ class Outbox:
         }
         self.workspace.state.record(Memory(waiting=waiting))
         kept = [step for step in steps if step.path not in waiting]
-        return await self.uploads.attach(keeper, kept, attached), lost
+        return await self.uploads.attach(keeper, kept, sides), lost
 
     def _record(self, memory: Memory) -> None:
         """Remember what an answer says; its rev only if it is one that the repo may have now."""
@@ -202,7 +200,7 @@ class Outbox:
             lambda change: self.failed.get(_key(change), 0),
             self._progress(light),
             place_of=partial(find_in_file, self.workspace.folder),
-            obey=self._obey,
+            obey=self.uploads.obey,
         )
         pusher.body = self._body()
         try:
@@ -220,12 +218,9 @@ class Outbox:
         if singly and pushed.halted is None:
             await pusher.push_singly(self._filled(singly, pusher.missing), guards, swap)
         self._learn(pushed, light, pusher)
+        self.uploads.end(pushed.done)
         pushed.halted = pushed.halted or self.uploads.take_halt()
         return _with_forecast(pushed, self.ledger(), light, self.workspace.now())
-
-    def _obey(self, change: Change, error: Rejected) -> Retry | None:
-        corrected = self.uploads.obey(change, error)
-        return corrected or self.on_absent(self.workspace, change, error)
 
     def _moved(self) -> dict[RecordPath, Moved]:
         waiting = self.workspace.state.waiting()

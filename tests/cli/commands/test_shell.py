@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from syncd import __version__
-from syncd.cli import COMMANDS, MEANT, cli
+from syncd.cli import COMMANDS, MEANT, cli, main
 from syncd.cli.commands.shell import EXIT, find_pages
 from tests.docs.markdown import ROOT, read, table, without_fences
 
@@ -152,6 +152,41 @@ def _has_doc(node: ast.AST) -> TypeGuard[ast.Module | ast.ClassDef | ast.Functio
 @pytest.mark.parametrize("command", [["synk"], ["sync", "now"], ["lexicon", "chek"]])
 def test_help_for_no_command_says_so(command: list[str]) -> None:
     assert CliRunner().invoke(cli, ["help", *command]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("stat", "did you mean 'status'?"),
+        ("pul", "'syncd sync' sends your changes"),
+        ("puhs", "'syncd sync' sends your changes"),
+        ("versoin", "see 'syncd --version'"),
+        ("deltee", "delete the file, then 'syncd sync'"),
+        ("git instal", "did you mean 'install'?"),
+        ("hooks alow", "did you mean 'allow'?"),
+        ("help confguration", "did you mean 'configuration'?"),
+        ("status -C /notes", "It comes before the command: syncd -C … status"),
+        ("git install -v", "It comes before the command: syncd -v … git install"),
+    ],
+)
+def test_what_is_mistyped_is_answered_with_what_was_meant(
+    typed: str, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["syncd", *typed.split()])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out) == (2, "")
+    assert words in said.err
+
+
+def test_an_option_that_no_command_has_is_not_sent_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["syncd", "status", "--colour"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "before the command" not in capsys.readouterr().err
 
 
 def test_the_version_names_what_syncd_is_made_of() -> None:
