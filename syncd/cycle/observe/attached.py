@@ -17,13 +17,14 @@ from syncd.atproto.cid import cid_of_blob, cid_of_block
 from syncd.atproto.data import MALFORMED_BLOB, encode
 from syncd.blobs.consent import files_of
 from syncd.blobs.files import MARK, Files, parts_of
-from syncd.config import Config
+from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, BadJson, FileChanged, FileProblem
 from syncd.folder.read import FIX_HINT
 from syncd.folder.root import Folder
 from syncd.folder.scan import Look
 from syncd.folder.write import read_bytes
 from syncd.model import Problem, RecordPath, Seen, Snapshot, split_record_path
+from syncd.state.learnt import KnownBlobLimit
 
 _BOTH = "it names a file to upload, and the repo changed the record meanwhile"
 _BOTH_HINT = "look at `syncd diff`, and write the file of the record anew from what it shows"
@@ -39,20 +40,18 @@ class Naming:
 
 
 def with_attached(
-    folder: Folder,
+    workspace: Workspace,
     look: Look,
     paths: Collection[RecordPath],
     base: Snapshot,
     remote: Snapshot,
-    *,
-    config: Config,
-    most: int | None = None,
 ) -> tuple[Look, dict[RecordPath, Naming]]:
     """Return `look` with the records that name files, and these records alone.
 
-    Only files that a scan refused for a malformed blob are read again. `most`: the most bytes that
-    the PDS takes, where it said so lately; a larger file is not read.
+    Only files that a scan refused for a malformed blob are read again. What they name is not read
+    if it is larger than the PDS takes, where that said so lately.
     """
+    folder, config = workspace.folder, workspace.config
     seen, problems = dict(look.seen), dict(look.problems)
     found: dict[RecordPath, Naming] = {}
     for path in sorted(look.problems.keys() & paths):
@@ -62,7 +61,8 @@ def with_attached(
         # Where git publishes, its file keeps the name: it is compared as any other version.
         is_ours = base.get(path) == remote.get(path) or config.is_one_way
         why = None if is_ours else (_BOTH, _BOTH_HINT)
-        read = _read(replace(files_of(folder, config), most=most), folder, path, met, why)
+        files = replace(files_of(folder, config), most=_most_bytes(workspace))
+        read = _read(files, folder, path, met, why)
         if isinstance(read, Problem):
             problems[path] = read
         else:
@@ -70,6 +70,11 @@ def with_attached(
             seen[path] = read.seen
             del problems[path]
     return replace(look, seen=seen, problems=problems), found
+
+
+def _most_bytes(workspace: Workspace) -> int | None:
+    known = workspace.state.note(KnownBlobLimit)
+    return None if known is None else known.most(workspace.now())
 
 
 def files_named(folder: Folder, paths: Iterable[RecordPath]) -> set[str]:
