@@ -16,6 +16,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from syncd.atproto.syntax import parse_nsid
+from syncd.cli.arguments.pages import find_pages
 from syncd.errors import BadSyntax, SyncdError
 from syncd.folder.names import is_draft
 from syncd.folder.root import OWN, find_root
@@ -153,7 +154,6 @@ offer_namers = _names(NAMERS)
 def _topics(_: Path, start: str) -> list[str]:
     """Return the commands and the pages of the documentation."""
     from syncd.cli import COMMANDS  # noqa: PLC0415 (it imports this module)
-    from syncd.cli.commands.shell import find_pages  # noqa: PLC0415 (a Tab elsewhere needs none)
 
     pages = (name.lower() for name in find_pages() if not name.endswith(".md"))
     return sorted(name for name in {*COMMANDS, *pages} if name.startswith(start))
