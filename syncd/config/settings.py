@@ -334,8 +334,8 @@ SETTINGS: tuple[Setting, ...] = (
             _parse_command),
     Setting("hooks", "after_push", "hook_after_push", "command", "the same after records were "
             "pushed", '["./announce"]', _parse_command),
-    Setting("hooks", "on_problem", "hook_on_problem", "command", "the same if something new waits "
-            "for you, or nothing can be synced", '["./page-me"]', _parse_command),
+    Setting("hooks", "on_problem", "hook_on_problem", "command", "the same if something new needs "
+            "you, or nothing can be synced", '["./page-me"]', _parse_command),
     Setting("hooks", "seconds", "hook_seconds", "seconds", "how long one of them may take", "60.0",
             _parse_seconds),
 )  # fmt: skip
