@@ -286,8 +286,8 @@ SETTINGS: tuple[Setting, ...] = (
             "share of a collection", "20", _parse_percent),
     Setting("brake", "window_seconds", "brake_window_seconds", "seconds", "deletions this close "
             "together count as one", "600.0", _parse_seconds),
-    Setting("conflicts", "hold", "conflicts_hold", "list", "conflicts of these collections are "
-            "held whatever the next lists say; so do all that no list names",
+    Setting("conflicts", "hold", "conflicts_hold", "list", "conflicts of these collections "
+            "are held whatever the next lists say; so are all that no list names",
             '["app.bsky.actor.*"]', _parse_patterns),
     Setting("conflicts", "merge", "conflicts_merge", "list", "merge these field by field; where "
             "fields collide they wait", '["com.example.*"]', _parse_patterns),
