@@ -17,6 +17,7 @@ from tests.docs.shown import unshown
 from tests.place import keep_state_apart, work_in_memory
 from tests.reference.pds import ReferencePds
 from tests.rigs.device import close_all
+from tests.shares import import_own_share
 from tests.slowest import slowest_first
 
 ELSEWHERE = {
@@ -68,6 +69,11 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """A test of a real PDS is known by the fixture: `-m "not reference"` leaves it out."""
     if {"reference_pds", "arroba_pds"}.intersection(getattr(item, "fixturenames", ())):
         item.add_marker(pytest.mark.reference)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    import_own_share(session.config)
 
 
 @pytest.hookimpl(trylast=True)  # after pytest has put together what shares a fixture
