@@ -74,10 +74,10 @@ others: $(VENV)/.test programs
 packages: $(VENV)/.test
 	$(BIN)/python -m pytest --only packages tests/docs/test_packaging.py $(PYTEST)
 
-# Where the tools of others are tried that protect no record: what `make bench` measures and draws,
-# and clients of others on the sandbox.
+# What protects no record: what `make bench` measures and draws, with the tools of others; clients of
+# others on the sandbox; and that the pictures of the README still show what comes out.
 tools: $(VENV)/.test reference
-	$(BIN)/python -m pytest $(SPREAD) --only tools tests/bench tests/sandbox tests/mirror/editors $(PYTEST)
+	$(BIN)/python -m pytest $(SPREAD) --only tools tests/bench tests/docs tests/sandbox tests/mirror/editors $(PYTEST)
 
 # The PDS contract and the main job on PDSes of another make and age, which are installed from npm.
 peers-pds: $(VENV)/.test reference
