@@ -77,7 +77,7 @@ packages: $(VENV)/.test
 # What protects no record: what `make bench` measures and draws, with the tools of others; clients of
 # others on the sandbox; and that the pictures of the README still show what comes out.
 tools: $(VENV)/.test reference
-	$(BIN)/python -m pytest $(SPREAD) --only tools tests/bench tests/docs tests/sandbox tests/mirror/editors $(PYTEST)
+	$(BIN)/python -m pytest $(SPREAD) --only tools tests/bench tests/docs tests/sandbox tests/mirror/editors tests/editors $(PYTEST)
 
 # The PDS contract and the main job on PDSes of another make and age, which are installed from npm.
 peers-pds: $(VENV)/.test reference

@@ -253,6 +253,7 @@ MUTANTS = (
     Mutant(
         "a blob removed though not all that may name it was read", "cycle/blobs/removal.py",
         "        named = due\n", "        named = set[Cid]()\n", "tests/cycle/blobs/test_removal.py",
+        "history_has_lost",
     ),
     Mutant(
         "a merge of two texts is one of them", "merge/texts.py",
