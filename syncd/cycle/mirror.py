@@ -325,7 +325,7 @@ class Mirror:
         books = note_unshown(bookkeeping(plan, sides), unshown)
         view = sight.view
         unnamed, notes = known_after(self.workspace, view, self.account)
-        notes += last_look(self.state, plan, sides)
+        notes += last_look(self.workspace, plan, sides)
         forget_outdated(self.workspace, self.account)
         tree = Memory(
             blocks=sight.known(books.base),
