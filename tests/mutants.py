@@ -404,7 +404,7 @@ MUTANTS = (
     ),
     Mutant(
         "a merge that waits for a person not seen", "git/repository.py",
-        "        return self.is_locked() or self.unfinished() is not None",
+        "        return self.is_locked() or self.operation() is not None",
         "        return self.is_locked()", "tests/git/test_repository.py",
     ),
     Mutant(

@@ -64,7 +64,8 @@ class Consent:
 
 def location_here(config: Config, root: Path) -> str:
     """Return what becomes here of a file that says where it was made."""
-    if config.blobs_location != LOCATION_KEEP:
+    # Where git publishes, whoever can change its branch decides: no person is at that machine.
+    if config.blobs_location != LOCATION_KEEP or config.is_one_way:
         return config.blobs_location
     try:
         return LOCATION_KEEP if Consent.of(root).is_given else UNALLOWED
@@ -75,5 +76,6 @@ def location_here(config: Config, root: Path) -> str:
 def files_of(folder: Folder, config: Config) -> Files:
     """Return the files that records of a mirror may name."""
     # What git publishes is laid out from a commit: it has no file that git ignores.
-    worktree = None if config.is_one_way else folder.root
-    return Files(folder.open, location_here(config, folder.root), worktree)
+    is_of_git = config.is_one_way
+    worktree = None if is_of_git else folder.root
+    return Files(folder.open, location_here(config, folder.root), worktree, is_of_git=is_of_git)

@@ -1,4 +1,4 @@
-"""The files that records name to be uploaded: read below the folder, hashed, and told by kind.
+"""The files that records name to be uploaded: read below the folder, hashed, and named by kind.
 
 No name leads out of the folder, through a link, to anything hidden, or to what nobody means to
 publish: drafts, records, settings, and what git ignores. A file counts if it is a regular one that
@@ -63,6 +63,10 @@ OpenRoot: TypeAlias = Callable[[], AbstractContextManager[int]]
 """Opens a folder: gives the descriptor of its top."""
 
 
+class _Absent(BadData):
+    """There is no such file."""
+
+
 class Described(NamedTuple):
     """What a file is, and whether its metadata says where it was made."""
 
@@ -77,6 +81,7 @@ class Files:
     Attributes:
         location: What becomes of a file whose metadata says where it was made.
         most: The most bytes that the PDS takes by its own word, if that is known.
+        is_of_git: The folder has what a commit has, and nothing else.
         worktree: The folder whose git is asked which files it ignores; None: git is not asked.
     """
 
@@ -84,6 +89,7 @@ class Files:
     location: str = LOCATION_HOLD
     worktree: Path | None = None
     most: int | None = None
+    is_of_git: bool = False
     _known: dict[str, BlobRef] = field(default_factory=dict)
 
     def refer(self, name: str) -> BlobRef:
@@ -121,7 +127,13 @@ class Files:
             yield found
 
     def _open(self, name: str) -> int:
-        return open_below(self.open_root, parts_of(name), name)
+        try:
+            return open_below(self.open_root, parts_of(name), name)
+        except _Absent as error:
+            if not self.is_of_git:
+                raise
+            message = f"git does not have the file {shown(name)}"
+            raise BadData(message, hint="git add it, and commit it with the record") from error
 
 
 def open_below(open_root: OpenRoot, parts: Sequence[str], name: str) -> int:
@@ -282,7 +294,7 @@ def _unopened(name: str, error: OSError | ValueError) -> BadData:
     code, words = error.errno if isinstance(error, OSError) else None, shown(name)
     if code == errno.ENOENT:
         hint = "put it there, then: syncd sync; its name begins at the top of the folder"
-        return BadData(f"there is no file {words} in this folder", hint=hint)
+        return _Absent(f"there is no file {words} in this folder", hint=hint)
     if code in (errno.ELOOP, errno.ENOTDIR):
         return BadData(
             f"{words} is a symbolic link, or a part of its name is one, or is no directory",

@@ -22,9 +22,11 @@ _EXCHANGE = 2
 _AT_FDCWD = -100
 _NO_FOLLOW = 0x100
 _BIRTH = 0x800
+_MOUNT = 0x1000
 _STATX_BYTES = 256
 _MASK_AT = struct.Struct("=I")
 _BIRTH_AT = struct.Struct("=80xqI")
+_MOUNT_AT = struct.Struct("=144xQ")
 _BILLION = 1_000_000_000
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -66,14 +68,30 @@ def made_ns(path: Path) -> int:
     return _born_ns(_AT_FDCWD, os.fsencode(path), 0)
 
 
+def is_mount(directory: int, name: str) -> bool:
+    """Return whether the directory `name` in `directory` is the top of a mount, as of a disk."""
+    ids = [_statx(directory, os.fsencode(each), _NO_FOLLOW, _MOUNT) for each in (".", name)]
+    if None in ids:
+        # A kernel before 5.8 cannot tell a bind mount of the same file system.
+        devices = (os.stat(each, dir_fd=directory).st_dev for each in (".", name))
+        return len(set(devices)) > 1
+    return len({_MOUNT_AT.unpack_from(found) for found in ids if found is not None}) > 1
+
+
 def _born_ns(directory: int, name: bytes, flags: int) -> int:
-    call, found = getattr(_libc, "statx", None), ctypes.create_string_buffer(_STATX_BYTES)
-    if call is None or call(directory, name, flags, _BIRTH, found):
-        return 0
-    if not _MASK_AT.unpack_from(found)[0] & _BIRTH:
+    found = _statx(directory, name, flags, _BIRTH)
+    if found is None:
         return 0
     seconds, rest = _BIRTH_AT.unpack_from(found)
     return int(seconds) * _BILLION + int(rest)
+
+
+def _statx(directory: int, name: bytes, flags: int, wanted: int) -> bytes | None:
+    """Return what statx(2) says, or None where it does not say what is wanted."""
+    call, found = getattr(_libc, "statx", None), ctypes.create_string_buffer(_STATX_BYTES)
+    if call is None or call(directory, name, flags, wanted, found):
+        return None
+    return found.raw if _MASK_AT.unpack_from(found)[0] & wanted else None
 
 
 def sync_file_system(descriptor: int) -> None:

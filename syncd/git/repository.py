@@ -17,7 +17,6 @@ from syncd.git.stages import is_in_stages
 
 STALE_SECONDS = 120.0
 """An older lock was left behind by a killed git or a power cut."""
-BISECT = "a bisect"
 _OPERATIONS = (
     ("rebase-merge", "a rebase"),
     ("rebase-apply", "a rebase"),
@@ -25,7 +24,7 @@ _OPERATIONS = (
     ("CHERRY_PICK_HEAD", "a cherry-pick"),
     ("REVERT_HEAD", "a revert"),
     ("sequencer/todo", "a series of picks"),
-    ("BISECT_LOG", BISECT),
+    ("BISECT_LOG", "a bisect"),
 )
 _LOCK = "index.lock"
 _SWITCH = re.compile(r"> (\d+) [+-]\d{4}\tcheckout: moving from (\S+) to (\S+)\Z")
@@ -33,7 +32,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _TAIL_BYTES = 4096
 
 Moment: TypeAlias = tuple[bool, tuple[int, int, int] | None]
-"""Whether the index is locked, and the stat that tells one index from the next."""
+"""Whether the index is locked, and the stat by which two indexes differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,10 @@ class Repository:
     prefix: str
 
     def operation(self) -> str | None:
-        """Name the operation that a person has to finish, such as "a rebase"; None if none."""
+        """Name the operation that a person has to finish, such as "a rebase"; None if none.
+
+        Until then the files may be half of a change, or of a past that nobody wants back.
+        """
         found = (words for name, words in _OPERATIONS if (self.git_directory / name).exists())
         return next(found, None)
 
@@ -83,15 +85,9 @@ class Repository:
         """Return whether this worktree may be a sparse checkout (git-sparse-checkout(1))."""
         return (self.git_directory / "info" / "sparse-checkout").exists()
 
-    def unfinished(self) -> str | None:
-        """Name the operation whose files may be half of a change; None if none, or a bisect."""
-        # A bisect checks out whole commits, so its files are one complete version.
-        found = self.operation()
-        return None if found == BISECT else found
-
     def is_changing(self) -> bool:
         """Return whether files may be half of one change: git, or a person, is still at work."""
-        return self.is_locked() or self.unfinished() is not None
+        return self.is_locked() or self.operation() is not None
 
     def is_detached(self) -> bool:
         """Return whether HEAD names a commit and no branch, as always in a colocated jj."""

@@ -57,6 +57,9 @@ COMMIT_WITHIN_BYTES: Final = 2_000_000
 MAX_ETAG: Final = 200
 """A longer ETag is not sent back."""
 
+MAX_PAGES: Final = 1_000
+"""Pages of a list, at 500 entries each: a list without an end has to end."""
+
 NO_COMMIT: Final = cid_of_block(b"a commit that no repo has")
 """What a probe names as the commit to build on."""
 
@@ -113,12 +116,12 @@ class HttpPds:
 
     @property
     def rate_limit(self) -> xrpc.RateLimit | None:
-        """The rate limit that was told last, or None if none was."""
+        """The rate limit that the PDS showed last, or None if none was."""
         return self._http.rate_limit
 
     @property
     def upload_limit(self) -> xrpc.RateLimit | None:
-        """The rate limit of uploads that was told last, or None if none was."""
+        """The rate limit of uploads that the PDS showed last, or None if none was."""
         return self._http.upload_limit
 
     @property
@@ -236,6 +239,21 @@ class HttpPds:
         with upload_refusals():
             answer = await self._send(xrpc.upload_blob(mime_type), upload=upload)
         return checked_upload(xrpc.read_blob_ref(answer), upload)
+
+    async def fetch_missing_blobs(self) -> list[Cid]:
+        """Return the blobs that records name and the PDS lacks, by its own word.
+
+        Only the import of a repo makes such blobs. Raises as a write: it needs a session.
+        """
+        found: dict[Cid, None] = {}
+        cursor: str | None = None
+        for _ in range(MAX_PAGES):
+            answer = await self._send(xrpc.list_missing_blobs(cursor))
+            cids, cursor = xrpc.read_missing_blobs(answer)
+            found |= dict.fromkeys(cids)
+            if not cids or cursor is None:
+                break
+        return list(found)
 
     async def honours_swaps(self) -> bool:
         request = xrpc.apply_writes(self._did, [], swap=NO_COMMIT)

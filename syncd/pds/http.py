@@ -1,6 +1,7 @@
 """Send one XRPC request to one server and bring back its answer, within bounds of time and size.
 
-Never follows a redirect, never repeats a request, and never lets a foreign exception out.
+Never follows a redirect but that of a blob, never repeats a request, and never lets a foreign
+exception out.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import (
     AbstractContextManager,
+    AsyncExitStack,
     aclosing,
     asynccontextmanager,
     contextmanager,
@@ -37,6 +39,7 @@ from syncd.atproto.xrpc import (
 from syncd.connect import Transport, trust
 from syncd.errors import BadAnswer, BadSyntax, ConfigWrong, Unknown, Unreachable
 from syncd.pds.bounds import DEFAULT_BOUNDS, Bounds, Pace, TooSlow
+from syncd.pds.elsewhere import followed, is_elsewhere
 from syncd.pds.inflate import Inflater
 from syncd.pds.protocol import Meanwhile
 from syncd.pds.upload import Upload
@@ -73,7 +76,7 @@ _HINT = "see whether the network and the PDS are up; `syncd run` tries again by 
 
 
 class Http:
-    """One server. Counts its requests and remembers the last rate limit that a write was told.
+    """One server. Counts its requests and remembers the last rate limit in the answer to a write.
 
     `origin` is the server's, in the one form in which origins are compared. `last_status` is that
     of the last answer, None if the last request got none.
@@ -104,6 +107,7 @@ class Http:
         self.last_status: int | None = None
         self._bounds = bounds
         self._on_request = on_request
+        self._transport = transport
         self._client = httpx.AsyncClient(
             base_url=str(origin),
             transport=transport or _transport(origin, is_named=is_named),
@@ -176,13 +180,17 @@ class Http:
         """Give the pieces of the blob that answers `request`. Raises as `send` does, in it too."""
         deadline = time.monotonic() + self._bounds.stream_seconds
         with self._watched(request) as told:
-            with self._waiting(request):
-                answer = await self._begin(request, bearer, None, None)
-            async with aclosing(answer):
+            async with AsyncExitStack() as stack:
+                with self._waiting(request):
+                    answer = await self._begin(request, bearer, None, None)
+                    stack.push_async_callback(answer.aclose)
+                    if is_elsewhere(answer):
+                        place = followed(answer, self.origin, self._bounds, self._transport)
+                        answer = await stack.enter_async_context(place)
                 told.append(answer.status_code)
                 await self._check(answer, request, bearer)
-                async with aclosing(self._pieces(answer, request, deadline)) as pieces:
-                    yield pieces
+                pieces = self._pieces(answer, request, deadline)
+                yield await stack.enter_async_context(aclosing(pieces))
 
     async def stream(
         self, request: Request, *, bearer: str | None = None

@@ -375,6 +375,7 @@ READERS: list[Callable[[Response], object]] = [
     xrpc.read_page,
     xrpc.read_repo_description,
     xrpc.read_latest,
+    xrpc.read_missing_blobs,
     lambda response: xrpc.read_repo_status(response, DID),
     xrpc.read_did,
 ]
@@ -412,6 +413,19 @@ def test_no_answer_makes_a_reader_raise_anything_but_its_own_error(body: object)
             read(answer(body))
     with suppress(Unknown):
         xrpc.read_applied(answer(body), [OP])
+
+
+def test_what_the_pds_lacks_is_asked_for_page_by_page_with_a_session() -> None:
+    for cursor, more in ((None, []), ("a", [("cursor", "a")])):
+        request = xrpc.list_missing_blobs(cursor)
+        assert (request.method, request.auth) == ("GET", "access")
+        assert request.nsid == "com.atproto.repo.listMissingBlobs"
+        assert list(request.params) == [("limit", "500"), *more]
+    items = [{"cid": str(CID), "recordUri": URI}]
+    assert xrpc.read_missing_blobs(answer({"blobs": items})) == ([CID], None)
+    assert xrpc.read_missing_blobs(answer({"blobs": items, "cursor": "x"})) == ([CID], "x")
+    with pytest.raises(BadAnswer):
+        xrpc.read_missing_blobs(answer({"blobs": [{"cid": "none"}]}))
 
 
 def test_records_are_read_with_the_cid_that_the_pds_claims() -> None:

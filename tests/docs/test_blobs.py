@@ -75,4 +75,5 @@ async def test_a_clone_has_the_blobs_and_says_so_as_json(terminal: Terminal) -> 
     terminal.host.blobs(terminal.login.did)._blobs.clear()
     ran = terminal.run("syncd verify --remote", at=folder)
     assert ran.code == 3
-    assert f"{ref.cid} is missing on the PDS" in ran.out
+    assert f"{ref.cid}.png" in ran.out
+    assert "is missing on the PDS" in ran.out

@@ -252,22 +252,25 @@ async def test_nothing_is_committed_during_a_merge_or_a_rebase(study: Study) -> 
         study.repo.commit_all("Main again")
 
 
-async def test_a_bisect_pulls_and_pushes_and_commits_nothing(study: Study) -> None:
-    for n in range(3):
-        (study.repo.top / "README").write_text(f"{n}\n", encoding="utf-8")
-        study.repo.commit_all(f"Number {n}")
+async def test_a_bisect_publishes_nothing_of_the_past_and_deletes_nothing(study: Study) -> None:
+    await study.world.write(ONE, n=0)
     await study.device.sync()
-    tip = study.repo.git("rev-parse", "main")
-    study.repo.git("bisect", "start", "HEAD", "HEAD~2")
-    await study.world.write(ONE, n=1)
+    study.device.save(ONE, n=1)
     study.device.save(TWO, n=1)
-    report = await study.device.sync()
-    assert (report.pulled, report.pushed) == ((RecordPath(ONE),), (RecordPath(TWO),))
-    assert report.is_settled
-    assert study.repo.git("rev-parse", "main") == tip
-    study.repo.git("bisect", "reset")
     await study.device.sync()
-    assert study.repo.files_of() == [f"{study.prefix}{path}.json" for path in (ONE, TWO)]
+    tip, before = study.repo.git("rev-parse", "main"), study.world.records()
+    assert set(before) == {ONE, TWO}
+    study.repo.git("bisect", "start", "HEAD", "HEAD~2")
+    assert not study.device.has(TWO)
+    foreign = await study.world.write(THREE, n=1)
+    report = await study.device.sync()
+    assert (report.pulled, report.pushed, report.deleted) == ((), (), ())
+    assert {problem.path for problem in report.problems} == {ONE, TWO, THREE}
+    assert study.world.records() == {**before, RecordPath(THREE): foreign}
+    study.repo.git("bisect", "reset")
+    report = await study.device.sync()
+    assert (report.pulled, report.pushed, report.problems) == ((RecordPath(THREE),), (), ())
+    assert study.repo.git("rev-parse", "main~1") == tip
 
 
 async def test_on_no_branch_commits_wait_for_one(study: Study) -> None:

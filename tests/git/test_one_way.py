@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from syncd.atproto.blob import BlobRef
+from syncd.atproto.cid import cid_of_blob
 from syncd.config import Config, render_config
 from syncd.cycle.branch.mark import Mark, parse_mark
 from syncd.cycle.home import Home
@@ -621,3 +623,86 @@ async def test_a_remote_that_is_away_is_an_error_and_nothing_is_sent(site: Site)
     with pytest.raises(SyncdError):
         await site.publish(job)
     assert site.numbers() == {}
+
+
+# --- Files that records name ----------------------------------------------------------------------
+
+PICTURE = "pictures/cover.png"
+NAMED = {"$type": "blob", "$file": PICTURE}
+
+
+def picture(site: Site, content: str = "one") -> BlobRef:
+    """Commit a picture, and return how a record refers to it."""
+    text = "\x89PNG\r\n\x1a\n" + content
+    file = site.desk.top / site.prefix / PICTURE
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(text.encode("latin-1"))
+    data = file.read_bytes()
+    return BlobRef(cid_of_blob(data), "image/png", len(data))
+
+
+def show(site: Site, path: str, n: int = 0) -> None:
+    site.write(f"{path}.json", json.dumps({"image": NAMED, "n": n}))
+
+
+def published(site: Site, path: str) -> object:
+    record = site.world.sandbox.repo(site.world.login.did).record(RecordPath(path))
+    return record and (record["image"], record["n"])
+
+
+@pytest.mark.parametrize("clone", CLONES)
+async def test_a_file_that_a_record_names_is_published_and_git_keeps_the_name(
+    site: Site, clone: str
+) -> None:
+    ref = picture(site)
+    show(site, ONE)
+    site.push()
+    before = site.desk.git("rev-parse", "HEAD:")
+    job = site.clone(*CLONES[clone])
+    done = await site.publish(job)
+    assert ONE in done.report.pushed
+    assert published(site, ONE) == (ref.value, 0)
+    assert job.git("status", "--porcelain") == ""
+    assert site.bare.git("rev-parse", "main:") == before
+    assert not site.kept(job)
+    # Nothing to do, with the mark and without it.
+    writes = site.world.sandbox.repo(site.world.login.did).head.rev
+    for marks in (None, FileMarks(site.tmp_path / "none")):
+        done = await site.publish(site.clone(*CLONES[clone]), marks)
+        assert (done.report.pushed, done.report.problems, done.report.conflicts) == ((), (), ())
+        assert done.foreign == ()
+    assert site.world.sandbox.repo(site.world.login.did).head.rev == writes
+
+
+async def test_another_picture_under_the_same_name_is_an_edit(site: Site) -> None:
+    picture(site)
+    show(site, ONE)
+    site.push()
+    await site.job()
+    new = picture(site, "two")
+    site.push()
+    done = await site.job()
+    assert (done.report.pushed, done.report.conflicts) == ((ONE,), ())
+    assert published(site, ONE) == (new.value, 0)
+    show(site, ONE, 1)
+    site.push()
+    assert (await site.job()).report.pushed == (ONE,)
+    assert published(site, ONE) == (new.value, 1)
+    site.remove(ONE)
+    site.push()
+    assert (await site.job()).report.deleted == (ONE,)
+
+
+async def test_only_what_git_has_is_uploaded(site: Site) -> None:
+    show(site, ONE)
+    (site.desk.top / site.prefix / "secret").write_text("TOKEN=1", encoding="utf-8")
+    (site.desk.top / site.prefix / "pictures").mkdir()
+    (site.desk.top / site.prefix / PICTURE).symlink_to("../secret")
+    site.push()
+    job = site.clone()
+    (problem,) = (await site.publish(job)).report.problems
+    assert "git does not have" in problem.reason
+    (job.top / site.prefix / PICTURE).unlink()
+    (job.top / site.prefix / PICTURE).write_bytes(b"untracked in the job")
+    assert not (await site.publish(job)).report.pushed
+    assert site.world.sandbox.blobs(site.world.login.did).count == 0

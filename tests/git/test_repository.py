@@ -90,7 +90,7 @@ def test_every_operation_that_waits_for_a_person_is_seen(repo: Repo) -> None:
         repo.git(words[0], "--abort")
     repo.git("bisect", "start", "HEAD", "HEAD~1")
     assert repository.operation() == "a bisect"
-    assert not repository.is_changing()
+    assert repository.is_changing()
 
 
 def test_a_series_of_picks_goes_on_after_one_of_them_was_committed_by_hand(repo: Repo) -> None:
@@ -108,7 +108,7 @@ def test_a_series_of_picks_goes_on_after_one_of_them_was_committed_by_hand(repo:
     (repo.top / "file").write_text("decided\n", encoding="utf-8")
     repo.commit_all("Decided")
     assert not (repository.git_directory / "CHERRY_PICK_HEAD").exists()
-    assert repository.unfinished() == "a series of picks"
+    assert repository.operation() == "a series of picks"
     repo.git("cherry-pick", "--continue")
     assert repository.operation() is None
 

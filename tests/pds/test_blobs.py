@@ -268,7 +268,7 @@ async def test_a_blob_is_asked_for_without_a_token_and_as_it_is() -> None:
         (httpx.Response(404, text="<html>"), BadAnswer),
         (refused(429, "RateLimitExceeded"), RateLimited),
         (refused(500, "InternalServerError"), Unreachable),
-        (httpx.Response(302, headers={"location": "https://elsewhere.example/"}), BadAnswer),
+        (httpx.Response(302, headers={"location": "http://elsewhere.example/"}), BadAnswer),
         (httpx.ConnectError("x"), Unreachable),
     ],
 )

@@ -217,6 +217,14 @@ def read_blob_ref(response: Response) -> BlobRef:
     return ref
 
 
+def read_missing_blobs(response: Response) -> tuple[list[Cid], str | None]:
+    """Read listMissingBlobs: the blobs of a page, and its cursor. Raises BadAnswer."""
+    fields = read_object(response)
+    items = map(as_object, items_of(fields, "blobs"))
+    cids = [parsed(parse_cid, text_of(item, "cid")) for item in items]
+    return cids, maybe(fields, "cursor", str)
+
+
 CAR_START_BYTES: Final = 11
 """How many bytes of a body show at most whether it can be a CAR: a varint and one byte."""
 

@@ -262,6 +262,12 @@ def get_blob(did: Did, cid: Cid) -> Request:
     return _query("com.atproto.sync.getBlob", [("did", did), ("cid", str(cid))])
 
 
+def list_missing_blobs(cursor: str | None = None) -> Request:
+    """Build com.atproto.repo.listMissingBlobs, which needs a session."""
+    params = [("limit", "500"), *([] if cursor is None else [("cursor", cursor)])]
+    return Request("GET", "com.atproto.repo.listMissingBlobs", tuple(params), auth="access")
+
+
 def get_record_proof(did: Did, collection: Nsid, rkey: Rkey) -> Request:
     """Build com.atproto.sync.getRecord for a record, with the blocks that prove it."""
     params = [("did", did), ("collection", collection), ("rkey", rkey)]

@@ -45,7 +45,8 @@ class Shelf:
 
         Raises FileProblem: then nothing may be replaced.
         """
-        only_there = [v for v in versions if v.origin is not Provenance.BOTH]
+        # What only the files had is in git, or is what git has with a reference put in.
+        only_there = [v for v in versions if v.origin is Provenance.REPO]
         for version in only_there:
             self.keep(REPLACED, version.path, version.cid, version.content)
 

@@ -7,7 +7,7 @@ writes where git or a person works, and never asks a PDS.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ from syncd.atproto.dagcbor import encode
 from syncd.atproto.syntax import parse_nsid
 from syncd.config import FILE_NAME, Config, parse_config
 from syncd.cycle.branch.mark import Mark
+from syncd.cycle.branch.named import NamedFiles
 from syncd.cycle.git.records import Cids, cid_in, record_paths, records_in
 from syncd.errors import BadData, BadJson, BadSyntax, ConfigWrong
 from syncd.folder.ignore.rules import IGNORE_FILE
@@ -66,7 +67,7 @@ def agreed_at(work: Worktree, mark: Mark, config: Config) -> Agreed:
 
 
 def _blocks(work: Worktree, commit: str, config: Config) -> Iterator[tuple[RecordPath, bytes]]:
-    files = work.files(commit)
+    files, refer = work.files(commit), NamedFiles(work, commit, config).refer
     paths = dict(record_paths(files, config))
     ids = [files[name].id for name in paths]
     work.bring_blobs(commit, ids)
@@ -76,7 +77,8 @@ def _blocks(work: Worktree, commit: str, config: Config) -> Iterator[tuple[Recor
             continue  # two files, so neither was published
         try:
             collection = split_record_path(path)[0]
-            yield path, encode(config.forms.of(collection).parse(text or b"", collection))
+            form = config.forms.of(collection)
+            yield path, encode(form.parse(text or b"", collection, refer))
         except (BadJson, BadData):
             continue  # no record, so it was not published either
 
@@ -84,7 +86,8 @@ def _blocks(work: Worktree, commit: str, config: Config) -> Iterator[tuple[Recor
 def records_at(work: Worktree, commit: str, config: Config) -> dict[RecordPath, Cid]:
     """Return the CID of each record that `commit` has. Raises GitFailed."""
     cids: Cids = {}
-    return records_in(work, work.files(commit), config, cids)
+    refer = NamedFiles(work, commit, config).refer
+    return records_in(work, work.files(commit), config, cids, refer)
 
 
 def versions_between(
@@ -96,6 +99,8 @@ def versions_between(
     GitFailed.
     """
     files = blobs_between(work, older, newer)
+    # A text in between may name a file that either commit has.
+    refers = [NamedFiles(work, commit, config).refer for commit in (older, newer)]
     found: dict[RecordPath, set[Cid | None]] = defaultdict(set)
     for name, path in record_paths(files, config):
         if path not in paths:
@@ -105,7 +110,8 @@ def versions_between(
         found[path] |= {
             cid
             for text in work.contents(ids)
-            if (cid := cid_in(text or b"", path, forms)) is not None
+            for refer in refers
+            if (cid := cid_in(text or b"", path, forms, refer)) is not None
         }
         if None in files[name] and len(forms.of(split_record_path(path)[0]).endings) == 1:
             found[path].add(None)
@@ -126,8 +132,18 @@ def lay_out(work: Worktree, commit: str, config: Config, root: Path) -> None:
     work.bring_blobs(commit, regular.values())
     for name, text in zip(regular, work.contents(regular.values()), strict=True):
         _place(root, name).write_bytes(text or b"")
+    _lay_out_named(NamedFiles(work, commit, config), regular, root)
     for name in wanted.keys() - regular.keys():
         _place(root, name).symlink_to(_NO_FILE)
+
+
+def _lay_out_named(named: NamedFiles, files: Iterable[str], root: Path) -> None:
+    """Write the files that these records name, as far as git has them."""
+    for name, path in record_paths(files, named.config):
+        for each in named.named_in((root / name).read_bytes(), path):
+            content = named.content(each)
+            if content is not None and not (root / each).exists():
+                _place(root, each).write_bytes(content)
 
 
 def _place(root: Path, name: str) -> Path:

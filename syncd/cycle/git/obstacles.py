@@ -52,7 +52,7 @@ class Obstacles:
     def _in(
         self, repository: Repository, names: Mapping[RecordPath, str]
     ) -> dict[RecordPath, Obstacle]:
-        operation = repository.unfinished()
+        operation = repository.operation()
         if operation is not None:
             return dict.fromkeys(names, unfinished(operation))
         files = {
@@ -80,7 +80,7 @@ _Status: TypeAlias = tuple[Moment, str | None]
 
 
 def _status(repository: Repository) -> _Status:
-    return repository.moment(), repository.unfinished()
+    return repository.moment(), repository.operation()
 
 
 def _by_directory(names: Mapping[RecordPath, str]) -> dict[str, dict[RecordPath, str]]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TypeAlias
 
+from syncd.atproto.blob import Refer
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import cid_of
 from syncd.config import Config
@@ -24,10 +25,11 @@ def records_in(
     files: Tree,
     config: Config,
     cids: Cids,
+    refer: Refer | None = None,
 ) -> dict[RecordPath, Cid]:
     """Return the CIDs of the mirrored, readable records among the `files` of a git tree.
 
-    Blobs that are not in `cids` are read and added to it. Raises GitFailed.
+    Blobs that are not in `cids` are read and added to it; `refer` as in `cid_in`. Raises GitFailed.
     """
     paths = dict(record_paths(files, config))
     keys = {name: (split_record_path(path)[0], files[name].id) for name, path in paths.items()}
@@ -35,7 +37,7 @@ def records_in(
     contents = dict(zip(unknown, work.contents(unknown), strict=True))
     for name, key in keys.items():
         if key not in cids:
-            cids[key] = cid_in(contents[key[1]] or b"", paths[name], config.forms)
+            cids[key] = cid_in(contents[key[1]] or b"", paths[name], config.forms, refer)
     # Where two files stand for one record, neither says which it is.
     count = Counter(paths.values())
     found = ((path, cids[keys[name]]) for name, path in paths.items() if count[path] == 1)
@@ -53,10 +55,13 @@ def record_paths(files: Iterable[str], config: Config) -> Iterable[tuple[str, Re
             yield name, path
 
 
-def cid_in(text: bytes, path: RecordPath, forms: Forms) -> Cid | None:
-    """Return the CID of the record in a file; None if the text is no record."""
+def cid_in(text: bytes, path: RecordPath, forms: Forms, refer: Refer | None = None) -> Cid | None:
+    """Return the CID of the record in a file; None if the text is no record.
+
+    With `refer`, a text may name files to be uploaded, as `Form.parse` has it.
+    """
     try:
         collection = split_record_path(path)[0]
-        return cid_of(forms.of(collection).parse(text, collection))
+        return cid_of(forms.of(collection).parse(text, collection, refer))
     except (BadJson, BadData):
         return None

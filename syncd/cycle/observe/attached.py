@@ -27,9 +27,7 @@ from syncd.model import Problem, RecordPath, Seen, Snapshot, split_record_path
 
 _BOTH = "it names a file to upload, and the repo changed the record meanwhile"
 _BOTH_HINT = "look at `syncd diff`, and write the file of the record anew from what it shows"
-_ONE_WAY = "it names a file to upload, which this version of syncd does not do in publish mode"
 _ANY: Final = BlobRef(cid_of_blob(b""), "*/*", 0)
-_ONE_WAY_HINT = "put the reference of an uploaded blob there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +57,9 @@ def with_attached(
         met = look.problems[path]
         if MALFORMED_BLOB not in met.reason:
             continue
-        is_ours = base.get(path) == remote.get(path)
-        is_one_way = config.is_one_way
-        why = (_ONE_WAY, _ONE_WAY_HINT) if is_one_way else None if is_ours else (_BOTH, _BOTH_HINT)
+        # Where git publishes, its file keeps the name: it is compared as any other version.
+        is_ours = base.get(path) == remote.get(path) or config.is_one_way
+        why = None if is_ours else (_BOTH, _BOTH_HINT)
         read = _read(files_of(folder, config), folder, path, met, why)
         if isinstance(read, Problem):
             problems[path] = read

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from syncd.atproto.cid import Cid
 from syncd.blobs.store import DIRECTORY, MANY, Store
 from syncd.cycle.observe.ignored import ignored_among, misnamed, rules_of, without_ignored
+from syncd.cycle.observe.mounts import spare_unmounted
 from syncd.cycle.workspace import Workspace
 from syncd.folder.ignore.rules import Rules
 from syncd.folder.listing import Listing, fingerprints_of, list_collections
@@ -82,6 +83,7 @@ def look_everywhere(
     found = _fingerprints(listings, look, base, rules, folder)
     if apart:
         look = look.joined(scan(folder, known=known, only=apart, now_ns=now_ns))
+    look = spare_unmounted(workspace, look, base, concerned, is_whole=True)
     strays = (*misnamed(folder, state.collections), *_blob_problems(workspace))
     look = replace(look, strays=(*look.strays, *strays))
     return Everywhere(without_ignored(look, rules, base), known, base, found, rules)

@@ -15,6 +15,7 @@ from syncd.cycle.observe.attached import Naming, with_attached
 from syncd.cycle.observe.ignored import ignored_among, rules_of
 from syncd.cycle.observe.inexact import Versions, with_inexact
 from syncd.cycle.observe.local import Everywhere, look_everywhere
+from syncd.cycle.observe.mounts import mounts_seen, spare_unmounted
 from syncd.cycle.observe.remote import Sight
 from syncd.cycle.observe.scope import newly_covered
 from syncd.cycle.workspace import Workspace
@@ -43,6 +44,7 @@ from syncd.model import (
 from syncd.plan import Views, still_holds, touched
 from syncd.replica import View, first_of, remotes_of
 from syncd.state import State
+from syncd.state.note import Note
 from syncd.state.notes import LastLook
 
 Dirty = Collection[RecordPath] | None
@@ -215,7 +217,9 @@ def _look_at(
     matter = frozenset(filter(config.covers_path, {*concerned, *dirty}))
     known = state.seen_of(matter)
     look = scan(workspace.folder, known=known, only=matter, expected=pending.inert, now_ns=now_ns)
-    return Everywhere(look, known, state.base_of(matter), {}), matter
+    base = state.base_of(matter)
+    look = spare_unmounted(workspace, look, base, matter, is_whole=False)
+    return Everywhere(look, known, base, {}), matter
 
 
 def _ignored(
@@ -352,19 +356,20 @@ def strays_apart(plan: Plan, strays: Sequence[Problem]) -> tuple[Problem, ...]:
     return tuple(stray for stray in strays if stray.path not in told)
 
 
-def last_look(state: State, plan: Plan, sides: Sides) -> tuple[LastLook, ...]:
-    """Return the time of this look, if it is to be remembered as the last look at all files.
+def last_look(workspace: Workspace, plan: Plan, sides: Sides) -> tuple[Note, ...]:
+    """Return what is to be remembered of a look at all files: its time, and what is a mount.
 
-    Not while a file is away whose record is still to be deleted: where its content went is then
+    No time while a file is away whose record is still to be deleted: where its content went is then
     looked for among what has appeared since before it went.
     """
     moved = {item.path for item in plan.problems if isinstance(item, Moved)}
     there = sides.look.seen.keys() | sides.look.problems.keys() | moved
-    known = state.note(LastLook)
+    known = workspace.state.note(LastLook)
+    mounts = mounts_seen(workspace, sides.look, sides.at_ns) if sides.is_whole else ()
     is_recent = known is not None and 0 <= sides.at_ns - known.at_ns < LOOK_NS
     if not sides.is_whole or is_recent or not there >= sides.paths & sides.views.base.keys():
-        return ()
-    return (LastLook(sides.at_ns),)
+        return mounts
+    return (*mounts, LastLook(sides.at_ns))
 
 
 def bookkeeping(plan: Plan, sides: Sides) -> Memory:

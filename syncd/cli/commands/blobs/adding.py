@@ -56,7 +56,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 def add(
     directory: Path, file: Path, record: str | None, location: str | None, as_json: bool
 ) -> None:
-    """Copy FILE into blobs/, and print the reference that names it in a record.
+    """Copy FILE into blobs/ and print its reference.
 
     With --to, write the reference into the file of that record or draft, in its own style.
     #/POINTER says where: #/avatar, or #/images/- for the end of a list. Without it, the place
@@ -90,9 +90,9 @@ def add(
 @_JSON
 @click.pass_obj
 def replace(directory: Path, cid: str, file: Path, location: str | None, as_json: bool) -> None:
-    """Have every record and draft that names the blob CID name FILE in its place.
+    """Name FILE wherever the blob CID is named.
 
-    The records change as by an edit of their files; history keeps what these held.
+    Each record and draft changes as by an edit of its file; history keeps what it held.
 
     \b
     Example:
@@ -119,10 +119,10 @@ def replace(directory: Path, cid: str, file: Path, location: str | None, as_json
 @click.argument("answer", required=False, type=click.Choice(["allow", "forbid"]))
 @click.pass_obj
 def location(directory: Path, answer: str | None) -> None:
-    """Say what becomes of pictures that tell where they were made; allow or forbid to publish that.
+    """Allow or forbid to publish where pictures were made.
 
-    `location = "keep"` under [blobs] in syncd.toml may come from somebody else. It counts on this
-    machine once you have allowed it here.
+    Say what counts on this machine: location = "keep" under [blobs] in syncd.toml may come from
+    another person, so it counts here after "allow".
 
     \b
     Examples:

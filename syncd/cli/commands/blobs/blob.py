@@ -23,10 +23,13 @@ from syncd.cli.screen.verbose import listeners
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadSyntax, SyncdError
 from syncd.mirror.blobs.getting import get_blobs
+from syncd.mirror.blobs.pushing import PUSH_HINT, PushedBlobs, push_missing
 from syncd.mirror.blobs.rows import BlobRow, blob_rows
 from syncd.mirror.names import read_name
 from syncd.mirror.offline import open_files
 from syncd.mirror.online import open_to_look
+from syncd.mirror.publishing import check_writable
+from syncd.pds import HttpPds
 
 
 @click.group(cls=Suggesting)
@@ -136,6 +139,56 @@ def get(directory: Path, what: str | None, everything: bool, as_json: bool) -> N
         fail(brought.halted)
         raise click.exceptions.Exit(brought.halted.exit_code)
     raise click.exceptions.Exit(NEEDS_A_PERSON if failed else 0)
+
+
+@blob.command()
+@click.option("--missing", is_flag=True, required=True, help="What the PDS says that it lacks.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def push(directory: Path, missing: bool, as_json: bool) -> None:  # noqa: ARG001 (named for later)
+    """Upload blobs that the PDS lacks.
+
+    It does after the account has moved there with its repo. Their bytes are those in blobs/, or
+    of any file in the folder. Needs a login, and works beside a running daemon. Exits with 3 if
+    some are nowhere here.
+
+    \b
+    Example:
+      syncd blob push --missing
+    """
+    found = asyncio.run(_push(directory))
+    if as_json:
+        say_json(
+            {
+                "uploaded": [str(ref.cid) for ref in found.sent],
+                "absent": [str(cid) for cid in found.absent],
+                "failed": {str(cid): reason for cid, reason in found.failed.items()},
+            }
+        )
+    else:
+        _say_pushed(found)
+    if found.halted is not None:
+        fail(found.halted)
+        raise click.exceptions.Exit(found.halted.exit_code)
+    raise click.exceptions.Exit(0 if found.is_whole else NEEDS_A_PERSON)
+
+
+async def _push(directory: Path) -> PushedBlobs:
+    async with open_to_look(directory, listeners()) as mirror:
+        check_writable(mirror.workspace)
+        pds = mirror.pds
+        assert isinstance(pds, HttpPds)
+        return await push_missing(mirror.workspace, mirror.home, await pds.fetch_missing_blobs())
+
+
+def _say_pushed(found: PushedBlobs) -> None:
+    for cid, reason in found.failed.items():
+        say(f"refused   {cid}: {reason}")
+    for cid in found.absent:
+        say(f"missing   {cid}: its bytes are not in this folder")
+        say(f"          next: {PUSH_HINT}")
+    size = sum(ref.size for ref in found.sent)
+    say(f"uploaded {many(len(found.sent), 'blob')}, {size_words(size)}")
 
 
 def _rows_now(workspace: Workspace, rows: Sequence[BlobRow]) -> list[dict[str, Any]]:

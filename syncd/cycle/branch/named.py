@@ -1,0 +1,72 @@
+"""The files that records of a commit name to be uploaded, as git has them. Reads no checkout.
+
+Hash, size and kind are those of git's own bytes, before any filter: each job refers to a file in
+the same way, and a record that names it is the same record each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from io import BytesIO
+
+from syncd.atproto.blob import BlobRef
+from syncd.atproto.cid import cid_of_blob
+from syncd.blobs.files import MARK, as_published, describe, parts_of, shown
+from syncd.config import Config
+from syncd.errors import BadData, BadJson
+from syncd.git.commits import GitFile, Worktree
+from syncd.model import RecordPath, split_record_path
+
+_ANY = BlobRef(cid_of_blob(b""), "*/*", 0)
+
+
+@dataclass(slots=True)
+class NamedFiles:
+    """The files of one commit of a worktree."""
+
+    work: Worktree
+    commit: str
+    config: Config
+    _files: Mapping[str, GitFile] | None = None
+    _refs: dict[str, BlobRef] = field(default_factory=dict)
+
+    def refer(self, name: str) -> BlobRef:
+        """Return how a file is referred to. Raises BadData if it cannot be uploaded, GitFailed."""
+        parts_of(name)
+        if name not in self._refs:
+            content = self.content(name)
+            if not content:
+                raise BadData(f"git does not have the file {shown(name)}, or it is empty")
+            file, size = BytesIO(content), len(content)
+            known = describe(name, file, size)
+            location = self.config.blobs_location
+            self._refs[name] = as_published(name, file, size, known, location)[1]
+        return self._refs[name]
+
+    def content(self, name: str) -> bytes | None:
+        """Return what git has of a file; None of a link, and of none. Raises GitFailed."""
+        if self._files is None:
+            self._files = self.work.files(self.commit)
+        file = self._files.get(name)
+        if file is None:
+            return None
+        self.work.bring_blobs(self.commit, [file.id])
+        return next(self.work.contents([file.id]))
+
+    def named_in(self, text: bytes, path: RecordPath) -> Iterator[str]:
+        """Yield the files that the text of a record names, as far as it can be read."""
+        found: dict[str, None] = {}
+
+        def refer(name: str) -> BlobRef:
+            with suppress(BadData):
+                parts_of(name)
+                found[name] = None
+            return _ANY
+
+        if MARK in text:
+            collection = split_record_path(path)[0]
+            with suppress(BadData, BadJson):
+                self.config.forms.of(collection).parse(text, collection, refer)
+        yield from found
