@@ -85,10 +85,10 @@ site: $(VENV)/.test $(SITE)/.made
 	$(SITE)/bin/python -m docs.site.build build/site
 	@echo "the site is in build/site"
 
-# Where the tools of others are tried that protect no record: what `make bench` measures and draws,
-# and clients of others on the sandbox.
+# What protects no record: what `make bench` measures and draws, with the tools of others; clients of
+# others on the sandbox; and that the pictures of the README still show what comes out.
 tools: $(VENV)/.test reference
-	$(BIN)/python -m pytest $(SPREAD) --only tools tests/bench tests/sandbox tests/mirror/editors tests/editors $(PYTEST)
+	$(BIN)/python -m pytest $(SPREAD) --only tools tests/bench tests/docs tests/sandbox tests/mirror/editors tests/editors $(PYTEST)
 
 # The PDS contract and the main job on PDSes of another make and age, which are installed from npm.
 peers-pds: $(VENV)/.test reference

@@ -219,10 +219,10 @@ async def _looks(root: Path, count: int, rounds: int) -> list[float]:
     world = World(root, sandbox, sandbox.create_account())
     device = _with_blobs(world, count)
     try:
-        report = await device.sync()
+        await device.sync()
         later = device.mirror.workspace.clock_ns() + 2 * YOUNG_NS
         rework(device.mirror, clock_ns=lambda: later)
-        await device.sync()
+        report = await device.sync()
         rounds_of, found = device.mirror.rounds, list[float]()
         for _ in range(max(3, rounds)):
             began = time.perf_counter()

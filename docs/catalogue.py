@@ -111,13 +111,19 @@ def _row(entry: Entry, entries: dict[str, Entry]) -> tuple[str, ...]:
     )
 
 
-def shown() -> str:
-    """Return the table that the page shows."""
-    (table,) = re.findall(
-        rf"^{re.escape(TITLE)}.*?((?:^\|.*\n)+)", PAGE.read_text(), re.MULTILINE | re.DOTALL
-    )
+def shown(page: Path = PAGE) -> str:
+    """Return the table that `page` shows."""
+    text = page.read_text(encoding="utf-8")
+    pattern = rf"^{re.escape(TITLE)}(?:(?!\|)[^\n]*\n)*((?:\|[^\n]*\n)+)"
+    (table,) = re.findall(pattern, text, re.MULTILINE)
     return str(table)
 
 
+def write(page: Path = PAGE) -> None:
+    """Put the table that the code gives in the place of the one that `page` shows."""
+    text = page.read_text(encoding="utf-8")
+    page.write_text(text.replace(shown(page), render()), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    PAGE.write_text(PAGE.read_text().replace(shown(), render()))
+    write()

@@ -17,13 +17,14 @@ from tests.docs.shown import unshown
 from tests.place import keep_state_apart, work_in_memory
 from tests.reference.pds import ReferencePds
 from tests.rigs.device import close_all
+from tests.shares import import_own_share
 from tests.slowest import slowest_first
 
 ELSEWHERE = {
     "packages": "builds and installs packages of syncd: `make packages`",
     "peers-pds": "runs PDSes from npm of other makes and ages: `make peers-pds`",
     "site": "builds the site of the documents, and opens it in a browser: `make site`",
-    "tools": "needs tools of others, and protects no record: `make tools`",
+    "tools": "protects no record: `make tools`",
 }
 """Tests that run only where they are asked for, by the name of their target and marker."""
 UNSHOWN = pytest.StashKey[list[str]]()
@@ -69,6 +70,11 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """A test of a real PDS is known by the fixture: `-m "not reference"` leaves it out."""
     if {"reference_pds", "arroba_pds"}.intersection(getattr(item, "fixturenames", ())):
         item.add_marker(pytest.mark.reference)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    import_own_share(session.config)
 
 
 @pytest.hookimpl(trylast=True)  # after pytest has put together what shares a fixture

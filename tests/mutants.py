@@ -241,6 +241,29 @@ MUTANTS = (
         "the_blobs_of_a_record_that_is_deleted_here",
     ),
     Mutant(
+        "a picture that goes up with what a person wrote into it", "blobs/strip.py",
+        'frozenset({b"eXIf", b"tEXt", ', 'frozenset({b"eXIf", ', "tests/blobs/test_strip.py",
+    ),
+    Mutant(
+        "a blob removed that only history names", "cycle/blobs/removal.py",
+        "    for _, content in workspace.history.readable_versions():\n"
+        "        found |= _named_in(content)\n",
+        "", "tests/cycle/blobs/test_removal.py",
+    ),
+    Mutant(
+        "a blob removed though not all that may name it was read", "cycle/blobs/removal.py",
+        "        named = due\n", "        named = set[Cid]()\n", "tests/cycle/blobs/test_removal.py",
+        "history_has_lost",
+    ),
+    Mutant(
+        "a merge of two texts is one of them", "merge/texts.py",
+        "if cid_of(side) == cid)", "if True)", "tests/merge/test_texts.py",
+    ),
+    Mutant(
+        "a merge that its file cannot say", "merge/texts.py",
+        "    if not is_exact:\n", "    if False:\n", "tests/merge/test_texts.py",
+    ),
+    Mutant(
         "a record comes back without its blob", "cycle/blobs/again.py",
         "        self.lacking |= found\n", "", "tests/cycle/blobs/test_again.py",
         "a_blob_that_the_pds_has_lost",

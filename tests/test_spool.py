@@ -15,6 +15,7 @@ from syncd.atproto.data import encode
 from syncd.errors import FileProblem
 from syncd.spool import NOWHERE, Spool, _Index, length_at, unnamed_spool
 from tests.atproto.mst.trees import FOREIGN
+from tests.rigs.descriptors import open_below
 
 HEADER = b"".join(write_car((), ()))
 
@@ -167,15 +168,14 @@ def test_a_link_in_its_place_is_not_followed(path: Path, tmp_path: Path) -> None
 
 
 def test_a_spool_without_a_name_leaves_no_file_and_no_descriptor(tmp_path: Path) -> None:
-    descriptors = Path("/proc/self/fd")
-    before = set(descriptors.iterdir())
     spool = unnamed_spool(tmp_path)
     blocks = blocks_of(3)
     spool.add(blocks)
     assert list(tmp_path.iterdir()) == []
+    assert len(open_below(tmp_path)) == 1
     assert all(spool.get(cid) == block for cid, block in blocks)
     del spool
-    assert set(descriptors.iterdir()) <= before
+    assert open_below(tmp_path) == []
 
 
 def test_a_cid_of_another_kind_has_no_block(tmp_path: Path) -> None:

@@ -286,8 +286,8 @@ SETTINGS: tuple[Setting, ...] = (
             "share of a collection", "20", _parse_percent),
     Setting("brake", "window_seconds", "brake_window_seconds", "seconds", "deletions this close "
             "together count as one", "600.0", _parse_seconds),
-    Setting("conflicts", "hold", "conflicts_hold", "list", "conflicts of these collections wait "
-            "for you whatever the next lists say; so do all that no list names",
+    Setting("conflicts", "hold", "conflicts_hold", "list", "conflicts of these collections "
+            "are held whatever the next lists say; so are all that no list names",
             '["app.bsky.actor.*"]', _parse_patterns),
     Setting("conflicts", "merge", "conflicts_merge", "list", "merge these field by field; where "
             "fields collide they wait", '["com.example.*"]', _parse_patterns),
@@ -334,8 +334,8 @@ SETTINGS: tuple[Setting, ...] = (
             _parse_command),
     Setting("hooks", "after_push", "hook_after_push", "command", "the same after records were "
             "pushed", '["./announce"]', _parse_command),
-    Setting("hooks", "on_problem", "hook_on_problem", "command", "the same if something new waits "
-            "for you, or nothing can be synced", '["./page-me"]', _parse_command),
+    Setting("hooks", "on_problem", "hook_on_problem", "command", "the same if something new needs "
+            "you, or nothing can be synced", '["./page-me"]', _parse_command),
     Setting("hooks", "seconds", "hook_seconds", "seconds", "how long one of them may take", "60.0",
             _parse_seconds),
 )  # fmt: skip

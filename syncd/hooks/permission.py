@@ -46,6 +46,9 @@ class Permission:
         unfinished = self.file.with_suffix(".new")
         try:
             make_private(self.file.parent, self.file.parent.parent)
+            # Whatever a stop left there, and whatever the umask: what is open would be reported.
+            unfinished.unlink(missing_ok=True)
+            unfinished.touch(mode=0o600)
             unfinished.write_text(f"{digest}\n", encoding="ascii")
             unfinished.replace(self.file)
         except OSError as error:

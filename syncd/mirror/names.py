@@ -115,6 +115,11 @@ def check_known(workspace: Workspace, name: Name) -> None:
         raise unknown(workspace, name)
 
 
+def was_known(workspace: Workspace, name: Name) -> bool:
+    """Return whether history has a version of a record that `name` means."""
+    return any(_means(name, event.path) for event in workspace.history.events())
+
+
 def unknown(workspace: Workspace, name: Name) -> SyncdError:
     """Return the error that says what `name` is, if it is no record of the mirror."""
     file = next((form for form in name.forms if os.path.lexists(workspace.root / form)), None)

@@ -60,7 +60,7 @@ async def followed(
 def _client(
     home: Origin, patience: httpx.Timeout, transport: httpx.AsyncBaseTransport | None
 ) -> httpx.AsyncClient:
-    """Return a client that knows nothing of a session; a new one forgets also what it was told."""
+    """Return a client that knows nothing of a session; a new one also forgets what a PDS said."""
     own: httpx.AsyncBaseTransport
     if transport is not None:
         own = _Shared(transport)

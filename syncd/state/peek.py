@@ -35,6 +35,8 @@ class Names:
 
 
 RECORDS = Names("state.db", "SELECT path FROM base WHERE path >= ? ORDER BY path LIMIT 1")
+NAMERS = Names("state.db", "SELECT DISTINCT path FROM named WHERE path >= ? ORDER BY path LIMIT 1")
+"""The records that name a blob."""
 WENT = Names("history.db", "SELECT path FROM event WHERE path >= ? ORDER BY path LIMIT 1")
 
 

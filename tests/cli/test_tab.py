@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from syncd.atproto.cid import cid_of_block
+from syncd.atproto.blob import BlobRef
+from syncd.atproto.cid import cid_of_blob, cid_of_block
 from syncd.atproto.syntax import Did
 from syncd.model import Conflict, Held, Memory, RecordPath, Side, Waiting
 from syncd.state import create_state
@@ -43,6 +44,9 @@ TYPED = {
     "syncd approve c": "syncd approve com.example.other/two",
     "syncd publish com.example.note/": "syncd publish com.example.note/first.draft.json",
     "syncd new com.example.ot": "syncd new com.example.other",
+    "syncd new com.e": "syncd new com.example.",
+    "syncd blob get c": "syncd blob get com.example.note/one",
+    "syncd help tutor": "syncd help tutorial",
     "syncd logout d": f"syncd logout {DID}",
     "syncd lexicon show app.bsky.feed.po": "syncd lexicon show app.bsky.feed.post",
     "syncd lexicon show com.example.no": "syncd lexicon show com.example.note",
@@ -55,7 +59,9 @@ TYPED = {
 def mirror(tmp_path: Path) -> Path:
     """A mirror with a conflict, a held deletion and a draft, and a `syncd` beside it."""
     mirror = tmp_path / "mirror"
-    for directory in (".syncd", "com.example.note", "com.example.other"):
+    # Two of these are no collections: Tab does not offer them as such.
+    others = ("com.example", "com.example.Bad_")
+    for directory in (".syncd", "com.example.note", "com.example.other", *others):
         (mirror / directory).mkdir(parents=True)
     (mirror / ".syncd/marker").write_text("m\n")
     for file in ("one.json", "first.draft.json"):
@@ -66,6 +72,7 @@ def mirror(tmp_path: Path) -> Path:
             OTHER: (Held(OTHER, Side.LOCAL, "why"),),
         }
         state.record(Memory(base={NOTE: CID, OTHER: CID}, waiting=waits))
+        state.attachments.learn({NOTE: (CID, [BlobRef(cid_of_blob(b"x"), "image/png", 1)])})
     kept = tmp_path / "state/syncd/credentials"
     kept.mkdir(parents=True)
     (kept / f"{DID}.session").write_text("")

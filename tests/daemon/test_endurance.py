@@ -194,7 +194,8 @@ def test_a_day_of_cycles_leaves_memory_and_descriptors_as_they_were(world: World
         assert life.teller.tally.cycles >= CYCLES
         assert late.bytes - early.bytes < GROWTH_BYTES
         assert late.values - early.values < GROWTH_VALUES
-        assert (late.descriptors, late.tasks) == (early.descriptors, early.tasks)
+        assert late.descriptors <= early.descriptors  # those of tests before may be closed by now
+        assert late.tasks == early.tasks
         assert life.said["error"] == life.said["recovered"] == 2
         assert not life.said.keys() & {"conflict", "problem", "held", "deleted"}
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
-from docs.catalogue import HEADER, render, shown
+from docs.catalogue import HEADER, render, shown, write
 from syncd.cli.screen.output import NEEDS_A_PERSON
 from syncd.errors import SyncdError
 
@@ -35,6 +36,14 @@ def test_the_catalogue_is_what_the_code_says() -> None:
     assert shown() == render(), "python -m docs.catalogue writes it anew"
 
 
+def test_the_catalogue_ends_where_its_table_ends(tmp_path: Path) -> None:
+    page = tmp_path / "errors.md"
+    page.write_text(f"above\n\n## Every error\n\nWords.\n\n{shown()}\n## Below\n\n| a |\n", "utf-8")
+    assert shown(page) == shown()
+    write(page)
+    assert page.read_text("utf-8").endswith("\n## Below\n\n| a |\n")
+
+
 def test_each_error_of_the_tree_is_read_as_python_has_it() -> None:
     """The catalogue is made from the source: what it reads there, a program meets."""
     rows = {row[0].strip("`"): row for row in table(DOCUMENT, *HEADER)}
@@ -53,7 +62,9 @@ def test_the_readme_has_the_same_codes_but_that_of_ctrl_c() -> None:
 def test_every_sentence_that_is_quoted_is_said_by_the_code() -> None:
     sources = "".join(file.read_text() for file in (ROOT / "syncd").rglob("*.py"))
     said = re.sub(r"\{[^{}]*\}", " ", re.sub(r'"\s*f?"', "", sources))
-    for quoted in re.findall(r'^\*\*"(.*?)"\.?\*\*', DOCUMENT, re.MULTILINE):
+    sentences = re.findall(r'^\*\*"(.*?)"\.?\*\*', DOCUMENT, re.MULTILINE)
+    assert len(sentences) >= 15
+    for quoted in sentences:
         for part in (part.strip(" ,") for part in quoted.split("…")):
             assert re.search(re.escape(part).replace(r"\ ", r"\s+"), said), quoted
 

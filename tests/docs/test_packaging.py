@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -71,6 +72,26 @@ def test_the_wheel_holds_syncd_and_nothing_else(tmp_path: Path) -> None:
     lexicons = {"syncd/lexicons/bundle.json", "syncd/lexicons/LICENSE-atproto.txt"}
     assert inside == {*modules, *units, *pages, *lexicons, *schemas, "syncd/py.typed"}
     assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+@pytest.mark.packages
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+def test_a_package_has_the_same_bytes_wherever_and_whenever_it_is_built(
+    kind: str, tmp_path: Path
+) -> None:
+    """Another directory, other times of the files, and another umask make no difference."""
+    copy = tmp_path / "elsewhere"
+    leave_out = shutil.ignore_patterns(".git", ".venv*", ".*_cache", "__pycache__", "build")
+    shutil.copytree(ROOT, copy, ignore=leave_out, copy_function=shutil.copy)
+    packages = []
+    for source, umask in ((ROOT, 0o022), (copy, 0o077)):
+        place = tmp_path / f"built-{umask}"
+        build = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(place)]
+        subprocess.run(build, cwd=source, check=True, capture_output=True, umask=umask)
+        (package,) = place.iterdir()
+        packages.append(package)
+    assert packages[0].name == packages[1].name
+    assert packages[0].read_bytes() == packages[1].read_bytes()
 
 
 @pytest.mark.packages

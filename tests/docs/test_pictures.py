@@ -33,16 +33,18 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("pictures")
     command = [sys.executable, "-m", "docs.pictures", str(place)]
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False
     )
     assert done.returncode == 0, done.stderr
     return place
 
 
+@pytest.mark.tools
 def test_every_picture_is_shown_and_every_one_shown_is_made(fresh: Path) -> None:
     assert [Path(path).name for path in SHOWN] == sorted(path.name for path in fresh.iterdir())
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("path", SHOWN)
 def test_what_a_picture_shows_still_comes_out(fresh: Path, path: str) -> None:
     assert words(ROOT / path) == words(fresh / Path(path).name), "make pictures, and look at them"

@@ -11,6 +11,7 @@ from syncd.errors import FolderWrong
 from syncd.folder.root import Folder, find_root, initialise, open_directory, read_marker
 from tests.folder.conftest import MARKER, as_nobody
 from tests.folder.disks import Crash, StagedDisk
+from tests.rigs.descriptors import open_below
 
 
 def test_a_marked_folder_is_private_and_keeps_itself_out_of_git(folder: Folder) -> None:
@@ -153,11 +154,10 @@ def initialise_again(root: Path) -> None:
 
 
 def test_no_descriptor_stays_open(folder: Folder, tmp_path: Path) -> None:
-    before = set(Path("/proc/self/fd").iterdir())
     for _ in range(3):
         folder.check_marker(MARKER)
         with pytest.raises(FolderWrong):
             Folder(tmp_path).check_marker(MARKER)
         with folder.open() as root, pytest.raises(FileNotFoundError):
             open_directory(root, ("a.b.c", "d"))
-    assert set(Path("/proc/self/fd").iterdir()) <= before
+    assert open_below(folder.root) + open_below(tmp_path) == []

@@ -64,9 +64,9 @@ async def test_the_lock_of_a_killed_syncd_is_taken_away_before_anything_else(
     assert not lock.exists()
     killed_holder(lock)
     await study.world.write(ONE, n=1)
-    began = time.monotonic()
+    left = lock.stat().st_mtime
     assert (await study.device.sync()).is_settled
-    assert time.monotonic() - began < STALE_SECONDS / 2, "it waited until the lock was stale"
+    assert time.time() - left < STALE_SECONDS, "it waited until the lock was stale"
     assert (study.repo.subjects(), lock.exists()) == ([f"Pulled {ONE}", "Begin"], False)
 
 

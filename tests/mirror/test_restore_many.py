@@ -106,6 +106,20 @@ async def test_a_pattern_of_records_that_were_never_replaced_restores_none_and_s
         assert (done.exit_code or isinstance(done.exception, SyncdError)) == code, flags
 
 
+async def test_one_that_is_back_already_is_not_said_to_be_unknown(laptop: Device) -> None:
+    (laptop.root / FILE_NAME).write_text(render_config(laptop.mirror.config))
+    gone = NOTES[0]
+    words = ["-C", str(laptop.root), "restore", gone, "--deleted"]
+    for count in (1, 0):
+        done = CliRunner().invoke(cli, [*words, "--json"])
+        assert (done.exit_code, len(json.loads(done.stdout)["restored"])) == (0, count)
+    for flags in (["--dry-run"], ["--deleted"], ["--before", "90m"]):
+        done = CliRunner().invoke(cli, ["-C", str(laptop.root), "restore", gone, *flags])
+        assert done.exit_code == 0, flags
+    done = CliRunner().invoke(cli, ["-C", str(laptop.root), "restore", "com.example.no/x", *flags])
+    assert isinstance(done.exception, SyncdError)
+
+
 async def test_one_that_fails_keeps_no_other_back(laptop: Device) -> None:
     workspace = workspace_of(laptop)
     events = plan_restore(workspace, wish(laptop, "*", deleted=True))

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
-from .play import play_piece
+from .piece import play_piece
 
 PIECE = 250
 

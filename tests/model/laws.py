@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from syncd.atproto.cid import Cid
@@ -19,7 +20,7 @@ from tests.rigs.staged import IN_HISTORY
 from .journal import Sent, Version
 
 if TYPE_CHECKING:
-    from tests.rigs.staged import Desk
+    from tests.rigs.staged import Desk, Seen
 
     from .scene import Scene
 
@@ -100,22 +101,25 @@ class Laws:
 
     # --- After a step, and after a crash ---------------------------------------------------------
 
-    def check(self, folders: Mapping[str, Mapping[RecordPath, Cid]]) -> None:
-        """All that holds at any time, a crash included, of what the files in `folders` say."""
+    def check(
+        self, seen: Mapping[str, Seen], folders: Mapping[str, Mapping[RecordPath, Cid]]
+    ) -> None:
+        """All that holds at any time, a crash included, of the `seen` files and what they say."""
         assert not (gone := self.scene.blobs.lost()), ("no bytes are left", gone)
         self.published |= self.scene.world.records().items()
         names = {file.name for file in self.scene.world.tmp_path.iterdir()}
         assert names == self.scene.desks.keys(), "something lies outside the folders"
         for name, local in folders.items():
             desk = self.scene.desks[name]
-            self._check_files(desk, local)
+            self._check_files(desk, seen[name].files, local)
             for path, cid in local.items():
                 desk.diary.saw(path, cid)
             self._check_base(desk)
 
-    def _check_files(self, desk: Desk, local: Mapping[RecordPath, Cid]) -> None:
+    def _check_files(
+        self, desk: Desk, there: Mapping[RecordPath, Path], local: Mapping[RecordPath, Cid]
+    ) -> None:
         """Files are whole, those that a person spoilt are as they were left, and none just went."""
-        there = desk.record_files()
         for path, text in desk.diary.spoilt.items():
             if path not in desk.diary.decided:
                 # In a collection with pages, syncd may have put its own file beside a spoilt one.

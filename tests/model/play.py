@@ -31,13 +31,3 @@ def play_schedules(count: int, number: int, machine: type[Machine] = Machine) ->
     TALLY.clear()
     run_state_machine_as_test(seed(number)(Seeded), settings=wanted)
     return Counter(TALLY)
-
-
-def play_piece(piece: tuple[int, int]) -> Counter[str]:
-    """A count and a seed. Raises as `play_schedules`, with the command that shows it again."""
-    count, number = piece
-    try:
-        return play_schedules(count, number)
-    except BaseException as error:
-        error.add_note(f"`make model N={count} SEED={number}` shows it again")
-        raise

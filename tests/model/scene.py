@@ -23,7 +23,7 @@ from syncd.sandbox.repo.engine import Repo
 from tests.rigs.device import Device, World
 from tests.rigs.papers import body_of, pages
 from tests.rigs.pictures import FIELD, TYPE, Bytes, picture, reference
-from tests.rigs.staged import Desk, did_something
+from tests.rigs.staged import Desk, did_something, said_by
 
 from .journal import Journal
 from .laws import Laws
@@ -185,13 +185,14 @@ class Scene:
         Where a setting says which side of a conflict wins, the other side is in history.
         """
         found = set(self.world.records().items())
-        local = {name: desk.local() for name, desk in self.desks.items()}
+        seen = {name: desk.seen() for name, desk in self.desks.items()}
+        local = {name: said_by(folder.files) for name, folder in seen.items()}
         for name, desk in self.desks.items():
-            found |= local[name].items() | desk.versions()
+            found |= local[name].items() | desk.versions(seen[name])
             self.journal.shows(name, local[name])
         lost = self.journal.lost(found)
         assert not lost, lost
-        self.laws.check(local)
+        self.laws.check(seen, local)
 
     def end(self) -> dict[str, Any]:
         """What a story ends in, without whatever differs from run to run."""

@@ -6,6 +6,7 @@
  * and whatever PDS_* the PDS itself reads.
  */
 
+import crypto from 'node:crypto'
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
@@ -14,6 +15,15 @@ import { pathToFileURL } from 'node:url'
 const { REFERENCE_HOME, PLC_PORT, PDS_DATA_DIRECTORY } = process.env
 const { resolve } = createRequire(join(REFERENCE_HOME, 'package.json'))
 const load = (name) => import(pathToFileURL(resolve(name)))
+
+/**
+ * A hash of a password is made to cost what a dozen writes do, and each test makes an account and logs in: here it
+ * costs next to nothing. All else of the server is as it came.
+ */
+function hashPasswordsCheaply() {
+  const { scrypt } = crypto
+  crypto.scrypt = (password, salt, length, done) => scrypt(password, salt, length, { cost: 2 }, done)
+}
 
 /** The mock directory forgets everything when it stops; this one replays what it accepted before. */
 async function makeDirectory({ Database }, journal) {
@@ -46,6 +56,7 @@ async function startPds(plcUrl) {
 }
 
 async function main() {
+  hashPasswordsCheaply()
   const plc = await startPlc()
   const pds = await startPds(plc)
   process.stdout.write(JSON.stringify({ pds, plc }) + '\n')

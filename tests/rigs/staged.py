@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -62,6 +62,20 @@ AGED_NS = 10_000_000_000
 WHERE = (".txt", "sub", ".draft")
 """Where a record's file is no record: under another ending, in a directory, as a draft."""
 AWAY = re.compile(r"[^/]*\.[^/]*/([^/]*\.txt|sub/[^/]*\.(json|md)|[^/]*\.draft\.(json|md))")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A folder at one moment: the paths of all its files, and the files of its records."""
+
+    names: Sequence[str]
+    files: Mapping[RecordPath, Path]
+
+
+def said_by(files: Mapping[RecordPath, Path]) -> dict[RecordPath, Cid]:
+    """What the files of records say; those that say nothing are left out."""
+    found = {path: _cid_in(file, path) for path, file in files.items()}
+    return {path: cid for path, cid in found.items() if cid is not None}
 
 
 @dataclass
@@ -166,14 +180,17 @@ class Desk:
         """The files of a record that are there: one at most, if nobody has made another."""
         folder = self.device.mirror.folder
         names = relative_paths(RecordPath(path), portable=folder.portable, forms=folder.forms)
-        return [file for name in names if (file := self.root / name).exists()]
+        # The random tests ask this more often than all else: a Path is made where a file is.
+        return [self.root / name for name in names if os.path.exists(f"{self.root}/{name}")]  # noqa: PTH110
 
     def file(self, path: str) -> Path:
         """The file of a record: what a person would open, else what it would be."""
         folder, there = self.device.mirror.folder, self.files(path)
-        saying = (file for file in there if _cid_in(file, path) is not None)
+        if there:
+            saying = (file for file in there if _cid_in(file, path) is not None)
+            return next(saying, there[0]) if there[1:] else there[0]
         usual = relative_path(RecordPath(path), portable=folder.portable, forms=folder.forms)
-        return next(saying, there[0] if there else self.root / usual)
+        return self.root / usual
 
     def form(self, path: str) -> Form:
         return self.device.mirror.folder.forms.of(split_record_path(RecordPath(path))[0])
@@ -428,7 +445,7 @@ class Desk:
 
     def _shows(self, came: Path) -> None:
         """A file, or a directory of them, took a name; a power cut may still undo that."""
-        found = {path: self.content(path) for path in self.record_files(came)}
+        found = {path: _cid_in(file, path) for path, file in self.record_files(came).items()}
         self.diary.held |= {(path, cid) for path, cid in found.items() if cid is not None}
 
     def _witness(self, request: xrpc.Request, changes: Sequence[Sent]) -> None:
@@ -436,10 +453,18 @@ class Desk:
 
     # --- What is there ---------------------------------------------------------------------------
 
+    def seen(self) -> Seen:
+        """Look at the whole folder once."""
+        names = _names(self.root, self.root)
+        return Seen(names, self._record_files(names))
+
     def record_files(self, at: Path | None = None) -> dict[RecordPath, Path]:
         """The files that stand for records: in the folder, or the one or those `at` a place."""
+        return self._record_files(_names(self.root, at or self.root))
+
+    def _record_files(self, names: Sequence[str]) -> dict[RecordPath, Path]:
         folder, found = self.device.mirror.folder, dict[RecordPath, Path]()
-        for name in sorted(self._names(at or self.root)):
+        for name in sorted(names):
             form = folder.forms.of(name.partition("/")[0])
             if "/" not in name or not name.endswith(form.endings):
                 continue
@@ -448,23 +473,14 @@ class Desk:
                 found[path] = self.file(path)
         return found
 
-    def _names(self, at: Path) -> list[str]:
-        """The files at or below a place, by their paths from the top of the folder."""
-        top = f"{self.root}/"
-        if at.is_file():
-            return [str(at).removeprefix(top)]
-        found = (f"{where}/{name}" for where, _, names in os.walk(at) for name in names)
-        return [file.removeprefix(top) for file in found if os.path.isfile(file)]  # noqa: PTH113
-
     def local(self) -> dict[RecordPath, Cid]:
         """What the files say; files that say nothing are left out."""
-        found = {path: self.content(path) for path in self.record_files()}
-        return {path: cid for path, cid in found.items() if cid is not None}
+        return said_by(self.record_files())
 
-    def versions(self) -> set[Version]:
+    def versions(self, seen: Seen) -> set[Version]:
         """All that can be had back here besides its files, with or without a command of syncd."""
         found: set[Version] = set()
-        for name in self._names(self.root):
+        for name in seen.names:
             *above, last = name.split("/")
             is_kept = name.startswith(".syncd/recovered/") or last.startswith(".syncd-x-")
             if not (is_kept or AWAY.fullmatch(name)):
@@ -472,12 +488,12 @@ class Desk:
             collection = above[-1] if is_kept else above[0]
             text = (self.root / name).read_bytes()
             found |= self._at_any_path(_cid_of(text, f"{collection}/x"))
-        found |= set(self.kept_conflicts()) | self._beside()
+        found |= set(self.kept_conflicts()) | self._beside(seen)
         return found | {version for version in self.superseded() if version[0] in IN_HISTORY}
 
-    def _beside(self) -> set[Version]:
+    def _beside(self, seen: Seen) -> set[Version]:
         """What the files say of records that have two: a person's, and one that syncd put there."""
-        pairs = ((path, self.files(path)) for path in self.record_files())
+        pairs = ((path, self.files(path)) for path in seen.files)
         said = {(path, _cid_in(file, path)) for path, two in pairs if two[1:] for file in two}
         return {(path, cid) for path, cid in said if cid is not None}
 
@@ -557,10 +573,11 @@ class Desk:
         assert self.pds.requests <= requests + 1 + is_merging, self.name
 
     def _stats(self) -> dict[str, tuple[int, int]]:
+        there = {name: (self.root / name).stat() for name in _names(self.root, self.root)}
         return {
-            str(file): (file.stat().st_ino, file.stat().st_mtime_ns)
-            for file in self.root.rglob("*")
-            if not file.name.startswith(("state.db", "history.db")) and file.is_file()
+            name: (found.st_ino, found.st_mtime_ns)
+            for name, found in there.items()
+            if not name.rpartition("/")[2].startswith(("state.db", "history.db"))
         }
 
 
@@ -575,6 +592,26 @@ def _cid_of(text: bytes, path: str) -> Cid | None:
 
 def _cid_in(file: Path, path: str) -> Cid | None:
     return _cid_of(file.read_bytes(), path) if file.is_file() else None
+
+
+def _names(root: Path, at: Path) -> list[str]:
+    """The files at or below a place, by their paths from `root`."""
+    top = len(f"{root}/")
+    found = [str(at)] if at.is_file() else _files_below(str(at))
+    return [file[top:] for file in found]
+
+
+def _files_below(directory: str) -> Iterator[str]:
+    """The files below a directory, if it is there. No symbolic link to a directory is followed."""
+    try:
+        entries = list(os.scandir(directory))
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files_below(entry.path)
+        elif entry.is_file():
+            yield entry.path
 
 
 def _ending_with(file: Path, ending: str) -> Path:

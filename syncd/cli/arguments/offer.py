@@ -15,12 +15,14 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from syncd.errors import SyncdError
+from syncd.atproto.syntax import parse_nsid
+from syncd.cli.arguments.pages import find_pages
+from syncd.errors import BadSyntax, SyncdError
 from syncd.folder.names import is_draft
 from syncd.folder.root import OWN, find_root
 from syncd.forms import every_form
 from syncd.private import state_directory
-from syncd.state.peek import RECORDS, WENT, Names, offers, waiting
+from syncd.state.peek import NAMERS, RECORDS, WENT, Names, offers, waiting
 
 Offer = Callable[[Path, str], list[str]]
 """Returns how a word that begins with a text can continue, in the mirror at a directory."""
@@ -37,7 +39,9 @@ class Offering(click.Command):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Return the options; click asks the arguments themselves."""
-        command: click.Command = getattr(import_module(self.module), self.name or "")
+        # `help` is a name of Python's own.
+        name = "help_" if self.name == "help" else self.name or ""
+        command: click.Command = getattr(import_module(self.module), name)
         return command.shell_complete(click.Context(command, parent=ctx.parent), incomplete)
 
 
@@ -89,8 +93,16 @@ def _collections(directory: Path, start: str) -> list[str]:
 
 
 def _directories(root: Path, start: str) -> list[str]:
-    names = (entry.name for entry in os.scandir(root) if entry.is_dir() and "." in entry.name)
-    return sorted(name for name in names if name.startswith(start) and not name.startswith("."))
+    names = (entry.name for entry in os.scandir(root) if entry.is_dir())
+    return sorted(name for name in names if name.startswith(start) and _is_nsid(name))
+
+
+def _is_nsid(name: str) -> bool:
+    try:
+        parse_nsid(name)
+    except BadSyntax:
+        return False
+    return True
 
 
 def _accounts(_: Path, start: str) -> list[str]:
@@ -135,6 +147,18 @@ def offer_checked(directory: Path, start: str) -> list[str]:
     return [*_collections(directory, start), *_names(RECORDS)(directory, start)]
 
 
+offer_namers = _names(NAMERS)
+"""Returns the records that name a blob."""
+
+
+def _topics(_: Path, start: str) -> list[str]:
+    """Return the commands and the pages of the documentation."""
+    from syncd.cli import COMMANDS  # noqa: PLC0415 (it imports this module)
+
+    pages = (name.lower() for name in find_pages() if not name.endswith(".md"))
+    return sorted(name for name in {*COMMANDS, *pages} if name.startswith(start))
+
+
 _SCHEMAS = "com.atproto.lexicon.schema"
 
 OFFERS: Mapping[str, Offer] = {
@@ -150,5 +174,6 @@ OFFERS: Mapping[str, Offer] = {
     "login": _accounts,
     "logout": _accounts,
     "clone": _accounts,
+    "help": _topics,
 }
 """What each command takes."""

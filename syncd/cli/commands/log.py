@@ -33,7 +33,14 @@ from syncd.cli.screen.output import (
 from syncd.cycle.workspace import Workspace
 from syncd.errors import SyncdError
 from syncd.folder.root import OWN, find_root
-from syncd.mirror.names import check_known, read_name, read_names, record_meant, record_named
+from syncd.mirror.names import (
+    check_known,
+    read_name,
+    read_names,
+    record_meant,
+    record_named,
+    was_known,
+)
 from syncd.mirror.notices import OnNotice, ignore
 from syncd.mirror.offline import open_files
 from syncd.mirror.past.events import (
@@ -261,7 +268,9 @@ def _restore_many(workspace: Workspace, wish: Wish, dry_run: bool, as_json: bool
     events = plan_restore(workspace, wish, tell_notice)
     if not events:
         for name in wish.names:
-            check_known(workspace, name)
+            # One that was deleted and has its last version back already is in history alone.
+            if not was_known(workspace, name):
+                check_known(workspace, name)
         # Whoever asks for what was deleted, or for a moment, may find that all of it is here.
         if not (wish.deleted or wish.before or dry_run):
             where = " ".join(name.text for name in wish.names)

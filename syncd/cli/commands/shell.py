@@ -12,12 +12,11 @@ import click
 from click.shell_completion import get_completion_class
 
 from syncd import __version__
+from syncd.cli.arguments.pages import find_pages
 from syncd.cli.screen.output import say_lines
 
 _NAME = "syncd"
 _TOPICS: Final = "topics"
-_INSTALLED: Final = Path(__file__).parents[2] / "pages"
-_CHECKOUT: Final = Path(__file__).parents[3]
 _LINK: Final = re.compile(r"\[([^\]]+)\]\((?:\.\./)?([\w-]+)\.md(?:#[\w-]+)?\)", re.ASCII)
 WHERE = {
     "bash": "~/.local/share/bash-completion/completions/syncd",
@@ -127,15 +126,6 @@ def _offline(text: str, pages: Mapping[str, Path], commands: list[str]) -> str:
 def _group_of(context: click.Context) -> click.Group:
     assert isinstance(context.command, click.Group)
     return context.command
-
-
-def find_pages() -> dict[str, Path]:
-    """Return the pages of the documentation by name in small letters, with `.md` and without."""
-    if _INSTALLED.is_dir():
-        pages = [*_INSTALLED.glob("*.md")]
-    else:
-        pages = [*(_CHECKOUT / "docs").glob("*.md"), *_CHECKOUT.glob("SECURITY.md")]
-    return {name: page for page in pages for name in (page.stem.lower(), page.name.lower())}
 
 
 def _page(root: click.Context) -> Iterator[str]:

@@ -67,7 +67,7 @@ def status(directory: Path, as_json: bool, watch: bool, ignored: bool, of_all: b
     if ignored:
         _list_ignored(directory, as_json)
         return
-    show = _say_json if as_json else _say_plain
+    show = _say_json if as_json else say_plain
     if watch:
         display.watch(lambda: look(directory), show, is_json=as_json)
     seen = look(directory)
@@ -193,7 +193,8 @@ def _say_json(seen: Seen) -> None:
     say_json(seen[0])
 
 
-def _say_plain(seen: Seen) -> None:
+def say_plain(seen: Seen) -> None:
+    """Print the status for where there is no terminal."""
     _say(seen[0])
     say_waiting(*seen[1])
     say_pending(seen[0]["waiting"])

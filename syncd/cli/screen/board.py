@@ -39,7 +39,7 @@ def draw(seen: Seen) -> RenderableType:
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim")
     facts.add_column(overflow="fold")
-    for name, value in _facts(found):
+    for name, value in _facts(found, is_open=any(waiting)):
         facts.add_row(name, value)
     lists = [_waiting(*waiting)] if any(waiting) else []
     lists += [_later(found["waiting"])] if found["waiting"] else []
@@ -69,7 +69,7 @@ def _console(is_painted: bool) -> Console:
     return Console() if is_painted else Console(color_system=None)
 
 
-def _facts(found: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
+def _facts(found: Mapping[str, Any], *, is_open: bool) -> list[tuple[str, RenderableType]]:
     account, head, last = found["account"], found["head"], found["last_cycle"]
     who = account["handle"] or account["did"]
     rows: list[tuple[str, RenderableType]] = [
@@ -83,6 +83,9 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
         ("head", _text(f"{head['cid']} at rev {head['rev']}" if head else "none yet: syncd sync")),
         ("records", _records(found)),
     ]
+    if found["drafts"]:
+        words = f"{found['drafts']}, in the folder alone: syncd publish PATH"
+        rows.append(("drafts", _text(words)))
     if found["no_records"]:
         words = f"{found['no_records']} are no records: syncd status --ignored"
         rows.append(("others", _text(words)))
@@ -97,11 +100,11 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
         words = "this PDS ignores them: syncd looks before and after each write instead"
         rows.append(("guards", _text(words, style="yellow")))
     if found["watch"]:
-        rows.append(("events", _text(found["watch"]["problem"], style="yellow")))
+        problem = f"every few seconds: {found['watch']['problem']}"
+        rows += _warning("watch", {"reason": problem, "hint": found["watch"]["hint"]})
     if last:
-        rows.append(
-            ("last", _text(f"{local_of(last['at'])}, {_done(last)} in {last['seconds']:.1f} s"))
-        )
+        done = _done(last, is_open=is_open or bool(found["waiting"]))
+        rows.append(("last", _text(f"{local_of(last['at'])}, {done} in {last['seconds']:.1f} s")))
         rows += _refusal(last.get("refused"))
     return rows
 
@@ -146,9 +149,10 @@ def _budget(budget: Mapping[str, Any]) -> Text:
     return _text(f"{hour} write points left this hour, {day} today{end}")
 
 
-def _done(last: Mapping[str, Any]) -> str:
+def _done(last: Mapping[str, Any], *, is_open: bool) -> str:
+    """Return what the last cycle did; `is_open`: something waits, so there is something to do."""
     names = ("pushed", "pulled", "merged", "adopted")
-    nothing = "nothing done" if last.get("refused") else "nothing to do"
+    nothing = "nothing done" if last.get("refused") or is_open else "nothing to do"
     return ", ".join(f"{last[name]} {name}" for name in names if last.get(name)) or nothing
 
 

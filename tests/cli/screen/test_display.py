@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from syncd.cli.commands.status import say_plain
 from syncd.cli.screen.board import draw
 from syncd.cli.screen.seen import Waits
 from syncd.model import Conflict, Held, Problem, RecordPath, Side
@@ -34,6 +35,7 @@ FOUND: dict[str, Any] = {
     },
     "head": {"cid": "bafyx", "rev": "3jzf"},
     "records": 12,
+    "drafts": 4,
     "no_records": 2,
     "blobs": {
         "named": 3,
@@ -86,6 +88,47 @@ def test_everything_is_in_words_and_names_are_not_markup() -> None:
                   "next: syncd diff PATH", "next: put it right", "next: syncd approve",
                   "many deletions"):  # fmt: skip
         assert words in text, words
+
+
+def test_what_is_printed_without_a_terminal_is_drawn_on_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = {"reason": "why", "hint": "do it"}
+    found = {
+        **FOUND,
+        "watch": {"problem": "no watches are left", "hint": "raise the limits"},
+        "doubted_rev": said,
+        "doubt": said,
+        "shared": [said],
+    }
+    found["last_cycle"] = {**FOUND["last_cycle"], "refused": {"message": "no", "hint": "log in"}}
+    say_plain(({**found, "waiting": []}, ((), (), ())))
+    lines = capsys.readouterr().out.splitlines()
+    out = io.StringIO()
+    Console(file=out, width=100).print(draw((found, WAITING)))
+    names = {line.split()[0] for line in lines if not line.startswith(" ")}
+    assert names <= {line.split()[0] for line in out.getvalue().splitlines() if line}
+    for line in lines:
+        if line.startswith(" ") and "next: " in line:
+            assert line.strip().removeprefix("next: ") in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("waiting", "pending", "words"),
+    [
+        (((), (), ()), [], "nothing to do"),
+        (WAITING, [], "nothing done"),
+        (((), (), ()), FOUND["waiting"], "nothing done"),
+    ],
+)
+def test_there_is_nothing_to_do_only_where_nothing_waits(
+    waiting: Waits, pending: list[dict[str, str]], words: str
+) -> None:
+    last = {"at": "2026-01-01T00:00:00Z", "seconds": 1.25}
+    out = io.StringIO()
+    found = {**FOUND, "waiting": pending, "last_cycle": last}
+    Console(file=out, width=100).print(draw((found, waiting)))
+    assert f"{words} in 1.2 s" in out.getvalue()
 
 
 @pytest.mark.parametrize("width", [40, 80])

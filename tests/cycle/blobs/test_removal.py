@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -107,6 +108,16 @@ async def test_what_anything_may_name_stays(pictures: Pictures, names: object) -
     names(laptop)
     assert await pass_days(laptop, DAYS + 2) == ()
     assert len(blobs(laptop)) == 2
+
+
+async def test_while_history_has_lost_the_version_that_named_it_nothing_goes(
+    pictures: Pictures,
+) -> None:
+    laptop = await deleted(pictures)
+    with closing(sqlite3.connect(laptop.root / ".syncd" / "history.db")) as history, history:
+        history.execute("DELETE FROM version")
+    assert await pass_days(laptop, DAYS + 2) == ()
+    assert set(blobs(laptop)) == {name_of(CAT), name_of(DOG)}
 
 
 async def test_what_git_is_asked_to_keep_stays(pictures: Pictures) -> None:
