@@ -328,7 +328,8 @@ class State:
         rows = iter(nodes)
         with self._transaction():
             self._sql.execute("DELETE FROM node")
-        while chunk := [(bytes(cid), block) for cid, block in islice(rows, _NODES)]:
+        # sqlite3 looks for an adapter of each value that is `bytes`, and of no `bytearray`.
+        while chunk := [(bytearray(cid), bytearray(block)) for cid, block in islice(rows, _NODES)]:
             with self._transaction():
                 self._sql.executemany("INSERT OR REPLACE INTO node VALUES (?, ?)", chunk)
 
