@@ -241,6 +241,11 @@ MUTANTS = (
         "the_blobs_of_a_record_that_is_deleted_here",
     ),
     Mutant(
+        "a record comes back without its blob", "cycle/blobs/again.py",
+        "        self.lacking |= found\n", "", "tests/cycle/blobs/test_again.py",
+        "a_blob_that_the_pds_has_lost",
+    ),
+    Mutant(
         "a record that moves and names what it named before", "state/attachments.py",
         "    DELETE FROM named WHERE path = new.path;\n", "", "tests/state/test_attachments.py",
         "what_base_names_moves_with_base",

@@ -81,7 +81,17 @@ PURE = (
 PURE_IMPORTS = frozenset(
     {"__future__", "base64", "bisect", "cbor2", "collections", "contextlib", "cryptography"}
     | {"dataclasses", "decimal", "difflib", "email.utils", "enum", "functools", "hashlib"}
-    | {"ipaddress", "itertools", "json", "libipld", "math", "multiformats", "operator", "orjson"}
+    | {
+        "ipaddress",
+        "itertools",
+        "json",
+        "libipld",
+        "markdown_it",
+        "math",
+        "multiformats",
+        "operator",
+        "orjson",
+    }
     | {"re", "regex"}
     | {"ruamel.yaml", "struct", "syncd", "types", "typing", "urllib.parse"}
 )
@@ -122,6 +132,9 @@ LIBRARIES: dict[str, Library] = {
     "dns": Library(frozenset({"identity"}), "asks DNS for the TXT record of a handle"),
     "httpx": Library(frozenset({"connect", "identity", "pds"}), "speaks HTTP, with bounds of time"),
     "libipld": Library(frozenset({"atproto"}), "reads and writes plain records, where installed"),
+    "markdown_it": Library(
+        frozenset({"forms"}), "reads Markdown, for the same text without markup"
+    ),
     "multiformats": Library(frozenset({"atproto"}), "knows multibase and multicodec"),
     "orjson": Library(frozenset({"atproto"}), "the same in JSON; syncd does without both"),
     "pathspec": Library(frozenset({"folder"}), "reads patterns as git reads a .gitignore"),
@@ -146,7 +159,7 @@ WRITERS: Mapping[str, frozenset[str]] = {
     "syncd.folder.staging": frozenset({"Staging", "clear_staging", "write_files"}),
     "syncd.folder.writers": frozenset({"Apart", "serve"}),
     "syncd.folder.drafts": frozenset({"drop_twin", "place_draft", "remove_draft"})
-    | {"respell_former", "shelve", "write_draft"},
+    | {"respell_former", "rewrite_draft", "shelve", "write_draft"},
     "syncd.folder.recover": frozenset({"recover", "sweep_conflicts"}),
     "syncd.folder.respell": frozenset({"respell"}),
     "syncd.folder.migrate.rewrite": frozenset({"rewrite"}),
@@ -167,6 +180,7 @@ OTHER_WAYS: Mapping[tuple[str, str], str] = {
     ("syncd.mirror.publishing", "drafts.remove_draft"): "a record's file has its content",
     ("syncd.mirror.publishing", "drafts.shelve"): "a record's file is renamed to a free name",
     ("syncd.mirror.publishing", "drafts.write_draft"): "makes a file of a free name",
+    ("syncd.mirror.blobs.placing", "drafts.rewrite_draft"): "the same draft, and a blob in it",
     ("syncd.cycle.pull.drafts", "drafts.respell_former"): "renames files to free names",
     ("syncd.cycle.pull.apply", "recover.recover"): "ends what a crash of supersede interrupted",
     ("syncd.cycle.clone.fresh", "staging.Staging"): "makes collections that the folder lacks",

@@ -66,8 +66,20 @@ def run(*command: str | Path, home: Path) -> Ran:
 def test_there_are_no_other_examples() -> None:
     names = {path.name for path in EXAMPLES.iterdir() if not path.name.startswith((".", "_"))}
     assert names == {
-        *("first-mirror.sh", "two-machines.sh", "own-lexicon.sh", "decide.py", "library.py", "git")
+        *("first-mirror.sh", "two-machines.sh", "own-lexicon.sh", "pictures.sh"),
+        *("decide.py", "library.py", "git"),
     }
+
+
+def test_an_avatar_a_post_and_a_cover_bring_their_pictures(tmp_path: Path) -> None:
+    ran = run("bash", EXAMPLES / "pictures.sh", home=tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    assert "3 pushed; head" in ran.out
+    assert '"cover":' in ran.out
+    assert "3 blobs, 3 here" in ran.out
+    assert ran.out.count("blobs: 3 named, 3 here; each file was hashed") == 1
+    assert "1 deleted; head" in ran.out
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_the_first_mirror_is_made_and_leaves_nothing_behind(tmp_path: Path) -> None:

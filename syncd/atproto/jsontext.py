@@ -44,7 +44,7 @@ _SAVE_AS = (
     "save the file as UTF-8, as editors offer it; until then nothing pushes it and nothing "
     "overwrites it"
 )
-_CONFLICT = re.compile(r"^(?:<{7}|>{7})(?= |\r?$)", re.MULTILINE)
+_CONFLICT = re.compile(r"^(?:<{7,}|>{7,})(?= |\r?$)", re.MULTILINE)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]|[^\s\[\]{}:,"]+', re.DOTALL)
 _INTEGER_LENGTH = len(str(-MAX_INTEGER))

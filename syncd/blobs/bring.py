@@ -9,18 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid
 from syncd.blobs.kinds import extension_of
 from syncd.blobs.store import Store
+from syncd.blobs.streams import STREAMS, in_streams
 from syncd.errors import BadData, BlobNotFound, FileProblem, RateLimited, SyncdError, Unreachable
 from syncd.pds import Pds
 from syncd.state.attachments import Stamp
-
-STREAMS: Final = 4
-"""How many blobs are on their way at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +143,5 @@ async def not_served(pds: Pds, refs: Sequence[BlobRef]) -> list[BlobRef]:
             except BlobNotFound:
                 absent.append(ref)
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(STREAMS, len(refs))):
-                group.create_task(work())
-    except* SyncdError as errors:
-        raise errors.exceptions[0] from None
+    await in_streams(work, len(refs))
     return [ref for ref in refs if ref in absent]

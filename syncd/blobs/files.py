@@ -1,7 +1,8 @@
 """The files that records name to be uploaded: read below the folder, hashed, and told by kind.
 
-No name leads out of the folder, through a link, or to anything hidden. A file counts
-if it is a regular one that does not change while it is read. Never writes, and sends nothing.
+No name leads out of the folder, through a link, to anything hidden, or to what nobody means to
+publish: drafts, records, settings, and what git ignores. A file counts if it is a regular one that
+does not change while it is read. Never writes, and sends nothing.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, TypeAlias
 
 from syncd.atproto.blob import FILE, BlobRef
@@ -22,20 +25,36 @@ from syncd.atproto.dagcbor import utf8
 from syncd.atproto.data import Record
 from syncd.blobs.kinds import ENOUGH_BYTES, mime_of
 from syncd.blobs.location import tells_place
+from syncd.blobs.offered import check_meant, check_offered
+from syncd.blobs.strip import STRIPPERS, stripped
+from syncd.config import LOCATION_HOLD, LOCATION_KEEP, LOCATION_STRIP
 from syncd.errors import BadData, FolderWrong
 from syncd.folder.root import opened
 from syncd.forms import Form
 from syncd.trouble import explain
 
-_OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+OPEN_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _PIECE: Final = 1 << 18
+MOST_STRIPPED: Final = 100_000_000
+"""The largest picture, in bytes, whose place is taken out: it is in memory meanwhile."""
 _NAME_HINT: Final = (
-    'name a file in this folder, from its top and with "/": "$file": "pictures/cover.jpg"'
+    'name a file in this folder, from its top and with "/": "$file": "pictures/cover.jpg"; '
+    "of a file from elsewhere: syncd blob add FILE --to RECORD"
 )
 _PLACE_HINT: Final = (
-    "take the place out of it, with exiftool or mat2 for example; to publish it with its place, "
-    'set location = "keep" under [blobs] in syncd.toml'
+    "syncd blob add --strip FILE --to RECORD publishes it without its place, --as-is with it; "
+    'for every file: location = "strip" under [blobs] in syncd.toml'
 )
+_UNALLOWED_HINT: Final = (
+    'location = "keep" in syncd.toml counts here after: syncd blob location allow; or take the '
+    "place out: syncd blob add --strip FILE --to RECORD"
+)
+_STUCK_HINT: Final = (
+    "take the place out of it with another program, exiftool or mat2 for example; to publish it "
+    "with its place: syncd blob add --as-is FILE --to RECORD"
+)
+UNALLOWED: Final = "unallowed"
+"""What `[blobs] location` comes to where it says "keep" and nobody allowed that on this machine."""
 MARK: Final = FILE.encode()
 """What a text has in it that names a file, unless its letters are escaped."""
 
@@ -44,7 +63,9 @@ OpenRoot: TypeAlias = Callable[[], AbstractContextManager[int]]
 """Opens a folder: gives the descriptor of its top."""
 
 
-class _Described(NamedTuple):
+class Described(NamedTuple):
+    """What a file is, and whether its metadata says where it was made."""
+
     ref: BlobRef
     tells_place: bool
 
@@ -54,11 +75,15 @@ class Files:
     """The files of the folder that `open_root` opens. One that is named twice is read once.
 
     Attributes:
-        may_tell_place: Whether a file whose metadata says where it was made can be uploaded.
+        location: What becomes of a file whose metadata says where it was made.
+        most: The most bytes that the PDS takes by its own word, if that is known.
+        worktree: The folder whose git is asked which files it ignores; None: git is not asked.
     """
 
     open_root: OpenRoot
-    may_tell_place: bool = False
+    location: str = LOCATION_HOLD
+    worktree: Path | None = None
+    most: int | None = None
     _known: dict[str, BlobRef] = field(default_factory=dict)
 
     def refer(self, name: str) -> BlobRef:
@@ -68,40 +93,116 @@ class Files:
         """
         if name not in self._known:
             with self.opened(name) as (file, size):
+                if self.worktree is not None:
+                    check_offered(self.worktree, name)
+                if self.most is not None and size > self.most:
+                    raise too_large(name, size, self.most)
                 known = _described_once(name, file, size)
-            if known.tells_place and not self.may_tell_place:
-                raise BadData(f"{shown(name)} says where it was made", hint=_PLACE_HINT)
-            self._known[name] = known.ref
+                self._known[name] = as_published(name, file, size, known, self.location)[1]
         return self._known[name]
+
+    @contextmanager
+    def ready(self, name: str) -> Iterator[tuple[BinaryIO, int]]:
+        """Open what is uploaded of a file, and say its size. Raises BadData as `refer` does."""
+        with self.opened(name) as (file, size):
+            # Whether a file is uploaded as it is, `refer` has found: only this may change it.
+            if self.location != LOCATION_STRIP:
+                yield file, size
+                return
+            known = _described_once(name, file, size)
+            content, ref = as_published(name, file, size, known, self.location)
+            content.seek(0)
+            yield content, ref.size
 
     @contextmanager
     def opened(self, name: str) -> Iterator[tuple[BinaryIO, int]]:
         """Open a file and say its size. Raises BadData if it cannot be uploaded."""
-        descriptor = self._open(name)
-        try:
-            now = os.fstat(descriptor)
-            _check(shown(name), now)
-            with os.fdopen(descriptor, "rb", closefd=False) as file:
-                yield file, now.st_size
-            if _stamp(os.fstat(descriptor)) != _stamp(now):
-                raise _changing(name)
-        finally:
-            os.close(descriptor)
+        with reading(self._open(name), name, _NAME_HINT) as found:
+            yield found
 
     def _open(self, name: str) -> int:
-        *directories, last = parts_of(name)
-        try:
-            with self.open_root() as root, opened(root, directories) as directory:
-                return os.open(last, _OPEN, dir_fd=directory)
-        except FolderWrong as error:
-            raise BadData(error.message, hint=error.hint) from error
-        except (OSError, ValueError) as error:
-            raise _unopened(name, error) from error
+        return open_below(self.open_root, parts_of(name), name)
+
+
+def open_below(open_root: OpenRoot, parts: Sequence[str], name: str) -> int:
+    """Open the file at `parts` of a folder, and follow no link. Raises BadData about `name`."""
+    *directories, last = parts
+    try:
+        with open_root() as root, opened(root, directories) as directory:
+            return os.open(last, OPEN_FLAGS, dir_fd=directory)
+    except FolderWrong as error:
+        raise BadData(error.message, hint=error.hint) from error
+    except (OSError, ValueError) as error:
+        raise _unopened(name, error) from error
+
+
+def as_published(
+    name: str, file: BinaryIO, size: int, known: Described, location: str
+) -> tuple[BinaryIO, BlobRef]:
+    """Return what is uploaded of a file and how that is referred to.
+
+    `location`: what becomes of a file that says where it was made. Raises BadData if it is held.
+    """
+    if not known.tells_place or location == LOCATION_KEEP:
+        return file, known.ref
+    told = f"{shown(name)} says where it was made"
+    if location != LOCATION_STRIP:
+        raise BadData(told, hint=_UNALLOWED_HINT if location == UNALLOWED else _PLACE_HINT)
+    return without_place(told, file, size, known.ref.mime_type)
+
+
+@contextmanager
+def reading(descriptor: int, name: str, hint: str) -> Iterator[tuple[BinaryIO, int]]:
+    """Give a file to read, and its size; close it then. `hint`: what to name in its place.
+
+    Raises BadData if it is no regular file, is empty, or changes meanwhile.
+    """
+    try:
+        now = os.fstat(descriptor)
+        _check(shown(name), now, hint)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            yield file, now.st_size
+        if _stamp(os.fstat(descriptor)) != _stamp(now):
+            raise _changing(name)
+    finally:
+        os.close(descriptor)
+
+
+def too_large(name: str, size: int, most: int) -> BadData:
+    """Return the error for a file of `size` bytes where a PDS takes `most`."""
+    message = f"{shown(name)} has {size} bytes, and the PDS takes {most} at most"
+    return BadData(message, hint="make the file smaller, or name another")
+
+
+def describe(name: str, file: BinaryIO, size: int) -> Described:
+    """Read a file to its end and say what it is. Raises BadData if it is not `size` long."""
+    ref = described(name, file, size)
+    return Described(ref, tells_place(file, ref.mime_type))
+
+
+def without_place(told: str, file: BinaryIO, size: int, mime_type: str) -> tuple[BinaryIO, BlobRef]:
+    """Return a picture without its metadata, and how it is referred to; `told` begins an error.
+
+    Raises BadData where the place cannot be taken out.
+    """
+    if mime_type not in STRIPPERS or size > MOST_STRIPPED:
+        kinds = "JPEG, PNG and WebP up to 100 MB"
+        raise BadData(f"{told}, and syncd takes that out of {kinds} only", hint=_STUCK_HINT)
+    file.seek(0)
+    try:
+        data = stripped(file.read(size + 1), mime_type)
+    except BadData as error:
+        raise BadData(f"{told}, and {error.message}", hint=_STUCK_HINT) from None
+    content = BytesIO(data)
+    ref = described(told, content, len(data))
+    if ref.mime_type != mime_type or tells_place(content, mime_type):
+        raise BadData(f"{told}, in a part of it that syncd cannot take out", hint=_STUCK_HINT)
+    return content, ref
 
 
 _MOST_KEPT: Final = 1_000
 _RESTS_NS: Final = 2_000_000_000
-_kept: dict[tuple[int, ...], _Described] = {}
+_kept: dict[tuple[int, ...], Described] = {}
 """What files were that this process has read, by their stat: a record that waits is looked at
 again and again, and a film takes long to hash."""
 
@@ -111,13 +212,12 @@ def forget() -> None:
     _kept.clear()
 
 
-def _described_once(name: str, file: BinaryIO, size: int) -> _Described:
+def _described_once(name: str, file: BinaryIO, size: int) -> Described:
     now = os.fstat(file.fileno())
     key = (now.st_dev, now.st_ino, *_stamp(now))
     found = _kept.get(key)
     if found is None:
-        ref = described(name, file, size)
-        found = _Described(ref, tells_place(file, ref.mime_type))
+        found = describe(name, file, size)
     # A file that was changed a moment ago may change again within one tick of its clock.
     if now.st_ctime_ns + _RESTS_NS < time.time_ns():
         while len(_kept) >= _MOST_KEPT:
@@ -140,6 +240,7 @@ def parts_of(name: str) -> list[str]:
             f'"$file" cannot be {name!r}: no hidden file is uploaded',
             hint="name a file of which no part of the name begins with a dot",
         )
+    check_meant(name, parts)
     return parts
 
 
@@ -160,22 +261,19 @@ def described(name: str, file: BinaryIO, size: int) -> BlobRef:
     return BlobRef(cid_of_digest(digest.digest()), mime_of(start), size)
 
 
-def record_in(
-    form: Form, text: bytes, collection: str, open_root: OpenRoot, *, may_tell_place: bool
-) -> Record:
+def record_in(form: Form, text: bytes, collection: str, files: Files) -> Record:
     """Read a text as the record that it will be once the files that it names are uploaded.
 
     Raises BadJson, with a place, for all other texts and where a file cannot be uploaded.
     """
-    files = Files(open_root, may_tell_place)
     return form.parse(text, collection, files.refer if MARK in text else None)
 
 
-def _check(words: str, now: os.stat_result) -> None:
+def _check(words: str, now: os.stat_result, hint: str) -> None:
     if stat.S_ISDIR(now.st_mode):
-        raise BadData(f"{words} is a directory, not a file", hint=_NAME_HINT)
+        raise BadData(f"{words} is a directory, not a file", hint=hint)
     if not stat.S_ISREG(now.st_mode):
-        raise BadData(f"{words} is not a regular file", hint=_NAME_HINT)
+        raise BadData(f"{words} is not a regular file", hint=hint)
     if now.st_size == 0:
         raise BadData(f"{words} is empty", hint="save the file with its content, or name another")
 

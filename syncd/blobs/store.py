@@ -42,7 +42,7 @@ PIECE: Final = 1 << 18
 _MOVE_HINT: Final = "move it elsewhere; syncd fetches the blob again at the next sync"
 _EDITED_HINT: Final = (
     "the name of a blob is its hash, so it cannot be edited: move this file out of blobs/ to keep "
-    "it, or delete it; syncd fetches the true bytes again"
+    "it, or delete it; syncd fetches the true bytes again if the PDS still has them"
 )
 _LEAST_FREE_SHARE: Final = 20
 """One part in so many of a disk stays free: a blob that a record names is no reason to fill it."""

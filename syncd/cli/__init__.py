@@ -14,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from syncd.cli.screen.output import SPOKEN, fail, fail_json, take_any_text
-from syncd.cli.screen.suggest import Suggesting
+from syncd.cli.screen.suggest import Suggesting, explained
 from syncd.cli.screen.waits import show_waits
 from syncd.errors import BadUsage, Interrupted, SyncdError
 from syncd.trouble import refusal
@@ -42,7 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "new": ("new", "Make a draft of a new record."),
     "publish": ("publish", "Make records of drafts and send them."),
     "unpublish": ("publish", "Make a draft of a record and delete the record."),
-    "blob": ("blobs.blob", "See and get the files that records name."),
+    "blob": ("blobs.blob", "See, get and add the files that records name."),
     "git": ("git", "Let git merge records and show their diffs."),
     "lexicon": ("lexicons.lexicon", "Check records against lexicons."),
     "editor": ("lexicons.editor", "Have editors check and complete records."),
@@ -52,7 +52,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "metrics": ("metrics", "How the mirror is, for Prometheus."),
     "service": ("service", "Run the mirror as a systemd service."),
     "sandbox": ("sandbox", "Run an embedded PDS on the loopback."),
-    "help": ("shell", "Show the help of a command."),
+    "help": ("shell", "Show the help of a command, or a page of the documentation."),
     "completion": ("shell", "Print the completion script of a shell."),
     "man": ("shell", "Print the manual page."),
     "demo": ("demo", "See the whole thing work, without an account."),
@@ -138,6 +138,8 @@ def cli(ctx: click.Context, directory: Path | None, verbose: bool) -> None:  # n
     """Keep a folder of JSON files and an AT Protocol repo identical, both ways.
 
     Try it without an account: syncd demo
+
+    Read the documentation, also offline: syncd help topics
     """
     ctx.obj = directory or Path.cwd()
     # Only commands need it, and the import would slow down --help. A Python without ctypes, or a
@@ -157,6 +159,7 @@ def main() -> None:
         _say_error(Interrupted("interrupted"))
         sys.exit(Interrupted.exit_code)
     except click.ClickException as error:
+        error = explained(error, cli)
         error.show()
         _say_error(BadUsage(error.format_message()))
         sys.exit(error.exit_code)

@@ -123,6 +123,8 @@ def render_config(config: Config) -> str:
             lines += ["", f"[{section}]"]
         if setting.field == "markdown":
             value = tuple((name, tuple(map(".".join, keys))) for name, keys in config.markdown)
+        if setting.field == "plain_text":
+            value = tuple((name, ".".join(keys)) for name, keys in config.plain_text)
         lines.append(f"{setting.key} = {_toml(value)}")
     return "\n".join(lines) + "\n"
 

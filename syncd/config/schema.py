@@ -41,6 +41,7 @@ _KINDS: Final[Mapping[str, dict[str, Any]]] = {
             ]
         },
     },
+    "table of strings": {"type": "object", "additionalProperties": {"type": "string"}},
     "percent": {"type": "integer", "minimum": 0, "maximum": 100},
 }
 

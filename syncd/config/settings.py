@@ -221,6 +221,12 @@ def _parse_pointer(pointer: object) -> tuple[str, ...]:
     return keys
 
 
+def _parse_plain_text(value: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:  # noqa: ANN401
+    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+        raise ValueError('a table of collections, each with a field such as "textContent"')
+    return tuple((parse_nsid(name), _parse_pointer(item)) for name, item in value.items())
+
+
 _YES_NO = _parser_of(bool, "true or false")
 
 SETTINGS: tuple[Setting, ...] = (
@@ -295,6 +301,10 @@ SETTINGS: tuple[Setting, ...] = (
             "files with front matter, each with the field that is the body, or a list of such "
             "fields of which the first that holds a text counts",
             '{ "com.whtwnd.blog.entry" = "content" }', _parse_markdown),
+    Setting("files", "plain_text", "plain_text", "table of strings", "collections of `markdown`, "
+            "each with the field that repeats the body without markup: it is made anew when the "
+            "body was edited here", '{ "site.standard.document" = "textContent" }',
+            _parse_plain_text),
     Setting("history", "days", "history_days", "count", "how long superseded versions are kept",
             "90", _parse_count),
     Setting("history", "megabytes", "history_megabytes", "count", "how much of them is kept, the "
@@ -310,7 +320,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("blobs", "total_megabytes", "blobs_total_megabytes", "megabytes", "no blob comes by "
             "itself that would make `blobs/` larger than this", "1024", _parse_megabytes),
     Setting("blobs", "location", "blobs_location", "word", "hold: a file whose metadata says where "
-            "it was made is not uploaded; keep: it is", '"keep"', _word_parser(LOCATIONS)),
+            "it was made is not uploaded; strip: it is uploaded without its metadata; keep: it is "
+            "uploaded as it is, on a machine where `syncd blob location allow` was said", '"strip"',
+            _word_parser(LOCATIONS)),
     Setting("git", "commit", "git_commit", "boolean", "commit what was synced to the git "
             "repository that the folder is in", "true", _YES_NO),
     Setting("git", "push", "git_push", "name", "the git remote that these commits are pushed to; "

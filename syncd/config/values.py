@@ -21,7 +21,7 @@ WHEN = ("save", ASK)
 PUBLISH = "publish"
 MODES = ("sync", PUBLISH)
 FETCH_ALL, FETCH_NONE = FETCH = ("all", "none")
-LOCATION_HOLD, LOCATION_KEEP = LOCATIONS = ("hold", "keep")
+LOCATION_HOLD, LOCATION_STRIP, LOCATION_KEEP = LOCATIONS = ("hold", "strip", "keep")
 LEXICONS_OFF, LEXICONS_WARN, LEXICONS_KNOWN = LEXICONS = ("off", "warn", "known")
 
 Value = TypeVar("Value")
@@ -65,6 +65,7 @@ class Config:
     conflicts_remote: tuple[str, ...] = ()
     conflicts_text: tuple[str, ...] = ()
     markdown: Markdown = ()
+    plain_text: tuple[tuple[str, tuple[str, ...]], ...] = ()
     history_days: int = 90
     history_megabytes: int = 1024
     git_commit: bool = False
@@ -138,11 +139,6 @@ class Config:
     def merges_lines(self, path: RecordPath) -> bool:
         """Return whether a merge of this record merges its strings line by line."""
         return _matches(split_record_path(path)[0], self.conflicts_text)
-
-    @property
-    def may_tell_place(self) -> bool:
-        """Whether a file is uploaded although its metadata says where it was made."""
-        return self.blobs_location == LOCATION_KEEP
 
     def fetches_blobs_of(self, path: RecordPath) -> bool:
         """Return whether the blobs that this record names are fetched without being asked for."""

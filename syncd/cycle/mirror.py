@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from syncd.config import Config
-from syncd.cycle.blobs.rounds import Rounds, keep_blobs, upload_again
+from syncd.cycle.blobs.rounds import Rounds, keep_blobs
 from syncd.cycle.clone.clone import Clone, is_unfinished
 from syncd.cycle.decide.planning import end_doubt, plan_cycle
 from syncd.cycle.git.companion import Companion
@@ -206,8 +206,7 @@ class Mirror:
         pushes = plan.with_verdict(Verdict.PUSH)
         if pushes:
             self.before_push()
-            pushes = tuple(await upload_again(self.workspace, self.pds, pushes))
-        steps, lost = await self.outbox.archive(keeper, sight, pushes, sides.attached)
+        steps, lost = await self.outbox.archive(keeper, sight, pushes, sides)
         pushed = await self.outbox.send(steps, sight.view.head.commit, lost)
         waiting = self.state.waiting()
         if pulled.base or pushed.done or joined.paths:

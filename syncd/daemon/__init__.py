@@ -1,6 +1,6 @@
 """Say when: run the cycles of one mirror, and of several in one process."""
 
-from syncd.daemon.bell import Bell
+from syncd.daemon.bell import Bell, Requests
 from syncd.daemon.delays import BACKOFF_SECONDS
 from syncd.daemon.loop import STOP_SECONDS, Daemon
 from syncd.daemon.phase import FATAL, OnChange, Phase
@@ -15,4 +15,5 @@ __all__ = [
     "OnChange",
     "Phase",
     "Pulse",
+    "Requests",
 ]

@@ -154,6 +154,7 @@ class Fleet:
                 self._settle()
                 try:
                     await daemon.run()
+                    member.is_wanted_again |= daemon.wants_reopening
                 finally:
                     member.daemon = None
 

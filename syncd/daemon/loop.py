@@ -26,6 +26,7 @@ from syncd.daemon.delays import (
 from syncd.daemon.feeders import Feeders, Watches
 from syncd.daemon.heap import give_back
 from syncd.daemon.phase import FATAL, PHASES, OnChange, event_of
+from syncd.daemon.pictures import Pictures
 from syncd.daemon.pulse import Pulse
 from syncd.daemon.traffic import Traffic
 from syncd.daemon.transitions import CYCLING, Course, Event, LoopState
@@ -52,6 +53,9 @@ class Daemon:
         pulse: Beats in the loop that runs the cycles, and within a cycle after that sent a request
             or received something.
         backoff: The pause after the next failed cycle.
+        are_settings_outdated: Asked before each cycle: if True, `run` ends without it, and the
+            mirror has to be opened anew (`wants_reopening`).
+        requests: The requested syncs. If the mirror is opened anew, the next daemon answers them.
     """
 
     mirror: Mirror
@@ -62,9 +66,10 @@ class Daemon:
     ends_on: tuple[type[SyncdError], ...] = FATAL
     pulse: Pulse = field(default_factory=Pulse)
     backoff: Backoff = field(default_factory=lambda: Backoff(*BACKOFF_SECONDS))
+    are_settings_outdated: Callable[[], bool] = lambda: False
+    requests: Requests = field(default_factory=Requests)
     _course: Course = field(default_factory=Course)
     _bell: Bell = field(default_factory=Bell)
-    _requests: Requests = field(default_factory=Requests)
     _waits: Waits = field(init=False)
     _news: News = field(init=False)
     _traffic: Traffic = field(init=False)
@@ -73,8 +78,10 @@ class Daemon:
     _push_later: Alarm = field(init=False)
     _look_again: Alarm = field(init=False)
     _push_delayed: Alarm = field(init=False)
+    _pictures: Pictures = field(init=False)
     _limit: asyncio.Timeout | None = None
     _resident: int = 0
+    _is_outdated: bool = False
 
     def __post_init__(self) -> None:
         def look() -> None:
@@ -90,6 +97,7 @@ class Daemon:
         self._push_later = Alarm(self._bell, None)
         self._look_again = Alarm(self._bell, ())
         self._push_delayed = Alarm(self._bell, ())
+        self._pictures = Pictures(self.mirror, self._bell)
 
     def pause(self) -> None:
         """Begin no cycle until `resume`, but for requested syncs; a running cycle ends first."""
@@ -106,7 +114,7 @@ class Daemon:
 
         Raises what the sync raises.
         """
-        request = self._requests.add()
+        request = self.requests.add()
         self._call()
         return await request
 
@@ -158,13 +166,20 @@ class Daemon:
             self._look_again.cancel()
             self._push_delayed.cancel()
             await _end(feeders)
-            self._requests.answer(SyncdError("the running syncd ended before this was done"))
+            if not self.wants_reopening:
+                self.requests.answer(SyncdError("the running syncd ended before this was done"))
+
+    @property
+    def wants_reopening(self) -> bool:
+        """Return whether `run` ended only because the mirror has other settings by now."""
+        return self._is_outdated and not self._waits.is_stopping
 
     def _feed(self) -> list[asyncio.Task[None]]:
         """Start what rings the bell, and what feels the pulse of a cycle."""
         feeders = Feeders(self.mirror, self.watcher, self._bell, self._news, self._course)
         feeling = self.pulse.feel(self._progress)
-        return [asyncio.create_task(task) for task in (*feeders.all(), feeling)]
+        tasks = (*feeders.all(), self._pictures.watch(), feeling)
+        return [asyncio.create_task(task) for task in tasks]
 
     def _progress(self) -> object:
         return self._traffic.mark if self._course.state in CYCLING else None
@@ -172,8 +187,13 @@ class Daemon:
     async def _cycle_until_stopped(self, feeders: list[asyncio.Task[None]]) -> None:
         while not self._waits.is_stopping:
             await self._wait(feeders)
-            if not self._waits.is_stopping:
-                await self._cycle(self._bell.take())
+            if self._waits.is_stopping:
+                return
+            # By outdated settings, a file that was renamed for the new ones would look deleted.
+            self._is_outdated = self.are_settings_outdated()
+            if self._is_outdated:
+                return
+            await self._cycle(self._bell.take())
 
     async def _wait(self, feeders: list[asyncio.Task[None]]) -> None:
         """Wait for a reason to begin a cycle. Raises what a feeder raises: none may die unseen."""
@@ -190,7 +210,7 @@ class Daemon:
             await self._waits.until_woken()
 
     def _is_held_back(self) -> bool:
-        is_wanted = bool(self._requests) or self._waits.is_stopping
+        is_wanted = bool(self.requests) or self._waits.is_stopping
         return self._course.state is LoopState.PAUSED and not is_wanted
 
     async def _cycle(self, dirty: Dirty) -> None:
@@ -210,7 +230,7 @@ class Daemon:
 
     async def _look(self, dirty: Dirty) -> Report:
         """Run one cycle, or a whole sync where one was requested, and answer the requests."""
-        requests = self._requests.take()
+        requests = self.requests.take()
         try:
             report = await self._look_at_both(dirty, is_sync=bool(requests))
             requests.answer(report)
@@ -236,6 +256,7 @@ class Daemon:
 
     async def _conclude(self, dirty: Dirty, report: Report) -> None:
         """Show what a cycle did, and see to it that what it left undone is done."""
+        self._pictures.follow(report)
         if isinstance(report.halted, self.ends_on):
             # The cycle may have done something before the error, and nothing else will show it.
             self._enter(Event.HALT, report)

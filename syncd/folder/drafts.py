@@ -6,6 +6,7 @@ second copy. Never replaces a file, and never removes one whose content is not e
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -27,7 +28,7 @@ from syncd.folder.names import (
 )
 from syncd.folder.problems import printable, raise_as
 from syncd.folder.read import FIX_HINT, FileStat, is_at_rest, read_file
-from syncd.folder.replace import place_new, unfinished_name, withdraw
+from syncd.folder.replace import place_new, replace, unfinished_name, withdraw
 from syncd.folder.root import Folder, opened
 from syncd.folder.spelling import find_there
 from syncd.folder.survey import is_nsid
@@ -128,6 +129,32 @@ def write_draft(folder: Folder, path: RecordPath, content: bytes) -> str:
         place_new(disk, directory, temp, name)
         disk.sync_directory(directory)
     return relative
+
+
+def rewrite_draft(folder: Folder, relative: str, content: bytes, *, expect: FileStat) -> None:
+    """Give a draft a new content, durably, if it still has that of `expect`.
+
+    Raises:
+        FileChanged: The content is not that of `expect`, or another program is writing it.
+        FileProblem: The disk refused. The draft has the one content or the other.
+    """
+    *directories, name = relative.split("/")
+    disk, temp = folder.disk, unfinished_name()
+    with (
+        folder.open() as root,
+        raise_as(printable(relative), "written"),
+        opened(root, directories) as directory,
+    ):
+        mode = stat.S_IMODE(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode)
+        disk.write(directory, temp, content, mode)
+        disk.sync_file(directory, temp)
+        new = hashlib.sha256(content).digest()
+        try:
+            replace(disk, directory, temp, name, old=expect.digest, new=new)
+        finally:
+            with suppress(FileNotFoundError):
+                disk.unlink(directory, temp)
+        disk.sync_directory(directory)
 
 
 def place_draft(folder: Folder, relative: str, path: RecordPath, *, expect: FileStat) -> None:

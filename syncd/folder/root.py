@@ -120,6 +120,8 @@ def find_root(start: Path) -> Path:
     Raises FolderWrong: there is none, or a mirror without its marker is nearer.
     """
     start = start.absolute()
+    if not start.exists():
+        raise FolderWrong(f"there is no directory {start}", hint=_GONE_HINT)
     for candidate in (start, *start.parents):
         if (candidate / OWN / MARKER).is_file():
             return candidate

@@ -6,6 +6,7 @@ a lookup of its file by name found nothing.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
@@ -13,17 +14,19 @@ from dataclasses import dataclass, field
 
 from syncd.atproto.cid import Cid
 from syncd.folder.names import (
+    STUB,
     ending_in,
     file_name,
     former_file_name,
     is_draft,
     relative_path,
     relative_paths,
+    stub_names,
 )
 from syncd.folder.read import os_problem
 from syncd.folder.root import SETTINGS, Folder, opened
 from syncd.folder.spelling import is_spelt
-from syncd.folder.survey import EVERYWHERE, Notes, examine, survey
+from syncd.folder.survey import EVERYWHERE, Notes, examine, list_misspelt, survey
 from syncd.forms import ENDINGS, Forms
 from syncd.model import Problem, RecordPath, Seen, split_record_path
 
@@ -93,7 +96,8 @@ def scan(
     Args:
         known: The results of earlier scans; a file with the same stat is not opened.
         only: Look at these paths alone, at a cost that depends on their number alone.
-        expected: Paths besides `known` whose absence matters (see below).
+        expected: Paths besides `known` whose absence matters (see below). With `only`: those that
+            had a file or a problem.
         now_ns: The wall clock, in nanoseconds.
         in_scope: Whether a collection belongs to the mirror.
         agreed: What files probably are. These are all read, which costs less than to find it out.
@@ -113,7 +117,12 @@ def scan(
         if only is None:
             survey(notes, root, in_scope)
             only = {path for path in (*known, *expected) if covers(path)}
-        _look_up(notes, root, (path for path in only if notes.is_unmet(path)))
+            _look_up(notes, root, (path for path in only if notes.is_unmet(path)))
+        else:
+            _look_up(notes, root, only)
+            # A new record of the repo is not among them: it has no file yet, of whatever name.
+            had = (path for path in (*known, *expected) if path in only)
+            _spare_misspelt(notes, root, frozenset(filter(notes.is_unmet, had)))
         # If another disk was mounted over the folder meanwhile, nothing found here is its content.
         folder.check_still(root)
     return Look(
@@ -142,8 +151,30 @@ def _look_up(notes: Notes, root: int, paths: Iterable[RecordPath]) -> None:
             if not found:
                 for other in _other_names(path, notes.portable, notes.forms):
                     _look_for_misspelt(notes, root, path, right, other)
+                # A record that never had a file has none in a cloud.
+                for file in files if path in notes.known else ():
+                    _look_for_stub(notes, root, path, file)
         except OSError as error:
             notes.problems[path] = os_problem(path, error)
+
+
+def _spare_misspelt(notes: Notes, root: int, away: Collection[RecordPath]) -> None:
+    """Note each of `away` that has a file in a wrong spelling as inert, not absent.
+
+    A name has too many wrong spellings to look each up, so the directory is listed. A look at the
+    whole folder needs none of this: it met every file.
+    """
+    for collection in sorted({split_record_path(path)[0] for path in away}):
+        here = [path for path in away if split_record_path(path)[0] == collection]
+        try:
+            with opened(root, (collection,)) as directory:
+                found = list_misspelt(directory, collection, notes.forms, portable=notes.portable)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            notes.problems.update({path: os_problem(path, error) for path in here})
+            continue
+        notes.problems.update({path: found[path] for path in here if path in found})
 
 
 def _other_names(path: RecordPath, portable: bool, forms: Forms) -> list[str]:
@@ -193,11 +224,35 @@ def _look_for_misspelt(notes: Notes, root: int, path: RecordPath, right: str, ot
         if not ending_in(name, form):
             reason = f"its file is {other!r} now, which the settings of this mirror do not name"
             # Its text is of that form too: under the other ending it would be no record.
-            hint = (
-                f"name the collection in [files] markdown of {SETTINGS}; if it is there, a running "
-                "daemon has not read it: syncd reload"
-            )
+            hint = f"name the collection in [files] markdown of {SETTINGS}"
         if is_draft(name, form):
             reason = f"{other!r} is a draft, and was this record's file before there were drafts"
             hint += ", or give the draft another name: then the record counts as deleted"
         notes.problems[path] = Problem(path, reason, hint)
+
+
+def _look_for_stub(notes: Notes, root: int, path: RecordPath, file: str) -> None:
+    """Note a file that another program moved into a cloud as inert, not absent."""
+    *directories, name = file.split("/")
+    try:
+        with opened(root, directories) as directory:
+            found = [stub for stub in stub_names(name) if _is_there(directory, stub)]
+    except FileNotFoundError:
+        stub = split_record_path(path)[0] + STUB
+        found = [stub] if _is_there(root, stub) else []
+    if found and path not in notes.problems:
+        reason = f"its content is in a cloud: {found[0]!r} is there in place of its file"
+        hint = "have the program that did this bring the file back, and keep it on this machine"
+        notes.problems[path] = Problem(path, reason, hint)
+
+
+def _is_there(directory: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return False
+    return True

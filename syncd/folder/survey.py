@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from syncd.atproto.cid import Cid
@@ -23,7 +24,7 @@ from syncd.folder.problems import printable
 from syncd.folder.read import is_current, kind_problem, os_problem, read_agreed, read_record
 from syncd.folder.replace import is_leftover
 from syncd.folder.root import opened
-from syncd.forms import Forms
+from syncd.forms import Form, Forms
 from syncd.model import Problem, RecordPath, Seen, make_record_path, split_record_path
 
 EVERYWHERE = "*"
@@ -174,9 +175,7 @@ def _meet(
     try:
         rkey = parse_file_name(name, portable=notes.portable, form=form)
     except BadSyntax as error:
-        relative = printable(f"{collection}/{name}")
-        problem = Problem(relative, error.message, error.hint or _STRAY_HINT)
-        notes.misspelt.append((meant_path(collection, name, form), problem))
+        notes.misspelt.append(_misspelt(collection, name, form, error))
         return
     path = make_record_path(collection, rkey)
     cid = notes.agreed.get(path)
@@ -192,6 +191,47 @@ def _meet(
         return  # gone since the listing: scan.py looks up every known path by name
     except OSError as error:
         notes.problems[path] = os_problem(path, error)
+
+
+def _misspelt(
+    collection: Nsid, name: str, form: Form, error: BadSyntax
+) -> tuple[RecordPath | None, Problem]:
+    """Return the record that a misspelt name may be meant for, and the problem of that file."""
+    relative = printable(f"{collection}/{name}")
+    problem = Problem(relative, error.message, error.hint or _STRAY_HINT)
+    return meant_path(collection, name, form), problem
+
+
+def list_misspelt(
+    directory: int, collection: Nsid, forms: Forms, *, portable: bool
+) -> dict[RecordPath, Problem]:
+    """List a collection and return its misspelt files by the records that they stand for.
+
+    The stat of no file is read, so this costs little beside the deletion of a record.
+
+    Raises OSError: the directory cannot be listed completely.
+    """
+    form, found = forms.of(collection), {}
+    for name in _odd_names(directory, ()):
+        if not is_record_like(name.rpartition("/")[2], form):
+            continue
+        try:
+            parse_file_name(name, portable=portable, form=form)
+        except BadSyntax as error:
+            path, problem = _misspelt(collection, name, form, error)
+            if path is not None:
+                found[path] = Problem(path, problem.reason, problem.hint)
+    return found
+
+
+def _odd_names(directory: int, inside: tuple[str, ...]) -> Iterator[str]:
+    """Yield each name that can be a misspelling: one that is hidden, or has an escape."""
+    for name in sorted(os.listdir(directory)):
+        if name.endswith(CONTINUED) and len(inside) < _DEPTH:
+            with suppress(NotADirectoryError), opened(directory, (name,)) as inner:
+                yield from _odd_names(inner, (*inside, name))
+        elif inside or name.startswith(".") or "%" in name:
+            yield "/".join((*inside, name))
 
 
 def _settle_misspelt(notes: Notes) -> None:

@@ -32,7 +32,7 @@ from syncd.forms.frontmatter.emit import write_front
 from syncd.forms.frontmatter.files import referred
 from syncd.forms.frontmatter.lines import NotInLines, read_lines
 from syncd.forms.frontmatter.scalars import UNSAFE
-from syncd.forms.frontmatter.tree import Entry, Fault, Node, places
+from syncd.forms.frontmatter.tree import Entry, Fault, Node, is_same, places
 from syncd.forms.frontmatter.yaml import read_yaml
 from syncd.forms.json_form import JSON
 from syncd.forms.marks import mark_lines
@@ -225,12 +225,12 @@ class MarkdownForm:
         try:
             page = new_page(write_front(self._front(front, keys)), body).encode()
             if plain is None:
-                is_same = _is_same(self._read(page, self.collection)[1], record)
+                is_exact = is_same(self._read(page, self.collection)[1], record)
             else:
-                is_same = _is_same(self._fields_in(*_front_of(page)), plain)
+                is_exact = is_same(self._fields_in(*_front_of(page)), plain)
         except (BadData, BadJson, Fault):
             return None
-        return page if is_same else None
+        return page if is_exact else None
 
     def _body_of(self, front: Front) -> tuple[Keys, str] | None:
         """Return the first pointer that holds a text, and the text."""
@@ -271,17 +271,6 @@ def _is_json(text: bytes) -> bool:
     """Return whether a text is to be read as JSON: it begins as such, or says nothing at all."""
     start = text.removeprefix(BOM.encode()).lstrip(b" \t\r\n")[:1]
     return start in (b"{", b"[", b"", b"\0")
-
-
-def _is_same(one: object, other: object) -> bool:
-    """Return whether two values are one, also in type: True is not 1."""
-    if one != other or type(one) is not type(other):
-        return False
-    if isinstance(one, dict) and isinstance(other, dict):
-        return all(map(_is_same, one.values(), map(other.__getitem__, one)))
-    if isinstance(one, list) and isinstance(other, list):
-        return all(map(_is_same, one, other))
-    return True
 
 
 def _fields(record: Record) -> Front:

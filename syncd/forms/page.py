@@ -14,8 +14,8 @@ from syncd.errors import BadJson
 BOM = "\ufeff"
 _MARK = re.compile(r"---[ \t]*")
 _END = re.compile(r"^---[ \t]*(?:\n|\Z)", re.MULTILINE)
-_SIDE = re.compile(r"^(?:<{7}|>{7}|\|{7})(?= |$)", re.MULTILINE)
-_LEFT = re.compile(r"^(?:<{7}(?= |$)|={7}$|>{7}(?= |$))", re.MULTILINE)
+_SIDE = re.compile(r"^(?:<{7,}|>{7,}|\|{7,})(?= |$)", re.MULTILINE)
+_LEFT = re.compile(r"^(?:<{7,}(?= |$)|={7,}$|[%+]{7,}(?= |$)|>{7,}(?= |$))", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +130,24 @@ def _check_merged(bare: str, page: Page) -> None:
 
 
 def find_unmerged(body: str) -> int:
-    """Return where the marks of a merge begin, if a body has all three, one after the other; -1."""
+    """Return where the marks of a merge begin, if a body has all three, one after the other; -1.
+
+    Marks of one merge have one length: git makes longer ones where .gitattributes asks for them,
+    and where a text has shorter ones. Jujutsu divides the sides by `%` and `+`, not by `=`.
+    """
     if "<<<<<<<" not in body:
         return -1
-    at, wanted = -1, "<"
+    begun: dict[int, int] = {}
+    divided: set[int] = set()
     for mark in _LEFT.finditer(body):
-        if mark[0][0] == wanted:
-            at = mark.start() if wanted == "<" else at
-            wanted = {"<": "=", "=": ">", ">": ""}[wanted]
-    return at if not wanted else -1
+        size = len(mark[0])
+        if mark[0][0] == "<":
+            begun.setdefault(size, mark.start())
+        elif mark[0][0] != ">":
+            divided |= {size} & begun.keys()
+        elif size in divided:
+            return begun[size]
+    return -1
 
 
 def refusal(source: str, at: int, reason: str, hint: str = "") -> BadJson:

@@ -12,6 +12,7 @@ from syncd.atproto.data import Record
 from syncd.atproto.lexicon.blank import begin_record
 from syncd.atproto.lexicon.document import LITERAL
 from syncd.atproto.syntax import Nsid, Rkey, parse_nsid, parse_tid
+from syncd.blobs.consent import files_of
 from syncd.blobs.files import record_in
 from syncd.config import LEXICONS_OFF
 from syncd.cycle.lexicons.court import only_warns
@@ -52,6 +53,21 @@ def fields_of(workspace: Workspace, collection: Nsid) -> frozenset[str]:
     return frozenset(lexicon.record["record"]["properties"])
 
 
+def blob_places(workspace: Workspace, collection: Nsid) -> list[tuple[str, ...]]:
+    """Return the keys to each place for a blob at the top of a record; `-` is the end of a list."""
+    with _open(workspace) as library:
+        lexicon = library.lexicon(collection)
+    if lexicon is None or lexicon.record is None:
+        return []
+    found: list[tuple[str, ...]] = []
+    for name, definition in sorted(lexicon.record["record"]["properties"].items()):
+        if definition["type"] == "blob":
+            found.append((name,))
+        elif definition["type"] == "array" and definition["items"]["type"] == "blob":
+            found.append((name, "-"))
+    return found
+
+
 def literal_key(workspace: Workspace, collection: Nsid) -> Rkey | None:
     """Return the one key that records of `collection` may have; None where they may have others."""
     kind = _kind(workspace, collection)
@@ -88,8 +104,8 @@ def faults_of(workspace: Workspace, path: RecordPath, text: bytes) -> tuple[Prob
         return ()
     collection, rkey = split_record_path(path)
     form = workspace.folder.forms.of(collection)
-    may = workspace.config.may_tell_place
-    record = record_in(form, text, collection, workspace.folder.open, may_tell_place=may)
+    files = files_of(workspace.folder, workspace.config)
+    record = record_in(form, text, collection, files)
     with _open(workspace) as library:
         if only_warns(workspace, library, path):
             return ()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from syncd.atproto.data import Record, cid_of
 from syncd.atproto.syntax import Nsid, Rkey, make_tid, parse_rkey, parse_tid
+from syncd.blobs.consent import files_of
 from syncd.blobs.files import record_in
 from syncd.cycle.observe.ignored import is_ignored
 from syncd.cycle.pull.supersede import Successor, put
@@ -119,7 +120,7 @@ def choose(workspace: Workspace, names: Sequence[Name]) -> Chosen:
     records: set[str] = set()
     named: set[str] = set()
     for name in names:
-        found = {draft for draft in every if _means(workspace, name, draft)}
+        found = {draft for draft in every if means_draft(workspace, name, draft)}
         whole = set() if found else named_whole(waiting, [name])
         more = {item.path for item in waiting if name.covers(item.path)} - set(name.records)
         if not (found or whole or more):
@@ -160,10 +161,8 @@ def prepare(workspace: Workspace, draft: str, key: Rkey | None = None) -> Public
 
 def _parsed(workspace: Workspace) -> Callable[[bytes, str], Record]:
     """Return what reads a draft as the record that it will be once its files are uploaded."""
-    folder, may = workspace.folder, workspace.config.may_tell_place
-    return lambda text, name: record_in(
-        folder.forms.of(name), text, name, folder.open, may_tell_place=may
-    )
+    forms, files = workspace.folder.forms, files_of(workspace.folder, workspace.config)
+    return lambda text, name: record_in(forms.of(name), text, name, files)
 
 
 def publish(workspace: Workspace, publication: Publication) -> None:
@@ -246,7 +245,8 @@ def check_writable(workspace: Workspace) -> None:
         raise FolderWrong(_READ_ONLY, hint=_READ_ONLY_HINT)
 
 
-def _means(workspace: Workspace, name: Name, draft: str) -> bool:
+def means_draft(workspace: Workspace, name: Name, draft: str) -> bool:
+    """Return whether a name is that of a draft, or of a record that has this draft."""
     record = record_of_draft(draft, workspace.folder.forms)
     return draft in name.forms or record in name.forms or name.covers(draft)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from syncd.atproto.cid import Cid
@@ -60,6 +61,19 @@ class UploadPause(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class KnownBlobLimit(Note):
+    """How many bytes a blob may have by the word of the PDS at `pds`, `at` unix seconds.
+
+    Written by the push half, and read before a file is hashed. Unknown, the file is hashed first.
+    """
+
+    kept_as = "blob_limit"
+    pds: str
+    bytes: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class KnownKeeping(Note):
     """Whether the PDS at `pds` keeps a record whose content another path loses.
 
@@ -97,3 +111,16 @@ class KnownBlobs(Note):
     at: int
     count: int
     due: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UnnamedBlobs(Note):
+    """Since when nothing names each file of `blobs/` that base does not name, in unix seconds.
+
+    `since` is by the text of a CID; `at` is when it was looked for. Written and read by
+    cycle/blobs/removal.py. Unknown, what nothing names stays for its days from now on.
+    """
+
+    kept_as = "unnamed_blobs"
+    at: int
+    since: Mapping[str, int]

@@ -13,8 +13,9 @@ import pytest
 
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid, cid_of_blob
-from syncd.blobs.bring import STREAMS, Bringer, Bringing
+from syncd.blobs.bring import Bringer, Bringing
 from syncd.blobs.store import Store
+from syncd.blobs.streams import STREAMS
 from syncd.errors import BlobNotFound, Unreachable
 from syncd.folder.root import Folder, initialise
 from syncd.pds import Pds

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.daemon import Daemon, Pulse
+from syncd.daemon import Daemon, Pulse, Requests
 from syncd.daemon.fleet import BEATS, Fleet
 from syncd.errors import ConfigWrong, FolderWrong, SyncdError, Unreachable
 from syncd.model import RecordPath
@@ -54,6 +54,7 @@ class Yard:
     opened: list[str] = field(default_factory=list)
     daemons: dict[str, Daemon] = field(default_factory=dict)
     told: list[tuple[str, Exception, float | None]] = field(default_factory=list)
+    requests: dict[str, Requests] = field(default_factory=dict)
     fleet: Fleet = field(init=False)
 
     def __post_init__(self) -> None:
@@ -85,7 +86,12 @@ class Yard:
         else:
             device = self.world.device(name)
         watcher = FakeWatcher()
-        daemon = Daemon(device.mirror, watcher, lambda *_: None, jitter=lambda: 0.0, pulse=pulse)
+        daemon = Daemon(
+            *(device.mirror, watcher, lambda *_: None),
+            jitter=lambda: 0.0,
+            pulse=pulse,
+            requests=self.requests.get(name, Requests()),
+        )
         self.daemons[name] = daemon
         try:
             yield daemon
@@ -224,6 +230,49 @@ def test_a_reload_does_not_wait_for_a_pause_to_end(world: World) -> None:
             errors.clear()
             yard.fleet.reload()
             assert await until(lambda: yard.is_up("b"), "it") < 1
+
+    play(story())
+
+
+def test_one_whose_settings_are_outdated_is_opened_anew_and_its_request_is_answered_then(
+    world: World,
+) -> None:
+    async def story() -> None:
+        yard = Yard(world, heard(), ["a", "b"])
+        async with running(yard) as task:
+            await until(lambda: yard.is_up("a", "b"), "both")
+            old, other = yard.daemons["a"], yard.daemons["b"]
+            await asyncio.sleep(1)
+            old.are_settings_outdated = lambda: True
+            yard.requests["a"] = old.requests
+            asked = asyncio.create_task(old.now())
+            report = await asyncio.wait_for(asked, 60)
+            assert report.head is not None
+            assert yard.daemons["a"] is not old
+            assert yard.daemons["b"] is other
+            assert not yard.told
+        assert await task == 0
+
+    play(story())
+
+
+def test_a_stop_ends_one_whose_settings_are_outdated_too(world: World) -> None:
+    async def story() -> None:
+        yard = Yard(world, heard(), ["a"])
+        async with running(yard) as task:
+            await until(lambda: yard.is_up("a"), "it")
+            daemon = yard.daemons["a"]
+            await asyncio.sleep(1)
+
+            def stop_meanwhile() -> bool:
+                yard.fleet.stop()
+                return True
+
+            daemon.are_settings_outdated = stop_meanwhile
+            with pytest.raises(SyncdError):
+                await daemon.now()
+            assert await asyncio.wait_for(task, 60) == 0
+            assert yard.opened == ["a"]
 
     play(story())
 

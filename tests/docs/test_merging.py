@@ -56,8 +56,9 @@ def test_every_policy_is_explained_and_is_a_setting() -> None:
 
 @pytest.mark.parametrize("text", [MERGING, HISTORY])
 def test_every_command_and_setting_that_is_named_exists(text: str) -> None:
-    commands = set(re.findall(r"syncd ([a-z]+)", text)) - {"does", "is", "replaces"}
-    assert commands <= COMMANDS.keys() | {"toml"}
+    commands = set(re.findall(r"(?:`|\$ )syncd ([a-z]+)", text))
+    assert commands
+    assert commands <= COMMANDS.keys()
     names = {setting.name for setting in SETTINGS}
     assert set(re.findall(r"`(\[\w+\] \w+)(?: = \d+)?`", text)) <= names
 

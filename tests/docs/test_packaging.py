@@ -65,6 +65,7 @@ def test_the_wheel_holds_syncd_and_nothing_else(tmp_path: Path) -> None:
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "syncd").rglob("*.py")}
     units = {f"syncd/units/{path.name}" for path in (ROOT / "systemd").iterdir()}
     pages = {f"syncd/pages/{path.name}" for path in (ROOT / "docs").glob("*.md")}
+    pages.add("syncd/pages/SECURITY.md")
     inside = {name for name in names if ".dist-info/" not in name}
     schemas = {"syncd/cli/schemas/v1.json"}
     lexicons = {"syncd/lexicons/bundle.json", "syncd/lexicons/LICENSE-atproto.txt"}

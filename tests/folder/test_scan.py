@@ -202,6 +202,57 @@ def test_a_misspelt_file_is_inert_and_its_record_is_not_deleted(folder: Folder) 
     assert not found.seen
 
 
+@pytest.mark.parametrize(
+    ("rkey", "spelt"),
+    [
+        (".dot", ".dot.json"),
+        (".dot", "%2Edot.json"),
+        ("dot", "%64ot.json"),
+        ("x.draft", "x%2Edraft.json"),
+        ("a" * 300, f"{'a' * 180}%/{'%61' * 60}{'a' * 60}.json"),
+    ],
+)
+def test_a_misspelt_file_is_inert_whether_all_or_one_is_looked_at(
+    folder: Folder, rkey: str, spelt: str
+) -> None:
+    known = look_and_forget(folder, at(rkey))
+    put(folder, f"{POST}/{spelt}", b'{"text": "edited"}')
+    put(folder, f"{POST}/file%", b"no directory")
+    (folder.root / POST / "link%").symlink_to(folder.root)
+    for found in both(folder, at(rkey), known):
+        assert set(found.problems) == {at(rkey)}
+        assert not found.absent(at(rkey))
+        assert (found.problems[at(rkey)].hint or "").startswith("rename it to")
+
+
+def test_a_name_too_long_for_a_stub_is_absent_like_any_other(folder: Folder) -> None:
+    path = at("a" * 250)
+    known = look_and_forget(folder, path)
+    assert all(found.absent(path) for found in both(folder, path, known))
+
+
+@pytest.mark.parametrize(
+    "stub",
+    [
+        f"{POST}/x.json.nextcloud",
+        f"{POST}/x.json.owncloud",
+        f"{POST}/x.json.cloud",
+        f"{POST}/.x.json.icloud",
+        f"{POST}.cloudf",
+    ],
+)
+def test_a_file_whose_content_went_into_a_cloud_is_inert_and_not_deleted(
+    folder: Folder, stub: str
+) -> None:
+    known = look_and_forget(folder, X)
+    if stub == f"{POST}.cloudf":
+        (folder.root / POST).rmdir()
+    put(folder, stub, b" ")
+    for found in both(folder, X, known):
+        assert not found.absent(X)
+        assert stub.rpartition("/")[2] in found.problems[X].reason
+
+
 def test_a_misspelt_file_beside_the_right_one_is_a_stray(folder: Folder) -> None:
     put(folder, f"{POST}/A.json")
     put(folder, f"{POST}/%41.json", b"other")

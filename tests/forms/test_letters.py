@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from syncd.atproto.cid import cid_of_block
 from syncd.atproto.data import Record, Value, cid_of, encode
 from syncd.atproto.syntax import Nsid, Rkey
+from syncd.blobs.words import blob_words
 from syncd.cli.commands.diff import _difference
 from syncd.config import Config
 from syncd.cycle.git.records import cid_in, record_paths
@@ -236,7 +237,7 @@ async def test_a_conflict_is_shown_as_letters(torn: Device) -> None:
     )
     assert conflict.remote is not None
     blocks = await torn.mirror.pds.fetch_blocks([conflict.remote])
-    found = _difference(torn.mirror, step, blocks)
+    found = _difference(torn.mirror, step, blocks, blob_words)
     assert found.local is not None
     assert found.remote is not None
     assert found.local.startswith(GREETING.decode())

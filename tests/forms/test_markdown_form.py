@@ -249,11 +249,22 @@ def test_a_word_means_what_the_core_schema_says(word: str, value: Value) -> None
         ("---\na: 1\n$body: a\n---\n\ny\n", 3, 8),
         ("---\na: 1\n", 3, 1),
         ("# Title\n", 1, 1),
+        ("+++\na = 1\n+++\n", 1, 1),
         ("\n---\na: 1\n---\n", 1, 1),
         ("---\na: 1\n---\n\nx\ry\n", 5, 2),
         ("---\na: 1\n---\n\nx\0\n", 5, 2),
         ("---\n<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> b\n---\n", 2, 1),
         ("---\na: 1\n---\n\nx\n<<<<<<< HEAD\na\n=======\nb\n>>>>>>> b\n", 6, 1),
+        ("---\na: 1\n---\n\n<<<<<<<<< HEAD\na\n=========\nb\n>>>>>>>>> b\n", 5, 1),
+        ("---\n<<<<<<<<< HEAD\na: 1\n=========\na: 2\n>>>>>>>>> b\n---\n", 2, 1),
+        # What jj writes: the difference of one side, and the other side as it is.
+        (
+            "---\na: 1\n---\n\n<<<<<<< 1\n%%%%%%% from base\n-a\n+b\n+++++++ two\nc\n>>>>>>> 1\n",
+            5,
+            1,
+        ),
+        # A text about merges has shorter marks; the merge around it has begun below them.
+        ("---\na: 1\n---\n\n<<<<<<< a\n<<<<<<<< H\na\n========\nb\n>>>>>>>> b\n", 6, 1),
         ('{"a": 1.5}', 1, 7),
     ],
 )

@@ -149,6 +149,66 @@ def test_settings_are_read_again_and_kept_where_the_new_ones_are_wrong(
         wait_until(lambda: f"pushed    {NOTE}" in log.read_text(), "the push")
 
 
+POST = "com.whtwnd.blog.entry/one"
+MARKDOWN = '\n[files]\nmarkdown = { "com.whtwnd.blog.entry" = "content" }\n'
+
+
+def test_the_form_of_files_changes_under_a_running_daemon_and_no_request_is_lost(
+    terminal: Terminal, notes: Path
+) -> None:
+    toml = notes / "syncd.toml"
+    save(notes, RecordPath(POST), title="A", content="Hi")
+    with daemon(terminal, notes):
+        terminal.ok("syncd now", at=notes)
+        repo, plain = terminal.host.repo(terminal.login.did), toml.read_text()
+        before = repo.current(RecordPath(POST))
+        toml.write_text(plain + MARKDOWN)
+        # Whether it finds the new settings or the daemon has them already, it is answered.
+        terminal.ok("syncd now", at=notes)
+        assert (notes / f"{POST}.md").read_text() == "---\ntitle: A\n---\n\nHi\n"
+        assert not (notes / f"{POST}.json").exists()
+        (notes / f"{POST}.md").rename(notes / f"{POST}.json")
+        toml.write_text(plain)
+        terminal.ok("syncd sync", at=notes)
+        assert json.loads((notes / f"{POST}.json").read_text())["content"] == "Hi"
+        assert repo.current(RecordPath(POST)) == before
+
+
+def test_a_text_that_came_as_markdown_before_its_setting_is_no_deletion(
+    terminal: Terminal, notes: Path
+) -> None:
+    """As git and file-sync programs bring them from another machine: one file, then the other."""
+    log = terminal.home / "run.log"
+    save(notes, RecordPath(POST), title="A", content="Hi")
+    with daemon(terminal, notes):
+        terminal.ok("syncd now", at=notes)
+        (notes / f"{POST}.md").write_text("---\ntitle: A\n---\n\nHo\n")
+        (notes / f"{POST}.json").unlink()
+        assert terminal.run("syncd now", at=notes).code == 3
+        assert terminal.host.repo(terminal.login.did).current(RecordPath(POST)) is not None
+        with (notes / "syncd.toml").open("a") as settings:
+            settings.write(MARKDOWN)
+        pushed = f"pushed    {POST}"
+        wait_until(lambda: log.read_text().count(pushed) == 2, "the edit in the other form")
+    terminal.ok("syncd status", at=notes)
+    expected = cid_of({"$type": POST.partition("/")[0], "title": "A", "content": "Ho"})
+    assert terminal.host.repo(terminal.login.did).current(RecordPath(POST)) == expected
+
+
+def test_a_daemon_that_cannot_take_other_settings_by_itself_says_so_once(
+    terminal: Terminal, notes: Path
+) -> None:
+    log, toml = terminal.home / "run.log", notes / "syncd.toml"
+    with daemon(terminal, notes):
+        toml.write_text(toml.read_text() + "\n[run]\npoll_seconds = 4\n")
+        terminal.ok("syncd now", "syncd now", at=notes)
+        good = toml.read_text()
+        toml.write_text(good + "markdown = [\n")
+        terminal.ok("syncd now", "syncd now", at=notes)
+        assert log.read_text().count("not in use yet: [run] poll_seconds") == 1
+        assert log.read_text().count("the settings from before stay in use") == 1
+
+
 def test_a_daemon_that_is_halted_says_why_and_what_to_do(terminal: Terminal, notes: Path) -> None:
     faults = terminal.host.faults
     save(notes, text="before")

@@ -98,7 +98,7 @@ CASES: dict[Callable[[Path], None], tuple[str, str]] = {
         "is not a mirror: it has no .syncd directory",
         "syncd clone ACCOUNT DIR --adopt",
     ),
-    go_away: ("is gone", "syncd -C DIR sync"),
+    go_away: ("there is no directory", "syncd -C DIR sync"),
     be_unmounted: ("is empty: its disk is not mounted", "mount its disk"),
     be_another: ("belongs to another folder", "syncd -C"),
     have_the_state_of_another: ("belongs to another folder", "syncd -C"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from syncd.cli import cli
 from syncd.config import FILE_NAME, Config, render_config
 from syncd.cycle.workspace import Workspace
-from syncd.errors import BadSyntax
+from syncd.errors import BadSyntax, SyncdError
 from syncd.mirror.names import read_names
 from syncd.mirror.restore import Wish, plan_restore, restore_all
 from syncd.mirror.times import read_moment, rfc3339
@@ -92,6 +92,18 @@ async def test_what_is_not_named_is_not_restored(laptop: Device) -> None:
     found = plan_restore(workspace_of(laptop), wish(laptop, f"{NOTES[0]}.json", NOTES[2]))
     assert [event.path for event in found] == [NOTES[0], NOTES[2]]
     assert plan_restore(workspace_of(laptop), wish(laptop, "org.*")) == []
+
+
+async def test_a_pattern_of_records_that_were_never_replaced_restores_none_and_says_so(
+    laptop: Device,
+) -> None:
+    laptop.save("com.example.new/one", v=0)
+    await laptop.sync()
+    (laptop.root / FILE_NAME).write_text(render_config(laptop.mirror.config))
+    for flags, code in (([], 1), (["--deleted"], 0), (["--dry-run"], 0), (["--before", "1s"], 0)):
+        words = ["-C", str(laptop.root), "restore", "com.example.new/*", *flags]
+        done = CliRunner().invoke(cli, words)
+        assert (done.exit_code or isinstance(done.exception, SyncdError)) == code, flags
 
 
 async def test_one_that_fails_keeps_no_other_back(laptop: Device) -> None:

@@ -77,6 +77,11 @@ class StagedDisk(Disk):
         self._then(directory, lambda: file.unlink(missing_ok=True))
         return made
 
+    def append(self, directory: int, name: str, content: bytes) -> None:
+        self.gate.meet("append")
+        super().append(directory, name, content)
+        self._unsynced.add(_identity(_path(directory, name)))
+
     def sync_file(self, directory: int, name: str) -> None:
         self.gate.meet("sync file")
         super().sync_file(directory, name)

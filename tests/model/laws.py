@@ -49,6 +49,7 @@ class Laws:
 
     def check_sent(self, desk: Desk, request: Request, changes: Sequence[Sent]) -> None:
         """A write names what it replaces, and what it brings or takes away is somebody's doing."""
+        assert not (gone := self.scene.blobs.lost()), (desk.name, "no bytes are left", gone)
         body = json.loads(request.body or b"{}")
         if GUARDS[request.nsid] not in body:
             is_creation = {write["$type"] for write in body.get("writes", [])} == {CREATION}
@@ -101,6 +102,7 @@ class Laws:
 
     def check(self, folders: Mapping[str, Mapping[RecordPath, Cid]]) -> None:
         """All that holds at any time, a crash included, of what the files in `folders` say."""
+        assert not (gone := self.scene.blobs.lost()), ("no bytes are left", gone)
         self.published |= self.scene.world.records().items()
         names = {file.name for file in self.scene.world.tmp_path.iterdir()}
         assert names == self.scene.desks.keys(), "something lies outside the folders"

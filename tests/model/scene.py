@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from syncd.atproto.cid import Cid
+from syncd.atproto.data import from_json
 from syncd.atproto.xrpc import WriteOp
 from syncd.config import Config
 from syncd.model import Policy, RecordPath, split_record_path
@@ -21,6 +22,7 @@ from syncd.sandbox.faults import Habits
 from syncd.sandbox.repo.engine import Repo
 from tests.rigs.device import Device, World
 from tests.rigs.papers import body_of, pages
+from tests.rigs.pictures import FIELD, TYPE, Bytes, picture, reference
 from tests.rigs.staged import Desk, did_something
 
 from .journal import Journal
@@ -65,6 +67,7 @@ class Scene:
         sandbox = Sandbox(rng=random.Random(7), habits=habits)
         self.world = World(root, sandbox, sandbox.create_account("alice"))
         self.journal = Journal()
+        self.blobs = Bytes(self.world, lambda: [desk.root for desk in self.desks.values()])
         self.laws = Laws(self)
         self.desks: dict[str, Desk] = {}
         self.versions = itertools.count()
@@ -103,7 +106,14 @@ class Scene:
         self.journal.replaced(path, repo.current(path))
         cid = repo.put(path, record)
         self._brought(path, cid)
+        self.blobs.excuse()
         return cid
+
+    def put_picture(self, path: str, word: str) -> Cid:
+        """Another client uploads a picture and writes a record that names it."""
+        self.world.sandbox.blobs(self.world.login.did).upload(picture(word), TYPE)
+        named = {**self.fresh(path), FIELD: reference(word)}
+        return self.put_record(RecordPath(path), from_json(named))
 
     def write_at_once(self, puts: Collection[str], drops: Collection[str]) -> None:
         """Another client writes and deletes several records in one commit."""
@@ -122,6 +132,7 @@ class Scene:
             self.repo.apply(ops)
         for path in map(RecordPath, puts):
             self._brought(path, self.repo.state.records[path])
+        self.blobs.excuse()
 
     def overtaken(self, path: RecordPath, by: Desk | None = None) -> None:
         """A record was written or deleted; machines that win by a setting may write it again."""
@@ -141,6 +152,7 @@ class Scene:
             self.journal.replaced(name, self.repo.current(name))
             self.repo.delete(name)
             self.overtaken(name)
+            self.blobs.excuse()
 
     @property
     def repo(self) -> Repo:

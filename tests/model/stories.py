@@ -385,6 +385,40 @@ async def a_conflict_that_the_repo_wins(scene: Scene) -> None:
     scene.put(THEIRS)
 
 
+# --- Pictures -------------------------------------------------------------------------------------
+
+
+@story
+async def a_record_that_brings_its_picture(scene: Scene) -> None:
+    scene.put(B)
+    await scene.sit_down(blobs_fetch="all").sync()
+    scene.put_picture(A, "cat")
+
+
+@story
+async def an_edit_that_takes_the_last_name_from_a_picture(scene: Scene) -> None:
+    scene.put_picture(A, "cat")
+    await scene.sit_down().sync()
+    scene.laptop.save(A)
+
+
+@story
+async def a_record_that_names_a_picture_to_upload(scene: Scene) -> None:
+    await shared(scene, A)
+    scene.laptop.draw(A, "cat")
+
+
+@story
+async def a_record_that_comes_back_with_its_picture(scene: Scene) -> None:
+    scene.put_picture(A, "cat")
+    laptop = scene.sit_down(blobs_fetch="all")
+    await laptop.sync()
+    text = laptop.file(A).read_bytes()
+    scene.drop(A)
+    await laptop.sync()
+    laptop.save_text(A, text)
+
+
 # --- Faults ---------------------------------------------------------------------------------------
 
 

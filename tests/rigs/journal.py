@@ -89,7 +89,9 @@ def lost(stage: Stage) -> dict[Version, str]:
     found: set[Version] = set(stage.world.records().items())
     for root in stage.roots():
         found.update(in_files(root), beside_the_folder(root), in_history(root))
-    return {v: author for v, author in stage.journal.to_be_found().items() if v not in found}
+    missing = {v: author for v, author in stage.journal.to_be_found().items() if v not in found}
+    bytes_lost = {(RecordPath(f"blobs/{cid}"), cid): "bytes" for cid in stage.blobs.lost()}
+    return missing | bytes_lost
 
 
 async def assert_nothing_lost(stage: Stage) -> None:

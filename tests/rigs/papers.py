@@ -15,6 +15,7 @@ from syncd.atproto.data import cid_of
 from syncd.config.values import Markdown
 from syncd.errors import BadJson
 from syncd.forms import Form, with_markdown
+from tests.rigs.pictures import drawn
 
 BODY = "text"
 COLLECTIONS = tuple(
@@ -45,9 +46,12 @@ def reformatted(text: bytes) -> bytes:
 
 @lru_cache(maxsize=10_000)
 def cid_of_text(text: bytes, collection: str) -> Cid | None:
-    """What a text says, whatever the settings of its mirror; None if it says nothing."""
+    """What a text says, whatever the settings of its mirror; None if it says nothing.
+
+    One that names a picture to upload says what it will be then.
+    """
     try:
-        return cid_of(_form(collection).parse(text, collection))
+        return cid_of(_form(collection).parse(text, collection, drawn))
     except BadJson:
         return None
 

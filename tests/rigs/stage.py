@@ -13,6 +13,7 @@ from typing import Any
 from click.testing import CliRunner
 
 from syncd.atproto.cid import Cid
+from syncd.atproto.data import from_json
 from syncd.cli import cli
 from syncd.config import Config, render_config
 from syncd.errors import SyncdError
@@ -22,6 +23,7 @@ from syncd.state import open_or_renew
 from tests.rigs.device import Device, World, rework
 
 from .journal import Journal, cid_of_file, lost
+from .pictures import Bytes
 
 
 @dataclass(slots=True)
@@ -55,6 +57,10 @@ class Stage:
     world: World
     journal: Journal = field(default_factory=Journal)
     actors: dict[str, Actor] = field(default_factory=dict)
+    blobs: Bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.blobs = Bytes(self.world, self.roots)
 
     def __getitem__(self, who: str) -> Actor:
         if who not in self.actors:
@@ -71,12 +77,15 @@ class Stage:
 
     async def write(self, path: RecordPath, fields: dict[str, Any]) -> None:
         self.journal.gave_up(path, self.world.records().get(path))
-        self.journal.wrote(path, await self.world.write(path, **fields), "another client")
+        record: Any = from_json(fields)
+        self.journal.wrote(path, await self.world.write(path, **record), "another client")
+        self.blobs.excuse()
 
     async def delete(self, path: RecordPath, *, on_purpose: bool) -> None:
         if on_purpose:
             self.journal.gave_up(path, self.world.records().get(path))
         await self.world.delete(path)
+        self.blobs.excuse()
 
     # --- a person at a device -------------------------------------------------------------------
 
@@ -171,6 +180,7 @@ class Stage:
             place = device.root / kept.relative_to(self._backup(who))
             shutil.copytree(kept, place) if kept.is_dir() else shutil.copy2(kept, place)
         self.journal.given_up.update(lost(self))
+        self.blobs.excuse()
         self.restart(who)
 
     def _backup(self, who: str) -> Path:

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from syncd.atproto.cid import cid_of_blob
 from syncd.model import RecordPath
 from syncd.sandbox import DropAnswer, DropRequest
 from tests.rigs.journal import beside_the_folder, cid_of_file, in_history
+from tests.rigs.pictures import FIELD, kept_in, on_pds, picture, reference, upload
 from tests.rigs.stage import Stage
 
 Hook = Callable[[Stage, int], Awaitable[None]]
@@ -107,7 +109,9 @@ def records(paths: str, value: str = "") -> list[tuple[RecordPath, dict[str, Any
         names = [f"com.example.note/n{n:02}" for n in range(first, last + 1)]
     else:
         names = [paths if "/" in paths else f"com.example.note/{paths}"]
-    fields = dict(re.findall(r"(\w+):(\S+)", value)) or {"v": value}
+    fields: dict[str, Any] = dict(re.findall(r"(\w+):(\S+)", value)) or {"v": value}
+    if FIELD in fields:
+        fields[FIELD] = reference(str(fields[FIELD]))
     return [(RecordPath(name), {"at": name.partition("/")[2], **fields}) for name in names]
 
 
@@ -120,6 +124,8 @@ def file_text(path: RecordPath, fields: dict[str, Any]) -> str:
 
 @sentence("repo writes PATH = VALUE")
 async def _(stage: Stage, paths: str, value: str) -> None:
+    if word := re.search(rf"\b{FIELD}:(\S+)", value):
+        await upload(stage.world, word.group(1))
     for path, fields in records(paths, value):
         await stage.write(path, fields)
 
@@ -140,6 +146,22 @@ async def _(stage: Stage, paths: str) -> None:
 def _(stage: Stage, who: str, paths: str, value: str) -> None:
     for path, fields in records(paths, value):
         stage.save(who, path, file_text(path, fields))
+
+
+@sentence("WHO draws PATH with WORDS")
+def _(stage: Stage, who: str, paths: str, words: str) -> None:
+    """Name a file that is to be uploaded."""
+    file = stage[who].device.root / "pictures" / f"{words}.png"
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(picture(words))
+    for path, fields in records(paths, words):
+        named = {**fields, FIELD: {"$type": "blob", "$file": f"pictures/{words}.png"}}
+        stage.save(who, path, file_text(path, named))
+
+
+@sentence("WHO fetches ONE_OF pictures")
+def _(stage: Stage, who: str, one_of: str) -> None:
+    stage.configure(who, blobs_fetch={"all": "all", "no": "none"}[one_of])
 
 
 @sentence("WHO types PATH: WORDS")
@@ -281,7 +303,34 @@ def _(stage: Stage) -> None:
     stage.world.sandbox.faults.clear()
 
 
+@sentence("the PDS loses the picture WORDS")
+def _(stage: Stage, words: str) -> None:
+    stage.world.sandbox.blobs(stage.world.login.did)._blobs.pop(cid_of_blob(picture(words)))
+    stage.blobs.excuse()
+
+
+@sentence("the PDS takes down the picture WORDS")
+def _(stage: Stage, words: str) -> None:
+    stage.world.sandbox.blobs(stage.world.login.did).take_down(cid_of_blob(picture(words)))
+    stage.blobs.excuse()
+
+
 # --- What must be true then -----------------------------------------------------------------------
+
+
+@sentence("repo gives the picture WORDS")
+def _(stage: Stage, words: str) -> None:
+    assert cid_of_blob(picture(words)) in on_pds(stage.world)
+
+
+@sentence("repo gives no picture WORDS")
+def _(stage: Stage, words: str) -> None:
+    assert cid_of_blob(picture(words)) not in on_pds(stage.world)
+
+
+@sentence("WHO has the picture WORDS")
+def _(stage: Stage, who: str, words: str) -> None:
+    assert cid_of_blob(picture(words)) in kept_in(stage[who].device.root)
 
 
 @sentence("WHO has PATH = VALUE")

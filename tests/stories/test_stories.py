@@ -17,7 +17,11 @@ from tests.rigs.device import World
 from . import Stage, Story, assert_nothing_lost, lost, play, read_stories
 from .script import Hook
 
-STORIES = [story for name in ("conflicts", "brakes", "lost_state") for story in read_stories(name)]
+STORIES = [
+    story
+    for name in ("conflicts", "brakes", "lost_state", "pictures")
+    for story in read_stories(name)
+]
 NOTE = RecordPath("com.example.note/note")
 
 

@@ -124,6 +124,12 @@ def _documents(root: Path) -> Iterator[str]:
         yield ".".join(file.relative_to(root / "lexicons").with_suffix("").parts)
 
 
+def offer_files(directory: Path, start: str) -> list[str]:
+    """Return what a file can be put into: records, and drafts."""
+    drafts = (name for name in _drafts(find_root(directory)) if name.startswith(start))
+    return [*drafts, *_names(RECORDS)(directory, start)]
+
+
 def offer_checked(directory: Path, start: str) -> list[str]:
     """Return what `lexicon check` takes: collections, and records."""
     return [*_collections(directory, start), *_names(RECORDS)(directory, start)]

@@ -31,6 +31,7 @@ from syncd.cli.screen.output import (
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FileChanged, FileProblem, Locked, OtherVersion, SyncdError
 from syncd.folder.write import read_bytes
+from syncd.mirror.blobs.rows import words_of
 from syncd.mirror.conflicts import choose_conflicts, open_conflicts, remote_file, take_side
 from syncd.mirror.merging import Edit, settle_by_merge
 from syncd.mirror.names import read_names
@@ -75,7 +76,10 @@ def _changes(workspace: Workspace, conflict: Conflict, file: str | None) -> list
     with suppress(OSError, FileChanged, FileProblem):
         remote = b"" if file is None else (workspace.root / file).read_bytes()
         local = b"" if conflict.local is None else read_bytes(workspace.folder, conflict.path)[0]
-        was, now = (readable(text, form, collection) if text else "" for text in (remote, local))
+        words = words_of(workspace)
+        was, now = (
+            readable(text, form, collection, words) if text else "" for text in (remote, local)
+        )
         return list(difference_of(was, now, conflict.path))
     return []
 

@@ -8,18 +8,22 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import click
 
-from syncd.atproto.data import Record, cid_of
+from syncd.atproto.blob import BlobRef
+from syncd.atproto.data import Record, Value, cid_of
 from syncd.children import without_secrets
 from syncd.cli.commands.sandbox import served
 from syncd.cli.screen.output import say
@@ -30,6 +34,8 @@ from syncd.model import Change, RecordPath
 from syncd.sandbox import Login, MemoryPds, Sandbox
 
 NOTE = RecordPath("com.example.note/hello")
+DRAWN = RecordPath("com.example.note/drawn")
+SENT = RecordPath("com.example.note/sent")
 _COLLECTION = "com.example.note"
 _FORM = USUAL.of(_COLLECTION)
 _PATIENCE_SECONDS = 20.0
@@ -86,7 +92,7 @@ class Tour:
     @property
     def file(self) -> Path:
         """The file of the record that both sides edit."""
-        return self.folder / relative_path(NOTE, forms=USUAL)
+        return self._file_of(NOTE)
 
     def give(self) -> None:
         """Walk through all steps. Raises SyncdError if a step ends in another way than shown."""
@@ -94,6 +100,8 @@ class Tour:
         with self._daemon():
             self._edit_here()
             self._edit_there()
+            self._picture_up()
+            self._picture_down()
         self._edit_both()
         self._decide()
         say()
@@ -135,6 +143,35 @@ class Tour:
         self._wait(lambda: self._remote() == self._local(), "the folder did not follow the PDS")
         self._show_file()
 
+    def _picture_up(self) -> None:
+        step("Name a picture in a record, and both go up")
+        picture = self.folder / "pictures" / "square.png"
+        picture.parent.mkdir(exist_ok=True)
+        picture.write_bytes(_square(200, 80, 40))
+        named: Value = {"$type": "blob", "$file": "pictures/square.png"}
+        file = self._file_of(DRAWN)
+        file.write_bytes(_FORM.format({**_note("mine"), "picture": named}))
+        say(f"(saving {picture}, and {file}, which names it)")
+        repo = self.host.repo(self.login.did)
+        self._wait(lambda: repo.current(DRAWN) is not None, "the picture did not reach the PDS")
+        say(f"{file}, with the reference of the PDS's answer:")
+        _say_lines(file.read_text(encoding="utf-8"))
+
+    def _picture_down(self) -> None:
+        step("Another app sends a picture, and it is a file here, under its own hash")
+        ref = asyncio.run(self._send_picture(_square(40, 80, 200)))
+        file = self.folder / "blobs" / f"{ref.cid}.png"
+        self._wait(file.exists, "the picture did not come")
+        self._run("blob", "ls")
+
+    async def _send_picture(self, content: bytes) -> BlobRef:
+        pds = MemoryPds(self.host, self.login.did)
+        ref = await pds.upload_blob(BytesIO(content), len(content), "image/png")
+        record: Record = {**_note("theirs"), "picture": ref.value}
+        written = await pds.put(Change(SENT, None, cid_of(record), record))
+        say(f"(another app uploads a picture and writes {SENT} = {written.cids[0]})")
+        return ref
+
     def _edit_both(self) -> None:
         step("Both sides edit while the daemon is off: a conflict, and nothing is lost")
         self._save("my version, made offline")
@@ -152,6 +189,9 @@ class Tour:
         self._run("verify")
 
     # --- what the tour is made of ---------------------------------------------------------------
+
+    def _file_of(self, path: RecordPath) -> Path:
+        return self.folder / relative_path(path, forms=USUAL)
 
     def _run(self, *arguments: str, code: int = 0) -> None:
         """Run a syncd command in the folder and print it with its output."""
@@ -227,6 +267,19 @@ class Tour:
 
 def _note(text: str) -> Record:
     return {"$type": _COLLECTION, "text": text}
+
+
+def _square(red: int, green: int, blue: int) -> bytes:
+    """Return a PNG of one colour."""
+    side = 64
+    rows = (b"\0" + bytes((red, green, blue)) * side) * side
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def _text(file: Path) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import unified_diff
 from pathlib import Path
+from typing import TypeAlias
 
 import click
 
-from syncd.atproto.cid import Cid
+from syncd.atproto.blob import BlobRef
+from syncd.atproto.cid import Cid, cid_of_blob
 from syncd.atproto.inexact import record_of
 from syncd.atproto.syntax import tid_microseconds
+from syncd.blobs.words import with_words
 from syncd.cli.arguments.places import standing
 from syncd.cli.screen.changes import Line, changes
 from syncd.cli.screen.output import (
@@ -31,12 +34,14 @@ from syncd.folder.write import read_bytes
 from syncd.forms import Form
 from syncd.forms.by_line import by_line
 from syncd.merge import changed
+from syncd.mirror.blobs.rows import words_of
 from syncd.mirror.names import check_known, read_names
 from syncd.mirror.online import open_to_look
 from syncd.mirror.selection import matching, unmatched
 from syncd.mirror.times import rfc3339
 from syncd.model import Held, Kind, Problem, Report, Side, Step, Verdict, split_record_path
 
+Words: TypeAlias = Callable[[BlobRef], str]
 _SHOWN = (Verdict.PUSH, Verdict.PULL, Verdict.CONFLICT)
 
 
@@ -116,7 +121,8 @@ async def _differences(
         steps = sorted(wanted, key=lambda step: step.path)
         cids = {step.remote for step in steps if step.remote is not None}
         blocks = await _blocks(mirror, cids)
-        found = ((_difference(mirror, step, blocks), step in held) for step in steps)
+        words = words_of(mirror.workspace)
+        found = ((_difference(mirror, step, blocks, words), step in held) for step in steps)
         return [replace(one, is_held=is_held) for one, is_held in found], problems
 
 
@@ -149,20 +155,22 @@ async def _blocks(mirror: Mirror, cids: set[Cid]) -> Mapping[Cid, bytes]:
         return {}
 
 
-def _difference(mirror: Mirror, step: Step, blocks: Mapping[Cid, bytes]) -> RecordDiff:
+def _difference(
+    mirror: Mirror, step: Step, blocks: Mapping[Cid, bytes], words: Words
+) -> RecordDiff:
     local, mine, local_at = None, None, ""
     collection = split_record_path(step.path)[0]
     form = mirror.folder.forms.of(collection)
     if step.local is not None:
         content, now = read_bytes(mirror.folder, step.path)
-        local = readable(content, form, collection)
+        local = readable(content, form, collection, words)
         local_at = rfc3339(now.mtime_ns // 1_000_000_000)
         with suppress(BadJson):
             mine = form.parse(content, collection)
     remote, theirs, unshown = None, None, ""
     if step.remote is not None and step.remote in blocks:
         try:
-            remote = by_line(form, form.file_of(blocks[step.remote])).decode("utf-8")
+            remote = readable(form.file_of(blocks[step.remote]), form, collection, words)
             theirs = record_of(blocks[step.remote])
         except BadData as error:
             unshown = "" if remote else error.message
@@ -198,10 +206,23 @@ def difference_of(remote: str, local: str, path: str) -> Iterator[Line]:
     return changes(_split(remote), _split(local), (f"repo/{path}", f"folder/{path}"), ("", ""))
 
 
-def readable(content: bytes, form: Form, collection: str) -> str:
-    """Lay the record out as syncd writes it, so that the diff shows only changes of meaning."""
+def readable(content: bytes, form: Form, collection: str, words: Words) -> str:
+    """Lay the record out as syncd writes it, so that the diff shows only changes of meaning.
+
+    Each blob is one line, in `words`; a file to upload says so.
+    """
+    named: dict[Cid, str] = {}
+
+    def refer(name: str) -> BlobRef:
+        ref = BlobRef(cid_of_blob(name.encode()), "*/*", 0)
+        named[ref.cid] = name
+        return ref
+
+    def said(ref: BlobRef) -> str:
+        return f"{named[ref.cid]}, to be uploaded" if ref.cid in named else words(ref)
+
     with suppress(BadJson):
-        content = form.format(form.parse(content, collection))
+        content = form.format(with_words(form.parse(content, collection, refer), said))
     return by_line(form, content).decode("utf-8", "replace")
 
 

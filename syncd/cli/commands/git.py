@@ -19,6 +19,7 @@ import click
 
 from syncd.atproto.syntax import Nsid, parse_nsid
 from syncd.cli.screen.output import say, say_lines, tell
+from syncd.cli.screen.suggest import Suggesting
 from syncd.config import FILE_NAME, Config, load_config
 from syncd.cycle.git.checkout import adopt_checkout, find_checkout
 from syncd.errors import BadData, BadJson, BadSyntax, ConfigWrong, FileProblem, GitFailed
@@ -34,7 +35,7 @@ from syncd.git.repository import find_repository
 from syncd.merge.texts import merge_texts
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def git() -> None:
     """Let git merge records field by field, and show their diffs in a stable order.
 

@@ -11,6 +11,7 @@ import click
 
 from syncd.cli.host.hooked import table_of
 from syncd.cli.screen.output import say
+from syncd.cli.screen.suggest import Suggesting
 from syncd.config import FILE_NAME, load_config
 from syncd.errors import ConfigWrong, FolderWrong
 from syncd.folder.root import find_root
@@ -19,7 +20,7 @@ from syncd.hooks.table import Table
 from syncd.mirror.offline import find_published
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Suggesting, invoke_without_command=True)
 @click.pass_context
 def hooks(ctx: click.Context) -> None:
     """Show which programs run after a sync, and let them.
@@ -52,9 +53,9 @@ def allow(directory: Path, yes: bool) -> None:
     table = _table(directory)
     # Before it is shown: what changes while a person reads is not what they allow.
     digest = _digest(table)
-    _say_table(table)
     if not table.commands:
         raise ConfigWrong(f"{table.root / FILE_NAME} has no [hooks]", hint="syncd help hooks.md")
+    _say_table(table)
     asks = not yes and sys.stdin.isatty()
     if asks and not click.confirm("Let them run?", err=True):
         raise click.Abort

@@ -262,6 +262,11 @@ def _restore_many(workspace: Workspace, wish: Wish, dry_run: bool, as_json: bool
     if not events:
         for name in wish.names:
             check_known(workspace, name)
+        # Whoever asks for what was deleted, or for a moment, may find that all of it is here.
+        if not (wish.deleted or wish.before or dry_run):
+            where = " ".join(name.text for name in wish.names)
+            message = f"there is no superseded version at {where}"
+            raise SyncdError(message, hint="syncd log lists what can be restored")
     if dry_run:
         _say_plan(events, as_json)
     elif _is_wanted(len(events)):

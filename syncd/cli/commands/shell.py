@@ -1,9 +1,10 @@
-"""Print shell completions and the manual page. Never installs them."""
+"""Print shell completions, the manual page and the documentation. Never installs any of them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,10 @@ from syncd import __version__
 from syncd.cli.screen.output import say_lines
 
 _NAME = "syncd"
-_PAGES: Final = (Path(__file__).parents[2] / "pages", Path(__file__).parents[3] / "docs")
+_TOPICS: Final = "topics"
+_INSTALLED: Final = Path(__file__).parents[2] / "pages"
+_CHECKOUT: Final = Path(__file__).parents[3]
+_LINK: Final = re.compile(r"\[([^\]]+)\]\((?:\.\./)?([\w-]+)\.md(?:#[\w-]+)?\)", re.ASCII)
 WHERE = {
     "bash": "~/.local/share/bash-completion/completions/syncd",
     "zsh": "a directory of $fpath, as _syncd",
@@ -55,23 +59,30 @@ def man(ctx: click.Context) -> None:
 
 
 @click.command("help")
-@click.argument("command", nargs=-1)
+@click.argument("command", nargs=-1, metavar="[COMMAND...|TOPIC]")
 @click.pass_context
 def help_(ctx: click.Context, command: tuple[str, ...]) -> None:
-    """Show the help of COMMAND, or of syncd; or a page of the documentation, by its name.
+    """Show the help of COMMAND, or of syncd; or a page of the documentation, by its TOPIC.
 
     \b
     Examples:
       syncd help sync
       syncd help lexicon check
-      syncd help configuration
+      syncd help topics
+      syncd help tutorial
     """
     shown, pages = ctx.find_root(), find_pages()
-    # Four pages have the name of a command: `syncd help git.md` shows that page.
+    commands = _group_of(shown).list_commands(shown)
+    # Some pages have the name of a command: `syncd help git.md` shows that page.
     (name,) = command if len(command) == 1 else ("",)
-    if name in pages and name not in _group_of(shown).list_commands(shown):
-        say_lines(pages[name].read_text(encoding="utf-8").strip())
+    if name == _TOPICS:
+        say_lines("\n".join(_list_topics(pages, commands)))
         return
+    if name in pages and name not in commands:
+        say_lines(_offline(pages[name].read_text(encoding="utf-8"), pages, commands))
+        return
+    if name not in commands and (near := _nearest_topic(name, pages, commands)):
+        ctx.fail(f"there is no command or topic {name!r}; did you mean {near!r}?")
     for name in command:
         group = shown.command
         if not isinstance(group, click.Group):
@@ -82,16 +93,49 @@ def help_(ctx: click.Context, command: tuple[str, ...]) -> None:
     say_lines(shown.get_help())
 
 
+def _nearest_topic(name: str, pages: Mapping[str, Path], commands: list[str]) -> str:
+    """Return the page whose name is nearest to `name`, or "" if a command is nearer or none is."""
+    near = get_close_matches(name, [*commands, *pages], n=1)
+    return near[0] if near and near[0] not in commands else ""
+
+
+def _list_topics(pages: Mapping[str, Path], commands: list[str]) -> Iterator[str]:
+    """Yield a line for each page: how to show it, and its title."""
+    for page in sorted({*pages.values()}, key=lambda page: page.stem.lower()):
+        title = page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+        yield f"syncd help {_topic(page, commands):16}{title}"
+
+
+def _topic(page: Path, commands: list[str]) -> str:
+    name = page.stem.lower()
+    return f"{name}.md" if name in commands else name
+
+
+def _offline(text: str, pages: Mapping[str, Path], commands: list[str]) -> str:
+    """Return a page whose links to other pages name the command that shows them."""
+
+    def name_command(link: re.Match[str]) -> str:
+        label, name = link[1], link[2].lower()
+        if name not in pages:
+            return link[0]
+        command = f"`syncd help {_topic(pages[name], commands)}`"
+        return command if label.lower() == f"{name}.md" else f"{label} ({command})"
+
+    return _LINK.sub(name_command, text).strip()
+
+
 def _group_of(context: click.Context) -> click.Group:
     assert isinstance(context.command, click.Group)
     return context.command
 
 
 def find_pages() -> dict[str, Path]:
-    """Return the pages of the documentation by name, with `.md` and without."""
-    place = next((place for place in _PAGES if place.is_dir()), None)
-    pages = [] if place is None else list(place.glob("*.md"))
-    return {name: page for page in pages for name in (page.stem, page.name)}
+    """Return the pages of the documentation by name in small letters, with `.md` and without."""
+    if _INSTALLED.is_dir():
+        pages = [*_INSTALLED.glob("*.md")]
+    else:
+        pages = [*(_CHECKOUT / "docs").glob("*.md"), *_CHECKOUT.glob("SECURITY.md")]
+    return {name: page for page in pages for name in (page.stem.lower(), page.name.lower())}
 
 
 def _page(root: click.Context) -> Iterator[str]:

@@ -6,7 +6,7 @@ import os
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -15,14 +15,15 @@ from syncd.cli.host.hooked import hooks_of
 from syncd.cli.host.journal import Level, LogEntry, Voice
 from syncd.cli.host.reporter import Teller
 from syncd.cli.host.requests import Responder
+from syncd.cli.host.settings import FilesSettings, describe_settings, read_again
 from syncd.cli.screen.output import tell
 from syncd.cli.screen.verbose import listeners
-from syncd.config import FILE_NAME, SETTINGS, Config, load_config
+from syncd.config import FILE_NAME
 from syncd.control import listen
 from syncd.credentials.store import CREDENTIAL
 from syncd.cycle.mirror import Mirror
-from syncd.daemon import FATAL, Daemon, Pulse
-from syncd.errors import ConfigWrong, CredentialsRefused, FileProblem, SyncdError
+from syncd.daemon import FATAL, Daemon, Pulse, Requests
+from syncd.errors import CredentialsRefused, FileProblem, SyncdError
 from syncd.folder.ignore.rules import IGNORE_FILE
 from syncd.folder.names import record_path_of
 from syncd.folder.root import OWN
@@ -44,6 +45,7 @@ class Running:
     reload: Callable[[], None] = lambda: None
     alike: int | None = None
     _shown: dict[Path, str] = field(default_factory=dict)
+    _requests: dict[Path, Requests] = field(default_factory=dict)
     _streams: SharedStreams = field(default_factory=SharedStreams)
 
     @asynccontextmanager
@@ -69,6 +71,8 @@ class Running:
                     ),
                     ends_on=_ends_on(os.environ),
                     pulse=pulse,
+                    are_settings_outdated=self._settings_of(mirror).are_outdated,
+                    requests=self._requests.setdefault(directory, Requests()),
                 )
                 answers = Responder(daemon, teller, self.reload)
                 async with listen(root / OWN, answers.handle):
@@ -99,21 +103,37 @@ class Running:
         """Read the settings of a mirror again. True if there are others now that can be used."""
         root, before = daemon.mirror.folder.root, daemon.mirror.config
         try:
-            after = load_config(root / FILE_NAME, os.environ)
-            _check_same_repo(root, before, after)
+            after = read_again(root, before)
         except SyncdError as error:
-            message = f"{error.message}; the settings from before stay in use"
-            self.voice(
-                LogEntry("settings", message, Level.ERROR, mirror=str(root), hint=error.hint)
-            )
+            self._say_broken(root, error)
             return False
-        changed = describe_settings(before, after)
-        message = f"other settings are in use now: {changed}" if changed else "no setting changed"
-        self.voice(LogEntry("settings", message, Level.NOTICE, mirror=str(root)))
-        return bool(changed)
+        self._say_changed(root, describe_settings(before, after), is_used=True)
+        return after != before
+
+    def _say_changed(self, root: Path, names: str, is_used: bool) -> None:
+        message, hint = f"other settings are in use now: {names}", ""
+        if not is_used:
+            message = f"{FILE_NAME} has other settings now, which are not in use yet: {names}"
+            hint = "syncd reload"
+        elif not names:
+            message = "no setting changed"
+        entry = LogEntry("settings", message, Level.NOTICE, mirror=str(root), hint=hint)
+        self.voice(entry)
+
+    def _say_broken(self, root: Path, error: SyncdError) -> None:
+        message = f"{error.message}; the settings from before stay in use"
+        self.voice(LogEntry("settings", message, Level.ERROR, mirror=str(root), hint=error.hint))
+
+    def _settings_of(self, mirror: Mirror) -> FilesSettings:
+        root = mirror.folder.root
+        broken, changed = partial(self._say_broken, root), partial(self._say_changed, root)
+        return FilesSettings(root, mirror.config, broken, changed)
 
     def failed(self, directory: Path, error: Exception, pause: float | None) -> None:
         """Tell why a mirror is not running, and whether it will be."""
+        if directory in self._requests:
+            ended = error if isinstance(error, SyncdError) else SyncdError(str(error))
+            self._requests[directory].answer(ended)
         mirror = "" if directory == Path() else str(directory.absolute())
         message, hint = str(error) or type(error).__name__, ""
         if isinstance(error, SyncdError):
@@ -142,7 +162,7 @@ def watched(mirror: Mirror, voice: Voice) -> Iterator[Watcher]:
     record_of = partial(record_path_of, portable=mirror.folder.portable, forms=mirror.folder.forms)
     watcher = Watcher(
         *(root, mirror.config.covers, record_of, lambda: is_changing(root), notice),
-        rules=(IGNORE_FILE,),
+        rules=(IGNORE_FILE, FILE_NAME),
         forms=mirror.folder.forms,
     )
     try:
@@ -176,21 +196,6 @@ class Blindness:
                 self.mirror.state.forget(Unwatched)
             else:
                 self.mirror.state.keep(Unwatched(message, error.hint))
-
-
-def describe_settings(before: Config, after: Config) -> str:
-    """Return the names of the settings that differ."""
-    names = {setting.field: setting.name for setting in SETTINGS}
-    found = (f.name for f in fields(Config) if getattr(before, f.name) != getattr(after, f.name))
-    return ", ".join(names[name] for name in found)
-
-
-def _check_same_repo(root: Path, before: Config, after: Config) -> None:
-    if before.did != after.did:
-        raise ConfigWrong(
-            f"{root / FILE_NAME}: [mirror] did is another now, and a folder mirrors one repo",
-            hint="put it back, and clone the other account into a folder of its own",
-        )
 
 
 def _ends_on(environ: Mapping[str, str]) -> tuple[type[SyncdError], ...]:

@@ -40,17 +40,3 @@ def row_json(row: BlobRow) -> dict[str, Any]:
         "missing": row.missing or None,
         "hint": row.hint or None,
     }
-
-
-def size_words(size: int) -> str:
-    """Return a size in words, short enough for a column."""
-    if size < 0:
-        return "? B"
-    if size < 1_000:
-        return f"{size} B"
-    amount = float(size)
-    for unit in ("kB", "MB"):
-        amount /= 1_000
-        if amount < 1_000:
-            return f"{amount:.1f} {unit}"
-    return f"{amount / 1_000:.1f} GB"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import ClassVar
 
@@ -23,8 +23,25 @@ class Suggesting(click.Group):
         """Return the command of `args`, or fail with a suggestion; click calls this."""
         known = self.list_commands(ctx)
         if args and args[0] not in known and not ctx.resilient_parsing:
-            near = get_close_matches(args[0], known, n=1)
-            guess = f"did you mean {near[0]!r}?" if near else ""
-            meant = self.meant.get(args[0], guess)
-            ctx.fail(f"there is no command {args[0]!r}" + (f"; {meant}" if meant else ""))
+            words = self._guess(args[0], known)
+            ctx.fail(f"there is no command {args[0]!r}" + (f"; {words}" if words else ""))
         return super().resolve_command(ctx, args)
+
+    def _guess(self, typed: str, known: Sequence[str]) -> str:
+        """Return what to say about a name; a slip in one of another program counts as that one."""
+        begun = [name for name in known if name.startswith(typed)]
+        near = get_close_matches(typed, begun or [*known, *self.meant], n=1)
+        meant = self.meant.get(typed) or (self.meant.get(near[0]) if near else None)
+        return meant or (f"did you mean {near[0]!r}?" if near else "")
+
+
+def explained(error: click.ClickException, group: click.Group) -> click.ClickException:
+    """Return the error; of an option that is one of `group` itself, with where it belongs."""
+    if not isinstance(error, click.NoSuchOption) or error.ctx is None or error.ctx.parent is None:
+        return error
+    own = {name for parameter in group.params for name in parameter.opts}
+    if error.option_name not in own:
+        return error
+    command = error.ctx.command_path.partition(" ")[2]
+    where = f"It comes before the command: syncd {error.option_name} … {command}"
+    return click.UsageError(f"{error.message} {where}", error.ctx)

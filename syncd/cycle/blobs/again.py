@@ -1,62 +1,133 @@
-"""Upload blobs that a record names again and that the PDS has dropped, from `blobs/`.
+"""Find which blobs of `blobs/` the PDS may lack that a record names which is about to be sent.
 
-A record that `restore` brought back, or that a rejected deletion leaves, comes with its pictures.
-Only for a record that is about to be sent; only bytes that were compared with their hash; and none
-that another record names, because the PDS has those.
+A record that `restore` brought back, or that a rejected deletion leaves, comes with its pictures,
+and so does one that a person gave a file with `syncd blob add`. Only bytes that were compared with
+their hash, and none that a record of the repo names: the PDS has those. Where the PDS lacks one all
+the same, its refusal says so, and it is sent once. Uploads nothing itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO, Final
 
-from syncd.atproto.blob import BlobRef
-from syncd.blobs.store import Listing
-from syncd.cycle.blobs.attached import refs_in_file, store_of
+from syncd.atproto.blob import BlobRef, blob_refs
+from syncd.atproto.cid import Cid
+from syncd.blobs.store import DIRECTORY, Checked, Store
+from syncd.cycle.blobs.attached import store_of
+from syncd.cycle.observe.attached import Naming
+from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import Workspace
-from syncd.errors import Rejected, SyncdError
-from syncd.model import Memory, RecordPath, Retry, Step
-from syncd.pds import Pds
+from syncd.errors import BadJson, FileChanged, FileProblem, Rejected
+from syncd.folder.root import Folder
+from syncd.folder.write import read_below
+from syncd.model import Change, RecordPath, Retry, Step, split_record_path
+
+_MAY_NAME: Final = re.compile(rb"blob|\\[uUxX]")
+"""What a text has in it that names a blob: the word, or an escape that may stand for a letter."""
 
 
-async def upload_again(workspace: Workspace, pds: Pds, steps: Sequence[Step]) -> list[Step]:
-    """Upload what these pushes name and the PDS may lack; return those that may be sent.
+TRIED_SECONDS: Final = 3_600
+"""How long a refusal is believed that came although the blob had been uploaded again."""
 
-    The others wait, with their reason. What is not here is not uploaded: the PDS may have it.
+
+@dataclass(slots=True)
+class Again:
+    """What the PDS was found to lack although base names it.
+
+    `lacking` are blobs to upload with the next push of their record; `tried` says of a version of
+    a record when that was asked for, in unix seconds.
     """
-    here = workspace.state.attachments.stamps()
-    if not here or workspace.config.is_one_way:
-        return list(steps)
-    ready: list[Step] = []
-    for step in steps:
-        found = refs_in_file(workspace, step.path) if step.local is not None else None
-        refs = [] if found is None else [ref for ref in found[1] if ref.cid in here]
-        try:
-            for ref in refs:
-                if not workspace.state.attachments.namers(ref.cid):
-                    await _upload(workspace, pds, ref)
-        except Rejected:
-            # The PDS says the same of the record, and where in it.
-            ready.append(step)
-        except SyncdError as error:
-            _let_wait(workspace, step.path, error)
-        else:
-            ready.append(step)
-    return ready
+
+    lacking: set[Cid] = field(default_factory=set)
+    tried: dict[tuple[RecordPath, Cid | None], int] = field(default_factory=dict)
+
+    def obey(self, workspace: Workspace, change: Change, error: Rejected) -> Retry | None:
+        """Have a record sent again with its blobs, if the PDS lacks one that is in `blobs/`.
+
+        None if that was tried a short while ago: then the PDS does not take the blob.
+        """
+        key, now = (change.path, change.after), workspace.now()
+        was_tried = 0 <= now - self.tried.get(key, -TRIED_SECONDS) < TRIED_SECONDS
+        if error.name != "BlobNotFound" or change.record is None or was_tried:
+            return None
+        here = store_of(workspace).list().names
+        found = {ref.cid for ref in blob_refs(change.record) if ref.cid in here}
+        if not found:
+            return None
+        self.lacking |= found
+        self.tried[key] = now
+        return Retry(change.path, "the PDS lacks a blob that it names: it is uploaded again")
+
+    def to_send(
+        self, workspace: Workspace, sides: Sides, steps: Sequence[Step]
+    ) -> dict[RecordPath, list[BlobRef]]:
+        """Return what these pushes name, `blobs/` has, and no record of the repo names.
+
+        What is not here is left out: the PDS may have it. Raises FolderWrong.
+        """
+        listing = None if workspace.config.is_one_way else store_of(workspace).list()
+        if listing is None or not listing.names:
+            return {}
+        naming = sides.attached
+        found: dict[RecordPath, list[BlobRef]] = {}
+        for path, refs in _named(workspace.folder, steps, naming):
+            files = {ref.cid for ref in naming[path].refs.values()} if path in naming else set()
+            wanted = [ref for ref in refs if ref.cid in listing.names and ref.cid not in files]
+            wanted = [ref for ref in wanted if self._may_lack(workspace, sides, ref.cid)]
+            if wanted:
+                found[path] = wanted
+        return found
+
+    def _may_lack(self, workspace: Workspace, sides: Sides, cid: Cid) -> bool:
+        """Return whether the repo has no record that names a blob, as far as base can tell.
+
+        What another client changed or deleted since base may name it no more.
+        """
+        base, remote = sides.views.base, sides.views.remote
+        namers = workspace.state.attachments.namers(cid)
+        is_in_repo = any(p not in sides.paths or base.get(p) == remote.get(p) for p in namers)
+        return cid in self.lacking or not is_in_repo
 
 
-async def _upload(workspace: Workspace, pds: Pds, ref: BlobRef) -> None:
-    store = store_of(workspace)
+def _named(
+    folder: Folder, steps: Sequence[Step], naming: Mapping[RecordPath, Naming]
+) -> Iterator[tuple[RecordPath, Sequence[BlobRef]]]:
+    """Yield what the file of each step names. Most name nothing, which costs no parse."""
+    with folder.open() as root:
+        for step in steps:
+            if step.local is None:
+                continue
+            collection = split_record_path(step.path)[0]
+            refer = naming[step.path].refs.__getitem__ if step.path in naming else None
+            try:
+                text, _ = read_below(folder, root, step.path)
+                if _MAY_NAME.search(text):
+                    record = folder.forms.of(collection).parse(text, collection, refer)
+                    yield step.path, blob_refs(record)
+            except (BadJson, FileChanged, FileProblem, KeyError):
+                continue  # another file than was planned for: it is not sent either
+
+
+def compared(workspace: Workspace, refs: Collection[BlobRef]) -> Checked:
+    """Return which of `refs` have files with their bytes in `blobs/`. Raises FolderWrong."""
+    store, cids = store_of(workspace), {ref.cid for ref in refs}
     listing = store.list()
-    name = listing.names.get(ref.cid)
-    if name is None:
-        return
-    known = workspace.state.attachments.stamps()
-    checked = store.check(Listing({ref.cid: name}), known)
-    if ref.cid in checked.stamps:
-        with store.reading(name) as file:
-            await pds.upload_blob(file, checked.stamps[ref.cid].size, ref.mime_type)
+    some = replace(listing, names={c: n for c, n in listing.names.items() if c in cids})
+    return store.check(some, workspace.state.attachments.stamps())
 
 
-def _let_wait(workspace: Workspace, path: RecordPath, error: SyncdError) -> None:
-    reason = f"a blob that it names could not be uploaded: {error.message}"
-    workspace.state.record(Memory(waiting={path: (Retry(path, reason),)}))
+@contextmanager
+def opened_blob(store: Store, checked: Checked, cid: Cid) -> Iterator[tuple[BinaryIO, int]]:
+    """Open a file that was compared, and say its size. Raises FileProblem."""
+    stamp = checked.stamps[cid]
+    with store.reading(stamp.name) as file:
+        yield file, stamp.size
+
+
+def name_of(checked: Checked, cid: Cid) -> str:
+    """Return the file of a blob that was compared, from the top of the folder."""
+    return f"{DIRECTORY}/{checked.stamps[cid].name}"

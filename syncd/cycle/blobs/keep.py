@@ -14,6 +14,7 @@ from typing import Final
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid
 from syncd.blobs.bring import Bringer, Brought
+from syncd.blobs.words import blob_words
 from syncd.cycle.blobs.attached import fill, refs_in_file, store_of
 from syncd.cycle.observe.remote import Sight
 from syncd.cycle.observe.views import Sides
@@ -203,7 +204,7 @@ def _without_those_that_wait(
         if not cids or _may_go(sides, step):
             continue
         stopped.add(step.path)
-        reason = _reason(cids, brought, asked)
+        reason = _reason([at_risk[step.path][cid] for cid in cids], brought, asked)
         if all(_failures(asked.get(cid)) >= FAILURES for cid in cids):
             held.append(_held(step, cids, reason))
         else:
@@ -223,12 +224,14 @@ def _may_go(sides: Sides, step: Step) -> bool:
     )
 
 
-def _reason(cids: Sequence[Cid], brought: Brought, asked: Mapping[Cid, Asked]) -> str:
-    many = "the last blob that it names" if len(cids) == 1 else f"{len(cids)} blobs that it names"
+def _reason(refs: Sequence[BlobRef], brought: Brought, asked: Mapping[Cid, Asked]) -> str:
+    first = refs[0]
+    many = "the last blob that it names" if len(refs) == 1 else f"{len(refs)} blobs that it names"
     why = brought.halted.message if brought.halted is not None else ""
-    known = asked.get(cids[0])
-    cause = brought.refused.get(cids[0]) or why or (known.reason if known else "")
-    return f"this would lose {many}, {cids[0]}, of which nobody has the bytes yet: {cause}"
+    known = asked.get(first.cid)
+    cause = brought.refused.get(first.cid) or why or (known.reason if known else "")
+    what = f"this would lose {many}, {blob_words(first)}"
+    return f"{what}, of which nobody has the bytes yet: {cause}"
 
 
 def _held(step: Step, cids: Sequence[Cid], reason: str) -> Held:

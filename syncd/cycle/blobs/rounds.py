@@ -15,7 +15,7 @@ from syncd.atproto.cid import Cid
 from syncd.backoff import in_words
 from syncd.blobs.bring import Bringer, Bringing, Brought
 from syncd.blobs.store import DIRECTORY, MANY, Checked, cid_of_name
-from syncd.cycle.blobs.again import upload_again
+from syncd.blobs.words import blob_words
 from syncd.cycle.blobs.attached import (
     MEGABYTE,
     Attached,
@@ -25,6 +25,7 @@ from syncd.cycle.blobs.attached import (
     store_of,
 )
 from syncd.cycle.blobs.keep import keep_blobs
+from syncd.cycle.blobs.removal import remove_unnamed
 from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.errors import FileProblem, RateLimited
 from syncd.model import Memory, Problem, RecordPath, Report, Retry
@@ -32,7 +33,7 @@ from syncd.pds import Pds
 from syncd.state.attachments import Asked
 from syncd.state.learnt import KnownBlobs
 
-__all__ = ["Rounds", "is_as_it_was", "keep_blobs", "upload_again"]
+__all__ = ["Rounds", "is_as_it_was", "keep_blobs"]
 
 CHECK_SECONDS: Final = 3_600
 """How often the files of many blobs are looked at where no name among them has changed."""
@@ -64,6 +65,10 @@ class Rounds:
         if workspace.config.is_one_way or not (is_whole or moved or self._has_more):
             return report
         fill(workspace, None if is_whole else moved)
+        if is_whole and (gone := remove_unnamed(workspace)):
+            many = "1 file" if len(gone) == 1 else f"{len(gone)} files"
+            remark = f"{DIRECTORY}: removed {many}, which no version has named for long"
+            report = replace(report, remarks=(*report.remarks, remark))
         has_news = bool(workspace.state.attachments.named_by(moved))
         if not self._has_more and not has_news and (not is_whole or is_as_it_was(workspace)):
             return report
@@ -208,9 +213,10 @@ def _remarks(found: Attached, brought: Brought) -> list[str]:
     # Each is reported once; `status` and `blob ls` name those that are still missing.
     for cid, reason in refused.items():
         if cid not in found.asked:
-            path = found.named[cid].paths[0]
+            item = found.named[cid]
             again = in_words(asked_again(None, 0, "", is_absent=True).due)
-            remarks.append(f"{path}: its blob {cid}: {reason}; syncd asks again in {again}")
+            what = f"{item.paths[0]}: its blob {blob_words(item.ref)}"
+            remarks.append(f"{what}: {reason}; syncd asks again in {again}")
     if brought.halted is not None:
         left = "1 blob is" if len(brought.left) == 1 else f"{len(brought.left)} blobs are"
         again = "" if isinstance(brought.halted, RateLimited) else "; the next sync tries again"

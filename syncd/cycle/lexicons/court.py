@@ -15,6 +15,7 @@ from syncd.atproto.data import Record, decode_lenient
 from syncd.atproto.lexicon.checks import Faults
 from syncd.atproto.lexicon.document import parse_lexicon
 from syncd.atproto.lexicon.fault import Kind, new_faults
+from syncd.blobs.consent import files_of
 from syncd.blobs.files import record_in
 from syncd.config import LEXICONS_WARN
 from syncd.cycle.lexicons.breaking import MOST, Change, Found, find_broken, remembering
@@ -75,8 +76,8 @@ class Court:
             # Another content than the plan is made from is the business of the next look.
             if now.digest != seen.digest or self._is_plainly_good(path, form, text):
                 return ()
-            may, folder = self.workspace.config.may_tell_place, self.workspace.folder
-            record = record_in(form, text, collection, folder.open, may_tell_place=may)
+            files = files_of(self.workspace.folder, self.workspace.config)
+            record = record_in(form, text, collection, files)
         except (OSError, FileProblem, Malformed):
             return ()
         if collection == SCHEMAS:

@@ -7,13 +7,16 @@ change is one of this folder alone. Elsewhere such a file is inert, as any that 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Final
 
 from syncd.atproto.blob import BlobRef
-from syncd.atproto.cid import cid_of_block
+from syncd.atproto.cid import cid_of_blob, cid_of_block
 from syncd.atproto.data import MALFORMED_BLOB, encode
-from syncd.blobs.files import MARK, Files
+from syncd.blobs.consent import files_of
+from syncd.blobs.files import MARK, Files, parts_of
 from syncd.config import Config
 from syncd.errors import BadData, BadJson, FileChanged, FileProblem
 from syncd.folder.read import FIX_HINT
@@ -25,11 +28,12 @@ from syncd.model import Problem, RecordPath, Seen, Snapshot, split_record_path
 _BOTH = "it names a file to upload, and the repo changed the record meanwhile"
 _BOTH_HINT = "look at `syncd diff`, and write the file of the record anew from what it shows"
 _ONE_WAY = "it names a file to upload, which this version of syncd does not do in publish mode"
+_ANY: Final = BlobRef(cid_of_blob(b""), "*/*", 0)
 _ONE_WAY_HINT = "put the reference of an uploaded blob there"
 
 
 @dataclass(frozen=True, slots=True)
-class Attached:
+class Naming:
     """A file of a record, and what each file that it names will be referred to by."""
 
     seen: Seen
@@ -44,13 +48,13 @@ def with_attached(
     remote: Snapshot,
     *,
     config: Config,
-) -> tuple[Look, dict[RecordPath, Attached]]:
+) -> tuple[Look, dict[RecordPath, Naming]]:
     """Return `look` with the records that name files, and these records alone.
 
     Only files that a scan refused for a malformed blob are read again.
     """
     seen, problems = dict(look.seen), dict(look.problems)
-    found: dict[RecordPath, Attached] = {}
+    found: dict[RecordPath, Naming] = {}
     for path in sorted(look.problems.keys() & paths):
         met = look.problems[path]
         if MALFORMED_BLOB not in met.reason:
@@ -58,7 +62,7 @@ def with_attached(
         is_ours = base.get(path) == remote.get(path)
         is_one_way = config.is_one_way
         why = (_ONE_WAY, _ONE_WAY_HINT) if is_one_way else None if is_ours else (_BOTH, _BOTH_HINT)
-        read = _read(Files(folder.open, config.may_tell_place), folder, path, met, why)
+        read = _read(files_of(folder, config), folder, path, met, why)
         if isinstance(read, Problem):
             problems[path] = read
         else:
@@ -68,9 +72,27 @@ def with_attached(
     return replace(look, seen=seen, problems=problems), found
 
 
+def files_named(folder: Folder, paths: Iterable[RecordPath]) -> set[str]:
+    """Return which files of the folder these records name to be uploaded, be they there or not."""
+    found = set[str]()
+
+    def refer(name: str) -> BlobRef:
+        parts_of(name)
+        found.add(name)
+        return _ANY
+
+    for path in paths:
+        collection = split_record_path(path)[0]
+        with suppress(BadData, BadJson, FileChanged, FileProblem):
+            text, _ = read_bytes(folder, path)
+            if MARK in text:
+                folder.forms.of(collection).parse(text, collection, refer)
+    return found
+
+
 def _read(
     files: Files, folder: Folder, path: RecordPath, met: Problem, why: tuple[str, str] | None
-) -> Attached | Problem:
+) -> Naming | Problem:
     """Return what the file will be, or the problem that it has; `met` where it names no file."""
     used = dict[str, BlobRef]()
 
@@ -92,4 +114,4 @@ def _read(
     except (BadData, FileChanged, FileProblem):
         return met
     # It is not the record yet: no later look may take this for what the file was read as.
-    return Attached(now.seen(path, cid, seen_ns=0), used)
+    return Naming(now.seen(path, cid, seen_ns=0), used)

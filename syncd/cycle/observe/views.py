@@ -6,12 +6,12 @@ dirty, if it changed in the repo, or if something about it waits since an earlie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.cycle.lexicons.judge import judge
-from syncd.cycle.observe.attached import Attached, with_attached
+from syncd.cycle.observe.attached import Naming, with_attached
 from syncd.cycle.observe.ignored import ignored_among, rules_of
 from syncd.cycle.observe.inexact import Versions, with_inexact
 from syncd.cycle.observe.local import Everywhere, look_everywhere
@@ -76,7 +76,7 @@ class Sides:
     at_ns: int = 0
     ignored: frozenset[RecordPath] = frozenset()
     warned: Mapping[RecordPath, str] = field(default_factory=dict)
-    attached: Mapping[RecordPath, Attached] = field(default_factory=dict)
+    attached: Mapping[RecordPath, Naming] = field(default_factory=dict)
 
     def expect(self, path: RecordPath) -> Seen | None:
         """Return the file that the plan saw at `path`, or None if there was none."""
@@ -110,7 +110,7 @@ def bring_sides(workspace: Workspace, sight: Sight, dirty: Dirty, now_ns: int) -
     # Nobody watched the files of a new scope, so what is dirty does not say what matters.
     dirty = dirty if is_new is None else None
     pending = _Pending(state.waiting(), state.decisions())
-    found, paths = _look_at(workspace, _changed(sight.view, state) | pending.paths, dirty, now_ns)
+    found, paths = _look_at(workspace, _changed(sight.view, state), pending, dirty, now_ns)
     remote = _remote(sight, state, paths)
     ignored = _ignored(workspace, found, paths, remote)
     paths -= ignored
@@ -152,6 +152,10 @@ class _Pending:
     @property
     def paths(self) -> set[RecordPath]:
         return {*_record_paths(self.waiting), *self.decisions}
+
+    @property
+    def inert(self) -> set[RecordPath]:
+        return _record_paths(item for item in self.waiting if isinstance(item, Problem))
 
 
 def _views(
@@ -199,10 +203,10 @@ def _brought(
 
 
 def _look_at(
-    workspace: Workspace, concerned: Collection[RecordPath], dirty: Dirty, now_ns: int
+    workspace: Workspace, changed: set[RecordPath], pending: _Pending, dirty: Dirty, now_ns: int
 ) -> tuple[Everywhere, frozenset[RecordPath]]:
     """Return what is in the folder, and the paths in scope that matter."""
-    state, config = workspace.state, workspace.config
+    state, config, concerned = workspace.state, workspace.config, changed | pending.paths
     if dirty is None:
         found = look_everywhere(workspace, concerned, now_ns)
         look = found.look
@@ -210,7 +214,7 @@ def _look_at(
         return found, frozenset(filter(config.covers_path, paths))
     matter = frozenset(filter(config.covers_path, {*concerned, *dirty}))
     known = state.seen_of(matter)
-    look = scan(workspace.folder, known=known, only=matter, now_ns=now_ns, in_scope=config.covers)
+    look = scan(workspace.folder, known=known, only=matter, expected=pending.inert, now_ns=now_ns)
     return Everywhere(look, known, state.base_of(matter), {}), matter
 
 
@@ -310,7 +314,7 @@ def _changed(view: View, state: State) -> set[RecordPath]:
     return {path for path in base.keys() | remote.keys() if base.get(path) != remote.get(path)}
 
 
-def _record_paths(waiting: Collection[Waiting]) -> set[RecordPath]:
+def _record_paths(waiting: Iterable[Waiting]) -> set[RecordPath]:
     return {path for item in waiting if (path := find_record_path(item.path))}
 
 

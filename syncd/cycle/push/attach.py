@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 from syncd.atproto.blob import BlobRef, blob_refs
 from syncd.atproto.cid import Cid, cid_of_blob, cid_of_block
 from syncd.atproto.data import Value, decode, encode
 from syncd.backoff import in_words
-from syncd.blobs.files import Files, forget, shown
+from syncd.blobs.consent import files_of
+from syncd.cycle.blobs.again import Again, compared, name_of, opened_blob
+from syncd.cycle.blobs.attached import store_of
 from syncd.cycle.home import Home
-from syncd.cycle.observe.attached import Attached
+from syncd.cycle.observe.attached import Naming
+from syncd.cycle.observe.views import Sides
 from syncd.cycle.pull.archive import Keeper
 from syncd.cycle.pull.supersede import Successor, not_done, supersede
+from syncd.cycle.push.renew import renew_texts
+from syncd.cycle.push.sending import Parcel, Refused, Sender
 from syncd.cycle.workspace import SECOND_NS, Workspace
 from syncd.errors import (
     BadAnswer,
@@ -34,7 +40,6 @@ from syncd.errors import (
     Rejected,
     RepoUnavailable,
     SyncdError,
-    TooLarge,
     UploadLimited,
 )
 from syncd.folder.write import read_bytes
@@ -54,139 +59,152 @@ from syncd.model import (
 from syncd.plan import kind_of
 from syncd.state.learnt import UploadPause
 
-__all__ = ["Attached", "Uploads"]
-
 _REASON = "the files that it names were uploaded"
 _HINT = "change the file, or name another"
 _TYPED = "the PDS knows a file that it names as another type"
-_UNKNOWN = -1
 _ANY: Final = BlobRef(cid_of_blob(b""), "*/*", 0)
 _EXPECTED: Final = re.compile(r"Expected: (\S+), Got: (\S+)")
 """How the reference PDS says which type it has, and which a record names."""
 
 
-class _Refused(Exception):
-    """The PDS takes no such file. `error` says why."""
-
-    def __init__(self, name: str, error: Rejected) -> None:
-        super().__init__(name)
-        self.name, self.error = name, error
-
-
 @dataclass(slots=True)
 class Uploads:
-    """The uploads of one account.
-
-    `sent` is what this process has uploaded and a record may not name yet; `corrected` are those
-    whose type a refusal named.
-    """
+    """The uploads of one account. `corrected` are those whose type a refusal named."""
 
     workspace: Workspace
     home: Home
-    sent: dict[Cid, BlobRef] = field(default_factory=dict)
     corrected: set[Cid] = field(default_factory=set)
+    again: Again = field(default_factory=Again)
+    sender: Sender = field(init=False)
     _keeper: Keeper | None = None
-    _most: int | None = _UNKNOWN
     _halt: SyncdError | None = None
+    _named: dict[RecordPath, frozenset[Cid]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.sender = Sender(self.workspace, self.home)
 
     def take_halt(self) -> SyncdError | None:
         """Return why uploads were broken off since the last call, or None."""
         found, self._halt = self._halt, None
         return found
 
-    async def attach(
-        self, keeper: Keeper, steps: Sequence[Step], attached: Mapping[RecordPath, Attached]
-    ) -> list[Step]:
+    async def attach(self, keeper: Keeper, steps: Sequence[Step], sides: Sides) -> list[Step]:
         """Return the steps that may be sent: those that name no file, and those whose files are up.
 
-        What becomes of the others is remembered: they wait.
+        What `blobs/` has and the PDS may have dropped is uploaded too. What becomes of the other
+        steps is remembered: they wait.
         """
         ready: list[Step] = []
-        self._keeper = keeper
+        self._keeper, naming = keeper, sides.attached
+        parcels = self._parcels(steps, sides)
+        if self._closed_until() <= self.workspace.now():
+            paths = (step.path for step in steps if step.path in parcels)
+            await self.sender.send_all(each for path in paths for each in parcels[path].values())
+        self.again.lacking -= self.sender.sent.keys()
+        self._named = {
+            path: frozenset(parcel.ref.cid for parcel in each.values())
+            for path, each in parcels.items()
+        }
         for step in steps:
-            item = attached.get(step.path)
-            waits = None if item is None else await self._carry_out(keeper, step, item)
+            waits = self._carry_out(keeper, step, naming.get(step.path), parcels.get(step.path, {}))
             if waits is None:
                 ready.append(step)
             else:
                 self.workspace.state.record(Memory(waiting={step.path: (waits,)}))
-        self._put_in_settled(keeper, attached)
-        return ready
+        self._put_in_settled(keeper, naming)
+        return renew_texts(self.workspace, keeper, ready)
 
-    def _put_in_settled(self, keeper: Keeper, attached: Mapping[RecordPath, Attached]) -> None:
+    def end(self, done: Iterable[RecordPath]) -> None:
+        """Believe no longer that the PDS has what these records name: they may be deleted again."""
+        for path in done:
+            for cid in self._named.get(path, ()):
+                self.sender.sent.pop(cid, None)
+
+    def _parcels(self, steps: Sequence[Step], sides: Sides) -> dict[RecordPath, dict[str, Parcel]]:
+        """Return what each step needs on the PDS, by the file that has it."""
+        workspace, naming = self.workspace, sides.attached
+        found: dict[RecordPath, dict[str, Parcel]] = {}
+        files = files_of(workspace.folder, workspace.config)
+        for step in steps:
+            if step.path in naming:
+                found[step.path] = {
+                    name: Parcel(name, ref, partial(files.ready, name))
+                    for name, ref in naming[step.path].refs.items()
+                    if self._named_before(step, ref.cid) is None
+                }
+        again = self.again.to_send(workspace, sides, steps)
+        if again:
+            checked = compared(workspace, [ref for refs in again.values() for ref in refs])
+            store = store_of(workspace)
+            for path, refs in again.items():
+                parcels = found.setdefault(path, {})
+                for ref in refs:
+                    if ref.cid in checked.stamps:
+                        name = name_of(checked, ref.cid)
+                        opened = partial(opened_blob, store, checked, ref.cid)
+                        parcels[name] = Parcel(name, ref, opened)
+        return found
+
+    def _put_in_settled(self, keeper: Keeper, naming: Mapping[RecordPath, Naming]) -> None:
         """Put references into files whose records both sides have already, files and all."""
-        base = self.workspace.state.base_of(attached)
-        for path, item in attached.items():
+        base = self.workspace.state.base_of(naming)
+        for path, item in naming.items():
             if base.get(path) == (cid := item.seen.cid):
                 step = Step(path, Verdict.SETTLED, cid, cid, cid, _REASON)
                 # Until it is possible, the file stays as it is, and is looked at again.
                 with suppress(BadData, BadJson, FileChanged, FileProblem):
                     self._put_in(keeper, step, item.seen, item.refs)
 
-    async def _carry_out(self, keeper: Keeper, step: Step, item: Attached) -> Waiting | None:
-        """Upload the files of one record and put the references in; return why it waits."""
-        if (waits := self._stopped(step, item.seen)) is not None:
-            return waits
+    def _carry_out(
+        self, keeper: Keeper, step: Step, item: Naming | None, parcels: Mapping[str, Parcel]
+    ) -> Waiting | None:
+        """Put in the references of what was uploaded for one record; return why it waits."""
+        if not parcels and item is None:
+            return None
         try:
-            refs = {name: await self._upload(step, name, ref) for name, ref in item.refs.items()}
-            return self._put_in(keeper, step, item.seen, refs)
+            stopped = self._stopped(step, item, parcels.values())
+            return stopped or self._put_in_sent(keeper, step, item, parcels)
         except UploadLimited as error:
-            return self._pending(step, item.seen, self._close(error))
-        except _Refused as refused:
-            return self._refusal(step, refused)
+            return self._pending(step, item, self._close(error))
+        except Refused as refused:
+            # Where the record has the reference already, the PDS says the same of the record.
+            return None if item is None else self._refusal(step, refused)
         except (PdsError, BadAnswer, CredentialsRefused, RepoUnavailable) as error:
             self._halt = error
             return Retry(step.path, error.message)
         except (BadData, BadJson, FileChanged, FileProblem) as error:
             return Retry(step.path, error.message)
 
-    def _stopped(self, step: Step, seen: Seen) -> Waiting | None:
-        """Return why nothing is uploaded now, whatever it is; None if something may be."""
+    def _put_in_sent(
+        self, keeper: Keeper, step: Step, item: Naming | None, parcels: Mapping[str, Parcel]
+    ) -> Waiting | None:
+        """Put in the references of the files of a record; return why it waits.
+
+        Raises what kept one of `parcels` from being sent, and as `_put_in`.
+        """
+        sent = {name: self.sender.take(parcel) for name, parcel in parcels.items()}
+        if item is None:
+            return None
+        known = {name: self._named_before(step, ref.cid) for name, ref in item.refs.items()}
+        refs = {name: ref or sent[name] for name, ref in known.items()}
+        return self._put_in(keeper, step, item.seen, refs)
+
+    def _stopped(
+        self, step: Step, item: Naming | None, parcels: Iterable[Parcel]
+    ) -> Waiting | None:
+        """Return why what is not uploaded yet is not uploaded now; None if all is, or may be."""
+        if all(parcel.ref.cid in self.sender.sent for parcel in parcels):
+            return None
         if self._halt is not None:
             return Retry(step.path, self._halt.message)
         until = self._closed_until()
-        return self._pending(step, seen, until) if until > self.workspace.now() else None
-
-    async def _upload(self, step: Step, name: str, expected: BlobRef) -> BlobRef:
-        """Return the reference of a file that the PDS has; one that it has already is not sent.
-
-        Raises FileChanged if the file is no longer what the plan was made from, and _Refused if it
-        is none for this PDS.
-        """
-        known = self.sent.get(expected.cid) or self._named_before(step, expected.cid)
-        if known is not None:
-            return known
-        most = await self._limit()
-        if most is not None and expected.size > most:
-            reason = f"{shown(name)} has {expected.size} bytes, and the PDS takes {most} at most"
-            raise _Refused(name, TooLarge(reason, name="", status=413))
-        try:
-            return await self._send(name, expected)
-        except Rejected as error:
-            raise _Refused(name, error) from error
-
-    async def _send(self, name: str, expected: BlobRef) -> BlobRef:
-        with Files(self.workspace.folder.open).opened(name) as (file, size):
-            if size != expected.size:
-                raise FileChanged(f"{name} was changed after it was looked at")
-            found = await self.home.pds.upload_blob(file, size, expected.mime_type)
-        if found.cid != expected.cid:
-            forget()
-            raise FileChanged(f"{name} was changed after it was looked at")
-        self.sent[found.cid] = found
-        return found
+        return self._pending(step, item, until) if until > self.workspace.now() else None
 
     def _named_before(self, step: Step, cid: Cid) -> BlobRef | None:
         """Return the reference by which the repo's version of the record names the same bytes."""
         block = None if step.base is None else self.workspace.state.block(step.path, step.base)
         refs = () if block is None else blob_refs(decode(block))
         return next((ref for ref in refs if ref.cid == cid), None)
-
-    async def _limit(self) -> int | None:
-        """Return the largest blob that the PDS takes by its own word, asked for once."""
-        if self._most == _UNKNOWN:
-            self._most = await self.home.pds.fetch_blob_limit()
-        return self._most
 
     def _put_in(
         self, keeper: Keeper, step: Step, seen: Seen, refs: Mapping[str, BlobRef]
@@ -218,7 +236,7 @@ class Uploads:
             return Retry(path, "the PDS says that a file of it is of another kind")
         return None
 
-    def _refusal(self, step: Step, refused: _Refused) -> Refusal:
+    def _refusal(self, step: Step, refused: Refused) -> Refusal:
         """Return why the PDS does not get a record, with the place of the file that it names."""
 
         def refer(name: str) -> BlobRef:
@@ -239,6 +257,16 @@ class Uploads:
         return Refusal(step.path, step.local, reason, _HINT, line, column)
 
     def obey(self, change: Change, error: Rejected) -> Retry | None:
+        """Do what a refusal asks for; return that the record is sent again then.
+
+        Upload what the PDS lacks, or give a file the type by which the PDS knows it.
+        """
+        if change.record is not None and error.name == "BlobNotFound":
+            for ref in blob_refs(change.record):
+                self.sender.sent.pop(ref.cid, None)
+        return self._obey_type(change, error) or self.again.obey(self.workspace, change, error)
+
+    def _obey_type(self, change: Change, error: Rejected) -> Retry | None:
         """Give a file that was uploaded here the type by which a refusal says the PDS knows it.
 
         Of two uploads of the same bytes the type of the first counts, and only a record shows it.
@@ -248,7 +276,8 @@ class Uploads:
             return None
         expected, got = asked.groups()
         refs = {ref for ref in blob_refs(change.record) if ref.mime_type == got}
-        ours = [ref for ref in refs if ref.cid in self.sent and ref.cid not in self.corrected]
+        sent = self.sender.sent
+        ours = [ref for ref in refs if ref.cid in sent and ref.cid not in self.corrected]
         if len(ours) != 1:
             return None
         right = replace(ours[0], mime_type=expected)
@@ -256,7 +285,7 @@ class Uploads:
             self._correct(self._keeper, change, ours[0], right)
         except (BadData, FileChanged, FileProblem):
             return None
-        self.sent[right.cid] = right
+        sent[right.cid] = right
         self.corrected.add(right.cid)
         return Retry(change.path, f"the PDS knows a file that it names as {expected}")
 
@@ -283,11 +312,13 @@ class Uploads:
         if path in placed.failed:
             raise FileChanged(placed.failed[path].message)
 
-    def _pending(self, step: Step, seen: Seen, until: int) -> Pending:
+    def _pending(self, step: Step, item: Naming | None, until: int) -> Pending:
         """Return that a record waits for its files, and until when."""
         left = in_words(until - self.workspace.now())
         reason = f"{step.reason}: the PDS takes no more files for {left}"
-        stamp_ns = max(seen.mtime_ns, seen.ctime_ns)
+        known = self.workspace.state.seen_of([step.path])
+        seen = known.get(step.path) if item is None else item.seen
+        stamp_ns = 0 if seen is None else max(seen.mtime_ns, seen.ctime_ns)
         due_ns = until * SECOND_NS
         found = (step.local, step.remote, due_ns, stamp_ns)
         return Pending(step.path, kind_of(step), reason, *found)

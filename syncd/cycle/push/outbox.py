@@ -7,7 +7,7 @@ repo: what was sent is seen, or not, by the next cycle.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
@@ -18,8 +18,9 @@ from syncd.batches import in_order
 from syncd.budget import Ledger, batch_points
 from syncd.cycle.home import Home
 from syncd.cycle.observe.remote import Sight
+from syncd.cycle.observe.views import Sides
 from syncd.cycle.pull.archive import Keeper
-from syncd.cycle.push.attach import Attached, Uploads
+from syncd.cycle.push.attach import Uploads
 from syncd.cycle.push.batched import Batched
 from syncd.cycle.push.body import Body
 from syncd.cycle.push.fill import fill
@@ -152,11 +153,11 @@ class Outbox:
         keeper: Keeper,
         sight: Sight,
         steps: Sequence[Step],
-        attached: Mapping[RecordPath, Attached],
+        sides: Sides,
     ) -> tuple[list[Step], list[RecordPath]]:
         """Archive what each step overwrites. Return (steps that may be sent, lost paths).
 
-        Files that the records of `attached` name are uploaded then. A path is lost if the PDS
+        Files that their records name are uploaded then. A path is lost if the PDS
         names its old record in the tree and does not have it any more.
         The steps that may not be sent wait.
         """
@@ -167,7 +168,7 @@ class Outbox:
         }
         self.workspace.state.record(Memory(waiting=waiting))
         kept = [step for step in steps if step.path not in waiting]
-        return await self.uploads.attach(keeper, kept, attached), lost
+        return await self.uploads.attach(keeper, kept, sides), lost
 
     def _record(self, memory: Memory) -> None:
         """Remember what an answer says; its rev only if it is one that the repo may have now."""
@@ -217,6 +218,7 @@ class Outbox:
         if singly and pushed.halted is None:
             await pusher.push_singly(self._filled(singly, pusher.missing), guards, swap)
         self._learn(pushed, light, pusher)
+        self.uploads.end(pushed.done)
         pushed.halted = pushed.halted or self.uploads.take_halt()
         return _with_forecast(pushed, self.ledger(), light, self.workspace.now())
 

@@ -13,7 +13,7 @@ from syncd.atproto.data import Json
 from syncd.atproto.jsontext import file_order
 from syncd.forms.frontmatter.emit import Style, entry_lines, flow_or_scalar, item_lines
 from syncd.forms.frontmatter.scalars import is_plain, quoted, single_quoted, written
-from syncd.forms.frontmatter.tree import Entry, Node
+from syncd.forms.frontmatter.tree import Entry, Node, is_same
 
 
 def edited(text: str, old: Node, new: Mapping[str, Json]) -> str:
@@ -62,7 +62,7 @@ class _Edit:
         for entry in entries:
             if entry.key not in new:
                 self._remove(entry.at, entry.node.end)
-            elif not _is_same(entry.node.value, new[entry.key]):
+            elif not is_same(entry.node.value, new[entry.key]):
                 self._entry(entry, new[entry.key], indent)
         for before, keys in _added(entries, new):
             lines = (
@@ -86,9 +86,9 @@ class _Edit:
     def _list(self, node: Node, items: Sequence[Node], new: Sequence[Json]) -> None:
         """Change a list with lines: what it begins and ends with alike stays."""
         most = min(len(items), len(new))
-        first = next((i for i in range(most) if not _is_same(items[i].value, new[i])), most)
+        first = next((i for i in range(most) if not is_same(items[i].value, new[i])), most)
         last = next(
-            (i for i in range(most - first) if not _is_same(items[-1 - i].value, new[-1 - i])),
+            (i for i in range(most - first) if not is_same(items[-1 - i].value, new[-1 - i])),
             most - first,
         )
         for item in items[first : len(items) - last]:
@@ -136,15 +136,6 @@ class _Edit:
     def _line_end(self, at: int) -> int:
         end = self.text.find("\n", at)
         return len(self.text) if end < 0 else end + 1
-
-
-def _is_same(one: Json, other: Json) -> bool:
-    """Return whether two values are one, also in type: True is not 1."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_is_same(one[k], other[k]) for k in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_is_same, one, other))
-    return type(one) is type(other) and one == other
 
 
 def _added(entries: Sequence[Entry], new: Mapping[str, Json]) -> Iterator[tuple[int, list[str]]]:

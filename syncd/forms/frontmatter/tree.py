@@ -82,6 +82,17 @@ def list_of(at: int, end: int, items: Sequence[Node], *, is_flow: bool = False) 
     return Node(at, end, value, items=tuple(items), is_flow=is_flow)
 
 
+def is_same(one: object, other: object) -> bool:
+    """Return whether two values are one, also in type: True is not 1."""
+    if one != other or type(one) is not type(other):
+        return False
+    if isinstance(one, dict) and isinstance(other, dict):
+        return all(map(is_same, one.values(), map(other.__getitem__, one)))
+    if isinstance(one, list) and isinstance(other, list):
+        return all(map(is_same, one, other))
+    return True
+
+
 def places(
     node: Node, trail: tuple[str | int, ...] = ()
 ) -> Iterator[tuple[tuple[str | int, ...], int]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from syncd.atproto.blob import BlobRef
 from syncd.blobs.bring import Bringer, Bringing, Brought, not_served
+from syncd.blobs.words import blob_words
 from syncd.cycle.blobs.attached import named_blobs, store_of
 from syncd.cycle.blobs.keep import LARGEST
 from syncd.cycle.blobs.rounds import not_given
@@ -35,7 +36,7 @@ async def served_findings(workspace: Workspace, pds: Pds) -> list[Problem]:
     return [
         Problem(
             str(named[ref.cid].paths[0]),
-            f"its blob {ref.cid} is missing on the PDS",
+            f"its blob {blob_words(ref)} is missing on the PDS",
             "whoever has its bytes can upload them; a copy in blobs/ stays here",
         )
         for ref in absent

@@ -5,12 +5,15 @@ Reads the state file and `blobs/`; asks no PDS, and fetches nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 
 from syncd.atproto.blob import BlobRef
+from syncd.atproto.cid import Cid
 from syncd.blobs.store import DIRECTORY, Checked, cid_of_name
+from syncd.blobs.words import blob_words
 from syncd.cycle.blobs.attached import (
     MEGABYTE,
     Attached,
@@ -71,6 +74,16 @@ class BlobCount:
         if self.beyond or self.not_asked:
             return f"{GET} --all"
         return "syncd blob ls" if self.not_given else ""
+
+
+def words_of(workspace: Workspace) -> Callable[[BlobRef], str]:
+    """Return what says a blob in words. `blobs/` is listed once, and only if there is a blob."""
+
+    @cache
+    def names() -> Mapping[Cid, str]:
+        return store_of(workspace).list().names
+
+    return lambda ref: blob_words(ref, names())
 
 
 def count_blobs(workspace: Workspace) -> BlobCount:
@@ -153,5 +166,7 @@ def blob_findings(workspace: Workspace) -> tuple[BlobCount, list[Problem]]:
         if ref not in left and ref.cid not in edited:
             why, hint = why_missing(workspace, found, ref)
             path = str(found.named[ref.cid].paths[0])
-            problems.append(Problem(path, f"its blob {ref.cid} is missing here: {why}", hint))
+            problems.append(
+                Problem(path, f"its blob {blob_words(ref)} is missing here: {why}", hint)
+            )
     return _counted(found), problems

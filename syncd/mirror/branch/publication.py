@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, TypeAlias
 
+from syncd.atproto.cid import Cid
 from syncd.config import Config
 from syncd.cycle.branch.kept import CONFLICTS, Shelf
 from syncd.cycle.branch.mark import Mark, make_mark
@@ -25,6 +26,7 @@ from syncd.cycle.branch.trees import (
     agreed_at,
     lay_out,
     records_at,
+    settings_at,
     versions_between,
 )
 from syncd.cycle.mirror import Mirror
@@ -32,6 +34,7 @@ from syncd.cycle.workspace import Workspace
 from syncd.errors import FileProblem, GitFailed, SyncdError
 from syncd.folder.root import OWN, Folder, initialise
 from syncd.folder.write import kept_conflict
+from syncd.git.published import comes_from
 from syncd.mirror.branch.marks import Marks
 from syncd.mirror.branch.standing import Checkout, Since, checkout_at, since, since_for_preview
 from syncd.mirror.online import Listeners, connected
@@ -71,6 +74,8 @@ class Published:
 
 Connect: TypeAlias = Callable[[Workspace], AbstractAsyncContextManager[Mirror]]
 """Makes the files of a publication a mirror of the repo at its PDS."""
+Written: TypeAlias = Mapping[RecordPath, Cid | None]
+"""What a publication wrote to the repo; None is a deletion."""
 
 
 def at_the_pds(listeners: Listeners) -> Connect:
@@ -87,6 +92,14 @@ async def publish_branch(root: Path, marks: Marks, connect: Connect) -> Publishe
     start = since(checkout, marks.find(checkout))
     if start.is_done:
         return Published(Report(remarks=(start.remark,)), *checkout.published, start)
+    done, written = await _publish(checkout, start, marks, connect)
+    return await _give_way(done, written, checkout, marks, connect)
+
+
+async def _publish(
+    checkout: Checkout, start: Since, marks: Marks, connect: Connect
+) -> tuple[Published, Written]:
+    """Publish the commit, and move the mark. Return also what the repo was given."""
     shelf = Shelf(checkout.root, checkout.config.forms)
     async with _laid_out(checkout, start, connect) as mirror:
         mirror.on_archive = shelf.keep_foreign
@@ -94,15 +107,55 @@ async def publish_branch(root: Path, marks: Marks, connect: Connect) -> Publishe
             report = await _sync(mirror, checkout, marks, start)
         except _Overtaken as error:
             # The mark is for the job of the newer commit to move.
-            return Published(_so_far(mirror.so_far, error), *checkout.published, start)
+            report = _so_far(mirror.so_far, error)
+            done = Published(report, *checkout.published, start)
+            return done, _written(mirror, report)
         report = _with_conflicts_kept(report, mirror, shelf)
         in_git = records_at(checkout.work, checkout.head, mirror.config)
         mark = make_mark(checkout.head, in_git, mirror.state.base())
+        written = _written(mirror, report)
     # The report of a first cycle has the plan; what is foreign may have changed since.
     report = _remarked(report, start)
     if report.halted is not None and not (report.pushed or report.adopted):
-        return Published(report, *checkout.published, start)
-    return _moved(checkout, marks, start, mark, report)
+        return Published(report, *checkout.published, start), written
+    return _moved(checkout, marks, start, mark, report), written
+
+
+def _written(mirror: Mirror, report: Report) -> Written:
+    base = mirror.state.base_of(report.pushed)
+    return {path: base.get(path) for path in report.pushed}
+
+
+async def _give_way(
+    done: Published, written: Written, checkout: Checkout, marks: Marks, connect: Connect
+) -> Published:
+    """Have the repo be as a newer commit has it, where this job wrote after that was published.
+
+    The other job had looked before: what it found was as its commit has it, so it wrote nothing
+    that a swap of this job could have met. Nobody else knows that the version is of this job.
+    """
+    found = marks.find(checkout).mark if written else None
+    if found is None or not _is_after(checkout, found):
+        return done
+    config = settings_at(checkout.work, found.commit, os.environ)
+    if config is None or not config.is_one_way or config.did != checkout.config.did:
+        return done
+    newer = replace(checkout, head=found.commit, config=config)
+    own = {path: cid for path, cid in written.items() if config.covers_path(path)}
+    async with _laid_out(newer, Since(found, None), connect) as mirror:
+        mirror.state.record(Memory(base=own))
+        report = await mirror.sync()
+    both = done.report.followed_by(replace(report, plan=done.report.plan))
+    if report.pushed:
+        count = "1 record is" if len(report.pushed) == 1 else f"{len(report.pushed)} records are"
+        remark = f"{count} as {found.commit[:10]} has it: its job ended before this one wrote"
+        both = replace(both, remarks=(*both.remarks, remark))
+    return replace(done, report=both)
+
+
+def _is_after(checkout: Checkout, mark: Mark) -> bool:
+    is_other = mark.commit != checkout.head
+    return is_other and comes_from(checkout.work, mark.commit, checkout.head)
 
 
 async def preview_branch(root: Path, marks: Marks, connect: Connect) -> Published:

@@ -15,8 +15,8 @@ from syncd.atproto.data import Record
 from syncd.atproto.lexicon.checks import FINE, Faults, fault
 from syncd.atproto.lexicon.fault import Fault, Kind
 from syncd.atproto.syntax import Nsid, parse_nsid
-from syncd.blobs.files import record_in
-from syncd.config import FILE_NAME, load_config
+from syncd.blobs.files import Files, record_in
+from syncd.config import FILE_NAME, LOCATION_KEEP, load_config
 from syncd.cycle.lexicons.library import Found, Library, lexicon_faults, open_library
 from syncd.cycle.lexicons.places import GOAT, SCHEMAS
 from syncd.errors import BadJson, BadSyntax, FileProblem, FolderWrong, SyncdError
@@ -162,7 +162,9 @@ def _check(library: Library, file: str) -> list[Finding]:
     form = _form_of(library.forms, file)
     try:
         name = SCHEMAS if is_document else collection
-        record = record_in(form, text, name, lambda: nullcontext(library.root), may_tell_place=True)
+        record = record_in(
+            form, text, name, Files(lambda: nullcontext(library.root), LOCATION_KEEP)
+        )
     except BadJson as error:
         place = None if error.line is None else (error.line, error.column or 1)
         return [Finding(file, "", Fault(Kind.TYPE, error.message), place)]

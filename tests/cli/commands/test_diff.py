@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from syncd.atproto.blob import BlobRef
+from syncd.atproto.cid import cid_of_blob
 from syncd.atproto.data import cid_of
+from syncd.blobs.words import blob_words
 from syncd.cli.commands.diff import difference_of, readable
 from syncd.cli.screen.changes import LONG
 from syncd.errors import BadJson
@@ -29,7 +32,7 @@ BODY = f"# A title\n\n{PARAGRAPH}\n\nAnother paragraph.\n\n{PARAGRAPH}\n"
 
 def shown(before: str, after: str, *, is_painted: bool = False) -> list[str]:
     texts = [
-        readable(FORM.format({"$type": COLLECTION, "content": body}), FORM, COLLECTION)
+        readable(FORM.format({"$type": COLLECTION, "content": body}), FORM, COLLECTION, blob_words)
         for body in (before, after)
     ]
     found = difference_of(texts[0], texts[1], f"{COLLECTION}/one")
@@ -170,3 +173,17 @@ def test_a_named_file_that_is_no_record_now_is_shown_with_its_problem(
     assert shown.exit_code == 0
     assert f"{NOTE}/{name}" in shown.stdout
     assert mirror.run("-C", str(mirror.root), "diff").stdout == ""
+
+
+def test_a_blob_is_a_line_with_its_file_type_and_size() -> None:
+    old, new = (BlobRef(cid_of_blob(word), "image/png", 12_345) for word in (b"cat", b"dog"))
+    named = '{"$type": "blob", "$file": "pictures/hill.jpg"}'
+    texts = [FORM.format({"$type": COLLECTION, "picture": ref.value}) for ref in (old, new)]
+    drawn = b'{"$type": "com.whtwnd.blog.entry", "picture": ' + named.encode() + b"}"
+    was, now, then = (readable(t, FORM, COLLECTION, blob_words) for t in (*texts, drawn))
+    changed = [line for line in difference_of(was, now, "one") if line.sign in "-+"]
+    assert [line.shown(is_painted=False) for line in changed][2:] == [
+        f'-  "picture": "blobs/{old.cid}.png (image/png, 12.3 kB)"',
+        f'+  "picture": "blobs/{new.cid}.png (image/png, 12.3 kB)"',
+    ]
+    assert '"picture": "pictures/hill.jpg, to be uploaded"' in then

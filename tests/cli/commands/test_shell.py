@@ -17,9 +17,9 @@ import pytest
 from click.testing import CliRunner
 
 from syncd import __version__
-from syncd.cli import COMMANDS, MEANT, cli
+from syncd.cli import COMMANDS, MEANT, cli, main
 from syncd.cli.commands.shell import EXIT, find_pages
-from tests.docs.markdown import ROOT, read, table
+from tests.docs.markdown import ROOT, read, table, without_fences
 
 
 def all_commands() -> Iterator[tuple[str, click.Command]]:
@@ -86,11 +86,46 @@ def test_help_shows_what_the_option_shows(command: list[str]) -> None:
     assert (asked.exit_code, asked.output) == (0, shown.output)
 
 
-@pytest.mark.parametrize("name", ["configuration", "files", "git.md", "doctor.md"])
+@pytest.mark.parametrize("name", ["configuration", "glossary", "git.md", "doctor.md", "security"])
 def test_help_shows_a_page_of_the_documentation(name: str) -> None:
     shown = CliRunner().invoke(cli, ["help", name])
-    page = read(f"docs/{name.removesuffix('.md')}.md")
-    assert (shown.exit_code, shown.output.strip()) == (0, page.strip())
+    stem = name.removesuffix(".md")
+    page = read("SECURITY.md" if stem == "security" else f"docs/{stem}.md")
+    assert shown.exit_code == 0
+    headings = re.findall(r"^#+ .*$", page, re.MULTILINE)
+    assert [line for line in shown.output.splitlines() if line in headings] == headings
+    assert len(shown.output.splitlines()) == len(page.strip().splitlines())
+
+
+def test_a_page_names_other_pages_by_the_command_that_shows_them() -> None:
+    """A page of the documentation lies nowhere that a reader of a terminal could click."""
+    for name in {page.stem for page in find_pages().values()}:
+        shown = CliRunner().invoke(cli, ["help", f"{name.lower()}.md"])
+        assert shown.exit_code == 0, name
+        links = re.findall(r"\]\((?!https:)([^)#]+\.md)", without_fences(shown.output))
+        assert {Path(link).name for link in links} <= {"CHANGELOG.md", "ARCHITECTURE.md"}
+        for named in re.findall(r"`syncd help ([\w.-]+)`", shown.output):
+            assert CliRunner().invoke(cli, ["help", named]).exit_code == 0, (name, named)
+
+
+def test_the_topics_are_all_pages_each_with_the_command_that_shows_it() -> None:
+    lines = CliRunner().invoke(cli, ["help", "topics"]).output.splitlines()
+    assert {line.split()[2].removesuffix(".md") for line in lines} == {
+        page.stem.lower() for page in find_pages().values()
+    }
+    for line in lines:
+        title = re.split(r"\s{2,}|(?<=\.md) ", line, maxsplit=1)[1].strip()
+        shown = CliRunner().invoke(cli, line.split()[1:3]).output
+        assert shown.startswith(f"# {title}"), line
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("confguration", "configuration"), ("statsu", "status")]
+)
+def test_a_misspelt_topic_is_answered_with_the_nearest(typed: str, meant: str) -> None:
+    shown = CliRunner().invoke(cli, ["help", typed])
+    assert shown.exit_code == 2
+    assert f"did you mean '{meant}'?" in shown.output
 
 
 def test_no_sentence_names_a_file_that_is_not_installed() -> None:
@@ -99,7 +134,7 @@ def test_no_sentence_names_a_file_that_is_not_installed() -> None:
     # The README of another program is not ours.
     assert [t for t in texts if re.search(r"docs/\w+\.md", t) and "github.com" not in t] == []
     named = {name for text in texts for name in re.findall(r"syncd help ([a-z]+)", text)}
-    assert {"configuration", "operations"} <= named <= {*find_pages(), *COMMANDS}
+    assert {"configuration", "operations"} <= named <= {*find_pages(), *COMMANDS, "topics"}
 
 
 def sentences_of(module: Path) -> list[str]:
@@ -117,6 +152,41 @@ def _has_doc(node: ast.AST) -> TypeGuard[ast.Module | ast.ClassDef | ast.Functio
 @pytest.mark.parametrize("command", [["synk"], ["sync", "now"], ["lexicon", "chek"]])
 def test_help_for_no_command_says_so(command: list[str]) -> None:
     assert CliRunner().invoke(cli, ["help", *command]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("stat", "did you mean 'status'?"),
+        ("pul", "'syncd sync' sends your changes"),
+        ("puhs", "'syncd sync' sends your changes"),
+        ("versoin", "see 'syncd --version'"),
+        ("deltee", "delete the file, then 'syncd sync'"),
+        ("git instal", "did you mean 'install'?"),
+        ("hooks alow", "did you mean 'allow'?"),
+        ("help confguration", "did you mean 'configuration'?"),
+        ("status -C /notes", "It comes before the command: syncd -C … status"),
+        ("git install -v", "It comes before the command: syncd -v … git install"),
+    ],
+)
+def test_what_is_mistyped_is_answered_with_what_was_meant(
+    typed: str, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["syncd", *typed.split()])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out) == (2, "")
+    assert words in said.err
+
+
+def test_an_option_that_no_command_has_is_not_sent_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["syncd", "status", "--colour"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "before the command" not in capsys.readouterr().err
 
 
 def test_the_version_names_what_syncd_is_made_of() -> None:

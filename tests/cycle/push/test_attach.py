@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import subprocess
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -17,8 +19,12 @@ from syncd.atproto.cid import cid_of_blob
 from syncd.atproto.data import to_json
 from syncd.atproto.syntax import Rkey
 from syncd.blobs import files
+from syncd.blobs.consent import Consent
+from syncd.blobs.location import tells_place
+from syncd.blobs.streams import STREAMS
 from syncd.config import Config
 from syncd.cycle.push.attach import Uploads
+from syncd.cycle.push.sending import Parcel, Sender
 from syncd.errors import SyncdError
 from syncd.mirror import publishing
 from syncd.model import Pending, RecordPath
@@ -200,6 +206,42 @@ async def test_a_name_that_is_no_file_to_upload_is_a_problem_with_its_place(
     assert device.file(ONE).read_text(encoding="utf-8") == text
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("com.example.note/two.json", "the file of a record"),
+        ("com.example.note/two.draft.json", "a draft"),
+        ("syncd.toml", "the settings"),
+        ("secrets/key.png", "git ignores"),
+        ("secrets/tracked.png", ""),
+        ("pictures/cover.png", ""),
+    ],
+)
+async def test_what_nobody_meant_to_publish_is_not_uploaded(
+    tmp_path: Path, name: str, why: str
+) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    put(device, name, PICTURE)
+    put(device, ".gitignore", b"secrets/\n")
+
+    def git(*words: str) -> None:
+        subprocess.run(["git", "-C", device.root, *words], check=True, capture_output=True)
+
+    git("init", "-q")
+    if "tracked" in name:
+        git("add", "--force", name)
+    device.save(ONE, image={"$type": "blob", "$file": name})
+    report = await device.sync()
+    if not why:
+        assert ONE in report.pushed
+        return
+    problem = next(each for each in report.problems if each.path == ONE)
+    assert why in problem.reason
+    assert problem.line == 1
+    assert uploads(world) == 0
+
+
 def taken_in_berlin() -> bytes:
     """Return a picture whose metadata says where it was taken."""
     exif = Image.Exif()
@@ -231,10 +273,35 @@ async def test_a_picture_that_may_say_where_it_was_taken_is_uploaded_as_it_is(
 ) -> None:
     world = world_of(tmp_path)
     device = device_of(world, blobs_location="keep")
-    put(device, "pictures/cover.png", taken_in_berlin())
+    picture = taken_in_berlin()
+    put(device, "pictures/cover.png", picture)
+    device.save(ONE, image=NAMED)
+    # The setting may have come with the folder: it counts once a person here has said so.
+    (problem,) = (await device.sync()).problems
+    assert "syncd blob location allow" in problem.hint
+    assert uploads(world) == 0
+    consent = Consent.of(device.root)
+    consent.give()
+    assert (await device.sync()).pushed == (ONE,)
+    assert picture_of(world)["ref"] == cid_of_blob(picture)
+    assert consent.take_back()
+    assert not consent.is_given
+
+
+async def test_a_picture_goes_without_its_place_and_the_file_stays_as_it_is(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world, blobs_location="strip")
+    picture = taken_in_berlin()
+    file = put(device, "pictures/cover.png", picture)
     device.save(ONE, image=NAMED)
     assert (await device.sync()).pushed == (ONE,)
-    assert picture_of(world)["ref"] == cid_of_blob(taken_in_berlin())
+    assert file.read_bytes() == picture
+    async with world.pds().fetch_blob(picture_of(world)["ref"]) as pieces:
+        published = b"".join([piece async for piece in pieces])
+    assert not tells_place(BytesIO(published), "image/jpeg")
+    with Image.open(BytesIO(published)) as sent, Image.open(BytesIO(picture)) as before:
+        assert sent.tobytes() == before.tobytes()
+    assert not (await device.sync()).pushed
 
 
 async def test_a_draft_with_such_a_picture_is_not_published(tmp_path: Path) -> None:
@@ -525,6 +592,48 @@ async def test_what_the_pds_refuses_is_a_problem_until_the_file_changes(tmp_path
     assert (await device.sync()).pushed == (ONE,)
 
 
+async def test_many_files_are_uploaded_some_at_a_time_and_each_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    running, most, begun = 0, 0, list[str]()
+    send = Sender._send
+
+    async def counted(self: Sender, parcel: Parcel) -> None:
+        nonlocal running, most
+        running, most = running + 1, max(most, running + 1)
+        begun.append(parcel.name)
+        await asyncio.sleep(0)
+        await send(self, parcel)
+        running -= 1
+
+    monkeypatch.setattr(Sender, "_send", counted)
+    names = [f"pictures/{number}.png" for number in range(10)]
+    for number, name in enumerate(names):
+        put(device, name, PICTURE + bytes([number]))
+        both = [{"$type": "blob", "$file": each} for each in (name, names[0])]
+        device.save(RecordPath(f"com.example.note/r{number}"), images=both)
+    assert len((await device.sync()).pushed) == 10
+    assert (most, sorted(begun)) == (STREAMS, sorted(names))
+    assert uploads(world) == 10
+
+
+async def test_a_file_that_comes_back_after_its_record_went_is_uploaded_again(
+    tmp_path: Path,
+) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    for _ in range(2):
+        device.save(ONE, image=NAMED)
+        assert (await device.sync()).pushed == (ONE,)
+        assert picture_of(world) == REF.value
+        await world.delete(ONE)
+        assert uploads(world) == 0
+        await device.sync()
+        assert not device.has(ONE)
+
+
 # --- Edits and stops in between -------------------------------------------------------------------
 
 
@@ -534,14 +643,14 @@ async def test_a_file_that_changes_before_it_is_uploaded_is_looked_at_again(
     world = world_of(tmp_path)
     device = device_of(world)
     device.save(ONE, image=NAMED)
-    upload, edits = Uploads._upload, [PICTURE + b"edited", b"GIF89a" + PICTURE]
+    upload, edits = Sender._send, [PICTURE + b"edited", b"GIF89a" + PICTURE]
 
-    async def edited(self: Uploads, *what: Any) -> BlobRef:  # noqa: ANN401
+    async def edited(self: Sender, *what: Any) -> None:  # noqa: ANN401
         if edits:
             put(device, "pictures/cover.png", edits.pop())
-        return await upload(self, *what)
+        await upload(self, *what)
 
-    monkeypatch.setattr(Uploads, "_upload", edited)
+    monkeypatch.setattr(Sender, "_send", edited)
     assert (await device.sync()).pushed == (ONE,)
     assert picture_of(world)["ref"] == cid_of_blob(PICTURE + b"edited")
     assert device.read(ONE)["image"]["mimeType"] == "image/png"
@@ -553,15 +662,14 @@ async def test_a_record_that_is_edited_during_the_upload_keeps_the_edit(
     world = world_of(tmp_path)
     device = device_of(world)
     device.save(ONE, image=NAMED, text="one")
-    upload, edits = Uploads._upload, ["two"]
+    upload, edits = Sender._send, ["two"]
 
-    async def edited(self: Uploads, *what: Any) -> BlobRef:  # noqa: ANN401
-        found = await upload(self, *what)
+    async def edited(self: Sender, *what: Any) -> None:  # noqa: ANN401
+        await upload(self, *what)
         if edits:
             device.save(ONE, image=NAMED, text=edits.pop())
-        return found
 
-    monkeypatch.setattr(Uploads, "_upload", edited)
+    monkeypatch.setattr(Sender, "_send", edited)
     assert (await device.sync()).pushed == (ONE,)
     assert device.read(ONE)["text"] == "two"
     assert picture_of(world) == REF.value
@@ -581,15 +689,14 @@ async def test_a_stop_between_any_two_steps_loses_nothing_and_the_next_run_ends_
     world = world_of(tmp_path)
     device = device_of(world)
     device.save(ONE, image=NAMED, text="hello")
-    upload, put_in = Uploads._upload, Uploads._put_in
+    upload, put_in = Sender._send, Uploads._put_in
 
-    async def stopped_upload(self: Uploads, *what: Any) -> BlobRef:  # noqa: ANN401
+    async def stopped_upload(self: Sender, *what: Any) -> None:  # noqa: ANN401
         if stop == STOPS[0]:
             raise Stop
-        found = await upload(self, *what)
+        await upload(self, *what)
         if stop == STOPS[1]:
             raise Stop
-        return found
 
     def stopped_put(self: Uploads, *what: Any) -> Any:  # noqa: ANN401
         found = put_in(self, *what)
@@ -607,7 +714,7 @@ async def test_a_stop_between_any_two_steps_loses_nothing_and_the_next_run_ends_
         return stopped
 
     with monkeypatch.context() as patches:
-        patches.setattr(Uploads, "_upload", stopped_upload)
+        patches.setattr(Sender, "_send", stopped_upload)
         patches.setattr(Uploads, "_put_in", stopped_put)
         patches.setattr(MemoryPds, "put", stopping(MemoryPds.put))
         patches.setattr(MemoryPds, "write", stopping(MemoryPds.write))

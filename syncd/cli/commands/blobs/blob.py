@@ -12,8 +12,10 @@ import click
 
 from syncd.atproto.cid import parse_cid
 from syncd.blobs.bring import Brought
+from syncd.blobs.words import size_words
 from syncd.cli.arguments.places import standing
-from syncd.cli.screen.blobs import row_json, size_words
+from syncd.cli.commands.blobs.adding import add, location, replace
+from syncd.cli.screen.blobs import row_json
 from syncd.cli.screen.output import NEEDS_A_PERSON, fail, many, say, say_json
 from syncd.cli.screen.progress import Meter
 from syncd.cli.screen.suggest import Suggesting
@@ -29,7 +31,7 @@ from syncd.mirror.online import open_to_look
 
 @click.group(cls=Suggesting)
 def blob() -> None:
-    """See and get the pictures and other files that records name.
+    """See, get and add the pictures and other files that records name.
 
     They lie in blobs/, each under its hash, and nobody has to edit them there.
 
@@ -37,6 +39,7 @@ def blob() -> None:
     Examples:
       syncd blob ls
       syncd blob get --all
+      syncd blob add me.jpg --to app.bsky.actor.profile/self#/avatar
     """
 
 
@@ -65,6 +68,10 @@ def ls(directory: Path, record: str | None, as_json: bool) -> None:
         _say_rows(rows)
     is_short = any(row.is_not_given for row in rows)
     raise click.exceptions.Exit(NEEDS_A_PERSON if is_short else 0)
+
+
+for command in (add, replace, location):
+    blob.add_command(command)
 
 
 def _meant(workspace: Workspace, directory: Path, text: str) -> list[str]:

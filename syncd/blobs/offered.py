@@ -1,0 +1,48 @@
+"""Which files of a folder a record may name. Never reads one.
+
+Whoever can write a record, by a merge request for example, must not be able to publish a file that
+its owner keeps to this machine. A person at this machine can: by `syncd blob add`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from syncd.errors import BadData, GitFailed
+from syncd.folder.root import SETTINGS
+from syncd.folder.survey import is_nsid
+from syncd.forms.form import DRAFT
+from syncd.git.commits import Worktree
+from syncd.git.repository import find_repository
+
+_RECORD_ENDINGS: Final = (".json", ".md")
+_ADD_HINT: Final = "name another file; if this one is meant: syncd blob add FILE --to RECORD"
+
+
+def check_meant(name: str, parts: Sequence[str]) -> None:
+    """Raise BadData for the name of a file of which syncd itself knows that it is no attachment."""
+    what = None
+    if parts == [SETTINGS]:
+        what = "it holds the settings of syncd"
+    elif is_nsid(parts[0]) and len(parts) > 1 and f"{DRAFT}." in parts[-1]:
+        what = "it is a draft"
+    elif is_nsid(parts[0]) and len(parts) > 1 and parts[-1].endswith(_RECORD_ENDINGS):
+        what = "it is the file of a record"
+    if what is not None:
+        raise BadData(f'"$file" cannot be {name!r}: {what}', hint="name another file")
+
+
+def check_offered(folder: Path, name: str) -> None:
+    """Raise BadData for a file that git ignores. Where there is no git, all may be named."""
+    repository = find_repository(folder)
+    if repository is None:
+        return
+    shown = name if name.isprintable() else ascii(name)
+    try:
+        is_ignored = name in Worktree.at(repository).ignored([name])
+    except GitFailed as error:
+        raise BadData(f"whether git ignores {shown} is unknown: {error.message}") from error
+    if is_ignored:
+        raise BadData(f"git ignores the file {shown}, so nobody meant to share it", hint=_ADD_HINT)

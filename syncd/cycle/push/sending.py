@@ -1,0 +1,118 @@
+"""Send the bytes of blobs to the PDS, some at a time, each once. Names no record.
+
+What became of each is kept until it is asked for: a record waits for its own blobs alone. After an
+answer that holds for all of them, none is begun any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import BinaryIO, Final
+
+from syncd.atproto.blob import BlobRef
+from syncd.atproto.cid import Cid
+from syncd.blobs.files import forget, too_large
+from syncd.blobs.streams import in_streams
+from syncd.cycle.home import Home
+from syncd.cycle.workspace import Workspace
+from syncd.errors import BadData, FileChanged, FileProblem, Rejected, SyncdError, TooLarge
+from syncd.state.learnt import KnownBlobLimit
+
+ORDINARY_BYTES: Final = 1_000_000
+"""Every PDS takes a blob of that size: an avatar may have it. Of a larger one it is asked first."""
+
+
+class Refused(Exception):
+    """The PDS takes no such blob. `error` says why."""
+
+    def __init__(self, name: str, error: Rejected) -> None:
+        super().__init__(name)
+        self.name, self.error = name, error
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """The bytes of a blob. `name` is what a person knows them by; `opened` gives them and a size.
+
+    `opened` may raise BadData, FileChanged or FileProblem.
+    """
+
+    name: str
+    ref: BlobRef
+    opened: Callable[[], AbstractContextManager[tuple[BinaryIO, int]]]
+
+
+@dataclass(slots=True)
+class Sender:
+    """Sends the blobs of one account. `sent` is what this process has uploaded, by its CID."""
+
+    workspace: Workspace
+    home: Home
+    sent: dict[Cid, BlobRef] = field(default_factory=dict)
+    _failed: dict[Cid, SyncdError | Refused] = field(default_factory=dict)
+    _most: int | None = None
+    _has_asked: bool = False
+    _is_over: bool = False
+
+    async def send_all(self, parcels: Iterable[Parcel]) -> None:
+        """Send each of `parcels` that this process has not sent, in their order."""
+        self._failed, self._is_over = {}, False
+        new = {p.ref.cid: p for p in parcels if p.ref.cid not in self.sent}
+        if not new:
+            return
+        waiting = iter(new.values())
+        await in_streams(lambda: self._work(waiting), len(new))
+
+    def take(self, parcel: Parcel) -> BlobRef:
+        """Return how the PDS refers to a parcel of the last `send_all`.
+
+        Raises what kept it from being sent: Refused, UploadLimited, FileChanged and so on.
+        """
+        cid = parcel.ref.cid
+        if cid in self.sent:
+            return self.sent[cid]
+        # An earlier one ended the round: whoever asks in order has met its error already.
+        raise self._failed.get(cid) or FileChanged(f"{parcel.name} was not sent yet")
+
+    async def _work(self, waiting: Iterator[Parcel]) -> None:
+        for parcel in waiting:
+            if self._is_over:
+                return
+            try:
+                await self._send(parcel)
+            except (BadData, FileChanged, FileProblem, Refused) as error:
+                self._failed[parcel.ref.cid] = error
+            except SyncdError as error:
+                self._failed[parcel.ref.cid] = error
+                self._is_over = True
+
+    async def _send(self, parcel: Parcel) -> None:
+        """Raise Refused if the PDS takes no such blob, FileChanged if it is another one now."""
+        expected = parcel.ref
+        most = await self._limit() if expected.size > ORDINARY_BYTES else None
+        if most is not None and expected.size > most:
+            reason = too_large(parcel.name, expected.size, most).message
+            raise Refused(parcel.name, TooLarge(reason, name="", status=413))
+        try:
+            with parcel.opened() as (file, size):
+                if size != expected.size:
+                    raise FileChanged(f"{parcel.name} was changed after it was looked at")
+                found = await self.home.pds.upload_blob(file, size, expected.mime_type)
+        except Rejected as error:
+            raise Refused(parcel.name, error) from error
+        if found.cid != expected.cid:
+            forget()
+            raise FileChanged(f"{parcel.name} was changed after it was looked at")
+        self.sent[found.cid] = found
+
+    async def _limit(self) -> int | None:
+        """Return the largest blob that the PDS takes by its own word, asked for once."""
+        if not self._has_asked:
+            self._most = await self.home.pds.fetch_blob_limit()
+            self._has_asked = True
+            if self._most is not None:
+                now, pds = self.workspace.now(), self.home.account.pds
+                self.workspace.state.keep(KnownBlobLimit(pds, self._most, now))
+        return self._most

@@ -1,0 +1,155 @@
+"""Bring a file that a person names into `blobs/`, so that a record can name it. Never asks a PDS.
+
+The file itself stays as it is. It is uploaded with the record that names it, and not before.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from syncd.atproto.blob import BlobRef
+from syncd.blobs.consent import location_here
+from syncd.blobs.files import (
+    OPEN_FLAGS,
+    as_published,
+    describe,
+    open_below,
+    reading,
+    too_large,
+)
+from syncd.blobs.kinds import UNKNOWN, extension_of
+from syncd.blobs.store import DIRECTORY, PIECE, Listing, Store
+from syncd.cycle.blobs.attached import store_of
+from syncd.cycle.workspace import Workspace
+from syncd.errors import BadData, FileProblem
+from syncd.folder.problems import printable
+from syncd.state.attachments import Stamp
+from syncd.state.learnt import KnownBlobLimit
+from syncd.trouble import explain
+
+_NAME_HINT: Final = "name one file that has something in it"
+_DAY_SECONDS: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A file that is in `blobs/` now.
+
+    Attributes:
+        ref: What a record has to say.
+        file: Where its bytes are, from the top of the folder.
+        name: What the file is called that a person named.
+        is_stripped: Its metadata was taken out.
+    """
+
+    ref: BlobRef
+    file: str
+    name: str
+    is_stripped: bool
+
+    @property
+    def is_of_known_kind(self) -> bool:
+        """Return whether its first bytes say what kind of file it is."""
+        return self.ref.mime_type != UNKNOWN
+
+
+def add_file(workspace: Workspace, file: Path, location: str | None = None) -> Added:
+    """Bring `file` into `blobs/`, and return how a record names it.
+
+    `location`: what to do if it says where it was made; None: what the settings say.
+
+    Raises FileProblem: it cannot be, and why. FolderWrong.
+    """
+    shown = printable(str(file))
+    where = location or location_here(workspace.config, workspace.root)
+    try:
+        with _opened(workspace, file, shown) as (content, size):
+            _check_size(workspace, shown, size)
+            known = describe(shown, content, size)
+            published, ref = as_published(shown, content, size, known, where)
+            published.seek(0)
+            stamp = _put(workspace, shown, published, ref)
+    except BadData as error:
+        raise FileProblem(error.message, hint=error.hint) from error
+    workspace.state.attachments.keep_stamps({ref.cid: stamp})
+    return Added(ref, f"{DIRECTORY}/{stamp.name}", file.name, ref != known.ref)
+
+
+@contextmanager
+def _opened(workspace: Workspace, file: Path, shown: str) -> Iterator[tuple[BinaryIO, int]]:
+    """Open a file of a person. In the folder, where others may put links, none is followed."""
+    if not os.path.lexists(file):
+        raise FileProblem(f"there is no file {shown}", hint="name one that is there")
+    inside = _inside(workspace.root, file)
+    if inside is None:
+        try:
+            descriptor = os.open(file, OPEN_FLAGS & ~os.O_NOFOLLOW)
+        except (OSError, ValueError) as error:
+            cause = explain(error)[0] if isinstance(error, OSError) else str(error)
+            raise FileProblem(f"{shown} cannot be read: {cause}", hint=_NAME_HINT) from error
+    else:
+        parts = inside.split("/")
+        if any(part.startswith(".") for part in parts):
+            raise FileProblem(
+                f"{shown} is hidden, or in a hidden directory of the folder",
+                hint="copy it to another place first, if this file is meant",
+            )
+        descriptor = open_below(workspace.folder.open, parts, shown)
+    with reading(descriptor, shown, _NAME_HINT) as found:
+        yield found
+
+
+def _inside(root: Path, file: Path) -> str | None:
+    """Return the path of a file below the folder, by its name alone; None if it lies elsewhere."""
+    name = posixpath.normpath(Path.cwd() / file)
+    for top in (root.absolute(), root.resolve()):
+        found = posixpath.relpath(name, top)
+        if found != "." and not found.startswith(".."):
+            return found
+    return None
+
+
+def _check_size(workspace: Workspace, shown: str, size: int) -> None:
+    """Raise BadData for a file of which the PDS said lately that it takes none so large."""
+    known = workspace.state.note(KnownBlobLimit)
+    is_new = known is not None and 0 <= workspace.now() - known.at < _DAY_SECONDS
+    if known is not None and is_new and size > known.bytes:
+        raise too_large(shown, size, known.bytes)
+
+
+def _put(workspace: Workspace, shown: str, content: BinaryIO, ref: BlobRef) -> Stamp:
+    """Write the bytes of `ref` into `blobs/`, unless they are there; return which file has them."""
+    store = store_of(workspace)
+    there = _there(store, ref)
+    if there is not None:
+        return there
+    if ref.size > store.room():
+        raise FileProblem(
+            f"the disk has no room for a copy of {shown} in {DIRECTORY}/",
+            hint="free some space; a part of the disk always stays free",
+        )
+    with store.incoming(ref.cid) as incoming:
+        while piece := content.read(PIECE):
+            incoming.write(piece)
+        if not incoming.is_right:
+            raise FileProblem(f"{shown} is being written", hint="try again when that has ended")
+        stamp = incoming.place(extension_of(ref.mime_type))
+    store.settle()
+    return stamp
+
+
+def _there(store: Store, ref: BlobRef) -> Stamp | None:
+    """Return the file of `blobs/` that has the bytes; one with others is renamed, as by a sync."""
+    name = store.list().names.get(ref.cid)
+    if name is None:
+        return None
+    checked = store.check(Listing({ref.cid: name}), {}, reads_all=True)
+    if checked.edited:
+        store.set_aside(name)
+    return checked.stamps.get(ref.cid)
