@@ -77,7 +77,7 @@ packages: $(VENV)/.test
 # Where the tools of others are tried that protect no record: what `make bench` measures and draws,
 # and clients of others on the sandbox.
 tools: $(VENV)/.test reference
-	$(BIN)/python -m pytest $(SPREAD) --only tools tests/bench tests/sandbox tests/mirror/editors $(PYTEST)
+	$(BIN)/python -m pytest $(SPREAD) --only tools tests/bench tests/sandbox tests/mirror/editors tests/editors $(PYTEST)
 
 # The PDS contract and the main job on PDSes of another make and age, which are installed from npm.
 peers-pds: $(VENV)/.test reference

@@ -67,7 +67,7 @@ def test_there_are_no_other_examples() -> None:
     names = {path.name for path in EXAMPLES.iterdir() if not path.name.startswith((".", "_"))}
     assert names == {
         *("first-mirror.sh", "two-machines.sh", "own-lexicon.sh", "pictures.sh"),
-        *("decide.py", "library.py", "git"),
+        *("decide.py", "library.py", "git", "blog"),
     }
 
 
@@ -129,6 +129,27 @@ def test_a_lexicon_of_ones_own_is_published_used_and_guards_its_records(tmp_path
     assert f"pushed    {schema}" in broken
     assert "changed  .vscode/settings.json" in broken
     assert "lexicons 2 of 2 records have one" in broken
+    assert not list((tmp_path / "tmp").iterdir())
+
+
+def test_the_posts_of_a_site_are_imported_published_and_edited_on_both_sides(
+    tmp_path: Path,
+) -> None:
+    ran = run("bash", EXAMPLES / "blog" / "blog.sh", home=tmp_path)
+    assert ran.code == 0, ran.err
+    published, _, edited = ran.out.partition("$ syncd sync")
+    assert "pushed    com.whtwnd.blog.entry/a-walk" in published
+    post = published.partition("$ cat com.whtwnd.blog.entry/a-walk.md\n")[2]
+    assert re.match(r"---\n(?s:.*)---\n\nIt rained, and we \*\*walked\*\*\.\n", post)
+    # What Astro's collection and Hugo's settings ask for is there.
+    assert {"title: A walk", "createdAt: 2026-11-29T00:00:00.000Z"} <= set(post.splitlines())
+    assert "later" not in edited.replace("drafts", "")
+    assert edited.count("1 pushed; head") == 2
+    assert "pulled    com.whtwnd.blog.entry/a-walk" in edited
+    last = edited.rpartition("$ cat ")[2]
+    assert 'title: "A long walk" # was: A walk\n' in last
+    assert "It snowed a lot, and we **walked**.\n" in last
+    assert "drafts   1, in the folder alone" in last
     assert not list((tmp_path / "tmp").iterdir())
 
 

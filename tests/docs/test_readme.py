@@ -47,13 +47,14 @@ def test_the_demo_names_each_step_with_record_path_and_cid(terminal: Terminal) -
     out = terminal.ok(f"syncd demo --once {terminal.home / 'demo'}")
     _, *steps = re.split(r"^== ", out, flags=re.MULTILINE)
     titles = [step.splitlines()[0] for step in steps]
-    assert len(titles) == 6
-    for title, step in zip(titles[:5], steps[:5], strict=True):
-        assert NOTE in step, title
+    assert len(titles) == 8
+    for title, step in zip(titles[:7], steps[:7], strict=True):
+        assert re.search(r"com\.example\.note/\w+", step), title
         assert CID.search(step), title
-    assert "my version, made offline" in steps[4]
-    assert "their version, made meanwhile" in steps[4]
-    assert "1 record agrees: files, base, tree, root and signature" in steps[5]
+    assert "my version, made offline" in steps[6]
+    assert "their version, made meanwhile" in steps[6]
+    assert "3 records agree: files, base, tree, root and signature" in steps[7]
+    assert "blobs: 2 named, 2 here; each file was hashed" in steps[7]
 
 
 def test_the_lines_under_use_it_work_as_they_stand(terminal: Terminal) -> None:

@@ -20,7 +20,7 @@ from syncd.forms.json_form import JSON
 from syncd.forms.markdown_form import MarkdownForm
 from syncd.forms.page import is_page, split_page
 from tests.atproto.values import EXACT_RECORDS
-from tests.chance import times
+from tests.chance import IS_STRESS, times
 
 BLOG = "com.whtwnd.blog.entry"
 ENTRY = MarkdownForm(BLOG, (("content",),))
@@ -72,7 +72,7 @@ def records(draw: st.DrawFn, collection: str) -> Record:
 
 
 @given(records(DOCUMENT), records(DOCUMENT))
-@settings(max_examples=times(800))
+@settings(max_examples=20_000 if IS_STRESS else times(800))
 def test_a_record_its_file_and_what_that_means_have_one_cid(record: Record, other: Record) -> None:
     if not JSON.is_exact(encode(record), DOCUMENT):
         return

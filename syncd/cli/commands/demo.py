@@ -154,6 +154,7 @@ class Tour:
         say(f"(saving {picture}, and {file}, which names it)")
         repo = self.host.repo(self.login.did)
         self._wait(lambda: repo.current(DRAWN) is not None, "the picture did not reach the PDS")
+        say(f"commit {repo.head.commit} has {DRAWN} = {repo.current(DRAWN)}")
         say(f"{file}, with the reference of the PDS's answer:")
         _say_lines(file.read_text(encoding="utf-8"))
 
