@@ -7,6 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := $(VENV)-lowest
+SITE := $(VENV)-site
 # The tests run in this many processes, each with a reference PDS of its own: one more than the two
 # cores of CI, for a quarter of the time a test waits.
 JOBS ?= 3
@@ -25,7 +26,7 @@ define install_syncd
 	$(install) --no-build-isolation --editable '.[$(3)]'
 endef
 
-.PHONY: demo test tests lint types programs reference lowest coverage pythons others packages tools peers-pds stress model torture mutants bench flames publish idle pictures format clean
+.PHONY: demo test tests lint types programs reference lowest coverage pythons others packages readability site tools peers-pds stress model torture mutants bench flames publish idle pictures format clean
 
 demo: $(VENV)/.demo
 	$(BIN)/syncd demo $(if $(ONCE),--once)
@@ -73,6 +74,16 @@ others: $(VENV)/.test programs
 # Packages of syncd: what is in them, and that they run where they are installed.
 packages: $(VENV)/.test
 	$(BIN)/python -m pytest --only packages tests/docs/test_packaging.py $(PYTEST)
+
+# How documents, docstrings and messages read: sentences, passives, idioms; SHOW=messages names each idiom.
+readability: $(VENV)/.test
+	$(BIN)/python -m tests.docs.readability $(SHOW)
+
+# The site of the documents, in build/site: no link may lead nowhere. Where there is a chromium, it opens each page.
+site: $(VENV)/.test $(SITE)/.made
+	$(BIN)/python -m pytest --only site tests/docs/test_site.py $(PYTEST)
+	$(SITE)/bin/python -m docs.site.build build/site
+	@echo "the site is in build/site"
 
 # Where the tools of others are tried that protect no record: what `make bench` measures and draws,
 # and clients of others on the sandbox.
@@ -128,7 +139,7 @@ format: $(VENV)/.test
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(LOWEST) .venv-python* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) $(SITE) build .venv-python* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/.made:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "syncd needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -141,6 +152,11 @@ $(VENV)/.demo: $(VENV)/.made pyproject.toml constraints.txt
 
 $(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
 	$(call install_syncd,$(VENV),constraints.txt,dev)
+	touch $@
+
+$(SITE)/.made: docs/site/requirements.txt
+	$(PYTHON) -m venv --clear $(SITE)
+	$(SITE)/bin/python -m pip --disable-pip-version-check --quiet install --requirement docs/site/requirements.txt
 	touch $@
 
 $(LOWEST)/.test: pyproject.toml constraints-lowest.txt

@@ -25,6 +25,8 @@ from tests.rigs.machine import Daemon
 NOTE = "com.example.note"
 LARGEST_IMPORT = 1_000_000_000
 """Bytes: without a word about it the PDS refuses a repo of 100,000 records."""
+LARGEST_BLOB = 100_000_000
+"""Bytes: without a word about it the PDS refuses more than 5 MB."""
 LONG_SECONDS = 1_200.0
 """For what grows with a repo: an import, a first look at all files, thousands of pushes."""
 
@@ -76,7 +78,11 @@ def reference(stage: Stage) -> Iterator[ReferencePds]:
     if stage.pds is not None:
         yield stage.pds
         return
-    place, settings = stage.directory("pds"), {"PDS_MAX_REPO_IMPORT_SIZE": str(LARGEST_IMPORT)}
+    place = stage.directory("pds")
+    settings = {
+        "PDS_MAX_REPO_IMPORT_SIZE": str(LARGEST_IMPORT),
+        "PDS_BLOB_UPLOAD_LIMIT": str(LARGEST_BLOB),
+    }
     with redirect_stdout(sys.stderr), ReferencePds.start(place, env=settings) as pds:
         yield pds
 

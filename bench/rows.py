@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bench.blobs import blobs_besides, blobs_both_ways
 from bench.clone import clone_beside_tar, clone_tenfold
 from bench.fleet import many_mirrors
 from bench.foreign import pull_edits
@@ -110,6 +111,17 @@ ROWS = {
         "the site has a tenth of the records",
         "wall <= 3 x `git clone` of it (stretch: 2 x)",
         publish_from_git,
+    ),
+    "S15": Row(
+        "blobs of 1 MB to and from the reference PDS, a five-hundredth as many as records",
+        "wall <= 1.15 x a bare loop of the same four streams, each way",
+        blobs_both_ways,
+    ),
+    "S16": Row(
+        "what blobs cost: one with 500 bytes for each record, up and down; a look at a tenth as "
+        "many as records, of which none has changed",
+        "peak resident <= 8 MB beyond that with a small blob; <= 20 ms",
+        blobs_besides,
     ),
     "S17": Row(
         "a two-hundredth as many mirrors, of 100 records each, in one process on one PDS: idle for "

@@ -31,7 +31,7 @@ before there were versions sends no number, asks under `do`, and knows no `ask`.
 STOP: Final = "stop"
 """The question that each version answers by ending, whatever the version of the one that asks."""
 ASK_SECONDS: Final = 10.0
-"""How long somebody who connected may take to ask."""
+"""How long a client that connected may take to ask."""
 _LARGEST: Final = 64 * 1024
 """Bytes of a question. Answers come from a syncd that was checked, and may be long."""
 _CREDENTIALS: Final = struct.Struct("3i")
@@ -93,7 +93,7 @@ def ask(own: Path, question: str, *, seconds: float | None = None) -> Said | Non
 
     Raises:
         OtherVersion: It speaks another version of the protocol. It did nothing.
-        SyncdError: It did not answer within `seconds` or at all, or it is somebody else.
+        SyncdError: It did not answer within `seconds` or at all, or it is another process.
     """
     try:
         with _open(own) as directory, socket.socket(socket.AF_UNIX) as asking:

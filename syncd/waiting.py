@@ -1,4 +1,4 @@
-"""Know what this process waits for, so that a person may be told. Waits for nothing itself.
+"""Know what this process waits for, so that a person can see it. Waits for nothing itself.
 
 Who waits for a server, a program or another process says so here; who talks to a person looks.
 """

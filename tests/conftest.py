@@ -22,6 +22,7 @@ from tests.slowest import slowest_first
 ELSEWHERE = {
     "packages": "builds and installs packages of syncd: `make packages`",
     "peers-pds": "runs PDSes from npm of other makes and ages: `make peers-pds`",
+    "site": "builds the site of the documents, and opens it in a browser: `make site`",
     "tools": "needs tools of others, and protects no record: `make tools`",
 }
 """Tests that run only where they are asked for, by the name of their target and marker."""

@@ -1,4 +1,4 @@
-"""The files that records name to be uploaded: read below the folder, hashed, and told by kind.
+"""The files that records name to be uploaded: read below the folder, hashed, and named by kind.
 
 No name leads out of the folder, through a link, to anything hidden, or to what nobody means to
 publish: drafts, records, settings, and what git ignores. A file counts if it is a regular one that

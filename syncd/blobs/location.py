@@ -26,7 +26,7 @@ _TEXTS: Final = ("text/", "application/json", "application/xml", "image/svg+xml"
 
 
 def tells_place(file: BinaryIO, mime_type: str) -> bool:
-    """Return whether the metadata of a file tells a place. A text has no metadata.
+    """Return whether the metadata of a file names a place. A text has no metadata.
 
     The file is read from its beginning, a piece at a time, and stands anywhere afterwards.
     """
@@ -92,7 +92,7 @@ def _in_words(file: BinaryIO, at: int) -> bool:
 
 
 def _in_compressed(file: BinaryIO, at: int) -> bool:
-    """Return whether a compressed text of a PNG, whose kind stands at `at`, tells a place."""
+    """Return whether a compressed text of a PNG, whose kind stands at `at`, names a place."""
     size = int.from_bytes(_read(file, max(at - 4, 0), 4), "big")
     kind, chunk = _read(file, at, 4), _read(file, at + 4, min(size, _MOST_TEXT))
     keyword, _, rest = chunk.partition(b"\0")

@@ -256,28 +256,28 @@ SETTINGS: tuple[Setting, ...] = (
             "for each collection or pattern, of which the first that matches counts",
             '{ "com.example.*" = false }', _parse_validate),
     Setting("push", "lexicons", "lexicons", "word or table", "what breaks a lexicon that syncd "
-            "knows is known: held as a problem and not sent; warn: told and sent; off: not looked "
-            "at; or one of them for each collection or pattern, of which the first that matches "
-            "counts", '{ "com.example.*" = "warn" }', _parse_lexicons),
+            "knows is known: held as a problem and not sent; warn: reported and sent; off: not "
+            "looked at; or one of them for each collection or pattern, of which the first that "
+            "matches counts", '{ "com.example.*" = "warn" }', _parse_lexicons),
     Setting("push", "when", "push_when", "word or table", "save: push what was saved; ask: it "
             "waits for `syncd publish`; or one of them for each collection or pattern, of which "
             "the first that matches counts", '{ "app.bsky.*" = "ask" }', _parse_when),
     Setting("push", "settle_seconds", "settle_seconds", "seconds or table", "how long a file must "
             "have been left alone before it is pushed, from 0; or this for each collection or "
             "pattern, of which the first that matches counts", "30.0", _parse_settle),
-    Setting("run", "doorbell", "doorbell", "word", "what tells of news: the PDS's own stream, a "
+    Setting("run", "doorbell", "doorbell", "word", "what brings news: the PDS's own stream, a "
             "Jetstream, polling, or auto: the best of them that works", '"auto"',
             _word_parser(DOORBELLS)),
     Setting("run", "jetstream", "jetstream", "origin", "the Jetstream to listen to",
             '"https://jetstream2.us-east.bsky.network"', parse_server),
     Setting("run", "poll_seconds", "poll_seconds", "seconds", "how often the PDS is asked for news "
-            "while nothing else tells of them", "5.0", _parse_seconds),
+            "while nothing else brings them", "5.0", _parse_seconds),
     Setting("run", "quiet_seconds", "quiet_seconds", "seconds", "how long the folder must be quiet "
             "before changes are pushed; a single save that is complete does not wait for it",
             "0.2", _parse_seconds),
     Setting("run", "full_look_seconds", "full_look_seconds", "seconds", "how often the whole "
             "folder is looked at, whatever the file events say", "300.0", _parse_seconds),
-    Setting("run", "desktop", "desktop", "boolean", "show what newly waits for you on the "
+    Setting("run", "desktop", "desktop", "boolean", "show what newly needs you on the "
             "desktop, by notify-send: conflicts, problems, held deletions, errors", "true",
             _YES_NO),
     Setting("brake", "records", "brake_records", "count", "deletions are held above this number …",

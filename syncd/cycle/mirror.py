@@ -1,7 +1,7 @@
 """One mirror: look, decide, object, act, remember. Decides nothing itself; plan.py does.
 
 Effects come first and memory second: a stop after any step leaves a state from which the next
-cycle goes on, because both sides are looked at again and what already happened is adopted.
+cycle continues, because both sides are looked at again and what already happened is adopted.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Mirror:
         cloned: How many files were written to finish a clone that was begun here.
         companion: The git repository that the folder may be in.
         on_renewal: Called after a damaged state file was rebuilt in the middle of a cycle.
-        on_waiting: Hears whether a change is held back: before the state file says that one is, and
+        on_waiting: Hears whether a change is held back: before the state file says so, and
             after it says that none is.
         rounds: Fetches the blobs that records name.
         on_archive: Gets each version that is about to be replaced or deleted, once history has it.

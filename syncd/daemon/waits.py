@@ -15,7 +15,7 @@ class Waits:
     Attributes:
         stop: The daemon must end: cuts every wait short.
         hurry: Trying again may help now: cuts a pause short, but for its least seconds.
-        wake: Somebody acted on the daemon: whoever waits in a pause looks again.
+        wake: A person or program acted on the daemon: whoever waits in a pause looks again.
     """
 
     pulse: Pulse

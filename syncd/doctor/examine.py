@@ -90,7 +90,7 @@ async def examine(
 
 
 class Findings(list[Finding]):
-    """Findings as they are made; those told so far come first in the report."""
+    """Findings as they are made; those made so far come first in the report."""
 
     def __init__(self, on_found: Callable[[Finding], None]) -> None:
         super().__init__()

@@ -194,7 +194,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "syncd login {did}",
     ),
     "credentials.missing": Kind(
-        _ERROR, "there is neither a password nor a session that can go on", "syncd login {did}"
+        _ERROR, "there is neither a password nor a session that can continue", "syncd login {did}"
     ),
     "credentials.refused": Kind(_ERROR, "{reason}", "{hint}"),
     "budget.ok": Kind(_OK, "{hour} write points are left this hour, {day} today"),
@@ -205,7 +205,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "budget.spent": Kind(
         _WARNING,
         "no write fits into the budget before {at}",
-        "wait: syncd run goes on by itself; see: syncd status",
+        "wait: syncd run continues by itself; see: syncd status",
     ),
     # --- the service ---
     "daemon.ok": Kind(_OK, "the daemon is {phase} (process {pid})"),
@@ -216,7 +216,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "unit.none": Kind(_OK, "no systemd unit of syncd is installed"),
     "unit.restarts": Kind(
         _WARNING,
-        "{path} starts syncd again after exit code {codes}, which no new start mends",
+        "{path} starts syncd again after exit code {codes}, which no new start helps",
         "add RestartPreventExitStatus=75 77 78 to its [Service] and run: systemctl daemon-reload",
     ),
     "unit.program": Kind(

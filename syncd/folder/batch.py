@@ -164,7 +164,7 @@ def _mode(directory: int, name: str) -> int | None:
 def _seen(now: os.stat_result, digest: bytes, item: Replacement) -> Seen:
     """Return the file as it is before its rename, which makes its stat out of date.
 
-    So a scan reads it once more. It must: in the tick of a rename somebody can save and leave no
+    So a scan reads it once more. It must: in the tick of a rename a person can save and leave no
     trace in the times.
     """
     return FileStat(now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns, digest).seen(

@@ -1,6 +1,6 @@
 """Put a file in the place of another, or take one away, only if it is the one that was planned for.
 
-Architecture Invariant: a version that somebody else wrote is never overwritten and never unlinked
+Architecture Invariant: a version that another program wrote is never overwritten and never unlinked
 here. Between a check and a rename there is always a moment in which an editor can save. So the
 order is the other way round: first the names change places in one step, then what came out is
 checked, and if it is not the file that was expected it goes back. While that is being found out,
@@ -147,7 +147,7 @@ def withdraw(disk: Disk, directory: int, name: str, *, old: bytes) -> None:
 
 
 def put_back(disk: Disk, directory: int, held: str, name: str, *, ours: int, new: bytes) -> None:
-    """Undo an exchange: `held` is somebody's file, and `name` was last seen to be ours.
+    """Undo an exchange: `held` is another program's file, and `name` was last seen to be ours.
 
     If `name` was saved meanwhile, not our file comes out but that newer version, which goes back in
     turn. The end is reached when what comes out is what was put there last. It is unlinked only if

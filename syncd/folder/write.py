@@ -143,7 +143,8 @@ def kept_conflict(folder: Folder, path: RecordPath, cid: Cid) -> str | None:
 def keep_conflict(folder: Folder, path: RecordPath, cid: Cid, content: bytes) -> str:
     """Lay down the remote side of a conflict, and return its `conflict_file`.
 
-    The name tells the content, so it may be there already. Raises FileProblem, FolderWrong.
+    Its name has the CID of the content, so it may be there already.
+    Raises FileProblem, FolderWrong.
     """
     ending = folder.forms.of(split_record_path(path)[0]).ending_of(content)
     relative = conflict_file(path, cid, portable=folder.portable, forms=folder.forms, ending=ending)
@@ -193,7 +194,7 @@ def _drop_conflicts(folder: Folder, path: RecordPath, keep: Collection[Cid], end
 
 
 def is_edited_copy(directory: int, name: str, collection: str, form: Form, cid: Cid) -> bool:
-    """Return True if somebody has made another record of the copy of `cid`, which is theirs."""
+    """Return True if a person has made another record of the copy of `cid`, which is theirs."""
     try:
         content, _ = read_file(directory, name)
         return cid_of(form.parse(content, collection)) != cid

@@ -33,7 +33,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _TAIL_BYTES = 4096
 
 Moment: TypeAlias = tuple[bool, tuple[int, int, int] | None]
-"""Whether the index is locked, and the stat that tells one index from the next."""
+"""Whether the index is locked, and the stat by which two indexes differ."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,12 +63,16 @@ class DraftOvertaken(SyncdError):
     """The record of a draft may have changed since the draft was made: a person has to compare."""
 
     exit_code = 3
+    effect = "nothing was published"
+    advice = "compare the two files, then `syncd publish PATH --key RKEY`"
 
 
 class DraftFaulty(SyncdError):
     """A draft breaks its lexicon, and stays a draft."""
 
     exit_code = 3
+    effect = "nothing was published"
+    advice = "correct the draft and publish it again"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from syncd.state.notes import Trouble
 
 
 class DaemonFailed(SyncdError):
-    """What went wrong in the daemon, as it said it."""
+    """The running daemon met an error, which the message names."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message, hint=failure.hint)

@@ -1,4 +1,4 @@
-"""Say what a token tells of itself. For hints only: nothing here is verified or trusted."""
+"""Read what a token says of itself. For hints only: nothing here is verified or trusted."""
 
 from __future__ import annotations
 

@@ -113,12 +113,12 @@ class HttpPds:
 
     @property
     def rate_limit(self) -> xrpc.RateLimit | None:
-        """The rate limit that was told last, or None if none was."""
+        """The rate limit that the PDS showed last, or None if none was."""
         return self._http.rate_limit
 
     @property
     def upload_limit(self) -> xrpc.RateLimit | None:
-        """The rate limit of uploads that was told last, or None if none was."""
+        """The rate limit of uploads that the PDS showed last, or None if none was."""
         return self._http.upload_limit
 
     @property

@@ -29,7 +29,7 @@ class Health:
             answer took.
         software: What its headers say of it, which may be a proxy's word.
         blob_bytes: The largest blob that it takes, by its own word.
-        limit: The rate limit of reads that it told.
+        limit: The rate limit of reads that it shows.
     """
 
     version: str | None
@@ -45,7 +45,7 @@ async def fetch_health(url: str, *, transport: httpx.AsyncBaseTransport | None =
     A server that has no describeServer, or refuses it, is there all the same.
 
     Sources: com.atproto.server.describeServer, the Date header (RFC 9110), and `_health`, which is
-    in no lexicon: the reference PDS tells its version there.
+    in no lexicon: the reference PDS shows its version there.
     """
     async with Http(url, transport=transport) as http:
         asked = time.time()

@@ -73,7 +73,7 @@ _HINT = "see whether the network and the PDS are up; `syncd run` tries again by 
 
 
 class Http:
-    """One server. Counts its requests and remembers the last rate limit that a write was told.
+    """One server. Counts its requests and remembers the last rate limit in the answer to a write.
 
     `origin` is the server's, in the one form in which origins are compared. `last_status` is that
     of the last answer, None if the last request got none.

@@ -31,7 +31,7 @@ class Pds(Protocol):
 
     @property
     def rate_limit(self) -> RateLimit | None:
-        """The rate limit that the PDS told last, or None if it never told one."""
+        """The rate limit that the PDS showed last, or None if it never showed one."""
 
     @property
     def upload_limit(self) -> RateLimit | None:

@@ -91,7 +91,7 @@ async def log_out(
 ) -> None:
     """End the session on the PDS that made it. One that it does not know any more has ended.
 
-    Its access token may go on working for up to two hours: only the refresh token is revoked.
+    Its access token may still work for up to two hours: only the refresh token is revoked.
     A session that does not say who made it is sent nowhere.
     """
     if session.origin is None:

@@ -1,7 +1,7 @@
 """One stream of a PDS or of a Jetstream for all mirrors of this process. Starts no task.
 
 Whoever waits for a ring reads for all, until a message is its own or it stops to listen; then the
-next one reads. A mirror that leaves the stream leaves it alone: the others go on listening.
+next one reads. A mirror that leaves the stream leaves it alone: the others keep listening.
 
 A Jetstream sends only what it was asked for, so a mirror that joins or leaves needs another
 connection. It is opened before the old one is closed, once for all that came and went meanwhile.

@@ -78,7 +78,7 @@ class Endpoint:
 
 
 def pds_stream(account: Account) -> Doorbell:
-    """com.atproto.sync.subscribeRepos of the account's PDS. It tells of every account there."""
+    """com.atproto.sync.subscribeRepos of the account's PDS: events of every account there."""
     return Stream(account.did, pds_line(account.pds, is_named=account.is_named))
 
 
@@ -124,7 +124,7 @@ def _each(name: str, values: Iterable[str]) -> str:
 class Line:
     """A websocket and what its messages are worth. One reader at a time.
 
-    A call that is cancelled leaves the line as it was: another reader may go on with it.
+    A call that is cancelled leaves the line as it was: another reader may continue with it.
     """
 
     def __init__(self, name: str, *endpoints: Endpoint) -> None:

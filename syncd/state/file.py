@@ -98,7 +98,7 @@ def open_or_renew(path: Path, *, did: Did, marker: str) -> State:
     """As `open_state`, but a file that is absent or damaged gives way to a new, empty one.
 
     Nothing is deleted or published for what an empty state file does not know: it is in doubt.
-    Whoever calls this holds the folder's lock. `State.aside` tells the name of a file that was set
+    Whoever calls this holds the folder's lock. `State.aside` has the name of a file that was set
     aside.
     """
     if not path.exists():
@@ -111,7 +111,7 @@ def open_or_renew(path: Path, *, did: Did, marker: str) -> State:
 
 
 def renew_state(state: State, *, did: Did, marker: str) -> None:
-    """Set the damaged file of an open state aside and go on with a new one, as `open_or_renew`."""
+    """Set the damaged file of an open state aside and use a new one, as `open_or_renew`."""
     state.close()
     aside = set_aside(state.path)
     state.reconnect(_create(state.path, did, marker, DAMAGED), aside.name)

@@ -70,7 +70,7 @@ def note_text(note: Note) -> str:
 
 
 def _as_object(kind: type[Any], value: object) -> object:
-    """Return the object that `value` stands for. A list may go on, as an object may hold more."""
+    """Return the object that `value` stands for. A list may be longer, and an object hold more."""
     names = [each.name for each in fields(kind)]
     if kind.form is Form.ALONE:
         return {names[0]: value}

@@ -162,7 +162,7 @@ class UnfinishedClone(Note):
 
     `home`: the PDS and key that it came from. Both are None until the download begins. Written by
     the clone; removed by it after the spool is gone, for until then a stop has to find it again.
-    One that cannot be read is a clone that has just begun: it goes on, with another download. What
+    One that cannot be read is a clone that has just begun: it begins another download. What
     it has written so far is found in base and in the folder, as after any stop.
     """
 

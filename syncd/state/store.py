@@ -62,7 +62,7 @@ class State:
         return self._path
 
     def reconnect(self, connection: sqlite3.Connection, aside: str) -> None:
-        """Go on with a new file at the same path; the old one is called `aside` now."""
+        """Continue with a new file at the same path; the old one is called `aside` now."""
         self._sql = connection
         self._file = _file_at(self._path)
         self._turns = Turns()

@@ -19,7 +19,7 @@ from tests.reference.pds import ReferencePds
 
 RECORDS = 40
 LARGEST_PICTURE = 300_000
-HOSTED = {"S3", "S4", "S5", "S6", "S7", "S8", "S11"}
+HOSTED = {"S3", "S4", "S5", "S6", "S7", "S8", "S11", "S15", "S16"}
 """What needs what comes from npm: the reference PDS, or peers."""
 
 

@@ -10,7 +10,7 @@ from syncd.doctor.kinds import CHECKS
 from .markdown import read, section, table
 
 DOCUMENT = read("docs/doctor.md")
-ROWS = table(DOCUMENT, "finding", "level", "what it says", "what mends it")
+ROWS = table(DOCUMENT, "finding", "level", "what it says", "what fixes it")
 
 
 def shown(text: str) -> str:

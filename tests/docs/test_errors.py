@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from docs.catalogue import HEADER, render, shown
 from syncd.cli.screen.output import NEEDS_A_PERSON
 from syncd.errors import SyncdError
 
@@ -28,6 +29,20 @@ def codes() -> set[int]:
 def test_the_table_has_every_exit_code_once() -> None:
     rows = [int(row[0]) for row in table(DOCUMENT, "code", "meaning", "what to do")]
     assert rows == sorted(codes())
+
+
+def test_the_catalogue_is_what_the_code_says() -> None:
+    assert shown() == render(), "python -m docs.catalogue writes it anew"
+
+
+def test_each_error_of_the_tree_is_read_as_python_has_it() -> None:
+    """The catalogue is made from the source: what it reads there, a program meets."""
+    rows = {row[0].strip("`"): row for row in table(DOCUMENT, *HEADER)}
+    for error in branches():
+        _, code, _, cause, effect, advice = rows[error.__name__]
+        assert (effect, advice) == (error.effect, error.advice)
+        assert cause[0].isupper()
+        assert code in (str(error.exit_code), "that of the error")
 
 
 def test_the_readme_has_the_same_codes_but_that_of_ctrl_c() -> None:

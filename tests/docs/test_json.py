@@ -11,6 +11,7 @@ from typing import Any
 import click
 import pytest
 
+from docs.catalogue import HEADER
 from syncd.cli import COMMANDS, cli
 from syncd.cli.screen.output import VERSION, error_json
 from syncd.errors import SyncdError
@@ -82,9 +83,9 @@ def named_errors() -> set[str]:
     return found
 
 
-def test_the_document_has_each_code_and_what_else_an_error_says() -> None:
-    rows = table(DOCUMENT, "code", "details", "what it means")
-    details = {row[0].strip("`"): set(re.findall(r"\w+", row[1])) for row in rows}
+def test_the_catalogue_has_each_code_and_what_else_an_error_says() -> None:
+    rows = table(read("docs/errors.md"), *HEADER)
+    details = {row[0].strip("`"): set(re.findall(r"\w+", row[2])) for row in rows}
     assert details.keys() == named_errors()
     assert len(rows) == len(details)
     for error in branches(SyncdError):

@@ -57,6 +57,9 @@ class Lexicon:
 class BadLexicon(BadSyntax):
     """A document breaks the rules of lexicons; `faults` has all that is wrong with it."""
 
+    effect = "syncd does not use the lexicon"
+    advice = "correct it: `syncd lexicon check`"
+
     def __init__(self, faults: Faults) -> None:
         super().__init__(str(faults[0]))
         self.faults = faults

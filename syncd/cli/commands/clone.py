@@ -95,7 +95,7 @@ def clone(
 ) -> None:
     """Make DIR (absent or empty) a verified mirror of ACCOUNT's repo.
 
-    A clone that was interrupted goes on where it stopped when the same command is run again.
+    A clone that was interrupted continues when the same command is run again.
     With --adopt, files that the repo does not have are published once you agree; else they wait.
 
     \b

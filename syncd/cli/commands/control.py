@@ -31,7 +31,7 @@ def pause(directory: Path, as_json: bool) -> None:
 @_AS_JSON
 @click.pass_obj
 def resume(directory: Path, as_json: bool) -> None:
-    """Have a paused daemon go on, with a look at everything.
+    """Resume a paused daemon, which then looks at everything.
 
     \b
     Example:
@@ -44,7 +44,7 @@ def resume(directory: Path, as_json: bool) -> None:
 @_AS_JSON
 @click.pass_obj
 def stop(directory: Path, as_json: bool) -> None:
-    """Have the running daemon end, as SIGTERM does; other mirrors of its process go on.
+    """Stop the running daemon, as SIGTERM does; other mirrors of its process stay.
 
     \b
     Example:

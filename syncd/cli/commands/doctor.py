@@ -20,7 +20,7 @@ BROKEN = 1
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def doctor(directory: Path, as_json: bool) -> None:
-    """Look at disk, permissions, clock, PDS, credentials and state, and say what mends them.
+    """Find problems of disk, permissions, clock, PDS, credentials and state; suggest fixes.
 
     \b
     Examples:

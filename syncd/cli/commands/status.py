@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 @click.option("--all", "of_all", is_flag=True, help="Show all your mirrors, a row for each.")
 @click.pass_obj
 def status(directory: Path, as_json: bool, watch: bool, ignored: bool, of_all: bool) -> None:
-    """Where the mirror stands: head, what is pending, and what waits for you.
+    """Show where the mirror stands: head, what is pending, and what needs you.
 
     Outside of a mirror, and with --all, it shows every mirror of yours: those that SYNCD_CONFIG
     lists, those that a syncd runs for, and those of installed units.

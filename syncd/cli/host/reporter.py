@@ -1,6 +1,6 @@
-"""What the daemon of one mirror tells: an entry for each effect, once, and notes for `status`.
+"""What the daemon of one mirror reports: an entry for each effect, once, and notes for `status`.
 
-Repeated failures are told once, and once more when they are over.
+Repeated failures are reported once, and once more when they are over.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from syncd.errors import ConfigWrong, SyncdError
 from syncd.git.repository import is_changing
 
 Stamp: TypeAlias = "tuple[int, int, int, int]"
-"""The stat that tells one text of a file from the next."""
+"""The stat by which two texts of a file differ."""
 
 OF_FILES: Final = ("filenames", "markdown")
 """The settings by which record files are named and written."""

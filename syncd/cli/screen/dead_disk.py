@@ -1,8 +1,8 @@
 """Say in a sentence that a disk died under a file that is mapped into memory.
 
 SQLite maps `.syncd/state.db-shm`. Where its disk no longer answers, no call fails: the kernel sends
-SIGBUS, which ends a process without a word. Never tries to go on: what syncd was doing is undone or
-finished by the next sync, as after any stop.
+SIGBUS, which ends a process without a word. Never tries to continue: the next sync undoes or
+finishes what syncd was doing, as after any stop.
 """
 
 from __future__ import annotations

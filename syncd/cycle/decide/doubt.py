@@ -83,7 +83,7 @@ def doubt_about(
         now: Where it is.
         outside: What is known outside; None where nothing is.
         is_blank: The state file knows no record. It is new, unless it says where it was; where
-            another one was synced before, that one is lost.
+            another one was synced before, the other is lost.
         synced_at: When it was synced last, for the sentence.
         turn: How far the state file has come.
     """

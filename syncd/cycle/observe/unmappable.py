@@ -17,7 +17,7 @@ NAMED = 100
 _MORE = "(more)"
 _HINT = "it stays in the repo as it is; nothing else is affected"
 _HINTS = frozenset({_HINT, "delete it with the client that wrote it; nothing else is affected"})
-"""The hints by which a state file tells such a problem, those of earlier versions among them."""
+"""The hints by which a state file knows such a problem, those of earlier versions among them."""
 
 
 def unnamed_after(known: Collection[str], view: View) -> tuple[str, ...]:

@@ -28,6 +28,9 @@ UNSEEN: Final = Unseen.UNSEEN
 class Unclear(PdsError):
     """The PDS does not say what one record is now; nothing was written."""
 
+    effect = "nothing was written; that change waits for the next look"
+    advice = "nothing"
+
 
 @dataclass(slots=True)
 class Looks:
@@ -35,7 +38,7 @@ class Looks:
 
     Attributes:
         known: The commit of the tree that the changes were planned against, until the first write
-            of our own: a commit of somebody else may lie below that.
+            of our own: a commit of another client may lie below that.
     """
 
     pds: Pds

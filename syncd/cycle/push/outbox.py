@@ -269,7 +269,7 @@ class Outbox:
         return self.doubts >= DOUBTS or self.workspace.now() < self.busy_until
 
     def _count_loss(self, pushed: Pushed) -> None:
-        """Only a push that got nothing done has lost; one that got somewhere goes on."""
+        """Only a push that got nothing done has lost; one that got somewhere continues."""
         self.losses = self.losses + 1 if pushed.is_overtaken and not pushed.done else 0
         if self.losses >= SWAP_LOSSES:
             self.losses, self.busy_until = 0, self.workspace.now() + BUSY_SECONDS

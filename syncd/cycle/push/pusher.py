@@ -314,7 +314,7 @@ class Pusher:
         self.on_done(len(self.pushed.done))
 
     async def refuse_alone(self, change: Change, error: Rejected, *, is_guarded: bool) -> None:
-        """Say what the refusal of one change means: where no guard was sent, a look tells.
+        """Say what the refusal of one change means: where no guard was sent, a look shows it.
 
         Some PDSes carry a deletion out and then refuse it, and a creation is refused for what is
         there as it is for what it holds.

@@ -66,7 +66,7 @@ class Allowance:
         self._keep(replace(ledger, closed_from=now, closed_until=until, is_counted=is_counted))
 
     def _hear(self) -> None:
-        """Take up what the answers since the last call have told."""
+        """Take up what the answers since the last call have said."""
         limit = self.home.pds.rate_limit
         if limit is not None and limit is not self._heard:
             self._heard = limit

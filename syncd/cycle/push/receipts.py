@@ -43,7 +43,7 @@ class Receipts:
         now: Unix seconds.
         pds: The URL of the server that answers.
         sentences: About versions that are not in the repo as they were sent; not taken yet.
-        overheard: Compares the answers with what a stream tells of the same writes.
+        overheard: Compares the answers with what a stream says of the same writes.
     """
 
     own: Path

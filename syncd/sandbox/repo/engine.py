@@ -137,7 +137,7 @@ class Repo:
     def take_over(self, root: Cid, blocks: Mapping[Cid, bytes]) -> NewCommit:
         """Become the repo at the commit `root`; return the states before and after.
 
-        No event tells of it. Raises Rejected as `imported`, with nothing changed.
+        No event announces it. Raises Rejected as `imported`, with nothing changed.
         """
         with self._lock:
             before = self.state

@@ -121,7 +121,7 @@ def replace(directory: Path, cid: str, file: Path, location: str | None, as_json
 def location(directory: Path, answer: str | None) -> None:
     """Say what becomes of pictures that tell where they were made; allow or forbid to publish that.
 
-    `location = "keep"` under [blobs] in syncd.toml may come from somebody else. It counts on this
+    `location = "keep"` under [blobs] in syncd.toml may come from another person. It counts on this
     machine once you have allowed it here.
 
     \b
