@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import groupby
+from types import MappingProxyType
 
 from syncd.atproto.data import Record, encode
 from syncd.errors import BadData, BadJson, BadSyntax, FileChanged, FileProblem
@@ -38,8 +39,16 @@ from syncd.model import Problem, RecordPath, split_record_path
 _OPEN = "another program is still writing it"
 
 
-def list_drafts(folder: Folder, in_scope: Callable[[str], bool]) -> list[str]:
+def list_drafts(
+    folder: Folder,
+    in_scope: Callable[[str], bool],
+    beside: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> list[str]:
     """Return the files of all drafts, sorted, relative to the folder.
+
+    Args:
+        beside: All that lies beside the records of some collections, which are not listed then;
+            the names of directories end with `/`.
 
     A directory that cannot be read is left out. Raises FolderWrong as `Folder.open` does.
     """
@@ -47,7 +56,9 @@ def list_drafts(folder: Folder, in_scope: Callable[[str], bool]) -> list[str]:
         with os.scandir(root) as entries:
             names = [e.name for e in entries if is_nsid(e.name) and in_scope(e.name)]
         return sorted(
-            draft for name in names for draft in _drafts_in(root, (name,), folder.forms.of(name))
+            draft
+            for name in names
+            for draft in _drafts_in(root, (name,), folder.forms.of(name), beside.get(name))
         )
 
 
@@ -272,13 +283,30 @@ def _has_draft(folder: Folder, directory: int, path: RecordPath) -> bool:
     return False
 
 
-def _drafts_in(root: int, inside: tuple[str, ...], form: Form) -> Iterator[str]:
-    with suppress(OSError), opened(root, inside) as directory, os.scandir(directory) as entries:
-        for entry in entries:
-            if entry.name.endswith(CONTINUED) and entry.is_dir(follow_symlinks=False):
-                yield from _drafts_in(root, (*inside, entry.name), form)
-            elif is_draft(entry.name, form) and entry.is_file(follow_symlinks=False):
-                yield "/".join((*inside, entry.name))
+def _drafts_in(
+    root: int, inside: tuple[str, ...], form: Form, names: Collection[str] | None = None
+) -> Iterator[str]:
+    """Yield the drafts below a directory that holds `names`, or whatever is there."""
+    if names is not None and not names:
+        return
+    with suppress(OSError), opened(root, inside) as directory:
+        for name in _entries(directory) if names is None else names:
+            if name.endswith(f"{CONTINUED}/"):
+                yield from _drafts_in(root, (*inside, name[:-1]), form)
+            elif is_draft(name, form) and _is_file(directory, name):
+                yield "/".join((*inside, name))
+
+
+def _entries(directory: int) -> list[str]:
+    """Return the names in a directory; those of directories end with `/`."""
+    with os.scandir(directory) as entries:
+        return [e.name + "/" if e.is_dir(follow_symlinks=False) else e.name for e in entries]
+
+
+def _is_file(directory: int, name: str) -> bool:
+    with suppress(FileNotFoundError):
+        return stat.S_ISREG(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode)
+    return False
 
 
 def _rename(folder: Folder, old: str, new: str, expect: FileStat | None) -> None:

@@ -51,6 +51,11 @@ class Listing:
         newest = max(max(mtimes, default=0), max(ctimes, default=0))
         return newest + RACY_NS <= self.taken_ns
 
+    @property
+    def modes(self) -> array[int]:
+        """The mode of each name, in the order of `names`."""
+        return self.numbers[4 :: stamps.FIELDS]
+
     def stamps(self) -> Iterator[tuple[int, int, int, int]]:
         """Return (inode, size, mtime_ns, ctime_ns) of each name, in the order of `names`."""
         inodes, sizes, mtimes, ctimes = self._columns()

@@ -5,7 +5,7 @@ Needs no PDS: what the repo has is what the last cycle proved.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,6 +122,7 @@ def read_standing(workspace: Workspace) -> Standing:
     pds = (account.pds if account else config.pds) or ""
     conflicts, problems, held = for_a_person(state.waiting())
     daemon, unpushed = _daemon(workspace), read_unpushed(workspace)
+    sizes = state.collection_sizes()
     return Standing(
         at=now,
         did=config.did,
@@ -134,18 +135,18 @@ def read_standing(workspace: Workspace) -> Standing:
         shared=[found for found in find_sharing(workspace.root) if not found.is_kept_out],
         unwatched=state.note(Unwatched) if daemon.pid else None,
         head=state.head(),
-        records=state.count_in(config.covers),
+        records=sum(size for name, size in sizes.items() if config.covers(name)),
         guards=_guards(state.note(KnownGuards), pds),
         unpushed=unpushed.due,
-        drafts=len(list_drafts(workspace.folder, config.covers)),
+        drafts=len(list_drafts(workspace.folder, config.covers, unpushed.beside)),
         conflicts=conflicts,
         problems=problems,
         held=held,
         waiting=unpushed.waiting,
         ledger=read_ledger(state, pds, now),
         last_cycle=state.note(LastCycle),
-        no_records=_no_records(workspace),
-        lexicons=count_lexicons(workspace, most=AT_ONCE),
+        no_records=_no_records(workspace, sizes, unpushed.beside),
+        lexicons=count_lexicons(workspace, sizes, most=AT_ONCE),
         blobs=count_blobs(workspace),
     )
 
@@ -183,16 +184,21 @@ def _guards(known: KnownGuards | None, pds: str) -> bool | None:
     return None if known is None or known.pds != pds else known.honoured
 
 
-def _no_records(workspace: Workspace) -> list[NoRecord]:
+def _no_records(
+    workspace: Workspace, sizes: Mapping[str, int], beside: Mapping[str, Collection[str]]
+) -> list[NoRecord]:
     state, config, head = workspace.state, workspace.config, workspace.state.head()
 
     def records(paths: Collection[RecordPath]) -> Collection[RecordPath]:
         in_repo = remotes_of(head, paths, state.kept_node) if head else {}
         return state.base_of(paths).keys() | in_repo.keys()
 
-    sizes, folder = state.collection_sizes(), workspace.folder
+    folder = workspace.folder
     with folder.open() as root:
         rules = read_rules(root)
         return Inventory(
-            *(rules, config.covers, sizes, records), portable=folder.portable, forms=folder.forms
+            *(rules, config.covers, sizes, records),
+            portable=folder.portable,
+            forms=folder.forms,
+            beside=beside,
         ).take(root)

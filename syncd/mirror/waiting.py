@@ -5,7 +5,7 @@ They are found by a look at the folder, so that a file counts that was saved sin
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from syncd.atproto.cid import Cid
@@ -34,10 +34,15 @@ from syncd.replica import remotes_of
 
 @dataclass(frozen=True, slots=True)
 class Unpushed:
-    """Records whose files differ from base: what is due, and what a setting delays."""
+    """Records whose files differ from base: what is due, and what a setting delays.
+
+    Attributes:
+        beside: What lies beside the records of collections that did not change: see `Everywhere`.
+    """
 
     due: tuple[Change, ...]
     waiting: tuple[Pending, ...]
+    beside: Mapping[str, tuple[str, ...]]
 
 
 def read_unpushed(workspace: Workspace) -> Unpushed:
@@ -60,7 +65,7 @@ def read_unpushed(workspace: Workspace) -> Unpushed:
     changes = (Change(path, base.get(path), local.get(path)) for path in sorted(paths - later))
     # A missing file is nothing to push while a person has to say what that means.
     due = tuple(c for c in changes if c.after is not None or c.path not in asked)
-    return Unpushed(due, waiting)
+    return Unpushed(due, waiting, found.beside)
 
 
 def _remote(workspace: Workspace, paths: Collection[RecordPath]) -> Snapshot:

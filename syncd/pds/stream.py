@@ -7,9 +7,10 @@ every connection. No redirect is followed, and nothing but the account's DID is 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -47,6 +48,9 @@ UNSENT_BYTES: Final = 64 * 1024
 CONTROL_FRAMES: Final = 10_000
 """How many control frames and parts of messages may come in a minute."""
 
+LONG_ADDRESS: Final = 4_000
+"""Bytes of an address, of which servers on the way may refuse more than 8,192."""
+
 _WHOLE = (Opcode.TEXT, Opcode.BINARY)
 _LOST = (OSError, TimeoutError, WebSocketException, BadSyntax, IdentityError, ImportError)
 _QUEUED_FRAMES = 4
@@ -60,7 +64,9 @@ _LOG.disabled = True  # what goes wrong is told as an error, once, by whoever li
 class Endpoint:
     """One way to listen: where, in which subprotocol, and how a message is read.
 
-    `is_named`: a person named it, so its name may lead into a private network.
+    Attributes:
+        is_named: A person named it, so its name may lead into a private network.
+        hello: What is said first, and the server sends nothing before; empty if nothing is.
     """
 
     origin: str
@@ -68,6 +74,7 @@ class Endpoint:
     read: Callable[[bytes | str], Heard | None]
     subprotocol: str | None = None
     is_named: bool = True
+    hello: str = ""
 
 
 def pds_stream(account: Account) -> Doorbell:
@@ -87,15 +94,27 @@ def jetstream(origin: str, did: Did) -> Doorbell:
 
 
 def jetstream_line(origin: str, dids: Iterable[Did]) -> Line:
-    """Make a connection to a Jetstream, not open yet: version 2 or, where that is missing, 1."""
+    """Make a connection to a Jetstream, not open yet: version 2 or, where that is missing, 1.
+
+    Many accounts are named in a message to version 1: version 2 takes none, and servers on the way
+    refuse a long address. The address of version 2 is the last resort then.
+    """
     named = sorted(set(dids))
     second = f"/xrpc/network.bsky.jetstream.subscribeEvents?{_each('dids', named)}"
     first = f"/subscribe?{_each('wantedDids', named)}"
-    return Line(
-        f"the Jetstream {origin}",
-        Endpoint(origin, second, read_jetstream, "xrpc.v1.json"),
-        Endpoint(origin, first, read_jetstream),
-    )
+    newer = Endpoint(origin, second, read_jetstream, "xrpc.v1.json")
+    older = Endpoint(origin, first, read_jetstream)
+    patient = Endpoint(origin, "/subscribe?requireHello=true", read_jetstream, hello=_asking(named))
+    ways = (newer, older) if len(second) <= LONG_ADDRESS else (patient, newer)
+    return Line(f"the Jetstream {origin}", *ways)
+
+
+def _asking(dids: Sequence[str]) -> str:
+    """Return the message that asks version 1 of a Jetstream for these accounts and for no others.
+
+    Source: README.md of bluesky-social/jetstream, "Subscriber Sourced messages".
+    """
+    return json.dumps({"type": "options_update", "payload": {"wantedDids": dids}})
 
 
 def _each(name: str, values: Iterable[str]) -> str:
@@ -168,10 +187,10 @@ class Line:
         *others, last = self._endpoints
         for endpoint in others:
             try:
-                return await _open(endpoint), endpoint.read
+                return await _greeted(endpoint), endpoint.read
             except InvalidStatus:
                 continue
-        return await _open(last), last.read
+        return await _greeted(last), last.read
 
 
 class Stream:
@@ -255,6 +274,21 @@ async def _leave(connection: ClientConnection) -> None:
     finally:
         # Also where the wait for the server's goodbye was cancelled.
         connection.transport.abort()
+
+
+async def _greeted(endpoint: Endpoint) -> ClientConnection:
+    """Connect, and say what the endpoint says first. Raises as `_open`, and what a send raises."""
+    connection = await _open(endpoint)
+    if not endpoint.hello:
+        return connection
+    try:
+        async with asyncio.timeout(OPEN_SECONDS):
+            await connection.send(endpoint.hello)
+    except BaseException:
+        # Nobody knows of this connection yet, also where the wait was cancelled.
+        connection.transport.abort()
+        raise
+    return connection
 
 
 async def _open(endpoint: Endpoint) -> ClientConnection:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import zlib
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self, TypeAlias
 
 from syncd.state.attachments import MARK, named_rows, refs_in, statements
-from syncd.state.damage import with_checksums
 
 Filled: TypeAlias = "tuple[str, bytes, bytes, tuple[int, int, int, int, int, bytes]]"
 """A record path, the CID and the block that base gets, and the rest of a `Seen` but its CID."""
 
+_Rows: TypeAlias = list[tuple[object, ...]]
 _TABLES: Final = ("base", "kept", "seen", "named")
 _INCOMING: Final = "incoming_"
 _CHECKPOINT_PAGES = 1_000
@@ -51,9 +52,7 @@ class Filling:
 
     def add(self, filled: Sequence[Filled]) -> None:
         """Take in base, blocks and seen of paths that were not added before."""
-        kept = [(path, cid, block) for path, cid, block, _ in filled]
-        base = with_checksums([(path, cid) for path, cid, _, _ in filled])
-        seen = with_checksums([(path, *file, cid) for path, cid, _, file in filled])
+        kept, base, seen = _rows(filled)
         named = [
             row
             for path, _, block, _ in filled
@@ -91,6 +90,24 @@ class Filling:
     def _drop(self) -> None:
         for table in _TABLES:
             self._sql.execute(f"DROP TABLE IF EXISTS {_INCOMING}{table}")
+
+
+def _rows(filled: Sequence[Filled]) -> tuple[_Rows, _Rows, _Rows]:
+    """Return the rows of `kept`, `base` and `seen`, the latter two with their checksums."""
+    crc32 = zlib.crc32
+    kept, base, seen = _Rows(), _Rows(), _Rows()
+    for path, cid, block, (inode, size, mtime, ctime, taken, digest) in filled:
+        name, content = repr(path), repr(cid)
+        stat = f"{inode}, {size}, {mtime}, {ctime}, {taken}, {digest!r}"
+        # What `checksum` makes of each row, with one look at what both rows have.
+        base_crc = crc32(f"({name}, {content})".encode("utf-8", "surrogatepass"))
+        seen_crc = crc32(f"({name}, {stat}, {content})".encode("utf-8", "surrogatepass"))
+        # sqlite3 looks for an adapter of each value that is `bytes`, and of no `bytearray`.
+        key = bytearray(cid)
+        kept.append((path, key, bytearray(block)))
+        base.append((path, key, base_crc))
+        seen.append((path, inode, size, mtime, ctime, taken, bytearray(digest), key, seen_crc))
+    return kept, base, seen
 
 
 def _made(table: str) -> str:

@@ -10,7 +10,7 @@ from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Tid
 from syncd.model import Memory, RecordPath, Seen, Waiting
 from syncd.state.attachments import note_blocks
-from syncd.state.damage import checksum
+from syncd.state.damage import with_checksums
 from syncd.state.note import Note, note_text
 from syncd.state.rows import seen_row, waiting_row
 
@@ -33,7 +33,7 @@ def record(sql: sqlite3.Connection, memory: Memory, newest: Tid | None) -> None:
 
 def put(sql: sqlite3.Connection, table: str, rows: Iterable[tuple[object, ...]]) -> None:
     """Insert or replace rows, each with its checksum as one more value."""
-    summed = [(*row, checksum(*row)) for row in rows]
+    summed = with_checksums(rows)
     places = ", ".join("?" * len(summed[0])) if summed else ""
     query = f"INSERT OR REPLACE INTO {table} VALUES ({places})"  # noqa: S608
     if summed:

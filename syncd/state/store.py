@@ -223,9 +223,10 @@ class State:
 
     def collection_sizes(self) -> Counter[str]:
         """Return how many records of each collection base holds."""
-        query = "SELECT substr(path, 1, instr(path, '/') - 1), count(*) FROM base GROUP BY 1"
-        with explaining(self._path):
-            return Counter(dict(self._sql.execute(query)))
+        query = "SELECT count(*) FROM base WHERE path >= ? AND path < ?"
+        # A range for each: grouping all rows by a part of their path would sort them in a file.
+        rows = {name: self._row(query, f"{name}/", f"{name}0") for name in self.collections()}
+        return Counter({name: row[0] for name, row in rows.items() if row})
 
     def seen(self) -> dict[RecordPath, Seen]:
         """Return what every file was when last read."""
@@ -327,7 +328,8 @@ class State:
         rows = iter(nodes)
         with self._transaction():
             self._sql.execute("DELETE FROM node")
-        while chunk := [(bytes(cid), block) for cid, block in islice(rows, _NODES)]:
+        # sqlite3 looks for an adapter of each value that is `bytes`, and of no `bytearray`.
+        while chunk := [(bytearray(cid), bytearray(block)) for cid, block in islice(rows, _NODES)]:
             with self._transaction():
                 self._sql.executemany("INSERT OR REPLACE INTO node VALUES (?, ?)", chunk)
 

@@ -32,10 +32,15 @@ async def filled(world: World) -> Device:
     return device
 
 
+def counted(device: Device, *, most: int | None = None) -> Counted:
+    workspace = device.mirror.workspace
+    return count_lexicons(workspace, workspace.state.collection_sizes(), most=most)
+
+
 async def test_records_are_counted_by_the_place_of_their_lexicon(world: World) -> None:
     device = await filled(world)
     await device.sync()
-    found = count_lexicons(device.mirror.workspace)
+    found = counted(device)
     # The like lacks its fields: it is held, and no record of the repo.
     assert found == Counted({**NONE, Origin.FOLDER: 1}, 1, 0)
 
@@ -46,29 +51,29 @@ async def test_what_was_sent_all_the_same_or_changed_since_is_counted_as_broken(
     device = await filled(world)
     await device.sync()
     put(device.root, "com.example.thing/self.json", {"n": "x"})
-    found = count_lexicons(device.mirror.workspace)
+    found = counted(device)
     assert found.broken == 1
-    assert count_lexicons(device.mirror.workspace, most=1).broken == 1
-    assert count_lexicons(device.mirror.workspace, most=0).broken is None
+    assert counted(device, most=1).broken == 1
+    assert counted(device, most=0).broken is None
     (device.root / "com.example.thing" / "self.json").write_text("{")
-    assert count_lexicons(device.mirror.workspace).broken == 0
+    assert counted(device).broken == 0
 
 
 async def test_a_document_that_is_no_lexicon_hides_the_one_of_the_bundle(world: World) -> None:
     device = world.device()
     put(device.root, "app.bsky.feed.like/3jzfcijpj2z2a.json", LIKE)
     await device.sync()
-    assert count_lexicons(device.mirror.workspace) == Counted({**NONE, Origin.BUNDLE: 1}, 0, 0)
+    assert counted(device) == Counted({**NONE, Origin.BUNDLE: 1}, 0, 0)
     for broken in ("lexicons/app/bsky/feed/like.json", ".syncd/lexicons/app.bsky.feed.like.json"):
         file = device.root / broken
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("{", encoding="utf-8")
-        assert count_lexicons(device.mirror.workspace) == Counted(NONE, 1, 0)
+        assert counted(device) == Counted(NONE, 1, 0)
         file.unlink()
         file.mkdir()
-        assert count_lexicons(device.mirror.workspace) == Counted(NONE, 1, 0)
+        assert counted(device) == Counted(NONE, 1, 0)
         file.rmdir()
-    assert count_lexicons(device.mirror.workspace).known[Origin.BUNDLE] == 1
+    assert counted(device).known[Origin.BUNDLE] == 1
 
 
 def test_a_collection_has_a_lexicon_in_the_bundle_exactly_if_it_describes_records() -> None:
@@ -82,7 +87,7 @@ async def test_a_folder_that_is_away_has_no_lexicons(world: World) -> None:
     await device.sync()
     device.root.rename(device.root.with_name("elsewhere"))
     try:
-        found = count_lexicons(device.mirror.workspace)
+        found = counted(device)
     finally:
         device.root.with_name("elsewhere").rename(device.root)
     assert (found.known, found.unknown, found.broken) == (NONE, 2, None)

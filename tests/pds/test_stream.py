@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import replace
+from urllib.parse import parse_qs
 
 import pytest
+from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.server import ServerConnection
 
 from syncd.atproto.cid import cid_of_block
@@ -38,7 +40,7 @@ from syncd.pds.doorbell import (
     read_jetstream,
 )
 from syncd.pds.hearing import Ear
-from syncd.pds.stream import jetstream, pds_line, pds_stream
+from syncd.pds.stream import Line, jetstream, jetstream_line, pds_line, pds_stream
 from syncd.sandbox import Sandbox
 from syncd.sandbox.http.server import serve
 from tests.pds.wire import Wire, listening, refusal, stay
@@ -351,6 +353,85 @@ async def test_a_jetstream_of_the_first_version_is_asked_in_that() -> None:
     async with listening(wire):
         assert await heard(jetstream(wire.origin, US), 2) == [OPEN, Ring(Reason.REPO)]
     assert wire.paths[1] == "/subscribe?wantedDids=did%3Aplc%3Aewvi7nxzyoun6zhxrhs64oiz"
+
+
+MANY = [Did(f"did:web:user{number}.example.com") for number in range(500)]
+HELLO = "/subscribe?requireHello=true"
+
+
+def first_version(said: list[object]) -> Callable[[ServerConnection], Awaitable[None]]:
+    """A Jetstream that waits until it is told what is wanted, and then tells of a commit."""
+
+    async def talk(connection: ServerConnection) -> None:
+        said.append(json.loads(await connection.recv()))
+        await connection.send(json.dumps({"did": MANY[-1], "time_us": 1, "kind": "commit"}))
+        await stay(connection)
+
+    return talk
+
+
+async def next_of(line: Line) -> Heard:
+    try:
+        await line.open()
+        return await line.next(set(MANY).__contains__)
+    finally:
+        await line.leave()
+
+
+async def test_many_accounts_are_named_in_a_message_and_not_in_a_long_address() -> None:
+    said: list[object] = []
+    wire = Wire(first_version(said))
+    async with listening(wire):
+        heard = await next_of(jetstream_line(wire.origin, MANY))
+    assert heard == (MANY[-1], Ring(Reason.REPO))
+    assert wire.paths == [HELLO]
+    assert said == [{"type": "options_update", "payload": {"wantedDids": sorted(MANY)}}]
+
+
+async def test_where_no_message_is_taken_many_accounts_are_named_in_the_address() -> None:
+    wire = Wire(refuses={"/subscribe": refusal(404)})
+    wire.says(json.dumps({"$type": "message", "payload": {"$type": "x#commit", "did": MANY[0]}}))
+    async with listening(wire):
+        heard = await next_of(jetstream_line(wire.origin, MANY[:150]))
+    assert heard == (MANY[0], Ring(Reason.REPO))
+    assert wire.paths[0] == HELLO
+    path, _, query = wire.paths[1].partition("?")
+    assert (path, parse_qs(query)) == (SECOND, {"dids": sorted(MANY[:150])})
+    assert wire.subprotocols == ["xrpc.v1.json"]
+
+
+async def test_a_jetstream_that_refuses_the_accounts_it_is_told_is_unreachable() -> None:
+    async def refuse(connection: ServerConnection) -> None:
+        await connection.recv()
+
+    wire = Wire(refuse)
+    async with listening(wire):
+        with pytest.raises(Unreachable):
+            await next_of(jetstream_line(wire.origin, MANY))
+
+
+async def test_a_connection_whose_greeting_is_given_up_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, gone = asyncio.Event(), asyncio.Event()
+
+    async def listen(connection: ServerConnection) -> None:
+        await connection.wait_closed()
+        gone.set()
+
+    async def never(*_: object) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(ClientConnection, "send", never)
+    wire = Wire(listen)
+    async with listening(wire):
+        opening = asyncio.ensure_future(jetstream_line(wire.origin, MANY).open())
+        await asyncio.wait_for(begun.wait(), 60)
+        opening.cancel()
+        with suppress(asyncio.CancelledError):
+            await opening
+        await asyncio.wait_for(gone.wait(), 60)
 
 
 async def test_hanging_up_ends_the_listening() -> None:

@@ -61,7 +61,7 @@ def verify(directory: Path, as_json: bool, is_remote: bool) -> None:
         blobs, missing = blob_findings(files)
         more = (*_doubt_findings(files.doubt), *_history_findings(files.history), *missing)
         found = replace(found, findings=(*found.findings, *more))
-        head, lexicons = files.state.head(), count_lexicons(files)
+        head, lexicons = files.state.head(), count_lexicons(files, files.state.collection_sizes())
     served = asyncio.run(_ask(directory)) if is_remote else None
     if served is not None:
         found = replace(found, findings=(*found.findings, *served.findings))

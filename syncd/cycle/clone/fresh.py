@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from syncd.atproto.cid import Cid
+from syncd.cycle.clone.collector import paused_collector
 from syncd.cycle.clone.leaves import Leaf, Part
 from syncd.folder.read import RACY_NS
 from syncd.folder.root import Folder
@@ -122,7 +123,12 @@ async def _write(folder: Folder, state: State, repo: WholeRepo) -> Progress:
     # The second process knows no settings, so it writes files of the usual forms only.
     apart_names = share(sizes) if folder.forms == USUAL else frozenset()
     done = Progress()
-    with Staging(folder) as aside, state.filling() as filling, Apart(aside) as apart:
+    with (
+        paused_collector(),
+        Staging(folder) as aside,
+        state.filling() as filling,
+        Apart(aside) as apart,
+    ):
         theirs = done.batches(repo, apart_names)
         ours = done.batches(repo, sizes.keys() - apart_names)
         is_more = True

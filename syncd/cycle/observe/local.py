@@ -2,15 +2,18 @@
 
 If a whole look finds that the files of a collection are exactly those of base, the fingerprint of
 the collection's listing is kept with base, until base moves in that collection. While the listing
-has this fingerprint, every file equals base, and no file is compared. Never draws a conclusion from
-another fingerprint: that collection is scanned file by file.
+has this fingerprint, every file equals base, and no file is compared. The names of what lies beside
+the records are kept with it, and need no listing then. Never draws a conclusion from another
+fingerprint: that collection is scanned file by file.
 """
 
 from __future__ import annotations
 
+import os
+import stat
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.blobs.store import DIRECTORY, MANY, Store
@@ -19,15 +22,17 @@ from syncd.cycle.observe.mounts import spare_unmounted
 from syncd.cycle.workspace import Workspace
 from syncd.folder.ignore.rules import Rules
 from syncd.folder.listing import Listing, fingerprints_of, list_collections
-from syncd.folder.names import is_record_like
+from syncd.folder.names import is_plain, is_record_like
 from syncd.folder.root import Folder
 from syncd.folder.scan import Look, scan
-from syncd.forms import Form
+from syncd.forms import Form, Forms
 from syncd.model import Problem, RecordPath, Seen, Snapshot
 from syncd.state.learnt import KnownBlobs
 
 FEW = 1_000
 """With more paths than this in one collection, the whole collection is scanned instead."""
+MOST_BESIDE = 1_000
+"""With more names than this beside the records, these are listed anew each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,8 @@ class Everywhere:
         fingerprints: The listings of collections whose files were found to equal base, by
             collection; the caller keeps them unless base moves.
         rules: What is ignored; None if that was not looked up.
+        beside: The names of all that lies beside the files of records, of each collection that is
+            certainly unchanged and where that is known; those of directories end with `/`.
     """
 
     look: Look
@@ -48,6 +55,7 @@ class Everywhere:
     base: Mapping[RecordPath, Cid]
     fingerprints: Mapping[str, bytes]
     rules: Rules | None = None
+    beside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def look_everywhere(
@@ -63,8 +71,7 @@ def look_everywhere(
     crowds = Counter(_collection(path) for path in concerned)
     kept = state.settled()
     asked = [name for name in kept if config.covers(name) and crowds[name] <= FEW]
-    marks = fingerprints_of(folder, asked)
-    settled = {name for name, mark in marks.items() if mark + rules.digest == kept[name]}
+    settled = _unchanged(folder, {name: kept[name] for name in asked}, rules)
     apart = {path for path in concerned if _collection(path) in settled}
     known = {**state.seen_outside(settled), **state.seen_of(apart)}
     base = {**state.base_outside(settled), **state.base_of(apart)}
@@ -86,7 +93,25 @@ def look_everywhere(
     look = spare_unmounted(workspace, look, base, concerned, is_whole=True)
     strays = (*misnamed(folder, state.collections), *_blob_problems(workspace))
     look = replace(look, strays=(*look.strays, *strays))
-    return Everywhere(without_ignored(look, rules, base), known, base, found, rules)
+    beside = {name: names for name, names in settled.items() if names is not None}
+    return Everywhere(without_ignored(look, rules, base), known, base, found, rules, beside)
+
+
+def _unchanged(
+    folder: Folder, kept: Mapping[str, bytes], rules: Rules
+) -> dict[str, tuple[str, ...] | None]:
+    """Return the collections whose listing is as it was kept, each with what `beside` says of it.
+
+    Raises FolderWrong as `fingerprints_of` does.
+    """
+    found = fingerprints_of(folder, kept.keys())
+    marks = {name: mark + rules.digest for name, mark in found.items()}
+    return {
+        name: _beside_of(kept[name].removeprefix(mark), folder.forms.of(name))
+        for name, mark in marks.items()
+        # An older version kept no names.
+        if kept[name].startswith(mark + _NAMES)
+    }
 
 
 def _blob_problems(workspace: Workspace) -> Collection[Problem]:
@@ -119,18 +144,45 @@ def _fingerprints(
     for path, seen in look.seen.items():
         stamp = (seen.inode, seen.size, seen.mtime_ns, seen.ctime_ns)
         stamps[_collection(path)].add(stamp)
-    unread = {
-        f"{path}{ending}"
-        for path in ignored - look.seen.keys()
-        for ending in folder.forms.of(_collection(path)).endings
-    }
-    aside = unread | {item.path for item in look.strays}
+    strays = {item.path for item in look.strays}
+    unread = _files_of(ignored - look.seen.keys(), folder.forms) | strays
+    aside = _files_of(ignored, folder.forms) | strays
     return {
-        name: listing.fingerprint + rules.digest
+        name: listing.fingerprint + rules.digest + _beside(name, form, listing, aside)
         for name, listing in listings.items()
         if name not in unclear | differing
-        and _is_all_of(name, folder.forms.of(name), listing, stamps[name], aside)
+        and _is_all_of(name, form := folder.forms.of(name), listing, stamps[name], unread)
     }
+
+
+def _files_of(paths: Collection[RecordPath], forms: Forms) -> set[str]:
+    """Return the files of `paths`, as they are called without another spelling."""
+    return {f"{path}{ending}" for path in paths for ending in forms.of(_collection(path)).endings}
+
+
+_NAMES = b"\0"
+"""Begins what follows the fingerprint of a collection: the endings of its files, then names."""
+
+
+def _beside(collection: str, form: Form, listing: Listing, aside: set[str]) -> bytes:
+    """Return the names of all that is no plain file of a record, as they are kept.
+
+    Those of `aside`, named from the folder, are ignored.
+    """
+    names = [
+        f"{name}/" if stat.S_ISDIR(mode) else name
+        for name, mode in zip(listing.names, listing.modes, strict=True)
+        if not is_plain(name, form) or stat.S_ISDIR(mode) or f"{collection}/{name}" in aside
+    ]
+    if len(names) > MOST_BESIDE:
+        return _NAMES
+    return _NAMES + os.fsencode("\0".join((",".join(form.endings), *names)))
+
+
+def _beside_of(kept: bytes, form: Form) -> tuple[str, ...] | None:
+    """Return the names that `_beside` wrote; None if they were too many, or of another form."""
+    endings, *names = os.fsdecode(kept.removeprefix(_NAMES)).split("\0")
+    return tuple(names) if endings == ",".join(form.endings) else None
 
 
 def _is_all_of(

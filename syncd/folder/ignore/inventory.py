@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from syncd.errors import BadSyntax
@@ -57,6 +57,8 @@ class Inventory:
         in_scope: Whether a collection belongs to the mirror.
         sizes: The number of records in each collection.
         records: Returns which of some paths are records.
+        beside: All that lies beside the records of some collections, which are not listed then;
+            the names of directories end with `/`.
     """
 
     rules: Rules
@@ -65,12 +67,16 @@ class Inventory:
     records: Callable[[Collection[RecordPath]], Collection[RecordPath]]
     portable: bool = False
     forms: Forms = USUAL
+    beside: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     def take(self, root: int) -> list[NoRecord]:
         """Return what lies below the open directory `root` and is no record, by path."""
         found: list[NoRecord] = []
         for name in sorted(os.listdir(root)):
             if name in OURS or name.startswith("."):
+                continue
+            if name in self.beside:
+                found += self._in_unchanged(name, self.beside[name])
                 continue
             with suppress(OSError):
                 found += self._at_top(root, name)
@@ -99,7 +105,17 @@ class Inventory:
         # Names alone say nothing where there are as many records: no pattern is tried on any.
         is_all = len(names) - len(odd) + len(files) == self.sizes.get(collection, 0)
         ignored = set[str]() if is_all else self._ignored(collection, _files(names, form))
-        for name in sorted(odd if is_all else names):
+        return self._among(collection, odd if is_all else names, ignored)
+
+    def _in_unchanged(self, collection: str, beside: Collection[str]) -> Iterator[NoRecord]:
+        ignored = self._ignored(collection, _files(beside, self.forms.of(collection)))
+        return self._among(collection, beside, ignored)
+
+    def _among(
+        self, collection: str, names: Collection[str], ignored: Collection[str]
+    ) -> Iterator[NoRecord]:
+        form = self.forms.of(collection)
+        for name in sorted(names):
             path = f"{collection}/{name}"
             if name in ignored:
                 yield self._why(path)

@@ -46,13 +46,15 @@ class Counted:
         return sum(self.known.values())
 
 
-def count_lexicons(workspace: Workspace, *, most: int | None = None) -> Counted:
+def count_lexicons(
+    workspace: Workspace, every: Mapping[str, int], *, most: int | None = None
+) -> Counted:
     """Count the records that both sides agreed on, and check the files that are there now.
 
-    With `most`, files are checked only if at most so many have a lexicon.
+    `every` is how many records each collection of base has. With `most`, files are checked only if
+    at most so many have a lexicon.
     """
-    config, state = workspace.config, workspace.state
-    sizes = {name: n for name, n in state.collection_sizes().items() if config.covers(name)}
+    sizes = {name: size for name, size in every.items() if workspace.config.covers(name)}
     try:
         with workspace.folder.open() as root:
             origins = _origins(workspace.folder, root, sizes)

@@ -9,17 +9,20 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncd.cycle.observe.local import look_everywhere
+from syncd.cycle.observe.local import MOST_BESIDE, look_everywhere
 from syncd.folder import share
+from syncd.folder.drafts import list_drafts
+from syncd.folder.ignore.inventory import Inventory
+from syncd.folder.ignore.rules import read_rules
 from syncd.folder.listing import fingerprints_of
 from syncd.folder.scan import scan
-from syncd.model import RecordPath
+from syncd.model import Memory, RecordPath
 from syncd.plan import touched
 from syncd.sandbox import Sandbox
 from tests.rigs.device import Device, World, close_all, rework
@@ -73,6 +76,69 @@ async def test_a_collection_with_an_edit_is_looked_into_and_no_other(world: Worl
     device = await settled_device(world)
     device.save(ONE, v="edited")
     assert looked(device) == ({ONE, TWO}, {ONE})
+
+
+def listed(device: Device, beside: Mapping[str, tuple[str, ...]]) -> tuple[list[str], list[str]]:
+    """The drafts, and what is no record, each found with the help of `beside`."""
+    state, folder = device.mirror.state, device.mirror.folder
+    with folder.open() as root:
+        rules, sizes = read_rules(root), state.collection_sizes()
+        others = Inventory(
+            rules, bool, sizes, lambda paths: state.base_of(paths).keys(), beside=beside
+        ).take(root)
+    return list_drafts(folder, bool, beside), [f"{item.path}: {item.reason}" for item in others]
+
+
+async def test_all_that_lies_beside_records_is_known_where_nothing_changed(world: World) -> None:
+    device = world.device()
+    rework(device.mirror, clock_ns=later)
+    (device.root / ".syncdignore").write_text("private.json\nsecret.json\n", encoding="utf-8")
+    await world.write(RecordPath(f"{NOTE}/secret"), v=0)
+    device.save(ONE, v=1)
+    note = device.root / NOTE
+    for name in ("+new.json", "two.draft.json", "private.json", "list.txt", "\udcff.txt"):
+        (note / name).write_text("{", encoding="utf-8")
+    (note / "+link.json").symlink_to("one.json")
+    (note / "pictures").mkdir()
+    (note / "long%").mkdir()
+    (note / "long%" / "+deep.json").write_text("{}", encoding="utf-8")
+    for _ in range(2):
+        await device.sync()
+    # A collection where a long name continues is never taken for unchanged.
+    assert NOTE not in look_everywhere(device.mirror.workspace, (), later()).beside
+    (note / "long%" / "+deep.json").unlink()
+    (note / "long%").rmdir()
+    await device.sync()
+    beside = look_everywhere(device.mirror.workspace, (), later()).beside
+    drafts, others = listed(device, beside)
+    assert (drafts, others) == listed(device, {})
+    assert drafts == [f"{NOTE}/+new.json", f"{NOTE}/two.draft.json"]
+    found = {line.partition(":")[0].rpartition("/")[2] or "pictures" for line in others}
+    assert found == {"list.txt", "\\xff.txt", "pictures", "private.json"}
+    # The repo has the other ignored name as a record.
+    assert {*beside[NOTE]} >= {"+link.json", "pictures/", "private.json"}
+    assert "secret.json" not in beside[NOTE]
+
+
+async def test_very_many_names_beside_records_are_not_kept(world: World) -> None:
+    device = await settled_device(world)
+    for number in range(MOST_BESIDE + 1):
+        (device.root / NOTE / f"{number}.txt").touch()
+    await device.sync()
+    assert looked(device) == (set(), set())
+    beside = look_everywhere(device.mirror.workspace, (), later()).beside
+    assert dict(beside) == {POST: ()}
+    assert len(listed(device, beside)[1]) == MOST_BESIDE + 1
+
+
+async def test_a_fingerprint_of_an_older_version_is_not_believed(world: World) -> None:
+    device = await settled_device(world)
+    state = device.mirror.state
+    fingerprint, rules = 32, 8
+    state.record(Memory(settled={NOTE: state.settled()[NOTE][: fingerprint + rules]}))
+    assert looked(device) == ({ONE, TWO}, set())
+    await device.sync()
+    assert looked(device) == (set(), set())
 
 
 async def test_a_path_that_matters_is_looked_at_all_the_same(world: World) -> None:
