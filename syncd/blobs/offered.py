@@ -13,11 +13,11 @@ from typing import Final
 from syncd.errors import BadData, GitFailed
 from syncd.folder.root import SETTINGS
 from syncd.folder.survey import is_nsid
+from syncd.forms import ENDINGS
 from syncd.forms.form import DRAFT
 from syncd.git.commits import Worktree
 from syncd.git.repository import find_repository
 
-_RECORD_ENDINGS: Final = (".json", ".md")
 _ADD_HINT: Final = "name another file; if this one is meant: syncd blob add FILE --to RECORD"
 
 
@@ -28,7 +28,7 @@ def check_meant(name: str, parts: Sequence[str]) -> None:
         what = "it holds the settings of syncd"
     elif is_nsid(parts[0]) and len(parts) > 1 and f"{DRAFT}." in parts[-1]:
         what = "it is a draft"
-    elif is_nsid(parts[0]) and len(parts) > 1 and parts[-1].endswith(_RECORD_ENDINGS):
+    elif is_nsid(parts[0]) and len(parts) > 1 and parts[-1].endswith(ENDINGS):
         what = "it is the file of a record"
     if what is not None:
         raise BadData(f'"$file" cannot be {name!r}: {what}', hint="name another file")
