@@ -63,8 +63,11 @@ OpenRoot: TypeAlias = Callable[[], AbstractContextManager[int]]
 """Opens a folder: gives the descriptor of its top."""
 
 
-class _Absent(BadData):
-    """There is no such file."""
+class NoSuchFile(BadData):
+    """A record names a file that is not in the folder."""
+
+    effect = "the record waits for its file"
+    advice = "put the file there, or name another in the record"
 
 
 class Described(NamedTuple):
@@ -129,7 +132,7 @@ class Files:
     def _open(self, name: str) -> int:
         try:
             return open_below(self.open_root, parts_of(name), name)
-        except _Absent as error:
+        except NoSuchFile as error:
             if not self.is_of_git:
                 raise
             message = f"git does not have the file {shown(name)}"
@@ -294,7 +297,7 @@ def _unopened(name: str, error: OSError | ValueError) -> BadData:
     code, words = error.errno if isinstance(error, OSError) else None, shown(name)
     if code == errno.ENOENT:
         hint = "put it there, then: syncd sync; its name begins at the top of the folder"
-        return _Absent(f"there is no file {words} in this folder", hint=hint)
+        return NoSuchFile(f"there is no file {words} in this folder", hint=hint)
     if code in (errno.ELOOP, errno.ENOTDIR):
         return BadData(
             f"{words} is a symbolic link, or a part of its name is one, or is no directory",
