@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -213,12 +213,19 @@ async def test_a_daemon_takes_a_rebase_as_one_change(study: Study) -> None:
     assert json.loads(device.file("com.example.note/counter").read_text())["n"] == 4
 
 
+async def cycles_after_a_commit(study: Study, reports: Sequence[Report], number: int) -> int:
+    """Save a record, and return how many cycles end in the second after its commit is there."""
+    before = len(study.repo.subjects())
+    study.device.save(ONE, n=number)
+    await until(lambda: len(study.repo.subjects()) > before)
+    count = len(reports)
+    await asyncio.sleep(1.0)
+    return len(reports) - count
+
+
 async def test_a_daemon_commits_what_it_pushes_and_does_not_ring_for_itself(study: Study) -> None:
-    device = study.device
-    async with running(device) as reports:
-        device.save(ONE, n=1)
-        await until(lambda: f"Pushed {ONE}" in study.repo.subjects())
-        count = len(reports)
-        await asyncio.sleep(1.0)
-        assert len(reports) <= count + 1
+    async with running(study.device) as reports:
+        # A late event of the machine may add a cycle to one; its own commit would add one to each.
+        cycles = [await cycles_after_a_commit(study, reports, number) for number in range(1, 5)]
+    assert min(cycles) <= 1
     assert study.repo.status() == []
