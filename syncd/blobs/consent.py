@@ -24,15 +24,16 @@ DIRECTORY: Final = "locations"
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What was allowed for the mirror at a root; `file` is there if it was."""
+    """What was allowed for the mirror of an account at a root; `file` is there if it was."""
 
     file: Path
 
     @classmethod
-    def of(cls, root: Path) -> Consent:
+    def of(cls, config: Config, root: Path) -> Consent:
         """Return the consent for the mirror at `root`. Raises SyncdError without a home."""
-        name = hashlib.sha256(str(root.resolve()).encode("utf-8", "surrogateescape")).hexdigest()
-        return cls(state_directory() / DIRECTORY / name)
+        # With the account: a mirror that takes the place of another one inherits nothing.
+        mirror = f"{config.did}\n{root.resolve()}".encode("utf-8", "surrogateescape")
+        return cls(state_directory() / DIRECTORY / hashlib.sha256(mirror).hexdigest())
 
     @property
     def is_given(self) -> bool:
@@ -68,7 +69,7 @@ def location_here(config: Config, root: Path) -> str:
     if config.blobs_location != LOCATION_KEEP or config.is_one_way:
         return config.blobs_location
     try:
-        return LOCATION_KEEP if Consent.of(root).is_given else UNALLOWED
+        return LOCATION_KEEP if Consent.of(config, root).is_given else UNALLOWED
     except SyncdError:
         return UNALLOWED
 

@@ -76,7 +76,7 @@ WORDS = ("A walk", "it's", 'say "so"', "a: b", "- x", "yes", "null", "7", "", "Ã
 
 
 class Hand:
-    """Writes values as somebody does who has a taste for each of them."""
+    """Writes values as a person does who has a taste for each of them."""
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from statistics import median_low
 
 import pytest
 
@@ -225,7 +226,7 @@ async def cycles_after_a_commit(study: Study, reports: Sequence[Report], number:
 
 async def test_a_daemon_commits_what_it_pushes_and_does_not_ring_for_itself(study: Study) -> None:
     async with running(study.device) as reports:
-        # A late event of the machine may add a cycle to one; its own commit would add one to each.
+        # A late event of the machine may add a cycle; its own commit would add one to each.
         cycles = [await cycles_after_a_commit(study, reports, number) for number in range(1, 5)]
-    assert min(cycles) <= 1
+    assert median_low(cycles) <= 1
     assert study.repo.status() == []

@@ -61,7 +61,7 @@ async def test_no_secret_goes_to_another_server() -> None:
     servers = Servers(
         {"getBlob": refused(401, "AuthMissing"), STORE: to(third), third: httpx.Response(200)}
     )
-    # Only those who are logged in are told where it is.
+    # Only those who are logged in learn where it is.
     servers.replies = {**servers.replies}
 
     async def asked(request: httpx.Request) -> httpx.Response:

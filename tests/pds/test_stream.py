@@ -360,7 +360,7 @@ HELLO = "/subscribe?requireHello=true"
 
 
 def first_version(said: list[object]) -> Callable[[ServerConnection], Awaitable[None]]:
-    """A Jetstream that waits until it is told what is wanted, and then tells of a commit."""
+    """A Jetstream that waits for a message with what is wanted, and then sends a commit."""
 
     async def talk(connection: ServerConnection) -> None:
         said.append(json.loads(await connection.recv()))

@@ -79,7 +79,7 @@ class Bytes:
     there: set[Cid] = field(default_factory=set)
 
     def lost(self) -> set[Cid]:
-        """What was somewhere when somebody looked last, and is nowhere now."""
+        """What was somewhere at the last look, and is nowhere now."""
         now = self._now()
         gone, self.there = self.there - now, now
         return gone

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,7 +18,7 @@ from PIL import Image
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import cid_of_blob
 from syncd.atproto.data import to_json
-from syncd.atproto.syntax import Rkey
+from syncd.atproto.syntax import Did, Rkey
 from syncd.blobs import files
 from syncd.blobs.consent import Consent
 from syncd.blobs.location import tells_place
@@ -280,7 +281,11 @@ async def test_a_picture_that_may_say_where_it_was_taken_is_uploaded_as_it_is(
     (problem,) = (await device.sync()).problems
     assert "syncd blob location allow" in problem.hint
     assert uploads(world) == 0
-    consent = Consent.of(device.root)
+    config = device.mirror.config
+    # Another account's mirror was here before: what was said of it does not count for this one.
+    Consent.of(replace(config, did=Did("did:plc:another")), device.root).give()
+    assert not (await device.sync()).pushed
+    consent = Consent.of(config, device.root)
     consent.give()
     assert (await device.sync()).pushed == (ONE,)
     assert picture_of(world)["ref"] == cid_of_blob(picture)

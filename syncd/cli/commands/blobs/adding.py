@@ -130,12 +130,12 @@ def location(directory: Path, answer: str | None) -> None:
       syncd blob location allow
     """
     root = root_around(directory)
+    config = load_config(root / FILE_NAME, os.environ)
     if answer == "allow":
-        Consent.of(root).give()
+        Consent.of(config, root).give()
     elif answer == "forbid":
-        Consent.of(root).take_back()
-    found = location_here(load_config(root / FILE_NAME, os.environ), root)
-    say(_LOCATIONS[found])
+        Consent.of(config, root).take_back()
+    say(_LOCATIONS[location_here(config, root)])
 
 
 _LOCATIONS: Final = {
