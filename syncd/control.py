@@ -112,7 +112,7 @@ def ask(own: Path, question: str, *, seconds: float | None = None) -> Said | Non
         raise SyncdError("the running syncd ended before it answered", hint="syncd status")
     said = _object(line)
     if said is None:
-        raise not_understood(own, "its answer is no JSON object")
+        raise not_understood(own, "its answer is not a JSON object")
     # An older daemon that was asked to stop does so, and answers without a version.
     if question != STOP and said.get("protocol") != PROTOCOL:
         raise _other_version(own, said.get("protocol"))
@@ -234,5 +234,5 @@ def _check_server(own: Path, asking: socket.socket) -> None:
     """Raise SyncdError unless it is us who answer, root, or the owner of the folder."""
     user = _user(asking)
     if user not in (os.geteuid(), 0, own.stat().st_uid):
-        hint = "see who that is before you go on"
+        hint = "find out who that is before you continue"
         raise SyncdError(f"another user ({user}) listens on {own / NAME}", hint=hint)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-_ASK_THE_OPERATOR = (
-    "nothing was changed; another try would find the same: ask the operator of the PDS"
-)
+_ASK_THE_OPERATOR = "nothing was changed; trying again will not help: ask the operator of the PDS"
 
 
 class SyncdError(Exception):
@@ -77,7 +75,7 @@ class BadTree(Malformed):
 
     ordinary_hint = _ASK_THE_OPERATOR
     effect = "nothing was changed"
-    advice = "ask the operator of the PDS: another try would find the same"
+    advice = "ask the operator of the PDS: trying again will not help"
 
 
 class BadCommit(Malformed):
@@ -85,7 +83,7 @@ class BadCommit(Malformed):
 
     ordinary_hint = _ASK_THE_OPERATOR
     effect = "nothing was changed"
-    advice = "ask the operator of the PDS: another try would find the same"
+    advice = "ask the operator of the PDS: trying again will not help"
 
 
 class WrongKey(BadCommit):

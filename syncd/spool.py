@@ -241,5 +241,5 @@ class _Index:
 
 def _problem(path: Path, error: OSError) -> FileProblem:
     cause, hint = explain_at(error, path)
-    again = "what was fetched is kept, and syncd goes on from there"
+    again = "syncd keeps what it fetched and continues from there"
     return FileProblem(f"{path} cannot be used: {cause}", hint=f"{hint}; {again}")

@@ -43,7 +43,7 @@ CAUSES: Final[Mapping[int, tuple[str, str]]] = {
     errno.ENOENT: ("the directory is gone", "the next sync looks again"),
     errno.ENOTUNIQ: (
         "this file system takes its name and another's for one",
-        'for record keys, filenames = "portable" in [mirror] of syncd.toml tells them apart',
+        'for record keys, filenames = "portable" in [mirror] of syncd.toml makes them differ',
     ),
     errno.EBUSY: ("it is in use", "the next sync tries again"),
     errno.ESTALE: ("the file server has lost it", "mount the file system again"),

@@ -40,10 +40,7 @@ SMALL_TEXT_BYTES = 64 * 1024
 _KEPT_KEYS = 4_096
 _LONGEST_KEPT_KEY = 100
 _BOM = b"\xef\xbb\xbf"
-_SAVE_AS = (
-    "save the file as UTF-8, as editors offer it; until then nothing pushes it and nothing "
-    "overwrites it"
-)
+_SAVE_AS = "save the file as UTF-8; until then syncd neither pushes nor overwrites it"
 _CONFLICT = re.compile(r"^(?:<{7,}|>{7,})(?= |\r?$)", re.MULTILINE)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]|[^\s\[\]{}:,"]+', re.DOTALL)

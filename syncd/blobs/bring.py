@@ -105,8 +105,8 @@ class Bringer:
         room = self.store.room()
         if ref.size > room:
             raise FileProblem(
-                f"the disk has no room for a blob of {ref.size} bytes",
-                hint="free some space; a part of the disk always stays free",
+                f"the disk is too full for a blob of {ref.size} bytes",
+                hint="free some space; syncd always leaves a part of the disk free",
             )
         most = min(self.most, room)
         before = 0

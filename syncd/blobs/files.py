@@ -290,7 +290,9 @@ def _check(words: str, now: os.stat_result, hint: str) -> None:
     if not stat.S_ISREG(now.st_mode):
         raise BadData(f"{words} is not a regular file", hint=hint)
     if now.st_size == 0:
-        raise BadData(f"{words} is empty", hint="save the file with its content, or name another")
+        raise BadData(
+            f"{words} is empty", hint="save the file with its content, or name another file"
+        )
 
 
 def _unopened(name: str, error: OSError | ValueError) -> BadData:
@@ -310,7 +312,7 @@ def _unopened(name: str, error: OSError | ValueError) -> BadData:
 
 
 def _changing(name: str) -> BadData:
-    hint = "syncd reads it again when the writing has ended"
+    hint = "syncd reads it again when the writer is done"
     return BadData(f"{shown(name)} is being written", hint=hint)
 
 

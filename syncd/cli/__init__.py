@@ -25,37 +25,37 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "clone": ("clone", "Make a folder a verified mirror of a repo."),
     "sync": ("sync", "Sync once, both ways."),
     "run": ("run", "Keep folders in sync, in the foreground."),
-    "now": ("control", "Have the running daemon sync at once."),
-    "pause": ("control", "Have the running daemon do nothing for a while."),
-    "resume": ("control", "Have a paused daemon go on."),
-    "reload": ("control", "Have the running process read its settings again."),
-    "stop": ("control", "Have the running daemon end."),
-    "status": ("status", "Where the mirror stands."),
-    "diff": ("diff", "What differs between base, local and remote."),
-    "conflicts": ("conflicts", "List the conflicts that wait for a decision."),
+    "now": ("control", "Tell the running daemon to sync now."),
+    "pause": ("control", "Pause the running daemon."),
+    "resume": ("control", "Resume a paused daemon."),
+    "reload": ("control", "Tell the running daemon to read its settings again."),
+    "stop": ("control", "Stop the running daemon."),
+    "status": ("status", "Show the state of the mirror."),
+    "diff": ("diff", "Show what differs between base, local and remote."),
+    "conflicts": ("conflicts", "List the open conflicts."),
     "resolve": ("conflicts", "Decide conflicts."),
     "held": ("held", "List the deletions held by the brake."),
-    "approve": ("held", "Let held changes happen."),
+    "approve": ("held", "Carry out held changes."),
     "reject": ("held", "Undo held changes: bring back the repo's records."),
-    "log": ("log", "What came in, went out and was replaced, and when."),
+    "log": ("log", "Show what came in, went out and was replaced."),
     "restore": ("log", "Bring a superseded version back into the folder."),
     "new": ("new", "Make a draft of a new record."),
     "publish": ("publish", "Make records of drafts and send them."),
-    "unpublish": ("publish", "Make a draft of a record and delete the record."),
+    "unpublish": ("publish", "Turn a record into a draft and delete the record."),
     "blob": ("blobs.blob", "See, get and add the files that records name."),
     "git": ("git", "Let git merge records and show their diffs."),
     "lexicon": ("lexicons.lexicon", "Check records against lexicons."),
     "editor": ("lexicons.editor", "Have editors check and complete records."),
-    "hooks": ("hooks", "Show what runs after a sync, and let it."),
-    "verify": ("verify", "Recompute everything and say what does not agree."),
-    "doctor": ("doctor", "What is wrong around the mirror, and what mends it."),
-    "metrics": ("metrics", "How the mirror is, for Prometheus."),
+    "hooks": ("hooks", "Show and allow the programs that run after a sync."),
+    "verify": ("verify", "Recompute everything and report what differs."),
+    "doctor": ("doctor", "Find problems and suggest fixes."),
+    "metrics": ("metrics", "Print metrics for Prometheus."),
     "service": ("service", "Run the mirror as a systemd service."),
     "sandbox": ("sandbox", "Run an embedded PDS on the loopback."),
     "help": ("shell", "Show the help of a command, or a page of the documentation."),
     "completion": ("shell", "Print the completion script of a shell."),
     "man": ("shell", "Print the manual page."),
-    "demo": ("demo", "See the whole thing work, without an account."),
+    "demo": ("demo", "Watch syncd work, without an account."),
 }
 """Command name -> (module in syncd.cli.commands, one line of help)."""
 
@@ -132,7 +132,7 @@ def _say_versions(ctx: click.Context, _param: click.Parameter, is_asked: bool) -
 @click.option(
     "-C", "directory", type=click.Path(path_type=Path), metavar="DIR", help="The mirror's folder."
 )
-@click.option("-v", "--verbose", is_flag=True, help="Tell of each request on stderr.")
+@click.option("-v", "--verbose", is_flag=True, help="Log each request to stderr.")
 @click.pass_context
 def cli(ctx: click.Context, directory: Path | None, verbose: bool) -> None:  # noqa: ARG001
     """Keep a folder of JSON files and an AT Protocol repo identical, both ways.

@@ -45,7 +45,9 @@ def parse_config(content: bytes, path: Path, environ: Mapping[str, str]) -> Conf
         text = content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
         tables = tomli.loads(text)
     except (UnicodeDecodeError, tomli.TOMLDecodeError) as error:
-        raise ConfigWrong(f"{path}: {error}", hint="mend the line, then run again") from None
+        raise ConfigWrong(
+            f"{path}: {error}", hint="correct the line, then run the command again"
+        ) from None
     values = _values(tables, text, path)
     for field, name in (("plc", "SYNCD_PLC_URL"), ("pds", "SYNCD_PDS")):
         if environ.get(name):

@@ -112,10 +112,10 @@ KINDS: Final[Mapping[str, Kind]] = {
         "the folder has {directories} directories, and this user may watch {limit} in all",
         "sudo sysctl fs.inotify.max_user_watches={wanted}",
     ),
-    "sharing.none": Kind(_OK, "no file-sync program is seen to share the folder"),
+    "sharing.none": Kind(_OK, "no file-sync program shares the folder"),
     "sharing.kept_out": Kind(_OK, "{reason}: {hint}"),
     "sharing.found": Kind(_WARNING, "{reason}", "{hint}"),
-    "autosave.none": Kind(_OK, "no editor is seen to save by itself"),
+    "autosave.none": Kind(_OK, "no editor here is known to save by itself"),
     "autosave.settled": Kind(_OK, "{editors} may save by itself, and what it saves waits"),
     "autosave.found": Kind(
         _WARNING, "{editors} may save by itself here, and what is saved is pushed", "{hint}"
@@ -154,11 +154,11 @@ KINDS: Final[Mapping[str, Kind]] = {
     "pds.ok": Kind(_OK, "{pds} answers ({software}), version {version}"),
     "pds.away": Kind(_ERROR, "{reason}", "{hint}"),
     "pds.unavailable": Kind(
-        _ERROR, "the repo cannot be read: {status}", "see the state of the account at its PDS"
+        _ERROR, "the repo cannot be read: {status}", "check the account at its PDS"
     ),
     "limits.seen": Kind(_OK, "one request: {body}; one blob: {blob}; reads: {reads}"),
     "clock.ok": Kind(_OK, "{seconds} seconds from the clock of the PDS"),
-    "clock.unknown": Kind(_OK, "the PDS does not tell what time it is"),
+    "clock.unknown": Kind(_OK, "the PDS does not send its time"),
     "clock.off": Kind(
         _WARNING,
         "{seconds} seconds from the clock of the PDS",

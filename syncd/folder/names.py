@@ -165,7 +165,7 @@ def relative_paths(
 
 
 def stub_names(name: str) -> tuple[str, ...]:
-    """Return the names of what stands for the file `name` while its content is in a cloud."""
+    """Return the names of what stands for the file `name` while only the cloud has its content."""
     # iCloud hides what it puts there.
     return (*(name + suffix for suffix in _STUBS), f".{name}.icloud")
 

@@ -26,8 +26,8 @@ RACY_NS = 2_000_000_000
 IDLE_NS = 60_000_000_000
 """If a file was not written to for this long, its save is finished, even if it is still open."""
 
-FIX_HINT = "mend the file and save it; until then nothing pushes it and nothing overwrites it"
-_WRITING_HINT = "syncd reads it when the writing ends"
+FIX_HINT = "fix the file and save it; until then syncd neither pushes nor overwrites it"
+_WRITING_HINT = "syncd reads it when the writer is done"
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _TRIES = 3
 _KINDS = {

@@ -28,7 +28,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
 SETTINGS = "syncd.toml"
 """The settings file: a folder with this file was a mirror, even if every other file is gone."""
 _GONE_HINT = (
-    "if its disk is not mounted, mount it; if it was moved, go on where it is: syncd -C DIR sync"
+    "if its disk is not mounted, mount it; if it was moved, continue there: syncd -C DIR sync"
 )
 _EMPTY_HINT = "mount its disk; to fill an empty folder from the repo: syncd clone ACCOUNT DIR"
 _ADOPT_HINT = (
@@ -274,7 +274,7 @@ def _unmarked(root: Path, descriptor: int) -> FolderWrong:
         return FolderWrong(f"{root} has lost its marker: {OWN}/{MARKER} is gone", hint=_ADOPT_HINT)
     if names:
         return FolderWrong(f"{root} is not a mirror: it has no {OWN} directory", hint=_ADOPT_HINT)
-    message = f"{root} is empty: its disk is not mounted, or somebody emptied it"
+    message = f"{root} is empty: its disk is not mounted, or its files were removed"
     return FolderWrong(message, hint=_EMPTY_HINT)
 
 

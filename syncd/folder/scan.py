@@ -241,8 +241,8 @@ def _look_for_stub(notes: Notes, root: int, path: RecordPath, file: str) -> None
         stub = split_record_path(path)[0] + STUB
         found = [stub] if _is_there(root, stub) else []
     if found and path not in notes.problems:
-        reason = f"its content is in a cloud: {found[0]!r} is there in place of its file"
-        hint = "have the program that did this bring the file back, and keep it on this machine"
+        reason = f"its content is only in the cloud: {found[0]!r} is there in place of its file"
+        hint = "tell the sync program to download the file and keep it on this machine"
         notes.problems[path] = Problem(path, reason, hint)
 
 

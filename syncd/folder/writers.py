@@ -113,7 +113,7 @@ def _start(aside: Staging) -> subprocess.Popen[bytes]:
 def _ask(process: subprocess.Popen[bytes], batch: Batch) -> list[Made | None]:
     """Send these records to the process and wait for its answer."""
     if process.stdin is None or process.stdout is None:
-        raise OSError("the second process cannot be spoken to")
+        raise OSError("the second process does not answer")
     marshal.dump((batch.collection, batch.rkeys, batch.blocks), process.stdin)
     process.stdin.flush()
     try:

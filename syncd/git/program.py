@@ -159,5 +159,5 @@ def _failure(command: str, output: bytes) -> GitFailed:
         reason = "git does not trust this repository, which belongs to another user"
         return GitFailed(f"{reason} (dubious ownership)", hint=cure)
     stated = next((line for line in lines if line.startswith(("fatal: ", "error: "))), "")
-    reason = stated.partition(": ")[2] or (lines[-1] if lines else "it does not say why")
+    reason = stated.partition(": ")[2] or (lines[-1] if lines else "it gives no reason")
     return GitFailed(f"git {command} failed: {reason[:_SHOWN].rstrip('.')}")

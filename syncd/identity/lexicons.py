@@ -102,8 +102,8 @@ async def _owner(nsid: Nsid, txt: TxtLookup) -> Did:
         )
     if not dids:
         raise NotFound(
-            f"nobody publishes the lexicon {nsid}: DNS names no account at {name}",
-            hint="see its spelling, or ask its author for the document: lexicons/ takes it",
+            f"no account publishes the lexicon {nsid}: DNS names no account at {name}",
+            hint="check the spelling, or ask its author for the document: lexicons/ takes it",
         )
     return dids.pop()
 
@@ -120,10 +120,10 @@ async def _fetch(nsid: Nsid, owner: Account, web: Web) -> Proof:
 def _published(nsid: Nsid, did: Did, proof: Proof) -> Published:
     if proof.cid is None or proof.block is None:
         raise NotFound(
-            f"nobody publishes the lexicon {nsid}: {did} has none at rev {proof.rev}",
-            hint="see its spelling, or ask its author",
+            f"no account publishes the lexicon {nsid}: {did} has none at rev {proof.rev}",
+            hint="check the spelling, or ask its author",
         )
     record = decode(proof.block)
     if not isinstance(record, dict) or record.get("$type") != COLLECTION:
-        raise BadData(f"what {did} publishes as {nsid} is no record of {COLLECTION}")
+        raise BadData(f"what {did} publishes as {nsid} is not a record of {COLLECTION}")
     return Published(nsid, did, proof.rev, proof.cid, record)

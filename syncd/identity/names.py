@@ -24,7 +24,7 @@ RESERVED: Final = frozenset(
 """Top-level domains without handles, except `test` if the PDS or directory is on this machine."""
 
 _DNS_SECONDS = 5.0
-_SPELLING = "see its spelling; an account can also be named by its DID"
+_SPELLING = "check the spelling; you can also name an account by its DID"
 
 
 async def lookup_txt(name: str) -> tuple[str, ...]:
@@ -38,7 +38,7 @@ async def lookup_txt(name: str) -> tuple[str, ...]:
     except dns.exception.DNSException as error:
         raise Unreachable(
             f"DNS does not answer for {name}: {type(error).__name__}",
-            hint="see whether the network is up",
+            hint="check the network",
         ) from None
     return tuple(b"".join(record.strings).decode("utf-8", "replace") for record in answer)
 
@@ -87,7 +87,7 @@ def check_top(handle: Handle, *, is_local: bool) -> None:
     top = handle.rpartition(".")[2]
     if top in RESERVED and not (top == "test" and is_local):
         raise IdentityError(
-            f"the handle {handle} cannot resolve: .{top} belongs to nobody",
+            f"the handle {handle} cannot resolve: .{top} is a reserved name that belongs to no one",
             hint="for a PDS on this machine, name it with --pds" if top == "test" else "",
         )
 

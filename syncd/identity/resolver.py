@@ -171,7 +171,7 @@ def _check_status(response: Response, did: Did, origin: str) -> None:
         return
     if response.status in (404, 410):
         gone = "is closed" if response.status == 410 else "is not known"
-        raise IdentityError(f"{did} {gone} at {origin}", hint="see the spelling of the DID")
+        raise IdentityError(f"{did} {gone} at {origin}", hint="check the spelling of the DID")
     if response.status == 429 or response.status >= 500:
         # The server is busy or broken: this says nothing about the DID.
         raise Unreachable(f"{origin} answered {response.status} for {did}", hint="try again later")

@@ -117,7 +117,7 @@ class Web:
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise Unreachable(
                 f"{httpx.URL(url).host} cannot be reached: {_words(error)}",
-                hint="see whether the network is up",
+                hint="check the network",
             ) from None
         return Response(answer.status_code, dict(answer.headers), body)
 

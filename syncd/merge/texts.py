@@ -30,7 +30,7 @@ def merge_texts(
     """Merge two texts of a form; return the merged text and the JSON pointers of its collisions.
 
     `base` is empty without a common ancestor. With `text`, strings are merged by line. Raises
-    BadJson if a text is no record of the collection, BadData if the form cannot say the merge.
+    BadJson if a text is not a record of the collection, BadData if the form cannot say the merge.
     """
     start = form.parse(base, collection) if base.strip() else None
     local, remote = form.parse(ours, collection), form.parse(theirs, collection)

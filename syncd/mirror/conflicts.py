@@ -61,7 +61,7 @@ def take_side(workspace: Workspace, conflicts: Sequence[Conflict], choice: Choic
     if choice is Choice.LOCAL:
         for path in sorted(paths & look.problems.keys()):
             reason = look.problems[path].reason
-            hint = "mend the file, or take the repo's version with --remote"
+            hint = "fix the file, or take the repo's version with --remote"
             raise FolderWrong(f"{path} cannot be decided: {reason}", hint=hint)
     now = {path: seen.cid for path, seen in look.seen.items()}
     workspace.state.decide([Decision(c.path, choice, now.get(c.path), c.remote) for c in conflicts])

@@ -77,7 +77,9 @@ def _settle(
 
 def _merged(workspace: Workspace, conflict: Conflict) -> Merged:
     if conflict.local is None or conflict.remote is None:
-        raise SyncdError("one of its sides is no record", hint="mend the file, or take --remote")
+        raise SyncdError(
+            "one side of the conflict is not a record", hint="fix the file, or take --remote"
+        )
     if conflict.unshown:
         raise SyncdError(f"of the repo's version: {conflict.unshown}", hint=next_step(conflict))
     folder, collection = workspace.folder, split_record_path(conflict.path)[0]
@@ -95,7 +97,7 @@ def _merged(workspace: Workspace, conflict: Conflict) -> Merged:
         ) from None
     except OSError:
         hint = "run syncd sync, which lays it down again; if no file can show it, take --local"
-        raise SyncdError("the repo's version is not at hand", hint=hint) from None
+        raise SyncdError("the repo's version is not available here", hint=hint) from None
     if cid_of(record) != conflict.remote:
         hint = "take from it what you need into the file, then --local"
         raise SyncdError(f"{kept} is not the repo's version, or JSON cannot say that", hint=hint)
@@ -111,7 +113,7 @@ def _edited(
     form = workspace.folder.forms.of(collection)
     draft = _draft(workspace, conflict)
     if draft.exists():
-        on_notice(Notice(f"going on with the edit that was not finished, in {draft}"))
+        on_notice(Notice(f"continuing the unfinished edit in {draft}"))
     else:
         draft.parent.mkdir(mode=0o700, exist_ok=True)
         draft.write_bytes(by_line(form, marked(merged, form)))
@@ -121,7 +123,7 @@ def _edited(
     except BadJson as error:
         place = "" if error.line is None else f"line {error.line}, column {error.column}: "
         again = f"syncd resolve {conflict.path} --edit"
-        hint = f"nothing was changed; your text for {rkey} is in {draft}; go on with it: {again}"
+        hint = f"nothing was changed; your text for {rkey} is in {draft}; continue with: {again}"
         raise SyncdError(f"{place}{error.message}", hint=hint) from error
     return text, cid
 

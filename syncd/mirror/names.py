@@ -121,7 +121,7 @@ def was_known(workspace: Workspace, name: Name) -> bool:
 
 
 def unknown(workspace: Workspace, name: Name) -> SyncdError:
-    """Return the error that says what `name` is, if it is no record of the mirror."""
+    """Return the error that says what `name` is, if it is not a record of the mirror."""
     file = next((form for form in name.forms if os.path.lexists(workspace.root / form)), None)
     if file is None:
         return SyncdError(f"there is no record at {name.text} in this mirror", hint=_HINT)
@@ -131,7 +131,7 @@ def unknown(workspace: Workspace, name: Name) -> SyncdError:
     if is_draft(file.rpartition("/")[2], form):
         hint = f"syncd publish {shlex.quote(name.text)}"
         return SyncdError(f"{name.text} is a draft, and no record yet", hint=hint)
-    return SyncdError(f"{name.text} is no record of this mirror", hint="syncd status --ignored")
+    return SyncdError(f"{name.text} is not a record of this mirror", hint="syncd status --ignored")
 
 
 def _means(name: Name, path: str) -> bool:

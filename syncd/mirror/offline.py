@@ -87,7 +87,7 @@ def root_around(directory: Path) -> Path:
             checkout = find_checkout(directory)
         if checkout is None:
             raise
-        hint = "syncd sync makes it one, and goes on from what git has of the last sync"
+        hint = "syncd sync makes it one, and continues from what git knows of the last sync"
         message = f"{checkout} is a git checkout and no mirror yet"
         if load_config(checkout / FILE_NAME, os.environ).is_one_way:
             message = f"{checkout} is published from git and no mirror: it has nothing to show"

@@ -205,7 +205,7 @@ def _write_back(workspace: Workspace, event: Superseded) -> None:
     content = event.content or workspace.history.content(event.cid)
     if content is None:
         hint = "syncd log lists the others"
-        raise SyncdError(f"the version {event.cid} is not readable any more", hint=hint)
+        raise SyncdError(f"the version {event.cid} can no longer be read", hint=hint)
     path = event.path
     collection = split_record_path(path)[0]
     form = workspace.folder.forms.of(collection)

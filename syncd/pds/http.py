@@ -72,7 +72,7 @@ BLOB = "com.atproto.sync.getBlob"
 SENT = "http11.send_request_body.complete"
 """How httpcore names the moment at which a request is sent (HTTP/1.1 is all that is spoken)."""
 
-_HINT = "see whether the network and the PDS are up; `syncd run` tries again by itself"
+_HINT = "check the network and the PDS; `syncd run` tries again by itself"
 
 
 class Http:
@@ -384,7 +384,7 @@ def _translated(request: Request) -> Iterator[None]:
     try:
         yield
     except _NOTHING_SENT as error:
-        raise Unreachable(f"the PDS cannot be reached: {_words(error)}", hint=_HINT) from None
+        raise Unreachable(f"cannot connect to the PDS: {_words(error)}", hint=_HINT) from None
     except (httpx.HTTPError, TimeoutError) as error:
         message = f"{request.nsid} got no usable answer: {_words(error)}"
         raise lost(message, hint="" if request.is_write else _HINT) from None

@@ -173,7 +173,7 @@ class LiveSession:
     def _no_token(self) -> CredentialsRefused:
         return CredentialsRefused(
             f"the PDS accepts no token of {self._did}, not even one it has just made",
-            hint="see whether the clock of the PDS is right, then run `syncd login`",
+            hint="check the clock of the PDS, then run `syncd login`",
         )
 
     async def _access(self) -> str:
@@ -292,7 +292,7 @@ def _checked(answer: xrpc.SessionAnswer, identifier: str, origin: str) -> Sessio
     if identifier.startswith("did:") and answer.did != identifier:
         raise CredentialsRefused(
             f"the PDS answered with a session of {answer.did}, not of {identifier}",
-            hint="see whether the password belongs to this account",
+            hint="check that the password belongs to this account",
         )
     return Session(answer.did, answer.access, answer.refresh, origin)
 

@@ -110,7 +110,7 @@ _HINTS: Final[Mapping[type[SyncdError], str]] = {
     Busy: "wait, then try again; `syncd run` does so by itself",
     Rejected: "change the record, or the name of its file, so that the PDS accepts it",
     TooLarge: "make the record smaller: its PDS takes no more in one request",
-    RepoUnavailable: "see the state of the account at its PDS; nothing local is touched meanwhile",
+    RepoUnavailable: "check the account at its PDS; until then syncd changes nothing here",
     Unknown: "wait; syncd looks at the repo before it writes again",
     Unreachable: "wait, then try again; `syncd run` does so by itself",
 }

@@ -74,7 +74,7 @@ Agree = Callable[[Mapping[str, int]], bool]
               help="Only these collections, such as 'app.bsky.*'; may be repeated.")  # fmt: skip
 @click.option("--read-only", is_flag=True, help="Never write to the repo; needs no login.")
 @click.option("--no-blobs", is_flag=True, help="Fetch no pictures and other files of records.")
-@click.option("--adopt", is_flag=True, help="Take a DIR that already holds files; none is lost.")
+@click.option("--adopt", is_flag=True, help="Use a DIR that already holds files; none is lost.")
 @click.option("--yes", is_flag=True, help="With --adopt: publish what is there, without asking.")
 @click.option("--pds", metavar="URL", envvar="SYNCD_PDS", help=PDS_HELP)
 @click.option("--plc", metavar="URL", envvar="SYNCD_PLC_URL", help=PLC_HELP)
@@ -305,7 +305,7 @@ async def _first_sync(
                         report = report.followed_by(await mirror.sync())
         except SyncdError:
             if goes_on(mirror.workspace):
-                tell("syncd: run the same command again, and it goes on from here")
+                tell("syncd: run the same command again to continue from here")
             raise
         keep_last_cycle(mirror.state, report, started, mirror.cloned)
         return report, mirror.cloned

@@ -45,7 +45,7 @@ _PATIENCE_SECONDS = 20.0
 @click.argument("target", required=False, type=click.Path(path_type=Path), metavar="[DIR]")
 @click.option("--once", is_flag=True, help="End after the tour; otherwise it stays up for you.")
 def demo(target: Path | None, once: bool) -> None:
-    """See the whole thing work, without an account. DIR (default: a new one) holds everything.
+    """Watch syncd work, without an account. DIR (default: a new one) holds everything.
 
     \b
     Examples:

@@ -217,8 +217,10 @@ def checkout_taken(directory: Path, *, only_now: bool) -> Iterator[None]:
 def _take(root: Path) -> str:
     """Make the folder a mirror; return what to say of it."""
     adopted = adopt_checkout(root, lambda: secrets.token_hex(16))
-    said = "nothing is known of an earlier sync, so nothing counts as deleted"
+    said = "no earlier sync is known, so nothing counts as deleted"
     if adopted.anchor is not None:
         published = adopted.anchor.published
-        said = f"it goes on from {adopted.count} records that were published at rev {published.rev}"
+        said = (
+            f"it continues from {adopted.count} records that were published at rev {published.rev}"
+        )
     return f"syncd: {root} is a mirror of {adopted.config.did} now; {said}"

@@ -76,11 +76,13 @@ ASKED_ABOVE = 10
 
 @click.command()
 @click.argument("path", required=False, metavar="[PATH]")
-@click.option("-n", "count", type=click.IntRange(1), default=50, help="How many at most (50).")
-@click.option("--since", metavar="TIME", help="Only from TIME on: 2h, 3d, 2030-01-02T03:04Z.")
+@click.option(
+    "-n", "count", type=click.IntRange(1), default=50, help="Show at most this many (50)."
+)
+@click.option("--since", metavar="TIME", help="Only since TIME: 2h, 3d, 2030-01-02T03:04Z.")
 @click.option("--pulled", is_flag=True, help="Only what came in: cloned, pulled, merged.")
 @click.option("--pushed", is_flag=True, help="Only what went out.")
-@click.option("--follow", "-f", is_flag=True, help="Go on with what happens, until Ctrl-C.")
+@click.option("--follow", "-f", is_flag=True, help="Follow new entries until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @click.pass_obj
 def log(

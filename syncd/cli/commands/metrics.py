@@ -80,8 +80,8 @@ def _of_state(files: Workspace) -> Iterator[Sample]:
     conflicts, problems, held = for_a_person(state.waiting())
     records = state.count_in(files.config.covers)
     yield "syncd_records", "gauge", "Records that both sides agree on.", records
-    yield "syncd_conflicts", "gauge", "Conflicts that wait for a decision.", len(conflicts)
-    yield "syncd_problems", "gauge", "Files or records that wait to be mended.", len(problems)
+    yield "syncd_conflicts", "gauge", "Open conflicts.", len(conflicts)
+    yield "syncd_problems", "gauge", "Files or records that need a fix.", len(problems)
     yield "syncd_held", "gauge", "Changes that wait to be approved or rejected.", len(held)
     meaning = "1 if the state may not belong to the files, so that no change of them is pushed."
     yield "syncd_doubt", "gauge", meaning, files.doubt is not None
@@ -104,9 +104,9 @@ def _of_daemon(answer: StatusAnswer | None) -> Iterator[Sample]:
         yield f'syncd_phase{{phase="{phase}"}}', "gauge", meaning, answer.phase == phase
     for name, meaning in _COUNTERS.items():
         yield f"syncd_{name}_total", "counter", meaning, getattr(tally, name)
-    meaning = "Seconds that its cycles took."
+    meaning = "Duration of its cycles in seconds."
     yield "syncd_cycle_seconds_total", "counter", meaning, tally.seconds
-    meaning = "When a cycle went well last, in Unix seconds; 0 if none did."
+    meaning = "Time of the last successful cycle in Unix seconds; 0 if there was none."
     yield "syncd_last_success_seconds", "gauge", meaning, tally.last_success
 
 

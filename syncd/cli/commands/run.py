@@ -41,7 +41,7 @@ _STOPS = (signal.SIGTERM, signal.SIGINT)
     "form",
     type=click.Choice(["auto", "text", "json", "journal"]),
     default="auto",
-    help="How it tells what it does; auto: journald's fields under systemd, else text.",
+    help="Format of the log; auto: journald's fields under systemd, else text.",
 )
 @click.option("--once", is_flag=True, help="Sync each mirror once, one after the other, and end.")
 @click.pass_obj

@@ -369,7 +369,7 @@ def _call(command: Sequence[str]) -> str:
         hint = "run `syncd run` from whatever starts services here"
         raise ConfigWrong("there is no systemd here (systemctl)", hint=hint) from None
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines() or ["it did not say why"]
+        said = (done.stderr or done.stdout).strip().splitlines() or ["it gave no reason"]
         name = command[-1]
         hint = f"journalctl {'--user ' if '--user' in command else ''}--unit {name} says more"
         raise SyncdError(f"{' '.join(command)} failed: {said[0]}", hint=hint)

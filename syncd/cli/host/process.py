@@ -94,8 +94,10 @@ class Running:
         if obstacle is None:
             teller.alert = desktop.show
         else:
-            message = f"what waits for you cannot be shown on the desktop: {obstacle}"
-            hint = "syncd status shows them too; [run] desktop = false in syncd.toml ends this"
+            message = f"desktop notifications do not work: {obstacle}"
+            hint = (
+                "syncd status shows the same; to turn them off: [run] desktop = false in syncd.toml"
+            )
             root = str(teller.mirror.folder.root)
             self.voice(LogEntry("desktop", message, Level.WARNING, mirror=root, hint=hint))
 

@@ -168,7 +168,7 @@ def _waiting(
     hints = [RESOLVE_HINT] * any(conflicts) + [problem.hint for problem in problems]
     hints += [APPROVE_HINT] * any(held)
     steps = [_text(f"next: {hint}", style="blue") for hint in dict.fromkeys(hints) if hint]
-    title = _text("waits for you", style="bold yellow")
+    title = _text("needs you", style="bold yellow")
     return Group(Text(), title, *_listed(items), *steps)
 
 

@@ -13,7 +13,7 @@ from syncd.cli.screen.colour import has_colour
 from syncd.cli.screen.output import columns, many, say, wrapped
 from syncd.trouble import at_home
 
-_HEAD: Final = ("mirror", "account", "daemon", "records", "to push", "waits for you")
+_HEAD: Final = ("mirror", "account", "daemon", "records", "to push", "needs you")
 _GAP: Final = 2
 
 

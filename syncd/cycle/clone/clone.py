@@ -343,7 +343,10 @@ def _stop_if_the_disk_refuses(
     items = [item for step in tried for item in done.waiting.get(step.path, ())]
     problems = [item for item in items if isinstance(item, Problem)]
     if len(tried) >= _MANY and problems == items:
-        raise FileProblem(problems[0].reason, hint="mend the cause; syncd goes on from there")
+        raise FileProblem(
+            problems[0].reason,
+            hint="fix the cause, then run the command again: syncd continues from there",
+        )
 
 
 def _has_text(path: RecordPath, block: bytes | None, forms: Forms) -> bool:

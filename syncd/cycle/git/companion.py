@@ -56,7 +56,7 @@ _LOOKS = 3
 checkouts. It is safe all the same: each write names what it replaces."""
 NAME = ".git"
 """The path of git's own problem in `status`."""
-_BUSY = "it is gone, and git holds its lock: a command may not be done"
+_BUSY = "the file is missing while git holds index.lock: a git command may still be running"
 _BUSY_HINT = "wait for that command; if none is running, remove .git/index.lock"
 
 

@@ -88,7 +88,7 @@ async def _state_of(error: RepoUnavailable, pds: Pds) -> str:
     return error.status if status.active else status.status or "inactive"
 
 
-_GOES_ON = "no file is touched meanwhile, and sync goes on by itself"
+_GOES_ON = "until then syncd changes no file; afterwards it syncs again by itself"
 
 _STATES: Final[Mapping[str, tuple[str, str]]] = {
     "deactivated": (

@@ -114,8 +114,8 @@ def _text(forms: Forms, blocks: Mapping[Cid, bytes], step: Step, old: bytes | No
     if step.remote is None or step.remote not in blocks:
         raise NotFound(
             "the repo's tree has this record, but the PDS does not have its content",
-            hint="tell the operator of the PDS; writing the record anew, with another content, "
-            "mends it",
+            hint="tell the operator of the PDS; writing the record again with other content "
+            "repairs it",
         )
     block, collection = blocks[step.remote], split_record_path(step.path)[0]
     form = forms.of(collection)

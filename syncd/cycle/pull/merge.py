@@ -109,7 +109,7 @@ def merged_file(workspace: Workspace, conflict: Conflict, blocks: Mapping[Cid, b
     base = None if conflict.base is None else workspace.state.block(path, conflict.base)
     if conflict.base is not None and base is None:
         # Without it, what one side left alone cannot be told from what it changed.
-        raise BadData("the version that both sides started from is not known any more")
+        raise BadData("the common ancestor of both sides is no longer known")
     start = None if base is None else record_of(base)
     return merge(
         start,

@@ -52,7 +52,7 @@ class Allowance:
                 f"the write budget of the PDS is used up for {in_words(wait)}"
                 + (f" (this PDS allows {own})" if own else ""),
                 retry_seconds=wait,
-                hint="wait; syncd run goes on by itself, and syncd status shows when",
+                hint="wait; syncd run continues by itself, and syncd status shows when",
             )
 
     def close(self, error: RateLimited) -> None:

@@ -131,13 +131,13 @@ def _put(workspace: Workspace, shown: str, content: BinaryIO, ref: BlobRef) -> S
     if ref.size > store.room():
         raise FileProblem(
             f"the disk has no room for a copy of {shown} in {DIRECTORY}/",
-            hint="free some space; a part of the disk always stays free",
+            hint="free some space; syncd always leaves a part of the disk free",
         )
     with store.incoming(ref.cid) as incoming:
         while piece := content.read(PIECE):
             incoming.write(piece)
         if not incoming.is_right:
-            raise FileProblem(f"{shown} is being written", hint="try again when that has ended")
+            raise FileProblem(f"{shown} is being written", hint="try again when the writer is done")
         stamp = incoming.place(extension_of(ref.mime_type))
     store.settle()
     return stamp
