@@ -129,6 +129,8 @@ class Site:
 @contextmanager
 def site(stage: Stage) -> Iterator[Site]:
     host, home = Sandbox(), stage.directory("home")
+    # What a job writes aside costs what a file costs on the disk of the row.
+    scratch = stage.directory("scratch")
     with start(host) as running:
         login = host.create_account("site")
         password = home / "password"
@@ -136,6 +138,7 @@ def site(stage: Stage) -> Iterator[Site]:
         password.write_text(login.password, encoding="utf-8")
         place = {"SYNCD_PDS": running.url, "SYNCD_PLC_URL": running.url}
         given = {"SYNCD_PASSWORD_FILE": str(password), "PYTHONWARNINGS": "", **place}
+        given["TMPDIR"] = str(scratch)
         yield Site(stage, Machine(home, given), host, login.did)
 
 
