@@ -7,7 +7,7 @@ writes where git or a person works, and never asks a PDS.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from typing import Final
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.dagcbor import encode
 from syncd.atproto.syntax import parse_nsid
+from syncd.blobs.files import MARK
 from syncd.config import FILE_NAME, Config, parse_config
 from syncd.cycle.branch.mark import Mark
 from syncd.cycle.branch.named import NamedFiles
@@ -33,10 +34,17 @@ _NOT_A_NAME: Final = ("", ".", "..")
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """What both sides agreed on with the last publication: CIDs, and the records of most."""
+    """What both sides agreed on with the last publication: CIDs, and the records of most.
+
+    Attributes:
+        base: The CID of each record.
+        blocks: The records themselves, but for those of `Mark.open`.
+        cids: The CID of each of git's blobs that was read for this, as `records_at` takes them.
+    """
 
     base: Mapping[RecordPath, Cid] = field(default_factory=dict)
     blocks: Mapping[RecordPath, bytes] = field(default_factory=dict)
+    cids: Cids = field(default_factory=dict)
 
 
 def settings_at(work: Worktree, commit: str, environ: Mapping[str, str]) -> Config | None:
@@ -58,36 +66,55 @@ def agreed_at(work: Worktree, mark: Mark, config: Config) -> Agreed:
         then = None
     if then is None or then.did != config.did:
         return Agreed()
-    blocks = dict(_blocks(work, mark.commit, then))
+    blocks, cids = _blocks(work, mark.commit, then)
     base: dict[RecordPath, Cid | None] = {p: cid_of_block(block) for p, block in blocks.items()}
     base |= mark.open
     found = {p: cid for p, cid in base.items() if cid is not None and config.covers_path(p)}
     kept = {p: b for p, b in blocks.items() if p in found and p not in mark.open}
-    return Agreed(found, kept)
+    # A text is the same record only where it is read in the same form.
+    return Agreed(found, kept, cids if then.forms == config.forms else {})
 
 
-def _blocks(work: Worktree, commit: str, config: Config) -> Iterator[tuple[RecordPath, bytes]]:
+def _blocks(work: Worktree, commit: str, config: Config) -> tuple[dict[RecordPath, bytes], Cids]:
+    """Return the records of a commit as blocks, and the CIDs of the blobs of git that hold them."""
+    blocks: dict[RecordPath, bytes] = {}
+    cids: Cids = {}
+    for path, blob, text, block in _read(work, commit, config):
+        blocks[path] = block
+        # What a record with a named file is depends on that file as well.
+        if MARK not in text:
+            cids[split_record_path(path)[0], blob] = cid_of_block(block)
+    return blocks, cids
+
+
+def _read(
+    work: Worktree, commit: str, config: Config
+) -> Iterator[tuple[RecordPath, str, bytes, bytes]]:
+    """Yield the path, the id of git's blob, its text and the block of each record of a commit."""
     files, refer = work.files(commit), NamedFiles(work, commit, config).refer
     paths = dict(record_paths(files, config))
     ids = [files[name].id for name in paths]
     work.bring_blobs(commit, ids)
     count = Counter(paths.values())
-    for path, text in zip(paths.values(), work.contents(ids), strict=True):
+    for path, blob, content in zip(paths.values(), ids, work.contents(ids), strict=True):
         if count[path] > 1:
             continue  # two files, so neither was published
+        text = content or b""
         try:
             collection = split_record_path(path)[0]
             form = config.forms.of(collection)
-            yield path, encode(form.parse(text or b"", collection, refer))
+            yield path, blob, text, encode(form.parse(text, collection, refer))
         except (BadJson, BadData):
             continue  # no record, so it was not published either
 
 
-def records_at(work: Worktree, commit: str, config: Config) -> dict[RecordPath, Cid]:
-    """Return the CID of each record that `commit` has. Raises GitFailed."""
-    cids: Cids = {}
+def records_at(work: Worktree, commit: str, config: Config, known: Cids) -> dict[RecordPath, Cid]:
+    """Return the CID of each record that `commit` has. Raises GitFailed.
+
+    `known` has blobs of git that were read already, in the forms of `config`.
+    """
     refer = NamedFiles(work, commit, config).refer
-    return records_in(work, work.files(commit), config, cids, refer)
+    return records_in(work, work.files(commit), config, dict(known), refer)
 
 
 def versions_between(
@@ -130,26 +157,28 @@ def lay_out(work: Worktree, commit: str, config: Config, root: Path) -> None:
     }
     regular = {name: file.id for name, file in wanted.items() if file.is_regular}
     work.bring_blobs(commit, regular.values())
-    for name, text in zip(regular, work.contents(regular.values()), strict=True):
-        _place(root, name).write_bytes(text or b"")
-    _lay_out_named(NamedFiles(work, commit, config), regular, root)
+    for directory in {name.rpartition("/")[0] for name in wanted}:
+        (root / directory).mkdir(parents=True, exist_ok=True)
+    naming: dict[str, bytes] = {}
+    for name, content in zip(regular, work.contents(regular.values()), strict=True):
+        text = content or b""
+        (root / name).write_bytes(text)
+        if MARK in text:
+            naming[name] = text
+    _lay_out_named(NamedFiles(work, commit, config), naming, root)
     for name in wanted.keys() - regular.keys():
-        _place(root, name).symlink_to(_NO_FILE)
+        (root / name).symlink_to(_NO_FILE)
 
 
-def _lay_out_named(named: NamedFiles, files: Iterable[str], root: Path) -> None:
+def _lay_out_named(named: NamedFiles, texts: Mapping[str, bytes], root: Path) -> None:
     """Write the files that these records name, as far as git has them."""
-    for name, path in record_paths(files, named.config):
-        for each in named.named_in((root / name).read_bytes(), path):
+    for name, path in record_paths(texts, named.config):
+        for each in named.named_in(texts[name], path):
             content = named.content(each)
             if content is not None and not (root / each).exists():
-                _place(root, each).write_bytes(content)
-
-
-def _place(root: Path, name: str) -> Path:
-    place = root / name
-    place.parent.mkdir(parents=True, exist_ok=True)
-    return place
+                place = root / each
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(content)
 
 
 def _concerns(name: str, file: GitFile, config: Config) -> bool:

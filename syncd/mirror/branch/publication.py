@@ -29,6 +29,7 @@ from syncd.cycle.branch.trees import (
     settings_at,
     versions_between,
 )
+from syncd.cycle.git.records import Cids
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FileProblem, GitFailed, SyncdError
@@ -101,7 +102,7 @@ async def _publish(
 ) -> tuple[Published, Written]:
     """Publish the commit, and move the mark. Return also what the repo was given."""
     shelf = Shelf(checkout.root, checkout.config.forms)
-    async with _laid_out(checkout, start, connect) as mirror:
+    async with _laid_out(checkout, start, connect) as (mirror, cids):
         mirror.on_archive = shelf.keep_foreign
         try:
             report = await _sync(mirror, checkout, marks, start)
@@ -111,7 +112,7 @@ async def _publish(
             done = Published(report, *checkout.published, start)
             return done, _written(mirror, report)
         report = _with_conflicts_kept(report, mirror, shelf)
-        in_git = records_at(checkout.work, checkout.head, mirror.config)
+        in_git = records_at(checkout.work, checkout.head, mirror.config, cids)
         mark = make_mark(checkout.head, in_git, mirror.state.base())
         written = _written(mirror, report)
     # The report of a first cycle has the plan; what is foreign may have changed since.
@@ -142,7 +143,7 @@ async def _give_way(
         return done
     newer = replace(checkout, head=found.commit, config=config)
     own = {path: cid for path, cid in written.items() if config.covers_path(path)}
-    async with _laid_out(newer, Since(found, None), connect) as mirror:
+    async with _laid_out(newer, Since(found, None), connect) as (mirror, _):
         mirror.state.record(Memory(base=own))
         report = await mirror.sync()
     both = done.report.followed_by(replace(report, plan=done.report.plan))
@@ -162,7 +163,7 @@ async def preview_branch(root: Path, marks: Marks, connect: Connect) -> Publishe
     """Return the plan of a publication of HEAD, on whatever branch, and do nothing. Raises so."""
     checkout = checkout_at(root, os.environ)
     start = since_for_preview(checkout, marks.find(checkout))
-    async with _laid_out(checkout, start, connect) as mirror:
+    async with _laid_out(checkout, start, connect) as (mirror, _):
         report = await mirror.preview()
         if _take_over(mirror, checkout, start, report):
             report = await mirror.preview()
@@ -249,8 +250,13 @@ def _moved(checkout: Checkout, marks: Marks, start: Since, mark: Mark, report: R
 
 
 @asynccontextmanager
-async def _laid_out(checkout: Checkout, start: Since, connect: Connect) -> AsyncIterator[Mirror]:
-    """Yield a mirror of the files that HEAD has, which knows what was agreed on before."""
+async def _laid_out(
+    checkout: Checkout, start: Since, connect: Connect
+) -> AsyncIterator[tuple[Mirror, Cids]]:
+    """Yield a mirror of the files that HEAD has, which knows what was agreed on before.
+
+    With it come the CIDs of the blobs of git that were read for that.
+    """
     config = _settings(checkout.config)
     agreed = agreed_at(checkout.work, start.mark, config) if start.mark else Agreed()
     with explained(), TemporaryDirectory(prefix="syncd-") as directory:
@@ -265,7 +271,7 @@ async def _laid_out(checkout: Checkout, start: Since, connect: Connect) -> Async
             folder = Folder(root, marker, portable=config.is_portable, forms=forms)
             files = Workspace(folder, state, config, time.time_ns)
             async with connect(files) as mirror:
-                yield mirror
+                yield mirror, agreed.cids
 
 
 def _settings(config: Config) -> Config:
