@@ -5,16 +5,19 @@ The push follows with the next cycle of whichever process runs it, whatever dela
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from syncd.cycle.pull.merge import in_style
 from syncd.cycle.pull.supersede import Successor, file_at, put
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FolderWrong, SyncdError
+from syncd.folder.names import relative_paths
 from syncd.mirror.git_versions import superseded_in_git
 from syncd.mirror.names import Name
 from syncd.mirror.notices import OnNotice, ignore
+from syncd.mirror.past.then import find_later, read_agreed
 from syncd.mirror.past.undo import EDITED, Undo, begin_restore, end_restore, end_undo
 from syncd.mirror.timeline import read_superseded
 from syncd.mirror.waiting import publish_version
@@ -27,6 +30,7 @@ def restore(
 ) -> Superseded:
     """Write a version of `path` into the folder: the newest, or the one whose CID ends in `ending`.
 
+    The newest is what both sides had last, where the file is gone or was edited and not sent.
     With `ending`, versions on any git branch count too. The file's present text goes to history.
 
     Raises:
@@ -55,7 +59,7 @@ def find_back(
     A version that came again counts where it was first, so that restoring does not make a way
     back longer. Raises SyncdError if there are not so many.
     """
-    events = read_superseded(workspace, path, -1, on_notice)
+    events = _versions(workspace, path, on_notice)
     # Newest first: of equal versions the last one here came first.
     order = [e for at, e in enumerate(events) if all(e.cid != o.cid for o in events[at + 1 :])]
     cids, seen = [event.cid for event in order], file_at(workspace.folder, path)
@@ -79,12 +83,17 @@ class Wish:
     Attributes:
         names: What the records are called.
         deleted: Only records that have no file.
-        before: The versions of this moment (unix seconds); None: the newest ones of history.
+        before: The versions of this moment (unix seconds), of records that were there then; None:
+            the newest ones.
     """
 
     names: Sequence[Name]
     deleted: bool = False
     before: int | None = None
+
+    def means(self, path: RecordPath) -> bool:
+        """Return whether `path` is named."""
+        return any(path in name.records or name.covers(path) for name in self.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,21 +111,58 @@ def plan_restore(
 
     A second call after a stop in the middle returns those that are missing still.
     """
-    wanted: dict[RecordPath, Superseded] = {}
-    for event in read_superseded(workspace, None, -1, on_notice):
-        if not any(event.path in name.records or name.covers(event.path) for name in wish.names):
-            continue
-        if wish.before is None:
-            wanted.setdefault(event.path, event)
-        elif event.at >= wish.before:
-            # Newest first: what went first after that moment was there at that moment.
+    wanted = _wanted_of_history(workspace, wish, on_notice)
+    for event in _unsent(workspace, wish, wanted):
+        if wish.before is None or event.path not in wanted:
             wanted[event.path] = event
+    if wish.before is not None:
+        for path in find_later(workspace, wanted, wish.before):
+            del wanted[path]
     files = {path: file_at(workspace.folder, path) for path in wanted}
     return [
         event
         for path, event in sorted(wanted.items())
         if (seen := files[path]) is None or not (wish.deleted or seen.cid == event.cid)
     ]
+
+
+def _wanted_of_history(
+    workspace: Workspace, wish: Wish, on_notice: OnNotice
+) -> dict[RecordPath, Superseded]:
+    wanted: dict[RecordPath, Superseded] = {}
+    for event in read_superseded(workspace, None, -1, on_notice):
+        if not wish.means(event.path):
+            continue
+        if wish.before is None:
+            wanted.setdefault(event.path, event)
+        elif event.at >= wish.before:
+            # Newest first: what went first after that moment was there at that moment.
+            wanted[event.path] = event
+    return wanted
+
+
+def _unsent(
+    workspace: Workspace, wish: Wish, wanted: Collection[RecordPath]
+) -> Iterator[Superseded]:
+    """Yield what both sides had last of records whose file is gone, no record, or edited.
+
+    An edit is looked for only where history has versions, or where something waits for a person:
+    to read each file of a mirror would take long.
+    """
+    waiting = {RecordPath(item.path) for item in workspace.state.waiting()}
+    for path in workspace.state.base():
+        if not wish.means(path):
+            continue
+        if (_is_gone(workspace, path) or path in wanted or path in waiting) and (
+            agreed := read_agreed(workspace, path)
+        ):
+            yield agreed
+
+
+def _is_gone(workspace: Workspace, path: RecordPath) -> bool:
+    folder = workspace.folder
+    names = relative_paths(path, portable=folder.portable, forms=folder.forms)
+    return not any(os.path.lexists(workspace.root / name) for name in names)
 
 
 def restore_all(workspace: Workspace, events: Sequence[Superseded]) -> Restored:
@@ -188,7 +234,7 @@ def _find(
     workspace: Workspace, path: RecordPath, wanted: str | None, on_notice: OnNotice
 ) -> Superseded:
     ending = (wanted or "").removeprefix("…")
-    every = read_superseded(workspace, path, -1, on_notice)
+    every = _versions(workspace, path, on_notice)
     found = [event for event in every if str(event.cid).endswith(ending)]
     if not found and ending:
         found = list(superseded_in_git(workspace, path, ending, on_notice))
@@ -199,6 +245,12 @@ def _find(
     if len({event.cid for event in found}) > 1 and wanted:
         raise SyncdError(f"{wanted} fits several versions of {path}", hint="give more of the CID")
     return found[0]
+
+
+def _versions(workspace: Workspace, path: RecordPath, on_notice: OnNotice) -> list[Superseded]:
+    """Return what `path` was before what its file is now, newest first."""
+    agreed = read_agreed(workspace, path)
+    return [*([agreed] if agreed else []), *read_superseded(workspace, path, -1, on_notice)]
 
 
 def _write_back(workspace: Workspace, event: Superseded) -> None:

@@ -18,6 +18,7 @@ from syncd.mirror.names import read_names
 from syncd.mirror.restore import Wish, plan_restore, restore_all
 from syncd.mirror.times import read_moment, rfc3339
 from syncd.model import RecordPath
+from syncd.state import Activity, How
 from tests.cycle.push.test_pusher import Time, timed
 from tests.rigs.device import Device, World
 
@@ -175,3 +176,62 @@ def test_a_time_that_syncd_wrote_is_read_again(seconds: int) -> None:
     assert read_moment(rfc3339(seconds), 0) == seconds
     local = datetime.fromtimestamp(seconds, UTC).astimezone().isoformat()
     assert read_moment(local, 0) == seconds
+
+
+async def test_what_came_later_than_a_moment_is_not_brought_back_to_it(
+    world: World, laptop: Device, time: Time
+) -> None:
+    workspace, moment = workspace_of(laptop), int(time.now())
+    later, again = RecordPath("com.example.note/later"), NOTES[0]
+    foreign = RecordPath("com.example.note/foreign")
+    crowd = [RecordPath(f"com.example.crowd/c{number}") for number in range(12)]
+    time.seconds += HOUR
+    for path in (later, again, *crowd):
+        laptop.save(path, v=5)
+    await world.write(foreign, v=5)
+    await laptop.sync()
+    time.seconds += HOUR
+    for path in (later, again, foreign, crowd[1], NOTES[1]):
+        laptop.delete(path)
+    laptop.save(crowd[0], v=6)
+    await laptop.sync()
+    time.seconds += HOUR
+    for deleted in (True, False):
+        events = plan_restore(workspace, wish(laptop, "*", deleted=deleted, before=moment))
+        assert [event.path for event in events] == [NOTES[1]]
+    since = plan_restore(workspace, wish(laptop, "*", before=int(time.now()) - int(1.5 * HOUR)))
+    assert {later, again, foreign, crowd[0], crowd[1]} < {event.path for event in since}
+
+
+async def test_a_record_that_was_pulled_twice_was_there_at_a_moment_between(
+    laptop: Device, time: Time
+) -> None:
+    moment, path = int(time.now()), NOTES[1]
+    time.seconds += HOUR
+    # As after a state file was lost, and the file with it.
+    pulled = Activity(int(time.now()), How.PULLED, path, after=laptop.base()[path])
+    workspace_of(laptop).activity.keep([pulled])
+    time.seconds += HOUR
+    laptop.save(path, v=9)
+    await laptop.sync()
+    events = plan_restore(workspace_of(laptop), wish(laptop, "*", before=moment))
+    assert [event.path for event in events] == [path]
+    restore_all(workspace_of(laptop), events)
+    assert laptop.read(path)["v"] == 1
+
+
+async def test_files_that_are_gone_and_not_yet_deleted_come_back_as_both_sides_had_them(
+    world: World, laptop: Device, time: Time
+) -> None:
+    workspace, kept = workspace_of(laptop), NOTES[1]
+    for path in NOTES[1::2]:
+        laptop.delete(path)
+    laptop.file(NOTES[3]).write_text('{"v": 1', encoding="utf-8")
+    for deleted, before in ((True, None), (False, None), (True, int(time.now()))):
+        events = plan_restore(workspace, wish(laptop, "*", deleted=deleted, before=before))
+        assert [e.path for e in events if e.path == kept] == [kept]
+        assert (NOTES[3] in [e.path for e in events]) is not deleted
+    restore_all(workspace, plan_restore(workspace, wish(laptop, "com.example.note/n?")))
+    assert [laptop.read(path)["v"] for path in NOTES[1:10:2]] == [1] * 5
+    await laptop.sync()
+    assert laptop.base() == world.records()

@@ -185,3 +185,36 @@ async def test_the_command_says_what_it_undoes(laptop: Device) -> None:
     laptop.save(ONE, v=50)
     code, plan = ran("--undo")
     assert (code, len(plan["failed"]), laptop.read(ONE)["v"]) == (3, 1, 50)
+
+
+async def test_a_half_saved_file_becomes_what_both_sides_had_and_undo_brings_its_bytes_back(
+    world: World,
+) -> None:
+    device = world.device()
+    device.save(ONE, v=1)
+    await device.sync()
+    half = b'{"$type": "com.example.note", "v": '
+    for broken in (half, b"", None):
+        device.save(ONE, v=1)
+        device.file(ONE).unlink() if broken is None else device.file(ONE).write_bytes(broken)
+        restore(workspace_of(device), ONE)
+        assert device.read(ONE)["v"] == 1
+        assert undo(device) == {}
+        assert device.has(ONE) is (broken is not None)
+        assert broken is None or device.file(ONE).read_bytes() == broken
+    restore(workspace_of(device), ONE)
+    with pytest.raises(SyncdError, match="no superseded"):
+        restore(workspace_of(device), RecordPath("com.example.note/never"))
+
+
+async def test_an_edit_that_was_not_sent_goes_back_to_what_both_sides_had_and_then_further(
+    laptop: Device,
+) -> None:
+    workspace = workspace_of(laptop)
+    for path, steps, version in zip(NOTES[2:5], (1, 2, 3), (2, 1, 0), strict=True):
+        laptop.save(path, v=7)
+        restore_version(workspace, find_back(workspace, path, steps))
+        assert laptop.read(path)["v"] == version
+    laptop.save(path, v=80)
+    restore(workspace, path)
+    assert laptop.read(path)["v"] == 2

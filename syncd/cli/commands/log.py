@@ -353,7 +353,7 @@ def _say_plan(events: Sequence[Superseded], as_json: bool) -> None:
         say_json({"restore": [_version_json(event) for event in events]})
         return
     for event in events:
-        say(f"restore   {event.path} as it was until {rfc3339(event.at)} ({short(event.cid)})")
+        say(f"restore   {event.path} as it was {_when(event)} ({short(event.cid)})")
     say(f"{many(len(events), 'record')} to restore; nothing was done")
 
 
@@ -364,7 +364,7 @@ def _say_all(restored: Restored, as_json: bool) -> None:
         say_json({"restored": [_version_json(e) for e in restored.done], "failed": failed})
     else:
         for event in restored.done:
-            say(f"restored  {event.path} as it was until {rfc3339(event.at)} ({short(event.cid)})")
+            say(f"restored  {event.path} as it was {_when(event)} ({short(event.cid)})")
         _say_failed(restored.failed)
         left = f"; {len(restored.failed)} could not be" if restored.failed else ""
         say(f"{many(len(restored.done), 'record')} restored{left}")
@@ -379,5 +379,9 @@ def _say_restored(event: Superseded, as_json: bool) -> None:
     if as_json:
         say_json({"path": event.path, "cid": str(event.cid)})
     else:
-        when = event.reason if event.content else f"until {rfc3339(event.at)}"
-        say(f"restored {event.path} as it was {when} ({short(event.cid)})")
+        say(f"restored {event.path} as it was {_when(event)} ({short(event.cid)})")
+
+
+def _when(event: Superseded) -> str:
+    """Return when a version was there: only those of git and of both sides have no end."""
+    return event.reason if event.content else f"until {rfc3339(event.at)}"
