@@ -8,11 +8,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := $(VENV)-lowest
 SITE := $(VENV)-site
+RELEASE := .venv-release
 # The tests run in this many processes, each with a reference PDS of its own: one more than the two
 # cores of CI, for a quarter of the time a test waits.
 JOBS ?= 3
 # The other Pythons that `make pythons` looks for.
-PYTHONS ?= python3.12 python3.13
+PYTHONS ?= python3.12 python3.13 python3.14
 SPREAD := -n $(JOBS) --dist loadgroup
 
 # Python keeps what it compiles: else each of the thousand processes of the tests compiles it anew.
@@ -26,7 +27,7 @@ define install_syncd
 	$(install) --no-build-isolation --editable '.[$(3)]'
 endef
 
-.PHONY: demo test tests lint types programs reference lowest coverage pythons others packages readability site tools peers-pds stress model torture mutants bench flames publish idle pictures format clean
+.PHONY: demo test tests lint types programs reference lowest coverage pythons others packages deb locked readability site tools peers-pds stress model torture mutants bench flames publish idle pictures format clean
 
 demo: $(VENV)/.demo
 	$(BIN)/syncd demo $(if $(ONCE),--once)
@@ -72,8 +73,19 @@ others: $(VENV)/.test programs
 	$(BIN)/python -m pytest $(SPREAD) -m "not reference" $(PYTEST)
 
 # Packages of syncd: what is in them, and that they run where they are installed.
-packages: $(VENV)/.test
-	$(BIN)/python -m pytest --only packages tests/docs/test_packaging.py $(PYTEST)
+packages: $(VENV)/.test $(RELEASE)/.made
+	$(BIN)/python -m pytest --only packages tests/docs/test_packaging.py tests/docs/test_installs.py tests/docs/test_debian.py $(PYTEST)
+
+# A Debian package for the Debian of this machine, in dist.
+deb: $(VENV)/.test
+	$(BIN)/python -m hatchling build -t wheel -d dist
+	$(BIN)/python -m release.deb dist/syncd-$$($(BIN)/python -c 'import syncd; print(syncd.__version__)')-py3-none-any.whl dist
+
+# The hashes of all that syncd needs, made anew from constraints.txt.
+locked: $(RELEASE)/.made
+	{ sed -n '/^#/p' release/locked.txt; $(RELEASE)/bin/uv pip compile --quiet pyproject.toml --extra fast --extra keyring \
+	    --extra sandbox --constraint constraints.txt --generate-hashes --universal --no-annotate --no-header; } > $(RELEASE)/locked.txt
+	mv $(RELEASE)/locked.txt release/locked.txt
 
 # How documents, docstrings and messages read: sentences, passives, idioms; SHOW=messages names each idiom.
 readability: $(VENV)/.test
@@ -139,7 +151,7 @@ format: $(VENV)/.test
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(LOWEST) $(SITE) build .venv-python* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) $(SITE) $(RELEASE) build .venv-python* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/.made:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "syncd needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -157,6 +169,11 @@ $(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
 $(SITE)/.made: docs/site/requirements.txt
 	$(PYTHON) -m venv --clear $(SITE)
 	$(SITE)/bin/python -m pip --disable-pip-version-check --quiet install --requirement docs/site/requirements.txt
+	touch $@
+
+$(RELEASE)/.made: release/tools.txt
+	$(PYTHON) -m venv --clear $(RELEASE)
+	$(RELEASE)/bin/python -m pip --disable-pip-version-check --quiet install --requirement release/tools.txt
 	touch $@
 
 $(LOWEST)/.test: pyproject.toml constraints-lowest.txt

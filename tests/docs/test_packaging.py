@@ -54,12 +54,17 @@ def test_the_lowest_bound_is_the_one_that_is_tested(requirement: Requirement) ->
     assert all(lowest.release[: len(Version(b).release)] == Version(b).release for b in bounds)
 
 
+def built(kind: str, directory: Path, source: Path = ROOT, umask: int = 0o022) -> Path:
+    """Build the wheel or the sdist of a checkout."""
+    build = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(directory)]
+    subprocess.run(build, cwd=source, check=True, capture_output=True, umask=umask)
+    (package,) = directory.glob("*.whl" if kind == "wheel" else "*.tar.gz")
+    return package
+
+
 @pytest.mark.packages
 def test_the_wheel_holds_syncd_and_nothing_else(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
+    with zipfile.ZipFile(built("wheel", tmp_path)) as archive:
         names = set(archive.namelist())
         (entry,) = [name for name in names if name.endswith("entry_points.txt")]
         assert "syncd = syncd.cli:main" in archive.read(entry).decode()
@@ -83,13 +88,10 @@ def test_a_package_has_the_same_bytes_wherever_and_whenever_it_is_built(
     copy = tmp_path / "elsewhere"
     leave_out = shutil.ignore_patterns(".git", ".venv*", ".*_cache", "__pycache__", "build")
     shutil.copytree(ROOT, copy, ignore=leave_out, copy_function=shutil.copy)
-    packages = []
-    for source, umask in ((ROOT, 0o022), (copy, 0o077)):
-        place = tmp_path / f"built-{umask}"
-        build = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(place)]
-        subprocess.run(build, cwd=source, check=True, capture_output=True, umask=umask)
-        (package,) = place.iterdir()
-        packages.append(package)
+    packages = [
+        built(kind, tmp_path / f"built-{umask}", source, umask)
+        for source, umask in ((ROOT, 0o022), (copy, 0o077))
+    ]
     assert packages[0].name == packages[1].name
     assert packages[0].read_bytes() == packages[1].read_bytes()
 
@@ -99,9 +101,7 @@ def test_a_package_has_the_same_bytes_wherever_and_whenever_it_is_built(
 def test_a_package_can_be_installed_and_run_away_from_the_checkout(
     kind: str, tmp_path: Path
 ) -> None:
-    build = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(tmp_path)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    (package,) = (path for path in tmp_path.iterdir() if path.suffix in (".whl", ".gz"))
+    package = built(kind, tmp_path)
     place = tmp_path / "installed"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-build-isolation"]
     subprocess.run([*pip, "--no-deps", "--target", str(place), str(package)], check=True)
@@ -147,5 +147,4 @@ def test_without_the_extra_the_sandbox_says_so_in_one_sentence(
 
 
 def test_the_version_is_in_the_changelog() -> None:
-
     assert re.search(rf"^## \[?{re.escape(__version__)}\b", read("CHANGELOG.md"), re.MULTILINE)

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -213,7 +214,7 @@ def the_state_is_damaged(clinic: Clinic) -> None:
 
 
 def a_row_of_the_state_is_damaged(clinic: Clinic) -> None:
-    with sqlite3.connect(clinic.root / ".syncd" / "state.db") as sql:
+    with closing(sqlite3.connect(clinic.root / ".syncd" / "state.db")) as sql, sql:
         sql.execute("UPDATE base SET path = path || 'x'")
     sql.close()
 
@@ -286,7 +287,7 @@ def test_what_is_broken_is_found_and_nothing_else(
 
 
 def test_a_pds_that_ignores_guards_is_named(clinic: Clinic) -> None:
-    with sqlite3.connect(clinic.root / ".syncd" / "state.db") as sql:
+    with closing(sqlite3.connect(clinic.root / ".syncd" / "state.db")) as sql, sql:
         row = sql.execute("SELECT value FROM meta WHERE key = 'note:guards'").fetchone()
     sql.close()
     assert json.loads(row[0])["honoured"] is True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,7 @@ def test_a_record_that_nobody_looked_into_is_to_be_read(state: State) -> None:
 
 
 def forget_tables(path: Path) -> None:
-    with sqlite3.connect(path) as sql:
+    with closing(sqlite3.connect(path)) as sql, sql:
         for trigger in ("base_moved", "base_gone"):
             sql.execute(f"DROP TRIGGER {trigger}")
         for table in ("named", "unread", "blob_file", "blob_asked"):
@@ -140,7 +141,7 @@ def test_an_older_syncd_that_moves_base_leaves_no_wrong_answer(state: State, pat
         state.record(memory(ONE, record(CAT)))
         state.record(memory(TWO, record(CAT)))
     other = record(DOG)
-    with sqlite3.connect(path) as sql:
+    with closing(sqlite3.connect(path)) as sql, sql:
         sql.execute(
             "INSERT OR REPLACE INTO base VALUES (?, ?, 0)", (ONE, bytes(cid_of_block(other)))
         )
@@ -182,7 +183,7 @@ def test_a_filling_that_stops_leaves_nothing_named(state: State) -> None:
 def test_a_flipped_bit_in_what_is_named_is_damage(state: State, path: Path) -> None:
     with state:
         state.record(memory(ONE, record(CAT)))
-    with sqlite3.connect(path) as sql:
+    with closing(sqlite3.connect(path)) as sql, sql:
         sql.execute("UPDATE named SET size = 4")
     sql.close()
     with open_state(path) as damaged, pytest.raises(Exception, match="damaged"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -145,7 +146,7 @@ def test_a_newer_history_is_refused_by_name(history: History) -> None:
     from syncd.state.damage import checksum  # noqa: PLC0415
 
     history.keep([version(b"x")])
-    with sqlite3.connect(history.path) as sql:
+    with closing(sqlite3.connect(history.path)) as sql, sql:
         sql.execute("UPDATE about SET schema = 9, crc = ?", (checksum(9),))
     sql.close()
     with pytest.raises(StateWrong, match="newer syncd"):
@@ -155,7 +156,7 @@ def test_a_newer_history_is_refused_by_name(history: History) -> None:
 def test_a_flipped_version_is_found_and_the_others_are_kept(history: History) -> None:
     versions = [version(b"version %d " % n * 40, at=n) for n in range(50)]
     history.keep(versions)
-    with sqlite3.connect(history.path) as sql:
+    with closing(sqlite3.connect(history.path)) as sql, sql:
         sql.execute("UPDATE version SET content = ? WHERE cid = ?", (b"z", bytes(versions[7].cid)))
         sql.execute("UPDATE event SET at = at + 1 WHERE at = 9")
     sql.close()

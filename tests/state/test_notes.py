@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -431,7 +432,7 @@ def test_a_version_in_history_that_syncd_never_writes_is_damage(
     history = History(tmp_path / "history.db")
     named = (ONE, Side.LOCAL, A, b"a", None)
     history.keep([Superseded(*named, 1, "why", None, Provenance.BOTH)])
-    with sqlite3.connect(history.path) as sql:
+    with closing(sqlite3.connect(history.path)) as sql, sql:
         sql.execute(f"UPDATE event SET {column} = ?", (value,))
         columns = "path, side, cid, after, at, reason, rev, origin"
         (row,) = sql.execute(f"SELECT {columns} FROM event")
@@ -459,6 +460,6 @@ def read_all(state: State) -> None:
 
 def test_the_keys_of_facts_are_those_of_the_file(state: State) -> None:
     state.keep(Unwatched("p", "h"))
-    with sqlite3.connect(state.path) as sql:
+    with closing(sqlite3.connect(state.path)) as sql, sql:
         assert sql.execute("SELECT value FROM meta WHERE key = ?", (f"{NOTE}watch",)).fetchone()
     sql.close()

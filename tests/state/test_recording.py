@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -72,15 +73,17 @@ def memories(draw: st.DrawFn) -> Memory:
     )
 
 
-def recorded(sql: sqlite3.Connection, *several: Memory) -> dict[str, list[tuple[object, ...]]]:
-    """All rows that a state file has after these memories were recorded in it."""
-    for memory in several:
-        found = sql.execute("SELECT value FROM meta WHERE key = 'newest'").fetchone()
-        record(sql, memory, Tid(found[0]) if found else None)
-    return {
-        table: sorted(sql.execute(f"SELECT {columns} FROM {table}"))
-        for table, columns in TABLES.items()
-    }
+def recorded(fresh: sqlite3.Connection, *several: Memory) -> dict[str, list[tuple[object, ...]]]:
+    """All rows that a copy of a state file has after these memories were recorded in it."""
+    with closing(sqlite3.connect(":memory:")) as sql:
+        fresh.backup(sql)
+        for memory in several:
+            found = sql.execute("SELECT value FROM meta WHERE key = 'newest'").fetchone()
+            record(sql, memory, Tid(found[0]) if found else None)
+        return {
+            table: sorted(sql.execute(f"SELECT {columns} FROM {table}"))
+            for table, columns in TABLES.items()
+        }
 
 
 @pytest.fixture(scope="module")
@@ -91,25 +94,19 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connecti
         yield state._sql
 
 
-def copy_of(sql: sqlite3.Connection) -> sqlite3.Connection:
-    copy = sqlite3.connect(":memory:")
-    sql.backup(copy)
-    return copy
-
-
 @settings(max_examples=60, deadline=None)
 @given(memories(), memories(), memories())
 def test_memories_made_one_leave_what_they_leave_when_recorded_in_turn(
     fresh: sqlite3.Connection, before: Memory, first: Memory, second: Memory
 ) -> None:
-    in_turn = recorded(copy_of(fresh), before, first, second)
-    at_once = recorded(copy_of(fresh), before, first.and_then(second))
+    in_turn = recorded(fresh, before, first, second)
+    at_once = recorded(fresh, before, first.and_then(second))
     forgotten = [row for row in in_turn["meta"] if row not in at_once["meta"]]
     assert [str(key).partition(":")[0] for key, _ in forgotten] in ([], ["settled"])
     for rows in (in_turn, at_once):
         rows["meta"] = [row for row in rows["meta"] if row not in forgotten]
     stayed = [row for row in at_once["kept"] if row not in in_turn["kept"]]
-    assert all(row in recorded(copy_of(fresh), before)["kept"] for row in stayed)
+    assert all(row in recorded(fresh, before)["kept"] for row in stayed)
     assert all((path, cid) in at_once["base"] for path, cid, _ in stayed)
     assert {**at_once, "kept": [r for r in at_once["kept"] if r not in stayed]} == in_turn
 
@@ -120,7 +117,7 @@ def test_what_a_file_was_is_forgotten_with_its_base(fresh: sqlite3.Connection) -
     gone, back = Memory(base={path: None}), Memory(base={path: cid})
     for first, second in ((known, gone), (gone, back)):
         for several in ((first, second), (first.and_then(second),)):
-            assert recorded(copy_of(fresh), known, *several)["seen"] == []
+            assert recorded(fresh, known, *several)["seen"] == []
 
 
 def test_a_block_stays_for_as_long_as_base_is_its_version(fresh: sqlite3.Connection) -> None:
@@ -129,7 +126,7 @@ def test_a_block_stays_for_as_long_as_base_is_its_version(fresh: sqlite3.Connect
     for later, kept in ((cid, [(path, bytes(cid), BLOCKS[0])]), (other, []), (None, [])):
         second = Memory(base={path: later})
         for several in ((first, second), (first.and_then(second),)):
-            assert recorded(copy_of(fresh), *several)["kept"] == kept
+            assert recorded(fresh, *several)["kept"] == kept
 
 
 @settings(max_examples=20, deadline=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,7 +100,7 @@ def since_knowing(repo: Repo) -> ServedPds:
 
 def kept(device: Device) -> dict[str, list[tuple[object, ...]]]:
     """All of the state file that does not depend on the time or the disk."""
-    with sqlite3.connect(device.mirror.state.path) as sql:
+    with closing(sqlite3.connect(device.mirror.state.path)) as sql, sql:
         rows = {
             table: sorted(sql.execute(f"SELECT {columns} FROM {table}"), key=repr)
             for table, columns in (

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -93,7 +93,7 @@ async def finished(device: Device) -> Device:
 
 
 def tables(device: Device) -> set[str]:
-    with sqlite3.connect(device.mirror.state.path) as sql:
+    with closing(sqlite3.connect(device.mirror.state.path)) as sql, sql:
         found = {name for (name,) in sql.execute("SELECT name FROM sqlite_master")}
     sql.close()
     return found

@@ -1,0 +1,1 @@
+"""Packages of syncd and what they say of themselves. Never part of what is installed."""
