@@ -115,7 +115,7 @@ async def test_what_is_gone_while_git_holds_its_lock_waits_and_edits_do_not(
     sparse.device.save(OTHER, n=11)
     report = await sparse.device.sync()
     assert report.pushed == (OTHER,)
-    assert "git holds its lock" in problems(report)[NOTE]
+    assert "index.lock" in problems(report)[NOTE]
     assert set(sparse.world.records()) == {NOTE, OTHER, PAGE}
     lock.unlink()
     report = await sparse.device.sync()

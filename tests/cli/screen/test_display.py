@@ -155,7 +155,7 @@ def test_every_phase_is_drawn_with_its_word(phase: str | None) -> None:
     daemon = {"pid": 7 if phase else None, "phase": phase, "trouble": None}
     Console(file=out, width=100).print(draw(({**FOUND, "daemon": daemon}, ((), (), ()))))
     assert (f"{phase} (pid 7)" if phase else "not running") in out.getvalue()
-    assert "waits for you" not in out.getvalue()
+    assert "needs you" not in out.getvalue()
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ async def test_without_the_common_version_nothing_is_merged(world: World) -> Non
     laptop = await edited_on_both_sides(world, {"a": 2, "b": 1}, {"a": 1, "b": 2}, **MERGE)
     laptop.mirror.state._sql.execute("DELETE FROM kept")
     (conflict,) = (await laptop.sync()).conflicts
-    assert "not known any more" in conflict.reason
+    assert "common ancestor" in conflict.reason
 
 
 async def test_two_devices_that_merge_the_same_conflict_agree(world: World) -> None:
