@@ -53,7 +53,9 @@ def test_where_there_is_no_desktop_that_is_said_if_one_was_wanted(
     with daemon(terminal, notes):
         pass
     said = (terminal.home / "run.log").read_text()
-    assert ("desktop notifications do not work: syncd does not run in" in said) == (wanted == "true")
+    assert ("desktop notifications do not work: syncd does not run in" in said) == (
+        wanted == "true"
+    )
 
 
 def test_what_a_desktop_needs_is_named(tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
-"""Choose among what waits by what a person named. Never opens or changes anything."""
+"""Choose among what waits by what a person named. Reads state; never changes anything."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
-from syncd.mirror.names import Name
+from syncd.cycle.workspace import Workspace
+from syncd.mirror.names import Name, check_known
 
 
 class HasPath(Protocol):
@@ -28,6 +29,17 @@ def matching(items: Iterable[Item], names: Sequence[Name]) -> list[Item]:
     every = list(items)
     meant = set().union(*(_meant(name, every) for name in names))
     return [item for item in every if item.path in meant]
+
+
+def listed(workspace: Workspace, items: Iterable[Item], names: Sequence[Name]) -> list[Item]:
+    """Return the items that one of `names` means; all of them without a name.
+
+    Raises SyncdError if a name means neither an item nor a record of the mirror.
+    """
+    every = list(items)
+    for name in unmatched(every, names):
+        check_known(workspace, name)
+    return matching(every, names) if names else every
 
 
 def unmatched(items: Iterable[HasPath], names: Sequence[Name]) -> list[Name]:

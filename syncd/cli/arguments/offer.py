@@ -166,6 +166,8 @@ OFFERS: Mapping[str, Offer] = {
     "log": _names(RECORDS, WENT),
     "restore": _names(WENT),
     "resolve": _names(waiting("conflict")),
+    "conflicts": _names(waiting("conflict")),
+    "held": _names(waiting("held")),
     "approve": _names(waiting("held", "moved")),
     "reject": _names(waiting("held", "moved")),
     "publish": _publishable,

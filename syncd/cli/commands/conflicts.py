@@ -36,24 +36,28 @@ from syncd.mirror.conflicts import choose_conflicts, open_conflicts, remote_file
 from syncd.mirror.merging import Edit, settle_by_merge
 from syncd.mirror.names import read_names
 from syncd.mirror.offline import open_files
+from syncd.mirror.selection import listed
 from syncd.model import Choice, Conflict, RecordPath, split_record_path
 
 
 @click.command()
+@click.argument("paths", nargs=-1, metavar="[PATH...]")
 @click.option("--diff", "with_diff", is_flag=True, help="Show how both versions differ.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def conflicts(directory: Path, with_diff: bool, as_json: bool) -> None:
+def conflicts(directory: Path, paths: tuple[str, ...], with_diff: bool, as_json: bool) -> None:
     """List the records that both sides changed, and where the remote version lies.
 
     \b
     Examples:
       syncd conflicts
-      syncd conflicts --diff
+      syncd conflicts com.example.note/one --diff
       syncd conflicts --json
     """
     with open_files(directory) as workspace:
-        found = [(item, remote_file(workspace, item)) for item in open_conflicts(workspace)]
+        names = read_names(workspace, paths, standing(directory))
+        chosen = listed(workspace, open_conflicts(workspace), names)
+        found = [(item, remote_file(workspace, item)) for item in chosen]
         shown = {item.path: _changes(workspace, item, file) for item, file in found if with_diff}
     if as_json:
         say_json({"conflicts": [conflict_json(conflict) for conflict, _ in found]})

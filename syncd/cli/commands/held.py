@@ -20,22 +20,25 @@ from syncd.mirror.held import (
 )
 from syncd.mirror.names import Name, read_names
 from syncd.mirror.offline import open_files
-from syncd.mirror.selection import collections_named, matching, named_whole, unmatched
+from syncd.mirror.selection import collections_named, listed, matching, named_whole, unmatched
 from syncd.model import Choice, Held, Moved
 
 
 @click.command()
+@click.argument("paths", nargs=-1, metavar="[PATH...]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def held(directory: Path, as_json: bool) -> None:
+def held(directory: Path, paths: tuple[str, ...], as_json: bool) -> None:
     """List the changes that are held, and why.
 
     \b
-    Example:
+    Examples:
       syncd held
+      syncd held com.example.note
     """
     with open_files(directory) as workspace:
-        found = held_changes(workspace)
+        names = read_names(workspace, paths, standing(directory))
+        found = listed(workspace, held_changes(workspace), names)
     if as_json:
         say_json({"held": [held_json(item) for item in found]})
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,15 @@ async def test_of_many_conflicts_those_that_do_not_collide_are_merged(stage: Sta
     ):
         await Step(sentence, "here").take(stage)
     await assert_nothing_lost(stage)
+
+
+async def test_conflicts_lists_what_the_names_mean(stage: Stage) -> None:
+    await conflict_at(stage, "a", "old", "mine", "theirs")
+    await conflict_at(stage, "z", "old", "mine", "theirs")
+    root = stage["laptop"].device.root
+    words = ("conflicts", "com.example.note/a", "--json")
+    found = json.loads(await stage.command(root, *words, codes=(3,)))
+    assert [each["path"] for each in found["conflicts"]] == ["com.example.note/a"]
 
 
 async def test_an_edit_that_is_not_finished_is_the_last_of_many(

@@ -133,6 +133,36 @@ async def test_a_pattern_decides_what_it_fits_and_the_rest_waits(
     await assert_nothing_lost(person.stage)
 
 
+@pytest.mark.parametrize(
+    ("names", "count"),
+    [
+        ((), 33),
+        (("com.example.page",), 3),
+        (("com.example.note/n0*", PAGES[0]), 10),
+        ((f"at://{{did}}/{PAGES[1]}",), 1),
+        ((f"{{root}}/{PAGES[2]}.json",), 1),
+    ],
+)
+@pytest.mark.parametrize("person", ["folder"], indirect=True)
+async def test_held_lists_what_the_names_mean(
+    person: Person, names: tuple[str, ...], count: int
+) -> None:
+    await person.lose(BRAKES["folder"])
+    device = person.stage["laptop"].device
+    words = [name.format(did=person.stage.world.login.did, root=device.root) for name in names]
+    assert len((await person.read_json("held", *words))["held"]) == count
+
+
+@pytest.mark.parametrize("person", ["folder"], indirect=True)
+async def test_a_record_that_is_not_held_is_no_error_and_a_name_of_nothing_is(
+    person: Person,
+) -> None:
+    await person.lose(BRAKES["records"])
+    for command in ("held", "conflicts"):
+        assert await person.read(command, PAGES[0], codes=(0,)) == ""
+        await person.read(command, "com.example.nothing/one", codes=(1,))
+
+
 async def test_what_was_approved_is_about_to_go(person: Person) -> None:
     await person.lose(BRAKES["records"])
     await person.stage.ask("laptop", "approve", "--all")
