@@ -693,6 +693,21 @@ async def test_another_picture_under_the_same_name_is_an_edit(site: Site) -> Non
     assert (await site.job()).report.deleted == (ONE,)
 
 
+async def test_a_conflict_about_another_picture_stays_one_in_the_next_job(site: Site) -> None:
+    picture(site)
+    show(site, ONE)
+    site.push()
+    await site.job()
+    await site.world.write(ONE, n=10)
+    picture(site, "two")
+    site.save(TWO, 22)
+    site.push()
+    for pushed in ((TWO,), ()):
+        done = await site.job()
+        assert done.report.pushed == pushed
+        assert [conflict.path for conflict in done.report.conflicts] == [ONE]
+
+
 async def test_only_what_git_has_is_uploaded(site: Site) -> None:
     show(site, ONE)
     (site.desk.top / site.prefix / "secret").write_text("TOKEN=1", encoding="utf-8")

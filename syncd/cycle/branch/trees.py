@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.dagcbor import encode
 from syncd.atproto.syntax import parse_nsid
@@ -79,19 +80,25 @@ def _blocks(work: Worktree, commit: str, config: Config) -> tuple[dict[RecordPat
     """Return the records of a commit as blocks, and the CIDs of the blobs of git that hold them."""
     blocks: dict[RecordPath, bytes] = {}
     cids: Cids = {}
-    for path, blob, text, block in _read(work, commit, config):
+    for path, blob, block, names_a_file in _read(work, commit, config):
         blocks[path] = block
         # What a record with a named file is depends on that file as well.
-        if MARK not in text:
+        if not names_a_file:
             cids[split_record_path(path)[0], blob] = cid_of_block(block)
     return blocks, cids
 
 
 def _read(
     work: Worktree, commit: str, config: Config
-) -> Iterator[tuple[RecordPath, str, bytes, bytes]]:
-    """Yield the path, the id of git's blob, its text and the block of each record of a commit."""
-    files, refer = work.files(commit), NamedFiles(work, commit, config).refer
+) -> Iterator[tuple[RecordPath, str, bytes, bool]]:
+    """Yield of each record of a commit: path, git's blob, block, whether it names a file."""
+    files, named = work.files(commit), NamedFiles(work, commit, config)
+    asked: list[str] = []
+
+    def refer(name: str) -> BlobRef:
+        asked.append(name)
+        return named.refer(name)
+
     paths = dict(record_paths(files, config))
     ids = [files[name].id for name in paths]
     work.bring_blobs(commit, ids)
@@ -99,11 +106,12 @@ def _read(
     for path, blob, content in zip(paths.values(), ids, work.contents(ids), strict=True):
         if count[path] > 1:
             continue  # two files, so neither was published
-        text = content or b""
+        asked.clear()
         try:
             collection = split_record_path(path)[0]
             form = config.forms.of(collection)
-            yield path, blob, text, encode(form.parse(text, collection, refer))
+            block = encode(form.parse(content or b"", collection, refer))
+            yield path, blob, block, bool(asked)
         except (BadJson, BadData):
             continue  # no record, so it was not published either
 
