@@ -151,7 +151,7 @@ def _unsent(
     """
     waiting = {RecordPath(item.path) for item in workspace.state.waiting()}
     for path in workspace.state.base():
-        if not wish.means(path):
+        if not (workspace.config.covers_path(path) and wish.means(path)):
             continue
         if (_is_gone(workspace, path) or path in wanted or path in waiting) and (
             agreed := read_agreed(workspace, path)

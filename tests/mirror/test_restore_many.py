@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -201,6 +202,17 @@ async def test_what_came_later_than_a_moment_is_not_brought_back_to_it(
         assert [event.path for event in events] == [NOTES[1]]
     since = plan_restore(workspace, wish(laptop, "*", before=int(time.now()) - int(1.5 * HOUR)))
     assert {later, again, foreign, crowd[0], crowd[1]} < {event.path for event in since}
+
+
+async def test_a_record_that_the_settings_leave_out_now_gets_no_file(laptop: Device) -> None:
+    page = RecordPath("com.example.page/one")
+    laptop.save(page, v=1)
+    await laptop.sync()
+    laptop.delete(page)
+    workspace, gone = workspace_of(laptop), wish(laptop, page)
+    assert [event.path for event in plan_restore(workspace, gone)] == [page]
+    config = replace(workspace.config, exclude=("com.example.page",))
+    assert plan_restore(replace(workspace, config=config), gone) == []
 
 
 async def test_a_record_that_was_pulled_twice_was_there_at_a_moment_between(
