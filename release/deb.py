@@ -24,7 +24,7 @@ LOCKED = Path(__file__).with_name("locked.txt")
 _MADE = 1580601600
 """The time of every file, in seconds: 2020-02-02, which hatchling gives to those of the wheel."""
 _NOBODY = "the builder of this package <root@localhost>"
-"""The project has no address yet, and a package must name somebody."""
+"""The project has no address yet, and a package must name a maintainer."""
 _PRIVATE = "usr/lib/syncd"
 _COMPLETIONS = {
     "bash": "usr/share/bash-completion/completions/syncd",

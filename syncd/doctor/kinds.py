@@ -112,7 +112,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "the folder has {directories} directories, and this user may watch {limit} in all",
         "sudo sysctl fs.inotify.max_user_watches={wanted}",
     ),
-    "sharing.none": Kind(_OK, "no file-sync program shares the folder"),
+    "sharing.none": Kind(_OK, "syncd found no file-sync program that shares the folder"),
     "sharing.kept_out": Kind(_OK, "{reason}: {hint}"),
     "sharing.found": Kind(_WARNING, "{reason}", "{hint}"),
     "autosave.none": Kind(_OK, "no editor here is known to save by itself"),

@@ -384,7 +384,7 @@ def _translated(request: Request) -> Iterator[None]:
     try:
         yield
     except _NOTHING_SENT as error:
-        raise Unreachable(f"cannot connect to the PDS: {_words(error)}", hint=_HINT) from None
+        raise Unreachable(f"the request to the PDS failed: {_words(error)}", hint=_HINT) from None
     except (httpx.HTTPError, TimeoutError) as error:
         message = f"{request.nsid} got no usable answer: {_words(error)}"
         raise lost(message, hint="" if request.is_write else _HINT) from None
