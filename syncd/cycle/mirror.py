@@ -29,7 +29,14 @@ from syncd.cycle.observe.scope import (
     known_after,
     watermark,
 )
-from syncd.cycle.observe.views import Dirty, Sides, bookkeeping, bring_sides, last_look
+from syncd.cycle.observe.views import (
+    Dirty,
+    Sides,
+    bookkeeping,
+    bring_sides,
+    look_notes,
+    note_look,
+)
 from syncd.cycle.pull.apply import end_interrupted, pull_in_portions
 from syncd.cycle.pull.archive import Keeper, prune, seconds_of
 from syncd.cycle.pull.conflict_files import drop_closed, is_kept, keep_conflicts, note_unshown
@@ -325,7 +332,8 @@ class Mirror:
         books = note_unshown(bookkeeping(plan, sides), unshown)
         view = sight.view
         unnamed, notes = known_after(self.workspace, view, self.account)
-        notes += last_look(self.workspace, plan, sides)
+        notes += look_notes(self.workspace, sides)
+        note_look(self.workspace, plan, sides)
         forget_outdated(self.workspace, self.account)
         tree = Memory(
             blocks=sight.known(books.base),
