@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TypeVar
 
 from syncd.config import Config
@@ -52,6 +52,7 @@ from syncd.model import Account, Arrival, Head, Memory, Plan, Report, Verdict, W
 from syncd.pds import Pds
 from syncd.plan import without_pushes
 from syncd.state import History, State, Superseded, renew_state
+from syncd.values import dataclass
 
 Seeing = TypeVar("Seeing")
 ATTEMPTS = 8

@@ -7,7 +7,7 @@ dirty, if it changed in the repo, or if something about it waits since an earlie
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.cycle.lexicons.judge import judge
@@ -46,6 +46,7 @@ from syncd.replica import View, first_of, remotes_of
 from syncd.state import State
 from syncd.state.note import Note
 from syncd.state.notes import LastLook
+from syncd.values import dataclass
 
 Dirty = Collection[RecordPath] | None
 """Paths to look at, or None: look everywhere."""
