@@ -98,6 +98,8 @@ PURE_IMPORTS = frozenset(
 )
 """All that the core may import: what is not here could be a clock, a disk or a network."""
 IMPURE_BUILTINS = frozenset({"open", "input", "print", "breakpoint", "exec", "eval", "__import__"})
+COMPILERS: Mapping[str, frozenset[str]] = {"values": frozenset({"exec"})}
+"""What compiles Python as the standard library's dataclasses do: the `__init__` of a class."""
 
 OWNERS: dict[str, frozenset[str]] = {
     "http": frozenset({"pds", "identity", "connect"}),
@@ -354,7 +356,8 @@ def impurities(module: Module) -> Iterator[str]:
     for name in module.imports():
         if not any(is_below(name, allowed) for allowed in PURE_IMPORTS):
             yield f"imports {name}"
-    yield from (f"calls {name}" for name in module.calls() if name in IMPURE_BUILTINS)
+    impure = IMPURE_BUILTINS - COMPILERS.get(module.part, frozenset())
+    yield from (f"calls {name}" for name in module.calls() if name in impure)
     for _ in module.nodes(ast.Await, ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith):
         yield "awaits"
 
@@ -474,6 +477,7 @@ def changing(module: Module) -> Iterator[str]:
 
 def hidden_imports(module: Module) -> Iterator[str]:
     hidden = {"__import__", "exec", "eval", "os.system", "os.popen"}
+    hidden -= COMPILERS.get(module.part, frozenset())
     yield from (name for name in module.calls() if name in hidden or name.startswith("os.exec"))
 
 

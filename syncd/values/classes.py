@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import MISSING, FrozenInstanceError, fields
 from operator import attrgetter
 from reprlib import recursive_repr
 from typing import Any, TypeVar
@@ -24,7 +24,7 @@ def _make(cls: type, frozen: bool, slots: bool, eq: bool) -> Any:  # noqa: ANN40
     is_hashed = cls.__dict__.get("__hash__") is not None
     made: Any = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots)(cls)
     given: dict[str, object] = {
-        "__init__": _Init(made, frozen=frozen, slots=slots),
+        "__init__": _Init(made, frozen=frozen),
         "__repr__": _repr,
     }
     if eq:
@@ -38,33 +38,63 @@ def _make(cls: type, frozen: bool, slots: bool, eq: bool) -> Any:  # noqa: ANN40
 
 
 class _Init:
-    """`__init__` of a class that nobody used yet. It puts the library's in its own place."""
+    """`__init__` of a class that nobody used yet. It puts a compiled one in its own place."""
 
-    __slots__ = ("_of", "_options")
+    __slots__ = ("_frozen", "_of")
 
-    def __init__(self, of: type, *, frozen: bool, slots: bool) -> None:
+    def __init__(self, of: type, *, frozen: bool) -> None:
         self._of = of
-        self._options = frozen, slots
+        self._frozen = frozen
 
     def __get__(self, one: object, kind: type | None = None) -> Any:  # noqa: ANN401 (a method)
-        made = _library_init(self._of, *self._options)
+        made = _compiled(self._of, self._frozen)
         self._of.__init__ = made  # type: ignore[misc]
         return made.__get__(one, kind)
 
 
-def _library_init(cls: Any, frozen: bool, slots: bool) -> Any:  # noqa: ANN401 (a function of any parameters)
-    """Return the `__init__` that the library makes for the fields of `cls`."""
-    names = ("__qualname__", "__module__", "__post_init__")
-    shadow = dataclasses.make_dataclass(
-        cls.__name__,
-        [(field.name, field.type, field) for field in fields(cls)],
-        namespace={name: getattr(cls, name) for name in names if hasattr(cls, name)},
-        repr=False,
-        eq=False,
-        frozen=frozen,
-        slots=slots,
-    )
-    return shadow.__dict__["__init__"]
+class _Factory:
+    """Stands in a signature for a default that is made anew each time."""
+
+    def __repr__(self) -> str:
+        return "<factory>"
+
+
+_FACTORY = _Factory()
+
+
+def _compiled(cls: Any, frozen: bool) -> Any:  # noqa: ANN401 (a function of any parameters)
+    """Return the `__init__` of a class; the library takes five times as long for the same."""
+    known: dict[str, Any] = {"_set": object.__setattr__, "_factory": _FACTORY}
+    parameters, lines = ["self"], []
+    for field in fields(cls):
+        value, parameter = _given(field, known)
+        parameters += [parameter] if field.init else []
+        if value:
+            name = field.name
+            lines.append(f"_set(self, {name!r}, {value})" if frozen else f"self.{name} = {value}")
+    if hasattr(cls, "__post_init__"):
+        lines.append("self.__post_init__()")
+    body = "".join(f"\n {line}" for line in lines or ["pass"])
+    exec(f"def __init__({', '.join(parameters)}):{body}", known)  # noqa: S102 (of names of fields)
+    made = known["__init__"]
+    made.__qualname__, made.__module__ = f"{cls.__qualname__}.__init__", cls.__module__
+    types = {field.name: field.type for field in fields(cls) if field.init}
+    made.__annotations__ = {**types, "return": None}
+    return made
+
+
+def _given(field: dataclasses.Field[Any], known: dict[str, Any]) -> tuple[str, str]:
+    """Return the value of a field and its parameter as Python has them; note what they name."""
+    name, default = field.name, f"_of_{field.name}"
+    if field.default_factory is not MISSING:
+        known[default] = field.default_factory
+        made = f"{default}()"
+        value = f"{made} if {name} is _factory else {name}" if field.init else made
+        return value, f"{name}=_factory"
+    if field.default is not MISSING:
+        known[default] = field.default
+        return name if field.init else default, f"{name}={default}"
+    return name if field.init else "", name
 
 
 def _comparison(cls: Any, frozen: bool, is_hashed: bool) -> dict[str, object]:  # noqa: ANN401
