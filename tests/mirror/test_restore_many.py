@@ -149,7 +149,10 @@ async def test_the_command_prints_a_plan_and_carries_it_out(laptop: Device) -> N
         {"restored": plan["restore"], "failed": [], "left_out": []},
     )
     assert versions(laptop) == [1] * 12
-    assert ran("com.example.*", "--deleted") == (0, {"restored": [], "failed": []})
+    assert ran("com.example.*", "--deleted") == (
+        0,
+        {"restored": [], "failed": [], "left_out": []},
+    )
     assert ran("com.exmaple.*", "--deleted")[0] == 1
     assert ran("com.example.*", "--before", "yesterday")[0] == 1
     assert ran(NOTES[0], NOTES[1], "--cid", "abc")[0] == 2

@@ -16,7 +16,7 @@ from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.dagcbor import encode
 from syncd.atproto.syntax import parse_nsid
-from syncd.blobs.files import MARK
+from syncd.blobs.files import may_name
 from syncd.config import FILE_NAME, Config, parse_config
 from syncd.cycle.branch.mark import Mark
 from syncd.cycle.branch.named import NamedFiles
@@ -171,7 +171,7 @@ def lay_out(work: Worktree, commit: str, config: Config, root: Path) -> None:
     for name, content in zip(regular, work.contents(regular.values()), strict=True):
         text = content or b""
         (root / name).write_bytes(text)
-        if MARK in text:
+        if may_name(text):
             naming[name] = text
     _lay_out_named(NamedFiles(work, commit, config), naming, root)
     for name in wanted.keys() - regular.keys():
