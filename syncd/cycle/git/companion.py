@@ -142,7 +142,7 @@ class Companion:
         a recent switch of branches.
         """
         config = self.workspace.config
-        names = {path: self._name(path) for path in acting(plan, config)}
+        names = {path: self._names(path) for path in acting(plan, config)}
         repository = find_repository(self.workspace.folder.root)
         obstacles = self._left_out(repository, plan) | self.obstacles.find(names)
         switch = last_switch(repository) if repository is not None and plan.held else None
@@ -305,7 +305,7 @@ class Companion:
         names |= {n: path for path in ready for n in self._names(path) if n in tracked}
         # .gitignore is for files that git does not track yet: such a record is not for git.
         ignored = work.ignored({name for name, path in names.items() if path not in in_git})
-        unmerged = self._unmerged(work, names)
+        unmerged = self._unmerged(work, ready)
         waits = {
             path
             for path in facts.moved.keys() - ready
@@ -314,12 +314,15 @@ class Companion:
         left = {path: how for path, how in facts.moved.items() if path in waits}
         # They may be in agreement, as where one side was taken: they are to be committed all the
         # same, once the person has told git.
-        left |= {names[name]: facts.moved.get(names[name], "adopted") for name in unmerged}
-        return {n: p for n, p in names.items() if n not in ignored | unmerged}, left
+        left |= {path: facts.moved.get(path, "adopted") for path in unmerged}
+        chosen = {n: p for n, p in names.items() if n not in ignored and p not in unmerged}
+        return chosen, left
 
-    def _unmerged(self, work: Worktree, names: Collection[str]) -> set[str]:
+    def _unmerged(self, work: Worktree, paths: Collection[RecordPath]) -> set[RecordPath]:
+        """Return the records of which any file is unmerged, be it another one than there is now."""
         found, prefix = work.unmerged(), work.repository.prefix
-        return {name for name in names if f"{prefix}{name}" in found}
+        concerned = paths if found else ()
+        return {p for p in concerned if any(f"{prefix}{n}" in found for n in self._names(p))}
 
     def _commit_chosen(
         self, work: Worktree, tip: Tip, making: Making, blobs: Collection[str] = ()
