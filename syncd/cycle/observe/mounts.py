@@ -96,7 +96,7 @@ def _strange(
     if now.made > before.at_ns:
         return None
     reason = "its disk is not mounted, so what is here are not its files"
-    count = f"mv {name} {name}.old && cp -a {name}.old {name}"
+    count = f"mv {name} {name}-old && cp -a {name}-old {name}"
     return Problem(name, reason, f"mount it; or to have this directory count: {count}")
 
 
