@@ -310,6 +310,16 @@ async def test_a_picture_that_may_say_where_it_was_taken_is_uploaded_as_it_is(
     assert not consent.is_given
 
 
+def test_a_consent_that_cannot_be_read_allows_nothing(tmp_path: Path) -> None:
+    (closed := tmp_path / "closed").mkdir(mode=0o000)
+    euid = os.geteuid()
+    os.seteuid(65_534 if euid == 0 else euid)
+    try:
+        assert not Consent(closed / "it").is_given
+    finally:
+        os.seteuid(euid)
+
+
 async def test_a_picture_goes_without_its_place_and_the_file_stays_as_it_is(tmp_path: Path) -> None:
     world = world_of(tmp_path)
     device = device_of(world, blobs_location="strip")
