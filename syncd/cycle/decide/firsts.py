@@ -10,7 +10,7 @@ if the plan would create a record.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 from syncd.atproto.data import cid_of
@@ -25,6 +25,7 @@ from syncd.model import Kind, Plan, Step, Verdict, make_record_path, split_recor
 from syncd.plan import kind_of
 from syncd.slips import extended_by, is_aside, slip_of
 from syncd.state.consent import Adoption, ApprovedCollections
+from syncd.values import dataclass
 
 _FIRST = ", the first record of {} in the repo"
 _MARKS = (("draft", True, "draft: true"), ("published", False, "published: false"))
