@@ -38,7 +38,11 @@ class Consent:
     @property
     def is_given(self) -> bool:
         """Return whether a person of this machine said so."""
-        return self.file.is_file()
+        try:
+            return self.file.is_file()
+        except OSError:
+            # As after `sudo syncd`, which left a directory that is closed to this user.
+            return False
 
     def give(self) -> None:
         """Remember that a person said so. Raises FileProblem."""

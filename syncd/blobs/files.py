@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -56,8 +57,8 @@ _STUCK_HINT: Final = (
 )
 UNALLOWED: Final = "unallowed"
 """What `[blobs] location` comes to where it says "keep" and nobody allowed that on this machine."""
-MARK: Final = FILE.encode()
-"""What a text has in it that names a file, unless its letters are escaped."""
+_MARKS: Final = re.compile(re.escape(FILE.encode()) + rb"|\\[xuU\r\n]")
+"""The key that names a file, or an escape of JSON or YAML that can stand for a letter of it."""
 
 
 OpenRoot: TypeAlias = Callable[[], AbstractContextManager[int]]
@@ -282,7 +283,12 @@ def record_in(form: Form, text: bytes, collection: str, files: Files) -> Record:
 
     Raises BadJson, with a place, for all other texts and where a file cannot be uploaded.
     """
-    return form.parse(text, collection, files.refer if MARK in text else None)
+    return form.parse(text, collection, files.refer)
+
+
+def may_name(text: bytes) -> bool:
+    """Return False if this text of a record certainly names no file: most need no closer look."""
+    return _MARKS.search(text) is not None
 
 
 def _check(words: str, now: os.stat_result, hint: str) -> None:

@@ -673,6 +673,16 @@ def published(site: Site, path: str) -> object:
     return record and (record["image"], record["n"])
 
 
+async def test_a_key_that_names_a_file_may_be_spelt_with_escapes(site: Site) -> None:
+    ref = picture(site)
+    site.write(f"{ONE}.json", json.dumps({"image": NAMED, "n": 1}).replace("$file", r"\u0024file"))
+    site.push()
+    for is_new in (True, False):
+        report = (await site.job()).report
+        assert (ONE in report.pushed, report.problems) == (is_new, ())
+    assert published(site, ONE) == (ref.value, 1)
+
+
 @pytest.mark.parametrize("clone", CLONES)
 async def test_a_file_that_a_record_names_is_published_and_git_keeps_the_name(
     site: Site, clone: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -143,9 +144,15 @@ async def test_the_command_prints_a_plan_and_carries_it_out(laptop: Device) -> N
     code, plan = ran("com.example.*", "--deleted", "--dry-run")
     assert (code, len(plan["restore"])) == (0, 6)
     assert versions(laptop) == [None, 1] * 6
-    assert ran("com.example.*", "--deleted") == (0, {"restored": plan["restore"], "failed": []})
+    assert ran("com.example.*", "--deleted") == (
+        0,
+        {"restored": plan["restore"], "failed": [], "left_out": []},
+    )
     assert versions(laptop) == [1] * 12
-    assert ran("com.example.*", "--deleted") == (0, {"restored": [], "failed": []})
+    assert ran("com.example.*", "--deleted") == (
+        0,
+        {"restored": [], "failed": [], "left_out": []},
+    )
     assert ran("com.exmaple.*", "--deleted")[0] == 1
     assert ran("com.example.*", "--before", "yesterday")[0] == 1
     assert ran(NOTES[0], NOTES[1], "--cid", "abc")[0] == 2
@@ -213,6 +220,28 @@ async def test_a_record_that_the_settings_leave_out_now_gets_no_file(laptop: Dev
     assert [event.path for event in plan_restore(workspace, gone)] == [page]
     config = replace(workspace.config, exclude=("com.example.page",))
     assert plan_restore(replace(workspace, config=config), gone) == []
+
+
+async def test_a_record_whose_content_is_in_a_cloud_is_left_out_unless_it_is_named(
+    laptop: Device,
+) -> None:
+    laptop.mirror.state.close()
+    (laptop.root / FILE_NAME).write_text(render_config(laptop.mirror.config), encoding="utf-8")
+    stub = laptop.root / f"{NOTES[0]}.json.nextcloud"
+    stub.write_text(" ")
+
+    def ran(*words: str) -> Any:  # noqa: ANN401
+        done = CliRunner().invoke(cli, ["-C", str(laptop.root), "restore", *words, "--json"])
+        assert done.exit_code == 0
+        return json.loads(done.stdout)
+
+    for flags, key in ((["--dry-run"], "restore"), ([], "restored")):
+        found = ran(*NOTES[:3:2], "--deleted", *flags)
+        assert [item["path"] for item in found[key]] == [NOTES[2]]
+        assert [item["path"] for item in found["left_out"]] == [NOTES[0]]
+        assert stub.name in found["left_out"][0]["reason"]
+    assert ran(NOTES[0])["path"] == NOTES[0]
+    assert laptop.has(NOTES[0])
 
 
 async def test_a_record_that_was_pulled_twice_was_there_at_a_moment_between(

@@ -43,6 +43,7 @@ from syncd.mirror.names import (
 )
 from syncd.mirror.notices import OnNotice, ignore
 from syncd.mirror.offline import open_files
+from syncd.mirror.past.elsewhere import kept_elsewhere
 from syncd.mirror.past.events import (
     PULLED,
     PUSHED,
@@ -267,8 +268,10 @@ def restore(
 
 
 def _restore_many(workspace: Workspace, wish: Wish, dry_run: bool, as_json: bool) -> None:
-    events = plan_restore(workspace, wish, tell_notice)
-    if not events:
+    wanted = plan_restore(workspace, wish, tell_notice)
+    away = kept_elsewhere(workspace, [event.path for event in wanted])
+    events = [event for event in wanted if event.path not in away]
+    if not wanted:
         for name in wish.names:
             # One that was deleted and has its last version back already is in history alone.
             if not was_known(workspace, name):
@@ -279,9 +282,9 @@ def _restore_many(workspace: Workspace, wish: Wish, dry_run: bool, as_json: bool
             message = f"there is no superseded version at {where}"
             raise SyncdError(message, hint="syncd log lists what can be restored")
     if dry_run:
-        _say_plan(events, as_json)
+        _say_plan(events, as_json, away)
     elif _is_wanted(len(events)):
-        _say_all(restore_all(workspace, events), as_json)
+        _say_all(restore_all(workspace, events), as_json, away)
 
 
 def _check_choices(paths: Sequence[str], has_other: bool, back: int | None, undo: bool) -> None:
@@ -296,7 +299,7 @@ def _check_choices(paths: Sequence[str], has_other: bool, back: int | None, undo
 
 def _go_back(workspace: Workspace, event: Superseded, dry_run: bool, as_json: bool) -> None:
     if dry_run:
-        _say_plan([event], as_json)
+        _say_plan([event], as_json, {})
         return
     restore_version(workspace, event)
     _say_restored(event, as_json)
@@ -348,24 +351,39 @@ def _say_failed(failed: Mapping[RecordPath, SyncdError]) -> None:
         say(f"  next: {error.hint}")
 
 
-def _say_plan(events: Sequence[Superseded], as_json: bool) -> None:
+def _away_json(away: Mapping[RecordPath, str]) -> list[dict[str, str]]:
+    return [{"path": path, "reason": reason} for path, reason in away.items()]
+
+
+def _say_away(away: Mapping[RecordPath, str]) -> None:
+    for path, reason in away.items():
+        say(f"left out  {path}: {reason}")
+    if away:
+        say("  next: name one record to restore it all the same: syncd restore PATH")
+
+
+def _say_plan(events: Sequence[Superseded], as_json: bool, away: Mapping[RecordPath, str]) -> None:
     if as_json:
-        say_json({"restore": [_version_json(event) for event in events]})
+        restore = [_version_json(event) for event in events]
+        say_json({"restore": restore, "left_out": _away_json(away)})
         return
     for event in events:
         say(f"restore   {event.path} as it was {_when(event)} ({short(event.cid)})")
+    _say_away(away)
     say(f"{many(len(events), 'record')} to restore; nothing was done")
 
 
-def _say_all(restored: Restored, as_json: bool) -> None:
+def _say_all(restored: Restored, as_json: bool, away: Mapping[RecordPath, str]) -> None:
     """Report, and end with 3 if something could not be restored."""
     if as_json:
         failed = _failed_json(restored.failed)
-        say_json({"restored": [_version_json(e) for e in restored.done], "failed": failed})
+        done = [_version_json(event) for event in restored.done]
+        say_json({"restored": done, "failed": failed, "left_out": _away_json(away)})
     else:
         for event in restored.done:
             say(f"restored  {event.path} as it was {_when(event)} ({short(event.cid)})")
         _say_failed(restored.failed)
+        _say_away(away)
         left = f"; {len(restored.failed)} could not be" if restored.failed else ""
         say(f"{many(len(restored.done), 'record')} restored{left}")
     raise click.exceptions.Exit(NEEDS_A_PERSON if restored.failed else 0)

@@ -18,7 +18,7 @@ from syncd.atproto.blob import BlobRef, Refer
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.dagcbor import encode
 from syncd.atproto.syntax import parse_nsid
-from syncd.blobs.files import MARK
+from syncd.blobs.files import may_name
 from syncd.config import FILE_NAME, Config, parse_config
 from syncd.cycle.branch.mark import Mark
 from syncd.cycle.branch.named import NamedFiles
@@ -120,8 +120,7 @@ def _read(
 
 def _block(text: bytes, collection: str, forms: Forms, refer: Refer) -> bytes:
     form = forms.of(collection)
-    # What names a file in another spelling is in no style of syncd's own.
-    block = None if MARK in text else block_at_once(form, text, collection)
+    block = None if may_name(text) else block_at_once(form, text, collection)
     return encode(form.parse(text, collection, refer)) if block is None else block
 
 
@@ -188,7 +187,7 @@ def lay_out(
     for (name, blob), content in zip(regular.items(), work.contents(regular.values()), strict=True):
         text = content or b""
         now = _write(root / name, text)
-        if MARK in text:
+        if may_name(text):
             naming[name] = text
         path = paths.get(name)
         cid = known.get((split_record_path(path)[0], blob)) if path else None
