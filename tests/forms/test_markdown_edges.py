@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import cbor2
 import pytest
 
@@ -230,7 +232,17 @@ def change(front: str, **new: object) -> str:
         ("# only a note\n", {"b": 2}, "b: 2\n# only a note\n"),
         ("a: 1\nb: 2\n", {"a": "gone"}, "b: 2\n"),
         ("a: 1 # one\n# two\nb: 2\n", {"a": "gone"}, "# two\nb: 2\n"),
+        ("a: 2026-11-29\n", {"a": "2026-11-30"}, "a: 2026-11-30\n"),
+        ("a: 2026-11-29\n", {"a": "12:30"}, 'a: "12:30"\n'),
+        ("a: A walk\n", {"a": "2026-11-30"}, 'a: "2026-11-30"\n'),
     ],
 )  # fmt: skip
 def test_an_edit_touches_what_it_changes(front: str, new: dict[str, object], after: str) -> None:
     assert change(front, **new) == after
+
+
+@pytest.mark.parametrize("day", ["2026-11-29", "2026-11-29T12:00", "2026-11-29T12:00:00"])
+def test_a_day_that_may_be_a_title_is_quoted_and_a_datetime_of_a_record_is_not(day: str) -> None:
+    title, created = json.dumps(day), "2026-11-29T12:00:00.000Z"
+    written = write_front({"title": day, "createdAt": created})
+    assert written == f"title: {title}\ncreatedAt: {created}\n"
