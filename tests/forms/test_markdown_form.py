@@ -7,6 +7,7 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -113,6 +114,69 @@ def _has_one_cid(record: Record, other: Record) -> set[str]:
     # Counted in pages alone: a value that no page says any more shows, though JSON saves it.
     chosen = {"$body"} if "$body" in split_page(text).front else set[str]()
     return {"page", *chosen, *(type(value).__name__ for value in record.values())}
+
+
+def test_a_drawn_record_is_json_for_a_reason_that_is_known_and_a_page_else() -> None:
+    chance, seen = seeded(1), Counter[str]()
+    for _ in range(times(20_000)):
+        record = draw_record(chance, DOCUMENT, TRICKY, BODIES)
+        why = reason_for_json(record)
+        assert SITE.ending_of(SITE.format(record)) == (".json" if why else ".md"), record
+        seen[why] += 1
+    # Most are pages, and each reason was drawn.
+    assert seen.pop("") > times(20_000) / 3
+    assert set(seen) >= {"no body", "a control in the body", "$body"}, seen
+
+
+@given(records(DOCUMENT))
+@settings(max_examples=times(400))
+def test_a_record_is_json_for_a_reason_that_is_known_and_a_page_else(record: Record) -> None:
+    if JSON.is_exact(encode(record), DOCUMENT):
+        is_json = SITE.ending_of(SITE.format(record)) == ".json"
+        assert is_json == bool(reason_for_json(record))
+
+
+def reason_for_json(record: Record) -> str:
+    """Why docs/texts.md has a record stay JSON; empty if it does not."""
+    content = record.get("content")
+    bodies: list[Value] = []
+    # A bare text there is at none of the places of the setting.
+    if isinstance(content, dict):
+        inner = content.get("text")
+        bodies = [inner.get("markdown") if isinstance(inner, dict) else inner, content.get("value")]
+    body = next((text for text in bodies if isinstance(text, str)), None)
+    keys = list(keys_of(record))
+    reasons = {
+        "$type": record.get("$type") != DOCUMENT,
+        "no body": body is None,
+        "a control in the body": body is not None and bool({"\r", "\0"} & set(body)),
+        "a merge": body is not None and is_merge(body),
+        "$body": "$body" in record,
+        "a long key": any(len(json.dumps(key, ensure_ascii=False)) > 500 for key in keys),
+    }
+    return next((reason for reason, is_so in reasons.items() if is_so), "")
+
+
+def is_merge(body: str) -> bool:
+    """Whether the three marks of a merge begin lines, one after the other, all of one length."""
+    lines = body.split("\n")
+    for begun, line in enumerate(lines):
+        size = len(line) - len(line.lstrip("<"))
+        rest = iter(lines[begun + 1 :])
+        if size >= 7 and line[size:][:1] in ("", " "):
+            middles = ("%" * size + " ", "+" * size + " ")
+            is_middle = (e == "=" * size or f"{e} ".startswith(middles) for e in rest)
+            if any(is_middle) and any(f"{each} ".startswith(">" * size + " ") for each in rest):
+                return True
+    return False
+
+
+def keys_of(value: Value) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in inner:
+        yield from keys_of(item)
 
 
 @given(records(BLOG))
