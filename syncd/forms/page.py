@@ -7,10 +7,10 @@ lines may end with CRLF: the body has LF, and the file keeps its line ends.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
+from dataclasses import replace
 
 from syncd.errors import BadJson
+from syncd.values import dataclass
 
 BOM = "\ufeff"
 _MARK = re.compile(r"---[ \t]*")
@@ -113,6 +113,8 @@ def keep_ends(old: bytes, new: bytes) -> bytes:
     ends = {line[-1:] == b"\r" for line in before[:-1]}
     if len(ends) < 2:
         return new
+    from difflib import SequenceMatcher  # noqa: PLC0415 (few files have such lines)
+
     bare = [[line.removesuffix(b"\r") for line in lines] for lines in (before, after)]
     for start, other, length in SequenceMatcher(None, bare[0], bare[1]).get_matching_blocks():
         # What follows the last line break ends with none.
