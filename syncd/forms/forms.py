@@ -78,8 +78,13 @@ def cid_of_text(form: Form, text: bytes, collection: str) -> Cid:
 
     Raises BadJson as `Form.parse` does, and BadData as `cid_of`.
     """
-    block = block_of(text, collection) if form is JSON else None
+    block = block_at_once(form, text, collection)
     return cid_of(form.parse(text, collection)) if block is None else cid_of_block(block)
+
+
+def block_at_once(form: Form, text: bytes, collection: str) -> bytes | None:
+    """Return the block of the record in a text in syncd's own style; None: `Form.parse` says it."""
+    return block_of(text, collection) if form is JSON else None
 
 
 def read_plain(form: Form, text: bytes) -> Record | None:

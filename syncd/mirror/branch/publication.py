@@ -262,11 +262,11 @@ async def _laid_out(
     agreed = agreed_at(checkout.work, start.mark, config) if start.mark else Agreed()
     with explained(), TemporaryDirectory(prefix="syncd-") as directory:
         root = Path(directory)
-        lay_out(checkout.work, checkout.head, config, root)
+        seen = lay_out(checkout.work, checkout.head, config, root, agreed.cids)
         marker = secrets.token_hex(16)
         initialise(root, marker)
         with create_state(root / OWN / STATE, did=config.did, marker=marker) as state:
-            known = Memory(base=agreed.base, blocks=agreed.blocks)
+            known = Memory(base=agreed.base, blocks=agreed.blocks, seen=seen)
             state.record(known, [Filenames(config.filenames), Overtaken(())])
             forms = config.forms
             folder = Folder(root, marker, portable=config.is_portable, forms=forms)
