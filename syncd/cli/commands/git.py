@@ -18,6 +18,7 @@ from pathlib import Path
 import click
 
 from syncd.atproto.syntax import Nsid, parse_nsid
+from syncd.cli.screen.changes import sentences
 from syncd.cli.screen.output import say, say_lines, tell
 from syncd.cli.screen.suggest import Suggesting
 from syncd.config import FILE_NAME, Config, load_config
@@ -108,7 +109,9 @@ def show(file: Path) -> None:
     """Print the record in FILE with its keys in syncd's order, texts by line; git calls this."""
     form = every_form().of_file(file.name)
     shown = by_line(form, form.ordered(file.read_bytes()))
-    say_lines(shown.decode("utf-8", "backslashreplace"))
+    lines = shown.decode("utf-8", "backslashreplace").split("\n")
+    # Of a long line that changed in one word, git shows the whole.
+    say_lines("\n".join(piece for line in lines for piece in sentences(line)))
 
 
 def _forms_in(folder: Path) -> Forms:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import field
 from hashlib import sha256
 from pathlib import Path
@@ -144,21 +145,46 @@ def versions_between(
     files = blobs_between(work, older, newer)
     # A text in between may name a file that either commit has.
     refers = [NamedFiles(work, commit, config).refer for commit in (older, newer)]
+    every = _settings_between(work, older, config, files.get(FILE_NAME, set()))
     found: dict[RecordPath, set[Cid | None]] = defaultdict(set)
-    for name, path in record_paths(files, config):
-        if path not in paths:
-            continue
-        forms = config.forms
-        ids = sorted(blob for blob in files[name] if blob is not None)
-        found[path] |= {
-            cid
-            for text in work.contents(ids)
-            for refer in refers
-            if (cid := cid_in(text or b"", path, forms, refer)) is not None
-        }
-        if None in files[name] and len(forms.of(split_record_path(path)[0]).endings) == 1:
-            found[path].add(None)
+    for then in every:
+        for name, path in record_paths(files, then):
+            if path not in paths:
+                continue
+            ids = sorted(blob for blob in files[name] if blob is not None)
+            found[path] |= {
+                cid
+                for text in work.contents(ids)
+                for refer in refers
+                if (cid := cid_in(text or b"", path, then.forms, refer)) is not None
+            }
+            if None in files[name] and _has_one_file(path, every):
+                found[path].add(None)
     return dict(found)
+
+
+def _settings_between(
+    work: Worktree, older: str, config: Config, blobs: Collection[str | None]
+) -> list[Config]:
+    """Return `config`, and those of the settings before it that name files otherwise.
+
+    `blobs` are what git had of them after the commit `older`. Raises GitFailed.
+    """
+    ids = sorted(blob for blob in blobs if blob is not None)
+    name = f"{work.repository.prefix}{FILE_NAME}"
+    found = {(config.is_portable, config.forms): config}
+    for content in work.contents((f"{older}:{name}", *ids)) if ids else ():
+        with suppress(ConfigWrong):
+            then = parse_config(content or b"", Path(name), {})
+            found.setdefault((then.is_portable, then.forms), then)
+    return list(found.values())
+
+
+def _has_one_file(path: RecordPath, every: Sequence[Config]) -> bool:
+    """Return whether the file of a record has the same name by all of these settings."""
+    collection = split_record_path(path)[0]
+    endings = {ending for each in every for ending in each.forms.of(collection).endings}
+    return len(endings) == len({each.is_portable for each in every}) == 1
 
 
 def lay_out(

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from syncd.atproto.data import Json
 from syncd.forms.frontmatter.scalars import resolve
-from syncd.forms.frontmatter.tree import MAX_DEPTH, NOTHING, Entries, Fault, Node, list_of
+from syncd.forms.frontmatter.tree import MAX_DEPTH, NOTHING, Entries, Node, list_of
 from syncd.values import dataclass
 
 _STRING = r'"(?:[^"\\\t]|\\["\\/bfnrt]|\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4})*"'
@@ -157,7 +157,7 @@ def _flow(text: str, at: int) -> Node:
 
     def pairs(found: list[tuple[str, Json]]) -> dict[str, Json]:
         if len(dict(found)) != len(found):
-            raise Fault(at, "a key is given twice", "remove one of the two")
+            raise NotInLines
         return dict(found)
 
     try:

@@ -103,3 +103,10 @@ def places(
         yield from places(entry.node, (*trail, entry.key))
     for index, item in enumerate(node.items or ()):
         yield from places(item, (*trail, index))
+
+
+def every(node: Node) -> Iterator[Node]:
+    """Yield a node and all below it."""
+    yield node
+    for inner in (*(entry.node for entry in node.entries or ()), *(node.items or ())):
+        yield from every(inner)
