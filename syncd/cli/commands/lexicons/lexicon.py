@@ -14,7 +14,7 @@ from typing import Any, Final
 import click
 
 from syncd.atproto.syntax import parse_nsid
-from syncd.cli.arguments.offer import offer_checked, offer_lexicons, offered
+from syncd.cli.arguments.offer import offer_lexicons
 from syncd.cli.screen.output import NEEDS_A_PERSON, many, say, say_json, say_lines
 from syncd.cli.screen.suggest import Suggesting
 from syncd.cycle.lexicons.library import Found
@@ -45,7 +45,7 @@ def lexicon() -> None:
 
 
 @lexicon.command()
-@click.argument("paths", nargs=-1, metavar="[PATH]...", shell_complete=offered(offer_checked))
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", help="How to print.")
 @click.pass_obj
@@ -183,7 +183,7 @@ def _found_json(found: Found | None) -> dict[str, Any]:
 
 
 @lexicon.command()
-@click.argument("nsid", shell_complete=offered(offer_lexicons))
+@click.argument("nsid")
 @click.pass_obj
 def show(directory: Path, nsid: str) -> None:
     """Print the lexicon NSID as JSON, from where a check takes it.
@@ -204,7 +204,7 @@ def show(directory: Path, nsid: str) -> None:
 
 
 @lexicon.command()
-@click.argument("nsids", nargs=-1, metavar="[NSID]...", shell_complete=offered(offer_lexicons))
+@click.argument("nsids", nargs=-1, metavar="[NSID]...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def update(directory: Path, nsids: tuple[str, ...], as_json: bool) -> None:
