@@ -253,6 +253,9 @@ def restore(
     with open_files(directory) as workspace:
         if back is not None:
             record = record_named(workspace, paths[0], standing(directory))
+            name = read_name(workspace, paths[0], standing(directory))
+            if not was_known(workspace, name):
+                check_known(workspace, name)
             _go_back(workspace, find_back(workspace, record, back, tell_notice), dry_run, as_json)
             return
         names = read_names(workspace, paths, standing(directory))

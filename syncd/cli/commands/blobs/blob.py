@@ -120,6 +120,9 @@ def get(directory: Path, what: str | None, everything: bool, as_json: bool) -> N
     """
     if (what is None) != everything:
         raise click.UsageError("name a CID or a record, or give --all")
+    with open_files(directory, is_checked=False) as workspace:
+        # A slip of the pen needs no PDS.
+        _wanted(workspace, directory, what)
     rows, brought = asyncio.run(_get(directory, what, as_json=as_json))
     found = brought.stamps
     failed = len(brought.absent) + len(brought.refused) + len(brought.left)
