@@ -150,7 +150,8 @@ VERSION = 1
 def fail_json(error: SyncdError) -> None:
     """Print an error as the JSON object of a command, unless that has printed one already."""
     if not SPOKEN.is_said:
-        say_json({"error": error_json(error)})
+        # On one line, as some commands promise of each object.
+        say_json({"error": error_json(error)}, indent=None)
 
 
 def error_json(error: SyncdError) -> dict[str, Any]:
