@@ -11,7 +11,7 @@ import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from syncd.errors import FileProblem, FolderWrong
@@ -20,6 +20,7 @@ from syncd.folder.spelling import check_spelt, is_spelt
 from syncd.folder.top import nearest
 from syncd.forms import USUAL, Forms
 from syncd.trouble import PASSING, explain, explain_at, in_trouble
+from syncd.values import dataclass
 
 OWN = nearest.OWN
 MARKER = nearest.MARKER

@@ -22,13 +22,14 @@ SCRIPT = (
     "except Exception as error: code = repr(error)\n"
     "print(repr(code), *sys.modules)"
 )
-HELP = frozenset({"syncd.cli", "syncd.errors", "syncd.trouble", "syncd.waiting"})
+HELP = frozenset({"syncd.cli", "syncd.errors", "syncd.trouble", "syncd.values", "syncd.waiting"})
 """The parts that `--help` may load."""
 TAB = frozenset(
     {"syncd.__main__", "syncd.cli", "syncd.cli.arguments", "syncd.cli.arguments.known"}
     | {"syncd.cli.arguments.offer", "syncd.cli.arguments.pages", "syncd.cli.screen"}
     | {"syncd.cli.screen.suggest", "syncd.folder", "syncd.folder.top"}
     | {"syncd.folder.top.nearest", "syncd.state", "syncd.state.peek"}
+    | {"syncd.values", "syncd.values.classes"}
 )
 """The modules of syncd that every Tab may load. One that offers some kind of name may load more."""
 NAMES = frozenset({"syncd.atproto", "syncd.atproto.syntax", "syncd.errors"})

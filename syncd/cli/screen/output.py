@@ -11,7 +11,6 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from io import TextIOWrapper
 from itertools import groupby
 from operator import itemgetter
@@ -23,6 +22,7 @@ from syncd.cli.screen.colour import has_colour
 from syncd.cli.screen.visible import visible, visible_json
 from syncd.errors import BadJson, FileProblem, SyncdError
 from syncd.trouble import explain
+from syncd.values import dataclass
 from syncd.waiting import WAITS
 
 if TYPE_CHECKING:
