@@ -21,6 +21,7 @@ PACKAGES = {
     "nano": "nano",
     "openssl": "openssl",
     "rsync": "rsync",
+    "script": "bsdutils",
     "sed": "sed",
     "setsid": "util-linux",
     "strace": "strace",

@@ -215,11 +215,16 @@ def undo_restore(workspace: Workspace, plan: Sequence[Undo]) -> Undone:
     return Undone(tuple(done), failed)
 
 
+def edited_since() -> SyncdError:
+    """Return the error that says why an undo leaves a file as it is."""
+    hint = "syncd log PATH lists its versions; syncd restore PATH --cid CID brings one back"
+    return SyncdError(f"{EDITED}, and stays as it is", hint=hint)
+
+
 def _take_back(workspace: Workspace, undo: Undo) -> None:
     path = undo.path
     if undo.is_edited:
-        hint = "syncd log PATH lists its versions; syncd restore PATH --cid CID brings one back"
-        raise SyncdError(f"{EDITED}, and stays as it is", hint=hint)
+        raise edited_since()
     if undo.back is not None:
         named = (path, Side.LOCAL, undo.back, b"", None, workspace.now(), "restored", None)
         _write_back(workspace, Superseded(*named, Provenance.FOLDER))

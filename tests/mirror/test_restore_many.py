@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +23,9 @@ from syncd.mirror.times import read_moment, rfc3339
 from syncd.model import RecordPath
 from syncd.state import Activity, How
 from tests.cycle.push.test_pusher import Time, timed
+from tests.programs import program
 from tests.rigs.device import Device, World
+from tests.rigs.warm import SYNCD, run
 
 NOTES = [RecordPath(f"com.example.note/n{number}") for number in range(12)]
 HOUR = 3_600.0
@@ -276,3 +279,37 @@ async def test_files_that_are_gone_and_not_yet_deleted_come_back_as_both_sides_h
     assert [laptop.read(path)["v"] for path in NOTES[1:10:2]] == [1] * 5
     await laptop.sync()
     assert laptop.base() == world.records()
+
+
+@pytest.mark.parametrize(
+    ("flags", "code"),
+    [(["--cid", ""], 2), (["--before", ""], 1), (["--before", "2999-01-01"], 1)],
+)
+async def test_an_empty_or_impossible_choice_of_a_version_restores_nothing(
+    laptop: Device, flags: list[str], code: int
+) -> None:
+    (laptop.root / FILE_NAME).write_text(render_config(laptop.mirror.config))
+    before = versions(laptop)
+    done = CliRunner().invoke(cli, ["-C", str(laptop.root), "restore", NOTES[1], *flags])
+    found = done.exception.exit_code if isinstance(done.exception, SyncdError) else done.exit_code
+    assert found == code
+    assert versions(laptop) == before
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "restored"), [("n", 130, [None] * 12), ("y", 0, [1] * 12)]
+)
+async def test_many_are_restored_on_a_terminal_after_a_yes_alone(
+    laptop: Device, answer: str, code: int, restored: list[int | None]
+) -> None:
+    (laptop.root / FILE_NAME).write_text(render_config(laptop.mirror.config))
+    for path in NOTES[1::2]:
+        laptop.delete(path)
+    words = shlex.join([*SYNCD, "restore", "com.example.*", "--deleted"])
+    done = run(
+        [program("script"), "--quiet", "--return", "--command", words, "/dev/null"],
+        seconds=60,
+        input=f"{answer}\n",
+        cwd=laptop.root,
+    )
+    assert (done.returncode, versions(laptop)) == (code, restored), done

@@ -31,7 +31,7 @@ from syncd.cli.screen.output import (
     tell_notice,
 )
 from syncd.cycle.workspace import Workspace
-from syncd.errors import SyncdError
+from syncd.errors import BadSyntax, SyncdError
 from syncd.folder.root import OWN, find_root
 from syncd.mirror.names import (
     check_known,
@@ -57,6 +57,7 @@ from syncd.mirror.past.undo import Undo, plan_undo
 from syncd.mirror.restore import (
     Restored,
     Wish,
+    edited_since,
     find_back,
     plan_restore,
     restore_all,
@@ -246,14 +247,21 @@ def restore(
       syncd restore 'com.example.*' --deleted --before 2h
       syncd restore --undo
     """
-    _check_choices(paths, bool(wanted or deleted or before), back, undo)
+    has_other = deleted or wanted is not None or before is not None
+    _check_choices(paths, has_other, back, undo)
+    if wanted == "":
+        # A script whose variable is empty means no version, and least of all the newest.
+        raise click.UsageError("--cid is empty: name a CID of `syncd log`, or its last letters")
     if undo:
         _undo(directory, dry_run, as_json)
         return
-    is_plain = not (deleted or before or dry_run)
+    is_plain = not (deleted or before is not None or dry_run)
     with open_files(directory) as workspace:
         if back is not None:
             record = record_named(workspace, paths[0], standing(directory))
+            name = read_name(workspace, paths[0], standing(directory))
+            if not was_known(workspace, name):
+                check_known(workspace, name)
             _go_back(workspace, find_back(workspace, record, back, tell_notice), dry_run, as_json)
             return
         names = read_names(workspace, paths, standing(directory))
@@ -263,8 +271,16 @@ def restore(
             record = record_named(workspace, paths[0], standing(directory))
             _say_restored(restore_one(workspace, record, wanted, tell_notice), as_json)
             return
-        moment = None if before is None else read_moment(before, workspace.now())
+        moment = None if before is None else _past_moment(before, workspace.now())
         _restore_many(workspace, Wish(names, deleted, moment), dry_run, as_json)
+
+
+def _past_moment(text: str, now: int) -> int:
+    """Return the moment that --before names. Raises BadSyntax for one that is still to come."""
+    moment = read_moment(text, now)
+    if moment > now:
+        raise BadSyntax(f"{text} is still to come", hint="name a TIME that has passed: 2h, 3d")
+    return moment
 
 
 def _restore_many(workspace: Workspace, wish: Wish, dry_run: bool, as_json: bool) -> None:
@@ -283,7 +299,8 @@ def _restore_many(workspace: Workspace, wish: Wish, dry_run: bool, as_json: bool
             raise SyncdError(message, hint="syncd log lists what can be restored")
     if dry_run:
         _say_plan(events, as_json, away)
-    elif _is_wanted(len(events)):
+    else:
+        _ask(len(events))
         _say_all(restore_all(workspace, events), as_json, away)
 
 
@@ -310,8 +327,11 @@ def _undo(directory: Path, dry_run: bool, as_json: bool) -> None:
     with open_files(directory) as workspace:
         plan = plan_undo(workspace)
         if dry_run:
-            _say_undone([one for one in plan if not one.is_edited], {}, as_json, is_done=False)
-        elif _is_wanted(len(plan), "Undo the restore of"):
+            edited = {one.path: edited_since() for one in plan if one.is_edited}
+            wanted = [one for one in plan if not one.is_edited]
+            _say_undone(wanted, edited, as_json, is_done=False)
+        else:
+            _ask(len(plan), "Undo the restore of")
             undone = undo_restore(workspace, plan)
             _say_undone(undone.done, undone.failed, as_json, is_done=True)
             raise click.exceptions.Exit(NEEDS_A_PERSON if undone.failed else 0)
@@ -328,14 +348,14 @@ def _say_undone(
         what = "removed: it had no file" if one.back is None else f"again as {short(one.back)}"
         say(f"{'undone' if is_done else 'undo':<9} {one.path} {what}")
     _say_failed(failed)
-    rest = f"; {len(failed)} could not be" if failed else ""
+    rest = f"; {len(failed)} {'could not' if is_done else 'cannot'} be" if failed else ""
     say(f"{many(len(done), 'record')} {'undone' if is_done else 'to undo; nothing was done'}{rest}")
 
 
-def _is_wanted(count: int, question: str = "Restore") -> bool:
-    """Return whether to change so many; asks where a person can answer."""
-    asks = count > ASKED_ABOVE and sys.stdin.isatty() and sys.stderr.isatty()
-    return not asks or click.confirm(f"{question} {count} records?", err=True)
+def _ask(count: int, question: str = "Restore") -> None:
+    """Have a person who can answer confirm a change of so many. Raises Abort for a no."""
+    if count > ASKED_ABOVE and sys.stdin.isatty() and sys.stderr.isatty():
+        click.confirm(f"{question} {count} records?", abort=True, err=True)
 
 
 def _failed_json(failed: Mapping[RecordPath, SyncdError]) -> list[dict[str, str]]:

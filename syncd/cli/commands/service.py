@@ -175,6 +175,7 @@ def status(directory: Path, system: bool, of_all: bool, timer: bool, as_json: bo
       syncd -C ~/notes service status --json
     """
     unit = _unit_of(directory, system, of_all, timer)
+    _check_manager(unit)
     wanted = ("ActiveState", "SubState", "Result", "MainPID", "NRestarts", "StatusText")
     shown = _systemctl(unit, "show", *(f"--property={name}" for name in wanted), unit.name)
     found = dict(line.partition("=")[::2] for line in shown.splitlines())

@@ -107,7 +107,7 @@ def mirror(tmp_path: Path) -> Path:
     return root
 
 
-@pytest.mark.parametrize("command", ["install", "uninstall"])
+@pytest.mark.parametrize("command", ["install", "uninstall", "status"])
 def test_without_a_session_of_the_user_nothing_is_written_and_a_way_is_named(
     mirror: Path, tmp_path: Path, command: str
 ) -> None:
