@@ -7,7 +7,9 @@ spent is always written down, but holds nothing up on a PDS that never showed a 
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from syncd.atproto.xrpc import RateLimit
 from syncd.backoff import in_words
@@ -15,7 +17,9 @@ from syncd.budget import DAY, Ledger, limit_in_words
 from syncd.cycle.home import Home
 from syncd.cycle.push.ledger import limits_of, read_ledger
 from syncd.cycle.workspace import Workspace
-from syncd.errors import Busy, RateLimited
+from syncd.errors import Busy, LoginLimited, RateLimited
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(slots=True)
@@ -54,6 +58,17 @@ class Allowance:
                 retry_seconds=wait,
                 hint="wait; syncd run continues by itself, and syncd status shows when",
             )
+
+    async def heeding(self, request: Awaitable[Answer]) -> Answer:
+        """Send a request to write, and write down at once if the PDS asks for a pause."""
+        try:
+            return await request
+        except LoginLimited:
+            # The write was not sent, and with a session that another process begins it can be.
+            raise
+        except RateLimited as error:
+            self.close(error)
+            raise
 
     def close(self, error: RateLimited) -> None:
         """Send no write for as long as the PDS asked when it refused one.
