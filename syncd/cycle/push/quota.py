@@ -86,7 +86,9 @@ class Allowance:
         if limit is not None and limit is not self._heard:
             self._heard = limit
             ledger = read_ledger(self.workspace.state, self.home.account.pds, self.workspace.now())
-            self._keep(ledger.after_announcement(limit))
+            for each in (limit, *limit.others):
+                ledger = ledger.after_announcement(each)
+            self._keep(ledger)
 
     def _keep(self, ledger: Ledger) -> None:
         self.workspace.state.keep(limits_of(ledger, self.home.account.pds))
