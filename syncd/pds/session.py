@@ -81,7 +81,14 @@ async def log_in(
     async with Http(
         pds_url, transport=transport, bounds=bounds, on_request=on_request, is_named=is_named
     ) as http:
-        return await _sign_in(http, identifier, password)
+        try:
+            return await _sign_in(http, identifier, password)
+        except LoginLimited as error:
+            # Nothing was kept of this login, so nothing can repeat it.
+            hint = "wait, then log in again; this limit counts logins only"
+            raise LoginLimited(
+                error.message, retry_seconds=error.retry_seconds, hint=hint
+            ) from error
 
 
 async def log_out(

@@ -223,6 +223,7 @@ OLDER: Final[Mapping[str, Deviation]] = {
 }
 
 WHOLE_REPO = "it sends the whole repo for any since, superseded blocks included"
+SMALL = "it takes 64 KiB of JSON, and says 413"
 GUARDS_FIRST = "it looks at the guard first, and refuses what changes nothing where that is wrong"
 STRICT = "it refuses an integer that JavaScript cannot hold, and an empty key, with a 400"
 ONE_BLOCK = "its getBlocks does not send all of the blocks that are in its CARs"
@@ -234,9 +235,7 @@ STILL_READ = "it goes on to show the repo of an account that is not active"
 ALTERAN: Final[Mapping[str, Deviation]] = {
     IMPOSSIBLE: refused(PLAIN_400, ""),
     "test_a_creation_without_a_guard_never_replaces_a_record": refused(PLAIN_400, ""),
-    "test_a_record_just_under_the_limit_is_taken": Deviation(
-        "it takes 64 KiB of JSON, and says 413", TooLarge, "413"
-    ),
+    "test_a_record_just_under_the_limit_is_taken": Deviation(SMALL, TooLarge, "413"),
     f"{PUT_OF_SAME}[nothing]": Deviation(GUARDS_FIRST, SwapFailed),
     f"{PUT_OF_SAME}[another record]": Deviation(GUARDS_FIRST, SwapFailed),
     "test_deleting_what_is_not_there_succeeds_without_a_commit": Deviation(
@@ -269,6 +268,10 @@ ALTERAN: Final[Mapping[str, Deviation]] = {
     ),
     "test_most_moves_of_a_content_within_a_batch_lose_it": MOVES,
     f"{PREDICTS}[an empty key]": otherwise(STRICT),
+    f"{PREDICTS}[many keys]": otherwise(SMALL),
+    f"{PREDICTS}[some depth]": otherwise(
+        "it takes a record that is nested a hundred deep, not 200"
+    ),
     **{
         f"{law}[a link {kind}]": LINKS
         for law in (PREDICTS, "test_a_link_has_the_spelling_of_the_pds")

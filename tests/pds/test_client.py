@@ -417,6 +417,19 @@ async def test_a_limit_of_logins_says_that_it_is_one_and_when_it_ends(
     assert PASSWORD not in f"{caught.value.message}{caught.value.hint}"
 
 
+async def test_a_limit_of_logins_promises_no_login_where_none_was_kept() -> None:
+    """A daemon repeats the login of a password that it has, and not one that was typed."""
+    limited = httpx.Response(429, json={"error": "Any"}, headers={"Retry-After": "300"})
+    script = Script({"createSession": [limited]})
+    with pytest.raises(LoginLimited) as caught:
+        await log_in(URL, DID, PASSWORD, transport=httpx.MockTransport(script))
+    async with pds_of(script, MemoryTokens(None, PASSWORD)) as pds:
+        with pytest.raises(LoginLimited) as kept:
+            await pds.put(UPDATE)
+    assert ["syncd run" in each.value.hint for each in (caught, kept)] == [False, True]
+    assert caught.value.retry_seconds == 300
+
+
 async def test_a_login_on_a_pds_that_has_too_much_to_do_is_not_limited() -> None:
     busy = httpx.Response(503, json={"error": "Any"}, headers={"Retry-After": "9"})
     script = Script({"createSession": [busy]})
