@@ -230,7 +230,7 @@ ONE_BLOCK = "its getBlocks does not send all of the blocks that are in its CARs"
 PLAIN_400 = "it refuses with a 400 what the reference PDS fails on with a 500"
 NO_NAME = "it has another name for a handle that it does not know"
 LINKS = otherwise("it takes no link but one in base32, by SHA-256, to dag-cbor or raw bytes")
-STILL_READ = "it goes on to show the repo of an account that is not active"
+STILL_READ = "it shows the repo of an account that is not active"
 
 ALTERAN: Final[Mapping[str, Deviation]] = {
     IMPOSSIBLE: refused(PLAIN_400, ""),

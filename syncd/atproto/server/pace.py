@@ -34,7 +34,7 @@ class RateLimit:
     """The bucket with the fewest points left. `reset_at` is in unix seconds of our own clock.
 
     `window_seconds` identifies the bucket (300, 3600 or 86400); None if the server omits it.
-    `others` are the other buckets that the same answer tells of.
+    `others` are the other buckets of the same answer.
     """
 
     limit: int
