@@ -6,13 +6,15 @@ writes where git or a person works, and never asks a PDS.
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from syncd.atproto.blob import BlobRef
+from syncd.atproto.blob import BlobRef, Refer
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.dagcbor import encode
 from syncd.atproto.syntax import parse_nsid
@@ -23,10 +25,12 @@ from syncd.cycle.branch.named import NamedFiles
 from syncd.cycle.git.records import Cids, cid_in, record_paths, records_in
 from syncd.errors import BadData, BadJson, BadSyntax, ConfigWrong
 from syncd.folder.ignore.rules import IGNORE_FILE
-from syncd.forms import DRAFT, ENDINGS
+from syncd.folder.read import RACY_NS
+from syncd.forms import DRAFT, ENDINGS, Forms, block_at_once
 from syncd.git.commits import GitFile, Worktree
 from syncd.git.published import blobs_between
-from syncd.model import RecordPath, split_record_path
+from syncd.model import RecordPath, Seen, split_record_path
+from syncd.values import dataclass
 
 _NO_FILE: Final = "git-has-a-link-or-a-submodule-here"
 """Where a link leads that stands for what is no file in git: such a name is not absent."""
@@ -108,12 +112,17 @@ def _read(
             continue  # two files, so neither was published
         asked.clear()
         try:
-            collection = split_record_path(path)[0]
-            form = config.forms.of(collection)
-            block = encode(form.parse(content or b"", collection, refer))
+            block = _block(content or b"", split_record_path(path)[0], config.forms, refer)
             yield path, blob, block, bool(asked)
         except (BadJson, BadData):
             continue  # no record, so it was not published either
+
+
+def _block(text: bytes, collection: str, forms: Forms, refer: Refer) -> bytes:
+    form = forms.of(collection)
+    # What names a file in another spelling is in no style of syncd's own.
+    block = None if MARK in text else block_at_once(form, text, collection)
+    return encode(form.parse(text, collection, refer)) if block is None else block
 
 
 def records_at(work: Worktree, commit: str, config: Config, known: Cids) -> dict[RecordPath, Cid]:
@@ -153,10 +162,17 @@ def versions_between(
     return dict(found)
 
 
-def lay_out(work: Worktree, commit: str, config: Config, root: Path) -> None:
-    """Write what `commit` has of collections into the directory `root`. Raises GitFailed, OSError.
+def lay_out(
+    work: Worktree, commit: str, config: Config, root: Path, known: Cids
+) -> dict[RecordPath, Seen]:
+    """Write what `commit` has of collections into the directory `root`, which nobody else changes.
 
     A link or a submodule becomes a link that leads nowhere: its records are then not absent.
+
+    Return what is known of the files without reading them: `known` has blobs of git that were read
+    already, in the forms of `config`.
+
+    Raises GitFailed, OSError.
     """
     wanted = {
         name: file
@@ -167,15 +183,36 @@ def lay_out(work: Worktree, commit: str, config: Config, root: Path) -> None:
     work.bring_blobs(commit, regular.values())
     for directory in {name.rpartition("/")[0] for name in wanted}:
         (root / directory).mkdir(parents=True, exist_ok=True)
-    naming: dict[str, bytes] = {}
-    for name, content in zip(regular, work.contents(regular.values()), strict=True):
+    paths, naming = dict(record_paths(regular, config)), dict[str, bytes]()
+    found: dict[RecordPath, Seen] = {}
+    for (name, blob), content in zip(regular.items(), work.contents(regular.values()), strict=True):
         text = content or b""
-        (root / name).write_bytes(text)
+        now = _write(root / name, text)
         if MARK in text:
             naming[name] = text
+        path = paths.get(name)
+        cid = known.get((split_record_path(path)[0], blob)) if path else None
+        if path and cid:
+            found[path] = _seen(path, now, text, cid)
     _lay_out_named(NamedFiles(work, commit, config), naming, root)
     for name in wanted.keys() - regular.keys():
         (root / name).symlink_to(_NO_FILE)
+    return found
+
+
+def _write(place: Path, text: bytes) -> os.stat_result:
+    with place.open("wb") as file:
+        file.write(text)
+        file.flush()
+        return os.fstat(file.fileno())
+
+
+def _seen(path: RecordPath, now: os.stat_result, text: bytes, cid: Cid) -> Seen:
+    """Return the row of the scan cache of a file that was written here."""
+    times = now.st_mtime_ns, now.st_ctime_ns
+    # Nobody else changes the file, so no later content has its times.
+    seen_ns = max(times) + RACY_NS
+    return Seen(path, now.st_ino, now.st_size, *times, seen_ns, sha256(text).digest(), cid)
 
 
 def _lay_out_named(named: NamedFiles, texts: Mapping[str, bytes], root: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from syncd.atproto.xrpc import RateLimit
@@ -18,6 +18,7 @@ from syncd.cycle.home import Home
 from syncd.cycle.push.ledger import limits_of, read_ledger
 from syncd.cycle.workspace import Workspace
 from syncd.errors import Busy, LoginLimited, RateLimited
+from syncd.values import dataclass
 
 Answer = TypeVar("Answer")
 
