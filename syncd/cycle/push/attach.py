@@ -255,7 +255,9 @@ class Uploads:
         except (BadData, FileChanged, FileProblem):
             pass
         reason = f"a file that it names cannot be uploaded: {refused.error.message}"
-        return Refusal(step.path, step.local, reason, _HINT, line, column)
+        # What a PDS has no method for, no other file changes.
+        hint = refused.error.hint if refused.error.status == 501 else _HINT
+        return Refusal(step.path, step.local, reason, hint, line, column)
 
     def obey(self, change: Change, error: Rejected) -> Retry | None:
         """Do what a refusal asks for; return that the record is sent again then.

@@ -94,7 +94,7 @@ class Batched:
             return swap
         self.pusher.allowance.charge(batch_points(batch))
         self.pusher.leave(batch)
-        written = await self.pusher.heeding(self._request(batch, swap))
+        written = await self.pusher.allowance.heeding(self._request(batch, swap))
         self.pusher.body = self.pusher.body.after_passing(body_bytes(batch))
         self.pusher.confirm(batch, written)
         if swap is None:

@@ -15,6 +15,7 @@ from syncd.atproto.data import Value
 from syncd.budget import CREATE_POINTS, DELETE_POINTS
 from syncd.cycle.home import Home
 from syncd.cycle.observe.remote import Sight
+from syncd.cycle.push.quota import Allowance
 from syncd.cycle.workspace import Workspace
 from syncd.errors import (
     BadAnswer,
@@ -45,14 +46,14 @@ class Keeping:
     Attributes:
         filled: Reads the file of a change and returns the change with its record. Raises
             FileChanged, FileProblem or BadJson where the file has another content.
-        charge: Takes the points of writes that are about to be sent. Raises RateLimited.
+        allowance: The write points of the account.
         tell: Takes a sentence about a record for people.
     """
 
     workspace: Workspace
     home: Home
     filled: Callable[[Change], Change]
-    charge: Callable[[int], None]
+    allowance: Allowance
     tell: Callable[[str], None]
 
     def note(self, changes: Collection[Change], *, is_guarded: bool) -> None:
@@ -119,8 +120,9 @@ class Keeping:
         }
         self.workspace.state.record(Memory(base={c.path: None for c in changes}, waiting=again))
         try:
-            self.charge(len(changes) * (DELETE_POINTS + CREATE_POINTS))
-            await self.home.pds.write([Change(c.path, c.after, None) for c in changes], swap=swap)
+            self.allowance.charge(len(changes) * (DELETE_POINTS + CREATE_POINTS))
+            gone = [Change(c.path, c.after, None) for c in changes]
+            await self.allowance.heeding(self.home.pds.write(gone, swap=swap))
         except SwapFailed:
             # Somebody wrote meanwhile: without its base, a record they deleted would come back.
             base = {c.path: c.after for c in changes}
@@ -130,7 +132,7 @@ class Keeping:
             self._tell(changes, f"the PDS does not take it again: {error.message}")
             return True
         try:
-            await self.home.pds.write(changes, swap=None)
+            await self.allowance.heeding(self.home.pds.write(changes, swap=None))
         except (PdsError, BadAnswer, CredentialsRefused) as error:
             self._tell(changes, f"the PDS does not take it again: {error.message}")
         else:

@@ -147,7 +147,7 @@ class Outbox:
                 return fill(self.workspace.folder, change, root)
 
         tell = self.answers.say
-        return Keeping(self.workspace, self.home, filled, self.allowance.charge, tell)
+        return Keeping(self.workspace, self.home, filled, self.allowance, tell)
 
     async def archive(
         self,
@@ -329,12 +329,17 @@ class Outbox:
             known = None  # another PDS honours what it likes
         is_old = known is not None and not self._is_since(known.at, GUARDS_SECONDS)
         if known is None or (is_old and not known.honoured):
-            known = self._keep_guards(honoured=await self.home.pds.honours_swaps(), records=None)
+            known = self._keep_guards(honoured=await self._are_guards_honoured(), records=None)
         if not known.honoured:
             return Guards.NONE
         if known.records:
             return Guards.ALL
         return Guards.UNTRIED if known.records is None or is_old else Guards.BATCH
+
+    async def _are_guards_honoured(self) -> bool:
+        """Ask by a write that changes nothing. In a pause between writes it is not sent either."""
+        self.allowance.check(1)
+        return await self.allowance.heeding(self.home.pds.honours_swaps())
 
     def _keep_guards(self, *, honoured: bool, records: bool | None) -> KnownGuards:
         found = KnownGuards(self.home.account.pds, honoured, records, self.workspace.now())
