@@ -138,13 +138,21 @@ MIRRORS, TIMED = "syncd-mirrors.service", ("syncd-sync.service", "syncd-sync.tim
 
 
 def test_the_unit_of_all_mirrors_is_that_of_one_but_for_the_list() -> None:
-    one, of_all = (render(name, ENV, 254) for name in ("syncd-user@.service", MIRRORS))
-    lines = set(of_all.splitlines()) - set(one.splitlines())
-    assert {line for line in lines if not line.startswith("#")} == {
+    one, of_all = (
+        {line for line in render(name, ENV, 254).splitlines() if not line.startswith("#")}
+        for name in ("syncd-user@.service", MIRRORS)
+    )
+    assert of_all - one == {
         "Description=syncd mirrors of %u",
         "Environment=SYNCD_CONFIG=%E/syncd/mirrors.toml",
         f"ExecStart={ENV} run",
     }
+    assert one - of_all == {"Description=syncd mirror %h/%i", f"ExecStart={ENV} run %h/%i"}
+
+
+@pytest.mark.parametrize("template", [*TEMPLATES, MIRRORS, TIMED[0]])
+def test_no_service_writes_its_memory_to_the_disk(template: str) -> None:
+    assert "\nLimitCORE=0\n" in render(template, ENV, 254)
 
 
 def test_the_timer_starts_one_sync_of_all_for_which_3_is_no_failure() -> None:
