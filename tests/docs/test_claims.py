@@ -83,3 +83,18 @@ def test_the_times_of_the_units_are_those_of_the_page(unit: str) -> None:
     assert f"killed after {WORDS[minutes]} minutes" in page
     waits = setting("syncd-sync.timer", "OnUnitInactiveSec").removesuffix("min")
     assert f"one sync every {waits} minutes" in page
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "words"),
+    [
+        ("tests/model/test_machine.py", "SCHEDULES", "plays {} schedules"),
+        ("tests/e2e/test_kills.py", "KILLS", "Each run of the tests does it {} times"),
+        ("tests/cycle/observe/test_remote.py", "VARIATIONS", "view from {:,} answers"),
+        ("tests/contract/test_odd_objects.py", "OBJECTS", "for {} objects in every run"),
+    ],
+)
+def test_a_run_tries_as_much_as_the_page_says(file: str, name: str, words: str) -> None:
+    (full,) = re.findall(rf"^(?:\w+ = )*{name} = .*?times\(([\d_]+)\)", read(file), re.MULTILINE)
+    page = " ".join(read("docs/reliability.md").split())
+    assert words.format(int(full) // 10) in page
