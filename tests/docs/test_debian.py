@@ -12,6 +12,7 @@ import pytest
 
 from release.deb import build
 from tests.docs.test_packaging import built
+from tests.programs import program
 
 pytestmark = pytest.mark.packages
 
@@ -91,7 +92,7 @@ def test_dpkg_runs_no_script_of_the_package(package: Path) -> None:
 
 def test_lintian_finds_nothing_that_is_not_overridden_with_a_reason(package: Path) -> None:
     done = subprocess.run(
-        ["lintian", "--allow-root", "--fail-on", "error,warning", package],
+        [program("lintian"), "--allow-root", "--fail-on", "error,warning", package],
         capture_output=True,
         text=True,
         check=False,
