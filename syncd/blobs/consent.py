@@ -8,7 +8,6 @@ hooks is. What cannot be read allows nothing.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ from syncd.errors import FileProblem, SyncdError
 from syncd.folder.root import Folder
 from syncd.private import make_private, state_directory
 from syncd.trouble import explain_at
+from syncd.values import dataclass
 
 DIRECTORY: Final = "locations"
 

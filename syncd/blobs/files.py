@@ -14,7 +14,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, TypeAlias
@@ -32,6 +32,7 @@ from syncd.errors import BadData, FolderWrong
 from syncd.folder.root import opened
 from syncd.forms import Form
 from syncd.trouble import explain
+from syncd.values import dataclass
 
 OPEN_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _PIECE: Final = 1 << 18

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from syncd.atproto.server.origin import parse_origin
@@ -23,6 +22,7 @@ from syncd.config.values import (
     check_pattern,
 )
 from syncd.errors import BadSyntax
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

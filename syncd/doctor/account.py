@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from syncd.backoff import in_words
 from syncd.budget import DAY, HOUR, Ledger, limit_in_words
@@ -12,6 +11,7 @@ from syncd.doctor.machine import Complaint
 from syncd.model import Account
 from syncd.pds.health import Health
 from syncd.state.learnt import KnownBody
+from syncd.values import dataclass
 
 CLOCK_SECONDS = 30.0
 """The largest harmless difference of two clocks: a token is renewed a minute before it expires."""

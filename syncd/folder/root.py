@@ -11,7 +11,7 @@ import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from syncd.errors import FileProblem, FolderWrong
@@ -19,6 +19,7 @@ from syncd.folder.disk import Disk
 from syncd.folder.spelling import check_spelt, is_spelt
 from syncd.forms import USUAL, Forms
 from syncd.trouble import PASSING, explain, explain_at, in_trouble
+from syncd.values import dataclass
 
 OWN = ".syncd"
 MARKER = "marker"

@@ -10,7 +10,7 @@ import errno
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.atproto.cid import Cid
 from syncd.folder.names import (
@@ -29,6 +29,7 @@ from syncd.folder.spelling import is_spelt
 from syncd.folder.survey import EVERYWHERE, Notes, examine, list_misspelt, survey
 from syncd.forms import ENDINGS, Forms
 from syncd.model import Problem, RecordPath, Seen, split_record_path
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

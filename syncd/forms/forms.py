@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
@@ -12,6 +11,7 @@ from syncd.atproto.compiled import block_of
 from syncd.atproto.data import Record, cid_of
 from syncd.forms.form import Form
 from syncd.forms.json_form import JSON
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

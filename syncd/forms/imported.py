@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 
 from syncd.atproto.data import Json, Record, from_json, to_json
 from syncd.errors import BadData, BadJson
@@ -16,6 +15,7 @@ from syncd.forms.bodies import FIELDS, SHAPES
 from syncd.forms.form import Form
 from syncd.forms.markdown_form import Front, MarkdownForm, front_of, with_body
 from syncd.forms.page import AS_YAML, BOM, is_page
+from syncd.values import dataclass
 
 _FIELDS_OF: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("description", "summary", "excerpt", "subtitle"), ("description", "subtitle")),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar, TypeAlias
 
 from syncd.atproto.blob import Refer
@@ -37,6 +37,7 @@ from syncd.forms.frontmatter.yaml import read_yaml
 from syncd.forms.json_form import JSON
 from syncd.forms.marks import mark_lines
 from syncd.forms.page import BOM, Page, find_unmerged, is_page, new_page, split_page
+from syncd.values import dataclass
 
 Keys: TypeAlias = "tuple[str, ...]"
 """The keys that lead to the body of a record."""

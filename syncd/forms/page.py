@@ -7,9 +7,10 @@ lines may end with CRLF: the body has LF, and the file keeps its line ends.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from syncd.errors import BadJson
+from syncd.values import dataclass
 
 BOM = "\ufeff"
 _MARK = re.compile(r"---[ \t]*")

@@ -13,11 +13,11 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
 from syncd.children import without_secrets
+from syncd.values import dataclass
 
 INSIDE: Final = "SYNCD_HOOK"
 """Names the event in the environment of a hook; a syncd that has it runs no hooks."""

@@ -10,13 +10,14 @@ import os
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from syncd.errors import SyncdError
 from syncd.hooks.permission import Permission
 from syncd.hooks.program import INSIDE, run_program
 from syncd.hooks.table import Table
+from syncd.values import dataclass
 
 LINES: Final = 20
 """So many lines of the output of one run are reported."""

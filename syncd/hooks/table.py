@@ -11,9 +11,10 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
+
+from syncd.values import dataclass
 
 AFTER_PULL: Final = "after_pull"
 AFTER_PUSH: Final = "after_push"

@@ -12,7 +12,6 @@ import shlex
 import unicodedata
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from syncd.folder.write import CONFLICTS
 from syncd.forms import USUAL, Forms
 from syncd.mirror.offline import known_account
 from syncd.model import RecordPath, make_record_path, parse_record_path
+from syncd.values import dataclass
 
 _AT = "at://"
 _HINT_ONE = "name it as collection/rkey, by its file, or by its at:// URI"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from syncd.atproto.data import Record, cid_of
 from syncd.atproto.syntax import Nsid, Rkey, make_tid, parse_rkey, parse_tid
@@ -54,6 +53,7 @@ from syncd.model import (
     split_record_path,
 )
 from syncd.state.notes import Overtaken
+from syncd.values import dataclass
 
 _READ_ONLY = "this mirror is read-only: nothing is published or deleted from it"
 _READ_ONLY_HINT = "clone again without --read-only"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from syncd.cycle.pull.merge import in_style
 from syncd.cycle.pull.supersede import Successor, file_at, put
@@ -23,6 +22,7 @@ from syncd.mirror.timeline import read_superseded
 from syncd.mirror.waiting import publish_version
 from syncd.model import RecordPath, Side, split_record_path
 from syncd.state import Provenance, Superseded
+from syncd.values import dataclass
 
 
 def restore(

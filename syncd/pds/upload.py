@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import BinaryIO, Final
 
 from syncd.atproto.blob import BlobRef
@@ -25,6 +25,7 @@ from syncd.errors import (
     Unreachable,
     UploadLimited,
 )
+from syncd.values import dataclass
 
 PIECE_BYTES: Final = 64 * 1024
 

@@ -24,7 +24,7 @@ SCRIPT = (
 )
 HELP = frozenset(
     {"syncd.atproto", "syncd.cli", "syncd.errors", "syncd.mirror.notices", "syncd.model"}
-    | {"syncd.trouble", "syncd.typedjson", "syncd.waiting"}
+    | {"syncd.trouble", "syncd.typedjson", "syncd.values", "syncd.waiting"}
 )
 """The parts that `--help` may load."""
 NEVER_BY_STATUS = frozenset(

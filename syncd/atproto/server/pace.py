@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from syncd.values import dataclass
 
 DEFAULT_RETRY_SECONDS: Final = 30.0
 """The pause after a rate limit without a duration."""

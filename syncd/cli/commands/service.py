@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +24,7 @@ from syncd.folder.root import find_root
 from syncd.mirror.every.find import find_mirrors, usual_list
 from syncd.mirror.offline import root_around
 from syncd.trouble import at_home
+from syncd.values import dataclass
 
 STATE: Final = Path("/var/lib/syncd")
 """The directory of the system service's mirrors, and the home of its user."""

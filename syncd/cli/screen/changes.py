@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher, unified_diff
 from itertools import groupby
 from typing import Final, TypeAlias
@@ -15,6 +14,7 @@ from typing import Final, TypeAlias
 import click
 
 from syncd.cli.screen.visible import visible
+from syncd.values import dataclass
 
 Span: TypeAlias = tuple[str, bool]
 """Some text of a line, and whether it changed."""

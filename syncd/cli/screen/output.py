@@ -11,7 +11,6 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from io import TextIOWrapper
 from itertools import groupby
 from operator import itemgetter
@@ -27,6 +26,7 @@ from syncd.errors import BadJson, FileProblem, SyncdError
 from syncd.mirror.notices import Notice
 from syncd.model import Conflict, Head, Held, Pending, Problem, RecordPath, Report
 from syncd.trouble import explain
+from syncd.values import dataclass
 from syncd.waiting import WAITS
 
 NEEDS_A_PERSON = 3

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from io import BytesIO
 
 from syncd.atproto.blob import BlobRef
@@ -18,6 +18,7 @@ from syncd.config import Config
 from syncd.errors import BadData, BadJson
 from syncd.git.commits import GitFile, Worktree
 from syncd.model import RecordPath, split_record_path
+from syncd.values import dataclass
 
 _ANY = BlobRef(cid_of_blob(b""), "*/*", 0)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +27,7 @@ from syncd.forms import DRAFT, ENDINGS
 from syncd.git.commits import GitFile, Worktree
 from syncd.git.published import blobs_between
 from syncd.model import RecordPath, split_record_path
+from syncd.values import dataclass
 
 _NO_FILE: Final = "git-has-a-link-or-a-submodule-here"
 """Where a link leads that stands for what is no file in git: such a name is not absent."""

@@ -9,7 +9,7 @@ state file, and at such texts, and only if the plan would create a record.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 from syncd.cycle.decide.lexicons import KNOWN
@@ -22,6 +22,7 @@ from syncd.model import Kind, Plan, Step, Verdict, split_record_path
 from syncd.plan import kind_of
 from syncd.slips import slip_of
 from syncd.state.consent import Adoption, ApprovedCollections
+from syncd.values import dataclass
 
 _FIRST = ", the first record of {} in the repo"
 _MARKS = (("draft", True, "draft: true"), ("published", False, "published: false"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 
 from syncd.atproto.cid import Cid
@@ -47,6 +47,7 @@ from syncd.model import (
 )
 from syncd.replica import remotes_of
 from syncd.state.notes import GitProgress
+from syncd.values import dataclass
 
 READY_SECONDS = 10.0
 """How long a cycle waits for a git command to end. If the lock stays, the cycle continues."""

@@ -6,7 +6,7 @@ A repository of its own in a collection's directory counts for that collection. 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,6 +15,7 @@ from syncd.errors import GitFailed
 from syncd.git.commits import Worktree
 from syncd.git.repository import Moment, Repository, find_repository
 from syncd.model import RecordPath
+from syncd.values import dataclass
 
 
 @dataclass(slots=True)

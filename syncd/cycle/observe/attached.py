@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from syncd.atproto.blob import BlobRef
@@ -25,6 +25,7 @@ from syncd.folder.scan import Look
 from syncd.folder.write import read_bytes
 from syncd.model import Problem, RecordPath, Seen, Snapshot, split_record_path
 from syncd.state.learnt import KnownBlobLimit
+from syncd.values import dataclass
 
 _BOTH = "it names a file to upload, and the repo changed the record meanwhile"
 _BOTH_HINT = "look at `syncd diff`, and write the file of the record anew from what it shows"

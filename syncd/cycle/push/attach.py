@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import Final
 
@@ -58,6 +58,7 @@ from syncd.model import (
 )
 from syncd.plan import kind_of
 from syncd.state.learnt import UploadPause
+from syncd.values import dataclass
 
 _REASON = "the files that it names were uploaded"
 _HINT = "change the file, or name another"

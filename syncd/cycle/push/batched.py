@@ -7,7 +7,7 @@ is halved. Never sends a change twice without an answer between.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.batches import Ahead, batches
@@ -27,6 +27,7 @@ from syncd.errors import (
 from syncd.exchange import Limits, Written
 from syncd.model import Change
 from syncd.pds import encoded_size
+from syncd.values import dataclass
 
 
 @dataclass(slots=True)

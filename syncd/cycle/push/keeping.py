@@ -8,7 +8,7 @@ gone. Decides nothing that a plan decides: it writes only what both sides agree 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import Value
@@ -31,6 +31,7 @@ from syncd.model import Change, Memory, RecordPath, Retry, Waiting
 from syncd.pds import Pds
 from syncd.replica import remotes_of
 from syncd.state.learnt import KnownKeeping
+from syncd.values import dataclass
 
 WRITTEN_AGAIN = "written again; to be seen in the repo's tree"
 MOST_AT_ONCE = 200

@@ -8,7 +8,7 @@ repo: what was sent is seen, or not, by the next cycle.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -46,6 +46,7 @@ from syncd.errors import (
 from syncd.exchange import Limits
 from syncd.model import Change, Memory, Moved, RecordPath, Retry, Step, Waiting
 from syncd.state.learnt import KnownBody, KnownGuards
+from syncd.values import dataclass
 from syncd.waiting import waiting_for
 
 READ_AHEAD = 25

@@ -11,7 +11,7 @@ that was wanted. What an answer says is remembered before the next request is se
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.budget import CREATE_POINTS, single_points
@@ -36,6 +36,7 @@ from syncd.errors import (
 from syncd.exchange import Limits, Written
 from syncd.model import Change, Memory, Moved, RecordPath, Refusal, Retry, Waiting
 from syncd.pds import Pds
+from syncd.values import dataclass
 
 TO_BE_SEEN = "written; to be seen in the repo's tree"
 NOT_MOVED_YET = "its content is not at its new path in the repo yet"

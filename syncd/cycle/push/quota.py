@@ -7,7 +7,7 @@ spent is always written down, but holds nothing up on a PDS that never showed a 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from syncd.atproto.xrpc import RateLimit
 from syncd.backoff import in_words
@@ -16,6 +16,7 @@ from syncd.cycle.home import Home
 from syncd.cycle.push.ledger import limits_of, read_ledger
 from syncd.cycle.workspace import Workspace
 from syncd.errors import Busy, RateLimited
+from syncd.values import dataclass
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import BinaryIO, Final
 
 from syncd.atproto.blob import BlobRef
@@ -19,6 +19,7 @@ from syncd.cycle.home import Home
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, FileChanged, FileProblem, Rejected, SyncdError, TooLarge
 from syncd.state.learnt import KnownBlobLimit
+from syncd.values import dataclass
 
 ORDINARY_BYTES: Final = 1_000_000
 """Every PDS takes a blob of that size: an avatar may have it. Of a larger one it is asked first."""

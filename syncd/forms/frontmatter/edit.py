@@ -7,13 +7,14 @@ result and drops it if it does not say what it was to say.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.atproto.data import Json
 from syncd.atproto.jsontext import file_order
 from syncd.forms.frontmatter.emit import Style, entry_lines, flow_or_scalar, item_lines
 from syncd.forms.frontmatter.scalars import is_plain, quoted, single_quoted, written
 from syncd.forms.frontmatter.tree import Entry, Node, is_same
+from syncd.values import dataclass
 
 
 def edited(text: str, old: Node, new: Mapping[str, Json]) -> str:

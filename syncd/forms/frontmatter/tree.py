@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.atproto.data import Json
+from syncd.values import dataclass
 
 MAX_DEPTH = 48
 """The deepest nesting of lists and maps in a front matter."""

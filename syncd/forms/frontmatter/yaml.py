@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from syncd.forms.frontmatter.scalars import resolve
 from syncd.forms.frontmatter.tree import MAX_DEPTH, NOTHING, Entries, Fault, Node, list_of
+from syncd.values import dataclass
 
 MAX_CHARACTERS = 300_000
 """The largest front matter that is read here: the library needs five seconds for a megabyte."""

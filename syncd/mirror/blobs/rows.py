@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 
 from syncd.atproto.blob import BlobRef
@@ -25,6 +24,7 @@ from syncd.cycle.workspace import Workspace
 from syncd.errors import FileProblem, StateWrong
 from syncd.mirror.times import rfc3339
 from syncd.model import Problem
+from syncd.values import dataclass
 
 GET = "syncd blob get"
 

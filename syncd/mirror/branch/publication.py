@@ -12,7 +12,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, TypeAlias
@@ -43,6 +43,7 @@ from syncd.model import Memory, Problem, RecordPath, Report, Step
 from syncd.state import create_state
 from syncd.state.notes import Filenames, Overtaken
 from syncd.trouble import explained
+from syncd.values import dataclass
 
 STATE: Final = "state.db"
 NAME: Final = ".git"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from syncd.atproto.data import Record
@@ -27,6 +27,7 @@ from syncd.folder.root import find_root, opened
 from syncd.folder.survey import is_nsid
 from syncd.forms import DOCUMENTS, USUAL, Form, Forms
 from syncd.slips import near_name
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)
