@@ -248,7 +248,7 @@ SETTINGS: tuple[Setting, ...] = (
             "file systems that do not tell upper from lower case, or refuse some characters",
             '"portable"', _word_parser(FILENAMES)),
     Setting("mirror", "mode", "mode", "word", "sync: both ways; publish: in CI, one way: the repo "
-            "gets what the git branch has (`syncd help git`)", '"publish"', _word_parser(MODES)),
+            "gets what the git branch has (`syncd help git.md`)", '"publish"', _word_parser(MODES)),
     Setting("mirror", "branch", "branch", "name", "the only git branch that mode publish sends "
             "from", '"main"', _parse_branch),
     Setting("push", "validate", "validate", "boolean or table", "ask the PDS to check records "

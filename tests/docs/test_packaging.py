@@ -146,5 +146,8 @@ def test_without_the_extra_the_sandbox_says_so_in_one_sentence(
     assert not done.stdout
 
 
-def test_the_version_is_in_the_changelog() -> None:
-    assert re.search(rf"^## \[?{re.escape(__version__)}\b", read("CHANGELOG.md"), re.MULTILINE)
+def test_the_newest_version_of_the_changelog_is_this_one_and_begins_with_what_to_do() -> None:
+    (newest, first), *_ = re.findall(
+        r"^## (\S+) - .*\n\n### (.*)$", read("CHANGELOG.md"), re.MULTILINE
+    )
+    assert (newest, first) == (__version__, "Before you upgrade")
