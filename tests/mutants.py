@@ -412,7 +412,7 @@ MUTANTS = (
         "tests/cycle/test_lost_state.py", "says_by_itself",
     ),
     Mutant(
-        "a submodule that git emptied taken for deletions", "cycle/git/companion.py",
+        "a submodule that git emptied taken for deletions", "cycle/git/absent.py",
         "work.left_out(), work.empty_submodules()", "work.left_out(), set[str]()",
         "tests/git/test_index_forms.py", "empties_it",
     ),
