@@ -38,7 +38,7 @@ def test_a_hook_of_the_command_line_waits_for_a_word_and_changes_nothing(
     assert heard(terminal) == []
     shown = terminal.ok("syncd hooks allow --yes", at=notes)
     assert f"program: {notes / './hook'}" in shown
-    assert "program: there is none that can be run" in shown
+    assert "program: there is no program" in shown
     assert terminal.ok("syncd hooks", at=notes).endswith("allowed here\n")
     save(notes, text="two")
     out = terminal.ok("export SYNCD_PASSWORD=not-for-hooks", "syncd sync", at=notes)
