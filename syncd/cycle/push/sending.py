@@ -1,5 +1,6 @@
 """Send the bytes of blobs to the PDS, some at a time, each once. Names no record.
 
+What a sync would fetch from there again is copied to `blobs/` meanwhile, from the same bytes.
 What became of each is kept until it is asked for: a record waits for its own blobs alone. After an
 answer that holds for all of them, none is begun any more.
 """
@@ -7,14 +8,16 @@ answer that holds for all of them, none is begun any more.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid
+from syncd.blobs.copying import Copies
 from syncd.blobs.files import forget, too_large
 from syncd.blobs.streams import in_streams
+from syncd.cycle.blobs.attached import store_of
 from syncd.cycle.home import Home
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, FileChanged, FileProblem, Rejected, SyncdError, TooLarge
@@ -36,12 +39,14 @@ class Refused(Exception):
 class Parcel:
     """The bytes of a blob. `name` is what a person knows them by; `opened` gives them and a size.
 
-    `opened` may raise BadData, FileChanged or FileProblem.
+    `opened` may raise BadData, FileChanged or FileProblem. `is_kept`: once they are sent, the bytes
+    are copied to `blobs/`, which has none of them.
     """
 
     name: str
     ref: BlobRef
     opened: Callable[[], AbstractContextManager[tuple[BinaryIO, int]]]
+    is_kept: bool = False
 
 
 @dataclass(slots=True)
@@ -52,6 +57,7 @@ class Sender:
     home: Home
     sent: dict[Cid, BlobRef] = field(default_factory=dict)
     _failed: dict[Cid, SyncdError | Refused] = field(default_factory=dict)
+    _copies: Copies = field(init=False)
     _most: int | None = None
     _has_asked: bool = False
     _is_over: bool = False
@@ -62,8 +68,16 @@ class Sender:
         new = {p.ref.cid: p for p in parcels if p.ref.cid not in self.sent}
         if not new:
             return
-        waiting = iter(new.values())
+        store, waiting = store_of(self.workspace), iter(new.values())
+        self._copies = Copies(store)
+        if any(parcel.is_kept for parcel in new.values()):
+            store.sweep()
         await in_streams(lambda: self._work(waiting), len(new))
+        try:
+            placed = self._copies.place()
+        except FileProblem:
+            return  # what cannot be copied is fetched, like any other blob
+        self.workspace.state.attachments.keep_stamps(placed)
 
     def take(self, parcel: Parcel) -> BlobRef:
         """Return how the PDS refers to a parcel of the last `send_all`.
@@ -99,7 +113,12 @@ class Sender:
             with parcel.opened() as (file, size):
                 if size != expected.size:
                     raise FileChanged(f"{parcel.name} was changed after it was looked at")
+                start = file.tell()
                 found = await self.home.pds.upload_blob(file, size, expected.mime_type)
+                if parcel.is_kept and found.cid == expected.cid:
+                    file.seek(start)
+                    with suppress(FileProblem):
+                        self._copies.add(file, found, parcel.name)
         except Rejected as error:
             raise Refused(parcel.name, error) from error
         if found.cid != expected.cid:
