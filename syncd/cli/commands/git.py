@@ -18,6 +18,7 @@ from pathlib import Path
 import click
 
 from syncd.atproto.syntax import Nsid, parse_nsid
+from syncd.blobs.words import Spoken
 from syncd.cli.screen.output import say, say_lines, tell
 from syncd.cli.screen.suggest import Suggesting
 from syncd.config import FILE_NAME, Config, load_config
@@ -105,9 +106,12 @@ def merge(base: Path, ours: Path, theirs: Path, mark_length: int, path: str) -> 
 @git.command(hidden=True)
 @click.argument("file", type=click.Path(path_type=Path))
 def show(file: Path) -> None:
-    """Print the record in FILE with its keys in syncd's order, texts by line; git calls this."""
+    """Print the record in FILE for a diff: keys in order, texts by line, blobs by file and size.
+
+    git calls this.
+    """
     form = every_form().of_file(file.name)
-    shown = by_line(form, form.ordered(file.read_bytes()))
+    shown = by_line(form, form.ordered(file.read_bytes(), Spoken()))
     say_lines(shown.decode("utf-8", "backslashreplace"))
 
 

@@ -7,6 +7,7 @@ answer that holds for all of them, none is begun any more.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from syncd.cycle.blobs.attached import store_of
 from syncd.cycle.home import Home
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, FileChanged, FileProblem, Rejected, SyncdError, TooLarge
-from syncd.state.learnt import KnownBlobLimit
+from syncd.state.learnt import KnownBlobLimit, KnownUploads
 
 ORDINARY_BYTES: Final = 1_000_000
 """Every PDS takes a blob of that size: an avatar may have it. Of a larger one it is asked first."""
@@ -72,7 +73,10 @@ class Sender:
         self._copies = Copies(store)
         if any(parcel.is_kept for parcel in new.values()):
             store.sweep()
-        await in_streams(lambda: self._work(waiting), len(new))
+        try:
+            await in_streams(lambda: self._work(waiting), len(new))
+        finally:
+            self._keep_count()
         try:
             placed = self._copies.place()
         except FileProblem:
@@ -125,6 +129,13 @@ class Sender:
             forget()
             raise FileChanged(f"{parcel.name} was changed after it was looked at")
         self.sent[found.cid] = found
+
+    def _keep_count(self) -> None:
+        """Remember how many more blobs the PDS takes, if its answers said that."""
+        told, pds = self.home.pds.upload_limit, self.home.account.pds
+        if told is not None:
+            found = KnownUploads(pds, told.remaining, told.limit, math.ceil(told.reset_at))
+            self.workspace.state.keep(found)
 
     async def _limit(self) -> int | None:
         """Return the largest blob that the PDS takes by its own word, asked for once."""
