@@ -72,9 +72,10 @@ pythons:
 others: $(VENV)/.test programs
 	$(BIN)/python -m pytest $(SPREAD) -m "not reference" $(PYTEST)
 
-# Packages of syncd: what is in them, and that they run where they are installed.
+# Packages of syncd: what is in them, and that they run where they are installed. Root is needed, on Debian 12 or newer.
 packages: $(VENV)/.test $(RELEASE)/.made
-	$(BIN)/python -m pytest --only packages tests/docs/test_packaging.py tests/docs/test_installs.py tests/docs/test_debian.py $(PYTEST)
+	$(BIN)/python -m tests.programs packages
+	$(BIN)/python -m pytest --only packages tests/docs/test_packaging.py tests/docs/test_installs.py tests/docs/test_debian.py tests/docs/test_release.py $(PYTEST)
 
 # A Debian package for the Debian of this machine, in dist.
 deb: $(VENV)/.test

@@ -29,6 +29,8 @@ from tests.rigs.machine import Daemon, Machine, wait_until
 NOTE = Nsid("com.example.note")
 REST_SECONDS = 5.0
 """After the last mirror is idle and listens: idle connections are still being closed."""
+SETTLE_SECONDS = 1.0
+"""After those syncs: they are answered before the daemon is idle again."""
 LONG = 120.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -128,7 +130,11 @@ def make_mirrors(machine: Machine, host: Sandbox, url: str, count: int, records:
 
 
 def rest(machine: Machine, host: Sandbox, folders: Sequence[Path]) -> None:
-    """Wait until the daemon of every folder is idle and listens to the PDS's stream."""
+    """Wait until the daemon of every folder is idle and listens to the PDS's stream.
+
+    A sync of each then looks at files that are old enough to be remembered: the first look is often
+    too early for that, and one at a moment of chance would write what it found.
+    """
 
     def is_idle(folder: Path) -> bool:
         return "\ndaemon   idle " in machine.run("status", at=folder).out
@@ -138,6 +144,9 @@ def rest(machine: Machine, host: Sandbox, folders: Sequence[Path]) -> None:
     # All mirrors on one PDS share its stream.
     wait_until(lambda: host.stream.listeners == 1, "one stream for all", LONG)
     time.sleep(REST_SECONDS)
+    for folder in folders:
+        machine.ok("sync", at=folder)
+    time.sleep(SETTLE_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 Each shows what the real commands print on a terminal, on a sandbox and a home directory of their
 own. Only what another run could not repeat is replaced, by the same every time: addresses of this
-machine, process ids, times, and the names that come from times.
+machine, process ids, times, and the names that come from times. `moving.svg`
+shows a session in motion.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ import tempfile
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
+from docs.moving import Arrow, Line, Pane, Tone, draw
 from syncd.model import RecordPath
 from tests.rigs.machine import Daemon
 from tests.rigs.terminal import HANDLE, Terminal, open_terminal
@@ -50,6 +52,11 @@ THEME = TerminalTheme(
     [(110, 118, 129), (255, 161, 152), (126, 231, 135), (242, 204, 96),
      (121, 192, 255), (210, 168, 255), (86, 212, 221), (240, 246, 252)],
 )  # fmt: skip
+SAVED, PUSHED, COMMITTED, WRITTEN, PULLED, ARRIVED = 2.5, 4.0, 4.5, 7.5, 9.0, 9.5
+TOLD = (
+    "A file is saved in the folder; syncd run pushes it, and the repo has a commit. "
+    "A post from a phone is in the repo; syncd run pulls it, and the folder has a file."
+)
 _FONT = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 _ALWAYS = (
     (re.compile(r"http://127\.0\.0\.1:\d+"), "https://pds.example.com"),
@@ -80,7 +87,7 @@ class Stage:
 
     def keep(self, line: str, said: str) -> None:
         self.seen += [Text.assemble(("$ ", "bold blue"), (line, "bold"))]
-        self.seen += [Text.from_ansi(self._repeatable(said).rstrip("\n")), Text()]
+        self.seen += [Text.from_ansi(self.repeatable(said).rstrip("\n")), Text()]
 
     def take(self, name: str, title: str, directory: Path) -> None:
         """Make a picture of what was seen, and begin anew."""
@@ -100,6 +107,9 @@ class Stage:
         saved.write_text(text, encoding="utf-8")
         saved.replace(file)
 
+    def read(self, path: RecordPath) -> str:
+        return (self.folder / f"{path}.json").read_text(encoding="utf-8")
+
     def write(self, path: RecordPath, **fields: str | int | bool) -> None:
         """Another app writes a record."""
         repo = self.terminal.host.repo(self.terminal.login.did)
@@ -108,12 +118,78 @@ class Stage:
     def quietly(self, line: str) -> None:
         self.terminal.ok(line, at=self.folder)
 
-    def _repeatable(self, said: str) -> str:
+    def repeatable(self, said: str) -> str:
         said = said.replace(str(self.terminal.home), "/home/alice")
         said = said.replace(self.terminal.login.did, "did:plc:6sfq6t52ve4kw6qrt72wbfp4")
         for pattern, instead in _ALWAYS:
             said = pattern.sub(instead, said)
         return said
+
+
+@dataclass(slots=True)
+class Film:
+    """What was seen of the folder, the repo and the daemon, and when it is shown."""
+
+    stage: Stage
+    lines: list[Line] = field(default_factory=list)
+    logged: int = 0
+
+    def file(self, path: RecordPath, row: int, since: float, until: float | None = None) -> None:
+        """Keep the file of a record; a line that is the same before and after changes nothing."""
+        texts = [f"{path}.json", *self.stage.read(path).splitlines()]
+        self._keep("folder", row, texts, since, until)
+
+    def repo(self, path: RecordPath, row: int, since: float, until: float | None = None) -> None:
+        """Keep what the repo has of a record: its text and the begin and the end of its CID."""
+        repo = self.stage.terminal.host.repo(self.stage.terminal.login.did)
+        record, cid = repo.record(path), str(repo.current(path))
+        assert record is not None
+        texts = [str(path), f"  {record['text']!s}", f"  {cid[:16]}…{cid[-6:]}"]
+        self._keep("repo", row, texts, since, until)
+
+    def log(self, running: Daemon, since: float) -> None:
+        """Keep what the daemon has said since the last look."""
+        said = self.stage.repeatable(running.said()).splitlines()
+        self._keep("daemon", 1 + self.logged, said[self.logged :], since, None)
+        self.logged = len(said)
+
+    def _keep(
+        self, pane: Pane, row: int, texts: list[str], since: float, until: float | None
+    ) -> None:
+        for number, text in enumerate(texts, row):
+            is_name = number == row and pane != "daemon"
+            tone: Tone = (
+                "dim" if is_name else "" if not since else "out" if since < WRITTEN else "in"
+            )
+            self.lines.append(Line(pane, number, text, tone, since, until))
+
+    def develop(self) -> str:
+        """Return the picture, in which a line that does not change is there once."""
+        titles: tuple[tuple[Pane, str], ...] = (
+            ("folder", "your folder"),
+            ("repo", "your repo, on its PDS"),
+            ("daemon", "$ syncd run"),
+        )
+        lines = [Line(pane, 0, text, "title") for pane, text in titles]
+        arrows = (Arrow("out", PUSHED, COMMITTED + 1), Arrow("in", PULLED, ARRIVED + 1))
+        return draw(
+            "Save a file, and it is a commit", TOLD, [*lines, *unchanged(self.lines)], arrows
+        )
+
+
+def unchanged(lines: list[Line]) -> list[Line]:
+    """Make one line of two that follow each other at one place and say the same."""
+    kept: list[Line] = []
+    for line in lines:
+        for before in kept:
+            if (before.pane, before.row, before.text, before.until) == (
+                line.pane, line.row, line.text, line.since,
+            ):  # fmt: skip
+                kept[kept.index(before)] = replace(before, until=line.until)
+                break
+        else:
+            kept.append(line)
+    return kept
 
 
 def on_a_terminal(terminal: Terminal, line: str, at: Path) -> str:
@@ -205,12 +281,40 @@ def _without_downloads(svg: str) -> str:
     )
 
 
+def record(stage: Stage) -> str:
+    """Save a file, have the daemon push it, write a post elsewhere, and see its file come.
+
+    What is drawn is read from the file, the repo and the daemon's log at each step; only the times
+    are made up, so that a person can follow.
+    """
+    stage.write(LIST, text="passport")
+    stage.terminal.ok(f"syncd login {HANDLE}", f"syncd clone {HANDLE}")
+    film = Film(stage)
+    with daemon(stage.terminal, stage.folder) as running:
+        film.file(LIST, 1, 0, SAVED)
+        film.repo(LIST, 1, 0, COMMITTED)
+        film.log(running, 0)
+        stage.save(LIST, stage.read(LIST).replace('"passport"', '"passport, camera"'))
+        running.wait_for(f"pushed    {LIST}")
+        film.file(LIST, 1, SAVED)
+        film.log(running, PUSHED)
+        film.repo(LIST, 1, COMMITTED)
+        stage.write(POST, text="the sea!", createdAt=POSTED)
+        running.wait_for(f"pulled    {POST}")
+        film.repo(POST, 7, WRITTEN)
+        film.log(running, PULLED)
+        film.file(POST, 7, ARRIVED)
+    return film.develop()
+
+
 def make(directory: Path) -> None:
     """Make all of them."""
     with tempfile.TemporaryDirectory() as home, open_terminal(Path(home)) as terminal:
         stage = Stage(terminal)
         fill(stage)
         play(stage, directory)
+    with tempfile.TemporaryDirectory() as home, open_terminal(Path(home)) as terminal:
+        (directory / "moving.svg").write_text(record(Stage(terminal)), encoding="utf-8")
 
 
 if __name__ == "__main__":

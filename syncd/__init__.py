@@ -7,4 +7,4 @@ sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 what `syncd sync` would import.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

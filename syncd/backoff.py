@@ -6,7 +6,9 @@ Never waits, and never draws a random number: `jitter`, a number in [0, 1), come
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from syncd.values import dataclass
 
 MOST_DOUBLINGS = 20
 """A pause doubles no more often than this: its limit is far below, and a float would overflow."""

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from syncd.atproto.cid import Cid
 from syncd.exchange import Limits
 from syncd.model import Change, RecordPath
+from syncd.values import dataclass
 
 Size: TypeAlias = Callable[[Change], tuple[int, int]]
 """Returns (bytes in the JSON of the request, bytes in the blocks of the commit) of a change."""

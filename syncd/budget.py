@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.server.pace import RateLimit
 from syncd.model import Change
+from syncd.values import dataclass
 
 CREATE_POINTS = 3
 UPDATE_POINTS = 2

@@ -15,13 +15,13 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
 from syncd.errors import BadShape, FolderWrong, OtherVersion, SyncdError
 from syncd.trouble import in_trouble
 from syncd.typedjson import parse_json, text_of
+from syncd.values import dataclass
 from syncd.waiting import waiting_for
 
 NAME: Final = "control.sock"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Did, Tid
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

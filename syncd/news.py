@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from syncd.atproto.firehose import CommitEvent
@@ -21,6 +21,7 @@ from syncd.pds import Doorbell, Pds, Reason, Ring
 from syncd.pds.hearing import Ear
 from syncd.pds.stream import jetstream, pds_stream
 from syncd.state import State
+from syncd.values import dataclass
 
 NET_SECONDS = 60.0
 """How often the PDS is polled while a doorbell listens, in case the doorbell missed a commit."""

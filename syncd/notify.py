@@ -11,7 +11,8 @@ import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+
+from syncd.values import dataclass
 
 _MICROSECONDS = 1_000_000
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.model import (
@@ -30,6 +30,7 @@ from syncd.model import (
     Waiting,
     split_record_path,
 )
+from syncd.values import dataclass
 
 
 def verdict(base: Cid | None, local: Cid | None, remote: Cid | None) -> Verdict:

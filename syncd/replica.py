@@ -8,7 +8,7 @@ Source: https://atproto.com/specs/repository
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.commit import PublicKey, parse_commit, verify
@@ -16,6 +16,7 @@ from syncd.atproto.mst import Get, difference, lookup, lookup_all
 from syncd.atproto.syntax import Did, Tid
 from syncd.errors import BadCommit, BadSyntax, MissingBlocks, RevAhead, RolledBack, WrongKey
 from syncd.model import Head, RecordPath, parse_record_path
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Find the collection that a misspelt one was meant for. Pure; compares names and nothing else.
+"""Find the collection that a name was meant for, or is a copy of. Pure; compares names alone.
 
 A slip is one letter too many, too few or another, two neighbours that changed places, another case,
 a plural, a dot too many or too few, or two segments that changed places. Names that people number
@@ -23,6 +23,11 @@ _WORD = 4
 _DIGITS = re.compile("[0-9]+")
 
 
+_ASIDE = re.compile(
+    "archived?|away|backup|bak|bck|bkp|bkup|copy|kopie|deleted|disabled|off|old|orig|original|"
+    "prev|previous|saved?|temp|tmp|trash|unused"
+)
+"""What people add to the name of a directory that they put aside, beside a number."""
 _LIKELY = 5
 """Shorter words, such as note and vote, are often another in one letter and both meant."""
 
@@ -46,6 +51,18 @@ def near_name(name: str, known: Collection[str]) -> str | None:
         return None
     meant = slip_of(name, sorted(known), likely=_WORD)
     return meant or next(iter(get_close_matches(name, sorted(known), n=1, cutoff=_ALIKE)), None)
+
+
+def extended_by(name: str, other: str) -> str | None:
+    """Return what `name` adds to the name of the collection `other`; None if it is no such name."""
+    if len(name) <= len(other) or not name.lower().startswith(other.lower()):
+        return None
+    return name[len(other) :].lstrip(".")
+
+
+def is_aside(added: str) -> bool:
+    """Return whether a name with `added` at its end says that something was put aside or copied."""
+    return _ASIDE.fullmatch(_DIGITS.sub("", added).lower()) is not None
 
 
 @lru_cache(maxsize=4096)  # it is asked for each record of a collection

@@ -8,7 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).parent.parent
 
 OWN_TESTS: Mapping[str, Sequence[str]] = {
+    "values": ("tests/values",),
     "errors": ("tests/test_model.py",),
     "atproto": ("tests/atproto",),
     "typedjson": ("tests/test_typedjson.py",),

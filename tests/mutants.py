@@ -571,6 +571,12 @@ MUTANTS = (
         "        return replace(self, failures=0)", "        return self", "tests/test_backoff.py",
     ),
     Mutant(
+        "values compared by a field that says nothing of them", "values/classes.py",
+        "    names = [field.name for field in fields(cls) if field.compare]",
+        "    names = [field.name for field in fields(cls)]",
+        "tests/values/test_classes.py",
+    ),
+    Mutant(
         "true taken for a whole number", "typedjson.py",
         "        return value if type(value) is kind else _refuse(_PLAIN[kind])",
         "        return value if isinstance(value, kind) else _refuse(_PLAIN[kind])",

@@ -1,7 +1,8 @@
 """The programs that tests run: found, or asked for in a sentence. No test is skipped for one.
 
-`python -m tests.programs` looks for all of them. As root, where there is apt-get, it installs what
-is missing; elsewhere it says what to install.
+`python -m tests.programs` looks for all of them, `python -m tests.programs packages` for those that
+`make packages` runs. As root, where there is apt-get, it installs what is missing; elsewhere it
+says what to install.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 
 import pytest
 
@@ -21,6 +23,7 @@ PACKAGES = {
     "nano": "nano",
     "openssl": "openssl",
     "rsync": "rsync",
+    "script": "bsdutils",
     "sed": "sed",
     "setsid": "util-linux",
     "strace": "strace",
@@ -31,6 +34,19 @@ PACKAGES = {
 }
 """Each program, and the Debian package that has it."""
 
+OF_PACKAGES = {
+    "dpkg-deb": "dpkg",
+    "ip": "iproute2",
+    "lintian": "lintian",
+    "man": "man-db",
+    "mount": "mount",
+    "runuser": "util-linux",
+    "systemd-analyze": "systemd",
+    "tar": "tar",
+    "unshare": "util-linux",
+}
+"""The same for those that build a Debian package and try it in a copy of this machine."""
+
 _APT = ("apt-get", "-qq", "-o", "Dpkg::Use-Pty=0")
 
 
@@ -38,13 +54,14 @@ def program(name: str) -> str:
     """The path of a program. Fails the test if it is missing."""
     found = shutil.which(name)
     if found is None:
-        pytest.fail(f"this test runs {name}: install it (apt-get install {PACKAGES[name]})")
+        package = {**PACKAGES, **OF_PACKAGES}[name]
+        pytest.fail(f"this test runs {name}: install it (apt-get install {package})")
     return found
 
 
-def missing() -> list[str]:
+def missing(wanted: Mapping[str, str] = PACKAGES) -> list[str]:
     """The Debian packages of the programs that are not here."""
-    return sorted({package for name, package in PACKAGES.items() if shutil.which(name) is None})
+    return sorted({package for name, package in wanted.items() if shutil.which(name) is None})
 
 
 def install(packages: list[str]) -> None:
@@ -53,14 +70,15 @@ def install(packages: list[str]) -> None:
         subprocess.run([*_APT, *arguments], env=environ, stdin=subprocess.DEVNULL, check=True)
 
 
-def main() -> None:
-    packages = missing()
+def main(arguments: list[str]) -> None:
+    wanted = OF_PACKAGES if arguments == ["packages"] else PACKAGES
+    packages = missing(wanted)
     if packages and os.geteuid() == 0 and shutil.which("apt-get"):
         install(packages)
-        packages = missing()
+        packages = missing(wanted)
     if packages:
         sys.exit(f"the tests run programs that are not here: apt-get install {' '.join(packages)}")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -4,8 +4,8 @@
 #   pip install '.[sandbox]'           (in a checkout; or there: make demo ONCE=1, then PATH=.venv/bin:$PATH)
 #   bash examples/blog/blog.sh
 #
-# It needs no account and leaves nothing behind. content.config.ts (Astro) and hugo.toml beside it have a
-# site read its posts from the mirror, which lies in the directory of the site.
+# It needs no account and leaves nothing behind. astro/ and hugo/ beside it are sites that read their
+# posts from the mirror, which lies in the directory of the site, as `posts`.
 set -euo pipefail
 
 work=$(mktemp -d)

@@ -7,11 +7,11 @@ no PDS tracks what it names. Source: https://atproto.com/specs/data-model#blob-t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from syncd.atproto.cid import Cid, Link
 from syncd.atproto.data import MAX_INTEGER, Value
+from syncd.values import dataclass
 
 _FIELDS: Final = {"$type", "ref", "mimeType", "size"}
 FILE: Final = "$file"

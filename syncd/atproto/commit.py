@@ -5,7 +5,6 @@ Source: https://atproto.com/specs/repository#commit-objects
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from syncd.atproto.cid import Cid
@@ -23,6 +22,7 @@ from syncd.atproto.keys import (
 )
 from syncd.atproto.syntax import Did, Tid, parse_did, parse_tid
 from syncd.errors import BadCommit, BadData, BadSyntax
+from syncd.values import dataclass
 
 __all__ = [
     "Commit",

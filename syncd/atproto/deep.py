@@ -11,11 +11,12 @@ import json
 import math
 import struct
 from base64 import b64encode
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.atproto.cid import MalformedLink, link_from_bytes
 from syncd.atproto.dagcbor import MAX_DEPTH
 from syncd.errors import BadData, BadSyntax
+from syncd.values import dataclass
 
 _LINK_TAG = 42
 _FLOATS = {25: ">e", 26: ">f", 27: ">d"}

@@ -7,7 +7,6 @@ Sources: https://atproto.com/specs/event-stream and the lexicon named above
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Literal, assert_never
 
 from syncd.atproto.cid import Cid
@@ -15,6 +14,7 @@ from syncd.atproto.dagcbor import Value, encode, read_cbor
 from syncd.atproto.data import Record
 from syncd.atproto.syntax import Did, Handle, Tid, parse_did, parse_handle, parse_tid
 from syncd.errors import BadData, BadFrame, BadSyntax
+from syncd.values import dataclass
 
 MAX_FRAME_BYTES = 5_000_000
 """The longest message of the stream (sync spec)."""

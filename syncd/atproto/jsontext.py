@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Context, Decimal
 from functools import partial
 from itertools import accumulate, takewhile
@@ -33,6 +33,7 @@ from syncd.atproto.data import (
     to_json,
 )
 from syncd.errors import BadData, BadJson
+from syncd.values import dataclass
 
 SMALL_TEXT_BYTES = 64 * 1024
 """A file of this size is never too large for its record."""

@@ -7,10 +7,11 @@ the two possible s. Never knows the owner of a key. Source: https://atproto.com/
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.atproto.multikey import Curve, decode_multikey, encode_multikey, is_point
 from syncd.errors import BadSyntax
+from syncd.values import dataclass
 
 SIGNATURE_BYTES = 64
 SECRET_BYTES = 32

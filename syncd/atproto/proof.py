@@ -5,14 +5,13 @@ Never concludes anything from a missing block. Source: https://atproto.com/specs
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from syncd.atproto.car import CarReader
 from syncd.atproto.cid import Cid
 from syncd.atproto.commit import Commit, PublicKey, parse_commit, verify
 from syncd.atproto.mst import lookup
 from syncd.atproto.syntax import Did, Tid
 from syncd.errors import BadCar, BadCommit, MissingBlocks, WrongKey
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.atproto.cid import cid_of_block
 from syncd.atproto.dagcbor import utf8
@@ -27,6 +27,7 @@ from syncd.atproto.jsontext import (
     parse_record,
 )
 from syncd.errors import BadData, BadJson
+from syncd.values import dataclass
 
 _BOM = "\ufeff"
 _ESCAPED = re.compile(r"\\u(?!00[0-7])[0-9a-fA-F]{4}")

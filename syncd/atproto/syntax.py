@@ -7,10 +7,10 @@ Sources: the DID, handle, NSID, record key, TID and AT URI pages of https://atpr
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import NewType
 
 from syncd.errors import BadSyntax
+from syncd.values import dataclass
 
 Did = NewType("Did", str)
 Handle = NewType("Handle", str)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid
@@ -18,6 +18,7 @@ from syncd.blobs.streams import STREAMS, in_streams
 from syncd.errors import BadData, BlobNotFound, FileProblem, RateLimited, SyncdError, Unreachable
 from syncd.pds import Pds
 from syncd.state.attachments import Stamp
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ hooks is. What cannot be read allows nothing.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ from syncd.errors import FileProblem, SyncdError
 from syncd.folder.root import Folder
 from syncd.private import make_private, state_directory
 from syncd.trouble import explain_at
+from syncd.values import dataclass
 
 DIRECTORY: Final = "locations"
 
@@ -38,7 +38,11 @@ class Consent:
     @property
     def is_given(self) -> bool:
         """Return whether a person of this machine said so."""
-        return self.file.is_file()
+        try:
+            return self.file.is_file()
+        except OSError:
+            # As after `sudo syncd`, which left a directory that is closed to this user.
+            return False
 
     def give(self) -> None:
         """Remember that a person said so. Raises FileProblem."""

@@ -6,7 +6,7 @@ with their hash on the way, like bytes that a PDS gives. Never uploads, and asks
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import BinaryIO, Final
 
 from syncd.atproto.blob import BlobRef
@@ -15,6 +15,7 @@ from syncd.blobs.kinds import extension_of
 from syncd.blobs.store import DIRECTORY, PIECE, Listing, Store
 from syncd.errors import FileProblem
 from syncd.state.attachments import Stamp
+from syncd.values import dataclass
 
 _AGAIN: Final = "try again when the writer is done"
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, TypeAlias
@@ -32,6 +33,7 @@ from syncd.errors import BadData, FolderWrong
 from syncd.folder.root import opened
 from syncd.forms import Form
 from syncd.trouble import explain
+from syncd.values import dataclass
 
 OPEN_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _PIECE: Final = 1 << 18
@@ -55,8 +57,8 @@ _STUCK_HINT: Final = (
 )
 UNALLOWED: Final = "unallowed"
 """What `[blobs] location` comes to where it says "keep" and nobody allowed that on this machine."""
-MARK: Final = FILE.encode()
-"""What a text has in it that names a file, unless its letters are escaped."""
+_MARKS: Final = re.compile(re.escape(FILE.encode()) + rb"|\\[xuU\r\n]")
+"""The key that names a file, or an escape of JSON or YAML that can stand for a letter of it."""
 
 
 OpenRoot: TypeAlias = Callable[[], AbstractContextManager[int]]
@@ -281,7 +283,12 @@ def record_in(form: Form, text: bytes, collection: str, files: Files) -> Record:
 
     Raises BadJson, with a place, for all other texts and where a file cannot be uploaded.
     """
-    return form.parse(text, collection, files.refer if MARK in text else None)
+    return form.parse(text, collection, files.refer)
+
+
+def may_name(text: bytes) -> bool:
+    """Return False if this text of a record certainly names no file: most need no closer look."""
+    return _MARKS.search(text) is not None
 
 
 def _check(words: str, now: os.stat_result, hint: str) -> None:

@@ -13,7 +13,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -26,6 +26,7 @@ from syncd.folder.root import OWN, Folder, opened
 from syncd.model import Problem
 from syncd.state.attachments import Stamp
 from syncd.trouble import explain, explain_at
+from syncd.values import dataclass
 
 DIRECTORY: Final = BLOBS
 INCOMING: Final = "blobs"

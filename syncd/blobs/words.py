@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.atproto.blob import BlobRef, blob_ref
 from syncd.atproto.cid import Cid, cid_of_blob
 from syncd.atproto.data import Record, Value
 from syncd.blobs.kinds import extension_of
 from syncd.folder.names import BLOBS
+from syncd.values import dataclass
 
 
 def size_words(size: int) -> str:

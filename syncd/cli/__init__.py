@@ -5,19 +5,17 @@ Commands are imported when they are called, so that `syncd --help` stays fast.
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import suppress
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem
 
-from syncd.cli.screen.output import SPOKEN, fail, fail_json, take_any_text
-from syncd.cli.screen.suggest import Suggesting, explained
-from syncd.cli.screen.waits import show_waits
-from syncd.errors import BadUsage, Interrupted, SyncdError
-from syncd.trouble import refusal
+from syncd.cli.screen.suggest import Suggesting
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "login": ("login", "Check an app password and keep it."),
@@ -59,7 +57,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Command name -> (module in syncd.cli.commands, one line of help)."""
 
-
+_ASKED_BY_TAB = "_SYNCD_COMPLETE"
+"""The variable by which the script of a shell asks; click makes its name from the program's."""
 _BOTH_WAYS = "'syncd sync' sends your changes and brings those of others"
 MEANT: dict[str, str] = {
     **dict.fromkeys(("push", "pull", "fetch", "update", "commit"), _BOTH_WAYS),
@@ -89,14 +88,12 @@ class Commands(Suggesting):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        place = f"syncd.cli.commands.{COMMANDS[cmd_name][0]}"
         if ctx.resilient_parsing:
-            # Only a Tab needs what it offers; it would double the time of --help.
-            from syncd.cli.arguments.offer import OFFERS, Offering  # noqa: PLC0415
+            # A Tab asks what a command takes, and has no time for the command.
+            from syncd.cli.arguments.known import known_command  # noqa: PLC0415
 
-            if cmd_name in OFFERS:
-                return Offering(cmd_name, place)
-        module = import_module(place)
+            return known_command(cmd_name)
+        module = import_module(f"syncd.cli.commands.{COMMANDS[cmd_name][0]}")
         # `help` is a name of Python's own.
         command = getattr(module, "help_" if cmd_name == "help" else cmd_name)
         return command if isinstance(command, click.Command) else None
@@ -149,32 +146,16 @@ def cli(ctx: click.Context, directory: Path | None, verbose: bool) -> None:  # n
 
 
 def main() -> None:
-    """Run the command line. Every failure is a sentence on stderr and an exit code."""
-    take_any_text()
-    show_waits()
-    SPOKEN.is_said = False
-    try:
-        sys.exit(cli(prog_name="syncd", standalone_mode=False) or 0)
-    except (click.Abort, KeyboardInterrupt):
-        _say_error(Interrupted("interrupted"))
-        sys.exit(Interrupted.exit_code)
-    except click.ClickException as error:
-        error = explained(error, cli)
-        error.show()
-        _say_error(BadUsage(error.format_message()))
-        sys.exit(error.exit_code)
-    except SyncdError as error:
-        code = fail(error)
-        _say_error(error)
-        sys.exit(code)
-    except OSError as error:
-        code = fail(refusal(error))
-        _say_error(refusal(error))
-        sys.exit(code)
+    """Run the command line, or answer a Tab. Every failure is a sentence and an exit code."""
+    if _ASKED_BY_TAB in os.environ:
+        # What a command needs to speak would take half of the time that a Tab has.
+        answer_tab()
+    else:
+        import_module("syncd.cli.ending").end_with(cli)
 
 
-def _say_error(error: SyncdError) -> None:
-    """Print an error as JSON too, if the command line asks for JSON, as far as it can be read."""
-    words = sys.argv[1:]
-    if "--json" in words[: words.index("--") if "--" in words else None]:
-        fail_json(error)
+def answer_tab() -> None:
+    """Print what Tab offers, and end the process: click does so."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    cli(prog_name="syncd")

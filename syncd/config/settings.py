@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from syncd.atproto.server.origin import parse_origin
@@ -23,6 +22,7 @@ from syncd.config.values import (
     check_pattern,
 )
 from syncd.errors import BadSyntax
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +248,7 @@ SETTINGS: tuple[Setting, ...] = (
             "file systems that do not tell upper from lower case, or refuse some characters",
             '"portable"', _word_parser(FILENAMES)),
     Setting("mirror", "mode", "mode", "word", "sync: both ways; publish: in CI, one way: the repo "
-            "gets what the git branch has (`syncd help git`)", '"publish"', _word_parser(MODES)),
+            "gets what the git branch has (`syncd help git.md`)", '"publish"', _word_parser(MODES)),
     Setting("mirror", "branch", "branch", "name", "the only git branch that mode publish sends "
             "from", '"main"', _parse_branch),
     Setting("push", "validate", "validate", "boolean or table", "ask the PDS to check records "

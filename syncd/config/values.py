@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TypeAlias, TypeVar
 
@@ -12,6 +11,7 @@ from syncd.atproto.syntax import Did, Handle, parse_nsid
 from syncd.errors import BadSyntax, ConfigWrong
 from syncd.forms import USUAL, Forms, with_markdown
 from syncd.model import Policy, RecordPath, split_record_path
+from syncd.values import dataclass
 
 DEFAULT_PLC = "https://plc.directory"
 PORTABLE = "portable"

@@ -6,12 +6,13 @@ Entries that an older syncd wrote have no origin: they are read, and come back w
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.atproto.server.origin import parse_origin
 from syncd.atproto.syntax import Did
 from syncd.errors import BadSyntax
 from syncd.exchange import Session
+from syncd.values import dataclass
 
 _TYPED = '{"did": '
 """How each typed password begins. No plain password does: it would be damaged JSON at best."""

@@ -10,12 +10,12 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from syncd.credentials.entry import is_origin
 from syncd.credentials.secretfile import read_secret, write_secret
+from syncd.values import dataclass
 
 SUFFIX: Final = ".given"
 KEPT: Final = 32

@@ -20,7 +20,7 @@ import os
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, NoReturn, Protocol
 
@@ -51,6 +51,7 @@ from syncd.errors import (
 )
 from syncd.exchange import Session
 from syncd.private import make_private, state_directory
+from syncd.values import dataclass
 from syncd.waiting import waiting_for
 
 SERVICE: Final = "syncd"

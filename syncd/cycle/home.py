@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from syncd.model import Account
 from syncd.pds import Pds
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

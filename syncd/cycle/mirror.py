@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TypeVar
 
 from syncd.config import Config
@@ -29,7 +29,14 @@ from syncd.cycle.observe.scope import (
     known_after,
     watermark,
 )
-from syncd.cycle.observe.views import Dirty, Sides, bookkeeping, bring_sides, last_look
+from syncd.cycle.observe.views import (
+    Dirty,
+    Sides,
+    bookkeeping,
+    bring_sides,
+    look_notes,
+    note_look,
+)
 from syncd.cycle.pull.apply import end_interrupted, pull_in_portions
 from syncd.cycle.pull.archive import Keeper, prune, seconds_of
 from syncd.cycle.pull.conflict_files import drop_closed, is_kept, keep_conflicts, note_unshown
@@ -45,6 +52,7 @@ from syncd.model import Account, Arrival, Head, Memory, Plan, Report, Verdict, W
 from syncd.pds import Pds
 from syncd.plan import without_pushes
 from syncd.state import History, State, Superseded, renew_state
+from syncd.values import dataclass
 
 Seeing = TypeVar("Seeing")
 ATTEMPTS = 8
@@ -325,7 +333,8 @@ class Mirror:
         books = note_unshown(bookkeeping(plan, sides), unshown)
         view = sight.view
         unnamed, notes = known_after(self.workspace, view, self.account)
-        notes += last_look(self.workspace, plan, sides)
+        notes += look_notes(self.workspace, sides)
+        note_look(self.workspace, plan, sides)
         forget_outdated(self.workspace, self.account)
         tree = Memory(
             blocks=sight.known(books.base),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ from syncd.folder.linux import made_ns
 from syncd.model import CODEC
 from syncd.private import make_private, state_directory
 from syncd.typedjson import plain, text_of
+from syncd.values import dataclass
 
 DIRECTORY: Final = "mirrors"
 """Below `$XDG_STATE_HOME/syncd`; it has a file for each folder that was synced."""

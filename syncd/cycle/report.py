@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.cycle.decide.firsts import is_first
@@ -31,6 +31,7 @@ from syncd.model import (
 )
 from syncd.plan import for_a_person
 from syncd.state import Activity, ActivityLog, How
+from syncd.values import dataclass
 
 
 def report_plan(plan: Plan, strays: Sequence[Problem], requests: int, head: Head | None) -> Report:

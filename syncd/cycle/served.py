@@ -7,7 +7,7 @@ download of the repo shows it. Its blocks are hashed and then dropped: only thei
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.mst import walk
@@ -16,6 +16,7 @@ from syncd.errors import SyncdError
 from syncd.model import Head, Problem
 from syncd.pds import Pds
 from syncd.state import State
+from syncd.values import dataclass
 
 _OPERATOR = "tell the operator of the PDS"
 _RECORD_HINT = f"{_OPERATOR}; an edit of its file writes the record anew"

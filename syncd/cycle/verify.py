@@ -7,7 +7,6 @@ that was remembered about them is taken on trust.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from syncd.atproto.cid import Cid, is_content_of
 from syncd.atproto.commit import parse_commit, verify
@@ -21,6 +20,7 @@ from syncd.errors import SyncdError
 from syncd.folder.scan import Look, scan
 from syncd.model import Account, Head, Problem, RecordPath, Seen, Waiting, parse_record_path
 from syncd.state import State
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

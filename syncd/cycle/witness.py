@@ -14,7 +14,7 @@ import os
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +29,7 @@ from syncd.private import state_directory
 from syncd.state import History, State
 from syncd.state.notes import Doubt, LastCycle, Place, Witness
 from syncd.typedjson import plain, text_of
+from syncd.values import dataclass
 
 DIRECTORY: Final = "witness"
 """Below `$XDG_STATE_HOME/syncd`; it has a file for each folder that was synced."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.config import Config
 from syncd.folder.root import OWN, Folder
 from syncd.state import HISTORY_FILE, ActivityLog, History, State
 from syncd.state.notes import Doubt
+from syncd.values import dataclass
 
 SECOND_NS = 1_000_000_000
 

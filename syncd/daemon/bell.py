@@ -6,11 +6,12 @@ Never decides when a cycle runs.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.cycle.observe.views import Dirty
 from syncd.errors import SyncdError
 from syncd.model import RecordPath, Report
+from syncd.values import dataclass
 
 
 @dataclass(slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from syncd.backoff import MOST_DOUBLINGS, Backoff, doubled, spread
@@ -12,6 +11,7 @@ from syncd.cycle.workspace import SECOND_NS
 from syncd.daemon.transitions import Event
 from syncd.errors import CredentialsRefused, RateLimited, SyncdError
 from syncd.model import Pending, Report
+from syncd.values import dataclass
 
 BACKOFF_SECONDS: Final = (1.0, 300.0)
 """The first pause after a failed cycle, and the longest."""

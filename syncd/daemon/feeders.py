@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from syncd.cycle.mirror import Mirror
@@ -18,6 +17,7 @@ from syncd.daemon.bell import Bell
 from syncd.daemon.transitions import CYCLING, POLLING, Course, LoopState
 from syncd.errors import SyncdError
 from syncd.news import News
+from syncd.values import dataclass
 
 
 class Watches(Protocol):

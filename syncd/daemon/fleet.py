@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from syncd.backoff import Backoff
@@ -19,6 +19,7 @@ from syncd.daemon.pulse import SECONDS, Pulse
 from syncd.errors import PdsError, SyncdError
 from syncd.notify import Notifier
 from syncd.trouble import explained
+from syncd.values import dataclass
 
 BEATS = 4
 """How many pulses of each mirror fit into the time after which systemd kills a hung process.

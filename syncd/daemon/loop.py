@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.backoff import Backoff
 from syncd.cycle.mirror import Mirror
@@ -34,6 +34,7 @@ from syncd.daemon.waits import Waits
 from syncd.errors import SyncdError
 from syncd.model import Pending, Report
 from syncd.news import Doorbells, News, no_doorbells
+from syncd.values import dataclass
 
 BLOB_SECONDS = 10.0
 """How long the blobs of one cycle may take: then saved files and news have their turn."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TypeAlias
 
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.observe.attached import files_named
 from syncd.daemon.bell import Bell
 from syncd.model import Report, find_record_path
+from syncd.values import dataclass
 
 LOOK_SECONDS: Final = 1.0
 

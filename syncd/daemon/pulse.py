@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+
+from syncd.values import dataclass
 
 SECONDS = 3_600.0
 """How often there is a pulse if no watchdog asks for more."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.observe.fetch import Fetching, Writing
+from syncd.values import dataclass
 
 
 @dataclass(slots=True)

@@ -7,9 +7,10 @@ Never runs, waits or shows anything: the loop (`loop.py`) says what happened, an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+from syncd.values import dataclass
 
 
 class LoopState(Enum):

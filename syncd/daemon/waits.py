@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.daemon.pulse import Pulse
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

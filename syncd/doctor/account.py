@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from syncd.backoff import in_words
 from syncd.budget import DAY, HOUR, Ledger, limit_in_words
@@ -12,6 +11,7 @@ from syncd.doctor.machine import Complaint
 from syncd.model import Account
 from syncd.pds.health import Health
 from syncd.state.learnt import KnownBody
+from syncd.values import dataclass
 
 CLOCK_SECONDS = 30.0
 """The largest harmless difference of two clocks: a token is renewed a minute before it expires."""
@@ -78,7 +78,7 @@ def judge_server(server: Server | Complaint, body: KnownBody | None = None) -> I
     software, version = health.software or "unknown software", health.version or "unknown"
     yield found("pds.ok", pds=server.url, software=software, version=version)
     if isinstance(server.repo, Complaint):
-        reason = f"the repo cannot be read: {server.repo.reason}"
+        reason = f"syncd cannot read the repo: {server.repo.reason}"
         yield found("pds.away", reason=reason, hint=server.repo.hint)
     elif server.repo is not None:
         yield found("pds.unavailable", status=server.repo)
@@ -88,11 +88,13 @@ def judge_server(server: Server | Complaint, body: KnownBody | None = None) -> I
 
 def _name_limits(health: Health, body: KnownBody | None) -> Finding:
     limit, blob = health.limit, health.blob_bytes
-    seen = "no body was refused as too large yet"
+    seen = "the PDS has refused none as too large"
     if body is not None and body.refused is not None:
-        seen = f"{body.refused} bytes were refused, and {body.passed} taken"
+        seen = f"the PDS refused {body.refused} bytes and took {body.passed}"
     every = "" if limit is None or limit.window_seconds is None else in_words(limit.window_seconds)
-    rate = "" if limit is None else f"{limit.limit} in {every or 'a time that it does not name'}"
+    rate = (
+        "" if limit is None else f"{limit.limit} in {every or 'a time that the PDS does not name'}"
+    )
     return found(
         "limits.seen",
         body=seen,
@@ -162,7 +164,7 @@ def _age(keys: KnownCredentials, now: float) -> str:
         return "there is no session yet"
     if keys.issued_at is None:
         return "there is a session"
-    return f"the session was renewed {in_words(max(0.0, now - keys.issued_at))} ago"
+    return f"syncd renewed the session {in_words(max(0.0, now - keys.issued_at))} ago"
 
 
 def judge_budget(ledger: Ledger, now: int, at: str) -> Finding:

@@ -175,8 +175,8 @@ def _config(
         config = load_config(root / FILE_NAME, environ)
         if state is not None and state.did != config.did:
             raise ConfigWrong(
-                f"{FILE_NAME} names {config.did}, and the state file belongs to {state.did}",
-                hint="put the did back, or clone the other account into a folder of its own",
+                f"{FILE_NAME} names {config.did}, but the state file belongs to {state.did}",
+                hint=f"restore the old did, or run: syncd clone {config.did} DIR",
             )
     except SyncdError as error:
         findings.append(found("config.wrong", reason=error.message, hint=error.hint))

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from syncd.values import dataclass
 
 
 class Severity(StrEnum):
@@ -48,164 +49,179 @@ _OK, _WARNING, _ERROR = Severity
 
 KINDS: Final[Mapping[str, Kind]] = {
     # --- the folder and its files ---
-    "folder.ok": Kind(_OK, "{path} is the folder that its state file knows"),
+    "folder.ok": Kind(_OK, "the state file belongs to this folder, {path}"),
     "folder.wrong": Kind(_ERROR, "{reason}", "{hint}"),
     "folder.doubt": Kind(_WARNING, "{reason}", "{hint}"),
-    "config.ok": Kind(_OK, "syncd.toml can be read"),
+    "config.ok": Kind(_OK, "syncd can read syncd.toml"),
     "config.wrong": Kind(_ERROR, "{reason}", "{hint}"),
-    "names.ok": Kind(_OK, "file names of {length} bytes, in upper and lower case"),
+    "names.ok": Kind(_OK, "file names have room for {length} bytes and keep their case"),
     "names.short": Kind(
         _ERROR,
-        "file names may have {length} bytes here, and syncd needs 255",
-        "move the folder to another file system",
+        "file names may have only {length} bytes here: some records would get no file",
+        "move the folder to a file system that takes 255 bytes",
     ),
     "names.folded": Kind(
         _ERROR,
-        "the file system does not tell upper from lower case: two records could be one file",
-        "move the folder to a file system that does",
+        "the file system ignores case in file names, so two records could get the same file",
+        "move the folder to a file system that keeps case apart",
     ),
-    "disk.ok": Kind(_OK, "a file is on the disk ({kind}) when syncd says so"),
+    "disk.ok": Kind(_OK, "the disk ({kind}) stores a file when syncd asks for it"),
     "disk.network": Kind(
         _WARNING,
-        "{kind} is on the network: edits made elsewhere come late, and locks may not hold",
+        "{kind} is on the network: edits from other machines arrive late, and locks may fail",
         "keep the mirror on a local disk",
     ),
     "disk.memory": Kind(
         _WARNING,
-        "{kind} is in memory: the next start of the machine takes the mirror with it",
+        "{kind} is in memory: the mirror is lost when the machine restarts",
         "keep the mirror on a disk",
     ),
     "disk.unsynced": Kind(
-        _ERROR, "no file in {path} can be brought to the disk: {reason}", "see: dmesg"
+        _ERROR,
+        "the disk does not store files in {path}: {reason}; a power failure could lose them",
+        "look for errors of the disk: dmesg",
     ),
-    "space.ok": Kind(_OK, "{free} are free"),
+    "space.ok": Kind(_OK, "the disk has {free} of free space"),
     "space.low": Kind(
-        _WARNING, "only {free} are free on the disk of {path}", "make room there: df -h {path}"
+        _WARNING,
+        "the disk of {path} has only {free} of free space",
+        "free some space: df -h {path}",
     ),
     "space.out": Kind(
         _ERROR,
-        "{free} and {files} more files are all that the disk of {path} can take",
-        "make room there: df -h {path}; df -i {path}",
+        "the disk of {path} has room for {free} and {files} more files: the next pull may fail",
+        "free some space: df -h {path}; df -i {path}",
     ),
-    "permissions.ok": Kind(_OK, "nobody else can read the secrets and what syncd remembers"),
+    "permissions.ok": Kind(_OK, "no other user can read the secrets and the state of syncd"),
     "permissions.secret": Kind(
-        _ERROR, "the secret {path} is open to other users ({mode})", "chmod {wanted} {path}"
+        _ERROR, "other users can open the secret {path} (mode {mode})", "chmod {wanted} {path}"
     ),
     "permissions.open": Kind(
-        _WARNING, "{path} is open to other users ({mode})", "chmod {wanted} {path}"
+        _WARNING, "other users can open {path} (mode {mode})", "chmod {wanted} {path}"
     ),
     "permissions.owner": Kind(
-        _ERROR, "{path} belongs to the user {owner}, and syncd runs as {user}", "ls -ld {path}"
+        _ERROR,
+        "{path} belongs to user {owner}, but syncd runs as user {user} and cannot change it",
+        "ls -ld {path}",
     ),
     "permissions.collection": Kind(
         _ERROR,
-        "{path}, or a file in it, belongs to the user {owner}, and syncd runs as {user}",
+        "{path}, or a file in it, belongs to user {owner}, but syncd runs as user {user}",
         "sudo chown -R {user} {path}",
     ),
-    "permissions.readonly": Kind(_ERROR, "{path} cannot be written to", "ls -ld {path}"),
-    "watches.ok": Kind(_OK, "{directories} directories tell of changes"),
+    "permissions.readonly": Kind(_ERROR, "syncd cannot write to {path}", "ls -ld {path}"),
+    "watches.ok": Kind(_OK, "the kernel reports changes in {directories} directories"),
     "watches.none": Kind(
-        _WARNING, "{reason}; the daemon looks at everything every few seconds instead", "{hint}"
+        _WARNING, "{reason}; the daemon looks at all files every few seconds instead", "{hint}"
     ),
     "watches.few": Kind(
         _WARNING,
-        "the folder has {directories} directories, and this user may watch {limit} in all",
+        "the folder has {directories} directories, and this user may watch {limit} in all: the "
+        "daemon may notice edits late",
         "sudo sysctl fs.inotify.max_user_watches={wanted}",
     ),
     "sharing.none": Kind(_OK, "syncd found no file-sync program that shares the folder"),
     "sharing.kept_out": Kind(_OK, "{reason}: {hint}"),
     "sharing.found": Kind(_WARNING, "{reason}", "{hint}"),
-    "autosave.none": Kind(_OK, "no editor here is known to save by itself"),
-    "autosave.settled": Kind(_OK, "{editors} may save by itself, and what it saves waits"),
+    "autosave.none": Kind(_OK, "syncd found no editor that saves by itself here"),
+    "autosave.settled": Kind(_OK, "{editors} may save by itself; [push] makes what it saves wait"),
     "autosave.found": Kind(
-        _WARNING, "{editors} may save by itself here, and what is saved is pushed", "{hint}"
+        _WARNING, "{editors} may save by itself here, and syncd pushes each save at once", "{hint}"
     ),
     # --- what syncd remembers ---
-    "state.ok": Kind(_OK, "{records} records are remembered, every row as it was written"),
-    "state.missing": Kind(_WARNING, "there is no state file", "syncd sync"),
+    "state.ok": Kind(_OK, "the state file has {records} records, and every row is intact"),
+    "state.missing": Kind(
+        _WARNING,
+        "there is no state file: the next sync makes one, and holds what only the folder has",
+        "syncd sync",
+    ),
     "state.damaged": Kind(_ERROR, "{reason}", "{hint}"),
-    "history.ok": Kind(_OK, "every version that is kept can be read"),
+    "history.ok": Kind(_OK, "syncd can read every version in history"),
     "history.damaged": Kind(_ERROR, "{reason}", "syncd log"),
-    "blobs.none": Kind(_OK, "no record that was synced names a blob"),
-    "blobs.ok": Kind(_OK, "{here} of {named} blobs are in blobs/, and no other is asked for"),
-    "blobs.due": Kind(_WARNING, "{count} of {named} blobs are still to be fetched", "syncd sync"),
+    "blobs.none": Kind(_OK, "no synced record names a blob"),
+    "blobs.ok": Kind(_OK, "{here} of {named} blobs are in blobs/; the settings ask for no others"),
+    "blobs.due": Kind(_WARNING, "syncd has not fetched {count} of {named} blobs yet", "syncd sync"),
     "blobs.beyond": Kind(
         _WARNING,
-        "{count} of {named} blobs are beyond the limits of [blobs] in syncd.toml",
+        "{count} of {named} blobs exceed the limits of [blobs] in syncd.toml: they are not here",
         "syncd blob get --all",
     ),
     "blobs.missing": Kind(
-        _WARNING, "the PDS did not give {count} of {named} blobs", "see which: syncd blob ls"
+        _WARNING, "the PDS did not give {count} of {named} blobs", "list them: syncd blob ls"
     ),
     "blobs.blocked": Kind(_ERROR, "{path}: {reason}", "{hint}"),
-    "repo.ok": Kind(_OK, "the newest commit that was seen of the repo is believed"),
+    "repo.ok": Kind(_OK, "syncd trusts the newest commit that it has seen of the repo"),
     "repo.doubted": Kind(_ERROR, "{reason}", "{hint}"),
     # --- the account ---
     "identity.ok": Kind(_OK, "{did} is {handle}, on {pds}"),
     "identity.unconfirmed": Kind(
         _WARNING,
-        "no handle is confirmed for {did}",
-        "see the handle in the settings of the account, and its DNS; syncd uses the DID",
+        "{did} and its handle do not confirm each other, so syncd uses the DID",
+        "check the handle in the settings of the account, and its DNS entry",
     ),
-    "identity.moved": Kind(
-        _WARNING, "the account is on {pds} now, and was on {before}", "syncd sync"
-    ),
+    "identity.moved": Kind(_WARNING, "the account has moved from {before} to {pds}", "syncd sync"),
     "identity.wrong": Kind(_ERROR, "{reason}", "{hint}"),
-    "pds.ok": Kind(_OK, "{pds} answers ({software}), version {version}"),
+    "pds.ok": Kind(_OK, "{pds} answers: {software}, version {version}"),
     "pds.away": Kind(_ERROR, "{reason}", "{hint}"),
     "pds.unavailable": Kind(
-        _ERROR, "the repo cannot be read: {status}", "check the account at its PDS"
+        _ERROR,
+        "the PDS does not serve the repo, which is {status}: syncd cannot pull or push",
+        "check the account with whoever runs the PDS",
     ),
-    "limits.seen": Kind(_OK, "one request: {body}; one blob: {blob}; reads: {reads}"),
-    "clock.ok": Kind(_OK, "{seconds} seconds from the clock of the PDS"),
-    "clock.unknown": Kind(_OK, "the PDS does not send its time"),
+    "limits.seen": Kind(_OK, "size of one request: {body}; of one blob: {blob}; reads: {reads}"),
+    "clock.ok": Kind(_OK, "this clock differs from that of the PDS by {seconds} seconds"),
+    "clock.unknown": Kind(_OK, "the PDS does not send its time, so syncd cannot compare clocks"),
     "clock.off": Kind(
         _WARNING,
-        "{seconds} seconds from the clock of the PDS",
+        "this clock differs from that of the PDS by {seconds} seconds: syncd misjudges when a "
+        "session expires",
         "sudo timedatectl set-ntp true",
     ),
-    "guards.ok": Kind(_OK, "the PDS refuses a write over what syncd has not seen"),
+    "guards.ok": Kind(_OK, "the PDS refuses to overwrite what syncd has not seen"),
     "guards.batch": Kind(
-        _OK, "the PDS guards batches, and no single records: changes go in batches"
+        _OK, "the PDS guards batches but not single records, so syncd sends all changes in batches"
     ),
-    "guards.unneeded": Kind(_OK, "this mirror is read-only"),
-    "guards.unknown": Kind(_OK, "the PDS will be asked before the first push"),
+    "guards.unneeded": Kind(_OK, "this mirror is read-only and needs none"),
+    "guards.unknown": Kind(_OK, "syncd asks the PDS before the first push"),
     "guards.ignored": Kind(
         _WARNING,
-        "this PDS ignores guards: who writes to a record at the same moment can be overwritten",
-        "write from one place at a time; see: syncd help pushing",
+        "this PDS ignores guards: syncd can overwrite what another client writes at the same "
+        "moment",
+        "change a record in one place at a time; see: syncd help pushing",
     ),
     "credentials.ok": Kind(_OK, "the password is in {source}; {age}"),
     "credentials.unneeded": Kind(_OK, "this mirror is read-only and needs none"),
     "credentials.session": Kind(
         _WARNING,
-        "there is a session and no password: when it ends, pushes halt; {age}",
+        "there is a session but no password: pushes stop when the session ends; {age}",
         "syncd login {did}",
     ),
     "credentials.main": Kind(
         _WARNING,
-        "{source} holds the main password of the account, which can do everything",
-        "make an app password in the settings of the account, then: syncd login {did}",
+        "{source} has the main password of the account, which gives full control of it",
+        "create an app password in the settings of the account, then: syncd login {did}",
     ),
     "credentials.elsewhere": Kind(
         _ERROR,
-        "password and session were made at {made_at}, and the account is on {pds}, which gets "
-        "neither: pushes halt",
+        "the credentials are for {made_at}, but the account is on {pds}: syncd does not send them "
+        "there, and pushes nothing",
         "syncd login {did}",
     ),
     "credentials.missing": Kind(
-        _ERROR, "there is neither a password nor a session that can continue", "syncd login {did}"
+        _ERROR,
+        "there is no password and no valid session: syncd pushes nothing",
+        "syncd login {did}",
     ),
     "credentials.refused": Kind(_ERROR, "{reason}", "{hint}"),
-    "budget.ok": Kind(_OK, "{hour} write points are left this hour, {day} today"),
+    "budget.ok": Kind(_OK, "{hour} write points are left for this hour, {day} for today"),
     "budget.own": Kind(
-        _OK, "this PDS allows {limits}; {hour} points are left this hour, {day} today"
+        _OK, "this PDS allows {limits}; {hour} points are left for this hour, {day} for today"
     ),
-    "budget.uncounted": Kind(_OK, "the PDS has not shown that it counts writes"),
+    "budget.uncounted": Kind(_OK, "this PDS has shown no limit on writes"),
     "budget.spent": Kind(
         _WARNING,
-        "no write fits into the budget before {at}",
-        "wait: syncd run continues by itself; see: syncd status",
+        "the write budget is used up: syncd pushes nothing before {at}",
+        "wait, as syncd run continues by itself; watch it: syncd status",
     ),
     # --- the service ---
     "daemon.ok": Kind(_OK, "the daemon is {phase} (process {pid})"),
@@ -216,20 +232,20 @@ KINDS: Final[Mapping[str, Kind]] = {
     "unit.none": Kind(_OK, "no systemd unit of syncd is installed"),
     "unit.restarts": Kind(
         _WARNING,
-        "{path} starts syncd again after exit code {codes}, which no new start helps",
-        "add RestartPreventExitStatus=75 77 78 to its [Service] and run: systemctl daemon-reload",
+        "{path} restarts syncd after exit code {codes}, although a restart cannot help",
+        "add RestartPreventExitStatus=75 77 78 to its [Service], then run: systemctl daemon-reload",
     ),
     "unit.program": Kind(
         _ERROR,
-        "{path} starts {program}, which is not there",
-        "see ExecStart= in {path}, then run: systemctl daemon-reload",
+        "{path} starts {program}, which does not exist: the service cannot start",
+        "correct ExecStart= in {path}, then run: systemctl daemon-reload",
     ),
     # --- what comes with syncd ---
     "lexicons.ok": Kind(_OK, "the lexicons of {package} {version} are {days} days old"),
     "lexicons.old": Kind(
         _WARNING,
-        "the lexicons of {package} {version} are {days} days old: what breaks them is only warned "
-        "of where the PDS checks it itself",
+        "the lexicons of {package} {version} are {days} days old: where the PDS checks records "
+        "itself, syncd only warns about them",
         "install a newer syncd, or: syncd lexicon update",
     ),
 }

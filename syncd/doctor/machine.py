@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from syncd.config import Config
 from syncd.doctor.kinds import Finding, found
@@ -11,6 +10,7 @@ from syncd.lexicons.bundle import Bundle
 from syncd.neighbours.autosave import HINT
 from syncd.neighbours.sharing import Sharing
 from syncd.state.notes import DaemonState
+from syncd.values import dataclass
 
 NAME_BYTES = 255
 """The longest file name that syncd makes (see folder/names.py)."""

@@ -10,7 +10,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from syncd.atproto.cid import Cid
@@ -22,6 +22,7 @@ from syncd.folder.replace import place_new, replace, unfinished_name
 from syncd.folder.root import Folder, opened
 from syncd.folder.spelling import check_spelt, find_there
 from syncd.model import RecordPath, Seen, split_record_path
+from syncd.values import dataclass
 
 FEW = 8
 """Up to this many files are made durable one by one; more wait once for the whole file system."""

@@ -12,8 +12,9 @@ import fcntl
 import os
 import signal
 import struct
-from dataclasses import dataclass
 from pathlib import Path
+
+from syncd.values import dataclass
 
 UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP})
 

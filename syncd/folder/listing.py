@@ -10,7 +10,6 @@ import os
 from array import array
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 
 from syncd.folder import stamps
 from syncd.folder.names import CONTINUED
@@ -18,6 +17,7 @@ from syncd.folder.read import RACY_NS
 from syncd.folder.root import Folder, opened
 from syncd.folder.share import fingerprints
 from syncd.folder.survey import is_nsid
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,12 +35,6 @@ BLOBS = "blobs"
 COMPONENT_BYTES = 255
 """The longest name of a file or directory (NAME_MAX of Linux file systems)."""
 
-_STUBS = (".nextcloud", ".owncloud", ".cloud")
-"""What clients of clouds add to the name of a file whose content they keep elsewhere, to save room:
-virtual files of Nextcloud and ownCloud, placeholders of odrive."""
-STUB = ".cloudf"
-"""What odrive adds to the name of a directory."""
-
 _BLOB = re.compile(r"(bafkrei[a-z2-7]{52})(?:\.[a-z0-9]{1,8})?")
 _CHUNK = 180
 _CID_CHARACTERS = 128
@@ -162,12 +156,6 @@ def relative_paths(
         f"{collection}/{file_name(rkey, portable=portable, form=form, ending=ending)}"
         for ending in form.endings
     )
-
-
-def stub_names(name: str) -> tuple[str, ...]:
-    """Return the names of what stands for the file `name` while only the cloud has its content."""
-    # iCloud hides what it puts there.
-    return (*(name + suffix for suffix in _STUBS), f".{name}.icloud")
 
 
 def record_path_of(relative: str, *, portable: bool = False, forms: Forms = USUAL) -> RecordPath:

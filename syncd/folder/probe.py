@@ -11,13 +11,13 @@ import re
 import secrets
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.errors import FolderWrong
 from syncd.folder.names import COMPONENT_BYTES, OURS
 from syncd.forms import USUAL
 from syncd.trouble import PASSING, explain, in_trouble
+from syncd.values import dataclass
 
 _NEEDED = (f"{OURS}x", *(f"{stem}{USUAL.default.ending}" for stem in ("%2ex", "+x", "x~_-")))
 """Names that syncd needs under every setting."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from dataclasses import dataclass
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import MAX_TEXT_BYTES
@@ -18,6 +17,7 @@ from syncd.folder import linux
 from syncd.folder.problems import explain
 from syncd.forms import USUAL, Form, cid_of_text
 from syncd.model import Problem, RecordPath, Seen, split_record_path
+from syncd.values import dataclass
 
 MAX_FILE_BYTES = MAX_TEXT_BYTES
 """What a form writes at most: a file that syncd writes can be read again."""

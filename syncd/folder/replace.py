@@ -18,7 +18,6 @@ import errno
 import os
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Self
 
 from syncd.errors import BadSyntax, FileChanged
@@ -26,6 +25,7 @@ from syncd.folder.disk import Disk
 from syncd.folder.linux import UNSUPPORTED
 from syncd.folder.names import COMPONENT_BYTES, OURS
 from syncd.folder.read import is_at_rest, read_file
+from syncd.values import dataclass
 
 _UNFINISHED = f"{OURS}w-"
 _HELD = f"{OURS}x-"

@@ -11,17 +11,19 @@ import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from syncd.errors import FileProblem, FolderWrong
 from syncd.folder.disk import Disk
 from syncd.folder.spelling import check_spelt, is_spelt
+from syncd.folder.top import nearest
 from syncd.forms import USUAL, Forms
 from syncd.trouble import PASSING, explain, explain_at, in_trouble
+from syncd.values import dataclass
 
-OWN = ".syncd"
-MARKER = "marker"
+OWN = nearest.OWN
+MARKER = nearest.MARKER
 
 _MARKER_BYTES = 256
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
@@ -122,13 +124,12 @@ def find_root(start: Path) -> Path:
     start = start.absolute()
     if not start.exists():
         raise FolderWrong(f"there is no directory {start}", hint=_GONE_HINT)
-    for candidate in (start, *start.parents):
-        if (candidate / OWN / MARKER).is_file():
-            return candidate
-        if (candidate / OWN).is_dir():
+    if (top := nearest.nearest_top(start)) is not None:
+        if not (top / OWN / MARKER).is_file():
             # This was a mirror, so a mirror further up is not the one that was meant. read_marker
             # raises the sentence for a lost marker.
-            read_marker(candidate)
+            read_marker(top)
+        return top
     if not start.is_dir() or not any(start.iterdir()) or (start / SETTINGS).is_file():
         # Missing, empty, or settings without `.syncd`: this looks like a mirror whose disk is not
         # mounted. read_marker raises the sentence for each, with a command that deletes nothing.

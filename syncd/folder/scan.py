@@ -6,29 +6,33 @@ a lookup of its file by name found nothing.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.atproto.cid import Cid
 from syncd.folder.names import (
-    STUB,
     ending_in,
     file_name,
     former_file_name,
     is_draft,
     relative_path,
     relative_paths,
-    stub_names,
 )
 from syncd.folder.read import os_problem
 from syncd.folder.root import SETTINGS, Folder, opened
+from syncd.folder.search.stubs import Stubs
 from syncd.folder.spelling import is_spelt
 from syncd.folder.survey import EVERYWHERE, Notes, examine, list_misspelt, survey
 from syncd.forms import ENDINGS, Forms
 from syncd.model import Problem, RecordPath, Seen, split_record_path
+from syncd.values import dataclass
+
+_STUB_HINT = (
+    "tell the sync program to download the file and keep it on this machine; to delete the "
+    "record, delete the placeholder too"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +146,7 @@ def _within(in_scope: Callable[[str], bool]) -> Callable[[RecordPath], bool]:
 
 def _look_up(notes: Notes, root: int, paths: Iterable[RecordPath]) -> None:
     """Look up the file of each path by name. ENOENT is an absence; any other error a problem."""
+    stubs = Stubs(root)
     for path in paths:
         right = relative_path(path, portable=notes.portable, forms=notes.forms)
         try:
@@ -152,8 +157,8 @@ def _look_up(notes: Notes, root: int, paths: Iterable[RecordPath]) -> None:
                 for other in _other_names(path, notes.portable, notes.forms):
                     _look_for_misspelt(notes, root, path, right, other)
                 # A record that never had a file has none in a cloud.
-                for file in files if path in notes.known else ():
-                    _look_for_stub(notes, root, path, file)
+                if path in notes.known:
+                    _look_for_stub(notes, stubs, path, files)
         except OSError as error:
             notes.problems[path] = os_problem(path, error)
 
@@ -231,28 +236,9 @@ def _look_for_misspelt(notes: Notes, root: int, path: RecordPath, right: str, ot
         notes.problems[path] = Problem(path, reason, hint)
 
 
-def _look_for_stub(notes: Notes, root: int, path: RecordPath, file: str) -> None:
+def _look_for_stub(notes: Notes, stubs: Stubs, path: RecordPath, files: tuple[str, ...]) -> None:
     """Note a file that another program moved into a cloud as inert, not absent."""
-    *directories, name = file.split("/")
-    try:
-        with opened(root, directories) as directory:
-            found = [stub for stub in stub_names(name) if _is_there(directory, stub)]
-    except FileNotFoundError:
-        stub = split_record_path(path)[0] + STUB
-        found = [stub] if _is_there(root, stub) else []
-    if found and path not in notes.problems:
-        reason = f"its content is only in the cloud: {found[0]!r} is there in place of its file"
-        hint = "tell the sync program to download the file and keep it on this machine"
-        notes.problems[path] = Problem(path, reason, hint)
-
-
-def _is_there(directory: int, name: str) -> bool:
-    try:
-        os.stat(name, dir_fd=directory, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
-            raise
-        return False
-    return True
+    stub = stubs.of(files)
+    if stub is not None and path not in notes.problems:
+        reason = f"its content is only in the cloud: {stub!r} is there in place of its file"
+        notes.problems[path] = Problem(path, reason, _STUB_HINT)

@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Nsid, parse_nsid
@@ -26,6 +26,7 @@ from syncd.folder.replace import is_leftover
 from syncd.folder.root import opened
 from syncd.forms import Form, Forms
 from syncd.model import Problem, RecordPath, Seen, make_record_path, split_record_path
+from syncd.values import dataclass
 
 EVERYWHERE = "*"
 """An entry of `unread`: the folder itself could not be listed."""

@@ -11,13 +11,13 @@ import json
 import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Final
 
 from syncd.errors import BadJson
 from syncd.forms.form import Form, Marks
 from syncd.forms.json_form import JsonForm
+from syncd.values import dataclass
 
 _STRING: Final = r'"(?:[^"\\]|\\.)*"'
 _VALUE: Final = re.compile(rf"(\s*(?:{_STRING}: )?)({_STRING})(,?)")

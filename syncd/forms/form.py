@@ -10,11 +10,11 @@ Whatever the form, these hold:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from syncd.atproto.blob import BlobRef, Refer
 from syncd.atproto.data import Record, Value
+from syncd.values import dataclass
 
 DRAFT = ".draft"
 """What the name of a draft has before the ending of its form."""

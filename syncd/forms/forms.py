@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
@@ -12,6 +11,7 @@ from syncd.atproto.compiled import block_of
 from syncd.atproto.data import Record, cid_of
 from syncd.forms.form import Form
 from syncd.forms.json_form import JSON
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,13 @@ def cid_of_text(form: Form, text: bytes, collection: str) -> Cid:
 
     Raises BadJson as `Form.parse` does, and BadData as `cid_of`.
     """
-    block = block_of(text, collection) if form is JSON else None
+    block = block_at_once(form, text, collection)
     return cid_of(form.parse(text, collection)) if block is None else cid_of_block(block)
+
+
+def block_at_once(form: Form, text: bytes, collection: str) -> bytes | None:
+    """Return the block of the record in a text in syncd's own style; None: `Form.parse` says it."""
+    return block_of(text, collection) if form is JSON else None
 
 
 def read_plain(form: Form, text: bytes) -> Record | None:

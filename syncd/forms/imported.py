@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 
 from syncd.atproto.data import Json, Record, from_json, to_json
 from syncd.errors import BadData, BadJson
 from syncd.forms.bodies import FIELDS, SHAPES
 from syncd.forms.form import Form
-from syncd.forms.markdown_form import Front, MarkdownForm, front_of, with_body
-from syncd.forms.page import AS_YAML, BOM, is_page
+from syncd.forms.markdown_form import Front, MarkdownForm, blamed, front_of, with_body
+from syncd.forms.page import AS_YAML, BOM, Page, is_page
+from syncd.values import dataclass
 
 _FIELDS_OF: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("description", "summary", "excerpt", "subtitle"), ("description", "subtitle")),
@@ -28,6 +28,9 @@ _FIELDS_OF: Mapping[str, tuple[str, ...]] = {
 _DATES = frozenset({"publishedAt", "createdAt", "updatedAt"})
 _SAID = frozenset({"draft", "published"})
 """What says that a post is a draft: here it is one until it is published."""
+
+_EMPTY = b"---\n---\n"
+"""Front matter that says nothing."""
 
 _ISO = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(?:\.\d+)? ?(Z|[+-]\d\d:?\d\d)?)?"
@@ -57,10 +60,7 @@ def import_post(text: bytes, form: Form, begun: Record, fields: Collection[str])
         return None
     if text.removeprefix(BOM.encode()).startswith(b"+++"):
         raise BadJson("front matter in TOML is not read", line=1, column=1, hint=AS_YAML)
-    if not is_page(text):
-        # A note without properties: all of it is the body.
-        text = b"---\n---\n" + text.removeprefix(BOM.encode())
-    page, front = front_of(text)
+    page, front = _read(text)
     if "$type" in front:
         return Imported(form.parse(text, form.collection), ())
     known = frozenset(fields) or FIELDS.get(form.collection, frozenset()) | begun.keys()
@@ -71,9 +71,20 @@ def import_post(text: bytes, form: Form, begun: Record, fields: Collection[str])
         whole = {**own, **shape, **{key: value for key, (_, value) in taken.items()}}
         record = from_json(with_body(whole, form.pointers[0], page.body))
     except BadData as error:
-        raise BadJson(error.message, hint=error.hint) from None
+        raise blamed(text, error) from None
     used = {source for source, _ in taken.values()} | _SAID
     return Imported(record, tuple(key for key in front if key not in used))
+
+
+def _read(text: bytes) -> tuple[Page, Front]:
+    """Read a post, or a note without properties, all of which is the body. Raises BadJson."""
+    if is_page(text):
+        return front_of(text)
+    try:
+        return front_of(_EMPTY + text.removeprefix(BOM.encode()))
+    except BadJson as error:
+        line = None if error.line is None else error.line - _EMPTY.count(b"\n")
+        raise BadJson(error.message, line=line, column=error.column, hint=error.hint) from None
 
 
 def _taken(front: Front, known: Collection[str]) -> Iterator[tuple[str, tuple[str, Json]]]:

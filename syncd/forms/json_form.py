@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from syncd.atproto import inexact, jsonplaces, jsontext
 from syncd.atproto.blob import Refer
 from syncd.atproto.data import Record, Value
 from syncd.forms.form import Collided, Marks, Pointer, Sayer
+from syncd.values import dataclass
 
 _ANY_COLLECTION = "any.any.any"
 """A collection for texts without `$type`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar, TypeAlias
 
 from syncd.atproto.blob import Refer
@@ -32,11 +32,12 @@ from syncd.forms.frontmatter.emit import write_front
 from syncd.forms.frontmatter.files import referred
 from syncd.forms.frontmatter.lines import NotInLines, read_lines
 from syncd.forms.frontmatter.scalars import UNSAFE
-from syncd.forms.frontmatter.tree import Entry, Fault, Node, is_same, places
+from syncd.forms.frontmatter.tree import Entry, Fault, Node, every, is_same, places
 from syncd.forms.frontmatter.yaml import read_yaml
 from syncd.forms.json_form import JSON
 from syncd.forms.marks import mark_lines
-from syncd.forms.page import BOM, Page, find_unmerged, is_page, new_page, split_page
+from syncd.forms.page import BOM, Page, find_unmerged, is_page, keep_ends, new_page, split_page
+from syncd.values import dataclass
 
 Keys: TypeAlias = "tuple[str, ...]"
 """The keys that lead to the body of a record."""
@@ -44,6 +45,8 @@ Front: TypeAlias = "dict[str, Json]"
 
 BODY = "$body"
 """The key of a front matter that names where the body belongs."""
+MAX_FRONT = 2_000_000
+"""The largest front matter, in characters: to read a megabyte of short lines takes five seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ class MarkdownForm:
             return written
         for make in (self._edited, _with_line_ends):
             with suppress(BadJson, BadData):
-                text = within_bounds(make(old, written).encode())
+                text = within_bounds(keep_ends(old, make(old, written).encode()))
                 if encode(self.parse(text, collection)) == block:
                     return text
         return written
@@ -139,15 +142,20 @@ class MarkdownForm:
         if _is_json(text):
             return JSON.find_places(text, pointers)
         page, node = _front_of(text)
-        found = {trail: page.place(at) for trail, at in places(node)}
-        found[self._place(node, dict(_map_of(node)))] = page.place_of_body()
-        return {
+        found: dict[Pointer, int] = dict(places(_with_places(page, node)))
+        body = self._place(node, dict(_map_of(node)))
+        found[body] = -1
+        shown = {
             pointer: next(
-                found[pointer[:length]]
+                pointer[:length]
                 for length in range(len(pointer), -1, -1)
                 if pointer[:length] in found
             )
             for pointer in pointers
+        }
+        return {
+            pointer: page.place_of_body() if trail == body else page.place(found[trail])
+            for pointer, trail in shown.items()
         }
 
     def marked(self, record: Record, collisions: Mapping[str, Collided], marks: Marks) -> bytes:
@@ -182,7 +190,7 @@ class MarkdownForm:
         try:
             return from_json(fields)
         except BadData as error:
-            raise _placed(node, error) from None
+            raise _placed(_with_places(page, node), error) from None
 
     def _fields_in(self, page: Page, node: Node, collection: str | None = None) -> Front:
         """Return the fields of a page with its body. Raises Fault."""
@@ -290,6 +298,9 @@ def _front_of(text: bytes) -> tuple[Page, Node]:
     """Read the front matter of a page. Raises BadJson with a place."""
     page = split_page(text)
     try:
+        if len(page.front) > MAX_FRONT:
+            reason = f"the front matter has more than {MAX_FRONT} characters"
+            raise Fault(0, reason, "save the record as a JSON file instead")
         if (found := UNSAFE.search(page.front)) is not None:
             reason = f"the character U+{ord(found[0]):04X} cannot stand in front matter as it is"
             hint = f'write it in double quotes as "\\u{ord(found[0]):04x}"'
@@ -302,10 +313,28 @@ def _front_of(text: bytes) -> tuple[Page, Node]:
         raise page.refusal(fault.at, fault.reason, fault.hint) from None
 
 
+def _with_places(page: Page, node: Node) -> Node:
+    """Return the front matter with the place of each value in brackets too, if it can be read so.
+
+    JSON in one line is read fast, and all in it has one place.
+    """
+    try:
+        return read_yaml(page.front) if any(inner.is_flow for inner in every(node)) else node
+    except Fault:
+        return node
+
+
 def front_of(text: bytes) -> tuple[Page, Front]:
     """Read a page and the fields of its front matter, whatever they are. Raises BadJson."""
     page, node = _front_of(text)
     return page, _map_of(node)
+
+
+def blamed(text: bytes, error: BadData) -> BadJson:
+    """Return the refusal of a page that can be read, at its value that no record can have."""
+    page, node = _front_of(text)
+    fault = _placed(_with_places(page, node), error)
+    return page.refusal(fault.at, fault.reason, fault.hint)
 
 
 def _map_of(node: Node) -> Front:

@@ -7,9 +7,10 @@ lines may end with CRLF: the body has LF, and the file keeps its line ends.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from syncd.errors import BadJson
+from syncd.values import dataclass
 
 BOM = "\ufeff"
 _MARK = re.compile(r"---[ \t]*")
@@ -86,7 +87,7 @@ def split_page(text: bytes) -> Page:
         source = text.decode()
     except UnicodeDecodeError as error:
         before = text[: error.start].decode().removeprefix(BOM)
-        raise refusal(before, len(before), "the text is not UTF-8") from None
+        raise refusal(before, len(before), "the text is not UTF-8", "save it as UTF-8") from None
     newline = "\r\n" if source.partition("\n")[0].endswith("\r") else "\n"
     source = source.replace("\r\n", "\n")
     bare = source.removeprefix(BOM)
@@ -104,6 +105,22 @@ def split_page(text: bytes) -> Page:
         raise refusal(bare, len(bare), "the front matter has no end", "end it with a line of ---")
     _check_merged(bare, page)
     return page
+
+
+def keep_ends(old: bytes, new: bytes) -> bytes:
+    """Return the text `new`; if lines of `old` end now so and now so, with the ends of those."""
+    before, after = old.split(b"\n"), new.split(b"\n")
+    ends = {line[-1:] == b"\r" for line in before[:-1]}
+    if len(ends) < 2:
+        return new
+    from difflib import SequenceMatcher  # noqa: PLC0415 (few files have such lines)
+
+    bare = [[line.removesuffix(b"\r") for line in lines] for lines in (before, after)]
+    for start, other, length in SequenceMatcher(None, bare[0], bare[1]).get_matching_blocks():
+        # What follows the last line break ends with none.
+        most = min(length, len(before) - 1 - start, len(after) - 1 - other)
+        after[other : other + max(0, most)] = before[start : start + max(0, most)]
+    return b"\n".join(after)
 
 
 AS_YAML = "write it as YAML between lines of ---; `hugo convert toYAML` does that"

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from syncd.errors import GitFailed
@@ -22,6 +22,7 @@ from syncd.git.indexlock import in_use, is_in_use, lock_index
 from syncd.git.partial import fetch_missing
 from syncd.git.program import Git
 from syncd.git.repository import Repository
+from syncd.values import dataclass
 
 _SCRATCH = "syncd-"
 _GONE = f"0 {'0' * 40}"

@@ -8,13 +8,13 @@ several. So they are read wherever they stand, and the tree says which of them c
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from syncd.atproto.cid import Cid, parse_cid
 from syncd.atproto.syntax import Did, Tid, parse_did, parse_tid
 from syncd.errors import Malformed
 from syncd.model import RecordPath, parse_record_path
+from syncd.values import dataclass
 
 REPO, REV, COMMIT = "Atproto-Repo", "Atproto-Rev", "Atproto-Commit"
 TREE, UNPUBLISHED = "Atproto-Tree", "Atproto-Unpublished"

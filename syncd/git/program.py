@@ -11,12 +11,13 @@ import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 from syncd.children import without_secrets
 from syncd.errors import GitFailed
+from syncd.values import dataclass
 from syncd.waiting import waiting_for
 
 SECONDS = 120.0

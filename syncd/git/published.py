@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import Final
 
 from syncd.errors import GitFailed
 from syncd.git.commits import Worktree
+from syncd.values import dataclass
 
 REF: Final = "refs/syncd/published"
 _FETCH: Final = (

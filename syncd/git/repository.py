@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from syncd.git.indexlock import is_left_behind
 from syncd.git.stages import is_in_stages
+from syncd.values import dataclass
 
 STALE_SECONDS = 120.0
 """An older lock was left behind by a killed git or a power cut."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from syncd.atproto.syntax import Did
 from syncd.errors import GitFailed
 from syncd.git.commits import Worktree
 from syncd.git.message import COMMIT, Published, parse_blocks
+from syncd.values import dataclass
 
 _LOG = ("log", "-z", "--no-show-signature", "--encoding=UTF-8")
 

@@ -7,7 +7,6 @@ of this machine has seen it. What cannot be read allows nothing.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +14,7 @@ from syncd.errors import FileProblem
 from syncd.hooks.table import Table
 from syncd.private import make_private, state_directory
 from syncd.trouble import explain_at
+from syncd.values import dataclass
 
 DIRECTORY: Final = "hooks"
 _MOST = 256

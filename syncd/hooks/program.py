@@ -6,6 +6,7 @@ end, or leave processes behind. It and what it leaves in its process group end w
 
 from __future__ import annotations
 
+import errno
 import os
 import selectors
 import signal
@@ -13,11 +14,11 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
 from syncd.children import without_secrets
+from syncd.values import dataclass
 
 INSIDE: Final = "SYNCD_HOOK"
 """Names the event in the environment of a hook; a syncd that has it runs no hooks."""
@@ -52,7 +53,7 @@ def run_program(
     try:
         process = _start(words, event, directory, given)
     except OSError as error:
-        return Ran(f"it cannot be started: {error.strerror or error}", "")
+        return Ran(f"it cannot be started: {_obstacle(error, directory / words[0])}", "")
     until = time.monotonic() + seconds
     reading = _Reading(process, bytearray())
     try:
@@ -131,6 +132,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with suppress(OSError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def _obstacle(error: OSError, file: Path) -> str:
+    """Return why the program in `file` did not start."""
+    if error.errno == errno.ENOENT and file.is_file():
+        # Also where an editor of another system ended that line with a carriage return.
+        return "the program that its first line (#!) names is not there"
+    if error.errno == errno.ENOEXEC:
+        return "it is no program; a script begins with a line such as #!/bin/sh"
+    return error.strerror or str(error)
 
 
 def _failure(code: int) -> str:

@@ -10,16 +10,19 @@ import os
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from syncd.errors import SyncdError
 from syncd.hooks.permission import Permission
 from syncd.hooks.program import INSIDE, run_program
 from syncd.hooks.table import Table
+from syncd.values import dataclass
 
 LINES: Final = 20
 """So many lines of the output of one run are reported."""
+LINE_CHARACTERS: Final = 1_000
+"""So much of each is: a program can write 64 KiB without ending a line."""
 WAITING: Final = 1_000
 """The most runs that wait; a newer one is then not queued, and syncd reports that."""
 ALLOW_HINT: Final = (
@@ -62,7 +65,7 @@ class Hooks:
         if not self._may_run():
             return
         if self.table.program(command) is None:
-            self._fail(event, f"there is no program {command[0]} that can be run")
+            self._fail(event, self.table.why_not(command))
             return
         ran = run_program(
             command,
@@ -74,7 +77,8 @@ class Hooks:
         )
         lines = ran.output.splitlines()
         for line in lines[:LINES]:
-            self.tell(Told(f"{event}: {line}"))
+            rest = " …" if len(line) > LINE_CHARACTERS else ""
+            self.tell(Told(f"{event}: {line[:LINE_CHARACTERS]}{rest}"))
         if len(lines) > LINES or ran.is_cut:
             self.tell(Told(f"{event}: … the rest of its output is left out"))
         if ran.failure:

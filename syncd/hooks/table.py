@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
+
+from syncd.values import dataclass
 
 AFTER_PULL: Final = "after_pull"
 AFTER_PUSH: Final = "after_push"
@@ -48,6 +50,16 @@ class Table:
             return place if os.access(place, os.X_OK) and place.is_file() else None
         found = shutil.which(word, path=os.environ.get("PATH", os.defpath))
         return None if found is None or not Path(found).is_absolute() else Path(found)
+
+    def why_not(self, command: Command) -> str:
+        """Return why there is no file that a command runs."""
+        word = command[0]
+        if "/" not in word:
+            return f"there is no program {word} in PATH"
+        place = self.root / word
+        if not place.is_file():
+            return f"there is no program {word}"
+        return f"{word} is not executable: chmod +x {shlex.quote(word)}"
 
     def files(self, command: Command) -> Iterator[Path]:
         """Yield the files of the repository that the words of a command name."""

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from syncd.atproto.keys import parse_verification_method
 from syncd.atproto.syntax import Did, Handle, parse_handle
 from syncd.errors import BadSyntax, IdentityError
+from syncd.values import dataclass
 
 _PDS_TYPE = "AtprotoPersonalDataServer"
 

@@ -8,7 +8,7 @@ groups: no answer for one counts for another. Source: https://atproto.com/specs/
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import httpx
@@ -25,6 +25,7 @@ from syncd.identity.names import TxtLookup, claimed_dids, lookup_txt
 from syncd.identity.resolver import PLC_DIRECTORY, find_repo
 from syncd.identity.web import Web
 from syncd.model import Account, make_record_path
+from syncd.values import dataclass
 
 COLLECTION: Final = Nsid("com.atproto.lexicon.schema")
 MAX_PROOF_BYTES: Final = 2 * 1024 * 1024

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from syncd.atproto.syntax import Nsid
+from syncd.values import dataclass
 
 if TYPE_CHECKING:
     from syncd.atproto.lexicon.document import Lexicon

@@ -7,11 +7,11 @@ every device gets the same record.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias, cast, final
 
 from syncd.atproto.dagcbor import Value, encode
 from syncd.merge.sequences import merge_lists, merge_text
+from syncd.values import dataclass
 
 UNITS: Final = (("facets", "text"),)
 """Keys to merge as a unit: a facet refers to its text by byte offsets."""

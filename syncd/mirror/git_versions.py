@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.dagcbor import encode
@@ -17,6 +16,7 @@ from syncd.git.versions import FileVersion, file_versions
 from syncd.mirror.notices import Notice, OnNotice, ignore
 from syncd.model import RecordPath, Side, split_record_path
 from syncd.state import Provenance, Superseded
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,8 @@ import os
 import posixpath
 import shlex
 import unicodedata
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -25,8 +24,9 @@ from syncd.folder.write import CONFLICTS
 from syncd.forms import USUAL, Forms
 from syncd.mirror.offline import known_account
 from syncd.model import RecordPath, make_record_path, parse_record_path
+from syncd.values import dataclass
 
-_AT = "at://"
+AT = "at://"
 _HINT_ONE = "name it as collection/rkey, by its file, or by its at:// URI"
 _HINT = "name it as collection/rkey, by its file, by its at:// URI, or by a pattern"
 
@@ -66,7 +66,7 @@ def read_name(workspace: Workspace, text: str, places: Iterable[Path]) -> Name:
     forms = tuple(dict.fromkeys(_forms(workspace, text, places)))
     if not forms:
         raise BadSyntax(f"{text!r} is outside of the mirror {workspace.root}")
-    is_uri = _cleaned(text).startswith(_AT)
+    is_uri = cleaned(text).startswith(AT)
     found = (path for form in forms for path in _records(folder, form, is_uri=is_uri))
     return Name(text, forms, tuple(dict.fromkeys(found)), folder.portable, folder.forms)
 
@@ -141,9 +141,9 @@ def _means(name: Name, path: str) -> bool:
 def _forms(workspace: Workspace, text: str, places: Iterable[Path]) -> Iterator[str]:
     if not text:
         raise BadSyntax("an empty name names no record", hint="name it as collection/rkey")
-    uri = _cleaned(text)
-    if uri.startswith(_AT):
-        yield _in_repo(workspace, uri)
+    uri = cleaned(text)
+    if uri.startswith(AT):
+        yield path_of_uri(uri, _authorities(workspace))
         return
     # A plain name counts from the top wherever a person stands; ./ and ../ count from there.
     if not text.startswith(("/", "./", "../")) and text not in (".", ".."):
@@ -162,24 +162,28 @@ def _real(path: Path) -> str:
     return posixpath.normpath(posixpath.join(os.path.realpath(path.parent), path.name))
 
 
-def _cleaned(text: str) -> str:
+def cleaned(text: str) -> str:
     """Leave out blanks at the ends, and the invisible characters that come with a pasted text."""
     return "".join(char for char in text if unicodedata.category(char) != "Cf").strip()
 
 
-def _in_repo(workspace: Workspace, uri: str) -> str:
-    """Return the path of an at:// URI. Raises BadSyntax if it is in another repo."""
-    authority, _, path = uri.removeprefix(_AT).partition("/")
-    if authority.casefold() not in _authorities(workspace):
-        did = workspace.config.did
-        raise BadSyntax(f"{uri} is in another repo: this mirror is of {did}")
+def path_of_uri(uri: str, authorities: Collection[str | None]) -> str:
+    """Return the path of an at:// URI in the repo of one of `authorities`, or in any without some.
+
+    Raises BadSyntax if it is in another repo; the first authority names ours.
+    """
+    authority, _, path = uri.removeprefix(AT).partition("/")
+    if not authority:
+        raise BadSyntax(f"{uri} names no repo", hint="at://HANDLE/COLLECTION/RKEY names a record")
+    ours = [known for known in authorities if known]
+    if ours and authority.casefold() not in map(str.casefold, ours):
+        raise BadSyntax(f"{uri} is in another repo: this mirror is of {ours[0]}")
     return path.partition("#")[0].partition("?")[0].strip("/")
 
 
-def _authorities(workspace: Workspace) -> set[str]:
+def _authorities(workspace: Workspace) -> tuple[str | None, ...]:
     account = known_account(workspace.state)
-    handles = (workspace.config.handle, account.handle if account else None)
-    return {workspace.config.did.casefold(), *(str(h).casefold() for h in handles if h)}
+    return (workspace.config.did, workspace.config.handle, account.handle if account else None)
 
 
 def _records(folder: Folder, form: str, *, is_uri: bool) -> Iterator[RecordPath]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +39,7 @@ from syncd.model import Account
 from syncd.pds import HttpPds, Pds
 from syncd.pds.http import OnRequest
 from syncd.state.notes import KnownAccount, Overtaken
+from syncd.values import dataclass
 
 USER_AGENT = f"syncd/{__version__}"
 

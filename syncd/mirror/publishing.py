@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from syncd.atproto.data import Record, cid_of
 from syncd.atproto.syntax import Nsid, Rkey, make_tid, parse_rkey, parse_tid
@@ -54,6 +53,7 @@ from syncd.model import (
     split_record_path,
 )
 from syncd.state.notes import Overtaken
+from syncd.values import dataclass
 
 _READ_ONLY = "this mirror is read-only: nothing is published or deleted from it"
 _READ_ONLY_HINT = "clone again without --read-only"
@@ -233,7 +233,7 @@ def make_draft(workspace: Workspace, collection: Nsid, content: bytes) -> str:
     if literal is not None:
         path = make_record_path(collection, literal)
         draft = find_draft(workspace.folder, path)
-        if draft is not None or _exists(workspace, path):
+        if draft is not None or is_record(workspace, path):
             there = path if draft is None else printable(draft)
             raise FileChanged(f"there is {there} already, and it can be the only one: edit it")
         return write_draft(workspace.folder, path, content)
@@ -266,7 +266,7 @@ def _path_for(workspace: Workspace, draft: str, expect: FileStat, key: Rkey | No
     if key is not None:
         return make_record_path(collection, key)
     own = _legal(name)
-    if own is not None and _exists(workspace, make_record_path(collection, own)):
+    if own is not None and is_record(workspace, make_record_path(collection, own)):
         return make_record_path(collection, own)
     literal = literal_key(workspace, collection)
     if literal is not None:
@@ -301,7 +301,7 @@ def _check_lexicon(workspace: Workspace, path: RecordPath, draft: str, content: 
 
 def _only(workspace: Workspace, path: RecordPath, draft: str) -> RecordPath:
     """Return `path`, the only one that its lexicon allows, unless there is a record already."""
-    if _exists(workspace, path):
+    if is_record(workspace, path):
         # The draft has another name, so nothing says that it is the record's new version.
         raise _changed(path, draft)
     return path
@@ -314,7 +314,8 @@ def _legal(name: str) -> Rkey | None:
         return None
 
 
-def _exists(workspace: Workspace, path: RecordPath) -> bool:
+def is_record(workspace: Workspace, path: RecordPath) -> bool:
+    """Return whether the repo had this record at the last sync, or a file stands for it."""
     return bool(workspace.state.base_of([path])) or not _look(workspace, path).absent(path)
 
 
@@ -379,7 +380,7 @@ def _fresh(workspace: Workspace, collection: Nsid) -> RecordPath:
     while True:
         tid = make_tid(microseconds, secrets.randbelow(1024))
         path = make_record_path(collection, Rkey(tid))
-        if not _exists(workspace, path):
+        if not is_record(workspace, path):
             return path
         microseconds += 1
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from syncd.cycle.pull.merge import in_style
 from syncd.cycle.pull.supersede import Successor, file_at, put
@@ -23,6 +22,7 @@ from syncd.mirror.timeline import read_superseded
 from syncd.mirror.waiting import publish_version
 from syncd.model import RecordPath, Side, split_record_path
 from syncd.state import Provenance, Superseded
+from syncd.values import dataclass
 
 
 def restore(
@@ -215,11 +215,16 @@ def undo_restore(workspace: Workspace, plan: Sequence[Undo]) -> Undone:
     return Undone(tuple(done), failed)
 
 
+def edited_since() -> SyncdError:
+    """Return the error that says why an undo leaves a file as it is."""
+    hint = "syncd log PATH lists its versions; syncd restore PATH --cid CID brings one back"
+    return SyncdError(f"{EDITED}, and stays as it is", hint=hint)
+
+
 def _take_back(workspace: Workspace, undo: Undo) -> None:
     path = undo.path
     if undo.is_edited:
-        hint = "syncd log PATH lists its versions; syncd restore PATH --cid CID brings one back"
-        raise SyncdError(f"{EDITED}, and stays as it is", hint=hint)
+        raise edited_since()
     if undo.back is not None:
         named = (path, Side.LOCAL, undo.back, b"", None, workspace.now(), "restored", None)
         _write_back(workspace, Superseded(*named, Provenance.FOLDER))

@@ -6,7 +6,6 @@ Needs no PDS: what the repo has is what the last cycle proved.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.atproto.syntax import Did
@@ -35,6 +34,7 @@ from syncd.state.notes import (
     Trouble,
     Unwatched,
 )
+from syncd.values import dataclass
 
 ANSWER_SECONDS = 0.5
 """How long a running daemon may take to answer. After that, what it noted last is shown."""

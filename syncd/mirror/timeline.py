@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import islice
 
 from syncd.cycle.push.receipts import PUSHES
@@ -14,6 +13,7 @@ from syncd.mirror.names import Name, record_meant
 from syncd.mirror.notices import Notice, OnNotice, ignore
 from syncd.model import RecordPath, Side
 from syncd.state import Push, Pushes, Superseded
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

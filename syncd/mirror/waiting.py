@@ -6,7 +6,6 @@ They are found by a look at the folder, so that a file counts that was saved sin
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from syncd.atproto.cid import Cid
 from syncd.config import Config
@@ -30,6 +29,7 @@ from syncd.model import (
 )
 from syncd.plan import Views, compare, for_a_person, touched
 from syncd.replica import remotes_of
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ of another kind is a sentence. The plan of a report is all that gets lost on the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -14,6 +13,7 @@ from syncd.control import Failure, Said, not_understood
 from syncd.errors import BadShape, SyncdError
 from syncd.model import CODEC, Conflict, Head, Held, Pending, Problem, RecordPath, Report
 from syncd.state.notes import Trouble
+from syncd.values import dataclass
 
 
 class DaemonFailed(SyncdError):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Tid
 from syncd.model.paths import RecordPath
 from syncd.model.plan import Head, Waiting
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

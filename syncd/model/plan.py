@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import Record
 from syncd.atproto.syntax import Did, Handle, Tid
 from syncd.model.paths import RecordPath
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from syncd.errors import CredentialsRefused, RateLimited, SyncdError
 from syncd.model.paths import RecordPath
 from syncd.model.plan import Conflict, Head, Held, Pending, Plan, Problem, Retry
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from syncd.values import dataclass
 
 _BYTES = 1_000_000
 HINT: Final = (

@@ -10,10 +10,11 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
+
+from syncd.values import dataclass
 
 OWN: Final = ".syncd"
 _LIST_BYTES = 1_000_000

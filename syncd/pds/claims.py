@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from syncd.atproto.token import read_payload
 from syncd.exchange import Session
+from syncd.values import dataclass
 
 _APP_SCOPES = ("com.atproto.appPass", "com.atproto.appPassPrivileged")
 _MAIN_SCOPE = "com.atproto.access"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Final, Protocol, TypeAlias
 
@@ -27,6 +27,7 @@ from syncd.atproto.firehose import (
 )
 from syncd.atproto.syntax import Did
 from syncd.errors import BadFrame, Crowded, Unreachable
+from syncd.values import dataclass
 
 FOREIGN_SECONDS: Final = 60.0
 FOREIGN_FRAMES: Final = 600

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 
 import httpx
 
 from syncd.atproto import xrpc
 from syncd.errors import SyncdError
 from syncd.pds.http import Http
+from syncd.values import dataclass
 
 _DATE_STEP_SECONDS = 1.0
 _SHOWN = 60

@@ -10,12 +10,13 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from syncd.backoff import Backoff
 from syncd.errors import Crowded, Unreachable
 from syncd.pds.doorbell import Doorbell, Reason, Ring
+from syncd.values import dataclass
 
 PAUSE_SECONDS: Final = (1.0, 300.0)
 """The first pause after every doorbell failed, and the longest."""

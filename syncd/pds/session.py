@@ -37,6 +37,8 @@ from syncd.errors import (
     LoginLimited,
     PdsError,
     RateLimited,
+    RepoUnavailable,
+    SyncdError,
     Unreachable,
 )
 from syncd.exchange import Session
@@ -79,7 +81,14 @@ async def log_in(
     async with Http(
         pds_url, transport=transport, bounds=bounds, on_request=on_request, is_named=is_named
     ) as http:
-        return await _sign_in(http, identifier, password)
+        try:
+            return await _sign_in(http, identifier, password)
+        except LoginLimited as error:
+            # Nothing was kept of this login, so nothing can repeat it.
+            hint = "wait, then log in again; this limit counts logins only"
+            raise LoginLimited(
+                error.message, retry_seconds=error.retry_seconds, hint=hint
+            ) from error
 
 
 async def log_out(
@@ -137,7 +146,7 @@ class LiveSession:
                 )
             except ExpiredToken:
                 token = await self._renew(token)
-        raise self._no_token()
+        raise await self._no_token()
 
     async def stream(self, request: xrpc.Request) -> AsyncGenerator[bytes, None]:
         """As `Http.stream`, with an access token. Raises also CredentialsRefused, as `send`."""
@@ -152,7 +161,7 @@ class LiveSession:
                 token = await self._renew(token)
             else:
                 return
-        raise self._no_token()
+        raise await self._no_token()
 
     @asynccontextmanager
     async def blob(self, request: xrpc.Request) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -168,9 +177,21 @@ class LiveSession:
                     continue
                 yield pieces
                 return
-        raise self._no_token()
+        raise await self._no_token()
 
-    def _no_token(self) -> CredentialsRefused:
+    async def _no_token(self) -> SyncdError:
+        """Return why the PDS refuses a token that it has just made."""
+        # Some PDSes refuse every token of an account that was taken down, and name no reason.
+        with suppress(SyncdError):
+            answer = await self._http.send(xrpc.get_repo_status(self._did))
+            found = xrpc.read_repo_status(answer, self._did)
+            if not found.active:
+                status = found.status or "unknown"
+                return RepoUnavailable(
+                    f"the PDS accepts no token of {self._did}: the account is {status}",
+                    status=status,
+                    hint="check the account at its PDS; until then syncd changes nothing here",
+                )
         return CredentialsRefused(
             f"the PDS accepts no token of {self._did}, not even one it has just made",
             hint="check the clock of the PDS, then run `syncd login`",
@@ -223,7 +244,11 @@ class LiveSession:
         if old is not None:
             try:
                 return await self._refreshed(old), None
-            except (Unreachable, RateLimited):
+            except Unreachable:
+                # Some PDSes fail with a 500 on a token whose time is over.
+                if not _has_ended(old):
+                    raise
+            except RateLimited:
                 raise
             except (CredentialsRefused, PdsError):
                 pass
@@ -295,6 +320,12 @@ def _checked(answer: xrpc.SessionAnswer, identifier: str, origin: str) -> Sessio
             hint="check that the password belongs to this account",
         )
     return Session(answer.did, answer.access, answer.refresh, origin)
+
+
+def _has_ended(session: Session) -> bool:
+    """Whether no token of it works any more, by its own word."""
+    expires_at = read_claims(session.refresh).expires_at
+    return expires_at is not None and expires_at < time.time()
 
 
 def _seconds_left(session: Session) -> float | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -22,6 +22,7 @@ from syncd.errors import Crowded, Unreachable
 from syncd.model import Account
 from syncd.pds.doorbell import Doorbell, Reason, Ring, size_of
 from syncd.pds.stream import Line, jetstream_line, pds_line
+from syncd.values import dataclass
 
 UNHEARD: Final = 256
 """How many rings wait for a mirror that does not ask for them; of more, the oldest are dropped.

@@ -12,7 +12,6 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -38,6 +37,7 @@ from syncd.pds.doorbell import (
     read_frame,
     read_jetstream,
 )
+from syncd.values import dataclass
 
 OPEN_SECONDS: Final = 10.0
 PING_SECONDS: Final = 20.0

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.errors import CredentialsElsewhere
 from syncd.exchange import Session
+from syncd.values import dataclass
 
 
 @dataclass(slots=True)

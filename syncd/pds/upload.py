@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import BinaryIO, Final
 
 from syncd.atproto.blob import BlobRef
@@ -25,6 +25,7 @@ from syncd.errors import (
     Unreachable,
     UploadLimited,
 )
+from syncd.values import dataclass
 
 PIECE_BYTES: Final = 64 * 1024
 
@@ -72,6 +73,9 @@ def checked_upload(ref: BlobRef, upload: Upload) -> BlobRef:
     return ref
 
 
+NO_UPLOADS_HINT = "take the file out of the record, or move the account to a PDS that takes files"
+
+
 @contextmanager
 def upload_refusals() -> Iterator[None]:
     """Give the refusals of a write the meaning that they have for an upload, which changes no repo.
@@ -94,3 +98,9 @@ def upload_refusals() -> Iterator[None]:
         ) from error
     except SwapFailed as error:
         raise Rejected(error.message, name="", status=409, hint=error.hint) from error
+    except Rejected as error:
+        # arroba says in a 400 that it has no such method.
+        if error.status == 501 or "not implemented" in error.message.lower():
+            reason = f"this PDS takes no uploads ({error.message})"
+            raise Rejected(reason, name=error.name, status=501, hint=NO_UPLOADS_HINT) from error
+        raise

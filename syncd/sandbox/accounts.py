@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 
 from syncd.atproto.keys import PrivateKey
 from syncd.atproto.syntax import Did, Handle
 from syncd.errors import Rejected
 from syncd.sandbox.answer import invalid, unauthorized
+from syncd.values import dataclass
 
 _SALT_BYTES = 16
 

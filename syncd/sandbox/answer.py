@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from syncd.atproto.car import write_car
 from syncd.atproto.cid import Cid
 from syncd.errors import Rejected
 from syncd.sandbox.faults import Habits
+from syncd.values import dataclass
 
 Json = Mapping[str, object]
 

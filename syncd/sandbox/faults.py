@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Did
 from syncd.model import RecordPath
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import threading
 import time
 from base64 import b32encode
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from syncd.atproto.cid import Cid
@@ -41,6 +41,7 @@ from syncd.sandbox.stream import (
     announce_state,
     time_text,
 )
+from syncd.values import dataclass
 
 _SALT_BYTES = 16
 

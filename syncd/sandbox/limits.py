@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from syncd.values import dataclass
 
 Header = tuple[str, str]
 

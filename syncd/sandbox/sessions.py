@@ -12,12 +12,13 @@ import hmac
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from syncd.atproto.keys import PrivateKey, sign
 from syncd.atproto.syntax import Did
 from syncd.errors import Rejected
 from syncd.sandbox.answer import invalid
+from syncd.values import dataclass
 
 ACCESS_SECONDS = 2 * 3600
 REFRESH_SECONDS = 90 * 86400

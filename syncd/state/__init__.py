@@ -5,20 +5,25 @@ learns is recorded in one transaction, after the effects. history.db holds versi
 to be superseded, before the effects. Neither knows folder or PDS.
 """
 
-from syncd.state.activity import ACTIVITY_FILE, Activities, Activity, ActivityLog, How
-from syncd.state.damage import set_aside
-from syncd.state.file import (
-    LOST,
-    SCHEMA_VERSION,
-    create_state,
-    open_or_renew,
-    open_state,
-    renew_state,
-)
-from syncd.state.history import HISTORY_FILE, History
-from syncd.state.pushes import Push, Pushes
-from syncd.state.store import State
-from syncd.state.superseded import Provenance, Superseded
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from syncd.state.activity import ACTIVITY_FILE, Activities, Activity, ActivityLog, How
+    from syncd.state.damage import set_aside
+    from syncd.state.file import (
+        LOST,
+        SCHEMA_VERSION,
+        create_state,
+        open_or_renew,
+        open_state,
+        renew_state,
+    )
+    from syncd.state.history import HISTORY_FILE, History
+    from syncd.state.pushes import Push, Pushes
+    from syncd.state.store import State
+    from syncd.state.superseded import Provenance, Superseded
 
 __all__ = [
     "ACTIVITY_FILE",
@@ -41,3 +46,23 @@ __all__ = [
     "renew_state",
     "set_aside",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load what has these names with the first of them: a Tab only peeks, and needs none."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from syncd.state import (  # noqa: PLC0415
+        activity,
+        damage,
+        file,
+        history,
+        pushes,
+        store,
+        superseded,
+    )
+
+    for module in (activity, damage, file, history, pushes, store, superseded):
+        globals().update({each: vars(module)[each] for each in __all__ if each in vars(module)})
+    found: object = globals()[name]
+    return found

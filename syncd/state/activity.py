@@ -13,7 +13,7 @@ import stat
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from io import FileIO
 from itertools import groupby
@@ -24,6 +24,7 @@ from syncd.atproto.cid import Cid, parse_cid
 from syncd.atproto.syntax import Tid
 from syncd.errors import BadSyntax
 from syncd.model import RecordPath
+from syncd.values import dataclass
 
 ACTIVITY_FILE: Final = "activity.jsonl"
 OLDER_FILE: Final = "activity.older.jsonl"

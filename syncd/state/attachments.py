@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -20,6 +19,7 @@ from syncd.atproto.dagcbor import decode
 from syncd.errors import BadData
 from syncd.model import RecordPath
 from syncd.state.damage import checked, checksum, explaining
+from syncd.values import dataclass
 
 MARK: Final = b"hmimeType"
 """What the block of each record has in it that names a blob: the key, as DAG-CBOR writes it."""

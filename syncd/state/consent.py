@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
 
 from syncd.state.note import Form, Note
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from syncd.atproto.syntax import Tid
 from syncd.state.note import LATEST, Note
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

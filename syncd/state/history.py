@@ -12,7 +12,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from syncd.model import RecordPath, Side
 from syncd.state.damage import check_row, checksum, explained, explaining, set_aside
 from syncd.state.salvage import readable_rows
 from syncd.state.superseded import Provenance, Superseded
+from syncd.values import dataclass
 
 HISTORY_VERSION = 1
 _APPLICATION_ID = 0x73796E48

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from syncd.atproto.cid import Cid
 from syncd.model import RecordPath
 from syncd.state.note import Note
+from syncd.values import dataclass
 
 _LIMIT_SECONDS = 86_400
 

@@ -12,7 +12,7 @@ misread it, `SCHEMA_VERSION` in file.py has to rise, and file.py to migrate.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Self
 
 from syncd.atproto.syntax import Did, Handle, Tid
@@ -20,6 +20,7 @@ from syncd.model import Account, RecordPath
 from syncd.state.learnt import KnownBody, KnownGuards, KnownKeeping
 from syncd.state.note import LATEST, Form, Note
 from syncd.state.restoring import LastRestore
+from syncd.values import dataclass
 
 
 def _check_moments(*moments: int) -> None:

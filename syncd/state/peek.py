@@ -9,8 +9,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from syncd.values import dataclass
 
 FirstFrom = Callable[[str], str | None]
 """Returns the first name, in their order, that is not before a text."""

@@ -10,13 +10,13 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Tid
 from syncd.model import RecordPath
 from syncd.state.damage import SQLITE_ERRORS, checksum
+from syncd.values import dataclass
 
 _SCHEMA = """CREATE TABLE IF NOT EXISTS push (
     path TEXT PRIMARY KEY, cid BLOB NOT NULL, is_new INTEGER NOT NULL, at INTEGER NOT NULL,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.atproto.cid import Cid
 from syncd.model import RecordPath
 from syncd.state.note import Note
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self, cast
 
 from syncd.atproto.cid import Cid, is_content_of, parse_cid
 from syncd.atproto.syntax import Did, Tid, parse_tid
-from syncd.errors import StateDamaged, StateWrong
+from syncd.errors import StateDamaged, StateWrong, SyncdError
 from syncd.model import Decision, Head, Memory, RecordPath, Seen, Waiting
 from syncd.state.attachments import Attachments
 from syncd.state.damage import REBUILT_HINT, checked, explaining
@@ -45,6 +45,7 @@ class State:
         self._path = path
         self._file = _file_at(path)
         self._turns = Turns()
+        self._later: dict[type[Note], Note] = {}
         self.aside = aside
 
     def __enter__(self) -> Self:
@@ -54,6 +55,8 @@ class State:
         self.close()
 
     def close(self) -> None:
+        with suppress(SyncdError):
+            self._write_later()
         self._sql.close()
 
     @property
@@ -66,6 +69,7 @@ class State:
         self._sql = connection
         self._file = _file_at(self._path)
         self._turns = Turns()
+        self._later.clear()
         self.aside = aside
 
     def check_in_place(self) -> None:
@@ -98,6 +102,9 @@ class State:
 
     def note(self, kind: type[N]) -> N | None:
         """Return the fact of this kind; None if there is none, or it is unknown: see notes.py."""
+        later = self._later.get(kind)
+        if isinstance(later, kind):
+            return later
         return read_note(kind, self._found(NOTE + kind.kept_as))
 
     def keep(self, *notes: Note) -> None:
@@ -109,6 +116,13 @@ class State:
         if any(self.note(type(note)) != note for note in notes):
             with self._transaction():
                 put_notes(self._sql, notes)
+
+    def keep_later(self, note: Note) -> None:
+        """Keep this fact when something else is kept, or at the end. A crash before loses it.
+
+        For what is new with each look: a daemon with nothing to do writes nothing.
+        """
+        self._later[type(note)] = note
 
     def keep_anew(self, *notes: Note, turn: int = 0) -> None:
         """Keep these facts, and forget what any file was: whoever looks next reads them all.
@@ -124,6 +138,7 @@ class State:
 
     def forget(self, kind: type[Note]) -> None:
         """Remember that the fact of this kind does not hold, or not any more."""
+        self._later.pop(kind, None)
         if self._found(NOTE + kind.kept_as) is not None:
             with self._transaction():
                 self._sql.execute("DELETE FROM meta WHERE key = ?", (NOTE + kind.kept_as,))
@@ -349,7 +364,15 @@ class State:
         with explaining(self._path):
             self._sql.execute("BEGIN IMMEDIATE")
             with self._sql:
+                put_notes(self._sql, self._later.values())
                 yield
+        self._later.clear()
+
+    def _write_later(self) -> None:
+        if self._later:
+            self.check_in_place()
+            with self._transaction():
+                pass
 
     def _row(self, sql: str, *values: object) -> tuple[Any, ...] | None:
         with explaining(self._path):

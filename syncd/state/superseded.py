@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Tid
 from syncd.model import RecordPath, Side
+from syncd.values import dataclass
 
 
 class Provenance(StrEnum):

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from syncd.state.damage import SQLITE_ERRORS
+from syncd.values import dataclass
 
 TURN: Final = "turn"
 """The key of `meta` that the number is kept under."""

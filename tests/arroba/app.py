@@ -1,7 +1,8 @@
 """Serve one repo by arroba, in memory, with its DID document beside it: `app.py PORT`.
 
 Runs in arroba's own environment and imports nothing of syncd. It prints `ready` and leaves when its
-stdin closes. `POST /_new` drops the repo and makes another one under a fresh DID.
+stdin closes. `POST /_new` drops the repo and makes another one under a fresh DID; `POST /_active`
+with true or false activates or deactivates it.
 """
 
 # mypy: disable-error-code="import-not-found,untyped-decorator"
@@ -59,6 +60,14 @@ def make_repo() -> dict[str, str]:
         firehose.collector.last_seq = server.storage.sequences.last(STREAM)
     app.config["KEY"] = did.encode_did_key(key.public_key())
     return {"did": made, "handle": HANDLE, "key": app.config["KEY"]}
+
+
+@app.post("/_active")
+def set_active() -> dict[str, str]:
+    """Deactivate the repo, or activate it again, as its operator does."""
+    change = server.storage.activate_repo if request.json else server.storage.deactivate_repo
+    change(server.repo)
+    return {}
 
 
 @app.get("/<found>")

@@ -46,6 +46,12 @@ class ArrobaPds:
         made = httpx.post(f"{self.url}/_new", timeout=READY_SECONDS, trust_env=False, verify=False)
         return Account(**made.raise_for_status().json())
 
+    def set_active(self, *, is_active: bool) -> None:
+        """Deactivate the repo, or make it active again."""
+        url, seconds = f"{self.url}/_active", READY_SECONDS
+        done = httpx.post(url, json=is_active, timeout=seconds, trust_env=False, verify=False)
+        done.raise_for_status()
+
 
 @contextmanager
 def running(directory: Path) -> Iterator[ArrobaPds]:

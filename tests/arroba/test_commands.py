@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from syncd.pds.upload import NO_UPLOADS_HINT
 from tests.arroba.pds import Account, ArrobaPds
 from tests.rigs.machine import PATIENCE_SECONDS, Machine, cid_in, configure, save, wait_until
 
@@ -96,6 +97,30 @@ def test_clone_edit_create_delete_rename_conflict_and_verify(desk: Desk) -> None
     assert desk.cid(A) != theirs
     found = machine.ok("verify", "--remote", "--json", at=folder).json
     assert (found["records"], found["findings"]) == (2, [])
+
+
+def test_a_file_that_a_record_names_is_a_problem_of_that_record_alone(desk: Desk) -> None:
+    """arroba takes no uploads, and says so in a 400: another file would not help."""
+    (desk.folder / "cover.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    save(desk.folder, B, image={"$type": "blob", "$file": "cover.png"})
+    save(desk.folder, C, text="beside it")
+    ran = desk.machine.run("sync", "--json", at=desk.folder)
+    assert (ran.code, ran.json["pushed"]) == (3, 1)
+    (problem,) = ran.json["problems"]
+    assert (problem["path"], problem["hint"]) == (B, NO_UPLOADS_HINT)
+    assert [desk.cid(B), desk.agrees(C)] == [None, True]
+
+
+def test_a_deactivated_account_is_named_and_no_file_goes(desk: Desk) -> None:
+    desk.pds.set_active(is_active=False)
+    save(desk.folder, B, text="saved meanwhile")
+    ran = desk.machine.run("sync", at=desk.folder)
+    assert ran.code == 1
+    assert "deactivated" in ran.err
+    assert (desk.folder / f"{A}.json").exists()
+    desk.pds.set_active(is_active=True)
+    desk.machine.ok("sync", at=desk.folder)
+    assert all(map(desk.agrees, (A, B)))
 
 
 def test_a_daemon_carries_both_ways(desk: Desk) -> None:

@@ -755,6 +755,16 @@ def test_a_limit_is_read_in_each_form_that_servers_give_it(
     assert limit.reset_at == pytest.approx(NOW + 60, abs=1)
 
 
+def test_each_bucket_that_an_answer_tells_of_is_read() -> None:
+    headers = {
+        "ratelimit": '"hour";r=4000;t=60, "day";r=300;t=70000, "odd";t=1',
+        "ratelimit-policy": '"hour";q=5000;w=3600, "day";q=35000;w=86400',
+    }
+    hour = xrpc.RateLimit(5000, 4000, NOW + 60, 3600)
+    day = xrpc.RateLimit(35000, 300, NOW + 70000, 86400, (hour,))
+    assert xrpc.read_rate_limit(headers, now=NOW) == day
+
+
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [

@@ -22,11 +22,33 @@ SCRIPT = (
     "except Exception as error: code = repr(error)\n"
     "print(repr(code), *sys.modules)"
 )
-HELP = frozenset(
-    {"syncd.atproto", "syncd.cli", "syncd.errors", "syncd.mirror.notices", "syncd.model"}
-    | {"syncd.trouble", "syncd.typedjson", "syncd.waiting"}
-)
+HELP = frozenset({"syncd.cli", "syncd.errors", "syncd.trouble", "syncd.values", "syncd.waiting"})
 """The parts that `--help` may load."""
+TAB = frozenset(
+    {"syncd.__main__", "syncd.cli", "syncd.cli.arguments", "syncd.cli.arguments.known"}
+    | {"syncd.cli.arguments.offer", "syncd.cli.arguments.pages", "syncd.cli.screen"}
+    | {"syncd.cli.screen.suggest", "syncd.folder", "syncd.folder.top"}
+    | {"syncd.folder.top.nearest", "syncd.state", "syncd.state.peek"}
+    | {"syncd.values", "syncd.values.classes"}
+)
+"""The modules of syncd that every Tab may load. One that offers some kind of name may load more."""
+NAMES = frozenset({"syncd.atproto", "syncd.atproto.syntax", "syncd.errors"})
+"""What tells whether a directory is a collection."""
+TABS: dict[str, frozenset[str]] = {
+    "syncd stat": frozenset(),
+    "syncd log com": frozenset(),
+    "syncd resolve com": frozenset(),
+    "syncd diff --js": frozenset(),
+    "syncd sync --format git": frozenset(),
+    "syncd blob get com": frozenset(),
+    "syncd blob ls --j": frozenset(),
+    "syncd help tut": frozenset(),
+    "syncd new com": NAMES,
+    "syncd publish com": NAMES,
+    "syncd lexicon show app": NAMES | {"syncd.lexicons", "syncd.lexicons.bundle"},
+    "syncd logout did": frozenset({"syncd.errors", "syncd.private", "syncd.trouble"}),
+}
+"""What is typed -> the modules that its Tab may load beside TAB."""
 NEVER_BY_STATUS = frozenset(
     {"syncd.atproto.lexicon.document", "syncd.atproto.lexicon.catalog", "syncd.atproto.xrpc"}
     | {"syncd.atproto.lexicon.checks", "syncd.cycle.lexicons.library"}
@@ -63,6 +85,22 @@ def loaded_by(place: Path, *words: str) -> tuple[str, frozenset[str]]:
     return code, frozenset(names) - {"httpx._main"}  # kept out, by an entry that says so
 
 
+def loaded_by_tab(place: Path, typed: str) -> frozenset[str]:
+    """Press Tab after `typed` in a process of its own; return what that had imported."""
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    environ = {"HOME": str(place), "PATH": "", "_SYNCD_COMPLETE": "bash_complete", **words}
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "syncd"],
+        cwd=place,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = (line.rsplit("|", 1) for line in done.stderr.splitlines() if "|" in line)
+    return frozenset(line[-1].strip() for line in lines)
+
+
 def below(names: frozenset[str], parts: frozenset[str]) -> set[str]:
     """Return those of `names` that are one of `parts` or in one."""
     return {name for name in names if any(f"{name}.".startswith(f"{part}.") for part in parts)}
@@ -72,8 +110,19 @@ def test_help_loads_neither_the_folder_nor_the_state_nor_what_tab_offers(tmp_pat
     code, names = loaded_by(tmp_path, "--help")
     ours = {name for name in names if name.startswith("syncd.")}
     assert code == "0"
-    assert ours - below(names, HELP) - {"syncd.mirror"} == set()
+    assert ours - below(names, HELP) == set()
     assert not below(names, NEVER_BY_STATUS)
+
+
+@pytest.mark.parametrize("typed", TABS)
+def test_tab_loads_no_command_and_no_more_than_the_names_that_it_offers(
+    mirror: Path, typed: str
+) -> None:
+    names = loaded_by_tab(mirror, typed)
+    ours = {name for name in names if name.partition(".")[0] == "syncd"}
+    assert "syncd.cli.arguments.known" in ours or typed == "syncd stat"
+    assert ours - TAB - TABS[typed] == {"syncd"}
+    assert not below(names, frozenset({"rich", "asyncio", "difflib", "httpx"}))
 
 
 def test_status_loads_nothing_that_it_does_not_show(mirror: Path) -> None:

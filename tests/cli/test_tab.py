@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import pty
 import re
+import resource
 import select
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from docs import tab
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import cid_of_blob, cid_of_block
 from syncd.atproto.syntax import Did
+from syncd.cli.arguments.known import FILE
 from syncd.model import Conflict, Held, Memory, RecordPath, Side, Waiting
 from syncd.state import create_state
 from tests.docs.markdown import ROOT
@@ -26,6 +29,12 @@ DID = Did("did:plc:ewvi7nxzyoun6zhxrhs64oiz")
 NOTE, OTHER = RecordPath("com.example.note/one"), RecordPath("com.example.other/two")
 CID = cid_of_block(b"\xa0")
 PATIENCE_SECONDS = 120
+RECORDS = 100_000
+CPU_SECONDS = 0.1
+"""What a Tab may take on a machine that imports click in 0.04 s."""
+IMPORTS_OF_CLICK = 2.5
+"""The same as a multiple of what click takes: a slow or busy machine takes longer for both."""
+LIKE = "app.bsky.feed.like"
 SHELLS = {
     "bash": ["--noprofile", "--norc", "-i"],
     "zsh": ["-f", "-i"],
@@ -40,6 +49,11 @@ TYPED = {
     "syncd stat": "syncd status",
     "syncd log com.example.no": "syncd log com.example.note/one",
     "syncd diff --json com.example.ot": "syncd diff --json com.example.other/two",
+    "syncd sync --dr": "syncd sync --dry-run",
+    "syncd sync --format git": "syncd sync --format github",
+    "syncd blob ad": "syncd blob add",
+    "syncd blob ls --js": "syncd blob ls --json",
+    "syncd blob add x.png --to com.example.ot": "syncd blob add x.png --to com.example.other/two",
     "syncd resolve c": "syncd resolve com.example.note/one",
     "syncd approve c": "syncd approve com.example.other/two",
     "syncd publish com.example.note/": "syncd publish com.example.note/first.draft.json",
@@ -141,3 +155,62 @@ def read_until(terminal: int, pattern: str) -> str:
         if select.select([terminal], [], [], 1)[0]:
             shown += os.read(terminal, 4096).decode("utf-8", "replace")
     return shown
+
+
+def test_what_tab_knows_of_the_commands_is_what_they_are() -> None:
+    """After a change of a command: `python -m docs.tab`."""
+    assert FILE.read_text(encoding="utf-8") == tab.text()
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A mirror that remembers 100,000 records, and has a file of each."""
+    mirror = tmp_path_factory.mktemp("large")
+    (mirror / LIKE).mkdir()
+    (mirror / ".syncd").mkdir()
+    (mirror / ".syncd/marker").write_text("m\n")
+    keys = [f"3k{number:011}" for number in range(RECORDS)]
+    with create_state(mirror / ".syncd/state.db", did=DID, marker="m") as state:
+        state.record(Memory(base={RecordPath(f"{LIKE}/{key}"): CID for key in keys}))
+    for key in keys:
+        os.mknod(mirror / LIKE / f"{key}.json")
+    (mirror / LIKE / "new.draft.json").touch()
+    return mirror
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    {
+        f"syncd log {LIKE}/3k0000001234": f"{LIKE}/3k00000012345",
+        "syncd log a": f"{LIKE}/3k0000000",
+        "syncd diff --js": "--json",
+        "syncd publish a": f"{LIKE}/new.draft.json",
+        "syncd blob add --to app.bsky.feed.like/n": f"{LIKE}/new.draft.json",
+        "syncd lexicon show app.bsky.feed.po": "app.bsky.feed.post",
+    }.items(),
+)
+def test_tab_takes_a_tenth_of_a_second_of_a_processor_at_100_000_records(
+    large: Path, typed: str, offered: str
+) -> None:
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    environ = environ_of(large) | {"_SYNCD_COMPLETE": "bash_complete", **words}
+    took, shown = least_cpu(["-m", "syncd"], large, environ)
+    click, _ = least_cpu(["-c", "import click.shell_completion"], large, environ)
+    assert f"plain,{offered}" in shown.splitlines()
+    assert took < max(CPU_SECONDS, IMPORTS_OF_CLICK * click)
+
+
+def least_cpu(
+    arguments: Sequence[str], place: Path, environ: Mapping[str, str]
+) -> tuple[float, str]:
+    """Run Python some times; return the fewest seconds of a processor that it took, and output."""
+    found = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run(
+            [sys.executable, *arguments], cwd=place, env=environ, capture_output=True, check=True
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        user, system = after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime
+        found.append((user + system, done.stdout.decode()))
+    return min(found)

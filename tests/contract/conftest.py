@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.arroba.pds import ArrobaPds
-from tests.contract.deviations import DEVIATIONS, UNPROMISED
+from tests.contract.deviations import DEVIATIONS, UNPROMISED, Deviation
 from tests.contract.rungs import (
     AlteranRung,
     ArrobaRung,
     Ground,
+    HostRung,
     HttpRung,
     MemoryRung,
     ReferenceRung,
@@ -66,7 +67,7 @@ ALTERAN = pytest.param("alteran", marks=pytest.mark.peers_pds)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A law that a PDS of another make is known to break has to fail on it."""
+    """A law that a PDS of another make is known to break has to fail on it, as it is known to."""
     for item in items:
         name, _, rest = item.name.partition("[")
         rung = next((each for each in DEVIATIONS if rest.startswith(each)), None)
@@ -74,11 +75,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         case = f"{name}[{rest.removeprefix(rung).removeprefix('-')}"
         known = DEVIATIONS[rung]
-        reason = known.get(name, known.get(case))
+        promised = known.get(case, known.get(name))
         by_chance = UNPROMISED.get(rung, {}).get(name)
-        if reason is not None or by_chance is not None:
-            strict = reason is not None
-            item.add_marker(pytest.mark.xfail(reason=reason or str(by_chance), strict=strict))
+        found = promised or by_chance
+        if found is not None:
+            item.add_marker(expected(found, name, strict=promised is not None))
+
+
+def expected(deviation: Deviation, law: str, *, strict: bool) -> pytest.MarkDecorator:
+    """Mark a law to be broken by `deviation`: whatever else fails in it is a failure."""
+
+    def is_broken(error: BaseException) -> bool:
+        return deviation.explains(error, law)
+
+    raised = pytest.RaisesExc(deviation.raises, check=is_broken)
+    return pytest.mark.xfail(reason=deviation.why, raises=raised, strict=strict)
 
 
 @pytest.fixture(scope="session", params=["memory", "sandbox", REFERENCE, ARROBA, OLDER, ALTERAN])
@@ -87,9 +98,16 @@ def rung(request: pytest.FixtureRequest) -> Rung:
     return found
 
 
-@pytest.fixture(scope="session", params=["sandbox", REFERENCE, OLDER])
+@pytest.fixture(scope="session", params=["sandbox", REFERENCE, ARROBA, OLDER, ALTERAN])
 def http_rung(request: pytest.FixtureRequest) -> HttpRung:
     found: HttpRung = request.getfixturevalue(f"{request.param}_rung")
+    return found
+
+
+@pytest.fixture(scope="session", params=["sandbox", REFERENCE, OLDER])
+def host_rung(request: pytest.FixtureRequest) -> HostRung:
+    """For what pins the sandbox to the reference PDS in every word, or needs its directory."""
+    found: HostRung = request.getfixturevalue(f"{request.param}_rung")
     return found
 
 
@@ -102,4 +120,10 @@ async def ground(rung: Rung) -> AsyncIterator[Ground]:
 @pytest.fixture
 async def http_ground(http_rung: HttpRung) -> AsyncIterator[Ground]:
     async with fresh_ground(http_rung) as found:
+        yield found
+
+
+@pytest.fixture
+async def host_ground(host_rung: HostRung) -> AsyncIterator[Ground]:
+    async with fresh_ground(host_rung) as found:
         yield found

@@ -31,7 +31,14 @@ from syncd.sandbox import MemoryPds, Sandbox, Status
 from syncd.sandbox.http.server import start
 from syncd.sandbox.sessions import ACCESS_SECONDS, APP
 from tests.arroba.pds import ArrobaPds
-from tests.peers.pds import DID, HANDLE, PASSWORD, SIGNING_KEY, AlteranPds
+from tests.peers.pds import (
+    DID,
+    HANDLE,
+    PASSWORD,
+    SESSION_SECRET,
+    SIGNING_KEY,
+    AlteranPds,
+)
 from tests.reference.pds import Account as ReferenceAccount
 from tests.reference.pds import ReferencePds
 from tests.rigs.machine import PATIENCE_SECONDS
@@ -78,8 +85,16 @@ class HttpRung(Rung, Protocol):
     def expired(self, did: Did) -> str:
         """An access token whose time is over."""
 
+
+class HostRung(HttpRung, Protocol):
+    """A host where people register, with a directory of its own: the reference PDS and its twin."""
+
     def plc(self) -> str:
         """The URL of the PLC directory."""
+
+
+class NotOffered(Exception):
+    """The PDS has no such thing, so its law cannot be tried there: `deviations` must say so."""
 
 
 class MemoryRung:
@@ -174,14 +189,17 @@ class ReferenceRung:
         self._reference.take_blob_down(did, str(cid), is_down=is_down)
 
     def expired(self, did: Did) -> str:
-        """Made with the secret that the harness starts the server with."""
-        past = int(time.time()) - ACCESS_SECONDS - 60
-        claims = {"scope": APP, "aud": "did:web:localhost", "sub": did, "iat": past}
-        signed = ".".join(
-            _base64(json.dumps(part).encode())
-            for part in ({"typ": "at+jwt", "alg": "HS256"}, {**claims, "exp": past + 60})
-        )
-        return f"{signed}.{_base64(hmac.digest(b'jwt-secret', signed.encode(), hashlib.sha256))}"
+        return expired_token(did, "did:web:localhost", b"jwt-secret")
+
+
+def expired_token(did: Did, audience: str, secret: bytes) -> str:
+    """Make an access token, with the secret that the harness starts the server with."""
+    past = int(time.time()) - ACCESS_SECONDS - 60
+    claims = {"scope": APP, "aud": audience, "sub": did, "iat": past, "exp": past + 60}
+    signed = ".".join(
+        _base64(json.dumps(part).encode()) for part in ({"typ": "at+jwt", "alg": "HS256"}, claims)
+    )
+    return f"{signed}.{_base64(hmac.digest(secret, signed.encode(), hashlib.sha256))}"
 
 
 class BarePds(HttpPds):
@@ -223,10 +241,15 @@ class ArrobaRung:
         return BarePds(login.account, tokens)
 
     def set_status(self, did: Did, status: Status) -> None:
-        raise NotImplementedError("arroba has no status of accounts")
+        if status is Status.TAKENDOWN:
+            raise NotOffered("arroba takes no account down")
+        self._arroba.set_active(is_active=status is Status.ACTIVE)
 
     def take_blob_down(self, did: Did, cid: Cid, *, is_down: bool) -> None:
-        raise NotImplementedError("arroba takes no blobs")
+        raise NotOffered("arroba takes no blobs")
+
+    def expired(self, did: Did) -> str:
+        raise NotOffered("arroba has one token, whose time is never over")
 
 
 class AlteranRung:
@@ -245,10 +268,26 @@ class AlteranRung:
         return HttpPds(login.account, tokens)
 
     def set_status(self, did: Did, status: Status) -> None:
-        raise NotImplementedError("alteran has no status of accounts")
+        self._alteran.set_status(None if status is Status.ACTIVE else status.value)
 
     def take_blob_down(self, did: Did, cid: Cid, *, is_down: bool) -> None:
-        raise NotImplementedError("alteran takes no blob down")
+        raise NotOffered("alteran takes no blob down")
+
+    def expired(self, did: Did) -> str:
+        return expired_token(did, did, SESSION_SECRET.encode())
+
+
+def shared_login(rung: Rung) -> Login:
+    """An account for many laws. What has one account at a time forgets it with the next login."""
+    if isinstance(rung, ArrobaRung | AlteranRung):
+        return rung.login()
+    if id(rung) not in _KEPT:
+        _KEPT[id(rung)] = rung.login()
+    return _KEPT[id(rung)]
+
+
+_KEPT: dict[int, Login] = {}
+"""The shared account of each rung. A rung lives as long as the process of its tests."""
 
 
 def _base64(raw: bytes) -> str:
@@ -277,7 +316,9 @@ async def fresh_ground(rung: Rung) -> AsyncIterator[Ground]:
     login = rung.login()
     tokens = login.tokens()
     pds, other = rung.pds(login, tokens), rung.pds(login, tokens)
-    yield Ground(rung, login, pds, other)
-    for client in (pds, other):
-        if isinstance(client, HttpPds):
-            await client.aclose()
+    try:
+        yield Ground(rung, login, pds, other)
+    finally:
+        for client in (pds, other):
+            if isinstance(client, HttpPds):
+                await client.aclose()

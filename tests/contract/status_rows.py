@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from syncd.atproto.cid import cid_of_blob, cid_of_block
-from tests.contract.rungs import HttpRung
+from tests.contract.rungs import HostRung
 from tests.contract.words import COLLECTION
 from tests.rigs.machine import PATIENCE_SECONDS
 
@@ -31,7 +31,7 @@ TOO_LARGE = (413, "PayloadTooLargeError")
 class Desk:
     """One account for the whole table, and bodies for calls that do not depend on one another."""
 
-    def __init__(self, rung: HttpRung) -> None:
+    def __init__(self, rung: HostRung) -> None:
         login = rung.login()
         self.did = login.account.did
         self.client = login.client()

@@ -24,7 +24,7 @@ from syncd.model import Change, RecordPath
 from syncd.pds import HttpPds, Pds
 from syncd.sandbox import Status
 from tests.contract.conftest import ARROBA, REFERENCE
-from tests.contract.rungs import HttpRung, Login, Rung
+from tests.contract.rungs import HttpRung, Login, Rung, shared_login
 from tests.contract.words import COLLECTION, head, path
 from tests.rigs.machine import PATIENCE_SECONDS
 
@@ -94,14 +94,14 @@ def http_blob_rung(request: pytest.FixtureRequest) -> HttpRung:
     return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def login(blob_rung: Rung) -> Login:
-    return blob_rung.login()
+    return shared_login(blob_rung)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def http_login(http_blob_rung: HttpRung) -> Login:
-    return http_blob_rung.login()
+    return shared_login(http_blob_rung)
 
 
 async def album_of(rung: Rung, login: Login, law: str) -> AsyncIterator[Album]:

@@ -33,7 +33,7 @@ from syncd.errors import CredentialsRefused
 from syncd.exchange import Session
 from syncd.pds import HttpPds, MemoryTokens, log_in
 from syncd.sandbox import Status
-from tests.contract.rungs import Ground, HttpRung
+from tests.contract.rungs import Ground, HostRung, HttpRung
 from tests.contract.words import creation, deletion, fetch, head, path, thing, update, write
 from tests.rigs.machine import PATIENCE_SECONDS
 
@@ -120,21 +120,21 @@ def get(url: str, **params: str) -> httpx.Response:
 
 
 async def test_the_did_document_names_the_pds_the_handle_and_the_key(
-    http_ground: Ground, http_rung: HttpRung
+    host_ground: Ground, host_rung: HostRung
 ) -> None:
-    account = http_ground.account
-    document = get(f"{http_rung.plc()}/{account.did}").json()
+    account = host_ground.account
+    document = get(f"{host_rung.plc()}/{account.did}").json()
     assert document["id"] == account.did
     assert document["alsoKnownAs"] == [f"at://{account.handle}"]
     (service,) = document["service"]
     assert (service["id"], service["type"]) == ("#atproto_pds", "AtprotoPersonalDataServer")
     assert service["serviceEndpoint"] == account.pds
     (method,) = document["verificationMethod"]
-    verify((await fetch(http_ground.pds)).commit, parse_verification_method(method))
+    verify((await fetch(host_ground.pds)).commit, parse_verification_method(method))
 
 
-def test_a_did_nobody_registered_has_no_document(http_rung: HttpRung) -> None:
-    assert get(f"{http_rung.plc()}/did:plc:aaaaaaaaaaaaaaaaaaaaaaaa").status_code == 404
+def test_a_did_nobody_registered_has_no_document(host_rung: HostRung) -> None:
+    assert get(f"{host_rung.plc()}/did:plc:aaaaaaaaaaaaaaaaaaaaaaaa").status_code == 404
 
 
 async def test_the_pds_resolves_its_handles(http_ground: Ground) -> None:
@@ -189,9 +189,10 @@ async def test_a_commit_is_told_with_its_ops_and_its_blocks(http_ground: Ground)
         await hears(socket, http_ground)
         before = await fetch(http_ground.pds)
         await write(http_ground.pds, update("a", ONE, thing(3)), deletion("b", TWO))
-        while (event := await next_commit(socket, http_ground)).since != before.commit.rev:
+        latest = await http_ground.pds.fetch_latest()
+        while (event := await next_commit(socket, http_ground)).commit != latest[0]:
             pass
-    assert (event.commit, event.rev) == await http_ground.pds.fetch_latest()
+    assert event.rev == latest[1]
     assert (event.since, event.prev_data) == (before.commit.rev, before.commit.data)
     assert event.ops == (
         Op("update", path("a"), cid_of(thing(3)), cid_of(ONE)),
@@ -205,11 +206,11 @@ async def test_a_commit_is_told_with_its_ops_and_its_blocks(http_ground: Ground)
 
 
 async def test_from_the_first_cursor_on_an_account_is_told_from_its_beginning(
-    http_ground: Ground,
+    host_ground: Ground,
 ) -> None:
-    await write(http_ground.pds, creation("a", ONE))
-    async with listening(http_ground, cursor="0") as socket:
-        events = [await next_event(socket, http_ground) for _ in range(5)]
+    await write(host_ground.pds, creation("a", ONE))
+    async with listening(host_ground, cursor="0") as socket:
+        events = [await next_event(socket, host_ground) for _ in range(5)]
     kinds = [type(event) for event in events]
     assert kinds == [IdentityEvent, AccountEvent, CommitEvent, SyncEvent, CommitEvent]
 

@@ -16,7 +16,7 @@ import pytest
 from syncd.atproto.car import write_car
 from syncd.atproto.cid import cid_of_blob, cid_of_block
 from syncd.atproto.keys import has_signed, parse_verification_method
-from tests.contract.rungs import HttpRung
+from tests.contract.rungs import HostRung
 from tests.rigs.machine import PATIENCE_SECONDS
 
 COLLECTION = "com.example.moving"
@@ -61,8 +61,8 @@ class Owner:
 
 
 @pytest.fixture(scope="module")
-def base_url(http_rung: HttpRung) -> str:
-    return http_rung.login().account.pds
+def base_url(host_rung: HostRung) -> str:
+    return host_rung.login().account.pds
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +236,7 @@ def test_app_passwords_are_listed_and_revoked_and_cannot_import(
 
 
 def test_a_token_for_another_service_is_signed_by_the_account(
-    owners: tuple[Owner, Owner], http_rung: HttpRung
+    owners: tuple[Owner, Owner], host_rung: HostRung
 ) -> None:
     owner, _ = owners
     params = {"aud": "did:web:api.example.com", "lxm": "com.example.getThing"}
@@ -247,7 +247,7 @@ def test_a_token_for_another_service_is_signed_by_the_account(
     assert {name: claims[name] for name in ("iss", "aud", "lxm")} == {"iss": owner.did, **params}
     assert claims["exp"] - claims["iat"] == 60
     plc = httpx.get(
-        f"{http_rung.plc()}/{owner.did}", trust_env=False, verify=False, timeout=PATIENCE_SECONDS
+        f"{host_rung.plc()}/{owner.did}", trust_env=False, verify=False, timeout=PATIENCE_SECONDS
     )
     key = parse_verification_method(plc.json()["verificationMethod"][0])
     assert has_signed(key, signed.encode(), decoded(signature))

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from syncd.atproto.cid import cid_of_block
-from tests.contract.rungs import HttpRung
+from tests.contract.rungs import HostRung
 
 COLLECTION = "com.example.parameter"
 NO_SUCH_CID = str(cid_of_block(b"nothing that was ever written"))
@@ -75,8 +75,8 @@ class Client:
 
 
 @pytest.fixture(scope="module")
-def client(http_rung: HttpRung) -> Iterator[Client]:
-    login = http_rung.login()
+def client(host_rung: HostRung) -> Iterator[Client]:
+    login = host_rung.login()
     with closing(login.client()) as http:
         assert login.account.handle is not None
         yield Client(http, login.account.did, login.account.handle)

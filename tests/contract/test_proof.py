@@ -27,16 +27,24 @@ def proof(ground: Ground, rkey: Rkey) -> Proof:
     return read_proof(answer.raise_for_status().content, path, did=account.did, key=key)
 
 
-async def test_a_published_lexicon_is_proven_and_so_is_that_there_is_none(
-    http_ground: Ground,
-) -> None:
-    async with HttpPds(http_ground.account, http_ground.login.tokens()) as pds:
+async def published(ground: Ground) -> None:
+    """Write a lexicon, and another record beside it."""
+    async with HttpPds(ground.account, ground.login.tokens()) as pds:
         for path, record in (
             (make_record_path(SCHEMA, NSID), RECORD),
             (RecordPath("com.example.note/one"), OTHER),
         ):
-            await pds.put(Change(path, None, cid_of(record), record))
+            await pds.put(Change(path, None, cid_of(record), record), is_guarded=False)
+
+
+async def test_a_published_lexicon_is_proven(http_ground: Ground) -> None:
+    await published(http_ground)
     found = proof(http_ground, NSID)
     assert (found.cid, found.block is None) == (cid_of(RECORD), False)
+
+
+async def test_that_there_is_no_such_lexicon_is_proven(http_ground: Ground) -> None:
+    await published(http_ground)
+    found = proof(http_ground, NSID)
     none = proof(http_ground, Rkey("com.example.other"))
     assert (none.cid, none.block, none.rev) == (None, None, found.rev)

@@ -19,7 +19,7 @@ from syncd.config import Config
 from syncd.model import Choice, Decision, RecordPath
 from syncd.pds import HttpPds
 from tests.contract.lines import Line
-from tests.contract.rungs import Ground, HttpRung, fresh_ground
+from tests.contract.rungs import Ground, HostRung, fresh_ground
 from tests.contract.test_moved_content import writes
 from tests.contract.test_push_table import no_sleep
 from tests.contract.words import COLLECTION, fetch
@@ -52,8 +52,8 @@ def lose_both(ground: Ground) -> None:
 
 
 @pytest.fixture
-async def scene(http_rung: HttpRung, tmp_path: Path) -> AsyncIterator[Scene]:
-    async with fresh_ground(http_rung) as ground:
+async def scene(host_rung: HostRung, tmp_path: Path) -> AsyncIterator[Scene]:
+    async with fresh_ground(host_rung) as ground:
         line = Line()
         async with HttpPds(ground.account, ground.login.tokens(), transport=line) as pds:
             config = Config(ground.account.did, brake_records=1000)

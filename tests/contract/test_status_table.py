@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.contract.rungs import HttpRung
+from tests.contract.rungs import HostRung
 from tests.contract.status_rows import (
     APPLY,
     DELETE,
@@ -23,8 +23,8 @@ from tests.rigs.machine import PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="module")
-def desk(http_rung: HttpRung) -> Iterator[Desk]:
-    desk = Desk(http_rung)
+def desk(host_rung: HostRung) -> Iterator[Desk]:
+    desk = Desk(host_rung)
     yield desk
     desk.client.close()
 

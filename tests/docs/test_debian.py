@@ -12,14 +12,17 @@ import pytest
 
 from release.deb import build
 from tests.docs.test_packaging import built
+from tests.programs import program
+
+from .markdown import ROOT
 
 pytestmark = pytest.mark.packages
 
+UNITS = sorted((ROOT / "systemd").iterdir())
 PLACES = (
     "usr/bin/syncd",
     "usr/lib/systemd/system/syncd@.service",
-    "usr/lib/systemd/user/syncd-user@.service",
-    "usr/lib/systemd/user/syncd-mirrors.service",
+    *(f"usr/lib/systemd/user/{unit.name}" for unit in UNITS if unit.name != "syncd@.service"),
     "usr/share/bash-completion/completions/syncd",
     "usr/share/zsh/vendor-completions/_syncd",
     "usr/share/fish/vendor_completions.d/syncd.fish",
@@ -69,6 +72,10 @@ def test_each_thing_lies_where_debian_looks_for_it(package: Path) -> None:
     )
     inside = {line.split()[5].removeprefix("./") for line in listed.stdout.splitlines()}
     assert [place for place in PLACES if place not in inside] == []
+    assert len(UNITS) >= 5
+    assert not [
+        place for place in inside if place.startswith("etc/")
+    ]  # no file for dpkg to ask about
     outside = ("usr/lib/syncd/", "usr/share/", "usr/lib/systemd/", "usr/bin/syncd")
     files = (name for name in inside if name and not name.endswith("/"))
     assert [name for name in files if not name.startswith(outside)] == []
@@ -91,7 +98,7 @@ def test_dpkg_runs_no_script_of_the_package(package: Path) -> None:
 
 def test_lintian_finds_nothing_that_is_not_overridden_with_a_reason(package: Path) -> None:
     done = subprocess.run(
-        ["lintian", "--allow-root", "--fail-on", "error,warning", package],
+        [program("lintian"), "--allow-root", "--fail-on", "error,warning", package],
         capture_output=True,
         text=True,
         check=False,

@@ -13,11 +13,13 @@ import click
 import pytest
 
 from syncd.cli import COMMANDS, cli
+from syncd.cli.arguments.pages import find_pages
 
 from .markdown import DOCUMENTS, ROOT, console_lines, inline_code, links
 
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 UNITS = sorted((ROOT / "systemd").glob("*.service"))
+TOPICS = {*find_pages(), *COMMANDS, "topics"}
 LAST_WORDS = re.compile(r"\s*(?:[|&;>].*)?$")
 
 
@@ -37,6 +39,9 @@ def check(line: str) -> None:
         return
     name, *arguments = words
     assert name in COMMANDS, f"{line}: there is no command {name}"
+    if name == "help":
+        assert not arguments or arguments[0].isupper() or arguments[0] in TOPICS, line
+        return
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
     if isinstance(command, click.Group) and arguments:
@@ -63,7 +68,9 @@ def test_every_command_is_in_the_readme_or_the_operations() -> None:
     ] == []
 
 
-@pytest.mark.parametrize("line", ["syncd synk", "syncd sync --fast", "syncd resolve P --theirs"])
+@pytest.mark.parametrize(
+    "line", ["syncd synk", "syncd sync --fast", "syncd resolve P --theirs", "syncd help nobody"]
+)
 def test_a_command_that_does_not_exist_is_noticed(line: str) -> None:
     with pytest.raises(AssertionError):
         check(line)

@@ -73,7 +73,7 @@ def test_the_wheel_holds_syncd_and_nothing_else(tmp_path: Path) -> None:
     pages = {f"syncd/pages/{path.name}" for path in (ROOT / "docs").glob("*.md")}
     pages.add("syncd/pages/SECURITY.md")
     inside = {name for name in names if ".dist-info/" not in name}
-    schemas = {"syncd/cli/schemas/v1.json"}
+    schemas = {"syncd/cli/schemas/v1.json", "syncd/cli/arguments/commands.json"}
     lexicons = {"syncd/lexicons/bundle.json", "syncd/lexicons/LICENSE-atproto.txt"}
     assert inside == {*modules, *units, *pages, *lexicons, *schemas, "syncd/py.typed"}
     assert any(name.endswith("licenses/LICENSE") for name in names)
@@ -146,5 +146,8 @@ def test_without_the_extra_the_sandbox_says_so_in_one_sentence(
     assert not done.stdout
 
 
-def test_the_version_is_in_the_changelog() -> None:
-    assert re.search(rf"^## \[?{re.escape(__version__)}\b", read("CHANGELOG.md"), re.MULTILINE)
+def test_the_newest_version_of_the_changelog_is_this_one_and_begins_with_what_to_do() -> None:
+    (newest, first), *_ = re.findall(
+        r"^## (\S+) - .*\n\n### (.*)$", read("CHANGELOG.md"), re.MULTILINE
+    )
+    assert (newest, first) == (__version__, "Before you upgrade")

@@ -22,10 +22,10 @@ ROWS = [
 def test_each_deviation_of_a_server_has_a_row_that_says_what_syncd_does() -> None:
     found = {(server, what) for server, what, _ in (r for r in ROWS if len(r) == 3)}
     measured = {
-        (SERVERS[rung], reason)
+        (SERVERS[rung], deviation.why)
         for table in (DEVIATIONS, UNPROMISED)
         for rung, laws in table.items()
-        for reason in laws.values()
+        for deviation in laws.values()
     }
     assert {row for row in found if row[0] in SERVERS.values()} == measured
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+import pytest
 
 from syncd.atproto.data import cid_of
 from tests.rigs.home import Home
@@ -62,3 +69,61 @@ def test_a_daemon_takes_a_renamed_post_for_the_same_and_holds_a_draft(home: Home
         daemon.wait_for(f"pushed    {BLOG}/more")
     laptop.run("sync", at=folder)
     assert home.records().keys() == {f"{BLOG}/two", f"{BLOG}/more"}
+
+
+MANY = 200
+SETTING = f'\n[files]\nmarkdown = {{ "{BLOG}" = "content" }}\n'
+
+
+@pytest.mark.parametrize("by", ["daemon", "sync"])
+def test_a_change_of_the_setting_that_is_killed_beside_a_pull_loses_nothing(
+    home: Home, by: str
+) -> None:
+    laptop = home.machine()
+    folder = home.clone(laptop)
+    settings = folder / "syncd.toml"
+    plain = settings.read_text()
+    (folder / BLOG).mkdir()
+    for number in range(MANY):
+        fields = {"$type": BLOG, "title": f"T {number}", "content": f"# {number}\n\nHi"}
+        (folder / BLOG / f"p{number}.json").write_text(json.dumps(fields))
+    laptop.ok("sync", at=folder)
+    for turn, (ending, text) in enumerate((("md", plain + SETTING), ("json", plain))):
+        before = home.records()
+        change_and_kill(laptop, folder, text, ending, by, partial(edit, home, turn))
+        wanted = {**before, f"{BLOG}/p7": cid(title=f"Edited {turn}", content="By another")}
+        # A kill that came first may have let the edit come here already; nothing else was sent.
+        assert home.records() == wanted
+        laptop.ok("sync", at=folder)
+        names = {file.name for file in (folder / BLOG).iterdir()}
+        assert names == {f"p{number}.{ending}" for number in range(MANY)}
+        assert home.records() == wanted
+        assert laptop.ok("verify", "--json", at=folder).json["findings"] == []
+
+
+def edit(home: Home, turn: int) -> None:
+    home.write(f"{BLOG}/p7", title=f"Edited {turn}", content="By another")
+
+
+def change_and_kill(
+    laptop: Machine, folder: Path, text: str, ending: str, by: str, meanwhile: Callable[[], None]
+) -> None:
+    """Change the settings, and kill -9 what takes them while the files are rewritten."""
+
+    def is_begun() -> bool:
+        return sum(file.suffix == f".{ending}" for file in (folder / BLOG).iterdir()) > MANY // 4
+
+    if by == "daemon":
+        with laptop.daemon(folder, code=-signal.SIGKILL) as daemon:
+            daemon.wait_for("watching")
+            meanwhile()
+            (folder / "syncd.toml").write_text(text)
+            wait_until(is_begun, "a file with another ending")
+            daemon.end(signal.SIGKILL)
+        return
+    meanwhile()
+    (folder / "syncd.toml").write_text(text)
+    environ = laptop.environment()
+    with subprocess.Popen(laptop.command("sync"), cwd=folder, env=environ) as process:
+        wait_until(is_begun, "a file with another ending")
+        process.kill()

@@ -239,6 +239,7 @@ def test_a_name_too_long_for_a_stub_is_absent_like_any_other(folder: Folder) -> 
         f"{POST}/x.json.owncloud",
         f"{POST}/x.json.cloud",
         f"{POST}/.x.json.icloud",
+        f"{POST}/x.json.magenta",
         f"{POST}.cloudf",
     ],
 )
@@ -252,6 +253,15 @@ def test_a_file_whose_content_went_into_a_cloud_is_inert_and_not_deleted(
     for found in both(folder, X, known):
         assert not found.absent(X)
         assert stub.rpartition("/")[2] in found.problems[X].reason
+
+
+def test_a_copy_of_a_file_that_is_gone_keeps_no_record(folder: Folder) -> None:
+    known = look_and_forget(folder, X)
+    put(folder, f"{POST}/x.json.bak", b"{}")
+    put(folder, f"{POST}/y.json.magenta", b" ")
+    (folder.root / POST / "x.json.d").mkdir()
+    (folder.root / POST / "x.json.at").symlink_to("/")
+    assert all(found.absent(X) for found in both(folder, X, known))
 
 
 def test_a_misspelt_file_beside_the_right_one_is_a_stray(folder: Folder) -> None:

@@ -7,7 +7,7 @@ knows nothing of JSON. `LETTERS` are the settings of a mirror in which all files
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar, Final
 
 from syncd.atproto.blob import Refer
@@ -16,6 +16,7 @@ from syncd.config import Config
 from syncd.errors import BadJson
 from syncd.forms import Collided, Form, Forms, Marks, Pointer, Sayer
 from syncd.forms.json_form import JSON
+from syncd.values import dataclass
 
 GREETING = b"Dear syncd,"
 
@@ -106,7 +107,7 @@ LETTER: Final[Form] = Letter()
 class Settings(Config):
     """Settings as they would be if one of them chose a form."""
 
-    written_as: Forms = Forms(LETTER)  # noqa: RUF009 (frozen)
+    written_as: Forms = Forms(LETTER)
 
     @property
     def forms(self) -> Forms:

@@ -108,16 +108,22 @@ def test_a_note_without_properties_is_a_body_and_a_page_of_ours_is_taken_as_it_i
     assert taken(page) == Imported({"$type": BLOG, "other": 1, "content": "Hi"}, ())
 
 
-@pytest.mark.parametrize("text", ["+++\ntitle = 'A'\n+++\n", "---\na: 1\na: 2\n---\n", "---\nx"])
-def test_what_cannot_be_read_is_refused(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("+++\ntitle = 'A'\n+++\n", (1, 1)),
+        ("---\na: 1\na: 2\n---\n", (3, 1)),
+        ("---\nx", (2, 2)),
+        # A note has no lines but its own, and a field of no record has a place too.
+        ("# A\n\nx\0\n", (3, 2)),
+        ("---\ntitle: A\nogp: {$type: blob}\n---\nHi\n", (3, 7)),
+        ("---\ntitle: A\nogp: [1, 9007199254740992]\n---\nHi\n", (3, 10)),
+    ],
+)
+def test_what_cannot_be_read_is_refused_where_it_stands(text: str, place: tuple[int, int]) -> None:
     with pytest.raises(BadJson) as refused:
         taken(text)
-    assert refused.value.line is not None
-
-
-def test_a_field_that_no_record_can_have_is_refused() -> None:
-    with pytest.raises(BadJson):
-        taken("---\nogp: {$type: blob}\n---\nHi\n")
+    assert (refused.value.line, refused.value.column) == place
 
 
 def test_json_files_have_no_place_for_a_post() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import random
 import sys
+import time
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -18,7 +20,7 @@ from syncd.forms.frontmatter.lines import NotInLines, read_lines
 from syncd.forms.frontmatter.tree import Fault
 from syncd.forms.frontmatter.yaml import read_yaml
 from syncd.forms.json_form import JSON
-from syncd.forms.markdown_form import MarkdownForm
+from syncd.forms.markdown_form import MAX_FRONT, MarkdownForm
 from syncd.forms.page import is_page, split_page
 from tests.atproto.values import EXACT_RECORDS
 from tests.chance import seeded, times
@@ -112,6 +114,69 @@ def _has_one_cid(record: Record, other: Record) -> set[str]:
     # Counted in pages alone: a value that no page says any more shows, though JSON saves it.
     chosen = {"$body"} if "$body" in split_page(text).front else set[str]()
     return {"page", *chosen, *(type(value).__name__ for value in record.values())}
+
+
+def test_a_drawn_record_is_json_for_a_reason_that_is_known_and_a_page_else() -> None:
+    chance, seen = seeded(1), Counter[str]()
+    for _ in range(times(20_000)):
+        record = draw_record(chance, DOCUMENT, TRICKY, BODIES)
+        why = reason_for_json(record)
+        assert SITE.ending_of(SITE.format(record)) == (".json" if why else ".md"), record
+        seen[why] += 1
+    # Most are pages, and each reason was drawn.
+    assert seen.pop("") > times(20_000) / 3
+    assert set(seen) >= {"no body", "a control in the body", "$body"}, seen
+
+
+@given(records(DOCUMENT))
+@settings(max_examples=times(400))
+def test_a_record_is_json_for_a_reason_that_is_known_and_a_page_else(record: Record) -> None:
+    if JSON.is_exact(encode(record), DOCUMENT):
+        is_json = SITE.ending_of(SITE.format(record)) == ".json"
+        assert is_json == bool(reason_for_json(record))
+
+
+def reason_for_json(record: Record) -> str:
+    """Why docs/texts.md has a record stay JSON; empty if it does not."""
+    content = record.get("content")
+    bodies: list[Value] = []
+    # A bare text there is at none of the places of the setting.
+    if isinstance(content, dict):
+        inner = content.get("text")
+        bodies = [inner.get("markdown") if isinstance(inner, dict) else inner, content.get("value")]
+    body = next((text for text in bodies if isinstance(text, str)), None)
+    keys = list(keys_of(record))
+    reasons = {
+        "$type": record.get("$type") != DOCUMENT,
+        "no body": body is None,
+        "a control in the body": body is not None and bool({"\r", "\0"} & set(body)),
+        "a merge": body is not None and is_merge(body),
+        "$body": "$body" in record,
+        "a long key": any(len(json.dumps(key, ensure_ascii=False)) > 500 for key in keys),
+    }
+    return next((reason for reason, is_so in reasons.items() if is_so), "")
+
+
+def is_merge(body: str) -> bool:
+    """Whether the three marks of a merge begin lines, one after the other, all of one length."""
+    lines = body.split("\n")
+    for begun, line in enumerate(lines):
+        size = len(line) - len(line.lstrip("<"))
+        rest = iter(lines[begun + 1 :])
+        if size >= 7 and line[size:][:1] in ("", " "):
+            middles = ("%" * size + " ", "+" * size + " ")
+            is_middle = (e == "=" * size or f"{e} ".startswith(middles) for e in rest)
+            if any(is_middle) and any(f"{each} ".startswith(">" * size + " ") for each in rest):
+                return True
+    return False
+
+
+def keys_of(value: Value) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in inner:
+        yield from keys_of(item)
 
 
 @given(records(BLOG))
@@ -294,6 +359,34 @@ def test_a_word_means_what_the_core_schema_says(word: str, value: Value) -> None
         # A text about merges has shorter marks; the merge around it has begun below them.
         ("---\na: 1\n---\n\n<<<<<<< a\n<<<<<<<< H\na\n========\nb\n>>>>>>>> b\n", 6, 1),
         ('{"a": 1.5}', 1, 7),
+        # Within brackets, JSON's or YAML's, the place is that of the value itself.
+        ('---\na: [1, "x", 9007199254740992]\n---\n', 2, 13),
+        ('---\na: [{"b": 1}, {"b": 2, "b": 3}]\n---\n', 2, 24),
+        ('---\nm: {"a": {"$link": "x"}}\n---\n', 2, 11),
+        ("---\na: [x, .5]\n---\n", 2, 8),
+        ('---\na: "\\UFFFFFFFF"\n---\n', 2, 5),
+        ('---\na: ["\\ude00\\ud83d"]\n---\n', 2, 5),
+        ("---\na:\n\u00a0\u00a0b: 1\n---\n", 3, 1),
+        ("---\n\u200ba: 1\n---\n", 2, 1),
+        ("---\na:1\n---\n", 2, 1),
+        ("---\na:\t1\n---\n", 2, 3),
+        ("---\na: |\n   x\n  y\n---\n", 4, 3),
+        ("---\na: 1\nb: [x\n---\n", 4, 1),
+        ("---\na: @b\n---\n", 2, 4),
+        ("---\n[a, b]\n---\n", 2, 1),
+        ("---\nhello\n---\n", 2, 1),
+        ("---\n__proto__: 1\n---\n", 2, 1),
+        ("---\n$type:\n---\n", 2, 7),
+        ("----\na: 1\n----\n", 1, 1),
+        (" ---\na: 1\n---\n", 1, 1),
+        ("---\na: 1\n ---\n\nx\n", 6, 1),
+        ("---", 1, 4),
+        ("", 1, 1),
+        ("---\n" + "? " * 2000 + "x\n---\n", 2, 3),
+        ("---\na: " + "[" * 100_000 + "\n---\n", 2, 52),
+        ("---\na:\n  " + "- " * 2000 + "x\n---\n", 3, 97),
+        ("---\n" + "".join(f"{' ' * n}k:\n" for n in range(60)) + "---\n", 50, 49),
+        (f"---\n{'k: 1' + chr(10) * MAX_FRONT}---\n", 2, 1),
     ],
 )
 def test_what_means_no_record_is_refused_where_it_stands(text: str, line: int, column: int) -> None:
@@ -392,8 +485,78 @@ def test_a_new_body_leaves_the_front_matter_and_the_edges_as_they_were() -> None
     assert text.decode() == OLD.replace("A body", "B\r\n\r\nC")
 
 
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("\ufeff---\na: 1\n---\n\nx\n", {"a": 1, "content": "x"}),
+        ("---\na: 1\n---\n\n\ufeffx\n", {"a": 1, "content": "\ufeffx"}),
+        ("---\n---\n---\n---\n", {"content": "---\n---"}),
+        ("---\t\na: x  \n--- \n\nx\n\n---\n\ny\n", {"a": "x", "content": "x\n\n---\n\ny"}),
+        ("---\na: |\n  x\n---\n  y\n---\n", {"a": "x\n", "content": "  y\n---"}),
+        (
+            "---\na: |\n  x  \n  y \t\n\nb: >+\n  z  \n\n---\n",
+            {"a": "x  \ny \t\n", "b": "z  \n\n", "content": ""},
+        ),
+        ("---\n😀: 1\n'👩\u200d👧': 2\n---", {"😀": 1, "👩\u200d👧": 2, "content": ""}),
+        ('---\n"": 1\na b: 2\na:b: 3\n---', {"": 1, "a b": 2, "a:b": 3, "content": ""}),
+        ('---\na: "\\ud83d\\ude00"\n---', {"a": "😀", "content": ""}),
+        ("---\na: -0\nb: NaN\nc: #d\n---", {"a": 0, "b": "NaN", "c": None, "content": ""}),
+        # What Obsidian's editor of properties writes.
+        (
+            '---\naliases: []\ndate: 2026-11-29\nnum: 3\nempty:\nlink: "[[A note]]"\n---\nHi\n',
+            {
+                "aliases": [],
+                "date": "2026-11-29",
+                "num": 3,
+                "empty": None,
+                "link": "[[A note]]",
+                "content": "Hi",
+            },
+        ),
+    ],
+)
+def test_odd_texts_that_mean_a_record_stay_as_they_are(text: str, fields: Record) -> None:
+    record = ENTRY.parse(text.encode(), BLOG)
+    assert record == {"$type": BLOG, **fields}
+    assert ENTRY.restyled(text.encode(), encode(record), BLOG) == text.encode()
+    for written in (ENTRY.file_of(encode(record)), ENTRY.format(record)):
+        assert cid_of(ENTRY.parse(written, BLOG)) == cid_of(record)
+
+
+def test_lines_that_end_now_so_and_now_so_stay_as_they_are_but_for_those_that_change() -> None:
+    old = b"---\r\na: 1\nb: 2\r\n---\n\nx\r\ny\nz\r\n"
+    record = ENTRY.parse(old, BLOG)
+    assert ENTRY.restyled(old, encode(record), BLOG) == old
+    new = ENTRY.restyled(old, encode({**record, "b": 3, "content": "x\nY\nz"}), BLOG)
+    assert new == b"---\r\na: 1\nb: 3\r\n---\n\nx\r\nY\r\nz\r\n"
+    longer = ENTRY.restyled(old, encode({**record, "content": "x\ny\nz\n\nmore"}), BLOG)
+    assert longer.startswith(old)
+    shorter = ENTRY.restyled(old, encode({**record, "content": "x"}), BLOG)
+    assert shorter == b"---\r\na: 1\nb: 2\r\n---\n\nx\r\n"
+
+
+def test_a_front_matter_that_is_too_long_is_json() -> None:
+    record: Record = {"$type": BLOG, "content": "x", "long": "y" * MAX_FRONT}
+    assert ENTRY.ending_of(ENTRY.format(record)) == ".json"
+    body: Record = {"$type": BLOG, "content": "y" * MAX_FRONT}
+    assert ENTRY.ending_of(ENTRY.format(body)) == ".md"
+
+
+def test_places_in_many_lines_are_found_in_one_pass() -> None:
+    count = 30_000
+    text = "---\n" + "".join(f"k{number}: 1\n" for number in range(count)) + "---\n"
+    began = time.process_time()
+    ENTRY.parse(text.encode(), BLOG)
+    once = time.process_time() - began
+    found = ENTRY.find_places(text.encode(), [(f"k{count - 1}",)])
+    assert found == {(f"k{count - 1}",): (count + 1, len(f"k{count - 1}: ") + 1)}
+    assert time.process_time() - began - once < 3 * once + 0.5
+
+
 def test_places_are_those_of_values_and_the_body_has_its_first_line() -> None:
     text = b"---\ntags:\n  - a\n  - b # x\nm: {k: 1}\n---\n\nBody\n"
+    json_too = b'---\ntags: ["a", "b"]\n---\n'
+    assert ENTRY.find_places(json_too, [("tags", 1)]) == {("tags", 1): (2, 13)}
     found = ENTRY.find_places(text, [("tags", 1), ("m", "k"), ("content",), ("other",)])
     assert found == {
         ("tags", 1): (4, 5),
@@ -443,7 +606,7 @@ def test_a_page_in_the_usual_style_needs_no_library() -> None:
     import subprocess  # noqa: PLC0415
 
     program = (
-        "import sys; from syncd.forms.markdown_form import MarkdownForm;"
+        "import sys; from syncd.forms.markdown_form import MAX_FRONT, MarkdownForm;"
         f"form = MarkdownForm({BLOG!r}, (('content',),));"
         "form.parse(b'---\\ntitle: A\\ntags:\\n  - x\\n# c\\n---\\n\\nB\\n', form.collection);"
         "sys.exit('ruamel' in str(sorted(sys.modules)))"

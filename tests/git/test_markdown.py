@@ -58,3 +58,25 @@ async def test_of_two_files_of_one_record_git_has_neither(blog: Study) -> None:
     report = await blog.device.sync()
     assert report.pushed == ()
     assert blog.world.records() == {ONE: record}
+
+
+async def test_a_record_waits_while_git_has_its_other_file_unmerged(blog: Study) -> None:
+    await blog.world.write(ONE, content="Hi")
+    await blog.device.sync()
+    page = blog.device.root / BLOG / "one.md"
+    page.write_text(page.read_text().replace("Hi", "Hi, all"))
+    blog.repo.git("stash", "--quiet")
+    await blog.world.write(ONE, content="Hello")
+    await blog.device.sync()
+    blog.repo.git("stash", "pop", code=1)
+    unmerged = blog.repo.git("ls-files", "--unmerged")
+    page.unlink()
+    page.with_suffix(".json").write_text('{"content": "in another file"}')
+    before, commits = blog.world.records(), blog.repo.subjects()
+    report = await blog.device.sync()
+    assert "unmerged" in {item.path: item.reason for item in report.problems}[ONE]
+    assert (report.pushed, blog.world.records()) == ((), before)
+    assert (blog.repo.git("ls-files", "--unmerged"), blog.repo.subjects()) == (unmerged, commits)
+    blog.repo.git("add", "--all")
+    assert (await blog.device.sync()).pushed == (ONE,)
+    assert in_tree(blog) == [f"{BLOG}/one.json"]

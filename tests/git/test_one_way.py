@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from syncd.cycle.home import Home
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.workspace import Workspace
 from syncd.errors import ConfigWrong, FolderWrong, GitFailed, SyncdError
+from syncd.folder.read import read_record
 from syncd.mirror.branch.marks import FileMarks, Marks, RemoteMarks
 from syncd.mirror.branch.publication import (
     Published,
@@ -178,6 +180,27 @@ async def test_what_git_made_edited_renamed_and_deleted_is_published(
     again = await site.job(*options)
     assert (again.has_moved, again.report.pushed, site.world.rev()) == (False, (), rev)
     assert site.bare.subjects() == ["A change"] * 3
+
+
+async def test_of_what_is_laid_out_only_what_git_changed_is_read_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, path in enumerate((ONE, TWO, THREE)):
+        site.save(path, number)
+    site.push()
+    await site.job()
+    site.save(TWO, 12)
+    site.push()
+    read: list[str] = []
+
+    def counted(directory: int, name: str, path: RecordPath, *rest: Any, **more: Any) -> Any:  # noqa: ANN401
+        read.append(path)
+        return read_record(directory, name, path, *rest, **more)
+
+    monkeypatch.setattr("syncd.folder.survey.read_record", counted)
+    done = await site.job()
+    assert (set(read), done.report.pushed) == ({TWO}, (TWO,))
+    assert site.numbers() == {ONE: 0, TWO: 12, THREE: 2}
 
 
 async def test_a_blobless_clone_fetches_all_that_it_lacks_in_one_request(
@@ -648,6 +671,16 @@ def show(site: Site, path: str, n: int = 0) -> None:
 def published(site: Site, path: str) -> object:
     record = site.world.sandbox.repo(site.world.login.did).record(RecordPath(path))
     return record and (record["image"], record["n"])
+
+
+async def test_a_key_that_names_a_file_may_be_spelt_with_escapes(site: Site) -> None:
+    ref = picture(site)
+    site.write(f"{ONE}.json", json.dumps({"image": NAMED, "n": 1}).replace("$file", r"\u0024file"))
+    site.push()
+    for is_new in (True, False):
+        report = (await site.job()).report
+        assert (ONE in report.pushed, report.problems) == (is_new, ())
+    assert published(site, ONE) == (ref.value, 1)
 
 
 @pytest.mark.parametrize("clone", CLONES)

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from syncd.cycle.git import companion
+from syncd.mirror.names import read_names
+from syncd.mirror.past.elsewhere import kept_elsewhere
+from syncd.mirror.restore import Wish, plan_restore
 from syncd.model import RecordPath, Report
 
 from .conftest import Study
@@ -48,6 +51,15 @@ async def test_it_is_as_before_once_git_checks_it_out_again(sparse: Study) -> No
     assert report.is_settled
     assert sparse.device.read(PAGE)["n"] == 2
     assert sparse.world.rev() == rev
+
+
+async def test_a_restore_of_many_leaves_it_out_and_names_it(sparse: Study) -> None:
+    workspace = sparse.device.mirror.workspace
+    sparse.device.delete(NOTE)
+    wish = Wish(read_names(workspace, ["com.example.*"], [sparse.device.root]), deleted=True)
+    wanted = [event.path for event in plan_restore(workspace, wish)]
+    assert wanted == [NOTE, PAGE]
+    assert kept_elsewhere(workspace, wanted).keys() == {PAGE}
 
 
 async def test_what_is_deleted_beside_it_is_deleted_in_the_repo(sparse: Study) -> None:

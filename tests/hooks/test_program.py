@@ -67,6 +67,21 @@ def test_one_that_cannot_be_started_is_an_answer_too(tmp_path: Path) -> None:
         assert found.failure.startswith("it cannot be started: ")
 
 
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [("#!/no/such/program\n", "#!"), ("#!/bin/sh\r\n", "#!"), ("echo", "#!/bin/sh")],
+)
+def test_a_script_that_cannot_be_started_has_a_wrong_first_line(
+    tmp_path: Path, text: str, named: str
+) -> None:
+    script = tmp_path / "script"
+    script.write_text(text, encoding="utf-8", newline="")
+    script.chmod(0o755)
+    for word in (str(script), "./script"):
+        found = run_program([word], event="e", directory=tmp_path, given=b"", seconds=LONG)
+        assert named in found.failure
+
+
 def test_output_without_end_is_cut_and_does_not_hold_it_up(tmp_path: Path) -> None:
     found = python("import sys; sys.stdout.write('x' * 20_000_000); print('end')", tmp_path)
     assert (found.failure, found.is_cut, len(found.output)) == ("", True, OUTPUT_BYTES)

@@ -11,7 +11,7 @@ import pytest
 
 from syncd.hooks.permission import Permission
 from syncd.hooks.program import INSIDE
-from syncd.hooks.queue import LINES, Hooks, Told
+from syncd.hooks.queue import LINE_CHARACTERS, LINES, Hooks, Told
 from syncd.hooks.table import AFTER_PULL, AFTER_PUSH, Command, Table
 
 
@@ -153,6 +153,8 @@ def test_a_hook_that_fails_is_told_with_its_event(folder: Path, kind: str) -> No
     Hooks(allowed(table_of(folder, after_pull=(name,))), heard.told.append).run(AFTER_PULL, b"")
     (failure,) = heard.failures()
     assert failure.startswith("the hook after_pull failed: ")
+    if kind == "not executable":
+        assert f"chmod +x {name}" in failure
     if kind == "fails":
         assert heard.told[0].message == "after_pull: why"
 
@@ -162,6 +164,15 @@ def test_a_few_lines_of_its_output_are_told(folder: Path) -> None:
     heard = Heard()
     Hooks(allowed(table_of(folder, after_pull=(name,))), heard.told.append).run(AFTER_PULL, b"")
     assert len(heard.told) == LINES + 1
+
+
+def test_a_long_line_of_its_output_is_cut(folder: Path) -> None:
+    name = script(folder, "hook", "print('x' * 60_000); print('y' * 1_000)")
+    heard = Heard()
+    Hooks(allowed(table_of(folder, after_pull=(name,))), heard.told.append).run(AFTER_PULL, b"")
+    long, whole = (told.message for told in heard.told)
+    assert len(long) < LINE_CHARACTERS + len("after_pull: ") + 5
+    assert whole == f"after_pull: {'y' * LINE_CHARACTERS}"
 
 
 def test_a_syncd_within_a_hook_runs_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

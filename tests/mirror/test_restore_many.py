@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -21,7 +23,9 @@ from syncd.mirror.times import read_moment, rfc3339
 from syncd.model import RecordPath
 from syncd.state import Activity, How
 from tests.cycle.push.test_pusher import Time, timed
+from tests.programs import program
 from tests.rigs.device import Device, World
+from tests.rigs.warm import SYNCD, run
 
 NOTES = [RecordPath(f"com.example.note/n{number}") for number in range(12)]
 HOUR = 3_600.0
@@ -143,9 +147,15 @@ async def test_the_command_prints_a_plan_and_carries_it_out(laptop: Device) -> N
     code, plan = ran("com.example.*", "--deleted", "--dry-run")
     assert (code, len(plan["restore"])) == (0, 6)
     assert versions(laptop) == [None, 1] * 6
-    assert ran("com.example.*", "--deleted") == (0, {"restored": plan["restore"], "failed": []})
+    assert ran("com.example.*", "--deleted") == (
+        0,
+        {"restored": plan["restore"], "failed": [], "left_out": []},
+    )
     assert versions(laptop) == [1] * 12
-    assert ran("com.example.*", "--deleted") == (0, {"restored": [], "failed": []})
+    assert ran("com.example.*", "--deleted") == (
+        0,
+        {"restored": [], "failed": [], "left_out": []},
+    )
     assert ran("com.exmaple.*", "--deleted")[0] == 1
     assert ran("com.example.*", "--before", "yesterday")[0] == 1
     assert ran(NOTES[0], NOTES[1], "--cid", "abc")[0] == 2
@@ -215,6 +225,28 @@ async def test_a_record_that_the_settings_leave_out_now_gets_no_file(laptop: Dev
     assert plan_restore(replace(workspace, config=config), gone) == []
 
 
+async def test_a_record_whose_content_is_in_a_cloud_is_left_out_unless_it_is_named(
+    laptop: Device,
+) -> None:
+    laptop.mirror.state.close()
+    (laptop.root / FILE_NAME).write_text(render_config(laptop.mirror.config), encoding="utf-8")
+    stub = laptop.root / f"{NOTES[0]}.json.nextcloud"
+    stub.write_text(" ")
+
+    def ran(*words: str) -> Any:  # noqa: ANN401
+        done = CliRunner().invoke(cli, ["-C", str(laptop.root), "restore", *words, "--json"])
+        assert done.exit_code == 0
+        return json.loads(done.stdout)
+
+    for flags, key in ((["--dry-run"], "restore"), ([], "restored")):
+        found = ran(*NOTES[:3:2], "--deleted", *flags)
+        assert [item["path"] for item in found[key]] == [NOTES[2]]
+        assert [item["path"] for item in found["left_out"]] == [NOTES[0]]
+        assert stub.name in found["left_out"][0]["reason"]
+    assert ran(NOTES[0])["path"] == NOTES[0]
+    assert laptop.has(NOTES[0])
+
+
 async def test_a_record_that_was_pulled_twice_was_there_at_a_moment_between(
     laptop: Device, time: Time
 ) -> None:
@@ -247,3 +279,37 @@ async def test_files_that_are_gone_and_not_yet_deleted_come_back_as_both_sides_h
     assert [laptop.read(path)["v"] for path in NOTES[1:10:2]] == [1] * 5
     await laptop.sync()
     assert laptop.base() == world.records()
+
+
+@pytest.mark.parametrize(
+    ("flags", "code"),
+    [(["--cid", ""], 2), (["--before", ""], 1), (["--before", "2999-01-01"], 1)],
+)
+async def test_an_empty_or_impossible_choice_of_a_version_restores_nothing(
+    laptop: Device, flags: list[str], code: int
+) -> None:
+    (laptop.root / FILE_NAME).write_text(render_config(laptop.mirror.config))
+    before = versions(laptop)
+    done = CliRunner().invoke(cli, ["-C", str(laptop.root), "restore", NOTES[1], *flags])
+    found = done.exception.exit_code if isinstance(done.exception, SyncdError) else done.exit_code
+    assert found == code
+    assert versions(laptop) == before
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "restored"), [("n", 130, [None] * 12), ("y", 0, [1] * 12)]
+)
+async def test_many_are_restored_on_a_terminal_after_a_yes_alone(
+    laptop: Device, answer: str, code: int, restored: list[int | None]
+) -> None:
+    (laptop.root / FILE_NAME).write_text(render_config(laptop.mirror.config))
+    for path in NOTES[1::2]:
+        laptop.delete(path)
+    words = shlex.join([*SYNCD, "restore", "com.example.*", "--deleted"])
+    done = run(
+        [program("script"), "--quiet", "--return", "--command", words, "/dev/null"],
+        seconds=60,
+        input=f"{answer}\n",
+        cwd=laptop.root,
+    )
+    assert (done.returncode, versions(laptop)) == (code, restored), done

@@ -183,6 +183,8 @@ async def test_the_command_says_what_it_undoes(laptop: Device) -> None:
     code, plan = ran("--undo")
     assert (code, laptop.read(ONE)["v"]) == (0, 1)
     laptop.save(ONE, v=50)
+    code, plan = ran("--undo", "--dry-run")
+    assert (code, plan["undo"], plan["failed"][0]["path"]) == (0, [], ONE)
     code, plan = ran("--undo")
     assert (code, len(plan["failed"]), laptop.read(ONE)["v"]) == (3, 1, 50)
 

@@ -67,6 +67,7 @@ class Laws:
             "sent while git has it unmerged",
             change,
         )
+        assert not desk.is_rebasing, (desk.name, "sent in the middle of a rebase", change)
         if desk.is_in_doubt:
             # The state file was lost: what differs since may be what a person had held back.
             is_decided = change.path in desk.diary.decided

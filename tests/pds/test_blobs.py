@@ -33,7 +33,7 @@ from syncd.errors import (
     UploadLimited,
 )
 from syncd.pds import HttpPds
-from syncd.pds.upload import PIECE_BYTES, Upload
+from syncd.pds.upload import NO_UPLOADS_HINT, PIECE_BYTES, Upload
 from tests.pds.test_client import ACCOUNT, DID, SECOND, Script, logged_in, pds_of, refused, told
 
 DATA = b"\x89PNG\r\n\x1a\n" + b"0" * 100
@@ -135,6 +135,23 @@ async def test_each_refusal_says_whose_move_is_next(reply: object, kind: type[Sy
         await upload(script)
     assert type(caught.value) is kind
     assert script.names == ["uploadBlob"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "status"),
+    [
+        (refused(501, "MethodNotImplemented"), 501),
+        (refused(400, "InvalidRequest", "output with value `('Not implemented', 501)`"), 501),
+        (refused(400, "InvalidRequest", "another reason"), 400),
+    ],
+)
+async def test_a_pds_that_takes_no_uploads_is_known_by_what_it_says(
+    reply: object, status: int
+) -> None:
+    with pytest.raises(Rejected) as caught:
+        await upload(sending(reply))
+    assert caught.value.status == status
+    assert (caught.value.hint == NO_UPLOADS_HINT) is (status == 501)
 
 
 async def test_the_limit_of_uploads_is_not_that_of_writes() -> None:

@@ -417,6 +417,19 @@ async def test_a_limit_of_logins_says_that_it_is_one_and_when_it_ends(
     assert PASSWORD not in f"{caught.value.message}{caught.value.hint}"
 
 
+async def test_a_limit_of_logins_promises_no_login_where_none_was_kept() -> None:
+    """A daemon repeats the login of a password that it has, and not one that was typed."""
+    limited = httpx.Response(429, json={"error": "Any"}, headers={"Retry-After": "300"})
+    script = Script({"createSession": [limited]})
+    with pytest.raises(LoginLimited) as caught:
+        await log_in(URL, DID, PASSWORD, transport=httpx.MockTransport(script))
+    async with pds_of(script, MemoryTokens(None, PASSWORD)) as pds:
+        with pytest.raises(LoginLimited) as kept:
+            await pds.put(UPDATE)
+    assert ["syncd run" in each.value.hint for each in (caught, kept)] == [False, True]
+    assert caught.value.retry_seconds == 300
+
+
 async def test_a_login_on_a_pds_that_has_too_much_to_do_is_not_limited() -> None:
     busy = httpx.Response(503, json={"error": "Any"}, headers={"Retry-After": "9"})
     script = Script({"createSession": [busy]})
@@ -600,6 +613,55 @@ async def test_a_refresh_that_says_nothing_about_the_token_does_not_spend_the_pa
     assert "createSession" not in script.names
 
 
+@pytest.mark.parametrize("life", [-1, 3600, None])
+async def test_a_failure_to_refresh_leads_back_to_the_password_where_the_session_has_ended(
+    life: float | None,
+) -> None:
+    """A PDS may fail on a token whose time is over: its own claims tell that it is."""
+    old = Session(DID, token("old", life=-90), token("old-refresh", life=life), URL)
+    script = Script(
+        {
+            "putRecord": [refused(400, "ExpiredToken"), DONE],
+            "refreshSession": [refused(500, "InternalServerError")],
+            "createSession": [told(SECOND)],
+        }
+    )
+    async with pds_of(script, MemoryTokens(old, PASSWORD)) as pds:
+        if life == -1:
+            await pds.put(UPDATE)
+        else:
+            with pytest.raises(Unreachable):
+                await pds.put(UPDATE)
+    names = ["createSession", "putRecord"] if life == -1 else []
+    assert script.names == ["putRecord", "refreshSession", *names]
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        ({"did": DID, "active": False, "status": "takendown"}, RepoUnavailable),
+        ({"did": DID, "active": True}, CredentialsRefused),
+        (refused(501, "MethodNotImplemented"), CredentialsRefused),
+    ],
+)
+async def test_where_no_token_is_accepted_the_status_of_the_account_says_why(
+    status: Reply, error: type[SyncdError]
+) -> None:
+    fresh: list[Reply] = [told(session(f"s{n}")) for n in range(20)]
+    script = Script(
+        {
+            "putRecord": [refused(401, "InvalidToken")],
+            "refreshSession": fresh,
+            "getRepoStatus": [status],
+        }
+    )
+    async with pds_of(script, logged_in()) as pds:
+        with pytest.raises(error) as caught:
+            await pds.put(UPDATE)
+    assert getattr(caught.value, "status", "takendown") == "takendown"
+    assert script.bearers[-1] is None
+
+
 async def test_without_a_session_the_password_makes_one() -> None:
     tokens = MemoryTokens(None, PASSWORD)
     script = Script({"putRecord": [DONE], "createSession": [told(FIRST)]})
@@ -641,7 +703,14 @@ async def test_a_session_of_somebody_else_is_not_used() -> None:
 
 async def test_a_server_that_expires_every_token_is_not_asked_for_ever() -> None:
     fresh: list[Reply] = [told(session(f"s{n}")) for n in range(20)]
-    script = Script({"putRecord": [refused(400, "ExpiredToken")], "refreshSession": fresh})
+    status = {"did": DID, "active": True}
+    script = Script(
+        {
+            "putRecord": [refused(400, "ExpiredToken")],
+            "refreshSession": fresh,
+            "getRepoStatus": [status],
+        }
+    )
     async with pds_of(script, logged_in()) as pds:
         with pytest.raises(CredentialsRefused):
             await pds.put(UPDATE)

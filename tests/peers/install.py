@@ -12,7 +12,8 @@ from tests.installed import main, run
 from tests.npm import NODE, build_sqlite, ensure_packages, environment
 
 HERE = Path(__file__).parent
-PROJECT = ("astro.config.mjs", "wrangler.jsonc")
+RIG = "rig.ts"
+PROJECT = ("astro.config.mjs", "wrangler.jsonc", RIG)
 
 
 def ensure_older() -> Path:
@@ -30,7 +31,9 @@ def ensure_alteran() -> Path:
 
 
 def build_alteran(directory: Path) -> None:
-    (directory / "src" / "pages").mkdir(parents=True)
+    pages = directory / "src" / "pages"
+    pages.mkdir(parents=True)
+    (directory / RIG).rename(pages / RIG)
     run(
         "building it",
         [str(NODE), "node_modules/astro/bin/astro.mjs", "build"],

@@ -10,11 +10,10 @@ import json
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +26,8 @@ from .install import QUIET, ensure_alteran
 
 DID, HANDLE, PASSWORD = "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa", "alice.test", "app-password"
 SIGNING_KEY = "01" * 32
+SESSION_SECRET = "the secret of the tokens of sessions".ljust(40, "-")
+OF_THE_DATABASE = ("_cf", "d1_", "sqlite")
 STOP_SECONDS = 20.0
 TAIL_LINES = 15
 WRANGLER = "node_modules/wrangler/bin/wrangler.js"
@@ -34,34 +35,45 @@ WRANGLER = "node_modules/wrangler/bin/wrangler.js"
 
 @dataclass(frozen=True, slots=True)
 class AlteranPds:
-    """A running server with its one account; `database` is what it keeps the repo in."""
+    """A running server with its one account."""
 
     url: str
-    database: Path
 
     def empty(self) -> None:
         """Forget the repo, then make it anew: it exists from the first write on."""
-        with closing(sqlite3.connect(self.database, timeout=READY_SECONDS)) as sql, sql:
-            names = sql.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-            for (name,) in names:
-                if not name.startswith(("_cf", "d1_", "sqlite")):
-                    sql.execute(f'DELETE FROM "{name}"')
-        with httpx.Client(
-            base_url=f"{self.url}/xrpc", trust_env=False, verify=False, timeout=60
-        ) as http:
+        found = self._run("SELECT name FROM sqlite_master WHERE type = 'table'")
+        names = [name for row in found[0] if not (name := row["name"]).startswith(OF_THE_DATABASE)]
+        self._run(*(f'DELETE FROM "{name}"' for name in names))
+        with self._client() as http:
             login = {"identifier": DID, "password": PASSWORD}
-            session = http.post("/com.atproto.server.createSession", json=login)
+            session = http.post("/xrpc/com.atproto.server.createSession", json=login)
             token = session.raise_for_status().json()["accessJwt"]
+            http.headers["authorization"] = f"Bearer {token}"
             first = {"repo": DID, "collection": "com.example.first", "rkey": "first"}
             record = {"$type": first["collection"]}
-            self._call(http, "putRecord", token, {**first, "record": record})
-            self._call(http, "deleteRecord", token, first)
+            self._call(http, "putRecord", {**first, "record": record})
+            self._call(http, "deleteRecord", first)
 
-    def _call(
-        self, http: httpx.Client, method: str, token: str, body: Mapping[str, object]
-    ) -> None:
-        headers = {"authorization": f"Bearer {token}"}
-        http.post(f"/com.atproto.repo.{method}", json=body, headers=headers).raise_for_status()
+    def set_status(self, status: str | None) -> None:
+        """Have the account be `status`, or active: there is no other way than its database."""
+        named = "NULL" if status is None else f"'{status}'"
+        self._run(
+            "INSERT OR REPLACE INTO account_state (did, active, status, created_at)"
+            f" VALUES ('{DID}', {int(status is None)}, {named}, 0)"
+        )
+
+    def _run(self, *statements: str) -> list[list[dict[str, str]]]:
+        """Run SQL in one transaction of the server itself; return the rows of each statement."""
+        with self._client() as http:
+            answer = http.post("/rig", json=statements).raise_for_status()
+        rows: list[list[dict[str, str]]] = answer.json()
+        return rows
+
+    def _call(self, http: httpx.Client, method: str, body: Mapping[str, object]) -> None:
+        http.post(f"/xrpc/com.atproto.repo.{method}", json=body).raise_for_status()
+
+    def _client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, trust_env=False, verify=False, timeout=READY_SECONDS)
 
 
 @contextmanager
@@ -88,13 +100,7 @@ def running(directory: Path) -> Iterator[AlteranPds]:
             process_group=0,
         )
     try:
-        url = _answering(f"http://127.0.0.1:{port}", process, log)
-        (database,) = (
-            file
-            for file in directory.glob(".wrangler/state/v3/d1/*/*.sqlite")
-            if file.stem != "metadata"
-        )
-        yield AlteranPds(url, database)
+        yield AlteranPds(_answering(f"http://127.0.0.1:{port}", process, log))
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
@@ -110,7 +116,7 @@ def prepare(directory: Path, project: Path, port: int) -> None:
     for name in ("node_modules", "dist"):
         (directory / name).symlink_to(project / name)
     shutil.copy(project / "wrangler.jsonc", directory)
-    secrets = ("REFRESH_TOKEN", "REFRESH_TOKEN_SECRET", "ACCESS_TOKEN", "SESSION_JWT_SECRET")
+    secrets = ("REFRESH_TOKEN", "REFRESH_TOKEN_SECRET", "ACCESS_TOKEN")
     settings = {
         "PDS_DID": DID,
         "PDS_HANDLE": HANDLE,
@@ -120,6 +126,7 @@ def prepare(directory: Path, project: Path, port: int) -> None:
         "PDS_RELAY_NOTIFY": "false",
         "PDS_RELAY_HOSTS": "",
         "PDS_RATE_LIMIT_PER_MIN": "100000",
+        "SESSION_JWT_SECRET": SESSION_SECRET,
         **{name: name.lower().ljust(40, "-") for name in secrets},
     }
     lines = [f"{name}={json.dumps(value)}\n" for name, value in settings.items()]

@@ -93,6 +93,7 @@ class Desk:
     skew_ns: int = 0
     diary: Diary = field(default_factory=Diary)
     unmerged: set[RecordPath] = field(default_factory=set)
+    is_rebasing: bool = False
 
     def __post_init__(self) -> None:
         self.start()

@@ -27,6 +27,7 @@ from syncd.model import (
     Side,
 )
 from syncd.state import SCHEMA_VERSION, State, create_state, open_state
+from syncd.state.notes import LastLook, Paused
 
 A, B, C = (cid_of_block(name) for name in (b"a", b"b", b"c"))
 ONE, TWO = RecordPath("com.example.note/one"), RecordPath("com.example.note/two")
@@ -186,3 +187,46 @@ def test_two_connections_see_each_others_decisions(state: State, path: Path) -> 
 
 def test_sqlite_is_new_enough_for_wal() -> None:
     assert sqlite3.sqlite_version_info >= (3, 7, 0)
+
+
+def test_a_fact_for_later_is_known_at_once_and_written_with_the_next(
+    state: State, path: Path
+) -> None:
+    state.keep_later(LastLook(1))
+    assert state.note(LastLook) == LastLook(1)
+    assert kept_by_others(path) is None
+    state.keep(Paused())
+    assert kept_by_others(path) == LastLook(1)
+
+
+def test_a_fact_for_later_is_written_when_the_file_is_closed(state: State, path: Path) -> None:
+    state.keep_later(LastLook(1))
+    state.close()
+    assert kept_by_others(path) == LastLook(1)
+
+
+def test_a_fact_for_later_gives_way_to_one_that_is_kept_or_forgotten(
+    state: State, path: Path
+) -> None:
+    state.keep_later(LastLook(1))
+    state.keep(LastLook(2))
+    assert (state.note(LastLook), kept_by_others(path)) == (LastLook(2), LastLook(2))
+    state.keep_later(LastLook(3))
+    state.forget(LastLook)
+    assert (state.note(LastLook), kept_by_others(path)) == (None, None)
+
+
+def test_nothing_is_written_at_the_end_over_a_file_that_took_the_place(
+    state: State, path: Path
+) -> None:
+    state.keep_later(LastLook(1))
+    path.rename(path.with_name("moved.db"))
+    with create_state(path, did=DID, marker="m2"):
+        state.close()
+    assert kept_by_others(path) is None
+
+
+def kept_by_others(path: Path) -> LastLook | None:
+    """Return what another process finds in the file."""
+    with open_state(path) as other:
+        return other.note(LastLook)

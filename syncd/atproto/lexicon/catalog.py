@@ -7,7 +7,7 @@ has no faults: nothing is known of it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -17,6 +17,7 @@ from syncd.atproto.lexicon.compiling import compile_definition
 from syncd.atproto.lexicon.document import LITERAL, Lexicon
 from syncd.atproto.lexicon.fault import Kind
 from syncd.atproto.lexicon.strings import of_format
+from syncd.values import dataclass
 
 Source: TypeAlias = Callable[[str], Lexicon | None]
 """Returns the lexicon of an NSID, or None if there is none. The answer does not change."""

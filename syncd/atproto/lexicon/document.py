@@ -7,7 +7,7 @@ may also be defined in the place where it is used. Source: https://atproto.com/s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
 from syncd.atproto.lexicon.checks import (
@@ -29,6 +29,7 @@ from syncd.atproto.lexicon.fault import Fault, Kind
 from syncd.atproto.lexicon.strings import FORMATS, Lengths, of_format, string
 from syncd.atproto.syntax import Nsid, parse_rkey
 from syncd.errors import BadSyntax
+from syncd.values import dataclass
 
 Definition: TypeAlias = "dict[str, Any]"
 """A definition as it stands in a document that was parsed: its fields have the right types."""

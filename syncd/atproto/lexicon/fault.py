@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
+
+from syncd.values import dataclass
 
 Pointer: TypeAlias = "tuple[str | int, ...]"
 """The keys and indexes that lead to a value, from the outermost; empty for the record itself."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from base64 import b32decode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from syncd.atproto.formats import parse_cid_text, parse_datetime, parse_language, parse_uri
@@ -27,6 +26,7 @@ from syncd.atproto.syntax import (
     parse_tid,
 )
 from syncd.errors import BadSyntax
+from syncd.values import dataclass
 
 _JS_SPACE = r"\t-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 _LOOSE_URI = re.compile(rf"[A-Za-z0-9_]+:(?://)?[^{_JS_SPACE}/][^{_JS_SPACE}]*")
@@ -167,9 +167,12 @@ def count_graphemes(text: str) -> int:
     return count_graphemes(text)
 
 
-def string(lengths: Lengths = Lengths(), rule: Check | None = None) -> Check:
+_ANY_LENGTHS = Lengths()
+
+
+def string(lengths: Lengths = _ANY_LENGTHS, rule: Check | None = None) -> Check:
     """Check a string: its lengths, and then `rule`."""
-    has_lengths = lengths != Lengths()
+    has_lengths = lengths != _ANY_LENGTHS
 
     def check(value: object) -> Faults:
         if type(value) is not str:

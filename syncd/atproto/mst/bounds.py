@@ -7,11 +7,10 @@ reader in a loop: a repeated link breaks its own bounds at the first key below.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from syncd.atproto.cid import Cid
 from syncd.atproto.mst.node import Entry, Get, Node, parse_node
 from syncd.errors import BadTree, MissingBlocks
+from syncd.values import dataclass
 
 _LOWEST = ""
 HIGHEST = "\x7f"

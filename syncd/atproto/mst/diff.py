@@ -8,12 +8,13 @@ neighbours: there it checks the first and last key against the new bounds.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.mst.bounds import Link, check, contents, load
 from syncd.atproto.mst.node import Entry, Get, Node
 from syncd.errors import BadTree, MissingBlocks
+from syncd.values import dataclass
 
 KeyChange = tuple[str, Cid | None, Cid | None]
 """A key, its record before and after; None is absence."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from operator import attrgetter
 
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.mst.node import Entry, Get, Node, check_key, encode_node, layer_of, parse_node
 from syncd.errors import MissingBlocks
+from syncd.values import dataclass
 
 Put = Callable[[Cid, bytes], None]
 """Receives new nodes. An edit may put nodes its result does not need (see `difference`)."""

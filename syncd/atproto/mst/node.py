@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
 from syncd.atproto.cid import Cid, Link, link_from_bytes
 from syncd.errors import BadSyntax, BadTree
+from syncd.values import dataclass
 
 Get = Callable[[Cid], bytes | None]
 """A source of blocks: returns bytes whose hash the caller has checked, or None."""

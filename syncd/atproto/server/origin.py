@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from syncd.errors import BadSyntax
+from syncd.values import dataclass
 
 _HOST = re.compile(r"[a-z0-9.:-]*[a-z0-9:]")
 _NAT64 = IPv6Network("64:ff9b::/96")

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final
+
+from syncd.values import dataclass
 
 DEFAULT_RETRY_SECONDS: Final = 30.0
 """The pause after a rate limit without a duration."""
@@ -34,12 +36,14 @@ class RateLimit:
     """The bucket with the fewest points left. `reset_at` is in unix seconds of our own clock.
 
     `window_seconds` identifies the bucket (300, 3600 or 86400); None if the server omits it.
+    `others` are the other buckets of the same answer.
     """
 
     limit: int
     remaining: int
     reset_at: float
     window_seconds: int | None
+    others: tuple[RateLimit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,10 @@ def read_rate_limit(headers: Mapping[str, str], *, now: float) -> RateLimit | No
         for b in _buckets(headers, now)
         if b.limit is not None and b.remaining is not None and b.reset_seconds is not None
     ]
-    return min(found, key=lambda limit: limit.remaining, default=None)
+    if not found:
+        return None
+    first, *others = sorted(found, key=lambda limit: limit.remaining)
+    return replace(first, others=tuple(others))
 
 
 def retry_seconds(headers: Mapping[str, str], *, now: float) -> float:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TypeAlias, TypeVar
 
 from syncd.atproto.cid import Cid, parse_cid
 from syncd.atproto.jsontext import TOKEN
 from syncd.atproto.syntax import Tid, parse_tid
 from syncd.errors import BadAnswer, BadSyntax
+from syncd.values import dataclass
 
 MAX_VALUES: Final = 1_500_000
 """The most values in one answer: an empty object takes two bytes there, and 64 in memory."""

@@ -6,7 +6,7 @@ Sources: lexicons com.atproto.{server,repo,sync,identity}.*
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from syncd.atproto.blob import BlobRef, blob_ref
@@ -26,6 +26,7 @@ from syncd.atproto.xrpc.answer import (
     text_of,
 )
 from syncd.errors import BadAnswer, BadData, BadSyntax
+from syncd.values import dataclass
 
 _MORE = 0x80
 """The bit of a byte of a varint that says that another one follows."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from syncd.atproto.server.pace import retry_seconds
@@ -34,6 +33,7 @@ from syncd.errors import (
     Unknown,
     Unreachable,
 )
+from syncd.values import dataclass
 
 ERRORS: Final[Mapping[str, type[SyncdError]]] = {
     "AccountDeactivated": RepoUnavailable,

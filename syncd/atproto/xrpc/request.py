@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Final, Literal, TypeAlias
 from urllib.parse import urlencode
@@ -17,6 +17,7 @@ from syncd.atproto.cid import Cid
 from syncd.atproto.data import Record, to_json
 from syncd.atproto.syntax import Did, Handle, Nsid, Rkey, Tid
 from syncd.errors import BadData
+from syncd.values import dataclass
 
 Action: TypeAlias = Literal["create", "update", "delete"]
 Auth: TypeAlias = Literal["none", "access", "refresh"]

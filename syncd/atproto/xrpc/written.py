@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.atproto.cid import Cid, parse_cid
 from syncd.atproto.syntax import Tid
@@ -22,6 +22,7 @@ from syncd.atproto.xrpc.answer import (
 )
 from syncd.atproto.xrpc.request import WriteOp
 from syncd.errors import BadAnswer, Unknown
+from syncd.values import dataclass
 
 _WORD_LENGTH = 40
 _NO_CONTENT = 204

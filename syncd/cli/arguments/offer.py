@@ -9,40 +9,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem
 
-from syncd.atproto.syntax import parse_nsid
 from syncd.cli.arguments.pages import find_pages
-from syncd.errors import BadSyntax, SyncdError
-from syncd.folder.names import is_draft
-from syncd.folder.root import OWN, find_root
-from syncd.forms import every_form
-from syncd.private import state_directory
+from syncd.folder.top.nearest import OWN, nearest_top
 from syncd.state.peek import NAMERS, RECORDS, WENT, Names, offers, waiting
 
 Offer = Callable[[Path, str], list[str]]
 """Returns how a word that begins with a text can continue, in the mirror at a directory."""
-
-
-class Offering(click.Command):
-    """A command as Tab sees it: the names that it takes. Its options are asked of the command."""
-
-    def __init__(self, name: str, module: str) -> None:
-        argument = click.Argument(["names"], nargs=-1, shell_complete=offered(OFFERS[name]))
-        settings = {"ignore_unknown_options": True}
-        super().__init__(name, params=[argument], context_settings=settings, add_help_option=False)
-        self.module = module
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Return the options; click asks the arguments themselves."""
-        # `help` is a name of Python's own.
-        name = "help_" if self.name == "help" else self.name or ""
-        command: click.Command = getattr(import_module(self.module), name)
-        return command.shell_complete(click.Context(command, parent=ctx.parent), incomplete)
 
 
 def offered(
@@ -53,7 +30,7 @@ def offered(
     def complete(ctx: click.Context, _: click.Parameter, start: str) -> list[CompletionItem]:
         directory = ctx.find_root().params.get("directory") or Path()
         found: list[str] = []
-        with suppress(SyncdError, OSError):
+        with suppress(OSError):
             found = offer(Path(directory), start)
         # The shell knows files better, and a file names its record as well.
         return [CompletionItem(name) for name in found] or [CompletionItem(start, type="file")]
@@ -63,41 +40,61 @@ def offered(
 
 def _names(*where: Names) -> Offer:
     def offer(directory: Path, start: str) -> list[str]:
-        own = find_root(directory) / OWN
-        return sorted({name for names in where for name in offers(own, names, start)})
+        top = nearest_top(directory)
+        if top is None:
+            return []
+        return sorted({name for names in where for name in offers(top / OWN, names, start)})
 
     return offer
 
 
 def _publishable(directory: Path, start: str) -> list[str]:
-    drafts = (name for name in _drafts(find_root(directory)) if name.startswith(start))
-    return sorted({*drafts, *_names(waiting("pending"))(directory, start)})
+    return sorted({*_drafts(directory, start), *_names(waiting("pending"))(directory, start)})
 
 
-def _drafts(root: Path) -> Iterator[str]:
-    # A name is offered before the settings are read.
-    every = every_form()
-    forms = (every.default, *(form for _, form in every.chosen))
-    for collection in os.scandir(root):
-        if "." in collection.name.strip(".") and collection.is_dir(follow_symlinks=False):
-            names = (entry.name for entry in os.scandir(collection))
-            yield from (
-                f"{collection.name}/{name}"
-                for name in names
-                if any(is_draft(name, form) for form in forms)
-            )
+def _drafts(directory: Path, start: str) -> Iterator[str]:
+    """Yield the drafts of the mirror that begin with `start`."""
+    top = nearest_top(directory)
+    if top is None:
+        return
+    wanted, slash, stem = start.partition("/")
+    for collection in [wanted] if slash else _directories(top, wanted):
+        yield from (
+            f"{collection}/{name}"
+            # Whatever takes a function call for each of 100,000 names is too slow.
+            for name in _listed(top / collection)
+            if (".draft." in name or name[0] == "+") and name.startswith(stem) and _is_draft(name)
+        )
+
+
+def _is_draft(name: str) -> bool:
+    """Return whether it is a draft by its ending: `folder.names` knows better, and loads longer."""
+    stem, _, ending = name.rpartition(".")
+    is_one = stem.endswith(".draft") or stem.startswith("+")
+    return is_one and ending in ("json", "md") and name[0] != "." and name.isprintable()
+
+
+def _listed(directory: Path) -> list[str]:
+    with suppress(OSError):
+        # A Path for each of 100,000 names would take longer than a Tab may.
+        return os.listdir(directory)  # noqa: PTH208
+    return []
 
 
 def _collections(directory: Path, start: str) -> list[str]:
-    return _directories(find_root(directory), start)
+    top = nearest_top(directory)
+    return _directories(top, start) if top else []
 
 
-def _directories(root: Path, start: str) -> list[str]:
-    names = (entry.name for entry in os.scandir(root) if entry.is_dir())
-    return sorted(name for name in names if name.startswith(start) and _is_nsid(name))
+def _directories(top: Path, start: str) -> list[str]:
+    names = (name for name in _listed(top) if name.startswith(start) and _is_nsid(name))
+    return sorted(name for name in names if (top / name).is_dir())
 
 
 def _is_nsid(name: str) -> bool:
+    from syncd.atproto.syntax import parse_nsid  # noqa: PLC0415
+    from syncd.errors import BadSyntax  # noqa: PLC0415
+
     try:
         parse_nsid(name)
     except BadSyntax:
@@ -107,7 +104,13 @@ def _is_nsid(name: str) -> bool:
 
 def _accounts(_: Path, start: str) -> list[str]:
     """Return the DIDs that this user logged in with."""
-    kept = (state_directory() / "credentials").glob("did:*.session")
+    from syncd.errors import SyncdError  # noqa: PLC0415
+    from syncd.private import state_directory  # noqa: PLC0415 (only accounts lie there)
+
+    try:
+        kept = (state_directory() / "credentials").glob("did:*.session")
+    except SyncdError:
+        return []
     return sorted(file.stem for file in kept if file.name.startswith(start))
 
 
@@ -116,39 +119,31 @@ def offer_lexicons(directory: Path, start: str) -> list[str]:
     from syncd.lexicons.bundle import load_bundle  # noqa: PLC0415 (a Tab elsewhere needs none)
 
     names = set(load_bundle().documents)
+    # A lexicon is shown and checked in any folder.
+    top = nearest_top(directory) or directory
+    names.update(_directories(top, start))
     with suppress(OSError):
-        try:
-            root = find_root(directory)
-        except SyncdError:
-            # A lexicon is shown and checked in any folder.
-            root = directory
-        names.update(_directories(root, start))
-        names.update(_documents(root))
+        names.update(_documents(top))
     return sorted(name for name in names if name.startswith(start))
 
 
-def _documents(root: Path) -> Iterator[str]:
+def _documents(top: Path) -> Iterator[str]:
     """Yield the NSIDs of the documents in a folder, wherever it keeps some."""
-    files = ((root / directory).glob("*.json") for directory in (_SCHEMAS, f"{OWN}/lexicons"))
+    files = ((top / directory).glob("*.json") for directory in (_SCHEMAS, f"{OWN}/lexicons"))
     yield from (file.stem for each in files for file in each)
-    nested = (root / "lexicons").rglob("*.json")
+    nested = (top / "lexicons").rglob("*.json")
     for file in nested:
-        yield ".".join(file.relative_to(root / "lexicons").with_suffix("").parts)
+        yield ".".join(file.relative_to(top / "lexicons").with_suffix("").parts)
 
 
-def offer_files(directory: Path, start: str) -> list[str]:
+def _files(directory: Path, start: str) -> list[str]:
     """Return what a file can be put into: records, and drafts."""
-    drafts = (name for name in _drafts(find_root(directory)) if name.startswith(start))
-    return [*drafts, *_names(RECORDS)(directory, start)]
+    return [*_drafts(directory, start), *_names(RECORDS)(directory, start)]
 
 
-def offer_checked(directory: Path, start: str) -> list[str]:
+def _checked(directory: Path, start: str) -> list[str]:
     """Return what `lexicon check` takes: collections, and records."""
     return [*_collections(directory, start), *_names(RECORDS)(directory, start)]
-
-
-offer_namers = _names(NAMERS)
-"""Returns the records that name a blob."""
 
 
 def _topics(_: Path, start: str) -> list[str]:
@@ -177,5 +172,10 @@ OFFERS: Mapping[str, Offer] = {
     "logout": _accounts,
     "clone": _accounts,
     "help": _topics,
+    "blob get": _names(NAMERS),
+    "blob add": _files,
+    "lexicon check": _checked,
+    "lexicon show": offer_lexicons,
+    "lexicon update": offer_lexicons,
 }
-"""What each command takes."""
+"""What each command takes first; of `blob add`, what --to takes."""

@@ -16,7 +16,6 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
@@ -32,6 +31,7 @@ from syncd.folder.names import relative_path
 from syncd.forms import USUAL
 from syncd.model import Change, RecordPath
 from syncd.sandbox import Login, MemoryPds, Sandbox
+from syncd.values import dataclass
 
 NOTE = RecordPath("com.example.note/hello")
 DRAWN = RecordPath("com.example.note/drawn")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from difflib import unified_diff
 from pathlib import Path
 from typing import TypeAlias
@@ -40,6 +40,7 @@ from syncd.mirror.online import open_to_look
 from syncd.mirror.selection import matching, unmatched
 from syncd.mirror.times import rfc3339
 from syncd.model import Held, Kind, Problem, Report, Side, Step, Verdict, split_record_path
+from syncd.values import dataclass
 
 Words: TypeAlias = Callable[[BlobRef], str]
 _SHOWN = (Verdict.PUSH, Verdict.PULL, Verdict.CONFLICT)

@@ -19,6 +19,7 @@ import click
 
 from syncd.atproto.syntax import Nsid, parse_nsid
 from syncd.blobs.words import Spoken
+from syncd.cli.screen.changes import sentences
 from syncd.cli.screen.output import say, say_lines, tell
 from syncd.cli.screen.suggest import Suggesting
 from syncd.config import FILE_NAME, Config, load_config
@@ -112,7 +113,9 @@ def show(file: Path) -> None:
     """
     form = every_form().of_file(file.name)
     shown = by_line(form, form.ordered(file.read_bytes(), Spoken()))
-    say_lines(shown.decode("utf-8", "backslashreplace"))
+    lines = shown.decode("utf-8", "backslashreplace").split("\n")
+    # Of a long line that changed in one word, git shows the whole.
+    say_lines("\n".join(piece for line in lines for piece in sentences(line)))
 
 
 def _forms_in(folder: Path) -> Forms:

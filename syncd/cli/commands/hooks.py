@@ -99,7 +99,7 @@ def _say_table(table: Table) -> None:
     for event, command in table.commands.items():
         say(f"{event:<10}  {shlex.join(command)}")
         program = table.program(command)
-        say(f"            program: {program or 'there is none that can be run'}")
+        say(f"            program: {program or table.why_not(command)}")
         for file in table.files(command):
             say(f"            a change of this file asks again: {file}")
     say("what these programs read by themselves, such as a Makefile, may change without a question")

@@ -32,7 +32,7 @@ from syncd.cli.screen.output import (
     tell_notice,
 )
 from syncd.cycle.workspace import Workspace
-from syncd.errors import SyncdError
+from syncd.errors import BadSyntax, SyncdError
 from syncd.folder.root import OWN, find_root
 from syncd.mirror.blobs.rows import words_of
 from syncd.mirror.names import (
@@ -45,6 +45,7 @@ from syncd.mirror.names import (
 )
 from syncd.mirror.notices import OnNotice, ignore
 from syncd.mirror.offline import open_files
+from syncd.mirror.past.elsewhere import kept_elsewhere
 from syncd.mirror.past.events import (
     PULLED,
     PUSHED,
@@ -59,6 +60,7 @@ from syncd.mirror.past.undo import Undo, plan_undo
 from syncd.mirror.restore import (
     Restored,
     Wish,
+    edited_since,
     find_back,
     plan_restore,
     restore_all,
@@ -270,14 +272,21 @@ def restore(
       syncd restore 'com.example.*' --deleted --before 2h
       syncd restore --undo
     """
-    _check_choices(paths, bool(wanted or deleted or before), back, undo)
+    has_other = deleted or wanted is not None or before is not None
+    _check_choices(paths, has_other, back, undo)
+    if wanted == "":
+        # A script whose variable is empty means no version, and least of all the newest.
+        raise click.UsageError("--cid is empty: name a CID of `syncd log`, or its last letters")
     if undo:
         _undo(directory, dry_run, as_json)
         return
-    is_plain = not (deleted or before or dry_run)
+    is_plain = not (deleted or before is not None or dry_run)
     with open_files(directory) as workspace:
         if back is not None:
             record = record_named(workspace, paths[0], standing(directory))
+            name = read_name(workspace, paths[0], standing(directory))
+            if not was_known(workspace, name):
+                check_known(workspace, name)
             _go_back(workspace, find_back(workspace, record, back, tell_notice), dry_run, as_json)
             return
         names = read_names(workspace, paths, standing(directory))
@@ -287,13 +296,23 @@ def restore(
             record = record_named(workspace, paths[0], standing(directory))
             _say_restored(restore_one(workspace, record, wanted, tell_notice), as_json)
             return
-        moment = None if before is None else read_moment(before, workspace.now())
+        moment = None if before is None else _past_moment(before, workspace.now())
         _restore_many(workspace, Wish(names, deleted, moment), dry_run, as_json)
 
 
+def _past_moment(text: str, now: int) -> int:
+    """Return the moment that --before names. Raises BadSyntax for one that is still to come."""
+    moment = read_moment(text, now)
+    if moment > now:
+        raise BadSyntax(f"{text} is still to come", hint="name a TIME that has passed: 2h, 3d")
+    return moment
+
+
 def _restore_many(workspace: Workspace, wish: Wish, dry_run: bool, as_json: bool) -> None:
-    events = plan_restore(workspace, wish, tell_notice)
-    if not events:
+    wanted = plan_restore(workspace, wish, tell_notice)
+    away = kept_elsewhere(workspace, [event.path for event in wanted])
+    events = [event for event in wanted if event.path not in away]
+    if not wanted:
         for name in wish.names:
             # One that was deleted and has its last version back already is in history alone.
             if not was_known(workspace, name):
@@ -304,9 +323,10 @@ def _restore_many(workspace: Workspace, wish: Wish, dry_run: bool, as_json: bool
             message = f"there is no superseded version at {where}"
             raise SyncdError(message, hint="syncd log lists what can be restored")
     if dry_run:
-        _say_plan(events, as_json)
-    elif _is_wanted(len(events)):
-        _say_all(restore_all(workspace, events), as_json)
+        _say_plan(events, as_json, away)
+    else:
+        _ask(len(events))
+        _say_all(restore_all(workspace, events), as_json, away)
 
 
 def _check_choices(paths: Sequence[str], has_other: bool, back: int | None, undo: bool) -> None:
@@ -321,7 +341,7 @@ def _check_choices(paths: Sequence[str], has_other: bool, back: int | None, undo
 
 def _go_back(workspace: Workspace, event: Superseded, dry_run: bool, as_json: bool) -> None:
     if dry_run:
-        _say_plan([event], as_json)
+        _say_plan([event], as_json, {})
         return
     restore_version(workspace, event)
     _say_restored(event, as_json)
@@ -332,8 +352,11 @@ def _undo(directory: Path, dry_run: bool, as_json: bool) -> None:
     with open_files(directory) as workspace:
         plan = plan_undo(workspace)
         if dry_run:
-            _say_undone([one for one in plan if not one.is_edited], {}, as_json, is_done=False)
-        elif _is_wanted(len(plan), "Undo the restore of"):
+            edited = {one.path: edited_since() for one in plan if one.is_edited}
+            wanted = [one for one in plan if not one.is_edited]
+            _say_undone(wanted, edited, as_json, is_done=False)
+        else:
+            _ask(len(plan), "Undo the restore of")
             undone = undo_restore(workspace, plan)
             _say_undone(undone.done, undone.failed, as_json, is_done=True)
             raise click.exceptions.Exit(NEEDS_A_PERSON if undone.failed else 0)
@@ -350,14 +373,14 @@ def _say_undone(
         what = "removed: it had no file" if one.back is None else f"again as {short(one.back)}"
         say(f"{'undone' if is_done else 'undo':<9} {one.path} {what}")
     _say_failed(failed)
-    rest = f"; {len(failed)} could not be" if failed else ""
+    rest = f"; {len(failed)} {'could not' if is_done else 'cannot'} be" if failed else ""
     say(f"{many(len(done), 'record')} {'undone' if is_done else 'to undo; nothing was done'}{rest}")
 
 
-def _is_wanted(count: int, question: str = "Restore") -> bool:
-    """Return whether to change so many; asks where a person can answer."""
-    asks = count > ASKED_ABOVE and sys.stdin.isatty() and sys.stderr.isatty()
-    return not asks or click.confirm(f"{question} {count} records?", err=True)
+def _ask(count: int, question: str = "Restore") -> None:
+    """Have a person who can answer confirm a change of so many. Raises Abort for a no."""
+    if count > ASKED_ABOVE and sys.stdin.isatty() and sys.stderr.isatty():
+        click.confirm(f"{question} {count} records?", abort=True, err=True)
 
 
 def _failed_json(failed: Mapping[RecordPath, SyncdError]) -> list[dict[str, str]]:
@@ -373,24 +396,39 @@ def _say_failed(failed: Mapping[RecordPath, SyncdError]) -> None:
         say(f"  next: {error.hint}")
 
 
-def _say_plan(events: Sequence[Superseded], as_json: bool) -> None:
+def _away_json(away: Mapping[RecordPath, str]) -> list[dict[str, str]]:
+    return [{"path": path, "reason": reason} for path, reason in away.items()]
+
+
+def _say_away(away: Mapping[RecordPath, str]) -> None:
+    for path, reason in away.items():
+        say(f"left out  {path}: {reason}")
+    if away:
+        say("  next: name one record to restore it all the same: syncd restore PATH")
+
+
+def _say_plan(events: Sequence[Superseded], as_json: bool, away: Mapping[RecordPath, str]) -> None:
     if as_json:
-        say_json({"restore": [_version_json(event) for event in events]})
+        restore = [_version_json(event) for event in events]
+        say_json({"restore": restore, "left_out": _away_json(away)})
         return
     for event in events:
         say(f"restore   {event.path} as it was {_when(event)} ({short(event.cid)})")
+    _say_away(away)
     say(f"{many(len(events), 'record')} to restore; nothing was done")
 
 
-def _say_all(restored: Restored, as_json: bool) -> None:
+def _say_all(restored: Restored, as_json: bool, away: Mapping[RecordPath, str]) -> None:
     """Report, and end with 3 if something could not be restored."""
     if as_json:
         failed = _failed_json(restored.failed)
-        say_json({"restored": [_version_json(e) for e in restored.done], "failed": failed})
+        done = [_version_json(event) for event in restored.done]
+        say_json({"restored": done, "failed": failed, "left_out": _away_json(away)})
     else:
         for event in restored.done:
             say(f"restored  {event.path} as it was {_when(event)} ({short(event.cid)})")
         _say_failed(restored.failed)
+        _say_away(away)
         left = f"; {len(restored.failed)} could not be" if restored.failed else ""
         say(f"{many(len(restored.done), 'record')} restored{left}")
     raise click.exceptions.Exit(NEEDS_A_PERSON if restored.failed else 0)

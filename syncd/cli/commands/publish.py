@@ -19,7 +19,7 @@ from syncd.cli.commands.conflicts import carry_out
 from syncd.cli.screen.output import say
 from syncd.cycle.workspace import Workspace
 from syncd.folder.problems import printable
-from syncd.mirror.names import read_names, record_named
+from syncd.mirror.names import read_name, read_names, record_named, unknown
 from syncd.mirror.offline import open_files
 from syncd.mirror.publishing import (
     Chosen,
@@ -28,6 +28,7 @@ from syncd.mirror.publishing import (
     choose,
     choose_all,
     drafts_of,
+    is_record,
     prepare,
 )
 from syncd.mirror.publishing import publish as make_record_of
@@ -107,6 +108,8 @@ def unpublish(directory: Path, path: str, yes: bool, as_json: bool) -> None:
     with open_files(directory) as workspace:
         check_writable(workspace)
         record = record_named(workspace, path, standing(directory))
+        if not is_record(workspace, record):
+            raise unknown(workspace, read_name(workspace, path, standing(directory)))
         if not yes:
             _ask(f"{record} will be deleted in the repo, and blobs that no other record names.")
         draft = make_draft_of(workspace, record)

@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +24,7 @@ from syncd.folder.root import find_root
 from syncd.mirror.every.find import find_mirrors, usual_list
 from syncd.mirror.offline import root_around
 from syncd.trouble import at_home
+from syncd.values import dataclass
 
 STATE: Final = Path("/var/lib/syncd")
 """The directory of the system service's mirrors, and the home of its user."""
@@ -132,7 +132,7 @@ def install(
         _systemctl(unit, "restart", unit.name)
     say(f"installed {unit.file} and enabled {unit.name}")
     if not system:
-        say("  next: loginctl enable-linger, if it is to run while you are not logged in")
+        say("  next: to run it while you are not logged in: loginctl enable-linger")
 
 
 @service.command()
@@ -168,13 +168,14 @@ def uninstall(directory: Path, system: bool, of_all: bool, timer: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def status(directory: Path, system: bool, of_all: bool, timer: bool, as_json: bool) -> None:
-    """How the service is: its state, what it says of itself, how often it was restarted.
+    """Show the service: its state, what it reports, and how often systemd restarted it.
 
     \b
     Example:
       syncd -C ~/notes service status --json
     """
     unit = _unit_of(directory, system, of_all, timer)
+    _check_manager(unit)
     wanted = ("ActiveState", "SubState", "Result", "MainPID", "NRestarts", "StatusText")
     shown = _systemctl(unit, "show", *(f"--property={name}" for name in wanted), unit.name)
     found = dict(line.partition("=")[::2] for line in shown.splitlines())
@@ -190,7 +191,7 @@ def status(directory: Path, system: bool, of_all: bool, timer: bool, as_json: bo
         say(f"says     {found.get('StatusText') or 'nothing'}")
         say(f"restarts {found.get('NRestarts', '0')}")
         if not is_current:
-            say("the unit file is not there, or of another syncd")
+            say("the unit file is missing, or another version of syncd wrote it")
             options = (" --system" * system, " --all" * of_all, " --timer" * timer)
             say(f"  next: syncd service install{''.join(options)}")
     raise click.exceptions.Exit(0 if state in ("active", "reloading") else NOT_RUNNING)
@@ -215,7 +216,7 @@ def render(template: str, program: str, systemd_version: int) -> str:
     """
     source = next((at / template for at in _SOURCES if (at / template).exists()), None)
     if source is None:
-        raise ConfigWrong(f"{template} is not part of this installation", hint="install syncd anew")
+        raise ConfigWrong(f"{template} is missing from this installation", hint="reinstall syncd")
     text = source.read_text(encoding="utf-8")
     if program != "/usr/bin/env syncd":
         text = text.replace("ExecStart=/usr/bin/env syncd", f"ExecStart={program}")
@@ -236,8 +237,8 @@ def find_program(*, is_system: bool) -> str:
     real = Path(program.split(" ", maxsplit=1)[0]).resolve()
     if is_system and any(real.is_relative_to(home) for home in _HIDDEN):
         raise ConfigWrong(
-            f"a system service does not see {program}, which is in a home",
-            hint="install syncd for everybody: syncd help operations",
+            f"a system service cannot read {program}, because it is in a home directory",
+            hint="install syncd for all users: syncd help operations",
         )
     return _quoted(program) if found is not None else program
 
@@ -246,7 +247,7 @@ def _unit_of(
     directory: Path, is_system: bool, of_all: bool = False, by_timer: bool = False
 ) -> Unit:
     if (by_timer and not of_all) or (of_all and is_system):
-        raise click.UsageError("--timer is for --all, and --all is for services of yours")
+        raise click.UsageError("--timer needs --all, and --all does not go with --system")
     if of_all:
         names = ("syncd-sync.timer", "syncd-sync.service") if by_timer else (_ALL_MIRRORS, "")
         return Unit(names[0], "", _user_units(), ("--user",), starts=names[1])
@@ -257,7 +258,7 @@ def _unit_of(
 def _system_unit(root: Path) -> Unit:
     if root.parent != STATE or not _PLAIN.fullmatch(root.name):
         raise FolderWrong(
-            f"{root} cannot be a system service's: it writes nowhere but in {STATE}",
+            f"a system service cannot run the mirror {root}: it writes only below {STATE}",
             hint=f"clone into {STATE}/NAME: syncd help operations",
         )
     try:
@@ -266,8 +267,8 @@ def _system_unit(root: Path) -> Unit:
         owner = -1
     if root.stat().st_uid != owner:
         raise FolderWrong(
-            f"{root} does not belong to a user {USER}, who the service runs as",
-            hint="make the user and the mirror: syncd help operations",
+            f"a system service cannot write to {root}: the user {USER} does not own it",
+            hint="create the user and the mirror: syncd help operations",
         )
     return Unit("syncd@.service", root.name, Path("/etc/systemd/system"), ())
 
@@ -296,11 +297,11 @@ def make_list(directory: Path) -> None:
         here = find_root(directory)
     known = [known.folder for known in find_mirrors(os.environ, here) if known.error is None]
     if not known:
-        hint = f'write them into {file}: mirrors = ["~/alice", "/srv/bob"]'
-        raise FolderWrong("no mirror of yours is known that a service could run", hint=hint)
+        hint = f'list them in {file}: mirrors = ["~/alice", "/srv/bob"]'
+        raise FolderWrong("syncd knows no mirror of yours that a service could run", hint=hint)
     names = ",\n".join(f"    {json.dumps(str(folder), ensure_ascii=False)}" for folder in known)
     _write(file, f"mirrors = [\n{names},\n]\n")
-    say(f"wrote {file}: {len(known)} of your mirrors")
+    say(f"wrote {file} with {len(known)} of your mirrors")
 
 
 def escape(path: str) -> str:
@@ -327,8 +328,11 @@ def _write(file: Path, text: str) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
     except OSError as error:
-        message = f"{file} cannot be written: {error.strerror}"
-        raise SyncdError(message, hint="a unit of the system takes root: sudo") from None
+        is_ours = file.is_relative_to(at_home("~"))
+        hint = (
+            f"check its directory: ls -ld {file.parent}" if is_ours else "run the command as root"
+        )
+        raise SyncdError(f"cannot write {file}: {error.strerror}", hint=hint) from None
 
 
 def _systemd_version() -> int:
@@ -345,9 +349,9 @@ def _check_manager(unit: Unit) -> None:
             raise
         user = pwd.getpwuid(os.getuid()).pw_name
         raise ConfigWrong(
-            f"your services cannot be reached from here, and nothing was changed: {error.message}",
-            hint=f"log in as {user} itself (su and sudo bring no session), or once: sudo loginctl "
-            f"enable-linger {user}, then export XDG_RUNTIME_DIR=/run/user/{os.getuid()}",
+            f"cannot reach the systemd of your user, so nothing was changed: {error.message}",
+            hint=f"log in as {user} (su and sudo start no session), or run: sudo loginctl "
+            f"enable-linger {user}; export XDG_RUNTIME_DIR=/run/user/{os.getuid()}",
         ) from None
 
 
@@ -366,11 +370,13 @@ def _call(command: Sequence[str]) -> str:
             errors="replace",
         )
     except OSError:
-        hint = "run `syncd run` from whatever starts services here"
-        raise ConfigWrong("there is no systemd here (systemctl)", hint=hint) from None
+        hint = "have the service manager of this machine start: syncd run"
+        raise ConfigWrong(
+            "this machine has no systemd: the program systemctl is missing", hint=hint
+        ) from None
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines() or ["it gave no reason"]
         name = command[-1]
-        hint = f"journalctl {'--user ' if '--user' in command else ''}--unit {name} says more"
+        hint = f"read the log: journalctl {'--user ' if '--user' in command else ''}--unit {name}"
         raise SyncdError(f"{' '.join(command)} failed: {said[0]}", hint=hint)
     return done.stdout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -36,6 +36,7 @@ from syncd.model import Arrival, Departure, Head, Pending, Problem, Retry, Waiti
 from syncd.plan import for_a_person
 from syncd.state import History
 from syncd.state.notes import Doubt
+from syncd.values import dataclass
 
 
 @click.command()

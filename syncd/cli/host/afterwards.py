@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -20,6 +20,7 @@ from syncd.config import Config
 from syncd.errors import SyncdError
 from syncd.hooks.queue import Told
 from syncd.model import Report
+from syncd.values import dataclass
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from syncd.git.repository import find_repository
 from syncd.hooks.queue import Hooks, Told
 from syncd.hooks.table import AFTER_PULL, AFTER_PUSH, ON_PROBLEM, Table
 from syncd.model import RecordPath, Report
+from syncd.values import dataclass
 
 Run = tuple[str, bytes]
 """An event, and the input of its hook."""

@@ -10,7 +10,6 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import click
 from syncd.cli.screen.colour import has_colour
 from syncd.cli.screen.output import say, say_json, tell
 from syncd.mirror.times import local_time, rfc3339
+from syncd.values import dataclass
 
 JOURNAL = Path("/run/systemd/journal/socket")
 _COLOURS = {"pushed": "blue", "pulled": "cyan", "merged": "cyan", "deleted": "yellow"}

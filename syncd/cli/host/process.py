@@ -6,7 +6,7 @@ import os
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from syncd.news import choose_doorbells
 from syncd.notify import Notifier
 from syncd.pds.shared import SharedStreams
 from syncd.state.notes import DaemonState, Paused, Unwatched
+from syncd.values import dataclass
 from syncd.watch import Watcher
 
 

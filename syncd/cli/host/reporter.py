@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from syncd.cli.host.hooked import Mirrored, after_sync, needs_a_person, on_problem, only
 from syncd.cli.host.journal import Level, LogEntry, Voice
@@ -23,6 +23,7 @@ from syncd.mirror.editors.served import keep_served
 from syncd.mirror.last_cycle import keep_last_cycle
 from syncd.model import Report
 from syncd.state.notes import DaemonState, Trouble
+from syncd.values import dataclass
 
 ALIKE = 10
 """More entries than this that differ in the record key alone become one."""

@@ -9,13 +9,14 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from syncd.cli.host.reporter import Teller
 from syncd.daemon import Daemon
 from syncd.errors import SyncdError
 from syncd.mirror.wire import DaemonAnswer, SentReport, SentTally, StatusAnswer, SyncAnswer
 from syncd.state.notes import Paused
+from syncd.values import dataclass
 
 LATER_SECONDS = 0.05
 """The answer goes out first: the socket ends with the daemon."""

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from syncd.config import FILE_NAME, SETTINGS, Config, load_config
 from syncd.errors import ConfigWrong, SyncdError
 from syncd.git.repository import is_changing
+from syncd.values import dataclass
 
 Stamp: TypeAlias = "tuple[int, int, int, int]"
 """The stat by which two texts of a file differ."""

@@ -6,8 +6,8 @@ A line that is long and changed little is shown around its changes alone.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher, unified_diff
 from itertools import groupby
 from typing import Final, TypeAlias
@@ -15,10 +15,18 @@ from typing import Final, TypeAlias
 import click
 
 from syncd.cli.screen.visible import visible
+from syncd.values import dataclass
 
 Span: TypeAlias = tuple[str, bool]
 """Some text of a line, and whether it changed."""
-_WORDS: Final = re.compile(r"\w+|\s+|[^\w\s]")
+_ALONE: Final = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
+    "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Japanese, Chinese
+)
+"""Letters of scripts that put no space between words: each is compared as a word."""
+_WORDS: Final = re.compile(rf"[{_ALONE}]|[^\W{_ALONE}]+|\s+|[^\w\s]")
+_SENTENCE: Final = re.compile(r"(?<=[.!?…])(?=\s+\S)|(?<=[。\uff01\uff1f])(?=.)")
+_GOES_ON: Final = "↳"
 LONG: Final = 160
 """A line with more characters is not shown whole if little of it changed."""
 _AROUND: Final = 40
@@ -81,7 +89,7 @@ def _changed(went: Sequence[str], came: Sequence[str]) -> Iterator[Line]:
 
 def _words(old: str, new: str) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
     """Return both lines in spans, with the words that are in one of them alone."""
-    mine, theirs = _WORDS.findall(old), _WORDS.findall(new)
+    mine, theirs = _split(old), _split(new)
     begin = _common(mine, theirs)
     end = _common(mine[begin:][::-1], theirs[begin:][::-1])
     was, now = mine[begin : len(mine) - end], theirs[begin : len(theirs) - end]
@@ -100,6 +108,33 @@ def _words(old: str, new: str) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
     return shown[0], shown[1]
 
 
+def _split(text: str) -> list[str]:
+    """Divide a text into words; an accent or a joined picture stays with what it is part of."""
+    words: list[str] = []
+    for word in _WORDS.findall(text):
+        if words and _is_joined(words[-1][-1], word[0]):
+            words[-1] += word
+        else:
+            words.append(word)
+    return words
+
+
+def _is_joined(before: str, char: str) -> bool:
+    """Return whether a terminal shows `char` in one place with the character before it."""
+    if before.isascii() and char.isascii():
+        return False
+    is_tone = "\U0001f3fb" <= char <= "\U0001f3ff"
+    return "\u200d" in (before, char) or is_tone or unicodedata.category(char).startswith("M")
+
+
+def sentences(line: str) -> list[str]:
+    """Return a long line of a text with each sentence in a line, all but the first after a sign."""
+    if len(line) <= LONG:
+        return [line]
+    first, *rest = _SENTENCE.split(line)
+    return [first, *(_GOES_ON + sentence for sentence in rest)]
+
+
 def _common(one: Sequence[str], other: Sequence[str]) -> int:
     pairs = zip(one, other, strict=False)
     return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
@@ -109,8 +144,7 @@ def _cut_around(spans: tuple[Span, ...], sign: str) -> tuple[Span, ...]:
     """Leave out most of a long line that did not change; what names a place is never cut."""
     if sign != " " or len(spans[0][0]) <= LONG:
         return spans
-    text = spans[0][0]
-    return ((f"{text[:_AROUND]} … {text[-_AROUND:]}", False),)
+    return ((_shortened(spans[0][0], is_last=False), False),)
 
 
 def _cut(spans: tuple[Span, ...]) -> tuple[Span, ...]:
@@ -127,4 +161,12 @@ def _cut(spans: tuple[Span, ...]) -> tuple[Span, ...]:
 def _shortened(text: str, *, is_last: bool) -> str:
     if len(text) <= 3 * _AROUND:
         return text
-    return f"{text[:_AROUND]} …" if is_last else f"{text[:_AROUND]} … {text[-_AROUND:]}"
+    first = text[: _edge(text, _AROUND)]
+    return f"{first} …" if is_last else f"{first} … {text[_edge(text, len(text) - _AROUND) :]}"
+
+
+def _edge(text: str, at: int) -> int:
+    """Return the first place from `at` on that is within no character as people see them."""
+    while 0 < at < len(text) and _is_joined(text[at - 1], text[at]):
+        at += 1
+    return at

@@ -1,33 +1,35 @@
 """Print plain text for people, one JSON object for programs, one sentence for an error.
 
-All output passes through here. Never prints a character that could control the terminal.
+All output passes through here. Never prints a character that could control the terminal, and never
+imports what it prints: whoever presses Tab waits for this module.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from io import TextIOWrapper
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from textwrap import wrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from syncd.atproto.cid import Cid
-from syncd.cli.screen.changes import Line
 from syncd.cli.screen.colour import has_colour
 from syncd.cli.screen.visible import visible, visible_json
 from syncd.errors import BadJson, FileProblem, SyncdError
-from syncd.mirror.notices import Notice
-from syncd.model import Conflict, Head, Held, Pending, Problem, RecordPath, Report
 from syncd.trouble import explain
+from syncd.values import dataclass
 from syncd.waiting import WAITS
+
+if TYPE_CHECKING:
+    from syncd.atproto.cid import Cid
+    from syncd.cli.screen.changes import Line
+    from syncd.mirror.notices import Notice
+    from syncd.model import Conflict, Head, Held, Pending, Problem, RecordPath, Report
 
 NEEDS_A_PERSON = 3
 """The exit code if the command is done, but an item waits for a person."""
@@ -148,7 +150,8 @@ VERSION = 1
 def fail_json(error: SyncdError) -> None:
     """Print an error as the JSON object of a command, unless that has printed one already."""
     if not SPOKEN.is_said:
-        say_json({"error": error_json(error)})
+        # On one line, as some commands promise of each object.
+        say_json({"error": error_json(error)}, indent=None)
 
 
 def error_json(error: SyncdError) -> dict[str, Any]:
@@ -166,6 +169,8 @@ def error_json(error: SyncdError) -> dict[str, Any]:
 
 def say_json(value: Mapping[str, Any], *, indent: int | None = 2) -> None:
     """Print one JSON object on stdout, with its version; with `indent` None, on one line."""
+    import json  # noqa: PLC0415 (a Tab prints none)
+
     SPOKEN.is_said = True
     value = {"version": VERSION, **value}
     text = visible_json(json.dumps(value, ensure_ascii=False, indent=indent))

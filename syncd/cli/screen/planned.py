@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.cli.screen.output import many, say, waiting_words
@@ -10,6 +9,7 @@ from syncd.cli.screen.review import markdown, rows_of, workflow_commands
 from syncd.config import Config
 from syncd.folder.names import relative_paths
 from syncd.model import Report, Verdict, find_record_path
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

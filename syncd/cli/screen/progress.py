@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TextIO
 
 from syncd.backoff import in_words
@@ -19,6 +19,7 @@ from syncd.cli.screen.colour import has_colour
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.observe.fetch import Fetching, Writing
 from syncd.cycle.push.outbox import Pushing
+from syncd.values import dataclass
 
 REDRAW_SECONDS = 0.2
 LINE_SECONDS = 10.0

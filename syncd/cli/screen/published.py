@@ -6,7 +6,6 @@ No person sits at a CI: what waits is decided by a commit, and the next run carr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ from syncd.cli.screen.output import (
 from syncd.cli.screen.planned import Named, plan_json, plan_words, say_review, say_steps
 from syncd.mirror.branch.publication import Published
 from syncd.model import Report, Step, split_record_path
+from syncd.values import dataclass
 
 HINTS: Final = Hints(
     conflict=(

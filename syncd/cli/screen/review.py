@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from syncd.cli.screen.visible import visible
 from syncd.model import Problem, Report, Step, Verdict
 from syncd.plan import kind_of
+from syncd.values import dataclass
 
 FORMATS: Final = ("github", "markdown")
 ROWS: Final = 200

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import ClassVar
 
 import click
@@ -29,6 +28,8 @@ class Suggesting(click.Group):
 
     def _guess(self, typed: str, known: Sequence[str]) -> str:
         """Return what to say about a name; a slip in one of another program counts as that one."""
+        from difflib import get_close_matches  # noqa: PLC0415 (only a slip needs it)
+
         begun = [name for name in known if name.startswith(typed)]
         near = get_close_matches(typed, begun or [*known, *self.meant], n=1)
         meant = self.meant.get(typed) or (self.meant.get(near[0]) if near else None)

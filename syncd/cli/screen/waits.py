@@ -10,10 +10,11 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TextIO
 
 from syncd.cli.screen.visible import visible
+from syncd.values import dataclass
 from syncd.waiting import WAITS, Wait, Waits
 
 SHOWN_SECONDS: Final = 2.0

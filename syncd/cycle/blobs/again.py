@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import BinaryIO, Final
 
 from syncd.atproto.blob import BlobRef, blob_refs
@@ -25,6 +25,7 @@ from syncd.errors import BadJson, FileChanged, FileProblem, Rejected
 from syncd.folder.root import Folder
 from syncd.folder.write import read_below
 from syncd.model import Change, RecordPath, Retry, Step, split_record_path
+from syncd.values import dataclass
 
 _MAY_NAME: Final = re.compile(rb"blob|\\[uUxX]")
 """What a text has in it that names a blob: the word, or an escape that may stand for a letter."""

@@ -6,7 +6,7 @@ Reads the state file and the names in `blobs/`; asks no PDS and writes no file.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from syncd.atproto.blob import BlobRef, blob_refs
 from syncd.atproto.cid import Cid, cid_of_block
@@ -18,6 +18,7 @@ from syncd.errors import BadData, BadJson, FileChanged, FileProblem
 from syncd.folder.write import read_bytes
 from syncd.model import RecordPath, split_record_path
 from syncd.state.attachments import Asked, refs_in
+from syncd.values import dataclass
 
 MEGABYTE = 1_000_000
 PORTION = 2_000

@@ -8,7 +8,7 @@ fetched now keeps its change waiting; after some failures a person is asked. Nev
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from syncd.atproto.blob import BlobRef
@@ -34,6 +34,7 @@ from syncd.model import (
 )
 from syncd.pds import Pds
 from syncd.state.attachments import Asked, refs_in
+from syncd.values import dataclass
 
 FAILURES: Final = 3
 """After so many failures to fetch a blob, a person decides whether its last record goes."""

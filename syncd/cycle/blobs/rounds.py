@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from syncd.atproto.cid import Cid
@@ -32,6 +32,7 @@ from syncd.model import Memory, Problem, RecordPath, Report, Retry
 from syncd.pds import Pds
 from syncd.state.attachments import Asked
 from syncd.state.learnt import KnownBlobs
+from syncd.values import dataclass
 
 __all__ = ["Rounds", "is_as_it_was", "keep_blobs"]
 

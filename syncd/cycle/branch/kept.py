@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +23,7 @@ from syncd.forms import Forms
 from syncd.model import RecordPath, split_record_path
 from syncd.state import Provenance, Superseded
 from syncd.trouble import explain
+from syncd.values import dataclass
 
 KEPT: Final = "syncd-kept"
 REPLACED: Final = "replaced"

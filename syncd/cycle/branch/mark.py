@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from syncd.atproto.cid import Cid, parse_cid
 from syncd.errors import Malformed
 from syncd.model import RecordPath, Snapshot, parse_record_path
+from syncd.values import dataclass
 
 _TITLE: Final = "Published by syncd"
 _COMMIT: Final = re.compile(r"published ([0-9a-f]{40}(?:[0-9a-f]{24})?)\Z")

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from io import BytesIO
 
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import cid_of_blob
-from syncd.blobs.files import MARK, as_published, describe, parts_of, shown
+from syncd.blobs.files import as_published, describe, may_name, parts_of, shown
 from syncd.config import Config
 from syncd.errors import BadData, BadJson
 from syncd.git.commits import GitFile, Worktree
 from syncd.model import RecordPath, split_record_path
+from syncd.values import dataclass
 
 _ANY = BlobRef(cid_of_blob(b""), "*/*", 0)
 
@@ -65,7 +66,7 @@ class NamedFiles:
                 found[name] = None
             return _ANY
 
-        if MARK in text:
+        if may_name(text):
             collection = split_record_path(path)[0]
             with suppress(BadData, BadJson):
                 self.config.forms.of(collection).parse(text, collection, refer)

@@ -6,27 +6,32 @@ writes where git or a person works, and never asks a PDS.
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import field
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from syncd.atproto.blob import BlobRef
+from syncd.atproto.blob import BlobRef, Refer
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.dagcbor import encode
 from syncd.atproto.syntax import parse_nsid
-from syncd.blobs.files import MARK
+from syncd.blobs.files import may_name
 from syncd.config import FILE_NAME, Config, parse_config
 from syncd.cycle.branch.mark import Mark
 from syncd.cycle.branch.named import NamedFiles
 from syncd.cycle.git.records import Cids, cid_in, record_paths, records_in
 from syncd.errors import BadData, BadJson, BadSyntax, ConfigWrong
 from syncd.folder.ignore.rules import IGNORE_FILE
-from syncd.forms import DRAFT, ENDINGS
+from syncd.folder.read import RACY_NS
+from syncd.forms import DRAFT, ENDINGS, Forms, block_at_once
 from syncd.git.commits import GitFile, Worktree
 from syncd.git.published import blobs_between
-from syncd.model import RecordPath, split_record_path
+from syncd.model import RecordPath, Seen, split_record_path
+from syncd.values import dataclass
 
 _NO_FILE: Final = "git-has-a-link-or-a-submodule-here"
 """Where a link leads that stands for what is no file in git: such a name is not absent."""
@@ -108,12 +113,16 @@ def _read(
             continue  # two files, so neither was published
         asked.clear()
         try:
-            collection = split_record_path(path)[0]
-            form = config.forms.of(collection)
-            block = encode(form.parse(content or b"", collection, refer))
+            block = _block(content or b"", split_record_path(path)[0], config.forms, refer)
             yield path, blob, block, bool(asked)
         except (BadJson, BadData):
             continue  # no record, so it was not published either
+
+
+def _block(text: bytes, collection: str, forms: Forms, refer: Refer) -> bytes:
+    form = forms.of(collection)
+    block = None if may_name(text) else block_at_once(form, text, collection)
+    return encode(form.parse(text, collection, refer)) if block is None else block
 
 
 def records_at(work: Worktree, commit: str, config: Config, known: Cids) -> dict[RecordPath, Cid]:
@@ -136,27 +145,59 @@ def versions_between(
     files = blobs_between(work, older, newer)
     # A text in between may name a file that either commit has.
     refers = [NamedFiles(work, commit, config).refer for commit in (older, newer)]
+    every = _settings_between(work, older, config, files.get(FILE_NAME, set()))
     found: dict[RecordPath, set[Cid | None]] = defaultdict(set)
-    for name, path in record_paths(files, config):
-        if path not in paths:
-            continue
-        forms = config.forms
-        ids = sorted(blob for blob in files[name] if blob is not None)
-        found[path] |= {
-            cid
-            for text in work.contents(ids)
-            for refer in refers
-            if (cid := cid_in(text or b"", path, forms, refer)) is not None
-        }
-        if None in files[name] and len(forms.of(split_record_path(path)[0]).endings) == 1:
-            found[path].add(None)
+    for then in every:
+        for name, path in record_paths(files, then):
+            if path not in paths:
+                continue
+            ids = sorted(blob for blob in files[name] if blob is not None)
+            found[path] |= {
+                cid
+                for text in work.contents(ids)
+                for refer in refers
+                if (cid := cid_in(text or b"", path, then.forms, refer)) is not None
+            }
+            if None in files[name] and _has_one_file(path, every):
+                found[path].add(None)
     return dict(found)
 
 
-def lay_out(work: Worktree, commit: str, config: Config, root: Path) -> None:
-    """Write what `commit` has of collections into the directory `root`. Raises GitFailed, OSError.
+def _settings_between(
+    work: Worktree, older: str, config: Config, blobs: Collection[str | None]
+) -> list[Config]:
+    """Return `config`, and those of the settings before it that name files otherwise.
+
+    `blobs` are what git had of them after the commit `older`. Raises GitFailed.
+    """
+    ids = sorted(blob for blob in blobs if blob is not None)
+    name = f"{work.repository.prefix}{FILE_NAME}"
+    found = {(config.is_portable, config.forms): config}
+    for content in work.contents((f"{older}:{name}", *ids)) if ids else ():
+        with suppress(ConfigWrong):
+            then = parse_config(content or b"", Path(name), {})
+            found.setdefault((then.is_portable, then.forms), then)
+    return list(found.values())
+
+
+def _has_one_file(path: RecordPath, every: Sequence[Config]) -> bool:
+    """Return whether the file of a record has the same name by all of these settings."""
+    collection = split_record_path(path)[0]
+    endings = {ending for each in every for ending in each.forms.of(collection).endings}
+    return len(endings) == len({each.is_portable for each in every}) == 1
+
+
+def lay_out(
+    work: Worktree, commit: str, config: Config, root: Path, known: Cids
+) -> dict[RecordPath, Seen]:
+    """Write what `commit` has of collections into the directory `root`, which nobody else changes.
 
     A link or a submodule becomes a link that leads nowhere: its records are then not absent.
+
+    Return what is known of the files without reading them: `known` has blobs of git that were read
+    already, in the forms of `config`.
+
+    Raises GitFailed, OSError.
     """
     wanted = {
         name: file
@@ -167,15 +208,36 @@ def lay_out(work: Worktree, commit: str, config: Config, root: Path) -> None:
     work.bring_blobs(commit, regular.values())
     for directory in {name.rpartition("/")[0] for name in wanted}:
         (root / directory).mkdir(parents=True, exist_ok=True)
-    naming: dict[str, bytes] = {}
-    for name, content in zip(regular, work.contents(regular.values()), strict=True):
+    paths, naming = dict(record_paths(regular, config)), dict[str, bytes]()
+    found: dict[RecordPath, Seen] = {}
+    for (name, blob), content in zip(regular.items(), work.contents(regular.values()), strict=True):
         text = content or b""
-        (root / name).write_bytes(text)
-        if MARK in text:
+        now = _write(root / name, text)
+        if may_name(text):
             naming[name] = text
+        path = paths.get(name)
+        cid = known.get((split_record_path(path)[0], blob)) if path else None
+        if path and cid:
+            found[path] = _seen(path, now, text, cid)
     _lay_out_named(NamedFiles(work, commit, config), naming, root)
     for name in wanted.keys() - regular.keys():
         (root / name).symlink_to(_NO_FILE)
+    return found
+
+
+def _write(place: Path, text: bytes) -> os.stat_result:
+    with place.open("wb") as file:
+        file.write(text)
+        file.flush()
+        return os.fstat(file.fileno())
+
+
+def _seen(path: RecordPath, now: os.stat_result, text: bytes, cid: Cid) -> Seen:
+    """Return the row of the scan cache of a file that was written here."""
+    times = now.st_mtime_ns, now.st_ctime_ns
+    # Nobody else changes the file, so no later content has its times.
+    seen_ns = max(times) + RACY_NS
+    return Seen(path, now.st_ino, now.st_size, *times, seen_ns, sha256(text).digest(), cid)
 
 
 def _lay_out_named(named: NamedFiles, texts: Mapping[str, bytes], root: Path) -> None:

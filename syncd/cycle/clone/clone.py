@@ -13,7 +13,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.commit import parse_did_key
@@ -56,6 +55,7 @@ from syncd.replica import View, read_head
 from syncd.spool import NOWHERE, Spool, has_blocks
 from syncd.state import Activity, How, State
 from syncd.state.notes import UnfinishedClone
+from syncd.values import dataclass
 
 SPOOL = "clone.car"
 """The name of the spool in `.syncd`; it exists until the clone is finished."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.atproto.cid import Cid
 from syncd.cycle.clone.collector import paused_collector
@@ -23,6 +23,7 @@ from syncd.model import RecordPath, Step, Verdict
 from syncd.spool import NOWHERE, Place
 from syncd.state import State
 from syncd.state.filling import Filled
+from syncd.values import dataclass
 
 _CREATED = "created in the repo"
 

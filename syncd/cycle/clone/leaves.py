@@ -12,7 +12,6 @@ import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import TracebackType
@@ -22,6 +21,7 @@ from syncd.atproto.cid import Cid
 from syncd.errors import FileProblem
 from syncd.spool import NOWHERE, Place, length_at
 from syncd.trouble import explain_at
+from syncd.values import dataclass
 
 PART_RECORDS = 1_000
 PART_BYTES = 8_000_000

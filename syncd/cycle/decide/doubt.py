@@ -8,12 +8,12 @@ difference between folder and base is believed: each waits for a person. Pulls c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from syncd.model import Plan, Side, Step, Verdict
 from syncd.state import LOST
 from syncd.state.notes import Doubt, Place, Witness
+from syncd.values import dataclass
 
 if TYPE_CHECKING:
     # Sides comes with an HTTP client, which a command that only reads the folder has no time for.

@@ -1,27 +1,31 @@
 """Object to new records that nobody may have meant to publish: of a new collection, or a draft.
 
 That is a collection that the repo does not have and whose name is one slip away from one that it
-has, or from a known one; and, after `clone --adopt`, every collection whose files were there before
-anybody agreed. Any other first record is pushed at once, and its step says that it is the first.
-A new text whose fields say that it is a draft, as static sites mark theirs, waits too. Looks at the
-state file, and at such texts, and only if the plan would create a record.
+has, or from a known one, or that is a copy of one or one put aside; and, after `clone --adopt`,
+every collection whose files were there before anybody agreed. Any other first record is pushed at
+once, and its step says that it is the first. A new text whose fields say that it is a draft, as
+static sites mark theirs, waits too. Looks at the state file, and at such texts and copies, and only
+if the plan would create a record.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
+from syncd.atproto.data import cid_of
+from syncd.atproto.syntax import parse_nsid
 from syncd.cycle.decide.lexicons import KNOWN
 from syncd.cycle.observe.views import Sides
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadJson, FileChanged, FileProblem
 from syncd.folder.names import draft_name
 from syncd.folder.write import read_bytes
-from syncd.model import Kind, Plan, Step, Verdict, split_record_path
+from syncd.model import Kind, Plan, Step, Verdict, make_record_path, split_record_path
 from syncd.plan import kind_of
-from syncd.slips import slip_of
+from syncd.slips import extended_by, is_aside, slip_of
 from syncd.state.consent import Adoption, ApprovedCollections
+from syncd.values import dataclass
 
 _FIRST = ", the first record of {} in the repo"
 _MARKS = (("draft", True, "draft: true"), ("published", False, "published: false"))
@@ -40,7 +44,7 @@ class Firsts:
         if not _creates(step) or self.workspace.config.read_only:
             return None
         name = _collection(step)
-        found = (self._adopted(name), self._misspelt(name), self._unready(step))
+        found = (self._adopted(name), self._new(step, name), self._unready(step))
         return "; ".join(why for why in found if why is not None) or None
 
     def _adopted(self, name: str) -> str | None:
@@ -51,11 +55,13 @@ class Firsts:
             f"syncd approve {name}"
         )
 
+    def _new(self, step: Step, name: str) -> str | None:
+        """Return why nobody may have meant a collection that the repo does not have."""
+        if name in self._in_repo or name in self._agreed or name in KNOWN:
+            return None
+        return self._misspelt(name) or self._copied(step, name)
+
     def _misspelt(self, name: str) -> str | None:
-        if name in self._in_repo or name in self._agreed:
-            return None
-        if name in KNOWN:
-            return None
         # Nobody else gives names beside the known ones, so a short word is enough there.
         meant = slip_of(name, sorted(self._in_repo)) or slip_of(name, sorted(KNOWN), likely=4)
         if meant is None:
@@ -64,6 +70,37 @@ class Firsts:
             f"the repo has no {name}; if you mean {meant}, move the file there and set its $type, "
             f"else: syncd approve {name}"
         )
+
+    def _copied(self, step: Step, name: str) -> str | None:
+        """Return which collection `name` may be a copy of, or what is left of it, by its name.
+
+        A name that only continues another one says little: there the record has to be a copy too.
+        """
+        for other in sorted(self._in_repo):
+            added = extended_by(name, other)
+            if added and (is_aside(added) or self._is_copy(step, other)):
+                return (
+                    f"the repo has no {name}, and it looks like {other}, copied or put aside; to "
+                    f"keep it out of the repo, rename it to {other}-{added}, else: syncd approve "
+                    f"{name}"
+                )
+        return None
+
+    def _is_copy(self, step: Step, other: str) -> bool:
+        """Return whether `other` still has a file of the same key that says the same."""
+        collection, rkey = split_record_path(step.path)
+        path = make_record_path(parse_nsid(other), rkey)
+        cid = self.workspace.state.base_of([path]).get(path)
+        if cid is None:
+            return False
+        folder = self.workspace.folder
+        try:
+            read_bytes(folder, path)
+            text = read_bytes(folder, step.path)[0]
+            record = folder.forms.of(collection).parse(text, collection)
+        except (BadJson, FileChanged, FileProblem):
+            return False
+        return cid_of({**record, "$type": other}) == cid
 
     def _unready(self, step: Step) -> str | None:
         """Return why a text may be a draft. One that a person published is none."""

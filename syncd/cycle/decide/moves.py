@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.atproto.cid import Cid
 from syncd.model import Moved, Moves, RecordPath, Seen, split_record_path
+from syncd.values import dataclass
 
 _HINT = (
     "make a record of that file, or move it back; to let the record go and keep the file: syncd "

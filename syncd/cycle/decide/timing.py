@@ -7,12 +7,13 @@ delays what a person decided or published.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from syncd.config import Config
 from syncd.cycle.workspace import SECOND_NS
 from syncd.model import Choice, Decision, Kind, Pending, RecordPath, Seen, Step
 from syncd.plan import kind_of, still_holds
+from syncd.values import dataclass
 
 _ASKED = "waits for syncd publish"
 _RESTS = "waits until it was left alone for {:g} s"

@@ -7,7 +7,7 @@ a record that went to none of them is the folder searched, within bounds.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache
 
 from syncd.atproto.syntax import Nsid
@@ -24,6 +24,7 @@ from syncd.folder.survey import is_nsid
 from syncd.folder.write import file_below
 from syncd.model import Moves, RecordPath, Seen, Step, make_record_path, split_record_path
 from syncd.state.notes import LastLook
+from syncd.values import dataclass
 
 STATS = 20_000
 """The most files of other names whose age one search asks for."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +26,7 @@ from syncd.git.versions import Anchor, check_complete, last_published
 from syncd.model import Memory, RecordPath, split_record_path
 from syncd.state import create_state
 from syncd.state.notes import Doubt, Filenames, Overtaken
+from syncd.values import dataclass
 
 STATE = "state.db"
 REMOVED: Final = Doubt(

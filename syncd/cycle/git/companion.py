@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Tid
+from syncd.cycle.git.absent import kept_out, not_deleted
 from syncd.cycle.git.blobs import files_for_git
-from syncd.cycle.git.decision import EMPTY, LEFT_OUT, Facts, Obstacle, acting, name_switch, put_off
+from syncd.cycle.git.decision import Facts, Obstacle, acting, name_switch, put_off
 from syncd.cycle.git.making import Making, Reader
 from syncd.cycle.git.obstacles import Obstacles
 from syncd.cycle.git.records import Cids, cid_in, records_in
@@ -47,6 +48,7 @@ from syncd.model import (
 )
 from syncd.replica import remotes_of
 from syncd.state.notes import GitProgress
+from syncd.values import dataclass
 
 READY_SECONDS = 10.0
 """How long a cycle waits for a git command to end. If the lock stays, the cycle continues."""
@@ -56,8 +58,6 @@ _LOOKS = 3
 checkouts. It is safe all the same: each write names what it replaces."""
 NAME = ".git"
 """The path of git's own problem in `status`."""
-_BUSY = "the file is missing while git holds index.lock: a git command may still be running"
-_BUSY_HINT = "wait for that command; if none is running, remove .git/index.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,31 +130,10 @@ class Companion:
         if repository is None or not found.gone:
             # No git, or no file is missing: git could only have caused false deletions.
             return found
-        return found.with_inert(await asyncio.to_thread(self._not_deleted, repository, found.gone))
-
-    def _not_deleted(
-        self, repository: Repository, gone: Collection[RecordPath]
-    ) -> dict[RecordPath, Problem]:
-        """Return a problem for each missing file that may be no deletion.
-
-        Git removes the files of a sparse checkout first and then writes the index. So only an index
-        that was read after the look, without a lock, lists the files left out.
-        """
-        if repository.is_locked():
-            # A git command may still be removing or restoring files: no absence is proven.
-            return {path: Problem(path, _BUSY, _BUSY_HINT) for path in gone}
-        try:
-            work = Worktree.at(repository)
-            names, empty = work.left_out(), work.empty_submodules()
-        except GitFailed as error:
-            reason = f"git cannot tell whether it left it out: {error.message}"
-            # Only a sparse checkout leaves files out. Without one, every absence is a deletion.
-            unclear = gone if repository.is_sparse() else ()
-            return {path: Problem(path, reason, error.hint) for path in unclear}
-        # The files of a submodule that git emptied are those of another repository.
-        hidden = {p: EMPTY for p in gone if self._name(p).partition("/")[0] in empty}
-        hidden |= {path: LEFT_OUT for path in gone if not names.isdisjoint(self._names(path))}
-        return {path: Problem(path, why.words, why.hint) for path, why in hidden.items()}
+        folder = self.workspace.folder
+        return found.with_inert(
+            await asyncio.to_thread(not_deleted, repository, folder, found.gone)
+        )
 
     def judge(self, plan: Plan, now: int) -> Plan:
         """Return the plan as git's state allows it; `now` is in unix seconds.
@@ -164,7 +143,7 @@ class Companion:
         a recent switch of branches.
         """
         config = self.workspace.config
-        names = {path: self._name(path) for path in acting(plan, config)}
+        names = {path: self._names(path) for path in acting(plan, config)}
         repository = find_repository(self.workspace.folder.root)
         obstacles = self._left_out(repository, plan) | self.obstacles.find(names)
         switch = last_switch(repository) if repository is not None and plan.held else None
@@ -173,7 +152,7 @@ class Companion:
         return put_off(plan, obstacles, config) if obstacles else plan
 
     def _left_out(self, repository: Repository | None, plan: Plan) -> dict[RecordPath, Obstacle]:
-        """Return the new records of the repo whose files a sparse checkout leaves out.
+        """Return the new records of the repo whose files git keeps out of a sparse checkout.
 
         As after a clone that no published commit is a base for: there, nothing else knows of them.
         """
@@ -181,11 +160,10 @@ class Companion:
         if repository is None or not new or not repository.is_sparse():
             return {}
         try:
-            names = Worktree.at(repository).left_out()
+            return kept_out(repository, self.workspace.folder, new)
         except GitFailed:
             # To bring a file that git leaves out costs nothing but the room for it.
             return {}
-        return {path: LEFT_OUT for path in new if not names.isdisjoint(self._names(path))}
 
     async def commit_after(self, report: Report) -> Report:
         """Commit the records that a cycle moved or confirmed, if the settings ask for commits.
@@ -328,7 +306,7 @@ class Companion:
         names |= {n: path for path in ready for n in self._names(path) if n in tracked}
         # .gitignore is for files that git does not track yet: such a record is not for git.
         ignored = work.ignored({name for name, path in names.items() if path not in in_git})
-        unmerged = self._unmerged(work, names)
+        unmerged = self._unmerged(work, ready)
         waits = {
             path
             for path in facts.moved.keys() - ready
@@ -337,12 +315,15 @@ class Companion:
         left = {path: how for path, how in facts.moved.items() if path in waits}
         # They may be in agreement, as where one side was taken: they are to be committed all the
         # same, once the person has told git.
-        left |= {names[name]: facts.moved.get(names[name], "adopted") for name in unmerged}
-        return {n: p for n, p in names.items() if n not in ignored | unmerged}, left
+        left |= {path: facts.moved.get(path, "adopted") for path in unmerged}
+        chosen = {n: p for n, p in names.items() if n not in ignored and p not in unmerged}
+        return chosen, left
 
-    def _unmerged(self, work: Worktree, names: Collection[str]) -> set[str]:
+    def _unmerged(self, work: Worktree, paths: Collection[RecordPath]) -> set[RecordPath]:
+        """Return the records of which any file is unmerged, be it another one than there is now."""
         found, prefix = work.unmerged(), work.repository.prefix
-        return {name for name in names if f"{prefix}{name}" in found}
+        concerned = paths if found else ()
+        return {p for p in concerned if any(f"{prefix}{n}" in found for n in self._names(p))}
 
     def _commit_chosen(
         self, work: Worktree, tip: Tip, making: Making, blobs: Collection[str] = ()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from syncd.config import Config
 from syncd.cycle.pull.merge import wants_merge
 from syncd.git.repository import Switch
 from syncd.git.versions import Anchor
 from syncd.model import Head, Held, Plan, Problem, RecordPath, Side, Snapshot, Step, Verdict
+from syncd.values import dataclass
 
 _FINISH_HINT = "finish it, or abort it; what waits for it follows then"
 

@@ -6,7 +6,7 @@ Runs git to read, never to write: the commit itself is made by `syncd.git.commit
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Did
@@ -16,6 +16,7 @@ from syncd.git.commits import Tree, Worktree
 from syncd.git.message import Published, make_message, parse_blocks
 from syncd.git.versions import says
 from syncd.model import RecordPath, Snapshot
+from syncd.values import dataclass
 
 _UNREADABLE = "a hook takes the Atproto- lines out of the message; the commit was taken back"
 _UNREADABLE_HINT = "have the hooks commit-msg and prepare-commit-msg keep the lines: git help hooks"

@@ -5,8 +5,8 @@ A repository of its own in a collection's directory counts for that collection. 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,6 +15,7 @@ from syncd.errors import GitFailed
 from syncd.git.commits import Worktree
 from syncd.git.repository import Moment, Repository, find_repository
 from syncd.model import RecordPath
+from syncd.values import dataclass
 
 
 @dataclass(slots=True)
@@ -28,8 +29,12 @@ class Obstacles:
     _unmerged: dict[Path, tuple[Moment, frozenset[str]]] = field(default_factory=dict)
     _waited_for: dict[Repository, _Status] = field(default_factory=dict)
 
-    def find(self, names: Mapping[RecordPath, str]) -> dict[RecordPath, Obstacle]:
-        """Return what stands in the way of each record; `names` are their files in the folder."""
+    def find(self, names: Mapping[RecordPath, Sequence[str]]) -> dict[RecordPath, Obstacle]:
+        """Return what stands in the way of each record.
+
+        `names` are the files in the folder that can be the record's, in one directory: where one of
+        them is unmerged, another one does not decide.
+        """
         self._waited_for = {}
         found: dict[RecordPath, Obstacle] = {}
         for directory, files in _by_directory(names).items():
@@ -50,17 +55,18 @@ class Obstacles:
         return {repo.git_directory: repo for repo in found if repo is not None}.values()
 
     def _in(
-        self, repository: Repository, names: Mapping[RecordPath, str]
+        self, repository: Repository, names: Mapping[RecordPath, Sequence[str]]
     ) -> dict[RecordPath, Obstacle]:
         operation = repository.operation()
         if operation is not None:
             return dict.fromkeys(names, unfinished(operation))
         files = {
-            path: (self.root / name).relative_to(repository.top).as_posix()
-            for path, name in names.items()
+            (self.root / name).relative_to(repository.top).as_posix(): path
+            for path, several in names.items()
+            for name in several
         }
-        unmerged = self._unmerged_in(repository, files.values())
-        return {path: UNMERGED for path, file in files.items() if file in unmerged}
+        unmerged = self._unmerged_in(repository, files.keys())
+        return {path: UNMERGED for file, path in files.items() if file in unmerged}
 
     def _unmerged_in(self, repository: Repository, files: Collection[str]) -> Collection[str]:
         moment = repository.moment()
@@ -83,8 +89,10 @@ def _status(repository: Repository) -> _Status:
     return repository.moment(), repository.operation()
 
 
-def _by_directory(names: Mapping[RecordPath, str]) -> dict[str, dict[RecordPath, str]]:
-    found: dict[str, dict[RecordPath, str]] = {}
-    for path, name in names.items():
-        found.setdefault(name.partition("/")[0], {})[path] = name
+def _by_directory(
+    names: Mapping[RecordPath, Sequence[str]],
+) -> dict[str, dict[RecordPath, Sequence[str]]]:
+    found: dict[str, dict[RecordPath, Sequence[str]]] = {}
+    for path, several in names.items():
+        found.setdefault(several[0].partition("/")[0], {})[path] = several
     return found

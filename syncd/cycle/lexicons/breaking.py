@@ -6,7 +6,6 @@ Lexicons refer to each other: a changed definition can break the records of any 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from syncd.atproto.cid import Cid
@@ -18,6 +17,7 @@ from syncd.cycle.lexicons.library import Library
 from syncd.cycle.lexicons.reading import Reading
 from syncd.errors import FileProblem, Malformed
 from syncd.model import RecordPath, split_record_path
+from syncd.values import dataclass
 
 Found = tuple[RecordPath, Fault]
 MOST: Final = 10

@@ -6,7 +6,7 @@ Only a cycle that has something to push needs this module, and what it imports.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import islice
 from typing import Final, Self
 
@@ -28,6 +28,7 @@ from syncd.forms import Form, read_plain
 from syncd.lexicons.bundle import KNOWN_TO_PDS, load_bundle
 from syncd.model import Problem, RecordPath, Seen, split_record_path
 from syncd.plan import Views
+from syncd.values import dataclass
 
 BlockOf = Callable[[RecordPath, Cid], bytes | None]
 _HINT: Final = (

@@ -7,7 +7,7 @@ a fault that the record had before in the repo: what others wrote is no fault of
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from syncd.atproto.cid import Cid
@@ -16,6 +16,7 @@ from syncd.cycle.workspace import Workspace
 from syncd.folder.scan import Look
 from syncd.model import Choice, Plan, Policy, Problem, RecordPath, Step
 from syncd.plan import Views, still_holds
+from syncd.values import dataclass
 
 BlockOf = Callable[[RecordPath, Cid], bytes | None]
 _WARNED: Final = "; its lexicon says: "

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from syncd.folder.root import opened
 from syncd.forms import DOCUMENTS, USUAL, Form, Forms
 from syncd.lexicons.bundle import load_bundle
 from syncd.model import Problem
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Self
 
 from syncd.folder.read import FileStat, read_file
 from syncd.folder.root import Folder, open_directory
 from syncd.folder.write import file_below
 from syncd.model import RecordPath
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

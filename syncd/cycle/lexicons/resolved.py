@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from syncd.atproto.syntax import Did, Nsid, Tid, parse_did, parse_nsid, parse_ti
 from syncd.errors import BadData, BadSyntax, FileProblem
 from syncd.folder.read import read_file
 from syncd.folder.root import OWN, opened
+from syncd.values import dataclass
 
 RESOLVED: Final = f"{OWN}/lexicons"
 _ENDING: Final = ".json"

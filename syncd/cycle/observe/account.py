@@ -6,13 +6,13 @@ Never touches a file: no status of an account is a reason to.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from syncd.cycle.home import Home
 from syncd.errors import BadCommit, RepoUnavailable, RolledBack, SyncdError, Unreachable, WrongKey
 from syncd.model import Account
 from syncd.pds import Pds
+from syncd.values import dataclass
 
 LOST = (BadCommit, RolledBack, RepoUnavailable, Unreachable)
 """Errors whose cause may be that the account has moved to another PDS."""

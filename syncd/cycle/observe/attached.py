@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import cid_of_blob, cid_of_block
 from syncd.atproto.data import MALFORMED_BLOB, encode
 from syncd.blobs.consent import files_of
-from syncd.blobs.files import MARK, Files, parts_of
+from syncd.blobs.files import Files, may_name, parts_of
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, BadJson, FileChanged, FileProblem
 from syncd.folder.read import FIX_HINT
@@ -25,6 +25,7 @@ from syncd.folder.scan import Look
 from syncd.folder.write import read_bytes
 from syncd.model import Problem, RecordPath, Seen, Snapshot, split_record_path
 from syncd.state.learnt import KnownBlobLimit
+from syncd.values import dataclass
 
 _BOTH = "it names a file to upload, and the repo changed the record meanwhile"
 _BOTH_HINT = "look at `syncd diff`, and write the file of the record anew from what it shows"
@@ -90,7 +91,7 @@ def files_named(folder: Folder, paths: Iterable[RecordPath]) -> set[str]:
         collection = split_record_path(path)[0]
         with suppress(BadData, BadJson, FileChanged, FileProblem):
             text, _ = read_bytes(folder, path)
-            if MARK in text:
+            if may_name(text):
                 folder.forms.of(collection).parse(text, collection, refer)
     return found
 
@@ -98,7 +99,7 @@ def files_named(folder: Folder, paths: Iterable[RecordPath]) -> set[str]:
 def _read(
     files: Files, folder: Folder, path: RecordPath, met: Problem, why: tuple[str, str] | None
 ) -> Naming | Problem:
-    """Return what the file will be, or the problem that it has; `met` where it names no file."""
+    """Return what the file will be, or the problem that it has."""
     used = dict[str, BlobRef]()
 
     def refer(name: str) -> BlobRef:
@@ -110,8 +111,6 @@ def _read(
     collection = split_record_path(path)[0]
     try:
         text, now = read_bytes(folder, path)
-        if MARK not in text:
-            return met
         record = folder.forms.of(collection).parse(text, collection, refer)
         cid = cid_of_block(encode(record))
     except BadJson as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from syncd.atproto.syntax import Tid
 from syncd.errors import BadCar, Unverified
 from syncd.pds import Pds
 from syncd.spool import unnamed_spool
+from syncd.values import dataclass
 
 REPO_BYTES = 2 * 1024 * 1024 * 1024
 """The largest repo, in bytes of its blocks: no PDS may fill this machine's memory or disk."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from syncd.atproto.cid import Cid
 from syncd.errors import FileChanged, FileProblem
@@ -20,6 +20,7 @@ from syncd.folder.scan import Look
 from syncd.folder.write import read_bytes
 from syncd.forms import Form, Forms
 from syncd.model import Problem, RecordPath, Seen, Snapshot, split_record_path
+from syncd.values import dataclass
 
 BlockOf = Callable[[RecordPath, Cid], bytes | None]
 

@@ -13,7 +13,7 @@ import os
 import stat
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.blobs.store import DIRECTORY, MANY, Store
@@ -28,6 +28,7 @@ from syncd.folder.scan import Look, scan
 from syncd.forms import Form, Forms
 from syncd.model import Problem, RecordPath, Seen, Snapshot
 from syncd.state.learnt import KnownBlobs
+from syncd.values import dataclass
 
 FEW = 1_000
 """With more paths than this in one collection, the whole collection is scanned instead."""

@@ -7,7 +7,7 @@ requests. What was lost once is asked for again seldom. Never says what a lost b
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from syncd.atproto.cid import Cid, parse_cid
@@ -17,6 +17,7 @@ from syncd.cycle.workspace import Workspace
 from syncd.errors import BadSyntax, NotFound
 from syncd.pds import Pds
 from syncd.state.credence import LostBlocks
+from syncd.values import dataclass
 
 PAUSES: Final = Backoff(600.0, 86_400.0)
 """How long what is lost is not asked for: ten minutes, then twice as long each time."""

@@ -1,8 +1,9 @@
 """Notice a collection whose disk was unmounted, or covered by another one. Writes nothing.
 
 A collection may be a mount of its own. While its disk is not mounted, another directory shows in
-its place: a file that is missing there is nobody's deletion, and one that lies there nobody's edit.
-A directory in which every record lies as it should is the collection, whatever disk it is on.
+its place, or none: a file that is missing there is nobody's deletion, and one that lies there
+nobody's edit. A directory in which every record lies as it should is the collection, whatever disk
+it is on.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import replace
 from syncd.atproto.cid import Cid
 from syncd.cycle.workspace import Workspace
 from syncd.folder.linux import born_ns, is_mount
+from syncd.folder.names import CONTINUED, is_record_like
 from syncd.folder.root import Folder
 from syncd.folder.scan import Look
 from syncd.model import Problem, RecordPath
@@ -39,8 +41,10 @@ def spare_unmounted(
     if known is None:
         return look
     names = {_collection(path) for path in (*base, *concerned)}
-    for name, now in _directories(workspace.folder, names):
-        problem = _strange(name, known.by_collection.get(name), now)
+    places = dict(_directories(workspace.folder, names))
+    for name in sorted({*places, *(names & known.by_collection.keys())}):
+        before = known.by_collection.get(name)
+        problem = _strange(workspace.folder, name, before, places.get(name))
         if problem is not None and not (is_whole and _is_complete(look, base, name)):
             look = _without(look, problem, concerned)
     return look
@@ -69,20 +73,41 @@ def _directories(folder: Folder, names: Iterable[str]) -> Iterator[tuple[str, tu
                     yield name, (Mount(found.st_ino, born_ns(root, name)), is_mount(root, name))
 
 
-def _strange(name: str, before: Mount | None, found: tuple[Mount, bool]) -> Problem | None:
-    """Return what is wrong with the directory of a collection, or None."""
-    now, is_mounted = found
-    if is_mounted and (before is None or not _is_same(before, now)):
+def _strange(
+    folder: Folder, name: str, before: Mount | None, found: tuple[Mount, bool] | None
+) -> Problem | None:
+    """Return what is wrong with the directory of a collection, or None. `found`: if there is one.
+
+    Where a disk was, a directory counts that a person made since then and put a record into. Who
+    mounts disks also makes and removes directories for them, and those are empty.
+    """
+    now, is_mounted = found or (None, False)
+    if is_mounted and (before is None or now is None or not _is_same(before, now)):
         reason = (
             "another disk is mounted here than at the last sync, and not all its files are there"
         )
         return Problem(name, reason, "unmount it, or bring the files of the records there first")
-    # A directory that was made since then is no mount point that comes to light: a person made it.
-    if is_mounted or before is None or now.made > before.at_ns:
+    if is_mounted or before is None:
+        return None
+    if now is None or _is_bare(folder, name):
+        reason = "its disk is not mounted, so it does not count that its files are not here"
+        hint = f"mount it; or to keep its records here: syncd restore {name}, then syncd sync"
+        return Problem(name, reason, hint)
+    if now.made > before.at_ns:
         return None
     reason = "its disk is not mounted, so what is here are not its files"
-    count = f"mv {name} {name}.old && cp -a {name}.old {name}"
+    count = f"mv {name} {name}-old && cp -a {name}-old {name}"
     return Problem(name, reason, f"mount it; or to have this directory count: {count}")
+
+
+def _is_bare(folder: Folder, name: str) -> bool:
+    """Return whether no file in the directory of a collection is named like that of a record."""
+    form = folder.forms.of(name)
+    try:
+        names = [file.name for file in (folder.root / name).iterdir()]
+    except OSError:
+        return False  # the look has a problem for it already
+    return not any(is_record_like(each, form) or each.endswith(CONTINUED) for each in names)
 
 
 def _is_same(one: Mount, other: Mount) -> bool:

@@ -8,7 +8,7 @@ whole.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.commit import parse_did_key
@@ -21,6 +21,7 @@ from syncd.errors import BadCar, BadTree, MissingBlocks, Unverified
 from syncd.model import Head, RecordPath
 from syncd.pds import Pds
 from syncd.replica import View, advance, check_grown, first_of, read_head
+from syncd.values import dataclass
 
 REPAIRS = 8
 """The most small fetches after a full one; then the cycle ends with an error."""

@@ -7,7 +7,7 @@ dirty, if it changed in the repo, or if something about it waits since an earlie
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.cycle.lexicons.judge import judge
@@ -46,6 +46,7 @@ from syncd.replica import View, first_of, remotes_of
 from syncd.state import State
 from syncd.state.note import Note
 from syncd.state.notes import LastLook
+from syncd.values import dataclass
 
 Dirty = Collection[RecordPath] | None
 """Paths to look at, or None: look everywhere."""
@@ -356,20 +357,19 @@ def strays_apart(plan: Plan, strays: Sequence[Problem]) -> tuple[Problem, ...]:
     return tuple(stray for stray in strays if stray.path not in told)
 
 
-def last_look(workspace: Workspace, plan: Plan, sides: Sides) -> tuple[Note, ...]:
-    """Return what is to be remembered of a look at all files: its time, and what is a mount.
+def look_notes(workspace: Workspace, sides: Sides) -> tuple[Note, ...]:
+    """Return what is to be remembered of a look at all files, if it is new: what is a mount."""
+    return mounts_seen(workspace, sides.look, sides.at_ns) if sides.is_whole else ()
 
-    No time while a file is away whose record is still to be deleted: where its content went is then
-    looked for among what has appeared since before it went.
-    """
+
+def note_look(workspace: Workspace, plan: Plan, sides: Sides) -> None:
+    """Note the time of a whole look that missed no file: what moves later is newer than that."""
     moved = {item.path for item in plan.problems if isinstance(item, Moved)}
     there = sides.look.seen.keys() | sides.look.problems.keys() | moved
-    known = workspace.state.note(LastLook)
-    mounts = mounts_seen(workspace, sides.look, sides.at_ns) if sides.is_whole else ()
-    is_recent = known is not None and 0 <= sides.at_ns - known.at_ns < LOOK_NS
-    if not sides.is_whole or is_recent or not there >= sides.paths & sides.views.base.keys():
-        return mounts
-    return (*mounts, LastLook(sides.at_ns))
+    known = workspace.state.note(LastLook) or LastLook(0)
+    is_recent = 0 <= sides.at_ns - known.at_ns < LOOK_NS
+    if sides.is_whole and not is_recent and there >= sides.paths & sides.views.base.keys():
+        workspace.state.keep_later(LastLook(sides.at_ns))
 
 
 def bookkeeping(plan: Plan, sides: Sides) -> Memory:

@@ -7,7 +7,6 @@ them wait.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from syncd.atproto.cid import Cid, cid_of_blob, cid_of_block
 from syncd.atproto.dagcbor import encode
@@ -31,6 +30,7 @@ from syncd.model import (
     split_record_path,
 )
 from syncd.state import History, Provenance, Superseded
+from syncd.values import dataclass
 
 Failed = dict[RecordPath, SyncdError]
 NOT_OVERWRITTEN = "nothing was overwritten; the next sync tries again"

@@ -8,7 +8,7 @@ conflict stays a conflict and says why.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import cid_of, encode
@@ -33,6 +33,7 @@ from syncd.model import (
     Waiting,
     split_record_path,
 )
+from syncd.values import dataclass
 
 TO_BE_PUSHED = "merged; to be pushed"
 

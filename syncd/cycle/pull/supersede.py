@@ -9,7 +9,7 @@ the caller records the memory. Never asks a PDS, and never records anything in t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TypeAlias
 
 from syncd.atproto.cid import Cid, cid_of_blob
@@ -21,6 +21,7 @@ from syncd.folder.write import Replacement, read_below, read_bytes, remove, writ
 from syncd.forms import Forms
 from syncd.model import Memory, Problem, RecordPath, Retry, Seen, Side, Waiting
 from syncd.state import Provenance, Superseded
+from syncd.values import dataclass
 
 Text: TypeAlias = "bytes | Callable[[bytes | None], bytes]"
 """A file's new text, or what makes it from the old one (None: there was no file).

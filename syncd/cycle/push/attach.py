@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import Final
 
@@ -58,6 +58,7 @@ from syncd.model import (
 )
 from syncd.plan import kind_of
 from syncd.state.learnt import UploadPause
+from syncd.values import dataclass
 
 _REASON = "the files that it names were uploaded"
 _HINT = "change the file, or name another"
@@ -280,7 +281,9 @@ class Uploads:
         except (BadData, FileChanged, FileProblem):
             pass
         reason = f"a file that it names cannot be uploaded: {refused.error.message}"
-        return Refusal(step.path, step.local, reason, _HINT, line, column)
+        # What a PDS has no method for, no other file changes.
+        hint = refused.error.hint if refused.error.status == 501 else _HINT
+        return Refusal(step.path, step.local, reason, hint, line, column)
 
     def obey(self, change: Change, error: Rejected) -> Retry | None:
         """Do what a refusal asks for; return that the record is sent again then.

@@ -7,7 +7,7 @@ is halved. Never sends a change twice without an answer between.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.batches import Ahead, batches
@@ -27,6 +27,7 @@ from syncd.errors import (
 from syncd.exchange import Limits, Written
 from syncd.model import Change
 from syncd.pds import encoded_size
+from syncd.values import dataclass
 
 
 @dataclass(slots=True)
@@ -93,7 +94,7 @@ class Batched:
             return swap
         self.pusher.allowance.charge(batch_points(batch))
         self.pusher.leave(batch)
-        written = await self.pusher.heeding(self._request(batch, swap))
+        written = await self.pusher.allowance.heeding(self._request(batch, swap))
         self.pusher.body = self.pusher.body.after_passing(body_bytes(batch))
         self.pusher.confirm(batch, written)
         if swap is None:

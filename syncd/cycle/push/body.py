@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from syncd.atproto.xrpc import ENVELOPE_BYTES
 from syncd.errors import Rejected, TooLarge
 from syncd.model import Change
 from syncd.pds import encoded_size
+from syncd.values import dataclass
 
 OLD_JSON_BYTES = 150 * 1024
 """The largest JSON body that older PDSes take (observed on 0.4)."""

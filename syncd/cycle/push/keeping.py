@@ -8,13 +8,14 @@ gone. Decides nothing that a plan decides: it writes only what both sides agree 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import Value
 from syncd.budget import CREATE_POINTS, DELETE_POINTS
 from syncd.cycle.home import Home
 from syncd.cycle.observe.remote import Sight
+from syncd.cycle.push.quota import Allowance
 from syncd.cycle.workspace import Workspace
 from syncd.errors import (
     BadAnswer,
@@ -31,6 +32,7 @@ from syncd.model import Change, Memory, RecordPath, Retry, Waiting
 from syncd.pds import Pds
 from syncd.replica import remotes_of
 from syncd.state.learnt import KnownKeeping
+from syncd.values import dataclass
 
 WRITTEN_AGAIN = "written again; to be seen in the repo's tree"
 MOST_AT_ONCE = 200
@@ -44,14 +46,14 @@ class Keeping:
     Attributes:
         filled: Reads the file of a change and returns the change with its record. Raises
             FileChanged, FileProblem or BadJson where the file has another content.
-        charge: Takes the points of writes that are about to be sent. Raises RateLimited.
+        allowance: The write points of the account.
         tell: Takes a sentence about a record for people.
     """
 
     workspace: Workspace
     home: Home
     filled: Callable[[Change], Change]
-    charge: Callable[[int], None]
+    allowance: Allowance
     tell: Callable[[str], None]
 
     def note(self, changes: Collection[Change], *, is_guarded: bool) -> None:
@@ -118,8 +120,9 @@ class Keeping:
         }
         self.workspace.state.record(Memory(base={c.path: None for c in changes}, waiting=again))
         try:
-            self.charge(len(changes) * (DELETE_POINTS + CREATE_POINTS))
-            await self.home.pds.write([Change(c.path, c.after, None) for c in changes], swap=swap)
+            self.allowance.charge(len(changes) * (DELETE_POINTS + CREATE_POINTS))
+            gone = [Change(c.path, c.after, None) for c in changes]
+            await self.allowance.heeding(self.home.pds.write(gone, swap=swap))
         except SwapFailed:
             # Somebody wrote meanwhile: without its base, a record they deleted would come back.
             base = {c.path: c.after for c in changes}
@@ -129,7 +132,7 @@ class Keeping:
             self._tell(changes, f"the PDS does not take it again: {error.message}")
             return True
         try:
-            await self.home.pds.write(changes, swap=None)
+            await self.allowance.heeding(self.home.pds.write(changes, swap=None))
         except (PdsError, BadAnswer, CredentialsRefused) as error:
             self._tell(changes, f"the PDS does not take it again: {error.message}")
         else:

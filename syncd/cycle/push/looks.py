@@ -6,7 +6,6 @@ commit can: as long as it is the one that was verified, the record is what the v
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -14,6 +13,7 @@ from syncd.atproto.cid import Cid
 from syncd.errors import BadAnswer, PdsError, RateLimited, SwapFailed, Unreachable
 from syncd.model import Change, RecordPath
 from syncd.pds import Pds
+from syncd.values import dataclass
 
 
 class Unseen(Enum):

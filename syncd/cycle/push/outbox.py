@@ -8,7 +8,7 @@ repo: what was sent is seen, or not, by the next cycle.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -46,6 +46,7 @@ from syncd.errors import (
 from syncd.exchange import Limits
 from syncd.model import Change, Memory, Moved, RecordPath, Retry, Step, Waiting
 from syncd.state.learnt import KnownBody, KnownGuards
+from syncd.values import dataclass
 from syncd.waiting import waiting_for
 
 READ_AHEAD = 25
@@ -146,7 +147,7 @@ class Outbox:
                 return fill(self.workspace.folder, change, root)
 
         tell = self.answers.say
-        return Keeping(self.workspace, self.home, filled, self.allowance.charge, tell)
+        return Keeping(self.workspace, self.home, filled, self.allowance, tell)
 
     async def archive(
         self,
@@ -328,12 +329,17 @@ class Outbox:
             known = None  # another PDS honours what it likes
         is_old = known is not None and not self._is_since(known.at, GUARDS_SECONDS)
         if known is None or (is_old and not known.honoured):
-            known = self._keep_guards(honoured=await self.home.pds.honours_swaps(), records=None)
+            known = self._keep_guards(honoured=await self._are_guards_honoured(), records=None)
         if not known.honoured:
             return Guards.NONE
         if known.records:
             return Guards.ALL
         return Guards.UNTRIED if known.records is None or is_old else Guards.BATCH
+
+    async def _are_guards_honoured(self) -> bool:
+        """Ask by a write that changes nothing. In a pause between writes it is not sent either."""
+        self.allowance.check(1)
+        return await self.allowance.heeding(self.home.pds.honours_swaps())
 
     def _keep_guards(self, *, honoured: bool, records: bool | None) -> KnownGuards:
         found = KnownGuards(self.home.account.pds, honoured, records, self.workspace.now())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 
 from syncd.atproto.xrpc import ENVELOPE_BYTES
@@ -12,6 +12,7 @@ from syncd.cycle.workspace import Workspace
 from syncd.errors import SyncdError
 from syncd.exchange import Limits
 from syncd.model import Change, Departure, Memory, RecordPath
+from syncd.values import dataclass
 
 
 class Guards(StrEnum):

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, NamedTuple
 
 from syncd.atproto.car import CarReader
@@ -25,6 +25,7 @@ from syncd.exchange import Written
 from syncd.model import Change, RecordPath, Side
 from syncd.pds import size_of
 from syncd.state import History, Provenance, Superseded
+from syncd.values import dataclass
 
 MOST_EVENTS: Final = 16
 MOST_BYTES: Final = 2_000_000

@@ -11,7 +11,7 @@ that was wanted. What an answer says is remembered before the next request is se
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.budget import CREATE_POINTS, single_points
@@ -24,7 +24,6 @@ from syncd.cycle.push.receipts import Receipts
 from syncd.errors import (
     CredentialsRefused,
     GuardUnsupported,
-    LoginLimited,
     PdsError,
     RateLimited,
     Rejected,
@@ -36,6 +35,7 @@ from syncd.errors import (
 from syncd.exchange import Limits, Written
 from syncd.model import Change, Memory, Moved, RecordPath, Refusal, Retry, Waiting
 from syncd.pds import Pds
+from syncd.values import dataclass
 
 TO_BE_SEEN = "written; to be seen in the repo's tree"
 NOT_MOVED_YET = "its content is not at its new path in the repo yet"
@@ -165,11 +165,12 @@ class Pusher:
 
     async def _guarded(self, change: Change) -> Written:
         if change.after is None:
-            written = await self.heeding(self.pds.delete(change))
+            written = await self.allowance.heeding(self.pds.delete(change))
             if written.commit is None:
                 raise SwapFailed(f"the PDS says that there is no record {change.path}")
             return written
-        return await self.heeding(self.pds.put(change, validate=self.validate(change.path)))
+        request = self.pds.put(change, validate=self.validate(change.path))
+        return await self.allowance.heeding(request)
 
     async def _trying(self, change: Change) -> Written:
         """Send the first update so that it shows whether the PDS honours swapRecord, at no risk."""
@@ -200,7 +201,7 @@ class Pusher:
         """Send a creation, which no PDS carries out over an existing record."""
         self.allowance.charge(CREATE_POINTS - single_points(change))
         validate = self.validate(change.path)
-        return await self.heeding(self.pds.write([change], swap=None, validate=validate))
+        return await self.allowance.heeding(self.pds.write([change], swap=None, validate=validate))
 
     async def _unguarded(self, change: Change) -> Written:
         """Look, write, look again: the nearest thing to a swap where the PDS offers none."""
@@ -209,7 +210,8 @@ class Pusher:
         if not await self.looks.check(change):
             # A batch looks at the tree alone; to the others there is no such record.
             validate = self.validate(change.path)
-            written = await self.heeding(self.pds.write([change], swap=None, validate=validate))
+            request = self.pds.write([change], swap=None, validate=validate)
+            written = await self.allowance.heeding(request)
             return await self._proven(change, written)
         try:
             # A guard is worth nothing where all are ignored, and some refuse what has one.
@@ -222,9 +224,10 @@ class Pusher:
     async def _bare(self, change: Change) -> Written:
         """Send a change without a guard."""
         if change.after is None:
-            return await self.heeding(self.pds.delete(change, is_guarded=False))
+            return await self.allowance.heeding(self.pds.delete(change, is_guarded=False))
         validate = self.validate(change.path)
-        return await self.heeding(self.pds.put(change, validate=validate, is_guarded=False))
+        request = self.pds.put(change, validate=validate, is_guarded=False)
+        return await self.allowance.heeding(request)
 
     async def _proven(self, change: Change, written: Written) -> Written:
         """`written`, if the repo has it. Raises SwapFailed."""
@@ -272,22 +275,11 @@ class Pusher:
         if self.pushed.done or self.guards is Guards.NONE:
             return bool(self.pushed.done)
         try:
-            return await self.pds.honours_swaps()
+            return await self.allowance.heeding(self.pds.honours_swaps())
         except (PdsError, CredentialsRefused):
             return False
 
     # --- What an answer says ----------------------------------------------------------------------
-
-    async def heeding(self, request: Awaitable[Written]) -> Written:
-        """Send, and write down at once if the PDS asks for a pause between writes."""
-        try:
-            return await request
-        except LoginLimited:
-            # The write was not sent, and with a session that another process begins it can be.
-            raise
-        except RateLimited as error:
-            self.allowance.close(error)
-            raise
 
     def confirm(self, batch: Sequence[Change], written: Written) -> None:
         """Move base to what was sent, for every record.

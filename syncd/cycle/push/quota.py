@@ -7,7 +7,9 @@ spent is always written down, but holds nothing up on a PDS that never showed a 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable
+from dataclasses import replace
+from typing import TypeVar
 
 from syncd.atproto.xrpc import RateLimit
 from syncd.backoff import in_words
@@ -15,7 +17,10 @@ from syncd.budget import DAY, Ledger, limit_in_words
 from syncd.cycle.home import Home
 from syncd.cycle.push.ledger import limits_of, read_ledger
 from syncd.cycle.workspace import Workspace
-from syncd.errors import Busy, RateLimited
+from syncd.errors import Busy, LoginLimited, RateLimited
+from syncd.values import dataclass
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(slots=True)
@@ -55,6 +60,17 @@ class Allowance:
                 hint="wait; syncd run continues by itself, and syncd status shows when",
             )
 
+    async def heeding(self, request: Awaitable[Answer]) -> Answer:
+        """Send a request to write, and write down at once if the PDS asks for a pause."""
+        try:
+            return await request
+        except LoginLimited:
+            # The write was not sent, and with a session that another process begins it can be.
+            raise
+        except RateLimited as error:
+            self.close(error)
+            raise
+
     def close(self, error: RateLimited) -> None:
         """Send no write for as long as the PDS asked when it refused one.
 
@@ -71,7 +87,9 @@ class Allowance:
         if limit is not None and limit is not self._heard:
             self._heard = limit
             ledger = read_ledger(self.workspace.state, self.home.account.pds, self.workspace.now())
-            self._keep(ledger.after_announcement(limit))
+            for each in (limit, *limit.others):
+                ledger = ledger.after_announcement(each)
+            self._keep(ledger)
 
     def _keep(self, ledger: Ledger) -> None:
         self.workspace.state.keep(limits_of(ledger, self.home.account.pds))

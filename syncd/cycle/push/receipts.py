@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from syncd.atproto.cid import Cid
@@ -29,6 +29,7 @@ from syncd.state import (
     Pushes,
     Superseded,
 )
+from syncd.values import dataclass
 
 PUSHES = "pushed.db"
 """Where answers are kept, beside the state file."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import BinaryIO, Final
 
 from syncd.atproto.blob import BlobRef
@@ -23,6 +23,7 @@ from syncd.cycle.home import Home
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, FileChanged, FileProblem, Rejected, SyncdError, TooLarge
 from syncd.state.learnt import KnownBlobLimit, KnownUploads
+from syncd.values import dataclass
 
 ORDINARY_BYTES: Final = 1_000_000
 """Every PDS takes a blob of that size: an avatar may have it. Of a larger one it is asked first."""

@@ -7,7 +7,8 @@ time, a process id or a prefix of its program. Rows are data; rules.py applies t
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from syncd.values import dataclass
 
 _MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _END = r"\.(?:json|md)"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from syncd.errors import BadSyntax
@@ -29,6 +29,7 @@ from syncd.folder.root import opened
 from syncd.folder.survey import is_nsid
 from syncd.forms import USUAL, Form, Forms
 from syncd.model import RecordPath
+from syncd.values import dataclass
 
 OURS: Final = frozenset({"syncd.toml", BLOBS, "lexicons"})
 """Names at the top that have a meaning of their own; hidden ones are nobody's business."""

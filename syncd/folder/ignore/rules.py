@@ -13,13 +13,13 @@ import os
 import re
 import stat
 import warnings
-from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Final
 
 from syncd.folder.ignore.builtin import LEFTOVERS, combined
 from syncd.folder.problems import explain
 from syncd.model import Problem
+from syncd.values import dataclass
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec

@@ -12,7 +12,6 @@ import hashlib
 import os
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass
 
 from syncd.atproto.data import Record, encode
 from syncd.errors import BadData, BadJson, FileChanged, FileProblem
@@ -22,6 +21,7 @@ from syncd.folder.replace import place_new, replace, unfinished_name
 from syncd.folder.respell import files_in
 from syncd.folder.root import OWN, Folder, opened
 from syncd.forms import ENDINGS, Form, Forms
+from syncd.values import dataclass
 
 REWRITTEN = "rewritten"
 """Where below `.syncd` a file lies whose new form has no place for a person's comments."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import cid_of
@@ -14,6 +14,7 @@ from syncd.folder.linux import born_ns
 from syncd.folder.read import MAX_FILE_BYTES, read_file
 from syncd.folder.root import opened
 from syncd.forms import Forms
+from syncd.values import dataclass
 
 FILES = 1_000
 BYTES = 64_000_000

@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 
 from syncd.folder.names import BLOBS, OURS, blob_of_name
 from syncd.folder.root import OWN, opened
+from syncd.values import dataclass
 
 NAMES = 200_000
 """The most names of files and directories that one search looks at."""

@@ -7,13 +7,14 @@ result and drops it if it does not say what it was to say.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.atproto.data import Json
 from syncd.atproto.jsontext import file_order
 from syncd.forms.frontmatter.emit import Style, entry_lines, flow_or_scalar, item_lines
-from syncd.forms.frontmatter.scalars import is_plain, quoted, single_quoted, written
+from syncd.forms.frontmatter.scalars import is_day, is_plain, quoted, single_quoted, written
 from syncd.forms.frontmatter.tree import Entry, Node, is_same
+from syncd.values import dataclass
 
 
 def edited(text: str, old: Node, new: Mapping[str, Json]) -> str:
@@ -117,7 +118,7 @@ class _Edit:
             return single_quoted(new) or quoted(new)
         if was.startswith(("|", ">")) and (block := _literal(new, indent + 2)) is not None:
             return block
-        return new if is_plain(new) else quoted(new)
+        return new if is_plain(new) or (is_day(was) and is_day(new)) else quoted(new)
 
     def _remove(self, at: int, end: int) -> None:
         """Remove the lines from that of `at` to that of `end`."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from syncd.atproto.data import Json
 from syncd.atproto.jsontext import file_order
 from syncd.errors import BadData
 from syncd.forms.frontmatter.scalars import is_plain_in_flow, key_of, quoted, written
 from syncd.forms.frontmatter.tree import MAX_DEPTH
+from syncd.values import dataclass
 
 _BLOCKS = 8
 """How deep lists and maps have lines of their own; deeper ones stand in brackets."""

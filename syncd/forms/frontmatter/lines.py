@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from syncd.atproto.data import Json
 from syncd.forms.frontmatter.scalars import resolve
-from syncd.forms.frontmatter.tree import MAX_DEPTH, NOTHING, Entries, Fault, Node, list_of
+from syncd.forms.frontmatter.tree import MAX_DEPTH, NOTHING, Entries, Node, list_of
+from syncd.values import dataclass
 
 _STRING = r'"(?:[^"\\\t]|\\["\\/bfnrt]|\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4})*"'
 _KEY = re.compile(rf"([A-Za-z_$][A-Za-z0-9_$.-]*|{_STRING}):(?: +(?=\S)| *$)")
@@ -157,7 +157,7 @@ def _flow(text: str, at: int) -> Node:
 
     def pairs(found: list[tuple[str, Json]]) -> dict[str, Json]:
         if len(dict(found)) != len(found):
-            raise Fault(at, "a key is given twice", "remove one of the two")
+            raise NotInLines
         return dict(found)
 
     try:

@@ -27,10 +27,11 @@ _LONGEST = 40
 
 _TAKEN = re.compile(r"(?:null|true|false|yes|no|on|off|y|n)", re.IGNORECASE)
 """Words that one or another version of YAML does not take for text."""
-_DATE = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    r"(?:T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+-][0-9]{2}:[0-9]{2})?)?"
+_DATETIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
+    r"(?:Z|[+-][0-9]{2}:[0-9]{2})"
 )
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _BAD = r"\x00-\x1f\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff"
 _PLAIN = re.compile(rf"[^\W\d_](?:[^{_BAD}:#\"\\`]|:(?=[^{_BAD} ,#\[\]{{}}]))*")
 _SPACE = re.compile(r"[^\S ]")
@@ -71,10 +72,19 @@ def _whole(digits: str, at: int, base: int) -> int:
 
 
 def is_plain(text: str) -> bool:
-    """Return whether every reader of YAML takes `text`, in a line of its own, for this text."""
+    """Return whether every reader of YAML takes `text`, in a line of its own, for this text.
+
+    A datetime of a record is plain too. Others read it as a point in time, which it is; a day may
+    be a title, and a site whose titles are texts would not take it.
+    """
     if text.endswith((" ", ":")) or _TAKEN.fullmatch(text) or _SPACE.search(text):
         return False
-    return bool(_PLAIN.fullmatch(text) or _DATE.fullmatch(text)) and " #" not in text
+    return bool(_PLAIN.fullmatch(text) or _DATETIME.fullmatch(text)) and " #" not in text
+
+
+def is_day(text: str) -> bool:
+    """Return whether a text is a date without a time."""
+    return bool(_DAY.fullmatch(text))
 
 
 def is_plain_in_flow(text: str) -> bool:

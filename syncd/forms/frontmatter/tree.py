@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.atproto.data import Json
+from syncd.values import dataclass
 
 MAX_DEPTH = 48
 """The deepest nesting of lists and maps in a front matter."""
@@ -102,3 +103,10 @@ def places(
         yield from places(entry.node, (*trail, entry.key))
     for index, item in enumerate(node.items or ()):
         yield from places(item, (*trail, index))
+
+
+def every(node: Node) -> Iterator[Node]:
+    """Yield a node and all below it."""
+    yield node
+    for inner in (*(entry.node for entry in node.entries or ()), *(node.items or ())):
+        yield from every(inner)

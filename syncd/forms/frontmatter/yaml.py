@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from syncd.forms.frontmatter.scalars import resolve
 from syncd.forms.frontmatter.tree import MAX_DEPTH, NOTHING, Entries, Fault, Node, list_of
+from syncd.values import dataclass
 
 MAX_CHARACTERS = 300_000
 """The largest front matter that is read here: the library needs five seconds for a megabyte."""
@@ -21,7 +22,11 @@ MAX_CHARACTERS = 300_000
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\']|\'\')*\'', re.DOTALL)
 _BRACKET = re.compile(r"[\[\]{}]")
 _MARKER = re.compile(r"^(?:---|\.\.\.|%)", re.MULTILINE)
+_NO_CHARACTER = re.compile(r"\\U(?!000|0010)[0-9a-fA-F]{8}")
+_HALF = re.compile(r"[\ud800-\udfff]")
 _TOO_DEEP = f"lists and maps are nested more than {MAX_DEPTH} deep"
+_AS_JSON = "nest less deep, or save the record as a JSON file instead"
+_ITSELF = "write the character itself"
 _REPEAT = "write the value itself in each place"
 
 
@@ -38,7 +43,9 @@ def read_yaml(text: str) -> Node:
         at = len(text) if mark is None else min(mark.index, len(text))
         raise Fault(at, *_explained(str(error.problem or error.context))) from None
     except (YAMLError, ValueError, OverflowError, RecursionError, IndexError) as error:
-        # An escape such as \UFFFFFFFF is no character, and the library does not say where.
+        # The library does not say where such an escape stands.
+        if (found := _NO_CHARACTER.search(text)) is not None:
+            raise Fault(found.start(), f"{found[0]} is no character", _ITSELF) from None
         reason = f"this is not YAML: {str(error).splitlines()[0] if str(error) else 'bad escape'}"
         raise Fault(0, reason) from None
 
@@ -55,7 +62,7 @@ def _check(text: str) -> None:
     for bracket in _BRACKET.finditer(_QUOTED.sub(lambda found: " " * len(found[0]), text)):
         depth = max(0, depth + (1 if bracket[0] in "[{" else -1))
         if depth > MAX_DEPTH:
-            raise Fault(bracket.start(), _TOO_DEEP)
+            raise Fault(bracket.start(), _TOO_DEEP, _AS_JSON)
 
 
 def _explained(problem: str) -> tuple[str, str]:
@@ -64,6 +71,16 @@ def _explained(problem: str) -> tuple[str, str]:
     if "mapping values are not allowed" in problem:
         return "a colon is not allowed here", "put the text into double quotes"
     return f"this is not YAML: {problem}", "put texts with special characters into double quotes"
+
+
+def _whole(text: str, at: int) -> str:
+    """Return a text with each pair of escapes that JSON writes for one character as that."""
+    if _HALF.search(text) is None:
+        return text
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise Fault(at, "an escape stands for half a character", _ITSELF) from None
 
 
 @dataclass(slots=True)
@@ -89,7 +106,8 @@ class _Builder:
             self._take(type(event).__name__, event)
         node = NOTHING if self.root is None else self.root
         if node.entries is None:
-            raise Fault(node.at, "the front matter is no list of `key: value`")
+            hint = "write each field as `key: value`, with a space behind the colon"
+            raise Fault(node.at, "the front matter is no list of `key: value`", hint)
         return node
 
     def _take(self, kind: str, event: Any) -> None:  # noqa: ANN401
@@ -110,7 +128,7 @@ class _Builder:
     def _open(self, is_map: bool, at: int) -> None:
         self._check_is_value(at)
         if len(self.stack) >= MAX_DEPTH:
-            raise Fault(at, _TOO_DEEP)
+            raise Fault(at, _TOO_DEEP, _AS_JSON)
         # The library says of a block that it is in the style of "flow".
         is_flow = self.text[at : at + 1] in ("[", "{")
         self.stack.append(_Open(Entries(at) if is_map else None, is_flow, at))
@@ -127,7 +145,7 @@ class _Builder:
     def _scalar(self, event: Any, at: int) -> None:  # noqa: ANN401
         end = at + len(self.text[at : event.end_mark.index].rstrip())
         is_word = event.style is None
-        value = resolve(event.value, at) if is_word else event.value
+        value = resolve(event.value, at) if is_word else _whole(event.value, at)
         top = self.stack[-1] if self.stack else None
         if top is None or top.entries is None or top.key is not None:
             self._put(Node(at, end, value))
@@ -135,6 +153,10 @@ class _Builder:
         if not isinstance(value, str) or (is_word and value == "<<"):
             shown = event.value[:40]
             raise Fault(at, f"the key {shown} is not text", f'put it into quotes: "{shown}":')
+        if is_word and not value[:1].isprintable():
+            shown = f"U+{ord(value[0]):04X}"
+            reason = f"a key begins with the invisible character {shown}"
+            raise Fault(at, reason, "remove it, or put the key into double quotes")
         top.key = value, at, end
 
     def _check_is_value(self, at: int) -> None:

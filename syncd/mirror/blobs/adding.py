@@ -9,7 +9,6 @@ import os
 import posixpath
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -32,6 +31,7 @@ from syncd.errors import BadData, FileProblem
 from syncd.folder.problems import printable
 from syncd.state.learnt import KnownBlobLimit
 from syncd.trouble import explain
+from syncd.values import dataclass
 
 _NAME_HINT: Final = "name one file that has something in it"
 

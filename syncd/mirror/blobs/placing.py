@@ -7,7 +7,6 @@ the record is sent by the next sync, whatever delays other edits.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from syncd.atproto.blob import BlobRef, blob_ref
@@ -29,6 +28,7 @@ from syncd.mirror.names import Name, record_meant, unknown
 from syncd.mirror.publishing import drafts_of, means_draft
 from syncd.mirror.waiting import read_unpushed
 from syncd.model import RecordPath
+from syncd.values import dataclass
 
 _ADDED: Final = "a file was put in"
 _REPLACED: Final = "a blob that it names was replaced"

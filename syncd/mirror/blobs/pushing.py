@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import BinaryIO, Final
 
@@ -25,6 +25,7 @@ from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, SyncdError, UploadLimited
 from syncd.folder.problems import printable
 from syncd.state.learnt import UploadPause
+from syncd.values import dataclass
 
 _MOST_FILES: Final = 100_000
 PUSH_HINT: Final = (

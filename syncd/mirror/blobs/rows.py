@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 
 from syncd.atproto.blob import BlobRef
@@ -26,6 +25,7 @@ from syncd.errors import FileProblem, StateWrong
 from syncd.mirror.times import rfc3339
 from syncd.model import Problem
 from syncd.state.learnt import KnownUploads, UploadPause
+from syncd.values import dataclass
 
 GET = "syncd blob get"
 

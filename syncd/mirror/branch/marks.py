@@ -8,7 +8,6 @@ back says which publication was the last one.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -17,6 +16,7 @@ from syncd.errors import FileProblem
 from syncd.git.published import REF, comes_from, note_beside
 from syncd.mirror.branch.standing import Checkout, Found, Since, find_in_remote
 from syncd.trouble import explain_at
+from syncd.values import dataclass
 
 _TRIES: Final = 3
 

@@ -12,7 +12,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, TypeAlias
@@ -43,6 +43,7 @@ from syncd.model import Memory, Problem, RecordPath, Report, Step
 from syncd.state import create_state
 from syncd.state.notes import Filenames, Overtaken
 from syncd.trouble import explained
+from syncd.values import dataclass
 
 STATE: Final = "state.db"
 NAME: Final = ".git"
@@ -261,11 +262,11 @@ async def _laid_out(
     agreed = agreed_at(checkout.work, start.mark, config) if start.mark else Agreed()
     with explained(), TemporaryDirectory(prefix="syncd-") as directory:
         root = Path(directory)
-        lay_out(checkout.work, checkout.head, config, root)
+        seen = lay_out(checkout.work, checkout.head, config, root, agreed.cids)
         marker = secrets.token_hex(16)
         initialise(root, marker)
         with create_state(root / OWN / STATE, did=config.did, marker=marker) as state:
-            known = Memory(base=agreed.base, blocks=agreed.blocks)
+            known = Memory(base=agreed.base, blocks=agreed.blocks, seen=seen)
             state.record(known, [Filenames(config.filenames), Overtaken(())])
             forms = config.forms
             folder = Folder(root, marker, portable=config.is_portable, forms=forms)

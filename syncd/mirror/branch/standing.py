@@ -7,7 +7,6 @@ clone lacks is fetched.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.config import FILE_NAME, Config
@@ -26,6 +25,7 @@ from syncd.git.published import (
     message_of,
 )
 from syncd.git.repository import find_repository
+from syncd.values import dataclass
 
 _OTHERWISE = "syncd sync --dry-run shows what it would change"
 

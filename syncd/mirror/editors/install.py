@@ -12,7 +12,6 @@ import shutil
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +26,7 @@ from syncd.mirror.editors.kinds import (
 )
 from syncd.mirror.editors.schemas import SETTINGS, make_schemas, schemas_depend_on
 from syncd.mirror.lexicons.updating import Mirrored
+from syncd.values import dataclass
 
 _NOT_RECORDS: Final = "!**/.syncd/**"
 """Conflict copies lie there in directories that are called as their collection."""

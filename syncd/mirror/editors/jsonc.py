@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Literal, NoReturn, TypeAlias
 
 from syncd.errors import BadJson
+from syncd.values import dataclass
 
 MAX_DEPTH: Final = 100
 _BLANK = re.compile(r"(?:[ \t\r\n\ufeff]+|//[^\r\n]*|/\*.*?\*/)*", re.DOTALL)

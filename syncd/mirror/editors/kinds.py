@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from syncd.errors import FileProblem
 from syncd.mirror.editors.edits import with_entries, without_entries
+from syncd.values import dataclass
 
 SCHEMAS: Final = ".syncd/schemas"
 MADE: Final = f"{SCHEMAS}/.made.json"

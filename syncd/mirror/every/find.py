@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +16,7 @@ from syncd.config import read_list
 from syncd.errors import ConfigWrong, SyncdError
 from syncd.folder.root import MARKER, OWN
 from syncd.trouble import at_home
+from syncd.values import dataclass
 
 LIST_FILE: Final = "syncd/mirrors.toml"
 """Below `$XDG_CONFIG_HOME`: the list of mirrors where SYNCD_CONFIG names no other one."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from syncd.errors import SyncdError
 from syncd.mirror.every.find import Known
 from syncd.mirror.offline import open_files
 from syncd.mirror.standing import Standing, read_standing
 from syncd.trouble import refusal
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from syncd.atproto.syntax import Nsid
@@ -18,6 +17,7 @@ from syncd.errors import FileProblem, FolderWrong, Malformed
 from syncd.folder.root import Folder
 from syncd.lexicons.bundle import load_bundle
 from syncd.model import RecordPath, split_record_path
+from syncd.values import dataclass
 
 if TYPE_CHECKING:
     from syncd.cycle.lexicons.library import Library

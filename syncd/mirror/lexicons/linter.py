@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
+from fnmatch import fnmatchcase
 from pathlib import Path
+from posixpath import normpath
 
 from syncd.atproto.data import Record
 from syncd.atproto.lexicon.checks import FINE, Faults, fault
@@ -27,6 +29,7 @@ from syncd.folder.root import find_root, opened
 from syncd.folder.survey import is_nsid
 from syncd.forms import DOCUMENTS, USUAL, Form, Forms
 from syncd.slips import near_name
+from syncd.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +85,8 @@ def check_files(
 ) -> Checked:
     """Check the files of a folder: all of them, or those below `names`.
 
-    `names` are record paths, collections, files or directories, relative to `root`. Raises
-    FolderWrong: one of `names` is none of these.
+    `names` are record paths, collections, files, directories or patterns, relative to `root`.
+    Raises FolderWrong: one of `names` is none of these.
     """
     with open_library(root, portable=portable, forms=forms) as library:
         files = [*_files(root, forms)]
@@ -124,9 +127,12 @@ def _form_of(forms: Forms, file: str) -> Form:
 
 
 def _fits(forms: Forms, file: str, name: str) -> bool:
-    name = name.removeprefix("./").rstrip("/")
+    name = normpath(name)
     stem = file.removesuffix(ending_in(file, _form_of(forms, file)))
-    return name in ("", ".", file, stem) or file.startswith(f"{name}/")
+    if name in (".", file, stem) or file.startswith(f"{name}/"):
+        return True
+    # A bracket alone is no pattern for a shell either, and names nothing then.
+    return any(fnmatchcase(each, name) for each in (file, stem))
 
 
 def _files(root: Path, forms: Forms) -> Iterator[str]:

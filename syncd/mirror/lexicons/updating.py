@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -28,6 +27,7 @@ from syncd.forms import USUAL, Forms
 from syncd.identity.lexicons import Published
 from syncd.mirror.lexicons.linter import collections_of
 from syncd.trouble import refusal
+from syncd.values import dataclass
 
 Resolve: TypeAlias = Callable[[Nsid], Awaitable[Published]]
 MOST: Final = 200

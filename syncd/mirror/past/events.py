@@ -10,7 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +33,7 @@ from syncd.state import (
     Push,
     Superseded,
 )
+from syncd.values import dataclass
 
 COMMITTED: Final = "committed"
 REFUSED: Final = "refused"

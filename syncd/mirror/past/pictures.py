@@ -7,7 +7,7 @@ version of which nothing is known says nothing, and never that it named no blob.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from syncd.atproto.blob import BlobRef
@@ -17,6 +17,7 @@ from syncd.errors import StateWrong
 from syncd.mirror.past.events import Event
 from syncd.model import RecordPath
 from syncd.state.attachments import refs_in
+from syncd.values import dataclass
 
 Refs: TypeAlias = Mapping[Cid, BlobRef]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from syncd.atproto.cid import Cid
 from syncd.cycle.pull.supersede import file_at
@@ -17,6 +17,7 @@ from syncd.cycle.workspace import Workspace
 from syncd.errors import FileProblem, SyncdError
 from syncd.model import RecordPath
 from syncd.state.restoring import LastRestore
+from syncd.values import dataclass
 
 EDITED = "its file was edited after it was restored"
 

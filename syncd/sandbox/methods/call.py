@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from syncd.atproto.syntax import Did
@@ -15,6 +14,7 @@ from syncd.sandbox.methods.request import JSON_BYTES, Fields, XrpcRequest
 from syncd.sandbox.methods.views import seen
 from syncd.sandbox.repo.commits import RepoState
 from syncd.sandbox.sessions import TokenClaims
+from syncd.values import dataclass
 
 Auth = Literal["none", "optional", "access", "full", "refresh", "expired"]
 """The token of a method. none: ignored. optional: checked if present. access: an access token.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeVar
 
 from syncd.atproto.cid import Cid, parse_cid
@@ -17,6 +17,7 @@ from syncd.atproto.syntax import Nsid, Rkey, parse_at_identifier, parse_nsid, pa
 from syncd.errors import BadSyntax, Rejected
 from syncd.sandbox.answer import CAR, invalid, too_large
 from syncd.sandbox.methods.lexjson import parse_json
+from syncd.values import dataclass
 
 T = TypeVar("T")
 

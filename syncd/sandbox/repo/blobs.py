@@ -7,7 +7,7 @@ blob its first bytes decide where they can, and else its first upload. Never rea
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from syncd.atproto.blob import BlobRef
@@ -19,6 +19,7 @@ from syncd.model import RecordPath
 from syncd.sandbox.answer import internal, invalid
 from syncd.sandbox.repo.commits import NewCommit, RepoState
 from syncd.sandbox.repo.references import Reference, references
+from syncd.values import dataclass
 
 NOT_SNIFFED: Final = frozenset(
     {UNKNOWN, "image/svg+xml", "text/html", "text/plain", "text/vtt"},

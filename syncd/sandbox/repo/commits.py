@@ -9,7 +9,7 @@ the gaining record is new does the block stay. See `_moved`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from syncd.atproto import mst
 from syncd.atproto.cid import Cid, cid_of_block
@@ -21,6 +21,7 @@ from syncd.atproto.xrpc import Action, WriteOp
 from syncd.errors import BadData
 from syncd.model import Head, RecordPath, make_record_path
 from syncd.sandbox.answer import internal, invalid
+from syncd.values import dataclass
 
 MAX_EVENT_BYTES = 2_000_000
 MANY_WRITES = 20

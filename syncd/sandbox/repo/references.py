@@ -6,12 +6,12 @@ Never looks for the bytes of a blob. The link of a reference may be any CID.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from syncd.atproto.blob import typed_fields
 from syncd.atproto.cid import LINK_CHARACTERS, Link, parse_link
 from syncd.atproto.data import Record, Value
 from syncd.errors import BadSyntax
+from syncd.values import dataclass
 
 _OLD_FIELDS = {"cid", "mimeType"}
 _RAW_OF_VERSION_1 = b"\x01\x55"

@@ -7,7 +7,7 @@ com.atproto.repo.{applyWrites,createRecord,putRecord,deleteRecord}
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import MAX_INTEGER, Record, Value, cid_of
@@ -20,6 +20,7 @@ from syncd.sandbox.repo.commits import NewCommit
 from syncd.sandbox.repo.engine import Repo
 from syncd.sandbox.repo.references import references
 from syncd.sandbox.repo.validation import validate_record
+from syncd.values import dataclass
 
 POINTS: Mapping[Action, int] = {"create": 3, "update": 2, "delete": 1}
 """The write points of each write of an applyWrites."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +16,7 @@ from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import cid_of_blob
 from syncd.atproto.data import cid_of
 from syncd.blobs.words import blob_words
+from syncd.cli import cli
 from syncd.cli.commands.diff import difference_of, readable
 from syncd.cli.screen.changes import LONG
 from syncd.errors import BadJson
@@ -60,6 +64,49 @@ def test_one_word_in_a_long_text_is_a_few_short_lines_and_the_word_is_marked(bod
     marked_words = [line.partition("\x1b[7m")[2].partition("\x1b")[0] for line in painted]
     assert [word for word in marked_words if word] == ["brown", "red"]
     assert any("The quick red fox" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new", "words"),
+    [
+        ("吾輩は猫である。名前はまだ無い", "猫", "犬", ["猫", "犬"]),
+        ("吾輩は猫であるがばなし", "ば", "は\u3099", ["ば", "は\u3099"]),
+        ("ภาษาไทยที่นี่ดีมาก", "ดี", "ดู", ["ดี", "ดู"]),
+        ("un cafe\u0301 noir ", "cafe\u0301", "cafe\u0300", ["cafe\u0301", "cafe\u0300"]),
+        ("a 👩\u200d👧 b ", "👩\u200d👧", "👩\u200d👦", ["👩\u200d👧", "👩\u200d👦"]),
+        ("a 👍🏽 b ", "👍🏽", "👍🏿", ["👍🏽", "👍🏿"]),
+    ],
+)
+def test_what_is_marked_and_where_a_line_is_cut_is_between_whole_characters(
+    text: str, old: str, new: str, words: list[str]
+) -> None:
+    # From many places, so that a cut would fall within each of the characters.
+    for lead in range(25):
+        before = "x" * lead + text * 100
+        at = before.index(old, len(before) // 2)
+        after = before[:at] + new + before[at + len(old) :]
+        lines = shown(before, after)
+        assert max(map(len, lines)) <= 2 * LONG
+        assert not re.search("[ … ][\u0300-\u036f\u0e31-\u0e4e\u3099\u200d🏻-🏿]", "".join(lines))
+        assert "\u200d …" not in "".join(lines)
+        painted = shown(before, after, is_painted=True)
+        marked_words = [line.partition("\x1b[7m")[2].partition("\x1b")[0] for line in painted]
+        assert [word for word in marked_words if word] == words
+
+
+@pytest.mark.parametrize("ending", ["json", "md"])
+def test_git_is_shown_a_long_line_by_sentence_and_no_control_character(
+    tmp_path: Path, ending: str
+) -> None:
+    body = "One sentence of many.  Is it? Ja! 吾輩は猫である。" * 40 + "\x1b]0;x\x07\x9b31m\u202e"
+    file = tmp_path / f"one.{ending}"
+    page = f"---\ntitle: t\n---\n\n{body}\n"
+    file.write_text(page if ending == "md" else json.dumps({"content": body}), encoding="utf-8")
+    done = CliRunner().invoke(cli, ["git", "show", str(file)])
+    assert done.exit_code == 0
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", done.output)
+    assert max(map(len, done.output.splitlines())) <= LONG
+    assert "\n↳  Is it?\n↳ Ja!\n↳ 吾輩は猫である。\n" in done.output
 
 
 def test_lines_that_have_nothing_in_common_are_shown_whole_and_unmarked() -> None:

@@ -17,7 +17,7 @@ from syncd.cli import cli
 from syncd.cli.commands import service
 from syncd.cli.commands.service import escape, find_program, render
 from syncd.config import read_list
-from syncd.errors import ConfigWrong
+from syncd.errors import ConfigWrong, SyncdError
 from syncd.folder.root import initialise
 from tests.rigs.mirrors import make_mirror
 
@@ -94,7 +94,7 @@ def test_a_system_service_is_not_started_from_a_home(
     assert find_program(is_system=False) == str(program)
     assert find_program(is_system=True) == str(program)
     monkeypatch.setattr(service, "_HIDDEN", (tmp_path,))
-    with pytest.raises(ConfigWrong, match="which is in a home"):
+    with pytest.raises(ConfigWrong, match=re.escape(str(program))):
         find_program(is_system=True)
 
 
@@ -107,7 +107,7 @@ def mirror(tmp_path: Path) -> Path:
     return root
 
 
-@pytest.mark.parametrize("command", ["install", "uninstall"])
+@pytest.mark.parametrize("command", ["install", "uninstall", "status"])
 def test_without_a_session_of_the_user_nothing_is_written_and_a_way_is_named(
     mirror: Path, tmp_path: Path, command: str
 ) -> None:
@@ -138,13 +138,33 @@ MIRRORS, TIMED = "syncd-mirrors.service", ("syncd-sync.service", "syncd-sync.tim
 
 
 def test_the_unit_of_all_mirrors_is_that_of_one_but_for_the_list() -> None:
-    one, of_all = (render(name, ENV, 254) for name in ("syncd-user@.service", MIRRORS))
-    lines = set(of_all.splitlines()) - set(one.splitlines())
-    assert {line for line in lines if not line.startswith("#")} == {
+    one, of_all = (
+        {line for line in render(name, ENV, 254).splitlines() if not line.startswith("#")}
+        for name in ("syncd-user@.service", MIRRORS)
+    )
+    assert of_all - one == {
         "Description=syncd mirrors of %u",
         "Environment=SYNCD_CONFIG=%E/syncd/mirrors.toml",
         f"ExecStart={ENV} run",
     }
+    assert one - of_all == {"Description=syncd mirror %h/%i", f"ExecStart={ENV} run %h/%i"}
+
+
+@pytest.mark.parametrize(("home", "asks_root"), [("", False), ("elsewhere", True)])
+def test_a_unit_that_cannot_be_written_asks_for_root_only_outside_of_the_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str, asks_root: bool
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / home))
+    (tmp_path / "systemd").write_text("this is no directory")
+    with pytest.raises(SyncdError) as caught:
+        service._write(tmp_path / "systemd" / "syncd.service", "")
+    assert str(tmp_path / "systemd" / "syncd.service") in caught.value.message
+    assert (str(tmp_path / "systemd") in caught.value.hint) != asks_root
+
+
+@pytest.mark.parametrize("template", [*TEMPLATES, MIRRORS, TIMED[0]])
+def test_no_service_writes_its_memory_to_the_disk(template: str) -> None:
+    assert "\nLimitCORE=0\n" in render(template, ENV, 254)
 
 
 def test_the_timer_starts_one_sync_of_all_for_which_3_is_no_failure() -> None:

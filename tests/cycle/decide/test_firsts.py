@@ -87,6 +87,49 @@ async def test_any_other_new_collection_goes_at_once_and_its_first_record_is_nam
     assert (await device.sync()).remarks == ()
 
 
+@pytest.mark.parametrize("name", [f"{NOTE}.bak", f"{NOTE}Old2", f"{NOTE}.more", f"{NOTE}book"])
+@pytest.mark.parametrize("text", ['{"v": 1}', '{"$type": "TYPE", "v": 1}'])
+async def test_a_copy_of_a_collection_waits_and_goes_once_it_is_approved(
+    world: World, name: str, text: str
+) -> None:
+    device = await mirrored(world)
+    for dirty in (None, [RecordPath(f"{name}/one")]):
+        device.save_text(f"{name}/one", text.replace("TYPE", name))
+        report = await device.mirror.sync(dirty)
+        assert held(report) == {f"{name}/one": Kind.CREATION}
+        assert f"{NOTE}-" in report.held[0].reason
+    assert world.records().keys() == {ONE}
+    approve(device, name)
+    assert (await device.sync()).pushed == (f"{name}/one",)
+
+
+async def test_a_collection_that_was_put_aside_takes_no_record_out_of_the_repo(
+    world: World,
+) -> None:
+    device = await mirrored(world)
+    device.file(ONE).write_text('{"v": 1}')
+    (device.root / NOTE).rename(device.root / f"{NOTE}.old")
+    report = await device.sync()
+    assert held(report) == {f"{NOTE}.old/one": Kind.CREATION}
+    assert [item.path for item in report.problems] == [ONE]
+    assert world.records().keys() == {ONE}
+    (device.root / f"{NOTE}.old").rename(device.root / NOTE)
+    assert (await device.sync()).is_settled
+
+
+async def test_a_collection_that_continues_the_name_of_another_goes_if_it_is_no_copy(
+    world: World,
+) -> None:
+    device = await mirrored(world)
+    device.save(f"{NOTE}.more/one", v=2)
+    assert (await device.sync()).pushed == (f"{NOTE}.more/one",)
+    device.file(ONE).write_text('{"v": 1}')
+    (device.root / NOTE).rename(device.root / f"{NOTE}book")
+    report = await device.sync()
+    assert (set(report.pushed), report.held) == ({f"{NOTE}book/one", ONE}, ())
+    assert ONE not in world.records()
+
+
 async def test_a_numbered_family_is_no_slip_of_itself(world: World) -> None:
     device = await mirrored(world)
     for name in ("com.example.v1", "com.example.v2", "com.example.a", "com.example.b"):

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -28,6 +29,7 @@ from syncd.state.notes import LastLook
 from tests.cycle.push.test_moves import order_of_writes, refuse
 from tests.cycle.push.test_pusher import WRITES
 from tests.cycle.test_mirror import agreed
+from tests.cycle.test_scale import age
 from tests.rigs.device import Device, World
 
 ONE = RecordPath("com.example.note/one")
@@ -428,6 +430,25 @@ async def test_a_look_that_finds_a_file_gone_does_not_count_as_the_last_one(
     world.sandbox.faults.clear()
     laptop = world.restart(laptop)
     assert pair(await laptop.sync()) == (ONE, file.name)
+
+
+async def test_a_later_look_that_finds_nothing_new_writes_nothing_until_the_end(
+    laptop: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon looks at all files every few minutes, and its disk may sleep."""
+    monkeypatch.setattr("syncd.cycle.observe.views.LOOK_NS", 1)
+    age(laptop, 10)
+    await laptop.mirror.sync()
+    state = laptop.mirror.state
+    before = state.note(LastLook)
+    with closing(sqlite3.connect(state.path)) as other:
+        version = other.execute("PRAGMA data_version").fetchone()
+        await laptop.mirror.sync()
+        assert other.execute("PRAGMA data_version").fetchone() == version
+    now = state.note(LastLook)
+    assert before is not None
+    assert now is not None
+    assert now.at_ns > before.at_ns
 
 
 async def test_a_clock_that_runs_ahead_at_the_last_look_makes_no_file_old(

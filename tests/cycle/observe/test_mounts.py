@@ -135,6 +135,29 @@ async def test_a_directory_made_since_then_counts_in_the_place_of_the_disk(
     assert report.pushed == (ONE,)
 
 
+@pytest.mark.parametrize("is_made_anew", [False, True])
+async def test_a_directory_that_is_gone_or_empty_in_the_place_of_the_disk_deletes_nothing(
+    world: World, disk: Path, is_made_anew: bool
+) -> None:
+    (disk / "two.json").unlink()  # with one record, no brake holds anything
+    laptop = on_disk(world)
+    with mounted(disk, laptop.root / NOTES):
+        await laptop.sync()
+    (laptop.root / NOTES).rmdir()
+    if is_made_anew:
+        (laptop.root / NOTES).mkdir()
+        (laptop.root / NOTES / "lost+found").mkdir()
+    for dirty in (None, {ONE}, None):
+        report = await laptop.mirror.cycle(dirty)
+        assert NOTES in waits(report.problems)
+        assert ONE in world.records()
+    # As the hint says, the directory is the collection once the files of its records are there.
+    laptop.save(ONE, v=1)
+    assert (await laptop.sync()).problems == ()
+    laptop.delete(ONE)
+    assert (await laptop.sync()).deleted == (ONE,)
+
+
 def test_a_directory_is_a_mount_only_while_something_is_mounted_on_it(
     world: World, disk: Path
 ) -> None:

@@ -24,6 +24,7 @@ from syncd.blobs.consent import Consent
 from syncd.blobs.location import tells_place
 from syncd.blobs.streams import STREAMS
 from syncd.config import Config
+from syncd.cycle.observe.attached import files_named
 from syncd.cycle.push.attach import Uploads
 from syncd.cycle.push.sending import Parcel, Sender
 from syncd.errors import SyncdError
@@ -108,11 +109,27 @@ async def test_the_rest_of_the_file_stays_as_a_person_wrote_it(
     assert found == before + image + after
 
 
+@pytest.mark.parametrize("key", [r"\u0024file", r"$f\u0069le", r"\u0024\u0066\u0069\u006C\u0065"])
+async def test_the_key_that_names_a_file_may_be_spelt_with_escapes(
+    tmp_path: Path, key: str
+) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world)
+    device.save_text(ONE, json.dumps({"image": NAMED, "text": "x"}).replace("$file", key))
+    assert files_named(device.mirror.folder, [ONE]) == {NAMED["$file"]}
+    assert (await device.sync()).pushed == (ONE,)
+    assert picture_of(world) == REF.value
+    assert device.read(ONE)["image"] == to_json(REF.value)
+
+
 @pytest.mark.parametrize(
     "cover",
     [
         "cover: {$type: blob, $file: pictures/cover.png}",
         "cover:\n  $type: blob\n  $file: pictures/cover.png",
+        'cover: {$type: blob, "\\x24fil\\x65": pictures/cover.png}',
+        'cover:\n  $type: blob\n  "\\U00000024file": pictures/cover.png',
+        'cover: {$type: blob, ? "$fi\\\n    le" : pictures/cover.png}',
     ],
 )
 async def test_a_page_names_a_file_in_its_front_matter(tmp_path: Path, cover: str) -> None:
@@ -291,6 +308,16 @@ async def test_a_picture_that_may_say_where_it_was_taken_is_uploaded_as_it_is(
     assert picture_of(world)["ref"] == cid_of_blob(picture)
     assert consent.take_back()
     assert not consent.is_given
+
+
+def test_a_consent_that_cannot_be_read_allows_nothing(tmp_path: Path) -> None:
+    (closed := tmp_path / "closed").mkdir(mode=0o000)
+    euid = os.geteuid()
+    os.seteuid(65_534 if euid == 0 else euid)
+    try:
+        assert not Consent(closed / "it").is_given
+    finally:
+        os.seteuid(euid)
 
 
 async def test_a_picture_goes_without_its_place_and_the_file_stays_as_it_is(tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ import pytest
 
 from syncd.atproto import xrpc
 from syncd.atproto.xrpc import UNGUARDED
+from syncd.errors import RateLimited
 from syncd.exchange import Written
 from syncd.model import Change, RecordPath
 from syncd.pds import op_of
 from syncd.sandbox import MemoryPds, Sandbox
 from syncd.sandbox.direct import _written
-from syncd.sandbox.faults import Call, Delay, Habits
+from syncd.sandbox.faults import Call, Delay, Habits, Refuse
 from syncd.sandbox.repo.engine import Repo
 from syncd.sandbox.repo.writes import Prepared, delete_record, prepare, put_record
 from syncd.state.learnt import KnownGuards
@@ -248,3 +249,22 @@ async def test_guards_that_are_known_are_asked_for_once(world: World, time: Time
     laptop.save(OTHER, v=3)
     await laptop.sync()
     assert calls == {PUT: 1}
+
+
+async def test_a_pause_that_the_question_for_guards_is_answered_with_is_made(
+    world: World, time: Time
+) -> None:
+    """Nothing is sent in it, that question neither."""
+    laptop = device_on(world, "all", time)
+    calls = counted(world)
+    refusal = Refuse(429, "RateLimitExceeded", "Rate Limit Exceeded", (("Retry-After", "120"),))
+    world.sandbox.faults.add(refusal, APPLY)
+    laptop.save(NOTE, v=1)
+    for _ in range(2):
+        halted = (await laptop.sync()).halted
+        assert isinstance(halted, RateLimited)
+        assert halted.retry_seconds == 120
+    assert calls == {APPLY: 1}
+    time.seconds += 120
+    assert (await laptop.sync()).pushed == (NOTE,)
+    await agreed(world, laptop)

@@ -11,7 +11,7 @@ import pytest
 
 from syncd.atproto import xrpc
 from syncd.atproto.cid import Cid
-from syncd.budget import UNCOUNTED
+from syncd.budget import DAY, HOUR, UNCOUNTED
 from syncd.config import Config
 from syncd.cycle.push import fill, outbox
 from syncd.cycle.push.body import OLD_JSON_BYTES
@@ -536,6 +536,17 @@ async def test_a_429_is_obeyed_across_a_restart(world: World, laptop: Device, ti
     time.seconds += 1
     assert (await laptop.sync()).pushed == (NOTE,)
     await agreed(world, laptop)
+
+
+def test_each_window_that_the_pds_tells_of_counts(laptop: Device, time: Time) -> None:
+    """In one answer it may tell of the hour and of the day."""
+    now = time.now()
+    day = xrpc.RateLimit(35_000, 20_000, now + 50_000, DAY.seconds)
+    pds = laptop.mirror.home.pds
+    assert isinstance(pds, MemoryPds)
+    pds.rate_limit = xrpc.RateLimit(5_000, 4_000, now + 100, HOUR.seconds, (day,))
+    ledger = laptop.mirror.outbox.ledger()
+    assert [ledger.left(window, int(now)) for window in (HOUR, DAY)] == [4_000, 20_000]
 
 
 class Loginless(MemoryPds):

@@ -13,7 +13,6 @@ from syncd.atproto.cid import Cid, parse_cid
 from syncd.atproto.data import to_json
 from syncd.blobs.consent import Consent, location_here
 from syncd.blobs.files import UNALLOWED
-from syncd.cli.arguments.offer import offer_files, offered
 from syncd.cli.arguments.places import standing
 from syncd.cli.screen.output import NEEDS_A_PERSON, many, say, say_json, tell
 from syncd.config import FILE_NAME, LOCATION_KEEP, LOCATION_STRIP, load_config
@@ -46,7 +45,6 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
     "--to",
     "record",
     metavar="RECORD[#/POINTER]",
-    shell_complete=offered(offer_files),
     help="Put the reference there.",
 )
 @_STRIP

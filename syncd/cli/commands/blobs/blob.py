@@ -13,7 +13,6 @@ import click
 from syncd.atproto.cid import parse_cid
 from syncd.blobs.bring import Brought
 from syncd.blobs.words import size_words
-from syncd.cli.arguments.offer import offer_namers, offered
 from syncd.cli.arguments.places import standing
 from syncd.cli.commands.blobs.adding import add, location, replace
 from syncd.cli.screen.blobs import row_json
@@ -104,9 +103,7 @@ def _say_rows(rows: Sequence[BlobRow]) -> None:
 
 
 @blob.command()
-@click.argument(
-    "what", required=False, metavar="[CID|RECORD]", shell_complete=offered(offer_namers)
-)
+@click.argument("what", required=False, metavar="[CID|RECORD]")
 @click.option("--all", "everything", is_flag=True, help="Every blob that a record names.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
@@ -123,6 +120,9 @@ def get(directory: Path, what: str | None, everything: bool, as_json: bool) -> N
     """
     if (what is None) != everything:
         raise click.UsageError("name a CID or a record, or give --all")
+    with open_files(directory, is_checked=False) as workspace:
+        # A slip of the pen needs no PDS.
+        _wanted(workspace, directory, what)
     rows, brought = asyncio.run(_get(directory, what, as_json=as_json))
     found = brought.stamps
     failed = len(brought.absent) + len(brought.refused) + len(brought.left)

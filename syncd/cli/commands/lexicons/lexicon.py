@@ -8,17 +8,20 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from syncd.atproto.syntax import parse_nsid
-from syncd.cli.arguments.offer import offer_checked, offer_lexicons, offered
+from syncd.cli.arguments.offer import offer_lexicons
+from syncd.cli.arguments.places import standing
 from syncd.cli.screen.output import NEEDS_A_PERSON, many, say, say_json, say_lines
 from syncd.cli.screen.suggest import Suggesting
+from syncd.config import FILE_NAME, load_config
 from syncd.cycle.lexicons.library import Found
-from syncd.errors import FolderWrong
+from syncd.errors import BadSyntax, FolderWrong, SyncdError
 from syncd.lexicons.bundle import load_bundle
 from syncd.mirror.lexicons.linter import (
     Checked,
@@ -28,6 +31,7 @@ from syncd.mirror.lexicons.linter import (
     lexicons_of,
     place_around,
 )
+from syncd.mirror.names import AT, cleaned, path_of_uri
 from syncd.slips import near_name
 
 FORMATS: Final = ("text", "json", "github")
@@ -45,7 +49,7 @@ def lexicon() -> None:
 
 
 @lexicon.command()
-@click.argument("paths", nargs=-1, metavar="[PATH]...", shell_complete=offered(offer_checked))
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", help="How to print.")
 @click.pass_obj
@@ -68,10 +72,25 @@ def check(directory: Path, paths: tuple[str, ...], as_json: bool, form: str) -> 
 
 
 def _below(root: Path, directory: Path, path: str) -> str:
-    """Return `path` as it lies below `root`: a name there, or of a file around `directory`."""
-    file, around = (directory / path).resolve(), root.resolve()
-    is_inside = file.exists() and file.is_relative_to(around)
-    return str(file.relative_to(around)) if is_inside else path
+    """Return `path` as it lies below `root`: a name there, a URI, or a file around `directory`."""
+    if not path:
+        raise BadSyntax("an empty name names no record", hint="name it as collection/rkey")
+    if (uri := cleaned(path)).startswith(AT):
+        return path_of_uri(uri, _authorities(root))
+    around = root.resolve()
+    for place in standing(directory):
+        file = (place / path).resolve()
+        if file.exists() and file.is_relative_to(around):
+            return str(file.relative_to(around))
+    return path
+
+
+def _authorities(root: Path) -> tuple[str | None, ...]:
+    """Return the names of the repo that a folder mirrors; none where it is no mirror."""
+    with suppress(SyncdError):
+        config = load_config(root / FILE_NAME, {})
+        return config.did, config.handle
+    return ()
 
 
 def _say_text(found: Checked) -> None:
@@ -183,7 +202,7 @@ def _found_json(found: Found | None) -> dict[str, Any]:
 
 
 @lexicon.command()
-@click.argument("nsid", shell_complete=offered(offer_lexicons))
+@click.argument("nsid")
 @click.pass_obj
 def show(directory: Path, nsid: str) -> None:
     """Print the lexicon NSID as JSON, from where a check takes it.
@@ -204,7 +223,7 @@ def show(directory: Path, nsid: str) -> None:
 
 
 @lexicon.command()
-@click.argument("nsids", nargs=-1, metavar="[NSID]...", shell_complete=offered(offer_lexicons))
+@click.argument("nsids", nargs=-1, metavar="[NSID]...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def update(directory: Path, nsids: tuple[str, ...], as_json: bool) -> None:

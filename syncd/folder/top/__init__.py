@@ -1,0 +1,1 @@
+"""Where the top of a mirror is."""
