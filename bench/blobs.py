@@ -11,6 +11,7 @@ import hashlib
 import os
 import statistics
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -48,9 +49,16 @@ BATCH_WRITES = 200
 
 
 def picture(number: int, size: int = BYTES) -> bytes:
-    """The bytes of one blob; no two are alike."""
-    start = b"\x89PNG\r\n\x1a\n" + number.to_bytes(8, "big")
-    return start + bytes(max(0, size - len(start)))
+    """The bytes of one blob, a PNG with all its pixels in one chunk; no two are alike."""
+    head = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", bytes(13))
+    tail = _chunk(b"IEND", b"")
+    pixels = max(8, size - len(head) - len(tail) - len(_chunk(b"IDAT", b"")))
+    return head + _chunk(b"IDAT", number.to_bytes(8, "big") + bytes(pixels - 8)) + tail
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    crc = zlib.crc32(kind + content).to_bytes(4, "big")
+    return len(content).to_bytes(4, "big") + kind + content + crc
 
 
 def ref_of(content: bytes) -> BlobRef:

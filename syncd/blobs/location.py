@@ -1,8 +1,9 @@
 """Whether a file says where it was made: Exif, XMP, and the boxes of films. Pure but for reading.
 
 Finds the marks wherever they stand, so it needs to know no container: an Exif block is found in
-JPEG, HEIC, WebP, PNG, TIFF and PDF alike. What a mark leads to is read within bounds, which the
-libraries for Exif lack: a count in a file makes them loop for hours. Never changes a file.
+JPEG, HEIC, WebP, PNG, TIFF and PDF alike. Only the pixels of a picture that is laid out as its kind
+asks are left out (pixels.py). What a mark leads to is read within bounds, which the libraries for
+Exif lack: a count in a file makes them loop for hours. Never changes a file.
 Sources: Exif 2.32 §4.6, ISO 14496-12, 3GPP TS 26.244 §8.13, QuickTime File Format, PNG §11.3.4.
 """
 
@@ -14,6 +15,8 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
 from typing import BinaryIO, Final
+
+from syncd.blobs.pixels import beside_pixels
 
 _PIECE: Final = 1 << 20
 _OVERLAP: Final = 32
@@ -32,12 +35,15 @@ def tells_place(file: BinaryIO, mime_type: str) -> bool:
     """
     if mime_type.startswith(_TEXTS):
         return False
-    return any(_MARKS[mark](file, at) for mark, at in _marks_in(file))
+    parts = beside_pixels(file, mime_type)
+    return any(_MARKS[mark](file, at) for part in parts for mark, at in _marks_in(file, *part))
 
 
-def _marks_in(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+def _marks_in(
+    file: BinaryIO, start: int = 0, end: int | None = None
+) -> Iterator[tuple[bytes, int]]:
     """Yield each mark with its place. One in the overlap of two pieces may come twice."""
-    at, piece = 0, _read(file, 0, _PIECE)
+    at, piece = start, _read(file, start, _size(start, end))
     while piece:
         for mark in _MARKS:
             found = piece.find(mark)
@@ -45,7 +51,11 @@ def _marks_in(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
                 yield mark, at + found
                 found = piece.find(mark, found + 1)
         at += _PIECE - _OVERLAP
-        piece = _read(file, at, _PIECE) if len(piece) == _PIECE else b""
+        piece = _read(file, at, _size(at, end)) if len(piece) == _PIECE else b""
+
+
+def _size(at: int, end: int | None) -> int:
+    return _PIECE if end is None else min(_PIECE, end - at)
 
 
 def _read(file: BinaryIO, at: int, size: int) -> bytes:

@@ -38,6 +38,8 @@ ATTRIBUTES: Final = ".gitattributes"
 _ATTRIBUTES: Final = b"* -text -diff -merge\n.gitattributes text diff merge\n"
 MANY: Final = 1_000
 """Above this number of blobs, a look at them costs more than a look whether they changed."""
+FEW: Final = 8
+"""Above this number of files, one wait for the whole disk costs less than one for each file."""
 PIECE: Final = 1 << 18
 """How many bytes of a file memory has at once."""
 _MOVE_HINT: Final = "move it elsewhere; syncd fetches the blob again at the next sync"
@@ -171,7 +173,7 @@ class Store:
 
     @contextmanager
     def incoming(self, cid: Cid) -> Iterator[Incoming]:
-        """Begin a new file for `cid`; without `Incoming.place` nothing of it stays.
+        """Begin a new file for `cid`; without `Incoming.place` or `leave` nothing of it stays.
 
         Raises FileProblem, also from within.
         """
@@ -181,7 +183,27 @@ class Store:
             try:
                 yield begun
             finally:
-                begun.drop()
+                if not begun.is_left:
+                    begun.drop()
+
+    def place(self, left: Mapping[Cid, str]) -> dict[Cid, Stamp]:
+        """Give files that were left their names, of these endings, with one wait for the disk.
+
+        Returns those that have them: another file may be in the way. Raises FileProblem.
+        """
+        found: dict[Cid, Stamp] = {}
+        with self._at_work() as (aside, directory):
+            if len(left) > FEW:
+                self.folder.disk.sync_all(aside)
+            for cid, extension in left.items():
+                incoming = Incoming(self.folder, aside, directory, cid)
+                if len(left) <= FEW:
+                    self.folder.disk.sync_file(aside, incoming.name)
+                with suppress(FileExistsError):
+                    found[cid] = incoming.named(extension)
+                incoming.drop()
+            self.folder.disk.sync_directory(directory)
+        return found
 
     def sweep(self) -> None:
         """Remove what a stop left of unfinished files, but not what another process writes now."""
@@ -290,6 +312,7 @@ class Incoming:
     directory: int
     cid: Cid
     size: int = 0
+    is_left: bool = False
     _digest: hashlib._Hash = field(default_factory=hashlib.sha256)
 
     @property
@@ -320,11 +343,23 @@ class Incoming:
 
         Raises ValueError if the bytes are not those of the CID, OSError if the disk refuses.
         """
+        self._end()
+        self.folder.disk.sync_file(self.aside, self.name)
+        return self.named(extension)
+
+    def leave(self) -> None:
+        """Let the file lie aside when this ends, for `Store.place`. Raises as `place`."""
+        self._end()
+        self.is_left = True
+
+    def _end(self) -> None:
         if not self.is_right:
             raise ValueError(f"these are not the bytes of {self.cid}")
-        disk, name = self.folder.disk, f"{self.cid}{extension}"
-        disk.set_mode(self.aside, self.name, MODE)
-        disk.sync_file(self.aside, self.name)
+        self.folder.disk.set_mode(self.aside, self.name, MODE)
+
+    def named(self, extension: str) -> Stamp:
+        """Give the file its name, now that it is on the disk. Raises OSError."""
+        name = f"{self.cid}{extension}"
         try:
             _move_new(self.folder, self.aside, self.name, self.directory, name)
         except FileExistsError:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import field
 
 from syncd.atproto.blob import BlobRef, blob_ref
-from syncd.atproto.cid import Cid
+from syncd.atproto.cid import Cid, cid_of_blob
 from syncd.atproto.data import Record, Value
 from syncd.blobs.kinds import extension_of
 from syncd.folder.names import BLOBS
+from syncd.values import dataclass
 
 
 def size_words(size: int) -> str:
@@ -34,6 +36,31 @@ def blob_words(ref: BlobRef, names: Mapping[Cid, str] | None = None) -> str:
     file = f"{BLOBS}/{name or f'{ref.cid}{extension_of(ref.mime_type)}'}"
     absent = ", not here" if names is not None and name is None else ""
     return f"{file} ({ref.mime_type}, {size_words(ref.size)}{absent})"
+
+
+@dataclass(slots=True)
+class Spoken:
+    """Says a record's blobs in `words`, and what is still to be uploaded by the name of its file.
+
+    Good for one record, or for several that are read one after the other.
+    """
+
+    words: Callable[[BlobRef], str] = blob_words
+    _named: dict[Cid, str] = field(default_factory=dict)
+
+    def refer(self, name: str) -> BlobRef:
+        """Return what stands for the reference of a file that is still to be uploaded."""
+        ref = BlobRef(cid_of_blob(name.encode()), "*/*", 0)
+        self._named[ref.cid] = name
+        return ref
+
+    def said(self, record: Record) -> Record:
+        """Return a record with words in the place of each reference."""
+        return with_words(record, self._say)
+
+    def _say(self, ref: BlobRef) -> str:
+        name = self._named.get(ref.cid)
+        return self.words(ref) if name is None else f"{name}, to be uploaded"
 
 
 def with_words(record: Record, words: Callable[[BlobRef], str]) -> Record:

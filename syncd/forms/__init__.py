@@ -4,7 +4,7 @@
 """
 
 from syncd.forms.bodies import lines_for
-from syncd.forms.form import DRAFT, Collided, Form, Marks, Pointer
+from syncd.forms.form import DRAFT, Collided, Form, Marks, Pointer, Sayer
 from syncd.forms.forms import (
     DOCUMENTS,
     ENDINGS,
@@ -27,6 +27,7 @@ __all__ = [
     "Forms",
     "Marks",
     "Pointer",
+    "Sayer",
     "block_at_once",
     "cid_of_text",
     "every_form",

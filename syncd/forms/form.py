@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
-from syncd.atproto.blob import Refer
+from syncd.atproto.blob import BlobRef, Refer
 from syncd.atproto.data import Record, Value
 from syncd.values import dataclass
 
@@ -33,6 +33,16 @@ class Marks:
     folder: str = "<<<<<<< folder"
     middle: str = "======="
     repo: str = ">>>>>>> repo"
+
+
+class Sayer(Protocol):
+    """Says in words what a record names, for a text that only people read."""
+
+    def refer(self, name: str) -> BlobRef:
+        """Return what stands for the reference of a file that is still to be uploaded."""
+
+    def said(self, record: Record) -> Record:
+        """Return a record with words in the place of each reference."""
 
 
 class Form(Protocol):
@@ -95,8 +105,11 @@ class Form(Protocol):
         Return None if there is none: then an edit leaves nothing to be altered unseen.
         """
 
-    def ordered(self, text: bytes) -> bytes:
-        """Write the record of any collection in syncd's own style; return other texts unchanged."""
+    def ordered(self, text: bytes, sayer: Sayer | None = None) -> bytes:
+        """Write the record of any collection in syncd's own style; return other texts unchanged.
+
+        With `sayer`, what names a file is in its words: no such text means a record any more.
+        """
 
     def find_places(
         self, text: bytes, pointers: Iterable[Pointer]

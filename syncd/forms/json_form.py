@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from syncd.atproto import inexact, jsonplaces, jsontext
 from syncd.atproto.blob import Refer
 from syncd.atproto.data import Record, Value
-from syncd.forms.form import Collided, Marks, Pointer
+from syncd.forms.form import Collided, Marks, Pointer, Sayer
 from syncd.values import dataclass
 
 _ANY_COLLECTION = "any.any.any"
@@ -61,14 +61,16 @@ class JsonForm:
     def what_text_leaves(self, text: bytes, block: bytes, collection: str) -> str | None:
         return inexact.what_text_leaves(text, block, collection)
 
-    def ordered(self, text: bytes) -> bytes:
+    def ordered(self, text: bytes, sayer: Sayer | None = None) -> bytes:
         try:
             found = json.loads(text)
             kind = found.get("$type") if isinstance(found, dict) else None
-            record = self.parse(text, kind if isinstance(kind, str) else _ANY_COLLECTION)
+            collection = kind if isinstance(kind, str) else _ANY_COLLECTION
+            record = self.parse(text, collection, None if sayer is None else sayer.refer)
         except (ValueError, RecursionError):
             return text
-        return self.format({k: v for k, v in record.items() if k != "$type" or kind is not None})
+        shown = record if sayer is None else sayer.said(record)
+        return self.format({k: v for k, v in shown.items() if k != "$type" or kind is not None})
 
     def find_places(
         self, text: bytes, pointers: Iterable[Pointer]

@@ -26,7 +26,7 @@ from syncd.atproto.data import (
 from syncd.atproto.jsontext import within_bounds
 from syncd.errors import BadData, BadJson
 from syncd.forms.bodies import SHAPES
-from syncd.forms.form import Collided, Marks, Pointer
+from syncd.forms.form import Collided, Marks, Pointer, Sayer
 from syncd.forms.frontmatter.edit import edited
 from syncd.forms.frontmatter.emit import write_front
 from syncd.forms.frontmatter.files import referred
@@ -133,8 +133,8 @@ class MarkdownForm:
         except (BadJson, BadData):
             return None
 
-    def ordered(self, text: bytes) -> bytes:
-        return JSON.ordered(text) if _is_json(text) else text
+    def ordered(self, text: bytes, sayer: Sayer | None = None) -> bytes:
+        return JSON.ordered(text, sayer) if _is_json(text) else text
 
     def find_places(
         self, text: bytes, pointers: Iterable[Pointer]

@@ -17,7 +17,7 @@ from syncd.folder.drafts import list_drafts
 from syncd.folder.ignore.inventory import Inventory, NoRecord
 from syncd.folder.ignore.rules import read_rules
 from syncd.lock import holder, is_locked
-from syncd.mirror.blobs.rows import BlobCount, count_blobs
+from syncd.mirror.blobs.rows import BlobCount, UploadsLeft, count_blobs, uploads_left
 from syncd.mirror.lexicons.counting import AT_ONCE, Counted, count_lexicons
 from syncd.mirror.offline import known_account
 from syncd.mirror.waiting import read_unpushed
@@ -63,6 +63,7 @@ class Standing:
         guards: Whether the PDS honours swaps; None before the first push.
         no_records: What lies in the folder and is no record.
         blobs: How many blobs records name, and where these are.
+        uploads: How many more blobs the PDS takes, by its own word; None if that is not known.
         lexicons: How many records have a lexicon, and how many break it.
         unpushed: Where files differ from base and stand for a record, and nothing delays them.
         waiting: Where a setting delays what differs.
@@ -94,6 +95,7 @@ class Standing:
     no_records: Sequence[NoRecord]
     lexicons: Counted
     blobs: BlobCount
+    uploads: UploadsLeft | None
 
     @property
     def needs_a_person(self) -> bool:
@@ -148,6 +150,7 @@ def read_standing(workspace: Workspace) -> Standing:
         no_records=_no_records(workspace, sizes, unpushed.beside),
         lexicons=count_lexicons(workspace, sizes, most=AT_ONCE),
         blobs=count_blobs(workspace),
+        uploads=uploads_left(workspace, pds),
     )
 
 

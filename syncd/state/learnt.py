@@ -63,6 +63,21 @@ class UploadPause(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class KnownUploads(Note):
+    """How many of `limit` blobs the PDS at `pds` took still, until `resets_at` in unix seconds.
+
+    Written by the push half, and only shown: other programs at the same address count as well.
+    Unknown, nothing is shown.
+    """
+
+    kept_as = "uploads"
+    pds: str
+    left: int
+    limit: int
+    resets_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class KnownBlobLimit(Note):
     """How many bytes a blob may have by the word of the PDS at `pds`, `at` unix seconds.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from syncd.atproto.cid import Cid, cid_of_blob
-from syncd.blobs.store import EDITED, MODE, Store
+from syncd.blobs.store import EDITED, FEW, MODE, Store
 from syncd.errors import FileProblem
 from syncd.folder.root import Folder, initialise
 from syncd.state.attachments import Stamp
@@ -47,6 +47,48 @@ def test_a_blob_lies_under_its_hash_and_nobody_can_write_to_it(root: Path, store
     assert store.list().names == {CID: NAME}
     assert store.check(store.list(), {}).stamps == {CID: stamp}
     assert b"".join(store.pieces(NAME)) == CONTENT
+    assert list((root / ".syncd" / "blobs").iterdir()) == []
+
+
+def leave(store: Store, content: bytes) -> Cid:
+    cid = cid_of_blob(content)
+    with store.incoming(cid) as incoming:
+        incoming.write(content)
+        incoming.leave()
+    return cid
+
+
+@pytest.mark.parametrize(("count", "sync"), [(2, "sync_file"), (FEW + 1, "sync_all")])
+def test_what_is_placed_together_is_durable_before_it_has_its_name_and_under_its_name_after(
+    root: Path, count: int, sync: str
+) -> None:
+    disk = StagedDisk()
+    store = Store(Folder(root, "marker", disk=disk))
+    contents = [CONTENT + bytes([number]) for number in range(count)]
+    left = {leave(store, content): ".png" for content in contents}
+    assert store.list().names == {}
+    disk.steps.clear()
+    stamps = store.place(left)
+    assert stamps == store.check(store.list(), {}, reads_all=True).stamps
+    assert set(stamps) == set(left)
+    assert list((root / ".syncd" / "blobs").iterdir()) == []
+    assert disk.steps.index(sync) < disk.steps.index("move_new")
+    assert disk.steps.count(sync) == (1 if sync == "sync_all" else count)
+    assert disk.steps[-1] == "sync_directory"
+
+
+def test_what_is_left_has_the_right_bytes_and_its_name_takes_no_other_file(
+    root: Path, store: Store
+) -> None:
+    with store.incoming(CID) as incoming:
+        incoming.write(CONTENT[:-1] + b"?")
+        with pytest.raises(ValueError, match="not the bytes"):
+            incoming.leave()
+    assert list((root / ".syncd" / "blobs").iterdir()) == []
+    cid = leave(store, CONTENT)
+    (root / "blobs" / NAME).write_bytes(b"mine")
+    assert store.place({cid: ".png"}) == {}
+    assert (root / "blobs" / NAME).read_bytes() == b"mine"
     assert list((root / ".syncd" / "blobs").iterdir()) == []
 
 

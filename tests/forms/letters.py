@@ -14,7 +14,7 @@ from syncd.atproto.blob import Refer
 from syncd.atproto.data import Record
 from syncd.config import Config
 from syncd.errors import BadJson
-from syncd.forms import Collided, Form, Forms, Marks, Pointer
+from syncd.forms import Collided, Form, Forms, Marks, Pointer, Sayer
 from syncd.forms.json_form import JSON
 from syncd.values import dataclass
 
@@ -84,9 +84,9 @@ class Letter:
         except BadJson:
             return None
 
-    def ordered(self, text: bytes) -> bytes:
+    def ordered(self, text: bytes, sayer: Sayer | None = None) -> bytes:
         try:
-            return GREETING + b"\n" + JSON.ordered(self._body(text))
+            return GREETING + b"\n" + JSON.ordered(self._body(text), sayer)
         except BadJson:
             return text
 

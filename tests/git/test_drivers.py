@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from syncd.atproto.blob import BlobRef
+from syncd.atproto.cid import cid_of_blob
+from syncd.atproto.data import to_json
 from syncd.forms import USUAL
 from syncd.git.drivers import attribute_line
 from syncd.merge.texts import merge_texts
@@ -138,6 +141,19 @@ def test_the_order_and_layout_of_keys_is_no_difference(clone: Clone) -> None:
     assert changed == ['-    "x": 2,', '+    "x": 3,']
     clone.write(NOTE, "{no JSON}")
     assert "+{no JSON}" in clone.repo.git("diff")
+
+
+def test_git_shows_a_picture_as_its_file_type_and_size(clone: Clone) -> None:
+    ref = BlobRef(cid_of_blob(b"cat"), "image/jpeg", 1_200_000)
+    uploaded, named = line(image=to_json(ref.value)), {"$type": "blob", "$file": "a.png"}
+    clone.write(NOTE, line(image=named))
+    clone.repo.commit_all("Name a file")
+    clone.write(NOTE, uploaded)
+    out = clone.repo.git("diff")
+    assert '-  "image": "a.png, to be uploaded"' in out
+    assert f'+  "image": "blobs/{ref.cid}.jpg (image/jpeg, 1.2 MB)"' in out
+    assert out.count(str(ref.cid)) == 1
+    assert json.loads(clone.file(NOTE).read_text(encoding="utf-8")) == json.loads(uploaded)
 
 
 def test_other_json_files_stay_git_s(clone: Clone) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from syncd.blobs.words import blob_words
 from syncd.cli import cli
 from syncd.config import FILE_NAME, Config, render_config
 from syncd.cycle.push.receipts import PUSHES
@@ -26,6 +27,7 @@ from syncd.model import Arrival, Departure, Memory, RecordPath, Side, Waiting
 from syncd.sandbox.faults import DropAnswer, Refuse
 from syncd.state import ACTIVITY_FILE, HISTORY_FILE, How
 from tests.rigs.device import Device, World, rework
+from tests.rigs.pictures import drawn, upload
 
 NOTE, OTHER = RecordPath("com.example.note/one"), RecordPath("com.example.note/two")
 
@@ -337,3 +339,20 @@ async def test_a_number_of_lines_is_one_of_whole_lines(world: World) -> None:
         assert len(text) == min(count, 3)
         assert all("80 records" in line for line in text)
     assert len(lines(laptop, "--pushed", "-n", "7")) == 7
+
+
+async def test_the_log_of_a_record_names_the_pictures_that_came_and_went(world: World) -> None:
+    laptop = world.device()
+    cat, dog = (blob_words(ref, {}) for ref in map(drawn, ("cat", "dog")))
+    for word in ("cat", "dog"):
+        await upload(world, word)
+        await world.write(NOTE, picture=drawn(word).value)
+        await laptop.sync()
+    await world.write(NOTE, text="none")
+    await laptop.sync()
+    said = [line.strip() for line in log(laptop, NOTE).stdout.splitlines() if "blobs/" in line]
+    assert said == [f"- {dog}", f"+ {dog}", f"- {cat}", f"+ {cat}"]
+    assert "blobs/" not in log(laptop).stdout
+    (laptop.root / ".syncd" / HISTORY_FILE).unlink()
+    ran = log(laptop, NOTE)
+    assert (ran.exit_code, "blobs/" in ran.stdout) == (0, False)

@@ -199,8 +199,13 @@ class Machine(RuleBasedStateMachine):
         for path in sorted(there):
             self.scene.put(path)
         for name, chosen in zip(NAMES[:count], markdown, strict=False):
-            desk = self.scene.sit_down(name, brake_records=brake, markdown=chosen)
+            wishes = {"brake_records": brake, "markdown": chosen, **self.wishes(name)}
+            desk = self.scene.sit_down(name, **wishes)
             self.run(desk.sync())
+
+    def wishes(self, name: str) -> dict[str, Any]:
+        """What else the settings of a machine say."""
+        return {}
 
     # --- People ---------------------------------------------------------------------------------
 

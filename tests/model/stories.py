@@ -409,6 +409,20 @@ async def a_record_that_names_a_picture_to_upload(scene: Scene) -> None:
 
 
 @story
+async def a_picture_that_is_uploaded_and_kept(scene: Scene) -> None:
+    await scene.sit_down(blobs_fetch="all").sync()
+    scene.laptop.draw(A, "cat")
+
+
+@story
+async def a_picture_that_takes_the_place_of_another(scene: Scene) -> None:
+    laptop = scene.sit_down(blobs_fetch="all")
+    laptop.draw(A, "cat")
+    await laptop.sync()
+    laptop.draw(A, "dog")
+
+
+@story
 async def a_record_that_comes_back_with_its_picture(scene: Scene) -> None:
     scene.put_picture(A, "cat")
     laptop = scene.sit_down(blobs_fetch="all")

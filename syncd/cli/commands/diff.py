@@ -13,10 +13,10 @@ from typing import TypeAlias
 import click
 
 from syncd.atproto.blob import BlobRef
-from syncd.atproto.cid import Cid, cid_of_blob
+from syncd.atproto.cid import Cid
 from syncd.atproto.inexact import record_of
 from syncd.atproto.syntax import tid_microseconds
-from syncd.blobs.words import with_words
+from syncd.blobs.words import Spoken
 from syncd.cli.arguments.places import standing
 from syncd.cli.screen.changes import Line, changes
 from syncd.cli.screen.output import (
@@ -212,18 +212,9 @@ def readable(content: bytes, form: Form, collection: str, words: Words) -> str:
 
     Each blob is one line, in `words`; a file to upload says so.
     """
-    named: dict[Cid, str] = {}
-
-    def refer(name: str) -> BlobRef:
-        ref = BlobRef(cid_of_blob(name.encode()), "*/*", 0)
-        named[ref.cid] = name
-        return ref
-
-    def said(ref: BlobRef) -> str:
-        return f"{named[ref.cid]}, to be uploaded" if ref.cid in named else words(ref)
-
+    spoken = Spoken(words)
     with suppress(BadJson):
-        content = form.format(with_words(form.parse(content, collection, refer), said))
+        content = form.format(spoken.said(form.parse(content, collection, spoken.refer)))
     return by_line(form, content).decode("utf-8", "replace")
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import click
 
 from syncd.atproto.syntax import Nsid, parse_nsid
+from syncd.blobs.words import Spoken
 from syncd.cli.screen.changes import sentences
 from syncd.cli.screen.output import say, say_lines, tell
 from syncd.cli.screen.suggest import Suggesting
@@ -106,9 +107,12 @@ def merge(base: Path, ours: Path, theirs: Path, mark_length: int, path: str) -> 
 @git.command(hidden=True)
 @click.argument("file", type=click.Path(path_type=Path))
 def show(file: Path) -> None:
-    """Print the record in FILE with its keys in syncd's order, texts by line; git calls this."""
+    """Print the record in FILE for a diff: keys in order, texts by line, blobs by file and size.
+
+    git calls this.
+    """
     form = every_form().of_file(file.name)
-    shown = by_line(form, form.ordered(file.read_bytes()))
+    shown = by_line(form, form.ordered(file.read_bytes(), Spoken()))
     lines = shown.decode("utf-8", "backslashreplace").split("\n")
     # Of a long line that changed in one word, git shows the whole.
     say_lines("\n".join(piece for line in lines for piece in sentences(line)))

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import NoReturn
 
 import click
@@ -33,6 +34,7 @@ from syncd.cli.screen.output import (
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadSyntax, SyncdError
 from syncd.folder.root import OWN, find_root
+from syncd.mirror.blobs.rows import words_of
 from syncd.mirror.names import (
     check_known,
     read_name,
@@ -53,6 +55,7 @@ from syncd.mirror.past.events import (
     mark_of,
     read_events,
 )
+from syncd.mirror.past.pictures import Pictures
 from syncd.mirror.past.undo import Undo, plan_undo
 from syncd.mirror.restore import (
     Restored,
@@ -111,6 +114,8 @@ def log(
     """
     hows = frozenset[How]().union(*([PULLED] * pulled), *([PUSHED] * pushed))
 
+    said: dict[Event, list[str]] = {}
+
     def look(most: int, on_notice: OnNotice) -> list[Event]:
         with open_files(directory, is_checked=False) as workspace:
             name = None if path is None else read_name(workspace, path, standing(directory))
@@ -119,6 +124,8 @@ def log(
             events = read_events(workspace, Question(name, record, moment, hows, most), on_notice)
             if name is not None and not events and not (hows or since):
                 check_known(workspace, name)
+            if record is not None and not as_json:
+                said.update(_pictures(workspace, record, events))
             return events
 
     started = int(time.time())
@@ -130,7 +137,7 @@ def log(
         _say_events(look(count, tell_notice), as_json)
         return
     shown = _whole_lines(look, count)
-    _say_lines(shown)
+    _say_lines(shown, said)
     if not shown:
         say(_nothing(path, since, hows))
 
@@ -156,13 +163,31 @@ def _say_events(events: Iterable[Event], as_json: bool) -> None:
     _say_lines(alike(list(events)))
 
 
-def _say_lines(events: Iterable[Event]) -> None:
+def _pictures(
+    workspace: Workspace, record: RecordPath, events: Iterable[Event]
+) -> dict[Event, list[str]]:
+    """Return what to say of the blobs that each event brought or took away."""
+    pictures, words = Pictures(workspace, record), words_of(workspace)
+    found: dict[Event, list[str]] = {}
+    for event in events:
+        brought, gone = pictures.change(event)
+        said = [f"+ {words(ref)}" for ref in brought] + [f"- {words(ref)}" for ref in gone]
+        if said:
+            found[event] = said
+    return found
+
+
+def _say_lines(
+    events: Iterable[Event], said: Mapping[Event, Sequence[str]] = MappingProxyType({})
+) -> None:
     is_terminal = sys.stdout.isatty()
     has_paint = has_colour(sys.stdout, os.environ)
     for event in events:
         paint = painted(event) if has_paint else str
         for line in folded(event_parts(event, is_local=is_terminal), columns()):
             say(line, paint=paint)
+        for words in said.get(event, ()):
+            say(f"          {words}")
 
 
 def _follow(

@@ -13,7 +13,13 @@ import click
 
 from syncd.budget import DAY, HOUR
 from syncd.cli.screen import display
-from syncd.cli.screen.blobs import blobs_line, count_json
+from syncd.cli.screen.blobs import (
+    blobs_line,
+    count_json,
+    pictures_line,
+    uploads_json,
+    uploads_line,
+)
 from syncd.cli.screen.lexicons import lexicons_json, lexicons_line
 from syncd.cli.screen.output import (
     NEEDS_A_PERSON,
@@ -164,9 +170,11 @@ def status_json(found: Standing) -> dict[str, Any]:
         "head": head_json(found.head),
         "records": found.records,
         "drafts": found.drafts,
-        "no_records": len(found.no_records),
+        "no_records": sum(not item.pictures for item in found.no_records),
+        "pictures": sum(item.pictures for item in found.no_records),
         "lexicons": lexicons_json(found.lexicons),
         "blobs": count_json(found.blobs),
+        "uploads": uploads_json(found.uploads),
         "guards": found.guards,
         "pending": {"push": len(found.unpushed), "pull": len(found.conflicts)},
         **waiting_json(found.conflicts, found.problems, found.held, found.waiting),
@@ -252,12 +260,16 @@ def _say_others(found: Mapping[str, Any]) -> None:
         say(f"drafts   {found['drafts']}, in the folder alone: syncd publish PATH")
     if found["no_records"]:
         say(f"others   {found['no_records']} are no records: syncd status --ignored")
+    if words := pictures_line(found["pictures"]):
+        say(f"pictures {words}")
     if known := lexicons_line(found["lexicons"]):
         say(f"lexicons {known}")
     if known := blobs_line(found["blobs"]):
         say(f"blobs    {known}")
         if found["blobs"]["next"]:
             say(f"         next: {found['blobs']['next']}")
+    if known := uploads_line(found["uploads"]):
+        say(f"uploads  {known}")
 
 
 def _say_budget(budget: Mapping[str, Any]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from syncd.mirror.blobs.rows import BlobCount, BlobRow
+from syncd.mirror.blobs.rows import BlobCount, BlobRow, UploadsLeft
+from syncd.mirror.times import rfc3339
 from syncd.typedjson import plain
 
 _SORTS: Final[Mapping[str, str]] = {
@@ -19,6 +20,24 @@ _SORTS: Final[Mapping[str, str]] = {
 def count_json(found: BlobCount) -> dict[str, Any]:
     """Return the JSON object of how many blobs there are."""
     return {**plain(found), "next": found.next or None}
+
+
+def uploads_json(found: UploadsLeft | None) -> dict[str, Any] | None:
+    """Return the JSON object of how many more blobs the PDS takes; None if that is not known."""
+    return None if found is None else {**plain(found), "resets_at": rfc3339(found.resets_at)}
+
+
+def pictures_line(count: int) -> str:
+    """Return one line for the pictures that lie in a folder; empty if there are none."""
+    return f"{count}, each uploaded when a record that names it is sent" if count else ""
+
+
+def uploads_line(found: Mapping[str, Any] | None) -> str:
+    """Return one line for the object of `uploads_json`; empty for None."""
+    if found is None:
+        return ""
+    limit = f" of {found['limit']}" if found["limit"] else ""
+    return f"{found['left']}{limit} left, renewed at {found['resets_at']}"
 
 
 def blobs_line(blobs: Mapping[str, Any]) -> str:

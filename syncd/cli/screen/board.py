@@ -16,7 +16,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from syncd.cli.screen.blobs import blobs_line
+from syncd.cli.screen.blobs import blobs_line, pictures_line, uploads_line
 from syncd.cli.screen.lexicons import lexicons_line
 from syncd.cli.screen.output import APPROVE_HINT, LINES, PUBLISH_HINT, RESOLVE_HINT
 from syncd.cli.screen.seen import REFRESH_SECONDS, Seen
@@ -83,17 +83,7 @@ def _facts(found: Mapping[str, Any], *, is_open: bool) -> list[tuple[str, Render
         ("head", _text(f"{head['cid']} at rev {head['rev']}" if head else "none yet: syncd sync")),
         ("records", _records(found)),
     ]
-    if found["drafts"]:
-        words = f"{found['drafts']}, in the folder alone: syncd publish PATH"
-        rows.append(("drafts", _text(words)))
-    if found["no_records"]:
-        words = f"{found['no_records']} are no records: syncd status --ignored"
-        rows.append(("others", _text(words)))
-    if known := lexicons_line(found["lexicons"]):
-        rows.append(("lexicons", _text(known)))
-    if known := blobs_line(found["blobs"]):
-        command = found["blobs"]["next"]
-        rows.append(("blobs", _text(f"{known}: {command}" if command else known)))
+    rows += [(name, _text(words)) for name, words in _files(found) if words]
     if found["budget"]["counted"]:
         rows.append(("budget", _budget(found["budget"])))
     if found["guards"] is False:
@@ -107,6 +97,18 @@ def _facts(found: Mapping[str, Any], *, is_open: bool) -> list[tuple[str, Render
         rows.append(("last", _text(f"{local_of(last['at'])}, {done} in {last['seconds']:.1f} s")))
         rows += _refusal(last.get("refused"))
     return rows
+
+
+def _files(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the name of each row about files, and its words: empty where there are none."""
+    drafts, others = found["drafts"], found["no_records"]
+    yield "drafts", f"{drafts}, in the folder alone: syncd publish PATH" if drafts else ""
+    yield "others", f"{others} are no records: syncd status --ignored" if others else ""
+    yield "pictures", pictures_line(found["pictures"])
+    yield "lexicons", lexicons_line(found["lexicons"])
+    blobs, command = blobs_line(found["blobs"]), found["blobs"]["next"]
+    yield "blobs", f"{blobs}: {command}" if blobs and command else blobs
+    yield "uploads", uploads_line(found["uploads"])
 
 
 def _daemon(daemon: Mapping[str, Any]) -> Text:

@@ -129,6 +129,35 @@ def attached(workspace: Workspace, checked: Checked | None = None) -> Attached:
     return _sorted(workspace.config, found, missing, size, workspace.now())
 
 
+@dataclass(slots=True)
+class Room:
+    """What `blobs/` may still take without being asked, of what it does not have.
+
+    `left` are the bytes that the settings leave for all blobs together.
+    """
+
+    config: Config
+    names: Mapping[Cid, str]
+    left: int
+
+    @classmethod
+    def of(cls, workspace: Workspace) -> Room:
+        """Return the room that is left by what is there. Raises FolderWrong, StateDamaged."""
+        config, found = workspace.config, attached(workspace)
+        names = found.listing.names
+        there = sum(max(0, n.ref.size) for cid, n in found.named.items() if cid in names)
+        return cls(config, names, config.blobs_total_megabytes * MEGABYTE - there)
+
+    def takes(self, path: RecordPath, ref: BlobRef) -> bool:
+        """Return whether a sync would fetch what a record names; then it counts as there."""
+        if ref.cid in self.names or not self.config.fetches_blobs_of(path):
+            return False
+        if ref.size > min(self.left, self.config.blobs_max_megabytes * MEGABYTE):
+            return False
+        self.left -= ref.size
+        return True
+
+
 def _sorted(
     config: Config, found: Attached, missing: Iterable[Named], size: int, now: int
 ) -> Attached:

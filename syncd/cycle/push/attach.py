@@ -20,7 +20,7 @@ from syncd.atproto.data import Value, decode, encode
 from syncd.backoff import in_words
 from syncd.blobs.consent import files_of
 from syncd.cycle.blobs.again import Again, compared, name_of, opened_blob
-from syncd.cycle.blobs.attached import store_of
+from syncd.cycle.blobs.attached import Room, store_of
 from syncd.cycle.home import Home
 from syncd.cycle.observe.attached import Naming
 from syncd.cycle.observe.views import Sides
@@ -106,12 +106,21 @@ class Uploads:
             path: frozenset(parcel.ref.cid for parcel in each.values())
             for path, each in parcels.items()
         }
+        waits: dict[RecordPath, Waiting | None] = {}
+        successors: list[Successor] = []
         for step in steps:
-            waits = self._carry_out(keeper, step, naming.get(step.path), parcels.get(step.path, {}))
-            if waits is None:
+            found = self._carry_out(step, naming.get(step.path), parcels.get(step.path, {}))
+            if isinstance(found, Successor):
+                successors.append(found)
+            else:
+                waits[step.path] = found
+        waits |= self._put_in(keeper, successors, {step.path: step.local for step in steps})
+        for step in steps:
+            why = waits[step.path]
+            if why is None:
                 ready.append(step)
             else:
-                self.workspace.state.record(Memory(waiting={step.path: (waits,)}))
+                self.workspace.state.record(Memory(waiting={step.path: (why,)}))
         self._put_in_settled(keeper, naming)
         return renew_texts(self.workspace, keeper, ready)
 
@@ -126,10 +135,11 @@ class Uploads:
         workspace, naming = self.workspace, sides.attached
         found: dict[RecordPath, dict[str, Parcel]] = {}
         files = files_of(workspace.folder, workspace.config)
+        room = Room.of(workspace) if naming else None
         for step in steps:
-            if step.path in naming:
+            if step.path in naming and room is not None:
                 found[step.path] = {
-                    name: Parcel(name, ref, partial(files.ready, name))
+                    name: Parcel(name, ref, partial(files.ready, name), room.takes(step.path, ref))
                     for name, ref in naming[step.path].refs.items()
                     if self._named_before(step, ref.cid) is None
                 }
@@ -154,17 +164,21 @@ class Uploads:
                 step = Step(path, Verdict.SETTLED, cid, cid, cid, _REASON)
                 # Until it is possible, the file stays as it is, and is looked at again.
                 with suppress(BadData, BadJson, FileChanged, FileProblem):
-                    self._put_in(keeper, step, item.seen, item.refs)
+                    successor = self._successor(step, item.seen, item.refs)
+                    self._put_in(keeper, [successor], {path: cid})
 
     def _carry_out(
-        self, keeper: Keeper, step: Step, item: Naming | None, parcels: Mapping[str, Parcel]
-    ) -> Waiting | None:
-        """Put in the references of what was uploaded for one record; return why it waits."""
+        self, step: Step, item: Naming | None, parcels: Mapping[str, Parcel]
+    ) -> Successor | Waiting | None:
+        """Return the file with the references of what was uploaded, or why one record waits.
+
+        None: it may be sent as it is.
+        """
         if not parcels and item is None:
             return None
         try:
             stopped = self._stopped(step, item, parcels.values())
-            return stopped or self._put_in_sent(keeper, step, item, parcels)
+            return stopped or self._with_sent(step, item, parcels)
         except UploadLimited as error:
             return self._pending(step, item, self._close(error))
         except Refused as refused:
@@ -176,19 +190,19 @@ class Uploads:
         except (BadData, BadJson, FileChanged, FileProblem) as error:
             return Retry(step.path, error.message)
 
-    def _put_in_sent(
-        self, keeper: Keeper, step: Step, item: Naming | None, parcels: Mapping[str, Parcel]
-    ) -> Waiting | None:
-        """Put in the references of the files of a record; return why it waits.
+    def _with_sent(
+        self, step: Step, item: Naming | None, parcels: Mapping[str, Parcel]
+    ) -> Successor | None:
+        """Return the file of a record with the references of what it names; None if it has them.
 
-        Raises what kept one of `parcels` from being sent, and as `_put_in`.
+        Raises what kept one of `parcels` from being sent, and as `_successor`.
         """
         sent = {name: self.sender.take(parcel) for name, parcel in parcels.items()}
         if item is None:
             return None
         known = {name: self._named_before(step, ref.cid) for name, ref in item.refs.items()}
         refs = {name: ref or sent[name] for name, ref in known.items()}
-        return self._put_in(keeper, step, item.seen, refs)
+        return self._successor(step, item.seen, refs)
 
     def _stopped(
         self, step: Step, item: Naming | None, parcels: Iterable[Parcel]
@@ -207,10 +221,8 @@ class Uploads:
         refs = () if block is None else blob_refs(decode(block))
         return next((ref for ref in refs if ref.cid == cid), None)
 
-    def _put_in(
-        self, keeper: Keeper, step: Step, seen: Seen, refs: Mapping[str, BlobRef]
-    ) -> Waiting | None:
-        """Put the references into the file, in its own style; return why the record waits.
+    def _successor(self, step: Step, seen: Seen, refs: Mapping[str, BlobRef]) -> Successor:
+        """Return the file of a record with references in the place of files, in its own style.
 
         Raises BadData, BadJson, FileChanged or FileProblem if that is not possible now.
         """
@@ -228,14 +240,28 @@ class Uploads:
 
         # As it stands the file is no record: history keeps its bytes, as what a person typed.
         expect = replace(seen, cid=cid_of_blob(text))
-        successor = Successor(path, expect, cid, step.base, _REASON, restyled, later=cid)
-        placed = supersede(folder, keeper, [successor])
+        return Successor(path, expect, cid, step.base, _REASON, restyled, later=cid)
+
+    def _put_in(
+        self,
+        keeper: Keeper,
+        successors: Sequence[Successor],
+        planned: Mapping[RecordPath, Cid | None],
+    ) -> dict[RecordPath, Waiting | None]:
+        """Write all of `successors` with one wait for the disk; return why each of them waits."""
+        if not successors:
+            return {}
+        placed = supersede(self.workspace.folder, keeper, successors)
         self.workspace.state.record(Memory(seen=placed.files))
-        if path in placed.failed:
-            return not_done(path, placed.failed[path])
-        if cid != step.local:
-            return Retry(path, "the PDS says that a file of it is of another kind")
-        return None
+        found: dict[RecordPath, Waiting | None] = {}
+        for path, cid in ((successor.path, successor.cid) for successor in successors):
+            if path in placed.failed:
+                found[path] = not_done(path, placed.failed[path])
+            elif cid != planned[path]:
+                found[path] = Retry(path, "the PDS says that a file of it is of another kind")
+            else:
+                found[path] = None
+        return found
 
     def _refusal(self, step: Step, refused: Refused) -> Refusal:
         """Return why the PDS does not get a record, with the place of the file that it names."""

@@ -1,24 +1,28 @@
 """Send the bytes of blobs to the PDS, some at a time, each once. Names no record.
 
+What a sync would fetch from there again is copied to `blobs/` meanwhile, from the same bytes.
 What became of each is kept until it is asked for: a record waits for its own blobs alone. After an
 answer that holds for all of them, none is begun any more.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import field
 from typing import BinaryIO, Final
 
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid
+from syncd.blobs.copying import Copies
 from syncd.blobs.files import forget, too_large
 from syncd.blobs.streams import in_streams
+from syncd.cycle.blobs.attached import store_of
 from syncd.cycle.home import Home
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, FileChanged, FileProblem, Rejected, SyncdError, TooLarge
-from syncd.state.learnt import KnownBlobLimit
+from syncd.state.learnt import KnownBlobLimit, KnownUploads
 from syncd.values import dataclass
 
 ORDINARY_BYTES: Final = 1_000_000
@@ -37,12 +41,14 @@ class Refused(Exception):
 class Parcel:
     """The bytes of a blob. `name` is what a person knows them by; `opened` gives them and a size.
 
-    `opened` may raise BadData, FileChanged or FileProblem.
+    `opened` may raise BadData, FileChanged or FileProblem. `is_kept`: once they are sent, the bytes
+    are copied to `blobs/`, which has none of them.
     """
 
     name: str
     ref: BlobRef
     opened: Callable[[], AbstractContextManager[tuple[BinaryIO, int]]]
+    is_kept: bool = False
 
 
 @dataclass(slots=True)
@@ -53,6 +59,7 @@ class Sender:
     home: Home
     sent: dict[Cid, BlobRef] = field(default_factory=dict)
     _failed: dict[Cid, SyncdError | Refused] = field(default_factory=dict)
+    _copies: Copies = field(init=False)
     _most: int | None = None
     _has_asked: bool = False
     _is_over: bool = False
@@ -63,8 +70,19 @@ class Sender:
         new = {p.ref.cid: p for p in parcels if p.ref.cid not in self.sent}
         if not new:
             return
-        waiting = iter(new.values())
-        await in_streams(lambda: self._work(waiting), len(new))
+        store, waiting = store_of(self.workspace), iter(new.values())
+        self._copies = Copies(store)
+        if any(parcel.is_kept for parcel in new.values()):
+            store.sweep()
+        try:
+            await in_streams(lambda: self._work(waiting), len(new))
+        finally:
+            self._keep_count()
+        try:
+            placed = self._copies.place()
+        except FileProblem:
+            return  # what cannot be copied is fetched, like any other blob
+        self.workspace.state.attachments.keep_stamps(placed)
 
     def take(self, parcel: Parcel) -> BlobRef:
         """Return how the PDS refers to a parcel of the last `send_all`.
@@ -100,13 +118,25 @@ class Sender:
             with parcel.opened() as (file, size):
                 if size != expected.size:
                     raise FileChanged(f"{parcel.name} was changed after it was looked at")
+                start = file.tell()
                 found = await self.home.pds.upload_blob(file, size, expected.mime_type)
+                if parcel.is_kept and found.cid == expected.cid:
+                    file.seek(start)
+                    with suppress(FileProblem):
+                        self._copies.add(file, found, parcel.name)
         except Rejected as error:
             raise Refused(parcel.name, error) from error
         if found.cid != expected.cid:
             forget()
             raise FileChanged(f"{parcel.name} was changed after it was looked at")
         self.sent[found.cid] = found
+
+    def _keep_count(self) -> None:
+        """Remember how many more blobs the PDS takes, if its answers said that."""
+        told, pds = self.home.pds.upload_limit, self.home.account.pds
+        if told is not None:
+            found = KnownUploads(pds, told.remaining, told.limit, math.ceil(told.reset_at))
+            self.workspace.state.keep(found)
 
     async def _limit(self) -> int | None:
         """Return the largest blob that the PDS takes by its own word, asked for once."""

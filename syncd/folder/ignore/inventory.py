@@ -1,7 +1,8 @@
 """List what lies in a folder and is no record, with the reasons. Opens no file, changes nothing.
 
-A directory that holds no records counts once, whatever lies in it. Left out is what other lists
-name: new records, drafts, problems, and what belongs to syncd itself.
+A directory that holds no records counts once, whatever lies in it; where that is pictures, films
+and sound alone, their number is known. Left out is what other lists name: new records, drafts,
+problems, and what belongs to syncd itself.
 """
 
 from __future__ import annotations
@@ -32,6 +33,14 @@ from syncd.values import dataclass
 
 OURS: Final = frozenset({"syncd.toml", BLOBS, "lexicons"})
 """Names at the top that have a meaning of their own; hidden ones are nobody's business."""
+PICTURES: Final = (
+    *(".avif", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"),
+    *(".m4v", ".mov", ".mp4", ".webm", ".m4a", ".mp3", ".ogg", ".wav"),
+)
+"""How the names of files end that a record may name."""
+_MOST_PICTURES: Final = 10_000
+"""A directory with more in it is not counted further: it is other files to whoever asks."""
+_PICTURE = "a record may name it to be uploaded"
 _MOVE = "move it into a directory that is named after its collection, if it is meant to be a record"
 
 
@@ -42,12 +51,14 @@ class NoRecord:
     Attributes:
         path: Where it is, from the top of the folder.
         line: The line of `.syncdignore` that ignores it, if one does.
+        pictures: How many pictures, films and sounds it is, if it is nothing else.
     """
 
     path: str
     reason: str
     hint: str = ""
     line: int | None = None
+    pictures: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +98,18 @@ class Inventory:
         try:
             names = _entries(root, name)
         except NotADirectoryError:
+            if _is_picture(name):
+                yield NoRecord(printable(name), _PICTURE, pictures=1)
+                return
             reason = "it lies at the top of the folder"
             yield NoRecord(
                 printable(name), reason, _MOVE if name.endswith(self.forms.endings) else ""
             )
             return
         if not is_nsid(name):
-            yield NoRecord(f"{printable(name)}/", "its name is not an NSID")
+            count = _pictures_in(root, name)
+            reason = _named_by_records(count) if count else "its name is not an NSID"
+            yield NoRecord(f"{printable(name)}/", reason, pictures=count)
         elif not self.in_scope(name):
             yield NoRecord(f"{name}/", "the mirror does not have this collection")
         else:
@@ -155,6 +171,39 @@ class Inventory:
 
 
 _UP = "move its files into the collection's directory, if they are meant to be records"
+
+
+def _is_picture(name: str) -> bool:
+    return name.lower().endswith(PICTURES)
+
+
+def _named_by_records(count: int) -> str:
+    return f"it has {count} pictures or films, each of which a record may name to be uploaded"
+
+
+def _pictures_in(root: int, name: str) -> int:
+    """Return how many pictures a directory and those below it have; 0 if they have other files."""
+    count, seen = 0, 0
+    waiting: list[tuple[str, ...]] = [(name,)]
+    while waiting:
+        parts = waiting.pop()
+        try:
+            with opened(root, parts) as directory, os.scandir(directory) as entries:
+                for entry in entries:
+                    seen += 1
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append((*parts, entry.name))
+                    elif not _is_picture(entry.name) or seen > _MOST_PICTURES:
+                        return 0
+                    else:
+                        count += 1
+        except OSError:
+            return 0
+        if seen > _MOST_PICTURES:
+            return 0
+    return count
 
 
 def _entries(root: int, name: str) -> list[str]:

@@ -14,6 +14,7 @@ from typing import BinaryIO, Final
 
 from syncd.atproto.blob import BlobRef
 from syncd.blobs.consent import location_here
+from syncd.blobs.copying import copied
 from syncd.blobs.files import (
     OPEN_FLAGS,
     as_published,
@@ -22,13 +23,12 @@ from syncd.blobs.files import (
     reading,
     too_large,
 )
-from syncd.blobs.kinds import UNKNOWN, extension_of
-from syncd.blobs.store import DIRECTORY, PIECE, Listing, Store
+from syncd.blobs.kinds import UNKNOWN
+from syncd.blobs.store import DIRECTORY
 from syncd.cycle.blobs.attached import store_of
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, FileProblem
 from syncd.folder.problems import printable
-from syncd.state.attachments import Stamp
 from syncd.state.learnt import KnownBlobLimit
 from syncd.trouble import explain
 from syncd.values import dataclass
@@ -73,7 +73,7 @@ def add_file(workspace: Workspace, file: Path, location: str | None = None) -> A
             known = describe(shown, content, size)
             published, ref = as_published(shown, content, size, known, where)
             published.seek(0)
-            stamp = _put(workspace, shown, published, ref)
+            stamp = copied(store_of(workspace), published, ref, shown)
     except BadData as error:
         raise FileProblem(error.message, hint=error.hint) from error
     workspace.state.attachments.keep_stamps({ref.cid: stamp})
@@ -120,35 +120,3 @@ def _check_size(workspace: Workspace, shown: str, size: int) -> None:
     most = None if known is None else known.most(workspace.now())
     if most is not None and size > most:
         raise too_large(shown, size, most)
-
-
-def _put(workspace: Workspace, shown: str, content: BinaryIO, ref: BlobRef) -> Stamp:
-    """Write the bytes of `ref` into `blobs/`, unless they are there; return which file has them."""
-    store = store_of(workspace)
-    there = _there(store, ref)
-    if there is not None:
-        return there
-    if ref.size > store.room():
-        raise FileProblem(
-            f"the disk has no room for a copy of {shown} in {DIRECTORY}/",
-            hint="free some space; syncd always leaves a part of the disk free",
-        )
-    with store.incoming(ref.cid) as incoming:
-        while piece := content.read(PIECE):
-            incoming.write(piece)
-        if not incoming.is_right:
-            raise FileProblem(f"{shown} is being written", hint="try again when the writer is done")
-        stamp = incoming.place(extension_of(ref.mime_type))
-    store.settle()
-    return stamp
-
-
-def _there(store: Store, ref: BlobRef) -> Stamp | None:
-    """Return the file of `blobs/` that has the bytes; one with others is renamed, as by a sync."""
-    name = store.list().names.get(ref.cid)
-    if name is None:
-        return None
-    checked = store.check(Listing({ref.cid: name}), {}, reads_all=True)
-    if checked.edited:
-        store.set_aside(name)
-    return checked.stamps.get(ref.cid)

@@ -24,6 +24,7 @@ from syncd.cycle.workspace import Workspace
 from syncd.errors import FileProblem, StateWrong
 from syncd.mirror.times import rfc3339
 from syncd.model import Problem
+from syncd.state.learnt import KnownUploads, UploadPause
 from syncd.values import dataclass
 
 GET = "syncd blob get"
@@ -74,6 +75,29 @@ class BlobCount:
         if self.beyond or self.not_asked:
             return f"{GET} --all"
         return "syncd blob ls" if self.not_given else ""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadsLeft:
+    """How many of `limit` blobs the PDS still takes until the unix second `resets_at`.
+
+    `limit` is None where only a refusal says that it takes none.
+    """
+
+    left: int
+    limit: int | None
+    resets_at: int
+
+
+def uploads_left(workspace: Workspace, pds: str) -> UploadsLeft | None:
+    """Return what the answers to uploads said; None if they said nothing that holds now."""
+    now, state = workspace.now(), workspace.state
+    pause, known = state.note(UploadPause), state.note(KnownUploads)
+    if known is not None and (known.pds != pds or known.resets_at <= now):
+        known = None
+    if pause is not None and pause.pds == pds and pause.until > now:
+        return UploadsLeft(0, None if known is None else known.limit, pause.until)
+    return None if known is None else UploadsLeft(known.left, known.limit, known.resets_at)
 
 
 def words_of(workspace: Workspace) -> Callable[[BlobRef], str]:

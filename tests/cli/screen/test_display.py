@@ -37,6 +37,8 @@ FOUND: dict[str, Any] = {
     "records": 12,
     "drafts": 4,
     "no_records": 2,
+    "pictures": 5,
+    "uploads": {"left": 7, "limit": 1000, "resets_at": "2026-01-02T00:00:00Z"},
     "blobs": {
         "named": 3,
         "here": 1,

@@ -6,8 +6,10 @@ import time
 
 import pytest
 
+from syncd.cli.commands.status import status_json
 from syncd.config import Config
 from syncd.cycle.verify import verify_mirror
+from syncd.folder.ignore import inventory
 from syncd.mirror.standing import read_standing
 from syncd.model import RecordPath
 from tests.rigs.device import Device, World, rework
@@ -264,6 +266,44 @@ async def test_what_is_no_record_is_listed_with_its_reason(world: World) -> None
     }
     reasons = {item.reason for item in found}
     assert len(reasons) == len(found)
+
+
+async def test_pictures_are_counted_as_what_they_are(world: World) -> None:
+    device = await mirrored(world)
+    for name in ("pictures/a.JPG", "pictures/2026/b.png", "pictures/2026/.hidden", "film.mp4"):
+        put(device, name)
+    for name in ("mixed/a.png", "mixed/read.me", "deep/er/a.png", "deep/er/x.css", "none/.keep"):
+        put(device, name)
+    found = read_standing(device.mirror.workspace).no_records
+    assert {item.path: item.pictures for item in found} == {
+        "pictures/": 2,
+        "film.mp4": 1,
+        "mixed/": 0,
+        "deep/": 0,
+        "none/": 0,
+    }
+    for item in found:
+        assert bool(item.pictures) == ("may name" in item.reason)
+    said = status_json(read_standing(device.mirror.workspace))
+    assert (said["no_records"], said["pictures"]) == (3, 3)
+
+
+async def test_a_directory_of_very_many_files_is_not_counted_to_its_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inventory, "_MOST_PICTURES", 3)
+    device = await mirrored(world)
+    for number in range(3):
+        put(device, f"few/{number}.png")
+        put(device, f"many/below/{number}.png")
+    found = read_standing(device.mirror.workspace).no_records
+    assert {item.path: item.pictures for item in found} == {"few/": 3, "many/": 0}
+
+
+def put(device: Device, name: str) -> None:
+    file = device.root / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
 
 
 async def test_a_folder_of_records_alone_has_none(world: World) -> None:
