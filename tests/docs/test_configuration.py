@@ -65,7 +65,9 @@ def test_the_file_that_is_shown_is_taken(tmp_path: Path) -> None:
 
 def test_every_variable_of_syncd_is_named() -> None:
     sources = (ROOT / "syncd").rglob("*.py")
-    used = {name for file in sources for name in re.findall(r"(?<!_)SYNCD_[A-Z_]+", file.read_text())}
+    used = {
+        name for file in sources for name in re.findall(r"(?<!_)SYNCD_[A-Z_]+", file.read_text())
+    }
     rows = table(DOCUMENT, "variable", "meaning")
     named = {name for row in rows for name in re.findall(r"SYNCD_[A-Z_]+", row[0])}
     assert named == used
