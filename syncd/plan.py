@@ -177,6 +177,9 @@ def _decide(path: RecordPath, views: Views, settle: Callable[[Step], Step]) -> S
         )
     # A person approves or rejects what would happen otherwise, by a policy too.
     settled = settle(step) if step.verdict is Verdict.CONFLICT else step
+    # No policy can give the repo what the PDS refuses, so that waits for a person or an edit.
+    if settled.verdict is Verdict.PUSH and _is_refused(settled, views):
+        settled = step
     # A person's choice for these contents outranks every policy.
     chosen = _chosen(settled, views.decisions.get(path))
     return settled if chosen is None else chosen

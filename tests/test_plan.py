@@ -182,6 +182,16 @@ def test_a_refused_content_waits_until_the_file_changes() -> None:
     assert one(A, C, A, refused={PATH: (B, problem)}).steps[0].verdict is Verdict.PUSH
 
 
+def test_a_refused_content_that_a_policy_would_send_stays_a_conflict() -> None:
+    """An edit beats a deletion of the repo; what the PDS refused would go out with each cycle."""
+    problem = Problem(PATH, "its picture is gone")
+    assert one(A, B, None).steps[0].verdict is Verdict.PUSH
+    refused = one(A, B, None, refused={PATH: (B, problem)})
+    assert [item.path for item in refused.conflicts] == [PATH]
+    assert refused.problems == (problem,)
+    assert one(A, C, None, refused={PATH: (B, problem)}).steps[0].verdict is Verdict.PUSH
+
+
 def many(count: int, collection: str = "com.example.note") -> dict[RecordPath, Cid]:
     return {RecordPath(f"{collection}/r{n:04}"): A for n in range(count)}
 

@@ -703,6 +703,28 @@ async def test_a_refusal_is_kept_until_the_file_changes(world: World, laptop: De
     assert (await laptop.sync()).pushed == (NOTE,)
 
 
+async def test_a_refused_edit_of_what_the_repo_deleted_is_sent_once_and_waits_as_a_conflict(
+    world: World, laptop: Device
+) -> None:
+    await used(world, laptop)
+    laptop.save(NOTE, v=1)
+    await laptop.sync()
+    await world.delete(NOTE)
+    laptop.save(NOTE, v=2)
+    refusal = Refuse(400, "InvalidRequest", "slur in rkey")
+    world.sandbox.faults.add(refusal, times=9, when=lambda call: call.nsid in WRITES)
+    (problem,) = (await laptop.sync()).problems
+    for _ in range(2):
+        before = laptop.mirror.pds.requests
+        report = await laptop.sync()
+        assert [item.path for item in report.conflicts] == [NOTE]
+        assert report.problems == (problem,)
+        assert laptop.mirror.pds.requests - before == 1
+    world.sandbox.faults.clear()
+    laptop.save(NOTE, v=3)
+    assert (await laptop.sync()).pushed == (NOTE,)
+
+
 async def test_a_refused_file_that_is_saved_again_as_it_is_is_sent_once_more(
     world: World, laptop: Device
 ) -> None:
