@@ -157,7 +157,7 @@ def say_outcome(
 
 
 def _done_before(report: Report, acted_on: Collection[RecordPath]) -> list[RecordPath]:
-    """Return which of `acted_on` a whole sync found settled: a daemon saw the file change first."""
+    """Return which of `acted_on` a whole sync found settled already."""
     if report.halted is not None:
         return []
     named: set[str] = {*report.pushed, *report.pulled, *report.merged, *report.adopted}
@@ -247,9 +247,12 @@ def halt_json(report: Report) -> dict[str, object]:
 
 
 def say_report(report: Report, cloned: int = 0, before: Sequence[RecordPath] = ()) -> None:
-    """Print what a sync did, and what the running daemon had done `before` it was asked to."""
+    """Print what a sync did, and what it found to be so `before` it began.
+
+    A running daemon may have done it, or there was nothing to do: a draft that equals its record.
+    """
     for path in before:
-        say(f"done      {path}, by the running syncd")
+        say(f"done      {path}, before this sync")
     say_effects(report)
     say_waiting(report.conflicts, report.problems, report.held)
     say_pending([pending_json(item) for item in report.pending])
@@ -261,7 +264,7 @@ def _summary(report: Report, cloned: int, before: int) -> str:
     """Count what was done and what waits."""
     deleted = set(report.deleted)
     numbers = {
-        "done by the running syncd": before,
+        "done before": before,
         "pulled": cloned + len(set(report.pulled) - deleted),
         "pushed": len(set(report.pushed) - deleted),
         "deleted": len(deleted),
