@@ -298,8 +298,8 @@ def test_what_a_daemon_sent_before_it_was_asked_is_not_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     sent, waits = RecordPath(f"{NOTE}/sent"), RecordPath(f"{NOTE}/waits")
-    assert f"{sent}, by the running syncd" in outcome(Report(), [sent], capsys)
-    assert "by the running syncd" not in outcome(Report(pushed=(sent,)), [sent], capsys)
+    assert f"{sent}, before this sync" in outcome(Report(), [sent], capsys)
+    assert "before this sync" not in outcome(Report(pushed=(sent,)), [sent], capsys)
     problem = Report(problems=(Problem(waits, "it is no JSON"),))
     assert f"{waits}, by" not in outcome(problem, [waits], capsys)
     later = Report(unsent=(waits,))
