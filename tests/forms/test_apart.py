@@ -26,6 +26,7 @@ NAMING = {
 SOURCES = ("syncd.folder.", "syncd.merge.")
 """Where that is imported from; other modules may have other things of these names."""
 OTHER_FILES = {
+    "syncd.cli.arguments.known": "what Tab knows of the commands",
     "syncd.cli.arguments.offer": "lexicon documents, and schemas for editors",
     "syncd.cycle.lexicons.resolved": "lexicons that were resolved",
     "syncd.mirror.editors.install": "schemas for editors, and settings of them",
