@@ -116,5 +116,5 @@ def test_a_version_that_is_nowhere_is_not_found(study: Study, machine: Machine) 
     assert ran.code == 1
     assert "there is no superseded version" in ran.err
     ran = machine.run("restore", ONE, "--cid", "", at=study.device.root)
-    assert ran.code == 1
+    assert ran.code == 2
     assert json.loads(study.device.file(ONE).read_text(encoding="utf-8"))["n"] == 2
