@@ -57,6 +57,7 @@ class State:
     def close(self) -> None:
         with suppress(SyncdError):
             self._write_later()
+        self._later.clear()
         self._sql.close()
 
     @property
