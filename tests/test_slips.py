@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from syncd.atproto.syntax import parse_nsid
 from syncd.cycle.decide.lexicons import KNOWN
-from syncd.slips import is_slip, near_name, slip_of
+from syncd.slips import extended_by, is_aside, is_slip, near_name, slip_of
 from tests.chance import times
 
 POST = "app.bsky.feed.post"
@@ -130,3 +130,35 @@ def test_a_near_name_is_suggested_and_no_name_that_only_begins_alike(
     known = (POST, "app.bsky.feed.like", "app.bsky.graph.starterpack")
     assert near_name(name, known) == meant
     assert near_name(name, ()) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "added"),
+    [
+        (f"{POST}.bak", "bak"),
+        (f"{POST}Old2", "Old2"),
+        ("App.Bsky.Feed.Post.old", "old"),
+        ("app.bsky.feed.posting", "ing"),
+        (POST, None),
+        ("app.bsky.feed.like.old", None),
+        ("app.bsky", None),
+    ],
+)
+def test_what_a_name_adds_to_another_is_its_end(name: str, added: str | None) -> None:
+    assert extended_by(name, POST) == added
+
+
+@pytest.mark.parametrize(
+    ("added", "expected"),
+    [
+        *(
+            (word, True)
+            for word in ("bak", "old", "Old2", "BACKUP", "copy3", "20261129bak", "orig")
+        ),
+        *((word, False) for word in ("ing", "gate", "template", "older", "", "v2", "2")),
+    ],
+)
+def test_only_words_that_people_add_to_what_they_put_aside_say_so(
+    added: str, expected: bool
+) -> None:
+    assert is_aside(added) is expected

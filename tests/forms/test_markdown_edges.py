@@ -14,7 +14,7 @@ from syncd.forms.frontmatter.edit import edited
 from syncd.forms.frontmatter.emit import write_front
 from syncd.forms.frontmatter.lines import NotInLines, read_lines
 from syncd.forms.frontmatter.tree import MAX_DEPTH, Fault
-from syncd.forms.frontmatter.yaml import read_yaml
+from syncd.forms.frontmatter.yaml import MAX_CHARACTERS, read_yaml
 from syncd.forms.json_form import JSON
 from syncd.forms.markdown_form import MarkdownForm
 from tests.atproto.values import nested
@@ -247,3 +247,18 @@ def test_a_day_that_may_be_a_title_is_quoted_and_a_datetime_of_a_record_is_not(d
     title, created = json.dumps(day), "2026-11-29T12:00:00.000Z"
     written = write_front({"title": day, "createdAt": created})
     assert written == f"title: {title}\ncreatedAt: {created}\n"
+
+
+def test_a_failure_of_the_library_is_a_fault_at_the_top(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> object:
+        raise IndexError
+
+    monkeypatch.setattr("ruamel.yaml.YAML.parse", fail)
+    with pytest.raises(Fault) as met:
+        read_yaml("a: 1\n")
+    assert (met.value.at, bool(met.value.reason)) == (0, True)
+
+
+def test_what_is_too_long_for_yaml_has_one_place_for_all_in_brackets() -> None:
+    text = page(f'tags: ["a", "b"]\nlong: "{"x" * MAX_CHARACTERS}"\n')
+    assert FORM.find_places(text, [("tags", 1)]) == {("tags", 1): (2, 7)}
