@@ -37,9 +37,27 @@ def restore(
         SyncdError: There is no such version, or several; or it cannot be read or said in JSON.
         FileChanged, FileProblem: The file was edited meanwhile, or the disk refuses.
     """
-    event = _find(workspace, path, ending, on_notice)
+    event = find_version(workspace, path, ending, on_notice)
     restore_version(workspace, event)
     return event
+
+
+def find_version(
+    workspace: Workspace, path: RecordPath, wanted: str | None, on_notice: OnNotice = ignore
+) -> Superseded:
+    """Return the version that `restore` would write. Raises SyncdError as it does."""
+    ending = (wanted or "").removeprefix("…")
+    every = _versions(workspace, path, on_notice)
+    found = [event for event in every if str(event.cid).endswith(ending)]
+    if not found and ending:
+        found = list(superseded_in_git(workspace, path, ending, on_notice))
+    if not found:
+        which = f" that ends in {wanted}" if wanted else ""
+        hint = "syncd log lists what can be restored"
+        raise SyncdError(f"there is no superseded version of {path}{which}", hint=hint)
+    if len({event.cid for event in found}) > 1 and wanted:
+        raise SyncdError(f"{wanted} fits several versions of {path}", hint="give more of the CID")
+    return found[0]
 
 
 def restore_version(workspace: Workspace, event: Superseded) -> None:
@@ -233,23 +251,6 @@ def _take_back(workspace: Workspace, undo: Undo) -> None:
     seen, base = file_at(workspace.folder, path), workspace.state.base_of([path]).get(path)
     if seen is not None and seen.cid == undo.now:
         put(workspace, Successor(path, seen, None, base, "restored, and undone"))
-
-
-def _find(
-    workspace: Workspace, path: RecordPath, wanted: str | None, on_notice: OnNotice
-) -> Superseded:
-    ending = (wanted or "").removeprefix("…")
-    every = _versions(workspace, path, on_notice)
-    found = [event for event in every if str(event.cid).endswith(ending)]
-    if not found and ending:
-        found = list(superseded_in_git(workspace, path, ending, on_notice))
-    if not found:
-        which = f" that ends in {wanted}" if wanted else ""
-        hint = "syncd log lists what can be restored"
-        raise SyncdError(f"there is no superseded version of {path}{which}", hint=hint)
-    if len({event.cid for event in found}) > 1 and wanted:
-        raise SyncdError(f"{wanted} fits several versions of {path}", hint="give more of the CID")
-    return found[0]
 
 
 def _versions(workspace: Workspace, path: RecordPath, on_notice: OnNotice) -> list[Superseded]:

@@ -118,3 +118,18 @@ def test_a_version_that_is_nowhere_is_not_found(study: Study, machine: Machine) 
     ran = machine.run("restore", ONE, "--cid", "", at=study.device.root)
     assert ran.code == 2
     assert json.loads(study.device.file(ONE).read_text(encoding="utf-8"))["n"] == 2
+
+
+@pytest.mark.parametrize("which", [("--cid",), ()])
+def test_a_dry_run_names_the_version_that_would_come_and_writes_nothing(
+    study: Study, machine: Machine, which: tuple[str, ...]
+) -> None:
+    root = study.device.root
+    study.device.file(ONE).write_text("{")
+    cid = str(cid_of({"$type": "com.example.note", "n": 0 if which else 2}))
+    words = (*which, cid[-10:]) if which else ()
+    ran = machine.ok("restore", ONE, *words, "--dry-run", "--json", at=root)
+    assert json.loads(ran.out)["restore"] == [{"path": ONE, "cid": cid}]
+    assert study.device.file(ONE).read_text() == "{"
+    machine.ok("restore", ONE, *words, at=root)
+    assert json.loads(study.device.file(ONE).read_text())["n"] == (0 if which else 2)

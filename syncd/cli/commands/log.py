@@ -23,19 +23,18 @@ from syncd.cli.screen.colour import has_colour
 from syncd.cli.screen.events import ALIKE, alike, event_json, event_parts, folded, painted
 from syncd.cli.screen.output import (
     NEEDS_A_PERSON,
-    cid_json,
     columns,
-    many,
     say,
     say_json,
-    short,
     tell_notice,
 )
+from syncd.cli.screen.restored import say_all, say_plan, say_restored, say_undone
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadSyntax, SyncdError
 from syncd.folder.root import OWN, find_root
 from syncd.mirror.blobs.rows import words_of
 from syncd.mirror.names import (
+    Name,
     check_known,
     read_name,
     read_names,
@@ -56,19 +55,18 @@ from syncd.mirror.past.events import (
     read_events,
 )
 from syncd.mirror.past.pictures import Pictures
-from syncd.mirror.past.undo import Undo, plan_undo
+from syncd.mirror.past.undo import plan_undo
 from syncd.mirror.restore import (
-    Restored,
     Wish,
     edited_since,
     find_back,
+    find_version,
     plan_restore,
     restore_all,
     restore_version,
     undo_restore,
 )
-from syncd.mirror.restore import restore as restore_one
-from syncd.mirror.times import read_moment, rfc3339
+from syncd.mirror.times import read_moment
 from syncd.model import RecordPath
 from syncd.state import How, Superseded
 
@@ -274,30 +272,35 @@ def restore(
     """
     has_other = deleted or wanted is not None or before is not None
     _check_choices(paths, has_other, back, undo)
-    if wanted == "":
-        # A script whose variable is empty means no version, and least of all the newest.
-        raise click.UsageError("--cid is empty: name a CID of `syncd log`, or its last letters")
+    _check_wanted(wanted, is_of_many=deleted or before is not None or len(paths) > 1)
     if undo:
         _undo(directory, dry_run, as_json)
         return
-    is_plain = not (deleted or before is not None or dry_run)
     with open_files(directory) as workspace:
-        if back is not None:
-            record = record_named(workspace, paths[0], standing(directory))
-            name = read_name(workspace, paths[0], standing(directory))
-            if not was_known(workspace, name):
-                check_known(workspace, name)
-            _go_back(workspace, find_back(workspace, record, back, tell_notice), dry_run, as_json)
-            return
         names = read_names(workspace, paths, standing(directory))
-        if wanted is not None and (len(names) > 1 or not is_plain):
-            raise click.UsageError("--cid names one version of one PATH")
-        if is_plain and len(names) == 1 and (wanted or record_meant(workspace, names[0])):
+        is_of_one = len(names) == 1 and not (deleted or before is not None)
+        if is_of_one and (back or wanted or record_meant(workspace, names[0])):
             record = record_named(workspace, paths[0], standing(directory))
-            _say_restored(restore_one(workspace, record, wanted, tell_notice), as_json)
+            event = _version_of(workspace, record, names[0], back, wanted)
+            _restore_one(workspace, event, dry_run, as_json)
             return
         moment = None if before is None else _past_moment(before, workspace.now())
         _restore_many(workspace, Wish(names, deleted, moment), dry_run, as_json)
+
+
+def _version_of(
+    workspace: Workspace, record: RecordPath, name: Name, back: int | None, wanted: str | None
+) -> Superseded:
+    """Return the version of one record that is asked for."""
+    try:
+        if back is None:
+            return find_version(workspace, record, wanted, tell_notice)
+        return find_back(workspace, record, back, tell_notice)
+    except SyncdError:
+        # Of a record that nobody knows, there is more to say than that it has no versions.
+        if not was_known(workspace, name):
+            check_known(workspace, name)
+        raise
 
 
 def _past_moment(text: str, now: int) -> int:
@@ -323,10 +326,12 @@ def _restore_many(workspace: Workspace, wish: Wish, dry_run: bool, as_json: bool
             message = f"there is no superseded version at {where}"
             raise SyncdError(message, hint="syncd log lists what can be restored")
     if dry_run:
-        _say_plan(events, as_json, away)
+        say_plan(events, as_json, away)
     else:
         _ask(len(events))
-        _say_all(restore_all(workspace, events), as_json, away)
+        restored = restore_all(workspace, events)
+        say_all(restored, as_json, away)
+        raise click.exceptions.Exit(NEEDS_A_PERSON if restored.failed else 0)
 
 
 def _check_choices(paths: Sequence[str], has_other: bool, back: int | None, undo: bool) -> None:
@@ -339,12 +344,21 @@ def _check_choices(paths: Sequence[str], has_other: bool, back: int | None, undo
         raise click.UsageError("--back is about one PATH, and takes no other choice of a version")
 
 
-def _go_back(workspace: Workspace, event: Superseded, dry_run: bool, as_json: bool) -> None:
+def _check_wanted(wanted: str | None, *, is_of_many: bool) -> None:
+    """Raise UsageError for a --cid that names no version, or with what asks for several."""
+    if wanted == "":
+        # A script whose variable is empty means no version, and least of all the newest.
+        raise click.UsageError("--cid is empty: name a CID of `syncd log`, or its last letters")
+    if wanted is not None and is_of_many:
+        raise click.UsageError("--cid names one version of one PATH")
+
+
+def _restore_one(workspace: Workspace, event: Superseded, dry_run: bool, as_json: bool) -> None:
     if dry_run:
-        _say_plan([event], as_json, {})
+        say_plan([event], as_json, {})
         return
     restore_version(workspace, event)
-    _say_restored(event, as_json)
+    say_restored(event, as_json)
 
 
 def _undo(directory: Path, dry_run: bool, as_json: bool) -> None:
@@ -354,97 +368,15 @@ def _undo(directory: Path, dry_run: bool, as_json: bool) -> None:
         if dry_run:
             edited = {one.path: edited_since() for one in plan if one.is_edited}
             wanted = [one for one in plan if not one.is_edited]
-            _say_undone(wanted, edited, as_json, is_done=False)
+            say_undone(wanted, edited, as_json, is_done=False)
         else:
             _ask(len(plan), "Undo the restore of")
             undone = undo_restore(workspace, plan)
-            _say_undone(undone.done, undone.failed, as_json, is_done=True)
+            say_undone(undone.done, undone.failed, as_json, is_done=True)
             raise click.exceptions.Exit(NEEDS_A_PERSON if undone.failed else 0)
-
-
-def _say_undone(
-    done: Sequence[Undo], failed: Mapping[RecordPath, SyncdError], as_json: bool, *, is_done: bool
-) -> None:
-    if as_json:
-        versions = [{"path": one.path, "cid": cid_json(one.back)} for one in done]
-        say_json({"undone" if is_done else "undo": versions, "failed": _failed_json(failed)})
-        return
-    for one in done:
-        what = "removed: it had no file" if one.back is None else f"again as {short(one.back)}"
-        say(f"{'undone' if is_done else 'undo':<9} {one.path} {what}")
-    _say_failed(failed)
-    rest = f"; {len(failed)} {'could not' if is_done else 'cannot'} be" if failed else ""
-    say(f"{many(len(done), 'record')} {'undone' if is_done else 'to undo; nothing was done'}{rest}")
 
 
 def _ask(count: int, question: str = "Restore") -> None:
     """Have a person who can answer confirm a change of so many. Raises Abort for a no."""
     if count > ASKED_ABOVE and sys.stdin.isatty() and sys.stderr.isatty():
         click.confirm(f"{question} {count} records?", abort=True, err=True)
-
-
-def _failed_json(failed: Mapping[RecordPath, SyncdError]) -> list[dict[str, str]]:
-    return [
-        {"path": path, "reason": error.message, "hint": error.hint}
-        for path, error in failed.items()
-    ]
-
-
-def _say_failed(failed: Mapping[RecordPath, SyncdError]) -> None:
-    for path, error in failed.items():
-        say(f"problem   {path}: {error.message}")
-        say(f"  next: {error.hint}")
-
-
-def _away_json(away: Mapping[RecordPath, str]) -> list[dict[str, str]]:
-    return [{"path": path, "reason": reason} for path, reason in away.items()]
-
-
-def _say_away(away: Mapping[RecordPath, str]) -> None:
-    for path, reason in away.items():
-        say(f"left out  {path}: {reason}")
-    if away:
-        say("  next: name one record to restore it all the same: syncd restore PATH")
-
-
-def _say_plan(events: Sequence[Superseded], as_json: bool, away: Mapping[RecordPath, str]) -> None:
-    if as_json:
-        restore = [_version_json(event) for event in events]
-        say_json({"restore": restore, "left_out": _away_json(away)})
-        return
-    for event in events:
-        say(f"restore   {event.path} as it was {_when(event)} ({short(event.cid)})")
-    _say_away(away)
-    say(f"{many(len(events), 'record')} to restore; nothing was done")
-
-
-def _say_all(restored: Restored, as_json: bool, away: Mapping[RecordPath, str]) -> None:
-    """Report, and end with 3 if something could not be restored."""
-    if as_json:
-        failed = _failed_json(restored.failed)
-        done = [_version_json(event) for event in restored.done]
-        say_json({"restored": done, "failed": failed, "left_out": _away_json(away)})
-    else:
-        for event in restored.done:
-            say(f"restored  {event.path} as it was {_when(event)} ({short(event.cid)})")
-        _say_failed(restored.failed)
-        _say_away(away)
-        left = f"; {len(restored.failed)} could not be" if restored.failed else ""
-        say(f"{many(len(restored.done), 'record')} restored{left}")
-    raise click.exceptions.Exit(NEEDS_A_PERSON if restored.failed else 0)
-
-
-def _version_json(event: Superseded) -> dict[str, str]:
-    return {"path": event.path, "cid": str(event.cid)}
-
-
-def _say_restored(event: Superseded, as_json: bool) -> None:
-    if as_json:
-        say_json({"path": event.path, "cid": str(event.cid)})
-    else:
-        say(f"restored {event.path} as it was {_when(event)} ({short(event.cid)})")
-
-
-def _when(event: Superseded) -> str:
-    """Return when a version was there: only those of git and of both sides have no end."""
-    return event.reason if event.content else f"until {rfc3339(event.at)}"
