@@ -22,7 +22,7 @@ from syncd.folder.names import (
 )
 from syncd.folder.read import os_problem
 from syncd.folder.root import SETTINGS, Folder, opened
-from syncd.folder.search.stubs import Stubs
+from syncd.folder.search.stubs import Stubs, describe
 from syncd.folder.spelling import is_spelt
 from syncd.folder.survey import EVERYWHERE, Notes, examine, list_misspelt, survey
 from syncd.forms import ENDINGS, Forms
@@ -240,5 +240,4 @@ def _look_for_stub(notes: Notes, stubs: Stubs, path: RecordPath, files: tuple[st
     """Note a file that another program moved into a cloud as inert, not absent."""
     stub = stubs.of(files)
     if stub is not None and path not in notes.problems:
-        reason = f"its content is only in the cloud: {stub!r} is there in place of its file"
-        notes.problems[path] = Problem(path, reason, _STUB_HINT)
+        notes.problems[path] = Problem(path, describe(stub), _STUB_HINT)

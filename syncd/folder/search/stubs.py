@@ -57,6 +57,11 @@ class Stubs:
             return {}
 
 
+def describe(stub: str) -> str:
+    """Return why there is no file where the placeholder `stub` is."""
+    return f"its content is only in the cloud: {stub!r} is there in place of its file"
+
+
 def _stubs_in(directory: int) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in sorted(os.listdir(directory)):

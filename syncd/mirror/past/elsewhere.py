@@ -9,7 +9,7 @@ from syncd.cycle.git.absent import kept_out
 from syncd.cycle.workspace import Workspace
 from syncd.errors import GitFailed
 from syncd.folder.names import relative_paths
-from syncd.folder.search.stubs import Stubs
+from syncd.folder.search.stubs import Stubs, describe
 from syncd.git.repository import find_repository
 from syncd.model import RecordPath
 
@@ -50,8 +50,4 @@ def _in_clouds(
     with workspace.folder.open() as root:
         stubs = Stubs(root)
         found = {path: stubs.of(names) for path, names in away.items()}
-    return {
-        path: f"its content is only in the cloud: {stub!r} is there in place of its file"
-        for path, stub in found.items()
-        if stub is not None
-    }
+    return {path: describe(stub) for path, stub in found.items() if stub is not None}
