@@ -47,6 +47,8 @@ def arguments() -> argparse.Namespace:
     asked = parser.parse_args()
     if unknown := [row for row in asked.rows if row not in ROWS]:
         parser.error(f"there is no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
+    if asked.out.exists() and not asked.out.is_dir():
+        parser.error(f"--out {asked.out} is a file: name a directory")
     return asked
 
 

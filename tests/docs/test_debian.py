@@ -13,6 +13,7 @@ import pytest
 from release.deb import build
 from tests.docs.test_packaging import built
 from tests.programs import program
+from tests.ran import output_of
 
 from .markdown import ROOT
 
@@ -54,16 +55,8 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def in_a_copy(package: Path, place: Path, script: str) -> str:
     """What the script says in a copy of this machine that has no network but its loopback."""
     command = ["unshare", "--mount", "--net", "--pid", "--fork", "sh", "-c", OVER, "sh"]
-    done = subprocess.run(
-        [*command, str(place), str(package), script],
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    environ = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
+    return output_of([*command, str(place), str(package), script], environ)
 
 
 def test_each_thing_lies_where_debian_looks_for_it(package: Path) -> None:

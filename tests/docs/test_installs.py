@@ -13,6 +13,7 @@ import pytest
 
 from release.metadata import addresses, outside
 from tests.docs.test_packaging import EXTRAS, PROJECT, built, pins
+from tests.ran import output_of
 
 from .markdown import ROOT, read
 
@@ -30,17 +31,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ran(*command: str | Path, at: Path, **more: str) -> str:
     kept = ("PATH", "PIP_CERT", "PIP_DEFAULT_TIMEOUT", "SSL_CERT_FILE")
     environment = {name: os.environ[name] for name in kept if name in os.environ}
-    done = subprocess.run(
-        command,
-        cwd=at,
-        env={**environment, "HOME": str(at), **more},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return output_of(command, {**environment, "HOME": str(at), **more}, at=at)
 
 
 def test_the_locked_versions_are_the_pinned_ones() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.installed import ensure, run
 from tests.npm import NODE, ensure_packages
+from tests.ran import output_of
 
 HERE = Path(__file__).parent / "sites"
 EXAMPLES = Path(__file__).parent.parent.parent / "examples" / "blog"
@@ -38,17 +39,7 @@ class Site:
         pages = self.top / self.pages
         shutil.rmtree(self.top / Path(self.pages).parts[0], ignore_errors=True)
         environ = {**os.environ, "ASTRO_TELEMETRY_DISABLED": "1", "HOME": str(self.top)}
-        done = subprocess.run(
-            self.program,
-            cwd=self.top,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        output_of(self.program, environ, at=self.top, seconds=300)
         found = pages.glob("*/index.html")
         return {file.parent.name: file.read_text(encoding="utf-8") for file in found}
 
