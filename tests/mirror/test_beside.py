@@ -35,7 +35,7 @@ async def test_a_second_process_counts_what_this_one_would(
     workspace = (await broken(world)).mirror.workspace
     sizes, asked = workspace.state.collection_sizes(), list[int | None]()
 
-    def counted(*words: Any, most: int | None = None) -> Counted:
+    def counted(*words: Any, most: int | None = None) -> Counted:  # noqa: ANN401
         asked.append(most)
         return count_lexicons(*words, most=most)
 
