@@ -525,6 +525,11 @@ MUTANTS = (
         "        return found", "tests/cycle/lexicons/test_judge.py", "had_before",
     ),
     Mutant(
+        "a misspelt key of others held against an edit", "cycle/lexicons/dollar.py",
+        "    return any(each.entries not in before for each in odd)", "    return True",
+        "tests/cycle/lexicons/test_dollar.py", "edited_and_renamed",
+    ),
+    Mutant(
         "a lexicon from beside the folder", "cycle/lexicons/library.py",
         "            nsid = parse_nsid(text)\n", "            nsid = Nsid(text)\n",
         "tests/cycle/lexicons/test_judge.py", "lead_nowhere",

@@ -399,13 +399,15 @@ async def test_a_map_that_is_nearly_a_name_of_a_file_is_a_malformed_blob(
     assert uploads(world) == 0
 
 
-async def test_a_name_without_its_type_is_a_map_like_any_other(tmp_path: Path) -> None:
+async def test_a_name_without_its_type_is_a_problem_until_it_has_one(tmp_path: Path) -> None:
     world = world_of(tmp_path)
     device = device_of(world)
     device.save(ONE, image={"$file": "pictures/cover.png"})
+    (problem,) = (await device.sync()).problems
+    assert (problem.path, problem.line) == (ONE, 1)
+    assert (uploads(world), world.records()) == (0, {})
+    device.save(ONE, image=NAMED)
     assert (await device.sync()).pushed == (ONE,)
-    assert picture_of(world) == {"$file": "pictures/cover.png"}
-    assert uploads(world) == 0
 
 
 # --- Not before the record may be sent ------------------------------------------------------------
