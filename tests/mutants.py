@@ -520,6 +520,11 @@ MUTANTS = (
         "tests/test_slips.py", "family",
     ),
     Mutant(
+        "a copy before an edit published", "cycle/decide/firsts.py",
+        "all(cid != e.cid for e in self.workspace.history.events(path))", "True",
+        "tests/cycle/decide/test_firsts.py", "before_an_edit",
+    ),
+    Mutant(
         "a fault of others held against an edit", "cycle/lexicons/court.py",
         "        return new_faults(self._faults(*split_record_path(path), before), found)",
         "        return found", "tests/cycle/lexicons/test_judge.py", "had_before",

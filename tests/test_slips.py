@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from syncd.atproto.syntax import parse_nsid
 from syncd.cycle.decide.lexicons import KNOWN
-from syncd.slips import extended_by, is_aside, is_slip, near_name, slip_of
+from syncd.slips import copied_names, extended_by, is_aside, is_slip, near_name, slip_of
 from tests.chance import times
 
 POST = "app.bsky.feed.post"
@@ -162,3 +162,27 @@ def test_only_words_that_people_add_to_what_they_put_aside_say_so(
     added: str, expected: bool
 ) -> None:
     assert is_aside(added) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "of"),
+    [
+        *(
+            (f"post{end}", ["post"])
+            for end in (
+                *("-backup", "_copy", ".bak", "-old", "Copy", "-copy2", "-Kopie", "--COPIA-3"),
+                *("-2026-11-30", ".20261130", "-2026-11-30T10-15", "-20261130-101500"),
+            )
+        ),
+        *((f"{start}post", ["post"]) for start in ("Copy-of-", "kopie_von_", "old-", "copy2-")),
+        ("post-old-copy", ["post", "post-old"]),
+        ("old-post-old", ["old-post", "post-old"]),
+        *(
+            (name, [])
+            for name in ("post", "post-2", "post2", "old", "-old", "copy-", "older", "1-2")
+        ),
+        ("-" * 512, []),
+    ],
+)
+def test_a_name_says_which_file_it_is_a_copy_of(name: str, of: list[str]) -> None:
+    assert copied_names(name) == of
