@@ -381,7 +381,7 @@ MUTANTS = (
         "name not in OWN", "tests/test_children.py",
     ),
     Mutant(
-        "an open file left open", "private.py", "(stat.S_ISREG(mode) or stat.S_ISDIR(mode))",
+        "an open file left open", "private/directory.py", "(stat.S_ISREG(mode) or stat.S_ISDIR(mode))",
         "stat.S_ISDIR(mode)", "tests/mirror/test_credentials.py", "what_was_open",
     ),
     Mutant(
