@@ -37,6 +37,12 @@ _COPY_AFTER = re.compile(
 _COPY_BEFORE = re.compile(
     f"{_COPY}(?:{_BREAK}*[0-9]+)?(?:{_BREAK}+(?:of|von|van|de|di|af|av))?{_BREAK}+", re.IGNORECASE
 )
+_PASSING = re.compile(
+    "(?:tmp|temp|out|output|result)(?:[-_.~:]?[0-9]+)?|(?:tmp|temp)[-_.~:].+|"
+    "[^-_.~:].*[-_.~:](?:tmp|temp|new)(?:[-_.~:]?[0-9]+)?",
+    re.IGNORECASE,
+)
+"""What people and `mktemp` call a file that they rename over another as soon as it is written."""
 _LIKELY = 5
 """Shorter words, such as note and vote, are often another in one letter and both meant."""
 
@@ -72,6 +78,11 @@ def extended_by(name: str, other: str) -> str | None:
 def is_aside(added: str) -> bool:
     """Return whether a name with `added` at its end says that something was put aside or copied."""
     return _ASIDE.fullmatch(_DIGITS.sub("", added).lower()) is not None
+
+
+def is_passing(name: str) -> bool:
+    """Return whether a file so called may stand there only until it takes another one's place."""
+    return _PASSING.fullmatch(name) is not None
 
 
 def copied_names(name: str) -> list[str]:

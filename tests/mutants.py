@@ -520,6 +520,11 @@ MUTANTS = (
         "tests/test_slips.py", "family",
     ),
     Mutant(
+        "a passing file published", "cycle/decide/timing.py",
+        "        return is_new and is_passing(split_record_path(item.path)[1])",
+        "        return False", "tests/cycle/decide/test_timing.py", "passing_file",
+    ),
+    Mutant(
         "a copy before an edit published", "cycle/decide/firsts.py",
         "all(cid != e.cid for e in self.workspace.history.events(path))", "True",
         "tests/cycle/decide/test_firsts.py", "before_an_edit",

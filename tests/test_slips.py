@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from syncd.atproto.syntax import parse_nsid
 from syncd.cycle.decide.lexicons import KNOWN
-from syncd.slips import copied_names, extended_by, is_aside, is_slip, near_name, slip_of
+from syncd.slips import copied_names, extended_by, is_aside, is_passing, is_slip, near_name, slip_of
 from tests.chance import times
 
 POST = "app.bsky.feed.post"
@@ -186,3 +186,19 @@ def test_only_words_that_people_add_to_what_they_put_aside_say_so(
 )
 def test_a_name_says_which_file_it_is_a_copy_of(name: str, of: list[str]) -> None:
     assert copied_names(name) == of
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *((name, True) for name in ("tmp", "TMP", "temp2", "tmp.4711", "tmp.aX3kd9QpLm", "out")),
+        *((name, True) for name in ("post.tmp", "post-temp", "post_new", "post.new.2", "output-1")),
+        *((name, False) for name in ("new", "newest", "template", "outdoors", "tempo", "post")),
+        *((name, False) for name in ("tmpl", "renew", "-new", "outlook-1", "results")),
+        ("-" * 500 + "tmpx", False),
+    ],
+)
+def test_a_name_says_whether_its_file_soon_takes_the_place_of_another(
+    name: str, expected: bool
+) -> None:
+    assert is_passing(name) is expected
