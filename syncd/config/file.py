@@ -61,7 +61,7 @@ def parse_config(content: bytes, path: Path, environ: Mapping[str, str]) -> Conf
 
 
 _CLOSED_HINT = "check the owner and mode of the file; it is one that `syncd clone` wrote"
-_NO_FILE_HINT = "a mirror's settings are written by `syncd clone`"
+_NO_FILE_HINT = "put it back, from git or a backup: `syncd clone` wrote it"
 
 
 def _values(tables: Mapping[str, Any], text: str, path: Path) -> dict[str, Any]:
