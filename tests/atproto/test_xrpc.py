@@ -783,6 +783,37 @@ def test_a_pause_is_until_the_bucket_that_is_empty_is_full_again(
     assert xrpc.retry_seconds(headers, now=NOW) == pytest.approx(seconds, abs=1)
 
 
+@pytest.mark.parametrize(
+    ("words", "headers", "seconds"),
+    [
+        ("Account locked due to too many failed attempts. Try again in 15 minutes.", {}, 900),
+        ("Too many failed login attempts. Account locked for 15 minutes.", {}, 900),
+        ("Try again In 1 second", {}, 1),
+        ("please wait 5 seconds", {}, 5),
+        ("retry after 1 minute", {}, 60),
+        ("no more than 5000 writes in 24 hours", {}, xrpc.DEFAULT_RETRY_SECONDS),
+        ("retry in 2 hours", {}, 7200),
+        ("retry in 99999 hours", {}, xrpc.MAX_RETRY_SECONDS),
+        ("retry in 0 seconds", {}, xrpc.MIN_RETRY_SECONDS),
+        ("retry in 15 minutes", {"retry-after": "7"}, 7),
+        ("retry in 15 minutes", {"x-ratelimit-reset": SOON, "x-ratelimit-remaining": "0"}, 60),
+        (
+            "retry in fifteen minutes, wait -3 hours",
+            {},
+            xrpc.DEFAULT_RETRY_SECONDS,
+        ),
+        ("", {}, xrpc.DEFAULT_RETRY_SECONDS),
+    ],
+)
+def test_a_pause_that_only_the_words_of_a_server_say_is_made(
+    words: str, headers: dict[str, str], seconds: float
+) -> None:
+    body = json.dumps({"error": "RateLimitExceeded", "message": words}).encode()
+    error = error_of(Response(429, headers, body))
+    assert isinstance(error, RateLimited)
+    assert error.retry_seconds == pytest.approx(seconds, abs=1)
+
+
 FIELDS = (
     *("retry-after", "date", "ratelimit", "ratelimit-policy", "x-ratelimit-policy"),
     *(f"{x}ratelimit-{name}" for x in ("", "x-") for name in THREE),
