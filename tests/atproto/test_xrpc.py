@@ -305,10 +305,22 @@ def test_results_are_read_in_the_order_of_the_writes() -> None:
     assert read == xrpc.WriteAnswer((CID, None, None), CID, REV)
 
 
-@pytest.mark.parametrize("body", [{}, {"commit": None, "results": None}])
-def test_a_pds_may_leave_out_commit_and_results(body: object) -> None:
-    assert xrpc.read_applied(answer(body), [OP, OP]) == xrpc.WriteAnswer((None, None), None, None)
-    assert xrpc.read_put(answer(body), OP) == xrpc.WriteAnswer((None,), None, None)
+@pytest.mark.parametrize("body", [{"commit": COMMIT}, {"commit": COMMIT, "results": None}])
+def test_a_pds_may_leave_out_results(body: object) -> None:
+    assert xrpc.read_applied(answer(body), [OP, OP]) == xrpc.WriteAnswer((None, None), CID, REV)
+    assert xrpc.read_put(answer(body), OP) == xrpc.WriteAnswer((None,), CID, REV)
+
+
+@pytest.mark.parametrize("body", [{}, {"commit": None, "results": None}, {"error": "Oops"}])
+def test_an_answer_that_does_not_say_what_was_written_is_unknown(body: object) -> None:
+    """A proxy may have made it: to believe it would put the repo's version over an edit."""
+    with pytest.raises(Unknown):
+        xrpc.read_applied(answer(body), [OP])
+    with pytest.raises(Unknown):
+        xrpc.read_put(answer(body), OP)
+    with pytest.raises(Unknown):
+        xrpc.read_applied(answer({"results": [{}]}), [OP])
+    # No commit is how a PDS says that there was nothing to delete.
     assert xrpc.read_deleted(answer(body)) == xrpc.WriteAnswer((None,), None, None)
 
 

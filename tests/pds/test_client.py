@@ -226,6 +226,18 @@ async def test_whether_swaps_are_honoured_is_seen_from_a_batch_of_nothing(
     assert script.body()["swapCommit"] not in (str(HEAD), None)
 
 
+@pytest.mark.parametrize(
+    "reply", [httpx.Response(200, html="<html>"), httpx.Response(200), httpx.Response(200, json=[])]
+)
+async def test_a_page_in_the_place_of_an_answer_says_nothing_of_guards(
+    reply: httpx.Response,
+) -> None:
+    script = Script({"applyWrites": [reply]})
+    async with pds_of(script, logged_in()) as pds:
+        with pytest.raises(Unknown):
+            await pds.honours_swaps()
+
+
 async def test_single_writes_name_the_record_that_they_replace() -> None:
     put = {"uri": URI, "cid": str(NEW), "commit": COMMIT}
     script = Script(
