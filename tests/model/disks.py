@@ -13,11 +13,13 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from syncd.folder.disk import Disk
 
 from .points import Gate
 
+T = TypeVar("T")
 Undo = Callable[[], object]
 
 
@@ -66,6 +68,10 @@ class StagedDisk(Disk):
         """Everything is durable now."""
         self._unsynced.clear()
         self._undo.clear()
+
+    async def beside(self, work: Callable[[], T]) -> T:
+        """Right here: the points of a schedule have one order, and people act in one thread."""
+        return work()
 
     # --- Effects --------------------------------------------------------------------------------
 
