@@ -1,4 +1,4 @@
-"""The staged disk: what a power cut takes is what was written and never made durable, and no more."""
+"""A power cut takes from the staged disk what was never made durable, and nothing else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from tests.model.disks import Power, StagedDisk
 from tests.model.points import Gate
 
-ON_DISK = "/var/tmp"  # noqa: S108
+ON_DISK = "/var/tmp"
 """Usually a disk that gives the inode of a removed file to the next one; memory does not."""
 
 
