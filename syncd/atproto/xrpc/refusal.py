@@ -126,8 +126,8 @@ _NAME_HINTS: Final = {
     "AuthFactorTokenRequired": "use an app password: it needs no second factor",
     "AuthenticationRequired": "make an app password for syncd in the settings of the account, "
     "then: syncd login",
-    "BlobNotFound": 'upload the blob again: name its file in its place, as {"$type": "blob", '
-    '"$file": "pictures/cover.jpg"}; or take it out of the record',
+    "BlobNotFound": "upload the blob again: give its file to `syncd blob add FILE`, then: "
+    "syncd sync; or take it out of the record",
 }
 _CLOSED_HINT = (
     "the PDS, or a server before it, shows to nobody without a login what other PDSes show to all; "

@@ -63,6 +63,7 @@ class Pusher:
         place_of: The line and column, in the file of a change, of what an error names.
         obey: Corrects the file of a change by what a refusal asks for, if it may: then the change
             is planned again.
+        lacking: The blobs whose want made the PDS refuse a change, and that are not here either.
         guards: What the PDS honours, for changes that go one by one.
         body: How large a body the PDS takes, as far as it is known.
         on_done: Is given after each answer how many records are done.
@@ -81,6 +82,7 @@ class Pusher:
     missing: set[Cid | RecordPath | None] = field(default_factory=set)
     place_of: Callable[[Change, Rejected], Position] = lambda *_: (None, None)
     obey: Callable[[Change, Rejected], Retry | None] = lambda *_: None
+    lacking: Callable[[Change, Rejected], tuple[Cid, ...]] = lambda *_: ()
     guards: Guards = Guards.ALL
     body: Body = field(init=False)
     looks: Looks = field(init=False)
@@ -331,7 +333,8 @@ class Pusher:
         if isinstance(error, TooLarge):
             reason += self._sizes(change)
         line, column = self.place_of(change, error)
-        cause = Refusal(change.path, change.after, reason, error.hint, line, column)
+        lacks = self.lacking(change, error)
+        cause = Refusal(change.path, change.after, reason, error.hint, line, column, lacks)
         self._give_up(change, cause)
 
     def _give_up(self, change: Change, cause: Refusal) -> None:

@@ -230,6 +230,8 @@ async def test_a_name_that_is_no_file_to_upload_is_a_problem_with_its_place(
         ("com.example.note/two.json", "the file of a record"),
         ("com.example.note/two.draft.json", "a draft"),
         ("syncd.toml", "the settings"),
+        ("Syncd.TOML", "the settings"),
+        ("Com.Example.Note/two.JSON", "the file of a record"),
         ("secrets/key.png", "git ignores"),
         ("secrets/tracked.png", ""),
         ("pictures/cover.png", ""),
