@@ -22,8 +22,8 @@ from syncd.folder.names import is_draft, parse_conflict_name, record_path_of, re
 from syncd.folder.root import OWN, Folder
 from syncd.folder.write import CONFLICTS
 from syncd.forms import USUAL, Forms
-from syncd.mirror.offline import known_account
 from syncd.model import RecordPath, make_record_path, parse_record_path
+from syncd.state.notes import KnownAccount
 from syncd.values import dataclass
 
 AT = "at://"
@@ -182,8 +182,9 @@ def path_of_uri(uri: str, authorities: Collection[str | None]) -> str:
 
 
 def _authorities(workspace: Workspace) -> tuple[str | None, ...]:
-    account = known_account(workspace.state)
-    return (workspace.config.did, workspace.config.handle, account.handle if account else None)
+    # A handle in a URI that was copied is what the account was called then, whoever said so.
+    known = workspace.state.note(KnownAccount)
+    return (workspace.config.did, workspace.config.handle, known.handle if known else None)
 
 
 def _records(folder: Folder, form: str, *, is_uri: bool) -> Iterator[RecordPath]:
