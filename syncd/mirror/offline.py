@@ -137,7 +137,7 @@ def checked(state: State, root: Path, config: Config) -> State:
     return state
 
 
-def known_account(state: State) -> Account | None:
-    """Return the account as it was when it was last resolved."""
+def known_account(state: State, config: Config) -> Account | None:
+    """Return the account as it was resolved last, if the settings ask the same servers still."""
     known = state.note(KnownAccount)
-    return None if known is None else known.account
+    return None if known is None else known.by(plc=config.plc, pds=config.pds)

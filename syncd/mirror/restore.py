@@ -93,8 +93,9 @@ def find_back(
     if not 0 <= at + steps < len(order):
         count = max(0, len(order) - at - 1)
         hint = "syncd log lists what can be restored"
-        what = "no older version" if count == 0 else f"only {count} older"
-        raise SyncdError(f"there is {what} of {path} than its file has", hint=hint)
+        versions = "version" if count == 1 else "versions"
+        older = f"{count or 'no'} older {versions}"
+        raise SyncdError(f"{path} has {older}, and --back {steps} was asked for", hint=hint)
     return order[at + steps]
 
 

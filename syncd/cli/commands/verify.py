@@ -56,7 +56,7 @@ def verify(directory: Path, as_json: bool, is_remote: bool) -> None:
       syncd -C ~/notes verify --json
     """
     with open_files(directory) as files:
-        account = known_account(files.state)
+        account = known_account(files.state, files.config)
         if account is None:
             raise StateWrong("the account's signing key is not known yet", hint="syncd sync")
         with counting(files, files.state.collection_sizes()) as count:

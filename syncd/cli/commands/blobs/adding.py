@@ -176,7 +176,7 @@ def _say_added(workspace: Workspace, added: Added, placed: Placed | None) -> Non
 
 def _say_address(workspace: Workspace, added: Added) -> None:
     """Print how a text shows a picture that its record names: by the address at the PDS."""
-    account = known_account(workspace.state)
+    account = known_account(workspace.state, workspace.config)
     if account is not None:
         query = f"did={account.did}&cid={added.ref.cid}"
         tell("syncd: in the text, once it is uploaded:")
