@@ -287,7 +287,7 @@ def _with_line_ends(old: bytes, written: bytes) -> Page:
 def _is_json(text: bytes) -> bool:
     """Return whether a text is to be read as JSON: it begins as such, or says nothing at all."""
     start = text.removeprefix(BOM.encode()).lstrip(b" \t\r\n")[:1]
-    return start in (b"{", b"[", b"", b"\0")
+    return start in (b"{", b"[", b"") or not text.strip(b"\0")
 
 
 def _fields(record: Record) -> Front:
