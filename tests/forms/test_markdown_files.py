@@ -260,6 +260,45 @@ async def test_another_ending_is_no_deletion_and_no_edit(world: World, laptop: D
     await settled(world, laptop)
 
 
+async def test_a_page_that_became_json_under_an_open_editor_loses_no_word_of_either(
+    world: World, laptop: Device
+) -> None:
+    await world.write(ONE, title="A", content="Hi")
+    await laptop.sync()
+    await world.write(ONE, title="A", content="Hi\r")
+    await laptop.sync()
+    theirs = {"one.json": JSON.format(post("Hi\r", title="A")).decode()}
+    assert files(laptop) == theirs
+    typed = "---\ntitle: A\n---\n\nHi, and words that were not saved\n"
+    (laptop.root / BLOG / "one.md").write_text(typed)
+    for _ in range(2):
+        report = await laptop.sync()
+        assert ([p.path for p in report.problems], report.pushed) == ([ONE], ())
+        assert files(laptop) == {**theirs, "one.md": typed}
+    (laptop.root / BLOG / "one.json").unlink()
+    await laptop.sync()
+    await settled(world, laptop)
+    assert files(laptop) == {"one.md": typed}
+    kept = {event.cid for event in laptop.mirror.workspace.history.events(ONE)}
+    assert kept >= {cid_of(post(title="A")), cid_of(post("Hi\r", title="A"))}
+
+
+async def test_a_page_that_is_renamed_to_json_stays_a_page_until_the_next_version_comes(
+    world: World, laptop: Device
+) -> None:
+    await world.write(ONE, title="A", content="Hi")
+    await laptop.sync()
+    laptop.file(ONE).rename(laptop.root / BLOG / "one.json")
+    await settled(world, laptop)
+    (laptop.root / BLOG / "one.json").write_text("---\ntitle: 'B' # mine\n---\nHo\n")
+    await laptop.sync()
+    assert world.records() == {ONE: cid_of(post("Ho", title="B"))}
+    await world.write(ONE, title="C", content="Ho")
+    await laptop.sync()
+    assert files(laptop) == {"one.md": "---\ntitle: 'C' # mine\n---\nHo\n"}
+    await settled(world, laptop)
+
+
 async def test_a_record_that_became_a_page_is_kept_where_the_setting_is_not_there_yet(
     world: World,
 ) -> None:
