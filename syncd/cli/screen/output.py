@@ -86,9 +86,9 @@ def say_lines(text: str) -> None:
 
 def say_changes(lines: Iterable[Line]) -> None:
     """Print the lines of a diff, with colour where it may be."""
-    is_painted = has_colour(sys.stdout, os.environ)
+    is_painted, room = has_colour(sys.stdout, os.environ), columns()
     for line in lines:
-        _print(line.shown(is_painted=is_painted))
+        _print(line.shown(is_painted=is_painted, columns=room))
 
 
 def tell(text: str, *, paint: Callable[[str], str] = str) -> None:
