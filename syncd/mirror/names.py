@@ -65,7 +65,7 @@ def read_name(workspace: Workspace, text: str, places: Iterable[Path]) -> Name:
     folder = workspace.folder
     forms = tuple(dict.fromkeys(_forms(workspace, text, places)))
     if not forms:
-        raise BadSyntax(f"{text!r} is outside of the mirror {workspace.root}")
+        raise BadSyntax(f"{text!r} is outside the mirror {workspace.root}")
     is_uri = cleaned(text).startswith(AT)
     found = (path for form in forms for path in _records(folder, form, is_uri=is_uri))
     return Name(text, forms, tuple(dict.fromkeys(found)), folder.portable, folder.forms)
@@ -85,7 +85,7 @@ def record_named(workspace: Workspace, text: str, places: Iterable[Path]) -> Rec
     name = read_name(workspace, text, places)
     record = record_meant(workspace, name)
     if record is None:
-        raise BadSyntax(f"{text!r} names no record", hint=_HINT_ONE)
+        raise BadSyntax(f"{text!r} does not name a record", hint=_HINT_ONE)
     return record
 
 
@@ -140,7 +140,7 @@ def _means(name: Name, path: str) -> bool:
 
 def _forms(workspace: Workspace, text: str, places: Iterable[Path]) -> Iterator[str]:
     if not text:
-        raise BadSyntax("an empty name names no record", hint="name it as collection/rkey")
+        raise BadSyntax("the name of a record cannot be empty", hint="name it as collection/rkey")
     uri = cleaned(text)
     if uri.startswith(AT):
         yield path_of_uri(uri, _authorities(workspace))
@@ -174,7 +174,9 @@ def path_of_uri(uri: str, authorities: Collection[str | None]) -> str:
     """
     authority, _, path = uri.removeprefix(AT).partition("/")
     if not authority:
-        raise BadSyntax(f"{uri} names no repo", hint="at://HANDLE/COLLECTION/RKEY names a record")
+        raise BadSyntax(
+            f"{uri} does not name a repo", hint="at://HANDLE/COLLECTION/RKEY names a record"
+        )
     ours = [known for known in authorities if known]
     if ours and authority.casefold() not in map(str.casefold, ours):
         raise BadSyntax(f"{uri} is in another repo: this mirror is of {ours[0]}")

@@ -16,7 +16,7 @@ from syncd.plan import kind_of, still_holds
 from syncd.values import dataclass
 
 _ASKED = "waits for syncd publish"
-_RESTS = "waits until it was left alone for {:g} s"
+_RESTS = "waits until the file has not changed for {:g} s"
 
 
 @dataclass(frozen=True, slots=True)

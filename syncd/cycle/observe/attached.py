@@ -27,8 +27,8 @@ from syncd.model import Problem, RecordPath, Seen, Snapshot, split_record_path
 from syncd.state.learnt import KnownBlobLimit
 from syncd.values import dataclass
 
-_BOTH = "it names a file to upload, and the repo changed the record meanwhile"
-_BOTH_HINT = "look at `syncd diff`, and write the file of the record anew from what it shows"
+_BOTH = "the file names a file to upload, and the record has changed in the repo meanwhile"
+_BOTH_HINT = "compare both: syncd diff; then write the file again from what it shows"
 _ANY: Final = BlobRef(cid_of_blob(b""), "*/*", 0)
 
 
