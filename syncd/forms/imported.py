@@ -59,7 +59,7 @@ def import_post(text: bytes, form: Form, begun: Record, fields: Collection[str])
     if not isinstance(form, MarkdownForm):
         return None
     if text.removeprefix(BOM.encode()).startswith(b"+++"):
-        raise BadJson("front matter in TOML is not read", line=1, column=1, hint=AS_YAML)
+        raise BadJson("syncd does not read front matter in TOML", line=1, column=1, hint=AS_YAML)
     page, front = _read(text)
     if "$type" in front:
         return Imported(form.parse(text, form.collection), ())

@@ -93,12 +93,12 @@ def split_page(text: bytes) -> Page:
     bare = source.removeprefix(BOM)
     for char, name in (("\r", "a carriage return"), ("\0", "a NUL character")):
         if (at := bare.find(char)) >= 0:
-            raise refusal(bare, at, f"{name} cannot stand in a Markdown file", _AS_JSON)
+            raise refusal(bare, at, f"{name} cannot be in a Markdown file", _AS_JSON)
     head, _, rest = bare.partition("\n")
     if not _MARK.fullmatch(head):
         if head.startswith("+++"):
-            raise refusal(bare, 0, "front matter in TOML is not read", AS_YAML)
-        hint = "begin with a line of ---, then `key: value` lines, then --- again"
+            raise refusal(bare, 0, "syncd does not read front matter in TOML", AS_YAML)
+        hint = "begin the file with a line of ---, then `key: value` lines, then --- again"
         raise refusal(bare, 0, "the front matter is missing", hint)
     page = _ended(source[: len(source) - len(bare)] + f"{head}\n", rest, newline)
     if page is None:

@@ -263,9 +263,9 @@ class LiveSession:
         """Return a session and the password it is from; one that was refused is not tried again."""
         password = await asyncio.to_thread(self._tokens.password, self._http.origin)
         if password is None or password == self._refused:
-            missing = "no password" if password is None else "only a password that was refused"
+            missing = "no password is stored" if password is None else "the password was refused"
             raise CredentialsRefused(
-                f"the session of {self._did} has ended, and there is {missing} to begin another",
+                f"the session of {self._did} has expired, and {missing}",
                 hint=f"syncd login {self._did}; until then your edits wait in the folder",
             )
         try:
@@ -309,7 +309,7 @@ def _limits_of_logins() -> Iterator[None]:
             f"the PDS lets this account log in again in {in_words(error.retry_seconds)}: "
             f"{error.message}",
             retry_seconds=error.retry_seconds,
-            hint="wait; this limit counts logins only, and `syncd run` tries again by itself",
+            hint="wait; this limit counts logins only, and `syncd run` tries again on its own",
         ) from error
 
 

@@ -98,7 +98,7 @@ async def synced(world: World, tmp_path: Path) -> Device:
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        ("deactivated", "its owner has switched it off"),
+        ("deactivated", "is deactivated by its owner"),
         ("takendown", "was taken down by its PDS"),
         ("suspended", "is suspended"),
         ("deleted", "was deleted"),
