@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from difflib import get_close_matches
 from functools import lru_cache
 
 from syncd.atproto.lexicon.oneedit import is_one_edit
@@ -64,6 +63,8 @@ def near_name(name: str, known: Collection[str]) -> str | None:
     """
     if name in known:
         return None
+    from difflib import get_close_matches  # noqa: PLC0415 (only an unknown name needs it)
+
     meant = slip_of(name, sorted(known), likely=_WORD)
     return meant or next(iter(get_close_matches(name, sorted(known), n=1, cutoff=_ALIKE)), None)
 

@@ -56,7 +56,8 @@ NEVER_BY_STATUS = frozenset(
     | {"syncd.atproto.lexicon.checks", "syncd.cycle.lexicons.library"}
     | {"syncd.forms.markdown_form", "syncd.forms.frontmatter", "syncd.forms.by_line"}
     | {"syncd.mirror.every", "syncd.cli.arguments.offer", "syncd.pds", "syncd.identity"}
-    | {"asyncio", "cryptography", "email", "httpx", "pathspec", "regex", "rich", "ruamel"}
+    | {"syncd.merge", "asyncio", "cryptography", "difflib", "email", "httpx", "pathspec", "regex"}
+    | {"rich", "ruamel"}
 )
 """What `status` has no use for in a mirror without a daemon."""
 

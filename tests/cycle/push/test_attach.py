@@ -230,6 +230,8 @@ async def test_a_name_that_is_no_file_to_upload_is_a_problem_with_its_place(
         ("com.example.note/two.json", "the file of a record"),
         ("com.example.note/two.draft.json", "a draft"),
         ("syncd.toml", "the settings"),
+        ("Syncd.TOML", "the settings"),
+        ("Com.Example.Note/two.JSON", "the file of a record"),
         ("secrets/key.png", "git ignores"),
         ("secrets/tracked.png", ""),
         ("pictures/cover.png", ""),
@@ -500,7 +502,7 @@ async def test_nothing_is_uploaded_where_the_repo_changed_the_record_too(tmp_pat
     before = device.files()
     report = await device.sync()
     assert [problem.path for problem in report.problems] == [ONE]
-    assert "repo changed" in report.problems[0].reason
+    assert "changed in the repo" in report.problems[0].reason
     assert (uploads(world), device.files()) == (0, before)
 
 
