@@ -187,8 +187,8 @@ MUTANTS = (
     ),
     Mutant(
         "a folder that is not ours", "folder/root.py",
-        "    if found != expected:\n        raise FolderWrong(\n            f\"{root} is another mirror",
-        "    if False:\n        raise FolderWrong(\n            f\"{root} is another mirror",
+        "    if found != expected:\n        raise FolderWrong(\n            f\"{root} is not the mirror",
+        "    if False:\n        raise FolderWrong(\n            f\"{root} is not the mirror",
         "tests/cycle/decide/test_brake.py", "replaced",
     ),
     Mutant(

@@ -116,13 +116,13 @@ class Bringer:
             with self.store.incoming(ref.cid) as incoming:
                 async for piece in pieces:
                     if incoming.size + len(piece) > most:
-                        raise BadData(f"the PDS gives more than {most} bytes for it")
+                        raise BadData(f"the PDS sends more than {most} bytes for it")
                     incoming.write(piece)
                     self._size += incoming.size - before
                     before = incoming.size
                     self._tell()
                 if not incoming.is_right:
-                    raise BadData("the PDS gives other bytes than those of its hash")
+                    raise BadData("the PDS sends bytes that do not match its hash")
                 placing = partial(incoming.place, extension_of(ref.mime_type))
                 return await self.store.folder.disk.beside(placing)
 

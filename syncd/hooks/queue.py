@@ -25,7 +25,8 @@ LINE_CHARACTERS: Final = 1_000
 WAITING: Final = 1_000
 """The most runs that wait; a newer one is then not queued, and syncd reports that."""
 ALLOW_HINT: Final = (
-    "syncd hooks shows them, syncd hooks allow lets them run; in a CI: syncd sync --allow-hooks"
+    "see what they run: syncd hooks; allow them: syncd hooks allow; in a CI: syncd sync "
+    "--allow-hooks"
 )
 
 
@@ -79,7 +80,7 @@ class Hooks:
             rest = " …" if len(line) > LINE_CHARACTERS else ""
             self.tell(Told(f"{event}: {line[:LINE_CHARACTERS]}{rest}"))
         if len(lines) > LINES or ran.is_cut:
-            self.tell(Told(f"{event}: … the rest of its output is left out"))
+            self.tell(Told(f"{event}: … the rest of its output is not shown"))
         if ran.failure:
             self._fail(event, ran.failure)
 
@@ -93,7 +94,9 @@ class Hooks:
         try:
             self._waiting.put_nowait((event, given))
         except queue.Full:
-            self._fail(event, f"{WAITING} runs of hooks wait already: this one is left out")
+            self._fail(
+                event, f"{WAITING} runs of hooks are waiting already, so syncd skips this one"
+            )
 
     def close(self) -> None:
         """Kill the program that runs, and drop what waits."""
@@ -121,7 +124,10 @@ class Hooks:
         except SyncdError:
             may = False
         if not may and not self._is_refused:
-            words = "the hooks of syncd.toml do not run: nobody allowed them here, or they changed"
+            words = (
+                "the hooks of syncd.toml do not run: they are not allowed on this machine, or "
+                "have changed since"
+            )
             self.tell(Told(words, ALLOW_HINT, is_failure=True))
         self._is_refused = not may
         return may

@@ -49,8 +49,13 @@ def load_two_way(root: Path) -> Config:
         raise _settings_lost(root)
     config = load_config(root / FILE_NAME, os.environ)
     if config.is_one_way:
-        message = f'{root} is a mirror, and {FILE_NAME} says mode = "publish": that is for a CI'
-        raise ConfigWrong(message, hint="take mode out of [mirror], or publish from a clone of git")
+        message = (
+            f'{root} is a mirror that syncs both ways, but {FILE_NAME} says mode = "publish", '
+            "which is for a CI"
+        )
+        raise ConfigWrong(
+            message, hint="remove mode from [mirror], or publish from a separate git clone"
+        )
     return config
 
 
@@ -103,11 +108,13 @@ def root_around(directory: Path) -> Path:
             checkout = find_checkout(directory)
         if checkout is None:
             raise
-        hint = "syncd sync makes it one, and continues from what git knows of the last sync"
-        message = f"{checkout} is a git checkout and no mirror yet"
+        hint = "to make it one: syncd sync, which continues from what git knows of the last sync"
+        message = f"{checkout} is a git checkout, but not a mirror yet"
         if load_config(checkout / FILE_NAME, os.environ).is_one_way:
-            message = f"{checkout} is published from git and no mirror: it has nothing to show"
-            hint = "syncd sync publishes it, syncd sync --dry-run shows what it would change"
+            message = (
+                f"{checkout} is published from git and is not a mirror, so there is nothing to show"
+            )
+            hint = "see what a publication would change: syncd sync --dry-run; publish: syncd sync"
         raise FolderWrong(message, hint=hint) from error
 
 

@@ -279,7 +279,7 @@ class LiveSession:
         if password is None:
             missing = "only a password that was refused" if self._refused else "no password"
             raise CredentialsRefused(
-                f"the session of {self._did} has ended, and there is {missing} to begin another",
+                f"the session of {self._did} has expired, and {missing}",
                 hint=f"syncd login {self._did}; until then your edits wait in the folder",
             )
         try:
@@ -328,7 +328,7 @@ def _limits_of_logins() -> Iterator[None]:
             f"the PDS lets this account log in again in {in_words(error.retry_seconds)}: "
             f"{error.message}",
             retry_seconds=error.retry_seconds,
-            hint="wait; this limit counts logins only, and `syncd run` tries again by itself",
+            hint="wait; this limit counts logins only, and `syncd run` tries again on its own",
         ) from error
 
 

@@ -43,7 +43,10 @@ from syncd.values import dataclass
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option(
-    "--remote", "is_remote", is_flag=True, help="Download the repo: are all its blocks served?"
+    "--remote",
+    "is_remote",
+    is_flag=True,
+    help="Also download the repo, to check that the PDS serves all of it.",
 )
 @click.pass_obj
 def verify(directory: Path, as_json: bool, is_remote: bool) -> None:
@@ -99,7 +102,7 @@ def _history_findings(history: History) -> tuple[Problem, ...]:
     try:
         history.check()
     except StateDamaged as error:
-        hint = "syncd log sets the file aside and keeps what can be read"
+        hint = "run syncd log: it sets the file aside and keeps what can be read"
         return (Problem("history", error.message, hint),)
     return ()
 
@@ -141,7 +144,7 @@ def _unfinished(item: Waiting) -> Problem | None:
         case Retry():
             return Problem(item.path, item.reason, "syncd sync")
         case Arrival() | Departure():
-            return Problem(item.path, "a sync was interrupted here", "syncd sync")
+            return Problem(item.path, "a sync was interrupted in this folder", "syncd sync")
         case _:
             return None
 

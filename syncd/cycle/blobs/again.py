@@ -61,7 +61,7 @@ class Again:
             return None
         self.lacking |= found
         self.tried[key] = now
-        return Retry(change.path, "the PDS lacks a blob that it names: it is uploaded again")
+        return Retry(change.path, "the PDS lacks a blob of this record: syncd uploads it again")
 
     def to_send(
         self, workspace: Workspace, sides: Sides, steps: Sequence[Step]

@@ -65,10 +65,7 @@ class Firsts:
     def _adopted(self, name: str) -> str | None:
         if self._adoption is None or not self._adoption.concerns(name):
             return None
-        return (
-            "it was here before the folder became a mirror: syncd publishes it after "
-            f"syncd approve {name}"
-        )
+        return f"the file is older than this mirror; to publish it: syncd approve {name}"
 
     def _new(self, step: Step, name: str) -> str | None:
         """Return why nobody may have meant a collection that the repo does not have."""
@@ -82,8 +79,8 @@ class Firsts:
         if meant is None:
             return None
         return (
-            f"the repo has no {name}; if you mean {meant}, move the file there and set its $type, "
-            f"else: syncd approve {name}"
+            f"the repo has no {name}; if you mean {meant}, move the file there and set its "
+            f"$type; otherwise: syncd approve {name}"
         )
 
     def _copied(self, step: Step, name: str) -> str | None:
@@ -95,9 +92,9 @@ class Firsts:
             added = extended_by(name, other)
             if added and (is_aside(added) or self._is_copy(step, other)):
                 return (
-                    f"the repo has no {name}, and it looks like {other}, copied or put aside; to "
-                    f"keep it out of the repo, rename it to {other}-{added}, else: syncd approve "
-                    f"{name}"
+                    f"the repo has no {name}, which looks like a copy of {other}; to keep "
+                    f"it out of the repo, rename it to {other}-{added}; otherwise: syncd "
+                    f"approve {name}"
                 )
         return None
 
@@ -133,8 +130,8 @@ class Firsts:
             return None
         name = f"{collection}/{draft_name(rkey, portable=folder.portable, form=form)}"
         return (
-            f"it says {mark}, which does not keep it out of the repo; rename it to {name} until it "
-            f"is ready, or: syncd approve {step.path}"
+            f"{mark} in the file does not keep it out of the repo; until it is ready, "
+            f"rename it to {name}; to publish it: syncd approve {step.path}"
         )
 
     def _duplicate(self, step: Step) -> str | None:

@@ -19,7 +19,7 @@ from syncd.slips import is_passing
 from syncd.values import dataclass
 
 _ASKED = "waits for syncd publish"
-_RESTS = "waits until it was left alone for {:g} s"
+_RESTS = "waits until the file has not changed for {:g} s"
 _PASSES = "under the name of a passing file"
 PASSING_SECONDS = 10.0
 """How long a new file with the name of a passing one is left alone: a script is done with it."""

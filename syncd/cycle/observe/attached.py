@@ -37,8 +37,8 @@ from syncd.model import (
 from syncd.state.learnt import KnownBlobLimit
 from syncd.values import dataclass
 
-_BOTH = "it names a file to upload, and the repo changed the record meanwhile"
-_BOTH_HINT = "look at `syncd diff`, and write the file of the record anew from what it shows"
+_BOTH = "the file names a file to upload, and the record has changed in the repo meanwhile"
+_BOTH_HINT = "compare both: syncd diff; then write the file again from what it shows"
 _HERE_NOW: Final = "a blob that the PDS lacked is here now"
 _ANY: Final = BlobRef(cid_of_blob(b""), "*/*", 0)
 

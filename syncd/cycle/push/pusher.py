@@ -38,7 +38,7 @@ from syncd.pds import Pds
 from syncd.values import dataclass
 
 TO_BE_SEEN = "written; to be seen in the repo's tree"
-NOT_MOVED_YET = "its content is not at its new path in the repo yet"
+NOT_MOVED_YET = "the repo does not have its content at the new path yet"
 FAILURES = 4
 """A change that got no usable answer so often, each time alone, is refused if the PDS takes others.
 
@@ -238,7 +238,10 @@ class Pusher:
             # The tree will show it: until then the path waits, as after every write.
             return written
         if found not in (change.after, stored):
-            reason = "overtaken in the repo while it was written; this PDS ignores guards"
+            reason = (
+                "another client changed it in the repo at the same moment, and this PDS "
+                "ignores guards"
+            )
             self.answers.lose(change, found, reason, written.rev)
             raise SwapFailed(f"{change.path} was changed in the repo while it was written")
         return written
@@ -265,8 +268,8 @@ class Pusher:
                 self.pushed.failed.append(change)
             is_often = has_failed and self.failures(change) + 1 >= FAILURES
             if is_often and await self._takes_others():
-                reason = f"the PDS fails on this change, and takes others: {error.message}"
-                hint = "change the record; it is not sent again as it is"
+                reason = f"the PDS fails on this change but accepts others: {error.message}"
+                hint = "change the record; syncd does not send the same content again"
                 self._give_up(change, Refusal(change.path, change.after, reason, hint))
             else:
                 self._wait(change, Retry(change.path, error.message), departure(change))
@@ -343,7 +346,7 @@ class Pusher:
 
     def _sizes(self, change: Change) -> str:
         """Return how large the request is, and what the PDS took before, for a sentence."""
-        taken = f"; the largest that it took has {self.body.passed}" if self.body.passed else ""
+        taken = f"; the largest that it accepted has {self.body.passed}" if self.body.passed else ""
         return f" (its request has {body_bytes([change])} bytes{taken})"
 
     def miss(self, change: Change) -> None:

@@ -118,7 +118,7 @@ class Sender:
         try:
             with parcel.opened() as (file, size):
                 if size != expected.size:
-                    raise FileChanged(f"{parcel.name} was changed after it was looked at")
+                    raise FileChanged(f"{parcel.name} was changed after syncd read it")
                 start = file.tell()
                 found = await self.home.pds.upload_blob(file, size, expected.mime_type)
                 if parcel.is_kept and found.cid == expected.cid:
@@ -130,7 +130,7 @@ class Sender:
             raise Refused(parcel.name, error) from error
         if found.cid != expected.cid:
             forget()
-            raise FileChanged(f"{parcel.name} was changed after it was looked at")
+            raise FileChanged(f"{parcel.name} was changed after syncd read it")
         self.sent[found.cid] = found
 
     def _keep_count(self) -> None:

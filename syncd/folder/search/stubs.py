@@ -80,7 +80,7 @@ class Stubs:
 
 def describe(stub: str) -> str:
     """Return why there is no file where the placeholder `stub` is."""
-    return f"its content is only in the cloud: {stub!r} is there in place of its file"
+    return f"its content is only in the cloud: {stub!r} is a placeholder for its file"
 
 
 def _stubs_in(directory: int) -> dict[str, str]:

@@ -18,7 +18,7 @@ from syncd.model import RecordPath
 from syncd.state.restoring import LastRestore
 from syncd.values import dataclass
 
-EDITED = "its file was edited after it was restored"
+EDITED = "its file was edited after the restore"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def plan_undo(workspace: Workspace) -> list[Undo]:
     """
     last = workspace.state.note(LastRestore)
     if last is None:
-        hint = "syncd log lists every version, and syncd restore PATH --cid CID brings it back"
+        hint = "list the versions: syncd log; bring one back: syncd restore PATH --cid CID"
         raise SyncdError("there is no restore to undo", hint=hint)
     plan: list[Undo] = []
     for path in sorted(last.before.keys() | last.after.keys()):

@@ -502,7 +502,7 @@ async def test_nothing_is_uploaded_where_the_repo_changed_the_record_too(tmp_pat
     before = device.files()
     report = await device.sync()
     assert [problem.path for problem in report.problems] == [ONE]
-    assert "repo changed" in report.problems[0].reason
+    assert "changed in the repo" in report.problems[0].reason
     assert (uploads(world), device.files()) == (0, before)
 
 
