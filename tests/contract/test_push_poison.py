@@ -48,6 +48,7 @@ TAKEN_BY_ARROBA = {
 }
 """It looks for no blob, asks for no lexicon, and checks no record key by one."""
 
+DIGITS = "234567abcdefghijklmnopqrstuvwxyz"
 NEVER_SENT = {"com.example.note/integer": '{"n": 9007199254740993}'}
 """What no PDS would take is told with its line, before anything is sent."""
 
@@ -107,3 +108,29 @@ async def test_poison_is_isolated_told_and_not_sent_again_until_it_changes(scene
     left = scene.poison.keys() - good.keys() | NEVER_SENT.keys()
     assert {problem.path for problem in report.problems} == left
     assert set((await fetch(scene.ground.other)).records) == set(GOOD) | good.keys()
+
+
+@pytest.mark.parametrize("bad", [[7], [0, 77, 199]], ids=str)
+async def test_refused_records_among_two_hundred_cost_one_request_each_and_two(
+    host_ground: Ground, tmp_path: Path, bad: list[int]
+) -> None:
+    """The answer names them: `$.writes[77].record.langs`."""
+    line = Line()
+    async with HttpPds(host_ground.account, host_ground.login.tokens(), transport=line) as pds:
+        config = Config(host_ground.account.did, lexicons="off")
+        laptop = Device.make(tmp_path / "laptop", host_ground.account, pds, config)
+        laptop.mirror = replace(laptop.mirror, sleep=no_sleep)
+        laptop.save(GOOD[0], good=1)
+        await laptop.sync()
+        paths = [
+            f"app.bsky.feed.post/3jzfcijpj{DIGITS[n // 32]}{DIGITS[n % 32]}2a" for n in range(200)
+        ]
+        for n, path in enumerate(paths):
+            langs = ["a", "b", "c", "d"] if n in bad else ["en"]
+            laptop.save(path, text=f"post {n}", createdAt="2026-01-01T00:00:00Z", langs=langs)
+        line.writes.clear()
+        report = await laptop.sync()
+        laptop.mirror.state.close()
+    assert {problem.path for problem in report.problems} == {paths[n] for n in bad}
+    assert len(report.pushed) == 200 - len(bad)
+    assert len(line.writes) <= len(bad) + 2
