@@ -197,7 +197,7 @@ def error_of(
         kind = Busy
     hint = _hint(answer, kind)
     if issubclass(kind, RateLimited):
-        pause = retry_seconds(response.headers, now=now)
+        pause = retry_seconds(response.headers, now=now, words=answer.words)
         return kind(answer.sentence, retry_seconds=pause, hint=hint)
     if kind is RepoUnavailable:
         status = UNAVAILABLE.get(answer.name, "notfound")

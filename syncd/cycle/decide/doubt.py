@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from syncd.cycle.observe.views import Sides
 
 HINT = (
-    "no change of a file is pushed from here until you decide: syncd held lists what differs, "
-    "syncd diff shows it, syncd approve pushes it, syncd reject brings back what the repo has"
+    "a sync in which nothing differs ends this doubt; a file that differs is not pushed from here "
+    "until you decide: syncd held lists what differs, syncd diff shows it, syncd approve pushes "
+    "it, syncd reject brings back what the repo has"
 )
 """What a person can do about a doubt."""
 

@@ -216,7 +216,7 @@ def _look_at(
         paths = {*concerned, *touched(found.base, _local(look), look.problems, look.absent)}
         return found, frozenset(filter(config.covers_path, paths))
     matter = frozenset(filter(config.covers_path, {*concerned, *dirty}))
-    known = state.seen_of(matter)
+    known = {**state.seen_of(matter), **workspace.folder.elsewhere}
     look = scan(workspace.folder, known=known, only=matter, expected=pending.inert, now_ns=now_ns)
     base = state.base_of(matter)
     look = spare_unmounted(workspace, look, base, matter, is_whole=False)

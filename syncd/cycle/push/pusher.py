@@ -113,7 +113,7 @@ class Pusher:
                 except Unknown as error:
                     self.answers.overheard.take_silence(change)
                     unclear.append((change, error))
-                    self.missing.update((change.after, change.path))
+                    self.miss(change)
                     await self._look_whether_it_is_up(error, len(unclear))
             await self._judge(unclear)
         except (Unknown, RateLimited, CredentialsRefused, Unreachable) as error:
@@ -346,6 +346,10 @@ class Pusher:
         taken = f"; the largest that it took has {self.body.passed}" if self.body.passed else ""
         return f" (its request has {body_bytes([change])} bytes{taken})"
 
-    def _wait(self, change: Change, *items: Waiting) -> None:
+    def miss(self, change: Change) -> None:
+        """Note that this push does not bring a change to where it was to be."""
         self.missing.update((change.after, change.path))
+
+    def _wait(self, change: Change, *items: Waiting) -> None:
+        self.miss(change)
         self.remember(Memory(waiting={change.path: items}))
