@@ -11,11 +11,11 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import field
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeVar
 
 from syncd.atproto.cid import Cid, parse_cid
 from syncd.errors import BadSyntax, FileProblem
@@ -28,6 +28,7 @@ from syncd.state.attachments import Stamp
 from syncd.trouble import explain, explain_at
 from syncd.values import dataclass
 
+T = TypeVar("T")
 DIRECTORY: Final = BLOBS
 INCOMING: Final = "blobs"
 """The directory in `.syncd` where a blob is written before it has its name."""
@@ -42,15 +43,15 @@ FEW: Final = 8
 """Above this number of files, one wait for the whole disk costs less than one for each file."""
 PIECE: Final = 1 << 18
 """How many bytes of a file memory has at once."""
-_MOVE_HINT: Final = "move it elsewhere; syncd fetches the blob again at the next sync"
+_MOVE_HINT: Final = "move it elsewhere; the next sync fetches the blob again"
 _EDITED_HINT: Final = (
-    "the name of a blob is its hash, so it cannot be edited: move this file out of blobs/ to keep "
-    "it, or delete it; syncd fetches the true bytes again if the PDS still has them"
+    "a blob cannot be edited, because its name is its hash: to keep your edit, move the "
+    "file out of blobs/; otherwise delete it; syncd fetches the blob again if the PDS "
+    "still has it"
 )
 _LEAST_FREE_SHARE: Final = 20
-"""One part in so many of a disk stays free: a blob that a record names is no reason to fill it."""
 _LEAST_FREE_BYTES: Final = 1_000_000_000
-"""More than this need not stay free."""
+"""One part in so many of a disk stays free, or these bytes: no blob is a reason to fill it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +94,9 @@ class Checked:
 def cid_of_name(name: str) -> Cid | None:
     """Return the CID that a file name in `blobs/` states, or None."""
     text = blob_of_name(name)
-    try:
+    with suppress(BadSyntax):
         return None if text is None else parse_cid(text)
-    except BadSyntax:
-        return None
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Store:
                 return Listing({})
             except OSError as error:
                 cause, _ = explain(error)
-                hint = "syncd keeps blobs there: move it elsewhere; records are synced all the same"
+                hint = "syncd keeps blobs there: move it elsewhere; records are synced anyway"
                 problem = Problem(DIRECTORY, f"it cannot hold blobs: {cause}", hint)
                 return Listing({}, (problem,), is_open=False)
 
@@ -155,10 +155,7 @@ class Store:
         return Checked(stamps, tuple(edited), tuple(problems))
 
     def set_aside(self, name: str) -> str:
-        """Rename a file that has other bytes than its name says; return the new name.
-
-        Raises FileProblem.
-        """
+        """Rename a file that has other bytes; return its new name. Raises FileProblem."""
         disk = self.folder.disk
         with self._at_work() as (_, directory):
             for number in range(1, 1_000):
@@ -204,6 +201,10 @@ class Store:
                 incoming.drop()
             self.folder.disk.sync_directory(directory)
         return found
+
+    async def beside(self, work: Callable[[], T]) -> T:
+        """Do `work`, which waits for the disk, while other tasks of this process continue."""
+        return await self.folder.disk.beside(work)
 
     def sweep(self) -> None:
         """Remove what a stop left of unfinished files, but not what another process writes now."""
@@ -314,7 +315,6 @@ class Incoming:
     size: int = 0
     is_left: bool = False
     _digest: hashlib._Hash = field(default_factory=hashlib.sha256)
-    _held: bytearray = field(default_factory=bytearray)
 
     @property
     def name(self) -> str:
@@ -332,15 +332,7 @@ class Incoming:
         """Add the next bytes. Raises OSError."""
         self._digest.update(piece)
         self.size += len(piece)
-        # A network gives small pieces: the disk gets fewer and larger ones.
-        self._held += piece
-        if len(self._held) >= PIECE:
-            self._hand_over()
-
-    def _hand_over(self) -> None:
-        if self._held:
-            self.folder.disk.append(self.aside, self.name, bytes(self._held))
-            self._held.clear()
+        self.folder.disk.append(self.aside, self.name, piece)
 
     @property
     def is_right(self) -> bool:
@@ -363,8 +355,7 @@ class Incoming:
 
     def _end(self) -> None:
         if not self.is_right:
-            raise ValueError(f"these are not the bytes of {self.cid}")
-        self._hand_over()
+            raise ValueError(f"the bytes do not match {self.cid}")
         self.folder.disk.set_mode(self.aside, self.name, MODE)
 
     def named(self, extension: str) -> Stamp:

@@ -25,14 +25,8 @@ class Disk:
     """
 
     async def beside(self, work: Callable[[], T]) -> T:
-        """Do what waits long for the disk in a thread; the other tasks of this process go on."""
-        doing = asyncio.get_running_loop().run_in_executor(None, work)
-        try:
-            await asyncio.wait([doing])
-        finally:
-            # Whoever is cancelled closes descriptors: not before the thread is done with them.
-            await asyncio.wait([doing])
-        return doing.result()
+        """Do what waits long for the disk in a thread, while other tasks of this process work."""
+        return await asyncio.to_thread(work)
 
     def write(self, directory: int, name: str, content: bytes, mode: int | None) -> os.stat_result:
         """Create `name` with `content` and return its stat.
