@@ -110,7 +110,7 @@ OWNERS: dict[str, frozenset[str]] = {
     "threading": frozenset({"sandbox", "cli", "desktop", "hooks"}),
     "importlib": frozenset({"cli", "credentials"}),
     "getpass": frozenset({"cli"}),
-    "sys": frozenset({"cli", "__main__", "__init__", "folder"}),
+    "sys": frozenset({"cli", "__main__", "__init__", "folder", "children", "mirror"}),
     "concurrent": frozenset({"folder"}),
     **dict.fromkeys(("multiprocessing", "runpy", "pty"), frozenset[str]()),
 }

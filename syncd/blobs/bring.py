@@ -14,7 +14,7 @@ from functools import partial
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid
 from syncd.blobs.kinds import extension_of
-from syncd.blobs.store import Store
+from syncd.blobs.store import PIECE, Store
 from syncd.blobs.streams import STREAMS, in_streams
 from syncd.errors import BadData, BlobNotFound, FileProblem, RateLimited, SyncdError, Unreachable
 from syncd.pds import Pds
@@ -110,21 +110,23 @@ class Bringer:
                 f"the disk is too full for a blob of {ref.size} bytes",
                 hint="free some space; syncd always leaves a part of the disk free",
             )
-        most = min(self.most, room)
-        before = 0
+        most, held = min(self.most, room), bytearray()
         async with self.pds.fetch_blob(ref.cid) as pieces:
             with self.store.incoming(ref.cid) as incoming:
                 async for piece in pieces:
-                    if incoming.size + len(piece) > most:
+                    # A network gives small pieces: the disk gets fewer and larger ones.
+                    held += piece
+                    if incoming.size + len(held) > most:
                         raise BadData(f"the PDS sends more than {most} bytes for it")
-                    incoming.write(piece)
-                    self._size += incoming.size - before
-                    before = incoming.size
+                    if len(held) >= PIECE:
+                        incoming.write(bytes(held))
+                        held.clear()
+                    self._size += len(piece)
                     self._tell()
+                incoming.write(bytes(held))
                 if not incoming.is_right:
                     raise BadData("the PDS sends bytes that do not match its hash")
-                placing = partial(incoming.place, extension_of(ref.mime_type))
-                return await self.store.folder.disk.beside(placing)
+                return await self.store.beside(partial(incoming.place, extension_of(ref.mime_type)))
 
     def _tell(self) -> None:
         done = len(self._found.stamps)

@@ -11,11 +11,11 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import field
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeVar
 
 from syncd.atproto.cid import Cid, parse_cid
 from syncd.errors import BadSyntax, FileProblem
@@ -28,6 +28,7 @@ from syncd.state.attachments import Stamp
 from syncd.trouble import explain, explain_at
 from syncd.values import dataclass
 
+T = TypeVar("T")
 DIRECTORY: Final = BLOBS
 INCOMING: Final = "blobs"
 """The directory in `.syncd` where a blob is written before it has its name."""
@@ -49,9 +50,8 @@ _EDITED_HINT: Final = (
     "still has it"
 )
 _LEAST_FREE_SHARE: Final = 20
-"""One part in so many of a disk stays free: a blob that a record names is no reason to fill it."""
 _LEAST_FREE_BYTES: Final = 1_000_000_000
-"""More than this need not stay free."""
+"""One part in so many of a disk stays free, or these bytes: no blob is a reason to fill it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +94,9 @@ class Checked:
 def cid_of_name(name: str) -> Cid | None:
     """Return the CID that a file name in `blobs/` states, or None."""
     text = blob_of_name(name)
-    try:
+    with suppress(BadSyntax):
         return None if text is None else parse_cid(text)
-    except BadSyntax:
-        return None
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +155,7 @@ class Store:
         return Checked(stamps, tuple(edited), tuple(problems))
 
     def set_aside(self, name: str) -> str:
-        """Rename a file that has other bytes than its name says; return the new name.
-
-        Raises FileProblem.
-        """
+        """Rename a file that has other bytes; return its new name. Raises FileProblem."""
         disk = self.folder.disk
         with self._at_work() as (_, directory):
             for number in range(1, 1_000):
@@ -205,6 +201,10 @@ class Store:
                 incoming.drop()
             self.folder.disk.sync_directory(directory)
         return found
+
+    async def beside(self, work: Callable[[], T]) -> T:
+        """Do `work`, which waits for the disk, while other tasks of this process continue."""
+        return await self.folder.disk.beside(work)
 
     def sweep(self) -> None:
         """Remove what a stop left of unfinished files, but not what another process writes now."""
@@ -315,7 +315,6 @@ class Incoming:
     size: int = 0
     is_left: bool = False
     _digest: hashlib._Hash = field(default_factory=hashlib.sha256)
-    _held: bytearray = field(default_factory=bytearray)
 
     @property
     def name(self) -> str:
@@ -333,15 +332,7 @@ class Incoming:
         """Add the next bytes. Raises OSError."""
         self._digest.update(piece)
         self.size += len(piece)
-        # A network gives small pieces: the disk gets fewer and larger ones.
-        self._held += piece
-        if len(self._held) >= PIECE:
-            self._hand_over()
-
-    def _hand_over(self) -> None:
-        if self._held:
-            self.folder.disk.append(self.aside, self.name, bytes(self._held))
-            self._held.clear()
+        self.folder.disk.append(self.aside, self.name, piece)
 
     @property
     def is_right(self) -> bool:
@@ -365,7 +356,6 @@ class Incoming:
     def _end(self) -> None:
         if not self.is_right:
             raise ValueError(f"the bytes do not match {self.cid}")
-        self._hand_over()
         self.folder.disk.set_mode(self.aside, self.name, MODE)
 
     def named(self, extension: str) -> Stamp:

@@ -143,7 +143,12 @@ class MarkdownForm:
             return None
 
     def ordered(self, text: bytes, sayer: Sayer | None = None) -> bytes:
-        return JSON.ordered(text, sayer) if _is_json(text) else text
+        if _is_json(text):
+            return JSON.ordered(text, sayer)
+        with suppress(BadJson, BadData, Fault):
+            if sayer is not None:
+                return keep_ends(text, _said(text, sayer).encode())
+        return text
 
     def find_places(
         self, text: bytes, pointers: Iterable[Pointer]
@@ -278,6 +283,14 @@ class MarkdownForm:
         if BODY in before and BODY not in fields:
             fields[BODY] = ".".join(self._place(wanted, fields))
         return replace(page.with_body(new.body), front=edited(page.front, node, fields))
+
+
+def _said(text: bytes, sayer: Sayer) -> Page:
+    """Return a page with words for what its front matter names. Raises BadJson, BadData, Fault."""
+    page, node = _front_of(text)
+    front = dict(_map_of(referred(node, sayer.refer)))
+    said = {key: to_json(value) for key, value in sayer.said(from_json(front)).items()}
+    return page if said == front else replace(page, front=edited(page.front, node, said))
 
 
 def _with_line_ends(old: bytes, written: bytes) -> Page:

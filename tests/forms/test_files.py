@@ -7,6 +7,7 @@ import pytest
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import cid_of_blob
 from syncd.atproto.data import encode
+from syncd.blobs.words import Spoken
 from syncd.errors import BadData, BadJson
 from syncd.forms.markdown_form import MarkdownForm
 
@@ -43,6 +44,21 @@ def test_a_page_names_a_file_and_keeps_its_own_style(front: str) -> None:
     assert FORM.parse(written, NOTE) == record
     assert b"# mine\ntitle: A title\ncover:" in written
     assert b"\ntags: [a, b]\n---\n\nA text.\n" in written
+
+
+def test_a_diff_of_a_page_says_what_it_names_and_leaves_the_rest() -> None:
+    uploaded = f"{{$type: blob, ref: {{$link: {REF.cid}}}, mimeType: image/png, size: 3}}"
+    text = page(f"# mine\ntitle: x\ncover: {uploaded}\nimages:\n  - {{$type: blob, $file: a.png}}")
+    assert FORM.ordered(text, Spoken()) == page(
+        f"# mine\ntitle: x\ncover: blobs/{REF.cid}.png (image/png, 3 B)\n"
+        "images:\n  - a.png, to be uploaded"
+    )
+    assert FORM.ordered(text) == text
+
+
+@pytest.mark.parametrize("front", ["title: x\ntags: [a,   b]", "title: [x", "n: 0.5"])
+def test_a_diff_of_a_page_that_names_nothing_shows_it_as_it_is(front: str) -> None:
+    assert FORM.ordered(page(front), Spoken()) == page(front)
 
 
 def test_a_list_of_maps_names_files() -> None:

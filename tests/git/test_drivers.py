@@ -156,6 +156,24 @@ def test_git_shows_a_picture_as_its_file_type_and_size(clone: Clone) -> None:
     assert json.loads(clone.file(NOTE).read_text(encoding="utf-8")) == json.loads(uploaded)
 
 
+def test_git_shows_a_picture_of_a_page_as_its_file_type_and_size(clone: Clone) -> None:
+    page = "com.example.page/one.md"
+    ref = BlobRef(cid_of_blob(b"cat"), "image/jpeg", 1_200_000)
+    front = "title: Cats  # mine\nimage: {}\n"
+    texts = [json.dumps({"$type": "blob", "$file": "a.png"}), json.dumps(to_json(ref.value))]
+    old, new = (f"---\n{front.format(text)}---\n\nA body.\n" for text in texts)
+    (clone.repo.top / ".git" / "info" / "attributes").write_text("*.md diff=syncd\n")
+    clone.write(page, old)
+    clone.repo.commit_all("Name a file")
+    clone.write(page, new)
+    out = clone.repo.git("diff")
+    assert "-image: a.png, to be uploaded" in out
+    assert f"+image: blobs/{ref.cid}.jpg (image/jpeg, 1.2 MB)" in out
+    assert " title: Cats  # mine" in out
+    assert out.count(str(ref.cid)) == 1
+    assert clone.file(page).read_text(encoding="utf-8") == new
+
+
 def test_other_json_files_stay_git_s(clone: Clone) -> None:
     for name in ("package.json", "src/a.json", "com.example.note/one.txt"):
         out = clone.repo.git("check-attr", "merge", "diff", "--", clone.prefix + name)

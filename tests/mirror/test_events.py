@@ -352,6 +352,19 @@ async def test_the_log_of_a_record_names_the_pictures_that_came_and_went(world: 
     await laptop.sync()
     said = [line.strip() for line in log(laptop, NOTE).stdout.splitlines() if "blobs/" in line]
     assert said == [f"- {dog}", f"+ {dog}", f"- {cat}", f"+ {cat}"]
+    found = [
+        each["blobs"] for each in map(json.loads, log(laptop, NOTE, "--json").stdout.splitlines())
+    ]
+    changes = [each for each in found if each is not None]
+    shown = [{k: [blob["cid"] for blob in blobs] for k, blobs in each.items()} for each in changes]
+    first, second = (str(drawn(word).cid) for word in ("cat", "dog"))
+    assert shown == [
+        {"brought": [], "gone": [second]},
+        {"brought": [second], "gone": [first]},
+        {"brought": [first], "gone": []},
+    ]
+    assert changes[0]["gone"][0].keys() == {"cid", "mime_type", "size", "file"}
+    assert '"blobs": null' in log(laptop, "--json").stdout
     assert "blobs/" not in log(laptop).stdout
     (laptop.root / ".syncd" / HISTORY_FILE).unlink()
     ran = log(laptop, NOTE)

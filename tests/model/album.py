@@ -6,6 +6,7 @@ unless a person removes or edits their file, or the PDS loses them: that alone i
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis.stateful import rule
 
 from syncd.atproto.cid import cid_of_blob
 from syncd.model import RecordPath
-from tests.rigs.pictures import picture
+from tests.rigs.pictures import FIELD, picture, reference
 from tests.rigs.staged import Desk
 
 from .machine import Machine, names
@@ -39,6 +40,14 @@ class Album(Machine):
     def draw(self, name: str, path: str, word: str) -> None:
         """A record names a file: to be uploaded, or in the place of another picture."""
         self.desk(name).draw(path, word)
+
+    @rule(name=names, path=notes, word=words)
+    def refer(self, name: str, path: str, word: str) -> None:
+        """A record names a picture that is in `blobs/` already, by its reference."""
+        desk = self.desk(name)
+        if blobs(desk, word):
+            record = {**self.scene.fresh(RecordPath(path)), FIELD: reference(word)}
+            desk.save_text(path, json.dumps(record).encode())
 
     @rule(name=names, word=words)
     def edit_the_original(self, name: str, word: str) -> None:
@@ -72,9 +81,10 @@ class Album(Machine):
                 self.may_rise = True
                 was_given_up = (path, version.cid) in journal.superseded
                 desk.save_text(path, desk.form(path).file_of(content))
-                # What both sides agreed on last is no edit: it gives way to newer ones.
-                if was_given_up and desk.device.base().get(RecordPath(path)) == version.cid:
+                # Who brings back what somebody gave up elsewhere undoes nothing there.
+                if was_given_up:
                     journal.replaced(RecordPath(path), version.cid)
+                    journal.wrote_again(RecordPath(path), version.cid, name)
 
     # --- The other side -----------------------------------------------------------------------
 

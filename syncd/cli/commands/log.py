@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from syncd.cli.arguments.places import standing
+from syncd.cli.screen.blobs import blob_json
 from syncd.cli.screen.colour import has_colour
 from syncd.cli.screen.events import ALIKE, alike, event_json, event_parts, folded, painted
 from syncd.cli.screen.output import (
@@ -29,6 +30,7 @@ from syncd.cli.screen.output import (
     tell_notice,
 )
 from syncd.cli.screen.restored import say_all, say_plan, say_restored, say_undone
+from syncd.cycle.blobs.attached import store_of
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadSyntax, SyncdError
 from syncd.folder.root import OWN, find_root
@@ -113,6 +115,7 @@ def log(
     hows = frozenset[How]().union(*([PULLED] * pulled), *([PUSHED] * pushed))
 
     said: dict[Event, list[str]] = {}
+    blobs: dict[Event, Mapping[str, Any]] = {}
 
     def look(most: int, on_notice: OnNotice) -> list[Event]:
         with open_files(directory, is_checked=False) as workspace:
@@ -122,17 +125,19 @@ def log(
             events = read_events(workspace, Question(name, record, moment, hows, most), on_notice)
             if name is not None and not events and not (hows or since):
                 check_known(workspace, name)
-            if record is not None and not as_json:
+            if record is not None and as_json:
+                blobs.update(_blobs(workspace, record, events))
+            elif record is not None:
                 said.update(_pictures(workspace, record, events))
             return events
 
     started = int(time.time())
     if follow:
         with suppress(KeyboardInterrupt):
-            _follow(find_root(directory) / OWN, look, count, as_json)
+            _follow(find_root(directory) / OWN, look, count, as_json, blobs)
         return
     if as_json:
-        _say_events(look(count, tell_notice), as_json)
+        _say_events(look(count, tell_notice), as_json, blobs)
         return
     shown = _whole_lines(look, count)
     _say_lines(shown, said)
@@ -152,11 +157,13 @@ def _whole_lines(look: Callable[[int, OnNotice], list[Event]], count: int) -> li
         most, on_notice = most * 4, ignore
 
 
-def _say_events(events: Iterable[Event], as_json: bool) -> None:
+def _say_events(
+    events: Iterable[Event], as_json: bool, blobs: Mapping[Event, Mapping[str, Any]]
+) -> None:
     """Print events, each on a line; those that are alike on one, if it is for people."""
     if as_json:
         for event in events:
-            say_json(event_json(event), indent=None)
+            say_json({**event_json(event), "blobs": blobs.get(event)}, indent=None)
         return
     _say_lines(alike(list(events)))
 
@@ -175,6 +182,22 @@ def _pictures(
     return found
 
 
+def _blobs(
+    workspace: Workspace, record: RecordPath, events: Iterable[Event]
+) -> dict[Event, Mapping[str, Any]]:
+    """Return the same as JSON: what each event brought and what it took away."""
+    pictures, names = Pictures(workspace, record), store_of(workspace).list().names
+    found: dict[Event, Mapping[str, Any]] = {}
+    for event in events:
+        brought, gone = pictures.change(event)
+        if brought or gone:
+            found[event] = {
+                "brought": [blob_json(ref, names) for ref in brought],
+                "gone": [blob_json(ref, names) for ref in gone],
+            }
+    return found
+
+
 def _say_lines(
     events: Iterable[Event], said: Mapping[Event, Sequence[str]] = MappingProxyType({})
 ) -> None:
@@ -189,12 +212,16 @@ def _say_lines(
 
 
 def _follow(
-    own: Path, look: Callable[[int, OnNotice], list[Event]], count: int, as_json: bool
+    own: Path,
+    look: Callable[[int, OnNotice], list[Event]],
+    count: int,
+    as_json: bool,
+    blobs: Mapping[Event, Mapping[str, Any]],
 ) -> NoReturn:
     """Print the newest events, the oldest of them first, and then each one that is new."""
     mark = mark_of(own)
     shown = _confirmed(look(max(count, FOLLOWED), tell_notice))
-    _say_events(shown[:count][::-1], as_json)
+    _say_events(shown[:count][::-1], as_json, blobs)
     before = Counter(map(_same, shown))
     while True:
         time.sleep(FOLLOW_SECONDS)
@@ -202,7 +229,7 @@ def _follow(
         if (now := mark_of(own)) != mark:
             mark = now
             found = _confirmed(look(FOLLOWED, ignore))
-            _say_events(_unseen(found, before)[::-1], as_json)
+            _say_events(_unseen(found, before)[::-1], as_json, blobs)
             before = Counter(map(_same, found))
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from syncd.atproto.blob import BlobRef
+from syncd.atproto.cid import Cid
+from syncd.blobs.store import DIRECTORY
 from syncd.mirror.blobs.rows import BlobCount, BlobRow, UploadsLeft
 from syncd.mirror.times import rfc3339
 from syncd.typedjson import plain
@@ -46,6 +49,17 @@ def blobs_line(blobs: Mapping[str, Any]) -> str:
         return ""
     rest = "".join(f", {blobs[key]} {words}" for key, words in _SORTS.items() if blobs[key])
     return f"{blobs['named']} named, {blobs['here']} here{rest}"
+
+
+def blob_json(ref: BlobRef, names: Mapping[Cid, str]) -> dict[str, Any]:
+    """Return the JSON object of one blob; `names` are the files in `blobs/`, by their CIDs."""
+    name = names.get(ref.cid)
+    return {
+        "cid": str(ref.cid),
+        "mime_type": ref.mime_type,
+        "size": ref.size,
+        "file": None if name is None else f"{DIRECTORY}/{name}",
+    }
 
 
 def row_json(row: BlobRow) -> dict[str, Any]:

@@ -125,7 +125,7 @@ class Sender:
                     file.seek(start)
                     copying = partial(self._copies.add, file, found, parcel.name)
                     with suppress(FileProblem):
-                        await self.workspace.folder.disk.beside(copying)
+                        await self._copies.store.beside(copying)
         except Rejected as error:
             raise Refused(parcel.name, error) from error
         if found.cid != expected.cid:
