@@ -20,7 +20,7 @@ from click.shell_completion import CompletionItem
 from syncd.cli.screen.suggest import Suggesting
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "login": ("login", "Check an app password and keep it."),
+    "login": ("login", "Check an app password and store it."),
     "logout": ("login", "End the session and forget the password."),
     "clone": ("clone", "Make a folder a verified mirror of a repo."),
     "sync": ("sync", "Sync once, both ways."),

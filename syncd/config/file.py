@@ -49,13 +49,15 @@ def parse_config(content: bytes, path: Path, environ: Mapping[str, str]) -> Conf
         words = f"{path} does not say whose repo it is: [mirror] did is missing"
         raise ConfigWrong(words, hint='write did = "did:plc:…" below a line [mirror]')
     if values.get("doorbell") == "jetstream" and "jetstream" not in values:
-        hint = 'name one, or leave the choice to syncd with doorbell = "auto"'
-        raise ConfigWrong(f"{path}: [run] doorbell asks for a Jetstream, none is named", hint=hint)
+        hint = 'name one under [run] jetstream, or let syncd choose: doorbell = "auto"'
+        raise ConfigWrong(
+            f'{path}: [run] doorbell is "jetstream", but no Jetstream is named', hint=hint
+        )
     return Config(**values)
 
 
-_CLOSED_HINT = "check the owner and mode of the file; it is one that `syncd clone` wrote"
-_NO_FILE_HINT = "a mirror's settings are written by `syncd clone`"
+_CLOSED_HINT = "check the owner and mode of the file, which `syncd clone` wrote"
+_NO_FILE_HINT = "put it back, from git or a backup: `syncd clone` wrote it"
 
 
 def _values(tables: Mapping[str, Any], text: str, path: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from syncd.config.text import parse_tables, read_file
 from syncd.errors import ConfigWrong
 from syncd.trouble import at_home
 
-_HINT = 'it holds one line such as mirrors = ["~/alice", "/srv/bob"]'
+_HINT = 'write one line into it, such as mirrors = ["~/alice", "/srv/bob"]'
 
 
 def read_list(file: Path) -> Sequence[Path]:
@@ -23,4 +23,4 @@ def read_list(file: Path) -> Sequence[Path]:
         case {"mirrors": [str(), *_] as names, **rest} if not rest:
             if all(isinstance(name, str) for name in names):
                 return tuple(dict.fromkeys(file.parent / at_home(n) for n in names))
-    raise ConfigWrong(f"{file} does not hold a list of mirrors, and nothing else", hint=_HINT)
+    raise ConfigWrong(f"{file} must hold a list of mirrors and nothing else", hint=_HINT)

@@ -32,7 +32,7 @@ from syncd.forms.frontmatter.emit import write_front
 from syncd.forms.frontmatter.files import referred
 from syncd.forms.frontmatter.lines import NotInLines, read_lines
 from syncd.forms.frontmatter.scalars import UNSAFE
-from syncd.forms.frontmatter.tree import Entry, Fault, Node, every, is_same, places
+from syncd.forms.frontmatter.tree import Entry, Fault, Node, comments, every, is_same, places
 from syncd.forms.frontmatter.yaml import read_yaml
 from syncd.forms.json_form import JSON
 from syncd.forms.marks import mark_lines
@@ -114,6 +114,15 @@ class MarkdownForm:
                 if encode(self.parse(text, collection)) == block:
                     return text
         return written
+
+    def remarks(self, text: bytes) -> tuple[str, ...]:
+        if _is_json(text):
+            return ()
+        try:
+            page, node = _front_of(text)
+        except BadJson:
+            return ()
+        return comments(page.front, _with_places(page, node)) if "#" in page.front else ()
 
     def is_exact(self, block: bytes, collection: str) -> bool:
         return JSON.is_exact(block, collection)
@@ -200,7 +209,7 @@ class MarkdownForm:
         if collection is not None and kind != collection:
             at = next(entry.node.at for entry in node.entries or () if entry.key == "$type")
             reason = f'"$type" must be "{collection}", the collection of this file'
-            raise Fault(at, reason, "remove the line: the directory says it")
+            raise Fault(at, reason, "remove the line: the directory names the collection")
         front.pop(BODY, None)
         return with_body(front, keys, page.body)
 
@@ -213,7 +222,7 @@ class MarkdownForm:
                 if is_fitting(front, keys) and _is_free(front, keys):
                     return keys
         name = ".".join(self.pointers[0])
-        reason = f"the text below the front matter is {name}, and the front matter has that too"
+        reason = f"the text below the front matter is {name}, but the front matter has {name} too"
         raise Fault(_node_at(node, self.pointers[0]).at, reason, f"remove {name} here")
 
     # --- writing ----------------------------------------------------------------------------------
@@ -278,7 +287,7 @@ def _with_line_ends(old: bytes, written: bytes) -> Page:
 def _is_json(text: bytes) -> bool:
     """Return whether a text is to be read as JSON: it begins as such, or says nothing at all."""
     start = text.removeprefix(BOM.encode()).lstrip(b" \t\r\n")[:1]
-    return start in (b"{", b"[", b"", b"\0")
+    return start in (b"{", b"[", b"") or not text.strip(b"\0")
 
 
 def _fields(record: Record) -> Front:
@@ -302,7 +311,7 @@ def _front_of(text: bytes) -> tuple[Page, Node]:
             reason = f"the front matter has more than {MAX_FRONT} characters"
             raise Fault(0, reason, "save the record as a JSON file instead")
         if (found := UNSAFE.search(page.front)) is not None:
-            reason = f"the character U+{ord(found[0]):04X} cannot stand in front matter as it is"
+            reason = f"the character U+{ord(found[0]):04X} cannot be in front matter unescaped"
             hint = f'write it in double quotes as "\\u{ord(found[0]):04x}"'
             raise Fault(found.start(), reason, hint)
         try:

@@ -87,7 +87,7 @@ def record_named(workspace: Workspace, text: str, places: Iterable[Path]) -> Rec
     name = read_name(workspace, text, places)
     record = record_meant(workspace, name)
     if record is None:
-        raise BadSyntax(f"{text!r} names no record", hint=_HINT_ONE)
+        raise BadSyntax(f"{text!r} does not name a record", hint=_HINT_ONE)
     return record
 
 
@@ -162,7 +162,7 @@ def _means(name: Name, path: str) -> bool:
 
 def _forms(workspace: Workspace, text: str, places: Iterable[Path]) -> Iterator[str]:
     if not text:
-        raise BadSyntax("an empty name names no record", hint="name it as collection/rkey")
+        raise BadSyntax("the name of a record cannot be empty", hint="name it as collection/rkey")
     if (uri := uri_in(text)) is not None:
         yield path_of_uri(uri, _authorities(workspace))
         return
@@ -224,7 +224,9 @@ def path_of_uri(uri: str, authorities: Collection[str | None]) -> str:
     """
     authority, _, path = uri.removeprefix(AT).partition("/")
     if not authority:
-        raise BadSyntax(f"{uri} names no repo", hint="at://HANDLE/COLLECTION/RKEY names a record")
+        raise BadSyntax(
+            f"{uri} does not name a repo", hint="at://HANDLE/COLLECTION/RKEY names a record"
+        )
     ours = [known for known in authorities if known]
     if ours and authority.casefold() not in map(str.casefold, ours):
         hint = "go to a mirror of that repo, or make one: syncd clone"

@@ -98,7 +98,10 @@ def _warn_root(root: Path, on_notice: OnNotice) -> None:
     owners = {path.stat().st_uid for path in (root, root.parent)} - {0}
     if owners:
         message = f"{root} is in the folders of the user {min(owners)}, and syncd runs as root"
-        hint = "run it as that user; give back what root made: syncd doctor, as that user"
+        hint = (
+            "run syncd as that user; if root left files behind, syncd doctor, run as that "
+            "user, says how to give them back"
+        )
         on_notice(Notice(message, hint))
 
 
@@ -115,7 +118,7 @@ def _follow_spelling(files: Workspace, on_notice: OnNotice) -> None:
     files.state.keep(Overtaken(()))
     if count:
         name = f"NAME{DRAFT}{files.config.forms.default.ending}"
-        on_notice(Notice(f"{count} files of records were renamed: {name} is a draft now"))
+        on_notice(Notice(f"{count} files of records were renamed: {name} is now a draft"))
 
 
 @asynccontextmanager

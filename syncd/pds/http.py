@@ -72,7 +72,7 @@ BLOB = "com.atproto.sync.getBlob"
 SENT = "http11.send_request_body.complete"
 """How httpcore names the moment at which a request is sent (HTTP/1.1 is all that is spoken)."""
 
-_HINT = "check the network and the PDS; `syncd run` tries again by itself"
+_HINT = "check the network and the PDS; `syncd run` tries again on its own"
 
 
 class Http:
@@ -404,7 +404,7 @@ def _words(error: Exception) -> str:
         case httpx.ConnectError() if str(error):
             return str(error)
         case httpx.NetworkError() | httpx.ProtocolError():
-            return "the connection broke, or it was no HTTP"
+            return "the connection broke, or the answer was not HTTP"
         case _:
             return type(error).__name__
 

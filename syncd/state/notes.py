@@ -306,7 +306,7 @@ class Doubt(Note):
     @classmethod
     def unreadable(cls) -> Self:
         """Return a doubt without its reason."""
-        return cls("this mirror was moved, copied or put back")
+        return cls("this mirror was moved, copied or restored from a backup")
 
 
 @dataclass(frozen=True, slots=True)

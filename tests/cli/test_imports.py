@@ -46,7 +46,9 @@ TABS: dict[str, frozenset[str]] = {
     "syncd new com": NAMES,
     "syncd publish com": NAMES,
     "syncd lexicon show app": NAMES | {"syncd.lexicons", "syncd.lexicons.bundle"},
-    "syncd logout did": frozenset({"syncd.errors", "syncd.private", "syncd.trouble"}),
+    "syncd logout did": frozenset(
+        {"syncd.errors", "syncd.private", "syncd.private.directory", "syncd.trouble"}
+    ),
 }
 """What is typed -> the modules that its Tab may load beside TAB."""
 NEVER_BY_STATUS = frozenset(

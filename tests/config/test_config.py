@@ -65,7 +65,7 @@ def test_the_environment_comes_after_the_file(tmp_path: Path) -> None:
         ("", "did is missing"),
         ("[mirror\n", "line 1"),
         (MINIMAL + '[run]\ndoorbell = "loud"\n', "line 4, column 1: [run] doorbell needs one of"),
-        (MINIMAL + '[run]\ndoorbell = "jetstream"\n', "asks for a Jetstream, none is named"),
+        (MINIMAL + '[run]\ndoorbell = "jetstream"\n', "no Jetstream is named"),
         (MINIMAL + "colour = 3\n", "line 3, column 1: there is no setting [mirror] colour"),
         (MINIMAL + "[paint]\ncolour = 3\n", "line 4, column 1: there is no setting [paint] colour"),
         ('[mirror]\ndid = "alice"\n', "line 2, column 1: [mirror] did"),

@@ -37,8 +37,8 @@ LINES = 20
 _ALL = "; syncd status --json names them all"
 RESOLVE_HINT = "syncd diff PATH, then syncd resolve PATH --local, --remote, --merge or --edit"
 APPROVE_HINT = (
-    "syncd approve PATH (or --all) lets them happen, syncd reject undoes them; history keeps the "
-    "text of each file that it replaces or removes"
+    "to carry them out: syncd approve PATH (or --all); to undo them: syncd reject PATH; "
+    "history keeps the text of each file that syncd replaces or removes"
 )
 
 
@@ -51,10 +51,10 @@ class Hints:
 
 
 AT_A_MIRROR = Hints()
-PUBLISH_HINT = "syncd publish PATH (or --all) sends it at once"
+PUBLISH_HINT = "to send it now: syncd publish PATH (or --all)"
 
 
-_OUTPUT_HINT = "what the command had done before stays done; send its output elsewhere"
+_OUTPUT_HINT = "what the command did until then stays done; send its output elsewhere"
 
 
 def take_any_text() -> None:
@@ -86,9 +86,9 @@ def say_lines(text: str) -> None:
 
 def say_changes(lines: Iterable[Line]) -> None:
     """Print the lines of a diff, with colour where it may be."""
-    is_painted = has_colour(sys.stdout, os.environ)
+    is_painted, room = has_colour(sys.stdout, os.environ), columns()
     for line in lines:
-        _print(line.shown(is_painted=is_painted))
+        _print(line.shown(is_painted=is_painted, columns=room))
 
 
 def tell(text: str, *, paint: Callable[[str], str] = str) -> None:
@@ -361,8 +361,8 @@ def waiting_words(report: Report) -> str:
         (len(report.held), "held change"),
     )
     parts = [many(count, kind) for count, kind in kinds if count]
-    verb = "waits" if sum(count for count, _ in kinds) == 1 else "wait"
-    return f"{', '.join(parts)} {verb} for you" if parts else ""
+    verb = "needs" if sum(count for count, _ in kinds) == 1 else "need"
+    return f"{', '.join(parts)} {verb} your attention" if parts else ""
 
 
 def _say_some(lines: Sequence[str], bound: int | None = LINES, rest: str = "") -> None:

@@ -74,7 +74,7 @@ def check(directory: Path, paths: tuple[str, ...], as_json: bool, form: str) -> 
 def _below(root: Path, directory: Path, path: str) -> str:
     """Return `path` as it lies below `root`: a name there, a URI, or a file around `directory`."""
     if not path:
-        raise BadSyntax("an empty name names no record", hint="name it as collection/rkey")
+        raise BadSyntax("the name of a record cannot be empty", hint="name it as collection/rkey")
     if (uri := uri_in(path)) is not None:
         return path_of_uri(uri, _authorities(root))
     around = root.resolve()
@@ -181,7 +181,7 @@ def list_lexicons(directory: Path, as_json: bool) -> None:
     for name, found in known.items():
         say(f"{name:<{width}}  {_origin(found)}")
     age = many(bundle.age_days(now), "day")
-    old = ", so it only warns of what the PDS checks itself" if bundle.is_old(now) else ""
+    old = ", so syncd only warns where the PDS checks records itself" if bundle.is_old(now) else ""
     say(f"the bundle is {bundle.package} {bundle.version} of {bundle.published}, {age} old{old}")
 
 
@@ -205,7 +205,7 @@ def _found_json(found: Found | None) -> dict[str, Any]:
 @click.argument("nsid")
 @click.pass_obj
 def show(directory: Path, nsid: str) -> None:
-    """Print the lexicon NSID as JSON, from where a check takes it.
+    """Print the lexicon NSID as JSON, as a check uses it.
 
     \b
     Examples:
