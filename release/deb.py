@@ -92,7 +92,7 @@ def _install(wheel: Path, root: Path) -> None:
     (private / "bin/python").symlink_to("../../../bin/python3")
     home = "home = /usr/bin\ninclude-system-site-packages = false\n"
     (private / "pyvenv.cfg").write_text(home, encoding="utf-8")
-    start = f"#!/{_PRIVATE}/bin/python -P\nfrom syncd.cli import main\n\nmain()\n"
+    start = f"#!/{_PRIVATE}/bin/python -P\nfrom syncd.__main__ import main\n\nmain()\n"
     command = root / "usr/bin/syncd"
     command.parent.mkdir()
     command.write_text(start, encoding="utf-8")

@@ -1,5 +1,19 @@
-"""`python -m syncd` is `syncd`."""
+"""Start syncd. `python -m syncd` is `syncd`."""
 
-from syncd.cli import main
+from __future__ import annotations
 
-main()
+import signal
+
+
+def main() -> None:
+    """Run the command line. Until it can say a sentence, Ctrl-C ends the process without a word."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Python would print a traceback of whatever is imported at that moment.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from syncd.cli import main as run  # noqa: PLC0415 (it takes most of the time of a start)
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

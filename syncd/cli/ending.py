@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 import click
@@ -19,28 +22,55 @@ def end_with(cli: click.Group) -> NoReturn:
     take_any_text()
     show_waits()
     SPOKEN.is_said = False
+    code = _run(cli)
+    _let_go_of_output()
+    sys.exit(code)
+
+
+def _run(cli: click.Group) -> int:
+    """Run `cli`; say what it refused, and return the exit code."""
     try:
-        sys.exit(cli(prog_name="syncd", standalone_mode=False) or 0)
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        return cli(prog_name="syncd", standalone_mode=False) or 0
     except (click.Abort, KeyboardInterrupt):
         _say_error(Interrupted("interrupted"))
-        sys.exit(Interrupted.exit_code)
+        return Interrupted.exit_code
     except click.ClickException as error:
-        error = explained(error, cli)
-        error.show()
-        _say_error(BadUsage(error.format_message()))
-        sys.exit(error.exit_code)
+        return _refuse_usage(explained(error, cli))
     except SyncdError as error:
-        code = fail(error)
-        _say_error(error)
-        sys.exit(code)
+        return _fail(error)
     except OSError as error:
-        code = fail(refusal(error))
-        _say_error(refusal(error))
-        sys.exit(code)
+        return _fail(refusal(error))
+
+
+def _refuse_usage(error: click.ClickException) -> int:
+    with suppress(OSError):
+        error.show()
+    _say_error(BadUsage(error.format_message()))
+    return error.exit_code
+
+
+def _fail(error: SyncdError) -> int:
+    code = fail(error)
+    _say_error(error)
+    return code
+
+
+def _let_go_of_output() -> None:
+    """Have Python, which writes what is left when it ends, say nothing of output that failed."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
 
 
 def _say_error(error: SyncdError) -> None:
     """Print an error as JSON too, if the command line asks for JSON, as far as it can be read."""
     words = sys.argv[1:]
     if "--json" in words[: words.index("--") if "--" in words else None]:
-        fail_json(error)
+        with suppress(OSError, SyncdError):
+            fail_json(error)

@@ -43,6 +43,11 @@ class Traits:
     name_bytes: int = COMPONENT_BYTES
 
     @property
+    def is_short(self) -> bool:
+        """Return whether some names of record files are too long here."""
+        return self.name_bytes < COMPONENT_BYTES
+
+    @property
     def lack(self) -> str:
         """Why plain file names do not work here, as the end of a sentence; empty if they do."""
         if self.folds_case:

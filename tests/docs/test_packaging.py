@@ -67,7 +67,7 @@ def test_the_wheel_holds_syncd_and_nothing_else(tmp_path: Path) -> None:
     with zipfile.ZipFile(built("wheel", tmp_path)) as archive:
         names = set(archive.namelist())
         (entry,) = [name for name in names if name.endswith("entry_points.txt")]
-        assert "syncd = syncd.cli:main" in archive.read(entry).decode()
+        assert "syncd = syncd.__main__:main" in archive.read(entry).decode()
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "syncd").rglob("*.py")}
     units = {f"syncd/units/{path.name}" for path in (ROOT / "systemd").iterdir()}
     pages = {f"syncd/pages/{path.name}" for path in (ROOT / "docs").glob("*.md")}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from syncd.lock import FolderLock
 from tests.rigs.schema import check, faults
 from tests.rigs.terminal import HANDLE, Terminal, open_terminal
 
@@ -71,6 +73,7 @@ def test_what_each_command_prints_keeps_to_its_schema(terminal: Terminal) -> Non
         ("syncd status --json --no-such-option", 2, "BadUsage"),
         ("syncd pause --json", 78, "FolderWrong"),
         ("syncd lexicon ls --json --nonsense", 2, "BadUsage"),
+        (f"syncd clone {HANDLE} site --json", 77, "CredentialsRefused"),
     ],
 )
 def test_an_error_is_an_object_on_stdout_and_a_sentence_on_stderr(
@@ -79,10 +82,26 @@ def test_an_error_is_an_object_on_stdout_and_a_sentence_on_stderr(
     ran = terminal.run(f"{line} 2>sentence")
     found = json.loads(ran.out)
     check("failure", found)
-    assert (ran.code, found["error"]["code"], found["error"]["exit"]) == (code, error, code)
+    assert (ran.code, found["error"]["code"], found["error"]["exit"]) == (code, error, code), found
     assert found["error"]["message"] in (terminal.home / "sentence").read_text(encoding="utf-8")
     plain = terminal.run(f"{line.replace('--json', '')} 2>/dev/null")
     assert (plain.code, plain.out) == (code, "")
+
+
+@pytest.mark.parametrize("command", ["sync", "verify --remote", "status", "diff", "log", "held"])
+def test_a_command_beside_another_syncd_has_one_object_too(
+    terminal: Terminal, command: str
+) -> None:
+    terminal.ok(f"syncd login {HANDLE}", f"syncd clone {HANDLE} site")
+    folder = terminal.home / "site"
+    with FolderLock(folder):
+        ran = terminal.run(f"syncd {command} --json 2>/dev/null", at=folder)
+    found = json.loads(ran.out) if ran.out.strip() else {}
+    assert ran.code in (0, 75)
+    if ran.code:
+        check("failure", found)
+        assert (found["error"]["code"], found["error"]["exit"]) == ("Locked", 75)
+    assert ran.code == (75 if command == "sync" else 0)
 
 
 def test_a_push_that_was_refused_has_its_error_in_the_one_object(terminal: Terminal) -> None:
@@ -94,6 +113,18 @@ def test_a_push_that_was_refused_has_its_error_in_the_one_object(terminal: Termi
     found = json.loads(ran.out)
     check("sync", found)
     assert (ran.code, found["error"]["code"], found["pushed"]) == (77, "CredentialsRefused", 0)
+
+
+def test_a_server_that_is_away_is_one_object_with_69(terminal: Terminal) -> None:
+    terminal.ok(f"syncd login {HANDLE}", f"syncd clone {HANDLE} site")
+    settings = terminal.home / "site" / "syncd.toml"
+    text, count = re.subn(r"(?m)^plc = .*$", 'plc = "http://127.0.0.1:9"', settings.read_text())
+    assert count == 1
+    settings.write_text(text)
+    ran = terminal.run("syncd sync --json 2>/dev/null", at=settings.parent)
+    found = json.loads(ran.out)
+    check("failure", found)
+    assert (ran.code, found["error"]["code"], found["error"]["exit"]) == (69, "Unreachable", 69)
 
 
 def test_a_schema_refuses_what_is_not_as_it_says() -> None:

@@ -15,6 +15,7 @@ from shutil import rmtree
 
 import click
 
+from syncd.cli.asking import confirm
 from syncd.cli.commands.login import PDS_HELP, PLC_HELP
 from syncd.cli.commands.sync import halt_json, report_json
 from syncd.cli.screen import progress
@@ -45,7 +46,6 @@ from syncd.config import (
 from syncd.credentials import Credentials
 from syncd.cycle.clone.clone import goes_on, is_unfinished
 from syncd.errors import CredentialsRefused, FolderWrong, LoginWanted, SyncdError
-from syncd.folder.names import COMPONENT_BYTES
 from syncd.folder.probe import is_empty, probe
 from syncd.folder.root import OWN, initialise, read_marker, unmade
 from syncd.identity import resolve
@@ -274,7 +274,7 @@ def _fitted(root: Path, config: Config) -> Config:
         found = load_config(settings, {})
         config = replace(config, filenames=found.filenames, markdown=found.markdown)
     traits = probe(root)
-    if traits.name_bytes < COMPONENT_BYTES:
+    if traits.is_short:
         tell(
             f"syncd: the file system of {root} allows names of up to {traits.name_bytes} "
             "bytes; syncd reports each record that needs a longer one"
@@ -327,7 +327,7 @@ def _agree(found: Mapping[str, int], *, yes: bool) -> bool:
     tell("syncd: these files are not in the repo yet; once published, everybody can read them:")
     for collection, count in sorted(found.items()):
         tell(f"  {many(count, 'record'):<12} {collection}")
-    agreed = can_ask() and click.confirm("Publish them?", err=True)
+    agreed = can_ask() and confirm("Publish them?")
     if not agreed:
         tell("syncd: nothing was published; the files wait")
         tell(

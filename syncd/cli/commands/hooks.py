@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from syncd.cli.asking import confirm
 from syncd.cli.host.hooked import table_of
 from syncd.cli.screen.output import say
 from syncd.cli.screen.suggest import Suggesting
@@ -55,7 +56,7 @@ def allow(directory: Path, yes: bool) -> None:
         raise ConfigWrong(f"{table.root / FILE_NAME} has no [hooks]", hint="syncd help hooks.md")
     _say_table(table)
     asks = not yes and sys.stdin.isatty()
-    if asks and not click.confirm("Let them run?", err=True):
+    if asks and not confirm("Let them run?"):
         raise click.Abort
     permission_of(table.root).allow(digest)
     say("allowed here; after any change of them, allow them again")

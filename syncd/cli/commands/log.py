@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import click
 
 from syncd.cli.arguments.places import standing
+from syncd.cli.asking import confirm
 from syncd.cli.screen.blobs import blob_json
 from syncd.cli.screen.colour import has_colour
 from syncd.cli.screen.events import ALIKE, alike, event_json, event_parts, folded, painted
@@ -412,4 +413,4 @@ def _undo(directory: Path, dry_run: bool, as_json: bool) -> None:
 def _ask(count: int, question: str = "Restore") -> None:
     """Have a person who can answer confirm a change of so many. Raises Abort for a no."""
     if count > ASKED_ABOVE and sys.stdin.isatty() and sys.stderr.isatty():
-        click.confirm(f"{question} {count} records?", abort=True, err=True)
+        confirm(f"{question} {count} records?", abort=True)

@@ -12,6 +12,7 @@ from syncd.atproto.data import Record
 from syncd.atproto.syntax import Nsid, parse_nsid
 from syncd.cli.arguments.offer import offer_lexicons
 from syncd.cli.arguments.places import standing
+from syncd.cli.asking import confirm
 from syncd.cli.commands.conflicts import carry_out
 from syncd.cli.commands.publish import publish_all
 from syncd.cli.screen.editor import run_editor
@@ -85,7 +86,7 @@ def _question(directory: Path, collection: Nsid) -> None:
 
 def _is_wanted(draft: str) -> bool:
     """Ask whether to publish what was edited; where nobody can be asked, it stays a draft."""
-    return sys.stdin.isatty() and click.confirm(f"Publish {draft} now?", err=True)
+    return sys.stdin.isatty() and confirm(f"Publish {draft} now?")
 
 
 def _content(workspace: Workspace, collection: Nsid, source: Path | None, form: Form) -> bytes:

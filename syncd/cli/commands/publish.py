@@ -15,6 +15,7 @@ import click
 
 from syncd.atproto.syntax import Rkey, parse_rkey
 from syncd.cli.arguments.places import standing
+from syncd.cli.asking import confirm
 from syncd.cli.commands.conflicts import carry_out
 from syncd.cli.screen.output import say
 from syncd.cycle.workspace import Workspace
@@ -149,4 +150,4 @@ def _ask(sentence: str) -> None:
     """Have a person confirm. Raises UsageError where nobody can be asked, Abort for a no."""
     if not sys.stdin.isatty():
         raise click.UsageError(f"{sentence} To agree without a terminal, add --yes")
-    click.confirm(f"{sentence} Continue?", abort=True, err=True)
+    confirm(f"{sentence} Continue?", abort=True)
