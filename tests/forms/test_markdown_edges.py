@@ -280,3 +280,4 @@ def test_what_is_too_long_for_yaml_has_one_place_for_all_in_brackets() -> None:
 )
 def test_the_comments_of_a_page_are_those_of_its_front_matter(text: str, remarks: str) -> None:
     assert re.sub("[ #]", "", "".join(FORM.remarks(text.encode()))) == remarks
+    assert JSON.remarks(text.encode()) == ()
