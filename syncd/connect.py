@@ -46,7 +46,7 @@ async def look_up(host: str, port: int) -> list[str]:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     # IDNA refuses an empty or overlong label, before any lookup.
     except UnicodeError as error:
-        raise OSError(f"{host[:80]} is no host name") from error
+        raise OSError(f"{host[:80]} is not a host name") from error
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
@@ -64,7 +64,7 @@ async def public_addresses(host: str, port: int, ask: LookUp = look_up) -> list[
     if not public:
         raise IdentityError(
             f"{host} leads to {addresses[0]}, on this machine or in a private network",
-            hint="if that is meant to be, name the PDS with --pds",
+            hint="if you meant this server, name it: --pds URL",
         )
     return public[:TRIES]
 

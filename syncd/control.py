@@ -121,7 +121,9 @@ def ask(own: Path, question: str, *, seconds: float | None = None) -> Said | Non
 
 def not_understood(own: Path, reason: str) -> SyncdError:
     """Return what to raise about an answer that is not as our protocol has it."""
-    return SyncdError(f"the running syncd cannot be understood: {reason}", hint=_restart(own))
+    return SyncdError(
+        f"the answer of the running syncd cannot be read: {reason}", hint=_restart(own)
+    )
 
 
 async def _serve(
@@ -234,5 +236,5 @@ def _check_server(own: Path, asking: socket.socket) -> None:
     """Raise SyncdError unless it is us who answer, root, or the owner of the folder."""
     user = _user(asking)
     if user not in (os.geteuid(), 0, own.stat().st_uid):
-        hint = "find out who that is before you continue"
+        hint = "find out which program that is before you continue"
         raise SyncdError(f"another user ({user}) listens on {own / NAME}", hint=hint)

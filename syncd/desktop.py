@@ -27,7 +27,7 @@ def find_obstacle(environ: Mapping[str, str]) -> str | None:
     runtime = environ.get("XDG_RUNTIME_DIR")
     has_bus = runtime is not None and Path(runtime, "bus").exists()
     if not has_bus and "DBUS_SESSION_BUS_ADDRESS" not in environ:
-        return "syncd does not run in a desktop session: it has no session bus"
+        return "syncd does not run in a desktop session, so there is no session bus"
     return None
 
 

@@ -45,7 +45,7 @@ class BadSyntax(Malformed):
 
 
 class BadJson(Malformed):
-    """JSON text cannot stand for a record. `line` and `column` count from 1, or are None."""
+    """JSON text is not that of a record. `line` and `column` count from 1, or are None."""
 
     effect = "syncd neither pushes nor overwrites the file"
     advice = "correct the file at that place and save it"
@@ -65,9 +65,11 @@ class BadData(Malformed):
 class BadCar(Malformed):
     """A CAR stream is cut, or the content of a block does not match its CID."""
 
-    ordinary_hint = "nothing was changed; try again, and if it stays, ask the operator of the PDS"
+    ordinary_hint = (
+        "nothing was changed; try again, and if this repeats, ask the operator of the PDS"
+    )
     effect = "nothing was changed"
-    advice = "try again; if it stays, ask the operator of the PDS"
+    advice = "try again; if this repeats, ask the operator of the PDS"
 
 
 class BadTree(Malformed):
@@ -140,14 +142,14 @@ class RolledBack(Unverified):
     """The PDS shows an older commit than before."""
 
     effect = "nothing was changed; syncd does not follow the repo"
-    advice = "`syncd status` names the ways on"
+    advice = "`syncd status` says how to continue"
 
 
 class RevAhead(Unverified):
-    """The rev of a commit is further ahead of all clocks than any clock is wrong."""
+    """The rev of a commit is a time far in the future."""
 
     effect = "nothing was changed; syncd does not follow the repo"
-    advice = "`syncd status` names the ways on"
+    advice = "`syncd status` says how to continue"
 
 
 # --- The PDS did not carry the request out: syncd waits, or looks and plans again. ---------------
@@ -164,12 +166,12 @@ class Unreachable(PdsError):
     """No connection, no DNS, a timeout before anything was sent, or a 5xx to a read."""
 
     exit_code = 69
-    effect = "nothing was written; a daemon tries again by itself"
+    effect = "nothing was written; a daemon tries again on its own"
     advice = "check the network, then `syncd sync`"
 
 
 class LoginWanted(Unreachable):
-    """A read without a token was refused for that. It says nothing about our credentials."""
+    """The PDS refused a read because it had no token. It says nothing about our credentials."""
 
     effect = "nothing was read"
     advice = "`syncd login ACCOUNT`"
@@ -179,7 +181,7 @@ class RateLimited(PdsError):
     """The PDS asks for a pause of `retry_seconds`, already capped to a day."""
 
     exit_code = 69
-    effect = "nothing was written; a daemon continues by itself"
+    effect = "nothing was written; a daemon continues on its own"
     advice = "wait; `syncd status` says until when"
 
     def __init__(self, message: str, *, retry_seconds: float, hint: str = "") -> None:
@@ -196,7 +198,7 @@ class LoginLimited(RateLimited):
 
 
 class UploadLimited(RateLimited):
-    """The PDS takes no more blobs for a while. It does take writes."""
+    """The PDS accepts no more blobs for a while. It does take writes."""
 
 
 class Crowded(PdsError):
@@ -214,7 +216,7 @@ class NotFound(PdsError):
 
 
 class BlobNotFound(NotFound):
-    """The PDS does not give this blob: it has none, or does not show it. No deletion of it."""
+    """The PDS does not send this blob: it lacks it, or does not show it. No deletion of it."""
 
     effect = "the record stays; syncd asks for the blob again"
     advice = "`syncd blob ls`"
@@ -250,11 +252,11 @@ class TooLarge(Rejected):
     """The request body or the commit is over a limit of the PDS; nothing was written."""
 
     effect = "nothing was written; syncd sends smaller requests"
-    advice = "if the record alone is too large: make it smaller"
+    advice = "if the record by itself is too large, make it smaller"
 
 
 class GuardUnsupported(Rejected):
-    """The PDS takes no write with this guard (swapCommit, swapRecord); nothing was written."""
+    """The PDS accepts no write with this guard (swapCommit, swapRecord); nothing was written."""
 
     effect = "nothing was written; syncd writes in another way"
     advice = "nothing"
@@ -286,16 +288,16 @@ class CredentialsElsewhere(CredentialsRefused):
 
     effect = "pushes halt; the other server got no credentials"
     advice = (
-        "if you moved the account: `syncd login ACCOUNT`; else correct `pds` and `plc` in "
-        "`syncd.toml`"
+        "if you moved the account: `syncd login ACCOUNT`; otherwise correct `pds` and "
+        "`plc` in `syncd.toml`"
     )
 
     def __init__(self, did: str, *, made_at: str, asked: str) -> None:
         super().__init__(
-            f"the credentials of {did} were made at {made_at}, and its repo is to be written at "
-            f"{asked}, which gets none of them",
-            hint=f"if the account lives at {asked} now: syncd login {did}; "
-            "otherwise see pds and plc in syncd.toml",
+            f"the credentials of {did} are for {made_at}, but the account is on {asked}: "
+            "syncd does not send them there",
+            hint=f"if you moved the account to {asked}: syncd login {did}; otherwise correct "
+            "pds and plc in syncd.toml",
         )
         self.made_at = made_at
         self.asked = asked
@@ -380,7 +382,7 @@ class Locked(SyncdError):
 
 
 class OtherVersion(SyncdError):
-    """The running daemon is a syncd of another version, and does not speak as this one does."""
+    """The running daemon is a syncd of another version, with another protocol."""
 
     effect = "nothing was changed"
     advice = "restart the daemon: `syncd stop`, then `syncd run`"

@@ -173,7 +173,9 @@ def _decide(path: RecordPath, views: Views, settle: Callable[[Step], Step]) -> S
     # The PDS refused exactly this content. Sending it again would only cost a request each cycle.
     if step.verdict is Verdict.PUSH and _is_refused(step, views):
         return replace(
-            step, verdict=Verdict.SETTLED, reason="refused by the PDS; waits for an edit"
+            step,
+            verdict=Verdict.SETTLED,
+            reason="refused by the PDS; syncd sends it again after an edit",
         )
     # A person approves or rejects what would happen otherwise, by a policy too.
     settled = settle(step) if step.verdict is Verdict.CONFLICT else step
@@ -218,7 +220,7 @@ def _around_inert(step: Step, problem: Problem) -> Step:
     if step.base == step.remote:
         return replace(step, verdict=Verdict.SETTLED, local=step.base, reason=problem.reason)
     happened = _happened("in the repo", step.base, step.remote)
-    reason = f"{happened}, but the file is inert: {problem.reason}"
+    reason = f"{happened}, but the file cannot be synced: {problem.reason}"
     return replace(step, verdict=Verdict.CONFLICT, local=None, reason=reason)
 
 
@@ -384,7 +386,10 @@ class _Tally:
             what = f"all {sum(self.totals.values())} records of the mirror"
         minutes = f"{brake.window_seconds / 60:g} minute" + "s" * (brake.window_seconds != 60)
         were = "was" if what.startswith("1 ") else "were"
-        return f"{what} {were} deleted in {here} within {minutes}; {there} was about to lose it too"
+        return (
+            f"{what} {were} deleted in {here} within {minutes}; "
+            f"syncd deletes no more in {there} until you decide"
+        )
 
 
 def _tally(

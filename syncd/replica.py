@@ -90,7 +90,7 @@ def _check_rev(rev: Tid, newest: Tid | None, latest: Tid | None) -> None:
     # The signature is valid, but an older rev would undo later writes: the PDS may be a backup.
     if newest is not None and rev < newest:
         raise RolledBack(
-            f"the PDS shows the repo at rev {rev}, older than rev {newest} known before",
+            f"the PDS shows the repo at rev {rev}, older than rev {newest}, which syncd has seen",
             hint=f"nothing was changed; if the PDS was restored from a backup, ask its operator; "
             f"{_to_accept(rev)}",
         )
@@ -98,14 +98,13 @@ def _check_rev(rev: Tid, newest: Tid | None, latest: Tid | None) -> None:
     # would make every commit of an honest clock too old.
     if latest is not None and rev > latest:
         raise RevAhead(
-            f"the PDS shows the repo at rev {rev}, which is far ahead of all clocks",
-            hint=f"nothing was changed; see whether the clock of this machine is right; "
-            f"{_to_accept(rev)}",
+            f"the PDS shows the repo at rev {rev}, which is far in the future",
+            hint=f"nothing was changed; check the clock of this machine; {_to_accept(rev)}",
         )
 
 
 def _to_accept(rev: Tid) -> str:
-    return f"to follow the repo as it is: syncd sync --accept-rev {rev}"
+    return f"to follow the repo as it is now: syncd sync --accept-rev {rev}"
 
 
 def check_grown(known: Head | None, head: Head) -> None:
@@ -113,9 +112,12 @@ def check_grown(known: Head | None, head: Head) -> None:
     # The revs of a repo only grow. Two commits without that order are a fork: neither is newer.
     if known is not None and head.commit != known.commit and head.rev <= known.rev:
         raise RolledBack(
-            f"the PDS shows another commit at rev {head.rev} than {known.commit}, known before",
-            hint="nothing was changed; ask the operator of the PDS what became of that commit; "
-            f"{_to_accept(head.rev)}",
+            (
+                f"the PDS shows another commit at rev {head.rev} than {known.commit}, which "
+                "syncd has seen"
+            ),
+            hint="nothing was changed; ask the operator of the PDS what happened to that "
+            f"commit; {_to_accept(head.rev)}",
         )
 
 

@@ -37,16 +37,16 @@ CAUSES: Final[Mapping[int, tuple[str, str]]] = {
         "the name is too long for this file system",
         "keep this collection out of the mirror, or use a file system with longer names",
     ),
-    errno.ELOOP: ("a symbolic link is in the way", "replace the link by what it points to"),
+    errno.ELOOP: ("a symbolic link is in the way", "replace the link with what it points to"),
     errno.ENOTDIR: ("something that is not a directory is in the way", "move it elsewhere"),
     errno.EISDIR: ("a directory is in the way", "move it elsewhere"),
     errno.ENOENT: ("the directory is gone", "the next sync looks again"),
     errno.ENOTUNIQ: (
-        "this file system takes its name and another's for one",
-        'for record keys, filenames = "portable" in [mirror] of syncd.toml makes them differ',
+        "this file system treats its name and another one as the same",
+        'set filenames = "portable" in [mirror] of syncd.toml, so that the names differ',
     ),
     errno.EBUSY: ("it is in use", "the next sync tries again"),
-    errno.ESTALE: ("the file server has lost it", "mount the file system again"),
+    errno.ESTALE: ("the file server no longer has it", "mount the file system again"),
 }
 
 PASSING: Final = frozenset(
@@ -131,6 +131,6 @@ def at_home(path: str | Path) -> Path:
 
 def homeless() -> SyncdError:
     """Return the error for a user whose home nobody knows."""
-    message = f"nobody knows the home directory of this user ({os.geteuid()})"
+    message = f"the home directory of this user ({os.geteuid()}) is not known"
     hint = "set HOME to the absolute path of a directory that belongs to this user"
     return SyncdError(message, hint=hint)

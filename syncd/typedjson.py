@@ -178,7 +178,7 @@ def _spelled(parse: Callable[[str], object]) -> Read:
         except Malformed as error:
             raise BadShape(error.message) from None
         except ValueError:  # an enumeration without this member
-            _refuse("a word that this version knows")
+            _refuse("a word that this version of syncd knows")
 
     return read
 

@@ -253,6 +253,6 @@ def test_a_daemon_of_any_version_can_be_stopped(tmp_path: Path, line: bytes) -> 
 
 @pytest.mark.parametrize("line", [b"[]\n", b"no json\n", b"\xff\n", b"7\n", b"[" * 9999 + b"\n"])
 def test_an_answer_that_is_none_is_an_error_with_the_way_on(tmp_path: Path, line: bytes) -> None:
-    with answering(tmp_path, line), pytest.raises(SyncdError, match="cannot be understood") as why:
+    with answering(tmp_path, line), pytest.raises(SyncdError, match="cannot be read") as why:
         ask(tmp_path, "sync", seconds=60)
     assert "restart it" in why.value.hint

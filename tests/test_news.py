@@ -246,7 +246,7 @@ async def test_the_news_that_an_account_is_back_end_the_pause(world: World) -> N
         await hears(world)
         world.sandbox.set_status(world.login.did, Status.DEACTIVATED)
         await until(lambda: Phase.HALTED in desk.phases, "the halt")
-        assert "switched it off" in desk.errors[0].message
+        assert "is deactivated" in desk.errors[0].message
         desk.daemon.backoff = replace(desk.daemon.backoff, failures=9)
         await until(lambda: desk.phases.count(Phase.HALTED) == 2, "the long pause")
         world.sandbox.set_status(world.login.did, Status.ACTIVE)

@@ -233,7 +233,7 @@ def test_a_whole_folder_that_is_gone_is_held() -> None:
     assert len(held) == 3
     assert held[0].reason == (
         "all 3 records of the mirror were deleted in the folder within 10 minutes; "
-        "the repo was about to lose it too"
+        "syncd deletes no more in the repo until you decide"
     )
 
 

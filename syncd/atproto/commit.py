@@ -79,7 +79,7 @@ def _parse_fields(value: Value) -> Commit:
         raise BadCommit(f'a commit has no "{missing[0]}"')
     if unknown := sorted(value.keys() - _FIELDS):
         # The signature covers it, and no version of the specification says what it would mean.
-        raise BadCommit(f"a commit has the field {unknown[0][:80]!r}, which is none of a commit")
+        raise BadCommit(f"a commit has the unknown field {unknown[0][:80]!r}")
     match value:
         case {"version": version} if version not in _VERSIONS:
             raise BadCommit(f"a commit is of version {version!r:.80}; syncd reads versions 2 and 3")

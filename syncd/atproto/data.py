@@ -98,7 +98,7 @@ def _to_json(value: object, room: int) -> Json:
             return [_to_json(item, room - 1) for item in value]
         case dict() if set(map(type, value)) <= _TEXT:
             return {key: _to_json(item, room - 1) for key, item in value.items()}
-    raise BadData(f"JSON cannot show this {type(value).__name__}")
+    raise BadData(f"JSON cannot express this {type(value).__name__}")
 
 
 def from_json(obj: object) -> Record:
@@ -239,15 +239,17 @@ def _check_blob(entries: dict[str, Value]) -> None:
             and size >= -1
         ):
             return
-    raise BadData(f'{MALFORMED_BLOB}: beside "$type" it has "ref" (a link), "mimeType" and "size"')
+    raise BadData(
+        f'{MALFORMED_BLOB}: besides "$type" it needs "ref" (a link), "mimeType" and "size"'
+    )
 
 
 def _check_not_legacy_blob(entries: dict[str, Value]) -> None:
     match entries:
         case {"cid": str(cid), "mimeType": str(mime_type)} if mime_type and _is_as_written(cid):
             raise BadData(
-                "a blob is referred to in the old form, which a PDS does not accept any more",
-                hint='the new form has "$type": "blob", "ref" (a link), "mimeType" and "size"',
+                "a blob has the old form, which a PDS no longer accepts",
+                hint='write the new form: "$type": "blob", "ref" (a link), "mimeType" and "size"',
             )
 
 

@@ -152,7 +152,7 @@ def _link(reader: _Reader) -> str:
 def _float(low: int, argument: int) -> str:
     (number,) = struct.unpack(_FLOATS[low], argument.to_bytes(1 << low - 24, "big"))
     if not math.isfinite(number):
-        raise BadData("JSON cannot show this float")
+        raise BadData("JSON cannot express this float")
     return repr(float(number))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field
+from functools import partial
 
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid
@@ -115,14 +116,15 @@ class Bringer:
             with self.store.incoming(ref.cid) as incoming:
                 async for piece in pieces:
                     if incoming.size + len(piece) > most:
-                        raise BadData(f"the PDS gives more than {most} bytes for it")
+                        raise BadData(f"the PDS sends more than {most} bytes for it")
                     incoming.write(piece)
                     self._size += incoming.size - before
                     before = incoming.size
                     self._tell()
                 if not incoming.is_right:
-                    raise BadData("the PDS gives other bytes than those of its hash")
-                return incoming.place(extension_of(ref.mime_type))
+                    raise BadData("the PDS sends bytes that do not match its hash")
+                placing = partial(incoming.place, extension_of(ref.mime_type))
+                return await self.store.folder.disk.beside(placing)
 
     def _tell(self) -> None:
         done = len(self._found.stamps)

@@ -17,7 +17,7 @@ from syncd.errors import FileProblem
 from syncd.state.attachments import Stamp
 from syncd.values import dataclass
 
-_AGAIN: Final = "try again when the writer is done"
+_AGAIN: Final = "try again once the writer is done"
 
 
 def copied(store: Store, content: BinaryIO, ref: BlobRef, name: str) -> Stamp:
@@ -32,7 +32,7 @@ def copied(store: Store, content: BinaryIO, ref: BlobRef, name: str) -> Stamp:
     copies.add(content, ref, name)
     found = copies.place().get(ref.cid)
     if found is None:
-        raise FileProblem(f"another file has the place of {name} in {DIRECTORY}/", hint=_AGAIN)
+        raise FileProblem(f"another file is in the place of {name} in {DIRECTORY}/", hint=_AGAIN)
     return found
 
 

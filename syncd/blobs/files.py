@@ -40,20 +40,20 @@ _PIECE: Final = 1 << 18
 MOST_STRIPPED: Final = 100_000_000
 """The largest picture, in bytes, whose place is taken out: it is in memory meanwhile."""
 _NAME_HINT: Final = (
-    'name a file in this folder, from its top and with "/": "$file": "pictures/cover.jpg"; '
-    "of a file from elsewhere: syncd blob add FILE --to RECORD"
+    'name a file in this folder, from its top and with "/", as in "$file": '
+    '"pictures/cover.jpg"; for a file from elsewhere: syncd blob add FILE --to RECORD'
 )
 _PLACE_HINT: Final = (
-    "syncd blob add --strip FILE --to RECORD publishes it without its place, --as-is with it; "
-    'for every file: location = "strip" under [blobs] in syncd.toml'
+    "publish it without its place: syncd blob add --strip FILE --to RECORD; with it: "
+    '--as-is; for every file: location = "strip" under [blobs] in syncd.toml'
 )
 _UNALLOWED_HINT: Final = (
-    'location = "keep" in syncd.toml counts here after: syncd blob location allow; or take the '
-    "place out: syncd blob add --strip FILE --to RECORD"
+    'to let location = "keep" in syncd.toml count on this machine: syncd blob location '
+    "allow; to remove the place: syncd blob add --strip FILE --to RECORD"
 )
 _STUCK_HINT: Final = (
-    "take the place out of it with another program, exiftool or mat2 for example; to publish it "
-    "with its place: syncd blob add --as-is FILE --to RECORD"
+    "remove the place with another program, such as exiftool or mat2; to publish it with "
+    "its place: syncd blob add --as-is FILE --to RECORD"
 )
 UNALLOWED: Final = "unallowed"
 """What `[blobs] location` comes to where it says "keep" and nobody allowed that on this machine."""
@@ -138,7 +138,9 @@ class Files:
             if not self.is_of_git:
                 raise
             message = f"git does not have the file {shown(name)}"
-            raise BadData(message, hint="git add it, and commit it with the record") from error
+            raise BadData(
+                message, hint="git add the file, and commit it with the record"
+            ) from error
 
 
 def open_below(open_root: OpenRoot, parts: Sequence[str], name: str) -> int:
@@ -187,7 +189,7 @@ def reading(descriptor: int, name: str, hint: str) -> Iterator[tuple[BinaryIO, i
 
 def too_large(name: str, size: int, most: int) -> BadData:
     """Return the error for a file of `size` bytes where a PDS takes `most`."""
-    message = f"{shown(name)} has {size} bytes, and the PDS takes {most} at most"
+    message = f"{shown(name)} has {size} bytes, but the PDS accepts at most {most}"
     return BadData(message, hint="make the file smaller, or name another")
 
 
@@ -204,16 +206,16 @@ def without_place(told: str, file: BinaryIO, size: int, mime_type: str) -> tuple
     """
     if mime_type not in STRIPPERS or size > MOST_STRIPPED:
         kinds = "JPEG, PNG and WebP up to 100 MB"
-        raise BadData(f"{told}, and syncd takes that out of {kinds} only", hint=_STUCK_HINT)
+        raise BadData(f"{told}, which syncd can remove from {kinds} only", hint=_STUCK_HINT)
     file.seek(0)
     try:
         data = stripped(file.read(size + 1), mime_type)
     except BadData as error:
-        raise BadData(f"{told}, and {error.message}", hint=_STUCK_HINT) from None
+        raise BadData(f"{told}, but {error.message}", hint=_STUCK_HINT) from None
     content = BytesIO(data)
     ref = described(told, content, len(data))
     if ref.mime_type != mime_type or tells_place(content, mime_type):
-        raise BadData(f"{told}, in a part of it that syncd cannot take out", hint=_STUCK_HINT)
+        raise BadData(f"{told}, in a part that syncd cannot remove", hint=_STUCK_HINT)
     return content, ref
 
 
@@ -248,14 +250,14 @@ def parts_of(name: str) -> list[str]:
     utf8(name)
     parts = name.split("/")
     if name.startswith("/") or ".." in parts:
-        raise BadData(f'"$file" cannot be {name!r}: it leads out of the folder', hint=_NAME_HINT)
+        raise BadData(f'"$file" cannot be {name!r}: it is outside the folder', hint=_NAME_HINT)
     if not all(parts) or "." in parts or "\0" in name:
         raise BadData(f'"$file" cannot be {name!r}', hint=_NAME_HINT)
     # Where secrets lie (.env, .ssh), and where syncd and git keep their own.
     if any(part.startswith(".") for part in parts):
         raise BadData(
-            f'"$file" cannot be {name!r}: no hidden file is uploaded',
-            hint="name a file of which no part of the name begins with a dot",
+            f'"$file" cannot be {name!r}: syncd uploads no hidden files',
+            hint="name a file without a dot at the beginning of any part of its name",
         )
     check_meant(name, parts)
     return parts
@@ -305,12 +307,12 @@ def _check(words: str, now: os.stat_result, hint: str) -> None:
 def _unopened(name: str, error: OSError | ValueError) -> BadData:
     code, words = error.errno if isinstance(error, OSError) else None, shown(name)
     if code == errno.ENOENT:
-        hint = "put it there, then: syncd sync; its name begins at the top of the folder"
+        hint = "put it there, then: syncd sync; the name is from the top of the folder"
         return NoSuchFile(f"there is no file {words} in this folder", hint=hint)
     if code in (errno.ELOOP, errno.ENOTDIR):
         return BadData(
-            f"{words} is a symbolic link, or a part of its name is one, or is no directory",
-            hint="put the file itself into the folder; syncd follows no links",
+            f"{words} is a symbolic link, or a part of its path is one or is not a directory",
+            hint="put the file itself into the folder; syncd does not follow links",
         )
     if not isinstance(error, OSError):
         return BadData(f'"$file" cannot be {name!r}', hint=_NAME_HINT)
@@ -319,7 +321,7 @@ def _unopened(name: str, error: OSError | ValueError) -> BadData:
 
 
 def _changing(name: str) -> BadData:
-    hint = "syncd reads it again when the writer is done"
+    hint = "syncd reads it again once the writer is done"
     return BadData(f"{shown(name)} is being written", hint=hint)
 
 

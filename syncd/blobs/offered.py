@@ -18,14 +18,16 @@ from syncd.forms.form import DRAFT
 from syncd.git.commits import Worktree
 from syncd.git.repository import find_repository
 
-_ADD_HINT: Final = "name another file; if this one is meant: syncd blob add FILE --to RECORD"
+_ADD_HINT: Final = "name another file; if you want this one: syncd blob add FILE --to RECORD"
 
 
 def check_meant(name: str, parts: Sequence[str]) -> None:
     """Raise BadData for the name of a file of which syncd itself knows that it is no attachment."""
     what = None
+    # Where case does not count, another spelling leads to the same file.
+    parts = [part.casefold() for part in parts]
     if parts == [SETTINGS]:
-        what = "it holds the settings of syncd"
+        what = "it has the settings of syncd"
     elif is_nsid(parts[0]) and len(parts) > 1 and f"{DRAFT}." in parts[-1]:
         what = "it is a draft"
     elif is_nsid(parts[0]) and len(parts) > 1 and parts[-1].endswith(ENDINGS):
@@ -43,6 +45,8 @@ def check_offered(folder: Path, name: str) -> None:
     try:
         is_ignored = name in Worktree.at(repository).ignored([name])
     except GitFailed as error:
-        raise BadData(f"whether git ignores {shown} is unknown: {error.message}") from error
+        raise BadData(f"syncd cannot tell whether git ignores {shown}: {error.message}") from error
     if is_ignored:
-        raise BadData(f"git ignores the file {shown}, so nobody meant to share it", hint=_ADD_HINT)
+        raise BadData(
+            f"git ignores the file {shown}, so it may not be meant to be public", hint=_ADD_HINT
+        )

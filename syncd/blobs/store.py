@@ -42,10 +42,11 @@ FEW: Final = 8
 """Above this number of files, one wait for the whole disk costs less than one for each file."""
 PIECE: Final = 1 << 18
 """How many bytes of a file memory has at once."""
-_MOVE_HINT: Final = "move it elsewhere; syncd fetches the blob again at the next sync"
+_MOVE_HINT: Final = "move it elsewhere; the next sync fetches the blob again"
 _EDITED_HINT: Final = (
-    "the name of a blob is its hash, so it cannot be edited: move this file out of blobs/ to keep "
-    "it, or delete it; syncd fetches the true bytes again if the PDS still has them"
+    "a blob cannot be edited, because its name is its hash: to keep your edit, move the "
+    "file out of blobs/; otherwise delete it; syncd fetches the blob again if the PDS "
+    "still has it"
 )
 _LEAST_FREE_SHARE: Final = 20
 """One part in so many of a disk stays free: a blob that a record names is no reason to fill it."""
@@ -116,7 +117,7 @@ class Store:
                 return Listing({})
             except OSError as error:
                 cause, _ = explain(error)
-                hint = "syncd keeps blobs there: move it elsewhere; records are synced all the same"
+                hint = "syncd keeps blobs there: move it elsewhere; records are synced anyway"
                 problem = Problem(DIRECTORY, f"it cannot hold blobs: {cause}", hint)
                 return Listing({}, (problem,), is_open=False)
 
@@ -314,6 +315,7 @@ class Incoming:
     size: int = 0
     is_left: bool = False
     _digest: hashlib._Hash = field(default_factory=hashlib.sha256)
+    _held: bytearray = field(default_factory=bytearray)
 
     @property
     def name(self) -> str:
@@ -331,7 +333,15 @@ class Incoming:
         """Add the next bytes. Raises OSError."""
         self._digest.update(piece)
         self.size += len(piece)
-        self.folder.disk.append(self.aside, self.name, piece)
+        # A network gives small pieces: the disk gets fewer and larger ones.
+        self._held += piece
+        if len(self._held) >= PIECE:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        if self._held:
+            self.folder.disk.append(self.aside, self.name, bytes(self._held))
+            self._held.clear()
 
     @property
     def is_right(self) -> bool:
@@ -354,7 +364,8 @@ class Incoming:
 
     def _end(self) -> None:
         if not self.is_right:
-            raise ValueError(f"these are not the bytes of {self.cid}")
+            raise ValueError(f"the bytes do not match {self.cid}")
+        self._hand_over()
         self.folder.disk.set_mode(self.aside, self.name, MODE)
 
     def named(self, extension: str) -> Stamp:

@@ -198,8 +198,8 @@ def stripped(data: bytes, mime_type: str) -> bytes:
     """
     strip = STRIPPERS.get(mime_type)
     if strip is None:
-        raise BadData(f"the metadata cannot be taken out of a file of type {mime_type}")
+        raise BadData(f"syncd cannot remove the metadata from a file of type {mime_type}")
     try:
         return strip(data)
     except (IndexError, struct.error):
-        raise BadData("the picture is not whole, so its metadata cannot be taken out") from None
+        raise BadData("the picture is incomplete, so syncd cannot remove its metadata") from None

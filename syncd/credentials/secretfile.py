@@ -43,7 +43,7 @@ def read_secret(path: Path, *, is_ours: bool = True) -> str | None:
         return None
     except OSError as error:
         raise in_trouble(error, path, "read") or CredentialsRefused(
-            f"{path} cannot be read: {error.strerror}", hint=f"see who may read {path}"
+            f"{path} cannot be read: {error.strerror}", hint=f"check who may read it: ls -l {path}"
         ) from None
     return _text(path, content)
 
@@ -131,5 +131,6 @@ def _sync_directory(path: Path) -> None:
 
 def _problem(path: Path, done: str, error: OSError) -> FileProblem:
     return FileProblem(
-        f"{path} cannot be {done}: {error.strerror}", hint=f"see {path.parent} and its file system"
+        f"{path} cannot be {done}: {error.strerror}",
+        hint=f"check its directory: ls -ld {path.parent}",
     )

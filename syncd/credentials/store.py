@@ -99,7 +99,7 @@ def find_keyring() -> Keyring | None:
 
 
 def _unknown_home() -> NoReturn:
-    raise CredentialsRefused("nobody can say where the account lives")
+    raise CredentialsRefused("syncd cannot find out where the account lives")
 
 
 class Credentials:
@@ -272,7 +272,7 @@ class Credentials:
         if taken.did != self._did:
             # One line of a mirror's settings can name another account, on a server of its own.
             raise CredentialsRefused(
-                f"the password in {found.place} is that of {taken.did}, and not of {self._did}",
+                f"the password in {found.place} belongs to {taken.did}, not to {self._did}",
                 hint=f"syncd login {self._did}",
             )
         return taken.origin
@@ -304,7 +304,10 @@ class Credentials:
             raise
         except SyncdError as error:
             raise CredentialsRefused(
-                f"for which PDS the credentials of {self._did} are is not known: {error.message}",
+                (
+                    f"syncd does not know which PDS the credentials of {self._did} are for: "
+                    f"{error.message}"
+                ),
                 hint=f"syncd login {self._did}{remedy}",
             ) from error
 
@@ -355,7 +358,8 @@ class Credentials:
         password = _read_password(path, is_ours=is_ours)
         if password is None:
             raise CredentialsRefused(
-                f"there is no password file {path}", hint="see --password-file and its variable"
+                f"there is no password file {path}",
+                hint="check --password-file and SYNCD_PASSWORD_FILE",
             )
         return password
 
@@ -383,7 +387,8 @@ def _read_password(path: Path, *, is_ours: bool = True) -> str | None:
     if not password or not password.isprintable():
         wrong = "more than one line" if password else "nothing"
         raise CredentialsRefused(
-            f"{path} holds {wrong} where one password belongs", hint=f"write the password to {path}"
+            f"{path} holds {wrong} instead of one password",
+            hint=f"write only the password into {path}",
         )
     return password
 

@@ -180,7 +180,10 @@ class Mirror:
             self.on_waiting(self.holds(self.state.waiting()))
         if self.state.aside is None:
             return report
-        rebuilt = f"{self.state.path.name} was damaged: it is {self.state.aside} now, and rebuilt"
+        rebuilt = (
+            f"{self.state.path.name} was damaged: syncd renamed it to {self.state.aside} and "
+            "made a new one"
+        )
         self.state.aside = None
         return replace(report, remarks=(rebuilt, *report.remarks))
 

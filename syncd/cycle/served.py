@@ -19,7 +19,7 @@ from syncd.state import State
 from syncd.values import dataclass
 
 _OPERATOR = "tell the operator of the PDS"
-_RECORD_HINT = f"{_OPERATOR}; an edit of its file writes the record anew"
+_RECORD_HINT = f"{_OPERATOR}; editing its file writes the record again"
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def verify_mirror(workspace: Workspace, account: Account) -> Verified:
     state, config = workspace.state, workspace.config
     head = state.head()
     if head is None:
-        missing = Problem("head", "no commit was ever verified", "syncd sync")
+        missing = Problem("head", "syncd has not verified a commit yet", "syncd sync")
         return Verified(0, (missing,))
     folder, now_ns = workspace.folder, workspace.clock_ns()
     base, items = state.base(), state.waiting()
@@ -170,7 +170,7 @@ def _check_files(workspace: Workspace, known: _Known, look: Look) -> Iterator[Pr
     for path in sorted(filter(covers, other | (base.keys() - look.seen.keys()))):
         found = _found(look.seen.get(path), known.seen.get(path))
         if found != base.get(path) and path not in left and path not in look.problems:
-            yield Problem(path, "the file is not what was synchronized last", "syncd sync")
+            yield Problem(path, "the file differs from what was synced last", "syncd sync")
 
 
-_RESET = "move .syncd/state.db away and run syncd sync: equal records are adopted, none is deleted"
+_RESET = "move .syncd/state.db away, then run syncd sync: it adopts equal records and deletes none"

@@ -178,7 +178,7 @@ def _notices(found: Arrived, state: State) -> list[tuple[str, str]]:
         said.append((found.doubt.reason, HINT))
     # One folder has several names: of those that lead to it today, none says that it was moved.
     elif before and os.path.realpath(before) != os.path.realpath(root):
-        hint = f"if a service runs it, name the new place there: syncd run {root}"
+        hint = f"if a service runs it, change its command to: syncd run {root}"
         said.append((f"this mirror was moved here from {before}", hint))
     return [*said, *_older(found.before.place, found.place, state)]
 
@@ -189,7 +189,10 @@ def _older(before: Place | None, now: Place, state: State) -> list[tuple[str, st
     if not (newest and known and known > newest) or (before and before.known == known):
         return []
     what = f"{state.path.name} is older than history.db, as after a crash or from a backup"
-    hint = "syncd diff shows what differs; what both sides hold is adopted, none deleted"
+    hint = (
+        "to see what differs: syncd diff; syncd adopts what is equal on both sides and "
+        "deletes nothing"
+    )
     return [(what, hint)]
 
 

@@ -132,7 +132,7 @@ def parse_file_name(relative: str, *, portable: bool = False, form: Form = USUAL
     rkey = parse_rkey(_decoded(relative, ending))
     right = file_name(rkey, portable=portable, form=form, ending=ending)
     if right != relative:
-        message = f"{relative!r} is not how syncd spells the file of the record key {rkey!r}"
+        message = f"syncd writes the file of the record key {rkey!r} otherwise than {relative!r}"
         raise BadSyntax(message, hint=f"rename it to {right}")
     return rkey
 

@@ -47,7 +47,7 @@ class Traits:
         """Why plain file names do not work here, as the end of a sentence; empty if they do."""
         if self.folds_case:
             return "does not tell upper from lower case"
-        return f"does not take names such as {self.refused[0]}" if self.refused else ""
+        return f"does not allow names such as {self.refused[0]}" if self.refused else ""
 
 
 def is_empty(directory: Path) -> bool:
@@ -89,7 +89,7 @@ def _probe(place: Path) -> Traits:
     needed = [name for name in _NEEDED if not _is_taken(place, name)]
     if needed:
         raise FolderWrong(
-            f"the file system of {place.parent} does not take names such as {needed[0]}",
+            f"the file system of {place.parent} does not allow names such as {needed[0]}",
             hint="choose a directory on another file system",
         )
     return Traits(

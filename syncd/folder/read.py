@@ -27,7 +27,7 @@ IDLE_NS = 60_000_000_000
 """If a file was not written to for this long, its save is finished, even if it is still open."""
 
 FIX_HINT = "fix the file and save it; until then syncd neither pushes nor overwrites it"
-_WRITING_HINT = "syncd reads it when the writer is done"
+_WRITING_HINT = "syncd reads it once the writer is done"
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _TRIES = 3
 _KINDS = {
@@ -189,7 +189,7 @@ def is_at_rest(directory: int, name: str, digest: bytes) -> bool:
 def kind_problem(path: str, mode: int, wanted: str = "a file") -> Problem:
     """Make the Problem of an entry of the wrong kind, `mode`, in place of `wanted`."""
     kind = _KINDS.get(stat.S_IFMT(mode), "something else")
-    hint = f"replace it by {wanted}, or move it elsewhere; syncd follows no links"
+    hint = f"replace it with {wanted}, or move it elsewhere; syncd does not follow links"
     return Problem(path, f"it is {kind}, not {wanted}", hint)
 
 

@@ -140,6 +140,6 @@ def _set_aside(folder: Folder, root: int, directory: int, collection: str, name:
         folder.disk.sync_directory(directory)
     return Problem(
         printable(f"{OWN}/{_RECOVERED}/{collection}/{name}"),
-        f"a version of a file in {collection} that was saved during a crash was set aside here",
-        "take from it what you need, then delete it",
+        f"syncd put a version of a file in {collection} here, which was saved during a crash",
+        "copy what you need from it, then delete it",
     )

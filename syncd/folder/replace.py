@@ -33,10 +33,10 @@ _DIGITS = 32
 _NOTHING = "0" * _DIGITS
 _ROUNDS = 32
 
-_APPEARED = "a file has appeared there since it was looked at"
-_EDITED = "it was changed after it was looked at"
+_APPEARED = "a file has appeared there since syncd looked"
+_EDITED = "it was changed after syncd read it"
 _OPEN = "another program has it open for writing"
-_REMOVED = "it was removed after it was looked at"
+_REMOVED = "it was removed after syncd read it"
 _SAVED = "another program saved it at the same moment"
 
 

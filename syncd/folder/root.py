@@ -31,15 +31,16 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
 SETTINGS = "syncd.toml"
 """The settings file: a folder with this file was a mirror, even if every other file is gone."""
 _GONE_HINT = (
-    "if its disk is not mounted, mount it; if it was moved, continue there: syncd -C DIR sync"
+    "if its disk is not mounted, mount it; if the folder was moved, continue in the new "
+    "place: syncd -C DIR sync"
 )
 _EMPTY_HINT = "mount its disk; to fill an empty folder from the repo: syncd clone ACCOUNT DIR"
 _ADOPT_HINT = (
-    "take the files as they are, nothing is deleted: syncd clone ACCOUNT DIR --adopt; "
-    "or, if its disk is not mounted, mount it"
+    "if its disk is not mounted, mount it; to continue with the files that are here, none "
+    "of which is deleted: syncd clone ACCOUNT DIR --adopt"
 )
-_AGAIN_HINT = "start syncd again: until a person decides, it holds what differs then"
-_OTHER_HINT = "bring the folder that was here back, or see what this one is: syncd -C DIR status"
+_AGAIN_HINT = "start syncd again; it then holds what differs until you decide"
+_OTHER_HINT = "restore the folder that was here, or find out which one this is: syncd -C DIR status"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class Folder:
         with suppress(OSError):
             if os.path.samestat(self.root.stat(), os.fstat(root)):
                 return
-        raise FolderWrong(f"{self.root} was replaced while it was read", hint=_OTHER_HINT)
+        raise FolderWrong(f"{self.root} was replaced while syncd read it", hint=_OTHER_HINT)
 
     def _check(self, root: int) -> None:
         found = _marker_in(self.root, root)
@@ -285,7 +286,7 @@ def _unmarked(root: Path, descriptor: int) -> FolderWrong:
 def _check_id(root: Path, found: str, expected: str) -> None:
     if found != expected:
         raise FolderWrong(
-            f"{root} is another mirror than the one its state file belongs to", hint=_OTHER_HINT
+            f"{root} is not the mirror that its state file belongs to", hint=_OTHER_HINT
         )
 
 

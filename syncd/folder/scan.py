@@ -224,16 +224,19 @@ def _look_for_misspelt(notes: Notes, root: int, path: RecordPath, right: str, ot
     with suppress(FileNotFoundError), opened(root, directories) as directory:
         if not is_spelt(directory, name):
             return
-        reason = f"{other!r} is not how syncd spells this record's file"
+        reason = f"syncd writes the name of this record's file otherwise than {other!r}"
         hint = f"rename it to {right}"
         form = notes.forms.of(split_record_path(path)[0])
         if not ending_in(name, form):
-            reason = f"its file is {other!r} now, which the settings of this mirror do not name"
+            reason = (
+                f"its file is now {other!r}, but the settings of this mirror do not have this "
+                "collection as Markdown"
+            )
             # Its text is of that form too: under the other ending it would be no record.
             hint = f"name the collection in [files] markdown of {SETTINGS}"
         if is_draft(name, form):
-            reason = f"{other!r} is a draft, and was this record's file before there were drafts"
-            hint += ", or give the draft another name: then the record counts as deleted"
+            reason = f"{other!r} has the name of a draft; an older syncd wrote this record to it"
+            hint += "; if you rename the draft otherwise, the record counts as deleted"
         notes.problems[path] = Problem(path, reason, hint)
 
 

@@ -77,7 +77,7 @@ class Notes:
         if first == name:
             return True
         one, other = sorted((first, name))
-        reason = f"two files stand for this record: {printable(one)} and {printable(other)}"
+        reason = f"two files are for the same record: {printable(one)} and {printable(other)}"
         self.problems[path] = Problem(path, reason, _TWINS_HINT)
         self.seen.pop(path, None)
         return False

@@ -154,9 +154,9 @@ def _read(lines: Sequence[str], known: Collection[str] | None) -> Iterator[tuple
             body.append(lines[at].removesuffix("\r"))
             at += 1
             if known is not None and _MARK.fullmatch(body[-1]) and body[-1] not in known:
-                raise BadJson("a mark of the merge is left", line=at, column=1)
+                raise BadJson("a marker of the merge is left", line=at, column=1)
         if at == len(lines):
-            message = f"the text that begins here is not ended by a line of {begin[2]}"
+            message = f"the text that begins here needs a line of {begin[2]} at its end"
             raise BadJson(message, line=number, column=len(begin[1]) + 1)
         yield number, begin[1] + json.dumps("\n".join(body), ensure_ascii=False) + _comma(lines[at])
         at += 1

@@ -65,9 +65,9 @@ def import_post(text: bytes, form: Form, begun: Record, fields: Collection[str])
     if not isinstance(form, MarkdownForm):
         return None
     if text.removeprefix(BOM.encode()).startswith(b"+++"):
-        raise BadJson("front matter in TOML is not read", line=1, column=1, hint=AS_YAML)
+        raise BadJson("syncd does not read front matter in TOML", line=1, column=1, hint=AS_YAML)
     if _JSON_FRONT.match(text.removeprefix(BOM.encode())):
-        raise BadJson("front matter in JSON is not read", line=1, column=1, hint=AS_YAML)
+        raise BadJson("syncd does not read front matter in JSON", line=1, column=1, hint=AS_YAML)
     known = frozenset(fields) or FIELDS.get(form.collection, frozenset()) | begun.keys()
     page, front, unread = _read(text, known)
     if "$type" in front:

@@ -209,7 +209,7 @@ class MarkdownForm:
         if collection is not None and kind != collection:
             at = next(entry.node.at for entry in node.entries or () if entry.key == "$type")
             reason = f'"$type" must be "{collection}", the collection of this file'
-            raise Fault(at, reason, "remove the line: the directory says it")
+            raise Fault(at, reason, "remove the line: the directory names the collection")
         front.pop(BODY, None)
         return with_body(front, keys, page.body)
 
@@ -222,7 +222,7 @@ class MarkdownForm:
                 if is_fitting(front, keys) and _is_free(front, keys):
                     return keys
         name = ".".join(self.pointers[0])
-        reason = f"the text below the front matter is {name}, and the front matter has that too"
+        reason = f"the text below the front matter is {name}, but the front matter has {name} too"
         raise Fault(_node_at(node, self.pointers[0]).at, reason, f"remove {name} here")
 
     # --- writing ----------------------------------------------------------------------------------
@@ -311,7 +311,7 @@ def _front_of(text: bytes) -> tuple[Page, Node]:
             reason = f"the front matter has more than {MAX_FRONT} characters"
             raise Fault(0, reason, "save the record as a JSON file instead")
         if (found := UNSAFE.search(page.front)) is not None:
-            reason = f"the character U+{ord(found[0]):04X} cannot stand in front matter as it is"
+            reason = f"the character U+{ord(found[0]):04X} cannot be in front matter unescaped"
             hint = f'write it in double quotes as "\\u{ord(found[0]):04x}"'
             raise Fault(found.start(), reason, hint)
         try:

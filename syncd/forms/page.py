@@ -96,7 +96,7 @@ def split_page(text: bytes) -> Page:
     head, _, rest = bare.partition("\n")
     if not _MARK.fullmatch(head):
         if head.startswith("+++"):
-            raise refusal(bare, 0, "front matter in TOML is not read", AS_YAML)
+            raise refusal(bare, 0, "syncd does not read front matter in TOML", AS_YAML)
         raise refusal(bare, 0, "the front matter is missing", _BEGIN)
     page = _ended(source[: len(source) - len(bare)] + f"{head}\n", rest, newline)
     start = len(head) + 1

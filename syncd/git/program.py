@@ -119,7 +119,7 @@ class Git:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             message = f"git {command} did not end within {SECONDS:g} seconds and was stopped"
-            hint = f"try it by hand: git -C {self.top} {command}"
+            hint = f"run it yourself to see why: git -C {self.top} {command}"
             raise GitFailed(message, hint=hint) from None
 
     def _clean(self) -> dict[str, str]:
@@ -153,12 +153,15 @@ def _failure(command: str, output: bytes) -> GitFailed:
     text = output.decode("utf-8", "replace")
     if any(words in text.lower() for words in _NO_IDENTITY):
         hint = 'git config user.name "…" and git config user.email "…", in the folder'
-        return GitFailed("git does not know in whose name to commit", hint=hint)
+        return GitFailed("git does not know your name and email, which a commit needs", hint=hint)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if _DUBIOUS in text:
-        cure = next((line for line in lines if "safe.directory" in line), "git help safe.directory")
-        reason = "git does not trust this repository, which belongs to another user"
+        cure = next(
+            (line for line in lines if "safe.directory" in line),
+            "see: git help config, safe.directory",
+        )
+        reason = "git does not trust this repository, because it belongs to another user"
         return GitFailed(f"{reason} (dubious ownership)", hint=cure)
     stated = next((line for line in lines if line.startswith(("fatal: ", "error: "))), "")
-    reason = stated.partition(": ")[2] or (lines[-1] if lines else "it gives no reason")
+    reason = stated.partition(": ")[2] or (lines[-1] if lines else "git gave no reason")
     return GitFailed(f"git {command} failed: {reason[:_SHOWN].rstrip('.')}")

@@ -25,10 +25,11 @@ _FETCH: Final = (
 _AUTHOR: Final = ("-c", "user.name=syncd", "-c", "user.email=syncd@noreply.localhost")
 """A job of a CI often has no name, and the commit that REF may lead to is on no branch."""
 _REMOTE_HINT: Final = (
-    "the remote is origin, or the one in [git] push; without one: syncd sync --published FILE"
+    "the remote is origin, or the one in [git] push; without a remote, use: syncd sync "
+    "--published FILE"
 )
 _PUSH_HINT: Final = (
-    "the job needs write access to the git repository (contents: write), or --published FILE"
+    "give the job write access to the git repository (contents: write), or use --published FILE"
 )
 
 

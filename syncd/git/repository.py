@@ -145,22 +145,22 @@ def find_repository(folder: Path) -> Repository | None:
 def why_no_repository(folder: Path) -> tuple[str, str]:
     """Return why `find_repository` finds none, and what to do about it."""
     folder = folder.absolute()
-    drop = "take commit = true out of syncd.toml"
+    drop = "remove commit = true from syncd.toml"
     for top in (folder, *folder.parents):
         if (top / ".git").is_file():
             hint = f"git worktree repair, or git submodule update, or {drop}"
-            return f"{top / '.git'} names a git directory that is not there", hint
+            return f"{top / '.git'} names a git directory that does not exist", hint
         if (top / ".jj").is_dir():
-            reason = f"{top} is a repository of jj, and has none of git beside it"
-            return reason, f"jj commits what is in the folder by itself: {drop}"
+            reason = f"{top} is a jj repository without a git repository next to it"
+            return reason, f"jj commits the folder on its own: {drop}"
     return f"{folder} is not in a git repository", f"run git init there, or {drop}"
 
 
 def without_branch(repository: Repository) -> str:
     """Return why nothing is committed where no branch is checked out."""
     if (repository.top / ".jj").is_dir():
-        return "not committed: jj works here, and commits what is in the folder by itself"
-    how = "git switch BRANCH, and the next sync commits it"
+        return "not committed: this is a jj workspace, and jj commits the folder on its own"
+    how = "run git switch BRANCH, and the next sync commits it"
     return f"not committed: no branch is checked out; {how}"
 
 

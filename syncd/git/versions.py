@@ -90,7 +90,7 @@ def check_complete(work: Worktree) -> None:
     """Raise GitFailed if the checkout is shallow: the published commit may be missing from it."""
     if work.git.text("rev-parse", "--is-shallow-repository") == "true":
         raise GitFailed(
-            "this checkout has only a part of git's history, and the commit that was published "
-            "last is not in it",
-            hint="fetch all of it: git fetch --unshallow, or fetch-depth: 0 in a workflow",
+            "this checkout has only part of the git history, without the commit that was "
+            "published last",
+            hint="fetch the whole history: git fetch --unshallow, or fetch-depth: 0 in a workflow",
         )

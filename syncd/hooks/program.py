@@ -138,16 +138,16 @@ def _obstacle(error: OSError, file: Path) -> str:
     """Return why the program in `file` did not start."""
     if error.errno == errno.ENOENT and file.is_file():
         # Also where an editor of another system ended that line with a carriage return.
-        return "the program that its first line (#!) names is not there"
+        return "the program that its first line (#!) names does not exist"
     if error.errno == errno.ENOEXEC:
-        return "it is no program; a script begins with a line such as #!/bin/sh"
+        return "it is not a program; a script begins with a line such as #!/bin/sh"
     return error.strerror or str(error)
 
 
 def _failure(code: int) -> str:
     if code < 0:
-        return f"it was killed by the signal {-code}"
-    return f"it ended with {code}" if code else ""
+        return f"it was killed by signal {-code}"
+    return f"it ended with exit code {code}" if code else ""
 
 
 def _stopped(seconds: float, is_stopped: bool) -> str:

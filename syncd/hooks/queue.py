@@ -14,9 +14,8 @@ from dataclasses import field
 from typing import Final
 
 from syncd.errors import SyncdError
-from syncd.hooks.permission import Permission
 from syncd.hooks.program import INSIDE, run_program
-from syncd.hooks.table import Table
+from syncd.hooks.table import Table, is_allowed
 from syncd.values import dataclass
 
 LINES: Final = 20
@@ -26,7 +25,8 @@ LINE_CHARACTERS: Final = 1_000
 WAITING: Final = 1_000
 """The most runs that wait; a newer one is then not queued, and syncd reports that."""
 ALLOW_HINT: Final = (
-    "syncd hooks shows them, syncd hooks allow lets them run; in a CI: syncd sync --allow-hooks"
+    "see what they run: syncd hooks; allow them: syncd hooks allow; in a CI: syncd sync "
+    "--allow-hooks"
 )
 
 
@@ -80,7 +80,7 @@ class Hooks:
             rest = " …" if len(line) > LINE_CHARACTERS else ""
             self.tell(Told(f"{event}: {line[:LINE_CHARACTERS]}{rest}"))
         if len(lines) > LINES or ran.is_cut:
-            self.tell(Told(f"{event}: … the rest of its output is left out"))
+            self.tell(Told(f"{event}: … the rest of its output is not shown"))
         if ran.failure:
             self._fail(event, ran.failure)
 
@@ -94,7 +94,9 @@ class Hooks:
         try:
             self._waiting.put_nowait((event, given))
         except queue.Full:
-            self._fail(event, f"{WAITING} runs of hooks wait already: this one is left out")
+            self._fail(
+                event, f"{WAITING} runs of hooks are waiting already, so syncd skips this one"
+            )
 
     def close(self) -> None:
         """Kill the program that runs, and drop what waits."""
@@ -118,11 +120,14 @@ class Hooks:
     def _may_run(self) -> bool:
         """Return whether a person allowed the hooks. Report once that they did not."""
         try:
-            may = self.is_allowed or Permission.of(self.table.root).allows(self.table)
+            may = self.is_allowed or is_allowed(self.table)
         except SyncdError:
             may = False
         if not may and not self._is_refused:
-            words = "the hooks of syncd.toml do not run: nobody allowed them here, or they changed"
+            words = (
+                "the hooks of syncd.toml do not run: they are not allowed on this machine, or "
+                "have changed since"
+            )
             self.tell(Told(words, ALLOW_HINT, is_failure=True))
         self._is_refused = not may
         return may

@@ -31,7 +31,7 @@ COLLECTION: Final = Nsid("com.atproto.lexicon.schema")
 MAX_PROOF_BYTES: Final = 2 * 1024 * 1024
 """The largest answer with a lexicon in bytes: one of 1 MiB, the largest record, and its proof."""
 
-_OWNER_HINT: Final = "only the owner of its domain can change that"
+_OWNER_HINT: Final = "only the owner of the domain can change that"
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ class _Resolver:
             # the handle.
             raise IdentityError(
                 f"the handle {handle} points to {document.did}, whose handle is {document.handle}",
-                hint=f"if this is the account you mean, name it by its DID: {document.did}",
+                hint=f"if you mean this account, name it by its DID: {document.did}",
             )
         return self.repo(document, handle)
 
@@ -151,7 +151,8 @@ class _Resolver:
         if method == "web" and host and ":" not in host:
             return _web_origin(unquote(host)), "/.well-known/did.json"
         raise IdentityError(
-            f"{did} is not a DID that atproto uses", hint="it uses did:plc and did:web of a host"
+            f"{did} is not a DID that atproto uses",
+            hint="atproto uses did:plc, and did:web with a host",
         )
 
 
@@ -176,9 +177,12 @@ def _check_status(response: Response, did: Did, origin: str) -> None:
         # The server is busy or broken: this says nothing about the DID.
         raise Unreachable(f"{origin} answered {response.status} for {did}", hint="try again later")
     is_moved = 300 <= response.status < 400
-    hints = ["syncd follows no redirect of a DID document"] if is_moved else []
+    hints = ["syncd does not follow redirects of a DID document"] if is_moved else []
     if did.startswith("did:plc:"):
-        hints.append("name the PLC directory itself: --plc, SYNCD_PLC_URL or plc in syncd.toml")
+        hints.append(
+            "give the address of the PLC directory itself: --plc, SYNCD_PLC_URL, or plc in "
+            "syncd.toml"
+        )
     raise IdentityError(f"{origin} answered {response.status} for {did}", hint="; ".join(hints))
 
 

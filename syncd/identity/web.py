@@ -103,7 +103,7 @@ class Web:
         if not allowed:
             raise IdentityError(
                 f"{origin} is on this machine or in a private network",
-                hint="if that is meant to be, name the PDS with --pds",
+                hint="if you meant this server, name it: --pds URL",
             )
 
     async def _get(self, url: str, max_bytes: int) -> Response:
@@ -143,4 +143,4 @@ def _joined(url: httpx.URL, location: str) -> httpx.URL:
     try:
         return url.join(location)
     except httpx.InvalidURL:
-        raise IdentityError(f"{url.host} redirects to an address that is none") from None
+        raise IdentityError(f"{url.host} redirects to an invalid address") from None

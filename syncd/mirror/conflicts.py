@@ -37,7 +37,7 @@ def choose_conflicts(workspace: Workspace, names: Sequence[Name]) -> list[Confli
     """Return the open conflicts that `names` mean; raise SyncdError if one names none."""
     found = open_conflicts(workspace)
     for name in unmatched(found, names):
-        raise SyncdError(f"there is no conflict at {name.text}", hint="syncd conflicts lists them")
+        raise SyncdError(f"there is no conflict at {name.text}", hint="list them: syncd conflicts")
     return matching(found, names)
 
 
@@ -61,7 +61,7 @@ def take_side(workspace: Workspace, conflicts: Sequence[Conflict], choice: Choic
     if choice is Choice.LOCAL:
         for path in sorted(paths & look.problems.keys()):
             reason = look.problems[path].reason
-            hint = "fix the file, or take the repo's version with --remote"
+            hint = "fix the file, or take the repo's version: --remote"
             raise FolderWrong(f"{path} cannot be decided: {reason}", hint=hint)
     now = {path: seen.cid for path, seen in look.seen.items()}
     workspace.state.decide([Decision(c.path, choice, now.get(c.path), c.remote) for c in conflicts])
@@ -73,9 +73,9 @@ def take_side(workspace: Workspace, conflicts: Sequence[Conflict], choice: Choic
 
 def next_step(conflict: Conflict) -> str:
     """Return what a person can do about a conflict whose repo's version no file can have."""
-    choice = f"syncd resolve {conflict.path} --local writes the folder's version over it"
+    choice = f"to overwrite it with the folder's version: syncd resolve {conflict.path} --local"
     first = "" if conflict.local else "fix the file; then "
-    again = "or have the client that wrote the repo's version write it anew"
+    again = "or write the repo's version again with the client that wrote it"
     return f"{first}{choice}; {again}"
 
 

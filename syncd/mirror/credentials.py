@@ -42,7 +42,7 @@ def close_state_directory(on_notice: OnNotice) -> None:
     """Close what syncd keeps outside of its mirrors to other users. Notices name what was open."""
     opened = close_to_others(state_directory())
     if opened:
-        message = f"{opened[0]} was open to other users of this machine, and is not any more"
+        message = f"other users of this machine could open {opened[0]}; syncd closed it to them"
         on_notice(Notice(message))
 
 

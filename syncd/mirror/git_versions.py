@@ -54,7 +54,7 @@ def committed(
         found = [v for name in names for v in file_versions(work, name, everywhere=everywhere)]
         found = sorted(_without_renames(found), key=lambda version: -version.at)
     except GitFailed as error:
-        on_notice(Notice(f"the versions in git are left out: {error.message}"))
+        on_notice(Notice(f"the versions in git are not listed: {error.message}"))
         return []
     return [Committed(path, version, _block(version, path, folder.forms)) for version in found]
 

@@ -78,7 +78,7 @@ def _settle(
 def _merged(workspace: Workspace, conflict: Conflict) -> Merged:
     if conflict.local is None or conflict.remote is None:
         raise SyncdError(
-            "one side of the conflict is not a record", hint="fix the file, or take --remote"
+            "one side of the conflict is not a record", hint="fix the file, or use --remote"
         )
     if conflict.unshown:
         raise SyncdError(f"of the repo's version: {conflict.unshown}", hint=next_step(conflict))
@@ -90,17 +90,17 @@ def _merged(workspace: Workspace, conflict: Conflict) -> Merged:
             raise FileNotFoundError
         record = folder.forms.of(collection).parse(kept.read_bytes(), collection)
     except BadJson as error:
-        hint = "take from it what you need into the file, then --local"
+        hint = "copy what you need from it into the file, then: --local"
         place = "" if error.line is None else f":{error.line}:{error.column}"
         raise SyncdError(
             f"the repo's version ({kept}{place}): {error.message}", hint=hint
         ) from None
     except OSError:
-        hint = "run syncd sync, which lays it down again; if no file can show it, take --local"
+        hint = "run syncd sync, which writes it again; if no file can show it, use --local"
         raise SyncdError("the repo's version is not available here", hint=hint) from None
     if cid_of(record) != conflict.remote:
-        hint = "take from it what you need into the file, then --local"
-        raise SyncdError(f"{kept} is not the repo's version, or JSON cannot say that", hint=hint)
+        hint = "copy what you need from it into the file, then: --local"
+        raise SyncdError(f"{kept} is not the repo's version, or JSON cannot express it", hint=hint)
     blocks = {conflict.remote: encode(record)}
     return merged_file(workspace, conflict, blocks)
 

@@ -216,10 +216,16 @@ def check_mirrored(workspace: Workspace, path: RecordPath) -> None:
     """Raise SyncdError if no sync would ever send a file of this record."""
     if not workspace.config.covers_path(path):
         collection = split_record_path(path)[0]
-        hint = f'name "{collection}" in collections of [mirror] in syncd.toml, and not in exclude'
-        raise SyncdError(f"this mirror leaves {collection} out", hint=hint)
+        hint = (
+            f'add "{collection}" to collections under [mirror] in syncd.toml, and remove it '
+            "from exclude"
+        )
+        raise SyncdError(f"this mirror excludes {collection}", hint=hint)
     if is_ignored(workspace, path):
-        hint = "publish it under another key: --key RKEY; or take it back in .syncdignore with a !"
+        hint = (
+            "publish it under another key: --key RKEY; or except it in .syncdignore with a "
+            "line that begins with !"
+        )
         raise SyncdError(f"a file of {path} is ignored: syncd status --ignored", hint=hint)
 
 
@@ -235,7 +241,7 @@ def make_draft(workspace: Workspace, collection: Nsid, content: bytes) -> str:
         draft = find_draft(workspace.folder, path)
         if draft is not None or is_record(workspace, path):
             there = path if draft is None else printable(draft)
-            raise FileChanged(f"there is {there} already, and it can be the only one: edit it")
+            raise FileChanged(f"{there} exists already, and there can be only one: edit it")
         return write_draft(workspace.folder, path, content)
     try:
         return write_draft(workspace.folder, _fresh(workspace, collection), content)
@@ -276,12 +282,12 @@ def _path_for(workspace: Workspace, draft: str, expect: FileStat, key: Rkey | No
         return _twin(workspace, draft, expect) or _fresh(workspace, collection)
     if own is not None and not is_fitting:
         raise SyncdError(
-            f"the lexicon wants an NSID for the key of {printable(draft)}",
-            hint="say which one: syncd publish PATH --key NSID",
+            f"the key of {printable(draft)} must be an NSID, says its lexicon",
+            hint="name the key: syncd publish PATH --key NSID",
         )
     if own is None:
-        reason = f"{printable(draft)} has no record key for a name: {name!r} cannot be one"
-        raise SyncdError(reason, hint="say which one: syncd publish PATH --key RKEY")
+        reason = f"the name of {printable(draft)} cannot become a record key: {name!r}"
+        raise SyncdError(reason, hint="name the key: syncd publish PATH --key RKEY")
     return make_record_path(collection, own)
 
 
@@ -295,7 +301,10 @@ def _check_lexicon(workspace: Workspace, path: RecordPath, draft: str, content: 
     more = f"; and {len(found) - 1} more" if found[1:] else ""
     raise DraftFaulty(
         f"{printable(draft)}{place}: {fault.reason} (lexicon {collection}){more}",
-        hint=f"fix the draft, which was not published; syncd lexicon check {printable(draft)}",
+        hint=(
+            "nothing was published; fix the draft, and check it: syncd lexicon check "
+            f"{printable(draft)}"
+        ),
     )
 
 
@@ -363,15 +372,15 @@ def _is_overtaken(workspace: Workspace, path: RecordPath) -> bool:
 def _changed(path: RecordPath, draft: str) -> DraftOvertaken:
     rkey = split_record_path(path)[1]
     return DraftOvertaken(
-        f"conflict: {path} may have changed since {printable(draft)} was made",
-        hint="compare the two files; the draft takes the record's place with "
-        f"syncd publish {printable(draft)} --key {rkey}",
+        f"conflict: {path} may have changed since you made {printable(draft)}",
+        hint="compare the two files; to put the draft in the record's place: syncd publish "
+        f"{printable(draft)} --key {rkey}",
     )
 
 
 def _check_no_conflict(workspace: Workspace, path: RecordPath) -> None:
     if any(isinstance(item, Conflict) and item.path == path for item in workspace.state.waiting()):
-        raise SyncdError(f"a conflict about {path} is open", hint=f"syncd resolve {path}")
+        raise SyncdError(f"{path} has an open conflict", hint=f"syncd resolve {path}")
 
 
 def _fresh(workspace: Workspace, collection: Nsid) -> RecordPath:

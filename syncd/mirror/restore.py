@@ -53,20 +53,26 @@ def find_version(
         found = list(superseded_in_git(workspace, path, ending, on_notice))
     if not found:
         which = f" that ends in {wanted}" if wanted else ""
-        hint = "syncd log lists what can be restored"
+        hint = "list what can be restored: syncd log"
         raise SyncdError(f"there is no superseded version of {path}{which}", hint=hint)
     if len({event.cid for event in found}) > 1 and wanted:
-        raise SyncdError(f"{wanted} fits several versions of {path}", hint="give more of the CID")
+        raise SyncdError(
+            f"{wanted} matches several versions of {path}", hint="give more of the CID"
+        )
     return found[0]
 
 
 def restore_version(workspace: Workspace, event: Superseded) -> None:
     """Write one version into the folder; see `restore`."""
-    begin_restore(workspace, {event.path: event.cid})
-    _write_back(workspace, event)
+    earlier = begin_restore(workspace, {event.path: event.cid})
+    try:
+        _write_back(workspace, event)
+    except SyncdError:
+        end_restore(workspace, earlier, ())
+        raise
     # A person asked for this version, so no setting delays it.
     publish_version(workspace, event.path, event.cid)
-    end_restore(workspace)
+    end_restore(workspace, earlier, [event.path])
 
 
 def find_back(
@@ -88,9 +94,10 @@ def find_back(
     at = cids.index(now) if now in cids else last - 1
     if not 0 <= at + steps < len(order):
         count = max(0, len(order) - at - 1)
-        hint = "syncd log lists what can be restored"
-        what = "no older version" if count == 0 else f"only {count} older"
-        raise SyncdError(f"there is {what} of {path} than its file has", hint=hint)
+        hint = "list what can be restored: syncd log"
+        versions = "version" if count == 1 else "versions"
+        older = f"{count or 'no'} older {versions}"
+        raise SyncdError(f"{path} has {older}, and --back {steps} was asked for", hint=hint)
     return order[at + steps]
 
 
@@ -185,22 +192,28 @@ def _is_gone(workspace: Workspace, path: RecordPath) -> bool:
 
 def restore_all(workspace: Workspace, events: Sequence[Superseded]) -> Restored:
     """Write each of `events` into the folder; what fails leaves its file as it is."""
+    if not events:
+        return Restored((), {})
     done: list[Superseded] = []
+    written: list[RecordPath] = []
     failed: dict[RecordPath, SyncdError] = {}
-    if events:
-        begin_restore(workspace, {event.path: event.cid for event in events})
-    for event in events:
-        try:
-            _write_back(workspace, event)
-            publish_version(workspace, event.path, event.cid)
-        except FolderWrong:
-            raise
-        except SyncdError as error:
-            failed[event.path] = error
-        else:
-            done.append(event)
-    if events:
-        end_restore(workspace)
+    earlier = begin_restore(workspace, {event.path: event.cid for event in events})
+    try:
+        for event in events:
+            try:
+                _write_back(workspace, event)
+                written.append(event.path)
+                publish_version(workspace, event.path, event.cid)
+            except FolderWrong:
+                raise
+            except SyncdError as error:
+                failed[event.path] = error
+            else:
+                done.append(event)
+    except FolderWrong:
+        end_restore(workspace, earlier, written)
+        raise
+    end_restore(workspace, earlier, written)
     return Restored(tuple(done), failed)
 
 
@@ -229,14 +242,16 @@ def undo_restore(workspace: Workspace, plan: Sequence[Undo]) -> Undone:
             failed[undo.path] = error
         else:
             done.append(undo)
-    end_undo(workspace, done)
+    # What failed for another reason is done by the same command, which is another undo otherwise.
+    if not any(undo.path in failed and not undo.is_edited for undo in plan):
+        end_undo(workspace, done)
     return Undone(tuple(done), failed)
 
 
 def edited_since() -> SyncdError:
     """Return the error that says why an undo leaves a file as it is."""
-    hint = "syncd log PATH lists its versions; syncd restore PATH --cid CID brings one back"
-    return SyncdError(f"{EDITED}, and stays as it is", hint=hint)
+    hint = "list its versions: syncd log PATH; bring one back: syncd restore PATH --cid CID"
+    return SyncdError(f"{EDITED}, so it stays unchanged", hint=hint)
 
 
 def _take_back(workspace: Workspace, undo: Undo) -> None:
@@ -262,7 +277,7 @@ def _versions(workspace: Workspace, path: RecordPath, on_notice: OnNotice) -> li
 def _write_back(workspace: Workspace, event: Superseded) -> None:
     content = event.content or workspace.history.content(event.cid)
     if content is None:
-        hint = "syncd log lists the others"
+        hint = "list the others: syncd log"
         raise SyncdError(f"the version {event.cid} can no longer be read", hint=hint)
     path = event.path
     collection = split_record_path(path)[0]
@@ -281,5 +296,8 @@ def _check_tellable(event: Superseded, place: str | None) -> None:
     if place is not None:
         raise SyncdError(
             f"the version {event.cid} of {event.path} cannot be restored: it holds {place}",
-            hint="no file can say it, and no PDS takes it from syncd; it stays in history",
+            hint=(
+                "no file can express that, and syncd cannot send it to a PDS; the version "
+                "stays in history"
+            ),
         )

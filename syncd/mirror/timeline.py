@@ -67,8 +67,8 @@ def read_superseded(
         return history.events(path, count)
     except StateDamaged as error:
         aside = history.mend()
-        message = f"{error.message}; it was set aside as {aside.name}"
-        on_notice(Notice(message, "nothing; every version that could still be read was kept"))
+        message = f"{error.message}; syncd renamed it to {aside.name}"
+        on_notice(Notice(message, "nothing to do; every version that could still be read was kept"))
         return history.events(path, count)
 
 

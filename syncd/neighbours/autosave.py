@@ -17,8 +17,8 @@ from syncd.values import dataclass
 
 _BYTES = 1_000_000
 HINT: Final = (
-    "settle_seconds = 30 in [push] of syncd.toml pushes a file once it was left alone so long; "
-    'when = "ask" pushes nothing before syncd publish'
+    "in [push] of syncd.toml, settle_seconds = 30 pushes a file once it has not changed "
+    'for so long; when = "ask" pushes nothing before syncd publish'
 )
 """What a person can do about half-written texts."""
 

@@ -114,21 +114,21 @@ class Sharing:
     def reason(self) -> str:
         """Say what is the matter, in a sentence."""
         if self.is_kept_out:
-            return f"{self.program} shares {self.at} and is set to leave {OWN} out"
-        return f"{self.program} shares {self.at}, and {OWN} with it"
+            return f"{self.program} shares {self.at}, but not {OWN}"
+        return f"{self.program} shares {self.at}, including {OWN}"
 
     @property
     def hint(self) -> str:
         """Say what to do."""
         alone = (
-            "let syncd run on one machine alone, with settle_seconds in [push] of syncd.toml if "
-            "what others save may be half written"
+            "run syncd on one machine only; if files arrive half written, set "
+            "settle_seconds in [push] of syncd.toml"
         )
         if self.is_kept_out:
             return alone
         return (
-            f"keep {OWN} out of it ({self.keep_out}) and {alone}; or "
-            f"leave the folder to syncd, and clone it on each machine: syncd clone ACCOUNT DIR"
+            f"exclude {OWN} from it ({self.keep_out}) and {alone}; or stop sharing the "
+            "folder, and clone it on each machine: syncd clone ACCOUNT DIR"
         )
 
 

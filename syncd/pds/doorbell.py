@@ -112,7 +112,7 @@ class Crowd:
             raise Crowded(
                 f"the stream carries more than {self.frames} messages or {FOREIGN_BYTES} bytes"
                 f" a minute for other accounts",
-                hint="syncd polls instead; a Jetstream can be named in syncd.toml",
+                hint="syncd polls instead; you can name a Jetstream in syncd.toml",
             )
 
 

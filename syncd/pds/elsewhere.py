@@ -54,7 +54,7 @@ async def followed(
             if not is_elsewhere(answer):
                 yield answer
                 return
-        raise BadAnswer(f"the PDS sends whoever asks for a blob on, more than {MOST} times")
+        raise BadAnswer(f"the PDS redirects a request for a blob more than {MOST} times")
 
 
 def _client(
@@ -93,7 +93,11 @@ def _target(answer: httpx.Response, home: Origin) -> httpx.URL:
         target = answer.request.url.join(answer.headers["location"])
         origin = parse_origin(f"{target.scheme}://{target.netloc.decode('ascii')}")
     except (BadSyntax, httpx.InvalidURL, UnicodeError, ValueError) as error:
-        raise BadAnswer("the PDS says that a blob is at no address that can be asked") from error
+        raise BadAnswer(
+            "the PDS redirects a request for a blob to an address that syncd cannot use"
+        ) from error
     if origin.is_loopback and not home.is_loopback:
-        raise BadAnswer("the PDS says that a blob is on this machine, which is not asked")
+        raise BadAnswer(
+            "the PDS redirects a request for a blob to this machine, which syncd does not follow"
+        )
     return target.copy_with(userinfo=b"", fragment=None)

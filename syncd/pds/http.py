@@ -72,7 +72,7 @@ BLOB = "com.atproto.sync.getBlob"
 SENT = "http11.send_request_body.complete"
 """How httpcore names the moment at which a request is sent (HTTP/1.1 is all that is spoken)."""
 
-_HINT = "check the network and the PDS; `syncd run` tries again by itself"
+_HINT = "check the network and the PDS; `syncd run` tries again on its own"
 
 
 class Http:
@@ -333,7 +333,7 @@ class Http:
         started = time.monotonic()
         self.requests += 1
         try:
-            with _translated(request):
+            with _translated(request, self.origin):
                 yield told
         finally:
             self.last_status = status = told[0] if told else None
@@ -379,12 +379,12 @@ def _transport(origin: Origin, *, is_named: bool) -> httpx.AsyncBaseTransport:
 
 
 @contextmanager
-def _translated(request: Request) -> Iterator[None]:
+def _translated(request: Request, origin: str) -> Iterator[None]:
     lost = Unknown if request.is_write else Unreachable
     try:
         yield
     except _NOTHING_SENT as error:
-        raise Unreachable(f"the request to the PDS failed: {_words(error)}", hint=_HINT) from None
+        raise Unreachable(f"cannot connect to {origin}: {_words(error)}", hint=_HINT) from None
     except (httpx.HTTPError, TimeoutError) as error:
         message = f"{request.nsid} got no usable answer: {_words(error)}"
         raise lost(message, hint="" if request.is_write else _HINT) from None
@@ -404,7 +404,7 @@ def _words(error: Exception) -> str:
         case httpx.ConnectError() if str(error):
             return str(error)
         case httpx.NetworkError() | httpx.ProtocolError():
-            return "the connection broke, or it was no HTTP"
+            return "the connection broke, or the answer was not HTTP"
         case _:
             return type(error).__name__
 

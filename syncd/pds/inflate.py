@@ -19,7 +19,7 @@ class Inflater:
     def __init__(self, encoding: str, *, limit: int) -> None:
         """Take the Content-Encoding. Raise BadAnswer unless it is gzip or none."""
         if encoding.strip().lower() not in ("", "identity", "gzip", "x-gzip"):
-            raise BadAnswer("the PDS answered with a compression that was not asked for")
+            raise BadAnswer("the PDS answered with a compression that syncd did not ask for")
         is_plain = encoding.strip().lower() in ("", "identity")
         self._gzip = None if is_plain else zlib.decompressobj(wbits=_GZIP)
         self._left = limit

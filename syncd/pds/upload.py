@@ -27,7 +27,7 @@ from syncd.errors import (
 )
 from syncd.values import dataclass
 
-PIECE_BYTES: Final = 64 * 1024
+PIECE_BYTES: Final = 256 * 1024
 
 
 @dataclass(slots=True)
@@ -53,12 +53,12 @@ class Upload:
         while left:
             piece = self.file.read(min(PIECE_BYTES, left))
             if not piece:
-                raise FileChanged(f"the file is {left} bytes shorter than when it was looked at")
+                raise FileChanged(f"the file is {left} bytes shorter than when syncd read it")
             digest.update(piece)
             left -= len(piece)
             # Whether the file has grown is known before its last piece is sent.
             if not left and self.file.read(1):
-                raise FileChanged("the file is longer than when it was looked at")
+                raise FileChanged("the file is longer than when syncd read it")
             yield piece
         self.cid = cid_of_digest(digest.digest())
 
@@ -67,13 +67,15 @@ def checked_upload(ref: BlobRef, upload: Upload) -> BlobRef:
     """Return what the PDS made of an upload. Raises BadAnswer unless it has the bytes sent."""
     if ref.cid != upload.cid or ref.size != upload.size:
         raise BadAnswer(
-            f"the PDS stored other bytes than were sent to it: {ref.cid}, of {ref.size} bytes",
-            hint="nothing names them; try again, and if it stays, ask the operator of the PDS",
+            f"the PDS stored other bytes than syncd sent: {ref.cid}, of {ref.size} bytes",
+            hint=(
+                "no record names them; try again, and if this repeats, ask the operator of the PDS"
+            ),
         )
     return ref
 
 
-NO_UPLOADS_HINT = "take the file out of the record, or move the account to a PDS that takes files"
+NO_UPLOADS_HINT = "remove the file from the record, or move the account to a PDS that accepts files"
 
 
 @contextmanager
@@ -90,17 +92,17 @@ def upload_refusals() -> Iterator[None]:
         raise UploadLimited(
             error.message,
             retry_seconds=error.retry_seconds,
-            hint="wait; this limit counts uploads only, and `syncd run` tries again by itself",
+            hint="wait; this limit counts uploads only, and `syncd run` tries again on its own",
         ) from error
     except Unknown as error:
         raise Unreachable(
-            error.message, hint="wait, then try again; `syncd run` does so by itself"
+            error.message, hint="wait, then try again; `syncd run` does so on its own"
         ) from error
     except SwapFailed as error:
         raise Rejected(error.message, name="", status=409, hint=error.hint) from error
     except Rejected as error:
         # arroba says in a 400 that it has no such method.
         if error.status == 501 or "not implemented" in error.message.lower():
-            reason = f"this PDS takes no uploads ({error.message})"
+            reason = f"this PDS does not accept uploads ({error.message})"
             raise Rejected(reason, name=error.name, status=501, hint=NO_UPLOADS_HINT) from error
         raise

@@ -19,8 +19,8 @@ from syncd.errors import FileProblem, StateDamaged, SyncdError
 from syncd.trouble import PASSING, explain, explain_at, find_cause
 
 REBUILT_HINT = (
-    "run `syncd sync`: it sets the file aside and makes a new one; equal records are adopted, "
-    "nothing is deleted"
+    "run `syncd sync`: it renames the file and makes a new one, adopts equal records, and "
+    "deletes nothing"
 )
 SQLITE_ERRORS = (sqlite3.Error, UnicodeError)
 """A damaged file makes SQLite quote its bytes in messages that are no text any more."""

@@ -46,7 +46,7 @@ KINDS: Final[Mapping[str, type[Waiting]]] = {
 """What may wait, by the name that its rows carry."""
 
 _NAMES = {made: kind for kind, made in KINDS.items()}
-_UNREADABLE = "another version of syncd left something here; it is looked at again"
+_UNREADABLE = "another version of syncd left something here; syncd looks at it again"
 
 
 def blob_or_none(cid: Cid | None) -> bytes | None:

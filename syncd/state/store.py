@@ -23,9 +23,9 @@ from syncd.state.rows import blob_or_none, parse_decision, parse_seen, parse_wai
 from syncd.state.turns import TURN, Turns
 
 RESET_HINT = (
-    "move the state file away and run `syncd sync`: equal records are adopted, nothing is deleted"
+    "move the state file away, then run `syncd sync`: it adopts equal records and deletes nothing"
 )
-REPLACED_HINT = "start syncd again: until a person decides, it holds what differs then"
+REPLACED_HINT = "start syncd again; it then holds what differs until you decide"
 _CHUNK = 500
 _NODES = 20_000
 _SELECT_SEEN = "SELECT path, inode, size, mtime_ns, ctime_ns, seen_ns, digest, cid, crc FROM seen"

@@ -56,7 +56,7 @@ class Queue(InotifyFD):
         finally:
             # The thread died by itself, and from now on no event arrives: nobody else would notice.
             if not self.is_ending:
-                self._on_blindness(OSError(errno.EIO, "file events are no longer heard"))
+                self._on_blindness(OSError(errno.EIO, "file events no longer arrive"))
 
     def handle_event(self, event: InotifyEvent) -> None:
         """Handle an event as watchdog does, then report a loss."""

@@ -97,7 +97,7 @@ async def test_keys_that_are_no_record_path_are_found_again(world: World) -> Non
     laptop = await busy(world)
     state = laptop.mirror.state
     hint = "delete it with the client that wrote it; nothing else is affected"
-    stale = Problem("odd key", "no file can stand for this record", hint)
+    stale = Problem("odd key", "no file can represent this record", hint)
     other = Problem(".git", "git says no", "ask git")
     state.record(Memory(waiting={stale.path: (stale,), other.path: (other,)}))
     overwrite(state, Unnamed, TEXTS[0])

@@ -187,7 +187,7 @@ def test_a_backup_with_its_state_is_restored(terminal: Terminal, four: Path, is_
     if is_cut:
         cut(four)
     ran = terminal.run(cd, sync)
-    assert "was put back from a backup" in ran.out
+    assert "was restored from a backup" in ran.out
     assert "newer" in (four / "com.example.note" / "three.json").read_text()
     assert ran.code == (3 if is_cut else 0)
     if is_cut:

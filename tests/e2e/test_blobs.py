@@ -216,8 +216,8 @@ def test_other_bytes_on_the_way_are_refused_reported_and_asked_for_again(
     assert FILE in said
     assert "other bytes" in said
     assert list((folder / "blobs").iterdir()) == []
-    assert "1 named, 0 here, 1 not given by the PDS" in laptop.ok("status", at=folder).out
-    assert "asked for again after" in laptop.run("blob", "ls", at=folder).out
+    assert "1 named, 0 here, 1 not sent by the PDS" in laptop.ok("status", at=folder).out
+    assert "syncd asks again after" in laptop.run("blob", "ls", at=folder).out
     laptop.ok("blob", "get", NOTE, at=folder)
     assert whole(folder)
     meddler.flips = 1

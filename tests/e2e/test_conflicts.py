@@ -201,7 +201,7 @@ def test_the_brake_says_what_was_about_to_happen_and_both_commands(home: Home) -
     status = laptop.run("status", at=folder)
     assert status.code == 3
     assert "all 4 records of the mirror were deleted in the folder" in status.out
-    assert "the repo was about to lose it too" in status.out
+    assert "syncd deletes no more in the repo until you decide" in status.out
     assert "syncd approve" in status.out
     assert "syncd reject" in status.out
 

@@ -34,7 +34,7 @@ def test_a_hook_of_the_command_line_waits_for_a_word_and_changes_nothing(
     install(notes, after_push="./hook", on_problem="./missing")
     save(notes, text="one")
     out = terminal.ok("syncd sync", at=notes)
-    assert "nobody allowed them here" in out
+    assert "not allowed on this machine" in out
     assert heard(terminal) == []
     shown = terminal.ok("syncd hooks allow --yes", at=notes)
     assert f"program: {notes / './hook'}" in shown
@@ -53,7 +53,7 @@ def test_a_hook_of_the_command_line_waits_for_a_word_and_changes_nothing(
     assert "failed" not in terminal.run("syncd sync", at=notes).out  # nothing new waits
     (notes / "hook").write_text(SCRIPT.replace("exit 3", "exit 0"), encoding="utf-8")
     save(notes, text="three")
-    assert "nobody allowed them here" in terminal.ok("syncd sync", at=notes)
+    assert "not allowed on this machine" in terminal.ok("syncd sync", at=notes)
     save(notes, text="four")
     assert "hook" not in terminal.ok("syncd sync --allow-hooks", at=notes)
     assert [given["event"] for given in heard(terminal)] == ["after_push"] * 2

@@ -245,7 +245,7 @@ async def test_a_shallow_clone_without_the_published_commit_is_refused(origin: O
     await origin.run_job("job-1")
     origin.merge_pull_request("pr-2", one=None)
     shallow = origin.clone("shallow", "--depth=1")
-    with pytest.raises(GitFailed, match="only a part of git's history"):
+    with pytest.raises(GitFailed, match="only part of the git history"):
         origin.adopt(shallow)
     assert not (shallow.top / origin.prefix / ".syncd").exists()
 
@@ -285,8 +285,8 @@ def test_what_only_looks_says_how_a_fresh_clone_becomes_a_mirror(
     root = origin.clone("job").top / origin.prefix
     machine = Machine(tmp_path / "home", {"GIT_CONFIG_GLOBAL": str(own_git)})
     ran = machine.run("status", at=root)
-    assert (ran.code, "is a git checkout and no mirror yet" in ran.err) == (78, True), ran
-    assert "next: syncd sync makes it one" in ran.err
+    assert (ran.code, "is a git checkout, but not a mirror yet" in ran.err) == (78, True), ran
+    assert "syncd sync" in ran.err
     assert not (root / ".syncd").exists()
 
 

@@ -48,7 +48,7 @@ def test_every_command_of_the_page_works_in_order(terminal: Terminal) -> None:
     assert re.search(r"-P -m syncd git show$", out, re.MULTILINE)
     assert "committed to git" in out
     assert f"restored {NOTE}" in out
-    assert "is a mirror of did:plc:" in out
+    assert "is now a mirror of did:plc:" in out
     assert "\nnothing to do; head" in out
     assert out.endswith("::notice title=syncd::nothing to do\n")
 

@@ -174,7 +174,7 @@ def test_uninstall_leaves_no_trace(clone: Clone) -> None:
     clone.machine.ok("git", "uninstall", at=clone.file(""))
     assert attributes.read_text(encoding="utf-8") == mine
     assert "syncd" not in (clone.repo.top / ".git" / "config").read_text(encoding="utf-8")
-    assert clone.machine.ok("git", "uninstall", at=clone.file("")).out == "nothing to take out\n"
+    assert clone.machine.ok("git", "uninstall", at=clone.file("")).out == "nothing to remove\n"
 
 
 def test_a_directory_called_syncd_in_the_worktree_is_not_run(clone: Clone) -> None:

@@ -139,11 +139,11 @@ def test_settings_are_read_again_and_kept_where_the_new_ones_are_wrong(
         wait_until(lambda: log.read_text().count("watching") == 2, "the mirror, opened anew")
         for wrong, words in (
             (good + "colour = 3\n", f"line {line}, column 1: there is no setting [run] colour"),
-            (good.replace(did, "did:plc:" + "a" * 24), "a folder mirrors one repo"),
+            (good.replace(did, "did:plc:" + "a" * 24), "a folder can mirror only one repo"),
         ):
             toml.write_text(wrong)
             terminal.ok("syncd reload", at=notes)
-            told = f"{words}; the settings from before stay in use"
+            told = f"{words}; the previous settings stay in use"
             wait_until(lambda told=told: told in log.read_text(), told)  # type: ignore[misc]
         save(notes, text="hello")
         wait_until(lambda: f"pushed    {NOTE}" in log.read_text(), "the push")
@@ -206,7 +206,7 @@ def test_a_daemon_that_cannot_take_other_settings_by_itself_says_so_once(
         toml.write_text(good + "markdown = [\n")
         terminal.ok("syncd now", "syncd now", at=notes)
         assert log.read_text().count("not in use yet: [run] poll_seconds") == 1
-        assert log.read_text().count("the settings from before stay in use") == 1
+        assert log.read_text().count("the previous settings stay in use") == 1
 
 
 def test_a_daemon_that_is_halted_says_why_and_what_to_do(terminal: Terminal, notes: Path) -> None:
@@ -294,7 +294,7 @@ def test_the_mirrors_may_be_listed_in_a_file_which_is_read_again(
         wait_until((terminal.home / "more" / f"{NOTE}.json").exists, "the pull of the new one")
         listed.write_text("mirrors = 3\n")
         process.send_signal(signal.SIGHUP)
-        wait_until(lambda: "does not hold a list of mirrors" in log.read_text(), "the refusal")
+        wait_until(lambda: "must hold a list of mirrors" in log.read_text(), "the refusal")
     assert process.returncode == 0
 
 
@@ -302,9 +302,9 @@ def test_the_mirrors_may_be_listed_in_a_file_which_is_read_again(
     ("text", "words"),
     [
         (None, "cannot be read"),
-        ("mirrors = []", "does not hold a list of mirrors"),
-        ("mirrors = [1]", "does not hold a list of mirrors"),
-        ('mirrors = ["a"]\nmore = 1', "does not hold a list of mirrors"),
+        ("mirrors = []", "must hold a list of mirrors"),
+        ("mirrors = [1]", "must hold a list of mirrors"),
+        ('mirrors = ["a"]\nmore = 1', "must hold a list of mirrors"),
         ("mirrors = [", "mirrors.toml: "),
     ],
 )

@@ -142,7 +142,7 @@ def test_a_folder_that_is_in_use_is_told_apart_too(tmp_path: Path) -> None:
 
     folder = Folder(make_mirror(tmp_path / "notes"), MARKER)
     for harm, words in (
-        (be_another, "is another mirror than the one its state file belongs to"),
+        (be_another, "is not the mirror that its state file belongs to"),
         (lose_the_marker, "has lost its marker"),
         (lose_everything_of_syncd, "is not a mirror: it has no .syncd directory"),
     ):

@@ -84,8 +84,8 @@ def test_a_decision_beside_a_running_syncd_is_noted_for_it(
     with another(root) as process:
         ran = run(root, *arguments)
         assert (ran.code, ran.err) == (0, "")
-        who = f"another syncd (pid {process.pid}) has the folder"
-        assert ran.out == f"noted; {who}: the next sync carries it out\n"
+        who = f"another syncd (pid {process.pid}) has this folder"
+        assert ran.out == f"noted; {who}: its next sync carries this out\n"
         with open_state(root / ".syncd" / "state.db") as state:
             assert list(state.decisions()) == [path]
 

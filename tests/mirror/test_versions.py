@@ -365,7 +365,7 @@ def test_an_error_that_cannot_be_read_is_a_sentence_of_our_own(root: Path, error
     with a_daemon(root, lambda _: {"protocol": PROTOCOL, "error": error}):
         for command in ("now", "metrics", "pause", "stop"):
             code, _, said = run(root, command)
-            assert (code, "cannot be understood" in said, "restart it" in said) == (1, True, True)
+            assert (code, "cannot be read" in said, "restart it" in said) == (1, True, True)
 
 
 def test_an_error_of_the_daemon_is_told_as_it_is(root: Path) -> None:

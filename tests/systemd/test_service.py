@@ -163,7 +163,7 @@ def test_a_reload_takes_new_settings_and_keeps_the_old_where_they_are_wrong(
     wait_until(service.is_active, "the end of the reload")
     service.machine.write(toml, good + "colour = 3\n", user=USER)
     service.machine.ok("systemctl", "reload", service.unit)
-    wait_until(lambda: "the settings from before stay in use" in service.said(), "the refusal")
+    wait_until(lambda: "the previous settings stay in use" in service.said(), "the refusal")
     wait_until(service.is_active, "the end of the second reload")
     service.save(NOTE, text="hello")
     wait_until(lambda: service.has(NOTE), "the push")

@@ -249,7 +249,7 @@ async def test_a_reader_of_events_that_dies_is_replaced(
             dirty = await watcher.changes(quiet_seconds=0.05, max_seconds=1.0)
         assert dirty == frozenset({RecordPath("com.example.note/two")})
         assert told[0] is not None
-        assert "file events are no longer heard" in told[0].message
+        assert "file events no longer arrive" in told[0].message
     finally:
         watch_again.undo()
         watcher.stop()

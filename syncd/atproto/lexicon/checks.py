@@ -177,7 +177,7 @@ def _slips(value: Mapping[str, object], names: Collection[str]) -> Faults:
     """Return a note for each unknown field whose name is one edit away from a missing one."""
     absent = sorted(n for n in names if n not in value and len(n) > 2 and n != "$type")
     return tuple(
-        Fault(Kind.UNKNOWN, f'is no field of its lexicon; did you mean "{meant}"?', (name,))
+        Fault(Kind.UNKNOWN, f'is not a field of its lexicon; did you mean "{meant}"?', (name,))
         for name in value
         if name not in names and (meant := meant_name(name, absent)) is not None
     )

@@ -215,7 +215,7 @@ def _union(definition: Definition, name: str, find: Find) -> Check:
             return fault(Kind.UNION, reason)
         # An open union takes any type: at most one that is misspelt gets a note.
         meant = meant_name(kind, known)
-        reason = f'is no type that its lexicon knows; did you mean "{meant}"?'
+        reason = f'is not a type that its lexicon knows; did you mean "{meant}"?'
         return (Fault(Kind.UNKNOWN, reason, ("$type",)),) if meant else FINE
 
     return check

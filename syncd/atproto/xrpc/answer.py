@@ -70,7 +70,7 @@ def read_deep_object(response: Response) -> Fields:
 
 def _no_object(response: Response) -> BadAnswer:
     kind = response.media_type or "no type"
-    shown = kind if kind.isprintable() and len(kind) < 80 else "a strange type"
+    shown = kind if kind.isprintable() and len(kind) < 80 else "an unusual type"
     return BadAnswer(
         f"the PDS answered {response.status} with {shown} that is not a JSON object",
         hint="look for a proxy or a wrong address between syncd and the PDS",
@@ -99,7 +99,7 @@ def _outermost_texts(body: bytes) -> Fields:
 def as_object(value: object) -> Fields:
     """Return `value` as a JSON object. Raises BadAnswer for any other type."""
     if not isinstance(value, dict):
-        raise BadAnswer("the PDS answered with something else where an object belongs")
+        raise BadAnswer("the PDS answered with something that is not an object")
     return value
 
 

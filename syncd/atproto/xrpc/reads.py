@@ -246,7 +246,10 @@ def check_car(response: Response, start: bytes) -> None:
     if is_text or start.lstrip()[:1] in (b"<", b"{"):
         raise BadAnswer(
             f"the PDS answered with {response.media_type or 'a page'} in place of a CAR file",
-            hint="is the network one that wants a login first? nothing was changed; try again then",
+            hint=(
+                "nothing was changed; the network may need a login in a browser first: log in "
+                "there, then try again"
+            ),
         )
 
 

@@ -105,19 +105,20 @@ _PLACE = re.compile(r"\$(?:\.[\w$-]+|\[[0-9]{1,6}\])+")
 
 _HINTS: Final[Mapping[type[SyncdError], str]] = {
     CredentialsRefused: "run `syncd login` with an app password of this account",
-    ExpiredToken: "run `syncd login` if this does not go away",
-    RateLimited: "wait, then try again; `syncd run` does so by itself",
-    Busy: "wait, then try again; `syncd run` does so by itself",
+    ExpiredToken: "if this repeats, run `syncd login`",
+    RateLimited: "wait, then try again; `syncd run` does so on its own",
+    Busy: "wait, then try again; `syncd run` does so on its own",
     Rejected: "change the record, or the name of its file, so that the PDS accepts it",
-    TooLarge: "make the record smaller: its PDS takes no more in one request",
+    TooLarge: "make the record smaller: its PDS accepts no larger request",
     RepoUnavailable: "check the account at its PDS; until then syncd changes nothing here",
     Unknown: "wait; syncd looks at the repo before it writes again",
-    Unreachable: "wait, then try again; `syncd run` does so by itself",
+    Unreachable: "wait, then try again; `syncd run` does so on its own",
 }
 
 _DPOP_HINT: Final = (
-    "this PDS takes OAuth (DPoP) alone, which syncd does not speak: ask its operator for app "
-    "passwords; `syncd clone --read-only` mirrors the account without any"
+    "this PDS accepts only OAuth (DPoP), which syncd does not support: ask its operator "
+    "for app passwords; without one, you can mirror the account with `syncd clone "
+    "--read-only`"
 )
 
 _NAME_HINTS: Final = {
@@ -126,14 +127,14 @@ _NAME_HINTS: Final = {
     "AuthFactorTokenRequired": "use an app password: it needs no second factor",
     "AuthenticationRequired": "make an app password for syncd in the settings of the account, "
     "then: syncd login",
-    "BlobNotFound": 'upload the blob again: name its file in its place, as {"$type": "blob", '
-    '"$file": "pictures/cover.jpg"}; or take it out of the record',
+    "BlobNotFound": "upload the blob again: give its file to `syncd blob add FILE`, then: "
+    "syncd sync; or take it out of the record",
 }
 _CLOSED_HINT = (
-    "the PDS, or a server before it, shows to nobody without a login what other PDSes show to all; "
-    "a mirror that is not read-only asks with yours (syncd login)"
+    "this PDS, or a server in front of it, asks for a login where other PDSes do not; a "
+    "mirror that is not read-only uses your login: syncd login"
 )
-_REDIRECT_HINT = "syncd follows no redirect; give it the address where the PDS really is"
+_REDIRECT_HINT = "syncd does not follow redirects; give it the address of the PDS itself"
 
 _WORDS_LENGTH = 200
 _PLACE_LENGTH = 1_000
@@ -197,7 +198,7 @@ def error_of(
         kind = Busy
     hint = _hint(answer, kind)
     if issubclass(kind, RateLimited):
-        pause = retry_seconds(response.headers, now=now)
+        pause = retry_seconds(response.headers, now=now, words=answer.words)
         return kind(answer.sentence, retry_seconds=pause, hint=hint)
     if kind is RepoUnavailable:
         status = UNAVAILABLE.get(answer.name, "notfound")

@@ -73,7 +73,9 @@ Agree = Callable[[Mapping[str, int]], bool]
 @click.option("--collection", "collections", multiple=True, metavar="PATTERN",
               help="Only these collections, such as 'app.bsky.*'; may be repeated.")  # fmt: skip
 @click.option("--read-only", is_flag=True, help="Never write to the repo; needs no login.")
-@click.option("--no-blobs", is_flag=True, help="Fetch no pictures and other files of records.")
+@click.option(
+    "--no-blobs", is_flag=True, help="Do not fetch the pictures and other files of records."
+)
 @click.option("--adopt", is_flag=True, help="Use a DIR that already holds files; none is lost.")
 @click.option("--yes", is_flag=True, help="With --adopt: publish what is there, without asking.")
 @click.option("--pds", metavar="URL", envvar="SYNCD_PDS", help=PDS_HELP)
@@ -148,9 +150,12 @@ def _warn_of_empty(root: Path, patterns: Sequence[str]) -> None:
     for pattern in patterns:
         alone = replace(config, collections=(pattern,))
         if not any(map(alone.covers, collections)):
-            tell(f"syncd: the repo has no collection {pattern}; there may be one later")
+            tell(
+                f"syncd: the repo has no collection {pattern} yet; syncd brings it once there "
+                "is one"
+            )
             if not pattern.endswith("*"):
-                tell(f"  next: name all below it by --collection '{pattern}.*', if you meant these")
+                tell(f"  next: to name all collections below it: --collection '{pattern}.*'")
 
 
 def _offer_markdown(root: Path) -> None:
@@ -158,7 +163,10 @@ def _offer_markdown(root: Path) -> None:
     with open_files(root) as files:
         lines = [] if files.config.markdown else lines_for(files.state.collection_sizes())
     if lines:
-        tell(f"syncd: it holds long texts; as Markdown files, by these lines in {FILE_NAME}:")
+        tell(
+            "syncd: it holds long texts; to edit them as Markdown files, put these lines into "
+            f"{FILE_NAME}:"
+        )
         for line in lines:
             tell(f"  {line}")
 
@@ -178,7 +186,7 @@ def _check_target(root: Path, adopt: bool) -> None:
     if root.exists() and not root.is_dir():
         raise FolderWrong(f"{root} is not a directory", hint="name another DIR")
     if root.exists() and not is_empty(root) and not adopt:
-        hint = "name another DIR, or take this one as it is with --adopt"
+        hint = "name another DIR, or keep the files of this one: add --adopt"
         raise FolderWrong(f"{root} is not empty", hint=hint)
 
 
@@ -195,7 +203,7 @@ async def _check_access(account: Account, read_only: bool) -> None:
     if not read_only and Credentials(account.did).source() is None:
         name = account.handle or account.did
         raise CredentialsRefused(
-            f"there is no password for {name}",
+            f"no password for {name} is stored here",
             hint=f"syncd login {name}, or clone with --read-only",
         )
     async with HttpPds(account, None) as pds:
@@ -252,7 +260,8 @@ def _mark(
         if not more:
             # Files that are there already may be written by another setting: the first sync sees.
             state.keep(MarkdownFiles(config.markdown_text))
-        state.keep(KnownAccount.of(account), UnfinishedClone(), *naming, *more)
+        known = KnownAccount.of(account, plc=config.plc, pds=config.pds)
+        state.keep(known, UnfinishedClone(), *naming, *more)
 
 
 def _fitted(root: Path, config: Config) -> Config:
@@ -267,8 +276,8 @@ def _fitted(root: Path, config: Config) -> Config:
     traits = probe(root)
     if traits.name_bytes < COMPONENT_BYTES:
         tell(
-            f"syncd: the file system of {root} takes names of up to {traits.name_bytes} bytes; "
-            "a record that needs a longer one is a problem of its own"
+            f"syncd: the file system of {root} allows names of up to {traits.name_bytes} "
+            "bytes; syncd reports each record that needs a longer one"
         )
     if not traits.lack or config.is_portable:
         return config
@@ -315,14 +324,16 @@ def _agree(found: Mapping[str, int], *, yes: bool) -> bool:
     """Show what would be published, by collection, and ask. Without a terminal, nobody agrees."""
     if yes:
         return True
-    tell("syncd: these files are not in the repo, where everybody can read them:")
+    tell("syncd: these files are not in the repo yet; once published, everybody can read them:")
     for collection, count in sorted(found.items()):
         tell(f"  {many(count, 'record'):<12} {collection}")
     agreed = can_ask() and click.confirm("Publish them?", err=True)
     if not agreed:
-        tell("syncd: none of them was published; they wait")
-        tell("  next: syncd approve --all publishes them, syncd approve COLLECTION a part")
-        tell("        name what you never want to publish in .syncdignore")
+        tell("syncd: nothing was published; the files wait")
+        tell(
+            "  next: publish all: syncd approve --all; or one collection: syncd approve COLLECTION"
+        )
+        tell("        list what you never want to publish in .syncdignore")
     return agreed
 
 
@@ -339,7 +350,7 @@ def _say(report: Report, cloned: int, account: Account, root: Path, as_json: boo
         count = cloned + len(report.pulled) + len(report.adopted)
         name = account.handle or account.did
         say(f"cloned {many(count, 'record')} of {name} into {root}, rev {rev}")
-        say("every block was hashed, the tree walked whole, the commit's signature verified")
+        say("verified: the hash of every block, the whole tree, the signature of the commit")
         say_waiting(report.conflicts, report.problems, report.held)
         say_pending([pending_json(item) for item in report.pending])
     if report.halted is not None:

@@ -46,7 +46,7 @@ from syncd.model import Choice, Conflict, RecordPath, split_record_path
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def conflicts(directory: Path, paths: tuple[str, ...], with_diff: bool, as_json: bool) -> None:
-    """List the records that both sides changed, and where the remote version lies.
+    """List the records that both sides changed, and where the remote version is.
 
     \b
     Examples:
@@ -67,8 +67,8 @@ def conflicts(directory: Path, paths: tuple[str, ...], with_diff: bool, as_json:
             if remote is not None:
                 say(f"  remote: {remote}")
             elif conflict.remote is not None:
-                why = conflict.unshown or "no file shows it"
-                say(f"  remote: {why}; --local writes yours over it, history keeps it")
+                why = conflict.unshown or "no file can show it"
+                say(f"  remote: {why}; --local overwrites it with yours, and history keeps it")
             say_changes(shown.get(conflict.path, ()))
     raise click.exceptions.Exit(NEEDS_A_PERSON if found else 0)
 
@@ -125,7 +125,7 @@ def resolve(
       syncd resolve 'com.example.*/*' --remote
     """
     if len(choices) != 1:
-        raise click.UsageError("say what to take: one of --local, --remote, --merge and --edit")
+        raise click.UsageError("choose one of --local, --remote, --merge and --edit")
     (choice,) = choices
     with open_files(directory) as workspace:
         chosen = choose_conflicts(workspace, read_names(workspace, paths, standing(directory)))
@@ -167,11 +167,11 @@ def carry_out(
     try:
         run_sync(directory, as_json, done, acted_on=acted_on)
     except Locked as error:
-        words = f"another syncd (pid {error.pid}) has the folder: the next sync carries it out"
+        words = f"another syncd (pid {error.pid}) has this folder: its next sync carries this out"
         _say_noted(words, as_json, done)
     except OtherVersion as error:
         # A daemon of any version finds what was decided in the state file, without being asked.
-        words = "the running syncd is of another version: its next sync carries it out"
+        words = "the running syncd has another version: its next sync carries this out"
         _say_noted(words, as_json, done)
         tell(f"  next: {error.hint}")
 

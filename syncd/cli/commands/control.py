@@ -18,7 +18,7 @@ _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON 
 @_AS_JSON
 @click.pass_obj
 def pause(directory: Path, as_json: bool) -> None:
-    """Have the running daemon do nothing until `syncd resume`, also after a restart.
+    """Pause the running daemon until `syncd resume`, even if it restarts.
 
     \b
     Example:
@@ -31,7 +31,7 @@ def pause(directory: Path, as_json: bool) -> None:
 @_AS_JSON
 @click.pass_obj
 def resume(directory: Path, as_json: bool) -> None:
-    """Resume a paused daemon, which then looks at everything.
+    """Resume a paused daemon; it then checks the whole folder and the repo.
 
     \b
     Example:
@@ -44,7 +44,7 @@ def resume(directory: Path, as_json: bool) -> None:
 @_AS_JSON
 @click.pass_obj
 def stop(directory: Path, as_json: bool) -> None:
-    """Stop the running daemon, as SIGTERM does; other mirrors of its process stay.
+    """Stop the running daemon, as SIGTERM does; its process keeps syncing other mirrors.
 
     \b
     Example:
@@ -57,7 +57,7 @@ def stop(directory: Path, as_json: bool) -> None:
 @_AS_JSON
 @click.pass_obj
 def reload(directory: Path, as_json: bool) -> None:
-    """Have the running process read the settings of all its mirrors again, as SIGHUP does.
+    """Make the running process read the settings of all its mirrors again, as SIGHUP does.
 
     \b
     Example:
@@ -70,7 +70,7 @@ def reload(directory: Path, as_json: bool) -> None:
 @_AS_JSON
 @click.pass_obj
 def now(directory: Path, as_json: bool) -> None:
-    """Have the running daemon sync at once, also while it is paused, and report.
+    """Make the running daemon sync now, even while it is paused, and print what it did.
 
     \b
     Examples:

@@ -43,7 +43,11 @@ _PATIENCE_SECONDS = 20.0
 
 @click.command()
 @click.argument("target", required=False, type=click.Path(path_type=Path), metavar="[DIR]")
-@click.option("--once", is_flag=True, help="End after the tour; otherwise it stays up for you.")
+@click.option(
+    "--once",
+    is_flag=True,
+    help="End after the tour; otherwise the PDS keeps running for you to try.",
+)
 def demo(target: Path | None, once: bool) -> None:
     """Watch syncd work, without an account. DIR (default: a new one) holds everything.
 

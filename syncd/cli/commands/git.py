@@ -60,13 +60,13 @@ def install(directory: Path) -> None:
     work = _worktree(directory)
     forms = _forms_in(work.repository.top / work.repository.prefix)
     pattern = install_drivers(work, _command(), forms)
-    say(f"git merges and shows {pattern} with syncd now, in this clone alone")
+    say(f"git now merges and shows {pattern} with syncd, in this clone only")
 
 
 @git.command()
 @click.pass_obj
 def uninstall(directory: Path) -> None:
-    """Take both drivers out again.
+    """Remove both drivers.
 
     \b
     Example:
@@ -74,7 +74,7 @@ def uninstall(directory: Path) -> None:
     """
     # By any setting: it may be another one than when they were registered.
     was_there = uninstall_drivers(_worktree(directory), every_form())
-    say("git merges and shows record files by itself again" if was_there else "nothing to take out")
+    say("git now merges and shows record files without syncd" if was_there else "nothing to remove")
 
 
 @git.command(hidden=True)
@@ -224,10 +224,8 @@ def checkout_taken(directory: Path, *, only_now: bool) -> Iterator[None]:
 def _take(root: Path) -> str:
     """Make the folder a mirror; return what to say of it."""
     adopted = adopt_checkout(root, lambda: secrets.token_hex(16))
-    said = "no earlier sync is known, so nothing counts as deleted"
+    said = "syncd knows of no earlier sync, so nothing counts as deleted"
     if adopted.anchor is not None:
         published = adopted.anchor.published
-        said = (
-            f"it continues from {adopted.count} records that were published at rev {published.rev}"
-        )
-    return f"syncd: {root} is a mirror of {adopted.config.did} now; {said}"
+        said = f"{adopted.count} records are known from the sync at rev {published.rev}"
+    return f"syncd: {root} is now a mirror of {adopted.config.did}; {said}"

@@ -52,7 +52,7 @@ def held(directory: Path, paths: tuple[str, ...], as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def approve(directory: Path, paths: tuple[str, ...], everything: bool, as_json: bool) -> None:
-    """Let held changes happen on the other side too.
+    """Carry out held changes on the other side too.
 
     The name of a collection stands for all of it, for what you will create in it as well.
     PATH may also be a record whose file was moved to where it is no record: this deletes the
@@ -91,7 +91,7 @@ def _decide(
     directory: Path, paths: tuple[str, ...], everything: bool, as_json: bool, choice: Choice
 ) -> None:
     if bool(paths) == everything:
-        raise click.UsageError("name the paths, or give --all")
+        raise click.UsageError("name the paths, or use --all")
     with open_files(directory) as workspace:
         found = held_changes(workspace)
         moved = moved_records(workspace)
@@ -102,7 +102,9 @@ def _decide(
             moved = [item for item in moved if item.path in whole]
         named: list[Held | Moved] = [*found, *moved]
         for name in unmatched(named, names):
-            raise SyncdError(f"nothing is held at {name.text}", hint="syncd held lists what is")
+            raise SyncdError(
+                f"nothing is held at {name.text}", hint="list what is held: syncd held"
+            )
         chosen: Sequence[Held | Moved] = found if everything else matching(named, names)
         if not chosen:
             raise SyncdError("nothing is held", hint="syncd status")

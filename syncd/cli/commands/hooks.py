@@ -15,15 +15,14 @@ from syncd.cli.screen.suggest import Suggesting
 from syncd.config import FILE_NAME, load_config
 from syncd.errors import ConfigWrong, FolderWrong
 from syncd.folder.root import find_root
-from syncd.hooks.permission import Permission
-from syncd.hooks.table import Table
+from syncd.hooks.table import Table, is_allowed, permission_of
 from syncd.mirror.offline import find_published
 
 
 @click.group(cls=Suggesting, invoke_without_command=True)
 @click.pass_context
 def hooks(ctx: click.Context) -> None:
-    """Show which programs run after a sync, and let them.
+    """Show the programs that run after a sync, and allow them.
 
     They run only after `syncd hooks allow`, on this machine, and only as they are shown then.
 
@@ -36,12 +35,11 @@ def hooks(ctx: click.Context) -> None:
         table = _table(ctx.obj)
         _say_table(table)
         if table.commands:
-            is_allowed = Permission.of(table.root).allows(table)
-            say("allowed here" if is_allowed else "not allowed here: syncd hooks allow")
+            say("allowed here" if is_allowed(table) else "not allowed here: syncd hooks allow")
 
 
 @hooks.command()
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Agree without being asked.")
 @click.pass_obj
 def allow(directory: Path, yes: bool) -> None:
     """Let the hooks run on this machine, exactly as they are shown.
@@ -59,21 +57,21 @@ def allow(directory: Path, yes: bool) -> None:
     asks = not yes and sys.stdin.isatty()
     if asks and not click.confirm("Let them run?", err=True):
         raise click.Abort
-    Permission.of(table.root).allow(digest)
-    say("allowed here; any change of them asks again")
+    permission_of(table.root).allow(digest)
+    say("allowed here; after any change of them, allow them again")
 
 
 @hooks.command()
 @click.pass_obj
 def forbid(directory: Path) -> None:
-    """Let no hook of this mirror run any more.
+    """Stop the hooks of this mirror from running.
 
     \b
     Example:
       syncd hooks forbid
     """
-    was_there = Permission.of(_table(directory).root).forbid()
-    say("not allowed here any more" if was_there else "they were not allowed here")
+    was_there = permission_of(_table(directory).root).forbid()
+    say("no longer allowed here" if was_there else "they were not allowed here")
 
 
 def _table(directory: Path) -> Table:
@@ -95,11 +93,14 @@ def _say_table(table: Table) -> None:
     if not table.commands:
         say("no hooks: see [hooks] in syncd help configuration")
         return
-    say(f"in {table.root}, each for at most {table.seconds:g} seconds, and no shell:")
+    say(f"each runs in {table.root} without a shell, for at most {table.seconds:g} seconds:")
     for event, command in table.commands.items():
         say(f"{event:<10}  {shlex.join(command)}")
         program = table.program(command)
         say(f"            program: {program or table.why_not(command)}")
         for file in table.files(command):
-            say(f"            a change of this file asks again: {file}")
-    say("what these programs read by themselves, such as a Makefile, may change without a question")
+            say(f"            if this file changes, allow it again: {file}")
+    say(
+        "files that these programs read themselves, such as a Makefile, may change without "
+        "syncd asking again"
+    )

@@ -237,11 +237,17 @@ def _nothing(path: str | None, since: str | None, hows: frozenset[How]) -> str:
 
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1)
-@click.option("--back", type=click.IntRange(1), help="So many versions before the present one.")
-@click.option("--undo", is_flag=True, help="Undo the last restore; of an undo, do it again.")
-@click.option("--cid", "wanted", help="Which version: a CID of `syncd log`, or its last letters.")
+@click.option(
+    "--back", type=click.IntRange(1), help="The version this many steps before the present one."
+)
+@click.option("--undo", is_flag=True, help="Undo the last restore; repeat it to redo.")
+@click.option(
+    "--cid", "wanted", help="The version with this CID, as in `syncd log`, or its last letters."
+)
 @click.option("--deleted", is_flag=True, help="Only records that have no file any more.")
-@click.option("--before", metavar="TIME", help="The versions of TIME: 2h, 3d, 2030-01-02T03:04Z.")
+@click.option(
+    "--before", metavar="TIME", help="The versions as of TIME: 2h, 3d, 2030-01-02T03:04Z."
+)
 @click.option("--dry-run", is_flag=True, help="Print what would be restored, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
@@ -307,7 +313,7 @@ def _past_moment(text: str, now: int) -> int:
     """Return the moment that --before names. Raises BadSyntax for one that is still to come."""
     moment = read_moment(text, now)
     if moment > now:
-        raise BadSyntax(f"{text} is still to come", hint="name a TIME that has passed: 2h, 3d")
+        raise BadSyntax(f"{text} is in the future", hint="name a TIME that has passed: 2h, 3d")
     return moment
 
 
@@ -323,8 +329,8 @@ def _restore_many(workspace: Workspace, wish: Wish, dry_run: bool, as_json: bool
         # Whoever asks for what was deleted, or for a moment, may find that all of it is here.
         if not (wish.deleted or wish.before or dry_run):
             where = " ".join(name.text for name in wish.names)
-            message = f"there is no superseded version at {where}"
-            raise SyncdError(message, hint="syncd log lists what can be restored")
+            message = f"{where} has no superseded version"
+            raise SyncdError(message, hint="list what can be restored: syncd log")
     if dry_run:
         say_plan(events, as_json, away)
     else:
@@ -337,11 +343,11 @@ def _restore_many(workspace: Workspace, wish: Wish, dry_run: bool, as_json: bool
 def _check_choices(paths: Sequence[str], has_other: bool, back: int | None, undo: bool) -> None:
     """Raise UsageError unless the choices go together; `has_other`: there are more than named."""
     if undo and (paths or has_other or back):
-        raise click.UsageError("--undo is about the last restore: it takes no PATH and no version")
+        raise click.UsageError("--undo undoes the last restore: use it without PATH and version")
     if not (undo or paths):
         raise click.UsageError("name a PATH, or --undo for the last restore")
     if back and (len(paths) > 1 or has_other):
-        raise click.UsageError("--back is about one PATH, and takes no other choice of a version")
+        raise click.UsageError("--back needs one PATH, and no other choice of a version")
 
 
 def _check_wanted(wanted: str | None, *, is_of_many: bool) -> None:
@@ -350,7 +356,7 @@ def _check_wanted(wanted: str | None, *, is_of_many: bool) -> None:
         # A script whose variable is empty means no version, and least of all the newest.
         raise click.UsageError("--cid is empty: name a CID of `syncd log`, or its last letters")
     if wanted is not None and is_of_many:
-        raise click.UsageError("--cid names one version of one PATH")
+        raise click.UsageError("--cid needs exactly one PATH")
 
 
 def _restore_one(workspace: Workspace, event: Superseded, dry_run: bool, as_json: bool) -> None:

@@ -25,7 +25,7 @@ from syncd.pds import is_app_password, log_in, log_out
 
 PDS_HELP = "The PDS, instead of the one the DID document names."
 STDIN = "-"
-_FILE_HINT = "give a file that holds an app password and nothing else"
+_FILE_HINT = "name a file that holds an app password and nothing else"
 PLC_HELP = "The directory that resolves did:plc."
 
 
@@ -64,10 +64,15 @@ def _read_password(password_file: str | None, account: Account) -> str:
     elif sys.stdin.isatty():
         text = click.prompt(f"App password of {account.handle or account.did}", hide_input=True)
     else:
-        raise click.UsageError("there is no terminal to ask on: give --password-file FILE (or -)")
+        raise click.UsageError(
+            "syncd cannot ask for the password without a terminal: use --password-file FILE (or -)"
+        )
     password = text.strip("\r\n")
     if not password:
-        raise CredentialsRefused("the password is empty", hint="make an app password and try again")
+        raise CredentialsRefused(
+            "the password is empty",
+            hint="create an app password in the settings of the account, then try again",
+        )
     return password
 
 
@@ -89,14 +94,14 @@ def _decoded(source: str, content: bytes) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
-        message = f"what {source} holds is no password: it is not UTF-8"
+        message = f"{source} does not hold a password: it is not UTF-8"
         raise FileProblem(message, hint=_FILE_HINT) from None
 
 
 def _warn_of_main_password(session: Session) -> None:
     if is_app_password(session) is False:
-        tell("syncd: this is the account's main password, which can do everything")
-        tell("  next: make an app password in your account's settings and log in with that")
+        tell("syncd: this is the main password of the account, which gives full control of it")
+        tell("  next: create an app password in the settings of the account, and log in with that")
 
 
 @click.command()

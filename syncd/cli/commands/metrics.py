@@ -24,13 +24,13 @@ Sample = tuple[str, str, str, float]
 """The name, kind (gauge or counter), help text and value of a metric."""
 
 _COUNTERS = {
-    "cycles": "Cycles since the daemon came up.",
-    "failures": "Cycles that failed since the daemon came up.",
-    "pushed": "Records pushed since the daemon came up.",
-    "pulled": "Records pulled since the daemon came up.",
-    "merged": "Records merged since the daemon came up.",
-    "adopted": "Records found equal on both sides since the daemon came up.",
-    "requests": "Requests of its cycles since the daemon came up.",
+    "cycles": "Cycles since the daemon started.",
+    "failures": "Cycles that failed since the daemon started.",
+    "pushed": "Records pushed since the daemon started.",
+    "pulled": "Records pulled since the daemon started.",
+    "merged": "Records merged since the daemon started.",
+    "adopted": "Records found equal on both sides since the daemon started.",
+    "requests": "Requests of its cycles since the daemon started.",
 }
 PHASES = ("idle", "syncing", "offline", "paused", "halted")
 
@@ -40,11 +40,11 @@ PHASES = ("idle", "syncing", "offline", "paused", "halted")
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Replace FILE as a whole, as node_exporter's textfile collector wants it.",
+    help="Write to FILE, replacing it as a whole: for node_exporter's textfile collector.",
 )
 @click.pass_obj
 def metrics(directory: Path, output: Path | None) -> None:
-    """Print how the mirror is, and what its daemon did, in Prometheus's text format.
+    """Print the state of the mirror and what its daemon did, in Prometheus's text format.
 
     \b
     Examples:
@@ -79,7 +79,7 @@ def _of_state(files: Workspace) -> Iterator[Sample]:
     state, now = files.state, int(time.time())
     conflicts, problems, held = for_a_person(state.waiting())
     records = state.count_in(files.config.covers)
-    yield "syncd_records", "gauge", "Records that both sides agree on.", records
+    yield "syncd_records", "gauge", "Records that are equal on both sides.", records
     yield "syncd_conflicts", "gauge", "Open conflicts.", len(conflicts)
     yield "syncd_problems", "gauge", "Files or records that need a fix.", len(problems)
     yield "syncd_held", "gauge", "Changes that wait to be approved or rejected.", len(held)
@@ -87,7 +87,7 @@ def _of_state(files: Workspace) -> Iterator[Sample]:
     yield "syncd_doubt", "gauge", meaning, files.doubt is not None
     waiting = sum(isinstance(item, Pending) for item in state.waiting())
     yield "syncd_waiting", "gauge", "Changes that wait for their time to be pushed.", waiting
-    account = known_account(state)
+    account = known_account(state, files.config)
     ledger = read_ledger(state, (account.pds if account else files.config.pds) or "", now)
     for window, name in ((HOUR, "hour"), (DAY, "day")):
         meaning = "Write points that are left."
@@ -100,7 +100,7 @@ def _of_daemon(answer: StatusAnswer | None) -> Iterator[Sample]:
         return
     tally = answer.tally
     for phase in PHASES:
-        meaning = "1 for what the daemon is at."
+        meaning = "1 for the phase that the daemon is in."
         yield f'syncd_phase{{phase="{phase}"}}', "gauge", meaning, answer.phase == phase
     for name, meaning in _COUNTERS.items():
         yield f"syncd_{name}_total", "counter", meaning, getattr(tally, name)
@@ -122,4 +122,4 @@ def _replace(output: Path, text: str) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         message = f"{output} cannot be written: {error.strerror}"
-        raise FileProblem(message, hint="name another with --output") from None
+        raise FileProblem(message, hint="name another file with --output") from None

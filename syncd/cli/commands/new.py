@@ -33,16 +33,16 @@ from syncd.slips import near_name
 @click.argument("collection")
 @click.argument("source", required=False, type=click.Path(path_type=Path), metavar="[FILE]")
 @click.option("--edit", is_flag=True, help="Open the draft in $VISUAL or $EDITOR, then ask.")
-@click.option("--publish", is_flag=True, help="Make the record at once, without a question.")
+@click.option("--publish", is_flag=True, help="Make the record at once, without asking.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def new(
     directory: Path, collection: str, source: Path | None, edit: bool, publish: bool, as_json: bool
 ) -> None:
-    """Make a draft in COLLECTION, with the fields that its lexicon asks for or FILE's content.
+    """Make a draft in COLLECTION, with the fields that its lexicon requires, or from FILE.
 
     Where COLLECTION has Markdown files, FILE may be a post of Hugo, Astro, Eleventy, Jekyll or
-    Obsidian: title, date, description and tags are taken over, and what is not is named.
+    Obsidian: syncd keeps title, date, description and tags, and lists the fields it left out.
 
     Print its path from the top of the mirror. It stays in the folder until you publish it.
 
@@ -119,7 +119,7 @@ def _taken_over(
     if found is None:
         return form.parse(text, collection)
     if found.left:
-        tell(f"syncd: {source}: not taken over: {', '.join(found.left)}")
+        tell(f"syncd: {source}: fields without a place in the record: {', '.join(found.left)}")
     return found.record
 
 

@@ -40,9 +40,9 @@ from syncd.model import RecordPath
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[PATH...]")
 @click.option("--key", metavar="RKEY", help="The record key, for one PATH.")
-@click.option("--all", "everything", is_flag=True, help="Every change that waits; no draft.")
-@click.option("--drafts", is_flag=True, help="Every draft, after a question.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--all", "everything", is_flag=True, help="Every change that waits, but no draft.")
+@click.option("--drafts", is_flag=True, help="Every draft, after asking.")
+@click.option("--yes", is_flag=True, help="Agree without being asked.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def publish(
@@ -69,9 +69,9 @@ def publish(
       syncd publish --all
     """
     if not (paths or everything or drafts) or (paths and (everything or drafts)):
-        raise click.UsageError("name what to publish, or give --all or --drafts")
+        raise click.UsageError("name what to publish, or use --all or --drafts")
     if key is not None and len(paths) != 1:
-        raise click.UsageError("--key is for one PATH")
+        raise click.UsageError("--key needs exactly one PATH")
     rkey = None if key is None else parse_rkey(key)
     with open_files(directory) as workspace:
         check_writable(workspace)
@@ -83,7 +83,7 @@ def publish(
         if drafts:
             chosen = replace(chosen, drafts=tuple(drafts_of(workspace)))
         if rkey is not None and (len(chosen.drafts) != 1 or chosen.waiting):
-            raise click.UsageError("--key is for one draft")
+            raise click.UsageError("--key needs exactly one draft")
         if drafts and not yes:
             _ask(f"publish {', '.join(map(printable, chosen.drafts)) or 'nothing'}?")
         done = publish_all(workspace, chosen.drafts, rkey, is_quiet=as_json)
@@ -95,7 +95,7 @@ def publish(
 
 @click.command()
 @click.argument("path", metavar="PATH")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Agree without being asked.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def unpublish(directory: Path, path: str, yes: bool, as_json: bool) -> None:
@@ -111,10 +111,10 @@ def unpublish(directory: Path, path: str, yes: bool, as_json: bool) -> None:
         if not is_record(workspace, record):
             raise unknown(workspace, read_name(workspace, path, standing(directory)))
         if not yes:
-            _ask(f"{record} will be deleted in the repo, and blobs that no other record names.")
+            _ask(f"syncd will delete {record} in the repo, and blobs that no other record names.")
         draft = make_draft_of(workspace, record)
     if not as_json:
-        say(f"{record}: it is the draft {printable(draft)} now")
+        say(f"{record}: now the draft {printable(draft)}")
     done = {"unpublished": [{"path": record, "draft": printable(draft)}]}
     carry_out(directory, as_json, done, acted_on=[record])
 
@@ -131,7 +131,7 @@ def publish_all(
         draft, path = printable(publication.draft), publication.path
         done.append({"draft": draft, "path": path})
         if not is_quiet:
-            say(f"{draft}: it is {path} now")
+            say(f"{draft}: now {path}")
     return done
 
 
@@ -148,5 +148,5 @@ def check_distinct(publications: Sequence[Publication]) -> None:
 def _ask(sentence: str) -> None:
     """Have a person confirm. Raises UsageError where nobody can be asked, Abort for a no."""
     if not sys.stdin.isatty():
-        raise click.UsageError(f"{sentence} Without a terminal, say --yes")
+        raise click.UsageError(f"{sentence} To agree without a terminal, add --yes")
     click.confirm(f"{sentence} Continue?", abort=True, err=True)

@@ -43,7 +43,7 @@ _STOPS = (signal.SIGTERM, signal.SIGINT)
     default="auto",
     help="Format of the log; auto: journald's fields under systemd, else text.",
 )
-@click.option("--once", is_flag=True, help="Sync each mirror once, one after the other, and end.")
+@click.option("--once", is_flag=True, help="Sync each mirror once, in turn, and end.")
 @click.pass_obj
 def run(directory: Path, directories: tuple[Path, ...], form: str, once: bool) -> None:
     """Keep one or more mirrors in sync until SIGTERM or Ctrl-C.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 takes any free port.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 means any free port.")
 @click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Keep accounts here.")
 def sandbox(port: int, data: Path | None) -> None:
     """Run an embedded PDS on the loopback until Ctrl-C. Not for data that matters.
@@ -32,7 +32,7 @@ def sandbox(port: int, data: Path | None) -> None:
     try:
         running = served(host, port)
     except OSError as error:
-        hint = "name another with --port, or leave it out to take a free one"
+        hint = "name another with --port, or leave --port out to use a free one"
         message = f"port {port} cannot be used: {error.strerror}"
         raise ConfigWrong(message, hint=hint) from None
     with running:
@@ -42,7 +42,7 @@ def sandbox(port: int, data: Path | None) -> None:
 
 
 def served(host: Sandbox, port: int = 0) -> ServingThread:
-    """Serve `host` from a thread; port 0 takes any free port.
+    """Serve `host` from a thread; port 0 means any free port.
 
     Raises:
         ConfigWrong: The extra `sandbox` is not installed.

@@ -78,7 +78,7 @@ class Unit:
 
 @click.group(cls=Suggesting)
 def service() -> None:
-    """Run the mirror as a systemd service: yours, or with --system one of the machine.
+    """Run the mirror as a systemd service of your user, or of the system with --system.
 
     \b
     Examples:
@@ -88,7 +88,9 @@ def service() -> None:
     """
 
 
-_OF_SYSTEM = click.option("--system", is_flag=True, help="A service of the machine, not yours.")
+_OF_SYSTEM = click.option(
+    "--system", is_flag=True, help="A service of the system instead of your user."
+)
 _OF_ALL = click.option("--all", "of_all", is_flag=True, help="One service for all your mirrors.")
 _BY_TIMER = click.option("--timer", is_flag=True, help="With --all: sync every 15 minutes instead.")
 
@@ -188,10 +190,10 @@ def status(directory: Path, system: bool, of_all: bool, timer: bool, as_json: bo
     else:
         say(f"unit     {unit.name}")
         say(f"state    {state} ({found.get('SubState', '')}), result {found.get('Result', '')}")
-        say(f"says     {found.get('StatusText') or 'nothing'}")
+        say(f"reports  {found.get('StatusText') or 'nothing'}")
         say(f"restarts {found.get('NRestarts', '0')}")
         if not is_current:
-            say("the unit file is missing, or another version of syncd wrote it")
+            say("the unit file is missing or outdated: another version of syncd wrote it")
             options = (" --system" * system, " --all" * of_all, " --timer" * timer)
             say(f"  next: syncd service install{''.join(options)}")
     raise click.exceptions.Exit(0 if state in ("active", "reloading") else NOT_RUNNING)
@@ -298,7 +300,9 @@ def make_list(directory: Path) -> None:
     known = [known.folder for known in find_mirrors(os.environ, here) if known.error is None]
     if not known:
         hint = f'list them in {file}: mirrors = ["~/alice", "/srv/bob"]'
-        raise FolderWrong("syncd knows no mirror of yours that a service could run", hint=hint)
+        raise FolderWrong(
+            "syncd does not know any mirror of yours that a service could run", hint=hint
+        )
     names = ",\n".join(f"    {json.dumps(str(folder), ensure_ascii=False)}" for folder in known)
     _write(file, f"mirrors = [\n{names},\n]\n")
     say(f"wrote {file} with {len(known)} of your mirrors")

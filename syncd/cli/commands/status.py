@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--watch", is_flag=True, help="Show it until Ctrl-C, as it changes.")
-@click.option("--ignored", is_flag=True, help="List the files that are no records, and why.")
+@click.option("--watch", is_flag=True, help="Keep showing it as it changes, until Ctrl-C.")
+@click.option("--ignored", is_flag=True, help="List the files that are not records, and why.")
 @click.option("--all", "of_all", is_flag=True, help="Show all your mirrors, a row for each.")
 @click.pass_obj
 def status(directory: Path, as_json: bool, watch: bool, ignored: bool, of_all: bool) -> None:
@@ -66,7 +66,9 @@ def status(directory: Path, as_json: bool, watch: bool, ignored: bool, of_all: b
       syncd -C ~/repo status --json
     """
     if of_all and ignored:
-        raise click.UsageError("--ignored is about one mirror: name it with -C DIR")
+        raise click.UsageError("--ignored needs one mirror: name it with -C DIR")
+    if watch and ignored:
+        raise click.UsageError("--ignored lists the files once: leave --watch out")
     if of_all or (not ignored and _is_elsewhere(directory)):
         _show_all(directory, as_json, watch)
         return
@@ -116,8 +118,8 @@ def _look_at_all(directory: Path) -> dict[str, Any]:
     mirrors = find_mirrors(os.environ, here)
     if not mirrors:
         raise FolderWrong(
-            f"{directory} is not in a mirror, and no other mirror of yours is known: SYNCD_CONFIG "
-            "lists none, none runs, and none has a unit",
+            f"{directory} is not in a mirror, and syncd knows no other mirror of yours: "
+            "SYNCD_CONFIG lists none, no syncd is running, and no unit is installed",
             hint="name one with -C DIR, or make one with `syncd clone`",
         )
     glances = look_at_all(mirrors)
@@ -147,7 +149,7 @@ def _list_ignored(directory: Path, as_json: bool) -> None:
         if item.hint:
             say(f"  next: {item.hint}")
     if not found.no_records:
-        say("every file is a record, or on its way to be one")
+        say("every file is a record, or will be one after the next sync")
 
 
 def look(directory: Path) -> Seen:
@@ -231,7 +233,7 @@ def _say(found: Mapping[str, Any]) -> None:
         say(f"shared   {shared['reason']}")
         say(f"         next: {shared['hint']}")
     if found["watch"]:
-        say(f"watch    every few seconds: {found['watch']['problem']}")
+        say(f"watch    looks every few seconds: {found['watch']['problem']}")
         say(f"         next: {found['watch']['hint']}")
     say(
         f"head     {head['cid']} at rev {head['rev']}"
@@ -257,9 +259,9 @@ def _say_refusal(refused: Mapping[str, str] | None) -> None:
 
 def _say_others(found: Mapping[str, Any]) -> None:
     if found["drafts"]:
-        say(f"drafts   {found['drafts']}, in the folder alone: syncd publish PATH")
+        say(f"drafts   {found['drafts']}, only in the folder: syncd publish PATH")
     if found["no_records"]:
-        say(f"others   {found['no_records']} are no records: syncd status --ignored")
+        say(f"others   {found['no_records']} are not records: syncd status --ignored")
     if words := pictures_line(found["pictures"]):
         say(f"pictures {words}")
     if known := lexicons_line(found["lexicons"]):
@@ -274,6 +276,6 @@ def _say_others(found: Mapping[str, Any]) -> None:
 
 def _say_budget(budget: Mapping[str, Any]) -> None:
     hour, day = budget["hour"]["left"], budget["day"]["left"]
-    say(f"budget   {hour} write points left this hour, {day} today")
+    say(f"budget   {hour} write points are left for this hour, {day} for today")
     if budget["push_done_at"]:
-        say(f"         what is to push is done by {budget['push_done_at']}")
+        say(f"         what is to push will be pushed by {budget['push_done_at']}")

@@ -55,9 +55,11 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Print the plan, path by path, and do nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print what a sync would do, path by path, and do nothing."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--accept-rev", metavar="REV", help="Believe a rev of the repo that syncd doubted.")
+@click.option("--accept-rev", metavar="REV", help="Accept a rev of the repo that syncd refused.")
 @click.option(
     "--format", "shown_as", type=click.Choice(FORMATS), help="Print the plan for a pull request."
 )
@@ -65,9 +67,11 @@ if TYPE_CHECKING:
     "--published",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Keep what was published in FILE, in a CI's cache.",
+    help="Remember in FILE what was published, for the cache of a CI.",
 )
-@click.option("--allow-hooks", is_flag=True, help="Run the hooks of syncd.toml, as in a CI.")
+@click.option(
+    "--allow-hooks", is_flag=True, help="Run the hooks of syncd.toml without asking, for a CI."
+)
 @click.pass_obj
 def sync(
     directory: Path,
@@ -78,7 +82,7 @@ def sync(
     published: Path | None,
     allow_hooks: bool,
 ) -> None:
-    """Sync once, both ways; or publish a branch of git, where the settings say so.
+    """Sync once, both ways; or publish a git branch, if the settings say so.
 
     \b
     Examples:
@@ -94,7 +98,7 @@ def sync(
         _check_branch_usage(accept_rev)
         publish(root, published, Output(as_json, dry_run, shown_as), allow_hooks=allow_hooks)
     if published is not None:
-        raise click.UsageError('--published is for [mirror] mode = "publish"')
+        raise click.UsageError('--published works only with [mirror] mode = "publish"')
     with checkout_taken(directory, only_now=dry_run):
         if accept_rev is not None:
             accept(directory, parse_tid(accept_rev))
@@ -108,14 +112,14 @@ def _check_usage(
     dry_run: bool, as_json: bool, accept_rev: str | None, shown_as: str | None
 ) -> None:
     if dry_run and accept_rev is not None:
-        raise click.UsageError("--dry-run does nothing, and so it accepts no rev")
+        raise click.UsageError("--dry-run changes nothing, so it cannot accept a rev")
     if shown_as is not None and (as_json or not dry_run):
-        raise click.UsageError("--format is for --dry-run, and without --json")
+        raise click.UsageError("--format needs --dry-run, and does not go with --json")
 
 
 def _check_branch_usage(accept_rev: str | None) -> None:
     if accept_rev is not None:
-        raise click.UsageError('--accept-rev is for a mirror, and [mirror] mode is "publish"')
+        raise click.UsageError('--accept-rev does not work with [mirror] mode = "publish"')
 
 
 def run_sync(

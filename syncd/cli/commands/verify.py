@@ -29,7 +29,8 @@ from syncd.cycle.verify import Verified, verify_mirror
 from syncd.errors import StateDamaged, StateWrong
 from syncd.mirror.blobs.getting import served_findings
 from syncd.mirror.blobs.rows import BlobCount, blob_findings
-from syncd.mirror.lexicons.counting import Counted, count_lexicons
+from syncd.mirror.lexicons.beside import counting
+from syncd.mirror.lexicons.counting import Counted
 from syncd.mirror.offline import known_account, open_files
 from syncd.mirror.online import open_to_look
 from syncd.model import Arrival, Departure, Head, Pending, Problem, Retry, Waiting
@@ -42,7 +43,10 @@ from syncd.values import dataclass
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option(
-    "--remote", "is_remote", is_flag=True, help="Download the repo: are all its blocks served?"
+    "--remote",
+    "is_remote",
+    is_flag=True,
+    help="Also download the repo, to check that the PDS serves all of it.",
 )
 @click.pass_obj
 def verify(directory: Path, as_json: bool, is_remote: bool) -> None:
@@ -55,14 +59,16 @@ def verify(directory: Path, as_json: bool, is_remote: bool) -> None:
       syncd -C ~/notes verify --json
     """
     with open_files(directory) as files:
-        account = known_account(files.state)
+        account = known_account(files.state, files.config)
         if account is None:
             raise StateWrong("the account's signing key is not known yet", hint="syncd sync")
-        found = verify_mirror(files, account)
-        blobs, missing = blob_findings(files)
+        with counting(files, files.state.collection_sizes()) as count:
+            found = verify_mirror(files, account)
+            blobs, missing = blob_findings(files)
+            lexicons = count()
         more = (*_doubt_findings(files.doubt), *_history_findings(files.history), *missing)
         found = replace(found, findings=(*found.findings, *more))
-        head, lexicons = files.state.head(), count_lexicons(files, files.state.collection_sizes())
+        head = files.state.head()
     served = asyncio.run(_ask(directory)) if is_remote else None
     if served is not None:
         found = replace(found, findings=(*found.findings, *served.findings))
@@ -96,7 +102,7 @@ def _history_findings(history: History) -> tuple[Problem, ...]:
     try:
         history.check()
     except StateDamaged as error:
-        hint = "syncd log sets the file aside and keeps what can be read"
+        hint = "run syncd log: it sets the file aside and keeps what can be read"
         return (Problem("history", error.message, hint),)
     return ()
 
@@ -138,7 +144,7 @@ def _unfinished(item: Waiting) -> Problem | None:
         case Retry():
             return Problem(item.path, item.reason, "syncd sync")
         case Arrival() | Departure():
-            return Problem(item.path, "a sync was interrupted here", "syncd sync")
+            return Problem(item.path, "a sync was interrupted in this folder", "syncd sync")
         case _:
             return None
 

@@ -114,17 +114,17 @@ class Running:
         return after != before
 
     def _say_changed(self, root: Path, names: str, is_used: bool) -> None:
-        message, hint = f"other settings are in use now: {names}", ""
+        message, hint = f"new settings are in use: {names}", ""
         if not is_used:
-            message = f"{FILE_NAME} has other settings now, which are not in use yet: {names}"
+            message = f"{FILE_NAME} has changed settings that are not in use yet: {names}"
             hint = "syncd reload"
         elif not names:
-            message = "no setting changed"
+            message = "no setting has changed"
         entry = LogEntry("settings", message, Level.NOTICE, mirror=str(root), hint=hint)
         self.voice(entry)
 
     def _say_broken(self, root: Path, error: SyncdError) -> None:
-        message = f"{error.message}; the settings from before stay in use"
+        message = f"{error.message}; the previous settings stay in use"
         self.voice(LogEntry("settings", message, Level.ERROR, mirror=str(root), hint=error.hint))
 
     def _settings_of(self, mirror: Mirror) -> FilesSettings:
@@ -145,7 +145,7 @@ class Running:
             tell("".join(traceback.format_exception(error)).rstrip())
             message = f"a defect of syncd: {type(error).__name__}: {message}"
         if pause is not None:
-            message += f"; this mirror is tried again in {pause:.0f} s"
+            message += f"; syncd tries this mirror again in {pause:.0f} s"
         self.voice(LogEntry("error", message, Level.ERROR, mirror=mirror, hint=hint))
 
     def _show(self, root: Path, text: str) -> None:
@@ -190,7 +190,7 @@ class Blindness:
         """Say that the folder cannot be watched, or with None that all of it is watched again."""
         message = "" if error is None else error.message
         if error is not None and message != self.error:
-            said = f"{message}; looking at the whole folder every few seconds instead"
+            said = f"{message}; syncd looks at the whole folder every few seconds instead"
             root = str(self.mirror.folder.root)
             self.voice(LogEntry("unwatched", said, Level.WARNING, mirror=root, hint=error.hint))
         self.error = message

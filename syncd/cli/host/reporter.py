@@ -34,7 +34,7 @@ _ALERTS = {"conflict": "conflict", "problem": "problem", "held": "held change"}
 _NEXT = {
     "conflict": "Both versions are kept: syncd diff, syncd resolve",
     "problem": "Nothing is lost: syncd status",
-    "held change": "Nothing was done yet: syncd held, syncd approve, syncd reject",
+    "held change": "Nothing has been done yet: syncd held, syncd approve, syncd reject",
 }
 _NUMBER = re.compile(r"\d+")
 

@@ -31,8 +31,8 @@ def read_again(root: Path, before: Config) -> Config:
     after = load_config(root / FILE_NAME, os.environ)
     if before.did != after.did:
         raise ConfigWrong(
-            f"{root / FILE_NAME}: [mirror] did is another now, and a folder mirrors one repo",
-            hint="put it back, and clone the other account into a folder of its own",
+            f"{root / FILE_NAME}: [mirror] did has changed, and a folder can mirror only one repo",
+            hint="restore the old did; clone the other account into another folder",
         )
     return after
 

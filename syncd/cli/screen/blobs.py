@@ -11,9 +11,9 @@ from syncd.typedjson import plain
 
 _SORTS: Final[Mapping[str, str]] = {
     "due": "to fetch",
-    "beyond": "beyond the limits",
-    "not_given": "not given by the PDS",
-    "not_asked": "not asked for by the settings",
+    "beyond": "over the limits",
+    "not_given": "not sent by the PDS",
+    "not_asked": "left out by the settings",
 }
 
 
@@ -29,7 +29,7 @@ def uploads_json(found: UploadsLeft | None) -> dict[str, Any] | None:
 
 def pictures_line(count: int) -> str:
     """Return one line for the pictures that lie in a folder; empty if there are none."""
-    return f"{count}, each uploaded when a record that names it is sent" if count else ""
+    return f"{count}; syncd uploads each with the record that names it" if count else ""
 
 
 def uploads_line(found: Mapping[str, Any] | None) -> str:

@@ -102,8 +102,8 @@ def _facts(found: Mapping[str, Any], *, is_open: bool) -> list[tuple[str, Render
 def _files(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the name of each row about files, and its words: empty where there are none."""
     drafts, others = found["drafts"], found["no_records"]
-    yield "drafts", f"{drafts}, in the folder alone: syncd publish PATH" if drafts else ""
-    yield "others", f"{others} are no records: syncd status --ignored" if others else ""
+    yield "drafts", f"{drafts}, only in the folder: syncd publish PATH" if drafts else ""
+    yield "others", f"{others} are not records: syncd status --ignored" if others else ""
     yield "pictures", pictures_line(found["pictures"])
     yield "lexicons", lexicons_line(found["lexicons"])
     blobs, command = blobs_line(found["blobs"]), found["blobs"]["next"]
@@ -147,7 +147,7 @@ def _records(found: Mapping[str, Any]) -> Text:
 def _budget(budget: Mapping[str, Any]) -> Text:
     hour, day = budget["hour"]["left"], budget["day"]["left"]
     done = budget["push_done_at"]
-    end = f"; what is to push is done by {local_of(done)}" if done else ""
+    end = f"; what is to push will be pushed by {local_of(done)}" if done else ""
     return _text(f"{hour} write points left this hour, {day} today{end}")
 
 

@@ -7,7 +7,6 @@ imports what it prints: whoever presses Tab waits for this module.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,7 +14,6 @@ from io import TextIOWrapper
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from syncd.cli.screen.colour import has_colour
@@ -39,8 +37,8 @@ LINES = 20
 _ALL = "; syncd status --json names them all"
 RESOLVE_HINT = "syncd diff PATH, then syncd resolve PATH --local, --remote, --merge or --edit"
 APPROVE_HINT = (
-    "syncd approve PATH (or --all) lets them happen, syncd reject undoes them; history keeps the "
-    "text of each file that it replaces or removes"
+    "to carry them out: syncd approve PATH (or --all); to undo them: syncd reject PATH; "
+    "history keeps the text of each file that syncd replaces or removes"
 )
 
 
@@ -53,10 +51,10 @@ class Hints:
 
 
 AT_A_MIRROR = Hints()
-PUBLISH_HINT = "syncd publish PATH (or --all) sends it at once"
+PUBLISH_HINT = "to send it now: syncd publish PATH (or --all)"
 
 
-_OUTPUT_HINT = "what the command had done before stays done; send its output elsewhere"
+_OUTPUT_HINT = "what the command did until then stays done; send its output elsewhere"
 
 
 def take_any_text() -> None:
@@ -190,13 +188,19 @@ def _takes(text: str) -> bool:
 
 def columns() -> int:
     """Return how many characters a line of the terminal has; 0 where stdout is none."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    if not sys.stdout.isatty():
+        return 0
+    from shutil import get_terminal_size  # noqa: PLC0415 (no pipe needs it)
+
+    return get_terminal_size().columns
 
 
 def wrapped(text: str, width: int) -> list[str]:
     """Return the lines of an indented sentence, broken between words; all of it if `width` is 0."""
     if not width:
         return [f"  {text}"]
+    from textwrap import wrap  # noqa: PLC0415 (only a terminal needs it)
+
     indented = wrap(
         text,
         width,
@@ -357,8 +361,8 @@ def waiting_words(report: Report) -> str:
         (len(report.held), "held change"),
     )
     parts = [many(count, kind) for count, kind in kinds if count]
-    verb = "waits" if sum(count for count, _ in kinds) == 1 else "wait"
-    return f"{', '.join(parts)} {verb} for you" if parts else ""
+    verb = "needs" if sum(count for count, _ in kinds) == 1 else "need"
+    return f"{', '.join(parts)} {verb} your attention" if parts else ""
 
 
 def _say_some(lines: Sequence[str], bound: int | None = LINES, rest: str = "") -> None:

@@ -25,12 +25,13 @@ from syncd.values import dataclass
 
 HINTS: Final = Hints(
     conflict=(
-        "commit the repo's version, which is in syncd-kept/conflicts, and change it in a later "
-        "commit; or name the collection in [conflicts] local, and git's version replaces it"
+        "commit the repo's version, which is in syncd-kept/conflicts, and change it in a "
+        "later commit; or name the collection in [conflicts] local: then git's version "
+        "replaces it"
     ),
     held=(
-        "if the commit means it, raise [brake] records in syncd.toml, or name the new collection "
-        "in [mirror] collections; else revert it"
+        "if the commit is right, raise [brake] records in syncd.toml, or name the new "
+        "collection in [mirror] collections; otherwise revert the commit"
     ),
 )
 
@@ -75,7 +76,7 @@ def _done(report: Report) -> str:
     numbers = {
         "pushed": len(set(report.pushed) - deleted),
         "deleted": len(deleted),
-        "equal already": len(report.adopted),
+        "already equal": len(report.adopted),
     }
     done = ", ".join(f"{count} {name}" for name, count in numbers.items() if count)
     nothing = "nothing done" if not report.is_settled or report.unsent else "nothing to do"
@@ -100,8 +101,8 @@ def _say_foreign(steps: Sequence[Step]) -> None:
     """Print what others changed in the repo: each record, or a number for each collection."""
     if len(steps) <= LINES:
         for step in steps:
-            say(f"foreign   {step.path}: {step.reason}; it is not written here")
+            say(f"foreign   {step.path}: {step.reason}; publishing writes no file here")
         return
     for collection, found in groupby(steps, key=lambda step: split_record_path(step.path)[0]):
         count = many(len(list(found)), "record")
-        say(f"foreign   {collection}: {count} changed in the repo; they are not written here")
+        say(f"foreign   {collection}: {count} changed in the repo; publishing writes no files here")

@@ -85,7 +85,7 @@ def _say_away(away: Mapping[RecordPath, str]) -> None:
     for path, reason in away.items():
         say(f"left out  {path}: {reason}")
     if away:
-        say("  next: name one record to restore it all the same: syncd restore PATH")
+        say("  next: to restore a record anyway, name it: syncd restore PATH")
 
 
 def _version_json(event: Superseded) -> dict[str, str]:

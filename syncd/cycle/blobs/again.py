@@ -61,7 +61,7 @@ class Again:
             return None
         self.lacking |= found
         self.tried[key] = now
-        return Retry(change.path, "the PDS lacks a blob that it names: it is uploaded again")
+        return Retry(change.path, "the PDS lacks a blob of this record: syncd uploads it again")
 
     def to_send(
         self, workspace: Workspace, sides: Sides, steps: Sequence[Step]
@@ -92,6 +92,17 @@ class Again:
         namers = workspace.state.attachments.namers(cid)
         is_in_repo = any(p not in sides.paths or base.get(p) == remote.get(p) for p in namers)
         return cid in self.lacking or not is_in_repo
+
+
+def lacking(workspace: Workspace, change: Change, error: Rejected) -> tuple[Cid, ...]:
+    """Return the blobs of a refused record that are not in `blobs/`, if the PDS lacks one.
+
+    Raises FolderWrong.
+    """
+    if error.name != "BlobNotFound" or change.record is None:
+        return ()
+    here = store_of(workspace).list().names
+    return tuple(ref.cid for ref in blob_refs(change.record) if ref.cid not in here)
 
 
 def _named(

@@ -232,7 +232,7 @@ def _reason(refs: Sequence[BlobRef], brought: Brought, asked: Mapping[Cid, Asked
     known = asked.get(first.cid)
     cause = brought.refused.get(first.cid) or why or (known.reason if known else "")
     what = f"this would lose {many}, {blob_words(first)}"
-    return f"{what}, of which nobody has the bytes yet: {cause}"
+    return f"{what}, whose bytes could not be saved yet: {cause}"
 
 
 def _held(step: Step, cids: Sequence[Cid], reason: str) -> Held:

@@ -40,7 +40,7 @@ CHECK_SECONDS: Final = 3_600
 """How often the files of many blobs are looked at where no name among them has changed."""
 YOUNG_NS: Final = 2 * SECOND_NS
 """A directory that changed so short a time ago may change again without another time."""
-NOT_GIVEN: Final = "the PDS does not give it"
+NOT_GIVEN: Final = "the PDS does not send it"
 
 
 @dataclass(slots=True)
@@ -194,7 +194,10 @@ def _reported(
         workspace.state.record(Memory(waiting={p: tuple(some) for p, some in by_path.items()}))
     retries = report.retries
     if has_more:
-        retries = (*retries, Retry(RecordPath(DIRECTORY), f"{len(brought.left)} blobs are to come"))
+        retries = (
+            *retries,
+            Retry(RecordPath(DIRECTORY), f"{len(brought.left)} blobs are still to be fetched"),
+        )
     return replace(
         report,
         problems=(*report.problems, *new),

@@ -75,7 +75,9 @@ class Shelf:
             self._put((KEPT, kind, *inside), last, content)
         except OSError as error:
             reason = f"{KEPT}/{kind} cannot keep it: {explain(error)[0]}"
-            raise FileProblem(reason, hint=f"see what {self.root / KEPT} is") from error
+            raise FileProblem(
+                reason, hint=f"check what {self.root / KEPT} is: ls -ld {self.root / KEPT}"
+            ) from error
 
     def _put(self, parts: Sequence[str], name: str, content: bytes) -> None:
         top = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from syncd.cycle.observe.views import Sides
 
 HINT = (
-    "no change of a file is pushed from here until you decide: syncd held lists what differs, "
-    "syncd diff shows it, syncd approve pushes it, syncd reject brings back what the repo has"
+    "a sync in which nothing differs ends this doubt. Until you decide, syncd pushes no file that "
+    "differs. List what differs: syncd held; show it: syncd diff; push it: syncd approve; bring "
+    "back what the repo has: syncd reject"
 )
 """What a person can do about a doubt."""
 
@@ -93,8 +94,8 @@ def doubt_about(
     if not (_is_elsewhere(before, now) or is_other):
         return None
     if before.root in ("", now.root):
-        until = f", and knows what was synced until {synced_at}" if synced_at else ""
-        return Doubt(f"this mirror was put back from a backup{until}")
+        until = f", and knows only what was synced until {synced_at}" if synced_at else ""
+        return Doubt(f"this mirror was restored from a backup{until}")
     return Doubt(f"this mirror is a copy of the one at {before.root}")
 
 

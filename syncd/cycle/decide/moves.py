@@ -15,8 +15,8 @@ from syncd.model import Moved, Moves, RecordPath, Seen, split_record_path
 from syncd.values import dataclass
 
 _HINT = (
-    "make a record of that file, or move it back; to let the record go and keep the file: syncd "
-    "approve {}"
+    "make that file a record, or move it back; to delete the record and keep the file: "
+    "syncd approve {}"
 )
 
 
@@ -171,7 +171,10 @@ def _is_same(record: Gone, item: Found) -> bool:
 
 def _moved(path: RecordPath, place: Found) -> Moved:
     why = f" ({place.why})" if place.why else ""
-    reason = f"its file is {place.name} now{why}, no record that the repo gets; the repo keeps it"
+    reason = (
+        f"its file is now {place.name}{why}, which syncd does not push as a record; so the "
+        "repo keeps the record"
+    )
     return Moved(
         path,
         reason,

@@ -44,7 +44,7 @@ def not_deleted(
     try:
         hidden = kept_out(repository, folder, gone)
     except GitFailed as error:
-        reason = f"git cannot tell whether it left it out: {error.message}"
+        reason = f"git cannot tell whether it left this file out: {error.message}"
         # Only a sparse checkout leaves files out. Without one, every absence is a deletion.
         unclear = gone if repository.is_sparse() else ()
         return {path: Problem(path, reason, error.hint) for path in unclear}

@@ -30,7 +30,7 @@ from syncd.values import dataclass
 
 STATE = "state.db"
 REMOVED: Final = Doubt(
-    "the .syncd of this mirror was removed, and with it what syncd knew of its files"
+    "the directory .syncd of this mirror was removed, and with it what syncd knew about its files"
 )
 
 

@@ -264,8 +264,8 @@ class Companion:
         tip = work.tip()
         if tip.branch is None:
             # It was left since `_committed` looked.
-            hint = "git switch BRANCH; what was synced is committed there"
-            raise GitFailed("no branch is checked out: commits wait for one", hint=hint)
+            hint = "git switch BRANCH; syncd then commits there what was synced"
+            raise GitFailed("no branch is checked out, so syncd makes no commits", hint=hint)
         tracked = work.files(tip.commit)
         in_git = self._records(work, tracked)
         chosen, left = self._chosen(work, facts, in_git)

@@ -12,7 +12,7 @@ from syncd.git.versions import Anchor
 from syncd.model import Head, Held, Plan, Problem, RecordPath, Side, Snapshot, Step, Verdict
 from syncd.values import dataclass
 
-_FINISH_HINT = "finish it, or abort it; what waits for it follows then"
+_FINISH_HINT = "finish it or abort it; syncd then continues with what waits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +71,23 @@ def unfinished(operation: str) -> Obstacle:
 
 
 UNMERGED = Obstacle(
-    "git has its file as unmerged",
-    "decide in the file, then: git add it; or take one side: git checkout HEAD -- it",
+    "git reports its file as unmerged",
+    (
+        "correct the file, then mark it as resolved: git add FILE; or take the version of "
+        "HEAD: git checkout HEAD -- FILE"
+    ),
 )
 LEFT_OUT = Obstacle(
-    "git leaves it out of this sparse checkout; that does not delete it in the repo",
-    "git sparse-checkout add its directory; or, to mirror less, [mirror] collections in syncd.toml",
+    "git leaves its file out of this sparse checkout, which does not delete the record",
+    (
+        "add its directory: git sparse-checkout add DIRECTORY; or mirror less: [mirror] "
+        "collections in syncd.toml"
+    ),
 )
 
 EMPTY = Obstacle(
-    "git has not checked out the submodule that it is in; that does not delete it in the repo",
-    "git submodule update --init; to delete the record, delete its file there after that",
+    "its file is in a submodule that git has not checked out, which does not delete the record",
+    "check it out: git submodule update --init; to delete the record, delete its file after that",
 )
 
 

@@ -18,12 +18,16 @@ from syncd.git.versions import says
 from syncd.model import RecordPath, Snapshot
 from syncd.values import dataclass
 
-_UNREADABLE = "a hook takes the Atproto- lines out of the message; the commit was taken back"
-_UNREADABLE_HINT = "have the hooks commit-msg and prepare-commit-msg keep the lines: git help hooks"
-_ALTERED = "a hook changes the files of every commit, so none can say what was published"
-_ALTERED_HINT = "have the hook pre-commit add nothing to a commit without files: git help hooks"
-_STORED = "git would store another record than {} has{}; it is not committed"
-_STORED_HINT = "see what changes it: git check-attr -a FILE; git ls-files -v FILE"
+_UNREADABLE = "a git hook removes the Atproto- lines from the message, so syncd undid the commit"
+_UNREADABLE_HINT = (
+    "make the hooks commit-msg and prepare-commit-msg keep these lines: git help hooks"
+)
+_ALTERED = (
+    "a git hook changes the files of every commit, so no commit can record what was published"
+)
+_ALTERED_HINT = "make the hook pre-commit add nothing to a commit without files: git help hooks"
+_STORED = "git would store other content than the record {} has{}, so syncd did not commit it"
+_STORED_HINT = "find what changes it: git check-attr -a FILE; git ls-files -v FILE"
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from syncd.values import dataclass
 
 BlockOf = Callable[[RecordPath, Cid], bytes | None]
 _HINT: Final = (
-    "fix the file and save it: until then syncd does not send it; to send it all the same, set "
+    "fix the file and save it: until then syncd does not send it; to send it anyway, set "
     '[push] lexicons = {{ "{}" = "warn" }} in syncd.toml'
 )
 
@@ -110,7 +110,7 @@ class Court:
         (first, fault), count = broken[0], len(broken)
         records = "1 record" if count == 1 else f"{count} records"
         least = "at least " * (count == MOST)
-        words = f"it breaks {least}{records} of this mirror that had no fault before"
+        words = f"with it, {least}{records} of this mirror have faults that had none before"
         return (Problem(path, f"{words}: {first}: {fault}"),)
 
     def _broken(self, path: RecordPath, cid: Cid) -> list[Found]:

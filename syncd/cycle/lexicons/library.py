@@ -148,7 +148,7 @@ def lexicon_faults(record: Record, nsid: str) -> Faults:
     """Return the faults of a document, of which one is that its id is not its name."""
     found = document_faults(record)
     if not found and record["id"] != nsid:
-        found = (*fault(Kind.VALUE, f"must be {nsid}, as its file is called"),)
+        found = (*fault(Kind.VALUE, f"must be {nsid}, the name of its file"),)
         found = tuple(each.under("id") for each in found)
     return found
 

@@ -55,7 +55,7 @@ def parse_resolved(content: bytes) -> Resolved:
             return Resolved(did, rev, str(kept["fetched_at"]), record)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
-    raise BadData("it is not as it was resolved: syncd lexicon update gets it again")
+    raise BadData("it has changed since it was resolved; to resolve it again: syncd lexicon update")
 
 
 def find_resolved(root: int, nsid: Nsid) -> Resolved | None:

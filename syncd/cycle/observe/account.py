@@ -61,7 +61,7 @@ def describe_change(before: Account, after: Account) -> tuple[str, ...]:
     sentences = (
         (before.handle, after.handle, f"{before.handle or after.did} is now called {after.handle}"),
         (before.pds, after.pds, f"{name} moved from {before.pds} to {after.pds}"),
-        (before.key, after.key, f"{name} signs with {after.key} now, no longer with {before.key}"),
+        (before.key, after.key, f"{name} now signs with {after.key}, no longer with {before.key}"),
     )
     return tuple(sentence for old, new, sentence in sentences if old != new and new is not None)
 
@@ -88,20 +88,20 @@ async def _state_of(error: RepoUnavailable, pds: Pds) -> str:
     return error.status if status.active else status.status or "inactive"
 
 
-_GOES_ON = "until then syncd changes no file; afterwards it syncs again by itself"
+_GOES_ON = "until then syncd changes no file; afterwards it syncs again on its own"
 
 _STATES: Final[Mapping[str, tuple[str, str]]] = {
     "deactivated": (
-        "is deactivated: its owner has switched it off",
+        "is deactivated by its owner",
         f"activate it where it was deactivated; {_GOES_ON}",
     ),
     "takendown": (
         "was taken down by its PDS",
-        f"ask the operator of the PDS; {_GOES_ON} when that is lifted",
+        f"ask the operator of the PDS to lift that; {_GOES_ON}",
     ),
     "suspended": (
         "is suspended by its PDS for a time",
-        f"wait, or ask the operator of the PDS; {_GOES_ON} when that is over",
+        f"wait until it ends, or ask the operator of the PDS; {_GOES_ON}",
     ),
     "deleted": (
         "was deleted from its PDS",
@@ -116,7 +116,9 @@ _STATES: Final[Mapping[str, tuple[str, str]]] = {
 
 def describe_state(account: Account, status: str) -> RepoUnavailable:
     """Make the error for an account with `status` (lexicon com.atproto.sync.getRepoStatus)."""
-    words, hint = _STATES.get(status, (f"is {status[:40]}", f"ask its PDS; {_GOES_ON}"))
+    words, hint = _STATES.get(
+        status, (f"is {status[:40]}", f"ask the operator of its PDS to activate it; {_GOES_ON}")
+    )
     name = account.handle or account.did
     return RepoUnavailable(f"the account {name} {words} ({account.pds})", status=status, hint=hint)
 
@@ -124,8 +126,8 @@ def describe_state(account: Account, status: str) -> RepoUnavailable:
 def describe_wrong_key(error: WrongKey, before: Account, now: Account) -> WrongKey:
     """Add the known key and the key in the DID document to the error."""
     if before.key == now.key:
-        keys = f"its key is still {now.key} by its DID document"
+        keys = f"its DID document still names the key {now.key}"
     else:
-        keys = f"its key was {before.key} and is now {now.key} by its DID document"
-    hint = "nothing was changed; if you did not change its key, ask the operator of the PDS"
+        keys = f"its key was {before.key}, and its DID document now names {now.key}"
+    hint = "nothing was changed; if you did not change the key, ask the operator of the PDS"
     return WrongKey(f"{error.message}; {keys}", hint=hint)

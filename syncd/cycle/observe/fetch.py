@@ -170,5 +170,5 @@ class Fetched:
 def _too_large(bound: str) -> Unverified:
     return Unverified(
         f"the PDS sends a repo of more than {bound}",
-        hint="nothing was changed; a repo of that size is beyond what syncd can mirror",
+        hint="nothing was changed; syncd cannot mirror a repo of that size",
     )

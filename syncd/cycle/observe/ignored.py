@@ -90,8 +90,8 @@ def misnamed(folder: Folder, collections: Callable[[], Collection[str]]) -> list
     return [
         Problem(
             printable(name),
-            f"its name is not an NSID, so nothing in it is a record; do you mean {meant}?",
-            f"rename it, or name it in {IGNORE_FILE}",
+            f"its name is not an NSID, so nothing in it is a record; did you mean {meant}?",
+            f"rename the directory, or list it in {IGNORE_FILE}",
         )
         for name, meant in found
         if meant is not None

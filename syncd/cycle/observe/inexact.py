@@ -25,8 +25,8 @@ from syncd.values import dataclass
 BlockOf = Callable[[RecordPath, Cid], bytes | None]
 
 _HINT = (
-    "undo the edit, or change that value too, to one that a record can have: a whole number, a "
-    "text, a well-formed link or blob"
+    "undo the edit, or replace that value too, by one that a record can have: a whole "
+    "number, a text, a well-formed link or blob"
 )
 _TYPE_HINT = 'undo the edit, or set "$type" to "{collection}" too'
 _RENAMED_HINT = "name the file {old} again"
@@ -111,7 +111,7 @@ def _judge(
     place = form.what_text_leaves(text, base[1], collection)
     if place is None:
         return None
-    reason = f"its record holds {place}, which an edit of the file would alter"
+    reason = f"its record holds {place}, which any edit of the file would change"
     hint = _TYPE_HINT.format(collection=collection) if place.endswith(" at /$type") else _HINT
     line, column = (met.line, met.column) if met else (None, None)
     return Problem(path, reason, hint, line, column)
@@ -140,9 +140,9 @@ def _with_renamed(
         place = form.unsayable(block, collection)
         name = _renamed(old, block, texts, form)
         if place is not None and name is not None:
-            reason = f"its record holds {place}, which an edit or another name would alter"
+            reason = f"its record holds {place}, which an edit or another name would change"
             hint = _RENAMED_HINT.format(old=old)
-            problems[old] = Problem(old, f"its file is {name} now, and {reason}", hint)
+            problems[old] = Problem(old, f"its file is now {name}, and {reason}", hint)
             problems[name] = Problem(name, f"it was {old}, and {reason}", hint)
             seen.pop(name, None)
     return replace(look, seen=seen, problems=problems)

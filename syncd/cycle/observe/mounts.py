@@ -84,20 +84,23 @@ def _strange(
     now, is_mounted = found or (None, False)
     if is_mounted and (before is None or now is None or not _is_same(before, now)):
         reason = (
-            "another disk is mounted here than at the last sync, and not all its files are there"
+            "another disk is mounted here than at the last sync, and some of the files are missing"
         )
-        return Problem(name, reason, "unmount it, or bring the files of the records there first")
+        return Problem(name, reason, "unmount it, or first copy the files of the records to it")
     if is_mounted or before is None:
         return None
     if now is None or _is_bare(folder, name):
-        reason = "its disk is not mounted, so it does not count that its files are not here"
-        hint = f"mount it; or to keep its records here: syncd restore {name}, then syncd sync"
+        reason = "its disk is not mounted, so its missing files do not count as deleted"
+        hint = (
+            f"mount it; or to have its records in this directory: syncd restore {name}, then "
+            "syncd sync"
+        )
         return Problem(name, reason, hint)
     if now.made > before.at_ns:
         return None
-    reason = "its disk is not mounted, so what is here are not its files"
+    reason = "its disk is not mounted, so the files in this directory are not those of the mirror"
     count = f"mv {name} {name}-old && cp -a {name}-old {name}"
-    return Problem(name, reason, f"mount it; or to have this directory count: {count}")
+    return Problem(name, reason, f"mount it; or to use the files in this directory: {count}")
 
 
 def _is_bare(folder: Folder, name: str) -> bool:

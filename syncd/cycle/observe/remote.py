@@ -154,19 +154,19 @@ def never_whole(missing: str) -> Unverified:
     """Make the error for a repo with missing blocks after all repairs."""
     return Unverified(
         f"the PDS does not send the whole repo: {missing}",
-        hint="nothing was changed; try again later, as `syncd run` does by itself",
+        hint="nothing was changed; try again later, as `syncd run` does on its own",
     )
 
 
 def _check_records(view: View, get: Get) -> None:
     missing = sum(1 for _, cid in view.after() if cid.is_block and get(cid) is None)
     if missing:
-        raise MissingBlocks(f"{missing} records of the repo did not arrive", count=missing)
+        raise MissingBlocks(f"the PDS did not send {missing} records of the repo", count=missing)
 
 
 def _stale(newest: Tid, shown: Tid) -> Unverified:
     return Unverified(
-        f"the PDS does not show rev {newest} yet, which it gave us before",
-        hint="nothing was changed; the next sync looks again; if that rev never comes: "
-        f"syncd sync --accept-rev {shown}",
+        f"the PDS does not show rev {newest} yet, which it named in an answer before",
+        hint="nothing was changed; the next sync looks again; if that rev never appears: syncd "
+        f"sync --accept-rev {shown}",
     )

@@ -39,10 +39,10 @@ def describe_unnamed(
     gone: dict[str, tuple[Problem, ...]] = dict.fromkeys([*map(_shown, before), _MORE], ())
     names = [_shown(key) for key in sorted(now)[:NAMED]]
     problems = {
-        name: (Problem(name, "no file can stand for this record", _HINT),) for name in names
+        name: (Problem(name, "no file can represent this record", _HINT),) for name in names
     }
     rest = len(now) - len(problems)
-    more = Problem(_MORE, f"no file can stand for {rest} more of the repo's records", _HINT)
+    more = Problem(_MORE, f"no file can represent {rest} more of the repo's records", _HINT)
     return gone | problems | ({_MORE: (more,)} if rest > 0 else {})
 
 

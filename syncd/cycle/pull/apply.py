@@ -22,10 +22,10 @@ from syncd.model import Memory, Problem, RecordPath, Seen, Step, split_record_pa
 PORTION_BYTES = 16_000_000
 """The most bytes of records, and of the files that they replace, that are pulled together."""
 
-_HINT = "it stays in the repo as it is; all else is synced"
+_HINT = "it stays in the repo as it is; everything else is synced"
 _OLD_HINT = (
-    "an edit of the file is a conflict: syncd resolve PATH --local then writes it over the repo's "
-    "version, which stays in history"
+    "if you edit the file, that is a conflict; syncd resolve PATH --local then overwrites "
+    "the repo's version, which stays in history"
 )
 
 
@@ -108,8 +108,8 @@ def _text(forms: Forms, blocks: Mapping[Cid, bytes], step: Step, old: bytes | No
     """Return the file of a step's record, in the form of the file that it replaces."""
     if step.remote is not None and not step.remote.is_block:
         raise BadData(
-            f"the repo's tree names it by {step.remote}, which is not the CID of a record",
-            hint="write it anew with the client that wrote it; all other records are mirrored",
+            f"the repo's tree names this record by {step.remote}, which is not the CID of a record",
+            hint="write it again with the client that wrote it; all other records are mirrored",
         )
     if step.remote is None or step.remote not in blocks:
         raise NotFound(
@@ -124,5 +124,8 @@ def _text(forms: Forms, blocks: Mapping[Cid, bytes], step: Step, old: bytes | No
     except BadData as error:
         if old is None:
             raise BadData(f"no file can show this record: {error.message}", hint=_HINT) from None
-        message = f"its file is old: no file can show the repo's new version: {error.message}"
+        message = (
+            "its file is outdated, because no file can show the repo's new version: "
+            f"{error.message}"
+        )
         raise BadData(message, hint=_OLD_HINT) from None

@@ -67,7 +67,7 @@ class Keeper:
             self.history.keep(versions)
             self.copy(versions)
         except (FileProblem, StateWrong) as error:
-            reason = f"the version it replaces cannot be kept: {error.message}"
+            reason = f"syncd cannot keep the version that this replaces: {error.message}"
             hint = error.hint or NOT_OVERWRITTEN
             return {version.path: FileProblem(reason, hint=hint) for version in versions}
         return {}

@@ -58,7 +58,9 @@ def _noted(item: Waiting, reason: str) -> Waiting:
 def _content(folder: Folder, conflict: Conflict, remote: Cid, block: bytes | None) -> bytes:
     """Return the file of the repo's version. Raises BadData if there is none."""
     if not remote.is_block:
-        raise BadData(f"the repo's tree names it by {remote}, which is not the CID of a record")
+        raise BadData(
+            f"the repo's tree names the record by {remote}, which is not the CID of a record"
+        )
     if block is None:
         raise BadData("the PDS does not have its content")
     form = folder.forms.of(split_record_path(conflict.path)[0])

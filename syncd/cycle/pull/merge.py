@@ -104,13 +104,13 @@ def merged_file(workspace: Workspace, conflict: Conflict, blocks: Mapping[Cid, b
     except BadJson as error:
         raise BadData(error.message) from error
     if cid_of(local) != conflict.local or remote is None:
-        raise FileChanged(f"{path} was edited after it was looked at")
+        raise FileChanged(f"{path} was edited after syncd read it")
     if remote not in blocks:
         raise BadData("the PDS does not have the content of its version")
     base = None if conflict.base is None else workspace.state.block(path, conflict.base)
     if conflict.base is not None and base is None:
         # Without it, what one side left alone cannot be told from what it changed.
-        raise BadData("the common ancestor of both sides is no longer known")
+        raise BadData("syncd no longer has the common ancestor of both sides")
     start = None if base is None else record_of(base)
     return merge(
         start,
@@ -134,7 +134,7 @@ def clean_record(merged: Merged, path: RecordPath, forms: Forms) -> tuple[bytes,
     except BadJson as error:
         raise BadData(error.message) from error
     if not is_exact:
-        raise BadData("the result cannot be expressed as JSON")
+        raise BadData("JSON cannot express the result")
     return text, cid
 
 

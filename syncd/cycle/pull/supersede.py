@@ -163,7 +163,7 @@ def _plan(work: _Work, folder: Folder, root: int, keeper: Keeper, successor: Suc
         return
     old, now = read_below(folder, root, path)
     if now.digest != seen.digest:
-        raise FileChanged(f"{path} was edited after it was looked at")
+        raise FileChanged(f"{path} was edited after syncd read it")
     text: bytes | None = None
     if cid is None:
         work.removals.append(seen)

@@ -62,7 +62,7 @@ from syncd.values import dataclass
 
 _REASON = "the files that it names were uploaded"
 _HINT = "change the file, or name another"
-_TYPED = "the PDS knows a file that it names as another type"
+_TYPED = "the PDS has a file of this record under another type"
 _ANY: Final = BlobRef(cid_of_blob(b""), "*/*", 0)
 _EXPECTED: Final = re.compile(r"Expected: (\S+), Got: (\S+)")
 """How the reference PDS says which type it has, and which a record names."""
@@ -231,7 +231,7 @@ class Uploads:
         form = folder.forms.of(collection)
         text, now = read_bytes(folder, path)
         if now.digest != seen.digest:
-            raise FileChanged(f"{path} was edited after it was looked at")
+            raise FileChanged(f"{path} was edited after syncd read it")
         block = encode(form.parse(text, collection, refs.__getitem__))
         cid = cid_of_block(block)
 
@@ -258,7 +258,9 @@ class Uploads:
             if path in placed.failed:
                 found[path] = not_done(path, placed.failed[path])
             elif cid != planned[path]:
-                found[path] = Retry(path, "the PDS says that a file of it is of another kind")
+                found[path] = Retry(
+                    path, "the PDS says that a file of this record has another type"
+                )
             else:
                 found[path] = None
         return found
@@ -280,7 +282,7 @@ class Uploads:
             line, column = error.line, error.column
         except (BadData, FileChanged, FileProblem):
             pass
-        reason = f"a file that it names cannot be uploaded: {refused.error.message}"
+        reason = f"a file of this record cannot be uploaded: {refused.error.message}"
         # What a PDS has no method for, no other file changes.
         hint = refused.error.hint if refused.error.status == 501 else _HINT
         return Refusal(step.path, step.local, reason, hint, line, column)
@@ -316,7 +318,7 @@ class Uploads:
             return None
         sent[right.cid] = right
         self.corrected.add(right.cid)
-        return Retry(change.path, f"the PDS knows a file that it names as {expected}")
+        return Retry(change.path, f"the PDS has a file of this record as {expected}")
 
     def _correct(self, keeper: Keeper, change: Change, old: BlobRef, new: BlobRef) -> None:
         """Write the reference `new` for each `old` in the file of a record.
@@ -344,7 +346,7 @@ class Uploads:
     def _pending(self, step: Step, item: Naming | None, until: int) -> Pending:
         """Return that a record waits for its files, and until when."""
         left = in_words(until - self.workspace.now())
-        reason = f"{step.reason}: the PDS takes no more files for {left}"
+        reason = f"{step.reason}: the PDS accepts no more files for {left}"
         known = self.workspace.state.seen_of([step.path])
         seen = known.get(step.path) if item is None else item.seen
         stamp_ns = 0 if seen is None else max(seen.mtime_ns, seen.ctime_ns)

@@ -26,7 +26,7 @@ def fill(folder: Folder, change: Change, root: int) -> Change:
     record = folder.forms.of(collection).parse(text, collection)
     block = encode(record)
     if cid_of_block(block) != change.after:
-        raise FileChanged(f"{change.path} was edited after it was looked at")
+        raise FileChanged(f"{change.path} was edited after syncd read it")
     return replace(change, record=record, block=block)
 
 
@@ -35,4 +35,4 @@ def _still_gone(folder: Folder, change: Change, root: int) -> Change:
         read_below(folder, root, change.path)
     except FileChanged:
         return change
-    raise FileChanged(f"{change.path} is there again")
+    raise FileChanged(f"{change.path} exists again")

@@ -36,7 +36,7 @@ from syncd.values import dataclass
 
 WRITTEN_AGAIN = "written again; to be seen in the repo's tree"
 MOST_AT_ONCE = 200
-_LOST = "the PDS has lost this record with the deletion or the edit of one that was equal"
+_LOST = "the PDS lost this record when another record with the same content was deleted or edited"
 
 
 @dataclass(slots=True)
@@ -129,14 +129,14 @@ class Keeping:
             self.workspace.state.record(Memory(base=base, waiting=dict.fromkeys(base, ())))
             return False
         except (PdsError, BadAnswer, CredentialsRefused) as error:
-            self._tell(changes, f"the PDS does not take it again: {error.message}")
+            self._tell(changes, f"the PDS does not accept it again: {error.message}")
             return True
         try:
             await self.allowance.heeding(self.home.pds.write(changes, swap=None))
         except (PdsError, BadAnswer, CredentialsRefused) as error:
-            self._tell(changes, f"the PDS does not take it again: {error.message}")
+            self._tell(changes, f"the PDS does not accept it again: {error.message}")
         else:
-            self._tell(changes, "it was written again")
+            self._tell(changes, "syncd wrote it again")
         return True
 
     def _tell(self, changes: Sequence[Change], what: str) -> None:
@@ -150,9 +150,11 @@ class Keeping:
                 raise FileChanged("it has changed here meanwhile")
             change = self.filled(Change(path, None, cid))
             if change.record is not None and _has_blob(change.record):
-                raise FileChanged("to do so would delete its blobs; save its file with a change")
+                raise FileChanged(
+                    "writing it again would delete its blobs; change its file and save it"
+                )
         except (FileChanged, FileProblem, BadJson) as error:
-            self.tell(f"{path}: {_LOST}; it is not written again: {error.message}")
+            self.tell(f"{path}: {_LOST}; syncd does not write it again: {error.message}")
             return None
         return change
 

@@ -28,7 +28,7 @@ UNSEEN: Final = Unseen.UNSEEN
 class Unclear(PdsError):
     """The PDS does not say what one record is now; nothing was written."""
 
-    effect = "nothing was written; that change waits for the next look"
+    effect = "nothing was written; the change waits until syncd looks again"
     advice = "nothing"
 
 

@@ -33,7 +33,7 @@ MOST_BYTES: Final = 2_000_000
 MOST_WRITES: Final = 1_000
 """How many of our writes wait for their event, which comes only where a stream is heard."""
 
-_REASON = "written by another client, and overwritten by syncd before it was seen"
+_REASON = "written by another client, and overwritten by syncd before syncd saw it"
 
 
 class _Sent(NamedTuple):
@@ -123,7 +123,7 @@ class Overheard:
         block = self._block(prev)
         is_kept = block is not None and self._keep(sent, prev, block)
         where = (
-            f"it is kept: syncd log {sent.path}"
+            f"syncd kept it: syncd log {sent.path}"
             if is_kept
             else "its content did not come with the stream, so syncd cannot bring it back"
         )

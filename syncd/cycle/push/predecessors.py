@@ -33,7 +33,7 @@ async def keep_records(
     for (step, cid), block in zip(replacing, known, strict=True):
         content = block or fetched.get(cid)
         if content is None:
-            message = f"{step.path}: the PDS does not give the version that this would replace"
+            message = f"{step.path}: the PDS does not send the version that this would replace"
             failed[step.path] = NotFound(message, hint=NOT_OVERWRITTEN)
             continue
         origin = Provenance.BOTH if cid == step.base else Provenance.REPO

@@ -38,7 +38,7 @@ from syncd.pds import Pds
 from syncd.values import dataclass
 
 TO_BE_SEEN = "written; to be seen in the repo's tree"
-NOT_MOVED_YET = "its content is not at its new path in the repo yet"
+NOT_MOVED_YET = "the repo does not have its content at the new path yet"
 FAILURES = 4
 """A change that got no usable answer so often, each time alone, is refused if the PDS takes others.
 
@@ -63,6 +63,7 @@ class Pusher:
         place_of: The line and column, in the file of a change, of what an error names.
         obey: Corrects the file of a change by what a refusal asks for, if it may: then the change
             is planned again.
+        lacking: The blobs whose want made the PDS refuse a change, and that are not here either.
         guards: What the PDS honours, for changes that go one by one.
         body: How large a body the PDS takes, as far as it is known.
         on_done: Is given after each answer how many records are done.
@@ -81,6 +82,7 @@ class Pusher:
     missing: set[Cid | RecordPath | None] = field(default_factory=set)
     place_of: Callable[[Change, Rejected], Position] = lambda *_: (None, None)
     obey: Callable[[Change, Rejected], Retry | None] = lambda *_: None
+    lacking: Callable[[Change, Rejected], tuple[Cid, ...]] = lambda *_: ()
     guards: Guards = Guards.ALL
     body: Body = field(init=False)
     looks: Looks = field(init=False)
@@ -111,7 +113,7 @@ class Pusher:
                 except Unknown as error:
                     self.answers.overheard.take_silence(change)
                     unclear.append((change, error))
-                    self.missing.update((change.after, change.path))
+                    self.miss(change)
                     await self._look_whether_it_is_up(error, len(unclear))
             await self._judge(unclear)
         except (Unknown, RateLimited, CredentialsRefused, Unreachable) as error:
@@ -236,7 +238,10 @@ class Pusher:
             # The tree will show it: until then the path waits, as after every write.
             return written
         if found not in (change.after, stored):
-            reason = "overtaken in the repo while it was written; this PDS ignores guards"
+            reason = (
+                "another client changed it in the repo at the same moment, and this PDS "
+                "ignores guards"
+            )
             self.answers.lose(change, found, reason, written.rev)
             raise SwapFailed(f"{change.path} was changed in the repo while it was written")
         return written
@@ -263,8 +268,8 @@ class Pusher:
                 self.pushed.failed.append(change)
             is_often = has_failed and self.failures(change) + 1 >= FAILURES
             if is_often and await self._takes_others():
-                reason = f"the PDS fails on this change, and takes others: {error.message}"
-                hint = "change the record; it is not sent again as it is"
+                reason = f"the PDS fails on this change but accepts others: {error.message}"
+                hint = "change the record; syncd does not send the same content again"
                 self._give_up(change, Refusal(change.path, change.after, reason, hint))
             else:
                 self._wait(change, Retry(change.path, error.message), departure(change))
@@ -331,7 +336,8 @@ class Pusher:
         if isinstance(error, TooLarge):
             reason += self._sizes(change)
         line, column = self.place_of(change, error)
-        cause = Refusal(change.path, change.after, reason, error.hint, line, column)
+        lacks = self.lacking(change, error)
+        cause = Refusal(change.path, change.after, reason, error.hint, line, column, lacks)
         self._give_up(change, cause)
 
     def _give_up(self, change: Change, cause: Refusal) -> None:
@@ -340,9 +346,13 @@ class Pusher:
 
     def _sizes(self, change: Change) -> str:
         """Return how large the request is, and what the PDS took before, for a sentence."""
-        taken = f"; the largest that it took has {self.body.passed}" if self.body.passed else ""
+        taken = f"; the largest that it accepted has {self.body.passed}" if self.body.passed else ""
         return f" (its request has {body_bytes([change])} bytes{taken})"
 
-    def _wait(self, change: Change, *items: Waiting) -> None:
+    def miss(self, change: Change) -> None:
+        """Note that this push does not bring a change to where it was to be."""
         self.missing.update((change.after, change.path))
+
+    def _wait(self, change: Change, *items: Waiting) -> None:
+        self.miss(change)
         self.remember(Memory(waiting={change.path: items}))

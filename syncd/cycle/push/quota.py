@@ -57,7 +57,7 @@ class Allowance:
                 f"the write budget of the PDS is used up for {in_words(wait)}"
                 + (f" (this PDS allows {own})" if own else ""),
                 retry_seconds=wait,
-                hint="wait; syncd run continues by itself, and syncd status shows when",
+                hint="wait; syncd run continues on its own, and syncd status shows when",
             )
 
     async def heeding(self, request: Awaitable[Answer]) -> Answer:

@@ -19,7 +19,7 @@ from syncd.folder.write import read_bytes
 from syncd.forms.plain import renewed
 from syncd.model import Memory, Retry, Step, Waiting, split_record_path
 
-_REASON = "its text without markup was made anew"
+_REASON = "syncd updated its text without markup"
 _RECENT = 50
 """How many superseded versions of a record are looked through for one of these."""
 

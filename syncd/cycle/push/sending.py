@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import field
+from functools import partial
 from typing import BinaryIO, Final
 
 from syncd.atproto.blob import BlobRef
@@ -117,18 +118,19 @@ class Sender:
         try:
             with parcel.opened() as (file, size):
                 if size != expected.size:
-                    raise FileChanged(f"{parcel.name} was changed after it was looked at")
+                    raise FileChanged(f"{parcel.name} was changed after syncd read it")
                 start = file.tell()
                 found = await self.home.pds.upload_blob(file, size, expected.mime_type)
                 if parcel.is_kept and found.cid == expected.cid:
                     file.seek(start)
+                    copying = partial(self._copies.add, file, found, parcel.name)
                     with suppress(FileProblem):
-                        self._copies.add(file, found, parcel.name)
+                        await self.workspace.folder.disk.beside(copying)
         except Rejected as error:
             raise Refused(parcel.name, error) from error
         if found.cid != expected.cid:
             forget()
-            raise FileChanged(f"{parcel.name} was changed after it was looked at")
+            raise FileChanged(f"{parcel.name} was changed after syncd read it")
         self.sent[found.cid] = found
 
     def _keep_count(self) -> None:

@@ -40,8 +40,8 @@ PICTURES: Final = (
 """How the names of files end that a record may name."""
 _MOST_PICTURES: Final = 10_000
 """A directory with more in it is not counted further: it is other files to whoever asks."""
-_PICTURE = "a record may name it to be uploaded"
-_MOVE = "move it into a directory that is named after its collection, if it is meant to be a record"
+_PICTURE = "syncd uploads it once a record names it"
+_MOVE = "if it should be a record, move it into the directory of its collection"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Inventory:
             if _is_picture(name):
                 yield NoRecord(printable(name), _PICTURE, pictures=1)
                 return
-            reason = "it lies at the top of the folder"
+            reason = "it is at the top of the folder"
             yield NoRecord(
                 printable(name), reason, _MOVE if name.endswith(self.forms.endings) else ""
             )
@@ -157,20 +157,28 @@ class Inventory:
         match = self.rules.match(path)
         if match is None:
             return NoRecord(printable(path), "it is ignored")
-        where = "take that line away" if match.line else f"name it in {IGNORE_FILE} with a !"
+        where = (
+            "remove that line"
+            if match.line
+            else f"except it in {IGNORE_FILE} with a line that begins with !"
+        )
         return NoRecord(printable(path), match.reason, f"{where} to publish it", match.line)
 
     def _other(self, path: str, ending: str) -> NoRecord:
         if self.rules.match(path):
             return self._why(path)
         if path.endswith("/"):
-            return NoRecord(printable(path), "it is a subfolder, and records lie beside it", _UP)
+            return NoRecord(
+                printable(path),
+                "it is a subdirectory of a collection, and records cannot be in one",
+                _UP,
+            )
         is_loud = path.endswith(ending.upper())
-        hint = f"name it like the record's key, with {ending}" if is_loud else ""
+        hint = f"name it after the record's key, with the ending {ending}" if is_loud else ""
         return NoRecord(printable(path), f"its name does not end with {ending}", hint)
 
 
-_UP = "move its files into the collection's directory, if they are meant to be records"
+_UP = "if its files should be records, move them into the collection's directory"
 
 
 def _is_picture(name: str) -> bool:
@@ -178,7 +186,7 @@ def _is_picture(name: str) -> bool:
 
 
 def _named_by_records(count: int) -> str:
-    return f"it has {count} pictures or films, each of which a record may name to be uploaded"
+    return f"it has {count} pictures or films; syncd uploads each once a record names it"
 
 
 def _pictures_in(root: int, name: str) -> int:

@@ -108,7 +108,7 @@ def read_rules(root: int) -> Rules:
         return _unreadable(f"it cannot be read: {cause}", hint)
     if not data:
         # Many programs empty a file before they write it anew.
-        return _unreadable("it is empty", "delete it if nothing is to be ignored")
+        return _unreadable("it is empty", "delete it, or write patterns into it")
     if len(data) > MAX_BYTES:
         return _unreadable("it is larger than 1 MB", "keep only patterns in it")
     try:
@@ -129,7 +129,7 @@ def _read(root: int) -> bytes:
     file = os.open(IGNORE_FILE, flags, dir_fd=root)
     with os.fdopen(file, "rb") as opened:
         if not stat.S_ISREG(os.fstat(file).st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file")
+            raise OSError(errno.EINVAL, "it is not a regular file")
         return opened.read(MAX_BYTES + 1)
 
 

@@ -149,7 +149,7 @@ class _One:
         block = encode(self._record(text))
         new = self.after.restyled(text, block, self.collection)
         if encode(self.after.parse(new, self.collection)) != block:
-            raise BadData("the new form cannot say it")
+            raise BadData("the new form cannot express it")
         return new
 
     def _record(self, text: bytes) -> Record:

@@ -25,7 +25,7 @@ _MARKER = re.compile(r"^(?:---|\.\.\.|%)", re.MULTILINE)
 _NO_CHARACTER = re.compile(r"\\U(?!000|0010)[0-9a-fA-F]{8}")
 _HALF = re.compile(r"[\ud800-\udfff]")
 _TOO_DEEP = f"lists and maps are nested more than {MAX_DEPTH} deep"
-_AS_JSON = "nest less deep, or save the record as a JSON file instead"
+_AS_JSON = "nest less deeply, or save the record as a JSON file instead"
 _ITSELF = "write the character itself"
 _REPEAT = "put a text that begins so into double quotes; else write the value in each place"
 _NO_TAG = "put a text that begins so into double quotes; else remove the tag"
@@ -46,7 +46,7 @@ def read_yaml(text: str) -> Node:
     except (YAMLError, ValueError, OverflowError, RecursionError, IndexError) as error:
         # The library does not say where such an escape stands.
         if (found := _NO_CHARACTER.search(text)) is not None:
-            raise Fault(found.start(), f"{found[0]} is no character", _ITSELF) from None
+            raise Fault(found.start(), f"{found[0]} is not a character", _ITSELF) from None
         reason = f"this is not YAML: {str(error).splitlines()[0] if str(error) else 'bad escape'}"
         raise Fault(0, reason) from None
 
@@ -55,7 +55,7 @@ def _check(text: str) -> None:
     """Raise Fault for what the library reads by other rules, or too slowly."""
     if len(text) > MAX_CHARACTERS:
         reason = f"the front matter has more than {MAX_CHARACTERS} characters"
-        raise Fault(0, reason, "write each value in one line, long texts in double quotes")
+        raise Fault(0, reason, "write each value on one line, long texts in double quotes")
     if found := _MARKER.search(text):
         reason = f"a line of the front matter begins with {found[0]}"
         raise Fault(found.start(), reason, "put the text into quotes, or indent it")
@@ -82,7 +82,7 @@ def _explained(text: str, error: Any) -> Fault:  # noqa: ANN401
 
 
 _SAID = (
-    ("'\\t'", "a tab stands where YAML wants spaces", "replace it by spaces"),
+    ("'\\t'", "there is a tab where YAML needs spaces", "replace it with spaces"),
     ("mapping values are not allowed", "a colon is not allowed here", _QUOTE),
     (
         "could not find expected ':'",
@@ -134,7 +134,7 @@ def _whole(text: str, at: int) -> str:
     try:
         return text.encode("utf-16", "surrogatepass").decode("utf-16")
     except UnicodeDecodeError:
-        raise Fault(at, "an escape stands for half a character", _ITSELF) from None
+        raise Fault(at, "an escape is only half of a character", _ITSELF) from None
 
 
 @dataclass(slots=True)
@@ -160,8 +160,8 @@ class _Builder:
             self._take(type(event).__name__, event)
         node = NOTHING if self.root is None else self.root
         if node.entries is None:
-            hint = "write each field as `key: value`, with a space behind the colon"
-            raise Fault(node.at, "the front matter is no list of `key: value`", hint)
+            hint = "write each field as `key: value`, with a space after the colon"
+            raise Fault(node.at, "the front matter must be lines of `key: value`", hint)
         return node
 
     def _take(self, kind: str, event: Any) -> None:  # noqa: ANN401

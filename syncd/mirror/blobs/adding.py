@@ -33,7 +33,7 @@ from syncd.state.learnt import KnownBlobLimit
 from syncd.trouble import explain
 from syncd.values import dataclass
 
-_NAME_HINT: Final = "name one file that has something in it"
+_NAME_HINT: Final = "name a file that is not empty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def add_file(workspace: Workspace, file: Path, location: str | None = None) -> A
 def _opened(workspace: Workspace, file: Path, shown: str) -> Iterator[tuple[BinaryIO, int]]:
     """Open a file of a person. In the folder, where others may put links, none is followed."""
     if not os.path.lexists(file):
-        raise FileProblem(f"there is no file {shown}", hint="name one that is there")
+        raise FileProblem(f"there is no file {shown}", hint="check the name: ls")
     inside = _inside(workspace.root, file)
     if inside is None:
         try:
@@ -97,7 +97,7 @@ def _opened(workspace: Workspace, file: Path, shown: str) -> Iterator[tuple[Bina
         if any(part.startswith(".") for part in parts):
             raise FileProblem(
                 f"{shown} is hidden, or in a hidden directory of the folder",
-                hint="copy it to another place first, if this file is meant",
+                hint="if this is the file you want, copy it to another place first",
             )
         descriptor = open_below(workspace.folder.open, parts, shown)
     with reading(descriptor, shown, _NAME_HINT) as found:

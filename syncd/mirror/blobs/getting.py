@@ -37,7 +37,10 @@ async def served_findings(workspace: Workspace, pds: Pds) -> list[Problem]:
         Problem(
             str(named[ref.cid].paths[0]),
             f"its blob {blob_words(ref)} is missing on the PDS",
-            "anyone who has its bytes can upload them; a copy in blobs/ stays here",
+            (
+                "a person who has the file can upload it: syncd blob push --missing; a copy "
+                "in blobs/ stays here"
+            ),
         )
         for ref in absent
     ]

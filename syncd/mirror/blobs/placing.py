@@ -152,7 +152,7 @@ def _place_for(
     if len(places) == 1:
         return places[0], added.ref.value
     named = " ".join(f"{printable(target.file)}#{_pointer_text(place)}" for place in places)
-    why = f"has {len(places)} places for a file" if places else "says no place for a file"
+    why = f"has {len(places)} places for a file" if places else "names no place for a file"
     hint = f"name one: --to {named}" if places else f"name it: --to {target.file}#/KEY"
     raise SyncdError(f"the lexicon of {target.collection} {why}", hint=hint)
 
@@ -160,7 +160,7 @@ def _place_for(
 def _keys_of(pointer: str) -> Pointer:
     if not pointer.startswith("/"):
         hint = "write it as in --to com.example.note/one#/images/0/image"
-        raise SyncdError(f"{pointer!r} is no JSON pointer: it begins with /", hint=hint)
+        raise SyncdError(f"{pointer!r} is not a JSON pointer, which begins with /", hint=hint)
     return tuple(k.replace("~1", "/").replace("~0", "~") for k in pointer[1:].split("/"))
 
 
@@ -182,8 +182,8 @@ def _with(inner: Value, keys: Pointer, value: Value, above: Pointer) -> tuple[Po
     if not keys:
         if inner is None or (isinstance(inner, dict) and blob_ref(inner) is not None):
             return above, value
-        hint = "a blob can be replaced, and a new place be named; remove what is there first"
-        raise BadData(f"there is something else at {_pointer_text(above)}", hint=hint)
+        hint = "remove what is there, or name another place: only a blob can be replaced"
+        raise BadData(f"{_pointer_text(above)} holds something else", hint=hint)
     key, rest = str(keys[0]), keys[1:]
     if isinstance(inner, dict):
         begun = inner[key] if key in inner else _begun(key, rest, above)
@@ -211,7 +211,7 @@ def _begun(key: str, rest: Pointer, above: Pointer) -> Value:
 
 def _no_place(above: Pointer, key: str) -> BadData:
     pointer = _pointer_text((*above, key))
-    hint = "write what is around the place into the file first, or name another place"
+    hint = "write the fields around this place into the file first, or name another place"
     return BadData(f"there is no {pointer} in it", hint=hint)
 
 

@@ -28,9 +28,7 @@ from syncd.state.learnt import UploadPause
 from syncd.values import dataclass
 
 _MOST_FILES: Final = 100_000
-PUSH_HINT: Final = (
-    "put a file with its bytes anywhere into the folder, then: syncd blob push --missing"
-)
+PUSH_HINT: Final = "put a copy of the file anywhere in the folder, then: syncd blob push --missing"
 
 
 @dataclass(slots=True)

@@ -157,14 +157,14 @@ def why_missing(workspace: Workspace, found: Attached, ref: BlobRef) -> tuple[st
         return "not fetched yet", "syncd sync"
     if ref in found.resting:
         asked = found.asked[ref.cid]
-        return f"{asked.reason}; asked for again after {rfc3339(asked.due)}", get
+        return f"{asked.reason}; syncd asks again after {rfc3339(asked.due)}", get
     if ref in found.beyond:
         if ref.size > config.blobs_max_megabytes * MEGABYTE:
             limit = f"[blobs] max_megabytes = {config.blobs_max_megabytes}"
         else:
             limit = f"[blobs] total_megabytes = {config.blobs_total_megabytes}"
-        return f"beyond {limit}", get
-    return "the settings [blobs] do not ask for it", get
+        return f"over the limit {limit}", get
+    return "the settings in [blobs] leave it out", get
 
 
 def blob_findings(workspace: Workspace) -> tuple[BlobCount, list[Problem]]:
@@ -179,8 +179,8 @@ def blob_findings(workspace: Workspace) -> tuple[BlobCount, list[Problem]]:
     problems += [
         Problem(
             f"{DIRECTORY}/{name}",
-            "its bytes are not those that its name says",
-            "syncd sync gives it another name and fetches the true bytes again",
+            "its content does not match its name, which is a hash",
+            "run syncd sync: it renames this file and fetches the blob again",
         )
         for name in checked.edited
     ]
@@ -191,6 +191,6 @@ def blob_findings(workspace: Workspace) -> tuple[BlobCount, list[Problem]]:
             why, hint = why_missing(workspace, found, ref)
             path = str(found.named[ref.cid].paths[0])
             problems.append(
-                Problem(path, f"its blob {blob_words(ref)} is missing here: {why}", hint)
+                Problem(path, f"its blob {blob_words(ref)} is missing in blobs/: {why}", hint)
             )
     return _counted(found), problems

@@ -54,7 +54,7 @@ class RemoteMarks:
             before = found.kept_as
             if found.mark and comes_from(checkout.work, found.mark.commit, mark.commit):
                 return f"another job has published {found.mark.commit[:10]} meanwhile"
-        return f"other jobs move {REF} all the time; it stays at {(before or 'nothing')[:10]}"
+        return f"other jobs keep moving {REF}; it stays at {(before or 'nothing')[:10]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,10 @@ async def _give_way(
     both = done.report.followed_by(replace(report, plan=done.report.plan))
     if report.pushed:
         count = "1 record is" if len(report.pushed) == 1 else f"{len(report.pushed)} records are"
-        remark = f"{count} as {found.commit[:10]} has it: its job ended before this one wrote"
+        remark = (
+            f"{count} as {found.commit[:10]} has it: the job of that commit finished before "
+            "this one wrote"
+        )
         both = replace(both, remarks=(*both.remarks, remark))
     return replace(done, report=both)
 
@@ -307,9 +310,9 @@ def _with_conflicts_kept(report: Report, mirror: Mirror, shelf: Shelf) -> Report
         name = kept_conflict(folder, conflict.path, conflict.remote)
         try:
             if name is None:
-                raise FileNotFoundError("it was not laid down")
+                raise FileNotFoundError("syncd could not write it")
             content = (folder.root / name).read_bytes()
             shelf.keep_text(CONFLICTS, conflict.path, conflict.remote, content)
         except (OSError, SyncdError) as error:
-            remarks.append(f"{conflict.path}: the repo's version is not kept here: {error}")
+            remarks.append(f"{conflict.path}: syncd could not keep the repo's version: {error}")
     return replace(report, remarks=(*report.remarks, *remarks))

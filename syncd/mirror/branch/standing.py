@@ -27,7 +27,7 @@ from syncd.git.published import (
 from syncd.git.repository import find_repository
 from syncd.values import dataclass
 
-_OTHERWISE = "syncd sync --dry-run shows what it would change"
+_OTHERWISE = "see what it would change: syncd sync --dry-run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +95,17 @@ def checkout_at(root: Path, environ: Mapping[str, str]) -> Checkout:
     """
     repository = find_repository(root)
     if repository is None:
-        message = f'{root} is not in a git repository, and [mirror] mode = "publish" publishes one'
-        raise ConfigWrong(message, hint="clone the repository, or take the line out")
+        message = f'{root} is not in a git repository, which [mirror] mode = "publish" needs'
+        raise ConfigWrong(message, hint="clone the repository, or remove that line")
     if any((root / ".syncd" / name).exists() for name in ("marker", "state.db")):
-        message = f"{root} is a mirror that syncs both ways, and its settings say publish"
-        raise FolderWrong(message, hint="publish from a clone of its own: git clone")
+        message = f"{root} is a mirror that syncs both ways, but its settings say publish"
+        raise FolderWrong(message, hint="publish from a separate clone: git clone")
     work = Worktree.at(repository)
     tip = work.tip()
     head = tip.commit
     config = None if head is None else settings_at(work, head, environ)
     if head is None or config is None or not config.is_one_way:
-        message = f'{FILE_NAME} says mode = "publish", and in HEAD it does not'
+        message = f'{FILE_NAME} says mode = "publish", but the one in HEAD does not'
         raise ConfigWrong(message, hint=f"git add {FILE_NAME} && git commit")
     return Checkout(root, work, config, head, tip.branch)
 
@@ -147,7 +147,10 @@ def since(checkout: Checkout, found: Found) -> Since:
     check_branch(checkout)
     if found.is_from_remote and found.tip != checkout.head:
         newer = _newer_tip(checkout, found.tip)
-        remark = f"{checkout.config.branch} has a newer commit, {newer[:10]}, and its job publishes"
+        remark = (
+            f"{checkout.config.branch} has a newer commit, {newer[:10]}, which its own job "
+            "publishes"
+        )
         return Since(None, found.kept_as, remark, is_done=True)
     mark = found.mark
     if mark is not None and mark.commit != checkout.head and _is_newer(checkout, mark):

@@ -78,7 +78,7 @@ def _add_to_helix(text: str, mapped: Sequence[Mapped]) -> str:
     if re.search(rf"^[^#\n]*{_SERVER}", rest, re.MULTILINE):
         # A table can be there once, and which of its keys are whose nobody could tell later.
         raise FileProblem(
-            f"it configures {_SERVER} already",
+            f"it already configures {_SERVER}",
             hint=f"add the files of {SCHEMAS} to its config.json.schemas by hand",
         )
     lines = [

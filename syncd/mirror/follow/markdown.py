@@ -35,9 +35,9 @@ def follow_markdown(files: Workspace, on_notice: OnNotice) -> None:
         message = f"the files cannot be rewritten for [files] markdown: {cause}"
         raise FolderWrong(message, hint=hint) from error
     files.state.keep(MarkdownFiles(now))
-    left = f"; {len(done.left)} stay as they are, such as {done.left[0]}" if done.left else ""
+    left = f"; {len(done.left)} stay unchanged, such as {done.left[0]}" if done.left else ""
     if done.count or left:
-        on_notice(Notice(f"[files] markdown: {done.count} files were rewritten{left}"))
+        on_notice(Notice(f"[files] markdown: syncd rewrote {done.count} files{left}"))
 
 
 def _copies_to_rewrite(

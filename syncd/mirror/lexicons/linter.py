@@ -70,7 +70,7 @@ def place_around(directory: Path) -> tuple[Path, bool, Forms]:
         root = find_root(directory)
     except FolderWrong:
         if not directory.is_dir():
-            raise FolderWrong(f"{directory} is no directory") from None
+            raise FolderWrong(f"{directory} is not a directory") from None
         root = directory
     try:
         config = load_config(root / FILE_NAME, {})
@@ -86,7 +86,7 @@ def check_files(
     """Check the files of a folder: all of them, or those below `names`.
 
     `names` are record paths, collections, files, directories or patterns, relative to `root`.
-    Raises FolderWrong: one of `names` is none of these.
+    Raises SyncdError: one of `names` is none of these.
     """
     with open_library(root, portable=portable, forms=forms) as library:
         files = [*_files(root, forms)]
@@ -108,8 +108,8 @@ def _refuse_unmet(names: Sequence[str], files: Sequence[str], forms: Forms) -> N
     unmet = [name for name in names if not any(_fits(forms, file, name) for file in files)]
     if unmet:
         meant = near_name(unmet[0].removeprefix("./").rstrip("/"), _nameable(files, forms))
-        hint = "name a record, a collection or a file of it, as it lies in the folder"
-        raise FolderWrong(
+        hint = "name a record, a collection, or a file in it, as in the folder"
+        raise SyncdError(
             f"there is no record file {unmet[0]}",
             hint=f"did you mean {meant}?" if meant else hint,
         )
@@ -188,7 +188,7 @@ def _record_faults(library: Library, collection: str, name: str, record: Record)
         rkey = parse_file_name(name, portable=library.portable, form=form) if is_key else ""
     except BadSyntax as error:
         rkey = ""
-        misnamed = fault(Kind.KEY, f"its name stands for no record: {error.message}")
+        misnamed = fault(Kind.KEY, f"its name is not that of a record: {error.message}")
     found = catalog.check(collection, rkey, record)
     if not rkey:
         # A draft gets its key when it is published.

@@ -156,14 +156,17 @@ def _check(published: Published, before: Resolved | None) -> None:
     faults = lexicon_faults(published.record, nsid)
     if faults:
         raise BadData(
-            f"what {did} publishes as {nsid} is no lexicon: {faults[0]}",
+            f"what {did} publishes as {nsid} is not a lexicon: {faults[0]}",
             hint="only its author can fix it",
         )
     if before is not None and before.did == did and published.rev < before.rev:
         raise RolledBack(
-            f"the PDS of {did} shows its repo at rev {published.rev}, older than rev {before.rev}, "
-            f"at which {nsid} was resolved before",
-            hint="the later one is kept; try again, and if it stays, ask the operator of that PDS",
+            f"the PDS of {did} shows its repo at rev {published.rev}, older than rev "
+            f"{before.rev}, where {nsid} was last resolved",
+            hint=(
+                "syncd keeps the later one; try again, and if this repeats, ask the operator "
+                "of that PDS"
+            ),
         )
 
 

@@ -180,12 +180,14 @@ def _activities(
         read = workspace.activity.read(most, about=about, since=question.since)
     except OSError as error:
         file = error.filename or workspace.own
-        on_notice(Notice(f"what came in and went out is left out: {file}: {error.strerror}"))
+        on_notice(Notice(f"what came in and went out is not listed: {file}: {error.strerror}"))
         return Activities((), unread=1)
     if read.unread:
         what = "1 entry" if read.unread == 1 else f"{read.unread} entries"
-        message = f"{what} of the activity log cannot be read, and left out"
-        on_notice(Notice(message, "nothing, if a newer syncd was here; nothing depends on the log"))
+        message = f"the activity log has {what} that cannot be read; syncd leaves them out"
+        on_notice(
+            Notice(message, "nothing to do if a newer syncd wrote them; no sync depends on the log")
+        )
     return read
 
 

@@ -86,7 +86,7 @@ async def test_status_says_what_was_about_to_happen_and_both_commands(
     other = "repo" if person.side == "folder" else "folder"
     reason = (
         f"{brake.what} were deleted in the {person.side} within 10 minutes; "
-        f"the {other} was about to lose it too"
+        f"syncd deletes no more in the {other} until you decide"
     )
     for _ in range(2):
         found = await person.read_json("status")

@@ -179,7 +179,7 @@ def test_more_than_a_screen_of_one_kind_is_a_number(capsys: pytest.CaptureFixtur
     assert len(lines) == LINES + 1 + 1 + 2
     assert lines[LINES] == "deleted   280 more"
     assert lines[LINES + 1] == "held      300 records of com.example.note: why"
-    assert lines[-1] == "300 deleted; 300 held changes wait for you; head unknown"
+    assert lines[-1] == "300 deleted; 300 held changes need your attention; head unknown"
 
 
 def test_held_changes_with_a_reason_of_their_own_are_lines_of_their_own(
@@ -198,11 +198,11 @@ CONFLICT, PROBLEM = Conflict(NOTE, CID, CID, None, "why"), Problem(NOTE, "why")
     ("report", "last"),
     [
         (Report(), "nothing to do"),
-        (Report(conflicts=(CONFLICT,)), "nothing done; 1 conflict waits for you"),
-        (Report(conflicts=(CONFLICT,) * 2), "nothing done; 2 conflicts wait for you"),
+        (Report(conflicts=(CONFLICT,)), "nothing done; 1 conflict needs your attention"),
+        (Report(conflicts=(CONFLICT,) * 2), "nothing done; 2 conflicts need your attention"),
         (
             Report(pulled=(NOTE,), problems=(PROBLEM,), held=(Held(NOTE, Side.LOCAL, ""),)),
-            "1 pulled; 1 problem, 1 held change wait for you",
+            "1 pulled; 1 problem, 1 held change need your attention",
         ),
         (Report(adopted=(NOTE,), merged=(NOTE,)), "1 adopted, 1 merged"),
     ],

@@ -41,7 +41,7 @@ async def test_a_slow_rm_is_held_as_a_fast_one(world: World, side: str) -> None:
     (first, *_) = (await laptop.sync()).held
     assert first.reason == (
         f"20 of 30 records of com.example.note were deleted in the {side} within 10 minutes; "
-        f"the {'repo' if side == 'folder' else 'folder'} was about to lose it too"
+        f"syncd deletes no more in the {'repo' if side == 'folder' else 'folder'} until you decide"
     )
 
 

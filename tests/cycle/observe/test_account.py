@@ -98,7 +98,7 @@ async def synced(world: World, tmp_path: Path) -> Device:
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        ("deactivated", "its owner has switched it off"),
+        ("deactivated", "is deactivated by its owner"),
         ("takendown", "was taken down by its PDS"),
         ("suspended", "is suspended"),
         ("deleted", "was deleted"),
@@ -303,7 +303,7 @@ def test_every_change_of_an_account_is_one_sentence() -> None:
     assert [line.split()[0:3] for line in describe_change(before, after)] == [
         ["alice.example.com", "is", "now"],
         ["alice.example.org", "moved", "from"],
-        ["alice.example.org", "signs", "with"],
+        ["alice.example.org", "now", "signs"],
     ]
     assert describe_change(before, replace(before, handle=None)) == ()
 

@@ -237,7 +237,7 @@ async def test_a_new_version_that_no_file_can_show_leaves_the_old_file_and_says_
         report = await laptop.sync()
         (problem,) = report.problems
         assert (problem.path, report.pulled, report.conflicts) == (NOTE, (), ())
-        assert "its file is old" in problem.reason
+        assert "its file is outdated" in problem.reason
         assert "--local" in problem.hint
         assert laptop.files() == before
     assert laptop.mirror.history.events() == []

@@ -54,7 +54,7 @@ async def test_the_old_record_stays_where_the_new_name_is_refused(
         report = await laptop.sync()
         assert {problem.path for problem in report.problems} == {OLD, new}
         told = {problem.path: problem for problem in report.problems}
-        assert f"its file is {new} now" in told[OLD].reason
+        assert f"its file is now {new}" in told[OLD].reason
         assert f"syncd approve {OLD}" in told[OLD].hint
         assert OLD in world.records()
     assert RecordPath("com.example.note/other") in world.records()

@@ -11,7 +11,7 @@ import click
 
 from syncd.atproto.cid import Cid, parse_cid
 from syncd.atproto.data import to_json
-from syncd.blobs.consent import Consent, location_here
+from syncd.blobs.consent import consent_of, location_here
 from syncd.blobs.files import UNALLOWED
 from syncd.cli.arguments.places import standing
 from syncd.cli.screen.output import NEEDS_A_PERSON, many, say, say_json, tell
@@ -27,7 +27,7 @@ from syncd.mirror.publishing import check_writable
 
 _NEXT: Final = "syncd sync"
 _STRIP = click.option(
-    "--strip", "location", flag_value=LOCATION_STRIP, help="Take out where it was made."
+    "--strip", "location", flag_value=LOCATION_STRIP, help="Remove where it was made."
 )
 _AS_IS = click.option(
     "--as-is",
@@ -45,7 +45,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
     "--to",
     "record",
     metavar="RECORD[#/POINTER]",
-    help="Put the reference there.",
+    help="Write the reference into this record or draft.",
 )
 @_STRIP
 @_AS_IS
@@ -88,7 +88,7 @@ def add(
 @_JSON
 @click.pass_obj
 def replace(directory: Path, cid: str, file: Path, location: str | None, as_json: bool) -> None:
-    """Name FILE wherever the blob CID is named.
+    """Put FILE in the place of the blob CID, in every record and draft that names it.
 
     Each record and draft changes as by an edit of its file; history keeps what it held.
 
@@ -102,7 +102,7 @@ def replace(directory: Path, cid: str, file: Path, location: str | None, as_json
         added = add_file(workspace, file, location)
         if added.ref.cid == old:
             raise SyncdError(
-                f"{printable(str(file))} is that blob already", hint="name another file"
+                f"{printable(str(file))} already is that blob", hint="name another file"
             )
         found = replace_blob(workspace, old, added.ref)
     if as_json:
@@ -130,9 +130,9 @@ def location(directory: Path, answer: str | None) -> None:
     root = root_around(directory)
     config = load_config(root / FILE_NAME, os.environ)
     if answer == "allow":
-        Consent.of(config, root).give()
+        consent_of(config, root).allow(LOCATION_KEEP)
     elif answer == "forbid":
-        Consent.of(config, root).take_back()
+        consent_of(config, root).forbid()
     say(_LOCATIONS[location_here(config, root)])
 
 
@@ -152,20 +152,26 @@ def blob_named(text: str) -> Cid:
     try:
         return parse_cid(text.rpartition("/")[2].partition(".")[0])
     except BadSyntax:
-        message = f"{text!r} is no CID of a blob"
+        message = f"{text!r} is not the CID of a blob"
         raise BadSyntax(
-            message, hint="syncd blob ls lists them; a file in blobs/ will do"
+            message, hint="list the blobs: syncd blob ls; or name a file in blobs/"
         ) from None
 
 
 def _say_added(workspace: Workspace, added: Added, placed: Placed | None) -> None:
     if added.is_stripped:
-        tell(f"syncd: its metadata was taken out of the copy in {added.file}")
+        tell(
+            f"syncd: the copy in {added.file} has no metadata any more; the file itself is "
+            "unchanged"
+        )
     if not added.is_of_known_kind:
-        tell(f"syncd: nothing says what kind of file it is: {added.ref.mime_type}")
+        tell(f"syncd: the kind of this file is not known, so its type is {added.ref.mime_type}")
     if placed is None:
         say(json.dumps(to_json(added.ref.value)))
-        tell(f"syncd: {added.file} has it; put this into a record, and it is uploaded with that")
+        tell(
+            f"syncd: copied to {added.file}; put this into a record, and syncd uploads the "
+            "file with it"
+        )
         return
     say(f"{printable(placed.file)}:{placed.line}:{placed.column}: {placed.pointer}")
     if "/blobs/" in placed.pointer:
@@ -176,10 +182,10 @@ def _say_added(workspace: Workspace, added: Added, placed: Placed | None) -> Non
 
 def _say_address(workspace: Workspace, added: Added) -> None:
     """Print how a text shows a picture that its record names: by the address at the PDS."""
-    account = known_account(workspace.state)
+    account = known_account(workspace.state, workspace.config)
     if account is not None:
         query = f"did={account.did}&cid={added.ref.cid}"
-        tell("syncd: in the text, once it is uploaded:")
+        tell("syncd: write it into the text like this, once it is uploaded:")
         say(f"![]({account.pds}/xrpc/com.atproto.sync.getBlob?{query})")
 
 

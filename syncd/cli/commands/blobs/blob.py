@@ -36,7 +36,7 @@ from syncd.pds import HttpPds
 def blob() -> None:
     """See, get and add the pictures and other files that records name.
 
-    They lie in blobs/, each under its hash, and nobody has to edit them there.
+    They are in blobs/, each named by its hash. There is no need to edit them there.
 
     \b
     Examples:
@@ -53,7 +53,7 @@ def blob() -> None:
 def ls(directory: Path, record: str | None, as_json: bool) -> None:
     """List the blobs that records name: size, type, file, and what is missing.
 
-    RECORD is a record, a collection or a pattern. Exits with 3 if the PDS did not give one.
+    RECORD is a record, a collection or a pattern. Exits with 3 if the PDS did not send a blob.
 
     \b
     Examples:
@@ -84,7 +84,7 @@ def _meant(workspace: Workspace, directory: Path, text: str) -> list[str]:
     whole = name.record_among({str(path) for path in paths})
     found = [str(path) for path in paths if name.covers(path)] if whole is None else [str(whole)]
     if not found:
-        raise SyncdError(f"there is no record at {text} that was synced", hint="syncd status")
+        raise SyncdError(f"{text} is not a record that was synced", hint="syncd status")
     return found
 
 
@@ -108,7 +108,7 @@ def _say_rows(rows: Sequence[BlobRow]) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def get(directory: Path, what: str | None, everything: bool, as_json: bool) -> None:
-    """Fetch blobs that are not here, whatever the settings and their limits say.
+    """Fetch missing blobs, whatever the settings and their limits say.
 
     RECORD is a record, a collection or a pattern. Needs no password, and works beside a running
     daemon.
@@ -119,7 +119,7 @@ def get(directory: Path, what: str | None, everything: bool, as_json: bool) -> N
       syncd blob get --all
     """
     if (what is None) != everything:
-        raise click.UsageError("name a CID or a record, or give --all")
+        raise click.UsageError("name a CID or a record, or use --all")
     with open_files(directory, is_checked=False) as workspace:
         # A slip of the pen needs no PDS.
         _wanted(workspace, directory, what)
@@ -135,7 +135,7 @@ def get(directory: Path, what: str | None, everything: bool, as_json: bool) -> N
         were = f"; {here} {'was' if here == 1 else 'were'} here already" if here else ""
         say(f"fetched {many(len(found), 'blob')}, {size_words(size)}{were}")
         for ref in brought.absent:
-            say(f"missing   {ref.cid}: the PDS does not give it")
+            say(f"missing   {ref.cid}: the PDS does not send it")
         for cid, reason in brought.refused.items():
             say(f"refused   {cid}: {reason}")
     if brought.halted is not None:
@@ -145,7 +145,9 @@ def get(directory: Path, what: str | None, everything: bool, as_json: bool) -> N
 
 
 @blob.command()
-@click.option("--missing", is_flag=True, required=True, help="What the PDS says that it lacks.")
+@click.option(
+    "--missing", is_flag=True, required=True, help="The blobs that the PDS says it lacks."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def push(directory: Path, missing: bool, as_json: bool) -> None:  # noqa: ARG001 (named for later)

@@ -84,7 +84,7 @@ def _found(root: Path) -> Sequence[str]:
     if not found:
         options = " or ".join(f"--{name}" for name in EDITORS)
         raise ConfigWrong(
-            "no editor that syncd knows is on this machine", hint=f"name it: {options}"
+            "syncd found no editor that it can set up on this machine", hint=f"name it: {options}"
         )
     return found
 
@@ -106,4 +106,4 @@ def uninstall(directory: Path) -> None:
     for file in changed:
         say(f"changed  {file}")
     if not changed:
-        say("no settings here name the schemas of syncd")
+        say("no settings in this folder name the schemas of syncd")

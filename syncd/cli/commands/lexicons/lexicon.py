@@ -21,7 +21,7 @@ from syncd.cli.screen.output import NEEDS_A_PERSON, many, say, say_json, say_lin
 from syncd.cli.screen.suggest import Suggesting
 from syncd.config import FILE_NAME, load_config
 from syncd.cycle.lexicons.library import Found
-from syncd.errors import BadSyntax, FolderWrong, SyncdError
+from syncd.errors import BadSyntax, SyncdError
 from syncd.lexicons.bundle import load_bundle
 from syncd.mirror.lexicons.linter import (
     Checked,
@@ -31,7 +31,7 @@ from syncd.mirror.lexicons.linter import (
     lexicons_of,
     place_around,
 )
-from syncd.mirror.names import AT, cleaned, path_of_uri
+from syncd.mirror.names import path_of_uri, uri_in
 from syncd.slips import near_name
 
 FORMATS: Final = ("text", "json", "github")
@@ -74,8 +74,8 @@ def check(directory: Path, paths: tuple[str, ...], as_json: bool, form: str) -> 
 def _below(root: Path, directory: Path, path: str) -> str:
     """Return `path` as it lies below `root`: a name there, a URI, or a file around `directory`."""
     if not path:
-        raise BadSyntax("an empty name names no record", hint="name it as collection/rkey")
-    if (uri := cleaned(path)).startswith(AT):
+        raise BadSyntax("the name of a record cannot be empty", hint="name it as collection/rkey")
+    if (uri := uri_in(path)) is not None:
         return path_of_uri(uri, _authorities(root))
     around = root.resolve()
     for place in standing(directory):
@@ -181,7 +181,7 @@ def list_lexicons(directory: Path, as_json: bool) -> None:
     for name, found in known.items():
         say(f"{name:<{width}}  {_origin(found)}")
     age = many(bundle.age_days(now), "day")
-    old = ", so it only warns of what the PDS checks itself" if bundle.is_old(now) else ""
+    old = ", so syncd only warns where the PDS checks records itself" if bundle.is_old(now) else ""
     say(f"the bundle is {bundle.package} {bundle.version} of {bundle.published}, {age} old{old}")
 
 
@@ -205,7 +205,7 @@ def _found_json(found: Found | None) -> dict[str, Any]:
 @click.argument("nsid")
 @click.pass_obj
 def show(directory: Path, nsid: str) -> None:
-    """Print the lexicon NSID as JSON, from where a check takes it.
+    """Print the lexicon NSID as JSON, as a check uses it.
 
     \b
     Examples:
@@ -217,7 +217,7 @@ def show(directory: Path, nsid: str) -> None:
         reason = f": {found.file}: {found.problems[0].reason}" if found else ""
         meant = None if found else near_name(nsid, offer_lexicons(directory, ""))
         hint = f"did you mean {meant}?" if meant else "syncd lexicon ls"
-        raise FolderWrong(f"there is no lexicon {nsid}{reason}", hint=hint)
+        raise SyncdError(f"there is no lexicon {nsid}{reason}", hint=hint)
     document = {"lexicon": 1, "id": nsid, "defs": found.lexicon.definitions}
     say_lines(json.dumps(document, ensure_ascii=False, indent=2))
 

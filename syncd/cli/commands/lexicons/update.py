@@ -43,9 +43,9 @@ def update_and_say(directory: Path, nsids: Sequence[str], *, is_json: bool) -> i
     if is_json:
         say_json({"lexicons": [_json(each) for each in done], "is_cut": len(done) == MOST})
     elif not done:
-        say("the folder has the documents of all its collections: nothing to resolve")
+        say("nothing to resolve: the folder has the documents of all its collections")
     elif len(done) == MOST:
-        say(f"{MOST} lexicons were asked for, and no more: name others by their NSID")
+        say(f"syncd asked for {MOST} lexicons, the most at once: name others by their NSID")
     return _code(done)
 
 
@@ -58,7 +58,7 @@ def _code(done: Sequence[Updated]) -> int:
 
 def _say(directory: Path, each: Updated) -> None:
     if each.error is not None:
-        used = f"; that of {each.now.fetched_at} is still used" if each.now else ""
+        used = f"; syncd still uses the one of {each.now.fetched_at}" if each.now else ""
         why = f"; {each.referrer} refers to it" if each.referrer else ""
         say(f"{each.nsid}  not resolved: {each.error.message}{used}{why}")
         meant = near_name(each.nsid, offer_lexicons(directory, ""))
@@ -68,7 +68,7 @@ def _say(directory: Path, each: Updated) -> None:
         return
     assert each.now is not None
     moved = f" (before: {each.former_owner})" if each.former_owner else ""
-    own = f"; {each.own} counts before it" if each.own else ""
+    own = f"; {each.own} takes precedence" if each.own else ""
     say(f"{each.nsid}  {_OUTCOMES[each.outcome]}, published by {each.now.did}{moved}{own}")
 
 
