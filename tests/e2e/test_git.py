@@ -233,8 +233,12 @@ def test_posts_in_markdown_are_published_one_way_and_their_form_alone_sends_noth
         return found
 
     def cid(title: str) -> str:
-        record: Record = {"$type": "com.whtwnd.blog.entry", "title": 'A "walk"', "tags": ["a", "b"]}
-        record |= {"createdAt": "2026-11-29T12:00:00.000Z", "content": f"# {title}\n\nWords."}
+        fields: Record = {
+            "title": 'A "walk"',
+            "createdAt": "2026-11-29T12:00:00.000Z",
+            "tags": ["a", "b"],
+        }
+        record = {"$type": "com.whtwnd.blog.entry", **fields, "content": f"# {title}\n\nWords."}
         return str(cid_of(record))
 
     for path in (one, two, three):
