@@ -120,9 +120,8 @@ def _read_page(text: bytes, known: Collection[str]) -> tuple[Page, Front, list[s
 
 def _entry_at(lines: Sequence[str], index: int) -> tuple[str, int, int] | None:
     """Return the key whose value a line is part of, with its first line and that of the next."""
-    if not 0 <= index < len(lines):
-        return None
-    begun = (at for at in range(index, -1, -1) if _BEGINS.match(lines[at]))
+    last = min(index, len(lines) - 1)
+    begun = (at for at in range(last, -1, -1) if _BEGINS.match(lines[at]))
     start = next(begun, None)
     found = None if start is None else _KEY.match(lines[start])
     if start is None or found is None:

@@ -198,8 +198,10 @@ def test_what_is_deep_in_lines_is_refused() -> None:
 
 
 def test_an_escape_that_is_no_character_is_refused() -> None:
-    with pytest.raises(Fault, match="no character"):
+    with pytest.raises(Fault) as met:
         read_yaml('a: "\\UFFFFFFFF"\n')
+    # Its place, where the library gives none.
+    assert met.value.at == 4
 
 
 def change(front: str, **new: object) -> str:
@@ -280,3 +282,4 @@ def test_what_is_too_long_for_yaml_has_one_place_for_all_in_brackets() -> None:
 )
 def test_the_comments_of_a_page_are_those_of_its_front_matter(text: str, remarks: str) -> None:
     assert re.sub("[ #]", "", "".join(FORM.remarks(text.encode()))) == remarks
+    assert JSON.remarks(text.encode()) == ()
