@@ -254,7 +254,8 @@ def test_a_text_of_any_depth_is_refused_without_a_crash(depth: int) -> None:
 
 
 def test_an_unfinished_string_of_brackets_and_escapes_takes_no_time() -> None:
-    assert refusal('{"a": "' + '\\"[{' * 100_000).message == "this is has no closing quotation mark"
+    open_text = refusal('{"a": "' + '\\"[{' * 100_000)
+    assert "no closing quotation mark" in open_text.message
     assert refusal('{"a": "' + '\\"[{' * 100_000 + "\\").line == 1
 
 
