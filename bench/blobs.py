@@ -1,7 +1,8 @@
 """S15 and S16: blobs up and down, beside a bare loop of as many streams; what they cost besides.
 
-The loop knows every name before it begins, hashes what comes and has each file on the disk; it
-writes the same records, in the same batches.
+Down, the loop knows every name before it begins, hashes what comes and has each file on the disk.
+Up, it reads the same files and writes the same records, in the same batches; it keeps no copy of a
+file, as syncd does, and looks at nothing first.
 """
 
 from __future__ import annotations
@@ -102,21 +103,26 @@ class Pictures:
 
     def post(self) -> Spent:
         with hosted(self.stage, self.pds, "user") as mirror:
+            files = self.stage.directory("bare-up")
+            for number, content in enumerate(self.contents):
+                (files / f"{number}.png").write_bytes(content)
             settle()
             began, used = time.perf_counter(), time.process_time()
-            self.publish(mirror)
+            self.publish(mirror, lambda number: (files / f"{number}.png").read_bytes())
             return Spent(time.perf_counter() - began, time.process_time() - used, 0)
 
-    def publish(self, mirror: Hosted) -> None:
+    def publish(self, mirror: Hosted, read: Callable[[int], bytes]) -> None:
         """The bare loop up: each blob, and then the records."""
         headers = {**mirror.other.headers, "content-type": TYPE}
+        refs: dict[int, BlobRef] = {}
 
-        def upload(client: httpx.Client, content: bytes) -> None:
-            url = "/xrpc/com.atproto.repo.uploadBlob"
+        def upload(client: httpx.Client, number: int) -> None:
+            url, content = "/xrpc/com.atproto.repo.uploadBlob", read(number)
             client.post(url, content=content, headers=headers).raise_for_status()
+            refs[number] = ref_of(content)
 
-        in_streams(upload, self.contents, self.pds.url)
-        ops = [created(number, ref_of(content)) for number, content in enumerate(self.contents)]
+        in_streams(upload, range(len(self.contents)), self.pds.url)
+        ops = [created(number, refs[number]) for number in range(len(self.contents))]
         for start in range(0, len(ops), BATCH_WRITES):
             body = apply_writes(Did(mirror.did), ops[start : start + BATCH_WRITES]).body
             mirror.other.post(
@@ -175,7 +181,7 @@ def blobs_both_ways(stage: Stage) -> Outcome:
     contents = [picture(number) for number in range(max(STREAMS, stage.records // BLOBS_OF))]
     with reference(stage) as pds, hosted(stage, pds, "down") as mirror:
         pictures = Pictures(stage, pds, contents)
-        pictures.publish(mirror)
+        pictures.publish(mirror, contents.__getitem__)
         mirror.clone()
         contenders = {
             UP: pictures.send,
@@ -196,9 +202,10 @@ def blobs_besides(stage: Stage) -> Outcome:
     runs: dict[str, list[Spent]] = {}
     with reference(stage) as pds:
         for name, size in sizes.items():
-            pictures = Pictures(stage, pds, [picture(1, size)])
+            contents = [picture(1, size)]
+            pictures = Pictures(stage, pds, contents)
             with hosted(stage, pds, "down") as mirror:
-                pictures.publish(mirror)
+                pictures.publish(mirror, contents.__getitem__)
                 mirror.clone()
                 runs[f"{name} up"] = [pictures.send() for _ in range(stage.rounds)]
                 runs[f"{name} down"] = [pictures.get(mirror) for _ in range(stage.rounds)]

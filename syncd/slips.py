@@ -1,4 +1,4 @@
-"""Find the collection that a name was meant for, or is a copy of. Pure; compares names alone.
+"""Find what a name was meant for, or says that it is a copy of. Pure; compares names alone.
 
 A slip is one letter too many, too few or another, two neighbours that changed places, another case,
 a plural, a dot too many or too few, or two segments that changed places. Names that people number
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from difflib import get_close_matches
 from functools import lru_cache
 
 from syncd.atproto.lexicon.oneedit import is_one_edit
@@ -21,13 +20,28 @@ _SHORT = 3
 _WORD = 4
 """At least one of two segments has as many letters, if one can be a slip of the other."""
 _DIGITS = re.compile("[0-9]+")
-
-
-_ASIDE = re.compile(
+_PUT_ASIDE = (
     "archived?|away|backup|bak|bck|bkp|bkup|copy|kopie|deleted|disabled|off|old|orig|original|"
     "prev|previous|saved?|temp|tmp|trash|unused"
 )
+_ASIDE = re.compile(_PUT_ASIDE)
 """What people add to the name of a directory that they put aside, beside a number."""
+_COPY = f"(?:{_PUT_ASIDE}|copia|copie|dup|duplicate|kopia|kopio?|respaldo|sauvegarde|sicherung)"
+_BREAK = "[-_.~:]"
+_DAY = f"{_BREAK}+[12][0-9]{{3}}-?[01][0-9]-?[0-3][0-9](?:{_BREAK}|[0-9T])*"
+_COPY_AFTER = re.compile(
+    f"{_BREAK}*{_COPY}(?:{_COPY}|{_BREAK}|[0-9])*|{_DAY}(?:{_BREAK}*{_COPY})?", re.IGNORECASE
+)
+"""What programs and people add to the name of a file that they copy. A number alone is meant."""
+_COPY_BEFORE = re.compile(
+    f"{_COPY}(?:{_BREAK}*[0-9]+)?(?:{_BREAK}+(?:of|von|van|de|di|af|av))?{_BREAK}+", re.IGNORECASE
+)
+_PASSING = re.compile(
+    "(?:tmp|temp|out|output|result)(?:[-_.~:]?[0-9]+)?|(?:tmp|temp)[-_.~:].+|"
+    "[^-_.~:].*[-_.~:](?:tmp|temp|new)(?:[-_.~:]?[0-9]+)?",
+    re.IGNORECASE,
+)
+"""What people and `mktemp` call a file that they rename over another as soon as it is written."""
 _LIKELY = 5
 """Shorter words, such as note and vote, are often another in one letter and both meant."""
 
@@ -49,6 +63,8 @@ def near_name(name: str, known: Collection[str]) -> str | None:
     """
     if name in known:
         return None
+    from difflib import get_close_matches  # noqa: PLC0415 (only an unknown name needs it)
+
     meant = slip_of(name, sorted(known), likely=_WORD)
     return meant or next(iter(get_close_matches(name, sorted(known), n=1, cutoff=_ALIKE)), None)
 
@@ -63,6 +79,22 @@ def extended_by(name: str, other: str) -> str | None:
 def is_aside(added: str) -> bool:
     """Return whether a name with `added` at its end says that something was put aside or copied."""
     return _ASIDE.fullmatch(_DIGITS.sub("", added).lower()) is not None
+
+
+def is_passing(name: str) -> bool:
+    """Return whether a file so called may stand there only until it takes another one's place."""
+    return _PASSING.fullmatch(name) is not None
+
+
+def copied_names(name: str) -> list[str]:
+    """Return the names of which `name` says that its file is a copy; most names say nothing."""
+    found = [
+        name[:at]
+        for at in range(1, len(name))
+        if name[at - 1] not in _BREAK and _COPY_AFTER.fullmatch(name, at)
+    ]
+    before = _COPY_BEFORE.match(name)
+    return [*found, name[before.end() :]] if before and before.end() < len(name) else found
 
 
 @lru_cache(maxsize=4096)  # it is asked for each record of a collection

@@ -381,7 +381,7 @@ MUTANTS = (
         "name not in OWN", "tests/test_children.py",
     ),
     Mutant(
-        "an open file left open", "private.py", "(stat.S_ISREG(mode) or stat.S_ISDIR(mode))",
+        "an open file left open", "private/directory.py", "(stat.S_ISREG(mode) or stat.S_ISDIR(mode))",
         "stat.S_ISDIR(mode)", "tests/mirror/test_credentials.py", "what_was_open",
     ),
     Mutant(
@@ -520,9 +520,24 @@ MUTANTS = (
         "tests/test_slips.py", "family",
     ),
     Mutant(
+        "a passing file published", "cycle/decide/timing.py",
+        "        return is_new and is_passing(split_record_path(item.path)[1])",
+        "        return False", "tests/cycle/decide/test_timing.py", "passing_file",
+    ),
+    Mutant(
+        "a copy before an edit published", "cycle/decide/firsts.py",
+        "all(cid != e.cid for e in self.workspace.history.events(path))", "True",
+        "tests/cycle/decide/test_firsts.py", "before_an_edit",
+    ),
+    Mutant(
         "a fault of others held against an edit", "cycle/lexicons/court.py",
         "        return new_faults(self._faults(*split_record_path(path), before), found)",
         "        return found", "tests/cycle/lexicons/test_judge.py", "had_before",
+    ),
+    Mutant(
+        "a misspelt key of others held against an edit", "cycle/lexicons/dollar.py",
+        "    return any(each.entries not in before for each in odd)", "    return True",
+        "tests/cycle/lexicons/test_dollar.py", "edited_and_renamed",
     ),
     Mutant(
         "a lexicon from beside the folder", "cycle/lexicons/library.py",

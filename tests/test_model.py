@@ -22,8 +22,11 @@ from syncd.model import (
     find_record_path,
     parse_record_path,
 )
+from syncd.model.addresses import is_web_address, uri_of_address
 
 NOTE = RecordPath("com.example.note/one")
+DID = "did:plc:ewvi7nxzyoun6zhxrhs64oiz"
+POST = "app.bsky.feed.post/3m2k7tz4x2c2a"
 
 
 @pytest.mark.parametrize("text", ["", "com.example.note", "note/one", "com.example.note/a/b", "/"])
@@ -117,3 +120,49 @@ def test_the_place_of_a_problem_says_what_is_known_of_it() -> None:
         Problem("a", "b", "", line, column).place for line in (None, 3) for column in (None, 5)
     ]
     assert places == ["", "column 5", "line 3", "line 3, column 5"]
+
+
+@pytest.mark.parametrize(
+    ("address", "uri"),
+    [
+        ("https://bsky.app/profile/me.example.com/post/3m2k7tz4x2c2a", f"me.example.com/{POST}"),
+        (f"https://deer.social/profile/{DID}/post/3m2k7tz4x2c2a?ref=x#y", f"{DID}/{POST}"),
+        ("HTTPS://www.bsky.app/profile/@me.example.com/", "me.example.com"),
+        (
+            "bsky.app/profile/me.example.com/feed/cats",
+            "me.example.com/app.bsky.feed.generator/cats",
+        ),
+        ("https://bsky.app/profile/a.test/lists/one", "a.test/app.bsky.graph.list/one"),
+        ("https://bsky.app/starter-pack/a.test/one", "a.test/app.bsky.graph.starterpack/one"),
+        ("https://whtwnd.com/a.test/3m2k7tz4x2c2a", "a.test/com.whtwnd.blog.entry/3m2k7tz4x2c2a"),
+        (f"https://pdsls.dev/at://{DID}/{NOTE}#record", f"{DID}/{NOTE}"),
+        (f"https://pdsls.dev/at%3A%2F%2F{DID}/{NOTE}/", f"{DID}/{NOTE}"),
+        (f"https://atp.tools/at:/{DID}/{NOTE}", f"{DID}/{NOTE}"),
+        (f"https://browser.test/at/{DID}/{NOTE}", f"{DID}/{NOTE}"),
+        (f"https://browser.test/at/{DID}/com.example.note", f"{DID}/com.example.note"),
+        (
+            f"http://[::1]:2583/xrpc/x.y.z?collection=com.example.note&rkey=one&repo={DID}",
+            f"{DID}/{NOTE}",
+        ),
+        (f"https://pds.test/xrpc/com.atproto.sync.getRepo?repo={DID}", DID),
+    ],
+)
+def test_the_address_of_a_page_is_read_as_what_the_page_shows(address: str, uri: str) -> None:
+    assert is_web_address(address)
+    assert uri_of_address(address) == f"at://{uri}"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://example.com/", "https://bsky.app/profile/me.example.com/followers",
+     "https://bsky.app/profile/me.example.com/post", "https://whtwnd.com/a.test/entries/Title",
+     "https://bsky.app/profile/nobody/post/3m2k7tz4x2c2a", "https://[::1/profile"],
+)  # fmt: skip
+def test_an_address_that_does_not_say_which_record_it_shows_is_none(address: str) -> None:
+    assert is_web_address(address)
+    assert uri_of_address(address) is None
+
+
+@pytest.mark.parametrize("name", [NOTE, f"at://{DID}/{NOTE}", "./x", "com.example.https://", ""])
+def test_a_name_is_no_web_address(name: str) -> None:
+    assert not is_web_address(name)

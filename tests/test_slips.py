@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from syncd.atproto.syntax import parse_nsid
 from syncd.cycle.decide.lexicons import KNOWN
-from syncd.slips import extended_by, is_aside, is_slip, near_name, slip_of
+from syncd.slips import copied_names, extended_by, is_aside, is_passing, is_slip, near_name, slip_of
 from tests.chance import times
 
 POST = "app.bsky.feed.post"
@@ -162,3 +162,43 @@ def test_only_words_that_people_add_to_what_they_put_aside_say_so(
     added: str, expected: bool
 ) -> None:
     assert is_aside(added) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "of"),
+    [
+        *(
+            (f"post{end}", ["post"])
+            for end in (
+                *("-backup", "_copy", ".bak", "-old", "Copy", "-copy2", "-Kopie", "--COPIA-3"),
+                *("-2026-11-30", ".20261130", "-2026-11-30T10-15", "-20261130-101500"),
+            )
+        ),
+        *((f"{start}post", ["post"]) for start in ("Copy-of-", "kopie_von_", "old-", "copy2-")),
+        ("post-old-copy", ["post", "post-old"]),
+        ("old-post-old", ["old-post", "post-old"]),
+        *(
+            (name, [])
+            for name in ("post", "post-2", "post2", "old", "-old", "copy-", "older", "1-2")
+        ),
+        ("-" * 512, []),
+    ],
+)
+def test_a_name_says_which_file_it_is_a_copy_of(name: str, of: list[str]) -> None:
+    assert copied_names(name) == of
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *((name, True) for name in ("tmp", "TMP", "temp2", "tmp.4711", "tmp.aX3kd9QpLm", "out")),
+        *((name, True) for name in ("post.tmp", "post-temp", "post_new", "post.new.2", "output-1")),
+        *((name, False) for name in ("new", "newest", "template", "outdoors", "tempo", "post")),
+        *((name, False) for name in ("tmpl", "renew", "-new", "outlook-1", "results")),
+        ("-" * 500 + "tmpx", False),
+    ],
+)
+def test_a_name_says_whether_its_file_soon_takes_the_place_of_another(
+    name: str, expected: bool
+) -> None:
+    assert is_passing(name) is expected

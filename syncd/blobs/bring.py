@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field
+from functools import partial
 
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid
@@ -122,7 +123,8 @@ class Bringer:
                     self._tell()
                 if not incoming.is_right:
                     raise BadData("the PDS sends bytes that do not match its hash")
-                return incoming.place(extension_of(ref.mime_type))
+                placing = partial(incoming.place, extension_of(ref.mime_type))
+                return await self.store.folder.disk.beside(placing)
 
     def _tell(self) -> None:
         done = len(self._found.stamps)

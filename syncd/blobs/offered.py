@@ -24,6 +24,8 @@ _ADD_HINT: Final = "name another file; if you want this one: syncd blob add FILE
 def check_meant(name: str, parts: Sequence[str]) -> None:
     """Raise BadData for the name of a file of which syncd itself knows that it is no attachment."""
     what = None
+    # Where case does not count, another spelling leads to the same file.
+    parts = [part.casefold() for part in parts]
     if parts == [SETTINGS]:
         what = "it has the settings of syncd"
     elif is_nsid(parts[0]) and len(parts) > 1 and f"{DRAFT}." in parts[-1]:

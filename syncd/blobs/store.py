@@ -315,6 +315,7 @@ class Incoming:
     size: int = 0
     is_left: bool = False
     _digest: hashlib._Hash = field(default_factory=hashlib.sha256)
+    _held: bytearray = field(default_factory=bytearray)
 
     @property
     def name(self) -> str:
@@ -332,7 +333,15 @@ class Incoming:
         """Add the next bytes. Raises OSError."""
         self._digest.update(piece)
         self.size += len(piece)
-        self.folder.disk.append(self.aside, self.name, piece)
+        # A network gives small pieces: the disk gets fewer and larger ones.
+        self._held += piece
+        if len(self._held) >= PIECE:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        if self._held:
+            self.folder.disk.append(self.aside, self.name, bytes(self._held))
+            self._held.clear()
 
     @property
     def is_right(self) -> bool:
@@ -356,6 +365,7 @@ class Incoming:
     def _end(self) -> None:
         if not self.is_right:
             raise ValueError(f"the bytes do not match {self.cid}")
+        self._hand_over()
         self.folder.disk.set_mode(self.aside, self.name, MODE)
 
     def named(self, extension: str) -> Stamp:

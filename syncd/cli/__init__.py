@@ -5,12 +5,14 @@ Commands are imported when they are called, so that `syncd --help` stays fast.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
+from types import ModuleType
 
 import click
 from click.shell_completion import CompletionItem
@@ -93,7 +95,7 @@ class Commands(Suggesting):
             from syncd.cli.arguments.known import known_command  # noqa: PLC0415
 
             return known_command(cmd_name)
-        module = import_module(f"syncd.cli.commands.{COMMANDS[cmd_name][0]}")
+        module = _imported(f"syncd.cli.commands.{COMMANDS[cmd_name][0]}")
         # `help` is a name of Python's own.
         command = getattr(module, "help_" if cmd_name == "help" else cmd_name)
         return command if isinstance(command, click.Command) else None
@@ -109,6 +111,19 @@ class Commands(Suggesting):
         )
         items = [CompletionItem(name, help=line) for name, line in found]
         return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
+
+
+def _imported(name: str) -> ModuleType:
+    """Import a module. What it brings stays, so the collector finds nothing meanwhile or later."""
+    if name in sys.modules or not gc.isenabled():
+        return import_module(name)
+    gc.disable()
+    try:
+        module = import_module(name)
+    finally:
+        gc.enable()
+    gc.freeze()
+    return module
 
 
 def _say_versions(ctx: click.Context, _param: click.Parameter, is_asked: bool) -> None:

@@ -10,10 +10,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import tomli
-
 from syncd.config.place import place_of
 from syncd.config.settings import SETTINGS, Setting, parse_server
+from syncd.config.text import parse_tables, read_file
 from syncd.config.values import Config
 from syncd.errors import BadSyntax, ConfigWrong, SyncdError
 from syncd.trouble import in_trouble
@@ -27,7 +26,7 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     FileProblem: The disk is in trouble.
     """
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except OSError as error:
         words = f"{path} cannot be read: {error.strerror}"
         trouble = in_trouble(error, path, "read")
@@ -41,19 +40,14 @@ def parse_config(content: bytes, path: Path, environ: Mapping[str, str]) -> Conf
 
     Raises ConfigWrong as `load_config`.
     """
-    try:
-        text = content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
-        tables = tomli.loads(text)
-    except (UnicodeDecodeError, tomli.TOMLDecodeError) as error:
-        raise ConfigWrong(
-            f"{path}: {error}", hint="correct the line, then run the command again"
-        ) from None
+    tables, text = parse_tables(content, path)
     values = _values(tables, text, path)
     for field, name in (("plc", "SYNCD_PLC_URL"), ("pds", "SYNCD_PDS")):
         if environ.get(name):
             values[field] = _from_environment(name, environ[name])
     if "did" not in values:
-        raise ConfigWrong(f"{path} does not say whose repo it is: [mirror] did is missing")
+        words = f"{path} does not say whose repo it is: [mirror] did is missing"
+        raise ConfigWrong(words, hint='write did = "did:plc:…" below a line [mirror]')
     if values.get("doorbell") == "jetstream" and "jetstream" not in values:
         hint = 'name one under [run] jetstream, or let syncd choose: doorbell = "auto"'
         raise ConfigWrong(
@@ -63,7 +57,7 @@ def parse_config(content: bytes, path: Path, environ: Mapping[str, str]) -> Conf
 
 
 _CLOSED_HINT = "check the owner and mode of the file, which `syncd clone` wrote"
-_NO_FILE_HINT = "name a mirror with -C DIR, or make one: `syncd clone`"
+_NO_FILE_HINT = "put it back, from git or a backup: `syncd clone` wrote it"
 
 
 def _values(tables: Mapping[str, Any], text: str, path: Path) -> dict[str, Any]:
@@ -72,9 +66,7 @@ def _values(tables: Mapping[str, Any], text: str, path: Path) -> dict[str, Any]:
     for section, table in tables.items():
         for key, value in table.items() if isinstance(table, dict) else [("", table)]:
             if (section, key) not in known:
-                where = f"{path}, {_place(text, section, key)}"
-                hint = "syncd help configuration lists every key"
-                raise ConfigWrong(f"{where}: there is no setting [{section}] {key}", hint=hint)
+                raise _unknown(section, key, f"{path}, {_place(text, section, key)}")
             setting = known[section, key]
             try:
                 values[setting.field] = setting.parse(value)
@@ -82,6 +74,34 @@ def _values(tables: Mapping[str, Any], text: str, path: Path) -> dict[str, Any]:
                 where = f"{path}, {_place(text, section, key, _wrong_entry(setting, value))}"
                 raise _explained(error, setting, where) from None
     return values
+
+
+def _unknown(section: str, key: str, where: str) -> ConfigWrong:
+    """Return the error for a key that no setting has, or for a value where a table belongs."""
+    if not key and any(section == setting.section for setting in SETTINGS):
+        hint = f"write [{section}] on a line of its own, and its settings below"
+        return ConfigWrong(f"{where}: {section} is a table of settings", hint=hint)
+    name = f"[{section}] {key}" if key else f"{section} outside of a table"
+    meant = _meant(section, key) if key else _meant("", section)
+    lists = "syncd help configuration lists every key"
+    hint = f"did you mean {meant}? {lists}" if meant else lists
+    return ConfigWrong(f"{where}: there is no setting {name}", hint=hint)
+
+
+def _meant(section: str, key: str) -> str | None:
+    """Return the name of the setting that a key was meant for: of this table, or of another."""
+    from difflib import get_close_matches  # noqa: PLC0415 (only a slip needs it)
+
+    of_table = {each.key: each.name for each in SETTINGS if each.section == section}
+    of_all = {each.key: each.name for each in reversed(SETTINGS)}
+    for known in (of_table, of_all):
+        if near := get_close_matches(key, known, n=1, cutoff=_ALIKE):
+            return known[near[0]]
+    return None
+
+
+_ALIKE = 0.8
+"""How much alike a key and a setting are of which one may be meant for the other."""
 
 
 def _wrong_entry(setting: Setting, value: object) -> str:
@@ -95,9 +115,9 @@ def _wrong_entry(setting: Setting, value: object) -> str:
 
 
 def _explained(error: Exception, setting: Setting, where: str) -> ConfigWrong:
-    if isinstance(error, SyncdError):
-        return ConfigWrong(f"{where}: {setting.name}: {error.message}")
     hint = f"for example {setting.key} = {setting.example}"
+    if isinstance(error, SyncdError):
+        return ConfigWrong(f"{where}: {setting.name}: {error.message}", hint=error.hint or hint)
     return ConfigWrong(f"{where}: {setting.name} needs {error}", hint=hint)
 
 

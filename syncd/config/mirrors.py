@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import tomli
-
+from syncd.config.text import parse_tables, read_file
 from syncd.errors import ConfigWrong
 from syncd.trouble import at_home
 
@@ -16,13 +15,11 @@ _HINT = 'write one line into it, such as mirrors = ["~/alice", "/srv/bob"]'
 def read_list(file: Path) -> Sequence[Path]:
     """Return the folders that `file` lists, from where it is. Raises ConfigWrong."""
     try:
-        listed = tomli.loads(file.read_text(encoding="utf-8"))
+        content = read_file(file)
     except OSError as error:
         message = f"{file}, the list of mirrors, cannot be read: {error.strerror}"
         raise ConfigWrong(message, hint=_HINT) from None
-    except (UnicodeDecodeError, tomli.TOMLDecodeError) as error:
-        raise ConfigWrong(f"{file}: {error}", hint=_HINT) from None
-    match listed:
+    match parse_tables(content, file, _HINT)[0]:
         case {"mirrors": [str(), *_] as names, **rest} if not rest:
             if all(isinstance(name, str) for name in names):
                 return tuple(dict.fromkeys(file.parent / at_home(n) for n in names))

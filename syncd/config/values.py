@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import TypeAlias, TypeVar
 
 from syncd.atproto.syntax import Did, Handle, parse_nsid
@@ -163,6 +164,7 @@ def _value_for(
     return next(found, rest)
 
 
+@lru_cache(maxsize=1024)
 def _matches(collection: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(collection, pattern) for pattern in patterns)
 

@@ -199,7 +199,7 @@ async def _examine_mirror(
     findings += judge_access(measure_access(root, secrets, config.covers))
     findings.append(judge_watching(await measure_watching(root, config.covers)))
     findings.tell("identity")
-    known = None if state is None else _known(state)
+    known = None if state is None else _known(state, config)
     account = await ask_identity(config)
     findings += judge_identity(account, known)
     findings.tell("pds")
@@ -214,9 +214,14 @@ async def _examine_mirror(
         findings += _judge_pushes(config, state, place.pds, int(now))
 
 
-def _known(state: State) -> Account | None:
+def _known(state: State, config: Config) -> Account | None:
+    """Return the account without asking anybody: as known, or as the settings name it."""
     known = state.note(KnownAccount)
-    return None if known is None else known.account
+    account = None if known is None else known.by(plc=config.plc, pds=config.pds)
+    if account is None and config.pds is not None:
+        # Nothing that is signed is read here, so the key is not needed.
+        return Account(config.did, None, config.pds, "", is_named=True)
+    return account
 
 
 def _refused(state: State | None) -> Complaint | None:

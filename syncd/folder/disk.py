@@ -6,10 +6,14 @@ files that a crash would leave behind.
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Callable
+from typing import TypeVar
 
 from syncd.folder import linux
 
+T = TypeVar("T")
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -19,6 +23,16 @@ class Disk:
     Names are relative to `directory`, the descriptor of an open directory. Every method raises
     OSError.
     """
+
+    async def beside(self, work: Callable[[], T]) -> T:
+        """Do what waits long for the disk in a thread; the other tasks of this process go on."""
+        doing = asyncio.get_running_loop().run_in_executor(None, work)
+        try:
+            await asyncio.wait([doing])
+        finally:
+            # Whoever is cancelled closes descriptors: not before the thread is done with them.
+            await asyncio.wait([doing])
+        return doing.result()
 
     def write(self, directory: int, name: str, content: bytes, mode: int | None) -> os.stat_result:
         """Create `name` with `content` and return its stat.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import field
 from pathlib import Path
@@ -19,6 +19,7 @@ from syncd.folder.disk import Disk
 from syncd.folder.spelling import check_spelt, is_spelt
 from syncd.folder.top import nearest
 from syncd.forms import USUAL, Forms
+from syncd.model import RecordPath, Seen
 from syncd.trouble import PASSING, explain, explain_at, in_trouble
 from syncd.values import dataclass
 
@@ -52,6 +53,7 @@ class Folder:
         disk: Where lasting effects go.
         own: The device and inode that its `.syncd` must have; None accepts any.
         forms: How the files of each collection are written.
+        elsewhere: Files that are not in the directory, and count as if they were, by record.
     """
 
     root: Path
@@ -60,6 +62,7 @@ class Folder:
     disk: Disk = field(default_factory=Disk, repr=False, compare=False)
     own: tuple[int, int] | None = None
     forms: Forms = USUAL
+    elsewhere: Mapping[RecordPath, Seen] = field(default_factory=dict, repr=False, compare=False)
 
     @contextmanager
     def open(self) -> Iterator[int]:

@@ -117,13 +117,14 @@ def scan(
     if only is not None:
         only = frozenset(path for path in only if covers(path))
         covers = only.__contains__
+    notes.seen.update((path, seen) for path, seen in folder.elsewhere.items() if covers(path))
     with folder.open() as root:
         if only is None:
             survey(notes, root, in_scope)
             only = {path for path in (*known, *expected) if covers(path)}
             _look_up(notes, root, (path for path in only if notes.is_unmet(path)))
         else:
-            _look_up(notes, root, only)
+            _look_up(notes, root, filter(notes.is_unmet, only))
             # A new record of the repo is not among them: it has no file yet, of whatever name.
             had = (path for path in (*known, *expected) if path in only)
             _spare_misspelt(notes, root, frozenset(filter(notes.is_unmet, had)))

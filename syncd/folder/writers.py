@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import BinaryIO, Final, Self, TypeAlias
 
-from syncd.children import without_secrets
+from syncd.children import interpreter, without_secrets
 from syncd.folder.disk import Disk
 from syncd.folder.staging import Batch, Made, Staging, write_files
 from syncd.forms import USUAL
@@ -90,16 +90,11 @@ class Apart:
 
 
 def _start(aside: Staging) -> subprocess.Popen[bytes]:
-    """Start a new interpreter: a fork would share locks and buffers of this process.
+    """Start the second process. It ends at the end of its standard input, so before this one.
 
-    The process ends at the end of its standard input, so it does not outlive this one. It has its
-    own process group, so Ctrl-C reaches only this process.
+    It has its own process group, so Ctrl-C reaches only this process.
     """
-    paths = [os.path.abspath(path) for path in sys.path]  # noqa: PTH100 (also "", the cwd)
-    program = (
-        f"import sys; sys.path[:] = {paths!r}; from syncd.folder.writers import serve; serve()"
-    )
-    command = [sys.executable, "-I", "-S", "-c", program, str(aside.path)]
+    command = [*interpreter("syncd.folder.writers", "serve"), str(aside.path)]
     return subprocess.Popen(  # noqa: S603
         command + ["portable"] * aside.portable,
         env=without_secrets(),

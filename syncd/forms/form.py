@@ -90,6 +90,9 @@ class Form(Protocol):
     def restyled(self, old: bytes, block: bytes, collection: str) -> bytes:
         """Write the record in `block` in the style of the text `old`. Raises as `file_of` does."""
 
+    def remarks(self, text: bytes) -> tuple[str, ...]:
+        """Return what a text says to people alone: its comments, which are in no record."""
+
     def is_exact(self, block: bytes, collection: str) -> bool:
         """Return whether the file of the record in `block` means exactly that record."""
 

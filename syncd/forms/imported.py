@@ -7,14 +7,15 @@ taken over under the name that the lexicon has for it, and all else is named to 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from syncd.atproto.data import Json, Record, from_json, to_json
 from syncd.errors import BadData, BadJson
 from syncd.forms.bodies import FIELDS, SHAPES
 from syncd.forms.form import Form
 from syncd.forms.markdown_form import Front, MarkdownForm, blamed, front_of, with_body
-from syncd.forms.page import AS_YAML, BOM, Page, is_page
+from syncd.forms.page import AS_YAML, BOM, Page, is_page, split_page
 from syncd.values import dataclass
 
 _FIELDS_OF: Mapping[str, tuple[str, ...]] = {
@@ -32,6 +33,11 @@ _SAID = frozenset({"draft", "published"})
 _EMPTY = b"---\n---\n"
 """Front matter that says nothing."""
 
+_BEGINS = re.compile(r"[^\s#\]}-]")
+"""How a line begins that is no part of the value above it."""
+_KEY = re.compile(r"""("[^"\\]*"|'[^']*'|[^\s"':][^:]*?) *:(?:\s|$)""")
+_MOST_UNREAD = 100
+_JSON_FRONT = re.compile(rb'\{\s*(?:"|\})')
 _ISO = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(?:\.\d+)? ?(Z|[+-]\d\d:?\d\d)?)?"
 )
@@ -60,10 +66,12 @@ def import_post(text: bytes, form: Form, begun: Record, fields: Collection[str])
         return None
     if text.removeprefix(BOM.encode()).startswith(b"+++"):
         raise BadJson("syncd does not read front matter in TOML", line=1, column=1, hint=AS_YAML)
-    page, front = _read(text)
+    if _JSON_FRONT.match(text.removeprefix(BOM.encode())):
+        raise BadJson("syncd does not read front matter in JSON", line=1, column=1, hint=AS_YAML)
+    known = frozenset(fields) or FIELDS.get(form.collection, frozenset()) | begun.keys()
+    page, front, unread = _read(text, known)
     if "$type" in front:
         return Imported(form.parse(text, form.collection), ())
-    known = frozenset(fields) or FIELDS.get(form.collection, frozenset()) | begun.keys()
     taken = dict(_taken(front, known))
     shape = SHAPES.get(form.pointers[0], {})
     try:
@@ -73,30 +81,67 @@ def import_post(text: bytes, form: Form, begun: Record, fields: Collection[str])
     except BadData as error:
         raise blamed(text, error) from None
     used = {source for source, _ in taken.values()} | _SAID
-    return Imported(record, tuple(key for key in front if key not in used))
+    left = dict.fromkeys((*(key for key in front if key not in used), *unread))
+    return Imported(record, tuple(left))
 
 
-def _read(text: bytes) -> tuple[Page, Front]:
-    """Read a post, or a note without properties, all of which is the body. Raises BadJson."""
+def _read(text: bytes, known: Collection[str]) -> tuple[Page, Front, list[str]]:
+    """Read a post, or a note without properties, all of which is the body. Raises BadJson.
+
+    Comes third: the keys whose values no record can have, where no field is made of them.
+    """
     if is_page(text):
-        return front_of(text)
+        return _read_page(text, known)
     try:
-        return front_of(_EMPTY + text.removeprefix(BOM.encode()))
+        return *front_of(_EMPTY + text.removeprefix(BOM.encode())), []
     except BadJson as error:
         line = None if error.line is None else error.line - _EMPTY.count(b"\n")
         raise BadJson(error.message, line=line, column=error.column, hint=error.hint) from None
 
 
+def _read_page(text: bytes, known: Collection[str]) -> tuple[Page, Front, list[str]]:
+    unread: list[str] = []
+    page = split_page(text)
+    lines = page.front.split("\n")
+    while True:
+        try:
+            return *front_of(replace(page, front="\n".join(lines)).encode()), unread
+        except BadJson as error:
+            entry = _entry_at(lines, (error.line or 0) - 2)
+            if entry is None or len(unread) == _MOST_UNREAD:
+                raise
+            key, start, end = entry
+            if _names(key, known) or key == "$type":
+                raise
+            unread.append(key)
+            # The other lines stay where they are: an error in them has its place.
+            lines[start:end] = [""] * (end - start)
+
+
+def _entry_at(lines: Sequence[str], index: int) -> tuple[str, int, int] | None:
+    """Return the key whose value a line is part of, with its first line and that of the next."""
+    if not 0 <= index < len(lines):
+        return None
+    begun = (at for at in range(index, -1, -1) if _BEGINS.match(lines[at]))
+    start = next(begun, None)
+    found = None if start is None else _KEY.match(lines[start])
+    if start is None or found is None:
+        return None
+    later = (at for at in range(start + 1, len(lines)) if _BEGINS.match(lines[at]))
+    return found[1].strip("\"'"), start, next(later, len(lines))
+
+
+def _names(key: str, known: Collection[str]) -> list[str]:
+    """Return the fields that a key of a post may become, the best first."""
+    return [name for name in (key, *_FIELDS_OF.get(key, ())) if name in known]
+
+
 def _taken(front: Front, known: Collection[str]) -> Iterator[tuple[str, tuple[str, Json]]]:
     """Yield each field of the record with the key that it is from, and its value."""
     for key, value in front.items():
-        names = (name for name in _FIELDS_OF.get(key, (key,)) if name in known)
-        field = key if key in known else next(names, None)
-        if field is None:
-            continue
-        fitted = _fitted(field, value)
-        if fitted is not None:
-            yield field, (key, fitted)
+        for field in _names(key, known)[:1]:
+            if (fitted := _fitted(field, value)) is not None:
+                yield field, (key, fitted)
 
 
 def _fitted(field: str, value: Json) -> Json:

@@ -49,6 +49,9 @@ class JsonForm:
 
         return restyle.restyled(old, block, collection)
 
+    def remarks(self, text: bytes) -> tuple[str, ...]:  # noqa: ARG002 (it has no comments)
+        return ()
+
     def is_exact(self, block: bytes, collection: str) -> bool:
         return inexact.is_exact_in_file(block, collection)
 

@@ -32,7 +32,7 @@ from syncd.forms.frontmatter.emit import write_front
 from syncd.forms.frontmatter.files import referred
 from syncd.forms.frontmatter.lines import NotInLines, read_lines
 from syncd.forms.frontmatter.scalars import UNSAFE
-from syncd.forms.frontmatter.tree import Entry, Fault, Node, every, is_same, places
+from syncd.forms.frontmatter.tree import Entry, Fault, Node, comments, every, is_same, places
 from syncd.forms.frontmatter.yaml import read_yaml
 from syncd.forms.json_form import JSON
 from syncd.forms.marks import mark_lines
@@ -114,6 +114,15 @@ class MarkdownForm:
                 if encode(self.parse(text, collection)) == block:
                     return text
         return written
+
+    def remarks(self, text: bytes) -> tuple[str, ...]:
+        if _is_json(text):
+            return ()
+        try:
+            page, node = _front_of(text)
+        except BadJson:
+            return ()
+        return comments(page.front, _with_places(page, node)) if "#" in page.front else ()
 
     def is_exact(self, block: bytes, collection: str) -> bool:
         return JSON.is_exact(block, collection)
@@ -278,7 +287,7 @@ def _with_line_ends(old: bytes, written: bytes) -> Page:
 def _is_json(text: bytes) -> bool:
     """Return whether a text is to be read as JSON: it begins as such, or says nothing at all."""
     start = text.removeprefix(BOM.encode()).lstrip(b" \t\r\n")[:1]
-    return start in (b"{", b"[", b"", b"\0")
+    return start in (b"{", b"[", b"") or not text.strip(b"\0")
 
 
 def _fields(record: Record) -> Front:

@@ -15,6 +15,7 @@ from syncd.values import dataclass
 BOM = "\ufeff"
 _MARK = re.compile(r"---[ \t]*")
 _END = re.compile(r"^---[ \t]*(?:\n|\Z)", re.MULTILINE)
+_DOTS = re.compile(r"^\.\.\.[ \t]*$", re.MULTILINE)
 _SIDE = re.compile(r"^(?:<{7,}|>{7,}|\|{7,})(?= |$)", re.MULTILINE)
 _LEFT = re.compile(r"^(?:<{7,}(?= |$)|={7,}$|[%+]{7,}(?= |$)|>{7,}(?= |$))", re.MULTILINE)
 
@@ -87,20 +88,22 @@ def split_page(text: bytes) -> Page:
         source = text.decode()
     except UnicodeDecodeError as error:
         before = text[: error.start].decode().removeprefix(BOM)
-        raise refusal(before, len(before), "the text is not UTF-8", "save it as UTF-8") from None
+        raise refusal(before, len(before), "the text is not UTF-8", _UTF8) from None
     newline = "\r\n" if source.partition("\n")[0].endswith("\r") else "\n"
     source = source.replace("\r\n", "\n")
     bare = source.removeprefix(BOM)
-    for char, name in (("\r", "a carriage return"), ("\0", "a NUL character")):
-        if (at := bare.find(char)) >= 0:
-            raise refusal(bare, at, f"{name} cannot be in a Markdown file", _AS_JSON)
+    _check_characters(bare)
     head, _, rest = bare.partition("\n")
     if not _MARK.fullmatch(head):
         if head.startswith("+++"):
             raise refusal(bare, 0, "syncd does not read front matter in TOML", AS_YAML)
-        hint = "begin the file with a line of ---, then `key: value` lines, then --- again"
-        raise refusal(bare, 0, "the front matter is missing", hint)
+        raise refusal(bare, 0, "the front matter is missing", _BEGIN)
     page = _ended(source[: len(source) - len(bare)] + f"{head}\n", rest, newline)
+    start = len(head) + 1
+    dots = _DOTS.search(bare, start, len(bare) if page is None else start + len(page.front))
+    if dots is not None:
+        reason = "a line of ... does not end the front matter"
+        raise refusal(bare, dots.start(), reason, "write --- in its place")
     if page is None:
         raise refusal(bare, len(bare), "the front matter has no end", "end it with a line of ---")
     _check_merged(bare, page)
@@ -124,7 +127,26 @@ def keep_ends(old: bytes, new: bytes) -> bytes:
 
 
 AS_YAML = "write it as YAML between lines of ---; `hugo convert toYAML` does that"
+_UTF8 = "save it as UTF-8"
 _AS_JSON = "remove it, or save the record as a JSON file instead"
+_BEGIN = (
+    "begin with a line of ---, then `key: value` lines, then --- again; name a file that is no "
+    "record in .syncdignore"
+)
+
+
+def _check_characters(bare: str) -> None:
+    """Raise BadJson for a NUL or a carriage return."""
+    if (at := bare.find("\0", 0, 2)) >= 0:
+        # UTF-16 without its mark has one there.
+        reason = "the file is no text in UTF-8: it has a NUL character at its beginning"
+        raise refusal(bare, at, reason, _UTF8)
+    if "\r" in bare and "\n" not in bare:
+        reason = "the lines of the file end with carriage returns alone"
+        raise refusal(bare, bare.index("\r"), reason, "save it with line feeds (LF)")
+    for char, name in (("\r", "a carriage return"), ("\0", "a NUL character")):
+        if (at := bare.find(char)) >= 0:
+            raise refusal(bare, at, f"{name} cannot stand in a Markdown file", _AS_JSON)
 
 
 def _ended(head: str, rest: str, newline: str) -> Page | None:

@@ -91,10 +91,11 @@ class Worktree:
         if tree is None:
             return {}
         found: dict[str, GitFile] = {}
-        for entry in self.git.run("ls-tree", "-r", "-z", "--full-tree", tree).split(b"\0")[:-1]:
-            kind, _, name = entry.partition(b"\t")
-            mode, _, blob = kind.decode().split()
-            found[os.fsdecode(name)] = GitFile(mode, blob)
+        out = os.fsdecode(self.git.run("ls-tree", "-r", "-z", "--full-tree", tree))
+        for entry in out.split("\0")[:-1]:
+            kind, _, name = entry.partition("\t")
+            mode, _, blob = kind.split(" ")
+            found[name] = GitFile(mode, blob)
         return found
 
     def contents(self, names: Iterable[str]) -> Iterator[bytes | None]:
@@ -105,17 +106,17 @@ class Worktree:
         wanted = "".join(f"{name}\n" for name in names)
         if not wanted:
             return
-        out = memoryview(self.git.run("cat-file", "--batch", send=os.fsencode(wanted)))
+        out = self.git.run("cat-file", "--batch", send=os.fsencode(wanted))
         at = 0
         while at < len(out):
-            end = at + bytes(out[at : at + 65536]).index(b"\n")
-            head = bytes(out[at:end]).rsplit(b" ", 2)
+            end = out.index(b"\n", at)
+            head = out[at:end].rsplit(b" ", 2)
             at = end + 1
             if head[-1] == b"missing":
                 yield None
                 continue
             size = int(head[-1])
-            yield bytes(out[at : at + size]) if head[-2] == b"blob" else None
+            yield out[at : at + size] if head[-2] == b"blob" else None
             at += size + 1
 
     def bring_blobs(self, treeish: str, ids: Collection[str]) -> None:

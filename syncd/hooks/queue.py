@@ -14,9 +14,8 @@ from dataclasses import field
 from typing import Final
 
 from syncd.errors import SyncdError
-from syncd.hooks.permission import Permission
 from syncd.hooks.program import INSIDE, run_program
-from syncd.hooks.table import Table
+from syncd.hooks.table import Table, is_allowed
 from syncd.values import dataclass
 
 LINES: Final = 20
@@ -121,7 +120,7 @@ class Hooks:
     def _may_run(self) -> bool:
         """Return whether a person allowed the hooks. Report once that they did not."""
         try:
-            may = self.is_allowed or Permission.of(self.table.root).allows(self.table)
+            may = self.is_allowed or is_allowed(self.table)
         except SyncdError:
             may = False
         if not may and not self._is_refused:

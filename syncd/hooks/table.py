@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from syncd.private.allowed import Allowed
 from syncd.values import dataclass
 
 AFTER_PULL: Final = "after_pull"
@@ -22,6 +23,7 @@ AFTER_PUSH: Final = "after_push"
 ON_PROBLEM: Final = "on_problem"
 EVENTS: Final = (AFTER_PULL, AFTER_PUSH, ON_PROBLEM)
 _CHUNK = 1 << 20
+_KIND: Final = "hooks"
 
 Command: TypeAlias = tuple[str, ...]
 
@@ -93,3 +95,19 @@ def _digest(file: Path) -> str:
         while chunk := content.read(_CHUNK):
             found.update(chunk)
     return found.hexdigest()
+
+
+def permission_of(root: Path) -> Allowed:
+    """Return which table a person allowed for the mirror at `root`, by its digest.
+
+    Raises SyncdError without a home.
+    """
+    return Allowed.of(_KIND, str(root.resolve()))
+
+
+def is_allowed(table: Table) -> bool:
+    """Return whether a person allowed exactly this table. Raises SyncdError without a home."""
+    try:
+        return permission_of(table.root).allows(table.digest())
+    except OSError:
+        return False

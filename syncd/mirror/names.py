@@ -15,18 +15,20 @@ from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from syncd.atproto.lexicon.oneedit import is_one_edit
 from syncd.atproto.syntax import parse_nsid
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadSyntax, StateDamaged, SyncdError
 from syncd.folder.names import is_draft, parse_conflict_name, record_path_of, relative_paths
-from syncd.folder.root import OWN, Folder
+from syncd.folder.root import OWN, Folder, find_root
 from syncd.folder.write import CONFLICTS
 from syncd.forms import USUAL, Forms
-from syncd.mirror.offline import known_account
 from syncd.model import RecordPath, make_record_path, parse_record_path
+from syncd.model.addresses import AT, is_web_address, uri_of_address
+from syncd.slips import near_name
+from syncd.state.notes import KnownAccount
 from syncd.values import dataclass
 
-AT = "at://"
 _HINT_ONE = "name it as collection/rkey, by its file, or by its at:// URI"
 _HINT = "name it as collection/rkey, by its file, by its at:// URI, or by a pattern"
 
@@ -65,8 +67,8 @@ def read_name(workspace: Workspace, text: str, places: Iterable[Path]) -> Name:
     folder = workspace.folder
     forms = tuple(dict.fromkeys(_forms(workspace, text, places)))
     if not forms:
-        raise BadSyntax(f"{text!r} is outside the mirror {workspace.root}")
-    is_uri = cleaned(text).startswith(AT)
+        raise _outside(workspace, text, places)
+    is_uri = uri_in(text) is not None
     found = (path for form in forms for path in _records(folder, form, is_uri=is_uri))
     return Name(text, forms, tuple(dict.fromkeys(found)), folder.portable, folder.forms)
 
@@ -124,7 +126,9 @@ def unknown(workspace: Workspace, name: Name) -> SyncdError:
     """Return the error that says what `name` is, if it is not a record of the mirror."""
     file = next((form for form in name.forms if os.path.lexists(workspace.root / form)), None)
     if file is None:
-        return SyncdError(f"there is no record at {name.text} in this mirror", hint=_HINT)
+        meant = _near(workspace, name)
+        hint = f"did you mean {shlex.quote(meant)}?" if meant else _HINT
+        return SyncdError(f"there is no record at {name.text} in this mirror", hint=hint)
     if (workspace.root / file).is_dir():
         return SyncdError(f"there is no record in {name.text}", hint="syncd status --ignored")
     form = workspace.folder.forms.of(file.partition("/")[0])
@@ -134,6 +138,24 @@ def unknown(workspace: Workspace, name: Name) -> SyncdError:
     return SyncdError(f"{name.text} is not a record of this mirror", hint="syncd status --ignored")
 
 
+def _near(workspace: Workspace, name: Name) -> str | None:
+    """Return the record or collection that a name may have been meant for; None if none is near."""
+    form = name.forms[0].strip("\"'").replace("\\", "/")
+    collection, _, rest = form.partition("/")
+    sizes = workspace.state.collection_sizes()
+    near = collection if collection in sizes else near_name(collection, sizes)
+    if near is None or not rest:
+        return near
+    rkey = rest.removesuffix(name.written.of(near).ending)
+    begin = f"{near}/"
+    found = (p.removeprefix(begin) for p in workspace.state.base() if p.startswith(begin))
+    for known in found:
+        is_alike = known.casefold() == rkey.casefold() or is_one_edit(known, rkey)
+        if known == rkey or is_alike:
+            return begin + known
+    return None
+
+
 def _means(name: Name, path: str) -> bool:
     return path in name.records or name.covers(path)
 
@@ -141,8 +163,7 @@ def _means(name: Name, path: str) -> bool:
 def _forms(workspace: Workspace, text: str, places: Iterable[Path]) -> Iterator[str]:
     if not text:
         raise BadSyntax("the name of a record cannot be empty", hint="name it as collection/rkey")
-    uri = cleaned(text)
-    if uri.startswith(AT):
+    if (uri := uri_in(text)) is not None:
         yield path_of_uri(uri, _authorities(workspace))
         return
     # A plain name counts from the top wherever a person stands; ./ and ../ count from there.
@@ -153,6 +174,16 @@ def _forms(workspace: Workspace, text: str, places: Iterable[Path]) -> Iterator[
         inside = posixpath.relpath(_real(place / text), root)
         if inside != ".." and not inside.startswith("../"):
             yield "" if inside == "." else inside
+
+
+def _outside(workspace: Workspace, text: str, places: Iterable[Path]) -> BadSyntax:
+    """Return the error for a path outside of this mirror, with the one that it is in, if any."""
+    hint = "name a record of this mirror as collection/rkey"
+    for place in places:
+        with suppress(SyncdError):
+            root = find_root((place / text).parent)
+            hint = f"it is in another mirror: give -C {shlex.quote(str(root))} before the command"
+    return BadSyntax(f"{text!r} is outside of the mirror {workspace.root}", hint=hint)
 
 
 def _real(path: Path) -> str:
@@ -167,6 +198,25 @@ def cleaned(text: str) -> str:
     return "".join(char for char in text if unicodedata.category(char) != "Cf").strip()
 
 
+def uri_in(text: str) -> str | None:
+    """Return the at:// URI that a text or a web address is; None for any other name.
+
+    Raises BadSyntax for a web address that does not say which record it shows.
+    """
+    plain = cleaned(text)
+    if plain[: len(AT)].casefold() == AT:
+        return AT + plain[len(AT) :]
+    if not is_web_address(plain):
+        return None
+    uri = uri_of_address(plain)
+    if uri is None:
+        raise BadSyntax(
+            f"{text} is a web address that does not say which record it shows",
+            hint="name the record as at://HANDLE/COLLECTION/RKEY, or as COLLECTION/RKEY",
+        )
+    return uri
+
+
 def path_of_uri(uri: str, authorities: Collection[str | None]) -> str:
     """Return the path of an at:// URI in the repo of one of `authorities`, or in any without some.
 
@@ -179,13 +229,15 @@ def path_of_uri(uri: str, authorities: Collection[str | None]) -> str:
         )
     ours = [known for known in authorities if known]
     if ours and authority.casefold() not in map(str.casefold, ours):
-        raise BadSyntax(f"{uri} is in another repo: this mirror is of {ours[0]}")
+        hint = "go to a mirror of that repo, or make one: syncd clone"
+        raise BadSyntax(f"{uri} is in another repo: this mirror is of {ours[0]}", hint=hint)
     return path.partition("#")[0].partition("?")[0].strip("/")
 
 
 def _authorities(workspace: Workspace) -> tuple[str | None, ...]:
-    account = known_account(workspace.state)
-    return (workspace.config.did, workspace.config.handle, account.handle if account else None)
+    # A handle in a URI that was copied is what the account was called then, whoever said so.
+    known = workspace.state.note(KnownAccount)
+    return (workspace.config.did, workspace.config.handle, known.handle if known else None)
 
 
 def _records(folder: Folder, form: str, *, is_uri: bool) -> Iterator[RecordPath]:

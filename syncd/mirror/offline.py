@@ -6,6 +6,7 @@ Knows of no PDS, so that commands that need none start fast: connected.py is for
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ from syncd.folder.root import Folder, find_root, own_of, read_marker
 from syncd.model import Account
 from syncd.state import State, open_or_renew, open_state
 from syncd.state.notes import KnownAccount
+from syncd.state.peek import did_of
 
 STATE_FILE = ".syncd/state.db"
 
@@ -43,6 +45,8 @@ def open_files(directory: Path, *, is_checked: bool = True) -> Iterator[Workspac
 
 def load_two_way(root: Path) -> Config:
     """Load the settings of the mirror in `root`. Raises ConfigWrong, also if they say publish."""
+    if not os.path.lexists(root / FILE_NAME):
+        raise _settings_lost(root)
     config = load_config(root / FILE_NAME, os.environ)
     if config.is_one_way:
         message = (
@@ -53,6 +57,18 @@ def load_two_way(root: Path) -> Config:
             message, hint="remove mode from [mirror], or publish from a separate git clone"
         )
     return config
+
+
+def _settings_lost(root: Path) -> ConfigWrong:
+    """Return the error that says how to go on without the settings: not by guessing them."""
+    file = root / FILE_NAME
+    line = shlex.quote(f'did = "{did_of((root / STATE_FILE).parent) or "did:…"}"')
+    return ConfigWrong(
+        f"{file} is gone, and with it the settings of this mirror",
+        hint="put it back, from git or a backup. A new one has none of the settings that it had, "
+        f"such as read_only and collections: printf '%s\\n' '[mirror]' {line} > "
+        f"{shlex.quote(str(file))}; syncd sync --dry-run then shows what a sync would do",
+    )
 
 
 def find_published(start: Path) -> Path | None:
@@ -128,7 +144,7 @@ def checked(state: State, root: Path, config: Config) -> State:
     return state
 
 
-def known_account(state: State) -> Account | None:
-    """Return the account as it was when it was last resolved."""
+def known_account(state: State, config: Config) -> Account | None:
+    """Return the account as it was resolved last, if the settings ask the same servers still."""
     known = state.note(KnownAccount)
-    return None if known is None else known.account
+    return None if known is None else known.by(plc=config.plc, pds=config.pds)

@@ -186,23 +186,30 @@ def _resolve(config: Config) -> Awaitable[Account]:
 
 
 async def find_account(files: Workspace, on_notice: OnNotice = ignore) -> Account:
-    """Resolve the account; if nobody can be asked, return it as it was resolved last."""
-    known = known_account(files.state)
+    """Resolve the account; if nobody can be asked, return it as it was resolved last.
+
+    Raises as `resolve`, also where the settings name other servers than they did then.
+    """
+    known = known_account(files.state, files.config)
     try:
         account = await _resolve(files.config)
     except PdsError:
         if known is None:
             raise
         return known
-    if known != account:
+    if files.state.note(KnownAccount) != _known_as(files, account):
         _keep_account(files, account, known, on_notice)
     return account
+
+
+def _known_as(files: Workspace, account: Account) -> KnownAccount:
+    return KnownAccount.of(account, plc=files.config.plc, pds=files.config.pds)
 
 
 def _keep_account(
     files: Workspace, account: Account, before: Account | None, on_notice: OnNotice
 ) -> None:
     """Remember what the DID document says now, and tell its owner what is new."""
-    files.state.keep(KnownAccount.of(account))
+    files.state.keep(_known_as(files, account))
     for sentence in describe_change(before, account) if before else ():
         on_notice(Notice(sentence))

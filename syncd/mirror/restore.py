@@ -64,11 +64,15 @@ def find_version(
 
 def restore_version(workspace: Workspace, event: Superseded) -> None:
     """Write one version into the folder; see `restore`."""
-    begin_restore(workspace, {event.path: event.cid})
-    _write_back(workspace, event)
+    earlier = begin_restore(workspace, {event.path: event.cid})
+    try:
+        _write_back(workspace, event)
+    except SyncdError:
+        end_restore(workspace, earlier, ())
+        raise
     # A person asked for this version, so no setting delays it.
     publish_version(workspace, event.path, event.cid)
-    end_restore(workspace)
+    end_restore(workspace, earlier, [event.path])
 
 
 def find_back(
@@ -91,8 +95,9 @@ def find_back(
     if not 0 <= at + steps < len(order):
         count = max(0, len(order) - at - 1)
         hint = "list what can be restored: syncd log"
-        what = "no version" if count == 0 else f"only {count} version{'s' * (count > 1)}"
-        raise SyncdError(f"history has {what} of {path} older than its file", hint=hint)
+        versions = "version" if count == 1 else "versions"
+        older = f"{count or 'no'} older {versions}"
+        raise SyncdError(f"{path} has {older}, and --back {steps} was asked for", hint=hint)
     return order[at + steps]
 
 
@@ -187,22 +192,28 @@ def _is_gone(workspace: Workspace, path: RecordPath) -> bool:
 
 def restore_all(workspace: Workspace, events: Sequence[Superseded]) -> Restored:
     """Write each of `events` into the folder; what fails leaves its file as it is."""
+    if not events:
+        return Restored((), {})
     done: list[Superseded] = []
+    written: list[RecordPath] = []
     failed: dict[RecordPath, SyncdError] = {}
-    if events:
-        begin_restore(workspace, {event.path: event.cid for event in events})
-    for event in events:
-        try:
-            _write_back(workspace, event)
-            publish_version(workspace, event.path, event.cid)
-        except FolderWrong:
-            raise
-        except SyncdError as error:
-            failed[event.path] = error
-        else:
-            done.append(event)
-    if events:
-        end_restore(workspace)
+    earlier = begin_restore(workspace, {event.path: event.cid for event in events})
+    try:
+        for event in events:
+            try:
+                _write_back(workspace, event)
+                written.append(event.path)
+                publish_version(workspace, event.path, event.cid)
+            except FolderWrong:
+                raise
+            except SyncdError as error:
+                failed[event.path] = error
+            else:
+                done.append(event)
+    except FolderWrong:
+        end_restore(workspace, earlier, written)
+        raise
+    end_restore(workspace, earlier, written)
     return Restored(tuple(done), failed)
 
 
@@ -231,7 +242,9 @@ def undo_restore(workspace: Workspace, plan: Sequence[Undo]) -> Undone:
             failed[undo.path] = error
         else:
             done.append(undo)
-    end_undo(workspace, done)
+    # What failed for another reason is done by the same command, which is another undo otherwise.
+    if not any(undo.path in failed and not undo.is_edited for undo in plan):
+        end_undo(workspace, done)
     return Undone(tuple(done), failed)
 
 

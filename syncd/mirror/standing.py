@@ -120,7 +120,7 @@ class Standing:
 def read_standing(workspace: Workspace) -> Standing:
     """Look at the folder, at what syncd remembers of it, and ask the daemon."""
     state, config, now = workspace.state, workspace.config, workspace.now()
-    account = known_account(state)
+    account = known_account(state, config)
     pds = (account.pds if account else config.pds) or ""
     conflicts, problems, held = for_a_person(state.waiting())
     daemon, unpushed = _daemon(workspace), read_unpushed(workspace)

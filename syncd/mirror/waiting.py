@@ -14,7 +14,6 @@ from syncd.cycle.observe.ignored import ignored_here
 from syncd.cycle.observe.local import look_everywhere
 from syncd.cycle.workspace import Workspace
 from syncd.folder.scan import Look
-from syncd.merge import settle
 from syncd.model import (
     Change,
     Choice,
@@ -87,7 +86,11 @@ def _delayed(
 
 def _planned(path: RecordPath, views: Views, config: Config) -> Step:
     step = compare(path, views)
-    return settle(step, config.policy(path)) if step.verdict is Verdict.CONFLICT else step
+    if step.verdict is not Verdict.CONFLICT:
+        return step
+    from syncd.merge import settle  # noqa: PLC0415 (only a conflict needs it)
+
+    return settle(step, config.policy(path))
 
 
 def publish_waiting(

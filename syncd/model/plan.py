@@ -170,6 +170,7 @@ class Refusal:
     """A change refused by the PDS. syncd sends it again only after an edit of the file.
 
     `line` and `column` are where in the file, from 1; None if the PDS does not say what is wrong.
+    `lacks` are blobs that neither the PDS nor `blobs/` had: with one of them, it is sent again.
     """
 
     path: RecordPath
@@ -178,6 +179,7 @@ class Refusal:
     hint: str = ""
     line: int | None = None
     column: int | None = None
+    lacks: tuple[Cid, ...] = ()
 
     @property
     def problem(self) -> Problem:

@@ -258,11 +258,13 @@ class HttpPds:
     async def honours_swaps(self) -> bool:
         request = xrpc.apply_writes(self._did, [], swap=NO_COMMIT)
         try:
-            await self._send(request)
+            answer = await self._send(request)
         except SwapFailed:
             return True
         except Rejected:
             return False
+        # A page with the status 200 is not the word of a PDS.
+        xrpc.read_applied(answer, [])
         return False
 
     async def write(

@@ -333,7 +333,7 @@ class Http:
         started = time.monotonic()
         self.requests += 1
         try:
-            with _translated(request):
+            with _translated(request, self.origin):
                 yield told
         finally:
             self.last_status = status = told[0] if told else None
@@ -379,12 +379,12 @@ def _transport(origin: Origin, *, is_named: bool) -> httpx.AsyncBaseTransport:
 
 
 @contextmanager
-def _translated(request: Request) -> Iterator[None]:
+def _translated(request: Request, origin: str) -> Iterator[None]:
     lost = Unknown if request.is_write else Unreachable
     try:
         yield
     except _NOTHING_SENT as error:
-        raise Unreachable(f"the request to the PDS failed: {_words(error)}", hint=_HINT) from None
+        raise Unreachable(f"cannot connect to {origin}: {_words(error)}", hint=_HINT) from None
     except (httpx.HTTPError, TimeoutError) as error:
         message = f"{request.nsid} got no usable answer: {_words(error)}"
         raise lost(message, hint="" if request.is_write else _HINT) from None

@@ -51,6 +51,7 @@ from syncd.pds.upload import Upload
 RENEW_AHEAD_SECONDS: Final = 60.0
 """How long before its end an access token is renewed, at most a tenth of its life."""
 
+INTERNAL_SERVER_ERROR = 500
 _ATTEMPTS = 3
 """Our own token, then one that another process renewed, then one renewed by us."""
 
@@ -244,15 +245,28 @@ class LiveSession:
         if old is not None:
             try:
                 return await self._refreshed(old), None
-            except Unreachable:
-                # Some PDSes fail with a 500 on a token whose time is over.
-                if not _has_ended(old):
-                    raise
+            except Unreachable as error:
+                await self._check_failed(old, error)
             except RateLimited:
                 raise
             except (CredentialsRefused, PdsError):
                 pass
         return await self._signed_in()
+
+    async def _check_failed(self, old: Session, error: Unreachable) -> None:
+        """Return if a login may help where the PDS failed to renew `old`, else raise.
+
+        Some PDSes fail with a 500 on a token that they cannot read, or whose time is over.
+        """
+        if _has_ended(old):
+            return
+        if self._http.last_status != INTERNAL_SERVER_ERROR:
+            raise error
+        if await self._password() is None:
+            raise Unreachable(
+                f"the PDS fails to renew the session of {self._did}: {error.message}",
+                hint=f"wait; if it stays so, the session has ended: syncd login {self._did}",
+            ) from error
 
     async def _refreshed(self, old: Session) -> Session:
         with _limits_of_logins():
@@ -260,10 +274,10 @@ class LiveSession:
         return _checked(xrpc.read_session(answer), self._did, self._http.origin)
 
     async def _signed_in(self) -> tuple[Session, str]:
-        """Return a session and the password it is from; one that was refused is not tried again."""
-        password = await asyncio.to_thread(self._tokens.password, self._http.origin)
-        if password is None or password == self._refused:
-            missing = "no password is stored" if password is None else "the password was refused"
+        """Return a session and the password it is from."""
+        password = await self._password()
+        if password is None:
+            missing = "only a password that was refused" if self._refused else "no password"
             raise CredentialsRefused(
                 f"the session of {self._did} has expired, and {missing}",
                 hint=f"syncd login {self._did}; until then your edits wait in the folder",
@@ -273,6 +287,11 @@ class LiveSession:
         except CredentialsRefused:
             self._refused = password
             raise
+
+    async def _password(self) -> str | None:
+        """Return the password for this PDS, unless it was refused before."""
+        password = await asyncio.to_thread(self._tokens.password, self._http.origin)
+        return None if password == self._refused else password
 
     def _adopt(self, session: Session, seconds: float | None) -> None:
         """Use `session` from now on, and renew it in time if it says how long it lives.

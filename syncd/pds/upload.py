@@ -27,7 +27,7 @@ from syncd.errors import (
 )
 from syncd.values import dataclass
 
-PIECE_BYTES: Final = 64 * 1024
+PIECE_BYTES: Final = 256 * 1024
 
 
 @dataclass(slots=True)

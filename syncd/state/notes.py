@@ -34,7 +34,9 @@ def _check_moments(*moments: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class KnownAccount(Note):
-    """The account as its DID document said last; the fields are those of `Account`.
+    """The account as its DID document said last, and the settings that chose who was asked.
+
+    `by_plc` is None in what the syncd before wrote: it did not note these settings.
 
     Written by `clone` and by each command that resolves the DID anew. Read by those that do not
     (`status`, `doctor`, `metrics`), and where the DID cannot be resolved now.
@@ -47,15 +49,25 @@ class KnownAccount(Note):
     pds: str
     key: str
     is_named: bool = False
+    by_plc: str | None = None
+    by_pds: str | None = None
 
     @classmethod
-    def of(cls, account: Account) -> Self:
-        """Return the fact that this is the account."""
-        return cls(account.did, account.handle, account.pds, account.key, account.is_named)
+    def of(cls, account: Account, *, plc: str, pds: str | None) -> Self:
+        """Return the fact that this is the account, by these settings."""
+        is_named = account.is_named
+        return cls(account.did, account.handle, account.pds, account.key, is_named, plc, pds)
 
-    @property
-    def account(self) -> Account:
-        """The account that is known."""
+    def by(self, *, plc: str, pds: str | None) -> Account | None:
+        """Return the account by these settings; None if what is known does not answer for them."""
+        if self.by_plc not in (None, plc):
+            # Another directory vouched for the signing key.
+            return None
+        if pds is not None:
+            return Account(self.did, self.handle, pds, self.key, is_named=True)
+        if self.by_pds is not None:
+            # The PDS of the DID document was not noted while the settings named another one.
+            return None
         return Account(self.did, self.handle, self.pds, self.key, self.is_named)
 
 

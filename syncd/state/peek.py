@@ -1,4 +1,4 @@
-"""The names that a mirror remembers, for whoever types one. Opens files only to read.
+"""The names that a mirror remembers, for whoever types one, and whose it is. Only reads files.
 
 A file that is missing, busy, damaged or of another version has no names: whoever presses Tab gets
 fewer offers, and never an error.
@@ -62,6 +62,14 @@ def offers(own: Path, names: Names, start: str) -> list[str]:
         whole = list(_some(first_from, start))
         return whole if len(whole) <= MOST else branches(first_from, start)
     return []
+
+
+def did_of(own: Path) -> str | None:
+    """Return the DID of the account whose mirror has `own` as the directory of syncd's files."""
+    with suppress(sqlite3.Error, OSError), closing(_opened(own / RECORDS.file)) as sql:
+        row = sql.execute("SELECT value FROM meta WHERE key = 'did'").fetchone()
+        return None if row is None else str(row[0])
+    return None
 
 
 def branches(first_from: FirstFrom, start: str) -> list[str]:

@@ -305,10 +305,22 @@ def test_results_are_read_in_the_order_of_the_writes() -> None:
     assert read == xrpc.WriteAnswer((CID, None, None), CID, REV)
 
 
-@pytest.mark.parametrize("body", [{}, {"commit": None, "results": None}])
-def test_a_pds_may_leave_out_commit_and_results(body: object) -> None:
-    assert xrpc.read_applied(answer(body), [OP, OP]) == xrpc.WriteAnswer((None, None), None, None)
-    assert xrpc.read_put(answer(body), OP) == xrpc.WriteAnswer((None,), None, None)
+@pytest.mark.parametrize("body", [{"commit": COMMIT}, {"commit": COMMIT, "results": None}])
+def test_a_pds_may_leave_out_results(body: object) -> None:
+    assert xrpc.read_applied(answer(body), [OP, OP]) == xrpc.WriteAnswer((None, None), CID, REV)
+    assert xrpc.read_put(answer(body), OP) == xrpc.WriteAnswer((None,), CID, REV)
+
+
+@pytest.mark.parametrize("body", [{}, {"commit": None, "results": None}, {"error": "Oops"}])
+def test_an_answer_that_does_not_say_what_was_written_is_unknown(body: object) -> None:
+    """A proxy may have made it: to believe it would put the repo's version over an edit."""
+    with pytest.raises(Unknown):
+        xrpc.read_applied(answer(body), [OP])
+    with pytest.raises(Unknown):
+        xrpc.read_put(answer(body), OP)
+    with pytest.raises(Unknown):
+        xrpc.read_applied(answer({"results": [{}]}), [OP])
+    # No commit is how a PDS says that there was nothing to delete.
     assert xrpc.read_deleted(answer(body)) == xrpc.WriteAnswer((None,), None, None)
 
 
@@ -781,6 +793,37 @@ def test_a_pause_is_until_the_bucket_that_is_empty_is_full_again(
     headers: dict[str, str], seconds: float
 ) -> None:
     assert xrpc.retry_seconds(headers, now=NOW) == pytest.approx(seconds, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("words", "headers", "seconds"),
+    [
+        ("Account locked due to too many failed attempts. Try again in 15 minutes.", {}, 900),
+        ("Too many failed login attempts. Account locked for 15 minutes.", {}, 900),
+        ("Try again In 1 second", {}, 1),
+        ("please wait 5 seconds", {}, 5),
+        ("retry after 1 minute", {}, 60),
+        ("no more than 5000 writes in 24 hours", {}, xrpc.DEFAULT_RETRY_SECONDS),
+        ("retry in 2 hours", {}, 7200),
+        ("retry in 99999 hours", {}, xrpc.MAX_RETRY_SECONDS),
+        ("retry in 0 seconds", {}, xrpc.MIN_RETRY_SECONDS),
+        ("retry in 15 minutes", {"retry-after": "7"}, 7),
+        ("retry in 15 minutes", {"x-ratelimit-reset": SOON, "x-ratelimit-remaining": "0"}, 60),
+        (
+            "retry in fifteen minutes, wait -3 hours",
+            {},
+            xrpc.DEFAULT_RETRY_SECONDS,
+        ),
+        ("", {}, xrpc.DEFAULT_RETRY_SECONDS),
+    ],
+)
+def test_a_pause_that_only_the_words_of_a_server_say_is_made(
+    words: str, headers: dict[str, str], seconds: float
+) -> None:
+    body = json.dumps({"error": "RateLimitExceeded", "message": words}).encode()
+    error = error_of(Response(429, headers, body))
+    assert isinstance(error, RateLimited)
+    assert error.retry_seconds == pytest.approx(seconds, abs=1)
 
 
 FIELDS = (

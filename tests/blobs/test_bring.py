@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from threading import Barrier, Event
 from typing import cast
 
 import pytest
@@ -17,6 +20,7 @@ from syncd.blobs.bring import Bringer, Bringing
 from syncd.blobs.store import Store
 from syncd.blobs.streams import STREAMS
 from syncd.errors import BlobNotFound, Unreachable
+from syncd.folder.disk import Disk
 from syncd.folder.root import Folder, initialise
 from syncd.pds import Pds
 
@@ -74,6 +78,45 @@ async def test_never_more_than_a_few_are_on_their_way(store: Store) -> None:
     assert brought.stamps.keys() == {ref.cid for ref in refs}
     assert 1 <= giver.most <= STREAMS
     assert (heard[-1].done, heard[-1].total, heard[-1].size) == (20, 20, sum(map(len, contents)))
+
+
+class Together(Disk):
+    """A disk that makes a file durable once as many are waited for as there are streams."""
+
+    def __init__(self) -> None:
+        self.begun = Event()
+        self.all_here = Barrier(STREAMS, timeout=20)
+
+    def sync_file(self, directory: int, name: str) -> None:
+        self.begun.set()
+        self.all_here.wait()
+        super().sync_file(directory, name)
+
+
+async def test_no_stream_waits_while_the_disk_works_for_another(store: Store) -> None:
+    contents = [b"%d" % n for n in range(STREAMS)]
+    refs = refs_of(*contents)
+    giver = Giver({r.cid: (data,) for r, data in zip(refs, contents, strict=True)})
+    slow = Store(replace(store.folder, disk=Together()))
+    brought = await Bringer(slow, giver.pds, 1_000).bring(refs)
+    assert brought.stamps.keys() == {ref.cid for ref in refs}
+
+
+async def test_a_stop_while_the_disk_works_leaves_a_whole_file_or_none(store: Store) -> None:
+    refs = refs_of(*(b"%d" % n for n in range(STREAMS)))
+    giver = Giver({r.cid: (b"%d" % n,) for n, r in enumerate(refs)})
+    disk = Together()
+    bringing = asyncio.create_task(
+        Bringer(Store(replace(store.folder, disk=disk)), giver.pds, 1_000).bring(refs[:1])
+    )
+    await asyncio.to_thread(disk.begun.wait, 20)
+    bringing.cancel()
+    await asyncio.sleep(0.05)
+    disk.all_here.abort()
+    with pytest.raises(asyncio.CancelledError):
+        await bringing
+    assert list((store.folder.root / ".syncd" / "blobs").iterdir()) == []
+    assert store.list().names == {}
 
 
 async def test_each_is_told_by_what_became_of_it(store: Store) -> None:

@@ -110,26 +110,28 @@ def test_an_empty_blob_is_one_too(store: Store) -> None:
 def test_a_crash_at_any_step_leaves_the_whole_blob_or_none_and_the_rest_is_swept(
     root: Path,
 ) -> None:
-    put(Store(Folder(root, "marker")))
-    (root / "blobs" / NAME).unlink()
+    content = CONTENT * 110
+    cid = cid_of_blob(content)
+    file = root / "blobs" / f"{cid}.png"
+    put(Store(Folder(root, "marker")), content, cid)
+    file.unlink()
     disk = StagedDisk()
-    put(Store(Folder(root, "marker", disk=disk)))
-    steps = len(disk.steps)
-    assert steps > 10
-    (root / "blobs" / NAME).unlink()
-    for step in range(steps):
+    put(Store(Folder(root, "marker", disk=disk)), content, cid)
+    assert disk.steps.count("append") > 3
+    file.unlink()
+    for step in range(len(disk.steps)):
         store = Store(Folder(root, "marker", disk=StagedDisk(crash_at=step)))
         with pytest.raises(Crash):
-            put(store)
+            put(store, content, cid)
         fresh = Store(Folder(root, "marker"))
         found = fresh.check(fresh.list(), {})
         assert not found.edited
         fresh.sweep()
         aside = root / ".syncd" / "blobs"
         assert not aside.exists() or list(aside.iterdir()) == []
-        put(fresh)
-        assert (root / "blobs" / NAME).read_bytes() == CONTENT
-        (root / "blobs" / NAME).unlink()
+        put(fresh, content, cid)
+        assert file.read_bytes() == content
+        file.unlink()
 
 
 def test_what_another_process_writes_now_is_not_swept(root: Path, store: Store) -> None:

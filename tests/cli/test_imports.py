@@ -46,7 +46,9 @@ TABS: dict[str, frozenset[str]] = {
     "syncd new com": NAMES,
     "syncd publish com": NAMES,
     "syncd lexicon show app": NAMES | {"syncd.lexicons", "syncd.lexicons.bundle"},
-    "syncd logout did": frozenset({"syncd.errors", "syncd.private", "syncd.trouble"}),
+    "syncd logout did": frozenset(
+        {"syncd.errors", "syncd.private", "syncd.private.directory", "syncd.trouble"}
+    ),
 }
 """What is typed -> the modules that its Tab may load beside TAB."""
 NEVER_BY_STATUS = frozenset(
@@ -54,7 +56,8 @@ NEVER_BY_STATUS = frozenset(
     | {"syncd.atproto.lexicon.checks", "syncd.cycle.lexicons.library"}
     | {"syncd.forms.markdown_form", "syncd.forms.frontmatter", "syncd.forms.by_line"}
     | {"syncd.mirror.every", "syncd.cli.arguments.offer", "syncd.pds", "syncd.identity"}
-    | {"asyncio", "cryptography", "email", "httpx", "pathspec", "regex", "rich", "ruamel"}
+    | {"syncd.merge", "asyncio", "cryptography", "difflib", "email", "httpx", "pathspec", "regex"}
+    | {"rich", "ruamel"}
 )
 """What `status` has no use for in a mirror without a daemon."""
 

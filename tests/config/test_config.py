@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import fields
 from pathlib import Path
 
@@ -93,6 +94,85 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, words: str)
     with pytest.raises(ConfigWrong, match=words.replace("[", r"\[")) as caught:
         read(tmp_path, text)
     assert "syncd.toml" in caught.value.message
+
+
+def raw(tmp_path: Path, content: bytes) -> Config:
+    (tmp_path / "syncd.toml").write_bytes(content)
+    return load_config(tmp_path / "syncd.toml", {})
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("ends", [b"\n", b"\r\n", b"\r"])
+def test_a_file_is_read_however_an_editor_saves_its_lines(
+    tmp_path: Path, mark: bytes, ends: bytes
+) -> None:
+    text = mark + (MINIMAL + "[run]\n\tpoll_seconds = 7").encode().replace(b"\n", ends)
+    assert raw(tmp_path, text).poll_seconds == 7
+    with pytest.raises(ConfigWrong, match="line 5, column 2"):
+        raw(tmp_path, text + ends + b"\tx = 1")
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (MINIMAL.encode() + b"# caf\xe9\n", 3),
+        (MINIMAL.encode("utf-16"), 1),
+        (b"# " + b"\xff" * 3, 1),
+    ],
+)
+def test_a_text_in_another_encoding_is_named_with_its_line(
+    tmp_path: Path, content: bytes, line: int
+) -> None:
+    with pytest.raises(ConfigWrong) as caught:
+        raw(tmp_path, content)
+    assert f"line {line}: the text is not UTF-8" in caught.value.message
+    assert "UTF-8" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("[run]\npoll_second = 3\n", "[run] poll_seconds"),
+        ("[rnu]\npoll_seconds = 3\n", "[run] poll_seconds"),
+        ('[scope]\ncollections = ["a.b.c"]\n', "[mirror] collections"),
+        ('[hooks]\nafterpull = ["x"]\n', "[hooks] after_pull"),
+        ("[mirror]\nsettle_second = 3\n", "[push] settle_seconds"),
+        ("poll-seconds = 3\n", "[run] poll_seconds"),
+    ],
+)
+def test_a_key_that_is_nearly_a_setting_is_answered_with_its_name(
+    tmp_path: Path, text: str, meant: str
+) -> None:
+    with pytest.raises(ConfigWrong) as caught:
+        read(tmp_path, text)
+    assert f"did you mean {meant}?" in caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["run = 3\n", "[[run]]\npoll_seconds = 3\n"])
+def test_a_value_in_the_place_of_a_table_is_named_as_that(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigWrong, match="run is a table") as caught:
+        read(tmp_path, text)
+    assert "[run]" in caught.value.hint
+
+
+def test_every_mistake_has_a_next_step(tmp_path: Path) -> None:
+    for text in ("", "x", '[mirror]\ndid = "alice"\n', MINIMAL + 'collections = ["nonsense"]\n'):
+        with pytest.raises(ConfigWrong) as caught:
+            read(tmp_path, text)
+        assert caught.value.hint, text
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "directory"])
+def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "syncd.toml"
+    if kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "device":
+        file.symlink_to("/dev/zero")
+    else:
+        file.mkdir()
+    with pytest.raises(ConfigWrong, match="is not a file"):
+        load_config(file, {})
 
 
 def test_a_bad_environment_is_named(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 import pytest
 from httpx import HTTPStatusError
 
-from syncd.errors import NotFound, Rejected, SwapFailed, TooLarge, Unreachable
+from syncd.errors import NotFound, Rejected, SwapFailed, TooLarge
 from tests.contract.rungs import NotOffered
 
 HERE = Path(__file__).parent
@@ -253,11 +253,6 @@ ALTERAN: Final[Mapping[str, Deviation]] = {
     "test_blocks_can_be_had_one_by_one": Deviation(ONE_BLOCK, NotFound),
     "test_more_blocks_than_one_request_holds_come_all_the_same": Deviation(ONE_BLOCK, NotFound),
     "test_an_account_that_is_not_active_is_unavailable_and_never_empty": taken(STILL_READ),
-    "test_tokens_that_mean_nothing_are_replaced_by_logging_in": Deviation(
-        "it fails with a 500 on a refresh token that it cannot read, or whose time is over",
-        Unreachable,
-        "500",
-    ),
     "test_the_pds_resolves_its_handles": otherwise(NO_NAME),
     "test_a_cursor_in_the_future_is_an_error_and_the_end": otherwise(
         "it takes a cursor of the future"

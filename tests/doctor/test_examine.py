@@ -325,3 +325,44 @@ def test_credentials_of_another_server_are_an_error_with_the_login_as_the_cure(
     assert elsewhere in found["what"]
     assert clinic.running.url in found["what"]
     assert found["mend"] == f"syncd login {clinic.login.did}"
+
+
+NOBODY = "http://127.0.0.1:9"
+"""No server is there."""
+
+
+def set_places(clinic: Clinic, **places: str) -> None:
+    """Change where `syncd.toml` says the servers are."""
+    file = clinic.root / "syncd.toml"
+    text = file.read_text()
+    for key, url in places.items():
+        text, count = re.subn(rf'(?m)^{key} = ".*"$', f'{key} = "{url}"', text)
+        assert count == 1
+    file.write_text(text)
+
+
+@pytest.mark.parametrize("keys", [("pds", "plc"), ("pds",)])
+def test_the_server_that_the_settings_name_now_is_examined_and_not_the_one_from_before(
+    clinic: Clinic, keys: tuple[str, ...]
+) -> None:
+    set_places(clinic, **dict.fromkeys(keys, NOBODY))
+    found = clinic.findings(code=1)
+    assert "pds.ok" not in found
+    assert NOBODY in found["pds.away"]["what"]
+    assert ("identity.wrong" in found) == ("plc" in keys)
+    status = json.loads(clinic.run("-C", str(clinic.root), "status", "--json").output)
+    assert status["account"]["pds"] == NOBODY
+
+
+def test_a_directory_that_was_changed_in_the_settings_is_asked_and_the_old_answer_is_not_taken(
+    clinic: Clinic,
+) -> None:
+    set_places(clinic, plc=NOBODY)
+    (clinic.root / NOTE / "two.json").write_text('{"text": "not for the server from before"}')
+    head = clinic.sandbox.repo(clinic.login.did).head
+    ran = clinic.run("-C", str(clinic.root), "sync")
+    assert getattr(ran.exception, "exit_code", ran.exit_code) == 69
+    assert clinic.sandbox.repo(clinic.login.did).head == head
+    set_places(clinic, plc=clinic.running.url)
+    clinic.sync()
+    assert clinic.sandbox.repo(clinic.login.did).head != head

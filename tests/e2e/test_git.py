@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from syncd.atproto.data import cid_of
+from tests.editors.test_formatters import run_prettier
 from tests.rigs.home import Home
 from tests.rigs.machine import Machine, save
 
@@ -186,3 +188,78 @@ def test_a_branch_is_published_one_way_and_what_others_wrote_stays(
     assert home.records()[ONE] != theirs[ONE]
     tip = git(machine, bare, "rev-parse", "main")
     assert git(machine, bare, "rev-parse", "refs/syncd/published") == tip
+
+
+POSTS = '\n[files]\nmarkdown = { "com.whtwnd.blog.entry" = "content" }\n'
+POST = """---
+title:   'A "walk"'   # mine
+createdAt:  2026-11-29T12:00:00.000Z
+tags: [ 'a',   "b" ]
+---
+
+# {0}
+
+Words.
+"""
+
+
+def test_posts_in_markdown_are_published_one_way_and_their_form_alone_sends_nothing(
+    home: Home, machine: Machine
+) -> None:
+    one, two, three = (f"com.whtwnd.blog.entry/{name}" for name in ("one", "two", "three"))
+    site, bare = home.tmp_path / "site", home.tmp_path / "site.git"
+    site.mkdir()
+    settings = f'[mirror]\ndid = "{home.account.did}"\nmode = "publish"\n'
+    settings += f'pds = "{home.pds.url}"\nplc = "{home.pds.plc_url}"\n{POSTS}'
+    (site / "syncd.toml").write_text(settings, encoding="utf-8")
+    git(machine, home.tmp_path, "init", "--quiet", "--bare", "site.git")
+    git(machine, site, "init", "--quiet")
+    git(machine, site, "remote", "add", "origin", str(bare))
+
+    def put(path: str, title: str) -> None:
+        (site / f"{path}.md").parent.mkdir(exist_ok=True)
+        (site / f"{path}.md").write_text(POST.format(title), encoding="utf-8")
+
+    def publish(name: str, code: int = 0) -> dict[str, Any]:
+        git(machine, site, "add", "--all")
+        git(machine, site, "commit", "--quiet", "--message", name)
+        git(machine, site, "push", "--quiet", "origin", "main")
+        git(machine, home.tmp_path, "clone", "--quiet", "--depth=1", bare.as_uri(), name)
+        given = {"SYNCD_PASSWORD": home.account.password, "SYNCD_PDS": home.pds.url}
+        runner = Machine(home.tmp_path / f"home-of-{name}", {**machine.environ, **given})
+        ran = runner.run("sync", "--json", at=home.tmp_path / name)
+        assert ran.code == code, ran
+        found: dict[str, Any] = ran.json
+        return found
+
+    def cid(title: str) -> str:
+        fields = {"title": 'A "walk"', "createdAt": "2026-11-29T12:00:00.000Z", "tags": ["a", "b"]}
+        record = {"$type": "com.whtwnd.blog.entry", **fields, "content": f"# {title}\n\nWords."}
+        return str(cid_of(record))
+
+    for path in (one, two, three):
+        put(path, "A walk")
+    assert publish("first")["pushed"] == 3
+    assert home.records() == dict.fromkeys((one, two, three), cid("A walk"))
+    commits = len(home.history())
+    run_prettier(site)
+    assert (site / f"{one}.md").read_text(encoding="utf-8") != POST.format("A walk")
+    (site / f"{three}.md").write_bytes((site / f"{three}.md").read_bytes().replace(b"\n", b"\r\n"))
+    assert publish("formatted")["pushed"] == 0
+    assert (len(home.history()), home.records()[one]) == (commits, cid("A walk"))
+    put(one, "An edit")
+    (site / f"{two}.md").unlink()
+    assert publish("edited")["pushed"] == 2
+    assert home.records() == {one: cid("An edit"), three: cid("A walk")}
+    home.write(three, title="T", content="By another")
+    theirs = home.cid(three)
+    put(three, "Mine")
+    put(one, "Another edit")
+    (site / f"{two}.md").write_text("---\ntitle: 'open\n---\n\nHi\n", encoding="utf-8")
+    found = publish("torn", code=3)
+    assert [conflict["path"] for conflict in found["conflicts"]] == [three]
+    (problem,) = found["problems"]
+    assert (problem["path"], problem["line"], problem["column"]) == (two, 2, 8)
+    assert home.records() == {one: cid("Another edit"), three: theirs}
+    kept = list((home.tmp_path / "torn" / "syncd-kept" / "conflicts").rglob("*.md"))
+    assert [file.read_text() for file in kept] == ["---\ntitle: T\n---\n\nBy another\n"]

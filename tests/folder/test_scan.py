@@ -264,6 +264,27 @@ def test_a_copy_of_a_file_that_is_gone_keeps_no_record(folder: Folder) -> None:
     assert all(found.absent(X) for found in both(folder, X, known))
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.json.tmp", b""),
+        ("x.json.tmp", b"\n"),
+        ("x.json.TMP", b" "),
+        ("x.json.part", b" "),
+        ("x.json.magenta", b""),
+        ("x.json.1", b" "),
+        ("x.json.a8fK2z", b" "),
+        (".x.json.magenta", b" "),
+    ],
+)
+def test_what_a_stopped_program_left_holds_no_deletion(
+    folder: Folder, name: str, content: bytes
+) -> None:
+    known = look_and_forget(folder, X)
+    put(folder, f"{POST}/{name}", content)
+    assert all(found.absent(X) for found in both(folder, X, known))
+
+
 def test_a_misspelt_file_beside_the_right_one_is_a_stray(folder: Folder) -> None:
     put(folder, f"{POST}/A.json")
     put(folder, f"{POST}/%41.json", b"other")

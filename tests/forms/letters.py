@@ -66,6 +66,9 @@ class Letter:
             return self.file_of(block)
         return old.partition(b"\n")[0] + b"\n" + JSON.restyled(body, block, collection)
 
+    def remarks(self, text: bytes) -> tuple[str, ...]:
+        return ()
+
     def is_exact(self, block: bytes, collection: str) -> bool:
         return JSON.is_exact(block, collection)
 

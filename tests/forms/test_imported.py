@@ -112,7 +112,8 @@ def test_a_note_without_properties_is_a_body_and_a_page_of_ours_is_taken_as_it_i
     ("text", "place"),
     [
         ("+++\ntitle = 'A'\n+++\n", (1, 1)),
-        ("---\na: 1\na: 2\n---\n", (3, 1)),
+        ('{\n  "title": "A"\n}\n\nHi\n', (1, 1)),
+        ("---\ntitle: A\ntitle: B\n---\n", (3, 1)),
         ("---\nx", (2, 2)),
         # A note has no lines but its own, and a field of no record has a place too.
         ("# A\n\nx\0\n", (3, 2)),
@@ -121,6 +122,42 @@ def test_a_note_without_properties_is_a_body_and_a_page_of_ours_is_taken_as_it_i
     ],
 )
 def test_what_cannot_be_read_is_refused_where_it_stands(text: str, place: tuple[int, int]) -> None:
+    with pytest.raises(BadJson) as refused:
+        taken(text)
+    assert (refused.value.line, refused.value.column) == place
+
+
+@pytest.mark.parametrize(
+    ("front", "left"),
+    [
+        ("rating: 4.5\ntitle: A\nplace:\n- 1.5\n# c\n- 2\nlast: 1\n", ("last", "rating", "place")),
+        ("d: &d {a: 1}\ntitle: A\n'e f':\n  <<: *d\n", ("d", "e f")),
+        ("weight: 1\ntitle: A\nweight: 2\n", ("weight",)),
+        ('title: A\nx: {{ y }}\n"z": "C:\\q"\r\n', ("x", "z")),
+        ("a: [1,\n  2.5\n]\ntitle: A\nb: {\n", ("a", "b")),
+    ],
+)
+def test_a_value_of_no_record_is_named_where_it_is_not_taken(
+    front: str, left: tuple[str, ...]
+) -> None:
+    record: Record = {"$type": BLOG, "createdAt": NOW, "title": "A", "content": "Hi"}
+    assert taken(f"---\n{front}---\nHi\n") == Imported(record, left)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("---\nrating: 4.5\ntitle: 1.5\n---\n", (3, 8)),
+        ("---\nrating: 4.5\nsummary: !x a\n---\n", (3, 10)),
+        (f"---\nrating: 4.5\n$type: {BLOG}\n---\n", (2, 9)),
+        ("---\n$type: 1.5\n---\n", (2, 8)),
+        ("---\n- 1.5\n---\n", (2, 3)),
+        ("---\n{ 1.5 }\n---\n", (2, 3)),
+        ("---\nrating: 4.5\n", (3, 1)),
+        ("---\n" + "".join(f"k{number}: .5\n" for number in range(120)) + "---\n", (102, 7)),
+    ],
+)
+def test_such_a_value_is_refused_where_it_would_be_taken(text: str, place: tuple[int, int]) -> None:
     with pytest.raises(BadJson) as refused:
         taken(text)
     assert (refused.value.line, refused.value.column) == place

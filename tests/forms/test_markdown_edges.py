@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import cbor2
 import pytest
@@ -223,6 +224,8 @@ def change(front: str, **new: object) -> str:
         ("a: 1\n", {"a": True}, "a: true\n"),
         ("a: |\n  x\n", {"a": "y\n\nz\n"}, "a: |\n  y\n\n  z\n"),
         ("a: |\n  x\n", {"a": " y\n"}, 'a: " y\\n"\n'),
+        ("a: |\n    x\n  # c\n", {"a": "y\n"}, "a: |\n    y\n  # c\n"),
+        ("a: |\n\nb: 1\n", {"a": "y\n"}, "a: |\n  y\n\nb: 1\n"),
         ("a:\nb: 1\n", {"a": "x"}, "a: x\nb: 1\n"),
         ("a: 'x'\n", {"a": "y\nz"}, 'a: "y\\nz"\n'),
         ("a: \"x\"\n", {"a": "y"}, 'a: "y"\n'),
@@ -262,3 +265,18 @@ def test_a_failure_of_the_library_is_a_fault_at_the_top(monkeypatch: pytest.Monk
 def test_what_is_too_long_for_yaml_has_one_place_for_all_in_brackets() -> None:
     text = page(f'tags: ["a", "b"]\nlong: "{"x" * MAX_CHARACTERS}"\n')
     assert FORM.find_places(text, [("tags", 1)]) == {("tags", 1): (2, 7)}
+
+
+@pytest.mark.parametrize(
+    ("text", "remarks"),
+    [
+        ("---\n# a\nt: 'x #1' # b\n  # c # d\nn:\n- 1 #e\n# f\n---\n# g\n", "abcdef"),
+        ("---\nn: [1, # a\n  '#x']\nm: {a: '# y'} # b\ne: # c\n---\n", "abc"),
+        ("---\nt: a#b\n#\nb: |\n  # x\n---\n", ""),
+        ("---\nt: 1.5 # a\n---\n", ""),
+        ('{"content": " # a"}', ""),
+        ("---\n---\n # a\n", ""),
+    ],
+)
+def test_the_comments_of_a_page_are_those_of_its_front_matter(text: str, remarks: str) -> None:
+    assert re.sub("[ #]", "", "".join(FORM.remarks(text.encode()))) == remarks

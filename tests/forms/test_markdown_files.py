@@ -185,6 +185,46 @@ async def test_a_post_that_says_no_such_thing_or_is_in_the_repo_is_no_draft(
     await settled(world, laptop)
 
 
+@pytest.mark.parametrize("becomes", ["JSON", "gone", "without the line"])
+async def test_a_comment_that_a_pull_has_no_place_for_is_in_history_with_its_file(
+    world: World, laptop: Device, becomes: str
+) -> None:
+    text = "---\ntitle: 'A' # my words\ntags:\n- x #1\n---\n# Hi\n"
+    await world.write(ONE, title="A", tags=["x"], content="# Hi")
+    await laptop.sync()
+    laptop.save_text(ONE, text)
+    await settled(world, laptop)
+    match becomes:
+        case "JSON":
+            await world.write(ONE, title="A", tags=["x"], content="Hi\r")
+        case "gone":
+            await world.delete(ONE)
+        case _:
+            await world.write(ONE, tags=["x"], content="# Hi")
+    await laptop.sync()
+    assert "my words" not in str(files(laptop))
+    kept = [e for e in laptop.mirror.workspace.history.events(ONE) if not e.cid.is_block]
+    restore(laptop.mirror.workspace, ONE, str(kept[0].cid)[-10:])
+    assert (len(kept), files(laptop)) == (1, {"one.md": text})
+    await laptop.sync()
+    await settled(world, laptop)
+    assert world.records() == {ONE: cid_of(post("# Hi", title="A", tags=["x"]))}
+
+
+async def test_a_file_whose_comments_stay_is_in_history_as_its_record_alone(
+    world: World, laptop: Device
+) -> None:
+    text = "---\n# c\ntitle: 'A #b'\n# d\nn: [1, 'x #2'] # e\n---\n# Hi\n"
+    laptop.save_text(ONE, text)
+    await laptop.sync()
+    await world.write(ONE, title="B", n=["x"], content="Ho")
+    await laptop.sync()
+    assert files(laptop) == {
+        "one.md": text.replace("A #b", "B").replace("1, 'x #2'", '"x"').replace("# Hi", "Ho")
+    }
+    assert [e.cid.is_block for e in laptop.mirror.workspace.history.events(ONE)] == [True]
+
+
 async def test_two_files_for_one_record_are_a_problem_and_nothing_happens_to_either(
     world: World, laptop: Device
 ) -> None:
@@ -217,6 +257,45 @@ async def test_another_ending_is_no_deletion_and_no_edit(world: World, laptop: D
     (laptop.root / BLOG / "one.json").write_bytes(JSON.format(post(title="A")))
     await settled(world, laptop)
     (laptop.root / BLOG / "one.json").rename(page)  # JSON in a file that is named .md
+    await settled(world, laptop)
+
+
+async def test_a_page_that_became_json_under_an_open_editor_loses_no_word_of_either(
+    world: World, laptop: Device
+) -> None:
+    await world.write(ONE, title="A", content="Hi")
+    await laptop.sync()
+    await world.write(ONE, title="A", content="Hi\r")
+    await laptop.sync()
+    theirs = {"one.json": JSON.format(post("Hi\r", title="A")).decode()}
+    assert files(laptop) == theirs
+    typed = "---\ntitle: A\n---\n\nHi, and words that were not saved\n"
+    (laptop.root / BLOG / "one.md").write_text(typed)
+    for _ in range(2):
+        report = await laptop.sync()
+        assert ([p.path for p in report.problems], report.pushed) == ([ONE], ())
+        assert files(laptop) == {**theirs, "one.md": typed}
+    (laptop.root / BLOG / "one.json").unlink()
+    await laptop.sync()
+    await settled(world, laptop)
+    assert files(laptop) == {"one.md": typed}
+    kept = {event.cid for event in laptop.mirror.workspace.history.events(ONE)}
+    assert kept >= {cid_of(post(title="A")), cid_of(post("Hi\r", title="A"))}
+
+
+async def test_a_page_that_is_renamed_to_json_stays_a_page_until_the_next_version_comes(
+    world: World, laptop: Device
+) -> None:
+    await world.write(ONE, title="A", content="Hi")
+    await laptop.sync()
+    laptop.file(ONE).rename(laptop.root / BLOG / "one.json")
+    await settled(world, laptop)
+    (laptop.root / BLOG / "one.json").write_text("---\ntitle: 'B' # mine\n---\nHo\n")
+    await laptop.sync()
+    assert world.records() == {ONE: cid_of(post("Ho", title="B"))}
+    await world.write(ONE, title="C", content="Ho")
+    await laptop.sync()
+    assert files(laptop) == {"one.md": "---\ntitle: 'C' # mine\n---\nHo\n"}
     await settled(world, laptop)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import sys
 import time
 from collections import Counter
@@ -371,7 +372,27 @@ def test_a_word_means_what_the_core_schema_says(word: str, value: Value) -> None
         ("---\na:1\n---\n", 2, 1),
         ("---\na:\t1\n---\n", 2, 3),
         ("---\na: |\n   x\n  y\n---\n", 4, 3),
-        ("---\na: 1\nb: [x\n---\n", 4, 1),
+        # What has no end is named where it begins, not where that was noticed.
+        ("---\na: 1\nb: [x\n---\n", 3, 4),
+        ("---\na: {b: 1,\nc: d\n---\n", 2, 4),
+        ("---\na: 1\nb: 'x\nc: d\n---\n", 3, 4),
+        ("---\na: b\nc\nd: e\n---\n", 3, 1),
+        ("---\na: 'it's'\n---\n", 2, 8),
+        ('---\na: "C:\\Users"\n---\n', 2, 9),
+        ('---\na: "\\q"\n---\n', 2, 6),
+        ("---\na: - x\n---\n", 2, 4),
+        ("---\na: ]\n---\n", 2, 4),
+        ("---\na: |x\n---\n", 2, 5),
+        ("---\na: {{ x }}\n---\n", 2, 5),
+        ("---\na: !!binary aGk=\n---\n", 2, 4),
+        ("---\n: x\n---\n", 2, 1),
+        ("---\n  a: 1\nb: 2\n---\n", 3, 1),
+        ("---\na: 1\n  b: 2\n---\n", 3, 4),
+        ("---\na: b\n...\n\nHi\n", 3, 1),
+        ("---\na: b\n... \n\nHi\n---\n", 3, 1),
+        ("\0---\na: 1\n---\n", 1, 1),
+        ("-\0-\0-\0\n\0a\0", 1, 2),
+        ("---\ra: 1\r---\r", 1, 4),
         ("---\na: @b\n---\n", 2, 4),
         ("---\n[a, b]\n---\n", 2, 1),
         ("---\nhello\n---\n", 2, 1),
@@ -394,6 +415,11 @@ def test_what_means_no_record_is_refused_where_it_stands(text: str, line: int, c
         with pytest.raises(BadJson) as refused:
             ENTRY.parse(written.encode(), BLOG)
         assert (refused.value.line, refused.value.column) == (line, column)
+        assert not JARGON.search(f"{refused.value.message} {refused.value.hint}")
+
+
+JARGON = re.compile(r"<\w|token|stream|scalar|sequence|mapping|chomp")
+"""Words that the libraries say of a text, and that no person who writes one has met."""
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from syncd.hooks.permission import Permission
 from syncd.hooks.program import INSIDE
 from syncd.hooks.queue import LINE_CHARACTERS, LINES, Hooks, Told
-from syncd.hooks.table import AFTER_PULL, AFTER_PUSH, Command, Table
+from syncd.hooks.table import AFTER_PULL, AFTER_PUSH, Command, Table, permission_of
 
 
 @dataclass
@@ -45,7 +44,7 @@ def table_of(folder: Path, **commands: Command) -> Table:
 
 
 def allowed(table: Table) -> Table:
-    Permission.of(table.root).allow(table.digest())
+    permission_of(table.root).allow(table.digest())
     return table
 
 
@@ -109,31 +108,6 @@ def test_the_command_line_may_allow_them_for_once(folder: Path) -> None:
     heard = Heard()
     Hooks(table, heard.told.append, is_allowed=True).run(AFTER_PULL, b"x")
     assert (ran(folder), heard.told) == ("x", [])
-
-
-@pytest.mark.parametrize("text", ["", "0" * 64, "\xff", "x" * 10_000])
-def test_a_permission_that_cannot_be_read_allows_nothing(folder: Path, text: str) -> None:
-    table = allowed(table_of(folder, after_pull=(script(folder, "hook", NOTE),)))
-    permission = Permission.of(folder)
-    permission.file.write_text(text, encoding="latin-1")
-    assert not permission.allows(table)
-    permission.file.unlink()
-    permission.file.mkdir()
-    assert not permission.allows(table)
-
-
-def test_a_permission_is_for_its_owner_alone_and_can_be_taken_back(folder: Path) -> None:
-    table = allowed(table_of(folder, after_pull=("true",)))
-    permission = Permission.of(folder)
-    # The next command reports what it finds open to others, and nobody but syncd wrote this.
-    for kept in (permission.file, permission.file.parent):
-        assert kept.stat().st_mode & 0o077 == 0
-    assert permission.allows(table)
-    permission.file.with_suffix(".new").write_text("a stop left it")
-    permission.allow(table.digest())
-    assert permission.file.stat().st_mode & 0o077 == 0
-    assert (permission.forbid(), permission.forbid()) == (True, False)
-    assert not permission.allows(table)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +175,7 @@ def test_queued_hooks_run_one_at_a_time_in_order(folder: Path) -> None:
         replace(table, commands={**table.commands, AFTER_PUSH: ("./last",)}),
         hear,
     )
-    Permission.of(folder).allow(hooks.table.digest())
+    permission_of(folder).allow(hooks.table.digest())
     for n in range(5):
         hooks.queue(AFTER_PULL, f"{n}".encode())
     hooks.queue(AFTER_PUSH, b"")  # it is missing, which is reported

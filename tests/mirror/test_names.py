@@ -148,8 +148,55 @@ async def test_a_pasted_uri_may_have_the_handle_and_what_comes_with_a_paste(
     if not is_in_settings:
         account = laptop.mirror.account
         workspace.state.keep(KnownAccount(did, HANDLE, account.pds, str(account.key)))
-    for text in (f"at://Alice.Test/{NOTE}", f"\u202aat://{did}/{NOTE}\u202c ", f"at://{did}"):
+    for text in (f"at://Alice.Test/{NOTE}", f"\u202aat://{did}/{NOTE}\u202c ", f"at://{did}",
+                 f"AT://{did}/{NOTE}", f"https://browser.test/at/{HANDLE}/{NOTE}",
+                 f" https://pdsls.dev/at://{did}/{NOTE}\u202c"):  # fmt: skip
         assert meant(workspace, text)[0] == NOTE
+
+
+async def test_an_address_of_no_record_and_one_of_another_repo_are_told_apart(
+    laptop: Device,
+) -> None:
+    said = []
+    for text in ("https://example.com/about", "https://bsky.app/profile/other.test/post/3m2k"):
+        with pytest.raises(BadSyntax) as caught:
+            read_name(laptop.mirror.workspace, text, [laptop.root])
+        assert caught.value.hint
+        said.append(caught.value.message)
+    assert "at://other.test/app.bsky.feed.post/3m2k" in said[1]
+    assert "at://" not in said[0]
+
+
+@pytest.mark.parametrize(
+    ("typed", "near"),
+    [
+        ("com.example.note/on", NOTE),
+        ("com.example.note/ONE", NOTE),
+        ("com.example.note/eno", None),
+        ("com.example.notes/one", NOTE),
+        ("com.exmaple.note", "com.example.note"),
+        (f'"{NOTE}"', NOTE),
+        ("com.example.note\\one.json", NOTE),
+    ],
+)
+async def test_a_slip_in_a_name_is_answered_with_the_record_that_was_meant(
+    laptop: Device, typed: str, near: str | None
+) -> None:
+    workspace = laptop.mirror.workspace
+    with pytest.raises(SyncdError) as caught:
+        check_known(workspace, read_name(workspace, typed, [laptop.root]))
+    assert (near is not None) == caught.value.hint.startswith("did you mean")
+    assert near is None or near in caught.value.hint
+
+
+async def test_a_file_of_another_mirror_is_answered_with_how_to_go_there(
+    laptop: Device, world: World
+) -> None:
+    desktop = world.device("desktop")
+    await desktop.sync()
+    with pytest.raises(BadSyntax) as caught:
+        read_name(laptop.mirror.workspace, str(desktop.file(NOTE)), [laptop.root])
+    assert f"-C {desktop.root}" in caught.value.hint
 
 
 async def test_a_record_that_went_is_still_named_by_its_own_path(laptop: Device) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from syncd.atproto.cid import cid_of_blob
 from syncd.cli import cli
 from syncd.config import FILE_NAME, Config, render_config
 from syncd.cycle.workspace import Workspace
 from syncd.errors import SyncdError
 from syncd.mirror.names import read_names
-from syncd.mirror.past.undo import begin_restore, plan_undo
+from syncd.mirror.past.undo import Undo, begin_restore, plan_undo
 from syncd.mirror.restore import (
     Wish,
     find_back,
@@ -121,6 +123,57 @@ async def test_an_undo_that_was_stopped_is_done_by_the_same_command(laptop: Devi
     plan = plan_undo(workspace)
     assert [one.path for one in plan] == NOTES[1:]
     undo_restore(workspace, plan)
+    assert versions(laptop) == before
+
+
+@pytest.mark.parametrize("how", ["one", "all", "some", "nothing to change"])
+async def test_a_restore_that_failed_is_not_the_one_that_is_undone(
+    laptop: Device, how: str
+) -> None:
+    workspace, before = workspace_of(laptop), versions(laptop)
+    restore_everything(laptop)
+    after, agreed = versions(laptop), workspace.history.events(NOTES[5])
+    unreadable = replace(agreed[-1], cid=cid_of_blob(b"gone"), content=b"")
+    if how == "one":
+        with pytest.raises(SyncdError):
+            restore_version(workspace, unreadable)
+    elif how == "all":
+        assert restore_all(workspace, [unreadable]).failed.keys() == {NOTES[5]}
+    elif how == "nothing to change":
+        restore_version(workspace, workspace.history.events(ONE)[0])
+    else:
+        restored = restore_all(workspace, [unreadable, workspace.history.events(NOTES[2])[-1]])
+        assert [event.path for event in restored.done] == [NOTES[2]]
+        laptop.save(NOTES[5], v=50)
+        assert [each.path for each in plan_undo(workspace)] == [NOTES[2]]
+        return
+    assert versions(laptop) == after
+    assert undo(laptop) == {}
+    assert versions(laptop) == before
+
+
+async def test_the_first_restore_that_failed_leaves_nothing_to_undo(laptop: Device) -> None:
+    workspace = workspace_of(laptop)
+    event = replace(workspace.history.events(ONE)[0], cid=cid_of_blob(b"gone"), content=b"")
+    with pytest.raises(SyncdError):
+        restore_version(workspace, event)
+    with pytest.raises(SyncdError, match="no restore"):
+        plan_undo(workspace)
+
+
+async def test_an_undo_that_failed_for_some_files_is_finished_by_the_same_command(
+    laptop: Device,
+) -> None:
+    workspace, before = workspace_of(laptop), versions(laptop)
+    restore_everything(laptop)
+    plan = plan_undo(workspace)
+    blocked = laptop.file(NOTES[3])
+    text = blocked.read_bytes()
+    plan = [one for one in plan if one.path != NOTES[3]]
+    lost = Undo(NOTES[3], None, cid_of_blob(b"gone"))
+    assert undo_restore(workspace, [*plan, lost]).failed.keys() == {NOTES[3]}
+    assert blocked.read_bytes() == text
+    assert undo(laptop) == {}
     assert versions(laptop) == before
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from syncd.config import Config
+from syncd.config import FILE_NAME, Config
 from syncd.cycle.workspace import Workspace
-from syncd.errors import FolderWrong, SyncdError
+from syncd.errors import ConfigWrong, FolderWrong, SyncdError
 from syncd.mirror.conflicts import choose_conflicts, open_conflicts, remote_file, take_side
 from syncd.mirror.held import decide_held, held_changes
 from syncd.mirror.merging import settle_by_merge
@@ -49,6 +50,20 @@ def timeline(workspace: Workspace, text: str) -> Timeline:
 
 def workspace_of(device: Device) -> Workspace:
     return device.mirror.workspace
+
+
+async def test_without_its_settings_a_mirror_does_nothing_and_its_hint_makes_new_ones(
+    laptop: Device,
+) -> None:
+    laptop.mirror.state.close()
+    settings, did = laptop.root / FILE_NAME, laptop.mirror.config.did
+    settings.unlink(missing_ok=True)
+    with pytest.raises(ConfigWrong) as met, open_files(laptop.root):
+        pass
+    command = met.value.hint.partition(": printf")[2].partition(";")[0]
+    await asyncio.to_thread(subprocess.run, ["sh", "-c", f"printf{command}"], check=True)
+    with open_files(laptop.root) as workspace:
+        assert (workspace.config.did, workspace.state.did) == (did, did)
 
 
 async def test_a_conflict_is_listed_with_the_file_of_the_repos_version(laptop: Device) -> None:

@@ -65,12 +65,16 @@ class Album(Machine):
     @rule(name=names, path=notes)
     def restore(self, name: str, path: str) -> None:
         """The newest version that history has comes back, with its picture."""
-        desk = self.desk(name)
+        desk, journal = self.desk(name), self.scene.journal
         for version in desk.device.mirror.history.events(RecordPath(path), 1):
             content = desk.device.mirror.history.content(version.cid)
             if content is not None and version.cid.is_block:
                 self.may_rise = True
+                was_given_up = (path, version.cid) in journal.superseded
                 desk.save_text(path, desk.form(path).file_of(content))
+                # What both sides agreed on last is no edit: it gives way to newer ones.
+                if was_given_up and desk.device.base().get(RecordPath(path)) == version.cid:
+                    journal.replaced(RecordPath(path), version.cid)
 
     # --- The other side -----------------------------------------------------------------------
 

@@ -13,11 +13,13 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from syncd.folder.disk import Disk
 
 from .points import Gate
 
+T = TypeVar("T")
 Undo = Callable[[], object]
 
 
@@ -30,6 +32,31 @@ class Power(StrEnum):
     LOSES_BOTH = "loses both"
 
 
+class Files:
+    """A set of files, by their inodes. None of these is given to another file while it is here."""
+
+    def __init__(self) -> None:
+        self.pinned: dict[tuple[int, int], int] = {}
+
+    def __del__(self) -> None:
+        self.clear()
+
+    def __contains__(self, file: Path) -> bool:
+        return _identity(file) in self.pinned
+
+    def add(self, file: Path) -> None:
+        if file not in self:
+            self.pinned[_identity(file)] = os.open(file, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+    def discard(self, file: Path) -> None:
+        if file in self:
+            os.close(self.pinned.pop(_identity(file)))
+
+    def clear(self) -> None:
+        while self.pinned:
+            os.close(self.pinned.popitem()[1])
+
+
 class StagedDisk(Disk):
     """A real disk with points. `cut` does to it what a power cut may do.
 
@@ -39,14 +66,14 @@ class StagedDisk(Disk):
     def __init__(self, gate: Gate, witness: Callable[[Path], object] = lambda _: None) -> None:
         self.gate = gate
         self.witness = witness
-        self._unsynced: set[tuple[int, int]] = set()
+        self._unsynced = Files()
         self._undo: defaultdict[Path, list[Undo]] = defaultdict(list)
 
     def at_stake(self) -> Mapping[Power, object]:
         """The power cuts that would lose anything now, and what."""
         names = {directory: len(steps) for directory, steps in self._undo.items() if steps}
         found: dict[Power, Collection[object]]
-        found = {Power.LOSES_CONTENTS: frozenset(self._unsynced), Power.LOSES_NAMES: names}
+        found = {Power.LOSES_CONTENTS: frozenset(self._unsynced.pinned), Power.LOSES_NAMES: names}
         if all(found.values()):
             found[Power.LOSES_BOTH] = tuple(found.values())
         return {power: lost for power, lost in found.items() if lost}
@@ -54,7 +81,7 @@ class StagedDisk(Disk):
     def cut(self, root: Path, power: Power) -> None:
         if power in (Power.LOSES_CONTENTS, Power.LOSES_BOTH):
             for file in root.rglob("*"):
-                if file.is_file() and _identity(file) in self._unsynced:
+                if file.is_file() and file in self._unsynced:
                     file.write_bytes(b"")
         if power in (Power.LOSES_NAMES, Power.LOSES_BOTH):
             for steps in self._undo.values():
@@ -67,25 +94,29 @@ class StagedDisk(Disk):
         self._unsynced.clear()
         self._undo.clear()
 
+    async def beside(self, work: Callable[[], T]) -> T:
+        """Right here: the points of a schedule have one order, and people act in one thread."""
+        return work()
+
     # --- Effects --------------------------------------------------------------------------------
 
     def write(self, directory: int, name: str, content: bytes, mode: int | None) -> os.stat_result:
         self.gate.meet("write")
         made = super().write(directory, name, content, mode)
         file = _path(directory, name)
-        self._unsynced.add(_identity(file))
+        self._unsynced.add(file)
         self._then(directory, lambda: file.unlink(missing_ok=True))
         return made
 
     def append(self, directory: int, name: str, content: bytes) -> None:
         self.gate.meet("append")
         super().append(directory, name, content)
-        self._unsynced.add(_identity(_path(directory, name)))
+        self._unsynced.add(_path(directory, name))
 
     def sync_file(self, directory: int, name: str) -> None:
         self.gate.meet("sync file")
         super().sync_file(directory, name)
-        self._unsynced.discard(_identity(_path(directory, name)))
+        self._unsynced.discard(_path(directory, name))
 
     def sync_directory(self, directory: int) -> None:
         self.gate.meet("sync directory")
@@ -156,12 +187,12 @@ class StagedDisk(Disk):
     def _renaming(self, directory: int, old: str, new: str) -> None:
         source, target = _path(directory, old), _path(directory, new)
         content = target.read_bytes() if target.exists() else None
-        identity = _identity(target) if target.exists() else None
+        was_unsynced = content is not None and target in self._unsynced
 
         def undo() -> None:
             _rename(target, source)
             if content is not None:
-                target.write_bytes(b"" if identity in self._unsynced else content)
+                target.write_bytes(b"" if was_unsynced else content)
 
         self._then(directory, undo)
 

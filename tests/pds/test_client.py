@@ -226,6 +226,18 @@ async def test_whether_swaps_are_honoured_is_seen_from_a_batch_of_nothing(
     assert script.body()["swapCommit"] not in (str(HEAD), None)
 
 
+@pytest.mark.parametrize(
+    "reply", [httpx.Response(200, html="<html>"), httpx.Response(200), httpx.Response(200, json=[])]
+)
+async def test_a_page_in_the_place_of_an_answer_says_nothing_of_guards(
+    reply: httpx.Response,
+) -> None:
+    script = Script({"applyWrites": [reply]})
+    async with pds_of(script, logged_in()) as pds:
+        with pytest.raises(Unknown):
+            await pds.honours_swaps()
+
+
 async def test_single_writes_name_the_record_that_they_replace() -> None:
     put = {"uri": URI, "cid": str(NEW), "commit": COMMIT}
     script = Script(
@@ -598,7 +610,8 @@ async def test_a_refresh_that_is_refused_leads_back_to_the_password(
         (refused(401, "AccountTakedown"), RepoUnavailable),
         (refused(403, "AccountNotFound"), RepoUnavailable),
         (refused(429, "RateLimitExceeded"), RateLimited),
-        (refused(500, "InternalServerError"), Unreachable),
+        (refused(502, "BadGateway"), Unreachable),
+        (refused(503, "NotAvailable"), Unreachable),
         (httpx.ConnectError("no route"), Unreachable),
         (httpx.Response(200, html="<html>"), BadAnswer),
     ],
@@ -613,27 +626,52 @@ async def test_a_refresh_that_says_nothing_about_the_token_does_not_spend_the_pa
     assert "createSession" not in script.names
 
 
-@pytest.mark.parametrize("life", [-1, 3600, None])
-async def test_a_failure_to_refresh_leads_back_to_the_password_where_the_session_has_ended(
-    life: float | None,
+BROKEN = refused(500, "InternalServerError")
+
+
+@pytest.mark.parametrize(
+    ("life", "refusal"), [(-1, BROKEN), (3600, BROKEN), (None, BROKEN), (-1, refused(502, ""))]
+)
+async def test_a_failure_to_refresh_leads_back_to_the_password(
+    life: float | None, refusal: Reply
 ) -> None:
-    """A PDS may fail on a token whose time is over: its own claims tell that it is."""
+    """A PDS may fail on a token that it cannot read, or whose time is over."""
     old = Session(DID, token("old", life=-90), token("old-refresh", life=life), URL)
     script = Script(
         {
             "putRecord": [refused(400, "ExpiredToken"), DONE],
-            "refreshSession": [refused(500, "InternalServerError")],
+            "refreshSession": [refusal],
             "createSession": [told(SECOND)],
         }
     )
     async with pds_of(script, MemoryTokens(old, PASSWORD)) as pds:
-        if life == -1:
+        await pds.put(UPDATE)
+    assert script.names == ["putRecord", "refreshSession", "createSession", "putRecord"]
+
+
+async def test_a_failure_to_refresh_that_no_password_helps_names_the_login() -> None:
+    """It may pass, so it is no halt."""
+    script = Script({"putRecord": [refused(400, "ExpiredToken")], "refreshSession": [BROKEN]})
+    async with pds_of(script, MemoryTokens(FIRST, None)) as pds:
+        with pytest.raises(Unreachable) as caught:
             await pds.put(UPDATE)
-        else:
-            with pytest.raises(Unreachable):
-                await pds.put(UPDATE)
-    names = ["createSession", "putRecord"] if life == -1 else []
-    assert script.names == ["putRecord", "refreshSession", *names]
+    assert f"syncd login {DID}" in caught.value.hint
+    assert script.names == ["putRecord", "refreshSession"]
+
+
+async def test_a_pds_that_fails_at_logins_too_is_in_trouble_and_its_password_is_not() -> None:
+    script = Script(
+        {
+            "putRecord": [refused(400, "ExpiredToken"), refused(400, "ExpiredToken"), DONE],
+            "refreshSession": [BROKEN],
+            "createSession": [BROKEN, told(SECOND)],
+        }
+    )
+    async with pds_of(script, logged_in()) as pds:
+        with pytest.raises(Unreachable):
+            await pds.put(UPDATE)
+        await pds.put(UPDATE)
+    assert script.names.count("createSession") == 2
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,8 @@ MADE: dict[type[Note], st.SearchStrategy[Note]] = {
         TEXTS,
         TEXTS,
         st.booleans(),
+        st.none() | TEXTS,
+        st.none() | TEXTS,
     ),
     KnownGuards: st.builds(
         KnownGuards, TEXTS, st.booleans(), st.none() | st.booleans(), st.integers()
@@ -296,8 +298,33 @@ def test_what_the_syncd_before_wrote_is_read(text: str, note: Note) -> None:
 
 def test_the_account_is_kept_whole() -> None:
     account = Account(DID, Handle("alice.example.com"), "https://pds.test", "did:key:z", True)
-    assert KnownAccount.of(account).account == account
-    assert {f.name for f in fields(KnownAccount)} == {f.name for f in fields(Account)}
+    assert KnownAccount.of(account, plc=PLC, pds=None).by(plc=PLC, pds=None) == account
+    settings = {"by_plc", "by_pds"}
+    assert {f.name for f in fields(KnownAccount)} == {f.name for f in fields(Account)} | settings
+
+
+PLC, THERE = "https://plc.test", "https://there.test"
+
+
+@pytest.mark.parametrize(
+    ("kept_by", "asked_by", "pds"),
+    [
+        ((PLC, None), (PLC, None), "https://pds.test"),
+        ((PLC, None), (PLC, THERE), THERE),
+        ((PLC, "https://pds.test"), (PLC, THERE), THERE),
+        ((PLC, "https://pds.test"), (PLC, None), None),
+        ((PLC, None), ("https://other.test", None), None),
+        ((PLC, None), ("https://other.test", THERE), None),
+    ],
+)
+def test_what_is_known_answers_for_the_settings_it_was_resolved_by_alone(
+    kept_by: tuple[str, str | None], asked_by: tuple[str, str | None], pds: str | None
+) -> None:
+    account = Account(DID, None, "https://pds.test", "did:key:z")
+    known = KnownAccount.of(account, plc=kept_by[0], pds=kept_by[1])
+    found = known.by(plc=asked_by[0], pds=asked_by[1])
+    assert (None if found is None else found.pds) == pds
+    assert found is None or (found.did, found.key) == (DID, "did:key:z")
 
 
 # --- In the file ---------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from syncd.atproto.cid import cid_of_block
 from syncd.atproto.syntax import Did
 from syncd.model import Conflict, Held, Memory, RecordPath, Side, Waiting
 from syncd.state import create_state
-from syncd.state.peek import MOST, RECORDS, WENT, FirstFrom, branches, offers, waiting
+from syncd.state.peek import MOST, RECORDS, WENT, FirstFrom, branches, did_of, offers, waiting
 
 DID = Did("did:plc:ewvi7nxzyoun6zhxrhs64oiz")
 NOTE = RecordPath("com.example.note/one")
@@ -81,6 +81,7 @@ def test_what_is_there_went_or_waits_is_offered(tmp_path: Path) -> None:
         ]
         assert offers(tmp_path, RECORDS, "com") == ["com.example.n", other]
     assert offers(tmp_path, WENT, "") == []
+    assert did_of(tmp_path) == DID
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no database", b"SQLite format 3\0" + b"x" * 200])
@@ -88,4 +89,5 @@ def test_a_file_that_cannot_be_read_has_no_names(tmp_path: Path, content: bytes 
     if content is not None:
         (tmp_path / "state.db").write_bytes(content)
     assert offers(tmp_path, RECORDS, "") == []
+    assert did_of(tmp_path) is None
     assert [file.name for file in tmp_path.iterdir()] == ([] if content is None else ["state.db"])

@@ -28,6 +28,11 @@ _EPOCH_MILLISECONDS = 1_000_000_000_000
 
 _NUMBER = re.compile(r"[0-9]{1,100}", re.ASCII)
 _PARAMETER = re.compile(r"\s*([a-z]+)\s*=\s*([0-9]{1,100})\s*", re.ASCII)
+_IN_WORDS = re.compile(
+    r"\b(?:again|retry|wait|locked) (?:in |after |for )?([0-9]{1,5}) (second|minute|hour)s?\b",
+    re.ASCII | re.IGNORECASE,
+)
+_UNITS: Final = {"second": 1, "minute": 60, "hour": 3_600}
 _PREFIXES: Final = ("ratelimit-", "x-ratelimit-")
 
 
@@ -86,15 +91,24 @@ def read_rate_limit(headers: Mapping[str, str], *, now: float) -> RateLimit | No
     return replace(first, others=tuple(others))
 
 
-def retry_seconds(headers: Mapping[str, str], *, now: float) -> float:
-    """Return the pause: Retry-After, else the reset of a bucket, else a default; 1 s to 1 day."""
+def retry_seconds(headers: Mapping[str, str], *, now: float, words: str = "") -> float:
+    """Return the pause, of 1 s to 1 day.
+
+    Retry-After says it, else the reset of a bucket, else the `words` of the answer ("try again in
+    15 minutes"), else it is a default.
+    """
     asked = _retry_after(headers, now)
     if asked is not None:
         return _capped(asked)
     # A bucket with points left is not the one that was empty.
     empty = [bucket for bucket in _buckets(headers, now) if not bucket.remaining]
     resets = [b.reset_seconds for b in empty if b.reset_seconds is not None]
-    return _capped(max(resets, default=DEFAULT_RETRY_SECONDS))
+    return _capped(max(resets) if resets else _in_words(words))
+
+
+def _in_words(words: str) -> float:
+    found = _IN_WORDS.search(words)
+    return int(found[1]) * _UNITS[found[2].lower()] if found else DEFAULT_RETRY_SECONDS
 
 
 def _buckets(headers: Mapping[str, str], now: float) -> list[_Bucket]:

@@ -127,8 +127,8 @@ _NAME_HINTS: Final = {
     "AuthFactorTokenRequired": "use an app password: it needs no second factor",
     "AuthenticationRequired": "make an app password for syncd in the settings of the account, "
     "then: syncd login",
-    "BlobNotFound": 'upload the blob again: name its file in its place, as {"$type": "blob", '
-    '"$file": "pictures/cover.jpg"}; or remove it from the record',
+    "BlobNotFound": "upload the blob again: give its file to `syncd blob add FILE`, then: "
+    "syncd sync; or take it out of the record",
 }
 _CLOSED_HINT = (
     "this PDS, or a server in front of it, asks for a login where other PDSes do not; a "
@@ -198,7 +198,7 @@ def error_of(
         kind = Busy
     hint = _hint(answer, kind)
     if issubclass(kind, RateLimited):
-        pause = retry_seconds(response.headers, now=now)
+        pause = retry_seconds(response.headers, now=now, words=answer.words)
         return kind(answer.sentence, retry_seconds=pause, hint=hint)
     if kind is RepoUnavailable:
         status = UNAVAILABLE.get(answer.name, "notfound")

@@ -45,25 +45,28 @@ class WriteAnswer:
 
 
 def read_applied(response: Response, ops: Sequence[WriteOp]) -> WriteAnswer:
-    """Read applyWrites. Raises Unknown if the answer is unreadable or about other records."""
+    """Read applyWrites. Raises Unknown if the answer is unreadable or about other records.
+
+    The lexicon lets a PDS leave out `results` and `commit`. Without both, an answer does not show
+    that anything was written: a proxy may have made it.
+    """
     with _unknown_if_unreadable():
         fields = read_object(response)
         results = maybe(fields, "results", list)
-        # `results` is optional in the lexicon: the writes succeeded, and their CIDs are unknown.
         if results is None:
-            return WriteAnswer((None,) * len(ops), *_commit(fields))
+            return _said((None,) * len(ops), fields)
         if len(results) != len(ops):
             raise BadAnswer(f"the PDS answered {len(ops)} writes with {len(results)} results")
         objects = [as_object(result) for result in results]
         cids = tuple(_result(op, each) for op, each in zip(ops, objects, strict=True))
-        return WriteAnswer(cids, *_commit(fields), tuple(map(_validation, objects)))
+        return _said(cids, fields, tuple(map(_validation, objects)))
 
 
 def read_put(response: Response, op: WriteOp) -> WriteAnswer:
     """Read putRecord or createRecord. Raises Unknown as `read_applied` does."""
     with _unknown_if_unreadable():
         fields = read_object(response)
-        return WriteAnswer((_result(op, fields),), *_commit(fields), (_validation(fields),))
+        return _said((_result(op, fields),), fields, (_validation(fields),))
 
 
 def read_deleted(response: Response) -> WriteAnswer:
@@ -83,6 +86,15 @@ def _unknown_if_unreadable() -> Iterator[None]:
         yield
     except BadAnswer as error:
         raise Unknown(f"a write was answered unreadably: {error.message}") from error
+
+
+def _said(
+    cids: tuple[Cid | None, ...], fields: Fields, validation: tuple[str | None, ...] = ()
+) -> WriteAnswer:
+    commit = _commit(fields)
+    if cids and commit == (None, None) and not any(cids):
+        raise BadAnswer("the PDS does not say what it wrote")
+    return WriteAnswer(cids, *commit, validation)
 
 
 def _result(op: WriteOp, fields: Fields) -> Cid | None:

@@ -260,7 +260,8 @@ def _mark(
         if not more:
             # Files that are there already may be written by another setting: the first sync sees.
             state.keep(MarkdownFiles(config.markdown_text))
-        state.keep(KnownAccount.of(account), UnfinishedClone(), *naming, *more)
+        known = KnownAccount.of(account, plc=config.plc, pds=config.pds)
+        state.keep(known, UnfinishedClone(), *naming, *more)
 
 
 def _fitted(root: Path, config: Config) -> Config:

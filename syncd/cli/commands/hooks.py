@@ -15,8 +15,7 @@ from syncd.cli.screen.suggest import Suggesting
 from syncd.config import FILE_NAME, load_config
 from syncd.errors import ConfigWrong, FolderWrong
 from syncd.folder.root import find_root
-from syncd.hooks.permission import Permission
-from syncd.hooks.table import Table
+from syncd.hooks.table import Table, is_allowed, permission_of
 from syncd.mirror.offline import find_published
 
 
@@ -36,8 +35,7 @@ def hooks(ctx: click.Context) -> None:
         table = _table(ctx.obj)
         _say_table(table)
         if table.commands:
-            is_allowed = Permission.of(table.root).allows(table)
-            say("allowed here" if is_allowed else "not allowed here: syncd hooks allow")
+            say("allowed here" if is_allowed(table) else "not allowed here: syncd hooks allow")
 
 
 @hooks.command()
@@ -59,7 +57,7 @@ def allow(directory: Path, yes: bool) -> None:
     asks = not yes and sys.stdin.isatty()
     if asks and not click.confirm("Let them run?", err=True):
         raise click.Abort
-    Permission.of(table.root).allow(digest)
+    permission_of(table.root).allow(digest)
     say("allowed here; after any change of them, allow them again")
 
 
@@ -72,7 +70,7 @@ def forbid(directory: Path) -> None:
     Example:
       syncd hooks forbid
     """
-    was_there = Permission.of(_table(directory).root).forbid()
+    was_there = permission_of(_table(directory).root).forbid()
     say("no longer allowed here" if was_there else "they were not allowed here")
 
 

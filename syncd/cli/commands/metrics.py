@@ -87,7 +87,7 @@ def _of_state(files: Workspace) -> Iterator[Sample]:
     yield "syncd_doubt", "gauge", meaning, files.doubt is not None
     waiting = sum(isinstance(item, Pending) for item in state.waiting())
     yield "syncd_waiting", "gauge", "Changes that wait for their time to be pushed.", waiting
-    account = known_account(state)
+    account = known_account(state, files.config)
     ledger = read_ledger(state, (account.pds if account else files.config.pds) or "", now)
     for window, name in ((HOUR, "hour"), (DAY, "day")):
         meaning = "Write points that are left."

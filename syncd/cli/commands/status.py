@@ -67,6 +67,8 @@ def status(directory: Path, as_json: bool, watch: bool, ignored: bool, of_all: b
     """
     if of_all and ignored:
         raise click.UsageError("--ignored needs one mirror: name it with -C DIR")
+    if watch and ignored:
+        raise click.UsageError("--ignored lists the files once: leave --watch out")
     if of_all or (not ignored and _is_elsewhere(directory)):
         _show_all(directory, as_json, watch)
         return

@@ -29,7 +29,8 @@ from syncd.cycle.verify import Verified, verify_mirror
 from syncd.errors import StateDamaged, StateWrong
 from syncd.mirror.blobs.getting import served_findings
 from syncd.mirror.blobs.rows import BlobCount, blob_findings
-from syncd.mirror.lexicons.counting import Counted, count_lexicons
+from syncd.mirror.lexicons.beside import counting
+from syncd.mirror.lexicons.counting import Counted
 from syncd.mirror.offline import known_account, open_files
 from syncd.mirror.online import open_to_look
 from syncd.model import Arrival, Departure, Head, Pending, Problem, Retry, Waiting
@@ -58,14 +59,16 @@ def verify(directory: Path, as_json: bool, is_remote: bool) -> None:
       syncd -C ~/notes verify --json
     """
     with open_files(directory) as files:
-        account = known_account(files.state)
+        account = known_account(files.state, files.config)
         if account is None:
             raise StateWrong("the account's signing key is not known yet", hint="syncd sync")
-        found = verify_mirror(files, account)
-        blobs, missing = blob_findings(files)
+        with counting(files, files.state.collection_sizes()) as count:
+            found = verify_mirror(files, account)
+            blobs, missing = blob_findings(files)
+            lexicons = count()
         more = (*_doubt_findings(files.doubt), *_history_findings(files.history), *missing)
         found = replace(found, findings=(*found.findings, *more))
-        head, lexicons = files.state.head(), count_lexicons(files, files.state.collection_sizes())
+        head = files.state.head()
     served = asyncio.run(_ask(directory)) if is_remote else None
     if served is not None:
         found = replace(found, findings=(*found.findings, *served.findings))

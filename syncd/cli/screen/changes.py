@@ -28,8 +28,20 @@ _WORDS: Final = re.compile(rf"[{_ALONE}]|[^\W{_ALONE}]+|\s+|[^\w\s]")
 _SENTENCE: Final = re.compile(r"(?<=[.!?…])(?=\s+\S)|(?<=[。\uff01\uff1f])(?=.)")
 _GOES_ON: Final = "↳"
 LONG: Final = 160
-"""A line with more characters is not shown whole if little of it changed."""
+"""A line that needs more cells is not shown whole if little of it changed, however wide a terminal
+is. Where that has fewer columns, those count."""
+_LEAST: Final = 40
+"""The fewest columns that a line is cut for."""
 _AROUND: Final = 40
+"""The most cells that are shown on a side of a change."""
+_NEAR: Final = 10
+"""The fewest, also where the line does not fit then."""
+_USUAL: Final = 79
+_GAP: Final = " … "
+_TOKEN: Final = 60
+"""A word with more characters is compared by these."""
+_TAB: Final = 8
+_AS_PICTURE: Final = "\ufe0f"
 _COMPARED: Final = 3_000
 """More words than this, between what both lines begin and end with, are not compared."""
 _ALIKE: Final = 0.3
@@ -44,9 +56,17 @@ class Line:
     spans: tuple[Span, ...]
     is_heading: bool = False
 
-    def shown(self, *, is_painted: bool) -> str:
-        """Return the line for a terminal, safe to show; `is_painted`: with colour."""
+    def shown(self, *, is_painted: bool, columns: int = 0) -> str:
+        """Return the line for a terminal of so many columns, safe to show; 0: for no terminal.
+
+        `is_painted`: with colour. What names a place is never cut, and neither is what is new as a
+        whole.
+        """
         texts = [(visible(text), is_changed) for text, is_changed in self.spans]
+        if not self.is_heading and self.sign != "@":
+            texts = _fitted(
+                texts, min(LONG, max(columns or LONG + 1, _LEAST) - 1), is_same=self.sign == " "
+            )
         if not is_painted:
             return self.sign + "".join(text for text, _ in texts)
         if self.is_heading:
@@ -74,7 +94,7 @@ def changes(
         came, went_before, went = (run if sign == "+" else []), went, []
         yield from _changed(went_before, came)
         if sign != "+":
-            yield from (Line(sign, _cut_around(((text, False),), sign)) for text in run)
+            yield from (Line(sign, ((text, False),)) for text in run)
     yield from _changed(went, [])
 
 
@@ -82,9 +102,9 @@ def _changed(went: Sequence[str], came: Sequence[str]) -> Iterator[Line]:
     """Yield what went, then what came; lines that stand in each other's place show their words."""
     pairs = [_words(old, new) for old, new in zip(went, came, strict=False)]
     for at, text in enumerate(went):
-        yield Line("-", _cut(pairs[at][0]) if at < len(pairs) else ((text, False),))
+        yield Line("-", pairs[at][0] if at < len(pairs) else ((text, False),))
     for at, text in enumerate(came):
-        yield Line("+", _cut(pairs[at][1]) if at < len(pairs) else ((text, False),))
+        yield Line("+", pairs[at][1] if at < len(pairs) else ((text, False),))
 
 
 def _words(old: str, new: str) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
@@ -112,10 +132,11 @@ def _split(text: str) -> list[str]:
     """Divide a text into words; an accent or a joined picture stays with what it is part of."""
     words: list[str] = []
     for word in _WORDS.findall(text):
-        if words and _is_joined(words[-1][-1], word[0]):
-            words[-1] += word
-        else:
-            words.append(word)
+        for part in word if len(word) > _TOKEN else (word,):
+            if words and _is_joined(words[-1][-1], part[0]):
+                words[-1] += part
+            else:
+                words.append(part)
     return words
 
 
@@ -140,33 +161,76 @@ def _common(one: Sequence[str], other: Sequence[str]) -> int:
     return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
-def _cut_around(spans: tuple[Span, ...], sign: str) -> tuple[Span, ...]:
-    """Leave out most of a long line that did not change; what names a place is never cut."""
-    if sign != " " or len(spans[0][0]) <= LONG:
+def _fitted(spans: list[Span], room: int, *, is_same: bool) -> list[Span]:
+    """Leave out of a line that needs more than `room` cells what is far from any change."""
+    if sum(_cells(text) for text, _ in spans) <= room:
         return spans
-    return ((_shortened(spans[0][0], is_last=False), False),)
-
-
-def _cut(spans: tuple[Span, ...]) -> tuple[Span, ...]:
-    """Leave out what is far from any change in a long line."""
-    if sum(len(text) for text, _ in spans) <= LONG or not any(changed for _, changed in spans):
+    if is_same:
+        around = min(_AROUND, (room - len(_GAP)) // 2)
+        return [(_shortened(text, around, around), False) for text, _ in spans]
+    if not any(is_changed for _, is_changed in spans):
         return spans
+    begin, around = _rooms(spans, room)
     last = len(spans) - 1
-    return tuple(
-        (text if changed else _shortened(text, is_last=at == last), changed)
-        for at, (text, changed) in enumerate(spans)
-    )
+    return [
+        (
+            text
+            if is_changed
+            else _shortened(text, around if at else begin, around if at < last else 0),
+            is_changed,
+        )
+        for at, (text, is_changed) in enumerate(spans)
+    ]
 
 
-def _shortened(text: str, *, is_last: bool) -> str:
-    if len(text) <= 3 * _AROUND:
+def _rooms(spans: Sequence[Span], room: int) -> tuple[int, int]:
+    """Return how many cells of the beginning of a line are shown, and on each side of a change."""
+    kept = [at for at, (_, is_changed) in enumerate(spans) if not is_changed]
+    spare = room - sum(_cells(text) for text, is_changed in spans if is_changed)
+    spare -= len(_GAP) * len(kept)
+    edges = sum(2 - (at in (0, len(spans) - 1)) for at in kept)
+    # In a narrow terminal what is near a change counts more than where the line begins. Not by
+    # what is spare: then what went and what came would be cut in two ways.
+    has_begin = room >= _USUAL
+    around = spare // max(1, edges + (has_begin and 0 in kept))
+    around = max(_NEAR, min(_AROUND, around))
+    return around if has_begin else 0, around
+
+
+def _shortened(text: str, begin: int, end: int) -> str:
+    """Return the first and the last cells of a text, with a sign for what is between."""
+    if _cells(text) <= begin + end + len(_GAP):
         return text
-    first = text[: _edge(text, _AROUND)]
-    return f"{first} …" if is_last else f"{first} … {text[_edge(text, len(text) - _AROUND) :]}"
+    # Within no character as people see them.
+    first = last = used = 0
+    while first < len(text) and used + _cells(text[first]) <= begin:
+        used += _cells(text[first])
+        first += 1
+    while 0 < first < len(text) and _is_joined(text[first - 1], text[first]):
+        first -= 1
+    last, used = len(text), 0
+    while last > first and used + _cells(text[last - 1]) <= end:
+        used += _cells(text[last - 1])
+        last -= 1
+    while 0 < last < len(text) and _is_joined(text[last - 1], text[last]):
+        last += 1
+    left = f"{text[:first]} " if first else ""
+    right = f" {text[last:]}" if last < len(text) else ""
+    return f"{left}…{right}"
 
 
-def _edge(text: str, at: int) -> int:
-    """Return the first place from `at` on that is within no character as people see them."""
-    while 0 < at < len(text) and _is_joined(text[at - 1], text[at]):
-        at += 1
-    return at
+def _cells(text: str) -> int:
+    """Return the most columns that a terminal needs for a text."""
+    if text.isascii():
+        return len(text) + (_TAB - 1) * text.count("\t")
+    return sum(map(_cells_of, text))
+
+
+def _cells_of(char: str) -> int:
+    if char == "\t":
+        return _TAB
+    if char == _AS_PICTURE:
+        return 1  # which makes a picture of two columns of the sign before it
+    if char == "\u200d" or unicodedata.category(char) in ("Mn", "Me"):
+        return 0
+    return 1 + (unicodedata.east_asian_width(char) in "WF")

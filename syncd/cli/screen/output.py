@@ -7,7 +7,6 @@ imports what it prints: whoever presses Tab waits for this module.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,7 +14,6 @@ from io import TextIOWrapper
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from syncd.cli.screen.colour import has_colour
@@ -88,9 +86,9 @@ def say_lines(text: str) -> None:
 
 def say_changes(lines: Iterable[Line]) -> None:
     """Print the lines of a diff, with colour where it may be."""
-    is_painted = has_colour(sys.stdout, os.environ)
+    is_painted, room = has_colour(sys.stdout, os.environ), columns()
     for line in lines:
-        _print(line.shown(is_painted=is_painted))
+        _print(line.shown(is_painted=is_painted, columns=room))
 
 
 def tell(text: str, *, paint: Callable[[str], str] = str) -> None:
@@ -190,13 +188,19 @@ def _takes(text: str) -> bool:
 
 def columns() -> int:
     """Return how many characters a line of the terminal has; 0 where stdout is none."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    if not sys.stdout.isatty():
+        return 0
+    from shutil import get_terminal_size  # noqa: PLC0415 (no pipe needs it)
+
+    return get_terminal_size().columns
 
 
 def wrapped(text: str, width: int) -> list[str]:
     """Return the lines of an indented sentence, broken between words; all of it if `width` is 0."""
     if not width:
         return [f"  {text}"]
+    from textwrap import wrap  # noqa: PLC0415 (only a terminal needs it)
+
     indented = wrap(
         text,
         width,

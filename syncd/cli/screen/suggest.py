@@ -37,12 +37,25 @@ class Suggesting(click.Group):
 
 
 def explained(error: click.ClickException, group: click.Group) -> click.ClickException:
-    """Return the error; of an option that is one of `group` itself, with where it belongs."""
-    if not isinstance(error, click.NoSuchOption) or error.ctx is None or error.ctx.parent is None:
+    """Return the error; of an option at the wrong side of the command, with where it belongs."""
+    if not isinstance(error, click.NoSuchOption) or error.ctx is None:
         return error
+    if error.ctx.parent is None:
+        return _explained_after(error, group.list_commands(error.ctx))
     own = {name for parameter in group.params for name in parameter.opts}
     if error.option_name not in own:
         return error
     command = error.ctx.command_path.partition(" ")[2]
     where = f"It comes before the command: syncd {error.option_name} … {command}"
+    return click.UsageError(f"{error.message} {where}", error.ctx)
+
+
+def _explained_after(error: click.NoSuchOption, names: Sequence[str]) -> click.ClickException:
+    """Return the error; of an option that commands have, with where it belongs."""
+    from syncd.cli.arguments.known import known_command  # noqa: PLC0415 (only a slip needs it)
+
+    commands = filter(None, map(known_command, names))
+    if not any(error.option_name in each.opts for one in commands for each in one.params):
+        return error
+    where = f"It comes after the command: syncd COMMAND {error.option_name}"
     return click.UsageError(f"{error.message} {where}", error.ctx)

@@ -94,6 +94,17 @@ class Again:
         return cid in self.lacking or not is_in_repo
 
 
+def lacking(workspace: Workspace, change: Change, error: Rejected) -> tuple[Cid, ...]:
+    """Return the blobs of a refused record that are not in `blobs/`, if the PDS lacks one.
+
+    Raises FolderWrong.
+    """
+    if error.name != "BlobNotFound" or change.record is None:
+        return ()
+    here = store_of(workspace).list().names
+    return tuple(ref.cid for ref in blob_refs(change.record) if ref.cid not in here)
+
+
 def _named(
     folder: Folder, steps: Sequence[Step], naming: Mapping[RecordPath, Naming]
 ) -> Iterator[tuple[RecordPath, Sequence[BlobRef]]]:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from syncd.cycle.observe.views import Sides
 
 HINT = (
-    "syncd pushes no change from this folder until you decide. List what differs: syncd "
-    "held; show it: syncd diff; push it: syncd approve; bring back what the repo has: "
-    "syncd reject"
+    "a sync in which nothing differs ends this doubt. Until you decide, syncd pushes no file that "
+    "differs. List what differs: syncd held; show it: syncd diff; push it: syncd approve; bring "
+    "back what the repo has: syncd reject"
 )
 """What a person can do about a doubt."""
 

@@ -4,8 +4,8 @@ That is a collection that the repo does not have and whose name is one slip away
 has, or from a known one, or that is a copy of one or one put aside; and, after `clone --adopt`,
 every collection whose files were there before anybody agreed. Any other first record is pushed at
 once, and its step says that it is the first. A new text whose fields say that it is a draft, as
-static sites mark theirs, waits too. Looks at the state file, and at such texts and copies, and only
-if the plan would create a record.
+static sites mark theirs, waits too, and so does a copy of a record under a name that says so. Looks
+at the state file, and at such texts and copies, and only if the plan would create a record.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cached_property
 
+from syncd.atproto.cid import Cid
 from syncd.atproto.data import cid_of
 from syncd.atproto.syntax import parse_nsid
 from syncd.cycle.decide.lexicons import KNOWN
@@ -21,9 +22,18 @@ from syncd.cycle.workspace import Workspace
 from syncd.errors import BadJson, FileChanged, FileProblem
 from syncd.folder.names import draft_name
 from syncd.folder.write import read_bytes
-from syncd.model import Kind, Plan, Step, Verdict, make_record_path, split_record_path
+from syncd.model import (
+    Kind,
+    Plan,
+    RecordPath,
+    Step,
+    Verdict,
+    find_record_path,
+    make_record_path,
+    split_record_path,
+)
 from syncd.plan import kind_of
-from syncd.slips import extended_by, is_aside, slip_of
+from syncd.slips import copied_names, extended_by, is_aside, slip_of
 from syncd.state.consent import Adoption, ApprovedCollections
 from syncd.values import dataclass
 
@@ -44,7 +54,12 @@ class Firsts:
         if not _creates(step) or self.workspace.config.read_only:
             return None
         name = _collection(step)
-        found = (self._adopted(name), self._new(step, name), self._unready(step))
+        found = (
+            self._adopted(name),
+            self._new(step, name),
+            self._unready(step),
+            self._duplicate(step),
+        )
         return "; ".join(why for why in found if why is not None) or None
 
     def _adopted(self, name: str) -> str | None:
@@ -118,6 +133,41 @@ class Firsts:
             f"{mark} in the file does not keep it out of the repo; until it is ready, "
             f"rename it to {name}; to publish it: syncd approve {step.path}"
         )
+
+    def _duplicate(self, step: Step) -> str | None:
+        """Return which record a new one repeats, if its name says that its file is a copy."""
+        collection, rkey = split_record_path(step.path)
+        if step.path in self.sides.views.published:
+            return None
+        folder = self.workspace.folder
+        for name in copied_names(rkey):
+            other = find_record_path(f"{collection}/{name}")
+            if other is not None and self._has(other, step.local):
+                form = folder.forms.of(collection)
+                draft = draft_name(rkey, portable=folder.portable, form=form)
+                return (
+                    f"it says what {other} says or said, and its name is that of a copy; to keep "
+                    f"it out of the repo, rename it to {collection}/{draft}, else: syncd approve "
+                    f"{step.path}"
+                )
+        return None
+
+    def _has(self, path: RecordPath, cid: Cid | None) -> bool:
+        """Return whether the file of `path` is there, and is or was `cid`.
+
+        People copy a file before they edit it: then the copy is what the record was.
+        """
+        views, state = self.sides.views, self.workspace.state
+        versions = (views.local.get(path), state.base_of([path]).get(path))
+        if cid not in versions and all(cid != e.cid for e in self.workspace.history.events(path)):
+            return False
+        if path in self.sides.paths:
+            return path in views.local or path in views.inert
+        try:
+            read_bytes(self.workspace.folder, path)
+        except (FileChanged, FileProblem):
+            return False
+        return True
 
     def marked(self, plan: Plan) -> Plan:
         """Return `plan` with the first record of each new collection marked as that."""

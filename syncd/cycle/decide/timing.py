@@ -1,5 +1,7 @@
 """Delay the pushes that the settings delay: until a person publishes, or the file rests. Pure.
 
+A new record under a name such as `tmp` rests for a moment even without a setting: who runs
+`jq … a.json > tmp.json && mv tmp.json a.json` means no record of that name.
 Takes the pushes of a plan, returns those that wait. Never holds a change for its content, and never
 delays what a person decided or published.
 """
@@ -11,12 +13,16 @@ from dataclasses import replace
 
 from syncd.config import Config
 from syncd.cycle.workspace import SECOND_NS
-from syncd.model import Choice, Decision, Kind, Pending, RecordPath, Seen, Step
+from syncd.model import Choice, Decision, Kind, Pending, RecordPath, Seen, Step, split_record_path
 from syncd.plan import kind_of, still_holds
+from syncd.slips import is_passing
 from syncd.values import dataclass
 
 _ASKED = "waits for syncd publish"
 _RESTS = "waits until the file has not changed for {:g} s"
+_PASSES = "under the name of a passing file"
+PASSING_SECONDS = 10.0
+"""How long a new file with the name of a passing one is left alone: a script is done with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +52,18 @@ class Timing:
         if self.config.asks_before_push(push.path):
             return replace(item, reason=f"{push.reason}: {_ASKED}")
         seconds = self.config.settle_seconds_of(push.path)
+        reason = push.reason
+        if self._is_passing(item):
+            seconds, reason = max(seconds, PASSING_SECONDS), f"{reason}, {_PASSES}"
         due_ns = self._due_ns(push.path, stamp_ns, int(seconds * SECOND_NS))
         if due_ns <= self.now_ns or not seconds:
             return None
-        return replace(item, reason=f"{push.reason}: {_RESTS.format(seconds)}", due_ns=due_ns)
+        return replace(item, reason=f"{reason}: {_RESTS.format(seconds)}", due_ns=due_ns)
+
+    def _is_passing(self, item: Pending) -> bool:
+        # What git publishes is a commit: no program is at work on it.
+        is_new = item.kind is Kind.CREATION and not self.config.is_one_way
+        return is_new and is_passing(split_record_path(item.path)[1])
 
     def is_chosen(self, push: Step) -> bool:
         """Return whether a person decided or published exactly this change."""

@@ -1,5 +1,7 @@
 """Hold what breaks a known lexicon, before anything of it is sent. Reads files, sends nothing.
 
+So is a record in which syncd's own keys are misspelt, with or without a lexicon.
+
 Only what would be pushed is judged. Held is never a record without a lexicon, an unknown field, or
 a fault that the record had before in the repo: what others wrote is no fault of an edit.
 """
@@ -43,13 +45,23 @@ def judge(
         for path in sorted(paths)
         if path in look.seen and _is_pushed(workspace, views, path, look.seen[path].cid)
     ]
-    pushes = [push for push in pushes if config.lexicons_of(push[0]) != LEXICONS_OFF]
     if config.read_only or not pushes:
         return Judged()
-    gone = frozenset(cid for path, cid in views.base.items() if path not in views.local)
-    from syncd.cycle.lexicons.court import Court  # noqa: PLC0415 (most cycles push nothing)
+    from syncd.cycle.lexicons.dollar import misspelt  # noqa: PLC0415 (most cycles push nothing)
 
-    held, warned = {}, {}
+    # No setting lets these go: what they would publish is nobody's record.
+    odd = misspelt(workspace, pushes, views, block_of)
+    pushes = [
+        (path, seen)
+        for path, seen in pushes
+        if path not in odd and config.lexicons_of(path) != LEXICONS_OFF
+    ]
+    if not pushes:
+        return Judged(odd)
+    gone = frozenset(cid for path, cid in views.base.items() if path not in views.local)
+    from syncd.cycle.lexicons.court import Court  # noqa: PLC0415 (many have no lexicon)
+
+    held, warned = dict(odd), dict[RecordPath, str]()
     with (
         workspace.folder.open() as root,
         Court(workspace, root, views, gone, block_of) as court,

@@ -7,7 +7,7 @@ change is one of this folder alone. Elsewhere such a file is inert, as any that 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
@@ -17,18 +17,29 @@ from syncd.atproto.cid import cid_of_blob, cid_of_block
 from syncd.atproto.data import MALFORMED_BLOB, encode
 from syncd.blobs.consent import files_of
 from syncd.blobs.files import Files, may_name, parts_of
+from syncd.blobs.store import Store
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, BadJson, FileChanged, FileProblem
 from syncd.folder.read import FIX_HINT
 from syncd.folder.root import Folder
 from syncd.folder.scan import Look
 from syncd.folder.write import read_bytes
-from syncd.model import Problem, RecordPath, Seen, Snapshot, split_record_path
+from syncd.model import (
+    Problem,
+    RecordPath,
+    Refusal,
+    Retry,
+    Seen,
+    Snapshot,
+    Waiting,
+    split_record_path,
+)
 from syncd.state.learnt import KnownBlobLimit
 from syncd.values import dataclass
 
 _BOTH = "the file names a file to upload, and the record has changed in the repo meanwhile"
 _BOTH_HINT = "compare both: syncd diff; then write the file again from what it shows"
+_HERE_NOW: Final = "a blob that the PDS lacked is here now"
 _ANY: Final = BlobRef(cid_of_blob(b""), "*/*", 0)
 
 
@@ -71,6 +82,21 @@ def with_attached(
             seen[path] = read.seen
             del problems[path]
     return replace(look, seen=seen, problems=problems), found
+
+
+def still_waiting(workspace: Workspace, waiting: Sequence[Waiting]) -> tuple[Waiting, ...]:
+    """Return what waits, where a refusal for want of a blob that is here by now is a retry.
+
+    Raises FolderWrong.
+    """
+    wanted = any(isinstance(item, Refusal) and item.lacks for item in waiting)
+    here = Store(workspace.folder).list().names if wanted else {}
+    return tuple(
+        Retry(item.path, _HERE_NOW)
+        if isinstance(item, Refusal) and not here.keys().isdisjoint(item.lacks)
+        else item
+        for item in waiting
+    )
 
 
 def _most_bytes(workspace: Workspace) -> int | None:

@@ -74,7 +74,7 @@ def look_everywhere(
     asked = [name for name in kept if config.covers(name) and crowds[name] <= FEW]
     settled = _unchanged(folder, {name: kept[name] for name in asked}, rules)
     apart = {path for path in concerned if _collection(path) in settled}
-    known = {**state.seen_outside(settled), **state.seen_of(apart)}
+    known = {**state.seen_outside(settled), **state.seen_of(apart), **folder.elsewhere}
     base = {**state.base_outside(settled), **state.base_of(apart)}
 
     def in_scope(name: str) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import field, replace
 
 from syncd.atproto.cid import Cid
 from syncd.cycle.lexicons.judge import judge
-from syncd.cycle.observe.attached import Naming, with_attached
+from syncd.cycle.observe.attached import Naming, still_waiting, with_attached
 from syncd.cycle.observe.ignored import ignored_among, rules_of
 from syncd.cycle.observe.inexact import Versions, with_inexact
 from syncd.cycle.observe.local import Everywhere, look_everywhere
@@ -112,7 +112,7 @@ def bring_sides(workspace: Workspace, sight: Sight, dirty: Dirty, now_ns: int) -
     is_new = newly_covered(state, workspace.config)
     # Nobody watched the files of a new scope, so what is dirty does not say what matters.
     dirty = dirty if is_new is None else None
-    pending = _Pending(state.waiting(), state.decisions())
+    pending = _Pending(still_waiting(workspace, state.waiting()), state.decisions())
     found, paths = _look_at(workspace, _changed(sight.view, state), pending, dirty, now_ns)
     remote = _remote(sight, state, paths)
     ignored = _ignored(workspace, found, paths, remote)
@@ -216,7 +216,7 @@ def _look_at(
         paths = {*concerned, *touched(found.base, _local(look), look.problems, look.absent)}
         return found, frozenset(filter(config.covers_path, paths))
     matter = frozenset(filter(config.covers_path, {*concerned, *dirty}))
-    known = state.seen_of(matter)
+    known = {**state.seen_of(matter), **workspace.folder.elsewhere}
     look = scan(workspace.folder, known=known, only=matter, expected=pending.inert, now_ns=now_ns)
     base = state.base_of(matter)
     look = spare_unmounted(workspace, look, base, matter, is_whole=False)

@@ -8,7 +8,8 @@ the caller records the memory. Never asks a PDS, and never records anything in t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import TypeAlias
 
@@ -19,7 +20,7 @@ from syncd.errors import BadData, FileChanged, FileProblem, NotFound, SwapFailed
 from syncd.folder.root import Folder
 from syncd.folder.write import Replacement, read_below, read_bytes, remove, write_many
 from syncd.forms import Forms
-from syncd.model import Memory, Problem, RecordPath, Retry, Seen, Side, Waiting
+from syncd.model import Memory, Problem, RecordPath, Retry, Seen, Side, Waiting, split_record_path
 from syncd.state import Provenance, Superseded
 from syncd.values import dataclass
 
@@ -28,6 +29,9 @@ Text: TypeAlias = "bytes | Callable[[bytes | None], bytes]"
 
 It may raise BadData or NotFound: then the file stays as it is, and nothing goes to history.
 """
+
+WITH_COMMENTS = "the same record as a file whose comments the new one has no place for"
+"""Why a text is in history beside its record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +164,7 @@ def _plan(work: _Work, folder: Folder, root: int, keeper: Keeper, successor: Suc
     old, now = read_below(folder, root, path)
     if now.digest != seen.digest:
         raise FileChanged(f"{path} was edited after syncd read it")
+    text: bytes | None = None
     if cid is None:
         work.removals.append(seen)
     else:
@@ -169,24 +174,31 @@ def _plan(work: _Work, folder: Folder, root: int, keeper: Keeper, successor: Suc
             work.files[path] = replace(seen, cid=cid)
             return
         work.writes.append(Replacement(path, text, seen, cid))
-    work.versions.append(_version(keeper, successor, seen, old, folder.forms))
+    work.versions += _versions(keeper, successor, seen, old, text, folder.forms)
 
 
 def _text(successor: Successor, old: bytes | None) -> bytes:
     return successor.text if isinstance(successor.text, bytes) else successor.text(old)
 
 
-def _version(
-    keeper: Keeper, successor: Successor, seen: Seen, old: bytes, forms: Forms
-) -> Superseded:
-    """Return the version that the file stands for: its record's block, or its very bytes."""
+def _versions(
+    keeper: Keeper, successor: Successor, seen: Seen, old: bytes, new: bytes | None, forms: Forms
+) -> Iterator[Superseded]:
+    """Yield the version that the file stands for: its record's block, or its very bytes.
+
+    Both, if the file has words that are in no record and not in the text `new` either.
+    """
     cid, content = version_of(old, seen.path, forms)
-    if cid != seen.cid:
+    if is_text := cid != seen.cid:
         # JSON does not express the record exactly: what somebody can have typed is the text.
         cid, content = cid_of_blob(old), old
     origin = Provenance.BOTH if seen.cid == successor.base else Provenance.FOLDER
     after, reason = successor.cid or successor.later, successor.reason
-    return keeper.superseded(seen.path, Side.LOCAL, cid, content, after, reason, origin)
+    yield keeper.superseded(seen.path, Side.LOCAL, cid, content, after, reason, origin)
+    remarks = forms.of(split_record_path(seen.path)[0]).remarks
+    if not is_text and Counter(remarks(old)) - Counter(remarks(new or b"")):
+        cid, origin = cid_of_blob(old), Provenance.FOLDER
+        yield keeper.superseded(seen.path, Side.LOCAL, cid, old, after, WITH_COMMENTS, origin)
 
 
 def _as_wanted(folder: Folder, write: Replacement) -> Seen | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field, replace
+from typing import Final
 
 from syncd.atproto.cid import Cid
 from syncd.batches import Ahead, batches
@@ -29,6 +30,12 @@ from syncd.model import Change
 from syncd.pds import encoded_size
 from syncd.values import dataclass
 
+FEW: Final = 8
+"""So many changes are set aside before one of them is sent alone, to see whether it is refused.
+
+Until then they go along with the others, which costs no request of its own.
+"""
+
 
 @dataclass(slots=True)
 class Batched:
@@ -37,7 +44,7 @@ class Batched:
     Attributes:
         ahead: The batches to come: the next is read and cut while the last is on its way.
         counts_alike: Whether this PDS numbers the writes of a batch as they were sent, so that a
-            refusal names the right one; None until one that was named was refused alone as well.
+            refusal names the right one; None until that is known.
     """
 
     pusher: Pusher
@@ -131,7 +138,7 @@ class Batched:
             # A change over every limit gets a request of its own, and this was it.
             await pusher.refuse_alone(batch[0], error, is_guarded=swap is not None)
             return swap
-        if self._is_to_be_believed(error, batch):
+        if self._named(error, batch) is not None:
             return await self._without_the_named(batch, swap, error)
         half = len(batch) // 2
         parts = [batch] if size > pusher.limits.json_bytes else [batch[:half], batch[half:]]
@@ -144,36 +151,78 @@ class Batched:
                 rest = rest[len(piece) :]
         return swap
 
-    def _is_to_be_believed(self, error: Rejected, batch: Sequence[Change]) -> bool:
-        """Return True if `error` names one of `batch` that may be sent before the others."""
+    def _named(self, error: Rejected, batch: Sequence[Change]) -> int | None:
+        """Return which of `batch` an error names, if that one may be sent before the others."""
         at = named_write(error, len(batch))
         if at is None or self.counts_alike is False:
-            return False
-        return batch[at].before is None or all(c.after != batch[at].before for c in batch)
+            return None
+        is_free = batch[at].before is None or all(c.after != batch[at].before for c in batch)
+        return at if is_free else None
 
     async def _without_the_named(
         self, batch: Sequence[Change], swap: Cid | None, error: Rejected
     ) -> Cid | None:
-        """Send a batch again without what is named as refused, until the rest is taken.
+        """Set aside what is named as refused, until the rest is taken; then refuse that.
 
-        Each refused change costs one request, and the first of them one more: it is sent alone,
-        because a PDS may number the writes of a batch in its own way.
+        Each refused change costs one request. A PDS may number the writes of a batch in its own
+        way, so what was set aside goes along at the end: a PDS that is right names it there once
+        the rest is good.
         """
-        rest = list(batch)
-        while self._is_to_be_believed(error, rest):
-            at = named_write(error, len(rest))
-            assert at is not None
-            change = rest.pop(at)
+        rest, aside, sent = list(batch), list[tuple[Change, Rejected]](), batch
+        while (at := self._named(error, sent)) is not None and at < len(rest):
+            aside.append((rest.pop(at), error))
+            # No deletion takes a content from where it is if its new record was refused.
+            self.pusher.miss(aside[-1][0])
+            rest = list(self.pusher.due(rest))
+            if len(aside) == FEW and self.counts_alike is None:
+                swap = await self._check(aside.pop()[0], swap)
+            if not rest:
+                break
+            along = [change for change, _ in aside] if self.counts_alike is None else []
+            sent = [*rest, *along]
+            try:
+                swap = await self._sent(sent, swap)
+            except Rejected as again:
+                error = again
+            else:
+                return await self._refuse([] if along else aside, swap)
+        if rest:
+            swap = await self._rest(rest, swap, error if len(sent) == len(rest) else None, at)
+        return await self._refuse(aside, swap)
+
+    async def _rest(
+        self, rest: Sequence[Change], swap: Cid | None, error: Rejected | None, at: int | None
+    ) -> Cid | None:
+        """Send what was not named; `error` if that was refused already, and names none.
+
+        `at` is set if the PDS has named one of the others only, so that it calls the rest good.
+        """
+        if error is not None:
+            return await self._divided(rest, swap, error)
+        try:
+            swap = await self._sent(rest, swap)
+        except Rejected as again:
+            if at is not None and named_write(again, len(rest)) is not None:
+                self.counts_alike = False
+            return await self._divided(rest, swap, again)
+        if at is not None:
+            self.counts_alike = True
+        return swap
+
+    async def _refuse(
+        self, aside: Sequence[tuple[Change, Rejected]], swap: Cid | None
+    ) -> Cid | None:
+        """Refuse what was set aside: without a proof that the PDS meant it, after it went alone."""
+        for change, error in aside:
             if self.counts_alike:
                 await self.pusher.refuse_alone(change, error, is_guarded=swap is not None)
             else:
-                done = len(self.pusher.pushed.done)
                 swap = await self._batch([change], swap)
-                self.counts_alike = len(self.pusher.pushed.done) == done
-            # No deletion takes a content from where it is if its new record was refused.
-            rest = list(self.pusher.due(rest))
-            try:
-                return await self._sent(rest, swap)
-            except Rejected as again:
-                error = again
-        return await self._divided(rest, swap, error)
+        return swap
+
+    async def _check(self, change: Change, swap: Cid | None) -> Cid | None:
+        """Send what was named alone: if it is taken, the PDS has named another than it meant."""
+        done = len(self.pusher.pushed.done)
+        swap = await self._batch([change], swap)
+        self.counts_alike = len(self.pusher.pushed.done) == done
+        return swap

@@ -16,6 +16,7 @@ from syncd.atproto.cid import Cid
 from syncd.backoff import Backoff, doubled, in_words
 from syncd.batches import in_order
 from syncd.budget import Ledger, batch_points
+from syncd.cycle.blobs.again import lacking
 from syncd.cycle.home import Home
 from syncd.cycle.observe.remote import Sight
 from syncd.cycle.observe.views import Sides
@@ -202,6 +203,7 @@ class Outbox:
             self._progress(light),
             place_of=partial(find_in_file, self.workspace.folder),
             obey=self.uploads.obey,
+            lacking=partial(lacking, self.workspace),
         )
         pusher.body = self._body()
         try:

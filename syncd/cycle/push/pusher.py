@@ -63,6 +63,7 @@ class Pusher:
         place_of: The line and column, in the file of a change, of what an error names.
         obey: Corrects the file of a change by what a refusal asks for, if it may: then the change
             is planned again.
+        lacking: The blobs whose want made the PDS refuse a change, and that are not here either.
         guards: What the PDS honours, for changes that go one by one.
         body: How large a body the PDS takes, as far as it is known.
         on_done: Is given after each answer how many records are done.
@@ -81,6 +82,7 @@ class Pusher:
     missing: set[Cid | RecordPath | None] = field(default_factory=set)
     place_of: Callable[[Change, Rejected], Position] = lambda *_: (None, None)
     obey: Callable[[Change, Rejected], Retry | None] = lambda *_: None
+    lacking: Callable[[Change, Rejected], tuple[Cid, ...]] = lambda *_: ()
     guards: Guards = Guards.ALL
     body: Body = field(init=False)
     looks: Looks = field(init=False)
@@ -111,7 +113,7 @@ class Pusher:
                 except Unknown as error:
                     self.answers.overheard.take_silence(change)
                     unclear.append((change, error))
-                    self.missing.update((change.after, change.path))
+                    self.miss(change)
                     await self._look_whether_it_is_up(error, len(unclear))
             await self._judge(unclear)
         except (Unknown, RateLimited, CredentialsRefused, Unreachable) as error:
@@ -334,7 +336,8 @@ class Pusher:
         if isinstance(error, TooLarge):
             reason += self._sizes(change)
         line, column = self.place_of(change, error)
-        cause = Refusal(change.path, change.after, reason, error.hint, line, column)
+        lacks = self.lacking(change, error)
+        cause = Refusal(change.path, change.after, reason, error.hint, line, column, lacks)
         self._give_up(change, cause)
 
     def _give_up(self, change: Change, cause: Refusal) -> None:
@@ -346,6 +349,10 @@ class Pusher:
         taken = f"; the largest that it accepted has {self.body.passed}" if self.body.passed else ""
         return f" (its request has {body_bytes([change])} bytes{taken})"
 
-    def _wait(self, change: Change, *items: Waiting) -> None:
+    def miss(self, change: Change) -> None:
+        """Note that this push does not bring a change to where it was to be."""
         self.missing.update((change.after, change.path))
+
+    def _wait(self, change: Change, *items: Waiting) -> None:
+        self.miss(change)
         self.remember(Memory(waiting={change.path: items}))

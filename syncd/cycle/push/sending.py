@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import field
+from functools import partial
 from typing import BinaryIO, Final
 
 from syncd.atproto.blob import BlobRef
@@ -122,8 +123,9 @@ class Sender:
                 found = await self.home.pds.upload_blob(file, size, expected.mime_type)
                 if parcel.is_kept and found.cid == expected.cid:
                     file.seek(start)
+                    copying = partial(self._copies.add, file, found, parcel.name)
                     with suppress(FileProblem):
-                        self._copies.add(file, found, parcel.name)
+                        await self.workspace.folder.disk.beside(copying)
         except Rejected as error:
             raise Refused(parcel.name, error) from error
         if found.cid != expected.cid:

@@ -1,7 +1,9 @@
 """Find what a cloud client left in the place of a file whose content it took away.
 
-Some clients add an ending to the name, known by that alone; those of other brands add their own,
-and what they leave is empty or of one byte, as no copy of a record is. Opens no file.
+Some clients add an ending to the name, known by that alone. Those that others sell under their own
+name add that as the ending, which nobody can list; all of them leave one byte, as no copy of a
+record has. A file that is empty, or whose ending is that of a copy, is left over from something
+else, and must not keep a record from being deleted. Opens no file.
 """
 
 from __future__ import annotations
@@ -19,6 +21,25 @@ _ENDINGS = frozenset({"nextcloud", "owncloud", "cloud", "icloud"})
 _DIRECTORY = ".cloudf"
 """What odrive adds to the name of a directory."""
 _BARE_BYTES = 1
+"""What every client of Nextcloud and ownCloud leaves, whatever its brand: a space."""
+_LEFT_OVER = frozenset(
+    {
+        "bak",
+        "bkp",
+        "copy",
+        "lock",
+        "new",
+        "old",
+        "orig",
+        "part",
+        "rej",
+        "save",
+        "swp",
+        "temp",
+        "tmp",
+    }
+)
+"""Endings of copies and of unfinished files, in lower case: no brand of a cloud."""
 
 
 class Stubs:
@@ -68,14 +89,17 @@ def _stubs_in(directory: int) -> dict[str, str]:
         file, _, ending = name.rpartition(".")
         # iCloud hides what it leaves.
         file = file.removeprefix(".") if ending == "icloud" else file
-        if file.endswith(ENDINGS) and (ending in _ENDINGS or _is_bare(directory, name)):
+        if file.endswith(ENDINGS) and (ending in _ENDINGS or _is_of_brand(directory, name)):
             found[file] = name
     return found
 
 
-def _is_bare(directory: int, name: str) -> bool:
+def _is_of_brand(directory: int, name: str) -> bool:
+    ending = name.rpartition(".")[2]
+    if not ending.isalpha() or ending.lower() in _LEFT_OVER:
+        return False
     try:
         now = os.stat(name, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
         return False
-    return stat.S_ISREG(now.st_mode) and now.st_size <= _BARE_BYTES
+    return stat.S_ISREG(now.st_mode) and now.st_size == _BARE_BYTES

@@ -116,8 +116,11 @@ class _Edit:
             return quoted(new)
         if was.startswith("'"):
             return single_quoted(new) or quoted(new)
-        if was.startswith(("|", ">")) and (block := _literal(new, indent + 2)) is not None:
-            return block
+        if was.startswith(("|", ">")):
+            # As deep as before: a comment that follows is otherwise a line of the block.
+            deep = _block_indent(was, indent + 2)
+            if (block := _literal(new, deep)) is not None:
+                return block
         return new if is_plain(new) or (is_day(was) and is_day(new)) else quoted(new)
 
     def _remove(self, at: int, end: int) -> None:
@@ -149,6 +152,12 @@ def _added(entries: Sequence[Entry], new: Mapping[str, Json]) -> Iterator[tuple[
         else:
             runs.setdefault(before, []).append(key)
     yield from runs.items()
+
+
+def _block_indent(block: str, otherwise: int) -> int:
+    """Return how far the first line of a block with words in it is indented."""
+    lines = (line for line in block.split("\n")[1:] if line.strip())
+    return next((len(line) - len(line.lstrip(" ")) for line in lines), otherwise)
 
 
 def _literal(text: str, indent: int) -> str | None:

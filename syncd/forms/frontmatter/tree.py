@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import field
 
@@ -10,6 +11,8 @@ from syncd.values import dataclass
 
 MAX_DEPTH = 48
 """The deepest nesting of lists and maps in a front matter."""
+
+_COMMENT = re.compile(r"(?:^|(?<=\s))#[ \t]*(\S.*)", re.MULTILINE)
 
 
 class Fault(Exception):
@@ -110,3 +113,13 @@ def every(node: Node) -> Iterator[Node]:
     yield node
     for inner in (*(entry.node for entry in node.entries or ()), *(node.items or ())):
         yield from every(inner)
+
+
+def comments(text: str, node: Node) -> tuple[str, ...]:
+    """Return the words of each comment in the front matter `text`, which says `node`."""
+    bare, last = list[str](), 0
+    for leaf in every(node):
+        if not leaf.entries and not leaf.items:
+            bare.append(text[last : leaf.at])
+            last = leaf.end
+    return tuple(_COMMENT.findall("".join((*bare, text[last:]))))

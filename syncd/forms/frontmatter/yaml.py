@@ -27,7 +27,10 @@ _HALF = re.compile(r"[\ud800-\udfff]")
 _TOO_DEEP = f"lists and maps are nested more than {MAX_DEPTH} deep"
 _AS_JSON = "nest less deeply, or save the record as a JSON file instead"
 _ITSELF = "write the character itself"
-_REPEAT = "write the value itself in each place"
+_REPEAT = "put a text that begins so into double quotes; else write the value in each place"
+_NO_TAG = "put a text that begins so into double quotes; else remove the tag"
+_AS_BYTES = 'write bytes in base64 as {"$bytes": "…"}'
+_QUOTE = "put the text into double quotes"
 
 
 def read_yaml(text: str) -> Node:
@@ -39,9 +42,7 @@ def read_yaml(text: str) -> Node:
     try:
         return _Builder(text).build(YAML(typ="safe", pure=True).parse(text))
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        at = len(text) if mark is None else min(mark.index, len(text))
-        raise Fault(at, *_explained(str(error.problem or error.context))) from None
+        raise _explained(text, error) from None
     except (YAMLError, ValueError, OverflowError, RecursionError, IndexError) as error:
         # The library does not say where such an escape stands.
         if (found := _NO_CHARACTER.search(text)) is not None:
@@ -65,12 +66,65 @@ def _check(text: str) -> None:
             raise Fault(bracket.start(), _TOO_DEEP, _AS_JSON)
 
 
-def _explained(problem: str) -> tuple[str, str]:
-    if "'\\t'" in problem:
-        return "there is a tab where YAML needs spaces", "replace it with spaces"
-    if "mapping values are not allowed" in problem:
-        return "a colon is not allowed here", "put the text into double quotes"
-    return f"this is not YAML: {problem}", "put texts with special characters into double quotes"
+def _explained(text: str, error: Any) -> Fault:  # noqa: ANN401
+    """Return what the library refuses in the words of a person who does not know YAML's."""
+    problem = str(error.problem or error.context)
+    mark = error.problem_mark or error.context_mark
+    at = len(text) if mark is None else min(mark.index, len(text))
+    for said, reason, hint in _SAID:
+        if said in problem:
+            # What begins and does not end is named where it begins.
+            is_open = error.context_mark is not None and (said in _BEGUN or at == len(text))
+            at = error.context_mark.index if is_open else at
+            return Fault(at, reason.format(text[at : at + 1]), hint)
+    reason = f"this is not YAML: {problem}"
+    return Fault(at, reason, "put texts with special characters into double quotes")
+
+
+_SAID = (
+    ("'\\t'", "there is a tab where YAML needs spaces", "replace it with spaces"),
+    ("mapping values are not allowed", "a colon is not allowed here", _QUOTE),
+    (
+        "could not find expected ':'",
+        "this line has no colon",
+        "write `key: value`; indent a line that belongs to the one above it",
+    ),
+    (
+        "unexpected end of stream",
+        "the quoted text that begins here has no end",
+        "write the closing quote; inside, write \\\" in double quotes, and '' in single quotes",
+    ),
+    (
+        "expected ',' or",
+        "what begins with a bracket needs a comma between values, and a bracket at its end",
+        "put a text that has brackets into double quotes",
+    ),
+    (
+        "escape",
+        "a backslash in double quotes begins no escape that YAML knows",
+        "write the backslash twice, or put the text into single quotes",
+    ),
+    ("cannot start any token", "a text without quotes cannot begin with {}", _QUOTE),
+    ("expected the node content", "a text without quotes cannot begin with {}", _QUOTE),
+    (
+        "sequence entries are not allowed",
+        "a list cannot begin here",
+        "begin it in a line of its own, or put the text into double quotes",
+    ),
+    (
+        "indentation indicator",
+        "the text of | or > begins in the next line",
+        "write it there, indented, or put it into double quotes",
+    ),
+    (
+        "block mapping start",
+        "this line is indented unlike those around it",
+        "begin all keys of one map in the same column",
+    ),
+    ("found '<scalar>'", "something stands behind a text that has ended", f"{_QUOTE} as a whole"),
+)
+"""Of what the library says: a part of its words, what a person reads for that, and what to do."""
+_BEGUN = frozenset({"could not find expected ':'", "unexpected end of stream"})
 
 
 def _whole(text: str, at: int) -> str:
@@ -117,7 +171,8 @@ class _Builder:
         if getattr(event, "anchor", None) is not None:
             raise Fault(at, "an anchor (&) is not allowed here", _REPEAT)
         if getattr(event, "tag", None) is not None:
-            raise Fault(at, "a tag (!) is not allowed here", "remove it")
+            is_bytes = str(event.tag).endswith("binary")
+            raise Fault(at, "a tag (!) is not allowed here", _AS_BYTES if is_bytes else _NO_TAG)
         if kind in ("MappingStartEvent", "SequenceStartEvent"):
             self._open(kind == "MappingStartEvent", at)
         elif kind in ("MappingEndEvent", "SequenceEndEvent"):
@@ -150,7 +205,13 @@ class _Builder:
         if top is None or top.entries is None or top.key is not None:
             self._put(Node(at, end, value))
             return
-        if not isinstance(value, str) or (is_word and value == "<<"):
+        if is_word and value == "<<":
+            raise Fault(at, "a merge key (<<) is not allowed here", "write its fields themselves")
+        if is_word and value is None and not event.value:
+            raise Fault(
+                at, "a key is missing before the colon", "write its name, or remove the line"
+            )
+        if not isinstance(value, str):
             shown = event.value[:40]
             raise Fault(at, f"the key {shown} is not text", f'put it into quotes: "{shown}":')
         if is_word and not value[:1].isprintable():
@@ -161,7 +222,7 @@ class _Builder:
 
     def _check_is_value(self, at: int) -> None:
         if self.stack and self.stack[-1].entries is not None and self.stack[-1].key is None:
-            raise Fault(at, "a list or a map cannot be a key", "put the key into quotes")
+            raise Fault(at, "a list or a map cannot be a key", _QUOTE)
 
     def _put(self, node: Node) -> None:
         if not self.stack:

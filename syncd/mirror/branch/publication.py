@@ -19,17 +19,10 @@ from typing import Final, TypeAlias
 
 from syncd.atproto.cid import Cid
 from syncd.config import Config
+from syncd.cycle.branch.files import Files, lay_out
 from syncd.cycle.branch.kept import CONFLICTS, Shelf
 from syncd.cycle.branch.mark import Mark, make_mark
-from syncd.cycle.branch.trees import (
-    Agreed,
-    agreed_at,
-    lay_out,
-    records_at,
-    settings_at,
-    versions_between,
-)
-from syncd.cycle.git.records import Cids
+from syncd.cycle.branch.trees import Agreed, agreed_at, settings_at, versions_between
 from syncd.cycle.mirror import Mirror
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FileProblem, GitFailed, SyncdError
@@ -103,18 +96,17 @@ async def _publish(
 ) -> tuple[Published, Written]:
     """Publish the commit, and move the mark. Return also what the repo was given."""
     shelf = Shelf(checkout.root, checkout.config.forms)
-    async with _laid_out(checkout, start, connect) as (mirror, cids):
+    async with _laid_out(checkout, start, connect) as (mirror, files):
         mirror.on_archive = shelf.keep_foreign
         try:
-            report = await _sync(mirror, checkout, marks, start)
+            report = await _sync(mirror, files, checkout, marks, start)
         except _Overtaken as error:
             # The mark is for the job of the newer commit to move.
             report = _so_far(mirror.so_far, error)
             done = Published(report, *checkout.published, start)
             return done, _written(mirror, report)
         report = _with_conflicts_kept(report, mirror, shelf)
-        in_git = records_at(checkout.work, checkout.head, mirror.config, cids)
-        mark = make_mark(checkout.head, in_git, mirror.state.base())
+        mark = make_mark(checkout.head, files.records(), mirror.state.base())
         written = _written(mirror, report)
     # The report of a first cycle has the plan; what is foreign may have changed since.
     report = _remarked(report, start)
@@ -144,8 +136,8 @@ async def _give_way(
         return done
     newer = replace(checkout, head=found.commit, config=config)
     own = {path: cid for path, cid in written.items() if config.covers_path(path)}
-    async with _laid_out(newer, Since(found, None), connect) as (mirror, _):
-        mirror.state.record(Memory(base=own))
+    async with _laid_out(newer, Since(found, None), connect) as (mirror, files):
+        _agree(mirror, files, own)
         report = await mirror.sync()
     both = done.report.followed_by(replace(report, plan=done.report.plan))
     if report.pushed:
@@ -167,9 +159,9 @@ async def preview_branch(root: Path, marks: Marks, connect: Connect) -> Publishe
     """Return the plan of a publication of HEAD, on whatever branch, and do nothing. Raises so."""
     checkout = checkout_at(root, os.environ)
     start = since_for_preview(checkout, marks.find(checkout))
-    async with _laid_out(checkout, start, connect) as (mirror, _):
+    async with _laid_out(checkout, start, connect) as (mirror, files):
         report = await mirror.preview()
-        if _take_over(mirror, checkout, start, report):
+        if _take_over(mirror, files, checkout, start, report):
             report = await mirror.preview()
         return Published(_remarked(report, start), *checkout.published, start)
 
@@ -178,7 +170,9 @@ class _Overtaken(Exception):
     """The job of a newer commit publishes, or has published: nothing more is to be sent."""
 
 
-async def _sync(mirror: Mirror, checkout: Checkout, marks: Marks, start: Since) -> Report:
+async def _sync(
+    mirror: Mirror, files: Files, checkout: Checkout, marks: Marks, start: Since
+) -> Report:
     """Sync, and once more where the job of an earlier commit was the last to write.
 
     Raises _Overtaken, between two requests.
@@ -198,7 +192,7 @@ async def _sync(mirror: Mirror, checkout: Checkout, marks: Marks, start: Since) 
 
     mirror.before_push = check
     report = await mirror.sync()
-    own = _take_over(mirror, checkout, start, report)
+    own = _take_over(mirror, files, checkout, start, report)
     if not own:
         return report
     try:
@@ -216,7 +210,7 @@ def _so_far(report: Report, error: _Overtaken) -> Report:
 
 
 def _take_over(
-    mirror: Mirror, checkout: Checkout, start: Since, report: Report
+    mirror: Mirror, files: Files, checkout: Checkout, start: Since, report: Report
 ) -> Collection[RecordPath]:
     """Take for agreed what the repo has as a commit since the last publication had it.
 
@@ -231,8 +225,14 @@ def _take_over(
         checkout.work, start.mark.commit, checkout.head, mirror.config, remotes
     )
     own = {path: remotes[path] for path, known in versions.items() if remotes[path] in known}
-    mirror.state.record(Memory(base=own))
+    _agree(mirror, files, own)
     return own
+
+
+def _agree(mirror: Mirror, files: Files, base: Mapping[RecordPath, Cid | None]) -> None:
+    """Take these versions for what both sides agreed on last, which their files may not say."""
+    files.bring(base.keys())
+    mirror.state.record(Memory(base=base))
 
 
 def _remarked(report: Report, start: Since) -> Report:
@@ -256,26 +256,33 @@ def _moved(checkout: Checkout, marks: Marks, start: Since, mark: Mark, report: R
 @asynccontextmanager
 async def _laid_out(
     checkout: Checkout, start: Since, connect: Connect
-) -> AsyncIterator[tuple[Mirror, Cids]]:
-    """Yield a mirror of the files that HEAD has, which knows what was agreed on before.
-
-    With it come the CIDs of the blobs of git that were read for that.
-    """
+) -> AsyncIterator[tuple[Mirror, Files]]:
+    """Yield a mirror of the files that HEAD has, which knows what was agreed on before."""
     config = _settings(checkout.config)
     agreed = agreed_at(checkout.work, start.mark, config) if start.mark else Agreed()
     with explained(), TemporaryDirectory(prefix="syncd-") as directory:
         root = Path(directory)
-        seen = lay_out(checkout.work, checkout.head, config, root, agreed.cids)
+        files = lay_out(checkout.work, checkout.head, config, root, agreed)
         marker = secrets.token_hex(16)
         initialise(root, marker)
         with create_state(root / OWN / STATE, did=config.did, marker=marker) as state:
-            known = Memory(base=agreed.base, blocks=agreed.blocks, seen=seen)
+            known = Memory(base=agreed.base, blocks=_replaceable(agreed, files))
             state.record(known, [Filenames(config.filenames), Overtaken(())])
-            forms = config.forms
-            folder = Folder(root, marker, portable=config.is_portable, forms=forms)
-            files = Workspace(folder, state, config, time.time_ns)
-            async with connect(files) as mirror:
-                yield mirror, agreed.cids
+            folder = Folder(
+                root,
+                marker,
+                portable=config.is_portable,
+                forms=config.forms,
+                elsewhere=files.elsewhere,
+            )
+            workspace = Workspace(folder, state, config, time.time_ns)
+            async with connect(workspace) as mirror:
+                yield mirror, files
+
+
+def _replaceable(agreed: Agreed, files: Files) -> Mapping[RecordPath, bytes]:
+    """Return the records that this publication may replace or delete."""
+    return {p: block for p, block in agreed.blocks.items() if p not in files.elsewhere}
 
 
 def _settings(config: Config) -> Config:

@@ -86,7 +86,7 @@ def check_files(
     """Check the files of a folder: all of them, or those below `names`.
 
     `names` are record paths, collections, files, directories or patterns, relative to `root`.
-    Raises FolderWrong: one of `names` is none of these.
+    Raises SyncdError: one of `names` is none of these.
     """
     with open_library(root, portable=portable, forms=forms) as library:
         files = [*_files(root, forms)]
@@ -109,7 +109,7 @@ def _refuse_unmet(names: Sequence[str], files: Sequence[str], forms: Forms) -> N
     if unmet:
         meant = near_name(unmet[0].removeprefix("./").rstrip("/"), _nameable(files, forms))
         hint = "name a record, a collection, or a file in it, as in the folder"
-        raise FolderWrong(
+        raise SyncdError(
             f"there is no record file {unmet[0]}",
             hint=f"did you mean {meant}?" if meant else hint,
         )

@@ -1,15 +1,14 @@
 """Undo the last restore, file by file. What it replaces or removes goes to history first.
 
-A file that was edited since stays as it is. The note of what a restore did is written before it
-changes a file, and what an undo did after it changed the last one: after a stop, the same command
-does the rest.
+A file that was edited since stays as it is, and a restore that fails is no last restore. The note
+of what a restore did is written before it changes a file, and what an undo did after it changed the
+last one: after a stop, the same command does the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 from syncd.atproto.cid import Cid
 from syncd.cycle.pull.supersede import file_at
@@ -35,8 +34,11 @@ class Undo:
     is_edited: bool = False
 
 
-def begin_restore(workspace: Workspace, after: Mapping[RecordPath, Cid]) -> None:
-    """Note what the files are before they become `after`. Continues one that was stopped."""
+def begin_restore(workspace: Workspace, after: Mapping[RecordPath, Cid]) -> LastRestore | None:
+    """Note what the files are before they become `after`. Continues one that was stopped.
+
+    Returns the note that this one takes the place of.
+    """
     before: dict[RecordPath, Cid] = {}
     wanted: dict[RecordPath, Cid] = {}
     for path, cid in after.items():
@@ -51,13 +53,28 @@ def begin_restore(workspace: Workspace, after: Mapping[RecordPath, Cid]) -> None
         before = {p: cid for p, cid in before.items() if p not in known} | dict(last.before)
         wanted = {**last.after, **wanted}
     workspace.state.keep(LastRestore(before, wanted, is_done=False))
+    return last
 
 
-def end_restore(workspace: Workspace) -> None:
-    """Note that the restore got to its end."""
-    last = workspace.state.note(LastRestore)
-    if last is not None:
-        workspace.state.keep(replace(last, is_done=True))
+def end_restore(
+    workspace: Workspace, earlier: LastRestore | None, written: Collection[RecordPath]
+) -> None:
+    """Note that the restore got to its end, and changed those of `written` that it had to.
+
+    One that changed nothing leaves the note `earlier`: what was to be undone before still is.
+    """
+    last = workspace.state.note(LastRestore) or LastRestore()
+    changed = {path for path in written if last.before.get(path) != last.after.get(path)}
+    if not changed and earlier is None:
+        workspace.state.forget(LastRestore)
+    elif not changed and earlier is not None:
+        workspace.state.keep(earlier)
+    else:
+        if earlier is not None and not earlier.is_done:
+            changed |= earlier.before.keys() | earlier.after.keys()
+        before = {path: cid for path, cid in last.before.items() if path in changed}
+        after = {path: cid for path, cid in last.after.items() if path in changed}
+        workspace.state.keep(LastRestore(before, after))
 
 
 def plan_undo(workspace: Workspace) -> list[Undo]:

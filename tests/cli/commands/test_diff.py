@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import sys
 from pathlib import Path
 
 import click
@@ -11,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import cid_of_blob
@@ -19,6 +22,7 @@ from syncd.blobs.words import blob_words
 from syncd.cli import cli
 from syncd.cli.commands.diff import difference_of, readable
 from syncd.cli.screen.changes import LONG
+from syncd.cli.screen.output import say_changes
 from syncd.errors import BadJson
 from syncd.forms import USUAL
 from syncd.forms.by_line import by_line, from_lines, line_shown
@@ -34,13 +38,13 @@ PARAGRAPH = "The quick brown fox jumps over the lazy dog, again and again. " * 1
 BODY = f"# A title\n\n{PARAGRAPH}\n\nAnother paragraph.\n\n{PARAGRAPH}\n"
 
 
-def shown(before: str, after: str, *, is_painted: bool = False) -> list[str]:
+def shown(before: str, after: str, *, is_painted: bool = False, columns: int = 0) -> list[str]:
     texts = [
         readable(FORM.format({"$type": COLLECTION, "content": body}), FORM, COLLECTION, blob_words)
         for body in (before, after)
     ]
     found = difference_of(texts[0], texts[1], f"{COLLECTION}/one")
-    return [line.shown(is_painted=is_painted) for line in found]
+    return [line.shown(is_painted=is_painted, columns=columns) for line in found]
 
 
 def test_what_went_is_red_and_what_came_is_green() -> None:
@@ -92,6 +96,74 @@ def test_what_is_marked_and_where_a_line_is_cut_is_between_whole_characters(
         painted = shown(before, after, is_painted=True)
         marked_words = [line.partition("\x1b[7m")[2].partition("\x1b")[0] for line in painted]
         assert [word for word in marked_words if word] == words
+
+
+TEXTS = {
+    "Latin": ("The quick brown fox jumps over the lazy dog. ", "brown", "red"),
+    "wide": ("吾輩は猫である。名前はまだ無い。", "猫", "犬"),
+    "joined pictures": (
+        "a 👩\u200d👧\u200d👦 b ❤\ufe0f c ",
+        "👩\u200d👧\u200d👦",
+        "👩\u200d👧\u200d👧",
+    ),
+    "accents": ("un cafe\u0301 tre\u0300s noir, e\u0301te\u0301. ", "noir", "cre\u0300me"),
+    "right to left": ("שלום עולם وهذا نص طويل. ", "עולם", "לכם"),
+    "controls of direction": ("\u202eabc\u202c def. ", "def", "ghi"),
+    "tabs": ("a\tb\tc word ", "word", "term"),
+    "a word without an end": ("xyz", "y", "Q"),
+}
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+@pytest.mark.parametrize("in_lines", [False, True])
+@pytest.mark.parametrize("kind", TEXTS)
+def test_a_word_in_a_long_text_is_a_few_lines_at_any_width(
+    kind: str, in_lines: bool, columns: int
+) -> None:
+    text, old, new = TEXTS[kind]
+    body = text * (10_000 // len(text))
+    body = f"{body}\n\nA line.\n\n{body}\n\n{body}" if in_lines else body
+    at = body.index(old, len(body) // 2)
+    after = body[:at] + new + body[at + len(old) :]
+    lines = shown(body, after, columns=columns)[2:]
+    assert len(lines) <= 9
+    assert max(map(cells, lines)) <= columns
+    painted = shown(body, after, is_painted=True, columns=columns)[2:]
+    assert [click.unstyle(line) for line in painted] == lines
+    assert re.findall("\x1b\\[[0-9;]*7m(.*?)\x1b", "".join(painted)) == [old, new]
+    # The words around it are shown as far as there is room.
+    (went, came) = (line for line in lines if line[0] in "-+")
+    assert old in went
+    assert new in came
+    assert min(cells(went), cells(came)) >= min(columns, 100) // 2
+
+
+def cells(line: str) -> int:
+    """How many columns a terminal needs, by another count than that of syncd."""
+    return cell_len(line.expandtabs(8))
+
+
+class Screen(io.StringIO):
+    """A terminal, as far as Python knows."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+@pytest.mark.parametrize("no_colour", ["", "1"])
+def test_a_terminal_gets_what_fits_it_and_colour_unless_it_wants_none(
+    monkeypatch: pytest.MonkeyPatch, columns: int, no_colour: str
+) -> None:
+    screen = Screen()
+    monkeypatch.setattr(sys, "stdout", screen)
+    for name, value in (("COLUMNS", f"{columns}"), ("NO_COLOR", no_colour), ("TERM", "xterm")):
+        monkeypatch.setenv(name, value)
+    say_changes(difference_of(BODY, BODY.replace("Another", "One more"), "a/b"))
+    lines = screen.getvalue().splitlines()
+    assert max(len(click.unstyle(line)) for line in lines) <= columns
+    assert ("\x1b" in screen.getvalue()) == (not no_colour)
+    assert "One more paragraph" in click.unstyle(screen.getvalue())
 
 
 @pytest.mark.parametrize("ending", ["json", "md"])

@@ -158,6 +158,27 @@ async def test_a_blob_that_the_pds_does_not_take_is_a_problem_after_one_more_try
     assert laptop.mirror.requests == before + 1
 
 
+async def test_a_record_that_was_refused_for_a_blob_is_sent_once_the_blob_is_here(
+    world: World, pictures: Pictures
+) -> None:
+    laptop = pictures.device()
+    laptop.save(ONE, pictures=[reference(CAT), reference(DOG)])
+    for _ in range(2):
+        report = await laptop.sync()
+        assert ([p.path for p in report.problems], report.pushed) == ([ONE], ())
+    (laptop.root / "blobs").mkdir(exist_ok=True)
+    (laptop.root / "blobs" / name_of(CAT)).write_bytes(CAT)
+    # Of two that lack, one is here: it is tried once more, and not with each look.
+    assert [p.path for p in (await laptop.sync()).problems] == [ONE]
+    before = laptop.mirror.requests
+    assert [p.path for p in (await laptop.sync()).problems] == [ONE]
+    assert laptop.mirror.requests == before + 1
+    (laptop.root / "blobs" / name_of(DOG)).write_bytes(DOG)
+    report = await laptop.sync()
+    assert (report.pushed, report.problems) == ((RecordPath(ONE),), ())
+    assert RecordPath(ONE) in world.records()
+
+
 async def test_nothing_is_uploaded_while_the_pds_takes_no_more(
     world: World, pictures: Pictures
 ) -> None:

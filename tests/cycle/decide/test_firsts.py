@@ -14,7 +14,7 @@ from syncd.mirror.held import (
 )
 from syncd.mirror.names import read_names
 from syncd.mirror.selection import collections_named, matching
-from syncd.model import Choice, Kind, RecordPath, Report
+from syncd.model import Choice, Decision, Kind, RecordPath, Report
 from syncd.state.consent import Adoption
 from tests.rigs.device import Device, World, rework
 
@@ -128,6 +128,88 @@ async def test_a_collection_that_continues_the_name_of_another_goes_if_it_is_no_
     report = await device.sync()
     assert (set(report.pushed), report.held) == ({f"{NOTE}book/one", ONE}, ())
     assert ONE not in world.records()
+
+
+@pytest.mark.parametrize(
+    "copy",
+    ["one-backup", "one_copy2", "one.bak", "one-old", "Copy-of-one", "oneKopie", "one-2026-11-30"],
+)
+async def test_a_copy_of_a_record_waits_under_a_name_that_says_so_until_it_is_approved(
+    world: World, copy: str
+) -> None:
+    device = await mirrored(world)
+    path = RecordPath(f"{NOTE}/{copy}")
+    device.save(path, v=1)
+    for dirty in (None, [path]):
+        report = await device.mirror.sync(dirty)
+        assert held(report) == {path: Kind.CREATION}
+        assert f"{NOTE}/{copy}.draft.json" in report.held[0].reason
+    assert world.records().keys() == {ONE}
+    approve(device, path)
+    report = await device.sync()
+    assert (report.pushed, report.is_settled) == ((path,), True)
+
+
+async def test_a_copy_that_was_made_before_an_edit_waits_too(world: World) -> None:
+    device = await mirrored(world)
+    copy, later = RecordPath(f"{NOTE}/one-backup"), RecordPath(f"{NOTE}/one-old")
+    device.save(copy, v=1)
+    device.save(ONE, v=2)
+    report = await device.sync()
+    assert (held(report), report.pushed) == ({copy: Kind.CREATION}, (ONE,))
+    device.save(later, v=1)
+    for _ in range(2):
+        assert held(await device.sync()).keys() == {copy, later}
+    device.file(copy).rename(device.root / NOTE / "one-backup.draft.json")
+    device.delete(later)
+    assert (await device.sync()).is_settled
+
+
+async def test_the_copy_of_a_record_that_is_new_itself_waits_alone(world: World) -> None:
+    device = await mirrored(world)
+    device.save(f"{NOTE}/two", v=2)
+    device.save(f"{NOTE}/two-copy", v=2)
+    device.save(f"{NOTE}/two-copy-copy", v=2)
+    report = await device.sync()
+    assert held(report).keys() == {f"{NOTE}/two-copy", f"{NOTE}/two-copy-copy"}
+    assert report.pushed == (f"{NOTE}/two",)
+
+
+async def test_no_name_waits_for_its_form_alone_and_no_copy_for_its_content_alone(
+    world: World,
+) -> None:
+    device = await mirrored(world)
+    device.save(f"{NOTE}/one-backup", v="another")
+    device.save(f"{NOTE}/one-2", v=1)
+    device.save(f"{NOTE}/page", v=1)
+    device.save(f"{NOTE}/older-copy", v=1)
+    report = await device.sync()
+    assert (len(report.pushed), report.held) == (4, ())
+
+
+async def test_a_copy_waits_no_more_once_it_says_something_else(world: World) -> None:
+    device = await mirrored(world)
+    copy = RecordPath(f"{NOTE}/one-copy")
+    device.save(copy, v=1)
+    assert held(await device.sync()).keys() == {copy}
+    device.save(copy, v="written from it")
+    assert (await device.sync()).pushed == (copy,)
+
+
+async def test_a_record_that_was_renamed_is_no_copy(world: World) -> None:
+    device = await mirrored(world)
+    device.file(ONE).rename(device.file(f"{NOTE}/one-old"))
+    report = await device.sync()
+    assert (set(report.pushed), report.held) == ({ONE, f"{NOTE}/one-old"}, ())
+
+
+async def test_a_copy_that_is_published_by_name_goes(world: World) -> None:
+    device = await mirrored(world)
+    copy = RecordPath(f"{NOTE}/one-copy")
+    device.save(copy, v=1)
+    cid = (await device.sync()).held[0].local
+    device.mirror.state.decide([Decision(copy, Choice.PUBLISH, cid, None)])
+    assert (await device.sync()).pushed == (copy,)
 
 
 async def test_a_numbered_family_is_no_slip_of_itself(world: World) -> None:

@@ -11,7 +11,7 @@ import pytest
 from syncd.atproto.cid import Cid, cid_of_block
 from syncd.atproto.syntax import Did
 from syncd.config import Config
-from syncd.cycle.decide.timing import Timing, delays
+from syncd.cycle.decide.timing import PASSING_SECONDS, Timing, delays
 from syncd.mirror.conflicts import open_conflicts, take_side
 from syncd.mirror.held import decide_held, held_changes
 from syncd.mirror.merging import settle_by_merge
@@ -117,6 +117,47 @@ def test_a_change_is_due_once_its_file_was_left_alone_for_so_long(
     step = push(A, None if file is None else B)
     found = timing(Config(DID, settle_seconds=seconds), file, before=noted(before)).delay(step)
     assert due(found) == expected
+
+
+TMP = RecordPath("com.example.note/tmp")
+
+
+def test_a_new_record_with_the_name_of_a_passing_file_rests_and_no_other_change_of_it() -> None:
+    def found(config: Config, base: Cid | None, local: Cid | None) -> float | None:
+        step = push(base, local, TMP)
+        return due(replace(timing(config, seen(4, 4)), files={TMP: seen(4, 4)}).delay(step))
+
+    assert found(Config(DID), None, B) == PASSING_SECONDS - 4
+    assert found(Config(DID, settle_seconds=1), None, B) == PASSING_SECONDS - 4
+    assert found(Config(DID, settle_seconds=60), None, B) == 56
+    assert found(Config(DID, mode="publish"), None, B) == 0
+    assert found(Config(DID), A, B) == 0
+    assert found(Config(DID), A, None) == 0
+
+
+async def test_a_script_that_writes_beside_a_file_and_renames_publishes_no_other_name(
+    world: World,
+) -> None:
+    laptop = world.device()
+    laptop.save(NOTE, v=1)
+    await laptop.sync()
+    laptop.save(TMP, v=2)
+    report = await laptop.sync()
+    assert ([item.path for item in report.pending], report.pushed) == ([TMP], ())
+    laptop.file(TMP).rename(laptop.file(NOTE))
+    report = await laptop.sync()
+    assert (report.pushed, report.pending) == ((NOTE,), ())
+    # The other way round: the record is renamed, and written anew from there.
+    laptop.file(NOTE).rename(laptop.file(TMP))
+    report = await laptop.sync()
+    assert ({item.path for item in report.pending}, report.pushed) == ({TMP, NOTE}, ())
+    laptop.save(NOTE, v=3)
+    laptop.delete(TMP)
+    assert (await laptop.sync()).pushed == (NOTE,)
+    laptop.save(TMP, v=4)
+    later = time.time_ns() + int(PASSING_SECONDS * SECOND)
+    rework(laptop.mirror, clock_ns=lambda: later)
+    assert (await laptop.sync()).pushed == (TMP,)
 
 
 @pytest.mark.parametrize("choice", list(Choice))

@@ -108,16 +108,16 @@ async def test_what_the_file_ignores_is_not_published_until_nothing_ignores_it(
     world: World,
 ) -> None:
     device = await mirrored(world)
-    ignore(device, "*.tmp.json\nprivate*\n")
-    device.save(f"{NOTE}/a.tmp", v=1)
+    ignore(device, "*.part.json\nprivate*\n")
+    device.save(f"{NOTE}/a.part", v=1)
     device.save(f"{NOTE}/private-1", v=1)
     assert (await device.sync()).pushed == ()
     ignore(device, "private*\n")
-    assert (await device.sync()).pushed == (RecordPath(f"{NOTE}/a.tmp"),)
+    assert (await device.sync()).pushed == (RecordPath(f"{NOTE}/a.part"),)
     # A pattern that comes later deletes nothing, and neither does one that goes.
     ignore(device, "*\n")
     assert (await device.sync()).is_settled
-    assert world.records().keys() == {ONE, f"{NOTE}/a.tmp"}
+    assert world.records().keys() == {ONE, f"{NOTE}/a.part"}
     assert device.has(f"{NOTE}/private-1")
     device.save(ONE, v="edited")
     assert (await device.sync()).pushed == (ONE,)

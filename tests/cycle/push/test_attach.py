@@ -20,7 +20,7 @@ from syncd.atproto.cid import cid_of_blob
 from syncd.atproto.data import to_json
 from syncd.atproto.syntax import Did, Rkey
 from syncd.blobs import files
-from syncd.blobs.consent import Consent
+from syncd.blobs.consent import consent_of, location_here
 from syncd.blobs.location import tells_place
 from syncd.blobs.streams import STREAMS
 from syncd.config import Config
@@ -230,6 +230,8 @@ async def test_a_name_that_is_no_file_to_upload_is_a_problem_with_its_place(
         ("com.example.note/two.json", "the file of a record"),
         ("com.example.note/two.draft.json", "a draft"),
         ("syncd.toml", "the settings"),
+        ("Syncd.TOML", "the settings"),
+        ("Com.Example.Note/two.JSON", "the file of a record"),
         ("secrets/key.png", "git ignores"),
         ("secrets/tracked.png", ""),
         ("pictures/cover.png", ""),
@@ -300,24 +302,14 @@ async def test_a_picture_that_may_say_where_it_was_taken_is_uploaded_as_it_is(
     assert uploads(world) == 0
     config = device.mirror.config
     # Another account's mirror was here before: what was said of it does not count for this one.
-    Consent.of(replace(config, did=Did("did:plc:another")), device.root).give()
+    consent_of(replace(config, did=Did("did:plc:another")), device.root).allow("keep")
     assert not (await device.sync()).pushed
-    consent = Consent.of(config, device.root)
-    consent.give()
+    consent = consent_of(config, device.root)
+    consent.allow("keep")
     assert (await device.sync()).pushed == (ONE,)
     assert picture_of(world)["ref"] == cid_of_blob(picture)
-    assert consent.take_back()
-    assert not consent.is_given
-
-
-def test_a_consent_that_cannot_be_read_allows_nothing(tmp_path: Path) -> None:
-    (closed := tmp_path / "closed").mkdir(mode=0o000)
-    euid = os.geteuid()
-    os.seteuid(65_534 if euid == 0 else euid)
-    try:
-        assert not Consent(closed / "it").is_given
-    finally:
-        os.seteuid(euid)
+    assert consent.forbid()
+    assert location_here(config, device.root) == files.UNALLOWED
 
 
 async def test_a_picture_goes_without_its_place_and_the_file_stays_as_it_is(tmp_path: Path) -> None:
@@ -399,13 +391,15 @@ async def test_a_map_that_is_nearly_a_name_of_a_file_is_a_malformed_blob(
     assert uploads(world) == 0
 
 
-async def test_a_name_without_its_type_is_a_map_like_any_other(tmp_path: Path) -> None:
+async def test_a_name_without_its_type_is_a_problem_until_it_has_one(tmp_path: Path) -> None:
     world = world_of(tmp_path)
     device = device_of(world)
     device.save(ONE, image={"$file": "pictures/cover.png"})
+    (problem,) = (await device.sync()).problems
+    assert (problem.path, problem.line) == (ONE, 1)
+    assert (uploads(world), world.records()) == (0, {})
+    device.save(ONE, image=NAMED)
     assert (await device.sync()).pushed == (ONE,)
-    assert picture_of(world) == {"$file": "pictures/cover.png"}
-    assert uploads(world) == 0
 
 
 # --- Not before the record may be sent ------------------------------------------------------------

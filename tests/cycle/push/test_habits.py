@@ -419,30 +419,45 @@ class Strict(MemoryPds):
         return await super().write(changes, swap=swap, validate=validate, meanwhile=meanwhile)
 
 
-async def pushed_with(tmp_path: Path, bad: Sequence[int], pds: type[Strict]) -> tuple[int, Device]:
+async def pushed_with(
+    tmp_path: Path, bad: Sequence[int], pds: type[Strict], count: int = 200
+) -> tuple[int, Device]:
     world = world_of(tmp_path, Habits())
     client = pds(world.sandbox, world.login.did)
     laptop = timed(Device.make(tmp_path / "laptop", world.account(), client), Time())
     laptop.save(B, v=1)
     await laptop.sync()
-    for n in range(200):
+    for n in range(count):
         deep = {"deep": [0, {"n": 1, "bad": "x"}]} if n in bad else {}
         laptop.save(f"com.example.note/n{n:03}", n=n, **deep)
     client.asked = 0
     report = await laptop.sync()
     assert [p.path for p in report.problems] == [f"com.example.note/n{n:03}" for n in sorted(bad)]
-    assert len(report.pushed) == 200 - len(bad)
+    assert len(report.pushed) == count - len(bad)
     assert await world.pds().fetch_record(B) is not None
     return client.asked, laptop
 
 
-@pytest.mark.parametrize("bad", [[77], [0, 1, 2], [199], [3, 50, 51, 120, 198]], ids=str)
+@pytest.mark.parametrize(
+    "bad",
+    [
+        [77],
+        [0, 1, 2],
+        [199],
+        [3, 50, 51, 120, 198],
+        list(range(40)),
+        list(range(160, 200)),
+        list(range(0, 200, 5)),
+        list(range(199, -1, -5)),
+    ],
+    ids=str,
+)
 async def test_refused_records_of_a_batch_cost_one_request_each_and_two(
     tmp_path: Path, bad: Sequence[int]
 ) -> None:
     asked, laptop = await pushed_with(tmp_path, bad, Strict)
     assert asked <= len(bad) + 2
-    text = laptop.file(f"com.example.note/n{bad[0]:03}").read_text()
+    text = laptop.file(f"com.example.note/n{min(bad):03}").read_text()
     (problem, *_) = (await laptop.sync()).problems
     assert (problem.line, problem.column) == (1, text.index('"x"') + 1)
 
@@ -459,13 +474,42 @@ class Speechless(Strict):
     names = ""
 
 
-@pytest.mark.parametrize("pds", [OffByOne, Speechless])
+class AlwaysFirst(Strict):
+    """Names the first one, whichever it is: it checks writes one by one."""
+
+    names = "$.writes[0].value.deep[1].bad"
+
+
+class OutOfRange(Strict):
+    """Names one that was not sent."""
+
+    names = "$.writes[777].value.deep[1].bad"
+
+
+@pytest.mark.parametrize("pds", [OffByOne, Speechless, AlwaysFirst, OutOfRange])
+@pytest.mark.parametrize("bad", [[3, 77, 150], [0, 77, 150], [0, 1, 199], [199]], ids=str)
 async def test_a_hint_that_is_wrong_or_missing_refuses_no_innocent_record(
-    tmp_path: Path, pds: type[Strict]
+    tmp_path: Path, pds: type[Strict], bad: Sequence[int]
 ) -> None:
-    bad = [3, 77, 150]
     asked, _ = await pushed_with(tmp_path, bad, pds)
     assert asked < 8 * len(bad) * math.log2(200)
+
+
+class AlwaysLast(Strict):
+    """Names the last one."""
+
+    shift = -1
+
+
+@pytest.mark.parametrize("pds", [Strict, OffByOne, AlwaysFirst, AlwaysLast])
+async def test_of_few_records_each_that_is_good_is_pushed_whatever_is_named(
+    tmp_path: Path, pds: type[Strict]
+) -> None:
+    for number in range(1, 2**5):
+        bad = [n for n in range(5) if number >> n & 1]
+        asked, _ = await pushed_with(tmp_path / str(number), bad, pds, 5)
+        assert pds is not Strict or asked <= len(bad) + 2 or len(bad) == 5
+        assert asked <= 14
 
 
 # --- A whole repo each time -----------------------------------------------------------------------

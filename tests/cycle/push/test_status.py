@@ -79,6 +79,7 @@ async def test_a_pds_without_guards_is_named(tmp_path: Path, is_guarded: bool) -
     assert status_json(laptop)["guards"] is None
     laptop.save("com.example.note/one", n=1)
     await laptop.sync()
-    laptop.mirror.state.keep(KnownAccount.of(laptop.mirror.account))
+    account, config = laptop.mirror.account, laptop.mirror.config
+    laptop.mirror.state.keep(KnownAccount.of(account, plc=config.plc, pds=config.pds))
     assert status_json(laptop)["guards"] is is_guarded
     assert ("this PDS ignores them" in status(laptop)) is not is_guarded

@@ -11,7 +11,7 @@ import click
 
 from syncd.atproto.cid import Cid, parse_cid
 from syncd.atproto.data import to_json
-from syncd.blobs.consent import Consent, location_here
+from syncd.blobs.consent import consent_of, location_here
 from syncd.blobs.files import UNALLOWED
 from syncd.cli.arguments.places import standing
 from syncd.cli.screen.output import NEEDS_A_PERSON, many, say, say_json, tell
@@ -130,9 +130,9 @@ def location(directory: Path, answer: str | None) -> None:
     root = root_around(directory)
     config = load_config(root / FILE_NAME, os.environ)
     if answer == "allow":
-        Consent.of(config, root).give()
+        consent_of(config, root).allow(LOCATION_KEEP)
     elif answer == "forbid":
-        Consent.of(config, root).take_back()
+        consent_of(config, root).forbid()
     say(_LOCATIONS[location_here(config, root)])
 
 
@@ -182,7 +182,7 @@ def _say_added(workspace: Workspace, added: Added, placed: Placed | None) -> Non
 
 def _say_address(workspace: Workspace, added: Added) -> None:
     """Print how a text shows a picture that its record names: by the address at the PDS."""
-    account = known_account(workspace.state)
+    account = known_account(workspace.state, workspace.config)
     if account is not None:
         query = f"did={account.did}&cid={added.ref.cid}"
         tell("syncd: write it into the text like this, once it is uploaded:")

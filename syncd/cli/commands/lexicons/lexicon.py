@@ -21,7 +21,7 @@ from syncd.cli.screen.output import NEEDS_A_PERSON, many, say, say_json, say_lin
 from syncd.cli.screen.suggest import Suggesting
 from syncd.config import FILE_NAME, load_config
 from syncd.cycle.lexicons.library import Found
-from syncd.errors import BadSyntax, FolderWrong, SyncdError
+from syncd.errors import BadSyntax, SyncdError
 from syncd.lexicons.bundle import load_bundle
 from syncd.mirror.lexicons.linter import (
     Checked,
@@ -31,7 +31,7 @@ from syncd.mirror.lexicons.linter import (
     lexicons_of,
     place_around,
 )
-from syncd.mirror.names import AT, cleaned, path_of_uri
+from syncd.mirror.names import path_of_uri, uri_in
 from syncd.slips import near_name
 
 FORMATS: Final = ("text", "json", "github")
@@ -75,7 +75,7 @@ def _below(root: Path, directory: Path, path: str) -> str:
     """Return `path` as it lies below `root`: a name there, a URI, or a file around `directory`."""
     if not path:
         raise BadSyntax("the name of a record cannot be empty", hint="name it as collection/rkey")
-    if (uri := cleaned(path)).startswith(AT):
+    if (uri := uri_in(path)) is not None:
         return path_of_uri(uri, _authorities(root))
     around = root.resolve()
     for place in standing(directory):
@@ -217,7 +217,7 @@ def show(directory: Path, nsid: str) -> None:
         reason = f": {found.file}: {found.problems[0].reason}" if found else ""
         meant = None if found else near_name(nsid, offer_lexicons(directory, ""))
         hint = f"did you mean {meant}?" if meant else "syncd lexicon ls"
-        raise FolderWrong(f"there is no lexicon {nsid}{reason}", hint=hint)
+        raise SyncdError(f"there is no lexicon {nsid}{reason}", hint=hint)
     document = {"lexicon": 1, "id": nsid, "defs": found.lexicon.definitions}
     say_lines(json.dumps(document, ensure_ascii=False, indent=2))
 

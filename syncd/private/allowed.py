@@ -1,55 +1,59 @@
-"""Remember which hooks a person allowed on this machine. Kept outside of every mirror.
+"""Remember what a person allowed on this machine. Kept outside of every mirror; knows no meaning.
 
-A `[hooks]` table may come with a pull of git, a copy or a backup: it runs nothing before a person
-of this machine has seen it. What cannot be read allows nothing.
+Settings may come with a pull of git, a copy or a backup. Those that could harm their reader count
+only where a person of this machine said so, of exactly that. What cannot be read allows nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Final
 
 from syncd.errors import FileProblem
-from syncd.hooks.table import Table
-from syncd.private import make_private, state_directory
+from syncd.private.directory import make_private, state_directory
 from syncd.trouble import explain_at
 from syncd.values import dataclass
 
-DIRECTORY: Final = "hooks"
 _MOST = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Permission:
-    """What was allowed for the mirror at `root`; `file` remembers it."""
+class Allowed:
+    """What was allowed for one mirror; `file` remembers it, and is not there if nothing was."""
 
     file: Path
 
     @classmethod
-    def of(cls, root: Path) -> Permission:
-        """Return the permission of the mirror at `root`. Raises SyncdError without a home."""
-        name = hashlib.sha256(str(root.resolve()).encode("utf-8", "surrogateescape")).hexdigest()
-        return cls(state_directory() / DIRECTORY / name)
+    def of(cls, kind: str, mirror: str) -> Allowed:
+        """Return what was allowed of a kind, a directory's name, for the mirror so called.
 
-    def allows(self, table: Table) -> bool:
-        """Return whether a person allowed exactly this table."""
+        Raises SyncdError without a home.
+        """
+        name = hashlib.sha256(mirror.encode("utf-8", "surrogateescape")).hexdigest()
+        return cls(state_directory() / kind / name)
+
+    def allows(self, what: str) -> bool:
+        """Return whether a person allowed exactly this."""
         try:
             with self.file.open("rb") as file:
                 kept = file.read(_MOST)
-            return kept.decode("ascii", "replace").strip() == table.digest()
         except OSError:
+            # As after `sudo syncd`, which left a directory that is closed to this user.
             return False
+        return kept.decode("ascii", "replace").strip() == what
 
-    def allow(self, digest: str) -> None:
-        """Remember that what has this digest may run. Raises FileProblem."""
+    def allow(self, what: str) -> None:
+        """Remember that a person allowed this, and no longer what they allowed before.
+
+        `what` is a word or a digest. Raises FileProblem.
+        """
         unfinished = self.file.with_suffix(".new")
         try:
             make_private(self.file.parent, self.file.parent.parent)
             # Whatever a stop left there, and whatever the umask: what is open would be reported.
             unfinished.unlink(missing_ok=True)
             unfinished.touch(mode=0o600)
-            unfinished.write_text(f"{digest}\n", encoding="ascii")
+            unfinished.write_text(f"{what}\n", encoding="ascii")
             unfinished.replace(self.file)
         except OSError as error:
             raise self._problem(error) from error
