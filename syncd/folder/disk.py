@@ -25,7 +25,7 @@ class Disk:
     """
 
     async def beside(self, work: Callable[[], T]) -> T:
-        """Do what waits long for the disk in a thread; the other tasks of this process go on."""
+        """Do what waits long for the disk in a thread; the other tasks of this process continue."""
         doing = asyncio.get_running_loop().run_in_executor(None, work)
         try:
             await asyncio.wait([doing])
