@@ -73,7 +73,7 @@ def test_every_sentence_about_the_folder_is_said_by_the_code() -> None:
     sources = "".join(file.read_text() for file in (ROOT / "syncd").rglob("*.py"))
     named = sources.replace("{OWN}", ".syncd").replace("{state.path.name}", "state.db")
     said = re.sub(r"\{[^{}]*\}", " ", re.sub(r'"\s*f?"', "", named))
-    refused = table(DOCUMENT, "syncd says", "what happened", "the way on")
+    refused = table(DOCUMENT, "syncd says", "what happened", "what to do")
     told = table(DOCUMENT, "syncd says", "what happened", "what follows")
     assert (len(refused), len(told)) == (9, 6)
     for row in [*refused, *told]:
