@@ -60,7 +60,7 @@ def load_two_way(root: Path) -> Config:
 
 
 def _settings_lost(root: Path) -> ConfigWrong:
-    """Return the error that says how to continue without the settings: not by guessing them."""
+    """Return the error that says how to continue without the settings, and guesses none."""
     file = root / FILE_NAME
     line = shlex.quote(f'did = "{did_of((root / STATE_FILE).parent) or "did:…"}"')
     return ConfigWrong(

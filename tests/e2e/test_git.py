@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from syncd.atproto.data import cid_of
+from syncd.atproto.data import Record, cid_of
 from tests.editors.test_formatters import run_prettier
 from tests.rigs.home import Home
 from tests.rigs.machine import Machine, save
@@ -233,7 +233,11 @@ def test_posts_in_markdown_are_published_one_way_and_their_form_alone_sends_noth
         return found
 
     def cid(title: str) -> str:
-        fields = {"title": 'A "walk"', "createdAt": "2026-11-29T12:00:00.000Z", "tags": ["a", "b"]}
+        fields: Record = {
+            "title": 'A "walk"',
+            "createdAt": "2026-11-29T12:00:00.000Z",
+            "tags": ["a", "b"],
+        }
         record = {"$type": "com.whtwnd.blog.entry", **fields, "content": f"# {title}\n\nWords."}
         return str(cid_of(record))
 

@@ -221,6 +221,8 @@ def _take_over(
         return ()
     remotes = {item.path: item.remote for item in report.conflicts}
     remotes |= {step.path: step.remote for step in report.plan.foreign}
+    if not remotes:
+        return ()
     versions = versions_between(
         checkout.work, start.mark.commit, checkout.head, mirror.config, remotes
     )

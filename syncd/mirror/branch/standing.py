@@ -182,9 +182,11 @@ def _judged(checkout: Checkout, found: Found) -> Since:
     if mark is None:
         why = "nothing was published yet" if found.kept_as is None else f"{REF} cannot be read"
         return Since(None, found.kept_as, f"{why}, so nothing counts as deleted")
-    if not comes_from(checkout.work, checkout.head, mark.commit) and is_shallow(checkout.work):
+    is_after = comes_from(checkout.work, checkout.head, mark.commit)
+    if not is_after and is_shallow(checkout.work):
         checkout.upstream.complete()
-    if comes_from(checkout.work, checkout.head, mark.commit):
+        is_after = comes_from(checkout.work, checkout.head, mark.commit)
+    if is_after:
         return Since(mark, found.kept_as)
     remark = f"HEAD does not come from {mark.commit[:10]}, which was published last"
     return Since(None, found.kept_as, f"{remark}, so nothing counts as deleted")
