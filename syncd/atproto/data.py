@@ -8,7 +8,7 @@ record survives the way through JSON. Source: https://atproto.com/specs/data-mod
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Final, TypeAlias
 
@@ -20,6 +20,7 @@ __all__ = [
     "MAX_DEPTH",
     "MAX_INTEGER",
     "MAX_TEXT_BYTES",
+    "SYNTAX_FAULTS",
     "Json",
     "Record",
     "Trail",
@@ -45,6 +46,20 @@ MAX_INTEGER = 2**53 - 1
 
 MAX_TEXT_BYTES = 16_000_000
 """The largest file of a record. A record has at most 2 MB of CBOR; its text may be longer."""
+
+SYNTAX_FAULTS: Final[Mapping[str, str]] = {
+    "Expecting value": "a value is missing here",
+    "Expecting property name enclosed in double quotes": "a key in double quotes is missing here",
+    "Illegal trailing comma before end of object": "the last entry must not end with a comma",
+    "Illegal trailing comma before end of array": "the last entry must not end with a comma",
+    "Expecting ':' delimiter": "a colon is missing here",
+    "Expecting ',' delimiter": "a comma or a closing bracket is missing here",
+    "Extra data": "there is more text after its end",
+    "Unterminated string": "the text that begins here has no closing quotation mark",
+    "Invalid control character": "a line break or control character is in a text: "
+    "is its closing quotation mark missing?",
+}
+"""What the messages of the standard library's JSON reader mean, for a person at an editor."""
 
 _TEXT = frozenset({str})
 _LARGEST_FLOAT = 1.7976931348623157e308

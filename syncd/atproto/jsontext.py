@@ -23,6 +23,7 @@ from syncd.atproto.data import (
     MAX_DEPTH,
     MAX_INTEGER,
     MAX_TEXT_BYTES,
+    SYNTAX_FAULTS,
     Json,
     Record,
     Value,
@@ -182,7 +183,8 @@ def _check_syntax(source: str) -> None:
             hint = "choose a side, or merge both, and remove the markers"
             raise _refusal(source, conflict.start(), "unresolved git conflict", hint) from None
         reason = error.msg.removesuffix(" at").removesuffix(" starting")
-        raise _refusal(source, error.pos, f"this is not JSON: {reason.lower()}") from None
+        words = SYNTAX_FAULTS.get(reason, reason.lower())
+        raise _refusal(source, error.pos, f"this is not JSON: {words}") from None
 
 
 def _reread(source: str, collection: str, refer: Refer | None = None) -> Record:

@@ -97,7 +97,7 @@ def check_mode(path: Path, mode: int) -> None:
     if mode & _OTHERS:
         raise CredentialsRefused(
             f"{path} can be read or changed by other users of this machine",
-            hint=f"run: chmod 600 {shlex.quote(str(path))}",
+            hint=f"chmod 600 {shlex.quote(str(path))}",
         )
 
 

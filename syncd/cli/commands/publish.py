@@ -132,7 +132,7 @@ def publish_all(
         draft, path = printable(publication.draft), publication.path
         done.append({"draft": draft, "path": path})
         if not is_quiet:
-            say(f"{draft}: now {path}")
+            say(f"{draft}: now the record {path}")
     return done
 
 

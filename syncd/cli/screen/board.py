@@ -148,7 +148,7 @@ def _budget(budget: Mapping[str, Any]) -> Text:
     hour, day = budget["hour"]["left"], budget["day"]["left"]
     done = budget["push_done_at"]
     end = f"; what is to push will be pushed by {local_of(done)}" if done else ""
-    return _text(f"{hour} write points left this hour, {day} today{end}")
+    return _text(f"{hour} write points are left for this hour, {day} for today{end}")
 
 
 def _done(last: Mapping[str, Any], *, is_open: bool) -> str:

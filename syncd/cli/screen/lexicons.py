@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from syncd.cli.screen.output import many
 from syncd.mirror.lexicons.counting import Counted
 
 
@@ -22,9 +23,9 @@ def lexicons_line(found: Mapping[str, Any]) -> str:
     places = ", ".join(f"{count} from the {origin}" for origin, count in _named(known))
     total, broken = sum(known.values()), found["broken"]
     verb = "has" if total == 1 else "have"
-    have = f"{total} of {total + found['unknown']} records {verb} one: {places}"
+    have = f"{total} of {many(total + found['unknown'], 'record')} {verb} one: {places}"
     if broken == 0:
-        return f"{have}; none breaks it"
+        return f"{have}; no record breaks its lexicon"
     which = "see which break it" if broken is None else f"{broken} break{'s' * (broken == 1)} it"
     return f"{have}; {which}: syncd lexicon check"
 

@@ -85,7 +85,8 @@ def test_everything_is_in_words_and_names_are_not_markup() -> None:
     assert "\x1b" not in text
     for words in ("alice.test on https://pds.test", "/home/alice/[bold]notes", "halted (pid 7)",
                   "the session has ended", "next: syncd login alice.test",
-                  "12, 3 to push", "10 write points left this hour", "this PDS ignores them",
+                  "12, 3 to push", "10 write points are left for this hour",
+                  "this PDS ignores them",
                   "2 pushed in 1.2 s", "edited [on] both sides", "line 3, column 4: no JSON",
                   "next: syncd diff PATH", "next: put it right", "syncd approve PATH",
                   "many deletions"):  # fmt: skip
