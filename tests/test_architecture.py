@@ -110,7 +110,7 @@ OWNERS: dict[str, frozenset[str]] = {
     "threading": frozenset({"sandbox", "cli", "desktop", "hooks"}),
     "importlib": frozenset({"cli", "credentials"}),
     "getpass": frozenset({"cli"}),
-    "sys": frozenset({"cli", "__main__", "__init__", "folder", "children", "mirror"}),
+    "sys": frozenset({"cli", "__main__", "__init__", "folder", "children"}),
     "concurrent": frozenset({"folder"}),
     **dict.fromkeys(("multiprocessing", "runpy", "pty"), frozenset[str]()),
 }
@@ -405,6 +405,9 @@ def printing(module: Module) -> Iterator[str]:
 def starting_of_tasks(module: Module) -> Iterator[str]:
     # The line about a wait is drawn by a thread, because what waits may hold the loop.
     allowed = {"threading.Thread"} if module.part == "cli" else set[str]()
+    # A disk that is waited for must not keep the network waiting: see `Disk.beside`.
+    if module.part == "folder":
+        allowed = {"asyncio.get_running_loop().run_in_executor"}
     if module.part not in {"daemon", "sandbox", "desktop", "hooks", "blobs"}:
         started = (name for name in module.calls() if STARTERS.search(name))
         yield from (name for name in started if name not in allowed)

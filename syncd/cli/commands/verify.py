@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from syncd.cli.host.counting import counting
 from syncd.cli.screen.blobs import blobs_line, count_json
 from syncd.cli.screen.lexicons import lexicons_json, lexicons_line
 from syncd.cli.screen.output import (
@@ -29,7 +30,6 @@ from syncd.cycle.verify import Verified, verify_mirror
 from syncd.errors import StateDamaged, StateWrong
 from syncd.mirror.blobs.getting import served_findings
 from syncd.mirror.blobs.rows import BlobCount, blob_findings
-from syncd.mirror.lexicons.beside import counting
 from syncd.mirror.lexicons.counting import Counted
 from syncd.mirror.offline import known_account, open_files
 from syncd.mirror.online import open_to_look

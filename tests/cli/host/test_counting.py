@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from syncd.cli.host import counting as beside
+from syncd.cli.host.counting import counting
 from syncd.config import FILE_NAME, render_config
-from syncd.mirror.lexicons import beside
-from syncd.mirror.lexicons.beside import counting
 from syncd.mirror.lexicons.counting import Counted, count_lexicons
 from tests.cli.commands.test_lexicon import put
 from tests.mirror.test_counting import filled

@@ -47,7 +47,7 @@ def _start(root: Path) -> subprocess.Popen[bytes] | None:
     """Start the second process; None if it cannot be started."""
     with suppress(OSError):
         return subprocess.Popen(  # noqa: S603
-            [*interpreter("syncd.mirror.lexicons.beside", "serve"), str(root)],
+            [*interpreter("syncd.cli.host.counting", "serve"), str(root)],
             env=without_secrets(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
