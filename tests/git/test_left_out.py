@@ -115,6 +115,17 @@ async def test_a_new_collection_is_compared_with_all_files(site: Site) -> None:
     assert done.report.pushed == (OTHER,)
 
 
+async def test_a_copy_of_a_file_that_is_left_out_is_held(site: Site) -> None:
+    await published(site)
+    copy = f"{ONE}-backup"
+    site.save(copy, 0)
+    site.push()
+    done, there = await watched(site)
+    assert there == {f"{copy}.json"}
+    assert [item.path for item in done.report.held] == [copy]
+    assert site.numbers() == {ONE: 0, TWO: 1, THREE: 2}
+
+
 async def test_a_lexicon_that_changes_judges_all_files(site: Site) -> None:
     await published(site)
     site.write(f"{SCHEMAS}/{THING}.json", json.dumps(SCHEMA))

@@ -161,6 +161,8 @@ class Firsts:
         versions = (views.local.get(path), state.base_of([path]).get(path))
         if cid not in versions and all(cid != e.cid for e in self.workspace.history.events(path)):
             return False
+        if path in self.workspace.folder.elsewhere:
+            return True
         if path in self.sides.paths:
             return path in views.local or path in views.inert
         try:
