@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from syncd.children import interpreter, without_secrets
+from syncd.cli.screen.output import say
 from syncd.cycle.workspace import Workspace
 from syncd.mirror.lexicons.counting import Counted, count_lexicons
 from syncd.mirror.offline import open_files
@@ -67,4 +68,4 @@ def _answer(process: subprocess.Popen[bytes]) -> int | None:
 def serve() -> None:
     """Run the second process: print how many records of the mirror break their lexicon."""
     with open_files(Path(sys.argv[1])) as files:
-        sys.stdout.write(str(count_lexicons(files, files.state.collection_sizes()).broken))
+        say(str(count_lexicons(files, files.state.collection_sizes()).broken))

@@ -32,7 +32,8 @@ def uploads_json(found: UploadsLeft | None) -> dict[str, Any] | None:
 
 def pictures_line(count: int) -> str:
     """Return one line for the pictures that lie in a folder; empty if there are none."""
-    return f"{count}; syncd uploads each with the record that names it" if count else ""
+    words = "in the folder; syncd uploads one only with a record that names it"
+    return f"{count} {words}" if count else ""
 
 
 def uploads_line(found: Mapping[str, Any] | None) -> str:

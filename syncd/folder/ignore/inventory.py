@@ -186,7 +186,7 @@ def _is_picture(name: str) -> bool:
 
 
 def _named_by_records(count: int) -> str:
-    return f"it has {count} pictures or films; syncd uploads each once a record names it"
+    return f"it has {count} pictures or films; syncd uploads one only once a record names it"
 
 
 def _pictures_in(root: int, name: str) -> int:
