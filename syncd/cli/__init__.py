@@ -59,6 +59,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Command name -> (module in syncd.cli.commands, one line of help)."""
 
+LOOKING = ("sync", "status")
+"""Commands that look at all files first and need long for the imports before that."""
 _ASKED_BY_TAB = "_SYNCD_COMPLETE"
 """The variable by which the script of a shell asks; click makes its name from the program's."""
 _BOTH_WAYS = "'syncd sync' sends your changes and brings those of others"
@@ -95,6 +97,8 @@ class Commands(Suggesting):
             from syncd.cli.arguments.known import known_command  # noqa: PLC0415
 
             return known_command(cmd_name)
+        if cmd_name in LOOKING:
+            _begin_to_look(ctx)
         module = _imported(f"syncd.cli.commands.{COMMANDS[cmd_name][0]}")
         # `help` is a name of Python's own.
         command = getattr(module, "help_" if cmd_name == "help" else cmd_name)
@@ -111,6 +115,15 @@ class Commands(Suggesting):
         )
         items = [CompletionItem(name, help=line) for name, line in found]
         return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
+
+
+def _begin_to_look(ctx: click.Context) -> None:
+    """Have the files of a large mirror listed while this process imports what it needs."""
+    share, nearest = map(import_module, ("syncd.folder.share", "syncd.folder.top.nearest"))
+    top = nearest.nearest_top(ctx.params.get("directory") or Path.cwd())
+    if top is not None:
+        share.begin(top)
+        ctx.call_on_close(share.end)
 
 
 def _imported(name: str) -> ModuleType:

@@ -6,7 +6,6 @@ files that a crash would leave behind.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable
 from typing import TypeVar
@@ -26,6 +25,8 @@ class Disk:
 
     async def beside(self, work: Callable[[], T]) -> T:
         """Do what waits long for the disk in a thread; the other tasks of this process continue."""
+        import asyncio  # noqa: PLC0415 (slow, and most commands look at a folder without a loop)
+
         doing = asyncio.get_running_loop().run_in_executor(None, work)
         try:
             await asyncio.wait([doing])

@@ -90,7 +90,7 @@ def fingerprints_of(folder: Folder, collections: Collection[str]) -> dict[str, b
         for name in sorted(collections):
             with suppress(OSError):
                 directories[name] = stack.enter_context(opened(root, (name,)))
-        found = fingerprints(list(directories.values()))
+        found = fingerprints(root, list(directories.values()))
         return dict(zip(directories, found, strict=True))
 
 

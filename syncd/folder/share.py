@@ -1,7 +1,8 @@
-"""Fingerprint many directories, half of them in a second process. Opens no file, keeps nothing.
+"""Fingerprint many directories, half of them in a second process. Opens no file.
 
 A stat is cheap, but 100,000 stats are most of the cost of a scan of an unchanged folder. The second
-process inherits the open directories and prints only fingerprints.
+process inherits the open directories and prints only fingerprints. A command that will look at the
+folder begins before it imports what it needs for that: then that process does all of them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from syncd.children import without_secrets
@@ -19,8 +22,66 @@ SHARE_BYTES: Final = 500_000
 """Below this total size of the directories, a second process costs more than it saves."""
 
 
-def fingerprints(directories: Sequence[int]) -> Iterator[bytes]:
-    """Return the fingerprint of each open directory, in order; empty if it cannot be read."""
+_begun: dict[tuple[int, int], subprocess.Popen[bytes]] = {}
+"""The process that has begun, by device and inode of the folder."""
+
+
+def begin(root: Path) -> None:
+    """Begin to fingerprint the collections of a large folder; `fingerprints` takes what is done.
+
+    What changes from now on is seen by the next look.
+    """
+    with suppress(OSError):
+        folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if _size_below(folder) > SHARE_BYTES and (other := _start([folder], stamps.BELOW)):
+                _begun[_identity(folder)] = other
+        finally:
+            os.close(folder)
+
+
+def end() -> None:
+    """End what was begun and nobody has taken."""
+    while _begun:
+        with _begun.popitem()[1] as process:
+            process.kill()
+
+
+def _size_below(folder: int) -> int:
+    names = filter(stamps.is_like_nsid, os.listdir(folder))
+    return sum(os.stat(name, dir_fd=folder, follow_symlinks=False).st_size for name in names)
+
+
+def _identity(directory: int) -> tuple[int, int]:
+    now = os.fstat(directory)
+    return now.st_dev, now.st_ino
+
+
+def _taken(folder: int) -> dict[tuple[int, int], bytes]:
+    """Return what was begun for an open folder, by device and inode of each directory; once."""
+    process = _begun.pop(_identity(folder), None)
+    if process is None:
+        return {}
+    lines = [line.split() for line in process.communicate()[0].decode("ascii").splitlines()]
+    # A process that was stopped may leave half a line.
+    whole = (line for line in lines if process.returncode == 0)
+    return {(int(device), int(inode)): bytes.fromhex(mark) for device, inode, mark in whole}
+
+
+def fingerprints(folder: int, directories: Sequence[int]) -> Iterator[bytes]:
+    """Return the fingerprint of each open directory, in order; empty if it cannot be read.
+
+    The directories are below the open `folder`.
+    """
+    early = _taken(folder)
+    known = {at: early.get(_identity(each), b"") for at, each in enumerate(directories)}
+    found = {at: mark for at, mark in known.items() if mark}
+    left = [at for at in known if at not in found]
+    found |= zip(left, _shared([directories[at] for at in left]), strict=True)
+    return (found[at] for at in known)
+
+
+def _shared(directories: Sequence[int]) -> Iterator[bytes]:
     sizes = [os.fstat(directory).st_size for directory in directories]
     largest = sorted(range(len(sizes)), key=lambda at: (-sizes[at], at))
     theirs = _half(largest, sizes) if sum(sizes) > SHARE_BYTES else []
@@ -43,9 +104,9 @@ def _half(largest: Sequence[int], sizes: Sequence[int]) -> list[int]:
     return theirs
 
 
-def _start(directories: Sequence[int]) -> subprocess.Popen[bytes] | None:
+def _start(directories: Sequence[int], *how: str) -> subprocess.Popen[bytes] | None:
     """Start the second process on these directories; None if it cannot be started."""
-    command = [sys.executable, "-I", "-S", stamps.__file__, *map(str, directories)]
+    command = [sys.executable, "-I", "-S", stamps.__file__, *how, *map(str, directories)]
     try:
         return subprocess.Popen(  # noqa: S603
             command,

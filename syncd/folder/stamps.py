@@ -9,8 +9,11 @@ import hashlib
 import os
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
+BELOW = "below"
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 FIELDS = 5
 """The numbers for each name: inode, size, mtime and ctime in nanoseconds, mode."""
 
@@ -44,6 +47,34 @@ def fingerprint_of(directory: int) -> bytes:
         return b""
 
 
+def fingerprints_below(root: int) -> Iterator[tuple[int, int, bytes]]:
+    """Yield device, inode and fingerprint of each directory below `root` that looks like an NSID.
+
+    What cannot be opened is left out.
+    """
+    for name in filter(is_like_nsid, os.listdir(root)):
+        with suppress(OSError):
+            directory = os.open(name, _DIRECTORY, dir_fd=root)
+            try:
+                now = os.fstat(directory)
+                yield now.st_dev, now.st_ino, fingerprint_of(directory)
+            finally:
+                os.close(directory)
+
+
+def is_like_nsid(name: str) -> bool:
+    """Return whether a directory of this name may be a collection: most others have no two dots."""
+    return name.count(".") > 1
+
+
+def main(words: Sequence[str]) -> None:
+    """Print the fingerprint of each open directory of `words`; of all below one, after BELOW."""
+    if words[0] == BELOW:
+        for device, inode, mark in fingerprints_below(int(words[1])):
+            sys.stdout.write(f"{device} {inode} {mark.hex()}\n")
+    else:
+        sys.stdout.writelines(f"{fingerprint_of(int(number)).hex()}\n" for number in words)
+
+
 if __name__ == "__main__":
-    for number in sys.argv[1:]:
-        sys.stdout.buffer.write(fingerprint_of(int(number)).hex().encode("ascii") + b"\n")
+    main(sys.argv[1:])

@@ -1,0 +1,143 @@
+"""What a second process lists, from before this one looks, is what this one would list itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from syncd.folder import share, stamps
+from syncd.folder.listing import fingerprints_of
+from syncd.folder.root import Folder, initialise
+
+NOTE, POST = "com.example.note", "com.example.post"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Folder]:
+    """A folder that counts as large, with two collections and something beside them."""
+    monkeypatch.setattr(share, "SHARE_BYTES", 0)
+    initialise(tmp_path, "a" * 32)
+    for name in (NOTE, POST, "pictures"):
+        (tmp_path / name).mkdir()
+        for number in range(20):
+            (tmp_path / name / f"{number}.json").write_text("{}")
+    (tmp_path / "www.example.com").write_text("no directory")
+    (tmp_path / "com.example.link").symlink_to(NOTE)
+    yield Folder(tmp_path)
+    share.end()
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The directories that this process lists itself."""
+    here: list[int] = []
+    alone = stamps.fingerprint_of
+
+    def fingerprint_of(directory: int) -> bytes:
+        here.append(directory)
+        return alone(directory)
+
+    monkeypatch.setattr(stamps, "fingerprint_of", fingerprint_of)
+    return here
+
+
+def test_what_was_begun_is_taken_once(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = fingerprints_of(folder, [NOTE, POST])
+    assert all(right.values())
+    here = counted(monkeypatch)
+    share.begin(folder.root)
+    assert (fingerprints_of(folder, [NOTE, POST]), here) == (right, [])
+    (folder.root / NOTE / "new.json").write_text("{}")
+    later = fingerprints_of(folder, [NOTE, POST])
+    assert later[POST] == right[POST]
+    assert later[NOTE] != right[NOTE]
+    assert here
+
+
+def test_a_directory_that_took_the_place_of_another_is_listed_anew(folder: Folder) -> None:
+    share.begin(folder.root)
+    (folder.root / NOTE).rename(folder.root / "old")
+    (folder.root / NOTE).mkdir()
+    found = fingerprints_of(folder, [NOTE, POST])
+    assert found == fingerprints_of(folder, [NOTE, POST])
+
+
+def test_another_folder_takes_nothing_of_it(
+    folder: Folder, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = tmp_path_factory.mktemp("other")
+    initialise(other, "b" * 32)
+    (other / NOTE).mkdir()
+    share.begin(folder.root)
+    assert fingerprints_of(Folder(other), [NOTE])[NOTE]
+    assert share._begun
+
+
+@pytest.mark.parametrize("size", [10_000_000, None])
+def test_a_small_folder_and_one_that_is_away_need_no_process(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, size: int | None
+) -> None:
+    monkeypatch.setattr(share, "SHARE_BYTES", size or 0)
+    share.begin(folder.root if size else folder.root / "away")
+    assert share._begun == {}
+
+
+@pytest.mark.parametrize("program", ["/bin/false", "/nowhere"])
+def test_without_a_process_this_one_lists_them(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    right = fingerprints_of(folder, [NOTE, POST])
+    monkeypatch.setattr(sys, "executable", program)
+    share.begin(folder.root)
+    # Nor is there one that does half of it.
+    monkeypatch.setattr(share, "SHARE_BYTES", 10_000_000)
+    assert fingerprints_of(folder, [NOTE, POST]) == right
+
+
+def test_nothing_is_taken_of_a_process_that_was_stopped(folder: Folder) -> None:
+    right = fingerprints_of(folder, [NOTE, POST])
+    share.begin(folder.root)
+    (process,) = share._begun.values()
+    time.sleep(0.2)
+    process.send_signal(signal.SIGKILL)
+    assert fingerprints_of(folder, [NOTE, POST]) == right
+
+
+def test_what_nobody_takes_is_ended(folder: Folder) -> None:
+    share.begin(folder.root)
+    (process,) = share._begun.values()
+    share.end()
+    assert process.returncode is not None
+    assert share._begun == {}
+
+
+def test_no_descriptor_stays_open(folder: Folder) -> None:
+    descriptors = Path("/proc/self/fd")
+    before = len(list(descriptors.iterdir()))
+    share.begin(folder.root)
+    fingerprints_of(folder, [NOTE, POST])
+    assert len(list(descriptors.iterdir())) == before
+
+
+def test_the_program_prints_what_it_is_asked_for(
+    folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = os.open(folder.root, os.O_RDONLY | os.O_DIRECTORY)
+    note = os.open(folder.root / NOTE, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        stamps.main([stamps.BELOW, str(root)])
+        below = capsys.readouterr().out.splitlines()
+        stamps.main([str(note)])
+        (alone,) = capsys.readouterr().out.splitlines()
+        inode = os.fstat(note).st_ino
+    finally:
+        os.close(root)
+        os.close(note)
+    # Neither the file and the link that are named like collections, nor what is no NSID.
+    assert len(below) == 2
+    assert alone in {line.split()[2] for line in below if line.split()[1] == str(inode)}
