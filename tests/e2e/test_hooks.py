@@ -42,7 +42,7 @@ def test_a_hook_of_the_command_line_waits_for_a_word_and_changes_nothing(
     assert terminal.ok("syncd hooks", at=notes).endswith("allowed here\n")
     save(notes, text="two")
     out = terminal.ok("export SYNCD_PASSWORD=not-for-hooks", "syncd sync", at=notes)
-    assert "the hook after_push failed: it ended with 3" in out
+    assert "the hook after_push failed" in out
     (given,) = heard(terminal)
     assert (given["event"], given["folder"]) == ("after_push", str(notes))
     assert given["records"] == [{"path": "com.example.note/one", "deed": "changed"}]

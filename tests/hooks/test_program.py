@@ -51,8 +51,8 @@ def test_no_secret_is_in_its_environment(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("script", "failure"),
     [
-        ("import sys; sys.exit(1)", "it ended with 1"),
-        ("import os; os.kill(os.getpid(), 9)", "it was killed by the signal 9"),
+        ("import sys; sys.exit(1)", "it ended with exit code 1"),
+        ("import os; os.kill(os.getpid(), 9)", "it was killed by signal 9"),
     ],
 )
 def test_how_it_failed_is_said(tmp_path: Path, script: str, failure: str) -> None:
@@ -122,7 +122,7 @@ def test_what_it_leaves_behind_is_killed_and_holds_nothing_up(tmp_path: Path) ->
 
 def test_it_may_close_its_output_and_go_on(tmp_path: Path) -> None:
     script = "import os, time; os.close(1); os.close(2); time.sleep(0.3); os._exit(7)"
-    assert python(script, tmp_path) == Ran("it ended with 7", "")
+    assert python(script, tmp_path) == Ran("it ended with exit code 7", "")
 
 
 def test_it_is_killed_when_syncd_ends(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def test_settings_are_read_again_and_kept_where_the_new_ones_are_wrong(
     with daemon(terminal, notes):
         toml.write_text(good)
         terminal.ok("syncd reload", at=notes)
-        wait_until(lambda: "in use now: [run] poll_seconds" in log.read_text(), "the new settings")
+        wait_until(lambda: "[run] poll_seconds" in log.read_text(), "the new settings")
         wait_until(lambda: log.read_text().count("watching") == 2, "the mirror, opened anew")
         for wrong, words in (
             (good + "colour = 3\n", f"line {line}, column 1: there is no setting [run] colour"),

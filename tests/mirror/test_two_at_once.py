@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -51,8 +52,10 @@ def test_a_clone_over_a_running_syncd_is_refused(tmp_path: Path) -> None:
     """Also where the folder lost its marker, and --adopt would give it a new one."""
     host = Sandbox()
     login = host.create_account("alice")
-    root = make_mirror(tmp_path / "notes", did=login.did)
-    with start(host) as server, another(root) as process:
+    with ExitStack() as stack:
+        server = stack.enter_context(start(host))
+        root = make_mirror(tmp_path / "notes", did=login.did, plc=server.url)
+        process = stack.enter_context(another(root))
         place = ("--pds", server.url, "--plc", server.url, "--read-only", "--adopt")
         ran = run(root, "clone", login.handle, str(root), *place)
         assert (ran.code, "is a mirror already" in ran.err) == (78, True)

@@ -203,7 +203,8 @@ async def test_damage_found_in_the_middle_of_a_run_is_mended_and_told(world: Wor
     laptop.mirror.state._sql.execute("UPDATE base SET cid = zeroblob(36)")
     await world.write(OLD, v=2)
     report = await laptop.sync()
-    assert report.remarks == ("state.db was damaged: it is state.db.damaged-1 now, and rebuilt",)
+    (remark,) = report.remarks
+    assert "state.db.damaged-1" in remark
     assert [conflict.path for conflict in report.conflicts] == [OLD]
     assert (await laptop.sync()).remarks == ()
     assert laptop.mirror.state.did == world.login.did

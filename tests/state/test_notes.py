@@ -165,7 +165,7 @@ MADE: dict[type[Note], st.SearchStrategy[Note]] = {
 CAREFUL = {
     KnownHome: KnownHome("", ""),
     Witness: Witness(0, (-1, 0), (-1, 0)),
-    Doubt: Doubt("this mirror was moved, copied or put back"),
+    Doubt: Doubt("this mirror was moved, copied or restored from a backup"),
     Scope: Scope((), ("*",)),
     Unnamed: Unnamed(None),
     UnfinishedClone: UnfinishedClone(),

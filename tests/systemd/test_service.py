@@ -159,7 +159,7 @@ def test_a_reload_takes_new_settings_and_keeps_the_old_where_they_are_wrong(
     good = service.machine.read(toml) + "\n[run]\npoll_seconds = 1\n"
     service.machine.write(toml, good, user=USER)
     service.machine.ok("systemctl", "reload", service.unit)
-    wait_until(lambda: "in use now: [run] poll_seconds" in service.said(), "the new settings")
+    wait_until(lambda: "[run] poll_seconds" in service.said(), "the new settings")
     wait_until(service.is_active, "the end of the reload")
     service.machine.write(toml, good + "colour = 3\n", user=USER)
     service.machine.ok("systemctl", "reload", service.unit)

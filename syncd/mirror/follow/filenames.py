@@ -35,7 +35,8 @@ def follow_filenames(files: Workspace, on_notice: OnNotice) -> None:
         message = f'the files cannot be renamed for filenames = "{now}": {cause}'
         raise FolderWrong(message, hint=hint) from error
     files.state.keep(Filenames(now))
-    on_notice(Notice(f'filenames = "{now}": syncd renamed {count} files'))
+    renamed = "1 file" if count == 1 else f"{count} files"
+    on_notice(Notice(f'filenames = "{now}": syncd renamed {renamed}'))
 
 
 def _kept_conflicts(files: Workspace) -> list[tuple[str, str]]:

@@ -61,7 +61,7 @@ async def test_the_budget_and_the_end_of_a_long_push_are_shown(tmp_path: Path) -
     assert timedelta(0) <= done_at - resets_at < timedelta(minutes=2)
     text = status(laptop)
     assert "4970 write points are left for this hour, 34970 for today" in text
-    (told,) = re.findall(r"what is to push is done by (\S+)$", text, re.MULTILINE)
+    (told,) = re.findall(r"pushed by (\S+)$", text, re.MULTILINE)
     assert timedelta(0) <= datetime.fromisoformat(told) - done_at < timedelta(minutes=2)
 
 
