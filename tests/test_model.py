@@ -127,7 +127,10 @@ def test_the_place_of_a_problem_says_what_is_known_of_it() -> None:
     [
         ("https://bsky.app/profile/me.example.com/post/3m2k7tz4x2c2a", f"me.example.com/{POST}"),
         (f"https://deer.social/profile/{DID}/post/3m2k7tz4x2c2a?ref=x#y", f"{DID}/{POST}"),
-        ("HTTPS://www.bsky.app/profile/@me.example.com/", "me.example.com"),
+        (
+            "HTTPS://www.bsky.app/profile/@me.example.com/post/3m2k7tz4x2c2a/",
+            f"me.example.com/{POST}",
+        ),
         (
             "bsky.app/profile/me.example.com/feed/cats",
             "me.example.com/app.bsky.feed.generator/cats",
@@ -144,7 +147,6 @@ def test_the_place_of_a_problem_says_what_is_known_of_it() -> None:
             f"http://[::1]:2583/xrpc/x.y.z?collection=com.example.note&rkey=one&repo={DID}",
             f"{DID}/{NOTE}",
         ),
-        (f"https://pds.test/xrpc/com.atproto.sync.getRepo?repo={DID}", DID),
     ],
 )
 def test_the_address_of_a_page_is_read_as_what_the_page_shows(address: str, uri: str) -> None:
@@ -156,7 +158,9 @@ def test_the_address_of_a_page_is_read_as_what_the_page_shows(address: str, uri:
     "address",
     ["https://example.com/", "https://bsky.app/profile/me.example.com/followers",
      "https://bsky.app/profile/me.example.com/post", "https://whtwnd.com/a.test/entries/Title",
-     "https://bsky.app/profile/nobody/post/3m2k7tz4x2c2a", "https://[::1/profile"],
+     "https://bsky.app/profile/nobody/post/3m2k7tz4x2c2a", "https://[::1/profile",
+     "https://bsky.app/profile/me.example.com", f"https://pdsls.dev/at://{DID}",
+     f"https://pds.test/xrpc/com.atproto.sync.getRepo?repo={DID}"],
 )  # fmt: skip
 def test_an_address_that_does_not_say_which_record_it_shows_is_none(address: str) -> None:
     assert is_web_address(address)

@@ -109,7 +109,7 @@ def test_a_field_that_is_missing_takes_its_default_or_is_named() -> None:
         ("name", None, "name: it is not a text"),
         ("word", "w1", "word: 'w1' is no word"),
         ("word", 1, "word: it is not a text"),
-        ("colour", "blue", "colour: it is not a word that this version knows"),
+        ("colour", "blue", "colour: it is not a word that this version of syncd knows"),
         ("size", "2", "size: it is not a number"),
         ("size", True, "size: it is not a number"),
         ("size", 10**400, "size: it is not a number of ordinary size"),

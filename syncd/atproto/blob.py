@@ -6,6 +6,7 @@ no PDS tracks what it names. Source: https://atproto.com/specs/data-model#blob-t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
@@ -19,6 +20,18 @@ FILE: Final = "$file"
 
 No PDS knows it: whoever reads a text for the PDS says what takes its place.
 """
+_SUSPECT: Final = re.compile(
+    rb"\$(?!(?:type|link|bytes)[\"'\s:])|\\[xuU\r\n]"
+    rb"|\$type[\"']?\s*:\s*[\"']?\s*(?!blob[\"'\s,}])\w{3,5}\s*[\"'\s,}]"
+)
+
+
+def may_misspell(text: bytes) -> bool:
+    """Return whether the text of a record may hold a key or type of a blob in another spelling.
+
+    Most texts do not, and need no closer look.
+    """
+    return _SUSPECT.search(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

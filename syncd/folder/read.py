@@ -10,6 +10,7 @@ import hashlib
 import os
 import stat
 
+from syncd.atproto.blob import may_misspell
 from syncd.atproto.cid import Cid
 from syncd.atproto.data import MAX_TEXT_BYTES
 from syncd.errors import BadData, BadJson, FileProblem
@@ -101,16 +102,20 @@ def read_record(
     *,
     seen_ns: int,
     form: Form = USUAL.default,
+    plain: set[RecordPath] | None = None,
 ) -> Seen | Problem:
     """Read the record file `name`; return a Problem if it holds no record now.
 
     If the content has the digest of `known`, it is not parsed again. While a program has the file
-    open for writing, new content does not count: half of a save can be a valid record.
+    open for writing, new content does not count: half of a save can be a valid record. The path is
+    added to `plain` where the text has no key of a blob in another spelling.
 
     Raises OSError: the file cannot be opened, or is gone.
     """
     try:
         content, now, is_open = _read_watched(directory, name)
+        if plain is not None and not may_misspell(content):
+            plain.add(path)
         if known is not None and known.digest == now.digest:
             # Old content can be trusted even while the file is open: it was read before.
             return now.seen(path, known.cid, seen_ns=seen_ns)

@@ -50,6 +50,7 @@ class Look:
         reads: The number of files opened, but for those of `agreed`; all others were unchanged
             by their stat.
         covers: Whether the scan looked for a path at all.
+        plain: The files that were read, and whose text misspells no key of a blob.
     """
 
     seen: Mapping[RecordPath, Seen]
@@ -59,6 +60,7 @@ class Look:
     unread: frozenset[str]
     reads: int
     covers: Callable[[RecordPath], bool] = field(repr=False, compare=False)
+    plain: Collection[RecordPath] = field(default=frozenset(), repr=False, compare=False)
 
     def absent(self, path: RecordPath) -> bool:
         """Return whether the scan proved that the folder has no file for `path`."""
@@ -77,6 +79,7 @@ class Look:
             unread=self.unread | other.unread,
             reads=self.reads + other.reads,
             covers=lambda path: self.covers(path) or other.covers(path),
+            plain={*self.plain, *other.plain},
         )
 
 
@@ -138,6 +141,7 @@ def scan(
         unread=frozenset(notes.unread),
         reads=notes.reads,
         covers=covers,
+        plain=notes.plain,
     )
 
 

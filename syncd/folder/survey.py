@@ -61,6 +61,7 @@ class Notes:
     leftovers: list[str] = field(default_factory=list)
     unread: set[str] = field(default_factory=set)
     reads: int = 0
+    plain: set[RecordPath] = field(default_factory=set)
     names: dict[RecordPath, str] = field(default_factory=dict)
 
     def is_unmet(self, path: RecordPath) -> bool:
@@ -117,7 +118,9 @@ def examine(notes: Notes, directory: int, name: str, path: RecordPath, now: os.s
     else:
         notes.reads += 1
         form = notes.forms.of(split_record_path(path)[0])
-        found = read_record(directory, name, path, known, seen_ns=notes.now_ns, form=form)
+        found = read_record(
+            directory, name, path, known, seen_ns=notes.now_ns, form=form, plain=notes.plain
+        )
         if isinstance(found, Seen):
             notes.seen[path] = found
         else:

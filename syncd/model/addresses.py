@@ -40,10 +40,15 @@ def is_web_address(text: str) -> bool:
 
 
 def uri_of_address(text: str) -> str | None:
-    """Return the at:// URI of the record, collection or repo that an address shows.
+    """Return the at:// URI of the record or collection that an address shows.
 
-    None if it does not say which one.
+    None if it does not say which one: the page of an account does not stand for all its records.
     """
+    uri = _uri_of(text)
+    return uri if uri is not None and "/" in uri.removeprefix(AT) else None
+
+
+def _uri_of(text: str) -> str | None:
     plain = unquote(text)
     if inside := _INSIDE.search(plain):
         return AT + re.split(r"[?#&]", plain[inside.end() :])[0].rstrip("/")
@@ -68,8 +73,6 @@ def _read(words: Sequence[str]) -> Iterator[str]:
         actor, rest = "".join(words[at + 1 : at + 2]).removeprefix("@"), words[at + 2 :]
         if not _is(parse_at_identifier, actor):
             continue
-        if word == "profile" and not rest:
-            yield f"{AT}{actor}"
         if word == "profile" and len(rest) > 1 and rest[0] in _OF_PROFILE:
             yield f"{AT}{actor}/{_OF_PROFILE[rest[0]]}/{rest[1]}"
         if word in _AFTER and len(rest) == 1:

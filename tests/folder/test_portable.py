@@ -61,7 +61,7 @@ def test_a_disk_that_refuses_characters_is_found_out(tmp_path: Path) -> None:
     with folding(tmp_path, folds=False, refused=':"*<>?|'):
         traits = probe(tmp_path)
     assert traits == Traits(refused=("a:b.json",))
-    assert traits.lack == "does not take names such as a:b.json"
+    assert "a:b.json" in traits.lack
 
 
 @pytest.mark.parametrize("most", [143, 254, 255])

@@ -227,7 +227,7 @@ async def test_alike_events_are_one_line_for_people_and_each_has_its_own_for_pro
     assert set(lines(laptop)[0]) == {
         "version",
         *("at", "how", "deed", "side", "path", "count", "keys", "before", "after", "rev"),
-        *("commit", "pds", "reason", "origin", "validation", "author", "subject"),
+        *("commit", "pds", "reason", "origin", "validation", "author", "subject", "blobs"),
     }
 
 

@@ -126,7 +126,7 @@ def test_each_case_has_its_sentence_and_its_way_on(
 
 
 def test_the_document_has_a_row_for_each_case() -> None:
-    rows = table(read("docs/errors.md"), "syncd says", "what happened", "the way on")
+    rows = table(read("docs/errors.md"), "syncd says", "what happened", "what to do")
     told = [row[0].strip('"').split("…")[1].strip() for row in rows]
     for sentence, _ in CASES.values():
         begins = sentence.partition(":")[0]
@@ -203,9 +203,8 @@ def test_a_mirror_from_a_backup_is_told_so_once(tmp_path: Path) -> None:
     root.rename(tmp_path / "broken")
     shutil.copytree(backup, root)
     said = run(root, "sync")[1]
-    assert (
-        "was put back from a backup, and knows what was synced until 2026-01-02T03:04:05Z" in said
-    )
+    assert "from a backup" in said
+    assert "until 2026-01-02T03:04:05Z" in said
     assert "syncd diff" in said
     assert "backup" not in run(root, "sync")[1]
 

@@ -8,11 +8,10 @@ was renamed: what others wrote is no fault of an edit.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
-from syncd.atproto.blob import FILE, BlobRef
+from syncd.atproto.blob import FILE, BlobRef, may_misspell
 from syncd.atproto.cid import Cid, cid_of_blob
 from syncd.atproto.data import Record, Value, decode_lenient
 from syncd.atproto.lexicon.oneedit import is_one_edit
@@ -28,11 +27,6 @@ _OWN: Final = (FILE, "$type", "$link", "$bytes")
 _BLOB: Final = "blob"
 _OF_BLOB: Final = frozenset({FILE, "file", "ref", "mimeType", "size", "cid"})
 """What is in a map that was meant to be a reference, or the name of a file."""
-_SUSPECT: Final = re.compile(
-    rb"\$(?!(?:type|link|bytes)[\"'\s:])|\\[xuU\r\n]"
-    rb"|\$type[\"']?\s*:\s*[\"']?\s*(?!blob[\"'\s,}])\w{3,5}\s*[\"'\s,}]"
-)
-"""What a text has if it can hold any of this. Most texts have none, and need no closer look."""
 _ANY: Final = BlobRef(cid_of_blob(b""), "*/*", 0)
 _HINT: Final = (
     'a picture is {"$type": "blob", "$file": "pictures/cover.jpg"}, with no other key; '
@@ -77,7 +71,7 @@ def _problem(
     try:
         text, now = files.read(path)
         # Another content than the plan is made from is the business of the next look.
-        if now.digest != seen.digest or not _SUSPECT.search(text):
+        if now.digest != seen.digest or not may_misspell(text):
             return None
         odd = [*_odd_in(form.parse(text, collection, lambda _: _ANY))]
     except (OSError, FileProblem, BadJson, BadData):

@@ -50,7 +50,8 @@ def judge(
     from syncd.cycle.lexicons.dollar import misspelt  # noqa: PLC0415 (most cycles push nothing)
 
     # No setting lets these go: what they would publish is nobody's record.
-    odd = misspelt(workspace, pushes, views, block_of)
+    suspects = [(path, seen) for path, seen in pushes if path not in look.plain]
+    odd = misspelt(workspace, suspects, views, block_of) if suspects else {}
     pushes = [
         (path, seen)
         for path, seen in pushes

@@ -118,7 +118,7 @@ async def test_a_folder_that_is_gone_moved_or_replaced_is_never_a_deletion(world
     assert "syncd clone" in caught.value.hint
     shutil.copytree(away / ".syncd", laptop.root / ".syncd")
     (laptop.root / ".syncd" / "marker").write_text("of another mirror\n")
-    with pytest.raises(FolderWrong, match="another mirror"):
+    with pytest.raises(FolderWrong, match="not the mirror"):
         await laptop.sync()
     assert len(world.records()) == 31
     moved = laptop.mirror.folder

@@ -283,7 +283,7 @@ async def test_pictures_are_counted_as_what_they_are(world: World) -> None:
         "none/": 0,
     }
     for item in found:
-        assert bool(item.pictures) == ("may name" in item.reason)
+        assert bool(item.pictures) == ("uploads" in item.reason)
     said = status_json(read_standing(device.mirror.workspace))
     assert (said["no_records"], said["pictures"]) == (3, 3)
 
