@@ -13,6 +13,7 @@ import json
 import os
 import socket
 import struct
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -25,6 +26,9 @@ from syncd.values import dataclass
 from syncd.waiting import waiting_for
 
 NAME: Final = "control.sock"
+RESETS: Final = 5
+"""How often a question is asked again, PAUSE_SECONDS later, of a socket that was closed."""
+PAUSE_SECONDS: Final = 0.1
 PROTOCOL: Final = 1
 """It rises with each change that the other side could misread; a new field is none. The syncd from
 before there were versions sends no number, asks under `do`, and knows no `ask`."""
@@ -96,13 +100,7 @@ def ask(own: Path, question: str, *, seconds: float | None = None) -> Said | Non
         SyncdError: It did not answer within `seconds` or at all, or it is another process.
     """
     try:
-        with _open(own) as directory, socket.socket(socket.AF_UNIX) as asking:
-            asking.settimeout(seconds)
-            asking.connect(_address(directory))
-            _check_server(own, asking)
-            asking.sendall(_question(question))
-            with waiting_for("the running syncd"), asking.makefile("rb") as answering:
-                line = answering.readline()
+        line = _asked_again(own, question, seconds)
     except (FolderWrong, FileNotFoundError, ConnectionRefusedError):
         return None
     except OSError as error:
@@ -117,6 +115,34 @@ def ask(own: Path, question: str, *, seconds: float | None = None) -> Said | Non
     if question != STOP and said.get("protocol") != PROTOCOL:
         raise _other_version(own, said.get("protocol"))
     return said
+
+
+def _asked_again(own: Path, question: str, seconds: float | None) -> bytes:
+    """Return the line that answers a question; ask again where nobody took it. Raises OSError.
+
+    A daemon that takes other settings closes its socket and opens another one.
+    """
+    was_closed = False
+    for _ in range(RESETS):
+        try:
+            return _line(own, question, seconds)
+        except (ConnectionResetError, BrokenPipeError):
+            was_closed = True
+        except (FileNotFoundError, ConnectionRefusedError):
+            if not was_closed:
+                raise
+        time.sleep(PAUSE_SECONDS)
+    return _line(own, question, seconds)
+
+
+def _line(own: Path, question: str, seconds: float | None) -> bytes:
+    with _open(own) as directory, socket.socket(socket.AF_UNIX) as asking:
+        asking.settimeout(seconds)
+        asking.connect(_address(directory))
+        _check_server(own, asking)
+        asking.sendall(_question(question))
+        with waiting_for("the running syncd"), asking.makefile("rb") as answering:
+            return answering.readline()
 
 
 def not_understood(own: Path, reason: str) -> SyncdError:

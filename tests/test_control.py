@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import socket
 import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,6 +157,43 @@ def test_a_syncd_that_ends_before_it_answers_is_an_error(tmp_path: Path) -> None
         with pytest.raises(SyncdError, match="ended before it answered"):
             ask(tmp_path, "it", seconds=60)
         os.waitpid(pid, 0)
+
+
+def closed_once(own: Path) -> Thread:
+    """A socket that is closed as soon as somebody has connected, and whose place is free then."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(own / NAME))
+    listener.listen()
+
+    def close() -> None:
+        select.select([listener], [], [])
+        (own / NAME).unlink()
+        listener.close()
+
+    closing = Thread(target=close, daemon=True)
+    closing.start()
+    return closing
+
+
+def test_a_question_that_a_closed_socket_took_is_asked_again(tmp_path: Path) -> None:
+    closing = closed_once(tmp_path)
+
+    async def heard() -> Said | None:
+        await asyncio.to_thread(closing.join)
+        async with listening(tmp_path):
+            return await asyncio.wrap_future(asking)
+
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(ask, tmp_path, "it", seconds=60)
+        assert asyncio.run(heard()) == answer("it")
+
+
+def test_a_question_that_a_closed_socket_took_is_nobodys_where_no_other_opens(
+    tmp_path: Path,
+) -> None:
+    closing = closed_once(tmp_path)
+    assert ask(tmp_path, "it", seconds=60) is None
+    closing.join()
 
 
 # --- Another version at the other end ------------------------------------------------------------
