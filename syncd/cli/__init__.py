@@ -82,9 +82,14 @@ MEANT: dict[str, str] = {
 
 
 class Commands(Suggesting):
-    """A group that imports a command's module when the command is used."""
+    """A group that imports a command's module when the command is used.
+
+    Attributes:
+        is_process: This process is here for the command alone.
+    """
 
     meant = MEANT
+    is_process = False
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -99,7 +104,8 @@ class Commands(Suggesting):
             return known_command(cmd_name)
         if cmd_name in LOOKING:
             _begin_to_look(ctx)
-        module = _imported(f"syncd.cli.commands.{COMMANDS[cmd_name][0]}")
+        import_ = _imported if self.is_process else import_module
+        module = import_(f"syncd.cli.commands.{COMMANDS[cmd_name][0]}")
         # `help` is a name of Python's own.
         command = getattr(module, "help_" if cmd_name == "help" else cmd_name)
         return command if isinstance(command, click.Command) else None
@@ -179,6 +185,7 @@ def main() -> None:
         # What a command needs to speak would take half of the time that a Tab has.
         answer_tab()
     else:
+        Commands.is_process = True
         import_module("syncd.cli.ending").end_with(cli)
 
 
