@@ -160,7 +160,7 @@ def test_a_syncd_that_ends_before_it_answers_is_an_error(tmp_path: Path) -> None
 
 
 def closed_once(own: Path) -> Thread:
-    """A socket that is closed as soon as somebody has connected, and whose place is free then."""
+    """A socket that closes, and frees its place, as soon as a client has connected."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(own / NAME))
     listener.listen()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,8 @@ SHARE_BYTES: Final = 500_000
 
 _begun: dict[tuple[int, int], subprocess.Popen[bytes]] = {}
 """The process that has begun, by device and inode of the folder."""
+_began_ns: list[int] = []
+"""When the first one began, in nanoseconds of the wall clock; empty if none did."""
 
 
 def begin(root: Path) -> None:
@@ -34,14 +37,22 @@ def begin(root: Path) -> None:
     with suppress(OSError):
         folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
+            now_ns = time.time_ns()
             if _size_below(folder) > SHARE_BYTES and (other := _start([folder], stamps.BELOW)):
                 _begun[_identity(folder)] = other
+                _began_ns.append(now_ns)
         finally:
             os.close(folder)
 
 
+def since_ns(now_ns: int) -> int:
+    """Return when a look that begins now may have read the folder: what changed later is unseen."""
+    return min([now_ns, *_began_ns])
+
+
 def end() -> None:
     """End what was begun and nobody has taken."""
+    _began_ns.clear()
     while _begun:
         with _begun.popitem()[1] as process:
             process.kill()

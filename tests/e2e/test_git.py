@@ -98,17 +98,23 @@ def test_a_merged_pull_request_is_published_from_a_fresh_clone_and_only_once(
     assert git(machine, home.tmp_path / "site.git", "rev-parse", "main") == tip
 
 
-def test_two_jobs_that_publish_at_the_same_moment_write_each_record_once(
-    home: Home, machine: Machine
-) -> None:
+def published_site(home: Home, machine: Machine, more: str = "") -> tuple[Path, Path]:
+    """The clone of the person who writes a site that a CI publishes, and its remote; both empty."""
     site, bare = home.tmp_path / "site", home.tmp_path / "site.git"
     site.mkdir()
     settings = f'[mirror]\ndid = "{home.account.did}"\nmode = "publish"\n'
-    settings += f'pds = "{home.pds.url}"\nplc = "{home.pds.plc_url}"\n'
+    settings += f'pds = "{home.pds.url}"\nplc = "{home.pds.plc_url}"\n{more}'
     (site / "syncd.toml").write_text(settings, encoding="utf-8")
     git(machine, home.tmp_path, "init", "--quiet", "--bare", "site.git")
     git(machine, site, "init", "--quiet")
     git(machine, site, "remote", "add", "origin", str(bare))
+    return site, bare
+
+
+def test_two_jobs_that_publish_at_the_same_moment_write_each_record_once(
+    home: Home, machine: Machine
+) -> None:
+    site, bare = published_site(home, machine)
     given = {"SYNCD_PASSWORD": home.account.password, "SYNCD_PDS": home.pds.url}
 
     def job(name: str, *words: str) -> Callable[[], Any]:
@@ -207,14 +213,7 @@ def test_posts_in_markdown_are_published_one_way_and_their_form_alone_sends_noth
     home: Home, machine: Machine
 ) -> None:
     one, two, three = (f"com.whtwnd.blog.entry/{name}" for name in ("one", "two", "three"))
-    site, bare = home.tmp_path / "site", home.tmp_path / "site.git"
-    site.mkdir()
-    settings = f'[mirror]\ndid = "{home.account.did}"\nmode = "publish"\n'
-    settings += f'pds = "{home.pds.url}"\nplc = "{home.pds.plc_url}"\n{POSTS}'
-    (site / "syncd.toml").write_text(settings, encoding="utf-8")
-    git(machine, home.tmp_path, "init", "--quiet", "--bare", "site.git")
-    git(machine, site, "init", "--quiet")
-    git(machine, site, "remote", "add", "origin", str(bare))
+    site, bare = published_site(home, machine, POSTS)
 
     def put(path: str, title: str) -> None:
         (site / f"{path}.md").parent.mkdir(exist_ok=True)

@@ -141,3 +141,15 @@ def test_the_program_prints_what_it_is_asked_for(
     # Neither the file and the link that are named like collections, nor what is no NSID.
     assert len(below) == 2
     assert alone in {line.split()[2] for line in below if line.split()[1] == str(inode)}
+
+
+def test_a_look_is_as_old_as_what_was_begun_for_it(folder: Folder) -> None:
+    """A file that moves after it was listed must not look as if the look had seen it move."""
+    before = time.time_ns()
+    share.begin(folder.root)
+    fingerprints_of(folder, [NOTE, POST])
+    later = before + 60_000_000_000
+    assert before <= share.since_ns(later) < later
+    assert share.since_ns(before - 1) == before - 1
+    share.end()
+    assert share.since_ns(later) == later

@@ -81,7 +81,7 @@ class Album(Machine):
                 self.may_rise = True
                 was_given_up = (path, version.cid) in journal.superseded
                 desk.save_text(path, desk.form(path).file_of(content))
-                # Who brings back what somebody gave up elsewhere undoes nothing there.
+                # Whoever brings back what a person gave up elsewhere undoes nothing there.
                 if was_given_up:
                     journal.replaced(RecordPath(path), version.cid)
                     journal.wrote_again(RecordPath(path), version.cid, name)

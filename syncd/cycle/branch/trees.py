@@ -1,4 +1,4 @@
-"""What a branch of git has: the records of a commit, and its files in a folder of syncd's own.
+"""What a branch of git has: the records of a commit, what was agreed on, and versions since.
 
 Reads git's objects, so what a job changed, added or checked out otherwise has no part in it. Never
 writes where git or a person works, and never asks a PDS.
@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
-from typing import Final
 
 from syncd.atproto.blob import BlobRef, Refer
 from syncd.atproto.cid import Cid, cid_of_block
@@ -27,10 +26,6 @@ from syncd.git.commits import GitFile, Worktree
 from syncd.git.published import blobs_between
 from syncd.model import RecordPath, split_record_path
 from syncd.values import dataclass
-
-_NO_FILE: Final = "git-has-a-link-or-a-submodule-here"
-"""Where a link leads that stands for what is no file in git: such a name is not absent."""
-_NOT_A_NAME: Final = ("", ".", "..")
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from syncd.cycle.observe.scope import newly_covered
 from syncd.cycle.workspace import Workspace
 from syncd.folder.ignore.rules import Rules
 from syncd.folder.scan import Look, scan
+from syncd.folder.share import since_ns
 from syncd.model import (
     Arrival,
     Choice,
@@ -138,7 +139,8 @@ def bring_sides(workspace: Workspace, sight: Sight, dirty: Dirty, now_ns: int) -
         arrived=arrived,
         regained=regained,
         fingerprints=found.fingerprints,
-        at_ns=now_ns,
+        # Files may have been listed before the repo was seen: what moved since then is newer.
+        at_ns=since_ns(now_ns),
         ignored=frozenset(ignored),
         warned=judged.warned,
         attached=attached,

@@ -48,23 +48,20 @@ async def test_a_second_process_counts_what_this_one_would(
 
 
 @pytest.mark.parametrize(
-    "program", ["raise SystemExit(1)", "print('some')", "print()", "import os; os.kill(0, 9)"]
+    "command",
+    [
+        [sys.executable, "-c", "raise SystemExit(1)"],
+        [sys.executable, "-c", "print('some')"],
+        [sys.executable, "-c", "print()"],
+        [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"],
+        ["/nowhere/python"],
+    ],
 )
-async def test_a_second_process_that_says_nothing_is_done_without(
-    world: World, monkeypatch: pytest.MonkeyPatch, program: str
+async def test_without_an_answer_of_a_second_process_this_one_counts(
+    world: World, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
     monkeypatch.setattr(beside, "MANY", 1)
-    monkeypatch.setattr(beside, "interpreter", lambda *_: [sys.executable, "-c", program])
-    workspace = (await broken(world)).mirror.workspace
-    with counting(workspace, workspace.state.collection_sizes()) as count:
-        assert count().broken == 1
-
-
-async def test_a_second_process_that_cannot_start_is_done_without(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(beside, "MANY", 1)
-    monkeypatch.setattr(beside, "interpreter", lambda *_: ["/nowhere/python"])
+    monkeypatch.setattr(beside, "interpreter", lambda *_: command)
     workspace = (await broken(world)).mirror.workspace
     with counting(workspace, workspace.state.collection_sizes()) as count:
         assert count().broken == 1

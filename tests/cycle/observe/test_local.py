@@ -25,6 +25,7 @@ from syncd.folder.scan import scan
 from syncd.model import Memory, RecordPath
 from syncd.plan import touched
 from syncd.sandbox import Sandbox
+from syncd.state.notes import LastLook
 from tests.rigs.device import Device, World, close_all, rework
 
 NOTE, POST = "com.example.note", "com.example.post"
@@ -320,3 +321,28 @@ async def test_without_a_second_process_the_files_are_looked_at(
     device.save(ONE, v="edited")
     device.save(THREE, v="edited")
     assert looked(device)[1] == {ONE, THREE}
+
+
+async def test_what_moved_after_an_early_listing_is_found_by_the_next_look(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The listing is older than the look that takes it, and so is what the look has seen."""
+    device = await settled_device(world)
+    monkeypatch.setattr(share, "SHARE_BYTES", 0)
+    rework(device.mirror, clock_ns=lambda: time.time_ns() + 3_600_000_000_000)
+    begun_ns = time.time_ns()
+    share.begin(device.root)
+    (process,) = share._begun.values()
+    process.wait()
+    (device.root / "old").mkdir()
+    (device.root / f"{ONE}.json").rename(device.root / "old" / "one.json")
+    moved_ns = time.time_ns()
+    assert (await device.sync()).problems == ()
+    known = device.mirror.state.note(LastLook)
+    assert known is not None
+    assert begun_ns <= known.at_ns <= moved_ns
+    share.end()
+    (problem,) = (await device.sync()).problems
+    assert problem.path == ONE
+    assert set(device.base()) == {ONE, TWO, THREE}
+    assert ONE in world.records()
