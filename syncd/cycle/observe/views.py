@@ -440,13 +440,6 @@ def _waiting_of(plan: Plan, sides: Sides) -> dict[str, tuple[Waiting, ...]]:
     problems: tuple[Waiting, ...] = tuple(refused.get(p.path, p) for p in plan.problems)
     strays = strays_apart(plan, sides.look.strays) if sides.is_whole else ()
     found: dict[str, tuple[Waiting, ...]] = {}
-    for item in (
-        *plan.conflicts,
-        *plan.held,
-        *plan.pending,
-        *plan.retries,
-        *problems,
-        *strays,
-    ):
+    for item in (*plan.conflicts, *plan.held, *plan.pending, *plan.retries, *problems, *strays):
         found[item.path] = (*found.get(item.path, ()), item)
     return found
