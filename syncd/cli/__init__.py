@@ -115,7 +115,7 @@ class Commands(Suggesting):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Names and options; no command is imported for it, so that a Tab is fast."""
+        """Return the names and options that match. Imports no command, so that a Tab is fast."""
         found = (
             (name, line) for name, (_, line) in COMMANDS.items() if name.startswith(incomplete)
         )
@@ -124,7 +124,7 @@ class Commands(Suggesting):
 
 
 def _begin_to_look(ctx: click.Context) -> None:
-    """Have the files of a large mirror listed while this process imports what it needs."""
+    """Start to list the files of a large mirror while this process imports its modules."""
     share, nearest = map(import_module, ("syncd.folder.share", "syncd.folder.top.nearest"))
     top = nearest.nearest_top(ctx.params.get("directory") or Path.cwd())
     if top is not None:
@@ -133,7 +133,7 @@ def _begin_to_look(ctx: click.Context) -> None:
 
 
 def _imported(name: str) -> ModuleType:
-    """Import a module. What it brings stays, so the collector finds nothing meanwhile or later."""
+    """Import a module, and keep its objects out of garbage collection."""
     if name in sys.modules or not gc.isenabled():
         return import_module(name)
     gc.disable()
