@@ -122,7 +122,7 @@ class _Making:
             }
             for each in full
         ]
-        fields = {"$type": {"description": "which of the kinds of this union it is", **choice}}
+        fields = {"$type": {"description": "the type of this value within the union", **choice}}
         schema: Schema = {"type": "object", "properties": fields, "required": ["$type"]}
         # Without a kind: an empty allOf is no schema.
         return {**schema, "allOf": kinds} if kinds else schema
