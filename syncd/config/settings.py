@@ -47,7 +47,7 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """The setting as messages name it: `[section] key`."""
+        """Return the setting as messages name it: `[section] key`."""
         return f"[{self.section}] {self.key}"
 
 

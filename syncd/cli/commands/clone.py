@@ -136,7 +136,7 @@ def clone(
 
 
 def _warn_of_neighbours(root: Path, *, read_only: bool) -> None:
-    """Name the programs that share the folder or save in it by themselves."""
+    """Name the programs that share the folder or save in it automatically."""
     for sharing in find_sharing(root):
         tell(f"syncd: {sharing.reason}\n  next: {sharing.hint}")
     if not read_only and (editors := find_autosave(root)):
@@ -224,7 +224,7 @@ async def _check_access(account: Account, read_only: bool) -> None:
 
 @contextmanager
 def _undone(root: Path) -> Iterator[None]:
-    """Remove what an error leaves of a mirror that was to be made in an empty folder.
+    """Remove an unfinished mirror from an empty folder if the block fails.
 
     Else the same command would find half a mirror the next time, and refuse it.
     """
@@ -257,7 +257,7 @@ def _lay_out(root: Path, config: Config, account: Account, *, is_adopted: bool =
 def _mark(
     root: Path, config: Config, account: Account, marker: str, more: tuple[Note, ...]
 ) -> None:
-    """Make the folder a mirror. A state file from before it lost its marker is set aside."""
+    """Make the folder a mirror. Set a state file aside from before it lost its marker."""
     state_file = root / STATE_FILE
     if state_file.exists():
         set_aside(state_file)
@@ -272,7 +272,7 @@ def _mark(
 
 
 def _fitted(root: Path, config: Config) -> Config:
-    """`config` with file names that the file system of `root` can hold.
+    """Return `config` with file names that the file system of `root` can hold.
 
     Raises FolderWrong if settings that are there already ask for others.
     """
