@@ -116,7 +116,7 @@ def say_json_line(entry: LogEntry) -> None:
 
 
 def journal(address: Path = JOURNAL) -> Voice:
-    """Send to journald, with a searchable field, SYNCD_NAME, for each value."""
+    """Send to journald, with a searchable field, SYNCD_ before its name, for each value."""
 
     def send(entry: LogEntry) -> None:
         fields = entry.fields()
