@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from syncd.atproto.data import Record, cid_of
 from syncd.blobs.words import blob_words
 from syncd.cli import cli
 from syncd.config import FILE_NAME, Config, render_config
 from syncd.cycle.push.receipts import PUSHES
+from syncd.exchange import Written
+from syncd.mirror.conflicts import open_conflicts, take_side
 from syncd.mirror.notices import Notice
 from syncd.mirror.past.events import (
     PULLED,
@@ -23,13 +26,39 @@ from syncd.mirror.past.events import (
     Question,
     read_events,
 )
-from syncd.model import Arrival, Departure, Memory, RecordPath, Side, Waiting
+from syncd.model import (
+    Arrival,
+    Change,
+    Choice,
+    Departure,
+    Memory,
+    RecordPath,
+    Side,
+    Waiting,
+)
+from syncd.sandbox import MemoryPds
 from syncd.sandbox.faults import DropAnswer, Refuse
 from syncd.state import ACTIVITY_FILE, HISTORY_FILE, How
 from tests.rigs.device import Device, World, rework
 from tests.rigs.pictures import drawn, upload
 
 NOTE, OTHER = RecordPath("com.example.note/one"), RecordPath("com.example.note/two")
+
+
+class Overtaken(MemoryPds):
+    """A PDS where another client writes NOTE right before the next write of it arrives."""
+
+    is_next = False
+
+    async def put(
+        self, change: Change, *, validate: bool | None = None, is_guarded: bool = True
+    ) -> Written:
+        if self.is_next:
+            self.is_next = False
+            record: Record = {"$type": "com.example.note", "v": "overtaken"}
+            foreign = Change(NOTE, await self.fetch_record(NOTE), cid_of(record), record)
+            await super().put(foreign, validate=False)
+        return await super().put(change, validate=validate, is_guarded=is_guarded)
 
 
 async def _at_once(_: float) -> None:
@@ -306,6 +335,30 @@ async def test_a_push_that_never_reached_the_repo_is_no_replacement(world: World
         ],
         key=str,
     )
+
+
+async def test_a_push_that_a_guard_refused_is_no_replacement_though_the_same_goes_later(
+    world: World,
+) -> None:
+    pds = Overtaken(world.sandbox, world.login.did)
+    laptop = Device.make(world.tmp_path / "laptop", world.account(), pds)
+    laptop.save(NOTE, v=1)
+    await laptop.sync()
+    later(laptop, 10)
+    pds.is_next = True
+    laptop.save(NOTE, v=2)
+    await laptop.sync()
+    workspace = laptop.mirror.workspace
+    take_side(workspace, open_conflicts(workspace), Choice.LOCAL)
+    await laptop.sync()
+    resolved = next(event for event in events(laptop) if event.how == How.PUSHED)
+    refused = next(event for event in events(laptop) if event.how is None)
+    assert (refused.deed, refused.after, refused.validation) == (UNCONFIRMED, resolved.after, None)
+    assert (resolved.deed, refused.before != resolved.before) == ("replaced", True)
+    # What went later tells only of itself, also when it was replaced in its turn.
+    laptop.save(NOTE, v=3)
+    await laptop.sync()
+    assert [deed for how, deed, _ in told(laptop) if how is None] == [UNCONFIRMED]
 
 
 async def test_where_the_log_does_not_know_a_replacement_is_what_it_was(world: World) -> None:
