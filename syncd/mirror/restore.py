@@ -16,6 +16,7 @@ from syncd.folder.names import relative_paths
 from syncd.mirror.git_versions import superseded_in_git
 from syncd.mirror.names import Name
 from syncd.mirror.notices import OnNotice, ignore
+from syncd.mirror.past.texts import cid_in_file, fitting, is_in_file, with_comments
 from syncd.mirror.past.then import find_later, read_agreed
 from syncd.mirror.past.undo import EDITED, Undo, begin_restore, end_restore, end_undo
 from syncd.mirror.timeline import read_superseded
@@ -59,19 +60,20 @@ def find_version(
         raise SyncdError(
             f"{wanted} matches several versions of {path}", hint="give more of the CID"
         )
-    return found[0]
+    return fitting(workspace, found[0])
 
 
 def restore_version(workspace: Workspace, event: Superseded) -> None:
     """Write one version into the folder; see `restore`."""
-    earlier = begin_restore(workspace, {event.path: event.cid})
+    cid = cid_in_file(workspace, event)
+    earlier = begin_restore(workspace, {event.path: cid})
     try:
         _write_back(workspace, event)
     except SyncdError:
         end_restore(workspace, earlier, ())
         raise
     # A person asked for this version, so no setting delays it.
-    publish_version(workspace, event.path, event.cid)
+    publish_version(workspace, event.path, cid)
     end_restore(workspace, earlier, [event.path])
 
 
@@ -83,7 +85,7 @@ def find_back(
     A version that came again counts where it was first, so that restoring does not make a way
     back longer. Raises SyncdError if there are not so many.
     """
-    events = _versions(workspace, path, on_notice)
+    events = [fitting(workspace, event) for event in _versions(workspace, path, on_notice)]
     # Newest first: of equal versions the last one here came first.
     order = [e for at, e in enumerate(events) if all(e.cid != o.cid for o in events[at + 1 :])]
     cids, seen = [event.cid for event in order], file_at(workspace.folder, path)
@@ -144,10 +146,11 @@ def plan_restore(
         for path in find_later(workspace, wanted, wish.before):
             del wanted[path]
     files = {path: file_at(workspace.folder, path) for path in wanted}
+    events = [fitting(workspace, wanted[path]) for path in sorted(wanted)]
     return [
         event
-        for path, event in sorted(wanted.items())
-        if (seen := files[path]) is None or not (wish.deleted or seen.cid == event.cid)
+        for event in events
+        if (seen := files[event.path]) is None or not (wish.deleted or is_in_file(event, seen))
     ]
 
 
@@ -164,6 +167,11 @@ def _wanted_of_history(
             # Newest first: what went first after that moment was there at that moment.
             wanted[event.path] = event
     return wanted
+
+
+def has_versions(workspace: Workspace, wish: Wish) -> bool:
+    """Return whether history has a version that is wished for, also one that is in its file."""
+    return bool(_wanted_of_history(workspace, wish, ignore))
 
 
 def _unsent(
@@ -197,13 +205,14 @@ def restore_all(workspace: Workspace, events: Sequence[Superseded]) -> Restored:
     done: list[Superseded] = []
     written: list[RecordPath] = []
     failed: dict[RecordPath, SyncdError] = {}
-    earlier = begin_restore(workspace, {event.path: event.cid for event in events})
+    cids = {event.path: cid_in_file(workspace, event) for event in events}
+    earlier = begin_restore(workspace, cids)
     try:
         for event in events:
             try:
                 _write_back(workspace, event)
                 written.append(event.path)
-                publish_version(workspace, event.path, event.cid)
+                publish_version(workspace, event.path, cids[event.path])
             except FolderWrong:
                 raise
             except SyncdError as error:
@@ -260,7 +269,10 @@ def _take_back(workspace: Workspace, undo: Undo) -> None:
         raise edited_since()
     if undo.back is not None:
         named = (path, Side.LOCAL, undo.back, b"", None, workspace.now(), "restored", None)
-        _write_back(workspace, Superseded(*named, Provenance.FOLDER))
+        version = Superseded(*named, Provenance.FOLDER)
+        if version.cid.is_block:
+            version = fitting(workspace, with_comments(workspace, version))
+        _write_back(workspace, version)
         publish_version(workspace, path, undo.back)
         return
     seen, base = file_at(workspace.folder, path), workspace.state.base_of([path]).get(path)

@@ -64,6 +64,7 @@ from syncd.mirror.restore import (
     edited_since,
     find_back,
     find_version,
+    has_versions,
     plan_restore,
     restore_all,
     restore_version,
@@ -355,7 +356,8 @@ def _restore_many(workspace: Workspace, wish: Wish, dry_run: bool, as_json: bool
             if not was_known(workspace, name):
                 check_known(workspace, name)
         # Whoever asks for what was deleted, or for a moment, may find that all of it is here.
-        if not (wish.deleted or wish.before or dry_run):
+        is_choice = wish.deleted or wish.before or dry_run
+        if not (is_choice or has_versions(workspace, wish)):
             where = " ".join(name.text for name in wish.names)
             message = f"{where} has no superseded version"
             raise SyncdError(message, hint="list what can be restored: syncd log")
