@@ -18,10 +18,18 @@ from syncd.mirror.names import Name
 from syncd.mirror.notices import OnNotice, ignore
 from syncd.mirror.past.texts import cid_in_file, fitting, is_in_file, with_comments
 from syncd.mirror.past.then import find_later, read_agreed
-from syncd.mirror.past.undo import EDITED, Undo, begin_restore, end_restore, end_undo
+from syncd.mirror.past.undo import (
+    EDITED,
+    Undo,
+    begin_restore,
+    end_restore,
+    end_stopped,
+    end_undo,
+    read_stopped,
+)
 from syncd.mirror.timeline import read_superseded
 from syncd.mirror.waiting import publish_version
-from syncd.model import RecordPath, Side, split_record_path
+from syncd.model import RecordPath, Seen, Side, split_record_path
 from syncd.state import Provenance, Superseded
 from syncd.values import dataclass
 
@@ -147,10 +155,25 @@ def plan_restore(
             del wanted[path]
     files = {path: file_at(workspace.folder, path) for path in wanted}
     events = [fitting(workspace, wanted[path]) for path in sorted(wanted)]
-    return [
+    missing = [
         event
         for event in events
         if (seen := files[event.path]) is None or not (wish.deleted or is_in_file(event, seen))
+    ]
+    return missing if wish.before else _without_done(workspace, missing, files)
+
+
+def _without_done(
+    workspace: Workspace, events: Sequence[Superseded], files: Mapping[RecordPath, Seen | None]
+) -> list[Superseded]:
+    """Leave out what a restore did that was stopped: what it replaced is the newest version now."""
+    stopped = read_stopped(workspace)
+    return [
+        event
+        for event in events
+        if (seen := files[event.path]) is None
+        or stopped.after.get(event.path) != seen.cid
+        or stopped.before.get(event.path) != cid_in_file(workspace, event)
     ]
 
 
@@ -201,6 +224,7 @@ def _is_gone(workspace: Workspace, path: RecordPath) -> bool:
 def restore_all(workspace: Workspace, events: Sequence[Superseded]) -> Restored:
     """Write each of `events` into the folder; what fails leaves its file as it is."""
     if not events:
+        end_stopped(workspace)
         return Restored((), {})
     done: list[Superseded] = []
     written: list[RecordPath] = []
