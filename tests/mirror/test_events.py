@@ -380,6 +380,28 @@ async def test_where_the_log_does_not_know_a_replacement_is_what_it_was(world: W
     assert [event.deed for event in events(laptop)].count(UNCONFIRMED) == 1
 
 
+async def test_a_log_that_cannot_be_written_stops_nothing_and_is_one_sentence(
+    world: World,
+) -> None:
+    laptop = world.device()
+    file = laptop.root / ".syncd" / ACTIVITY_FILE
+    file.mkdir()
+    await world.write("com.example.other/pulled", v=1)
+    for path in (NOTE, OTHER):
+        laptop.save(path, v=1)
+    report = await laptop.sync()
+    assert len(report.pushed) == 2
+    assert laptop.base() == world.records()
+    assert [str(file) in remark for remark in report.remarks].count(True) == 1
+    assert not any(str(file) in remark for remark in (await laptop.sync()).remarks)
+    laptop.save(NOTE, v=2)
+    assert [str(file) in remark for remark in (await laptop.sync()).remarks].count(True) == 1
+    file.rmdir()
+    laptop.save(NOTE, v=3)
+    assert not any(str(file) in remark for remark in (await laptop.sync()).remarks)
+    assert told(laptop, NOTE)[-1] == (How.PUSHED, "replaced", NOTE)
+
+
 async def test_a_number_of_lines_is_one_of_whole_lines(world: World) -> None:
     paths = [RecordPath(f"com.example.note/n{number}") for number in range(80)]
     laptop = world.device()
