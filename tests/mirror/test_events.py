@@ -14,6 +14,7 @@ from syncd.blobs.words import blob_words
 from syncd.cli import cli
 from syncd.config import FILE_NAME, Config, render_config
 from syncd.cycle.push.receipts import PUSHES
+from syncd.errors import SyncdError
 from syncd.exchange import Written
 from syncd.mirror.conflicts import open_conflicts, take_side
 from syncd.mirror.notices import Notice
@@ -38,9 +39,10 @@ from syncd.model import (
 )
 from syncd.sandbox import MemoryPds
 from syncd.sandbox.faults import DropAnswer, Refuse
-from syncd.state import ACTIVITY_FILE, HISTORY_FILE, How
+from syncd.state import ACTIVITY_FILE, HISTORY_FILE, Activity, How
 from tests.rigs.device import Device, World, rework
 from tests.rigs.pictures import drawn, upload
+from tests.rigs.schema import check
 
 NOTE, OTHER = RecordPath("com.example.note/one"), RecordPath("com.example.note/two")
 
@@ -84,7 +86,10 @@ def log(device: Device, *options: str) -> Result:
 def lines(device: Device, *options: str) -> list[dict[str, Any]]:
     ran = log(device, *options, "--json")
     assert ran.exit_code == 0, ran.output
-    return [json.loads(line) for line in ran.stdout.splitlines()]
+    found = [json.loads(line) for line in ran.stdout.splitlines()]
+    for line in found:
+        check("log", line)
+    return found
 
 
 async def test_the_story_of_a_record_says_what_came_and_went_by_which_commit(world: World) -> None:
@@ -378,6 +383,23 @@ async def test_where_the_log_does_not_know_a_replacement_is_what_it_was(world: W
     # A line that is lost without a trace leaves a version of which nobody knows.
     file.write_bytes(first + last)
     assert [event.deed for event in events(laptop)].count(UNCONFIRMED) == 1
+
+
+@pytest.mark.parametrize("choice", [(), ("--since", "2h"), ("--pulled",)])
+async def test_a_clone_makes_no_record_of_a_name_that_is_none(
+    world: World, choice: tuple[str, ...]
+) -> None:
+    laptop = world.device()
+    laptop.save(NOTE, v=1)
+    await laptop.sync()
+    workspace = laptop.mirror.workspace
+    cloned = Activity(workspace.now(), How.CLONED, "com.example.note", count=3)
+    workspace.activity.keep([cloned])
+    assert log(laptop, NOTE, *choice).exit_code == 0
+    assert isinstance(log(laptop, f"{NOTE}.JSON", *choice).exception, SyncdError)
+    laptop.delete(NOTE)
+    await laptop.sync()
+    assert log(laptop, NOTE, *choice).exit_code == 0
 
 
 async def test_a_log_that_cannot_be_written_stops_nothing_and_is_one_sentence(

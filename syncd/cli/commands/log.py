@@ -125,7 +125,7 @@ def log(
             record = None if name is None else record_meant(workspace, name)
             moment = None if since is None else read_past(since, started)
             events = read_events(workspace, Question(name, record, moment, hows, most), on_notice)
-            if name is not None and not events and not (hows or since):
+            if name is not None and _is_of_none(workspace, name, events):
                 check_known(workspace, name)
             if record is not None and as_json:
                 blobs.update(_blobs(workspace, record, events))
@@ -147,6 +147,14 @@ def log(
     _say_lines(shown, said)
     if not shown:
         say(_nothing(path, since, hows))
+
+
+def _is_of_none(workspace: Workspace, name: Name, events: Sequence[Event]) -> bool:
+    """Return whether `events` and history say nothing of a record that `name` means.
+
+    A clone says that a collection came, and not which records.
+    """
+    return all(event.how == How.CLONED for event in events) and not was_known(workspace, name)
 
 
 def _whole_lines(
