@@ -25,7 +25,7 @@ from syncd.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was recomputed.
+    """The results of recomputing a mirror.
 
     Attributes:
         records: How many records of the repo are mirrored.
@@ -41,7 +41,7 @@ class Verified:
 
     @property
     def is_sound(self) -> bool:
-        """True if everything agrees."""
+        """Return whether everything agrees."""
         return not (self.findings or self.waiting)
 
 
@@ -65,7 +65,7 @@ def verify_mirror(workspace: Workspace, account: Account) -> Verified:
         *_check_base(known, config, tree),
         *_check_files(workspace, known, look),
     )
-    covered = _covered(config, tree)
+    covered = _covered(config, tree, base)
     agreed = _agreed(known, look, covered)
     waiting = tuple(item for item in items if item.path not in agreed)
     return Verified(len(covered), findings, len(agreed), waiting)
@@ -73,7 +73,7 @@ def verify_mirror(workspace: Workspace, account: Account) -> Verified:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the state file knows, read once: it is most of what `verify` reads.
+    """The contents of the state file, read once: most of the work of `verify`.
 
     Attributes:
         seen: Of files that are not what base has, what they were when last read.
@@ -124,7 +124,7 @@ def _check_commit(state: State, head: Head, account: Account) -> Iterator[Proble
 def _tree(
     state: State, head: Head, base: Mapping[RecordPath, Cid]
 ) -> tuple[Mapping[str, Cid], tuple[Problem, ...]]:
-    """Return the records of the kept tree and its faults: each node is hashed again."""
+    """Return the records of the kept tree and its faults; hash each node again."""
     agreed = {str(path): cid for path, cid in base.items()}
     try:
         root, nodes = build(agreed)
@@ -150,8 +150,16 @@ def _check_base(known: _Known, config: Config, tree: Mapping[str, Cid]) -> Itera
             yield Problem(path, "base and the repo's tree do not agree", "syncd sync")
 
 
-def _covered(config: Config, tree: Mapping[str, Cid]) -> dict[RecordPath, Cid]:
-    return {RecordPath(key): cid for key, cid in tree.items() if _is_covered(config, key)}
+def _covered(
+    config: Config, tree: Mapping[str, Cid], base: Mapping[RecordPath, Cid]
+) -> dict[RecordPath, Cid]:
+    # A path of base was parsed when it was read.
+    paths = ((RecordPath(key), cid) for key, cid in tree.items())
+    return {
+        path: cid
+        for path, cid in paths
+        if (config.covers_path(path) if path in base else _is_covered(config, path))
+    }
 
 
 def _is_covered(config: Config, path: str) -> bool:

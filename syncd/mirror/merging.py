@@ -109,7 +109,7 @@ def _merged(workspace: Workspace, conflict: Conflict) -> Merged:
 def _edited(
     workspace: Workspace, conflict: Conflict, merged: Merged, edit: Edit, on_notice: OnNotice
 ) -> tuple[bytes, Cid]:
-    """Return what a person made of the merge. An unfinished edit is continued."""
+    """Return the merge as a person edited it. An unfinished edit is continued."""
     collection, rkey = split_record_path(conflict.path)
     form = workspace.folder.forms.of(collection)
     draft = _draft(workspace, conflict)
@@ -148,7 +148,7 @@ def _draft(workspace: Workspace, conflict: Conflict) -> Path | None:
 
 
 def _drafts(workspace: Workspace, conflict: Conflict) -> dict[str, Path]:
-    """Where a conflict is edited, by ending: a name for its two sides, in the way of no other."""
+    """Return the files in which a conflict is edited, by ending; the name is its two sides."""
     sides = f"{str(conflict.local)[-10:]}.{str(conflict.remote)[-10:]}"
     form = workspace.folder.forms.of(split_record_path(conflict.path)[0])
     return {ending: workspace.own / "edit" / f"{sides}{ending}" for ending in form.endings}
