@@ -13,6 +13,7 @@ from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -61,6 +62,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 LOOKING = ("sync", "status")
 """Commands that look at all files first and need long for the imports before that."""
+_USUAL_ROOM = 52
+"""The least columns of a terminal for which click lays out help."""
 _ASKED_BY_TAB = "_SYNCD_COMPLETE"
 """The variable by which the script of a shell asks; click makes its name from the program's."""
 _BOTH_WAYS = "'syncd sync' sends your changes and brings those of others"
@@ -90,6 +93,18 @@ class Commands(Suggesting):
 
     meant = MEANT
     is_process = False
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,  # noqa: ANN401
+    ) -> click.Context:
+        """Begin a command; its help keeps to a terminal that is narrower than click's least."""
+        if room := _narrow():
+            extra.setdefault("terminal_width", room)
+        return super().make_context(info_name, args, parent, **extra)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -121,6 +136,15 @@ class Commands(Suggesting):
         )
         items = [CompletionItem(name, help=line) for name, line in found]
         return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
+
+
+def _narrow() -> int | None:
+    """Return the room for help on a narrow terminal; None on any other, and in a pipe."""
+    with suppress(OSError, ValueError):
+        found = os.get_terminal_size(sys.stdout.fileno()).columns
+        room = int(os.environ.get("COLUMNS") or found)
+        return room if 0 < room < _USUAL_ROOM else None
+    return None
 
 
 def _begin_to_look(ctx: click.Context) -> None:

@@ -306,7 +306,8 @@ class Mirror:
 
     def _diary(self, sight: Sight) -> Diary:
         now, pds = self.workspace.now(), self.account.pds
-        return Diary(self.workspace.activity, sight.view.head, now, pds)
+        say = self.outbox.answers.say
+        return Diary(self.workspace.activity, sight.view.head, now, pds, say)
 
     async def _pull(self, sight: Sight, sides: Sides, joined: Joined) -> Memory:
         """Bring the repo's changes into the folder, then remember head, tree and base at once."""

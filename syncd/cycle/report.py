@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import field, replace
 
@@ -108,12 +108,14 @@ class Diary:
         head: The commit of the repo that it came with.
         at: Unix seconds.
         pds: The URL of the server.
+        on_lost: Hears why something could not be added.
     """
 
     log: ActivityLog
     head: Head
     at: int
     pds: str
+    on_lost: Callable[[str], None]
     _kept: set[RecordPath] = field(default_factory=set)
 
     def pulled(self, steps: Iterable[Step], done: Memory) -> None:
@@ -161,6 +163,7 @@ class Diary:
         new = [change for change in changes if change[0] not in self._kept]
         self._kept.update(path for path, _, _ in new)
         rev, commit, pds = self.head.rev, self.head.commit, self.pds
-        self.log.keep(
+        lost = self.log.keep(
             Activity(self.at, how, *change, rev=rev, commit=commit, pds=pds) for change in new
         )
+        self.on_lost(lost)

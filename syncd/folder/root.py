@@ -279,8 +279,8 @@ def _unmarked(root: Path, descriptor: int) -> FolderWrong:
         return FolderWrong(f"{root} has lost its marker: {OWN}/{MARKER} is gone", hint=_ADOPT_HINT)
     if names:
         return FolderWrong(f"{root} is not a mirror: it has no {OWN} directory", hint=_ADOPT_HINT)
-    message = f"{root} is empty: its disk is not mounted, or its files were removed"
-    return FolderWrong(message, hint=_EMPTY_HINT)
+    message = f"{root} is empty: it is not a mirror, its disk is not mounted"
+    return FolderWrong(f"{message}, or its files were removed", hint=_EMPTY_HINT)
 
 
 def _check_id(root: Path, found: str, expected: str) -> None:

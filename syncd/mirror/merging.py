@@ -72,7 +72,8 @@ def _settle(
     styled = in_style(text, conflict.path, workspace.folder.forms) if edit is None else text
     _put(workspace, conflict, styled, cid)
     workspace.state.decide([Decision(conflict.path, Choice.LOCAL, cid, conflict.remote)])
-    _draft(workspace, conflict).unlink(missing_ok=True)
+    for draft in _drafts(workspace, conflict).values():
+        draft.unlink(missing_ok=True)
 
 
 def _merged(workspace: Workspace, conflict: Conflict) -> Merged:
@@ -112,11 +113,13 @@ def _edited(
     collection, rkey = split_record_path(conflict.path)
     form = workspace.folder.forms.of(collection)
     draft = _draft(workspace, conflict)
-    if draft.exists():
-        on_notice(Notice(f"continuing the unfinished edit in {draft}"))
-    else:
+    if draft is None:
+        text = marked(merged, form)
+        draft = _drafts(workspace, conflict)[form.ending_of(text)]
         draft.parent.mkdir(mode=0o700, exist_ok=True)
-        draft.write_bytes(by_line(form, marked(merged, form)))
+        draft.write_bytes(by_line(form, text))
+    else:
+        on_notice(Notice(f"continuing the unfinished edit in {draft}"))
     edit(draft)
     try:
         text, cid = _read(draft.read_bytes(), form, collection, marked(merged, form))
@@ -139,11 +142,16 @@ def _read(shown: bytes, form: Form, collection: str, before: bytes) -> tuple[byt
         raise
 
 
-def _draft(workspace: Workspace, conflict: Conflict) -> Path:
-    """Return the file in which a conflict is edited: its short name belongs to its two sides."""
+def _draft(workspace: Workspace, conflict: Conflict) -> Path | None:
+    """Return the file of an unfinished edit, if there is one."""
+    return next((draft for draft in _drafts(workspace, conflict).values() if draft.exists()), None)
+
+
+def _drafts(workspace: Workspace, conflict: Conflict) -> dict[str, Path]:
+    """Return the files in which a conflict is edited, by ending; the name is its two sides."""
     sides = f"{str(conflict.local)[-10:]}.{str(conflict.remote)[-10:]}"
     form = workspace.folder.forms.of(split_record_path(conflict.path)[0])
-    return workspace.own / "edit" / f"{sides}{form.ending}"
+    return {ending: workspace.own / "edit" / f"{sides}{ending}" for ending in form.endings}
 
 
 def _put(workspace: Workspace, conflict: Conflict, text: Text, cid: Cid) -> None:
@@ -152,7 +160,7 @@ def _put(workspace: Workspace, conflict: Conflict, text: Text, cid: Cid) -> None
     seen = file_at(workspace.folder, path)
     if seen is None or seen.cid != conflict.local:
         draft = _draft(workspace, conflict)
-        kept = f"; your text is in {draft}" if draft.exists() else ""
+        kept = f"; your text is in {draft}" if draft else ""
         message = f"{path} was edited meanwhile"
         raise FileChanged(message, hint=f"nothing was changed{kept}")
     put(workspace, Successor(path, seen, cid, conflict.base, "resolved: merged", text))

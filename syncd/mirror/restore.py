@@ -16,11 +16,20 @@ from syncd.folder.names import relative_paths
 from syncd.mirror.git_versions import superseded_in_git
 from syncd.mirror.names import Name
 from syncd.mirror.notices import OnNotice, ignore
+from syncd.mirror.past.texts import cid_in_file, fitting, is_in_file, with_comments
 from syncd.mirror.past.then import find_later, read_agreed
-from syncd.mirror.past.undo import EDITED, Undo, begin_restore, end_restore, end_undo
+from syncd.mirror.past.undo import (
+    EDITED,
+    Undo,
+    begin_restore,
+    end_restore,
+    end_stopped,
+    end_undo,
+    read_stopped,
+)
 from syncd.mirror.timeline import read_superseded
 from syncd.mirror.waiting import publish_version
-from syncd.model import RecordPath, Side, split_record_path
+from syncd.model import RecordPath, Seen, Side, split_record_path
 from syncd.state import Provenance, Superseded
 from syncd.values import dataclass
 
@@ -59,19 +68,20 @@ def find_version(
         raise SyncdError(
             f"{wanted} matches several versions of {path}", hint="give more of the CID"
         )
-    return found[0]
+    return fitting(workspace, found[0])
 
 
 def restore_version(workspace: Workspace, event: Superseded) -> None:
     """Write one version into the folder; see `restore`."""
-    earlier = begin_restore(workspace, {event.path: event.cid})
+    cid = cid_in_file(workspace, event)
+    earlier = begin_restore(workspace, {event.path: cid})
     try:
         _write_back(workspace, event)
     except SyncdError:
         end_restore(workspace, earlier, ())
         raise
     # A person asked for this version, so no setting delays it.
-    publish_version(workspace, event.path, event.cid)
+    publish_version(workspace, event.path, cid)
     end_restore(workspace, earlier, [event.path])
 
 
@@ -83,7 +93,7 @@ def find_back(
     A version that came again counts where it was first, so that restoring does not make a way
     back longer. Raises SyncdError if there are not so many.
     """
-    events = _versions(workspace, path, on_notice)
+    events = [fitting(workspace, event) for event in _versions(workspace, path, on_notice)]
     # Newest first: of equal versions the last one here came first.
     order = [e for at, e in enumerate(events) if all(e.cid != o.cid for o in events[at + 1 :])]
     cids, seen = [event.cid for event in order], file_at(workspace.folder, path)
@@ -144,10 +154,26 @@ def plan_restore(
         for path in find_later(workspace, wanted, wish.before):
             del wanted[path]
     files = {path: file_at(workspace.folder, path) for path in wanted}
+    events = [fitting(workspace, wanted[path]) for path in sorted(wanted)]
+    missing = [
+        event
+        for event in events
+        if (seen := files[event.path]) is None or not (wish.deleted or is_in_file(event, seen))
+    ]
+    return missing if wish.before else _without_done(workspace, missing, files)
+
+
+def _without_done(
+    workspace: Workspace, events: Sequence[Superseded], files: Mapping[RecordPath, Seen | None]
+) -> list[Superseded]:
+    """Leave out what a restore did that was stopped: what it replaced is the newest version now."""
+    stopped = read_stopped(workspace)
     return [
         event
-        for path, event in sorted(wanted.items())
-        if (seen := files[path]) is None or not (wish.deleted or seen.cid == event.cid)
+        for event in events
+        if (seen := files[event.path]) is None
+        or stopped.after.get(event.path) != seen.cid
+        or stopped.before.get(event.path) != cid_in_file(workspace, event)
     ]
 
 
@@ -164,6 +190,11 @@ def _wanted_of_history(
             # Newest first: what went first after that moment was there at that moment.
             wanted[event.path] = event
     return wanted
+
+
+def has_versions(workspace: Workspace, wish: Wish) -> bool:
+    """Return whether history has a version that is wished for, also one that is in its file."""
+    return bool(_wanted_of_history(workspace, wish, ignore))
 
 
 def _unsent(
@@ -193,17 +224,19 @@ def _is_gone(workspace: Workspace, path: RecordPath) -> bool:
 def restore_all(workspace: Workspace, events: Sequence[Superseded]) -> Restored:
     """Write each of `events` into the folder; a failure leaves its file unchanged."""
     if not events:
+        end_stopped(workspace)
         return Restored((), {})
     done: list[Superseded] = []
     written: list[RecordPath] = []
     failed: dict[RecordPath, SyncdError] = {}
-    earlier = begin_restore(workspace, {event.path: event.cid for event in events})
+    cids = {event.path: cid_in_file(workspace, event) for event in events}
+    earlier = begin_restore(workspace, cids)
     try:
         for event in events:
             try:
                 _write_back(workspace, event)
                 written.append(event.path)
-                publish_version(workspace, event.path, event.cid)
+                publish_version(workspace, event.path, cids[event.path])
             except FolderWrong:
                 raise
             except SyncdError as error:
@@ -260,7 +293,10 @@ def _take_back(workspace: Workspace, undo: Undo) -> None:
         raise edited_since()
     if undo.back is not None:
         named = (path, Side.LOCAL, undo.back, b"", None, workspace.now(), "restored", None)
-        _write_back(workspace, Superseded(*named, Provenance.FOLDER))
+        version = Superseded(*named, Provenance.FOLDER)
+        if version.cid.is_block:
+            version = fitting(workspace, with_comments(workspace, version))
+        _write_back(workspace, version)
         publish_version(workspace, path, undo.back)
         return
     seen, base = file_at(workspace.folder, path), workspace.state.base_of([path]).get(path)

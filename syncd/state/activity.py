@@ -1,12 +1,14 @@
 """Keep what came in, went out or was refused: one line of JSON a record, or one for many new ones.
 
-Nothing is decided by it, only shown. So it costs no wait for the disk, what cannot be kept is not,
-and a line that is not as it was written is left out. It holds names, CIDs and what a PDS said,
-never a record. It stays within its bound: at half of it the file becomes the older one of two.
+Nothing is decided by it, only shown. So it costs no wait for the disk, stops nothing where it
+cannot be written, and a line that is not as it was written is left out. It holds names, CIDs and
+what a PDS said, never a record. It stays within its bound: at half of it the file becomes the older
+one of two.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -24,6 +26,7 @@ from syncd.atproto.cid import Cid, parse_cid
 from syncd.atproto.syntax import Tid
 from syncd.errors import BadSyntax
 from syncd.model import RecordPath
+from syncd.trouble import explain_at
 from syncd.values import dataclass
 
 ACTIVITY_FILE: Final = "activity.jsonl"
@@ -107,20 +110,24 @@ class ActivityLog:
     own: Path
     most_bytes: int = MOST_BYTES
 
-    def keep(self, activities: Iterable[Activity]) -> None:
-        """Add `activities` in order; drop those that the disk refuses."""
+    def keep(self, activities: Iterable[Activity]) -> str:
+        """Add `activities` in order; return why the disk refused them, or nothing."""
         lines = b"".join(map(_line, _grouped(activities)))
         if not lines:
-            return
+            return ""
         half = self.most_bytes // 2
         if len(lines) > half:
             lines = lines[-half:].partition(b"\n")[2]
-        with suppress(OSError):
-            file = self.own / ACTIVITY_FILE
+        file = self.own / ACTIVITY_FILE
+        try:
             with suppress(FileNotFoundError):
                 if 0 < file.lstat().st_size > half - len(lines):
                     file.replace(self.own / OLDER_FILE)
             _add(file, lines)
+        except OSError as error:
+            cause, hint = explain_at(error, file)
+            return f"{file} cannot be written: {cause}; syncd log lacks what this sync did; {hint}"
+        return ""
 
     def read(
         self, most: int | None = None, *, about: Collection[str] = (), since: int | None = None
@@ -178,7 +185,11 @@ def _add(path: Path, lines: bytes) -> None:
         size = file.seek(0, os.SEEK_END)
         # A crash or a full disk cuts a line: what comes after it is a line of its own.
         is_cut = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
-        file.write(b"\n" * is_cut + lines)
+        added = b"\n" * is_cut + lines
+        if file.write(added) != len(added):
+            # A line that is cut would be an entry that nobody can read, for ever.
+            os.ftruncate(file.fileno(), size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _open(path: Path, flags: int) -> FileIO:

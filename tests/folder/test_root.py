@@ -67,7 +67,7 @@ def test_a_folder_that_is_not_there_is_wrong_and_says_what_to_do(tmp_path: Path)
 
 def test_an_empty_mount_point_is_not_our_folder(tmp_path: Path) -> None:
     with (
-        pytest.raises(FolderWrong, match="is empty: its disk is not mounted"),
+        pytest.raises(FolderWrong, match="is empty: it is not a mirror, its disk is not mounted"),
         Folder(tmp_path).open(),
     ):
         pass

@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from syncd.atproto.data import Record, cid_of
 from syncd.blobs.words import blob_words
 from syncd.cli import cli
 from syncd.config import FILE_NAME, Config, render_config
 from syncd.cycle.push.receipts import PUSHES
+from syncd.errors import SyncdError
+from syncd.exchange import Written
+from syncd.mirror.conflicts import open_conflicts, take_side
 from syncd.mirror.notices import Notice
 from syncd.mirror.past.events import (
     PULLED,
@@ -23,13 +27,40 @@ from syncd.mirror.past.events import (
     Question,
     read_events,
 )
-from syncd.model import Arrival, Departure, Memory, RecordPath, Side, Waiting
+from syncd.model import (
+    Arrival,
+    Change,
+    Choice,
+    Departure,
+    Memory,
+    RecordPath,
+    Side,
+    Waiting,
+)
+from syncd.sandbox import MemoryPds
 from syncd.sandbox.faults import DropAnswer, Refuse
-from syncd.state import ACTIVITY_FILE, HISTORY_FILE, How
+from syncd.state import ACTIVITY_FILE, HISTORY_FILE, Activity, How
 from tests.rigs.device import Device, World, rework
 from tests.rigs.pictures import drawn, upload
+from tests.rigs.schema import check
 
 NOTE, OTHER = RecordPath("com.example.note/one"), RecordPath("com.example.note/two")
+
+
+class Overtaken(MemoryPds):
+    """A PDS where another client writes NOTE right before the next write of it arrives."""
+
+    is_next = False
+
+    async def put(
+        self, change: Change, *, validate: bool | None = None, is_guarded: bool = True
+    ) -> Written:
+        if self.is_next:
+            self.is_next = False
+            record: Record = {"$type": "com.example.note", "v": "overtaken"}
+            foreign = Change(NOTE, await self.fetch_record(NOTE), cid_of(record), record)
+            await super().put(foreign, validate=False)
+        return await super().put(change, validate=validate, is_guarded=is_guarded)
 
 
 async def _at_once(_: float) -> None:
@@ -55,7 +86,10 @@ def log(device: Device, *options: str) -> Result:
 def lines(device: Device, *options: str) -> list[dict[str, Any]]:
     ran = log(device, *options, "--json")
     assert ran.exit_code == 0, ran.output
-    return [json.loads(line) for line in ran.stdout.splitlines()]
+    found = [json.loads(line) for line in ran.stdout.splitlines()]
+    for line in found:
+        check("log", line)
+    return found
 
 
 async def test_the_story_of_a_record_says_what_came_and_went_by_which_commit(world: World) -> None:
@@ -308,6 +342,30 @@ async def test_a_push_that_never_reached_the_repo_is_no_replacement(world: World
     )
 
 
+async def test_a_push_that_a_guard_refused_is_no_replacement_though_the_same_goes_later(
+    world: World,
+) -> None:
+    pds = Overtaken(world.sandbox, world.login.did)
+    laptop = Device.make(world.tmp_path / "laptop", world.account(), pds)
+    laptop.save(NOTE, v=1)
+    await laptop.sync()
+    later(laptop, 10)
+    pds.is_next = True
+    laptop.save(NOTE, v=2)
+    await laptop.sync()
+    workspace = laptop.mirror.workspace
+    take_side(workspace, open_conflicts(workspace), Choice.LOCAL)
+    await laptop.sync()
+    resolved = next(event for event in events(laptop) if event.how == How.PUSHED)
+    refused = next(event for event in events(laptop) if event.how is None)
+    assert (refused.deed, refused.after, refused.validation) == (UNCONFIRMED, resolved.after, None)
+    assert (resolved.deed, refused.before != resolved.before) == ("replaced", True)
+    # What went later tells only of itself, also when it was replaced in its turn.
+    laptop.save(NOTE, v=3)
+    await laptop.sync()
+    assert [deed for how, deed, _ in told(laptop) if how is None] == [UNCONFIRMED]
+
+
 async def test_where_the_log_does_not_know_a_replacement_is_what_it_was(world: World) -> None:
     """Before there was an activity log, and where a line of it is lost, a push may have arrived."""
     laptop = world.device()
@@ -325,6 +383,45 @@ async def test_where_the_log_does_not_know_a_replacement_is_what_it_was(world: W
     # A line that is lost without a trace leaves a version of which nobody knows.
     file.write_bytes(first + last)
     assert [event.deed for event in events(laptop)].count(UNCONFIRMED) == 1
+
+
+@pytest.mark.parametrize("choice", [(), ("--since", "2h"), ("--pulled",)])
+async def test_a_clone_makes_no_record_of_a_name_that_is_none(
+    world: World, choice: tuple[str, ...]
+) -> None:
+    laptop = world.device()
+    laptop.save(NOTE, v=1)
+    await laptop.sync()
+    workspace = laptop.mirror.workspace
+    cloned = Activity(workspace.now(), How.CLONED, "com.example.note", count=3)
+    workspace.activity.keep([cloned])
+    assert log(laptop, NOTE, *choice).exit_code == 0
+    assert isinstance(log(laptop, f"{NOTE}.JSON", *choice).exception, SyncdError)
+    laptop.delete(NOTE)
+    await laptop.sync()
+    assert log(laptop, NOTE, *choice).exit_code == 0
+
+
+async def test_a_log_that_cannot_be_written_stops_nothing_and_is_one_sentence(
+    world: World,
+) -> None:
+    laptop = world.device()
+    file = laptop.root / ".syncd" / ACTIVITY_FILE
+    file.mkdir()
+    await world.write("com.example.other/pulled", v=1)
+    for path in (NOTE, OTHER):
+        laptop.save(path, v=1)
+    report = await laptop.sync()
+    assert len(report.pushed) == 2
+    assert laptop.base() == world.records()
+    assert [str(file) in remark for remark in report.remarks].count(True) == 1
+    assert not any(str(file) in remark for remark in (await laptop.sync()).remarks)
+    laptop.save(NOTE, v=2)
+    assert [str(file) in remark for remark in (await laptop.sync()).remarks].count(True) == 1
+    file.rmdir()
+    laptop.save(NOTE, v=3)
+    assert not any(str(file) in remark for remark in (await laptop.sync()).remarks)
+    assert told(laptop, NOTE)[-1] == (How.PUSHED, "replaced", NOTE)
 
 
 async def test_a_number_of_lines_is_one_of_whole_lines(world: World) -> None:

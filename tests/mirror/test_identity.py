@@ -99,7 +99,7 @@ CASES: dict[Callable[[Path], None], tuple[str, str]] = {
         "syncd clone ACCOUNT DIR --adopt",
     ),
     go_away: ("there is no directory", "syncd -C DIR sync"),
-    be_unmounted: ("is empty: its disk is not mounted", "mount its disk"),
+    be_unmounted: ("is empty: it is not a mirror, its disk is not mounted", "mount its disk"),
     be_another: ("belongs to another folder", "syncd -C"),
     have_the_state_of_another: ("belongs to another folder", "syncd -C"),
     name_another_account: ("belongs to did:plc:", "syncd clone did:plc:"),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +22,7 @@ from syncd.cycle.workspace import Workspace
 from syncd.errors import BadSyntax, SyncdError
 from syncd.mirror.names import read_names
 from syncd.mirror.restore import Wish, plan_restore, restore_all
-from syncd.mirror.times import read_moment, rfc3339
+from syncd.mirror.times import read_moment, read_past, rfc3339
 from syncd.model import RecordPath
 from syncd.state import Activity, How
 from tests.cycle.push.test_pusher import Time, timed
@@ -157,7 +160,7 @@ async def test_the_command_prints_a_plan_and_carries_it_out(laptop: Device) -> N
         {"restored": [], "failed": [], "left_out": []},
     )
     assert ran("com.exmaple.*", "--deleted")[0] == 1
-    assert ran("com.example.*", "--before", "yesterday")[0] == 1
+    assert ran("com.example.*", "--before", "last week")[0] == 1
     assert ran(NOTES[0], NOTES[1], "--cid", "abc")[0] == 2
 
 
@@ -169,17 +172,59 @@ async def test_the_command_prints_a_plan_and_carries_it_out(laptop: Device) -> N
         ("90m", 1_000_000 - 5_400),
         (" 3d ", 1_000_000 - 259_200),
         ("0s", 1_000_000),
+        ("1h30m", 1_000_000 - 5_400),
+        ("2h ago", 1_000_000 - 7_200),
+        ("1d 2h ago", 1_000_000 - 93_600),
     ],
 )
 def test_a_time_is_read_as_people_write_it(text: str, moment: int) -> None:
     assert read_moment(text, 1_000_000) == moment
 
 
-@pytest.mark.parametrize("text", ["", "soon", "3 d", "-1h", "3y", "2030-13-01", "99:99", "٣d"])
+@pytest.mark.parametrize(
+    "text", ["", "ago", "h", "soon", "3 d", "1.5h", "-1h", "3y", "2030-13-01", "99:99", "٣d"]
+)
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(BadSyntax) as caught:
         read_moment(text, 0)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("zone", "today", "yesterday"),
+    [
+        ("UTC", "2026-10-25T00:00Z", "2026-10-24T00:00Z"),
+        # The day before had 25 hours.
+        ("Europe/Berlin", "2026-10-25T23:00Z", "2026-10-24T22:00Z"),
+        ("Pacific/Kiritimati", "2026-10-25T10:00Z", "2026-10-24T10:00Z"),
+    ],
+)
+def test_a_day_begins_where_the_person_is(zone: str, today: str, yesterday: str) -> None:
+    """In a process of its own: a zone is one of the whole process."""
+    now = int(datetime.fromisoformat("2026-10-25T23:30+00:00").timestamp())
+    code = f"""
+from syncd.mirror.times import read_moment, rfc3339
+print([rfc3339(read_moment(word, {now})) for word in ("today", "yesterday")])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "TZ": zone},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    wanted = [text.replace("Z", ":00Z") for text in (today, yesterday)]
+    assert done.stdout.strip() == str(wanted)
+
+
+@pytest.mark.parametrize("text", ["0s", "2020-01-01", "2030-01-02"])
+def test_what_has_not_passed_is_no_moment_of_the_past(text: str) -> None:
+    now = read_moment("2029-12-31T23:59:59Z", 0)
+    if text > "2029":
+        with pytest.raises(BadSyntax):
+            read_past(text, now)
+    else:
+        assert read_past(text, now) <= now
 
 
 @given(st.integers(0, 4_000_000_000))

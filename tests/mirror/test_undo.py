@@ -26,6 +26,7 @@ from syncd.mirror.restore import (
     undo_restore,
 )
 from syncd.model import RecordPath
+from syncd.state.restoring import LastRestore
 from tests.rigs.device import Device, World, rework
 
 NOTES = [RecordPath(f"com.example.note/n{number}") for number in range(6)]
@@ -112,6 +113,30 @@ async def test_a_restore_that_was_stopped_and_done_again_is_undone_whole(laptop:
         assert content is not None
         laptop.file(event.path).write_bytes(text.file_of(content))
     restore_everything(laptop)
+    undo(laptop)
+    assert versions(laptop) == before
+
+
+@pytest.mark.parametrize("done", [0, 3, 6])
+async def test_a_restore_that_was_stopped_and_done_again_takes_nothing_back(
+    laptop: Device, done: int
+) -> None:
+    """What it replaced is the newest version by then."""
+    workspace, before = workspace_of(laptop), versions(laptop)
+    wish = Wish(read_names(workspace, ["*"], [laptop.root]))
+    events = plan_restore(workspace, wish)
+    begin_restore(workspace, {event.path: event.cid for event in events})
+    restore_all(workspace, events[:done])
+    stopped = workspace.state.note(LastRestore)
+    assert stopped is not None
+    workspace.state.keep(replace(stopped, is_done=False))
+    await laptop.sync()
+    again = plan_restore(workspace, wish)
+    assert again == events[done:]
+    restore_all(workspace, again)
+    assert versions(laptop) == [2, 2, 1, 1, 1, 1]
+    # It is done now: the next one is another, and its undo another.
+    assert [event.path for event in plan_restore(workspace, wish)] == NOTES[2:]
     undo(laptop)
     assert versions(laptop) == before
 

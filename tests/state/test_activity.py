@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -140,11 +141,37 @@ def test_no_file_is_no_activity_and_a_pipe_or_link_in_its_place_is_neither_waite
         log.read()
 
 
-def test_a_directory_that_takes_no_file_stops_nothing(tmp_path: Path) -> None:
-    ActivityLog(tmp_path / "missing").keep([replaced(1)])
+def test_a_directory_that_takes_no_file_stops_nothing_and_the_reason_is_told(
+    tmp_path: Path,
+) -> None:
+    log = ActivityLog(tmp_path)
+    assert ActivityLog(tmp_path / "missing").keep([replaced(1)])
     (tmp_path / ACTIVITY_FILE).mkdir()
-    ActivityLog(tmp_path).keep([replaced(1)])
+    assert str(tmp_path / ACTIVITY_FILE) in log.keep([replaced(1)])
     assert list((tmp_path / ACTIVITY_FILE).iterdir()) == []
+    (tmp_path / ACTIVITY_FILE).rmdir()
+    assert log.keep([replaced(2)]) == log.keep([]) == ""
+    assert list(log.read().found) == [replaced(2)]
+
+
+@pytest.mark.parametrize("room", [0, 1, 100])
+def test_a_full_disk_cuts_no_entry_and_takes_the_next_one_when_it_has_room(
+    tmp_path: Path, room: int
+) -> None:
+    log = ActivityLog(tmp_path)
+    log.keep([replaced(1)])
+    size = (tmp_path / ACTIVITY_FILE).stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + room, before[1]))
+    try:
+        said = log.keep([replaced(2), replaced(3)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert said
+    assert (tmp_path / ACTIVITY_FILE).stat().st_size == size
+    assert log.keep([replaced(4)]) == ""
+    read = log.read()
+    assert (list(read.found), read.unread) == ([replaced(4), replaced(1)], 0)
 
 
 def test_of_what_is_older_than_asked_only_so_much_is_read_as_a_clock_may_be_wrong(

@@ -33,7 +33,7 @@ from syncd.cli.screen.output import (
 from syncd.cli.screen.restored import say_all, say_plan, say_restored, say_undone
 from syncd.cycle.blobs.attached import store_of
 from syncd.cycle.workspace import Workspace
-from syncd.errors import BadSyntax, SyncdError
+from syncd.errors import SyncdError
 from syncd.folder.root import OWN, find_root
 from syncd.mirror.blobs.rows import words_of
 from syncd.mirror.names import (
@@ -64,12 +64,13 @@ from syncd.mirror.restore import (
     edited_since,
     find_back,
     find_version,
+    has_versions,
     plan_restore,
     restore_all,
     restore_version,
     undo_restore,
 )
-from syncd.mirror.times import read_moment
+from syncd.mirror.times import read_past
 from syncd.model import RecordPath
 from syncd.state import How, Superseded
 
@@ -118,13 +119,13 @@ def log(
     said: dict[Event, list[str]] = {}
     blobs: dict[Event, Mapping[str, Any]] = {}
 
-    def look(most: int, on_notice: OnNotice) -> list[Event]:
+    def look(most: int | None, on_notice: OnNotice) -> list[Event]:
         with open_files(directory, is_checked=False) as workspace:
             name = None if path is None else read_name(workspace, path, standing(directory))
             record = None if name is None else record_meant(workspace, name)
-            moment = None if since is None else read_moment(since, started)
+            moment = None if since is None else read_past(since, started)
             events = read_events(workspace, Question(name, record, moment, hows, most), on_notice)
-            if name is not None and not events and not (hows or since):
+            if name is not None and _is_of_none(workspace, name, events):
                 check_known(workspace, name)
             if record is not None and as_json:
                 blobs.update(_blobs(workspace, record, events))
@@ -140,20 +141,35 @@ def log(
     if as_json:
         _say_events(look(count, tell_notice), as_json, blobs)
         return
-    shown = _whole_lines(look, count)
+    # What is chosen by anything but its number is found by reading all of the log.
+    is_all = path is not None or since is not None or bool(hows)
+    shown = _whole_lines(look, count, None if is_all else count + ALIKE)
     _say_lines(shown, said)
     if not shown:
         say(_nothing(path, since, hows))
 
 
-def _whole_lines(look: Callable[[int, OnNotice], list[Event]], count: int) -> list[Event]:
-    """Return the newest `count` lines, each with all its similar events."""
-    most, on_notice = count + ALIKE, tell_notice
+def _is_of_none(workspace: Workspace, name: Name, events: Sequence[Event]) -> bool:
+    """Return whether `events` and history say nothing of a record that `name` means.
+
+    A clone says that a collection came, and not which records.
+    """
+    return all(event.how == How.CLONED for event in events) and not was_known(workspace, name)
+
+
+def _whole_lines(
+    look: Callable[[int | None, OnNotice], list[Event]], count: int, most: int | None
+) -> list[Event]:
+    """Return the newest `count` lines, each with all its similar events.
+
+    `most`: so many events are looked at first; None: all.
+    """
+    on_notice: OnNotice = tell_notice
     while True:
         events = look(most, on_notice)
         lines = list(alike(events))
         # The events of the last line may go on beyond what was read.
-        if len(lines) > count or len(events) < most:
+        if most is None or len(lines) > count or len(events) < most:
             return lines[:count]
         most, on_notice = most * 4, ignore
 
@@ -214,7 +230,7 @@ def _say_lines(
 
 def _follow(
     own: Path,
-    look: Callable[[int, OnNotice], list[Event]],
+    look: Callable[[int | None, OnNotice], list[Event]],
     count: int,
     as_json: bool,
     blobs: Mapping[Event, Mapping[str, Any]],
@@ -318,7 +334,7 @@ def restore(
             event = _version_of(workspace, record, names[0], back, wanted)
             _restore_one(workspace, event, dry_run, as_json)
             return
-        moment = None if before is None else _past_moment(before, workspace.now())
+        moment = None if before is None else read_past(before, workspace.now())
         _restore_many(workspace, Wish(names, deleted, moment), dry_run, as_json)
 
 
@@ -337,14 +353,6 @@ def _version_of(
         raise
 
 
-def _past_moment(text: str, now: int) -> int:
-    """Return the moment of --before. Raises BadSyntax for one in the future."""
-    moment = read_moment(text, now)
-    if moment > now:
-        raise BadSyntax(f"{text} is in the future", hint="name a TIME that has passed: 2h, 3d")
-    return moment
-
-
 def _restore_many(workspace: Workspace, wish: Wish, dry_run: bool, as_json: bool) -> None:
     wanted = plan_restore(workspace, wish, tell_notice)
     away = kept_elsewhere(workspace, [event.path for event in wanted])
@@ -355,7 +363,8 @@ def _restore_many(workspace: Workspace, wish: Wish, dry_run: bool, as_json: bool
             if not was_known(workspace, name):
                 check_known(workspace, name)
         # Whoever asks for what was deleted, or for a moment, may find that all of it is here.
-        if not (wish.deleted or wish.before or dry_run):
+        is_choice = wish.deleted or wish.before or dry_run
+        if not (is_choice or has_versions(workspace, wish)):
             where = " ".join(name.text for name in wish.names)
             message = f"{where} has no superseded version"
             raise SyncdError(message, hint="list what can be restored: syncd log")

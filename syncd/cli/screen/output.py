@@ -195,6 +195,22 @@ def columns() -> int:
     return get_terminal_size().columns
 
 
+def say_sentence(text: str, indent: int = 2) -> None:
+    """Print a sentence on stdout: on a terminal in whole words, later lines by `indent` further."""
+    room = columns()
+    if not room or len(text) <= room:
+        say(text)
+        return
+    from textwrap import wrap  # noqa: PLC0415 (only a narrow terminal needs it)
+
+    further = " " * (indent if indent * 3 < room else 2)
+    lines = wrap(
+        text, room, subsequent_indent=further, break_long_words=False, break_on_hyphens=False
+    )
+    for line in lines:
+        say(line)
+
+
 def wrapped(text: str, width: int) -> list[str]:
     """Return the lines of an indented sentence, broken between words; one if `width` is 0."""
     if not width:
@@ -295,13 +311,13 @@ def say_waiting(
     """Print the items that wait for a person, with the next command; at most `lines` of a kind."""
     _say_some([f"conflict  {item.path}: {item.reason}" for item in conflicts], lines, _ALL)
     if conflicts:
-        say(f"  next: {hints.conflict}")
+        say_sentence(f"  next: {hints.conflict}")
     for problem in problems[:lines]:
         _say_problem(problem)
     _say_rest("problem", len(problems) - len(problems[:lines]), _ALL)
     _say_some(_held_lines(held, lines), lines, _ALL)
     if held:
-        say(f"  next: {hints.held}")
+        say_sentence(f"  next: {hints.held}")
 
 
 def _held_lines(held: Sequence[Held], bound: int | None) -> list[str]:
@@ -323,14 +339,14 @@ def say_pending(pending: Sequence[Mapping[str, str]]) -> None:
     """Print the changes that a setting delays, each as `pending_json` has it."""
     _say_some([f"waiting   {item['path']}: {item['reason']}" for item in pending], LINES, _ALL)
     if pending:
-        say(f"  next: {PUBLISH_HINT}")
+        say_sentence(f"  next: {PUBLISH_HINT}")
 
 
 def _say_problem(problem: Problem) -> None:
     place = f" ({problem.place})" if problem.place else ""
-    say(f"problem   {problem.path}{place}: {problem.reason}")
+    say_sentence(f"problem   {problem.path}{place}: {problem.reason}")
     if problem.hint:
-        say(f"  next: {problem.hint}")
+        say_sentence(f"  next: {problem.hint}")
 
 
 def say_effects(report: Report) -> None:
@@ -338,7 +354,7 @@ def say_effects(report: Report) -> None:
     for _, group in groupby(effects(report), key=itemgetter(0, 2)):
         _say_some([f"{verb:<9} {path}{where and ' '}{where}" for verb, path, where in group])
     for sentence in report.remarks:
-        say(f"note      {sentence}")
+        say_sentence(f"note      {sentence}")
 
 
 def effects(report: Report) -> Iterator[tuple[str, RecordPath, str]]:
@@ -368,7 +384,7 @@ def waiting_words(report: Report) -> str:
 def _say_some(lines: Sequence[str], bound: int | None = LINES, rest: str = "") -> None:
     """Print the first `bound` lines of one kind, and the number of the others."""
     for line in lines[:bound]:
-        say(line)
+        say_sentence(line)
     if lines:
         _say_rest(lines[0].split()[0], len(lines) - len(lines[:bound]), rest)
 

@@ -60,8 +60,9 @@ class Receipts:
         self.overheard = Overheard(history, self.now, self.say)
 
     def say(self, sentence: str) -> None:
-        """Keep a remark until `take` returns it."""
-        self.sentences.append(sentence)
+        """Keep a remark until `take` returns it, once; an empty one is none."""
+        if sentence and sentence not in self.sentences:
+            self.sentences.append(sentence)
 
     def log(self, batch: Sequence[Change], written: Written) -> None:
         """Add an accepted batch to the activity log, before base moves.
@@ -69,7 +70,7 @@ class Receipts:
         After a stop between the two, the next cycle finds that it is in the log.
         """
         at, pds = self.now(), self.pds()
-        ActivityLog(self.own).keep(
+        lost = ActivityLog(self.own).keep(
             Activity(
                 *(at, How.PUSHED, change.path, change.before, stored or change.after),
                 rev=written.rev,
@@ -78,11 +79,12 @@ class Receipts:
             )
             for change, stored in zip(batch, written.cids, strict=False)
         )
+        self.say(lost)
 
     def log_refusal(self, change: Change, reason: str) -> None:
         """Add a change that the PDS refused to the activity log."""
         named = self.now(), How.REFUSED, change.path, change.before, change.after
-        ActivityLog(self.own).keep([Activity(*named, pds=self.pds(), reason=reason)])
+        self.say(ActivityLog(self.own).keep([Activity(*named, pds=self.pds(), reason=reason)]))
 
     def keep(self, batch: Sequence[Change], written: Written) -> None:
         """Keep the answer of the PDS for each record that it accepted."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 from syncd.config import forms_of_text
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FolderWrong
-from syncd.folder.migrate.rewrite import changed_collections, rewrite
+from syncd.folder.migrate.rewrite import Rewritten, changed_collections, rewrite
 from syncd.folder.problems import explain
 from syncd.folder.write import conflict_file, kept_conflict
 from syncd.forms import Forms
@@ -35,9 +35,17 @@ def follow_markdown(files: Workspace, on_notice: OnNotice) -> None:
         message = f"the files cannot be rewritten for [files] markdown: {cause}"
         raise FolderWrong(message, hint=hint) from error
     files.state.keep(MarkdownFiles(now))
-    left = f"; {len(done.left)} stay unchanged, such as {done.left[0]}" if done.left else ""
-    if done.count or left:
-        on_notice(Notice(f"[files] markdown: syncd rewrote {done.count} files{left}"))
+    if done.count or done.left:
+        on_notice(Notice(_said(done)))
+
+
+def _said(done: Rewritten) -> str:
+    files = "1 file" if done.count == 1 else f"{done.count} files"
+    message = f"[files] markdown: syncd rewrote {files}"
+    if not done.left:
+        return message
+    stay = "1 file stays" if len(done.left) == 1 else f"{len(done.left)} files stay"
+    return f"{message}; {stay} unchanged, such as {done.left[0]}"
 
 
 def _copies_to_rewrite(

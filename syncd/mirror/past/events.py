@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from syncd.atproto.cid import Cid
 from syncd.atproto.syntax import Tid
@@ -40,6 +40,8 @@ REFUSED: Final = "refused"
 UNCONFIRMED: Final = "unconfirmed"
 PULLED: Final = frozenset({How.CLONED, How.PULLED, How.MERGED})
 PUSHED: Final = frozenset({How.PUSHED})
+_Version: TypeAlias = tuple[str, Cid | None]
+"""A path, and what was there."""
 _BESIDE: Final = 100
 """So many more are read than are asked for, so that the two files meet at the oldest one shown."""
 
@@ -222,18 +224,20 @@ def _joined(
         key = (version.path, version.side, version.cid, version.after)
         waiting[key].append(version)
     answers = {(push.path, push.cid): push for push in pushes}
+    own = set[_Version]()
     for activity in activities:
         event = _event_of(activity)
         found = waiting.get((event.path, event.side, event.before, event.after))
+        if activity.how is How.PUSHED and (found or event.before is None):
+            own.add((event.path, event.after))
         if found:
             version = found.pop(0)
             reason = event.reason if event.deed == REFUSED else version.reason
             event = replace(event, reason=reason, origin=version.origin)
         yield _answered(event, answers)
     logged = {(a.path, a.after) for a in activities if a.how is not How.REFUSED}
-    reached = (
-        logged | {*answers} | {(v.path, v.cid) for v in superseded if v.origin is Provenance.FOLDER}
-    )
+    # A push that tells of its own version tells nothing of an earlier one that a guard refused.
+    reached = (logged | {*answers} | _sent(superseded)) - own
     for version in (version for versions in waiting.values() for version in versions):
         event = _event_of_version(version)
         is_told = version.after is not None and (version.path, version.after) in reached
@@ -244,6 +248,11 @@ def _joined(
     for push in answers.values():
         if push.is_new and (push.path, push.cid) not in logged and push.path not in in_many:
             yield _event_of_push(push)
+
+
+def _sent(superseded: Iterable[Superseded]) -> set[_Version]:
+    """Return what was sent, and taken by the repo, but did not stay in it."""
+    return {(v.path, v.cid) for v in superseded if v.origin is Provenance.FOLDER}
 
 
 def _is_before_a_push(version: Superseded) -> bool:
@@ -292,7 +301,7 @@ def _event_of_push(push: Push) -> Event:
 
 def _answered(event: Event, answers: dict[tuple[RecordPath, Cid], Push]) -> Event:
     """Return the event with the PDS's verdict on the record, if this was its last push."""
-    if event.side is not Side.REMOTE or event.after is None or event.deed == REFUSED:
+    if event.side is not Side.REMOTE or event.after is None or event.deed in (REFUSED, UNCONFIRMED):
         return event
     push = answers.get((RecordPath(event.path), event.after))
     return event if push is None else replace(event, validation=push.validation)

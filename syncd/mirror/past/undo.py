@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from syncd.atproto.cid import Cid
 from syncd.cycle.pull.supersede import file_at
@@ -75,6 +76,21 @@ def end_restore(
         before = {path: cid for path, cid in last.before.items() if path in changed}
         after = {path: cid for path, cid in last.after.items() if path in changed}
         workspace.state.keep(LastRestore(before, after))
+
+
+def read_stopped(workspace: Workspace) -> LastRestore:
+    """Return the note of a restore that was stopped before its end; an empty one if none was."""
+    last = workspace.state.note(LastRestore)
+    return LastRestore() if last is None or last.is_done else last
+
+
+def end_stopped(workspace: Workspace) -> None:
+    """Note that a restore that was stopped got to its end, if each file is what it was to be."""
+    last = read_stopped(workspace)
+    with suppress(FileProblem):
+        found = {path: file_at(workspace.folder, path) for path in last.after}
+        if last.after and {p: seen.cid for p, seen in found.items() if seen} == last.after:
+            workspace.state.keep(replace(last, is_done=True))
 
 
 def plan_undo(workspace: Workspace) -> list[Undo]:

@@ -168,11 +168,13 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
         yield found
 
 
-def on_a_terminal(terminal: Terminal, **more: str) -> str:
-    """What `syncd status` writes where somebody sees it."""
+def on_a_terminal(
+    terminal: Terminal, *words: str, codes: tuple[int, ...] = (0,), **more: str
+) -> str:
+    """What `syncd status`, or another command, writes where somebody sees it."""
     ours, theirs = pty.openpty()
     process = warm.Process[bytes](
-        [*warm.SYNCD, "status"],
+        [*warm.SYNCD, *(words or ("status",))],
         cwd=terminal.home / "notes",
         env={**terminal.environment(), "TERM": "xterm-256color", "COLUMNS": "120", **more},
         stdin=theirs, stdout=theirs,
@@ -185,7 +187,7 @@ def on_a_terminal(terminal: Terminal, **more: str) -> str:
     except OSError:
         pass
     os.close(ours)
-    assert process.wait(60) == 0
+    assert process.wait(60) in codes
     return text.decode()
 
 
@@ -197,6 +199,29 @@ def test_there_is_colour_on_a_terminal_and_none_where_it_is_not_wanted(terminal:
     assert without == re.sub(r"\x1b\[[0-9;]*m", "", on_a_terminal(terminal))
     plain = terminal.ok("syncd status", at=notes)
     assert on_a_terminal(terminal, TERM="dumb").replace("\r\n", "\n") == plain
+
+
+@pytest.mark.parametrize("width", [20, 40, 80])
+def test_no_sentence_is_wider_than_the_terminal_and_each_is_whole(
+    terminal: Terminal, width: int
+) -> None:
+    notes = terminal.home / "notes"
+    (notes / "com.example.note").mkdir()
+    (notes / "com.example.note/one.json").write_text('{"v": 1 2, "text": "and so on"}')
+    terminal.run("syncd sync", at=notes)
+    for words in ("doctor", "verify", "sync", "restore --help", "--help"):
+        command = words.split()
+        shown = on_a_terminal(
+            terminal, *command, codes=(0, 1, 3), COLUMNS=str(width), TERM="dumb"
+        ).replace("\r\n", "\n")
+        for line in shown.splitlines():
+            # Names, examples and the widest cell of a table are not broken.
+            longest = max(map(len, line.split()), default=0)
+            can_fit = not line.startswith("    syncd ") and longest + 22 < width
+            assert len(line) <= width or not can_fit, (words, line)
+        if words != "doctor" and "help" not in words:
+            printed = terminal.run(f"syncd {words}", at=notes).out
+            assert shown.split() == printed.split()
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)])
