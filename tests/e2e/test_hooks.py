@@ -154,3 +154,30 @@ def test_a_hook_may_run_syncd_and_leave_a_process_that_keeps_its_output_open(
         save(notes, text="two")
         wait_until(lambda: inner.exists() and "code" in inner.read_text(), "the inner sync")
     assert inner.read_text().endswith("code 0\n")
+
+
+def test_a_job_that_cannot_publish_runs_the_hook_of_problems(terminal: Terminal) -> None:
+    site = terminal.home / "site"
+    site.mkdir()
+    settings = f'[mirror]\ndid = "{terminal.login.did}"\nmode = "publish"\n'
+    (site / "syncd.toml").write_text(settings, encoding="utf-8")
+    install(site, on_problem="./hook", after_push="./hook")
+    terminal.ok(
+        "git init --quiet --initial-branch main",
+        "git add --all",
+        "git commit --quiet --message Begin",
+        "git clone --quiet --bare . ../site.git",
+        "git clone --quiet ../site.git ../job",
+        at=site,
+    )
+    job = terminal.home / "job"
+    terminal.ok("git switch --quiet --create other", at=job)
+    terminal.ok(
+        f"export SYNCD_PLC_URL={terminal.url}", "syncd sync --dry-run --allow-hooks", at=job
+    )
+    assert heard(terminal) == []
+    ran = terminal.run("syncd sync --allow-hooks", at=job)
+    assert ran.code != 0
+    (given,) = heard(terminal)
+    assert (given["event"], given["folder"]) == ("on_problem", str(job))
+    assert "only main is published" in given["error"]["message"]
