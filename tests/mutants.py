@@ -505,7 +505,7 @@ MUTANTS = (
     ),
     Mutant(
         "what a server sent steers the terminal", "cli/screen/output.py",
-        "    print(paint(visible(text)), file=sys.stderr, flush=True)",
+        "    print(paint(_shown(text)), file=sys.stderr, flush=True)",
         "    print(paint(text), file=sys.stderr, flush=True)", "tests/cli/screen/test_output.py",
     ),
     Mutant(

@@ -24,7 +24,7 @@ from syncd.atproto.blob import FILE, BlobRef
 from syncd.atproto.cid import cid_of_digest
 from syncd.atproto.dagcbor import utf8
 from syncd.atproto.data import Record
-from syncd.blobs.kinds import ENOUGH_BYTES, mime_of
+from syncd.blobs.kinds import ENOUGH_BYTES, mime_of, stand_in_of
 from syncd.blobs.location import tells_place
 from syncd.blobs.offered import check_meant, check_offered
 from syncd.blobs.strip import STRIPPERS, stripped
@@ -54,6 +54,10 @@ _UNALLOWED_HINT: Final = (
 _STUCK_HINT: Final = (
     "remove the place with another program, such as exiftool or mat2; to publish it with "
     "its place: syncd blob add --as-is FILE --to RECORD"
+)
+_STAND_IN_HINT: Final = (
+    "bring the file itself, as with git lfs pull, git annex get or git-crypt unlock; a job with "
+    'mode = "publish" reads what git has, so keep the file in git itself'
 )
 UNALLOWED: Final = "unallowed"
 """What `[blobs] location` comes to where it says "keep" and nobody allowed that on this machine."""
@@ -269,8 +273,14 @@ def shown(name: str) -> str:
 
 
 def described(name: str, file: BinaryIO, size: int) -> BlobRef:
-    """Read a file to its end and return its reference. Raises BadData if it is not `size` long."""
+    """Read a file to its end and return its reference.
+
+    Raises BadData if it is not `size` long, or if it only stands for the file that is meant.
+    """
     start = file.read(ENOUGH_BYTES)
+    stand_in = stand_in_of(start)
+    if stand_in is not None:
+        raise BadData(f"{shown(name)} is {stand_in}, not the file itself", hint=_STAND_IN_HINT)
     digest, count = hashlib.sha256(start), len(start)
     while piece := file.read(_PIECE):
         digest.update(piece)

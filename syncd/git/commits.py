@@ -72,8 +72,19 @@ class Worktree:
     def tip(self) -> Tip:
         """Ask git for the commit and the branch that are checked out."""
         commit = self.git.text("rev-parse", "--verify", "--quiet", "HEAD", may_fail=(1,))
-        branch = self.git.text("symbolic-ref", "--quiet", "--short", "HEAD", may_fail=(1,))
-        return Tip(commit or None, branch or None)
+        # Whole: git's short form of a branch is another one where a tag has the same name.
+        branch = self.git.text("symbolic-ref", "--quiet", "HEAD", may_fail=(1,))
+        return Tip(commit or None, branch.removeprefix("refs/heads/") or None)
+
+    def check_remote(self, name: str) -> None:
+        """Raise GitFailed unless a remote of this name is configured here.
+
+        git would take the name for a directory, which may have come with the branch, and run the
+        hooks in it.
+        """
+        if not self.git.text("config", "--get", f"remote.{name}.url", may_fail=(1,)):
+            hint = f"git remote add {name} URL, or correct [git] push in syncd.toml"
+            raise GitFailed(f"git has no remote {name}", hint=hint)
 
     def tree_id(self, treeish: str) -> str | None:
         """Return the id of the folder's tree in a commit or tree; None if the folder is absent."""
@@ -403,6 +414,7 @@ def _copy(source: Path, target: Path | None) -> None:
 
 def push(work: Worktree, remote: str, branch: str) -> None:
     """Push `branch` to the branch of the same name on `remote`, without force. Raises GitFailed."""
+    work.check_remote(remote)
     name = f"refs/heads/{branch}"
     try:
         work.git.run("push", "--quiet", remote, f"{name}:{name}")

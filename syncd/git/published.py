@@ -28,6 +28,11 @@ _REMOTE_HINT: Final = (
     "the remote is origin, or the one in [git] push; without a remote, use: syncd sync "
     "--published FILE"
 )
+_PUSH: Final = (
+    *("push", "--quiet", "--no-verify", "--no-follow-tags", "--no-signed"),
+    "--recurse-submodules=no",
+)
+"""REF alone moves, to what the remote has or a commit beside it: hooks are for a person's push."""
 _PUSH_HINT: Final = (
     "give the job write access to the git repository (contents: write), or use --published FILE"
 )
@@ -35,10 +40,14 @@ _PUSH_HINT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """The newest commit of the branch and the object at REF in a remote. None: there is none."""
+    """The newest commit of the branch and the object at REF in a remote. None: there is none.
+
+    `alike` is a branch or a tag that git would take for REF in a push.
+    """
 
     tip: str | None
     published: str | None
+    alike: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +61,29 @@ class Upstream:
     def ends(self) -> Ends:
         """Ask the remote where the branch and REF stand."""
         tip = f"refs/heads/{self.branch}"
+        self._check_remote()
         try:
             out = self.work.git.text("ls-remote", self.remote, tip, REF)
         except GitFailed as error:
             raise GitFailed(error.message, hint=error.hint or _REMOTE_HINT) from None
         pairs = (line.partition("\t") for line in out.splitlines())
         found = {name: commit for commit, _, name in pairs}
-        return Ends(found.get(tip), found.get(REF))
+        alike = next((name for name in found if name.endswith(f"/{REF}")), None)
+        return Ends(found.get(tip), found.get(REF), alike)
+
+    def _check_alike(self, ends: Ends) -> None:
+        """Raise GitFailed if git would take a branch or a tag of the remote for REF."""
+        if ends.alike is not None:
+            message = (
+                f"{REF} cannot be moved: {self.remote} has {ends.alike}, which git takes for it"
+            )
+            raise GitFailed(message, hint=f"git push {self.remote} --delete {ends.alike}")
+
+    def _check_remote(self) -> None:
+        try:
+            self.work.check_remote(self.remote)
+        except GitFailed as error:
+            raise GitFailed(error.message, hint=_REMOTE_HINT) from None
 
     def bring(self) -> None:
         """Fetch the commit at REF."""
@@ -75,11 +100,15 @@ class Upstream:
 
     def move(self, before: str | None, after: str) -> bool:
         """Set REF to `after` if it still is `before`; return False if another job moved it."""
+        if before is None:
+            self._check_alike(self.ends())
         lease = f"--force-with-lease={REF}:{before or ''}"
         try:
-            self.work.git.run("push", "--quiet", lease, self.remote, f"{after}:{REF}")
+            self.work.git.run(*_PUSH, lease, self.remote, f"{after}:{REF}")
         except GitFailed as error:
-            now = self.ends().published
+            ends = self.ends()
+            self._check_alike(ends)
+            now = ends.published
             if now == before:
                 hint = error.hint or _PUSH_HINT
                 raise GitFailed(f"{REF} cannot be moved: {error.message}", hint=hint) from None

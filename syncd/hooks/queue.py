@@ -1,19 +1,22 @@
 """Run hooks one at a time, beside a sync that does not wait for them. Report what fails.
 
 Each run asks anew whether a person allowed what would run now. Shutdown kills the program that
-runs, and drops what waits.
+runs, and drops what waits. A hook that saves records, and so causes its next run, has a rest after
+a few: it never uses up the writes that an account has.
 """
 
 from __future__ import annotations
 
 import os
-import queue
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import field
 from typing import Final
 
 from syncd.errors import SyncdError
+from syncd.hooks.joined import joined
 from syncd.hooks.program import INSIDE, run_program
 from syncd.hooks.table import Table, is_allowed
 from syncd.values import dataclass
@@ -24,6 +27,9 @@ LINE_CHARACTERS: Final = 1_000
 """So much of each is: a program can write 64 KiB without ending a line."""
 WAITING: Final = 1_000
 """The most runs that wait; a newer one is then not queued, and syncd reports that."""
+RUNS: Final = 10
+PERIOD_SECONDS: Final = 60.0
+"""After so many runs for one event within such a period, the next one waits until it is over."""
 ALLOW_HINT: Final = (
     "see what they run: syncd hooks; allow them: syncd hooks allow; in a CI: syncd sync "
     "--allow-hooks"
@@ -46,9 +52,10 @@ class Hooks:
     table: Table
     tell: Callable[[Told], None]
     is_allowed: bool = False
-    _waiting: queue.Queue[tuple[str, bytes] | None] = field(
-        default_factory=lambda: queue.Queue(WAITING)
-    )
+    _waiting: list[tuple[str, bytes]] = field(default_factory=list)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+    _starts: dict[str, deque[float]] = field(default_factory=dict)
+    _resting: set[str] = field(default_factory=set)
     _thread: threading.Thread | None = None
     _is_stopping: threading.Event = field(default_factory=threading.Event)
     _is_refused: bool = False
@@ -91,9 +98,12 @@ class Hooks:
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="hooks", daemon=True)
             self._thread.start()
-        try:
-            self._waiting.put_nowait((event, given))
-        except queue.Full:
+        with self._changed:
+            is_full = len(self._waiting) >= WAITING
+            if not is_full:
+                self._waiting.append((event, given))
+            self._changed.notify()
+        if is_full:
             self._fail(
                 event, f"{WAITING} runs of hooks are waiting already, so syncd skips this one"
             )
@@ -101,21 +111,50 @@ class Hooks:
     def close(self) -> None:
         """Kill the running program, and drop the queue."""
         self._is_stopping.set()
+        with self._changed:
+            self._changed.notify()
         if self._thread is not None:
-            self._drop()
-            self._waiting.put(None)
             self._thread.join()
 
-    def _drop(self) -> None:
-        while True:
-            try:
-                self._waiting.get_nowait()
-            except queue.Empty:
-                return
-
     def _work(self) -> None:
-        while (found := self._waiting.get()) is not None:
+        while (found := self._next()) is not None:
             self.run(*found)
+
+    def _next(self) -> tuple[str, bytes] | None:
+        """Wait for a run that is due, and take it; None once syncd ends."""
+        with self._changed:
+            while not self._is_stopping.is_set():
+                pauses = {event: self._pause(event) for event, _ in self._waiting}
+                due = next((event for event, pause in pauses.items() if not pause), None)
+                if due is not None:
+                    return self._take(due)
+                self._changed.wait(min(pauses.values(), default=None))
+        return None
+
+    def _pause(self, event: str) -> float:
+        """Return for how many seconds the hook of an event has a rest. Report when one begins."""
+        starts = self._starts.get(event, deque[float]())
+        over = starts[0] + PERIOD_SECONDS if len(starts) == RUNS else 0.0
+        pause = max(0.0, over - time.monotonic())
+        if pause and event not in self._resting:
+            self._resting.add(event)
+            words = (
+                f"the hook {event} ran {RUNS} times within {PERIOD_SECONDS:g} seconds; the next "
+                f"run waits for {pause:.0f} seconds, and gets all that is new by then"
+            )
+            hint = "a hook that saves records causes its own next run: make sure that this ends"
+            self.tell(Told(words, hint, is_failure=True))
+        return pause
+
+    def _take(self, event: str) -> tuple[str, bytes]:
+        """Take the first run of an event; after a rest, all of them as one."""
+        self._starts.setdefault(event, deque(maxlen=RUNS)).append(time.monotonic())
+        alike = [item for item in self._waiting if item[0] == event]
+        taken = alike if event in self._resting else alike[:1]
+        self._resting.discard(event)
+        for item in taken:
+            self._waiting.remove(item)
+        return event, joined([given for _, given in taken])
 
     def _may_run(self) -> bool:
         """Return whether a person allowed the hooks. Report once that they did not."""

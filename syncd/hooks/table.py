@@ -64,11 +64,18 @@ class Table:
         return f"{word} is not executable: chmod +x {shlex.quote(word)}"
 
     def files(self, command: Command) -> Iterator[Path]:
-        """Yield the files of the repository that the words of a command name."""
-        for word in command:
+        """Yield the files of the repository that a command names or runs.
+
+        A word may be an option with a file after `=`; PATH may lead into the repository.
+        """
+        program = self.program(command)
+        named = [name for word in command for name in (word, word.partition("=")[2]) if name]
+        found: set[Path] = set()
+        for name in (*named, *(() if program is None else (str(program),))):
             # Of a link, that in the repository counts: a pull can lead it elsewhere.
-            place = Path(os.path.normpath(self.root / word))
-            if place.is_relative_to(self.top) and place.is_file():
+            place = Path(os.path.normpath(self.root / name))
+            if place not in found and place.is_relative_to(self.top) and place.is_file():
+                found.add(place)
                 yield place
 
     def digest(self) -> str:

@@ -144,10 +144,10 @@ def test_a_workflow_s_script_publishes_and_does_nothing_the_second_time(
     assert [line for line in lines if line.startswith("syncd")] == ["syncd sync || code=$?"]
     plc = f"export SYNCD_PLC_URL={terminal.url}"
     preview = "git clone --quiet site.git preview", "cd preview", plc, *preview_of(workflow)
-    assert "| creation | `com.example.note/hello` |" in terminal.ok(
-        f"export GITHUB_STEP_SUMMARY={home}/summary; touch {home}/summary", *preview,
-        f"cat {home}/summary",
-    )  # fmt: skip
+    summary = home / "summary"
+    summary.touch()
+    shown = terminal.ok(f"export GITHUB_STEP_SUMMARY={summary}", *preview)
+    assert "| creation | `com.example.note/hello` |" in shown + summary.read_text(encoding="utf-8")
     assert not (home / "preview" / ".syncd").exists()
     detached = ["git checkout --quiet --detach"] if workflow == "gitlab.yml" else []
     outs = []
@@ -180,9 +180,36 @@ def test_a_workflow_s_script_publishes_and_does_nothing_the_second_time(
 
 
 def preview_of(workflow: str) -> list[str]:
-    """The lines of the job of a pull request that run syncd."""
+    """The lines of the job of a pull request that run syncd, and what they end with."""
     rows = [row.strip().removeprefix("- ") for row in _rows(workflow)]
-    return [row for row in rows if row.startswith("syncd sync --dry-run")]
+    preview = rows[: rows.index("publish:")]
+    return [row for row in preview if row.startswith(("syncd sync --dry-run", "code=", "exit "))]
+
+
+@pytest.mark.parametrize("workflow", CLONES)
+def test_a_preview_of_what_cannot_be_published_is_shown_whole_and_fails(
+    workflow: str, terminal: Terminal
+) -> None:
+    settings = f'[mirror]\ndid = "{terminal.login.did}"\nmode = "publish"\n'
+    (terminal.home / "settings").write_text(settings, encoding="utf-8")
+    ran = terminal.run(
+        "git init --quiet --initial-branch main site",
+        "cd site",
+        "cp ../settings syncd.toml",
+        "mkdir com.example.note",
+        f"echo '{{' >{NOTE}.json",
+        "git add --all",
+        "git commit --quiet --message 'No record'",
+        "git clone --quiet --bare . ../site.git",
+        f"git clone --quiet file://{terminal.home}/site.git ../preview",
+        "cd ../preview",
+        f"export SYNCD_PLC_URL={terminal.url} GITHUB_STEP_SUMMARY={terminal.home}/summary",
+        *preview_of(workflow),
+    )
+    summary = terminal.home / "summary"
+    shown = ran.out + (summary.read_text(encoding="utf-8") if summary.exists() else "")
+    assert (ran.code, f"| problem | `{NOTE}` |" in shown) == (3, True)
+    assert (f"::error file={NOTE}.json,line=2," in shown) == (workflow == "github.yml")
 
 
 def edit_and_push(clone: Path) -> tuple[str, ...]:

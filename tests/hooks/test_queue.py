@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 from dataclasses import dataclass, field, replace
@@ -103,6 +104,24 @@ def test_any_change_of_what_would_run_asks_again(folder: Path, change: str) -> N
     assert ran(after.root) == "x"
 
 
+@pytest.mark.parametrize("word", ["./Makefile", "--file=Makefile", "-f=sub/../Makefile", "tool"])
+def test_a_file_of_the_repository_is_watched_however_a_command_comes_to_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    """`tool` is a program that PATH leads to."""
+    monkeypatch.setenv("PATH", f"{folder / 'programs'}:/usr/bin:/bin")
+    for name in ("Makefile", "programs/tool"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("#!/bin/sh\n", encoding="utf-8")
+        (folder / name).chmod(0o755)
+    table = table_of(folder, after_pull=(word,) if word == "tool" else ("true", word))
+    name = "programs/tool" if word == "tool" else "Makefile"
+    assert list(table.files(table.commands[AFTER_PULL])) == [folder / name]
+    before = table.digest()
+    (folder / name).write_text("#!/bin/sh\nother\n", encoding="utf-8")
+    assert table.digest() != before
+
+
 def test_the_command_line_may_allow_them_for_once(folder: Path) -> None:
     table = table_of(folder, after_pull=(script(folder, "hook", NOTE),))
     heard = Heard()
@@ -185,6 +204,41 @@ def test_queued_hooks_run_one_at_a_time_in_order(folder: Path) -> None:
     assert [message.partition(" failed")[0] for message in heard.failures()] == [
         "the hook after_push"
     ]
+
+
+def test_a_hook_that_causes_its_own_next_run_has_a_rest_and_then_gets_all_that_is_new(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("syncd.hooks.queue.RUNS", 3)
+    monkeypatch.setattr("syncd.hooks.queue.PERIOD_SECONDS", 5.0)
+    table = allowed(table_of(folder, after_push=(script(folder, "hook", NOTE),)))
+    heard = Heard()
+    hooks = Hooks(table, heard.told.append)
+    for n in range(7):
+        hooks.queue(AFTER_PUSH, b'{"rev": %d, "records": [{"path": "%d"}]}\n' % (n, n % 6))
+    while len(ran(folder).splitlines()) < 4:
+        threading.Event().wait(0.05)
+    hooks.close()
+    given = [json.loads(line) for line in ran(folder).splitlines()]
+    assert [each["rev"] for each in given] == [0, 1, 2, 6]
+    assert [item["path"] for item in given[-1]["records"]] == ["3", "4", "5", "0"]
+    (told,) = heard.failures()
+    assert "3 times within 5 seconds" in told
+
+
+def test_a_rest_of_one_event_holds_up_no_other_and_no_end(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("syncd.hooks.queue.RUNS", 1)
+    hook = script(folder, "hook", "import os; open('ran', 'a').write(os.environ['SYNCD_HOOK'])")
+    table = allowed(table_of(folder, after_push=(hook,), after_pull=(hook,)))
+    hooks = Hooks(table, lambda _: None)
+    for event in (AFTER_PUSH, AFTER_PUSH, AFTER_PULL):
+        hooks.queue(event, b"{}")
+    while not ran(folder).endswith(AFTER_PULL):
+        threading.Event().wait(0.05)
+    hooks.close()
+    assert ran(folder) == AFTER_PUSH + AFTER_PULL
 
 
 def test_the_end_kills_the_one_that_runs_and_drops_the_others(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
@@ -41,6 +42,7 @@ from syncd.cli.screen.planned import (
 )
 from syncd.cli.screen.review import FORMATS
 from syncd.cli.screen.verbose import listeners
+from syncd.config import FILE_NAME, load_config
 from syncd.git.repository import find_repository
 from syncd.mirror.delegate import sync_here_or_there
 from syncd.mirror.editors.served import keep_served
@@ -195,11 +197,14 @@ def publish(root: Path, file: Path | None, output: Output, *, allow_hooks: bool)
     )
 
     marks = kept.RemoteMarks() if file is None else kept.FileMarks(file)
-    do = preview_branch if output.is_dry_run else publish_branch
+    if output.is_dry_run:
+        done = asyncio.run(preview_branch(root, marks, at_the_pds(listeners())))
+        _say_publication(root, done, output)
     with hooks_afterwards(is_allowed=allow_hooks) as after:
-        done = asyncio.run(do(root, marks, at_the_pds(listeners())))
-        if not output.is_dry_run:
-            after.note(root, done.config, done.report, Report())
+        # An error may come before HEAD's settings are read.
+        with after.noting_errors(root, load_config(root / FILE_NAME, os.environ)):
+            done = asyncio.run(publish_branch(root, marks, at_the_pds(listeners())))
+        after.note(root, done.config, done.report, Report())
         _say_publication(root, done, output)
 
 

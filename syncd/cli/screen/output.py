@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from syncd.cli.screen.colour import has_colour
-from syncd.cli.screen.visible import visible, visible_json
+from syncd.cli.screen.visible import has_runner, inert, visible, visible_json
 from syncd.errors import BadJson, FileProblem, SyncdError
 from syncd.trouble import explain
 from syncd.values import dataclass
@@ -75,7 +75,12 @@ def take_any_text() -> None:
 
 def say(text: str = "", *, paint: Callable[[str], str] = str) -> None:
     """Print one line on stdout. Only `paint` may add control characters, for colour."""
-    _print(paint(visible(text)))
+    _print(paint(_shown(text)))
+
+
+def say_command(text: str) -> None:
+    """Print one line on stdout that a runner of a CI is to take for a command."""
+    _print(visible(text))
 
 
 def say_lines(text: str) -> None:
@@ -88,7 +93,8 @@ def say_changes(lines: Iterable[Line]) -> None:
     """Print the lines of a diff, in colour if the terminal allows it."""
     is_painted, room = has_colour(sys.stdout, os.environ), columns()
     for line in lines:
-        _print(line.shown(is_painted=is_painted, columns=room))
+        shown = line.shown(is_painted=is_painted, columns=room)
+        _print(inert(shown) if has_runner(os.environ) else shown)
 
 
 def tell(text: str, *, paint: Callable[[str], str] = str) -> None:
@@ -98,7 +104,12 @@ def tell(text: str, *, paint: Callable[[str], str] = str) -> None:
     """
     WAITS.ended()
     with suppress(OSError):
-        print(paint(visible(text)), file=sys.stderr, flush=True)
+        print(paint(_shown(text)), file=sys.stderr, flush=True)
+
+
+def _shown(text: str) -> str:
+    """Return a text on one line that controls neither a terminal nor a runner of a CI."""
+    return inert(visible(text)) if has_runner(os.environ) else visible(text)
 
 
 def _print(text: str) -> None:
@@ -174,7 +185,7 @@ def say_json(value: Mapping[str, Any], *, indent: int | None = 2) -> None:
     text = visible_json(json.dumps(value, ensure_ascii=False, indent=indent))
     if not _takes(text):
         # The escapes of the stream are none of JSON's.
-        text = json.dumps(value, indent=indent)
+        text = visible_json(json.dumps(value, indent=indent))
     _print(text)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from syncd.cli.screen.output import many, say, say_sentence, waiting_words
+from syncd.cli.screen.output import many, say, say_command, say_sentence, waiting_words
 from syncd.cli.screen.review import markdown, rows_of, workflow_commands
 from syncd.config import Config
 from syncd.folder.names import relative_paths
@@ -64,10 +64,10 @@ def later_words(report: Report) -> str:
 def say_review(report: Report, summary: str, shown_as: str, named: Named) -> None:
     """Print a plan in one of the formats of review.py."""
     if shown_as == "markdown":
-        lines = markdown(report, summary)
-    else:
-        found = ((row.path, named.file(row.path)) for row in rows_of(report))
-        files = [(path, file) for path, file in found if file is not None]
-        lines = workflow_commands(report, summary, files)
-    for line in lines:
-        say(line)
+        for line in markdown(report, summary):
+            say(line)
+        return
+    found = ((row.path, named.file(row.path)) for row in rows_of(report))
+    files = [(path, file) for path, file in found if file is not None]
+    for line in workflow_commands(report, summary, files):
+        say_command(line)

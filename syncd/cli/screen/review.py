@@ -7,7 +7,7 @@ command. Prints nothing itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from syncd.cli.screen.visible import visible
@@ -17,7 +17,9 @@ from syncd.values import dataclass
 
 FORMATS: Final = ("github", "markdown")
 ROWS: Final = 200
-"""The most rows of a table: a comment on GitHub has at most 65,536 characters."""
+"""The most rows of a table, for whoever reads it."""
+CHARACTERS: Final = 60_000
+"""The most characters of a comment: GitHub takes 65,536."""
 _CELL: Final = 200
 _DOES: Final = {Verdict.PULL: "pull", Verdict.ADOPT: "adopt", Verdict.CONFLICT: "conflict"}
 
@@ -62,14 +64,29 @@ def markdown(report: Report, summary: str) -> Iterator[str]:
     """Yield the lines of a comment."""
     rows = rows_of(report)
     yield f"**syncd:** {_quoted(summary)}"
-    yield from (f"- {_quoted(sentence)}" for sentence in report.remarks)
+    remarks = [f"- {_quoted(sentence)}" for sentence in report.remarks]
+    shown, room = _within(remarks, CHARACTERS // 2)
+    yield from shown
+    if len(shown) < len(remarks):
+        yield f"- {len(remarks) - len(shown)} more notes: `syncd sync --dry-run` lists them all"
     if rows:
         yield ""
         yield "| what | record | why |"
         yield "|---|---|---|"
-    yield from (f"| {row.what} | {_quoted(row.path)} | {_quoted(row.why)} |" for row in rows[:ROWS])
-    if len(rows) > ROWS:
-        yield f"| … | {len(rows) - ROWS} more | `syncd sync --dry-run` lists them all |"
+    lines = [f"| {row.what} | {_quoted(row.path)} | {_quoted(row.why)} |" for row in rows[:ROWS]]
+    shown, _ = _within(lines, CHARACTERS // 2 + room)
+    yield from shown
+    if len(rows) > len(shown):
+        yield f"| … | {len(rows) - len(shown)} more | `syncd sync --dry-run` lists them all |"
+
+
+def _within(lines: Sequence[str], room: int) -> tuple[Sequence[str], int]:
+    """Return those of the first `lines` that have room, and the rest of the room."""
+    for number, line in enumerate(lines):
+        if len(line) + 1 > room:
+            return lines[:number], room
+        room -= len(line) + 1
+    return lines, room
 
 
 def _quoted(text: str) -> str:

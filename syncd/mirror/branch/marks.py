@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from syncd.cycle.branch.mark import Mark, format_mark, parse_mark
 from syncd.errors import FileProblem
-from syncd.git.published import REF, comes_from, note_beside
+from syncd.git.published import REF, comes_from, has_commit, note_beside
 from syncd.mirror.branch.standing import Checkout, Found, Since, find_in_remote
 from syncd.trouble import explain_at
 from syncd.values import dataclass
@@ -52,9 +52,27 @@ class RemoteMarks:
                 return ""
             found = find_in_remote(checkout)
             before = found.kept_as
+            if _is_elsewhere(checkout, found, mark):
+                return replaced_meanwhile(checkout)
             if found.mark and comes_from(checkout.work, found.mark.commit, mark.commit):
                 return f"another job has published {found.mark.commit[:10]} meanwhile"
         return f"other jobs keep moving {REF}; it stays at {(before or 'nothing')[:10]}"
+
+
+def replaced_meanwhile(checkout: Checkout) -> str:
+    """Return what a person should know where the branch was forced to another commit."""
+    return (
+        f"{checkout.config.branch} was replaced meanwhile; the job of its new commit publishes it"
+    )
+
+
+def _is_elsewhere(checkout: Checkout, found: Found, mark: Mark) -> bool:
+    """Return whether the branch was forced to a commit that does not come from that of `mark`."""
+    if found.tip is None or found.tip == mark.commit:
+        return found.tip is None
+    if not has_commit(checkout.work, found.tip):
+        checkout.upstream.bring_branch()
+    return not comes_from(checkout.work, found.tip, mark.commit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from syncd.errors import FileProblem, GitFailed, SyncdError
 from syncd.folder.root import OWN, Folder, initialise
 from syncd.folder.write import kept_conflict
 from syncd.git.published import comes_from
-from syncd.mirror.branch.marks import Marks
+from syncd.mirror.branch.marks import Marks, replaced_meanwhile
 from syncd.mirror.branch.standing import Checkout, Since, checkout_at, since, since_for_preview
 from syncd.mirror.online import Listeners, connected
 from syncd.model import Memory, Problem, RecordPath, Report, Step
@@ -186,7 +186,12 @@ async def _sync(
         except (GitFailed, FileProblem):
             # The mark cannot be moved then either, which says so.
             return
-        now = since(checkout, found)
+        try:
+            now = since(checkout, found)
+        except GitFailed:
+            if found.tip is None:
+                raise
+            raise _Overtaken(replaced_meanwhile(checkout)) from None
         if now.is_done:
             raise _Overtaken(now.remark)
 

@@ -153,7 +153,9 @@ def since(checkout: Checkout, found: Found) -> Since:
         )
         return Since(None, found.kept_as, remark, is_done=True)
     mark = found.mark
-    if mark is not None and mark.commit != checkout.head and _is_newer(checkout, mark):
+    # A branch that was taken back to HEAD has no job of a newer commit.
+    is_tip = found.is_from_remote
+    if mark is not None and not is_tip and _is_newer(checkout, mark):
         remark = f"a newer commit is published already, {mark.commit[:10]}"
         return Since(None, found.kept_as, remark, is_done=True)
     return _judged(checkout, found)
@@ -174,7 +176,8 @@ def _newer_tip(checkout: Checkout, tip: str | None) -> str:
 
 
 def _is_newer(checkout: Checkout, mark: Mark) -> bool:
-    return comes_from(checkout.work, mark.commit, checkout.head)
+    is_other = mark.commit != checkout.head
+    return is_other and comes_from(checkout.work, mark.commit, checkout.head)
 
 
 def _judged(checkout: Checkout, found: Found) -> Since:
@@ -198,7 +201,8 @@ def since_for_preview(checkout: Checkout, found: Found) -> Since:
     A pull request that is behind the branch is compared with where it left the branch.
     """
     judged = _judged(checkout, found)
-    if judged.mark is not None or found.mark is None:
+    is_tip = found.is_from_remote and found.tip == checkout.head
+    if judged.mark is not None or found.mark is None or is_tip:
         return judged
     left = merge_base(checkout.work, found.mark.commit, checkout.head)
     if left is None:

@@ -19,17 +19,20 @@ from syncd.atproto.cid import cid_of_block
 from syncd.cli.commands.run import _voice
 from syncd.cli.commands.sync import say_report
 from syncd.cli.host.journal import LogEntry
+from syncd.cli.screen.changes import Line
 from syncd.cli.screen.output import (
     LINES,
     fail,
     many,
     say,
+    say_changes,
+    say_command,
     say_json,
     say_waiting,
     take_any_text,
     tell,
 )
-from syncd.cli.screen.visible import visible, visible_json
+from syncd.cli.screen.visible import has_runner, inert, visible, visible_json
 from syncd.errors import FileProblem, SyncdError
 from syncd.model import Conflict, Held, Problem, RecordPath, Report, Side
 from tests.test_architecture import ROOT, Module
@@ -67,6 +70,56 @@ def test_json_says_the_same_without_what_steers(value: dict[str, object]) -> Non
     shown = visible_json(json.dumps(value, ensure_ascii=False, indent=2))
     assert steers(shown.replace("\n", "")) == []
     assert json.loads(shown) == value
+
+
+COMMANDS = [
+    "::set-output name=a::b",
+    "  \t::error::x",
+    "why: ##[set-output name=a]b",
+    "##vso[task.setvariable variable=a]b",
+    "###[add-mask]x",
+]
+
+
+@pytest.mark.parametrize("text", COMMANDS)
+def test_no_text_is_a_command_of_a_runner(text: str) -> None:
+    line = inert(text)
+    assert not line.lstrip().startswith("::")
+    assert "##[" not in line
+    assert "##vso[" not in line
+    assert line.replace("\\x3a", ":").replace("\\x23", "#") == text
+    shown = visible_json(json.dumps({"a": text}))
+    assert ("##[" in shown, "##vso[" in shown) == (False, False)
+    assert json.loads(shown) == {"a": text}
+
+
+@pytest.mark.parametrize("text", ["a::b", "at://did:plc:a/b", "# [a](b)", "## a", "[##]", ": :"])
+def test_what_is_no_command_of_a_runner_stays_as_it_is(text: str) -> None:
+    assert inert(text) == text
+    assert visible_json(text) == text
+
+
+def test_a_runner_is_known_by_its_environment() -> None:
+    assert has_runner({"GITHUB_ACTIONS": "true"})
+    assert has_runner({"TF_BUILD": "True"})
+    assert not has_runner({"CI": "true", "GITHUB_ACTIONS": ""})
+
+
+@pytest.mark.parametrize("text", COMMANDS)
+def test_nothing_that_is_said_in_a_job_is_a_command(
+    text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    say(text)
+    tell(text)
+    say_json({"a": text})
+    say_changes([Line(" ", ((text, False),))])
+    out, err = capsys.readouterr()
+    for line in (out + err).splitlines():
+        assert not line.lstrip().startswith("::")
+        assert ("##[" in line, "##vso[" in line) == (False, False)
+    say_command("::notice::x")
+    assert capsys.readouterr().out == "::notice::x\n"
 
 
 def test_whatever_is_said_is_made_visible(capsys: pytest.CaptureFixture[str]) -> None:

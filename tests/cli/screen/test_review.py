@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,11 +35,19 @@ def test_each_row_of_a_table_is_one_line_of_three_cells(reason: str) -> None:
         assert row.count("`") == 4
 
 
-def test_a_comment_has_a_bound() -> None:
-    problems = [Problem(f"com.example.note/{n}", "x" * 10_000) for n in range(2 * ROWS)]
-    text = "\n".join(markdown(report_of("edited", *problems), "much"))
-    assert len(text) < 65_000
-    assert f"{ROWS + 2} more" in text
+@pytest.mark.parametrize("letter", ["x", "|", "\\", "\x1b", "\N{GRINNING FACE}"])
+def test_a_comment_has_a_bound(letter: str) -> None:
+    much = letter * 10_000
+    problems = [Problem(f"com.example.note/{n}", much) for n in range(2 * ROWS)]
+    report = replace(report_of("edited", *problems), remarks=(much,) * 1_000)
+    lines = list(markdown(report, "much"))
+    assert len("\n".join(lines)) < 65_000
+    rows = [line for line in lines if line.startswith(("| conflict", "| problem"))]
+    notes = [line for line in lines if line.startswith("- `")]
+    assert 50 < len(rows) <= ROWS
+    assert lines[-1].startswith(f"| … | {2 * ROWS + 2 - len(rows)} more |")
+    assert f"- {1_000 - len(notes)} more notes" in "\n".join(lines)
+    assert len(list(markdown(report_of("edited"), "little"))) == 6
 
 
 def test_a_workflow_command_is_one_line_and_names_file_line_and_column() -> None:
