@@ -13,8 +13,9 @@ from functools import partial
 
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid
+from syncd.blobs.incoming import PIECE
 from syncd.blobs.kinds import extension_of
-from syncd.blobs.store import PIECE, Store
+from syncd.blobs.store import Store
 from syncd.blobs.streams import STREAMS, in_streams
 from syncd.errors import BadData, BlobNotFound, FileProblem, RateLimited, SyncdError, Unreachable
 from syncd.pds import Pds

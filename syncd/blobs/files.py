@@ -27,6 +27,8 @@ from syncd.atproto.data import Record
 from syncd.blobs.kinds import ENOUGH_BYTES, mime_of
 from syncd.blobs.location import tells_place
 from syncd.blobs.offered import check_meant, check_offered
+from syncd.blobs.pointers import MOST_BYTES as POINTER_BYTES
+from syncd.blobs.pointers import pointer_kind
 from syncd.blobs.strip import STRIPPERS, stripped
 from syncd.config import LOCATION_HOLD, LOCATION_KEEP, LOCATION_STRIP
 from syncd.errors import BadData, FolderWrong
@@ -55,6 +57,10 @@ _STUCK_HINT: Final = (
     "remove the place with another program, such as exiftool or mat2; to publish it with "
     "its place: syncd blob add --as-is FILE --to RECORD"
 )
+_POINTER_HINTS: Final = {
+    "Git LFS": "bring the file: git lfs pull",
+    "git-annex": "bring the file: git annex get, then git annex unlock",
+}
 UNALLOWED: Final = "unallowed"
 """What `[blobs] location` comes to where it says "keep" and nobody allowed that on this machine."""
 _MARKS: Final = re.compile(re.escape(FILE.encode()) + rb"|\\[xuU\r\n]")
@@ -194,7 +200,15 @@ def too_large(name: str, size: int, most: int) -> BadData:
 
 
 def describe(name: str, file: BinaryIO, size: int) -> Described:
-    """Read a file to its end and say what it is. Raises BadData if it is not `size` long."""
+    """Read a file to its end and say what it is. Raises BadData if it is not `size` long.
+
+    Also if another file is meant: git has a pointer here, and the bytes are elsewhere.
+    """
+    kind = pointer_kind(file.read(POINTER_BYTES))
+    if kind is not None:
+        hint = _POINTER_HINTS[kind]
+        raise BadData(f"{shown(name)} is a pointer of {kind}, not the file itself", hint=hint)
+    file.seek(0)
     ref = described(name, file, size)
     return Described(ref, tells_place(file, ref.mime_type))
 

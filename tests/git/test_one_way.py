@@ -754,3 +754,22 @@ async def test_only_what_git_has_is_uploaded(site: Site) -> None:
     (job.top / site.prefix / PICTURE).write_bytes(b"untracked in the job")
     assert not (await site.publish(job)).report.pushed
     assert site.world.sandbox.blobs(site.world.login.did).count == 0
+
+
+async def test_the_pointer_of_git_lfs_is_never_published_in_the_place_of_a_picture(
+    site: Site,
+) -> None:
+    ref = picture(site)
+    file = site.desk.top / site.prefix / PICTURE
+    content, name = file.read_bytes(), bytes(ref.cid)[-32:].hex()
+    text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{name}\nsize {ref.size}\n"
+    file.write_text(text)
+    show(site, ONE)
+    site.push()
+    for _ in range(2):
+        (problem,) = (await site.job()).report.problems
+        assert (problem.path, bool(problem.hint), published(site, ONE)) == (ONE, True, None)
+    file.write_bytes(content)
+    site.push()
+    assert ONE in (await site.job()).report.pushed
+    assert published(site, ONE) == (ref.value, 0)

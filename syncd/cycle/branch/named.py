@@ -10,16 +10,22 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import field
 from io import BytesIO
+from typing import Final
 
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import cid_of_blob
 from syncd.blobs.files import as_published, describe, may_name, parts_of, shown
+from syncd.blobs.pointers import pointer_kind
 from syncd.config import Config
 from syncd.errors import BadData, BadJson
 from syncd.git.commits import GitFile, Worktree
 from syncd.model import RecordPath, split_record_path
 from syncd.values import dataclass
 
+_POINTER_HINT: Final = (
+    "a job that publishes from git sends what git itself has: for Git LFS, git lfs untrack the "
+    "file and commit it again"
+)
 _ANY = BlobRef(cid_of_blob(b""), "*/*", 0)
 
 
@@ -40,6 +46,11 @@ class NamedFiles:
             content = self.content(name)
             if not content:
                 raise BadData(f"git does not have the file {shown(name)}, or it is empty")
+            kind = pointer_kind(content)
+            if kind is not None:
+                raise BadData(
+                    f"git has only a pointer of {kind} for {shown(name)}", hint=_POINTER_HINT
+                )
             file, size = BytesIO(content), len(content)
             known = describe(name, file, size)
             location = self.config.blobs_location

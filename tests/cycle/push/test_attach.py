@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -176,6 +177,19 @@ def nothing(device: Device) -> None:
     put(device, "pictures/closed.png").chmod(0)
 
 
+def socket_file(device: Device) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        # The name of a socket is short: it is bound from within its directory.
+        descriptor = os.open(device.root / "pictures", os.O_RDONLY)
+        listening.bind(f"/proc/self/fd/{descriptor}/socket.png")
+        os.close(descriptor)
+
+
+def pointer(device: Device) -> None:
+    text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 9\n"
+    put(device, "pictures/pointer.png", text.encode())
+
+
 @pytest.mark.parametrize(
     ("name", "make"),
     [
@@ -205,6 +219,8 @@ def nothing(device: Device) -> None:
         ("pictures/link.png", link),
         ("album/cover.png", link_above),
         ("pictures/fifo.png", fifo),
+        ("pictures/socket.png", socket_file),
+        ("pictures/pointer.png", pointer),
     ],
 )
 async def test_a_name_that_is_no_file_to_upload_is_a_problem_with_its_place(
