@@ -15,6 +15,7 @@ from typing import Final
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import cid_of_blob
 from syncd.blobs.files import as_published, describe, may_name, parts_of, shown
+from syncd.blobs.hints import IN_GIT
 from syncd.blobs.pointers import pointer_kind
 from syncd.config import Config
 from syncd.errors import BadData, BadJson
@@ -41,7 +42,7 @@ class NamedFiles:
 
     def refer(self, name: str) -> BlobRef:
         """Return how a file is referred to. Raises BadData if it cannot be uploaded, GitFailed."""
-        parts_of(name)
+        parts_of(name, IN_GIT)
         if name not in self._refs:
             content = self.content(name)
             if not content:
@@ -54,7 +55,7 @@ class NamedFiles:
             file, size = BytesIO(content), len(content)
             known = describe(name, file, size)
             location = self.config.blobs_location
-            self._refs[name] = as_published(name, file, size, known, location)[1]
+            self._refs[name] = as_published(name, file, size, known, location, IN_GIT)[1]
         return self._refs[name]
 
     def content(self, name: str) -> bytes | None:

@@ -45,12 +45,14 @@ class Added:
         file: Where its bytes are, from the top of the folder.
         name: What the file is called that a person named.
         is_stripped: Its metadata was taken out.
+        inside: The path of that file from the top of the folder; None: it lies elsewhere.
     """
 
     ref: BlobRef
     file: str
     name: str
     is_stripped: bool
+    inside: str | None = None
 
     @property
     def is_of_known_kind(self) -> bool:
@@ -77,7 +79,8 @@ def add_file(workspace: Workspace, file: Path, location: str | None = None) -> A
     except BadData as error:
         raise FileProblem(error.message, hint=error.hint) from error
     workspace.state.attachments.keep_stamps({ref.cid: stamp})
-    return Added(ref, f"{DIRECTORY}/{stamp.name}", file.name, ref != known.ref)
+    inside = _inside(workspace.root, file)
+    return Added(ref, f"{DIRECTORY}/{stamp.name}", file.name, ref != known.ref, inside)
 
 
 @contextmanager

@@ -30,6 +30,8 @@ from syncd.cycle.push.attach import Uploads
 from syncd.cycle.push.sending import Parcel, Sender
 from syncd.errors import SyncdError
 from syncd.mirror import publishing
+from syncd.mirror.names import read_names
+from syncd.mirror.waiting import publish_waiting
 from syncd.model import Pending, RecordPath
 from syncd.sandbox import Bucket, MemoryPds, RateLimits, Sandbox, faults
 from syncd.sandbox.methods.request import BLOB_BYTES
@@ -469,6 +471,56 @@ async def test_a_file_that_waits_is_read_once(
     put(device, "pictures/cover.png", PICTURE + b"1")
     await device.sync()
     assert len(read) == count + 2
+
+
+async def test_a_record_that_waits_for_a_person_is_sent_with_its_file_once_published(
+    tmp_path: Path,
+) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world, push_when="ask")
+    device.save(ONE, image=NAMED)
+    device.save(TWO, image=NAMED)
+    await device.sync()
+    workspace = device.mirror.workspace
+    assert [item.path for item in publishing.choose_all(workspace).waiting] == [ONE, TWO]
+    chosen = publishing.choose(workspace, read_names(workspace, [ONE], [device.root]))
+    publish_waiting(workspace, chosen.waiting)
+    report = await device.sync()
+    assert (report.pushed, [item.path for item in report.pending]) == ((ONE,), [TWO])
+    assert picture_of(world) == REF.value
+
+
+@pytest.mark.parametrize(
+    ("settings", "remote", "command"),
+    [
+        ({}, False, "then: syncd sync;"),
+        ({"push_when": "ask"}, False, f"then: syncd publish {ONE};"),
+        ({"read_only": True}, False, "without --read-only"),
+        ({}, True, "syncd diff"),
+    ],
+)
+async def test_the_hint_about_a_missing_file_names_what_works_here(
+    tmp_path: Path, settings: dict[str, Any], remote: bool, command: str
+) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world, **settings)
+    if remote:
+        await world.write(ONE, n=1)
+        await device.sync()
+        await world.write(ONE, n=2)
+    device.save(ONE, image={"$type": "blob", "$file": "pictures/none.png"})
+    (problem,) = (await device.sync()).problems
+    assert (problem.path, problem.line) == (ONE, 1)
+    assert command in (problem.hint or "")
+
+
+async def test_the_hint_about_the_missing_file_of_a_draft_names_the_draft(tmp_path: Path) -> None:
+    device = device_of(world_of(tmp_path))
+    draft = "com.example.note/my first.draft.json"
+    put(device, draft, b'{"image": {"$type": "blob", "$file": "pictures/none.png"}}')
+    with pytest.raises(SyncdError) as caught:
+        publishing.prepare(device.mirror.workspace, draft)
+    assert "then: syncd publish 'com.example.note/my first.draft.json';" in caught.value.hint
 
 
 async def test_a_dry_run_uploads_nothing_and_names_the_record(tmp_path: Path) -> None:
