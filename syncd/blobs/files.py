@@ -13,8 +13,9 @@ import os
 import re
 import stat
 import time
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import field
 from io import BytesIO
 from pathlib import Path
@@ -24,7 +25,7 @@ from syncd.atproto.blob import FILE, BlobRef
 from syncd.atproto.cid import cid_of_digest
 from syncd.atproto.dagcbor import utf8
 from syncd.atproto.data import Record
-from syncd.blobs.hints import HERE, IN_GIT, Hints, put_it_there
+from syncd.blobs.hints import HERE, IN_GIT, Hints, name_as, put_it_there
 from syncd.blobs.kinds import ENOUGH_BYTES, mime_of
 from syncd.blobs.location import tells_place
 from syncd.blobs.offered import check_meant, check_offered
@@ -136,7 +137,9 @@ class Files:
             return open_below(self.open_root, parts, name)
         except NoSuchFile as error:
             if not self.is_of_git:
-                raise NoSuchFile(error.message, hint=put_it_there(self.then)) from error
+                alike = spelt_otherwise(self.open_root, parts)
+                hint = name_as(alike) if alike is not None else put_it_there(self.then)
+                raise NoSuchFile(error.message, hint=hint) from error
             message = f"git does not have the file {shown(name)}"
             raise BadData(
                 message, hint="git add the file, and commit it with the record"
@@ -153,6 +156,26 @@ def open_below(open_root: OpenRoot, parts: Sequence[str], name: str) -> int:
         raise BadData(error.message, hint=error.hint) from error
     except (OSError, ValueError) as error:
         raise _unopened(name, error) from error
+
+
+def spelt_otherwise(open_root: OpenRoot, parts: Sequence[str]) -> str | None:
+    """Return the one file of a folder whose name is `parts` but for case and forms of Unicode."""
+    found: list[str] = []
+    with suppress(OSError, FolderWrong, ValueError), open_root() as root:
+        for part in parts:
+            with opened(root, found) as directory, os.scandir(directory) as entries:
+                alike = [e.name for e in entries if _plain(e.name) == _plain(part)]
+            if part in alike:
+                alike = [part]
+            if len(alike) != 1:
+                return None
+            found += alike
+        return "/".join(found)
+    return None
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def as_published(

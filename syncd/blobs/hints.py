@@ -6,6 +6,7 @@ commit does.
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 from syncd.values import dataclass
@@ -57,3 +58,9 @@ def put_it_there(then: str) -> str:
     """Return what to do about a missing file; `then` is the command afterwards, if there is one."""
     command = f", then: {then}" if then else ""
     return f"put it there{command}; the name is from the top of the folder"
+
+
+def name_as(name: str) -> str:
+    """Return what to do about a name that is spelt otherwise than the file `name`."""
+    # In escapes: two forms of one accent look the same.
+    return f'there is one with another spelling; name it so: "$file": {json.dumps(name)}'

@@ -514,6 +514,33 @@ async def test_the_hint_about_a_missing_file_names_what_works_here(
     assert command in (problem.hint or "")
 
 
+@pytest.mark.parametrize(
+    ("named", "there"),
+    [
+        ("pictures/hill.png", ["Pictures/Hill.PNG"]),
+        ("pictures/caf\u00e9.png", ["pictures/cafe\u0301.png"]),
+        ("pictures/cafe\u0301.png", ["pictures/CAF\u00c9.png"]),
+        ("pictures/hill.png", ["pictures/Hill.png", "pictures/HILL.png"]),
+        ("pictures/hill.png", ["pictures/hill.jpg"]),
+    ],
+)
+async def test_a_name_that_is_spelt_otherwise_than_the_file_is_shown_as_it_must_be(
+    tmp_path: Path, named: str, there: list[str]
+) -> None:
+    device = device_of(world_of(tmp_path))
+    (device.root / "pictures" / "cover.png").unlink()
+    (device.root / "pictures").rmdir()
+    for name in there:
+        put(device, name)
+    device.save(ONE, image={"$type": "blob", "$file": named})
+    (problem,) = (await device.sync()).problems
+    is_alike = len(there) == 1 and not there[0].endswith(".jpg")
+    assert (json.dumps(there[0]) in (problem.hint or "")) is is_alike
+    if is_alike:
+        device.save_text(ONE, json.dumps({"image": {"$type": "blob", "$file": there[0]}}))
+        assert (await device.sync()).pushed == (ONE,)
+
+
 async def test_the_hint_about_the_missing_file_of_a_draft_names_the_draft(tmp_path: Path) -> None:
     device = device_of(world_of(tmp_path))
     draft = "com.example.note/my first.draft.json"
