@@ -29,7 +29,11 @@ PIECE: Final = 1 << 18
 
 @dataclass(slots=True)
 class Incoming:
-    """A file on its way into `blobs/`, hashed as it comes."""
+    """A file on its way into `blobs/`, hashed as it comes.
+
+    Attributes:
+        name: Its name while it has none in `blobs/`: no other process writes to it.
+    """
 
     folder: Folder
     aside: int
@@ -37,12 +41,11 @@ class Incoming:
     cid: Cid
     size: int = 0
     is_left: bool = False
+    name: str = field(init=False)
     _digest: hashlib._Hash = field(default_factory=hashlib.sha256)
 
-    @property
-    def name(self) -> str:
-        """The name of the file while it has none in `blobs/`: no other process writes to it."""
-        return f"{self.cid}.{os.getpid()}"
+    def __post_init__(self) -> None:
+        self.name = f"{self.cid}.{os.getpid()}"
 
     def begin(self) -> None:
         """Make the file, empty. Raises OSError."""
