@@ -43,6 +43,10 @@ _EDITED_HINT: Final = (
     "file out of blobs/; otherwise delete it; syncd fetches the blob again if the PDS "
     "still has it"
 )
+_APART: Final = (
+    "it is mounted from another file system than the folder, or on its own",
+    "unmount it, and have blobs/ be a directory of the folder; the whole folder may be a mount",
+)
 _LEAST_FREE_SHARE: Final = 20
 _LEAST_FREE_BYTES: Final = 1_000_000_000
 """One part in so many of a disk stays free, or these bytes: no blob is a reason to fill it."""
@@ -296,6 +300,8 @@ class Store:
                 yield aside, directory
         except OSError as error:
             cause, hint = explain_at(error, self.folder.root / DIRECTORY)
+            if error.errno == errno.EXDEV:
+                cause, hint = _APART
             raise FileProblem(f"{DIRECTORY}/ cannot hold a blob: {cause}", hint=hint) from error
 
 

@@ -30,7 +30,6 @@ from syncd.model import (
     Side,
     Step,
     Verdict,
-    Waiting,
 )
 from syncd.pds import Pds
 from syncd.state.attachments import Asked, refs_in
@@ -50,7 +49,13 @@ class Kept:
     """A plan of which nothing takes a blob away that could still be had, and what waits."""
 
     plan: Plan
-    waiting: Mapping[str, tuple[Waiting, ...]] = field(default_factory=dict)
+    waiting: Mapping[str, tuple[Retry, ...]] = field(default_factory=dict)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Return why each change waits: nothing else of a sync says so."""
+        found = (item for items in self.waiting.values() for item in items)
+        return tuple(f"{item.path}: {item.reason}; the next sync tries again" for item in found)
 
 
 async def keep_blobs(
@@ -198,7 +203,7 @@ def _without_those_that_wait(
     failed = {ref.cid for ref in brought.left} | brought.refused.keys()
     asked = workspace.state.attachments.asked()
     held: list[Held] = []
-    waiting: dict[str, tuple[Waiting, ...]] = {}
+    waiting: dict[str, tuple[Retry, ...]] = {}
     stopped: set[RecordPath] = set()
     for step in plan.steps:
         cids = [cid for cid in at_risk.get(step.path, ()) if cid in failed]
