@@ -41,6 +41,8 @@ from syncd.values import dataclass
 
 OPEN_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _PIECE: Final = 1 << 18
+LARGEST: Final = 10_000_000_000
+"""No PDS takes a larger file, in bytes. Without its word nothing else bounds what is read."""
 MOST_STRIPPED: Final = 100_000_000
 """The largest picture, in bytes, whose place is taken out: it is in memory meanwhile."""
 _POINTER_HINTS: Final = {
@@ -100,8 +102,9 @@ class Files:
             with self.opened(name) as (file, size):
                 if self.worktree is not None:
                     check_offered(self.worktree, name)
-                if self.most is not None and size > self.most:
-                    raise too_large(name, size, self.most)
+                most = LARGEST if self.most is None else min(self.most, LARGEST)
+                if size > most:
+                    raise too_large(name, size, most)
                 known = _described_once(name, file, size)
                 self._known[name] = as_published(
                     name, file, size, known, self.location, self._hints

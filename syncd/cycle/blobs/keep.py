@@ -14,6 +14,7 @@ from typing import Final
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid
 from syncd.blobs.bring import Bringer, Brought
+from syncd.blobs.files import LARGEST
 from syncd.blobs.words import blob_words
 from syncd.cycle.blobs.attached import fill, refs_in_file, store_of
 from syncd.cycle.observe.remote import Sight
@@ -39,8 +40,6 @@ FAILURES: Final = 3
 """After so many failures to fetch a blob, a person decides whether its last record goes."""
 APART_SECONDS: Final = 2
 """Failures that follow each other faster count as one: one sync tries several times."""
-LARGEST: Final = 10_000_000_000
-"""The most bytes of such a blob; the disk's room is the other bound."""
 _GOING = (Verdict.PUSH, Verdict.PULL)
 
 

@@ -16,6 +16,7 @@ from syncd.atproto.blob import BlobRef
 from syncd.blobs.consent import location_here
 from syncd.blobs.copying import copied
 from syncd.blobs.files import (
+    LARGEST,
     OPEN_FLAGS,
     as_published,
     describe,
@@ -118,8 +119,8 @@ def _inside(root: Path, file: Path) -> str | None:
 
 
 def _check_size(workspace: Workspace, shown: str, size: int) -> None:
-    """Raise BadData for a file of which the PDS said lately that it takes none so large."""
+    """Raise BadData for a file larger than the PDS said lately that it takes, or than any does."""
     known = workspace.state.note(KnownBlobLimit)
-    most = None if known is None else known.most(workspace.now())
-    if most is not None and size > most:
+    most = (None if known is None else known.most(workspace.now())) or LARGEST
+    if size > most:
         raise too_large(shown, size, most)

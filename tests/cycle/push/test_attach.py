@@ -187,6 +187,11 @@ def socket_file(device: Device) -> None:
         os.close(descriptor)
 
 
+def huge(device: Device) -> None:
+    """A film without an end: to read it all would take minutes of each look."""
+    os.truncate(put(device, "pictures/huge.mkv"), 1 << 40)
+
+
 def pointer(device: Device) -> None:
     text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 9\n"
     put(device, "pictures/pointer.png", text.encode())
@@ -223,6 +228,7 @@ def pointer(device: Device) -> None:
         ("pictures/fifo.png", fifo),
         ("pictures/socket.png", socket_file),
         ("pictures/pointer.png", pointer),
+        ("pictures/huge.mkv", huge),
     ],
 )
 async def test_a_name_that_is_no_file_to_upload_is_a_problem_with_its_place(
