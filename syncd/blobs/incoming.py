@@ -29,7 +29,7 @@ PIECE: Final = 1 << 18
 
 @dataclass(slots=True)
 class Incoming:
-    """A file on its way into `blobs/`, hashed as it comes.
+    """A file on its way into `blobs/`, hashed while it arrives.
 
     Attributes:
         name: Its name while it has none in `blobs/`: no other process writes to it.
@@ -62,11 +62,11 @@ class Incoming:
 
     @property
     def is_right(self) -> bool:
-        """True if what was written is what the CID names."""
+        """Return whether the bytes written are those of the CID."""
         return bytes(self.cid).endswith(self._digest.digest())
 
     def place(self, extension: str) -> Stamp:
-        """Give the file its name in `blobs/`, once it is on the disk; return what it is.
+        """Name the file in `blobs/`, once it is durable; return its stamp.
 
         Raises ValueError if the bytes are not those of the CID, OSError if the disk refuses.
         """
@@ -75,7 +75,7 @@ class Incoming:
         return self.named(extension)
 
     def leave(self) -> None:
-        """Let the file lie aside when this ends, for `Store.place`. Raises as `place`."""
+        """Leave the file aside at the end, for `Store.place`. Raises as `place`."""
         self._end()
         self.is_left = True
 
@@ -85,7 +85,7 @@ class Incoming:
         self.folder.disk.set_mode(self.aside, self.name, MODE)
 
     def named(self, extension: str) -> Stamp:
-        """Give the file its name, now that it is on the disk. Raises OSError."""
+        """Name the file, once it is durable. Raises OSError."""
         name = f"{self.cid}{extension}"
         try:
             move_new(self.folder, self.aside, self.name, self.directory, name)
@@ -100,7 +100,7 @@ class Incoming:
         return stamp_of(self.directory, name)
 
     def drop(self) -> None:
-        """Remove what has no name in `blobs/`."""
+        """Remove the file if it has no name in `blobs/`."""
         with suppress(OSError):
             self.folder.disk.unlink(self.aside, self.name)
 

@@ -56,7 +56,7 @@ def read_object(response: Response) -> Fields:
 
 
 def read_deep_object(response: Response) -> Fields:
-    """Do the same for a body that may hold a record of any depth.
+    """Parse the body as a JSON object, which may hold a record of any depth.
 
     If it is nested too deep for the parser, only the texts of the outermost object are returned.
     """

@@ -85,7 +85,7 @@ def _unknown_if_unreadable() -> Iterator[None]:
     try:
         yield
     except BadAnswer as error:
-        raise Unknown(f"a write was answered unreadably: {error.message}") from error
+        raise Unknown(f"the answer to a write cannot be read: {error.message}") from error
 
 
 def _said(
