@@ -231,7 +231,7 @@ MUTANTS = (
         "tests/blobs/test_kinds.py",
     ),
     Mutant(
-        "other bytes under the name of a blob", "blobs/store.py",
+        "other bytes under the name of a blob", "blobs/incoming.py",
         "        if not self.is_right:\n", "        if False:\n", "tests/blobs/test_store.py",
         "other_bytes_get_no_name",
     ),

@@ -175,6 +175,10 @@ OTHER_WAYS: Mapping[tuple[str, str], str] = {
     ("syncd.cycle.pull.conflict_files", "write.keep_conflict"): "copies beside the folder",
     ("syncd.cycle.pull.conflict_files", "write.drop_conflicts"): "copies beside the folder",
     ("syncd.cycle.pull.conflict_files", "recover.sweep_conflicts"): "copies beside the folder",
+    (
+        "syncd.blobs.incoming",
+        "disk.*",
+    ): "writes to free names in blobs/, and where git has a pointer",
     ("syncd.blobs.store", "disk.*"): "writes to free names in blobs/, which hold no record",
     ("syncd.cycle.branch.kept", "disk.Disk"): "copies beside the collections",
     ("syncd.cycle.branch.kept", "disk.*"): "copies beside the collections",

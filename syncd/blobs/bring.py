@@ -13,8 +13,9 @@ from functools import partial
 
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid
+from syncd.blobs.incoming import PIECE
 from syncd.blobs.kinds import extension_of
-from syncd.blobs.store import PIECE, Store
+from syncd.blobs.store import Store
 from syncd.blobs.streams import STREAMS, in_streams
 from syncd.errors import BadData, BlobNotFound, FileProblem, RateLimited, SyncdError, Unreachable
 from syncd.pds import Pds
@@ -110,20 +111,22 @@ class Bringer:
                 f"the disk is too full for a blob of {ref.size} bytes",
                 hint="free some space; syncd always leaves a part of the disk free",
             )
-        most, held = min(self.most, room), bytearray()
+        most, held, waiting = min(self.most, room), list[bytes](), 0
         async with self.pds.fetch_blob(ref.cid) as pieces:
             with self.store.incoming(ref.cid) as incoming:
                 async for piece in pieces:
                     # A network gives small pieces: the disk gets fewer and larger ones.
-                    held += piece
-                    if incoming.size + len(held) > most:
+                    held.append(piece)
+                    waiting += len(piece)
+                    if incoming.size + waiting > most:
                         raise BadData(f"the PDS sends more than {most} bytes for it")
-                    if len(held) >= PIECE:
-                        incoming.write(bytes(held))
+                    if waiting >= PIECE:
+                        incoming.write(b"".join(held))
                         held.clear()
+                        waiting = 0
                     self._size += len(piece)
                     self._tell()
-                incoming.write(bytes(held))
+                incoming.write(b"".join(held))
                 if not incoming.is_right:
                     raise BadData("the PDS sends bytes that do not match its hash")
                 return await self.store.beside(partial(incoming.place, extension_of(ref.mime_type)))

@@ -11,8 +11,9 @@ from typing import BinaryIO, Final
 
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid
+from syncd.blobs.incoming import PIECE
 from syncd.blobs.kinds import extension_of
-from syncd.blobs.store import DIRECTORY, PIECE, Listing, Store
+from syncd.blobs.store import DIRECTORY, Listing, Store
 from syncd.errors import FileProblem
 from syncd.state.attachments import Stamp
 from syncd.values import dataclass

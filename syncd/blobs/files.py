@@ -13,8 +13,9 @@ import os
 import re
 import stat
 import time
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import field
 from io import BytesIO
 from pathlib import Path
@@ -24,9 +25,11 @@ from syncd.atproto.blob import FILE, BlobRef
 from syncd.atproto.cid import cid_of_digest
 from syncd.atproto.dagcbor import utf8
 from syncd.atproto.data import Record
-from syncd.blobs.kinds import ENOUGH_BYTES, mime_of, stand_in_of
+from syncd.blobs.hints import HERE, IN_GIT, Hints, name_as, put_it_there
+from syncd.blobs.kinds import ENOUGH_BYTES, mime_of
 from syncd.blobs.location import tells_place
 from syncd.blobs.offered import check_meant, check_offered
+from syncd.blobs.pointers import stand_in_of
 from syncd.blobs.strip import STRIPPERS, stripped
 from syncd.config import LOCATION_HOLD, LOCATION_KEEP, LOCATION_STRIP
 from syncd.errors import BadData, FolderWrong
@@ -37,28 +40,10 @@ from syncd.values import dataclass
 
 OPEN_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _PIECE: Final = 1 << 18
+LARGEST: Final = 10_000_000_000
+"""No PDS takes a larger file, in bytes. Without its word nothing else bounds what is read."""
 MOST_STRIPPED: Final = 100_000_000
 """The largest picture, in bytes, whose place is taken out: it is in memory meanwhile."""
-_NAME_HINT: Final = (
-    'name a file in this folder, from its top and with "/", as in "$file": '
-    '"pictures/cover.jpg"; for a file from elsewhere: syncd blob add FILE --to RECORD'
-)
-_PLACE_HINT: Final = (
-    "publish it without its place: syncd blob add --strip FILE --to RECORD; with it: "
-    '--as-is; for every file: location = "strip" under [blobs] in syncd.toml'
-)
-_UNALLOWED_HINT: Final = (
-    'to let location = "keep" in syncd.toml count on this machine: syncd blob location '
-    "allow; to remove the place: syncd blob add --strip FILE --to RECORD"
-)
-_STUCK_HINT: Final = (
-    "remove the place with another program, such as exiftool or mat2; to publish it with "
-    "its place: syncd blob add --as-is FILE --to RECORD"
-)
-_STAND_IN_HINT: Final = (
-    "bring the file itself, as with git lfs pull, git annex get or git-crypt unlock; a job with "
-    'mode = "publish" reads what git has, so keep the file in git itself'
-)
 UNALLOWED: Final = "unallowed"
 """What `[blobs] location` comes to where it says "keep" and nobody allowed that on this machine."""
 _MARKS: Final = re.compile(re.escape(FILE.encode()) + rb"|\\[xuU\r\n]")
@@ -92,6 +77,7 @@ class Files:
         most: The most bytes that the PDS takes by its own word, if that is known.
         is_of_git: The folder has what a commit has, and nothing else.
         worktree: The folder whose git is asked which files it ignores; None: git is not asked.
+        then: The command that continues once a file that lacks is there; empty: there is none.
     """
 
     open_root: OpenRoot
@@ -99,6 +85,7 @@ class Files:
     worktree: Path | None = None
     most: int | None = None
     is_of_git: bool = False
+    then: str = "syncd sync"
     _known: dict[str, BlobRef] = field(default_factory=dict)
 
     def refer(self, name: str) -> BlobRef:
@@ -110,10 +97,13 @@ class Files:
             with self.opened(name) as (file, size):
                 if self.worktree is not None:
                     check_offered(self.worktree, name)
-                if self.most is not None and size > self.most:
-                    raise too_large(name, size, self.most)
+                most = LARGEST if self.most is None else min(self.most, LARGEST)
+                if size > most:
+                    raise too_large(name, size, most)
                 known = _described_once(name, file, size)
-                self._known[name] = as_published(name, file, size, known, self.location)[1]
+                self._known[name] = as_published(
+                    name, file, size, known, self.location, self._hints
+                )[1]
         return self._known[name]
 
     @contextmanager
@@ -125,22 +115,29 @@ class Files:
                 yield file, size
                 return
             known = _described_once(name, file, size)
-            content, ref = as_published(name, file, size, known, self.location)
+            content, ref = as_published(name, file, size, known, self.location, self._hints)
             content.seek(0)
             yield content, ref.size
 
     @contextmanager
     def opened(self, name: str) -> Iterator[tuple[BinaryIO, int]]:
         """Open a file and say its size. Raises BadData if it cannot be uploaded."""
-        with reading(self._open(name), name, _NAME_HINT) as found:
+        with reading(self._open(name), name, self._hints.name) as found:
             yield found
 
+    @property
+    def _hints(self) -> Hints:
+        return IN_GIT if self.is_of_git else HERE
+
     def _open(self, name: str) -> int:
+        parts = parts_of(name, self._hints)
         try:
-            return open_below(self.open_root, parts_of(name), name)
+            return open_below(self.open_root, parts, name)
         except NoSuchFile as error:
             if not self.is_of_git:
-                raise
+                alike = spelt_otherwise(self.open_root, parts)
+                hint = name_as(alike) if alike is not None else put_it_there(self.then)
+                raise NoSuchFile(error.message, hint=hint) from error
             message = f"git does not have the file {shown(name)}"
             raise BadData(
                 message, hint="git add the file, and commit it with the record"
@@ -159,8 +156,28 @@ def open_below(open_root: OpenRoot, parts: Sequence[str], name: str) -> int:
         raise _unopened(name, error) from error
 
 
+def spelt_otherwise(open_root: OpenRoot, parts: Sequence[str]) -> str | None:
+    """Return the one file of a folder whose name is `parts` but for case and forms of Unicode."""
+    found: list[str] = []
+    with suppress(OSError, FolderWrong, ValueError), open_root() as root:
+        for part in parts:
+            with opened(root, found) as directory, os.scandir(directory) as entries:
+                alike = [e.name for e in entries if _plain(e.name) == _plain(part)]
+            if part in alike:
+                alike = [part]
+            if len(alike) != 1:
+                return None
+            found += alike
+        return "/".join(found)
+    return None
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
 def as_published(
-    name: str, file: BinaryIO, size: int, known: Described, location: str
+    name: str, file: BinaryIO, size: int, known: Described, location: str, hints: Hints = HERE
 ) -> tuple[BinaryIO, BlobRef]:
     """Return what is uploaded of a file and how that is referred to.
 
@@ -170,8 +187,8 @@ def as_published(
         return file, known.ref
     told = f"{shown(name)} says where it was made"
     if location != LOCATION_STRIP:
-        raise BadData(told, hint=_UNALLOWED_HINT if location == UNALLOWED else _PLACE_HINT)
-    return without_place(told, file, size, known.ref.mime_type)
+        raise BadData(told, hint=hints.unallowed if location == UNALLOWED else hints.place)
+    return without_place(told, file, size, known.ref.mime_type, hints)
 
 
 @contextmanager
@@ -197,29 +214,34 @@ def too_large(name: str, size: int, most: int) -> BadData:
     return BadData(message, hint="make the file smaller, or name another")
 
 
-def describe(name: str, file: BinaryIO, size: int) -> Described:
-    """Read a file to its end and say what it is. Raises BadData if it is not `size` long."""
-    ref = described(name, file, size)
+def describe(name: str, file: BinaryIO, size: int, hints: Hints = HERE) -> Described:
+    """Read a file to its end and say what it is.
+
+    Raises BadData if it is not `size` long, or if it only stands for the file that is meant.
+    """
+    ref = described(name, file, size, hints)
     return Described(ref, tells_place(file, ref.mime_type))
 
 
-def without_place(told: str, file: BinaryIO, size: int, mime_type: str) -> tuple[BinaryIO, BlobRef]:
+def without_place(
+    told: str, file: BinaryIO, size: int, mime_type: str, hints: Hints = HERE
+) -> tuple[BinaryIO, BlobRef]:
     """Return a picture without its metadata, and how it is referred to; `told` begins an error.
 
     Raises BadData where the place cannot be taken out.
     """
     if mime_type not in STRIPPERS or size > MOST_STRIPPED:
         kinds = "JPEG, PNG and WebP up to 100 MB"
-        raise BadData(f"{told}, which syncd can remove from {kinds} only", hint=_STUCK_HINT)
+        raise BadData(f"{told}, which syncd can remove from {kinds} only", hint=hints.stuck)
     file.seek(0)
     try:
         data = stripped(file.read(size + 1), mime_type)
     except BadData as error:
-        raise BadData(f"{told}, but {error.message}", hint=_STUCK_HINT) from None
+        raise BadData(f"{told}, but {error.message}", hint=hints.stuck) from None
     content = BytesIO(data)
     ref = described(told, content, len(data))
     if ref.mime_type != mime_type or tells_place(content, mime_type):
-        raise BadData(f"{told}, in a part that syncd cannot remove", hint=_STUCK_HINT)
+        raise BadData(f"{told}, in a part that syncd cannot remove", hint=hints.stuck)
     return content, ref
 
 
@@ -249,14 +271,14 @@ def _described_once(name: str, file: BinaryIO, size: int) -> Described:
     return found
 
 
-def parts_of(name: str) -> list[str]:
+def parts_of(name: str, hints: Hints = HERE) -> list[str]:
     """Return the parts of a name from the top of the folder. Raises BadData for any other."""
     utf8(name)
     parts = name.split("/")
     if name.startswith("/") or ".." in parts:
-        raise BadData(f'"$file" cannot be {name!r}: it is outside the folder', hint=_NAME_HINT)
+        raise BadData(f'"$file" cannot be {name!r}: it is outside the folder', hint=hints.name)
     if not all(parts) or "." in parts or "\0" in name:
-        raise BadData(f'"$file" cannot be {name!r}', hint=_NAME_HINT)
+        raise BadData(f'"$file" cannot be {name!r}', hint=hints.name)
     # Where secrets lie (.env, .ssh), and where syncd and git keep their own.
     if any(part.startswith(".") for part in parts):
         raise BadData(
@@ -272,7 +294,7 @@ def shown(name: str) -> str:
     return name if name.isprintable() else ascii(name)
 
 
-def described(name: str, file: BinaryIO, size: int) -> BlobRef:
+def described(name: str, file: BinaryIO, size: int, hints: Hints = HERE) -> BlobRef:
     """Read a file to its end and return its reference.
 
     Raises BadData if it is not `size` long, or if it only stands for the file that is meant.
@@ -280,7 +302,7 @@ def described(name: str, file: BinaryIO, size: int) -> BlobRef:
     start = file.read(ENOUGH_BYTES)
     stand_in = stand_in_of(start)
     if stand_in is not None:
-        raise BadData(f"{shown(name)} is {stand_in}, not the file itself", hint=_STAND_IN_HINT)
+        raise BadData(f"{shown(name)} is {stand_in}, not the file itself", hint=hints.stand_in)
     digest, count = hashlib.sha256(start), len(start)
     while piece := file.read(_PIECE):
         digest.update(piece)
@@ -317,15 +339,14 @@ def _check(words: str, now: os.stat_result, hint: str) -> None:
 def _unopened(name: str, error: OSError | ValueError) -> BadData:
     code, words = error.errno if isinstance(error, OSError) else None, shown(name)
     if code == errno.ENOENT:
-        hint = "put it there, then: syncd sync; the name is from the top of the folder"
-        return NoSuchFile(f"there is no file {words} in this folder", hint=hint)
+        return NoSuchFile(f"there is no file {words} in this folder", hint=put_it_there(""))
     if code in (errno.ELOOP, errno.ENOTDIR):
         return BadData(
             f"{words} is a symbolic link, or a part of its path is one or is not a directory",
             hint="put the file itself into the folder; syncd does not follow links",
         )
     if not isinstance(error, OSError):
-        return BadData(f'"$file" cannot be {name!r}', hint=_NAME_HINT)
+        return BadData(f'"$file" cannot be {name!r}', hint=HERE.name)
     cause, hint = explain(error)
     return BadData(f"{words} cannot be read: {cause}", hint=hint)
 

@@ -75,13 +75,6 @@ _TEXTS: Final[Sequence[tuple[bytes, str]]] = (
 )
 """How a text begins, after white space and in lower case, and what it is then."""
 
-_STAND_INS: Final[Sequence[tuple[bytes, str]]] = (
-    (b"version https://git-lfs.github.com/spec/", "a pointer of Git LFS"),
-    (b"/annex/objects/", "a pointer of git-annex"),
-    (b"\0GITCRYPT\0", "encrypted by git-crypt"),
-)
-"""How what git keeps in the place of a file begins, and what it is."""
-
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _WHITE = frozenset(b"\t\n\r\f\x1b")
 _LONGEST_CHARACTER = 4
@@ -100,11 +93,6 @@ def mime_of(first_bytes: bytes) -> str:
             if start.startswith(mark, at):
                 return mime_type
     return _text_type(start) or UNKNOWN
-
-
-def stand_in_of(first_bytes: bytes) -> str | None:
-    """Return what bytes are that git keeps in the place of a file; None for any other file."""
-    return next((what for mark, what in _STAND_INS if first_bytes.startswith(mark)), None)
 
 
 def _text_type(start: bytes) -> str | None:

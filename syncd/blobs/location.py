@@ -1,10 +1,11 @@
-"""Whether a file says where it was made: Exif, XMP, and the boxes of films. Pure but for reading.
+"""Whether a file says where it was made: Exif, XMP, IPTC, and films. Pure but for reading.
 
 Finds the marks wherever they stand, so it needs to know no container: an Exif block is found in
 JPEG, HEIC, WebP, PNG, TIFF and PDF alike. Only the pixels of a picture that is laid out as its kind
 asks are left out (pixels.py). What a mark leads to is read within bounds, which the libraries for
 Exif lack: a count in a file makes them loop for hours. Never changes a file.
-Sources: Exif 2.32 §4.6, ISO 14496-12, 3GPP TS 26.244 §8.13, QuickTime File Format, PNG §11.3.4.
+Sources: Exif 2.32 §4.6, ISO 14496-12, 3GPP TS 26.244 §8.13, QuickTime File Format, PNG §11.3.4,
+IPTC-IIM 4.2 §6, RFC 9559 §5.1.8 (Matroska).
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ _MOST_TEXT: Final = 1 << 22
 _GPS: Final = 0x8825
 _PLACES: Final = frozenset({2, 4, 20, 22, 28})
 """Latitude and longitude, those of a destination, and the name of an area."""
+_INNER: Final = (0x8769, 0x014A)
+"""Directories below another one: that of Exif, and of further pictures."""
+_MOST_DIRECTORIES: Final = 8
+_CITY_OR_NEARER: Final = frozenset({90, 92})
+_MOST_DATASETS: Final = 1_000
 _TEXTS: Final = ("text/", "application/json", "application/xml", "image/svg+xml")
 
 
@@ -73,20 +79,50 @@ def _in_exif(file: BinaryIO, at: int) -> bool:
         return False
     order = "<" if head.startswith(b"II") else ">"
     (first,) = struct.unpack(f"{order}I", head[4:])
-    places = _fields(file, at, order, first).get(_GPS)
-    return places is not None and not _PLACES.isdisjoint(_fields(file, at, order, places))
+    left, met = [first], set[int]()
+    while left and len(met) < _MOST_DIRECTORIES:
+        offset = left.pop(0)
+        if offset in met or offset == 0:
+            continue
+        met.add(offset)
+        fields, following = _fields(file, at, order, offset)
+        if _GPS in fields and not _PLACES.isdisjoint(_fields(file, at, order, fields[_GPS])[0]):
+            return True
+        left += [following, *(fields[tag] for tag in _INNER if tag in fields)]
+    return False
 
 
-def _fields(file: BinaryIO, start: int, order: str, offset: int) -> dict[int, int]:
-    """Return the tags of a directory of fields, and what is in or behind each."""
+def _fields(file: BinaryIO, start: int, order: str, offset: int) -> tuple[dict[int, int], int]:
+    """Return the tags of a directory, what is in or behind each, and where the next one is.
+
+    There is none at 0.
+    """
     size = _read(file, start + offset, 2)
     count = struct.unpack(f"{order}H", size)[0] if len(size) == 2 else 0
     # Four bytes of a picture may look like the beginning of a block; no real one has so many.
     if count > _MOST_FIELDS:
-        return {}
-    fields = file.read(count * 12)
+        return {}, 0
+    fields, after = file.read(count * 12), file.read(4)
     whole = fields[: len(fields) // 12 * 12]
-    return {tag: value for tag, _, _, value in struct.iter_unpack(f"{order}HHII", whole)}
+    following = struct.unpack(f"{order}I", after)[0] if len(after) == 4 else 0
+    return {tag: value for tag, _, _, value in struct.iter_unpack(f"{order}HHII", whole)}, following
+
+
+def _in_iptc(file: BinaryIO, at: int) -> bool:
+    """Return whether the IPTC block of a picture, whose mark stands at `at`, names a place."""
+    name = _read(file, at + 6, 1)
+    at += 6 + (len(name) and (name[0] + 2) // 2 * 2)
+    size = int.from_bytes(_read(file, at, 4), "big")
+    block, place = _read(file, at + 4, min(size, _MOST_TEXT)), 0
+    for _ in range(_MOST_DATASETS):
+        head = block[place : place + 5]
+        if len(head) < 5 or head[0] != 0x1C:
+            return False
+        length = int.from_bytes(head[3:], "big")
+        if head[1] == 2 and head[2] in _CITY_OR_NEARER and block[place + 5 :][:length].strip():
+            return True
+        place += 5 + length
+    return False
 
 
 def _in_box(file: BinaryIO, at: int) -> bool:
@@ -101,28 +137,57 @@ def _in_words(file: BinaryIO, at: int) -> bool:
     return True
 
 
-def _in_compressed(file: BinaryIO, at: int) -> bool:
-    """Return whether a compressed text of a PNG, whose kind stands at `at`, names a place."""
+_NOTHING: Final = re.compile(rb"""[\w:]+\s*(?:=\s*(""|'')|/>|>\s*</)""")
+_TAG: Final = re.compile(
+    rb"\x45\xa3(?:[\x80-\xff]|[\x40-\x7f].|[\x20-\x3f]..|[\x01-\x1f].{3,7})(?:RECORDING_)?\Z",
+    re.DOTALL,
+)
+
+
+"""The element TagName, its size, and what may stand before the word."""
+
+
+def _in_property(file: BinaryIO, at: int) -> bool:
+    """Return whether the property of XMP whose name stands at `at` has a value."""
+    is_end = at > 0 and _read(file, at - 1, 1) == b"/"
+    return not is_end and _NOTHING.match(_read(file, at, 64)) is None
+
+
+def _in_tag(file: BinaryIO, at: int) -> bool:
+    """Return whether the name of a tag of a Matroska or WebM film stands at `at`."""
+    begin = max(at - 20, 0)
+    return _TAG.search(_read(file, begin, at - begin)) is not None
+
+
+def _in_text(file: BinaryIO, at: int) -> bool:
+    """Return whether a text of a PNG that must be decoded, with its kind at `at`, names a place."""
     size = int.from_bytes(_read(file, max(at - 4, 0), 4), "big")
     kind, chunk = _read(file, at, 4), _read(file, at + 4, min(size, _MOST_TEXT))
     keyword, _, rest = chunk.partition(b"\0")
+    is_compressed = kind == b"zTXt"
     if kind == b"iTXt":
         # A flag, the method, then a language and the keyword in it, each ended by a zero.
-        rest = rest[:1] + [*rest[2:].split(b"\0", 2), b"", b""][2]
-    try:
-        text = zlib.decompressobj().decompress(rest[1:], _MOST_TEXT)
-    except zlib.error:
-        return False
+        is_compressed = rest[:1] != b"\0"
+        rest = rest[1:2] * is_compressed + [*rest[2:].split(b"\0", 2), b"", b""][2]
+    if is_compressed:
+        try:
+            text = zlib.decompressobj().decompress(rest[1:], _MOST_TEXT)
+        except zlib.error:
+            return False
+    else:
+        text = rest
     if keyword.startswith(b"Raw profile type"):
         # The name and the size of the profile stand before its bytes, which are hexadecimal.
         digits = re.sub(rb"[^0-9a-fA-F]", b"", b"".join(text.split(b"\n")[3:]))
         text += bytes.fromhex(digits[: len(digits) // 2 * 2].decode("ascii"))
+    elif not is_compressed:
+        return False  # all its marks are met where they stand
     plain = BytesIO(text)
     # No text is compressed twice, except in a file that is made to keep this busy for ever.
     return any(
         _MARKS[mark](plain, place)
         for mark, place in _marks_in(plain)
-        if _MARKS[mark] is not _in_compressed
+        if _MARKS[mark] is not _in_text
     )
 
 
@@ -131,11 +196,22 @@ _MARKS: Final[Mapping[bytes, Callable[[BinaryIO, int], bool]]] = {
     b"MM\0*": _in_exif,
     b"GPSLatitude": _in_words,
     b"GPSLongitude": _in_words,
+    b"GpsLatitude": _in_words,
+    b"GpsLongitude": _in_words,
+    b"photoshop:City": _in_property,
+    b"Iptc4xmpCore:Location": _in_property,
+    b"Iptc4xmpExt:Location": _in_property,
+    b"8BIM\x04\x04": _in_iptc,
     b"com.apple.quicktime.location": _in_words,
+    b"COM.APPLE.QUICKTIME.LOCATION": _in_words,
+    b"mdtalocation": _in_words,
+    b"LOCATION": _in_tag,
+    b"freeGPS ": _in_words,
     b"\xa9xyz": _in_box,
     b"loci": _in_box,
     b"gpmd": _in_box,
     b"camm": _in_box,
-    b"zTXt": _in_compressed,
-    b"iTXt": _in_compressed,
+    b"tEXt": _in_text,
+    b"zTXt": _in_text,
+    b"iTXt": _in_text,
 }

@@ -8,18 +8,15 @@ PDS, and never decides which blobs belong here.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
-import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import field
 from pathlib import Path
 from typing import BinaryIO, Final, TypeVar
 
 from syncd.atproto.cid import Cid, parse_cid
+from syncd.blobs.incoming import Incoming, hashed, is_pointer_to, move_new, pieces_of, stamp_of
 from syncd.errors import BadSyntax, FileProblem
-from syncd.folder.linux import UNSUPPORTED
 from syncd.folder.names import BLOBS, blob_of_name
 from syncd.folder.problems import printable
 from syncd.folder.root import OWN, Folder, opened
@@ -34,20 +31,21 @@ INCOMING: Final = "blobs"
 """The directory in `.syncd` where a blob is written before it has its name."""
 EDITED: Final = "edited-"
 """Begins the name of a file that no longer had the bytes of its name."""
-MODE: Final = 0o444
 ATTRIBUTES: Final = ".gitattributes"
 _ATTRIBUTES: Final = b"* -text -diff -merge\n.gitattributes text diff merge\n"
 MANY: Final = 1_000
 """Above this number of blobs, a look at them costs more than a look whether they changed."""
 FEW: Final = 8
 """Above this number of files, one wait for the whole disk costs less than one for each file."""
-PIECE: Final = 1 << 18
-"""How many bytes of a file memory has at once."""
 _MOVE_HINT: Final = "move it elsewhere; the next sync fetches the blob again"
 _EDITED_HINT: Final = (
     "a blob cannot be edited, because its name is its hash: to keep your edit, move the "
     "file out of blobs/; otherwise delete it; syncd fetches the blob again if the PDS "
     "still has it"
+)
+_APART: Final = (
+    "it is mounted from another file system than the folder, or on its own",
+    "unmount it, and have blobs/ be a directory of the folder; the whole folder may be a mount",
 )
 _LEAST_FREE_SHARE: Final = 20
 _LEAST_FREE_BYTES: Final = 1_000_000_000
@@ -130,7 +128,8 @@ class Store:
     ) -> Checked:
         """Compare each file with its stamp, and hash those whose stamp differs.
 
-        With `reads_all`, every file is hashed. Raises FolderWrong.
+        The pointer of Git LFS to the bytes of a name is neither these bytes nor an edit. With
+        `reads_all`, every file is hashed. Raises FolderWrong.
         """
         stamps: dict[Cid, Stamp] = {}
         edited: list[str] = []
@@ -139,13 +138,13 @@ class Store:
             for cid, name in listing.names.items() if directory is not None else ():
                 assert directory is not None
                 try:
-                    stamp = _stamp(directory, name)
+                    stamp = stamp_of(directory, name)
                     is_known = known.get(cid) == stamp and not reads_all
-                    found = stamp if is_known else _hashed(directory, name, cid)
-                    if found is None:
-                        edited.append(name)
-                    else:
+                    found = stamp if is_known else hashed(directory, name, cid)
+                    if found is not None:
                         stamps[cid] = found
+                    elif not is_pointer_to(directory, name, cid):
+                        edited.append(name)
                 except FileNotFoundError:
                     continue
                 except OSError as error:
@@ -238,7 +237,7 @@ class Store:
                 disk.unlink(aside, new)
             disk.write(aside, new, _ATTRIBUTES, None)
             disk.sync_file(aside, new)
-            _move_new(self.folder, aside, new, directory, name)
+            move_new(self.folder, aside, new, directory, name)
         return name
 
     def settle(self) -> None:
@@ -259,7 +258,7 @@ class Store:
             with self._opened() as directory:
                 if directory is None:
                     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-                yield from _pieces(directory, name)
+                yield from pieces_of(directory, name)
         except OSError as error:
             cause, hint = explain(error)
             raise FileProblem(f"{DIRECTORY}/{name}: {cause}", hint=hint) from error
@@ -301,99 +300,15 @@ class Store:
                 yield aside, directory
         except OSError as error:
             cause, hint = explain_at(error, self.folder.root / DIRECTORY)
+            if error.errno == errno.EXDEV:
+                cause, hint = _APART
             raise FileProblem(f"{DIRECTORY}/ cannot hold a blob: {cause}", hint=hint) from error
-
-
-@dataclass(slots=True)
-class Incoming:
-    """A file on its way into `blobs/`, hashed while it arrives."""
-
-    folder: Folder
-    aside: int
-    directory: int
-    cid: Cid
-    size: int = 0
-    is_left: bool = False
-    _digest: hashlib._Hash = field(default_factory=hashlib.sha256)
-
-    @property
-    def name(self) -> str:
-        """Return the temporary name of the file: no other process writes to it."""
-        return f"{self.cid}.{os.getpid()}"
-
-    def begin(self) -> None:
-        """Make the file, empty. Raises OSError."""
-        disk = self.folder.disk
-        with suppress(FileNotFoundError):
-            disk.unlink(self.aside, self.name)
-        disk.write(self.aside, self.name, b"", 0o600)
-
-    def write(self, piece: bytes) -> None:
-        """Add the next bytes. Raises OSError."""
-        self._digest.update(piece)
-        self.size += len(piece)
-        self.folder.disk.append(self.aside, self.name, piece)
-
-    @property
-    def is_right(self) -> bool:
-        """Return whether the bytes written are those of the CID."""
-        return bytes(self.cid).endswith(self._digest.digest())
-
-    def place(self, extension: str) -> Stamp:
-        """Name the file in `blobs/`, once it is durable; return its stamp.
-
-        Raises ValueError if the bytes are not those of the CID, OSError if the disk refuses.
-        """
-        self._end()
-        self.folder.disk.sync_file(self.aside, self.name)
-        return self.named(extension)
-
-    def leave(self) -> None:
-        """Leave the file aside at the end, for `Store.place`. Raises as `place`."""
-        self._end()
-        self.is_left = True
-
-    def _end(self) -> None:
-        if not self.is_right:
-            raise ValueError(f"the bytes do not match {self.cid}")
-        self.folder.disk.set_mode(self.aside, self.name, MODE)
-
-    def named(self, extension: str) -> Stamp:
-        """Name the file, once it is durable. Raises OSError."""
-        name = f"{self.cid}{extension}"
-        try:
-            _move_new(self.folder, self.aside, self.name, self.directory, name)
-        except FileExistsError:
-            # Another process put it there meanwhile: it is the true one, or in the way of it.
-            if (found := _hashed(self.directory, name, self.cid)) is None:
-                raise
-            return found
-        return _stamp(self.directory, name)
-
-    def drop(self) -> None:
-        """Remove the file if it has no name in `blobs/`."""
-        with suppress(OSError):
-            self.folder.disk.unlink(self.aside, self.name)
 
 
 def _is_begun_elsewhere(name: str) -> bool:
     """Return whether a process that runs now, and is not this one, has the file `name` aside."""
     pid = name.rpartition(".")[2]
     return pid.isdecimal() and int(pid) != os.getpid() and Path(f"/proc/{pid}").exists()
-
-
-def _move_new(folder: Folder, source: int, old: str, target: int, new: str) -> None:
-    """Move a file to a free name. Raises FileExistsError if it is taken."""
-    try:
-        folder.disk.move_new(source, old, target, new)
-    except OSError as error:
-        if error.errno not in UNSUPPORTED:
-            raise
-        # This file system knows no such step. A name in `blobs/` is taken by its own bytes only.
-        with suppress(FileNotFoundError):
-            os.stat(new, dir_fd=target, follow_symlinks=False)
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new) from None
-        folder.disk.move(source, old, target, new)
 
 
 def _listing(directory: int, changed_ns: int) -> Listing:
@@ -418,31 +333,3 @@ def _listing(directory: int, changed_ns: int) -> Listing:
                 )
     problems.sort(key=lambda problem: problem.path)
     return Listing(names, tuple(problems), changed_ns=changed_ns)
-
-
-def _stamp(directory: int, name: str) -> Stamp:
-    now = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    return Stamp(name, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
-
-
-def _hashed(directory: int, name: str, cid: Cid) -> Stamp | None:
-    """Return the stamp of a file that has the bytes of `cid`; None for other bytes.
-
-    The stat is from before the read: an edit meanwhile gives the file another one.
-    """
-    stamp, digest = _stamp(directory, name), hashlib.sha256()
-    for piece in _pieces(directory, name):
-        digest.update(piece)
-    return stamp if bytes(cid).endswith(digest.digest()) else None
-
-
-def _pieces(directory: int, name: str) -> Iterator[bytes]:
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    descriptor = os.open(name, flags, dir_fd=directory)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file")
-        while piece := os.read(descriptor, PIECE):
-            yield piece
-    finally:
-        os.close(descriptor)

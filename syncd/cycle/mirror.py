@@ -98,6 +98,7 @@ class Mirror:
     outbox: Outbox = field(init=False)
     so_far: Report = field(init=False, default_factory=Report)
     _requests_elsewhere: int = 0
+    _kept_back: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.outbox = Outbox(self.workspace, self.home, self.limits)
@@ -138,14 +139,15 @@ class Mirror:
 
     async def sync(self, dirty: Dirty = None) -> Report:
         """Run cycles until all that is left waits for a person or for a pause."""
-        self.so_far = Report()
+        self.so_far, self._kept_back = Report(), ()
         report = self.so_far = last = await self.cycle(dirty)
         attempts = 1
         while last.is_unfinished and attempts < ATTEMPTS and not last.needs_a_pause:
             last = await self.cycle(dirty=last.unsent)
             attempts = 1 if last.pushed else attempts + 1
             report = self.so_far = report.followed_by(last)
-        return report
+        # Of several cycles the last one counts: what waited in another may be done by now.
+        return replace(report, remarks=(*report.remarks, *self._kept_back))
 
     async def preview(self) -> Report:
         """Return the plan of a cycle, and do nothing. Raises as `cycle`, and StateDamaged."""
@@ -205,7 +207,7 @@ class Mirror:
         note_overtaken(self.workspace, plan)
         joined = await self._join(sight, sides, plan)
         kept = await keep_blobs(self.workspace, self.pds, sight, sides, joined.plan)
-        joined = replace(joined, plan=kept.plan)
+        joined, self._kept_back = replace(joined, plan=kept.plan), kept.remarks
         plan = joined.plan
         if self.holds((*plan.conflicts, *plan.problems, *plan.held, *plan.pending)):
             self.on_waiting(True)

@@ -9,7 +9,9 @@ history first, the draft goes last.
 from __future__ import annotations
 
 import secrets
+import shlex
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from syncd.atproto.data import Record, cid_of
 from syncd.atproto.syntax import Nsid, Rkey, make_tid, parse_rkey, parse_tid
@@ -151,7 +153,7 @@ def prepare(workspace: Workspace, draft: str, key: Rkey | None = None) -> Public
         FolderWrong: This mirror is read-only.
     """
     check_writable(workspace)
-    found = read_draft(workspace.folder, draft, _parsed(workspace))
+    found = read_draft(workspace.folder, draft, _parsed(workspace, draft))
     if isinstance(found, Problem):
         raise SyncdError(f"{_place(found)}: {found.reason}", hint=found.hint)
     content, expect = found
@@ -163,9 +165,10 @@ def prepare(workspace: Workspace, draft: str, key: Rkey | None = None) -> Public
     return Publication(draft, content, expect, path, replaces)
 
 
-def _parsed(workspace: Workspace) -> Callable[[bytes, str], Record]:
-    """Return a function that reads a draft as the record that it will be after its uploads."""
-    forms, files = workspace.folder.forms, files_of(workspace.folder, workspace.config)
+def _parsed(workspace: Workspace, draft: str) -> Callable[[bytes, str], Record]:
+    """Return what reads a draft as the record that it will be once its files are uploaded."""
+    forms, then = workspace.folder.forms, f"syncd publish {printable(shlex.quote(draft))}"
+    files = replace(files_of(workspace.folder, workspace.config), then=then)
     return lambda text, name: record_in(forms.of(name), text, name, files)
 
 
@@ -178,7 +181,7 @@ def publish(workspace: Workspace, publication: Publication) -> None:
     if drop_twin(folder, draft, path):
         return
     collection = split_record_path(path)[0]
-    cid = cid_of(_parsed(workspace)(publication.content, collection))
+    cid = cid_of(_parsed(workspace, draft)(publication.content, collection))
     if publication.replaces is None:
         place_draft(folder, draft, path, expect=publication.expect)
         publish_version(workspace, path, cid)

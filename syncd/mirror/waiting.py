@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from syncd.atproto.cid import Cid
 from syncd.config import Config
 from syncd.cycle.decide.timing import Timing, delays
+from syncd.cycle.observe.attached import with_attached
 from syncd.cycle.observe.ignored import ignored_here
 from syncd.cycle.observe.local import look_everywhere
 from syncd.cycle.workspace import Workspace
@@ -48,9 +49,11 @@ def read_unpushed(workspace: Workspace) -> Unpushed:
     """Look at the folder, and return what differs from base in the order of the paths."""
     now_ns = workspace.clock_ns()
     found = look_everywhere(workspace, (), now_ns)
-    base, local = found.base, {path: seen.cid for path, seen in found.look.seen.items()}
-    paths = touched(base, local, (), found.look.absent)
-    paths -= ignored_here(workspace, found.look, paths, base, found.rules)
+    base = found.base
+    look = _with_attached(workspace, found.look, base)
+    local = {path: seen.cid for path, seen in look.seen.items()}
+    paths = touched(base, local, (), look.absent)
+    paths -= ignored_here(workspace, look, paths, base, found.rules)
     conflicts, problems, held = for_a_person(workspace.state.waiting())
     decided = workspace.state.decisions().keys()
     if workspace.doubt is not None:
@@ -59,12 +62,20 @@ def read_unpushed(workspace: Workspace) -> Unpushed:
     asked = ({item.path for item in problems} | {item.path for item in held}) - decided
     open_conflicts = {item.path for item in conflicts} - decided
     views = Views(base, local, _remote(workspace, paths))
-    waiting = _delayed(workspace, paths - asked - open_conflicts, views, found.look, now_ns)
+    waiting = _delayed(workspace, paths - asked - open_conflicts, views, look, now_ns)
     later = {item.path for item in waiting}
     changes = (Change(path, base.get(path), local.get(path)) for path in sorted(paths - later))
     # A missing file is nothing to push while a person has to say what that means.
     due = tuple(c for c in changes if c.after is not None or c.path not in asked)
     return Unpushed(due, waiting, found.beside)
+
+
+def _with_attached(workspace: Workspace, look: Look, base: Snapshot) -> Look:
+    """Return `look` with the records that name files, as the next cycle takes them."""
+    paths = look.problems.keys()
+    if not paths:
+        return look
+    return with_attached(workspace, look, paths, base, _remote(workspace, paths))[0]
 
 
 def _remote(workspace: Workspace, paths: Collection[RecordPath]) -> Snapshot:

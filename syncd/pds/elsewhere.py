@@ -10,17 +10,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from ipaddress import ip_address
 from typing import Final
 
 import httpx
 
+from syncd.atproto.server.origin import is_public_address
 from syncd.atproto.xrpc import Origin, parse_origin
 from syncd.connect import Transport, trust
-from syncd.errors import BadAnswer, BadSyntax
+from syncd.errors import BadAnswer, BadSyntax, IdentityError
 from syncd.pds.bounds import Bounds
 
 MOST: Final = 3
 """How often one blob may be somewhere else."""
+_PRIVATE: Final = (
+    "the PDS redirects a request for a blob into a private network, which syncd does not follow"
+)
 _HERE: Final = frozenset({301, 302, 303, 307, 308})
 _LIMITS: Final = httpx.Limits(max_connections=1, max_keepalive_connections=0)
 
@@ -48,8 +53,11 @@ async def followed(
         for _ in range(MOST):
             target = _target(answer, home)
             client = await stack.enter_async_context(_client(home, patience, transport))
-            async with asyncio.timeout(bounds.connect_seconds + seconds):
-                answer = await client.send(client.build_request("GET", target), stream=True)
+            try:
+                async with asyncio.timeout(bounds.connect_seconds + seconds):
+                    answer = await client.send(client.build_request("GET", target), stream=True)
+            except IdentityError as error:
+                raise BadAnswer(_PRIVATE) from error
             stack.push_async_callback(answer.aclose)
             if not is_elsewhere(answer):
                 yield answer
@@ -87,6 +95,14 @@ class _Shared(httpx.AsyncBaseTransport):
         return await self._inner.handle_async_request(request)
 
 
+def _is_outside(origin: Origin) -> bool:
+    """Return False for an address in a private network; what a name leads to is found out later."""
+    try:
+        return is_public_address(ip_address(origin.host))
+    except ValueError:
+        return True
+
+
 def _target(answer: httpx.Response, home: Origin) -> httpx.URL:
     """Return the place that an answer names. Raises BadAnswer if it must not be asked."""
     try:
@@ -100,4 +116,6 @@ def _target(answer: httpx.Response, home: Origin) -> httpx.URL:
         raise BadAnswer(
             "the PDS redirects a request for a blob to this machine, which syncd does not follow"
         )
+    if not (home.is_loopback or _is_outside(origin)):
+        raise BadAnswer(_PRIVATE)
     return target.copy_with(userinfo=b"", fragment=None)

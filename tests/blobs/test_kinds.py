@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.blobs.kinds import ENOUGH_BYTES, EXTENSIONS, UNKNOWN, extension_of, mime_of, stand_in_of
+from syncd.blobs.kinds import ENOUGH_BYTES, EXTENSIONS, UNKNOWN, extension_of, mime_of
 
 NUL = b"\0" * 40
 
@@ -87,17 +87,3 @@ def test_only_a_safe_type_has_an_ending_of_its_own(mime_type: str, extension: st
 @given(st.text(max_size=30))
 def test_no_text_of_a_server_becomes_an_ending(mime_type: str) -> None:
     assert extension_of(mime_type) in {".bin", *EXTENSIONS.values()}
-
-
-@pytest.mark.parametrize(
-    ("start", "named"),
-    [
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 1\n", "Git LFS"),
-        (b"/annex/objects/SHA256E-s1--4d7a.png\n", "git-annex"),
-        (b"\0GITCRYPT\0abc", "git-crypt"),
-    ],
-)
-def test_what_stands_for_a_file_that_is_elsewhere_is_known(start: bytes, named: str) -> None:
-    assert named in (stand_in_of(start) or "")
-    assert stand_in_of(b" " + start) is None
-    assert stand_in_of(start[:6]) is None

@@ -126,12 +126,110 @@ def test_a_profile_of_a_png_is_read(gps: Mapping[int, object] | None, found: boo
     assert tells(data) is found
 
 
+@pytest.mark.parametrize(("gps", "found"), [(PLACE, True), (None, False)])
+@pytest.mark.parametrize("head", [b"tEXt", b"iTXt"])
+def test_a_profile_that_is_not_compressed_is_read(
+    head: bytes, gps: Mapping[int, object] | None, found: bool
+) -> None:
+    block = b"Exif\0\0" + exif_of("JPEG", gps)
+    text = b"\nexif\n %8d\n" % len(block) + block.hex("\n", 36).encode()
+    between = b"\0\0\0\0\0" if head == b"iTXt" else b"\0"
+    assert tells(png_with(head, b"Raw profile type exif" + between + text)) is found
+
+
+def iptc(*datasets: tuple[int, bytes], name: bytes = b"") -> bytes:
+    block = b"".join(b"\x1c\x02" + bytes([n]) + len(v).to_bytes(2, "big") + v for n, v in datasets)
+    title = bytes([len(name)]) + name
+    title += b"\0" * (len(title) % 2)
+    return b"8BIM\x04\x04" + title + len(block).to_bytes(4, "big") + block
+
+
+@pytest.mark.parametrize("name", [b"", b"a", b"ab"])
+@pytest.mark.parametrize(
+    ("datasets", "found"),
+    [
+        ([(5, b"Title"), (90, b"Berlin")], True),
+        ([(92, b"Mitte")], True),
+        ([(5, b"Berlin"), (101, b"Germany")], False),
+        ([(90, b"  ")], False),
+        ([], False),
+    ],
+)
+def test_the_city_in_iptc_is_a_place(
+    datasets: list[tuple[int, bytes]], name: bytes, found: bool
+) -> None:
+    segment = b"Photoshop 3.0\0" + iptc(*datasets, name=name)
+    start = b"\xff\xd8\xff\xed" + (len(segment) + 2).to_bytes(2, "big") + segment
+    assert tells(start + picture("JPEG", None)[2:]) is found
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (b'photoshop:City="Berlin"', True),
+        (b"<photoshop:City>Berlin</photoshop:City>", True),
+        (b"<Iptc4xmpExt:LocationCreated><rdf:Bag>", True),
+        (b"<Iptc4xmpCore:Location>Mitte<", True),
+        (b'drone-dji:GpsLatitude="+52.5"', True),
+        (b'photoshop:City=""', False),
+        (b"<photoshop:City/>", False),
+        (b"<photoshop:City></photoshop:City>", False),
+        (b'photoshop:Country="Germany"', False),
+    ],
+)
+def test_a_place_in_words_is_found_in_xmp_unless_it_is_empty(words: bytes, found: bool) -> None:
+    assert tells(picture("JPEG", None, xmp=b"<x " + words + b" />")) is found
+
+
+@pytest.mark.parametrize("way", ["next", "exif"])
+def test_a_place_in_another_directory_of_a_block_is_found(way: str) -> None:
+    """Fields of 12 bytes in directories at 8, 50 and 100, and the place at 100."""
+    gps = struct.pack("<H", 1) + struct.pack("<HHII", 0x8825, 4, 1, 100) + b"\0" * 4
+    link = struct.pack("<HHII", 0x8769, 4, 1, 50)
+    first = struct.pack("<H", 1) + link + b"\0" * 4
+    if way == "next":
+        first = struct.pack("<H", 0) + struct.pack("<I", 50)
+    place = struct.pack("<H", 1) + struct.pack("<HHII", 2, 5, 3, 64)
+    block = b"II*\0" + struct.pack("<I", 8) + first
+    block = block.ljust(50, b"\0") + gps
+    block = block.ljust(100, b"\0") + place
+    assert tells(b"\xff\xd8\xff\xe1\0\x90Exif\0\0" + block)
+
+
+def test_directories_in_a_circle_have_an_end() -> None:
+    block = b"II*\0" + struct.pack("<I", 8) + struct.pack("<HI", 0, 8)
+    assert not tells(b"\xff\xd8\xff\xe1\0\x90Exif\0\0" + block)
+
+
+def matroska(name: bytes) -> bytes:
+    return (
+        b"\x1aE\xdf\xa3" + b"\0" * 40 + b"\x45\xa3" + bytes([0x80 | len(name)]) + name + b"\x44\x87"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        (b"LOCATION", True),
+        (b"LOCATION-eng", True),
+        (b"RECORDING_LOCATION", True),
+        (b"COM.APPLE.QUICKTIME.LOCATION.ISO6709", True),
+        (b"ALLOCATION", False),
+        (b"TITLE", False),
+    ],
+)
+def test_a_tag_of_a_film_in_matroska_is_a_place(name: bytes, found: bool) -> None:
+    assert tells(matroska(name)) is found
+
+
 @pytest.mark.parametrize(
     "boxes",
     [
         pytest.param(box(b"udta", box(b"\xa9xyz", b"\0\x12\x15\xc7+52.52+013.4/")), id="phone"),
         pytest.param(box(b"udta", box(b"loci", b"\0" * 24)), id="3gpp"),
         pytest.param(box(b"meta", b"com.apple.quicktime.location.ISO6709"), id="iphone"),
+        pytest.param(box(b"keys", b"\0" * 8 + box(b"mdta", b"location")), id="ffmpeg"),
+        pytest.param(box(b"free", b"freeGPS \1\2"), id="dashcam"),
         pytest.param(box(b"stsd", b"\0" * 8 + box(b"gpmd", b"\0" * 8)), id="gopro"),
         pytest.param(box(b"stsd", b"\0" * 8 + box(b"camm", b"\0" * 8)), id="street view"),
     ],

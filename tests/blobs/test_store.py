@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
 import pytest
 
 from syncd.atproto.cid import Cid, cid_of_blob
-from syncd.blobs.store import EDITED, FEW, MODE, Store
+from syncd.blobs.incoming import MODE
+from syncd.blobs.store import EDITED, FEW, Store
 from syncd.errors import FileProblem
 from syncd.folder.root import Folder, initialise
 from syncd.state.attachments import Stamp
@@ -230,3 +232,29 @@ def test_a_blob_that_somebody_put_there_meanwhile_is_the_same(root: Path, store:
         with pytest.raises(FileExistsError):
             incoming.place(".png")
     assert (root / "blobs" / NAME).read_bytes() == b"other"
+
+
+def pointer(content: bytes) -> bytes:
+    digest = hashlib.sha256(content).hexdigest()
+    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize 1\n".encode()
+
+
+def test_what_git_lfs_leaves_in_the_place_of_a_blob_is_no_edit_and_gives_way(
+    root: Path, store: Store
+) -> None:
+    (root / "blobs").mkdir()
+    (root / "blobs" / NAME).write_bytes(pointer(CONTENT))
+    checked = store.check(store.list(), {})
+    assert (checked.stamps, checked.edited, checked.problems) == ({}, (), ())
+    stamp = put(store)
+    assert (root / "blobs" / NAME).read_bytes() == CONTENT
+    assert store.check(store.list(), {}).stamps == {CID: stamp}
+
+
+def test_the_pointer_to_another_file_is_an_edit_and_stays(root: Path, store: Store) -> None:
+    (root / "blobs").mkdir()
+    (root / "blobs" / NAME).write_bytes(pointer(b"other"))
+    assert store.check(store.list(), {}).edited == (NAME,)
+    with pytest.raises(FileProblem):
+        put(store)
+    assert (root / "blobs" / NAME).read_bytes() == pointer(b"other")

@@ -19,7 +19,7 @@ import pytest
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import cid_of_blob
 from syncd.atproto.data import Record, cid_of, encode, to_json
-from syncd.errors import BlobNotFound, Rejected, RepoUnavailable, TooLarge
+from syncd.errors import BadAnswer, BlobNotFound, Rejected, RepoUnavailable, TooLarge
 from syncd.model import Change, RecordPath
 from syncd.pds import HttpPds, Pds
 from syncd.sandbox import Status
@@ -396,3 +396,86 @@ def ask(client: httpx.Client, verb: str, url: str, **how: Any) -> httpx.Response
 
 def upload(client: httpx.Client, data: bytes, **headers: str) -> httpx.Response:
     return client.post(UPLOAD, content=data, headers={"content-type": "image/png"} | headers)
+
+
+# --- At another server ----------------------------------------------------------------------------
+
+
+class Keeper(httpx.AsyncBaseTransport):
+    """Stands before a PDS, and says that its blobs are at `place`; serves `place` from them.
+
+    Attributes:
+        public: Another address by which the PDS is asked; None: by its own.
+        wants_login: Only who is logged in learns the place.
+        asked: The requests to other servers.
+    """
+
+    def __init__(self, real: str, place: str, *, public: str | None = None) -> None:
+        self.real, self.place, self.public = httpx.URL(real), place, httpx.URL(public or real)
+        self.wants_login = False
+        self.asked: list[httpx.Request] = []
+        self._inner = httpx.AsyncHTTPTransport(verify=False)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.host != self.public.host:
+            self.asked.append(request)
+            if request.url.path == "/again":
+                return httpx.Response(302, headers={"location": "/again"})
+            return await self._pass_on(request, str(request.url.params["from"]))
+        if "getBlob" not in request.url.path:
+            return await self._pass_on(request, request.url.raw_path.decode())
+        if self.wants_login and "authorization" not in request.headers:
+            return httpx.Response(401, json={"error": "AuthMissing", "message": "log in"})
+        query = httpx.QueryParams({"from": request.url.raw_path.decode()})
+        return httpx.Response(302, headers={"location": f"{self.place}?{query}"})
+
+    async def _pass_on(self, request: httpx.Request, path: str) -> httpx.Response:
+        url = self.real.join(path)
+        headers = {**request.headers, "host": url.netloc.decode()}
+        body = await request.aread()
+        return await self._inner.handle_async_request(
+            httpx.Request(request.method, url, headers=headers, content=body)
+        )
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+async def fetched_by(keeper: Keeper, album: Album, ref: BlobRef) -> bytes:
+    account = replace(album.login.account, pds=str(keeper.public).rstrip("/"))
+    async with HttpPds(account, album.login.tokens(), transport=keeper) as pds:
+        return await replace(album, pds=pds).fetch(ref)
+
+
+@pytest.mark.parametrize("wants_login", [False, True])
+async def test_a_blob_at_another_server_is_fetched_there_and_no_session_goes_along(
+    http_album: Album, *, wants_login: bool
+) -> None:
+    ref = await http_album.picture()
+    await http_album.create(ref)
+    keeper = Keeper(http_album.login.account.pds, "https://store.example.com/a")
+    keeper.wants_login = wants_login
+    assert await fetched_by(keeper, http_album, ref) == http_album.data()
+    (request,) = keeper.asked
+    assert not {"authorization", "cookie", "dpop", "atproto-proxy"} & set(request.headers)
+
+
+@pytest.mark.parametrize(
+    ("place", "asked"),
+    [
+        ("http://store.example.com/a", 0),
+        ("https://10.0.0.7/a", 0),
+        ("https://127.0.0.1/a", 0),
+        ("https://store.example.com/again", 3),
+    ],
+)
+async def test_a_place_where_nobody_should_ask_is_refused(
+    http_album: Album, place: str, asked: int
+) -> None:
+    ref = await http_album.picture()
+    await http_album.create(ref)
+    keeper = Keeper(http_album.login.account.pds, place, public="https://pds.example.com")
+    with pytest.raises(BadAnswer) as caught:
+        await fetched_by(keeper, http_album, ref)
+    assert caught.value.message.startswith("the PDS redirects a request for a blob")
+    assert len(keeper.asked) == asked

@@ -494,6 +494,32 @@ async def test_a_change_of_the_setting_rewrites_all_files_and_sends_nothing(worl
     assert world.records() == held
 
 
+async def test_what_names_a_file_to_upload_stays_in_its_form_and_is_named(
+    world: World, laptop: Device
+) -> None:
+    """Nothing writes such a text, so nothing can write it in another form."""
+    await world.write(ONE, title="A", content="Hi")
+    await laptop.sync()
+    laptop, _ = reopened(world, laptop, MARKDOWN)
+    page = "---\ncover: {$type: blob, $file: none.png}\n---\n\nHo\n"
+    for name in ("one.md", "two.md", "x.draft.md"):
+        (laptop.root / BLOG / name).write_text(page)
+    await laptop.sync()
+    before = files(laptop)
+    laptop, said = reopened(world, laptop, ())
+    assert [all(name in each for name in before) for each in said] == [True]
+    assert files(laptop) == before
+    # Its record is not deleted, and no version replaces it.
+    report = await laptop.sync()
+    assert ([p.path for p in report.problems], world.records()[ONE]) == ([ONE], laptop.base()[ONE])
+    assert files(laptop) == before
+    laptop, said = reopened(world, laptop, MARKDOWN)
+    assert (said, files(laptop)) == ([], before)
+    (laptop.root / "none.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert set((await laptop.sync()).pushed) == {ONE, TWO}
+    assert "$file" not in files(laptop)["one.md"]
+
+
 async def test_comments_that_json_has_no_place_for_are_kept_aside(
     world: World, laptop: Device
 ) -> None:

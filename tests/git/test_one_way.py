@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import cid_of_blob
@@ -754,3 +755,39 @@ async def test_only_what_git_has_is_uploaded(site: Site) -> None:
     (job.top / site.prefix / PICTURE).write_bytes(b"untracked in the job")
     assert not (await site.publish(job)).report.pushed
     assert site.world.sandbox.blobs(site.world.login.did).count == 0
+
+
+async def test_the_pointer_of_git_lfs_is_never_published_in_the_place_of_a_picture(
+    site: Site,
+) -> None:
+    ref = picture(site)
+    file = site.desk.top / site.prefix / PICTURE
+    content, name = file.read_bytes(), bytes(ref.cid)[-32:].hex()
+    text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{name}\nsize {ref.size}\n"
+    file.write_text(text)
+    show(site, ONE)
+    site.push()
+    for _ in range(2):
+        (problem,) = (await site.job()).report.problems
+        assert (problem.path, bool(problem.hint), published(site, ONE)) == (ONE, True, None)
+    file.write_bytes(content)
+    site.push()
+    assert ONE in (await site.job()).report.pushed
+    assert published(site, ONE) == (ref.value, 0)
+
+
+@pytest.mark.parametrize("kind", ["place", "name", "missing"])
+async def test_no_hint_about_a_file_names_a_command_of_a_mirror(site: Site, kind: str) -> None:
+    """A job has no mirror: `syncd blob` does nothing there."""
+    picture(site)
+    exif = Image.Exif()
+    exif.get_ifd(0x8825).update({2: (52.0, 31.0, 12.0)})
+    top = site.desk.top / site.prefix
+    Image.new("RGB", (8, 8), "red").save(top / "pictures/hill.jpg", exif=exif)
+    names = {"place": "pictures/hill.jpg", "name": "/hill.jpg", "missing": "pictures/none.jpg"}
+    site.write(f"{ONE}.json", json.dumps({"image": {"$type": "blob", "$file": names[kind]}}))
+    site.push()
+    (problem,) = (await site.job()).report.problems
+    assert (problem.path, bool(problem.hint)) == (ONE, True)
+    assert "syncd blob" not in (problem.hint or "")
+    assert "commit" in (problem.hint or "")

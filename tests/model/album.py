@@ -31,9 +31,6 @@ class Album(Machine):
     def wishes(self, name: str) -> dict[str, Any]:
         return {"blobs_fetch": "none" if name == "desktop" else "all"}
 
-    choose_markdown = None  # type: ignore[assignment]
-    """Machine plays that."""
-
     # --- People ---------------------------------------------------------------------------------
 
     @rule(name=names, path=notes, word=words)

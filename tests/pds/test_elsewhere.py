@@ -12,6 +12,8 @@ from syncd.atproto.cid import cid_of_blob
 from syncd.errors import BadAnswer, BlobNotFound, SyncdError, Unreachable
 from syncd.model import Account
 from syncd.pds import HttpPds
+from syncd.pds.bounds import DEFAULT_BOUNDS
+from syncd.pds.elsewhere import followed
 from tests.pds.test_client import ACCOUNT, SECOND, URL, logged_in, refused, told
 
 DATA = b"\x89PNG\r\n\x1a\n" + b"0" * 100
@@ -98,6 +100,9 @@ async def test_no_secret_goes_to_another_server() -> None:
         ("http://blobs.example.com/a", BadAnswer),
         ("http://127.0.0.1:80/a", BadAnswer),
         ("https://localhost/a", BadAnswer),
+        ("https://10.0.0.7/a", BadAnswer),
+        ("https://[fd00::1]/a", BadAnswer),
+        ("https://169.254.169.254/latest", BadAnswer),
         ("ftp://blobs.example.com/a", BadAnswer),
         ("file:///etc/passwd", BadAnswer),
         ("https://[::1/a", Unreachable),
@@ -133,3 +138,17 @@ async def test_what_goes_wrong_there_is_no_word_on_whether_the_blob_exists(
 async def test_a_redirect_without_a_place_is_an_error() -> None:
     with pytest.raises(SyncdError):
         await fetch(Servers({"getBlob": httpx.Response(302)}))
+
+
+@pytest.mark.parametrize("host", ["0x0a000007", "2130706433"])
+async def test_a_name_that_leads_into_a_private_network_is_not_asked(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No address by its text, and one for the resolver of the machine."""
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    answer = to(f"https://{host}/a")
+    answer.request = httpx.Request("GET", f"{URL}/xrpc/com.atproto.sync.getBlob")
+    with pytest.raises(BadAnswer):
+        async with followed(answer, URL, DEFAULT_BOUNDS):
+            pass

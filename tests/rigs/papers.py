@@ -6,7 +6,7 @@ Which of the two a text is, its beginning says; every collection of the model ma
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from typing import Any
 
@@ -27,6 +27,12 @@ COLLECTIONS = tuple(
 def pages(collections: Iterable[str]) -> Markdown:
     """The setting `[files] markdown` for these collections."""
     return tuple((name, ((BODY,),)) for name in sorted(collections))
+
+
+def page_of(record: Mapping[str, Any]) -> bytes:
+    """The page of a record as a person types it: also one that names a file to be uploaded."""
+    fields = (f"{k}: {json.dumps(v)}" for k, v in record.items() if k not in ("$type", BODY))
+    return "\n".join(["---", *fields, "---", "", record.get(BODY, ""), ""]).encode()
 
 
 def body_of(v: object) -> dict[str, str]:

@@ -47,7 +47,7 @@ from tests.model.disks import StagedDisk
 from tests.model.journal import Diary, Sent, Version
 from tests.model.points import Crash, StagedPds
 from tests.rigs.device import Device, rework
-from tests.rigs.papers import as_written, body_of, cid_of_text, reformatted
+from tests.rigs.papers import as_written, body_of, cid_of_text, page_of, reformatted
 from tests.rigs.pictures import FIELD, kept_in, picture
 
 if TYPE_CHECKING:
@@ -229,7 +229,9 @@ class Desk:
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(picture(word))
         named = {"$type": "blob", "$file": f"pictures/{word}.png"}
-        self.save_text(path, json.dumps({**self.scene.fresh(path), FIELD: named}).encode())
+        record = {**self.scene.fresh(path), FIELD: named}
+        is_page = bool(self.form(path).bodies)
+        self.save_text(path, page_of(record) if is_page else json.dumps(record).encode())
 
     def _target(self, path: str, text: bytes) -> Path:
         """Where a person saves a text: over the file that is there, or under the right ending."""
@@ -484,7 +486,11 @@ class Desk:
         for name in seen.names:
             *above, last = name.split("/")
             is_kept = name.startswith(".syncd/recovered/") or last.startswith(".syncd-x-")
-            if not (is_kept or AWAY.fullmatch(name)):
+            # A page that names a picture stays one where the setting was taken away.
+            is_left = (
+                last.endswith(".md") and not self.form(f"{above[0]}/x").bodies if above else False
+            )
+            if not (is_kept or is_left or AWAY.fullmatch(name)):
                 continue
             collection = above[-1] if is_kept else above[0]
             text = (self.root / name).read_bytes()

@@ -53,24 +53,30 @@ class Meter:
     clock: Callable[[], float] = time.monotonic
     _began: float = field(init=False)
     _shown: float = field(init=False)
+    _looked: float = field(init=False)
     _wrote: tuple[float, int] | None = None
     _pushed: tuple[float, int] | None = None
     _brought: tuple[float, int] | None = None
     _is_drawn: bool = False
 
     def __post_init__(self) -> None:
-        self._began = self._shown = self.clock()
+        self._began = self._shown = self._looked = self.clock()
 
     def note(self, progress: Fetching | Writing | Pushing | Bringing) -> None:
         """Note the progress after each chunk; print it if the last print is long enough ago."""
-        now, is_live = self.clock(), has_colour(self.out, os.environ)
+        now = self.clock()
         if self._wrote is None and isinstance(progress, Writing):
             self._wrote = now, progress.done
         if isinstance(progress, Pushing) and (not self._pushed or progress.done < self._pushed[1]):
             self._pushed = now, progress.done
         if self._brought is None and isinstance(progress, Bringing):
             self._brought = now, progress.size
-        if now - self._shown < (REDRAW_SECONDS if is_live else LINE_SECONDS):
+        # Most chunks come too soon: the terminal is not asked each time what it can show.
+        if now - self._looked < REDRAW_SECONDS:
+            return
+        self._looked = now
+        is_live = has_colour(self.out, os.environ)
+        if not is_live and now - self._shown < LINE_SECONDS:
             return
         self._shown = now
         line = self._describe(progress, now)

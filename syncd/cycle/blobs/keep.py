@@ -14,6 +14,7 @@ from typing import Final
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import Cid
 from syncd.blobs.bring import Bringer, Brought
+from syncd.blobs.files import LARGEST
 from syncd.blobs.words import blob_words
 from syncd.cycle.blobs.attached import fill, refs_in_file, store_of
 from syncd.cycle.observe.remote import Sight
@@ -30,7 +31,6 @@ from syncd.model import (
     Side,
     Step,
     Verdict,
-    Waiting,
 )
 from syncd.pds import Pds
 from syncd.state.attachments import Asked, refs_in
@@ -40,8 +40,6 @@ FAILURES: Final = 3
 """After so many failures to fetch a blob, a person decides whether its last record goes."""
 APART_SECONDS: Final = 2
 """Failures that follow each other faster count as one: one sync tries several times."""
-LARGEST: Final = 10_000_000_000
-"""The most bytes of such a blob; the disk's room is the other bound."""
 _GOING = (Verdict.PUSH, Verdict.PULL)
 
 
@@ -50,7 +48,13 @@ class Kept:
     """A plan that takes away no blob that the PDS may still give, and the changes that wait."""
 
     plan: Plan
-    waiting: Mapping[str, tuple[Waiting, ...]] = field(default_factory=dict)
+    waiting: Mapping[str, tuple[Retry, ...]] = field(default_factory=dict)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Return why each change waits: nothing else of a sync says so."""
+        found = (item for items in self.waiting.values() for item in items)
+        return tuple(f"{item.path}: {item.reason}; the next sync tries again" for item in found)
 
 
 async def keep_blobs(
@@ -198,7 +202,7 @@ def _without_those_that_wait(
     failed = {ref.cid for ref in brought.left} | brought.refused.keys()
     asked = workspace.state.attachments.asked()
     held: list[Held] = []
-    waiting: dict[str, tuple[Waiting, ...]] = {}
+    waiting: dict[str, tuple[Retry, ...]] = {}
     stopped: set[RecordPath] = set()
     for step in plan.steps:
         cids = [cid for cid in at_risk.get(step.path, ()) if cid in failed]

@@ -14,6 +14,7 @@ from io import BytesIO
 from syncd.atproto.blob import BlobRef
 from syncd.atproto.cid import cid_of_blob
 from syncd.blobs.files import as_published, describe, may_name, parts_of, shown
+from syncd.blobs.hints import IN_GIT
 from syncd.config import Config
 from syncd.errors import BadData, BadJson
 from syncd.git.commits import GitFile, Worktree
@@ -35,15 +36,15 @@ class NamedFiles:
 
     def refer(self, name: str) -> BlobRef:
         """Return the reference to a file. Raises BadData (it cannot be uploaded), GitFailed."""
-        parts_of(name)
+        parts_of(name, IN_GIT)
         if name not in self._refs:
             content = self.content(name)
             if not content:
                 raise BadData(f"git does not have the file {shown(name)}, or it is empty")
             file, size = BytesIO(content), len(content)
-            known = describe(name, file, size)
+            known = describe(name, file, size, IN_GIT)
             location = self.config.blobs_location
-            self._refs[name] = as_published(name, file, size, known, location)[1]
+            self._refs[name] = as_published(name, file, size, known, location, IN_GIT)[1]
         return self._refs[name]
 
     def content(self, name: str) -> bytes | None:

@@ -7,6 +7,7 @@ change is one of this folder alone. Elsewhere such a file is inert, as any that 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -39,6 +40,8 @@ from syncd.values import dataclass
 
 _BOTH = "the file names a file to upload, and the record has changed in the repo meanwhile"
 _BOTH_HINT = "compare both: syncd diff; then write the file again from what it shows"
+_READ_ONLY = "the file names a file to upload, but this mirror is read-only"
+_READ_ONLY_HINT = "undo the edit, or clone again without --read-only"
 _HERE_NOW: Final = "a blob that the PDS lacked is here now"
 _ANY: Final = BlobRef(cid_of_blob(b""), "*/*", 0)
 
@@ -73,7 +76,11 @@ def with_attached(
         # Where git publishes, its file keeps the name: it is compared as any other version.
         is_ours = base.get(path) == remote.get(path) or config.is_one_way
         why = None if is_ours else (_BOTH, _BOTH_HINT)
-        files = replace(files_of(folder, config), most=_most_bytes(workspace))
+        if config.read_only:
+            why = (_READ_ONLY, _READ_ONLY_HINT)
+        asks = config.asks_before_push(path) and not config.is_one_way
+        then = f"syncd publish {shlex.quote(path)}" if asks else "syncd sync"
+        files = replace(files_of(folder, config), most=_most_bytes(workspace), then=then)
         read = _read(files, folder, path, met, why)
         if isinstance(read, Problem):
             problems[path] = read

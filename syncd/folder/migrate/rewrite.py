@@ -12,7 +12,10 @@ import hashlib
 import os
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from typing import Final
 
+from syncd.atproto.blob import BlobRef
+from syncd.atproto.cid import cid_of_blob
 from syncd.atproto.data import Record, encode
 from syncd.errors import BadData, BadJson, FileChanged, FileProblem
 from syncd.folder.names import COMPONENT_BYTES, OURS, is_draft, is_record_like
@@ -23,6 +26,7 @@ from syncd.folder.root import OWN, Folder, opened
 from syncd.forms import ENDINGS, Form, Forms
 from syncd.values import dataclass
 
+_ANY: Final = BlobRef(cid_of_blob(b""), "*/*", 0)
 REWRITTEN = "rewritten"
 """Where below `.syncd` a file lies whose new form has no place for a person's comments."""
 
@@ -108,9 +112,20 @@ class _One:
                 if right != name:
                     place_new(self.folder.disk, directory, name, right)
                 self.folder.disk.sync_directory(directory)
-            except (BadData, BadJson, FileChanged, FileProblem, FileNotFoundError):
+            except BadJson:
+                return False if self._is_right(name, text) else None
+            except (BadData, FileChanged, FileProblem, FileNotFoundError):
                 return None
         return True
+
+    def _is_right(self, name: str, text: bytes) -> bool:
+        """Return whether a file that names files to upload has the form that it has to have."""
+        if name != _with_ending(name, self.after.ending_of(text)):
+            return False
+        with suppress(BadData, BadJson):
+            self.after.parse(text, self.collection, lambda _: _ANY)
+            return True
+        return False
 
     def copy(self, own: int, old: str, new: str) -> None:
         """Write the copy of a conflict under its new name, then remove the old one."""

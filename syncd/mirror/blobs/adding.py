@@ -16,6 +16,7 @@ from syncd.atproto.blob import BlobRef
 from syncd.blobs.consent import location_here
 from syncd.blobs.copying import copied
 from syncd.blobs.files import (
+    LARGEST,
     OPEN_FLAGS,
     as_published,
     describe,
@@ -45,12 +46,14 @@ class Added:
         file: Where its bytes are, from the top of the folder.
         name: What the file is called that a person named.
         is_stripped: Its metadata was taken out.
+        inside: The path of that file from the top of the folder; None: it lies elsewhere.
     """
 
     ref: BlobRef
     file: str
     name: str
     is_stripped: bool
+    inside: str | None = None
 
     @property
     def is_of_known_kind(self) -> bool:
@@ -77,7 +80,8 @@ def add_file(workspace: Workspace, file: Path, location: str | None = None) -> A
     except BadData as error:
         raise FileProblem(error.message, hint=error.hint) from error
     workspace.state.attachments.keep_stamps({ref.cid: stamp})
-    return Added(ref, f"{DIRECTORY}/{stamp.name}", file.name, ref != known.ref)
+    inside = _inside(workspace.root, file)
+    return Added(ref, f"{DIRECTORY}/{stamp.name}", file.name, ref != known.ref, inside)
 
 
 @contextmanager
@@ -115,8 +119,8 @@ def _inside(root: Path, file: Path) -> str | None:
 
 
 def _check_size(workspace: Workspace, shown: str, size: int) -> None:
-    """Raise BadData for a file larger than the limit that the PDS reported lately."""
+    """Raise BadData for a file larger than the limit that the PDS reported lately, or than any."""
     known = workspace.state.note(KnownBlobLimit)
-    most = None if known is None else known.most(workspace.now())
-    if most is not None and size > most:
+    most = (None if known is None else known.most(workspace.now())) or LARGEST
+    if size > most:
         raise too_large(shown, size, most)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from syncd.atproto.blob import BlobRef
 from syncd.blobs.bring import Bringer, Bringing, Brought, not_served
+from syncd.blobs.files import LARGEST
 from syncd.blobs.words import blob_words
 from syncd.cycle.blobs.attached import named_blobs, store_of
-from syncd.cycle.blobs.keep import LARGEST
 from syncd.cycle.blobs.rounds import not_given
 from syncd.cycle.workspace import Workspace
 from syncd.model import Problem

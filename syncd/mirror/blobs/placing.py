@@ -7,13 +7,17 @@ the record is sent by the next sync, whatever delays other edits.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field
 from typing import Final
 
-from syncd.atproto.blob import BlobRef, blob_ref
-from syncd.atproto.cid import Cid, cid_of_block
+from syncd.atproto.blob import BlobRef, blob_ref, blob_refs
+from syncd.atproto.cid import Cid, cid_of_blob, cid_of_block
 from syncd.atproto.data import Record, Value, encode
 from syncd.atproto.syntax import Nsid
-from syncd.cycle.blobs.attached import fill
+from syncd.blobs.consent import files_of
+from syncd.blobs.copying import copied
+from syncd.blobs.files import Files
+from syncd.cycle.blobs.attached import fill, store_of
 from syncd.cycle.pull.supersede import Successor, file_at, put
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadData, BadJson, FileProblem, SyncdError
@@ -21,7 +25,7 @@ from syncd.folder.drafts import rewrite_draft
 from syncd.folder.problems import printable
 from syncd.folder.read import FileStat
 from syncd.folder.write import file_of, read_bytes, read_named
-from syncd.forms import Pointer
+from syncd.forms import Form, Pointer
 from syncd.mirror.blobs.adding import Added
 from syncd.mirror.by_lexicon import blob_places
 from syncd.mirror.names import Name, record_meant, unknown
@@ -91,22 +95,94 @@ def place(workspace: Workspace, target: Target, added: Added, pointer: str) -> P
         SyncdError: There is no such place in the record, or it is taken by something else.
         FileChanged, FileProblem: It holds no record, or was edited meanwhile.
     """
-    keys, value = _place_for(workspace, target, added, pointer)
-    record = _record_of(workspace, target)
-    try:
-        where, new = with_value(record, keys, value)
-    except BadData as error:
-        raise SyncdError(f"{printable(target.file)}: {error.message}", hint=error.hint) from None
+    named = Attaching(workspace, added)
+    record = _record_of(workspace, target, named)
+    keys, value = _place_for(workspace, target, added, pointer, named)
+    if keys is None:
+        where, new = next(_places_of(added.ref.value, record)), record
+    else:
+        try:
+            where, new = with_value(record, keys, value)
+        except BadData as error:
+            raise SyncdError(
+                f"{printable(target.file)}: {error.message}", hint=error.hint
+            ) from None
+    named.keep(target.file, new)
     text = _rewrite(workspace, target, new, _ADDED)
     form = workspace.folder.forms.of(target.collection)
     line, column = form.find_places(text, [where])[where]
     return Placed(target.path, target.file, _pointer_text(where), line, column)
 
 
-def _record_of(workspace: Workspace, target: Target) -> Record:
+@dataclass(slots=True)
+class Attaching:
+    """The files that a record names to be uploaded: each gets its reference with the one added.
+
+    A text can have references or names of files, and syncd writes no text with names.
+    """
+
+    workspace: Workspace
+    added: Added | None = None
+    is_met: bool = False
+    _refs: dict[str, BlobRef] = field(default_factory=dict)
+    _failed: dict[BlobRef, BadData] = field(default_factory=dict)
+
+    def refer(self, name: str) -> BlobRef:
+        """Return the reference of a file; for one that cannot be uploaded, one of no file."""
+        if self.added is not None and name == self.added.inside:
+            self.is_met = True
+            return self.added.ref
+        if name not in self._refs:
+            try:
+                self._refs[name] = self._files().refer(name)
+            except BadData as error:
+                self._refs[name] = BlobRef(cid_of_blob(name.encode()), "*/*", 0)
+                self._failed[self._refs[name]] = error
+        return self._refs[name]
+
+    def _files(self) -> Files:
+        return files_of(self.workspace.folder, self.workspace.config)
+
+    @property
+    def has_any(self) -> bool:
+        """Return whether the record names a file."""
+        return self.is_met or bool(self._refs)
+
+    def keep(self, file: str, record: Record) -> None:
+        """Copy into `blobs/` what `record` refers to. Raises FileProblem if one cannot be."""
+        refs = set(blob_refs(record))
+        for ref in self._refs.values():
+            if ref in refs and ref in self._failed:
+                error = self._failed[ref]
+                message = f"{printable(file)} names another file: {error.message}"
+                raise FileProblem(message, hint=error.hint)
+        store, files = store_of(self.workspace), self._files()
+        for name, ref in self._refs.items():
+            if ref in refs:
+                try:
+                    with files.ready(name) as (content, _):
+                        stamp = copied(store, content, ref, name)
+                except BadData as error:
+                    raise FileProblem(error.message, hint=error.hint) from error
+                self.workspace.state.attachments.keep_stamps({ref.cid: stamp})
+
+
+def _places_of(wanted: Value, value: Value, above: Pointer = ()) -> Iterator[Pointer]:
+    """Yield where `wanted` stands in `value`, in the order of its keys."""
+    if value == wanted:
+        yield above
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _places_of(wanted, item, (*above, key))
+    elif isinstance(value, list):
+        for at, item in enumerate(value):
+            yield from _places_of(wanted, item, (*above, at))
+
+
+def _record_of(workspace: Workspace, target: Target, named: Attaching) -> Record:
     try:
         form = workspace.folder.forms.of(target.collection)
-        return form.parse(target.text, target.collection)
+        return form.parse(target.text, target.collection, named.refer)
     except BadJson as error:
         place = f":{error.line}:{error.column}" if error.line is not None else ""
         message = f"{printable(target.file)}{place}: {error.message}"
@@ -124,10 +200,17 @@ def _rewrite(workspace: Workspace, target: Target, record: Record, reason: str) 
         return text
     cid = cid_of_block(block)
     base = workspace.state.base_of([target.path]).get(target.path)
-    old = encode(form.parse(target.text, collection))
-    seen = target.stat.seen(target.path, cid_of_block(old), seen_ns=0)
+    seen = target.stat.seen(target.path, _version_of(form, target.text, collection), seen_ns=0)
     put(workspace, Successor(target.path, seen, cid, base, reason, text))
     return text
+
+
+def _version_of(form: Form, text: bytes, collection: str) -> Cid:
+    """Return what a file stands for; one that names files is no record, and counts as its bytes."""
+    try:
+        return cid_of_block(encode(form.parse(text, collection)))
+    except BadJson:
+        return cid_of_blob(text)
 
 
 # --- Where it goes --------------------------------------------------------------------------------
@@ -139,11 +222,16 @@ _BLOG: Final = "com.whtwnd.blog.entry"
 
 
 def _place_for(
-    workspace: Workspace, target: Target, added: Added, pointer: str
-) -> tuple[Pointer, Value]:
-    """Return the place of the reference, and the value to put there. Raises SyncdError."""
+    workspace: Workspace, target: Target, added: Added, pointer: str, named: Attaching
+) -> tuple[Pointer | None, Value]:
+    """Return the place of the reference, and the value to put there. Raises SyncdError.
+
+    None: it stands where the record names the file that was added.
+    """
     if pointer:
         return _keys_of(pointer), added.ref.value
+    if named.is_met:
+        return None, added.ref.value
     if target.collection == _BLOG:
         return ("blobs", _END), {"blobref": added.ref.value, "name": added.name}
     if target.collection == _POST:
@@ -151,9 +239,9 @@ def _place_for(
     places = blob_places(workspace, Nsid(target.collection))
     if len(places) == 1:
         return places[0], added.ref.value
-    named = " ".join(f"{printable(target.file)}#{_pointer_text(place)}" for place in places)
+    listed = " ".join(f"{printable(target.file)}#{_pointer_text(place)}" for place in places)
     why = f"has {len(places)} places for a file" if places else "names no place for a file"
-    hint = f"name one: --to {named}" if places else f"name it: --to {target.file}#/KEY"
+    hint = f"name one: --to {listed}" if places else f"name it: --to {target.file}#/KEY"
     raise SyncdError(f"the lexicon of {target.collection} {why}", hint=hint)
 
 
@@ -220,10 +308,18 @@ def _no_place(above: Pointer, key: str) -> BadData:
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """The files that name the new blob now, and the reasons why others still name the old one."""
+    """The files that name the new blob now, and the reasons why others name the old one.
 
-    files: tuple[str, ...]
+    `done` has the record of each file, and None for a draft.
+    """
+
+    done: Mapping[str, RecordPath | None]
     failed: Mapping[str, SyncdError]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Return the files that name the new blob now."""
+        return tuple(self.done)
 
 
 def replace_blob(workspace: Workspace, old: Cid, new: BlobRef) -> Replaced:
@@ -231,23 +327,25 @@ def replace_blob(workspace: Workspace, old: Cid, new: BlobRef) -> Replaced:
 
     Raises SyncdError if there is none.
     """
-    done: list[str] = []
+    done: dict[str, RecordPath | None] = {}
     failed: dict[str, SyncdError] = {}
     for target in _targets(workspace, old, failed):
         try:
-            record = _record_of(workspace, target)
+            named = Attaching(workspace)
+            record = _record_of(workspace, target, named)
             changed = _exchanged(record, old, new)
             if changed == record:
                 continue
             assert isinstance(changed, dict)
+            named.keep(target.file, changed)
             _rewrite(workspace, target, changed, _REPLACED)
-            done.append(target.file)
+            done[target.file] = target.path
         except SyncdError as error:
             if str(old).encode() in target.text:
                 failed[target.file] = error
     if not done and not failed:
         raise SyncdError(f"no record of this mirror names the blob {old}", hint="syncd blob ls")
-    return Replaced(tuple(done), failed)
+    return Replaced(done, failed)
 
 
 def _targets(workspace: Workspace, old: Cid, failed: dict[str, SyncdError]) -> Iterator[Target]:

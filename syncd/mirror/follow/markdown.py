@@ -5,19 +5,26 @@ Sends nothing and changes no record. Whoever calls it holds the lock of the fold
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import Final
 
 from syncd.config import forms_of_text
 from syncd.cycle.workspace import Workspace
 from syncd.errors import FolderWrong
-from syncd.folder.migrate.rewrite import Rewritten, changed_collections, rewrite
-from syncd.folder.problems import explain
+from syncd.folder.migrate.rewrite import changed_collections, rewrite
+from syncd.folder.problems import explain, printable
 from syncd.folder.write import conflict_file, kept_conflict
 from syncd.forms import Forms
 from syncd.mirror.notices import Notice, OnNotice
 from syncd.model import Conflict
 from syncd.state.notes import MarkdownFiles
+
+_NAMED: Final = 10
+"""How many files a notice names."""
+_HINT: Final = (
+    "write each of them anew in the form that it has to have now, or change the setting back"
+)
 
 
 def follow_markdown(files: Workspace, on_notice: OnNotice) -> None:
@@ -35,17 +42,22 @@ def follow_markdown(files: Workspace, on_notice: OnNotice) -> None:
         message = f"the files cannot be rewritten for [files] markdown: {cause}"
         raise FolderWrong(message, hint=hint) from error
     files.state.keep(MarkdownFiles(now))
-    if done.count or done.left:
-        on_notice(Notice(_said(done)))
+    if done.count:
+        on_notice(Notice(f"[files] markdown: syncd rewrote {_many(done.count)}"))
+    if done.left:
+        verb = "stays as it is" if len(done.left) == 1 else "stay as they are"
+        on_notice(
+            Notice(f"[files] markdown: {_many(len(done.left))} {verb}: {_listed(done.left)}", _HINT)
+        )
 
 
-def _said(done: Rewritten) -> str:
-    files = "1 file" if done.count == 1 else f"{done.count} files"
-    message = f"[files] markdown: syncd rewrote {files}"
-    if not done.left:
-        return message
-    stay = "1 file stays" if len(done.left) == 1 else f"{len(done.left)} files stay"
-    return f"{message}; {stay} unchanged, such as {done.left[0]}"
+def _many(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(map(printable, names[:_NAMED])) + more
 
 
 def _copies_to_rewrite(

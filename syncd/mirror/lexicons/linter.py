@@ -169,7 +169,7 @@ def _check(library: Library, file: str) -> list[Finding]:
     try:
         name = SCHEMAS if is_document else collection
         record = record_in(
-            form, text, name, Files(lambda: nullcontext(library.root), LOCATION_KEEP)
+            form, text, name, Files(lambda: nullcontext(library.root), LOCATION_KEEP, then="")
         )
     except BadJson as error:
         place = None if error.line is None else (error.line, error.column or 1)

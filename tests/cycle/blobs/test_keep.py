@@ -122,6 +122,8 @@ async def test_a_deletion_waits_then_is_held_and_a_person_lets_it_go(
         report = await laptop.sync()
         assert report.held == ()
         assert [item.path for item in report.retries] == [RecordPath(ONE)]
+        # Nobody takes it for done: the sync names it.
+        assert sum(each.startswith(f"{ONE}: ") for each in report.remarks) == 1
         later(laptop)
     (held,) = (await laptop.sync()).held
     assert isinstance(held, Held)

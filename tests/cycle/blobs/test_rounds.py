@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -284,3 +286,57 @@ async def test_a_crash_at_any_step_of_a_download_costs_nothing(pictures: Picture
         assert report.is_settled
         assert set(blobs(laptop)) == {name_of(CAT), name_of(DOG)}
         assert list((laptop.root / ".syncd" / "blobs").iterdir()) == []
+
+
+class Refusing(Disk):
+    """A disk that refuses one kind of step with one error, until it is well again."""
+
+    def __init__(self, step: str, code: int) -> None:
+        self.step, self.code, self.is_well = step, code, False
+
+    def _do(self, step: str) -> None:
+        if step == self.step and not self.is_well:
+            raise OSError(self.code, os.strerror(self.code))
+
+    def append(self, directory: int, name: str, content: bytes) -> None:
+        self._do("append")
+        super().append(directory, name, content)
+
+    def move_new(self, source: int, old: str, target: int, new: str) -> None:
+        if new.endswith(".png"):
+            self._do("move")
+        super().move_new(source, old, target, new)
+
+    def sync_file(self, directory: int, name: str) -> None:
+        if name.startswith("bafkrei"):
+            self._do("sync")
+        super().sync_file(directory, name)
+
+
+@pytest.mark.parametrize(
+    ("step", "code", "words"),
+    [
+        ("append", errno.ENOSPC, "the disk is full"),
+        ("sync", errno.EIO, ""),
+        ("move", errno.EROFS, ""),
+        ("move", errno.EACCES, ""),
+        ("move", errno.EXDEV, "another file system"),
+    ],
+)
+async def test_a_disk_that_refuses_a_blob_costs_no_record_and_the_next_sync_goes_on(
+    pictures: Pictures, step: str, code: int, words: str
+) -> None:
+    """Full in the middle of a download, read-only, or mounted from elsewhere."""
+    disk = Refusing(step, code)
+    await pictures.write(ONE, CAT, DOG)
+    laptop = pictures.device()
+    rework(laptop.mirror, folder=replace(laptop.mirror.folder, disk=disk))
+    report = await laptop.sync()
+    assert (report.pulled, report.problems) == ((RecordPath(ONE),), ())
+    assert blobs(laptop) == {}
+    assert list((laptop.root / ".syncd" / "blobs").iterdir()) == []
+    (said,) = [each for each in report.remarks if each.startswith("blobs: ")]
+    assert words in said
+    disk.is_well = True
+    await laptop.sync()
+    assert blobs(laptop) == {name_of(CAT): CAT, name_of(DOG): DOG}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,6 +30,8 @@ from syncd.cycle.push.attach import Uploads
 from syncd.cycle.push.sending import Parcel, Sender
 from syncd.errors import SyncdError
 from syncd.mirror import publishing
+from syncd.mirror.names import read_names
+from syncd.mirror.waiting import publish_waiting
 from syncd.model import Pending, RecordPath
 from syncd.sandbox import Bucket, MemoryPds, RateLimits, Sandbox, faults
 from syncd.sandbox.methods.request import BLOB_BYTES
@@ -176,6 +179,24 @@ def nothing(device: Device) -> None:
     put(device, "pictures/closed.png").chmod(0)
 
 
+def socket_file(device: Device) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        # The name of a socket is short: it is bound from within its directory.
+        descriptor = os.open(device.root / "pictures", os.O_RDONLY)
+        listening.bind(f"/proc/self/fd/{descriptor}/socket.png")
+        os.close(descriptor)
+
+
+def huge(device: Device) -> None:
+    """A film without an end: to read it all would take minutes of each look."""
+    os.truncate(put(device, "pictures/huge.mkv"), 1 << 40)
+
+
+def pointer(device: Device) -> None:
+    text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 9\n"
+    put(device, "pictures/pointer.png", text.encode())
+
+
 @pytest.mark.parametrize(
     ("name", "make"),
     [
@@ -205,6 +226,9 @@ def nothing(device: Device) -> None:
         ("pictures/link.png", link),
         ("album/cover.png", link_above),
         ("pictures/fifo.png", fifo),
+        ("pictures/socket.png", socket_file),
+        ("pictures/pointer.png", pointer),
+        ("pictures/huge.mkv", huge),
     ],
 )
 async def test_a_name_that_is_no_file_to_upload_is_a_problem_with_its_place(
@@ -453,6 +477,83 @@ async def test_a_file_that_waits_is_read_once(
     put(device, "pictures/cover.png", PICTURE + b"1")
     await device.sync()
     assert len(read) == count + 2
+
+
+async def test_a_record_that_waits_for_a_person_is_sent_with_its_file_once_published(
+    tmp_path: Path,
+) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world, push_when="ask")
+    device.save(ONE, image=NAMED)
+    device.save(TWO, image=NAMED)
+    await device.sync()
+    workspace = device.mirror.workspace
+    assert [item.path for item in publishing.choose_all(workspace).waiting] == [ONE, TWO]
+    chosen = publishing.choose(workspace, read_names(workspace, [ONE], [device.root]))
+    publish_waiting(workspace, chosen.waiting)
+    report = await device.sync()
+    assert (report.pushed, [item.path for item in report.pending]) == ((ONE,), [TWO])
+    assert picture_of(world) == REF.value
+
+
+@pytest.mark.parametrize(
+    ("settings", "remote", "command"),
+    [
+        ({}, False, "then: syncd sync;"),
+        ({"push_when": "ask"}, False, f"then: syncd publish {ONE};"),
+        ({"read_only": True}, False, "without --read-only"),
+        ({}, True, "syncd diff"),
+    ],
+)
+async def test_the_hint_about_a_missing_file_names_what_works_here(
+    tmp_path: Path, settings: dict[str, Any], remote: bool, command: str
+) -> None:
+    world = world_of(tmp_path)
+    device = device_of(world, **settings)
+    if remote:
+        await world.write(ONE, n=1)
+        await device.sync()
+        await world.write(ONE, n=2)
+    device.save(ONE, image={"$type": "blob", "$file": "pictures/none.png"})
+    (problem,) = (await device.sync()).problems
+    assert (problem.path, problem.line) == (ONE, 1)
+    assert command in (problem.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("named", "there"),
+    [
+        ("pictures/hill.png", ["Pictures/Hill.PNG"]),
+        ("pictures/caf\u00e9.png", ["pictures/cafe\u0301.png"]),
+        ("pictures/cafe\u0301.png", ["pictures/CAF\u00c9.png"]),
+        ("pictures/hill.png", ["pictures/Hill.png", "pictures/HILL.png"]),
+        ("pictures/hill.png", ["pictures/hill.jpg"]),
+    ],
+)
+async def test_a_name_that_is_spelt_otherwise_than_the_file_is_shown_as_it_must_be(
+    tmp_path: Path, named: str, there: list[str]
+) -> None:
+    device = device_of(world_of(tmp_path))
+    (device.root / "pictures" / "cover.png").unlink()
+    (device.root / "pictures").rmdir()
+    for name in there:
+        put(device, name)
+    device.save(ONE, image={"$type": "blob", "$file": named})
+    (problem,) = (await device.sync()).problems
+    is_alike = len(there) == 1 and not there[0].endswith(".jpg")
+    assert (json.dumps(there[0]) in (problem.hint or "")) is is_alike
+    if is_alike:
+        device.save_text(ONE, json.dumps({"image": {"$type": "blob", "$file": there[0]}}))
+        assert (await device.sync()).pushed == (ONE,)
+
+
+async def test_the_hint_about_the_missing_file_of_a_draft_names_the_draft(tmp_path: Path) -> None:
+    device = device_of(world_of(tmp_path))
+    draft = "com.example.note/my first.draft.json"
+    put(device, draft, b'{"image": {"$type": "blob", "$file": "pictures/none.png"}}')
+    with pytest.raises(SyncdError) as caught:
+        publishing.prepare(device.mirror.workspace, draft)
+    assert "then: syncd publish 'com.example.note/my first.draft.json';" in caught.value.hint
 
 
 async def test_a_dry_run_uploads_nothing_and_names_the_record(tmp_path: Path) -> None:

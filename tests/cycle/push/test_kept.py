@@ -96,7 +96,7 @@ async def test_what_was_copied_is_not_hashed_again(
     device = device_of(world)
     draw(device, ONE, "cat.png")
     read: list[str] = []
-    hashed = "syncd.blobs.store._hashed"
+    hashed = "syncd.blobs.store.hashed"
     monkeypatch.setattr(hashed, lambda _, name, __: read.append(name))
     await device.sync()
     assert read == []

@@ -18,6 +18,8 @@ from syncd.atproto.data import to_json
 from syncd.blobs.location import tells_place
 from syncd.cli import cli
 from syncd.errors import FolderWrong, SyncdError
+from syncd.mirror.offline import open_files
+from syncd.model import RecordPath
 from tests.rigs import schema
 from tests.rigs.mirrors import make_mirror
 
@@ -231,6 +233,76 @@ def test_a_place_is_taken_out_or_left_in_as_a_person_says(root: Path, tmp_path: 
     shown = json.loads(ok(root, "add", "--as-is", file, "--json"))
     assert (root / shown["file"]).read_bytes() == before
     assert not shown["stripped"]
+
+
+def naming(*files: str) -> str:
+    return json.dumps({"images": [{"$type": "blob", "$file": file} for file in files]})
+
+
+def in_folder(root: Path, name: str, content: bytes) -> BlobRef:
+    (root / "pictures").mkdir(exist_ok=True)
+    (root / "pictures" / name).write_bytes(content)
+    return BlobRef(cid_of_blob(content), "image/png", len(content))
+
+
+@pytest.mark.parametrize("name", ["one.json", "one.draft.json"])
+@pytest.mark.parametrize("pointer", ["", "#/images/0"])
+def test_a_record_that_names_a_file_gets_its_reference(root: Path, name: str, pointer: str) -> None:
+    """As the hint says where a picture tells its place; the other files of the record too."""
+    other = in_folder(root, "b.png", NEW)
+    picture = root / "pictures" / "hill.jpg"
+    picture.write_bytes(taken_in_berlin())
+    file = save(root, f"{NOTE}/{name}", naming("pictures/hill.jpg", "pictures/b.png"))
+    assert "syncd blob add --strip FILE --to RECORD" in refused(root, "add", picture).hint
+    to = f"{NOTE}/{name}{pointer}"
+    shown = json.loads(ok(root, "add", "--strip", picture, "--to", to, "--json"))
+    assert shown["to"]["pointer"] == "/images/0"
+    found = json.loads(file.read_text(encoding="utf-8"))["images"]
+    assert found == [shown["ref"], to_json(other.value)]
+    assert (root / "blobs" / f"{other.cid}.png").read_bytes() == NEW
+
+
+def test_a_file_from_elsewhere_takes_the_place_of_one_that_a_record_names(
+    root: Path, picture: Path
+) -> None:
+    file = save(root, f"{NOTE}/one.json", naming("pictures/none.png"))
+    refused(root, "add", picture, "--to", f"{NOTE}/one#/images/-")
+    assert json.loads(file.read_text(encoding="utf-8")) == json.loads(naming("pictures/none.png"))
+    ok(root, "add", picture, "--to", f"{NOTE}/one#/images/0")
+    assert json.loads(file.read_text(encoding="utf-8"))["images"] == [to_json(REF.value)]
+
+
+def test_what_a_record_named_before_is_in_history(root: Path, picture: Path) -> None:
+    in_folder(root, "b.png", NEW)
+    before = naming("pictures/b.png")
+    save(root, f"{NOTE}/one.json", before)
+    ok(root, "add", picture, "--to", f"{NOTE}/one#/images/-")
+    with open_files(root) as workspace:
+        path = RecordPath(f"{NOTE}/one")
+        kept = [workspace.history.content(event.cid) for event in workspace.history.events(path)]
+    assert kept == [before.encode()]
+
+
+@pytest.mark.parametrize(
+    ("name", "when", "command"),
+    [
+        ("one.json", "now", "syncd sync"),
+        ("one.draft.json", "now", f"syncd publish {NOTE}/one.draft.json"),
+        ("one.json", "ask", f"syncd publish {NOTE}/one"),
+    ],
+)
+def test_a_command_says_which_one_sends_the_record(
+    root: Path, picture: Path, name: str, when: str, command: str
+) -> None:
+    if when == "ask":
+        with (root / "syncd.toml").open("a", encoding="utf-8") as settings:
+            settings.write('\n[push]\nwhen = "ask"\n')
+    save(root, f"{NOTE}/{name}", "{}")
+    added = run(root, "add", picture, "--to", f"{NOTE}/{name}#/image")
+    assert added.stderr.strip().endswith(f": {command}")
+    picture.write_bytes(NEW)
+    replaced = run(root, "replace", str(REF.cid), picture)
+    assert replaced.stderr.strip().endswith(f": {command}")
 
 
 @pytest.mark.parametrize("setting", ["strip", "keep"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from syncd.blobs.consent import consent_of, location_here
 from syncd.blobs.files import UNALLOWED
 from syncd.cli.arguments.places import standing
 from syncd.cli.screen.output import NEEDS_A_PERSON, many, say, say_json, tell
-from syncd.config import FILE_NAME, LOCATION_KEEP, LOCATION_STRIP, load_config
+from syncd.config import FILE_NAME, LOCATION_KEEP, LOCATION_STRIP, Config, load_config
 from syncd.cycle.workspace import Workspace
 from syncd.errors import BadSyntax, SyncdError
 from syncd.folder.problems import printable
@@ -24,8 +25,10 @@ from syncd.mirror.blobs.placing import Placed, Replaced, place, replace_blob, ta
 from syncd.mirror.names import read_name
 from syncd.mirror.offline import known_account, open_files, root_around
 from syncd.mirror.publishing import check_writable
+from syncd.model import RecordPath
 
-_NEXT: Final = "syncd sync"
+_SHOWN: Final = 4
+"""How many commands are named at once."""
 _STRIP = click.option(
     "--strip", "location", flag_value=LOCATION_STRIP, help="Remove where it was made."
 )
@@ -104,12 +107,12 @@ def replace(directory: Path, cid: str, file: Path, location: str | None, as_json
             raise SyncdError(
                 f"{printable(str(file))} already is that blob", hint="name another file"
             )
-        found = replace_blob(workspace, old, added.ref)
+        found, config = replace_blob(workspace, old, added.ref), workspace.config
     if as_json:
         failed = {name: error.message for name, error in found.failed.items()}
         say_json({**_added_json(added), "files": list(found.files), "failed": failed})
     else:
-        _say_replaced(added, found)
+        _say_replaced(config, added, found)
     raise click.exceptions.Exit(NEEDS_A_PERSON if found.failed else 0)
 
 
@@ -176,8 +179,15 @@ def _say_added(workspace: Workspace, added: Added, placed: Placed | None) -> Non
     say(f"{printable(placed.file)}:{placed.line}:{placed.column}: {placed.pointer}")
     if "/blobs/" in placed.pointer:
         _say_address(workspace, added)
-    follows = _NEXT if placed.path is not None else f"syncd publish {printable(placed.file)}"
+    follows = _next(workspace.config, placed.path, placed.file)
     tell(f"syncd: {added.file} is uploaded with the record: {follows}")
+
+
+def _next(config: Config, path: RecordPath | None, file: str) -> str:
+    """Return the command that sends a record; `path` is None for a draft."""
+    if path is not None and not config.asks_before_push(path):
+        return "syncd sync"
+    return f"syncd publish {printable(shlex.quote(path or file))}"
 
 
 def _say_address(workspace: Workspace, added: Added) -> None:
@@ -189,7 +199,7 @@ def _say_address(workspace: Workspace, added: Added) -> None:
         say(f"![]({account.pds}/xrpc/com.atproto.sync.getBlob?{query})")
 
 
-def _say_replaced(added: Added, found: Replaced) -> None:
+def _say_replaced(config: Config, added: Added, found: Replaced) -> None:
     for file in found.files:
         say(f"changed   {printable(file)}")
     for file, error in found.failed.items():
@@ -197,7 +207,10 @@ def _say_replaced(added: Added, found: Replaced) -> None:
         if error.hint:
             say(f"          next: {error.hint}")
     files = many(len(found.files), "file")
-    tell(f"syncd: {added.file} is uploaded with the records of {files}: {_NEXT}")
+    steps = sorted({_next(config, path, file) for file, path in found.done.items()}, reverse=True)
+    more = ["syncd publish PATH"] if len(steps) > _SHOWN else []
+    steps = [*steps[: _SHOWN - 1], *more] if more else steps
+    tell(f"syncd: {added.file} is uploaded with the records of {files}: {'; '.join(steps)}")
 
 
 def _added_json(added: Added) -> dict[str, Any]:
