@@ -568,11 +568,15 @@ TABLE: list[tuple[int, str, str, type[SyncdError], type[SyncdError]]] = [
     (503, "", "", Unreachable, Unknown),
     (504, "UpstreamTimeout", "", Unreachable, Unknown),
     (408, "", "", Unreachable, Unknown),
-    (501, "MethodNotImplemented", "", BadAnswer, Rejected),
+    (501, "MethodNotImplemented", "", BadAnswer, Unknown),
     (302, "", "", BadAnswer, Unknown),
     (404, "", "", BadAnswer, Unknown),
-    (404, "XRPCNotSupported", "", PdsError, Rejected),
+    (404, "XRPCNotSupported", "", PdsError, Unknown),
+    (402, "PaymentRequired", "", PdsError, Unknown),
+    (405, "MethodNotAllowed", "", PdsError, Unknown),
+    (415, "UnsupportedMediaType", "", PdsError, Unknown),
     (400, "SomethingNew", "", PdsError, Rejected),
+    (422, "SomethingNew", "", PdsError, Rejected),
 ]
 
 
@@ -621,6 +625,62 @@ def test_a_page_of_a_proxy_decides_nothing_about_a_write(status: int) -> None:
     page = Response(status, {}, b"  <!DOCTYPE html><title>Blocked</title>")
     assert type(error_of(page, is_write=True)) is Unknown
     assert type(error_of(page)) is BadAnswer
+
+
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize("body", [b"", b" ", b'{"error":"InvalidReq', b'[{"a":'])
+def test_a_refusal_without_a_whole_reason_decides_nothing_about_a_write(
+    status: int, body: bytes
+) -> None:
+    error = error_of(Response(status, {}, body), is_write=True)
+    assert isinstance(error, Unknown)
+    assert str(status) in error.message
+
+
+def test_a_reason_of_any_length_is_read() -> None:
+    words = 'bad record: {"text": "' + "x, " * 300_000 + "} at $.writes[3].value.langs"
+    error = error_of(refused(400, "InvalidRequest", words), is_write=True)
+    assert isinstance(error, Rejected)
+    assert (error.name, error.place) == ("InvalidRequest", "$.writes[3].value.langs")
+    assert len(error.message) < 300
+
+
+@pytest.mark.parametrize(
+    ("response", "own", "word"),
+    [
+        (refused(500, "InternalServerError", "oops"), 500, "oops"),
+        (Response(500, {}, b"oops"), 500, "oops"),
+        (Response(503, {}, b""), 503, "empty"),
+        (Response(500, {}, b"<html>"), None, "page"),
+        (Response(404, {"content-type": "text/html"}, b"gone"), None, "page"),
+        (Response(500, {}, b'{"error":'), None, "cut"),
+        (Response(302, {"location": "https://login.example/x?y"}), None, "login.example"),
+        (Response(302, {"location": "https://[/x"}), None, "empty"),
+        (Response(302, {"location": "https://\x1b[2Jx.example/"}), None, "empty"),
+        (Response(302, {"location": f"https://{'x' * 99}.example/"}), None, "empty"),
+        (Response(304), None, "empty"),
+    ],
+)
+def test_what_came_in_the_place_of_an_answer_to_a_write_is_named(
+    response: Response, own: int | None, word: str
+) -> None:
+    error = error_of(response, is_write=True)
+    assert isinstance(error, Unknown)
+    assert error.status == own
+    assert word in error.message
+    assert str(response.status) in error.message
+    assert error.message.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [(b"", "empty"), (b"<p>", "page"), (b'{"a":', "cut"), (b"[1]", "JSON"), (b"7", "JSON")],
+)
+def test_what_came_in_the_place_of_an_object_is_named(body: bytes, word: str) -> None:
+    with pytest.raises(BadAnswer) as caught:
+        xrpc.read_latest(Response(200, {}, body))
+    assert word in caught.value.message
+    assert "200" in caught.value.message
 
 
 def test_a_rejected_write_carries_name_and_status() -> None:

@@ -46,13 +46,22 @@ class Response:
 
 def read_object(response: Response) -> Fields:
     """Parse the body as a JSON object. Raises BadAnswer, without quoting the body."""
+    try:
+        value = parsed_json(response)
+    except (ValueError, RecursionError):
+        raise _no_object(response) from None
+    if not isinstance(value, dict):
+        raise _no_object(response)
+    return value
+
+
+def parsed_json(response: Response) -> object:
+    """Parse the body. Raises ValueError or RecursionError; BadAnswer for too many values."""
     values = sum(map(response.body.count, _BEFORE_VALUES))
     if values > MAX_VALUES:
         raise BadAnswer(f"the PDS answered with JSON of more than {MAX_VALUES} values")
-    try:
-        return as_object(json.loads(response.body))
-    except (ValueError, RecursionError):
-        raise _no_object(response) from None
+    found: object = json.loads(response.body)
+    return found
 
 
 def read_deep_object(response: Response) -> Fields:
@@ -69,12 +78,23 @@ def read_deep_object(response: Response) -> Fields:
 
 
 def _no_object(response: Response) -> BadAnswer:
-    kind = response.media_type or "no type"
-    shown = kind if kind.isprintable() and len(kind) < 80 else "an unusual type"
     return BadAnswer(
-        f"the PDS answered {response.status} with {shown} that is not a JSON object",
+        f"the PDS answered {response.status} with {_form_of(response)}",
         hint="look for a proxy or a wrong address between syncd and the PDS",
     )
+
+
+def _form_of(response: Response) -> str:
+    """Say what came in the place of a JSON object."""
+    body, kind = response.body.lstrip(), response.media_type
+    if not body:
+        return "an empty body where a JSON object was expected"
+    if body.startswith(b"<"):
+        return "a web page in place of a JSON object"
+    if body.startswith(b"{"):
+        return "a JSON object that is cut short or broken"
+    shown = kind if kind.isprintable() and 0 < len(kind) < 80 else "a body"
+    return f"{shown} that is not a JSON object"
 
 
 def _outermost_texts(body: bytes) -> Fields:

@@ -85,7 +85,8 @@ def _unknown_if_unreadable() -> Iterator[None]:
     try:
         yield
     except BadAnswer as error:
-        raise Unknown(f"a write was answered unreadably: {error.message}") from error
+        reason = f"a write was answered unreadably: {error.message}"
+        raise Unknown(reason, hint=error.hint) from error
 
 
 def _said(
