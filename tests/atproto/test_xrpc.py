@@ -747,6 +747,17 @@ def test_a_pause_is_read_from_whatever_header_tells_it(
     assert xrpc.retry_seconds(headers, now=NOW) == seconds
 
 
+def test_a_limit_without_a_length_says_that_it_has_none() -> None:
+    for is_write in (True, False):
+        silent = error_of(refused(429, "RateLimitExceeded"), is_write=is_write)
+        asked = error_of(refused(429, "RateLimitExceeded", retry_after="30"), is_write=is_write)
+        assert isinstance(silent, RateLimited)
+        assert isinstance(asked, RateLimited)
+        assert silent.retry_seconds == asked.retry_seconds == xrpc.DEFAULT_RETRY_SECONDS
+        assert "does not say" in silent.message
+        assert "does not say" not in asked.message
+
+
 @pytest.mark.parametrize("skew", [-86_400 * 365, -3_600, 3_600, 86_400 * 365])
 def test_a_wrong_clock_does_not_stretch_a_pause(skew: int) -> None:
     date = formatdate(NOW, usegmt=True)

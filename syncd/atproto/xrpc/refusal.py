@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from syncd.atproto.server.pace import retry_seconds
+from syncd.atproto.server.pace import DEFAULT_RETRY_SECONDS, asked_seconds
 from syncd.atproto.xrpc.answer import Response, parsed_json
 from syncd.errors import (
     BadAnswer,
@@ -129,6 +129,10 @@ _NAME_HINTS: Final = {
     "BlobNotFound": "upload the blob again: give its file to `syncd blob add FILE`, then: "
     "syncd sync; or take it out of the record",
 }
+_NO_LENGTH = (
+    f"; it does not say for how long, so syncd waits {DEFAULT_RETRY_SECONDS:.0f} seconds, and "
+    "longer after each further one"
+)
 _CLOSED_HINT = (
     "this PDS, or a server in front of it, asks for a login where other PDSes do not; a "
     "mirror that is not read-only uses your login: syncd login"
@@ -203,8 +207,10 @@ def error_of(
         kind = Busy
     hint = _hint(answer, kind)
     if issubclass(kind, RateLimited):
-        pause = retry_seconds(response.headers, now=now, words=answer.words)
-        return kind(answer.sentence, retry_seconds=pause, hint=hint)
+        asked = asked_seconds(response.headers, now=now, words=answer.words)
+        pause = DEFAULT_RETRY_SECONDS if asked is None else asked
+        sentence = answer.sentence + (_NO_LENGTH if asked is None else "")
+        return kind(sentence, retry_seconds=pause, hint=hint)
     if kind is RepoUnavailable:
         status = UNAVAILABLE.get(answer.name, "notfound")
         return RepoUnavailable(answer.sentence, status=status, hint=hint)

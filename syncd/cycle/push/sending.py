@@ -27,6 +27,7 @@ from syncd.errors import (
     BadData,
     FileChanged,
     FileProblem,
+    PdsError,
     Rejected,
     SyncdError,
     TooLarge,
@@ -169,10 +170,14 @@ class Sender:
             self.workspace.state.keep(found)
 
     async def _limit(self) -> int | None:
-        """Return the largest blob that the PDS takes by its own word, asked for once."""
+        """Return the largest blob that the PDS takes by its own word, asked for once.
+
+        None where it does not say: then an upload shows it.
+        """
         if not self._has_asked:
-            self._most = await self.home.pds.fetch_blob_limit()
             self._has_asked = True
+            with suppress(PdsError, BadAnswer):
+                self._most = await self.home.pds.fetch_blob_limit()
             if self._most is not None:
                 now, pds = self.workspace.now(), self.home.account.pds
                 self.workspace.state.keep(KnownBlobLimit(pds, self._most, now))

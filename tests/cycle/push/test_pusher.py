@@ -540,6 +540,20 @@ async def test_what_others_spend_is_seen_in_what_the_pds_tells(tmp_path: Path, t
     assert sandbox.refused == 0
 
 
+async def test_a_limit_of_reads_holds_no_write_back_once_reads_are_allowed(
+    world: World, laptop: Device
+) -> None:
+    await used(world, laptop)
+    laptop.save(NOTE, v=1)
+    await world.write(OTHER, v=1)
+    refusal = Refuse(429, "RateLimitExceeded", "Rate Limit Exceeded")
+    world.sandbox.faults.add(refusal, "com.atproto.sync.getRepo")
+    with pytest.raises(RateLimited):
+        await laptop.sync()
+    assert (await laptop.sync()).pushed == (NOTE,)
+    await agreed(world, laptop)
+
+
 async def test_a_429_is_obeyed_across_a_restart(world: World, laptop: Device, time: Time) -> None:
     await used(world, laptop)
     laptop.save(NOTE, v=1)
