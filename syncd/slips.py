@@ -12,6 +12,7 @@ from collections.abc import Collection
 from functools import lru_cache
 
 from syncd.atproto.lexicon.oneedit import is_one_edit
+from syncd.values.patterns import pattern
 
 _ALIKE = 0.93
 """How much alike two names are: names share their first segments, so most of a name says little."""
@@ -19,24 +20,24 @@ _SHORT = 3
 """A segment of fewer letters says too little: most pairs of them are one edit apart."""
 _WORD = 4
 """At least one of two segments has as many letters, if one can be a slip of the other."""
-_DIGITS = re.compile("[0-9]+")
+_DIGITS = pattern("[0-9]+")
 _PUT_ASIDE = (
     "archived?|away|backup|bak|bck|bkp|bkup|copy|kopie|deleted|disabled|off|old|orig|original|"
     "prev|previous|saved?|temp|tmp|trash|unused"
 )
-_ASIDE = re.compile(_PUT_ASIDE)
+_ASIDE = pattern(_PUT_ASIDE)
 """What people add to the name of a directory that they put aside, beside a number."""
 _COPY = f"(?:{_PUT_ASIDE}|copia|copie|dup|duplicate|kopia|kopio?|respaldo|sauvegarde|sicherung)"
 _BREAK = "[-_.~:]"
 _DAY = f"{_BREAK}+[12][0-9]{{3}}-?[01][0-9]-?[0-3][0-9](?:{_BREAK}|[0-9T])*"
-_COPY_AFTER = re.compile(
+_COPY_AFTER = pattern(
     f"{_BREAK}*{_COPY}(?:{_COPY}|{_BREAK}|[0-9])*|{_DAY}(?:{_BREAK}*{_COPY})?", re.IGNORECASE
 )
 """What programs and people add to the name of a file that they copy. A number alone is meant."""
-_COPY_BEFORE = re.compile(
+_COPY_BEFORE = pattern(
     f"{_COPY}(?:{_BREAK}*[0-9]+)?(?:{_BREAK}+(?:of|von|van|de|di|af|av))?{_BREAK}+", re.IGNORECASE
 )
-_PASSING = re.compile(
+_PASSING = pattern(
     "(?:tmp|temp|out|output|result)(?:[-_.~:]?[0-9]+)?|(?:tmp|temp)[-_.~:].+|"
     "[^-_.~:].*[-_.~:](?:tmp|temp|new)(?:[-_.~:]?[0-9]+)?",
     re.IGNORECASE,

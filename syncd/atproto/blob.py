@@ -6,13 +6,13 @@ no PDS tracks what it names. Source: https://atproto.com/specs/data-model#blob-t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from syncd.atproto.cid import Cid, Link
 from syncd.atproto.data import MAX_INTEGER, Value
 from syncd.values import dataclass
+from syncd.values.patterns import pattern
 
 _FIELDS: Final = {"$type", "ref", "mimeType", "size"}
 FILE: Final = "$file"
@@ -20,7 +20,7 @@ FILE: Final = "$file"
 
 No PDS knows it: whoever reads a text for the PDS says what takes its place.
 """
-_SUSPECT: Final = re.compile(
+_SUSPECT: Final = pattern(
     rb"\$(?!(?:type|link|bytes)[\"'\s:])|\\[xuU\r\n]"
     rb"|\$type[\"']?\s*:\s*[\"']?\s*(?!blob[\"'\s,}])\w{3,5}\s*[\"'\s,}]"
 )

@@ -65,7 +65,7 @@ def verify_mirror(workspace: Workspace, account: Account) -> Verified:
         *_check_base(known, config, tree),
         *_check_files(workspace, known, look),
     )
-    covered = _covered(config, tree)
+    covered = _covered(config, tree, base)
     agreed = _agreed(known, look, covered)
     waiting = tuple(item for item in items if item.path not in agreed)
     return Verified(len(covered), findings, len(agreed), waiting)
@@ -150,8 +150,16 @@ def _check_base(known: _Known, config: Config, tree: Mapping[str, Cid]) -> Itera
             yield Problem(path, "base and the repo's tree do not agree", "syncd sync")
 
 
-def _covered(config: Config, tree: Mapping[str, Cid]) -> dict[RecordPath, Cid]:
-    return {RecordPath(key): cid for key, cid in tree.items() if _is_covered(config, key)}
+def _covered(
+    config: Config, tree: Mapping[str, Cid], base: Mapping[RecordPath, Cid]
+) -> dict[RecordPath, Cid]:
+    # A path of base was parsed when it was read.
+    paths = ((RecordPath(key), cid) for key, cid in tree.items())
+    return {
+        path: cid
+        for path, cid in paths
+        if (config.covers_path(path) if path in base else _is_covered(config, path))
+    }
 
 
 def _is_covered(config: Config, path: str) -> bool:

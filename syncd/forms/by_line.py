@@ -8,7 +8,6 @@ texts by themselves.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from difflib import SequenceMatcher
@@ -18,14 +17,15 @@ from syncd.errors import BadJson
 from syncd.forms.form import Form, Marks
 from syncd.forms.json_form import JsonForm
 from syncd.values import dataclass
+from syncd.values.patterns import pattern
 
 _STRING: Final = r'"(?:[^"\\]|\\.)*"'
-_VALUE: Final = re.compile(rf"(\s*(?:{_STRING}: )?)({_STRING})(,?)")
-_OPEN: Final = re.compile(rf'(\s*(?:{_STRING}: )?)("{{3,}})')
-_UNFIT: Final = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]")
+_VALUE: Final = pattern(rf"(\s*(?:{_STRING}: )?)({_STRING})(,?)")
+_OPEN: Final = pattern(rf'(\s*(?:{_STRING}: )?)("{{3,}})')
+_UNFIT: Final = pattern("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]")
 """What an editor or a terminal may change or hide: a string with it stays a JSON string."""
 _QUOTES: Final = 3
-_MARK: Final = re.compile(r"<{7,} folder|={7,}|>{7,} repo")
+_MARK: Final = pattern(r"<{7,} folder|={7,}|>{7,} repo")
 _USUAL: Final = Marks()
 
 

@@ -25,6 +25,8 @@ def dataclass(
 def _make(cls: type, frozen: bool, slots: bool, eq: bool) -> Any:  # noqa: ANN401 (a type)
     own = frozenset(cls.__dict__)
     is_hashed = cls.__dict__.get("__hash__") is not None
+    # For a class without a docstring the library writes out the signature, which takes long.
+    cls.__doc__ = cls.__doc__ or cls.__name__
     made: Any = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots)(cls)
     given: dict[str, object] = {
         "__init__": _Init(made, frozen=frozen),

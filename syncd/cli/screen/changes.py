@@ -5,7 +5,6 @@ A line that is long and changed little is shown around its changes alone.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher, unified_diff
@@ -16,6 +15,7 @@ import click
 
 from syncd.cli.screen.visible import visible
 from syncd.values import dataclass
+from syncd.values.patterns import pattern
 
 Span: TypeAlias = tuple[str, bool]
 """Some text of a line, and whether it changed."""
@@ -24,8 +24,8 @@ _ALONE: Final = (
     "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Japanese, Chinese
 )
 """Letters of scripts that put no space between words: each is compared as a word."""
-_WORDS: Final = re.compile(rf"[{_ALONE}]|[^\W{_ALONE}]+|\s+|[^\w\s]")
-_SENTENCE: Final = re.compile(r"(?<=[.!?…])(?=\s+\S)|(?<=[。\uff01\uff1f])(?=.)")
+_WORDS: Final = pattern(rf"[{_ALONE}]|[^\W{_ALONE}]+|\s+|[^\w\s]")
+_SENTENCE: Final = pattern(r"(?<=[.!?…])(?=\s+\S)|(?<=[。\uff01\uff1f])(?=.)")
 _GOES_ON: Final = "↳"
 LONG: Final = 160
 """A line that needs more cells is not shown whole if little of it changed, however wide a terminal
