@@ -61,8 +61,8 @@ async def fetch_health(url: str, *, transport: httpx.AsyncBaseTransport | None =
     A server that has no describeServer, or refuses it, is there all the same.
 
     Sources: com.atproto.server.describeServer, the Date header (RFC 9110), and two that are in no
-    lexicon: `_health`, where the reference PDS shows its version, if it was told that, and the home
-    page, where it names its code.
+    lexicon: `_health`, where the reference PDS shows its version if its operator set one, and the
+    home page, where it names its code.
     """
     async with Http(url, transport=transport) as http:
         asked = time.time()

@@ -709,6 +709,44 @@ def test_what_a_server_says_is_shown_on_one_short_line_without_secrets() -> None
     assert len(message) < 300
 
 
+EVIL = "\x1b[2J\r\n\x9b31m\u202e" + "A" * 100_000
+WORDS_OF_A_SERVER: dict[str, tuple[Callable[[Response], object], object]] = {
+    "latest": (xrpc.read_latest, {"cid": EVIL, "rev": EVIL}),
+    "status": (
+        lambda answer: xrpc.read_repo_status(answer, DID).status,
+        {"active": False, "status": EVIL},
+    ),
+    "session": (
+        lambda answer: xrpc.read_session(answer).status,
+        {"did": DID, "accessJwt": "a", "refreshJwt": "b", "active": False, "status": EVIL},
+    ),
+    "a name": (
+        lambda answer: xrpc.read_session_info(answer).status,
+        {"did": DID, "handle": EVIL, "active": False, "status": EVIL},
+    ),
+    "a key": (xrpc.read_record, {"uri": EVIL, "value": {EVIL: 1.5}}),
+    "a CID": (xrpc.read_record, {"uri": EVIL, "cid": EVIL, "value": {}}),
+    "a link": (
+        xrpc.read_blob_ref,
+        {"blob": {EVIL: 1.5, "ref": {"$link": EVIL}, "mimeType": EVIL, "size": 1}},
+    ),
+    "missing blobs": (xrpc.read_missing_blobs, {"blobs": [{"cid": EVIL}]}),
+    "a DID": (xrpc.read_did, {"did": EVIL}),
+}
+
+
+@pytest.mark.parametrize(("read", "said"), WORDS_OF_A_SERVER.values(), ids=WORDS_OF_A_SERVER)
+def test_no_word_of_a_server_reaches_a_terminal_as_it_is(
+    read: Callable[[Response], object], said: object
+) -> None:
+    try:
+        shown = str(read(Response(200, {}, json.dumps(said).encode())))
+    except BadAnswer as error:
+        shown = error.message
+    assert shown.isprintable()
+    assert 0 < len(shown) < 400
+
+
 @given(st.integers(300, 599), st.binary(max_size=50) | JSON.map(lambda x: json.dumps(x).encode()))
 def test_any_answer_outside_2xx_is_an_error_of_ours(status: int, body: bytes) -> None:
     for is_write in (True, False):

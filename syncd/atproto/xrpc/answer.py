@@ -20,6 +20,9 @@ from syncd.values import dataclass
 MAX_VALUES: Final = 1_500_000
 """The most values in one answer: an empty object takes two bytes there, and 64 in memory."""
 
+SHOWN_LENGTH: Final = 200
+"""The most of a server's own words that is shown."""
+
 _BEFORE_VALUES: Final = (b"[", b"{", b",", b":")
 Fields: TypeAlias = Mapping[str, object]
 T = TypeVar("T")
@@ -129,6 +132,13 @@ def maybe(fields: Fields, name: str, kind: type[T]) -> T | None:
     if value is None or isinstance(value, kind):
         return value
     raise BadAnswer(f"the PDS answered with a {name} that is not a {kind.__name__}")
+
+
+def plain(text: str) -> str:
+    """Return `text` on one bounded line without control characters, fit for a sentence."""
+    visible = "".join(c if c.isprintable() else " " for c in text[: 4 * SHOWN_LENGTH])
+    line = " ".join(visible.split())
+    return line if len(line) <= SHOWN_LENGTH else line[: SHOWN_LENGTH - 3] + "..."
 
 
 def text_of(fields: Fields, name: str) -> str:
