@@ -165,3 +165,34 @@ async def test_a_write_that_was_carried_out_is_seen_whatever_the_answer_was(
             assert len(line.writes) == 1
             await witness.sync()
             assert witness.base() == laptop.base()
+
+
+OTHER = "bafyreiclp443lavogvhj3d2ob2cxbfuscni2k5jk7bebjzg7khl3esabwq"
+COMMIT = '"commit":{"cid":"%s","rev":"%s"}'
+LIES = {
+    "a rev of the future": COMMIT % (OTHER, "jzzzzzzzzzzzz"),
+    "a rev of the past": COMMIT % (OTHER, "2222222222222"),
+    "another record": f'"cid":"{OTHER}",' + COMMIT % (OTHER, "3jzfcijpj2z2a"),
+    "a key twice": f'"cid":7,"cid":"{OTHER}","cid":"{OTHER}",' + COMMIT % (OTHER, "3jzfcijpj2z2a"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
+async def test_a_false_answer_to_a_write_that_was_carried_out_loses_nothing(
+    sandbox_rung: SandboxRung, tmp_path: Path, lie: str
+) -> None:
+    line = Line()
+    async with scene(sandbox_rung, tmp_path, line) as (laptop, witness):
+        for v in (1, 2):
+            laptop.save(POISON, v=v)
+            await laptop.sync()
+        laptop.save(POISON, v=3)
+        line.meddle = once(Answer(200, b"{%s}" % lie.encode(), is_sent=True))
+        for path in (None, GOOD[0]):
+            if path is not None:
+                laptop.save(path, v=1)
+            report = await laptop.sync()
+            assert (report.problems, report.conflicts) == ((), ())
+        await witness.sync()
+        assert witness.base() == laptop.base()
+        assert [laptop.read(path)["v"] for path in (POISON, GOOD[0])] == [3, 1]
